@@ -115,7 +115,7 @@ PAGES = {
         {
             "": (
                 *("training.history.History", "training.history.Epoch", "training.metrics.Evaluation"),
-                *("training.steps.base.Outcome", "models.stepping.BatchGradients", "training.lr_finder.LRSearch"),
+                *("training.steps.gradients.Outcome", "models.stepping.BatchGradients", "training.lr_finder.LRSearch"),
                 *("explain.trace.Trace", "runs.sweep_results.Sweep", "check.report.Report"),
             )
         },

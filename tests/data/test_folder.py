@@ -246,11 +246,11 @@ def test_every_file_is_accounted_for(tmp_path_factory: pytest.TempPathFactory, d
 
 def test_suggested_sizes(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 2, "b": 1})
-    assert suggested_size(image_paths(tmp_path)) is None
+    assert suggested_size(tmp_path, image_paths(tmp_path)) is None
     picture(tmp_path / "a" / "z.png", 1, size=(20, 10))
-    assert suggested_size(image_paths(tmp_path)) == (20, 20)
+    assert suggested_size(tmp_path, image_paths(tmp_path)) == (20, 20)
     picture(tmp_path / "a" / "y.png", 1, size=(300, 10))
-    assert suggested_size(image_paths(tmp_path)) == (64, 64)
+    assert suggested_size(tmp_path, image_paths(tmp_path)) == (64, 64)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names that Windows does not have")

@@ -12,8 +12,9 @@ from PIL import Image
 import chainrule as cr
 from chainrule.data import load
 from chainrule.data.computed import SHAPE_CLASSES, shapes
+from chainrule.data.folder import image_paths, suggested_size
 from chainrule.data.images import mask_array, open_mask
-from chainrule.data.masks import image_paths, image_png, mask_png, overlay_png, suggested_size
+from chainrule.data.masks import image_png, mask_png, overlay_png
 from chainrule.errors import DataError, FormatError
 
 
@@ -152,7 +153,7 @@ def test_many_values_are_refused(tmp_path: Path) -> None:
 
 def test_masks_are_resized_without_interpolation(tmp_path: Path) -> None:
     path = folder(tmp_path / "street", masks(values=8), size=(6, 4))
-    assert suggested_size(image_paths(path)) == (4, 8)
+    assert suggested_size(path, image_paths(path)) == (4, 8)
     training, _ = load(path, size=(8, 12))
     assert training.y.shape[1:] == (8, 12)
     assert set(np.unique(training.y)) <= set(range(8))

@@ -145,5 +145,5 @@ def test_whole_numbers_given_to_what_was_fitted_to_shares() -> None:
 def test_pixels_that_are_not_finite(kind: str, value: float) -> None:
     x = FLOATS.copy()
     x[4, 0, 1, 1] = value
-    with pytest.raises(DataError, match="the training data contain pixels that are not finite, the first in sample 4"):
+    with pytest.raises(DataError, match="the training data are not finite, the first in sample 4"):
         Normalization.fit(kind, x)

@@ -5,7 +5,7 @@ import numpy as np
 import chainrule as cr
 from chainrule.engines.jax.engine import XlaProgram
 from chainrule.training.optimizers import Adam
-from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.stepper import make_stepper
 
 LAYERS = [
     *(cr.Conv2D(4, 3, groups=2), cr.BatchNorm2D(), cr.ReLU(), cr.MaxPool2D(2), cr.Dropout(0.3)),

@@ -37,8 +37,8 @@ from chainrule.training.loop import train
 from chainrule.training.optimizers import SGD, Adam, Nesterov, RMSProp
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle
-from chainrule.training.steps.base import Outcome
-from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.gradients import Outcome
+from chainrule.training.steps.stepper import make_stepper
 from chainrule.training.trainer import Callback, Trainer
 
 jax: Any = pytest.importorskip("jax", reason="JAX is not installed (make jax)")

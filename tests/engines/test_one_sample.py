@@ -8,7 +8,7 @@ from chainrule.layers import Layer
 from chainrule.network.network import Network
 from chainrule.training.components import clipping
 from chainrule.training.optimizers import SGD
-from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.stepper import make_stepper
 
 LOSS = "softmax_cross_entropy"
 NETWORKS: dict[str, tuple[tuple[int, int, int], list[Layer]]] = {

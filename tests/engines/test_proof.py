@@ -19,7 +19,7 @@ from chainrule.network.network import Network
 from chainrule.training import optimizers
 from chainrule.training.components import clipping
 from chainrule.training.lr_multipliers import LRMultipliers
-from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.stepper import make_stepper
 
 
 def wrong(x, w, b, y, first=0, last=-1) -> None:

@@ -19,7 +19,7 @@ from chainrule.network.network import Network
 from chainrule.operations import reference
 from chainrule.training import optimizers
 from chainrule.training.components import clipping
-from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.stepper import make_stepper
 
 
 class Buffers:

@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule.engines import fallback
 from chainrule.engines.loader import NAMES
 from chainrule.training.optimizers import NAMED
-from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.stepper import make_stepper
 
 X = np.random.default_rng(0).standard_normal((12, 2, 6, 5))
 Y = np.random.default_rng(1).integers(0, 3, 12)

@@ -15,7 +15,7 @@ from chainrule import errors
 from chainrule.engines.interpreter import ModuleEngine
 from chainrule.models.model import Model
 from chainrule.training.components import clipping
-from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.stepper import make_stepper
 
 TOLERANCE = {"float64": 1e-10, "float32": 2e-4}  # relative to the largest entry of an array, or to 1
 ROUNDINGS = 8  # number of perturbed runs of the NumPy engine: four, and the same with all digits moved the other way

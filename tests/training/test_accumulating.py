@@ -13,7 +13,7 @@ from chainrule.training.components import clipping
 from chainrule.training.history import Criterion
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
-from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.stepper import make_stepper
 
 LOSS = "softmax_cross_entropy"
 

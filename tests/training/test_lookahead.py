@@ -13,7 +13,7 @@ from chainrule.errors import ChainruleError
 from chainrule.training.averaging import Lookahead
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.stepper import make_stepper
 
 X = np.random.default_rng(3).normal(size=(9, 1, 4, 4))
 Y = np.arange(9) % 2
@@ -67,10 +67,10 @@ def test_a_recipe_keeps_it_to_the_last_bit(every: int, decay: float) -> None:
     chosen = Recipe(lookahead=Lookahead(every, decay))
     assert Recipe.from_config(json.loads(json.dumps(chosen.to_config()))) == chosen
     assert Lookahead.parse(str(chosen.lookahead)) == chosen.lookahead
-    assert Lookahead.parse("none") is None
+    assert Lookahead.choose("none") is None
 
 
-@pytest.mark.parametrize("text", ["", "5", "every=0", "every=1.5", "decay=2", "decay=nan", "slow=1", "every=5,"])
+@pytest.mark.parametrize("text", ["5", "every=0", "every=1.5", "decay=2", "decay=nan", "slow=1"])
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(ChainruleError, match=r"(?i)lookahead"):
         Lookahead.parse(text)

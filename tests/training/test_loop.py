@@ -30,7 +30,7 @@ from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle, Plateau, Step
 from chainrule.training.steps import stepper as stepping
-from chainrule.training.steps.base import Batches, Outcome
+from chainrule.training.steps.gradients import Batches, Outcome
 from chainrule.training.trainer import Callback, Trainer
 
 COUNT, BATCH = 23, 5

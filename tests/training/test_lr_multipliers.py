@@ -14,8 +14,7 @@ from chainrule.network.network import Network
 from chainrule.training import optimizers
 from chainrule.training.components import clipping
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
-from chainrule.training.steps.selection import make_stepper
-from chainrule.training.steps.stepper import Stepper
+from chainrule.training.steps.stepper import Stepper, make_stepper
 
 LAYOUT = {"conv1.w": (0, 8), "conv1.b": (8, 10), "norm1.gamma": (10, 12), "norm1.beta": (12, 14), "dense1.w": (14, 20)}
 OPTIMIZERS = [

@@ -14,7 +14,7 @@ from chainrule.training import optimizers
 from chainrule.training.loop import train
 from chainrule.training.optimizers import SGD
 from chainrule.training.schedules import OneCycle
-from chainrule.training.steps.base import Outcome
+from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
 
 

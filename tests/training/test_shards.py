@@ -17,7 +17,7 @@ from chainrule.layers import node
 from chainrule.network.network import Network
 from chainrule.training.components import clipping
 from chainrule.training.recipe import Recipe
-from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.stepper import make_stepper
 from chainrule.training.workers import Arrays, Division, Workers, add_in_place
 
 LOSS = "softmax_cross_entropy"

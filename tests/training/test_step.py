@@ -15,9 +15,8 @@ from chainrule.layers import Layer
 from chainrule.network.network import Network
 from chainrule.training import optimizers
 from chainrule.training.components import clipping
-from chainrule.training.steps.base import Batches, Outcome
-from chainrule.training.steps.selection import make_stepper
-from chainrule.training.steps.stepper import Stepper
+from chainrule.training.steps.gradients import Batches, Outcome
+from chainrule.training.steps.stepper import Stepper, make_stepper
 
 LOSS = NETWORKS["pictures"][2]
 SMALL: Sequence[Layer] = [layers.Dense(4), layers.BatchNorm2D(), layers.Tanh(), layers.Dense(3), layers.Softmax()]

@@ -135,9 +135,6 @@ def test_iterables_train_as_arrays() -> None:
     assert_array_equal(trained([*batches()], epochs=1), trained(X, Y, epochs=1))
     assert_array_equal(trained([*batches()]), trained([*batches()] * 3, epochs=1, steps_per_epoch=3 * STEPS))
     assert_array_equal(trained(Loader(batches()), steps_per_epoch=2), trained([*batches()], steps_per_epoch=2))
-    numbers: list[int] = []
-    trained([*batches()], callbacks=lambda trainer, epoch: numbers.extend(trainer.loader.indices(1)))
-    assert numbers == 3 * [*range(BATCH, 2 * BATCH)]
     model = classifier()
     assert model.evaluate([*batches()]).loss == pytest.approx(model.evaluate(X, Y).loss)
     history = model.fit(X, Y, validation_data=Pairs(), progress=False)

@@ -8,7 +8,7 @@ from training.recorded import RECORDED, unpack
 from chainrule import layers
 from chainrule.network.network import Network
 from chainrule.training.optimizers import AdamW
-from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.stepper import make_stepper
 
 THEIRS = RECORDED["network"]
 

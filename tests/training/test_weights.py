@@ -125,7 +125,7 @@ def test_validation_has_the_same_loss() -> None:
     x, t, w = drawn(10, 16)
     made = cr.Sequential([cr.Dense(3), cr.Softmax()], (5,), engine="numpy", dtype="float64")
     samples = Samples.of(x, t.argmax(1), 3).with_weights(w)
-    recipe = Recipe(batch_size=16, optimizer=cr.SGD(1e-300), class_weight=ClassWeights.of({1: 4}))
+    recipe = Recipe(batch_size=16, optimizer=cr.SGD(1e-300), class_weight=ClassWeights.choose({1: 4}))
     history = train(made.trainer(recipe, samples, samples))
     assert history.epochs[0].validation_loss == pytest.approx(history.epochs[0].loss, rel=1e-12)
     one = made.evaluate(x, t.argmax(1))
@@ -162,7 +162,7 @@ def test_a_recipe_keeps_them(given: Any) -> None:
     recipe = Recipe(class_weight=given)
     assert Recipe.from_config(recipe.to_config()) == recipe
     assert recipe.to_config()["class_weight"] == given
-    assert ClassWeights.parse("cat=2, dog=0.5") == ClassWeights.of({"cat": 2, "dog": 0.5})
+    assert ClassWeights.parse("cat=2, dog=0.5") == ClassWeights.choose({"cat": 2, "dog": 0.5})
 
 
 def test_a_run_with_weights_goes_on_to_the_same_bits(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle
-from chainrule.training.steps.base import Outcome
+from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from web.looked_at import RECIPE, opened, small, stripes, trained_through, until
 
-from chainrule.training.steps.base import Outcome
+from chainrule.training.steps.gradients import Outcome
 from chainrule.training.steps.stepper import Stepper
 from chainrule.web import frames
 from chainrule.web.frames import SLOW

@@ -17,7 +17,7 @@ from chainrule.runs.folder import locked
 from chainrule.training.loop import train
 from chainrule.training.optimizers import Adam
 from chainrule.training.samples import Samples
-from chainrule.training.steps.base import Outcome
+from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
 
 if TYPE_CHECKING:

@@ -47,17 +47,16 @@ def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | 
 
     input_shape   input shape of the network if it is fixed; the default size is its height and width
     """
-    from chainrule.data import folder, masks
+    from chainrule.data.folder import image_paths, suggested_size
     from chainrule.data.loading import is_idx_folder
 
     if not os.path.isdir(path) or is_idx_folder(path):
         if options["stream"]:
             raise OptionError(f"--stream requires a folder of images; the data are {path}")
         return {}
-    kind: Any = masks if masks.has_masks(path) else folder
-    paths = kind.image_paths(path)
+    paths = image_paths(path)
     fixed_size = (input_shape[1], input_shape[2]) if input_shape is not None and len(input_shape) == 3 else None
-    size = options["resize"] or fixed_size or kind.suggested_size(paths)
+    size = options["resize"] or fixed_size or suggested_size(path, paths)
     shapes = header_shapes(paths, PROBE_SAMPLES)
     sample_bytes = max((channels * math.prod(size or shape) for channels, *shape in shapes), default=0)
     is_large = len(paths) * sample_bytes > MAX_LOADED_BYTES
@@ -123,16 +122,7 @@ def remarks(recipe: Recipe, training: Dataset, test: Dataset, options: Options) 
     return lines
 
 
-def choices(name: str, options: Options, *, stream: bool = False) -> list[str]:
-    """Return lines about custom data: whether images are read during training, and which settings were chosen.
-
-    stream   whether images are read during training
-    """
-    reading = ["images are read from the folder during training (--no-stream loads them first)"] * stream
-    return reading + _automatic_settings(name, options)
-
-
-def _automatic_settings(name: str, options: Options) -> list[str]:
+def choices(name: str, options: Options) -> list[str]:
     """Return a list with one line: the settings chosen for custom data, and the options that override them; or []."""
     if not is_custom(name) or options["recipe"] == "tutorial":
         return []
@@ -141,12 +131,9 @@ def _automatic_settings(name: str, options: Options) -> list[str]:
         settings.pop("resize")
     if options.get("source") is not None:
         settings.pop("model")
-    automatic = [option for option in settings if options[option] is None]
-    if not automatic:
-        return []
-    chosen_settings = ", ".join(settings[option] for option in automatic)
+    automatic = {option: setting for option, setting in settings.items() if options[option] is None}
     flags = ", ".join(f"--{option}" for option in automatic)
-    return [f"chosen for your images: {chosen_settings} (override with {flags})"]
+    return [f"chosen for your data: {', '.join(automatic.values())} (override with {flags})"] if automatic else []
 
 
 def _without_images(subset: Dataset, use: str) -> list[str]:

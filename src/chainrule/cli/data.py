@@ -11,8 +11,7 @@ from chainrule.cli import options
 from chainrule.cli.program import Group
 
 if TYPE_CHECKING:
-    from chainrule.data import Dataset, DatasetInfo
-    from chainrule.data.duplicates import Duplicates
+    from chainrule.data import DatasetInfo
     from chainrule.data.inventory import Inventory
 
 
@@ -111,53 +110,31 @@ def inspect(name: str, list_files: bool, as_json: bool) -> None:
 
     if name in known_names():
         raise OptionError(f"{name} is a built-in data set; to inspect the folder of this name, write ./{name}")
-    folder = Path(name)
+    folder, details, rows = Path(name), dict[str, Any](), list[list[str]]()
     if has_targets(folder) or masks.has_masks(folder):
-        kind, read = (folders, folders.read_folder) if has_targets(folder) else (masks, masks.read_masks)
-        paths = kind.image_paths(folder)
-        used = read(folder, size=kind.suggested_size(paths), skip_damaged=True, lazy=True)
-        _print_used(used, duplicates.find_duplicates(folder, dict.fromkeys(paths, ALL)), list_files, as_json)
-        return
-    classes, shape, inventory = folders.inspect_folder(folder)
-    parts = read_layout(folder, allow_empty=True).parts
-    groups = duplicates.find_duplicates(folder, {path: part for part, files in parts.items() for path, _ in files})
+        paths = folders.image_paths(folder)
+        used = folders.read_folder(folder, size=folders.suggested_size(folder, paths), skip_damaged=True, lazy=True)
+        names, shape, inventory = used.classes, used.shape, cast("Inventory", used.inventory)
+        kind, files = "classes" if used.has_classes else "targets", dict.fromkeys(paths, ALL)
+        details["used"], (images,) = len(used), inventory.used[ALL]
+        lines = [f"{len(used):,} {images} are used, as {text(shape)}", f"{kind}: {', '.join(names)}"]
+    else:
+        names, shape, inventory = folders.inspect_folder(folder)
+        kind, subsets = "classes", inventory.used.values()
+        parts = read_layout(folder, allow_empty=True).parts
+        files = {path: part for part, entries in parts.items() for path, _ in entries}
+        rows = [["class", *inventory.used], *([name, *(f"{part[name]:,}" for part in subsets)] for name in names)]
+        rows.append(["", *(f"{sum(part.values()):,}" for part in subsets)])
+        lines = [f"\n{inventory.images:,} images are used, as {text(shape)}"]
+    groups = duplicates.find_duplicates(folder, files)
     if as_json:
-        details = {"shape": list(shape), "classes": list(classes), "duplicates": list(map(asdict, groups))}
+        details |= {"shape": list(shape), kind: list(names), "duplicates": list(map(asdict, groups))}
         print_json({**inventory.to_json(), **details})
         return
-    subsets = list(inventory.used)
-    rows = [["class", *subsets]]
-    rows += [[name, *(f"{inventory.used[part][name]:,}" for part in subsets)] for name in classes]
-    rows.append(["", *(f"{sum(inventory.used[part].values()):,}" for part in subsets)])
-    click.echo(format_table(rows, right=tuple(range(1, len(subsets) + 1))))
-    click.echo(f"\n{inventory.images:,} images are used, as {text(shape)}")
-    _print_lines(inventory, groups, list_files)
-
-
-def _print_lines(inventory: "Inventory", groups: "list[Duplicates]", list_files: bool) -> None:
-    """Print which files are left out, and which images occur more than once."""
-    from chainrule.data import duplicates
-
-    for line in inventory.left_out if list_files else inventory.lines():
-        click.echo(line)
-    for line in duplicates.lines(groups, listed=list_files):
-        click.echo(line)
-
-
-def _print_used(dataset: "Dataset", groups: "list[Duplicates]", list_files: bool, as_json: bool) -> None:
-    """Print how many images of a folder are used, their shape, the names of the outputs, and the inventory."""
-    from chainrule.cli.output import print_json
-    from chainrule.core.shapes import text
-
-    names, inventory = "classes" if dataset.has_classes else "targets", cast("Inventory", dataset.inventory)
-    if as_json:
-        details = {"used": len(dataset), "shape": list(dataset.shape), names: list(dataset.classes)}
-        print_json({**inventory.to_json(), **details, "duplicates": list(map(asdict, groups))})
-        return
-    [images] = inventory.used["all"]
-    click.echo(f"{len(dataset):,} {images} are used, as {text(dataset.shape)}")
-    click.echo(f"{names}: {', '.join(dataset.classes)}")
-    _print_lines(inventory, groups, list_files)
+    if rows:
+        click.echo(format_table(rows, right=range(1, len(rows[0]))))
+    lines += map(str, inventory.left_out if list_files else inventory.lines())
+    click.echo("\n".join([*lines, *duplicates.lines(groups, listed=list_files)]))
 
 
 def _clearable() -> list[str]:

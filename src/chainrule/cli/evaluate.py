@@ -1,6 +1,5 @@
 """The command `chainrule evaluate`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,7 @@ MAX_CLASSES, WORST = 50, 10  # largest number of classes that are all printed; n
 
 @click.command(short_help="Evaluate a run on the test set.")
 @click.argument("run", metavar="RUN", type=options.PATH)
-@click.option(
-    "--data",
-    type=options.PATH_OR_NAME,
-    metavar="DATA",
-    shell_complete=options.completer(options.data_names),
-    help="Test data: a data set's name, a folder or a FILE.npz.  [default: the run's data]",
-)
+@options.data
 @click.option("--views", metavar="TEXT", help='Average the outputs over views of each image: "flip,shift=1".')
 @click.option(
     "--classes",
@@ -54,11 +47,8 @@ def evaluate(
     skip_damaged: bool,
     data_folder: str | None,
     offline: bool | None,
-    engine: str | None,
-    threads: int | None,
-    precise: bool,
-    accept_changes: bool,
     as_json: bool,
+    **machine: Any,
 ) -> None:
     """Evaluate a model on test data: metrics, and those of each class.
 
@@ -69,6 +59,7 @@ def evaluate(
 
     RUN is a run folder or a model.safetensors file. For an unfinished run, the best weights so far are used.
     """
+    from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import loading, run_paths
     from chainrule.cli.output import print_json
     from chainrule.data.augmentation import Views
@@ -76,8 +67,7 @@ def evaluate(
 
     for path in (class_file, reliability, calibrated_file):
         run_paths.require_writable(path)
-    machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
-    model, job = loading.load_model_and_job(run, **machine, accept_changes=accept_changes)
+    model, job = loading.load_model_and_job(run, **machine)
     loading.require_one_input_and_output(model, run)
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}
     test = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)
@@ -93,7 +83,8 @@ def evaluate(
     if class_file is None and len(classes) > MAX_CLASSES and not as_json:
         class_file = (run if run.is_dir() else run.parent) / "classes.csv"
     if class_file is not None:
-        _write_classes(class_file, classes)
+        rows = [[*(classes[0] if classes else ())], *([*row.values()] for row in classes)]
+        write_atomic(class_file, csv_bytes(rows))
     if reliability is not None:
         save(evaluation.plot_reliability(), reliability)
     if as_json:
@@ -104,13 +95,6 @@ def evaluate(
     if calibrated_file is not None:
         temperature = f"logits divided by the temperature {added['temperature']:.4g}"
         click.echo("\n" + printable(f"{temperature}; wrote {calibrated_file}"))
-
-
-def _write_classes(file: Path, classes: Sequence[dict[str, Any]]) -> None:
-    """Write the metrics of each class to a CSV file."""
-    from chainrule._io.files import csv_bytes, write_atomic
-
-    write_atomic(file, csv_bytes([[*(classes[0] if classes else ())], *([*row.values()] for row in classes)]))
 
 
 def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:

@@ -56,13 +56,7 @@ if TYPE_CHECKING:
     metavar="X",
     help="Use another learning rate.",
 )
-@click.option(
-    "--data",
-    type=options.PATH_OR_NAME,
-    metavar="DATA",
-    shell_complete=options.completer(options.data_names),
-    help="Data to use: a data set's name, a folder or a FILE.npz.  [default: the run's data]",
-)
+@options.data
 @options.skip_damaged
 @options.data_location
 @options.accept_changes

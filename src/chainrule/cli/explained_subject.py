@@ -24,7 +24,7 @@ from chainrule.runs.folder import CHECKPOINT, CONFIG
 from chainrule.runs.jobs import Job
 from chainrule.training import dense, optimizers
 from chainrule.training.samples import Samples
-from chainrule.web.subjects import DEFAULT, newest_run
+from chainrule.web.subjects import DEFAULT
 
 Options = Mapping[str, Any]
 DENSE = "one for each position"  # label of a sample with a target per position
@@ -78,12 +78,9 @@ class ExplainedSubject:
 
 def subject(run: Path | None, options: Options) -> ExplainedSubject:
     """Return the subject selected by the options; by default the newest run or, without runs, the default network."""
-    if run is None and options["model"] is None:
-        run = newest_run(run_paths.RUNS)
-        options = {**options, "model": None if run is not None else DEFAULT}
-        print_message(
-            f"{run}, the newest run" if run is not None else f"no run under {run_paths.RUNS}: {DEFAULT}, untrained"
-        )
+    is_chosen, run = run is not None or options["model"] is not None, run_paths.explained(run, options["model"])
+    if not is_chosen:
+        print_message(f"{run}, the newest run" if run else f"no run under {run_paths.RUNS}: {DEFAULT}, untrained")
     model, training, test, ignore_label = _load_network(run, options)
     optimizer = None if options["optimizer"] is None else optimizers.find(options["optimizer"])
     training = resume_point.with_overrides(training, optimizer, options["learning_rate"])
@@ -129,8 +126,6 @@ def _label_text(model: Model, answer: float) -> str:
 
 def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, Dataset | None, int | None]:
     """Return the network, its next step, the test data (None for an --image), and the label of ignored positions."""
-    if run is not None and options["model"] is not None:
-        raise OptionError(f"expected a RUN or --model NAME, found both {run} and {options['model']}")
     if run is None:
         return *_build_untrained(options), None
     where = {"folder": options["data_folder"], "offline": options["offline"], "skip_damaged": options["skip_damaged"]}
@@ -152,7 +147,7 @@ def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset]:
     """Return an untrained network of the zoo (with its normalization), its first training step, and its test data."""
     if options["data"] is not None:
         raise OptionError("--data requires a RUN; an untrained network uses its default data")
-    entry = zoo.find(options["model"])
+    entry = zoo.find(options["model"] or DEFAULT)
     recipe = entry.recipe_for(entry.choice.name)
     images, test = entry.choice.load(recipe.seed, folder=options["data_folder"], offline=options["offline"])
     model = entry.build(images.shape, images.classes, engine=ENGINE, loss=recipe.loss, seed=recipe.seed)

@@ -69,7 +69,8 @@ def export(
 
     RUN is a run folder or a model file: .safetensors, .onnx, .keras, .h5 or .tflite.
     """
-    from chainrule.cli import run_paths
+    from chainrule.cli import loading, run_paths
+    from chainrule.data.normalization import Normalization
     from chainrule.errors import OptionError
 
     if onnx_file is None and c_folder is None and wasm_file is None:
@@ -93,22 +94,23 @@ def export(
         run_paths.require_folder(c_folder)
     model, job = _open(run, precise=precise, accept_changes=accept_changes)
     if int8 or wasm_file:
-        from chainrule.cli import loading
-
         loading.require_one_input_and_output(model, run)
     if onnx_file:
         facts = _facts(model, run, job, accept_changes=accept_changes)
         click.echo(_write_onnx(model, onnx_file, facts, opset=opset, raw_input=raw_input))
     if raw_input:
-        _leave_out_normalization(model)
-    if c_folder:
-        click.echo(
-            _write_int8(model, job, calibration, c_folder, io or "float")
-            if int8
-            else _write_c(model, c_folder, train=train, compact=compact)
-        )
+        model.normalization = Normalization("none")
+    if c_folder and int8:
+        click.echo(_write_int8(model, job, calibration, c_folder, io or "float"))
+    elif c_folder:
+        from chainrule.interop.c import write_c
+
+        click.echo(write_c(model, c_folder, train=train, compact=compact))
     if wasm_file:
-        click.echo(_write_wasm(model, wasm_file, compact=compact))
+        from chainrule.interop.c.wasm import write_wasm
+
+        files = write_wasm(model, wasm_file, compact=compact)
+        click.echo(", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in files))
 
 
 def _require_new(file: Path) -> None:
@@ -174,19 +176,6 @@ def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int
     units = AS_READ if raw_input else input_units(model)
     description = f"x N×{text(model.input_shape)} ({units}), y N×{text(model.output_shape)}"
     return f"{file}: {description}, opset {version}, {size / 1000:,.0f} kB"
-
-
-def _leave_out_normalization(model: "Model") -> None:
-    from chainrule.data.normalization import Normalization
-
-    model.normalization = Normalization("none")
-
-
-def _write_c(model: "Model", folder: Path, *, train: bool, compact: bool) -> str:
-    """Write C files; return a line with their names and the memory required by the program."""
-    from chainrule.interop.c import write_c
-
-    return str(write_c(model, folder, train=train, compact=compact))
 
 
 def _write_int8(model: "Model", job: "Job | None", calibration: str | None, folder: Path, io: str) -> str:
@@ -256,10 +245,3 @@ def _int8_difference(model: "Model", quantized: "Quantized", images: "NDArray[An
     same_class = np.equal(outputs.argmax(1), int8_outputs.argmax(1))
     share = format_percent(float(same_class.mean()))
     return f"{text}; the largest output is the same in {share}"
-
-
-def _write_wasm(model: "Model", file: Path, *, compact: bool) -> str:
-    """Write a WebAssembly module, its JavaScript and a web page; return a line with the file names and sizes."""
-    from chainrule.interop.c.wasm import write_wasm
-
-    return ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in write_wasm(model, file, compact=compact))

@@ -1,5 +1,6 @@
 """Options and parameter types shared by several commands, and shell completion of names."""
 
+import importlib
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -27,11 +28,12 @@ def completer(list_names: Callable[[], list[str]]) -> Completer:
     return lambda context, parameter, prefix: [name for name in list_names() if name.startswith(prefix)]
 
 
-def model_names() -> list[str]:
-    """Return the names of the networks in the zoo."""
-    from chainrule import zoo
+def names_in(module: str, table: str) -> Callable[[], list[str]]:
+    """Return a function that lists the names in a table of a module, which is imported when it is called."""
+    return lambda: list(getattr(importlib.import_module(f"chainrule.{module}"), table))
 
-    return list(zoo.NAMED)
+
+model_names = names_in("zoo", "NAMED")
 
 
 def data_names() -> list[str]:
@@ -39,12 +41,6 @@ def data_names() -> list[str]:
     from chainrule.data import known_names
 
     return known_names()
-
-
-def _engine_names() -> list[str]:
-    from chainrule.engines.loader import NAMES
-
-    return list(NAMES)
 
 
 class _Path(click.Path):
@@ -116,13 +112,20 @@ data_folder = click.option(
 )
 offline = click.option("--offline", is_flag=True, default=None, help="Do not download anything [CHAINRULE_OFFLINE].")
 data_location = combine(data_folder, offline)
+data = click.option(
+    "--data",
+    type=PATH_OR_NAME,
+    metavar="DATA",
+    shell_complete=completer(data_names),
+    help="Test data: a data set's name, a folder or a FILE.npz.  [default: the run's data]",
+)
 skip_damaged = click.option(
     "--skip-damaged", is_flag=True, help="Skip damaged images of a folder instead of exiting with an error."
 )
 engine = click.option(
     "--engine",
     metavar="NAME",
-    shell_complete=completer(_engine_names),
+    shell_complete=completer(names_in("engines.loader", "NAMES")),
     help="Engine: compiled, numpy, jax or reference [CHAINRULE_ENGINE].  [default: compiled]",
 )
 threads = click.option(

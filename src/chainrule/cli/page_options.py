@@ -107,13 +107,9 @@ def _load_subject(run: Path | None, arguments: dict[str, Any]) -> "PageSubject":
     """Load the run, model file or named network; by default the newest run or, without runs, the default model."""
     from chainrule.web import subjects
 
-    model: str | None = arguments["model"]
-    if run is not None and model is not None:
-        raise OptionError(f"expected a RUN or --model NAME, found both {run} and {model}")
-    if run is None and model is None:
-        run = subjects.newest_run(run_paths.RUNS)
+    run = run_paths.explained(run, arguments["model"])
     if run is None:
-        return subjects.of_name(model or subjects.DEFAULT)
+        return subjects.of_name(arguments["model"] or subjects.DEFAULT)
     return subjects.of_path(run, accept_changes=arguments["accept_changes"])
 
 

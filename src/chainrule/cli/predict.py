@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice, starmap
 from pathlib import Path
@@ -65,11 +65,8 @@ def predict(
     mask_folder: Path | None,
     heat: Path | None,
     input_folder: Path | None,
-    engine: str | None,
-    threads: int | None,
-    precise: bool,
-    accept_changes: bool,
     as_json: bool,
+    **machine: Any,
 ) -> None:
     """Predict the class of each image, with the model's confidence and the runners-up.
 
@@ -90,8 +87,7 @@ def predict(
     if top < 1:
         raise OptionError(f"--top {top}: expected at least 1")
     run_paths.require_writable(csv_file)
-    machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
-    model, _ = loading.load_model_and_job(run, **machine, accept_changes=accept_changes)
+    model, _ = loading.load_model_and_job(run, **machine)
     loading.require_one_input_and_output(model, run)
     top = min(top, len(model.classes))
     _check_outputs(model, mask_folder, csv_file)
@@ -268,16 +264,14 @@ def _rows(answers: Sequence[dict[str, Any]], top: int) -> Iterator[list[Any]]:
 def _text(answers: Sequence[dict[str, Any]]) -> str:
     from chainrule.cli.output import format_percent, format_table
 
-    if "pixels" in answers[0]:
-        names = list(answers[0]["pixels"])
-        shares = [
-            [answer["image"], *(format_percent(answer["pixels"][name], 1) for name in names)] for answer in answers
-        ]
-        return format_table([["image", *names], *shares], right=tuple(range(1, len(names) + 1)))
-    if "outputs" in answers[0]:
-        names = list(answers[0]["outputs"])
-        numbers = [[answer["image"], *(f"{value:.6g}" for value in answer["outputs"].values())] for answer in answers]
-        return format_table([["image", *names], *numbers], right=tuple(range(1, len(names) + 1)))
+    formats: dict[str, Callable[[float], str]] = {
+        "pixels": partial(format_percent, digits=1),
+        "outputs": "{:.6g}".format,
+    }
+    for kind, shown in formats.items():
+        if kind in answers[0]:
+            rows = [[answer["image"], *map(shown, answer[kind].values())] for answer in answers]
+            return format_table([["image", *answers[0][kind]], *rows], right=range(1, len(rows[0])))
     rows = [["image", "class", "confidence", "runners-up"]]
     for answer in answers:
         others = [f"{other['class']} {format_percent(other['confidence'], 1)}" for other in answer["runners_up"]]

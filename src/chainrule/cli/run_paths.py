@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from chainrule._io.reading import kind_of
-from chainrule.errors import RunError
+from chainrule.errors import OptionError, RunError
 from chainrule.runs.folder import refuse_occupied
 
 RUNS = Path("runs")
@@ -25,6 +25,18 @@ def reserve(out: Path | None, name: str) -> Generator[Path]:
         for folder in reversed(created):
             with suppress(OSError):  # not empty: keep it
                 folder.rmdir()
+
+
+def explained(run: Path | None, model: str | None) -> Path | None:
+    """Return the run to explain: by default the newest one; None for a network by name, and without runs.
+
+    Errors   OptionError for both a run and a name
+    """
+    from chainrule.web.subjects import newest_run
+
+    if run is not None and model is not None:
+        raise OptionError(f"expected a RUN or --model NAME, found both {run} and {model}")
+    return newest_run(RUNS) if run is None and model is None else run
 
 
 def require_writable(path: Path | None) -> None:

@@ -61,8 +61,7 @@ def sweep(context: click.Context, **arguments: Any) -> None:
     from chainrule.runs.sweep_execution import reporting, run_trials
     from chainrule.runs.sweep_results import INTERRUPTED as STOPPED
 
-    sweep_names = ("grid", "seeds", "jobs", "backend", "out", "as_json")
-    training_options = {name: value for name, value in arguments.items() if name not in sweep_names}
+    training_options = {name: value for name, value in arguments.items() if name not in sweep_trials.SWEEP_OPTIONS}
     training_options["threads"] = arguments["threads"] or 1
     grid = grids.parse(arguments["grid"])
     trials = grids.trials(grid, grids.numbered(arguments["seeds"], arguments["seed"] or 0))

@@ -16,6 +16,7 @@ from chainrule.runs.folder import CONFIG, MODEL
 from chainrule.runs.jobs import require_same, same_data
 from chainrule.runs.sweep_grid import SweepTrial
 
+SWEEP_OPTIONS = ("grid", "seeds", "jobs", "backend", "out", "as_json")  # of the sweep itself
 NOT_SWEPT = (
     "seed",
     "threads",
@@ -86,11 +87,10 @@ def convert_option(name: str, text: str) -> tuple[str, Any]:
     """
     sweep = program.import_command(program.MainGroup.folder, "sweep")
     option = ABBREVIATIONS.get(name, name).replace("_", "-")
-    excluded = ("grid", "seeds", "jobs", "backend", "out", "as_json", *NOT_SWEPT)
     parameters = {
         text.removeprefix("--"): parameter
         for parameter in sweep.params
-        if parameter.name not in excluded
+        if parameter.name not in (*SWEEP_OPTIONS, *NOT_SWEPT)
         for text in parameter.opts
     }
     if option not in parameters:

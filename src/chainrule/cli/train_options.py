@@ -15,25 +15,10 @@ SIZE = re.compile(r"([0-9]{1,9})[x×]([0-9]{1,9})")
 MAX_SIDE = 4096  # pixels; maximum height and width of resized images
 
 
-def _optimizer_names() -> list[str]:
-    from chainrule.training import optimizers
-
-    return list(optimizers.NAMED)
-
-
-def _schedule_names() -> list[str]:
-    from chainrule.training import schedules
-
-    return list(schedules.NAMED)
-
-
-def _loss_names() -> list[str]:
-    from chainrule.network import losses
-
-    return list(losses.NAMES)
-
-
-COMPLETIONS = {"schedule": _schedule_names, "loss": _loss_names}
+COMPLETIONS = {
+    "schedule": options.names_in("training.schedules", "NAMED"),
+    "loss": options.names_in("network.losses", "NAMES"),
+}
 
 
 def recipe_option(name: str) -> Callable[[Any], Any]:
@@ -106,7 +91,8 @@ training = options.combine(
     recipe_options("training"),
 )  # fmt: skip
 step = options.combine(
-    click.option("--optimizer", metavar="NAME", shell_complete=options.completer(_optimizer_names),
+    click.option("--optimizer", metavar="NAME",
+                 shell_complete=options.completer(options.names_in("training.optimizers", "NAMED")),
                  help="sgd, momentum, nesterov, rmsprop, adam or adamw. The recipe's learning rate and other "
                  "hyperparameters are kept between momentum and nesterov, and between adam and adamw; otherwise the "
                  "optimizer's defaults apply."),

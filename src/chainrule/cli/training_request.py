@@ -88,13 +88,6 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
     return replace(choice, limit=limit, **reading, **{option: options[option] for option in FOLDER_OPTIONS})
 
 
-def build_arguments(entry: Entry, recipe: Recipe, options: Options) -> dict[str, Any]:
-    """Return the arguments of `Entry.build`. The dtype is set by the options or the network file (default: float32)."""
-    arguments: dict[str, Any] = {"dtype": options["dtype"] or getattr(entry, "dtype", None) or "float32"}
-    arguments |= {"seed": recipe.seed, "loss": recipe.loss, "as_tutorial": options["recipe"] == "tutorial"}
-    return arguments | {name: options[name] for name in ("engine", "threads", "precise")}
-
-
 def resolve_data_name(name: str) -> str:
     """Return the name of a known data set unchanged, and any other path as an absolute path."""
     if name in data.known_names():
@@ -107,7 +100,11 @@ def resolve_data_name(name: str) -> str:
 
 def choose_recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
     """Return the model's recipe for the data, with the changes requested by the options."""
-    recipe = _base_recipe(entry, data_name, options["recipe"])
+    if options["recipe"] not in RECIPES:
+        raise unknown_name("recipe", options["recipe"], RECIPES)
+    recipe = entry.recipe_for(data_name) if options["recipe"] == "best" else entry.tutorial
+    if recipe is None:
+        raise OptionError(f"model {entry.name}: its source states no recipe; use --recipe best")
     changes = {name: options[parameter] for name, parameter in PARAMETERS.items() if options[parameter] is not None}
     multipliers = LRMultipliers.choose(changes.get("lr_multipliers", recipe.lr_multipliers))
     changes["lr_multipliers"] = LRMultipliers((*multipliers.factors, *LRMultipliers.frozen(*options["freeze"]).factors))
@@ -144,16 +141,6 @@ def choose_optimizer(default: Optimizer, name: str | None, hyperparameters: Mapp
     return replace(optimizer, **hyperparameters)
 
 
-def _base_recipe(entry: Entry, data_name: str, which: str) -> Recipe:
-    if which not in RECIPES:
-        raise unknown_name("recipe", which, RECIPES)
-    if which == "best":
-        return entry.recipe_for(data_name)
-    if entry.tutorial is None:
-        raise OptionError(f"model {entry.name}: its source states no recipe; use --recipe best")
-    return entry.tutorial
-
-
 @dataclass(frozen=True)
 class TrainingRequest:
     """A training request: the network, data and recipe selected by the options of `chainrule train`.
@@ -178,8 +165,12 @@ class TrainingRequest:
 
     @property
     def build_arguments(self) -> dict[str, Any]:
-        """Arguments of `Entry.build`."""
-        return build_arguments(self.entry, self.recipe, self.options)
+        """Arguments of `Entry.build`. The dtype is set by the options or the network file (default: float32)."""
+        options, recipe = self.options, self.recipe
+        dtype = options["dtype"] or getattr(self.entry, "dtype", None) or "float32"
+        arguments = {"dtype": dtype, "seed": recipe.seed, "loss": recipe.loss}
+        arguments["as_tutorial"] = options["recipe"] == "tutorial"
+        return arguments | {name: options[name] for name in ("engine", "threads", "precise")}
 
     def load(self) -> tuple[Dataset, Dataset]:
         """Load the training and test data."""
@@ -215,6 +206,7 @@ class TrainingRequest:
     def remarks(self, job: Job, training: Dataset, test: Dataset) -> list[str]:
         """Return remarks on how the data are used and which settings were chosen automatically."""
         options = with_recipe_options(self.entry, self.options)
-        return custom_data.remarks(job.recipe, training, test, options) + custom_data.choices(
-            self.choice.name, options, stream=self.choice.stream
-        )
+        lines = custom_data.remarks(job.recipe, training, test, options)
+        if self.choice.stream:
+            lines.append("images are read from the folder during training (--no-stream loads them first)")
+        return lines + custom_data.choices(self.choice.name, options)

@@ -150,8 +150,13 @@ def overwritten(handed: Mapping[str, tuple[Any, Array]]) -> tuple[str, ...]:
         name
         for name, (now, was) in handed.items()
         if isinstance(now, np.ndarray) and not np.array_equal(cast("Array", now), was)  # NaN is rare, and takes longer
-        if was.dtype.kind not in "fc" or not np.array_equal(cast("Array", now), was, equal_nan=True)
+        if not same(was, cast("Array", now))
     )
+
+
+def same(value: Array, other: Array | None) -> bool:
+    """Return whether two arrays are equal. NaN equals NaN."""
+    return other is not None and np.array_equal(value, other, equal_nan=value.dtype.kind in "fc")
 
 
 class OverwriteDetector:

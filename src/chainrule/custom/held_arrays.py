@@ -40,13 +40,12 @@ def list_names(thing: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def has_name(thing: Any, name: str) -> bool:
-    """Return whether an object has an attribute or entry with the given name."""
+def part_of(thing: Any, name: str, default: Any = None) -> Any:
+    """Return an object's attribute or entry by name; by default None if there is none."""
     try:
-        find_part(thing, name)
+        return find_part(thing, name)
     except (AttributeError, KeyError, IndexError, ValueError, TypeError):
-        return False
-    return True
+        return default
 
 
 def find_part(thing: Any, name: str) -> Any:

@@ -93,6 +93,12 @@ class Code(Protocol):
         ...
 
 
+def arrays_of(code: Code) -> dict[str, Array]:
+    """Return copies of all numbers and arrays in the code, by name."""
+    values = ((name, code.get(name)) for name in code.names())
+    return {name: value for name, value in values if value is not None}
+
+
 class LossCode(Protocol):
     """A learner's loss for predictions p (N, K) and targets t (N, K)."""
 

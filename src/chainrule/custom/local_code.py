@@ -8,6 +8,8 @@ from chainrule.custom.calls import Array
 from chainrule.custom.held_arrays import PREFIX, ModuleVariables
 from chainrule.custom.sample_axis import SampleAxis
 
+MISSING = object()
+
 
 class LocalCode:
     """A learner's code in this process. Its arrays are in ``thing``, and in variables that it reads."""
@@ -21,12 +23,11 @@ class LocalCode:
 
     def has(self, name: str) -> bool:
         """Return whether there is a value with the given name."""
-        return held_arrays.has_name(*self._place(name))
+        return held_arrays.part_of(*self._place(name), MISSING) is not MISSING
 
     def get(self, name: str) -> Array | None:
         """Return a copy of the array or number with the given name; None if there is none or it is not set."""
-        place = self._place(name)
-        return held_arrays.numbers(held_arrays.find_part(*place)) if held_arrays.has_name(*place) else None
+        return held_arrays.numbers(held_arrays.part_of(*self._place(name)))
 
     def set(self, name: str, value: Array) -> None:
         """Replace the value with the given name."""

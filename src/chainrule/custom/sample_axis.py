@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.custom.calls import EARLIER, Array
-from chainrule.custom.interface import CallResult, Code, LossCode
+from chainrule.custom.calls import EARLIER, Array, same
+from chainrule.custom.interface import CallResult, Code, LossCode, arrays_of
 from chainrule.errors import StudentError
 
 ONE, LAST = "one", "last"
@@ -48,10 +48,10 @@ class SampleAxis:
         names = dict[str, None]()
         for sample, gradient in zip(self._x, dy, strict=True):
             self._code.forward(sample)
-            before = self._arrays()
+            before = arrays_of(self._code)
             results.append(self._code.backward(gradient, strided=strided))
-            stored.append(self._arrays())
-            names |= {name: None for name, value in stored[-1].items() if not _same(value, before.get(name))}
+            stored.append(arrays_of(self._code))
+            names |= {name: None for name, value in stored[-1].items() if not same(value, before.get(name))}
         self._sums = {name: total for name in names if (total := _sum([part.get(name) for part in stored])) is not None}
         sums = {name: _sum([result.arrays.get(name) for result in results]) for name in results[0].arrays}
         arrays = {name: total for name, total in sums.items() if total is not None}
@@ -90,10 +90,6 @@ class SampleAxis:
         duplicate._code, duplicate._sums = copy.deepcopy(self._code, memo), dict(self._sums)
         return duplicate
 
-    def _arrays(self) -> dict[str, Array]:
-        values = ((name, self._code.get(name)) for name in self._code.names())
-        return {name: value for name, value in values if value is not None}
-
 
 class SampleLoss:
     """A learner's loss of one sample, with the interface `LossCode` for batches: the mean over the samples."""
@@ -130,10 +126,6 @@ def _changed(results: Iterable[CallResult]) -> tuple[str, ...]:
     """Return the names of the arrays that any of the calls has overwritten. Arrays of earlier calls are ignored."""
     names = dict.fromkeys(name for result in results for name in result.changed)
     return tuple(name for name in names if not name.startswith(EARLIER))
-
-
-def _same(value: Array, other: Array | None) -> bool:
-    return other is not None and np.array_equal(value, other, equal_nan=value.dtype.kind in "fc")
 
 
 def _sum(parts: Sequence[Array | None]) -> Array | None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.shapes import text
-from chainrule.custom.calls import POSITION, Array, FormError, array
+from chainrule.custom.calls import POSITION, Array, FormError, array, same
 from chainrule.custom.functions import Functions, takes_context
 from chainrule.custom.held_arrays import family, owners, squeezed
 from chainrule.custom.interface import Code
@@ -232,7 +232,7 @@ class Student:
         """
         before = {name: self._code.get(name) for name in gradients}
         self._code.forward((np.flip(x) * 0.75).astype(x.dtype))
-        kept = [name for name, old in before.items() if old is not None and _same(old, self._code.get(name))]
+        kept = [name for name, old in before.items() if old is not None and same(old, self._code.get(name))]
         self._code.forward(x)
         return tuple(kept)
 
@@ -244,10 +244,6 @@ class Student:
         if shape != expected:
             raise StudentError(f"{label}: d{name} has the shape {_shown(shape)}, and {name} {_shown(expected)}")
         return gradients[name]
-
-
-def _same(old: Array, new: Array | None) -> bool:
-    return new is not None and np.array_equal(old, new, equal_nan=True)
 
 
 def _shown(shape: tuple[int, ...]) -> str:

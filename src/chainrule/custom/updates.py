@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.custom import calling
-from chainrule.custom.calls import Array
-from chainrule.custom.interface import Code
+from chainrule.custom.calls import Array, same
+from chainrule.custom.interface import Code, arrays_of
 from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError
 
@@ -48,8 +48,7 @@ class Updates:
         """Return the layer's arrays before a call of `backward`; an empty dictionary if there is no learning rate."""
         if not (self.argument or self._attribute):
             return {}
-        values = ((name, layer.get(name)) for name in layer.names())
-        return {name: value for name, value in values if value is not None and value.dtype.kind == "f"}
+        return {name: value for name, value in arrays_of(layer).items() if value.dtype.kind == "f"}
 
     def gradients(self, layer: Updated, before: Mapping[str, Array]) -> dict[str, Array]:
         """Return the gradients of the parameters that a call of `backward` has updated, and undo the updates.
@@ -59,7 +58,7 @@ class Updates:
         changed = dict[str, Array]()
         for name, value in before.items():
             after = layer.get(name)
-            if after is not None and not np.array_equal(after, value, equal_nan=True):
+            if after is not None and not same(value, after):
                 changed[name] = after
         for name in changed:
             if name not in self.names:

@@ -7,17 +7,17 @@ depend on the rest of the batch, the engine or the number of threads.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.randomness import generator, stream_key
 from chainrule.core.shapes import text
-from chainrule.core.words import CheckedOptions
 from chainrule.data import coloring
 from chainrule.data.coloring import Draw, Value
-from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
+from chainrule.data.text_options import TextOptions
+from chainrule.errors import OptionError, ShapeError, quoted
 
 STREAM = stream_key("augment")
 FLIP_STREAM, COLOR_STREAM, CUTOUT_STREAM = stream_key("flip"), stream_key("color"), stream_key("cutout")
@@ -31,57 +31,6 @@ LIMITS = {  # largest value and unit of each number
     "cutout": (MAX_SHIFT, "whole pixels"),
 }
 CHUNK_PIXELS = 1 << 14  # number of image values transformed together, so that the intermediate arrays fit into a cache
-
-
-class TextOptions(metaclass=CheckedOptions):
-    """Options of a dataclass that can be written as text, such as "shift=2,flip", or "none" if all have no effect."""
-
-    KIND: ClassVar[str]  # name of the options in messages
-    EXAMPLE: ClassVar[str]
-
-    def __str__(self) -> str:
-        """Return the options in the format of `parse`: the names of options that are True, and other values but 0."""
-        values = ((name, value) for name, value in vars(self).items() if value)
-        parts = [name if value is True else f"{name}={str(value).removesuffix('.0')}" for name, value in values]
-        return ",".join(parts) if self else "none"
-
-    @classmethod
-    def choose(cls, option: Any) -> Self | None:
-        """Return options from themselves, from text that `parse` accepts, or from None; None if they have no effect.
-
-        Errors   OptionError for any other value
-        """
-        options = cls.parse(option) if isinstance(option, str) else option
-        if options is None or isinstance(options, cls):
-            return options or None
-        raise OptionError(f"{cls.KIND} {quoted(option)}: expected {cls.__name__}, or text such as {cls.EXAMPLE!r}")
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Parse options on the command line: "flip,shift=1", or "none"; OptionError for invalid ones."""
-        options, defaults = dict[str, Any](), vars(cls())
-        for part in (part.strip() for part in text.split(",")):
-            name, equals, value = part.partition("=")
-            if part in ("", "none"):
-                continue
-            if name not in defaults:
-                raise unknown_name(cls.KIND, name, [*defaults])
-            if name in options:
-                raise OptionError(f"{cls.KIND} {text!r} names {name} twice")
-            options[name] = cls._value(name, value, defaults[name]) if equals else True
-        return cls(**options)
-
-    @classmethod
-    def _value(cls, name: str, text: str, default: Any) -> Any:
-        if isinstance(default, bool):
-            return text
-        if default is None:
-            raise OptionError(f"{cls.KIND} {name}: custom code cannot be passed as text, only in Python")
-        try:
-            return type(default)(text)
-        except ValueError:
-            expected = "a whole number" if isinstance(default, int) else "a number"
-            raise OptionError(f"{cls.KIND} {name}: expected {expected}, found {text or 'nothing'!r}") from None
 
 
 @dataclass(frozen=True)

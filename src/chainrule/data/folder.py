@@ -8,41 +8,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
-from chainrule.core.words import checked_options
+from chainrule.core.words import checked_options_with
+from chainrule.data import masks
 from chainrule.data.dataset import Dataset
 from chainrule.data.folder_layout import ALL, TEST, TRAIN, VALIDATION, Layout, read_layout
 from chainrule.data.image_files import header_shapes
-from chainrule.data.image_reader import ImageOptions, ImageReader, UsableFile
+from chainrule.data.image_reader import FolderOptions, ImageOptions, ImageReader, UsableFile
 from chainrule.data.inventory import Inventory
 from chainrule.data.target_table import TABLE, WEIGHT, file_names, has_targets, read_table
 from chainrule.errors import DataError
 
 MAX_UNRESIZED = 64  # pixels; by default, larger images or images of different sizes are resized
+MULTIPLE = 4  # pixels; the default network for masks halves and doubles the size twice
 
 
 # ------------------------------------------------------------------ one subfolder per class
 
 
-@checked_options
+@checked_options_with(FolderOptions.__annotations__, vars(ImageOptions))
 def load_folder(
-    folder: str | Path,
-    *,
-    size: tuple[int, int] | None = None,
-    channels: int | None = None,
-    test_share: float = 0.2,
-    seed: int = 0,
-    skip_damaged: bool = False,
-    lazy: bool = False,
-    group_pattern: str | None = None,
-    min_classes: int = 2,
+    folder: str | Path, *, test_share: float = 0.2, seed: int = 0, **options: Unpack[FolderOptions]
 ) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) from FOLDER/CLASS/…, or from FOLDER/train/CLASS/… and FOLDER/test/CLASS/….
 
-    If there is a table FOLDER/targets.csv, the images listed there are read, with their targets.
+    If there is a table FOLDER/targets.csv, the images listed there are read, with their targets. If there are the
+    subfolders images and masks, the masks are the labels of pixels (`masks.read_masks`).
 
     Image files (`images.FORMATS_TEXT`) are read at any depth below the class folders. The folders of the sets may be
     called training, testing, val, valid or validation. Images in a validation folder become the ``validation`` set of
@@ -64,8 +58,7 @@ def load_folder(
 
     >>> training, test = load_folder("photos", size=(64, 64))
     """
-    options = ImageOptions(size, channels, skip_damaged, lazy, group_pattern, min_classes)
-    training, test = _read_sets(Path(folder), options)
+    training, test = _read_sets(Path(folder), ImageOptions(**options))
     return training.split(test_share, seed) if test is None else (training, test)
 
 
@@ -78,14 +71,14 @@ def inspect_folder(folder: str | Path) -> tuple[tuple[str, ...], tuple[int, ...]
     """
     path = Path(folder)
     layout = read_layout(path, allow_empty=True)
-    reader = ImageReader(path, ImageOptions(suggested_size(image_paths(path)), lazy=True))
+    reader = ImageReader(path, ImageOptions(suggested_size(path, image_paths(path)), lazy=True))
     labels = {part: _read_labels(reader, entries)[1] for part, entries in layout.parts.items()}
     inventory = _inventory(layout, reader, labels, allow_empty=True)
     return layout.classes, reader.shape, inventory
 
 
-def read_folder(path: Path, **options: Any) -> Dataset:
-    """Return the training set of a folder as a data set: without a train folder or a table of targets, all images.
+def read_folder(path: Path, **options: Unpack[FolderOptions]) -> Dataset:
+    """Return the training set of a folder as a data set; without a train folder, all images.
 
     options  as in `load_folder`
     """
@@ -96,6 +89,8 @@ def _read_sets(path: Path, options: ImageOptions) -> tuple[Dataset, Dataset | No
     """Return the training set of a folder, or all images, and the test set; None if it must be split off."""
     if has_targets(path):
         return _read_targets(path, options), None
+    if masks.has_masks(path):
+        return masks.read_masks(path, options), None
     layout = read_layout(path, min_classes=options.min_classes)
     reader = ImageReader(path, options)
     usable = {part: _read_labels(reader, entries) for part, entries in layout.parts.items()}
@@ -166,18 +161,22 @@ def image_paths(folder: Path) -> list[Path]:
     """Return the paths of all images of a folder that are used, of all sets; DataError as in `load_folder`."""
     if has_targets(folder):
         return file_names(folder)
+    if masks.has_masks(folder):
+        return masks.image_paths(folder)
     return [path for files in read_layout(folder, allow_empty=True).parts.values() for path, _ in files]
 
 
-def suggested_size(paths: Sequence[Path]) -> tuple[int, int] | None:
-    """Return the default size (H, W) for resizing image files; None if no resizing is needed.
+def suggested_size(folder: Path, paths: Sequence[Path]) -> tuple[int, int] | None:
+    """Return the default size (H, W) for resizing the image files of a folder; None if no resizing is needed.
 
     No resizing is needed if all images have the same size of at most 64×64 pixels. Otherwise, the size is a square with
     the longest side of any image, but at most 64×64. Only image headers are decoded; of more than 10,000 images, those
-    of a random sample. Damaged files are ignored.
+    of a random sample. Damaged files are ignored. With masks, height and width are increased to multiples of 4.
     """
     sizes = {shape[1:] for shape in header_shapes(paths)}
-    if len(sizes) == 1 and max(next(iter(sizes))) <= MAX_UNRESIZED:
-        return None
-    longest = max((max(size) for size in sizes), default=MAX_UNRESIZED)
-    return (MAX_UNRESIZED, MAX_UNRESIZED) if longest >= MAX_UNRESIZED else (longest, longest)
+    longest = min(max((max(size) for size in sizes), default=MAX_UNRESIZED), MAX_UNRESIZED)
+    common = next(iter(sizes)) if len(sizes) == 1 else (0, 0)
+    height, width = common if 0 < max(common) <= MAX_UNRESIZED else (longest, longest)
+    multiple = MULTIPLE if masks.has_masks(folder) else 1
+    size = -(-height // multiple) * multiple, -(-width // multiple) * multiple
+    return None if size == common else size

@@ -75,15 +75,15 @@ def _read_layout(folder: Path, allow_empty: bool, min_classes: int) -> Layout:
     tree = FolderTree(folder)
     inside = tree.entries(tree.top)
     roots = _part_folders(tree, inside)
-    left_out = [_left_out(entry, folder) for entry in inside if entry.kind is not EntryKind.FOLDER]
+    left_out, outside = list[LeftOut](), list(inside)
     if roots is None:
         roots = {ALL: tree.top}
     else:
         left_out += [_files_beside(entry, tree) for entry in _folders(inside) if entry not in roots.values()]
-        for root in roots.values():
-            left_out += [_left_out(entry, folder) for entry in tree.entries(root) if entry.kind is not EntryKind.FOLDER]
+        outside += [entry for root in roots.values() for entry in tree.entries(root)]
     contents, repeated = _contents(tree, roots)
-    left_out += [_left_out(entry, folder) for entry in repeated]
+    unused = [*(entry for entry in outside if entry.kind is not EntryKind.FOLDER), *repeated]
+    left_out += [_left_out(entry, folder) for entry in unused]
     classes = _classes(tree, roots, contents, min_classes)
     parts: dict[str, list[tuple[Path, int]]] = {}
     for part in roots:
@@ -190,15 +190,11 @@ def _mark_repeats(contents: Sequence[Sequence[FolderEntry]]) -> list[list[Folder
         if link.real in used:
             repeated.add(link.path)
         used.add(link.real)
-    if not repeated:
-        return [[*entries] for entries in contents]
-    return [
-        [
-            replace(entry, kind=EntryKind.UNUSABLE, reason=REPEATED) if entry.path in repeated else entry
-            for entry in entries
-        ]
-        for entries in contents
-    ]
+
+    def marked(entry: FolderEntry) -> FolderEntry:
+        return replace(entry, kind=EntryKind.UNUSABLE, reason=REPEATED) if entry.path in repeated else entry
+
+    return [[*map(marked, entries)] for entries in contents]
 
 
 def _classes(tree: FolderTree, roots: dict[str, FolderEntry], contents: Contents, min_classes: int) -> tuple[str, ...]:
@@ -234,13 +230,8 @@ def _of_class(
 ) -> tuple[list[Path], list[LeftOut]]:
     """Return the images and the unused entries below a class folder; DataError if there are no images."""
     _check_readable(folder, entries)
-    images, others = list[Path](), list[FolderEntry]()
-    for entry in entries:
-        if _is_image(entry):
-            images.append(entry.path)
-        else:
-            others.append(entry)
-    left_out = [_left_out(entry, tree.top.path) for entry in others]
+    images = [entry.path for entry in entries if _is_image(entry)]
+    left_out = [_left_out(entry, tree.top.path) for entry in entries if not _is_image(entry)]
     if not images:
         contents = _describe_contents(folder, tree)
         if not allow_empty:

@@ -4,8 +4,6 @@ The pass decodes every image and every mask, so that both accept, refuse and rep
 pixels; streamed data keep a hash of every file, and verify it whenever they read the file again.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import re
@@ -15,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +44,20 @@ MIN_PARALLEL = 512  # smallest number of files that several processes read
 MASK_ALONE = "the metadata (EXIF) turn only the image, or only its mask"
 
 
+class FolderOptions(TypedDict, total=False):
+    """Options of `load` and `load_folder`, which describe them."""
+
+    size: tuple[int, int] | None
+    channels: int | None
+    skip_damaged: bool
+    lazy: bool
+    group_pattern: str | None
+    min_classes: int
+
+
 @dataclass(frozen=True)
 class ImageOptions:
-    """How the images of a folder are read; the fields are arguments of `load_folder`.
+    """How the images of a folder are read: `FolderOptions` with their defaults.
 
     Errors   OptionError for a height or a width below 1, or for other channels than 1 and 3
     """

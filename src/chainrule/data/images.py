@@ -57,8 +57,14 @@ def open_image(path: str | Path, max_pixels: int = MAX_PIXELS, content: BinaryIO
              an image, or does not have 8 or 16 bits per channel
     """
     content = content or read_content(path)
-    with decoding(path, "image"):
-        return _decode(content, str(path), max_pixels)
+    with decoding(path, "image"), _opened(content, str(path), max_pixels) as image:
+        image.load()
+        _check_levels(image, str(path))
+        result = upright(_opaque(image))
+        if result is image:  # a copy, because an image with several frames would read its file again
+            result = image.copy()
+        result.info[TREATMENTS] = _treatments(image)
+        return result
 
 
 def _opened(stream: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> "Image":
@@ -75,17 +81,6 @@ def _opened(stream: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> "Image
     if image.width * image.height > max_pixels:
         raise DataError(f"{name}: {text(image.size)} pixels {too_large}")
     return image
-
-
-def _decode(stream: BinaryIO, name: str, max_pixels: int) -> "Image":
-    with _opened(stream, name, max_pixels) as image:
-        image.load()
-        _check_levels(image, name)
-        upright = _upright(_opaque(image))
-        if upright is image:  # a copy, because an image with several frames would read its file again
-            upright = image.copy()
-        upright.info[TREATMENTS] = _treatments(image)
-        return upright
 
 
 def image_shape(path: str | Path) -> tuple[int, int, int]:
@@ -123,8 +118,6 @@ def to_array(image: "Image", channels: int, size: tuple[int, int] | None = None)
     """
     from PIL import Image
 
-    if channels not in (1, 3):
-        raise OptionError(f"images have 1 or 3 channels, not {channels}")
     flat, mode = _opaque(image), "L" if channels == 1 else "RGB"
     flat = flat if flat.mode == mode else flat.convert(mode)
     if size is not None and flat.size != (size[1], size[0]):
@@ -172,7 +165,7 @@ def open_mask(path: str | Path, content: BinaryIO | None = None) -> "Image":
             expected = "a mask must be gray (8 bits), have a palette, or have one RGB color per class"
             raise FormatError(f"{path}: pixels in mode {opened.mode}; {expected}")
         opened.load()
-        image = _upright(opened)
+        image = upright(opened)
         image.info[TREATMENTS] = _treatments(opened)
         return image
 
@@ -214,7 +207,8 @@ def _transposition(image: "Image") -> str:
     return UPRIGHT.get(orientation, "") if isinstance(orientation, int) else ""
 
 
-def _upright(image: "Image") -> "Image":
+def upright(image: "Image") -> "Image":
+    """Return an image in the orientation of its EXIF data."""
     from PIL import Image
 
     turn = _transposition(image)

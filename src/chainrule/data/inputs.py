@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
-from chainrule.data.images import FORMATS_TEXT, MAX_PIXELS, image_input, open_image, to_array
+from chainrule.data.images import FORMATS_TEXT, MAX_PIXELS, image_input, open_image, to_array, upright
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
@@ -81,17 +81,11 @@ def read_input(
             raise DataError(f"{name}: is a folder; expected a {FORMATS_TEXT} file, or a list of files")
         image = open_image(name)
     else:
-        image = _upright(source)
+        image = upright(source)
     is_digits = tuple(shape) == DIGIT and all(
         len(name_of_class) == 1 and name_of_class.isdigit() for name_of_class in classes
     )
     return as_mnist(image, name)[None] if is_digits and not as_is else to_array(image, channels, size)
-
-
-def _upright(image: "Image") -> "Image":
-    from PIL import ImageOps
-
-    return ImageOps.exif_transpose(image)
 
 
 # ------------------------------------------------------------------ digits as in MNIST

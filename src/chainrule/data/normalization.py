@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from chainrule.core.words import CheckedOptions
-from chainrule.data.sources import PROBE_SAMPLES, SampleSource, blocks, extremes
+from chainrule.data.sources import PROBE_SAMPLES, SampleSource, blocks, extremes, finite_extremes
 from chainrule.errors import DataError, FormatError, OptionError, unknown_name
 
 KINDS = ("scale", "standardize", "none")
@@ -74,7 +74,7 @@ class Normalization(metaclass=CheckedOptions):
 
         Errors   DataError if a pixel is not finite, or if all pixels (of every channel) are equal
         """
-        minimum, maximum = (0.0, 255.0) if x.dtype == np.uint8 else _range(x)
+        minimum, maximum = (0.0, 255.0) if x.dtype == np.uint8 else finite_extremes(x, "the training data")
         pixels = _pixels(x, minimum, maximum)
         if kind == "scale":
             _check_spread(kind, maximum - minimum, minimum)
@@ -300,15 +300,6 @@ def mean_and_deviation(x: Pixels, channels: int = 1) -> tuple[NDArray[np.float64
     mean = of_blocks(lambda part: part)
     deviation = np.sqrt(of_blocks(lambda part: np.square(part.astype(np.float64) - mean[:, None])))
     return mean, np.where(deviation > ROUNDING * np.abs(mean), deviation, 0.0)
-
-
-def _range(x: Pixels) -> tuple[float, float]:
-    """Return the minimum and maximum of the training data; DataError if a value is not finite."""
-    minimum, maximum = extremes(x)
-    if not (math.isfinite(minimum) and math.isfinite(maximum)):
-        first = next(number for number, image in enumerate(x) if not np.isfinite(image).all())
-        raise DataError(f"the training data contain pixels that are not finite, the first in sample {first}")
-    return minimum, maximum
 
 
 def _pixels(x: Pixels, minimum: float, maximum: float) -> str:

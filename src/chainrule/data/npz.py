@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chainrule._io.reading import check_zip_member, decoding, reading, refuse_bomb
 from chainrule.core.shapes import text
 from chainrule.core.words import checked_options
-from chainrule.data.dataset import Dataset, Images
+from chainrule.data.dataset import COLUMNS, Dataset, Images
 from chainrule.errors import DataError, FormatError
 
 NAMES = ("x", "y", "targets", "weights", "groups", "x_test", "y_test", "targets_test", "classes")
@@ -61,7 +61,7 @@ def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tup
             raise DataError(f"{path}: no array {name!r}; found {', '.join(sorted(arrays)) or 'none'}")
     x, (y, count) = _images(arrays["x"], path, "x"), read_targets(arrays[target_name], path, target_name)
     classes = _class_names(arrays.get("classes"), count, path)
-    rows: Any = {"weights": _weights(arrays.get("weights"), len(x), path), "groups": arrays.get("groups")}
+    rows: Any = {name: arrays.get(name) for name in COLUMNS}
     data = Dataset(x, y, classes, path.stem, str(path), **rows)
     if "x_test" not in arrays:
         return data.split(test_share, seed)
@@ -126,16 +126,6 @@ def _targets(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.float64
         raise DataError(f"{path}: {name} is {y.dtype} of shape ({text(y.shape)}); expected numbers (N,) or (N, K)")
     targets = (y[:, None] if y.ndim == 1 else y).astype(np.float64)
     return targets, targets.shape[1]
-
-
-def _weights(weights: NDArray[Any] | None, samples: int, path: Path) -> NDArray[np.float64] | None:
-    if weights is None:
-        return None
-    if weights.dtype.kind not in "biuf" or weights.shape != (samples,):
-        raise DataError(
-            f"{path}: weights is {weights.dtype} of shape ({text(weights.shape)}); expected {samples} numbers"
-        )
-    return weights.astype(np.float64)
 
 
 def _class_names(names: NDArray[Any] | None, count: int, path: Path) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from chainrule._io.locks import cached_property
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
-from chainrule.errors import DataError
+from chainrule.errors import DataError, SampleError
 
 Array: TypeAlias = NDArray[Any]
 Indices: TypeAlias = NDArray[np.int64]
@@ -197,6 +197,18 @@ def blocks(x: Any, size: int = BLOCK_BYTES) -> Iterator[Array]:
     count = max(1, size // sample_bytes)
     for first in range(0, len(x), count):
         yield x[first : first + count]
+
+
+def finite_extremes(x: Any, what: str) -> tuple[float, float]:
+    """Return the minimum and maximum of samples (N, …); SampleError if a value is not finite.
+
+    what   name of the values, for the message
+    """
+    limits = extremes(x)
+    if not np.isfinite(limits).all():
+        first = next(number for number, sample in enumerate(x) if not np.isfinite(sample).all())
+        raise SampleError(f"{what} are not finite, the first in sample {first}", first)
+    return limits
 
 
 def extremes(x: Any) -> tuple[float, float]:

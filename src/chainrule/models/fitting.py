@@ -191,8 +191,7 @@ def _trainer(
     services: dict[str, Any] = {"workers": workers, "readers": explicit["readers"]}
     result = trainer(network, recipe, *sets, normalization=existing, classes=classes, **services)
     standardized = result.target_scaling is not None
-    facts = requirements.TrainingFacts(result.train_data, recipe, standardized, test is not None)
-    requirements.check(explicit, facts)
+    requirements.check(explicit, recipe, samples, standardized=standardized, evaluates=test is not None)
     if kind is None and existing is None:
         is_prepared = has_constant_normalization(network.layers, network.wiring)
         sentence = decision(samples.probe.x, result.normalization)

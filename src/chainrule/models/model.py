@@ -262,7 +262,8 @@ class Model(Network):
         """
         from chainrule.models import serialization
 
-        return serialization.build(connect, about, engine=engine, threads=threads, precise=precise, weights=weights)
+        further = {"engine": engine, "threads": threads, "precise": precise, "weights": weights}
+        return serialization.build(connect, about, further)
 
     @checked_options
     def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -18,9 +18,17 @@ from chainrule.network.fitted import UNFITTED, class_counts
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike, Ports
 from chainrule.network.shapes import input_array
-from chainrule.training import outputs, streams
+from chainrule.training import outputs
 from chainrule.training.samples import Samples, label_array
-from chainrule.training.streams import BatchStream, PairSamples, SourcePairs, TrainingData, is_stream, stream_of
+from chainrule.training.streams import (
+    BatchStream,
+    PairSamples,
+    SourcePairs,
+    TrainingData,
+    is_stream,
+    pairs_of,
+    stream_of,
+)
 
 Data: TypeAlias = Dataset | tuple[ArraysLike, ArraysLike]
 
@@ -103,7 +111,7 @@ def training_data(
         raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
     if y is None and isinstance(x, Dataset) and isinstance(x.y, SampleSource):
         network.check_input(x.x)
-        return streams.samples_of(x, network.output_shape, reading.ignore_label)
+        return pairs_of(x, x.y, network.output_shape, reading.ignore_label)
 
     def convert(x: Any, y: Any) -> Samples:
         nonlocal reading

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from numpy.typing import ArrayLike
-
 from chainrule import layers
 from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
@@ -76,51 +74,39 @@ def checked_about(value: Any) -> dict[str, Any]:
 
 def describe(fitted: Fitted) -> dict[str, Any]:
     """Return the entries of a description (`Model.about`) that are determined by training."""
-    return {
-        "normalization": fitted.normalization.to_config(),
-        "loss": str(fitted.loss),
-        **({"task": fitted.task.name} if fitted.task else {}),
-        **({} if fitted.largest_input is None else {"largest_input": fitted.largest_input}),
-        **({} if fitted.mask_values is None else {"mask_values": fitted.mask_values.to_config()}),
-        **({} if fitted.target_scaling is None else {"target_scaling": fitted.target_scaling.to_config()}),
-    }
+    entries: dict[str, Any] = {"normalization": fitted.normalization.to_config(), "loss": str(fitted.loss)}
+    entries |= {"task": fitted.task and fitted.task.name, "largest_input": fitted.largest_input}
+    for name in ("mask_values", "target_scaling"):
+        values = getattr(fitted, name)
+        entries[name] = values and values.to_config()
+    return {name: entry for name, entry in entries.items() if entry is not None}
 
 
-def build(
-    connect: Callable[..., BuiltModel],
-    about: dict[str, Any],
-    *,
-    engine: str | None,
-    threads: int | None,
-    precise: bool,
-    weights: Mapping[str, ArrayLike] | None,
-) -> BuiltModel:
+def build(connect: Callable[..., BuiltModel], about: dict[str, Any], further: Mapping[str, Any]) -> BuiltModel:
     """Build a model from a description returned by `Model.about`.
 
     connect   function (layers, input_shape, wiring, **options) that returns a model
-    weights   weights by name; None: initial values drawn with the seed
+    further   options that are not part of a description: the machine, and the weights
 
     Errors   FormatError for an invalid description
     """
     try:
         checked = checked_about(about)
         built_layers = layers_from(checked["layers"])
-        options: dict[str, Any] = {name: checked[name] for name in ("dtype", "seed", "name", "classes", "loss")}
-        options |= {"engine": engine, "threads": threads, "precise": precise, "weights": weights}
+        options = {name: checked[name] for name in ("dtype", "seed", "name", "classes", "loss")}
         options["normalization"] = Normalization.from_config(checked["normalization"])
         wiring = wiring_from(checked["wiring"], len(built_layers)) if "wiring" in checked else None
-        model = connect(built_layers, checked["input_shape"], wiring, **options)
-        model.task = None if checked.get("task") is None else tasks.find(checked["task"])
-        if model.task is not None and tasks.count(model.task) != len(model.outputs):
-            raise FormatError(f"task {quoted(checked['task'])}: expected {len(model.outputs)}, one per output")
+        model = connect(built_layers, checked["input_shape"], wiring, **options, **further)
         model.largest_input = checked.get("largest_input")
-        if checked.get("mask_values") is not None:
-            values = expect_list(str, checked["mask_values"], "mask_values")
+        if (task := checked.get("task")) is not None:
+            model.task = tasks.find(task)
+            if tasks.count(model.task) != len(model.outputs):
+                raise FormatError(f"task {quoted(task)}: expected {len(model.outputs)}, one per output")
+        if (values := checked.get("mask_values")) is not None:
+            values = expect_list(str, values, "mask_values")
             model.mask_values = MaskValues.from_config(values, len(checked["classes"]))
-        if checked.get("target_scaling") is not None:
-            model.target_scaling = TargetScaling.from_config(
-                checked["target_scaling"], [output.shape for output in model.outputs]
-            )
+        if (scaling := checked.get("target_scaling")) is not None:
+            model.target_scaling = TargetScaling.from_config(scaling, [output.shape for output in model.outputs])
         return model
     except KeyError as error:
         raise FormatError(f"not a description of a model: there is no {error.args[0]}") from None

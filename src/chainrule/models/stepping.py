@@ -24,9 +24,8 @@ from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.options import check_option
 from chainrule.training.samples import Preparation
-from chainrule.training.steps.base import Outcome
-from chainrule.training.steps.selection import make_stepper
-from chainrule.training.steps.stepper import Stepper
+from chainrule.training.steps.gradients import Outcome
+from chainrule.training.steps.stepper import Stepper, make_stepper
 
 T = TypeVar("T")
 

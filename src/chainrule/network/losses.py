@@ -21,7 +21,7 @@ from chainrule.core.shapes import is_number
 from chainrule.core.words import match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines.protocol import Array, Engine
-from chainrule.errors import FormatError, OptionError, ShapeError, quoted, unknown_name
+from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.network.ports import OutputEnd, Ports
 from chainrule.network.tasks import DISTRIBUTIONS, REGRESSION, Task
 
@@ -238,15 +238,18 @@ def choose_for(
     return JointLoss.of(by_name, own_weights if weights is None else weights)
 
 
-def check_outputs(loss: Loss, outputs: Sequence[OutputEnd]) -> None:
-    """Raise an error if a loss cannot be used with the last layer, or with the last layer of its output."""
+def check_outputs(loss: Loss, outputs: Sequence[OutputEnd], *, trains: bool = False) -> None:
+    """Raise OptionError if a loss cannot be used with the last layer, or with the last layer of its output.
+
+    trains   whether training would learn nothing is an error, too
+    """
     names = [output.name for output in outputs]
     targets = [term.output for term in loss.terms] if isinstance(loss, JointLoss) else [""]
     if targets != names:
         expected = f"{{{', '.join(map(repr, names))}}}" if len(names) > 1 else "one loss, for one output"
         raise OptionError(f"loss {loss}: expected one loss per output {expected}")
     for term, output in zip(terms(loss), outputs, strict=True):
-        check_output(term, output.last_layer, output.shape[0])
+        check_output(term, output.last_layer, output.shape[0], trains=trains)
 
 
 def terms(loss: Loss) -> tuple[SingleLoss, ...]:
@@ -262,40 +265,27 @@ def described(loss: Loss) -> str:
     return ", ".join(f"{term.output}: {text}" for term, text in zip(loss.terms, weighted, strict=True))
 
 
-def check_ending(loss: SingleLoss, last_layer: str, outputs: int) -> None:
-    """Raise OptionError if a loss cannot be used with the last layer, whatever the targets are.
+def check_output(loss: SingleLoss, last_layer: str, outputs: int, *, trains: bool = False) -> None:
+    """Raise OptionError if a loss does not accept the outputs of the last layer.
 
     Categorical cross-entropy depends only on the output of the true class. If the outputs are not normalized to sum to
     1, training drives all of them to 1: the loss becomes 0, and the network learns nothing.
 
     last_layer  type of the last layer; "" for a custom layer
     outputs     number of outputs
-    """
-    if isinstance(loss, CustomLoss):
-        return
-    if last_layer == "Softmax" and outputs == 1:
-        raise OptionError("Softmax() with one output is always 1: end with Sigmoid(), or with one output per class")
-    if loss in DISTRIBUTIONS and outputs == 1:
-        raise OptionError(
-            f"{loss} needs one output per class: for yes or no, train Sigmoid() with binary_cross_entropy"
-        )
-    if loss in DISTRIBUTIONS and last_layer == "Sigmoid":
-        advice = "end with Softmax() and categorical_cross_entropy, or train with binary_cross_entropy"
-        raise OptionError(f"{loss} after Sigmoid() is minimal when every output is 1: {advice}")
-
-
-def check_output(loss: SingleLoss, last_layer: str, outputs: int) -> None:
-    """Raise an error if a loss does not accept the outputs of the last layer.
-
-    last_layer, outputs   as in `check_ending`
-
-    Errors   ShapeError for a single output of a loss of classes; OptionError for logits or probabilities
+    trains      as in `check_outputs`
     """
     choose_single(loss)
     if isinstance(loss, CustomLoss):
         return
+    if trains and last_layer == "Softmax" and outputs == 1:
+        raise OptionError("Softmax() with one output is always 1: end with Sigmoid(), or with one output per class")
     if loss in DISTRIBUTIONS and outputs == 1:
-        raise ShapeError(f"{loss} needs one output per class, but the last layer has a single output")
+        advice = "for yes or no, train Sigmoid() with binary_cross_entropy"
+        raise OptionError(f"{loss} needs one output per class: {advice}")
+    if trains and loss in DISTRIBUTIONS and last_layer == "Sigmoid":
+        advice = "end with Softmax() and categorical_cross_entropy, or train with binary_cross_entropy"
+        raise OptionError(f"{loss} after Sigmoid() is minimal when every output is 1: {advice}")
     if loss == "softmax_cross_entropy" and last_layer == "Softmax":
         raise OptionError(f"{loss} expects logits: leave out Softmax(), or train with categorical_cross_entropy")
     if loss in OF_PROBABILITIES and last_layer and last_layer not in PROBABILITIES:

@@ -5,7 +5,7 @@ A network is independent of data, files and training. `model.Model` adds these f
 
 import math
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -235,30 +235,7 @@ class Network:
 
     # ------------------------------------------------------------------ plans
 
-    def plan(
-        self,
-        loss: Loss | None = None,
-        *,
-        input_gradient: bool = False,
-        task: Task | None = None,
-        frozen: Collection[str] = frozenset(),
-        weighted: bool = False,
-    ) -> Plan:
-        """Return the plan for inference or, if a loss is passed, for training.
-
-        A final softmax or sigmoid and its cross-entropy are joined into one operation on the scores (`losses.JOINED`).
-
-        input_gradient  whether to compute the gradient with respect to the input, which training does not need
-        task            task that determines the metric; None: the network's task
-        frozen          names of parameters without gradient. If a layer and all layers before it are
-                        frozen, no gradient is propagated to it. Frozen batch normalizations use their running
-                        statistics and do not update them
-        weighted        whether each sample has a weight in the loss
-        """
-        if loss is not None:
-            losses.check_outputs(loss, self.outputs)
-        options: dict[str, Any] = {"input_gradient": input_gradient, "task": task}
-        return plans.plan_of(self, loss, **options, frozen=frozen, weighted=weighted)
+    plan = plans.plan
 
     @property
     def input_shapes(self) -> list[tuple[tuple[int, ...], ...]]:
@@ -307,12 +284,10 @@ class Network:
 
         weights   weights of the losses of several outputs, in order or by name; None: those of the loss
 
-        Errors   OptionError or ShapeError if the loss cannot be combined with the last layer
+        Errors   OptionError if the loss cannot be combined with the last layer
         """
-        resolved, outputs = self.choose_loss(loss, weights), self.outputs
-        for output, term in zip(outputs, losses.terms(resolved), strict=False):
-            losses.check_ending(term, output.last_layer, output.shape[0])
-        losses.check_outputs(resolved, outputs)
+        resolved = self.choose_loss(loss, weights)
+        losses.check_outputs(resolved, self.outputs, trains=True)
         return resolved
 
     @checked_options

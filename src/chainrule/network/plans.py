@@ -1,6 +1,6 @@
 """Plans of networks: the operations of all layers and of the losses, forward and backward.
 
-`plan_of` shows the whole. Nothing is computed here: an engine runs the plan in every step (docs/architecture.md).
+`plan` shows the whole. Nothing is computed here: an engine runs the plan in every step (docs/architecture.md).
 """
 
 from __future__ import annotations
@@ -56,46 +56,58 @@ class Connected(Protocol):
     def outputs(self) -> list[OutputEnd]: ...
 
 
-def plan_of(
-    network: Connected,
-    loss: Loss | None,
+def plan(
+    self: Connected,
+    loss: Loss | None = None,
     *,
-    input_gradient: bool,
-    task: Task | None,
-    frozen: Collection[str],
-    weighted: bool,
+    input_gradient: bool = False,
+    task: Task | None = None,
+    frozen: Collection[str] = frozenset(),
+    weighted: bool = False,
 ) -> Plan:
-    """Return the plan of a network for inference or, if a loss is passed, for training. See `Network.plan`."""
+    """Return the plan of a network for inference or, if a loss is passed, for training. This is a method of networks.
+
+    A final softmax or sigmoid and its cross-entropy are joined into one operation on the scores (`losses.JOINED`).
+
+    input_gradient  whether to compute the gradient with respect to the input, which training does not need
+    task            task that determines the metric; None: the network's task
+    frozen          names of parameters without gradient. If a layer and all layers before it are
+                    frozen, no gradient is propagated to it. Frozen batch normalizations use their running
+                    statistics and do not update them
+    weighted        whether each sample has a weight in the loss
+    """
+    if loss is not None:
+        losses.check_outputs(loss, self.outputs)
     # Parameters and running statistics are views of flat buffers. The builder collects operations on tensors.
     tensors = {
         name: Tensor(name, parameter.shape, "parameter" if parameter.trained else "state")
-        for name, parameter in network.table.items()
+        for name, parameter in self.table.items()
     }
     builder = Builder(tensors, training=loss is not None, frozen=frozen)
-    source, wiring, ends = Tensor("x", network.input_shape, "input"), network.wiring, endings(network, loss)
+    source, wiring, ends = Tensor("x", self.input_shape, "input"), self.wiring, endings(self, loss)
     skipped = {ending.number - 1 for ending in ends if ending.skipped}
     if isinstance(loss, JointLoss):
-        skipped.add(len(network.layers) - 1)  # `Pack`
+        skipped.add(len(self.layers) - 1)  # `Pack`
     # Forward: each layer emits its operations, and with them those of its gradients for the backward pass.
     results = [source]
-    for number, (layer, numbers) in enumerate(zip(network.layers, wiring.inputs, strict=True)):
+    for number, (layer, numbers) in enumerate(zip(self.layers, wiring.inputs, strict=True)):
         inputs = [results[index] for index in numbers]
         if number not in skipped:
-            builder.begin(network.names[number], network.names[wiring.owners[number]])
+            builder.begin(self.names[number], self.names[wiring.owners[number]])
             inputs = [layer.joint_emit(builder, inputs)]
         results.append(inputs[0])
     # Loss and metric of each output. `Builder.plan` appends the emitted gradients in reverse order: the backward pass.
     if loss is None:
-        return replace(builder.plan(source, results[-1]), precise=network.precise)
+        return replace(builder.plan(source, results[-1]), precise=self.precise)
     terms = [(ending.loss, results[ending.scores]) for ending in ends]
-    task = _resolved_task(network, task, loss)
-    measured = _measured(builder, network, ends[0], task, results)
+    task = _resolved_task(self, task, loss)
+    measured = _measured(builder, self, ends[0], task, results)
     if isinstance(loss, JointLoss):
         loss_tensors = loss_plan.emit_joint(builder, loss, terms, task, measured, weighted=weighted)
     else:
         loss_tensors = loss_plan.emit(builder, *terms[0], task, measured, weighted=weighted)
-    plan = builder.plan(source, terms[0][1], (source.gradient(),) if input_gradient else (), **loss_tensors)
-    return replace(plan, precise=network.precise)
+    extra = (source.gradient(),) if input_gradient else ()
+    return replace(builder.plan(source, terms[0][1], extra, **loss_tensors), precise=self.precise)
 
 
 def endings(network: Connected, loss: Loss | None) -> list[Ending]:

@@ -21,7 +21,7 @@ from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CHECKED_FILES, CHECKPOINT, CHECKSUMS, HISTORY, PICTURES, VALIDATION
 from chainrule.training import history
 from chainrule.training.history import Epoch
-from chainrule.training.steps.base import Outcome
+from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
 
 STATE = ("optimizer.", "lookahead.", "average.")  # prefixes of the names in `Trainer.state`

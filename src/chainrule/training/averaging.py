@@ -9,16 +9,14 @@ import math
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from chainrule.core.words import CheckedOptions
+from chainrule.data.text_options import TextOptions
 from chainrule.engines.protocol import Array
-from chainrule.errors import OptionError, quoted, unknown_name
+from chainrule.errors import OptionError, quoted
 from chainrule.network.network import Network
 from chainrule.training.components import Component, copy_weights, write_weights
-from chainrule.training.options import options_in
 
 MAX_INTERVAL = 1_000_000  # maximum number of steps between two averages
 
@@ -67,7 +65,7 @@ class WeightAverage(Component):
 
 
 @dataclass(frozen=True)
-class Lookahead(metaclass=CheckedOptions):
+class Lookahead(TextOptions):
     """Lookahead: every few steps s ← α·s + (1 − α)·p, then p ← s.
 
     p denotes the parameters and running statistics, and s is a slow copy of p, initialized at step ``every``. The
@@ -80,6 +78,9 @@ class Lookahead(metaclass=CheckedOptions):
     Source   Zhang et al. 2019; the increasing α and the defaults are from airbench94 (Jordan 2024)
     """
 
+    KIND = "lookahead"
+    EXAMPLE = "every=5,decay=0.7"
+
     every: int = 5
     decay: float = 0.95**5
 
@@ -91,33 +92,6 @@ class Lookahead(metaclass=CheckedOptions):
         if not 0 <= self.decay <= 1:
             raise OptionError(f"lookahead decay {quoted(self.decay)}: expected a number from 0 to 1")
         object.__setattr__(self, "decay", float(self.decay))
-
-    def __str__(self) -> str:
-        """Return text that `parse` accepts: "every=5,decay=0.7"."""
-        return f"every={self.every},decay={self.decay!r}"
-
-    @staticmethod
-    def choose(option: Any) -> Lookahead | None:
-        """Return the lookahead for an option; None for no lookahead.
-
-        option   a `Lookahead`, text that `parse` accepts, or None
-        Errors   OptionError for any other value
-        """
-        if isinstance(option, str):
-            return Lookahead.parse(option)
-        if option is None or isinstance(option, Lookahead):
-            return option
-        raise OptionError(f"lookahead {quoted(option)}: expected a Lookahead, or text such as 'every=5,decay=0.7'")
-
-    @staticmethod
-    def parse(text: str) -> Lookahead | None:
-        """Parse text from the command line, such as "every=5,decay=0.7" or "every=5". Return None for "none"."""
-        if text.strip() == "none":
-            return None
-        options = options_in("lookahead", text, "every=NUMBER or decay=NUMBER")
-        if unknown := options.keys() - {"every", "decay"}:
-            raise unknown_name("lookahead option", min(unknown), ("every", "decay", "none"))
-        return Lookahead(**options)
 
     def slow_share(self, step: int, steps: int) -> float | None:
         """Return α after step ``step`` (from 1) of ``steps``; None if there is no averaging after this step.

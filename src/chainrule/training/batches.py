@@ -18,9 +18,8 @@ from chainrule.engines.protocol import ONE_STEP, Array
 from chainrule.errors import OptionError, quoted
 from chainrule.network.network import Network
 from chainrule.network.target_scaling import TargetScaling
-from chainrule.training import samples as training_samples
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Preparation, Samples
+from chainrule.training.samples import Batch, Preparation, Samples
 from chainrule.training.steps.stepper import Stepper
 from chainrule.training.streams import BatchStream, PairSamples, TrainingData
 
@@ -31,7 +30,6 @@ UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the
 EVALUATION_BATCH = 1024  # maximum number of samples that are evaluated together
 EVALUATION_BYTES = 1 << 26  # maximum size of their inputs
 
-Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, t, and sample weights or None
 StepInputs: TypeAlias = Batch | tuple[Array]  # a batch, or the indices of samples in device memory
 
 
@@ -74,19 +72,22 @@ class BatchLoader:
 
         step   step number, from 0
         """
-        epoch = step // self.epoch_steps
-        if not isinstance(self.data, BatchStream):
-            return self.batch_of(epoch, self.indices(step))
-        samples = self.data.batch_at(step)
-        return self._finished(samples, epoch, np.arange(len(samples)), step * self._recipe.batch_size)
+        if isinstance(self.data, BatchStream):
+            return self._of_stream(self.data, step)[1]
+        return self.batch_of(step // self.epoch_steps, self.indices(step))
 
     def indices(self, step: int) -> NDArray[np.int64]:
         """Return the indices (N,) of the samples in a step's batch. Steps are numbered from 0."""
         epoch, position = divmod(step, self.epoch_steps)
         size = self._recipe.batch_size
-        if isinstance(self.data, BatchStream):
-            return np.arange(step * size, (step + 1) * size)
         return order(len(self.data), self._recipe.seed, epoch)[position * size : (position + 1) * size]
+
+    def _of_stream(self, data: BatchStream, step: int) -> tuple[int, Batch]:
+        """Return the size of a step's batch, and this worker's rows of it."""
+        samples = data.batch_at(step)
+        own = np.arange(len(samples))[self._stepper.rows(len(samples))]
+        batch = self._finished(samples, step // self.epoch_steps, own, step * self._recipe.batch_size)
+        return len(samples), batch
 
     def batch_of(self, epoch: int, indices: NDArray[np.int64], arrays: tuple[Array, ...] = ()) -> Batch:
         """Return a batch of the samples at the given indices.
@@ -121,7 +122,7 @@ class BatchLoader:
         """
         drawn = self._with_partners(epoch, indices, len(data), first)
         if not arrays and data.decodes:
-            arrays = data.read(drawn, self._key(epoch))
+            arrays = data.read(drawn, mix(self._recipe.seed, epoch))
         numbers = first + drawn
         x, targets, weights = data.batch(drawn, self._preparation, epoch=epoch, arrays=arrays, numbers=numbers)
         if (augmentation := self._mixing) is not None:
@@ -149,16 +150,19 @@ class BatchLoader:
         """
         if isinstance(self.data, BatchStream):
             for step in range(epoch * self.epoch_steps + position, (epoch + 1) * self.epoch_steps):
-                samples = self.data.batch_at(step)
-                own = np.arange(len(samples))[self._stepper.rows(len(samples))]
-                yield len(samples), 1, self._finished(samples, epoch, own, step * self._recipe.batch_size)
+                size, batch = self._of_stream(self.data, step)
+                yield size, 1, batch
             return
         groups, ahead = self._groups(epoch, position), None
         if self.data.decodes and (processes := reading_processes(self.readers, self.data)):
-            key, available = self._key(epoch), len(self.data)
-            ahead = self._started_prefetcher(self.data, processes).batches(
-                (self._with_partners(epoch, own, available), key) for _, _, own in groups
-            )
+            if self._prefetcher is None:
+                from chainrule.data.prefetch import Prefetcher
+
+                samples = min(self._recipe.batch_size * self.batches_at_once, len(self.data))
+                slot_bytes = samples * (2 if self._mixing else 1) * bytes_of_reading(self.data)
+                self._prefetcher = Prefetcher(self.data.read, processes, slot_bytes)
+            key, available = mix(self._recipe.seed, epoch), len(self.data)
+            ahead = self._prefetcher.batches((self._with_partners(epoch, own, available), key) for _, _, own in groups)
         for size, count, own in groups:
             yield size, count, (own,) if self.held else self.batch_of(epoch, own, next(ahead) if ahead else ())
 
@@ -174,18 +178,6 @@ class BatchLoader:
             groups.append((batches.shape[1], len(batches), batches[:, self._stepper.rows(batches.shape[1])].ravel()))
             position = end
         return groups
-
-    def _key(self, epoch: int) -> int:
-        """Return the seed of the random transformations in a data set, in an epoch."""
-        return mix(self._recipe.seed, epoch)
-
-    def _started_prefetcher(self, data: Samples | PairSamples, processes: int) -> Prefetcher:
-        if self._prefetcher is None:
-            from chainrule.data.prefetch import Prefetcher
-
-            samples = min(self._recipe.batch_size * self.batches_at_once, len(data)) * (2 if self._mixing else 1)
-            self._prefetcher = Prefetcher(data.read, processes, samples * bytes_of_reading(data))
-        return self._prefetcher
 
     # ------------------------------------------------------------------ memory
 
@@ -251,7 +243,7 @@ def bytes_of_reading(data: Samples | PairSamples) -> int:
 
 def in_order(
     data: TrainingData, normalization: Normalization, network: Network, readers: int | None = None
-) -> Iterator[training_samples.Batch]:
+) -> Iterator[Batch]:
     """Yield all samples in order, in batches for evaluation: normalized x, targets in float64, and weights or None."""
     preparation = Preparation.of(network, normalization)
     if isinstance(data, BatchStream):

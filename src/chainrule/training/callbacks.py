@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, cast
 from chainrule._io.console import notebook_line, progress_bars
 from chainrule.errors import OptionError
 from chainrule.training.history import CLASS_SCORES, TOP_SCORE, Epoch, formatted
-from chainrule.training.steps.base import Outcome
+from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import CALLBACK_METHODS, Callback, Trainer
 
 REFRESH_INTERVAL = 0.1  # minimum seconds between updates of the bar, because small networks take many steps per second

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, cast
+from typing import Any, Self, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.text_options import TextOptions
 from chainrule.errors import DataError, OptionError, quoted
 from chainrule.network.tasks import BINARY, CLASSIFICATION, Task
 from chainrule.training import dense
@@ -18,7 +19,7 @@ BALANCED = "balanced"
 
 
 @dataclass(frozen=True)
-class ClassWeights:
+class ClassWeights(TextOptions):
     """The weight of each class in the loss.
 
     pairs   pairs of a class (its name or index) and its weight. Other classes have a weight of 1. None: balanced
@@ -28,6 +29,9 @@ class ClassWeights:
     Errors   OptionError for a negative or infinite weight
     """
 
+    KIND = "class weights"
+    EXAMPLE = "cat=2,dog=0.5"
+
     pairs: tuple[tuple[str, float], ...] | None = None
 
     def __post_init__(self) -> None:
@@ -35,35 +39,25 @@ class ClassWeights:
             if not 0 <= weight < math.inf:
                 raise OptionError(f"weight of class {name} {weight}: expected a number of at least 0")
 
-    @staticmethod
-    def of(value: Any) -> "ClassWeights | None":
-        """Return the class weights for an option; None for no weights.
+    @classmethod
+    def choose(cls, option: Any) -> Self | None:
+        """Return the class weights for an option, as `TextOptions.choose`, or for a mapping of classes to weights.
 
-        value    a `ClassWeights`, text that `parse` accepts, a mapping from classes (names or indices) to weights, or
-                 None
-        Errors   OptionError for any other value
+        The classes are names or indices.
         """
-        if value is None or isinstance(value, ClassWeights):
-            return value
-        if isinstance(value, str):
-            return ClassWeights.parse(value)
-        if not isinstance(value, Mapping):
-            raise OptionError(
-                f"class weights {quoted(value)}: expected {BALANCED!r}, or a mapping of classes to weights"
-            )
-        weights = cast("Mapping[Any, Any]", value)
+        if not isinstance(option, Mapping):
+            return super().choose(option)
+        weights = cast("Mapping[Any, Any]", option)
         try:
-            pairs = tuple((str(name), float(weight)) for name, weight in weights.items())
+            return cls(tuple((str(name), float(weight)) for name, weight in weights.items()))
         except (TypeError, ValueError):
             raise OptionError(f"class weights {quoted(weights)}: expected numbers") from None
-        return ClassWeights(pairs)
 
-    @staticmethod
-    def parse(text: str) -> "ClassWeights | None":
-        """Parse text from the command line: "balanced", or text such as "cat=2,dog=0.5". Return None for "none"."""
-        if text in (BALANCED, "none"):
-            return ClassWeights() if text == BALANCED else None
-        return ClassWeights(tuple(dict(named_numbers("class weights", text, "CLASS=WEIGHT")).items()))
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse text from the command line: "balanced", or text such as "cat=2,dog=0.5"."""
+        named = None if text == BALANCED else named_numbers("class weights", text, "CLASS=WEIGHT")
+        return cls(None if named is None else tuple(dict(named).items()))
 
     def to_config(self) -> str | dict[str, float]:
         """Return the weights as JSON values for config.json."""

@@ -71,10 +71,10 @@ def class_counts(targets: Array, valid: NDArray[np.bool_] | None, samples: Array
     return counts
 
 
-def dense_targets(
+def targets_of(
     y: Array, shape: tuple[int, ...], ignore_label: int | None = None
 ) -> tuple[Array, NDArray[np.bool_] | None]:
-    """Convert labels or numbers for outputs of the given shape (K, …) to targets (N, K, …).
+    """Convert labels or numbers for outputs of the given shape (K,) or (K, …) to targets (N, K) or (N, K, …).
 
     Return the targets, and an array (N, …) that is False at ignored positions, or None without ``ignore_label``. Labels
     become one-hot rows of uint8, which are zero at ignored positions. Numbers become floats.
@@ -91,18 +91,23 @@ def dense_targets(
         y = y.reshape(len(y), 1, *positions)
         is_yes_or_no = ignore_label is not None or bool(((y == 0) | (y == 1)).all())
         if outputs > 1 or (y.dtype.kind in "iub" and is_yes_or_no):
-            return _labels(y[:, 0], outputs, ignore_label)
-    if y.shape[1:] != shape:
-        expected = f"labels (N, {', '.join(map(str, positions))}) or numbers (N, {', '.join(map(str, shape))})"
-        raise DataError(
-            f"targets of shape ({', '.join(map(str, y.shape))}) for outputs {text(shape)}; expected {expected}"
-        )
-    if ignore_label is not None:
-        raise DataError(f"ignore_label {quoted(ignore_label)} requires labels (N, {', '.join(map(str, positions))})")
-    return finite(y).astype(np.float32 if y.dtype == np.float32 else np.float64), None
+            return _labels(_finite(y)[:, 0], outputs, ignore_label)
+    if y.shape[1:] != shape or ignore_label is not None:
+        raise _misfit(y, shape, ignore_label)
+    return _finite(y).astype(np.float32 if y.dtype == np.float32 else np.float64), None
 
 
-def finite(y: Array) -> Array:
+def _misfit(y: Array, shape: tuple[int, ...], ignore_label: int | None) -> DataError:
+    """Return the error for targets of another shape than that of the outputs, or that should be labels."""
+    labels, numbers = (", ".join(map(str, ("N", *axes))) for axes in (shape[1:], shape))
+    if y.shape[1:] == shape:
+        return DataError(f"ignore_label {quoted(ignore_label)} requires labels ({labels})")
+    found = f"targets of shape ({', '.join(map(str, y.shape))}) for outputs {text(shape)}"
+    advice = "" if shape[1:] or y.ndim < 3 else "; a target per position requires outputs (K, H, W)"
+    return DataError(f"{found}; expected labels ({labels}) or numbers ({numbers}){advice}")
+
+
+def _finite(y: Array) -> Array:
     """Return targets unchanged; SampleError if one is not finite."""
     invalid = np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(1))
     if invalid.size:
@@ -110,34 +115,16 @@ def finite(y: Array) -> Array:
     return y
 
 
-def whole_numbers(y: Array) -> Array:
-    """Return labels of one axis or several; floats become integers if all of them are whole numbers."""
-    return y.astype(np.int64) if y.dtype.kind == "f" and np.isfinite(y).all() and not (y % 1).any() else y
-
-
 def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, NDArray[np.bool_] | None]:
-    y = whole_numbers(y)
+    if y.dtype.kind == "f" and not (y % 1).any():
+        y = y.astype(np.int64)
     if y.dtype.kind not in "iub":
-        raise DataError(f"labels must be whole numbers, found {y.dtype} of shape {y.shape}")
-    classes, valid = max(outputs, 2), None
-    if ignore_label is not None:
-        valid = y != ignore_label
-        y = np.where(valid, y, 0)
-        empty = np.flatnonzero(~valid.reshape(len(y), -1).any(1))
-        if empty.size:
-            problem = f"all positions of sample {empty[0]} have the ignored label {ignore_label}; leave it out"
-            raise SampleError(problem, empty[0])
-    outside = np.argwhere((y < 0) | (y >= classes)) if y.dtype.kind != "b" else np.empty((0, 0))
-    if outside.size:
-        place = ", ".join(map(str, outside[0][1:]))
-        advice = (
-            "" if ignore_label is not None else "; for positions without a class, set ignore_label (--ignore-label)"
-        )
-        raise SampleError(
-            f"label {y[tuple(outside[0])]} of sample {outside[0][0]} at ({place}) is outside the classes 0 … "
-            f"{classes - 1}{advice}",
-            outside[0][0],
-        )
+        shape = ", ".join(map(str, ("N", outputs, *y.shape[1:])))
+        advice = f"numbers for {outputs} outputs have the shape ({shape})"
+        raise DataError(f"labels must be whole numbers, found {y.dtype} of shape {y.shape}; {advice}")
+    valid = None if ignore_label is None else _valid(y, ignore_label)
+    y = y if valid is None else np.where(valid, y, 0)
+    _check_range(y, max(outputs, 2), ignore_label)
     if outputs == 1:
         return y[:, None].astype(np.uint8), valid
     targets = np.zeros((len(y), outputs, *y.shape[1:]), np.uint8)
@@ -146,6 +133,28 @@ def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, ND
     if valid is not None:
         targets *= valid[:, None]
     return targets, valid
+
+
+def _valid(y: Array, ignore_label: int) -> NDArray[np.bool_]:
+    """Return whether each position counts; SampleError if none of a sample does."""
+    valid = y != ignore_label
+    empty = np.flatnonzero(~valid.reshape(len(y), -1).any(1))
+    if empty.size:
+        problem = f"all positions of sample {empty[0]} have the ignored label {ignore_label}; leave it out"
+        raise SampleError(problem, empty[0])
+    return valid
+
+
+def _check_range(y: Array, classes: int, ignore_label: int | None) -> None:
+    """Raise SampleError for a label outside the classes."""
+    if y.dtype.kind == "b" or not (outside := np.argwhere((y < 0) | (y >= classes))).size:
+        return
+    first, *place = outside[0]
+    where = f" at ({', '.join(map(str, place))})" if place else ""
+    has_advice = place and ignore_label is None
+    advice = "; for positions without a class, set ignore_label (--ignore-label)" if has_advice else ""
+    label = f"label {y[tuple(outside[0])]} of sample {first}{where}"
+    raise SampleError(f"{label} is outside the classes 0 … {classes - 1}{advice}", first)
 
 
 def rows(targets: Array) -> Array:

@@ -47,7 +47,6 @@ def evaluate(
     readers   processes that read ahead, as in `BatchLoader`
     """
     scaling, total, count = network.target_scaling, np.zeros(len(losses.terms(loss))), 0
-    names = tuple(getattr(network, "classes", ()))
     resolved_task = task or network_outputs.infer_task(network, loss, samples.probe)
     counts_only = (
         not isinstance(samples, Samples) and samples.probe.is_dense and resolved_task in (CLASSIFICATION, BINARY)
@@ -63,7 +62,7 @@ def evaluate(
         count += len(outputs)
         valid = weights[:, 1] > 0 if weights is not None and weights.ndim > 1 else None  # weights in the metric
         if counts_only:
-            confusion = confusion + Evaluation(0.0, outputs, targets, resolved_task, names, valid).confusion
+            confusion = confusion + Evaluation(0.0, outputs, targets, resolved_task, network.classes, valid).confusion
             outputs, targets, valid = outputs[:0], targets[:0], None
         all_outputs.append(outputs)
         all_targets.append(targets)
@@ -76,7 +75,7 @@ def evaluate(
         return JointEvaluation.of(loss, total / count, split(outputs), split(targets), resolved_task)
     counted = (np.asarray(confusion), count) if counts_only else None
     valid = np.concatenate(all_valid) if all_valid else None
-    values: tuple[Any, ...] = (outputs, targets, resolved_task, names, valid, counted, loss == LOGITS_LOSS)
+    values: tuple[Any, ...] = (outputs, targets, resolved_task, network.classes, valid, counted, loss == LOGITS_LOSS)
     return Evaluation(float(total[0]) / count, *values)
 
 

@@ -10,7 +10,7 @@ from chainrule._io.extras import import_optional
 from chainrule.errors import RunError
 from chainrule.training import history
 from chainrule.training.history import Epoch
-from chainrule.training.steps.base import Outcome
+from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
 
 

@@ -19,7 +19,7 @@ from chainrule.errors import NotFiniteError
 from chainrule.training.batches import StepInputs
 from chainrule.training.history import Epoch, History, epoch_means
 from chainrule.training.notes import batch_norm_warnings, training_warnings
-from chainrule.training.steps.base import Batches
+from chainrule.training.steps.gradients import Batches
 from chainrule.training.trainer import Callback, Trainer
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-from chainrule.core.words import CheckedOptions
-from chainrule.errors import OptionError, quoted
+from chainrule.data.text_options import TextOptions
+from chainrule.errors import OptionError
 from chainrule.training.options import named_numbers
 
 
@@ -32,7 +32,7 @@ class RateGroup(NamedTuple):
 
 
 @dataclass(frozen=True)
-class LRMultipliers(metaclass=CheckedOptions):
+class LRMultipliers(TextOptions):
     """Learning-rate factors for individual parameters. All other parameters have a factor of 1.
 
     factors   pairs of a name and a factor. The name can be a parameter (conv1.w), a layer (conv1), a pattern for layers
@@ -43,6 +43,9 @@ class LRMultipliers(metaclass=CheckedOptions):
 
     >>> LRMultipliers((("conv1", 0.0), ("beta", 64.0)))
     """
+
+    KIND = "lr_multipliers"
+    EXAMPLE = "beta=64,conv1.w=0"
 
     factors: tuple[tuple[str, float], ...] = ()
 
@@ -59,26 +62,16 @@ class LRMultipliers(metaclass=CheckedOptions):
         """Return text that `parse` accepts: "beta=64,conv1.w=0" or "none"."""
         return ",".join(f"{name}={repr(factor).removesuffix('.0')}" for name, factor in self.factors) or "none"
 
-    @staticmethod
-    def choose(option: Any) -> "LRMultipliers":
-        """Return the multipliers for an option.
+    @classmethod
+    def choose(cls, option: Any) -> Self:
+        """Return the multipliers for an option, as `TextOptions.choose`; None: no factors."""
+        return super().choose(option) or cls()
 
-        option   `LRMultipliers`, text that `parse` accepts, or None for no factors
-        Errors   OptionError for any other value
-        """
-        if isinstance(option, str):
-            return LRMultipliers.parse(option)
-        if option is None or isinstance(option, LRMultipliers):
-            return option or LRMultipliers()
-        raise OptionError(
-            f"lr_multipliers {quoted(option)}: expected LRMultipliers, or text such as 'beta=64,conv1.w=0'"
-        )
-
-    @staticmethod
-    def parse(text: str) -> "LRMultipliers":
+    @classmethod
+    def parse(cls, text: str) -> Self:
         """Parse text from the command line: pairs such as "beta=64,conv1.w=0", or "none" for no factors."""
         parts = ",".join(part for part in text.split(",") if part.strip() not in ("", "none"))
-        return LRMultipliers(tuple(named_numbers("lr_multipliers", parts, "NAME=FACTOR")) if parts else ())
+        return cls(tuple(named_numbers("lr_multipliers", parts, "NAME=FACTOR")) if parts else ())
 
     @staticmethod
     def frozen(*names: str) -> "LRMultipliers":

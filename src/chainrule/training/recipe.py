@@ -66,7 +66,7 @@ CONVERSIONS: dict[str, Callable[[Any], Any]] = {  # from what users pass, such a
     "loss": losses.choose,
     "optimizer": optimizers.find,
     "schedule": schedules.find,
-    "class_weight": ClassWeights.of,
+    "class_weight": ClassWeights.choose,
     "augmentation": _conversion("Augmentation"),
     "lr_multipliers": LRMultipliers.choose,
     "lookahead": Lookahead.choose,

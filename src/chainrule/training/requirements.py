@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from chainrule.errors import OptionError, quoted
 from chainrule.network import tasks
@@ -15,65 +14,41 @@ from chainrule.training.samples import Samples
 from chainrule.training.schedules import Plateau
 from chainrule.training.streams import BatchStream, TrainingData
 
-
-class TrainingFacts(NamedTuple):
-    """What decides whether options have an effect.
-
-    data           the training data
-    recipe         the recipe
-    standardized   whether the outputs are trained on standardized targets
-    evaluates      whether a run evaluates test data after training
-    """
-
-    data: TrainingData
-    recipe: Recipe
-    standardized: bool
-    evaluates: bool
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """What an option needs in order to have an effect: a description for users, and a function of its value."""
-
-    expected: str
-    applies: Callable[[Any, TrainingFacts], bool]
-
-
-FOLLOWED = Requirement(
-    "patience=…, or the schedule plateau, which follow the best epoch",
-    lambda _, facts: facts.recipe.patience is not None or isinstance(facts.recipe.schedule, Plateau),
-)
-REQUIREMENTS = {
-    "groups": Requirement("validation_split=…, which divides no group", lambda _, facts: facts.recipe.validation > 0),
+FOLLOWED = "patience=…, or the schedule plateau, which follow the best epoch"
+REQUIREMENTS = {  # option → what it needs in order to have an effect
+    "groups": "validation_split=…, which divides no group",
     "monitor": FOLLOWED,
     "min_delta": FOLLOWED,
-    "batch_size": Requirement(
-        "data without batches, or the size of their batches",
-        lambda size, facts: not isinstance(facts.data, BatchStream) or size in (BATCH_SIZE, facts.data.batch_size),
-    ),
-    "readers": Requirement(
-        "data that are read when they are needed; readers=0 is always possible",
-        lambda _, facts: facts.data.decodes,
-    ),
-    "standardize_targets": Requirement(
-        "a regression whose last layer is Dense or a convolution, with a bias and no other readers",
-        lambda _, facts: facts.standardized,
-    ),
-    "views": Requirement(
-        "run=Run(…, test_data=…), whose evaluation uses them",
-        lambda _, facts: facts.evaluates or facts.recipe.views is None,
-    ),
+    "batch_size": "data without batches, or the size of their batches",
+    "readers": "data that are read when they are needed; readers=0 is always possible",
+    "standardize_targets": "a regression whose last layer is Dense or a convolution, with a bias and no other readers",
+    "views": "run=Run(…, test_data=…), whose evaluation uses them",
 }
 
 
-def check(options: Mapping[str, Any], facts: TrainingFacts) -> None:
-    """Raise OptionError for an option of the user that has no effect. Options that are off are accepted."""
-    if options.get("standardize_targets") is False and facts.standardized:
+def check(
+    options: Mapping[str, Any], recipe: Recipe, data: TrainingData, *, standardized: bool, evaluates: bool
+) -> None:
+    """Raise OptionError for an option of the user that has no effect. Options that are off are accepted.
+
+    standardized   whether the outputs are trained on standardized targets
+    evaluates      whether a run evaluates test data after training
+    """
+    if options.get("standardize_targets") is False and standardized:
         raise OptionError("standardize_targets False: the outputs of the model are standardized by an earlier training")
-    for name, requirement in REQUIREMENTS.items():
-        value = options.get(name)
-        if value and not requirement.applies(value, facts):
-            raise OptionError(f"{name} {quoted(value)} has no effect here: expected {requirement.expected}")
+    follows_best = recipe.patience is not None or isinstance(recipe.schedule, Plateau)
+    is_met = {
+        "groups": recipe.validation > 0,
+        "monitor": follows_best,
+        "min_delta": follows_best,
+        "batch_size": not isinstance(data, BatchStream) or options["batch_size"] in (BATCH_SIZE, data.batch_size),
+        "readers": data.decodes,
+        "standardize_targets": standardized,
+        "views": evaluates or recipe.views is None,
+    }
+    for name, met in is_met.items():
+        if options.get(name) and not met:
+            raise OptionError(f"{name} {quoted(options[name])} has no effect here: expected {REQUIREMENTS[name]}")
 
 
 def task_of(network: Network, recipe: Recipe, data: TrainingData, validation: TrainingData | None) -> tasks.Task:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -13,20 +13,20 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset, split_validation
 from chainrule.data.normalization import Normalization
-from chainrule.data.sources import SampleSource, as_samples, extremes, subset
+from chainrule.data.sources import SampleSource, as_samples, finite_extremes, subset
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, SampleError
 from chainrule.layers import initializers
 from chainrule.network.network import Network
 from chainrule.training import dense
-from chainrule.training.dense import PositionWeights, finite, whole_numbers
+from chainrule.training.dense import PositionWeights
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation
     from chainrule.data.coloring import Draw
     from chainrule.data.mask_values import MaskValues
 
-Batch: TypeAlias = tuple[Array, NDArray[np.float64], NDArray[np.float64] | None]  # x, targets, weights
+Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, targets, and weights in the loss or None
 
 
 class Preparation(NamedTuple):
@@ -109,24 +109,23 @@ class Samples:
 
         Errors   DataError if x and y do not match each other or the network, or if a target is not finite
         """
-        inputs, targets = as_samples(x if isinstance(x, SampleSource) else np.asarray(x)), label_array(y)
+        inputs, labels = as_samples(x if isinstance(x, SampleSource) else np.asarray(x)), label_array(y)
         if inputs.size == 0:
             raise DataError("the data is empty")
-        if targets.ndim == 0 or len(inputs) != len(targets):
-            raise DataError(f"{len(inputs)} inputs but {len(targets) if targets.ndim else 'a single'} targets")
+        if labels.ndim == 0 or len(inputs) != len(labels):
+            raise DataError(f"{len(inputs)} inputs but {len(labels) if labels.ndim else 'a single'} targets")
         shape = (outputs,) if isinstance(outputs, int) else outputs
-        if len(shape) > 1:
-            if targets.dtype.kind in "US":
-                raise DataError("the labels of positions must be whole numbers, found names")
-            dense_targets, valid = dense.dense_targets(targets, shape, ignore_label)
-            return Samples(inputs, dense_targets, valid=valid)
-        if ignore_label is not None:
+        is_dense = len(shape) > 1
+        if ignore_label is not None and not is_dense:
             raise OptionError(
                 f"ignore_label {ignore_label} requires a label per position, but the outputs are a vector"
             )
-        if targets.dtype.kind in "US":
-            targets = _class_indices(targets, names)
-        return Samples(inputs, _values(targets) if math.prod(shape) == 1 else _targets(targets, math.prod(shape)))
+        if labels.dtype.kind in "US":
+            if is_dense:
+                raise DataError("the labels of positions must be whole numbers, found names")
+            labels = _class_indices(labels, names)
+        targets, valid = dense.targets_of(labels, shape, ignore_label)
+        return Samples(inputs, targets if is_dense else targets.astype(np.float64), valid=valid)
 
     @staticmethod
     def of_dataset(dataset: Dataset, outputs: int | tuple[int, ...], ignore_label: int | None = None) -> Samples:
@@ -170,10 +169,8 @@ class Samples:
 
     def checked(self) -> Samples:
         """Return the samples unchanged; DataError if an input is infinite or NaN."""
-        x = self.x
-        if x.dtype.kind == "f" and not np.isfinite(extremes(x)).all():
-            first = next(index for index, sample in enumerate(x) if not np.isfinite(sample).all())
-            raise SampleError(f"inputs are not finite, the first in sample {first}", first)
+        if self.x.dtype.kind == "f":
+            finite_extremes(self.x, "inputs")
         return self
 
     def take(self, part: NDArray[np.int64], x: Array | None = None) -> Samples:
@@ -280,15 +277,20 @@ class Samples:
             x = network.engine.normalized_rows(pixels, rows, *constants, dtype, network.threads)
         if x is None:
             x = normalization.apply(pixels[rows], dtype)
-        if not augmentation:
-            loss_weights = self.loss_weights
-            return x, self.targets[indices], None if loss_weights is None else loss_weights[indices]
-        from chainrule.data.coloring import Draw
+        if augmentation:
+            from chainrule.data.coloring import Draw
 
-        draw = Draw(seed, epoch, indices if numbers is None else numbers)
+            draw = Draw(seed, epoch, indices if numbers is None else numbers)
+            return self.take(indices, x)._augmented(preparation, draw)
+        loss_weights = self.loss_weights
+        return x, self.targets[indices], None if loss_weights is None else loss_weights[indices]
+
+    def _augmented(self, preparation: Preparation, draw: Draw) -> Batch:
+        """Return the samples, whose inputs are normalized, with random transformations."""
+        normalization, augmentation = preparation.normalization, cast("Augmentation", preparation.augmentation)
         black, white = normalization.background, normalization.white
-        x = np.ascontiguousarray(augmentation.apply(x, draw, fill=black, white=white), dtype)
-        moved = self.take(indices, x)._moved(augmentation, draw) if self.is_dense else self.take(indices, x)
+        x = np.ascontiguousarray(augmentation.apply(self.x, draw, fill=black, white=white), preparation.dtype)
+        moved = self._moved(augmentation, draw) if self.is_dense else self
         x, targets = augmentation.call_function(x, moved.targets, draw)
         loss_weights = replace(moved, targets=targets).loss_weights
         return x, targets, None if loss_weights is None else loss_weights[:]
@@ -343,37 +345,6 @@ def _class_indices(y: Array, names: Sequence[str]) -> Array:
             number,
         )
     return np.array([index_of[row[0]] for row in texts.tolist()], np.int64)
-
-
-def _values(y: Array) -> NDArray[np.float64]:
-    """Reshape the targets for a single output to (N, 1)."""
-    if y.ndim > 2 or (y.ndim == 2 and y.shape[1] != 1):
-        raise DataError(f"targets of shape {text(y.shape)} for a network with 1 output; expected (N,) or (N, 1)")
-    return finite(y).astype(np.float64).reshape(-1, 1)
-
-
-def _targets(y: Array, classes: int) -> NDArray[np.float64]:
-    """Convert labels to one-hot rows (N, K). Return targets (N, K) unchanged."""
-    if y.ndim > 2:
-        raise DataError(
-            f"targets of shape ({', '.join(map(str, y.shape))}) for a network with a vector of {classes} outputs per "
-            "sample; a target per position requires outputs (K, H, W), as in unet-small"
-        )
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim == 2:
-        if y.shape[1] != classes:
-            raise DataError(f"targets of shape {text(y.shape)} for a network with {classes} outputs")
-        return finite(y).astype(np.float64)
-    y = whole_numbers(finite(y)) if y.ndim else y
-    if y.ndim != 1 or y.dtype.kind not in "iub":
-        advice = f"; numbers for {classes} outputs have the shape (N, {classes})"
-        raise DataError(f"labels must be whole numbers of shape (N,), found {y.dtype} of shape {y.shape}{advice}")
-    outside = np.flatnonzero((y < 0) | (y >= classes))
-    if outside.size:
-        first = outside[0]
-        raise SampleError(f"label {y[first]} of sample {first} is outside the classes 0 … {classes - 1}", first)
-    return np.eye(classes)[y.astype(np.int64)]
 
 
 WHITENING_IMAGES = 5_000  # number of training images used to compute whitening kernels

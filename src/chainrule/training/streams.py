@@ -259,17 +259,17 @@ class SourcePairs:
         return self.y.name(index)
 
 
-def samples_of(dataset: Dataset, outputs: tuple[int, ...], ignore_label: int | None = None) -> Samples | PairSamples:
-    """Return the samples of a data set, which are read when they are needed if the targets are a `SampleSource`.
+def pairs_of(
+    dataset: Dataset, targets: SampleSource, outputs: tuple[int, ...], ignore_label: int | None
+) -> PairSamples:
+    """Return the samples of a data set whose targets are read when they are needed.
 
     outputs, ignore_label   as in `Samples.of`
     """
-    if not isinstance(dataset.y, SampleSource):
-        return Samples.of_dataset(dataset, outputs, ignore_label)
     check_classes(dataset, outputs)
     convert = partial(Samples.of, outputs=outputs, ignore_label=ignore_label)
-    samples = PairSamples.of(SourcePairs(dataset.x, dataset.y), convert, dataset.shape)
-    occurring = dataset.y.occurring
+    samples = PairSamples.of(SourcePairs(dataset.x, targets), convert, dataset.shape)
+    occurring = targets.occurring
     if occurring is not None and (unusable := _unusable_masks(occurring, max(outputs[0], 2), ignore_label)).size:
         samples.converted(samples.read(unusable[:1]), unusable)  # raises the error of loaded masks
     return replace(samples, mask_values=dataset.mask_values)

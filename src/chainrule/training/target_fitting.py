@@ -45,10 +45,19 @@ def fit_target_scaling(network: Network, task: Task, samples: Samples, *, standa
     parts = task.parts if isinstance(task, JointTask) else (task,)
     if REGRESSION not in parts:
         return None
-    ends, ports, targets, weights = network.outputs, network.output_ports, samples.targets, samples.weights
-    scaled = [part == REGRESSION and is_supported(network, end.number) for part, end in zip(parts, ends, strict=True)]
-    if network.target_scaling or not (standardize and any(scaled)):
-        return network.target_scaling
+    scaled = _scaled(network, parts)
+    fits = standardize and any(scaled) and network.target_scaling is None
+    return _fitted(network, scaled, samples) if fits else network.target_scaling
+
+
+def _scaled(network: Network, parts: Sequence[Task]) -> list[bool]:
+    """Return whether each output is standardized: its task is a regression, and its last layer supports it."""
+    pairs = zip(parts, network.outputs, strict=True)
+    return [part == REGRESSION and is_supported(network, end.number) for part, end in pairs]
+
+
+def _fitted(network: Network, scaled: Sequence[bool], samples: Samples) -> TargetScaling:
+    ports, targets, weights = network.output_ports, samples.targets, samples.weights
     if ports is None:
         return TargetScaling.fit(targets, weights)
     fitted = [
@@ -56,7 +65,7 @@ def fit_target_scaling(network: Network, task: Task, samples: Samples, *, standa
         for is_scaled, values, shape in zip(scaled, ports.split(targets).values(), ports.shapes.values(), strict=True)
     ]
     means, deviations = ([number for part in fitted for number in getattr(part, name)] for name in NAMES)
-    return TargetScaling(tuple(means), tuple(deviations), repeats_of([end.shape for end in ends]))
+    return TargetScaling(tuple(means), tuple(deviations), repeats_of([*ports.shapes.values()]))
 
 
 def metric_units(network: Network, task: Task, scaling: TargetScaling | None) -> tuple[float, ...]:

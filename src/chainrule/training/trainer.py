@@ -25,8 +25,8 @@ from chainrule.training.components import ClipNorm, Component, EarlyStopping
 from chainrule.training.history import Epoch, History
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples, whiten
-from chainrule.training.steps.base import Outcome
-from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.gradients import Outcome
+from chainrule.training.steps.stepper import make_stepper
 from chainrule.training.streams import TrainingData
 from chainrule.training.target_fitting import fit_target_scaling, metric_units
 from chainrule.training.workers import SINGLE_PROCESS, Workers

@@ -19,7 +19,7 @@ from chainrule.errors import DataError
 from chainrule.network.tasks import CLASSIFICATION
 from chainrule.training.history import History
 from chainrule.training.loop import train
-from chainrule.training.steps.base import Outcome
+from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.web import frames
 from chainrule.web.frames import ALIGNMENT, Frame, Timeline, as_float32

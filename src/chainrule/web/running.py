@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from chainrule.errors import ChainruleError
 from chainrule.training.history import History
 from chainrule.training.loop import train
-from chainrule.training.steps.base import Outcome
+from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.web import frames
 from chainrule.web.contributions import StepReplay

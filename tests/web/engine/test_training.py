@@ -12,8 +12,7 @@ from web.networks import Subject, find_subject
 
 from chainrule.models.model import Sequential
 from chainrule.training.components import clipping
-from chainrule.training.steps.selection import make_stepper
-from chainrule.training.steps.stepper import Stepper
+from chainrule.training.steps.stepper import Stepper, make_stepper
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

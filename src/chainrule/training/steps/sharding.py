@@ -13,8 +13,7 @@ from chainrule.engines.batch_norm_sync import EXCHANGES, SyncPoint, sync_points
 from chainrule.engines.protocol import Array, CompiledPlan, Gradients, Shard
 from chainrule.errors import OptionError
 from chainrule.network.network import Network
-from chainrule.training.steps.base import Batches
-from chainrule.training.steps.gradients import WholeBatch
+from chainrule.training.steps.gradients import Batches, WholeBatch
 from chainrule.training.workers import Arrays, Division, Workers, add_in_place, sums_of
 
 Run = Generator[Array, Array, Gradients]

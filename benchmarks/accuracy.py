@@ -145,12 +145,12 @@ def _chainrule(split: Split, seed: int) -> Run:
 def _pytorch(split: Split, seed: int) -> Run:
     """Prepare a plain loop: network, optimizer, schedule, batch size and epochs as ours, without augmentation."""
     from benchmarks.peers import torch_training
-    from benchmarks.peers.torch import torch, translate
+    from benchmarks.peers.torch import Translation, torch
 
     model, options = _default(split, seed)
     recipe = Recipe(**options)
     plan = model.plan(recipe.loss)
-    module, ending = translate(model, plan).module, torch_training.ending(plan)
+    module, ending = Translation(model, plan), torch_training.ending(plan)
     x, x_test = map(torch.from_numpy, split.plain)
     t = torch.from_numpy(split.y if split.has_labels else split.y[:, None].astype(np.float32))
     torch.set_num_threads(1)

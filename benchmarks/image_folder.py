@@ -56,7 +56,7 @@ def train_chainrule(folder: str) -> None:
 def train_torch(folder: str) -> None:
     """Train for one epoch with PyTorch, with one reading process per processor."""
     from benchmarks.peers import torch_training
-    from benchmarks.peers.torch import torch, translate
+    from benchmarks.peers.torch import Translation, torch
 
     vision: Any = importlib.import_module("torchvision")
     transforms = vision.transforms
@@ -64,7 +64,7 @@ def train_torch(folder: str) -> None:
     data = vision.datasets.ImageFolder(folder, transform)
     loader = torch.utils.data.DataLoader(data, BATCH, shuffle=True, num_workers=len(os.sched_getaffinity(0)))
     ours = network()
-    module = translate(ours, ours.plan(ours.check_loss())).module
+    module = Translation(ours, ours.plan(ours.check_loss()))
     optimizer = torch_training.optimizer(Adam(), module.parameters())
     for x, y in loader:
         optimizer.zero_grad()

@@ -5,9 +5,8 @@ from typing import Any
 
 from benchmarks.contenders import Task
 from benchmarks.contenders.expected import Predictions, prepare, step_difference
-from benchmarks.peers import torch as peer
 from benchmarks.peers import torch_training
-from benchmarks.peers.torch import nn, torch
+from benchmarks.peers.torch import Translation, nn, torch
 from chainrule.engines.protocol import Array
 
 
@@ -32,8 +31,7 @@ class Training:
         plan = network.plan(recipe.loss)
         ending = torch_training.ending(plan)
         self._loss = torch_training.LOSSES[ending]
-        self._translation = peer.translate(network, plan)
-        self._plain = self._translation.module
+        self._plain = Translation(network, plan)
         self._module, self._x = in_variant(self._plain, torch.from_numpy(self._given.x), task.who)
         self._t = torch_training.targets(ending, self._given.t)
         self._optimizer = torch_training.optimizer(recipe.optimizer, self._plain.parameters())
@@ -50,7 +48,7 @@ class Training:
         loss.backward()
         for layer, rate in zip(layers, rates, strict=True):
             layer.p = rate
-        return step_difference(self._task, self._given, loss.item(), self._translation.gradient())
+        return step_difference(self._task, self._given, loss.item(), self._plain.gradient())
 
     def run(self, repetitions: int, warm_ups: int) -> float:
         """Run steps; return the time of the repetitions in seconds, excluding the warm-ups."""
@@ -81,7 +79,7 @@ class Inference(Predictions):
         torch.set_num_threads(task.threads)
         super().__init__(task)
         network = task.subject.build("numpy", 1)
-        module = peer.translate(network, network.plan()).module.eval()
+        module = Translation(network, network.plan()).eval()
         self._module, self._images = in_variant(module, torch.from_numpy(self._x), task.who)
 
     def outputs(self) -> Array:

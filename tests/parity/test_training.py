@@ -83,7 +83,6 @@ def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> Non
     """Take every step on both sides and compare all results."""
     plan = network.plan(recipe.loss)
     made, ending = theirs.translate(network, plan), training.ending(plan)
-    module = made.module
     optimizer = training.optimizer(recipe.optimizer, training.groups(recipe, network.trainable_layout, made.tensors))
     stepper = make_stepper(
         network,
@@ -96,14 +95,14 @@ def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> Non
     for step, (x, t) in enumerate(batches(name, network, recipe), 1):
         rate = recipe.optimizer.learning_rate * recipe.schedule.factor(step - 1, STEPS, STEPS)
         gradient = probe.gradients(x, t, seed=0, step=step)[2].copy()
-        theirs.at_step(module, step)
-        module.zero_grad()  # of frozen parameters too
-        loss = training.LOSSES[ending](module(torch.from_numpy(x)), training.targets(ending, t))
+        theirs.at_step(made, step)
+        made.zero_grad()  # of frozen parameters too
+        loss = training.LOSSES[ending](made(torch.from_numpy(x)), training.targets(ending, t))
         loss.backward()
         largest.meet(f"gradient of step {step}", gradient, made.gradient())
         largest.meet(f"norm of step {step}", np.linalg.norm(gradient), np.linalg.norm(made.gradient()))
         if recipe.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(module.parameters(), recipe.clip_norm)
+            torch.nn.utils.clip_grad_norm_(made.parameters(), recipe.clip_norm)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         optimizer.step()

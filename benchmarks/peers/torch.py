@@ -147,12 +147,6 @@ def _batch_norm(translation: Translation, operation: Operation) -> Any:
     return norm
 
 
-def _expand(translation: Translation, operation: Operation) -> Any:
-    shape, axes = operation.writes[0].shape, (None, None) if operation.name == "expand_positions" else (None,)
-    at = (..., *axes) if operation.name == "expand_positions" else (slice(None), *axes)
-    return Applied(lambda x: x[at].expand(len(x), *shape))
-
-
 def _peer(name: str, fixed: Any) -> Maker:
     """Return a maker of a layer's peer: a function of `torch` in lower case, or a module with the same options."""
     if name.islower():
@@ -163,8 +157,6 @@ def _peer(name: str, fixed: Any) -> Maker:
 MODULES: dict[str, Maker] = {
     "max_pool": _max_pool,
     "average_pool": _average_pool,
-    "expand_positions": _expand,
-    "expand_channels": _expand,
     "batch_norm": _batch_norm,
     "batch_norm_inference": _batch_norm,
     "dropout": lambda translation, operation: nn.Dropout(operation.attributes["rate"]),

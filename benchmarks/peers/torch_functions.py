@@ -101,26 +101,62 @@ def _hard_sigmoid(x: Any) -> Any:
     return functional.hardsigmoid(x) if x.dtype == torch.float32 else functional.relu6(x + 3) / 6
 
 
+def _concatenate(*parts: Any, axis: int) -> Any:
+    return torch.cat(parts, axis + 1)
+
+
+def _expand_positions(x: Any, *, size: Sequence[int]) -> Any:
+    return x[..., None, None].expand(-1, -1, *size)
+
+
+def _expand_channels(x: Any, *, channels: int) -> Any:
+    return x[:, None].expand(-1, channels, -1, -1)
+
+
+def _permute(x: Any, *, axes: Sequence[int]) -> Any:
+    return x.permute(0, *(axis + 1 for axis in axes)).contiguous()
+
+
+def _heaviside(x: Any) -> Any:
+    return (x > 0).to(x.dtype) + 0 * x
+
+
+def _fake_quantize(x: Any, *, scale: float, zero: float, low: float, high: float) -> Any:
+    return scale * ((torch.round(x / scale) + zero).clamp(low, high) - zero)
+
+
+def _rescaling(x: Any, *, scale: float, shift: float) -> Any:
+    return scale * x + shift
+
+
+def _thresholded_relu(x: Any, *, threshold: float) -> Any:
+    return torch.where(x <= threshold, 0 * x, x)
+
+
+def _selu(x: Any, *, alpha: float, gamma: float) -> Any:
+    return gamma * torch.where(x > 0, x, alpha * torch.expm1(x))
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add_bias": _add_bias,
-    "concatenate": lambda *parts, axis: torch.cat(parts, axis + 1),
+    "concatenate": _concatenate,
     "crop": partial(_pad, sign=-1),
     "cross_correlate": _convolution,
     "cross_correlate_dx": _transposed,
     "dense": functional.linear,
-    "fake_quantize": lambda x, scale, zero, low, high: (
-        scale * ((torch.round(x / scale) + zero).clamp(low, high) - zero)
-    ),
+    "expand_channels": _expand_channels,
+    "expand_positions": _expand_positions,
+    "fake_quantize": _fake_quantize,
     "group_norm": _group_norm,
     "hard_sigmoid": _hard_sigmoid,
-    "heaviside": lambda x: (x > 0).to(x.dtype) + 0 * x,
+    "heaviside": _heaviside,
     "local_response_norm": functional.local_response_norm,
     "pad": _pad,
-    "permute": lambda x, axes: x.permute(0, *(axis + 1 for axis in axes)).contiguous(),
-    "rescaling": lambda x, scale, shift: scale * x + shift,
+    "permute": _permute,
+    "rescaling": _rescaling,
     "resample": _resample,
-    "selu": lambda x, alpha, gamma: gamma * torch.where(x > 0, x, alpha * torch.expm1(x)),
+    "selu": _selu,
     "shrink": _shrink,
     "softplus": partial(functional.softplus, threshold=SOFTPLUS_THRESHOLD),
-    "thresholded_relu": lambda x, threshold: torch.where(x <= threshold, 0 * x, x),
+    "thresholded_relu": _thresholded_relu,
 }

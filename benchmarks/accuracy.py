@@ -165,9 +165,7 @@ def _pytorch(split: Split, seed: int) -> Run:
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         for _ in range(recipe.epochs):
             for rows in torch.randperm(len(x)).split(recipe.batch_size):
-                optimizer.zero_grad(set_to_none=True)
-                torch_training.LOSSES[ending](module(x[rows]), t[rows]).backward()
-                optimizer.step()
+                torch_training.step(optimizer, module, torch_training.LOSSES[ending], x[rows], t[rows])
                 schedule.step()
         with torch.inference_mode():
             return _decided(torch.cat([module.eval()(part) for part in x_test.split(TESTED)]).numpy())

@@ -8,10 +8,9 @@ U-Net (Ronneberger et al. 2015).
 from collections.abc import Callable
 from functools import partial
 
-from benchmarks.random_graphs import Style, residual
+from benchmarks.random_graphs import Style, residual, unit
 from chainrule.layers import (
     Add,
-    BatchNorm2D,
     Clip,
     Concatenate,
     Conv2D,
@@ -38,11 +37,6 @@ from chainrule.models.model import Graph
 CLASSES = 100
 Activation = Callable[[], Layer]
 RELU6: Activation = partial(Clip, 0.0, 6.0)
-
-
-def unit(x: Node, filters: int, kernel: int | tuple[int, int] = 1, stride: int = 1, groups: int = 1) -> Node:
-    """Apply a convolution and batch normalization."""
-    return BatchNorm2D()(Conv2D(filters, kernel, stride=stride, padding="same", groups=groups, bias=False)(x))
 
 
 def separable(x: Node, filters: int, stride: int = 1) -> Node:

@@ -10,6 +10,14 @@ import click
 from chainrule.cli import options
 
 F = TypeVar("F", bound=Callable[..., Any])
+Option = Callable[[F], F]
+
+
+def number(*names: str, default: float, text: str, least: int = 1, most: int | None = None) -> Option[Any]:
+    """Return an option with a number, which the help shows; the default is an integer if the option is."""
+    kind = click.IntRange if isinstance(default, int) else click.FloatRange
+    return click.option(*names, type=kind(least, most), default=default, show_default=True, metavar="N", help=text)
+
 
 models = click.option(
     "--model",
@@ -42,24 +50,13 @@ threads = click.option(
     metavar="N",
     help="Threads per contender.  [default: one per processor]",
 )
-count = click.option(
-    "--count", type=click.IntRange(min=1), default=60, show_default=True, metavar="N", help="Number of networks."
-)
-seed = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the networks."
-)
+count = number("--count", default=60, text="Number of networks.")
+seed = number("--seed", default=0, least=0, text="Seed of the networks.")
 
 
-def default_options(rounds: int = 20) -> Callable[[F], F]:
+def default_options(rounds: int = 20) -> Option[Any]:
     """Return the options common to all benchmarks as one decorator, with a default number of rounds."""
-    turns = click.option(
-        "--rounds",
-        type=click.IntRange(min=1),
-        default=rounds,
-        show_default=True,
-        metavar="N",
-        help="Number of rounds; every contender has a turn per round.",
-    )
+    turns = number("--rounds", default=rounds, text="Number of rounds; every contender has a turn per round.")
     return options.combine(models, batches, peers, threads, turns, options.quiet, options.as_json)
 
 

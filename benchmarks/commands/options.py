@@ -1,8 +1,8 @@
 """Options shared by the benchmarks."""
 
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, TypeVar
 
 import click
@@ -66,27 +66,10 @@ Watch = Callable[[str, float], None]
 @contextmanager
 def watched(quiet: bool) -> Generator[Watch]:
     """Show a progress bar on stderr that is drawn only on updates, so that it does not run during measurements."""
-    if quiet:
-        yield lambda text, share: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
+    with click.progressbar(length=1000, label="preparing", file=sys.stderr, hidden=quiet, show_eta=False) as bar:
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _report_share
-        return
-    columns = (BarColumn(20), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda text, share: bar.update(task, description=text, completed=share, refresh=True)
+        def watch(text: str, share: float) -> None:
+            bar.label, bar.pos = text, int(1000 * share)
+            bar.render_progress()
 
-
-@cache
-def _report(text: str) -> None:
-    click.echo(text, err=True)
-
-
-def _report_share(text: str, share: float) -> None:
-    """Print each new text once, for a stderr that is not a terminal."""
-    _report(text)
+        yield watch

@@ -4,9 +4,9 @@ subjects          networks to time, with recipes and synthetic images
 peers/            our networks translated to PyTorch and ONNX
 contenders/       a class per engine or peer and kind of work, each run in a separate process
 worker            the program of these processes; `processes` starts them and communicates with them
-rounds, turns     timing of all contenders in turn, and of functions of one process
+rounds            timing of all contenders in turn, or of functions of one process
+steps             rows of the tables: training steps and calls of predict
 random_networks   random networks from a seed
-steps, epochs, startup, peak_memory, growth    rows of the tables; `suite` lists the benchmarks
 algorithms/       a layer computed by direct loops, matrix products, Winograd and Fourier transforms
 ablation/         gain of each optimization of the compiled engine
 accuracy          accuracies and processor times of default trainings, beside PyTorch and scikit-learn

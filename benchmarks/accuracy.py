@@ -145,12 +145,12 @@ def _chainrule(split: Split, seed: int) -> Run:
 def _pytorch(split: Split, seed: int) -> Run:
     """Prepare a plain loop: network, optimizer, schedule, batch size and epochs as ours, without augmentation."""
     from benchmarks.peers import torch_training
-    from benchmarks.peers.torch import torch, translate
+    from benchmarks.peers.torch import Translation, torch
 
     model, options = _default(split, seed)
     recipe = Recipe(**options)
     plan = model.plan(recipe.loss)
-    module, ending = translate(model, plan).module, torch_training.ending(plan)
+    module, ending = Translation(model, plan), torch_training.ending(plan)
     x, x_test = map(torch.from_numpy, split.plain)
     t = torch.from_numpy(split.y if split.has_labels else split.y[:, None].astype(np.float32))
     torch.set_num_threads(1)
@@ -165,9 +165,7 @@ def _pytorch(split: Split, seed: int) -> Run:
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         for _ in range(recipe.epochs):
             for rows in torch.randperm(len(x)).split(recipe.batch_size):
-                optimizer.zero_grad(set_to_none=True)
-                torch_training.LOSSES[ending](module(x[rows]), t[rows]).backward()
-                optimizer.step()
+                torch_training.step(optimizer, module, torch_training.LOSSES[ending], x[rows], t[rows])
                 schedule.step()
         with torch.inference_mode():
             return _decided(torch.cat([module.eval()(part) for part in x_test.split(TESTED)]).numpy())

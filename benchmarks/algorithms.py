@@ -6,12 +6,13 @@ arguments that computes y (N, O, H', W'), or None if it does not support the lay
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.turns import least_times
+from benchmarks.rounds import least_times
 from chainrule.core.shapes import Padding, output_size
 from chainrule.engines.compiled.kernels.choice import WINOGRAD, forward_estimates
 from chainrule.engines.compiled.kernels.selection import KERNELS, run_kernel
@@ -43,17 +44,33 @@ def winograd(x: Array, w: Array, padding: Padding) -> Compute | None:
     return _kernel(name, x, w, padding) if name else None
 
 
-def fft(x: Array, w: Array, padding: Padding) -> Compute:
-    """Multiply the spectra of images and kernels, Y[o] = Σ_c X[c]·conj(W[o,c]); the kernels are known in advance."""
-    axes, size = _transformed(x, w, padding)
-    spectra = _spectra(w, padding, axes, size)
-    return lambda: _correlate(x, w, spectra, padding, axes, size)
+def fft(x: Array, w: Array, padding: Padding, *, training: bool = False) -> Compute:
+    """Multiply the spectra of images and kernels, Y[o] = Σ_c X[c]·conj(W[o,c]).
 
+    The kernels are known in advance; in training, they are transformed each time. The correlation is circular, so the
+    zeros after the image are also those before it: each axis gets a fast size for x with zeros on one side, w and y.
+    """
+    axes = [axis for axis in (2, 3) if max(x.shape[axis], w.shape[axis]) > 1]
+    least = [max(x.shape[axis] + max(padding[axis - 2]), w.shape[axis]) for axis in axes]
+    size = [fourier.next_fast_len(length, real=True) for length in least]
 
-def fft_training(x: Array, w: Array, padding: Padding) -> Compute:
-    """Do the same as `fft`, and transform the kernels each time, as in training."""
-    axes, size = _transformed(x, w, padding)
-    return lambda: _correlate(x, w, _spectra(w, padding, axes, size), padding, axes, size)
+    def kernels() -> Array:
+        """Return conj(W) (frequencies, C, O), of kernels shifted by the padding, so that y starts at index 0."""
+        ends = [(0, length - w.shape[axis]) for axis, length in zip(axes, size, strict=True)]
+        padded = np.pad(w, [*[(0, 0)] * (4 - len(axes)), *ends])
+        shifted = np.roll(padded, [-padding[axis - 2][0] for axis in axes], axes)
+        return _rows(np.conj(fourier.rfftn(shifted, axes=axes))).swapaxes(1, 2).copy()
+
+    def correlate() -> Array:
+        """Transform the images, multiply by the kernels' spectra at each frequency, and transform back."""
+        images = fourier.rfftn(x, size, axes)
+        products = np.moveaxis(_rows(images) @ (kernels() if training else known), 0, -1)
+        height, width = map(output_size, x.shape[2:], w.shape[2:], (1, 1), padding)
+        whole = fourier.irfftn(products.reshape(len(x), len(w), *images.shape[2:]), size, axes)
+        return whole[:, :, :height, :width]
+
+    known = kernels()
+    return correlate
 
 
 ALGORITHMS: dict[str, Callable[[Array, Array, Padding], Compute | None]] = {
@@ -61,7 +78,7 @@ ALGORITHMS: dict[str, Callable[[Array, Array, Padding], Compute | None]] = {
     "GEMM": gemm,
     "Winograd": winograd,
     "FFT": fft,
-    "FFT, transforming kernels": fft_training,
+    "FFT, transforming kernels": partial(fft, training=True),
 }
 
 
@@ -69,35 +86,9 @@ def _kernel(name: str, x: Array, w: Array, padding: Padding) -> Compute:
     return lambda: run_kernel(KERNELS[name], [x, w, None], {"padding": padding}, x.dtype)[0]
 
 
-def _transformed(x: Array, w: Array, padding: Padding) -> tuple[list[int], list[int]]:
-    """Return the axes to transform and their sizes: fast ones, large enough for x with zeros on one side, w and y.
-
-    The correlation is circular, so the zeros after the image are also the zeros before it.
-    """
-    axes = [axis for axis in (2, 3) if max(x.shape[axis], w.shape[axis]) > 1]
-    sizes = [max(x.shape[axis] + max(padding[axis - 2]), w.shape[axis]) for axis in axes]
-    return axes, [fourier.next_fast_len(size, real=True) for size in sizes]
-
-
-def _spectra(w: Array, padding: Padding, axes: list[int], size: list[int]) -> Array:
-    """Return conj(W) (frequencies, C, O), of kernels shifted by the padding, so that y starts at index 0."""
-    ends = [(0, length - w.shape[axis]) for axis, length in zip(axes, size, strict=True)]
-    padded = np.pad(w, [(0, 0), (0, 0), *([(0, 0)] if len(axes) == 1 else []), *ends])
-    shifted = np.roll(padded, [-padding[axis - 2][0] for axis in axes], axes)
-    return _rows(np.conj(fourier.rfftn(shifted, axes=axes))).swapaxes(1, 2).copy()
-
-
 def _rows(spectra: Array) -> Array:
     """Return spectra (A, B, P, Q) as (P·Q, A, B)."""
     return np.moveaxis(spectra.reshape(*spectra.shape[:2], -1), -1, 0)
-
-
-def _correlate(x: Array, w: Array, spectra: Array, padding: Padding, axes: list[int], size: list[int]) -> Array:
-    """Return y: transform the images, multiply by the kernels' spectra at each frequency, and transform back."""
-    images = fourier.rfftn(x, size, axes)
-    products = np.moveaxis(_rows(images) @ spectra, 0, -1).reshape(len(x), len(w), *images.shape[2:])
-    height, width = map(output_size, x.shape[2:], w.shape[2:], (1, 1), padding)
-    return fourier.irfftn(products, size, axes)[:, :, :height, :width]
 
 
 def arrays(batch: int, channels: int, filters: int, kernel: tuple[int, int], size: tuple[int, int]) -> tuple[Any, ...]:

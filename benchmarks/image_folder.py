@@ -7,8 +7,7 @@ processes (shared pages are counted once), and how often at least two of its thr
 printed for each. With torch and torchvision missing, only chainrule is measured.
 """
 
-import argparse
-import importlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -17,15 +16,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
+from benchmarks.commands import options
 from chainrule.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Softmax
 from chainrule.models.model import Model, Sequential
 from chainrule.training.optimizers import Adam
 
 CLASSES, PIXELS, SIZE, BATCH = 10, 96, 64, 64
 INTERVAL = 0.05  # seconds between two samples of the processes' states
-KINDS = ("chainrule", "torch")
 
 
 def write_folder(folder: Path, images: int) -> None:
@@ -56,7 +56,7 @@ def train_chainrule(folder: str) -> None:
 def train_torch(folder: str) -> None:
     """Train for one epoch with PyTorch, with one reading process per processor."""
     from benchmarks.peers import torch_training
-    from benchmarks.peers.torch import torch, translate
+    from benchmarks.peers.torch import Translation, torch
 
     vision: Any = importlib.import_module("torchvision")
     transforms = vision.transforms
@@ -64,12 +64,13 @@ def train_torch(folder: str) -> None:
     data = vision.datasets.ImageFolder(folder, transform)
     loader = torch.utils.data.DataLoader(data, BATCH, shuffle=True, num_workers=len(os.sched_getaffinity(0)))
     ours = network()
-    module = translate(ours, ours.plan(ours.check_loss())).module
+    module = Translation(ours, ours.plan(ours.check_loss()))
     optimizer = torch_training.optimizer(Adam(), module.parameters())
     for x, y in loader:
-        optimizer.zero_grad()
-        torch_training.functional.cross_entropy(module(x), y).backward()
-        optimizer.step()
+        torch_training.step(optimizer, module, torch_training.functional.cross_entropy, x, y)
+
+
+TRAININGS = {"chainrule": train_chainrule, "torch": train_torch}
 
 
 def family(pid: int) -> list[int]:
@@ -110,33 +111,28 @@ def watch(command: list[str]) -> tuple[float, float, float]:
     if process.returncode:
         raise RuntimeError(f"failed: {' '.join(command)}")
     busy = float(np.mean([count >= 2 for _, count in samples]))
-    return time.perf_counter() - started, max(memory for memory, _ in samples), busy
+    return time.perf_counter() - started, max(samples)[0], busy
 
 
-def measure(kind: str, folder: Path, images: int) -> str:
-    """Return one line with the measurements of a library."""
-    seconds, memory, busy = watch([sys.executable, "-m", "benchmarks.image_folder", "--train", kind, str(folder)])
-    return f"{kind:10} {images / seconds:8,.0f} images/s  {memory:6.0f} MB  two threads runnable {100 * busy:.0f} %"
-
-
-def main() -> None:
-    """Write the images, and measure both libraries."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--train", choices=KINDS)
-    parser.add_argument("folder", nargs="?")
-    arguments = parser.parse_args()
-    if arguments.train:
-        {"chainrule": train_chainrule, "torch": train_torch}[arguments.train](arguments.folder)
+@click.command()
+@options.number("--images", default=20_000, text="Number of images.")
+@options.number("--rounds", default=2, text="Trainings per library.")
+@click.option("--train", type=click.Choice([*TRAININGS]), help="Only train, in this process.")
+@click.argument("folder", required=False)
+def main(images: int, rounds: int, train: str | None, folder: str | None) -> None:
+    """Write images, unless there is a FOLDER of them, and measure a training of one epoch with each library."""
+    if train and folder:
+        TRAININGS[train](folder)
         return
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(arguments.folder or temporary)
-        if not arguments.folder:
-            write_folder(folder, arguments.images)
-        for _ in range(arguments.rounds):
-            for kind in KINDS:
-                print(measure(kind, folder, arguments.images), flush=True)
+        if not folder:
+            write_folder(Path(temporary), images)
+        installed = [kind for kind in TRAININGS if kind == "chainrule" or importlib.util.find_spec("torchvision")]
+        for kind in installed * rounds:
+            command = [sys.executable, "-m", "benchmarks.image_folder", "--train", kind, folder or temporary]
+            seconds, memory, busy = watch(command)
+            speed = f"{images / seconds:8,.0f} images/s  {memory:6.0f} MB"
+            click.echo(f"{kind:10} {speed}  two threads runnable {100 * busy:.0f} %")
 
 
 if __name__ == "__main__":

@@ -5,13 +5,12 @@ MobileNetV2 (Sandler et al. 2018), MobileNetV3-small (Howard et al. 2019), Effic
 U-Net (Ronneberger et al. 2015).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from benchmarks.random_graphs import Style, residual
+from benchmarks.random_graphs import Style, residual, unit
 from chainrule.layers import (
     Add,
-    BatchNorm2D,
     Clip,
     Concatenate,
     Conv2D,
@@ -38,11 +37,6 @@ from chainrule.models.model import Graph
 CLASSES = 100
 Activation = Callable[[], Layer]
 RELU6: Activation = partial(Clip, 0.0, 6.0)
-
-
-def unit(x: Node, filters: int, kernel: int | tuple[int, int] = 1, stride: int = 1, groups: int = 1) -> Node:
-    """Apply a convolution and batch normalization."""
-    return BatchNorm2D()(Conv2D(filters, kernel, stride=stride, padding="same", groups=groups, bias=False)(x))
 
 
 def separable(x: Node, filters: int, stride: int = 1) -> Node:
@@ -74,13 +68,30 @@ def _inverted(
     return Add()(x, y) if x.shape == y.shape else y
 
 
-def _mobilenet_v2(x: Node) -> Node:
-    y = RELU6()(unit(x, 32, 3, 2))
-    table = (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)
-    for factor, filters, count, stride in table:
+def _inverted_stages(x: Node, activation: Activation, table: Sequence[Sequence[int]], squeezing: float) -> Node:
+    """Apply stages of inverted residuals: rows (factor of the channels, filters, count, stride, kernel).
+
+    squeezing  channels of a gate as a fraction of those of the stage; 0 without gates
+    """
+    y = activation()(unit(x, 32, 3, 2))
+    for factor, filters, count, stride, kernel in table:
         for number in range(count):
-            y = _inverted(y, factor * y.shape[0], filters, 3, 1 if number else stride, RELU6, 0, Sigmoid)
-    return classified(RELU6()(unit(y, 1280)))
+            wide, squeezed = factor * y.shape[0], int(squeezing * y.shape[0])
+            y = _inverted(y, wide, filters, kernel, 1 if number else stride, activation, squeezed, Sigmoid)
+    return classified(activation()(unit(y, 1280)))
+
+
+def _mobilenet_v2(x: Node) -> Node:
+    table = (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)
+    return _inverted_stages(x, RELU6, [(*row, 3) for row in table], 0)
+
+
+def _efficientnet(x: Node) -> Node:
+    table = (
+        *((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3), (6, 112, 3, 1, 5)),
+        *((6, 192, 4, 2, 5), (6, 320, 1, 1, 3)),
+    )
+    return _inverted_stages(x, SiLU, table, 0.25)
 
 
 def _mobilenet_v3(x: Node) -> Node:
@@ -94,18 +105,6 @@ def _mobilenet_v3(x: Node) -> Node:
         y = _inverted(y, wide, filters, kernel, stride, activation, squeezed, HardSigmoid)
     y = GlobalAveragePool2D()(HardSwish()(unit(y, 576)))
     return Softmax()(Dense(CLASSES)(HardSwish()(Dense(1024)(y))))
-
-
-def _efficientnet(x: Node) -> Node:
-    y = SiLU()(unit(x, 32, 3, 2))
-    for factor, filters, count, stride, kernel in (
-        *((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3), (6, 112, 3, 1, 5)),
-        *((6, 192, 4, 2, 5), (6, 320, 1, 1, 3)),
-    ):
-        for number in range(count):
-            wide, squeezed = factor * y.shape[0], y.shape[0] // 4
-            y = _inverted(y, wide, filters, kernel, 1 if number else stride, SiLU, squeezed, Sigmoid)
-    return classified(SiLU()(unit(y, 1280)))
 
 
 def _squeezenet(x: Node) -> Node:

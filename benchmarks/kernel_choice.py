@@ -15,7 +15,7 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks import random_networks
-from benchmarks.turns import least_times
+from benchmarks.rounds import least_times
 from chainrule.core.plan import Operation, Tensor
 from chainrule.engines.compiled.kernels import choice
 from chainrule.engines.compiled.kernels.choice import KernelCosts

@@ -2,12 +2,11 @@
 
 import math
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from benchmarks.turns import least_times
+from benchmarks.rounds import least_times
 
 TIMES = 20_000_000  # multiply-adds per sum
 SIZE = 1024  # rows and columns of the matrices
@@ -20,10 +19,7 @@ def measured(threads: int) -> dict[str, Any]:
     fma is for multiply-adds in registers on `threads` threads (None without llvmlite), and gemm for matrix products in
     NumPy.
     """
-    speeds: dict[str, Any] = {}
-    for dtype in ("float32", "float64"):
-        speeds[dtype] = {"fma": _fma(dtype, threads), "gemm": _gemm(dtype)}
-    return speeds
+    return {dtype: {"fma": _fma(dtype, threads), "gemm": _gemm(dtype)} for dtype in ("float32", "float64")}
 
 
 def _fma(dtype: str, threads: int) -> float | None:
@@ -43,16 +39,11 @@ def _fma(dtype: str, threads: int) -> float | None:
         for worker in workers:
             worker.join()
 
-    return 2.0 * sums * TIMES * threads / _fastest(run) / 1e9
+    return 2.0 * sums * TIMES * threads / least_times({"": run}, rounds=BEST_OF)[""] / 1e9
 
 
 def _gemm(dtype: str) -> float:
     generator = np.random.default_rng(0)
     a, b = (generator.standard_normal((SIZE, SIZE)).astype(dtype) for _ in range(2))
     out = np.empty_like(a)
-    return 2.0 * SIZE**3 / _fastest(lambda: np.matmul(a, b, out=out)) / 1e9
-
-
-def _fastest(run: Callable[[], Any]) -> float:
-    """Return the minimum time of several runs in seconds."""
-    return least_times({"": run}, rounds=BEST_OF)[""]
+    return 2.0 * SIZE**3 / least_times({"": lambda: np.matmul(a, b, out=out)}, rounds=BEST_OF)[""] / 1e9

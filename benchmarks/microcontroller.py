@@ -15,8 +15,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.commands.tables import Table, insert
-from benchmarks.imported_networks import classified, ds_cnn, separable, unit
+from benchmarks.commands.tables import Table, publish
+from benchmarks.imported_networks import classified, ds_cnn, separable
+from benchmarks.random_graphs import unit
 from chainrule.cli import options
 from chainrule.interop.c import Quantized, write_c
 from chainrule.layers import (
@@ -163,9 +164,7 @@ def main(markdown: Path | None, optimize: str, network: str) -> None:
             sizes = [f"{size / 1000:.1f} kB" for size in (cost.flash, cost.ram)]
             count = f"{cost.instructions / 1e6:.2f} M"
             rows.append([name, program, count, ratio, *sizes, f"{kilobytes} kB", f"{cost.stack} B"])
-    table = Table(rows)
-    table.print()
-    insert(markdown, [table], "", "microcontrollers")
+    publish(markdown, [Table(rows)], "", "microcontrollers")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from benchmarks import operation_counts
 from benchmarks.commands.tables import time
 from benchmarks.kernel_choice import TURN, kernel_call
 from benchmarks.peers import onnxruntime
+from benchmarks.rounds import least_times
 from benchmarks.subjects import Subject
-from benchmarks.turns import least_times
 from chainrule.cli.output import MISSING
 from chainrule.engines.compiled.passes.rewriting import rewrite
 from chainrule.engines.compiled.passes.steps import tensors_of

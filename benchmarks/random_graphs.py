@@ -25,6 +25,20 @@ ACTIVATIONS = (ReLU, ReLU, ReLU, SiLU)
 MIN_ROWS = 6  # smallest number of rows that another stage may halve
 
 
+def unit(
+    x: Node,
+    filters: int,
+    kernel: int | tuple[int, int] = 1,
+    stride: int = 1,
+    groups: int = 1,
+    *,
+    normalized: bool = True,
+) -> Node:
+    """Apply a convolution, and batch normalization if the network is normalized."""
+    layer = Conv2D(filters, kernel, stride=stride, padding="same", groups=groups, bias=not normalized)
+    return BatchNorm2D()(layer(x)) if normalized else layer(x)
+
+
 @dataclass(frozen=True)
 class Style:
     """Properties shared by all blocks of a network: kernel size, activation, and whether they are normalized."""
@@ -34,9 +48,8 @@ class Style:
     normalized: bool
 
     def unit(self, x: Node, filters: int, kernel: int, stride: int = 1, groups: int = 1) -> Node:
-        """Apply a convolution, and batch normalization if the network is normalized."""
-        layer = Conv2D(filters, kernel, stride=stride, padding="same", groups=groups, bias=not self.normalized)
-        return BatchNorm2D()(layer(x)) if self.normalized else layer(x)
+        """Apply `unit` in this style."""
+        return unit(x, filters, kernel, stride, groups, normalized=self.normalized)
 
     def active(self, x: Node, filters: int, kernel: int, stride: int = 1, groups: int = 1) -> Node:
         """Apply `unit` and the activation."""

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import operation_counts, peers, random_graphs, steps
-from benchmarks.rows import Row
-from benchmarks.setting import Setting
+from benchmarks.steps import Row, Setting
 from benchmarks.subjects import Subject, of_model
 from chainrule.errors import ShapeError
 from chainrule.layers import (
@@ -26,12 +25,13 @@ from chainrule.layers import (
     Layer,
     LeakyReLU,
     MaxPool2D,
+    Node,
     ReLU,
     Sigmoid,
     Softmax,
     Tanh,
 )
-from chainrule.models.model import Graph, Model, Sequential
+from chainrule.models.model import Graph
 from chainrule.training.recipe import Recipe
 
 SIZES = (20, 24, 28, 32, 32, 40, 48, 64, 96)
@@ -62,13 +62,13 @@ def describe(layers: Sequence[Layer], shape: Sequence[int]) -> str:
     return f"{'×'.join(map(str, shape))}: {', '.join(layer.describe() for layer in layers)}"
 
 
-def _draw_suitable(draw: Callable[..., Model], seed: Sequence[int], name: str) -> Subject:
+def _draw_suitable(draw: Callable[[np.random.Generator, Node], Node], seed: Sequence[int], name: str) -> Subject:
     """Draw networks until one fits its image size and is neither trivial nor too large."""
     generator = np.random.default_rng(seed)
     while True:
-        shape = (int(generator.choice((1, 3))), *(int(generator.choice(SIZES)),) * 2)
+        x = Input((int(generator.choice((1, 3))), *(int(generator.choice(SIZES)),) * 2))
         try:
-            model = draw(generator, shape, engine="numpy", seed=seed[1], name=name)
+            model = Graph(x, draw(generator, x), engine="numpy", seed=seed[1], name=name)
         except ShapeError:
             continue
         multiplications = operation_counts.of_plan(model.plan())
@@ -76,18 +76,18 @@ def _draw_suitable(draw: Callable[..., Model], seed: Sequence[int], name: str) -
             return of_model(model, Recipe(normalization="standardize"))
 
 
-def _draw_sequential(generator: np.random.Generator, shape: Sequence[int], **options: Any) -> Model:
-    return Sequential([*_features(generator, shape), *_head(generator)], shape, **options)
+def _draw_sequential(generator: np.random.Generator, x: Node) -> Node:
+    return _applied([*_features(generator, x.shape), *_head(generator)], x)
 
 
-def _draw_branching(
-    form: random_graphs.Block, generator: np.random.Generator, shape: Sequence[int], **options: Any
-) -> Model:
-    x = Input(shape)
-    y = random_graphs.features(form, generator, x)
-    for layer in _head(generator):
-        y = layer(y)
-    return Graph(x, y, **options)
+def _draw_branching(form: random_graphs.Block, generator: np.random.Generator, x: Node) -> Node:
+    return _applied(_head(generator), random_graphs.features(form, generator, x))
+
+
+def _applied(layers: Iterable[Layer], x: Node) -> Node:
+    for layer in layers:
+        x = layer(x)
+    return x
 
 
 def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[Layer]:
@@ -153,11 +153,9 @@ def rows(count: int, seed: int, batches: Sequence[int], names: Sequence[str], se
     """Time training steps and calls of predict; yield a row per network, kind (train or infer), batch size and peer."""
     subjects = networks(count, seed)
     texts = {subject.name: _describe_subject(subject) for subject in subjects}
-    for kind, sizes, kind_peers in (("train", batches or (1, 32, 128), peers.trained(names)),
-                               ("infer", batches or (1, 128), names)):  # fmt: skip
-        for row in steps.rows(kind, subjects, sizes, kind_peers, setting) if kind_peers else ():
-            more = {**row.more, "kind": kind, "network": texts[row.model or ""]}
-            yield replace(row, work="drawn", more=more)
+    for kind, sizes in (("train", (1, 32, 128)), ("infer", (1, 128))):
+        for row in steps.rows(kind, subjects, batches or sizes, names, setting):
+            yield replace(row, work="drawn", more={**row.more, "kind": kind, "network": texts[row.model]})
 
 
 def ratios_to_fastest(rows: Iterable[Row]) -> list[Row]:
@@ -166,20 +164,17 @@ def ratios_to_fastest(rows: Iterable[Row]) -> list[Row]:
     All variants of PyTorch (eager, channels last, compiled) count as one library.
     """
     best: dict[tuple[Any, ...], Row] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.ratio or math.inf):
         if row.ratio is not None:
-            key = (row.more["kind"], row.model, row.batch, (row.peer or "").startswith("torch") or row.peer)
-            if key not in best or row.ratio < (best[key].ratio or math.inf):
-                best[key] = row
-    return sorted(best.values(), key=lambda row: row.ratio or math.inf)
+            best.setdefault((row.more.get("kind"), row.model, row.batch, peers.library(row.peer)), row)
+    return [*best.values()]
 
 
 def geometric_means(rows: Iterable[Row]) -> list[str]:
     """Return a line per kind, batch size and library: mean and minimum of the ratios, and how many are below 1."""
     groups: dict[tuple[str, str, int], list[float]] = {}
     for row in ratios_to_fastest(rows):
-        library = "PyTorch" if (row.peer or "").startswith("torch") else peers.PEERS[row.peer or ""].title
-        groups.setdefault((row.more["kind"], library, row.batch or 0), []).append(row.ratio or math.nan)
+        groups.setdefault((row.more["kind"], peers.library(row.peer), row.batch), []).append(row.ratio or math.nan)
     return [
         f"{kind}, batch {batch}, {len(ratios)} networks against {library}: geometric mean "
         f"{statistics.geometric_mean(ratios):.2f}×, lowest {min(ratios):.2f}×, below 1×: {sum(r < 1 for r in ratios)}"

@@ -1,9 +1,11 @@
-"""Timing of contenders in rounds, in turn, so that other load on the machine affects all of them equally."""
+"""Timing in rounds, in turn, so that other load on the machine affects all contenders equally."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from benchmarks.processes import Process, WorkerError
@@ -13,6 +15,9 @@ TURN_SECONDS = REFRESH_INTERVAL  # the interval of the progress bar, so that eac
 SETTLE_SECONDS = 0.06  # pause before a turn: idle threads of ONNX Runtime keep a core busy for 40 ms
 MAX_SPREAD = 0.05  # relative difference of a contender's two fastest rounds; if larger, the machine was disturbed
 MAX_EXTENSION = 3  # largest factor by which the number of rounds is increased on a disturbed machine
+
+Run = Callable[[int], float]  # repeats a call, and returns the seconds per repetition
+SecondsOf = dict[str, list[float]]  # contender → seconds per repetition in each round
 
 
 @dataclass(frozen=True)
@@ -32,48 +37,102 @@ class Timing:
         return statistics.median(self.seconds) / self.least - 1
 
 
-def _disturbed(seconds: Sequence[float]) -> bool:
-    """Return whether the two fastest rounds differ by more than `MAX_SPREAD`."""
-    least, *others = sorted(seconds)
-    return bool(others) and others[0] > least * (1 + MAX_SPREAD)
+def in_rounds(runs: Mapping[str, Run], turn: float, continues: Callable[[int, SecondsOf], bool]) -> SecondsOf:
+    """Time functions in rounds, each starting with a different one.
 
-
-def timed(
-    processes: Mapping[str, Process], rounds: int, turned: Callable[[], None] = lambda: None, turn: float = TURN_SECONDS
-) -> tuple[dict[str, Timing], dict[str, str]]:
-    """Time loaded contenders in rounds, each starting with a different contender; return timings and failures.
-
-    More rounds follow until each contender has repeated its fastest time, at most `MAX_EXTENSION`·`rounds` in total.
-
-    turned   function called after each turn
-    turn     duration of a turn in seconds
+    turn       duration of a turn in seconds, which repeats the call; short turns are more likely to be undisturbed
+    continues  function of the number of rounds and their results, which decides whether another round follows
     """
-    seconds_of: dict[str, list[float]] = {name: [] for name in processes}
-    failures: dict[str, str] = {}
-    repetitions: dict[str, int] = {}
-
-    def ask(name: str, what: str, **words: Any) -> dict[str, Any] | None:
-        try:
-            return None if name in failures else processes[name].ask(what, **words)
-        except WorkerError as error:
-            failures[name] = str(error)
-
-    for name in processes:
-        time.sleep(SETTLE_SECONDS)
-        if answer := ask(name, "calibrate", seconds=turn):
-            repetitions[name] = answer["repetitions"]
-    for number in range(MAX_EXTENSION * rounds):
-        if number >= rounds and not any(_disturbed(seconds_of[name]) for name in processes if name not in failures):
-            break
-        for name in in_turn(list(processes), number):
-            time.sleep(SETTLE_SECONDS)
-            if answer := ask(name, "run", repetitions=repetitions.get(name)):
-                seconds_of[name].append(answer["seconds"])
-            turned()
-    return {name: Timing(tuple(seconds)) for name, seconds in seconds_of.items() if name not in failures}, failures
+    repetitions = {name: _repetitions(run, turn) for name, run in runs.items()}
+    seconds_of: SecondsOf = {name: [] for name in runs}
+    number = 0
+    while continues(number, seconds_of):
+        for name in in_turn(list(runs), number):
+            seconds_of[name].append(runs[name](repetitions[name]))
+        number += 1
+    return seconds_of
 
 
 def in_turn(names: Sequence[str], number: int) -> list[str]:
     """Return the names in the order of a round; each round starts with the next name."""
     first = number % max(len(names), 1)
     return [*names[first:], *names[:first]]
+
+
+def _repetitions(run: Run, turn: float) -> int:
+    """Return the number of repetitions that take about `turn` seconds."""
+    count = 1
+    while count * (seconds := run(count)) < turn / 4:
+        count *= 2 if count * seconds > turn / 64 else 8
+    return max(round(turn / seconds), 1)
+
+
+def timed(
+    processes: Mapping[str, Process], rounds: int, turned: Callable[[], None] = lambda: None, turn: float = TURN_SECONDS
+) -> tuple[dict[str, Timing], dict[str, str]]:
+    """Time loaded contenders in rounds; return timings and failures.
+
+    More rounds follow until each contender has repeated its fastest time, at most `MAX_EXTENSION`·`rounds` in total.
+
+    turned   function called after each turn
+    turn     duration of a turn in seconds
+    """
+    failures: dict[str, str] = {}
+
+    def run(name: str, count: int) -> float:
+        if name in failures:
+            return math.inf
+        time.sleep(SETTLE_SECONDS)
+        try:
+            return processes[name].ask("run", repetitions=count)["seconds"]
+        except WorkerError as error:
+            failures[name] = str(error)
+            return math.inf
+        finally:
+            turned()
+
+    def continues(number: int, seconds_of: SecondsOf) -> bool:
+        running = processes.keys() - failures.keys()
+        return number < rounds or (
+            number < MAX_EXTENSION * rounds and any(_disturbed(seconds_of[name]) for name in running)
+        )
+
+    seconds_of = in_rounds({name: partial(run, name) for name in processes}, turn, continues)
+    return {name: Timing(tuple(seconds)) for name, seconds in seconds_of.items() if name not in failures}, failures
+
+
+def _disturbed(seconds: Sequence[float]) -> bool:
+    """Return whether the two fastest rounds differ by more than `MAX_SPREAD`."""
+    least, *others = sorted(seconds)
+    return bool(others) and others[0] > least * (1 + MAX_SPREAD)
+
+
+def least_times(
+    runs: Mapping[str, Callable[[], Any]],
+    *,
+    rounds: int = 1,
+    seconds: float = 0.0,
+    turn: float = 0.0,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
+    """Return the minimum time per call of functions of this process, in seconds.
+
+    rounds   minimum number of rounds
+    seconds  time budget: further rounds follow until it is used up
+    turn     duration of a turn in seconds
+    clock    function that returns a time; processor time excludes other load on the machine
+    """
+
+    def repeat(name: str, count: int) -> float:
+        runs[name]()  # warm-up of the caches
+        start = clock()
+        for _ in range(count):
+            runs[name]()
+        return (clock() - start) / count
+
+    for run in runs.values():
+        run()  # warm-up, which may compile
+    end = time.perf_counter() + seconds
+    repeats = {name: partial(repeat, name) for name in runs}
+    seconds_of = in_rounds(repeats, turn, lambda number, _: number < rounds or time.perf_counter() < end)
+    return {name: min(least) for name, least in seconds_of.items()}

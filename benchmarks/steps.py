@@ -1,16 +1,14 @@
-"""Timing of training steps and calls of predict, per network, batch size and contender."""
+"""Timing of training steps and calls of predict: a row per network, batch size and peer."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from benchmarks import operation_counts
+from benchmarks import operation_counts, peers
 from benchmarks.contenders import Task
 from benchmarks.processes import Process, WorkerError, started
 from benchmarks.rounds import Timing, timed
-from benchmarks.rows import Row
-from benchmarks.setting import Setting
 from benchmarks.subjects import Subject
 
 # Largest relative difference from the expected outputs, or loss and gradient. In float32, rounding errors
@@ -19,23 +17,78 @@ from benchmarks.subjects import Subject
 MAX_DIFFERENCES = {"infer": 2e-3, "train": 1e-2}
 
 
+@dataclass(frozen=True)
+class Row:
+    """Results of this library and a peer for the same work: times in seconds.
+
+    work     train, infer or drawn
+    missing  reason why one of the results is missing
+    more     additional results, such as rounds and speeds
+    """
+
+    work: str
+    model: str
+    batch: int
+    peer: str
+    ours: float | None
+    theirs: float | None
+    missing: str | None = None
+    more: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def ratio(self) -> float | None:
+        """Theirs / ours, above 1 if this library is faster; None if either is missing."""
+        return self.theirs / self.ours if self.ours and self.theirs else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all fields, the ratio and `more` as one JSON object."""
+        fields = {name: value for name, value in vars(self).items() if name != "more"}
+        return {**fields, "ratio": self.ratio, **self.more}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Settings of a benchmark.
+
+    threads  threads per contender
+    rounds   turns per contender
+    engine   engine of this library
+    watch    function called with the current activity and the completed fraction of the work
+    """
+
+    threads: int
+    rounds: int = 20
+    engine: str = "compiled"
+    watch: Callable[[str, float], Any] = lambda text, share: None
+
+
 def rows(
     kind: str, subjects: Sequence[Subject], batches: Sequence[int], names: Sequence[str], setting: Setting
 ) -> Iterator[Row]:
     """Time all contenders in turn; yield a row per network, batch size and peer. `kind` is train or infer."""
-    absent, available = setting.divided(names)
+    names = [name for name in names if kind == "infer" or peers.PEERS[name].train]
+    if not names:
+        return
+    absent = {name: reason for name in names if (reason := peers.missing(name))}
+    available = [name for name in dict.fromkeys([setting.engine, *names]) if name not in absent]
     tasks = [(subject, batch) for subject in subjects for batch in batches]
     with started(available, setting.threads) as processes:
         setting.watch("peak performance of the machine", 0.0)
-        peak: dict[str, Any] = next(iter(processes.values())).ask("machine", threads=setting.threads)
+        peak: dict[str, Any] = processes[setting.engine].ask("machine", threads=setting.threads)
         for number, (subject, batch) in enumerate(tasks):
             share = 1 / len(tasks)
             loaded, reasons = ready(kind, subject, batch, processes, setting, number * share)
             title, turns = f"{subject.name}, batch {batch}", setting.rounds * len(loaded)
             turned = _reporter(title, turns, number * share, share, setting)
             timings, failures = timed(loaded, setting.rounds, turned)
-            compared = _RowMaker(kind, subject, batch, setting, peak)
-            yield from compared.rows(names, timings, {**absent, **reasons, **failures})
+            reasons = {**absent, **reasons, **failures}
+            more = {"engine": setting.engine, "threads": setting.threads, "rounds": setting.rounds}
+            speeds = _Speeds(kind, subject, batch, peak)
+            for name in names:
+                reason = reasons.get(name) or (setting.engine in reasons and f"ours: {reasons[setting.engine]}") or None
+                ours, theirs = (timings.get(who) for who in (setting.engine, name))
+                facts = {**more, **speeds.of("ours", ours), **speeds.of("theirs", theirs), **speeds.machine}
+                yield Row(kind, subject.name, batch, name, ours and ours.least, theirs and theirs.least, reason, facts)
 
 
 def ready(
@@ -70,29 +123,21 @@ def _reporter(title: str, turns: int, before: float, share: float, setting: Sett
     return lambda: setting.watch(f"{title}: in turn", before + share * min(next(done) / turns, 1))
 
 
-class _RowMaker:
-    """Builds rows from timings, with speeds in GFLOP/s and as fractions of the processor's peak."""
+class _Speeds:
+    """Speeds of the work for a batch in GFLOP/s, and as fractions of the processor's peak.
 
-    def __init__(self, kind: str, subject: Subject, batch: int, setting: Setting, peak: Mapping[str, Any]) -> None:
+    machine  the peak performance
+    """
+
+    def __init__(self, kind: str, subject: Subject, batch: int, peak: Mapping[str, Any]) -> None:
         network = subject.build("numpy", 1)
         plan = network.plan(subject.steps(batch).loss if kind == "train" else None)
-        self._operations = 2.0 * batch * operation_counts.of_plan(plan)
-        self._best: Mapping[str, float | None] = peak[str(network.dtype)]
-        self._kind, self._subject, self._batch, self._setting = kind, subject, batch, setting
+        self._work = 2e-9 * batch * operation_counts.of_plan(plan)
+        self._peak = peak[str(network.dtype)]["fma"]
+        self.machine = {f"machine_{what}_gflops": speed for what, speed in peak[str(network.dtype)].items()}
 
-    def rows(self, names: Sequence[str], timings: Mapping[str, Timing], reasons: Mapping[str, str]) -> Iterator[Row]:
-        """Yield a row per peer, from the timings of all contenders and the reasons why some are missing."""
-        engine = self._setting.engine
-        ours = timings.get(engine)
-        for name in names:
-            theirs = timings.get(name)
-            reason = reasons.get(name) or (f"ours: {reasons[engine]}" if engine in reasons else None)
-            more = {**self._setting.facts(), **self._speeds("ours", ours), **self._speeds("theirs", theirs)}
-            more |= {"machine_fma_gflops": self._best["fma"], "machine_gemm_gflops": self._best["gemm"]}
-            times = ours and ours.least, theirs and theirs.least
-            yield Row(self._kind, self._subject.name, self._batch, name, *times, reason, more)
-
-    def _speeds(self, side: str, timing: Timing | None) -> dict[str, float | None]:
-        speed = timing and self._operations / timing.least / 1e9
-        share = speed / self._best["fma"] if speed and self._best["fma"] else None
+    def of(self, side: str, timing: Timing | None) -> dict[str, float | None]:
+        """Return the speed, the fraction of the peak and the excess of the median time, for ours or theirs."""
+        speed = timing and self._work / timing.least
+        share = speed / self._peak if speed and self._peak else None
         return {f"{side}_excess": timing and timing.excess, f"{side}_gflops": speed, f"{side}_share": share}

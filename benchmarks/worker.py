@@ -6,7 +6,7 @@ import sys
 from typing import Any, TextIO
 
 from benchmarks import machine
-from benchmarks.contenders import Contender, Task, make
+from benchmarks.contenders import Contender, make
 from benchmarks.processes import reason_of
 from benchmarks.subjects import Subject
 
@@ -37,32 +37,21 @@ class Worker:
     """A contender's requests, with a method for each."""
 
     def __init__(self) -> None:
-        self._contender: Any = None
+        self._loaded: Contender | None = None
 
     def load(self, task: dict[str, Any]) -> dict[str, Any]:
         """Create the contender for a task, replacing the previous one."""
-        self._contender = None
-        self._contender = make(Task.from_config(task))
+        self._loaded = None
+        self._loaded = make(task)
         return {}
 
     def difference(self) -> dict[str, Any]:
         """Return the relative difference between the contender's results and the expected ones."""
-        return {"difference": self._ready().difference()}
-
-    def calibrate(self, seconds: float) -> dict[str, Any]:
-        """Return the number of repetitions that take about `seconds`."""
-        contender: Contender = self._ready()
-        contender.run(1, WARM_UPS)
-        count, took = 1, contender.run(1, 0)
-        while took < seconds / 4:
-            count *= 2 if took > seconds / 64 else 8
-            took = contender.run(count, 0)
-        return {"repetitions": max(round(count * seconds / took), 1)}
+        return {"difference": self._contender.difference()}
 
     def run(self, repetitions: int) -> dict[str, Any]:
         """Return the mean seconds per repetition."""
-        contender: Contender = self._ready()
-        return {"seconds": contender.run(repetitions, min(WARM_UPS, repetitions)) / repetitions}
+        return {"seconds": self._contender.run(repetitions, min(WARM_UPS, repetitions)) / repetitions}
 
     def machine(self, threads: int) -> dict[str, Any]:
         """Return the peak performance of the processor in GFLOP/s."""
@@ -81,10 +70,11 @@ class Worker:
         row = measure(network, Work(*fields), ablations, seconds)
         return {"network": network.name, **Work(*fields)._asdict(), **row}
 
-    def _ready(self) -> Any:
-        if self._contender is None:
+    @property
+    def _contender(self) -> Contender:
+        if self._loaded is None:
             raise RuntimeError("no task was loaded")
-        return self._contender
+        return self._loaded
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import patch
 
 from benchmarks import random_networks
@@ -111,54 +111,27 @@ def _rows(
                 return
 
 
-class Gain(NamedTuple):
-    """Time that is added if an optimization is disabled, as a fraction of the time with it.
+def cells(rows: Iterable[dict[str, Any]], names: Iterable[str]) -> list[list[str]]:
+    """Return the heading and the rows of the table of some ablations for one instruction set.
 
-    means     (kind, batch) → geometric mean over the measured networks, 0 for networks with the same program
-    measured  number of measured networks
-    affected  number of networks with another program
-    largest   largest gain on a single network
-    network   that network and its work, or ""
+    A gain is the time that is added if an optimization is disabled, as a fraction of the time with it. Means are
+    geometric, over all measured networks; those with the same program gain 0. Later rows replace earlier ones.
     """
-
-    means: dict[tuple[str, int], float]
-    measured: int
-    affected: int
-    largest: float
-    network: str
-
-
-def gains(rows: Iterable[dict[str, Any]]) -> dict[str, Gain]:
-    """Return the gain of each ablation in the rows of one instruction set. Later rows replace earlier ones."""
-    ratios: dict[str, dict[tuple[str, int, str], float]] = {}
+    ratios: dict[str, dict[tuple[int, str, str], float]] = {}  # ablation → (batch, kind, network) → ratio of the times
     for row in rows:
         for name in row["considered"]:
             if name not in row["failed"]:
                 base, ablated = row["seconds"].get(name, (1.0, 1.0))
-                ratios.setdefault(name, {})[row["kind"], row["batch"], row["network"]] = ablated / base
-    return {name: _gain(values) for name, values in ratios.items()}
-
-
-def _gain(ratios: dict[tuple[str, int, str], float]) -> Gain:
-    works = sorted({(kind, batch) for kind, batch, _ in ratios}, key=lambda work: (work[1], work[0]))
-    means = {
-        work: statistics.geometric_mean([ratio for key, ratio in ratios.items() if key[:2] == work]) - 1
-        for work in works
-    }
-    affected = {network for (_, _, network), ratio in ratios.items() if ratio != 1}
-    kind, batch, network = max(ratios, key=lambda key: ratios[key])
-    text = f"{network}, {kind} {batch}" if affected else ""
-    measured = {network for _, _, network in ratios}
-    return Gain(means, len(measured), len(affected), ratios[kind, batch, network] - 1, text)
-
-
-def cells(rows: Sequence[dict[str, Any]], names: Iterable[str]) -> list[list[str]]:
-    """Return the heading and the rows of the table of some ablations for one instruction set."""
-    by_name = gains(rows)
-    measured = {name: by_name[name] for name in names if name in by_name}
-    works = sorted({work for gain in measured.values() for work in gain.means}, key=lambda work: (work[1], work[0]))
-    table = [["disabled", "networks", *(f"{kind} {batch}" for kind, batch in works), "largest", "network"]]
-    for name, gain in measured.items():
-        means = [f"{100 * gain.means[work]:.1f} %" if work in gain.means else "–" for work in works]
-        table.append([name, f"{gain.affected} of {gain.measured}", *means, f"{100 * gain.largest:.0f} %", gain.network])
+                ratios.setdefault(name, {})[row["batch"], row["kind"], row["network"]] = ablated / base
+    measured = {name: ratios[name] for name in names if name in ratios}
+    works = sorted({key[:2] for by_key in measured.values() for key in by_key})
+    table = [["disabled", "networks", *(f"{kind} {batch}" for batch, kind in works), "largest", "network"]]
+    for name, by_key in measured.items():
+        gains = [[ratio for key, ratio in by_key.items() if key[:2] == work] for work in works]
+        means = [f"{100 * (statistics.geometric_mean(gain) - 1):.1f} %" if gain else "–" for gain in gains]
+        affected = {network for (*_, network), ratio in by_key.items() if ratio != 1}
+        batch, kind, network = largest = max(by_key, key=lambda key: by_key[key])
+        counts = f"{len(affected)} of {len({network for *_, network in by_key})}"
+        where = f"{network}, {kind} {batch}" if affected else ""
+        table.append([name, counts, *means, f"{100 * (by_key[largest] - 1):.0f} %", where])
     return table

@@ -15,10 +15,11 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks.ablation.ablations import Ablation
+from benchmarks.contenders.expected import relative_difference
 from benchmarks.processes import reason_of
+from benchmarks.rounds import least_times
 from benchmarks.steps import MAX_DIFFERENCES
 from benchmarks.subjects import Subject
-from benchmarks.turns import least_times
 from chainrule.engines.compiled import programs
 from chainrule.engines.compiled.compiler import kernel_entry, linking, loading, object_files, signatures
 from chainrule.engines.protocol import StepRequest
@@ -192,7 +193,7 @@ def measure(subject: Subject, work: Work, ablations: Sequence[Ablation], seconds
         try:
             with ablation.disabled(), _renamed(changed, ablation.name):
                 variant = Variant(subject, work)
-                difference = _difference(variant.results(), expected)
+                difference = relative_difference(variant.results(), expected)
         except Exception as error:  # a combination that the engine never uses may fail anywhere
             failed[ablation.name] = reason_of(error)
             continue
@@ -230,8 +231,3 @@ def _differing(
         if changed is not None:
             differing.append((ablation, changed))
     return differing, failed
-
-
-def _difference(results: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> float:
-    difference = float(np.linalg.norm(results - expected) / max(float(np.linalg.norm(expected)), 1e-30))
-    return difference if math.isfinite(difference) else math.inf

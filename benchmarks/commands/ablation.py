@@ -15,17 +15,14 @@ FILE = Path("ablation.jsonl")
 
 
 @click.command(short_help="Time networks without one optimization of the engine at a time.")
-@click.option("--networks", "count", type=click.IntRange(1, 80), default=80, show_default=True, metavar="N",
-              help="Number of random networks.")  # fmt: skip
+@options.number("--networks", "count", default=80, most=80, text="Number of random networks.")
 @options.models
 @options.batches
 @click.option("--instructions", multiple=True, type=click.Choice(["AVX-512", "AVX2", "SSE"]),
               help="Instruction set; can be repeated.  [default: all that the processor has]")  # fmt: skip
 @click.option("--only", "only", multiple=True, metavar="NAME", help="Optimization to disable; can be repeated.")
-@click.option("--minutes", type=click.FloatRange(min=0), default=60.0, show_default=True, metavar="N",
-              help="Time after which to stop. Run the command again to continue.")  # fmt: skip
-@click.option("--seconds", type=click.FloatRange(min=0), default=0.3, show_default=True, metavar="N",
-              help="Time per network, batch size and optimization.")  # fmt: skip
+@options.number("--minutes", default=60.0, least=0, text="Time after which to stop. Run the command again to continue.")
+@options.number("--seconds", default=0.3, least=0, text="Time per network, batch size and optimization.")
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), default=FILE, show_default=True,
               help="File of measurements. What it contains is not measured again.")  # fmt: skip
 @click.option("--table", "only_table", is_flag=True, help="Print the tables of the file without measuring.")

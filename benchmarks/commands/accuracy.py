@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Compare default trainings with PyTorch and scikit-learn.")
 @click.option("--data", "names", multiple=True, metavar="NAME", help="Data set; can be repeated.  [default: all]")
-@click.option(
-    "--seeds", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Trainings per data set."
-)
+@options.number("--seeds", default=5, text="Trainings per data set.")
 @general.markdown
 @general.quiet
 @general.as_json
@@ -57,9 +55,8 @@ def accuracy(names: tuple[str, ...], seeds: int, markdown: Path | None, quiet: b
     for name, rows in by_name.items():
         cells.append([name, *(_cell(rows[who]) if who in rows else MISSING for who in compared.CONTENDERS)])
         notes += [f"{name}: {who} is better by more than one standard deviation" for who in compared.better(rows)]
-    table = tables.Table(cells, notes=notes)
-    table.print()
-    tables.insert(markdown, [table], f"one thread; {machine()}{peers.versions('torch', 'scikit-learn')}", "accuracy")
+    conditions = f"one thread; {machine()}{peers.versions('torch', 'scikit-learn')}"
+    tables.publish(markdown, [tables.Table(cells, notes=notes)], conditions, "accuracy")
 
 
 def _cell(result: "Result") -> str:

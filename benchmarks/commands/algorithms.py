@@ -1,27 +1,26 @@
 """The command `python -m benchmarks algorithms`."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from benchmarks.commands.tables import Table, insert
-from chainrule.cli import options, run_paths
+from benchmarks.commands import options
+from benchmarks.commands.tables import Table, publish
+from chainrule.cli import options as general
+from chainrule.cli import run_paths
 from chainrule.plotting.markdown import machine
-
-SIZE = click.IntRange(min=1)
 
 
 @click.command(short_help="Compare direct, GEMM, Winograd and FFT on a layer.")
-@click.option("--batch", type=SIZE, default=8, show_default=True, metavar="N", help="Number of images.")
-@click.option("--channels", type=SIZE, default=16, show_default=True, metavar="N", help="Number of input channels.")
-@click.option("--filters", type=SIZE, default=32, show_default=True, metavar="N", help="Number of filters.")
-@click.option("--kernel", type=SIZE, default=3, show_default=True, metavar="N", help="Side of the kernel.")
-@click.option("--size", type=SIZE, default=28, show_default=True, metavar="N", help="Side of the image.")
+@options.number("--batch", default=8, text="Number of images.")
+@options.number("--channels", default=16, text="Number of input channels.")
+@options.number("--filters", default=32, text="Number of filters.")
+@options.number("--kernel", default=3, text="Side of the kernel.")
+@options.number("--size", default=28, text="Side of the image.")
 @click.option("--one-dimensional", is_flag=True, help="Use one-dimensional signals instead of images.")
 @click.option("--sweep/--no-sweep", default=True, help="Also sweep over kernel and image sizes.", show_default=True)
-@options.markdown
-def algorithms(one_dimensional: bool, sweep: bool, markdown: Path | None, **layer: Any) -> None:
+@general.markdown
+def algorithms(batch: int, channels: int, filters: int, kernel: int, size: int, **choices: Any) -> None:
     """Compare four algorithms on a layer with same padding, on one thread each: time and error.
 
     Then sweep over kernel and image sizes with the same channels, and report the speedup of the FFT over the faster of
@@ -31,18 +30,14 @@ def algorithms(one_dimensional: bool, sweep: bool, markdown: Path | None, **laye
 
     from benchmarks import algorithms as measured
 
+    one_dimensional, markdown = choices["one_dimensional"], choices["markdown"]
     run_paths.require_writable(markdown)
-    batch, channels, filters, kernel, size = (
-        layer[name] for name in ("batch", "channels", "filters", "kernel", "size")
-    )
     sides = ((1, kernel), (1, size)) if one_dimensional else ((kernel, kernel), (size, size))
     with threadpool_limits(1):  # of NumPy's matrix product
         cells = measured.layer_cells(batch, channels, filters, *sides)
         results = [Table(cells, f"{channels}→{filters}, kernel {kernel}, size {size}, batch {batch}:")]
-        if sweep:
+        if choices["sweep"]:
             swept = list(measured.sweep_rows(channels, filters, one_dimensional))
             title = f"{channels}→{filters}, batch 1: the faster of direct and Winograd, and the FFT:"
             results.append(Table(swept, title))
-    for table in results:
-        table.print()
-    insert(markdown, results, f"1 thread each; {machine()}", "one dimension" if one_dimensional else "two dimensions")
+    publish(markdown, results, f"1 thread each; {machine()}", "one dimension" if one_dimensional else "two dimensions")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from benchmarks.commands import options
-from benchmarks.commands.tables import Table, insert
+from benchmarks.commands.tables import Table, publish
 from chainrule.cli import options as general
 
 TITLES = {"cross_correlate": "y", "cross_correlate_dx": "dx", "cross_correlate_dw": "dw"}
@@ -14,9 +14,7 @@ TITLES = {"cross_correlate": "y", "cross_correlate_dx": "dx", "cross_correlate_d
 @click.command(short_help="Time the kernels of convolutions, and evaluate their selection.")
 @options.count
 @options.seed
-@click.option(
-    "--rounds", type=click.IntRange(min=1), default=12, show_default=True, metavar="N", help="Rounds per kernel."
-)
+@options.number("--rounds", default=12, text="Rounds per kernel.")
 @click.option("--fit", is_flag=True, help="Search for costs that select faster kernels, and print them.")
 @general.quiet
 @general.markdown
@@ -53,10 +51,8 @@ def kernels(count: int, seed: int, rounds: int, fit: bool, quiet: bool, markdown
         worst = max(timing.excess for timing in group)
         shares = format_percent(choice.mean_excess(group), 1), format_percent(worst, 0)
         cells.append([TITLES[name], str(samples), str(len(group)), *shares])
-    table = Table(cells)
-    table.print()
+    publish(markdown, [Table(cells)], f"one thread; {machine()}", "kernels chosen")
     if fit:
         better = choice.fitted(timings)
         with choice.costs(better):
             click.echo(f"{format_percent(choice.mean_excess(timings), 1)} with {better}")
-    insert(markdown, [table], f"one thread; {machine()}", "kernels chosen")

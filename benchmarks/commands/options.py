@@ -1,8 +1,8 @@
 """Options shared by the benchmarks."""
 
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, TypeVar
 
 import click
@@ -10,6 +10,14 @@ import click
 from chainrule.cli import options
 
 F = TypeVar("F", bound=Callable[..., Any])
+Option = Callable[[F], F]
+
+
+def number(*names: str, default: float, text: str, least: int = 1, most: int | None = None) -> Option[Any]:
+    """Return an option with a number, which the help shows; the default is an integer if the option is."""
+    kind = click.IntRange if isinstance(default, int) else click.FloatRange
+    return click.option(*names, type=kind(least, most), default=default, show_default=True, metavar="N", help=text)
+
 
 models = click.option(
     "--model",
@@ -42,24 +50,13 @@ threads = click.option(
     metavar="N",
     help="Threads per contender.  [default: one per processor]",
 )
-count = click.option(
-    "--count", type=click.IntRange(min=1), default=60, show_default=True, metavar="N", help="Number of networks."
-)
-seed = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the networks."
-)
+count = number("--count", default=60, text="Number of networks.")
+seed = number("--seed", default=0, least=0, text="Seed of the networks.")
 
 
-def default_options(rounds: int = 20) -> Callable[[F], F]:
+def default_options(rounds: int = 20) -> Option[Any]:
     """Return the options common to all benchmarks as one decorator, with a default number of rounds."""
-    turns = click.option(
-        "--rounds",
-        type=click.IntRange(min=1),
-        default=rounds,
-        show_default=True,
-        metavar="N",
-        help="Number of rounds; every contender has a turn per round.",
-    )
+    turns = number("--rounds", default=rounds, text="Number of rounds; every contender has a turn per round.")
     return options.combine(models, batches, peers, threads, turns, options.quiet, options.as_json)
 
 
@@ -69,27 +66,10 @@ Watch = Callable[[str, float], None]
 @contextmanager
 def watched(quiet: bool) -> Generator[Watch]:
     """Show a progress bar on stderr that is drawn only on updates, so that it does not run during measurements."""
-    if quiet:
-        yield lambda text, share: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
+    with click.progressbar(length=1000, label="preparing", file=sys.stderr, hidden=quiet, show_eta=False) as bar:
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _report_share
-        return
-    columns = (BarColumn(20), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda text, share: bar.update(task, description=text, completed=share, refresh=True)
+        def watch(text: str, share: float) -> None:
+            bar.label, bar.pos = text, int(1000 * share)
+            bar.render_progress()
 
-
-@cache
-def _report(text: str) -> None:
-    click.echo(text, err=True)
-
-
-def _report_share(text: str, share: float) -> None:
-    """Print each new text once, for a stderr that is not a terminal."""
-    _report(text)
+        yield watch

@@ -3,20 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from benchmarks import random_networks
+from benchmarks import peers, random_networks
+from benchmarks.steps import Row
 from chainrule.cli.output import MISSING, format_count, format_percent, format_table
 from chainrule.plotting import markdown
 
-if TYPE_CHECKING:
-    from benchmarks.rows import Row
-
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 
-Column = tuple[str, "Callable[[Row], str]"]
+Column = tuple[str, Callable[[Row], str]]
 
 
 def time(seconds: float | None, excess: float | None = None) -> str:
@@ -32,9 +29,9 @@ def _number(value: float | None) -> str:
     return MISSING if value is None else f"{value:.3g}"
 
 
-MODEL: Column = ("model", lambda row: row.model or "")
-BATCH: Column = ("batch", lambda row: str(row.batch or ""))
-PEER: Column = ("peer", lambda row: row.peer or "")
+MODEL: Column = ("model", lambda row: row.model)
+BATCH: Column = ("batch", lambda row: str(row.batch))
+PEER: Column = ("peer", lambda row: row.peer)
 OURS: Column = ("ours", lambda row: time(row.ours, row.more.get("ours_excess")))
 THEIRS: Column = ("theirs", lambda row: time(row.theirs, row.more.get("theirs_excess")))
 RATIO: Column = ("ratio", lambda row: MISSING if row.ratio is None else f"{row.ratio:.2f}×")
@@ -87,7 +84,14 @@ def insert(path: Path | None, tables: Sequence[Table], conditions: str, name: st
         markdown.insert(path, "\n\n".join(filter(None, parts)), (f"<!-- {name} -->", f"<!-- end of {name} -->"))
 
 
-def cells(rows: "Sequence[Row]") -> list[list[str]]:
+def publish(path: Path | None, tables: Sequence[Table], conditions: str, name: str) -> None:
+    """Print tables, and insert them into a page."""
+    for table in tables:
+        table.print()
+    insert(path, tables, conditions, name)
+
+
+def cells(rows: Sequence[Row]) -> list[list[str]]:
     """Return the heading and rows of a benchmark's table; for random networks, only the ten worst rows."""
     columns = COLUMNS[rows[0].work]
     if rows[0].work == "drawn":
@@ -95,9 +99,9 @@ def cells(rows: "Sequence[Row]") -> list[list[str]]:
     return [[head for head, _ in columns], *([cell(row) for _, cell in columns] for row in rows)]
 
 
-def notes(rows: "Sequence[Row]") -> list[str]:
+def notes(rows: Sequence[Row]) -> list[str]:
     """Return a line per missing contender, and notes on ratios and on the machine's peak performance."""
-    lines = [f"missing: {' '.join(_describe(row))}: {row.missing}" for row in rows if row.missing]
+    lines = [f"missing: {row.model} batch {row.batch}, {row.peer}: {row.missing}" for row in rows if row.missing]
     lines += random_networks.geometric_means(rows) if rows[0].work == "drawn" else _ratio_notes(rows)
     best = rows[0].more
     if best.get("machine_gemm_gflops"):
@@ -107,26 +111,15 @@ def notes(rows: "Sequence[Row]") -> list[str]:
     return lines
 
 
-def _ratio_notes(rows: "Sequence[Row]") -> list[str]:
+def _ratio_notes(rows: Sequence[Row]) -> list[str]:
     """Return a line with the ratios to the fastest PyTorch variant if several were timed; else []."""
-    ratios: dict[tuple[str, str], list[float]] = {}
-    for row in rows:
-        if row.model and row.ratio and (row.peer or "").startswith("torch"):
-            ratios.setdefault((row.model, str(row.batch)), []).append(row.ratio)
-    several = [
-        f"{model} {batch}: {min(batch_ratios):.2f}×"
-        for (model, batch), batch_ratios in ratios.items()
-        if len(batch_ratios) > 1
-    ]
-    return [f"ratio to the fastest PyTorch variant: {', '.join(several)}"] if several else []
+    of_torch = [row for row in rows if row.ratio and peers.library(row.peer) == "PyTorch"]
+    ratios = [f"{row.model} {row.batch}: {row.ratio:.2f}×" for row in random_networks.ratios_to_fastest(of_torch)]
+    several = len({row.peer for row in of_torch}) > 1
+    return [f"ratio to the fastest PyTorch variant: {', '.join(ratios)}"] if several else []
 
 
-def _describe(row: "Row") -> list[str]:
-    parts = (row.model, row.batch and f"batch {row.batch},", row.peer or "ours")
-    return [str(part) for part in parts if part]
-
-
-def of_rows(rows: "Sequence[Row]", title: str = "") -> Table:
+def of_rows(rows: Sequence[Row], title: str = "") -> Table:
     """Return the table of a benchmark with its notes."""
     if not rows:
         return Table([["nothing to time: none of the peers supports this benchmark"]])

@@ -3,15 +3,13 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
-from benchmarks import peers, profiles, random_networks, subjects
+from benchmarks import imported_networks, peers, profiles, random_networks, steps, subjects
 from benchmarks.commands import options, tables
-from benchmarks.rows import Row
-from benchmarks.setting import Setting
-from benchmarks.suite import BENCHMARKS
+from benchmarks.steps import Row, Setting
 from chainrule.cli import run_paths
 from chainrule.cli.options import markdown as markdown_option
 from chainrule.cli.output import print_json
@@ -20,6 +18,33 @@ from chainrule.engines.options import thread_count
 from chainrule.plotting import markdown as page
 
 RANDOM = "random networks"  # name of the marks around the table on the page
+RESNETS = ("resnet-8", "resnet-20")
+
+
+class Benchmark(NamedTuple):
+    """A benchmark of several networks.
+
+    title    heading of the table on the page
+    kind     train (training steps) or infer (calls of predict)
+    models   default networks
+    batches  default batch sizes
+    """
+
+    title: str
+    kind: str
+    models: Sequence[str]
+    batches: Sequence[int]
+
+
+BENCHMARKS = {
+    "train": Benchmark("A training step", "train", subjects.STANDARD, (1, 32, 128)),
+    "infer": Benchmark("A call of `predict`", "infer", (*subjects.TUTORIALS, "vgg-small"), (1, 128)),
+    "train-branching": Benchmark("Networks that branch: a training step", "train", RESNETS, (32, 128)),
+    "infer-branching": Benchmark("Networks that branch: a call of `predict`", "infer", RESNETS, (1, 32)),
+    "imported": Benchmark(
+        "Imported networks: a call of `predict`", "infer", tuple(imported_networks.NETWORKS), (1, 16)
+    ),
+}
 
 
 @click.command(short_help="Time a training step of fit.")
@@ -29,7 +54,7 @@ def train(**arguments: Any) -> None:
 
     The batch sizes are 1, 32 and 128. Loss and gradient of the first step are compared before the timing.
     """
-    _show(_benchmark("train", arguments), as_json=arguments["as_json"])
+    _show(_benchmark("train", arguments), arguments)
 
 
 @click.command(short_help="Time a call of predict.")
@@ -41,7 +66,7 @@ def infer(*, profile: bool, **arguments: Any) -> None:
     With --profile, print the time, multiply-adds and bytes of each layer for the first batch size, by default 1.
     """
     if not profile:
-        _show(_benchmark("infer", arguments), as_json=arguments["as_json"])
+        _show(_benchmark("infer", arguments), arguments)
         return
     samples = (*arguments["batches"], 1)[0]
     for name in arguments["models"] or BENCHMARKS["infer"].models:
@@ -56,7 +81,7 @@ def imported(**arguments: Any) -> None:
 
     MobileNetV2, MobileNetV3-small, EfficientNet-B0, SqueezeNet, ResNet-18, DS-CNN, ShuffleNetV2 and U-Net.
     """
-    _show(_benchmark("imported", arguments), as_json=arguments["as_json"])
+    _show(_benchmark("imported", arguments), arguments)
 
 
 @click.command(short_help="Time random networks drawn from a seed.")
@@ -73,7 +98,7 @@ def drawn(count: int, seed: int, markdown: Path | None, **arguments: Any) -> Non
     run_paths.require_writable(markdown)
     batches, names = arguments["batches"], peers.chosen(arguments["peers"])
     rows = _measured(arguments, lambda setting: random_networks.rows(count, seed, batches, names, setting))
-    _show(rows, as_json=arguments["as_json"])
+    _show(rows, arguments)
     if rows:
         bits = os.environ.get("CHAINRULE_VECTOR")
         vectors = f", vectors of {bits} bits" if bits else ""
@@ -86,21 +111,23 @@ def run_all(arguments: Mapping[str, Any]) -> None:
     rows: list[Row] = []
     sections: list[tables.Table] = []
     for name, benchmark in BENCHMARKS.items():
-        new_rows = _benchmark(name, {**arguments, "rounds": 20})
-        rows += new_rows
-        sections += [tables.of_rows(new_rows, f"## {benchmark.title}")] if new_rows else []
-        if new_rows and not arguments["as_json"]:
-            sections[-1].print()
+        if new_rows := _benchmark(name, {"rounds": 20, "models": (), "batches": (), **arguments}):
+            rows += new_rows
+            sections.append(tables.of_rows(new_rows, f"## {benchmark.title}"))
+            if not arguments["as_json"]:
+                sections[-1].print()
     if arguments["as_json"]:
-        print_json([row.to_json() for row in rows])
+        _show(rows, arguments)
     if rows:
         tables.insert(arguments["markdown"], sections, _conditions(rows), "table")
 
 
 def _benchmark(name: str, arguments: Mapping[str, Any]) -> list[Row]:
-    """Run a benchmark of the suite with the options of its command."""
-    models, batches, names = arguments.get("models", ()), arguments.get("batches", ()), peers.chosen(arguments["peers"])
-    return _measured(arguments, lambda setting: BENCHMARKS[name].rows(models, batches, names, setting))
+    """Run a benchmark with the options of its command; without models or batch sizes, it has its own."""
+    benchmark, names = BENCHMARKS[name], peers.chosen(arguments["peers"])
+    networks = [subjects.find(model) for model in arguments["models"] or benchmark.models]
+    batches = arguments["batches"] or benchmark.batches
+    return _measured(arguments, lambda setting: steps.rows(benchmark.kind, networks, batches, names, setting))
 
 
 def _measured(arguments: Mapping[str, Any], measure: Callable[[Setting], Iterable[Row]]) -> list[Row]:
@@ -110,9 +137,9 @@ def _measured(arguments: Mapping[str, Any], measure: Callable[[Setting], Iterabl
         return list(measure(setting))
 
 
-def _show(rows: Sequence[Row], *, as_json: bool) -> None:
+def _show(rows: Sequence[Row], arguments: Mapping[str, Any]) -> None:
     """Print rows as a table or as JSON."""
-    if as_json:
+    if arguments["as_json"]:
         print_json([row.to_json() for row in rows])
     else:
         tables.of_rows(rows).print()

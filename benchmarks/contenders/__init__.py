@@ -1,14 +1,11 @@
-"""Contenders: a class per engine or peer and kind of work, run in a separate process.
-
-A contender is created from a `Task` and has the methods
-
-    difference()                relative difference from the NumPy engine's results
-    run(repetitions, warm_ups)  time of the repetitions in seconds, excluding the warm-ups
-"""
+"""Contenders: a class per engine or peer and kind of work, run in a separate process."""
 
 import importlib
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from benchmarks.peers import PEERS
 from benchmarks.subjects import Subject
@@ -34,23 +31,42 @@ class Task:
     batch: int
     threads: int
 
-    @staticmethod
-    def from_config(config: dict[str, Any]) -> "Task":
-        """Return the task from the result of `dataclasses.asdict`."""
-        fields: dict[str, Any] = {**config, "subject": Subject(**config["subject"])}
-        return Task(**fields)
+
+class Contender(ABC):
+    """A contender, created for a task."""
+
+    @abstractmethod
+    def difference(self) -> float:
+        """Return the relative difference from the NumPy engine's results."""
+
+    @abstractmethod
+    def run(self, repetitions: int, warm_ups: int) -> float:
+        """Return the time of the repetitions in seconds, excluding the warm-ups."""
 
 
-class Contender(Protocol):
-    """A contender; see the module docstring."""
+class Repeated(Contender):
+    """A contender that repeats a step, or a call."""
 
-    def difference(self) -> float: ...
+    @abstractmethod
+    def repeat(self, count: int) -> None:
+        """Take a number of steps, or repeat the call."""
 
-    def run(self, repetitions: int, warm_ups: int) -> float: ...
+    def run(self, repetitions: int, warm_ups: int) -> float:
+        """Return the time of the repetitions in seconds, excluding the warm-ups."""
+        self.repeat(warm_ups)
+        start = self.clock()
+        self.repeat(repetitions)
+        return self.clock() - start
+
+    def clock(self) -> float:
+        """Return a time in seconds."""
+        return time.perf_counter()
 
 
-def make(task: Task) -> Any:
-    """Import and create the contender for a task."""
+def make(config: Mapping[str, Any]) -> Contender:
+    """Import and create the contender for a task, from the result of `dataclasses.asdict`."""
+    fields: dict[str, Any] = {**config, "subject": Subject(**config["subject"])}
+    task = Task(**fields)
     module = "chainrule_steps" if task.who in OURS else getattr(PEERS[task.who], task.work, "")
     if task.work not in CLASSES or not module:
         raise unknown_name("contender", f"{task.work} {task.who}", [f"{work} {task.who}" for work in CLASSES])

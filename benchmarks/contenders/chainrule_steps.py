@@ -2,9 +2,8 @@
 
 import time
 
-from benchmarks.contenders import Task
-from benchmarks.contenders.expected import Predictions, prepare, step_difference
-from chainrule.data.normalization import Normalization
+from benchmarks.contenders import Contender, Task
+from benchmarks.contenders.expected import Predictions, first_step, prepare, step_difference
 from chainrule.engines.protocol import Array
 from chainrule.training.callbacks import ProgressBar
 from chainrule.training.loop import train
@@ -51,24 +50,22 @@ class TimedSteps(Callback):
             trainer.stop = True
 
 
-class Training:
+class Training(Contender):
     """Timed steps of `fit`: batching, normalization, forward, loss, backward, update, history, progress bar."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
         self._given = prepare(task)
-        self._model = task.subject.build(task.who, task.threads)
-        self._trainer = self._model.trainer(task.subject.steps(task.batch), self._given.samples)
+        self._trainer = task.subject.build(task.who, task.threads).trainer(
+            task.subject.steps(task.batch), self._given.samples
+        )
         self._bar = ProgressBar()
         self._bar.begin(self._trainer)
 
     def difference(self) -> float:
         """Return the relative difference of the first step's loss and gradient from the expected ones."""
-        model = self._task.subject.build(self._task.who, self._task.threads, dropout=False)
-        batch = self._task.batch
-        program = model.compile(model.plan(self._trainer.recipe.loss))
-        losses, _, gradient = program.gradients(self._given.x[:batch], self._given.t[:batch], seed=0, step=1)
-        return step_difference(self._task, self._given, float(losses.mean()), gradient)
+        task = self._task
+        return step_difference(task, self._given, first_step(task, self._given, task.who, task.threads))
 
     def run(self, repetitions: int, warm_ups: int) -> float:
         """Continue training for a turn; return the time of the steps after the warm-ups, in seconds."""
@@ -84,7 +81,7 @@ class Inference(Predictions):
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         self._model = task.subject.build(task.who, task.threads)
-        self._model.normalization = Normalization("none")
+        self._model.normalization = self._network.normalization
 
     def outputs(self) -> Array:
         """Return the outputs for the batch."""

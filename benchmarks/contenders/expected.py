@@ -1,13 +1,12 @@
 """The expected loss, gradient and outputs, computed by the NumPy engine."""
 
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from benchmarks.contenders import Task
+from benchmarks.contenders import Repeated, Task
 from benchmarks.subjects import images, samples_needed
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
@@ -38,26 +37,27 @@ def prepare(task: Task) -> Prepared:
     return Prepared(samples, normalization, x, t.astype(model.dtype))
 
 
-def first_step(task: Task, prepared: Prepared) -> tuple[float, Array]:
+def first_step(task: Task, prepared: Prepared, engine: str = "numpy", threads: int = 1) -> tuple[float, Array]:
     """Return the mean loss and the flat gradient of the first batch, without dropout."""
-    model = task.subject.build("numpy", 1, dropout=False)
+    model = task.subject.build(engine, threads, dropout=False)
     program = model.compile(model.plan(task.subject.steps(task.batch).loss))
     losses, _, gradient = program.gradients(prepared.x[: task.batch], prepared.t[: task.batch], seed=0, step=1)
     return float(losses.mean(dtype=np.float64)), gradient
 
 
-def step_difference(task: Task, prepared: Prepared, loss: float, gradient: Array) -> float:
+def step_difference(task: Task, prepared: Prepared, step: tuple[float, Array]) -> float:
     """Return the relative difference of the loss or the gradient from the expected one, whichever is larger."""
-    expected, exact = first_step(task, prepared)
-    return max(_relative_difference(np.array(loss), np.array(expected)), _relative_difference(gradient, exact))
+    pairs = zip(step, first_step(task, prepared), strict=True)
+    return max(relative_difference(np.array(actual), np.array(expected)) for actual, expected in pairs)
 
 
-class Predictions(ABC):
+class Predictions(Repeated):
     """A contender that predicts the first batch of a task's normalized images."""
 
     def __init__(self, task: Task) -> None:
-        self._task, self._given = task, prepare(task)
-        self._x = self._given.x[: task.batch].copy()
+        self._task, self._x = task, prepare(task).x[: task.batch].copy()
+        self._network = task.subject.build("numpy", 1)
+        self._network.normalization = Normalization("none")
 
     @abstractmethod
     def outputs(self) -> Array:
@@ -65,28 +65,19 @@ class Predictions(ABC):
 
     def difference(self) -> float:
         """Return the relative difference of the outputs from the expected outputs."""
-        expected = self._task.subject.build("numpy", 1).apply(self._x)
-        return _relative_difference(self.outputs(), expected)
+        return relative_difference(self.outputs(), self._network.apply(self._x))
 
-    def call(self) -> Any:
-        """Predict the batch."""
-        return self.outputs()
+    def repeat(self, count: int) -> None:
+        """Predict the batch a number of times."""
+        for _ in range(count):
+            self.outputs()
 
-    def run(self, repetitions: int, warm_ups: int) -> float:
-        """Return the time of the repetitions in seconds, excluding the warm-ups.
-
-        With one thread, this is the processor time, which other load on the machine hardly increases.
-        """
-        clock = time.process_time if self._task.threads == 1 else time.perf_counter
-        for _ in range(warm_ups):
-            self.call()
-        start = clock()
-        for _ in range(repetitions):
-            self.call()
-        return clock() - start
+    def clock(self) -> float:
+        """With one thread, return the processor time, which other load on the machine hardly increases."""
+        return time.process_time() if self._task.threads == 1 else super().clock()
 
 
-def _relative_difference(actual: Array, expected: Array) -> float:
+def relative_difference(actual: Array, expected: Array) -> float:
     """Return ‖actual − expected‖ / ‖expected‖, or infinity if the values are not finite or the shapes differ."""
     if actual.shape != expected.shape or not np.isfinite(actual).all():
         return float("inf")

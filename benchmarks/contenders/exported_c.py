@@ -10,7 +10,6 @@ import numpy as np
 
 from benchmarks.contenders import Task
 from benchmarks.contenders.expected import Predictions
-from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.interop.c import write_c
 
@@ -32,12 +31,10 @@ class Inference(Predictions):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        model = task.subject.build("numpy", 1)
-        model.normalization = Normalization("none")
         self._x = np.ascontiguousarray(self._x, np.float32)
-        self._outputs = np.empty((task.batch, *model.output_shape), np.float32)
+        self._outputs = np.empty((task.batch, *self._network.output_shape), np.float32)
         with tempfile.TemporaryDirectory() as folder:
-            write_c(model, folder)
+            write_c(self._network, folder)
             (Path(folder) / "loop.c").write_text(LOOP)
             library = Path(folder) / "network.so"
             sources = ("network.c", "loop.c", "-o", str(library), "-lm")

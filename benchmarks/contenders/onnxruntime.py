@@ -11,7 +11,7 @@ class Inference(Predictions):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self._session = peer.session(task.subject.build("numpy", 1), task.threads)
+        self._session = peer.session(self._network, task.threads)
         self._feed = {"x": self._x}
 
     def outputs(self) -> Array:

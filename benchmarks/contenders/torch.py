@@ -1,13 +1,11 @@
 """The usual variants of PyTorch: eager, channels last, and compiled."""
 
-import time
 from typing import Any
 
-from benchmarks.contenders import Task
+from benchmarks.contenders import Repeated, Task
 from benchmarks.contenders.expected import Predictions, prepare, step_difference
-from benchmarks.peers import torch as peer
 from benchmarks.peers import torch_training
-from benchmarks.peers.torch import nn, torch
+from benchmarks.peers.torch import Translation, nn, torch
 from chainrule.engines.protocol import Array
 
 
@@ -21,7 +19,7 @@ def in_variant(module: Any, x: Any, who: str) -> tuple[Any, Any]:
     return module, x
 
 
-class Training:
+class Training(Repeated):
     """A typical training loop over tensors in memory, without normalization, shuffling, history or progress bar."""
 
     def __init__(self, task: Task) -> None:
@@ -32,8 +30,7 @@ class Training:
         plan = network.plan(recipe.loss)
         ending = torch_training.ending(plan)
         self._loss = torch_training.LOSSES[ending]
-        self._translation = peer.translate(network, plan)
-        self._plain = self._translation.module
+        self._plain = Translation(network, plan)
         self._module, self._x = in_variant(self._plain, torch.from_numpy(self._given.x), task.who)
         self._t = torch_training.targets(ending, self._given.t)
         self._optimizer = torch_training.optimizer(recipe.optimizer, self._plain.parameters())
@@ -42,36 +39,24 @@ class Training:
     def difference(self) -> float:
         """Return the relative difference of the first step's loss and gradient from the expected ones."""
         batch = self._task.batch
-        layers = [module for module in self._plain.modules() if isinstance(module, nn.Dropout)]
-        rates = [layer.p for layer in layers]
-        for layer in layers:
+        rates = {layer: layer.p for layer in self._plain.modules() if isinstance(layer, nn.Dropout)}
+        for layer in rates:
             layer.p = 0.0
         loss = self._loss(self._module(self._x[:batch]), self._t[:batch])
         loss.backward()
-        for layer, rate in zip(layers, rates, strict=True):
+        for layer, rate in rates.items():
             layer.p = rate
-        return step_difference(self._task, self._given, loss.item(), self._translation.gradient())
+        return step_difference(self._task, self._given, (loss.item(), self._plain.gradient()))
 
-    def run(self, repetitions: int, warm_ups: int) -> float:
-        """Run steps; return the time of the repetitions in seconds, excluding the warm-ups."""
-        self._steps(warm_ups)
-        start = time.perf_counter()
-        self._steps(repetitions)
-        return time.perf_counter() - start
-
-    def _steps(self, count: int) -> None:
-        batch = self._task.batch
+    def repeat(self, count: int) -> None:
+        """Take a number of steps."""
         for _ in range(count):
-            i = self._place
-            j = i + batch
-            self._step(self._x[i:j], self._t[i:j])
-            self._place = 0 if j >= len(self._x) else j
+            place = slice(self._place, self._place + self._task.batch)
+            self._step(self._x[place], self._t[place])
+            self._place = 0 if place.stop >= len(self._x) else place.stop
 
     def _step(self, x: Any, t: Any) -> None:
-        self._optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(self._module(x), t)
-        loss.backward()
-        self._optimizer.step()
+        torch_training.step(self._optimizer, self._module, self._loss, x, t)
 
 
 class Inference(Predictions):
@@ -80,8 +65,7 @@ class Inference(Predictions):
     def __init__(self, task: Task) -> None:
         torch.set_num_threads(task.threads)
         super().__init__(task)
-        network = task.subject.build("numpy", 1)
-        module = peer.translate(network, network.plan()).module.eval()
+        module = Translation(self._network, self._network.plan()).eval()
         self._module, self._images = in_variant(module, torch.from_numpy(self._x), task.who)
 
     def outputs(self) -> Array:
@@ -89,11 +73,8 @@ class Inference(Predictions):
         with torch.inference_mode():
             return self._module(self._images).numpy()
 
-    def call(self) -> Any:
-        """Call the module."""
-        return self._module(self._images)
-
-    def run(self, repetitions: int, warm_ups: int) -> float:
-        """Return the time of the repetitions in seconds, excluding the warm-ups."""
+    def repeat(self, count: int) -> None:
+        """Call the module a number of times."""
         with torch.inference_mode():
-            return super().run(repetitions, warm_ups)
+            for _ in range(count):
+                self._module(self._images)

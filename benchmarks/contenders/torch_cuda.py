@@ -27,9 +27,10 @@ class Training(EagerTraining):
             group["capturable"] = True
         self._graph: Any = None
 
-    def _steps(self, count: int) -> None:
+    def repeat(self, count: int) -> None:
+        """Replay the graph for a number of steps."""
         self._graph = self._graph or self._captured()
-        super()._steps(count)
+        super().repeat(count)
         torch.cuda.synchronize()
 
     def _step(self, x: Any, t: Any) -> None:

@@ -2,7 +2,6 @@
 
 import importlib.util
 import shutil
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -74,6 +73,6 @@ def versions(*packages: str) -> str:
     return text
 
 
-def trained(names: Sequence[str]) -> list[str]:
-    """Return the names of peers with training steps."""
-    return [name for name in names if PEERS[name].train]
+def library(name: str) -> str:
+    """Return the title of a peer's library; all variants of PyTorch have the same."""
+    return PEERS[name].title.partition(",")[0]

@@ -1,70 +1,162 @@
-"""PyTorch's functions for operations that have no module with the same options."""
+"""Operations as functions of PyTorch: of tensors, then parameters in the order of the operation, and its options.
 
-from collections.abc import Callable
+PyTorch's own functions are used where possible.
+"""
+
+import importlib
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from benchmarks.peers.torch_modules import Merged, torch
+torch: Any = importlib.import_module("torch")
+functional: Any = torch.nn.functional
 
-Compute = Callable[..., Any]
+SOFTPLUS_THRESHOLD = 40  # for larger x, PyTorch returns x; with its default, 20, the error is 2e-9
+
+
+class Applied(torch.nn.Module):
+    """A function of the inputs and of the module's parameters, some of which may be None."""
+
+    def __init__(self, function: Callable[..., Any], *parameters: Any) -> None:
+        torch.nn.Module.__init__(self)
+        self.function = function
+        for number, parameter in enumerate(parameters):
+            self.register_parameter(f"p{number}", parameter)
+
+    def forward(self, *inputs: Any) -> Any:
+        """Return the function's result."""
+        return self.function(*inputs, *self._parameters.values())
+
+
+def edges(padding: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the padding of all axes in PyTorch's order: left, right, top, bottom, …."""
+    return [end for pair in reversed(padding) for end in pair]
+
+
+def _convolution(x: Any, w: Any, b: Any, *, flip: bool, padding: Any, **options: Any) -> Any:
+    """Slide the kernels, for flip rotated by 180°; the bias is per channel or per output position."""
+    symmetric, tied = all(before == after for before, after in padding), b is None or b.dim() == 1
+    x, around = (x, [before for before, _ in padding]) if symmetric else (functional.pad(x, edges(padding)), 0)
+    y = functional.conv2d(x, w.flip(2, 3) if flip else w, b if tied else None, padding=around, **options)
+    return y if tied else y + b
+
+
+def _transposed(x: Any, w: Any, *, size: Any, padding: Any, flip: bool, **options: Any) -> Any:
+    """Return the transposed convolution (N, filters, *size), possibly cropped asymmetrically."""
+    y = functional.conv_transpose2d(x, w, **options)
+    crops = [(-before, end - have + before) for end, have, (before, _) in zip(size, y.shape[2:], padding, strict=True)]
+    return functional.pad(y, edges(crops))
+
+
+def _add_bias(x: Any, b: Any) -> Any:
+    """Add a bias per output position or per channel."""
+    return x + (b if b.dim() == x.dim() - 1 else b.reshape(-1, *(1,) * (x.dim() - 2)))
+
+
+def _group_norm(x: Any, gamma: Any, beta: Any, *, groups: int, shared: bool, epsilon: float) -> Any:
+    """Normalize groups of channels, or with shared parameters the rows (N, rows · F) of a flat sample."""
+    if not shared:
+        return functional.group_norm(x, groups, gamma, beta, epsilon)
+    rows = x.reshape(len(x), -1, len(gamma))
+    return functional.layer_norm(rows, gamma.shape, gamma, beta, epsilon).reshape(x.shape)
+
+
+def _pad(x: Any, *, before: Sequence[int], after: Sequence[int], sign: int = 1) -> Any:
+    """Pad every axis of a sample with zeros, or crop it for the sign −1."""
+    return functional.pad(x, [sign * end for end in edges([*zip(before, after, strict=True)])])
+
+
+def _resample(x: Any, *, outputs: tuple[int, int], mode: str, lines: Any = ()) -> Any:
+    """Resize images (N, C, H, W), or read them at positions (a·i + b)/c along both axes, given lines (a, b, c)."""
+    if mode == "average":
+        return functional.adaptive_avg_pool2d(x, outputs)
+    if not lines:
+        return functional.interpolate(x, outputs, mode=mode, **{"align_corners": False} if mode == "bilinear" else {})
+    for axis, count, (a, b, c) in zip((2, 3), outputs, lines, strict=True):
+        last = x.shape[axis] - 1
+        positions = torch.tensor([min(max((a * i + b) / c, 0), last) for i in range(count)], dtype=x.dtype)
+        below = positions.long()
+        share = (positions - below if mode == "bilinear" else 0 * positions).reshape(-1, *[1] * (3 - axis))
+        lower, upper = (x.index_select(axis, index) for index in (below, (below + 1).clamp(max=last)))
+        x = lower * (1 - share) + upper * share
+    return x
+
+
+def padded_mean(x: Any, *, window: Any, stride: Any, padding: Any, divisor: str) -> Any:
+    """Average windows with asymmetric padding, or with wider padding than PyTorch supports."""
+    sums, cells = (
+        functional.avg_pool2d(functional.pad(image, edges(padding)), window, stride, divisor_override=1)
+        for image in (x, torch.ones_like(x[:1, :1]))
+    )
+    return sums / {"one": 1, "window": math.prod(window)}.get(divisor, cells)
+
+
+def _shrink(x: Any, *, threshold: float, bias: float) -> Any:
+    return torch.where(x > threshold, x - bias, torch.where(x < -threshold, x + bias, 0 * x))
+
+
+def _hard_sigmoid(x: Any) -> Any:
+    """Return PyTorch's function in float32; in float64, its gradient rounds 1/6 to float32, an error of 3e-8."""
+    return functional.hardsigmoid(x) if x.dtype == torch.float32 else functional.relu6(x + 3) / 6
+
+
+def _concatenate(*parts: Any, axis: int) -> Any:
+    return torch.cat(parts, axis + 1)
+
+
+def _expand_positions(x: Any, *, size: Sequence[int]) -> Any:
+    return x[..., None, None].expand(-1, -1, *size)
+
+
+def _expand_channels(x: Any, *, channels: int) -> Any:
+    return x[:, None].expand(-1, channels, -1, -1)
+
+
+def _permute(x: Any, *, axes: Sequence[int]) -> Any:
+    return x.permute(0, *(axis + 1 for axis in axes)).contiguous()
 
 
 def _heaviside(x: Any) -> Any:
     return (x > 0).to(x.dtype) + 0 * x
 
 
-def _fake_quantize(x: Any, scale: float, zero: float, low: float, high: float) -> Any:
+def _fake_quantize(x: Any, *, scale: float, zero: float, low: float, high: float) -> Any:
     return scale * ((torch.round(x / scale) + zero).clamp(low, high) - zero)
 
 
-def _rescaling(x: Any, scale: float, shift: float) -> Any:
+def _rescaling(x: Any, *, scale: float, shift: float) -> Any:
     return scale * x + shift
 
 
-def _thresholded_relu(x: Any, threshold: float) -> Any:
+def _thresholded_relu(x: Any, *, threshold: float) -> Any:
     return torch.where(x <= threshold, 0 * x, x)
 
 
-def _shrink(x: Any, threshold: float, bias: float) -> Any:
-    return torch.where(x > threshold, x - bias, torch.where(x < -threshold, x + bias, 0 * x))
-
-
-def _selu(x: Any, alpha: float, gamma: float) -> Any:
+def _selu(x: Any, *, alpha: float, gamma: float) -> Any:
     return gamma * torch.where(x > 0, x, alpha * torch.expm1(x))
 
 
-FUNCTIONS: dict[str, Compute] = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "add_bias": _add_bias,
+    "concatenate": _concatenate,
+    "crop": partial(_pad, sign=-1),
+    "cross_correlate": _convolution,
+    "cross_correlate_dx": _transposed,
+    "dense": functional.linear,
+    "expand_channels": _expand_channels,
+    "expand_positions": _expand_positions,
     "fake_quantize": _fake_quantize,
+    "group_norm": _group_norm,
+    "hard_sigmoid": _hard_sigmoid,
     "heaviside": _heaviside,
+    "local_response_norm": functional.local_response_norm,
+    "pad": _pad,
+    "permute": _permute,
     "rescaling": _rescaling,
+    "resample": _resample,
     "selu": _selu,
     "shrink": _shrink,
+    "softplus": partial(functional.softplus, threshold=SOFTPLUS_THRESHOLD),
     "thresholded_relu": _thresholded_relu,
 }
-
-
-def apply(name: str, weights: dict[str, Any], options: dict[str, Any]) -> Any:
-    """Return a module that applies a function in `FUNCTIONS` to one tensor and the module's weights."""
-
-    def compute(x: Any) -> Any:
-        return FUNCTIONS[name](x, **weights, **options)
-
-    module = Merged(compute)
-    module.weights = torch.nn.ParameterDict(weights)
-    return module
-
-
-def resampled(outputs: tuple[int, int], mode: str, lines: Any) -> Any:
-    """Return a module that reads an image (N, C, H, W) at positions (a·i + b)/c along both axes."""
-
-    def compute(x: Any) -> Any:
-        for axis, count, (a, b, c) in zip((2, 3), outputs, lines, strict=True):
-            last = x.shape[axis] - 1
-            positions = [min(max((a * i + b) / c, 0), last) for i in range(count)]
-            below = torch.tensor([int(position) for position in positions])
-            share = torch.tensor(positions, dtype=x.dtype) - below
-            share = (share if mode == "bilinear" else 0 * share).reshape(-1, *[1] * (3 - axis))
-            lower, upper = (x.index_select(axis, index) for index in (below, (below + 1).clamp(max=last)))
-            x = lower * (1 - share) + upper * share
-        return x
-
-    return Merged(compute)

@@ -1,16 +1,14 @@
 """Our losses and optimizers in PyTorch."""
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.plan import Plan
 from chainrule.engines.protocol import Array
-from chainrule.training.lr_multipliers import RateGroup
 from chainrule.training.optimizers import Adam, Momentum, Optimizer, RMSProp
-from chainrule.training.recipe import Recipe
 
 torch: Any = importlib.import_module("torch")
 functional: Any = torch.nn.functional
@@ -85,21 +83,6 @@ def targets(loss: str, t: Array) -> Any:
     return torch.from_numpy(np.ascontiguousarray(t))
 
 
-def groups(recipe: Recipe, layout: Mapping[str, tuple[int, int]], tensors: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return parameter groups for `optimizer`, each with its learning rate factor; frozen parameters are omitted.
-
-    layout    range of each parameter in our flat buffer, by name
-    tensors   parameters of PyTorch by the same names
-    """
-    parameter_groups: list[dict[str, Any]] = []
-    attributes = {"rate": 1.0, **recipe.optimizer.attributes()}
-    for group in recipe.lr_multipliers.groups(layout) or [RateGroup(0, max(last for _, last in layout.values()), 1.0)]:
-        parameters = [tensors[name] for name, (first, _) in layout.items() if group.first <= first < group.last]
-        decay = {"weight_decay": group.attributes(attributes)["decay"]} if "decay" in attributes else {}
-        parameter_groups.append({"params": parameters, "factor": group.factor, **decay})
-    return [group for group in parameter_groups if group["factor"]]
-
-
 def optimizer(ours: Optimizer, parameters: Iterable[Any]) -> Any:
     """Return the equivalent PyTorch optimizer, fused if available, for parameters or parameter groups."""
     options = {OPTION_NAMES.get(name, name): value for name, value in vars(ours).items()}
@@ -110,3 +93,10 @@ def optimizer(ours: Optimizer, parameters: Iterable[Any]) -> Any:
     if isinstance(ours, Momentum):
         options["nesterov"] = ours.nesterov
     return getattr(torch.optim, OPTIMIZERS[ours.name])(parameters, **options)
+
+
+def step(optimizer: Any, module: Any, loss: Loss, x: Any, t: Any) -> None:
+    """Take a training step."""
+    optimizer.zero_grad(set_to_none=True)
+    loss(module(x), t).backward()
+    optimizer.step()

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from benchmarks import operation_counts, random_networks
-from benchmarks.rows import Row
+from benchmarks.steps import Row
 from chainrule.layers import Conv2D
 
 

@@ -6,8 +6,7 @@ import pytest
 
 from benchmarks import rounds
 from benchmarks.processes import WorkerError
-from benchmarks.rounds import Timing, timed
-from benchmarks.turns import least_times
+from benchmarks.rounds import Timing, least_times, timed
 
 
 class Scripted:
@@ -17,9 +16,10 @@ class Scripted:
         self.name, self.seconds, self.log = name, list(seconds), log
 
     def ask(self, what, **words):
-        if what == "calibrate":
-            return {"repetitions": 7}
-        assert (what, words) == ("run", {"repetitions": 7})
+        assert what == "run"
+        if words["repetitions"] < 7:
+            return {"seconds": rounds.TURN_SECONDS / 7}
+        assert words["repetitions"] == 7
         if not self.seconds:
             raise WorkerError("no more")
         self.log.append(self.name)
@@ -32,7 +32,7 @@ def test_turns(monkeypatch):
     processes = {name: Scripted(name, [1.0, 1.02, 9.0, 4.0], log) for name in "abc"}
     found, lost = timed(processes, 4, lambda: turns.append(1))
     assert "".join(log) == "abc" + "bca" + "cab" + "abc"
-    assert len(turns) == 12
+    assert len(turns) == 12 + 2 * 3  # each is called with one and with two repetitions before
     assert found["b"] == Timing((1.0, 1.02, 9.0, 4.0))
     assert lost == {}
 
@@ -68,5 +68,6 @@ def test_functions_of_one_process_alternate():
     times, calls = itertools.count(), []
     runs = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
     found = least_times(runs, rounds=5, turn=0, clock=lambda: next(times) ** 2)
-    assert calls == [*"ab", *"ab", *"aabb" * 5]  # warm-up, calibration, then a warm-up and a timed call per turn
+    rounds = ["aabb", "bbaa", "aabb", "bbaa", "aabb"]  # a warm-up and a timed call per turn
+    assert calls == [*"ab", *"aabb", *"".join(rounds)]  # after a warm-up and the calibration
     assert found["a"] < found["b"]  # this clock runs faster and faster

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import rounds, steps, subjects
 from benchmarks.processes import WorkerError
-from benchmarks.setting import Setting
+from benchmarks.steps import Setting
 
 SUBJECT = subjects.find("mlp")
 

@@ -27,17 +27,17 @@ GRAPHS = 10  # times as many graphs as configurations of a layer
 def by_torch(network: Network, plan: Plan, config: Configuration) -> dict[str, Any]:
     """Return output, mean loss, gradients of x and of all parameters, running statistics and inference by PyTorch."""
     made = theirs.translate(network, plan)
-    module, ending = made.module.double(), training.ending(plan)
-    theirs.at_step(module, STEP)
+    ending = training.ending(plan)
+    theirs.at_step(made, STEP)
     x = torch.from_numpy(config.x).requires_grad_()
-    y = module(x)
+    y = made(x)
     loss = training.LOSSES[ending](y, training.targets(ending, config.t))
     loss.backward()
     found = {"y": y.detach().numpy(), "loss": loss.item(), "dx": x.grad.numpy(), "gradients": made.gradient()}
     after = copy.deepcopy(network)
     for name, value in after.weights.items():
         value[...] = made.tensors[name].detach().numpy().reshape(value.shape)
-    inference = theirs.translate(after, after.plan()).module.eval()(torch.from_numpy(config.x))
+    inference = theirs.translate(after, after.plan()).eval()(torch.from_numpy(config.x))
     return {**found, "statistics": after.statistics, "inference": inference.detach().numpy()}
 
 

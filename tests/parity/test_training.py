@@ -9,7 +9,7 @@ step): on images of unit variance, which its recipe does not give it, the 1e-14 
 18th, by a factor of about two a step; hence images as each recipe has them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from training.networks import NETWORKS, build
 from chainrule import zoo
 from chainrule.network.network import Network
 from chainrule.training.components import clipping
+from chainrule.training.lr_multipliers import RateGroup
 from chainrule.training.optimizers import AdamW, Momentum, Nesterov
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Cosine
@@ -79,12 +80,26 @@ def batches(name: str, network: Network, recipe: Recipe) -> Any:
         yield x, np.eye(classes)[draw.integers(0, classes, count)]
 
 
+def groups(recipe: Recipe, layout: Mapping[str, tuple[int, int]], tensors: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return parameter groups, each with its learning rate factor; frozen parameters are omitted.
+
+    layout    range of each parameter in our flat buffer, by name
+    tensors   parameters of PyTorch by the same names
+    """
+    parameter_groups: list[dict[str, Any]] = []
+    attributes = {"rate": 1.0, **recipe.optimizer.attributes()}
+    for group in recipe.lr_multipliers.groups(layout) or [RateGroup(0, max(last for _, last in layout.values()), 1.0)]:
+        parameters = [tensors[name] for name, (first, _) in layout.items() if group.first <= first < group.last]
+        decay = {"weight_decay": group.attributes(attributes)["decay"]} if "decay" in attributes else {}
+        parameter_groups.append({"params": parameters, "factor": group.factor, **decay})
+    return [group for group in parameter_groups if group["factor"]]
+
+
 def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> None:
     """Take every step on both sides and compare all results."""
     plan = network.plan(recipe.loss)
     made, ending = theirs.translate(network, plan), training.ending(plan)
-    module = made.module
-    optimizer = training.optimizer(recipe.optimizer, training.groups(recipe, network.trainable_layout, made.tensors))
+    optimizer = training.optimizer(recipe.optimizer, groups(recipe, network.trainable_layout, made.tensors))
     stepper = make_stepper(
         network,
         recipe.optimizer,
@@ -96,14 +111,14 @@ def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> Non
     for step, (x, t) in enumerate(batches(name, network, recipe), 1):
         rate = recipe.optimizer.learning_rate * recipe.schedule.factor(step - 1, STEPS, STEPS)
         gradient = probe.gradients(x, t, seed=0, step=step)[2].copy()
-        theirs.at_step(module, step)
-        module.zero_grad()  # of frozen parameters too
-        loss = training.LOSSES[ending](module(torch.from_numpy(x)), training.targets(ending, t))
+        theirs.at_step(made, step)
+        made.zero_grad()  # of frozen parameters too
+        loss = training.LOSSES[ending](made(torch.from_numpy(x)), training.targets(ending, t))
         loss.backward()
         largest.meet(f"gradient of step {step}", gradient, made.gradient())
         largest.meet(f"norm of step {step}", np.linalg.norm(gradient), np.linalg.norm(made.gradient()))
         if recipe.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(module.parameters(), recipe.clip_norm)
+            torch.nn.utils.clip_grad_norm_(made.parameters(), recipe.clip_norm)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         optimizer.step()

@@ -30,11 +30,11 @@ class Masked(torch.nn.Module):
 
 
 def translate(network: Network, plan: Plan) -> Any:
-    """Apply `peer.translate`, with `Masked` for each dropout."""
-    made = peer.translate(network, plan)
-    for place, (module, operation) in enumerate(zip(made.modules, plan.forward, strict=False)):
+    """Return a `peer.Translation`, with `Masked` for each dropout."""
+    made = peer.Translation(network, plan)
+    for place, (module, operation) in enumerate(zip(made.steps, plan.forward, strict=False)):
         if isinstance(module, torch.nn.Dropout):
-            made.modules[place] = Masked(operation.attributes["rate"], operation.attributes["stream"])
+            made.steps[place] = Masked(operation.attributes["rate"], operation.attributes["stream"])
     return made
 
 

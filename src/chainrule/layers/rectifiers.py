@@ -144,7 +144,7 @@ class PReLU(Layer):
     kind: ClassVar[str] = "prelu"
     keeps_positions: ClassVar[bool] = True
     examples = (example(), example((7,)))
-    peers = Peers(onnx=Peer("PRelu"), keras=Peer("PReLU", {"slope": "alpha"}), torch=Peer("PReLU", {"slope": "weight"}))
+    peers = Peers(onnx=Peer("PRelu"), keras=Peer("PReLU", {"slope": "alpha"}), torch=Peer("prelu"))
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
         """Return the slopes, (C,)."""

@@ -1,7 +1,7 @@
 """Formatting of benchmark tables: units, dashes for missing values, notes."""
 
 from benchmarks.commands import tables
-from benchmarks.rows import Row
+from benchmarks.steps import Row
 
 
 def row(peer, theirs, missing=None):

@@ -26,18 +26,19 @@ def model(operator: str, inputs: Sequence[np.ndarray], outputs: int, domain: str
 
 @pytest.fixture(scope="session")
 def onnx() -> Callable[..., Any]:
-    """Return onnx(operator, *arrays, outputs=1, **attributes), which gives the operator's results by ONNX Runtime.
+    """Return onnx(operator, *inputs, outputs=1, **attributes), which gives the operator's results by ONNX Runtime.
 
-    Operators of another domain than ONNX's own are computed by its reference evaluator.
+    A number with a point gets the dtype of the first array; a list of whole numbers is an array of int64. Operators of
+    another domain than ONNX's own are computed by its reference evaluator.
     """
     runtime = pytest.importorskip("onnxruntime")
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
 
-    def run(
-        operator: str, *inputs: np.ndarray, outputs: int = 1, opset: int = 20, domain: str = "", **attributes: Any
-    ) -> Any:
+    def run(operator: str, *given: Any, outputs: int = 1, opset: int = 20, domain: str = "", **attributes: Any) -> Any:
+        dtype = next(value.dtype for value in given if isinstance(value, np.ndarray))
+        inputs = [np.array(value, dtype) if isinstance(value, float) else np.asarray(value) for value in given]
         made = model(operator, inputs, outputs, domain, opset, **attributes)
         if domain:
             session = pytest.importorskip("onnx.reference").ReferenceEvaluator(made)

@@ -60,12 +60,12 @@ oracle("add")(lambda onnx, a, b: onnx("Add", a, b))
 oracle("multiply")(lambda onnx, a, b: onnx("Mul", a, b))
 oracle("maximum")(lambda onnx, a, b: onnx("Max", a, b))
 oracle("minimum")(lambda onnx, a, b: onnx("Min", a, b))
-oracle("expand_positions")(lambda onnx, x, *, size: onnx("Expand", x[:, :, None, None], np.array([*x.shape, *size])))
+oracle("expand_positions")(lambda onnx, x, *, size: onnx("Expand", x[:, :, None, None], [*x.shape, *size]))
 
 
 @oracle("expand_channels")
 def _(onnx: Onnx, x: Array, *, channels: int):
-    return onnx("Expand", x[:, None], np.array([len(x), channels, *x.shape[1:]]))
+    return onnx("Expand", x[:, None], [len(x), channels, *x.shape[1:]])
 
 
 oracle("concatenate")(lambda onnx, *parts, axis: onnx("Concat", *parts, axis=axis + 1))
@@ -87,13 +87,13 @@ def _(onnx: Onnx, x: Array, *, window: Any, stride: Any, padding: Any, divisor: 
     return onnx("AveragePool", x, **options, count_include_pad=int(divisor == "window"))
 
 
-oracle("pad")(lambda onnx, x, *, before, after: onnx("Pad", x, np.array([0, *before, 0, *after])))
+oracle("pad")(lambda onnx, x, *, before, after: onnx("Pad", x, [0, *before, 0, *after]))
 
 
 @oracle("crop")
 def _(onnx: Onnx, x: Array, *, before: Any, after: Any):
     ends = np.array(x.shape[1:]) - np.array(after)
-    return onnx("Slice", x, np.array(before), ends, np.arange(1, x.ndim))
+    return onnx("Slice", x, before, ends, np.arange(1, x.ndim))
 
 
 oracle("permute")(lambda onnx, x, *, axes: onnx("Transpose", x, perm=[0, *(axis + 1 for axis in axes)]))
@@ -107,11 +107,11 @@ def _(onnx: Onnx, x: Array, *, outputs: Any, mode: str, lines: Any):
         for i, j in np.ndindex(outputs):
             rows = slice(math.floor(i * H / outputs[0]), math.ceil((i + 1) * H / outputs[0]))
             columns = slice(math.floor(j * W / outputs[1]), math.ceil((j + 1) * W / outputs[1]))
-            y[:, :, i, j] = onnx("ReduceMean", x[:, :, rows, columns].copy(), np.array([2, 3]), keepdims=0)
+            y[:, :, i, j] = onnx("ReduceMean", x[:, :, rows, columns].copy(), [2, 3], keepdims=0)
         return y
     if lines != WHOLE_IMAGE:
         return along_lines(onnx, x, outputs, mode, lines)
-    none, sizes = np.zeros(0, np.float32), np.array([*x.shape[:2], *outputs])
+    none, sizes = np.zeros(0, np.float32), [*x.shape[:2], *outputs]
     if mode == "nearest":
         options = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     else:
@@ -132,21 +132,15 @@ def along_lines(onnx: Onnx, x: Array, outputs: Any, mode: str, lines: Any) -> Ar
     return x
 
 
-@oracle("rescaling")
-def _(onnx: Onnx, x: Array, *, scale: float, shift: float):
-    return onnx("Add", onnx("Mul", x, np.array(scale, x.dtype)), np.array(shift, x.dtype))
-
-
-@oracle("heaviside")
-def _(onnx: Onnx, x: Array):
-    return onnx("Greater", x, np.zeros((), x.dtype)).astype(x.dtype)
+oracle("rescaling")(lambda onnx, x, *, scale, shift: onnx("Add", onnx("Mul", x, scale), shift))
+oracle("heaviside")(lambda onnx, x: onnx("Greater", x, 0.0).astype(x.dtype))
 
 
 @oracle("fake_quantize", single=True)
 def _(onnx: Onnx, x: Array, *, scale: float, zero: float, low: float, high: float):
-    grid = np.array(scale, x.dtype), np.array(zero, np.int8)
+    grid = scale, np.array(zero, np.int8)
     assert (low, high) == (-128, 127)
-    return onnx("DequantizeLinear", onnx("QuantizeLinear", x, *grid), *grid)
+    return onnx("DequantizeLinear", onnx("QuantizeLinear", x, *grid), np.array(scale, x.dtype), grid[1])
 
 
 @oracle("local_response_norm", single=True)
@@ -154,7 +148,7 @@ def _(onnx: Onnx, x: Array, *, size: int, alpha: float, beta: float, k: float):
     return onnx("LRN", x, size=size, alpha=alpha, beta=beta, bias=k)
 
 
-oracle("clip")(lambda onnx, x, *, low, high: onnx("Clip", x, np.array(low, x.dtype), np.array(high, x.dtype)))
+oracle("clip")(lambda onnx, x, *, low, high: onnx("Clip", x, low, high))
 oracle("silu")(lambda onnx, x: onnx("Mul", x, onnx("Sigmoid", x)))
 
 
@@ -174,42 +168,52 @@ for kind in PEERED:
         oracle(kind.kind, single=kind.kind not in DOUBLE)(_peer(kind.peers.onnx))
 
 
-@oracle("half_squared_error")
-def _(onnx: Onnx, p: Array, t: Array):
-    return onnx("ReduceSumSquare", onnx("Sub", p, t), np.array([1]), keepdims=0) / 2
+def mean(onnx: Onnx, losses: Array) -> Array:
+    """Return the means over all axes but the first."""
+    return onnx("ReduceMean", losses, [1], keepdims=0)
 
 
-@oracle("mean_squared_error")
-def _(onnx: Onnx, p: Array, t: Array):
-    difference = onnx("Sub", p, t)
-    return onnx("ReduceMean", onnx("Mul", difference, difference), np.array([1]), keepdims=0)
+def squares(onnx: Onnx, p: Array, t: Array) -> Array:
+    return onnx("ReduceSumSquare", onnx("Sub", p, t), [1], keepdims=0)
+
+
+oracle("half_squared_error")(lambda onnx, p, t: squares(onnx, p, t) / 2)
+oracle("mean_squared_error")(lambda onnx, p, t: squares(onnx, p, t) / p.shape[1])
+oracle("mean_absolute_error")(lambda onnx, p, t: mean(onnx, onnx("Abs", onnx("Sub", p, t))))
 
 
 @oracle("huber")
 def _(onnx: Onnx, p: Array, t: Array):
     """Integrate the slope: Σ of the parts of the error within and beyond 1."""
     size = onnx("Abs", onnx("Sub", p, t))
-    within = onnx("Min", size, np.ones((), p.dtype))
-    return onnx("ReduceMean", onnx("Sub", size, onnx("Mul", within, 1 - within / 2)), np.array([1]), keepdims=0)
+    within = onnx("Min", size, 1.0)
+    return mean(onnx, onnx("Sub", size, onnx("Mul", within, 1 - within / 2)))
 
 
-def clipped(onnx: Onnx, p: Array, least: float, most: float) -> Array:
-    return onnx("Clip", p, np.array(least, p.dtype), np.array(most, p.dtype))
+def clipped(onnx: Onnx, p: Array, least: float = 0.0) -> Array:
+    """Return p clipped to ε … 1 − `least`."""
+    return onnx("Clip", p, float(np.finfo(p.dtype).eps), 1 - least)
 
 
-@oracle("binary_cross_entropy")
-def _(onnx: Onnx, p: Array, t: Array):
-    epsilon = float(np.finfo(p.dtype).eps)
-    q = clipped(onnx, p, epsilon, 1 - epsilon)
-    surprise = onnx("Add", onnx("Mul", t, onnx("Log", q)), onnx("Mul", 1 - t, onnx("Log", 1 - q)))
-    return -onnx("ReduceMean", surprise, np.array([1]), keepdims=0)
+def focal(onnx: Onnx, q: Array) -> Array:
+    """Multiply ONNX's logarithm by (1 − q)²."""
+    return onnx("Mul", onnx("Pow", 1 - q, 2.0), onnx("Log", q))
+
+
+def of_shares(onnx: Onnx, p: Array, t: Array, logarithm: Callable[[Onnx, Array], Array]) -> Array:
+    """Return the mean of t log(p) + (1 − t) log(1 − p), with the sign changed."""
+    q = clipped(onnx, p, float(np.finfo(p.dtype).eps))
+    return -mean(onnx, onnx("Add", onnx("Mul", t, logarithm(onnx, q)), onnx("Mul", 1 - t, logarithm(onnx, 1 - q))))
+
+
+oracle("binary_cross_entropy")(lambda onnx, p, t: of_shares(onnx, p, t, lambda onnx, q: onnx("Log", q)))
+oracle("binary_focal_cross_entropy")(lambda onnx, p, t: of_shares(onnx, p, t, focal))
 
 
 @oracle("categorical_cross_entropy")
 def _(onnx: Onnx, p: Array, t: Array):
     """Sum ONNX's loss for labels over all labels, each weighted by its target."""
-    logarithms = onnx("Log", clipped(onnx, p, float(np.finfo(p.dtype).eps), 1.0))
-    return by_labels(onnx, "NegativeLogLikelihoodLoss", logarithms, t)
+    return by_labels(onnx, "NegativeLogLikelihoodLoss", onnx("Log", clipped(onnx, p)), t)
 
 
 oracle("softmax_cross_entropy")(lambda onnx, p, t: by_labels(onnx, "SoftmaxCrossEntropyLoss", p, t))
@@ -217,9 +221,9 @@ oracle("softmax_cross_entropy")(lambda onnx, p, t: by_labels(onnx, "SoftmaxCross
 
 def of_yes_or_no(onnx: Onnx, p: Array, t: Array, gamma: float) -> Array:
     """Return the mean of t σ(−p)^γ log(1 + e^−p) + (1 − t) σ(p)^γ log(1 + e^p), with sums of powers by ONNX."""
-    logarithms = (onnx("ReduceLogSumExp", np.stack([x, 0 * x]), np.array([0]), keepdims=0) for x in (-p, p))
+    logarithms = (onnx("ReduceLogSumExp", np.stack([x, 0 * x]), [0], keepdims=0) for x in (-p, p))
     yes, no = (log * onnx("Sigmoid", x) ** gamma for log, x in zip(logarithms, (-p, p), strict=True))
-    return onnx("ReduceMean", t * yes + (1 - t) * no, np.array([1]), keepdims=0)
+    return mean(onnx, t * yes + (1 - t) * no)
 
 
 oracle("sigmoid_cross_entropy")(lambda onnx, p, t: of_yes_or_no(onnx, p, t, 0))
@@ -229,7 +233,7 @@ oracle("sigmoid_focal_cross_entropy")(lambda onnx, p, t: of_yes_or_no(onnx, p, t
 @oracle("softmax_focal_cross_entropy")
 def _(onnx: Onnx, p: Array, t: Array):
     """Multiply ONNX's loss for each label by (1 − y)², where y is its softmax."""
-    others = onnx("Pow", 1 - onnx("Softmax", p, axis=1), np.array(2.0, p.dtype))
+    others = onnx("Pow", 1 - onnx("Softmax", p, axis=1), 2.0)
     return by_labels(onnx, "SoftmaxCrossEntropyLoss", p, t * others)
 
 
@@ -239,30 +243,16 @@ def by_labels(onnx: Onnx, operator: str, scores: Array, t: Array) -> Array:
     return sum(t[:, k] * loss for k, loss in enumerate(losses))
 
 
-def focal(onnx: Onnx, q: Array) -> Array:
-    """Multiply ONNX's logarithm by (1 − q)²."""
-    return onnx("Mul", onnx("Pow", 1 - q, np.array(2.0, q.dtype)), onnx("Log", q))
-
-
-@oracle("binary_focal_cross_entropy")
-def _(onnx: Onnx, p: Array, t: Array):
-    epsilon = float(np.finfo(p.dtype).eps)
-    q = clipped(onnx, p, epsilon, 1 - epsilon)
-    surprise = onnx("Add", onnx("Mul", t, focal(onnx, q)), onnx("Mul", 1 - t, focal(onnx, 1 - q)))
-    return -onnx("ReduceMean", surprise, np.array([1]), keepdims=0)
-
-
 @oracle("categorical_focal_cross_entropy")
 def _(onnx: Onnx, p: Array, t: Array):
-    q = clipped(onnx, p, float(np.finfo(p.dtype).eps), 1.0)
-    return -onnx("ReduceSum", onnx("Mul", t, focal(onnx, q)), np.array([1]), keepdims=0)
+    return -onnx("ReduceSum", onnx("Mul", t, focal(onnx, clipped(onnx, p))), [1], keepdims=0)
 
 
 @oracle("dice")
 def _(onnx: Onnx, p: Array, t: Array):
     p, t = (array.reshape(*array.shape[:2], -1) for array in (p, t))
-    overlap, areas = (onnx("ReduceSum", onnx(name, p, t), np.array([2]), keepdims=0) for name in ("Mul", "Add"))
-    return 1 - onnx("ReduceMean", onnx("Div", 2 * overlap + 1, areas + 1), np.array([1]), keepdims=0)
+    overlap, areas = (onnx("ReduceSum", onnx(name, p, t), [2], keepdims=0) for name in ("Mul", "Add"))
+    return 1 - mean(onnx, onnx("Div", 2 * overlap + 1, areas + 1))
 
 
 @oracle("correct")
@@ -273,13 +263,8 @@ def _(onnx: Onnx, p: Array, t: Array):
 
 @oracle("correct_labels")
 def _(onnx: Onnx, p: Array, t: Array):
-    found, wanted = (onnx("GreaterOrEqual", rows, np.array(0.5, p.dtype)) for rows in (p, t))
-    return onnx("ReduceMean", onnx("Equal", found, wanted).astype(p.dtype), np.array([1]), keepdims=0)
-
-
-@oracle("mean_absolute_error")
-def _(onnx: Onnx, p: Array, t: Array):
-    return onnx("ReduceMean", onnx("Abs", onnx("Sub", p, t)), np.array([1]), keepdims=0)
+    found, wanted = (onnx("GreaterOrEqual", rows, 0.5) for rows in (p, t))
+    return mean(onnx, onnx("Equal", found, wanted).astype(p.dtype))
 
 
 @oracle("batch_norm")
@@ -302,10 +287,9 @@ def _(onnx: Onnx, x: Array, gamma: Array, beta: Array, *, groups: int, shared: b
     ones = np.ones(rows.shape[2], x.dtype)
     normal = onnx("LayerNormalization", rows, ones, 0 * ones, epsilon=epsilon, axis=-1).reshape(x.shape)
     each = [np.tile(values, groups if shared else 1).reshape(-1, *(1,) * (x.ndim - 2)) for values in (gamma, beta)]
-    mean = onnx("ReduceMean", rows, np.array([2]), keepdims=1)
-    centered = onnx("Sub", rows, mean)
-    variance = onnx("ReduceMean", onnx("Mul", centered, centered), np.array([2]), keepdims=0)
-    return onnx("Add", onnx("Mul", normal, each[0]), each[1]), mean[..., 0], variance
+    means = onnx("ReduceMean", rows, [2], keepdims=1)
+    variance = onnx("ReduceSumSquare", onnx("Sub", rows, means), [2], keepdims=0) / rows.shape[2]
+    return onnx("Add", onnx("Mul", normal, each[0]), each[1]), means[..., 0], variance
 
 
 @oracle("running_statistics")
@@ -323,14 +307,12 @@ def _(onnx: Onnx, mean: Array, variance: Array, old_mean: Array, old_variance: A
 
 @oracle("clip_factor")
 def _(onnx: Onnx, norm: Array, *, limit: float):
-    ratio = onnx("Div", np.array(limit, norm.dtype), onnx("Add", norm, np.array(1e-6, norm.dtype)))
-    return onnx("Min", ratio, np.array(1, norm.dtype))
+    return onnx("Min", onnx("Div", limit, onnx("Add", norm, 1e-6)), 1.0)
 
 
 @oracle("sgd_update")
 def _(onnx: Onnx, p: Array, g: Array, *, rate: float, decay: float):
-    slope = onnx("Add", g, onnx("Mul", np.array(decay, p.dtype), p))
-    return onnx("Sub", p, onnx("Mul", np.array(rate, p.dtype), slope))
+    return onnx("Sub", p, onnx("Mul", rate, onnx("Add", g, onnx("Mul", decay, p))))
 
 
 @oracle("rmsprop_update")
@@ -339,15 +321,10 @@ def _(
     rate: float, alpha: float, epsilon: float, momentum: float, decay: float,
 ):  # fmt: skip
     """Compose the operator as PyTorch does, since ONNX has none of that name."""
-
-    def times(factor: float, array: Array) -> Array:
-        return onnx("Mul", np.array(factor, p.dtype), array)
-
-    slope = onnx("Add", g, times(decay, p))
-    square = onnx("Add", times(alpha, v), times(1 - alpha, onnx("Mul", slope, slope)))
-    root = onnx("Add", onnx("Sqrt", square), np.array(epsilon, p.dtype))
-    speed = onnx("Add", times(momentum, u), onnx("Div", slope, root))
-    return onnx("Sub", p, times(rate, speed)), square, speed
+    slope = onnx("Add", g, onnx("Mul", decay, p))
+    square = onnx("Add", onnx("Mul", alpha, v), onnx("Mul", 1 - alpha, onnx("Mul", slope, slope)))
+    speed = onnx("Add", onnx("Mul", momentum, u), onnx("Div", slope, onnx("Add", onnx("Sqrt", square), epsilon)))
+    return onnx("Sub", p, onnx("Mul", rate, speed)), square, speed
 
 
 @oracle("momentum_update")
@@ -374,7 +351,7 @@ def _(
     """Scale ε by √(1 − β₂ᵗ), since ONNX adds it before correcting v; ONNX's decay follows the step."""
     options = {"alpha": beta1, "beta": beta2, "epsilon": rest["epsilon"] * np.sqrt(1 - beta2**step)}
     none = {"norm_coefficient": 0.0, "norm_coefficient_post": 0.0}
-    shrunk = onnx("Mul", p, np.array(1 - rate * rest["decay"]))
+    shrunk = onnx("Mul", p, 1 - rate * rest["decay"])
     return trained(onnx, "Adam", rate, step, shrunk, g, m, v, outputs=3, **options, **none)
 
 
@@ -389,5 +366,5 @@ def _(onnx: Onnx, x: Array, *, rate: float, **coordinates: int):
     first = coordinates.pop("first")
     order = [coordinates[name] for name in ("seed", "stream", "step")]
     kept = np.array([[splitmix64(*order, first + n, e) >= rate for e in range(x[0].size)] for n in range(len(x))])
-    scaled = onnx("Div", x, np.array(1 - rate, x.dtype))
+    scaled = onnx("Div", x, 1 - rate)
     return onnx("Where", kept.reshape(x.shape), scaled, np.zeros((), x.dtype))

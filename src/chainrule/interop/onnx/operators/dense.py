@@ -8,11 +8,10 @@ from chainrule.core.plan import Operation
 from chainrule.interop.assembly import permuted
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
-from chainrule.interop.onnx.operators.arithmetic import combine
-from chainrule.interop.onnx.operators.constants import ONE, scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.resampling import write_resize
 from chainrule.interop.onnx.operators.shapes import moved
+from chainrule.interop.onnx.operators.terms import Term
 
 
 def read_gemm(call: Call) -> Feature:
@@ -38,8 +37,8 @@ def read_gemm(call: Call) -> Feature:
     )
     y = _dense(call, x, w, bias, shared=True)
     if isinstance(c, Feature):
-        return combine(call, "Add", y, scale_and_shift(call, c, np.array(beta)))
-    return y if c is None or is_bias else scale_and_shift(call, y, ONE, c * np.asarray(beta, c.dtype))
+        return (Term(call, y) + Term(call, c) * beta).feature
+    return y if c is None or is_bias else (Term(call, y) + c * np.asarray(beta, c.dtype)).feature
 
 
 def _dense(call: Call, x: Feature, w: Array, bias: Array | None, *, shared: bool) -> Feature:

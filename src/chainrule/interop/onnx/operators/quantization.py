@@ -7,7 +7,7 @@ operator with an integer form, such as QLinearConv, is read as its operator for 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from chainrule.interop.onnx.operators.shapes import MOVING
 from chainrule.interop.onnx.operators.terms import Term, rescale
 from chainrule.interop.onnx.tensors import dtype_of
 
+V = TypeVar("V", bound=Value)
 # Operators that only select or move elements: if an input is on a grid, the result is on the same grid.
 SELECTING = ("MaxPool", "GlobalMaxPool", "Identity", *MOVING)
 WITH_MICROSOFT = (*ONNX_DOMAINS, "com.microsoft")
@@ -42,13 +43,13 @@ def read(call: Call, reader: Reader) -> Any:
     if len(grids) == 1 and call.operation.operator in SELECTING:
         result = reader(call)
         return replace(result, grid=grids.pop()) if isinstance(result, Feature) else result
-    call.values = [as_stored(call.assembly, value) if isinstance(value, Feature) else value for value in call.values]
+    call.values = [None if value is None else as_stored(call.assembly, value) for value in call.values]
     return reader(call)
 
 
-def as_stored(assembly: Assembly, x: Feature) -> Feature:
+def as_stored(assembly: Assembly, x: V) -> V | Feature:
     """Return the values as the file stores them: integers, for a value with a grid."""
-    if x.grid is None:
+    if not isinstance(x, Feature) or x.grid is None:
         return x
     return x.with_node(assembly.apply("Rescaling", x.node, scale=1 / x.grid.scale, shift=float(x.grid.zero)))
 

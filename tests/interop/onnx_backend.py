@@ -89,7 +89,7 @@ def output(
             start, end = end, end + part.shape[1]
             piece = cr.Slice(0, start, end)(x) if len(samples) > 1 else x
             known[each] = Feature(reshaped(piece, values[each].shape[1:]), len(part))
-    y = GraphTranslator(graph, opset, known, assembly).value(name)
+    y = GraphTranslator(graph, opset, known, assembly).outputs([name])[name]
     if x is None or not isinstance(y, Feature):
         return np.asarray(y), False
     node = y.node if y.node is not x else cr.Reshape(x.shape)(x)

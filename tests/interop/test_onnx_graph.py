@@ -41,6 +41,32 @@ def test_weights_that_are_computed_from_constants(tmp_path: Path) -> None:
     agree(tmp_path, made(nodes, {"w": weights(4, 5, 3, 3), "scale": np.float32(3)}, ("n", 4, 6, 6)), X)
 
 
+@pytest.mark.parametrize("size", [4, 5])
+def test_a_condition_that_is_known_selects_a_branch(size: int, tmp_path: Path) -> None:
+    """Branches read values from outside, also of outer branches, and have constants of their own."""
+    inner = "inner () => (float u) {{ g = Sigmoid({}) u = Add(g, d) }}"
+    nodes = f"""
+        c = Conv(x, w)
+        d = Neg(c)
+        unused = Add(c, c)
+        s = Shape(c)
+        n = Gather<axis = 0>(s, one)
+        same = Equal(n, size)
+        z = If(same) <
+            then_branch = then () => (float t) {{
+                no = Not(same)
+                t = If(no) <then_branch = {inner.format("unused")}, else_branch = {inner.format("c")}>
+            }},
+            else_branch = other () => (float e) {{ k = Constant<value_float = 3.0>() e = Mul(c, k) }}
+        >
+        y = Tanh(z)
+    """
+    constants = {"w": weights(4, 4, 1, 1), "one": np.array([1]), "size": np.array([size])}
+    model = agree(tmp_path, made(nodes, constants, ("n", 4, 6, 6)), X)
+    expected = ["sigmoid", "rescaling", "add"] if size == 4 else ["rescaling"]
+    assert [name[:-1] for name in model.names] == ["conv", *expected, "tanh"]
+
+
 def test_a_constant_that_is_added_to_a_convolution_is_its_bias(tmp_path: Path) -> None:
     nodes = """
         c = Conv(x, "stem.weight")
@@ -142,6 +168,13 @@ REFUSED: dict[str, tuple[str, dict[str, Any], tuple[Any, ...], int, str]] = {
         SHAPE,
         21,
         "input 3 with infinite elements",
+    ),
+    "a condition that is computed": (
+        "g = Cast<to = 9>(x) y = If(g) <then_branch = a () => (float t) {t = Abs(x)}>",
+        {},
+        SHAPE,
+        21,
+        "If → 'y': input 1 depends on",
     ),
     "a wrong size": ("y = Conv(x, w)", {"w": weights(2, 3, 3, 3)}, SHAPE, 21, "Conv → 'y': "),
 }

@@ -42,7 +42,8 @@ class RecordedCall:
 class PickleMachine:
     """A stack machine that runs the opcodes of a pickle to build its value.
 
-    allowed   function that returns whether a name may be called
+    allowed     function that returns whether a name may be called
+    references  all references to storages
     """
 
     def __init__(self, allowed: Callable[[str], bool]) -> None:
@@ -50,6 +51,7 @@ class PickleMachine:
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
+        self.references: list[StorageReference] = []
 
     def run(self, content: bytes | BinaryIO) -> Any:
         """Run a pickle and return its value. A stream is then at the end of the pickle."""
@@ -129,7 +131,8 @@ class PickleMachine:
 
     def refer(self, argument: Any) -> None:
         """Record a reference to another member of the archive."""
-        self._stack.append(StorageReference(self._pop()))
+        self.references.append(StorageReference(self._pop()))
+        self._stack.append(self.references[-1])
 
     def set_items(self, is_marked: bool) -> None:
         """Add keys and values to a dictionary: all values since the mark if ``is_marked``, otherwise a single pair."""

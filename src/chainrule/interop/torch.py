@@ -12,8 +12,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -58,16 +57,30 @@ def read_state(path: Path) -> dict[str, Array]:
         if not is_archive:
             return _legacy_tensors(stream, size)
         with zipfile.ZipFile(stream) as archive:
-            return _tensors(archive, size)
+            return _archived_tensors(archive, size)
 
 
-def _tensors(archive: zipfile.ZipFile, size: int) -> dict[str, Array]:
-    """Return the tensors in an archive. `size` is the size of the file in bytes."""
+def _archived_tensors(archive: zipfile.ZipFile, size: int) -> dict[str, Array]:
+    """Return the tensors in an archive, with a member for each storage. `size` is the size of the file in bytes."""
     names = [name for name in archive.namelist()[:MAX_MEMBERS] if name.split("/")[1:] == ["data.pkl"]]
     if len(names) != 1:
         raise FormatError(f"{len(names)} members data.pkl; expected one, as torch.save writes it")
-    storages = ArchivedStorages(archive, names[0].removesuffix("data.pkl"), size)
-    return storages.tensors(PickleMachine(ALLOWED.__contains__).run(storages.member("data.pkl", MAX_PICKLE)))
+    root = names[0].removesuffix("data.pkl")
+
+    def member(name: str, max_bytes: int = size) -> bytes:
+        info = archive.NameToInfo.get(root + name)
+        if info is None:
+            raise FormatError(f"it has no member {quoted(name)}")
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size > min(size, max_bytes):
+            raise FormatError(
+                f"member {quoted(name)} has {info.file_size} bytes; expected at most {max_bytes}, not compressed"
+            )
+        return archive.read(info)
+
+    if f"{root}byteorder" in archive.NameToInfo and member("byteorder", 16) != b"little":
+        raise FormatError("its numbers are big-endian; expected little-endian")
+    state = PickleMachine(ALLOWED.__contains__).run(member("data.pkl", MAX_PICKLE))
+    return Storages(lambda key: member(f"data/{key}")).tensors(state)
 
 
 def _legacy_tensors(stream: BinaryIO, size: int) -> dict[str, Array]:
@@ -77,15 +90,31 @@ def _legacy_tensors(stream: BinaryIO, size: int) -> dict[str, Array]:
     and the keys of the storages. For each key, the number of elements (8 bytes) and the elements follow.
     """
     pickles = io.BytesIO(stream.read(MAX_PICKLE))
-    magic, version, system, state, keys = (PickleMachine(ALLOWED.__contains__).run(pickles) for _ in range(5))
+    machines = [PickleMachine(ALLOWED.__contains__) for _ in range(5)]
+    magic, version, system, state, keys = (machine.run(pickles) for machine in machines)
     if magic != LEGACY_MAGIC or version != LEGACY_PROTOCOL:
         raise FormatError("it does not start as torch.save starts a file")
     if not isinstance(system, dict) or cast("dict[Any, Any]", system).get("little_endian") is not True:
         raise FormatError("its numbers are big-endian; expected little-endian")
-    if not isinstance(keys, list) or len(set(map(str, cast("list[Any]", keys)))) != len(cast("list[Any]", keys)):
+    names = [str(key) for key in cast("list[Any]", keys)] if isinstance(keys, list) else [""] * 2
+    if len(set(names)) != len(names):
         raise FormatError("it has no list of storages")
     stream.seek(pickles.tell())
-    return LegacyStorages(stream, size, [str(key) for key in cast("list[Any]", keys)], state).tensors(state)
+    storages = [_storage_parts(reference) for reference in machines[3].references]
+    item_sizes = {key: np.dtype(STORAGES[kind]).itemsize for kind, key, _ in filter(None, storages)}
+    contents: dict[str, bytes] = {}
+    for key in names:
+        count = int.from_bytes(stream.read(8), "little") * item_sizes.get(key, 1)
+        if count > size - stream.tell():
+            raise FormatError(f"storage {quoted(key)} has {count} bytes, which reach beyond the end of the file")
+        contents[key] = stream.read(count)
+
+    def content(key: str) -> bytes:
+        if key not in contents:
+            raise FormatError(f"it has no storage {quoted(key)}")
+        return contents[key]
+
+    return Storages(content).tensors(state)
 
 
 def _state_dicts(value: Any, name: str = "", depth: int = 0) -> dict[str, dict[str, RecordedCall]]:
@@ -125,15 +154,15 @@ def _state_dict(value: Any) -> dict[str, RecordedCall]:
     return states[largest[0]]
 
 
-class Storages(ABC):
-    """The storages in a file. A storage is an array, and tensors are views of it. Each storage is read once."""
+class Storages:
+    """The storages in a file. A storage is an array, and tensors are views of it. Each storage is read once.
 
-    def __init__(self) -> None:
+    content   function that returns the bytes of a storage from its key
+    """
+
+    def __init__(self, content: Callable[[str], bytes]) -> None:
+        self._content = content
         self._arrays: dict[tuple[str, str], Array] = {}
-
-    @abstractmethod
-    def _bytes(self, key: str) -> bytes:
-        """Return the bytes of a storage."""
 
     def tensors(self, value: Any) -> dict[str, Array]:
         """Return the floating-point tensors of a state dictionary by name."""
@@ -161,99 +190,32 @@ class Storages(ABC):
         return view
 
     def _storage(self, stored: Any, name: str) -> Array:
-        """Return a storage as an array.
-
-        `stored` refers to (label, type, key, device, number of elements) and, in legacy files, a view, which must be
-        None.
-        """
-        key: Any = stored.key if isinstance(stored, StorageReference) else None
-        parts = cast("tuple[Any, ...]", key) if isinstance(key, tuple) else ()
-        if len(parts) != 5 and not (len(parts) == 6 and parts[5] is None):
-            raise FormatError(f"{quoted(name)} has no storage of its own")
-        _, kind, member, _, count = parts[:5]
-        if not isinstance(kind, GlobalName) or kind.name not in STORAGES or not isinstance(member, str):
-            raise FormatError(f"{quoted(name)} has a storage of an unknown type")
-        key_in_archive = (kind.name, member)
-        if key_in_archive not in self._arrays:
-            self._arrays[key_in_archive] = np.frombuffer(self._bytes(member), STORAGES[kind.name])
-        if len(self._arrays[key_in_archive]) != count:
-            raise FormatError(
-                f"{quoted(name)} has {len(self._arrays[key_in_archive])} stored numbers; expected {quoted(count)}"
-            )
-        return self._arrays[key_in_archive]
+        """Return the storage that a pickle refers to as an array. `name` is used in errors."""
+        if (parts := _storage_parts(stored)) is None:
+            raise FormatError(f"{quoted(name)} has no storage of its own, or one of an unknown type")
+        kind, key, count = parts
+        if (kind, key) not in self._arrays:
+            self._arrays[kind, key] = np.frombuffer(self._content(key), STORAGES[kind])
+        array = self._arrays[kind, key]
+        if len(array) != count:
+            raise FormatError(f"{quoted(name)} has {len(array)} stored numbers; expected {quoted(count)}")
+        return array
 
 
-class ArchivedStorages(Storages):
-    """The storages in an archive: a member for each storage."""
+def _storage_parts(stored: Any) -> tuple[str, str, Any] | None:
+    """Return the type, the key and the number of elements of a storage that a pickle refers to; None if invalid.
 
-    def __init__(self, archive: zipfile.ZipFile, root: str, size: int) -> None:
-        super().__init__()
-        self._archive, self._root, self._size = archive, root, size
-        if f"{root}byteorder" in archive.NameToInfo and self.member("byteorder", 16) != b"little":
-            raise FormatError("its numbers are big-endian; expected little-endian")
-
-    def _bytes(self, key: str) -> bytes:
-        return self.member(f"data/{key}", self._size)
-
-    def member(self, name: str, max_bytes: int) -> bytes:
-        """Return a member's bytes; FormatError if it is missing, compressed, or larger than `max_bytes` or the file."""
-        info = self._archive.NameToInfo.get(self._root + name)
-        if info is None:
-            raise FormatError(f"it has no member {quoted(name)}")
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size > min(self._size, max_bytes):
-            raise FormatError(
-                f"member {quoted(name)} has {info.file_size} bytes; expected at most {max_bytes}, not compressed"
-            )
-        return self._archive.read(info)
-
-
-class LegacyStorages(Storages):
-    """The storages at the end of a file from before PyTorch 1.6.
-
-    stream   the file, at the first storage
-    size     size of the file in bytes
-    keys     keys of the storages, in the file's order
-    state    value of the pickle, which contains the types of the storages
+    The reference contains (label, type, key, device, number of elements) and, in legacy files, a view, which must be
+    None.
     """
-
-    def __init__(self, stream: BinaryIO, size: int, keys: list[str], state: Any) -> None:
-        super().__init__()
-        self._contents: dict[str, bytes] = {}
-        item_sizes = _item_sizes(state)
-        for key in keys:
-            count = int.from_bytes(stream.read(8), "little") * item_sizes.get(key, 1)
-            if count > size - stream.tell():
-                raise FormatError(f"storage {quoted(key)} has {count} bytes, which reach beyond the end of the file")
-            self._contents[key] = stream.read(count)
-
-    def _bytes(self, key: str) -> bytes:
-        if key not in self._contents:
-            raise FormatError(f"it has no storage {quoted(key)}")
-        return self._contents[key]
-
-
-def _item_sizes(state: Any) -> Mapping[str, int]:
-    """Return the number of bytes of an element in each storage that a value refers to, by key."""
-    sizes: dict[str, int] = {}
-    pending = [state]
-    seen = set[int]()
-    while pending:
-        value = pending.pop()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        if isinstance(value, StorageReference):
-            key: Any = value.key
-            parts = cast("tuple[Any, ...]", key) if isinstance(key, tuple) else ()
-            if len(parts) > 2 and isinstance(parts[1], GlobalName) and parts[1].name in STORAGES:
-                sizes[str(parts[2])] = np.dtype(STORAGES[parts[1].name]).itemsize
-        elif isinstance(value, RecordedCall):
-            pending += value.arguments
-        elif isinstance(value, dict):
-            pending += cast("dict[Any, Any]", value).values()
-        elif isinstance(value, (list, tuple)):
-            pending += cast("list[Any]", value)
-    return sizes
+    reference: Any = stored.key if isinstance(stored, StorageReference) else None
+    parts = [*cast("tuple[Any, ...]", reference)] if isinstance(reference, tuple) else list[Any]()
+    if len(parts) not in (5, 6) or parts[5:] not in ([], [None]):
+        return None
+    kind, key, count = parts[1], parts[2], parts[4]
+    if not isinstance(kind, GlobalName) or kind.name not in STORAGES or not isinstance(key, str):
+        return None
+    return kind.name, key, count
 
 
 def _sizes(value: Any) -> tuple[int, ...] | None:

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Sequence
 from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ from chainrule.layers import Input, Node, Reshape
 Array = NDArray[Any]
 
 MAX_NODES = 100_000
+OUTPUT = -1  # stands for the index of a node, as the reader of an output
 DECISIONS = ("ArgMax", "ArgMin", "TopK", "NonMaxSuppression")  # operators that select some of a network's outputs
 ROWWISE = ("MatMul", "Gemm", "Add", "Mul", "Softmax", "LogSoftmax", "Relu", "Gelu", "Tanh", "Sigmoid")
 MAX_FOLDED_ELEMENTS = 2**28  # of all computed constants together
@@ -56,11 +58,8 @@ def network(
     graph, opset = checked_graph(message)
     exported = own_files.exported_model(message, graph)
     graph = exported.graph if exported else graph
-    constants: dict[str, Value] = {
-        initializer.name: tensors.array(initializer, folder) for initializer in graph.initializers
-    }
-    names = _checked_outputs(graph, output_names)
-    used = required_values(graph, names)
+    constants, names = _constants(graph, folder), _checked_outputs(graph, output_names)
+    used = {*names, *(name for number in required_nodes(graph, names) for name in graph.nodes[number].reads)}
     types = {value.name: input_type(value, shape) for value in graph.inputs if value.name in used - constants.keys()}
     if not types:
         raise FormatError("its output does not depend on its input")
@@ -89,6 +88,10 @@ def network(
     return for_batch(batch, {}) if batch else for_any_batch(for_batch, 3 if one_differs else 2)
 
 
+def _constants(graph: GraphMessage, folder: Path | None) -> dict[str, Value]:
+    return {initializer.name: tensors.array(initializer, folder) for initializer in graph.initializers}
+
+
 def _checked_outputs(graph: GraphMessage, names: Sequence[str]) -> Sequence[str]:
     """Return the names of the outputs to import; FormatError for a name that the file does not have."""
     available = [value.name for value in graph.outputs]
@@ -105,15 +108,32 @@ def _output_node(name: str, value: Value) -> Node:
     return value.node if value.node.layer is not None else Reshape(value.node.shape)(value.node)
 
 
-def required_values(graph: GraphMessage, names: Sequence[str]) -> set[str]:
-    """Return the names of all values that some values depend on, including these."""
-    producers = {output: node for node in reversed(graph.nodes) for output in node.outputs if output}
-    required, pending = set[str](), [*names]
+def required_nodes(graph: GraphMessage, names: Sequence[str]) -> list[int]:
+    """Return the indices of the nodes that values depend on, each after the nodes whose results it reads.
+
+    Among the nodes whose inputs are available, those without inputs are first, then the first in the file.
+
+    Errors   FormatError if a node depends on its own result
+    """
+    nodes = reversed([*enumerate(graph.nodes)])
+    producers = {output: number for number, node in nodes for output in node.outputs if output}
+    sources, pending = dict[int, set[int]](), [producers[name] for name in names if name in producers]
     while pending:
-        if (name := pending.pop()) not in required:
-            required.add(name)
-            pending += producers[name].inputs if name in producers else []
-    return required
+        if (number := pending.pop()) not in sources:
+            sources[number] = {producers[name] for name in graph.nodes[number].reads if name in producers}
+            pending += sources[number]
+    sorter, available, order = TopologicalSorter(sources), list[tuple[bool, int]](), list[int]()
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        node = graph.nodes[min(cast("list[int]", error.args[1]))]
+        raise FormatError(f"{node.operator} {quoted(node.name)} depends on its own result") from None
+    while sorter.is_active():
+        for number in sorter.get_ready():
+            heapq.heappush(available, (any(graph.nodes[number].inputs), number))
+        order.append(heapq.heappop(available)[1])
+        sorter.done(order[-1])
+    return order
 
 
 def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
@@ -153,14 +173,6 @@ def input_type(value: messages.Value, shape: Sequence[int] | None = None) -> tup
     return max(sizes[0].value, 0), sample, "float64" if tensor_type.kind == 11 else "float32"
 
 
-def _decision(node: OnnxNode) -> tuple[str, str]:
-    """Return the problem with a node that decides on the scores of a network, and what is expected instead."""
-    return (
-        "it selects among scores, and a network returns the scores themselves",
-        f"the scores as the output: chainrule import --output {one_line(node.inputs[0], MAX_NAME)}",
-    )
-
-
 class GraphTranslator:
     """Translates the nodes that a value depends on, each once and in the order of the file.
 
@@ -192,65 +204,18 @@ class GraphTranslator:
         producers = {output: node for node in graph.nodes for output in node.outputs if output}
         self._normalizations = NormalizationRecognizer(producers, values)
 
-    def value(self, name: str) -> Value:
-        """Return the value with this name, after translating all nodes that it depends on."""
-        return self.outputs([name])[name]
-
     def outputs(self, names: Sequence[str]) -> dict[str, Value]:
         """Return values by name, after translating all nodes that they depend on."""
-        required = self._required_nodes(names)
-        for number in required:
-            for input_name in self._graph.nodes[number].inputs:
-                self._readers.setdefault(input_name, []).append(number)
-        for name in names:
-            self._readers.setdefault(name, []).append(-1)
-        for number in required:
-            if not any(self._graph.nodes[number].inputs):
-                self._run(number)
+        required = required_nodes(self._graph, names)
+        reading = [*((name, number) for number in required for name in self._graph.nodes[number].reads)]
+        for name, number in (*reading, *((name, OUTPUT) for name in names)):
+            self._readers.setdefault(name, []).append(number)
         for number in required:
             if number not in self._finished:
                 self._run(number)
         if missing := [name for name in names if name not in self._values]:
             raise FormatError(f"output {quoted(missing[0])} is not the result of any node")
-        return {name: self._as_stored(self._settled(name, any_axis=True)) for name in names}
-
-    def _as_stored(self, value: Value) -> Value:
-        return quantization.as_stored(self._assembly, value) if isinstance(value, Feature) else value
-
-    def _required_nodes(self, names: Sequence[str]) -> list[int]:
-        """Return the indices of the nodes that values depend on, each after the nodes whose results it reads.
-
-        Among the nodes whose inputs are available, the first in the file is next.
-
-        Errors   FormatError if a node depends on its own result
-        """
-        nodes = self._graph.nodes
-        producers = {
-            output: number for number, node in reversed([*enumerate(nodes)]) for output in node.outputs if output
-        }
-        sources, pending = dict[int, set[int]](), [producers[name] for name in names if name in producers]
-        while pending:
-            if (number := pending.pop()) not in sources:
-                unknown = (input_name for input_name in nodes[number].inputs if input_name not in self._values)
-                sources[number] = {producers[input_name] for input_name in unknown if input_name in producers}
-                pending += sources[number]
-        readers: dict[int, list[int]] = {number: [] for number in sources}
-        for number, required in sources.items():
-            for source in required:
-                readers[source].append(number)
-        waiting = {number: len(required) for number, required in sources.items()}
-        available, order = [number for number, count in waiting.items() if not count], list[int]()
-        heapq.heapify(available)
-        while available:
-            order.append(heapq.heappop(available))
-            for reader in readers[order[-1]]:
-                waiting[reader] -= 1
-                if not waiting[reader]:
-                    heapq.heappush(available, reader)
-        if len(order) < len(sources):
-            node = nodes[min(sources.keys() - set(order))]
-            raise FormatError(f"{node.operator} {quoted(node.name)} depends on its own result")
-        return order
+        return {name: quantization.as_stored(self._assembly, self._settled(name, any_axis=True)) for name in names}
 
     def _run(self, number: int) -> None:
         """Fold or translate a node, and store its results by name."""
@@ -324,6 +289,8 @@ class GraphTranslator:
         computes them.
         """
         operator, features = call.operation.operator, [value for value in call.values if isinstance(value, Feature)]
+        if operator == "If":
+            return self._branch(call)
         if not features:
             return self._fold(call)
         if operator == "Shape":
@@ -332,7 +299,10 @@ class GraphTranslator:
             return (np.array(np.prod(features[0].shape), np.int64),)
         if operator not in READERS:
             if operator in DECISIONS:
-                raise call.unsupported(*_decision(call.operation))
+                raise call.unsupported(
+                    "it selects among scores, and a network returns the scores themselves",
+                    f"the scores as the output: chainrule import --output {one_line(call.name_of(0), MAX_NAME)}",
+                )
             raise call.unsupported("chainrule has no layer for this operator", "an operator in docs/importing.md")
         try:
             result = quantization.read(call, READERS[operator])
@@ -343,6 +313,20 @@ class GraphTranslator:
         except (ValueError, IndexError, OverflowError) as error:
             raise call.unsupported(f"invalid constants ({error})", "valid ones") from None
         return cast("tuple[Value, ...]", result) if isinstance(result, tuple) else (result,)
+
+    def _branch(self, call: Call) -> Sequence[Value]:
+        """Return the results of the graph that an If node with a constant condition selects."""
+        attribute = call.attribute("then_branch" if call.constant(0).any() else "else_branch")
+        if attribute is None or attribute.graph is None:
+            raise call.unsupported("a branch is missing", "two branches")
+        graph = attribute.graph
+        values = {name: self._values[name] for name in graph.captured if name in self._values}
+        values |= _constants(graph, self._folder)
+        inner = GraphTranslator(graph, self._opset, values, self._assembly, self._folder, open_batch=self._open_batch)
+        inner._folded_elements = self._folded_elements
+        results = inner.outputs([value.name for value in graph.outputs])
+        self._folded_elements = inner._folded_elements
+        return [*results.values()]
 
     def _fold(self, call: Call) -> Sequence[Value]:
         """Return the results of a node that reads only constants.

@@ -119,7 +119,7 @@ class Attribute:
     integer: int | None = _singular("integer", 3)
     text: memoryview | bytes | None = _singular("bytes", 4)
     tensor: TensorMessage | None = _singular(TensorMessage, 5)
-    graph: bool = _singular("present", 6, 11, default=False)
+    graph: GraphMessage | None = _singular("graph", 6)
     reals: list[float] = _repeated("reals", 7)
     integers: list[int] = _repeated("integers", 8)
     texts: list[memoryview] = _repeated("bytes", 9)
@@ -136,6 +136,12 @@ class OnnxNode:
     domain: str = _singular("text", 7, default="")
     attributes: list[Attribute] = _repeated(Attribute, 5)
 
+    @property
+    def reads(self) -> list[str]:
+        """Return the names of the inputs, and of the values that graphs of attributes read from outside."""
+        graphs = [attribute.graph for attribute in self.attributes if attribute.graph is not None]
+        return [*self.inputs, *(name for graph in graphs for name in graph.captured)]
+
 
 @dataclass
 class GraphMessage:
@@ -147,6 +153,14 @@ class GraphMessage:
     inputs: list[Value] = _repeated(Value, 11)
     outputs: list[Value] = _repeated(Value, 12)
     sparse: list[bool] = _repeated("present", 15)
+
+    @property
+    def captured(self) -> list[str]:
+        """Return the names of the values that the graph reads and does not contain."""
+        own = {initializer.name for initializer in self.initializers}
+        own |= {output for node in self.nodes for output in node.outputs}
+        read = [*(name for node in self.nodes for name in node.reads), *(value.name for value in self.outputs)]
+        return [name for name in read if name not in own]
 
 
 @dataclass
@@ -181,9 +195,10 @@ _LIST_READERS: dict[str, Callable[[Field], Any]] = {
 @cache
 def _fields(kind: type[Any]) -> dict[int, tuple[str, str | type[Any], bool]]:
     """Return the fields of a message by their numbers, in order: name, encoding, and whether the value is a list."""
-    entries = {
-        number: (item.name, item.metadata["encoding"], item.default_factory is list)
+    entries: dict[int, tuple[str, str | type[Any], bool]] = {
+        number: (item.name, GraphMessage if encoding == "graph" else encoding, item.default_factory is list)
         for item in fields(kind)
+        for encoding in [item.metadata["encoding"]]
         for number in item.metadata["numbers"]
     }
     return dict(sorted(entries.items()))
@@ -242,7 +257,7 @@ _ENCODERS: dict[str, tuple[int, Callable[[Any], bytes | memoryview]]] = {
 def serialize(message: ModelMessage) -> bytes:
     """Return the bytes of an ONNX file: fields in the order of their numbers. Fields with default values are omitted.
 
-    The elements of a tensor are written only from `raw`, and the graphs of attributes are not written.
+    The elements of a tensor are written only from `raw`.
     """
     return b"".join(_encode_message(message))
 

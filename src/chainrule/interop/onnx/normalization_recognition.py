@@ -1,20 +1,28 @@
 """Recognition of normalization layers that exporters write as several nodes.
 
 A group of nodes ends with the multiplication by γ. An addition of β that follows becomes part of the layer.
+
+A pattern is one of these: an operator with the patterns of its first inputs; a list of alternatives; a number, for a
+constant; or a name. A name stands for any value, and for the same value wherever it occurs.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.interop.onnx.messages import Attribute, OnnxNode
-from chainrule.interop.onnx.operator_call import Call, Feature, Value
+from chainrule.interop.onnx.operator_call import Array, Call, Feature, Value
 
-Array = NDArray[Any]
+Pattern = str | float | tuple[Any, ...] | list[Any]
+Found = tuple[Array, list[Attribute]]
 
-LEAST_INPUTS = {**dict.fromkeys(("Add", "Div", "Mul", "Pow", "Sub"), 2), "InstanceNormalization": 3}
+CENTERED = ("Sub", "x", ("ReduceMean", "x"))
+VARIANCE = ("ReduceMean", [("Pow", CENTERED, 2.0), ("Mul", CENTERED, CENTERED)])
+DEVIATION = ("Sqrt", ("Add", VARIANCE, "epsilon"))
+NORMALIZED = [("Div", CENTERED, DEVIATION), ("Mul", CENTERED, ("Reciprocal", DEVIATION))]
+GROUPS = ("Reshape", ("InstanceNormalization", ("Reshape", "x"), "scale", "shift"))
+COMMUTATIVE = ("Add", "Mul")
 
 
 class NormalizationRecognizer:
@@ -32,107 +40,76 @@ class NormalizationRecognizer:
 
         The node is LayerNormalization or GroupNormalization, with γ as the last input.
         """
-        operands = list(zip(call.operation.inputs, call.values, strict=True))
-        factors = [value for _, value in operands if isinstance(value, np.ndarray)]
-        names = [name for name, value in operands if isinstance(value, Feature)]
-        if call.operation.operator != "Mul" or len(factors) != 1 or len(names) != 1:
-            return None
-        gamma_name = next(name for name, value in operands if isinstance(value, np.ndarray))
-        for find, operator in ((self._layer, "LayerNormalization"), (self._groups, "GroupNormalization")):
-            if (result := find(names[0], factors[0])) is not None:
-                source, gamma, attributes = result
-                outputs, name = list(call.operation.outputs), call.operation.name
-                node = OnnxNode([source, gamma_name], outputs, name, operator, attributes=attributes)
-                return node, [self._values[source], gamma]
+        for pattern, operator, found in (
+            (NORMALIZED, "LayerNormalization", self._layer),
+            (GROUPS, "GroupNormalization", self._groups),
+        ):
+            names, nodes = dict[str, str](), list[OnnxNode]()
+            if not self._matches(("Mul", pattern, "gamma"), call.operation.outputs[0], names, nodes):
+                continue
+            place = nodes[0].inputs.index(names["gamma"])
+            x, y, gamma = self._values[names["x"]], call.values[1 - place], call.values[place]
+            if (
+                not isinstance(x, Feature)
+                or not isinstance(gamma, np.ndarray)
+                or not isinstance(y, Feature)
+                or x.shape != y.shape
+            ):
+                continue
+            if (result := found(names, nodes, x, gamma)) is not None:
+                inputs, outputs = [names["x"], call.operation.inputs[place]], list(call.operation.outputs)
+                node = OnnxNode(inputs, outputs, call.operation.name, operator, attributes=result[1])
+                return node, [x, result[0]]
         return None
 
-    def _node(self, name: str, *operators: str) -> OnnxNode | None:
-        """Return the node with a result if it has one of the operators and enough inputs."""
+    def _matches(self, pattern: Pattern, name: str, names: dict[str, str], nodes: list[OnnxNode]) -> bool:
+        """Return whether a value matches a pattern; store the values with names, and the nodes with operators."""
+        if isinstance(pattern, str):
+            return names.setdefault(pattern, name) == name
+        if isinstance(pattern, float):
+            return self._number(name) == pattern
+        if isinstance(pattern, list):
+            return any(self._matches(alternative, name, names, nodes) for alternative in cast("list[Pattern]", pattern))
+        operator, *arguments = cast("tuple[Any, ...]", pattern)
         node = self._producers.get(name)
-        if node is None or node.operator not in operators or len(node.inputs) < LEAST_INPUTS.get(node.operator, 1):
-            return None
-        return node
+        if node is None or node.operator != operator or len(node.inputs) < len(arguments):
+            return False
+        nodes.append(node)
+        orders = (node.inputs, node.inputs[::-1]) if operator in COMMUTATIVE else (node.inputs,)
+        return any(
+            all(self._matches(*pair, names, nodes) for pair in zip(arguments, inputs, strict=False))
+            for inputs in orders
+        )
 
     def _number(self, name: str) -> float | None:
         value = self._values.get(name)
         return float(value.reshape(-1)[0]) if isinstance(value, np.ndarray) and value.size == 1 else None
 
-    def _layer(self, name: str, gamma: Array) -> tuple[str, Array, list[Attribute]] | None:
-        """Return the input, γ and attributes of a LayerNormalization: (x − mean) / √(variance + ε)."""
-        quotient = self._node(name, "Div", "Mul")
-        if quotient is None:
+    def _layer(self, names: Mapping[str, str], nodes: list[OnnxNode], x: Feature, gamma: Array) -> Found | None:
+        """Return γ and the attributes of a LayerNormalization: (x − mean) / √(variance + ε)."""
+        rank, epsilon = len(x.shape), self._number(names["epsilon"])
+        axes = {self._axes(node, rank) for node in nodes if node.operator == "ReduceMean"}
+        first = min(min(axes), default=0)
+        if axes != {tuple(range(first, rank))} or gamma.shape != x.shape[first:] or not epsilon:
             return None
-        centered, root = quotient.inputs[:2]
-        if quotient.operator == "Mul":
-            reciprocal = self._node(root, "Reciprocal")
-            root = reciprocal.inputs[0] if reciprocal is not None else ""
-        total = self._argument(root, "Sqrt")
-        added = self._node(total, "Add")
-        numbers = [self._number(operand) for operand in added.inputs] if added is not None else []
-        if added is None or len(numbers) != 2 or numbers.count(None) != 1:
-            return None
-        epsilon, variance = next(number for number in numbers if number), added.inputs[numbers.index(None)]
-        axes = self._mean_axes(variance)
-        difference = self._node(centered, "Sub")
-        if axes is None or difference is None or not self._is_square(self._argument(variance, "ReduceMean"), centered):
-            return None
-        source, mean = difference.inputs[:2]
-        x = self._values.get(source)
-        if self._argument(mean, "ReduceMean") != source or self._mean_axes(mean) != axes or not isinstance(x, Feature):
-            return None
-        rank = len(x.shape)
-        normalized = sorted(axis % rank for axis in axes)
-        if normalized != list(range(normalized[0], rank)) or gamma.shape != x.shape[normalized[0] :]:
-            return None
-        axis, size = Attribute("axis", 2, integer=normalized[0]), Attribute("epsilon", 1, real=epsilon)
-        return source, gamma, [axis, size]
+        return gamma, [Attribute("axis", 2, integer=first), Attribute("epsilon", 1, real=epsilon)]
 
-    def _argument(self, name: str, operator: str) -> str:
-        """Return the name of the first input of the node with a result; "" if it has another operator."""
-        node = self._node(name, operator)
-        return node.inputs[0] if node is not None else ""
+    def _axes(self, node: OnnxNode, rank: int) -> tuple[int, ...]:
+        """Return the axes of a ReduceMean that keeps them, as an attribute or as a constant; otherwise no axes."""
+        if any(part.name == "keepdims" and part.integer == 0 for part in node.attributes):
+            return ()
+        constants = [self._values.get(name) for name in node.inputs[1:2]]
+        axes = [*(axis for part in node.attributes if part.name == "axes" for axis in part.integers)]
+        axes += [int(axis) for value in constants if isinstance(value, np.ndarray) for axis in value.reshape(-1)]
+        return tuple(sorted(axis % rank for axis in axes))
 
-    def _mean_axes(self, name: str) -> list[int] | None:
-        """Return the axes of a ReduceMean that keeps them, as an attribute or as a constant."""
-        node = self._node(name, "ReduceMean")
-        if node is None or any(part.name == "keepdims" and part.integer == 0 for part in node.attributes):
+    def _groups(self, names: Mapping[str, str], nodes: list[OnnxNode], x: Feature, gamma: Array) -> Found | None:
+        """Return γ and the attributes of a GroupNormalization: InstanceNormalization between two Reshapes."""
+        scale, shift = (self._values.get(names[name]) for name in ("scale", "shift"))
+        by_channel = (*x.shape[1:2], *[1] * (len(x.shape) - 2))
+        if not isinstance(scale, np.ndarray) or not np.array_equal(scale, np.ones(len(scale))):
             return None
-        axes = next((part.integers for part in node.attributes if part.name == "axes"), None)
-        if axes is None and len(node.inputs) > 1 and isinstance(value := self._values.get(node.inputs[1]), np.ndarray):
-            axes = [int(axis) for axis in value.reshape(-1)]
-        return axes or None
-
-    def _is_square(self, name: str, base: str) -> bool:
-        """Return whether a value is the square of another."""
-        node = self._node(name, "Pow", "Mul")
-        if node is None or node.inputs[0] != base:
-            return False
-        return node.inputs[1] == base if node.operator == "Mul" else self._number(node.inputs[1]) == 2
-
-    def _groups(self, name: str, gamma: Array) -> tuple[str, Array, list[Attribute]] | None:
-        """Return the input, γ and attributes of a GroupNormalization: InstanceNormalization between two Reshapes."""
-        norm = self._node(self._argument(name, "Reshape"), "InstanceNormalization")
-        source = self._argument(norm.inputs[0], "Reshape") if norm is not None else ""
-        x, y = self._values.get(source), self._values.get(name)
-        if (
-            norm is None
-            or not isinstance(x, Feature)
-            or not isinstance(y, Feature)
-            or x.shape != y.shape
-            or len(x.shape) < 2
-        ):
+        if not isinstance(shift, np.ndarray) or shift.any() or gamma.shape not in (by_channel, (1, *by_channel)):
             return None
-        scale, shift = (self._values.get(constant) for constant in norm.inputs[1:3])
-        unit = (
-            isinstance(scale, np.ndarray) and isinstance(shift, np.ndarray) and (scale == 1).all() and not shift.any()
-        )
-        channels = x.shape[1]
-        if not unit or not isinstance(scale, np.ndarray) or gamma.shape not in _channel_shapes(channels, len(x.shape)):
-            return None
-        epsilon = [part for part in norm.attributes if part.name == "epsilon"]
-        return source, gamma.reshape(channels), [Attribute("num_groups", 2, integer=len(scale)), *epsilon]
-
-
-def _channel_shapes(channels: int, rank: int) -> list[tuple[int, ...]]:
-    by_channel = (channels, *[1] * (rank - 2))
-    return [by_channel, (1, *by_channel)]
+        epsilon = [part for node in nodes for part in node.attributes if part.name == "epsilon"]
+        return gamma.reshape(-1), [Attribute("num_groups", 2, integer=len(scale)), *epsilon]

@@ -8,8 +8,8 @@ from chainrule.core.plan import Operation
 from chainrule.interop.assembly import permuted, reshaped
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
-from chainrule.interop.onnx.operators.constants import rescale
 from chainrule.interop.onnx.operators.operator import Operator, Reader, Writer
+from chainrule.interop.onnx.operators.terms import Term, unary
 from chainrule.layers import PEERED, Layer
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.layers.peers import Peer, description
@@ -67,14 +67,11 @@ def write_as(kind: type[Layer], peer: Peer) -> Writer:
     return write
 
 
-def read_celu(call: Call) -> Feature:
-    """Return ELU; for α other than 1, α · ELU(x/α)."""
-    x, alpha = call.feature(), call.real("alpha", 1.0)
-    if alpha == 1:
-        return call.layer("ELU", x)
+def _celu(x: Term) -> Term:
+    alpha = x.call.real("alpha", 1.0)
     if not alpha > 0:
-        raise call.unsupported(f"alpha {alpha}", "a number above 0")
-    return rescale(call, call.layer("ELU", rescale(call, x, 1 / alpha)), alpha)
+        raise x.call.unsupported(f"alpha {alpha}", "a number above 0")
+    return (x * (1 / alpha)).layer("ELU") * alpha
 
 
 def read_gelu(call: Call) -> Feature:
@@ -84,12 +81,9 @@ def read_gelu(call: Call) -> Feature:
     return call.layer("GELU" if form == "tanh" else "ExactGELU", call.feature())
 
 
-def read_swish(call: Call) -> Feature:
-    """Return SiLU; for α other than 1, the product of x and σ(α x)."""
-    x, alpha = call.feature(), call.real("alpha", 1.0)
-    if alpha == 1:
-        return call.layer("SiLU", x)
-    return call.layer("Multiply", x, call.layer("Sigmoid", rescale(call, x, alpha)))
+def _swish(x: Term) -> Term:
+    alpha = x.call.real("alpha", 1.0)
+    return x.layer("SiLU") if alpha == 1 else x * (x * alpha).layer("Sigmoid")
 
 
 def write_silu(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -98,12 +92,11 @@ def write_silu(graph: GraphWriter, operation: Operation) -> GraphResult:
     return graph.node("Mul", x, graph.node("Sigmoid", x))
 
 
-def read_hard_sigmoid(call: Call) -> Feature:
-    """Return HardSigmoid for α = 1/6 and β = 1/2, otherwise Clip of α x + β to [0, 1]."""
-    alpha, beta = call.real("alpha", 0.2), call.real("beta", 0.5)
+def _hard_sigmoid(x: Term) -> Term:
+    alpha, beta = x.call.real("alpha", 0.2), x.call.real("beta", 0.5)
     if math.isclose(alpha, 1 / 6, rel_tol=1e-6) and beta == 0.5:
-        return call.layer("HardSigmoid", call.feature())
-    return call.layer("Clip", rescale(call, call.feature(), alpha, beta), low=0.0, high=1.0)
+        return x.layer("HardSigmoid")
+    return (x * alpha + beta).layer("Clip", low=0.0, high=1.0)
 
 
 def read_softmax(call: Call) -> Feature:
@@ -126,12 +119,12 @@ def read_softmax(call: Call) -> Feature:
 PEERS = [(kind, kind.peers.onnx) for kind in PEERED if kind.peers.onnx]
 READERS: dict[str, Reader] = {
     **{peer.name: read_as(kind, peer) for kind, peer in PEERS},
-    "Celu": read_celu,
+    "Celu": unary("ELU; for α other than 1, α · ELU(x/α)", _celu),
     "Gelu": read_gelu,
-    "HardSigmoid": read_hard_sigmoid,
+    "HardSigmoid": unary("HardSigmoid for α = 1/6 and β = 1/2, otherwise Clip of α x + β to [0, 1]", _hard_sigmoid),
     "LogSoftmax": read_softmax,
     "Softmax": read_softmax,
-    "Swish": read_swish,
+    "Swish": unary("SiLU; for α other than 1, the product of x and σ(α x)", _swish),
 }
 WRITERS: dict[str, dict[str, Writer]] = {
     name: {kind.kind: write_as(kind, peer) for kind, peer in PEERS if peer.name == name} for name in READERS

@@ -8,11 +8,11 @@ from chainrule.core.plan import Operation
 from chainrule.interop.assembly import permuted
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
-from chainrule.interop.onnx.operators.arithmetic import combine
-from chainrule.interop.onnx.operators.constants import ONE, scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operators.positions import settled
 from chainrule.interop.onnx.operators.resampling import write_resize
 from chainrule.interop.onnx.operators.shapes import moved
+from chainrule.interop.onnx.operators.terms import Term
 
 
 def read_gemm(call: Call) -> Feature:
@@ -36,37 +36,29 @@ def read_gemm(call: Call) -> Feature:
         if isinstance(c, np.ndarray) and is_bias
         else None
     )
-    y = _dense(call, x, w, bias, shared=True)
+    y = _dense(call, x, w, bias)
     if isinstance(c, Feature):
-        return combine(call, "Add", y, scale_and_shift(call, c, np.array(beta)))
-    return y if c is None or is_bias else scale_and_shift(call, y, ONE, c * np.asarray(beta, c.dtype))
+        return (Term(call, y) + Term(call, c) * beta).feature
+    return y if c is None or is_bias else (Term(call, y) + c * np.asarray(beta, c.dtype)).feature
 
 
-def _dense(call: Call, x: Feature, w: Array, bias: Array | None, *, shared: bool) -> Feature:
+def _dense(call: Call, x: Feature, w: Array, bias: Array | None = None, *, shared: bool = True) -> Feature:
     """Return the products of the last axis of a value with the rows of a matrix, plus a bias.
 
     A sample with one axis becomes Dense, and one with several axes a 1×1 convolution.
 
     shared   whether nodes with the same constants become one layer with shared weights
     """
-    *others, _ = shape = x.node.shape
+    *others, size = x.node.shape
     weights = {"w": w} if bias is None else {"w": w, "b": bias}
     if not others:
         return call.weighted("Dense", x, {"features": len(w), "bias": bias is not None}, weights, shared=shared)
-    y = _product(call, x, len(shape) - 1, weights, shared=shared)
-    return x.with_node(permuted(y.node, [*range(1, len(shape)), 0]))
-
-
-def _product(call: Call, x: Feature, axis: int, weights: dict[str, Array], *, shared: bool) -> Feature:
-    """Return the products of an axis of a sample with the rows of a matrix, as the first axis of the result."""
-    others = [k for k in range(len(x.node.shape)) if k != axis]
-    sizes = [x.node.shape[k] for k in others]
-    positions = sizes if len(sizes) == 2 else (math.prod(sizes), 1)
-    first = call.reshape(x.with_node(permuted(x.node, [axis, *others])), (x.node.shape[axis], *positions))
-    w = weights["w"]
-    options = {"filters": len(w), "kernel": 1, "bias": "b" in weights}
+    positions = others if len(others) == 2 else (math.prod(others), 1)
+    first = call.reshape(x.with_node(permuted(x.node, [len(others), *range(len(others))])), (size, *positions))
+    options = {"filters": len(w), "kernel": 1, "bias": bias is not None}
     y = call.weighted("Conv2D", first, options, weights | {"w": w[:, :, None, None]}, shared=shared)
-    return call.reshape(y, (len(w), *sizes))
+    y = call.reshape(y, (len(w), *others))
+    return y.with_node(permuted(y.node, [*range(1, len(others) + 1), 0]))
 
 
 def write_gemm(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -90,7 +82,7 @@ def read_matmul(call: Call) -> Feature:
     if x.batched and len(x.shape) == 1:
         x, _ = call.sample_axes(x, [0])
     if is_vector:
-        y = _dense(call, x, w.T, None, shared=True)
+        y = _dense(call, x, w.T)
         shape = y.node.shape[:-1]
         if not shape:
             raise call.unsupported(f"inputs of {x.shape} and {w.shape[:1]}", "a result with one axis or more")
@@ -105,11 +97,9 @@ def _matrix_on_the_left(call: Call) -> Feature:
     w, x = _matrix(call, 0), call.feature(1)
     if len(x.shape) < 2 or w.shape[-1] != x.shape[-2]:
         raise call.invalid(f"inputs of {w.shape} and {x.shape}", "as many rows in B as columns in A")
-    x, (axis,) = call.sample_axes(x, [len(x.shape) - 2])
-    y = _product(call, x, axis, {"w": w.reshape(-1, w.shape[-1])}, shared=True)
-    order = [*range(1, axis + 1), 0, axis + 1]
-    y = x.with_node(permuted(y.node, order))
-    return y if w.ndim == 2 else call.reshape(y, (*y.node.shape[:axis], *y.node.shape[axis + 1 :]))
+    rows = settled(moved(call, x, lambda places: places.swapaxes(-1, -2)))
+    y = _dense(call, rows, w.reshape(-1, w.shape[-1]))
+    return moved(call, y, lambda places: places[..., 0] if w.ndim == 1 else places.swapaxes(-1, -2))
 
 
 def _matrix(call: Call, index: int) -> Array:
@@ -137,20 +127,14 @@ def read_einsum(call: Call) -> Feature:
     kept = [letter for letter in letters if letter not in own and letter in output]
     if len(summed) + len(added) != len(own) or len(summed) + len(kept) != len(letters) or not summed:
         raise call.unsupported(f"equation {','.join(inputs)}->{output}", "a sum of products with a constant matrix")
-    matrix = w.transpose([own.index(letter) for letter in (*added, *summed)])
     sizes = dict(zip(letters, x.shape, strict=True)) | dict(zip(own, w.shape, strict=True))
-    x, axes = call.sample_axes(x, [letters.index(letter) for letter in summed])
-    letters = letters[1:] if x.batched else letters
-    y = x.with_node(permuted(x.node, [*axes, *(axis for axis in range(len(letters)) if axis not in axes)]))
-    rest = [letter for letter in letters if letter in kept]
-    y = call.reshape(y, (math.prod(sizes[letter] for letter in summed), *(sizes[letter] for letter in rest)))
-    matrix = matrix.reshape(math.prod(sizes[letter] for letter in added), -1)
-    y = _product(call, y, 0, {"w": matrix}, shared=True) if rest else _dense(call, y, matrix, None, shared=True)
-    y = call.reshape(y, tuple(sizes[letter] for letter in (*added, *rest)) or (1,))
-    target = output[1:] if y.batched and output[0] == inputs[place][0] else output
-    if y.batched and target is output:
-        raise call.unsupported(f"equation {','.join(inputs)}->{output}", "the batch axis first in the result")
-    return y.with_node(permuted(y.node, [[*added, *rest].index(letter) for letter in target])) if target else y
+    matrix = w.transpose([own.index(letter) for letter in (*added, *summed)])
+    order = [letters.index(letter) for letter in (*kept, *summed)]
+    kept_sizes, added_sizes = ([sizes[letter] for letter in part] for part in (kept, added))
+    rows = settled(moved(call, x, lambda places: places.transpose(order).reshape(*kept_sizes, -1)))
+    y = _dense(call, rows, matrix.reshape(math.prod(added_sizes), -1))
+    order = [[*kept, *added].index(letter) for letter in output]
+    return moved(call, y, lambda places: places.reshape(*kept_sizes, *added_sizes).transpose(order))
 
 
 def _subscripts(call: Call) -> tuple[list[str], str]:

@@ -8,10 +8,9 @@ import numpy as np
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
-from chainrule.interop.onnx.operators.arithmetic import combine
-from chainrule.interop.onnx.operators.constants import rescale, scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator
-from chainrule.interop.onnx.operators.reductions import reduce_axes
+from chainrule.interop.onnx.operators.reductions import over
+from chainrule.interop.onnx.operators.terms import Term, binary
 
 
 def read_batch_norm(call: Call) -> Feature:
@@ -110,7 +109,8 @@ def read_layer_norm(call: Call) -> Any:
     x = call.feature()
     axis = call.axis("axis", -1, len(x.shape))
     if call.used_outputs > 1:
-        return (_layer_norm(call, x, axis), *_moments(call, x, axis))
+        moments = _moments(Term(call, x), range(axis, len(x.shape)))
+        return (_layer_norm(call, x, axis), *(moment.feature for moment in moments))
     return _layer_norm(call, x, axis)
 
 
@@ -135,30 +135,22 @@ def _layer_norm(call: Call, x: Feature, file_axis: int) -> Feature:
     return call.reshape(call.weighted("LayerNorm", lifted, options, weights, shared=shared), shape)
 
 
-def _moments(call: Call, x: Feature, axis: int) -> tuple[Feature, Feature]:
-    """Return the mean of the values that LayerNorm normalizes, and the reciprocal of their standard deviation."""
-    axes = list(range(axis, len(x.shape)))
-    mean = reduce_axes(call, x, axes, "AveragePool2D", keep=True)
-    x = x if mean.batched == x.batched else x.as_sample()
-    centered = combine(call, "Add", x, rescale(call, mean, -1.0))
-    squares = call.layer("Multiply", centered, centered)
-    variance = reduce_axes(call, squares, list(axes), "AveragePool2D", keep=True)
-    return mean, _inverse_root(call, variance)
+def _moments(x: Term, axes: range) -> tuple[Term, Term]:
+    """Return the mean of values, and the reciprocal of their standard deviation."""
+    mean = over(x, axes, "AveragePool2D")
+    centered = x - mean
+    return mean, _inverse_root(over(centered * centered, axes, "AveragePool2D"))
 
 
-def _inverse_root(call: Call, variance: Feature) -> Feature:
+def _inverse_root(variance: Term) -> Term:
     """Return 1/√(variance + ε)."""
-    shifted = rescale(call, variance, 1.0, call.real("epsilon", 1e-5))
-    return call.layer("Reciprocal", call.layer("Sqrt", shifted))
+    return (variance + variance.call.real("epsilon", 1e-5)).layer("Sqrt").layer("Reciprocal")
 
 
-def read_rms_norm(call: Call) -> Feature:
-    """Return γ · x/√(mean of x² + ε)."""
-    x = call.feature()
-    axes = list(range(call.axis("axis", -1, len(x.shape)), len(x.shape)))
-    squares = reduce_axes(call, call.layer("Multiply", x, x), axes, "AveragePool2D", keep=True)
-    x = x if squares.batched == x.batched else x.as_sample()
-    return scale_and_shift(call, combine(call, "Multiply", x, _inverse_root(call, squares)), call.constant(1))
+def _rms_norm(x: Term, gamma: Term) -> Term:
+    rank = len(x.feature.shape)
+    squares = over(x * x, range(x.call.axis("axis", -1, rank), rank), "AveragePool2D")
+    return x * _inverse_root(squares) * gamma
 
 
 def write_group_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -221,7 +213,7 @@ OPERATORS = (
     Operator("InstanceNormalization", read_instance_norm, {"group_norm": write_group_norm}),
     Operator("GroupNormalization", read_group_norm),
     Operator("LayerNormalization", read_layer_norm, {"group_norm": write_group_norm}),
-    Operator("RMSNormalization", read_rms_norm),
+    Operator("RMSNormalization", binary("γ · x/√(mean of x² + ε)", _rms_norm)),
     Operator("LRN", read_local_response_norm, {"local_response_norm": write_local_response_norm}),
     Operator("Dropout", read_dropout),
 )

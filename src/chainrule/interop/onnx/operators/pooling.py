@@ -12,10 +12,10 @@ from chainrule.interop.assembly import MAX_FLOAT32, permuted, reshaped
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import p_norm
-from chainrule.interop.onnx.operators.constants import ONE, scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.padding import pad_with_zeros
 from chainrule.interop.onnx.operators.resampling import Positions, resample_axes
+from chainrule.interop.onnx.operators.terms import Term, unary
 from chainrule.interop.onnx.operators.windows import (
     WindowOptions,
     attributes_of,
@@ -41,9 +41,8 @@ def read_average_pool(call: Call) -> Feature:
     return _read_pool(call, "AveragePool2D", {"count_padding": call.integer("count_include_pad", 0) != 0})
 
 
-def read_lp_pool(call: Call) -> Feature:
-    """Return the p-th root of SumPool2D of |x| to the power of p."""
-    return p_norm(call, call.feature(), lambda x: _read_pool(call, "SumPool2D", {}, x))
+def _norms(x: Term) -> Term:
+    return p_norm(x, lambda y: Term(y.call, _read_pool(y.call, "SumPool2D", {}, y.feature)))
 
 
 def _read_pool(call: Call, kind: str, options: dict[str, Any], x: Feature | None = None) -> Feature:
@@ -112,9 +111,8 @@ def _dilated_pool(call: Call, x: Feature, window: WindowOptions, kind: str, opti
     amounts = [(front, back + end) for (front, back), end in zip(padding, ends, strict=True)]
     y = pad_with_zeros(call, x, {axis: pair for axis, pair in enumerate(amounts, 1) if any(pair)})
     if kind == "MaxPool2D" and any(map(any, padding)):
-        y = scale_and_shift(
-            call, y, ONE, np.pad(np.zeros(x.node.shape), ((0, 0), *amounts), constant_values=-MAX_FLOAT32)
-        )
+        lowest = np.pad(np.zeros(x.node.shape), ((0, 0), *amounts), constant_values=-MAX_FLOAT32)
+        y = (Term(call, y) + lowest).feature
     y = _pool_parts(call, y, dilation, kind, window.kernel)
     steps = enumerate(zip(counts, window.stride, strict=True), 1)
     y = resample_axes(call, y, {axis: Positions(count, (step, 0, 1)) for axis, (count, step) in steps})
@@ -128,7 +126,7 @@ def _dilated_pool(call: Call, x: Feature, window: WindowOptions, kind: str, opti
         places = starts + dilation[axis] * np.arange(k)
         cells = ((places >= -front) & (places < size[axis] + back)).sum(1)
         factors = factors[..., None] * (k / np.maximum(cells, 1))
-    return scale_and_shift(call, y, factors)
+    return (Term(call, y) * factors).feature
 
 
 def _pool_parts(call: Call, x: Feature, dilation: Sequence[int], kind: str, kernel: Sequence[int]) -> Feature:
@@ -177,5 +175,5 @@ def _write_pool(graph: GraphWriter, operation: Operation, operator: str, **more:
 OPERATORS = (
     Operator("MaxPool", read_max_pool, {"max_pool": write_max_pool}),
     Operator("AveragePool", read_average_pool, {"average_pool": write_average_pool}),
-    Operator("LpPool", read_lp_pool),
+    Operator("LpPool", unary("the p-th root of SumPool2D of |x| to the power of p", _norms)),
 )

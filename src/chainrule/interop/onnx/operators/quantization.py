@@ -5,9 +5,9 @@ integers represent: each layer computes with floats, and FakeQuantize rounds its
 operator with an integer form, such as QLinearConv, is read as its operator for floats, followed by FakeQuantize.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,16 +18,17 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.messages import GraphMessage
 from chainrule.interop.onnx.operator_call import Array, Call, Feature, QuantizationGrid, Value
 from chainrule.interop.onnx.operators import activations, arithmetic, convolution, dense, joining, pooling, reductions
-from chainrule.interop.onnx.operators.constants import rescale, scale_and_shift
-from chainrule.interop.onnx.operators.operator import Operator, Reader
+from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS, Operator, Reader
 from chainrule.interop.onnx.operators.shapes import MOVING
+from chainrule.interop.onnx.operators.terms import Term, rescale
 from chainrule.interop.onnx.tensors import dtype_of
 
+V = TypeVar("V", bound=Value)
 # Operators that only select or move elements: if an input is on a grid, the result is on the same grid.
 SELECTING = ("MaxPool", "GlobalMaxPool", "Identity", *MOVING)
-MICROSOFT = ("com.microsoft",)
-WITH_MICROSOFT = ("", "ai.onnx", *MICROSOFT)
+WITH_MICROSOFT = (*ONNX_DOMAINS, "com.microsoft")
 MAX_BITS = 16
+MISSING = 1 << 31  # index of an input that an operator does not have
 UINT8 = 2  # code of the type in ONNX
 
 
@@ -42,13 +43,13 @@ def read(call: Call, reader: Reader) -> Any:
     if len(grids) == 1 and call.operation.operator in SELECTING:
         result = reader(call)
         return replace(result, grid=grids.pop()) if isinstance(result, Feature) else result
-    call.values = [as_stored(call.assembly, value) if isinstance(value, Feature) else value for value in call.values]
+    call.values = [None if value is None else as_stored(call.assembly, value) for value in call.values]
     return reader(call)
 
 
-def as_stored(assembly: Assembly, x: Feature) -> Feature:
+def as_stored(assembly: Assembly, x: V) -> V | Feature:
     """Return the values as the file stores them: integers, for a value with a grid."""
-    if x.grid is None:
+    if not isinstance(x, Feature) or x.grid is None:
         return x
     return x.with_node(assembly.apply("Rescaling", x.node, scale=1 / x.grid.scale, shift=float(x.grid.zero)))
 
@@ -84,9 +85,10 @@ def _spread(value: Array, shape: tuple[int, ...], axis: int, block: int) -> Arra
     return value.reshape(-1, *[1] * (len(shape) - axis - 1))
 
 
-def _round(call: Call, y: Feature, scale: Array, zero: Array | None) -> Feature:
-    """Return a value rounded to the numbers of a grid."""
-    zero = default_zero(call, ()) if zero is None else zero
+def _round(call: Call, y: Feature, index: int) -> Feature:
+    """Return a value rounded to the numbers of a grid; `index` is that of the scale, which the zero point follows."""
+    scale = call.constant(index)
+    zero = call.constant(index + 1) if call.has_input(index + 1) else default_zero(call, ())
     if scale.size != 1 or zero.size != 1:
         raise call.unsupported(f"{scale.size} scales of a result", "one")
     if zero.dtype.kind not in "iu" or 8 * zero.dtype.itemsize > MAX_BITS:
@@ -96,27 +98,23 @@ def _round(call: Call, y: Feature, scale: Array, zero: Array | None) -> Feature:
     return replace(call.layer("FakeQuantize", y, **vars(grid)), grid=grid)
 
 
-def _optional(call: Call, index: int) -> Array | None:
-    return call.constant(index) if call.has_input(index) else None
-
-
 def _represented(call: Call, index: int, axis: int = 0) -> Value:
     """Return the numbers represented by an input, which is followed by the inputs for its scale and zero point.
 
-    axis   axis of a constant that the scales belong to
+    axis   axis that several scales belong to
     """
-    scale, zero = call.constant(index + 1), _optional(call, index + 2)
-    if call.has_input(index) and not isinstance(call.values[index], Feature):
-        return dequantized(call.constant(index), scale, np.zeros(1) if zero is None else zero, axis)
-    x, zero = call.feature(index), np.array(0) if zero is None else zero
+    scale, zero = call.constant(index + 1), call.constant(index + 2) if call.has_input(index + 2) else np.zeros(1)
+    x = call.constant(index) if isinstance(call.values[index], np.ndarray) else call.feature(index)
+    axis = call.normalize_axis(axis, len(x.shape)) if scale.size > 1 else 0
+    if not isinstance(x, Feature):
+        return dequantized(x, scale, zero, axis)
     if scale.size > 1:
-        x, axis = as_stored(call.assembly, x), call.normalize_axis(axis, len(x.shape))
+        stored = as_stored(call.assembly, x)
         factors, zeros = (_spread(value.astype(np.float64), x.shape, axis, 0) for value in (scale, zero))
-        return scale_and_shift(call, x, factors, -factors * zeros)
+        return ((Term(call, stored) - zeros) * factors).feature
     step, offset = float(scale.reshape(())), int(zero.reshape(()))
-    if x.grid is None:
-        return rescale(call, x, step, -step * offset)
-    return rescale(call, replace(x, grid=None), step / x.grid.scale, step * (x.grid.zero - offset))
+    own_step, own_zero = (x.grid.scale, x.grid.zero) if x.grid else (1.0, 0)
+    return rescale(call, replace(x, grid=None), step / own_step, step * (own_zero - offset))
 
 
 def quantized_input(assembly: Assembly, graph: GraphMessage, name: str, values: Mapping[str, Value]) -> Feature:
@@ -137,7 +135,7 @@ def quantized_input(assembly: Assembly, graph: GraphMessage, name: str, values: 
 
 def read_quantize(call: Call) -> Feature:
     """Return FakeQuantize, with a scale for the whole tensor."""
-    return _round(call, as_stored(call.assembly, call.feature()), call.constant(1), _optional(call, 2))
+    return _round(call, as_stored(call.assembly, call.feature()), 1)
 
 
 def read_dequantize(call: Call) -> Value:
@@ -145,78 +143,46 @@ def read_dequantize(call: Call) -> Value:
     return _represented(call, 0, call.integer("axis", 1))
 
 
-def read_qlinear_conv(call: Call) -> Feature:
-    """Return Conv2D or Conv1D, and FakeQuantize."""
-    x, w, inputs = _represented(call, 0), _represented(call, 3), [0, 3]
-    values: list[Value] = [x, w]
-    if call.has_input(8):
-        scales = call.constant(1) * call.constant(4)
-        values.append(dequantized(call.constant(8), scales.reshape(-1), np.zeros(1)))
-        inputs.append(8)
-    return _round(call, convolution.read_conv(call.derived("Conv", inputs, values)), call.constant(6), call.constant(7))
+def integer_form(
+    name: str, operator: str, layers: str, inputs: Sequence[int], result: int, bias: int = MISSING, axis: int = 0
+) -> Operator:
+    """Return the form of an operator whose inputs and result are integers.
 
+    operator   name of the operator for floats, which the layers compute
+    layers     its layers, for the list of operators
+    inputs     indices of its inputs, each followed by a scale and a zero point; empty for all from index 2
+    result     index of the scale of the result; without this input, the result is a float
+    bias       index of the bias, whose scale is the product of the scales of both inputs
+    axis       axis that the scales of a constant belong to, without transposition
+    """
 
-def read_qlinear_matmul(call: Call) -> Feature:
-    """Return Dense or a 1×1 convolution, and FakeQuantize."""
-    axis = len(call.values[3].shape) - 1 if call.values[3] is not None else 0
-    values = [_represented(call, 0), _represented(call, 3, axis)]
-    return _round(call, dense.read_matmul(call.derived("MatMul", [0, 3], values)), call.constant(6), call.constant(7))
-
-
-def read_qgemm(call: Call) -> Feature:
-    """Return Dense, and FakeQuantize unless the result is a float."""
-    axis = 0 if call.integer("transB", 0) else 1
-    inputs, values = [0, 3], [_represented(call, 0), _represented(call, 3, axis)]
-    if call.has_input(6):
-        scales = call.constant(1) * call.constant(4) * call.real("alpha", 1.0)
-        inputs.append(6)
-        values.append(dequantized(call.constant(6), scales.reshape(-1), np.zeros(1)))
-    y = dense.read_gemm(call.derived("Gemm", inputs, values))
-    return _round(call, y, call.constant(7), _optional(call, 8)) if call.has_input(7) else y
-
-
-def binary(operator: str, reader: Reader, layers: str) -> Reader:
-    """Return the reader of an element-wise operator of two quantized tensors."""
-
-    def read_binary(call: Call) -> Feature:
-        y = reader(call.derived(operator, [0, 3], [_represented(call, 0), _represented(call, 3)]))
-        return _round(call, y, call.constant(6), _optional(call, 7))
-
-    read_binary.__doc__ = f"Return {layers}, and FakeQuantize."
-    return read_binary
-
-
-def unary(operator: str, reader: Reader, layers: str) -> Reader:
-    """Return the reader of an operator of one quantized tensor."""
-
-    def read_unary(call: Call) -> Feature:
+    def read(call: Call) -> Feature:
         if call.integer("channels_last", 0):
             raise call.unsupported("channels_last 1", "channels on the second axis")
-        y = reader(call.derived(operator, [0], [_represented(call, 0)]))
-        return _round(call, y, call.constant(3), _optional(call, 4))
+        own = [*(inputs or range(2, len(call.values), 3))]
+        values = [_represented(call, index, axis - call.integer("transB", 0)) for index in own]
+        if call.has_input(bias):
+            scales = call.constant(1) * call.constant(4) * call.real("alpha", 1.0)
+            values.append(dequantized(call.constant(bias), scales.reshape(-1), np.zeros(1)))
+            own.append(bias)
+        y = FLOAT_READERS[operator](call.derived(operator, own, values))
+        return _round(call, y, result) if call.has_input(result) else y
 
-    read_unary.__doc__ = f"Return {layers}, and FakeQuantize."
-    return read_unary
+    read.__doc__ = f"Return {layers}, and FakeQuantize."
+    return Operator(name, read, domains=WITH_MICROSOFT)
 
 
-def read_qlinear_concat(call: Call) -> Feature:
-    """Return Concatenate, and FakeQuantize."""
-    inputs = [*range(2, len(call.values), 3)]
-    y = joining.read_concat(call.derived("Concat", inputs, [_represented(call, index) for index in inputs]))
-    return _round(call, y, call.constant(0), call.constant(1))
-
-
-def integer_product(operator: str, reader: Callable[[Call], Feature], layers: str) -> Reader:
+def integer_product(operator: str, layers: str) -> Reader:
     """Return the reader of a product of integers, whose result are integers."""
 
     def read_product(call: Call) -> Feature:
-        x, w, zero = as_stored(call.assembly, call.feature(0)), call.constant(1).astype(np.float32), _optional(call, 2)
+        x, w = Term(call, as_stored(call.assembly, call.feature(0))), call.constant(1).astype(np.float32)
         if call.has_input(3):
             offset = call.constant(3).astype(np.float32)
             is_by_filter = operator == "Conv" and offset.ndim == 1
             w = w - (offset.reshape(-1, *[1] * (w.ndim - 1)) if is_by_filter else offset)
-        x = x if zero is None else scale_and_shift(call, x, np.array(1.0), -zero.astype(np.float64))
-        return reader(call.derived(operator, [0, 1], [x, w]))
+        x = x - call.constant(2).astype(np.float64) if call.has_input(2) else x
+        return FLOAT_READERS[operator](call.derived(operator, [0, 1], [x.feature, w]))
 
     read_product.__doc__ = f"Return {layers}, for integers."
     return read_product
@@ -237,26 +203,32 @@ def write_quantize(graph: GraphWriter, operation: Operation) -> GraphResult:
     return graph.node("Mul", graph.node("Clip", graph.node("Round", graph.node("Div", x, scale)), *limits), scale)
 
 
-INTEGER_OPERATORS = (
+FLOAT_READERS = {
+    operator.name: operator.read
+    for family in (activations, arithmetic, convolution, dense, joining, pooling, reductions)
+    for operator in family.OPERATORS
+    if operator.read
+}
+OPERATORS = (
     Operator("QuantizeLinear", read_quantize, {"fake_quantize": write_quantize}, WITH_MICROSOFT),
     Operator("DequantizeLinear", read_dequantize, domains=WITH_MICROSOFT),
-    Operator("QLinearConv", read_qlinear_conv, domains=WITH_MICROSOFT),
-    Operator("QLinearMatMul", read_qlinear_matmul),
-    Operator("ConvInteger", integer_product("Conv", convolution.read_conv, "Conv2D or Conv1D")),
-    Operator("MatMulInteger", integer_product("MatMul", dense.read_matmul, "Dense or a 1×1 convolution")),
-    Operator("QGemm", read_qgemm, domains=MICROSOFT),
-    Operator("QLinearAdd", binary("Add", arithmetic.read_add, "Add"), domains=MICROSOFT),
-    Operator("QLinearMul", binary("Mul", arithmetic.read_mul, "Multiply"), domains=MICROSOFT),
-    Operator("QLinearConcat", read_qlinear_concat, domains=MICROSOFT),
-    Operator("QLinearAveragePool", unary("AveragePool", pooling.read_average_pool, "AveragePool2D"), domains=MICROSOFT),
-    Operator(
-        "QLinearGlobalAveragePool",
-        unary("GlobalAveragePool", reductions.read_global("AveragePool2D"), "GlobalAveragePool2D"),
-        domains=MICROSOFT,
+    Operator("ConvInteger", integer_product("Conv", "Conv2D or Conv1D")),
+    Operator("MatMulInteger", integer_product("MatMul", "Dense or a 1×1 convolution")),
+    integer_form("QLinearConv", "Conv", "Conv2D or Conv1D", (0, 3), 6, bias=8),
+    integer_form("QLinearMatMul", "MatMul", "Dense or a 1×1 convolution", (0, 3), 6, axis=-1),
+    integer_form("QGemm", "Gemm", "Dense", (0, 3), 7, bias=6, axis=-1),
+    integer_form("QLinearAdd", "Add", "Add", (0, 3), 6),
+    integer_form("QLinearMul", "Mul", "Multiply", (0, 3), 6),
+    integer_form("QLinearConcat", "Concat", "Concatenate", (), 0),
+    *(
+        integer_form(f"QLinear{operator}", operator, layer, (0,), 3)
+        for operator, layer in (
+            ("AveragePool", "AveragePool2D"),
+            ("GlobalAveragePool", "GlobalAveragePool2D"),
+            ("LeakyRelu", "LeakyReLU"),
+            ("Sigmoid", "Sigmoid"),
+            ("Softmax", "Softmax"),
+        )
     ),
-    Operator("QLinearSigmoid", unary("Sigmoid", activations.READERS["Sigmoid"], "Sigmoid"), domains=MICROSOFT),
-    Operator("QLinearLeakyRelu", unary("LeakyRelu", activations.READERS["LeakyRelu"], "LeakyReLU"), domains=MICROSOFT),
-    Operator("QLinearSoftmax", unary("Softmax", activations.read_softmax, "Softmax"), domains=MICROSOFT),
 )
-INTEGER_FORMS = {operator.name for operator in INTEGER_OPERATORS}
-OPERATORS = INTEGER_OPERATORS
+INTEGER_FORMS = {operator.name for operator in OPERATORS}

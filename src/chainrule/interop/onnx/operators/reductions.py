@@ -1,51 +1,49 @@
 """Reductions over axes, such as sums, maxima and norms, and pooling over all positions."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterable
 
 from chainrule.interop.assembly import MAX_FLOAT32, permuted
 from chainrule.interop.onnx.operator_call import Call, Feature
-from chainrule.interop.onnx.operators.arithmetic import combine, p_norm
-from chainrule.interop.onnx.operators.comparison import clip
-from chainrule.interop.onnx.operators.constants import rescale
-from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operators.arithmetic import p_norm
+from chainrule.interop.onnx.operators.operator import Operator, Reader
 from chainrule.interop.onnx.operators.pooling import write_average_pool, write_max_pool
+from chainrule.interop.onnx.operators.terms import Term, unary
 
 MAX_FACTORS = 64  # of ReduceProd
 SMALLEST = 2.0**-126  # replaces a norm of 0
+OVER = " over axes of a sample"
 GLOBAL = {"AveragePool2D": "GlobalAveragePool2D", "MaxPool2D": "GlobalMaxPool2D"}
 
 
-def read_global(kind: str) -> Callable[[Call], Feature]:
+def read_global(kind: str) -> Reader:
     """Return the reader of pooling over all positions, which keeps their axes with size 1."""
 
     def read(call: Call) -> Feature:
-        x = call.batched_input()
-        return reduce_axes(call, x, list(range(2, len(x.shape))), kind, keep=True)
+        return _over_positions(Term(call, call.batched_input()), kind).feature
 
     read.__doc__ = f"Return {GLOBAL[kind]}."
     return read
 
 
-def read_reduction(kind: str) -> Callable[[Call], Feature]:
-    """Return the reader of a reduction that a pooling layer computes."""
-
-    def read(call: Call) -> Feature:
-        return _reduced(call, kind, call.feature())
-
-    read.__doc__ = f"Return {kind} over axes of a sample{', or ' + GLOBAL[kind] if kind in GLOBAL else ''}."
-    return read
+def _over_positions(x: Term, kind: str = "SumPool2D") -> Term:
+    return over(x, range(2, len(x.feature.shape)), kind)
 
 
-def _reduced(call: Call, kind: str, x: Feature, *, keep: bool | None = None) -> Feature:
-    """Return the mean, maximum or sum of a value over the axes that a node selects.
+def over(x: Term, axes: Iterable[int], kind: str, *, keep: bool = True) -> Term:
+    """Return the mean, maximum or sum over axes; see `reduce_axes`."""
+    return Term(x.call, reduce_axes(x.call, x.feature, [*axes], kind, keep=keep))
+
+
+def _reduced(x: Term, kind: str = "SumPool2D", *, keep: bool | None = None) -> Term:
+    """Return the mean, maximum or sum of a value over the axes that its node selects.
 
     keep   whether the axes remain, with size 1; None: as the node requests
     """
-    axes = _axes(call, x)
+    axes = _axes(x.call, x.feature)
     if axes is None:
         return x
-    return reduce_axes(call, x, axes, kind, keep=call.integer("keepdims", 1) != 0 if keep is None else keep)
+    return over(x, axes, kind, keep=x.call.integer("keepdims", 1) != 0 if keep is None else keep)
 
 
 def _axes(call: Call, x: Feature) -> list[int] | None:
@@ -83,54 +81,18 @@ def reduce_axes(call: Call, x: Feature, axes: list[int], kind: str, *, keep: boo
     return call.reshape(call.layer(kind, stacked, window=(math.prod(size), 1)), kept, scalar=scalar)
 
 
-def read_min(call: Call) -> Feature:
-    """Return −1 times the maximum of −x."""
-    return rescale(call, _reduced(call, "MaxPool2D", rescale(call, call.feature(), -1.0)), -1.0)
-
-
-def read_l1(call: Call) -> Feature:
-    """Return the sum of absolute values."""
-    return _reduced(call, "SumPool2D", call.layer("Abs", call.feature()))
-
-
-def read_sum_square(call: Call) -> Feature:
-    """Return the sum of squares."""
-    x = call.feature()
-    return _reduced(call, "SumPool2D", call.layer("Multiply", x, x))
-
-
-def read_l2(call: Call) -> Feature:
-    """Return Sqrt of the sum of squares."""
-    return call.layer("Sqrt", read_sum_square(call))
-
-
-def read_log_sum(call: Call) -> Feature:
-    """Return Log of the sum."""
-    return call.layer("Log", _reduced(call, "SumPool2D", call.feature()))
-
-
-def read_log_sum_exp(call: Call) -> Feature:
-    """Return m + log Σ exp(x − m), where m is the maximum."""
-    x = call.feature()
-    if _axes(call, x) is None:
+def _log_sum_exp(x: Term) -> Term:
+    if _axes(x.call, x.feature) is None:
         return x
-    highest = _reduced(call, "MaxPool2D", x, keep=True)
-    exponentials = call.layer("Exp", combine(call, "Add", x, rescale(call, highest, -1.0)))
-    total = call.layer("Log", _reduced(call, "SumPool2D", exponentials))
-    return call.layer("Add", total, call.reshape(highest, total.node.shape, scalar=total.scalar))
-
-
-def read_global_lp_pool(call: Call) -> Feature:
-    """Return the p-th root of the sum of |x| to the power of p over all positions."""
-    x = call.batched_input()
-    axes = list(range(2, len(x.shape)))
-    return p_norm(call, x, lambda y: reduce_axes(call, y, axes, "SumPool2D", keep=True))
+    highest = _reduced(x, "MaxPool2D", keep=True)
+    total = _reduced((x - highest).layer("Exp")).layer("Log")
+    y = total.feature
+    return total + Term(x.call, x.call.reshape(highest.feature, y.node.shape, scalar=y.scalar))
 
 
 def read_product(call: Call) -> Feature:
     """Return the product of Slices."""
     x = call.feature()
-    keep = call.integer("keepdims", 1) != 0
     for file_axis in _axes(call, x) or ():
         x, (axis,) = call.sample_axes(x, [file_axis])
         size = x.node.shape[axis]
@@ -139,7 +101,7 @@ def read_product(call: Call) -> Feature:
         parts = [call.layer("Slice", x, axis=axis, start=number, stop=number + 1) for number in range(size)]
         x = call.layer("Multiply", *parts) if size > 1 else x
     removed = [axis - x.batched for axis in _axes(call, call.feature()) or ()]
-    if keep or not removed:
+    if call.integer("keepdims", 1) or not removed:
         return x
     shape = [size for axis, size in enumerate(x.node.shape) if axis not in removed]
     if not shape and not x.batched:
@@ -147,28 +109,33 @@ def read_product(call: Call) -> Feature:
     return call.reshape(x, shape or (1,), scalar=not shape)
 
 
-def read_lp_normalization(call: Call) -> Feature:
-    """Return x divided by its norm along an axis."""
-    x = call.feature()
-    axis = call.axis("axis", -1, len(x.shape))
-    norm = p_norm(call, x, lambda y: reduce_axes(call, y, [axis], "SumPool2D", keep=True))
-    x = x if x.batched == norm.batched else x.as_sample()
-    return combine(call, "Multiply", x, call.layer("Reciprocal", clip(call, norm, SMALLEST, MAX_FLOAT32)))
+def _lp_normalization(x: Term) -> Term:
+    axis = x.call.axis("axis", -1, len(x.feature.shape))
+    norm = p_norm(x, lambda y: over(y, [axis], "SumPool2D"))
+    return x / norm.layer("Clip", low=SMALLEST, high=MAX_FLOAT32)
 
 
 OPERATORS = (
     Operator("GlobalMaxPool", read_global("MaxPool2D"), {"max_pool": write_max_pool}),
     Operator("GlobalAveragePool", read_global("AveragePool2D"), {"average_pool": write_average_pool}),
-    Operator("GlobalLpPool", read_global_lp_pool),
-    Operator("ReduceMean", read_reduction("AveragePool2D")),
-    Operator("ReduceMax", read_reduction("MaxPool2D")),
-    Operator("ReduceSum", read_reduction("SumPool2D")),
-    Operator("ReduceMin", read_min),
+    Operator(
+        "GlobalLpPool",
+        unary(
+            "the p-th root of the sum of |x| to the power of p over all positions",
+            lambda x: p_norm(x, _over_positions),
+        ),
+    ),
     Operator("ReduceProd", read_product),
-    Operator("ReduceL1", read_l1),
-    Operator("ReduceL2", read_l2),
-    Operator("ReduceSumSquare", read_sum_square),
-    Operator("ReduceLogSum", read_log_sum),
-    Operator("ReduceLogSumExp", read_log_sum_exp),
-    Operator("LpNormalization", read_lp_normalization),
+    Operator(
+        "ReduceMean", unary(f"AveragePool2D{OVER}, or GlobalAveragePool2D", lambda x: _reduced(x, "AveragePool2D"))
+    ),
+    Operator("ReduceMax", unary(f"MaxPool2D{OVER}, or GlobalMaxPool2D", lambda x: _reduced(x, "MaxPool2D"))),
+    Operator("ReduceMin", unary("−1 times the maximum of −x", lambda x: -_reduced(-x, "MaxPool2D"))),
+    Operator("ReduceSum", unary(f"SumPool2D{OVER}", _reduced)),
+    Operator("ReduceL1", unary("the sum of absolute values", lambda x: _reduced(x.layer("Abs")))),
+    Operator("ReduceL2", unary("Sqrt of the sum of squares", lambda x: _reduced(x * x).layer("Sqrt"))),
+    Operator("ReduceSumSquare", unary("the sum of squares", lambda x: _reduced(x * x))),
+    Operator("ReduceLogSum", unary("Log of the sum", lambda x: _reduced(x).layer("Log"))),
+    Operator("ReduceLogSumExp", unary("m + log Σ exp(x − m), where m is the maximum", _log_sum_exp)),
+    Operator("LpNormalization", unary("x divided by its norm along an axis", _lp_normalization)),
 )

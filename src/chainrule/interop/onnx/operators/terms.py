@@ -1,0 +1,261 @@
+"""Formulas: sums, products, quotients and powers of values and constants."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.interop.assembly import permuted
+from chainrule.interop.onnx.operator_call import Array, Call, Feature, for_one_sample
+from chainrule.interop.onnx.operators.operator import Reader
+from chainrule.interop.onnx.operators.resampling import expand
+
+MAX_POWER = 8  # largest exponent for repeated multiplication
+
+
+@dataclass(frozen=True)
+class Term:
+    """A value in a formula: scale · x + shift. Operators and functions add layers, and return new terms.
+
+    Constant factors and summands are collected, so that several of them become one layer.
+
+    call   the node that the formula computes
+    x      None for a constant, whose value is `shift`
+    """
+
+    call: Call
+    x: Feature | None
+    scale: Array | float = 1.0
+    shift: Array | float = 0.0
+
+    @property
+    def feature(self) -> Feature:
+        """Return the value with its constants applied; FormatError for a constant."""
+        if self.x is None:
+            raise self.call.unsupported("only constants", "a value that depends on the network's input")
+        return scale_and_shift(self.call, self.x, np.asarray(self.scale), np.asarray(self.shift))
+
+    def layer(self, kind: str, **options: Any) -> Term:
+        """Return the result of a layer. `kind` is the name of its class."""
+        return Term(self.call, self.call.layer(kind, self.feature, **options))
+
+    def _joined(self, kind: str, other: Term) -> Term:
+        return Term(self.call, combine(self.call, kind, self.feature, other.feature))
+
+    def _term(self, other: Term | Array | float) -> Term:
+        return other if isinstance(other, Term) else Term(self.call, None, shift=other)
+
+    def __add__(self, other: Term | Array | float) -> Term:
+        """Return the sum: Add for two variables."""
+        other = self._term(other)
+        if self.x is not None and other.x is not None:
+            return self._joined("Add", other)
+        return replace(self if other.x is None else other, shift=self.shift + other.shift)
+
+    def __mul__(self, other: Term | Array | float) -> Term:
+        """Return the product: Multiply for two variables."""
+        other = self._term(other)
+        if self.x is not None and other.x is not None:
+            return self._joined("Multiply", other)
+        term, factor = (self, other.shift) if other.x is None else (other, self.shift)
+        return replace(term, scale=term.scale * factor, shift=term.shift * factor if np.any(term.shift) else 0.0)
+
+    def __neg__(self) -> Term:
+        """Return the negative."""
+        return self * -1.0
+
+    def __sub__(self, other: Term | Array | float) -> Term:
+        """Return the difference."""
+        return self + self._term(other) * -1.0
+
+    def __rsub__(self, other: float) -> Term:
+        """Return a number minus the term."""
+        return self._term(other) - self
+
+    def __truediv__(self, other: Term) -> Term:
+        """Return the quotient: a product with Reciprocal for a variable divisor."""
+        if other.x is not None:
+            return self * other.layer("Reciprocal")
+        with np.errstate(divide="ignore"):
+            return self * replace(other, shift=1 / np.asarray(other.shift))
+
+    def __pow__(self, exponent: float) -> Term:
+        """Return a power."""
+        if exponent < 0:
+            return (self**-exponent).layer("Reciprocal")
+        if exponent == 0.5:
+            return self.layer("Sqrt")
+        if exponent != int(exponent):
+            return (self.layer("Log") * exponent).layer("Exp")
+        if not 1 <= exponent <= MAX_POWER:
+            raise self.call.unsupported(
+                f"the exponent {exponent:g}", f"at most {MAX_POWER}, or a number that is not whole"
+            )
+        x = self.feature
+        return Term(self.call, x if exponent == 1 else self.call.layer("Multiply", *[x] * int(exponent)))
+
+
+def terms(call: Call, count: int | None = None) -> list[Term]:
+    """Return the first inputs of a node; None for all. Truth values and integers become floats.
+
+    Before opset 7, the attribute `axis` is the axis of the other input aligned with the first axis of a constant.
+    """
+    values = list[Term]()
+    for index in range(len(call.values) if count is None else count):
+        value = call.values[index] if call.has_input(index) else call.constant(index)
+        if isinstance(value, Feature):
+            values.append(Term(call, value))
+            continue
+        assert value is not None
+        if call.opset < 7 and call.attribute("axis") and value.ndim:
+            rank = len(call.feature(1 - index).shape)
+            value = value.reshape(*value.shape, *[1] * max(rank - call.axis("axis", 0, rank) - value.ndim, 0))
+        values.append(Term(call, None, shift=value.astype(np.float64) if value.dtype.kind in "biu" else value))
+    return values
+
+
+def formula(count: int | None, text: str, compute: Callable[..., Term]) -> Reader:
+    """Return the reader of an operator that a formula of its inputs computes.
+
+    count     number of inputs; None: any
+    text      the layers of the formula, for the list of operators
+    compute   function of the inputs, as terms
+    """
+
+    def read(call: Call) -> Feature:
+        return compute(*terms(call, count)).feature
+
+    read.__doc__ = f"Return {text}."
+    return read
+
+
+def unary(text: str, compute: Callable[[Term], Term]) -> Reader:
+    """Return the reader of an operator with one input; see `formula`."""
+    return formula(1, text, compute)
+
+
+def binary(text: str, compute: Callable[[Term, Term], Term]) -> Reader:
+    """Return the reader of an operator with two inputs; see `formula`."""
+    return formula(2, text, compute)
+
+
+# ---------------------------------------------------------------------- products and sums with constants
+
+
+def scale_and_shift(call: Call, x: Feature, scale: Array, shift: Array) -> Feature:
+    """Return scale · x + shift, with constants that ONNX can broadcast to x or that x can be broadcast to.
+
+    Two numbers become Rescaling. Constants by channel or along the last axis become a 1×1 depthwise convolution if the
+    first constant of the node has the name of a layer's weights. All other constants become FixedAffine.
+    """
+    axes = max(scale.ndim, shift.ndim)
+    if axes > len(x.shape) and x.batch == 1:
+        x = x.with_axes(axes)
+    factors, summands = (_align_constant(call, value, x) for value in (scale, shift))
+    shape = np.broadcast_shapes(x.node.shape, factors.shape, summands.shape)
+    x = expand(call, x, tuple(map(int, shape)))
+    if factors.size == summands.size == 1:
+        return rescale(call, x, float(factors.reshape(())), float(summands.reshape(())))
+    varying = {axis for value in (factors, summands) for axis, size in enumerate(value.shape) if size > 1}
+    if varying == {len(shape) - 1} and len(shape) > 1:  # so that permutations of axes can cancel
+        rows = [value.reshape(-1, *[1] * (len(shape) - 1)) for value in (factors, summands)]
+        first = x.with_node(permuted(x.node, [len(shape) - 1, *range(len(shape) - 1)]))
+        y = _scale_and_shift_channels(call, first, *rows)
+        return x.with_node(permuted(y.node, [*range(1, len(shape)), 0]))
+    if varying == {0}:
+        return _scale_and_shift_channels(call, x, factors, summands)
+    weights = {name: np.broadcast_to(value, shape) for name, value in (("w", factors), ("b", summands))}
+    return x.with_node(call.assembly.apply_weighted("FixedAffine", x.node, {"per": "element"}, weights, ""))
+
+
+def rescale(call: Call, x: Feature, scale: float, shift: float = 0.0) -> Feature:
+    """Return scale · x + shift for two numbers."""
+    return x if (scale, shift) == (1, 0) else call.layer("Rescaling", x, scale=scale, shift=shift)
+
+
+def _scale_and_shift_channels(call: Call, x: Feature, factors: Array, summands: Array) -> Feature:
+    """Return scale · x + shift for constants that vary along the first axis of a sample only."""
+    scale, shift = (np.broadcast_to(value.reshape(-1), x.node.shape[:1]) for value in (factors, summands))
+    if call.stem:
+        return x.with_node(call.assembly.affine(x.node, scale, shift if shift.any() else None, call.stem))
+    weights = {"w": scale, "b": shift}
+    return x.with_node(call.assembly.apply_weighted("FixedAffine", x.node, {"per": "channel"}, weights, ""))
+
+
+def _align_constant(call: Call, value: Array, x: Feature) -> Array:
+    """Return a constant with as many axes as a sample; FormatError unless it can be broadcast with the sample.
+
+    A constant may have the batch axis if it is equal for all samples.
+    """
+    rank, problem = len(x.shape), f"a constant of shape {value.shape} with {x.shape}"
+    if value.ndim > rank:
+        raise call.unsupported(problem, f"at most {rank} axes")
+    aligned = value.reshape((1,) * (rank - value.ndim) + value.shape)
+    if any(size != axis and 1 not in (size, axis) for size, axis in zip(aligned.shape, x.shape, strict=True)):
+        raise call.invalid(problem, "a constant that can be broadcast to it")
+    if 0 in aligned.shape:
+        raise call.unsupported(problem, "one element or more")
+    if not x.batched:
+        return aligned
+    aligned = for_one_sample(aligned, x.shape)
+    if len(aligned) > 1:
+        raise call.unsupported(problem, "a constant that is equal for all samples")
+    return aligned[0]
+
+
+# ---------------------------------------------------------------------- two variables
+
+
+def combine(call: Call, kind: str, a: Feature, b: Feature) -> Feature:
+    """Return a layer with two inputs, such as Add, applied to values that are broadcast along axes of size 1."""
+    a, b = _align_axes(call, a, b)
+    shape = tuple(int(size) for size in np.broadcast_shapes(a.node.shape, b.node.shape))
+    if a.node.shape == b.node.shape:
+        return call.layer(kind, a, b)
+    if shape not in (a.node.shape, b.node.shape):
+        a = expand(call, a, shape)
+    groups = _merged_axes(shape, a.node.shape, b.node.shape)
+    if len(groups) <= 2:
+        sizes = [[math.prod(value.node.shape[first:last]) for first, last in groups] for value in (a, b)]
+        pair = [call.reshape(value, (*own, *[1] * (3 - len(own)))) for value, own in zip((a, b), sizes, strict=True)]
+        return call.reshape(call.layer(kind, *pair), shape)
+    return call.layer(kind, *(expand(call, value, shape) for value in (a, b)))
+
+
+def _merged_axes(shape: tuple[int, ...], *shapes: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return the ranges of adjacent axes along which the same values are broadcast. Axes of size 1 fit any range."""
+    groups: list[tuple[int, int]] = []
+    previous: list[bool] | None = None
+    for axis, size in enumerate(shape):
+        broadcast = [own[axis] != size for own in shapes]
+        if groups and (size == 1 or previous is None or broadcast == previous):
+            groups[-1] = (groups[-1][0], axis + 1)
+        else:
+            groups.append((axis, axis + 1))
+        previous = previous if size == 1 else broadcast
+    return groups
+
+
+def _align_axes(call: Call, a: Feature, b: Feature) -> tuple[Feature, Feature]:
+    """Return two values with the same number of axes, and the batch axis in both or neither.
+
+    As in NumPy, the value with fewer axes gets leading axes of size 1.
+    """
+    problem = f"inputs of {a.shape} and {b.shape}"
+    if call.open_batch and len(a.shape) != len(b.shape):  # the batch axis of one would be aligned with another axis
+        raise call.unsupported(problem, "the same number of axes")
+    sizes = itertools.zip_longest(a.shape[::-1], b.shape[::-1], fillvalue=1)
+    if any(size != other_size and 1 not in (size, other_size) for size, other_size in sizes):
+        raise call.invalid(problem, "sizes that are equal or 1")
+    if a.batched == b.batched and len(a.shape) == len(b.shape):
+        return a, b
+    if a.batch != 1 or b.batch != 1 or call.opset < 7:
+        raise call.unsupported(problem, "the same number of axes, and the same batch axis")
+    rank = max(len(a.shape), len(b.shape))
+    a, b = a.with_axes(rank), b.with_axes(rank)
+    return (a, b) if a.batched == b.batched else (a.as_sample(), b.as_sample())

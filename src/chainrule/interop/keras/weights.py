@@ -231,6 +231,18 @@ class KerasValue:
         """Number of axes in Keras, without the batch axis."""
         return len(self.shape)
 
+    @property
+    def order_of_axes(self) -> list[int]:
+        """Keras' axes in the order of the node's axes, or the last axis first if they are not the node's axes."""
+        if self.shape != tuple(self.inner[axis] for axis in self.axes):
+            return axis_first(self.rank - 1, self.rank)
+        return sorted(range(self.rank), key=self.axes.__getitem__)
+
+    def as_stored(self) -> "KerasValue":
+        """Return the elements in the order of the node, and with its axes before the permutation."""
+        inner = self.inner or (1,)
+        return from_layout(reshaped(self.node, inner), range(len(inner)))
+
     def with_node(self, node: Node) -> "KerasValue":
         """Return a value with the same layout for another node, such as an activation."""
         return KerasValue(node, self.shape, self.inner, self.axes)

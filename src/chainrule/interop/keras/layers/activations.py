@@ -77,7 +77,7 @@ FUNCTIONS: dict[str, Apply] = {
 
 
 def apply_activation(call: KerasCall, x: KerasValue) -> KerasValue:
-    """Apply the activation in a layer's options to x. It is the name of a Keras function, or another layer."""
+    """Apply the activation in a layer's options, if any, to x. It is the name of a Keras function, or another layer."""
     activation_option: Any = call.option("activation")
     description = as_dict(activation_option)
     if description.get("class_name") in LAYERS and isinstance(description.get("config"), dict):
@@ -102,7 +102,7 @@ def _apply_layer(call: KerasCall, x: KerasValue, description: dict[str, Any]) ->
 
 def activation(call: KerasCall) -> KerasValue:
     """Return the layer for the activation function, such as ReLU."""
-    return apply_activation(call, call.x)
+    return call.x  # `apply_activation` follows
 
 
 def relu(call: KerasCall) -> KerasValue:

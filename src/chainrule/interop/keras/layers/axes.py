@@ -87,14 +87,16 @@ def get_item(call: KerasCall, x: Array) -> Array:
     return x[index]
 
 
-def _index(call: KerasCall, entry: Any) -> Any:
+def _index(call: KerasCall, entry: object) -> object:
     """Return an entry of an index of NumPy: a whole number, a range, None for a new axis, or an ellipsis."""
     kind = as_dict(entry).get("class_name")
     if kind == "__slice__":
-        return slice(*(as_dict(entry["config"]).get(name) for name in ("start", "stop", "step")))
-    if kind != "__ellipsis__" and entry is not None and not is_whole(entry):
+        entry = slice(*(as_dict(entry["config"]).get(name) for name in ("start", "stop", "step")))
+    elif kind == "__ellipsis__":
+        entry = ...
+    if not (entry in (None, ...) or isinstance(entry, slice) or is_whole(entry)):
         raise call.unsupported(f"index {quoted(entry)}", "whole numbers and ranges")
-    return ... if kind else entry
+    return entry
 
 
 def pad(call: KerasCall) -> KerasValue | list[KerasValue]:

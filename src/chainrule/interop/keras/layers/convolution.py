@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import extent
 from chainrule.interop.keras.layer_call import KerasCall
-from chainrule.interop.keras.layers.activations import apply_activation
 from chainrule.interop.keras.layers.by_onnx import apply_in_order
 from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
 from chainrule.interop.onnx.operators.windows import simplify
@@ -40,8 +39,7 @@ def conv(axes: int) -> Translation:
             raise call.unsupported(f"{groups} groups of {count} channels and {filters} filters", "a divisor of both")
         shape = (*call.integers("kernel_size", axes), count // groups, filters)
         weights = _weights(call, filters, kernel=shape)
-        y = _convolved(call, call.x, channels, weights["kernel"], weights.get("bias"), groups=groups, **window)
-        return apply_activation(call, y)
+        return _convolved(call, call.x, channels, weights["kernel"], weights.get("bias"), groups=groups, **window)
 
     translate.__doc__ = f"Return Conv{axes}D."
     return translate
@@ -83,7 +81,7 @@ def depthwise(axes: int) -> Translation:
         filters = shape[-1] * shape[-2]
         weights = _weights(call, filters, kernel=shape)
         kernel = weights["kernel"].reshape(*shape[:axes], 1, filters)
-        return apply_activation(call, _convolved(call, call.x, channels, kernel, weights.get("bias"), **options))
+        return _convolved(call, call.x, channels, kernel, weights.get("bias"), **options)
 
     translate.__doc__ = f"Return Conv{axes}D with a group for each channel."
     return translate
@@ -106,8 +104,7 @@ def separable(axes: int) -> Translation:
         weights = _weights(call, filters, depthwise_kernel=shape, pointwise_kernel=(*[1] * axes, deep, filters))
         kernel = weights["depthwise_kernel"].reshape(*shape[:axes], 1, deep)
         y = _convolved(call, call.x, channels, kernel, None, "depthwise", **options)
-        y = _convolved(call, y, channels, weights["pointwise_kernel"], weights.get("bias"), "pointwise")
-        return apply_activation(call, y)
+        return _convolved(call, y, channels, weights["pointwise_kernel"], weights.get("bias"), "pointwise")
 
     size = "×".join("1" * axes)
     translate.__doc__ = f"Return two Conv{axes}D: one with a group for each channel, and one with a kernel of {size}."
@@ -126,7 +123,7 @@ def transposed(axes: int) -> Translation:
         weights["kernel"] = _filters_first(weights["kernel"])  # its first axis has the input channels
         order = axis_first(channels, axes + 1)
         options = {"strides": stride, "dilations": dilation, "order": order, **padding}
-        return apply_activation(call, apply_in_order(call, "ConvTranspose", [call.x], *weights.values(), **options))
+        return apply_in_order(call, "ConvTranspose", [call.x], *weights.values(), **options)
 
     translate.__doc__ = f"Return ConvTranspose2D{', of an image of height 1' if axes == 1 else ''}."
     return translate
@@ -165,11 +162,11 @@ def dense(call: KerasCall) -> KerasValue:
         raise call.unsupported(f"an input of {x.rank + 1} axes", "at most 4, the batch axis first")
     if x.rank > 1:
         kernel = kernel.reshape(*[1] * (x.rank - 1), count, units)
-        return apply_activation(call, _convolved(call, x, x.rank - 1, kernel, bias))
+        return _convolved(call, x, x.rank - 1, kernel, bias)
     if call.is_shared:
         x = call.in_keras_order(x)
     w = kernel.T if x.in_order else kernel.T[:, np.argsort(x.order())]
-    return apply_activation(call, call.dense(x, {"features": units, "bias": bias is not None}, _named(w, bias)))
+    return call.dense(x, {"features": units, "bias": bias is not None}, _named(w, bias))
 
 
 def pool(kind: str, axes: int) -> Translation:

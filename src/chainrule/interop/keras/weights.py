@@ -238,11 +238,6 @@ class KerasValue:
             return axis_first(self.rank - 1, self.rank)
         return sorted(range(self.rank), key=self.axes.__getitem__)
 
-    def as_stored(self) -> "KerasValue":
-        """Return the elements in the order of the node, and with its axes before the permutation."""
-        inner = self.inner or (1,)
-        return from_layout(reshaped(self.node, inner), range(len(inner)))
-
     def with_node(self, node: Node) -> "KerasValue":
         """Return a value with the same layout for another node, such as an activation."""
         return KerasValue(node, self.shape, self.inner, self.axes)
@@ -297,6 +292,15 @@ def from_layout(node: Node, order: Sequence[int]) -> KerasValue:
     """Return the value of a node with Keras' axes in the given order: the inverse of `KerasValue.arranged`."""
     axes = tuple(sorted(range(len(order)), key=order.__getitem__))
     return KerasValue(node, tuple(node.shape[axis] for axis in axes), node.shape, axes)
+
+
+def stored_alike(values: Sequence[KerasValue]) -> list[KerasValue]:
+    """Return the nodes of values, with the same axes, as values in the nodes' order; empty if their layouts differ."""
+    if len({(value.shape, value.inner, value.axes) for value in values}) > 1:
+        return []
+    same_shape = len({value.node.shape for value in values}) == 1
+    nodes = [value.node if same_shape else value.flat() for value in values]
+    return [from_layout(node, range(len(node.shape))) for node in nodes]
 
 
 def _split_axes(value: KerasValue) -> tuple[KerasValue, list[list[int]]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,16 +87,14 @@ def get_item(call: KerasCall, x: Array) -> Array:
     return x[index]
 
 
-def _index(call: KerasCall, entry: object) -> object:
+def _index(call: KerasCall, entry: Any) -> Any:
     """Return an entry of an index of NumPy: a whole number, a range, None for a new axis, or an ellipsis."""
     kind = as_dict(entry).get("class_name")
     if kind == "__slice__":
-        entry = slice(*(as_dict(entry["config"]).get(name) for name in ("start", "stop", "step")))
-    elif kind == "__ellipsis__":
-        entry = ...
-    if not (entry in (None, ...) or isinstance(entry, slice) or is_whole(entry)):
+        return slice(*(as_dict(entry["config"]).get(name) for name in ("start", "stop", "step")))
+    if kind != "__ellipsis__" and not isinstance(entry, slice | None) and not is_whole(entry):
         raise call.unsupported(f"index {quoted(entry)}", "whole numbers and ranges")
-    return entry
+    return ... if kind else cast("Any", entry)
 
 
 def pad(call: KerasCall) -> KerasValue | list[KerasValue]:

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
-from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
+from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout, stored_alike
 from chainrule.interop.onnx.graph_writer import attribute
 from chainrule.interop.onnx.messages import OnnxNode
 from chainrule.interop.onnx.operator_call import Call, Feature, Value
 from chainrule.interop.onnx.operators import READERS
+from chainrule.interop.onnx.operators.constants import scale_and_shift
 from chainrule.interop.onnx.operators.positions import settled
 from chainrule.interop.onnx.operators.shapes import MAX_ELEMENTS, check_size
 
@@ -34,9 +35,10 @@ def apply_operator(call: KerasCall, operator: str, operands: Sequence[Operand], 
     """
     values = [operand for operand in operands if isinstance(operand, KerasValue)]
     has_arrays = any(operand.size != 1 for operand in operands if not isinstance(operand, KerasValue))
-    if has_arrays or len({(value.shape, value.inner, value.axes) for value in values}) > 1:
+    stored = [] if has_arrays else stored_alike(values)
+    if not stored:
         return apply_in_order(call, operator, operands, **attributes)
-    operands = [operand.as_stored() if isinstance(operand, KerasValue) else operand for operand in operands]
+    operands = [stored.pop(0) if isinstance(operand, KerasValue) else operand for operand in operands]
     return values[0].with_node(apply_in_order(call, operator, operands, **attributes).node)
 
 
@@ -72,6 +74,24 @@ def _input(call: KerasCall, operand: Operand, rank: int, order: Sequence[int]) -
         raise call.unsupported(f"a constant of shape {operand.shape}", f"at most {rank} axes, within float32")
     aligned = sample.reshape((1,) * (rank - sample.ndim) + sample.shape)
     return sample.reshape(()) if sample.size == 1 else aligned.transpose(order)
+
+
+def affine(call: KerasCall, x: KerasValue, scale: Array | float, shift: Array | float = 0.0) -> KerasValue:
+    """Return scale · x + shift as a layer that training does not change: Rescaling, or FixedAffine for arrays.
+
+    Each constant is a single number, or one number per element of the last axis.
+    """
+    constants = [np.asarray(constant, np.float64) for constant in (scale, shift)]
+    (value,) = stored_alike([x]) if all(constant.size == 1 for constant in constants) else [x]
+    order = value.order_of_axes
+    source, *terms = (_input(call, operand, value.rank, order) for operand in (value, *constants))
+    y = scale_and_shift(onnx_call(call, "Mul", []), cast("Feature", source), *cast("list[Array]", terms))
+    return from_layout(y.node, order) if value is x else x.with_node(y.node)
+
+
+def clipped(call: KerasCall, x: KerasValue, low: float, high: float) -> KerasValue:
+    """Return Clip to [low, high], or ReLU for [0, ∞). Bounds beyond float32 count as ±∞."""
+    return apply_operator(call, "Clip", [x, *(np.clip(bound, -MAX_FLOAT32, MAX_FLOAT32) for bound in (low, high))])
 
 
 def onnx_call(call: KerasCall, operator: str, values: Sequence[Value | None], **attributes: Any) -> Call:

@@ -56,6 +56,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
         ops.pad(x, ((0, 0), (2, 0), (0, 1), (1, 1)), "reflect")
         + ops.pad(x, ((0, 0), (2, 0), (0, 1), (1, 1)), "symmetric")
         + ops.pad(x, ((0, 0), (2, 0), (0, 1), (1, 1)))
+        + ops.pad(x, ((0, 0), (2, 0), (0, 1), (1, 1)), constant_values=0.5)
     ),
     "products": lambda x: ops.prod(x, axis=(1, 3)) + ops.min(x, axis=(3, 1)),
 }
@@ -91,7 +92,7 @@ def test_maximum_and_minimum_of_several_inputs(tmp_path: Path) -> None:
     [
         (lambda x: ops.mean(x, axis=None, keepdims=True), "the batch axis"),
         (lambda x: ops.mean(x, axis=0, keepdims=True) + x, "axis 0"),
-        (lambda x: ops.transpose(x, (1, 0, 2, 3)), "0 for the batch axis"),
+        (lambda x: ops.transpose(x, (1, 0, 2, 3)), "the batch axis first"),
         (lambda x: ops.power(ops.relu(x) + 1, x), "exponent"),
         (lambda x: ops.einsum("bhwc->bhw", x), "no such layer"),
         (lambda x: L.Resizing(3, 4, interpolation="bicubic")(x), "bicubic"),

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -165,8 +165,8 @@ def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...
         options = {option: decode(value) for option, value in inner_options}
     is_operation = ".ops" in str(description.get("module", ""))
     nodes = expect_list(object, description.get("inbound_nodes", []), "inbound_nodes")
-    if is_operation and kind == "GetItem":
-        nodes, options["index"] = _without_index(nodes)
+    if is_operation:
+        nodes = [_without_options(node, kind, options) for node in nodes]
     augments = version >= 3 and (kind.startswith("Random") or kind in ("CenterCrop", "Resizing"))
     calls = tuple(_parse_call(node, name, augments) for node in nodes)
     where = (*path, name)
@@ -175,13 +175,18 @@ def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...
     return KerasLayer(kind, name, options, calls, where, is_operation, model, wrapper, shared_id)
 
 
-def _without_index(nodes: Sequence[Any]) -> tuple[tuple[Any, ...], Any]:
-    """Return the calls of x[index] with x as the only argument, and the index of the first call."""
-    arguments = [as_list(as_dict(node).get("args")) or [] for node in nodes]
-    index = arguments[0][1] if arguments and len(arguments[0]) == 2 else None
-    keywords = [as_dict(node).get("kwargs", {}) for node in nodes]
-    calls = tuple({"args": args[:1], "kwargs": named} for args, named in zip(arguments, keywords, strict=True))
-    return calls, [index] if as_list(index) is None else index
+def _without_options(node: Any, kind: str, options: dict[str, Any]) -> Any:
+    """Return a call of a function with the results of layers as the only arguments; others are added to the options.
+
+    These are the keyword arguments and, if the kind is GetItem, the index of x[index].
+    """
+    arguments: list[Any] = as_list(as_dict(node).get("args")) or []
+    keywords = as_dict(as_dict(node).get("kwargs"))
+    options |= {name: decode(value) for name, value in keywords.items() if value is not None}
+    if kind == "GetItem" and len(arguments) == 2:
+        options["index"] = arguments[1] if as_list(arguments[1]) is not None else [arguments[1]]
+        arguments = arguments[:1]
+    return {"args": arguments, "kwargs": {}} if as_dict(node) else node
 
 
 def with_shared_layers(model: KerasModel) -> KerasModel:

@@ -32,6 +32,7 @@ from chainrule.interop.keras.config import (
 )
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import LAYERS, OPERATIONS
+from chainrule.interop.keras.layers.activations import apply_activation
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import (
     ArchivedWeights,
@@ -266,6 +267,7 @@ class ModelTranslator:
             raise call.unsupported("no input", "results of other layers")
         try:
             result = translations[layer.kind](call)
+            results = [apply_activation(call, value) for value in (result if isinstance(result, list) else [result])]
         except (ShapeError, OptionError, FormatError) as error:
             text = str(error)
             if text.startswith(f"{layer.kind} "):  # the message already contains the layer
@@ -274,7 +276,7 @@ class ModelTranslator:
         except (TypeError, ValueError, IndexError, OverflowError) as error:  # of NumPy
             raise call.unsupported(f"invalid options ({error})", "valid ones") from None
         call.check_options()
-        return result if isinstance(result, list) else [result]
+        return results
 
 
 def _result(results: list[KerasValue], reference: Reference) -> KerasValue:

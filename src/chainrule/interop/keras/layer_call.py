@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, quoted
-from chainrule.interop.assembly import MAX_FLOAT32, Assembly
+from chainrule.interop.assembly import Assembly
 from chainrule.interop.keras.config import KerasLayer
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, KerasWeights, axis_first, from_layout
@@ -247,27 +247,6 @@ class KerasCall:
     def stem(self) -> str:
         """Name of the layer in the network."""
         return "_".join(self.layer.path)
-
-    def affine(self, x: KerasValue, scale: Array | float, shift: Array | float = 0.0) -> KerasValue:
-        """Return scale · x + shift as a layer that training does not change: Rescaling, or FixedAffine for arrays.
-
-        Each constant is a single number, or one number per element of the last axis.
-        """
-        constants = [np.asarray(constant, np.float64) for constant in (scale, shift)]
-        if not all(np.all(np.abs(constant) <= MAX_FLOAT32) for constant in constants):
-            raise self.unsupported("a constant that overflows float32", f"at most {MAX_FLOAT32:.1e}")
-        if max(map(np.size, constants)) == 1:
-            factor, term = (float(constant.reshape(())) for constant in constants)
-            return x if (factor, term) == (1, 0) else self.elementwise(x, "Rescaling", scale=factor, shift=term)
-        last = x.rank - 1
-        if {constant.size for constant in constants} - {1, x.shape[last]}:
-            raise self.unsupported(f"constants of {max(map(np.size, constants))} elements", f"1 or {x.shape[last]}")
-        node = x.with_first(last)
-        weights = {
-            name: np.broadcast_to(constant.reshape(-1), node.shape[:1])
-            for name, constant in zip(("w", "b"), constants, strict=True)
-        }
-        return from_layout(self.assembly.apply_weighted("FixedAffine", node, {}, weights, ""), axis_first(last, x.rank))
 
 
 def _simplify(value: Any) -> Any:

@@ -231,6 +231,13 @@ class KerasValue:
         """Number of axes in Keras, without the batch axis."""
         return len(self.shape)
 
+    @property
+    def order_of_axes(self) -> list[int]:
+        """Keras' axes in the order of the node's axes, or the last axis first if they are not the node's axes."""
+        if self.shape != tuple(self.inner[axis] for axis in self.axes):
+            return axis_first(self.rank - 1, self.rank)
+        return sorted(range(self.rank), key=self.axes.__getitem__)
+
     def with_node(self, node: Node) -> "KerasValue":
         """Return a value with the same layout for another node, such as an activation."""
         return KerasValue(node, self.shape, self.inner, self.axes)
@@ -285,6 +292,15 @@ def from_layout(node: Node, order: Sequence[int]) -> KerasValue:
     """Return the value of a node with Keras' axes in the given order: the inverse of `KerasValue.arranged`."""
     axes = tuple(sorted(range(len(order)), key=order.__getitem__))
     return KerasValue(node, tuple(node.shape[axis] for axis in axes), node.shape, axes)
+
+
+def stored_alike(values: Sequence[KerasValue]) -> list[KerasValue]:
+    """Return the nodes of values, with the same axes, as values in the nodes' order; empty if their layouts differ."""
+    if len({(value.shape, value.inner, value.axes) for value in values}) > 1:
+        return []
+    same_shape = len({value.node.shape for value in values}) == 1
+    nodes = [value.node if same_shape else value.flat() for value in values]
+    return [from_layout(node, range(len(node.shape))) for node in nodes]
 
 
 def _split_axes(value: KerasValue) -> tuple[KerasValue, list[list[int]]]:

@@ -69,7 +69,7 @@ class TfliteGraph:
         self._library, self._model, self._size = library, model, size
         self._graph: Any = model.Subgraphs(0)
         self._layers: dict[str, KerasLayer] = {}
-        self._arrays: dict[str, dict[str, Array]] = {}
+        self._arrays: dict[str, Mapping[str, Array]] = {}
         self._results: dict[int, Reference] = {}
         self._constants: dict[int, Array] = {}
         # Results between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND, which distribute the elements of some axes to as many
@@ -88,7 +88,7 @@ class TfliteGraph:
         for name, x in self._named([graph.Inputs(k) for k in range(graph.InputsLength())], "Inputs").items():
             if self.kind(x) not in (0, *QUANTIZED):
                 raise FormatError(f"its input {quoted(name)} contains neither float32 numbers nor quantized ones")
-            self._add(name, "InputLayer", {"batch_shape": [None, *self.shape(x)[1:]]}, [], [x])
+            self.add(name, "InputLayer", {"batch_shape": [None, *self.shape(x)[1:]]}, [], [x])
             inputs.append(self._results[x])
             self._quantize(name, x)
         for number in range(graph.OperatorsLength()):
@@ -139,7 +139,7 @@ class TfliteGraph:
         """Round a result to the numbers that the tensor's integers represent, if it contains integers."""
         grid = self.grid(index)
         if grid is not None:
-            self._add(f"{name}_quantized", "FakeQuantize", grid, [self._results[index]], [index])
+            self.add(f"{name}_quantized", "FakeQuantize", grid, [self._results[index]], [index])
 
     def _same_grid(self, operator: TfliteOperator) -> bool:
         """Return whether all inputs that are results have the scale and the zero point of the operator's result."""
@@ -167,45 +167,27 @@ class TfliteGraph:
         zeros = parameters.ZeroPointAsNumpy() if parameters.ZeroPointLength() else np.zeros(count, np.int64)
         return parameters.ScaleAsNumpy().astype(np.float64), zeros
 
-    def _add(
-        self, name: str, kind: str, options: Mapping[str, Any], sources: Sequence[Source], results: Sequence[int]
-    ) -> None:
-        if name in self._layers:
-            raise FormatError(f"two layers are called {quoted(name)}")
-        is_operation = kind not in LAYERS
-        self._layers[name] = KerasLayer(kind, name, options, (tuple(sources),), (name,), is_operation)
-        self._results |= {index: (name, 0, number) for number, index in enumerate(results)}
-
-    def add(self, operator: TfliteOperator, kind: str, options: Mapping[str, Any], sources: Sequence[Source]) -> None:
-        """Add a Keras layer, or a function of keras.ops, for an operator, followed by the fused activation."""
-        name = operator.name
-        self._add(name, kind, options, sources, operator.outputs)
-        if operator.activation:
-            named = {"activation": operator.activation}
-            self._add(f"{name}_activation", "Activation", named, [(name, 0, 0)], operator.outputs)
-
-    def add_after(self, operator: TfliteOperator, kind: str, options: Mapping[str, Any]) -> None:
-        """Add a Keras layer that reads the result of an operator and becomes the result."""
-        source = self._results[operator.output]
-        self._add(f"{source[0]}_{kind.lower()}", kind, options, [source], operator.outputs)
-
-    def add_weighted(
+    def add(
         self,
-        operator: TfliteOperator,
+        name: str,
         kind: str,
         options: Mapping[str, Any],
-        source: Source,
-        arrays: Mapping[str, Array],
-    ) -> None:
-        """Add a Keras layer with weights for an operator."""
-        self._arrays[operator.name] = dict(arrays)
-        self.add(operator, kind, {"use_bias": "bias" in arrays, **options}, [source])
+        sources: Sequence[Source],
+        results: Sequence[int] = (),
+        arrays: Mapping[str, Array] | None = None,
+    ) -> list[Source]:
+        """Add a Keras layer or a function of keras.ops, and return its first result.
 
-    def reshaped(self, operator: TfliteOperator, source: Source, shape: Shape) -> Source:
-        """Add a Reshape of an operator's input, and return its result."""
-        name = f"{operator.name}_input"
-        self._layers[name] = KerasLayer("Reshape", name, {"target_shape": [*shape]}, ((source,),), (name,))
-        return (name, 0, 0)
+        results   tensors of its results
+        arrays    its weights, by Keras' names
+        """
+        if name in self._layers:
+            raise FormatError(f"two layers are called {quoted(name)}")
+        if arrays is not None:
+            self._arrays[name], options = arrays, {"use_bias": "bias" in arrays, **options}
+        self._layers[name] = KerasLayer(kind, name, options, (tuple(sources),), (name,), kind not in LAYERS)
+        self._results |= {index: (name, 0, number) for number, index in enumerate(results)}
+        return [(name, 0, 0)]
 
     def shape(self, index: int) -> Shape:
         """Return the shape of a tensor."""
@@ -224,10 +206,6 @@ class TfliteGraph:
             return str(self._library.opcode2name(number))
         except (KeyError, ValueError):
             return f"operator {number}"
-
-    def set_result(self, index: int, result: Reference) -> None:
-        """Use the result of another tensor for a tensor."""
-        self._results[index] = result
 
     def result(self, index: int) -> Reference | None:
         """Return the Keras result of a tensor; None for a constant."""
@@ -358,14 +336,37 @@ class TfliteOperator:
             raise self.unsupported(f"input {index + 1} is not a constant", "a constant")
         return array
 
-    def source(self, index: int) -> Source:
-        """Return an input as an operand of a Keras layer: a result or a constant."""
-        result = self.graph.result(self.input(index))
-        return self.required(index).astype(np.float64) if result is None else result
+    def results(self) -> list[Source]:
+        """Return the inputs that are results, as operands of a Keras layer."""
+        return [result for index in self.inputs if (result := self.graph.result(index)) is not None]
 
     def sources(self) -> list[Source]:
-        """Return all inputs as operands of a Keras layer."""
-        return [self.source(index) for index in range(len(self.inputs))]
+        """Return all inputs, results and constants, as operands of a Keras layer."""
+        results = [self.graph.result(index) for index in self.inputs]
+        return [self.required(k).astype(np.float64) if source is None else source for k, source in enumerate(results)]
+
+    def add(
+        self,
+        kind: str,
+        arrays: Mapping[str, Array] | None = None,
+        sources: Sequence[Source] | None = None,
+        **options: Any,
+    ) -> None:
+        """Add a Keras layer or a function of keras.ops in place of the operator, with the fused activation.
+
+        arrays    weights of the layer, by Keras' names
+        sources   operands; None: the inputs that are results
+        options   options of the layer
+        """
+        if self.activation:
+            options["activation"] = self.activation
+        self.graph.add(self.name, kind, options, self.results() if sources is None else sources, self.outputs, arrays)
+
+    def add_after(self, kind: str, **options: Any) -> None:
+        """Add a Keras layer that reads the result and replaces it."""
+        source = self.graph.result(self.output)
+        assert source is not None
+        self.graph.add(f"{source[0]}_{kind.lower()}", kind, options, [source], self.outputs)
 
     def shape(self, index: int) -> Shape:
         """Return the shape of an input, with the batch axis."""

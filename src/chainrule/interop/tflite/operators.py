@@ -46,8 +46,8 @@ REDUCTIONS = {"MEAN": "Mean", "SUM": "Sum", "REDUCE_MAX": "Max", "REDUCE_MIN": "
 BOOLEANS = 6  # TensorType
 
 
-def _bias(operator: TfliteOperator) -> dict[str, Array]:
-    return {} if operator.input(2) < 0 else {"bias": operator.required(2)}
+def _bias(operator: TfliteOperator, index: int = 2) -> dict[str, Array]:
+    return {} if operator.input(index) < 0 else {"bias": operator.required(index)}
 
 
 def _window(options: Any) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def conv_2d(operator: TfliteOperator) -> None:
     groups = operator.shape(0)[-1] // channels
     named = {"filters": filters, "kernel_size": size, "groups": groups, **_dilated_window(operator)}
     arrays = {"kernel": np.moveaxis(w, 0, -1), **_bias(operator)}
-    operator.graph.add_weighted(operator, "Conv2D", named, operator.source(0), arrays)
+    operator.add("Conv2D", arrays, **named)
 
 
 def depthwise_conv_2d(operator: TfliteOperator) -> None:
@@ -81,25 +81,24 @@ def depthwise_conv_2d(operator: TfliteOperator) -> None:
     size, multiplier = w.shape[1:3], w.shape[3] // channels
     named = {"kernel_size": [*size], "depth_multiplier": multiplier, **_dilated_window(operator)}
     arrays = {"kernel": w.reshape(*size, channels, multiplier), **_bias(operator)}
-    operator.graph.add_weighted(operator, "DepthwiseConv2D", named, operator.source(0), arrays)
+    operator.add("DepthwiseConv2D", arrays, **named)
 
 
 def transpose_conv(operator: TfliteOperator) -> None:
     """Add Conv2DTranspose. Its inputs are the shape of the result, the kernel, the image and the bias."""
-    w, bias = operator.required(1), {} if operator.input(3) < 0 else {"bias": operator.required(3)}
+    w = operator.required(1)
     filters, *size, _ = w.shape
-    named = {"filters": filters, "kernel_size": size, **_window(operator.options)}
-    operator.graph.add_weighted(
-        operator, "Conv2DTranspose", named, operator.source(2), {"kernel": np.moveaxis(w, 0, -2), **bias}
-    )
+    arrays = {"kernel": np.moveaxis(w, 0, -2), **_bias(operator, 3)}
+    operator.add("Conv2DTranspose", arrays, filters=filters, kernel_size=size, **_window(operator.options))
 
 
 def fully_connected(operator: TfliteOperator) -> None:
     """Add Dense. Unless the number of axes is kept, the axes of a sample are merged."""
-    w, source, shape = operator.required(1), operator.source(0), operator.shape(0)
-    if len(shape) > 2 and not operator.options.KeepNumDims():
-        source = operator.graph.reshaped(operator, source, (w.shape[1],))
-    operator.graph.add_weighted(operator, "Dense", {"units": len(w)}, source, {"kernel": w.T, **_bias(operator)})
+    w = operator.required(1)
+    sources = operator.results()
+    if len(operator.shape(0)) > 2 and not operator.options.KeepNumDims():
+        sources = operator.graph.add(f"{operator.name}_input", "Reshape", {"target_shape": [w.shape[1]]}, sources)
+    operator.add("Dense", {"kernel": w.T, **_bias(operator)}, sources, units=len(w))
 
 
 def pool(kind: str) -> Translation:
@@ -108,7 +107,7 @@ def pool(kind: str) -> Translation:
     def translate(operator: TfliteOperator) -> None:
         options = operator.options
         window = [options.FilterHeight(), options.FilterWidth()]
-        operator.graph.add(operator, kind, {"pool_size": window, **_window(options)}, [operator.source(0)])
+        operator.add(kind, pool_size=window, **_window(options))
         grid = operator.graph.grid(operator.output)
         if kind == "AveragePooling2D" and grid is not None:
             _round_ties_away_from_zero(operator, grid, window[0] * window[1])
@@ -126,30 +125,29 @@ def _round_ties_away_from_zero(operator: TfliteOperator, grid: Mapping[str, floa
     """
     share = 1 / (300 * count)
     offset = share * grid["scale"] * grid["zero"]
-    operator.graph.add_after(operator, "Rescaling", {"scale": 1 + share, "offset": offset})
+    operator.add_after("Rescaling", scale=1 + share, offset=offset)
 
 
 def function(operator: TfliteOperator) -> None:
     """Add a function of keras.ops without options."""
-    operator.graph.add(operator, FUNCTIONS[operator.code], {}, operator.sources())
+    operator.add(FUNCTIONS[operator.code], sources=operator.sources())
 
 
 def squared_difference(operator: TfliteOperator) -> None:
     """Add Subtract and Square."""
-    operator.graph.add(operator, "Subtract", {}, operator.sources())
-    operator.graph.add_after(operator, "Square", {})
+    operator.add("Subtract", sources=operator.sources())
+    operator.add_after("Square")
 
 
 def cast(operator: TfliteOperator) -> None:
     """Add Cast to truth values, or to floats."""
-    dtype = "bool" if operator.graph.kind(operator.output) == BOOLEANS else "float32"
-    operator.graph.add(operator, "Cast", {"dtype": dtype}, [operator.source(0)])
+    operator.add("Cast", dtype="bool" if operator.graph.kind(operator.output) == BOOLEANS else "float32")
 
 
 def reduction(operator: TfliteOperator) -> None:
     """Add a reduction over constant axes."""
-    named = {"axis": operator.required(1).reshape(-1).tolist(), "keepdims": bool(operator.options.KeepDims())}
-    operator.graph.add(operator, REDUCTIONS[operator.code], named, [operator.source(0)])
+    axes, keepdims = operator.required(1).reshape(-1).tolist(), bool(operator.options.KeepDims())
+    operator.add(REDUCTIONS[operator.code], axis=axes, keepdims=keepdims)
 
 
 def reshape(operator: TfliteOperator) -> None:
@@ -159,7 +157,7 @@ def reshape(operator: TfliteOperator) -> None:
         raise operator.unsupported(f"{operator.shape(0)} to {shape}", "the same batch axis")
     blocks = operator.graph.blocks.get(operator.output, {})
     target = [size * blocks.get(axis, 1) for axis, size in enumerate(shape[1:], 1)]
-    operator.graph.add(operator, "Reshape", {"target_shape": target}, [operator.source(0)])
+    operator.add("Reshape", target_shape=target)
 
 
 def prelu(operator: TfliteOperator) -> None:
@@ -167,14 +165,14 @@ def prelu(operator: TfliteOperator) -> None:
     slopes = operator.required(1)
     slopes = slopes.reshape((1,) * (len(operator.shape(0)) - 1 - slopes.ndim) + slopes.shape)
     shared = [axis for axis, size in enumerate(slopes.shape, 1) if size == 1]
-    operator.graph.add_weighted(operator, "PReLU", {"shared_axes": shared}, operator.source(0), {"alpha": slopes})
+    operator.add("PReLU", {"alpha": slopes}, shared_axes=shared)
 
 
 def space_to_batch(operator: TfliteOperator) -> None:
     """Add Pad, and record the blocks: following convolutions are dilated."""
     counts, pads = operator.required(1).reshape(-1).tolist(), operator.required(2).tolist()
     rest = len(operator.shape(0)) - 1 - len(counts)
-    operator.graph.add(operator, "Pad", {"pad_width": [[0, 0], *pads, *[[0, 0]] * rest]}, [operator.source(0)])
+    operator.add("Pad", pad_width=[[0, 0], *pads, *[[0, 0]] * rest])
     operator.graph.blocks[operator.output] = dict(enumerate(counts, 1))
 
 
@@ -183,11 +181,9 @@ def batch_to_space(operator: TfliteOperator) -> None:
     counts, crops = operator.required(1).reshape(-1).tolist(), operator.required(2).tolist()
     if operator.blocks != dict(enumerate(counts, 1)):
         raise operator.unsupported(f"blocks {counts}", f"those of SPACE_TO_BATCH_ND before it, {operator.blocks}")
-    sizes = operator.graph.shape(operator.output)
-    ends = zip(crops, sizes[1:], strict=False)
-    ranges = [_range(None, None, 1), *(_range(first, first + size, 1) for (first, _), size in ends)]
+    ends = zip(crops, operator.graph.shape(operator.output)[1:], strict=False)
     del operator.graph.blocks[operator.output]
-    operator.graph.add(operator, "GetItem", {"index": ranges}, [operator.source(0)])
+    operator.add("GetItem", index=[slice(None), *(slice(first, first + size) for (first, _), size in ends)])
 
 
 def resize(mode: str) -> Translation:
@@ -198,7 +194,7 @@ def resize(mode: str) -> Translation:
         is_whole = all(count % side == 0 for count, side in zip(size, operator.shape(0)[1:3], strict=True))
         if options.AlignCorners() or not (options.HalfPixelCenters() or (mode == "nearest" and is_whole)):
             raise operator.unsupported("another alignment", "half_pixel_centers")
-        operator.graph.add(operator, "Resize", {"size": size, "interpolation": mode}, [operator.source(0)])
+        operator.add("Resize", size=size, interpolation=mode)
 
     return translate
 
@@ -207,8 +203,7 @@ def simple(kind: str, option: str = "", **more: Any) -> Translation:
     """Return the translation to a function of keras.ops, with the second input as an option."""
 
     def translate(operator: TfliteOperator) -> None:
-        named = {option: operator.required(1).tolist()} if option else {}
-        operator.graph.add(operator, kind, {**named, **more}, [operator.source(0)])
+        operator.add(kind, **({option: operator.required(1).tolist()} if option else {}), **more)
 
     return translate
 
@@ -217,17 +212,16 @@ def along_axis(kind: str) -> Translation:
     """Return the translation to a function of all inputs along an axis."""
 
     def translate(operator: TfliteOperator) -> None:
-        operator.graph.add(operator, kind, {"axis": operator.options.Axis()}, operator.sources())
+        operator.add(kind, sources=operator.sources(), axis=operator.options.Axis())
 
     return translate
 
 
 def split(operator: TfliteOperator) -> None:
     """Add Split into the parts of the outputs. SPLIT reads the axis before the value, SPLIT_V after the sizes."""
-    first = operator.code == "SPLIT"
-    axis, value = int(operator.required(0 if first else 2)), 1 if first else 0
+    axis = int(operator.required(0 if operator.code == "SPLIT" else 2))
     ends = np.cumsum([operator.graph.shape(output)[axis] for output in operator.outputs])[:-1].tolist()
-    operator.graph.add(operator, "Split", {"indices_or_sections": ends, "axis": axis}, [operator.source(value)])
+    operator.add("Split", indices_or_sections=ends, axis=axis)
 
 
 def blocks(operator: TfliteOperator) -> None:
@@ -236,37 +230,36 @@ def blocks(operator: TfliteOperator) -> None:
     _, *target = operator.graph.shape(operator.output)
     to_space = operator.code == "DEPTH_TO_SPACE"
     pixels = [height, width, size, size] if to_space else [height // size, size, width // size, size]
-    operator.graph.add(operator, "Reshape", {"target_shape": [*pixels, -1]}, [operator.source(0)])
-    operator.graph.add_after(operator, "Permute", {"dims": [1, 3, 2, 4, 5]})
-    operator.graph.add_after(operator, "Reshape", {"target_shape": target})
+    operator.add("Reshape", target_shape=[*pixels, -1])
+    operator.add_after("Permute", dims=[1, 3, 2, 4, 5])
+    operator.add_after("Reshape", target_shape=target)
 
 
 def pad(operator: TfliteOperator) -> None:
     """Add Pad with zeros, another number, or copies of elements."""
-    options: dict[str, Any] = {"pad_width": operator.required(1).tolist()}
+    options: dict[str, Any] = {}
     if operator.code == "MIRROR_PAD":
         options["mode"] = "symmetric" if operator.options.Mode() else "reflect"
     elif operator.code == "PADV2":
         options["constant_values"] = float(operator.required(2).reshape(()))
-    operator.graph.add(operator, "Pad", options, [operator.source(0)])
+    operator.add("Pad", pad_width=operator.required(1).tolist(), **options)
 
 
 def softmax(operator: TfliteOperator) -> None:
     """Add Softmax along the last axis."""
     if operator.options.Beta() != 1:
         raise operator.unsupported(f"beta {operator.options.Beta()}", "1")
-    operator.graph.add(operator, "Softmax", {"axis": -1}, [operator.source(0)])
+    operator.add("Softmax", axis=-1)
 
 
 def leaky_relu(operator: TfliteOperator) -> None:
     """Add LeakyRelu."""
-    slope = round(float(operator.options.Alpha()), 9)
-    operator.graph.add(operator, "LeakyRelu", {"negative_slope": slope}, [operator.source(0)])
+    operator.add("LeakyRelu", negative_slope=round(float(operator.options.Alpha()), 9))
 
 
 def gelu(operator: TfliteOperator) -> None:
     """Add Gelu."""
-    operator.graph.add(operator, "Gelu", {"approximate": bool(operator.options.Approximate())}, [operator.source(0)])
+    operator.add("Gelu", approximate=bool(operator.options.Approximate()))
 
 
 def strided_slice(operator: TfliteOperator) -> None:
@@ -281,27 +274,21 @@ def strided_slice(operator: TfliteOperator) -> None:
             None if mask >> axis & 1 else bound
             for mask, bound in ((options.BeginMask(), begin), (options.EndMask(), end))
         )
-        entries.append(begin if options.ShrinkAxisMask() >> axis & 1 else _range(first, last, stride))
+        entries.append(begin if options.ShrinkAxisMask() >> axis & 1 else slice(first, last, stride))
     _get_item(operator, entries)
 
 
 def slice_(operator: TfliteOperator) -> None:
     """Add GetItem, with a range for each axis."""
-    begins, sizes = (operator.required(index).reshape(-1).tolist() for index in (1, 2))
-    ranges = zip(begins, sizes, strict=True)
-    _get_item(operator, [_range(begin, None if size < 0 else begin + size, 1) for begin, size in ranges])
-
-
-def _range(start: int | None, stop: int | None, step: int) -> dict[str, Any]:
-    return {"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": step}}
+    ranges = zip(*(operator.required(index).reshape(-1).tolist() for index in (1, 2)), strict=True)
+    _get_item(operator, [slice(begin, None if size < 0 else begin + size) for begin, size in ranges])
 
 
 def _get_item(operator: TfliteOperator, entries: list[Any]) -> None:
     """Add GetItem. A range of the batch axis must contain all samples that the file specifies."""
-    if operator.graph.shape(operator.output)[:1] != operator.shape(0)[:1] or not isinstance(entries[0], dict):
+    if operator.graph.shape(operator.output)[:1] != operator.shape(0)[:1] or not isinstance(entries[0], slice):
         raise operator.unsupported("a range of samples", "all samples")
-    entries[0] = _range(None, None, 1)
-    operator.graph.add(operator, "GetItem", {"index": entries}, [operator.source(0)])
+    operator.add("GetItem", index=[slice(None), *entries[1:]])
 
 
 OPERATORS: dict[str, Translation] = {

@@ -8,6 +8,7 @@ from typing import Any
 from chainrule.errors import quoted
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layers.by_onnx import affine, apply_operator, clipped
 from chainrule.interop.keras.values import as_dict, as_list
 from chainrule.interop.keras.weights import KerasValue
 from chainrule.layers import MERGING, PEERED, Layer
@@ -25,38 +26,34 @@ def _layer_function(kind: str, **options: float) -> Apply:
     return apply
 
 
+def _clipped_line(scale: float) -> Apply:
+    """Return a function that applies Clip of scale · x + 1/2 to [0, 1]."""
+    return lambda call, x: clipped(call, affine(call, x, scale, 0.5), 0.0, 1.0)
+
+
 def _hard_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
     """Apply HardSigmoid or, for files of Keras 2, Clip of x/5 + 1/2 to [0, 1]."""
-    if call.version >= 3:
-        return call.elementwise(x, "HardSigmoid")
-    return call.elementwise(call.affine(x, 0.2, 0.5), "Clip", low=0.0, high=1.0)
+    return call.elementwise(x, "HardSigmoid") if call.version >= 3 else _clipped_line(0.2)(call, x)
 
 
-def softmax_along(call: KerasCall, x: KerasValue, axis: int, kind: str = "Softmax") -> KerasValue:
-    """Apply Softmax or LogSoftmax along an axis."""
-    if math.prod(x.shape) == x.shape[axis]:
-        return x.with_node(call.assembly.apply(kind, x.flat()))
-    return call.spatial(x, kind, axis)
+def softmax_along(kind: str) -> Apply:
+    """Return a function that applies Softmax or LogSoftmax along the axis in the options, or else the last one."""
 
+    def apply(call: KerasCall, x: KerasValue) -> KerasValue:
+        axis = call.axis("axis")
+        if math.prod(x.shape) == x.shape[axis]:
+            return x.with_node(call.assembly.apply(kind, x.flat()))
+        return call.spatial(x, kind, axis)
 
-def _softmax(call: KerasCall, x: KerasValue) -> KerasValue:
-    return softmax_along(call, x, x.rank - 1)
-
-
-def _sparse_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
-    return call.elementwise(call.affine(x, 0.5, 0.5), "Clip", low=0.0, high=1.0)
+    return apply
 
 
 def _tanh_shrink(call: KerasCall, x: KerasValue) -> KerasValue:
-    return x.with_node(call.assembly.apply("Add", x.node, call.affine(call.elementwise(x, "Tanh"), -1.0).node))
+    return apply_operator(call, "Sub", [x, call.elementwise(x, "Tanh")])
 
 
 def _log_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
-    return call.affine(call.elementwise(call.affine(x, -1.0), "Softplus"), -1.0)
-
-
-def _log_softmax(call: KerasCall, x: KerasValue) -> KerasValue:
-    return softmax_along(call, x, x.rank - 1, "LogSoftmax")
+    return affine(call, call.elementwise(affine(call, x, -1.0), "Softplus"), -1.0)
 
 
 FUNCTIONS: dict[str, Apply] = {
@@ -69,15 +66,15 @@ FUNCTIONS: dict[str, Apply] = {
     "hard_shrink": _layer_function("Shrink", threshold=0.5, bias=0.0),
     "soft_shrink": _layer_function("Shrink", threshold=0.5, bias=0.5),
     "log_sigmoid": _log_sigmoid,
-    "sparse_sigmoid": _sparse_sigmoid,
+    "sparse_sigmoid": _clipped_line(0.5),
     "tanh_shrink": _tanh_shrink,
-    "softmax": _softmax,
-    "log_softmax": _log_softmax,
+    "softmax": softmax_along("Softmax"),
+    "log_softmax": softmax_along("LogSoftmax"),
 }
 
 
 def apply_activation(call: KerasCall, x: KerasValue) -> KerasValue:
-    """Apply the activation in a layer's options to x. It is the name of a Keras function, or another layer."""
+    """Apply the activation in a layer's options, if any, to x. It is the name of a Keras function, or another layer."""
     activation_option: Any = call.option("activation")
     description = as_dict(activation_option)
     if description.get("class_name") in LAYERS and isinstance(description.get("config"), dict):
@@ -102,32 +99,21 @@ def _apply_layer(call: KerasCall, x: KerasValue, description: dict[str, Any]) ->
 
 def activation(call: KerasCall) -> KerasValue:
     """Return the layer for the activation function, such as ReLU."""
-    return apply_activation(call, call.x)
+    return call.x  # `apply_activation` follows
 
 
 def relu(call: KerasCall) -> KerasValue:
     """Return ReLU, LeakyReLU for a negative_slope, Clip for a max_value, or ThresholdedReLU for a threshold."""
-    max_value: Any = call.option("max_value")
-    slope, threshold = call.number("negative_slope", 0.0), call.number("threshold", 0.0)
-    if threshold:
-        return _relu_with_threshold(call, threshold, slope)
-    if max_value is None:
-        return call.elementwise(call.x, "LeakyReLU", slope=slope) if slope else call.elementwise(call.x, "ReLU")
-    if slope:
-        leaky = call.elementwise(call.x, "LeakyReLU", slope=slope)
-        return call.elementwise(leaky, "Clip", low=-MAX_FLOAT32, high=call.number("max_value", 0))
-    return call.elementwise(call.x, "Clip", low=0.0, high=call.number("max_value", 0))
-
-
-def _relu_with_threshold(call: KerasCall, threshold: float, slope: float) -> KerasValue:
-    """Return ThresholdedReLU, limited to a max_value, minus slope · ReLU(threshold − x)."""
-    y = call.elementwise(call.x, "ThresholdedReLU", threshold=threshold)
-    if call.option("max_value") is not None:
-        y = call.elementwise(y, "Clip", low=0.0, high=call.number("max_value", 0))
+    x, slope, threshold = call.x, call.number("negative_slope", 0.0), call.number("threshold", 0.0)
+    highest = MAX_FLOAT32 if call.option("max_value") is None else call.number("max_value", 0)
+    if not threshold:
+        y = call.elementwise(x, "LeakyReLU", slope=slope) if slope else x
+        return clipped(call, y, -MAX_FLOAT32 if slope else 0.0, highest)
+    y = clipped(call, call.elementwise(x, "ThresholdedReLU", threshold=threshold), -MAX_FLOAT32, highest)
     if not slope:
         return y
-    below = call.elementwise(call.affine(call.x, -1.0, threshold), "ReLU")
-    return y.with_node(call.assembly.apply("Add", y.node, call.affine(below, -slope).node))
+    below = call.elementwise(affine(call, x, -1.0, threshold), "ReLU")
+    return apply_operator(call, "Add", [y, affine(call, below, -slope)])
 
 
 def leaky_relu(call: KerasCall) -> KerasValue:
@@ -138,7 +124,7 @@ def leaky_relu(call: KerasCall) -> KerasValue:
 
 def softmax(call: KerasCall) -> KerasValue:
     """Return Softmax, along one axis of a sample."""
-    return softmax_along(call, call.x, call.axis("axis"))
+    return FUNCTIONS["softmax"](call, call.x)
 
 
 def translate_as(kind: type[Layer], peer: Peer) -> Callable[[KerasCall], KerasValue]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
-from chainrule.interop.keras.layers.by_onnx import apply_operator
-from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
+from chainrule.interop.keras.layers.by_onnx import affine, apply_operator
+from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout, stored_alike
 from chainrule.layers import MERGING
 
 Array = NDArray[Any]
@@ -22,12 +22,8 @@ SMALLEST_DEVIATION = 1e-7  # lower limit of the standard deviation in Normalizat
 
 def combine(call: KerasCall, kind: str, inputs: Sequence[KerasValue]) -> KerasValue:
     """Return a layer of several values, such as a sum, which are broadcast along axes of size 1."""
-    first = inputs[0]
-    if all((value.shape, value.inner, value.axes) == (first.shape, first.inner, first.axes) for value in inputs):
-        same_shapes = len({value.node.shape for value in inputs}) == 1
-        return first.with_node(
-            call.assembly.apply(kind, *(value.node if same_shapes else value.flat() for value in inputs))
-        )
+    if stored := stored_alike(inputs):
+        return inputs[0].with_node(call.assembly.apply(kind, *(value.node for value in stored)))
     operator = {"Maximum": "Max", "Minimum": "Min", "Multiply": "Mul"}.get(kind, kind)
     return reduce(lambda a, b: apply_operator(call, operator, [a, b]), inputs)
 
@@ -46,18 +42,18 @@ def subtract(call: KerasCall) -> KerasValue:
     """Return Add of the first input and −1 times the second."""
     if len(call.inputs) != 2:
         raise call.unsupported(f"{len(call.inputs)} inputs", "two")
-    return combine(call, "Add", [call.inputs[0], call.affine(call.inputs[1], -1.0)])
+    return apply_operator(call, "Sub", call.inputs)
 
 
 def average(call: KerasCall) -> KerasValue:
     """Return Add of the inputs, and Rescaling that divides the sum by their number."""
-    return call.affine(combine(call, "Add", call.inputs), 1 / len(call.inputs))
+    return apply_operator(call, "Mean", call.inputs)
 
 
 def rescaling(call: KerasCall) -> KerasValue:
     """Return Rescaling, or FixedAffine for several numbers, which multiplies by `scale` and adds `offset`."""
     scale, offset = _constant(call, "scale", 1.0), _constant(call, "offset", 0.0)
-    return call.affine(call.x, scale, offset)
+    return affine(call, call.x, scale, offset)
 
 
 def normalization(call: KerasCall) -> KerasValue:
@@ -74,7 +70,7 @@ def normalization(call: KerasCall) -> KerasValue:
     else:
         statistics = {name: _constant(call, name, 0.0) for name in ("mean", "variance")}
     scale = 1 / np.maximum(np.sqrt(np.maximum(statistics["variance"], 0)), SMALLEST_DEVIATION)
-    return call.affine(x, scale, -statistics["mean"] * scale)
+    return affine(call, x, scale, -statistics["mean"] * scale)
 
 
 def layer_scale(call: KerasCall) -> KerasValue:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from chainrule.core.shapes import is_whole
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import shapes
-from chainrule.interop.keras.layers.by_onnx import apply_operator, bounded, moved, reduced
+from chainrule.interop.keras.layers.by_onnx import bounded, moved, padded, reduced
 from chainrule.interop.keras.values import as_dict, as_list
 from chainrule.interop.keras.weights import KerasValue
 from chainrule.interop.onnx.operators.padding import REPEATING_MODES
@@ -33,35 +33,8 @@ def reduction(operator: str) -> Translation:
     return translate
 
 
-def permutation(move: Move) -> Translation:
-    """Return the translation of a function that permutes the axes of an array."""
-
-    def translate(call: KerasCall) -> KerasValue:
-        rank = call.x.rank + 1
-        order = [size - 2 for size in move(call, np.broadcast_to(False, range(2, 2 + rank))).shape]
-        if order[0] or sorted(order) != [*range(rank)]:
-            raise call.unsupported(
-                f"the order {order} of the axes", f"0 for the batch axis, and each of 1 to {rank - 1}"
-            )
-        return call.x.permuted([axis - 1 for axis in order[1:]])
-
-    return translate
-
-
-def reshaping(move: Move) -> Translation:
-    """Return the translation of a function that adds or removes axes of size 1."""
-
-    def translate(call: KerasCall) -> KerasValue:
-        places = move(call, np.broadcast_to(False, (2, *call.x.shape)))
-        if places.ndim < 2 or places.shape[0] != 2:
-            raise call.unsupported(f"from {call.x.shape} to {places.shape}", "the batch axis, and another axis")
-        return call.x.reshaped(places.shape[1:])
-
-    return translate
-
-
-def selection(move: Move) -> Translation:
-    """Return the translation of a function that selects or repeats elements of an array."""
+def movement(move: Move) -> Translation:
+    """Return the translation of a function that permutes, selects or repeats elements of an array."""
 
     def translate(call: KerasCall) -> KerasValue | list[KerasValue]:
         return moved(call, call.x, lambda places: move(call, places))
@@ -75,13 +48,13 @@ def _axis(call: KerasCall, name: str = "axis", default: Any = None) -> Any:
     return tuple(listed) if (listed := as_list(axes)) is not None else axes
 
 
-def reshape(call: KerasCall) -> KerasValue:
-    """Return Reshape."""
+def reshape(call: KerasCall, x: Array) -> Array:
+    """Return an array in another shape."""
     target: Any = call.option("newshape")
     sizes = as_list(target) or []
     if len(sizes) < 2 or sizes[0] not in (-1, None):
         raise call.unsupported(f"newshape {quoted(target)}", "−1 for the batch axis, and sizes of a sample")
-    return shapes.reshaped(call, call.x, sizes[1:])
+    return x.reshape(len(x), *sizes[1:])
 
 
 def stack(call: KerasCall) -> KerasValue:
@@ -119,9 +92,9 @@ def _index(call: KerasCall, entry: Any) -> Any:
     kind = as_dict(entry).get("class_name")
     if kind == "__slice__":
         return slice(*(as_dict(entry["config"]).get(name) for name in ("start", "stop", "step")))
-    if kind != "__ellipsis__" and entry is not None and not is_whole(entry):
+    if kind != "__ellipsis__" and not isinstance(entry, slice | None) and not is_whole(entry):
         raise call.unsupported(f"index {quoted(entry)}", "whole numbers and ranges")
-    return ... if kind else entry
+    return ... if kind else cast("Any", entry)
 
 
 def pad(call: KerasCall) -> KerasValue | list[KerasValue]:
@@ -135,27 +108,23 @@ def pad(call: KerasCall) -> KerasValue | list[KerasValue]:
         growth = prod(1 + sum(ends) for ends in widths)
         return moved(call, x, lambda places: np.pad(bounded(call, places, growth), widths, mode))
     value = 0.0 if call.option("constant_values") is None else call.number("constant_values", 0.0)
-    pads = [widths[axis][end] for end in (0, 1) for axis in (0, -1, *range(1, x.rank))]
-    return apply_operator(call, "Pad", [x], np.array(pads), np.array(value))
+    return padded(call, x, widths[1:], value)
 
 
-PERMUTATIONS: dict[str, Move] = {
-    "Transpose": lambda call, x: x.transpose(_axis(call, "axes")),
-    "Swapaxes": lambda call, x: x.swapaxes(_axis(call, "axis1"), _axis(call, "axis2")),
-    "Moveaxis": lambda call, x: np.moveaxis(x, _axis(call, "source"), _axis(call, "destination")),
-}
-RESHAPINGS: dict[str, Move] = {
+MOVEMENTS: dict[str, Move] = {
     "ExpandDims": lambda call, x: np.expand_dims(x, _axis(call)),
-    "Squeeze": lambda call, x: np.squeeze(x, _axis(call)),
-}
-SELECTIONS: dict[str, Move] = {
     "Flip": lambda call, x: np.flip(x, _axis(call)),
     "GetItem": get_item,
+    "Moveaxis": lambda call, x: np.moveaxis(x, _axis(call, "source"), _axis(call, "destination")),
     "Repeat": lambda call, x: np.repeat(bounded(call, x, n := call.integer("repeats")), n, _axis(call)),
+    "Reshape": reshape,
     "Roll": lambda call, x: np.roll(x, _axis(call, "shift"), _axis(call)),
     "Split": split,
+    "Squeeze": lambda call, x: np.squeeze(x, _axis(call)),
+    "Swapaxes": lambda call, x: x.swapaxes(_axis(call, "axis1"), _axis(call, "axis2")),
     "Take": lambda call, x: np.take(x, np.asarray(call.operands[1], int), _axis(call)),
     "Tile": lambda call, x: np.tile(bounded(call, x, prod(n := _axis(call, "repeats"))), n),
+    "Transpose": lambda call, x: x.transpose(_axis(call, "axes")),
     "Unstack": unstack,
 }
 OPERATIONS: dict[str, Translation] = {
@@ -166,9 +135,6 @@ OPERATIONS: dict[str, Translation] = {
     "Prod": reduction("ReduceProd"),
     "Concatenate": shapes.concatenate,
     "Stack": stack,
-    "Reshape": reshape,
     "Pad": pad,
-    **{name: permutation(move) for name, move in PERMUTATIONS.items()},
-    **{name: reshaping(move) for name, move in RESHAPINGS.items()},
-    **{name: selection(move) for name, move in SELECTIONS.items()},
+    **{name: movement(move) for name, move in MOVEMENTS.items()},
 }

@@ -10,13 +10,14 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.interop.assembly import MAX_FLOAT32, reshaped
+from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
-from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
+from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout, stored_alike
 from chainrule.interop.onnx.graph_writer import attribute
 from chainrule.interop.onnx.messages import OnnxNode
 from chainrule.interop.onnx.operator_call import Call, Feature, Value
 from chainrule.interop.onnx.operators import READERS
+from chainrule.interop.onnx.operators.constants import scale_and_shift
 from chainrule.interop.onnx.operators.positions import settled
 from chainrule.interop.onnx.operators.shapes import MAX_ELEMENTS, check_size
 
@@ -24,47 +25,84 @@ Array = NDArray[Any]
 Operand = KerasValue | Array
 
 BATCH, OPSET = 2, 18
+WEIGHTED = ("ConvTranspose",)
 
 
-def apply_operator(
-    call: KerasCall, operator: str, operands: Sequence[Operand], *constants: Array, **attributes: Any
-) -> KerasValue:
-    """Return the result of an ONNX operator for operands that are broadcast along axes of size 1.
+def apply_operator(call: KerasCall, operator: str, operands: Sequence[Operand], **attributes: Any) -> KerasValue:
+    """Return the result of an element-wise ONNX operator for operands that are broadcast along axes of size 1.
 
     Results with the same layout keep it if all constants are numbers.
+    """
+    values = [operand for operand in operands if isinstance(operand, KerasValue)]
+    has_arrays = any(operand.size != 1 for operand in operands if not isinstance(operand, KerasValue))
+    stored = [] if has_arrays else stored_alike(values)
+    if not stored:
+        return apply_in_order(call, operator, operands, **attributes)
+    operands = [stored.pop(0) if isinstance(operand, KerasValue) else operand for operand in operands]
+    return values[0].with_node(apply_in_order(call, operator, operands, **attributes).node)
 
-    constants   further inputs, which are not broadcast
+
+def apply_in_order(
+    call: KerasCall,
+    operator: str,
+    operands: Sequence[Operand],
+    *constants: Array | None,
+    order: Sequence[int] = (),
+    **attributes: Any,
+) -> KerasValue:
+    """Return the result of an ONNX operator that does not change the number of axes.
+
+    operands    inputs that are broadcast along axes of size 1
+    constants   further inputs; None for an omitted one
+    order       Keras' axes in the operator's order; empty: the order in the node of the first result
     attributes  attributes of the operator
     """
-    features = [operand for operand in operands if isinstance(operand, KerasValue)]
-    first, rank = features[0], max(value.rank for value in features)
-    keeps_layout = len({(value.shape, value.inner, value.axes) for value in features}) == 1
-    numbers = all(isinstance(operand, KerasValue) or operand.size == 1 for operand in operands)
-    keeps_layout = keeps_layout and numbers and not constants
-    values = [_value(call, operand, rank, keeps_layout=keeps_layout) for operand in operands]
-    y: Feature = READERS[operator](onnx_call(call, operator, [*values, *constants], **attributes))
-    if keeps_layout:
-        return first.with_node(y.node)
-    return from_layout(y.node, axis_first(rank - 1, rank))
+    values = [operand for operand in operands if isinstance(operand, KerasValue)]
+    rank = max(value.rank for value in values)
+    order = order or next(value.order_of_axes for value in values if value.rank == rank)
+    inputs = [_input(call, operand, rank, order) for operand in operands]
+    y: Feature = READERS[operator](onnx_call(call, operator, [*inputs, *constants], **attributes))
+    return from_layout(y.node, order)
 
 
-def _value(call: KerasCall, operand: Operand, rank: int, *, keeps_layout: bool) -> Value:
-    """Return an operand with channels first, or with the axes of its node if the layout is kept."""
+def _input(call: KerasCall, operand: Operand, rank: int, order: Sequence[int]) -> Value:
+    """Return an operand with leading axes of size 1, and its axes in the given order."""
     if isinstance(operand, KerasValue):
-        if keeps_layout:
-            return Feature(reshaped(operand.node, operand.inner or (1,)), BATCH)
-        return Feature(operand.reshaped((1,) * (rank - operand.rank) + operand.shape).with_first(rank - 1), BATCH)
+        return Feature(operand.reshaped((1,) * (rank - operand.rank) + operand.shape).arranged(order), BATCH)
     sample = operand[0] if operand.ndim > rank and len(operand) == 1 else operand  # the same for all samples
     if not (np.abs(sample) <= MAX_FLOAT32).all() or sample.ndim > rank:
         raise call.unsupported(f"a constant of shape {operand.shape}", f"at most {rank} axes, within float32")
     aligned = sample.reshape((1,) * (rank - sample.ndim) + sample.shape)
-    return sample.reshape(()) if sample.size == 1 else np.moveaxis(aligned, -1, 0)
+    return sample.reshape(()) if sample.size == 1 else aligned.transpose(order)
 
 
-def onnx_call(call: KerasCall, operator: str, values: Sequence[Value], **attributes: Any) -> Call:
-    """Return the call of an ONNX operator in place of a Keras function."""
+def affine(call: KerasCall, x: KerasValue, scale: Array | float, shift: Array | float = 0.0) -> KerasValue:
+    """Return scale · x + shift as a layer that training does not change: Rescaling, or FixedAffine for arrays.
+
+    Each constant is a single number, or one number per element of the last axis.
+    """
+    constants = [np.asarray(constant, np.float64) for constant in (scale, shift)]
+    (value,) = stored_alike([x]) if all(constant.size == 1 for constant in constants) else [x]
+    order = value.order_of_axes
+    source, *terms = (_input(call, operand, value.rank, order) for operand in (value, *constants))
+    y = scale_and_shift(onnx_call(call, "Mul", []), cast("Feature", source), *cast("list[Array]", terms))
+    return from_layout(y.node, order) if value is x else x.with_node(y.node)
+
+
+def clipped(call: KerasCall, x: KerasValue, low: float, high: float) -> KerasValue:
+    """Return Clip to [low, high], or ReLU for [0, ∞). Bounds beyond float32 count as ±∞."""
+    return apply_operator(call, "Clip", [x, *(np.clip(bound, -MAX_FLOAT32, MAX_FLOAT32) for bound in (low, high))])
+
+
+def onnx_call(call: KerasCall, operator: str, values: Sequence[Value | None], **attributes: Any) -> Call:
+    """Return the call of an ONNX operator in place of a Keras function.
+
+    The constants of an operator in `WEIGHTED` are weights, which are named after the layer.
+    """
+    names = ["", *(f"{'/'.join(call.layer.path)}.{name}" for name in ("weight", "bias"))]
+    inputs = names[: len(values)] if operator in WEIGHTED else [""] * len(values)
     options = [attribute(name, value) for name, value in attributes.items()]
-    node = OnnxNode([""] * len(values), [call.layer.name], call.layer.name, operator, attributes=options)
+    node = OnnxNode(inputs, [call.layer.name], call.layer.name, operator, attributes=options)
     result = Call(node, values, OPSET, call.assembly)
     result.open_batch = True
     return result
@@ -75,7 +113,7 @@ def reduced(call: KerasCall, x: KerasValue, operator: str, axes: Sequence[int], 
 
     keep   whether the axes remain, with size 1
     """
-    order = axis_first(x.rank - 1, x.rank)
+    order = x.order_of_axes
     kept = [axis for axis in order if keep or axis not in axes]
     if not kept:
         raise call.unsupported("a reduction over all axes of a sample", "one axis more than the batch axis")
@@ -85,14 +123,37 @@ def reduced(call: KerasCall, x: KerasValue, operator: str, axes: Sequence[int], 
     return from_layout(y.node, np.argsort(np.argsort(kept)).tolist())
 
 
+def padded(call: KerasCall, x: KerasValue, borders: Sequence[Sequence[int]], value: float = 0.0) -> KerasValue:
+    """Return a value with numbers before and after its elements along each axis of a sample. Negative sizes crop."""
+    pads = [size for end in (0, 1) for size in (0, *(borders[axis][end] for axis in x.order_of_axes))]
+    return apply_in_order(call, "Pad", [x], np.array(pads), np.array(value))
+
+
+def resized(call: KerasCall, x: KerasValue, channels: int, size: Sequence[int], mode: str) -> KerasValue:
+    """Return images in another size, where the centers of pixels coincide.
+
+    size   number of elements along each axis but that of the channels
+    mode   "nearest", which reads the pixel that contains the center of the new pixel, or "bilinear"
+    """
+    order, sizes = axis_first(channels, x.rank), np.array([BATCH, x.shape[channels], *size])
+    return apply_in_order(
+        call, "Resize", [x], None, None, sizes, order=order, mode=mode, nearest_mode="round_prefer_ceil"
+    )
+
+
 def moved(call: KerasCall, x: KerasValue, move: Callable[[Array], Any]) -> KerasValue | list[KerasValue]:
-    """Return layers that select and repeat elements as a function of arrays does; several values for several arrays.
+    """Return a value whose elements are moved as a function of arrays moves them; several values for several arrays.
+
+    A function that only permutes or reshapes axes changes the layout, without layers.
 
     move   function of an array with the batch axis
     """
     mover, size = onnx_call(call, call.layer.kind, []), prod(x.shape)
-    check_size(mover, x.shape)
-    y = move((x.order() + size * np.arange(BATCH)[:, None]).reshape(BATCH, *x.shape))
+    array = np.empty((BATCH, *check_size(mover, x.shape)), np.int8)
+    view: object = move(array)
+    if isinstance(view, np.ndarray) and view.base is array and (value := _permuted(x, cast("Array", view))) is not None:
+        return value
+    y = move((x.order() + size * np.arange(BATCH)[:, None]).reshape(array.shape))
     parts = cast("list[Array]", y if isinstance(y, list | tuple) else [y])
     values: list[KerasValue] = []
     for places in parts:
@@ -102,6 +163,18 @@ def moved(call: KerasCall, x: KerasValue, move: Callable[[Array], Any]) -> Keras
         source = Feature(x.flat(), BATCH, positions=np.moveaxis(places, -1, 1), mover=mover)
         values.append(from_layout(settled(source).node, axis_first(last, last + 1)))
     return values if parts is y else values[0]
+
+
+def _permuted(x: KerasValue, view: Array) -> KerasValue | None:
+    """Return a value with its axes permuted as in a view of an array; None if the view has other elements or samples.
+
+    view   view of an array of single bytes with the batch axis
+    """
+    size = prod(x.shape)
+    if view.ndim < 2 or view.size != BATCH * size or view.strides[0] != size or min(view.strides) <= 0:
+        return None
+    order = sorted(range(1, view.ndim), key=lambda axis: -view.strides[axis])
+    return x.reshaped(tuple(view.shape[axis] for axis in order)).permuted([*map(order.index, range(1, view.ndim))])
 
 
 def bounded(call: KerasCall, x: Array, growth: float) -> Array:

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from chainrule.errors import quoted
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
-from chainrule.interop.keras.layers.arithmetic import combine
-from chainrule.interop.keras.layers.by_onnx import reduced
+from chainrule.interop.keras.layers.by_onnx import apply_operator, clipped, reduced
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue
 
@@ -91,8 +90,8 @@ def _normalized(call: KerasCall, x: KerasValue, axes: Sequence[int], least: floa
     least   lower limit of the squared norm
     """
     total = reduced(call, x, "ReduceSumSquare", axes, keep=True)
-    norm = call.elementwise(call.elementwise(total, "Clip", low=least, high=MAX_FLOAT32), "Sqrt")
-    return combine(call, "Multiply", [x, call.elementwise(norm, "Reciprocal")])
+    norm = call.elementwise(clipped(call, total, least, MAX_FLOAT32), "Sqrt")
+    return apply_operator(call, "Div", [x, norm])
 
 
 def dot(call: KerasCall) -> KerasValue:
@@ -102,7 +101,7 @@ def dot(call: KerasCall) -> KerasValue:
         raise call.unsupported(f"inputs {[value.shape for value in x]}", "two vectors, multiplied along axis 1")
     if call.flag("normalize", False):
         x = [_normalized(call, value, [0], SQUARED_EPSILON) for value in x]
-    return reduced(call, combine(call, "Multiply", x), "ReduceSum", [0], keep=True)
+    return reduced(call, apply_operator(call, "Mul", x), "ReduceSum", [0], keep=True)
 
 
 def dropout(call: KerasCall) -> KerasValue:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import activations, axes, convolution, image_size
-from chainrule.interop.keras.layers.by_onnx import apply_operator
+from chainrule.interop.keras.layers.by_onnx import affine, apply_operator, clipped
 from chainrule.interop.keras.weights import KerasValue
 
 Translation = Callable[[KerasCall], "KerasValue | list[KerasValue]"]
@@ -29,13 +29,9 @@ def cast(call: KerasCall) -> KerasValue:
     return apply_operator(call, "Cast", [call.x], to=kinds[call.choice("dtype", "float32", [*kinds])])
 
 
-def activation(name: str) -> Translation:
-    """Return the translation of an activation function without options."""
-
-    def translate(call: KerasCall) -> KerasValue:
-        return activations.FUNCTIONS[name](call, call.x)
-
-    return translate
+def activation(apply: activations.Apply) -> Translation:
+    """Return the translation of an activation function."""
+    return lambda call: apply(call, call.x)
 
 
 def gelu(call: KerasCall) -> KerasValue:
@@ -48,22 +44,16 @@ def leaky_relu(call: KerasCall) -> KerasValue:
     return call.elementwise(call.x, "LeakyReLU", slope=call.number("negative_slope", 0.2))
 
 
-def log_softmax(call: KerasCall) -> KerasValue:
-    """Return LogSoftmax, along one axis of a sample."""
-    return activations.softmax_along(call, call.x, call.axis("axis"), "LogSoftmax")
-
-
 def clip(call: KerasCall) -> KerasValue:
     """Return Clip."""
-    low, high = call.number("x_min", -MAX_FLOAT32), call.number("x_max", MAX_FLOAT32)
-    return call.elementwise(call.x, "Clip", low=max(low, -MAX_FLOAT32), high=min(high, MAX_FLOAT32))
+    return clipped(call, call.x, call.number("x_min", -MAX_FLOAT32), call.number("x_max", MAX_FLOAT32))
 
 
 def threshold(call: KerasCall) -> KerasValue:
     """Return ThresholdedReLU of x − value, plus the value that replaces elements up to the threshold."""
     limit, value = call.number("threshold", 0.0), call.number("default_value", 0.0)
-    y = call.elementwise(call.affine(call.x, 1.0, -value), "ThresholdedReLU", threshold=limit - value)
-    return call.affine(y, 1.0, value)
+    y = call.elementwise(affine(call, call.x, 1.0, -value), "ThresholdedReLU", threshold=limit - value)
+    return affine(call, y, 1.0, value)
 
 
 def pooling(kind: str) -> Translation:
@@ -87,7 +77,7 @@ def fake_quantize(call: KerasCall) -> KerasValue:
 
 
 ONNX = {  # functions of keras.ops → ONNX operators in a row
-    **{name: (name,) for name in ("Add", "Exp", "Sqrt", "Reciprocal", "Log", "Tanh", "Erf", "Softplus", "Softsign")},
+    **{name: (name,) for name in ("Add", "Exp", "Sqrt", "Reciprocal", "Log", "Erf")},
     **{name: (name,) for name in ("Sign", "Round", "Greater", "Less", "Equal", "Where", "Abs")},
     **{f"{name}Equal": (f"{name}OrEqual",) for name in ("Greater", "Less")},
     **{f"Logical{name}": (name,) for name in ("And", "Or", "Xor", "Not")},
@@ -103,23 +93,14 @@ ONNX = {  # functions of keras.ops → ONNX operators in a row
     "Negative": ("Neg",),
 }
 OPERATIONS: dict[str, Translation] = {
+    **{name.title().replace("_", ""): activation(apply) for name, apply in activations.FUNCTIONS.items()},
     **{name: by_onnx(*operators) for name, operators in ONNX.items()},
     "Arctan": by_onnx("Atan"),
     "Square": lambda call: apply_operator(call, "Mul", [call.x, call.x]),
     "Cast": cast,
-    **{
-        kind: activation(name)
-        for kind, name in (
-            *(("Relu", "relu"), ("Relu6", "relu6"), ("Sigmoid", "sigmoid"), ("Silu", "silu"), ("Selu", "selu")),
-            *(("HardSigmoid", "hard_sigmoid"), ("HardSilu", "hard_silu"), ("HardTanh", "hard_tanh")),
-            *(("LogSigmoid", "log_sigmoid"), ("TanhShrink", "tanh_shrink"), ("SparseSigmoid", "sparse_sigmoid")),
-        )
-    },
     "Gelu": gelu,
     "LeakyRelu": leaky_relu,
     "Elu": activations.LAYERS["ELU"],
-    "Softmax": activations.softmax,
-    "LogSoftmax": log_softmax,
     "Clip": clip,
     "Threshold": threshold,
     "FakeQuantize": fake_quantize,

@@ -51,6 +51,14 @@ class Ports:
         return tuple(self.shapes)
 
     @property
+    def columns(self) -> dict[str, slice]:
+        """Columns of each input or output in a packed array, by name."""
+        ends, result = 0, dict[str, slice]()
+        for name, shape in self.shapes.items():
+            result[name] = slice(ends, ends := ends + math.prod(shape))
+        return result
+
+    @property
     def size(self) -> int:
         """Number of elements of all inputs or outputs, per sample."""
         return sum(math.prod(shape) for shape in self.shapes.values())
@@ -107,11 +115,9 @@ class Ports:
 
     def split(self, packed: Array) -> dict[str, Array]:
         """Return the array (N, *shape) of each input or output, by name, from a packed array (N, F)."""
-        end, arrays = 0, dict[str, Array]()
-        for name, shape in self.shapes.items():
-            start, end = end, end + math.prod(shape)
-            arrays[name] = packed[:, start:end].reshape(len(packed), *shape)
-        return arrays
+        return {
+            name: packed[:, columns].reshape(len(packed), *self.shapes[name]) for name, columns in self.columns.items()
+        }
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {text(shape)}" for name, shape in self.shapes.items())

@@ -17,9 +17,9 @@ from chainrule.interop.onnx.graph_writer import attribute
 from chainrule.interop.onnx.messages import OnnxNode
 from chainrule.interop.onnx.operator_call import Call, Feature, Value
 from chainrule.interop.onnx.operators import READERS
-from chainrule.interop.onnx.operators.constants import scale_and_shift
 from chainrule.interop.onnx.operators.positions import settled
 from chainrule.interop.onnx.operators.shapes import MAX_ELEMENTS, check_size
+from chainrule.interop.onnx.operators.terms import scale_and_shift
 
 Array = NDArray[Any]
 Operand = KerasValue | Array

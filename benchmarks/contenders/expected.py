@@ -11,6 +11,7 @@ from benchmarks.contenders import Task
 from benchmarks.subjects import images, samples_needed
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
+from chainrule.models.model import Model
 from chainrule.training.samples import Preparation, Samples
 
 
@@ -59,14 +60,23 @@ class Predictions(ABC):
         self._task, self._given = task, prepare(task)
         self._x = self._given.x[: task.batch].copy()
 
+    def model(self) -> Model:
+        """Return the model on the NumPy engine, for normalized images."""
+        model = self._task.subject.build("numpy", 1)
+        model.normalization = Normalization("none")
+        return model
+
     @abstractmethod
     def outputs(self) -> Array:
         """Return the outputs for the batch."""
 
     def difference(self) -> float:
         """Return the relative difference of the outputs from the expected outputs."""
-        expected = self._task.subject.build("numpy", 1).apply(self._x)
-        return _relative_difference(self.outputs(), expected)
+        return _relative_difference(self.outputs(), self.expected())
+
+    def expected(self) -> Array:
+        """Return the expected outputs: those of the NumPy engine."""
+        return self.model().apply(self._x)
 
     def call(self) -> Any:
         """Predict the batch."""

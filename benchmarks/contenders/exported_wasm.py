@@ -10,7 +10,6 @@ import numpy as np
 
 from benchmarks.contenders import Task
 from benchmarks.contenders.expected import Predictions
-from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.interop.c.wasm import write_wasm
 
@@ -38,11 +37,9 @@ class Inference(Predictions):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        model = task.subject.build("numpy", 1)
-        model.normalization = Normalization("none")
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
-        _, script, _ = write_wasm(model, folder / "network.wasm")
+        _, script, _ = write_wasm(self.model(), folder / "network.wasm")
         script.rename(folder / "network.mjs")
         images = self._x.reshape(task.batch, -1)
         (folder / "images.json").write_text(json.dumps(images.tolist()))

@@ -112,7 +112,9 @@ def measure(
         image = np.moveaxis(np.clip(np.floor(image / step + zero + 0.5), limits.min, limits.max).astype(dtype), 0, -1)
     values = ", ".join(map(str, image.reshape(-1).tolist()))
     definition = f"static const NUMBER image[NETWORK_INPUTS] = {{{values}}};"
-    (folder / "inputs.h").write_text(f"#include <stdint.h>\ntypedef {'float' if io == 'float' else f'{io}_t'} NUMBER;\n{definition}\n")
+    (folder / "inputs.h").write_text(
+        f"#include <stdint.h>\ntypedef {'float' if io == 'float' else f'{io}_t'} NUMBER;\n{definition}\n"
+    )
     _run(folder, *COMPILER, *flags, "-c", "network.c")
     _run(folder, *COMPILER, *flags, "network.o", *LINK, "-o", "program.elf")
     sizes = _run(folder, "arm-none-eabi-size", "network.o").splitlines()[1].split()

@@ -44,7 +44,7 @@ def allocate(calls: Sequence[CCall], external: set[str]) -> Arena:
 
     external   storages outside the arena
     """
-    roots, last = _buffer_owners(calls, external), _last_uses(calls)
+    roots = _buffer_owners(calls, external)
     arrays: dict[str, Placed] = {}
     integers = set[str]()
     for time, call in enumerate(calls):
@@ -52,9 +52,6 @@ def allocate(calls: Sequence[CCall], external: set[str]) -> Arena:
             root = roots[tensor.storage]
             arrays.setdefault(root, Placed(root, _aligned_size(tensor.size), time, time)).last = time
             integers |= {root} if tensor.integer else set()
-    for storage, time in last.items():
-        if storage in roots:
-            arrays[roots[storage]].last = max(arrays[roots[storage]].last, time)
     sizes = [
         place(array for array in arrays.values() if (array.storage in integers) == is_integer)
         for is_integer in (False, True)
@@ -86,13 +83,10 @@ def _buffer_owners(calls: Sequence[CCall], external: set[str]) -> dict[str, str]
         in_arena = _arena_tensors(call, external)
         for tensor in in_arena:
             roots.setdefault(tensor.storage, tensor.storage)
-        tensors = call.tensors
-        operand, result = tensors[0], tensors[-1]
+        operand, result = call.tensors[0], call.tensors[-1]
         if (
             call.in_place
-            and operand in in_arena
-            and result in in_arena
-            and result.storage != operand.storage
+            and {operand, result} <= {*in_arena}
             and last[operand.storage] == time
             and roots[result.storage] == result.storage
             and operand.size == result.size
@@ -138,16 +132,20 @@ class CProgram:
         """Size of the arena in bytes."""
         return self.arena.floats * (1 if self.in_bytes else 4) + 4 * self.arena.integers
 
+    def _constants(self) -> dict[str, NDArray[Any]]:
+        """Return the values of the constant parameters in use, by storage: integers or float32."""
+        read = dict.fromkeys(tensor.storage for call in self.calls for tensor in call.tensors)
+        arrays = {storage: self.values[storage] for storage in read if storage in self.values}
+        return {name: values if values.dtype.kind == "i" else values.astype("f4") for name, values in arrays.items()}
+
     def constants(self) -> list[str]:
         """Return the definitions of the constant parameters."""
-        return source.constants(self.calls, self.values, self.external)
+        return [source.constant(self.external[storage], values) for storage, values in self._constants().items()]
 
     @property
     def constant_bytes(self) -> int:
-        """Size of all constant parameters in bytes, with floats as float32."""
-        read = {tensor.storage for call in self.calls for tensor in call.tensors} & self.values.keys()
-        arrays = [self.values[storage] for storage in read]
-        return sum(storage.size * (storage.itemsize if storage.dtype.kind == "i" else 4) for storage in arrays)
+        """Size of all constant parameters in bytes."""
+        return sum(values.nbytes for values in self._constants().values())
 
 
 def inference(

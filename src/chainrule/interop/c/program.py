@@ -5,7 +5,7 @@ operations overwrite their operand if it is not read again.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,10 +39,11 @@ class Arena:
     integers: int
 
 
-def allocate(calls: Sequence[CCall], external: set[str]) -> Arena:
+def allocate(calls: Sequence[CCall], external: Collection[str], floats: str = "") -> Arena:
     """Return the memory layout of a program's activations.
 
     external   storages outside the arena
+    floats     storage that contains floats in an arena of bytes
     """
     roots = _buffer_owners(calls, external)
     arrays: dict[str, Placed] = {}
@@ -50,7 +51,8 @@ def allocate(calls: Sequence[CCall], external: set[str]) -> Arena:
     for time, call in enumerate(calls):
         for tensor in _arena_tensors(call, external):
             root = roots[tensor.storage]
-            arrays.setdefault(root, Placed(root, _aligned_size(tensor.size), time, time)).last = time
+            size = _aligned_size(tensor.size * (4 if tensor.storage == floats else 1))
+            arrays.setdefault(root, Placed(root, size, time, time)).last = time
             integers |= {root} if tensor.integer else set()
     sizes = [
         place(array for array in arrays.values() if (array.storage in integers) == is_integer)
@@ -66,7 +68,7 @@ def _aligned_size(elements: int) -> int:
     return math.ceil(elements / unit) * unit
 
 
-def _arena_tensors(call: CCall, external: set[str]) -> list[Tensor]:
+def _arena_tensors(call: CCall, external: Collection[str]) -> list[Tensor]:
     """Return the tensors in the arena that a call reads or writes."""
     kinds = ("input", "activation", "statistic", "target")
     return [tensor for tensor in call.tensors if tensor.kind in kinds and tensor.storage not in external]
@@ -76,7 +78,7 @@ def _last_uses(calls: Sequence[CCall]) -> dict[str, int]:
     return {tensor.storage: time for time, call in enumerate(calls) for tensor in call.tensors}
 
 
-def _buffer_owners(calls: Sequence[CCall], external: set[str]) -> dict[str, str]:
+def _buffer_owners(calls: Sequence[CCall], external: Collection[str]) -> dict[str, str]:
     """Return storage → owner of its memory: the storage itself, or the storage that it overwrites in place."""
     last, roots = _last_uses(calls), dict[str, str]()
     for time, call in enumerate(calls):
@@ -180,7 +182,7 @@ def assemble(
         external[OUTPUTS] = OUTPUTS
     else:
         external[plan.output.storage] = OUTPUTS
-    return CProgram(all_calls, allocate(all_calls, set(external)), external, values)
+    return CProgram(all_calls, allocate(all_calls, external), external, values)
 
 
 def int8_program(calls: Sequence[CCall], external: dict[str, str], values: Mapping[str, NDArray[Any]]) -> CProgram:
@@ -192,12 +194,12 @@ def int8_program(calls: Sequence[CCall], external: dict[str, str], values: Mappi
     in_outputs = {storage for storage, expression in external.items() if OUTPUTS in expression}
     first = min(time for time in times if in_outputs & {tensor.storage for tensor in calls[time].tensors})
     size = calls[-1].tensors[-1].size * (4 if OUTPUTS in external else 1)
-    programs = [CProgram([*calls], allocate(calls, set(external)), external, values, in_bytes=True)]
+    programs = [CProgram([*calls], allocate(calls, external, OUTPUTS), external, values, in_bytes=True)]
     for time, call in enumerate(calls[:first]):
         x = call.tensors[-1]  # a workspace is not the last tensor of a call
         if x.storage not in external and x.storage != OUTPUTS and time < last[x.storage] < first and x.size <= size:
             shared = {**external, x.storage: f"(int8_t *){OUTPUTS}"}
-            programs.append(replace(programs[0], arena=allocate(calls, set(shared)), external=shared))
+            programs.append(replace(programs[0], arena=allocate(calls, shared, OUTPUTS), external=shared))
     return min(programs, key=lambda program: program.arena_bytes)
 
 

@@ -17,7 +17,7 @@ from chainrule.interop.c import program, selftest, source
 from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import NUMBERS, Quantized
-from chainrule.interop.c.routines import float_literal, prelude
+from chainrule.interop.c.routines import definitions_of, float_literal, prelude
 from chainrule.interop.c.source import Structs, identifier, macro, string_literal, unique_identifiers
 from chainrule.interop.c.training import ROUTINES, Training
 from chainrule.interop.units import input_units
@@ -288,8 +288,8 @@ def _sections(
     if trained:
         calls, arrays, more = trained.calls, [trained.variables()], {*ROUTINES}
         definitions.append(trained.functions(values["name"], structs))
-    routines = source.functions([*calls, *scaling], structs.kinds() | more)
-    return [routines, arrays, structs.definitions(), definitions]
+    names = {call.function for call in (*calls, *scaling)}
+    return [definitions_of(names | structs.kinds() | more), arrays, structs.definitions(), definitions]
 
 
 def _source(name: str, vectors: list[list[str]], plain: list[list[str]]) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.plan import Tensor
 from chainrule.interop.c.calls import Argument, CCall, Offset, Struct
-from chainrule.interop.c.routines import definitions_of, float_literal, is_defined
+from chainrule.interop.c.routines import float_literal, is_defined
 
 Pointer = Callable[[Tensor], str]
 
@@ -127,15 +127,6 @@ def body(calls: Sequence[CCall], pointer: Pointer, structs: Structs) -> str:
         shape = "x".join(map(str, result.shape)) or "1"
         lines += [f"    /* {identifier(result.name)}: {shape} */", statement(call, pointer, structs)]
     return "\n".join(lines)
-
-
-def functions(calls: Iterable[CCall], more: Iterable[str] = ()) -> list[str]:
-    """Return the definitions of all functions and types used by calls.
-
-    more   names of further functions
-    """
-    names = {*(call.function for call in calls), *more}
-    return [definition.text for definition in definitions_of(names)]
 
 
 def conditional(vectors: Sequence[str], plain: Sequence[str]) -> str:

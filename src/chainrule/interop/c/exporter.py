@@ -83,9 +83,9 @@ class CFiles:
 
     def __str__(self) -> str:
         sizes = self.trained or {"constants": self.constants, "arena": self.arena}
-        shown = _format_sizes({**sizes, "input": self.ports[0], "outputs": self.ports[1]})
+        shown = _format_sizes(**sizes, input=self.ports[0], outputs=self.ports[1])
         if self.plain != (self.constants, self.arena):
-            shown += f" (without vectors: {_format_sizes(dict(zip(('constants', 'arena'), self.plain, strict=True)))})"
+            shown += f" (without vectors: {_format_sizes(constants=self.plain[0], arena=self.plain[1])})"
         return f"{self.folder}: {', '.join(self.names)}; input: {self.units}; bytes: {shown}"
 
 
@@ -160,7 +160,7 @@ def _refuse_to_replace(file: Path) -> None:
         raise OptionError(f"{file} was not written by chainrule and would be overwritten; choose another folder")
 
 
-def _format_sizes(sizes: Mapping[str, int]) -> str:
+def _format_sizes(**sizes: int) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sizes.items() if count)
 
 

@@ -8,36 +8,24 @@ optimizations, because its integer sums saturate on processors without VNNI inst
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.commands.tables import Table, insert
 from chainrule.cli import loading, options
-from chainrule.cli.output import format_table
 from chainrule.interop.c import Quantized
 from chainrule.interop.onnx.exporter import export_onnx
 from chainrule.models.model import Model
-from chainrule.plotting import markdown as page
 
 CALIBRATION_IMAGES, TEST_IMAGES = 200, 500
-MARKS = ("<!-- int8 accuracy -->", "<!-- end of int8 accuracy -->")  # place of the table in docs/deploying.md
 Array = NDArray[Any]
-
-
-class Feeds:
-    """The calibration inputs of ONNX Runtime."""
-
-    def __init__(self, feeds: Iterator[dict[str, Array]]) -> None:
-        self._feeds = feeds
-
-    def get_next(self) -> dict[str, Array] | None:
-        """Return the next inputs; None after the last."""
-        return next(self._feeds, None)
 
 
 def onnx_runtime_outputs(model: Model, calibration: Array, x: Array) -> Array:
@@ -55,7 +43,8 @@ def onnx_runtime_outputs(model: Model, calibration: Array, x: Array) -> Array:
         port = runtime.InferenceSession(plain, settings).get_inputs()[0]
         dtype = np.uint8 if "uint8" in port.type else np.float32
         feeds = ({port.name: image[None].astype(dtype)} for image in calibration)
-        quantization.quantize_static(prepared, quantized, Feeds(feeds), per_channel=True)
+        reader = SimpleNamespace(get_next=partial(next, feeds, None))
+        quantization.quantize_static(prepared, quantized, reader, per_channel=True)
         session = runtime.InferenceSession(quantized, settings)
         logging.disable(logging.NOTSET)
         return np.concatenate([session.run(None, {port.name: image[None].astype(dtype)})[0] for image in x])
@@ -88,9 +77,9 @@ def main(markdown: Path | None, runs: tuple[Path, ...]) -> None:
         pairs = compare(model, training.x[:CALIBRATION_IMAGES], test.x[:TEST_IMAGES])
         errors, shares = zip(*pairs, strict=True)
         rows.append([run.name, *(f"{error:.5f}" for error in errors), *(f"{100 * share:.1f} %" for share in shares)])
-    click.echo(format_table(rows))
-    if markdown is not None:
-        page.insert(markdown, page.table(rows), MARKS)
+    table = Table(rows)
+    table.print()
+    insert(markdown, [table], "", "int8 accuracy")
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def measure(
     for file in HARNESS:
         (folder / file).write_text(Path(__file__).with_name(file).read_text())
     io = integers.io if integers else "float"
-    dtype, kind = np.dtype({"float": "f4"}.get(io, io)), {"float": "float"}.get(io, f"{io}_t")
+    dtype = np.dtype("f4" if io == "float" else io)
     image = x[0].astype("f4")
     if integers and io != "float":
         step, zero = integers.input_scale
@@ -113,7 +113,9 @@ def measure(
         image = np.moveaxis(np.clip(np.floor(image / step + zero + 0.5), limits.min, limits.max).astype(dtype), 0, -1)
     values = ", ".join(map(str, image.reshape(-1).tolist()))
     definition = f"static const NUMBER image[NETWORK_INPUTS] = {{{values}}};"
-    (folder / "inputs.h").write_text(f"#include <stdint.h>\ntypedef {kind} NUMBER;\n{definition}\n")
+    (folder / "inputs.h").write_text(
+        f"#include <stdint.h>\ntypedef {'float' if io == 'float' else f'{io}_t'} NUMBER;\n{definition}\n"
+    )
     _run(folder, *COMPILER, *flags, "-c", "network.c")
     _run(folder, *COMPILER, *flags, "network.o", *LINK, "-o", "program.elf")
     sizes = _run(folder, "arm-none-eabi-size", "network.o").splitlines()[1].split()

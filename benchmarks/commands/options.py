@@ -42,7 +42,7 @@ peers = click.option(
     show_default=True,
     help="Peers to compare with: torch (eager, channels last, compiled), torch-eager (the first two), onnxruntime, "
     "torch-cuda-graph (on a GPU, with CHAINRULE_ENGINE=jax), "
-    "numpy (our NumPy engine); for predict also c, c-plain and wasm (exported networks).",
+    "numpy (our NumPy engine); for predict also c, c-int8, c-plain and wasm (exported networks).",
 )
 threads = click.option(
     "--threads",

@@ -55,7 +55,8 @@ class Predictions(Repeated):
     """A contender that predicts the first batch of a task's normalized images."""
 
     def __init__(self, task: Task) -> None:
-        self._task, self._x = task, prepare(task).x[: task.batch].copy()
+        self._task, self._given = task, prepare(task)
+        self._x = self._given.x[: task.batch].copy()
         self._network = task.subject.build("numpy", 1)
         self._network.normalization = Normalization("none")
 
@@ -65,7 +66,11 @@ class Predictions(Repeated):
 
     def difference(self) -> float:
         """Return the relative difference of the outputs from the expected outputs."""
-        return relative_difference(self.outputs(), self._network.apply(self._x))
+        return relative_difference(self.outputs(), self.expected())
+
+    def expected(self) -> Array:
+        """Return the expected outputs: those of the NumPy engine."""
+        return self._network.apply(self._x)
 
     def repeat(self, count: int) -> None:
         """Predict the batch a number of times."""

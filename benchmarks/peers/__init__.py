@@ -32,8 +32,10 @@ PEERS = {
     "torch-cuda-graph": Peer("PyTorch, CUDA graph per step", "torch_cuda", package="torch"),
     "onnxruntime": Peer("ONNX Runtime", infer="onnxruntime", package="onnxruntime"),
     "numpy": Peer("our NumPy engine", "chainrule_steps", "chainrule_steps"),
-    "c": Peer("our exported C", infer="exported_c", program="gcc"),
-    "c-plain": Peer("our exported C, plain loops", infer="exported_c", program="gcc"),
+    **{
+        name: Peer(f"our exported C{kind}", infer="exported_c", program="gcc")
+        for name, kind in (("c", ""), ("c-int8", " in int8"), ("c-plain", ", plain loops"))
+    },
     "wasm": Peer("our WebAssembly in Node", infer="exported_wasm", package="ziglang", program="node"),
 }
 GROUPS = {  # names that select several peers

@@ -171,15 +171,12 @@ def branches(writer: Writer) -> int:
 
 
 def enlarged(writer: Writer) -> int:
-    """Return an image enlarged by two transposed convolutions, one with a bias and fewer filters than its stride."""
-    steps = {"StrideH": 2, "StrideW": 3}
-    sizes = writer.constant([1, 16, 18, 5], "int32")
-    kernel, bias = weights(writer, (5, 3, 4, 4))
-    inputs = [sizes, kernel, 0, bias]
+    """Return an image enlarged by two transposed convolutions, one of which has a bias."""
+    steps, (kernel, bias) = {"StrideH": 2, "StrideW": 3}, weights(writer, (5, 3, 4, 4))
+    inputs = [writer.constant([1, 16, 18, 5], "int32"), kernel, 0, bias]
     y = writer.add("TRANSPOSE_CONV", inputs, (1, 16, 18, 5), "TransposeConvOptions", Padding=0, **steps)
-    y = writer.add("MAX_POOL_2D", [y], (1, 8, 6, 5), "Pool2DOptions", Padding=1, FilterHeight=2, FilterWidth=3, **steps)
-    inputs = [writer.constant([1, 17, 18, 2], "int32"), weights(writer, (2, 3, 2, 5))[0], y]
-    return writer.add("TRANSPOSE_CONV", inputs, (1, 17, 18, 2), "TransposeConvOptions", Padding=1, **steps)
+    inputs = [writer.constant([1, 33, 54, 2], "int32"), weights(writer, (2, 3, 2, 5))[0], y]
+    return writer.add("TRANSPOSE_CONV", inputs, (1, 33, 54, 2), "TransposeConvOptions", Padding=1, **steps)
 
 
 def weights(writer: Writer, shape: tuple[int, ...]) -> list[int]:

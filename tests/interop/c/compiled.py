@@ -1,11 +1,13 @@
 """Exported networks compiled into one program, which is given images and gives their outputs."""
 
+import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from chainrule.interop.c import Quantized, program, write_c
@@ -41,6 +43,11 @@ RUN = """    if (!{name}_selftest({name}_arena, image, outputs))
         {name}_run({name}_arena, image, outputs);
         fwrite(outputs, sizeof(float), {outputs}, stdout);
     }}"""
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    """Return the mark of tests that are skipped unless these programs are installed."""
+    return pytest.mark.skipif(not all(map(shutil.which, programs)), reason=f"needs {' and '.join(programs)}")
 
 
 def run_main(
@@ -95,13 +102,18 @@ def int8_outputs(folder: Path, model: Model, x: Array, integers: Quantized | Non
     return outputs(folder, [model], [x], INT8_FLAGS, [integers or Quantized(model)])[0]
 
 
+def called(model: Model) -> set[str]:
+    """Return the names of the C functions that a model calls."""
+    return {call.function for call in program.inference(model.plan(), model.weights, model.normalization).calls}
+
+
 def covering(models: Iterable[Model]) -> list[int]:
     """Return numbers of models that together call every C function that any of them calls: the richest first."""
-    called = [{call.function for call in program.inference(m.plan(), m.weights, m.normalization).calls} for m in models]
-    missing, chosen = set[str]().union(*called), list[int]()
+    functions = [*map(called, models)]
+    missing, chosen = set[str]().union(*functions), list[int]()
     while missing:
-        chosen.append(max(range(len(called)), key=lambda number: len(called[number] & missing)))
-        missing -= called[chosen[-1]]
+        chosen.append(max(range(len(functions)), key=lambda number: len(functions[number] & missing)))
+        missing -= functions[chosen[-1]]
     return chosen
 
 

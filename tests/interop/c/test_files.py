@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from interop.c.compiled import RUN, STRICT, VARIABLES, run_main
+from interop.c.compiled import RUN, STRICT, VARIABLES, needs, run_main
 from numpy.typing import NDArray
 from training.made import Doubled
 
@@ -91,7 +91,7 @@ def wide() -> Model:
     return cr.Sequential(layers, (32, 16, 16), engine="numpy")
 
 
-@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+@needs("gcc")
 @pytest.mark.parametrize("model", [zoo.find("vanilla-cnn").build(engine="numpy"), wide()], ids=["narrow", "wide"])
 def test_sizes_are_those_of_the_object_file(tmp_path: Path, model: Model) -> None:
     """With vectors and without: then the file holds no kernels that only vectors need. No variables are written."""
@@ -114,7 +114,7 @@ def symbols(folder: Path, *flags: str) -> dict[tuple[str, str], int]:
     return {(kind, name): int(size, 16) for size, kind, name in re.findall(r"^\w+ (\w+) (\w) (\w+)$", found, re.M)}
 
 
-@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+@needs("gcc")
 @pytest.mark.parametrize("model", [of_everything(), of_integers()], ids=lambda model: model.name)
 def test_threads_with_their_own_arenas_do_not_disturb_each_other(tmp_path: Path, model: Model) -> None:
     x = np.random.default_rng(2).normal(size=(8, *model.input_shape)).astype("f4")
@@ -135,7 +135,7 @@ def test_threads_with_their_own_arenas_do_not_disturb_each_other(tmp_path: Path,
             assert all(np.array_equal(row, values) for row in rows)
 
 
-@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+@needs("gcc")
 def test_two_networks_in_one_program_run_alternately_in_one_arena(tmp_path: Path) -> None:
     floats, integers = of_everything(), of_integers()
     x = np.random.default_rng(3).normal(size=(6, 2, 12, 12)).astype("f4")
@@ -150,7 +150,7 @@ def test_two_networks_in_one_program_run_alternately_in_one_arena(tmp_path: Path
     np.testing.assert_allclose(found[1::2], quantized.predict(x[1::2]), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.skipif(not shutil.which("make") or not shutil.which("gcc"), reason="needs make and gcc")
+@needs("make", "gcc")
 @pytest.mark.parametrize(
     ("task", "channels"), [("classification", 3), ("binary", 1), ("multi-label", 1), ("regression", 2)]
 )
@@ -188,13 +188,16 @@ def classify(folder: Path, image: NDArray[np.uint8]) -> str:
     numbers = " ".join(map(str, image.ravel())).encode()  # images have 1 or 3 channels
     (folder / "image.ppm").write_bytes(numbers if len(image) == 2 else pixels)
     for names, problem in [([], "usage: ./example IMAGE"), (["missing.pgm"], "cannot open missing.pgm")]:
-        refused = subprocess.run(["./example", *names], cwd=folder, capture_output=True, text=True, check=False)
+        refused = example(folder, *names)
         assert (refused.returncode, refused.stderr.startswith(problem)) == (2, True)
-    done = subprocess.run(["./example", "image.ppm"], cwd=folder, capture_output=True, check=True)
-    return done.stdout.decode().strip()
+    return example(folder, "image.ppm").stdout.strip()
 
 
-@pytest.mark.skipif(not shutil.which("make") or not shutil.which("gcc"), reason="needs make and gcc")
+def example(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["./example", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@needs("make", "gcc")
 @pytest.mark.parametrize("io", ["float", "int8", "uint8"])
 def test_the_self_test_notices_other_weights(tmp_path: Path, io: str) -> None:
     model, x = of_integers(), np.random.default_rng(1).normal([[[0]], [[5]]], [[[1]], [[9]]], size=(9, 2, 12, 12))
@@ -207,7 +210,7 @@ def test_the_self_test_notices_other_weights(tmp_path: Path, io: str) -> None:
     for text, result in ((written, ("passed\n", 0)), (damaged, ("failed\n", 1))):
         source.write_text(text)
         subprocess.run(["make", "-B", "CC=gcc", "CFLAGS=-O1"], cwd=tmp_path, check=True, capture_output=True)
-        done = subprocess.run(["./example", "--selftest"], cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = example(tmp_path, "--selftest")
         assert (done.stdout, done.returncode) == result
 
 
@@ -230,7 +233,7 @@ NAMES = st.text(max_size=9) | st.sampled_from(
 )
 
 
-@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+@needs("gcc")
 @settings(max_examples=4, deadline=None)
 @given(st.lists(LAYER_NAMES, min_size=5, max_size=5, unique=True), st.lists(NAMES, min_size=3, max_size=3, unique=True))
 def test_any_names_give_macros_that_a_caller_can_read(layers: list[str], ends: list[str]) -> None:

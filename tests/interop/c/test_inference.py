@@ -2,14 +2,13 @@
 
 import os
 import platform
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from graph_drawing import draw_graph
-from interop.c.compiled import NATIVE, SANITIZED, covering, outputs
+from interop.c.compiled import NATIVE, SANITIZED, called, covering, needs, outputs
 from models import several
 from numerical import exact
 from numpy.typing import NDArray
@@ -19,12 +18,12 @@ import chainrule as cr
 from chainrule import zoo
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
-from chainrule.interop.c import packing, program, write_c
+from chainrule.interop.c import packing, write_c
 from chainrule.interop.c.packing import Tiling
 from chainrule.layers import Layer
 from chainrule.models.model import Model, connect
 
-pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+pytestmark = needs("gcc")
 PLAIN, VECTORS = (*SANITIZED, "-DNETWORK_PLAIN"), SANITIZED
 SWEEP = int(os.environ.get("CHAINRULE_EXPORTS", 0))  # graphs for each kind of processor; 0: enough to call everything
 POOL = 34  # graphs that are drawn
@@ -44,8 +43,11 @@ def drawn(number: int) -> tuple[Model, NDArray[Any]]:
     return model, found.x[:2]
 
 
-def check(models: list[Model], images: list[NDArray[Any]], found: list[NDArray[Any]]) -> None:
-    for model, x, y in zip(models, images, found, strict=True):
+def check(folder: Path, models: list[Model], flags: tuple[str, ...], images: list[NDArray[Any]] | None = None) -> None:
+    """Compare the compiled models with those in float64, by default for random images."""
+    draw = np.random.default_rng(8)
+    images = images or [draw.normal(size=(2, *model.input_shape)) for model in models]
+    for model, x, y in zip(models, images, outputs(folder, models, images, flags), strict=True):
         expected = exact(model, x).reshape(len(x), -1)
         rounding = np.abs(model.apply(x.astype("f4")).reshape(len(x), -1) - expected).max()
         scale = np.abs(expected).max() + 1e-3
@@ -57,8 +59,7 @@ def test_drawn_graphs_compute_the_same(tmp_path: Path, kind: int, flags: tuple[s
     count = SWEEP or POOL
     pairs = [drawn(number) for number in range(kind * count, (kind + 1) * count)]
     chosen = pairs if SWEEP else [pairs[number] for number in covering(model for model, _ in pairs)]
-    models, images = [model for model, _ in chosen], [x for _, x in chosen]
-    check(models, images, outputs(tmp_path, models, images, flags))
+    check(tmp_path, [model for model, _ in chosen], flags, [x for _, x in chosen])
 
 
 SMALL = ("vanilla-cnn", "numpy-cnn", "zayan", "venchislaw", "resnet-8")
@@ -66,13 +67,10 @@ SMALL = ("vanilla-cnn", "numpy-cnn", "zayan", "venchislaw", "resnet-8")
 
 def test_networks_of_the_zoo_compute_the_same(tmp_path: Path) -> None:
     draw = np.random.default_rng(5)
-    models, images = list[Model](), list[NDArray[Any]]()
-    for name in zoo.NAMED if SWEEP else SMALL:
-        model = zoo.find(name).build(engine="numpy")
+    models: list[Model] = [zoo.find(name).build(engine="numpy") for name in (zoo.NAMED if SWEEP else SMALL)]
+    for model in models:
         model.statistics += draw.uniform(0, 0.5, model.statistics.shape).astype("f4")
-        models.append(model)
-        images.append(draw.normal(size=(1, *model.input_shape)))
-    check(models, images, outputs(tmp_path, models, images, ("-Os",)))
+    check(tmp_path, models, ("-Os",))
 
 
 def test_images_are_normalized_as_in_training(tmp_path: Path) -> None:
@@ -89,16 +87,14 @@ def test_images_are_normalized_as_in_training(tmp_path: Path) -> None:
 
 def test_networks_of_hardly_any_operation(tmp_path: Path) -> None:
     rows: list[list[Layer]] = [[cr.Flatten()], [cr.ReLU()], [cr.Flatten(), cr.Dropout(0.5)], [cr.Dense(1)]]
-    models: list[Model] = [cr.Sequential(row, (5,), engine="numpy") for row in rows]
-    images = [np.random.default_rng(1).normal(size=(2, 5))] * len(models)
-    check(models, images, outputs(tmp_path, models, images, VECTORS))
+    check(tmp_path, [cr.Sequential(row, (5,), engine="numpy") for row in rows], VECTORS)
 
 
 EACH_WIDTH = pytest.mark.parametrize(
     "flags",
     [
         pytest.param(VECTORS, id="4 lanes"),
-        pytest.param((*SANITIZED, "-DNETWORK_PLAIN"), id="plain"),
+        pytest.param(PLAIN, id="plain"),
         pytest.param(
             ("-O1", "-mavx"),
             id="8 lanes",  # often those of the native processor
@@ -111,10 +107,7 @@ EACH_WIDTH = pytest.mark.parametrize(
 
 @EACH_WIDTH
 def test_a_kernel_for_each_channel_computes_the_same(tmp_path: Path, flags: tuple[str, ...]) -> None:
-    models = [depthwise(np.random.default_rng([9, number])) for number in range(8)]
-    draw = np.random.default_rng(10)
-    images = [draw.normal(size=(2, *model.input_shape)) for model in models]
-    check(models, images, outputs(tmp_path, models, images, flags))
+    check(tmp_path, [depthwise(np.random.default_rng([9, number])) for number in range(8)], flags)
 
 
 def depthwise(draw: np.random.Generator) -> Model:
@@ -146,12 +139,8 @@ def test_winograd_computes_the_same(tmp_path: Path, flags: tuple[str, ...], monk
         wide(2, 4, (8, 25), 2, convolution=True),
         wide(4, 7, (12, 10), "valid", bias=False),
     ]
-    for model in models:
-        called = program.inference(model.plan(), model.weights, model.normalization).calls
-        assert "winograd" in {call.function for call in called}
-    draw = np.random.default_rng(8)
-    images = [draw.normal(size=(2, *model.input_shape)) for model in models]
-    check(models, images, outputs(tmp_path, models, images, flags))
+    assert all("winograd" in called(model) for model in models)
+    check(tmp_path, models, flags)
 
 
 def free(tiling: Tiling, channels: int, filters: int) -> float:
@@ -169,8 +158,7 @@ def wide(channels: int, filters: int, size: tuple[int, int], padding: Any, **opt
 def test_wide_convolutions_alone_are_computed_by_winograd(tmp_path: Path) -> None:
     """It pays for many channels; compact programs leave it out, and are smaller."""
     narrow, broad = (wide(count, count, (16, 16), "same") for count in (4, 64))
-    called = [program.inference(each.plan(), each.weights, each.normalization).calls for each in (narrow, broad)]
-    assert ["winograd" in {call.function for call in calls} for calls in called] == [False, True]
+    assert ["winograd" in called(model) for model in (narrow, broad)] == [False, True]
     fast, compact = write_c(broad, tmp_path / "fast"), write_c(broad, tmp_path / "compact", compact=True)
     assert compact.constants * 1.7 < fast.constants < compact.constants * 1.8
     assert compact.arena < fast.arena

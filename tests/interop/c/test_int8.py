@@ -1,13 +1,12 @@
 """Networks in integers: the C program computes what the class predicts, and both are near the model."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from interop.c.compiled import INT8_FLAGS, int8_outputs, outputs
+from interop.c.compiled import INT8_FLAGS, int8_outputs, needs, outputs
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
@@ -84,7 +83,7 @@ def drawn(made: Callable[[], Model]) -> tuple[Model, NDArray[np.float32], Quanti
 MADE = (row, graph, ending_in_a_pool, gated, strided, enlarging)
 
 
-@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+@needs("gcc")
 @pytest.mark.parametrize("made", MADE)
 def test_c_computes_what_the_class_predicts(tmp_path: Path, made: Callable[[], Model]) -> None:
     model, x, integers = drawn(made)
@@ -95,8 +94,7 @@ def test_c_computes_what_the_class_predicts(tmp_path: Path, made: Callable[[], M
     assert np.abs(expected - in_floats).max() < 0.06 * np.abs(in_floats).max()
 
 
-@pytest.mark.skipif(not shutil.which(microcontroller.EMULATOR[0]), reason="needs qemu")
-@pytest.mark.skipif(not shutil.which(microcontroller.COMPILER[0]), reason="needs arm-none-eabi-gcc")
+@needs(microcontroller.EMULATOR[0], microcontroller.COMPILER[0])
 @pytest.mark.parametrize(("made", "io"), [*((made, "int8") for made in MADE), (row, "float"), (graph, "uint8")])
 def test_a_microcontroller_computes_what_the_class_predicts(tmp_path: Path, made: Callable[[], Model], io: str) -> None:
     """Outputs of several axes have the channels last if they are integers. An integer input has one scale."""
@@ -161,7 +159,7 @@ def test_what_integers_cannot_express_is_refused_by_name() -> None:
         Quantized(model, np.zeros((2, 2, 3, 3)))
 
 
-@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+@needs("gcc")
 def test_sums_of_many_equal_weights_stay_within_32_bits(tmp_path: Path) -> None:
     """70,000 products of the largest weights and inputs are 2.3e9, and the bias makes the most of what is left."""
     model = cr.Sequential((cr.Dense(2), cr.ReLU(), cr.Dense(1)), (70_000,), engine="numpy")

@@ -1,7 +1,6 @@
 """Steps of training in C follow `fit` on one image after the other."""
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from graph_drawing import draw_graph
-from interop.c.compiled import SANITIZED, run_main
+from interop.c.compiled import SANITIZED, needs, run_main
 from numpy.typing import NDArray
 
 import chainrule as cr
@@ -22,7 +21,7 @@ from chainrule.models.model import Model, connect
 from chainrule.network import losses
 from chainrule.training.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer
 
-pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+pytestmark = needs("gcc")
 STEPS, RATE = 100, 0.02
 GRAPHS = int(os.environ.get("CHAINRULE_EXPORTS", 3))
 

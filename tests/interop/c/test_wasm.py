@@ -1,12 +1,12 @@
 """WebAssembly of a network computes what the model computes; needs the package ziglang, and Node."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from interop.c.compiled import needs
 
 import chainrule as cr
 from chainrule.errors import OptionError
@@ -29,7 +29,7 @@ def model() -> Model:
     return cr.Sequential(layers, (2, 7, 8), classes=classes, engine="numpy", seed=2)
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="needs Node")
+@needs("node")
 @pytest.mark.parametrize("is_quantized", [False, True])
 def test_the_module_computes_what_the_model_computes(tmp_path: Path, is_quantized: bool) -> None:
     pytest.importorskip("ziglang")

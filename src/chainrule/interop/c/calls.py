@@ -60,16 +60,6 @@ class CCall(NamedTuple):
         operands = [operand.tensor if isinstance(operand, Offset) else operand for operand in self.arguments]
         return [operand for operand in operands if isinstance(operand, Tensor)]
 
-    def in_bytes(self, storage: str) -> "CCall":
-        """Return the call for an arena of bytes in which an array with this storage contains floats."""
-        arguments = [
-            operand.viewed((4 * operand.size,))
-            if isinstance(operand, Tensor) and operand.storage == storage
-            else operand
-            for operand in self.arguments
-        ]
-        return self._replace(arguments=tuple(arguments))
-
 
 @dataclass(frozen=True)
 class Int8Step:
@@ -111,7 +101,7 @@ def _by_signature(operation: Operation, function: str) -> CCall:
     parameters, attributes = parameters_of(function), operation.attributes
     tensors = (*operation.reads, *operation.writes)
     named = {name.removeprefix("d"): tensor for (_, name), tensor in zip(parameters, tensors, strict=False) if tensor}
-    first = _first_input(operation)
+    first = operation.operand()
     x, y, w, b = (named.get(name, first) for name in "xywb")
     largest = max(first, operation.writes[0], key=lambda tensor: len(tensor.shape))
     values: dict[str, Any] = {
@@ -161,13 +151,6 @@ def pooling(image: Tensor, result: Tensor, attributes: Any) -> Struct:
     return Struct("pooling", entries)
 
 
-def _first_input(operation: Operation) -> Tensor:
-    read = operation.reads[0]
-    if read is None:
-        raise unsupported(operation)
-    return read
-
-
 def _plane_size(tensor: Tensor) -> int:
     return math.prod(tensor.shape[1:])
 
@@ -185,9 +168,7 @@ def stays_inside(window: Struct) -> bool:
 def _concatenate(operation: Operation) -> list[CCall]:
     y, axis, calls, offset = operation.writes[0], operation.attributes.get("axis", 0), list[CCall](), 0
     rows, pitch = math.prod(y.shape[:axis]), math.prod(y.shape[axis:])
-    for part in operation.reads:
-        if part is None:
-            raise unsupported(operation)
+    for part in map(operation.operand, range(len(operation.reads))):
         length = math.prod(part.shape[axis:])
         calls.append(CCall("concatenate", (part, y, rows, length, pitch, offset)))
         offset += length
@@ -200,7 +181,7 @@ def _pad_to_max_axes(values: tuple[int, ...], fill: int) -> Struct:
 
 def _pad(operation: Operation) -> list[CCall]:
     """Return the call for padding, or for a crop: padding with negative sizes."""
-    x, y, sign = _first_input(operation), operation.writes[0], -1 if operation.name == "crop" else 1
+    x, y, sign = operation.operand(), operation.writes[0], -1 if operation.name == "crop" else 1
     if len(x.shape) > MAX_AXES:
         raise unsupported(operation)
     before = tuple(sign * size for size in operation.attributes["before"])
@@ -209,7 +190,7 @@ def _pad(operation: Operation) -> list[CCall]:
 
 
 def _permute(operation: Operation) -> list[CCall]:
-    x, y, axes = _first_input(operation), operation.writes[0], operation.attributes["axes"]
+    x, y, axes = operation.operand(), operation.writes[0], operation.attributes["axes"]
     if len(x.shape) > MAX_PERMUTED_AXES:
         raise unsupported(operation)
     steps = tuple(math.prod(x.shape[axis + 1 :]) for axis in axes)
@@ -217,7 +198,7 @@ def _permute(operation: Operation) -> list[CCall]:
 
 
 def _resample(operation: Operation) -> list[CCall]:
-    x, y = _first_input(operation), operation.writes[0]
+    x, y = operation.operand(), operation.writes[0]
     image, result = (x, y) if operation.name == "resample" else (y, x)
     mode, lines = operation.attributes["mode"], operation.attributes.get("lines", shapes.WHOLE_IMAGE)
     axes = zip(lines, image.shape[1:], result.shape[1:], strict=True)
@@ -227,14 +208,14 @@ def _resample(operation: Operation) -> list[CCall]:
 
 
 def _dropout(operation: Operation) -> list[CCall]:
-    x, y, attributes = _first_input(operation), operation.writes[0], operation.attributes
+    x, y, attributes = operation.operand(), operation.writes[0], operation.attributes
     threshold = math.ceil(attributes["rate"] * 2.0**53)
     whole = (f"UINT64_C({threshold})", SEED, f"UINT64_C({attributes['stream']})", STEP)
     return [CCall("dropout", (x, y, x.size, 1 / (1 - attributes["rate"]), *whole), in_place=True)]
 
 
 def _running_statistics(operation: Operation) -> list[CCall]:
-    mean, (_, values), attributes = _first_input(operation), operation.runtime["count"], operation.attributes
+    mean, (_, values), attributes = operation.operand(), operation.runtime["count"], operation.attributes
     return [CCall(operation.name, (*operation.reads, mean.size, values, float(attributes["momentum"])))]
 
 

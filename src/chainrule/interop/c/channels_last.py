@@ -43,23 +43,19 @@ def order(shape: Shape) -> NDArray[np.int64]:
 
 def of_operation(operation: Operation) -> Operation:
     """Return the operation that computes the same on tensors whose axes are in the order of memory."""
-    name, attributes = operation.name, dict(operation.attributes)
-    tensors = (*operation.reads, *operation.writes)
-    rank = len(operation.writes[0].shape)
-    if name in EXPANSIONS:
-        views = [x.viewed((math.prod(x.shape[1:]), x.shape[0])) if x and len(x.shape) > 1 else x for x in tensors]
-    else:
-        views = [x and x.viewed(rotated(x.shape)) for x in tensors]
+    name, attributes, rank = operation.name, dict(operation.attributes), len(operation.writes[0].shape)
+
+    def view(x: Tensor) -> Tensor:
+        return x.viewed(rotated(planes(x.shape) if name in EXPANSIONS and x.shape[1:] else x.shape))
+
     if "before" in attributes:
         attributes["before"] = rotated(attributes["before"])
     if "axis" in attributes:
         attributes["axis"] = (attributes["axis"] - 1) % rank
     if "axes" in attributes:
         attributes["axes"] = tuple((axis - 1) % rank for axis in rotated(attributes["axes"]))
-    reads, writes = views[: len(operation.reads)], [view for view in views[len(operation.reads) :] if view]
-    return replace(
-        operation, name=EXPANSIONS.get(name, name), reads=tuple(reads), writes=tuple(writes), attributes=attributes
-    )
+    reads, writes = (tuple(map(view, filter(None, tensors))) for tensors in (operation.reads, operation.writes))
+    return replace(operation, name=EXPANSIONS.get(name, name), reads=reads, writes=writes, attributes=attributes)
 
 
 def permutations(x: Tensor, stored: Shape) -> list[Operation]:

@@ -17,7 +17,7 @@ from chainrule.interop.c import program, selftest, source
 from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import NUMBERS, Quantized
-from chainrule.interop.c.routines import float_literal, prelude
+from chainrule.interop.c.routines import definitions_of, float_literal, prelude
 from chainrule.interop.c.source import Structs, identifier, macro, string_literal, unique_identifiers
 from chainrule.interop.c.training import ROUTINES, Training
 from chainrule.interop.units import input_units
@@ -83,9 +83,9 @@ class CFiles:
 
     def __str__(self) -> str:
         sizes = self.trained or {"constants": self.constants, "arena": self.arena}
-        shown = _format_sizes({**sizes, "input": self.ports[0], "outputs": self.ports[1]})
+        shown = _format_sizes(**sizes, input=self.ports[0], outputs=self.ports[1])
         if self.plain != (self.constants, self.arena):
-            shown += f" (without vectors: {_format_sizes(dict(zip(('constants', 'arena'), self.plain, strict=True)))})"
+            shown += f" (without vectors: {_format_sizes(constants=self.plain[0], arena=self.plain[1])})"
         return f"{self.folder}: {', '.join(self.names)}; input: {self.units}; bytes: {shown}"
 
 
@@ -160,7 +160,7 @@ def _refuse_to_replace(file: Path) -> None:
         raise OptionError(f"{file} was not written by chainrule and would be overwritten; choose another folder")
 
 
-def _format_sizes(sizes: Mapping[str, int]) -> str:
+def _format_sizes(**sizes: int) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sizes.items() if count)
 
 
@@ -288,8 +288,8 @@ def _sections(
     if trained:
         calls, arrays, more = trained.calls, [trained.variables()], {*ROUTINES}
         definitions.append(trained.functions(values["name"], structs))
-    routines = source.functions([*calls, *scaling], structs.kinds() | more)
-    return [routines, arrays, structs.definitions(), definitions]
+    names = {call.function for call in (*calls, *scaling)}
+    return [definitions_of(names | structs.kinds() | more), arrays, structs.definitions(), definitions]
 
 
 def _source(name: str, vectors: list[list[str]], plain: list[list[str]]) -> str:

@@ -71,11 +71,11 @@ class _Fusion:
 
         names   names of operations that can be returned; empty: those of convolutions
         """
+        if tensor is None or self._readers[tensor.storage] > 1:
+            return None
         for index, operation in enumerate(self.operations):
-            is_candidate = operation.name in (names or self._convolutions)
-            if tensor is not None and is_candidate and operation.writes[0].storage == tensor.storage:
-                can_fuse = self._readers[tensor.storage] == 1 and not operation.attributes.get("relu")
-                return index if can_fuse else None
+            if operation.writes[0].storage == tensor.storage and operation.name in (names or self._convolutions):
+                return None if operation.attributes.get("relu") else index
         return None
 
     def _with_padding(self, operation: Operation) -> Operation:
@@ -100,7 +100,7 @@ class _Fusion:
         """Return a transposed convolution whose kernels have the axes of a convolution's, and which has no bias yet."""
         x, w, groups = operation.operand(), operation.operand(1), operation.attributes["groups"]
         kernels = self.values[w.storage].reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2)
-        kernel = self._new_parameter(None, f"{w.storage}.filters", kernels.reshape(-1, *kernels.shape[2:]))
+        kernel = self._new_parameter(f"{w.storage}.filters", kernels.reshape(-1, *kernels.shape[2:]))
         return replace(operation, reads=(x, kernel, None))
 
     def _fuse_bias(self, operation: Operation) -> bool:
@@ -109,16 +109,13 @@ class _Fusion:
         index = self._producer(x, (TRANSPOSED,)) if self._int8 else None
         if index is None or b is None or len(b.shape) > 1:
             return False
-        convolution = self.operations[index]
-        self._replace(index, replace(convolution, reads=(*convolution.reads[:2], b, None)), operation)
+        self._replace(index, operation, reads=(*self.operations[index].reads[:2], b, None))
         return True
 
     def _fuse_batch_norm(self, operation: Operation) -> bool:
         """Fold a batch normalization into the preceding convolution. Return False if this is impossible."""
-        x, gamma, beta, mean, variance = operation.reads
-        index, y = self._producer(x), operation.writes[0]
-        if x is None or not (gamma and beta and mean and variance):
-            return False
+        x, y = operation.operand(), operation.writes[0]
+        index = self._producer(x)
         if index is not None and (self.operations[index].reads[3] or self.operations[index].writes[0].shape != x.shape):
             index = None
         if index is None and not self._int8:
@@ -127,42 +124,37 @@ class _Fusion:
             index = len(self.operations)
             self.operations.append(self._identity(x, y))
         convolution = self.operations[index]
-        w, b = self._fold_batch_norm(
-            convolution, [self.values[parameter.storage] for parameter in (gamma, beta, mean, variance)], operation
+        w, b = self._fold_batch_norm(convolution, operation)
+        kernel = self._new_parameter(f"{y.storage}.w", w)
+        self._replace(
+            index, operation, reads=(convolution.reads[0], kernel, self._new_parameter(f"{y.storage}.b", b), None)
         )
-        kernel = self._new_parameter(convolution.reads[1], f"{y.storage}.w", w)
-        bias = self._new_parameter(None, f"{y.storage}.b", b)
-        reads, writes = (convolution.reads[0], kernel, bias, None), (y.viewed(convolution.writes[0].shape),)
-        self.operations[index] = replace(convolution, reads=reads, writes=writes)
         return True
 
     def _identity(self, x: Tensor, y: Tensor) -> Operation:
         """Return the 1×1 depthwise convolution that copies x to y."""
         image = (x.shape[0], *(1,) * (3 - len(x.shape)), *x.shape[1:])
-        w = self._new_parameter(None, f"{y.storage}.identity", np.ones((x.shape[0], 1, 1, 1), np.float32))
+        w = self._new_parameter(f"{y.storage}.identity", np.ones((x.shape[0], 1, 1, 1), np.float32))
         attributes = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": x.shape[0]}
         reads, attributes = (x.viewed(image), w, None, None), {**attributes, "flip": False, "relu": False}
         return Operation(CONVOLUTION, reads, (y.viewed(image),), attributes)
 
-    def _fold_batch_norm(
-        self, convolution: Operation, norm_parameters: list[NDArray[Any]], operation: Operation
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _fold_batch_norm(self, convolution: Operation, operation: Operation) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the folded kernels w · s and bias (b − mean) · s + beta, where s = gamma/√(variance + ε)."""
-        gamma, beta, mean, variance = (values.astype(np.float64) for values in norm_parameters)
-        scale = gamma / np.sqrt(variance + operation.attributes["epsilon"])
-        kernel, bias = convolution.operand(1), convolution.reads[2]
-        w = self.values[kernel.storage].astype(np.float64).reshape(kernel.shape)
-        b = np.zeros(len(scale)) if bias is None else self.values[bias.storage].astype(np.float64).reshape(bias.shape)
+        gamma, beta, mean, variance = (self._parameter(operation.operand(number)) for number in range(1, 5))
+        scale, bias = gamma / np.sqrt(variance + operation.attributes["epsilon"]), convolution.reads[2]
+        b = self._parameter(bias) if bias else np.zeros(len(scale))
         axes = (slice(None), *(None,) * (b.ndim - 1))
-        return w * scale[:, None, None, None], (b - mean[axes]) * scale[axes] + beta[axes]
+        w = self._parameter(convolution.operand(1)) * scale[:, None, None, None]
+        return w, (b - mean[axes]) * scale[axes] + beta[axes]
 
-    def _new_parameter(self, like: Tensor | None, name: str, values: NDArray[Any]) -> Tensor:
-        """Return a new parameter with these values.
+    def _parameter(self, tensor: Tensor) -> NDArray[np.float64]:
+        return self.values[tensor.storage].astype(np.float64).reshape(tensor.shape)
 
-        like   tensor with the shape of the parameter; None: the shape of the values
-        """
+    def _new_parameter(self, name: str, values: NDArray[Any]) -> Tensor:
+        """Return a new parameter with these values."""
         self.values[name] = values
-        return Tensor(name, like.shape if like else values.shape, "parameter")
+        return Tensor(name, values.shape, "parameter")
 
     def _fuse_add(self, operation: Operation) -> bool:
         """Fuse a sum with the convolution that computes one of its operands. Return False if this is impossible.
@@ -175,8 +167,7 @@ class _Fusion:
                 continue
             if any(addend.storage == later.writes[0].storage for later in self.operations[index:]):
                 continue
-            convolution = self.operations[index]
-            self._replace(index, replace(convolution, reads=(*convolution.reads[:3], addend)), operation)
+            self._replace(index, operation, reads=(*self.operations[index].reads[:3], addend))
             return True
         return False
 
@@ -185,14 +176,13 @@ class _Fusion:
         index = self._producer(operation.reads[0], (*self._convolutions, *(("dense", "add") if self._int8 else ())))
         if index is None:
             return False
-        host = self.operations[index]
-        self._replace(index, replace(host, attributes={**host.attributes, "relu": True}), operation)
+        self._replace(index, operation, attributes={**self.operations[index].attributes, "relu": True})
         return True
 
-    def _replace(self, index: int, convolution: Operation, operation: Operation) -> None:
-        """Replace a convolution by its fused form, which writes the result of ``operation`` in the same shape."""
-        shape = convolution.writes[0].shape
-        self.operations[index] = replace(convolution, writes=(operation.writes[0].viewed(shape),))
+    def _replace(self, index: int, operation: Operation, **changes: Any) -> None:
+        """Replace the host at an index by its fused form, which writes the result of ``operation`` in its own shape."""
+        host = self.operations[index]
+        self.operations[index] = replace(host, writes=(operation.writes[0].viewed(host.writes[0].shape),), **changes)
 
     def _with_fusion_slots(self, operation: Operation) -> Operation:
         """Add the input ``plus`` (None) and the attribute ``relu`` (False) to a convolution; keep other operations."""

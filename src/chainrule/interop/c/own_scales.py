@@ -95,21 +95,17 @@ def absorb(operations: list[Operation], plan: Plan) -> tuple[list[Operation], Sc
     """
     readers, absorbed, scales = count_readers(operations, plan), list[Operation](), Scales()
     for operation in operations:
-        producer = _producers(absorbed).get(operation.operand().storage)
-        if operation.name != "fake_quantize":
-            absorbed.append(operation)
-        elif producer is not None and producer.name == "softmax":
-            absorbed.append(operation)  # computed in floats
-        else:
+        producer, host = _producers(absorbed).get(operation.operand().storage), None
+        if operation.name == "fake_quantize" and not (producer and producer.name == "softmax"):  # computed in floats
             scales[operation.writes[0].storage] = Int8Scale.of_layer(operation)
             host = _host(absorbed, producer, readers)
-            if host is None:
-                absorbed.append(operation)
-            else:
-                ties = {} if host is producer else {"ties": "away"}
-                writes = (operation.writes[0].viewed(host.writes[0].shape), *host.writes[1:])
-                place = absorbed.index(host)
-                absorbed[place] = replace(host, writes=writes, attributes={**host.attributes, **ties})
+        if host is None:
+            absorbed.append(operation)
+        else:
+            ties = {} if host is producer else {"ties": "away"}
+            writes = (operation.writes[0].viewed(host.writes[0].shape), *host.writes[1:])
+            place = absorbed.index(host)
+            absorbed[place] = replace(host, writes=writes, attributes={**host.attributes, **ties})
     return absorbed, scales
 
 
@@ -137,10 +133,10 @@ def float_tail(operations: list[Operation], plan: Plan, scales: Scales) -> list[
     """Return the final element-wise functions and softmax that have no scale, and are therefore computed in floats."""
     tail, readers, output = list[Operation](), count_readers(operations, plan), plan.output.storage
     for operation in reversed(operations):
-        y, read = operation.writes[0].storage, operation.reads[0]
+        y, read = operation.writes[0].storage, operation.operand().storage
         is_float = y == output and y not in scales and operation.name in (*ELEMENTWISE, "softmax")
-        if not is_float or read is None or readers[read.storage] > 1:
+        if not is_float or readers[read] > 1:
             break
         tail.insert(0, operation)
-        output = read.storage
+        output = read
     return tail

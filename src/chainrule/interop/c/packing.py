@@ -6,7 +6,6 @@ maxima.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
@@ -32,31 +31,13 @@ class RegisterSet(NamedTuple):
 
     lanes      floats per vector
     registers  number of sums that fit into registers
-    rows       whether a vector may contain positions of a row instead of filters; this needs a register per filter
     """
 
     lanes: int
     registers: int
-    rows: bool
 
 
-REGISTER_SETS = (
-    RegisterSet(16, 24, True),
-    RegisterSet(8, 12, True),
-    RegisterSet(4, 24, True),
-    RegisterSet(4, 12, True),
-    RegisterSet(1, 16, False),
-)
-
-
-class RegisterTile(NamedTuple):
-    """A tile of output positions whose sums are in registers at the same time: number of rows and columns.
-
-    0 rows mean that the tile is one vector of neighboring positions in a row.
-    """
-
-    rows: int
-    columns: int
+REGISTER_SETS = (RegisterSet(16, 24), RegisterSet(8, 12), RegisterSet(4, 24), RegisterSet(4, 12), RegisterSet(1, 16))
 
 
 def inference(operation: Operation, values: Values, *, compact: bool) -> list[CCall]:
@@ -131,7 +112,8 @@ def _grouped_convolution(operation: Operation) -> list[CCall]:
 
 def _winograd_pays(x: Tensor, w: Tensor, y: Tensor, attributes: Any) -> bool:
     """Return whether Winograd's algorithm is applicable and, by an estimate for AVX-512, faster."""
-    if not supports_winograd(w.shape[2:], attributes):
+    is_plain = attributes["stride"] == (1, 1) == attributes["dilation"] and attributes["groups"] == 1
+    if not is_plain or w.shape[2:] != (3, 3):
         return False
     window = calls.sliding(x, (3, 3), y, attributes)
     direct_cost = sum(
@@ -169,7 +151,8 @@ class _Convolution:
         source = self._padded(tiling.padded, 2)
         kernels, filler = transform_kernels(self._weight), -filters % BLOCK_FILTERS
         parameters = self._parameters("", kernels, np.pad(self._bias, (0, filler)))
-        workspace = self._new("tiles", (winograd_workspace_size(channels),))
+        products, inputs = POINTS * GROUP * GROUP, POINTS * GROUP * (channels + 1)  # of 16 tiles, and 16 filters
+        workspace = self._new("tiles", (products + inputs,))
         sizes = (tiling.rows * tiling.columns, tiling.columns, len(kernels), BLOCK_FILTERS - filler)
         arguments = (source, *parameters, self._plus, workspace, self._y, self._sliding(source), *sizes, self._relu)
         self.calls.append(CCall("winograd", arguments))
@@ -276,9 +259,11 @@ def filter_runs(filters: int) -> list[tuple[int, int, int, int]]:
 
 
 @cache
-def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[RegisterTile, float]:
+def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[tuple[int, int], float]:
     """Return the tile with the lowest estimated time for a convolution, and this time in half cycles.
 
+    A tile contains the output positions whose sums are in registers at the same time: rows and columns. With 0 rows, it
+    is one vector of neighboring positions in a row, which needs a register per filter.
     Vectors of filters must be transposed before they are stored; vectors of positions are stored as they are.
 
     window    struct `sliding` of the convolution
@@ -288,10 +273,10 @@ def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[Regis
     taps, lanes = channels * kernel[0] * kernel[1], min(machine.lanes, filters)
     vectors = filters // lanes
     cycles_per_vector = 1.0 if lanes == machine.lanes else 0.5  # a shorter vector takes half the time
-    best, least_cost = RegisterTile(1, 1), math.inf
-    if machine.rows and columns >= machine.lanes and filters <= machine.registers:
+    best, least_cost = (1, 1), math.inf
+    if 1 < machine.lanes <= columns and filters <= machine.registers:
         tiles = rows * math.ceil(columns / machine.lanes)
-        best, least_cost = RegisterTile(0, machine.lanes), tiles * (taps * (max(filters, LATENCY) + 1) + filters)
+        best, least_cost = (0, machine.lanes), tiles * (taps * (max(filters, LATENCY) + 1) + filters)
     max_positions = max(1, machine.registers // vectors)
     for tile_rows in range(1, min(rows, max_positions) + 1):
         for tile_columns in range(1, min(columns, max_positions // tile_rows) + 1):
@@ -299,8 +284,8 @@ def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[Regis
             positions = tile_rows * tile_columns
             cycles_per_tap = max(positions * vectors * cycles_per_vector, LATENCY) + 0.7
             cost = tiles * (taps * cycles_per_tap + STORE_CYCLES * positions * filters)
-            if cost < least_cost or (cost == least_cost and best.rows and tile_columns > best.columns):
-                best, least_cost = RegisterTile(tile_rows, tile_columns), cost
+            if cost < least_cost or (cost == least_cost and best[0] and tile_columns > best[1]):
+                best, least_cost = (tile_rows, tile_columns), cost
     return best, least_cost
 
 
@@ -328,11 +313,6 @@ class Tiling(NamedTuple):
         return 2 * self.rows + 2, 2 * self.columns + 2
 
 
-def supports_winograd(kernel: tuple[int, ...], attributes: Mapping[str, Any]) -> bool:
-    """Return whether a convolution has a 3×3 kernel, stride 1, dilation 1 and one group."""
-    return kernel == (3, 3) and attributes["stride"] == (1, 1) == attributes["dilation"] and attributes["groups"] == 1
-
-
 def winograd_cost(tiling: Tiling, channels: int, filters: int) -> float:
     """Return the estimated time in half cycles with AVX-512, at one half cycle per vector multiply-add."""
     filters = _round_up(filters, GROUP)
@@ -347,11 +327,6 @@ def transform_kernels(w: NDArray[Any]) -> NDArray[np.float64]:
     padded[:filters] = w
     points = np.einsum("ai,ocij,bj->aboc", G, padded, G).reshape(POINTS, -1, GROUP, channels)
     return points.transpose(1, 0, 3, 2)
-
-
-def winograd_workspace_size(channels: int) -> int:
-    """Return the number of floats in the workspace: products of 16 filters and 16 tiles, then transformed inputs."""
-    return POINTS * GROUP * GROUP + POINTS * GROUP * (channels + 1)
 
 
 def _round_up(count: int, unit: int) -> int:

@@ -5,7 +5,7 @@ operations overwrite their operand if it is not read again.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,22 +39,21 @@ class Arena:
     integers: int
 
 
-def allocate(calls: Sequence[CCall], external: set[str]) -> Arena:
+def allocate(calls: Sequence[CCall], external: Collection[str], floats: str = "") -> Arena:
     """Return the memory layout of a program's activations.
 
     external   storages outside the arena
+    floats     storage that contains floats in an arena of bytes
     """
-    roots, last = _buffer_owners(calls, external), _last_uses(calls)
+    roots = _buffer_owners(calls, external)
     arrays: dict[str, Placed] = {}
     integers = set[str]()
     for time, call in enumerate(calls):
         for tensor in _arena_tensors(call, external):
             root = roots[tensor.storage]
-            arrays.setdefault(root, Placed(root, _aligned_size(tensor.size), time, time)).last = time
+            size = _aligned_size(tensor.size * (4 if tensor.storage == floats else 1))
+            arrays.setdefault(root, Placed(root, size, time, time)).last = time
             integers |= {root} if tensor.integer else set()
-    for storage, time in last.items():
-        if storage in roots:
-            arrays[roots[storage]].last = max(arrays[roots[storage]].last, time)
     sizes = [
         place(array for array in arrays.values() if (array.storage in integers) == is_integer)
         for is_integer in (False, True)
@@ -69,7 +68,7 @@ def _aligned_size(elements: int) -> int:
     return math.ceil(elements / unit) * unit
 
 
-def _arena_tensors(call: CCall, external: set[str]) -> list[Tensor]:
+def _arena_tensors(call: CCall, external: Collection[str]) -> list[Tensor]:
     """Return the tensors in the arena that a call reads or writes."""
     kinds = ("input", "activation", "statistic", "target")
     return [tensor for tensor in call.tensors if tensor.kind in kinds and tensor.storage not in external]
@@ -79,20 +78,17 @@ def _last_uses(calls: Sequence[CCall]) -> dict[str, int]:
     return {tensor.storage: time for time, call in enumerate(calls) for tensor in call.tensors}
 
 
-def _buffer_owners(calls: Sequence[CCall], external: set[str]) -> dict[str, str]:
+def _buffer_owners(calls: Sequence[CCall], external: Collection[str]) -> dict[str, str]:
     """Return storage → owner of its memory: the storage itself, or the storage that it overwrites in place."""
     last, roots = _last_uses(calls), dict[str, str]()
     for time, call in enumerate(calls):
         in_arena = _arena_tensors(call, external)
         for tensor in in_arena:
             roots.setdefault(tensor.storage, tensor.storage)
-        tensors = call.tensors
-        operand, result = tensors[0], tensors[-1]
+        operand, result = call.tensors[0], call.tensors[-1]
         if (
             call.in_place
-            and operand in in_arena
-            and result in in_arena
-            and result.storage != operand.storage
+            and {operand, result} <= {*in_arena}
             and last[operand.storage] == time
             and roots[result.storage] == result.storage
             and operand.size == result.size
@@ -138,16 +134,20 @@ class CProgram:
         """Size of the arena in bytes."""
         return self.arena.floats * (1 if self.in_bytes else 4) + 4 * self.arena.integers
 
+    def _constants(self) -> dict[str, NDArray[Any]]:
+        """Return the values of the constant parameters in use, by storage: integers or float32."""
+        read = dict.fromkeys(tensor.storage for call in self.calls for tensor in call.tensors)
+        arrays = {storage: self.values[storage] for storage in read if storage in self.values}
+        return {name: values if values.dtype.kind == "i" else values.astype("f4") for name, values in arrays.items()}
+
     def constants(self) -> list[str]:
         """Return the definitions of the constant parameters."""
-        return source.constants(self.calls, self.values, self.external)
+        return [source.constant(self.external[storage], values) for storage, values in self._constants().items()]
 
     @property
     def constant_bytes(self) -> int:
-        """Size of all constant parameters in bytes, with floats as float32."""
-        read = {tensor.storage for call in self.calls for tensor in call.tensors} & self.values.keys()
-        arrays = [self.values[storage] for storage in read]
-        return sum(storage.size * (storage.itemsize if storage.dtype.kind == "i" else 4) for storage in arrays)
+        """Size of all constant parameters in bytes."""
+        return sum(values.nbytes for values in self._constants().values())
 
 
 def inference(
@@ -182,7 +182,7 @@ def assemble(
         external[OUTPUTS] = OUTPUTS
     else:
         external[plan.output.storage] = OUTPUTS
-    return CProgram(all_calls, allocate(all_calls, set(external)), external, values)
+    return CProgram(all_calls, allocate(all_calls, external), external, values)
 
 
 def int8_program(calls: Sequence[CCall], external: dict[str, str], values: Mapping[str, NDArray[Any]]) -> CProgram:
@@ -194,12 +194,12 @@ def int8_program(calls: Sequence[CCall], external: dict[str, str], values: Mappi
     in_outputs = {storage for storage, expression in external.items() if OUTPUTS in expression}
     first = min(time for time in times if in_outputs & {tensor.storage for tensor in calls[time].tensors})
     size = calls[-1].tensors[-1].size * (4 if OUTPUTS in external else 1)
-    programs = [CProgram([*calls], allocate(calls, set(external)), external, values, in_bytes=True)]
+    programs = [CProgram([*calls], allocate(calls, external, OUTPUTS), external, values, in_bytes=True)]
     for time, call in enumerate(calls[:first]):
         x = call.tensors[-1]  # a workspace is not the last tensor of a call
         if x.storage not in external and x.storage != OUTPUTS and time < last[x.storage] < first and x.size <= size:
             shared = {**external, x.storage: f"(int8_t *){OUTPUTS}"}
-            programs.append(replace(programs[0], arena=allocate(calls, set(shared)), external=shared))
+            programs.append(replace(programs[0], arena=allocate(calls, shared, OUTPUTS), external=shared))
     return min(programs, key=lambda program: program.arena_bytes)
 
 

@@ -101,7 +101,6 @@ class Quantized:
         program_calls = [step.call for step in self.steps if step.call]
         external, outputs = source.unique_identifiers(self.values) | {IMAGE: IMAGE}, OUTPUTS
         if self.io != "float":
-            program_calls = [call.in_bytes(OUTPUTS) for call in program_calls]
             outputs = self.steps[-1].result.storage
         if not self.steps[0].call:
             external[self.steps[0].result.storage] = IMAGE

@@ -25,9 +25,8 @@ VARIANTS = {
 
 
 class Definition(NamedTuple):
-    """A function or a type: its name, its text, and the names of other definitions that it uses."""
+    """A function or a type: its text, and the names of other definitions that it uses."""
 
-    name: str
     text: str
     needs: frozenset[str]
 
@@ -37,16 +36,15 @@ def prelude() -> str:
     return _read("prelude")
 
 
-def definitions_of(names: Iterable[str]) -> list[Definition]:
-    """Return the functions with these names and all definitions that they use, in the order of the exported file."""
-    library = _library()
-    pending, required = [*names], set[str]()
+def definitions_of(names: Iterable[str]) -> list[str]:
+    """Return the texts of functions and types, and of all definitions that they use, in the order of the file."""
+    library, pending, required = _library(), [*names], set[str]()
     while pending:
         name = pending.pop()
         if name not in required:
             required.add(name)
             pending += library[name].needs
-    return [definition for name, definition in library.items() if name in required]
+    return [definition.text for name, definition in library.items() if name in required]
 
 
 def is_defined(name: str) -> bool:
@@ -72,8 +70,7 @@ def _library() -> dict[str, Definition]:
         parts += [scalar_code.loss_c_source(name, literal=float_literal) for name in (loss, *gradients)]
     texts = {_defined_name(part): part for part in parts}
     definitions = {
-        name: Definition(name, text, frozenset(_used_names(text) & texts.keys() - {name}))
-        for name, text in texts.items()
+        name: Definition(text, frozenset(_used_names(text) & texts.keys() - {name})) for name, text in texts.items()
     }
     return dict(sorted(definitions.items(), key=lambda item: _depth(item[0], definitions)))
 

@@ -89,13 +89,11 @@ def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
         for storage, values in interpreter.values.items():
             low, high = ranges.get(storage, (math.inf, -math.inf))
             ranges[storage] = min(low, float(values.min())), max(high, float(values.max()))
-    scales, readers = (
-        {storage: Int8Scale.of(*ends) for storage, ends in ranges.items()},
-        count_readers(plan.forward, plan),
-    )
+    scales = {storage: Int8Scale.of(*ends) for storage, ends in ranges.items()}
+    readers = count_readers(plan.forward, plan)
     for operation in reversed(plan.forward):
-        for part in operation.reads if operation.name == "concatenate" else ():
-            if part is not None and readers[part.storage] == 1:
+        for part in filter(None, operation.reads if operation.name == "concatenate" else ()):
+            if readers[part.storage] == 1:
                 scales[part.storage] = scales[operation.writes[0].storage]
     return scales
 

@@ -2,15 +2,14 @@
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Tensor
 from chainrule.interop.c.calls import Argument, CCall, Offset, Struct
-from chainrule.interop.c.routines import definitions_of, float_literal, is_defined
+from chainrule.interop.c.routines import float_literal, is_defined
 
 Pointer = Callable[[Tensor], str]
 
@@ -49,7 +48,13 @@ def string_literal(value: str) -> str:
     return f'"{"".join(escaped)}"'.replace("*/", "*\\057").replace("/*", "\\057*")
 
 
-def array(name: str, values: NDArray[Any], kind: str = "ALIGNED static const float") -> str:
+def constant(name: str, values: NDArray[Any]) -> str:
+    """Return the definition of a constant array."""
+    is_integer = values.dtype.kind == "i"
+    return array(name, values, f"static const {values.dtype}_t" if is_integer else "ALIGNED static const float")
+
+
+def array(name: str, values: NDArray[Any], kind: str) -> str:
     """Return the definition of an array. `kind` is the type of its elements, with qualifiers."""
     shown = float_literal if values.dtype.kind == "f" else str
     return f"{kind} {name}[{values.size}] = {{\n{_lines(map(shown, values.reshape(-1).tolist()))}}};\n"
@@ -124,25 +129,6 @@ def body(calls: Sequence[CCall], pointer: Pointer, structs: Structs) -> str:
     return "\n".join(lines)
 
 
-def functions(calls: Iterable[CCall], more: Iterable[str] = ()) -> list[str]:
-    """Return the definitions of all functions and types used by calls.
-
-    more   names of further functions
-    """
-    names = {*(call.function for call in calls), *more}
-    return [definition.text for definition in definitions_of(names)]
-
-
-def constants(calls: Iterable[CCall], values: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> list[str]:
-    """Return the definitions of the parameters read by calls.
-
-    values   values of the parameters by storage
-    names    C identifiers by storage
-    """
-    read = {tensor.storage: None for call in calls for tensor in call.tensors if tensor.storage in values}
-    return [_constant(names[storage], values[storage]) for storage in read]
-
-
 def conditional(vectors: Sequence[str], plain: Sequence[str]) -> str:
     """Return the definitions common to both variants of a program, then those of one variant only, within #if."""
     vectors_only, plain_only = set(vectors) - set(plain), set(plain) - set(vectors)
@@ -154,12 +140,6 @@ def conditional(vectors: Sequence[str], plain: Sequence[str]) -> str:
         for definitions, exclusive in ((vectors, vectors_only), (plain, plain_only))
     )
     return f"{text}\n#if LANES > 1\n{first}\n#else\n{second}\n#endif\n"
-
-
-def _constant(name: str, values: NDArray[Any]) -> str:
-    if values.dtype.kind == "i":
-        return array(name, values, f"static const {values.dtype}_t")
-    return array(name, np.asarray(values, np.float32))
 
 
 def unique_identifiers(names: Iterable[str], convert: Callable[[str], str] = identifier) -> dict[str, str]:

@@ -90,7 +90,7 @@ class Training:
         for operation in plan.operations:
             step += calls.of_operation(operation) if operation.writes[0].storage != correct.storage else []
         deferred = [call for operation in plan.deferred for call in calls.of_operation(operation)]
-        gradient = CProgram(step, allocate([*step, *deferred], set(external)), external, {})
+        gradient = CProgram(step, allocate([*step, *deferred], external), external, {})
         run_calls = [call for operation in inference.forward for call in packing.unpacked(operation)]
         running = program.assemble(inference, run_calls, {}, model.normalization, variables)
         return Training(model, optimizer, running, gradient, [*deferred, _update(model, optimizer)])

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chainrule._io import files
 from chainrule._io.extras import import_optional
@@ -58,7 +58,11 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None,
     import_optional("ziglang", "wasm", "compiling WebAssembly")
     model = folded(model)
     compiled = _compile(model, int8, compact)
-    values = _template_values(model, path.stem)
+    values = exporter.template_values(model, "network") | {
+        "title": "".join(letter for letter in path.stem if letter.isalnum() or letter in " -_"),
+        "classes": json.dumps(list(model.classes)).replace("<", "\\u003c"),
+        "most": 1 if model.normalization.pixels == "shares" else 255,
+    }
     module = exporter.template("wasm.js").substitute(values)
     page = exporter.template("wasm.html").substitute(values, module=module, bytes=base64.b64encode(compiled).decode())
     contents = {path: compiled, path.with_suffix(".js"): module.encode(), path.with_suffix(".html"): page.encode()}
@@ -81,11 +85,3 @@ def _compile(model: Model, int8: Quantized | None, compact: bool) -> bytes:
         if completed.returncode:
             raise ChainruleError(f"ziglang could not compile the network: {completed.stderr.strip()[-200:]}")
         return (folder / "network.wasm").read_bytes()
-
-
-def _template_values(model: Model, title: str) -> dict[str, Any]:
-    return exporter.template_values(model, "network") | {
-        "title": "".join(letter for letter in title if letter.isalnum() or letter in " -_"),
-        "classes": json.dumps(list(model.classes)).replace("<", "\\u003c"),
-        "most": 1 if model.normalization.pixels == "shares" else 255,
-    }

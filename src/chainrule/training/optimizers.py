@@ -21,7 +21,7 @@ from chainrule.core.words import CheckedOptions
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
 from chainrule.errors import OptionError
-from chainrule.training.options import Bounds, from_name
+from chainrule.training.options import Bounds, chosen
 
 Moments = tuple[NDArray[Any], ...]
 
@@ -322,15 +322,12 @@ def find(optimizer: Any) -> Optimizer:
 
     Errors   OptionError for an unknown name or option, or an object without `init` and `update`
     """
-    if isinstance(optimizer, CustomOptimizer) or type(optimizer) in NAMED.values():
-        return cast(Optimizer, optimizer)
-    if not isinstance(optimizer, str | dict) and optimizer is not None:
-        return CustomOptimizer(optimizer)
-    config: dict[str, Any] = {**optimizer} if isinstance(optimizer, dict) else {"name": optimizer}
-    name = config.pop("name", None)
-    if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
-        return CustomOptimizer(None, name.removesuffix(CUSTOM_SUFFIX), config.get("learning_rate"))
-    return from_name("optimizer", name, config, NAMED)
+    if isinstance(optimizer, CustomOptimizer):
+        return optimizer
+    return chosen(
+        *("optimizer", optimizer, NAMED, CustomOptimizer),
+        saved=lambda label, options: CustomOptimizer(None, label, options.get("learning_rate")),
+    )
 
 
 def choose(optimizer: str | OptimizerLike, learning_rate: float | None) -> Optimizer:

@@ -75,7 +75,8 @@ class Normalization(metaclass=CheckedOptions):
         Errors   DataError if a pixel is not finite, or if all pixels (of every channel) are equal
         """
         minimum, maximum = (0.0, 255.0) if x.dtype == np.uint8 else finite_extremes(x, "the training data")
-        pixels = _pixels(x, minimum, maximum)
+        are_shares = maximum <= 1 if minimum >= 0 else x.dtype.kind == "f"
+        pixels = "bytes" if x.dtype == np.uint8 else "shares" if are_shares else "numbers"
         if kind == "scale":
             _check_spread(kind, maximum - minimum, minimum)
             return Normalization(kind, 1.0 / (maximum - minimum), -minimum / (maximum - minimum), pixels)
@@ -303,14 +304,6 @@ def mean_and_deviation(x: Pixels, channels: int = 1) -> tuple[NDArray[np.float64
     mean = of_blocks(lambda part: part)
     deviation = np.sqrt(of_blocks(lambda part: np.square(part.astype(np.float64) - mean[:, None])))
     return mean, np.where(deviation > ROUNDING * np.abs(mean), deviation, 0.0)
-
-
-def _pixels(x: Pixels, minimum: float, maximum: float) -> str:
-    """Return the type of the training data (`Normalization.pixels`) from its minimum and maximum."""
-    if x.dtype == np.uint8:
-        return "bytes"
-    shares = maximum <= 1 if minimum >= 0 else x.dtype.kind == "f"
-    return "shares" if shares else "numbers"
 
 
 def _ranges(x: Pixels) -> tuple[NDArray[Any], NDArray[Any]]:

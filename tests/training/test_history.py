@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chainrule.errors import FormatError
-from chainrule.training import history
+from chainrule.training import history, history_files
 from chainrule.training.history import Epoch, History
 
 SAMPLES, BATCH = 11, 4  # three steps per epoch; the last has three samples
@@ -26,7 +26,7 @@ def made(*, validated: bool = True) -> History:
 
 
 def write(path: Path, log: History) -> list[str]:
-    lines = [",".join(history.COLUMNS) + "\n", *log.rows()]
+    lines = [",".join(history.columns("accuracy")) + "\n", *log.rows()]
     path.write_text("".join(lines))
     return lines
 
@@ -40,7 +40,7 @@ def path(tmp_path: Path) -> Path:
 def test_round_trip_bit_for_bit(path: Path, validated: bool) -> None:
     log = made(validated=validated)
     write(path, log)
-    found = history.read(path, 7, SAMPLES, BATCH)
+    found = history_files.read(path, 7, SAMPLES, BATCH)
     assert (found.rates, found.losses, found.measures, found.numbers) == (
         log.rates,
         log.losses,
@@ -71,7 +71,7 @@ def test_the_file_is_as_the_heading_says(path: Path) -> None:
 def test_what_lies_beyond_is_left_out(path: Path) -> None:
     write(path, made())
     for steps in range(8):
-        found = history.read(path, steps, SAMPLES, BATCH)
+        found = history_files.read(path, steps, SAMPLES, BATCH)
         assert len(found) == steps
         assert len(found.epochs) == steps // 3
         assert list(found.rows()) == list(made().rows())[:steps]
@@ -83,12 +83,12 @@ def test_what_lies_beyond_is_left_out(path: Path) -> None:
 def test_a_torn_last_line_is_left_out(path: Path, tail: bytes) -> None:
     lines = write(path, made())
     path.write_bytes("".join(lines).encode() + tail)
-    assert list(history.read(path, 7, SAMPLES, BATCH).rows()) == lines[1:]
+    assert list(history_files.read(path, 7, SAMPLES, BATCH).rows()) == lines[1:]
 
 
 def refused(path: Path, steps: int, words: str) -> None:
     with pytest.raises(FormatError) as caught:
-        history.read(path, steps, SAMPLES, BATCH)
+        history_files.read(path, steps, SAMPLES, BATCH)
     text = str(caught.value)
     assert str(path) in text
     assert words in text
@@ -140,7 +140,7 @@ def test_a_damaged_row_is_refused(path: Path, line: str) -> None:
     lines = write(path, made())
     path.write_text("".join([*lines[:2], line + "\n", *lines[3:]]))
     refused(path, 7, "the row of step 2")
-    assert len(history.read(path, 1, SAMPLES, BATCH)) == 1
+    assert len(history_files.read(path, 1, SAMPLES, BATCH)) == 1
 
 
 @pytest.mark.parametrize("end", [",,", *(f"5e-324,0.5,{seconds}" for seconds in ("nan", "inf", "-1.0", "", "1_0"))])
@@ -157,7 +157,7 @@ def test_a_validation_loss_may_be_infinite_or_nothing(path: Path) -> None:
     for text, expected in (("inf", math.inf), ("", None), ("0.25", 0.25)):
         lines[3] = ",".join([*row[:5], text, *row[6:]])
         path.write_text("".join(lines))
-        assert history.read(path, 3, SAMPLES, BATCH).epochs[0].validation_loss == expected
+        assert history_files.read(path, 3, SAMPLES, BATCH).epochs[0].validation_loss == expected
     for text in ("-inf", "infinity", "NAN"):
         lines[3] = ",".join([*row[:5], text, *row[6:]])
         path.write_text("".join(lines))

@@ -12,7 +12,7 @@ from training.made import classifier, dense, stripes
 import chainrule as cr
 from chainrule.errors import DataError, OptionError
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL
-from chainrule.training import history
+from chainrule.training import history_files
 from chainrule.training.calibration import best_temperature
 from chainrule.training.history import Epoch, History
 from chainrule.training.metrics import Evaluation
@@ -205,11 +205,11 @@ def test_damaged_validation_metrics(tmp_path, content: str) -> None:
     path.write_text(content)
     log = History(epochs=[Epoch(1, 3, 0.5)])
     if content == "\0":  # no metrics at all
-        history.add_validation(log, path)
+        history_files.add_validation(log, path)
         assert not log.epochs[0].validation_metrics
         return
     with pytest.raises(cr.FormatError, match="row of epoch 1"):
-        history.add_validation(log, path)
+        history_files.add_validation(log, path)
 
 
 def test_validation_metrics_of_any_name(tmp_path) -> None:
@@ -218,5 +218,5 @@ def test_validation_metrics_of_any_name(tmp_path) -> None:
     path = tmp_path / "validation.csv"
     path.write_bytes(log.validation_csv())
     again = History(epochs=[Epoch(n, n, 0.5) for n in (1, 2)])
-    history.add_validation(again, path)
+    history_files.add_validation(again, path)
     assert again.epochs == log.epochs

@@ -27,7 +27,8 @@ def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: boo
     runs = [loading.load_run(folder, accept_changes=accept_changes) for folder in folders]
     results = [_results(run) for run in runs]
     settings = [_settings(run.job) for run in runs]
-    differing = _differing(settings)
+    names = dict.fromkeys(name for run_settings in settings for name in run_settings)
+    differing = [name for name in names if any(other.get(name) != settings[0].get(name) for other in settings)]
     if picture is not None:
         _draw(runs, picture)
     if as_json:
@@ -82,12 +83,6 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
         else:
             pairs.append((prefix.removesuffix(".") if name == "name" else prefix + name, value))
     return pairs
-
-
-def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the names of the options that differ between runs, in order."""
-    names = list(dict.fromkeys(name for run_settings in settings for name in run_settings))
-    return [name for name in names if any(run_settings.get(name) != settings[0].get(name) for run_settings in settings)]
 
 
 def _text(results: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]], differing: Sequence[str]) -> str:

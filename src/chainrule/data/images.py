@@ -90,10 +90,7 @@ def image_shape(path: str | Path) -> tuple[int, int, int]:
 
     Errors   as in `open_image`
     """
-    from PIL import Image
-
-    content = read_content(path)
-    with decoding(path, "image"), Image.open(content, formats=FORMATS) as image:
+    with decoding(path, "image"), _opened(read_content(path), str(path)) as image:
         height, width = image.height, image.width
         if _transposition(image) in QUARTER_TURNS:
             height, width = width, height

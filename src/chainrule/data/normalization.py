@@ -75,12 +75,16 @@ class Normalization(metaclass=CheckedOptions):
         Errors   DataError if a pixel is not finite, or if all pixels (of every channel) are equal
         """
         minimum, maximum = (0.0, 255.0) if x.dtype == np.uint8 else finite_extremes(x, "the training data")
-        pixels = _pixels(x, minimum, maximum)
+        are_shares = maximum <= 1 if minimum >= 0 else x.dtype.kind == "f"
+        pixels = "bytes" if x.dtype == np.uint8 else "shares" if are_shares else "numbers"
         if kind == "scale":
             _check_spread(kind, maximum - minimum, minimum)
             return Normalization(kind, 1.0 / (maximum - minimum), -minimum / (maximum - minimum), pixels)
         if kind == "standardize":
-            return Normalization(kind, *_standardization(x), pixels=pixels)
+            mean, deviation = mean_and_deviation(x, 1 if are_pixels(x) else x.shape[1])
+            _check_spread(kind, float(deviation.max()), float(mean[0]))
+            deviation[deviation == 0] = 1.0
+            return Normalization(kind, tuple(1.0 / deviation), tuple(-mean / deviation), pixels)
         return Normalization(kind, pixels=pixels, limits=(minimum, maximum))
 
     def apply(self, x: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
@@ -302,14 +306,6 @@ def mean_and_deviation(x: Pixels, channels: int = 1) -> tuple[NDArray[np.float64
     return mean, np.where(deviation > ROUNDING * np.abs(mean), deviation, 0.0)
 
 
-def _pixels(x: Pixels, minimum: float, maximum: float) -> str:
-    """Return the type of the training data (`Normalization.pixels`) from its minimum and maximum."""
-    if x.dtype == np.uint8:
-        return "bytes"
-    shares = maximum <= 1 if minimum >= 0 else x.dtype.kind == "f"
-    return "shares" if shares else "numbers"
-
-
 def _ranges(x: Pixels) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the minimum and maximum of each image, (N,)."""
     axes = tuple(range(1, x.ndim))
@@ -329,14 +325,6 @@ def _are_fractions(x: Pixels) -> NDArray[np.bool_]:
         description = f"image {first} holds floats from {minimum[first]:g} to {maximum[first]:g}"
         raise DataError(f"{description}, but the network was trained on bytes; expected values 0 … 1 or 0 … 255")
     return shares
-
-
-def _standardization(x: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return gains and offsets that standardize training data."""
-    mean, deviation = mean_and_deviation(x, 1 if are_pixels(x) else x.shape[1])
-    _check_spread("standardize", float(deviation.max()), float(mean[0]))
-    deviation[deviation == 0] = 1.0
-    return tuple(1.0 / deviation), tuple(-mean / deviation)
 
 
 def _check_spread(kind: str, spread: float, value: float) -> None:

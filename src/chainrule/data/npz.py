@@ -137,11 +137,7 @@ def _class_names(names: NDArray[Any] | None, count: int, path: Path) -> tuple[st
     if names.ndim != 1:
         raise DataError(f"{path}: classes has shape {text(names.shape)}; expected one name per class")
     with decoding(path, "array 'classes'"):  # strings may contain invalid Unicode
-        return tuple(_name(name) for name in names.tolist())
-
-
-def _name(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+        return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist())
 
 
 # ------------------------------------------------------------------ members

@@ -12,10 +12,9 @@ from chainrule.core.shapes import text
 from chainrule.core.words import checked_options
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
+from chainrule.models.prediction import inputs_of
 from chainrule.models.reading import normalization_of
 from chainrule.network.network import Network
-from chainrule.network.ports import Ports
-from chainrule.network.shapes import input_array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,14 +76,10 @@ def _inputs(network: Network, x: Any) -> tuple[Network, Array]:
 
     Errors   OptionError if the network has several inputs or outputs
     """
-    from chainrule.data.inputs import read_inputs
-    from chainrule.models.sizes import sized
-
     if network.has_ports:
         raise OptionError("where a model looks is shown only for one input and one output")
-    inputs = Ports.single(read_inputs(x, network.input_shape, network.classes))
-    network = sized(network, inputs, single=True)
-    return network, input_array(inputs, network.input_shape, single=True)
+    network, inputs = inputs_of(network, x)
+    return network, np.asarray(inputs)
 
 
 def _normalized(network: Network, samples: Array) -> Array:

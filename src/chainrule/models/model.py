@@ -277,9 +277,23 @@ class Model(Network):
         Errors   FormatError if the file is damaged or its layers do not match; the model is then not modified
         """
         from chainrule._io import files
-        from chainrule.models import weight_files
+        from chainrule.interop import importing
+        from chainrule.interop.flattening import flattened_shapes, to_channels_first
+        from chainrule.layers import FixedAffine
 
-        return weight_files.load_weights(self, files.as_path(path), mapping)
+        own, path = self.weights, files.as_path(path)
+        file = importing.read_weights(path)
+        fixed = {name for name, layer in zip(self.names, self.layers, strict=True) if isinstance(layer, FixedAffine)}
+        required = {
+            name: value for name, value in own.items() if name in file.tensors or name.rpartition(".")[0] not in fixed
+        }
+        source_of = importing.match_weights(path, required, file.tensors, mapping)
+        weights = {name: file.tensors[source].reshape(own[name].shape) for name, source in source_of.items()}
+        if file.from_keras:
+            flattened = flattened_shapes(self.layers, self.wiring, [self.input_shape, *self.shapes])
+            weights = {name: to_channels_first(name, value, flattened) for name, value in weights.items()}
+        self.set_weights(own | weights)
+        return source_of
 
     # ------------------------------------------------------------------ display
 

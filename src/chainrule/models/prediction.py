@@ -51,17 +51,7 @@ def predict(
     >>> model.predict("seven.png")
     """
     if self.input_ports is None:
-        inputs: Any = x.x if isinstance(x, Dataset) else x
-        if not isinstance(inputs, np.ndarray | SampleSource):
-            from chainrule.data.inputs import read_inputs
-
-            inputs = read_inputs(inputs, self.input_shape, self.classes)
-        values = Ports.single(inputs)
-        if getattr(values, "shape", ())[1:] != self.input_shape:
-            from chainrule.models.sizes import sized
-
-            self = sized(self, values, single=True)
-        samples: Any = as_samples(input_array(values, self.input_shape, single=True))
+        self, samples = inputs_of(self, x)
     else:
         samples = packed(self, self.input_ports, x, None, single=True)[0]
     parts: Any = blocks(samples) if isinstance(samples, SampleSource) and len(samples) else [samples]
@@ -69,6 +59,21 @@ def predict(
     results = computed[0] if len(computed) == 1 else np.concatenate(computed)
     results = results if self.target_scaling is None else self.target_scaling.in_units(results)
     return results if self.output_ports is None else self.output_ports.split(results)
+
+
+def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:
+    """Return a network for the size of single inputs of `predict`, and the inputs (N, *input_shape)."""
+    inputs: Any = x.x if isinstance(x, Dataset) else x
+    if not isinstance(inputs, np.ndarray | SampleSource):
+        from chainrule.data.inputs import read_inputs
+
+        inputs = read_inputs(inputs, network.input_shape, network.classes)
+    values = Ports.single(inputs)
+    if getattr(values, "shape", ())[1:] != network.input_shape:
+        from chainrule.models.sizes import sized
+
+        network = sized(network, values, single=True)
+    return network, as_samples(input_array(values, network.input_shape, single=True))
 
 
 @checked_options

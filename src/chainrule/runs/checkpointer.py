@@ -19,7 +19,7 @@ from chainrule.errors import FormatError, NotFiniteError
 from chainrule.models.model import Model
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CHECKED_FILES, CHECKPOINT, CHECKSUMS, HISTORY, PICTURES, VALIDATION
-from chainrule.training import history
+from chainrule.training import history, history_files
 from chainrule.training.history import Epoch
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
@@ -113,7 +113,7 @@ def restore(folder: Path, model: Model, trainer: Trainer) -> None:
     Errors   FormatError for a checkpoint that is missing, damaged or belongs to another model
     """
     path = folder / CHECKPOINT
-    if not path.exists() and history.is_bare(folder / HISTORY):
+    if not path.exists() and history_files.is_bare(folder / HISTORY):
         return
     tensors, about = files.read_tensors(path, "checkpoint")
     expected = json.loads(json.dumps(model.architecture()))  # tuples become lists, as in a file
@@ -121,13 +121,13 @@ def restore(folder: Path, model: Model, trainer: Trainer) -> None:
         raise FormatError(f"{path} is a checkpoint of another model")
     model.set_weights(finite_weights(tensors, path))
     for name, array in trainer.state.items():
-        _copy(array, tensors, name, path)
+        array[...] = state_of(tensors, name, array, path)
     steps = about.get("step")
     if not isinstance(steps, int) or not 0 <= steps <= trainer.steps:
         raise FormatError(f"{path}: step {steps}; expected 0 … {trainer.steps}")
     samples = len(trainer.train_data)
-    trainer.history = history.read(folder / HISTORY, steps, samples, trainer.recipe.batch_size)
-    history.add_validation(trainer.history, folder / VALIDATION)
+    trainer.history = history_files.read(folder / HISTORY, steps, samples, trainer.recipe.batch_size)
+    history_files.add_validation(trainer.history, folder / VALIDATION)
 
 
 def finite_weights(tensors: Mapping[str, Array], path: Path) -> dict[str, Array]:
@@ -143,8 +143,9 @@ def _describes(about: Any, expected: dict[str, Any]) -> bool:
     return isinstance(about, dict) and {key: cast(dict[str, Any], about).get(key) for key in expected} == expected
 
 
-def _copy(target: Array, tensors: dict[str, Array], name: str, path: Path) -> None:
+def state_of(tensors: Mapping[str, Array], name: str, like: Array, path: Path) -> Array:
+    """Return an array of the training state in a checkpoint; FormatError unless it is there, with the given layout."""
     tensor = tensors.get(name)
-    if tensor is None or (tensor.shape, tensor.dtype) != (target.shape, target.dtype):
+    if tensor is None or (tensor.shape, tensor.dtype) != (like.shape, like.dtype):
         raise FormatError(f"{path}: {name} is missing or of another size")
-    target[...] = tensor
+    return tensor

@@ -23,7 +23,7 @@ from chainrule.runs import checksums, jobs
 from chainrule.runs.checkpointer import finite_weights
 from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, EVALUATION, HISTORY, MODEL, START, VALIDATION, require_run
 from chainrule.runs.jobs import Job
-from chainrule.training import history
+from chainrule.training import history_files
 from chainrule.training.history import ERROR, History
 
 
@@ -189,10 +189,10 @@ def read_run(folder: Path, *, accept_changes: bool = False) -> tuple[RunRecord, 
     job = jobs.read_job(folder)
     path, end = folder / HISTORY, None if accept_changes else checksums.history_bytes(folder)
     rows = (
-        read_bytes(path, history.MAX_BYTES, RunError)[:end].count(b"\n") - 1
+        read_bytes(path, history_files.MAX_BYTES, RunError)[:end].count(b"\n") - 1
     )  # an incomplete last row has no line end
-    run_history = history.read(path, max(rows, 0), job.epoch_images, job.recipe.batch_size)
-    history.add_validation(run_history, folder / VALIDATION)
+    run_history = history_files.read(path, max(rows, 0), job.epoch_images, job.recipe.batch_size)
+    history_files.add_validation(run_history, folder / VALIDATION)
     return RunRecord(folder, job, run_history, _evaluation(folder / EVALUATION)), remarks
 
 

@@ -12,10 +12,10 @@ from chainrule.errors import FormatError, quoted
 from chainrule.explain import NextStep
 from chainrule.models.model import Model
 from chainrule.runs import jobs
-from chainrule.runs.checkpointer import finite_weights
+from chainrule.runs.checkpointer import finite_weights, state_of
 from chainrule.runs.folder import CHECKPOINT, HISTORY, VALIDATION
 from chainrule.runs.jobs import Job
-from chainrule.training import history
+from chainrule.training import history_files
 from chainrule.training.history import Epoch
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.recipe import Recipe
@@ -47,11 +47,12 @@ def read_resume_point(
     weights = finite_weights(tensors, path)
     about = cast(dict[str, Any], described)
     model = Model.from_about(about, engine=engine, threads=threads, precise=precise, weights=weights)
-    moments = tuple(_moment(tensors, name, model, path) for name in job.recipe.optimizer.moments)
+    names = (f"optimizer.{name}" for name in job.recipe.optimizer.moments)
+    moments = tuple(state_of(tensors, name, model.parameters, path) for name in names)
     epochs = list[Epoch]()
     if isinstance(job.recipe.schedule, Plateau):
-        run_history = history.read(folder / HISTORY, done, job.epoch_images, job.recipe.batch_size)
-        history.add_validation(run_history, folder / VALIDATION)
+        run_history = history_files.read(folder / HISTORY, done, job.epoch_images, job.recipe.batch_size)
+        history_files.add_validation(run_history, folder / VALIDATION)
         epochs = run_history.epochs
     training = next_step(job.recipe, done, job.epoch_images, moments, epochs)
     return ResumePoint(model, job, training)
@@ -89,10 +90,3 @@ def with_overrides(training: NextStep, optimizer: Optimizer | None, learning_rat
     if learning_rate is None:
         return changed
     return replace(changed, learning_rate=changed.optimizer.with_learning_rate(learning_rate).learning_rate)
-
-
-def _moment(tensors: dict[str, Array], name: str, model: Model, path: Path) -> Array:
-    moment = tensors.get(f"optimizer.{name}")
-    if moment is None or moment.shape != model.parameters.shape:
-        raise FormatError(f"{path}: optimizer.{name} is missing or of another size")
-    return moment

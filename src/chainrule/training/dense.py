@@ -102,7 +102,8 @@ def _misfit(y: Array, shape: tuple[int, ...], ignore_label: int | None) -> DataE
     labels, numbers = (", ".join(map(str, ("N", *axes))) for axes in (shape[1:], shape))
     if y.shape[1:] == shape:
         return DataError(f"ignore_label {quoted(ignore_label)} requires labels ({labels})")
-    found = f"targets of shape ({', '.join(map(str, y.shape))}) for outputs {text(shape)}"
+    outputs = f"outputs {text(shape)}" if shape[1:] else f"a network with {shape[0]} outputs"
+    found = f"targets of shape ({', '.join(map(str, y.shape))}) for {outputs}"
     advice = "" if shape[1:] or y.ndim < 3 else "; a target per position requires outputs (K, H, W)"
     return DataError(f"{found}; expected labels ({labels}) or numbers ({numbers}){advice}")
 

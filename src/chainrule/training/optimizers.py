@@ -21,7 +21,7 @@ from chainrule.core.words import CheckedOptions
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
 from chainrule.errors import OptionError
-from chainrule.training.options import Bounds, from_name
+from chainrule.training.options import Bounds, chosen
 
 Moments = tuple[NDArray[Any], ...]
 
@@ -233,7 +233,8 @@ class CustomOptimizer(Optimizer):
     operation: ClassVar[str] = "own_update"
 
     def __init__(self, source: Any, label: str = "", learning_rate: float | None = None) -> None:
-        if source is not None and not _is_optimizer(source):
+        methods = [getattr(source, name, None) for name in ("init", "update")]
+        if source is not None and (isinstance(source, type) or not all(map(callable, methods))):
             description = f"the class {source.__name__}" if isinstance(source, type) else repr(source)[:60]
             raise OptionError(
                 f"{description} is not an optimizer; expected a name ({', '.join(NAMED)}), an optimizer such as "
@@ -322,27 +323,18 @@ def find(optimizer: Any) -> Optimizer:
 
     Errors   OptionError for an unknown name or option, or an object without `init` and `update`
     """
-    if isinstance(optimizer, CustomOptimizer) or type(optimizer) in NAMED.values():
-        return cast(Optimizer, optimizer)
-    if not isinstance(optimizer, str | dict) and optimizer is not None:
-        return CustomOptimizer(optimizer)
-    config: dict[str, Any] = {**optimizer} if isinstance(optimizer, dict) else {"name": optimizer}
-    name = config.pop("name", None)
-    if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
-        return CustomOptimizer(None, name.removesuffix(CUSTOM_SUFFIX), config.get("learning_rate"))
-    return from_name("optimizer", name, config, NAMED)
+    if isinstance(optimizer, CustomOptimizer):
+        return optimizer
+    return chosen(
+        *("optimizer", optimizer, NAMED, CustomOptimizer),
+        saved=lambda label, options: CustomOptimizer(None, label, options.get("learning_rate")),
+    )
 
 
 def choose(optimizer: str | OptimizerLike, learning_rate: float | None) -> Optimizer:
     """Return an optimizer, as `find`, with a learning rate unless it is None."""
     resolved = find(optimizer)
     return resolved if learning_rate is None else resolved.with_learning_rate(learning_rate)
-
-
-def _is_optimizer(source: Any) -> bool:
-    """Return whether an object has `init` and `update`. False for a class, which must be instantiated first."""
-    methods = [getattr(source, name, None) for name in ("init", "update")]
-    return not isinstance(source, type) and all(callable(method) for method in methods)
 
 
 def _is_pair(value: Any) -> bool:

@@ -5,11 +5,12 @@ those of the fields of `recipe.Recipe`. Importing this module is fast, so that `
 """
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from chainrule.core.words import match_name
+from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.errors import OptionError, quoted, unknown_name
 
 MOST_EPOCHS = 1_000_000  # more than any real training needs
@@ -281,22 +282,39 @@ def options_in(option: str, text: str, form: str) -> dict[str, Any]:
     return {name: int(value) if value.is_integer() else value for name, value in named_numbers(option, text, form)}
 
 
-def from_name(what: str, name: Any, options: Mapping[str, Any], kinds: Mapping[str, Any]) -> Any:
-    """Return an object with options, such as an optimizer.
+def chosen(
+    what: str,
+    option: Any,
+    kinds: Mapping[str, Any],
+    custom: Callable[[Any], Any],
+    saved: Callable[[str, Mapping[str, Any]], Any],
+) -> Any:
+    """Return an object with options, such as an optimizer; an object of a built-in class is returned unchanged.
 
-    what    kind of the object, for messages
-    kinds   classes by name
+    what     kind of the object, for messages
+    option   name, config from `to_config`, or custom code
+    kinds    built-in classes by name
+    custom   function that wraps custom code
+    saved    function of the label and the options of custom code in a file, which contains only these
 
-    Errors  OptionError for an unknown name or option
+    Errors   OptionError for an unknown name or option
     """
+    if type(option) in kinds.values():
+        return option
+    if not isinstance(option, str | dict) and option is not None:
+        return custom(option)
+    config: dict[str, Any] = {**option} if isinstance(option, dict) else {"name": option}
+    name = config.pop("name", None)
+    if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
+        return saved(name.removesuffix(CUSTOM_SUFFIX), config)
     official = match_name(name, kinds)
     if official is None:
         raise unknown_name(what, name, [*kinds])
     kind = kinds[official]
     supported = [entry.name for entry in fields(kind)]
-    if unknown := [key for key in options if key not in supported]:
+    if unknown := [key for key in config if key not in supported]:
         raise OptionError(f"{what} {official} has no option {unknown[0]}; known: {', '.join(supported) or 'none'}")
-    return kind(**options)
+    return kind(**config)
 
 
 def documentation(defaults: Mapping[str, str], indent: str) -> str:

@@ -14,7 +14,7 @@ from chainrule.core.shapes import is_whole
 from chainrule.core.words import CheckedOptions
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.errors import OptionError, quoted
-from chainrule.training.options import from_name, options_in
+from chainrule.training.options import chosen, options_in
 
 
 @dataclass(frozen=True)
@@ -329,19 +329,13 @@ def find(schedule: Any) -> Schedule:
 
     Errors   OptionError for an unknown name or option
     """
-    if schedule is None:
-        return Schedule()
-    if isinstance(schedule, CustomSchedule) or type(schedule) in KINDS.values():
-        return cast(Schedule, schedule)
-    if not isinstance(schedule, str | dict):
-        return CustomSchedule.of(schedule)
-    if isinstance(schedule, str):
+    if schedule is None or isinstance(schedule, CustomSchedule | Restarted):
+        return schedule or Schedule()
+    if isinstance(schedule, str) and "," in schedule:
         name, _, numbers = schedule.partition(",")
-        schedule = {"name": name, **(options_in("schedule", numbers, "OPTION=NUMBER") if numbers else {})}
-    config: dict[str, Any] = {**schedule}
-    name = config.pop("name", None)
-    if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
-        return CustomSchedule(label=name.removesuffix(CUSTOM_SUFFIX))
-    if "before" in config:
-        config["before"] = find(config["before"])
-    return from_name("schedule", name, config, KINDS if "before" in config else NAMED)
+        schedule = {"name": name, **options_in("schedule", numbers, "OPTION=NUMBER")}
+    kinds = NAMED
+    if isinstance(schedule, dict) and "before" in schedule:
+        config = cast("dict[str, Any]", schedule)
+        schedule, kinds = {**config, "before": find(config["before"])}, KINDS
+    return chosen("schedule", schedule, kinds, CustomSchedule.of, lambda label, _: CustomSchedule(label=label))

@@ -15,7 +15,7 @@ from chainrule.runs import checksums, jobs, resume_point
 from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, START, require_run
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.runs.loading import load
-from chainrule.training import history
+from chainrule.training import history_files
 from chainrule.training.history import History
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.recipe import Recipe
@@ -141,13 +141,13 @@ def _of_run(folder: Path, accept_changes: bool) -> PageSubject:
     job = jobs.read_job(folder)
     about: dict[str, Any] = {"choice": job.choice, "job": job, "images": job.epoch_images, "folder": folder}
     about |= {"accepted": accept_changes, "remarks": tuple(remarks)}
-    if not (folder / CHECKPOINT).exists() and history.is_bare(folder / HISTORY):
+    if not (folder / CHECKPOINT).exists() and history_files.is_bare(folder / HISTORY):
         model = job.build()
         moments = job.recipe.optimizer.init(model.parameters)
         return PageSubject(str(folder), model, job.recipe, moments=moments, fitted=False, **about)
     stands = resume_point.read_resume_point(folder, engine=job.engine, threads=job.threads, precise=job.precise)
     steps = stands.training.step - 1
-    past = history.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
+    past = history_files.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
     return PageSubject(str(folder), stands.model, job.recipe, moments=stands.training.moments, history=past, **about)
 
 

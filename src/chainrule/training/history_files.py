@@ -1,0 +1,104 @@
+"""Reading of history.csv and validation.csv, the files of a training history."""
+
+import csv
+import math
+import re
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+from chainrule._io.reading import read_bytes
+from chainrule.errors import FormatError, quoted
+from chainrule.network.tasks import CLASSIFICATION, METRICS
+from chainrule.training.history import ERROR, Epoch, History, columns, epoch_means
+
+MAX_BYTES = 1 << 31  # maximum size of history.csv
+_NUMBER = re.compile(r"-?[0-9]{1,320}(\.[0-9]{1,320})?(e[+-]?[0-9]{1,3})?")  # the format of `repr`
+
+
+def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
+    """Read the first ``steps`` steps of history.csv. Later rows, which may be incomplete, are ignored.
+
+    samples, batch_size   number of samples per epoch and per batch; the last batch of an epoch may be smaller
+
+    Errors   FormatError if the heading or a row is invalid, or if there are too few rows
+    """
+    lines = _lines(path)
+    metric = next((name for name in METRICS if lines and lines[0] == ",".join(columns(name))), None)
+    if metric is None:
+        raise FormatError(f"{path}: expected the heading {','.join(columns(CLASSIFICATION.metric))}")
+    history = History(measure=metric)
+    if len(lines) - 1 < steps:
+        raise FormatError(f"{path}: expected at least {steps} steps, found {len(lines) - 1}")
+    for line in lines[1 : steps + 1]:
+        step = len(history) + 1
+        try:
+            _add_row(history, line.split(","), samples, batch_size)
+        except ValueError:
+            raise FormatError(f"{path}: expected the row of step {step}, found {quoted(line)}") from None
+    return history
+
+
+def add_validation(history: History, path: Path) -> None:
+    """Add the further metrics in validation.csv to the epochs. Rows of later epochs are ignored; so is a missing file.
+
+    Errors   FormatError if the heading or a row is invalid, or if there are too few rows
+    """
+    content = read_bytes(path, MAX_BYTES, FormatError).decode(errors="replace") if path.exists() else ""
+    try:
+        heading, *rows = [*csv.reader(StringIO(content))] or [[]]
+    except csv.Error as error:
+        raise FormatError(f"{path}: {error}") from None
+    names = heading[1:]
+    for number, epoch in enumerate(history.epochs if names else []):
+        cells = rows[number] if number < len(rows) else []
+        try:
+            if (cells[:1], len(cells)) != ([str(epoch.epoch)], len(names) + 1):
+                raise ValueError
+            values = map(_metric, cells[1:])
+            history.epochs[number] = replace(epoch, validation_metrics=dict(zip(names, values, strict=True)))
+        except ValueError:
+            raise FormatError(f"{path}: expected the row of epoch {epoch.epoch}, found {quoted(cells)}") from None
+
+
+def is_bare(path: Path) -> bool:
+    """Return whether history.csv is missing or contains no steps."""
+    return not path.exists() or len(_lines(path)) <= 1
+
+
+def _lines(path: Path) -> list[str]:
+    lines = read_bytes(path, MAX_BYTES, FormatError).decode("ascii", errors="replace").split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def _add_row(history: History, fields: list[str], samples: int, batch_size: int) -> None:
+    """Append the step in a row of history.csv and, after an epoch's last step, the epoch.
+
+    Errors   ValueError if the row is invalid, or is not the row of the next step
+    """
+    steps = -(-samples // batch_size)
+    epoch, position = divmod(len(history), steps)
+    step, number, rate, loss, metric, *validation_cells, seconds = fields
+    if (step, number, len(validation_cells)) != (str(len(history) + 1), str(epoch + 1), 2) or bool(seconds) != (
+        position == steps - 1
+    ):
+        raise ValueError
+    maximum = math.inf if history.measure == ERROR else 1.0
+    history.add(epoch + 1, _number(rate), _number(loss, minimum=-math.inf), _number(metric, maximum=maximum))
+    if seconds:
+        means, duration = epoch_means(history, samples, batch_size), _number(seconds)
+        validation_loss = _metric(validation_cells[0]) if validation_cells[0] else None
+        validation = validation_loss, _number(validation_cells[1], maximum=maximum) if validation_cells[1] else None
+        history.epochs.append(Epoch.of(history.measure, epoch + 1, len(history), means, validation, duration))
+
+
+def _number(text: str, minimum: float = 0.0, maximum: float = math.inf) -> float:
+    """Parse a finite number from ``minimum`` to ``maximum``; ValueError for anything else."""
+    if not _NUMBER.fullmatch(text) or not minimum <= (value := float(text)) <= maximum or math.isinf(value):
+        raise ValueError
+    return value
+
+
+def _metric(text: str) -> float:
+    """Parse a value on validation samples. It may be infinite or NaN, because training continues in these cases."""
+    return float(text) if text in ("inf", "nan") else _number(text, minimum=-math.inf)

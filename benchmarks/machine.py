@@ -1,7 +1,7 @@
 """Peak performance of the processor: multiply-adds in registers, and products of large matrices."""
 
 import math
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -32,14 +32,12 @@ def _fma(dtype: str, threads: int) -> float | None:
     thread_arrays = [(np.zeros(sums, dtype), np.ones(SUMS[1], dtype), np.zeros(sums, dtype)) for _ in range(threads)]
     multiply_add_often(*thread_arrays[0], 1)
 
-    def run() -> None:
-        workers = [threading.Thread(target=multiply_add_often, args=(*arrays, TIMES)) for arrays in thread_arrays]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+    def run(arrays: Any) -> None:
+        multiply_add_often(*arrays, TIMES)
 
-    return 2.0 * sums * TIMES * threads / least_times({"": run}, rounds=BEST_OF)[""] / 1e9
+    with ThreadPoolExecutor(threads) as pool:
+        least = least_times({"": lambda: [*pool.map(run, thread_arrays)]}, rounds=BEST_OF)[""]
+    return 2.0 * sums * TIMES * threads / least / 1e9
 
 
 def _gemm(dtype: str) -> float:

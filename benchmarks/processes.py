@@ -48,17 +48,16 @@ class Process:
         command = [sys.executable, "-m", "benchmarks.worker"]
         pipe = subprocess.PIPE
         self._process: Any = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=errors, env=environment, start_new_session=True
+            command, stdin=pipe, stdout=pipe, stderr=errors, env=environment, start_new_session=True, text=True
         )
 
     def ask(self, what: str, **words: Any) -> dict[str, Any]:
         """Call the method `what` of `worker.Worker` in the process; return its answer, or raise WorkerError."""
         try:
-            self._process.stdin.write(json.dumps({"do": what, **words}).encode() + b"\n")
-            self._process.stdin.flush()
-            line: bytes = self._process.stdout.readline()
+            print(json.dumps({"do": what, **words}), file=self._process.stdin, flush=True)
+            line: str = self._process.stdout.readline()
         except BrokenPipeError:
-            line = b""
+            line = ""
         if not line:
             raise WorkerError(self._last_words())
         answer: dict[str, Any] = json.loads(line)

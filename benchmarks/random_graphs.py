@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -56,18 +57,16 @@ class Style:
         return self.activation()(self.unit(x, filters, kernel, stride, groups))
 
 
-def residual(style: Style, x: Node, filters: int, stride: int) -> Node:
+def residual(style: Style, x: Node, filters: int, stride: int, gate: Callable[[Node], Node] = lambda y: y) -> Node:
     """Add two convolutions to their input (ResNet, He et al. 2015)."""
-    y = style.unit(style.active(x, filters, style.kernel, stride), filters, style.kernel)
+    y = gate(style.unit(style.active(x, filters, style.kernel, stride), filters, style.kernel))
     return style.activation()(Add()(y, x if x.shape == y.shape else style.unit(x, filters, 1, stride)))
 
 
-def gated(style: Style, x: Node, filters: int, stride: int) -> Node:
-    """Scale the channels of a residual block by a function of their means (squeeze and excitation, Hu et al. 2017)."""
-    y = style.unit(style.active(x, filters, style.kernel, stride), filters, style.kernel)
-    means = AveragePool2D(y.shape[1:])(y)
-    y = Multiply()(y, Sigmoid()(Conv2D(filters, 1)(ReLU()(Conv2D(max(filters // 4, 4), 1)(means)))))
-    return style.activation()(Add()(y, x if x.shape == y.shape else style.unit(x, filters, 1, stride)))
+def _gate(y: Node) -> Node:
+    """Scale the channels by a function of their means (squeeze and excitation, Hu et al. 2017)."""
+    means, filters = AveragePool2D(y.shape[1:])(y), y.shape[0]
+    return Multiply()(y, Sigmoid()(Conv2D(filters, 1)(ReLU()(Conv2D(max(filters // 4, 4), 1)(means)))))
 
 
 def inverted(style: Style, x: Node, filters: int, stride: int) -> Node:
@@ -90,7 +89,7 @@ def dense(style: Style, x: Node, filters: int, stride: int) -> Node:
 
 
 Block = Callable[[Style, Node, int, int], Node]  # (style, x, filters, stride) → y
-FORMS: tuple[Block, ...] = (residual, gated, inverted, parallel, dense)
+FORMS: tuple[Block, ...] = (residual, partial(residual, gate=_gate), inverted, parallel, dense)
 
 
 def features(form: Block, generator: np.random.Generator, x: Node) -> Node:

@@ -75,7 +75,8 @@ def _draw_layer(drawer: Callable[[Generator], LayerAndShape], generator: Generat
     raise AssertionError(f"{drawer} drew no compatible layer and shape")
 
 
-def _choice(generator: Generator, *choices: Any) -> Any:
+def choice(generator: Generator, *choices: Any) -> Any:
+    """Draw one of the choices."""
     return choices[int(generator.integers(len(choices)))]
 
 
@@ -97,7 +98,7 @@ def _per_axis(generator: Generator, axes: int, low: int, high: int) -> Any:
 def _padding(generator: Generator, axes: int, highest: int) -> Any:
     """Draw a padding in one of the notations that layers accept."""
     pairs = tuple((_integer(generator, 0, highest), _integer(generator, 0, highest)) for _ in range(axes))
-    return _choice(generator, "valid", "same", "full", _per_axis(generator, axes, 0, highest), pairs, pairs)
+    return choice(generator, "valid", "same", "full", _per_axis(generator, axes, 0, highest), pairs, pairs)
 
 
 def _image_shape(generator: Generator, axes: int) -> tuple[int, ...]:
@@ -106,16 +107,16 @@ def _image_shape(generator: Generator, axes: int) -> tuple[int, ...]:
 
 def any_shape(generator: Generator) -> tuple[int, ...]:
     """Draw an input shape: (C, H, W), (C, W) or (F,)."""
-    return _choice(generator, _image_shape(generator, 2), _image_shape(generator, 1), (_integer(generator, 1, 9),))
+    return choice(generator, _image_shape(generator, 2), _image_shape(generator, 1), (_integer(generator, 1, 9),))
 
 
 def _mode(generator: Generator, axes: int) -> str:
-    return _choice(generator, "nearest", "bilinear")
+    return choice(generator, "nearest", "bilinear")
 
 
 def _borders(generator: Generator, axes: int) -> Any:
     pairs = tuple((_integer(generator, 0, 2), _integer(generator, 0, 2)) for _ in range(axes))
-    return _choice(generator, _per_axis(generator, axes, 0, 2), pairs, pairs)
+    return choice(generator, _per_axis(generator, axes, 0, 2), pairs, pairs)
 
 
 def _grid(generator: Generator, axes: int) -> tuple[int, int, int]:
@@ -124,32 +125,32 @@ def _grid(generator: Generator, axes: int) -> tuple[int, int, int]:
 
 # Option of a layer → random value, for the number of axes of its windows.
 OPTIONS: dict[str, Callable[[Generator, int], Any]] = {
-    "alpha": lambda g, axes: _choice(g, 1e-4, 0.1, 1.0),
-    "beta": lambda g, axes: _choice(g, 0.75, 0.5, 1.5),
-    "bias": lambda g, axes: _choice(g, True, False, "untied"),
+    "alpha": lambda g, axes: choice(g, 1e-4, 0.1, 1.0),
+    "beta": lambda g, axes: choice(g, 0.75, 0.5, 1.5),
+    "bias": lambda g, axes: choice(g, True, False, "untied"),
     "ceil_mode": lambda g, axes: _boolean(g),
     "columns": _grid,
     "convolution": lambda g, axes: _boolean(g),
     "count_padding": lambda g, axes: _boolean(g),
     "cropping": _borders,
     "dilation": lambda g, axes: _per_axis(g, axes, 1, 3),
-    "epsilon": lambda g, axes: _choice(g, 1e-5, 1e-3, 0.1),
+    "epsilon": lambda g, axes: choice(g, 1e-5, 1e-3, 0.1),
     "factor": lambda g, axes: _per_axis(g, axes, 1, 3),
     "features": lambda g, axes: _integer(g, 1, 7),
     "filters": lambda g, axes: _integer(g, 1, 3),
-    "groups": lambda g, axes: _choice(g, 1, 1, 2, 3),
-    "k": lambda g, axes: _choice(g, 1.0, 2.0),
+    "groups": lambda g, axes: choice(g, 1, 1, 2, 3),
+    "k": lambda g, axes: choice(g, 1.0, 2.0),
     "kernel": lambda g, axes: _per_axis(g, axes, 1, 4),
     "mode": _mode,
-    "momentum": lambda g, axes: _choice(g, 0.1, 1.0, 0.3),
+    "momentum": lambda g, axes: choice(g, 0.1, 1.0, 0.3),
     "output_padding": lambda g, axes: _per_axis(g, axes, 0, 2),
     "outputs": lambda g, axes: _per_axis(g, axes, 1, 6),
     "padding": lambda g, axes: _padding(g, axes, 3),
-    "per": lambda g, axes: _choice(g, "channel", "element"),
-    "rate": lambda g, axes: _choice(g, 0.0, 0.2, 0.5, 0.9),
+    "per": lambda g, axes: choice(g, "channel", "element"),
+    "rate": lambda g, axes: choice(g, 0.0, 0.2, 0.5, 0.9),
     "rows": _grid,
-    "size": lambda g, axes: _choice(g, 1, 3, 5),
-    "stride": lambda g, axes: _choice(g, None, _per_axis(g, axes, 1, 4), _per_axis(g, axes, 1, 4)),
+    "size": lambda g, axes: choice(g, 1, 3, 5),
+    "stride": lambda g, axes: choice(g, None, _per_axis(g, axes, 1, 4), _per_axis(g, axes, 1, 4)),
     "window": lambda g, axes: _per_axis(g, axes, 1, 4),
 }
 
@@ -174,12 +175,12 @@ def _drawer(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
 
 def _of_examples(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
     layers = [kind(**options) for _, options in kind.examples]
-    return lambda generator: (_choice(generator, *layers), any_shape(generator))
+    return lambda generator: (choice(generator, *layers), any_shape(generator))
 
 
 def _reshape(generator: Generator) -> LayerAndShape:
     a, b, c = (_integer(generator, 1, 4) for _ in range(3))
-    return cr.Reshape(_choice(generator, (a, b * c), (c, b, a), (a * b * c,))), (a, b, c)
+    return cr.Reshape(choice(generator, (a, b * c), (c, b, a), (a * b * c,))), (a, b, c)
 
 
 def _permute(generator: Generator) -> LayerAndShape:
@@ -191,7 +192,7 @@ def _slice(generator: Generator) -> LayerAndShape:
     shape = any_shape(generator)
     axis = _integer(generator, 0, len(shape) - 1)
     start = _integer(generator, 0, shape[axis] - 1)
-    return cr.Slice(axis, start, _choice(generator, None, _integer(generator, start + 1, shape[axis]))), shape
+    return cr.Slice(axis, start, choice(generator, None, _integer(generator, start + 1, shape[axis]))), shape
 
 
 def _long_rows(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:

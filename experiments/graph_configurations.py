@@ -21,7 +21,7 @@ from chainrule.layers.merging import Merge
 from chainrule.layers.node import Wiring
 from chainrule.network.network import Network
 from chainrule.network.shapes import checked_layers
-from experiments.configurations import DRAWERS, ENGINES, any_shape
+from experiments.configurations import DRAWERS, ENGINES, any_shape, choice
 
 TRIES = 30  # maximum number of attempts to draw a compatible layer
 STEP_COUNTS = (3, 9)  # minimum and maximum number of steps that build a graph
@@ -99,7 +99,7 @@ def draw_graph(
     while steps > 0 or len(nodes) == 1:
         steps -= 1
         try:
-            result = _pick(generator, ACTIONS)(generator, nodes, next_layer)
+            result = choice(generator, *ACTIONS)(generator, nodes, next_layer)
         except ChainruleError:
             continue
         if result is not None and math.prod(result.shape) <= max_entries:
@@ -117,7 +117,7 @@ def fit_options(generator: Generator, layer: Layer, shape: Shape) -> Layer:
     if isinstance(layer, cr.Reshape):
         size = math.prod(shape)
         return cr.Reshape(
-            _pick(generator, [(size,), (1, size), (shape[0], size // shape[0]), shape[::-1], (1, 1, size)])
+            choice(generator, (size,), (1, size), (shape[0], size // shape[0]), shape[::-1], (1, 1, size))
         )
     if isinstance(layer, cr.Permute):
         return cr.Permute(tuple(int(axis) for axis in generator.permutation(len(shape))))
@@ -139,13 +139,9 @@ def describe(layers: Sequence[Layer], wiring: Wiring) -> str:
     return ", ".join(parts)
 
 
-def _pick(generator: Generator, choices: Sequence[Any]) -> Any:
-    return choices[int(generator.integers(len(choices)))]
-
-
 def _draw_node(generator: Generator, nodes: Sequence[Node]) -> Node:
     """Draw a node. The latest one is more likely than the others."""
-    return nodes[-1] if generator.random() < 0.4 else _pick(generator, nodes)
+    return nodes[-1] if generator.random() < 0.4 else choice(generator, *nodes)
 
 
 def _apply_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
@@ -160,10 +156,10 @@ def _reuse_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLa
     parametric = [(layer, first_input) for layer, first_input in applied if _parameters(layer, first_input.shape)]
     if not parametric:
         return None
-    layer, first_input = _pick(generator, parametric)
+    layer, first_input = choice(generator, *parametric)
     fitting = [node for node in nodes if _parameters(layer, node.shape) == _parameters(layer, first_input.shape)]
     others = [node for node in fitting if node is not first_input]
-    return layer(_pick(generator, others or fitting))
+    return layer(choice(generator, *(others or fitting)))
 
 
 def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
@@ -177,8 +173,9 @@ def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
 
 def _merge(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
     """Merge results of compatible shapes element by element, possibly including the same result twice."""
-    kinds = [cr.Add, cr.Add, cr.Multiply, cr.Maximum, cr.Minimum]
-    return _with_others(generator, nodes, _draw_node(generator, nodes), _pick(generator, kinds)())
+    node = _draw_node(generator, nodes)
+    kind = choice(generator, cr.Add, cr.Add, cr.Multiply, cr.Maximum, cr.Minimum)
+    return _with_others(generator, nodes, node, kind())
 
 
 def _concatenate(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
@@ -189,7 +186,7 @@ def _concatenate(generator: Generator, nodes: Sequence[Node], next_layer: NextLa
 def _with_others(generator: Generator, nodes: Sequence[Node], node: Node, merge: Merge) -> Node:
     """Return a node merged with one or two compatible nodes."""
     fitting = [other for other in nodes if _can_merge(merge, node, other)]
-    inputs = [node, *(_pick(generator, fitting) for _ in range(_pick(generator, [1, 1, 2])))]
+    inputs = [node, *(choice(generator, *fitting) for _ in range(choice(generator, 1, 1, 2)))]
     return merge(*(inputs[index] for index in generator.permutation(len(inputs))))
 
 
@@ -206,8 +203,8 @@ def _gate(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) ->
     node = _draw_node(generator, nodes)
     if len(node.shape) != 3:
         return None
-    gate = _pick(generator, [cr.Sigmoid(), cr.HardSigmoid()])
-    other: Node = _pick(generator, [candidate for candidate in nodes if len(candidate.shape) == 3])
+    gate = choice(generator, cr.Sigmoid(), cr.HardSigmoid())
+    other: Node = choice(generator, *(candidate for candidate in nodes if len(candidate.shape) == 3))
     if generator.integers(2):
         mean = cr.AveragePool2D(other.shape[1:])(other)
         return cr.Multiply()(node, gate(cr.Conv2D(node.shape[0], 1)(mean)))
@@ -230,7 +227,7 @@ def _as_vector(generator: Generator, node: Node) -> Node:
         reductions += [cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D()]
     elif len(node.shape) == 3:
         reductions += [cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D()]
-    return node if len(node.shape) == 1 else _pick(generator, reductions)(node)
+    return node if len(node.shape) == 1 else choice(generator, *reductions)(node)
 
 
 ACTIONS = (*[_apply_layer] * 5, *[_merge] * 2, _reuse_layer, _gate, _concatenate)

@@ -25,14 +25,15 @@ LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
 NUMBERS = X @ [1.0, -2.0, 0.5, 0.0, 1.0]
 
 
+GIVEN: dict[str, Any] = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "learning_rate": 0.01}
+
+
 def classifier(**options: Any) -> ChainruleClassifier:
-    given: dict[str, Any] = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "learning_rate": 0.01}
-    return ChainruleClassifier([cr.Dense(8), cr.Tanh()], **(given | options))
+    return ChainruleClassifier([cr.Dense(8), cr.Tanh()], **(GIVEN | options))
 
 
 def regressor(**options: Any) -> ChainruleRegressor:
-    given: dict[str, Any] = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "learning_rate": 0.01}
-    return ChainruleRegressor([cr.Dense(8), cr.Tanh()], **(given | options))
+    return ChainruleRegressor([cr.Dense(8), cr.Tanh()], **(GIVEN | options))
 
 
 CHECKS = [

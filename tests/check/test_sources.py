@@ -52,11 +52,17 @@ def test_functions_and_neighbours(tmp_path: Path) -> None:
         ("x = 1", "forward and backward"),
         ("x = 1\nprint 'x'", "print(...)? (line 2)"),
         ("import numpy as np\n\nN = np.product((2, 3))", "(line 3): write np.prod"),
+        (["x = 1"], "mine.ipynb: "),
+        (["x = 1", "\n1 / 0", "def f(:"], "cell 2 of mine.ipynb: ZeroDivisionError: division by zero (line 2)"),
+        (["def f(:"], "cell 1 of mine.ipynb: SyntaxError"),
+        ([7], "not a Jupyter notebook"),
+        ([["a", 7]], "not a Jupyter notebook"),
     ],
 )
-def test_refused(tmp_path: Path, text: str, part: str) -> None:
+def test_refused(tmp_path: Path, text: str | list[object], part: str) -> None:
+    """Texts are files, and lists the cells of notebooks."""
     with pytest.raises(StudentError) as caught:
-        sources.find(written(tmp_path, text))
+        sources.find(written(tmp_path, text) if isinstance(text, str) else notebook(tmp_path, *text))
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -92,22 +98,6 @@ def test_a_notebook(tmp_path: Path) -> None:
     found, name = sources.find(notebook(tmp_path, *cells))
     assert (name, round(found.e, 2)) == ("One", 2.72)
     assert sources.find(notebook(tmp_path, LAYER.format(name="One").splitlines(keepends=True)))[1] == "One"
-
-
-@pytest.mark.parametrize(
-    ("cells", "part"),
-    [
-        (["x = 1"], "mine.ipynb: "),
-        (["x = 1", "\n1 / 0", "def f(:"], "cell 2 of mine.ipynb: ZeroDivisionError: division by zero (line 2)"),
-        (["def f(:"], "cell 1 of mine.ipynb: SyntaxError"),
-        ([7], "not a Jupyter notebook"),
-        ([["a", 7]], "not a Jupyter notebook"),
-    ],
-)
-def test_notebooks_refused(tmp_path: Path, cells: list[object], part: str) -> None:
-    with pytest.raises(StudentError) as caught:
-        sources.find(notebook(tmp_path, *cells))
-    assert part in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": 3}', '{"cells": [3]}', "[" * 100_000, "\xff"])

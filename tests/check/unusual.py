@@ -17,6 +17,11 @@ def unusual(against=None, shape=None):
     return register
 
 
+def slid(x):
+    """Return the windows of 3×2 cells (N, C, H', W', 3, 2)."""
+    return np.lib.stride_tricks.sliding_window_view(x, (3, 2), axis=(2, 3))
+
+
 class Kernels:
     def __init__(self):
         self.w, self.b = np.zeros((4, 3, 3, 2)), np.zeros(4)
@@ -26,16 +31,13 @@ class Kernels:
 class Float32Inside(Kernels):
     def forward(self, x):
         self.x = x.astype(np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(self.x, (3, 2), axis=(2, 3))
-        return np.einsum("nchwuv,ocuv->nohw", windows, self.w.astype(np.float32)) + self.b[:, None, None]
+        return np.einsum("nchwuv,ocuv->nohw", slid(self.x), self.w.astype(np.float32)) + self.b[:, None, None]
 
     def backward(self, dy):
         dy = dy.astype(np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(self.x, (3, 2), axis=(2, 3))
-        self.dw, self.db = np.einsum("nchwuv,nohw->ocuv", windows, dy), dy.sum(axis=(0, 2, 3))
+        self.dw, self.db = np.einsum("nchwuv,nohw->ocuv", slid(self.x), dy), dy.sum(axis=(0, 2, 3))
         padded = np.pad(dy, ((0, 0), (0, 0), (2, 2), (1, 1)))
-        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 2), axis=(2, 3))
-        return np.einsum("nohwuv,ocuv->nchw", windows, self.w[:, :, ::-1, ::-1].astype(np.float32))
+        return np.einsum("nohwuv,ocuv->nchw", slid(padded), self.w[:, :, ::-1, ::-1].astype(np.float32))
 
 
 @unusual(CONVOLUTION)
@@ -44,8 +46,7 @@ class Float32Backward(Float32Inside):
 
     def forward(self, x):
         super().forward(x)
-        windows = np.lib.stride_tricks.sliding_window_view(x, (3, 2), axis=(2, 3))
-        return np.einsum("nchwuv,ocuv->nohw", windows, self.w) + self.b[:, None, None]
+        return np.einsum("nchwuv,ocuv->nohw", slid(x), self.w) + self.b[:, None, None]
 
 
 @unusual(CONVOLUTION)
@@ -111,8 +112,13 @@ class SlopeAtZero:
         return dy * self.mask
 
 
+class OfResult:
+    def backward(self, dy):
+        return dy * self.y * (1 - self.y)
+
+
 @unusual("Sigmoid()")
-class FloatBuffer:
+class FloatBuffer(OfResult):
     """Uses a float buffer, in which imaginary parts are lost."""
 
     def forward(self, x):
@@ -121,20 +127,14 @@ class FloatBuffer:
             self.y[...] = np.real(1 / (1 + np.exp(-x)))
         return self.y
 
-    def backward(self, dy):
-        return dy * self.y * (1 - self.y)
-
 
 @unusual("Sigmoid()")
-class HalfComplex:
+class HalfComplex(OfResult):
     """Loses imaginary parts only where x is below 0."""
 
     def forward(self, x):
         self.y = np.where(x > 0, 1 / (1 + np.exp(-x)), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))))
         return self.y
-
-    def backward(self, dy):
-        return self.y * dy * (1 - self.y)
 
 
 @unusual("Tanh()")
@@ -148,15 +148,12 @@ class Float32Smooth:
 
 
 @unusual("Sigmoid()")
-class Clipped:
+class Clipped(OfResult):
     """Clips against overflow, which the probes never reach."""
 
     def forward(self, x):
         self.y = 1 / (1 + np.exp(-np.clip(x, -500, 500)))
         return self.y
-
-    def backward(self, dy):
-        return dy * self.y * (1 - self.y)
 
 
 @unusual("MaxPool2D(2)")

@@ -87,16 +87,25 @@ def test_usage_errors_are_one_line(invoke, command, part):
     refused(invoke(command), part)
 
 
+@pytest.fixture
+def failing(invoke, monkeypatch):
+    """Return a function that runs a command that raises an error."""
+
+    def run(error):
+        @click.command()
+        def command():
+            raise error
+
+        monkeypatch.setattr(main, "get_command", lambda context, name: command)
+        return invoke("failing")
+
+    return run
+
+
 @pytest.mark.parametrize("what", CASES)
-def test_errors_are_one_line(invoke, monkeypatch, what):
+def test_errors_are_one_line(failing, what):
     error, text = CASES[what]
-
-    @click.command()
-    def failing():
-        raise error
-
-    monkeypatch.setattr(main, "get_command", lambda context, name: failing)
-    refused(invoke("failing"), text)
+    refused(failing(error), text)
 
 
 def test_only_training_is_advised_to_take_smaller_batches(invoke, digits, finished, monkeypatch):
@@ -116,22 +125,12 @@ def test_json_has_no_nan(capsys):
     assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == [None, {"a": None, "b": [1.5, None]}]
 
 
-def test_an_error_of_the_program_itself_is_not_hidden(invoke, monkeypatch):
-    @click.command()
-    def failing():
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(main, "get_command", lambda context, name: failing)
-    assert isinstance(invoke("failing").exception, ZeroDivisionError)
+def test_an_error_of_the_program_itself_is_not_hidden(failing):
+    assert isinstance(failing(ZeroDivisionError()).exception, ZeroDivisionError)
 
 
-def test_an_interrupt_exits_with_130(invoke, monkeypatch):
-    @click.command()
-    def failing():
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(main, "get_command", lambda context, name: failing)
-    result = invoke("failing")
+def test_an_interrupt_exits_with_130(failing):
+    result = failing(KeyboardInterrupt())
     assert (result.exit_code, result.stderr) == (130, "chainrule: interrupted\n")
 
 

@@ -39,19 +39,22 @@ def test_has_the_bits_of_numpys(number: int, monkeypatch: pytest.MonkeyPatch) ->
     assert found.tobytes() == expected.tobytes()
 
 
+BYTES = np.ones((3, 8), np.uint8)
+
+
 @pytest.mark.parametrize(
-    "x",
+    ("x", "rows"),
     [
-        np.zeros((3, 4), np.int16),
-        np.zeros((3, 4), np.float64),
-        np.zeros((3, 4), ">f4"),
-        np.zeros((3, 8), np.uint8)[:, ::2],
+        *((BYTES.astype(dtype), [0, 1]) for dtype in (np.int16, np.float64, ">f4")),
+        (BYTES[:, ::2], [0, 1]),
+        *((BYTES, rows) for rows in ([-1, 2], [0, 3], [True, False, True], [0.0, 1.0])),
     ],
-    ids=lambda x: f"{x.dtype} {x.flags.c_contiguous}",
 )
-def test_leaves_other_samples_to_numpy(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaves_other_samples_and_rows_to_numpy(
+    x: np.ndarray, rows: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
-    assert find("compiled").normalized_rows(x, np.arange(2), np.ones(1), np.zeros(1), "float32", 1) is None
+    assert find("compiled").normalized_rows(x, np.array(rows), np.ones(1), np.zeros(1), "float32", 1) is None
 
 
 def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,13 +80,6 @@ def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert histories[0] == histories[1]
     assert made[0] > 2 * 2  # batches made for steps, and for two evaluations
     assert made[1] == 0
-
-
-@pytest.mark.parametrize("rows", [[-1, 2], [0, 3], [True, False, True], [0.0, 1.0]])
-def test_leaves_other_numbers_to_numpy(rows: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
-    x = np.ones((3, 4), np.uint8)
-    assert find("compiled").normalized_rows(x, np.array(rows), np.ones(1), np.zeros(1), "float32", 1) is None
 
 
 def test_a_failure_leaves_them_to_numpy(monkeypatch: pytest.MonkeyPatch, stand_ins: None) -> None:

@@ -143,17 +143,24 @@ def steps(made: Network, rates: str = "") -> list[np.ndarray]:
     return [made.parameters, made.statistics, made.apply(draw.standard_normal((3, 2, 7, 6)))]
 
 
+def replaced(monkeypatch: pytest.MonkeyPatch, place: tuple[Any, str], error: Exception, rates: str = "") -> None:
+    """Let a function raise an error, and compare the steps with those of the NumPy engine."""
+
+    def fails(*arguments: Any, **named: Any) -> None:
+        raise error
+
+    expected, made = steps(network("numpy"), rates), network("compiled")
+    monkeypatch.setattr(*place, fails)
+    for found, wanted in zip(steps(made, rates), expected, strict=True):
+        assert_allclose(found, wanted, rtol=0, atol=1e-12)
+
+
 @pytest.mark.usefixtures("stand_ins")
 @pytest.mark.parametrize("failing", ["__init__", "forward", "steps", "gradients", "commit_statistics", "prepare"])
 def test_a_program_that_fails_is_replaced(failing: str, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    def fails(*arguments: Any, **named: Any) -> None:
-        raise RuntimeError("LLVM ERROR: out of registers\nand more")
-
     rates = "conv1.w=2" if failing in ("gradients", "commit_statistics") else ""  # steps of parts
-    expected, made = steps(network("numpy"), rates), network("compiled")
-    monkeypatch.setattr(programs.Program, failing, fails)
-    for found, wanted in zip(steps(made, rates), expected, strict=True):
-        assert_allclose(found, wanted, rtol=0, atol=1e-12)
+    error = RuntimeError("LLVM ERROR: out of registers\nand more")
+    replaced(monkeypatch, (programs.Program, failing), error, rates)
     assert said(capsys.readouterr().err) == [
         "chainrule: the compiled engine cannot run this model's program (LLVM ERROR: out of registers); "
         "falling back to the NumPy engine"
@@ -162,13 +169,7 @@ def test_a_program_that_fails_is_replaced(failing: str, monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("stand_ins")
 def test_what_linking_raises_is_caught(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    def fails(source: str) -> None:
-        raise OSError("libLLVM.so: cannot map")
-
-    expected, made = steps(network("numpy")), network("compiled")
-    monkeypatch.setattr(programs, "load", fails)
-    for found, wanted in zip(steps(made), expected, strict=True):
-        assert_allclose(found, wanted, rtol=0, atol=1e-12)
+    replaced(monkeypatch, (programs, "load"), OSError("libLLVM.so: cannot map"))
     failed = [line.split(" (libLLVM.so: cannot map)")[0] for line in said(capsys.readouterr().err)]
     refused = "chainrule: the compiled engine cannot run"
     assert failed == [f"{refused} this model's program", f"{refused} momentum_update"]

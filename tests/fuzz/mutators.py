@@ -1,7 +1,7 @@
 """Mutations of whole files: blind changes of bytes, and changes of JSON values."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from random import Random
 from typing import Any
@@ -30,11 +30,14 @@ TEXTS = (
 NESTED = (b"[" * 2000, b"(" * 300, b'{"a":' * 1500, b"[" * 40 + b"]" * 40)
 
 
+CHANGES = ("flip", "flip", "byte", "byte", "number", "number", "cut", "again", "word", "word", "splice")
+
+
 def mutated(content: bytes, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> bytes:
     """Return a file with one to four blind changes."""
     found = bytearray(content)
     for _ in range(random.randint(1, MOST_CHANGES)):
-        random.choice(CHANGES)(found, others, words, random)
+        _change(random.choice(CHANGES), found, others, words, random)
     return bytes(found)
 
 
@@ -43,46 +46,31 @@ def _place(found: bytearray, random: Random) -> int:
     return random.randint(0, min(len(found), 128)) if random.random() < 0.5 else random.randint(0, len(found))
 
 
-def _flip(found: bytearray, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> None:
-    if found:
-        found[min(_place(found, random), len(found) - 1)] ^= 1 << random.randrange(8)
-
-
-def _byte(found: bytearray, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> None:
-    if found:
-        found[min(_place(found, random), len(found) - 1)] = random.choice(
-            (0, 1, 0x7F, 0x80, 0xFF, random.randrange(256))
-        )
-
-
-def _number(found: bytearray, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> None:
-    at, width = _place(found, random), random.choice((1, 2, 4, 8))
-    value = random.choice(WHOLE) % (1 << 8 * width)
-    found[at : at + width] = value.to_bytes(width, random.choice(("little", "big")))
-
-
-def _cut(found: bytearray, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> None:
-    at = _place(found, random)
-    del found[at : at + random.choice((1, 2, 8, 64, len(found)))]
-
-
-def _again(found: bytearray, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> None:
-    at, length = _place(found, random), random.choice((1, 4, 16, 100))
-    found[at:at] = found[at : at + length] * random.choice((1, 2, 50))
-
-
-def _word(found: bytearray, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> None:
-    word, at = random.choice((*words, *TEXTS, random.choice(NESTED))), _place(found, random)
-    found[at : at + random.choice((0, len(word)))] = word
-
-
-def _splice(found: bytearray, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> None:
-    other = random.choice(others)
-    found[_place(found, random) :] = other[random.randint(0, len(other)) :]
-
-
-Change = Callable[[bytearray, Sequence[bytes], Sequence[bytes], Random], None]
-CHANGES: tuple[Change, ...] = (_flip, _flip, _byte, _byte, _number, _number, _cut, _again, _word, _word, _splice)
+def _change(kind: str, found: bytearray, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> None:
+    match kind:
+        case "flip" | "byte" if not found:
+            pass
+        case "flip":
+            found[min(_place(found, random), len(found) - 1)] ^= 1 << random.randrange(8)
+        case "byte":
+            values = (0, 1, 0x7F, 0x80, 0xFF, random.randrange(256))
+            found[min(_place(found, random), len(found) - 1)] = random.choice(values)
+        case "number":
+            at, width = _place(found, random), random.choice((1, 2, 4, 8))
+            value = random.choice(WHOLE) % (1 << 8 * width)
+            found[at : at + width] = value.to_bytes(width, random.choice(("little", "big")))
+        case "cut":
+            at = _place(found, random)
+            del found[at : at + random.choice((1, 2, 8, 64, len(found)))]
+        case "again":
+            at, length = _place(found, random), random.choice((1, 4, 16, 100))
+            found[at:at] = found[at : at + length] * random.choice((1, 2, 50))
+        case "word":
+            word, at = random.choice((*words, *TEXTS, random.choice(NESTED))), _place(found, random)
+            found[at : at + random.choice((0, len(word)))] = word
+        case _:  # splice
+            other = random.choice(others)
+            found[_place(found, random) :] = other[random.randint(0, len(other)) :]
 
 
 def places(tree: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -64,14 +64,13 @@ DENSES = {
 }
 
 
-def mixed(dense, ending=None, **options) -> cr.Sequential:
-    layers = [cr.Conv2D(4, 3), MyReLU(), cr.Flatten(), dense, ending or cr.Softmax()]
+def mixed(dense, ending=None, relu=None, **options) -> cr.Sequential:
+    layers = [cr.Conv2D(4, 3), relu or MyReLU(), cr.Flatten(), dense, ending or cr.Softmax()]
     return cr.Sequential(layers, (2, 6, 5), **{"engine": "numpy", "dtype": "float64", **options})
 
 
 def ours(**options) -> cr.Sequential:
-    layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
-    return cr.Sequential(layers, (2, 6, 5), **{"engine": "numpy", "dtype": "float64", **options})
+    return mixed(cr.Dense(3), relu=cr.ReLU(), **options)
 
 
 def trained(model: cr.Sequential, optimizer: str = "adam", **options) -> np.ndarray:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from parity.drawing import one
 
 from chainrule import layers as cr
 from chainrule.errors import ChainruleError
@@ -22,7 +21,7 @@ from chainrule.models.model import Graph, Sequential, connect
 from chainrule.network import losses
 from chainrule.training import optimizers
 from experiments import graph_configurations
-from experiments.configurations import DRAWERS
+from experiments.configurations import DRAWERS, choice
 
 Array = NDArray[Any]
 Draw = np.random.Generator
@@ -93,7 +92,7 @@ def draw_network(seed: int, number: int, dtypes: tuple[str, ...] = ("float64", "
     """Draw the network with that number."""
     draw = np.random.default_rng([seed, number])
     while True:
-        loss = one(draw, *losses.NAMES)
+        loss = choice(draw, *losses.NAMES)
         shape = input_shape(draw)
         x, drawn = layer_graph(draw, shape) if draw.integers(2) else layer_row(draw, shape)
         ended = end(draw, drawn, loss)
@@ -112,32 +111,34 @@ def draw_network(seed: int, number: int, dtypes: tuple[str, ...] = ("float64", "
         number=number,
         layers=layers,
         wiring=wiring,
-        x=one(draw, 1, 1, 3) * draw.normal(size=(count, *shape)),
+        x=choice(draw, 1, 1, 3) * draw.normal(size=(count, *shape)),
         t=targets(draw, loss, count, outputs[0]),
         loss=loss,
         batches=batches,
         dtype=dtypes[number % len(dtypes)],
-        threads=one(draw, 1, 1, 2, 3),
-        optimizer=one(draw, *OPTIMIZERS),
-        clip_norm=one(draw, None, None, 0.1),
+        threads=choice(draw, 1, 1, 2, 3),
+        optimizer=choice(draw, *OPTIMIZERS),
+        clip_norm=choice(draw, None, None, 0.1),
         seed=int(draw.integers(2**31)),
     )
 
 
 def input_shape(draw: Draw) -> Shape:
     """Draw (F,), (C, W) or (C, H, W): usually small, up to 224×224."""
-    most = one(draw, 9, 16, 16, 32, 64, 224)
+    most = choice(draw, 9, 16, 16, 32, 64, 224)
     sizes = [int(size) for size in draw.integers(1, most + 1, 2)]
     if most == 224 and draw.integers(2):
         sizes = [224, 224]
-    channels = int(one(draw, 1, 2, 3, draw.integers(1, 17)))
-    return one(draw, (channels, *sizes), (channels, *sizes), (channels, sizes[1]), (channels, 1, sizes[1]), (sizes[0],))
+    channels = int(choice(draw, 1, 2, 3, draw.integers(1, 17)))
+    return choice(
+        draw, (channels, *sizes), (channels, *sizes), (channels, sizes[1]), (channels, 1, sizes[1]), (sizes[0],)
+    )
 
 
 def batch_sizes(draw: Draw) -> tuple[int, ...]:
     """Draw sizes of successive batches, from 1 to 130."""
-    most = one(draw, 3, 9, 33, 130)
-    return tuple(int(one(draw, 1, *draw.integers(1, most + 1, 3))) for _ in range(3))
+    most = choice(draw, 3, 9, 33, 130)
+    return tuple(int(choice(draw, 1, *draw.integers(1, most + 1, 3))) for _ in range(3))
 
 
 def layer_row(draw: Draw, shape: Shape) -> tuple[Node, Node]:
@@ -160,11 +161,11 @@ def next_layer(draw: Draw, given: Node) -> Layer | None:
     """Draw a layer that accepts a node's result; return None if none was found."""
     usual = AFTER.get(type(given.layer).__name__, ())
     for _ in range(TRIES):
-        name = one(draw, *DRAWERS)
+        name = choice(draw, *DRAWERS)
         if usual and draw.random() < 0.6:
-            name = one(draw, *usual)
+            name = choice(draw, *usual)
         elif len(given.shape) > 1 and draw.random() < 0.6:
-            name = one(draw, *CONVOLUTIONS)
+            name = choice(draw, *CONVOLUTIONS)
         try:
             layer = candidate(draw, name, given.shape)
             layer.output_shape(given.shape, "drawn")
@@ -180,9 +181,11 @@ def candidate(draw: Draw, name: str, shape: Shape) -> Layer:
     if name in CONVOLUTIONS and not draw.integers(8):
         layer = replace(layer, groups=shape[0])  # depthwise
     if name in (*CONVOLUTIONS, "ConvTranspose2D"):
-        filters = layer.groups * int(one(draw, 1, 2, 3, 4, 8, 16, 32, draw.integers(1, 20)))
+        filters = layer.groups * int(choice(draw, 1, 2, 3, 4, 8, 16, 32, draw.integers(1, 20)))
         layer = replace(layer, filters=filters)
-        return layer if draw.integers(2) else replace(layer, stride=1, dilation=1, padding=one(draw, "valid", "same"))
+        return (
+            layer if draw.integers(2) else replace(layer, stride=1, dilation=1, padding=choice(draw, "valid", "same"))
+        )
     if name.startswith("MaxPool") and draw.integers(3):
         return type(layer)(2)
     return layer
@@ -198,7 +201,7 @@ def end(draw: Draw, drawn: Node, loss: str) -> Node:
     if loss.startswith("categorical") and last is not cr.Softmax:
         return cr.Softmax()(drawn)
     if loss in losses.OF_PROBABILITIES and last not in (cr.Softmax, cr.Sigmoid):
-        return one(draw, cr.Softmax(), cr.Sigmoid())(drawn)
+        return choice(draw, cr.Softmax(), cr.Sigmoid())(drawn)
     if loss == "softmax_cross_entropy" and last in (cr.Softmax, cr.Sigmoid):
         return cr.Dense(3)(drawn)
     return drawn
@@ -210,8 +213,8 @@ def targets(draw: Draw, loss: str | None, count: int, classes: int) -> Array:
         return np.zeros((count, 1))
     one_hot = np.eye(classes)[draw.integers(0, classes, count)]
     if "cross_entropy" in loss:
-        return one(draw, one_hot, draw.dirichlet(np.ones(classes), count))
-    return one(draw, one_hot, draw.normal(size=(count, classes)))
+        return choice(draw, one_hot, draw.dirichlet(np.ones(classes), count))
+    return choice(draw, one_hot, draw.normal(size=(count, classes)))
 
 
 def shapes(layers: Sequence[Layer], wiring: Wiring, shape: Shape) -> tuple[list[Shape], list[Shape]]:

@@ -17,7 +17,7 @@ from chainrule.layers.node import Wiring
 from chainrule.network import losses
 from chainrule.network.network import Network
 from experiments import graph_configurations
-from experiments.configurations import DRAWERS
+from experiments.configurations import DRAWERS, choice
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -48,18 +48,13 @@ class Configuration:
         return network
 
 
-def one(draw: Draw, *choices: Any) -> Any:
-    """Draw one of the choices."""
-    return choices[draw.integers(len(choices))]
-
-
 def sizes(draw: Draw, axes: int, most: int = 9) -> Shape:
     return tuple(int(size) for size in draw.integers(1, most + 1, axes))
 
 
 def any_shape(draw: Draw) -> Shape:
     """Draw (F,), (C, W) or (C, H, W)."""
-    return sizes(draw, one(draw, 1, 2, 3), 6)
+    return sizes(draw, choice(draw, 1, 2, 3), 6)
 
 
 ENDINGS: dict[str, tuple[tuple[Layer, ...], ...]] = {
@@ -83,7 +78,7 @@ def fitting(draw: Draw, name: str) -> tuple[Layer, Shape]:
     """Draw a layer and a shape that it accepts."""
     if name in OF_POSITIVE:
         kind = OF_POSITIVE[name]
-        return kind(**one(draw, *kind.examples)[1]), any_shape(draw)
+        return kind(**choice(draw, *kind.examples)[1]), any_shape(draw)
     while True:
         try:
             layer, shape = DRAWERS[name](draw)
@@ -96,7 +91,7 @@ def fitting(draw: Draw, name: str) -> tuple[Layer, Shape]:
 def inputs(draw: Draw, count: int, shape: Shape) -> Array:
     """Draw values of either sign, sometimes with zeros and ties, or large."""
     x = draw.normal(size=(count, *shape))
-    return one(draw, x, x, np.round(x), 5 * x)
+    return choice(draw, x, x, np.round(x), 5 * x)
 
 
 def layer_configuration(draw: Draw, name: str) -> Configuration:
@@ -120,13 +115,13 @@ def loss_configuration(draw: Draw, name: str) -> Configuration:
     there in any library, and beyond ε each library clips in its own way.
     """
     of_shares = name in (*losses.OF_PROBABILITIES, "softmax_cross_entropy")
-    found, count = one(draw, *ENDINGS[name]), int(draw.integers(1, 7))
+    found, count = choice(draw, *ENDINGS[name]), int(draw.integers(1, 7))
     shape = sizes(draw, 1, 7)
     shape = (shape[0] + 1,) if of_shares else shape
     classes = Network(found, shape, engine="numpy").output_shape[0]
     one_hot = np.eye(classes)[draw.integers(0, classes, count)]
     soft = draw.dirichlet(np.ones(classes), count)
-    t = one(draw, one_hot, soft) if of_shares else one(draw, one_hot, draw.normal(size=(count, classes)))
+    t = choice(draw, one_hot, soft) if of_shares else choice(draw, one_hot, draw.normal(size=(count, classes)))
     moderate = name.startswith("binary") or "focal" in name
     x = draw.normal(size=(count, *shape)) if moderate else inputs(draw, count, shape)
     return Configuration(found, name, x, t)
@@ -141,7 +136,7 @@ def graph_configuration(draw: Draw, name: str) -> Configuration:
     shape, count = any_shape(draw), int(draw.integers(4, 7))
     x, y = graph_configurations.draw_graph(draw, shape, _next_layer, steps=int(draw.integers(3, 9)), max_entries=400)
     layers, wiring = node.trace(x, cr.Flatten()(y))
-    inputs, t = one(draw, 1, 5) * draw.normal(size=(count, *shape)), draw.normal(size=(count, int(np.prod(y.shape))))
+    inputs, t = choice(draw, 1, 5) * draw.normal(size=(count, *shape)), draw.normal(size=(count, int(np.prod(y.shape))))
     return Configuration(layers, "half_squared_error", inputs, t, wiring)
 
 
@@ -149,7 +144,7 @@ def _next_layer(draw: Draw, given: Node) -> Layer | None:
     """Draw a layer that accepts a node's result, and that PyTorch accepts: no normalization of a single value."""
     for _ in range(20):
         try:
-            layer = graph_configurations.fit_options(draw, fitting(draw, one(draw, *DRAWERS))[0], given.shape)
+            layer = graph_configurations.fit_options(draw, fitting(draw, choice(draw, *DRAWERS))[0], given.shape)
             layer.output_shape(given.shape, "drawn")
         except ChainruleError:
             continue

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from runs.run_driver import Halt
 
 from chainrule.data.augmentation import Augmentation
 from chainrule.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Softmax
@@ -113,21 +114,10 @@ def trained_through(subject: PageSubject) -> tuple[dict[int, list[np.ndarray]], 
     return watch.seen, trainer
 
 
-class StopAt(Callback):
-    """Stops training after a step, as Ctrl-C does."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Stop."""
-        trainer.stop = len(trainer.history) >= self.step
-
-
 def run(folder: Path, data: Path, recipe: Recipe = RECIPE, stop: int = 10**9) -> Path:
     """Train a run up to a step; return its folder."""
     subject = small(data, recipe=recipe)
     training, test = subject.choice.load(recipe.seed)
     job = Job(subject.model.about(), subject.choice, recipe, "numpy", 2)
-    running.start(folder, job, training, test, [StopAt(stop)])
+    running.start(folder, job, training, test, [Halt(stop)])
     return folder

@@ -11,9 +11,6 @@ from web.fixed_page import served
 from web.views.opened import name_is
 from web.watching import absent, watched
 
-from chainrule.web import single_file
-from chainrule.web.session import Session
-
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -68,14 +65,7 @@ def axe() -> str:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Write a self-contained file of an untrained network; return its address."""
-    session = Session(train_served.subject())
-    try:
-        session.loaded.wait()
-        path: Path = tmp_path_factory.mktemp("file") / "page.html"
-        path.write_bytes(single_file.file_bytes(session))
-    finally:
-        session.close()
-    return path.as_uri()
+    return train_served.written(tmp_path_factory.mktemp("file") / "page.html")
 
 
 @pytest.fixture(scope="module")

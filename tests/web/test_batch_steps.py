@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from web.journey import entered, journey, waited
 from web.looked_at import RECIPE, Watch, finished, layers, opened
 from web.site import PAGE
+from web.views.opened import number
 
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
@@ -209,8 +210,3 @@ def test_the_images_of_a_step_and_one_of_them(page: "Page", data: Path) -> None:
         waited(page, lambda: "on the shown image alone" in page.locator("#phases .phase-words").first.inner_text())
         assert page.locator(".computation-batch").count() == 0
         page.goto("about:blank")  # which sends no requests to a stopped server
-
-
-def number(text: str) -> float:
-    """Read a number of the page."""
-    return float(text.replace("−", "-"))

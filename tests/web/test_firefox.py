@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from web.journey import Journey, journey, numpy_cnn
+from web.views.opened import number
 from web.watching import absent
 
 from chainrule.explain.notation import format_number
@@ -54,10 +55,6 @@ def place(visit: dict[str, Any]) -> tuple[int, int]:
     found = re.fullmatch(r"#/network/backward\?image=(\d+)&step=(\d+)&why=.*", visit["start"])
     assert found, visit["start"]
     return int(found[1]), int(found[2])
-
-
-def number(text: str) -> float:
-    return float(text.replace("−", "-").strip("+"))
 
 
 def index(cell: str) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from web.journey import Journey, entered, journey, numpy_cnn, waited
 from web.looked_at import until
+from web.views.opened import number
 
 from chainrule.data import as_mnist
 
@@ -80,10 +81,6 @@ def test_training_and_looking_at_once_and_a_reload_in_the_middle(page: "Page", n
     weights = taken.parameters[slice(*model.layout["conv1.w"])].reshape(model.weights["conv1.w"].shape)
     expected = pytest.approx(float(weights[1, 0, 2, 2]), rel=0.01)  # the page shows few digits
     waited(page, lambda: float(page.locator(".computation-value").inner_text().replace("−", "-")) == expected)
-
-
-def number(text: str) -> float:
-    return float(text.replace("−", "-"))
 
 
 def changed(network: Journey, step: int, weight: str) -> tuple[float, float, list[float]]:

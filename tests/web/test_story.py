@@ -10,7 +10,7 @@ import pytest
 from web import fixed_networks
 from web.fixed_page import Subject, served
 from web.networks import OTHERS
-from web.views.opened import went
+from web.views.opened import number, went
 
 from chainrule import layers, zoo
 from chainrule.explain.notation import format_number
@@ -32,10 +32,6 @@ SHOWN = ["conv1", "relu1", "pool1", "dense1", "relu2", "dense2", "softmax1"]
 def subject() -> Subject:
     recipe = Recipe(optimizer=optimizers.Adam(learning_rate=0.01))
     return fixed_networks.random_subject("small", BODY, (1, 9, 8), recipe, seed=7)
-
-
-def number(text: str) -> float:
-    return float(text.replace("−", "-"))
 
 
 def test_the_walk_stops_at_every_layer_forward_and_back_with_python_s_values(opened: "Page", subject: Subject) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from runs.run_driver import Halt
 from web.looked_at import (
     RECIPE,
-    StopAt,
     completed,
     finished,
     layers,
@@ -207,7 +207,7 @@ def test_a_page_loaded_again_shows_the_newer_checkpoint(data: Path, tmp_path: Pa
     browser.get("/api/description")
     assert session.state()["step"] == 12
     training, test = session.subject.choice.load(RECIPE.seed)
-    running.resume(folder, training, test, [StopAt(20)])
+    running.resume(folder, training, test, [Halt(20)])
     assert session.state()["step"] == 12
     browser.get("/api/description")
     state = session.state()
@@ -215,7 +215,7 @@ def test_a_page_loaded_again_shows_the_newer_checkpoint(data: Path, tmp_path: Pa
     for step in (20, 12, 15):
         assert np.array_equal(session.frame(step, NOBODY).parameters, expected[step][0]), step
     completed(session, "advance", 4)
-    running.resume(folder, training, test, [StopAt(22)])
+    running.resume(folder, training, test, [Halt(22)])
     browser.get("/api/description")  # older than the training here
     assert session.state()["step"] == 24
     assert finished(session)["step"] == 27

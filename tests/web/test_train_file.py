@@ -1,9 +1,7 @@
 """Training in the self-contained file, opened from disk without a network."""
 
 import re
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +9,6 @@ import pytest
 from web import train_served
 from web.conftest import new_page
 from web.train_page import shown, step, until, visit, weight, words
-
-from chainrule.web import single_file
-from chainrule.web.session import Session
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -25,17 +20,7 @@ pytestmark = pytest.mark.usefixtures("mnist")
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Write a self-contained file of a run of 45 steps; return its address."""
-    session = Session(train_served.subject())
-    try:
-        session.loaded.wait()
-        session.command("advance", 45)
-        while session.state()["running"]:
-            time.sleep(0.01)
-        path: Path = tmp_path_factory.mktemp("file") / "page.html"
-        path.write_bytes(single_file.file_bytes(session))
-    finally:
-        session.close()
-    return path.as_uri()
+    return train_served.written(tmp_path_factory.mktemp("file") / "page.html", 45)
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from web.views.opened import number
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -51,10 +53,6 @@ def weight(page: "Page", index: tuple[int, ...]) -> float:
     page.wait_for_function("cell => document.querySelector('.computation-name')?.textContent === cell", arg=cell)
     page.wait_for_selector("main[aria-busy=false]")
     return number(page.inner_text(".computation-value"))
-
-
-def number(text: str) -> float:
-    return float(text.replace("−", "-").replace(",", ""))
 
 
 def tab(page: "Page", target: str) -> None:

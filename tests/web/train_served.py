@@ -16,6 +16,7 @@ from chainrule.models.model import Sequential
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
+from chainrule.web import single_file
 from chainrule.web.guard import Key
 from chainrule.web.server import application
 from chainrule.web.session import Session
@@ -32,6 +33,21 @@ def subject() -> PageSubject:
     model = Sequential([*LAYERS], (1, 28, 28), seed=RECIPE.seed, engine="numpy", threads=1, name="small-mnist")
     moments = RECIPE.optimizer.init(model.parameters)
     return PageSubject("small-mnist", model, RECIPE, DataChoice(limit=SAMPLES), moments=moments, fitted=False)
+
+
+def written(path: Path, steps: int = 0) -> str:
+    """Write a self-contained file of the network after some steps; return its address."""
+    session = Session(subject())
+    try:
+        session.loaded.wait()
+        if steps:
+            session.command("advance", steps)
+        while session.state()["running"]:
+            time.sleep(0.01)
+        path.write_bytes(single_file.file_bytes(session))
+    finally:
+        session.close()
+    return path.as_uri()
 
 
 @dataclass

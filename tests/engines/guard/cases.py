@@ -19,6 +19,7 @@ from chainrule.engines.compiled.kernels.choice import WINOGRAD
 from chainrule.engines.compiled.kernels.registry import Conditions
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, PARTWISE, select_kernel
 from chainrule.engines.compiled.kernels.tiles import lanes
+from experiments.configurations import choice
 
 Array = NDArray[Any]
 Draw = np.random.Generator
@@ -47,10 +48,6 @@ class Case:
         return f"{self.kernel} {shapes} {options} by {self.threads}"
 
 
-def one(draw: Draw, *choices: Any) -> Any:
-    return choices[draw.integers(len(choices))]
-
-
 def whole(draw: Draw, least: int, most: int) -> int:
     return int(draw.integers(least, most + 1))
 
@@ -68,13 +65,13 @@ class Range:
     def axis(self, draw: Draw, pooling: bool) -> tuple[int, int, int, tuple[int, int], int] | None:
         """Draw size, window, stride, padding and dilation of one axis; return None where the window does not fit."""
         size, window = whole(draw, 1, self.size), whole(draw, 1, self.window)
-        stride = one(draw, 1, 1, whole(draw, 1, self.stride))
-        dilation = 1 if pooling else one(draw, 1, whole(draw, 1, self.dilation))
+        stride = choice(draw, 1, 1, whole(draw, 1, self.stride))
+        dilation = 1 if pooling else choice(draw, 1, whole(draw, 1, self.dilation))
         most = window - 1 if pooling else self.padding
         reach = extent(window, dilation)
         same = ((reach - 1) // 2, reach // 2)
         pairs = (0, 0), same, (reach - 1, reach - 1), (whole(draw, 0, most), whole(draw, 0, most))
-        padding = one(draw, pairs[0], pairs[3]) if pooling else one(draw, *pairs)
+        padding = choice(draw, pairs[0], pairs[3]) if pooling else choice(draw, *pairs)
         fits = reach <= size + sum(padding) and max(padding) <= 4 * self.padding
         return (size, window, stride, padding, dilation) if fits else None
 
@@ -90,7 +87,7 @@ RANGES = {
 
 def axes(draw: Draw, *, pooling: bool = False) -> list[tuple[Any, ...]]:
     """Draw sizes, windows, strides, paddings, dilations and numbers of outputs for two axes."""
-    ranges = RANGES[one(draw, "small", "small", *RANGES)]
+    ranges = RANGES[choice(draw, "small", "small", *RANGES)]
     found = []
     for each in ranges:
         while (axis := each.axis(draw, pooling)) is None:
@@ -107,11 +104,11 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
     """Draw any of the three operations, with either kernel that supports it."""
     while True:
         size, window, stride, padding, dilation, outputs = axes(draw)
-        groups = one(draw, 1, 1, 1, 2, 3)
+        groups = choice(draw, 1, 1, 1, 2, 3)
         if not draw.integers(6):  # those of 1×1, which have a kernel of their own
             window, stride, padding, dilation, outputs, groups = (1, 1), (1, 1), ((0, 0),) * 2, (1, 1), size, 1
         elif not draw.integers(4):  # square ones at stride 1, which Winograd's algorithm computes
-            window, stride, groups = one(draw, *WINOGRAD), (1, 1), 1
+            window, stride, groups = choice(draw, *WINOGRAD), (1, 1), 1
             outputs = [output_size(*axis) for axis in zip(size, window, stride, padding, dilation, strict=True)]
             if min(outputs) < 1:
                 continue
@@ -121,17 +118,19 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
             size = tuple(whole(draw, 3, 20) for _ in range(2))
             outputs = tuple(cells + sum(pair) - 2 for cells, pair in zip(size, padding, strict=True))
         full = lanes(np.dtype(dtype).itemsize)
-        ins, outs = (one(draw, 1, 2, 3, whole(draw, 1, 9), full, 2 * full, whole(draw, 1, 3 * full)) for _ in range(2))
+        ins, outs = (
+            choice(draw, 1, 2, 3, whole(draw, 1, 9), full, 2 * full, whole(draw, 1, 3 * full)) for _ in range(2)
+        )
         if groups > 1 and draw.integers(2):  # those of few filters in many groups, which have a kernel too
             groups, ins, outs = whole(draw, 2, 3 * full), whole(draw, 1, 3), whole(draw, 1, 3)
-        count = one(draw, 1, 1, 2, whole(draw, 1, 20))
+        count = choice(draw, 1, 1, 2, whole(draw, 1, 20))
         if count * groups * ins * outs * int(np.prod(window) * max(np.prod(outputs), np.prod(size))) <= MOST:
             break
     attributes = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     attributes["flip"] = bool(draw.integers(2))
     x, w = normal(draw, dtype, count, groups * ins, *size), normal(draw, dtype, groups * outs, ins, *window)
     dy = normal(draw, dtype, count, groups * outs, *outputs)
-    b = one(draw, None, normal(draw, dtype, *dy.shape[1:2]), normal(draw, dtype, *dy.shape[1:]))
+    b = choice(draw, None, normal(draw, dtype, *dy.shape[1:2]), normal(draw, dtype, *dy.shape[1:]))
     given: dict[str, tuple[tuple[Array | None, ...], dict[str, Any]]] = {
         "cross_correlate": ((x, w, b), {}),
         "cross_correlate_dx": ((dy, w), {"size": size}),
@@ -144,7 +143,7 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
     by_tiles = WINOGRAD.get(window) if stride == (1, 1) and groups == 1 and not untied else None
     within = all(max(pads) <= (taps - 1) * apart for pads, taps, apart in zip(padding, window, dilation, strict=True))
     others = [name.replace("cross_correlate", by_tiles)] if by_tiles and within else []
-    kernel = one(draw, name, fitted, *others)
+    kernel = choice(draw, name, fitted, *others)
     if name != "cross_correlate":
         return Case(name, kernel, arrays, attributes)
     scaled = not untied and bool(draw.integers(2))
@@ -154,14 +153,14 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
         min(outputs) > 1 and not scaled and not (untied and kernel == name) and "pooled" in KERNELS[kernel].epilogues
     )
     joined = {"rectify": bool(draw.integers(2)), "pooled": bool(may_pool and draw.integers(2))}
-    joined |= {"capped": one(draw, 0.0, 0.0, 0.7), "scaled": scaled}
-    return Case(name, kernel, arrays, attributes, joined, one(draw, 1, 1, 2, 3) if count == 1 else 1)
+    joined |= {"capped": choice(draw, 0.0, 0.0, 0.7), "scaled": scaled}
+    return Case(name, kernel, arrays, attributes, joined, choice(draw, 1, 1, 2, 3) if count == 1 else 1)
 
 
 def pool(draw: Draw, name: str, dtype: Any) -> Case:
     """Draw 2×2 windows with stride 2 or whole images, which have kernels of their own, or any windows."""
     size, window, stride, padding, _, outputs = axes(draw, pooling=True)
-    if one(draw, True, False, False):
+    if choice(draw, True, False, False):
         window = stride = size
         padding, outputs = ((0, 0), (0, 0)), (1, 1)
     elif draw.integers(2):
@@ -171,7 +170,7 @@ def pool(draw: Draw, name: str, dtype: Any) -> Case:
     planes = whole(draw, 1, 4), whole(draw, 1, 4)
     attributes: dict[str, Any] = {"window": window, "stride": stride, "padding": padding}
     if name.startswith("average"):
-        attributes["divisor"] = one(draw, "cells", "window", "one")
+        attributes["divisor"] = choice(draw, "cells", "window", "one")
     x, dy = normal(draw, dtype, *planes, *size), normal(draw, dtype, *planes, *outputs)
     if name == "max_pool_dx":
         winner = draw.integers(0, size[0] * size[1], dy.shape).astype(np.int32)
@@ -181,7 +180,7 @@ def pool(draw: Draw, name: str, dtype: Any) -> Case:
     arrays = (dy,) if name.endswith("_dx") else (x,)
     unread = name == "max_pool" and bool(draw.integers(2))
     fitted = select_kernel(name, arrays, attributes, np.dtype(dtype).itemsize, Conditions(unread=unread))
-    return Case(name, one(draw, name, fitted, fitted), arrays, attributes)
+    return Case(name, choice(draw, name, fitted, fitted), arrays, attributes)
 
 
 class Numbers(Source):
@@ -191,7 +190,7 @@ class Numbers(Source):
         self._draw, self._room = draw, 4000  # entries of an array
 
     def one(self, *choices: Any) -> Any:
-        return one(self._draw, *choices)
+        return choice(self._draw, *choices)
 
     def whole(self, least: int, most: int) -> int:
         return whole(self._draw, least, most)
@@ -216,17 +215,17 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
     if name == "place":
         return placed(draw, name, dtype)
     if name in norm_parts.PARTS and draw.integers(2):
-        part = one(draw, *norm_parts.PARTS[name])
+        part = choice(draw, *norm_parts.PARTS[name])
         shape = (whole(draw, 1, 9), whole(draw, 1, 5), whole(draw, 1, 9), whole(draw, 1, 40))
-        arrays, options = norm_parts.drawn(part, draw, shape[: one(draw, 2, 4)], dtype)
+        arrays, options = norm_parts.drawn(part, draw, shape[: choice(draw, 2, 4)], dtype)
         return Case(name, part, tuple(arrays), options)
     case = BUILDERS[name](Numbers(draw)).astype(dtype)
     if name == "batch_norm_dx" and draw.integers(2):
         return Case(name, "batch_norm_backward", case.arrays, {})
     steps = {"rectify": True, "capped": 0.7}
-    joined = one(draw, {}, *({step: steps[step]} for step in KERNELS[name].epilogues))
+    joined = choice(draw, {}, *({step: steps[step]} for step in KERNELS[name].epilogues))
     shared = name == "dropout" or (name in ("dense", "dense_dx") and len(np.asarray(case.arrays[0])) == 1)
-    return Case(name, name, case.arrays, case.attributes, joined, one(draw, 1, 2, 3) if shared else 1)
+    return Case(name, name, case.arrays, case.attributes, joined, choice(draw, 1, 2, 3) if shared else 1)
 
 
 DRAWERS: dict[str, Callable[[Draw, str, Any], Case]] = {

@@ -21,6 +21,11 @@ def went(page: "Page", place: str, there: str) -> None:
     page.wait_for_selector(there)
 
 
+def number(text: str) -> float:
+    """Read a number of the page."""
+    return float(text.replace("−", "-").replace(",", ""))
+
+
 def name_is(cell: str) -> str:
     """Return a selector for the panel of a cell."""
     return f'.computation-name:text-is("{cell}")'

@@ -25,10 +25,13 @@ def pages() -> dict[str, Path]:
     return {name: file for name, file in files.items() if file.is_file()}
 
 
+def page_names() -> list[str]:
+    """Return the names of all pages."""
+    return list(pages())
+
+
 @click.command(short_help="List the documentation pages, or read one.")
-@click.argument(
-    "page", required=False, type=options.PATH_OR_NAME, shell_complete=options.completer(lambda: list(pages()))
-)
+@click.argument("page", required=False, type=options.PATH_OR_NAME, shell_complete=options.completer(page_names))
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the system's default program.")
 @click.option("--path", is_flag=True, help="Print the path of the page.")
 def docs(page: str | None, open_page: bool, path: bool) -> None:

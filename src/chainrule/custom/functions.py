@@ -101,8 +101,7 @@ class Functions(LocalCode):
         values |= {"cache": self._cache[0]} if self._cache else {"x": x_copy, "y": y_copy, **parameters}
         rest = self._cache or [x_copy, *parameters.values()]
         result = call(label, self._backward, *calling.bind(label, self._backward, dy_copy, values, *rest))
-        parts = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
-        if self._cache and all(part is None for part in parts):
+        if self._cache and _is_nothing(result):
             raise UnwrittenError(UNWRITTEN.format(label))
         shapes = [np.shape(value) for value in parameters.values()]
         dx, others = split_results(result, label, self.arguments or (), shapes)
@@ -225,6 +224,12 @@ def _labels(source: Any, forward: Any, backward: Any, name: str) -> tuple[str, s
     if isinstance(source, ModuleType) or "<lambda>" in names or names == ["forward", "backward"]:
         return f"{name}.forward", f"{name}.backward"
     return names[0], names[1]
+
+
+def _is_nothing(result: Any) -> bool:
+    """Return whether a result is None, or a tuple or list that contains only None."""
+    parts = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
+    return all(part is None for part in parts)
 
 
 def _is_parameter(name: str, default: Any) -> bool:

@@ -135,9 +135,13 @@ def _attributes(thing: Any) -> list[str]:
     for base in type(thing).__mro__:
         if getattr(base, "__module__", "") not in ("builtins", "numpy"):
             data = [name for name, value in vars(base).items() if not hasattr(value, "__get__")]
-            slots: Any = vars(base).get("__slots__", ())
-            names |= dict.fromkeys([*((slots,) if isinstance(slots, str) else slots), *data])
+            names |= dict.fromkeys([*_slots(base), *data])
     return [name for name in names if not name.startswith("__") and hasattr(thing, name)]
+
+
+def _slots(base: type) -> tuple[str, ...]:
+    slots: Any = vars(base).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def _has_attributes(value: Any) -> bool:

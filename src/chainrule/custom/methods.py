@@ -118,13 +118,15 @@ class Methods(LocalCode):
         if dx is not None or not (arrays or owners(self.names(), self.names())):  # a first layer needs no dx
             arrays["dx"] = array(dx, f"{label} returned")
             shape = arrays["dx"].shape
-            if self._x is not None and shape != self._x.shape:
-                held = (self.get(name) for name in self.names() if family(name))
-                if any(value is not None and value.shape == shape for value in held):
-                    weights = arrays.pop("dx")  # the first layer may return only gradients of its parameters
-                    named = arrays and not any(name.startswith(POSITION) for name in arrays)
-                    arrays = {**({} if named else {f"{POSITION}0": weights}), **arrays}
+            if self._x is not None and shape != self._x.shape and shape in self._parameter_shapes():
+                weights = arrays.pop("dx")  # the first layer of a network may return only gradients of its parameters
+                named = arrays and not any(name.startswith(POSITION) for name in arrays)
+                arrays = {**({} if named else {f"{POSITION}0": weights}), **arrays}
         return CallResult(arrays, self._detector.after_backward({"dy": (dy_copy, dy)}, dx))
+
+    def _parameter_shapes(self) -> list[tuple[int, ...]]:
+        values = (self.get(name) for name in self.names() if family(name))
+        return [value.shape for value in values if value is not None]
 
     def last_output(self, factor: float) -> Array:
         """Return the output for the input of the last forward, times a factor."""

@@ -103,6 +103,10 @@ class Augmentation(TextOptions):
         return bool(self.mixup or self.cutmix)
 
     @property
+    def _moves(self) -> bool:
+        return bool(self.shift or self.rotation or self.scale or self.flip or self.flip_vertical or self.turn)
+
+    @property
     def exposes_outside(self) -> bool:
         """Whether transformed images may show pixels outside the original image, in the fill color."""
         return bool(self.shift or self.rotation or self.scale) and not self.reflect
@@ -181,8 +185,7 @@ class Augmentation(TextOptions):
 
         Errors   OptionError if x is not an array of images
         """
-        moves = self.shift or self.rotation or self.scale or self.flip or self.flip_vertical or self.turn
-        if not moves or not len(x):
+        if not self._moves or not len(x):
             return x
         self.check_shape(x.shape[1:])
         matrix, move = self._inverse_maps(draw)

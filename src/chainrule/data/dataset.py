@@ -63,13 +63,9 @@ class Dataset(metaclass=CheckedOptions):
 
     def __post_init__(self) -> None:
         if not isinstance(self.x, SampleSource):
-            images = _as_array(self.x)
-            is_mapped = as_samples(images) is not images
-            is_double = images.dtype == np.float64 and not is_mapped
-            object.__setattr__(self, "x", images.astype(np.float32) if is_double else images)
+            object.__setattr__(self, "x", _as_images(self.x))
         if not isinstance(self.y, SampleSource):
-            labels = _as_array(self.y)
-            object.__setattr__(self, "y", labels.astype(np.int64) if labels.dtype.kind in "iub" else labels)
+            object.__setattr__(self, "y", _as_labels(self.y))
         if not self.classes:
             object.__setattr__(self, "classes", tuple(map(str, range(_class_count(self.y, self.name)))))
         # Class names come from folder names or files, and may contain control characters.
@@ -246,6 +242,19 @@ def _as_array(values: Any) -> NDArray[Any]:
         return np.asarray(values)
     except ValueError as error:  # rows of different lengths
         raise DataError(f"{quoted(values)}: expected an array: {differing_shapes(values) or error}") from None
+
+
+def _as_images(x: Any) -> NDArray[Any]:
+    """Convert lists to an array, and float64 to float32."""
+    images = _as_array(x)
+    is_mapped = as_samples(images) is not images
+    return images.astype(np.float32) if images.dtype == np.float64 and not is_mapped else images
+
+
+def _as_labels(y: Any) -> NDArray[Any]:
+    """Convert integers to int64, and lists to an array."""
+    labels = _as_array(y)
+    return labels.astype(np.int64) if labels.dtype.kind in "iub" else labels
 
 
 def _class_count(y: Any, name: str) -> int:

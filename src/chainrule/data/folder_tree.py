@@ -112,8 +112,7 @@ class FolderTree:
         """Return an entry of a folder, with links resolved. Links that lead out of the top folder are unusable."""
         path, suffix = folder.path / entry.name, os.path.splitext(entry.name)[1].lower()
         try:
-            # A junction is a folder link on Windows, which Python recognizes from version 3.12 on
-            if entry.is_symlink() or (sys.version_info >= (3, 12) and entry.is_junction()):
+            if entry.is_symlink() or _is_junction(entry):
                 return replace(self._link(path, folder), suffix=suffix)
             if entry.is_dir(follow_symlinks=False):
                 return FolderEntry(path, EntryKind.FOLDER, real=os.path.join(folder.real, entry.name))
@@ -155,6 +154,11 @@ def _order(entry: FolderEntry) -> tuple[str, ...]:
 
 def _is_visible(name: str) -> bool:
     return not name.startswith(".") and name.casefold() not in SYSTEM_FILES
+
+
+def _is_junction(entry: "os.DirEntry[str]") -> bool:
+    """Return whether an entry is a junction (a folder link on Windows). Requires Python 3.12; otherwise False."""
+    return sys.version_info >= (3, 12) and entry.is_junction()
 
 
 def _is_within(path: str, folder: str) -> bool:

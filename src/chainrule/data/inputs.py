@@ -202,8 +202,7 @@ def find_ink(grey: NDArray[np.uint8], name: str = "image") -> NDArray[np.float64
     Errors   DataError if the image is blank
     """
     light = grey.astype(np.float64)
-    rim = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
-    if float(np.median(rim)) > (light.min() + light.max()) / 2:
+    if _background(light) > (light.min() + light.max()) / 2:
         light = 255.0 - light
     window = max(3, int(STROKE_SHARE * max(light.shape)) | 1)
     ink = light - _sliding_extreme(_sliding_extreme(light, window, np.min), window, np.max)
@@ -214,6 +213,11 @@ def find_ink(grey: NDArray[np.uint8], name: str = "image") -> NDArray[np.float64
         raise DataError(f"{name}: no digit found; the image is blank")
     full = float(np.median(ink[ink > (peak + floor) / 2]))
     return _without_specks(((ink - floor) / (full - floor)).clip(0.0, 1.0))
+
+
+def _background(light: NDArray[np.float64]) -> float:
+    rim = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
+    return float(np.median(rim))
 
 
 def _sliding_extreme(

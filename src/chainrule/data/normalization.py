@@ -81,10 +81,7 @@ class Normalization(metaclass=CheckedOptions):
             _check_spread(kind, maximum - minimum, minimum)
             return Normalization(kind, 1.0 / (maximum - minimum), -minimum / (maximum - minimum), pixels)
         if kind == "standardize":
-            mean, deviation = mean_and_deviation(x, 1 if are_pixels(x) else x.shape[1])
-            _check_spread(kind, float(deviation.max()), float(mean[0]))
-            deviation[deviation == 0] = 1.0
-            return Normalization(kind, tuple(1.0 / deviation), tuple(-mean / deviation), pixels)
+            return Normalization(kind, *_standardization(x), pixels=pixels)
         return Normalization(kind, pixels=pixels, limits=(minimum, maximum))
 
     def apply(self, x: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
@@ -325,6 +322,14 @@ def _are_fractions(x: Pixels) -> NDArray[np.bool_]:
         description = f"image {first} holds floats from {minimum[first]:g} to {maximum[first]:g}"
         raise DataError(f"{description}, but the network was trained on bytes; expected values 0 … 1 or 0 … 255")
     return shares
+
+
+def _standardization(x: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return gains and offsets that standardize training data."""
+    mean, deviation = mean_and_deviation(x, 1 if are_pixels(x) else x.shape[1])
+    _check_spread("standardize", float(deviation.max()), float(mean[0]))
+    deviation[deviation == 0] = 1.0
+    return tuple(1.0 / deviation), tuple(-mean / deviation)
 
 
 def _check_spread(kind: str, spread: float, value: float) -> None:

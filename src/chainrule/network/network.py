@@ -314,10 +314,7 @@ class Network:
             return np.empty((0, *self.output_shape), self.dtype)
         if self.largest_input and self._checks_outliers is not False:
             self._warn_of_outliers(array)
-        try:  # a compiled plan that no other thread is using; `list.pop` is atomic
-            program = self.idle_plans[self.input_shape].pop()
-        except LookupError:
-            program = self.compile(self.plan())
+        program = self._idle_plan()
         if len(array) <= batch_size:
             outputs = program.forward(array).copy()
         else:
@@ -343,6 +340,13 @@ class Network:
         size = f"more than {OUTLIER_RATIO:,} times as large as any in training"
         message = f"an input is {size}: outputs near it may be inexact; precise=True (--precise) avoids this"
         warnings.warn(message, PrecisionWarning, stacklevel=4)
+
+    def _idle_plan(self) -> CompiledPlan:
+        """Return a compiled inference plan that no other thread is using. This is safe because `list.pop` is atomic."""
+        try:
+            return self.idle_plans[self.input_shape].pop()
+        except LookupError:
+            return self.compile(self.plan())
 
     # ------------------------------------------------------------------ training
 

@@ -233,8 +233,7 @@ class CustomOptimizer(Optimizer):
     operation: ClassVar[str] = "own_update"
 
     def __init__(self, source: Any, label: str = "", learning_rate: float | None = None) -> None:
-        methods = [getattr(source, name, None) for name in ("init", "update")]
-        if source is not None and (isinstance(source, type) or not all(map(callable, methods))):
+        if source is not None and not _is_optimizer(source):
             description = f"the class {source.__name__}" if isinstance(source, type) else repr(source)[:60]
             raise OptionError(
                 f"{description} is not an optimizer; expected a name ({', '.join(NAMED)}), an optimizer such as "
@@ -335,6 +334,12 @@ def choose(optimizer: str | OptimizerLike, learning_rate: float | None) -> Optim
     """Return an optimizer, as `find`, with a learning rate unless it is None."""
     resolved = find(optimizer)
     return resolved if learning_rate is None else resolved.with_learning_rate(learning_rate)
+
+
+def _is_optimizer(source: Any) -> bool:
+    """Return whether an object has `init` and `update`. False for a class, which must be instantiated first."""
+    methods = [getattr(source, name, None) for name in ("init", "update")]
+    return not isinstance(source, type) and all(callable(method) for method in methods)
 
 
 def _is_pair(value: Any) -> bool:

@@ -61,11 +61,6 @@ class Callback:
 
     each_step: bool = True
 
-    @property
-    def watches_steps(self) -> bool:
-        """Whether `stepped` must be called directly after each step: it is implemented, and `each_step` is set."""
-        return self.each_step and getattr(self.stepped, "__func__", None) is not Callback.stepped
-
     def begin(self, trainer: Trainer) -> None:
         """Handle the start of training, before the first step."""
 
@@ -84,6 +79,11 @@ class Callback:
 
     def end(self, trainer: Trainer) -> None:
         """Handle the end of training, including after a stop or an error. Called in the reverse order of `begin`."""
+
+
+def watches_steps(callback: Callback) -> bool:
+    """Return whether `stepped` must be called directly after each step: it is implemented, and `each_step` is set."""
+    return callback.each_step and getattr(callback.stepped, "__func__", None) is not Callback.stepped
 
 
 COMPONENTS: dict[str, Callable[[Network, Any, Recipe], Component]] = {  # option → component, in this order
@@ -275,7 +275,7 @@ class Trainer:
     def steps_per_call(self, callbacks: Sequence[Callback]) -> int:
         """Return the maximum number of steps per call of the engine: one if a callback or average needs every step."""
         acts = (part.handles("stepped") for part in self.components.values())
-        single = any(acts) or any(callback.watches_steps for callback in callbacks)
+        single = any(acts) or any(map(watches_steps, callbacks))
         return 1 if single else self.stepper.step_limits.steps
 
     def validate(self, samples: TrainingData) -> tuple[tuple[float, float], dict[str, float]]:

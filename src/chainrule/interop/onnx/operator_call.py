@@ -218,6 +218,12 @@ class Call:
             default if attribute is None or attribute.text is None else bytes(attribute.text).decode(errors="replace")
         )
 
+    def choice(self, name: str, *options: str) -> str:
+        """Return a string attribute, by default the first option; FormatError for any other value."""
+        if (value := self.text(name, options[0])) not in options:
+            raise self.unsupported(f"{name} {value!r}", ", ".join(options))
+        return value
+
     def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
         """Return an attribute that is a list of integers, or the default; FormatError if there is no default."""
         attribute = self.attribute(name)

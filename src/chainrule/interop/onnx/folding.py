@@ -22,6 +22,12 @@ from chainrule.interop.onnx.operators.shapes import MOVING, check_size
 from chainrule.interop.onnx.tensors import dtype_of
 from chainrule.operations.normal import normal_distribution
 
+NUMBERS = {  # attribute of Constant → field of the attribute, and type
+    "value_int": ("integer", np.int64),
+    "value_ints": ("integers", np.int64),
+    "value_float": ("real", np.float32),
+    "value_floats": ("reals", np.float32),
+}
 IR_VERSION = 8  # of the format of the nodes that the package onnx evaluates
 RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
 
@@ -122,12 +128,9 @@ def _combined(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
 
 
 def _constant(call: Call) -> Any:
-    for name in ("value_int", "value_float", "value_ints", "value_floats"):
-        attribute = call.attribute(name)
-        if attribute is not None:
-            scalar = attribute.integer if "int" in name else attribute.real
-            values = attribute.integers if "int" in name else attribute.reals
-            return np.array(values if name.endswith("s") else scalar, np.int64 if "int" in name else np.float32)
+    for name, (field, dtype) in NUMBERS.items():
+        if (attribute := call.attribute(name)) is not None:
+            return np.array(getattr(attribute, field), dtype)
     value = call.tensor("value")
     if value is None:
         raise call.unsupported("no value", "a tensor, numbers or a number")

@@ -267,9 +267,7 @@ class GraphTranslator:
 
     def _call(self, node: OnnxNode, values: Sequence[Value | None]) -> Call:
         node = replace(node, inputs=[self._original_names.get(name, name) for name in node.inputs])
-        call = Call(node, values, self._opset, self._assembly, self._folder, self._fuse_add)
-        call.open_batch = self._open_batch
-        return call
+        return Call(node, values, self._opset, self._assembly, self._folder, self._fuse_add, self._open_batch)
 
     def _recognized(self, call: Call) -> Call:
         """Return a call of one operator in place of the last of several nodes that compute the same."""

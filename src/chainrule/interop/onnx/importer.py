@@ -273,8 +273,8 @@ class GraphTranslator:
         """Return a call of one operator in place of the last of several nodes that compute the same."""
         if not any(isinstance(value, Feature) for value in call.values) or call.operation.domain not in ("", "ai.onnx"):
             return call
-        if (match := self._functions.follow(call)) is not None:
-            return self._call(match.node(call.operation), [self._settled(match.source)])
+        if (function := self._functions.follow(call)) is not None:
+            return self._call(function, [self._settled(function.inputs[0])])
         if (normalization := self._normalizations.match(call)) is not None:
             node, values = normalization
             return self._call(node, [self._settled(node.inputs[0]), *values[1:]])

@@ -155,6 +155,10 @@ class Call:
         x = self.feature()
         if rank is not None and len(x.shape) != rank:
             raise self.invalid(f"an input of {len(x.shape)} axes", f"{rank} axes")
+        return self.with_batch_axis(x)
+
+    def with_batch_axis(self, x: Feature) -> Feature:
+        """Return a value with a batch axis; FormatError if its first axis cannot be one."""
         x = x if x.batched else x.with_axes(len(x.shape))
         if not x.batched:
             raise self.unsupported(f"an input of {x.shape}, which has no batch axis", "the batch axis first")

@@ -29,12 +29,8 @@ from chainrule.interop.onnx.operators.windows import (
 
 def read_conv(call: Call) -> Feature:
     """Return Conv2D or Conv1D; a constant added by the next node becomes the bias."""
-    w = call.constant(1)
-    x = call.batched_input(w.ndim)
-    axes = len(x.node.shape) - 1
-    if axes not in (1, 2) or w.ndim != axes + 2:
-        raise call.unsupported(f"an input of {len(x.shape)} axes, kernels of {w.ndim}", "(N, C, H, W) or (N, C, W)")
-    window = window_of(call, call.integers("kernel_shape", w.shape[2:]), x.node.shape[1:])
+    x, w, window = _inputs_and_window(call)
+    axes = len(window.kernel)
     bias, is_node_bias = _bias(call, w.shape[0], (w.shape[0], *[1] * axes))
     options = {
         **window.options(axes),
@@ -44,6 +40,15 @@ def read_conv(call: Call) -> Feature:
     }
     weights = {"w": w} | ({} if bias is None else {"b": bias})
     return call.weighted("Conv2D" if axes == 2 else "Conv1D", x, options, weights, shared=is_node_bias)
+
+
+def _inputs_and_window(call: Call) -> tuple[Feature, Array, WindowOptions]:
+    """Return the image, the kernels and the window; FormatError unless there are one or two axes of positions."""
+    w = call.constant(1)
+    x = call.batched_input(w.ndim)
+    if w.ndim not in (3, 4):
+        raise call.unsupported(f"an input of {len(x.shape)} axes, kernels of {w.ndim}", "(N, C, H, W) or (N, C, W)")
+    return x, w, window_of(call, call.integers("kernel_shape", w.shape[2:]), x.node.shape[1:])
 
 
 def _bias(call: Call, filters: int, shape: tuple[int, ...]) -> tuple[Array | None, bool]:
@@ -76,12 +81,8 @@ def write_conv(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 def read_conv_transpose(call: Call) -> Feature:
     """Return ConvTranspose2D; Pad2D if the output is larger than that of the largest output padding."""
-    w = call.constant(1)
-    x = call.batched_input(w.ndim)
-    axes, groups = len(x.node.shape) - 1, call.integer("group", 1)
-    if axes not in (1, 2) or w.ndim != axes + 2:
-        raise call.unsupported(f"an input of {len(x.shape)} axes, kernels of {w.ndim}", "(N, C, H, W) or (N, C, W)")
-    window = window_of(call, call.integers("kernel_shape", w.shape[2:]), x.node.shape[1:])
+    x, w, window = _inputs_and_window(call)
+    axes, groups = len(window.kernel), call.integer("group", 1)
     padding, output_padding = _transposed_padding(call, window, x.node.shape[1:])
     missing = [max(extra - step + 1, 0) for extra, step in zip(output_padding, window.stride, strict=True)]
     output_padding = [extra - zeros for extra, zeros in zip(output_padding, missing, strict=True)]

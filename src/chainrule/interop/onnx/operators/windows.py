@@ -27,7 +27,7 @@ class WindowOptions:
     ceil_mode: bool = False
 
     def options(self, axes: int) -> dict[str, Any]:
-        """Return the options of a layer with as many axes, of which the window covers the last ones."""
+        """Return the options of a layer with this number of axes; the axes of the window are the last ones."""
         ones = [1] * (axes - len(self.kernel))
         return {
             "kernel": simplify((*ones, *self.kernel)),

@@ -164,13 +164,16 @@ INTEGERS: dict[str, tuple[str, tuple[int, ...]]] = {
         """,
         (3, 4),
     ),
-    "a quantized matrix product": (
+    "quantized matrix products from both sides": (
         """
             q = QuantizeLinear(x, s, z)
             p = QLinearMatMul(q, s, z, wide, scales, zeros, t, z)
-            y = DequantizeLinear(p, t, z)
+            left = Constant<value = uint8[3, 2] {90, 110, 104, 96, 100, 120}>()
+            step = Constant<value_float = 0.0571>()
+            l = QLinearMatMul(left, step, z, p, t, z, t, z)
+            y = DequantizeLinear(l, t, z)
         """,
-        (2, 4),
+        (3, 4),
     ),
 }
 PARAMETERS: dict[str, Any] = {

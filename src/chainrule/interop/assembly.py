@@ -141,7 +141,7 @@ class Assembly:
         names = {id(node.layer): node.name for node in self._named}
         nodes = list({id(node): node for output in outputs.values() for node in ordered(output)}.values())
         read = {id(node) for node in nodes}
-        if constant := [name for name, output in outputs.items() if not _inputs_of(output)]:
+        if constant := [name for name, output in outputs.items() if all(node.layer for node in ordered(output))]:
             raise FormatError(f"its output {quoted(constant[0])} does not depend on its input")
         for node in nodes:
             node.name = names.pop(id(node.layer), "")
@@ -202,10 +202,6 @@ def complete_shape(name: str, sizes: Sequence[int | str], shape: Sequence[int] |
     return tuple(size for size in sizes if isinstance(size, int))
 
 
-def _inputs_of(node: Node) -> list[Node]:
-    return [source for source in ordered(node) if source.layer is None]
-
-
 def _name_nodes(nodes: Sequence[Node], names: Mapping[int, str]) -> None:
     """Name unnamed nodes, in topological order. Of the nodes with one name, the last gets it."""
     used = {node.name for node in nodes}
@@ -243,18 +239,18 @@ def permuted(x: Node, order: Sequence[int]) -> Node:
     Successive permutations are merged, and removed if they cancel.
     """
     new_shape = tuple(x.shape[axis] for axis in order)
-    moving = [axis for axis in order if x.shape[axis] > 1]
+    longer = [axis for axis, size in enumerate(x.shape) if size > 1]
+    moving = [longer.index(axis) for axis in order if x.shape[axis] > 1]
     if moving == sorted(moving):
         return reshaped(x, new_shape)
     groups: list[list[int]] = []
     for axis in moving:
-        separating = [k for k in range(groups[-1][-1] + 1, axis) if x.shape[k] > 1] if groups else [0]
-        if groups and axis > groups[-1][-1] and not separating:
+        if groups and axis == groups[-1][-1] + 1:
             groups[-1].append(axis)
         else:
             groups.append([axis])
     groups_in_order = sorted(groups)
-    grouped = reshaped(x, tuple(math.prod(x.shape[axis] for axis in group) for group in groups_in_order))
+    grouped = reshaped(x, tuple(math.prod(x.shape[longer[axis]] for axis in group) for group in groups_in_order))
     axes = tuple(groups_in_order.index(group) for group in groups)
     if isinstance(grouped.layer, layers.Permute):
         grouped, axes = grouped.inputs[0], tuple(grouped.layer.axes[axis] for axis in axes)

@@ -168,31 +168,24 @@ ROLES = {  # last part of a tensor's name → its role in the layer; a "w" with 
 class LayerTensors:
     """The tensors of a layer.
 
-    tensors     role → (name, shape). The role is the tensor's purpose in the layer, such as "w"; see `ROLES`
-    followers   the normalizations that follow the layer; see `_with_followers`
+    tensors   role → (name, shape). The role is the tensor's purpose in the layer, such as "w"; see `ROLES`
     """
 
     layer: str
     tensors: dict[str, tuple[str, Shape]] = field(default_factory=dict[str, tuple[str, Shape]])
-    followers: list[LayerTensors] = field(default_factory=list["LayerTensors"])
 
     @property
     def signature(self) -> tuple[Any, ...]:
-        """Roles and shapes of the layer's tensors, and the signatures of the followers."""
-        shapes = tuple((role, shape) for role, (_, shape) in sorted(self.tensors.items()))
-        return (shapes, *(follower.signature for follower in self.followers))
+        """Roles and shapes of the layer's tensors."""
+        return tuple((role, shape) for role, (_, shape) in sorted(self.tensors.items()))
 
     @property
     def is_norm(self) -> bool:
         """Whether all tensors are vectors, as in a normalization."""
         return all(len(shape) == 1 for _, shape in self.tensors.values())
 
-    def pairs(self, other: LayerTensors) -> dict[str, str]:
-        """Return a mapping from the names of this layer's tensors to those of another layer with the same signature."""
-        names = {name: other.tensors[role][0] for role, (name, _) in self.tensors.items()}
-        for follower, other_follower in zip(self.followers, other.followers, strict=True):
-            names |= follower.pairs(other_follower)
-        return names
+
+Unit = list[LayerTensors]  # a layer and the normalizations that follow it
 
 
 def match(
@@ -218,16 +211,14 @@ def match(
     try:
         pairs = _pair_in_order(_with_followers(unmatched), _with_followers(candidates))
     except FormatError:  # the file may list all normalizations before the convolutions
-        pairs = _pair_in_order(unmatched, candidates)
-    for layer, file_layer in pairs:
-        counterparts |= {
-            member.layer: counterpart_member
-            for member, counterpart_member in zip(_members(layer), _members(file_layer), strict=True)
-        }
-    names: dict[str, str] = {}
-    for group in model_layers:
-        names |= group.pairs(counterparts[group.layer])
-    return names
+        pairs = _pair_in_order([[group] for group in unmatched], [[group] for group in candidates])
+    for unit, file_unit in pairs:
+        counterparts |= {group.layer: counterpart for group, counterpart in zip(unit, file_unit, strict=True)}
+    return {
+        name: counterparts[group.layer].tensors[role][0]
+        for group in model_layers
+        for role, (name, _) in group.tensors.items()
+    }
 
 
 def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
@@ -248,41 +239,39 @@ def _vector(shape: Shape) -> Shape:
     return sizes if len(sizes) == 1 else tuple(shape)
 
 
-def _with_followers(layers: Sequence[LayerTensors]) -> list[LayerTensors]:
+def _with_followers(layers: Sequence[LayerTensors]) -> list[Unit]:
     """Join each layer with the normalizations that follow it. This distinguishes normalizations of equal shapes."""
-    units: list[LayerTensors] = []
+    units: list[Unit] = []
     for group in layers:
-        if units and group.is_norm and not units[-1].is_norm:
-            units[-1] = LayerTensors(units[-1].layer, units[-1].tensors, [*units[-1].followers, group])
+        if units and group.is_norm and not units[-1][0].is_norm:
+            units[-1].append(group)
         else:
-            units.append(LayerTensors(group.layer, group.tensors))
+            units.append([group])
     return units
 
 
-def _members(unit: LayerTensors) -> list[LayerTensors]:
-    return [LayerTensors(unit.layer, unit.tensors), *unit.followers]
-
-
-def _pair_in_order(
-    model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors]
-) -> list[tuple[LayerTensors, LayerTensors]]:
+def _pair_in_order(model_units: Sequence[Unit], file_units: Sequence[Unit]) -> list[tuple[Unit, Unit]]:
     """Pair layers with equal signatures: the n-th in the model with the n-th in the file."""
-    by_signature: dict[tuple[Any, ...], list[LayerTensors]] = {}
-    for group in file_layers:
-        by_signature.setdefault(group.signature, []).append(group)
-    pairs: list[tuple[LayerTensors, LayerTensors]] = []
-    for group in model_layers:
-        if not (candidates := by_signature.get(group.signature)):
-            raise FormatError(f"no layer of the file matches {group.layer} ({_describe(group)})")
-        pairs.append((group, candidates.pop(0)))
-    if unmatched := [group for layers in by_signature.values() for group in layers]:
-        raise FormatError(f"no layer of the model matches {quoted(unmatched[0].layer)} ({_describe(unmatched[0])})")
+    by_signature: dict[tuple[Any, ...], list[Unit]] = {}
+    for unit in file_units:
+        by_signature.setdefault(_signature(unit), []).append(unit)
+    pairs: list[tuple[Unit, Unit]] = []
+    for unit in model_units:
+        if not (candidates := by_signature.get(_signature(unit))):
+            raise FormatError(f"no layer of the file matches {unit[0].layer} ({_describe(unit)})")
+        pairs.append((unit, candidates.pop(0)))
+    if unmatched := [unit for units in by_signature.values() for unit in units]:
+        raise FormatError(f"no layer of the model matches {quoted(unmatched[0][0].layer)} ({_describe(unmatched[0])})")
     return pairs
 
 
-def _describe(group: LayerTensors) -> str:
-    tensors = [f"{role} {text(shape)}" for role, (_, shape) in group.tensors.items()]
-    return ", ".join([*tensors, *(f"then {_describe(follower)}" for follower in group.followers)])
+def _signature(unit: Unit) -> tuple[Any, ...]:
+    return tuple(group.signature for group in unit)
+
+
+def _describe(unit: Unit) -> str:
+    tensors = [[f"{role} {text(shape)}" for role, (_, shape) in group.tensors.items()] for group in unit]
+    return ", then ".join(map(", ".join, tensors))
 
 
 def _normalized_name(layer: str) -> str:
@@ -302,9 +291,8 @@ def _mapped_layers(
                 f"mapping {quoted(name)} to {quoted(file_name)}: no such layer in the model or in the file"
             )
         if in_model[name].signature != in_file[other].signature:
-            raise FormatError(
-                f"mapping: {name} has {_describe(in_model[name])}, but {quoted(other)} has {_describe(in_file[other])}"
-            )
+            own, others = _describe([in_model[name]]), _describe([in_file[other]])
+            raise FormatError(f"mapping: {name} has {own}, but {quoted(other)} has {others}")
         counterparts[name] = in_file[other]
     return counterparts
 

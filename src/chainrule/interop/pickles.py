@@ -62,8 +62,11 @@ class PickleMachine:
                 return self._pop()
             if opcode.name in PUSH_ARGUMENT:
                 self._stack.append(argument)
+            elif opcode.name in CONSTANTS:
+                self._stack.append(CONSTANTS[opcode.name]())
             elif opcode.name in OPCODES:
-                OPCODES[opcode.name](self, argument)
+                method, fixed = OPCODES[opcode.name]
+                method(self, argument if fixed is None else fixed)
             elif opcode.name not in IGNORED:
                 raise FormatError(f"opcode {opcode.name} in the pickle; a state dictionary does not need it")
         raise FormatError("the pickle has no STOP opcode")
@@ -150,10 +153,6 @@ class PickleMachine:
         values = self._since_mark() if is_marked else [self._pop()]
         self._top(list).extend(values)
 
-    def put(self, value: Any) -> None:
-        """Push a value."""
-        self._stack.append(value)
-
     def drop(self, argument: Any) -> None:
         """Discard an object's state, such as the version numbers in a state dictionary."""
         self._pop()
@@ -164,30 +163,33 @@ PUSH_ARGUMENT = {
     *("BINBYTES", "SHORT_BINBYTES", "BINUNICODE8"),
 }
 IGNORED = {"PROTO", "FRAME"}
-OPCODES: dict[str, Callable[[PickleMachine, Any], None]] = {
-    "NONE": lambda machine, _: machine.put(None),
-    "NEWTRUE": lambda machine, _: machine.put(True),
-    "NEWFALSE": lambda machine, _: machine.put(False),
-    "EMPTY_DICT": lambda machine, _: machine.put({}),
-    "EMPTY_LIST": lambda machine, _: machine.put([]),
-    "EMPTY_TUPLE": lambda machine, _: machine.put(()),
-    "MARK": PickleMachine.mark,
-    "TUPLE": lambda machine, _: machine.tuple_of(None),
-    "TUPLE1": lambda machine, _: machine.tuple_of(1),
-    "TUPLE2": lambda machine, _: machine.tuple_of(2),
-    "TUPLE3": lambda machine, _: machine.tuple_of(3),
-    "BINPUT": PickleMachine.remember,
-    "LONG_BINPUT": PickleMachine.remember,
-    "MEMOIZE": lambda machine, _: machine.remember(None),
-    "BINGET": PickleMachine.recall,
-    "LONG_BINGET": PickleMachine.recall,
-    "GLOBAL": PickleMachine.name,
-    "STACK_GLOBAL": lambda machine, _: machine.name(None),
-    "REDUCE": PickleMachine.call,
-    "BINPERSID": PickleMachine.refer,
-    "SETITEM": lambda machine, _: machine.set_items(False),
-    "SETITEMS": lambda machine, _: machine.set_items(True),
-    "APPEND": lambda machine, _: machine.append(False),
-    "APPENDS": lambda machine, _: machine.append(True),
-    "BUILD": PickleMachine.drop,
+CONSTANTS: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_DICT": dict,
+    "EMPTY_LIST": list,
+    "EMPTY_TUPLE": tuple,
+}
+# Opcode → method of the machine, and its argument if the opcode has none of its own.
+OPCODES: dict[str, tuple[Callable[[PickleMachine, Any], None], Any]] = {
+    "MARK": (PickleMachine.mark, None),
+    "TUPLE": (PickleMachine.tuple_of, None),
+    "TUPLE1": (PickleMachine.tuple_of, 1),
+    "TUPLE2": (PickleMachine.tuple_of, 2),
+    "TUPLE3": (PickleMachine.tuple_of, 3),
+    "BINPUT": (PickleMachine.remember, None),
+    "LONG_BINPUT": (PickleMachine.remember, None),
+    "MEMOIZE": (PickleMachine.remember, None),
+    "BINGET": (PickleMachine.recall, None),
+    "LONG_BINGET": (PickleMachine.recall, None),
+    "GLOBAL": (PickleMachine.name, None),
+    "STACK_GLOBAL": (PickleMachine.name, None),
+    "REDUCE": (PickleMachine.call, None),
+    "BINPERSID": (PickleMachine.refer, None),
+    "SETITEM": (PickleMachine.set_items, False),
+    "SETITEMS": (PickleMachine.set_items, True),
+    "APPEND": (PickleMachine.append, False),
+    "APPENDS": (PickleMachine.append, True),
+    "BUILD": (PickleMachine.drop, None),
 }

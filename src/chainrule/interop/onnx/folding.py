@@ -6,7 +6,7 @@ size of a result is checked before the result is computed.
 
 import math
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +22,12 @@ from chainrule.interop.onnx.operators.shapes import MOVING, check_size
 from chainrule.interop.onnx.tensors import dtype_of
 from chainrule.operations.normal import normal_distribution
 
+NUMBERS = {  # attribute of Constant → field of the attribute, and type
+    "value_int": ("integer", np.int64),
+    "value_ints": ("integers", np.int64),
+    "value_float": ("real", np.float32),
+    "value_floats": ("reals", np.float32),
+}
 IR_VERSION = 8  # of the format of the nodes that the package onnx evaluates
 RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
 
@@ -122,12 +128,9 @@ def _combined(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
 
 
 def _constant(call: Call) -> Any:
-    for name in ("value_int", "value_float", "value_ints", "value_floats"):
-        attribute = call.attribute(name)
-        if attribute is not None:
-            scalar = attribute.integer if "int" in name else attribute.real
-            values = attribute.integers if "int" in name else attribute.reals
-            return np.array(values if name.endswith("s") else scalar, np.int64 if "int" in name else np.float32)
+    for name, (field, dtype) in NUMBERS.items():
+        if (attribute := call.attribute(name)) is not None:
+            return np.array(getattr(attribute, field), dtype)
     value = call.tensor("value")
     if value is None:
         raise call.unsupported("no value", "a tensor, numbers or a number")
@@ -141,24 +144,16 @@ def _constant_of_shape(call: Call) -> Any:
     return np.broadcast_to(np.float32(0) if value is None else value.reshape(()), shape)
 
 
-def _dequantize(call: Call) -> Any:
-    """Return (x − zero point) · scale, where a scale belongs to all elements, to an index of an axis, or to a block."""
-    x, scale, (axis, block) = call.constant(0), call.constant(1), _blocks(call)
-    zero = call.constant(2) if call.has_input(2) else np.zeros(scale.shape, x.dtype)
-    return dequantized(x, scale, zero, axis, block)
+def _quantization(convert: Callable[..., Array], call: Call) -> Array:
+    """Return a constant converted to or from integers by scales of all elements, of an index of an axis, or of a block.
 
-
-def _quantize(call: Call) -> Any:
-    """Return the integers that represent a constant."""
-    x, scale, (axis, block) = call.constant(0), call.constant(1), _blocks(call)
-    zero = call.constant(2) if call.has_input(2) else default_zero(call, scale.shape)
-    return quantized(x, scale, zero, axis, block)
-
-
-def _blocks(call: Call) -> tuple[int, int]:
-    """Return the axis and the length of the blocks to which the scales of a constant belong."""
-    axis = call.normalize_axis(call.integer("axis", 1), call.constant(0).ndim) if call.constant(1).size > 1 else 0
-    return axis, call.integer("block_size", 0)
+    convert   `quantized` or `dequantized`
+    """
+    x, scale = call.constant(0), call.constant(1)
+    axis = call.axis("axis", 1, x.ndim) if scale.size > 1 else 0
+    default = default_zero(call, scale.shape) if convert is quantized else np.zeros(scale.shape)
+    zero = call.constant(2) if call.has_input(2) else default
+    return convert(x, scale, zero, axis, call.integer("block_size", 0))
 
 
 def _concat(call: Call) -> Any:
@@ -223,8 +218,8 @@ FOLDED: dict[str, Callable[[Call], Any]] = {
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
     "Cast": lambda call: call.constant(0).astype(dtype_of(call.integer("to"))),
-    "DequantizeLinear": _dequantize,
-    "QuantizeLinear": _quantize,
+    "DequantizeLinear": partial(_quantization, dequantized),
+    "QuantizeLinear": partial(_quantization, quantized),
     "CastLike": lambda call: call.constant(0).astype(call.constant(1).dtype),
     "Concat": _concat,
     "Range": _range,

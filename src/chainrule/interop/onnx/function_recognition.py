@@ -5,7 +5,6 @@ The nodes between a value x and a value y are evaluated for many numbers x, and 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,27 +44,14 @@ ATTRIBUTES = {
 }
 
 
-@dataclass(frozen=True)
-class FunctionMatch:
-    """A recognized function: its ONNX operator, the attributes, and the name of the value that it is applied to."""
-
-    operator: str
-    attributes: list[Attribute]
-    source: str
-
-    def node(self, last: OnnxNode) -> OnnxNode:
-        """Return the node that computes the function, with the results of the last of the nodes that it replaces."""
-        return OnnxNode([self.source], list(last.outputs), last.name, self.operator, attributes=self.attributes)
-
-
 class FunctionRecognizer:
     """Expresses the values of a graph as functions of earlier values, and recognizes the functions."""
 
     def __init__(self) -> None:
         self._functions: dict[str, Values] = {}
 
-    def follow(self, call: Call) -> FunctionMatch | None:
-        """Record the functions that a node computes; return the one that is known, if the node has another operator."""
+    def follow(self, call: Call) -> OnnxNode | None:
+        """Record the functions that a node computes; return a node for one that is known, unless it is the node."""
         functions = self._evaluate(call)
         if functions and call.operation.outputs:
             recent = [*functions.items()][-MAX_ANCESTORS:]
@@ -74,7 +60,8 @@ class FunctionRecognizer:
             for name, known in KNOWN_VALUES.items():
                 operator = name.partition(" ")[0]
                 if operator != call.operation.operator and _is_close(values, known):
-                    return FunctionMatch(operator, ATTRIBUTES.get(name, []), source)
+                    outputs, attributes = list(call.operation.outputs), ATTRIBUTES.get(name, [])
+                    return OnnxNode([source], outputs, call.operation.name, operator, attributes=attributes)
         return None
 
     def _evaluate(self, call: Call) -> Values:

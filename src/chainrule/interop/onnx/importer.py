@@ -267,16 +267,14 @@ class GraphTranslator:
 
     def _call(self, node: OnnxNode, values: Sequence[Value | None]) -> Call:
         node = replace(node, inputs=[self._original_names.get(name, name) for name in node.inputs])
-        call = Call(node, values, self._opset, self._assembly, self._folder, self._fuse_add)
-        call.open_batch = self._open_batch
-        return call
+        return Call(node, values, self._opset, self._assembly, self._folder, self._fuse_add, self._open_batch)
 
     def _recognized(self, call: Call) -> Call:
         """Return a call of one operator in place of the last of several nodes that compute the same."""
         if not any(isinstance(value, Feature) for value in call.values) or call.operation.domain not in ("", "ai.onnx"):
             return call
-        if (match := self._functions.follow(call)) is not None:
-            return self._call(match.node(call.operation), [self._settled(match.source)])
+        if (function := self._functions.follow(call)) is not None:
+            return self._call(function, [self._settled(function.inputs[0])])
         if (normalization := self._normalizations.match(call)) is not None:
             node, values = normalization
             return self._call(node, [self._settled(node.inputs[0]), *values[1:]])

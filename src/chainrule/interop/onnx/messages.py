@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from chainrule.errors import FormatError
 from chainrule.interop.onnx.protobuf import FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, Field, Reader, field_key, varint
 
 Message = TypeVar("Message")
@@ -98,7 +97,7 @@ class Value:
 class TensorMessage:
     """A tensor: shape, type, and elements in one of several fields; `tensors.array` converts it to an array."""
 
-    dims: list[int] = _repeated("integers", 1)
+    dims: list[int] = _repeated("integer", 1)
     kind: int = _singular("integer", 2, default=0)
     name: str = _singular("text", 8, default="")
     raw: memoryview | bytes | None = _singular("bytes", 9)
@@ -120,8 +119,8 @@ class Attribute:
     text: memoryview | bytes | None = _singular("bytes", 4)
     tensor: TensorMessage | None = _singular(TensorMessage, 5)
     graph: GraphMessage | None = _singular("graph", 6)
-    reals: list[float] = _repeated("reals", 7)
-    integers: list[int] = _repeated("integers", 8)
+    reals: list[float] = _repeated("real", 7)
+    integers: list[int] = _repeated("integer", 8)
     texts: list[memoryview] = _repeated("bytes", 9)
 
 
@@ -175,19 +174,15 @@ class ModelMessage:
     metadata: list[Pair] = _repeated(Pair, 14)
 
 
-# Encoding → function that reads a field with a single value, or one of a list of values.
-_SINGLE_READERS: dict[str, Callable[[Field], Any]] = {
-    "integer": Field.integer,
-    "text": Field.text,
-    "bytes": Field.content,
-    "real": lambda entry: entry.reals(FIXED32)[-1],
-    "present": lambda entry: True,
-}
-_LIST_READERS: dict[str, Callable[[Field], Any]] = {
-    "integers": Field.integers,
-    "reals": lambda entry: entry.reals(FIXED32),
-    "float32": lambda entry: [_float_bytes(entry, FIXED32)],
-    "float64": lambda entry: [_float_bytes(entry, FIXED64)],
+# Encoding → function that returns the values in a field.
+_DECODERS: dict[str, Callable[[Field], list[Any]]] = {
+    "integer": Field.integers,
+    "real": Field.reals,
+    "text": lambda entry: [entry.text()],
+    "bytes": lambda entry: [entry.content()],
+    "present": lambda entry: [True],
+    "float32": lambda entry: [entry.floats(FIXED32)],
+    "float64": lambda entry: [entry.floats(FIXED64)],
     "varints": lambda entry: [entry.value],
 }
 
@@ -219,36 +214,22 @@ def _parse_message(reader: Reader, content: memoryview, kind: type[Message], dep
         if entry.number not in message_fields:
             continue
         name, encoding, is_list = message_fields[entry.number]
-        if isinstance(encoding, str) and encoding in _LIST_READERS:
-            getattr(message, name).extend(_LIST_READERS[encoding](entry))
-            continue
-        value = (
-            _SINGLE_READERS[encoding](entry)
-            if isinstance(encoding, str)
-            else _parse_message(reader, entry.content(), encoding, depth + 1)
-        )
-        if is_list:
-            getattr(message, name).append(value)
+        if isinstance(encoding, str):
+            values = _DECODERS[encoding](entry)
         else:
-            setattr(message, name, value)
+            values = [_parse_message(reader, entry.content(), encoding, depth + 1)]
+        if is_list:
+            getattr(message, name).extend(values)
+        elif values:
+            setattr(message, name, values[-1])
     return message
-
-
-def _float_bytes(entry: Field, wire: int) -> memoryview:
-    """Return the bytes of one float, or of several packed floats. `wire` is FIXED32 or FIXED64, the type of a float."""
-    width = 4 if wire == FIXED32 else 8
-    if isinstance(entry.value, int) or len(entry.value) % width:
-        raise FormatError(f"field {entry.number}: expected floats of {width} bytes")
-    return entry.value
 
 
 # ---------------------------------------------------------------------- writing
 
 _ENCODERS: dict[str, tuple[int, Callable[[Any], bytes | memoryview]]] = {
     "integer": (VARINT, varint),
-    "integers": (VARINT, varint),
     "real": (FIXED32, lambda value: struct.pack("<f", value)),
-    "reals": (FIXED32, lambda value: struct.pack("<f", value)),
     "text": (LENGTH_DELIMITED, str.encode),
     "bytes": (LENGTH_DELIMITED, lambda value: value),
 }

@@ -3,7 +3,7 @@
 A group of nodes ends with the multiplication by γ. An addition of β that follows becomes part of the layer.
 
 A pattern is one of these: an operator with the patterns of its first inputs; a list of alternatives; a number, for a
-constant; or a name. A name stands for any value, and for the same value wherever it occurs.
+constant; or a name. A name matches any value, but the same value wherever it occurs.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class NormalizationRecognizer:
 
         The node is LayerNormalization or GroupNormalization, with γ as the last input.
         """
-        for pattern, operator, found in (
+        for pattern, operator, describe in (
             (NORMALIZED, "LayerNormalization", self._layer),
             (GROUPS, "GroupNormalization", self._groups),
         ):
@@ -56,7 +56,7 @@ class NormalizationRecognizer:
                 or x.shape != y.shape
             ):
                 continue
-            if (result := found(names, nodes, x, gamma)) is not None:
+            if (result := describe(names, nodes, x, gamma)) is not None:
                 inputs, outputs = [names["x"], call.operation.inputs[place]], list(call.operation.outputs)
                 node = OnnxNode(inputs, outputs, call.operation.name, operator, attributes=result[1])
                 return node, [x, result[0]]

@@ -93,6 +93,7 @@ Value = Feature | Array
 FuseAdd = Callable[["Call", tuple[int, ...]], Array | None]
 
 
+@dataclass
 class Call:
     """A node of a graph, to be translated.
 
@@ -102,30 +103,23 @@ class Call:
     assembly      receives the layers of the translation
     folder        folder of the files with external tensors; None: external tensors are refused
     fuse_add      function called by `fuse_following_add`; None: no Add is fused
+    open_batch    whether the batch size is unspecified in the file
     used_outputs  index, from 1, of the last output that is used; at least 1
     outputs       names of the results
-    open_batch    whether the batch size is unspecified in the file
     """
 
-    def __init__(
-        self,
-        operation: OnnxNode,
-        values: Sequence[Value | None],
-        opset: int,
-        assembly: Assembly,
-        folder: Path | None = None,
-        fuse_add: FuseAdd | None = None,
-    ) -> None:
-        self.operation = operation
-        self.values = values
-        self.opset = opset
-        self.assembly = assembly
-        self.used_outputs = 1
-        self.outputs = list(operation.outputs)
-        self.open_batch = False
-        self._folder = folder
-        self._fuse_add = fuse_add
-        self._attributes = {attribute.name: attribute for attribute in operation.attributes}
+    operation: OnnxNode
+    values: Sequence[Value | None]
+    opset: int
+    assembly: Assembly
+    folder: Path | None = None
+    fuse_add: FuseAdd | None = None
+    open_batch: bool = False
+    used_outputs: int = 1
+
+    def __post_init__(self) -> None:
+        self.outputs = list(self.operation.outputs)
+        self._attributes = {attribute.name: attribute for attribute in self.operation.attributes}
 
     def derived(self, operator: str, inputs: Sequence[int], values: Sequence[Value]) -> Call:
         """Return the call of another operator with some of this call's inputs, in place of this call.
@@ -134,9 +128,7 @@ class Call:
         values   values of the inputs
         """
         node = replace(self.operation, operator=operator, inputs=[self.name_of(index) for index in inputs])
-        call = Call(node, values, self.opset, self.assembly, self._folder)
-        call.open_batch = self.open_batch
-        return call
+        return replace(self, operation=node, values=values, fuse_add=None)
 
     # ------------------------------------------------------------------ inputs
 
@@ -163,6 +155,10 @@ class Call:
         x = self.feature()
         if rank is not None and len(x.shape) != rank:
             raise self.invalid(f"an input of {len(x.shape)} axes", f"{rank} axes")
+        return self.with_batch_axis(x)
+
+    def with_batch_axis(self, x: Feature) -> Feature:
+        """Return a value with a batch axis; FormatError if its first axis cannot be one."""
         x = x if x.batched else x.with_axes(len(x.shape))
         if not x.batched:
             raise self.unsupported(f"an input of {x.shape}, which has no batch axis", "the batch axis first")
@@ -218,6 +214,12 @@ class Call:
             default if attribute is None or attribute.text is None else bytes(attribute.text).decode(errors="replace")
         )
 
+    def choice(self, name: str, *options: str) -> str:
+        """Return a string attribute, by default the first option; FormatError for any other value."""
+        if (value := self.text(name, options[0])) not in options:
+            raise self.unsupported(f"{name} {value!r}", ", ".join(options))
+        return value
+
     def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
         """Return an attribute that is a list of integers, or the default; FormatError if there is no default."""
         attribute = self.attribute(name)
@@ -232,7 +234,7 @@ class Call:
     def tensor(self, name: str) -> Array | None:
         """Return a tensor attribute, or None if it is omitted."""
         attribute = self.attribute(name)
-        return None if attribute is None or attribute.tensor is None else tensors.array(attribute.tensor, self._folder)
+        return None if attribute is None or attribute.tensor is None else tensors.array(attribute.tensor, self.folder)
 
     def input_or_attribute(self, name: str, index: int, since: int) -> list[int] | None:
         """Return integers from an input or, before opset `since`, from an attribute; None if they are omitted.
@@ -322,7 +324,7 @@ class Call:
 
         shape   shape that the constant must fit, with as many axes as the result has in the file
         """
-        return self._fuse_add(self, tuple(shape)) if self._fuse_add else None
+        return self.fuse_add(self, tuple(shape)) if self.fuse_add else None
 
 
 def for_one_sample(value: Array, shape: Sequence[int]) -> Array:

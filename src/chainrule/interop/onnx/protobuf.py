@@ -9,7 +9,6 @@ Source   https://protobuf.dev/programming-guides/encoding
 Errors   FormatError for bytes that are not a message
 """
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,12 +31,6 @@ class Field:
     wire: int
     value: int | memoryview
 
-    def integer(self) -> int:
-        """Return the value as a signed 64-bit integer."""
-        if not isinstance(self.value, int):
-            raise FormatError(f"field {self.number}: expected a whole number, found wire type {self.wire}")
-        return self.value - SPAN if self.value >= SIGN else self.value
-
     def content(self) -> memoryview:
         """Return the bytes of a length-delimited field."""
         if self.wire != LENGTH_DELIMITED or isinstance(self.value, int):
@@ -53,16 +46,22 @@ class Field:
 
     def integers(self) -> list[int]:
         """Return the value as a list of signed 64-bit integers: one integer, or a packed list."""
-        if self.wire != LENGTH_DELIMITED:
-            return [self.integer()]
-        return [int(number) for number in unpack_varints(self.content())]
+        if self.wire == LENGTH_DELIMITED:
+            return [int(number) for number in unpack_varints(self.content())]
+        if not isinstance(self.value, int):
+            raise FormatError(f"field {self.number}: expected a whole number, found wire type {self.wire}")
+        return [self.value - SPAN if self.value >= SIGN else self.value]
 
-    def reals(self, wire: int) -> list[float]:
-        """Return a list of floats of 4 bytes (`wire` FIXED32) or 8 bytes (FIXED64): one float, or a packed list."""
-        width, code = (4, "f") if wire == FIXED32 else (8, "d")
+    def floats(self, wire: int) -> memoryview:
+        """Return the bytes of floats of 4 bytes (`wire` FIXED32) or 8 bytes (FIXED64): one float, or a packed list."""
+        width = 4 if wire == FIXED32 else 8
         if self.wire not in (wire, LENGTH_DELIMITED) or isinstance(self.value, int) or len(self.value) % width:
             raise FormatError(f"field {self.number}: expected numbers of {width} bytes, found wire type {self.wire}")
-        return list(struct.unpack(f"<{len(self.value) // width}{code}", self.value))
+        return self.value
+
+    def reals(self) -> list[float]:
+        """Return a list of floats of 4 bytes: one float, or a packed list."""
+        return np.frombuffer(self.floats(FIXED32), "<f4").tolist()
 
 
 class Reader:

@@ -9,7 +9,7 @@ from chainrule.interop.assembly import permuted, reshaped
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator, Reader, Writer
-from chainrule.interop.onnx.operators.terms import Term, unary
+from chainrule.interop.onnx.operators.terms import Term, align_constant, unary
 from chainrule.layers import PEERED, Layer
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.layers.peers import Peer, description
@@ -32,7 +32,7 @@ def per_channel(call: Call, kind: type[Layer], options: dict[str, float], names:
     """Return a layer with parameters for each channel or, after a Reshape, for each element of a sample."""
     x = call.feature()
     shape = x.node.shape
-    weights = {name: _aligned(call, name, call.constant(index), x) for index, name in enumerate(names, 1)}
+    weights = {name: _aligned(call, call.constant(index), x) for index, name in enumerate(names, 1)}
     if all(value.size == len(value) for value in weights.values()):
         channels = {name: np.broadcast_to(value.reshape(-1), shape[:1]) for name, value in weights.items()}
         return call.weighted(kind.__name__, x, options, channels)
@@ -41,16 +41,15 @@ def per_channel(call: Call, kind: type[Layer], options: dict[str, float], names:
     return call.reshape(call.weighted(kind.__name__, flat, options, elements), shape)
 
 
-def _aligned(call: Call, name: str, value: Array, x: Feature) -> Array:
+def _aligned(call: Call, value: Array, x: Feature) -> Array:
     """Return a parameter with as many axes as a sample; FormatError if it cannot be broadcast to the sample."""
     shape = x.node.shape
     # Before opset 7, and in some later files, parameters (C,) are meant for channels instead of the last axis.
     if value.shape == shape[:1] and (call.opset < 7 or shape[0] != shape[-1]):
         value = value.reshape(-1, *[1] * (len(shape) - 1))
-    value = value[0] if value.ndim == len(x.shape) and x.batched and len(value) == 1 else value
-    aligned = value.reshape((1,) * (len(shape) - value.ndim) + value.shape) if value.ndim <= len(shape) else value
-    if value.ndim > len(shape) or any(own not in (1, size) for own, size in zip(aligned.shape, shape, strict=True)):
-        raise call.unsupported(f"{name} of shape {value.shape}", f"a {name} that can be broadcast to {x.shape}")
+    aligned = np.atleast_1d(align_constant(call, value, x))
+    if np.broadcast_shapes(aligned.shape, shape) != shape:
+        raise call.invalid(f"a constant of shape {value.shape}", f"a constant that can be broadcast to {x.shape}")
     return aligned
 
 
@@ -76,8 +75,7 @@ def _celu(x: Term) -> Term:
 
 def read_gelu(call: Call) -> Feature:
     """Return ExactGELU, or GELU for the tanh approximation."""
-    if (form := call.text("approximate", "none")) not in ("none", "tanh"):
-        raise call.unsupported(f"approximate {form!r}", "'none' or 'tanh'")
+    form = call.choice("approximate", "none", "tanh")
     return call.layer("GELU" if form == "tanh" else "ExactGELU", call.feature())
 
 

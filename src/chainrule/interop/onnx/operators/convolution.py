@@ -1,49 +1,54 @@
 """Convolutions and transposed convolutions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.plan import Operation, Tensor
-from chainrule.core.shapes import transposed_size
+from chainrule.core.shapes import Pair, extent, transposed_size
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.padding import pad_with_zeros
 from chainrule.interop.onnx.operators.terms import Term
 from chainrule.interop.onnx.operators.windows import (
+    SAME,
+    WindowOptions,
     attributes_of,
+    halves,
     image,
     input_image,
     restore_rank,
     result_shape,
     simplify,
-    simplify_padding,
     window_of,
 )
 
 
 def read_conv(call: Call) -> Feature:
     """Return Conv2D or Conv1D; a constant added by the next node becomes the bias."""
-    w = call.constant(1)
-    x = call.batched_input(w.ndim)
-    axes = len(x.node.shape) - 1
-    if axes not in (1, 2) or w.ndim != axes + 2:
-        raise call.unsupported(f"an input of {len(x.shape)} axes, kernels of {w.ndim}", "(N, C, H, W) or (N, C, W)")
-    window = window_of(call, call.integers("kernel_shape", w.shape[2:]), x.node.shape[1:])
+    x, w, window = _inputs_and_window(call)
+    axes = len(window.kernel)
     bias, is_node_bias = _bias(call, w.shape[0], (w.shape[0], *[1] * axes))
     options = {
+        **window.options(axes),
         "filters": w.shape[0],
-        "kernel": simplify(window.kernel),
-        "stride": simplify(window.stride),
-        "padding": simplify_padding(window.padding),
-        "dilation": simplify(window.dilation),
         "groups": call.integer("group", 1),
         "bias": bias is not None,
     }
     weights = {"w": w} | ({} if bias is None else {"b": bias})
     return call.weighted("Conv2D" if axes == 2 else "Conv1D", x, options, weights, shared=is_node_bias)
+
+
+def _inputs_and_window(call: Call) -> tuple[Feature, Array, WindowOptions]:
+    """Return the image, the kernels and the window; FormatError unless there are one or two axes of positions."""
+    w = call.constant(1)
+    x = call.batched_input(w.ndim)
+    if w.ndim not in (3, 4):
+        raise call.unsupported(f"an input of {len(x.shape)} axes, kernels of {w.ndim}", "(N, C, H, W) or (N, C, W)")
+    return x, w, window_of(call, call.integers("kernel_shape", w.shape[2:]), x.node.shape[1:])
 
 
 def _bias(call: Call, filters: int, shape: tuple[int, ...]) -> tuple[Array | None, bool]:
@@ -76,24 +81,15 @@ def write_conv(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 def read_conv_transpose(call: Call) -> Feature:
     """Return ConvTranspose2D; Pad2D if the output is larger than that of the largest output padding."""
-    w = call.constant(1)
-    x = call.batched_input(w.ndim)
-    axes, groups = len(x.node.shape) - 1, call.integer("group", 1)
-    if axes not in (1, 2) or w.ndim != axes + 2:
-        raise call.unsupported(f"an input of {len(x.shape)} axes, kernels of {w.ndim}", "(N, C, H, W) or (N, C, W)")
-    kernel = call.integers("kernel_shape", w.shape[2:])
-    output_padding = call.integers("output_padding", [0] * axes)
-    stride, dilation = call.integers("strides", [1] * axes), call.integers("dilations", [1] * axes)
-    padding = _transposed_padding(call, x.node.shape[1:], kernel, output_padding)
-    missing = [max(extra - step + 1, 0) for extra, step in zip(output_padding, stride, strict=True)]
+    x, w, window = _inputs_and_window(call)
+    axes, groups = len(window.kernel), call.integer("group", 1)
+    padding, output_padding = _transposed_padding(call, window, x.node.shape[1:])
+    missing = [max(extra - step + 1, 0) for extra, step in zip(output_padding, window.stride, strict=True)]
     output_padding = [extra - zeros for extra, zeros in zip(output_padding, missing, strict=True)]
     added_axes, has_bias = 2 - axes, call.has_input(2) and not any(missing)
     options = {
+        **replace(window, padding=padding).options(2),
         "filters": w.shape[1] * groups,
-        "kernel": simplify((*[1] * added_axes, *kernel)),
-        "stride": simplify((*[1] * added_axes, *stride)),
-        "padding": simplify_padding((*[(0, 0)] * added_axes, *padding)),
-        "dilation": simplify((*[1] * added_axes, *dilation)),
         "groups": groups,
         "bias": has_bias,
         "output_padding": simplify((*[0] * added_axes, *output_padding)),
@@ -107,32 +103,21 @@ def read_conv_transpose(call: Call) -> Feature:
     return (Term(call, y) + call.constant(2).reshape(-1, *[1] * axes)).feature if call.has_input(2) else y
 
 
-def _transposed_padding(
-    call: Call, size: Sequence[int], kernel: Sequence[int], output_padding: list[int]
-) -> list[tuple[int, int]]:
-    """Return the padding that is cropped from each axis, from `pads`, `auto_pad` or `output_shape`.
+def _transposed_padding(call: Call, window: WindowOptions, size: Sequence[int]) -> tuple[tuple[Pair, ...], list[int]]:
+    """Return the padding that `pads`, `auto_pad` or `output_shape` crop from each axis, and the output padding.
 
-    If the requested output is larger than the area covered by the kernel, `output_padding` is increased in place.
+    If the requested output is larger than the area covered by the kernel, the output padding of the file is increased.
     """
-    axes = len(size)
-    stride, dilation = call.integers("strides", [1] * axes), call.integers("dilations", [1] * axes)
-    rule = call.text("auto_pad", "NOTSET")
+    rule, extra = call.text("auto_pad", "NOTSET"), call.integers("output_padding", [0] * len(size))
+    outputs = [length * step for length, step in zip(size, window.stride, strict=True)]
     if call.attribute("output_shape"):
-        output_sizes = call.integers("output_shape")[-axes:]
-    elif rule in ("SAME_UPPER", "SAME_LOWER"):
-        output_sizes = [length * step for length, step in zip(size, stride, strict=True)]
-    else:
-        pads = call.integers("pads", [0] * 2 * axes)
-        if len(pads) != 2 * axes or min(pads) < 0:
-            raise call.unsupported(f"pads {pads}", f"{2 * axes} numbers of at least 0")
-        return list(zip(pads[:axes], pads[axes:], strict=True))
-    padding: list[tuple[int, int]] = []
-    for axis, (length, k, step, d, out) in enumerate(zip(size, kernel, stride, dilation, output_sizes, strict=True)):
-        total = step * (length - 1) + d * (k - 1) + 1 + output_padding[axis] - out
-        output_padding[axis] += max(-total, 0)
-        smaller, larger = max(total, 0) // 2, max(total, 0) - max(total, 0) // 2
-        padding.append((smaller, larger) if rule == "SAME_UPPER" else (larger, smaller))
-    return padding
+        outputs = call.integers("output_shape")[-len(size) :]
+    elif rule not in SAME:
+        return window.padding, extra
+    lines = zip(size, window.kernel, window.stride, window.dilation, outputs, extra, strict=True)
+    totals = [step * (length - 1) + extent(k, d) + added - out for length, k, step, d, out, added in lines]
+    padding = tuple(halves(rule, total) for total in totals)
+    return padding, [added + max(-total, 0) for added, total in zip(extra, totals, strict=True)]
 
 
 def write_conv_transpose(graph: GraphWriter, operation: Operation) -> GraphResult:

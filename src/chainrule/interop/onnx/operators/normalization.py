@@ -1,6 +1,7 @@
 """Normalization and dropout."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,16 +20,27 @@ def read_batch_norm(call: Call) -> Feature:
         raise call.unsupported("spatial 0", "normalization by channel")
     if training := _training_mode(call):
         raise call.unsupported(f"{training}: training mode", "normalization by running statistics")
-    x = _input_with_channels(call)
-    names = ("gamma", "beta", "running_mean", "running_variance")
-    weights = {name: _channel_parameter(call, index, x) for index, name in enumerate(names, 1)}
     momentum = 1 - call.real("momentum", 0.9)
     options: dict[str, Any] = {"epsilon": call.real("epsilon", 1e-5)}
     if 0 < momentum <= 1:  # other values occur in files for inference only
         options["momentum"] = round(momentum, 9)
+    names = ("gamma", "beta", "running_mean", "running_variance")
+    return _normalized_channels(call, "BatchNorm2D", options, names, (1, 3))
+
+
+def _normalized_channels(
+    call: Call, kind: str, options: dict[str, Any], names: Sequence[str], ranks: Sequence[int]
+) -> Feature:
+    """Return a layer with parameters for each channel.
+
+    names   names of the parameters, in the order of the inputs
+    ranks   numbers of axes of a sample that the layer accepts
+    """
+    x = _input_with_channels(call)
     shape = x.node.shape
-    lifted = shape if len(shape) in (1, 3) else (shape[0], 1, math.prod(shape[1:]))
-    return call.reshape(call.weighted("BatchNorm2D", call.reshape(x, lifted), options, weights), shape)
+    weights = {name: _channel_parameter(call, index, x) for index, name in enumerate(names, 1)}
+    lifted = shape if len(shape) in ranks else (shape[0], 1, math.prod(shape[1:]))
+    return call.reshape(call.weighted(kind, call.reshape(x, lifted), options, weights), shape)
 
 
 def _input_with_channels(call: Call) -> Feature:
@@ -68,12 +80,8 @@ def write_batch_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 def read_instance_norm(call: Call) -> Feature:
     """Return InstanceNorm2D."""
-    x = _input_with_channels(call)
-    shape = x.node.shape
-    weights = {"gamma": _channel_parameter(call, 1, x), "beta": _channel_parameter(call, 2, x)}
-    lifted = call.reshape(x, shape if len(shape) == 3 else (shape[0], 1, math.prod(shape[1:])))
-    y = call.weighted("InstanceNorm2D", lifted, {"epsilon": call.real("epsilon", 1e-5)}, weights)
-    return call.reshape(y, shape)
+    options = {"epsilon": call.real("epsilon", 1e-5)}
+    return _normalized_channels(call, "InstanceNorm2D", options, ("gamma", "beta"), (3,))
 
 
 def read_group_norm(call: Call) -> Feature:

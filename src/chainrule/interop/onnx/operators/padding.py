@@ -20,10 +20,9 @@ REPEATING_MODES = ("edge", "reflect", "wrap")  # of ONNX and of numpy.pad
 def read_pad(call: Call) -> Feature:
     """Return Pad2D, Crop2D for negative numbers, and Concatenate of Slices for repeated elements."""
     x = call.feature()
-    borders, mode, value = _border_sizes(call, len(x.shape)), call.text("mode", "constant"), _fill_value(call)
+    borders, value = _border_sizes(call, len(x.shape)), _fill_value(call)
+    mode = call.choice("mode", "constant", *REPEATING_MODES)
     padded_axes = [axis for axis, border in enumerate(borders) if any(border)]
-    if mode != "constant" and mode not in REPEATING_MODES:
-        raise call.unsupported(f"mode {mode!r}", f"'constant', or one of {', '.join(REPEATING_MODES)}")
     if mode != "constant":
         check_size(call, [size + sum(border) for size, border in zip(x.shape, borders, strict=True)])
         return moved(call, x, lambda places: np.pad(places, borders, cast("Any", mode)))

@@ -23,8 +23,6 @@ from chainrule.interop.onnx.operators.windows import (
     input_image,
     restore_rank,
     result_shape,
-    simplify,
-    simplify_padding,
     window_of,
 )
 
@@ -83,11 +81,11 @@ def _pooled(call: Call, x: Feature, window: WindowOptions, kind: str, options: d
         raise call.unsupported(f"an input of {len(x.shape)} axes", "(N, C, H, W) or (N, C, W)")
     if max(window.dilation) > 1:
         return _dilated_pool(call, x, window, kind, options)
-    added_axes = 3 - len(x.node.shape)
+    own = window.options(2)
     options = {
-        "window": simplify((*[1] * added_axes, *window.kernel)),
-        "padding": simplify_padding((*[(0, 0)] * added_axes, *window.padding)),
-        **({} if window.stride == window.kernel else {"stride": simplify((*[1] * added_axes, *window.stride))}),
+        "window": own["kernel"],
+        "padding": own["padding"],
+        **({} if window.stride == window.kernel else {"stride": own["stride"]}),
         **options,
         **({"ceil_mode": True} if window.ceil_mode else {}),
     }

@@ -19,18 +19,6 @@ from chainrule.interop.onnx.operators.resampling import Positions, expand, resam
 MAX_SLICES = 128  # of one axis
 
 
-@dataclass(frozen=True)
-class AxisFactor:
-    """Elements along an axis of a result: the positions in the source are those of the other axes plus `distances`."""
-
-    distances: Array
-
-    @property
-    def step(self) -> int:
-        """Return the greatest common divisor of the distances; 0 for a repeated element."""
-        return int(np.gcd.reduce(self.distances))
-
-
 @dataclass
 class Block:
     """Adjacent axes of a source, as one axis: `size` elements at a distance of `stride`."""
@@ -99,7 +87,7 @@ def _moved(call: Call, x: Feature, places: Array) -> Feature:
     axes = _separate_axes(places)
     for parts in ([part for axis in axes for part in _split(axis)], axes):
         start = int(places.flat[0]) + sum(int(part.min()) for part in parts)
-        y = _selected(call, x, start, [AxisFactor(part - part.min()) for part in parts])
+        y = _selected(call, x, start, [part - part.min() for part in parts])
         if y is not None:
             return x.with_node(reshaped(y.node, places.shape))
     raise call.unsupported(
@@ -138,19 +126,21 @@ def _split(distances: Array) -> list[Array]:
     return [*_split(rows[:, 0]), rows[0] - rows[0, 0]]
 
 
-def _selected(call: Call, x: Feature, start: int, factors: Sequence[AxisFactor]) -> Feature | None:
-    """Return the elements at the positions start + Σ distances, with an axis for each factor; None if it is impossible.
+def _selected(call: Call, x: Feature, start: int, factors: Sequence[Array]) -> Feature | None:
+    """Return the elements at the positions start + Σ distances; None if it is impossible.
+
+    factors   distances along each axis of the result
 
     The source is reshaped such that each factor selects elements along an axis of its own.
     """
     sizes, tables, order = list[int](), list[Array](), dict[int, int]()
     for block in _blocks(x.node.shape, start, factors):
-        inside = [k for k, factor in enumerate(factors) if _contains(block, factor.step)]
-        inside.sort(key=lambda k: -factors[k].step)
+        inside = [k for k, factor in enumerate(factors) if _contains(block, _step(factor))]
+        inside.sort(key=lambda k: -_step(factors[k]))
         size = block.size
         for k in inside or [-1]:
-            unit = factors[k].step // block.stride if k not in inside[-1:] and k >= 0 else 1
-            distances = factors[k].distances // (unit * block.stride) if k >= 0 else np.zeros(1, int)
+            unit = _step(factors[k]) // block.stride if k not in inside[-1:] and k >= 0 else 1
+            distances = factors[k] // (unit * block.stride) if k >= 0 else np.zeros(1, int)
             table = start // block.stride % block.size // unit % (size // unit) + distances
             if size % unit or table.max() >= size // unit:
                 return None
@@ -161,25 +151,30 @@ def _selected(call: Call, x: Feature, start: int, factors: Sequence[AxisFactor])
     y = _select(call, x.with_node(reshaped(x.node, tuple(sizes) or (1,))), tables)
     moving = [order[k] for k in range(len(factors)) if k in order]
     y = y.with_node(permuted(y.node, [*moving, *(axis for axis in range(len(sizes)) if axis not in moving)]))
-    shape = [len(factor.distances) if k in order else 1 for k, factor in enumerate(factors)]
+    shape = [len(factor) if k in order else 1 for k, factor in enumerate(factors)]
     y = y.with_node(reshaped(y.node, tuple(shape) or (1,)))
-    return expand(call, y, tuple(len(factor.distances) for factor in factors))
+    return expand(call, y, tuple(len(factor) for factor in factors))
+
+
+def _step(distances: Array) -> int:
+    """Return the greatest common divisor of distances; 0 for a repeated element."""
+    return int(np.gcd.reduce(distances))
 
 
 def _contains(block: Block, step: int) -> bool:
     return block.stride <= step < block.stride * block.size
 
 
-def _blocks(shape: Sequence[int], start: int, factors: Sequence[AxisFactor]) -> list[Block]:
+def _blocks(shape: Sequence[int], start: int, factors: Sequence[Array]) -> list[Block]:
     """Return the axes of a source, merged where the elements of a factor are in several of them."""
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     blocks = [Block(stride, size) for stride, size in zip(strides, shape, strict=True) if size > 1]
     place = 0
     while place < len(blocks):
         block = blocks[place]
-        inside = [factor for factor in factors if _contains(block, factor.step)]
-        last = start // block.stride % block.size + sum(int(f.distances.max()) for f in inside) // block.stride
-        if any(factor.step % block.stride for factor in inside) and place + 1 < len(blocks):
+        inside = [factor for factor in factors if _contains(block, _step(factor))]
+        last = start // block.stride % block.size + sum(int(factor.max()) for factor in inside) // block.stride
+        if any(_step(factor) % block.stride for factor in inside) and place + 1 < len(blocks):
             lower = blocks.pop(place + 1)
             blocks[place] = Block(lower.stride, lower.size * block.size)
         elif last >= block.size and place:

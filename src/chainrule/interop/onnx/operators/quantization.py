@@ -19,6 +19,7 @@ from chainrule.interop.onnx.messages import GraphMessage
 from chainrule.interop.onnx.operator_call import Array, Call, Feature, QuantizationGrid, Value
 from chainrule.interop.onnx.operators import activations, arithmetic, convolution, dense, joining, pooling, reductions
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS, Operator, Reader
+from chainrule.interop.onnx.operators.positions import settled
 from chainrule.interop.onnx.operators.shapes import MOVING
 from chainrule.interop.onnx.operators.terms import Term, rescale
 from chainrule.interop.onnx.tensors import dtype_of
@@ -165,7 +166,7 @@ def integer_form(
             scales = call.constant(1) * call.constant(4) * call.real("alpha", 1.0)
             values.append(dequantized(call.constant(bias), scales.reshape(-1), np.zeros(1)))
             own.append(bias)
-        y = FLOAT_READERS[operator](call.derived(operator, own, values))
+        y = settled(FLOAT_READERS[operator](call.derived(operator, own, values)))
         return _round(call, y, result) if call.has_input(result) else y
 
     read.__doc__ = f"Return {layers}, and FakeQuantize."

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from chainrule.interop.assembly import MAX_FLOAT32, permuted
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import p_norm
-from chainrule.interop.onnx.operators.operator import Operator, Reader
+from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.pooling import write_average_pool, write_max_pool
 from chainrule.interop.onnx.operators.terms import Term, unary
 
@@ -16,23 +16,9 @@ OVER = " over axes of a sample"
 GLOBAL = {"AveragePool2D": "GlobalAveragePool2D", "MaxPool2D": "GlobalMaxPool2D"}
 
 
-def read_global(kind: str) -> Reader:
-    """Return the reader of pooling over all positions, which keeps their axes with size 1."""
-
-    def read(call: Call) -> Feature:
-        return _over_positions(Term(call, call.batched_input()), kind).feature
-
-    read.__doc__ = f"Return {GLOBAL[kind]}."
-    return read
-
-
 def _over_positions(x: Term, kind: str = "SumPool2D") -> Term:
-    return over(x, range(2, len(x.feature.shape)), kind)
-
-
-def over(x: Term, axes: Iterable[int], kind: str, *, keep: bool = True) -> Term:
-    """Return the mean, maximum or sum over axes; see `reduce_axes`."""
-    return Term(x.call, reduce_axes(x.call, x.feature, [*axes], kind, keep=keep))
+    batched = x.call.with_batch_axis(x.feature)
+    return over(Term(x.call, batched), range(2, len(batched.shape)), kind)
 
 
 def _reduced(x: Term, kind: str = "SumPool2D", *, keep: bool | None = None) -> Term:
@@ -54,17 +40,19 @@ def _axes(call: Call, x: Feature) -> list[int] | None:
     return sorted(call.normalize_axis(axis, len(x.shape)) for axis in axes or range(len(x.shape)))
 
 
-def reduce_axes(call: Call, x: Feature, axes: list[int], kind: str, *, keep: bool) -> Feature:
-    """Return the mean, maximum or sum over axes of a sample.
+def over(term: Term, file_axes: Iterable[int], kind: str, *, keep: bool = True) -> Term:
+    """Return the mean, maximum or sum over axes.
 
-    axes   indices in the file, in increasing order, where the batch axis has index 0
-    keep   whether the axes remain, with size 1
+    file_axes   indices in the file, in increasing order, where the batch axis has index 0
+    kind        layer that pools: AveragePool2D, MaxPool2D or SumPool2D
+    keep        whether the axes remain, with size 1
     """
-    x, axes = call.sample_axes(x, axes)
+    call = term.call
+    x, axes = call.sample_axes(term.feature, [*file_axes])
     shape = x.node.shape
     kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape) if keep or axis not in axes)
     if not axes:
-        return x
+        return term
     if not kept and not x.batched:
         raise call.unsupported(f"axes {axes} of {x.shape}", "at least one remaining axis, or keepdims")
     scalar, kept = not kept, kept or (1,)
@@ -76,9 +64,18 @@ def reduce_axes(call: Call, x: Feature, axes: list[int], kind: str, *, keep: boo
     if math.prod(after) == 1 and kind in GLOBAL:
         positions = size if len(size) == 2 else (1, math.prod(size))
         y = call.layer(GLOBAL[kind], call.reshape(x, (math.prod(before), *positions)))
-        return call.reshape(y, kept, scalar=scalar)
-    stacked = call.reshape(x, (math.prod(before), math.prod(size), math.prod(after)))
-    return call.reshape(call.layer(kind, stacked, window=(math.prod(size), 1)), kept, scalar=scalar)
+    else:
+        stacked = call.reshape(x, (math.prod(before), math.prod(size), math.prod(after)))
+        y = call.layer(kind, stacked, window=(math.prod(size), 1))
+    return Term(call, call.reshape(y, kept, scalar=scalar))
+
+
+def _maximum(x: Term) -> Term:
+    return _over_positions(x, "MaxPool2D")
+
+
+def _mean(x: Term) -> Term:
+    return _over_positions(x, "AveragePool2D")
 
 
 def _log_sum_exp(x: Term) -> Term:
@@ -116,8 +113,8 @@ def _lp_normalization(x: Term) -> Term:
 
 
 OPERATORS = (
-    Operator("GlobalMaxPool", read_global("MaxPool2D"), {"max_pool": write_max_pool}),
-    Operator("GlobalAveragePool", read_global("AveragePool2D"), {"average_pool": write_average_pool}),
+    Operator("GlobalMaxPool", unary(GLOBAL["MaxPool2D"], _maximum), {"max_pool": write_max_pool}),
+    Operator("GlobalAveragePool", unary(GLOBAL["AveragePool2D"], _mean), {"average_pool": write_average_pool}),
     Operator(
         "GlobalLpPool",
         unary(

@@ -1,7 +1,7 @@
 """Operators that read a value at equally spaced positions along its axes, and its broadcasting to another shape."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -17,6 +17,10 @@ from chainrule.interop.onnx.operators.windows import image, restore_rank
 
 EVERY: Line = (1, 0, 1)
 MAX_DENOMINATOR = 4096  # of scale factors
+RESIZING = {  # mode of a layer → attributes of Resize, for whole factors
+    "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+    "bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
+}
 
 
 class Positions(NamedTuple):
@@ -128,9 +132,7 @@ def _whole_factor(mode: str, size: int, positions: Positions | None) -> int:
 
 def _interpolation(call: Call) -> tuple[str, str]:
     """Return "nearest" with the rule for rounding, or "bilinear" or "cubic" with "floor"."""
-    mode = call.text("mode", "nearest")
-    if mode not in ("nearest", "linear", "bilinear", "cubic"):
-        raise call.unsupported(f"mode {mode!r}", "'nearest', 'linear' or 'cubic'")
+    mode = call.choice("mode", "nearest", "linear", "bilinear", "cubic")
     if call.integer("antialias", 0) or (call.integer("exclude_outside", 0) and mode != "cubic"):
         raise call.unsupported("antialias or exclude_outside 1", "0")
     if mode != "nearest":
@@ -148,12 +150,10 @@ def _sizes_and_scales(call: Call, x: Feature) -> list[tuple[int, Fraction]]:
         if len(sizes) != len(axes) or min(sizes, default=1) < 1:
             raise call.unsupported(f"sizes {sizes}", f"{len(axes)} sizes above 0")
         scales = [Fraction(size, shape[axis]) for size, axis in zip(sizes, axes, strict=True)]
-        policy = call.text("keep_aspect_ratio_policy", "stretch")
-        if policy in ("not_larger", "not_smaller"):
+        policy = call.choice("keep_aspect_ratio_policy", "stretch", "not_larger", "not_smaller")
+        if policy != "stretch":
             scales = [min(scales) if policy == "not_larger" else max(scales)] * len(axes)
             sizes = [math.floor(shape[axis] * scales[0] + Fraction(1, 2)) for axis in axes]
-        elif policy != "stretch":
-            raise call.unsupported(f"keep_aspect_ratio_policy {policy!r}", "'stretch', 'not_larger' or 'not_smaller'")
     else:
         scales = [_fraction(call, value) for value in _scale_factors(call)]
         if len(scales) != len(axes):
@@ -256,23 +256,15 @@ def _write_slice(graph: GraphWriter, x: GraphResult, lines: list[Line], shape: t
 
 def _resize_attributes(mode: str, lines: list[Line], axes: list[tuple[int, int]]) -> dict[str, str] | None:
     """Return the attributes of a Resize that reads the positions of the lines; None if there is none."""
-    whole = all(count % size == 0 for size, count in axes)
-    if (
-        mode == "nearest"
-        and whole
-        and all(_is_same(line, resampling_line(mode, (0, 0, 0), *axis)) for line, axis in zip(lines, axes, strict=True))
-    ):
-        return {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    if (
-        mode == "bilinear"
-        and whole
-        and all(_is_same(line, resampling_line(mode, (0, 0, 0), *axis)) for line, axis in zip(lines, axes, strict=True))
-    ):
-        return {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-    aligned = all(
-        _is_same(line, (size - 1, 0, max(count - 1, 1))) for line, (size, count) in zip(lines, axes, strict=True)
-    )
-    if mode == "bilinear" and whole and aligned:
+
+    def are(others: Iterable[Line]) -> bool:
+        return all(_is_same(*pair) for pair in zip(lines, others, strict=True))
+
+    if mode not in RESIZING or any(count % size for size, count in axes):
+        return None
+    if are(resampling_line(mode, (0, 0, 0), *axis) for axis in axes):
+        return RESIZING[mode]
+    if mode == "bilinear" and are((size - 1, 0, max(count - 1, 1)) for size, count in axes):
         return {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
     return None
 

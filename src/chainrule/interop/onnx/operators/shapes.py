@@ -53,58 +53,39 @@ def read_cast_like(call: Call) -> Value:
 # ---------------------------------------------------------------------- other shapes
 
 
-def reshape(call: Call, shape: Shape) -> Shape:
-    """Return the shape that a Reshape node requests.
+def reshape(call: Call, x: Array) -> Array:
+    """Return the elements in the shape that a Reshape node requests.
 
     A size of 0 means the input's size on the same axis, unless the attribute allowzero is set. One size may be −1:
     it is computed from the number of elements.
-
-    shape   shape of the input
     """
     requested = call.integer_input(1) if call.opset >= 5 else call.integers("shape")
-    zero_keeps_size = not call.integer("allowzero", 0)
     if requested.count(-1) > 1 or any(size < -1 for size in requested):
         raise call.unsupported(f"shape {list(requested)}", "sizes with at most one −1")
+    zero_keeps_size = not call.integer("allowzero", 0)
     sizes = [
-        shape[index] if size == 0 and zero_keeps_size and index < len(shape) else size
+        x.shape[index] if size == 0 and zero_keeps_size and index < x.ndim else size
         for index, size in enumerate(requested)
     ]
-    if -1 in sizes:
-        others = math.prod(size for size in sizes if size != -1)
-        if not others or math.prod(shape) % others:
-            raise call.invalid(
-                f"shape {list(requested)} for {tuple(shape)}", "sizes that divide its number of elements"
-            )
-        sizes[sizes.index(-1)] = math.prod(shape) // others
-    return sizes
+    return x.reshape(sizes)
 
 
-def flatten(call: Call, shape: Shape) -> Shape:
-    """Return the sizes before and after an axis, merged."""
+def flatten(call: Call, x: Array) -> Array:
+    """Merge the axes before an axis, and the others."""
     axis = call.integer("axis", 1)
-    axis = axis if axis == len(shape) else call.normalize_axis(axis, len(shape))
-    return [math.prod(shape[:axis]), math.prod(shape[axis:])]
+    axis = axis if axis == x.ndim else call.normalize_axis(axis, x.ndim)
+    return x.reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))
 
 
-def squeeze(call: Call, shape: Shape) -> Shape:
-    """Return a shape without axes of size 1."""
+def squeeze(call: Call, x: Array) -> Array:
+    """Remove axes of size 1."""
     axes = call.input_or_attribute("axes", 1, 13)
-    rank = len(shape)
-    removed = {call.normalize_axis(axis, rank) for axis in axes} if axes else {k for k in range(rank) if shape[k] == 1}
-    if any(shape[axis] != 1 for axis in removed):
-        raise call.invalid(f"axes {sorted(removed)} of {tuple(shape)}", "axes of size 1")
-    return [size for axis, size in enumerate(shape) if axis not in removed]
+    return x.squeeze(tuple(axes) if axes else None)
 
 
-def unsqueeze(call: Call, shape: Shape) -> Shape:
-    """Return a shape with additional axes of size 1."""
-    axes = call.input_or_attribute("axes", 1, 13) or []
-    rank = len(shape) + len(axes)
-    added = {call.normalize_axis(axis, rank) for axis in axes}
-    sizes = iter(shape)
-    if len(added) != len(axes):
-        raise call.unsupported(f"axes {axes}", "each axis once")
-    return [1 if axis in added else next(sizes) for axis in range(rank)]
+def unsqueeze(call: Call, x: Array) -> Array:
+    """Add axes of size 1."""
+    return np.expand_dims(x, tuple(call.input_or_attribute("axes", 1, 13) or ()))
 
 
 # ---------------------------------------------------------------------- other places
@@ -132,9 +113,7 @@ def space_to_depth(call: Call, x: Array) -> Array:
 
 
 def _depth_first(call: Call) -> bool:
-    if (mode := call.text("mode", "DCR")) not in ("DCR", "CRD"):
-        raise call.unsupported(f"mode {mode!r}", "'DCR' or 'CRD'")
-    return mode == "DCR"
+    return call.choice("mode", "DCR", "CRD") == "DCR"
 
 
 def _block_size(call: Call) -> int:
@@ -215,14 +194,14 @@ def tile(call: Call, x: Array) -> Array:
     return np.tile(x, repeats)
 
 
-RESHAPING: dict[str, Callable[[Call, Shape], Shape]] = {
+RESHAPING: dict[str, Callable[[Call, Array], Array]] = {
     "Reshape": reshape,
     "Flatten": flatten,
     "Squeeze": squeeze,
     "Unsqueeze": unsqueeze,
 }
 MOVING: dict[str, Callable[[Call, Array], Any]] = {
-    **{name: lambda call, x, sizes=sizes: x.reshape(sizes(call, x.shape)) for name, sizes in RESHAPING.items()},
+    **RESHAPING,
     "Transpose": transpose,
     "DepthToSpace": depth_to_space,
     "SpaceToDepth": space_to_depth,

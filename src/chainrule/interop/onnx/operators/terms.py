@@ -156,7 +156,7 @@ def scale_and_shift(call: Call, x: Feature, scale: Array, shift: Array) -> Featu
     axes = max(scale.ndim, shift.ndim)
     if axes > len(x.shape) and x.batch == 1:
         x = x.with_axes(axes)
-    factors, summands = (_align_constant(call, value, x) for value in (scale, shift))
+    factors, summands = (align_constant(call, value, x) for value in (scale, shift))
     shape = np.broadcast_shapes(x.node.shape, factors.shape, summands.shape)
     x = expand(call, x, tuple(map(int, shape)))
     if factors.size == summands.size == 1:
@@ -187,7 +187,7 @@ def _scale_and_shift_channels(call: Call, x: Feature, factors: Array, summands: 
     return x.with_node(call.assembly.apply_weighted("FixedAffine", x.node, {"per": "channel"}, weights, ""))
 
 
-def _align_constant(call: Call, value: Array, x: Feature) -> Array:
+def align_constant(call: Call, value: Array, x: Feature) -> Array:
     """Return a constant with as many axes as a sample; FormatError unless it can be broadcast with the sample.
 
     A constant may have the batch axis if it is equal for all samples.

@@ -13,23 +13,35 @@ from chainrule.core.shapes import Pair, extent
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
 
+SAME = ("SAME_UPPER", "SAME_LOWER")  # values of auto_pad for as many outputs as the stride allows
+
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """A window that slides over one or two axes: sizes, strides, dilations, padding, rounding of the output size."""
+    """A window that slides over one or more axes: sizes, strides, dilations, padding, rounding of the output size."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
     dilation: tuple[int, ...]
     padding: tuple[Pair, ...]
-    ceil_mode: bool
+    ceil_mode: bool = False
+
+    def options(self, axes: int) -> dict[str, Any]:
+        """Return the options of a layer with this number of axes; the axes of the window are the last ones."""
+        ones = [1] * (axes - len(self.kernel))
+        return {
+            "kernel": simplify((*ones, *self.kernel)),
+            "stride": simplify((*ones, *self.stride)),
+            "padding": simplify_padding((*[(0, 0)] * len(ones), *self.padding)),
+            "dilation": simplify((*ones, *self.dilation)),
+        }
 
 
 def window_of(call: Call, kernel: Sequence[int], size: Sequence[int]) -> WindowOptions:
     """Return the window of a node; FormatError for attributes with another number of axes or invalid values.
 
     kernel   size of the window along each axis
-    size     height and width of the image, or only its width
+    size     sizes of the axes, such as height and width of an image
     """
     axes = len(size)
     stride, dilation = call.integers("strides", [1] * axes), call.integers("dilations", [1] * axes)
@@ -37,35 +49,27 @@ def window_of(call: Call, kernel: Sequence[int], size: Sequence[int]) -> WindowO
         raise call.unsupported(
             f"kernel {list(kernel)}, strides {stride}, dilations {dilation}", f"{axes} sizes of 1 or more"
         )
-    rule = call.text("auto_pad", "NOTSET")
-    if rule == "NOTSET":
-        padding = _explicit_padding(call, axes)
-    elif rule in ("VALID", "SAME_UPPER", "SAME_LOWER"):
-        padding = tuple(_automatic_padding(rule, *sizes) for sizes in zip(size, kernel, stride, dilation, strict=True))
-    else:
-        raise call.unsupported(f"auto_pad {rule!r}", "NOTSET, VALID, SAME_UPPER or SAME_LOWER")
-    rounds_up = rule == "NOTSET" and call.integer("ceil_mode", 0) != 0
-    axis_sizes = zip(size, kernel, stride, padding, dilation, strict=True)
-    is_exact = all((length + sum(pad) - extent(k, d)) % step == 0 for length, k, step, pad, d in axis_sizes)
-    return WindowOptions(tuple(kernel), tuple(stride), tuple(dilation), padding, rounds_up and not is_exact)
-
-
-def _explicit_padding(call: Call, axes: int) -> tuple[Pair, ...]:
+    rule, extents = call.choice("auto_pad", "NOTSET", "VALID", *SAME), [*map(extent, kernel, dilation)]
     pads = call.integers("pads", [0] * 2 * axes)
+    if rule == "VALID":
+        pads = [0] * 2 * axes
     if len(pads) != 2 * axes or min(pads) < 0:
         raise call.unsupported(f"pads {pads}", f"{2 * axes} numbers of at least 0")
-    return tuple(zip(pads[:axes], pads[axes:], strict=True))
+    padding = tuple(zip(pads[:axes], pads[axes:], strict=True))
+    sizes = [*zip(size, extents, stride, strict=True)]
+    if rule in SAME:
+        totals = [(-(-length // step) - 1) * step + covered - length for length, covered, step in sizes]
+        padding = tuple(halves(rule, total) for total in totals)
+    is_exact = all(
+        (length + sum(pair) - covered) % step == 0 for (length, covered, step), pair in zip(sizes, padding, strict=True)
+    )
+    ceil_mode = rule == "NOTSET" and call.integer("ceil_mode", 0) != 0 and not is_exact
+    return WindowOptions(tuple(kernel), tuple(stride), tuple(dilation), padding, ceil_mode)
 
 
-def _automatic_padding(rule: str, size: int, kernel: int, stride: int, dilation: int) -> Pair:
-    """Return the padding for an `auto_pad` rule: none for VALID, otherwise the padding for ⌈size/stride⌉ outputs.
-
-    If the amount is odd, there is one more zero at the end for SAME_UPPER, and at the beginning for SAME_LOWER.
-    """
-    if rule == "VALID":
-        return (0, 0)
-    total = max((-(-size // stride) - 1) * stride + extent(kernel, dilation) - size, 0)
-    smaller, larger = total // 2, total - total // 2
+def halves(rule: str, total: int) -> Pair:
+    """Return padding before and after an axis. Of an odd total, one more is after it for the rule SAME_UPPER."""
+    smaller, larger = max(total, 0) // 2, -(-max(total, 0) // 2)
     return (smaller, larger) if rule == "SAME_UPPER" else (larger, smaller)
 
 

@@ -12,7 +12,6 @@ from chainrule.interop.assembly import Assembly
 from chainrule.interop.keras.config import KerasLayer
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, KerasWeights, axis_first, from_layout
-from chainrule.layers.node import Node
 
 Array = NDArray[Any]
 
@@ -73,11 +72,7 @@ class KerasCall:
 
     def integer(self, name: str, default: int | None = None, least: int = 1) -> int:
         """Return an integer option; FormatError if it is below ``least``."""
-        value = self.option(name, default)
-        number = _simplify(value)
-        if not is_whole(number, least):
-            raise self.unsupported(f"{name} {quoted(value)}", f"a whole number of at least {least}")
-        return number
+        return self.integers(name, 1, default, least)[0]
 
     def integers(self, name: str, count: int, default: Any = None, least: int = 1) -> tuple[int, ...]:
         """Return an option with one integer per axis, or a single integer for all axes."""
@@ -85,7 +80,8 @@ class KerasCall:
         listed = as_list(value)
         entries = [_simplify(entry) for entry in ([value] * count if listed is None else listed)]
         if len(entries) != count or not all(is_whole(entry, least) for entry in entries):
-            raise self.unsupported(f"{name} {quoted(value)}", f"{count} whole numbers of at least {least}")
+            numbers = f"{count} whole numbers" if count > 1 else "a whole number"
+            raise self.unsupported(f"{name} {quoted(value)}", f"{numbers} of at least {least}")
         return tuple(entries)
 
     def number(self, name: str, default: float) -> float:
@@ -206,42 +202,19 @@ class KerasCall:
     ) -> KerasValue:
         """Apply a layer with weights to an input with channels. The number of axes is unchanged.
 
+        Weights for the elements of a vector are permuted to the order of the elements in the node.
+
         kind       name of the layer's class
         channels   axis of a sample with the channels
         part       name of this layer if the Keras layer is translated to several layers
         """
-        node = self._apply_weighted(kind, x.with_first(channels), options, weights, part)
-        return from_layout(node, axis_first(channels, x.rank))
-
-    def _apply_weighted(
-        self, kind: str, x: Node, options: Mapping[str, Any], weights: Mapping[str, Array], part: str = ""
-    ) -> Node:
         source, stem = (*self.layer.path, kind, part), "_".join(filter(None, (self.stem, part)))
-        return self.assembly.apply_weighted(kind, x, options, weights, stem, source)
-
-    def vector(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Apply a layer whose weights have one number per input element.
-
-        The weights must be in Keras' order of the elements. They are permuted if the node's order differs.
-        """
-        if self.is_shared:
-            x = self.in_keras_order(x)
-        if not x.in_order:
-            positions = np.argsort(x.order())
-            weights = {name: array[positions] for name, array in weights.items()}
-        return x.with_node(self._apply_weighted(kind, x.flat(), options, weights))
-
-    def dense(self, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Apply Dense to the flattened input. The columns of w must be in the order of the elements in x.node."""
-        return from_layout(self._apply_weighted("Dense", x.flat(), options, weights), [0])
-
-    def rows(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Apply a layer along Keras' last axis. The shape is unchanged."""
-        return from_layout(self._apply_weighted(kind, x.plain(), options, weights), range(x.rank))
-
-    def in_keras_order(self, x: KerasValue) -> KerasValue:
-        """Return the value with its elements in Keras' order, permuted if necessary."""
-        return x if x.in_order else from_layout(x.plain(), range(x.rank))
+        if x.rank > 1 or x.in_order or self.is_shared:
+            node = self.assembly.apply_weighted(kind, x.with_first(channels), options, weights, stem, source)
+            return from_layout(node, axis_first(channels, x.rank))
+        positions = np.argsort(x.order())
+        weights = {name: array[positions] for name, array in weights.items()}
+        return x.with_node(self.assembly.apply_weighted(kind, x.flat(), options, weights, stem, source))
 
     @property
     def stem(self) -> str:

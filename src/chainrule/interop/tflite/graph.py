@@ -13,6 +13,7 @@ from chainrule.errors import FormatError, quoted
 from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, Source
 from chainrule.interop.keras.layers import LAYERS
 from chainrule.interop.keras.weights import KerasWeights
+from chainrule.interop.onnx.operators.quantization import dequantized
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -242,8 +243,7 @@ class TfliteGraph:
         axis = int(self._graph.Tensors(index).Quantization().QuantizedDimension()) if array.ndim > 1 else 0
         if len(scales) > 1 and not (0 <= axis < array.ndim and array.shape[axis] == len(scales)):
             raise FormatError(f"tensor {index} of shape {array.shape} has {len(scales)} scales along axis {axis}")
-        aligned = (-1, *(1,) * (array.ndim - 1 - axis)) if len(scales) > 1 else ()
-        return ((array - zeros.reshape(aligned)) * scales.reshape(aligned)).astype(np.float32)
+        return dequantized(array, scales.astype(np.float32), zeros, axis)
 
 
 class TfliteOperator:

@@ -163,10 +163,10 @@ def dense(call: KerasCall) -> KerasValue:
     if x.rank > 1:
         kernel = kernel.reshape(*[1] * (x.rank - 1), count, units)
         return _convolved(call, x, x.rank - 1, kernel, bias)
-    if call.is_shared:
-        x = call.in_keras_order(x)
-    w = kernel.T if x.in_order else kernel.T[:, np.argsort(x.order())]
-    return call.dense(x, {"features": units, "bias": bias is not None}, _named(w, bias))
+    in_order = x.in_order or call.is_shared
+    w, node = (kernel.T, x.plain()) if in_order else (kernel.T[:, np.argsort(x.order())], x.flat())
+    options = {"features": units, "bias": bias is not None}
+    return call.weighted("Dense", from_layout(node, [0]), 0, options, _named(w, bias))
 
 
 def pool(kind: str, axes: int) -> Translation:

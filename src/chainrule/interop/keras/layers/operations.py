@@ -65,11 +65,6 @@ def pooling(kind: str) -> Translation:
     return translate
 
 
-def identity(call: KerasCall) -> KerasValue:
-    """Return the input."""
-    return call.x
-
-
 def fake_quantize(call: KerasCall) -> KerasValue:
     """Return FakeQuantize. Keras has no such function; files of TensorFlow Lite are translated to it."""
     integers = {name: int(call.number(name, 0)) for name in ("zero", "low", "high")}
@@ -107,6 +102,6 @@ OPERATIONS: dict[str, Translation] = {
     **axes.OPERATIONS,
     "AveragePool": pooling("AveragePool"),
     "MaxPool": pooling("MaxPool"),
-    "Identity": identity,
+    "Identity": lambda call: call.x,
     "Resize": image_size.resize,
 }

@@ -11,7 +11,7 @@ from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
 from chainrule.interop.keras.config import KerasLayer
 from chainrule.interop.keras.values import as_list
-from chainrule.interop.keras.weights import KerasValue, KerasWeights, axis_first, from_layout
+from chainrule.interop.keras.weights import KerasValue, ReadWeights, axis_first, from_layout
 
 Array = NDArray[Any]
 
@@ -33,7 +33,7 @@ class KerasCall:
     operands   inputs of the call: results of other layers and, for functions of keras.ops, constants
     inputs     the operands that are results of other layers
     assembly   assembly that receives the translated layers
-    weights    weights of all layers in the file
+    read_weights  function that returns the weights of a layer in the file
     version    version of Keras that wrote the file: 2 or 3
     is_shared  whether the layer is called several times with the same weights
     """
@@ -43,7 +43,7 @@ class KerasCall:
         layer: KerasLayer,
         operands: Sequence[KerasValue | Array],
         assembly: Assembly,
-        weights: KerasWeights,
+        read_weights: ReadWeights,
         version: int,
         is_shared: bool = False,
     ) -> None:
@@ -53,7 +53,7 @@ class KerasCall:
         self.assembly = assembly
         self.version = version
         self.is_shared = is_shared
-        self._weights = weights
+        self._read_weights = read_weights
         self._read: set[str] = set()
 
     @property
@@ -109,13 +109,11 @@ class KerasCall:
         return value
 
     def axis(self, name: str, default: Any = -1) -> int:
-        """Return an option that is an axis, converted by `sample_axis`."""
-        value: Any = self.option(name, default)
-        listed = as_list(value)
-        listed = [value] if listed is None else listed
-        if len(listed) != 1:
-            raise self.unsupported(f"{name} {quoted(value)}", "one axis")
-        return self.sample_axis(_simplify(listed[0]), self.inputs[0].rank)
+        """Return an option that is one axis of a sample."""
+        axes = self.axes(name, default)
+        if len(axes) != 1:
+            raise self.unsupported(f"{name} {quoted(self.option(name))}", "one axis")
+        return axes[0]
 
     def axes(self, name: str = "axis", default: Any = None) -> list[int]:
         """Return an option that is one or more axes of a sample, in increasing order."""
@@ -158,7 +156,7 @@ class KerasCall:
         shapes   expected names and shapes, in the file's order; weights with the shape None are omitted
         """
         try:
-            return self._weights.read(self.layer, shapes)
+            return self._read_weights(self.layer, shapes)
         except FormatError as error:
             raise FormatError(f"{self.layer.kind} {quoted(self.layer.name)}: {error}") from None
 
@@ -172,7 +170,7 @@ class KerasCall:
 
     def inner_call(self, layer: KerasLayer, x: KerasValue) -> "KerasCall":
         """Return a call that applies another layer, such as this layer's activation, to x."""
-        return KerasCall(layer, [x], self.assembly, self._weights, self.version, self.is_shared)
+        return KerasCall(layer, [x], self.assembly, self._read_weights, self.version, self.is_shared)
 
     def unsupported(self, actual: str, expected: str) -> FormatError:
         """Return the error for an unsupported layer, with its class and name, and the actual and expected values."""

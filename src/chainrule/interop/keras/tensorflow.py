@@ -70,7 +70,7 @@ FUNCTIONS = {
     for name in names.split()
 }
 REVERSED = re.compile(r"r(add|subtract|sub|mul|multiply|truediv)")  # __operators__.radd: the operands are exchanged
-DEFAULTS: dict[str, dict[str, Any]] = {"Gelu": {"approximate": False}}
+DEFAULTS: dict[str, dict[str, Any]] = {"Gelu": {"approximate": False}, "LeakyRelu": {"negative_slope": 0.2}}
 
 
 def as_operation(description: Mapping[str, Any]) -> dict[str, Any]:

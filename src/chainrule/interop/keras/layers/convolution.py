@@ -122,7 +122,12 @@ def transposed(axes: int) -> Translation:
         weights["kernel"] = _filters_first(weights["kernel"])  # its first axis has the input channels
         sides = [side for axis, side in enumerate(call.x.shape) if axis != channels]
         outputs = _transposed_sizes(call, rule, sides, [*map(extent, size, dilation)], stride)
-        options = {"strides": stride, "dilations": dilation, "output_shape": outputs, "auto_pad": "SAME_UPPER"}
+        options: dict[str, Any] = {
+            "strides": stride,
+            "dilations": dilation,
+            "output_shape": outputs,
+            "auto_pad": "SAME_UPPER",
+        }
         order = axis_first(channels, axes + 1)
         return apply_in_order(call, "ConvTranspose", [call.x], *weights.values(), order=order, **options)
 

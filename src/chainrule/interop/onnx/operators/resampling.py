@@ -17,6 +17,7 @@ from chainrule.interop.onnx.operators.windows import image, restore_rank
 
 EVERY: Line = (1, 0, 1)
 MAX_DENOMINATOR = 4096  # of scale factors
+MAX_COMPARED = 1 << 16  # pixels of one axis; files choose the size
 
 
 class Positions(NamedTuple):
@@ -120,7 +121,7 @@ def _whole_factor(mode: str, size: int, positions: Positions | None) -> int:
     if positions is None:
         return 1
     count, line = positions
-    if count % size:
+    if count % size or count > MAX_COMPARED:
         return 0
     pixels = (resampling_weights(mode, size, count, i, line) for i in range(count))
     return count // size if all(own == resampling_weights(mode, size, count, i) for i, own in enumerate(pixels)) else 0

@@ -59,8 +59,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
         + ops.pad(x, ((0, 0), (2, 0), (0, 1), (1, 1)), constant_values=0.5)
     ),
     "products": lambda x: ops.prod(x, axis=(1, 3)) + ops.min(x, axis=(3, 1)),
-}
-LAYERS: dict[str, Any] = {
+    "several inputs": lambda x: L.Maximum()([x, -x, 2 * x]) - L.Minimum()([x, 3 * x]),
     "threshold": L.ReLU(threshold=0.4),
     "threshold, slope and maximum": L.ReLU(threshold=0.4, negative_slope=0.2, max_value=1),
     **{
@@ -76,17 +75,6 @@ def test_functions(name: str, tmp_path: Path) -> None:
     agree(tmp_path, keras.Model(x, FUNCTIONS[name](x)), 1)
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_layers(name: str, tmp_path: Path) -> None:
-    model = keras.Sequential([keras.Input(X.shape[1:]), LAYERS[name]])
-    agree(tmp_path, model, 2)
-
-
-def test_maximum_and_minimum_of_several_inputs(tmp_path: Path) -> None:
-    x = keras.Input(X.shape[1:])
-    agree(tmp_path, keras.Model(x, L.Maximum()([x, -x, 2 * x]) - L.Minimum()([x, 3 * x])), 3)
-
-
 @pytest.mark.parametrize(
     ("function", "text"),
     [
@@ -97,6 +85,7 @@ def test_maximum_and_minimum_of_several_inputs(tmp_path: Path) -> None:
         (lambda x: ops.einsum("bhwc->bhw", x), "no such layer"),
         (lambda x: L.Resizing(3, 4, interpolation="bicubic")(x), "bicubic"),
         (lambda x: ops.flip(x, 0), "samples"),
+        (lambda x: ops.concatenate([x, X], 3), "a constant among the inputs"),
         (lambda x: ops.unstack(x, axis=0, num=3)[1], "samples"),
     ],
 )

@@ -171,6 +171,7 @@ def found() -> dict[str, bytes]:
     return {
         "a layer that reads itself": _only(*loop, **ends),
         "a padding of 2³⁰": _only(wide, **ends),
+        "an enlargement by 2²⁰": _only(layer("UpSampling2D", "y", "x", size=[2**20, 1]), **ends),
         "code": _only(lambda_layer, **ends),
         "a class of the author's own": _only(own, **ends),
         "models that are applied 20⁴ times": _multiplied(4, 20),

@@ -189,24 +189,19 @@ def _without_options(node: Any, kind: str, options: dict[str, Any]) -> Any:
     return {"args": arguments, "kwargs": {}} if as_dict(node) else node
 
 
-def with_shared_layers(model: KerasModel) -> KerasModel:
-    """Return the outermost model, with a single path for each layer shared by several models.
+def with_shared_layers(model: KerasModel, written: dict[str, list[KerasLayer]] | None = None) -> KerasModel:
+    """Return a model where each layer shared by several models has the path of its first description.
 
     A .keras file describes a shared layer in each of the models. All descriptions but the first contain the number
     `shared_id`. The weights are stored only once, in the group of the first model.
-    """
-    return _with_shared_layers(model, {})
-
-
-def _with_shared_layers(model: KerasModel, written: dict[str, list[KerasLayer]]) -> KerasModel:
-    """Return a model where each shared layer has the path of its first description.
 
     written   layers described earlier in the file, by configuration. The layers of this model are added
     """
+    written = {} if written is None else written
     layers: dict[str, KerasLayer] = {}
     for name, layer in model.layers.items():
         if layer.model is not None:
-            layers[name] = replace(layer, model=_with_shared_layers(layer.model, written))
+            layers[name] = replace(layer, model=with_shared_layers(layer.model, written))
             continue
         equal_layers = written.setdefault(
             json.dumps([layer.kind, name, _without_ids(layer.options)], sort_keys=True), []

@@ -38,8 +38,8 @@ from chainrule.interop.keras.weights import (
     ArchivedWeights,
     Hdf5,
     KerasValue,
-    KerasWeights,
     LegacyWeights,
+    ReadWeights,
     axis_first,
     from_layout,
 )
@@ -79,7 +79,7 @@ def _read_archive(
     config = parse(_member(archive, path, "config.json", MAX_CONFIG), MAX_CONFIG)
     model = with_shared_layers(parse_model(config, version))
     with Hdf5(io.BytesIO(_member(archive, path, "model.weights.h5"))) as file:
-        return network(model, ArchivedWeights(file, model), version, file.floats, outputs, shape)
+        return network(model, ArchivedWeights(file, model).read, version, file.floats, outputs, shape)
 
 
 def _member(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int | None = None) -> bytes:
@@ -101,7 +101,7 @@ def _read_h5(stream: BinaryIO, outputs: Sequence[str], shape: Sequence[int] | No
         text = config if isinstance(config, (str, bytes)) else ""
         version = _major_version(file.attribute(file.root, "keras_version") or "2")
         model = with_shared_layers(parse_model(parse(text, MAX_CONFIG), version))
-        return network(model, LegacyWeights(file), version, file.floats, outputs, shape)
+        return network(model, LegacyWeights(file).read, version, file.floats, outputs, shape)
 
 
 def _major_version(value: object) -> int:
@@ -115,7 +115,7 @@ def _major_version(value: object) -> int:
 
 def network(
     model: KerasModel,
-    weights: KerasWeights,
+    read_weights: ReadWeights,
     version: int,
     floats: set[np.dtype[Any]],
     output_names: Sequence[str] = (),
@@ -123,6 +123,7 @@ def network(
 ) -> Imported:
     """Translate a model to a network.
 
+    read_weights  function that returns the weights of a layer
     version       version of Keras that wrote the file: 2 or 3
     floats        dtypes of the weights; filled while the weights are read
     output_names  as in `read_keras`
@@ -143,7 +144,7 @@ def network(
         values.append(from_layout(inputs[name], order))
         is_double = is_double or layer.options.get("dtype") == "float64"
     shared = {path for path, count in Counter(layer_paths(model)).items() if count > 1}
-    results = ModelTranslator(assembly, weights, version, shared).run(model, values, False)
+    results = ModelTranslator(assembly, read_weights, version, shared).run(model, values, False)
     outputs: dict[str, Node] = {}
     for name, result in zip(_output_names(model), results, strict=True):
         if result.node.layer is None:
@@ -204,9 +205,9 @@ class ModelTranslator:
     """
 
     def __init__(
-        self, assembly: Assembly, weights: KerasWeights, version: int, shared: Collection[tuple[str, ...]]
+        self, assembly: Assembly, read_weights: ReadWeights, version: int, shared: Collection[tuple[str, ...]]
     ) -> None:
-        self._assembly, self._weights, self._version = assembly, weights, version
+        self._assembly, self._read_weights, self._version = assembly, read_weights, version
         self._shared = shared
         self._count = 0
 
@@ -257,7 +258,7 @@ class ModelTranslator:
             raise FormatError(f"more than {MAX_CALLS:,} calls of layers")
         if layer.model is not None:
             return self.run(layer.model, [value for value in values if isinstance(value, KerasValue)], is_shared)
-        call = KerasCall(layer, values, self._assembly, self._weights, self._version, is_shared)
+        call = KerasCall(layer, values, self._assembly, self._read_weights, self._version, is_shared)
         has_numbers = len(call.inputs) < len(values)  # only operations have numbers; .h5 files do not mark operations
         translations = OPERATIONS if layer.operation or has_numbers else LAYERS
         if layer.kind not in translations:

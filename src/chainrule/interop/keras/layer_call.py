@@ -11,8 +11,7 @@ from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
 from chainrule.interop.keras.config import KerasLayer
 from chainrule.interop.keras.values import as_list
-from chainrule.interop.keras.weights import KerasValue, KerasWeights, axis_first, from_layout
-from chainrule.layers.node import Node
+from chainrule.interop.keras.weights import KerasValue, ReadWeights, axis_first, from_layout
 
 Array = NDArray[Any]
 
@@ -34,7 +33,7 @@ class KerasCall:
     operands   inputs of the call: results of other layers and, for functions of keras.ops, constants
     inputs     the operands that are results of other layers
     assembly   assembly that receives the translated layers
-    weights    weights of all layers in the file
+    read_weights  function that returns the weights of a layer in the file
     version    version of Keras that wrote the file: 2 or 3
     is_shared  whether the layer is called several times with the same weights
     """
@@ -44,7 +43,7 @@ class KerasCall:
         layer: KerasLayer,
         operands: Sequence[KerasValue | Array],
         assembly: Assembly,
-        weights: KerasWeights,
+        read_weights: ReadWeights,
         version: int,
         is_shared: bool = False,
     ) -> None:
@@ -54,7 +53,7 @@ class KerasCall:
         self.assembly = assembly
         self.version = version
         self.is_shared = is_shared
-        self._weights = weights
+        self._read_weights = read_weights
         self._read: set[str] = set()
 
     @property
@@ -73,11 +72,7 @@ class KerasCall:
 
     def integer(self, name: str, default: int | None = None, least: int = 1) -> int:
         """Return an integer option; FormatError if it is below ``least``."""
-        value = self.option(name, default)
-        number = _simplify(value)
-        if not is_whole(number, least):
-            raise self.unsupported(f"{name} {quoted(value)}", f"a whole number of at least {least}")
-        return number
+        return self.integers(name, 1, default, least)[0]
 
     def integers(self, name: str, count: int, default: Any = None, least: int = 1) -> tuple[int, ...]:
         """Return an option with one integer per axis, or a single integer for all axes."""
@@ -85,7 +80,8 @@ class KerasCall:
         listed = as_list(value)
         entries = [_simplify(entry) for entry in ([value] * count if listed is None else listed)]
         if len(entries) != count or not all(is_whole(entry, least) for entry in entries):
-            raise self.unsupported(f"{name} {quoted(value)}", f"{count} whole numbers of at least {least}")
+            numbers = f"{count} whole numbers" if count > 1 else "a whole number"
+            raise self.unsupported(f"{name} {quoted(value)}", f"{numbers} of at least {least}")
         return tuple(entries)
 
     def number(self, name: str, default: float) -> float:
@@ -113,13 +109,11 @@ class KerasCall:
         return value
 
     def axis(self, name: str, default: Any = -1) -> int:
-        """Return an option that is an axis, converted by `sample_axis`."""
-        value: Any = self.option(name, default)
-        listed = as_list(value)
-        listed = [value] if listed is None else listed
-        if len(listed) != 1:
-            raise self.unsupported(f"{name} {quoted(value)}", "one axis")
-        return self.sample_axis(_simplify(listed[0]), self.inputs[0].rank)
+        """Return an option that is one axis of a sample."""
+        axes = self.axes(name, default)
+        if len(axes) != 1:
+            raise self.unsupported(f"{name} {quoted(self.option(name))}", "one axis")
+        return axes[0]
 
     def axes(self, name: str = "axis", default: Any = None) -> list[int]:
         """Return an option that is one or more axes of a sample, in increasing order."""
@@ -162,7 +156,7 @@ class KerasCall:
         shapes   expected names and shapes, in the file's order; weights with the shape None are omitted
         """
         try:
-            return self._weights.read(self.layer, shapes)
+            return self._read_weights(self.layer, shapes)
         except FormatError as error:
             raise FormatError(f"{self.layer.kind} {quoted(self.layer.name)}: {error}") from None
 
@@ -176,7 +170,7 @@ class KerasCall:
 
     def inner_call(self, layer: KerasLayer, x: KerasValue) -> "KerasCall":
         """Return a call that applies another layer, such as this layer's activation, to x."""
-        return KerasCall(layer, [x], self.assembly, self._weights, self.version, self.is_shared)
+        return KerasCall(layer, [x], self.assembly, self._read_weights, self.version, self.is_shared)
 
     def unsupported(self, actual: str, expected: str) -> FormatError:
         """Return the error for an unsupported layer, with its class and name, and the actual and expected values."""
@@ -206,42 +200,19 @@ class KerasCall:
     ) -> KerasValue:
         """Apply a layer with weights to an input with channels. The number of axes is unchanged.
 
+        Weights for the elements of a vector are permuted to the order of the elements in the node.
+
         kind       name of the layer's class
         channels   axis of a sample with the channels
         part       name of this layer if the Keras layer is translated to several layers
         """
-        node = self._apply_weighted(kind, x.with_first(channels), options, weights, part)
-        return from_layout(node, axis_first(channels, x.rank))
-
-    def _apply_weighted(
-        self, kind: str, x: Node, options: Mapping[str, Any], weights: Mapping[str, Array], part: str = ""
-    ) -> Node:
         source, stem = (*self.layer.path, kind, part), "_".join(filter(None, (self.stem, part)))
-        return self.assembly.apply_weighted(kind, x, options, weights, stem, source)
-
-    def vector(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Apply a layer whose weights have one number per input element.
-
-        The weights must be in Keras' order of the elements. They are permuted if the node's order differs.
-        """
-        if self.is_shared:
-            x = self.in_keras_order(x)
-        if not x.in_order:
-            positions = np.argsort(x.order())
-            weights = {name: array[positions] for name, array in weights.items()}
-        return x.with_node(self._apply_weighted(kind, x.flat(), options, weights))
-
-    def dense(self, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Apply Dense to the flattened input. The columns of w must be in the order of the elements in x.node."""
-        return from_layout(self._apply_weighted("Dense", x.flat(), options, weights), [0])
-
-    def rows(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Apply a layer along Keras' last axis. The shape is unchanged."""
-        return from_layout(self._apply_weighted(kind, x.plain(), options, weights), range(x.rank))
-
-    def in_keras_order(self, x: KerasValue) -> KerasValue:
-        """Return the value with its elements in Keras' order, permuted if necessary."""
-        return x if x.in_order else from_layout(x.plain(), range(x.rank))
+        if x.rank > 1 or x.in_order or self.is_shared:
+            node = self.assembly.apply_weighted(kind, x.with_first(channels), options, weights, stem, source)
+            return from_layout(node, axis_first(channels, x.rank))
+        positions = np.argsort(x.order())
+        weights = {name: array[positions] for name, array in weights.items()}
+        return x.with_node(self.assembly.apply_weighted(kind, x.flat(), options, weights, stem, source))
 
     @property
     def stem(self) -> str:

@@ -16,68 +16,61 @@ from chainrule.interop.keras.values import as_dict, as_list, decode
 OPS_MODULE = "keras.src.ops"
 CLASSES = ("TFOpLambda", "TensorFlowOpLayer")
 UNUSED = ("name", "data_format", "conjugate", "dtype")  # arguments without influence on the result
-AXES = {"axis": "axis", "keepdims": "keepdims"}
-# Function or operation of TensorFlow, without its module → function of keras.ops, names of its arguments in Keras.
-FUNCTIONS: dict[str, tuple[str, Mapping[str, str]]] = {
-    **{
-        name: (kind, {})
-        for kind, names in {
-            "Add": "add AddV2 Add",
-            "Subtract": "subtract Sub",
-            "Multiply": "multiply Mul",
-            "Divide": "truediv divide RealDiv",
-            "Power": "pow Pow",
-            "Maximum": "maximum Maximum",
-            "Minimum": "minimum Minimum",
-            "Relu": "relu Relu",
-            "Relu6": "relu6 Relu6",
-            "Sigmoid": "sigmoid Sigmoid",
-            "Tanh": "tanh Tanh",
-            "Silu": "silu swish",
-            "Selu": "selu Selu",
-            "Softplus": "softplus Softplus",
-            "Softsign": "softsign Softsign",
-            "Negative": "negative neg Neg",
-            "Sqrt": "sqrt Sqrt",
-            "Rsqrt": "rsqrt Rsqrt",
-            "Square": "square Square",
-            "Exp": "exp Exp",
-            "Log": "log Log",
-            "Absolute": "abs Abs",
-            "Reciprocal": "reciprocal Reciprocal",
-            "Identity": "identity Identity",
-        }.items()
-        for name in names.split()
-    },
+# Functions and operations of TensorFlow, without their modules → function of keras.ops.
+PLAIN = {
+    "add AddV2 Add": "Add",
+    "subtract Sub": "Subtract",
+    "multiply Mul": "Multiply",
+    "truediv divide RealDiv": "Divide",
+    "pow Pow": "Power",
+    "maximum Maximum": "Maximum",
+    "minimum Minimum": "Minimum",
+    "relu Relu": "Relu",
+    "relu6 Relu6": "Relu6",
+    "sigmoid Sigmoid": "Sigmoid",
+    "tanh Tanh": "Tanh",
+    "silu swish": "Silu",
+    "selu Selu": "Selu",
+    "softplus Softplus": "Softplus",
+    "softsign Softsign": "Softsign",
+    "negative neg Neg": "Negative",
+    "sqrt Sqrt": "Sqrt",
+    "rsqrt Rsqrt": "Rsqrt",
+    "square Square": "Square",
+    "exp Exp": "Exp",
+    "log Log": "Log",
+    "abs Abs": "Absolute",
+    "reciprocal Reciprocal": "Reciprocal",
+    "identity Identity": "Identity",
+    "elu": "Elu",
+}
+# The same for functions with arguments, with Keras' names of the arguments. An operation has the first of them as its
+# last operand, a constant.
+REDUCED = {"axis": "axis", "keepdims": "keepdims"}
+WITH_ARGUMENTS: dict[str, tuple[str, Mapping[str, str]]] = {
     "softmax": ("Softmax", {"axis": "axis"}),
-    "elu": ("Elu", {}),
     "gelu": ("Gelu", {"approximate": "approximate"}),
     "leaky_relu": ("LeakyRelu", {"alpha": "negative_slope"}),
     "clip_by_value": ("Clip", {"clip_value_min": "x_min", "clip_value_max": "x_max"}),
-    "reduce_mean": ("Mean", AXES),
-    "reduce_sum": ("Sum", AXES),
-    "reduce_max": ("Max", AXES),
-    "reduce_min": ("Min", AXES),
-    "concat": ("Concatenate", {"axis": "axis"}),
+    "reduce_mean Mean": ("Mean", REDUCED),
+    "reduce_sum Sum": ("Sum", REDUCED),
+    "reduce_max Max": ("Max", REDUCED),
+    "reduce_min Min": ("Min", REDUCED),
+    "concat ConcatV2": ("Concatenate", {"axis": "axis"}),
     "stack": ("Stack", {"axis": "axis"}),
-    "reshape": ("Reshape", {"shape": "newshape"}),
-    "transpose": ("Transpose", {"perm": "axes"}),
-    "expand_dims": ("ExpandDims", {"axis": "axis"}),
+    "reshape Reshape": ("Reshape", {"shape": "newshape"}),
+    "transpose Transpose": ("Transpose", {"perm": "axes"}),
+    "expand_dims ExpandDims": ("ExpandDims", {"axis": "axis"}),
     "squeeze": ("Squeeze", {"axis": "axis"}),
 }
-# Operation of TensorFlow whose last operand is a constant → function of keras.ops, name of the constant in Keras.
-CONSTANT_OPTIONS = {
-    "Mean": ("Mean", "axis"),
-    "Sum": ("Sum", "axis"),
-    "Max": ("Max", "axis"),
-    "Min": ("Min", "axis"),
-    "ConcatV2": ("Concatenate", "axis"),
-    "Reshape": ("Reshape", "newshape"),
-    "Transpose": ("Transpose", "axes"),
-    "ExpandDims": ("ExpandDims", "axis"),
+NO_ARGUMENTS: Mapping[str, str] = {}
+FUNCTIONS = {
+    name: entry
+    for names, entry in ({names: (kind, NO_ARGUMENTS) for names, kind in PLAIN.items()} | WITH_ARGUMENTS).items()
+    for name in names.split()
 }
 REVERSED = re.compile(r"r(add|subtract|sub|mul|multiply|truediv)")  # __operators__.radd: the operands are exchanged
-DEFAULTS: dict[str, dict[str, Any]] = {"Gelu": {"approximate": False}}
+DEFAULTS: dict[str, dict[str, Any]] = {"Gelu": {"approximate": False}, "LeakyRelu": {"negative_slope": 0.2}}
 
 
 def as_operation(description: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,18 +87,13 @@ def as_operation(description: Mapping[str, Any]) -> dict[str, Any]:
     node = expect_object(config.get("node_def"), "node_def")
     operation = expect(str, node.get("op"), "op of node_def")
     constants = expect_object(decode(config.get("constants")) or {}, "constants")
-    if operation in CONSTANT_OPTIONS and len(constants) == 1:
-        kind, option = CONSTANT_OPTIONS[operation]
-        keeps = as_dict(as_dict(node.get("attr")).get("keep_dims")).get("b", False)
-        options = {option: next(iter(constants.values())), **({"keepdims": True} if keeps else {})}
-        return _layer(name, kind, options, [_arguments(call, name)[0] for call in calls])
-    return _description(name, operation, [(_with_constants(call, constants, name), {}) for call in calls])
-
-
-def _layer(name: str, kind: str, options: Mapping[str, Any], calls: Iterable[list[Any]]) -> dict[str, Any]:
-    """Return a function of keras.ops as Keras 3 describes it."""
-    nodes: list[dict[str, Any]] = [{"args": [*map(_operand, operands)], "kwargs": {}} for operands in calls]
-    return {"class_name": kind, "module": OPS_MODULE, "config": {"name": name, **options}, "inbound_nodes": nodes}
+    _, arguments = FUNCTIONS.get(operation, ("", {}))
+    if not arguments or len(constants) != 1:
+        return _description(name, operation, [(_with_constants(call, constants, name), {}) for call in calls])
+    keywords = dict(zip(arguments, constants.values(), strict=False))
+    if as_dict(as_dict(node.get("attr")).get("keep_dims")).get("b", False):
+        keywords["keepdims"] = True
+    return _description(name, operation, [(_arguments(call, name)[0], keywords) for call in calls])
 
 
 def _description(name: str, function: str, calls: Iterable[tuple[list[Any], dict[str, Any]]]) -> dict[str, Any]:
@@ -116,7 +104,7 @@ def _description(name: str, function: str, calls: Iterable[tuple[list[Any], dict
         raise FormatError(f"{quoted(name)}: chainrule has no layer for the TensorFlow function {quoted(function)}")
     kind, names = FUNCTIONS[function]
     options = dict(DEFAULTS.get(kind, {}))
-    operands_of_calls: list[list[Any]] = []
+    nodes: list[dict[str, Any]] = []
     for operands, arguments in calls:
         for key, value in arguments.items():
             if key in ("y", "values"):
@@ -125,8 +113,8 @@ def _description(name: str, function: str, calls: Iterable[tuple[list[Any], dict
                 options[names[key]] = value
             elif key not in UNUSED and value is not None:
                 raise FormatError(f"{quoted(name)} is called with {quoted(key)} {quoted(value)}; expected no {key}")
-        operands_of_calls.append(operands[::-1] if is_reversed else operands)
-    return _layer(name, kind, options, operands_of_calls)
+        nodes.append({"args": [*map(_operand, operands[::-1] if is_reversed else operands)], "kwargs": {}})
+    return {"class_name": kind, "module": OPS_MODULE, "config": {"name": name, **options}, "inbound_nodes": nodes}
 
 
 def _arguments(call: Any, name: str) -> tuple[list[Any], dict[str, Any]]:

@@ -7,7 +7,7 @@ not followed. The size of each array is compared with the file size before the a
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, BinaryIO
@@ -25,6 +25,9 @@ Array = NDArray[Any]
 
 MAX_PARTS = 64  # maximum number of attributes for the parts of one list
 LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # names in .keras files; the second until Keras 2.12
+# Expected names and shapes of a layer's weights, in the file's order; weights with the shape None are not returned.
+WeightShapes = Mapping[str, Sequence[int] | None]
+ReadWeights = Callable[[KerasLayer, WeightShapes], dict[str, Array]]
 ALIASES = {"depthwise_kernel": "kernel"}
 WRAPPER_STATE = ("vector_u", "sn_u")  # of SpectralNormalization, used in training only
 UNNAMED = re.compile(r"variable(_\d+)?")  # Keras' default names of weights
@@ -111,25 +114,14 @@ def _text(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-class KerasWeights(ABC):
-    """The weights of all layers in a file."""
-
-    @abstractmethod
-    def read(self, layer: KerasLayer, shapes: Mapping[str, Sequence[int] | None]) -> dict[str, Array]:
-        """Return the weights of a layer by name.
-
-        shapes   expected names and shapes, in the file's order; weights with the shape None are omitted
-        """
-
-
-class Hdf5Weights(KerasWeights):
+class Hdf5Weights(ABC):
     """The weights of all layers in an HDF5 file."""
 
     def __init__(self, file: Hdf5) -> None:
         self._file = file
 
-    def read(self, layer: KerasLayer, shapes: Mapping[str, Sequence[int] | None]) -> dict[str, Array]:
-        """Return the weights of a layer by name, as `KerasWeights.read` does."""
+    def read(self, layer: KerasLayer, shapes: WeightShapes) -> dict[str, Array]:
+        """Return the weights of a layer by name."""
         datasets = self._datasets(layer)
         if len(datasets) != len(shapes):
             raise FormatError(f"{len(datasets)} arrays in the file; expected {len(shapes)}: {', '.join(shapes)}")

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, Source
 from chainrule.interop.keras.layers import LAYERS
-from chainrule.interop.keras.weights import KerasWeights
+from chainrule.interop.keras.weights import WeightShapes
+from chainrule.interop.onnx.operators.quantization import dequantized
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -39,22 +40,6 @@ SELECTING = (
 ACTIVATIONS = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}  # ActivationFunctionType → Keras; 0: none
 
 
-class BufferWeights(KerasWeights):
-    """Weights of layers by the name of the layer, and then by Keras' name."""
-
-    def __init__(self, arrays: Mapping[str, Mapping[str, Array]]) -> None:
-        self._arrays = arrays
-
-    def read(self, layer: KerasLayer, shapes: Mapping[str, Sequence[int] | None]) -> dict[str, Array]:
-        """Return the weights of a layer by name; FormatError if the shapes differ from the expected ones."""
-        arrays = self._arrays[layer.name]
-        for name, shape in shapes.items():
-            if name not in arrays or (shape is not None and arrays[name].shape != tuple(shape)):
-                actual = arrays[name].shape if name in arrays else "missing"
-                raise FormatError(f"{name} has shape {actual}; expected {shape}")
-        return {name: arrays[name] for name, shape in shapes.items() if shape is not None}
-
-
 class TfliteGraph:
     """The main graph of a file during translation.
 
@@ -76,8 +61,8 @@ class TfliteGraph:
         # samples as the axis has blocks, are not distributed in the network: {tensor: {axis: number of blocks}}.
         self.blocks: dict[int, dict[int, int]] = {}
 
-    def translate(self, translations: Mapping[str, Translation]) -> tuple[KerasModel, BufferWeights]:
-        """Return the graph as a Keras model, and its weights.
+    def translate(self, translations: Mapping[str, Translation]) -> KerasModel:
+        """Return the graph as a Keras model.
 
         translations   functions that add the layers of an operator, by the operator's name
         """
@@ -112,8 +97,15 @@ class TfliteGraph:
         if missing := [y for y in outputs if y not in self._results or y in self.blocks]:
             raise FormatError(f"its output, tensor {missing[0]}, is not the result of an operator")
         names = tuple(self._named(outputs, "Outputs")) if len(outputs) > 1 else ()
-        model = KerasModel(self._layers, tuple(inputs), tuple(self._results[y] for y in outputs), names)
-        return model, BufferWeights(self._arrays)
+        return KerasModel(self._layers, tuple(inputs), tuple(self._results[y] for y in outputs), names)
+
+    def weights(self, layer: KerasLayer, shapes: WeightShapes) -> dict[str, Array]:
+        """Return the weights of a layer by name; FormatError if the shapes differ from the expected ones."""
+        arrays = self._arrays[layer.name]
+        for name, shape in shapes.items():
+            if shape is None or arrays[name].shape != tuple(shape):
+                raise FormatError(f"{name} has shape {arrays[name].shape}; expected {shape}")
+        return {name: arrays[name] for name in shapes}
 
     def _named(self, tensors: Sequence[int], kind: str) -> dict[str, int]:
         """Return the inputs or outputs of the graph by their names in the signature, or else by those of the tensors.
@@ -242,8 +234,7 @@ class TfliteGraph:
         axis = int(self._graph.Tensors(index).Quantization().QuantizedDimension()) if array.ndim > 1 else 0
         if len(scales) > 1 and not (0 <= axis < array.ndim and array.shape[axis] == len(scales)):
             raise FormatError(f"tensor {index} of shape {array.shape} has {len(scales)} scales along axis {axis}")
-        aligned = (-1, *(1,) * (array.ndim - 1 - axis)) if len(scales) > 1 else ()
-        return ((array - zeros.reshape(aligned)) * scales.reshape(aligned)).astype(np.float32)
+        return dequantized(array, scales.astype(np.float32), zeros, axis)
 
 
 class TfliteOperator:

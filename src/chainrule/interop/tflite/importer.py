@@ -25,5 +25,4 @@ def read_tflite(path: Path, outputs: Sequence[str] = ()) -> Imported:
     content = read_bytes(path, MAX_BYTES, FormatError)
     with decoding(path, "TensorFlow Lite file"):
         graph = TfliteGraph(library, library.Model.GetRootAs(content, 0), len(content))
-        model, weights = graph.translate(OPERATORS)
-        return network(model, weights, 3, set(), outputs)
+        return network(graph.translate(OPERATORS), graph.weights, 3, set(), outputs)

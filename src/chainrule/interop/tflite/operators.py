@@ -8,38 +8,22 @@ import numpy as np
 from chainrule.interop.tflite.graph import Array, TfliteOperator, Translation
 
 PADDINGS = ("same", "valid")
-FUNCTIONS = {  # operators of results and constants without options → functions of keras.ops
-    "ADD": "Add",
+SAME_NAMES = (  # operators of results and constants without options whose functions in keras.ops have the same names
+    *("ADD", "MAXIMUM", "MINIMUM", "RELU", "RELU6", "TANH", "EXP", "SQRT", "LOG", "RSQRT", "SQUARE", "SIGN", "ROUND"),
+    *("GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "EQUAL", "NOT_EQUAL"),
+    *("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT"),
+)
+FUNCTIONS = {  # the same with other names → functions of keras.ops
+    **{code: code.title().replace("_", "") for code in SAME_NAMES},
     "SUB": "Subtract",
     "MUL": "Multiply",
     "DIV": "Divide",
     "POW": "Power",
-    "MAXIMUM": "Maximum",
-    "MINIMUM": "Minimum",
-    "RELU": "Relu",
-    "RELU6": "Relu6",
     "RELU_N1_TO_1": "HardTanh",
     "LOGISTIC": "Sigmoid",
-    "TANH": "Tanh",
     "HARD_SWISH": "HardSilu",
-    "EXP": "Exp",
-    "SQRT": "Sqrt",
-    "LOG": "Log",
-    "RSQRT": "Rsqrt",
-    "SQUARE": "Square",
     "ABS": "Absolute",
     "NEG": "Negative",
-    "SIGN": "Sign",
-    "ROUND": "Round",
-    "GREATER": "Greater",
-    "GREATER_EQUAL": "GreaterEqual",
-    "LESS": "Less",
-    "LESS_EQUAL": "LessEqual",
-    "EQUAL": "Equal",
-    "NOT_EQUAL": "NotEqual",
-    "LOGICAL_AND": "LogicalAnd",
-    "LOGICAL_OR": "LogicalOr",
-    "LOGICAL_NOT": "LogicalNot",
     **dict.fromkeys(("SELECT", "SELECT_V2"), "Where"),
 }
 REDUCTIONS = {"MEAN": "Mean", "SUM": "Sum", "REDUCE_MAX": "Max", "REDUCE_MIN": "Min", "REDUCE_PROD": "Prod"}

@@ -146,14 +146,14 @@ def per_channel(call: KerasCall, kind: type[Layer], options: dict[str, float], n
 
     names   Keras' name of a parameter → name of the layer
     """
-    x, shared = call.x, as_list(call.option("shared_axes")) or []
-    shared_axes_of_sample = {call.sample_axis(axis, x.rank) for axis in shared}
-    shape = tuple(1 if axis in shared_axes_of_sample else size for axis, size in enumerate(x.shape))
+    x = call.x
+    shared = {call.sample_axis(axis, x.rank) for axis in as_list(call.option("shared_axes")) or []}
+    shape = tuple(1 if axis in shared else size for axis, size in enumerate(x.shape))
     arrays = call.weights(**dict.fromkeys(names, shape))
     weights = {names[name]: array.reshape(-1) for name, array in arrays.items()}
-    if math.prod(shape) == math.prod(x.shape):
-        return call.vector(kind.__name__, x, options, weights)
-    separate_axes = [axis for axis in range(x.rank) if axis not in shared_axes_of_sample]
+    if (count := math.prod(shape)) == math.prod(x.shape):
+        return call.weighted(kind.__name__, x.reshaped((count,)), 0, options, weights).reshaped(x.shape)
+    separate_axes = [axis for axis in range(x.rank) if axis not in shared]
     own_axes = [axis for axis in separate_axes if shape[axis] > 1] or separate_axes[:1]
     if len(own_axes) != 1:
         problem = f"{' and '.join(weights)} of shape {shape} for {x.shape}"

@@ -59,11 +59,8 @@ def reshape(call: KerasCall, x: Array) -> Array:
 
 def stack(call: KerasCall) -> KerasValue:
     """Return Concatenate of the inputs along an additional axis."""
-    first, axis = call.inputs[0], call.option("axis", 0)
-    if not is_whole(axis) or any(value.shape != first.shape for value in call.inputs):
-        raise call.unsupported(f"axis {quoted(axis)}, inputs {[value.shape for value in call.inputs]}", "equal shapes")
-    at = call.sample_axis(axis, first.rank + 1)
-    parts = [value.reshaped((*first.shape[:at], 1, *first.shape[at:])) for value in call.inputs]
+    at = call.sample_axis(call.option("axis", 0), call.inputs[0].rank + 1)
+    parts = [value.reshaped((*value.shape[:at], 1, *value.shape[at:])) for value in call.inputs]
     return shapes.concatenated(call, parts, at)
 
 

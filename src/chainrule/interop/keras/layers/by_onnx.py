@@ -48,13 +48,15 @@ def apply_in_order(
     operands: Sequence[Operand],
     *constants: Array | None,
     order: Sequence[int] = (),
+    removed: Sequence[int] = (),
     **attributes: Any,
 ) -> KerasValue:
-    """Return the result of an ONNX operator that does not change the number of axes.
+    """Return the result of an ONNX operator.
 
     operands    inputs that are broadcast along axes of size 1
     constants   further inputs; None for an omitted one
     order       Keras' axes in the operator's order; empty: the order in the node of the first result
+    removed     Keras' axes that the result does not have
     attributes  attributes of the operator
     """
     values = [operand for operand in operands if isinstance(operand, KerasValue)]
@@ -62,7 +64,8 @@ def apply_in_order(
     order = order or next(value.order_of_axes for value in values if value.rank == rank)
     inputs = [_input(call, operand, rank, order) for operand in operands]
     y: Feature = READERS[operator](onnx_call(call, operator, [*inputs, *constants], **attributes))
-    return from_layout(y.node, order)
+    kept = sorted(set(order) - set(removed))
+    return from_layout(y.node, [kept.index(axis) for axis in order if axis in kept])
 
 
 def _input(call: KerasCall, operand: Operand, rank: int, order: Sequence[int]) -> Value:
@@ -90,8 +93,12 @@ def affine(call: KerasCall, x: KerasValue, scale: Array | float, shift: Array | 
 
 
 def clipped(call: KerasCall, x: KerasValue, low: float, high: float) -> KerasValue:
-    """Return Clip to [low, high], or ReLU for [0, ∞). Bounds beyond float32 count as ±∞."""
-    return apply_operator(call, "Clip", [x, *(np.clip(bound, -MAX_FLOAT32, MAX_FLOAT32) for bound in (low, high))])
+    """Return Clip to [low, high], ReLU for [0, ∞), or x for (−∞, ∞). Bounds beyond float32 count as ±∞."""
+    low, high = max(low, -MAX_FLOAT32), min(high, MAX_FLOAT32)
+    if (low, high) == (-MAX_FLOAT32, MAX_FLOAT32):
+        return x
+    is_relu = (low, high) == (0, MAX_FLOAT32)
+    return call.elementwise(x, "ReLU") if is_relu else call.elementwise(x, "Clip", low=low, high=high)
 
 
 def onnx_call(call: KerasCall, operator: str, values: Sequence[Value | None], **attributes: Any) -> Call:
@@ -113,14 +120,11 @@ def reduced(call: KerasCall, x: KerasValue, operator: str, axes: Sequence[int], 
 
     keep   whether the axes remain, with size 1
     """
-    order = x.order_of_axes
-    kept = [axis for axis in order if keep or axis not in axes]
-    if not kept:
+    order, removed = x.order_of_axes, () if keep else axes
+    if len(removed) == x.rank:
         raise call.unsupported("a reduction over all axes of a sample", "one axis more than the batch axis")
     numbers = np.array([1 + order.index(axis) for axis in axes], np.int64)
-    values = [Feature(x.arranged(order), BATCH), numbers]
-    y: Feature = READERS[operator](onnx_call(call, operator, values, keepdims=int(keep)))
-    return from_layout(y.node, np.argsort(np.argsort(kept)).tolist())
+    return apply_in_order(call, operator, [x], numbers, order=order, removed=removed, keepdims=int(keep))
 
 
 def padded(call: KerasCall, x: KerasValue, borders: Sequence[Sequence[int]], value: float = 0.0) -> KerasValue:
@@ -170,8 +174,8 @@ def _permuted(x: KerasValue, view: Array) -> KerasValue | None:
 
     view   view of an array of single bytes with the batch axis
     """
-    size = prod(x.shape)
-    if view.ndim < 2 or view.size != BATCH * size or view.strides[0] != size or min(view.strides) <= 0:
+    size, steps = prod(x.shape), [step for step, count in zip(view.strides, view.shape, strict=True) if count > 1]
+    if view.ndim < 2 or view.size != BATCH * size or view.strides[0] != size or min(steps) <= 0:
         return None
     order = sorted(range(1, view.ndim), key=lambda axis: -view.strides[axis])
     return x.reshaped(tuple(view.shape[axis] for axis in order)).permuted([*map(order.index, range(1, view.ndim))])

@@ -119,37 +119,41 @@ def transposed(axes: int) -> Translation:
         size, stride = call.integers("kernel_size", axes), call.integers("strides", axes, 1)
         dilation, rule = call.integers("dilation_rate", axes, 1), call.choice("padding", "valid", PADDINGS)
         weights = _weights(call, filters, kernel=(*size, filters, call.x.shape[channels]))
-        padding = _transposed_padding(call, rule, [*map(extent, size, dilation)], stride, channels)
         weights["kernel"] = _filters_first(weights["kernel"])  # its first axis has the input channels
+        sides = [side for axis, side in enumerate(call.x.shape) if axis != channels]
+        outputs = _transposed_sizes(call, rule, sides, [*map(extent, size, dilation)], stride)
+        options: dict[str, Any] = {
+            "strides": stride,
+            "dilations": dilation,
+            "output_shape": outputs,
+            "auto_pad": "SAME_UPPER",
+        }
         order = axis_first(channels, axes + 1)
-        options = {"strides": stride, "dilations": dilation, "order": order, **padding}
-        return apply_in_order(call, "ConvTranspose", [call.x], *weights.values(), **options)
+        return apply_in_order(call, "ConvTranspose", [call.x], *weights.values(), order=order, **options)
 
     translate.__doc__ = f"Return ConvTranspose2D{', of an image of height 1' if axes == 1 else ''}."
     return translate
 
 
-def _transposed_padding(
-    call: KerasCall, rule: str, extents: Sequence[int], stride: tuple[int, ...], channels: int
-) -> dict[str, Any]:
-    """Return the attributes for the output size of a transposed convolution in ONNX.
+def _transposed_sizes(
+    call: KerasCall, rule: str, sides: Sequence[int], extents: Sequence[int], stride: tuple[int, ...]
+) -> list[int]:
+    """Return the output size of a transposed convolution along each axis.
 
     rule      "valid" or "same"
-    extents   extent of the dilated kernel along each axis
+    sides     size of the input
+    extents   extent of the dilated kernel
 
     For the stride s and an input of size H, the output has s(H − 1) + max(extent, s) elements with "valid" and s·H with
     "same". With an output padding p, it has s(H − 1) + extent + p with "valid" and s(H − 1) + extent % 2 + p with
     "same".
     """
     if call.option("output_padding") is None:
-        added = [max(step - size, 0) for size, step in zip(extents, stride, strict=True)]
-        return {"auto_pad": "SAME_UPPER"} if rule == "same" else {"output_padding": added}
-    added = call.integers("output_padding", len(stride), least=0)
-    if rule == "valid":
-        return {"output_padding": added}
-    sizes = [size for axis, size in enumerate(call.x.shape) if axis != channels]
-    steps = zip(sizes, stride, extents, added, strict=True)
-    return {"auto_pad": "SAME_UPPER", "output_shape": [s * (n - 1) + size % 2 + p for n, s, size, p in steps]}
+        ends = [step if rule == "same" else max(size, step) for size, step in zip(extents, stride, strict=True)]
+    else:
+        added = call.integers("output_padding", len(stride), least=0)
+        ends = [(size % 2 if rule == "same" else size) + p for size, p in zip(extents, added, strict=True)]
+    return [step * (side - 1) + end for side, step, end in zip(sides, stride, ends, strict=True)]
 
 
 def dense(call: KerasCall) -> KerasValue:
@@ -163,10 +167,10 @@ def dense(call: KerasCall) -> KerasValue:
     if x.rank > 1:
         kernel = kernel.reshape(*[1] * (x.rank - 1), count, units)
         return _convolved(call, x, x.rank - 1, kernel, bias)
-    if call.is_shared:
-        x = call.in_keras_order(x)
-    w = kernel.T if x.in_order else kernel.T[:, np.argsort(x.order())]
-    return call.dense(x, {"features": units, "bias": bias is not None}, _named(w, bias))
+    in_order = x.in_order or call.is_shared
+    w, node = (kernel.T, x.plain()) if in_order else (kernel.T[:, np.argsort(x.order())], x.flat())
+    options = {"features": units, "bias": bias is not None}
+    return call.weighted("Dense", from_layout(node, [0]), 0, options, _named(w, bias))
 
 
 def pool(kind: str, axes: int) -> Translation:

@@ -11,7 +11,7 @@ from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.by_onnx import apply_operator, clipped, reduced
 from chainrule.interop.keras.values import as_list
-from chainrule.interop.keras.weights import KerasValue
+from chainrule.interop.keras.weights import KerasValue, from_layout
 
 Array = NDArray[Any]
 SQUARED_EPSILON = 1e-14  # lower limit of a squared norm in Dot
@@ -49,15 +49,14 @@ def batch_normalization(call: KerasCall) -> KerasValue:
     momentum = 1 - call.number("momentum", 0.99)
     if 0 < momentum <= 1:  # in Keras, momentum 1 means constant running statistics
         options["momentum"] = round(momentum, 9)
-    if x.rank == 1:
-        return call.vector("BatchNorm1D", x, options, weights)
-    return call.weighted("BatchNorm1D" if x.rank == 2 else "BatchNorm2D", x, axis, options, weights)
+    return call.weighted("BatchNorm2D" if x.rank > 2 else "BatchNorm1D", x, axis, options, weights)
 
 
 def group_normalization(call: KerasCall) -> KerasValue:
     """Return GroupNorm."""
     x, axis, groups = call.x, call.axis("axis"), call.integer("groups", 32, -1)
     groups = x.shape[axis] if groups == -1 else groups
+    x = x if x.rank > 1 else from_layout(x.plain(), [0])  # groups consist of neighbors
     weights = _affine_weights(call, (x.shape[axis],))
     return call.weighted("GroupNorm", x, axis, {"groups": groups, "epsilon": call.number("epsilon", 1e-3)}, weights)
 
@@ -73,10 +72,8 @@ def layer_normalization(call: KerasCall) -> KerasValue:
         raise call.unsupported(f"axis {quoted(axis_option)}", "the last axes, with mean and variance")
     shape = x.shape[axes[0] :]
     weights, options = _affine_weights(call, shape), {"epsilon": call.number("epsilon", 1e-3)}
-    if axes[0] == 0:
-        return call.vector("LayerNorm", x, options, weights)
-    rows = x.reshaped((math.prod(x.shape[: axes[0]]), math.prod(shape)))
-    return call.rows("LayerNorm", rows, options, weights).reshaped(x.shape)
+    merged = (math.prod(shape),) if axes[0] == 0 else (math.prod(x.shape[: axes[0]]), math.prod(shape))
+    return call.weighted("LayerNorm", x.reshaped(merged), 0, options, weights).reshaped(x.shape)
 
 
 def unit_normalization(call: KerasCall) -> KerasValue:

@@ -39,11 +39,6 @@ def gelu(call: KerasCall) -> KerasValue:
     return call.elementwise(call.x, "GELU" if call.flag("approximate", True) else "ExactGELU")
 
 
-def leaky_relu(call: KerasCall) -> KerasValue:
-    """Return LeakyReLU."""
-    return call.elementwise(call.x, "LeakyReLU", slope=call.number("negative_slope", 0.2))
-
-
 def clip(call: KerasCall) -> KerasValue:
     """Return Clip."""
     return clipped(call, call.x, call.number("x_min", -MAX_FLOAT32), call.number("x_max", MAX_FLOAT32))
@@ -63,11 +58,6 @@ def pooling(kind: str) -> Translation:
         return convolution.pool(f"{kind}{call.x.rank - 1}D", call.x.rank - 1)(call)
 
     return translate
-
-
-def identity(call: KerasCall) -> KerasValue:
-    """Return the input."""
-    return call.x
 
 
 def fake_quantize(call: KerasCall) -> KerasValue:
@@ -99,7 +89,7 @@ OPERATIONS: dict[str, Translation] = {
     "Square": lambda call: apply_operator(call, "Mul", [call.x, call.x]),
     "Cast": cast,
     "Gelu": gelu,
-    "LeakyRelu": leaky_relu,
+    "LeakyRelu": activations.leaky_relu,
     "Elu": activations.LAYERS["ELU"],
     "Clip": clip,
     "Threshold": threshold,
@@ -107,6 +97,6 @@ OPERATIONS: dict[str, Translation] = {
     **axes.OPERATIONS,
     "AveragePool": pooling("AveragePool"),
     "MaxPool": pooling("MaxPool"),
-    "Identity": identity,
+    "Identity": lambda call: call.x,
     "Resize": image_size.resize,
 }

@@ -83,14 +83,12 @@ def resize_borders(kind: str, option: str, axes: int) -> Callable[[KerasCall], K
 def _pairs(call: KerasCall, option: str, axes: int, default: int) -> list[list[int]]:
     """Return the numbers of elements to add or crop at the start and end of each spatial axis."""
     value: Any = call.option(option, default)
-    value_list = as_list(value)
-    entries = [value] * axes if value_list is None else value_list
-    if axes == 1 and len(entries) == 2:
-        entries = [entries]
-    pairs: list[list[Any]] = [[entry, entry] if (pair := as_list(entry)) is None else pair for entry in entries]
-    if len(pairs) != axes or not all(len(pair) == 2 and all(is_whole(end, 0) for end in pair) for pair in pairs):
+    sizes = np.array(value)
+    if sizes.ndim == 1 and axes > 1:
+        sizes = sizes[:, None]  # the same at the start and end
+    if sizes.dtype.kind not in "iu" or sizes.shape not in ((), (2,), (axes, 1), (axes, 2)) or sizes.min() < 0:
         raise call.unsupported(f"{option} {quoted(value)}", f"{axes} pairs of whole numbers")
-    return pairs
+    return np.broadcast_to(sizes, (axes, 2)).tolist()
 
 
 def upsample(axes: int) -> Callable[[KerasCall], KerasValue]:

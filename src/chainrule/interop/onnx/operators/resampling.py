@@ -21,6 +21,7 @@ RESIZING = {  # mode of a layer → attributes of Resize, for whole factors
     "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
     "bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
 }
+MAX_COMPARED = 1 << 16  # pixels of one axis; files choose the size
 
 
 class Positions(NamedTuple):
@@ -124,7 +125,7 @@ def _whole_factor(mode: str, size: int, positions: Positions | None) -> int:
     if positions is None:
         return 1
     count, line = positions
-    if count % size:
+    if count % size or count > MAX_COMPARED:
         return 0
     pixels = (resampling_weights(mode, size, count, i, line) for i in range(count))
     return count // size if all(own == resampling_weights(mode, size, count, i) for i, own in enumerate(pixels)) else 0

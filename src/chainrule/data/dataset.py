@@ -348,9 +348,8 @@ def split_validation(
         return np.sort(shuffled[total:]), np.sort(shuffled[:total])
     _, class_indices = np.unique(labels, return_inverse=True)
     quotas = class_quotas(np.bincount(class_indices), total)
-    is_validation = np.zeros(count, np.bool_)
-    for number, quota in enumerate(quotas):
-        is_validation[shuffled[class_indices[shuffled] == number][:quota]] = True
+    drawn = [shuffled[class_indices[shuffled] == number][:quota] for number, quota in enumerate(quotas)]
+    is_validation = np.isin(np.arange(count), np.concatenate(drawn))
     return np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
 
 
@@ -390,10 +389,9 @@ def class_quotas(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
 def validation_share(count: int, share: float) -> float:
     """Return the validation fraction for ``count`` training samples and a recipe with the fraction ``share``.
 
-    The recipe's fraction is used if it yields at least `SUFFICIENT_VALIDATION` samples, for which the standard error of
-    an accuracy is at most 1.6 percentage points. Otherwise, the fraction is increased to yield this number of samples,
-    but to at most a fifth. If a fifth is fewer than `MIN_VALIDATION` samples, the fraction is 0, because the standard
-    error would exceed 7 percentage points.
+    The recipe's fraction is used if it yields `SUFFICIENT_VALIDATION` samples: an accuracy then has a standard error of
+    at most 1.6 percentage points. Otherwise, the fraction is increased to yield so many, but to at most a fifth. If a
+    fifth is fewer than `MIN_VALIDATION` samples, the fraction is 0: the error would exceed 7 percentage points.
     """
     if not share or round(share * count) >= SUFFICIENT_VALIDATION:
         return share

@@ -262,8 +262,7 @@ class Model(Network):
         """
         from chainrule.models import serialization
 
-        further = {"engine": engine, "threads": threads, "precise": precise, "weights": weights}
-        return serialization.build(connect, about, further)
+        return serialization.build(connect, about, engine=engine, threads=threads, precise=precise, weights=weights)
 
     @checked_options
     def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from numpy.typing import ArrayLike
+
 from chainrule import layers
 from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
@@ -82,21 +84,30 @@ def describe(fitted: Fitted) -> dict[str, Any]:
     return {name: entry for name, entry in entries.items() if entry is not None}
 
 
-def build(connect: Callable[..., BuiltModel], about: dict[str, Any], further: Mapping[str, Any]) -> BuiltModel:
+def build(
+    connect: Callable[..., BuiltModel],
+    about: dict[str, Any],
+    *,
+    engine: str | None,
+    threads: int | None,
+    precise: bool,
+    weights: Mapping[str, ArrayLike] | None,
+) -> BuiltModel:
     """Build a model from a description returned by `Model.about`.
 
     connect   function (layers, input_shape, wiring, **options) that returns a model
-    further   options that are not part of a description: the machine, and the weights
+    weights   weights by name; None: initial values drawn with the seed
 
     Errors   FormatError for an invalid description
     """
     try:
         checked = checked_about(about)
         built_layers = layers_from(checked["layers"])
-        options = {name: checked[name] for name in ("dtype", "seed", "name", "classes", "loss")}
+        options: dict[str, Any] = {name: checked[name] for name in ("dtype", "seed", "name", "classes", "loss")}
+        options |= {"engine": engine, "threads": threads, "precise": precise, "weights": weights}
         options["normalization"] = Normalization.from_config(checked["normalization"])
         wiring = wiring_from(checked["wiring"], len(built_layers)) if "wiring" in checked else None
-        model = connect(built_layers, checked["input_shape"], wiring, **options, **further)
+        model = connect(built_layers, checked["input_shape"], wiring, **options)
         model.largest_input = checked.get("largest_input")
         if (task := checked.get("task")) is not None:
             model.task = tasks.find(task)

@@ -105,13 +105,14 @@ def test_a_class_that_is_never_found_is_warned_of() -> None:
 
 
 def test_a_history_of_another_measure_reads_back(tmp_path: Path) -> None:
-    from chainrule.training import history as histories
+    from chainrule.training import history_files
+    from chainrule.training.history import columns
 
     x, value = points(50)
     found = dense(1, loss="half_squared_error").fit(x, value, epochs=2, batch_size=16, validation_split=0.2, **QUIET)
     path = tmp_path / "history.csv"
-    path.write_text(",".join(histories.columns(found.measure)) + "\n" + "".join(found.rows()))
-    again = histories.read(path, len(found), 40, 16)
+    path.write_text(",".join(columns(found.measure)) + "\n" + "".join(found.rows()))
+    again = history_files.read(path, len(found), 40, 16)
     assert again.measure == found.measure == "mean_absolute_error"
     assert_array_equal(again.measured, found.measured)
     assert again.epochs[-1].validation_mean_absolute_error == found.epochs[-1].validation_mean_absolute_error

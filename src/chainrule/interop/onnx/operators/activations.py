@@ -9,7 +9,7 @@ from chainrule.interop.assembly import permuted, reshaped
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator, Reader, Writer
-from chainrule.interop.onnx.operators.terms import Term, align_constant, unary
+from chainrule.interop.onnx.operators.terms import ScaledTerm, align_constant, unary
 from chainrule.layers import PEERED, Layer
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.layers.peers import Peer, description
@@ -66,7 +66,7 @@ def write_as(kind: type[Layer], peer: Peer) -> Writer:
     return write
 
 
-def _celu(x: Term) -> Term:
+def _celu(x: ScaledTerm) -> ScaledTerm:
     alpha = x.call.real("alpha", 1.0)
     if not alpha > 0:
         raise x.call.unsupported(f"alpha {alpha}", "a number above 0")
@@ -79,7 +79,7 @@ def read_gelu(call: Call) -> Feature:
     return call.layer("GELU" if form == "tanh" else "ExactGELU", call.feature())
 
 
-def _swish(x: Term) -> Term:
+def _swish(x: ScaledTerm) -> ScaledTerm:
     alpha = x.call.real("alpha", 1.0)
     return x.layer("SiLU") if alpha == 1 else x * (x * alpha).layer("Sigmoid")
 
@@ -90,7 +90,7 @@ def write_silu(graph: GraphWriter, operation: Operation) -> GraphResult:
     return graph.node("Mul", x, graph.node("Sigmoid", x))
 
 
-def _hard_sigmoid(x: Term) -> Term:
+def _hard_sigmoid(x: ScaledTerm) -> ScaledTerm:
     alpha, beta = x.call.real("alpha", 0.2), x.call.real("beta", 0.5)
     if math.isclose(alpha, 1 / 6, rel_tol=1e-6) and beta == 0.5:
         return x.layer("HardSigmoid")

@@ -10,7 +10,7 @@ from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, is_broadcast
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
-from chainrule.interop.onnx.operators.terms import Term, binary, formula, terms, unary
+from chainrule.interop.onnx.operators.terms import ScaledTerm, binary, formula, terms, unary
 
 
 def read_mul(call: Call) -> Feature:
@@ -26,7 +26,7 @@ def read_mul(call: Call) -> Feature:
     return (a * b + (0.0 if shift is None else shift)).feature
 
 
-def _power(base: Term, exponent: Term) -> Term:
+def _power(base: ScaledTerm, exponent: ScaledTerm) -> ScaledTerm:
     """Return a power with a constant exponent or a constant base."""
     if exponent.x is None:
         if np.ndim(exponent.shift) > len(base.feature.shape):
@@ -41,14 +41,14 @@ def _power(base: Term, exponent: Term) -> Term:
     return (exponent * math.log(number)).layer("Exp")
 
 
-def _number(constant: Term) -> float:
+def _number(constant: ScaledTerm) -> float:
     value = np.asarray(constant.shift)
     if value.size != 1:
         raise constant.call.unsupported(f"a constant of shape {value.shape}", "one number")
     return float(value.reshape(-1)[0])
 
 
-def p_norm(x: Term, total: Callable[[Term], Term]) -> Term:
+def p_norm(x: ScaledTerm, total: Callable[[ScaledTerm], ScaledTerm]) -> ScaledTerm:
     """Return the p-th root of a sum of |x| to the power of p, where p is an attribute of the node.
 
     total   function that adds the elements of a value
@@ -59,16 +59,16 @@ def p_norm(x: Term, total: Callable[[Term], Term]) -> Term:
     return total(x * x if p == 2 else x.layer("Abs") ** p) ** (1 / p)
 
 
-def _sum(*summands: Term) -> Term:
+def _sum(*summands: ScaledTerm) -> ScaledTerm:
     """Return the sum of variables, with one layer if they have the same shape, and of constants."""
     features = [term.x for term in summands if term.x is not None]
     if len(features) > 1 and len({(value.shape, value.batched) for value in features}) == 1:
         call = summands[0].call
-        summands = (Term(call, call.layer("Add", *features)), *(term for term in summands if term.x is None))
-    return reduce(Term.__add__, sorted(summands, key=lambda term: term.x is None))
+        summands = (ScaledTerm(call, call.layer("Add", *features)), *(term for term in summands if term.x is None))
+    return reduce(ScaledTerm.__add__, sorted(summands, key=lambda term: term.x is None))
 
 
-def _mean(*summands: Term) -> Term:
+def _mean(*summands: ScaledTerm) -> ScaledTerm:
     return _sum(*summands) * (1 / len(summands))
 
 

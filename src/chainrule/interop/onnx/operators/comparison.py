@@ -12,7 +12,7 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import write_elementwise
 from chainrule.interop.onnx.operators.operator import Operator
-from chainrule.interop.onnx.operators.terms import Term, binary, combine, formula, unary
+from chainrule.interop.onnx.operators.terms import ScaledTerm, binary, combine, formula, unary
 
 
 def read_clip(call: Call) -> Feature:
@@ -68,16 +68,16 @@ def read_bound(*, below: bool) -> Callable[[Call], Feature]:
     return read
 
 
-def is_positive(x: Term) -> Term:
+def is_positive(x: ScaledTerm) -> ScaledTerm:
     """Return whether a value is above 0."""
     return x.layer("Heaviside")
 
 
-def _differs(a: Term, b: Term) -> Term:
+def _differs(a: ScaledTerm, b: ScaledTerm) -> ScaledTerm:
     return is_positive((a - b).layer("Abs"))
 
 
-def _where(condition: Term, a: Term, b: Term) -> Term:
+def _where(condition: ScaledTerm, a: ScaledTerm, b: ScaledTerm) -> ScaledTerm:
     """Return the sum of both values, each multiplied by 1 where it is selected, and by 0 elsewhere."""
     for index, value in ((2, a), (3, b)):
         if not np.isfinite(value.shift).all():

@@ -12,7 +12,7 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.padding import pad_with_zeros
-from chainrule.interop.onnx.operators.terms import Term
+from chainrule.interop.onnx.operators.terms import ScaledTerm
 from chainrule.interop.onnx.operators.windows import (
     SAME,
     WindowOptions,
@@ -100,7 +100,7 @@ def read_conv_transpose(call: Call) -> Feature:
     if not any(missing):
         return y
     y = pad_with_zeros(call, y, {axis: (0, zeros) for axis, zeros in enumerate(missing, 1) if zeros})
-    return (Term(call, y) + call.constant(2).reshape(-1, *[1] * axes)).feature if call.has_input(2) else y
+    return (ScaledTerm(call, y) + call.constant(2).reshape(-1, *[1] * axes)).feature if call.has_input(2) else y
 
 
 def _transposed_padding(call: Call, window: WindowOptions, size: Sequence[int]) -> tuple[tuple[Pair, ...], list[int]]:

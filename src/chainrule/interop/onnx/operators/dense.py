@@ -12,7 +12,7 @@ from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.positions import settled
 from chainrule.interop.onnx.operators.resampling import write_resize
 from chainrule.interop.onnx.operators.shapes import moved
-from chainrule.interop.onnx.operators.terms import Term
+from chainrule.interop.onnx.operators.terms import ScaledTerm
 
 
 def read_gemm(call: Call) -> Feature:
@@ -38,8 +38,8 @@ def read_gemm(call: Call) -> Feature:
     )
     y = _dense(call, x, w, bias)
     if isinstance(c, Feature):
-        return (Term(call, y) + Term(call, c) * beta).feature
-    return y if c is None or is_bias else (Term(call, y) + c * np.asarray(beta, c.dtype)).feature
+        return (ScaledTerm(call, y) + ScaledTerm(call, c) * beta).feature
+    return y if c is None or is_bias else (ScaledTerm(call, y) + c * np.asarray(beta, c.dtype)).feature
 
 
 def _dense(call: Call, x: Feature, w: Array, bias: Array | None = None, *, shared: bool = True) -> Feature:

@@ -9,7 +9,7 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature, Value, for_one_sample
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.padding import pad_with_zeros
-from chainrule.interop.onnx.operators.terms import Term
+from chainrule.interop.onnx.operators.terms import ScaledTerm
 
 
 def read_concat(call: Call) -> Feature:
@@ -47,7 +47,7 @@ def _concatenate(call: Call, first: Feature, values: Sequence[Value], axis: int)
     if len(inputs) == len(values):
         return y
     shift = np.concatenate(shifts, axis)
-    return (Term(call, y) + (shift[None] if y.batched else shift)).feature
+    return (ScaledTerm(call, y) + (shift[None] if y.batched else shift)).feature
 
 
 def _constant_sample(call: Call, first: Feature, value: Array, axis: int) -> Array:

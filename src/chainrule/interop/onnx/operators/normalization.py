@@ -11,7 +11,7 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.reductions import over
-from chainrule.interop.onnx.operators.terms import Term, binary
+from chainrule.interop.onnx.operators.terms import ScaledTerm, binary
 
 
 def read_batch_norm(call: Call) -> Feature:
@@ -117,7 +117,7 @@ def read_layer_norm(call: Call) -> Any:
     x = call.feature()
     axis = call.axis("axis", -1, len(x.shape))
     if call.used_outputs > 1:
-        moments = _moments(Term(call, x), range(axis, len(x.shape)))
+        moments = _moments(ScaledTerm(call, x), range(axis, len(x.shape)))
         return (_layer_norm(call, x, axis), *(moment.feature for moment in moments))
     return _layer_norm(call, x, axis)
 
@@ -143,19 +143,19 @@ def _layer_norm(call: Call, x: Feature, file_axis: int) -> Feature:
     return call.reshape(call.weighted("LayerNorm", lifted, options, weights, shared=shared), shape)
 
 
-def _moments(x: Term, axes: range) -> tuple[Term, Term]:
+def _moments(x: ScaledTerm, axes: range) -> tuple[ScaledTerm, ScaledTerm]:
     """Return the mean of values, and the reciprocal of their standard deviation."""
     mean = over(x, axes, "AveragePool2D")
     centered = x - mean
     return mean, _inverse_root(over(centered * centered, axes, "AveragePool2D"))
 
 
-def _inverse_root(variance: Term) -> Term:
+def _inverse_root(variance: ScaledTerm) -> ScaledTerm:
     """Return 1/√(variance + ε)."""
     return (variance + variance.call.real("epsilon", 1e-5)).layer("Sqrt").layer("Reciprocal")
 
 
-def _rms_norm(x: Term, gamma: Term) -> Term:
+def _rms_norm(x: ScaledTerm, gamma: ScaledTerm) -> ScaledTerm:
     rank = len(x.feature.shape)
     squares = over(x * x, range(x.call.axis("axis", -1, rank), rank), "AveragePool2D")
     return x * _inverse_root(squares) * gamma

@@ -12,7 +12,7 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.shapes import check_size, moved
-from chainrule.interop.onnx.operators.terms import Term
+from chainrule.interop.onnx.operators.terms import ScaledTerm
 
 REPEATING_MODES = ("edge", "reflect", "wrap")  # of ONNX and of numpy.pad
 
@@ -35,7 +35,7 @@ def read_pad(call: Call) -> Feature:
         return y
     cropped = [size + sum(min(amount, 0) for amount in pairs.get(axis, ())) for axis, size in enumerate(x.node.shape)]
     amounts = [tuple(max(amount, 0) for amount in pairs.get(axis, (0, 0))) for axis in range(len(cropped))]
-    return (Term(call, y) + np.pad(np.zeros(cropped), amounts, constant_values=value)).feature
+    return (ScaledTerm(call, y) + np.pad(np.zeros(cropped), amounts, constant_values=value)).feature
 
 
 def pad_with_zeros(call: Call, x: Feature, pairs: Mapping[int, Pair]) -> Feature:

@@ -15,7 +15,7 @@ from chainrule.interop.onnx.operators.arithmetic import p_norm
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.padding import pad_with_zeros
 from chainrule.interop.onnx.operators.resampling import Positions, resample_axes
-from chainrule.interop.onnx.operators.terms import Term, unary
+from chainrule.interop.onnx.operators.terms import ScaledTerm, unary
 from chainrule.interop.onnx.operators.windows import (
     WindowOptions,
     attributes_of,
@@ -39,8 +39,8 @@ def read_average_pool(call: Call) -> Feature:
     return _read_pool(call, "AveragePool2D", {"count_padding": call.integer("count_include_pad", 0) != 0})
 
 
-def _norms(x: Term) -> Term:
-    return p_norm(x, lambda y: Term(y.call, _read_pool(y.call, "SumPool2D", {}, y.feature)))
+def _norms(x: ScaledTerm) -> ScaledTerm:
+    return p_norm(x, lambda y: ScaledTerm(y.call, _read_pool(y.call, "SumPool2D", {}, y.feature)))
 
 
 def _read_pool(call: Call, kind: str, options: dict[str, Any], x: Feature | None = None) -> Feature:
@@ -110,7 +110,7 @@ def _dilated_pool(call: Call, x: Feature, window: WindowOptions, kind: str, opti
     y = pad_with_zeros(call, x, {axis: pair for axis, pair in enumerate(amounts, 1) if any(pair)})
     if kind == "MaxPool2D" and any(map(any, padding)):
         lowest = np.pad(np.zeros(x.node.shape), ((0, 0), *amounts), constant_values=-MAX_FLOAT32)
-        y = (Term(call, y) + lowest).feature
+        y = (ScaledTerm(call, y) + lowest).feature
     y = _pool_parts(call, y, dilation, kind, window.kernel)
     steps = enumerate(zip(counts, window.stride, strict=True), 1)
     y = resample_axes(call, y, {axis: Positions(count, (step, 0, 1)) for axis, (count, step) in steps})
@@ -124,7 +124,7 @@ def _dilated_pool(call: Call, x: Feature, window: WindowOptions, kind: str, opti
         places = starts + dilation[axis] * np.arange(k)
         cells = ((places >= -front) & (places < size[axis] + back)).sum(1)
         factors = factors[..., None] * (k / np.maximum(cells, 1))
-    return (Term(call, y) * factors).feature
+    return (ScaledTerm(call, y) * factors).feature
 
 
 def _pool_parts(call: Call, x: Feature, dilation: Sequence[int], kind: str, kernel: Sequence[int]) -> Feature:

@@ -21,7 +21,7 @@ from chainrule.interop.onnx.operators import activations, arithmetic, convolutio
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS, Operator, Reader
 from chainrule.interop.onnx.operators.positions import settled
 from chainrule.interop.onnx.operators.shapes import MOVING
-from chainrule.interop.onnx.operators.terms import Term, rescale
+from chainrule.interop.onnx.operators.terms import ScaledTerm, rescale
 from chainrule.interop.onnx.tensors import dtype_of
 
 V = TypeVar("V", bound=Value)
@@ -112,7 +112,7 @@ def _represented(call: Call, index: int, axis: int = 0) -> Value:
     if scale.size > 1:
         stored = as_stored(call.assembly, x)
         factors, zeros = (_spread(value.astype(np.float64), x.shape, axis, 0) for value in (scale, zero))
-        return ((Term(call, stored) - zeros) * factors).feature
+        return ((ScaledTerm(call, stored) - zeros) * factors).feature
     step, offset = float(scale.reshape(())), int(zero.reshape(()))
     own_step, own_zero = (x.grid.scale, x.grid.zero) if x.grid else (1.0, 0)
     return rescale(call, replace(x, grid=None), step / own_step, step * (own_zero - offset))
@@ -177,7 +177,7 @@ def integer_product(operator: str, layers: str) -> Reader:
     """Return the reader of a product of integers, whose result are integers."""
 
     def read_product(call: Call) -> Feature:
-        x, w = Term(call, as_stored(call.assembly, call.feature(0))), call.constant(1).astype(np.float32)
+        x, w = ScaledTerm(call, as_stored(call.assembly, call.feature(0))), call.constant(1).astype(np.float32)
         if call.has_input(3):
             offset = call.constant(3).astype(np.float32)
             is_by_filter = operator == "Conv" and offset.ndim == 1

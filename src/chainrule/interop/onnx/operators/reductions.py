@@ -8,7 +8,7 @@ from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import p_norm
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.pooling import write_average_pool, write_max_pool
-from chainrule.interop.onnx.operators.terms import Term, unary
+from chainrule.interop.onnx.operators.terms import ScaledTerm, unary
 
 MAX_FACTORS = 64  # of ReduceProd
 SMALLEST = 2.0**-126  # replaces a norm of 0
@@ -16,12 +16,12 @@ OVER = " over axes of a sample"
 GLOBAL = {"AveragePool2D": "GlobalAveragePool2D", "MaxPool2D": "GlobalMaxPool2D"}
 
 
-def _over_positions(x: Term, kind: str = "SumPool2D") -> Term:
+def _over_positions(x: ScaledTerm, kind: str = "SumPool2D") -> ScaledTerm:
     batched = x.call.with_batch_axis(x.feature)
-    return over(Term(x.call, batched), range(2, len(batched.shape)), kind)
+    return over(ScaledTerm(x.call, batched), range(2, len(batched.shape)), kind)
 
 
-def _reduced(x: Term, kind: str = "SumPool2D", *, keep: bool | None = None) -> Term:
+def _reduced(x: ScaledTerm, kind: str = "SumPool2D", *, keep: bool | None = None) -> ScaledTerm:
     """Return the mean, maximum or sum of a value over the axes that its node selects.
 
     keep   whether the axes remain, with size 1; None: as the node requests
@@ -40,7 +40,7 @@ def _axes(call: Call, x: Feature) -> list[int] | None:
     return sorted(call.normalize_axis(axis, len(x.shape)) for axis in axes or range(len(x.shape)))
 
 
-def over(term: Term, file_axes: Iterable[int], kind: str, *, keep: bool = True) -> Term:
+def over(term: ScaledTerm, file_axes: Iterable[int], kind: str, *, keep: bool = True) -> ScaledTerm:
     """Return the mean, maximum or sum over axes.
 
     file_axes   indices in the file, in increasing order, where the batch axis has index 0
@@ -67,24 +67,24 @@ def over(term: Term, file_axes: Iterable[int], kind: str, *, keep: bool = True) 
     else:
         stacked = call.reshape(x, (math.prod(before), math.prod(size), math.prod(after)))
         y = call.layer(kind, stacked, window=(math.prod(size), 1))
-    return Term(call, call.reshape(y, kept, scalar=scalar))
+    return ScaledTerm(call, call.reshape(y, kept, scalar=scalar))
 
 
-def _maximum(x: Term) -> Term:
+def _maximum(x: ScaledTerm) -> ScaledTerm:
     return _over_positions(x, "MaxPool2D")
 
 
-def _mean(x: Term) -> Term:
+def _mean(x: ScaledTerm) -> ScaledTerm:
     return _over_positions(x, "AveragePool2D")
 
 
-def _log_sum_exp(x: Term) -> Term:
+def _log_sum_exp(x: ScaledTerm) -> ScaledTerm:
     if _axes(x.call, x.feature) is None:
         return x
     highest = _reduced(x, "MaxPool2D", keep=True)
     total = _reduced((x - highest).layer("Exp")).layer("Log")
     y = total.feature
-    return total + Term(x.call, x.call.reshape(highest.feature, y.node.shape, scalar=y.scalar))
+    return total + ScaledTerm(x.call, x.call.reshape(highest.feature, y.node.shape, scalar=y.scalar))
 
 
 def read_product(call: Call) -> Feature:
@@ -106,7 +106,7 @@ def read_product(call: Call) -> Feature:
     return call.reshape(x, shape or (1,), scalar=not shape)
 
 
-def _lp_normalization(x: Term) -> Term:
+def _lp_normalization(x: ScaledTerm) -> ScaledTerm:
     axis = x.call.axis("axis", -1, len(x.feature.shape))
     norm = p_norm(x, lambda y: over(y, [axis], "SumPool2D"))
     return x / norm.layer("Clip", low=SMALLEST, high=MAX_FLOAT32)

@@ -19,7 +19,7 @@ MAX_POWER = 8  # largest exponent for repeated multiplication
 
 
 @dataclass(frozen=True)
-class Term:
+class ScaledTerm:
     """A value in a formula: scale · x + shift. Operators and functions add layers, and return new terms.
 
     Constant factors and summands are collected, so that several of them become one layer.
@@ -40,24 +40,24 @@ class Term:
             raise self.call.unsupported("only constants", "a value that depends on the network's input")
         return scale_and_shift(self.call, self.x, np.asarray(self.scale), np.asarray(self.shift))
 
-    def layer(self, kind: str, **options: Any) -> Term:
+    def layer(self, kind: str, **options: Any) -> ScaledTerm:
         """Return the result of a layer. `kind` is the name of its class."""
-        return Term(self.call, self.call.layer(kind, self.feature, **options))
+        return ScaledTerm(self.call, self.call.layer(kind, self.feature, **options))
 
-    def _joined(self, kind: str, other: Term) -> Term:
-        return Term(self.call, combine(self.call, kind, self.feature, other.feature))
+    def _joined(self, kind: str, other: ScaledTerm) -> ScaledTerm:
+        return ScaledTerm(self.call, combine(self.call, kind, self.feature, other.feature))
 
-    def _term(self, other: Term | Array | float) -> Term:
-        return other if isinstance(other, Term) else Term(self.call, None, shift=other)
+    def _term(self, other: ScaledTerm | Array | float) -> ScaledTerm:
+        return other if isinstance(other, ScaledTerm) else ScaledTerm(self.call, None, shift=other)
 
-    def __add__(self, other: Term | Array | float) -> Term:
+    def __add__(self, other: ScaledTerm | Array | float) -> ScaledTerm:
         """Return the sum: Add for two variables."""
         other = self._term(other)
         if self.x is not None and other.x is not None:
             return self._joined("Add", other)
         return replace(self if other.x is None else other, shift=self.shift + other.shift)
 
-    def __mul__(self, other: Term | Array | float) -> Term:
+    def __mul__(self, other: ScaledTerm | Array | float) -> ScaledTerm:
         """Return the product: Multiply for two variables."""
         other = self._term(other)
         if self.x is not None and other.x is not None:
@@ -65,26 +65,26 @@ class Term:
         term, factor = (self, other.shift) if other.x is None else (other, self.shift)
         return replace(term, scale=term.scale * factor, shift=term.shift * factor if np.any(term.shift) else 0.0)
 
-    def __neg__(self) -> Term:
+    def __neg__(self) -> ScaledTerm:
         """Return the negative."""
         return self * -1.0
 
-    def __sub__(self, other: Term | Array | float) -> Term:
+    def __sub__(self, other: ScaledTerm | Array | float) -> ScaledTerm:
         """Return the difference."""
         return self + self._term(other) * -1.0
 
-    def __rsub__(self, other: float) -> Term:
+    def __rsub__(self, other: float) -> ScaledTerm:
         """Return a number minus the term."""
         return self._term(other) - self
 
-    def __truediv__(self, other: Term) -> Term:
+    def __truediv__(self, other: ScaledTerm) -> ScaledTerm:
         """Return the quotient: a product with Reciprocal for a variable divisor."""
         if other.x is not None:
             return self * other.layer("Reciprocal")
         with np.errstate(divide="ignore"):
             return self * replace(other, shift=1 / np.asarray(other.shift))
 
-    def __pow__(self, exponent: float) -> Term:
+    def __pow__(self, exponent: float) -> ScaledTerm:
         """Return a power."""
         if exponent < 0:
             return (self**-exponent).layer("Reciprocal")
@@ -97,29 +97,29 @@ class Term:
                 f"the exponent {exponent:g}", f"at most {MAX_POWER}, or a number that is not whole"
             )
         x = self.feature
-        return Term(self.call, x if exponent == 1 else self.call.layer("Multiply", *[x] * int(exponent)))
+        return ScaledTerm(self.call, x if exponent == 1 else self.call.layer("Multiply", *[x] * int(exponent)))
 
 
-def terms(call: Call, count: int | None = None) -> list[Term]:
+def terms(call: Call, count: int | None = None) -> list[ScaledTerm]:
     """Return the first inputs of a node; None for all. Truth values and integers become floats.
 
     Before opset 7, the attribute `axis` is the axis of the other input aligned with the first axis of a constant.
     """
-    values = list[Term]()
+    values = list[ScaledTerm]()
     for index in range(len(call.values) if count is None else count):
         value = call.values[index] if call.has_input(index) else call.constant(index)
         if isinstance(value, Feature):
-            values.append(Term(call, value))
+            values.append(ScaledTerm(call, value))
             continue
         assert value is not None
         if call.opset < 7 and call.attribute("axis") and value.ndim:
             rank = len(call.feature(1 - index).shape)
             value = value.reshape(*value.shape, *[1] * max(rank - call.axis("axis", 0, rank) - value.ndim, 0))
-        values.append(Term(call, None, shift=value.astype(np.float64) if value.dtype.kind in "biu" else value))
+        values.append(ScaledTerm(call, None, shift=value.astype(np.float64) if value.dtype.kind in "biu" else value))
     return values
 
 
-def formula(count: int | None, text: str, compute: Callable[..., Term]) -> Reader:
+def formula(count: int | None, text: str, compute: Callable[..., ScaledTerm]) -> Reader:
     """Return the reader of an operator that a formula of its inputs computes.
 
     count     number of inputs; None: any
@@ -134,12 +134,12 @@ def formula(count: int | None, text: str, compute: Callable[..., Term]) -> Reade
     return read
 
 
-def unary(text: str, compute: Callable[[Term], Term]) -> Reader:
+def unary(text: str, compute: Callable[[ScaledTerm], ScaledTerm]) -> Reader:
     """Return the reader of an operator with one input; see `formula`."""
     return formula(1, text, compute)
 
 
-def binary(text: str, compute: Callable[[Term, Term], Term]) -> Reader:
+def binary(text: str, compute: Callable[[ScaledTerm, ScaledTerm], ScaledTerm]) -> Reader:
     """Return the reader of an operator with two inputs; see `formula`."""
     return formula(2, text, compute)
 

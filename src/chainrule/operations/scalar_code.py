@@ -258,7 +258,7 @@ def kernel_source(operation: Elementwise, *, gradient: bool) -> str:
 
 def loss_kernel_source(name: str) -> str:
     """Return the source of the compiled engine's kernel for an element-wise gradient of a loss."""
-    formulas, equation = loss_formulas(name, batch=True)
+    formulas, equation = loss_formulas(name)
     constants = _Constants({"K": "p.shape[1]", "N": "row_count(p, batch)", "ε": "np.finfo(p.dtype).eps"})
     writer = ScalarWriter(PYTHON, constants.options, {"p": "p_k", "z": "p_k", "t": "t_k"}, constants.number)
     last = writer.write(formulas)

@@ -188,8 +188,8 @@ class _Convolution:
             window = self._sliding(source)
         plane = math.prod(self._y.shape[1:])
         for first, size, blocks, count in filter_runs(self._y.shape[0]):
-            run, filler = slice(first, first + (blocks - 1) * size + count), (0, size - count)
-            kernels = np.pad(self._weight[run].reshape(run.stop - first, -1), (filler, (0, 0)))
+            run, filler = slice(first, first + blocks * count), (0, size - count)
+            kernels = np.pad(self._weight[run].reshape(blocks * count, -1), (filler, (0, 0)))
             packed = kernels.reshape(blocks, size, -1).transpose(0, 2, 1)
             parameters = self._parameters(str(first), packed, np.pad(self._bias[run], filler))
             tiles = [best_tile(window, size, machine)[0] for machine in REGISTER_SETS]

@@ -174,7 +174,7 @@ def array_source(operation: Elementwise, *, gradient: bool) -> str:
 
 def loss_array_source(name: str) -> str:
     """Return the source of the NumPy engine's function for an element-wise gradient of a loss."""
-    formulas, equation = loss_formulas(name, batch=True)
+    formulas, equation = loss_formulas(name)
     writer = ArrayWriter(formulas, scalars=("K", "N", "ε"))
     last = writer.write()
     steps = [

@@ -80,13 +80,10 @@ def find_operation(name: str) -> Elementwise:
     return Elementwise(name, value, slope, entry["keeps"], entry.get("increasing", False))
 
 
-def loss_formulas(name: str, *, batch: bool) -> tuple[list[Formula], str]:
-    """Return the formulas of an element-wise gradient of a loss, and their text in the form shown to learners.
-
-    batch  whether the gradient is divided by the number N of rows in the batch
-    """
+def loss_formulas(name: str) -> tuple[list[Formula], str]:
+    """Return the formulas of an element-wise gradient of a loss for a batch, and their text as shown to learners."""
     entry = definitions.entry(name)
-    steps = [step for step in entry["steps"] if definitions.holds(step, {"batch": batch})]
+    steps = [step for step in entry["steps"] if definitions.holds(step, {"batch": True})]
     stable = {step["name"]: step for step in entry.get("stable_steps", ())}
     return [stable.get(step["name"], step) for step in steps], formulas_text(steps)
 

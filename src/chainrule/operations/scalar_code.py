@@ -258,7 +258,7 @@ def kernel_source(operation: Elementwise, *, gradient: bool) -> str:
 
 def loss_kernel_source(name: str) -> str:
     """Return the source of the compiled engine's kernel for an element-wise gradient of a loss."""
-    formulas, equation = loss_formulas(name, batch=True)
+    formulas, equation = loss_formulas(name)
     constants = _Constants({"K": "p.shape[1]", "N": "row_count(p, batch)", "ε": "np.finfo(p.dtype).eps"})
     writer = ScalarWriter(PYTHON, constants.options, {"p": "p_k", "z": "p_k", "t": "t_k"}, constants.number)
     last = writer.write(formulas)
@@ -270,8 +270,9 @@ def _kernel(
 ) -> str:
     flat = ", ".join(f"{name}.reshape({name}.size)" for name in arrays)
     dtype, *used = constants.assignments(arrays[-1])
-    used = [line for line in used if _is_used(line.partition(" = ")[0], writer.lines, last)]
-    if used or _is_used("dtype", writer.lines, last):
+    statements = [*writer.lines, f"flat_{arrays[-1]}[k] = {last}"]
+    used = [line for line in used if _is_used(line.partition(" = ")[0], statements)]
+    if used or _is_used("dtype", statements):
         used.insert(0, dtype)
     loads = [f"        {name}_k = flat_{name}[k]" for name in arrays[:-1]]
     lines = [
@@ -281,14 +282,13 @@ def _kernel(
         *(f"    {line}" for line in used),
         f"    for k in range(flat_{arrays[-1]}.size):",
         *loads,
-        *(f"        {line}" for line in writer.lines),
-        f"        flat_{arrays[-1]}[k] = {last}",
+        *(f"        {line}" for line in statements),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _is_used(name: str, lines: Iterable[str], last: str) -> bool:
-    return re.search(rf"\b{name}\b", "\n".join([*lines, last])) is not None
+def _is_used(name: str, lines: Iterable[str]) -> bool:
+    return re.search(rf"\b{name}\b", "\n".join(lines)) is not None
 
 
 # ------------------------------------------------------------------ C
@@ -370,7 +370,7 @@ def _c_loop(lines: Iterable[str]) -> list[str]:
     return ["for (int e = 0; e < count; e++) {", *(f"    {line}" for line in lines), "}"]
 
 
-def _c_function(name: str, equation: str, arrays: Sequence[str], options: Sequence[str], body: Iterable[str]) -> str:
+def _c_function(name: str, equation: str, arrays: Sequence[str], options: Sequence[str], body: Sequence[str]) -> str:
     *read, result = arrays
     arguments = [*(f"const float *{array}" for array in read), f"float *{result}", "int count"]
     arguments += [f"float {option}" for option in options]
@@ -379,6 +379,7 @@ def _c_function(name: str, equation: str, arrays: Sequence[str], options: Sequen
         *textwrap.wrap(f"/* {shown} */", 120, subsequent_indent="   "),
         f"static void {name}({', '.join(arguments)})",
         "{",
+        *(f"    (void){name};" for name in (*read, *options) if not _is_used(name, body)),
         *(f"    {line}" for line in body),
         "}",
     ]

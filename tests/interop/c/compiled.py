@@ -16,7 +16,7 @@ from chainrule.models.model import Model
 Array = NDArray[Any]
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror")
 SANITIZED = ("-O0", "-g0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-INT8_FLAGS = ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all")
+INT8_FLAGS = ("-O1", *SANITIZED[1:])
 NATIVE = ("-O2", "-march=native", "-ffp-contract=fast")
 
 MAIN = """#include <stdio.h>

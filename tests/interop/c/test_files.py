@@ -39,7 +39,7 @@ EVERYTHING = (
     *(cr.MaxPool2D(2, padding=1), cr.AveragePool2D(2), cr.GroupNorm(3), cr.LocalResponseNorm(3), cr.PReLU()),
     *(cr.ConvTranspose2D(4, 3), cr.Conv2D(6, 2, groups=2), cr.UpSample2D(2, mode="bilinear"), cr.Pad2D(1)),
     *(cr.Crop2D(1), cr.Permute((1, 2, 0)), cr.Flatten(), cr.GELU(), cr.ExactGELU(), cr.ELU(), cr.Softplus()),
-    *(cr.Tanh(), cr.Arctan(), cr.Dense(3, bias=False), cr.Softmax()),
+    *(cr.Tanh(), cr.Arctan(), cr.Shrink(), cr.Rescaling(2.0), cr.Dense(3, bias=False), cr.Softmax()),
 )
 
 
@@ -59,9 +59,10 @@ def of_integers() -> Model:
 def test_no_compiler_warns(tmp_path: Path, compiler: str, flags: tuple[str, ...]) -> None:
     if not shutil.which(compiler):
         pytest.skip(f"needs {compiler}")
-    for model, more in ((of_everything(), ()), (wide(), ("-O0",)), (of_integers(), ())):
+    models = (of_everything(), (), False), (of_everything(), (), True), (wide(), ("-O0",), False)
+    for model, more, train in (*models, (of_integers(), (), False)):
         quantized = Quantized(model, np.ones((1, *model.input_shape))) if model.name == "integers" else None
-        write_c(model, tmp_path, int8=quantized)
+        write_c(model, tmp_path, int8=quantized, train=train)
         command = [compiler, *STRICT, *flags, *more, "-c", "network.c"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")

@@ -106,8 +106,15 @@ EACH_WIDTH = pytest.mark.parametrize(
 
 
 @EACH_WIDTH
-def test_a_kernel_for_each_channel_computes_the_same(tmp_path: Path, flags: tuple[str, ...]) -> None:
-    check(tmp_path, [depthwise(np.random.default_rng([9, number])) for number in range(8)], flags)
+def test_convolutions_compute_the_same(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    models = [depthwise(np.random.default_rng([9, number])) for number in range(8)]
+    check(tmp_path, [*models, of_any_filters()], flags)
+
+
+def of_any_filters() -> Model:
+    """Return convolutions of 1 to 33 filters, which are computed in blocks of up to 16."""
+    x = cr.Input((2, 5, 6))
+    return cr.Graph(x, cr.Concatenate()(*(cr.Conv2D(filters, 2)(x) for filters in range(1, 34))), engine="numpy")
 
 
 def depthwise(draw: np.random.Generator) -> Model:

@@ -186,3 +186,5 @@ def test_other_optimizers_and_own_losses_are_refused(tmp_path: Path) -> None:
     model.freeze("dense1")
     with pytest.raises(OptionError, match="frozen"):
         write_c(model, tmp_path, train=True)
+    with pytest.raises(OptionError, match="no parameters"):
+        write_c(cr.Sequential((cr.ReLU(),), (3,), engine="numpy"), tmp_path, train=True)

@@ -74,7 +74,7 @@ def _loss_gradient(name: str, p: Array, t: Array, *, batch: int | None = None) -
         "N": batch or p.size // p.shape[1],
         "ε": float(jnp.finfo(p.dtype).eps),
     }
-    formulas, _ = loss_formulas(name, batch=True)
+    formulas, _ = loss_formulas(name)
     results = _evaluate_formulas(formulas, values, {"batch": True})
     return results[formulas[-1]["name"]].astype(p.dtype)  # a case may evaluate to a Python number
 

@@ -188,8 +188,8 @@ class _Convolution:
             window = self._sliding(source)
         plane = math.prod(self._y.shape[1:])
         for first, size, blocks, count in filter_runs(self._y.shape[0]):
-            run, filler = slice(first, first + (blocks - 1) * size + count), (0, size - count)
-            kernels = np.pad(self._weight[run].reshape(run.stop - first, -1), (filler, (0, 0)))
+            run, filler = slice(first, first + blocks * count), (0, size - count)
+            kernels = np.pad(self._weight[run].reshape(blocks * count, -1), (filler, (0, 0)))
             packed = kernels.reshape(blocks, size, -1).transpose(0, 2, 1)
             parameters = self._parameters(str(first), packed, np.pad(self._bias[run], filler))
             tiles = [best_tile(window, size, machine)[0] for machine in REGISTER_SETS]
@@ -246,15 +246,14 @@ class _Convolution:
 
 
 def filter_runs(filters: int) -> list[tuple[int, int, int, int]]:
-    """Return runs of filter blocks: (first filter, filters per block, number of blocks, filters in the last block)."""
-    runs, first = list[tuple[int, int, int, int]](), filters // BLOCK_FILTERS * BLOCK_FILTERS
-    if first:
-        runs.append((0, BLOCK_FILTERS, first // BLOCK_FILTERS, BLOCK_FILTERS))
-    for size in (8, 4):
+    """Return runs of filter blocks: (first filter, size of a block, number of blocks, filters in each)."""
+    runs, first = list[tuple[int, int, int, int]](), 0
+    for size in (BLOCK_FILTERS, 8, 4):
         rest = filters - first
-        if rest >= size or (rest and size == 4) or (size == 8 and rest > 4):
-            runs.append((first, size, 1, min(rest, size)))
-            first += min(rest, size)
+        for blocks, count in ((rest // size, size), (1, rest % size)):
+            if blocks and count > size - 4:  # up to 3 missing filters cost less than smaller blocks
+                runs.append((first, size, blocks, count))
+                first += blocks * count
     return runs
 
 

@@ -159,14 +159,14 @@ def _require_trainable(model: Model, optimizer: Optimizer) -> None:
         raise OptionError(
             f"{unsupported} cannot be exported to C; expected a named loss, and sgd, momentum or nesterov"
         )
-    if model.frozen:
-        raise OptionError("a model with frozen parameters cannot be trained in C: call freeze() without names first")
-    if model.output_ports:
-        raise OptionError(f"a model with the outputs {model.output_ports} cannot be trained in C; expected one output")
-    if len(model.output_shape) > 1:
-        raise OptionError(
-            f"a model with the outputs {text(model.output_shape)} cannot be trained in C; expected a vector of outputs"
-        )
+    for is_refused, property_of_model, advice in (
+        (model.frozen, "frozen parameters", "call freeze() without names first"),
+        (not model.parameters.size, "no parameters", "add a layer with parameters"),
+        (model.output_ports, f"the outputs {model.output_ports}", "expected one output"),
+        (len(model.output_shape) > 1, f"the outputs {text(model.output_shape)}", "expected a vector of outputs"),
+    ):
+        if is_refused:
+            raise OptionError(f"a model with {property_of_model} cannot be trained in C; {advice}")
 
 
 def _variables(model: Model) -> dict[str, str]:

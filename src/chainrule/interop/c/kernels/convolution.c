@@ -160,7 +160,7 @@ INLINE void cross_correlate_row_FILTERS(const float *x, const float *w, const fl
 
 /* y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v]; then max(0, y) if relu
    x: the image, after zero_pad if it needs padding or strides; w: [block][c][u][v][o], `blocks` blocks of FILTERS
-   filters; count: filters in the last block. Tiles have tile_rows x tile_columns positions, or LANES positions of a row
+   filters; count: filters in each block. Tiles have tile_rows x tile_columns positions, or LANES positions of a row
    if tile_rows is 0. The last tile of an axis may overlap the previous one. plus may be null */
 INLINE void cross_correlate_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
                                     const sliding *s, int blocks, int tile_rows, int tile_columns, int count, int relu)

@@ -11,12 +11,12 @@ INLINE void gather_int8(const int8_t *x, int16_t *column, int32_t *sum, const sl
         for (int v = 0; v < s->kernel_width; v += taps) {
             int h = i * s->stride_y + u * s->dilation_y - s->top, k = left + v * s->dilation_x;
             int inside = h >= 0 && h < s->height && k >= 0 && k < s->width, c = 0;
-            const int8_t *from = x + (h * s->width + k) * s->channels;
+            const int8_t *from = x + (inside ? h * s->width + k : 0) * s->channels; /* vectors are read in any case */
 #if DUAL_MULTIPLY
             int32_t shift = (int32_t)((uint32_t)-x_zero << 16) | (-x_zero & 0xFFFF);
             for (; at % 4 == 0 && c + 4 <= run; c += 4, at += 4) {
                 word *to = (word *)(void *)(column + at * width);
-                int32_t values = inside ? ((const word *)(const void *)(from + c))->values : 0;
+                int32_t values = ((const word *)(const void *)(from + c))->values;
                 to[0].values = inside ? ADD_EVEN(shift, values) : 0;
                 to[1].values = inside ? ADD_ODD(shift, values) : 0;
             }

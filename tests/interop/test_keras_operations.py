@@ -23,6 +23,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "elementary": lambda x: ops.sqrt(ops.exp(x)) + ops.log(1 + ops.square(x)) - ops.rsqrt(2 + ops.square(x)),
     "bounds": lambda x: ops.maximum(ops.minimum(x, 0.7), -x) + ops.maximum(x, 0.2) + ops.clip(x, -0.5, 0.3),
     "activations": lambda x: ops.relu(x) + ops.leaky_relu(x, 0.1) + ops.silu(x) + ops.gelu(x) + ops.elu(x, 0.5),
+    "options of activations": lambda x: ops.celu(x, 0.3) + ops.hard_shrink(x, 0.4) - ops.soft_shrink(x, 0.7),
     "softmax": lambda x: (
         ops.softmax(x, axis=2)
         + ops.gelu(x, approximate=False)
@@ -40,6 +41,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
         [x[:, 1:5, ::2], ops.pad(x, ((0, 0), (1, 1), (0, 1), (0, 0)))[:, ::-2, :3]], 3
     ),
     "one index": lambda x: ops.relu(x[:, -1, ..., None])[..., 0] + x[:, 0],
+    "indices in lists": lambda x: ops.take(x, [[1, 2]], 1)[:, 0] + ops.take(x[:, :2], [3], 3),
     "resized": lambda x: ops.image.resize(x, (9, 4)),
     "constants of several axes": lambda x: (x + X[:1]) * X[0, 0] + X[0, :, :1] - X[0, :, 0, :].reshape(6, 1, 4),
     "broadcasts": lambda x: (x[:, :1, :, :1] + x[:, :, :1, 1:2]) * x[:, :1, :1] + x,
@@ -81,6 +83,7 @@ def test_functions(name: str, tmp_path: Path) -> None:
         (lambda x: ops.mean(x, axis=None, keepdims=True), "the batch axis"),
         (lambda x: ops.mean(x, axis=0, keepdims=True) + x, "axis 0"),
         (lambda x: ops.transpose(x, (1, 0, 2, 3)), "the batch axis first"),
+        (lambda x: ops.transpose(x[:, :1, :1, :1], (3, 1, 2, 0)), "the batch axis first"),
         (lambda x: ops.power(ops.relu(x) + 1, x), "exponent"),
         (lambda x: ops.einsum("bhwc->bhw", x), "no such layer"),
         (lambda x: L.Resizing(3, 4, interpolation="bicubic")(x), "bicubic"),

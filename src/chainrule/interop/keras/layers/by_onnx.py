@@ -129,9 +129,8 @@ def reduced(call: KerasCall, x: KerasValue, operator: str, axes: Sequence[int], 
 
 def padded(call: KerasCall, x: KerasValue, borders: Sequence[Sequence[int]], value: float = 0.0) -> KerasValue:
     """Return a value with numbers before and after its elements along each axis of a sample. Negative sizes crop."""
-    order, fixed = x.order_of_axes, [axis for axis, pair in enumerate(borders) if not any(pair)]
-    if x.rank == 3 and len(fixed) == 1:
-        order = axis_first(fixed[0], x.rank)  # Pad2D pads the last two axes
+    fixed = [axis for axis, pair in enumerate(borders) if not any(pair)]
+    order = axis_first(fixed[0], x.rank) if len(fixed) == 1 else x.order_of_axes  # Pad2D pads the last two axes
     pads = [size for end in (0, 1) for size in (0, *(borders[axis][end] for axis in order))]
     return apply_in_order(call, "Pad", [x], np.array(pads), np.array(value), order=order)
 

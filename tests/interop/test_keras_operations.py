@@ -22,7 +22,16 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "vectors": lambda x: ops.divide(VECTOR, 2 + abs(ops.multiply(VECTOR, x) - VECTOR)),
     "elementary": lambda x: ops.sqrt(ops.exp(x)) + ops.log(1 + ops.square(x)) - ops.rsqrt(2 + ops.square(x)),
     "bounds": lambda x: ops.maximum(ops.minimum(x, 0.7), -x) + ops.maximum(x, 0.2) + ops.clip(x, -0.5, 0.3),
-    "activations": lambda x: ops.relu(x) + ops.leaky_relu(x, 0.1) + ops.silu(x) + ops.gelu(x) + ops.elu(x, 0.5),
+    "activations": lambda x: (
+        ops.relu(x)
+        + ops.leaky_relu(x, 0.1)
+        + ops.silu(x)
+        + ops.gelu(x)
+        + ops.elu(x, 0.5)
+        + ops.celu(x, 0.3)
+        + ops.hard_shrink(x, 0.4)
+        - ops.soft_shrink(x, 0.7)
+    ),
     "softmax": lambda x: (
         ops.softmax(x, axis=2)
         + ops.gelu(x, approximate=False)
@@ -30,16 +39,19 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
         + ops.threshold(x, 0.3, -1.0)
     ),
     "means": lambda x: ops.mean(x, axis=(1, 2)) + ops.sum(ops.max(x, axis=2), axis=1) - ops.min(x, axis=(1, 2)),
-    "kept axes": lambda x: x * ops.mean(x, axis=(1, 2), keepdims=True) + ops.max(x, axis=-1, keepdims=True),
-    "a sum of all": lambda x: ops.sum(x, axis=(1, 2, 3), keepdims=True),
+    "kept axes": lambda x: (
+        x * ops.mean(x, axis=(1, 2), keepdims=True)
+        + ops.max(x, axis=-1, keepdims=True)
+        + ops.sum(x, axis=(1, 2, 3), keepdims=True)
+    ),
     "shapes": lambda x: ops.reshape(ops.transpose(ops.relu(x), (0, 3, 1, 2)), (-1, 10, 12)),
-    "moved axes": lambda x: ops.moveaxis(ops.swapaxes(ops.tanh(x), 1, 2), -1, 1),
+    "moved axes": lambda x: ops.squeeze(ops.expand_dims(ops.moveaxis(ops.swapaxes(ops.sigmoid(x), 1, 2), -1, 1), 2), 2),
     "joined": lambda x: ops.concatenate([ops.stack([x, 2 * x], axis=3)[:, :, :, 1], ops.flip(x, axis=1)], axis=-1),
-    "added axes": lambda x: ops.squeeze(ops.expand_dims(ops.sigmoid(x), 2), 2),
     "indices": lambda x: ops.concatenate(
         [x[:, 1:5, ::2], ops.pad(x, ((0, 0), (1, 1), (0, 1), (0, 0)))[:, ::-2, :3]], 3
     ),
     "one index": lambda x: ops.relu(x[:, -1, ..., None])[..., 0] + x[:, 0],
+    "indices in lists": lambda x: ops.take(x, [[1, 2]], 1)[:, 0] + ops.take(x[:, :2], [3], 3),
     "resized": lambda x: ops.image.resize(x, (9, 4)),
     "constants of several axes": lambda x: (x + X[:1]) * X[0, 0] + X[0, :, :1] - X[0, :, 0, :].reshape(6, 1, 4),
     "broadcasts": lambda x: (x[:, :1, :, :1] + x[:, :, :1, 1:2]) * x[:, :1, :1] + x,
@@ -81,6 +93,7 @@ def test_functions(name: str, tmp_path: Path) -> None:
         (lambda x: ops.mean(x, axis=None, keepdims=True), "the batch axis"),
         (lambda x: ops.mean(x, axis=0, keepdims=True) + x, "axis 0"),
         (lambda x: ops.transpose(x, (1, 0, 2, 3)), "the batch axis first"),
+        (lambda x: ops.transpose(x[:, :1, :1, :1], (3, 1, 2, 0)), "the batch axis first"),
         (lambda x: ops.power(ops.relu(x) + 1, x), "exponent"),
         (lambda x: ops.einsum("bhwc->bhw", x), "no such layer"),
         (lambda x: L.Resizing(3, 4, interpolation="bicubic")(x), "bicubic"),

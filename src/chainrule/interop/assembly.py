@@ -227,10 +227,11 @@ def _without_reshapes(x: Node) -> Node:
 
 def reshaped(x: Node, shape: tuple[int, ...]) -> Node:
     """Reshape a node. Successive reshapes are merged."""
-    x = _without_reshapes(x)
-    if x.shape == shape:
-        return x
-    return layers.Flatten()(x) if len(shape) == 1 else layers.Reshape(shape)(x)
+    source = _without_reshapes(x)
+    for node in (source, x):
+        if node.shape == shape:
+            return node
+    return layers.Flatten()(source) if len(shape) == 1 else layers.Reshape(shape)(source)
 
 
 def permuted(x: Node, order: Sequence[int]) -> Node:

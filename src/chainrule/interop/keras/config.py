@@ -255,16 +255,20 @@ def _parse_call(value: Any, name: str, augments: bool) -> tuple[Source, ...]:
     pending = [*reversed(expect_list(object, arguments.get("args", []), "args"))]
     while pending:
         argument: Any = pending.pop()
-        inner = as_list(argument)
-        if inner is not None:
-            pending += reversed(inner)
-        elif isinstance(argument, (int, float)) and not isinstance(argument, bool):
-            sources.append(np.array(argument, np.float64))
-        elif as_dict(argument).get("class_name") in ARRAYS:
+        if _has_numbers(argument) or as_dict(argument).get("class_name") in ARRAYS:
             sources.append(_parse_constant(decode(argument), name))
+        elif (inner := as_list(argument)) is not None:
+            pending += reversed(inner)
         else:
             sources.append(_parse_tensor(argument, name))
     return tuple(sources)
+
+
+def _has_numbers(argument: Any) -> bool:
+    """Return whether an argument is a number, or nested lists of numbers, and not a result or a list of results."""
+    while inner := as_list(argument):
+        argument = inner[0]
+    return isinstance(argument, (int, float)) and not isinstance(argument, bool)
 
 
 def _parse_constant(value: Any, name: str) -> NDArray[Any]:

@@ -137,8 +137,11 @@ class KerasCall:
         """Return the channel axis of an input with ``rank`` axes, according to the option data_format."""
         if self.x.rank != rank:
             raise self.unsupported(f"an input of {self.x.rank + 1} axes", f"{rank + 1}, the batch axis first")
-        first = self.choice("data_format", "channels_last", ("channels_last", "channels_first")) == "channels_first"
-        return 0 if first else rank - 1
+        return 0 if self.has_channels_first() else rank - 1
+
+    def has_channels_first(self) -> bool:
+        """Return whether the channels are the first axis of a sample, according to the option data_format."""
+        return self.choice("data_format", "channels_last", ("channels_last", "channels_first")) == "channels_first"
 
     def check_options(self) -> None:
         """Raise FormatError if the translation did not read all options, because they may affect the result."""

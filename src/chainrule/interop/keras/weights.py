@@ -230,6 +230,10 @@ class KerasValue:
             return axis_first(self.rank - 1, self.rank)
         return sorted(range(self.rank), key=self.axes.__getitem__)
 
+    def sides(self, channels: int) -> list[int]:
+        """Return the sizes of all axes but that of the channels, such as height and width."""
+        return [size for axis, size in enumerate(self.shape) if axis != channels]
+
     def with_node(self, node: Node) -> "KerasValue":
         """Return a value with the same layout for another node, such as an activation."""
         return KerasValue(node, self.shape, self.inner, self.axes)

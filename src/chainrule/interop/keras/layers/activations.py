@@ -48,6 +48,16 @@ def softmax_along(kind: str) -> Apply:
     return apply
 
 
+def _shrink(share: float) -> Apply:
+    """Return a function that applies Shrink, whose bias is a share of the threshold in the options."""
+
+    def apply(call: KerasCall, x: KerasValue) -> KerasValue:
+        threshold = call.number("threshold", 0.5)
+        return call.elementwise(x, "Shrink", threshold=threshold, bias=share * threshold)
+
+    return apply
+
+
 def _tanh_shrink(call: KerasCall, x: KerasValue) -> KerasValue:
     return apply_operator(call, "Sub", [x, call.elementwise(x, "Tanh")])
 
@@ -58,13 +68,14 @@ def _log_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
 
 FUNCTIONS: dict[str, Apply] = {
     **{name: _layer_function(kind.__name__) for kind in PEERED for name in kind.peers.functions},
-    **{name: _layer_function("ELU", alpha=1.0) for name in ("elu", "celu")},
+    "elu": _layer_function("ELU", alpha=1.0),
+    "celu": lambda call, x: apply_operator(call, "Celu", [x], alpha=call.number("alpha", 1.0)),
     "relu6": _layer_function("Clip", low=0.0, high=6.0),
     "hard_tanh": _layer_function("Clip", low=-1.0, high=1.0),
     "leaky_relu": _layer_function("LeakyReLU", slope=0.2),
     "hard_sigmoid": _hard_sigmoid,
-    "hard_shrink": _layer_function("Shrink", threshold=0.5, bias=0.0),
-    "soft_shrink": _layer_function("Shrink", threshold=0.5, bias=0.5),
+    "hard_shrink": _shrink(0.0),
+    "soft_shrink": _shrink(1.0),
     "log_sigmoid": _log_sigmoid,
     "sparse_sigmoid": _clipped_line(0.5),
     "tanh_shrink": _tanh_shrink,

@@ -129,8 +129,10 @@ def reduced(call: KerasCall, x: KerasValue, operator: str, axes: Sequence[int], 
 
 def padded(call: KerasCall, x: KerasValue, borders: Sequence[Sequence[int]], value: float = 0.0) -> KerasValue:
     """Return a value with numbers before and after its elements along each axis of a sample. Negative sizes crop."""
-    pads = [size for end in (0, 1) for size in (0, *(borders[axis][end] for axis in x.order_of_axes))]
-    return apply_in_order(call, "Pad", [x], np.array(pads), np.array(value))
+    fixed = [axis for axis, pair in enumerate(borders) if not any(pair)]
+    order = axis_first(fixed[0], x.rank) if len(fixed) == 1 else x.order_of_axes  # Pad2D pads the last two axes
+    pads = [size for end in (0, 1) for size in (0, *(borders[axis][end] for axis in order))]
+    return apply_in_order(call, "Pad", [x], np.array(pads), np.array(value), order=order)
 
 
 def resized(call: KerasCall, x: KerasValue, channels: int, size: Sequence[int], mode: str) -> KerasValue:
@@ -175,7 +177,7 @@ def _permuted(x: KerasValue, view: Array) -> KerasValue | None:
     view   view of an array of single bytes with the batch axis
     """
     size, steps = prod(x.shape), [step for step, count in zip(view.strides, view.shape, strict=True) if count > 1]
-    if view.ndim < 2 or view.size != BATCH * size or view.strides[0] != size or min(steps) <= 0:
+    if view.ndim < 2 or view.size != BATCH * size or len(view) != BATCH or view.strides[0] != size or min(steps) <= 0:
         return None
     order = sorted(range(1, view.ndim), key=lambda axis: -view.strides[axis])
     return x.reshaped(tuple(view.shape[axis] for axis in order)).permuted([*map(order.index, range(1, view.ndim))])

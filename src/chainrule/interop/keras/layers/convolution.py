@@ -120,8 +120,7 @@ def transposed(axes: int) -> Translation:
         dilation, rule = call.integers("dilation_rate", axes, 1), call.choice("padding", "valid", PADDINGS)
         weights = _weights(call, filters, kernel=(*size, filters, call.x.shape[channels]))
         weights["kernel"] = _filters_first(weights["kernel"])  # its first axis has the input channels
-        sides = [side for axis, side in enumerate(call.x.shape) if axis != channels]
-        outputs = _transposed_sizes(call, rule, sides, [*map(extent, size, dilation)], stride)
+        outputs = _transposed_sizes(call, rule, call.x.sides(channels), [*map(extent, size, dilation)], stride)
         options: dict[str, Any] = {
             "strides": stride,
             "dilations": dilation,

@@ -1,8 +1,6 @@
 """Resizing and cropping of images to a given size."""
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
-from math import floor
 
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
@@ -29,7 +27,7 @@ def _resized(call: KerasCall, size: tuple[int, ...]) -> KerasValue:
         raise call.unsupported("antialias true", "false")
     for name in ("fill_mode", "fill_value"):  # used only by pad_to_aspect_ratio
         call.option(name)
-    x, own = call.x, _size(call.x, channels)
+    x, own = call.x, call.x.sides(channels)
     if call.flag("crop_to_aspect_ratio", False):
         x = _cropped(call, channels, _largest(own, size, inside=True))
     elif call.flag("pad_to_aspect_ratio", False):
@@ -41,23 +39,19 @@ def _resized(call: KerasCall, size: tuple[int, ...]) -> KerasValue:
     return resized(call, x, channels, size, mode)
 
 
-def _size(x: KerasValue, channels: int) -> list[int]:
-    return [side for axis, side in enumerate(x.shape) if axis != channels]
-
-
 def _largest(own: list[int], size: Sequence[int], *, inside: bool) -> list[int]:
     """Return the size with another aspect ratio that contains an image or, if `inside`, is inside it.
 
     own    height and width of the image
     size   height and width with the aspect ratio
     """
-    sides = floor(Fraction(own[1] * size[0], size[1])), floor(Fraction(own[0] * size[1], size[0]))
+    sides = own[1] * size[0] // size[1], own[0] * size[1] // size[0]
     return [max((min if inside else max)(pair), 1) for pair in zip(own, sides, strict=True)]
 
 
 def _cropped(call: KerasCall, channels: int, size: Sequence[int]) -> KerasValue:
     """Return the center of an image."""
-    totals = [more - less for more, less in zip(_size(call.x, channels), size, strict=True)]
+    totals = [more - less for more, less in zip(call.x.sides(channels), size, strict=True)]
     totals.insert(channels, 0)
     return padded(call, call.x, [(-(total // 2), total // 2 - total) for total in totals])
 
@@ -65,7 +59,7 @@ def _cropped(call: KerasCall, channels: int, size: Sequence[int]) -> KerasValue:
 def center_crop(call: KerasCall) -> KerasValue:
     """Return Crop2D, or for a smaller image Crop2D and Resample2D, as Resizing with crop_to_aspect_ratio."""
     channels, size = call.channel_axis(3), [call.integer("height"), call.integer("width")]
-    own = _size(call.x, channels)
+    own = call.x.sides(channels)
     is_large = own[0] >= size[0] and own[1] >= size[1]
     x = _cropped(call, channels, size if is_large else _largest(own, size, inside=True))
     return resized(call, x, channels, size, "bilinear")

@@ -63,12 +63,9 @@ def group_normalization(call: KerasCall) -> KerasValue:
 
 def layer_normalization(call: KerasCall) -> KerasValue:
     """Return LayerNorm over the last axes, which are merged into one."""
-    x, axis_option = call.x, call.option("axis", -1)
-    axis_list = as_list(axis_option)
-    keras_axes = [axis_option] if axis_list is None else axis_list
-    axes = sorted({call.sample_axis(axis, x.rank) for axis in keras_axes})
-    same_sign = len({axis > 0 for axis in keras_axes}) == 1  # Keras sorts axes with different signs in another order
-    if axes != list(range(x.rank - len(keras_axes), x.rank)) or not same_sign or call.flag("rms_scaling", False):
+    x, axes, axis_option = call.x, call.axes("axis", -1), call.option("axis", -1)
+    has_signs = len({axis > 0 for axis in as_list(axis_option) or ()}) > 1  # Keras sorts these in another order
+    if axes != list(range(x.rank - len(axes), x.rank)) or has_signs or call.flag("rms_scaling", False):
         raise call.unsupported(f"axis {quoted(axis_option)}", "the last axes, with mean and variance")
     shape = x.shape[axes[0] :]
     weights, options = _affine_weights(call, shape), {"epsilon": call.number("epsilon", 1e-3)}

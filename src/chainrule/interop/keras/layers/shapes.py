@@ -13,14 +13,13 @@ from chainrule.interop.keras.layers.by_onnx import apply_in_order, bounded, move
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue
 
-FORMATS = ("channels_last", "channels_first")
 Translated = KerasValue | list[KerasValue]
 
 
 def flatten(call: KerasCall) -> KerasValue:
     """Return Flatten, preceded by Permute for Keras' order of the elements unless the next layer is Dense."""
     x = call.x
-    if call.choice("data_format", "channels_last", FORMATS) == "channels_first" and x.rank > 1:
+    if call.has_channels_first() and x.rank > 1:
         x = x.permuted([*range(1, x.rank), 0])
     return x.reshaped((prod(x.shape),))
 
@@ -97,8 +96,8 @@ def upsample(axes: int) -> Callable[[KerasCall], KerasValue]:
     def translate(call: KerasCall) -> KerasValue:
         channels, factors = call.channel_axis(axes + 1), call.integers("size", axes, 2)
         mode = call.choice("interpolation", "nearest", ("nearest", "bilinear"))
-        sizes = [size for axis, size in enumerate(call.x.shape) if axis != channels]
-        return resized(call, call.x, channels, [size * k for size, k in zip(sizes, factors, strict=True)], mode)
+        sizes = [size * k for size, k in zip(call.x.sides(channels), factors, strict=True)]
+        return resized(call, call.x, channels, sizes, mode)
 
     translate.__doc__ = f"Return UpSample2D{', of an image of height 1' if axes == 1 else ', nearest or bilinear'}."
     return translate

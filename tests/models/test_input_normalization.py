@@ -66,9 +66,10 @@ def test_raw_bytes_without_normalization_are_reported(first: Any, is_told: bool,
 
 
 def test_a_network_that_normalizes_with_constants_gets_its_inputs_as_they_are() -> None:
-    model = network(cr.FixedAffine())
+    model, stepped = network(cr.FixedAffine()), network(cr.FixedAffine())
     history = model.fit(BYTES, LABELS, progress=False)
-    assert model.normalization.kind == "none"
+    stepped.train_step(BYTES, LABELS)
+    assert model.normalization.kind == stepped.normalization.kind == "none"
     assert history.notes == ["the network normalizes its inputs"]
 
 

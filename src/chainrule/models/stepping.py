@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.words import checked_options
-from chainrule.data.normalization import Normalization, kind_for
+from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array, CompiledPlan
-from chainrule.models.reading import samples_of, training_reading
+from chainrule.models.reading import default_normalization, samples_of, training_reading
 from chainrule.network.fitted import UNFITTED, Fitted
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.network import Network
@@ -161,7 +161,7 @@ def _batch(
     if network.task is None or resolved != network.loss:
         normalization = samples.normalization or network.normalization
         if normalization == UNFITTED:
-            normalization = Normalization.fit(kind_for(samples.x), samples.x)
+            normalization = Normalization.fit(default_normalization(network, samples), samples.x)
         fitted = Fitted(normalization, resolved, task, (), network.largest_input, network.target_scaling)
         for part in (model, network):
             part.adopt(fitted)

@@ -41,12 +41,13 @@ def ending_in_a_pool() -> Model:
 
 
 def gated() -> Model:
-    """Return a network with padding, shuffled channels and a gate for each channel, as MobileNetV3 has."""
+    """Return a network with padding, shuffled channels and gates for each channel and for each position."""
     x = cr.Input((3, 9, 8))
     y = cr.HardSwish()(cr.Conv2D(6, 3, stride=2)(cr.Pad2D(((1, 2), (0, 1)))(x)))
     y = cr.Permute((0, 2, 1))(y)
     gate = cr.HardSigmoid()(cr.Conv2D(6, 1)(cr.ReLU()(cr.Conv2D(2, 1)(cr.AdaptiveAveragePool2D(1)(y)))))
     y = cr.Crop2D(((1, 0), (0, 1)))(cr.Multiply()(y, gate))
+    y = cr.Multiply()(y, cr.Sigmoid()(cr.Conv2D(1, 3, padding="same")(y)))
     return cr.Graph(x, cr.Dense(3)(cr.Flatten()(y)), engine="numpy", seed=8)
 
 

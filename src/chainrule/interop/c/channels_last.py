@@ -44,9 +44,12 @@ def order(shape: Shape) -> NDArray[np.int64]:
 def of_operation(operation: Operation) -> Operation:
     """Return the operation that computes the same on tensors whose axes are in the order of memory."""
     name, attributes, rank = operation.name, dict(operation.attributes), len(operation.writes[0].shape)
+    if name in EXPANSIONS:
+        x, y = operation.operand(), operation.writes[0]
+        return Operation(EXPANSIONS[name], (x.viewed((x.size,)),), (y.viewed(rotated(planes(y.shape))),), {})
 
     def view(x: Tensor) -> Tensor:
-        return x.viewed(rotated(planes(x.shape) if name in EXPANSIONS and x.shape[1:] else x.shape))
+        return x.viewed(rotated(x.shape))
 
     if "before" in attributes:
         attributes["before"] = rotated(attributes["before"])
@@ -55,7 +58,7 @@ def of_operation(operation: Operation) -> Operation:
     if "axes" in attributes:
         attributes["axes"] = tuple((axis - 1) % rank for axis in rotated(attributes["axes"]))
     reads, writes = (tuple(map(view, filter(None, tensors))) for tensors in (operation.reads, operation.writes))
-    return replace(operation, name=EXPANSIONS.get(name, name), reads=reads, writes=writes, attributes=attributes)
+    return replace(operation, reads=reads, writes=writes, attributes=attributes)
 
 
 def permutations(x: Tensor, stored: Shape) -> list[Operation]:

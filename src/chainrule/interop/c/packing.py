@@ -40,6 +40,16 @@ class RegisterSet(NamedTuple):
 REGISTER_SETS = (RegisterSet(16, 24), RegisterSet(8, 12), RegisterSet(4, 24), RegisterSet(4, 12), RegisterSet(1, 16))
 
 
+class RegisterTile(NamedTuple):
+    """A tile of output positions whose sums are in registers at the same time: number of rows and columns.
+
+    0 rows mean that the tile is one vector of neighboring positions in a row, which needs a register per filter.
+    """
+
+    rows: int
+    columns: int
+
+
 def inference(operation: Operation, values: Values, *, compact: bool) -> list[CCall]:
     """Return the calls for an operation of a fused plan, and add its packed parameters to `values`.
 
@@ -88,7 +98,7 @@ def _convolution(operation: Operation, values: Values, compact: bool) -> list[CC
     is_depthwise = attributes["groups"] == x.shape[0] == y.shape[0]
     if attributes["groups"] > 1 and not is_depthwise:
         return _grouped_convolution(operation)
-    convolution = _Convolution(operation, values)
+    convolution = _PackedConvolution(operation, values)
     if not compact and _winograd_pays(x, operation.operand(1), y, attributes):
         convolution.add_winograd()
     elif is_depthwise:
@@ -122,7 +132,7 @@ def _winograd_pays(x: Tensor, w: Tensor, y: Tensor, attributes: Any) -> bool:
     return winograd_cost(Tiling.of(*y.shape[1:]), x.shape[0], y.shape[0]) < direct_cost
 
 
-class _Convolution:
+class _PackedConvolution:
     """The calls for a convolution of one group, or with one filter per channel. Its parameters are packed.
 
     calls   the calls; each `add_…` method adds those of an algorithm
@@ -258,11 +268,9 @@ def filter_runs(filters: int) -> list[tuple[int, int, int, int]]:
 
 
 @cache
-def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[tuple[int, int], float]:
+def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[RegisterTile, float]:
     """Return the tile with the lowest estimated time for a convolution, and this time in half cycles.
 
-    A tile contains the output positions whose sums are in registers at the same time: rows and columns. With 0 rows, it
-    is one vector of neighboring positions in a row, which needs a register per filter.
     Vectors of filters must be transposed before they are stored; vectors of positions are stored as they are.
 
     window    struct `sliding` of the convolution
@@ -272,10 +280,10 @@ def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[tuple
     taps, lanes = channels * kernel[0] * kernel[1], min(machine.lanes, filters)
     vectors = filters // lanes
     cycles_per_vector = 1.0 if lanes == machine.lanes else 0.5  # a shorter vector takes half the time
-    best, least_cost = (1, 1), math.inf
+    best, least_cost = RegisterTile(1, 1), math.inf
     if 1 < machine.lanes <= columns and filters <= machine.registers:
         tiles = rows * math.ceil(columns / machine.lanes)
-        best, least_cost = (0, machine.lanes), tiles * (taps * (max(filters, LATENCY) + 1) + filters)
+        best, least_cost = RegisterTile(0, machine.lanes), tiles * (taps * (max(filters, LATENCY) + 1) + filters)
     max_positions = max(1, machine.registers // vectors)
     for tile_rows in range(1, min(rows, max_positions) + 1):
         for tile_columns in range(1, min(columns, max_positions // tile_rows) + 1):
@@ -283,8 +291,8 @@ def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[tuple
             positions = tile_rows * tile_columns
             cycles_per_tap = max(positions * vectors * cycles_per_vector, LATENCY) + 0.7
             cost = tiles * (taps * cycles_per_tap + STORE_CYCLES * positions * filters)
-            if cost < least_cost or (cost == least_cost and best[0] and tile_columns > best[1]):
-                best, least_cost = (tile_rows, tile_columns), cost
+            if cost < least_cost or (cost == least_cost and best.rows and tile_columns > best.columns):
+                best, least_cost = RegisterTile(tile_rows, tile_columns), cost
     return best, least_cost
 
 

@@ -186,7 +186,8 @@ class Quantized:
         if name == "dense":
             is_rounded = y.storage in self._own_scales or operation.attributes.get("relu")
             return self._add_filtered(operation, in_floats=in_floats and not is_rounded)
-        operation = replace(operation, reads=tuple(x and self._reordered(x) for x in operation.reads))
+        axes = (1,) if name == "expand_channels" else ()  # the axis of the only channel, which x does not have
+        reads = tuple(x and self._reordered(x.viewed((*axes, *x.shape))).viewed(x.shape) for x in operation.reads)
         steps: dict[str, Callable[[Operation], None]] = {
             "cross_correlate": self._add_filtered,
             fusing.TRANSPOSED: self._add_transposed,
@@ -198,7 +199,7 @@ class Quantized:
         }
         if name not in steps or operation.attributes.get("divisor", "cells") != "cells":
             raise calls.unsupported(operation, "C with --int8")
-        return steps[name](operation)
+        return steps[name](replace(operation, reads=reads))
 
     def _stored_shape(self, x: Tensor) -> tuple[int, ...]:
         """Return the shape of an activation when it was computed, which determines its order in memory."""

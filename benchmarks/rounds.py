@@ -14,7 +14,7 @@ from chainrule.training.callbacks import REFRESH_INTERVAL
 TURN_SECONDS = REFRESH_INTERVAL  # the interval of the progress bar, so that each of our turns includes one redraw
 SETTLE_SECONDS = 0.06  # pause before a turn: idle threads of ONNX Runtime keep a core busy for 40 ms
 MAX_SPREAD = 0.05  # relative difference of a contender's two fastest rounds; if larger, the machine was disturbed
-MAX_EXTENSION = 3  # largest factor by which the number of rounds is increased on a disturbed machine
+MAX_EXTENSION = 3  # largest increase of the number of rounds on a disturbed machine, as a factor
 
 Run = Callable[[int], float]  # repeats a call, and returns the seconds per repetition
 SecondsOf = dict[str, list[float]]  # contender → seconds per repetition in each round

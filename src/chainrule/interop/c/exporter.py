@@ -89,6 +89,15 @@ class CFiles:
         return f"{self.folder}: {', '.join(self.names)}; input: {self.units}; bytes: {shown}"
 
 
+def _check_prefix(name: str) -> None:
+    """Raise OptionError for a prefix that C functions and files cannot have."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or name in RESERVED:
+        raise OptionError(
+            f"name {quoted(name)}: expected lowercase letters, digits and underscores, as in the name of a C function, "
+            f"and none of {', '.join(RESERVED)}"
+        )
+
+
 def write_c(
     model: Model,
     folder: str | Path,
@@ -112,11 +121,7 @@ def write_c(
     Errors   OptionError for a layer without C functions, an invalid prefix, or if a file exists that was not written
              by chainrule
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or name in RESERVED:
-        raise OptionError(
-            f"name {quoted(name)}: expected lowercase letters, digits and underscores, as in the name of a C function, "
-            f"and none of {', '.join(RESERVED)}"
-        )
+    _check_prefix(name)
     if int8 is not None and train is not False:
         raise OptionError("a quantized model cannot be trained: pass int8 or train, not both")
     model = folded(model)

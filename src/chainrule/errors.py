@@ -95,6 +95,10 @@ class PrecisionWarning(RuntimeWarning):
     """Results may be less precise than their dtype allows: an input is much larger than all training inputs."""
 
 
+class InputUnitWarning(UserWarning):
+    """Inputs are presumably in another unit than the training data, such as 0 … 1 instead of 0 … 255."""
+
+
 class ChannelOrderWarning(UserWarning):
     """An input shape is presumably (H, W, C), but the axes are (C, H, W)."""
 

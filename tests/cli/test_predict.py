@@ -1,6 +1,8 @@
 """`chainrule predict`."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ def picture(tmp_path):
 @pytest.mark.parametrize("as_is", [False, True])
 def test_json(invoke, finished, picture, as_is):
     """Prepare the image as in MNIST, or only resize it."""
-    words = ("--json", "--inputs", "read", *(["--as-is"] if as_is else []))
+    words = ("--json", "--inputs", "read", "--as-is" if as_is else "--digit")
     result = invoke(f"predict {ENGINE}", finished, picture, picture, *words)
     assert (result.exit_code, result.stderr) == (0, "")
     found = answer(result)
@@ -42,6 +44,45 @@ def test_json(invoke, finished, picture, as_is):
     assert found[0]["confidence"] == pytest.approx(float(shares[order[0]]))
     assert [other["class"] for other in found[0]["runners_up"]] == [str(place) for place in order[1:3]]
     assert found[0]["confidence"] >= found[0]["runners_up"][0]["confidence"] >= found[0]["runners_up"][1]["confidence"]
+
+
+OUTPUTS: dict[str, tuple[list[Any], list[str], Any]] = {
+    "classes": ([cr.Dense(3), cr.Softmax()], ["ant", "bee", "cat"], lambda k: np.array(["ant", "bee", "cat"])[k]),
+    "binary": ([cr.Dense(1), cr.Sigmoid()], ["no", "yes"], lambda k: np.array(["no", "yes"])[k % 2]),
+    "labels": (
+        [cr.Dense(3), cr.Sigmoid()],
+        ["a", "b", "c"],
+        lambda k: np.stack([k == 0, k > 0, k == 2], 1).astype(int),
+    ),
+    "regression": ([cr.Dense(2)], ["height", "width"], lambda k: np.stack([k * 30.0, k * -400.0], 1)),
+}
+
+
+@pytest.mark.parametrize("task", OUTPUTS)
+def test_python_returns_what_the_command_prints(invoke: Any, tmp_path: Path, task: str) -> None:
+    layers, names, targets_of = OUTPUTS[task]
+    draw = np.random.default_rng(1)
+    levels = draw.integers(0, 3, 60)
+    x = (80 * levels[:, None, None, None] + draw.integers(0, 20, (60, 1, 6, 9))).astype(np.uint8)
+    model = cr.Sequential([cr.Flatten(), cr.Dense(16), cr.ReLU(), *layers], (1, 6, 9), engine="numpy", classes=names)
+    loss = "mean_squared_error" if task == "regression" else None
+    model.fit(x, targets_of(levels), epochs=60, learning_rate=0.02, loss=loss, progress=False)
+    model.save(tmp_path / "model.safetensors")
+    files = [str(tmp_path / f"{number}.png") for number in range(9)]
+    for file, image in zip(files, x, strict=False):
+        Image.fromarray(image[0]).save(file)
+    printed = json.loads(invoke("predict", str(tmp_path / "model.safetensors"), *files, "--json").stdout)
+    found = model.predict_classes(files)
+    if task in ("classes", "binary"):
+        assert [entry["class"] for entry in printed] == found.tolist() == targets_of(levels)[:9].tolist()
+        return
+    outputs = np.array([list(entry["outputs"].values()) for entry in printed])
+    if task == "labels":
+        expected = [tuple(name for name, value in zip(names, row, strict=True) if value >= 0.5) for row in outputs]
+        assert found == expected
+    else:
+        np.testing.assert_allclose(found, outputs, rtol=1e-5)
+        np.testing.assert_allclose(found, targets_of(levels)[:9], atol=40)
 
 
 def test_pictures_of_other_models_are_only_resized(invoke, tmp_path):
@@ -87,13 +128,13 @@ def test_pictures_that_cannot_be_used(invoke, finished, picture, tmp_path):
     (tmp_path / "torn.png").write_bytes(picture.read_bytes()[:60])
     refused(invoke(f"predict {ENGINE}", finished, "torn.png"), "torn.png")
     Image.new("L", (40, 40), 255).save(tmp_path / "blank.png")
-    refused(invoke(f"predict {ENGINE}", finished, "blank.png"), "blank.png")
+    refused(invoke(f"predict {ENGINE} --digit", finished, "blank.png"), "blank.png")
 
 
 def test_one_bad_picture_does_not_spoil_the_others(invoke, finished, picture, tmp_path):
     blank = tmp_path / "blank.png"
     Image.new("L", (60, 60), 255).save(blank)
-    result = invoke(f"predict {ENGINE} --json", finished, picture, blank)
+    result = invoke(f"predict {ENGINE} --digit --json", finished, picture, blank)
     assert [row["image"] for row in answer(result, 2)] == [str(picture)]
     assert result.stderr.count("\n") == 1
     assert "blank.png" in result.stderr
@@ -110,7 +151,7 @@ def test_a_model_that_answers_with_numbers_or_several_labels_shows_its_outputs(i
     model = cr.Sequential([cr.Flatten(), *last], (1, 9, 7), engine="numpy", classes=classes)
     model.fit(x, y, learning_rate=0.05, epochs=3, progress=False)
     model.save(tmp_path / "model.safetensors")
-    expected = model.predict(load_image(picture, (1, 9, 7))[None])[0]
+    expected = model.predict(load_image(picture, (1, 9, 7))[None] / 255)[0]
     words = (f"predict {ENGINE}", tmp_path / "model.safetensors", picture)
     result = invoke(*words, "--json")
     assert (result.exit_code, result.stderr) == (0, "")

@@ -43,7 +43,7 @@ def test_colors_do_not_depend_on_the_normalization(kind: str) -> None:
         Augmentation(brightness=0.5, contrast=0.5, saturation=1),
     )
     x = normalization.apply(PHOTOS, np.float64)
-    out = augmentation.apply(x, WHERE, fill=normalization.background, white=normalization.white)
+    out = augmentation.apply(x, WHERE, fill=normalization.background, white=normalization.brightest)
     plain = augmentation.apply(PHOTOS.astype(np.float64), WHERE, fill=0.0, white=255.0)
     np.testing.assert_allclose((out - normalization.offset) / normalization.gain, plain, atol=1e-9)
     assert plain.min() >= 0

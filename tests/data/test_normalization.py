@@ -8,7 +8,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from chainrule.data import Normalization
-from chainrule.errors import DataError, FormatError, OptionError
+from chainrule.data.input_statistics import InputStatistics
+from chainrule.errors import DataError, FormatError, InputUnitWarning, OptionError
 
 BYTES = np.random.default_rng(0).integers(0, 256, (7, 2, 5, 3), np.uint8)
 FLOATS = (np.random.default_rng(1).normal(3.0, 2.0, (7, 2, 5, 3))).astype(np.float32)
@@ -34,7 +35,7 @@ def test_standardize_against_numpy(x: np.ndarray, axes: Any) -> None:
     assert_allclose(found.apply(x, np.float64), (wide - mean) / deviation, atol=1e-11)
     assert_allclose(found.apply(x), (wide - mean) / deviation, atol=1e-4)
     largest = np.array([0, 255]) if x is BYTES else wide
-    assert found.largest(x) == pytest.approx(np.abs((largest - mean) / deviation).max())
+    assert InputStatistics(x).largest(*found.constants) == pytest.approx(np.abs((largest - mean) / deviation).max())
     assert Normalization.from_config(json.loads(json.dumps(found.to_config()))) == found
 
 
@@ -52,14 +53,9 @@ def test_many_values_are_summed_without_loss() -> None:
     assert 1 / found.gain == pytest.approx(np.sqrt((1 - 1 / x.size) / x.size), rel=1e-12)
 
 
-def test_floats_go_to_zero_and_one_and_bytes_are_taken_as_shares() -> None:
-    found = Normalization.fit("scale", FLOATS)
-    out = found.apply(FLOATS)
+def test_floats_go_to_zero_and_one() -> None:
+    out = Normalization.fit("scale", FLOATS).apply(FLOATS)
     assert (out.min(), out.max()) == pytest.approx((0, 1), abs=1e-6)
-    shares = (BYTES / 255).astype(np.float32)
-    for kind in ("scale", "standardize", "none"):
-        fitted = Normalization.fit(kind, shares)
-        assert_allclose(fitted.apply(BYTES), fitted.apply(shares), atol=1e-5)
 
 
 def test_what_is_refused() -> None:
@@ -69,75 +65,87 @@ def test_what_is_refused() -> None:
         Normalization.fit("standardize", np.full((2, 1, 3, 3), 7, np.uint8))
     with pytest.raises(OptionError, match="gain nan"):
         Normalization("none", float("nan"))
-    with pytest.raises(OptionError, match="unknown pixels of a normalization 'dots'; known: bytes, shares, numbers"):
-        Normalization("none", pixels="dots")
-    infinite = {"kind": "none", "gain": "inf", "offset": 0, "pixels": "bytes"}
-    unknown = {"kind": "x", "gain": 1, "offset": 0, "pixels": "bytes"}
-    for config in ({}, unknown, {"kind": "none", "gain": "a"}, infinite, unknown | {"kind": "none", "gain": []}):
-        with pytest.raises(FormatError, match="expected kind, gain, offset, pixels"):
+    valid = {"kind": "none", "gain": 1, "offset": 0}
+    wrong = (
+        {"gain": "inf"},
+        {"kind": "x"},
+        {"gain": []},
+        {"limits": [1]},
+        {"limits": 3},
+        {"white": "w"},
+        {"white": -1},
+    )
+    for config in ({}, {"kind": "none", "gain": "a"}, *(valid | change for change in wrong)):
+        with pytest.raises(FormatError, match="expected kind, gain, offset"):
             Normalization.from_config(config)
 
 
 KINDS = ["scale", "standardize", "none"]
-SHARES = (BYTES / 255).astype(np.float32)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.int32, np.int64])
-def test_whole_numbers_are_taken_by_their_values(kind: str, dtype: Any) -> None:
-    """Treat sixteen-bit pixels like floats of the same values, not like bytes."""
-    x = BYTES.astype(dtype) * 100 + 7
-    found, as_floats = Normalization.fit(kind, x), Normalization.fit(kind, x.astype(np.float64))
-    assert_allclose([found.gain, found.offset], [as_floats.gain, as_floats.offset], rtol=1e-12)
-    wide = x.astype(np.float64)
-    spread = {"scale": np.ptp(wide), "standardize": wide.std(), "none": 1.0}[kind]
-    centre = {"scale": wide.min(), "standardize": wide.mean(), "none": 0.0}[kind]
-    assert_allclose(found.apply(x, np.float64), (wide - centre) / spread, atol=1e-12)
+@pytest.mark.parametrize("seed", range(8))
+def test_the_same_numbers_in_any_dtype_and_split(kind: str, seed: int) -> None:
+    """Normalize by values alone: neither the dtype nor the other samples have an effect."""
+    draw = np.random.default_rng(seed)
+    shape = (9, *draw.integers(2, 5, draw.integers(1, 4)).tolist())
+    trained = draw.integers(0, draw.choice([2, 10, 256, 4000]), shape) - draw.integers(0, 3)
+    trained.flat[0] += 1  # not constant
+    dtype = (
+        draw.choice(["uint8", "int64", "float32", "float64"]) if trained.min() >= 0 and trained.max() < 256 else "f8"
+    )
+    found = Normalization.fit(kind, trained.astype(dtype))
+    x = draw.integers(0, draw.choice([2, 200]), shape)
+    gain, offset = found.arrays(x.ndim, np.float64)
+    expected = x * gain + offset
+    for other in (np.uint8, np.int16, np.int64, np.float32, np.float64):
+        out = found.apply(np.asfortranarray(x.astype(other)))
+        assert out.dtype == np.float32
+        assert_allclose(out, expected, rtol=0, atol=4e-7 * max(np.abs(expected).max(), np.abs(offset).max()))
+        alone = np.concatenate([found.apply(sample[None].astype(other)) for sample in x])
+        assert_array_equal(alone, out)
 
 
+def test_wide_numbers_are_centered_before_they_are_rounded() -> None:
+    """Keep the seconds of time stamps, which float32 rounds to minutes."""
+    seconds = 1.7e9 + np.random.default_rng(0).integers(0, 600, (50, 2))
+    for x in (seconds, seconds.astype(np.int64)):
+        found = Normalization.fit(InputStatistics(x).default_kind, x)
+        assert_allclose(found.apply(x), (seconds - seconds.mean(0)) / seconds.std(0), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("trained", "x", "factor"),
+    [
+        (BYTES, BYTES / 255, "255"),
+        (BYTES / 255, BYTES, "1/255"),
+        (BYTES / 255, BYTES.astype(np.float64), "1/255"),
+    ],
+)
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("wide", [np.float32, np.float64])
-def test_shares_given_to_what_was_fitted_to_bytes(kind: str, wide: Any) -> None:
-    fitted = Normalization.fit(kind, BYTES)
-    assert_allclose(fitted.apply((BYTES / 255).astype(wide)), fitted.apply(BYTES), atol=2e-5)
-    black_and_white = np.where(BYTES > 99, np.uint8(255), np.uint8(0))
-    assert_allclose(fitted.apply(BYTES > 99), fitted.apply(black_and_white), atol=1e-5)
+def test_another_unit_is_named_and_converted_only_on_request(trained: Any, x: Any, factor: str, kind: str) -> None:
+    found = Normalization.fit(kind, trained)
+    with pytest.warns(InputUnitWarning, match=rf"with_input_rescaling\({factor}\)"):
+        found.check_unit(x)
+    converted = found.rescaled({"255": 255, "1/255": 1 / 255}[factor])
+    converted.check_unit(x)
+    assert_allclose(converted.apply(x), found.apply(trained), atol=1e-5)
+    assert Normalization.from_config(json.loads(json.dumps(converted.to_config()))) == converted
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_image_is_judged_alone(kind: str) -> None:
-    fitted = Normalization.fit(kind, BYTES)
-    mixed = np.concatenate([SHARES[:2], BYTES[2:4].astype(np.float32), np.zeros_like(SHARES[:1])])
-    together = fitted.apply(mixed)
-    for image, expected in zip(mixed, together, strict=True):
-        assert_array_equal(fitted.apply(image[None])[0], expected)
-    assert_allclose(together[:4], fitted.apply(BYTES[:4]), atol=2e-5)
+def test_what_can_be_in_the_unit_is_not_warned_of() -> None:
+    dark = np.minimum(BYTES, 1)
+    bright = Normalization.fit("scale", BYTES)
+    for x in (dark, np.zeros_like(BYTES), BYTES, BYTES.astype(np.float32), BYTES[:0]):
+        bright.check_unit(x)
+    Normalization.fit("none", dark).check_unit(dark.astype(np.float64))
+    Normalization("none").check_unit(BYTES)
 
 
-@pytest.mark.parametrize("value", [-0.4, 1.02, 255.5, np.nan])
-def test_floats_that_are_neither_shares_nor_bytes_are_refused(value: float) -> None:
-    x = SHARES.clip(0, 0.9)
-    x[3, 1, 2, 0] = value
-    with pytest.raises(DataError, match=r"image 3 holds floats from .* trained on bytes; expected values 0 … 1 or"):
-        Normalization.fit("scale", BYTES).apply(x)
-    for other in (Normalization("scale"), Normalization.fit("none", FLOATS)):
-        assert_array_equal(other.apply(x), x)
-
-
-def test_training_floats_are_never_judged() -> None:
-    """Keep a nearly black image among byte values in floats, or a large one among shares, as it is."""
-    x = BYTES.astype(np.float32)
-    x[2] = SHARES[2]
-    assert_array_equal(Normalization.fit("none", x).apply(x), x)
-    assert_array_equal(Normalization.fit("none", SHARES).apply(x), x)
-
-
-def test_whole_numbers_given_to_what_was_fitted_to_shares() -> None:
-    fitted = Normalization.fit("scale", SHARES)
-    assert_allclose(fitted.apply(BYTES.astype(np.int64)), fitted.apply(BYTES), rtol=1e-6, atol=1e-7)
-    binary = (BYTES > 99).astype(np.int64)
-    assert_array_equal(fitted.apply(binary), fitted.apply(binary.astype(np.float32)))
-    assert_array_equal(Normalization.fit("scale", binary).apply(binary), binary.astype(np.float32))
+def test_images_in_files_are_converted_to_the_unit_of_training() -> None:
+    for x in (BYTES, BYTES / 255, BYTES.astype(np.float32), np.minimum(BYTES, 1)):
+        expected = BYTES / 255 if x.dtype == np.float64 else BYTES
+        assert_allclose(Normalization.fit("none", x).of_image(BYTES), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -120,7 +120,7 @@ def test_float64_has_the_same_nodes_and_all_digits() -> None:
         for dtype in ("float64", "float32")
     )
     half.set_weights(whole.weights)
-    normalization = Normalization("standardize", 1 / 3, -0.7, "bytes")
+    normalization = Normalization("standardize", 1 / 3, -0.7, (0.0, 255.0), 255.0)
     ours, theirs = (check(exported(model, normalization)).graph for model in (whole, half))
     assert [*ours.node] == [*theirs.node]
     for one, other in zip(ours.initializer, theirs.initializer, strict=True):

@@ -39,7 +39,7 @@ def test_what_was_exported_can_be_imported(number: int, tmp_path_factory: pytest
 def test_layers_and_their_names_come_back(tmp_path: Path) -> None:
     layers = [cr.Conv2D(3, 3, padding=1), cr.BatchNorm2D(), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(4)]
     model = cr.Sequential([*layers, cr.Softmax()], (2, 6, 8), engine="numpy")
-    model.normalization = Normalization("scale", 1 / 255, 0.0, "bytes")
+    model.normalization = Normalization("scale", 1 / 255, 0.0, (0.0, 255.0), 255.0)
     loaded = ours(tmp_path, exported(model))
     assert [layer.describe() for layer in loaded.layers] == [layer.describe() for layer in model.layers]
     assert loaded.names == model.names

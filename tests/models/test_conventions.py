@@ -100,15 +100,6 @@ def test_a_data_set_without_names_of_classes() -> None:
     assert cr.Dataset(X[:2], np.zeros((2, 3))).classes == ("0", "1", "2")
 
 
-def test_an_untrained_model_scales_bytes_as_training_does() -> None:
-    scaled = X / np.float32(255)
-    assert model().evaluate(X, Y).loss == pytest.approx(model().evaluate(scaled, Y).loss, rel=1e-6)
-    assert_allclose(model().predict(X), model().predict(scaled), rtol=1e-5)
-    loaded = model()
-    loaded.set_weights(loaded.get_weights())  # weights of unknown origin: bytes as they are
-    assert loaded.evaluate(X, Y).loss != pytest.approx(model().evaluate(X, Y).loss, rel=1e-3)
-
-
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("optimizer", [cr.Adam(0.01), cr.Momentum(0.1)])
 @pytest.mark.parametrize("weights", [None, 0.5 + np.arange(48) % 3])

@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from training.made import classifier, dense, points, stripes
 
 import chainrule as cr
-from chainrule.data.normalization import Normalization, kind_for
+from chainrule.data.input_statistics import InputStatistics
+from chainrule.data.normalization import Normalization
 
 QUIET = {"progress": False, "learning_rate": 0.02}
 
@@ -66,7 +67,7 @@ def test_what_is_scaled_is_decided_by_the_range(seed: int, what: str) -> None:
         "bytes": np.round(shares * 255), "shares": shares, "signed": generator.normal(size=shares.shape),
         "levels": np.round(shares * 16) + 2, "wide": np.round(shares * 4000).astype(np.uint16) + 2,
     }[what]  # fmt: skip
-    kind = kind_for(drawn)
+    kind = InputStatistics(drawn).default_kind
     assert kind == ("none" if what in ("shares", "signed") else "scale")
     found = Normalization.fit(kind, drawn).apply(drawn, np.float64)
     if kind == "scale":
@@ -78,14 +79,15 @@ def test_what_is_scaled_is_decided_by_the_range(seed: int, what: str) -> None:
 
 def test_a_table_of_numbers_is_no_picture() -> None:
     ages = np.random.default_rng(0).integers(0, 200, (50, 6))
-    assert kind_for(ages) == "none"
-    assert kind_for(ages * [1, 1, 1, 1, 1, 11.5]) == "standardize"
-    assert kind_for(ages[:30] * [1, 1, 1, 1, 1, 11.5]) == "none"  # too few
-    assert kind_for(ages / 200 * [1, 1, 1, 1, 1, 0.01]) == "none"  # within 0 … 1
-    assert kind_for(np.where(np.arange(6) == 3, 0.1, ages)) == "none"  # a constant column
+    assert InputStatistics(ages).default_kind == "none"
+    assert InputStatistics(ages * [1, 1, 1, 1, 1, 11.5]).default_kind == "standardize"
+    assert InputStatistics(ages[:30] * [1, 1, 1, 1, 1, 11.5]).default_kind == "none"  # too few
+    assert InputStatistics(ages / 200 * [1, 1, 1, 1, 1, 0.01]).default_kind == "none"  # within 0 … 1
+    assert InputStatistics(np.where(np.arange(6) == 3, 0.1, ages)).default_kind == "none"  # a constant column
     units = np.random.default_rng(0).random((20, 2, 4, 4)) * np.reshape([40, 1], (2, 1, 1))
-    assert (kind_for(units), kind_for(np.round(units)), kind_for(units[:, 0])) == ("standardize", "scale", "none")
-    assert kind_for(np.random.default_rng(0).integers(0, 256, (50, 784))) == "scale"
+    kinds = [InputStatistics(x).default_kind for x in (units, np.round(units), units[:, 0])]
+    assert kinds == ["standardize", "scale", "none"]
+    assert InputStatistics(np.random.default_rng(0).integers(0, 256, (50, 784))).default_kind == "scale"
 
 
 BAD_INPUTS = [

@@ -138,6 +138,6 @@ def subject(model: Model, recipe: Recipe, *, keep: bool = False) -> Subject:
         model.parameters[:] = random.normal(scale=0.5, size=size)
     model.statistics[:] = random.uniform(0.5, 1.5, model.statistics.shape)
     offsets = tuple(-0.424 - 0.03 * channel for channel in range(model.input_shape[0]))
-    model.normalization = Normalization("standardize", 0.0127, offsets, "bytes")
+    model.normalization = Normalization("standardize", 0.0127, offsets, (0.0, 255.0), 255.0)
     moments = tuple(random.uniform(1e-4, 0.01, size).astype(np.float32) for _ in recipe.optimizer.moments)
     return Subject(model, recipe, moments)

@@ -13,7 +13,7 @@ from chainrule import data
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import MIN_VALIDATION, Dataset, validation_share
 from chainrule.data.image_files import header_shapes
-from chainrule.data.normalization import kind_for
+from chainrule.data.input_statistics import InputStatistics
 from chainrule.data.sources import PROBE_SAMPLES
 from chainrule.errors import OptionError
 from chainrule.training.recipe import Recipe
@@ -80,7 +80,8 @@ def adapt_recipe(
         train_count = len(training) * (1 - changes.get("validation", recipe.validation))
         if options["epochs"] is None:
             changes["epochs"] = int(np.clip(np.ceil(TARGET_IMAGES / train_count), FEWEST_EPOCHS, MOST_EPOCHS))
-        is_picture = len(shape) == 3 and shape[0] in (1, COLOR_CHANNELS) and kind_for(training.x) != "standardize"
+        is_picture = len(shape) == 3 and shape[0] in (1, COLOR_CHANNELS)
+        is_picture = is_picture and InputStatistics(training.x).default_kind != "standardize"
         if options["augment"] is None and (training.is_dense or not training.has_classes or not is_picture):
             changes["augmentation"] = None  # the targets may be positions in the image
         elif options["augment"] is None:

@@ -88,7 +88,8 @@ def evaluate(
     if reliability is not None:
         save(evaluation.plot_reliability(), reliability)
     if as_json:
-        print_json({"run": str(run), "model": model.name, "data": test.name, **added, **figures})
+        about = {"run": str(run), "model": model.name, "signature": model.signature.to_config(), "data": test.name}
+        print_json({**about, **added, **figures})
         return
     title = f"{model.name} on {test.name}: {len(test):,} test images"
     click.echo(_text(f"{title} in {len(selected_views)} views" if selected_views else title, figures, class_file))

@@ -152,7 +152,8 @@ def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset]:
     images, test = entry.choice.load(recipe.seed, folder=options["data_folder"], offline=options["offline"])
     model = entry.build(images.shape, images.classes, engine=ENGINE, loss=recipe.loss, seed=recipe.seed)
     trained_on, _ = Samples.of_dataset(images, model.output_shape).parts(recipe.validation, recipe.seed)
-    model.normalization = Normalization.fit(recipe.normalization, trained_on.x)
+    statistics = trained_on.statistics
+    model.normalization = Normalization.fit(recipe.normalization, statistics, digits=images.digits)
     return model, resume_point.next_step(recipe, 0, len(trained_on)), test
 
 
@@ -160,7 +161,7 @@ def _load_sample(model: Model, test: Dataset | None, options: Options) -> tuple[
     """Return the sample's pixels, its label (None if unknown), and its origin."""
     if options["image"] is not None:
         image = options["image"]
-        return loading.read_image(model, image), _label(model, options["label"]), image
+        return model.normalization.of_image(loading.read_image(model, image)), _label(model, options["label"]), image
     if test is None:
         raise OptionError("expected --sample or --image")
     index = options["sample"] or 0

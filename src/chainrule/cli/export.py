@@ -167,13 +167,13 @@ def _is_final(model: "Model", folder: Path) -> bool:
 def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int | None, raw_input: bool) -> str:
     """Write an ONNX file; return a line that describes it."""
     from chainrule.core.shapes import text
+    from chainrule.data.normalization import AS_READ
     from chainrule.interop.onnx.exporter import model_message, write
-    from chainrule.interop.units import AS_READ, input_units
 
     message = model_message(model, facts, opset=opset, raw_input=raw_input)
     write(message, file)
     size, version = file.stat().st_size, message.opsets[0].version
-    units = AS_READ if raw_input else input_units(model)
+    units = AS_READ if raw_input else model.normalization.unit
     description = f"x N×{text(model.input_shape)} ({units}), y N×{text(model.output_shape)}"
     return f"{file}: {description}, opset {version}, {size / 1000:,.0f} kB"
 

@@ -135,6 +135,9 @@ def _relabel(test: Dataset, classes: tuple[str, ...]) -> Dataset:
     return replace(test, y=indices[test.y], classes=classes)
 
 
-def read_image(model: Model, image: str, *, as_is: bool = False) -> Array:
-    """Read an image file as input for a model; a digit is centered and scaled as in MNIST, unless ``as_is``."""
-    return read_input(image, model.input_shape, model.classes, as_is=as_is)
+def read_image(model: Model, image: str, *, digit: bool | None = None) -> Array:
+    """Return the pixels of an image file as uint8 (C, H, W), of the model's size.
+
+    digit   whether to center and scale a digit as in MNIST; None: if the model's training images are such digits
+    """
+    return read_input(image, model.input_shape, digits=model.normalization.digits if digit is None else digit)

@@ -22,7 +22,11 @@ BATCH = 256  # images per batch
 @click.command(short_help="Classify images with a trained model.")
 @click.argument("run", metavar="RUN", type=options.PATH)
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.PATH_OR_NAME)
-@click.option("--as-is", is_flag=True, help="Only resize a digit; do not center and scale it as in MNIST.")
+@click.option(
+    "--digit/--as-is",
+    default=None,
+    help="Center and scale a digit as in MNIST, or only resize images. Default: as the network's training images.",
+)
 @click.option(
     "--top", type=int, default=TOP, show_default=True, metavar="K", help="Number of classes to list per image."
 )
@@ -59,7 +63,7 @@ BATCH = 256  # images per batch
 def predict(
     run: Path,
     images: tuple[str, ...],
-    as_is: bool,
+    digit: bool | None,
     top: int,
     csv_file: Path | None,
     mask_folder: Path | None,
@@ -74,9 +78,9 @@ def predict(
     share of pixels of each class, or the mean of each output.
 
     RUN is a run folder or a model.safetensors file. IMAGE is a PNG, JPEG, WebP, TIFF, GIF, BMP or PPM file, or a
-    folder, which is searched recursively. For a model of handwritten digits, the digit in a photo or drawing is
-    located, centered and scaled as in MNIST. Images that cannot be read are listed on stderr, or in the column
-    "problem" of the --csv FILE; the remaining images are still predicted, and the command exits with 2.
+    folder, which is searched recursively. If the model was trained on digits as in MNIST, the digit in a photo or
+    drawing is located, centered and scaled in the same way. Images that cannot be read are listed on stderr, or in the
+    column "problem" of the --csv FILE; the remaining images are still predicted, and the command exits with 2.
 
     --masks, --heat and --inputs arrange their files in the same subfolders as the images.
     """
@@ -94,7 +98,7 @@ def predict(
     files = list(_files(images))
     masks, inputs = (_output_paths(folder, images, files) for folder in (mask_folder, input_folder))
     heats = _heat_paths(heat, images, files)
-    read = partial(_read, model, as_is=as_is, inputs=inputs)
+    read = partial(_read, model, digit=digit, inputs=inputs)
     answers = list(_answers(model, starmap(read, files), top, masks, heats))
     predicted = [answer for answer in answers if "problem" not in answer]
     problems = [f"{answer['image']}: {answer['problem']}" for answer in answers if "problem" in answer]
@@ -185,6 +189,7 @@ def _answers(
     import numpy as np
 
     from chainrule.cli import predicted_masks
+    from chainrule.models.prediction import class_indices
     from chainrule.network.tasks import MULTI_LABEL, REGRESSION
     from chainrule.plotting.figures import save
     from chainrule.training.calibration import confidences
@@ -194,8 +199,9 @@ def _answers(
     by_output = is_dense or model.task in (MULTI_LABEL, REGRESSION)
     while batch := list(islice(read_files, BATCH)):
         pixels = [image_pixels for _, image_pixels in batch if not isinstance(image_pixels, str)]
-        outputs = model.predict(np.stack(pixels)) if pixels else np.empty((0, len(names)))
+        outputs = model.predict(model.normalization.of_image(np.stack(pixels))) if pixels else np.empty((0, len(names)))
         predictions = deque(outputs if by_output or not pixels else confidences(outputs, model.loss))
+        winners = deque([] if by_output or not pixels else class_indices(outputs))
         for image, image_pixels in batch:
             if isinstance(image_pixels, str):
                 yield {"image": image, "problem": image_pixels}
@@ -203,20 +209,21 @@ def _answers(
             values = predictions.popleft()
             if image in heats:
                 heats[image].parent.mkdir(parents=True, exist_ok=True)
-                save(model.plot_heat(image_pixels), heats[image])
+                save(model.plot_heat(model.normalization.of_image(image_pixels)), heats[image])
             if is_dense:
                 yield predicted_masks.describe(model, image, image_pixels, values, masks.get(image))
                 continue
             if by_output:
                 yield {"image": image, "outputs": dict(zip(names, map(float, values), strict=True))}
                 continue
-            first, *others = np.argsort(-values, kind="stable")[:top]
-            rest = [{"class": model.classes[index], "confidence": float(values[index])} for index in others]
+            first = winners.popleft()
+            others = [index for index in np.argsort(-values, kind="stable") if index != first]
+            rest = [{"class": model.classes[index], "confidence": float(values[index])} for index in others[: top - 1]]
             name, confidence = model.classes[first], float(values[first])
             yield {"image": image, "class": name, "confidence": confidence, "runners_up": rest}
 
 
-def _read(model: Any, image: str, problem: str, *, as_is: bool, inputs: Mapping[str, Path]) -> tuple[str, Any]:
+def _read(model: Any, image: str, problem: str, *, digit: bool | None, inputs: Mapping[str, Path]) -> tuple[str, Any]:
     """Return an image's name with its pixels or, if it cannot be read, with the problem.
 
     inputs   image → path, without suffix, to which the pixels are written; empty: they are not
@@ -228,7 +235,7 @@ def _read(model: Any, image: str, problem: str, *, as_is: bool, inputs: Mapping[
     if problem:
         return image, problem
     try:
-        pixels = loading.read_image(model, image, as_is=as_is)
+        pixels = loading.read_image(model, image, digit=digit)
         if image in inputs:
             inputs[image].parent.mkdir(parents=True, exist_ok=True)
             write_atomic(Path(f"{inputs[image]}{'.pgm' if len(pixels) == 1 else '.ppm'}"), pnm_bytes(pixels))

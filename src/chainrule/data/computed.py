@@ -88,4 +88,4 @@ def _with_noise(digits: Dataset, number: int) -> Dataset:
     clean = digits.x.astype(np.float32) / 255
     noise = generator(0, "noisy mnist", number).standard_normal(clean.shape, np.float32)
     x = np.rint(255 * np.clip(clean + DIGITS_NOISE * noise, 0, 1)).astype(np.uint8)
-    return Dataset(x, clean, ("ink",), NOISY_MNIST, digits.source)
+    return Dataset(x, clean, ("ink",), NOISY_MNIST, digits.source, digits=True)

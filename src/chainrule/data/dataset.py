@@ -43,6 +43,8 @@ class Dataset(metaclass=CheckedOptions):
     mask_values   for labels of pixels from mask files, the value of each label in these files; None for other data
     groups      what each image belongs to, such as a patient, (N,), whole numbers or strings. Images of a group are
                 kept together when data are split. None: each image is independent
+    digits      whether the images are digits that were centered and scaled as in MNIST. A network trained on them
+                prepares the digits in image files in the same way (`as_mnist`)
 
     ``data[3]`` is a pair (image (C, H, W), label). ``data[:100]``, ``data[data.y == 2]`` and ``data[[5, 1]]`` are data
     sets with the same class names. Iteration yields pairs (image, label).
@@ -60,6 +62,7 @@ class Dataset(metaclass=CheckedOptions):
     weights: NDArray[np.float64] | None = None
     mask_values: "MaskValues | None" = None
     groups: NDArray[Any] | None = None
+    digits: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.x, SampleSource):

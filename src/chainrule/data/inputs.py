@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
 from chainrule.data.images import FORMATS_TEXT, MAX_PIXELS, image_input, open_image, to_array, upright
+from chainrule.data.normalization import Normalization
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
@@ -47,30 +48,25 @@ def is_source(x: Any) -> bool:
     return isinstance(x, (str, os.PathLike)) or (pillow is not None and isinstance(x, pillow.Image))
 
 
-def read_inputs(x: Any, shape: Sequence[int], classes: Sequence[str]) -> Any:
-    """Convert a path, a Pillow image, or a list of them to a uint8 array (N, C, H, W); return other values unchanged.
+def read_inputs(x: Any, shape: Sequence[int], normalization: Normalization) -> Any:
+    """Convert a path, a Pillow image, or a list of them to inputs (N, C, H, W); return other values unchanged.
 
-    shape, classes   input shape (C, H, W) and class names of the model
-    Errors           as in `read_input`
+    shape, normalization   input shape (C, H, W) of the model, and the record of its training data
+    Errors                 as in `read_input`
     """
-    if is_source(x):
-        return read_input(x, shape, classes)[None]
-    values = cast("list[Any]", list(x)) if isinstance(x, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType]
-    if values and all(is_source(value) for value in values):
-        return np.stack([read_input(value, shape, classes) for value in values])
-    return cast(Any, x)
+    values = cast("list[Any]", list(x)) if isinstance(x, (list, tuple)) else [x]  # pyright: ignore[reportUnknownArgumentType]
+    if not values or not all(map(is_source, values)):
+        return cast(Any, x)
+    return normalization.of_image(np.stack([read_input(value, shape, digits=normalization.digits) for value in values]))
 
 
-def read_input(
-    source: ImageSource, shape: Sequence[int], classes: Sequence[str], *, as_is: bool = False
-) -> NDArray[np.uint8]:
+def read_input(source: ImageSource, shape: Sequence[int], *, digits: bool = False) -> NDArray[np.uint8]:
     """Return an image as the input of a model: uint8 (C, H, W), 0 … 255.
 
-    The image is made upright, converted to the model's channels and resized. For a model of handwritten digits (input
-    1×28×28, and a single digit as the name of each class), the digit is located, centered and scaled as in MNIST.
+    The image is made upright, converted to the model's channels and resized.
 
-    shape, classes   input shape (C, H, W) and class names of the model
-    as_is            whether to skip the preparation of digits
+    shape    input shape (C, H, W) of the model
+    digits   whether to locate a digit in the image instead, and to center and scale it as in MNIST; requires 1×28×28
 
     Errors   DataError or FormatError for an unreadable file; OptionError if the model's input is not an image
     """
@@ -82,10 +78,7 @@ def read_input(
         image = open_image(name)
     else:
         image = upright(source)
-    is_digits = tuple(shape) == DIGIT and all(
-        len(name_of_class) == 1 and name_of_class.isdigit() for name_of_class in classes
-    )
-    return as_mnist(image, name)[None] if is_digits and not as_is else to_array(image, channels, size)
+    return as_mnist(image, name)[None] if digits and tuple(shape) == DIGIT else to_array(image, channels, size)
 
 
 # ------------------------------------------------------------------ digits as in MNIST

@@ -22,6 +22,7 @@ class DatasetInfo:
     train, test      numbers of training and test images
     source, licence  origin and license
     files            files in the cache: training images, training labels, test images, test labels
+    digits           whether the images are centered digits, see `Dataset`
     """
 
     name: str
@@ -33,6 +34,7 @@ class DatasetInfo:
     source: str
     licence: str
     files: tuple[FileRecord, FileRecord, FileRecord, FileRecord]
+    digits: bool = False
 
     @property
     def path(self) -> Path:
@@ -61,6 +63,11 @@ def find(name: str) -> DatasetInfo:
         if info.name == name:
             return info
     raise unknown_name("data set", name, [info.name for info in catalogue()])
+
+
+def holds_digits(name: str) -> bool:
+    """Return whether the data set with this name, known or not, consists of centered digits."""
+    return any(info.digits for info in catalogue() if info.name == name)
 
 
 def clear(name: str | None = None) -> int:
@@ -112,6 +119,7 @@ MNIST = DatasetInfo(
         "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     ),
+    digits=True,
 )
 
 FASHION_MNIST = DatasetInfo(

@@ -6,6 +6,7 @@ A known data set is searched for in the user's folder, the cache, mirrors and pa
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -146,7 +147,7 @@ def load_known(
     if user_folder:
         files = find_known(expanded(user_folder), info)
         if files is not None:
-            return _datasets(files, info.classes, info.name, str(user_folder), info.shape)
+            return _known(files, info, str(user_folder))
         tried.append(f"folder {user_folder}: no {info.files[0].name}")
     files, missing = _cached(info, tried)
     if missing and not _offline(offline):
@@ -156,7 +157,12 @@ def load_known(
         files, missing = ([], missing) if failed else _cached(info, tried)
     if missing:
         raise _unavailable(info, tried, _offline(offline))
-    return _datasets(files, info.classes, info.name, str(info.path), info.shape)
+    return _known(files, info, str(info.path))
+
+
+def _known(files: Files, info: DatasetInfo, source: str) -> tuple[Dataset, Dataset]:
+    training, test = _datasets(files, info.classes, info.name, source, info.shape)
+    return replace(training, digits=info.digits), replace(test, digits=info.digits)
 
 
 def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]], list[FileRecord]]:

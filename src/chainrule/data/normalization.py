@@ -1,46 +1,41 @@
-"""Normalization of inputs for training and prediction."""
+"""Normalization of inputs for training and prediction, and the record of the unit that it applies to."""
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from chainrule._io.locks import cached_property
 from chainrule.core.words import CheckedOptions
-from chainrule.data.sources import PROBE_SAMPLES, SampleSource, blocks, extremes, finite_extremes
-from chainrule.errors import DataError, FormatError, OptionError, unknown_name
+from chainrule.data.input_statistics import MAX_RATIO, InputStatistics, Pixels
+from chainrule.data.sources import blocks, finite_extremes
+from chainrule.errors import DataError, FormatError, InputUnitWarning, OptionError, unknown_name
 
 KINDS = ("scale", "standardize", "none")
-PIXELS = ("bytes", "shares", "numbers")
-LEVELS = (2.0, 65_535.0)  # range of the maximum for which images are scaled by default: up to 16 bits
-MAX_RATIO = 10.0  # of the channels' standard deviations, above which inputs are standardized by default
-MIN_VALUES = 32  # minimum number of values per channel for this comparison
-MIN_PIXEL_VECTOR = 64  # minimum length for which a vector of integers is interpreted as pixels
-BYTE_MAXIMUM = (128, 255)  # range of the maximum for which such vectors are scaled
-ROUNDING = 1e-12  # smallest deviation relative to the mean that is not a rounding error
-STATISTICS_BYTES = 1 << 20  # size of the blocks processed at a time, to avoid a copy of all values
-
-Pixels: TypeAlias = NDArray[Any]  # for statistics, also a `SampleSource`
+AS_READ = "values as the first layer reads them, in a range that is not recorded"
+BYTE = 255.0  # value of a white pixel in an image file
 
 
 @dataclass(frozen=True)
 class Normalization(metaclass=CheckedOptions):
-    """A normalization: x · gain + offset, where x is in the units of the training data.
+    """A normalization x · gain + offset, and what is known of the inputs x of training.
+
+    Inputs are taken by their values, whatever their dtype: nothing is converted to the unit of the training data.
 
     kind     scale: map the range 0 … 255 of bytes, or the range of the training data, to 0 … 1
              standardize: (x − mean) / standard deviation, over all training samples: of each channel (C, …) or feature
-             (F,), or of all pixels if `are_pixels`, since pixels have one unit. A constant channel becomes 0
+             (F,), or of all pixels if `InputStatistics.are_pixels`, since pixels have one unit. A constant channel
+             becomes 0
              none: no change
     gain, offset   a number, or a tuple with one for each channel or feature; equal ones become a number
-    pixels   type of the training data, which determines how `apply` converts pixels of other types:
-             bytes: uint8. Integers are byte values. Each float image within 0 … 1 is multiplied by 255; float images
-             within 0 … 255 with a maximum of at least 2 contain byte values; others are an error.
-             shares: values within 0 … 1, or signed floats. Bytes, and integer images outside 0 … 1, are divided by 255;
-             floats are not converted.
-             numbers: other or unknown values. Nothing is converted.
-    limits   minimum and maximum of training data that are not normalized, for descriptions; empty: not recorded
+    limits   minimum and maximum of the training data; (0, 255) for bytes; empty: not recorded
+    white    value of a white pixel in the training data: 255 for bytes, 1 for fractions. Image files are converted to
+             this unit. None: unknown; image files are bytes
+    digits   whether the training images are digits that were centered and scaled as in MNIST, as those in image files
+             then have to be
 
     Errors   OptionError for an unknown kind, or if gain or offset is not finite
 
@@ -51,14 +46,13 @@ class Normalization(metaclass=CheckedOptions):
     kind: str
     gain: float | tuple[float, ...] = 1.0
     offset: float | tuple[float, ...] = 0.0
-    pixels: str = "numbers"
-    limits: tuple[float, ...] = field(default=(), compare=False)
+    limits: tuple[float, ...] = ()
+    white: float | None = None
+    digits: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise unknown_name("normalization", self.kind, KINDS)
-        if self.pixels not in PIXELS:
-            raise unknown_name("pixels of a normalization", self.pixels, PIXELS)
         for name in ("gain", "offset"):
             values = np.unique(getattr(self, name))
             if not values.size:
@@ -67,73 +61,99 @@ class Normalization(metaclass=CheckedOptions):
                 object.__setattr__(self, name, float(values[0]))
 
     @staticmethod
-    def fit(kind: str, x: Pixels) -> "Normalization":
-        """Fit a normalization to training images of any shape and dtype, in float64.
+    def fit(kind: str, x: Pixels | InputStatistics, *, digits: bool = False) -> "Normalization":
+        """Fit a normalization to training inputs of any shape and dtype, in float64.
 
         For image files that are decoded when needed, the statistics are those of a random subset.
 
-        Errors   DataError if a pixel is not finite, or if all pixels (of every channel) are equal
+        Errors   DataError if a value is not finite, or if all values (of every channel) are equal
         """
-        minimum, maximum = (0.0, 255.0) if x.dtype == np.uint8 else finite_extremes(x, "the training data")
-        are_shares = maximum <= 1 if minimum >= 0 else x.dtype.kind == "f"
-        pixels = "bytes" if x.dtype == np.uint8 else "shares" if are_shares else "numbers"
+        statistics = x if isinstance(x, InputStatistics) else InputStatistics(x)
+        if not np.isfinite(statistics.limits).all():
+            finite_extremes(statistics.x, "the training data")  # names the first sample
+        first, spread = np.zeros(1), np.ones(1)  # of values that become 0, and from there to 1
         if kind == "scale":
-            _check_spread(kind, maximum - minimum, minimum)
-            return Normalization(kind, 1.0 / (maximum - minimum), -minimum / (maximum - minimum), pixels)
-        if kind == "standardize":
-            return Normalization(kind, *_standardization(x), pixels=pixels)
-        return Normalization(kind, pixels=pixels, limits=(minimum, maximum))
+            first, spread = np.array([statistics.limits[0]]), np.ptp(statistics.limits, keepdims=True)
+        elif kind == "standardize":
+            first, spread = statistics.standardization
+        if not spread.max() > 0:
+            raise DataError(f"normalization {kind!r}: every training pixel is {first[0]}; expected different values")
+        spread = np.where(spread == 0, 1.0, spread)
+        record = statistics.limits, statistics.white, digits
+        return Normalization(kind, tuple(1.0 / spread), tuple(-first / spread), *record)
 
     def apply(self, x: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
-        """Return normalized images (N, …) as a C-contiguous array of the same shape, with the given dtype.
+        """Return normalized inputs (N, …) as a C-contiguous array of the same shape, with the given dtype.
 
-        If the normalization has no effect and x is already such an array, x itself is returned.
-
-        Errors   DataError for floats that are neither within 0 … 1 nor byte values, if the training data were bytes
+        If the normalization has no effect and x is already such an array, x itself is returned. Float64 and wide
+        integers are centered before they are rounded to float32.
         """
         gain, offset = self.arrays(x.ndim, np.float64)
-        factor = np.asarray(self._unit(x) * gain, dtype)
-        if not offset.any() and (factor == 1).all():
+        if not offset.any() and (gain == 1).all():
             return np.ascontiguousarray(x, dtype)
-        out = x.astype(dtype, order="C")
-        out *= factor
+        wide: Any = np.result_type(x.dtype, dtype) if offset.any() else dtype
+        out: NDArray[Any] = x.astype(wide, order="C")
+        out *= gain.astype(wide)
         if offset.any():
-            out += offset.astype(dtype)
-        return out
+            out += offset.astype(wide)
+        return out.astype(dtype, copy=False)
 
     def arrays(self, axes: int, dtype: DTypeLike) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return gain and offset as arrays that broadcast with samples of ``axes`` axes, including the sample axis."""
         shape = (-1, *(1,) * (axes - 2))
         return np.asarray(self.gain, dtype).reshape(shape), np.asarray(self.offset, dtype).reshape(shape)
 
-    def constants(self, x: Pixels) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        """Return gain and offset for x, (1,) or (C,), if they do not depend on its values; None in other cases."""
-        if x.dtype != np.uint8 and self.pixels != "numbers":
-            return None
+    @cached_property
+    def constants(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Gain and offset, both (1,) or (C,)."""
         gain, offset = np.broadcast_arrays(*self.arrays(2, np.float64))
-        return self._unit(x[:0]) * gain, offset
+        return gain, offset
 
-    def _unit(self, x: Pixels) -> float | NDArray[Any]:
-        """Return the factor from the unit of x to that of the training data.
-
-        It is a number or, if the units of x depend on its values, an array (N, 1, …).
-        """
-        if x.dtype == np.uint8:
-            return 1 / 255 if self.pixels == "shares" else 1.0
-        if self.pixels == "bytes" and x.dtype.kind in "fb":
-            factors = np.where(_are_fractions(x), 255.0, 1.0)
-        elif self.pixels == "shares" and x.dtype.kind in "iu":
-            minimum, maximum = _ranges(x)
-            factors = np.where((minimum >= 0) & (maximum <= 1), 1.0, 1 / 255)
+    @property
+    def unit(self) -> str:
+        """Description of the values of the training data, in ASCII."""
+        if self.white == BYTE:
+            return "bytes from 0 to 255, as floats"
+        gain, offset = self.constants
+        if self.limits:
+            description = f"numbers from {self.limits[0]:.4g} to {self.limits[1]:.4g}"
+        elif self.kind == "none" or not gain.all():
+            return AS_READ
         else:
-            return 1.0
-        return factors.reshape(-1, *(1,) * (x.ndim - 1))
+            description = "numbers"
+        if self.kind == "standardize" and gain.all():
+            description += f" with mean {_listed(-offset / gain)} and standard deviation {_listed(1 / gain)}"
+        return description
 
-    def largest(self, x: Pixels) -> float:
-        """Return the largest absolute value of normalized inputs (N, …); for uint8, over all values 0 … 255."""
-        if x.dtype == np.uint8:
-            x = np.stack([np.full(x.shape[1:], byte, np.uint8) for byte in (0, 255)])
-        return max(float(np.abs(self.apply(block, np.float64)).max()) for block in blocks(x))
+    def of_image(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return the pixels of an image file in the unit of the training data: bytes, or floats of the same shape."""
+        if self.white in (None, BYTE):
+            return pixels
+        return (pixels * (self.white / BYTE)).astype(np.float32)
+
+    def rescaled(self, scale: float) -> "Normalization":
+        """Return the normalization for inputs that have to be multiplied by ``scale`` first."""
+        gain, limits = np.multiply(self.gain, scale), np.divide(self.limits, scale)
+        white = self.white and self.white / scale
+        return replace(self, gain=tuple(np.ravel(gain)), limits=tuple(limits.tolist()), white=white)
+
+    def check_unit(self, x: Pixels, prefix: str = "") -> None:
+        """Warn of inputs (N, …) that are presumably not in the unit of the training data.
+
+        prefix   beginning of the message
+        """
+        if not self.limits or not x.size or (x.dtype == np.uint8 and self.white == BYTE):
+            return
+        maximum, limit = float(next(blocks(x)).max()), max(map(abs, self.limits))
+        is_small = self.white == BYTE and 0 < maximum <= 1
+        if not is_small and not (limit <= MAX_RATIO and maximum > MAX_RATIO * limit):
+            return
+        advice = "prepare them as the training data"
+        if is_small or self.white:
+            advice = f"model.with_input_rescaling({'255' if is_small else '1/255'}) converts them"
+        trained = f"those of the training were from {self.limits[0]:.4g} to {self.limits[1]:.4g}"
+        message = f"{prefix}inputs are numbers up to {maximum:.4g}, but {trained}: {advice}"
+        warnings.warn(message, InputUnitWarning, stacklevel=5)
 
     @property
     def background(self) -> NDArray[np.float64]:
@@ -141,10 +161,11 @@ class Normalization(metaclass=CheckedOptions):
         return self.arrays(4, np.float64)[1]
 
     @property
-    def white(self) -> NDArray[np.float64] | None:
-        """Normalized value of a white pixel, the largest one, (1 or C, 1, 1); None if it is unknown."""
-        maximum, (gain, offset) = {"bytes": 255.0, "shares": 1.0}.get(self.pixels), self.arrays(4, np.float64)
-        return None if maximum is None else maximum * gain + offset
+    def brightest(self) -> NDArray[np.float64] | None:
+        """Normalized value of a white pixel, or of the largest one, (1 or C, 1, 1); None if pixels may be negative."""
+        gain, offset = self.arrays(4, np.float64)
+        white = self.limits[1] if self.white is None and self.limits and self.limits[0] >= 0 else self.white
+        return None if white is None else white * gain + offset
 
     @property
     def parts(self) -> dict[str, "Normalization"]:
@@ -153,9 +174,10 @@ class Normalization(metaclass=CheckedOptions):
 
     def to_config(self) -> dict[str, Any]:
         """Return the normalization as JSON values."""
-        config = {"kind": self.kind, "gain": self.gain, "offset": self.offset, "pixels": self.pixels}
+        config = {"kind": self.kind, "gain": self.gain, "offset": self.offset}
         parts = {name: part.to_config() for name, part in self.parts.items()}
-        return config | {name: entry for name, entry in (("limits", self.limits), ("parts", parts)) if entry}
+        facts = {"limits": self.limits, "white": self.white, "digits": self.digits, "parts": parts}
+        return config | {name: entry for name, entry in facts.items() if entry}
 
     @staticmethod
     def from_config(config: Mapping[str, Any]) -> "Normalization":
@@ -163,10 +185,12 @@ class Normalization(metaclass=CheckedOptions):
         try:
             if parts := config.get("parts"):
                 return JointNormalization.of({name: Normalization.from_config(part) for name, part in parts.items()})
-            limits = tuple(config.get("limits", ()))
-            return Normalization(str(config["kind"]), config["gain"], config["offset"], str(config["pixels"]), limits)
+            facts = tuple(map(float, config.get("limits", ()))), config.get("white"), config.get("digits") is True
+            if len(facts[0]) not in (0, 2) or not (facts[1] is None or facts[1] > 0):
+                raise ValueError("limits and white")
+            return Normalization(str(config["kind"]), config["gain"], config["offset"], *facts)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"normalization {dict(config)}: expected kind, gain, offset, pixels ({error})") from error
+            raise FormatError(f"normalization {dict(config)}: expected kind, gain, offset ({error})") from error
 
 
 @dataclass(frozen=True)
@@ -191,147 +215,50 @@ class JointNormalization(Normalization):
         """The normalization of each input, by name."""
         return dict(self.pairs)
 
+    @property
+    def unit(self) -> str:
+        """Description of the values of each input in the training data, in ASCII."""
+        return "; ".join(f"{name}: {part.unit}" for name, part in self.pairs)
+
     def of_each(self, arrays: Mapping[str, Pixels], dtype: DTypeLike) -> dict[str, NDArray[Any]]:
         """Return normalized arrays by name. They have the given dtype, or a larger one that keeps exact numbers."""
         parts = self.parts
         return {name: parts[name].apply(array, np.result_type(array, dtype)) for name, array in arrays.items()}
 
 
-def kind_for(x: Pixels) -> str:
-    """Return the default normalization of training data (N, …): "scale" for pixels, "standardize" or "none".
-
-    Other values are standardized if the standard deviations of their channels or features differ by more than a factor
-    of 10. Values within 0 … 1 are not changed.
-    """
-    return "scale" if are_pixels(x) else "standardize" if _spread(x) > MAX_RATIO else "none"
+def _listed(values: NDArray[np.float64]) -> str:
+    return ", ".join(f"{value + 0.0:.4g}" for value in values.tolist())
 
 
-def are_pixels(x: Pixels) -> bool:
-    """Return whether training data (N, …) are pixels in the same unit.
-
-    Pixels are bytes; images (N, C, H, W) of non-negative numbers with a maximum from 2 to 65535, unless the deviations
-    of the channels differ by more than a factor of 10 and are not those of integers up to 255; and vectors of 64 or
-    more non-negative integers with a maximum from 128 to 255.
-    """
-    if x.dtype == np.uint8:
-        return True
-    minimum, maximum = extremes(x)
-    if not minimum >= 0:  # also true for NaN
-        return False
-    are_bytes = maximum <= BYTE_MAXIMUM[1] and bool((x[:MIN_PIXEL_VECTOR] == np.rint(x[:MIN_PIXEL_VECTOR])).all())
-    if x.ndim == 4:
-        return LEVELS[0] <= maximum <= LEVELS[1] and (are_bytes or _spread(x) <= MAX_RATIO)
-    return are_bytes and x[0].size >= MIN_PIXEL_VECTOR and maximum >= BYTE_MAXIMUM[0]
-
-
-def _spread(x: Pixels) -> float:
-    """Return the ratio of the largest to the smallest standard deviation of channels (N, C, …) that are not constant.
-
-    It is 1 for few values, and for values that are within 0 … 1 or not finite. Of many samples, some are used.
-    """
-    minimum, maximum = extremes(x)
-    is_share = minimum >= 0 and maximum <= 1
-    if is_share or not math.isfinite(maximum - minimum) or math.prod(x.shape) < MIN_VALUES * x.shape[1]:
-        return 1.0
-    deviation = _deviations(_probe(x))
-    return float(deviation.max() / deviation.min())
-
-
-def _probe(x: Pixels) -> NDArray[Any]:
-    return x[np.arange(0, len(x), -(-len(x) // PROBE_SAMPLES))]
-
-
-def _deviations(x: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the standard deviations of the channels that are not constant, or a 1 if all are."""
-    _, deviation = mean_and_deviation(x, x.shape[1])
-    return deviation[deviation > 0] if deviation.any() else np.ones(1)
-
-
-def scale_hint(x: Pixels, normalization: Normalization) -> str:
+def scale_hint(statistics: InputStatistics, normalization: Normalization) -> str:
     """Return advice on training inputs with a scale that may prevent learning, or ""."""
-    if normalization.kind == ("scale" if x.dtype == np.uint8 else "standardize") or normalization.parts:
+    if normalization.kind == ("scale" if statistics.are_bytes else "standardize") or normalization.parts:
         return ""
-    deviation = _deviations(normalization.apply(_probe(x), np.float64))
-    if 1 / MAX_RATIO**2 <= deviation.max() <= MAX_RATIO and _spread(x) <= MAX_RATIO:
+    deviation = statistics.deviations * np.abs(normalization.gain).min()
+    if 1 / MAX_RATIO**2 <= deviation.max() <= MAX_RATIO and statistics.spread <= MAX_RATIO:
         return ""
     values = " to ".join(dict.fromkeys(f"{value:.3g}" for value in (deviation.min(), deviation.max())))
     return f"the inputs have standard deviations of {values}: try normalization='standardize'"
 
 
-def decision(x: Pixels, normalization: Normalization) -> str:
-    """Return a sentence that explains the choice of `kind_for`."""
+def decision(normalization: Normalization, statistics: InputStatistics | None = None) -> str:
+    """Return a sentence that states the unit of the training data, and explains the choice of the normalization."""
     kind, parts = normalization.kind, normalization.parts
+    words = {"none": "taken as they are", "scale": "scaled to 0 … 1", "standardize": "standardized"}
     if parts:
-        words = {"none": "taken as it is", "scale": "scaled to 0 … 1", "standardize": "standardized"}
-        return "; ".join(f"input {name} is {words[part.kind]}" for name, part in parts.items())
-    if x.dtype == np.uint8:
-        return "inputs are bytes and are scaled from 0 … 255 to 0 … 1"
-    minimum, maximum = extremes(x)
-    description = f"inputs are {x.dtype.name} from {minimum:g} to {maximum:g} and are"
+        singular = {**words, "none": "taken as it is"}
+        return "; ".join(f"input {name} is {singular[part.kind]}" for name, part in parts.items())
+    if statistics is None or statistics.are_bytes:
+        return f"inputs are bytes from 0 to 255 and are {words[kind]}"
+    minimum, maximum = statistics.limits
+    description = f"inputs are {statistics.x.dtype.name} from {minimum:g} to {maximum:g} and are {words[kind]}"
     if kind == "none":
-        return f"{description} taken as they are"
-    channels, spread = "features" if x.ndim == 2 else "channels", _spread(x)
-    change = "scaled to 0 … 1" if kind == "scale" else f"standardized per {channels[:-1]}"
-    if kind == "standardize" and spread > MAX_RATIO:
-        change += f", since the deviations of the {channels} differ by a factor of {spread:.3g}"
-    return f"{description} {change}; normalization='none' leaves them"
-
-
-def mean_and_deviation(x: Pixels, channels: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean and the population standard deviation, (channels,), which is 0 for a constant channel.
-
-    Bytes are summed exactly, as integers.
-
-    channels   1 for the statistics of all values; x.shape[1] for those of each channel of x (N, C, …)
-    """
-    samples = x.representative() if isinstance(x, SampleSource) else x
-    if x.dtype == np.uint8 and channels == 1:
-        counts = np.zeros(256, np.int64)
-        for block in blocks(samples, STATISTICS_BYTES):
-            counts += np.bincount(block.reshape(-1), minlength=256)
-        levels = np.arange(256)
-        total, first, second = (int((counts * levels**power).sum()) for power in range(3))
-        return np.array([first / total]), np.array([math.sqrt(total * second - first * first) / total])
-    count = math.prod(samples.shape) / channels
-
-    def of_blocks(value: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[np.float64]:
-        parts = (block.reshape(len(block), channels, -1) for block in blocks(samples, STATISTICS_BYTES))
-        return sum((value(part).sum((0, 2), dtype=np.float64) for part in parts), np.zeros(channels)) / count
-
-    mean = of_blocks(lambda part: part)
-    deviation = np.sqrt(of_blocks(lambda part: np.square(part.astype(np.float64) - mean[:, None])))
-    return mean, np.where(deviation > ROUNDING * np.abs(mean), deviation, 0.0)
-
-
-def _ranges(x: Pixels) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the minimum and maximum of each image, (N,)."""
-    axes = tuple(range(1, x.ndim))
-    return x.min(axes), x.max(axes)
-
-
-def _are_fractions(x: Pixels) -> NDArray[np.bool_]:
-    """Return a mask (N,) of the float images within 0 … 1, for a network trained on bytes.
-
-    Errors   DataError for an image whose values are neither within 0 … 1 nor byte values
-    """
-    minimum, maximum = _ranges(x)
-    shares = (minimum >= 0) & (maximum <= 1)
-    ambiguous = np.flatnonzero(~(shares | ((minimum >= 0) & (maximum >= 2) & (maximum <= 255))))
-    if ambiguous.size:
-        first = int(ambiguous[0])
-        description = f"image {first} holds floats from {minimum[first]:g} to {maximum[first]:g}"
-        raise DataError(f"{description}, but the network was trained on bytes; expected values 0 … 1 or 0 … 255")
-    return shares
-
-
-def _standardization(x: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return gains and offsets that standardize training data."""
-    mean, deviation = mean_and_deviation(x, 1 if are_pixels(x) else x.shape[1])
-    _check_spread("standardize", float(deviation.max()), float(mean[0]))
-    deviation[deviation == 0] = 1.0
-    return tuple(1.0 / deviation), tuple(-mean / deviation)
-
-
-def _check_spread(kind: str, spread: float, value: float) -> None:
-    if not spread > 0:
-        raise DataError(f"normalization {kind!r}: every training pixel is {value}; expected different values")
+        return description
+    channels = "features" if statistics.x.ndim == 2 else "channels"
+    if kind == "standardize":
+        description += f" per {channels[:-1]}"
+        if statistics.spread > MAX_RATIO:
+            description += f", since the deviations of the {channels} differ by a factor of {statistics.spread:.3g}"
+        elif statistics.offset > MAX_RATIO:
+            description += f", since a mean is {statistics.offset:.3g} times its deviation"
+    return f"{description}; normalization='none' leaves them"

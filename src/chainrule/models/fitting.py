@@ -11,12 +11,11 @@ from numpy.typing import ArrayLike
 
 from chainrule.core.words import checked_options, checked_options_with
 from chainrule.data.dataset import Dataset
-from chainrule.data.normalization import Normalization, decision, kind_for
-from chainrule.data.sources import extremes
+from chainrule.data.normalization import Normalization, decision
 from chainrule.engines.fallback import say_once
 from chainrule.errors import OptionError, explain_memory_errors, quoted
 from chainrule.layers.elementary import FakeQuantize
-from chainrule.models.input_normalization import has_constant_normalization, normalizing_layers
+from chainrule.models.normalizing_layers import has_constant_normalization, normalizing_layers
 from chainrule.models.reading import (
     Data,
     Reading,
@@ -194,7 +193,7 @@ def _trainer(
     requirements.check(explicit, recipe, samples, standardized=standardized, evaluates=test is not None)
     if kind is None and existing is None:
         is_prepared = has_constant_normalization(network.layers, network.wiring)
-        sentence = decision(samples.probe.x, result.normalization)
+        sentence = decision(result.normalization, samples.probe.statistics)
         result.history.notes.insert(0, "the network normalizes its inputs" if is_prepared else sentence)
     return result
 
@@ -237,7 +236,10 @@ def trainer(
     """
     _check_gradient_passes(self)
     fitted = normalization or train_data.probe.normalization
-    fitted = fitted or Normalization.fit(recipe.normalization, train_data.probe.x)
+    probe = train_data.probe
+    if fitted is None:
+        fitted = Normalization.fit(recipe.normalization, probe.statistics, digits=probe.digits)
+    fitted.check_unit(probe.x)
     if fitted.kind == "none":
         _warn_of_raw_bytes(self, train_data.probe)
     return Trainer(self, recipe, train_data, fitted, validation, classes=classes, workers=workers, readers=readers)
@@ -255,9 +257,9 @@ def _check_gradient_passes(network: Network) -> None:
 
 def _warn_of_raw_bytes(network: Network, samples: Samples) -> None:
     """Print a message if inputs look like bytes and no layer normalizes them."""
-    if kind_for(samples.x) == "scale" and not normalizing_layers(network.names, network.layers, network.wiring):
+    if samples.statistics.are_pixels and not normalizing_layers(network.names, network.layers, network.wiring):
         say_once(
-            f"chainrule: inputs are {samples.x.dtype.name} up to {extremes(samples.x)[1]:g}, and neither the "
+            f"chainrule: inputs are {samples.x.dtype.name} up to {samples.statistics.limits[1]:g}, and neither the "
             "training nor the network normalizes them; normalization='scale' maps them to 0 … 1"
         )
 

@@ -13,7 +13,6 @@ from chainrule.core.words import checked_options
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.models.prediction import inputs_of
-from chainrule.models.reading import normalization_of
 from chainrule.network.network import Network
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def saliency(self: Network, x: Any, label: Any = None) -> NDArray[np.float64]:
     from chainrule.explain import saliency
 
     network, inputs = _inputs(self, x)
-    return saliency.saliency(network, _normalized(self, inputs), label, self.classes)
+    return saliency.saliency(network, self.normalized(inputs), label, self.classes)
 
 
 @checked_options
@@ -47,7 +46,7 @@ def grad_cam(self: Network, x: Any, label: Any = None, layer: str | None = None)
     from chainrule.explain import saliency
 
     network, inputs = _inputs(self, x)
-    return saliency.grad_cam(network, _normalized(self, inputs), label, layer, self.classes)
+    return saliency.grad_cam(network, self.normalized(inputs), label, layer, self.classes)
 
 
 @checked_options
@@ -80,7 +79,3 @@ def _inputs(network: Network, x: Any) -> tuple[Network, Array]:
         raise OptionError("where a model looks is shown only for one input and one output")
     network, inputs = inputs_of(network, x)
     return network, np.asarray(inputs)
-
-
-def _normalized(network: Network, samples: Array) -> Array:
-    return normalization_of(network, samples).apply(samples, network.dtype)

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from chainrule.data.normalization import JointNormalization, Normalization, decision, kind_for
+from chainrule.data.normalization import Normalization, decision
 from chainrule.errors import OptionError, quoted
 from chainrule.layers import Layer
 from chainrule.layers.node import Wiring
-from chainrule.network.ports import unpacking_layers
+from chainrule.models.normalizing_layers import normalizing_layers
 
 SHOWN = 3  # maximum number of channels whose normalization is described
-CONSTANT_KINDS = ("affine", "rescaling")  # kinds of layers that normalize with constants
-NORMALIZATION_KIND = "norm"
 PATTERN = re.compile(r"mean=(?P<mean>[^a-z]+),std=(?P<std>[^a-z]+)")
 EXPECTED = "expected imagenet, or numbers such as mean=0.5,std=0.25 or mean=0.48,0.45,0.41,std=0.23,0.22,0.22"
 
@@ -67,40 +63,11 @@ def _numbers(text: str) -> list[float]:
 NAMED = {"imagenet": ChannelStatistics((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}  # torchvision, ResNet_Weights
 
 
-def normalizing_layers(names: Sequence[str], layers: Sequence[Layer], wiring: Wiring) -> tuple[str, ...]:
-    """Return the names of the layers that normalize the input; () if another layer reads the input itself."""
-    readers = [number for number, inputs in enumerate(wiring.inputs) if 0 in inputs]
-    kinds = (*CONSTANT_KINDS, NORMALIZATION_KIND)
-    return tuple(names[k] for k in readers) if all(layers[k].kind in kinds for k in readers) else ()
-
-
-def has_constant_normalization(layers: Sequence[Layer], wiring: Wiring, source: int = 0) -> bool:
-    """Return whether every layer that reads the input normalizes it with constants, as in its original training.
-
-    source   number of the input in the wiring: 0, or that of an `Unpack` layer
-    """
-    return all(layers[k].kind in CONSTANT_KINDS for k, inputs in enumerate(wiring.inputs) if source in inputs)
-
-
-def fit_joint(
-    layers: Sequence[Layer], wiring: Wiring, arrays: Mapping[str, NDArray[Any]], kind: str | None
-) -> JointNormalization:
-    """Fit a normalization to each of several inputs.
-
-    kind   kind of all normalizations; None: chosen for each input, "none" if the network normalizes it with constants
-    """
-    parts = dict[str, Normalization]()
-    for (name, array), (index, _) in zip(arrays.items(), unpacking_layers(layers), strict=True):
-        is_prepared = kind is None and has_constant_normalization(layers, wiring, index + 1)
-        parts[name] = Normalization.fit("none" if is_prepared else kind or kind_for(array), array)
-    return JointNormalization.of(parts)
-
-
 def description(normalization: Normalization, layers: Sequence[Layer], wiring: Wiring) -> str:
     """Return a sentence that says whether a model normalizes its inputs."""
     parts = [f"by the layer {layer}" for layer in normalizing_layers(wiring.names, layers, wiring)]
     if normalization.parts:
-        return f"Inputs are normalized: {decision(np.empty(0), normalization)}."
+        return f"Inputs are normalized: {decision(normalization)}."
     if normalization.kind != "none":
         terms = zip(*(array.tolist() for array in normalization.arrays(2, np.float64)), strict=True)
         texts = [f"{gain:.4g} · x {'−' if offset < 0 else '+'} {abs(offset):.4g}" for gain, offset in terms]

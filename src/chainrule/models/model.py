@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
@@ -14,15 +15,14 @@ from numpy.typing import ArrayLike
 
 from chainrule.core import randomness
 from chainrule.core.options import plain
-from chainrule.core.shapes import text
+from chainrule.core.shapes import is_number, text
 from chainrule.core.words import attribute_error, checked_options, checked_options_with
-from chainrule.data.normalization import Normalization
+from chainrule.data.normalization import BYTE, Normalization
 from chainrule.errors import OptionError, ShapeError, explain_memory_errors, printable, quoted
 from chainrule.layers import node
 from chainrule.layers.dense import Dense
 from chainrule.layers.node import NodesLike, Wiring
 from chainrule.models import fitting, heat, prediction, stepping
-from chainrule.models.input_normalization import ChannelStatistics
 from chainrule.models.options import ModelOptions
 from chainrule.models.reading import Reading, batched, samples_of
 from chainrule.models.summary import Summary, summary_columns, summary_rows, summary_text
@@ -67,6 +67,7 @@ class Model(Network):
     train_step = stepping.train_step
     gradients = stepping.gradients
     predict = __call__ = prediction.predict
+    predict_classes = prediction.predict_classes
     evaluate = prediction.evaluate
     calibrate = prediction.calibrate
     saliency = heat.saliency
@@ -140,7 +141,7 @@ class Model(Network):
 
     @checked_options
     def with_input_normalization(self, statistics: str) -> Model:
-        """Return a copy of the model that normalizes its inputs, bytes or pixels from 0 to 1, as (x − mean)/std.
+        """Return a copy of the model that normalizes its inputs, bytes from 0 to 255, as (x/255 − mean)/std.
 
         statistics   "imagenet", or "mean=…,std=…" with one number or one for each channel (`ChannelStatistics.parse`)
 
@@ -148,6 +149,8 @@ class Model(Network):
 
         >>> model = chainrule.load("resnet18.onnx").with_input_normalization("imagenet")
         """
+        from chainrule.models.input_normalization import ChannelStatistics
+
         values = ChannelStatistics.parse(statistics)
         if self.normalization.kind != "none":
             raise OptionError(f"the model already has the normalization {self.normalization.kind!r}")
@@ -156,9 +159,28 @@ class Model(Network):
         mean, std, channels = np.array(values.mean), np.array(values.std), self.input_shape[0]
         if len(mean) not in (1, channels):
             raise ShapeError(f"{len(mean)} means for {channels} channels; expected 1 or {channels}")
-        normalization = Normalization("standardize", tuple(1 / (255 * std)), tuple(-mean / std), "bytes")
+        factors = tuple(1 / (BYTE * std)), tuple(-mean / std)
         model = copy.deepcopy(self)
-        model.normalization = normalization
+        model.normalization = Normalization("standardize", *factors, limits=(0.0, BYTE), white=BYTE)
+        return model
+
+    @checked_options
+    def with_input_rescaling(self, scale: float) -> Model:
+        """Return a copy of the model for inputs in another unit, which it multiplies by ``scale``.
+
+        Inputs are taken by their values: 255 converts fractions for a model that was trained on bytes, and 1/255 bytes
+        for a model that was trained on fractions.
+
+        Errors   OptionError unless the scale is finite and above 0, or if the model has several inputs
+
+        >>> model.with_input_rescaling(255).predict(x / 255)
+        """
+        if not (is_number(scale) and 0 < scale < math.inf):
+            raise OptionError(f"scale {quoted(scale)}: expected a finite number above 0")
+        if self.input_ports:
+            raise OptionError(f"the model has several inputs, {self.input_ports}; rescale them before")
+        model = copy.deepcopy(self)
+        model.normalization = self.normalization.rescaled(scale)
         return model
 
     @checked_options
@@ -212,7 +234,7 @@ class Model(Network):
 
         samples = samples_of(self, *batched(self, x, y), Reading(ignore_label=ignore_label))
         resolved_loss = self.choose_loss(loss)
-        inputs, t = self.normalization.apply(samples.x, self.dtype), samples.weighted_targets(resolved_loss)
+        inputs, t = self.normalized(samples.x), samples.weighted_targets(resolved_loss)
         t = t if self.target_scaling is None else self.target_scaling.standardized(t)
         resolved_optimizer, step_seed = optimizers.find(optimizer), self.seed if seed is None else seed
         next_step = NextStep(resolved_optimizer, learning_rate, step, moments, clip_norm, step_seed)

@@ -6,22 +6,27 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chainrule.core.words import checked_options
 from chainrule.data.dataset import Dataset
 from chainrule.data.sources import SampleSource, as_samples, blocks
+from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, explain_memory_errors
-from chainrule.models.reading import Reading, normalization_of, packed, training_data
+from chainrule.models.reading import Reading, packed, training_data
 from chainrule.network.losses import LossLike
 from chainrule.network.network import PREDICT_BATCH, Network
 from chainrule.network.ports import ArraysLike, Ports
 from chainrule.network.shapes import input_array
+from chainrule.network.tasks import MULTI_LABEL, REGRESSION, JointTask, Task
 from chainrule.training import outputs
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Views
     from chainrule.data.inputs import ImageSource
     from chainrule.training.metrics import Evaluation
+
+THRESHOLD = 0.5  # smallest output of a single class or label that means yes
 
 
 @checked_options
@@ -47,7 +52,7 @@ def predict(
     This method is thread-safe, including in forked processes. Unlike `fit` and `evaluate`, it does not check
     that inputs are finite: NaN or infinity in a sample can make the outputs of that sample NaN.
 
-    >>> model.predict(x_test).argmax(1)
+    >>> model.predict(x_test)
     >>> model.predict("seven.png")
     """
     if self.input_ports is None:
@@ -55,10 +60,52 @@ def predict(
     else:
         samples = packed(self, self.input_ports, x, None, single=True)[0]
     parts: Any = blocks(samples) if isinstance(samples, SampleSource) and len(samples) else [samples]
-    computed = [self.infer(normalization_of(self, part).apply(part, self.dtype), batch_size) for part in parts]
+    computed = [self.infer(self.normalized(part), batch_size) for part in parts]
     results = computed[0] if len(computed) == 1 else np.concatenate(computed)
     results = results if self.target_scaling is None else self.target_scaling.in_units(results)
     return results if self.output_ports is None else self.output_ports.split(results)
+
+
+@checked_options
+def predict_classes(
+    self: Network,
+    x: ArraysLike | Dataset | ImageSource | Sequence[ImageSource],
+    *,
+    batch_size: int = PREDICT_BATCH,
+) -> Any:
+    """Return the answers for inputs of `predict`, as ``chainrule predict`` prints them.
+
+    These are the class names (N,) for one of several classes or yes and no; for labels, a tuple of the names of each
+    sample's labels; for an output per position, the class names (N, H, W); for a regression, the values in the units of
+    the targets, as `predict` returns them. Several outputs are a dictionary.
+
+    >>> model.predict_classes(["one.png", "two.png"])
+    array(['cat', 'dog'], dtype='<U3')
+    """
+    outputs = predict(self, x, batch_size=batch_size)
+    if self.output_ports is None:
+        return named(outputs, self.task, self.classes)
+    parts = self.task.parts if isinstance(self.task, JointTask) else (None,) * len(outputs)
+    return {name: named(values, part, ()) for (name, values), part in zip(outputs.items(), parts, strict=True)}
+
+
+def named(outputs: Array, task: Task | None, names: Sequence[str]) -> Any:
+    """Return the answers for the outputs (N, K, …) of one task, see `predict_classes`.
+
+    names   class names; empty: numbers
+    """
+    if task == REGRESSION:
+        return outputs
+    words = np.array(names if len(names) > 1 else [str(k) for k in range(max(2, outputs.shape[1]))])
+    if task == MULTI_LABEL:
+        rows = np.moveaxis(outputs >= THRESHOLD, 1, -1)
+        return [tuple(words[row].tolist()) for row in rows] if rows.ndim == 2 else rows
+    return words[class_indices(outputs)]
+
+
+def class_indices(outputs: Array) -> NDArray[np.int64]:
+    """Return the index of the predicted class (N, …) for outputs (N, K, …); for K = 1, 1 means at least ½."""
+    return outputs.argmax(1) if outputs.shape[1] > 1 else (outputs[:, 0] >= THRESHOLD).astype(np.int64)
 
 
 def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:
@@ -67,7 +114,7 @@ def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:
     if not isinstance(inputs, np.ndarray | SampleSource):
         from chainrule.data.inputs import read_inputs
 
-        inputs = read_inputs(inputs, network.input_shape, network.classes)
+        inputs = read_inputs(inputs, network.input_shape, network.normalization)
     values = Ports.single(inputs)
     if getattr(values, "shape", ())[1:] != network.input_shape:
         from chainrule.models.sizes import sized
@@ -105,8 +152,8 @@ def evaluate(
     if samples.probe.is_dense and views is not None:
         raise OptionError("views would move the images, but not their dense targets; evaluate without them")
     outputs.check_targets(self, resolved_loss, samples.probe)
-    normalization = normalization_of(self, samples.probe.x)
-    return evaluate(self, samples, normalization, resolved_loss, self.task, Views.choose(views))
+    self.normalization.check_unit(samples.probe.x)
+    return evaluate(self, samples, self.normalization, resolved_loss, self.task, Views.choose(views))
 
 
 @checked_options

@@ -9,11 +9,11 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from chainrule.data.dataset import Dataset
-from chainrule.data.normalization import KINDS, JointNormalization, Normalization, kind_for
+from chainrule.data.normalization import KINDS, JointNormalization, Normalization
 from chainrule.data.sources import SampleSource, as_samples
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, quoted
-from chainrule.models.input_normalization import fit_joint, has_constant_normalization
+from chainrule.models.normalizing_layers import fit_joint, has_constant_normalization
 from chainrule.network.fitted import UNFITTED, class_counts
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike, Ports
@@ -65,7 +65,7 @@ def default_normalization(network: Network, samples: TrainingData) -> str:
     if fitted != UNFITTED or network.input_ports:
         return fitted.kind
     is_prepared = has_constant_normalization(network.layers, network.wiring)
-    return "none" if is_prepared else kind_for(samples.probe.x)
+    return "none" if is_prepared else samples.probe.statistics.default_kind
 
 
 def new_classes(network: Network, x: Any, y: Any) -> tuple[str, ...]:
@@ -172,13 +172,11 @@ def packed(
     if isinstance(normalization, str) and all(map(len, arrays.values())):
         kind = None if normalization == AUTOMATIC else normalization
         normalization = fit_joint(network.layers, network.wiring, arrays, kind)
-    elif normalization is None and not network.normalization.parts:
-        normalization = JointNormalization.of(
-            {name: normalization_of(network, array) for name, array in arrays.items()}
-        )
     fitted = network.normalization if normalization is None else normalization
     if not isinstance(fitted, JointNormalization):
         return ports.pack(arrays, "inputs"), None
+    for name, part in fitted.parts.items():
+        part.check_unit(arrays[name], f"input {name}: ")
     return ports.pack(fitted.of_each(arrays, network.dtype), "inputs"), fitted
 
 
@@ -195,9 +193,3 @@ def batched(network: Network, x: Any, y: Any) -> tuple[Any, Any]:
     targets = {"": y} if network.output_ports is None else network.output_ports.named(y, "targets")
     x, y = ({name: np.asarray(value)[None] for name, value in values.items()} for values in (inputs, targets))
     return x if network.input_ports else x[""], y if network.output_ports else y[""]
-
-
-def normalization_of(network: Network, x: Any) -> Normalization:
-    """Return the normalization for inputs. Before training, bytes are scaled as training would scale them."""
-    scales = network.untrained and network.normalization == UNFITTED and x.dtype == np.uint8
-    return Normalization.fit("scale", x) if scales else network.normalization

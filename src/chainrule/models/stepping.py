@@ -161,10 +161,11 @@ def _batch(
     if network.task is None or resolved != network.loss:
         normalization = samples.normalization or network.normalization
         if normalization == UNFITTED:
-            normalization = Normalization.fit(default_normalization(network, samples), samples.x)
+            normalization = Normalization.fit(default_normalization(network, samples), samples.statistics)
         fitted = Fitted(normalization, resolved, task, (), network.largest_input, network.target_scaling)
         for part in (model, network):
             part.adopt(fitted)
+    network.normalization.check_unit(samples.x)
     x, t, w = samples.batch(np.arange(len(samples)), Preparation.of(network, network.normalization))
     t = t if network.target_scaling is None else network.target_scaling.standardized(t)
     return x, t.astype(network.dtype), None if w is None else w.astype(network.dtype), task, resolved

@@ -2,6 +2,7 @@
 
 from chainrule._io.console import aligned
 from chainrule.core.shapes import text
+from chainrule.network.fitted import UNFITTED
 from chainrule.network.network import Network
 
 
@@ -15,12 +16,13 @@ class Summary(str):
 
 
 def summary_text(network: "Network") -> str:
-    """Return a table of the layers, their output shapes and their parameter counts."""
+    """Return a table of the layers, and the network's signature if training recorded one."""
     titles = summary_columns(network)
     empty = [""] * (len(titles) - 3)
     ends = ["input", *empty, text(network.input_shape), ""], ["", *empty, "", f"{network.parameters.size:,}"]
     table = [[titles[0], "", *titles[2:]], ends[0], *summary_rows(network), ends[1]]
-    return "\n".join(line.rstrip() for line in aligned(table, right=(len(titles) - 1,)))
+    lines = [line.rstrip() for line in aligned(table, right=(len(titles) - 1,))]
+    return "\n".join([*lines, *([] if network.normalization == UNFITTED else ["", str(network.signature)])])
 
 
 def summary_columns(network: "Network") -> list[str]:

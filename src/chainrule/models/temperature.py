@@ -13,7 +13,6 @@ import numpy as np
 
 from chainrule import layers
 from chainrule.errors import OptionError
-from chainrule.models.reading import normalization_of
 from chainrule.network.tasks import MULTI_LABEL
 from chainrule.training import dense
 from chainrule.training.calibration import best_temperature, confidences
@@ -38,7 +37,7 @@ def calibrate(model: Network, samples: TrainingData) -> float:
     layer = _logit_layer(model)
     probe = copy.deepcopy(model)
     _divide(probe, layer, REDUCTION)
-    evaluation = evaluate(probe, samples, normalization_of(model, samples.probe.x), model.loss, model.task)
+    evaluation = evaluate(probe, samples, model.normalization, model.loss, model.task)
     outputs, targets = evaluation.outputs, evaluation.targets
     if evaluation.task == MULTI_LABEL:
         outputs, targets = outputs.reshape(-1, 1), targets.reshape(-1, 1)

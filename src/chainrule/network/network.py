@@ -6,7 +6,7 @@ A network is independent of data, files and training. `model.Model` adds these f
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,6 +40,9 @@ from chainrule.network.ports import OutputEnd, input_ports, output_ports
 from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
 from chainrule.network.target_scaling import TargetScaling
 from chainrule.network.tasks import Task
+
+if TYPE_CHECKING:
+    from chainrule.network.signature import Signature
 
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256  # default batch size for inference
@@ -301,6 +304,11 @@ class Network:
         """Convert a batch to an array (N, *input_shape), as `input_array`."""
         return input_array(x, self.input_shape)
 
+    def normalized(self, x: Any) -> Array:
+        """Return inputs (N, *input_shape) as the first layer reads them, in the network's dtype."""
+        self.normalization.check_unit(x)
+        return self.normalization.apply(x, self.dtype)
+
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def apply(self, x: ArrayLike, *, batch_size: int = PREDICT_BATCH) -> NDArray[Any]:
         """Return the outputs (N, *output_shape) for a batch x (N, *input_shape). N may be 0. Thread-safe."""
@@ -357,6 +365,14 @@ class Network:
         self.target_scaling, self.mask_values = fitted.target_scaling, fitted.mask_values
         self.normalization, self.loss = fitted.normalization, fitted.loss
         self.classes = fitted.class_names(self.classes)
+
+    @property
+    def signature(self) -> "Signature":
+        """What training recorded of the inputs and outputs: units, limits, normalization, classes and tasks."""
+        from chainrule.network.signature import Signature
+
+        ports = self.input_ports, self.output_ports
+        return Signature.of(self.input_shape, self.output_shape, ports, self.normalization, self.task, self.classes)
 
     # ------------------------------------------------------------------ files
 

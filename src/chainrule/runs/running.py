@@ -80,8 +80,7 @@ def start(
     model, trainer = _prepare(job, training, weights, workers)
     if workers.rank:
         return assist(folder, model, trainer)
-    if isinstance(trainer.normalization.gain, tuple):
-        trainer.history.notes.append(decision(trainer.train_data.probe.x, trainer.normalization))
+    trainer.history.notes.append(decision(trainer.normalization, trainer.train_data.probe.statistics))
     job = replace(job, properties=properties, engine=model.engine.name, threads=model.threads, precise=model.precise)
     first = None if weights is None else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
     return begin(folder, job, model, trainer, test, callbacks, interval, first=first, plots=plots)

@@ -14,7 +14,6 @@ import sklearn.utils.validation
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
-from chainrule.data.normalization import kind_for
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, ShapeError, explain_memory_errors, quoted
 from chainrule.layers import Dense, Flatten, ReLU
@@ -183,11 +182,11 @@ class NetworkEstimator(BaseEstimator):
         x, seed = self._shaped(x), self._seed()
         existing: Sequential | None = self.__dict__.get("model_")
         model = build(x, seed) if existing is None else existing
-        kind = kind_for(x) if self.normalization is None else self.normalization
+        samples = Samples.of(x, y, model.output_shape[0]).checked().with_weights(weights)
+        kind = samples.statistics.default_kind if self.normalization is None else self.normalization
         recipe = Recipe(
             loss=model.check_loss(self.loss), normalization=kind, seed=seed, **self._options(len(x)), **options
         )
-        samples = Samples.of(x, y, model.output_shape[0]).checked().with_weights(weights)
         trainer = model.trainer(recipe, samples, normalization=existing and existing.normalization)
         trainer.adopt()
         self._steps = 0 if existing is None else self._steps

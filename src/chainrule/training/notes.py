@@ -64,7 +64,7 @@ def training_warnings(trainer: Trainer) -> list[str]:
     samples = int(sizes.sum()) * dense.positions_of(targets)
     if not (problem := _chance_note(history, reached, samples, task, targets)):
         return []
-    hint = scale_hint(probe.x, trainer.normalization)
+    hint = scale_hint(probe.statistics, trainer.normalization)
     if task == REGRESSION:
         hint = hint or target_fitting.stall_hint(probe.targets, scaling)
     return [f"{problem}: {hint or 'try another learning rate, more epochs, or check the labels'}"]

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from chainrule._io.locks import cached_property
 from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset, split_validation
+from chainrule.data.input_statistics import InputStatistics
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource, as_samples, finite_extremes, subset
 from chainrule.engines.protocol import Array
@@ -62,6 +64,7 @@ class Samples:
     weights      weight of each sample in the loss, (N,); None if all are 1
     valid        for dense labels, whether each position counts, (N, …); None if all positions count
     mask_values  for labels from mask files, the value of each label in these files; None for other targets
+    digits       whether x are centered digits as in MNIST, see `Dataset`
     class_weights   for dense labels, weight of each class in the loss, (K,), or (2,) for K = 1; None if all are 1
     normalization   normalization of several inputs, which was applied when they were packed to x; None for one input
     """
@@ -74,6 +77,7 @@ class Samples:
     class_weights: NDArray[np.float64] | None = None
     normalization: Normalization | None = None
     mask_values: MaskValues | None = None
+    digits: bool = False
 
     def __len__(self) -> int:
         return len(self.x)
@@ -82,6 +86,11 @@ class Samples:
     def decodes(self) -> bool:
         """Whether worker processes should read ahead."""
         return isinstance(self.x, SampleSource) and self.x.decodes
+
+    @cached_property
+    def statistics(self) -> InputStatistics:
+        """Statistics of the inputs, which determine the normalization."""
+        return InputStatistics(self.x)
 
     @property
     def probe(self) -> Samples:
@@ -142,7 +151,7 @@ class Samples:
             if part is not None
         )
         samples = replace(samples.with_weights(dataset.weights), validation=validation[0] if validation else None)
-        return replace(samples, mask_values=dataset.mask_values)
+        return replace(samples, mask_values=dataset.mask_values, digits=dataset.digits)
 
     def with_weights(self, weights: ArrayLike | None) -> Samples:
         """Return a copy of the samples with other weights (N,). If ``weights`` is None, return the samples unchanged.
@@ -169,7 +178,7 @@ class Samples:
 
     def checked(self) -> Samples:
         """Return the samples unchanged; DataError if an input is infinite or NaN."""
-        if self.x.dtype.kind == "f":
+        if self.x.dtype.kind == "f" and not np.isfinite(self.statistics.limits).all():
             finite_extremes(self.x, "inputs")
         return self
 
@@ -272,9 +281,7 @@ class Samples:
         pixels, rows = self.x, indices
         if arrays or isinstance(pixels, SampleSource):
             (pixels,), rows = arrays or self.read(indices), np.arange(len(indices))
-        constants, x = normalization.constants(pixels), None
-        if network and constants:
-            x = network.engine.normalized_rows(pixels, rows, *constants, dtype, network.threads)
+        x = network and network.engine.normalized_rows(pixels, rows, *normalization.constants, dtype, network.threads)
         if x is None:
             x = normalization.apply(pixels[rows], dtype)
         if augmentation:
@@ -288,7 +295,7 @@ class Samples:
     def _augmented(self, preparation: Preparation, draw: Draw) -> Batch:
         """Return the samples, whose inputs are normalized, with random transformations."""
         normalization, augmentation = preparation.normalization, cast("Augmentation", preparation.augmentation)
-        black, white = normalization.background, normalization.white
+        black, white = normalization.background, normalization.brightest
         x = np.ascontiguousarray(augmentation.apply(self.x, draw, fill=black, white=white), preparation.dtype)
         moved = self._moved(augmentation, draw) if self.is_dense else self
         x, targets = augmentation.call_function(x, moved.targets, draw)

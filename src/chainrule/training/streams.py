@@ -127,7 +127,7 @@ class PairSamples(_Weighted):
         from chainrule.data.inputs import is_source, read_input
 
         x, *others = item
-        x = read_input(x, self.shape, (), as_is=True) if is_source(x) else x
+        x = read_input(x, self.shape) if is_source(x) else x
         return tuple(map(np.asarray, (x, *others)))
 
     def converted(self, arrays: tuple[Array, ...], indices: NDArray[np.int64], *, check: bool = False) -> Samples:

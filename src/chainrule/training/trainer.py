@@ -188,7 +188,7 @@ class Trainer:
     @cached_property
     def _largest_input(self) -> float | None:
         """Largest absolute value of the normalized training inputs; None if it is not finite."""
-        largest = self.normalization.largest(self.train_data.probe.x)
+        largest = self.train_data.probe.statistics.largest(*self.normalization.constants)
         return largest if math.isfinite(largest) else None
 
     def adopt(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.normalization import Normalization
+from chainrule.data.normalization import BYTE, Normalization
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
 from chainrule.network.tasks import CLASSIFICATION
@@ -99,9 +99,9 @@ def _as_bytes(x: Array, normalization: Normalization) -> NDArray[np.uint8] | Non
     Pixels that augmentation has interpolated are rounded.
     """
     gain, offset = normalization.arrays(x.ndim, np.float64)
-    if normalization.pixels == "numbers" or not gain.all():
+    if normalization.white is None or not gain.all():
         return None
-    pixels = (x.astype(np.float64) - offset) / gain * (255 if normalization.pixels == "shares" else 1)
+    pixels = (x.astype(np.float64) - offset) / gain * (BYTE / normalization.white)
     return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
 
 

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import zoo
+from chainrule.data.known import holds_digits
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
 from chainrule.models.model import Model
+from chainrule.network.fitted import UNFITTED
 from chainrule.runs import checksums, jobs, resume_point
 from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, START, require_run
 from chainrule.runs.jobs import DataChoice, Job
@@ -67,6 +69,7 @@ def of_name(name: str, *, engine: str | None = None, threads: int | None = None,
     entry = zoo.find(name)
     recipe = entry.recipe_for(entry.choice.name)
     model = entry.build(seed=recipe.seed, loss=recipe.loss, engine=engine, threads=threads, precise=precise)
+    model.normalization = replace(UNFITTED, digits=holds_digits(entry.choice.name))
     moments = recipe.optimizer.init(model.parameters)
     return PageSubject(name, model, recipe, entry.choice, moments=moments, fitted=False)
 

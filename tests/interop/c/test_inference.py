@@ -77,7 +77,9 @@ def test_images_are_normalized_as_in_training(tmp_path: Path) -> None:
     layers = (cr.Conv2D(3, 3), cr.ReLU(), cr.Flatten(), cr.Dense(4), cr.Softmax())
     rows: list[tuple[Any, Any]] = [(0.012, -0.4), ((0.012, 0.3), (-0.4, 7.0)), (0.012, (0.0, 1.0))]
     models: list[Model] = [
-        cr.Sequential(layers, (2, 6, 5), normalization=Normalization("standardize", *row, "bytes"), engine="numpy")
+        cr.Sequential(
+            layers, (2, 6, 5), normalization=Normalization("standardize", *row, (0.0, 255.0), 255.0), engine="numpy"
+        )
         for row in rows
     ]
     x = np.random.default_rng(1).integers(0, 256, (3, 2, 6, 5)).astype(np.uint8)

@@ -114,7 +114,7 @@ def case(model: Model, seed: int, optimizer: Optimizer) -> Case:
     return Case(model, x, draw.integers(0, 3, STEPS), optimizer)
 
 
-SCALED = Normalization("scale", 1 / 255, 0.0, "bytes")
+SCALED = Normalization("scale", 1 / 255, 0.0, (0.0, 255.0), 255.0)
 NETWORKS: tuple[tuple[tuple[Layer, ...], ...], ...] = (
     (
         (cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Conv2D(5, 2, bias="untied"), cr.Sigmoid(), cr.Flatten()),

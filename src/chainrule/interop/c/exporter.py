@@ -20,7 +20,6 @@ from chainrule.interop.c.quantized import NUMBERS, Quantized
 from chainrule.interop.c.routines import definitions_of, float_literal, prelude
 from chainrule.interop.c.source import Structs, identifier, macro, string_literal, unique_identifiers
 from chainrule.interop.c.training import ROUTINES, Training
-from chainrule.interop.units import input_units
 from chainrule.network import tasks
 from chainrule.training.optimizers import SGD, Optimizer
 from chainrule.training.target_fitting import folded
@@ -171,16 +170,16 @@ def _format_sizes(**sizes: int) -> str:
 
 def template_values(model: Model, name: str, int8: Quantized | None = None) -> dict[str, Any]:
     """Return the values of the templates' placeholders."""
-    outputs, pixels = model.plan().output.size, model.normalization.pixels
+    outputs, white = model.plan().output.size, model.normalization.white
     channels, height, width = image_shape(model.input_shape)
     return {
         "title": f"{identifier(model.name)}: a network of {len(model.layers)} layers",
         "mark": MARK,
         "name": name,
         "guard": name.upper(),
-        "units": input_units(model),
-        "scale": " / 255" if pixels == "shares" else "",
-        "divided": ", which are divided by 255 as in chainrule predict" if pixels == "shares" else "",
+        "units": model.normalization.unit,
+        "scale": " / 255" if white == 1 else "",
+        "divided": ", which are divided by 255 as in chainrule predict" if white == 1 else "",
         "channels": channels,
         "height": height,
         "width": width,

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Operation, Tensor
+from chainrule.data.normalization import BYTE
 from chainrule.engines import loader
 from chainrule.errors import OptionError, unknown_name
 from chainrule.interop.c import calls, channels_last, fusing, source, transposed
@@ -70,7 +71,7 @@ class Quantized:
         self._plan, self.values = model.plan(), dict[str, NDArray[Any]]()
         self._scales, self.io = Scales(), io
         if x is not None:
-            x = model.normalization.apply(model.check_input(np.asarray(x)), model.dtype)
+            x = model.normalized(model.check_input(np.asarray(x)))
             self._scales.update(activation_scales(model, x))
         elif not any(operation.name == FAKE_QUANTIZE for operation in self._plan.forward):
             raise OptionError("the network computes with floats; pass images to measure its scales (--calibrate DATA)")
@@ -114,7 +115,7 @@ class Quantized:
         """Step and zero of an integer input: q represents step · (q − zero), in the units of the training data."""
         normalization = self._model.normalization
         if self.io == "uint8":
-            return (1 / 255 if normalization.pixels == "shares" else 1.0), 0.0
+            return (normalization.white or BYTE) / BYTE, 0.0
         return self._integer_input(self._scales[self.steps[0].result.storage])
 
     def _integer_input(self, scale: Int8Scale) -> tuple[float, float]:
@@ -136,6 +137,7 @@ class Quantized:
 
     def predict(self, x: NDArray[Any]) -> NDArray[Any]:
         """Return the outputs for images, with the same arithmetic as the C program."""
+        self._model.normalization.check_unit(x)
         outputs = list[NDArray[Any]]()
         for start in range(0, len(x), 256):
             activations: Activations = {IMAGE: x[start : start + 256].astype(np.float32)}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Plan
-from chainrule.data.normalization import JointNormalization, Normalization
+from chainrule.data.normalization import BYTE, JointNormalization, Normalization
 from chainrule.interop.c import channels_last, program
 from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.quantized import Quantized
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 RECORDED = 16  # outputs that are recorded, at regular intervals
 TOLERANCE = {"float": 1e-3, "int8": 2e-2}  # accepted error, relative to the largest recorded output
 LEVELS = 3  # accepted error of integer outputs
-BYTE_STEPS = {"bytes": 1.0, "shares": 2.0**-8}  # pixels of a normalization → value per level of the pattern
 
 
 def pattern(count: int) -> NDArray[np.uint8]:
@@ -40,8 +39,8 @@ def pattern_units(normalization: Normalization) -> Normalization:
     """
     if normalization.parts:
         return JointNormalization.of({name: pattern_units(part) for name, part in normalization.parts.items()})
-    if normalization.pixels in BYTE_STEPS:
-        return Normalization("scale", BYTE_STEPS[normalization.pixels])
+    if normalization.white:
+        return Normalization("scale", 2.0 ** np.floor(np.log2(normalization.white / BYTE)))
     gain, offset = (np.ravel(values) for values in normalization.arrays(2, np.float64))
     gain = np.where(gain == 0, 1, gain)
     low, high = (0, 1) if normalization.kind == "scale" else (-2, 2)

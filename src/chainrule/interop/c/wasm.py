@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from chainrule._io import files
 from chainrule._io.extras import import_optional
+from chainrule.data.normalization import BYTE
 from chainrule.errors import ChainruleError, OptionError, quoted
 from chainrule.interop.c import exporter
 from chainrule.interop.c.quantized import Quantized
@@ -61,7 +62,7 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None,
     values = exporter.template_values(model, "network") | {
         "title": "".join(letter for letter in path.stem if letter.isalnum() or letter in " -_"),
         "classes": json.dumps(list(model.classes)).replace("<", "\\u003c"),
-        "most": 1 if model.normalization.pixels == "shares" else 255,
+        "most": model.normalization.white or BYTE,
     }
     module = exporter.template("wasm.js").substitute(values)
     page = exporter.template("wasm.html").substitute(values, module=module, bytes=base64.b64encode(compiled).decode())

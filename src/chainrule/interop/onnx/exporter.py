@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from chainrule._io.files import as_path, write_atomic
 from chainrule.core.plan import Plan
 from chainrule.core.words import checked_options
-from chainrule.data.normalization import Normalization
+from chainrule.data.normalization import AS_READ, Normalization
 from chainrule.errors import OptionError, printable, quoted
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.messages import MAX_BYTES, ModelMessage, Opset, Pair, serialize
 from chainrule.interop.onnx.operators import WRITERS
-from chainrule.interop.units import AS_READ, input_units
 from chainrule.layers.packing import Pack, Unpack
 from chainrule.network import losses
 from chainrule.network.network import Network
@@ -121,7 +120,7 @@ def write(message: ModelMessage, path: Path) -> None:
 def _metadata(model: Model, raw_input: bool) -> dict[str, str]:
     """Return facts about the model for users of the file, by name. All are strings; lists and dictionaries are JSON."""
     json_values = {"classes": list(model.classes), "normalization": model.normalization.to_config()}
-    texts = {"input": AS_READ if raw_input else input_units(model)}
+    texts = {"input": AS_READ if raw_input else model.normalization.unit}
     texts |= {name: json.dumps(value, ensure_ascii=False) for name, value in json_values.items()}
     texts |= {"normalization_included": json.dumps(not raw_input), "loss": str(model.loss)}
     texts["output"] = "probabilities" if model.last_layer in losses.PROBABILITIES else f"results of {model.names[-1]}"

@@ -48,7 +48,7 @@
  *   a stop of a teacher's walk. sample, step: null if the stop does not change them
  * @typedef {{
  *   format: number, name: string, classes: string[], input_shape: number[],
- *   normalization: {kind: string, gain: number | number[], offset: number | number[], pixels: string},
+ *   normalization: {kind: string, gain: number | number[], offset: number | number[], white?: number, digits?: boolean},
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, shapes: Record<string, number[]>,
  *   plan: Plan, inference: Plan, saliency: Plan,
  *   from_file: boolean, joined: {activation: string, gradient: string} | null, measure: string, recipe: Record<string, any>, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,

@@ -39,7 +39,7 @@ export function normalized(description, picture) {
  */
 export function factors({ normalization }, channel) {
   const [gain, offset] = [normalization.gain, normalization.offset].map((values) => (typeof values === "number" ? values : values[channel]));
-  return { gain: normalization.pixels === "shares" ? gain * (1 / 255) : gain, offset };
+  return { gain: gain * ((normalization.white ?? 255) / 255), offset };
 }
 
 /**

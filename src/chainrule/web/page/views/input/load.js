@@ -24,7 +24,7 @@ export async function loadPicture(file, name, description) {
 
 /** Returns whether the network reads digits as in MNIST. @param {Description} description */
 export function isOfDigits(description) {
-  return description.input_shape.join() === "1,28,28" && description.classes.every((name) => /^\d$/.test(name));
+  return description.input_shape.join() === "1,28,28" && description.normalization.digits === true;
 }
 
 /** Returns whether the input is an image, in grayscale or color. @param {Description} description */

@@ -1,0 +1,175 @@
+"""Statistics of training inputs, which determine their unit and their default normalization."""
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule._io.locks import cached_property
+from chainrule.data.sources import PROBE_SAMPLES, SampleSource, blocks, extremes
+
+LEVELS = (2.0, 65_535.0)  # range of the maximum for which images are scaled by default: up to 16 bits
+MAX_RATIO = (
+    10.0  # of the channels' deviations, and of mean to deviation, above which inputs are standardized by default
+)
+MIN_VALUES = 32  # minimum number of values per channel for this comparison
+MIN_PIXEL_VECTOR = 64  # minimum length for which a vector of integers is interpreted as pixels
+BYTE_MAXIMUM = (128, 255)  # range of the maximum for which such vectors are scaled
+ROUNDING = 1e-12  # smallest deviation relative to the mean that is not a rounding error
+STATISTICS_BYTES = 1 << 20  # size of the blocks processed at a time, to avoid a copy of all values
+
+Pixels: TypeAlias = NDArray[Any]  # or a `SampleSource`
+
+
+class InputStatistics:
+    """Statistics of training inputs (N, …). Each is computed once, when it is first used.
+
+    Image files that are decoded when needed are represented by a random subset.
+
+    x   array or `SampleSource`
+    """
+
+    def __init__(self, x: Pixels) -> None:
+        self.x = x
+
+    @cached_property
+    def are_bytes(self) -> bool:
+        """Whether the inputs are uint8 images (N, C, H, W). Images of 0 and 1 alone are numbers, such as boards."""
+        if self.x.dtype != np.uint8 or self.x.ndim != 4:
+            return False
+        samples = self.x.representative() if isinstance(self.x, SampleSource) else self.x
+        return any(block.max() > 1 for block in blocks(samples, STATISTICS_BYTES))
+
+    @cached_property
+    def limits(self) -> tuple[float, float]:
+        """Minimum and maximum of all values; (0, 255) for bytes; NaN if a value is NaN."""
+        return (0.0, 255.0) if self.are_bytes else extremes(self.x)
+
+    @property
+    def are_fractions(self) -> bool:
+        """Whether all values are within 0 … 1."""
+        return self.limits[0] >= 0 and self.limits[1] <= 1
+
+    @property
+    def white(self) -> float | None:
+        """Value of a white pixel: 255 for bytes, 1 for images within 0 … 1 that are not only 0 and 1; None: unknown."""
+        if self.are_bytes:
+            return 255.0
+        has_shades = self.x.ndim == 4 and self.are_fractions and ((self._sample > 0) & (self._sample < 1)).any()
+        return 1.0 if has_shades else None
+
+    @cached_property
+    def are_pixels(self) -> bool:
+        """Whether the inputs are pixels in the same unit.
+
+        Pixels are bytes; images (N, C, H, W) of non-negative numbers with a maximum from 2 to 65535, unless the
+        deviations of the channels differ by more than a factor of 10 and are not those of integers up to 255; and
+        vectors of 64 or more non-negative integers with a maximum from 128 to 255.
+        """
+        if self.are_bytes:
+            return True
+        minimum, maximum = self.limits
+        if not minimum >= 0:  # also true for NaN
+            return False
+        first = self.x[:MIN_PIXEL_VECTOR]
+        are_whole = maximum <= BYTE_MAXIMUM[1] and bool((first == np.rint(first)).all())
+        if self.x.ndim == 4:
+            return LEVELS[0] <= maximum <= LEVELS[1] and (are_whole or self.spread <= MAX_RATIO)
+        return are_whole and first[0].size >= MIN_PIXEL_VECTOR and maximum >= BYTE_MAXIMUM[0]
+
+    @property
+    def default_kind(self) -> str:
+        """The default normalization: "scale" for pixels, "standardize" or "none".
+
+        Other values are standardized if the deviations of their channels or features differ by more than a factor of
+        10, or if the mean of one is more than 10 times its deviation. Values within 0 … 1 are not changed.
+        """
+        if self.are_pixels:
+            return "scale"
+        return "standardize" if max(self.spread, self.offset) > MAX_RATIO else "none"
+
+    @cached_property
+    def spread(self) -> float:
+        """Ratio of the largest to the smallest deviation of the channels (N, C, …) that are not constant.
+
+        It is 1 for few values, and for values that are within 0 … 1 or not finite. Of many samples, some are used.
+        """
+        if not self._is_comparable:
+            return 1.0
+        deviation = self.deviations
+        return float(deviation.max() / deviation.min())
+
+    @cached_property
+    def offset(self) -> float:
+        """Largest ratio of the mean to the deviation of a channel that is not constant; 0 where `spread` is 1."""
+        mean, deviation = self._channels
+        varies = deviation > 0
+        return float((np.abs(mean[varies]) / deviation[varies]).max()) if self._is_comparable and varies.any() else 0.0
+
+    @property
+    def deviations(self) -> NDArray[np.float64]:
+        """Standard deviations of the channels that are not constant in a sample of the data, or a 1 if all are."""
+        _, deviation = self._channels
+        return deviation[deviation > 0] if deviation.any() else np.ones(1)
+
+    @cached_property
+    def standardization(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation of all pixels, (1,), or of each channel or feature, (C,), over all samples."""
+        return mean_and_deviation(self.x, 1 if self.are_pixels else self.x.shape[1])
+
+    def largest(self, gain: NDArray[np.float64], offset: NDArray[np.float64]) -> float:
+        """Return the largest absolute value of x · gain + offset, with one number, (1,), or one per channel, (C,)."""
+        ends = self.limits if max(gain.size, offset.size) == 1 else self._channel_limits
+        return float(np.abs(np.asarray(ends).reshape(2, -1) * gain + offset).max())
+
+    @cached_property
+    def _channel_limits(self) -> NDArray[np.float64]:
+        """Minimum and maximum of each channel or feature, (2, C)."""
+        if self.are_bytes:
+            return np.array([[0.0], [255.0]])
+        samples = self.x.representative() if isinstance(self.x, SampleSource) else self.x
+        axes = (0, *range(2, self.x.ndim))
+        pairs = np.array([(block.min(axes), block.max(axes)) for block in blocks(samples)], np.float64)
+        return np.array([pairs[:, 0].min(0), pairs[:, 1].max(0)])
+
+    @cached_property
+    def _sample(self) -> NDArray[Any]:
+        return self.x[np.arange(0, len(self.x), -(-len(self.x) // PROBE_SAMPLES))]
+
+    @cached_property
+    def _channels(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return mean_and_deviation(self._sample, self.x.shape[1])
+
+    @property
+    def _is_comparable(self) -> bool:
+        minimum, maximum = self.limits
+        has_enough = math.prod(self.x.shape) >= MIN_VALUES * self.x.shape[1]
+        return has_enough and not self.are_fractions and math.isfinite(maximum - minimum)
+
+
+def mean_and_deviation(x: Pixels, channels: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean and the population standard deviation, (channels,), which is 0 for a constant channel.
+
+    Bytes are summed exactly, as integers.
+
+    channels   1 for the statistics of all values; x.shape[1] for those of each channel of x (N, C, …)
+    """
+    samples = x.representative() if isinstance(x, SampleSource) else x
+    if x.dtype == np.uint8 and channels == 1:
+        counts = np.zeros(256, np.int64)
+        for block in blocks(samples, STATISTICS_BYTES):
+            counts += np.bincount(block.reshape(-1), minlength=256)
+        levels = np.arange(256)
+        total, first, second = (int((counts * levels**power).sum()) for power in range(3))
+        return np.array([first / total]), np.array([math.sqrt(total * second - first * first) / total])
+    count = math.prod(samples.shape) / channels
+
+    def of_blocks(value: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[np.float64]:
+        parts = (block.reshape(len(block), channels, -1) for block in blocks(samples, STATISTICS_BYTES))
+        return sum((value(part).sum((0, 2), dtype=np.float64) for part in parts), np.zeros(channels)) / count
+
+    mean = of_blocks(lambda part: part)
+    deviation = np.sqrt(of_blocks(lambda part: np.square(part.astype(np.float64) - mean[:, None])))
+    return mean, np.where(deviation > ROUNDING * np.abs(mean), deviation, 0.0)

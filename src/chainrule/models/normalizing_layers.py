@@ -1,0 +1,47 @@
+"""Networks that normalize their inputs by their first layers, and the normalization of several inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from chainrule.data.input_statistics import InputStatistics
+from chainrule.data.normalization import JointNormalization, Normalization
+from chainrule.layers import Layer
+from chainrule.layers.node import Wiring
+from chainrule.network.ports import unpacking_layers
+
+CONSTANT_KINDS = ("affine", "rescaling")  # kinds of layers that normalize with constants
+NORMALIZATION_KIND = "norm"
+
+
+def normalizing_layers(names: Sequence[str], layers: Sequence[Layer], wiring: Wiring) -> tuple[str, ...]:
+    """Return the names of the layers that normalize the input; () if another layer reads the input itself."""
+    readers = [number for number, inputs in enumerate(wiring.inputs) if 0 in inputs]
+    kinds = (*CONSTANT_KINDS, NORMALIZATION_KIND)
+    return tuple(names[k] for k in readers) if all(layers[k].kind in kinds for k in readers) else ()
+
+
+def has_constant_normalization(layers: Sequence[Layer], wiring: Wiring, source: int = 0) -> bool:
+    """Return whether every layer that reads the input normalizes it with constants, as in its original training.
+
+    source   number of the input in the wiring: 0, or that of an `Unpack` layer
+    """
+    return all(layers[k].kind in CONSTANT_KINDS for k, inputs in enumerate(wiring.inputs) if source in inputs)
+
+
+def fit_joint(
+    layers: Sequence[Layer], wiring: Wiring, arrays: Mapping[str, NDArray[Any]], kind: str | None
+) -> JointNormalization:
+    """Fit a normalization to each of several inputs.
+
+    kind   kind of all normalizations; None: chosen for each input, "none" if the network normalizes it with constants
+    """
+    parts = dict[str, Normalization]()
+    for (name, array), (index, _) in zip(arrays.items(), unpacking_layers(layers), strict=True):
+        is_prepared = kind is None and has_constant_normalization(layers, wiring, index + 1)
+        statistics = InputStatistics(array)
+        parts[name] = Normalization.fit("none" if is_prepared else kind or statistics.default_kind, statistics)
+    return JointNormalization.of(parts)

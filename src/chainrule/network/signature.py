@@ -1,0 +1,96 @@
+"""The signature of a network: what training recorded of its inputs and outputs, for people and for files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.core.shapes import text
+from chainrule.data.normalization import Normalization
+from chainrule.network.ports import Ports
+from chainrule.network.tasks import JointTask, Task
+
+AXES = {1: "(F,)", 2: "(C, W)", 3: "(C, H, W)"}
+SHOWN = 12  # maximum number of class names in a description
+
+
+@dataclass(frozen=True)
+class InputSignature:
+    """An input of a network.
+
+    shape          shape of one sample
+    normalization  unit, limits and normalization of the training data, and how an image file becomes an input
+    """
+
+    shape: tuple[int, ...]
+    normalization: Normalization
+
+    def __str__(self) -> str:
+        record = self.normalization
+        change = {"scale": ", scaled to 0 … 1", "standardize": ", standardized", "none": ""}[record.kind]
+        digits = "; digits in image files are centered and scaled as in MNIST" if record.digits else ""
+        return f"{text(self.shape)}, {record.unit}{change}{digits}"
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the signature as JSON values."""
+        axes, record = AXES.get(len(self.shape), ""), self.normalization
+        return {"axes": axes, "shape": list(self.shape), "unit": record.unit, **record.to_config()}
+
+
+@dataclass(frozen=True)
+class OutputSignature:
+    """An output of a network.
+
+    shape    shape for one sample
+    task     task that training inferred from the targets; None: unknown
+    classes  names of the classes, or of the targets; empty: not recorded
+    """
+
+    shape: tuple[int, ...]
+    task: Task | None
+    classes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        names = ", ".join(self.classes[:SHOWN]) + (", …" if len(self.classes) > SHOWN else "")
+        return f"{text(self.shape)}, {self.task.name if self.task else 'task not recorded'}{names and ': '}{names}"
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the signature as JSON values."""
+        return {"shape": list(self.shape), "task": self.task and self.task.name, "classes": list(self.classes)}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What is recorded of a network's inputs and outputs, by name. A single input is "x", a single output "y"."""
+
+    inputs: Mapping[str, InputSignature]
+    outputs: Mapping[str, OutputSignature]
+
+    @staticmethod
+    def of(
+        input_shape: tuple[int, ...],
+        output_shape: tuple[int, ...],
+        ports: tuple[Ports | None, Ports | None],
+        normalization: Normalization,
+        task: Task | None,
+        classes: tuple[str, ...],
+    ) -> Signature:
+        """Return the signature of a network with these attributes. ``ports`` are those of inputs and outputs."""
+        shapes = {"x": input_shape} if ports[0] is None else ports[0].shapes
+        parts = normalization.parts
+        inputs = {name: InputSignature(shape, parts.get(name, normalization)) for name, shape in shapes.items()}
+        shapes = {"y": output_shape} if ports[1] is None else ports[1].shapes
+        tasks = task.parts if isinstance(task, JointTask) else (task,) * len(shapes)
+        outputs = zip(shapes.items(), tasks, strict=True)
+        return Signature(inputs, {name: OutputSignature(shape, part, classes) for (name, shape), part in outputs})
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name}: {entry}" for part in (self.inputs, self.outputs) for name, entry in part.items())
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the signature as JSON values."""
+        return {
+            "inputs": {name: entry.to_config() for name, entry in self.inputs.items()},
+            "outputs": {name: entry.to_config() for name, entry in self.outputs.items()},
+        }

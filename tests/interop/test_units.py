@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from numerical import assert_close
 from numpy.typing import NDArray
 
 import chainrule as cr
@@ -39,7 +40,7 @@ def test_the_sentence_is_true(kind: str, x: NDArray[Any]) -> None:
         statistics = np.ravel([x.mean(axes), x.std(axes)])
         expected = {"scale": [x.min(), x.max()], "standardize": statistics, "none": [x.min(), x.max()]}[kind]
         assert len(numbers) == len(expected)
-        assert np.allclose(numbers, expected, rtol=2e-3, atol=1e-3)
+        assert_close(numbers, expected, error=2e-3)
 
 
 @pytest.mark.parametrize("x", DATA)

@@ -131,7 +131,7 @@ def test_the_terms_of_a_gradient_name_the_weights(seed: int) -> None:
     assert [(one.tensor, one.index, one.expected_as, one.actual_as) for one in first.terms] == [
         ("dy", (n, o), f"w[{o},{f}]", f"w[{3 - o},{f}]") for o in range(4)
     ]
-    assert_close(sum(one.value * one.actual for one in first.terms), first.actual)
+    assert_close(sum(one.value * one.actual for one in first.terms), first.actual, dtype=float)
 
 
 def test_the_layers_own_input_is_named_in_its_gradient() -> None:

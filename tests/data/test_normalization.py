@@ -89,7 +89,7 @@ def test_whole_numbers_are_taken_by_their_values(kind: str, dtype: Any) -> None:
     """Treat sixteen-bit pixels like floats of the same values, not like bytes."""
     x = BYTES.astype(dtype) * 100 + 7
     found, as_floats = Normalization.fit(kind, x), Normalization.fit(kind, x.astype(np.float64))
-    assert_close([found.gain, found.offset], [as_floats.gain, as_floats.offset])
+    assert_close([found.gain, found.offset], [as_floats.gain, as_floats.offset], dtype=float)
     wide = x.astype(np.float64)
     spread = {"scale": np.ptp(wide), "standardize": wide.std(), "none": 1.0}[kind]
     centre = {"scale": wide.min(), "standardize": wide.mean(), "none": 0.0}[kind]

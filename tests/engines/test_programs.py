@@ -101,7 +101,7 @@ def test_a_batch_in_more_shares_than_threads(count: int, threads: int, data: st.
     assert len(own._results["loss"]) == count
     assert len(own._bounds) - 1 > threads
     assert own._workspaces["share_work"].size or shape == (2, 9, 8)
-    assert_close(first, gradient, roundings=1000)
+    assert_close(first, gradient, 1000, magnitude=1)
     assert all((each == first).all() for each in others)
 
 

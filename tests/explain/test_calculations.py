@@ -134,7 +134,7 @@ def test_losses_of_dense_predictions(loss: str, positions: tuple[int, ...], samp
         made = trace.explain(name, index)
         assert_close(made.value, trace[name][index])
         if made.derived is not None and made.derived.steps:
-            assert_close(made.derived.steps[-1].value, made.value)
+            assert_close(made.derived.steps[-1].value, made.value, dtype=float)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

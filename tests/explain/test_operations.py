@@ -55,7 +55,7 @@ def check(trace: Trace, explanation: Explanation) -> None:
     if "jacobian" in record:
         sums["jacobian"] = math.fsum(row["product"] for row in record["jacobian"]["rows"])
         for row in record["jacobian"]["rows"]:
-            assert_close(row["dp"] * row["j"], row["product"])
+            assert_close(row["dp"] * row["j"], row["product"], dtype=float)
     for what, came in sums.items():
         assert abs(came - value) <= 1e-12 * max(size, abs(value)), (explanation.cell, what, came, value)
     for term in record["terms"]:

@@ -103,7 +103,7 @@ def test_a_data_set_without_names_of_classes() -> None:
 
 def test_an_untrained_model_scales_bytes_as_training_does() -> None:
     scaled = X / np.float32(255)
-    assert_close(model().evaluate(X, Y).loss, model().evaluate(scaled, Y).loss, dtype="f4")
+    assert_close(model().evaluate(X, Y).loss, model().evaluate(scaled, Y).loss)
     assert_close(model().predict(X), model().predict(scaled))
     loaded = model()
     loaded.set_weights(loaded.get_weights())  # weights of unknown origin: bytes as they are

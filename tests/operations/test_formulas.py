@@ -65,8 +65,8 @@ def test_docstrings_and_pages_have_the_formulas(name: str, x: float, source: Any
     y, slope = at(name, x)
     known = {**ATTRIBUTES[name], "x": x, "y": y, "dy": 0.7}
     forward = computed(source(name), {letter: value for letter, value in known.items() if letter != "y"})["y"]
-    assert_close(forward, [y] * len(forward), roundings=1000)
-    assert_close(computed([*source(name), *source(f"{name}_dx")], known)["dx"], [0.7 * slope])
+    assert_close(forward, [y] * len(forward), roundings=1000, dtype=float)
+    assert_close(computed([*source(name), *source(f"{name}_dx")], known)["dx"], [0.7 * slope], dtype=float)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: f"{optimizer.name} {optimizer.attributes()}")
@@ -83,13 +83,13 @@ def test_updates(optimizer: optimizers.Optimizer, source: Any) -> None:
     arrays = [np.array([value]) for value in start.values()]
     found = getattr(reference, optimizer.operation)(*arrays, **given)
     first = found[0] if optimizer.moments else found
-    assert_close(after, float(first[0]))
+    assert_close(after, float(first[0]), dtype=float)
     (rule,) = (each for each in entry["rule"] if definitions.holds(each, facts))
-    assert_close(result(rule, known), after)
+    assert_close(result(rule, known), after, dtype=float)
     lines = source(optimizer.operation)
     letters = {**given, **constants, **start}
     nesterov = bool(given.get("nesterov"))
-    assert_close(computed(lines, letters, nesterov=nesterov)["p"], [after])
+    assert_close(computed(lines, letters, nesterov=nesterov)["p"], [after], dtype=float)
 
 
 @pytest.mark.parametrize("name", GRADIENTS)
@@ -103,7 +103,7 @@ def test_gradients_of_losses(name: str, batch: int, source: Any) -> None:
     steps = chain(definitions.entries()[name]["steps"], known, {"batch": batch > 1}, {})
     assert_close(steps[-1].value, expected)
     lines = [line.replace("[n,k]", "") for line in source(name)]
-    assert_close(computed(lines, {**known, "p̂": p[0, 1], "batch": batch})["dp"], [expected])
+    assert_close(computed(lines, {**known, "p̂": p[0, 1], "batch": batch})["dp"], [expected], dtype=float)
 
 
 def test_the_cases_of_a_formula() -> None:

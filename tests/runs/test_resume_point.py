@@ -40,8 +40,8 @@ def test_the_next_step(stopped, data):
     x, t, _ = samples.batch(indices, preparation, epoch=epoch)
     trace = Trace(stands.model, x, t, stands.model.loss, stands.training)
     result = running.resume(stopped, training, test, [Halt(STOP + 1)])
-    assert_close(result.history.rates[STOP], stands.training.learning_rate)
-    assert_close(result.history.losses[STOP], float(trace["loss.y"].mean()), dtype="f4")
+    assert_close(result.history.rates[STOP], stands.training.learning_rate, dtype=float)
+    assert_close(result.history.losses[STOP], float(trace["loss.y"].mean()))
     for name, weights in result.model.weights.items():
         if name == "conv1.b":  # batch norm cancels shifts: this gradient is rounding error, which Adam amplifies
             assert np.abs(trace["conv1.db"]).max() < 1e-12

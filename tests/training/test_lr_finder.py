@@ -41,7 +41,7 @@ def test_losses_are_those_of_the_steps() -> None:
     made, twin = linear(seed=3), linear(seed=3)
     found = made.find_learning_rate(X, Y, optimizer="sgd", batch_size=300, low=0.01, high=0.1, steps=10)
     for rate, loss in zip(found.learning_rates, found.losses, strict=True):
-        assert_close(loss, twin.evaluate(X, Y).loss)
+        assert_close(loss, twin.evaluate(X, Y).loss, dtype=float)
         twin.fit(X, Y, optimizer="sgd", learning_rate=float(rate), batch_size=300, normalization="none", progress=False)
     np.testing.assert_array_equal(made.parameters, linear(seed=3).parameters)
     assert not found.diverged

@@ -10,7 +10,7 @@ SEEDS  ?= 0 1 2 3 4
 SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help exports jax mpi tflite widths train zoo zoo-cifar10 test test-changed thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
+.PHONY: help exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
 .PHONY: mcu int8-accuracy environment site notebooks experiments bench cifar page-speed screenshots clean
 
 help:
@@ -23,7 +23,7 @@ help:
 	@echo
 	@echo "For maintainers:"
 	@echo "make format            apply ruff's fixes and formatting"
-	@echo "make thorough          run the tests that make test omits because they are slow"
+	@echo "make thorough          run the tests that make test omits because they are slow, and make test-processors"
 	@echo "make operations        compare 500 random calls of every operation with the reference and ONNX, also on the page (COUNT=5000 for more)"
 	@echo "make prove             check 20,000 random layers and graphs: outputs and gradients (ARGS=\"--count 100000 --seed 1\")"
 	@echo "make alarms            run 3,000 checks of correct code with many kinks, and of wrong code"
@@ -33,7 +33,7 @@ help:
 	@echo "make tflite            compare files of TensorFlow's converter with LiteRT: 8 random networks and some of each kind (COUNT=50 for more)"
 	@echo "make networks          compare 2,000 random networks on the compiled and the NumPy engine (ARGS=\"--count 100 --seed 1\")"
 	@echo "make guard             run every compiled kernel between guard pages, with random shapes (Linux)"
-	@echo "make widths            test the compiled engine with registers of 128 and 256 bits (long)"
+	@echo "make test-processors   test engines, kernels, files, models and training with every register width and 1 to 3 threads (half an hour)"
 	@echo "make llvmlite-range    test the compiled engine with the oldest allowed and the newest llvmlite"
 	@echo "make exports           test 300 random networks as C with sanitizers and as WebAssembly (COUNT=1000 for more)"
 	@echo "make mcu               count instructions and memory of exported networks on a Cortex-M4 (arm-none-eabi-gcc, qemu)"
@@ -118,6 +118,10 @@ test-changed: $(VENV)/.test
 # Tests that are too slow for `make test`.
 thorough: $(VENV)/.test
 	$(BIN)/python -m pytest -m thorough $(SPREAD) $(ARGS)
+	$(MAKE) test-processors
+
+test-processors: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m processors --markdown docs/reliability.md $(SPREAD) $(ARGS)
 
 operations: $(VENV)/.test
 	CHAINRULE_EXAMPLES=$(or $(COUNT),500) $(BIN)/python -m pytest $(SPREAD) tests/engines/test_operations.py tests/operations/reference tests/web/engine/test_operations.py $(ARGS)
@@ -201,9 +205,6 @@ INT8_NETWORKS := numpy-cnn vanilla-cnn fast-mnist zayan resnet-8
 int8-accuracy: $(VENV)/.test
 	for name in $(INT8_NETWORKS); do test -d build/int8/$$name || $(BIN)/chainrule train --model $$name --epochs 1 --out build/int8/$$name || exit 1; done
 	$(BIN)/python -m benchmarks.int8_accuracy --markdown docs/deploying.md $(addprefix build/int8/,$(INT8_NETWORKS)) $(ARGS)
-
-widths: $(VENV)/.test
-	for bits in 128 256; do CHAINRULE_VECTOR=$$bits $(BIN)/python -m pytest $(SPREAD) tests/engines tests/networks $(ARGS) || exit 1; done
 
 fuzz: $(VENV)/.fuzz
 	PYTHONPATH=tests $(BIN)/python -m fuzz --markdown docs/reliability.md $(ARGS)

@@ -1,6 +1,11 @@
 """Configuration of all tests."""
 
+import ctypes
+import os
 import signal
+import sys
+import traceback
+import warnings
 from collections.abc import Generator
 
 import pytest
@@ -17,11 +22,50 @@ settings.register_profile("busy machine", deadline=None)
 settings.load_profile("busy machine")
 
 _stand_in = fallback.fall_back
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h
+CAPABILITY_VERSION = 0x20080522
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with long files, then those of the page, so that at the end no worker waits for another one's last file."""
     items.sort(key=lambda item: (item.get_closest_marker("long") is None, "tests/web" not in item.nodeid))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test marked `unprivileged`; root runs it in a child process that cannot ignore file permissions."""
+    if pyfuncitem.get_closest_marker("unprivileged") is None:
+        return None
+    if not sys.platform.startswith("linux"):
+        pytest.skip("requires the permissions and capabilities of Linux")
+    if os.geteuid() != 0:
+        return None
+    with warnings.catch_warnings(action="ignore"):  # Python 3.12 and later warn if there are threads
+        child = os.fork()
+    if child == 0:
+        try:
+            _restrict()
+            pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames})
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, "the traceback is among the captured output"
+    return True
+
+
+def _restrict() -> None:
+    """Give up root's rights to read and write any file, in this process and in those that it starts."""
+    libc = ctypes.CDLL(None)
+    dropped = CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    for capability in dropped:
+        libc.prctl(PR_CAPBSET_DROP, capability)
+    header, sets = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+    libc.capget(header, sets)
+    for index in range(3):  # effective, permitted, inheritable
+        sets[index] &= ~sum(1 << capability for capability in dropped)
+    if libc.capset(header, sets):
+        raise OSError("capset failed")
 
 
 def _refused(why: str) -> Engine:

@@ -24,6 +24,54 @@ def frozen(array: Any, dtype: Any = None) -> Array:
     return array
 
 
+ROUNDINGS = 100  # default of `assert_close`: roundings that add up on the longest path from an input to a result
+
+
+def deviation(found: Any, expected: Any, magnitude: float = 0.0) -> float:
+    """Return the largest difference relative to the largest magnitude that is expected, or to `magnitude` if larger.
+
+    It is infinite if shapes differ, unless one is a number, or if the same entries are not NaN or infinite in both.
+    """
+    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    if expected.ndim and found.shape != expected.shape:
+        return np.inf
+    finite = np.isfinite(expected) & np.isfinite(found)
+    if not np.array_equal(*(np.where(finite, 0, each) for each in (found, expected)), equal_nan=True):
+        return np.inf
+    difference = np.abs(np.where(finite, found, 0) - np.where(finite, expected, 0)).max(initial=0)
+    scale = max(magnitude, float(np.abs(np.where(finite, expected, 0)).max(initial=0)))
+    return float(difference / scale) if scale else np.inf if difference else 0.0
+
+
+def assert_close(
+    found: Any,
+    expected: Any,
+    roundings: float = ROUNDINGS,
+    *,
+    magnitude: float = 0.0,
+    dtype: Any = None,
+    error: float = 0.0,
+    name: Any = "",
+) -> None:
+    """Check that two computations of the same array differ by rounding only, whatever the order of their sums.
+
+    An entry may differ by `roundings` units in the last place of the largest magnitude that is expected: what rounds
+    in a sum is its largest terms, even if the result is small.
+
+    roundings   about the number of terms of the sums on the longest path from an input to a result
+    magnitude   the sum of the magnitudes of the terms, if the results may all be smaller
+    dtype       the precision of the computation: by default the coarser one of the arrays, and float32 for Python
+                numbers, which do not show what they were computed in
+    error       the bound relative to the magnitude where methods differ and not only rounding: finite differences
+    """
+    kinds = [np.dtype(each.dtype) for each in (found, expected) if hasattr(each, "dtype")] or [np.dtype(np.float32)]
+    units = [float(np.finfo(kind).eps) for kind in ([np.dtype(dtype)] if dtype else kinds) if kind.kind == "f"]
+    allowed, off = error or roundings * max(units, default=np.finfo(float).eps), deviation(found, expected, magnitude)
+    assert off <= allowed, (
+        f"{name} {off:.1e} of the largest magnitude apart, allowed {allowed:.1e}: {found}, {expected}"
+    )
+
+
 def central_difference(f: Callable[[Array], Any], x: Array, step: float = 1e-6) -> Array:
     """Compute df/dx of a scalar function, (f(x + h) − f(x − h))/2h, per element. Error about h² and ε/h."""
     gradient = np.zeros(x.shape)
@@ -53,9 +101,9 @@ def assert_gradient(
     def scalar(x: Array) -> Any:
         return np.sum(dy * operation(x))
 
-    np.testing.assert_allclose(dx, central_difference(scalar, x, step), rtol=1e-6, atol=1e-7)
+    assert_close(dx, central_difference(scalar, x, step), error=1e-6)
     if smooth:
-        np.testing.assert_allclose(dx, complex_step(scalar, x), rtol=1e-12, atol=1e-13)
+        assert_close(dx, complex_step(scalar, x))
 
 
 def exact(network: Network, x: Array) -> Array:

@@ -6,7 +6,8 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close
+from numpy.testing import assert_array_equal
 from sklearn.datasets import load_diabetes, load_digits, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -58,7 +59,7 @@ def test_a_search_over_a_pipeline_in_two_processes(tmp_path: Path) -> None:
     joblib.dump(both[0], tmp_path / "search")
     assert_array_equal(joblib.load(tmp_path / "search").predict(X), both[1].predict(X))
     scores = cross_val_score(pipeline.set_params(**both[0].best_params_), X, y, cv=3)
-    assert scores.mean() == pytest.approx(both[0].best_score_, abs=1e-12)
+    assert_close(scores.mean(), both[0].best_score_)
 
 
 def test_images_flat_or_not() -> None:
@@ -78,7 +79,7 @@ def test_images_flat_or_not() -> None:
         found.append(made.fit(given[:600], labels[:600]).predict_proba(given[600:]))
         assert made.score(given[600:], labels[600:]) > 0.9
     assert_array_equal(found[0], found[1])
-    assert_allclose(found[0], found[2], atol=1e-3)
+    assert_close(found[0], found[2], error=1e-3)
     whole = classifier(**options).set_params(layers=layers[:2])  # not flat at the end
     assert whole.fit(images[:600].astype(np.uint8), labels[:600]).score(images[600:], labels[600:]) > 0.9
     with pytest.raises(ValueError, match="cannot be reshaped"):
@@ -95,7 +96,7 @@ def test_calls_of_partial_fit_are_the_epochs_of_fit(kind: str, optimizer: str, t
         parted.partial_fit(X, y, **(classes if number == 0 else {}))
         joblib.dump(parted, tmp_path / "kept")
         parted = joblib.load(tmp_path / "kept")
-    assert_allclose(parted.model_.parameters, whole.model_.parameters, atol=1e-12)
+    assert_close(parted.model_.parameters, whole.model_.parameters)
     assert parted.n_iter_ == whole.n_iter_ == 5
 
 
@@ -118,14 +119,14 @@ def test_weights_of_classes_are_those_of_their_samples() -> None:
     by_class = classifier(optimizer="sgd", class_weight=given).fit(X, LABELS)
     rate = 0.01 * weights.mean()  # weights of samples are divided by their mean
     by_sample = classifier(optimizer="sgd", learning_rate=rate).fit(X, LABELS, sample_weight=weights)
-    assert_allclose(by_class.predict_proba(X), by_sample.predict_proba(X), atol=1e-12)
+    assert_close(by_class.predict_proba(X), by_sample.predict_proba(X))
 
 
 @pytest.mark.parametrize(("make", "y"), [(classifier, LABELS), (regressor, NUMBERS)])
 def test_a_warm_start_goes_on(make: Any, y: np.ndarray) -> None:
     twice = make(optimizer="sgd", warm_start=True).fit(X, y).fit(X, y)
     once = make(optimizer="sgd", epochs=10).fit(X, y)
-    assert_allclose(twice.model_.parameters, once.model_.parameters, atol=1e-12)
+    assert_close(twice.model_.parameters, once.model_.parameters)
     if make is classifier:
         with pytest.raises(ValueError, match="warm_start"):
             twice.fit(X, y + 1)
@@ -187,5 +188,5 @@ def test_features_of_different_units_train_like_scaled_ones() -> None:
     x, y = load_wine(return_X_y=True)
     scaled = StandardScaler().fit_transform(x)
     ours, expected = (classifier(epochs=30, dtype="float64").fit(data, y).predict_proba(data) for data in (x, scaled))
-    assert_allclose(ours, expected, atol=1e-9)
+    assert_close(ours, expected, error=1e-9)
     assert (ours.argmax(1) == y).mean() > 0.97

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from check.homework_files import TEXTS, Mistake, changed, checked, file_report, module, require_caught
+from numerical import assert_close
 
 import chainrule as cr
 
@@ -298,7 +299,7 @@ def test_a_slope_outside_both_sides_at_zero_is_shown_with_its_cell() -> None:
     said = " ".join(str(report).split())
     shown = re.search(r"\[[\d, ]+\] is (\S+), not from 0 to ([\d.]*\d)", said)
     assert shown, said
-    assert float(shown[1]) == pytest.approx(2 * float(shown[2]), rel=1e-5)
+    assert_close(float(shown[1]), 2 * float(shown[2]))
 
 
 def test_a_backward_that_raises_leaves_its_forward_judged() -> None:

@@ -8,6 +8,7 @@ from check import planted_convolution
 from check.homework_files import MISTAKES, module, sampled
 from check.planted import PLANTED, mistaken
 from check.planting import CORRECT
+from numerical import assert_close
 
 import chainrule as cr
 from chainrule.check import probes
@@ -86,7 +87,7 @@ def test_what_is_none_of_them_is_still_wrong() -> None:
     wrong = {row.tensor: row for row in report.rows if not row.ok}
     assert set(wrong) == {"x", "w"}
     assert all(row.diagnoses == () and row.worst for row in wrong.values())
-    assert wrong["w"].error == pytest.approx(0.001, rel=1e-3)
+    assert_close(wrong["w"].error, 0.001, error=1e-12)
 
 
 SHORTCUT = """

@@ -7,6 +7,7 @@ import pytest
 from check.homework_files import changed, checked, module
 from hypothesis import given
 from hypothesis import strategies as st
+from numerical import assert_close
 
 import chainrule as cr
 from chainrule.check.optimizer_checks import Rule
@@ -40,12 +41,12 @@ def test_the_rule_equals_the_optimizers_of_this_library(optimizer: Optimizer, se
     for step, gradient in enumerate(gradients, 1):
         p, moments = optimizer.update(p, gradient, moments, step=step)
         path.append(p)
-    assert np.allclose(rule, path, rtol=1e-9)
+    assert_close(rule, path)
 
 
 def test_the_rule_of_a_constant_gradient_is_a_geometric_series() -> None:
     path = Rule.of(Momentum(0.5, momentum=0.25)).path(np.zeros(1), np.ones((40, 1)))
-    assert np.allclose(np.diff(path[-2:, 0]), -0.5 / (1 - 0.25))
+    assert_close(np.diff(path[-2:, 0]), -0.5 / (1 - 0.25))
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_a_file_where_the_dated_folders_go(invoke, digits, tmp_path):
     refused(invoke("train --engine numpy --data", digits), "the run folder runs")
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.unprivileged
 def test_a_folder_without_the_right_to_write(invoke, digits, tmp_path):
     (tmp_path / "out").mkdir(mode=0o555)
     refused(invoke(f"{MLP} --out out --data", digits), "cannot write")

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from cli.commands import answer, refused
+from numerical import assert_close
 from PIL import Image
 
 from chainrule.cli.output import MISSING
@@ -38,7 +39,7 @@ def test_json_and_table(invoke, finished, second):
     assert (two["model"], two["parameters"], two["epochs"]) == ("single", 7_850, 2)
     assert one["accuracy"] == kept["accuracy"]
     assert one["seconds"] > 0
-    assert one["images_per_second"] == pytest.approx(4 * 128 / one["seconds"], rel=1e-3)
+    assert_close(one["images_per_second"], 4 * 128 / one["seconds"])
     assert one["best_validation_accuracy"] == max(_column(finished, "validation_accuracy"))
     assert two["best_validation_accuracy"] is None
     assert one["differing"]["optimizer.learning_rate"] == 0.003

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from cli.commands import Invoke, bars, refused
 from interop.onnx_models import theirs
-from numpy.testing import assert_allclose
+from numerical import assert_close
 
 import chainrule as cr
 from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, HISTORY, MODEL
@@ -31,7 +31,7 @@ def test_a_run_is_exported_with_its_normalization_and_facts(invoke: Invoke, fini
     assert result.stdout == expected
     x = bars(20)[0][:, None]
     y, known = theirs((tmp_path / "m.onnx").read_bytes(), x.astype(np.float32)), cr.load(finished).predict(x)
-    assert_allclose(y, known, atol=1e-6)
+    assert_close(y, known)
     found, config = metadata(tmp_path / "m.onnx"), json.loads((finished / CONFIG).read_text(encoding="utf-8"))
     assert found["data"] == config["data"]["name"]
     assert int(found["seed"]) == config["recipe"]["seed"]
@@ -67,7 +67,7 @@ def test_files_without_a_run_are_exported(invoke: Invoke, finished: Path, tmp_pa
     x = bars(5)[0][:, None].astype(np.float32)
     first, *others = (theirs((tmp_path / f"{number}.onnx").read_bytes(), x) for number in range(3))
     for each in others:
-        assert_allclose(each, first, atol=1e-6)
+        assert_close(each, first)
     assert "seed" not in metadata(tmp_path / "0.onnx")
 
 
@@ -78,7 +78,7 @@ def test_options(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     assert metadata(tmp_path / "m.onnx")["normalization_included"] == "false"
     model, x = cr.load(finished), bars(5)[0][:, None]
     y = theirs((tmp_path / "m.onnx").read_bytes(), model.normalization.apply(x))
-    assert_allclose(y, model.predict(x), atol=1e-6)
+    assert_close(y, model.predict(x))
 
 
 def test_an_unfinished_run_is_exported_with_a_remark(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_what_cannot_be_exported_is_one_line(invoke: Invoke, finished: Path, tmp
     assert not (tmp_path / "m.onnx").exists()
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.unprivileged
 def test_a_folder_that_cannot_be_written_to(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(0o500)
     refused(invoke("export --onnx locked/m.onnx", finished), "permission denied")

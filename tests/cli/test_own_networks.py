@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cli.commands import answer, refused
+from numerical import assert_close
 from PIL import Image
 
 import chainrule
@@ -61,10 +62,10 @@ def test_a_network_for_series_trains_on_a_file(invoke):
     assert invoke("train --epochs 3 --quiet --resume o").exit_code == 0
     model = chainrule.load("o", engine="numpy")
     assert (model.input_shape, model.normalization.kind) == ((2, 16), "standardize")
-    np.testing.assert_allclose(np.array(model.normalization.gain), 1 / x.std((0, 2)), rtol=0.1)
+    assert_close(np.array(model.normalization.gain), 1 / x.std((0, 2)), error=1e-8)
     for length in (16, 12):
         figures = answer(invoke(f"evaluate o --json {ENGINE} --data {length}.npz"))
-        assert figures["loss"] == pytest.approx(model.evaluate(x[:, :, :length], y).loss, rel=1e-5)
+        assert_close(figures["loss"], model.evaluate(x[:, :, :length], y).loss)
 
 
 def test_what_more_epochs_mean_is_said(invoke, finished):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cli.commands import answer, bars, refused
+from numerical import assert_close
 from PIL import Image
 
 import chainrule as cr
@@ -41,7 +42,7 @@ def test_json(invoke, finished, picture, as_is):
     assert found[0] == found[1]
     assert found[0]["image"] == str(picture)
     assert found[0]["class"] == str(order[0])
-    assert found[0]["confidence"] == pytest.approx(float(shares[order[0]]))
+    assert_close(found[0]["confidence"], float(shares[order[0]]), error=1e-6)
     assert [other["class"] for other in found[0]["runners_up"]] == [str(place) for place in order[1:3]]
     assert found[0]["confidence"] >= found[0]["runners_up"][0]["confidence"] >= found[0]["runners_up"][1]["confidence"]
 
@@ -81,8 +82,8 @@ def test_python_returns_what_the_command_prints(invoke: Any, tmp_path: Path, tas
         expected = [tuple(name for name, value in zip(names, row, strict=True) if value >= 0.5) for row in outputs]
         assert found == expected
     else:
-        np.testing.assert_allclose(found, outputs, rtol=1e-5)
-        np.testing.assert_allclose(found, targets_of(levels)[:9], atol=40)
+        assert_close(found, outputs)
+        assert_close(found, targets_of(levels)[:9], error=0.05)
 
 
 def test_pictures_of_other_models_are_only_resized(invoke, tmp_path):
@@ -158,16 +159,16 @@ def test_a_model_that_answers_with_numbers_or_several_labels_shows_its_outputs(i
     (found,) = answer(result)
     assert list(found) == ["image", "outputs"]
     assert list(found["outputs"]) == names
-    assert [*found["outputs"].values()] == pytest.approx(expected.tolist())
+    assert_close([*found["outputs"].values()], expected.tolist())
     shown = invoke(*words).stdout.splitlines()
     assert shown[0].split() == ["image", *names]
-    assert [float(each) for each in shown[1].split()[-outputs:]] == pytest.approx(expected.tolist(), rel=1e-5)
+    assert_close([float(each) for each in shown[1].split()[-outputs:]], expected.tolist(), error=1e-5)
     (tmp_path / "damaged.png").write_bytes(b"no image")
     written = invoke(*words, tmp_path / "damaged.png", "--csv", tmp_path / "found.csv")
     assert written.exit_code == 2
     heading, first, second = (tmp_path / "found.csv").read_text(encoding="utf-8-sig").splitlines()
     assert heading == ",".join(["file", *names, "problem"])
-    assert [float(each) for each in first.split(",")[1:-1]] == pytest.approx(expected.tolist())
+    assert_close([float(each) for each in first.split(",")[1:-1]], expected.tolist())
     assert second.split(",")[1 : 1 + outputs] == [""] * outputs
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli.commands import answer, bars, refused
+from numerical import assert_close
 from PIL import Image
 
 from chainrule import zoo
@@ -172,7 +173,7 @@ def test_on_the_compiled_engine(run, digits, tmp_path):
     for engine in both:
         assert run(command, digits, "--out", engine, engine=engine).returncode == 0
     losses = [json.loads((tmp_path / engine / "evaluation.json").read_text())["loss"] for engine in both]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert_close(losses[0], losses[1], error=1e-5)
 
 
 def history(folder: Path) -> list[list[str]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numerical import assert_close
 from PIL import Image, ImageEnhance
 from scipy import stats
 from training.made import classifier, stripes
@@ -45,7 +46,7 @@ def test_colors_do_not_depend_on_the_normalization(kind: str) -> None:
     x = normalization.apply(PHOTOS, np.float64)
     out = augmentation.apply(x, WHERE, fill=normalization.background, white=normalization.brightest)
     plain = augmentation.apply(PHOTOS.astype(np.float64), WHERE, fill=0.0, white=255.0)
-    np.testing.assert_allclose((out - normalization.offset) / normalization.gain, plain, atol=1e-9)
+    assert_close((out - normalization.offset) / normalization.gain, plain)
     assert plain.min() >= 0
     assert plain.max() <= 255
     assert not np.array_equal(plain, augmentation.apply(PHOTOS.astype(np.float64), Draw(4, 2, NUMBERS), white=255.0))
@@ -117,9 +118,9 @@ def test_mixup_is_a_weighted_sum_of_images_targets_and_weights() -> None:
     assert known.sum() > 20
     a = shares[known]
     expected = a[:, None, None, None] * x[:60][known] + (1 - a)[:, None, None, None] * x[60:][known]
-    np.testing.assert_allclose(y[known], expected)
-    np.testing.assert_allclose(v[known], a * w[:60][known] + (1 - a) * w[60:][known])
-    np.testing.assert_allclose(s.sum(1), 1)
+    assert_close(y[known], expected)
+    assert_close(v[known], a * w[:60][known] + (1 - a) * w[60:][known])
+    assert_close(s.sum(1), 1)
 
 
 def test_cutmix_pastes_a_rectangle_whose_area_is_the_share_of_its_label() -> None:
@@ -132,7 +133,7 @@ def test_cutmix_pastes_a_rectangle_whose_area_is_the_share_of_its_label() -> Non
         assert np.array_equal(pasted, np.outer(rows, columns))
         assert all((np.diff(np.flatnonzero(line)) == 1).all() for line in (rows, columns))
         if not np.isnan(share):
-            assert share == pytest.approx(1 - pasted.mean())
+            assert_close(share, 1 - pasted.mean())
         areas.append(pasted.mean())
     assert min(areas) < 0.2 < max(areas)
 
@@ -196,7 +197,7 @@ def test_a_batch_of_an_iterable_is_mixed_with_its_own_samples() -> None:
         mixed_x, mixed_t, _ = trainer.loader.batch(step)
         own, labels = batches[step % 3]
         for image, target in zip(mixed_x, mixed_t, strict=True):
-            assert target.sum() == pytest.approx(1)
+            assert_close(target.sum(), 1)
             assert image.max() <= own.max()
         assert set(np.flatnonzero(mixed_t.any(0))) <= set(labels)
 
@@ -222,7 +223,7 @@ def test_a_function_of_the_image_the_target_and_a_generator() -> None:
     assert all(len(values) == len(set(values)) for values in drawn.values())
     np.testing.assert_array_equal(x, kept)
     turned = trained(None, x[:, :, ::-1], np.roll(np.eye(3)[y], 1, axis=1))
-    np.testing.assert_allclose(first, turned, atol=1e-6)
+    assert_close(first, turned)
 
 
 def test_masks_move_with_turns_and_keep_their_labels_under_a_cutout() -> None:

@@ -2,9 +2,6 @@
 
 import errno
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -129,50 +126,31 @@ def test_a_folder_named_like_an_image_and_deep_folders(tmp_path: Path) -> None:
     assert len(train) + len(test) == 5
 
 
-@pytest.fixture
-def unprivileged() -> Iterator[Path]:
-    """Return a folder of a user whom permissions restrict; that user runs the test."""
-    if not hasattr(os, "seteuid"):
-        pytest.skip("no permissions of Unix")
-    is_root = os.geteuid() == 0
-    if is_root:
-        os.seteuid(65534)
-    folder = Path(tempfile.mkdtemp())
-    try:
-        yield folder
-    finally:
-        if is_root:
-            os.seteuid(0)
-        for path in folder.rglob("*"):
-            if path.is_dir() and not path.is_symlink():
-                path.chmod(0o700)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def test_what_cannot_be_read_is_listed(unprivileged: Path) -> None:
-    tree(unprivileged, {"a": 2, "b": 2, "b/locked": 1, "b/unsearchable": 1, ".secret": 1})
-    link(unprivileged / "a" / "x", "../.secret/0.png")
-    link(unprivileged / "stray", ".secret/0.png")
-    (unprivileged / ".secret").chmod(0o000)
-    (unprivileged / "b" / "locked").chmod(0o000)
-    assert left_out(unprivileged) == [
+@pytest.mark.unprivileged
+def test_what_cannot_be_read_is_listed(tmp_path: Path) -> None:
+    tree(tmp_path, {"a": 2, "b": 2, "b/locked": 1, "b/unsearchable": 1, ".secret": 1})
+    link(tmp_path / "a" / "x", "../.secret/0.png")
+    link(tmp_path / "stray", ".secret/0.png")
+    (tmp_path / ".secret").chmod(0o000)
+    (tmp_path / "b" / "locked").chmod(0o000)
+    assert left_out(tmp_path) == [
         ("a/x", "cannot be read", "Permission denied"),
         ("b/locked", "cannot be read", "Permission denied"),
         ("stray", "cannot be read", "Permission denied"),
     ]
-    below = {str(path.relative_to(unprivileged)): problem for path, problem in images_below(unprivileged)}
+    below = {str(path.relative_to(tmp_path)): problem for path, problem in images_below(tmp_path)}
     assert {path for path, problem in below.items() if "Permission denied" in problem} == {"a/x", "b/locked", "stray"}
-    (unprivileged / "b" / "unsearchable").chmod(0o444)  # names can be listed, files cannot be opened
+    (tmp_path / "b" / "unsearchable").chmod(0o444)  # names can be listed, files cannot be opened
     with pytest.raises(DataError, match=r"b/unsearchable/0.png: cannot be read .Permission denied.*--skip-damaged"):
-        load(unprivileged)
-    assert [len(part) for part in load(unprivileged, skip_damaged=True)] == [3, 1]
-    for folder in (unprivileged / "a", unprivileged):
+        load(tmp_path)
+    assert [len(part) for part in load(tmp_path, skip_damaged=True)] == [3, 1]
+    for folder in (tmp_path / "a", tmp_path):
         folder.chmod(0o000)
         with pytest.raises(DataError, match=rf"{folder}: cannot be read .Permission denied."):
-            load(unprivileged)
+            load(tmp_path)
         folder.chmod(0o700)
-    (unprivileged / "a").chmod(0o000)
-    for path in (unprivileged / "a" / "0.png", unprivileged / "a" / "more"):
+    (tmp_path / "a").chmod(0o000)
+    for path in (tmp_path / "a" / "0.png", tmp_path / "a" / "more"):
         with pytest.raises(DataError, match=r"cannot be read .Permission denied."):
             load(path)
 

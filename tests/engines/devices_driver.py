@@ -1,6 +1,7 @@
 """Comparison of the JAX engine on several devices with NumPy; test_jax.py runs it in a process with four devices."""
 
 import numpy as np
+from numerical import assert_close
 
 import chainrule as cr
 from chainrule.engines.jax.engine import XlaProgram
@@ -41,7 +42,7 @@ def trained(engine: str) -> np.ndarray:
 
 results, shared_by = states("jax")
 for ours, expected in zip(results, states("numpy")[0], strict=True):
-    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-10)
-np.testing.assert_allclose(trained("jax"), trained("numpy"), rtol=0, atol=1e-10)
+    assert_close(ours, expected, error=1e-10)
+assert_close(trained("jax"), trained("numpy"), error=1e-10)
 parts = ", ".join(f"{devices} of {count}" for devices, count in zip(shared_by, COUNTS, strict=True))
 print(f"{parts}: the same")

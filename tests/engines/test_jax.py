@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 from engines.operation_cases import CASES
-from engines.test_operations import TOLERANCE, assert_close, call, sweep
+from engines.test_operations import DTYPES, assert_results, call, sweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks.comparing import apart
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close
+from numpy.testing import assert_array_equal
 from training.made import Doubled
 from training.networks import NETWORKS, build
 from training.networks import batch as batch_of
@@ -60,10 +61,10 @@ def test_it_knows_every_operation() -> None:
 @settings(sweep, max_examples=EXAMPLES)
 @given(st.data())
 def test_equals_the_reference(name: str, data: st.DataObject) -> None:
-    dtype = data.draw(st.sampled_from([*TOLERANCE]))
+    dtype = data.draw(st.sampled_from(DTYPES))
     case = data.draw(CASES[name]).astype(dtype)
     found = loader.find("jax").run(name, case.arrays, case.attributes)
-    assert_close(found, call(reference, name, case), TOLERANCE[dtype])
+    assert_results(found, call(reference, name, case))
 
 
 def test_nothing_differentiates() -> None:
@@ -113,11 +114,11 @@ def test_a_fit_is_whole_steps_alone_and_as_on_numpy(monkeypatch: pytest.MonkeyPa
     history = expected.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False)
     monkeypatch.setattr(XlaProgram, "gradients", None)
     found = small("jax", "float64")
-    assert found.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False).loss == pytest.approx(
-        history.loss
+    assert_close(
+        found.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False).loss, history.loss, error=1e-6
     )
-    assert_allclose(found.parameters, expected.parameters, rtol=0, atol=1e-10)
-    assert_allclose(found.statistics, expected.statistics, rtol=0, atol=1e-10)
+    assert_close(found.parameters, expected.parameters, error=1e-10)
+    assert_close(found.statistics, expected.statistics, error=1e-10)
 
 
 @pytest.mark.parametrize("wrong", ["loss", "statistics"])
@@ -247,7 +248,7 @@ def test_a_layer_of_ones_own_runs_between_compiled_operations() -> None:
     )
     for model in (found, expected):
         model.fit(x, y, epochs=1, batch_size=8, progress=False)
-    assert_allclose(found.parameters, expected.parameters, rtol=0, atol=1e-12)
+    assert_close(found.parameters, expected.parameters, error=1e-12)
 
 
 # ---------------------------------------------------------------------- processes
@@ -288,4 +289,4 @@ def test_a_step_in_shards_is_that_of_the_whole_batch(layers: list[cr.layers.Laye
         network = Network(made, (2, 5, 4), dtype="float64", engine=engine, seed=5)
         outcome = make_stepper(network, cr.SGD(), "softmax_cross_entropy", shards=shards).step(x, t, step=2, rate=0.1)
         found.append(np.r_[outcome, network.parameters, network.statistics])
-    assert_allclose(found[1], found[0], rtol=1e-9, atol=1e-12)
+    assert_close(found[1], found[0], error=1e-9)

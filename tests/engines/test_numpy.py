@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numerical import normals
+from numerical import assert_close, normals
 
 from chainrule.engines import numpy as engine
 from chainrule.operations import reference
@@ -20,7 +20,7 @@ def test_powers_of_huge_numbers_do_not_overflow(name: str, dtype: type, huge: fl
     """The derivative of GELU is 0 or 1 there, that of arctan 0; warnings are errors in these tests."""
     x = np.array([[huge, -huge, 1]], dtype)
     arrays = (np.ones_like(x), x) if name.endswith("_dx") else (x,)
-    np.testing.assert_allclose(getattr(engine, name)(*arrays), getattr(reference, name)(*arrays), rtol=1e-6)
+    assert_close(getattr(engine, name)(*arrays), getattr(reference, name)(*arrays))
 
 
 # operation, shapes of its arrays, the attributes that have no default; the default stride is the window
@@ -37,7 +37,7 @@ def test_what_is_left_out_is_what_the_reference_takes(name: str) -> None:
     arrays = normals(4, *shapes)
     found, expected = (as_tuple(getattr(place, name)(*arrays, **attributes)) for place in (engine, reference))
     for result, wanted in zip(found, expected, strict=True):
-        np.testing.assert_allclose(result, wanted, rtol=1e-9, atol=1e-12)
+        assert_close(result, wanted)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

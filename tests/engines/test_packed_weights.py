@@ -13,6 +13,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import interpreted
+from numerical import assert_close
 
 import chainrule as cr
 from chainrule.interop.c import Quantized, write_c
@@ -178,4 +179,4 @@ def test_packed_weights_of_several_outputs() -> None:
     for name in ends:
         assert not np.allclose(after[name], before[name])
         np.testing.assert_array_equal(after[name], kept[name])
-        np.testing.assert_allclose(after[name], expected[name], atol=1e-4)
+        assert_close(after[name], expected[name])

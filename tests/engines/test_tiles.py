@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close
+from numpy.testing import assert_array_equal
 
 from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.compiler import COUNT, WIDTH
@@ -55,9 +56,9 @@ def test_compiled_tiles_are_their_definitions(shape: tuple[int, int], dtype: str
         results.append(given)
     used = shape[0] * shape[1]
     for expected, found in zip(*results, strict=True):
-        assert_allclose(found[: 8 + used], expected[: 8 + used], rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
+        assert_close(found[: 8 + used], expected[: 8 + used])
     for expected, found in zip(results[0][:-1], results[1][:-1], strict=True):
-        assert_allclose(found, expected, rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
+        assert_close(found, expected)
         assert ((found == 7) == (expected == 7)).all()  # a tile modifies its own cells only
     whole = 8 + -(-used // tiles.lanes(y.itemsize)) * tiles.lanes(y.itemsize)
     assert (results[1][-1][whole:] == 7).all()
@@ -125,7 +126,7 @@ def test_channels_side_by_side_and_apart_again(dtype: str) -> None:
         function(x, w, apart, offsets, *given)
         results.append(given)
     for expected, found in zip(*results, strict=True):
-        assert_allclose(found, expected, rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
+        assert_close(found, expected)
         assert ((found == 7) == (expected == 7)).all()
     assert (results[0][0] != 7).sum() == lanes * lanes
     assert (results[0][1] != 7).sum() == lanes * rows

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numerical import assert_close
 from numpy.typing import NDArray
 
 from chainrule.engines.compiled.compiler import CELLS, RESULTS, WEIGHTS, from_points, to_points
@@ -21,7 +22,7 @@ def test_products_at_the_points_are_a_correlation(taps: int) -> None:
     cells, weights, results = columns(0, CELLS_OF_A_TILE), columns(1, taps), CELLS_OF_A_TILE + 1 - taps
     found = from_points(to_points(weights, WEIGHTS) * to_points(cells, CELLS), RESULTS, results)
     expected = [np.sum(cells[0, i : i + taps] * weights[0], axis=0) for i in range(results)]
-    np.testing.assert_allclose(found[0], expected, atol=1e-13)
+    assert_close(found[0], expected)
 
 
 @pytest.mark.parametrize("taps", NAMES)

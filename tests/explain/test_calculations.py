@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from explain.networks import KINDS, LOSSES, around, dense, drawn, random_index, trace_of
-from numpy.testing import assert_allclose
+from numerical import assert_close
 
 from chainrule import layers as cr
 from chainrule.explain import Trace
@@ -58,7 +58,7 @@ def value(evaluator: Evaluator, text: str) -> Any:
 )
 def test_reductions_are_those_of_numpy(text: str, expected: Any) -> None:
     trace = normalized()
-    assert_allclose(value(evaluator_of(trace, "norm1.dgamma", (4,)), text), expected(trace["x"], 4), rtol=1e-13)
+    assert_close(value(evaluator_of(trace, "norm1.dgamma", (4,)), text), expected(trace["x"], 4))
 
 
 def test_ranges_may_depend_on_the_letters_of_an_outer_sum() -> None:
@@ -68,8 +68,8 @@ def test_ranges_may_depend_on_the_letters_of_an_outer_sum() -> None:
     for c in range(5):
         evaluator = evaluator_of(trace, "lrn1.y", (1, c, 0, 2))
         windows = [x[1, max(0, m - 1) : m + 2, 0, 2] for m in range(max(0, c - 1), min(5, c + 2))]
-        assert_allclose(value(evaluator, "Σ Σ x^{2}"), sum((window**2).sum() for window in windows), rtol=1e-13)
-        assert_allclose(value(evaluator, "Σ max_{c} x"), sum(window.max() for window in windows), rtol=1e-13)
+        assert_close(value(evaluator, "Σ Σ x^{2}"), sum((window**2).sum() for window in windows))
+        assert_close(value(evaluator, "Σ max_{c} x"), sum(window.max() for window in windows))
 
 
 def test_cases_apply_element_by_element() -> None:
@@ -77,7 +77,7 @@ def test_cases_apply_element_by_element() -> None:
     evaluator, x = evaluator_of(trace, "prelu1.y"), trace["prelu1.x"]
     evaluator.where["h"] = parser.parse_formula("h = x if x > 0.5, −1 if x < 0, else 0")
     expected = np.where(x > 0.5, x, np.where(x < 0, -1, 0)).sum()
-    assert_allclose(value(evaluator, "Σ_{n,c,i,j} h"), expected, rtol=1e-13)
+    assert_close(value(evaluator, "Σ_{n,c,i,j} h"), expected)
 
 
 def test_letters_of_missing_axes_are_ignored() -> None:
@@ -112,7 +112,7 @@ def check_rules(trace: Trace, generator: np.random.Generator) -> None:
         for rule in evaluator.entry["results"][place]["rule"]:
             if definitions.holds(rule, calculation.facts):
                 found = float(evaluator.formula(rule, evaluator.own))
-                assert found == pytest.approx(trace.explain(name, index).value, rel=1e-9, abs=1e-12), (name, rule)
+                assert_close(found, trace.explain(name, index).value, name=(name, rule), dtype=float, magnitude=1)
 
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
@@ -132,9 +132,9 @@ def test_losses_of_dense_predictions(loss: str, positions: tuple[int, ...], samp
     for name in trace.catalogue.writers:
         index = random_index(trace[name].shape, generator)
         made = trace.explain(name, index)
-        assert made.value == pytest.approx(trace[name][index], rel=1e-12)
+        assert_close(made.value, trace[name][index])
         if made.derived is not None and made.derived.steps:
-            assert made.derived.steps[-1].value == pytest.approx(made.value, rel=1e-9, abs=1e-12)
+            assert_close(made.derived.steps[-1].value, made.value, dtype=float)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

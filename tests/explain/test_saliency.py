@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numerical import assert_close
 from PIL import Image
 
 import chainrule as cr
@@ -54,9 +55,9 @@ def test_saliency_is_the_derivative_of_the_score(ending: str) -> None:
 
     for label in range(3):
         expected = np.abs(numerical(lambda values, label=label: scores(values)[:, label], x)).max(1)
-        np.testing.assert_allclose(model.saliency(x, label), expected, rtol=1e-5, atol=1e-8)
+        assert_close(model.saliency(x, label), expected, error=1e-8)
     np.testing.assert_array_equal(model.saliency(x), model.saliency(x, scores(x).argmax(1)))
-    np.testing.assert_allclose(model.saliency(x, [2, 1])[1:], model.saliency(x[1:], 1), rtol=1e-12, atol=1e-15)
+    assert_close(model.saliency(x, [2, 1])[1:], model.saliency(x[1:], 1))
 
 
 def test_one_output_has_two_labels_and_vectors_have_a_saliency() -> None:
@@ -69,7 +70,7 @@ def test_one_output_has_two_labels_and_vectors_have_a_saliency() -> None:
 
     expected = np.abs(numerical(score, x))
     for label in (None, 0, 1):
-        np.testing.assert_allclose(model.saliency(x, label), expected, rtol=1e-5)
+        assert_close(model.saliency(x, label), expected, error=1e-9)
 
 
 def test_grad_cam_of_a_pooled_network_is_its_class_activation_map() -> None:
@@ -80,7 +81,7 @@ def test_grad_cam_of_a_pooled_network_is_its_class_activation_map() -> None:
     features = maps.predict(x)
     for label in range(4):
         expected = np.einsum("k,nkij->nij", model.weights["dense1.w"][label], features) / features[0, 0].size
-        np.testing.assert_allclose(model.grad_cam(x, label), np.maximum(expected, 0), atol=1e-12)
+        assert_close(model.grad_cam(x, label), np.maximum(expected, 0))
         np.testing.assert_array_equal(model.grad_cam(x, label, "relu1"), model.grad_cam(x, label))
     assert model.grad_cam(x, 0, "conv1").shape == (3, 7, 6)
     assert model.grad_cam(x, 0, "conv1").any()
@@ -93,7 +94,7 @@ def test_branches_add_their_gradients() -> None:
     model = cr.Graph(x, cr.Dense(3)(cr.Flatten()(both)), engine="numpy", dtype="float64")
     values = np.random.default_rng(2).normal(size=(2, 2, 5, 4))
     expected = np.abs(numerical(lambda v: model.predict(v)[:, 1], values)).max(1)
-    np.testing.assert_allclose(model.saliency(values, 1), expected, rtol=1e-5, atol=1e-9)
+    assert_close(model.saliency(values, 1), expected, error=1e-9)
 
 
 def test_the_same_as_pytorch_with_hooks() -> None:
@@ -118,9 +119,9 @@ def test_the_same_as_pytorch_with_hooks() -> None:
     conv2.register_full_backward_hook(lambda _, __, gradients: kept.update(gradient=gradients[0].numpy()))
     inputs = torch.tensor(x, requires_grad=True)
     theirs(inputs)[:, 2].sum().backward()
-    np.testing.assert_allclose(model.saliency(x, 2), inputs.grad.abs().amax(1).numpy(), rtol=1e-9, atol=1e-12)
+    assert_close(model.saliency(x, 2), inputs.grad.abs().amax(1).numpy())
     expected = np.maximum((kept["gradient"].mean((2, 3), keepdims=True) * kept["maps"]).sum(1), 0)
-    np.testing.assert_allclose(model.grad_cam(x, 2, "conv2"), expected, rtol=1e-9, atol=1e-12)
+    assert_close(model.grad_cam(x, 2, "conv2"), expected)
 
 
 def test_what_cannot_be_shown() -> None:

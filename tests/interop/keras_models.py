@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 from unittest.mock import MagicMock
 
+import numerical
 import numpy as np
 from interop import windows_of_jax
 from numpy.typing import NDArray
@@ -118,14 +119,13 @@ def deviation(model: Any, loaded: Any, x: Array, *, turned: bool = True) -> floa
     turn = channels_first if turned else np.asarray
     expected = turn(predicted(model, x))
     found = loaded.predict(np.ascontiguousarray(turn(x)))
-    assert found.shape == expected.shape
-    return float(np.abs(found - expected).max() / np.maximum(np.abs(expected).max(), 1e-3))
+    return numerical.deviation(found, expected, 1e-3)
 
 
-def agree(folder: Path, model: Any, seed: Seed, ending: str = ".keras", tolerance: float = 1e-5) -> Any:
+def agree(folder: Path, model: Any, seed: Seed, ending: str = ".keras") -> Any:
     """Compare the outputs of a model with drawn weights and of its file for a drawn batch, and return the latter's."""
     draw = np.random.default_rng(seed)
     loaded = cr.load(saved(folder, filled(model, draw), ending), engine="numpy")
     x = draw.standard_normal((3, *model.input_shape[1:])).astype(np.float32)
-    assert deviation(model, loaded, x) < tolerance
+    assert deviation(model, loaded, x) < 1e-5
     return loaded

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from numerical import ROUNDINGS, assert_close
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper, parser
 
@@ -51,11 +52,10 @@ def ours(folder: Path, model: bytes, engine: str = "numpy") -> Any:
     return cr.load(path, engine=engine)
 
 
-def agree(folder: Path, model: bytes, x: Array, tolerance: float = 1e-5, engine: str = "numpy") -> Any:
+def agree(folder: Path, model: bytes, x: Array, roundings: float = ROUNDINGS, engine: str = "numpy") -> Any:
     """Compare the outputs of both for a batch, and return our model."""
     loaded = ours(folder, model, engine)
     expected = theirs(model, x)
     found = loaded.predict(x)
-    scale = max(float(np.abs(expected).max()), 1e-3)
-    np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=tolerance * scale, rtol=0)
+    assert_close(found.reshape(expected.shape), expected, roundings, magnitude=1e-3)
     return loaded

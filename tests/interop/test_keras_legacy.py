@@ -10,6 +10,7 @@ import pytest
 from interop.keras2_files import written
 from interop.keras_graphs import draw_model
 from interop.keras_models import deviation, filled, keras
+from numerical import assert_close
 
 import chainrule as cr
 
@@ -38,7 +39,7 @@ def test_slopes_and_the_hard_sigmoid_of_keras_2(tmp_path: Path) -> None:
     x = np.linspace(-12, 4, 40, dtype=np.float32).reshape(8, 5)
     leaky = np.where(x > 0, x, 0.3 * x)
     expected = np.where(leaky < -2.5, 0, np.where(leaky > 2.5, 1, 0.2 * leaky + 0.5))
-    np.testing.assert_allclose(loaded.predict(x), expected, atol=1e-6)
+    assert_close(loaded.predict(x), expected)
 
 
 def test_a_row_whose_first_layer_states_the_input(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from interop.keras_models import agree, keras, saved
+from numerical import assert_close
 
 import chainrule as cr
 from chainrule.errors import FormatError
@@ -186,9 +187,7 @@ def test_functions_of_tensorflow_in_old_files(name: str, tmp_path: Path) -> None
     layers, expected = OLD_FILES[name]
     found = cr.load(written(tmp_path, layers), engine="numpy").predict(np.ascontiguousarray(np.moveaxis(X, -1, 1)))
     outputs = expected(X)
-    np.testing.assert_allclose(
-        found, np.moveaxis(outputs, -1, 1) if outputs.ndim > 2 else outputs, rtol=1e-5, atol=1e-5
-    )
+    assert_close(found, np.moveaxis(outputs, -1, 1) if outputs.ndim > 2 else outputs)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from interop.keras2_files import written
 from interop.keras2_options import CASES, EVERY_LAYER, POLICY, Case
 from interop.keras_models import Array, channels_first, filled, keras, predicted, saved
+from numerical import assert_close
 
 import chainrule as cr
 from chainrule.errors import FormatError, ShapeError
@@ -49,7 +50,7 @@ def _keras_model(kind: str) -> tuple[Any, Array, Array]:
 
 def _assert_same(path: Path, kind: str) -> None:
     _, x, expected = _keras_model(kind)
-    np.testing.assert_allclose(cr.load(path, engine="numpy").predict(x), expected, atol=1e-5)
+    assert_close(cr.load(path, engine="numpy").predict(x), expected)
 
 
 def _with_options(path: Path, kind: str, options: Mapping[str, Any]) -> Path:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from interop.keras_models import channels_first, filled, keras, predicted, saved
+from numerical import assert_close
 
 import chainrule as cr
 from chainrule.errors import FormatError
@@ -53,7 +54,7 @@ def test_results_are_those_of_keras(kind: str, ending: str, tmp_path: Path) -> N
     found = found if len(names) > 1 else {names[0]: found}
     assert list(found) == names
     for name, values in expected.items() if kind == "dictionary" else zip(names, expected, strict=True):
-        np.testing.assert_allclose(found[name], channels_first(values), rtol=1e-4, atol=1e-5)
+        assert_close(found[name], channels_first(values))
 
 
 def test_outputs_are_selected_and_need_only_their_inputs(tmp_path: Path) -> None:

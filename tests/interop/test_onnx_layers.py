@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from interop.onnx_files import agree, check, exported, newest_opset
 from interop.onnx_models import theirs
 from networks.drawing import draw_network
+from numerical import assert_close
 from parity.drawing import UNDRAWN, fitting
 from training.made import Doubled
 
@@ -167,7 +168,7 @@ def test_any_number_of_samples() -> None:
     model = cr.Sequential(layers, (2, 8, 9), engine="numpy")
     content, x = exported(model), batch(2, (2, 8, 9), 7)
     for count in (1, 2, 7):
-        np.testing.assert_allclose(theirs(content, x[:count]), model.apply(x[:count]), rtol=1e-5)
+        assert_close(theirs(content, x[:count]), model.apply(x[:count]))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import onnx
 import pytest
 from interop.c.compiled import INT8_FLAGS, outputs
 from interop.onnx_models import parsed, theirs
+from numerical import assert_close
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -194,7 +195,7 @@ def test_operators_of_integers(name: str, tmp_path: Path) -> None:
     onnx_files.save(model(nodes, PARAMETERS, (2, 12), shape), tmp_path / "m.onnx")
     x = 2 * draw(20, 2, 12)
     found = cr.load(tmp_path / "m.onnx", engine="numpy").predict(x)
-    np.testing.assert_allclose(found, theirs((tmp_path / "m.onnx").read_bytes(), x), rtol=1e-4, atol=1e-3)
+    assert_close(found, theirs((tmp_path / "m.onnx").read_bytes(), x))
 
 
 def test_quantized_networks_are_exported_again(floats: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from interop.onnx_models import parsed
 from models.several import LOSSES, WEIGHTS, batch, model, scaled_batch
-from numpy.testing import assert_allclose
+from numerical import assert_close
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -82,7 +82,7 @@ def test_results_are_those_of_onnx_runtime(
     assert not network.input_ports or list(network.input_names) == inputs
     found = network.predict({name: x[name] for name in inputs})
     for name, values in (found if network.output_ports else {outputs[0]: found}).items():
-        assert_allclose(values.reshape(expected[name].shape), expected[name], rtol=1e-5, atol=1e-6)
+        assert_close(values.reshape(expected[name].shape), expected[name])
 
 
 def test_outputs_that_cannot_be_read(tmp_path: Path) -> None:
@@ -107,12 +107,12 @@ def test_a_written_network_is_read_as_it_was(scaled: bool, tmp_path: Path) -> No
     assert (loaded.input_names, loaded.loss, loaded.task) == (whole.input_names, whole.loss, whole.task)
     assert loaded.weights.keys() == whole.weights.keys()
     size = cr.load(tmp_path / "m.onnx", outputs="size", engine="numpy").predict(samples["image"])
-    assert_allclose(size, whole.predict(samples)["size"], rtol=1e-6)
+    assert_close(size, whole.predict(samples)["size"])
     runtime, predicted, again = theirs(tmp_path / "m.onnx", samples), whole.predict(samples), loaded.predict(samples)
     assert list(runtime) == list(predicted) == list(again)
     for name, values in predicted.items():
-        assert_allclose(runtime[name], values, rtol=1e-5, atol=1e-6)
-        assert_allclose(again[name], values, rtol=1e-5, atol=1e-6)
+        assert_close(runtime[name], values)
+        assert_close(again[name], values)
 
 
 NAMES = st.sampled_from([
@@ -136,13 +136,13 @@ def test_inputs_and_outputs_have_any_names(names: list[str], results: list[str],
     expected = [*whole.predict(x).values()]
     cr.export_onnx(whole, tmp_path / "m.onnx")
     runtime = theirs(tmp_path / "m.onnx", {name: values.astype(np.float32) for name, values in x.items()})
-    assert_allclose([*runtime.values()], expected, rtol=1e-5, atol=1e-5)
+    assert_close([*runtime.values()], expected)
     whole.save(tmp_path / "m.safetensors")
     for ending in ("onnx", "safetensors"):
         loaded = cr.load(tmp_path / f"m.{ending}", engine="numpy")
         assert loaded.input_names == tuple(names)
         assert ending == "onnx" or loaded.output_names == tuple(results)
-        assert_allclose([*loaded.predict(x).values()], expected, rtol=1e-5, atol=1e-5)
+        assert_close([*loaded.predict(x).values()], expected)
 
 
 def test_a_selected_output_keeps_the_normalization(tmp_path: Path) -> None:
@@ -154,4 +154,4 @@ def test_a_selected_output_keeps_the_normalization(tmp_path: Path) -> None:
     cr.export_onnx(whole, tmp_path / "m.onnx")
     loaded = cr.load(tmp_path / "m.onnx", outputs="mean", engine="numpy")
     assert loaded.normalization == whole.normalization != cr.Normalization("none")
-    assert_allclose(loaded.predict(images), whole.predict(images)["mean"], rtol=1e-5, atol=1e-6)
+    assert_close(loaded.predict(images), whole.predict(images)["mean"])

@@ -10,6 +10,7 @@ from interop.c.compiled import int8_outputs
 from interop.keras_models import channels_first
 from interop.mlperf_tiny import NETWORKS, TfliteBuilder
 from interop.tflite_files import Writer, computed, quantized, step
+from numerical import assert_close
 from numpy.typing import NDArray
 
 import chainrule as cr
@@ -137,8 +138,8 @@ def test_several_inputs_and_outputs_have_the_names_of_the_file(tmp_path: Path) -
     (tmp_path / "m.tflite").write_bytes(content)
     x, z = normal(3, *SHAPE[1:]), normal(3, 4)
     y = cr.load(tmp_path / "m.tflite").predict({f"t{other}": z, "t0": channels_first(x)})
-    np.testing.assert_allclose(y[f"t{total}"], channels_first(x + z[:, None, None]), atol=1e-6)
-    np.testing.assert_allclose(y[f"t{total + 1}"], np.tanh(z), atol=1e-6)
+    assert_close(y[f"t{total}"], channels_first(x + z[:, None, None]))
+    assert_close(y[f"t{total + 1}"], np.tanh(z))
 
 
 @pytest.mark.parametrize("build", [network, decoder, functions, dilated, selections])
@@ -149,7 +150,7 @@ def test_results_are_those_of_litert(build: Callable[[Writer], int], tmp_path: P
     x = RANDOM.standard_normal((3, *SHAPE[1:])).astype(np.float32)
     expected = computed(content, x)
     y = cr.load(tmp_path / "m.tflite", engine="numpy").predict(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
-    np.testing.assert_allclose(y, np.moveaxis(expected, -1, 1) if expected.ndim > 2 else expected, rtol=1e-5, atol=1e-5)
+    assert_close(y, np.moveaxis(expected, -1, 1) if expected.ndim > 2 else expected)
 
 
 def branches(writer: Writer) -> int:

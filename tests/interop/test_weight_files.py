@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from fuzz.formats.torch_files import STORAGES, archive, legacy, pickled, state
 from interop.keras_models import channels_first, filled, keras, predicted, saved
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close
+from numpy.testing import assert_array_equal
 from safetensors.numpy import save_file
 
 import chainrule as cr
@@ -146,7 +147,7 @@ def test_weights_of_keras_in_a_network_of_chainrule(ending: str, tmp_path: Path)
     ours = cr.Sequential([*image, cr.BatchNorm1D(epsilon=1e-3), cr.Dense(7), cr.Tanh(), cr.Dense(3)], (2, 8, 7))
     ours.load_weights(path)
     x = random.standard_normal((3, 8, 7, 2)).astype(np.float32)
-    assert_allclose(ours.predict(channels_first(x)), predicted(theirs, x), rtol=1e-4, atol=1e-5)
+    assert_close(ours.predict(channels_first(x)), predicted(theirs, x))
 
 
 def test_files_are_recognized_by_their_content(tmp_path: Path) -> None:

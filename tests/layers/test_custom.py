@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numerical import assert_close
 
 import chainrule as cr
 from chainrule.engines import fallback
@@ -89,9 +90,9 @@ def begun_alike(own: cr.Sequential, **options) -> cr.Sequential:
 def test_own_layers_train_as_ours_do_with_every_optimizer(optimizer: str) -> None:
     own = mixed(MyDense)
     twin = begun_alike(own)
-    np.testing.assert_allclose(trained(own, optimizer), trained(twin, optimizer), rtol=1e-9, atol=1e-12)
+    assert_close(trained(own, optimizer), trained(twin, optimizer))
     assert not np.array_equal(own.weights["student2.w"], FIRST)
-    np.testing.assert_allclose(own.predict(X), twin.predict(X), rtol=1e-9)
+    assert_close(own.predict(X), twin.predict(X))
     assert own.evaluate(X, Y).accuracy == twin.evaluate(X, Y).accuracy
 
 
@@ -107,8 +108,7 @@ def test_every_form_of_a_layer_trains_the_same(form: str) -> None:
 def test_every_engine_serves_them(engine: str, dtype: str) -> None:
     own = mixed(MyDense, engine=engine, dtype=dtype)
     twin = begun_alike(own, dtype=dtype)
-    tolerance = 1e-9 if dtype == "float64" else 2e-4
-    np.testing.assert_allclose(trained(own), trained(twin), rtol=tolerance, atol=tolerance)
+    assert_close(trained(own), trained(twin))
     assert own.predict(X).dtype == dtype
 
 

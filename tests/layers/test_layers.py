@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numerical import assert_close
 from parity.drawing import fitting
 
 import chainrule as cr
@@ -49,6 +50,6 @@ def test_the_options_of_a_normalization_reach_its_operations() -> None:
     losses = program.gradients(x, np.zeros((5, 24)), seed=0, step=1)[0]
     mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3))
     normalized = (x - mean[:, None, None]) / np.sqrt(variance + 0.5)[:, None, None]
-    np.testing.assert_allclose(losses, 0.5 * (normalized**2).sum((1, 2, 3)))
+    assert_close(losses, 0.5 * (normalized**2).sum((1, 2, 3)))
     program.commit_statistics()
-    np.testing.assert_allclose(network.statistics, [*(0.25 * mean), *(0.75 + 0.25 * variance * 60 / 59)])
+    assert_close(network.statistics, [*(0.25 * mean), *(0.75 + 0.25 * variance * 60 / 59)])

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numerical import assert_close
 
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError, ShapeError
@@ -31,7 +32,7 @@ def test_bytes_are_normalized(statistics: str, mean: Any, std: Any) -> None:
     normalized = plain.with_input_normalization(statistics)
     expected = plain.apply((BYTES / 255 - np.reshape(mean, (-1, 1, 1))) / np.reshape(std, (-1, 1, 1)))
     for x, model in ((BYTES, normalized), (BYTES / 255, normalized.with_input_rescaling(255))):
-        np.testing.assert_allclose(model.predict(x), expected, rtol=1e-5, atol=1e-5)
+        assert_close(model.predict(x), expected)
     np.testing.assert_array_equal(normalized.parameters, plain.parameters)
     constants = normalized.statistics.copy()
     normalized.fit(BYTES, LABELS, progress=False)

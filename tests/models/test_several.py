@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from models.several import LOSSES, WEIGHTS, batch, model, nodes, scaled_batch
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close
+from numpy.testing import assert_array_equal
 
 import chainrule as cr
 from chainrule.errors import ChainruleError, OptionError
@@ -30,8 +31,8 @@ def test_outputs_are_named_and_equal_those_of_single_outputs() -> None:
     assert {name: values.shape for name, values in found.items()} == {"digit": (6, 4), "size": (6, 2)}
     for name, values in found.items():
         one, select = single(whole, name)
-        assert_allclose(values, one.predict(select(x)), rtol=1e-12)
-    assert_allclose(whole.predict((x[0][0], x[1][0]))["size"], whole(x)["size"][:1], rtol=1e-9)
+        assert_close(values, one.predict(select(x)))
+    assert_close(whole.predict((x[0][0], x[1][0]))["size"], whole(x)["size"][:1])
 
 
 def test_no_samples_have_no_outputs() -> None:
@@ -64,10 +65,10 @@ def test_the_gradient_is_the_weighted_sum_of_those_of_single_losses(engine: str,
         for parameter, gradient in part.named.items():
             full = parameter.replace("dense1", "dense3") if name == "size" else parameter
             expected[full] = expected.get(full, 0) + weight * gradient
-    assert_allclose(found.loss, loss, rtol=1e-6 if engine == "jax" else 1e-12)
+    assert_close(found.loss, loss, dtype=float)
     assert found.named.keys() == expected.keys()
     for name, gradient in found.named.items():
-        assert_allclose(gradient, expected[name], rtol=1e-6, atol=1e-10, err_msg=name)
+        assert_close(gradient, expected[name], name=name)
 
 
 def test_dense_outputs_and_outputs_that_other_layers_read() -> None:
@@ -92,7 +93,7 @@ def test_engines_agree_on_training(engine: str, options: dict[str, Any]) -> None
         model(engine=name).fit(x, y, epochs=3, batch_size=3, loss=LOSSES, progress=False, **options).loss
         for name in (engine, "numpy")
     )
-    assert_allclose(losses, expected, rtol=1e-9)
+    assert_close(losses, expected, dtype=float)
 
 
 def test_each_output_is_evaluated_and_recorded(capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,8 +104,8 @@ def test_each_output_is_evaluated_and_recorded(capsys: pytest.CaptureFixture[str
     parts = {name: single(whole, name) for name in y}
     expected = {name: one.evaluate(select(held_out[0]), held_out[1][name]) for name, (one, select) in parts.items()}
     assert evaluation["digit"].accuracy == expected["digit"].accuracy
-    assert_allclose(evaluation["size"].r2, expected["size"].r2)
-    assert_allclose(evaluation.loss, expected["digit"].loss + 0.3 * expected["size"].loss)
+    assert_close(evaluation["size"].r2, expected["size"].r2)
+    assert_close(evaluation.loss, expected["digit"].loss + 0.3 * expected["size"].loss)
     assert history["validation_size_mean_absolute_error"][1] == evaluation["size"].mean_absolute_error
     assert history["val_digit_loss"][1] == evaluation.figures["digit_loss"] == evaluation["digit"].loss
     assert "digit accuracy" in capsys.readouterr().err
@@ -122,7 +123,7 @@ def test_batches_of_an_iterable_are_those_of_arrays() -> None:
     found = model().fit(parts, epochs=2, loss=LOSSES, standardize_targets=False, progress=False)
     whole = model()
     expected = [whole.train_step(*part, loss=LOSSES, learning_rate=0.001).loss for part in (*parts, *parts)]
-    assert_allclose(found.loss, expected)
+    assert_close(found.loss, expected)
 
 
 def test_files_keep_names_losses_and_outputs(tmp_path: Path) -> None:
@@ -154,9 +155,9 @@ def test_every_number_of_a_step_is_explained() -> None:
     for name in trace.names:
         value = trace.explain(name, (0,) * trace[name].ndim).value
         assert value == trace[name].flat[0]
-    assert_allclose(trace["softmax1.y"], whole.predict(x)["digit"][0], rtol=1e-6)
-    assert_allclose(trace["loss"], trace["loss_1.y"] + 0.3 * trace["loss_2.y"])
-    assert_allclose(trace["loss_2.dp"], 0.3 * (whole.predict(x)["size"] - y["size"])[0], rtol=1e-6)
+    assert_close(trace["softmax1.y"], whole.predict(x)["digit"][0])
+    assert_close(trace["loss"], trace["loss_1.y"] + 0.3 * trace["loss_2.y"])
+    assert_close(trace["loss_2.dp"], 0.3 * (whole.predict(x)["size"] - y["size"])[0])
     assert trace["image.x"].shape == (63,)
     single = whole.trace((x[0][0], x[1][0]), {name: values[0] for name, values in y.items()}, loss=LOSSES)
     assert single["loss_1.y"] == trace["loss_1.y"]
@@ -174,10 +175,10 @@ def test_inputs_are_normalized_and_targets_standardized_one_by_one(standardize: 
         (pixels, vector), y, standardize_targets=standardize, **options, validation_data=scaled_batch(8)
     )
     expected = prepared.fit(*scaled, standardize_targets=False, normalization="none", **options)
-    assert_allclose(history.loss, expected.loss, rtol=1e-9)
-    assert_allclose(history.epochs[-1].validation_loss, prepared.evaluate(*scaled).loss, rtol=1e-9)
+    assert_close(history.loss, expected.loss, dtype=float)
+    assert_close(history.epochs[-1].validation_loss, prepared.evaluate(*scaled).loss, dtype=float)
     sizes = prepared.predict(scaled[0])["size"] * (deviation if standardize else 1) + (mean if standardize else 0)
-    assert_allclose(whole.predict((pixels, vector))["size"], sizes, rtol=1e-9)
+    assert_close(whole.predict((pixels, vector))["size"], sizes)
     whole.save(tmp_path / "m.safetensors")
     loaded = cr.load(tmp_path / "m.safetensors", engine="numpy")
     assert_array_equal(loaded.predict((pixels * 1.0, vector))["size"], whole.predict((pixels, vector))["size"])
@@ -185,7 +186,7 @@ def test_inputs_are_normalized_and_targets_standardized_one_by_one(standardize: 
         each.train_step(*data, learning_rate=0.01).loss
         for each, data in ((loaded, ((pixels, vector), y)), (prepared, scaled))
     ]
-    assert_allclose(*steps, rtol=1e-9)
+    assert_close(*steps, dtype=float)
 
 
 X, Y = batch()

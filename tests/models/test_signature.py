@@ -1,12 +1,12 @@
 """What training records of inputs and outputs is used by everything later: relations over drawn networks."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close
+from numpy.testing import assert_array_equal
 from PIL import Image
 
 import chainrule as cr
@@ -40,26 +40,25 @@ def drawn(seed: int, engine: str) -> tuple[cr.Sequential, np.ndarray]:
 def test_the_same_numbers_give_the_same_outputs(seed: int, engine: str, tmp_path: Path) -> None:
     model, x = drawn(seed, engine)
     expected = model.predict(x.astype(np.float64))
-    tolerance: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
     for dtype in DTYPES:
-        assert_allclose(model.predict(np.asfortranarray(x.astype(dtype))), expected, **tolerance)
-    assert_allclose(model.predict(x.tolist()), expected, **tolerance)
+        assert_close(model.predict(np.asfortranarray(x.astype(dtype))), expected)
+    assert_close(model.predict(x.tolist()), expected)
     order = np.random.default_rng(seed).permutation(len(x))
-    assert_allclose(model.predict(x[order])[np.argsort(order)], expected, **tolerance)
-    assert_allclose(np.concatenate([model.predict(sample) for sample in x]), expected, **tolerance)
-    assert_allclose(model.predict(x, batch_size=4), expected, **tolerance)
+    assert_close(model.predict(x[order])[np.argsort(order)], expected)
+    assert_close(np.concatenate([model.predict(sample) for sample in x]), expected)
+    assert_close(model.predict(x, batch_size=4), expected)
     labels = np.arange(len(x)) % 2
     losses = [model.evaluate(x.astype(dtype), labels).loss for dtype in DTYPES]
-    assert_allclose(losses, losses[0], rtol=1e-4)
+    assert_close(losses, [losses[0]] * len(losses), dtype=np.float32)
     heat = [model.saliency(x.astype(dtype), 1) for dtype in DTYPES]
-    assert_allclose(heat, [heat[0]] * len(heat), rtol=1e-3, atol=1e-5 * np.abs(heat[0]).max())
+    assert_close(heat, [heat[0]] * len(heat), dtype=np.float32)
     model.save(tmp_path / "m.safetensors")
     loaded = cr.load(tmp_path / "m.safetensors", engine=engine)
     assert loaded.signature == model.signature
     assert_array_equal(loaded.predict(x.astype(np.uint8)), model.predict(x.astype(np.uint8)))
     cr.export_onnx(model, tmp_path / "m.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
-    assert_allclose(session.run(None, {"x": x.astype(np.float32)})[0], expected, **tolerance)
+    assert_close(session.run(None, {"x": x.astype(np.float32)})[0], expected)
     assert cr.load(tmp_path / "m.onnx").signature.inputs == model.signature.inputs
 
 
@@ -89,10 +88,10 @@ def test_files_become_inputs_as_recorded(channels: int, unit: float, digits: boo
     found = model.predict(paths)
     if digits and channels == 1:
         expected = np.stack([cr.data.load_digit(path) for path in paths])
-        assert_allclose(found, model.predict(expected if unit == 255 else expected / 255), atol=1e-6)
+        assert_close(found, model.predict(expected if unit == 255 else expected / 255))
         assert np.abs(found - model.predict(data.x[:3])).max() > 1e-3
     else:
-        assert_allclose(found, model.predict(data.x[:3]), atol=1e-6)
+        assert_close(found, model.predict(data.x[:3]))
 
 
 def test_several_outputs_are_answered_by_name() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close
+from numpy.testing import assert_array_equal
 from training.made import dense, points, stripes
 
 import chainrule as cr
@@ -29,7 +30,7 @@ def test_one_output_learns_yes_or_no(engine: str, shape: tuple[int, ...]) -> Non
     counts = [[((p >= 0.5) == said)[y == true].sum() for said in (False, True)] for true in (0, 1)]
     assert_array_equal(result.confusion, counts)
     shares = confidences(model.predict(x), model.loss)
-    assert_allclose(shares, np.stack([1 - p, p], axis=1), rtol=1e-6)
+    assert_close(shares, np.stack([1 - p, p], axis=1))
     assert model.classes == ("0", "1")
 
 
@@ -52,9 +53,9 @@ def test_numbers_are_learnt_and_have_errors_instead_of_accuracy(outputs: int, tm
     result = model.evaluate(x, y)
     errors = model.predict(x) - y.reshape(len(x), -1)
     spread = y.reshape(len(x), -1) - y.reshape(len(x), -1).mean(0)
-    assert result.mean_absolute_error == pytest.approx(np.abs(errors).mean(), rel=1e-6)
-    assert result.root_mean_squared_error == pytest.approx(np.sqrt((errors**2).mean()), rel=1e-6)
-    assert result.r2 == pytest.approx((1 - (errors**2).sum(0) / (spread**2).sum(0)).mean(), rel=1e-5)
+    assert_close(result.mean_absolute_error, np.abs(errors).mean())
+    assert_close(result.root_mean_squared_error, np.sqrt((errors**2).mean()))
+    assert_close(result.r2, (1 - (errors**2).sum(0) / (spread**2).sum(0)).mean())
     assert result.r2 > 0.8
     assert history.measure == "mean_absolute_error"
     assert history.epochs[-1].accuracy is history.epochs[-1].validation_accuracy is None
@@ -81,8 +82,8 @@ def test_several_labels_have_their_own_measures() -> None:
     assert result.label_accuracy == (said == y).mean() > 0.85
     assert result.exact_match == (said == y).all(1).mean()
     found, true, called = (said & (y == 1)).sum(0), y.sum(0), said.sum(0)
-    assert_allclose(result.f1, 2 * found / (true + called))
-    assert_allclose(result.recall, found / true)
+    assert_close(result.f1, 2 * found / (true + called))
+    assert_close(result.recall, found / true)
     assert [row["class"] for row in result.to_json()["classes"]] == ["positive", "large", "first"]
     with pytest.raises(cr.OptionError, match="accuracy is not defined for multi-label"):
         _ = result.accuracy

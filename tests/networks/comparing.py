@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from networks.drawing import Array, Drawn
+from numerical import deviation
 
 from chainrule import errors
 from chainrule.engines.interpreter import ModuleEngine
@@ -122,14 +123,4 @@ def compare(drawn: Drawn, engine: str = "compiled", other: str = "numpy") -> str
 
 def apart(found: Array, expected: Array) -> float:
     """Return the largest difference relative to the largest entry or to 1; infinite where only one is finite."""
-    if found.shape != expected.shape or found.dtype != expected.dtype:
-        return np.inf
-    if not found.size:
-        return 0.0
-    finite = np.isfinite(expected)
-    if not (np.isfinite(found) == finite).all():
-        return np.inf
-    a, b = found[finite].astype(np.float64), expected[finite].astype(np.float64)
-    if not (found[~finite].astype(str) == expected[~finite].astype(str)).all():
-        return np.inf
-    return float(np.abs(a - b).max(initial=0) / max(1.0, np.abs(b).max(initial=0)))
+    return deviation(found, expected, 1.0) if found.dtype == expected.dtype else np.inf

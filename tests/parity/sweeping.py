@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numerical import deviation
 
 SEED = int(os.environ.get("CHAINRULE_SEED", "1"))
 EXAMPLES = int(os.environ.get("CHAINRULE_PARITY", "100"))  # configurations per layer and per loss
@@ -20,16 +20,6 @@ def generator(*purpose: Any) -> np.random.Generator:
     return np.random.default_rng([SEED, *(zlib.crc32(str(word).encode()) for word in purpose)])
 
 
-def deviation(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
-    """Return the largest difference of two arrays relative to the largest entry; infinite where one is not finite."""
-    if ours.shape != theirs.shape:
-        raise AssertionError(f"shapes differ: ours {ours.shape}, theirs {theirs.shape}")
-    if not ours.size:
-        return 0.0
-    found = float(np.abs(ours - theirs).max() / max(float(np.abs(theirs).max()), SMALL))
-    return found if np.isfinite(found) else np.inf
-
-
 @dataclass
 class Largest:
     """The largest deviation so far, and where it occurred."""
@@ -39,7 +29,7 @@ class Largest:
 
     def meet(self, where: str, ours: Any, theirs: Any, tolerance: float = TOLERANCE) -> None:
         """Compare two arrays; fail the test if they differ by more than the tolerance."""
-        found = deviation(np.asarray(ours, np.float64), np.asarray(theirs, np.float64))
+        found = deviation(ours, theirs, SMALL)
         if found > self.value:
             self.value, self.where = found, where
         if not found <= tolerance:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numerical import assert_close
 from numpy.typing import NDArray
 from parity.sweeping import EXAMPLES, Largest, generator
 
@@ -104,8 +105,8 @@ def test_metrics_of_a_confusion_matrix_of_pixels() -> None:
     samples = Samples.of(outputs, y, (4, 5, 6), ignore_label=IGNORED)
     evaluation = Evaluation(0.0, outputs, samples.targets, classes=tuple("abcd"), valid=samples.valid)
     predicted, counted = torch.from_numpy(outputs).argmax(1).numpy(), y != IGNORED
-    assert evaluation.accuracy == pytest.approx((predicted == y)[counted].mean())
+    assert_close(evaluation.accuracy, (predicted == y)[counted].mean())
     for k, iou, dice in zip(itertools.count(), evaluation.iou, evaluation.dice, strict=False):
         a, b = (predicted == k) & counted, (y == k) & counted
-        assert iou == pytest.approx((a & b).sum() / (a | b).sum())
-        assert dice == pytest.approx(2 * (a & b).sum() / (a.sum() + b.sum()))
+        assert_close(iou, (a & b).sum() / (a | b).sum())
+        assert_close(dice, 2 * (a & b).sum() / (a.sum() + b.sum()))

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numerical
 import numpy as np
 import pytest
 
@@ -60,7 +61,7 @@ def deviation(model: Any, module: Any, x: Any) -> float:
     """Return the largest difference of the outputs for a batch, as a share of the largest output."""
     with torch.no_grad():
         expected = module(x).numpy()
-    return float(np.abs(model.predict(x.numpy()).reshape(expected.shape) - expected).max() / np.abs(expected).max())
+    return numerical.deviation(model.predict(x.numpy()).reshape(expected.shape), expected)
 
 
 class Residual(nn.Module):

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from numerical import assert_close
 
 from chainrule.errors import ShapeError
 from chainrule.plotting.confusion import confusion_matrix, fractions
@@ -32,7 +33,7 @@ def test_the_colour_is_the_share_of_the_row_of_the_errors_alone() -> None:
     picture = confusion_matrix(COUNTS, ["cat", "dog", "owl"]).axes[0].images[0]
     share = picture.get_array()
     np.testing.assert_array_equal(np.ma.getmaskarray(share), np.eye(3, dtype=bool))
-    np.testing.assert_allclose(share.filled(0), [[0, 0.08, 0.02], [0, 0, 0.2], [1 / 1200, 0, 0]])
+    assert_close(share.filled(0), [[0, 0.08, 0.02], [0, 0, 0.2], [1 / 1200, 0, 0]])
     assert picture.get_clim() == (0, 0.2)
 
 

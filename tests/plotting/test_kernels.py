@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numerical import assert_close
 
 from chainrule.errors import ShapeError
 from chainrule.plotting.figures import png
@@ -27,7 +28,7 @@ def test_every_kernel_is_shown_on_one_scale_symmetric_about_zero(shape: tuple[in
 def test_tiles_have_the_form_of_the_kernel_and_do_not_overlap() -> None:
     boxes = [image.get_extent() for image in kernel_grid(weights(7, 3, 2, 4), "conv1").axes[0].images]
     for left, right, bottom, top in boxes:
-        assert (right - left) / (bottom - top) == pytest.approx(2)
+        assert_close((right - left) / (bottom - top), 2)
     for a in range(len(boxes)):
         for b in range(a):
             beside = boxes[a][1] <= boxes[b][0] or boxes[b][1] <= boxes[a][0]

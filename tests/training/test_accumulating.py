@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close
+from numpy.testing import assert_array_equal
 
 import chainrule as cr
 from chainrule.errors import NotFiniteError, OptionError
@@ -64,8 +65,8 @@ def test_a_step_in_parts_is_the_step(options: dict[str, Any], weighted: bool) ->
     for step in range(1, 5):
         batch = drawn(step, int(generator.integers(1, 12)))[: 3 if weighted else 2]
         one, other = (stepper.step(*batch, step=step, rate=0.1) for stepper in found)
-        assert_allclose(other, one, rtol=1e-12)
-    assert_allclose(found[1].network.parameters, found[0].network.parameters, atol=1e-13)
+        assert_close(other, one)
+    assert_close(found[1].network.parameters, found[0].network.parameters)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
@@ -80,9 +81,9 @@ def test_a_part_has_its_own_statistics_and_its_own_random_numbers(engine: str) -
         losses, _, gradient = compiled.gradients(x[part], t[part], seed=7, step=4 + number)
         compiled.commit_statistics()
         expected, total = expected + gradient * (len(losses) / 11), total + losses.sum()
-    assert_allclose(before - made.parameters, expected, atol=1e-12)
-    assert_allclose(made.statistics, twin.statistics, atol=1e-13)
-    assert outcome.loss == pytest.approx(total / 11, rel=1e-12)
+    assert_close(before - made.parameters, expected)
+    assert_close(made.statistics, twin.statistics)
+    assert_close(outcome.loss, total / 11, dtype=float)
 
 
 def test_a_later_part_that_is_not_finite_changes_nothing() -> None:
@@ -130,8 +131,8 @@ def test_the_average_is_validated_and_kept(decay: float, patience: int | None) -
     )  # fmt: skip
     last = len(history.epochs) - 1 if patience is None else Criterion().best(history.epochs)
     expected = weights.average(decay, weights.at[last])
-    assert_allclose(np.r_[made.parameters, made.statistics], expected, atol=1e-5)
-    assert history.epochs[last].validation_loss == pytest.approx(made.evaluate(*held).loss, rel=1e-6)
+    assert_close(np.r_[made.parameters, made.statistics], expected)
+    assert_close(history.epochs[last].validation_loss, made.evaluate(*held).loss)
 
 
 def test_the_average_has_no_influence_on_the_steps() -> None:

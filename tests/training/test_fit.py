@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close
+from numpy.testing import assert_array_equal
 from training.made import classifier, dense, points, stripes
 
 import chainrule as cr
@@ -49,9 +50,9 @@ def test_pixels_of_any_type_are_scaled_as_bytes_are(dtype: str) -> None:
     of_bytes, other = (classifier() for _ in range(2))
     of_bytes.fit(x, y, **QUIET)
     history = other.fit(x.astype(dtype), y, **QUIET)
-    assert_allclose(other.parameters, of_bytes.parameters, atol=1e-5)
-    assert_allclose(other.predict(x.astype(dtype)), of_bytes.predict(x), atol=1e-5)
-    assert_allclose(other.predict(x), of_bytes.predict(x), atol=1e-5)
+    assert_close(other.parameters, of_bytes.parameters)
+    assert_close(other.predict(x.astype(dtype)), of_bytes.predict(x))
+    assert_close(other.predict(x), of_bytes.predict(x))
     assert (
         history.notes[0]
         == f"inputs are {dtype} from 0 to 255 and are scaled to 0 … 1; normalization='none' leaves them"
@@ -72,7 +73,7 @@ def test_what_is_scaled_is_decided_by_the_range(seed: int, what: str) -> None:
     found = Normalization.fit(kind, drawn).apply(drawn, np.float64)
     if kind == "scale":
         assert found.min() >= -1e-12
-        assert found.max() == pytest.approx(1)
+        assert_close(found.max(), 1)
     else:
         assert_array_equal(found, drawn)
 
@@ -248,7 +249,7 @@ def test_early_stopping_says_what_it_did(
     losses = history["validation_loss"]
     best, reached = int(np.argmin(losses)), len(losses)
     assert (history.restored, reached) == (best + 1, best + 1 + patience)
-    assert model.evaluate(*held).loss == pytest.approx(losses[best], rel=1e-5)
+    assert_close(model.evaluate(*held).loss, losses[best])
     sentence = f"after epoch {reached} of 60"
     (note,) = (note for note in history.notes if sentence in note)
     assert f"epoch {best + 1}," in note

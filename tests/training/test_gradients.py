@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numerical import assert_close
 from parity.drawing import LAYERS, OF_POSITIVE, fitting
 from scipy.special import expit, huber, log_expit, log_softmax, softmax
 from training.networks import Array
@@ -78,7 +78,7 @@ def check(network: Network, loss: str, x: Array, t: Array, h: float = 1e-6) -> N
         expected.append((ends[0] - ends[1]) / (2 * h))
     network.parameters[:] = start
     assert np.abs(expected).max() > 1e-3
-    assert_allclose(slopes, expected, rtol=1e-6, atol=1e-8 * max(1, np.abs(expected).max()))
+    assert_close(slopes, expected, error=1e-8)
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -113,14 +113,9 @@ def test_every_loss_of_scores_up_to_100_in_float32(name: str, engine: str) -> No
     h = 1e-5
     steps = h * np.eye(3)
     slopes = [(expected(scores + step, t) - expected(scores - step, t)) / (2 * h) for step in steps]
-    assert_allclose(values, expected(scores, t), rtol=1e-5, atol=1e-6)
-    assert_allclose(gradient.reshape(3, count) * count, slopes, rtol=1e-5, atol=1e-6)
+    assert_close(values, expected(scores, t))
+    assert_close(gradient.reshape(3, count) * count, slopes)
 
 
 def test_every_loss_is_checked() -> None:
     assert {name.split(" ")[0] for name in LOSSES} == set(losses.NAMES)
-
-
-def assert_close(found: Array, expected: Array) -> None:
-    scale = max(np.abs(expected).max(initial=0.0), 1e-300)
-    assert_allclose(found / scale, expected / scale, rtol=0, atol=1e-12)

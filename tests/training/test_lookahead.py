@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numerical import assert_close
 
 import chainrule as cr
 from chainrule.errors import ChainruleError
@@ -59,7 +60,7 @@ def test_training_is_steps_and_averages(every: int, decay: float, epochs: int, s
         progress=False,
     )
     for found, expected in zip((model.parameters, model.statistics), by_hand(every, decay, recipe), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+        assert_close(found, expected)
 
 
 @given(every=st.integers(1, 1_000_000), decay=st.floats(0, 1))

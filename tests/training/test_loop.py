@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numerical import assert_close
 from numpy.testing import assert_array_equal
 
 import chainrule as cr
@@ -241,8 +242,8 @@ def test_epochs_have_their_means_and_validation() -> None:
             found = evaluate(trainer.network, held_back, trainer.normalization, "categorical_cross_entropy")
             assert (epoch.validation_loss, epoch.validation_accuracy) == (found.loss, found.accuracy)
             last = outcomes[-STEPS:]
-            assert epoch.loss == pytest.approx(sum(loss * n for loss, _, n in last) / COUNT, rel=1e-12)
-            assert epoch.accuracy == pytest.approx(sum(share * n for _, share, n in last) / COUNT, rel=1e-12)
+            assert_close(epoch.loss, sum(loss * n for loss, _, n in last) / COUNT, dtype=float)
+            assert_close(epoch.accuracy, sum(share * n for _, share, n in last) / COUNT, dtype=float)
             assert epoch.step == len(trainer.history)
 
     history = train(trainer, [Note()])
@@ -290,9 +291,9 @@ def test_what_is_monitored_decides_when_training_stops(monitor: str, min_delta: 
             waited += 1
         if waited == 2:
             rate, waited = rate / 2, 0
-    assert list(history.rates) == pytest.approx(rates, rel=1e-12)
+    assert_close(list(history.rates), rates, dtype=float)
     assert (history.restored, len(history.epochs)) == (kept + 1, min(kept + 5, 30))
-    assert model.evaluate(x[:40], y[:40]).loss == pytest.approx(history.epochs[kept].validation_loss, rel=1e-6)
+    assert_close(model.evaluate(x[:40], y[:40]).loss, history.epochs[kept].validation_loss)
     fit(3, run=Run(tmp_path / "run", plots=False))
     resumed, again = fit(30, run=Run(tmp_path / "run", resume=True, plots=False))
     assert list(again.rates) == list(history.rates)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numerical import assert_close
 from training.made import classifier, stripes
 
 import chainrule as cr
@@ -91,7 +91,7 @@ def test_every_parameter_takes_the_step_of_its_own_rate(engine: str, optimizer: 
             given["decay"] = given.get("decay", 0.0) / factor
             arrays = (before[first:last], gradient[first:last], *moments[name])
             expected, *moments[name] = reference.run(optimizer.operation, arrays, given)
-            assert_allclose(network.parameters[first:last], expected, rtol=1e-9, atol=1e-12)
+            assert_close(network.parameters[first:last], expected)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
@@ -107,8 +107,8 @@ def test_factors_of_one_change_nothing(engine: str, samples: int) -> None:
         )
         outcomes = [taking.step(*batch(step, samples), step=step, rate=0.02) for step in (1, 2, 3)]
         both.append((network.parameters, [outcome.norm for outcome in outcomes]))
-    assert_allclose(both[0][0], both[1][0], rtol=1e-12)
-    assert_allclose(both[0][1], both[1][1], rtol=1e-12)
+    assert_close(both[0][0], both[1][0])
+    assert_close(both[0][1], both[1][1])
 
 
 def test_frozen_parameters_do_not_count_in_the_norm() -> None:
@@ -121,7 +121,7 @@ def test_frozen_parameters_do_not_count_in_the_norm() -> None:
     own = [
         gradient[first:last] for name, (first, last) in rest.network.trainable_layout.items() if not name.endswith(".w")
     ]
-    assert norms[1] == pytest.approx(np.sqrt(sum(np.square(part).sum() for part in own)))
+    assert_close(norms[1], np.sqrt(sum(np.square(part).sum() for part in own)))
     assert norms[1] < norms[0]
 
 
@@ -163,6 +163,6 @@ def test_an_explained_update_is_the_one_that_is_taken() -> None:
     )
     taking.step(x, t, step=1, rate=0.02)
     for name in taking.network.trainable_layout:
-        assert_allclose(trace[f"{name}.update"], taking.network.weights[name], rtol=1e-9)
+        assert_close(trace[f"{name}.update"], taking.network.weights[name])
         explained = trace.explain(f"{name}.update", (0,) * taking.network.weights[name].ndim)
-        assert explained.value == pytest.approx(taking.network.weights[name].flat[0])
+        assert_close(explained.value, taking.network.weights[name].flat[0])

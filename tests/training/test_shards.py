@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close
+from numpy.testing import assert_array_equal
 from training.made import Doubled
 
 import chainrule as cr
@@ -120,7 +121,7 @@ def test_workers_have_every_sample_once_and_sum_in_one_order(samples: int, parts
     assert covered == list(range(samples))
     assert {bits for _, bits, _ in several} == {alone[1]}
     for _, bits, totals in several:
-        assert_allclose(np.frombuffer(bits, "f4"), values.astype("f8").sum(0), atol=1e-4)
+        assert_close(np.frombuffer(bits, "f4"), values.astype("f8").sum(0))
         assert_array_equal(totals, [samples, min(parts, samples)])
 
 
@@ -160,9 +161,9 @@ def test_the_step_is_that_of_the_whole_batch(engine: str, multipliers: str) -> N
         x = generator.normal(2, 3, size=(samples, 2, 9, 8))
         batch = x, np.eye(3)[generator.integers(0, 3, samples)], generator.exponential(size=samples)
         outcomes = [stepper.step(*batch, step=step, rate=0.1, seed=2) for stepper in (one, other)]
-        assert_allclose(outcomes[1], outcomes[0], rtol=1e-11)
-    assert_allclose(cut.parameters, whole.parameters, atol=1e-12)
-    assert_allclose(cut.statistics, whole.statistics, rtol=1e-12)
+        assert_close(outcomes[1], outcomes[0])
+    assert_close(cut.parameters, whole.parameters)
+    assert_close(cut.statistics, whole.statistics)
 
 
 def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:

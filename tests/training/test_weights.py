@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close
+from numpy.testing import assert_array_equal
 from training import test_gradients
 
 import chainrule as cr
@@ -58,10 +59,10 @@ def test_the_gradient_is_the_weighted_sum_of_those_of_the_samples(engine: str, l
         made, (x, t, w) = network(loss, engine, seed), drawn(seed)
         losses, hits, gradient = gradients(made, loss, x, t, w)
         alone = [gradients(made, loss, x[n : n + 1], t[n : n + 1]) for n in range(len(x))]
-        assert_allclose(losses, [w[n] * one[0][0] for n, one in enumerate(alone)], atol=1e-14)
+        assert_close(losses, [w[n] * one[0][0] for n, one in enumerate(alone)])
         assert_array_equal(hits, [one[1][0] for one in alone])
         expected = sum(w[n] * one[2] for n, one in enumerate(alone)) / len(x)
-        assert_allclose(gradient, expected, atol=1e-14)
+        assert_close(gradient, expected)
 
 
 @pytest.mark.parametrize("loss", ["softmax_cross_entropy", "binary_cross_entropy"])
@@ -70,13 +71,13 @@ def test_a_compiled_engine_has_the_gradient_of_the_loops(engine: str, loss: str)
     x, t, w = drawn(4)
     expected, found = (gradients(network(loss, each), loss, x, t, w) for each in ("reference", engine))
     for one, other in zip(found, expected, strict=True):
-        assert_allclose(one, other, atol=1e-14)
+        assert_close(one, other)
 
 
 def test_with_statistics_of_the_batch_it_is_linear_in_the_weights() -> None:
     made, (x, t, first), (_, _, second) = network("half_squared_error", norm=True), drawn(5), drawn(6)
     parts = [gradients(made, "half_squared_error", x, t, w)[2] for w in (first, second, first + second)]
-    assert_allclose(parts[0] + parts[1], parts[2], atol=1e-14)
+    assert_close(parts[0] + parts[1], parts[2])
     plain = gradients(made, "half_squared_error", x, t)[2]
     assert_array_equal(gradients(made, "half_squared_error", x, t, np.ones(9))[2], plain)
 
@@ -93,7 +94,7 @@ def test_a_weight_is_a_number_of_copies() -> None:
     y, copies = t.argmax(1), np.array([0, 1, 2, 3, 1, 0, 2, 1, 1])
     repeated = fitted(x.repeat(copies, 0), y.repeat(copies))
     weighted = fitted(x, y, sample_weight=copies * len(x) / copies.sum())
-    assert_allclose(weighted.parameters, repeated.parameters, atol=1e-13)
+    assert_close(weighted.parameters, repeated.parameters)
 
 
 def test_the_weight_of_a_class_is_that_of_its_samples() -> None:
@@ -105,7 +106,7 @@ def test_the_weight_of_a_class_is_that_of_its_samples() -> None:
     assert_array_equal(by_class.parameters, by_sample.parameters)
     balanced = fitted(x, y, class_weight="balanced", batch_size=7)
     by_hand = fitted(x, y, sample_weight=np.array([30 / 3 / 6, 30 / 3 / 18, 30 / 3 / 6])[y], batch_size=7)
-    assert_allclose(balanced.parameters, by_hand.parameters, atol=1e-14)
+    assert_close(balanced.parameters, by_hand.parameters)
 
 
 def test_classes_have_names_and_one_output_has_two() -> None:
@@ -127,7 +128,7 @@ def test_validation_has_the_same_loss() -> None:
     samples = Samples.of(x, t.argmax(1), 3).with_weights(w)
     recipe = Recipe(batch_size=16, optimizer=cr.SGD(1e-300), class_weight=ClassWeights.choose({1: 4}))
     history = train(made.trainer(recipe, samples, samples))
-    assert history.epochs[0].validation_loss == pytest.approx(history.epochs[0].loss, rel=1e-12)
+    assert_close(history.epochs[0].validation_loss, history.epochs[0].loss, dtype=float)
     one = made.evaluate(x, t.argmax(1))
     assert history.epochs[0].validation_loss != pytest.approx(one.loss, rel=1e-3)
     assert history.epochs[0].validation_accuracy == one.accuracy
@@ -217,9 +218,8 @@ def test_extreme_weights_do_the_same_on_both_engines(loss: str, dtype: str, kind
             assert first == second
         else:
             assert not isinstance(second[0], str), second[0]
-            close = {"rtol": 1e-4, "atol": 1e-12} if dtype == "float32" else {"rtol": 1e-9, "atol": 1e-15}
-            assert_allclose(first[0], second[0], **close)
-            assert_allclose(first[1], second[1], rtol=1e-3, atol=1e-5)
+            assert_close(first[0], second[0], dtype=dtype, roundings=1000)
+            assert_close(first[1], second[1])
 
 
 @pytest.mark.parametrize(("dtype", "most"), [("float32", 1.8e19), ("float64", 1.3e154)])

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close
+from numpy.testing import assert_array_equal
 from training.made import classifier, dense, stripes
 
 import chainrule as cr
@@ -28,7 +29,7 @@ def patches(x: np.ndarray, height: int, width: int) -> np.ndarray:
 def test_whitened_patches_are_uncorrelated_and_of_variance_one() -> None:
     w = initializers.whitening(np.zeros((24, 2, 2, 3)), X, epsilon=0.0)
     seen = patches(X, 2, 3) @ w[:12].reshape(12, -1).T
-    assert_allclose(seen.T @ seen / len(seen), np.eye(12), atol=1e-9)
+    assert_close(seen.T @ seen / len(seen), np.eye(12))
     assert_array_equal(w[12:], -w[:12])
 
 
@@ -36,7 +37,7 @@ def test_eigenvalues_fall_and_epsilon_damps_the_small_ones() -> None:
     plain, damped = (initializers.whitening(np.zeros((24, 2, 2, 3)), X, epsilon)[:12] for epsilon in (0.0, 0.5))
     values = 1 / np.square(plain.reshape(12, -1)).sum(1)
     assert (np.diff(values) <= 0).all()
-    assert_allclose(1 / np.square(damped.reshape(12, -1)).sum(1), values + 0.5)
+    assert_close(1 / np.square(damped.reshape(12, -1)).sum(1), values + 0.5)
 
 
 @pytest.mark.parametrize(("filters", "kept"), [(7, 1), (30, 6)])
@@ -76,7 +77,7 @@ def test_kernels_whiten_from_the_first_training_on() -> None:
     assert_array_equal(model.weights["conv1.w"], drawn)  # building a trainer changes nothing
     train(trainer)
     seen = patches(model.normalization.apply(x, np.float32), 2, 2) @ model.weights["conv1.w"][:4].reshape(4, -1).T
-    assert_allclose(seen.T @ seen / len(seen), np.eye(4), atol=0.02)
+    assert_close(seen.T @ seen / len(seen), np.eye(4), error=0.02)
 
 
 def test_kernels_that_were_trained_are_left_alone() -> None:
@@ -108,7 +109,7 @@ def test_smoothed_labels_by_hand() -> None:
     trainer = model.trainer(Recipe(label_smoothing=0.3, batch_size=4), Samples.of(x, y, 3))
     _, t, _ = trainer.loader.batch(1)
     _, hard, _ = model.trainer(Recipe(batch_size=4), Samples.of(x, y, 3)).loader.batch(1)
-    assert_allclose(t, np.where(hard == 1, 0.8, 0.1), rtol=1e-6)
+    assert_close(t, np.where(hard == 1, 0.8, 0.1))
     assert_array_equal(trainer.train_data.targets, np.eye(3)[y])
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numerical import assert_close
 from scipy.signal import correlate2d
 from scipy.special import expit
 
@@ -98,4 +99,4 @@ class Paper:
         spread = np.linspace(0, values.size - 1, places).astype(int)
         found = [delta.flat[at] for at in spread]
         slopes = [self.slope(name, np.unravel_index(at, values.shape)) for at in spread]
-        np.testing.assert_allclose(found, slopes, rtol=1e-5, atol=1e-9)
+        assert_close(found, slopes, error=1e-6)

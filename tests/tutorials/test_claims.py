@@ -5,7 +5,7 @@ Claims that only training can judge were tried; the table of results is on that 
 
 import numpy as np
 import pytest
-from numerical import central_difference, normals
+from numerical import assert_close, central_difference, normals
 from scipy.signal import convolve2d, correlate2d
 from tutorials.comparing import other, plane, same
 from tutorials.nets import gradients, small
@@ -54,7 +54,7 @@ def test_the_fourth_order_tensor():
         [[central_difference(lambda X, at=(a, b): correlate2d(W, X, "valid")[at], X) for b in (0, 1)] for a in (0, 1)]
     )
     assert tensor.shape == (2, 2, 2, 2)
-    np.testing.assert_allclose(np.einsum("abcd,cd->ab", tensor, X), correlate2d(W, X, "valid"), atol=1e-8)
+    assert_close(np.einsum("abcd,cd->ab", tensor, X), correlate2d(W, X, "valid"), error=1e-8)
 
 
 def test_convolution_by_fourier_is_the_same_numbers():

@@ -5,8 +5,8 @@ Sizes are written as there: η and k are one less than the number of cells, and 
 
 import numpy as np
 import pytest
-from numerical import assert_gradient, central_difference, frozen, normals
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close, assert_gradient, central_difference, frozen, normals
+from numpy.testing import assert_array_equal
 from scipy.integrate import quad
 from scipy.signal import convolve2d
 from tutorials.comparing import plane, same
@@ -32,7 +32,7 @@ def neurons() -> list[np.ndarray]:
 def test_eq_2_3_4_backwards_through_a_fully_connected_layer(neurons):
     """∂z/∂a = w, ∂z/∂w = a, ∂z/∂b = 1, and what the chain rule makes of them."""
     a, W, b, dz = neurons
-    assert_allclose([central_difference(lambda a, c=c: (W @ a + b)[c], a) for c in range(3)], W, atol=1e-8)
+    assert_close([central_difference(lambda a, c=c: (W @ a + b)[c], a) for c in range(3)], W, error=1e-8)
     for which, gradient in {
         "a": [sum(dz[c] * W[c, c2] for c in range(3)) for c2 in range(4)],
         "W": [[a[c2] * dz[c] for c2 in range(4)] for c in range(3)],
@@ -44,7 +44,7 @@ def test_eq_2_3_4_backwards_through_a_fully_connected_layer(neurons):
             now = {**values, which: value}
             return dz @ (now["W"] @ now["a"] + now["b"])
 
-        assert_allclose(central_difference(loss, values[which]), gradient, atol=1e-8)
+        assert_close(central_difference(loss, values[which]), gradient, error=1e-8)
     same(reference.dense_dx(dz[None], W)[0], W.T @ dz)
     same(reference.dense_dw(a[None], dz[None]), np.outer(dz, a))
     same(reference.bias_gradient(dz[None]), dz)
@@ -117,7 +117,7 @@ def test_eq_23_and_24_convolution_of_functions():
 
     for t in (0.25, 1.0, 1.5):
         area = quad(lambda x, t=t: box(x) * box(t - x), 0, 1, points=[min(max(t - 1, 0), 1), min(t, 1)])[0]
-        assert area == pytest.approx(min(t, 2 - t), abs=1e-7)
+        assert_close(area, min(t, 2 - t))
     k, m = normals(7, (3,), (5,))
     sums = [sum(k[x] * m[X - x] for x in range(3) if 0 <= X - x < 5) for X in range(7)]
     same(np.convolve(k, m), sums)
@@ -172,14 +172,14 @@ def test_eq_31_and_32_relu():
     assert_array_equal(y, [max(0, each) for each in z])
     assert_array_equal(reference.relu_dx(np.ones(5), y), [0, 0, 0, 1, 1])
     slopes = central_difference(lambda z: reference.relu(z).sum(), z)
-    assert_allclose(slopes[[0, 1, 3, 4]], [0, 0, 1, 1], atol=1e-9)
+    assert_close(slopes[[0, 1, 3, 4]], [0, 0, 1, 1], error=1e-8)
 
 
 def test_eq_33_softmax():
     z = normals(12, (5,))[0]
     a = [np.exp(each) / sum(np.exp(other) for other in z) for each in z]
     same(reference.softmax(z[None])[0], a)
-    assert sum(a) == pytest.approx(1, abs=1e-14)
+    assert_close(sum(a), 1)
 
 
 def test_eq_34_softmax_jacobian():
@@ -188,7 +188,7 @@ def test_eq_34_softmax_jacobian():
     a = reference.softmax(z[None])[0]
     J = np.array([[a[c] * (1 - a[c]) if c == other else -a[c] * a[other] for other in range(5)] for c in range(5)])
     slopes = [central_difference(lambda z, c=c: reference.softmax(z[None])[0, c], z) for c in range(5)]
-    assert_allclose(slopes, J, atol=1e-9)
+    assert_close(slopes, J, error=1e-9)
     e = np.exp(z)
     same(np.diag(J), (e * e.sum() - e**2) / e.sum() ** 2)  # the quotient rule, as printed
     same(J[0, 1], -e[0] * e[1] / e.sum() ** 2)

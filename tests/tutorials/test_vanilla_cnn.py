@@ -1,10 +1,8 @@
 """VanillaCNN, sections 2 to 4.3: indices, padding, sigmoid, first weights, feed forward. Equations by their numbers."""
 
-import math
-
 import numpy as np
 import pytest
-from numerical import complex_step, frozen, normals
+from numerical import assert_close, complex_step, frozen, normals
 from scipy.signal import convolve2d, correlate2d
 from scipy.special import expit
 from tutorials.comparing import plane, same
@@ -175,4 +173,4 @@ def test_eq_26_loss(paper):
     literal = sum((paper.a[i] - paper.y[i]) ** 2 for i in range(10)) / 2
     same(reference.half_squared_error(paper.a[None], paper.y[None])[0], literal)
     same(np.linalg.norm(expit(paper.z) - paper.y) ** 2 / 2, literal)
-    assert math.isclose(literal, paper.loss(a=paper.a))
+    assert_close(literal, paper.loss(a=paper.a))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numerical import assert_gradient, central_difference, normals
+from numerical import assert_close, assert_gradient, central_difference, normals
 from scipy.signal import correlate2d
 from tutorials.comparing import same
 
@@ -37,7 +37,7 @@ def test_the_recap(name):
     values = {"W0": W0, "b0": b0, "W1": W1, "b1": b1, "x": x}
     for which, gradient in gradients.items():
         slope = central_difference(lambda value, which=which: forward(**{which: value})[2], values[which])
-        np.testing.assert_allclose(slope, gradient, rtol=1e-6, atol=1e-9)
+        assert_close(slope, gradient, error=1e-7)
 
 
 def test_channels():

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close
+from numpy.testing import assert_array_equal
 from web.journey import entered, journey, waited
 from web.looked_at import RECIPE, Watch, finished, layers, opened
 from web.site import PAGE
@@ -148,7 +149,7 @@ def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
     for name, (first, last) in model.layout.items():
         index = int(random.integers(last - first))
         own = session.contributions(step, name, index, NOBODY)
-        assert_allclose(own, [each[first + index] / len(x) for each in alone], rtol=1e-4, atol=1e-7)
+        assert_close(own, [each[first + index] / len(x) for each in alone])
     session.close()
 
 
@@ -172,7 +173,7 @@ def test_what_only_a_batch_has_is_in_its_step(data: Path, change: dict[str, Any]
         assert_array_equal(found.after.statistics, expected[step + 1][1])
         first, last = session.subject.model.layout["dense1.b"]
         sums = [sum(session.contributions(step, "dense1.b", each, NOBODY)) for each in range(last - first)]
-        assert_allclose(sums, found.gradient[first:last], rtol=1e-4, atol=1e-6)
+        assert_close(sums, found.gradient[first:last])
     session.close()
 
 

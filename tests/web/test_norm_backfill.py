@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numerical import assert_close
 from web.looked_at import completed, finished, opened, run, small, trained_through, until
 
 from chainrule.engines import loader
@@ -75,8 +76,8 @@ def assert_norms(session: Session, found: dict[str, list[float]], expected: dict
     first, last = session.subject.model.layout["dense1.w"][0], session.subject.model.layout["dense1.b"][1]
     for step, gradient in expected.items():
         total = sum(norms[step - 1] ** 2 for norms in found.values())
-        assert np.isclose(total, np.sum(gradient**2), rtol=1e-4), step
-        assert np.isclose(found["dense1"][step - 1], np.linalg.norm(gradient[first:last]), rtol=1e-4), step
+        assert_close(total, np.sum(gradient**2), dtype="f4", name=step)
+        assert_close(found["dense1"][step - 1], np.linalg.norm(gradient[first:last]), dtype="f4", name=step)
 
 
 def test_norms_of_a_step_that_the_page_takes(data: Path) -> None:
@@ -99,7 +100,7 @@ def test_the_past_of_a_weight_is_that_of_ordinary_training(session: Session, dat
         assert found["moments"][moment] == [float(expected[step][2 + at][place]) for step in found["steps"]]
     assert found["gradient_steps"] == [*range(STOP)]  # step s leads from frame s − 1 to frame s
     for step, gradient in gradients(data, [1, 7, STOP]).items():
-        assert np.isclose(found["gradients"][step - 1], gradient[place], rtol=1e-3, atol=1e-6), step
+        assert_close(found["gradients"][step - 1], gradient[place], error=1e-4, name=step)
     assert not found["growing"]
     for name, index in (("dense1.w", 10**6), ("norm1.running_mean", 0)):
         with pytest.raises(DataError):

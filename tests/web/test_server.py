@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numerical import assert_close
 from web.looked_at import RECIPE, finished, opened, small, stripes, trained_through, until
 from web.serving import HOST, PORT, Browser, Served, client, in_a_loop
 
@@ -101,7 +102,7 @@ def test_the_description(browser: Browser, session: Session) -> None:
     assert found["name"] == "small"
     assert [layer["name"] for layer in found["layers"]][:2] == ["conv1", "norm1"]
     pixels = np.load(session.subject.choice.name)["x"].astype(float)
-    assert found["normalization"]["gain"] == pytest.approx(1 / pixels.std(), rel=1e-12)
+    assert_close(found["normalization"]["gain"], 1 / pixels.std())
 
 
 def test_the_samples(browser: Browser, data: Path) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 from engines.guard import memory, norm_parts
 from engines.guard.cases import Case, draw_case, parts
+from numerical import assert_close
 
 from chainrule.engines import loader
 from chainrule.engines.compiled.kernels.selection import KERNELS, Array
-
-TOLERANCE = 2000  # times the dtype's precision, relative to the largest entry of a result
 
 
 def run(dtype: str, seed: int, first: int, count: int, note: Path) -> int:
@@ -87,9 +86,7 @@ def compare(case: Case, found: list[Array]) -> None:
     if case.kernel == "largest_cells":  # does not write the winners
         found, expected = found[:1], expected[:1]
     for result, wanted in zip(found, expected, strict=True):
-        scale = max(1.0, float(np.abs(wanted).max(initial=0)))
-        atol = 0 if result.dtype.kind == "i" else TOLERANCE * np.finfo(result.dtype).eps * scale
-        np.testing.assert_allclose(result, wanted, rtol=0, atol=atol, err_msg=str(case))
+        assert_close(result, wanted, 2000, magnitude=1, name=case)
 
 
 def _placed(case: Case, result: Array) -> Array:

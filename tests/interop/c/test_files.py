@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from interop.c.compiled import RUN, STRICT, VARIABLES, needs, run_main
+from numerical import assert_close
 from numpy.typing import NDArray
 from training.made import Doubled
 
@@ -147,8 +148,8 @@ def test_two_networks_in_one_program_run_alternately_in_one_arena(tmp_path: Path
     runs = [run.format(name=name, count=1, inputs=288, outputs=3) for name in names * 3]
     variables = VARIABLES.format(inputs=288, outputs=3)
     (found,) = run_main(tmp_path, names, variables, runs, x.tobytes(), [(6, 3)], ("-O1",))
-    np.testing.assert_allclose(found[::2], floats.predict(x[::2]), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(found[1::2], quantized.predict(x[1::2]), rtol=1e-4, atol=1e-6)
+    assert_close(found[::2], floats.predict(x[::2]))
+    assert_close(found[1::2], quantized.predict(x[1::2]))
 
 
 @needs("make", "gcc")
@@ -178,7 +179,7 @@ def test_the_example_prints_what_the_task_asks_for(tmp_path: Path, task: str, ch
         label = int(expected.argmax() if outputs > 1 else expected[0] >= 0.5)
         names, numbers = (classes, expected) if task in several else ([classes[label]], [expected.max()])
         assert [line[0] for line in lines] == names
-        np.testing.assert_allclose([float(line[2]) for line in lines], numbers, rtol=1e-4, atol=1e-6)
+        assert_close([float(line[2]) for line in lines], numbers, 300)
         found |= {*names}
     assert found == {*classes}
 
@@ -256,7 +257,7 @@ def test_any_names_give_macros_that_a_caller_can_read(layers: list[str], ends: l
         results, offsets = run_main(
             Path(folder), ["network", "trained"], variables, runs, x.tobytes(), shapes, ("-O0",)
         )
-    np.testing.assert_allclose(results, expected, rtol=1e-5, atol=1e-6)
+    assert_close(results, expected)
     assert offsets.tolist() == [0, 3, 0, 2, 5]
 
 

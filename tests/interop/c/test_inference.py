@@ -10,7 +10,7 @@ import pytest
 from graph_drawing import draw_graph
 from interop.c.compiled import NATIVE, SANITIZED, called, covering, needs, outputs
 from models import several
-from numerical import exact
+from numerical import assert_close, exact
 from numpy.typing import NDArray
 from parity.drawing import graph_configuration
 
@@ -84,7 +84,7 @@ def test_images_are_normalized_as_in_training(tmp_path: Path) -> None:
     ]
     x = np.random.default_rng(1).integers(0, 256, (3, 2, 6, 5)).astype(np.uint8)
     for found, model in zip(outputs(tmp_path, models, [x] * len(models), VECTORS), models, strict=True):
-        np.testing.assert_allclose(found, model.predict(x), rtol=1e-5)
+        assert_close(found, model.predict(x))
 
 
 def test_networks_of_hardly_any_operation(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_several_inputs_and_outputs_follow_each_other(scaled: bool, tmp_path: Pa
     packed = np.concatenate([part.reshape(4, -1) for part in x], 1)
     (found,) = outputs(tmp_path, [model], [packed], PLAIN)
     expected = np.concatenate([*model.predict(x).values()], 1)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert_close(found, expected)
     header = (tmp_path / "net0.h").read_text()
     assert "NET0_INPUT_VECTOR 60 " in header
     assert "NET0_OUTPUT_SIZE 4 " in header

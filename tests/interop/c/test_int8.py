@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from interop.c.compiled import INT8_FLAGS, int8_outputs, needs, outputs
-from numpy.testing import assert_allclose
+from numerical import assert_close
 from numpy.typing import NDArray
 
 import chainrule as cr
@@ -91,7 +91,7 @@ def test_c_computes_what_the_class_predicts(tmp_path: Path, made: Callable[[], M
     expected, in_floats = integers.predict(x), model.predict(x).reshape(len(x), -1)
     for flags in ((), ("-march=native",), ("-DNETWORK_PLAIN",)):
         found = outputs(tmp_path, [model], [x], (*INT8_FLAGS, *flags), [integers])[0]
-        assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+        assert_close(found, expected)
     assert np.abs(expected - in_floats).max() < 0.06 * np.abs(in_floats).max()
 
 
@@ -114,7 +114,7 @@ def test_a_microcontroller_computes_what_the_class_predicts(tmp_path: Path, made
     expected = integers.predict(x[:1])[0]
     if io != "float":
         expected = expected.reshape({ending_in_a_pool: 4, enlarging: 2}.get(made, 1), -1).T.reshape(-1)
-    assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert_close(found, expected)
 
 
 def test_accuracy_is_kept_and_the_error_is_below_that_of_onnx_runtime() -> None:
@@ -151,7 +151,7 @@ def test_scales_hold_zero_exactly_and_factors_are_near() -> None:
         assert np.abs(scale.values(scale.numbers(real)) - real).max() <= scale.step * 1.01
     ratios = np.exp(draw.uniform(-12, 3, 100))
     multipliers, shifts = fixed_point(ratios)
-    assert_allclose(multipliers / 2.0 ** shifts.astype(float), ratios, rtol=1e-8)
+    assert_close(multipliers / 2.0 ** shifts.astype(float), ratios, error=1e-8)
 
 
 def test_what_integers_cannot_express_is_refused_by_name() -> None:
@@ -169,4 +169,4 @@ def test_sums_of_many_equal_weights_stay_within_32_bits(tmp_path: Path) -> None:
     x = np.full((2, 70_000), 4, np.float32)
     x[1, ::2] = -1
     integers = Quantized(model, x)
-    assert_allclose(int8_outputs(tmp_path, model, x, integers), integers.predict(x), rtol=1e-5)
+    assert_close(int8_outputs(tmp_path, model, x, integers), integers.predict(x))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from interop.c.compiled import needs
+from numerical import assert_close
 
 import chainrule as cr
 from chainrule.errors import OptionError
@@ -42,7 +43,7 @@ def test_the_module_computes_what_the_model_computes(tmp_path: Path, is_quantize
     (tmp_path / "call.mjs").write_text(CALL)
     done = subprocess.run(["node", "call.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
-    np.testing.assert_allclose(found["outputs"], (quantized or given).predict(x), rtol=2e-5, atol=1e-7)
+    assert_close(found["outputs"], (quantized or given).predict(x))
     assert found["classes"] == list(given.classes)
     assert wasm.stat().st_size < 100_000
     assert page.read_text().count("</script>") == 1

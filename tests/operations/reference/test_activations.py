@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from numerical import frozen
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close, frozen
+from numpy.testing import assert_array_equal
 
 from chainrule.layers.activations import EXAMPLES
 from chainrule.operations import reference
@@ -60,7 +60,7 @@ AT_KINKS = [
 def test_slopes_at_kinks(name, x, slopes):
     """At a bound, the slope is that of the side that lies beyond it, as in PyTorch."""
     x = frozen([float(value) for value in x])
-    assert_allclose(pair(name)[1](frozen(np.full(len(x), 2.0)), kept(name, x)), 2 * np.array(slopes))
+    assert_close(pair(name)[1](frozen(np.full(len(x), 2.0)), kept(name, x)), 2 * np.array(slopes))
 
 
 def test_the_derivative_of_relu_at_zero_is_zero():
@@ -78,8 +78,8 @@ def test_far_ends_are_finite_and_in_silence(name, dtype):
     y, dx = forward(x), backward(dy, kept(name, x))
     assert y.dtype == dx.dtype == dtype
     low, high = LIMITS.get(name, (0, 1e30))
-    assert_allclose([y[0], y[-1]], [low, high], rtol=1e-6, atol=1e-30)
-    assert_allclose([dx[0], dx[-1]], [-3 * low / 1e30, 3 * high / 1e30], rtol=1e-6, atol=1e-20)
+    assert_close([y[0], y[-1]], [low, high])
+    assert_close([dx[0], dx[-1]], [-3 * low / 1e30, 3 * high / 1e30], magnitude=1e-15)
     assert name == "exp" or np.isfinite(y).all()
     assert name == "exp" or np.isfinite(dx).all()
 
@@ -88,13 +88,13 @@ def test_far_ends_are_finite_and_in_silence(name, dtype):
 @pytest.mark.parametrize("name", ["sigmoid", "softplus"])
 def test_small_tails_are_kept(name, dtype):
     x = frozen([-80.0, -40.0], dtype)
-    assert_allclose(getattr(reference, name)(x), np.exp([-80.0, -40.0]), rtol=1e-5)
+    assert_close(getattr(reference, name)(x), np.exp([-80.0, -40.0]))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_softmax_of_large_numbers(dtype):
     x = frozen([[1000.0, 1000, -1000], [-1e30, 0, 1e30], [3, 3, 3]], dtype)
-    assert_allclose(reference.softmax(x), [[0.5, 0.5, 0], [0, 0, 1], [1 / 3] * 3], rtol=1e-6)
+    assert_close(reference.softmax(x), [[0.5, 0.5, 0], [0, 0, 1], [1 / 3] * 3])
     assert reference.softmax(x).dtype == dtype
     assert reference.softmax_dx(x, kept("softmax", x)).dtype == dtype
 

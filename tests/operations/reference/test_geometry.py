@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numerical import frozen
+from numerical import assert_close, frozen
 
 from chainrule.operations.reference.geometry import crop, pad, resample
 
@@ -32,4 +32,4 @@ def line(*cells: float) -> np.ndarray:
 )
 def test_positions_along_a_line(mode, columns, y):
     found = resample(line(10, 20, 30, 40), outputs=(1, len(y)), mode=mode, lines=((1, 0, 1), columns))
-    np.testing.assert_allclose(found[0, 0, 0], y, rtol=1e-14)
+    assert_close(found[0, 0, 0], y)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numerical import frozen, normals
+from numerical import assert_close, frozen, normals
 from tutorials import listings
 from tutorials.comparing import other, same
 
@@ -81,7 +81,7 @@ def test_adam_without_a_memory():
     for step, g in enumerate([1.0, -0.9, 1.1, -1.0, 0.05], start=1):
         first, second = (1 - beta1) * g, (1 - beta2) * g**2
         moved = -rate * first / (np.sqrt(second) + epsilon)
-        assert moved / rate == pytest.approx(-0.5 * np.sign(g), abs=1e-5)
+        assert_close(moved / rate, -0.5 * np.sign(g), error=2e-5)
         forgetful += moved
         p, m, v = (frozen(each) for each in reference.adam_update(p, frozen([g]), m, v, step=step, **options))
     other(forgetful, p[0])
@@ -153,7 +153,7 @@ def test_adam_without_the_number_of_the_step():
     options = {"rate": 0.01, "beta1": 0.95, "beta2": 0.99}
     shares = np.array(adam_without_correction(0.3, 500, **options)) / 0.01
     t = np.arange(1, 501)
-    np.testing.assert_allclose(shares, (1 - 0.95**t) / np.sqrt(1 - 0.99**t), rtol=1e-6)
+    assert_close(shares, (1 - 0.95**t) / np.sqrt(1 - 0.99**t), error=1e-6)
     assert [round(float(shares[at - 1]), 2) for at in (1, 29, 100)] == [0.5, 1.54, 1.25]
     assert shares.argmax() + 1 == 29
     p, m, v = (frozen([0.0]) for _ in range(3))
@@ -161,7 +161,7 @@ def test_adam_without_the_number_of_the_step():
         before = p[0]
         updated = reference.adam_update(p, frozen([0.3]), m, v, step=step, epsilon=1e-8, decay=0.0, **options)
         p, m, v = (frozen(each) for each in updated)
-        assert (before - p[0]) / 0.01 == pytest.approx(1.0, rel=1e-6)
+        assert_close((before - p[0]) / 0.01, 1.0, error=1e-6)
         other(shares[step - 1], 1.0)
 
 

@@ -4,8 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from numerical import central_difference, normals
-from numpy.testing import assert_allclose
+from numerical import assert_close, central_difference, normals
 from scipy.signal import correlate2d
 from tutorials.comparing import other, plane, same
 
@@ -70,7 +69,7 @@ def test_the_derivative_of_a_map_is_a_map():
 
         slopes = [central_difference(partial(map_at, cell=cell), k if of_k else x).flat[at] for cell in range(4)]
         other(np.sum(expected), np.reshape(slopes, (2, 2)))
-        assert_allclose(np.reshape(slopes, (2, 2)), expected, atol=1e-8)
+        assert_close(np.reshape(slopes, (2, 2)), expected, error=1e-9)
 
 
 def test_a_sum_of_products_is_no_product_of_a_sum():
@@ -99,9 +98,9 @@ def test_average_pooling_divides():
     x, dy = normals(6, (1, 1, 4, 4), (1, 1, 2, 2))
     slopes = central_difference(lambda x: np.sum(dy * reference.average_pool(x, window=(2, 2))), x)
     other(np.kron(dy, np.ones((2, 2))), slopes)
-    assert_allclose(np.kron(dy, np.full((2, 2), 1 / 4)), slopes, atol=1e-8)
+    assert_close(np.kron(dy, np.full((2, 2), 1 / 4)), slopes, error=1e-8)
     sums = central_difference(lambda x: np.sum(dy * reference.average_pool(x, window=(2, 2), divisor="one")), x)
-    assert_allclose(np.kron(dy, np.ones((2, 2))), sums, atol=1e-8)  # right for sum pooling
+    assert_close(np.kron(dy, np.ones((2, 2))), sums, error=1e-8)  # right for sum pooling
 
 
 def test_padding_changes_the_loss_and_its_gradients():

@@ -1,7 +1,7 @@
 """Zayan's errata: what is printed fails, what docs/derivations/errata.md puts in its place holds."""
 
 import numpy as np
-from numerical import central_difference, normals
+from numerical import assert_close, central_difference, normals
 from scipy.signal import convolve2d, correlate2d
 from tutorials.comparing import other, plane, same
 
@@ -24,7 +24,7 @@ def test_two_derivatives_by_x12():
         [[central_difference(lambda X, at=(a, b): correlate2d(W, X, "valid")[at], X) for b in (0, 1)] for a in (0, 1)]
     )
     other(slopes[:, :, 0, 1], printed)
-    np.testing.assert_allclose(slopes[:, :, 1, 1], printed, atol=1e-8)
+    assert_close(slopes[:, :, 1, 1], printed, error=1e-9)
 
 
 def test_every_filter_reads_the_input():

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numerical import assert_close
+from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from web.bridge import call
 from web.networks import Subject, find_subject
@@ -56,7 +57,7 @@ def train_in_python(subject: Subject, given: list[dict[str, Any]], rates: list[f
 
 def assert_rounded_alike(found: NDArray[np.float32], expected: NDArray[np.float64]) -> None:
     assert found.dtype == np.float32
-    assert_allclose(found, expected, rtol=2 * ROUNDED, atol=1e-12)
+    assert_close(found, expected)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_steps_as_python_takes_them(modules: "Page", name: str) -> None:
     assert (found["step"], found["rate"]) == (subject.step + STEPS, subject.rate)
     for one, other in zip(found["outcomes"], outcomes, strict=True):
         norm = math.sqrt(sum(part**2 for part in one["norms"].values()))
-        assert_allclose([one["loss"], one["accuracy"], norm], [other.loss, other.measured, other.norm], rtol=1e-5)
+        assert_close([one["loss"], one["accuracy"], norm], [other.loss, other.measured, other.norm])
     model = stepper.network
     assert_rounded_alike(found["parameters"], model.parameters)
     assert_rounded_alike(found["statistics"], model.statistics)

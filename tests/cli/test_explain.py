@@ -13,7 +13,7 @@ from numerical import assert_close
 from PIL import Image
 
 import chainrule as cr
-from chainrule.data import load, load_digit
+from chainrule.data import load
 from chainrule.explain import Trace
 from chainrule.runs import resume_point
 from chainrule.runs.loading import load as load_model
@@ -101,7 +101,7 @@ def test_an_image(invoke, finished, tmp_path):
     words = ("explain --image stroke.png --cell loss.y", finished)
     found = answer(invoke(*words, "--json"))
     model = load_model(finished, engine="numpy")
-    outputs = model.predict(load_digit(tmp_path / "stroke.png")[None])[0]
+    outputs = model.predict(tmp_path / "stroke.png")[0]
     assert found["label"] == found["answer"] == str(outputs.argmax())
     assert_close(found["cells"][0]["value"], -np.log(outputs.max()))
     other = answer(invoke(*words, "--label", "3", "--json"))

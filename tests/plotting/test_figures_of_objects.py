@@ -128,7 +128,9 @@ def test_predictions_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_a_photographed_digit_is_centred_as_the_command_does_it(tmp_path: Path) -> None:
-    model = cr.Sequential([cr.Flatten(), cr.Dense(10), cr.Softmax()], (1, 28, 28), engine="numpy")
+    record = cr.Normalization("none", digits=True)
+    layers = [cr.Flatten(), cr.Dense(10), cr.Softmax()]
+    model = cr.Sequential(layers, (1, 28, 28), engine="numpy", normalization=record)
     pixels = np.full((90, 70), 230, np.uint8)
     pixels[15:60, 20:27] = 30
     Image.fromarray(pixels).save(tmp_path / "stroke.png")

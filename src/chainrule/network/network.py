@@ -42,7 +42,7 @@ from chainrule.network.target_scaling import TargetScaling
 from chainrule.network.tasks import Task
 
 if TYPE_CHECKING:
-    from chainrule.network.signature import Signature
+    from chainrule.network.signature import NetworkSignature
 
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256  # default batch size for inference
@@ -367,12 +367,14 @@ class Network:
         self.classes = fitted.class_names(self.classes)
 
     @property
-    def signature(self) -> "Signature":
-        """What training recorded of the inputs and outputs: units, limits, normalization, classes and tasks."""
-        from chainrule.network.signature import Signature
+    def signature(self) -> "NetworkSignature":
+        """The record of the inputs and outputs: units, limits, normalization, tasks and classes."""
+        from chainrule.network.signature import NetworkSignature
 
         ports = self.input_ports, self.output_ports
-        return Signature.of(self.input_shape, self.output_shape, ports, self.normalization, self.task, self.classes)
+        return NetworkSignature.of(
+            self.input_shape, self.output_shape, ports, self.normalization, self.task, self.classes
+        )
 
     # ------------------------------------------------------------------ files
 

@@ -61,7 +61,7 @@ class OutputSignature:
 
 
 @dataclass(frozen=True)
-class Signature:
+class NetworkSignature:
     """What is recorded of a network's inputs and outputs, by name. A single input is "x", a single output "y"."""
 
     inputs: Mapping[str, InputSignature]
@@ -75,7 +75,7 @@ class Signature:
         normalization: Normalization,
         task: Task | None,
         classes: tuple[str, ...],
-    ) -> Signature:
+    ) -> NetworkSignature:
         """Return the signature of a network with these attributes. ``ports`` are those of inputs and outputs."""
         shapes = {"x": input_shape} if ports[0] is None else ports[0].shapes
         parts = normalization.parts
@@ -83,7 +83,9 @@ class Signature:
         shapes = {"y": output_shape} if ports[1] is None else ports[1].shapes
         tasks = task.parts if isinstance(task, JointTask) else (task,) * len(shapes)
         outputs = zip(shapes.items(), tasks, strict=True)
-        return Signature(inputs, {name: OutputSignature(shape, part, classes) for (name, shape), part in outputs})
+        return NetworkSignature(
+            inputs, {name: OutputSignature(shape, part, classes) for (name, shape), part in outputs}
+        )
 
     def __str__(self) -> str:
         return "\n".join(f"{name}: {entry}" for part in (self.inputs, self.outputs) for name, entry in part.items())

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from numerical import assert_close
-from numpy.testing import assert_array_equal
 from web.bridge import call
 from web.networks import each_network, find_subject
 
-from chainrule.data.normalization import PIXELS, Normalization
+from chainrule.data.normalization import Normalization
 from chainrule.explain import saliency
 
 if TYPE_CHECKING:
@@ -55,14 +54,14 @@ def test_the_saliency_of_the_label_and_of_the_prediction(modules: "Page", name: 
         assert_close(found, expected, 300)
 
 
-@pytest.mark.parametrize("pixels", PIXELS)
-def test_bytes_become_what_the_network_reads(modules: "Page", pixels: str) -> None:
+@pytest.mark.parametrize("white", [None, 1.0, 255.0, 4095.0])
+def test_bytes_become_what_the_network_reads(modules: "Page", white: float | None) -> None:
     subject = find_subject("resnet-8")
-    subject.model.normalization = Normalization("standardize", (0.37, 0.1, 2.0), -1.25, pixels)
+    subject.model.normalization = Normalization("standardize", (0.37, 0.1, 2.0), -1.25, white=white)
     picture = subject.picture()
-    expected = subject.model.normalization.apply(picture["x"][None], np.float64)
+    image = subject.model.normalization.of_image(picture["x"][None])
     found = call(modules, "normalized", subject.description, picture)
-    assert_array_equal(found, expected.reshape(-1))
+    assert_close(found, subject.model.normalization.apply(image, np.float64).reshape(-1), dtype=np.float32)
 
 
 def test_a_picture_without_a_label_is_taken_for_what_the_network_thinks_it_is(modules: "Page") -> None:

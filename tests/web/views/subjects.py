@@ -20,7 +20,7 @@ def digits() -> Subject:
     images = random.integers(0, 256, (SAMPLES, 1, 28, 28), dtype=np.uint8)
     recipe = Recipe(optimizer=optimizers.Adam(learning_rate=0.01))
     classes = tuple("0123456789")
-    normalization = Normalization.fit("scale", images)
+    normalization = Normalization.fit("scale", images, digits=True)
     model = Sequential(body, (1, 28, 28), name="digits", classes=classes, normalization=normalization, engine="numpy")
     model.parameters[:] = random.normal(scale=0.1, size=model.parameters.shape)
     moments = tuple(random.uniform(0, 0.01, model.parameters.size).astype("float32") for _ in recipe.optimizer.moments)

@@ -82,7 +82,7 @@ def test_a_pipe_or_a_device_in_place_of_a_file(invoke, finished, command, tmp_pa
     pipe(tmp_path / "fifo")
     (tmp_path / "device").symlink_to("/dev/zero")
     for name in ("fifo", "device"):
-        refused(invoke(command.replace("RUN", str(finished)).replace("X", name)), name)
+        refused(invoke(command.replace("RUN", finished.name).replace("X", name)), name)
     assert Path("/dev/zero").is_char_device()
 
 

@@ -31,7 +31,7 @@ NOT_RUN = "not run"
 
 def main() -> int:
     """Run the tests in every combination; return 1 if one fails."""
-    parser = argparse.ArgumentParser(prog="processors")
+    parser = argparse.ArgumentParser(prog="processors", allow_abbrev=False)
     parser.add_argument("--markdown", type=Path, metavar="PAGE", help="write the results between the marks of a page")
     options, more = parser.parse_known_args()
     python = ".".join(platform.python_version_tuple()[:2])
@@ -56,7 +56,7 @@ def _outcome(bits: int, threads: int, more: Sequence[str]) -> str:
     shown = ", ".join(f"{int(count):,} {what}" for count, what in counts) or f"error: exit code {done.returncode}"
     if done.returncode:
         print(done.stdout)
-    print(f"{bits} bits, {threads} threads: {shown}", flush=True)
+    print(f"{bits} bits, threads: {threads}: {shown}", flush=True)
     return shown
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
@@ -129,13 +128,10 @@ class Samples:
 
     @staticmethod
     def of_dataset(dataset: Dataset, outputs: int | tuple[int, ...], ignore_label: int | None = None) -> Samples:
-        """Convert a data set to samples for a network. One output suffices for two classes.
+        """Convert a data set to samples for a network with the same classes (`matched`).
 
         outputs, ignore_label   as in `of`
-
-        Errors   DataError if the data set has too many classes
         """
-        check_classes(dataset, outputs)
         samples, *validation = (
             Samples.of(part.x, part.y, outputs, ignore_label=ignore_label)
             for part in (dataset, dataset.validation)
@@ -300,13 +296,6 @@ class Samples:
         return (self.x[indices],)
 
 
-def check_classes(dataset: Dataset, outputs: int | tuple[int, ...]) -> None:
-    """Raise DataError if a data set has more classes than a network has outputs. One suffices for two classes."""
-    classes, count = len(dataset.classes), outputs if isinstance(outputs, int) else math.prod(outputs[:1])
-    if classes > count and (classes, count) != (2, 1):
-        raise DataError(f"{dataset.name} has {classes} classes, but the network has {count} outputs")
-
-
 def label_array(y: ArrayLike) -> Array:
     """Convert labels to an array of numbers or strings; DataError for other types.
 
@@ -335,16 +324,19 @@ def _class_indices(y: Array, names: Sequence[str]) -> Array:
     """Convert class names to indices."""
     index_of = {name: number for number, name in enumerate(names)}
     texts = y.astype(str).reshape(len(y), -1)
-    unknown = next(((n, name) for n, row in enumerate(texts.tolist()) for name in row if name not in index_of), None)
-    if unknown is not None or texts.shape[1] != 1:
-        number, name = unknown or (0, texts[0, 1])
+    values, first, places = np.unique(texts, return_index=True, return_inverse=True)
+    unknown = sorted((int(n), name) for n, name in zip(first, values.tolist(), strict=True) if name not in index_of)
+    if unknown or texts.shape[1] != 1:
+        number, name = unknown[0] if unknown else (0, texts[0, 1])
+        number //= texts.shape[1]
+        others = f" (nor are {', '.join(repr(other[:40]) for _, other in unknown[1:])})" if unknown[1:] else ""
         shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
         raise SampleError(
-            f"label {name[:40]!r} of sample {number} is not a class of the model: {shown}; "
+            f"label {name[:40]!r} of sample {number} is not a class of the model: {shown}{others}; "
             "name the classes with Sequential(…, classes=[…])",
             number,
         )
-    return np.array([index_of[row[0]] for row in texts.tolist()], np.int64)
+    return np.array([index_of[name] for name in values.tolist()], np.int64)[places.reshape(-1)]
 
 
 WHITENING_IMAGES = 5_000  # number of training images used to compute whitening kernels

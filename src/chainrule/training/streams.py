@@ -17,7 +17,7 @@ from chainrule.data.dataset import Dataset, split_validation
 from chainrule.data.sources import SampleSource
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, SampleError, quoted
-from chainrule.training.samples import Batch, Preparation, Samples, check_classes
+from chainrule.training.samples import Batch, Preparation, Samples
 
 if TYPE_CHECKING:
     from chainrule.data.mask_values import MaskValues
@@ -266,7 +266,6 @@ def pairs_of(
 
     outputs, ignore_label   as in `Samples.of`
     """
-    check_classes(dataset, outputs)
     convert = partial(Samples.of, outputs=outputs, ignore_label=ignore_label)
     samples = PairSamples.of(SourcePairs(dataset.x, targets), convert, dataset.shape)
     occurring = targets.occurring

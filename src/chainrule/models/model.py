@@ -231,6 +231,8 @@ class Model(Network):
         names = {"name": self.name, "classes": list(resolved.class_names(self.classes))}
         from chainrule.models import serialization
 
+        if self.training_hashes:
+            names["training_hashes"] = list(self.training_hashes)
         return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}
 
     def save(self, path: str | Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from chainrule.network.network import PREDICT_BATCH, Network
 from chainrule.network.ports import ArraysLike, Ports
 from chainrule.network.shapes import input_array
 from chainrule.training import outputs
+from chainrule.training.samples import Samples
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Views
@@ -96,6 +98,7 @@ def evaluate(
     ignore_label   for dense labels, the label of positions that do not count; None: all positions count
     """
     from chainrule.data.augmentation import Views
+    from chainrule.data.sample_hashes import overlap
     from chainrule.models.sizes import sized
     from chainrule.training.evaluation import evaluate
 
@@ -106,7 +109,10 @@ def evaluate(
         raise OptionError("views would move the images, but not their dense targets; evaluate without them")
     outputs.check_targets(self, resolved_loss, samples.probe)
     normalization = normalization_of(self, samples.probe.x)
-    return evaluate(self, samples, normalization, resolved_loss, self.task, Views.choose(views))
+    evaluation = evaluate(self, samples, normalization, resolved_loss, self.task, Views.choose(views))
+    if not self.training_hashes or not isinstance(samples, Samples):
+        return evaluation
+    return replace(evaluation, overlap=overlap(self.training_hashes, samples.x))
 
 
 @checked_options

@@ -58,7 +58,7 @@ def matched(data: Dataset, classes: Sequence[str]) -> Dataset:
     validation, masks = data.validation and matched(data.validation, classes), data.mask_values
     if masks is not None:  # the values of the labels 0, 1, …
         is_start = np.array_equal(rows[order], np.arange(len(rows)))
-        masks = replace(masks, values=tuple(masks.values[k] for k in order)) if is_start else None
+        masks = replace(masks, values=tuple(masks.values[int(k)] for k in order)) if is_start else None
     if data.has_classes:
         y = _relabeled(data.y, rows)
     elif len(rows) == len(classes):

@@ -21,9 +21,9 @@ HASH_BITS = 52  # JSON numbers are exact up to 2^53
 def hashes_of(x: Any) -> NDArray[np.uint64]:
     """Return a hash of each sample, (N,), which depends on its values, but not on their dtype.
 
-    The result is empty for more than `PROBE_SAMPLES` image files, which would have to be decoded.
+    The result is empty for None, and for more than `PROBE_SAMPLES` image files, which would have to be decoded.
     """
-    if isinstance(x, SampleSource) and x.decodes and len(x) > PROBE_SAMPLES:
+    if x is None or (isinstance(x, SampleSource) and x.decodes and len(x) > PROBE_SAMPLES):
         return np.empty(0, np.uint64)
     parts = [np.empty(0, np.uint64)]
     for block in blocks(x):
@@ -43,8 +43,8 @@ def _hashes_of_rows(rows: NDArray[Any]) -> NDArray[np.uint64]:
     content = rows.view(np.uint8)
     padding = -content.shape[1] % WORD_BYTES
     words = np.pad(content, ((0, 0), (0, padding))).view(np.uint32)
-    factors = generator(0, "hash").integers(1 << 64, size=words.shape[1], dtype=np.uint64)
-    return words.astype(np.uint64) @ factors >> np.uint64(64 - HASH_BITS)
+    factors = np.frombuffer(generator(0, "hash").bytes(8 * words.shape[1]), np.uint64)
+    return (words.astype(np.uint64) @ factors) >> np.uint64(64 - HASH_BITS)
 
 
 def kept(before: Sequence[int], x: Any) -> tuple[int, ...]:

@@ -228,7 +228,7 @@ class Model(Network):
         resolved = fitted or Fitted(
             *(self.normalization, self.loss, self.task), (), self.largest_input, self.target_scaling, self.mask_values
         )
-        names = {"name": self.name, "classes": list(resolved.class_names(self.classes))}
+        names: dict[str, Any] = {"name": self.name, "classes": list(resolved.class_names(self.classes))}
         from chainrule.models import serialization
 
         if self.training_hashes:

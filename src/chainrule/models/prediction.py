@@ -18,7 +18,6 @@ from chainrule.network.network import PREDICT_BATCH, Network
 from chainrule.network.ports import ArraysLike, Ports
 from chainrule.network.shapes import input_array
 from chainrule.training import outputs
-from chainrule.training.samples import Samples
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Views
@@ -110,9 +109,7 @@ def evaluate(
     outputs.check_targets(self, resolved_loss, samples.probe)
     normalization = normalization_of(self, samples.probe.x)
     evaluation = evaluate(self, samples, normalization, resolved_loss, self.task, Views.choose(views))
-    if not self.training_hashes or not isinstance(samples, Samples):
-        return evaluation
-    return replace(evaluation, overlap=overlap(self.training_hashes, samples.x))
+    return replace(evaluation, overlap=overlap(self.training_hashes, samples.inputs))
 
 
 @checked_options

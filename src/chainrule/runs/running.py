@@ -31,7 +31,6 @@ from chainrule.training.calibration import confidences
 from chainrule.training.history import History
 from chainrule.training.loop import train
 from chainrule.training.metrics import Evaluation
-from chainrule.training.samples import Samples
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
@@ -261,8 +260,7 @@ def _train(
 ) -> Result:
     """Train in a locked folder. If training is finished, write the model, the evaluation and, if ``plots``, plots."""
     folder = recorder.folder
-    if isinstance(trainer.train_data, Samples):
-        model.training_hashes = sample_hashes.kept(model.training_hashes, trainer.train_data.x)
+    model.training_hashes = sample_hashes.kept(model.training_hashes, trainer.train_data.inputs)
     with _stop_on_interrupt(trainer) as interrupted:
         train(trainer, [checkpointer.Checkpointer(recorder, model, interval), *callbacks])
     seconds = trainer.history.epochs[-1].seconds if trainer.history.epochs else trainer.seconds

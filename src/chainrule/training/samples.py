@@ -83,6 +83,11 @@ class Samples:
         return isinstance(self.x, SampleSource) and self.x.decodes
 
     @property
+    def inputs(self) -> Any:
+        """Inputs of all samples, (N, …)."""
+        return self.x
+
+    @property
     def probe(self) -> Samples:
         """Samples that determine the task and the normalization: all of them."""
         return self

@@ -86,6 +86,11 @@ class PairSamples(_Weighted):
     def __len__(self) -> int:
         return len(self.indices)
 
+    @property
+    def inputs(self) -> Any:
+        """Inputs of all samples, (N, …); None if only the data set can read them."""
+        return sources.subset(self.dataset.x, self.indices) if isinstance(self.dataset, SourcePairs) else None
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what `read` needs, which is sent to worker processes."""
         return {name: getattr(self, name) for name in ("dataset", "shape", "indices", "model")}
@@ -175,6 +180,7 @@ class BatchStream(_Weighted):
     """
 
     decodes = False
+    inputs = None
     validation = None
     mask_values = None
 

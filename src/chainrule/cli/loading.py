@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from chainrule.cli.custom_data import is_custom
 from chainrule.cli.output import format_count
 from chainrule.cli.program import print_message
 from chainrule.cli.training_request import resolve_data_name
@@ -92,9 +93,9 @@ def load_test_data(
         choice = replace(job.choice, skip_damaged=job.choice.skip_damaged or skip_damaged)
         whole = replace(job, choice=replace(choice, per_class=None, limit=None))
         training, test = whole.load(**where)
-        if not job.was_trained_on(choice.limited(training, job.recipe.seed), test):
+        if is_custom(choice.name) and not job.was_trained_on(choice.limited(training, job.recipe.seed), test):
             advice = "its test set may contain images that the run was trained on"
-            print_message(f"{job.choice.name} has changed since the run was started: {advice}")
+            print_message(f"{choice.name} has changed since the run was started: {advice}")
     elif name is None:
         raise OptionError("a model file does not name its test data; use --data")
     else:

@@ -93,9 +93,11 @@ def load_test_data(
         choice = replace(job.choice, skip_damaged=job.choice.skip_damaged or skip_damaged)
         whole = replace(job, choice=replace(choice, per_class=None, limit=None))
         training, test = whole.load(**where)
-        if is_custom(choice.name) and not job.was_trained_on(choice.limited(training, job.recipe.seed), test):
-            advice = "its test set may contain images that the run was trained on"
-            print_message(f"{choice.name} has changed since the run was started: {advice}")
+        if is_custom(choice.name):
+            try:
+                job.check_data(choice.limited(training, job.recipe.seed), test)
+            except DataError as error:
+                print_message(f"{error}; the test set may contain images that the run was trained on")
     elif name is None:
         raise OptionError("a model file does not name its test data; use --data")
     else:

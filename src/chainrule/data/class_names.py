@@ -83,18 +83,10 @@ class RelabeledMasks(Subset):
     def __init__(self, source: SampleSource, rows: NDArray[np.int64]) -> None:
         super().__init__(source, np.arange(len(source)))
         self._new = np.arange(MAX_LABELS)
-        self._new[: len(rows)] = rows
-        if source.occurring is not None:
-            occurring = np.unpackbits(source.occurring, axis=1).astype(np.bool_)
-            moved = np.zeros_like(occurring)
-            for label, new in enumerate(self._new):
-                moved[:, new] |= occurring[:, label]
-            self.occurring = np.packbits(moved, axis=1)
+        self._new[: len(rows)], self.occurring = rows, None
 
     def read(self, indices: NDArray[np.int64]) -> NDArray[Any]:
         """Return the masks at indices (M,) with the new labels."""
         return self._new[super().read(indices)]
 
-    def subset(self, indices: NDArray[np.int64]) -> SampleSource:
-        """Return a source for the masks at the given indices."""
-        return Subset(self, indices)
+    subset = SampleSource.subset

@@ -23,7 +23,7 @@ from chainrule.engines.options import checked_precise, thread_count
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, ShapeError, quoted
 from chainrule.models.model import Model
 from chainrule.models.serialization import checked_about
-from chainrule.runs.folder import CHECKSUMS, CONFIG, START, require_run
+from chainrule.runs.folder import CONFIG, START, require_run
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Restarted
 from chainrule.version import __version__
@@ -128,10 +128,7 @@ class Job:
     @property
     def epoch_images(self) -> int:
         """Number of images in an epoch: the training images without those for validation."""
-        if EPOCH_SAMPLES in self.properties:
-            return self.properties[EPOCH_SAMPLES]
-        images, share = self.properties["training_samples"], self.recipe.validation
-        return images - data.validation_count(images, share) if share else images
+        return self.properties[EPOCH_SAMPLES]
 
     def load(self, **location: Any) -> tuple[Dataset, Dataset]:
         """Load and return the training set and the test set, with the labels of the model.
@@ -156,7 +153,6 @@ class Job:
             "python": platform.python_version(),
             "numpy": np.__version__,
             "machine": platform.machine(),
-            "checksums": CHECKSUMS,
             "command": list(self.command),
             "engine": self.engine,
             "threads": self.threads,
@@ -181,7 +177,7 @@ class Job:
             recipe = Recipe.from_config(expect_object(config["recipe"], "recipe"))
             engine = loader.find(expect(str, config["engine"], "engine")).name
             threads = thread_count(expect(int, config["threads"], "threads"))
-            precise = checked_precise(config.get("precise", False))
+            precise = checked_precise(config["precise"])
             command = expect_list(str, config["command"], "command")
             return Job(model, choice, recipe, engine, threads, about, command, precise=precise)
         except KeyError as error:
@@ -201,16 +197,10 @@ class Job:
                 raise ShapeError(f"{description}, but the model expects {text(shape)}")
         if self.properties.get("validation_samples"):
             raise DataError(f"{training.name}: this run uses validation data passed to model.fit; continue it there")
-        if "fingerprint" in self.properties and not self.was_trained_on(training, test):
+        properties = describe(training, test if self.properties.get("test_samples", 1) else None)
+        if self.properties.get("fingerprint", fingerprint := properties["fingerprint"]) != fingerprint:
             raise DataError(f"{training.name}: the training and test data are not those this run was started with")
-        return self._describe(training, test)
-
-    def was_trained_on(self, training: Dataset, test: Dataset) -> bool:
-        """Return whether these are the data that the run was started with, by their digest."""
-        return self.properties["fingerprint"] == self._describe(training, test)["fingerprint"]
-
-    def _describe(self, training: Dataset, test: Dataset) -> dict[str, Any]:
-        return describe(training, test if self.properties.get("test_samples", 1) else None)
+        return properties
 
 
 @contextmanager
@@ -279,12 +269,12 @@ def _checked_data(value: Any) -> dict[str, Any]:
         if len(entry["size"]) != 2 or min(entry["size"]) < 1:
             raise FormatError(f"size is {quoted(entry['size'])}; expected height and width")
     for name in ("skip_damaged", "stream"):
-        expect(bool, entry.setdefault(name, False), name)
-    if entry.setdefault("group_pattern", None) is not None:
+        expect(bool, entry[name], name)
+    if entry["group_pattern"] is not None:
         expect(str, entry["group_pattern"], "group_pattern")
     if not 0 < expect(float, entry["test_share"], "test_share") < 1:
         raise FormatError(f"test_share is {entry['test_share']}; expected a fraction")
-    for name in ("training_samples", *[EPOCH_SAMPLES] * (EPOCH_SAMPLES in entry)):
+    for name in ("training_samples", EPOCH_SAMPLES):
         _positive(entry[name], name)
     for name in ("test_samples", "validation_samples"):  # 0 if none were passed to model.fit
         if expect(int, entry[name] if name == "test_samples" else entry.get(name, 0), name) < 0:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset
 from chainrule.data.sources import SampleSource, Subset
-from chainrule.errors import DataError
+from chainrule.errors import DataError, SampleError
 
 MAX_LABELS = 256  # labels of masks are bytes
 
@@ -42,6 +42,25 @@ def rows_of(names: Sequence[str], classes: Sequence[str], source: str) -> NDArra
     return np.array([number_of[name] for name in names], np.int64)
 
 
+def numbers_of(y: NDArray[Any], names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the number in ``names`` of each label y (N,) or (N, 1); SampleError that lists unknown labels."""
+    index_of = {name: number for number, name in enumerate(names)}
+    texts = y.astype(str).reshape(len(y), -1)
+    values, first, places = np.unique(texts, return_index=True, return_inverse=True)
+    unknown = sorted((int(n), name) for n, name in zip(first, values.tolist(), strict=True) if name not in index_of)
+    if unknown or texts.shape[1] != 1:
+        number, name = unknown[0] if unknown else (0, texts[0, 1])
+        number //= texts.shape[1]
+        others = f" (nor are {', '.join(repr(other[:40]) for _, other in unknown[1:])})" if unknown[1:] else ""
+        shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+        raise SampleError(
+            f"label {name[:40]!r} of sample {number} is not a class of the model: {shown}{others}; "
+            "name the classes with Sequential(…, classes=[…])",
+            number,
+        )
+    return np.array([index_of[name] for name in values.tolist()], np.int64)[places.reshape(-1)]
+
+
 def matched(data: Dataset, classes: Sequence[str]) -> Dataset:
     """Return a data set whose labels, or columns of targets, are those of a network, matched by name (`rows_of`).
 
@@ -51,8 +70,6 @@ def matched(data: Dataset, classes: Sequence[str]) -> Dataset:
     """
     if data.has_classes and len(classes) == 1:
         classes = ("0", "1")
-    if data.classes == tuple(classes):
-        return data
     rows = rows_of(data.classes, classes, data.name)
     order = np.argsort(rows)
     validation, masks = data.validation and matched(data.validation, classes), data.mask_values

@@ -90,11 +90,12 @@ def load_test(
 ) -> Dataset:
     """Load data to evaluate a network on that was not trained on them: their test set or, without one, all samples.
 
-    The arguments are as in `load`.
+    The arguments are as in `load`. A single class is sufficient.
 
     >>> model.evaluate(load_test("photos-of-another-camera"))
     """
-    training, test = read_sets(name_or_path, folder=folder, offline=offline, progress=progress, **options)
+    classes: FolderOptions = {"min_classes": 1, **options}
+    training, test = read_sets(name_or_path, folder=folder, offline=offline, progress=progress, **classes)
     return training if test is None else test
 
 

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from chainrule.data.class_names import are_numbers, matched
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import KINDS, JointNormalization, Normalization, kind_for
 from chainrule.data.sources import SampleSource, as_samples
@@ -75,16 +74,21 @@ def new_classes(network: Network, x: Any, y: Any) -> tuple[str, ...]:
     The result is empty for other data, and if the network's classes have names, or those of the data. An untrained
     network may have more outputs than a `Dataset` has classes. The others keep their numbers.
     """
-    if network.has_ports or not are_numbers(network.classes):
+    if isinstance(x, Dataset):
+        names = x.classes
+    elif network.has_ports or y is None or isinstance(y, SampleSource):
         return ()
-    names, classes = x.classes if isinstance(x, Dataset) else (), network.classes
-    if names and network.untrained:
-        names += tuple(name for name in classes[len(names) :] if name not in names)
-    if not names and y is not None and not isinstance(y, SampleSource):
+    else:
         labels = label_array(Ports.single(y))
         names = tuple(np.unique(labels.astype(str)).tolist()) if labels.dtype.kind in "US" else ()
-    is_new = bool({*names} - {*classes})
-    return names if is_new and len(names) in class_counts(network.output_shape[0]) else ()
+    if {*names} <= {*network.classes}:
+        return ()
+    from chainrule.data.class_names import are_numbers
+
+    if isinstance(x, Dataset) and network.untrained:
+        names += tuple(name for name in network.classes[len(names) :] if name not in names)
+    is_new = are_numbers(network.classes) and len(names) in class_counts(network.output_shape[0])
+    return names if is_new else ()
 
 
 def held_out(network: Network, option: str, data: Any, reading: Reading) -> TrainingData:
@@ -114,8 +118,7 @@ def training_data(
         raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
     if y is None and isinstance(x, Dataset) and isinstance(x.y, SampleSource):
         network.check_input(x.x)
-        x = matched(x, reading.classes or network.classes)
-        return pairs_of(x, cast("SampleSource", x.y), network.output_shape, reading.ignore_label)
+        return pairs_of(_matched(x, reading.classes or network.classes), network.output_shape, reading.ignore_label)
 
     def convert(x: Any, y: Any) -> Samples:
         nonlocal reading
@@ -140,7 +143,7 @@ def samples_of(network: Network, x: ArraysLike | Dataset, y: ArraysLike | None, 
             raise DataError("a Dataset contains its labels; leave out y")
         if network.has_ports:
             raise DataError("a Dataset has one input and one label; pass x and y with all inputs and targets")
-        samples = Samples.of_dataset(matched(x, names), network.output_shape, ignore_label)
+        samples = Samples.of_dataset(_matched(x, names), network.output_shape, ignore_label)
         return replace(samples, x=network.check_input(x.x))
     if y is None:
         raise DataError("labels are missing: pass y, or a Dataset")
@@ -157,6 +160,15 @@ def samples_of(network: Network, x: ArraysLike | Dataset, y: ArraysLike | None, 
     else:
         samples = outputs.packed_samples(network.output_ports, inputs, y)
     return replace(samples, normalization=normalization)
+
+
+def _matched(data: Dataset, classes: tuple[str, ...]) -> Dataset:
+    """Return a data set with the labels of a network, as `matched`."""
+    if data.classes == classes:
+        return data
+    from chainrule.data.class_names import matched
+
+    return matched(data, classes)
 
 
 def packed(

@@ -127,7 +127,9 @@ class Samples:
         if labels.dtype.kind in "US":
             if is_dense:
                 raise DataError("the labels of positions must be whole numbers, found names")
-            labels = _class_indices(labels, names)
+            from chainrule.data.class_names import numbers_of
+
+            labels = numbers_of(labels, names)
         targets, valid = dense.targets_of(labels, shape, ignore_label)
         return Samples(inputs, targets if is_dense else targets.astype(np.float64), valid=valid)
 
@@ -323,25 +325,6 @@ def label_array(y: ArrayLike) -> Array:
     if labels.dtype.kind not in "fiubUS":
         raise DataError(f"targets must be numbers or names of classes, found {labels.dtype}")
     return labels
-
-
-def _class_indices(y: Array, names: Sequence[str]) -> Array:
-    """Convert class names to indices."""
-    index_of = {name: number for number, name in enumerate(names)}
-    texts = y.astype(str).reshape(len(y), -1)
-    values, first, places = np.unique(texts, return_index=True, return_inverse=True)
-    unknown = sorted((int(n), name) for n, name in zip(first, values.tolist(), strict=True) if name not in index_of)
-    if unknown or texts.shape[1] != 1:
-        number, name = unknown[0] if unknown else (0, texts[0, 1])
-        number //= texts.shape[1]
-        others = f" (nor are {', '.join(repr(other[:40]) for _, other in unknown[1:])})" if unknown[1:] else ""
-        shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-        raise SampleError(
-            f"label {name[:40]!r} of sample {number} is not a class of the model: {shown}{others}; "
-            "name the classes with Sequential(…, classes=[…])",
-            number,
-        )
-    return np.array([index_of[name] for name in values.tolist()], np.int64)[places.reshape(-1)]
 
 
 WHITENING_IMAGES = 5_000  # number of training images used to compute whitening kernels

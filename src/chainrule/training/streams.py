@@ -265,13 +265,12 @@ class SourcePairs:
         return self.y.name(index)
 
 
-def pairs_of(
-    dataset: Dataset, targets: SampleSource, outputs: tuple[int, ...], ignore_label: int | None
-) -> PairSamples:
-    """Return the samples of a data set whose targets are read when they are needed.
+def pairs_of(dataset: Dataset, outputs: tuple[int, ...], ignore_label: int | None) -> PairSamples:
+    """Return the samples of a data set whose targets are a source, read when they are needed.
 
     outputs, ignore_label   as in `Samples.of`
     """
+    targets = cast("SampleSource", dataset.y)
     convert = partial(Samples.of, outputs=outputs, ignore_label=ignore_label)
     samples = PairSamples.of(SourcePairs(dataset.x, targets), convert, dataset.shape)
     occurring = targets.occurring

@@ -217,6 +217,6 @@ def test_evaluating_on_other_data(invoke, finished, tmp_path):
     refused(invoke("evaluate --data small.npz", finished), "1×20×20", "1×28×28")
     x, y = bars(96, classes=12)
     archive(tmp_path / "more.npz", x=x, y=y)
-    refused(invoke("evaluate --data more.npz", finished), "12 classes", "10 outputs")
+    refused(invoke("evaluate --data more.npz", finished), "no class '10', '11'")
     archive(tmp_path / "named.npz", x=x, y=y % 2, classes=np.array(["cat", "dog"]))
-    refused(invoke("evaluate --data named.npz", finished), "'cat'")
+    refused(invoke("evaluate --data named.npz", finished), "no class 'cat', 'dog'")

@@ -172,21 +172,6 @@ def trained(invoke, tmp_path):
     return Path("o")
 
 
-def test_a_folder_of_one_class_is_evaluated(invoke, trained):
-    for part in ("train", "test"):
-        write(Path("other") / part, 20)
-        shutil.rmtree(Path("other") / part / "a")
-    for path in Path("other").rglob("00[13].png"):  # looks like another class
-        Image.new("L", (16, 16)).save(path)
-    figures = answer(invoke("evaluate --json --data other", trained))
-    model, files = load_model(trained, engine="numpy"), sorted(Path("other/test").rglob("*.png"))
-    expected = (model.predict(files).argmax(1) == model.classes.index("b")).mean()
-    assert figures["samples"] == 10
-    assert_close(figures["accuracy"], expected)
-    assert [row["samples"] for row in figures["classes"]] == [0, 10]
-    refused(invoke(f"train {MLP} --data other"), "only one class")
-
-
 def test_a_folder_as_a_table(invoke, trained, tmp_path):
     """Print one sorted row per image, at any depth, others with the reason; follow no link, print no formula."""
     odd = tmp_path / "odd"

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs.processes import assert_same
 from runs.run_driver import Halt, make_job
 
 from chainrule._io import files
@@ -86,20 +85,6 @@ def test_rows_behind_those_vouched_for_are_not_read(run: Path, data: Path) -> No
     path.write_bytes(path.read_bytes().replace(b"\n3,", b"\n 3,", 1))
     with pytest.raises(FormatError, match=r"history\.csv was changed"):
         checksums.check(run)
-
-
-def test_runs_written_before_there_were_checksums(run: Path, data: Path, whole: Path) -> None:
-    config = files.read_json(run / "config.json")
-    del config["checksums"]
-    (run / "config.json").write_text(json.dumps(config))
-    (run / CHECKSUMS).unlink()
-    said = checksums.check(run)
-    assert len(said) == 1
-    assert "has no checksums" in said[0]
-    assert loading.open_run(run, engine="numpy").remarks == tuple(said)
-    running.resume(run, *load_npz(data))
-    assert checksums.check(run) == []  # from here on it has one
-    assert_same(run, whole)
 
 
 def test_accepted_changes_are_the_runs_own_from_then_on(run: Path, data: Path) -> None:

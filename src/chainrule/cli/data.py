@@ -113,7 +113,8 @@ def inspect(name: str, list_files: bool, as_json: bool) -> None:
     folder, details, rows = Path(name), dict[str, Any](), list[list[str]]()
     if has_targets(folder) or masks.has_masks(folder):
         paths = folders.image_paths(folder)
-        used = folders.read_folder(folder, size=folders.suggested_size(folder, paths), skip_damaged=True, lazy=True)
+        size = folders.suggested_size(folder, paths)
+        used, _ = folders.read_sets(folder, size=size, skip_damaged=True, lazy=True)
         names, shape, inventory = used.classes, used.shape, cast("Inventory", used.inventory)
         kind, files = "classes" if used.has_classes else "targets", dict.fromkeys(paths, ALL)
         details["used"], (images,) = len(used), inventory.used[ALL]

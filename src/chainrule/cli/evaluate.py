@@ -70,7 +70,7 @@ def evaluate(
     model, job = loading.load_model_and_job(run, **machine)
     loading.require_one_input_and_output(model, run)
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}
-    test = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)
+    test, part = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)
     selected_views = Views.parse(views or "none") or None
     added: dict[str, Any] = {} if selected_views is None else {"views": str(selected_views)}
     if calibrated_file is not None:
@@ -89,9 +89,9 @@ def evaluate(
         save(evaluation.plot_reliability(), reliability)
     if as_json:
         about = {"run": str(run), "model": model.name, "signature": model.signature.to_config(), "data": test.name}
-        print_json({**about, **added, **figures})
+        print_json({**about, "images": part, **added, **figures})
         return
-    title = f"{model.name} on {test.name}: {len(test):,} test images"
+    title = f"{model.name} on {test.name}: {part}"
     click.echo(_text(f"{title} in {len(selected_views)} views" if selected_views else title, figures, class_file))
     if calibrated_file is not None:
         temperature = f"logits divided by the temperature {added['temperature']:.4g}"

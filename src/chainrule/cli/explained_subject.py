@@ -139,7 +139,7 @@ def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, 
         model, job = loading.load_model_and_job(run, engine=ENGINE, accept_changes=options["accept_changes"])
         training = NextStep()
     loading.require_one_input_and_output(model, run)
-    test = None if options["image"] else loading.load_test_data(model, job, options["data"], **where)
+    test = None if options["image"] else loading.load_test_data(model, job, options["data"], **where)[0]
     return model, training, test, None if job is None else job.recipe.ignore_label
 
 

@@ -193,16 +193,16 @@ def _write_int8(model: "Model", job: "Job | None", calibration: str | None, fold
         compared = _int8_difference(model, quantized, inputs[-CALIBRATION_IMAGES:], calibration)
         return f"{write_c(model, folder, int8=quantized)}\n{compared}"
     if calibration is not None:
-        training, test = loading.load_data_for(model, calibration)
+        training, test = loading.read_data_for(model, calibration)
+        others = (training if test is None else test).x[-CALIBRATION_IMAGES:]
+        quantized = Quantized(model, training.x[:CALIBRATION_IMAGES], io=io)
+        compared = _int8_difference(model, quantized, others, training.name)
     elif job is not None:
-        training, test = job.choice.load(job.recipe.seed)
-    else:
-        return str(write_c(model, folder, int8=Quantized(model, io=io)))
-    quantized = Quantized(model, training.x[:CALIBRATION_IMAGES], io=io)
-    if calibration is None:
+        training, test = job.load()
+        quantized = Quantized(model, training.x[:CALIBRATION_IMAGES], io=io)
         compared = _int8_metric(model, quantized, test)
     else:
-        compared = _int8_difference(model, quantized, test.x[:CALIBRATION_IMAGES], test.name)
+        return str(write_c(model, folder, int8=Quantized(model, io=io)))
     return f"{write_c(model, folder, int8=quantized)}\n{compared}"
 
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from chainrule import data
+from chainrule.cli.custom_data import is_custom
+from chainrule.cli.output import format_count
 from chainrule.cli.program import print_message
 from chainrule.cli.training_request import resolve_data_name
+from chainrule.data.class_names import matched
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import read_input
+from chainrule.data.loading import read_sets
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
 from chainrule.models import temperature
@@ -80,21 +81,31 @@ def load_test_data(
     folder: str | None,
     offline: bool | None,
     skip_damaged: bool,
-) -> Dataset:
-    """Load a test set.
+) -> tuple[Dataset, str]:
+    """Load test data, and return them with a text that says how many of all images they are.
 
     job   job of the model's run; None for a model without a run
-    name  name or path of the data; None: the data of the run. Data other than the run's are converted to the model's
-          input shape and classes
+    name  name or path of the data; None: the data of the run, whose test set is used. Of other data, the test set or,
+          without one, all images are converted to the model's input shape and classes
     """
+    where: dict[str, Any] = {"folder": folder, "offline": offline}
     if job is not None and (name is None or resolve_data_name(name) == job.choice.name):
         choice = replace(job.choice, skip_damaged=job.choice.skip_damaged or skip_damaged)
-        return choice.load(job.recipe.seed, folder=folder, offline=offline)[1]
-    if name is None:
+        whole = replace(job, choice=replace(choice, per_class=None, limit=None))
+        training, test = whole.load(**where)
+        if is_custom(choice.name):
+            try:
+                job.check_data(choice.limited(training, job.recipe.seed), test)
+            except DataError as error:
+                print_message(f"{error}; the test set may contain images that the run was trained on")
+    elif name is None:
         raise OptionError("a model file does not name its test data; use --data")
-    where: dict[str, Any] = {"folder": folder, "offline": offline}
-    _, test = load_data_for(model, name, **where, skip_damaged=skip_damaged)
-    return _relabel(test, model.classes)
+    else:
+        training, test = read_data_for(model, name, **where, skip_damaged=skip_damaged)
+    if test is None:
+        return matched(training, model.classes), f"all {format_count(len(training), 'image')}"
+    total = len(training) + len(test) + len(training.validation or ())
+    return matched(test, model.classes), f"{len(test):,} of {format_count(total, 'image')}, the test set"
 
 
 def calibrate(model: Model, job: Job | None, *, folder: str | None, offline: bool | None) -> float:
@@ -104,7 +115,8 @@ def calibrate(model: Model, job: Job | None, *, folder: str | None, offline: boo
     """
     validation = None
     if job is not None:
-        training, _ = job.choice.load(job.recipe.seed, folder=folder, offline=offline)
+        training, test = job.load(folder=folder, offline=offline)
+        job.check_data(training, test)
         samples = training_data(model, training, None, Reading(ignore_label=job.recipe.ignore_label))
         validation = samples.parts(job.recipe.validation, job.recipe.seed, training.groups)[1]
     if validation is None:
@@ -112,8 +124,8 @@ def calibrate(model: Model, job: Job | None, *, folder: str | None, offline: boo
     return temperature.calibrate(model, validation)
 
 
-def load_data_for(model: Model, name: str, **options: Any) -> tuple[Dataset, Dataset]:
-    """Load a training set and a test set; images of a folder are converted to the model's input shape.
+def read_data_for(model: Model, name: str, **options: Any) -> tuple[Dataset, Dataset | None]:
+    """Load a training set and a test set, or all samples and None; images get the model's input shape.
 
     name      name or path of the data
     options   further options of `data.load`
@@ -121,18 +133,7 @@ def load_data_for(model: Model, name: str, **options: Any) -> tuple[Dataset, Dat
     channels, *size = model.input_shape
     is_image = len(size) == 2 and channels in (1, 3)
     shape: dict[str, Any] = {"size": (size[0], size[1]), "channels": channels} if is_image else {}
-    return data.load(name, **shape, min_classes=1, **options)
-
-
-def _relabel(test: Dataset, classes: tuple[str, ...]) -> Dataset:
-    """Return the data with their labels mapped to the model's classes by name; numbered classes keep their labels."""
-    if not test.has_classes or test.classes == classes or test.classes == tuple(map(str, range(len(test.classes)))):
-        return test
-    unknown = [name for name in test.classes if name not in classes]
-    if unknown:
-        raise DataError(f"{test.name}: this model has no class {unknown[0]!r}; it has: {', '.join(classes)}")
-    indices = np.array([classes.index(name) for name in test.classes], np.int64)
-    return replace(test, y=indices[test.y], classes=classes)
+    return read_sets(name, **shape, min_classes=1, **options)
 
 
 def read_image(model: Model, image: str, *, digit: bool | None = None) -> Array:

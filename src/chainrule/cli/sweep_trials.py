@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from chainrule.cli import program
+from chainrule.cli.custom_data import is_custom
 from chainrule.cli.training_request import TrainingRequest
 from chainrule.data.dataset import Dataset
 from chainrule.errors import OptionError, unknown_name
@@ -111,5 +112,5 @@ def _load_data(request: TrainingRequest) -> tuple[Dataset, Dataset]:
 def _data_key(request: TrainingRequest) -> Hashable:
     """Return a key that identifies the data of a request."""
     choice, options = request.choice, request.options
-    depends_on_seed = choice.per_class is not None or choice.limit is not None
+    depends_on_seed = is_custom(choice.name) or choice.per_class is not None or choice.limit is not None
     return (choice, request.recipe.seed if depends_on_seed else None, options["data_folder"], options["offline"])

@@ -116,7 +116,7 @@ def _resume(context: click.Context, arguments: dict[str, Any], workers: Any) -> 
     job = read_job(folder)
     if arguments["data"] is not None:
         job = replace(job, choice=replace(job.choice, name=resolve_data_name(arguments["data"])))
-    training, test = job.choice.load(job.recipe.seed, **_data_location(arguments))
+    training, test = job.load(**_data_location(arguments))
     epochs = arguments["epochs"] or job.recipe.epochs
     planned = replace(job, recipe=replace(job.recipe, epochs=epochs))
     report.print_heading(planned, training, test, job.build(), arguments["quiet"])

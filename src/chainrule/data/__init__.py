@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from chainrule.data.known import clear as clear
     from chainrule.data.loading import known_names as known_names
     from chainrule.data.loading import load as load
+    from chainrule.data.loading import load_test as load_test
     from chainrule.data.normalization import Normalization as Normalization
     from chainrule.data.npz import load_npz as load_npz
 
@@ -50,7 +51,7 @@ __getattr__, __dir__ = module_attributes(
         "inputs": "as_mnist load_digit",
         "inventory": "Inventory",
         "known": "DatasetInfo catalogue clear",
-        "loading": "known_names load",
+        "loading": "known_names load load_test",
         "normalization": "Normalization",
         "npz": "load_npz",
     },

@@ -250,8 +250,7 @@ def _as_array(values: Any) -> NDArray[Any]:
 def _as_images(x: Any) -> NDArray[Any]:
     """Convert lists to an array, and float64 to float32."""
     images = _as_array(x)
-    is_mapped = as_samples(images) is not images
-    return images.astype(np.float32) if images.dtype == np.float64 and not is_mapped else images
+    return images.astype(np.float32) if images.dtype == np.float64 and as_samples(images) is images else images
 
 
 def _as_labels(y: Any) -> NDArray[Any]:
@@ -302,6 +301,7 @@ def _check_targets(data: Dataset) -> None:
     raise DataError(f"{data.name}: targets must be finite; those of sample {first} are not")
 
 
+TEST_SHARE = 0.2  # default fraction of every class for the test set, of data without one
 SUFFICIENT_VALIDATION = 1000  # number of validation samples that is always sufficient
 MIN_VALIDATION = 50  # smallest useful number of validation samples
 MAX_VALIDATION = 0.2  # maximum fraction of the training samples; see `validation_share`

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.core.words import checked_options_with
 from chainrule.data import masks
-from chainrule.data.dataset import Dataset
+from chainrule.data.dataset import TEST_SHARE, Dataset
 from chainrule.data.folder_layout import ALL, TEST, TRAIN, VALIDATION, Layout, read_layout
 from chainrule.data.image_files import header_shapes
 from chainrule.data.image_reader import FolderOptions, ImageOptions, ImageReader, UsableFile
@@ -31,7 +31,7 @@ MULTIPLE = 4  # pixels; the default network for masks halves and doubles the siz
 
 @checked_options_with(FolderOptions.__annotations__, vars(ImageOptions))
 def load_folder(
-    folder: str | Path, *, test_share: float = 0.2, seed: int = 0, **options: Unpack[FolderOptions]
+    folder: str | Path, *, test_share: float = TEST_SHARE, seed: int = 0, **options: Unpack[FolderOptions]
 ) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) from FOLDER/CLASS/…, or from FOLDER/train/CLASS/… and FOLDER/test/CLASS/….
 
@@ -58,7 +58,7 @@ def load_folder(
 
     >>> training, test = load_folder("photos", size=(64, 64))
     """
-    training, test = _read_sets(Path(folder), ImageOptions(**options))
+    training, test = read_sets(Path(folder), **options)
     return training.split(test_share, seed) if test is None else (training, test)
 
 
@@ -77,16 +77,9 @@ def inspect_folder(folder: str | Path) -> tuple[tuple[str, ...], tuple[int, ...]
     return layout.classes, reader.shape, inventory
 
 
-def read_folder(path: Path, **options: Unpack[FolderOptions]) -> Dataset:
-    """Return the training set of a folder as a data set; without a train folder, all images.
-
-    options  as in `load_folder`
-    """
-    return _read_sets(path, ImageOptions(**options))[0]
-
-
-def _read_sets(path: Path, options: ImageOptions) -> tuple[Dataset, Dataset | None]:
-    """Return the training set of a folder, or all images, and the test set; None if it must be split off."""
+def read_sets(path: Path, **folder_options: Unpack[FolderOptions]) -> tuple[Dataset, Dataset | None]:
+    """Return the training set and the test set of a folder, or all images and None. The options are as in `load`."""
+    options = ImageOptions(**folder_options)
     if has_targets(path):
         return _read_targets(path, options), None
     if masks.has_masks(path):

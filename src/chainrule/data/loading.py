@@ -17,7 +17,7 @@ from chainrule._io.reading import expanded
 from chainrule.core.words import checked_options_with
 from chainrule.data import cifar, computed
 from chainrule.data.cache import FileRecord, read_verified, verified
-from chainrule.data.dataset import Dataset
+from chainrule.data.dataset import TEST_SHARE, Dataset
 from chainrule.data.fetch import Source, fetch, installed, mirror, reporter, wheel
 from chainrule.data.idx import read_idx
 from chainrule.data.image_reader import FolderOptions, ImageOptions
@@ -50,7 +50,7 @@ def load(
     folder: str | Path | None = None,
     offline: bool | None = None,
     progress: bool = True,
-    test_share: float = 0.2,
+    test_share: float = TEST_SHARE,
     seed: int = 0,
     **options: Unpack[FolderOptions],
 ) -> tuple[Dataset, Dataset]:
@@ -76,22 +76,53 @@ def load(
     >>> training.x.shape, training.y.shape
     ((60000, 1, 28, 28), (60000,))
     """
+    training, test = read_sets(name_or_path, folder=folder, offline=offline, progress=progress, **options)
+    return training.split(test_share, seed) if test is None else (training, test)
+
+
+@checked_options_with(FolderOptions.__annotations__, vars(ImageOptions))
+def load_test(
+    name_or_path: str | Path,
+    *,
+    folder: str | Path | None = None,
+    offline: bool | None = None,
+    progress: bool = True,
+    **options: Unpack[FolderOptions],
+) -> Dataset:
+    """Load data to evaluate a network on that was not trained on them: their test set or, without one, all samples.
+
+    The arguments are as in `load`. A single class is sufficient.
+
+    >>> model.evaluate(load_test("photos-of-another-camera"))
+    """
+    classes: FolderOptions = {"min_classes": 1, **options}
+    training, test = read_sets(name_or_path, folder=folder, offline=offline, progress=progress, **classes)
+    return training if test is None else test
+
+
+def read_sets(
+    name_or_path: str | Path,
+    *,
+    folder: str | Path | None = None,
+    offline: bool | None = None,
+    progress: bool = True,
+    **options: Unpack[FolderOptions],
+) -> tuple[Dataset, Dataset | None]:
+    """Return the training set and the test set of a source, or all samples and None. The arguments are as in `load`."""
     if isinstance(name_or_path, str) and name_or_path in known_names():
         if os.path.isdir(name_or_path):
             message = f"{name_or_path}: using the built-in data set; for the folder, write ./{name_or_path}"
-            warnings.warn(message, AmbiguousNameWarning, stacklevel=3)
+            warnings.warn(message, AmbiguousNameWarning, stacklevel=4)
         return _load_by_name(name_or_path, folder=folder, offline=offline, progress=progress)
     path = expanded(name_or_path)
     if os.path.isdir(path):
-        from chainrule.data.folder import load_folder
+        from chainrule.data import folder as folders
 
-        if is_idx_folder(path):
-            return load_idx_folder(path)
-        return load_folder(path, test_share=test_share, seed=seed, **options)
-    if _may_exist(path):  # `load_npz` raises the error if it is not a readable regular file
-        from chainrule.data.npz import load_npz
+        return load_idx_folder(path) if is_idx_folder(path) else folders.read_sets(path, **options)
+    if _may_exist(path):  # `npz.read_sets` raises the error if it is not a readable regular file
+        from chainrule.data import npz
 
-        return load_npz(path, test_share=test_share, seed=seed)
+        return npz.read_sets(path)
     names = ", ".join(known_names())
     raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known data sets: {names}")
 
@@ -104,13 +135,13 @@ def training_folder(folder: str | os.PathLike[str], shape: tuple[int, ...]) -> D
     shape   input shape (C, H, W) of the model; every image is converted to it
     Errors  as in `load`; OptionError if the shape is not that of an image
     """
-    from chainrule.data.folder import read_folder
+    from chainrule.data.folder import read_sets
     from chainrule.data.images import image_input
 
     path, (channels, size) = expanded(os.fspath(folder)), image_input(shape, folder)
     if not path.is_dir():
         raise DataError(f"{folder}: expected a folder of images")
-    return read_folder(path, size=size, channels=channels, lazy=True)
+    return read_sets(path, size=size, channels=channels, lazy=True)[0]
 
 
 def _load_by_name(name: str, **options: Any) -> tuple[Dataset, Dataset]:

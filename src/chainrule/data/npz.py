@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chainrule._io.reading import check_zip_member, decoding, reading, refuse_bomb
 from chainrule.core.shapes import text
 from chainrule.core.words import checked_options
-from chainrule.data.dataset import COLUMNS, Dataset, Images
+from chainrule.data.dataset import COLUMNS, TEST_SHARE, Dataset, Images
 from chainrule.errors import DataError, FormatError
 
 NAMES = ("x", "y", "targets", "weights", "groups", "x_test", "y_test", "targets_test", "classes")
@@ -32,7 +32,7 @@ PLAIN_KINDS = "biufcSU"  # kinds of dtypes that are numbers or strings
 
 
 @checked_options
-def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
+def load_npz(path: str | Path, *, test_share: float = TEST_SHARE, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) from a NumPy archive.
 
     test_share   fraction of the samples used for the test set if there is no x_test
@@ -53,7 +53,12 @@ def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tup
     >>> numpy.savez("data.npz", x=images, y=labels)
     >>> training, test = load_npz("data.npz")
     """
-    path = Path(path)
+    training, test = read_sets(Path(path))
+    return training.split(test_share, seed) if test is None else (training, test)
+
+
+def read_sets(path: Path) -> tuple[Dataset, Dataset | None]:
+    """Return the training set and the test set of an archive, or all samples and None (see `load_npz`)."""
     arrays = read_archive(path)
     read_targets, target_name = (_targets, "targets") if "targets" in arrays else (_labels, "y")
     for name in ("x", target_name, *((f"{target_name}_test",) if "x_test" in arrays else ())):
@@ -64,7 +69,7 @@ def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tup
     rows: Any = {name: arrays.get(name) for name in COLUMNS}
     data = Dataset(x, y, classes, path.stem, str(path), **rows)
     if "x_test" not in arrays:
-        return data.split(test_share, seed)
+        return data, None
     test_x, (test_y, _) = (
         _images(arrays["x_test"], path, "x_test"),
         read_targets(arrays[f"{target_name}_test"], path, "y_test"),

@@ -250,9 +250,11 @@ class Model(Network):
         resolved = fitted or Fitted(
             *(self.normalization, self.loss, self.task), (), self.largest_input, self.target_scaling, self.mask_values
         )
-        names = {"name": self.name, "classes": list(resolved.class_names(self.classes))}
+        names: dict[str, Any] = {"name": self.name, "classes": list(resolved.class_names(self.classes))}
         from chainrule.models import serialization
 
+        if self.training_hashes:
+            names["training_hashes"] = list(self.training_hashes)
         return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}
 
     def save(self, path: str | Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -143,6 +144,7 @@ def evaluate(
     ignore_label   for dense labels, the label of positions that do not count; None: all positions count
     """
     from chainrule.data.augmentation import Views
+    from chainrule.data.sample_hashes import overlap
     from chainrule.models.sizes import sized
     from chainrule.training.evaluation import evaluate
 
@@ -153,7 +155,8 @@ def evaluate(
         raise OptionError("views would move the images, but not their dense targets; evaluate without them")
     outputs.check_targets(self, resolved_loss, samples.probe)
     self.normalization.check_unit(samples.probe.x)
-    return evaluate(self, samples, self.normalization, resolved_loss, self.task, Views.choose(views))
+    evaluation = evaluate(self, samples, self.normalization, resolved_loss, self.task, Views.choose(views))
+    return replace(evaluation, overlap=overlap(self.training_hashes, samples.inputs))
 
 
 @checked_options

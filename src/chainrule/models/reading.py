@@ -39,7 +39,7 @@ AUTOMATIC = "automatic"  # kind of a normalization that is chosen for each input
 class Reading:
     """How a user's data are converted to samples.
 
-    classes        class names that labels may refer to; empty: the model's class names
+    classes        class names that the data refer to by name; empty: the model's class names
     ignore_label   label of positions that do not count; None: all count
     normalization  for several inputs: their normalization, or the kind of one that is fitted to the first data; None:
                    that of `predict`
@@ -71,17 +71,24 @@ def default_normalization(network: Network, samples: TrainingData) -> str:
 def new_classes(network: Network, x: Any, y: Any) -> tuple[str, ...]:
     """Return the class names of a `Dataset` or of labels (N,), if there are as many as the network has outputs.
 
-    The result is empty for other data, and if the network's classes have names.
+    The result is empty for other data, and if the network's classes have names, or those of the data. An untrained
+    network may have more outputs than a `Dataset` has classes. The others keep their numbers.
     """
-    allowed = class_counts(network.output_shape[0])
     if isinstance(x, Dataset):
-        return x.classes if len(x.classes) in allowed else ()
-    if network.has_ports or y is None or isinstance(y, SampleSource):
+        names = x.classes
+    elif network.has_ports or y is None or isinstance(y, SampleSource):
         return ()
-    labels = label_array(Ports.single(y))
-    names = tuple(np.unique(labels.astype(str)).tolist()) if labels.dtype.kind in "US" else ()
-    is_unnamed = network.classes == tuple(map(str, range(len(network.classes))))
-    return names if is_unnamed and {*names} - {*network.classes} and len(names) in allowed else ()
+    else:
+        labels = label_array(Ports.single(y))
+        names = tuple(np.unique(labels.astype(str)).tolist()) if labels.dtype.kind in "US" else ()
+    if {*names} <= {*network.classes}:
+        return ()
+    from chainrule.data.class_names import are_numbers
+
+    if isinstance(x, Dataset) and network.untrained:
+        names += tuple(name for name in network.classes[len(names) :] if name not in names)
+    is_new = are_numbers(network.classes) and len(names) in class_counts(network.output_shape[0])
+    return names if is_new else ()
 
 
 def held_out(network: Network, option: str, data: Any, reading: Reading) -> TrainingData:
@@ -111,7 +118,7 @@ def training_data(
         raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
     if y is None and isinstance(x, Dataset) and isinstance(x.y, SampleSource):
         network.check_input(x.x)
-        return pairs_of(x, x.y, network.output_shape, reading.ignore_label)
+        return pairs_of(_matched(x, reading.classes or network.classes), network.output_shape, reading.ignore_label)
 
     def convert(x: Any, y: Any) -> Samples:
         nonlocal reading
@@ -130,16 +137,16 @@ def training_data(
 
 def samples_of(network: Network, x: ArraysLike | Dataset, y: ArraysLike | None, reading: Reading) -> Samples:
     """Convert a user's data to samples. Errors are raised if they do not match the model's input and outputs."""
-    ignore_label = reading.ignore_label
+    ignore_label, names = reading.ignore_label, reading.classes or network.classes
     if isinstance(x, Dataset):
         if y is not None:
             raise DataError("a Dataset contains its labels; leave out y")
         if network.has_ports:
             raise DataError("a Dataset has one input and one label; pass x and y with all inputs and targets")
-        return replace(Samples.of_dataset(x, network.output_shape, ignore_label), x=network.check_input(x.x))
+        samples = Samples.of_dataset(_matched(x, names), network.output_shape, ignore_label)
+        return replace(samples, x=network.check_input(x.x))
     if y is None:
         raise DataError("labels are missing: pass y, or a Dataset")
-    names = reading.classes or network.classes
     names = names if len(names) > 1 else ("0", "1")
     normalization: Normalization | None = None
     if network.input_ports is None:
@@ -153,6 +160,15 @@ def samples_of(network: Network, x: ArraysLike | Dataset, y: ArraysLike | None, 
     else:
         samples = outputs.packed_samples(network.output_ports, inputs, y)
     return replace(samples, normalization=normalization)
+
+
+def _matched(data: Dataset, classes: tuple[str, ...]) -> Dataset:
+    """Return a data set with the labels of a network, as `matched`."""
+    if data.classes == classes:
+        return data
+    from chainrule.data.class_names import matched
+
+    return matched(data, classes)
 
 
 def packed(

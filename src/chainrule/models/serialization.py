@@ -64,6 +64,7 @@ def checked_about(value: Any) -> dict[str, Any]:
         expect(kind, about[name], name)
     for name, kind in {"input_shape": int, "classes": str, "layers": dict}.items():
         expect_list(kind, about[name], name)
+    expect_list(int, about.get("training_hashes", []), "training_hashes")
     if about.get("wiring") is not None:
         wiring_from(about["wiring"], len(about["layers"]))
     if about.get("task") is not None:
@@ -109,6 +110,7 @@ def build(
         wiring = wiring_from(checked["wiring"], len(built_layers)) if "wiring" in checked else None
         model = connect(built_layers, checked["input_shape"], wiring, **options)
         model.largest_input = checked.get("largest_input")
+        model.training_hashes = tuple(checked.get("training_hashes", ()))
         if (task := checked.get("task")) is not None:
             model.task = tasks.find(task)
             if tasks.count(model.task) != len(model.outputs):

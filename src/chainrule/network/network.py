@@ -77,6 +77,7 @@ class Network:
     untrained      whether the parameters are the initial ones
     target_scaling  scaling of regression targets. The outputs of `apply` are standardized; None: there is no scaling
     mask_values    value of each label in the masks of the training data; None for other data
+    training_hashes  hashes of samples that a run has trained on (`data.sample_hashes`)
     input_ports, output_ports   names and shapes of several inputs or outputs, which `apply` accepts and returns packed
                    in one array; None if there is only one
 
@@ -112,6 +113,7 @@ class Network:
         self.largest_input: float | None = None
         self.target_scaling: TargetScaling | None = None
         self.mask_values = Fitted.mask_values
+        self.training_hashes: tuple[int, ...] = ()
         self._checks_outliers: bool | None = None  # whether to compare inputs with `largest_input`; None: undecided
         self.engine: Engine = loader.find(engine)
         self.threads = self.engine.thread_limit(thread_count(threads))

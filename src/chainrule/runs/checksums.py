@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from chainrule._io import files
 from chainrule.errors import ChangedError, FormatError, RunError
-from chainrule.runs.folder import CHECKED_FILES, CHECKSUMS, CONFIG, HISTORY
+from chainrule.runs.folder import CHECKED_FILES, CHECKSUMS, HISTORY
 
 FORMAT = 1
 CHUNK = 1 << 20  # bytes read at a time
@@ -40,7 +40,7 @@ Listed = dict[str, tuple[Digest | None, ...]]  # file name → allowed digests, 
 
 
 def check(folder: Path, names: Iterable[str] = CHECKED_FILES, *, accept: bool = False) -> list[str]:
-    """Compare the files of a run with its checksums, and return remarks on accepted changes or missing checksums.
+    """Compare the files of a run with its checksums, and return remarks on accepted changes.
 
     names    files to compare
     accept   whether changed files are accepted
@@ -59,9 +59,7 @@ def check(folder: Path, names: Iterable[str] = CHECKED_FILES, *, accept: bool = 
         time.sleep(PAUSE)  # another process trains the run and has just written new checksums
     else:
         return []
-    if _checksums_expected(folder) and (folder / CONFIG).is_file():
-        return _changed(folder, [CHECKSUMS], accept)
-    return [f"{folder} has no checksums, because an older chainrule wrote it: changes to its files cannot be detected"]
+    return _changed(folder, [CHECKSUMS], accept)
 
 
 def read(folder: Path) -> Listed | None:
@@ -144,17 +142,6 @@ def _changed(folder: Path, names: list[str], accept: bool) -> list[str]:
     if not accept:
         raise ChangedError(description)
     return [f"{description}, and is used as it is"]
-
-
-def _checksums_expected(folder: Path) -> bool:
-    """Return whether a run should have checksums, because config.json names them or checksums.json exists."""
-    if (folder / CHECKSUMS).exists():
-        return True
-    try:
-        config = files.read_json(folder / CONFIG)
-    except FormatError:
-        return False
-    return isinstance(config, dict) and "checksums" in config
 
 
 def _matches(path: Path, listed: tuple[Digest | None, ...]) -> bool:

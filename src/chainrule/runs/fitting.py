@@ -11,6 +11,7 @@ import numpy as np
 from chainrule import data
 from chainrule._io import files
 from chainrule.core.words import CheckedOptions
+from chainrule.data.class_names import matched
 from chainrule.data.dataset import Dataset
 from chainrule.data.sources import SampleSource, as_samples
 from chainrule.errors import DataError, RunError, StudentError
@@ -53,11 +54,12 @@ class FitData:
         return len(self.x) if self.count is None else self.count
 
     @staticmethod
-    def of(samples: Any) -> "FitData | None":
-        """Return the data of a `Dataset` or a pair (x, y); None for None."""
+    def of(samples: Any, classes: tuple[str, ...]) -> "FitData | None":
+        """Return the data of a `Dataset`, with the labels of a network with these classes, or a pair (x, y)."""
         if samples is None:
             return None
         if isinstance(samples, Dataset):
+            samples = matched(samples, classes)
             name = samples.name if samples.name in data.known_names() else ARRAYS
             return FitData(samples.x, samples.y, name, samples.source)
         if isinstance(samples, Samples | PairSamples | BatchStream):  # identified by their probe
@@ -102,12 +104,13 @@ class Run(metaclass=CheckedOptions):
         Errors   RunError if the folder contains a run that must not or cannot be resumed; OptionError if that run has
                  another model or recipe; DataError if it was trained on other data
         """
-        data, reading = FitData.of(training), Reading(normalization=trainer.normalization)
+        classes = trainer.fitted.class_names(model.classes)
+        data, reading = FitData.of(training, classes), Reading(normalization=trainer.normalization)
         others: list[Any] = [
             held_out(model, "data", pair, reading) if pair is not None and model.has_ports else pair
             for pair in (validation, self.test_data)
         ]
-        sets = (data and replace(data, **columns), *map(FitData.of, others))
+        sets = (data and replace(data, **columns), *(FitData.of(other, classes) for other in others))
         return _fit_in_folder(self, model, trainer, sets, callbacks)
 
 

@@ -15,14 +15,15 @@ from chainrule import data
 from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.core.shapes import differ_in_ones, text
-from chainrule.data.dataset import Dataset
+from chainrule.data.class_names import matched
+from chainrule.data.dataset import TEST_SHARE, Dataset
 from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
 from chainrule.engines.options import checked_precise, thread_count
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, ShapeError, quoted
 from chainrule.models.model import Model
 from chainrule.models.serialization import checked_about
-from chainrule.runs.folder import CHECKSUMS, CONFIG, START, require_run
+from chainrule.runs.folder import CONFIG, START, require_run
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Restarted
 from chainrule.version import __version__
@@ -62,6 +63,7 @@ class DataChoice:
     group_pattern   part of a path that names what an image belongs to (`load_folder`); None for none
     skip_damaged  whether to skip damaged images of a folder
     stream        whether to decode each image of a folder only when it is needed
+    test_share    fraction of every class that is the test set, for data without one
     """
 
     name: str = "mnist"
@@ -72,13 +74,14 @@ class DataChoice:
     skip_damaged: bool = False
     stream: bool = False
     group_pattern: str | None = None
+    test_share: float = TEST_SHARE
 
     def load(
         self, seed: int, *, folder: str | None = None, offline: bool | None = None, progress: bool = True
     ) -> tuple[Dataset, Dataset]:
         """Load and return the training set and the test set.
 
-        seed                        seed for the random choice of training samples
+        seed                        seed for the random choice of test samples, and of training samples
         folder, offline, progress   as in `data.load`
         """
         if self.name == ARRAYS:
@@ -86,14 +89,18 @@ class DataChoice:
             raise DataError(f"this run was trained on arrays that were passed to model.fit: {advice}")
         options: dict[str, Any] = {"folder": folder, "offline": offline, "progress": progress}
         options |= {"skip_damaged": self.skip_damaged, "lazy": self.stream, "group_pattern": self.group_pattern}
-        training, test = data.load(self.name, **options, size=self.size)
+        training, test = data.load(self.name, **options, size=self.size, test_share=self.test_share, seed=seed)
         if self.only is not None:
             training, test = training.only(self.only), test.only(self.only)
+        return self.limited(training, seed), test
+
+    def limited(self, training: Dataset, seed: int) -> Dataset:
+        """Return the chosen number of training samples, drawn at random from all."""
         if self.per_class is not None:
             training = training.per_class(self.per_class, seed)
         if self.limit is not None and self.limit < len(training):
             training = training.take(data.order(len(training), seed, 0)[: self.limit])
-        return training, test
+        return training
 
 
 @dataclass(frozen=True)
@@ -121,10 +128,15 @@ class Job:
     @property
     def epoch_images(self) -> int:
         """Number of images in an epoch: the training images without those for validation."""
-        if EPOCH_SAMPLES in self.properties:
-            return self.properties[EPOCH_SAMPLES]
-        images, share = self.properties["training_samples"], self.recipe.validation
-        return images - data.validation_count(images, share) if share else images
+        return self.properties[EPOCH_SAMPLES]
+
+    def load(self, **location: Any) -> tuple[Dataset, Dataset]:
+        """Load and return the training set and the test set, with the labels of the model.
+
+        location   folder, offline, progress: as in `data.load`
+        """
+        training, test = self.choice.load(self.recipe.seed, **location)
+        return matched(training, self.model["classes"]), matched(test, self.model["classes"])
 
     def build(self) -> Model:
         """Build the model with its initial weights."""
@@ -141,7 +153,6 @@ class Job:
             "python": platform.python_version(),
             "numpy": np.__version__,
             "machine": platform.machine(),
-            "checksums": CHECKSUMS,
             "command": list(self.command),
             "engine": self.engine,
             "threads": self.threads,
@@ -166,7 +177,7 @@ class Job:
             recipe = Recipe.from_config(expect_object(config["recipe"], "recipe"))
             engine = loader.find(expect(str, config["engine"], "engine")).name
             threads = thread_count(expect(int, config["threads"], "threads"))
-            precise = checked_precise(config.get("precise", False))
+            precise = checked_precise(config["precise"])
             command = expect_list(str, config["command"], "command")
             return Job(model, choice, recipe, engine, threads, about, command, precise=precise)
         except KeyError as error:
@@ -187,8 +198,7 @@ class Job:
         if self.properties.get("validation_samples"):
             raise DataError(f"{training.name}: this run uses validation data passed to model.fit; continue it there")
         properties = describe(training, test if self.properties.get("test_samples", 1) else None)
-        fingerprint = self.properties.get("fingerprint")
-        if fingerprint is not None and fingerprint != properties["fingerprint"]:
+        if self.properties.get("fingerprint", fingerprint := properties["fingerprint"]) != fingerprint:
             raise DataError(f"{training.name}: the training and test data are not those this run was started with")
         return properties
 
@@ -259,10 +269,12 @@ def _checked_data(value: Any) -> dict[str, Any]:
         if len(entry["size"]) != 2 or min(entry["size"]) < 1:
             raise FormatError(f"size is {quoted(entry['size'])}; expected height and width")
     for name in ("skip_damaged", "stream"):
-        expect(bool, entry.setdefault(name, False), name)
-    if entry.setdefault("group_pattern", None) is not None:
+        expect(bool, entry[name], name)
+    if entry["group_pattern"] is not None:
         expect(str, entry["group_pattern"], "group_pattern")
-    for name in ("training_samples", *[EPOCH_SAMPLES] * (EPOCH_SAMPLES in entry)):
+    if not 0 < expect(float, entry["test_share"], "test_share") < 1:
+        raise FormatError(f"test_share is {entry['test_share']}; expected a fraction")
+    for name in ("training_samples", EPOCH_SAMPLES):
         _positive(entry[name], name)
     for name in ("test_samples", "validation_samples"):  # 0 if none were passed to model.fit
         if expect(int, entry[name] if name == "test_samples" else entry.get(name, 0), name) < 0:

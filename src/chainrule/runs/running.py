@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule._io import files
+from chainrule.data import sample_hashes
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import decision
 from chainrule.engines.protocol import Array
@@ -258,6 +259,7 @@ def _train(
 ) -> Result:
     """Train in a locked folder. If training is finished, write the model, the evaluation and, if ``plots``, plots."""
     folder = recorder.folder
+    model.training_hashes = sample_hashes.kept(model.training_hashes, trainer.train_data.inputs)
     with _stop_on_interrupt(trainer) as interrupted:
         train(trainer, [checkpointer.Checkpointer(recorder, model, interval), *callbacks])
     seconds = trainer.history.epochs[-1].seconds if trainer.history.epochs else trainer.seconds

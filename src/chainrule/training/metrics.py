@@ -38,6 +38,7 @@ class Evaluation:
     logits    whether the outputs are logits, whose softmax gives the probabilities
     counted   confusion matrix (K, K) and number of samples, if the outputs and targets are not kept in memory, but are
               empty; this is so for dense labels that are read when they are needed
+    overlap   a sentence about samples that the network was trained on; "" if there are none
 
     For dense predictions, a metric counts positions instead of samples: accuracy is the pixel accuracy.
 
@@ -53,6 +54,7 @@ class Evaluation:
     valid: NDArray[np.bool_] | None = None
     counted: tuple[NDArray[np.int64], int] | None = None
     logits: bool = False
+    overlap: str = ""
 
     @property
     def samples(self) -> int:
@@ -285,17 +287,17 @@ class Evaluation:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Sentences about classes or labels with a recall of 0. Averaged metrics can hide this."""
-        if self.task == REGRESSION:
-            return ()
-        missed = [name for name, recall in zip(self._names(), self.recall, strict=True) if recall == 0]
+        """Sentences about training samples, and about classes or labels with a recall of 0, which means can hide."""
+        missed, others = list[str](), (self.overlap,) if self.overlap else ()
+        if self.task != REGRESSION:
+            missed = [name for name, recall in zip(self._names(), self.recall, strict=True) if recall == 0]
         if not missed:
-            return ()
+            return others
         shown = ", ".join(missed[:10]) + (f" and {len(missed) - 10} more" if len(missed) > 10 else "")
         nouns = ("label", "labels") if self.task == MULTI_LABEL else ("class", "classes")
         samples = int(self._counts()[1][self.recall == 0].sum())
         units = f"{'pixel' if self.outputs.ndim > 2 else 'sample'}{'s' * (samples != 1)}"
-        return (f"{nouns[len(missed) > 1]} with recall 0 %: {shown}; none of {samples:,} {units} was found",)
+        return (*others, f"{nouns[len(missed) > 1]} with recall 0 %: {shown}; none of {samples:,} {units} was found")
 
     def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return metrics, sample count, warnings, and the metrics per class or label, as JSON values.

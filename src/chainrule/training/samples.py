@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
@@ -93,6 +92,11 @@ class Samples:
         return InputStatistics(self.x)
 
     @property
+    def inputs(self) -> Any:
+        """Inputs of all samples, (N, …)."""
+        return self.x
+
+    @property
     def probe(self) -> Samples:
         """Samples that determine the task and the normalization: all of them."""
         return self
@@ -132,19 +136,18 @@ class Samples:
         if labels.dtype.kind in "US":
             if is_dense:
                 raise DataError("the labels of positions must be whole numbers, found names")
-            labels = _class_indices(labels, names)
+            from chainrule.data.class_names import numbers_of
+
+            labels = numbers_of(labels, names)
         targets, valid = dense.targets_of(labels, shape, ignore_label)
         return Samples(inputs, targets if is_dense else targets.astype(np.float64), valid=valid)
 
     @staticmethod
     def of_dataset(dataset: Dataset, outputs: int | tuple[int, ...], ignore_label: int | None = None) -> Samples:
-        """Convert a data set to samples for a network. One output suffices for two classes.
+        """Convert a data set to samples for a network with the same classes (`matched`).
 
         outputs, ignore_label   as in `of`
-
-        Errors   DataError if the data set has too many classes
         """
-        check_classes(dataset, outputs)
         samples, *validation = (
             Samples.of(part.x, part.y, outputs, ignore_label=ignore_label)
             for part in (dataset, dataset.validation)
@@ -307,13 +310,6 @@ class Samples:
         return (self.x[indices],)
 
 
-def check_classes(dataset: Dataset, outputs: int | tuple[int, ...]) -> None:
-    """Raise DataError if a data set has more classes than a network has outputs. One suffices for two classes."""
-    classes, count = len(dataset.classes), outputs if isinstance(outputs, int) else math.prod(outputs[:1])
-    if classes > count and (classes, count) != (2, 1):
-        raise DataError(f"{dataset.name} has {classes} classes, but the network has {count} outputs")
-
-
 def label_array(y: ArrayLike) -> Array:
     """Convert labels to an array of numbers or strings; DataError for other types.
 
@@ -336,22 +332,6 @@ def label_array(y: ArrayLike) -> Array:
     if labels.dtype.kind not in "fiubUS":
         raise DataError(f"targets must be numbers or names of classes, found {labels.dtype}")
     return labels
-
-
-def _class_indices(y: Array, names: Sequence[str]) -> Array:
-    """Convert class names to indices."""
-    index_of = {name: number for number, name in enumerate(names)}
-    texts = y.astype(str).reshape(len(y), -1)
-    unknown = next(((n, name) for n, row in enumerate(texts.tolist()) for name in row if name not in index_of), None)
-    if unknown is not None or texts.shape[1] != 1:
-        number, name = unknown or (0, texts[0, 1])
-        shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-        raise SampleError(
-            f"label {name[:40]!r} of sample {number} is not a class of the model: {shown}; "
-            "name the classes with Sequential(…, classes=[…])",
-            number,
-        )
-    return np.array([index_of[row[0]] for row in texts.tolist()], np.int64)
 
 
 WHITENING_IMAGES = 5_000  # number of training images used to compute whitening kernels

@@ -17,7 +17,7 @@ from chainrule.data.dataset import Dataset, split_validation
 from chainrule.data.sources import SampleSource
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, SampleError, quoted
-from chainrule.training.samples import Batch, Preparation, Samples, check_classes
+from chainrule.training.samples import Batch, Preparation, Samples
 
 if TYPE_CHECKING:
     from chainrule.data.mask_values import MaskValues
@@ -85,6 +85,11 @@ class PairSamples(_Weighted):
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    @property
+    def inputs(self) -> Any:
+        """Inputs of all samples, (N, …); None if only the data set can read them."""
+        return sources.subset(self.dataset.x, self.indices) if isinstance(self.dataset, SourcePairs) else None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what `read` needs, which is sent to worker processes."""
@@ -175,6 +180,7 @@ class BatchStream(_Weighted):
     """
 
     decodes = False
+    inputs = None
     validation = None
     mask_values = None
 
@@ -259,14 +265,12 @@ class SourcePairs:
         return self.y.name(index)
 
 
-def pairs_of(
-    dataset: Dataset, targets: SampleSource, outputs: tuple[int, ...], ignore_label: int | None
-) -> PairSamples:
-    """Return the samples of a data set whose targets are read when they are needed.
+def pairs_of(dataset: Dataset, outputs: tuple[int, ...], ignore_label: int | None) -> PairSamples:
+    """Return the samples of a data set whose targets are a source, read when they are needed.
 
     outputs, ignore_label   as in `Samples.of`
     """
-    check_classes(dataset, outputs)
+    targets = cast("SampleSource", dataset.y)
     convert = partial(Samples.of, outputs=outputs, ignore_label=ignore_label)
     samples = PairSamples.of(SourcePairs(dataset.x, targets), convert, dataset.shape)
     occurring = targets.occurring

@@ -8,6 +8,7 @@ from typing import Any
 
 from chainrule import data
 from chainrule._io import files
+from chainrule.data.class_names import are_numbers, matched
 from chainrule.data.dataset import Dataset
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, unknown_name
 from chainrule.network.fitted import UNFITTED
@@ -288,7 +289,8 @@ class Session:
 
     def _use(self, training: Dataset, test: Dataset) -> str:
         """Use the loaded data, and return why training is not available, or "" if it is."""
-        subject = self.subject
+        subject, names = self.subject, test.classes
+        training, test = (matched(part, subject.model.classes) for part in (training, test))
         if subject.job is not None:
             subject.job.check_data(training, test)
         subject.model.check_input(test.x)
@@ -302,8 +304,8 @@ class Session:
             self._sample_images = images_with_targets(test.x, test.y)
             return NO_CLASSES
         self._sample_images = choose_images(test.x, test.y)
-        if subject.model.classes == tuple(map(str, range(len(test.classes)))):
-            self._class_names = test.classes  # an untrained network only numbers its classes
+        if are_numbers(test.classes):
+            self._class_names = names  # an untrained network only numbers its classes
         if subject.untrainable:
             return subject.untrainable
         self._running = self._prepared(

@@ -1,0 +1,108 @@
+"""Which samples are evaluated: those that a run held out, or all samples of data that it has not seen."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.commands import answer
+from PIL import Image
+
+import chainrule as cr
+from chainrule.runs.folder import MODEL
+
+ENGINE = "--engine numpy"
+LEVELS = {"ant": 50, "bee": 120, "cat": 190}
+
+
+def pictures(path: Path, generator: np.random.Generator, names: str, count: int) -> Path:
+    """Write images of these classes, with random names of the files."""
+    for name in names.split():
+        (path / name).mkdir(parents=True)
+        for number in generator.permutation(1000)[:count]:
+            pixels = generator.normal(LEVELS[name], 30, (6, 7, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(path / name / f"{number}.png")
+    return path
+
+
+def count(lines: str) -> tuple[int, ...]:
+    """Return the numbers in the title of an evaluation."""
+    return tuple(map(int, re.findall(r"\d+(?= of|,? images)", lines.splitlines()[0])))
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory):
+    path = tmp_path_factory.mktemp("net") / "net.toml"
+    path.write_text('layers = ["Flatten()", "Dense(classes)", "Softmax()"]\n')
+    return path
+
+
+@pytest.mark.parametrize("seed", [0, 3, 4])
+def test_the_seed_chooses_the_test_set(invoke, net, tmp_path, seed):
+    """The command and Python evaluate the same samples. Other test sets overlap the training samples."""
+    generator = np.random.default_rng(seed)
+    x, y = generator.integers(0, 256, (70, 3, 5), dtype=np.uint8), generator.permutation(np.arange(70) % 3)
+    np.savez(tmp_path / "d.npz", x=x, y=y)
+    words = f"train {ENGINE} --model {net} --data d.npz --epochs 1 --quiet --seed {seed} --out run"
+    assert invoke(words, *(["--limit", 40] if seed == 4 else [])).exit_code == 0
+    found = answer(invoke(f"evaluate {ENGINE} run --json"))
+    assert count(invoke(f"evaluate {ENGINE} run").stdout) == (14, 70)
+    model = cr.load("run", engine="numpy")
+    for other in (0, 3, 4):
+        _, test = cr.data.load("d.npz", seed=other)
+        evaluation = model.evaluate(test)
+        trained = [known for known in evaluation.warnings if "trained on" in known]
+        assert bool(trained) == (other != seed)
+        if other == seed:
+            assert found["loss"] == pytest.approx(evaluation.loss)
+    training, _ = cr.data.load("d.npz", seed=seed)
+    for part in (training, cr.data.load_test("d.npz")):
+        known = 40 if seed == 4 else 56
+        whole = np.asarray(part.x, generator.choice(["float64", "int64", "uint8"]))
+        assert f"trained on {known} of these {len(part)} samples" in model.evaluate(whole, part.y).warnings[0]
+
+
+@pytest.mark.parametrize(("seed", "names"), [(1, "cat bee"), (2, "bee")])
+def test_other_data_are_used_whole(invoke, net, tmp_path, seed, names):
+    """Evaluate folders of new images, with fewer classes or with images that the run was trained on."""
+    generator = np.random.default_rng(seed)
+    pictures(tmp_path / "trained", generator, "ant bee cat", 12)
+    new = pictures(tmp_path / "new", generator, names, 18 // len(names.split()))
+    words = f"train {ENGINE} --model {net} --epochs 2 --quiet --seed {seed} --out run --data trained"
+    assert invoke(words).exit_code == 0
+    found = answer(invoke(f"evaluate {ENGINE} run --json --data new"))
+    assert found["samples"] == 18
+    assert found["warnings"] == [line for line in found["warnings"] if "trained on" not in line]
+    assert count(invoke(f"evaluate {ENGINE} run --data new").stdout) == (18,)
+    evaluation = cr.load("run", engine="numpy").evaluate(cr.data.load_test("new"))
+    assert found["loss"] == pytest.approx(evaluation.loss)
+    for number, path in enumerate(generator.permutation(sorted(new.glob("*/*.png"))).tolist()):
+        path.rename(path.with_name(f"renamed-{number}.png"))
+    assert answer(invoke(f"evaluate {ENGINE} run --json --data new"))["loss"] == pytest.approx(found["loss"])
+    shutil.copytree("trained", "moved")
+    shutil.copy(Path("run") / MODEL, "alone.safetensors")
+    for file in ("run", "alone.safetensors"):
+        moved = answer(invoke(f"evaluate {ENGINE} --json --data moved", file))
+        assert moved["samples"] == 36
+        assert "trained on 29 of these 36" in moved["warnings"][0]
+    for part in ("train", "test"):
+        shutil.copytree(new, Path("parts") / part)
+    assert count(invoke(f"evaluate {ENGINE} run --data parts").stdout) == (18, 36)
+
+
+def test_data_that_have_changed_since_a_run(invoke, net, tmp_path):
+    """The test set of a folder with more images is another one. Say so, and name the images that were trained on."""
+    folder = pictures(tmp_path / "grown", generator := np.random.default_rng(8), "ant cat", 20)
+    words = f"train {ENGINE} --model {net} --epochs 1 --quiet --out run --data grown --validation 0.2"
+    assert invoke(words).exit_code == 0
+    before = invoke(f"evaluate {ENGINE} run")
+    assert (before.stderr, "trained on" in before.stdout) == ("", False)
+    for number in range(7):
+        pixels = generator.integers(0, 256, (6, 7, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "ant" / f"{number}-new.png")
+    after = invoke(f"evaluate {ENGINE} run")
+    assert after.exit_code == 0
+    assert "are not those this run was started with" in after.stderr
+    assert re.search(r"trained on \d of these 9 samples", after.stdout)
+    assert invoke(f"evaluate {ENGINE} run --calibrated c.safetensors").exit_code == 2

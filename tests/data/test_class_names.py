@@ -1,0 +1,148 @@
+"""Results do not depend on the order or the number of the classes of a data set: classes are matched by name."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
+
+import chainrule as cr
+from chainrule.data import Dataset, load_test
+from chainrule.data.class_names import matched
+from chainrule.errors import DataError
+from chainrule.runs.folder import EVALUATION
+
+NAMES = ("cat", "ant", "7", "bee", "Dog", "1")
+KINDS = ("labels", "pixels", "lazy masks", "columns")
+
+
+def network(kind: str, classes: Any = None) -> Any:
+    head = {"labels": [cr.Flatten(), cr.Dense(6)], "columns": [cr.Flatten(), cr.Dense(6)]}
+    layers = [cr.Conv2D(3, 3, padding="same"), cr.ReLU(), *head.get(kind, [cr.Conv2D(6, 1)])]
+    last = cr.Sigmoid() if kind == "columns" else cr.Softmax()
+    return cr.Sequential([*layers, last], (1, 4, 5), classes=classes, engine="numpy")
+
+
+def data(kind: str, generator: np.random.Generator) -> Dataset:
+    """Draw a data set with the classes `NAMES`."""
+    x = generator.integers(0, 256, (36, 1, 4, 5), dtype=np.uint8)
+    y = generator.permutation(np.arange(36) % 6)
+    if kind == "columns":
+        return Dataset(x, (generator.random((36, 6)) < 0.5).astype(np.float64), NAMES)
+    if kind == "labels":
+        return Dataset(x, y, NAMES)
+    return Dataset(x, generator.integers(0, 6, (36, 4, 5)), NAMES)
+
+
+def turned(part: Dataset, order: np.ndarray, kind: str, path: Path) -> Dataset:
+    """Return the same data with the classes in another order; class order[k] becomes class k.
+
+    path   folder for masks that are read when they are needed
+    """
+    names = tuple(part.classes[k] for k in order)
+    if kind == "columns":
+        return replace(part, y=part.y[:, order], classes=names)
+    y = np.argsort(order)[part.y]
+    if kind != "lazy masks":
+        return replace(part, y=y, classes=names)
+    for folder in ("images", "masks"):
+        (path / folder).mkdir(parents=True, exist_ok=True)
+    for n, (pixels, mask) in enumerate(zip(part.x, y, strict=True)):
+        Image.fromarray(pixels[0]).save(path / "images" / f"{n:02}.png")
+        Image.fromarray(mask.astype(np.uint8)).save(path / "masks" / f"{n:02}.png")
+    (path / "classes.txt").write_text("\n".join(names))
+    return load_test(path, lazy=True)
+
+
+def figures(evaluation: Any) -> dict[str, float]:
+    return {name: value for name, value in evaluation.to_json().items() if isinstance(value, float)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_result_depends_on_the_order_of_classes(kind: str, seed: int, tmp_path: Path) -> None:
+    """Evaluate, validate, calibrate and continue a training with the same data in another order of the classes."""
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(6)
+    part = data(kind, generator)
+    other = turned(part, order, kind, tmp_path / "turned")
+    expected, model = (network(kind) for _ in range(2))
+    for net in (expected, model):
+        net.fit(part, epochs=2, progress=False)
+    assert figures(model.evaluate(other)) == pytest.approx(figures(model.evaluate(part)))
+    losses = list[float]()
+    for held, folder in ((part, tmp_path / "run"), (other, tmp_path / "other")):
+        run = cr.Run(folder, test_data=held, plots=False)
+        history = network(kind).fit(part, epochs=1, progress=False, validation_data=held, run=run)
+        losses.append(float(history.epochs[-1].validation_loss or 0))
+    assert losses[0] == pytest.approx(losses[1])
+    assert (tmp_path / "run" / EVALUATION).read_text() == (tmp_path / "other" / EVALUATION).read_text()
+    if kind == "labels":
+        assert model.calibrate(other) == pytest.approx(expected.calibrate(part))
+    before = dict(model.weights)
+    for net, trained in ((expected, part), (model, other)):
+        net.fit(trained, epochs=1, progress=False, batch_size=6, seed=seed)
+    assert model.classes == part.classes
+    for name in before:
+        assert_allclose(model.weights[name], expected.weights[name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["labels", "pixels"])
+def test_data_with_fewer_classes(kind: str) -> None:
+    """Give data their own class numbers, in any order; only their names tell which classes of the model they are."""
+    generator = np.random.default_rng(3)
+    part = data(kind, generator)
+    model = network(kind)
+    model.fit(part, epochs=1, progress=False)
+    for count in (1, 2, 4):
+        chosen = generator.permutation(6)[:count]
+        names = tuple(NAMES[k] for k in chosen)
+        y = generator.integers(0, count, part.y.shape)
+        y[:count] = np.arange(count).reshape(-1, *(1 for _ in y.shape[1:]))
+        few = Dataset(part.x, y, names)
+        assert figures(model.evaluate(few)) == figures(model.evaluate(part.x, chosen[y]))
+        assert_array_equal(matched(few, NAMES).y, chosen[y])
+
+
+@pytest.mark.parametrize(("classes", "names", "rows"), [
+    (("0", "1", "2"), ("cat", "ant", "bee"), (0, 1, 2)),  # the network only numbers its classes
+    (("cat", "ant", "bee"), ("0", "1", "2"), (0, 1, 2)),  # the data do
+    (("cat", "ant", "bee"), ("0", "1"), (0, 1)),  # labels up to 1
+    (("0", "1", "2"), ("2", "0"), (2, 0)),
+    (("0",), ("no", "yes"), (0, 1)),  # one output
+    (("1", "2", "3"), ("0", "1", "2"), "'0'"),  # folders of digits, or numbers? nobody knows
+    (("0", "1", "2"), ("cat", "ant"), "'cat', 'ant'"),
+    (("cat", "ant"), ("cat", "cow", "ant", "eel"), "'cow', 'eel'"),
+    (("cat", "ant"), ("0", "1", "2"), "'0', '1', '2'"),
+])  # fmt: skip
+def test_numbers_are_no_names(classes: tuple[str, ...], names: tuple[str, ...], rows: Any) -> None:
+    y = np.arange(len(names))
+    part = Dataset(np.zeros((len(y), 1, 2, 3), np.uint8), y, names)
+    if isinstance(rows, str):
+        with pytest.raises(DataError, match=rf"no class {rows}; it has: {', '.join(classes)}"):
+            matched(part, classes)
+    else:
+        assert_array_equal(matched(part, classes).y, rows)
+
+
+def test_names_that_a_trained_network_does_not_have() -> None:
+    """Refuse them in every method; never rename a class."""
+    generator = np.random.default_rng(5)
+    x, y = generator.integers(0, 256, (24, 1, 4, 5), dtype=np.uint8), np.arange(24) % 6
+    model = network("labels")
+    model.fit(Dataset(x, y, NAMES), epochs=1, progress=False)
+    other = Dataset(x, y, ("cow", *NAMES[1:5], "eel"))
+    columns = Dataset(x, generator.random((24, 5)), NAMES[:5])
+    for method in (model.evaluate, model.calibrate, model.fit):
+        with pytest.raises(DataError, match="'cow', 'eel'"):
+            method(other)
+    with pytest.raises(DataError, match="'cow', 'eel'"):
+        model.fit(x, y, validation_data=other)
+    with pytest.raises(DataError, match="target '1' is missing"):
+        model.evaluate(columns)
+    with pytest.raises(DataError, match=r"'cow' of sample 0 is not a class .* 'eel'"):
+        model.evaluate(x, np.array(other.classes)[y])
+    assert model.classes == NAMES

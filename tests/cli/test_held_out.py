@@ -10,6 +10,7 @@ from cli.commands import answer
 from PIL import Image
 
 import chainrule as cr
+from chainrule.data.sample_hashes import kept, overlap
 from chainrule.runs.folder import MODEL
 
 ENGINE = "--engine numpy"
@@ -106,3 +107,15 @@ def test_data_that_have_changed_since_a_run(invoke, net, tmp_path):
     assert "are not those this run was started with" in after.stderr
     assert re.search(r"trained on \d of these 9 samples", after.stdout)
     assert invoke(f"evaluate {ENGINE} run --calibrated c.safetensors").exit_code == 2
+
+
+@pytest.mark.parametrize("count", [3, 5000])
+def test_known_samples_are_counted(count):
+    """Compare with the count of equal rows, exactly for few samples."""
+    generator = np.random.default_rng(count)
+    training, new = generator.random((2, count, 2, 3, 5)).round(3)
+    test = generator.permutation(np.concatenate([training[: count // 2], new]).astype(generator.choice(["f4", "f8"])))
+    found = overlap(kept((), training), test)
+    assert int(re.search(r"on (?:about )?([\d,]+)", found)[1].replace(",", "")) == pytest.approx(count // 2, rel=0.2)
+    assert ("about" in found) == (count > 256)
+    assert overlap(kept((), training), new) == ""

@@ -63,8 +63,8 @@ class CustomLoss:
     """A custom loss; see docs/training.md.
 
     source  class or object with ``forward(p, t)`` and ``backward()``, a pair of functions ``forward(p, t)`` and
-            ``backward(p, t)``, or another form that `LossFunctions` accepts; None if the loss was read from a file,
-            which contains only the name
+            ``backward(p, t)``, a function of p and t that returns (loss, dp), or another form that `LossFunctions`
+            accepts; None if the loss was read from a file, which contains only the name
     name    name used in messages and files; None: the source's name
     """
 
@@ -109,7 +109,10 @@ class ForwardBackward(Protocol):
 
 
 SingleLoss: TypeAlias = str | CustomLoss
-SingleLossLike: TypeAlias = SingleLoss | ForwardBackward | type | tuple[Callable[..., Any], Callable[..., Any]]
+# A function returns (loss, dp); a pair of functions is (forward, backward).
+SingleLossLike: TypeAlias = (
+    SingleLoss | ForwardBackward | type | Callable[..., Any] | tuple[Callable[..., Any], Callable[..., Any]]
+)
 
 
 @dataclass(frozen=True)

@@ -268,8 +268,9 @@ class Model(Network):
     def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
         """Load weights from a PyTorch, safetensors or Keras file. Return the name of the tensor for each parameter.
 
-        Layers are matched by name if the names agree. Other layers are matched in order, by the types and shapes of
-        their tensors. The constants of `FixedAffine` are unchanged unless the file contains them by name.
+        Layers are matched by name, whatever prefix the names in the file share. Other layers are matched if no other
+        layer has tensors of the same types and shapes. The constants of `FixedAffine` are unchanged unless the file
+        contains them by name.
 
         mapping   known names of layers or parameters: name in this model → name in the file
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import dropwhile, product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -23,6 +23,11 @@ from chainrule.errors import FormatError, OptionError, one_line, quoted
 from chainrule.interop import torch
 from chainrule.interop.assembly import Imported
 from chainrule.interop.detection import FileFormat, detect
+from chainrule.interop.flattening import flattened_shapes, to_channels_first
+from chainrule.layers import FixedAffine
+
+if TYPE_CHECKING:
+    from chainrule.network.network import Network
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -138,20 +143,25 @@ def _seeming_layer(group: LayerTensors) -> str:
     return f"{one_line(group.layer, MAX_NAME)} {kind}".strip()
 
 
-def match_weights(
-    path: Path, weights: Mapping[str, Array], tensors: Mapping[str, Array], mapping: Mapping[str, str] | None
-) -> dict[str, str]:
-    """Return a mapping from the names of the model's parameters to the names of the file's tensors; see `match`.
+def weights_for(
+    network: Network, path: Path, mapping: Mapping[str, str] | None
+) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return the weights in a file for a network, and the name of the file's tensor for each; see `match`.
 
-    path      path of the file, for errors
-    weights   the model's parameters and running statistics
-    tensors   the file's tensors
+    The constants of `FixedAffine` are left out unless the file contains them by name.
     """
-    parameter_shapes, tensor_shapes = (
-        {name: array.shape for name, array in arrays.items()} for arrays in (weights, tensors)
-    )
+    file, own = read_weights(path), network.weights
+    fixed = {name for name, layer in zip(network.names, network.layers, strict=True) if isinstance(layer, FixedAffine)}
+    required = {
+        name: value.shape for name, value in own.items() if name in file.tensors or name.rpartition(".")[0] not in fixed
+    }
     with naming(path):
-        return match(parameter_shapes, tensor_shapes, mapping)
+        sources = match(required, {name: array.shape for name, array in file.tensors.items()}, mapping)
+    weights = {name: file.tensors[source].reshape(own[name].shape) for name, source in sources.items()}
+    if file.from_keras:
+        flattened = flattened_shapes(network.layers, network.wiring, [network.input_shape, *network.shapes])
+        weights = {name: to_channels_first(name, value, flattened) for name, value in weights.items()}
+    return weights, sources
 
 
 def _natural_sort_key(name: str) -> list[tuple[int, str]]:

@@ -229,10 +229,15 @@ def choose_for(
     Errors    OptionError for an unknown name, or another number of losses or weights than outputs
     """
     defaults = {output.name: default_for(output.last_layer, output.shape[0]) for output in outputs}
-    if ports is None:
-        if weights is not None:
-            raise OptionError("loss weights require several outputs, and the network has one")
-        return choose_single(choose(next(iter(defaults.values())) if loss is None else loss))
+    if ports is not None:
+        return _joint_loss(defaults, ports, loss, weights)
+    if weights is not None:
+        raise OptionError("loss weights require several outputs, and the network has one")
+    return choose_single(choose(next(iter(defaults.values())) if loss is None else loss))
+
+
+def _joint_loss(defaults: Mapping[str, str], ports: Ports, loss: LossLike | None, weights: Any) -> JointLoss:
+    """Return a loss for several outputs; see `choose_for`. ``defaults`` are the default losses by output."""
     resolved = choose(loss) if isinstance(loss, str) else loss
     if not isinstance(resolved, JointLoss):
         return JointLoss.of(defaults if resolved is None else ports.named(resolved, "losses", OptionError), weights)

@@ -185,6 +185,7 @@ class Network:
         weights = self.weights
         for name in self.table:
             weights[name][...] = self.drawn(name, seed)
+        self._buffers.untrained = True
 
     def drawn(self, name: str, seed: int) -> Array:
         """Return the initial values, for a seed, of a parameter or running statistic."""

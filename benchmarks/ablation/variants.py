@@ -60,7 +60,7 @@ class Variant:
         self._t = np.eye(classes, dtype=np.float32)[generator.integers(0, classes, count)]
         plan = model.plan(subject.steps(work.batch).loss if work.kind == "train" else None)
         self._moments = tuple(np.zeros_like(model.parameters) for _ in range(MOMENTS))
-        buffers = FlatBuffers(model.parameters.copy(), model.statistics)
+        buffers = FlatBuffers(model.parameters.copy(), model.statistics, model.table, model.layout, untrained=True)
         self.program = programs.Program(plan, model.layout, buffers, model.threads)
 
     def results(self) -> np.ndarray[Any, Any]:

@@ -54,6 +54,7 @@ def test_numbers_to_predict(invoke: Invoke, spots: Path, tmp_path: Path, loss: s
     assert (run.classes, run.loss, run.last_layer) == (("row", "column"), loss or "mean_squared_error", "Dense")
     training, test = load(spots)
     again = cr.Sequential(run.layers, run.input_shape, engine="numpy", threads=1, seed=run.seed, loss=run.loss)
+    again.reset(run.seed)
     fit_as_recorded(again, training.x, training.y, sample_weight=training.weights)
     np.testing.assert_array_equal(again.parameters, run.parameters)
     assert_close(found["mean_absolute_error"], again.evaluate(test.x, test.y).mean_absolute_error)
@@ -106,6 +107,7 @@ def test_two_classes_and_one_output(invoke: Invoke, tmp_path: Path) -> None:
     assert (run.classes, run.loss) == (("dark", "bright"), "binary_cross_entropy")
     training, _ = load(tmp_path / "two.npz")
     again = cr.Sequential(run.layers, run.input_shape, engine="numpy", threads=1, seed=run.seed, classes=run.classes)
+    again.reset(run.seed)
     fit_as_recorded(again, training.x, [run.classes[label] for label in training.y])
     np.testing.assert_array_equal(again.parameters, run.parameters)
     assert answer(invoke("evaluate run --json"))["accuracy"] == found["accuracy"]

@@ -159,15 +159,62 @@ def exported_program(module: Any, x: Any, random: Random, is_open: bool) -> byte
     return program.model_proto.SerializeToString()
 
 
-def test_a_state_dictionary_into_a_network_of_the_same_layers(tmp_path: Path) -> None:
-    torch.manual_seed(2)
-    convolutions = nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8)
-    module = settled(nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(128, 5)))
-    torch.save({"epoch": 3, "state_dict": module.state_dict()}, tmp_path / "net.pt")
-    layers = [cr.Conv2D(8, 3, bias=False), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(8, 3), cr.BatchNorm2D()]
-    model = cr.Sequential([*layers, cr.Flatten(), cr.Dense(5)], (3, 8, 8), engine="numpy")
-    assert model.load_weights(tmp_path / "net.pt")["conv2.w"] == "3.weight"
-    assert deviation(model, module, torch.randn(4, 3, 8, 8)) < 1e-6
+class OnRows(nn.Module):
+    """A module that is applied to the channels at each position."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Any) -> Any:
+        return self.inner(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class Shuffled(nn.Module):
+    """Parts of equal shapes, which are defined in another order than used."""
+
+    def __init__(self, random: Random) -> None:
+        super().__init__()
+        kinds = (
+            lambda: nn.Conv2d(4, 4, 3, padding=1),
+            lambda: OnRows(nn.Linear(4, 4)),
+            lambda: OnRows(nn.LayerNorm(4)),
+            lambda: nn.PReLU(4),
+            lambda: nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 1)),
+        )
+        parts = {name: random.choice(kinds)() for name in ("encoder", "conv1", "conv2", "decoder", "a_1", "up")}
+        self.order = random.sample([*parts], 6)
+        self.parts = nn.ModuleDict(parts)
+        for name in random.sample([*parts], 3):
+            setattr(self, name, self.parts.pop(name))
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: Any) -> Any:
+        for name in self.order:
+            x = (self.parts[name] if name in self.parts else getattr(self, name))(torch.relu(x))
+        return self.head(x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("seed", range(100 if WIDE else 8))
+def test_the_own_weights_of_a_network(seed: int, tmp_path: Path) -> None:
+    """As a wrapper names them, into the network imported before, or into a chain of the same layers."""
+    random = Random(seed)
+    torch.manual_seed(seed)
+    chain = [part for _ in range(3) for part in (nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.ReLU())]
+    is_chain = random.random() < 0.3
+    module = nn.Sequential(*chain, nn.Flatten(), nn.Linear(4 * 3 * 2, 5)) if is_chain else Shuffled(random)
+    x = torch.randn(3, 4, 9, 8)
+    if is_chain:
+        layers = [part for _ in range(3) for part in (cr.Conv2D(4, 3), cr.BatchNorm2D(), cr.ReLU())]
+        model = cr.Sequential([*layers, cr.Flatten(), cr.Dense(5)], (4, 9, 8), engine="numpy")
+    else:
+        model = loaded(tmp_path, exported(module.eval(), x))
+    settled(module)
+    prefix = random.choice(["", "module.", "_orig_mod.", "model.", "module._orig_mod."])
+    state = {f"{prefix}{name}": value for name, value in module.state_dict().items()}
+    torch.save({"epoch": 3, "state_dict": state}, tmp_path / "net.pt")
+    model.load_weights(tmp_path / "net.pt")
+    assert deviation(model, module, x) < 1e-4
 
 
 def test_tensors_of_every_kind_that_torch_saves(tmp_path: Path) -> None:

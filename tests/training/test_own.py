@@ -16,7 +16,7 @@ from chainrule.training import optimizers, schedules
 from chainrule.training.recipe import Recipe
 
 ENGINES = ("reference", "numpy", "compiled")
-QUIET = {"progress": False, "learning_rate": 0.02, "epochs": 2}
+QUIET: dict[str, Any] = {"progress": False, "learning_rate": 0.02, "epochs": 2}
 
 
 class Half:
@@ -30,35 +30,55 @@ class Half:
         return self.difference / len(self.difference)
 
 
-class Mean(Half):
-    """The same, but forward returns the mean alone and backward takes the upstream gradient."""
+ARGUMENTS = ("p t", "y_pred y_true", "x y", "t p", "y_true y_pred", "target output", "y y_hat")  # from 3: targets first
+CODE = """
+def forward({names}):
+    return reduced(0.5 * (({p} - {t}) ** 2).sum(1))
 
-    def forward(self, p: Any, t: Any) -> Any:
-        return super().forward(p, t).mean()
+def backward({names}):
+    {p} -= {t}  # the argument is a copy
+    return {p} / len({p})
 
-    def backward(self, dy: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return dy * super().backward()
+def both({names}, scale=1.0):
+    return scale * forward({names}), scale * backward({names})
+
+class Stored:
+    def forward(self, {names}):
+        self.difference = {p} - {t}
+        return reduced(0.5 * (self.difference ** 2).sum(1))
+
+    def backward(self, dy):
+        return dy * self.difference / len(self.difference)
+"""
+FORMS = ("Stored", "Stored()", "both", "forward, backward")
+TASKS = ("numbers", "classes", "several labels")
 
 
-def forward(p: Any, t: Any) -> Any:
-    p -= t  # the argument is a copy
-    return 0.5 * (p**2).sum(1)
-
-
-def backward(p: Any, t: Any) -> Any:
-    return (p - t) / len(p)
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("loss", [Half, Half(), Mean(), (forward, backward)], ids=["class", "object", "mean", "pair"])
-def test_an_own_loss_trains_as_the_same_loss_of_the_house(loss: Any, engine: str) -> None:
-    x, y = points(40)
-    ours, own = dense(1, loss="half_squared_error", engine=engine), dense(1, loss=loss, engine=engine)
-    expected, history = (model.fit(x, y, **QUIET) for model in (ours, own))
-    assert_close(own.parameters, ours.parameters)
+@pytest.mark.parametrize("seed", range(12))
+def test_an_own_loss_trains_as_the_same_loss_of_the_house(seed: int) -> None:
+    """In every form, with every order of arguments, for every kind of targets, and on every engine."""
+    random = np.random.default_rng(seed)
+    arguments, form, task, engine = (str(random.choice(of)) for of in (ARGUMENTS, FORMS, TASKS, ENGINES))
+    first, second = arguments.split()
+    p, t = (first, second) if arguments in ARGUMENTS[:3] else (second, first)
+    space: dict[str, Any] = {"reduced": random.choice([np.mean, np.asarray])}
+    exec(CODE.format(names=f"{first}, {second}", p=p, t=t), space)
+    x = points(40)[0]
+    y: Any = {
+        "numbers": 3 + 2 * x[:, :3],
+        "classes": x[:, :3].argmax(1),
+        "several labels": (x[:, :3] > 0).astype(int),
+    }[task]
+    last = [cr.Sigmoid()] if task == "several labels" else []
+    models = [
+        cr.Sequential([cr.Dense(4), cr.Tanh(), cr.Dense(3), *last], (6,), engine=engine, loss=loss)
+        for loss in ("half_squared_error", eval(form, space))
+    ]
+    expected, history = (model.fit(x, y, **QUIET) for model in models)
+    assert_close(models[1].parameters, models[0].parameters)
     assert_close(history.loss, expected.loss, dtype="f4")
-    assert_close(own.evaluate(x, y).loss, ours.evaluate(x, y).loss)
-    assert history.measure == "mean_absolute_error"
+    assert_close(models[1].evaluate(x, y).loss, models[0].evaluate(x, y).loss)
+    assert history.measure == expected.measure
 
 
 def test_an_own_loss_is_named_in_files_which_do_not_hold_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,6 +110,8 @@ class Wrong:
 
 
 NOT_LOSSES = [
+    (lambda target, label: (0.0, target), cr.StudentError, "both arguments"),
+    ((lambda p, output: p, lambda p, output: p), cr.StudentError, "both arguments"),
     (lambda p, t: ((p - t) ** 2).mean(), cr.StudentError, "returns only the loss"),
     (5, cr.StudentError, "int is not a loss"),
     ("hinge", cr.OptionError, "unknown loss 'hinge'"),
@@ -176,12 +198,32 @@ class Halving:
         return 0.5 ** (step // epoch_steps)
 
 
-def test_a_function_of_the_step_is_a_schedule() -> None:
-    x, y = points(64)
-    history = dense(1, loss="mean_squared_error").fit(x, y, schedule=lambda step: 1 / (1 + step), **QUIET)
-    assert_close(history.rates, 0.02 / (1 + np.arange(4)))
-    history = dense(1, loss="mean_squared_error").fit(x, y, schedule=Halving(), **QUIET)
-    assert_close(history.rates, [0.02, 0.02, 0.01, 0.01])
+SCHEDULES: list[tuple[Any, Any]] = [  # the schedule, and its factor as a function of step, steps and epoch_steps
+    (Halving(), lambda step, steps, epoch_steps: 0.5 ** (step // epoch_steps)),
+    (lambda epoch: 0.5**epoch, lambda step, steps, epoch_steps: 0.5 ** (step // epoch_steps)),
+    (
+        lambda current_epoch, base=0.9: base**current_epoch,
+        lambda step, steps, epoch_steps: 0.9 ** (step // epoch_steps),
+    ),
+    (lambda step: 1 / (1 + step), lambda step, steps, epoch_steps: 1 / (1 + step)),
+    (lambda k: 1 / (1 + k), lambda step, steps, epoch_steps: 1 / (1 + step)),
+    (lambda steps, step: 1 - step / steps, lambda step, steps, epoch_steps: 1 - step / steps),
+    (
+        lambda epoch_steps, epoch, step: step / (1 + epoch + epoch_steps),
+        lambda step, steps, epoch_steps: step / (1 + step // epoch_steps + epoch_steps),
+    ),
+]
+
+
+@pytest.mark.parametrize(("schedule", "factor"), SCHEDULES)
+def test_a_schedule_gets_what_its_arguments_are_called(schedule: Any, factor: Any) -> None:
+    random = np.random.default_rng(0)
+    batch_size, epochs = int(random.integers(3, 30)), int(random.integers(2, 5))
+    options = {**QUIET, "batch_size": batch_size, "epochs": epochs}
+    history = dense(1, loss="mean_squared_error").fit(*points(64), schedule=schedule, **options)
+    epoch_steps = -(-64 // batch_size)
+    steps = epoch_steps * epochs
+    assert_close(history.rates, [0.02 * factor(step, steps, epoch_steps) for step in range(steps)])
 
 
 NOT_SCHEDULES = [
@@ -189,6 +231,7 @@ NOT_SCHEDULES = [
         (lambda step, odd=odd: odd, "at step 0; expected a number of at least 0")
         for odd in (-1, np.nan, np.inf, "fast", None)
     ),
+    *((odd, "it returns the factor") for odd in (lambda epoch, lr: lr, lambda *a: 1, lambda: 1)),
     *((odd, r"is not a schedule; expected a name \(constant, step") for odd in (5, Halving, object())),
 ]
 REFUSED = [

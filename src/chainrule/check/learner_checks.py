@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import FunctionType
 from typing import Any, cast
 
 import numpy as np
@@ -226,7 +227,8 @@ def check_loss(source: Any, intended: Subject, seed: int, name: str | None, labe
 
 
 def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool) -> Report:
-    code = source if isinstance(source, RemoteLoss | LossFunctions | SampleLoss) else LossFunctions(source, name)
+    is_wrapped = isinstance(source, RemoteLoss | LossFunctions | SampleLoss)
+    code = source if is_wrapped else LossFunctions(source, name, isinstance(source, FunctionType))
     subject = SubmittedLoss(code, code.name, intended)
     values, other = (probes.draw_predictions(intended.name, number, labels) for number in (seed, seed + 2))
     subject.gradients(other, np.array(1.0))

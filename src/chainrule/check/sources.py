@@ -74,7 +74,7 @@ def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[
     if selection["backward"]:
         source = (source, pick(module, path, selection["backward"])[0])
     if selection["loss"]:
-        return LossFunctions(source, name, "labels" in selection["options"]), name
+        return LossFunctions(source, name, "labels" in selection["options"] or isinstance(source, FunctionType)), name
     kind = Functions if isinstance(source, ModuleType | tuple) or takes_context(source) else Methods
     return kind(source, name, selection["options"]), name
 

@@ -172,6 +172,12 @@ class CheckedOptions(type):
 
     if not TYPE_CHECKING:  # type checkers read the signature of each class
 
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            """Create an object, which from then on accepts no further attributes if it is `Explained`."""
+            instance = super().__call__(*args, **kwargs)
+            vars(instance)["_is_complete"] = True
+            return instance
+
         def __setattr__(cls, name: str, value: Any) -> None:
             """Set an attribute of the class. `dataclass` thus sets the methods that are changed here."""
 
@@ -201,6 +207,27 @@ class CheckedOptions(type):
 def _class_signature(cls: Any) -> inspect.Signature:
     signature = inspect.signature(cls.__init__)
     return signature.replace(parameters=[*signature.parameters.values()][1:])
+
+
+class Explained(metaclass=CheckedOptions):
+    """Base class of objects that explain unknown attributes, and accept none that `__init__` or the class has not set.
+
+    Private attributes are accepted.
+    """
+
+    _is_complete = False
+
+    if not TYPE_CHECKING:  # type checkers report unknown attributes
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError with a hint if another library has such an attribute."""
+            raise attribute_error(type(self).__name__, name, dir(self), self)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Set an attribute; AttributeError with a hint if it is unknown."""
+            if self._is_complete and not (name in vars(self) or name.startswith("_") or hasattr(type(self), name)):
+                self.__getattr__(name)
+            super().__setattr__(name, value)
 
 
 def _bind(

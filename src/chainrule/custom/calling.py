@@ -6,17 +6,20 @@
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from chainrule.custom import held_arrays
 from chainrule.custom.calls import NO_DEFAULT, FormError, defaults, is_numeric
 from chainrule.custom.names import NAMES, Words
+from chainrule.errors import OptionError
 
 TRAINING_MODES = {
     "mode": "train",
     **dict.fromkeys(NAMES.training, True),
     **dict.fromkeys(("eval", "evaluate", "test"), False),
 }
+SCHEDULE_ARGUMENTS = ("step", "steps", "epoch_steps", "epoch")
 RATE = 0.5  # learning rate in calls of backward; a power of 2, so that dividing by it is exact
 
 
@@ -83,6 +86,30 @@ def _key(name: str, values: Mapping[str, Any]) -> str | None:
     role = held_arrays.family(name)
     keys = [name, name.lower(), *(key for key, names in NAMES.roles.items() if name.lower() in names)]
     return next((key for key in keys + (held_arrays.arrays_named(role, values) if role else []) if key in values), None)
+
+
+def schedule_function(function: Callable[..., Any], label: str) -> Callable[[int, int, int], Any]:
+    """Return a function (step, steps, epoch_steps) that calls a schedule with the values that its arguments are called.
+
+    A single argument is the epoch if its name says so, otherwise the step. Both are counted from 0.
+
+    Errors   OptionError for several arguments with other names
+    """
+    names = required(function) or [name for name, _ in defaults(function) or ()]
+    if len(names) == 1 and names[0] not in SCHEDULE_ARGUMENTS:
+        names = ["epoch" if "epoch" in names[0].lower() or names[0] in ("e", "ep") else "step"]
+    if not names or not {*names} <= {*SCHEDULE_ARGUMENTS}:
+        expected = f"expected arguments called {', '.join(SCHEDULE_ARGUMENTS)}, or one argument for the step"
+        raise OptionError(
+            f"schedule {label}({', '.join(names)}): {expected}; it returns the factor of the learning rate"
+        )
+    return partial(_call_schedule, function, names)
+
+
+def _call_schedule(function: Callable[..., Any], names: Words, step: int, steps: int, epoch_steps: int) -> Any:
+    """Call a schedule with the named values. Partial applications of this function can be pickled."""
+    values: dict[str, int] = dict(zip(SCHEDULE_ARGUMENTS, (step, steps, epoch_steps, step // epoch_steps), strict=True))
+    return function(*(values[name] for name in names))
 
 
 def rate_argument(backward: Callable[..., Any]) -> str:

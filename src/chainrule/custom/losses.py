@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from functools import wraps
 from types import FunctionType, ModuleType
 from typing import Any, cast
 
@@ -28,9 +29,10 @@ class LossFunctions:
     """A learner's loss, run in this process.
 
     source   a class or an object with forward(p, t) and backward() or backward(dy); functions forward(p, t) and
-             backward(p, t) or backward(dy, p, t), in a module or as a pair; or one function of p and labels (N,) that
-             returns (loss, dp)
-             In a class or an object, forward and backward may also store their results under usual names
+             backward(p, t) or backward(dy, p, t), in a module or as a pair; or one function of p and t that returns
+             (loss, dp). If the names of the arguments are usual ones in the other order, such as y_true and y_pred,
+             t is passed first. In a class or an object, forward and backward may also store their results under usual
+             names
     name     name used in messages; None: the source's name
     labels   whether the code expects labels (N,) instead of t: the index of the largest element in each row of t
 
@@ -38,7 +40,7 @@ class LossFunctions:
     """
 
     def __init__(self, source: Any, name: str | None, labels: bool = False) -> None:
-        self.name, self._labels = name or _name(source), labels or isinstance(source, FunctionType)
+        self.name, self._labels = name or _name(source), labels
         self._source, is_pair = source, isinstance(source, tuple | list)
         self._shared = is_pair or isinstance(source, type | ModuleType | FunctionType)
         self._thing = call(self.name, source) if isinstance(source, type) else source
@@ -50,7 +52,6 @@ class LossFunctions:
         if len(pair) != 2 or not all(callable(function) for function in pair):
             raise StudentError(self.name + NO_LOSS)
         self._forward, self._backward = cast("list[Callable[..., Any]]", pair)
-        self._targets_first = is_pair and _takes_targets_first(self._forward)
         bound = is_pair and any(hasattr(function, "__self__") for function in pair)
         self.independent = not bound and (self._shared or hasattr(cast("type[Any]", type(source)), "forward"))
 
@@ -61,35 +62,43 @@ class LossFunctions:
 
     def forward(self, p: Array, t: Array) -> CallResult:
         """Call forward(p, t)."""
-        passed = self._argument_copies(p, t)
+        passed = self._argument_copies(p, t, self.roles)
         result = call(f"{self.name}.forward", self._forward, *(now for now, _ in passed.values()))
         result = calling.stored(self._thing, LOSSES, result)
         return CallResult({"y": array(result, f"{self.name}.forward returned")}, overwritten(passed))
 
     def backward(self, p: Array, t: Array) -> CallResult:
         """Call backward with the arguments it accepts: none; dy; p and t; or dy, p and t."""
-        passed = self._argument_copies(p, t)
-        copies = [now for now, _ in passed.values()]
         accepted = defaults(self._backward)
-        arguments: tuple[Any, ...] = {0: (), 1: (1.0,), 2: tuple(copies)}.get(
-            3 if accepted is None else len(accepted), (1.0, *copies)
-        )
+        count = 3 if accepted is None else len(calling.required(self._backward)) or len(accepted)
+        roles = argument_roles(self._backward, max(count - 2, 0))
+        passed = self._argument_copies(p, t, roles if any(roles) else self.roles)
+        copies = [now for now, _ in passed.values()]
+        arguments: tuple[Any, ...] = {0: (), 1: (1.0,), 2: tuple(copies)}.get(count, (1.0, *copies))
         label = f"{self.name}.backward"
         result = calling.stored(self._thing, GRADIENTS, call(label, self._backward, *arguments))
         return CallResult({"dp": array(result, f"{label} returned")}, overwritten(passed))
 
-    def _argument_copies(self, p: Array, t: Array) -> dict[str, tuple[Array, Array]]:
-        """Return pairs (copy, original) for the arguments of a call, by name."""
+    @property
+    def roles(self) -> tuple[str, str]:
+        """Roles of the arguments of forward; see `argument_roles`."""
+        return argument_roles(self._forward)
+
+    def _argument_copies(self, p: Array, t: Array, roles: tuple[str, str]) -> dict[str, tuple[Array, Array]]:
+        """Return pairs (copy, original) for the arguments of a call, by name, in the order of their roles."""
         targets = t.argmax(axis=1) if self._labels else t
         passed = {"p": (p.copy(), p), "t": (targets.copy(), targets)}
-        return {name: passed[name] for name in ("t", "p")} if self._targets_first else passed
+        first, second = roles
+        is_reversed = second != "t" and (first == "t" or second == "p")
+        return {name: passed[name] for name in ("t", "p")} if is_reversed else passed
 
 
-def _half(both: Callable[..., Any], name: str, index: int) -> Callable[[Array, Array], Any]:
+def _half(both: Callable[..., Any], name: str, index: int) -> Callable[..., Any]:
     """Return a function that calls one that returns (loss, dp), and returns the loss (index 0) or dp (index 1)."""
 
-    def half(p: Array, t: Array) -> Any:
-        result = call(name, both, p, t)
+    @wraps(both)
+    def half(*arguments: Array) -> Any:
+        result = call(name, both, *arguments)
         parts = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
         if len(parts) == 1 or all(part is None for part in parts):
             raise UnwrittenError(UNWRITTEN.format(name) if parts[0] is None else name + ONLY_LOSS)
@@ -106,12 +115,18 @@ class TrainableLoss:
     source   as in `LossFunctions`. Its forward returns the mean loss or the loss of each sample, and its backward
              returns the gradient of the mean loss with respect to p
 
-    Errors   StudentError with a one-line message for any error in the loss
+    Errors   StudentError with a one-line message for any error in the loss, and if the names of its two arguments have
+             the same role
     """
 
     def __init__(self, source: Any, name: str | None = None) -> None:
         self._code = LossFunctions(source, name)
         self.name = self._code.name
+        if len(set(self._code.roles)) == 1 and any(self._code.roles):
+            what = "targets" if "t" in self._code.roles else "predictions"
+            raise StudentError(
+                f"{self.name}: the names of both arguments are usual for {what}; call them (p, t) or (y_true, y_pred)"
+            )
         self._lock = ThreadLock()
 
     def losses(self, p: Array, t: Array) -> Array:
@@ -135,10 +150,15 @@ class TrainableLoss:
         return self
 
 
-def _takes_targets_first(forward: Callable[..., Any]) -> bool:
-    """Return whether the names of a loss's first two arguments are those of targets and predictions, in this order."""
-    first, second, *_ = (*(name.lower() for name, _ in defaults(forward) or ()), "", "")
-    return second not in (*NAMES.targets, "") and (first in NAMES.targets or second in NAMES.predictions)
+def argument_roles(function: Callable[..., Any], start: int = 0) -> tuple[str, str]:
+    """Return the roles of two arguments, from an index on, by usual names: "p" predictions, "t" targets, "" unknown."""
+    names = [name.lower() for name, _ in defaults(function) or ()][start : start + 2]
+    first, second, *_ = (
+        *("t" if name in NAMES.targets else "p" * (name in NAMES.predictions) for name in names),
+        "",
+        "",
+    )
+    return first, second
 
 
 def _name(source: Any) -> str:

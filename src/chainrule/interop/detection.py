@@ -60,6 +60,9 @@ def _from_content(start: bytes, stream: BinaryIO) -> FileFormat | None:
 
     start   the first 64 bytes of the file
     """
+    header = int.from_bytes(start[:8], "little")  # its first bytes may be those of a zip archive or a pickle
+    if start[8:9] == b"{" and header <= stream.seek(0, 2):
+        return FileFormat.SAFETENSORS
     if start.startswith(HDF5):
         return FileFormat.HDF5
     if start[4:8] == b"TFL3":
@@ -68,9 +71,6 @@ def _from_content(start: bytes, stream: BinaryIO) -> FileFormat | None:
         return _from_members(stream)
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04"):  # the start of a pickle, and its protocol
         return FileFormat.TORCH
-    header = int.from_bytes(start[:8], "little")
-    if start[8:9] == b"{" and header <= stream.seek(0, 2):
-        return FileFormat.SAFETENSORS
     if start[:1] == b"\x08" and len(start) > 2 and start[1] < 32 and start[2] in ONNX_TAGS:
         return FileFormat.ONNX
     return None

@@ -17,16 +17,18 @@ Shape = tuple[int, ...]
 def flattened_shapes(layers: Sequence[Layer], wiring: Wiring, shapes: Sequence[Shape]) -> dict[str, Shape]:
     """Return the shape (C, …) before `Flatten` for each layer that reads the flattened elements, by the layer's name.
 
-    Layers after a `Permute` and a `Flatten` are omitted: networks imported from Keras permute the elements themselves.
+    Layers after a `Permute` and a `Flatten` are omitted, because the elements are already in Keras' order. A second
+    `Permute` restores the order (C, …).
 
     shapes   shapes of the network's input and of the outputs of all layers
     """
     origins: list[Shape | None] = [None] * len(shapes)
+    permuted = [False] * len(shapes)
     result: dict[str, Shape] = {}
     for number, layer in enumerate(layers):
         source = wiring.inputs[number][0]
-        is_permuted = source > 0 and isinstance(layers[source - 1], Permute)
-        if isinstance(layer, Flatten) and len(shapes[source]) > 1 and not is_permuted:
+        permuted[number + 1] = len(shapes[source]) > 1 and permuted[source] != isinstance(layer, Permute)
+        if isinstance(layer, Flatten) and len(shapes[source]) > 1 and not permuted[source]:
             origins[number + 1] = shapes[source]
         elif layer.keeps_positions:
             origins[number + 1] = origins[source]

@@ -1,17 +1,19 @@
 """Import of other frameworks' files: networks, or weights for an existing model.
 
-The tensors of a file are matched with a model's parameters by name if the names agree; otherwise by order, role and
-shape.
+The tensors of a file are matched with a model's parameters by name, after a common prefix is removed. The others are
+matched by role and shape where only one layer on each side has them.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import dropwhile, product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -21,11 +23,18 @@ from chainrule.errors import FormatError, OptionError, one_line, quoted
 from chainrule.interop import torch
 from chainrule.interop.assembly import Imported
 from chainrule.interop.detection import FileFormat, detect
+from chainrule.interop.flattening import flattened_shapes, to_channels_first
+from chainrule.layers import FixedAffine
+
+if TYPE_CHECKING:
+    from chainrule.network.network import Network
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-MAX_LISTED, MAX_NAME = 4, 30  # layers in a message, and characters of a layer's name
+MAX_LISTED, MAX_NAME = 3, 30  # layers in a message, and characters of a layer's name
+ADVICE = "pass mapping={'HERE': 'THERE'} (--map HERE=THERE)"
+WRAPPERS = ("module", "orig", "mod", "model")  # parts of "module.", "_orig_mod." and "model.", which wrappers add
 
 
 def holds_network(path: Path) -> bool:
@@ -134,20 +143,25 @@ def _seeming_layer(group: LayerTensors) -> str:
     return f"{one_line(group.layer, MAX_NAME)} {kind}".strip()
 
 
-def match_weights(
-    path: Path, weights: Mapping[str, Array], tensors: Mapping[str, Array], mapping: Mapping[str, str] | None
-) -> dict[str, str]:
-    """Return a mapping from the names of the model's parameters to the names of the file's tensors; see `match`.
+def weights_for(
+    network: Network, path: Path, mapping: Mapping[str, str] | None
+) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return the weights in a file for a network, and the name of the file's tensor for each; see `match`.
 
-    path      path of the file, for errors
-    weights   the model's parameters and running statistics
-    tensors   the file's tensors
+    The constants of `FixedAffine` are left out unless the file contains them by name.
     """
-    parameter_shapes, tensor_shapes = (
-        {name: array.shape for name, array in arrays.items()} for arrays in (weights, tensors)
-    )
+    file, own = read_weights(path), network.weights
+    fixed = {name for name, layer in zip(network.names, network.layers, strict=True) if isinstance(layer, FixedAffine)}
+    required = {
+        name: value.shape for name, value in own.items() if name in file.tensors or name.rpartition(".")[0] not in fixed
+    }
     with naming(path):
-        return match(parameter_shapes, tensor_shapes, mapping)
+        sources = match(required, {name: array.shape for name, array in file.tensors.items()}, mapping)
+    weights = {name: file.tensors[source].reshape(own[name].shape) for name, source in sources.items()}
+    if file.from_keras:
+        flattened = flattened_shapes(network.layers, network.wiring, [network.input_shape, *network.shapes])
+        weights = {name: to_channels_first(name, value, flattened) for name, value in weights.items()}
+    return weights, sources
 
 
 def _natural_sort_key(name: str) -> list[tuple[int, str]]:
@@ -179,14 +193,6 @@ class LayerTensors:
         """Roles and shapes of the layer's tensors."""
         return tuple((role, shape) for role, (_, shape) in sorted(self.tensors.items()))
 
-    @property
-    def is_norm(self) -> bool:
-        """Whether all tensors are vectors, as in a normalization."""
-        return all(len(shape) == 1 for _, shape in self.tensors.values())
-
-
-Unit = list[LayerTensors]  # a layer and the normalizations that follow it
-
 
 def match(
     parameters: Mapping[str, Shape], tensors: Mapping[str, Shape], mapping: Mapping[str, str] | None = None
@@ -201,19 +207,14 @@ def match(
     """
     model_layers, file_layers = groups(parameters), groups(tensors)
     counterparts = _mapped_layers(model_layers, file_layers, mapping or {})
-    by_name = {_normalized_name(group.layer): group for group in file_layers}
-    for group in model_layers:
-        counterpart = by_name.get(_normalized_name(group.layer))
-        if counterpart is not None and counterpart.signature == group.signature:
-            counterparts.setdefault(group.layer, counterpart)
+    for pair in (_pairs_by_name, _pairs_by_name, _pairs_by_position, _pairs_by_shape):
+        unmatched = [group for group in model_layers if group.layer not in counterparts]
+        candidates = [group for group in file_layers if group not in counterparts.values()]
+        counterparts |= pair(unmatched, candidates)
     unmatched = [group for group in model_layers if group.layer not in counterparts]
     candidates = [group for group in file_layers if group not in counterparts.values()]
-    try:
-        pairs = _pair_in_order(_with_followers(unmatched), _with_followers(candidates))
-    except FormatError:  # the file may list all normalizations before the convolutions
-        pairs = _pair_in_order([[group] for group in unmatched], [[group] for group in candidates])
-    for unit, file_unit in pairs:
-        counterparts |= {group.layer: counterpart for group, counterpart in zip(unit, file_unit, strict=True)}
+    if unmatched or candidates:
+        raise _mismatch(unmatched, candidates)
     return {
         name: counterparts[group.layer].tensors[role][0]
         for group in model_layers
@@ -224,58 +225,118 @@ def match(
 def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
     """Group tensors by layer, in order. Tensors without a known role, such as counters, are omitted.
 
-    Axes of size 1 around a vector, such as the factors (C, 1, 1) of a layer scale, are removed from its shape.
+    Axes of size 1 are removed from the shapes of vectors, such as the factors (C, 1, 1) of a layer scale, and of
+    kernels, because a matrix that is applied at every position may be a convolution in the other network, and a
+    convolution in one dimension one in two dimensions.
     """
     layers: dict[str, LayerTensors] = {}
     for name, shape in shapes.items():
         layer, _, last = name.rpartition(".")
         if last in ROLES:
-            layers.setdefault(layer, LayerTensors(layer)).tensors[ROLES[last]] = (name, _vector(shape))
+            layers.setdefault(layer, LayerTensors(layer)).tensors[ROLES[last]] = (name, _significant(shape))
     return list(layers.values())
 
 
-def _vector(shape: Shape) -> Shape:
+def _significant(shape: Shape) -> Shape:
+    """Return a shape without axes of length 1 around a vector, or before the first side of a kernel above 1."""
     sizes = tuple(size for size in shape if size > 1)
-    return sizes if len(sizes) == 1 else tuple(shape)
+    if len(sizes) == 1:
+        return sizes
+    return (*shape[:2], *dropwhile((1).__eq__, shape[2:]))
 
 
-def _with_followers(layers: Sequence[LayerTensors]) -> list[Unit]:
-    """Join each layer with the normalizations that follow it. This distinguishes normalizations of equal shapes."""
-    units: list[Unit] = []
-    for group in layers:
-        if units and group.is_norm and not units[-1][0].is_norm:
-            units[-1].append(group)
-        else:
-            units.append([group])
-    return units
+def _pairs_by_name(
+    model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors]
+) -> dict[str, LayerTensors]:
+    """Return the name of a model's layer → the file's layer, for layers with equal names and shapes.
+
+    The prefixes that most names on a side share, such as "module.", are removed if more names are then equal.
+    """
+    own, others = ([_parts(group.layer) for group in layers] for layers in (model_layers, file_layers))
+    best = dict[str, LayerTensors]()
+    for prefix, other_prefix in product(_common_prefixes(own), _common_prefixes(others)):
+        named: dict[Parts, list[LayerTensors]] = {}
+        for parts, group in zip(others, file_layers, strict=True):
+            named.setdefault(_without(parts, other_prefix), []).append(group)
+        pairs = dict[str, LayerTensors]()
+        for parts, group in zip(own, model_layers, strict=True):
+            name = _without(parts, prefix)
+            # an imported layer called "0.conv" has the name conv_0_conv
+            same = named.get(name) or (named.get(name[1:]) if name[1:2] and name[1].isdigit() else None)
+            if same is not None and len(same) == 1 and same[0].signature == group.signature:
+                pairs[group.layer] = same[0]
+        if len(pairs) > len(best) and len({id(group) for group in pairs.values()}) == len(pairs):
+            best = pairs
+    return best
 
 
-def _pair_in_order(model_units: Sequence[Unit], file_units: Sequence[Unit]) -> list[tuple[Unit, Unit]]:
-    """Pair layers with equal signatures: the n-th in the model with the n-th in the file."""
-    by_signature: dict[tuple[Any, ...], list[Unit]] = {}
-    for unit in file_units:
-        by_signature.setdefault(_signature(unit), []).append(unit)
-    pairs: list[tuple[Unit, Unit]] = []
-    for unit in model_units:
-        if not (candidates := by_signature.get(_signature(unit))):
-            raise FormatError(f"no layer of the file matches {unit[0].layer} ({_describe(unit)})")
-        pairs.append((unit, candidates.pop(0)))
-    if unmatched := [unit for units in by_signature.values() for unit in units]:
-        raise FormatError(f"no layer of the model matches {quoted(unmatched[0][0].layer)} ({_describe(unmatched[0])})")
-    return pairs
+Parts = tuple[str, ...]  # of a name, divided at dots and underscores
 
 
-def _signature(unit: Unit) -> tuple[Any, ...]:
-    return tuple(group.signature for group in unit)
+def _parts(name: str) -> Parts:
+    return tuple(filter(None, re.split(r"[\W_]+", name, flags=re.ASCII)))
 
 
-def _describe(unit: Unit) -> str:
-    tensors = [[f"{role} {text(shape)}" for role, (_, shape) in group.tensors.items()] for group in unit]
-    return ", then ".join(map(", ".join, tensors))
+def _without(parts: Parts, prefix: Parts) -> Parts:
+    return parts[len(prefix) :] if parts[: len(prefix)] == prefix else parts
 
 
-def _normalized_name(layer: str) -> str:
-    return re.sub(r"\W+", "_", layer)
+def _common_prefixes(names: Sequence[Parts]) -> list[Parts]:
+    """Return the beginnings that more than half of the names share, from the empty one to the longest one."""
+    counts = Counter(parts[:count] for parts in names for count in range(len(parts)))
+    return sorted((prefix for prefix, count in counts.items() if 2 * count > len(names)), key=len) or [()]
+
+
+def _pairs_by_position(
+    model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors]
+) -> dict[str, LayerTensors]:
+    """Return the counterparts of the layers of a PyTorch `Sequential`, whose names are positions: "0", "module.3".
+
+    All shapes must agree in order. Otherwise the result is empty.
+    """
+    prefix = _common_prefixes([_parts(group.layer) for group in file_layers])[-1]
+    positions = [_without(_parts(group.layer), prefix) for group in file_layers]
+    is_wrapped = all(part in WRAPPERS or part.isdigit() for part in prefix)
+    if not is_wrapped or not all(part.isdigit() for parts in positions for part in parts):
+        return {}
+    order = sorted(range(len(positions)), key=lambda number: [*map(int, positions[number])])
+    in_order = [file_layers[number] for number in order]
+    if [group.signature for group in model_layers] != [group.signature for group in in_order]:
+        return {}
+    return {group.layer: counterpart for group, counterpart in zip(model_layers, in_order, strict=True)}
+
+
+def _pairs_by_shape(
+    model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors]
+) -> dict[str, LayerTensors]:
+    """Return the counterparts of layers whose tensors have roles and shapes that no other layer has."""
+    by_signature: dict[tuple[Any, ...], tuple[list[LayerTensors], list[LayerTensors]]] = {}
+    for side, layers in enumerate((model_layers, file_layers)):
+        for group in layers:
+            by_signature.setdefault(group.signature, ([], []))[side].append(group)
+    return {own[0].layer: other[0] for own, other in by_signature.values() if len(own) == len(other) == 1}
+
+
+def _mismatch(model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors]) -> FormatError:
+    """Return the error for layers that are not matched. It lists those whose shapes differ or, if none do, all."""
+    counts = [Counter(group.signature for group in layers) for layers in (model_layers, file_layers)]
+    differing = {signature for signature in counts[0] | counts[1] if counts[0][signature] != counts[1][signature]}
+    own, others = (
+        _listed([group for group in layers if not differing or group.signature in differing])
+        for layers in (model_layers, file_layers)
+    )
+    problem = "no counterpart" if differing else "equal shapes, and no common names"
+    return FormatError(f"{problem} for {own} in the model, and {others} in the file; {ADVICE}")
+
+
+def _listed(layers: Sequence[LayerTensors]) -> str:
+    shown = [f"{one_line(group.layer, MAX_NAME)} ({_describe(group)})" for group in layers[:MAX_LISTED]]
+    more = [f"{len(layers) - MAX_LISTED} more"] if len(layers) > MAX_LISTED else []
+    return ", ".join([*shown, *more]) or "none"
+
+
+def _describe(group: LayerTensors) -> str:
+    return ", ".join(f"{role} {text(shape)}" for role, (_, shape) in group.tensors.items())
 
 
 def _mapped_layers(
@@ -291,7 +352,7 @@ def _mapped_layers(
                 f"mapping {quoted(name)} to {quoted(file_name)}: no such layer in the model or in the file"
             )
         if in_model[name].signature != in_file[other].signature:
-            own, others = _describe([in_model[name]]), _describe([in_file[other]])
+            own, others = _describe(in_model[name]), _describe(in_file[other])
             raise FormatError(f"mapping: {name} has {own}, but {quoted(other)} has {others}")
         counterparts[name] = in_file[other]
     return counterparts

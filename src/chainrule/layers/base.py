@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from chainrule.core.options import plain
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import expected_integer, is_whole, text
-from chainrule.core.words import CheckedOptions, attribute_error, match_name
+from chainrule.core.words import CheckedOptions, Explained, match_name
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 from chainrule.layers import initializers, node
 from chainrule.layers.initializers import Fans
@@ -106,7 +106,7 @@ def activation_layer(activation: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Layer(metaclass=LayerType):
+class Layer(Explained, metaclass=LayerType):
     """Base class of all layers. Shapes are those of a single sample: (C, H, W), (C, W) or (F,).
 
     The class is the layer's only registration. Export, gradient checker, documentation and tests read its attributes.
@@ -123,13 +123,8 @@ class Layer(metaclass=LayerType):
     keeps_positions: ClassVar[bool] = False
     mixes_samples: ClassVar[bool] = False
     peers: ClassVar[Peers] = Peers()
+    origin: ClassVar[Any] = None  # of the layer of a network: where its weights are (`network.flat_buffers.Origin`)
     takes_activation: ClassVar[bool] = False  # whether ``activation="relu"`` adds an activation after the layer
-
-    if not TYPE_CHECKING:  # type checkers report unknown attributes
-
-        def __getattr__(self, name: str) -> Any:
-            """Raise AttributeError with a hint if the attribute is one of another library's layers."""
-            raise attribute_error(type(self).__name__, name, dir(type(self)), self)
 
     def __post_init__(self) -> None:
         """Convert NumPy arrays and lists among the options to tuples."""

@@ -183,19 +183,27 @@ def _trainer(
     existing = _existing_normalization(network, kind)
     reading = Reading(classes, recipe.ignore_label, samples.probe.normalization)
     sets = _parts(network, samples, validation, recipe, reading, groups)
-    test = None if run is None else run.test_data
-    if test is not None:
-        test_samples = held_out(network, "test_data", test, reading)
-        outputs.check_targets(network, recipe.loss, test_samples.probe)
+    evaluates = run is not None and _has_test_data(network, run, recipe, reading)
     services: dict[str, Any] = {"workers": workers, "readers": explicit["readers"]}
     result = trainer(network, recipe, *sets, normalization=existing, classes=classes, **services)
     standardized = result.target_scaling is not None
-    requirements.check(explicit, recipe, samples, standardized=standardized, evaluates=test is not None)
+    requirements.check(explicit, recipe, samples, standardized=standardized, evaluates=evaluates)
     if kind is None and existing is None:
         is_prepared = has_constant_normalization(network.layers, network.wiring)
         sentence = decision(result.normalization, samples.probe.statistics)
         result.history.notes.insert(0, "the network normalizes its inputs" if is_prepared else sentence)
+    if network.inherited and network.task is None:
+        result.history.notes.append(f"{', '.join(network.inherited)}: the weights of a trained network")
     return result
+
+
+def _has_test_data(network: Network, run: RunWriter, recipe: Recipe, reading: Reading) -> bool:
+    """Return whether a run has data for the evaluation; raise the errors of unusable ones."""
+    if run.test_data is None:
+        return False
+    samples = held_out(network, "test_data", run.test_data, reading)
+    outputs.check_targets(network, recipe.loss, samples.probe)
+    return True
 
 
 def _existing_normalization(network: Network, kind: str | None) -> Normalization | None:

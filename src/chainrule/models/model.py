@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -13,20 +12,15 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.core import randomness
-from chainrule.core.options import plain
 from chainrule.core.shapes import is_number, text
-from chainrule.core.words import attribute_error, checked_options, checked_options_with
+from chainrule.core.words import Explained, checked_options, checked_options_with
 from chainrule.data.normalization import BYTE, Normalization
 from chainrule.errors import OptionError, ShapeError, explain_memory_errors, printable, quoted
 from chainrule.layers import node
-from chainrule.layers.dense import Dense
 from chainrule.layers.node import NodesLike, Wiring
 from chainrule.models import fitting, heat, prediction, stepping
 from chainrule.models.options import ModelOptions
 from chainrule.models.reading import Reading, batched, samples_of
-from chainrule.models.summary import Summary, summary_columns, summary_rows, summary_text
-from chainrule.network import shapes
 from chainrule.network.fitted import Fitted
 from chainrule.network.losses import LossLike
 from chainrule.network.network import Network
@@ -39,9 +33,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from chainrule.explain import Trace
+    from chainrule.models.summary import Summary
 
 
-class Model(Network):
+class Model(Explained, Network):
     """Base class of the models: a network that can be trained, evaluated, traced, plotted and saved.
 
     Methods that are functions of a network are in `fitting`, `stepping`, `prediction` and `heat`.
@@ -88,12 +83,6 @@ class Model(Network):
         LRMultipliers.frozen(*names).groups(self.trainable_layout, "freeze")
         self.frozen = names
 
-    if not TYPE_CHECKING:  # type checkers report unknown attributes
-
-        def __getattr__(self, name: str) -> Any:
-            """Raise AttributeError with a hint if the attribute is one of another library's models."""
-            raise attribute_error(type(self).__name__, name, dir(type(self)), self)
-
     # ------------------------------------------------------------------ use
 
     @checked_options
@@ -108,35 +97,10 @@ class Model(Network):
 
         Errors   OptionError if the last layer with parameters is not dense
         """
-        if not isinstance(plain(classes), Iterable):
-            raise OptionError(f"classes {quoted(classes)}: expected the names of the classes")
-        classes = tuple(plain(classes))
-        trainable = [number for number, name in enumerate(self.names) if self.size(name)]
-        last = trainable[-1] if trainable else 0
-        layer = self.layers[last]
-        if not isinstance(layer, Dense):
-            raise OptionError(
-                f"the last layer with parameters is {layer.describe()}; expected Dense, to change the classes"
-            )
-        layers = [*self.layers]
-        layers[last] = replace(layer, features=len(classes))
-        model = connect(
-            *(layers, self.input_shape, self.wiring),
-            dtype=str(self.dtype),
-            seed=randomness.child_seed(self.seed, "with_classes", shapes.checked_seed(seed)),
-            engine=self.engine.name,
-            threads=self.threads,
-            precise=self.precise,
-            name=self.name,
-            classes=classes,
-            normalization=self.normalization,
-            loss=self.loss,
-        )
-        model.largest_input = self.largest_input
-        for name, values in model.weights.items():
-            if not name.startswith(f"{self.names[last]}."):
-                values[...] = self.weights[name]
-        model.untrained = self.untrained
+        from chainrule.models.sizes import with_classes
+
+        model = with_classes(self, connect, classes, seed)
+        model.name = self.name
         return model
 
     @checked_options
@@ -292,8 +256,9 @@ class Model(Network):
     def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
         """Load weights from a PyTorch, safetensors or Keras file. Return the name of the tensor for each parameter.
 
-        Layers are matched by name if the names agree. Other layers are matched in order, by the types and shapes of
-        their tensors. The constants of `FixedAffine` are unchanged unless the file contains them by name.
+        Layers are matched by name, whatever prefix the names in the file share. Other layers are matched if no other
+        layer has tensors of the same types and shapes. The constants of `FixedAffine` are unchanged unless the file
+        contains them by name.
 
         mapping   known names of layers or parameters: name in this model → name in the file
 
@@ -301,27 +266,17 @@ class Model(Network):
         """
         from chainrule._io import files
         from chainrule.interop import importing
-        from chainrule.interop.flattening import flattened_shapes, to_channels_first
-        from chainrule.layers import FixedAffine
 
-        own, path = self.weights, files.as_path(path)
-        file = importing.read_weights(path)
-        fixed = {name for name, layer in zip(self.names, self.layers, strict=True) if isinstance(layer, FixedAffine)}
-        required = {
-            name: value for name, value in own.items() if name in file.tensors or name.rpartition(".")[0] not in fixed
-        }
-        source_of = importing.match_weights(path, required, file.tensors, mapping)
-        weights = {name: file.tensors[source].reshape(own[name].shape) for name, source in source_of.items()}
-        if file.from_keras:
-            flattened = flattened_shapes(self.layers, self.wiring, [self.input_shape, *self.shapes])
-            weights = {name: to_channels_first(name, value, flattened) for name, value in weights.items()}
-        self.set_weights(own | weights)
-        return source_of
+        weights, sources = importing.weights_for(self, files.as_path(path), mapping)
+        self.set_weights(self.weights | weights)
+        return sources
 
     # ------------------------------------------------------------------ display
 
     def summary(self) -> Summary:
         """Return a table of the layers, their output shapes and their parameter counts, which notebooks print."""
+        from chainrule.models.summary import Summary, summary_text
+
         return Summary(summary_text(self))
 
     def plot_kernels(self, layer: str | None = None) -> Figure:
@@ -342,6 +297,7 @@ class Model(Network):
 
     def _repr_html_(self) -> str:
         """Return the summary as HTML, for a notebook."""
+        from chainrule.models.summary import summary_columns, summary_rows
         from chainrule.plotting import notebook
 
         caption = f"{self.name}: {text(self.input_shape)} in, {self.parameters.size:,} parameters"

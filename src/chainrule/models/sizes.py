@@ -1,19 +1,23 @@
-"""Networks for inputs of another height, width or length, with the same weights."""
+"""Networks with the same weights for inputs of another height, width or length, or for other classes."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from chainrule.core import randomness
+from chainrule.core.options import plain
 from chainrule.core.shapes import differ_in_ones, text
 from chainrule.data.dataset import Dataset
-from chainrule.errors import ShapeError
+from chainrule.errors import OptionError, ShapeError, quoted
+from chainrule.layers import Dense
 from chainrule.network.network import Network
 from chainrule.network.ports import Ports, input_ports, output_ports
-from chainrule.network.shapes import checked_shape, shapes_and_parameters
+from chainrule.network.shapes import checked_seed, checked_shape, shapes_and_parameters
 
 MAX_SIZES = 16  # maximum number of input sizes whose compiled plans are kept
 N = TypeVar("N", bound=Network)
@@ -60,6 +64,44 @@ def resized(network: N, shape: Sequence[int]) -> N:
         if len(plans) > MAX_SIZES:
             plans.clear()
     twin.idle_plans, twin.cached_steps = network.idle_plans, network.cached_steps
+    return twin
+
+
+def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int) -> N:
+    """Return a copy of a network for other classes, with a new last dense layer.
+
+    connect   function (layers, input_shape, wiring, **options) that returns a network
+    classes, seed   as in `Model.with_classes`
+
+    Errors   OptionError if the last layer with parameters is not dense
+    """
+    if not isinstance(plain(classes), Iterable):
+        raise OptionError(f"classes {quoted(classes)}: expected the names of the classes")
+    names = tuple(plain(classes))
+    trainable = [number for number, name in enumerate(network.names) if network.size(name)]
+    last = trainable[-1] if trainable else 0
+    layer = network.layers[last]
+    if not isinstance(layer, Dense):
+        raise OptionError(
+            f"the last layer with parameters is {layer.describe()}; expected Dense, to change the classes"
+        )
+    layers = [*network.layers]
+    layers[last] = replace(layer, features=len(names))
+    twin = connect(
+        *(layers, network.input_shape, network.wiring),
+        dtype=str(network.dtype),
+        seed=randomness.child_seed(network.seed, "with_classes", checked_seed(seed)),
+        engine=network.engine.name,
+        threads=network.threads,
+        precise=network.precise,
+        classes=names,
+        normalization=network.normalization,
+        loss=network.loss,
+    )
+    twin.largest_input = network.largest_input
+    for name, values in twin.weights.items():
+        if not name.startswith(f"{network.names[last]}."):
+            values[...] = network.weights[name]
     return twin
 
 

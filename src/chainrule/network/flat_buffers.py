@@ -1,11 +1,20 @@
 """The flat buffers of a network, and whether the parameters have changed."""
 
+from __future__ import annotations
+
+import copy
 import sys
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.engines.protocol import Array
+
+if TYPE_CHECKING:
+    from chainrule.layers import Layer
+    from chainrule.layers.node import Wiring
 
 
 class FlatBuffers:
@@ -16,10 +25,18 @@ class FlatBuffers:
     views. The number of references to it thus shows whether there is any view.
 
     parameters, statistics   the arrays for engines
+    table, layout   see `network.Network`
+    untrained       whether the parameters are the initial ones
+    normalization   normalization of the network's inputs
     """
 
-    def __init__(self, parameters: Array, statistics: Array) -> None:
+    normalization: Any = None
+
+    def __init__(
+        self, parameters: Array, statistics: Array, table: Mapping[str, Any], layout: Mapping[str, Any], untrained: bool
+    ) -> None:
         self.parameters, self.statistics = parameters, statistics
+        self.table, self.layout, self.untrained = table, layout, untrained
         # The base of these arrays is a memoryview. NumPy replaces the base of a view by the base of that array, if it
         # has the same type. Views of `_shown` therefore refer to one of the two arrays, never to `parameters`.
         self._plain: Array = np.frombuffer(parameters.data, parameters.dtype)
@@ -31,8 +48,21 @@ class FlatBuffers:
         return sys.getrefcount(self._plain) + sys.getrefcount(self._shown)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copy or pickle the arrays only."""
-        return FlatBuffers, (self.parameters, self.statistics)
+        """Copy or pickle the arrays, and what is known of them."""
+        arguments = self.parameters, self.statistics, self.table, self.layout, self.untrained
+        return FlatBuffers, arguments, {"normalization": self.normalization}
+
+    def views(self, parameters: Array) -> dict[str, Array]:
+        """Return views of all parameters and running statistics by name.
+
+        parameters   the parameters, as engines or as users see them
+        """
+        views = dict[str, Array]()
+        for name, parameter in self.table.items():
+            first, last = self.layout[name]
+            buffer = parameters if parameter.trained else self.statistics
+            views[name] = buffer[first:last].reshape(parameter.shape).view(np.ndarray)
+        return views
 
     def shown(self) -> Array:
         """Return the parameters for users, who may change them."""
@@ -48,3 +78,28 @@ class FlatBuffers:
         """Return the revision of the parameters, or None while a view of them exists."""
         revision = self._revision  # read first: views may be created, used and deleted while references are counted
         return revision if self._count_references() == self._references else None
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """The network that a layer belongs to.
+
+    buffers    its buffers, which may change after the layer was taken
+    name       name of the layer, or of the layer whose parameters it shares
+    channels   number of channels of the network's only input if the layer reads it; otherwise 0
+    """
+
+    buffers: FlatBuffers
+    name: str
+    channels: int
+
+
+def with_origins(layers: Sequence[Layer], wiring: Wiring, buffers: FlatBuffers, channels: int) -> tuple[Layer, ...]:
+    """Return copies of a network's layers that know their origin. Layers that share parameters become one layer.
+
+    channels   number of channels of the only input; 0 for several inputs
+    """
+    copies = [*map(copy.copy, layers)]
+    for layer, owner, inputs in zip(copies, wiring.owners, wiring.inputs, strict=True):
+        vars(layer)["origin"] = Origin(buffers, wiring.names[owner], channels if 0 in inputs else 0)
+    return tuple(copies[owner] for owner in wiring.owners)

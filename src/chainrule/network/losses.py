@@ -63,8 +63,8 @@ class CustomLoss:
     """A custom loss; see docs/training.md.
 
     source  class or object with ``forward(p, t)`` and ``backward()``, a pair of functions ``forward(p, t)`` and
-            ``backward(p, t)``, or another form that `LossFunctions` accepts; None if the loss was read from a file,
-            which contains only the name
+            ``backward(p, t)``, a function of p and t that returns (loss, dp), or another form that `LossFunctions`
+            accepts; None if the loss was read from a file, which contains only the name
     name    name used in messages and files; None: the source's name
     """
 
@@ -109,7 +109,10 @@ class ForwardBackward(Protocol):
 
 
 SingleLoss: TypeAlias = str | CustomLoss
-SingleLossLike: TypeAlias = SingleLoss | ForwardBackward | type | tuple[Callable[..., Any], Callable[..., Any]]
+# A function returns (loss, dp); a pair of functions is (forward, backward).
+SingleLossLike: TypeAlias = (
+    SingleLoss | ForwardBackward | type | Callable[..., Any] | tuple[Callable[..., Any], Callable[..., Any]]
+)
 
 
 @dataclass(frozen=True)
@@ -226,10 +229,15 @@ def choose_for(
     Errors    OptionError for an unknown name, or another number of losses or weights than outputs
     """
     defaults = {output.name: default_for(output.last_layer, output.shape[0]) for output in outputs}
-    if ports is None:
-        if weights is not None:
-            raise OptionError("loss weights require several outputs, and the network has one")
-        return choose_single(choose(next(iter(defaults.values())) if loss is None else loss))
+    if ports is not None:
+        return _joint_loss(defaults, ports, loss, weights)
+    if weights is not None:
+        raise OptionError("loss weights require several outputs, and the network has one")
+    return choose_single(choose(next(iter(defaults.values())) if loss is None else loss))
+
+
+def _joint_loss(defaults: Mapping[str, str], ports: Ports, loss: LossLike | None, weights: Any) -> JointLoss:
+    """Return a loss for several outputs; see `choose_for`. ``defaults`` are the default losses by output."""
     resolved = choose(loss) if isinstance(loss, str) else loss
     if not isinstance(resolved, JointLoss):
         return JointLoss.of(defaults if resolved is None else ports.named(resolved, "losses", OptionError), weights)

@@ -34,7 +34,7 @@ from chainrule.layers.base import CUSTOM
 from chainrule.layers.node import Wiring
 from chainrule.network import losses, plans
 from chainrule.network.fitted import Fitted, checked_classes, checked_normalization
-from chainrule.network.flat_buffers import FlatBuffers
+from chainrule.network.flat_buffers import FlatBuffers, with_origins
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.ports import OutputEnd, input_ports, output_ports
 from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
@@ -74,7 +74,7 @@ class Network:
     task           task that determines the metric in training plans; None until training sets it
     frozen         names or patterns of the parameters that training does not change
     largest_input  largest absolute value of the normalized training inputs; None if unknown
-    untrained      whether the parameters are the initial ones
+    inherited      names of the layers whose initial weights are those of a trained network that they were taken from
     target_scaling  scaling of regression targets. The outputs of `apply` are standardized; None: there is no scaling
     mask_values    value of each label in the masks of the training data; None for other data
     training_hashes  hashes of samples that a run has trained on (`data.sample_hashes`)
@@ -84,6 +84,8 @@ class Network:
     Errors   ShapeError if a layer does not support the shape of its input; OptionError for other invalid arguments;
              FormatError for weights with other names or shapes
     """
+
+    inherited: tuple[str, ...] = ()
 
     @explain_memory_errors("building a model", "choose fewer or smaller layers")
     def __init__(
@@ -126,17 +128,22 @@ class Network:
         if weights is not None:
             self._check_weights(weights)
         self.classes = checked_classes(classes, self.output_ports, self.output_shape[0])
-        self.normalization = checked_normalization(normalization, self.input_ports, self.input_names, self.input_shape)
         self.loss = losses.choose_for(self.outputs, self.output_ports, loss)
         self.frozen: tuple[str, ...] = ()
         self.layout: dict[str, tuple[int, int]] = {}
         parameters, self.statistics = self._buffer(trained=True), self._buffer(trained=False)
-        self._buffers = FlatBuffers(parameters, self.statistics)
-        self.untrained = weights is None
+        self._buffers = FlatBuffers(parameters, self.statistics, self.table, self.layout, weights is None)
+        self.normalization = checked_normalization(normalization, self.input_ports, self.input_names, self.input_shape)
+        channels = 0 if self.input_ports else self.input_shape[0]
         if weights is None:
             self.reset(self.seed)
+            if any(layer.origin for layer in self.layers):
+                from chainrule.network.carried_weights import inherit
+
+                self.inherited = inherit(self.layers, self.wiring, self._buffers, channels, normalization)
         else:
             self.set_weights(weights)
+        self.layers = with_origins(self.layers, self.wiring, self._buffers, channels)
         # Compiled plans that no thread is using, by input shape, and compiled steps of the last calls, with what they
         # depend on, by method
         self.idle_plans: dict[tuple[int, ...], list[CompiledPlan]] = {}
@@ -152,6 +159,21 @@ class Network:
     @parameters.setter
     def parameters(self, values: ArrayLike) -> None:
         self._buffers.shown()[...] = values
+        self._buffers.untrained = False
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the parameters are the initial ones."""
+        return self._buffers.untrained
+
+    @property
+    def normalization(self) -> Normalization:
+        """The normalization of every input."""
+        return self._buffers.normalization
+
+    @normalization.setter
+    def normalization(self, normalization: Normalization) -> None:
+        self._buffers.normalization = normalization
 
     def _buffer(self, *, trained: bool) -> Array:
         """Create a flat buffer for all parameters or all running statistics, and add their ranges to `layout`."""
@@ -168,6 +190,7 @@ class Network:
         weights = self.weights
         for name in self.table:
             weights[name][...] = self.drawn(name, seed)
+        self._buffers.untrained = True
 
     def drawn(self, name: str, seed: int) -> Array:
         """Return the initial values, for a seed, of a parameter or running statistic."""
@@ -181,12 +204,7 @@ class Network:
     @property
     def weights(self) -> dict[str, Array]:
         """Parameters and running statistics by name (conv1.w, conv1.b, …), as views of the flat buffers."""
-        views, parameters = dict[str, Array](), self.parameters
-        for name, parameter in self.table.items():
-            first, last = self.layout[name]
-            buffer = parameters if parameter.trained else self.statistics
-            views[name] = buffer[first:last].reshape(parameter.shape).view(np.ndarray)
-        return views
+        return self._buffers.views(self.parameters)
 
     def get_weights(self) -> dict[str, Array]:
         """Return copies of all parameters and running statistics by name, for `set_weights`."""
@@ -205,7 +223,7 @@ class Network:
         values = self._check_weights(weights)
         for name, target in self.weights.items():
             target[...] = values[name]
-        self.untrained = False
+        self._buffers.untrained = False
 
     def _check_weights(self, weights: Mapping[str, ArrayLike]) -> dict[str, Array]:
         """Convert the weights to arrays; FormatError if names or shapes differ from the layers'."""
@@ -363,7 +381,7 @@ class Network:
     def adopt(self, fitted: Fitted) -> None:
         """Store values, other than parameters, that were fitted to the training data."""
         self.task, self.largest_input, self._checks_outliers = fitted.task, fitted.largest_input, None
-        self.untrained = False
+        self._buffers.untrained = False
         self.target_scaling, self.mask_values = fitted.target_scaling, fitted.mask_values
         self.normalization, self.loss = fitted.normalization, fitted.loss
         self.classes = fitted.class_names(self.classes)

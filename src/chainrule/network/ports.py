@@ -135,8 +135,11 @@ def input_ports(layers: Sequence[Layer], wiring: Wiring, shape: tuple[int, ...])
     shape    the network's input shape
     Errors   ShapeError if the unpacked inputs do not cover the packed inputs
     """
-    if not (readers := unpacking_layers(layers)):
-        return None
+    readers = unpacking_layers(layers)
+    return _input_ports(readers, wiring, shape) if readers else None
+
+
+def _input_ports(readers: Sequence[tuple[int, Unpack]], wiring: Wiring, shape: tuple[int, ...]) -> Ports:
     names = [layer.label or wiring.names[index] for index, layer in readers]
     reading = {index for index, read in enumerate(wiring.inputs) if 0 in read}
     ends = [0, *(layer.stop for _, layer in readers)]

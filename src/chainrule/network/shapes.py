@@ -121,13 +121,17 @@ def input_array(x: Any, shape: tuple[int, ...], prefix: str = "", *, single: boo
     if array.dtype.kind not in "fiub":
         advice = _advice(x, shape)
         raise DataError(f"{prefix}expected numbers, found {type(x).__name__} ({array.dtype}){advice}")
-    if array.shape[1:] == shape:
-        return array
+    return array if array.shape[1:] == shape else _rearranged(x, array, shape, prefix, single)
+
+
+def _rearranged(x: Any, array: Any, shape: tuple[int, ...], prefix: str, single: bool) -> Any:
+    """Return an array of another shape as a batch; see `input_array`."""
     batch, sample = (None if isinstance(x, SampleSource) else _reordered(array[key], shape) for key in (..., None))
     if batch is None and single:
         batch = sample
     if batch is None:
         advice = "" if sample is None else "; for one sample pass x[None]"
+        expected = f"{prefix}expected a batch of shape N×{text(shape)}"
         raise ShapeError(f"{expected}, found {text(array.shape) or 'a single number'}{advice}")
     return batch
 

@@ -16,7 +16,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, ShapeError, explain_memory_errors, quoted
-from chainrule.layers import Dense, Flatten, ReLU
+from chainrule.layers import Dense, Flatten, ReLU, Sigmoid, Softmax
+from chainrule.layers.base import Chain
 from chainrule.layers.node import checked_shape
 from chainrule.models.model import Sequential
 from chainrule.training import optimizers
@@ -34,7 +35,8 @@ utils: Any = sklearn.utils
 class NetworkEstimator(BaseEstimator):
     """Base class of the estimators: a network whose last layer is added automatically to match the targets.
 
-    layers        all layers except the last; None: Dense(100), ReLU()
+    layers        all layers except the last dense layer and its activation, with which they must not end; None:
+                  Dense(100), ReLU(). Layers of a trained network start with its weights
     input_shape   shape to which each row of X is reshaped, such as (C, H, W); None: keep the shape
     epochs        number of passes over the training data
     batch_size    number of samples per step; "auto": 200, or all samples if there are fewer
@@ -119,6 +121,7 @@ class NetworkEstimator(BaseEstimator):
         if not (self.layers is None or hasattr(self.layers, "__iter__")):
             raise OptionError(f"layers {quoted(self.layers)}: expected a sequence of layers, or None")
         hidden: list[Any] = [Dense(HIDDEN_UNITS), ReLU()] if self.layers is None else copy.deepcopy(list(self.layers))
+        _check_last(hidden, outputs)
         flatten = [Flatten()] if x.ndim > 2 else []
         if self.layers is None:
             hidden, flatten = [*flatten, *hidden], []
@@ -204,6 +207,16 @@ class NetworkEstimator(BaseEstimator):
         """Return the network's outputs, (N, K)."""
         validation.check_is_fitted(self, "model_")
         return self.model_.predict(self._shaped(self._validated(x, reset=False)))
+
+
+def _check_last(layers: Sequence[Any], outputs: int) -> None:
+    """Raise OptionError if layers end as a whole network does, with outputs that the estimator would add again."""
+    *_, last = layers[-1] if layers and isinstance(layers[-1], Chain) else (None, *layers)
+    if isinstance(last, Softmax | Sigmoid) or (isinstance(last, Dense) and last.features == outputs):
+        raise OptionError(
+            f"layers end with {last.describe()}; expected all layers but the last: leave out the last Dense and its "
+            "activation, which the estimator adds to match the targets"
+        )
 
 
 def _scaled_to_mean_1(weights: Array) -> Array:

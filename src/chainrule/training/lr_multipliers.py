@@ -95,6 +95,9 @@ class LRMultipliers(TextOptions):
         option   name of the option that set the factors, for the error
         Errors   OptionError for a name that matches no parameter
         """
+        return self._groups(layout, option) if self.factors else []
+
+    def _groups(self, layout: Mapping[str, tuple[int, int]], option: str) -> Sequence[RateGroup]:
         factor_of = dict.fromkeys(layout, 1.0)
         for pattern, factor in self.factors:
             matching = [name for name in layout if any(fnmatchcase(spelling, pattern) for spelling in _spellings(name))]
@@ -102,7 +105,7 @@ class LRMultipliers(TextOptions):
                 raise OptionError(f"{option}: no parameter is named {pattern!r}; there are {', '.join(layout)}")
             factor_of |= dict.fromkeys(matching, factor)
         groups: list[RateGroup] = []
-        for name, (first, last) in layout.items() if self.factors else ():
+        for name, (first, last) in layout.items():
             if groups and groups[-1].factor == factor_of[name]:
                 groups[-1] = groups[-1]._replace(last=last)
             else:

@@ -1,13 +1,12 @@
 """Learning-rate schedules: pure functions of the step.
 
 At each step (0 … steps − 1), the optimizer's learning rate is multiplied by the schedule's factor. A custom schedule is
-any function of the step; see `CustomSchedule`.
+any function of the step or the epoch; see `CustomSchedule`.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any, Protocol, TypeAlias, cast
 
 from chainrule.core.shapes import is_whole
@@ -251,8 +250,8 @@ KINDS: dict[str, type[Schedule]] = {**NAMED, "restarted": Restarted}
 class CustomSchedule(Schedule):
     """A custom schedule.
 
-    source  function (step, steps, epoch_steps) that returns the learning-rate factor; None if the schedule was read
-            from a file, which contains only its name
+    source  function (step, steps, epoch_steps) that returns the learning-rate factor, see `of`; None if the schedule
+            was read from a file, which contains only its name
     label   name used in messages and files
     """
 
@@ -261,21 +260,21 @@ class CustomSchedule(Schedule):
 
     @staticmethod
     def of(source: Any) -> "CustomSchedule":
-        """Wrap a function of the step, or an object with ``factor(step, steps, epoch_steps)``.
+        """Wrap a function of the step, or of other values (`schedule_function`), or an object with such a ``factor``.
 
         Errors   OptionError for anything else
         """
+        from chainrule.custom.calling import schedule_function
+
         label = str(getattr(source, "__name__", type(source).__name__))
-        if not isinstance(source, type):
-            if callable(getattr(source, "factor", None)):
-                return CustomSchedule(source.factor, label)
-            if callable(source):
-                return CustomSchedule(partial(_call_with_step, source), label)
-        raise OptionError(
-            f"{str(source)[:60]} is not a schedule; expected a name ({', '.join(NAMED)}), a schedule such as "
-            "cr.Step(epochs=2), a function of the step that returns the factor of the learning rate, or an object with "
-            "factor(step, steps, epoch_steps)"
-        )
+        function = getattr(source, "factor", source)
+        if isinstance(source, type) or not callable(function):
+            raise OptionError(
+                f"{str(source)[:60]} is not a schedule; expected a name ({', '.join(NAMED)}), a schedule such as "
+                "cr.Step(epochs=2), a function that returns the factor of the learning rate, or an object with the "
+                "method factor"
+            )
+        return CustomSchedule(schedule_function(function, label), label)
 
     @property
     def name(self) -> str:
@@ -300,11 +299,6 @@ class CustomSchedule(Schedule):
         return {"name": self.name}
 
 
-def _call_with_step(function: Callable[[int], Any], step: int, steps: int, epoch_steps: int) -> Any:
-    """Call a function whose only argument is the step. A schedule with this module-level function can be pickled."""
-    return function(step)
-
-
 class HasFactor(Protocol):
     """An object with the method ``factor``, such as a built-in schedule."""
 
@@ -318,7 +312,7 @@ class HasFactor(Protocol):
         ...
 
 
-ScheduleLike: TypeAlias = HasFactor | Callable[[int], float]
+ScheduleLike: TypeAlias = HasFactor | Callable[..., float]
 
 
 def find(schedule: Any) -> Schedule:

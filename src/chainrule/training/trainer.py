@@ -149,9 +149,7 @@ class Trainer:
         self.weights = sets[0].loss_weights
         self.validation = sets[1] if isinstance(validation, Samples) else validation
         if recipe.monitor != Recipe.monitor:
-            from chainrule.training.evaluation import check_monitor
-
-            check_monitor(network, recipe, self.task, normalization, self.validation)
+            self._check_monitor()
         self.components = {
             name: make(network, value, recipe)
             for name, make in COMPONENTS.items()
@@ -178,6 +176,12 @@ class Trainer:
         self.seconds_per_sample = math.inf  # measured over the last steps
         self.clock = clock
         self.started = clock()
+
+    def _check_monitor(self) -> None:
+        """Raise OptionError if the metric that the recipe monitors does not exist."""
+        from chainrule.training.evaluation import check_monitor
+
+        check_monitor(self.network, self.recipe, self.task, self.normalization, self.validation)
 
     @property
     def fitted(self) -> Fitted:

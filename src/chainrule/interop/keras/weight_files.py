@@ -5,11 +5,12 @@ of the layers. Older .h5 files contain the names of layers and arrays.
 """
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,13 +69,27 @@ def read_keras_weights(path: Path) -> dict[str, Array]:
 def _tensors(file: Hdf5) -> dict[str, Array]:
     tensors: dict[str, Array] = {}
     with file:
+        config = json.loads(file.attribute(file.root, "model_config") or "{}")
+        depthwise = {name for name, kind in _classes(config) if kind.startswith("Depthwise")}
         root = file.group(file.root, "model_weights") or file.root
         is_numbered = any(file.group(file.root, name) for name in LAYER_GROUPS)
         for layer, arrays in _numbered(file, file.root) if is_numbered else _named(file, root):
-            tensors |= {f"{layer}{name}": array for name, array in _converted(layer, arrays).items()}
+            converted = _converted(layer, arrays, layer in depthwise or "depthwise" in layer)
+            tensors |= {f"{layer}{name}": array for name, array in converted.items()}
     if not tensors:
         raise FormatError("it holds no weights of layers")
     return tensors
+
+
+def _classes(config: Any) -> Iterator[tuple[str, str]]:
+    """Yield the name and the class of each layer in a configuration."""
+    if isinstance(config, dict):
+        entry = cast("dict[str, Any]", config)
+        if isinstance(inner := entry.get("config"), dict):
+            yield str(cast("dict[str, Any]", inner).get("name")), str(entry.get("class_name"))
+        config = [*entry.values()]
+    for part in cast("list[Any]", config) if isinstance(config, list) else ():
+        yield from _classes(part)
 
 
 def _numbered(file: Hdf5, group: Any, prefix: str = "") -> Iterator[tuple[str, dict[str, Array]]]:
@@ -130,7 +145,7 @@ def _natural_order(name: str) -> tuple[str, int]:
     return (match[1], int(match[2] or 0)) if match else (name, 0)
 
 
-def _converted(layer: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+def _converted(layer: str, arrays: Mapping[str, Array], is_depthwise: bool) -> dict[str, Array]:
     """Return the arrays of a layer in the shapes of chainrule, by name with a dot: .kernel, .bias, …
 
     A separable convolution becomes two layers, whose names end with _depthwise and _pointwise.
@@ -144,8 +159,7 @@ def _converted(layer: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
             continue
         if array.ndim < 2:
             raise FormatError(f"kernel of {quoted(layer)} has {array.ndim} axes; expected 2 to {MAX_RANK}")
-        is_depthwise = name == "depthwise_kernel" or (array.ndim > 2 and "depthwise" in layer)
-        if is_depthwise and array.ndim > 2:
+        if (is_depthwise or name == "depthwise_kernel") and array.ndim > 2:
             array = array.reshape(*array.shape[:-2], 1, array.shape[-2] * array.shape[-1])
         part = f"_{name.removesuffix('_kernel')}" if is_separable else ""
         converted[f"{part}.kernel"] = np.moveaxis(array, (-1, -2), (0, 1))

@@ -288,7 +288,9 @@ class Call:
     def weighted(
         self, kind: str, x: Feature, options: dict[str, Any], weights: dict[str, Array], *, shared: bool = True
     ) -> Feature:
-        """Apply a layer with weights, and return its result. The layer is named after the first constant of the node.
+        """Apply a layer with weights, and return its result.
+
+        The layer is named after the first constant of the node, or after the module that contains the node.
 
         kind     name of the layer's class
         shared   whether nodes with the same constants become one layer with shared weights
@@ -298,12 +300,22 @@ class Call:
             (attribute.name, attribute.real, attribute.integer, *attribute.integers) for attribute in attributes
         )
         source = (self.operation.operator, *constants, *options_key) if shared else None
-        return x.with_node(self.assembly.apply_weighted(kind, x.node, options, weights, self.stem, source))
+        return x.with_node(
+            self.assembly.apply_weighted(kind, x.node, options, weights, self.stem or self._scope, source)
+        )
 
     @property
     def stem(self) -> str:
         """Return the layer's name, from the name of the node's first constant; "" if this is not a name of weights."""
         return stem_of("".join(self._constants()[:1]))
+
+    @property
+    def _scope(self) -> str:
+        """Path of the module in PyTorch's name of a node: layer1.0.conv in /layer1/layer1.0/conv/MatMul; "" if none."""
+        path = [""]
+        for part in self.operation.name.split("/")[1:-1] if self.operation.name.startswith("/") else ():
+            path[-1:] = [part] if part.startswith(f"{path[-1]}.") else [path[-1], part]
+        return ".".join(path[1:])
 
     def _constants(self) -> list[str]:
         return [name for name, value in zip(self.operation.inputs, self.values, strict=True) if _is_array(value)]

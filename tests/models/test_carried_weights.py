@@ -1,0 +1,119 @@
+"""Layers taken from a trained network carry its weights; objects accept no attribute that they do not have."""
+
+import copy
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import chainrule as cr
+
+KINDS = [
+    lambda: cr.Conv2D(4, 3, padding="same"),
+    lambda: cr.BatchNorm2D(),
+    lambda: cr.PReLU(),
+    lambda: cr.Conv2D(4, 1, bias=False),
+    lambda: cr.GroupNorm(2),
+]
+
+
+def trained(random: np.random.Generator, folder: Path) -> tuple[cr.Sequential | cr.Graph, np.ndarray]:
+    """Return a trained network, a chain or a graph in which a layer is applied twice, and its data."""
+    layers: list[Any] = [KINDS[random.integers(len(KINDS))]() for _ in range(4)]
+    x = random.integers(0, 256, (40, 4, 5, 6)).astype(random.choice(["uint8", "float32"]))
+    x = x if x.dtype == np.uint8 else x * [[[[3]]], [[[0.01]]]][random.integers(2)][0][0][0] - 7
+    end = [cr.GlobalAveragePool2D(), cr.Dense(3), cr.Softmax()]
+    if random.random() < 0.5:
+        model: Any = cr.Sequential([*layers, *end], (4, 5, 6), engine="numpy")
+    else:
+        node = start = cr.Input((4, 5, 6))
+        for layer in [*layers, layers[0], *end]:
+            node = layer(node)
+        model = cr.Graph(start, node, engine="numpy")
+    model.fit(x, np.arange(40) % 3, learning_rate=0.05, epochs=2, progress=False)
+    if random.random() < 0.5:
+        model.save(folder / "trained.safetensors")
+        return cr.load(folder / "trained.safetensors", engine="numpy"), x
+    return random.choice([lambda: model, lambda: copy.deepcopy(model), lambda: pickle.loads(pickle.dumps(model))])(), x
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_layers_of_a_trained_network_carry_its_weights(seed: int, tmp_path: Path) -> None:
+    random = np.random.default_rng(seed)
+    model, x = trained(random, tmp_path)
+    before, expected = model.get_weights(), model.predict(x)
+    if model.wiring.is_chain:
+        layers = list(model.layers)
+        cut = cr.Sequential(layers[:-2], (4, 5, 6), engine="numpy", seed=seed)
+        new = cr.Sequential([*layers[:-2], cr.Dense(3), cr.Softmax()], (4, 5, 6), engine="numpy", seed=seed)
+    else:
+        start = cr.Input((4, 5, 6))
+        node: Any = start
+        for layer in model.layers[:-2]:
+            node = layer(node)
+        cut = cr.Graph(start, node, engine="numpy", seed=seed)
+        new = cr.Graph(start, cr.Softmax()(cr.Dense(3)(node)), engine="numpy", seed=seed)
+    head = before["dense1.w"], before["dense1.b"]
+    assert_allclose(
+        cr.Sequential(
+            [cr.Dense(3), cr.Softmax()], (4,), engine="numpy", weights={"dense1.w": head[0], "dense1.b": head[1]}
+        ).predict(cut.predict(x)),
+        expected,
+        rtol=1e-4,
+        atol=1e-6,
+    )
+    assert not np.array_equal(new.weights["dense1.w"], head[0])
+    notes = new.fit(x, np.arange(40) % 3, learning_rate=0.05, progress=False).notes
+    assert new.inherited
+    assert any(", ".join(new.inherited) in note for note in notes)
+    for name, value in model.weights.items():
+        assert_array_equal(value, before[name])
+
+
+def test_new_layers_and_those_of_an_untrained_network_are_drawn_with_the_seed() -> None:
+    layers = [cr.Conv2D(4, 3), cr.Flatten(), cr.Dense(2)]
+    model = cr.Sequential(layers, (1, 6, 5), engine="numpy", seed=1)
+    for source in (layers, model.layers):
+        twin = cr.Sequential(source, (1, 6, 5), engine="numpy", seed=2)
+        expected = cr.Sequential([cr.Conv2D(4, 3), cr.Flatten(), cr.Dense(2)], (1, 6, 5), engine="numpy", seed=2)
+        assert_array_equal(twin.parameters, expected.parameters)
+    model.fit(np.ones((8, 1, 6, 5)), np.arange(8) % 2, progress=False)
+    assert_array_equal(cr.Sequential(layers, (1, 6, 5), engine="numpy", seed=2).parameters, expected.parameters)
+    with pytest.raises(cr.ShapeError, match=r"dense1\.w of the trained network"):
+        cr.Sequential(model.layers, (1, 7, 5), engine="numpy")
+
+
+class Own(cr.Sequential):
+    """A model with an attribute of its own."""
+
+    def __init__(self) -> None:
+        super().__init__([cr.Dense(2)], (3,), engine="numpy")
+        self.extra = 1
+
+
+class Same:
+    """A custom layer."""
+
+    def forward(self, x: Any) -> Any:
+        return x
+
+    def backward(self, dy: Any) -> Any:
+        return dy
+
+
+OBJECTS = [Own(), copy.deepcopy(Own()), pickle.loads(pickle.dumps(Own())), Own().layers[0], cr.CustomLayer(Same())]
+OBJECTS += [cr.Input((3,)), cr.Adam(), cr.Step(), cr.Recipe(), cr.Augmentation(flip=True), cr.Normalization("none")]
+
+
+@pytest.mark.parametrize("thing", OBJECTS, ids=lambda thing: type(thing).__name__)
+def test_unknown_attributes_are_refused(thing: Any) -> None:
+    with pytest.raises(AttributeError, match="freeze"):
+        thing.trainable = False
+    with pytest.raises(AttributeError):
+        thing.something = 1
+    if isinstance(thing, Own):
+        thing.extra, thing.loss, thing._private = 2, "mean_squared_error", 3
+        assert (thing.extra, thing.loss, thing._private) == (2, "mean_squared_error", 3)

@@ -95,7 +95,7 @@ def test_options_that_reorder_float_arithmetic_change_only_rounding(tmp_path: Pa
     numbers = (draw.choice((-1, 1), (8, 13, 40)) * 10 ** draw.uniform(-5, np.log10(80), (8, 13, 40))).astype("f4")
     (values,) = outputs(tmp_path, [functions], [numbers], flags)
     np.testing.assert_allclose(values, exact(functions, numbers).reshape(8, -1), rtol=1e-5, atol=1e-7)
-    check(tmp_path, [zoo.find(name).build(engine="numpy") for name in ("vanilla-cnn", "zayan")], flags)
+    check(tmp_path / "zoo", [zoo.find(name).build(engine="numpy") for name in ("vanilla-cnn", "zayan")], flags)
 
 
 def test_images_are_normalized_as_in_training(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from chainrule._io import files
 from chainrule.errors import OptionError, quoted
 from chainrule.interop.c import program, selftest, source
@@ -18,7 +21,7 @@ from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import NUMBERS, Quantized
 from chainrule.interop.c.routines import definitions_of, float_literal, prelude
-from chainrule.interop.c.source import Structs, identifier, macro, string_literal, unique_identifiers
+from chainrule.interop.c.source import Structs, foreign, identifier, macro, strings, unique_identifiers
 from chainrule.interop.c.training import ROUTINES, Training
 from chainrule.interop.units import input_units
 from chainrule.network import tasks
@@ -119,12 +122,12 @@ def write_c(
     Images are in the units of the training data, before normalization. Numbers are float32.
 
     Errors   OptionError for a layer without C functions, an invalid prefix, or if a file exists that was not written
-             by chainrule
+             by chainrule, or for another network with the same prefix
     """
     _check_prefix(name)
     if int8 is not None and train is not False:
         raise OptionError("a quantized model cannot be trained: pass int8 or train, not both")
-    model = folded(model)
+    identity, model = _identity(model), folded(model)
     values = template_values(model, name, int8) | selftest.values(model, int8)
     if train is False:
         trained, programs = None, _inference_programs(model, int8, compact)
@@ -139,7 +142,7 @@ def write_c(
     scaling = selftest.scaling_calls(model, int8)
     source_text = _source(name, *(_sections(model, values, variant, scaling, trained) for variant in programs))
     digest = sha256(source_text.encode()).hexdigest()[:16]  # of the definitions, without the first comment
-    values |= {"mark": f"{MARK} {__version__}, {digest}", "digest": digest}
+    values |= {"mark": f"{MARK} {__version__}, {digest}", "digest": digest, "identity": identity}
     contents = {
         f"{name}.c": f"/* The network of {name}.h, {values['mark']} */\n{source_text}",
         f"{name}.h": template("network.h").substitute(values),
@@ -150,19 +153,31 @@ def write_c(
     target = files.as_path(folder)
     target.mkdir(parents=True, exist_ok=True)
     for file in contents:
-        _refuse_to_replace(target / file)
+        _refuse_to_replace(target / file, identity)
     for file, content in contents.items():
         files.write_atomic(target / file, content.encode())
     size = FLOAT_BYTES if values["number"] == "float" else 1
     ports = size * values["inputs"], size * values["outputs"]
-    ram = trained.sizes if trained else {}
-    return CFiles(target, tuple(contents), *sizes[0], plain=sizes[1], trained=ram, units=values["units"], ports=ports)
+    units, ram = values["units"], trained.sizes if trained else {}
+    if int8 is not None and int8.io != "float":
+        step, zero = int8.input_scale
+        units += f", as {int8.io} numbers q: {step:.6g} (q - {zero:.6g})"
+    return CFiles(target, tuple(contents), *sizes[0], plain=sizes[1], trained=ram, units=units, ports=ports)
 
 
-def _refuse_to_replace(file: Path) -> None:
-    """Raise OptionError if the file exists and was not written by chainrule."""
-    if file.exists() and MARK not in file.read_text(encoding="utf-8", errors="replace"):
+def _identity(model: Model) -> str:
+    """Return a hash of a model's description without what training changes, such as weights."""
+    described = json.dumps([model.architecture(), model.name, [*model.classes]], default=str)
+    return sha256(described.encode()).hexdigest()[:16]
+
+
+def _refuse_to_replace(file: Path, identity: str) -> None:
+    """Raise OptionError if the file exists and was not written by chainrule, or is the header of another model."""
+    text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else MARK + identity
+    if MARK not in text:
         raise OptionError(f"{file} was not written by chainrule and would be overwritten; choose another folder")
+    if file.suffix == ".h" and identity not in text:
+        raise OptionError(f"{file} belongs to another network; choose another name (--name, name=) or another folder")
 
 
 def _format_sizes(**sizes: int) -> str:
@@ -178,7 +193,7 @@ def template_values(model: Model, name: str, int8: Quantized | None = None) -> d
         "mark": MARK,
         "name": name,
         "guard": name.upper(),
-        "units": input_units(model),
+        "units": foreign(input_units(model), "comment"),
         "scale": " / 255" if pixels == "shares" else "",
         "divided": ", which are divided by 255 as in chainrule predict" if pixels == "shares" else "",
         "channels": channels,
@@ -203,13 +218,13 @@ def _number_values(int8: Quantized | None, guard: str) -> dict[str, str]:
     for kind, (step, zero) in (("INPUT", int8.input_scale), ("OUTPUT", int8.output_scale)):
         lines += [f"#define {guard}_{kind}_{name} {float_literal(x)}" for name, x in (("STEP", step), ("ZERO", zero))]
     pixel = f"real / {guard}_INPUT_STEP + {guard}_INPUT_ZERO + 0.5f"
-    number = NUMBERS[int8.io]
+    number, limits = NUMBERS[int8.io], np.iinfo(int8.io)
     return {
         "number": number,
         "order": "row by row from the top, with the channels of a pixel side by side",
         "include": "#include <stdint.h>\n\n",
         "scales": "\n".join(lines) + "\n",
-        "pixel": f"(uint8_t)({pixel})" if int8.io == "uint8" else f"(int8_t)fmaxf(-128, fminf(127, floorf({pixel})))",
+        "pixel": f"({number})fmaxf({limits.min}, fminf({limits.max}, floorf({pixel})))",
         "place": "p * channels + c",
         "real": "integers",
         "integers": f"    {number} integers[{guard}_OUTPUTS];\n",
@@ -238,7 +253,7 @@ def _port_definitions(model: Model, guard: str) -> str:
         if ports is not None:
             lines += ["", f"/* The {kind.lower()}s follow each other in {array}. Index of the first number of each: */"]
             for name, unique in unique_identifiers(ports.columns, macro).items():
-                facts = f"{string_literal(name)}: {' x '.join(map(str, ports.shapes[name]))}"
+                facts = f"{foreign(name, 'comment')}: {' x '.join(map(str, ports.shapes[name]))}"
                 lines.append(f"#define {guard}_{kind}_{unique} {ports.columns[name].start} /* {facts} */")
     return "".join(f"{line}\n" for line in lines)
 
@@ -283,7 +298,7 @@ def _sections(
     """Return the sections of a C file: functions for operations, arrays, structs, and definitions of the network."""
     structs, calls, arrays, more = Structs(), run_program.calls, run_program.constants(), set[str]()
     parameters = Template("float *arena, const $number *image, $number *outputs").substitute(values)
-    classes = ",\n    ".join(string_literal(label) for label in _labels(model))
+    classes = strings(_labels(model), "C", ",\n    ")
     scaled = source.body(scaling, lambda _: program.IMAGE, structs)
     definitions = [
         f"const char *const {values['name']}_classes[{values['guard']}_CLASSES] = {{\n    {classes}}};\n",
@@ -299,5 +314,5 @@ def _sections(
 
 def _source(name: str, vectors: list[list[str]], plain: list[list[str]]) -> str:
     """Return a C file with sections for builds with and without vectors; the compiler selects one."""
-    includes = f'#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n'
+    includes = f'/* SPDX-License-Identifier: MIT */\n#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n'
     return "\n".join([includes, prelude(), *map(source.conditional, vectors, plain)])

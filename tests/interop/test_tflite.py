@@ -129,6 +129,18 @@ def selections(writer: Writer) -> int:
     return writer.add("REDUCE_MAX", [y, writer.constant([3], "int32")], (1, 12, 14), "ReducerOptions")
 
 
+def heads_on_maps(writer: Writer) -> int:
+    """Return dense layers on every position, whose inputs or results have a row for each position in the file."""
+    y = writer.add("RESHAPE", [0, writer.constant([-1, 4], "int32")], (48, 4), "ReshapeOptions")
+    y = writer.add("FULLY_CONNECTED", [y, *weights(writer, (5, 4))], (48, 5), "FullyConnectedOptions")
+    y = writer.add("MUL", [y, writer.constant(normal(5))], (48, 5), "MulOptions", FusedActivationFunction=1)
+    z = writer.add("RESHAPE", [y, writer.constant([1, 6, 8, 5], "int32")], (1, 6, 8, 5), "ReshapeOptions")
+    z = writer.add("FULLY_CONNECTED", [z, *weights(writer, (3, 5))], (48, 3), "FullyConnectedOptions")
+    z = writer.add("SOFTMAX", [z], (48, 3), "SoftmaxOptions", Beta=1.0)
+    z = writer.add("RESHAPE", [z, writer.constant([1, 12, 4, 3], "int32")], (1, 12, 4, 3), "ReshapeOptions")
+    return writer.add("MEAN", [z, writer.constant([1], "int32")], (1, 4, 3), "ReducerOptions", KeepDims=False)
+
+
 def test_several_inputs_and_outputs_have_the_names_of_the_file(tmp_path: Path) -> None:
     writer = Writer(SHAPE)
     other = writer.input((1, 4))
@@ -141,7 +153,7 @@ def test_several_inputs_and_outputs_have_the_names_of_the_file(tmp_path: Path) -
     np.testing.assert_allclose(y[f"t{total + 1}"], np.tanh(z), atol=1e-6)
 
 
-@pytest.mark.parametrize("build", [network, decoder, functions, dilated, selections])
+@pytest.mark.parametrize("build", [network, decoder, functions, dilated, selections, heads_on_maps])
 def test_results_are_those_of_litert(build: Callable[[Writer], int], tmp_path: Path) -> None:
     writer = Writer(SHAPE)
     content = writer.finish(build(writer))
@@ -218,6 +230,16 @@ def without_scale(writer: Writer) -> int:
 REFUSED: dict[str, Callable[[Writer], int]] = {
     "CUMSUM 'cumsum_0': there is no translation": lambda w: w.add("CUMSUM", [0, w.constant(1, "int32")], SHAPE),
     "quantized numbers without a scale": without_scale,
+    "it combines the positions of samples": lambda w: w.add(
+        "MEAN",
+        [
+            w.add("RESHAPE", [0, w.constant([48, 4], "int32")], (48, 4), "ReshapeOptions"),
+            w.constant([0], "int32"),
+        ],
+        (4,),
+        "ReducerOptions",
+        KeepDims=False,
+    ),
     "a constant of shape": lambda w: w.add("ADD", [0, w.constant(np.ones((5, 4)))], SHAPE, "AddOptions"),
     "another alignment": lambda w: w.add(
         "RESIZE_BILINEAR", [0, w.constant([3, 3], "int32")], (1, 3, 3, 4), "ResizeBilinearOptions"

@@ -1,5 +1,6 @@
 """TensorFlow Lite files give the results of LiteRT, or are refused in one line."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,19 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError
+from chainrule.interop import verification
 
 Array = NDArray[Any]
 SHAPE = (1, 8, 6, 4)
 RANDOM = np.random.default_rng(0)
+
+
+def assert_equal_outputs(path: Path, tolerance: float) -> None:
+    """Compare the outputs with those of LiteRT, as `chainrule import --verify` does."""
+    line = verification.comparison(path, cr.load(path, engine="numpy"))
+    difference = re.search(r"LiteRT by at most (\S+) ", line)
+    assert difference
+    assert float(difference[1]) <= tolerance
 
 
 def normal(*shape: int) -> Array:
@@ -147,6 +157,7 @@ def test_several_inputs_and_outputs_have_the_names_of_the_file(tmp_path: Path) -
     total = writer.add("ADD", [0, other], SHAPE, "AddOptions")
     content = writer.finish(total, writer.add("TANH", [other], (1, 4)))
     (tmp_path / "m.tflite").write_bytes(content)
+    assert_equal_outputs(tmp_path / "m.tflite", 1e-5)
     x, z = normal(3, *SHAPE[1:]), normal(3, 4)
     y = cr.load(tmp_path / "m.tflite").predict({f"t{other}": z, "t0": channels_first(x)})
     np.testing.assert_allclose(y[f"t{total}"], channels_first(x + z[:, None, None]), atol=1e-6)
@@ -162,6 +173,7 @@ def test_results_are_those_of_litert(build: Callable[[Writer], int], tmp_path: P
     expected = computed(content, x)
     y = cr.load(tmp_path / "m.tflite", engine="numpy").predict(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
     np.testing.assert_allclose(y, np.moveaxis(expected, -1, 1) if expected.ndim > 2 else expected, rtol=1e-5, atol=1e-5)
+    assert_equal_outputs(tmp_path / "m.tflite", 1e-3)
 
 
 def branches(writer: Writer) -> int:
@@ -218,6 +230,7 @@ def test_int8_networks_and_their_c_programs_compute_what_litert_computes(name: s
     expected, images = channels_first(computed(content, x)), np.ascontiguousarray(channels_first(x))
     model = cr.load(tmp_path / "m.tflite", engine="numpy")
     assert np.ptp(expected) > 20 * step(content)
+    assert_equal_outputs(tmp_path / "m.tflite", 1.01 * step(content))
     for outputs in (model.predict(images), int8_outputs(tmp_path, model, images)):
         assert np.abs(outputs.reshape(expected.shape) - expected).max() < 1.01 * step(content)
 

@@ -31,10 +31,6 @@ class StorageReference:
     key: Any
 
 
-class UnnamedKey:
-    """The key of an entry of a dictionary that is neither a string nor a number."""
-
-
 @dataclass
 class RecordedCall:
     """A recorded call of a named function or class. It is never run.
@@ -149,7 +145,7 @@ class PickleMachine:
             if isinstance(target, RecordedCall):
                 target.contents.append(value)
             else:
-                target[key if isinstance(key, str | int | float | bool | None) else UnnamedKey()] = value
+                target[key if isinstance(key, str | int | float | bool | None) else object()] = value
 
     def append(self, is_marked: bool) -> None:
         """Append values to a list: all values since the mark if ``is_marked``, otherwise a single value."""

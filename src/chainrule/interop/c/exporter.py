@@ -158,11 +158,8 @@ def write_c(
         files.write_atomic(target / file, content.encode())
     size = FLOAT_BYTES if values["number"] == "float" else 1
     ports = size * values["inputs"], size * values["outputs"]
-    units, ram = values["units"], trained.sizes if trained else {}
-    if int8 is not None and int8.io != "float":
-        step, zero = int8.input_scale
-        units += f", as {int8.io} numbers q: {step:.6g} (q - {zero:.6g})"
-    return CFiles(target, tuple(contents), *sizes[0], plain=sizes[1], trained=ram, units=units, ports=ports)
+    ram = trained.sizes if trained else {}
+    return CFiles(target, tuple(contents), *sizes[0], plain=sizes[1], trained=ram, units=values["units"], ports=ports)
 
 
 def _identity(model: Model) -> str:
@@ -193,7 +190,6 @@ def template_values(model: Model, name: str, int8: Quantized | None = None) -> d
         "mark": MARK,
         "name": name,
         "guard": name.upper(),
-        "units": foreign(input_units(model), "comment"),
         "scale": " / 255" if pixels == "shares" else "",
         "divided": ", which are divided by 255 as in chainrule predict" if pixels == "shares" else "",
         "channels": channels,
@@ -204,22 +200,26 @@ def template_values(model: Model, name: str, int8: Quantized | None = None) -> d
         "classes": len(_labels(model)),
         "ports": _port_definitions(model, name.upper()),
         **dict.fromkeys(("more", "statics", "functions"), ""),
-        **_number_values(int8, name.upper()),
+        **_number_values(foreign(input_units(model), "comment"), int8, name.upper()),
     }
 
 
-def _number_values(int8: Quantized | None, guard: str) -> dict[str, str]:
-    """Return the values of placeholders that depend on the type of the input and the outputs."""
+def _number_values(units: str, int8: Quantized | None, guard: str) -> dict[str, str]:
+    """Return the values of placeholders that depend on the type of the input and the outputs.
+
+    units   units of the input in real numbers
+    """
     if int8 is None or int8.io == "float":
         order = "channel by channel, with rows from top to bottom"
         shared = {"number": "float", "order": order, "pixel": "real", "place": PLANAR, "real": "outputs"}
-        return {**shared, **dict.fromkeys(("include", "scales", "convert", "integers"), "")}
+        return {"units": units, **shared, **dict.fromkeys(("include", "scales", "convert", "integers"), "")}
     lines = ["/* Integers of the input and of the outputs; q represents STEP (q - ZERO). */"]
     for kind, (step, zero) in (("INPUT", int8.input_scale), ("OUTPUT", int8.output_scale)):
         lines += [f"#define {guard}_{kind}_{name} {float_literal(x)}" for name, x in (("STEP", step), ("ZERO", zero))]
     pixel = f"real / {guard}_INPUT_STEP + {guard}_INPUT_ZERO + 0.5f"
-    number, limits = NUMBERS[int8.io], np.iinfo(int8.io)
+    number, limits, (step, zero) = NUMBERS[int8.io], np.iinfo(int8.io), int8.input_scale
     return {
+        "units": f"{units}, as {number} q: {step:.6g} (q - {zero:.6g})",
         "number": number,
         "order": "row by row from the top, with the channels of a pixel side by side",
         "include": "#include <stdint.h>\n\n",

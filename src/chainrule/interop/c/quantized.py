@@ -23,7 +23,6 @@ from chainrule.interop.c.calls import Activations, Argument, CCall, Compute, Int
 from chainrule.interop.c.own_scales import SELECTING, absorb, float_tail, move_roundings
 from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, int8_program
 from chainrule.interop.c.scales import (
-    INT8_MAX,
     INT8_MIN,
     MAX_MEAN_SHIFT,
     MULTIPLIER_BITS,
@@ -32,6 +31,7 @@ from chainrule.interop.c.scales import (
     Scales,
     activation_scales,
     fixed_point,
+    integer_input,
     quantize_filters,
     rescale,
 )
@@ -112,22 +112,6 @@ class Quantized:
         external |= {IMAGE: f"(const int8_t *){IMAGE}"} if is_uint8 else {}
         return int8_program(program_calls, external, self.values)
 
-    def _integer_input(self, scale: Int8Scale) -> tuple[float, float]:
-        """Return step and zero of an integer input that covers the range of a scale in all channels.
-
-        A uint8 input contains the bytes of images if the model was trained on bytes, or if the range is that of bytes
-        divided by 255.
-        """
-        normalization = self._model.normalization
-        gain, offset = normalization.arrays(2, np.float64)
-        low, high = ((scale.values(end) - offset) / np.where(gain == 0, 1, gain) for end in INT8_VALUES[[0, -1]])
-        minimum, step = float(low.min()), float(high.max() - low.min()) / (INT8_MAX - INT8_MIN)
-        if self.io == "uint8" and normalization.pixels == "bytes":
-            return 1.0, 0.0
-        if self.io == "uint8" and normalization.pixels == "shares" and minimum > -step and high.max() < 1 + step:
-            return 1 / 255, 0.0
-        return step, np.iinfo(self.io).min - minimum / step
-
     @property
     def output_scale(self) -> tuple[float, int]:
         """Step and zero of integer outputs: q represents step · (q − zero)."""
@@ -171,7 +155,7 @@ class Quantized:
             return np.clip(np.floor(activations[IMAGE] * gain + offset + np.float32(0.5)), -128, 127).astype(np.int8)
 
         if self.io != "float":
-            self.input_scale = self._integer_input(scale)
+            self.input_scale = integer_input(scale, self._model.normalization, io=self.io)
         if self.io == "float":
             self.steps.append(Int8Step(channels_last.quantize(image, x, gain, offset), x, compute))
         elif self.io == "int8" and gain.size == offset.size == 1:

@@ -69,9 +69,9 @@ def run_main(
     """
     includes = "\n".join(f'#include "{name}.h"' for name in names)
     variables = "\n".join([variables, *(ARENA.format(name=name, macro=name.upper()) for name in names)])
-    main, suffix, standard = ("main.cpp", "o", ("-std=c++11",)) if compiler == "g++" else ("main.c", "c", ())
+    main, suffix = ("main.cpp", "o") if compiler == "g++" else ("main.c", "c")
     (folder / main).write_text(MAIN.format(includes=includes, variables=variables, runs="\n".join(runs)))
-    built = build(folder, [main, *(f"{name}.{suffix}" for name in names)], (*flags, *standard), compiler)
+    built = build(folder, [main, *(f"{name}.{suffix}" for name in names)], flags, compiler)
     done = subprocess.run([built], input=given, capture_output=True, check=True)
     return split(np.frombuffer(done.stdout, np.float32), shapes)
 
@@ -123,9 +123,9 @@ def covering(models: Iterable[Model]) -> list[int]:
 def build(folder: Path, sources: Sequence[str], flags: Sequence[str], compiler: str = "gcc") -> Path:
     """Compile files of a folder to a program, and return its path."""
     built = folder / "program"
-    done = subprocess.run(
-        [compiler, *STRICT, *flags, *sources, "-o", str(built), "-lm"], cwd=folder, capture_output=True, text=True
-    )
+    strict = ("-std=c++11", *STRICT[1:]) if compiler == "g++" else STRICT
+    command = [compiler, *strict, *flags, *sources, "-o", str(built), "-lm"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:3000]
     return built
 

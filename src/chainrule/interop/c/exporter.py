@@ -127,7 +127,7 @@ def write_c(
     _check_prefix(name)
     if int8 is not None and train is not False:
         raise OptionError("a quantized model cannot be trained: pass int8 or train, not both")
-    identity, model = _identity(model), folded(model)
+    unfolded, model = model, folded(model)
     values = template_values(model, name, int8) | selftest.values(model, int8)
     if train is False:
         trained, programs = None, _inference_programs(model, int8, compact)
@@ -142,7 +142,7 @@ def write_c(
     scaling = selftest.scaling_calls(model, int8)
     source_text = _source(name, *(_sections(model, values, variant, scaling, trained) for variant in programs))
     digest = sha256(source_text.encode()).hexdigest()[:16]  # of the definitions, without the first comment
-    values |= {"mark": f"{MARK} {__version__}, {digest}", "digest": digest, "identity": identity}
+    values |= {"mark": f"{MARK} {__version__}, {digest}", "digest": digest, "identity": _identity(unfolded)}
     contents = {
         f"{name}.c": f"/* The network of {name}.h, {values['mark']} */\n{source_text}",
         f"{name}.h": template("network.h").substitute(values),
@@ -153,7 +153,7 @@ def write_c(
     target = files.as_path(folder)
     target.mkdir(parents=True, exist_ok=True)
     for file in contents:
-        _refuse_to_replace(target / file, identity)
+        _refuse_to_replace(target / file, values["identity"])
     for file, content in contents.items():
         files.write_atomic(target / file, content.encode())
     size = FLOAT_BYTES if values["number"] == "float" else 1

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.errors import OptionError
 from chainrule.interop.detection import FileFormat, detect
+from chainrule.interop.onnx.operators.quantization import dequantized, quantized
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -67,22 +68,22 @@ def _onnx(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
 
 
 def _litert(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
-    """Return the outputs of LiteRT for random inputs. Integers of a quantized file represent scale · (q − zero)."""
+    """Return the outputs of LiteRT for random inputs, which are rounded to the numbers of a quantized file."""
     runner = library.Interpreter(model_path=str(path))
     runner.allocate_tensors()
     x, outputs = draw(SAMPLES), list[list[Array]]()
     for sample in range(SAMPLES):
         for array, source in zip(x, runner.get_input_details(), strict=True):
-            value, (scale, zero) = np.moveaxis(array[sample : sample + 1], 1, -1), source["quantization"]
-            if scale:
-                limits = np.iinfo(source["dtype"])
-                value = np.clip(np.rint(value / scale) + zero, limits.min, limits.max).astype(limits.dtype)
+            view, (scale, zero) = np.moveaxis(array, 1, -1)[sample : sample + 1], source["quantization"]
+            value = quantized(view, np.array(scale), np.array(zero, source["dtype"])) if scale else view
+            view[:] = dequantized(value, np.array(scale), np.array(zero)) if scale else view
             runner.set_tensor(source["index"], value)
         runner.invoke()
         outputs.append([])
         for target in runner.get_output_details():
             result, (scale, zero) = runner.get_tensor(target["index"]), target["quantization"]
-            outputs[-1].append(np.moveaxis((result.astype("f4") - zero) * scale if scale else result, -1, 1))
+            result = dequantized(result, np.array(scale), np.array(zero)) if scale else result
+            outputs[-1].append(np.moveaxis(result, -1, 1))
     return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
 
 

@@ -21,6 +21,10 @@ def test_c_files_are_written_and_their_sizes_printed(invoke: Invoke, finished: P
     sizes = r"bytes: constants [\d,]+, arena [\d,]+, input 3,136, outputs 40$"
     assert re.search(rf"network\.c, network\.h, .*; {sizes}", done.stdout.strip())
     assert (tmp_path / "out" / "network.c").exists()
+    cr.Sequential([cr.Dense(2)], (3,), engine="numpy").save(tmp_path / "other.safetensors")
+    refused(invoke("export other.safetensors --c out"), "--name")
+    assert invoke("export other.safetensors --c out --name other").exit_code == 0
+    assert "other_run(" in (tmp_path / "out" / "other.h").read_text()
 
 
 def test_a_program_that_trains_prints_what_each_part_takes(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
@@ -43,6 +47,8 @@ def test_integers_are_written_with_their_accuracy(invoke: Invoke, finished: Path
         ("", "--c FOLDER"),
         ("--train", "--onnx FILE"),
         ("--onnx a.onnx --train", "--train"),
+        ("--onnx a.onnx --name other", "--name"),
+        ("--c out --name all", "'all'"),
         ("--onnx a.onnx --int8", "--int8"),
         ("--onnx a.onnx --compact", "--compact"),
         ("--c out --opset 14", "--opset"),

@@ -1,8 +1,11 @@
 """`chainrule import`: networks, weights, the table of operators, and what is refused."""
 
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from cli.commands import Invoke, refused
 from fuzz.formats import keras_files
@@ -80,6 +83,28 @@ def test_weights_go_into_a_named_network_and_the_mapping_is_printed(invoke: Invo
     assert result.exit_code == 0, result.stderr
     assert "←  conv1.weight" in result.stdout
     assert_array_equal(cr.load(target).parameters, source.parameters)
+
+
+def test_outputs_are_compared_with_those_of_onnx_runtime(
+    invoke: Invoke, network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one and several inputs and outputs; an error of 2 is found."""
+    cr.export_onnx(several.model(dtype="float32"), tmp_path / "several.onnx")
+    run = onnxruntime.InferenceSession.run
+    for error in (0, 2):
+        monkeypatch.setattr(
+            onnxruntime.InferenceSession, "run", lambda *a, error=error: [y + np.float32(error) for y in run(*a)]
+        )
+        for path in (network, tmp_path / "several.onnx"):
+            result = invoke("import --verify", path)
+            difference = re.search(r"ONNX Runtime by at most (\S+) \(largest output (\S+)\)", result.stdout)
+            assert difference, result.output
+            assert float(difference[1]) == pytest.approx(error, abs=1e-5 * float(difference[2]))
+    refused(invoke("import --verify --output y", network), "--output")
+    (tmp_path / "net.h5").write_bytes(keras_files.seeds()[2])
+    refused(invoke("import --verify", tmp_path / "net.h5"), "ONNX and TensorFlow Lite")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    refused(invoke("import --verify", network), "pip install onnxruntime")
 
 
 def test_what_cannot_be_read_is_one_line(invoke: Invoke, network: Path, tmp_path: Path) -> None:

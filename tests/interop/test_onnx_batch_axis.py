@@ -157,6 +157,16 @@ OPEN: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
         {"z": np.array([0]), "short": np.array([2**31 - 1]), "long": np.array([2**63 - 1])},
         (3,),
     ),
+    "a number for each sample, without axes for one sample alone": (
+        """
+            g = Gemm<transB = 1>(x, w)
+            s = Squeeze(g)
+            m = Mul(s, c)
+            y = Sigmoid(m)
+        """,
+        {"w": weights(1, 3), "c": np.array(2, np.float32)},
+        (3,),
+    ),
     "a constant repeated for every sample": (
         """
             n = Shape<end = 1>(x)

@@ -1,5 +1,6 @@
 """TensorFlow Lite files give the results of LiteRT, or are refused in one line."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,19 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError
+from chainrule.interop import verification
 
 Array = NDArray[Any]
 SHAPE = (1, 8, 6, 4)
 RANDOM = np.random.default_rng(0)
+
+
+def assert_equal_outputs(path: Path, tolerance: float) -> None:
+    """Compare the outputs with those of LiteRT, as `chainrule import --verify` does."""
+    line = verification.comparison(path, cr.load(path, engine="numpy"))
+    difference = re.search(r"LiteRT by at most (\S+) ", line)
+    assert difference
+    assert float(difference[1]) <= tolerance
 
 
 def normal(*shape: int) -> Array:
@@ -130,19 +140,32 @@ def selections(writer: Writer) -> int:
     return writer.add("REDUCE_MAX", [y, writer.constant([3], "int32")], (1, 12, 14), "ReducerOptions")
 
 
+def heads_on_maps(writer: Writer) -> int:
+    """Return dense layers on every position, whose inputs or results have a row for each position in the file."""
+    y = writer.add("RESHAPE", [0, writer.constant([-1, 4], "int32")], (48, 4), "ReshapeOptions")
+    y = writer.add("FULLY_CONNECTED", [y, *weights(writer, (5, 4))], (48, 5), "FullyConnectedOptions")
+    y = writer.add("MUL", [y, writer.constant(normal(5))], (48, 5), "MulOptions", FusedActivationFunction=1)
+    z = writer.add("RESHAPE", [y, writer.constant([1, 6, 8, 5], "int32")], (1, 6, 8, 5), "ReshapeOptions")
+    z = writer.add("FULLY_CONNECTED", [z, *weights(writer, (3, 5))], (48, 3), "FullyConnectedOptions")
+    z = writer.add("SOFTMAX", [z], (48, 3), "SoftmaxOptions", Beta=1.0)
+    z = writer.add("RESHAPE", [z, writer.constant([1, 12, 4, 3], "int32")], (1, 12, 4, 3), "ReshapeOptions")
+    return writer.add("MEAN", [z, writer.constant([1], "int32")], (1, 4, 3), "ReducerOptions", KeepDims=False)
+
+
 def test_several_inputs_and_outputs_have_the_names_of_the_file(tmp_path: Path) -> None:
     writer = Writer(SHAPE)
     other = writer.input((1, 4))
     total = writer.add("ADD", [0, other], SHAPE, "AddOptions")
     content = writer.finish(total, writer.add("TANH", [other], (1, 4)))
     (tmp_path / "m.tflite").write_bytes(content)
+    assert_equal_outputs(tmp_path / "m.tflite", 1e-5)
     x, z = normal(3, *SHAPE[1:]), normal(3, 4)
     y = cr.load(tmp_path / "m.tflite").predict({f"t{other}": z, "t0": channels_first(x)})
     assert_close(y[f"t{total}"], channels_first(x + z[:, None, None]))
     assert_close(y[f"t{total + 1}"], np.tanh(z))
 
 
-@pytest.mark.parametrize("build", [network, decoder, functions, dilated, selections])
+@pytest.mark.parametrize("build", [network, decoder, functions, dilated, selections, heads_on_maps])
 def test_results_are_those_of_litert(build: Callable[[Writer], int], tmp_path: Path) -> None:
     writer = Writer(SHAPE)
     content = writer.finish(build(writer))
@@ -150,7 +173,8 @@ def test_results_are_those_of_litert(build: Callable[[Writer], int], tmp_path: P
     x = RANDOM.standard_normal((3, *SHAPE[1:])).astype(np.float32)
     expected = computed(content, x)
     y = cr.load(tmp_path / "m.tflite", engine="numpy").predict(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
-    assert_close(y, np.moveaxis(expected, -1, 1) if expected.ndim > 2 else expected)
+    np.testing.assert_allclose(y, np.moveaxis(expected, -1, 1) if expected.ndim > 2 else expected, rtol=1e-5, atol=1e-5)
+    assert_equal_outputs(tmp_path / "m.tflite", 1e-3)
 
 
 def branches(writer: Writer) -> int:
@@ -207,6 +231,7 @@ def test_int8_networks_and_their_c_programs_compute_what_litert_computes(name: s
     expected, images = channels_first(computed(content, x)), np.ascontiguousarray(channels_first(x))
     model = cr.load(tmp_path / "m.tflite", engine="numpy")
     assert np.ptp(expected) > 20 * step(content)
+    assert_equal_outputs(tmp_path / "m.tflite", 2.01 * step(content))  # the ranges are those of other inputs
     for outputs in (model.predict(images), int8_outputs(tmp_path, model, images)):
         assert np.abs(outputs.reshape(expected.shape) - expected).max() < 1.01 * step(content)
 
@@ -219,6 +244,16 @@ def without_scale(writer: Writer) -> int:
 REFUSED: dict[str, Callable[[Writer], int]] = {
     "CUMSUM 'cumsum_0': there is no translation": lambda w: w.add("CUMSUM", [0, w.constant(1, "int32")], SHAPE),
     "quantized numbers without a scale": without_scale,
+    "it combines the positions of samples": lambda w: w.add(
+        "MEAN",
+        [
+            w.add("RESHAPE", [0, w.constant([48, 4], "int32")], (48, 4), "ReshapeOptions"),
+            w.constant([0], "int32"),
+        ],
+        (4,),
+        "ReducerOptions",
+        KeepDims=False,
+    ),
     "a constant of shape": lambda w: w.add("ADD", [0, w.constant(np.ones((5, 4)))], SHAPE, "AddOptions"),
     "another alignment": lambda w: w.add(
         "RESIZE_BILINEAR", [0, w.constant([3, 3], "int32")], (1, 3, 3, 4), "ResizeBilinearOptions"

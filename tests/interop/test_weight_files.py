@@ -1,6 +1,10 @@
 """Weights of PyTorch and safetensors files in a model: what is read, what is refused, what is matched with what."""
 
 import pickle
+import zipfile
+from argparse import Namespace
+from collections import Counter, defaultdict, deque
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,6 +19,7 @@ from safetensors.numpy import save_file
 
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError
+from chainrule.interop.detection import BY_SUFFIX
 from chainrule.interop.importing import match
 from chainrule.interop.torch import read_state
 
@@ -51,6 +56,22 @@ def test_weights_of_a_safetensors_file(prefix: str, tmp_path: Path) -> None:
     assert_array_equal(target.statistics, source.statistics)
 
 
+def test_weights_of_any_floating_type(tmp_path: Path) -> None:
+    """Small whole numbers are exact in all types of PyTorch, of which NumPy lacks bfloat16."""
+    torch = pytest.importorskip("torch")
+    save_tensors = pytest.importorskip("safetensors.torch").save_file
+    draw, target = np.random.default_rng(4), model(2)
+    for kind in ("float64", "float32", "float16", "bfloat16"):
+        values = {name: draw.integers(-99, 99, value.shape) for name, value in theirs(target.weights).items()}
+        tensors = {name: torch.tensor(value).to(getattr(torch, kind)) for name, value in values.items()}
+        save_tensors({**tensors, "1.num_batches_tracked": torch.tensor(7)}, tmp_path / "w.safetensors")
+        torch.save(tensors, tmp_path / "w.pt")
+        for name in ("w.safetensors", "w.pt"):
+            found = target.load_weights(tmp_path / name)
+            for parameter, tensor in found.items():
+                assert_array_equal(target.weights[parameter], values[tensor])
+
+
 def test_weights_of_a_model_of_our_own(tmp_path: Path) -> None:
     source, target = model(1), model(2)
     source.save(tmp_path / "m.safetensors")
@@ -62,8 +83,29 @@ def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
     whole = np.arange(24, dtype=np.float32)
     loss, moments = state(shape=(), strides=())["conv.weight"], {"state": {0: state(), 1: state()}}
     others = {"epoch": 3, "best": np.float64(0.9), "loss": loss, "optimizer": moments, "ema": {"decay": loss}}
+    others |= {
+        "path": tmp_path,
+        "options": Namespace(rate=0.1, folder=tmp_path),
+        "losses": np.arange(5.0),
+        "ids": {1, 2},
+    }
+    others |= {
+        "counts": Counter("aab"),
+        "curves": defaultdict(list, a=[1]),
+        (1, 2): 3,
+        "when": datetime.now(),
+        "b": b"c",
+    }
+    others |= {
+        "recent": deque([1, 2], 3),
+        "names": frozenset("ab"),
+        "large": 2**3000,
+        "raw": bytearray(b"c"),
+        "z": 1 + 2j,
+    }
     checkpoint = pickled({**others, "state_dict": state()})
-    archives = [archive(content, STORAGES) for content in (pickled(state()), pickled(state(), 4), checkpoint)]
+    contents = *(pickled({**others, "net": state()}, protocol) for protocol in (2, 3, 4, 5)), checkpoint
+    archives = [archive(content, STORAGES) for content in (pickled(state()), pickled(state(), 4), *contents)]
     several: tuple[Any, ...] = ({"model": state(), "model_ema": state()}, [state()])
     archives += [archive(pickled(value), STORAGES) for value in several]
     for content in (*archives, legacy(checkpoint, STORAGES)):
@@ -91,7 +133,7 @@ def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
         ({"shape": (2**40, 2**40), "strides": (0, 0)}, "reaches beyond"),
         ({"count": 23}, "24 stored numbers; expected 23"),
         ({"key": "../0"}, "no (member|storage)"),
-        ({"kind": "os.system"}, "'os.system', whose code would have to run"),
+        ({"kind": "os.system"}, "no storage of its own, or one of an unknown type"),
     ],
 )
 def test_a_tensor_that_reaches_elsewhere_is_refused(changes: Any, text: str, tmp_path: Path) -> None:
@@ -112,15 +154,27 @@ class Harmful:
         return Path.touch, (self.path,)
 
 
+class Network:
+    """A network of PyTorch that was saved as an object."""
+
+    def __init__(self) -> None:
+        self._parameters, self.more = {"w": state()["conv.weight"]}, [state()]
+
+
 def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
-    content = pickle.dumps({"a": Harmful(tmp_path / "ran")}, 2)
-    pickle.loads(content)
+    """Calls beside a state dictionary are left out, and a network as an object is refused."""
+    harmful = Harmful(tmp_path / "ran")
+    pickle.loads(pickle.dumps({"a": harmful}, 2))
     assert (tmp_path / "ran").exists()
     (tmp_path / "ran").unlink()
     for write in (archive, legacy):
-        (tmp_path / "s.pt").write_bytes(write(content, {}))
-        with pytest.raises(FormatError, match="whose code would have to run"):
-            read_state(tmp_path / "s.pt")
+        (tmp_path / "s.pt").write_bytes(write(pickled({"a": harmful, "net": state()}), STORAGES))
+        assert {*read_state(tmp_path / "s.pt")} == {*state()}
+        refused = ({"a": harmful}, {}), (Network(), STORAGES), ({"model": Network(), "ema": state()}, STORAGES)
+        for value, storages in refused:
+            (tmp_path / "s.pt").write_bytes(write(pickled(value), storages))
+            with pytest.raises(FormatError, match="whose code would have to run"):
+                read_state(tmp_path / "s.pt")
     assert not (tmp_path / "ran").exists()
 
 
@@ -156,12 +210,23 @@ def test_files_are_recognized_by_their_content(tmp_path: Path) -> None:
         "a PyTorch state dictionary, without a network; it seems to have conv": archive(pickled(state()), STORAGES),
         "seems to have conv": legacy(pickled(state()), STORAGES),
         "git lfs pull": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n",
-        "b'import n.*expected one of .onnx": b"import numpy",
+        "'import n.*it is text": b"import numpy",
+        "it is a page .HTML.": "\ufeff\n\n\n <!DocType html>\n<title>Größe</title>".encode() + b" " * 99,
+        "<html lang=.*page .HTML.": b"<html lang='en'>",
+        "it is JSON": b'{"message": "Not Found"}',
+        "it is XML": b"<?xml version='1.0'?>",
+        "b'.x00.x01.*expected one of .onnx": bytes(range(70)),
     }
     for text, content in kinds.items():
-        (tmp_path / "some").write_bytes(content)
-        with pytest.raises(FormatError, match=text):
-            cr.load(tmp_path / "some")
+        for name in ("some", *((f"some{suffix}" for suffix in BY_SUFFIX) if b"\0" not in content else ())):
+            (tmp_path / name).write_bytes(content)
+            with pytest.raises(FormatError, match=text):
+                cr.load(tmp_path / name)
+    with zipfile.ZipFile(tmp_path / "script.pt", "w") as script:
+        for name in ("data.pkl", "constants.pkl", "code/__torch__.py"):
+            script.writestr(f"script/{name}", b"")
+    with pytest.raises(FormatError, match=r"TorchScript.*torch\.onnx\.export"):
+        cr.load(tmp_path / "script.pt")
     model().save(tmp_path / "m.safetensors")
     (tmp_path / "m.safetensors").rename(tmp_path / "m.onnx")
     assert cr.load(tmp_path / "m.onnx", engine="numpy").names == model().names

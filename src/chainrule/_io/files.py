@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ VERSION = 1
 KEY = "chainrule"  # the only key in the metadata of a tensor file
 MAX_HEADER = 4 << 20  # bytes; the limit of safetensors is 100 MB, and parsing that takes seconds and a gigabyte
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # first characters of formulas in spreadsheets
-FLOATS = ("F16", "F32", "F64")
+FLOATS = ("F16", "F32", "F64", "BF16")
 TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")  # name of a temporary file of `write_atomic`
 
 
@@ -212,8 +212,23 @@ def read_safetensors(path: Path, *, floats_only: bool = False) -> tuple[dict[str
                 if dtype not in FLOATS:
                     problem = f"{quoted(name)} is {dtype}; expected {', '.join(FLOATS)}"
                     raise FormatError(f"{path}: tensors must be floats: {problem}")
-                tensors[name] = file.get_tensor(name)
+                tensors[name] = _bfloat16(stream, name) if dtype == "BF16" else file.get_tensor(name)
     return tensors, entries
+
+
+def _bfloat16(stream: BinaryIO, name: str) -> Array:
+    """Return a tensor of bfloat16 in a valid safetensors file as float32."""
+    stream.seek(0)
+    size = int.from_bytes(stream.read(8), "little")
+    tensor = expect_object(parse(stream.read(size), MAX_HEADER), "the header")[name]
+    first, end = tensor["data_offsets"]
+    stream.seek(8 + size + first)
+    return from_bfloat16(np.frombuffer(stream.read(end - first), "<u2").reshape(tensor["shape"]))
+
+
+def from_bfloat16(bits: Array) -> Array:
+    """Return bfloat16 numbers, given by their bits (uint16), as float32. NumPy has no such type."""
+    return np.asarray(bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def _parse_object(path: Path, text: str) -> dict[str, Any]:

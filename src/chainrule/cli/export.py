@@ -29,6 +29,7 @@ CALIBRATION_IMAGES = 500  # training images used to measure the ranges of activa
     help="Version of the ONNX operators; by default the lowest, from 13, that the network can use.",
 )
 @click.option("--c", "c_folder", metavar="FOLDER", type=options.PATH, help="Write C99 files into a folder.")
+@click.option("--name", metavar="PREFIX", help="With --c: prefix of functions and files.  [default: network]")
 @click.option("--wasm", "wasm_file", metavar="FILE", type=options.PATH, help="Write a .wasm file, module and page.")
 @click.option("--train", is_flag=True, help="With --c: also a function that takes a training step (SGD).")
 @click.option("--int8", is_flag=True, help="With --c: use int8 arithmetic.")
@@ -55,6 +56,7 @@ def export(
     onnx_file: Path | None,
     opset: int | None,
     c_folder: Path | None,
+    name: str | None,
     wasm_file: Path | None,
     train: bool,
     int8: bool,
@@ -75,19 +77,20 @@ def export(
 
     if onnx_file is None and c_folder is None and wasm_file is None:
         raise OptionError("nothing to write: add --onnx FILE, --c FOLDER or --wasm FILE")
-    for option, value in (("--train", train), ("--int8", int8)):
-        if value and c_folder is None:
-            raise OptionError(f"{option} applies to C: add --c FOLDER")
-    for option, value in (("--compact", compact), ("--precise", precise)):
-        if value and c_folder is None and wasm_file is None:
-            raise OptionError(f"{option} applies to C: add --c FOLDER or --wasm FILE")
+    for option, value, target, is_written in (
+        ("--name", name, "C: add --c FOLDER", c_folder),
+        ("--train", train, "C: add --c FOLDER", c_folder),
+        ("--int8", int8, "C: add --c FOLDER", c_folder),
+        ("--compact", compact, "C: add --c FOLDER or --wasm FILE", c_folder or wasm_file),
+        ("--precise", precise, "C: add --c FOLDER or --wasm FILE", c_folder or wasm_file),
+        ("--calibrate", calibration, "int8: add --int8", int8),
+        ("--io", io, "int8: add --int8", int8),
+        ("--opset", opset, "ONNX: add --onnx FILE", onnx_file),
+    ):
+        if value not in (None, False) and not is_written:
+            raise OptionError(f"{option} applies to {target}")
     if int8 and (train or raw_input):
         raise OptionError("--int8 cannot be combined with --train or --raw-input")
-    for option, text in (("--calibrate", calibration), ("--io", io)):
-        if text is not None and not int8:
-            raise OptionError(f"{option} applies to int8: add --int8")
-    if opset is not None and onnx_file is None:
-        raise OptionError("--opset applies to ONNX: add --onnx FILE")
     if onnx_file:
         _require_new(onnx_file)
     if c_folder:
@@ -100,17 +103,18 @@ def export(
         click.echo(_write_onnx(model, onnx_file, facts, opset=opset, raw_input=raw_input))
     if raw_input:
         model.normalization = Normalization("none")
-    if c_folder and int8:
-        click.echo(_write_int8(model, job, calibration, c_folder, io or "float"))
-    elif c_folder:
+    if c_folder:
         from chainrule.interop.c import write_c
 
-        click.echo(write_c(model, c_folder, train=train, compact=compact))
+        quantized, compared = _quantized(model, job, calibration, io or "float") if int8 else (None, "")
+        prefix = name or "network"
+        files = write_c(model, c_folder, name=prefix, train=train, int8=quantized, compact=compact)
+        click.echo("\n".join(filter(None, (str(files), compared))))
     if wasm_file:
         from chainrule.interop.c.wasm import write_wasm
 
-        files = write_wasm(model, wasm_file, compact=compact)
-        click.echo(", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in files))
+        paths = write_wasm(model, wasm_file, compact=compact)
+        click.echo(", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in paths))
 
 
 def _require_new(file: Path) -> None:
@@ -178,32 +182,29 @@ def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int
     return f"{file}: {description}, opset {version}, {size / 1000:,.0f} kB"
 
 
-def _write_int8(model: "Model", job: "Job | None", calibration: str | None, folder: Path, io: str) -> str:
-    """Write C files that use integer arithmetic; return a description that compares them with the model in floats.
+def _quantized(model: "Model", job: "Job | None", calibration: str | None, io: str) -> "tuple[Quantized, str]":
+    """Quantize a model; return it with a line that compares it with the model in floats, "" without data.
 
     calibration   name or path of the data whose training images determine the scales; None: the data of the run, or for
                   a model file, the scales of the quantized network in the file
     """
     from chainrule.cli import loading
-    from chainrule.interop.c import Quantized, write_c
+    from chainrule.interop.c import Quantized
 
-    if calibration is not None and len(model.input_shape) < 3:
-        inputs = _read_inputs(calibration)
-        quantized = Quantized(model, inputs[:CALIBRATION_IMAGES], io=io)
-        compared = _int8_difference(model, quantized, inputs[-CALIBRATION_IMAGES:], calibration)
-        return f"{write_c(model, folder, int8=quantized)}\n{compared}"
-    if calibration is not None:
-        training, test = loading.read_data_for(model, calibration)
-        others = (training if test is None else test).x[-CALIBRATION_IMAGES:]
-        quantized = Quantized(model, training.x[:CALIBRATION_IMAGES], io=io)
-        compared = _int8_difference(model, quantized, others, training.name)
-    elif job is not None:
+    if calibration is None:
+        if job is None:
+            return Quantized(model, io=io), ""
         training, test = job.load()
         quantized = Quantized(model, training.x[:CALIBRATION_IMAGES], io=io)
-        compared = _int8_metric(model, quantized, test)
-    else:
-        return str(write_c(model, folder, int8=Quantized(model, io=io)))
-    return f"{write_c(model, folder, int8=quantized)}\n{compared}"
+        return quantized, _int8_metric(model, quantized, test)
+    if len(model.input_shape) < 3:
+        inputs = _read_inputs(calibration)
+        quantized = Quantized(model, inputs[:CALIBRATION_IMAGES], io=io)
+        return quantized, _int8_difference(model, quantized, inputs[-CALIBRATION_IMAGES:], calibration)
+    training, test = loading.read_data_for(model, calibration)
+    others = (training if test is None else test).x[-CALIBRATION_IMAGES:]
+    quantized = Quantized(model, training.x[:CALIBRATION_IMAGES], io=io)
+    return quantized, _int8_difference(model, quantized, others, training.name)
 
 
 def _read_inputs(name: str) -> "NDArray[Any]":

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 )
 @click.option("--output", "outputs", metavar="NAME", multiple=True, help="Import only this output; may be repeated.")
 @click.option("--shape", metavar="C,H,W", help="Sizes of inputs that the file leaves open, such as 3,224,224.")
+@click.option("--verify", is_flag=True, help="Compare with ONNX Runtime or LiteRT, if installed, on random inputs.")
 @click.option("--operators", is_flag=True, help="List the ONNX operators that can be read, and what they become.")
 @click.option("--layers", is_flag=True, help="List the Keras layers that can be read, and what they become.")
 def import_(
@@ -44,6 +45,7 @@ def import_(
     normalize: str | None,
     outputs: tuple[str, ...],
     shape: str | None,
+    verify: bool,
     operators: bool,
     layers: bool,
 ) -> None:
@@ -53,6 +55,7 @@ def import_(
     """
     from chainrule.cli import run_paths
     from chainrule.errors import OptionError
+    from chainrule.interop import verification
     from chainrule.interop.importing import holds_network
     from chainrule.layers import expressions
     from chainrule.models.input_normalization import description
@@ -64,19 +67,24 @@ def import_(
         return
     if file is None:
         raise OptionError("no FILE to read; name one, or use --operators or --layers")
+    if verify and outputs:
+        raise OptionError("--verify compares all outputs; leave out --output")
     if out is not None:
         run_paths.require_writable(model_path(out))
     if holds_network(file):
         if model is not None or pairs:
             raise OptionError(f"--model and --map apply to files of weights; {file} contains its network")
         network = load(file, outputs=outputs, shape=None if shape is None else expressions.shape(shape))
-    elif outputs or shape:
-        raise OptionError(f"--output and --shape apply to networks; {file} contains only weights")
+    elif outputs or shape or verify:
+        raise OptionError(f"--output, --shape and --verify apply to networks; {file} contains only weights")
     else:
         network = _with_weights(file, model, pairs)
+    compared = verification.comparison(file, network) if verify else ""
     network = network if normalize is None else network.with_input_normalization(normalize)
     click.echo(network.summary())
     click.echo(f"\n{description(network.normalization, network.layers, network.wiring)}")
+    if verify:
+        click.echo(compared)
     if out is not None:
         network.save(out)
         click.echo(out)

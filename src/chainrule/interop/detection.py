@@ -1,5 +1,6 @@
 """Recognition of file formats from the first bytes of a file, or from its suffix if the bytes are not conclusive."""
 
+import codecs
 import zipfile
 from enum import Enum
 from pathlib import Path
@@ -8,7 +9,15 @@ from typing import BinaryIO
 from chainrule._io.reading import open_regular
 from chainrule.errors import FormatError, quoted
 
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+# Start of a text in lowercase, without leading white space → what the file is, and what to do
+TEXTS = {
+    "version https://git-lfs": "a pointer of Git LFS instead of the file; fetch the file with git lfs pull",
+    **dict.fromkeys(("<!doctype html", "<html"), "a page (HTML) instead of the file; download the file itself"),
+    "<": "XML; expected a binary file",
+    **dict.fromkeys(("{", "["), "JSON, such as a server's answer or a configuration; download the file itself"),
+    "": "text; expected a binary file",
+}
+CONTROLS = {*range(32)} - {*b"\t\n\r"}  # bytes that text does not contain
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ONNX_TAGS = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)  # fields that may follow the version at the start of a file
 
@@ -20,7 +29,8 @@ class FileFormat(Enum):
     KERAS = "a Keras archive"
     HDF5 = "an HDF5 file"
     TORCH = "a PyTorch state dictionary"
-    TORCH_EXPORT = "a program of torch.export"
+    TORCH_EXPORT = "a program of torch.export (.pt2)"
+    TORCH_SCRIPT = "a TorchScript program"
     SAFETENSORS = "a safetensors file"
     TFLITE = "a TensorFlow Lite file"
 
@@ -33,26 +43,40 @@ BY_SUFFIX = {
     ".safetensors": FileFormat.SAFETENSORS,
     ".tflite": FileFormat.TFLITE,
 }
+TORCH_MEMBERS = {  # file in the folder of an archive → format; all but torch.export have data.pkl
+    "models/model.json": FileFormat.TORCH_EXPORT,
+    "constants.pkl": FileFormat.TORCH_SCRIPT,
+    "data.pkl": FileFormat.TORCH,
+}
 
 
 def detect(path: Path) -> FileFormat:
     """Return the format of a file.
 
-    Errors   FormatError if the file cannot be read, is a pointer of Git LFS, or has an unknown format
+    Errors   FormatError if the file cannot be read, contains text or a program of PyTorch, or has an unknown format
     """
     with open_regular(path, FormatError) as stream:
         start = stream.read(64)
-        if start.startswith(LFS_POINTER):
-            raise FormatError(
-                f"{path}: a pointer of Git LFS instead of the file; fetch the file with git lfs pull, or download it"
-            )
+        if len(text := _text(start)) > 8:
+            kind = next(kind for beginning, kind in TEXTS.items() if text.lower().startswith(beginning))
+            raise FormatError(f"{path}: starts with {quoted(text[:24])}; it is {kind}")
         file_format = _from_content(start, stream) or BY_SUFFIX.get(path.suffix.lower())
-    if file_format is FileFormat.TORCH_EXPORT:
-        raise FormatError(f"{path}: {file_format.value} (.pt2); export the network with torch.onnx.export instead")
+    if file_format in (FileFormat.TORCH_EXPORT, FileFormat.TORCH_SCRIPT):
+        raise FormatError(f"{path}: {file_format.value}; export the network with torch.onnx.export instead")
     if file_format is None:
         known = ", ".join(BY_SUFFIX)
         raise FormatError(f"{path}: unknown format, starting with {quoted(start[:8])}; expected one of {known}")
     return file_format
+
+
+def _text(start: bytes) -> str:
+    """Return the first bytes of a file as text, without leading white space; "" if they are not UTF-8."""
+    if CONTROLS & {*start}:
+        return ""
+    try:
+        return codecs.getincrementaldecoder("utf-8-sig")().decode(start).lstrip()
+    except UnicodeDecodeError:
+        return ""
 
 
 def _from_content(start: bytes, stream: BinaryIO) -> FileFormat | None:
@@ -83,8 +107,7 @@ def _from_members(stream: BinaryIO) -> FileFormat | None:
             names = archive.namelist()
     except Exception:  # damaged archives raise many kinds
         return None
-    if any(name.split("/")[1:] == ["models", "model.json"] for name in names):
-        return FileFormat.TORCH_EXPORT
-    if any(name.split("/")[1:] == ["data.pkl"] for name in names):
-        return FileFormat.TORCH
+    inner = {name.partition("/")[2] for name in names}
+    if of_torch := [file_format for name, file_format in TORCH_MEMBERS.items() if name in inner]:
+        return of_torch[0]
     return FileFormat.KERAS if "config.json" in names or "model.weights.h5" in names else None

@@ -1,14 +1,14 @@
 """A restricted reader of pickles.
 
-A pickle is a program for a stack machine. `PickleMachine` supports only the opcodes of state dictionaries. It records
-calls of allowed names without running them, and refuses all other names; nothing is imported.
+A pickle is a program for a stack machine. `PickleMachine` supports only the opcodes of checkpoints. It records names of
+functions and classes, their calls, and the states of objects; nothing is imported or run.
 """
 
 from __future__ import annotations
 
 import pickletools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
 from chainrule.errors import FormatError, quoted
@@ -33,21 +33,23 @@ class StorageReference:
 
 @dataclass
 class RecordedCall:
-    """A recorded call of a named function. It is never run."""
+    """A recorded call of a named function or class. It is never run.
+
+    contents   state, elements and pairs that the pickle gives the result
+    """
 
     name: str
     arguments: tuple[Any, ...]
+    contents: list[Any] = field(default_factory=list[Any])
 
 
 class PickleMachine:
     """A stack machine that runs the opcodes of a pickle to build its value.
 
-    allowed     function that returns whether a name may be called
     references  all references to storages
     """
 
-    def __init__(self, allowed: Callable[[str], bool]) -> None:
-        self._allowed = allowed
+    def __init__(self) -> None:
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
@@ -76,9 +78,9 @@ class PickleMachine:
             raise FormatError("the pickle reads an empty stack")
         return self._stack.pop()
 
-    def _top(self, kind: type[Any]) -> Any:
+    def _top(self, kind: Any) -> Any:
         if not self._stack or not isinstance(self._stack[-1], kind):
-            raise FormatError(f"the pickle has no {kind.__name__} on top of its stack")
+            raise FormatError(f"the pickle changes {quoted(self._stack[-1:])}; expected {kind}")
         return self._stack[-1]
 
     def _since_mark(self) -> list[Any]:
@@ -112,20 +114,16 @@ class PickleMachine:
         self._stack.append(value)
 
     def name(self, argument: Any) -> None:
-        """Push the name of a function or class; FormatError if calling it is not allowed."""
+        """Push the name of a function or class."""
         module, name = (self._pop(), self._pop())[::-1] if argument is None else str(argument).split(" ", 1)
-        full = f"{module}.{name}"
-        if not self._allowed(full):
-            raise FormatError(
-                f"it holds {quoted(full)}, whose code would have to run; expected a state dictionary: in PyTorch, "
-                "torch.save(model.state_dict(), FILE)"
-            )
-        self._stack.append(GlobalName(full))
+        self._stack.append(GlobalName(f"{module}.{name}"))
 
-    def call(self, argument: Any) -> None:
-        """Record a call. An ordered dictionary becomes a plain dictionary."""
+    def call(self, has_options: bool) -> None:
+        """Record a call. An ordered dictionary becomes a plain dictionary. Options by name are ignored."""
+        if has_options:
+            self._pop()
         arguments, function = self._pop(), self._pop()
-        if not isinstance(function, GlobalName) or not isinstance(arguments, tuple):
+        if not isinstance(function, GlobalName | RecordedCall) or not isinstance(arguments, tuple):
             raise FormatError("the pickle calls something that is not a function")
         argument_tuple = cast("tuple[Any, ...]", arguments)
         self._stack.append(
@@ -140,27 +138,36 @@ class PickleMachine:
     def set_items(self, is_marked: bool) -> None:
         """Add keys and values to a dictionary: all values since the mark if ``is_marked``, otherwise a single pair."""
         values = self._since_mark() if is_marked else [self._pop(), self._pop()][::-1]
-        target = self._top(dict)
+        target = self._top(dict | RecordedCall)
         if len(values) % 2:
             raise FormatError("the pickle has a key without a value")
         for key, value in zip(values[::2], values[1::2], strict=True):
-            if not isinstance(key, str | int | float | bool | None):
-                raise FormatError("the pickle has a key that is neither a string nor a number")
-            target[key] = value
+            if isinstance(target, RecordedCall):
+                target.contents.append(value)
+            else:
+                target[key if isinstance(key, str | int | float | bool | None) else object()] = value
 
     def append(self, is_marked: bool) -> None:
         """Append values to a list: all values since the mark if ``is_marked``, otherwise a single value."""
         values = self._since_mark() if is_marked else [self._pop()]
-        self._top(list).extend(values)
+        target = self._top(list | RecordedCall)
+        (target.contents if isinstance(target, RecordedCall) else target).extend(values)
 
-    def drop(self, argument: Any) -> None:
-        """Discard an object's state, such as the version numbers in a state dictionary."""
-        self._pop()
+    def build(self, argument: Any) -> None:
+        """Record an object's state. That of a dictionary, such as the versions of its layers, is discarded."""
+        state = self._pop()
+        target = self._top(object)
+        if isinstance(target, RecordedCall):
+            target.contents.append(state)
+
+    def freeze(self, argument: Any) -> None:
+        """Replace the values since the mark by a list, in place of a set."""
+        self._stack.append(self._since_mark())
 
 
 PUSH_ARGUMENT = {
     *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"),
-    *("BINBYTES", "SHORT_BINBYTES", "BINUNICODE8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINUNICODE8", "BINBYTES8", "BYTEARRAY8", "LONG4"),
 }
 IGNORED = {"PROTO", "FRAME"}
 CONSTANTS: dict[str, Callable[[], Any]] = {
@@ -169,6 +176,7 @@ CONSTANTS: dict[str, Callable[[], Any]] = {
     "NEWFALSE": lambda: False,
     "EMPTY_DICT": dict,
     "EMPTY_LIST": list,
+    "EMPTY_SET": list,
     "EMPTY_TUPLE": tuple,
 }
 # Opcode → method of the machine, and its argument if the opcode has none of its own.
@@ -185,11 +193,15 @@ OPCODES: dict[str, tuple[Callable[[PickleMachine, Any], None], Any]] = {
     "LONG_BINGET": (PickleMachine.recall, None),
     "GLOBAL": (PickleMachine.name, None),
     "STACK_GLOBAL": (PickleMachine.name, None),
-    "REDUCE": (PickleMachine.call, None),
+    "REDUCE": (PickleMachine.call, False),
+    "NEWOBJ": (PickleMachine.call, False),
+    "NEWOBJ_EX": (PickleMachine.call, True),
     "BINPERSID": (PickleMachine.refer, None),
     "SETITEM": (PickleMachine.set_items, False),
     "SETITEMS": (PickleMachine.set_items, True),
     "APPEND": (PickleMachine.append, False),
     "APPENDS": (PickleMachine.append, True),
-    "BUILD": (PickleMachine.drop, None),
+    "ADDITEMS": (PickleMachine.append, True),
+    "FROZENSET": (PickleMachine.freeze, None),
+    "BUILD": (PickleMachine.build, None),
 }

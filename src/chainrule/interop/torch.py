@@ -12,13 +12,15 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.files import from_bfloat16
 from chainrule._io.reading import reading
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.pickles import GlobalName, PickleMachine, RecordedCall, StorageReference
@@ -39,8 +41,6 @@ STORAGES = {
     "torch.ByteStorage": "u1",
     "torch.BoolStorage": "?",
 }
-NUMBERS = {"numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype", "_codecs.encode"}
-ALLOWED = {"collections.OrderedDict", *TENSORS, PARAMETER, *STORAGES, *NUMBERS}
 TRAINED = ("state_dict", "model_state_dict", "model")  # usual names of the dictionary of a network
 MAX_PICKLE = 64 << 20  # bytes
 MAX_MEMBERS = 200_000  # files in the archive
@@ -79,7 +79,7 @@ def _archived_tensors(archive: zipfile.ZipFile, size: int) -> dict[str, Array]:
 
     if f"{root}byteorder" in archive.NameToInfo and member("byteorder", 16) != b"little":
         raise FormatError("its numbers are big-endian; expected little-endian")
-    state = PickleMachine(ALLOWED.__contains__).run(member("data.pkl", MAX_PICKLE))
+    state = PickleMachine().run(member("data.pkl", MAX_PICKLE))
     return Storages(lambda key: member(f"data/{key}")).tensors(state)
 
 
@@ -90,7 +90,7 @@ def _legacy_tensors(stream: BinaryIO, size: int) -> dict[str, Array]:
     and the keys of the storages. For each key, the number of elements (8 bytes) and the elements follow.
     """
     pickles = io.BytesIO(stream.read(MAX_PICKLE))
-    machines = [PickleMachine(ALLOWED.__contains__) for _ in range(5)]
+    machines = [PickleMachine() for _ in range(5)]
     magic, version, system, state, keys = (machine.run(pickles) for machine in machines)
     if magic != LEGACY_MAGIC or version != LEGACY_PROTOCOL:
         raise FormatError("it does not start as torch.save starts a file")
@@ -127,11 +127,37 @@ def _state_dicts(value: Any, name: str = "", depth: int = 0) -> dict[str, dict[s
     if not isinstance(value, dict) or depth > MAX_NESTING:
         return {}
     entries = {key: entry for key, entry in cast("dict[Any, Any]", value).items() if isinstance(key, str)}
-    calls = {key: entry for key, entry in entries.items() if isinstance(entry, RecordedCall)}
-    states = {name: {key: call for key, call in calls.items() if call.name not in NUMBERS}}
+    states = {name: {key: entry for key, entry in entries.items() if _is_tensor(entry)}}
     for key, entry in entries.items():
         states |= _state_dicts(entry, f"{name}.{key}".removeprefix("."), depth + 1)
     return {name: tensors for name, tensors in states.items() if tensors}
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, RecordedCall) and value.name in (*TENSORS, PARAMETER)
+
+
+def _objects(value: Any) -> Counter[str]:
+    """Return the names of classes and functions that a value is made with; of networks, with the number of tensors."""
+    counts, seen = Counter[str](), set[int]()
+    pending: list[tuple[Any, str]] = [(value, "")]
+    while pending:
+        item, network = pending.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if _is_tensor(item):
+            counts[network] += 1
+        elif isinstance(item, RecordedCall):
+            counts[item.name] += 0
+            is_network = any(isinstance(state, dict) and "_parameters" in state for state in item.contents)
+            owner = item.name if is_network and not network else network
+            pending += [(item.arguments, owner), (item.contents, owner)]
+        elif isinstance(item, dict | list | tuple):
+            parts = cast("Mapping[Any, Any]", item).values() if isinstance(item, dict) else cast("Sequence[Any]", item)
+            pending += [(part, network) for part in parts]
+    del counts[""]
+    return counts
 
 
 def _state_dict(value: Any) -> dict[str, RecordedCall]:
@@ -139,9 +165,15 @@ def _state_dict(value: Any) -> dict[str, RecordedCall]:
 
     Of several such dictionaries, as for averaged weights, the one with a name in `TRAINED` is returned.
 
-    Errors   FormatError if there is none, or several
+    Errors   FormatError if there is none, or several, or if a network saved as an object has more tensors
     """
-    states = _state_dicts(value)
+    states, objects = _state_dicts(value), _objects(value)
+    for name, count in objects.most_common(1):
+        if count > max(map(len, states.values()), default=-1):
+            raise FormatError(
+                f"it holds {quoted(name)}, whose code would have to run; expected a state dictionary: in PyTorch, "
+                "torch.save(model.state_dict(), FILE)"
+            )
     counts = {name: sum(call.arguments[2:3] != ((),) for call in tensors.values()) for name, tensors in states.items()}
     most = max(counts.values(), default=0)
     largest = [name for name, count in counts.items() if count == most]
@@ -173,7 +205,7 @@ class Storages:
         """Return a tensor as a view of its storage. bfloat16 is converted to float32. `name` is used in errors."""
         if value.name == PARAMETER and value.arguments and isinstance(value.arguments[0], RecordedCall):
             value = value.arguments[0]
-        if value.name not in TENSORS or len(value.arguments) < 4:
+        if len(value.arguments) < 4:
             raise FormatError(f"{quoted(name)} is not a tensor")
         stored, offset, shape, strides = value.arguments[:4]
         storage = self._storage(stored, name)
@@ -186,7 +218,7 @@ class Storages:
         steps = [step * storage.itemsize for step in strides]
         view = np.lib.stride_tricks.as_strided(storage[min(offset, len(storage)) :], shape, steps, writeable=False)
         if stored.key[1].name == "torch.BFloat16Storage":
-            return (view.astype(np.uint32) << np.uint32(16)).view(np.float32)
+            return from_bfloat16(view)
         return view
 
     def _storage(self, stored: Any, name: str) -> Array:

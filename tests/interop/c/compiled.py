@@ -58,17 +58,20 @@ def run_main(
     given: bytes,
     shapes: Sequence[tuple[int, ...]],
     flags: Sequence[str],
+    compiler: str = "gcc",
 ) -> list[Array]:
     """Compile a program of exported networks, run it, and return the numbers that it prints in these shapes.
 
     names             names of the networks, whose files are in the folder
     variables, runs   declarations and statements of the program
     given             input of the program
+    compiler          gcc, or g++ for a program in C++ with the object files of the networks
     """
     includes = "\n".join(f'#include "{name}.h"' for name in names)
     variables = "\n".join([variables, *(ARENA.format(name=name, macro=name.upper()) for name in names)])
-    (folder / "main.c").write_text(MAIN.format(includes=includes, variables=variables, runs="\n".join(runs)))
-    built = build(folder, ["main.c", *(f"{name}.c" for name in names)], flags)
+    main, suffix = ("main.cpp", "o") if compiler == "g++" else ("main.c", "c")
+    (folder / main).write_text(MAIN.format(includes=includes, variables=variables, runs="\n".join(runs)))
+    built = build(folder, [main, *(f"{name}.{suffix}" for name in names)], flags, compiler)
     done = subprocess.run([built], input=given, capture_output=True, check=True)
     return split(np.frombuffer(done.stdout, np.float32), shapes)
 
@@ -120,9 +123,9 @@ def covering(models: Iterable[Model]) -> list[int]:
 def build(folder: Path, sources: Sequence[str], flags: Sequence[str], compiler: str = "gcc") -> Path:
     """Compile files of a folder to a program, and return its path."""
     built = folder / "program"
-    done = subprocess.run(
-        [compiler, *STRICT, *flags, *sources, "-o", str(built), "-lm"], cwd=folder, capture_output=True, text=True
-    )
+    strict = ("-std=c++11", *STRICT[1:]) if compiler == "g++" else STRICT
+    command = [compiler, *strict, *flags, *sources, "-o", str(built), "-lm"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:3000]
     return built
 

@@ -1,6 +1,7 @@
 """The files of an exported network: they compile without a warning anywhere, and the example classifies an image."""
 
 import ctypes
+import json
 import platform
 import re
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,12 @@ from training.made import Doubled
 
 import chainrule as cr
 from chainrule import zoo
-from chainrule.data.normalization import Normalization
+from chainrule.data.normalization import JointNormalization, Normalization
 from chainrule.errors import OptionError
-from chainrule.interop.c import Quantized, write_c
+from chainrule.interop.c import Quantized, wasm, write_c
 from chainrule.layers.node import is_name
 from chainrule.models.model import Model
+from chainrule.training.optimizers import SGD
 
 ARM = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-Os")
 COMPILERS = (
@@ -61,10 +64,10 @@ def test_no_compiler_warns(tmp_path: Path, compiler: str, flags: tuple[str, ...]
     if not shutil.which(compiler):
         pytest.skip(f"needs {compiler}")
     models = (of_everything(), (), False), (of_everything(), (), True), (wide(), ("-O0",), False)
-    for model, more, train in (*models, (of_integers(), (), False)):
+    for number, (model, more, train) in enumerate((*models, (of_integers(), (), False))):
         quantized = Quantized(model, np.ones((1, *model.input_shape))) if model.name == "integers" else None
-        write_c(model, tmp_path, int8=quantized, train=train)
-        command = [compiler, *STRICT, *flags, *more, "-c", "network.c"]
+        write_c(model, tmp_path, name=f"net{number}", int8=quantized, train=train)
+        command = [compiler, *STRICT, *flags, *more, "-c", f"net{number}.c"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
 
@@ -85,6 +88,27 @@ def test_a_file_from_elsewhere_is_not_replaced(tmp_path: Path, name: str) -> Non
     with pytest.raises(OptionError, match=name):
         write_c(of_everything(), tmp_path)
     assert (tmp_path / name).read_bytes() == b"all:\xff\n"
+
+
+def test_another_network_needs_another_name(tmp_path: Path) -> None:
+    """Training and options of the export make no other network; another shape, layer or class does."""
+    layers, classes = (cr.Flatten(), cr.Dense(2), cr.Softmax()), ["a", "b"]
+    model = cr.Sequential(layers, (1, 2, 3), classes=classes, engine="numpy")
+    write_c(model, tmp_path)
+    model.fit(np.random.default_rng(0).random((40, 1, 2, 3)), np.arange(40) % 2, epochs=1, progress=False)
+    for options in ({}, {"train": True}, {"int8": Quantized(model, np.ones((1, 1, 2, 3)))}):
+        write_c(model, tmp_path, **options)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    for other in (
+        cr.Sequential(layers, (1, 3, 2), classes=classes, engine="numpy"),
+        cr.Sequential((*layers[:2], cr.Sigmoid()), (1, 2, 3), classes=classes, engine="numpy"),
+        cr.Sequential(layers, (1, 2, 3), classes=classes[::-1], engine="numpy"),
+    ):
+        with pytest.raises(OptionError, match="--name"):
+            write_c(other, tmp_path)
+        assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    write_c(other, tmp_path, name="other")
+    assert (tmp_path / "network.c").read_bytes() == before["network.c"]
 
 
 def wide() -> Model:
@@ -235,6 +259,84 @@ NAMES = st.text(max_size=9) | st.sampled_from(
 )
 
 
+def code(text: str) -> str:
+    """Return C or JavaScript without comments and hashes, with empty strings, and without names of ports in macros."""
+    pattern = r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"'
+    bare = re.sub(pattern, lambda match: '""' if match[0][0] == '"' else " ", text, flags=re.DOTALL)
+    return re.sub(r"(?<=#define NETWORK_)(IN|OUT)PUT_\w+|\b[0-9a-f]{16}\b", "", bare)
+
+
+class Page(HTMLParser):
+    """The tags of a page, the code in its scripts, and its other text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.scripts, self.texts = list[Any](), list[str](), list[str]()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append((tag, attrs))
+
+    def handle_data(self, data: str) -> None:
+        if self.cdata_elem == "script":
+            self.scripts.append(code(data))
+        else:
+            self.texts.append(data)
+
+
+def generated(folder: Path, names: list[str]) -> dict[str, Any]:
+    """Return the code in all files that are generated for models with these names of ports, classes and files."""
+    ports = {name: cr.Input((size,)) for name, size in zip(names, (2, 3), strict=True)}
+    joined = cr.Concatenate()(*ports.values())
+    ends = dict(zip(names, (cr.Dense(2)(joined), cr.Dense(4)(joined)), strict=True))
+    model = cr.Graph(ports, ends, engine="numpy")
+    model.normalization = JointNormalization.of({name: Normalization("scale", 0.5) for name in model.input_names})
+    image = cr.Sequential([cr.Flatten(), cr.Dense(2), cr.Softmax()], (1, 3, 2), classes=names, engine="numpy")
+    files: list[Path] = []
+    for number, written in enumerate((write_c(model, folder / "a"), write_c(image, folder / "b", train=True))):
+        files += [folder / "ab"[number] / name for name in written.names]
+    codes: dict[str, Any] = {str(file.relative_to(folder)): code(file.read_text()) for file in files}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("import_optional", "_compile"):  # the compiler may be missing, and is tested elsewhere
+            patch.setattr(wasm, name, lambda *_: b"")
+        stem = re.sub(r"[/\0\ud800]", "", names[0]) or "n"
+        _, script, html = wasm.write_wasm(image, folder / f"{stem}.wasm")
+    page, values = Page(html.read_text()), re.search(r"classes = (.*);", script.read_text())
+    assert page.texts.count(stem) == 2
+    assert values is not None
+    assert json.loads(values[1]) == [*image.classes]
+    return codes | {"js": code(script.read_text()), "html": (page.tags, page.scripts)}
+
+
+HOSTILE = st.text(
+    st.sampled_from("*/\\\"'<>!-{}$`;?&%()\n\r\t\0\u2028\u202eaé\ud800"), min_size=1, max_size=12
+) | st.sampled_from(
+    ["*/ int injected; /*", "</script><script>injected()</script>", "<!--", '"; injected(); "', "${injected()}", "??/"]
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(HOSTILE, min_size=2, max_size=2, unique=True))
+def test_names_from_outside_change_no_generated_code(names: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as hostile, tempfile.TemporaryDirectory() as plain:
+        assert generated(Path(hostile), names) == generated(Path(plain), ["first", "second"])
+
+
+@needs("gcc", "g++")
+def test_a_program_in_cpp_runs_two_networks(tmp_path: Path) -> None:
+    models, x = (of_everything(), of_integers()), np.random.default_rng(5).normal(size=(1, 2, 12, 12)).astype("f4")
+    quantized = Quantized(models[1], x)
+    for name, model, int8 in zip("ab", models, (None, quantized), strict=True):
+        write_c(model, tmp_path, name=name, int8=int8, train=SGD() if int8 is None else False)
+        subprocess.run(["gcc", *STRICT, "-c", f"{name}.c"], cwd=tmp_path, check=True)
+    runs = [RUN.format(name=name, count=1, inputs=288, outputs=3) for name in "ab"]
+    runs.append("    if (a_classes[0] == 0 || b_classes[0] == 0 || a_parameters() == 0)\n        return 3;")
+    variables = VARIABLES.format(inputs=288, outputs=3)
+    (found,) = run_main(tmp_path, "ab", variables, runs, 2 * x.tobytes(), [(2, 3)], (), "g++")
+    np.testing.assert_allclose(found[0], models[0].predict(x)[0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found[1], quantized.predict(x)[0], rtol=1e-4, atol=1e-6)
+
+
 @needs("gcc")
 @settings(max_examples=4, deadline=None)
 @given(st.lists(LAYER_NAMES, min_size=5, max_size=5, unique=True), st.lists(NAMES, min_size=3, max_size=3, unique=True))
@@ -262,12 +364,14 @@ def test_any_names_give_macros_that_a_caller_can_read(layers: list[str], ends: l
 
 
 def test_every_file_names_the_version_and_the_hash_of_the_source(tmp_path: Path) -> None:
-    names, hashes = write_c(of_integers(), tmp_path).names, set[str]()
+    hashes = set[str]()
     for seed in (0, 1, 0):
-        write_c(cr.Sequential([cr.Dense(2)], (3,), engine="numpy", seed=seed), tmp_path)
+        names = write_c(cr.Sequential([cr.Dense(2)], (3,), engine="numpy", seed=seed), tmp_path).names
         source = (tmp_path / "network.c").read_text().partition("\n")[2]
         digest = sha256(source.encode()).hexdigest()[:16]
         for name in names:
-            assert f"{cr.__version__}, {digest}" in (tmp_path / name).read_text()
+            text = (tmp_path / name).read_text()
+            assert f"{cr.__version__}, {digest}" in text
+            assert re.search(r"^\W*SPDX-License-Identifier: MIT\b", text, re.M)
         hashes.add(digest)
     assert len(hashes) == 2

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from chainrule.errors import OptionError
 from chainrule.interop.c import packing, write_c
 from chainrule.interop.c.packing import Tiling
 from chainrule.layers import Layer
+from chainrule.layers.activations import EXAMPLES
 from chainrule.models.model import Model, connect
 
 pytestmark = needs("gcc")
@@ -71,6 +73,29 @@ def test_networks_of_the_zoo_compute_the_same(tmp_path: Path) -> None:
     for model in models:
         model.statistics += draw.uniform(0, 0.5, model.statistics.shape).astype("f4")
     check(tmp_path, models, ("-Os",))
+
+
+X87 = ("-m32", "-mfpmath=387")  # floats are computed with 80 bits; needs the package gcc-multilib
+REORDERED = (
+    *(("-O2", "-ffast-math"), ("-O3", "-march=native", "-ffast-math"), ("-Ofast", "-DNETWORK_PLAIN")),
+    *(("-O2", "-funsafe-math-optimizations"), ("-O2", *X87), ("-Ofast", *X87)),
+)
+
+
+@pytest.mark.parametrize("flags", REORDERED, ids=" ".join)
+def test_options_that_reorder_float_arithmetic_change_only_rounding(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """Every element-wise function and softmax of tiny to large numbers, and networks of the zoo."""
+    (tmp_path / "empty.c").write_text("#include <stdint.h>\n")
+    if subprocess.run(["gcc", *flags, "-c", "empty.c"], cwd=tmp_path, capture_output=True).returncode:
+        pytest.skip("needs gcc-multilib")
+    x = cr.Input((13, 40))
+    layers = [layer for layers in EXAMPLES.values() for layer in layers]
+    functions = cr.Graph(x, cr.Concatenate()(*(layer(x) for layer in (*layers, cr.Softmax()))), engine="numpy")
+    draw = np.random.default_rng(len(" ".join(flags)))
+    numbers = (draw.choice((-1, 1), (8, 13, 40)) * 10 ** draw.uniform(-5, np.log10(80), (8, 13, 40))).astype("f4")
+    (values,) = outputs(tmp_path, [functions], [numbers], flags)
+    np.testing.assert_allclose(values, exact(functions, numbers).reshape(8, -1), rtol=1e-5, atol=1e-7)
+    check(tmp_path / "zoo", [zoo.find(name).build(engine="numpy") for name in ("vanilla-cnn", "zayan")], flags)
 
 
 def test_images_are_normalized_as_in_training(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Networks in integers: the C program computes what the class predicts, and both are near the model."""
 
+import ctypes
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,37 @@ def test_a_microcontroller_computes_what_the_class_predicts(tmp_path: Path, made
     if io != "float":
         expected = expected.reshape({ending_in_a_pool: 4, enlarging: 2}.get(made, 1), -1).T.reshape(-1)
     assert_close(found, expected)
+
+
+@needs("gcc")
+@pytest.mark.parametrize("kind", ["signals", "shares", "bytes", "standardized", "own scales"])
+def test_integers_in_and_out_cover_the_measured_range(tmp_path: Path, kind: str) -> None:
+    """int8 and uint8 programs get the same numbers, and images as the bytes that they are."""
+    draw, layers = np.random.default_rng(4), (cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3))
+    images = draw.integers(0, 256, (60, 2, 6, 7)).astype(np.uint8)
+    signals = 9 * draw.standard_normal((60, 2, 6, 7)).astype("f4") - 3
+    x = {"shares": images[:] / np.float32(255), "bytes": images}.get(kind, signals)
+    first = [cr.FakeQuantize(0.4, 120, 0, 255)] if kind == "own scales" else []
+    model: Model = cr.Sequential([*first, *layers], (2, 6, 7), engine="numpy")
+    method = {"bytes": "scale", "standardized": "standardize"}.get(kind, "none")
+    model.normalization = Normalization.fit(method, x)
+    expected = model.predict(x).reshape(60, -1)
+    for io in ("int8", "uint8"):
+        integers = Quantized(model, x, io=io)
+        (step, zero), (output_step, output_zero), limits = integers.input_scale, integers.output_scale, np.iinfo(io)
+        numbers = np.clip(np.rint(np.moveaxis(x, 1, -1) / step + zero), limits.min, limits.max).astype(io, "C")
+        if io == "uint8" and kind in ("shares", "bytes"):
+            np.testing.assert_array_equal(numbers, np.moveaxis(images, 1, -1))
+        written = write_c(model, tmp_path, int8=integers)
+        assert f"{step:.6g} (q - {zero:.6g})" in str(written)
+        command = ["gcc", "-shared", "-fPIC", "network.c", "-o", f"{io}.so", "-lm"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+        run: Any = ctypes.CDLL(str(tmp_path / f"{io}.so")).network_run
+        arena, found = np.empty(written.arena, np.uint8), np.empty((60, 3), io)
+        for image, row in zip(numbers, found, strict=True):
+            run(*(array.ctypes.data_as(ctypes.c_void_p) for array in (arena, image, row)))
+        outputs = output_step * (found.astype(float) - output_zero)
+        assert np.abs(outputs - expected).max() < 0.05 * np.abs(expected).max()
 
 
 def test_accuracy_is_kept_and_the_error_is_below_that_of_onnx_runtime() -> None:

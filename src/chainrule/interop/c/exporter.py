@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from chainrule._io import files
 from chainrule.errors import OptionError, quoted
 from chainrule.interop.c import program, selftest, source
@@ -18,7 +21,7 @@ from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import NUMBERS, Quantized
 from chainrule.interop.c.routines import definitions_of, float_literal, prelude
-from chainrule.interop.c.source import Structs, identifier, macro, string_literal, unique_identifiers
+from chainrule.interop.c.source import Structs, foreign, identifier, macro, strings, unique_identifiers
 from chainrule.interop.c.training import ROUTINES, Training
 from chainrule.network import tasks
 from chainrule.training.optimizers import SGD, Optimizer
@@ -118,12 +121,12 @@ def write_c(
     Images are in the units of the training data, before normalization. Numbers are float32.
 
     Errors   OptionError for a layer without C functions, an invalid prefix, or if a file exists that was not written
-             by chainrule
+             by chainrule, or for another network with the same prefix
     """
     _check_prefix(name)
     if int8 is not None and train is not False:
         raise OptionError("a quantized model cannot be trained: pass int8 or train, not both")
-    model = folded(model)
+    unfolded, model = model, folded(model)
     values = template_values(model, name, int8) | selftest.values(model, int8)
     if train is False:
         trained, programs = None, _inference_programs(model, int8, compact)
@@ -138,7 +141,7 @@ def write_c(
     scaling = selftest.scaling_calls(model, int8)
     source_text = _source(name, *(_sections(model, values, variant, scaling, trained) for variant in programs))
     digest = sha256(source_text.encode()).hexdigest()[:16]  # of the definitions, without the first comment
-    values |= {"mark": f"{MARK} {__version__}, {digest}", "digest": digest}
+    values |= {"mark": f"{MARK} {__version__}, {digest}", "digest": digest, "identity": _identity(unfolded)}
     contents = {
         f"{name}.c": f"/* The network of {name}.h, {values['mark']} */\n{source_text}",
         f"{name}.h": template("network.h").substitute(values),
@@ -149,7 +152,7 @@ def write_c(
     target = files.as_path(folder)
     target.mkdir(parents=True, exist_ok=True)
     for file in contents:
-        _refuse_to_replace(target / file)
+        _refuse_to_replace(target / file, values["identity"])
     for file, content in contents.items():
         files.write_atomic(target / file, content.encode())
     size = FLOAT_BYTES if values["number"] == "float" else 1
@@ -158,10 +161,19 @@ def write_c(
     return CFiles(target, tuple(contents), *sizes[0], plain=sizes[1], trained=ram, units=values["units"], ports=ports)
 
 
-def _refuse_to_replace(file: Path) -> None:
-    """Raise OptionError if the file exists and was not written by chainrule."""
-    if file.exists() and MARK not in file.read_text(encoding="utf-8", errors="replace"):
+def _identity(model: Model) -> str:
+    """Return a hash of a model's description without what training changes, such as weights."""
+    described = json.dumps([model.architecture(), model.name, [*model.classes]], default=str)
+    return sha256(described.encode()).hexdigest()[:16]
+
+
+def _refuse_to_replace(file: Path, identity: str) -> None:
+    """Raise OptionError if the file exists and was not written by chainrule, or is the header of another model."""
+    text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else MARK + identity
+    if MARK not in text:
         raise OptionError(f"{file} was not written by chainrule and would be overwritten; choose another folder")
+    if file.suffix == ".h" and identity not in text:
+        raise OptionError(f"{file} belongs to another network; choose another name (--name, name=) or another folder")
 
 
 def _format_sizes(**sizes: int) -> str:
@@ -177,7 +189,6 @@ def template_values(model: Model, name: str, int8: Quantized | None = None) -> d
         "mark": MARK,
         "name": name,
         "guard": name.upper(),
-        "units": model.normalization.unit,
         "scale": " / 255" if white == 1 else "",
         "divided": ", which are divided by 255 as in chainrule predict" if white == 1 else "",
         "channels": channels,
@@ -188,27 +199,31 @@ def template_values(model: Model, name: str, int8: Quantized | None = None) -> d
         "classes": len(_labels(model)),
         "ports": _port_definitions(model, name.upper()),
         **dict.fromkeys(("more", "statics", "functions"), ""),
-        **_number_values(int8, name.upper()),
+        **_number_values(foreign(model.normalization.unit, "comment"), int8, name.upper()),
     }
 
 
-def _number_values(int8: Quantized | None, guard: str) -> dict[str, str]:
-    """Return the values of placeholders that depend on the type of the input and the outputs."""
+def _number_values(units: str, int8: Quantized | None, guard: str) -> dict[str, str]:
+    """Return the values of placeholders that depend on the type of the input and the outputs.
+
+    units   units of the input in real numbers
+    """
     if int8 is None or int8.io == "float":
         order = "channel by channel, with rows from top to bottom"
         shared = {"number": "float", "order": order, "pixel": "real", "place": PLANAR, "real": "outputs"}
-        return {**shared, **dict.fromkeys(("include", "scales", "convert", "integers"), "")}
+        return {"units": units, **shared, **dict.fromkeys(("include", "scales", "convert", "integers"), "")}
     lines = ["/* Integers of the input and of the outputs; q represents STEP (q - ZERO). */"]
     for kind, (step, zero) in (("INPUT", int8.input_scale), ("OUTPUT", int8.output_scale)):
         lines += [f"#define {guard}_{kind}_{name} {float_literal(x)}" for name, x in (("STEP", step), ("ZERO", zero))]
     pixel = f"real / {guard}_INPUT_STEP + {guard}_INPUT_ZERO + 0.5f"
-    number = NUMBERS[int8.io]
+    number, limits, (step, zero) = NUMBERS[int8.io], np.iinfo(int8.io), int8.input_scale
     return {
+        "units": f"{units}, as {number} q: {step:.6g} (q - {zero:.6g})",
         "number": number,
         "order": "row by row from the top, with the channels of a pixel side by side",
         "include": "#include <stdint.h>\n\n",
         "scales": "\n".join(lines) + "\n",
-        "pixel": f"(uint8_t)({pixel})" if int8.io == "uint8" else f"(int8_t)fmaxf(-128, fminf(127, floorf({pixel})))",
+        "pixel": f"({number})fmaxf({limits.min}, fminf({limits.max}, floorf({pixel})))",
         "place": "p * channels + c",
         "real": "integers",
         "integers": f"    {number} integers[{guard}_OUTPUTS];\n",
@@ -237,7 +252,7 @@ def _port_definitions(model: Model, guard: str) -> str:
         if ports is not None:
             lines += ["", f"/* The {kind.lower()}s follow each other in {array}. Index of the first number of each: */"]
             for name, unique in unique_identifiers(ports.columns, macro).items():
-                facts = f"{string_literal(name)}: {' x '.join(map(str, ports.shapes[name]))}"
+                facts = f"{foreign(name, 'comment')}: {' x '.join(map(str, ports.shapes[name]))}"
                 lines.append(f"#define {guard}_{kind}_{unique} {ports.columns[name].start} /* {facts} */")
     return "".join(f"{line}\n" for line in lines)
 
@@ -282,7 +297,7 @@ def _sections(
     """Return the sections of a C file: functions for operations, arrays, structs, and definitions of the network."""
     structs, calls, arrays, more = Structs(), run_program.calls, run_program.constants(), set[str]()
     parameters = Template("float *arena, const $number *image, $number *outputs").substitute(values)
-    classes = ",\n    ".join(string_literal(label) for label in _labels(model))
+    classes = strings(_labels(model), "C", ",\n    ")
     scaled = source.body(scaling, lambda _: program.IMAGE, structs)
     definitions = [
         f"const char *const {values['name']}_classes[{values['guard']}_CLASSES] = {{\n    {classes}}};\n",
@@ -298,5 +313,5 @@ def _sections(
 
 def _source(name: str, vectors: list[list[str]], plain: list[list[str]]) -> str:
     """Return a C file with sections for builds with and without vectors; the compiler selects one."""
-    includes = f'#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n'
+    includes = f'/* SPDX-License-Identifier: MIT */\n#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n'
     return "\n".join([includes, prelude(), *map(source.conditional, vectors, plain)])

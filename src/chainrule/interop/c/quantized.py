@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Operation, Tensor
-from chainrule.data.normalization import BYTE
 from chainrule.engines import loader
 from chainrule.errors import OptionError, unknown_name
 from chainrule.interop.c import calls, channels_last, fusing, source, transposed
@@ -24,7 +23,6 @@ from chainrule.interop.c.calls import Activations, Argument, CCall, Compute, Int
 from chainrule.interop.c.own_scales import SELECTING, absorb, float_tail, move_roundings
 from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, int8_program
 from chainrule.interop.c.scales import (
-    INT8_MAX,
     INT8_MIN,
     MAX_MEAN_SHIFT,
     MULTIPLIER_BITS,
@@ -33,6 +31,7 @@ from chainrule.interop.c.scales import (
     Scales,
     activation_scales,
     fixed_point,
+    integer_input,
     quantize_filters,
     rescale,
 )
@@ -57,6 +56,9 @@ class Quantized:
            scales are those of the FakeQuantize layers of a quantized network
     io     type of the C program's input and outputs: "float", "int8" or "uint8". `predict` always uses floats
 
+    The attribute `input_scale` contains step and zero of an integer input: q represents step · (q − zero), in the units
+    of the training data.
+
     Errors   ShapeError for images of another shape; OptionError for a layer without C functions for int8, without a
              scale if x is None, or for a model with several inputs or outputs
     """
@@ -69,7 +71,7 @@ class Quantized:
         model = folded(model)
         self._engine, self._model = loader.find("numpy"), model
         self._plan, self.values = model.plan(), dict[str, NDArray[Any]]()
-        self._scales, self.io = Scales(), io
+        self._scales, self.io, self.input_scale = Scales(), io, (1.0, 0.0)
         if x is not None:
             x = model.normalized(model.check_input(np.asarray(x)))
             self._scales.update(activation_scales(model, x))
@@ -109,21 +111,6 @@ class Quantized:
         external[outputs] = f"(int8_t *){OUTPUTS}" if is_uint8 else OUTPUTS
         external |= {IMAGE: f"(const int8_t *){IMAGE}"} if is_uint8 else {}
         return int8_program(program_calls, external, self.values)
-
-    @property
-    def input_scale(self) -> tuple[float, float]:
-        """Step and zero of an integer input: q represents step · (q − zero), in the units of the training data."""
-        normalization = self._model.normalization
-        if self.io == "uint8":
-            return (normalization.white or BYTE) / BYTE, 0.0
-        return self._integer_input(self._scales[self.steps[0].result.storage])
-
-    def _integer_input(self, scale: Int8Scale) -> tuple[float, float]:
-        """Return step and zero of an int8 input that covers the range of a scale in all channels."""
-        gain, offset = self._model.normalization.arrays(2, np.float64)
-        low, high = ((scale.values(end) - offset) / np.where(gain == 0, 1, gain) for end in INT8_VALUES[[0, -1]])
-        step = (high.max() - low.min()) / (INT8_MAX - INT8_MIN)
-        return float(step), float(INT8_MIN - low.min() / step)
 
     @property
     def output_scale(self) -> tuple[float, int]:
@@ -168,12 +155,14 @@ class Quantized:
         def compute(activations: Activations) -> NDArray[Any]:
             return np.clip(np.floor(activations[IMAGE] * gain + offset + np.float32(0.5)), -128, 127).astype(np.int8)
 
+        if self.io != "float":
+            self.input_scale = integer_input(scale, self._model.normalization, io=self.io)
         if self.io == "float":
             self.steps.append(Int8Step(channels_last.quantize(image, x, gain, offset), x, compute))
         elif self.io == "int8" and gain.size == offset.size == 1:
             self.steps.append(Int8Step(None, x, compute))  # the integers of the image are those of x
         else:
-            step, zero = self._integer_input(scale) if self.io == "int8" else self.input_scale
+            step, zero = self.input_scale
             values = step * ((INT8_VALUES if self.io == "int8" else INT8_VALUES % 256) - zero)
             channels = np.broadcast_shapes(gain.shape, offset.shape)
             table = compute({IMAGE: values.astype(np.float32).reshape(-1, *(1,) * len(x.shape))})

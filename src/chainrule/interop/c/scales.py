@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Operation
+from chainrule.data.normalization import BYTE, Normalization
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
 from chainrule.errors import OptionError
@@ -96,6 +97,24 @@ def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
             if readers[part.storage] == 1:
                 scales[part.storage] = scales[operation.writes[0].storage]
     return scales
+
+
+def integer_input(scale: Int8Scale, normalization: Normalization, io: str) -> tuple[float, float]:
+    """Return step and zero of an integer input that covers the range of a scale in all channels.
+
+    A uint8 input contains the bytes of images if the model was trained on bytes, or if the range is that of bytes
+    divided by 255.
+
+    io   type of the integers, "int8" or "uint8"
+    """
+    gain, offset = normalization.arrays(2, np.float64)
+    low, high = ((scale.values(np.array(end)) - offset) / np.where(gain == 0, 1, gain) for end in (INT8_MIN, INT8_MAX))
+    minimum, step = float(low.min()), float(high.max() - low.min()) / (INT8_MAX - INT8_MIN)
+    if io == "uint8" and normalization.white == BYTE:
+        return 1.0, 0.0
+    if io == "uint8" and normalization.white == 1 and minimum > -step and high.max() < 1 + step:
+        return 1 / 255, 0.0
+    return step, np.iinfo(io).min - minimum / step
 
 
 class QuantizedFilters(NamedTuple):

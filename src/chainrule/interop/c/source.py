@@ -38,14 +38,38 @@ def macro(name: str) -> str:
     return identifier(name).upper()
 
 
-def string_literal(value: str) -> str:
-    """Return a string literal that is also safe in a comment.
+def _octal(character: str) -> str:
+    return "".join(f"\\{byte:03o}" for byte in character.encode(errors="replace"))
 
-    Quotes, backslashes, question marks, the ends of comments, and non-printable or non-ASCII bytes are escaped.
+
+def _utf16(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[k : k + 2].hex()}" for k in range(0, len(units), 2))
+
+
+# Characters that could end a string or a comment, or begin a tag or a trigraph, and those outside printable ASCII
+UNSAFE = re.compile(r'[^ -~]|["\\?*<>&]')
+ESCAPES: dict[str, Callable[[str], str]] = {  # place in a generated file → function that writes an unsafe character
+    "C": _octal,
+    "comment": _utf16,
+    "JavaScript": _utf16,
+    "HTML": lambda character: f"&#{ord(character)};",
+}
+
+
+def foreign(text: str, place: str) -> str:
+    """Return a text that others have chosen, such as the name of an input, for a generated file.
+
+    The text cannot change the code around it. In strings and in HTML, its value is kept.
+
+    place   "C" or "JavaScript", inside of a string in double quotes; "HTML"; "comment", in either language
     """
-    encoded = value.encode(errors="replace")
-    escaped = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in encoded)
-    return f'"{"".join(escaped)}"'.replace("*/", "*\\057").replace("/*", "\\057*")
+    return UNSAFE.sub(lambda match: ESCAPES[place](match[0]), text)
+
+
+def strings(texts: Iterable[str], language: str, separator: str = ", ") -> str:
+    """Return texts that others have chosen as string literals of "C" or "JavaScript"."""
+    return separator.join(f'"{foreign(text, language)}"' for text in texts)
 
 
 def constant(name: str, values: NDArray[Any]) -> str:

@@ -33,7 +33,7 @@ float {name}_step_towards(float *arena, const float *image, const float *target,
 {{
     float loss;
 {indices}{counted}{gradient}
-    if (!all_finite(gradients, {count}, loss))
+    if (!all_finite(&loss, 1) || !all_finite(gradients, {count}))
         return loss;
 {update}
     return loss;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from chainrule._io import files
 from chainrule._io.extras import import_optional
 from chainrule.data.normalization import BYTE
 from chainrule.errors import ChainruleError, OptionError, quoted
-from chainrule.interop.c import exporter
+from chainrule.interop.c import exporter, source
 from chainrule.interop.c.quantized import Quantized
 from chainrule.training.target_fitting import folded
 
@@ -60,8 +59,8 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None,
     model = folded(model)
     compiled = _compile(model, int8, compact)
     values = exporter.template_values(model, "network") | {
-        "title": "".join(letter for letter in path.stem if letter.isalnum() or letter in " -_"),
-        "classes": json.dumps(list(model.classes)).replace("<", "\\u003c"),
+        "title": source.foreign(path.stem, "HTML"),
+        "classes": f"[{source.strings(model.classes, 'JavaScript')}]",
         "most": model.normalization.white or BYTE,
     }
     module = exporter.template("wasm.js").substitute(values)

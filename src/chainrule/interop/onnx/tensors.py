@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.files import from_bfloat16
 from chainrule._io.reading import open_regular
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.onnx.messages import Pair, TensorMessage
@@ -91,7 +92,7 @@ def _array(tensor: TensorMessage, folder: Path | None) -> Array:
         entries = _from_typed_field(tensor, stored_dtype, count)
     _check_count(len(entries), count, "entries")
     if tensor.kind == BFLOAT16:
-        entries = (entries.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        entries = from_bfloat16(entries)
     array = entries.reshape(shape).astype(dtype, copy=False)
     array.flags.writeable = False
     return array

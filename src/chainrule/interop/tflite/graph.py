@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -32,6 +32,7 @@ DECISIONS = ("ARG_MAX", "ARG_MIN")  # operators that select among the scores of 
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")  # operators that change only how a number is stored
 # Operators that may read the blocks of SPACE_TO_BATCH_ND: they treat samples, and blocks of an image, equally.
 BLOCKWISE = ("CONV_2D", "DEPTHWISE_CONV_2D", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", *CONVERSIONS, "BATCH_TO_SPACE_ND")
+WEIGHTED = ("FULLY_CONNECTED", "RESHAPE")  # operators that treat rows equally and have constants of any shape
 # Operators whose results are on the same grid of numbers as their inputs, if both have the same scale and zero point.
 SELECTING = (
     *("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "PAD", "MAX_POOL_2D", "SLICE", "STRIDED_SLICE", "SPLIT"),
@@ -55,16 +56,20 @@ class TfliteGraph:
         self._graph: Any = model.Subgraphs(0)
         self._layers: dict[str, KerasLayer] = {}
         self._arrays: dict[str, Mapping[str, Array]] = {}
-        self._results: dict[int, Reference] = {}
+        self.results: dict[int, Reference] = {}  # the Keras result of each tensor that is no constant
         self._constants: dict[int, Array] = {}
         # Results between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND, which distribute the elements of some axes to as many
         # samples as the axis has blocks, are not distributed in the network: {tensor: {axis: number of blocks}}.
         self.blocks: dict[int, dict[int, int]] = {}
+        # Results (N·k, C) of a file whose rows are the k positions of N samples (N, …, C), as they are in the network:
+        # {tensor: N}
+        self.rows: dict[int, int] = {}
 
-    def translate(self, translations: Mapping[str, Translation]) -> KerasModel:
+    def translate(self, translations: Mapping[str, Translation], rowwise: Collection[str]) -> KerasModel:
         """Return the graph as a Keras model.
 
         translations   functions that add the layers of an operator, by the operator's name
+        rowwise        names of the operators that treat all rows of their inputs equally
         """
         graph = self._graph
         if graph.OperatorsLength() > MAX_OPERATORS:
@@ -74,7 +79,7 @@ class TfliteGraph:
             if self.kind(x) not in (0, *QUANTIZED):
                 raise FormatError(f"its input {quoted(name)} contains neither float32 numbers nor quantized ones")
             self.add(name, "InputLayer", {"batch_shape": [None, *self.shape(x)[1:]]}, [], [x])
-            inputs.append(self._results[x])
+            inputs.append(self.results[x])
             self._quantize(name, x)
         for number in range(graph.OperatorsLength()):
             operator = TfliteOperator(self, self._library, graph.Operators(number), number)
@@ -84,8 +89,9 @@ class TfliteGraph:
             if operator.code not in DECISIONS and self.kind(operator.output) in INTEGERS:
                 continue  # a shape; translations read the shapes of the file's tensors
             operator.follow_blocks()
+            operator.follow_rows(rowwise)
             if operator.code in CONVERSIONS:
-                self._results[operator.output] = operator.required_result(0)
+                operator.alias()
             elif operator.code in translations:
                 translations[operator.code](operator)
             else:
@@ -94,10 +100,10 @@ class TfliteGraph:
             if operator.code not in SELECTING or not self._same_grid(operator):
                 for number, output in enumerate(operator.outputs):
                     self._quantize(f"{operator.name}_{number}" if number else operator.name, output)
-        if missing := [y for y in outputs if y not in self._results or y in self.blocks]:
+        if missing := [y for y in outputs if y not in self.results or y in self.blocks or y in self.rows]:
             raise FormatError(f"its output, tensor {missing[0]}, is not the result of an operator")
         names = tuple(self._named(outputs, "Outputs")) if len(outputs) > 1 else ()
-        return KerasModel(self._layers, tuple(inputs), tuple(self._results[y] for y in outputs), names)
+        return KerasModel(self._layers, tuple(inputs), tuple(self.results[y] for y in outputs), names)
 
     def weights(self, layer: KerasLayer, shapes: WeightShapes) -> dict[str, Array]:
         """Return the weights of a layer by name; FormatError if the shapes differ from the expected ones."""
@@ -131,11 +137,11 @@ class TfliteGraph:
         """Round a result to the numbers that the tensor's integers represent, if it contains integers."""
         grid = self.grid(index)
         if grid is not None:
-            self.add(f"{name}_quantized", "FakeQuantize", grid, [self._results[index]], [index])
+            self.add(f"{name}_quantized", "FakeQuantize", grid, [self.results[index]], [index])
 
     def _same_grid(self, operator: TfliteOperator) -> bool:
         """Return whether all inputs that are results have the scale and the zero point of the operator's result."""
-        sources = [index for index in operator.inputs if index in self._results]
+        sources = [index for index in operator.inputs if index in self.results]
         return all(self.grid(index) == self.grid(output) for index in sources for output in operator.outputs)
 
     def grid(self, index: int) -> dict[str, float] | None:
@@ -178,7 +184,7 @@ class TfliteGraph:
         if arrays is not None:
             self._arrays[name], options = arrays, {"use_bias": "bias" in arrays, **options}
         self._layers[name] = KerasLayer(kind, name, options, (tuple(sources),), (name,), kind not in LAYERS)
-        self._results |= {index: (name, 0, number) for number, index in enumerate(results)}
+        self.results |= {index: (name, 0, number) for number, index in enumerate(results)}
         return [(name, 0, 0)]
 
     def shape(self, index: int) -> Shape:
@@ -199,16 +205,12 @@ class TfliteGraph:
         except (KeyError, ValueError):
             return f"operator {number}"
 
-    def result(self, index: int) -> Reference | None:
-        """Return the Keras result of a tensor; None for a constant."""
-        return self._results.get(index)
-
     def constant(self, index: int) -> Array | None:
         """Return a constant tensor, dequantized if it has a scale; None for a result.
 
         Errors   FormatError for a damaged constant, or an unknown type of numbers
         """
-        if index < 0 or index in self._results:
+        if index < 0 or index in self.results:
             return None
         if index not in self._constants:
             tensor = self._graph.Tensors(index)
@@ -309,12 +311,30 @@ class TfliteOperator:
             raise self.unsupported("an axis of size 1 in blocks", "a longer one")
         self.graph.blocks[self.output] = moved
 
+    def follow_rows(self, rowwise: Collection[str]) -> None:
+        """Record that the rows of the result are those of the inputs; FormatError for an operator that mixes rows.
+
+        rowwise   names of the operators that treat all rows of their inputs equally
+        """
+        batches = {self.graph.rows.get(index) for index in self.inputs if self.graph.results.get(index)} or {None}
+        if batches == {None}:
+            return
+        constants = [array for index in range(len(self.inputs)) if (array := self.constant(index)) is not None]
+        is_aligned = self.code not in WEIGHTED and any(array.ndim > 1 for array in constants)
+        if len(batches) > 1 or is_aligned or self.code not in rowwise:
+            raise self.unsupported("it combines the positions of samples, which are rows", "a RESHAPE before it")
+        self.graph.rows[self.output] = batches.pop() or 0
+
     def required_result(self, index: int) -> Reference:
         """Return an input that is the network's input or the result of an operator; FormatError for other inputs."""
-        result = self.graph.result(self.input(index))
+        result = self.graph.results.get(self.input(index))
         if result is None:
             raise self.unsupported(f"input {index + 1} is a constant", "a result")
         return result
+
+    def alias(self) -> None:
+        """Add no layer: the result is the first input."""
+        self.graph.results[self.output] = self.required_result(0)
 
     def constant(self, index: int) -> Array | None:
         """Return an input that is a constant; None for other inputs."""
@@ -329,11 +349,11 @@ class TfliteOperator:
 
     def results(self) -> list[Source]:
         """Return the inputs that are results, as operands of a Keras layer."""
-        return [result for index in self.inputs if (result := self.graph.result(index)) is not None]
+        return [result for index in self.inputs if (result := self.graph.results.get(index)) is not None]
 
     def sources(self) -> list[Source]:
         """Return all inputs, results and constants, as operands of a Keras layer."""
-        results = [self.graph.result(index) for index in self.inputs]
+        results = [self.graph.results.get(index) for index in self.inputs]
         return [self.required(k).astype(np.float64) if source is None else source for k, source in enumerate(results)]
 
     def add(
@@ -355,7 +375,7 @@ class TfliteOperator:
 
     def add_after(self, kind: str, **options: Any) -> None:
         """Add a Keras layer that reads the result and replaces it."""
-        source = self.graph.result(self.output)
+        source = self.graph.results.get(self.output)
         assert source is not None
         self.graph.add(f"{source[0]}_{kind.lower()}", kind, options, [source], self.outputs)
 

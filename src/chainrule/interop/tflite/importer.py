@@ -9,7 +9,7 @@ from chainrule.errors import FormatError
 from chainrule.interop.assembly import Imported
 from chainrule.interop.keras.importer import network
 from chainrule.interop.tflite.graph import TfliteGraph
-from chainrule.interop.tflite.operators import OPERATORS
+from chainrule.interop.tflite.operators import OPERATORS, ROWWISE
 
 MAX_BYTES = 2 << 30
 
@@ -25,4 +25,4 @@ def read_tflite(path: Path, outputs: Sequence[str] = ()) -> Imported:
     content = read_bytes(path, MAX_BYTES, FormatError)
     with decoding(path, "TensorFlow Lite file"):
         graph = TfliteGraph(library, library.Model.GetRootAs(content, 0), len(content))
-        return network(graph.translate(OPERATORS), graph.weights, 3, set(), outputs)
+        return network(graph.translate(OPERATORS, ROWWISE), graph.weights, 3, set(), outputs)

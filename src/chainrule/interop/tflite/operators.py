@@ -1,11 +1,12 @@
 """Translations of the operators of TensorFlow Lite to Keras layers. Kernels have the shape (C_out, KH, KW, C_in)."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from chainrule.interop.tflite.graph import Array, TfliteOperator, Translation
+from chainrule.interop.tflite.graph import CONVERSIONS, Array, TfliteOperator, Translation
 
 PADDINGS = ("same", "valid")
 SAME_NAMES = (  # operators of results and constants without options whose functions in keras.ops have the same names
@@ -77,10 +78,12 @@ def transpose_conv(operator: TfliteOperator) -> None:
 
 
 def fully_connected(operator: TfliteOperator) -> None:
-    """Add Dense. Unless the number of axes is kept, the axes of a sample are merged."""
-    w = operator.required(1)
+    """Add Dense. Unless the number of axes is kept, the axes of a sample are merged, or positions become rows."""
+    w, shape = operator.required(1), operator.shape(0)
     sources = operator.results()
-    if len(operator.shape(0)) > 2 and not operator.options.KeepNumDims():
+    if operator.graph.shape(operator.output)[0] != shape[0]:
+        operator.graph.rows[operator.output] = shape[0]
+    elif len(shape) > 2 and not operator.options.KeepNumDims():
         sources = operator.graph.add(f"{operator.name}_input", "Reshape", {"target_shape": [w.shape[1]]}, sources)
     operator.add("Dense", {"kernel": w.T, **_bias(operator)}, sources, units=len(w))
 
@@ -135,10 +138,15 @@ def reduction(operator: TfliteOperator) -> None:
 
 
 def reshape(operator: TfliteOperator) -> None:
-    """Add Reshape to the shape of the result."""
-    shape = operator.graph.shape(operator.output)
-    if shape[:1] != operator.shape(0)[:1]:
-        raise operator.unsupported(f"{operator.shape(0)} to {shape}", "the same batch axis")
+    """Add Reshape to the shape of the result. Positions of samples that become rows stay where they are."""
+    before, shape, rows = operator.shape(0), operator.graph.shape(operator.output), operator.graph.rows
+    batch = rows.pop(operator.output, before[0])
+    if shape[0] != batch and shape == (math.prod(before[:-1]), before[-1]):
+        operator.alias()
+        rows[operator.output] = batch
+        return
+    if shape[0] != batch:
+        raise operator.unsupported(f"{before} to {shape}", "the same batch axis")
     blocks = operator.graph.blocks.get(operator.output, {})
     target = [size * blocks.get(axis, 1) for axis, size in enumerate(shape[1:], 1)]
     operator.add("Reshape", target_shape=target)
@@ -275,6 +283,10 @@ def _get_item(operator: TfliteOperator, entries: list[Any]) -> None:
     operator.add("GetItem", index=[slice(None), *entries[1:]])
 
 
+ROWWISE = {
+    *(*FUNCTIONS, "FULLY_CONNECTED", "RESHAPE", "SOFTMAX", "LOG_SOFTMAX", "LEAKY_RELU", "ELU", "GELU", "CAST"),
+    *CONVERSIONS,
+}
 OPERATORS: dict[str, Translation] = {
     **dict.fromkeys(FUNCTIONS, function),
     **dict.fromkeys(REDUCTIONS, reduction),

@@ -1,19 +1,20 @@
 /* Returns 2^n and sets q = e^r - 1, so that e^x = 2^n (q + 1)   n = round(x / log 2), r = x - n log 2, |r| <= (log 2)/2
-   x is clamped to [-87, 88], where 2^n is a normal float. Adding and subtracting 1.5 2^23, whose bits are 0x4b400000,
-   rounds to an integer with float arithmetic, which compilers can vectorize. n log 2 is subtracted in two parts for
-   accuracy. q is a polynomial of degree 6 in r. */
+   Integers multiply and subtract x and n log 2, as multiples of 2^-24: compilers may reorder or simplify float
+   arithmetic (-ffast-math), but not this. The float product with n adds what log 2 has beyond 24 bits. |x| is limited to
+   88 by its bits, whose order is that of the numbers. `kept`: all bits set if |x| <= (log 2)/2 (bits 0x3eb17218), where
+   r = x exactly, and for NaN (bits above 0x7f800000), which propagates. q is a polynomial of degree 6 in r. */
 INLINE float exponential_parts(float x, float *q)
 {
-    union {
-        float value;
-        uint32_t bits;
-    } n, power;
-    float r;
-    x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
-    n.value = x * 0x1.715476p+0f + 0x1.8p+23f;
-    power.bits = (n.bits - 0x4b400000u + 127u) << 23;
-    n.value -= 0x1.8p+23f;
-    r = x - n.value * 0x1.62e4p-1f - n.value * 0x1.7f7d1cp-20f;
+    float_bits number = {x}, large, rest, power;
+    uint32_t magnitude = number.bits & 0x7fffffffu;
+    uint32_t kept = 0u - (uint32_t)(magnitude - 0x3eb17219u > 0x7f800000u - 0x3eb17219u);
+    magnitude = magnitude < 0x42b00000u ? magnitude : 0x42b00000u;
+    large.bits = ((number.bits & 0x80000000u) | magnitude) & ~kept;
+    int32_t n = (int32_t)(large.value * 0x1.715476p+0f + 128.5f) - 128;
+    rest.value = (float)((int32_t)(large.value * 0x1p+24f) - n * 0xb17218) * 0x1p-24f + (float)n * 0x1.05c61p-29f;
+    rest.bits |= number.bits & kept;
+    float r = rest.value;
+    power.bits = (uint32_t)(n + 127) << 23;
     *q = r + r * r * (0.5f + r * (0x1.555556p-3f + r * (0x1.555556p-5f + r * (0x1.111112p-7f + r * 0x1.6c16c2p-10f))));
     return power.value;
 }
@@ -25,11 +26,13 @@ INLINE float exponential(float x)
     return power * q + power;
 }
 
-/* e^x - 1, also accurate near 0 */
+/* e^x - 1, also accurate near 0: there, the bits of 2^n - 1 are cleared, so that no compiler adds 2^n to q first */
 INLINE float exponential_minus_one(float x)
 {
     float q, power = exponential_parts(x, &q);
-    return power * q + (power - 1);
+    float_bits change = {power - 1};
+    change.bits &= 0u - (uint32_t)(power != 1);
+    return power * q + change.value;
 }
 
 /* 1/(1 + e^-x) */
@@ -38,11 +41,11 @@ INLINE float logistic(float x)
     return 1 / (1 + exponential(-x));
 }
 
-/* tanh(x) = (e^2x - 1)/(e^2x + 1) */
+/* tanh(x) = (e^2x - 1)/(e^2x + 1), for -|x|, so that no power is large */
 INLINE float hyperbolic_tangent(float x)
 {
-    float e = exponential_minus_one(2 * x);
-    return e / (e + 2);
+    float e = exponential_minus_one(-2 * fabsf(x));
+    return copysignf(e / (e + 2), x);
 }
 
 /* The cumulative distribution function of the standard normal distribution: erfc(-x/sqrt 2)/2 */

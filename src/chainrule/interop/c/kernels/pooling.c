@@ -4,6 +4,23 @@ typedef struct {
     int channels, height, width, rows, columns, window_height, window_width, stride_y, stride_x, top, left;
 } pooling;
 
+/* The rows top <= h < bottom and the columns left <= k < right of the image that a window covers. */
+typedef struct {
+    int top, bottom, left, right;
+} area;
+
+/* Compute the area under the window of y[c,i,j]. Return its size. */
+INLINE int covered(const pooling *s, int i, int j, area *a)
+{
+    a->top = s->stride_y * i - s->top;
+    a->left = s->stride_x * j - s->left;
+    a->bottom = a->top + s->window_height < s->height ? a->top + s->window_height : s->height;
+    a->right = a->left + s->window_width < s->width ? a->left + s->window_width : s->width;
+    a->top = a->top > 0 ? a->top : 0;
+    a->left = a->left > 0 ? a->left : 0;
+    return (a->bottom - a->top) * (a->right - a->left);
+}
+
 /* y[c,i,j] = max over u,v of x[c,h,k]   h = s i + u - top, k = s j + v - left; the padding is skipped
    winner[c,i,j] = h width + k: position of the first maximum, or of the first NaN if there is one.
    winner may be null. */
@@ -13,15 +30,14 @@ INLINE void max_pool(const float *x, float *y, int *winner, const pooling *s)
         for (int i = 0; i < s->rows; i++)
             for (int j = 0; j < s->columns; j++) {
                 const float *plane = x + c * s->height * s->width;
-                int best = -1, out = (c * s->rows + i) * s->columns + j;
-                for (int u = 0; u < s->window_height; u++)
-                    for (int v = 0; v < s->window_width; v++) {
-                        int h = s->stride_y * i + u - s->top, k = s->stride_x * j + v - s->left, at = h * s->width + k;
-                        if (h < 0 || h >= s->height || k < 0 || k >= s->width)
-                            continue;
-                        int is_first_nan = best >= 0 && plane[at] != plane[at] && plane[best] == plane[best];
-                        if (best < 0 || plane[at] > plane[best] || is_first_nan)
-                            best = at;
+                int best, out = (c * s->rows + i) * s->columns + j;
+                area a;
+                covered(s, i, j, &a);
+                best = a.top * s->width + a.left;
+                for (int h = a.top; h < a.bottom; h++)
+                    for (int k = a.left; k < a.right; k++) {
+                        int at = h * s->width + k, is_first_nan = plane[at] != plane[at] && plane[best] == plane[best];
+                        best = plane[at] > plane[best] || is_first_nan ? at : best;
                     }
                 y[out] = plane[best];
                 if (winner)
@@ -56,29 +72,18 @@ static void max_pool_dx(const float *dy, const int *winner, float *dx, int chann
         dx[e / plane * image + winner[e]] += dy[e];
 }
 
-/* Compute the range of image rows (or columns) first <= h < last covered by window i. Return last - first.
-   before: padding before the image */
-static int window_bounds(int i, int size, int window, int stride, int before, int *first, int *last)
-{
-    *first = stride * i - before;
-    *last = *first + window < size ? *first + window : size;
-    *first = *first > 0 ? *first : 0;
-    return *last - *first;
-}
-
 /* y[c,i,j] = 1/D sum over u,v of x[c,h,k]   h = s i + u - top, k = s j + v - left; the padding is skipped
    D: the divisor, or the number of image elements under the window if the divisor is 0 */
 INLINE void average_pool(const float *x, float *y, const pooling *s, int divisor)
 {
     for (int i = 0; i < s->rows; i++)
         for (int j = 0; j < s->columns; j++) {
-            int top, bottom, left, right;
-            int rows = window_bounds(i, s->height, s->window_height, s->stride_y, s->top, &top, &bottom);
-            int count = rows * window_bounds(j, s->width, s->window_width, s->stride_x, s->left, &left, &right);
+            area a;
+            int count = covered(s, i, j, &a);
             for (int c = 0; c < s->channels; c++) {
                 float sum = 0;
-                for (int h = top; h < bottom; h++)
-                    for (int k = left; k < right; k++)
+                for (int h = a.top; h < a.bottom; h++)
+                    for (int k = a.left; k < a.right; k++)
                         sum += x[(c * s->height + h) * s->width + k];
                 y[(c * s->rows + i) * s->columns + j] = sum / (float)(divisor ? divisor : count);
             }
@@ -129,12 +134,11 @@ static void average_pool_dx(const float *dy, float *dx, const pooling *s, int di
         dx[e] = 0;
     for (int i = 0; i < s->rows; i++)
         for (int j = 0; j < s->columns; j++) {
-            int top, bottom, left, right;
-            int rows = window_bounds(i, s->height, s->window_height, s->stride_y, s->top, &top, &bottom);
-            int count = rows * window_bounds(j, s->width, s->window_width, s->stride_x, s->left, &left, &right);
+            area a;
+            int count = covered(s, i, j, &a);
             for (int c = 0; c < s->channels; c++)
-                for (int h = top; h < bottom; h++)
-                    for (int k = left; k < right; k++)
+                for (int h = a.top; h < a.bottom; h++)
+                    for (int k = a.left; k < a.right; k++)
                         dx[(c * s->height + h) * s->width + k] +=
                             dy[(c * s->rows + i) * s->columns + j] / (float)(divisor ? divisor : count);
         }

@@ -67,3 +67,8 @@ typedef float vector_16 __attribute__((vector_size(VECTOR_BYTES(16)), aligned(4)
 #define ALIGNED __attribute__((aligned(64)))
 #define RELU(v) ((__typeof__(v))(~((v) <= (__typeof__(v)){0}) & (__typeof__((v) <= (v)))(v)))
 #endif
+
+typedef union {
+    float value;
+    uint32_t bits;
+} float_bits;

@@ -159,13 +159,12 @@ static void max_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
 {
     for (int i = 0; i < s->rows; i++)
         for (int j = 0; j < s->columns; j++, y += s->channels) {
-            int top, bottom, left, right;
-            window_bounds(i, s->height, s->window_height, s->stride_y, s->top, &top, &bottom);
-            window_bounds(j, s->width, s->window_width, s->stride_x, s->left, &left, &right);
+            area a;
+            covered(s, i, j, &a);
             for (int c = 0; c < s->channels; c++)
                 y[c] = -128;
-            for (int h = top; h < bottom; h++)
-                for (int k = left; k < right; k++) {
+            for (int h = a.top; h < a.bottom; h++)
+                for (int k = a.left; k < a.right; k++) {
                     const int8_t *from = x + (h * s->width + k) * s->channels;
                     for (int c = 0; c < s->channels; c++)
                         y[c] = from[c] > y[c] ? from[c] : y[c];
@@ -180,14 +179,12 @@ static void average_pool_int8(const int8_t *x, int8_t *y, const pooling *s, int 
 {
     for (int i = 0; i < s->rows; i++)
         for (int j = 0; j < s->columns; j++) {
-            int top, bottom, left, right;
-            int64_t count = window_bounds(i, s->height, s->window_height, s->stride_y, s->top, &top, &bottom);
-            count *= window_bounds(j, s->width, s->window_width, s->stride_x, s->left, &left, &right);
-            count <<= shift;
+            area a;
+            int64_t count = (int64_t)covered(s, i, j, &a) << shift;
             for (int c = 0; c < s->channels; c++) {
                 int sum = 0;
-                for (int h = top; h < bottom; h++)
-                    for (int k = left; k < right; k++)
+                for (int h = a.top; h < a.bottom; h++)
+                    for (int k = a.left; k < a.right; k++)
                         sum += x[(h * s->width + k) * s->channels + c] - x_zero;
                 int64_t doubled = 2 * (int64_t)sum * multiplier + count;
                 int64_t mean = doubled / (2 * count) - (doubled % (2 * count) < 0);

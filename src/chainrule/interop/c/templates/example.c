@@ -2,6 +2,7 @@
    The input is a PGM or PPM image of the network's size (bytes$divided), or all numbers as text:
    $units, $order.
    `chainrule predict RUN IMAGE --inputs FOLDER` converts other images to PGM or PPM. */
+/* SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

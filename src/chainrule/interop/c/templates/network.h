@@ -1,8 +1,13 @@
-/* $title, $mark */
+/* $title, model $identity, $mark */
+/* SPDX-License-Identifier: MIT */
 #ifndef ${guard}_H
 #define ${guard}_H
 
 $include
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* An image is stored $order.
    Units of the training data: $units. */
 #define ${guard}_CHANNELS $channels
@@ -30,4 +35,7 @@ void ${name}_run(float *arena, const $number *image, $number *outputs);
    the units of the training data. */
 int ${name}_selftest(float *arena, $number *image, $number *outputs);
 $functions
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /** Class names, in the order of the outputs. */
 export const classes = $classes;
 

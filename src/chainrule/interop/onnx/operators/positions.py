@@ -38,9 +38,10 @@ def settled(x: Feature, *, any_axis: bool = False) -> Feature:
         return x
     call, places, size = x.mover, x.positions, math.prod(x.node.shape)
     source = Feature(x.node, x.batch, grid=x.grid)
-    if not places.size or not places.ndim:
-        raise call.unsupported(f"a result of shape {text(places.shape)}", "one element or more, and one axis or more")
-    if x.batch == 1:
+    if not places.size:
+        raise call.unsupported(f"a result of shape {text(places.shape)}", "one element or more")
+    if x.batch == 1:  # a number without axes is that of the only sample
+        places = places.reshape(places.shape or (1,))
         is_batched = places.ndim > 1 and len(places) == 1
         node = _moved(call, source, places[0] if is_batched else places)
         return Feature(node.node, 1, is_batched, x.grid)

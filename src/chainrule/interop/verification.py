@@ -1,0 +1,94 @@
+"""Comparison of an imported network with the usual runtime of its file, on random inputs."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.normalization import BYTE
+from chainrule.errors import OptionError
+from chainrule.interop.detection import FileFormat, detect
+from chainrule.interop.onnx.operators.quantization import dequantized, quantized
+
+if TYPE_CHECKING:
+    from chainrule.models.model import Model
+
+Array = NDArray[Any]
+Draw: TypeAlias = "Callable[[int], list[Array]]"  # number of samples → random inputs (N, C, …)
+
+SAMPLES = 3  # of a comparison, unless the file has another batch size
+
+
+def comparison(path: Path, model: Model) -> str:
+    """Return a line with the largest difference between the outputs of a model and those of its file's runtime.
+
+    Errors   OptionError for a format without a runtime, or if the runtime is not installed or cannot run the file
+    """
+    if (file_format := detect(path)) not in RUNTIMES:
+        raise OptionError(f"{path}: {file_format.value}; only ONNX and TensorFlow Lite files are compared")
+    name, module, run = RUNTIMES[file_format]
+    try:
+        library = importlib.import_module(module)
+    except ImportError:
+        package = module.partition(".")[0].replace("_", "-")
+        raise OptionError(f"comparing with {name} needs {package}: pip install {package}") from None
+    random, ports, x = np.random.default_rng(0), model.input_ports, list[Array]()
+    limits = (0, 255) if model.normalization.white == BYTE else (-2, 2)
+
+    def draw(count: int) -> list[Array]:
+        shapes = ports.shapes.values() if ports else [model.input_shape]
+        x.extend(random.uniform(*limits, (count, *shape)).astype(model.dtype) for shape in shapes)
+        return x
+
+    try:
+        expected = run(library, path, draw)
+    except Exception as error:  # of many kinds
+        raise OptionError(f"{path}: {name} cannot run it ({' '.join(str(error).split())})") from None
+    results: Any = model.predict(dict(zip(model.input_names, x, strict=True)) if ports else x[0])
+    outputs: list[Array] = [*results.values()] if model.output_ports else [results]
+    ours, theirs = (np.concatenate([np.ravel(array) for array in arrays]) for arrays in (outputs, expected))
+    difference, largest = (f"{np.abs(values).max():.3g}" for values in (ours - theirs, theirs))
+    text = f"outputs for {len(x[0])} random inputs differ from those of {name} by at most {difference}"
+    return f"{text} (largest output {largest})"
+
+
+def _onnx(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
+    """Return the outputs of ONNX Runtime for random inputs."""
+    options = library.SessionOptions()
+    options.log_severity_level = 4
+    session = library.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    sources = session.get_inputs()
+    batch = sources[0].shape[0]
+    x = draw(batch if isinstance(batch, int) else SAMPLES)
+    return session.run(None, {source.name: array for source, array in zip(sources, x, strict=True)})
+
+
+def _litert(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
+    """Return the outputs of LiteRT for random inputs, which are rounded to the numbers of a quantized file."""
+    runner = library.Interpreter(model_path=str(path))
+    runner.allocate_tensors()
+    x, outputs = draw(SAMPLES), list[list[Array]]()
+    for sample in range(SAMPLES):
+        for array, source in zip(x, runner.get_input_details(), strict=True):
+            view, (scale, zero) = np.moveaxis(array, 1, -1)[sample : sample + 1], source["quantization"]
+            value = quantized(view, np.array(scale), np.array(zero, source["dtype"])) if scale else view
+            view[:] = dequantized(value, np.array(scale), np.array(zero)) if scale else view
+            runner.set_tensor(source["index"], value)
+        runner.invoke()
+        outputs.append([])
+        for target in runner.get_output_details():
+            result, (scale, zero) = runner.get_tensor(target["index"]), target["quantization"]
+            result = dequantized(result, np.array(scale), np.array(zero)) if scale else result
+            outputs[-1].append(np.moveaxis(result, -1, 1))
+    return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
+
+
+RUNTIMES: dict[FileFormat, tuple[str, str, Callable[[Any, Path, Draw], Sequence[Array]]]] = {
+    FileFormat.ONNX: ("ONNX Runtime", "onnxruntime", _onnx),
+    FileFormat.TFLITE: ("LiteRT", "ai_edge_litert.interpreter", _litert),
+}

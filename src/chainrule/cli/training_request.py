@@ -11,6 +11,7 @@ from chainrule._io.reading import expanded
 from chainrule.cli import custom_data
 from chainrule.core.shapes import differ_in_ones
 from chainrule.data.dataset import Dataset
+from chainrule.data.folder_layout import NUMBERS
 from chainrule.data.masks import has_masks
 from chainrule.errors import DataError, OptionError, quoted, unknown_name
 from chainrule.models.model import Model
@@ -31,7 +32,7 @@ Options = Mapping[str, Any]
 DEFAULT_MODEL = "numpy-cnn"
 RECIPES = ("best", "tutorial")
 MAX_IMAGES = 1_000_000_000
-FOLDER_OPTIONS = ("skip_damaged", "group_pattern")  # options for image folders
+FOLDER_OPTIONS = ("skip_damaged", "group_pattern", "targets")  # options for image folders
 HYPERPARAMETERS = ("learning_rate", "momentum", "alpha", "beta1", "beta2", "weight_decay")  # optimizer options
 FILE_RECIPE_OPTIONS = {"epochs": "epochs", "validation": "validation", "augmentation": "augment"}  # field → option
 PARAMETERS = {  # recipe field → parameter of the command
@@ -84,7 +85,7 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
         reading |= custom_data.choose_reading(Path(choice.name), options, getattr(entry, "input_shape", None))
     for option in (*FOLDER_OPTIONS, "stream"):
         if options[option] and not custom_data.is_custom(choice.name):
-            flag = f"--{option.replace('_', '-')}"
+            flag = "--classes or --regression" if option == "targets" else f"--{option.replace('_', '-')}"
             raise OptionError(f"{flag} requires a folder of images; the data are {choice.name}")
     return replace(choice, limit=limit, **reading, **{option: options[option] for option in FOLDER_OPTIONS})
 
@@ -191,7 +192,8 @@ class TrainingRequest:
             class_names = ", ".join(training.classes) or "none"
             raise DataError(f"{training.source}: expected at least two classes; found {class_names}")
         if not training.has_classes:
-            arguments["task"] = tasks.of_targets(training.y)
+            are_numbers = self.choice.targets == NUMBERS
+            arguments["task"] = tasks.REGRESSION if are_numbers else tasks.of_targets(training.y)
             if self.options["loss"] is None:
                 arguments["loss"] = losses.fitting(str(recipe.loss), arguments["task"])
                 recipe = replace(recipe, loss=arguments["loss"])

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.core.words import CheckedOptions
-from chainrule.data.sources import SampleSource, as_samples, differing_shapes, subset
-from chainrule.errors import DataError, OptionError, printable, quoted, unknown_name
+from chainrule.data.sources import SampleSource, as_array, as_samples, differing_shapes, subset
+from chainrule.errors import DataError, OptionError, printable_name, quoted, unknown_name
 
 if TYPE_CHECKING:
     from chainrule.data.inventory import Inventory
@@ -69,7 +69,7 @@ class Dataset(metaclass=CheckedOptions):
         if not self.classes:
             object.__setattr__(self, "classes", tuple(map(str, range(_class_count(self.y, self.name)))))
         # Class names come from folder names or files, and may contain control characters.
-        object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
+        object.__setattr__(self, "classes", tuple(map(printable_name, self.classes)))
         object.__setattr__(self, "x", as_samples(self.x))
         _check_images(self.x, self.name)
         if self.validation is not None and not isinstance(self.validation, Dataset):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -230,8 +230,8 @@ class Dataset(metaclass=CheckedOptions):
             raise DataError(f"{self.name}: the images have targets instead of classes")
 
     def _class_number(self, label: int | str) -> int:
-        if isinstance(label, str) and label in self.classes:
-            return self.classes.index(label)
+        if isinstance(label, str) and (name := printable_name(label)) in self.classes:
+            return self.classes.index(name)
         if not isinstance(label, str) and 0 <= label < len(self.classes):
             return int(label)
         raise DataError(f"{self.name}: {unknown_name('class', label, self.classes)}")
@@ -239,7 +239,7 @@ class Dataset(metaclass=CheckedOptions):
 
 def _as_array(values: Any) -> NDArray[Any]:
     try:
-        return np.asarray(values)
+        return as_array(values)
     except ValueError as error:  # rows of different lengths
         raise DataError(f"{quoted(values)}: expected an array: {differing_shapes(values) or error}") from None
 

@@ -24,6 +24,7 @@ Indices: TypeAlias = NDArray[np.int64]
 BLOCK_BYTES = 1 << 24  # size of a block of a large array
 MAX_RESIDENT_BYTES = 1 << 26  # pages of a file that may be in memory before they are released
 MIN_READ_BYTES = 1 << 16  # the operating system maps at least these bytes around each sample
+NUMBER = int | float | np.number | np.bool_
 PROBE_SAMPLES = 1000  # number of decoded samples from which statistics are estimated
 
 
@@ -165,6 +166,20 @@ class MappedArray(SampleSource):
             self._file.madvise(mmap.MADV_DONTNEED)  # the pages remain in the cache of the operating system
             self._resident = 0
         return samples
+
+
+def as_array(values: Any) -> Array:
+    """Convert values to an array.
+
+    Python objects, such as those of a table whose columns have several types, are converted if all of them are numbers
+    or all are strings.
+
+    Errors   ValueError for rows of different lengths
+    """
+    array = np.asarray(values)
+    items = array.reshape(-1).tolist() if array.dtype == np.object_ else []
+    is_uniform = any(items and all(isinstance(item, kind) for item in items) for kind in (str, NUMBER))
+    return np.array(items).reshape(array.shape) if is_uniform else array
 
 
 def as_samples(x: Any) -> Any:

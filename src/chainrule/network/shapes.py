@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.options import plain
 from chainrule.core.shapes import differ_in_ones, text
-from chainrule.data.sources import SampleSource, differing_shapes
+from chainrule.data.sources import SampleSource, as_array, differing_shapes
 from chainrule.errors import ChannelOrderWarning, DataError, OptionError, ShapeError, quoted
 from chainrule.layers import Layer, node
 from chainrule.layers.base import Chain, Parameter
@@ -113,7 +113,7 @@ def input_array(x: Any, shape: tuple[int, ...], prefix: str = "", *, single: boo
     """
     expected = f"{prefix}expected a batch of shape N×{text(shape)}"
     try:
-        array: Any = x if isinstance(x, SampleSource) else np.asarray(x)
+        array: Any = x if isinstance(x, SampleSource) else as_array(x)
     except ValueError as error:
         raise ShapeError(f"{expected}{_advice(x, shape) or f': {error}'}") from None
     if array.shape == (0,):  # an empty list

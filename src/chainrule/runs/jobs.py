@@ -60,6 +60,7 @@ class DataChoice:
     limit         total number of training samples, chosen at random; None for all
     size          (H, W) to resize the images of a folder to; None for no resizing
     group_pattern   part of a path that names what an image belongs to (`load_folder`); None for none
+    targets       what a table of a folder contains: classes or numbers (`load_folder`); None if the entries decide
     skip_damaged  whether to skip damaged images of a folder
     stream        whether to decode each image of a folder only when it is needed
     """
@@ -72,6 +73,7 @@ class DataChoice:
     skip_damaged: bool = False
     stream: bool = False
     group_pattern: str | None = None
+    targets: str | None = None
 
     def load(
         self, seed: int, *, folder: str | None = None, offline: bool | None = None, progress: bool = True
@@ -86,6 +88,7 @@ class DataChoice:
             raise DataError(f"this run was trained on arrays that were passed to model.fit: {advice}")
         options: dict[str, Any] = {"folder": folder, "offline": offline, "progress": progress}
         options |= {"skip_damaged": self.skip_damaged, "lazy": self.stream, "group_pattern": self.group_pattern}
+        options["targets"] = self.targets
         training, test = data.load(self.name, **options, size=self.size)
         if self.only is not None:
             training, test = training.only(self.only), test.only(self.only)
@@ -260,8 +263,9 @@ def _checked_data(value: Any) -> dict[str, Any]:
             raise FormatError(f"size is {quoted(entry['size'])}; expected height and width")
     for name in ("skip_damaged", "stream"):
         expect(bool, entry.setdefault(name, False), name)
-    if entry.setdefault("group_pattern", None) is not None:
-        expect(str, entry["group_pattern"], "group_pattern")
+    for name in ("group_pattern", "targets"):
+        if entry.setdefault(name, None) is not None:
+            expect(str, entry[name], name)
     for name in ("training_samples", *[EPOCH_SAMPLES] * (EPOCH_SAMPLES in entry)):
         _positive(entry[name], name)
     for name in ("test_samples", "validation_samples"):  # 0 if none were passed to model.fit

@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset, split_validation
 from chainrule.data.normalization import Normalization
-from chainrule.data.sources import SampleSource, as_samples, finite_extremes, subset
+from chainrule.data.sources import SampleSource, as_array, as_samples, finite_extremes, subset
 from chainrule.engines.protocol import Array
-from chainrule.errors import DataError, OptionError, SampleError
+from chainrule.errors import DataError, OptionError, SampleError, printable_name
 from chainrule.layers import initializers
 from chainrule.network.network import Network
 from chainrule.training import dense
@@ -152,7 +152,7 @@ class Samples:
         if weights is None:
             return self
         try:
-            values = np.asarray(weights)
+            values = as_array(weights)
         except ValueError as error:
             raise DataError(f"sample weights: expected {len(self)} numbers: {error}") from None
         if values.dtype.kind not in "fiub" or values.shape != (len(self),):
@@ -308,26 +308,18 @@ def check_classes(dataset: Dataset, outputs: int | tuple[int, ...]) -> None:
 
 
 def label_array(y: ArrayLike) -> Array:
-    """Convert labels to an array of numbers or strings; DataError for other types.
-
-    Object arrays are converted if they contain only numbers or only strings.
-    """
+    """Convert labels to an array of numbers or of names in one Unicode normal form; DataError for other types."""
     try:
-        labels = np.asarray(y)
+        labels = as_array(y)
     except ValueError as error:
         raise DataError(f"targets cannot be converted to an array: {error}") from None
-    if labels.dtype.kind == "O":
-        items = labels.reshape(-1).tolist()
-        if all(isinstance(item, str) for item in items):
-            return labels.astype(str)
-        if items and all(isinstance(item, int | float | np.number | np.bool_) for item in items):
-            return np.array(items).reshape(labels.shape)
-        invalid = next((item for item in items if not isinstance(item, str)), None)
-        raise DataError(
-            f"targets must be numbers or names of classes, found {type(invalid).__name__}: {str(invalid)[:40]!r}"
-        )
     if labels.dtype.kind not in "fiubUS":
-        raise DataError(f"targets must be numbers or names of classes, found {labels.dtype}")
+        invalid: object = next((item for item in labels.reshape(-1) if not isinstance(item, str)), labels.dtype)
+        found = f"{type(invalid).__name__}: {str(invalid)[:40]!r}"
+        raise DataError(f"targets must be numbers or names of classes, found {found}")
+    if labels.dtype.kind == "U":
+        names, places = np.unique(labels, return_inverse=True)
+        return np.array([*map(printable_name, names.tolist())], str)[places].reshape(labels.shape)
     return labels
 
 

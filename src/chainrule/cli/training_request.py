@@ -200,8 +200,13 @@ class TrainingRequest:
             recipe = replace(recipe, standardize_targets=True)
         model = self.entry.build(shape, training.classes, **arguments)
         model.check_input(test.x)
-        LRMultipliers.frozen(*options["freeze"]).groups(model.trainable_layout, "--freeze")
-        recipe.lr_multipliers.groups(model.trainable_layout)
+        frozen, multipliers = (
+            each.effective(model.names, model.trainable_layout)
+            for each in (LRMultipliers.frozen(*options["freeze"]), recipe.lr_multipliers)
+        )
+        frozen.groups(model.trainable_layout, "--freeze")
+        multipliers.groups(model.trainable_layout)
+        recipe = replace(recipe, lr_multipliers=multipliers)
         machine = model.engine.name, model.threads
         job = Job(model.about(), self.choice, recipe, *machine, command=command, precise=model.precise)
         return job, model

@@ -79,19 +79,25 @@ class Model(Network):
         No gradient is computed for frozen parameters. If a layer and all layers before it are frozen, no gradient is
         propagated to it. Frozen batch normalizations use their running statistics and do not update them.
 
-        names    layers (conv1), patterns (conv*) or parameters (conv1.w)
-        Errors   OptionError for a name that matches no parameter
+        names    layers (conv1), patterns (conv*) or parameters (conv1.w). Layers without parameters change nothing
+        Errors   OptionError for a name that matches no layer and no parameter
 
         >>> model.freeze("conv*")
         """
-        LRMultipliers.frozen(*names).groups(self.trainable_layout, "freeze")
-        self.frozen = names
+        multipliers = LRMultipliers.frozen(*names).effective(self.names, self.trainable_layout)
+        multipliers.groups(self.trainable_layout, "freeze")
+        self.frozen = tuple(name for name, _ in multipliers.factors)
 
     if not TYPE_CHECKING:  # type checkers report unknown attributes
 
         def __getattr__(self, name: str) -> Any:
             """Raise AttributeError with a hint if the attribute is one of another library's models."""
             raise attribute_error(type(self).__name__, name, dir(type(self)), self)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "trainable":  # would have no effect
+                raise attribute_error(type(self).__name__, name, (), self)
+            super().__setattr__(name, value)
 
     # ------------------------------------------------------------------ use
 

@@ -56,13 +56,14 @@ def shapes_and_parameters(
 
 
 def _order_hint(shape: tuple[int, ...]) -> str:
-    """Return a hint if an input shape is presumably (H, W, C), with the channels last; otherwise ""."""
-    height, width, channels = shape if len(shape) == 3 else (0, 0, 0)
-    if min(height, width) < MIN_IMAGE_SIZE or channels not in ((1, 3, 4) if height == width else (3, 4)):
+    """Return a hint if an input shape is presumably (H, W, C) or (L, C), with the channels last; otherwise ""."""
+    *positions, channels = shape or (0,)
+    allowed = (1, 3, 4) if len({*positions}) == 1 else (3, 4)
+    if len(positions) not in (1, 2) or min(positions) < MIN_IMAGE_SIZE or channels not in allowed:
         return ""
     return (
-        f"input_shape {shape} means {height} channels of {width}×{channels}; for images with the channels last, pass "
-        f"input_shape={(channels, height, width)}, and arrays as they are or as np.moveaxis(x, -1, 1)"
+        f"input_shape {shape} means {shape[0]} channels of {text(shape[1:])}; if the channels are last, pass "
+        f"input_shape={(channels, *positions)}, and arrays as they are or as np.moveaxis(x, -1, 1)"
     )
 
 

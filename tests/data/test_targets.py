@@ -87,10 +87,12 @@ def test_what_the_entries_do_not_tell_is_chosen(tmp_path: Path, targets: str | N
 
 
 def test_images_in_several_rows_are_reported(tmp_path: Path) -> None:
-    rows = [[f"{number % 9}.png", number // 10] for number in range(12)]  # 0.png and 2.png have two labels, 1.png one
+    rows = [[f"{number % 9}.png", number // 10] for number in range(12)]
     training, test = load(write(tmp_path, ["file", "label"], rows))
     assert len(training) + len(test) == 12
-    assert "3 images are in several rows, 2 of them with different targets" in str(training.inventory)
+    assert "3 rows have the image of an earlier row, 2 of them with other targets: 1.png, 2.png" in str(
+        training.inventory
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ def test_images_in_several_rows_are_reported(tmp_path: Path) -> None:
         ("file,kind,split\n0.png,cat,test\n1.png,dog,test\n", "no row is for training"),
         ("file,age,age\n0.png,1,2\n", "each once"),
         ("file,age\n", "there are no rows"),
-        ("file,age\n0.png,1\n1.png\n", "row 3: 1 columns; the heading has 2"),
+        ("file,age\n0.png,1\n1.png\n", "row 3: entries: expected 2"),
         ("file,age\n0.png,old\n1.png,9\n", "row 2: age: expected a number"),
         ("file,age\n0.png,nan\n", "row 2: age: expected a number"),
         ("file,age,weight\n0.png,1,-1\n", "row 2: weight: expected a weight of at least 0"),

@@ -144,11 +144,11 @@ def _inventory(layout: Layout, reader: ImageReader, usable: Usable, *, allow_emp
     return Inventory(str(layout.folder), used, tuple(left_out), dict(reader.changed), layout.notes)
 
 
-def image_paths(folder: Path) -> list[Path]:
+def image_paths(folder: Path, targets: str | None = None) -> list[Path]:
     """Return the paths of all images of a folder that are used, of all sets; DataError as in `load_folder`."""
     if masks.has_masks(folder) and not has_targets(folder):
         return masks.image_paths(folder)
-    return [*_layout(folder, min_classes=1, allow_empty=True).files]
+    return [*_layout(folder, targets, min_classes=1, allow_empty=True).files]
 
 
 def suggested_size(folder: Path, paths: Sequence[Path]) -> tuple[int, int] | None:

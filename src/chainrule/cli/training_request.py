@@ -108,8 +108,7 @@ def choose_recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
     if recipe is None:
         raise OptionError(f"model {entry.name}: its source states no recipe; use --recipe best")
     changes = {name: options[parameter] for name, parameter in PARAMETERS.items() if options[parameter] is not None}
-    multipliers = LRMultipliers.choose(changes.get("lr_multipliers", recipe.lr_multipliers))
-    changes["lr_multipliers"] = LRMultipliers((*multipliers.factors, *LRMultipliers.frozen(*options["freeze"]).factors))
+    changes["lr_multipliers"] = LRMultipliers.choose(changes.get("lr_multipliers", recipe.lr_multipliers))
     hyperparameters = {name: options[name] for name in HYPERPARAMETERS if options[name] is not None}
     recipe = replace(
         recipe, optimizer=choose_optimizer(recipe.optimizer, options["optimizer"], hyperparameters), **changes
@@ -200,13 +199,11 @@ class TrainingRequest:
             recipe = replace(recipe, standardize_targets=True)
         model = self.entry.build(shape, training.classes, **arguments)
         model.check_input(test.x)
-        frozen, multipliers = (
-            each.effective(model.names, model.trainable_layout)
-            for each in (LRMultipliers.frozen(*options["freeze"]), recipe.lr_multipliers)
-        )
+        names = [name for name in options["freeze"] if name not in model.names or model.size(name)]
+        frozen = LRMultipliers.frozen(*names)
         frozen.groups(model.trainable_layout, "--freeze")
-        multipliers.groups(model.trainable_layout)
-        recipe = replace(recipe, lr_multipliers=multipliers)
+        recipe = replace(recipe, lr_multipliers=LRMultipliers((*recipe.lr_multipliers.factors, *frozen.factors)))
+        recipe.lr_multipliers.groups(model.trainable_layout)
         machine = model.engine.name, model.threads
         job = Job(model.about(), self.choice, recipe, *machine, command=command, precise=model.precise)
         return job, model

@@ -26,22 +26,10 @@ IGNORED = ("verbose",)  # options without effect on functions that print nothing
 
 @cache
 def vocabulary() -> dict[str, dict[str, str]]:
-    """Return the tables options, names and advice of words.toml."""
-    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-
-
-@cache
-def _advice_by_word() -> dict[str, str]:
-    return {_key(word): advice for advice, words in vocabulary()["advice"].items() for word in words.split()}
-
-
-def advice_for(word: str) -> str:
-    """Return what to use instead of a word of another library, in any case after its first letter; "" for others."""
-    return _advice_by_word().get(_key(word), "")
-
-
-def _key(word: str) -> str:
-    return word[:1] + _plain(word[1:])
+    """Return the tables options, names and advice of words.toml, and hints, the advice by word without its case."""
+    tables = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    entries = tables["advice"].items()
+    return tables | {"hints": {_plain(word): advice for advice, words in entries for word in words.split()}}
 
 
 def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: Any) -> AttributeError:
@@ -54,9 +42,9 @@ def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: 
     if name.startswith("_"):  # looked up by Python, copy and pickle
         return AttributeError(name)
     official = {_plain(attribute): attribute for attribute in attributes}
-    synonym = match_name(name, official.values())
-    close = [synonym] if synonym else map(official.get, get_close_matches(_plain(name), official, 1, 0.75))
-    hint = f": {advice}" if (advice := advice_for(name)) else "".join(f"; did you mean {match}?" for match in close)
+    close = [official[match] for match in get_close_matches(_plain(name), official, 1, 0.75)]
+    advice = vocabulary()["hints"].get(_plain(name))
+    hint = f": {advice}" if advice else "".join(f"; did you mean {match}?" for match in close)
     context = {"name": None, "obj": None} if hint else {"name": name, "obj": instance}  # Python may suggest another
     return AttributeError(f"{owner} has no attribute {name!r}{hint}", **context)
 
@@ -192,7 +180,7 @@ class CheckedOptions(type):
                 try:
                     value(instance, option, new)
                 except FrozenInstanceError as error:
-                    hint = advice_for(option) or "create an object with other options"
+                    hint = vocabulary()["hints"].get(_plain(option), "create an object with other options")
                     raise FrozenInstanceError(f"{error}: {hint}") from None
 
             if name == "__init__":
@@ -238,12 +226,12 @@ def _bind(
 def _argument_hint(name: str, args: tuple[Any, ...]) -> str:
     """Return a hint for the argument order of PyTorch or the name of the function; "" if there is none."""
     if not name.startswith("Conv") or len(args) < 3:
-        return f"; {advice}" if (advice := advice_for(name)) else ""
+        return f"; {advice}" if (advice := vocabulary()["hints"].get(_plain(name))) else ""
     return f"; input channels follow from the input shape: {name}({args[1]!r}, {args[2]!r})"
 
 
 def _unknown_option(option: str, options: list[str], what: str) -> OptionError:
-    if advice := advice_for(option):
+    if advice := vocabulary()["hints"].get(_plain(option)):
         return OptionError(f"{what} has no option {option}: {advice}")
     close = get_close_matches(option, options, 1)
     hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(options)}"

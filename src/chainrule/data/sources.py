@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from chainrule._io.locks import cached_property
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
-from chainrule.errors import DataError, SampleError
+from chainrule.errors import DataError, SampleError, quoted
 
 Array: TypeAlias = NDArray[Any]
 Indices: TypeAlias = NDArray[np.int64]
@@ -24,7 +24,6 @@ Indices: TypeAlias = NDArray[np.int64]
 BLOCK_BYTES = 1 << 24  # size of a block of a large array
 MAX_RESIDENT_BYTES = 1 << 26  # pages of a file that may be in memory before they are released
 MIN_READ_BYTES = 1 << 16  # the operating system maps at least these bytes around each sample
-NUMBER = int | float | np.number | np.bool_
 PROBE_SAMPLES = 1000  # number of decoded samples from which statistics are estimated
 
 
@@ -174,12 +173,15 @@ def as_array(values: Any) -> Array:
     Python objects, such as those of a table whose columns have several types, are converted if all of them are numbers
     or all are strings.
 
-    Errors   ValueError for rows of different lengths
+    Errors   DataError for rows of different lengths
     """
-    array = np.asarray(values)
-    items = array.reshape(-1).tolist() if array.dtype == np.object_ else []
-    is_uniform = any(items and all(isinstance(item, kind) for item in items) for kind in (str, NUMBER))
-    return np.array(items).reshape(array.shape) if is_uniform else array
+    try:
+        array = np.asarray(values)
+        plain = np.array(array.tolist()) if array.dtype == np.object_ else array
+    except ValueError as error:
+        raise DataError(f"{quoted(values)}: expected an array: {differing_shapes(values) or error}") from None
+    is_mixed = plain.dtype.kind == "U" and not all(isinstance(item, str) for item in array.flat)
+    return array if is_mixed else plain
 
 
 def as_samples(x: Any) -> Any:

@@ -79,14 +79,14 @@ class Model(Network):
         No gradient is computed for frozen parameters. If a layer and all layers before it are frozen, no gradient is
         propagated to it. Frozen batch normalizations use their running statistics and do not update them.
 
-        names    layers (conv1), patterns (conv*) or parameters (conv1.w). Layers without parameters change nothing
-        Errors   OptionError for a name that matches no layer and no parameter
+        names    layers (conv1, also without parameters), patterns (conv*) or parameters (conv1.w)
+        Errors   OptionError for a pattern that matches no parameter
 
         >>> model.freeze("conv*")
         """
-        multipliers = LRMultipliers.frozen(*names).effective(self.names, self.trainable_layout)
-        multipliers.groups(self.trainable_layout, "freeze")
-        self.frozen = tuple(name for name, _ in multipliers.factors)
+        names = tuple(name for name in names if name not in self.names or self.size(name))
+        LRMultipliers.frozen(*names).groups(self.trainable_layout, "freeze")
+        self.frozen = names
 
     if not TYPE_CHECKING:  # type checkers report unknown attributes
 
@@ -95,8 +95,8 @@ class Model(Network):
             raise attribute_error(type(self).__name__, name, dir(type(self)), self)
 
         def __setattr__(self, name: str, value: Any) -> None:
-            if name == "trainable":  # would have no effect
-                raise attribute_error(type(self).__name__, name, (), self)
+            if name == "trainable":
+                self.__getattr__(name)  # raises an error, since the attribute would have no effect
             super().__setattr__(name, value)
 
     # ------------------------------------------------------------------ use

@@ -115,7 +115,7 @@ def input_array(x: Any, shape: tuple[int, ...], prefix: str = "", *, single: boo
     expected = f"{prefix}expected a batch of shape N×{text(shape)}"
     try:
         array: Any = x if isinstance(x, SampleSource) else as_array(x)
-    except ValueError as error:
+    except DataError as error:
         raise ShapeError(f"{expected}{_advice(x, shape) or f': {error}'}") from None
     if array.shape == (0,):  # an empty list
         array = array.reshape(0, *shape)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.text_options import TextOptions
-from chainrule.errors import DataError, OptionError, printable_name, quoted
+from chainrule.errors import DataError, OptionError, printable_name, quoted, unknown_name
 from chainrule.network.tasks import BINARY, CLASSIFICATION, Task
 from chainrule.training import dense
 from chainrule.training.options import named_numbers
@@ -161,5 +161,4 @@ def _class_index(name: str, names: Sequence[str], classes: int) -> int:
         return list(names).index(composed)
     if name.isdecimal() and len(name) < 10 and int(name) < classes:
         return int(name)
-    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-    raise OptionError(f"class weights: there is no class {quoted(name)}; known: {shown}")
+    raise unknown_name("class", name, [*names])

@@ -1,6 +1,6 @@
 """Learning-rate factors for individual parameters."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, Self
@@ -78,20 +78,6 @@ class LRMultipliers(TextOptions):
         """Return multipliers that freeze all parameters matching these names (see ``factors``)."""
         return LRMultipliers(tuple((name, 0.0) for name in names))
 
-    def effective(self, layers: Sequence[str], layout: Mapping[str, tuple[int, int]]) -> "LRMultipliers":
-        """Return the multipliers without those that freeze only layers without parameters.
-
-        layers   names of all layers
-        layout   as in `groups`
-        """
-        return LRMultipliers(
-            tuple(
-                (pattern, factor)
-                for pattern, factor in self.factors
-                if factor or _matching(pattern, layout) or not any(fnmatchcase(layer, pattern) for layer in layers)
-            )
-        )
-
     def frozen_names(self, layout: Mapping[str, tuple[int, int]]) -> frozenset[str]:
         """Return the names of the frozen parameters.
 
@@ -111,7 +97,8 @@ class LRMultipliers(TextOptions):
         """
         factor_of = dict.fromkeys(layout, 1.0)
         for pattern, factor in self.factors:
-            if not (matching := _matching(pattern, layout)):
+            matching = [name for name in layout if any(fnmatchcase(spelling, pattern) for spelling in _spellings(name))]
+            if not matching:
                 raise OptionError(f"{option}: no parameter is named {pattern!r}; there are {', '.join(layout)}")
             factor_of |= dict.fromkeys(matching, factor)
         groups: list[RateGroup] = []
@@ -123,7 +110,7 @@ class LRMultipliers(TextOptions):
         return groups
 
 
-def _matching(pattern: str, layout: Iterable[str]) -> list[str]:
-    """Return the parameters whose full name, layer or short name (conv1.w, conv1, w) matches a pattern."""
-    spellings = {name: (name, *name.rpartition(".")[::2]) for name in layout}
-    return [name for name in layout if any(fnmatchcase(spelling, pattern) for spelling in spellings[name])]
+def _spellings(name: str) -> tuple[str, str, str]:
+    """Return the names by which a parameter can be selected: full name, layer, short name (conv1.w, conv1, w)."""
+    layer, _, own = name.rpartition(".")
+    return name, layer, own

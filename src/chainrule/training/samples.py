@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from chainrule.core.shapes import text
-from chainrule.data.dataset import Dataset, split_validation
+from chainrule.data.dataset import Dataset, checked_column, split_validation
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource, as_array, as_samples, finite_extremes, subset
 from chainrule.engines.protocol import Array
-from chainrule.errors import DataError, OptionError, SampleError, printable_name
+from chainrule.errors import DataError, OptionError, SampleError, printable_name, quoted
 from chainrule.layers import initializers
 from chainrule.network.network import Network
 from chainrule.training import dense
@@ -151,14 +150,7 @@ class Samples:
         """
         if weights is None:
             return self
-        try:
-            values = as_array(weights)
-        except ValueError as error:
-            raise DataError(f"sample weights: expected {len(self)} numbers: {error}") from None
-        if values.dtype.kind not in "fiub" or values.shape != (len(self),):
-            description = f"{values.dtype} of shape {text(values.shape) or '()'}"
-            raise DataError(f"sample weights: expected {len(self)} numbers, found {description}")
-        values = values.astype(np.float64)
+        values = checked_column("weights", weights, len(self))
         invalid = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
         if invalid.size:
             problem = f"expected at least 0, found {values[invalid[0]]:g}"
@@ -309,17 +301,11 @@ def check_classes(dataset: Dataset, outputs: int | tuple[int, ...]) -> None:
 
 def label_array(y: ArrayLike) -> Array:
     """Convert labels to an array of numbers or of names in one Unicode normal form; DataError for other types."""
-    try:
-        labels = as_array(y)
-    except ValueError as error:
-        raise DataError(f"targets cannot be converted to an array: {error}") from None
+    labels = as_array(y)
     if labels.dtype.kind not in "fiubUS":
-        invalid: object = next((item for item in labels.reshape(-1) if not isinstance(item, str)), labels.dtype)
-        found = f"{type(invalid).__name__}: {str(invalid)[:40]!r}"
-        raise DataError(f"targets must be numbers or names of classes, found {found}")
+        raise DataError(f"targets must be numbers or names of classes, found {labels.dtype}: {quoted(y)}")
     if labels.dtype.kind == "U":
-        names, places = np.unique(labels, return_inverse=True)
-        return np.array([*map(printable_name, names.tolist())], str)[places].reshape(labels.shape)
+        return np.array([*map(printable_name, labels.flat)], str).reshape(labels.shape)
     return labels
 
 
@@ -330,9 +316,8 @@ def _class_indices(y: Array, names: Sequence[str]) -> Array:
     unknown = next(((n, name) for n, row in enumerate(texts.tolist()) for name in row if name not in index_of), None)
     if unknown is not None or texts.shape[1] != 1:
         number, name = unknown or (0, texts[0, 1])
-        shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
         raise SampleError(
-            f"label {name[:40]!r} of sample {number} is not a class of the model: {shown}; "
+            f"label {name[:40]!r} of sample {number} is not a class of the model: {', '.join(names)}; "
             "name the classes with Sequential(…, classes=[…])",
             number,
         )

@@ -13,14 +13,14 @@ import numpy as np
 from chainrule.core.words import checked_options_with
 from chainrule.data import masks
 from chainrule.data.dataset import Dataset
-from chainrule.data.folder_layout import ALL, NUMBERS, TABLE, TEST, TRAIN, VALIDATION, Layout, Row, read_layout
+from chainrule.data.folder_layout import ALL, NUMBERS, TABLE, TEST, TRAIN, VALIDATION, LabeledFile, Layout, read_layout
 from chainrule.data.image_files import header_shapes
 from chainrule.data.image_reader import FolderOptions, ImageOptions, ImageReader, UsableFile
 from chainrule.data.inventory import Inventory
 from chainrule.data.target_table import has_targets, read_table
 from chainrule.errors import DataError, OptionError
 
-Usable: TypeAlias = dict[str, list[tuple[UsableFile, Row]]]
+Usable: TypeAlias = dict[str, list[tuple[UsableFile, LabeledFile]]]
 
 MAX_UNRESIZED = 64  # pixels; by default, larger images or images of different sizes are resized
 MULTIPLE = 4  # pixels; the default network for masks halves and doubles the size twice
@@ -114,7 +114,7 @@ def _usable(layout: Layout, reader: ImageReader) -> Usable:
     }
 
 
-def _dataset(layout: Layout, reader: ImageReader, pairs: Sequence[tuple[UsableFile, Row]]) -> Dataset:
+def _dataset(layout: Layout, reader: ImageReader, pairs: Sequence[tuple[UsableFile, LabeledFile]]) -> Dataset:
     """Return a set of a folder as a data set."""
     files, rows = [file for file, _ in pairs], [row for _, row in pairs]
     y = np.array([row.target for row in rows], np.int64 if layout.has_classes else np.float64)

@@ -33,7 +33,7 @@ Contents = dict[
 ]  # set → class → its folder, and the entries below it
 
 
-class Row(NamedTuple):
+class LabeledFile(NamedTuple):
     """An image file.
 
     target   class index, or numbers to predict
@@ -61,7 +61,7 @@ class Layout:
 
     folder: Path
     classes: tuple[str, ...]
-    parts: dict[str, list[Row]] = field(default_factory=dict[str, list[Row]])
+    parts: dict[str, list[LabeledFile]] = field(default_factory=dict[str, list[LabeledFile]])
     left_out: list[LeftOut] = field(default_factory=list[LeftOut])
     notes: tuple[str, ...] = ()
     has_classes: bool = True
@@ -109,12 +109,12 @@ def _read_layout(folder: Path, allow_empty: bool, min_classes: int) -> Layout:
     unused = [*(entry for entry in outside if entry.kind is not EntryKind.FOLDER), *repeated]
     left_out += [_left_out(entry, folder) for entry in unused]
     classes = _classes(tree, roots, contents, min_classes)
-    parts: dict[str, list[Row]] = {}
+    parts: dict[str, list[LabeledFile]] = {}
     for part in roots:
         parts[part] = []
         for label, name in enumerate(classes):
             images, others = _of_class(*contents[part][name], tree, allow_empty=allow_empty)
-            parts[part] += [Row(path, label) for path in images]
+            parts[part] += [LabeledFile(path, label) for path in images]
             left_out += others
     left_out.sort(key=lambda entry: entry.path)
     return with_test_set(Layout(folder, classes, parts, left_out))

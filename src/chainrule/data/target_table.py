@@ -21,8 +21,8 @@ from chainrule.data.folder_layout import (
     PART_NAMES,
     TABLE,
     TRAIN,
+    LabeledFile,
     Layout,
-    Row,
     images_below,
     ordered_classes,
     relative,
@@ -71,7 +71,7 @@ def read_table(folder: Path, targets: str | None = None, *, min_classes: int = 2
     names, answers = _classes(path, columns) if kind == CLASSES else _numbers(path, columns, numbers)
     if kind == CLASSES and len(names) < min_classes:
         raise DataError(f"{path}: only one class, {names[0]!r}; expected at least two")
-    rows = [*map(Row, files, answers, weights, groups)]
+    rows = [*map(LabeledFile, files, answers, weights, groups)]
     is_whole = bool((numbers == np.rint(numbers)).all())
     other = AS_NUMBERS if kind != NUMBERS else AS_CLASSES if len(columns) == 1 else ""
     note = f"{TABLE}: files in the column {heading}, {kind} in {', '.join(columns)}"
@@ -173,7 +173,7 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def _repeated(rows: Sequence[Row], folder: Path) -> list[str]:
+def _repeated(rows: Sequence[LabeledFile], folder: Path) -> list[str]:
     """Return a list with one line on rows with the image of an earlier row; [] if there are none."""
     first = {row.path: row for row in reversed(rows)}
     differing = [relative(row.path, folder) for row in rows if row.target != first[row.path].target]
@@ -182,7 +182,7 @@ def _repeated(rows: Sequence[Row], folder: Path) -> list[str]:
     return [f"{repeated:,} rows have the image of an earlier row, {others}"] if repeated else []
 
 
-def _parts(path: Path, rows: list[Row], splits: Sequence[str] | None) -> dict[str, list[Row]]:
+def _parts(path: Path, rows: list[LabeledFile], splits: Sequence[str] | None) -> dict[str, list[LabeledFile]]:
     """Return the rows of each set; FormatError for an unknown set, or no training images."""
     if splits is None:
         return {ALL: rows}

@@ -161,4 +161,4 @@ def _class_index(name: str, names: Sequence[str], classes: int) -> int:
         return list(names).index(composed)
     if name.isdecimal() and len(name) < 10 and int(name) < classes:
         return int(name)
-    raise unknown_name("class", name, [*names])
+    raise unknown_name("name in class weights", name, [*names])

@@ -1,6 +1,7 @@
 """The exceptions of chainrule. Every message is a single printable line."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import wraps
@@ -148,6 +149,11 @@ def unknown_name(what: str, value: object, names: list[str] | tuple[str, ...]) -
 def printable(text: str) -> str:
     """Escape line breaks, control characters, bidirectional overrides and lone surrogates in a text."""
     return HARMFUL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def printable_name(text: str) -> str:
+    """Return a name as a printable text, in Unicode normal form C: the names of one text in other forms are equal."""
+    return printable(unicodedata.normalize("NFC", text))
 
 
 def one_line(text: str, most: int = MAX_CHARACTERS) -> str:

@@ -47,7 +47,7 @@ def test_masks_from_training_to_prediction(invoke: Any, street: Path, tmp_path: 
     with Image.open(tmp_path / "masks" / "03-overlay.png") as overlay:
         assert overlay.size == (32, 32)
     refused(invoke("predict run --csv x.csv", picture), "--masks")
-    assert "10 images with masks" in invoke("data inspect", str(street)).stdout
+    assert "10 images are used" in invoke("data inspect", str(street)).stdout
 
 
 def test_streamed_masks_train_as_loaded_ones_and_resume(invoke: Any, street: Path) -> None:

@@ -141,7 +141,7 @@ def test_names_that_are_not_unicode(invoke, tmp_path):
             (tmp_path / "x.png").rename(os.fsdecode(folder) + f"/{number}.png")
     command = "train --engine numpy --model mlp --epochs 1 --quiet --out"
     assert invoke(f"{command} out --data pictures").exit_code == 0
-    assert json.loads((tmp_path / "out" / CONFIG).read_text())["model"]["classes"] == ["a", r"\udcff"]
+    assert json.loads((tmp_path / "out" / CONFIG).read_text())["model"]["classes"] == [r"\udcff", "a"]
     assert invoke("evaluate out").exit_code == 0
     refused(invoke(command, "out\udcff", "--data", "pictures"), "cannot be a run folder")
     (tmp_path / "pictures").rename(tmp_path / "\udcff")

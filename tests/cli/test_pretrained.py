@@ -10,7 +10,7 @@ from PIL import Image
 from chainrule._io import files
 from chainrule.runs.loading import load
 
-FREEZE = "--freeze dense1"
+FREEZE = "--freeze dense1 --freeze relu1"
 QUICK = "--engine numpy --epochs 1 --quiet"
 
 

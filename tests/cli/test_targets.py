@@ -138,4 +138,23 @@ def test_what_is_refused(invoke: Invoke, spots: Path) -> None:
 
 def test_inspecting_a_folder_with_targets(invoke: Invoke, spots: Path) -> None:
     inspected = answer(invoke("data inspect --json", spots))
-    assert inspected.items() >= {"used": 120, "shape": [1, 12, 12], "targets": ["row", "column"]}.items()
+    assert inspected.items() >= {"images": 120, "shape": [1, 12, 12], "targets": ["row", "column"]}.items()
+
+
+@pytest.mark.parametrize(("choice", "task"), [("", "classification"), ("--regression", "regression")])
+def test_whole_numbers_are_classes_unless_said(invoke: Invoke, tmp_path: Path, choice: str, task: str) -> None:
+    """Train, evaluate and evaluate other data with the kind of targets that the run records."""
+    for folder in ("levels", "others"):
+        (tmp_path / folder).mkdir()
+        lines = ["image;level", *(f"{number};{number % 2}" for number in range(60))]
+        (tmp_path / folder / "targets.csv").write_text("\n".join(lines))
+        for number in range(60):
+            image = RNG.integers(0, 40, (7, 9)) + 90 * (number % 2)
+            Image.fromarray(image.astype(np.uint8)).save(tmp_path / folder / f"{number}.png")
+    assert f"{'--classes' if choice else '--regression'}" in invoke(f"data inspect levels {choice}").stdout
+    trained = answer(invoke(f"train {MLP} --epochs 20 --out run --json --data levels {choice}"))
+    assert trained["task"] == task
+    for data in ("", "--data others"):
+        evaluated = answer(invoke(f"evaluate run --json {data}"))
+        assert evaluated["accuracy"] > 0.9 if task == "classification" else evaluated["mean_absolute_error"] < 0.2
+    refused(invoke(f"train --data mnist {choice or '--classes'}"), "folder of images")

@@ -6,8 +6,10 @@ import inspect
 import re
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.training.made import classifier, stripes
 
@@ -67,6 +69,8 @@ def test_words_that_mean_the_same(foreign: Callable[[], Any], own: Any) -> None:
         (lambda: cr.Sequential(), r"expected Sequential\(layers, input_shape"),
         (lambda: cr.Sequential([cr.ReLU()]), "missing .*'input_shape'"),
         (lambda: cr.Sequential([cr.ReLU()], (3,)).compile("adam", "mse"), "pass optimizer= .* to fit"),
+        (lambda: cr.Normalization(), "normalization='standardize'"),
+        (lambda: cr.WarmUp(100), "0.1 for 100 of 1,000 steps"),
     ],
 )
 def test_other_options_are_explained(make: Callable[[], Any], message: str) -> None:
@@ -79,7 +83,8 @@ def test_fit_accepts_common_words(capsys: pytest.CaptureFixture[str]) -> None:
     common: dict[str, Any] = {"verbose": 0, "lr": 0.1, "optimizer": "SGD", "loss": "sparse_categorical_crossentropy"}
     results[0].fit(X, Y, **common)
     assert capsys.readouterr().err == ""
-    results[1].fit(X, Y, learning_rate=0.1, optimizer="sgd", progress=False)
+    history = results[1].fit(X, Y, learning_rate=0.1, optimizer="sgd", validation_data=(X, Y), progress=False).history
+    assert history["val_loss"] == history["validation_loss"]
     assert (results[0].parameters == results[1].parameters).all()
     with pytest.raises(cr.OptionError, match="AdamW"):
         results[0].fit(X, Y, weight_decay=0.1)  # pyright: ignore[reportCallIssue]
@@ -119,6 +124,8 @@ MODEL = cr.Sequential([cr.Dense(3)], (3,))
         (cr, "Conv2d", "did you mean Conv2D"),
         (cr, "MaxPooling2D", "did you mean MaxPool2D"),
         (cr, "Upsample2D", "did you mean UpSample2D"),
+        (cr, "Swish", "use SiLU"),
+        (cr, "AdaptiveAvgPool1d", "GlobalAveragePool1D"),
         (cr.data, "ImageFolder", "load"),
         (cr.data, "laod", "did you mean load"),
         (MODEL, "load_state_dict", "set_weights"),
@@ -136,15 +143,48 @@ def test_attributes_of_other_libraries_are_explained_once(owner: Any, name: str,
     assert shown.count("did you mean") == message.count("did you mean")  # Python adds suggestions of its own
 
 
-def test_every_hint_is_shown_and_names_what_exists() -> None:
-    for word, hint in words.vocabulary()["hints"].items():
-        for prefix, owner in (("chainrule", cr), ("model", MODEL)):
-            assert all(hasattr(owner, name) for name in re.findall(rf"\b{prefix}\.(\w+)", hint)), hint
-        if not hasattr(cr, word):
-            with pytest.raises(AttributeError, match=re.escape(hint)):
-                getattr(cr, word)
-        with pytest.raises(cr.OptionError, match=re.escape(hint)):
-            cr.Flatten(**{word: 1})
+ADVICE = words.vocabulary()["advice"]
+
+
+def test_every_hint_is_shown() -> None:
+    for hint, foreign in ADVICE.items():
+        for word in foreign.split():
+            if not hasattr(cr, word):
+                with pytest.raises(AttributeError, match=re.escape(hint)):
+                    getattr(cr, word)
+            with pytest.raises(cr.OptionError, match=re.escape(hint)):
+                cr.Flatten(**{word: 1})
+
+
+CODE = re.compile(r"(?:\w+=)?[\w.]*\w\([^()]*\)(?:\.\w+(?:\(\d\))?)*|\w+='[^']*'")  # f(a), f(a).b(1), a=f(b) or a='b'
+NAME = re.compile(r"\b(?:chainrule|model)(?:\.\w+)+|\b[A-Z]\w*[a-z]\w*|(?<=use )(?!the )[a-z_]+")
+OPTION = re.compile(r"(\w+)=(?=[ ,;]|$)")
+
+
+@pytest.mark.parametrize("hint", ADVICE)
+def test_what_a_hint_names_exists_and_its_examples_run(hint: str, tmp_path: Path, monkeypatch: Any) -> None:
+    """Run the calls of a hint, and create models and train with its options."""
+    monkeypatch.chdir(tmp_path)
+    layers, shape = [cr.Conv2D(2, 3), cr.Flatten(), cr.Dense(2), cr.Softmax()], (1, 5, 6)
+    x, y, values = np.random.default_rng(0).random((20, *shape)), np.arange(20) % 2, cr.Input(shape)
+    model = cr.Sequential(layers, shape, engine="numpy")
+    model.save("digits.safetensors")
+    names = {name: getattr(owner, name) for owner in (model, cr) for name in dir(owner) if not name.startswith("_")}
+    names |= {"chainrule": cr, "model": model, "x": x, "y": y, "inputs": values, "outputs": cr.ReLU()(values)}
+    names |= {"layers": layers, "input_shape": shape, "channels": 2, "filters": 3, "kernel": 3, "share": 0.1}
+    names |= {"weights": model.get_weights(), "name": "shapes", "folder": "run"}
+    creating, training = (inspect.signature(call).parameters for call in (cr.Sequential, model.fit))
+    others = inspect.signature(cr.layers.Layer.__call__).parameters.keys() | inspect.signature(cr.Conv2D).parameters
+    assert {*OPTION.findall(hint)} <= others | creating.keys() | training.keys()
+    for name in NAME.findall(hint):
+        eval(name, names)
+    for code in CODE.findall(hint):
+        if not re.match(r"\w+=", code):
+            eval(code.replace("\u2026", "x, y"), names)
+        elif (options := eval(f"dict({code})", names)).keys() <= training.keys():
+            model.fit(x, y, progress=False, **options)
+        elif options != {"engine": "jax"}:  # which may not be installed
+            cr.Sequential(layers, shape, **options)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +192,7 @@ def test_every_hint_is_shown_and_names_what_exists() -> None:
     [
         (lambda: MODEL.parameters(), "optimizer="),  # pyright: ignore
         (lambda: setattr(MODEL.layers[0], "trainable", False), r"model.freeze\("),
+        (lambda: setattr(MODEL, "trainable", False), r"model.freeze\("),
         (lambda: setattr(MODEL.layers[0], "features", 4), "other options"),
         (lambda: (lambda loss, accuracy: None)(*MODEL.evaluate([[1.0, 2, 3]], [0])), "evaluation.accuracy"),  # pyright: ignore
         (lambda: MODEL.evaluate([[1.0, 2, 3]], [0])[1], "evaluation.loss"),  # pyright: ignore

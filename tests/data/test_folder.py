@@ -64,7 +64,7 @@ def test_a_validation_folder_stands_in_for_a_test_folder(tmp_path: Path) -> None
     tree(tmp_path / "val", {"a": 1, "b": 1})
     training, test = load(tmp_path)
     assert (len(training), len(test), training.validation) == (6, 2, None)
-    assert "val is used as test set" in str(training.inventory)
+    assert "is used as test set" in str(training.inventory)
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,11 @@ def test_jpeg_and_sizes(tmp_path: Path) -> None:
 
 
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected one subfolder of images per class, found nothing"):
+    with pytest.raises(DataError, match=r"expected one subfolder of images per class, .* found nothing"):
         load(tmp_path)
     for number in range(5):
         (tmp_path / f"{number}.txt").write_text("text")
-    with pytest.raises(DataError, match=r"per class, found only 0.txt, 1.txt, 2.txt and 2 more"):
+    with pytest.raises(DataError, match=r"per class, .*, found only 0.txt, 1.txt, 2.txt and 2 more"):
         load(tmp_path)
     tree(tmp_path, {"other": 1})
     (tmp_path / "class").mkdir()

@@ -1,5 +1,7 @@
 """Image files as arrays: modes, transparency, orientation, size limits."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image, ImageOps
 
 from chainrule.data import images, load_image
-from chainrule.data.images import image_shape, open_image, treatments
+from chainrule.data.images import image_shape, open_image, open_mask, treatments
 from chainrule.errors import DataError, FormatError, OptionError
 
 
@@ -120,6 +122,24 @@ def test_sixteen_bits(tmp_path: Path, suffix: str) -> None:
     path = saved(tmp_path / f"d.{suffix}", deep)
     assert_array_equal(load_image(path, (1, 5, 4))[0], np.rint(deep / 257))
     assert treatments(open_image(path)) == ["16 bits per channel, reduced to 8"]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 65536), (560, 1600)])
+def test_colors_of_sixteen_bits_and_few_levels_are_reported(tmp_path: Path, low: int, high: int) -> None:
+    """Pillow reduces colors of PNG and PPM files itself."""
+    colors = np.random.default_rng(11).integers(low, high, (40, 30, 3)).astype(">u2")
+    header = struct.pack(">IIBBBBB", 30, 40, 16, 2, 0, 0, 0)
+    chunks = {b"IHDR": header, b"IDAT": zlib.compress(b"".join(b"\0" + row.tobytes() for row in colors)), b"IEND": b""}
+    content = [struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks.items()]
+    (tmp_path / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(content))
+    (tmp_path / "c.ppm").write_bytes(b"P6 30 40 65535\n" + colors.tobytes())
+    saved(tmp_path / "g.png", colors[..., 0].astype(np.uint16))
+    for name in ("c.png", "c.ppm", "g.png"):
+        image = open_image(tmp_path / name)
+        assert_allclose(np.asarray(image), colors[..., : (3 if name[0] == "c" else 1)].squeeze() / 257, atol=1)
+        assert [("fewer than" in line) for line in treatments(image)] == [high < 65536]
+    with pytest.raises(FormatError, match="a mask must have 8 bits"):
+        open_mask(tmp_path / "c.png")
 
 
 def test_levels_that_would_have_to_be_guessed(tmp_path: Path) -> None:

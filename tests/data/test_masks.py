@@ -171,7 +171,7 @@ def test_folders_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         load(path)
     (path / "classes.txt").unlink()
     Image.new("RGBA", (6, 4)).save(path / "masks" / "3.png")
-    with pytest.raises(FormatError, match="a mask must be gray"):
+    with pytest.raises(FormatError, match="a mask must have 8 bits"):
         load(path)
     Image.new("L", (5, 4)).save(path / "masks" / "3.png")
     with pytest.raises(DataError, match=r"5×4 pixels, but 3\.png has 6×4"):

@@ -1,6 +1,7 @@
 """Images with targets: the table beside them, the arrays of an .npz file, and what a data set makes of them."""
 
 import csv
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,42 +16,83 @@ from PIL import Image
 from chainrule.data import Dataset, load
 from chainrule.errors import ChainruleError, DataError, FormatError
 
-NUMBERS = st.floats(-1e6, 1e6)
-
 
 def pixels(number: int) -> np.ndarray:
     return np.full((3, 4), number, np.uint8)
 
 
-def write(folder: Path, heading: list[str], rows: Sequence[Sequence[object]]) -> Path:
+def write(folder: Path, heading: Sequence[str], rows: Sequence[Sequence[object]], mark: str = ",") -> Path:
+    """Write a table, and images whose pixels are their numbers; with an accent in their names, in composed form."""
     for number in range(len(rows)):
-        Image.fromarray(pixels(number)).save(folder / f"{number}.png")
+        for name in (str(number), f"\u00e9{number}"):
+            Image.fromarray(pixels(number)).save(folder / f"{name}.png")
     with (folder / "targets.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([heading, *rows])
+        csv.writer(file, delimiter=mark).writerows([heading, *rows])
     return folder
 
 
-@settings(max_examples=15)
-@given(st.lists(st.tuples(NUMBERS, NUMBERS, st.floats(0.1, 10)), min_size=5, max_size=12), st.permutations(range(4)))
+@settings(max_examples=40)
+@given(st.integers(0, 2**32), st.sampled_from(",;\t"), st.sampled_from(("file", "Image", "file_name", "ID")))
 def test_every_row_keeps_its_image(
-    tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[float, float, float]], order: list[int]
+    tmp_path_factory: pytest.TempPathFactory, seed: int, mark: str, heading: str
 ) -> None:
-    """Draw numbers and an order of the columns; pixels tell which row an image is of."""
-    heading = [["file", "a, b", "ü", "weight"][place] for place in order]
-    rows = [[(f"{number}.png", *row)[place] for place in order] for number, row in enumerate(drawn)]
-    training, test = load(write(tmp_path_factory.mktemp("images"), heading, rows))
-    assert training.classes == tuple(name for name in heading if name in ("a, b", "ü"))
-    assert len(training) + len(test) == len(drawn)
-    assert len(test) == round(len(drawn) / 5)
-    for part in (training, test):
-        assert not part.has_classes
-        assert part.weights is not None
-        for image, targets, weight in zip(part.x, part.y, part.weights, strict=True):
-            a, b, expected = drawn[int(image[0, 0, 0])]
-            assert dict(zip(training.classes, targets, strict=True)) == {"a, b": a, "ü": b}
-            assert weight == expected
-    both = {int(image[0, 0, 0]) for part in (training, test) for image in part.x}
-    assert both == set(range(len(drawn)))
+    """Write the same images and targets as tables of different forms; pixels tell which row an image is of."""
+    rng = np.random.default_rng(seed)
+    count, ending = int(rng.integers(8, 14)), rng.choice(("", ".png"))
+    labels = rng.permutation(np.arange(count) % 3)
+    kind = {
+        "numbers": {"a, b": rng.normal(size=count), "\u00fc": 10 ** rng.uniform(-6, 6, count)},
+        "labels": {"cat": labels % 2, "dog": labels // 2},
+        "counted": {"class": labels},
+        "named": {"class": np.array(["b\u00fc", "no. 12", "a b"])[labels]},
+    }
+    columns = kind[name := rng.choice(["numbers", "labels", "counted", "named"])]
+    parts, weights = rng.permutation(["train", "VAL", "test"] * 5)[:count], rng.uniform(0.1, 10, count)
+    parts[:3] = "train", "VAL", "test"
+    files = [unicodedata.normalize("NFD", f"\u00e9{number}{ending}") for number in range(count)]
+    divided = rng.random() < 0.5
+    table = {heading: files, "weight": weights, **columns, **({"Split": parts} if divided else {})}
+    order = rng.permutation(list(table)).tolist()
+    rows = [[table[column][number] for column in order] for number in range(count)]
+    training, test = load(write(tmp_path_factory.mktemp("images"), order, rows, mark))
+    sets = {"train": training, "VAL": training.validation, "test": test}
+    assert sum(len(part) for part in sets.values() if part) == count
+    for part, data in sets.items():
+        assert (data is not None) == (divided or part != "VAL")
+        for (image, target), weight in zip(data or (), data.weights if data else (), strict=True):
+            number = int(image[0, 0, 0])
+            assert weight == weights[number]
+            assert not divided or part == parts[number]
+            if training.has_classes:
+                assert training.classes[target] == str(columns["class"][number])
+            else:
+                assert dict(zip(training.classes, target, strict=True)) == {
+                    column: values[number] for column, values in columns.items()
+                }
+    assert training.has_classes == (name in ("counted", "named"))
+    (interpretation, *_) = training.inventory.notes
+    assert heading.casefold() in interpretation
+    assert ("--regression" in interpretation) == (name in ("labels", "counted"))
+
+
+@pytest.mark.parametrize("targets", ["classes", "numbers", None])
+def test_what_the_entries_do_not_tell_is_chosen(tmp_path: Path, targets: str | None) -> None:
+    write(tmp_path, ["file", "count"], [[f"{number}.png", 3 + number % 2 * 7] for number in range(6)])
+    training, _ = load(tmp_path, targets=targets)
+    assert training.classes == (("3", "10") if targets == "classes" else ("count",))
+    assert training.has_classes == (targets == "classes") == ("--classes" not in str(training.inventory))
+    (tmp_path / "targets.csv").unlink()
+    with pytest.raises(ChainruleError, match="table" if targets == "numbers" else "subfolder"):
+        load(tmp_path, targets=targets)
+
+
+def test_images_in_several_rows_are_reported(tmp_path: Path) -> None:
+    rows = [[f"{number % 9}.png", number // 10] for number in range(12)]
+    training, test = load(write(tmp_path, ["file", "label"], rows))
+    assert len(training) + len(test) == 12
+    assert "3 rows have the image of an earlier row, 2 of them with other targets: 1.png, 2.png" in str(
+        training.inventory
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,15 +101,19 @@ def test_every_row_keeps_its_image(
         ("", "expected a heading of 'file'"),
         ("file\n0.png\n", "expected a heading of 'file'"),
         ("file,weight\n0.png,1\n", "expected a heading of 'file'"),
-        ("image,age\n0.png,1\n", "expected a heading of 'file'"),
+        ("photo,age\n0.png,1\n", "expected a heading of 'file'"),
+        ("file,kind,color\n0.png,cat,red\n", "row 2: kind: expected a number"),
+        ("file,kind\n0.png,cat\n1.png,nan\n", "row 3: kind: expected a class"),
+        ("file,kind\n0.png,cat\n", "only one class, 'cat'"),
+        ("file,kind,split\n0.png,cat,train\n1.png,dog,later\n", "row 3: split: expected train, val or test"),
+        ("file,kind,split\n0.png,cat,test\n1.png,dog,test\n", "no row is for training"),
         ("file,age,age\n0.png,1,2\n", "each once"),
         ("file,age\n", "there are no rows"),
-        ("file,age\n0.png,1\n1.png\n", "row 3: 1 columns; the heading has 2"),
-        ("file,age\n0.png,old\n", "row 2: age: expected a number"),
-        ("file,age\n0.png,nan\n", "row 2: age: expected a number"),
+        ("file,age\n0.png,1\n1.png\n", "row 3: entries: expected 2"),
+        ("file,age\n0.png,old\n1.png,9\n", "row 2: age: expected a number"),
         ("file,age,weight\n0.png,1,-1\n", "row 2: weight: expected a weight of at least 0"),
-        ("file,age\n../0.png,1\n", "row 2: '../0.png' is not a path of a file in this folder"),
-        ("file,age\n/etc/passwd,1\n", "is not a path of a file in this folder"),
+        ("file,age\n../0.png,1\n", "row 2: file: expected the path of a file in this folder"),
+        ("file,age\n/etc/passwd,1\n", "expected the path of a file in this folder"),
         ('file,age\n"0.png,1\n', "unexpected end of data"),
         ("file,age\n" + "\n".join(f"{n}.png,1" for n in range(9)), "8.png: "),
     ],
@@ -93,7 +139,7 @@ def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
     (folder / "targets.csv").write_text(table, encoding="utf-8")
     assert sum(map(len, load(folder))) == 2
     (folder / "targets.csv").write_text(f"{table}out/secret.png,3\n", encoding="utf-8")
-    with pytest.raises(FormatError, match=r"row 4: .*link out of the folder"):
+    with pytest.raises(FormatError, match=r"row 4: .*no link out of it, found .*secret"):
         load(folder)
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -74,6 +75,40 @@ def test_an_input_shape_with_the_channels_last_is_reported(shape: tuple[int, ...
     ):
         assert part in str(caught.value)
     cr.Sequential(layers, (channels, height, width))
+    with pytest.raises(
+        cr.ShapeError, match=rf"{height} channels of {channels};.* input_shape=\({channels}, {height}\)"
+    ):
+        cr.Sequential([cr.Conv1D(4, 5)], (height, channels))
+
+
+class Table:
+    """A table like those of pandas, whose columns have several dtypes: an array of objects."""
+
+    def __init__(self, columns: list[np.ndarray]) -> None:
+        self.rows = [*zip(*(column.tolist() for column in columns), strict=True)]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.rows, dtype or object)
+
+
+def test_tables_and_names_in_other_forms_give_the_same_weights() -> None:
+    """Fit numbers as an array and as a table of bool, int and float columns; names in both Unicode normal forms."""
+    rng = np.random.default_rng(3)
+    columns = [rng.integers(0, 2, 30) == 1, rng.integers(-9, 9, 30), rng.normal(size=30)]
+    numbers, labels = np.stack(columns, 1).astype(float), rng.integers(0, 2, 30)
+    names = np.array(["caf\u00e9", "the"])[labels]
+    other = [unicodedata.normalize("NFD" if place % 2 else "NFC", name) for place, name in enumerate(names)]
+    weighting = {"caf\u00e9": 2.0}, {unicodedata.normalize("NFD", "caf\u00e9"): 2.0}
+    results = []
+    for x, y, weights in zip((numbers, Table(columns)), (names, other), weighting, strict=True):
+        model = cr.Sequential([cr.Dense(4), cr.Tanh(), cr.Dense(2), cr.Softmax()], (3,), engine="numpy")
+        model.fit(x, y, class_weight=weights, progress=False)
+        assert model.classes == ("caf\u00e9", "the")
+        results.append((model.parameters, model.predict(x), model.evaluate(x, y).loss))
+    for one, two in zip(*results, strict=True):
+        assert_array_equal(one, two)
+    targets = cr.Sequential([cr.Dense(3)], (3,), engine="numpy", loss="mean_squared_error")
+    assert targets.evaluate(numbers, Table(columns)).loss == targets.evaluate(numbers, numbers).loss
 
 
 def test_weights_are_copies() -> None:

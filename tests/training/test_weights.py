@@ -137,8 +137,8 @@ def test_validation_has_the_same_loss() -> None:
 @pytest.mark.parametrize(
     ("weights", "said"),
     [
-        (np.ones(8), "expected 9 numbers, found float64 of shape 8"),
-        (np.ones((9, 1)), "of shape 9×1"),
+        (np.ones(8), "expected 9 numbers, .* float64 of shape .8"),
+        (np.ones((9, 1)), "of shape .9×1"),
         (np.r_[np.ones(8), -1], "found -1 for sample 8"),
         (np.r_[np.nan, np.ones(8)], "found nan for sample 0"),
         (np.zeros(9), "all are 0"),

@@ -47,7 +47,7 @@ def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | 
         if options["stream"]:
             raise OptionError(f"--stream requires a folder of images; the data are {path}")
         return {}
-    paths = image_paths(path)
+    paths = image_paths(path, options["targets"])
     fixed_size = (input_shape[1], input_shape[2]) if input_shape is not None and len(input_shape) == 3 else None
     size = options["resize"] or fixed_size or suggested_size(path, paths)
     shapes = header_shapes(paths, PROBE_SAMPLES)

@@ -93,8 +93,9 @@ def list_(as_json: bool) -> None:
 @data.command(short_help="Check an image folder.")
 @click.argument("name", metavar="FOLDER", type=options.PATH_OR_NAME)
 @click.option("--list", "list_files", is_flag=True, help="List every skipped file.")
+@options.targets
 @options.as_json
-def inspect(name: str, list_files: bool, as_json: bool) -> None:
+def inspect(name: str, list_files: bool, targets: str | None, as_json: bool) -> None:
     """Read an image folder as for training, and report which files are used, and which are skipped and why.
 
     Images that occur more than once are reported too, within a set and across sets, even if they are resized,
@@ -104,36 +105,33 @@ def inspect(name: str, list_files: bool, as_json: bool) -> None:
     from chainrule.core.shapes import text
     from chainrule.data import duplicates, known_names, masks
     from chainrule.data import folder as folders
-    from chainrule.data.folder_layout import ALL, read_layout
+    from chainrule.data.folder_layout import ALL
     from chainrule.data.target_table import has_targets
     from chainrule.errors import OptionError
 
     if name in known_names():
         raise OptionError(f"{name} is a built-in data set; to inspect the folder of this name, write ./{name}")
-    folder, details, rows = Path(name), dict[str, Any](), list[list[str]]()
-    if has_targets(folder) or masks.has_masks(folder):
+    folder = Path(name)
+    if masks.has_masks(folder) and not has_targets(folder):
         paths = folders.image_paths(folder)
         size = folders.suggested_size(folder, paths)
         used, _ = folders.read_sets(folder, size=size, skip_damaged=True, lazy=True)
-        names, shape, inventory = used.classes, used.shape, cast("Inventory", used.inventory)
-        kind, files = "classes" if used.has_classes else "targets", dict.fromkeys(paths, ALL)
-        details["used"], (images,) = len(used), inventory.used[ALL]
-        lines = [f"{len(used):,} {images} are used, as {text(shape)}", f"{kind}: {', '.join(names)}"]
+        layout, shape, inventory = used, used.shape, cast("Inventory", used.inventory)
+        files = dict.fromkeys(paths, ALL)
     else:
-        names, shape, inventory = folders.inspect_folder(folder)
-        kind, subsets = "classes", inventory.used.values()
-        parts = read_layout(folder, allow_empty=True).parts
-        files = {path: part for part, entries in parts.items() for path, _ in entries}
-        rows = [["class", *inventory.used], *([name, *(f"{part[name]:,}" for part in subsets)] for name in names)]
-        rows.append(["", *(f"{sum(part.values()):,}" for part in subsets)])
-        lines = [f"\n{inventory.images:,} images are used, as {text(shape)}"]
-    groups = duplicates.find_duplicates(folder, files)
+        layout, shape, inventory = folders.inspect_folder(folder, targets)
+        files = layout.files
+    kind, groups = "classes" if layout.has_classes else "targets", duplicates.find_duplicates(folder, files)
     if as_json:
-        details |= {"shape": list(shape), kind: list(names), "duplicates": list(map(asdict, groups))}
+        details = {"shape": list(shape), kind: list(layout.classes), "duplicates": list(map(asdict, groups))}
         print_json({**inventory.to_json(), **details})
         return
-    if rows:
-        click.echo(format_table(rows, right=range(1, len(rows[0]))))
+    subsets = inventory.used.values()
+    names = next(iter(subsets))
+    rows = [["class", *inventory.used], *([name, *(f"{part[name]:,}" for part in subsets)] for name in names)]
+    rows.append(["", *(f"{sum(part.values()):,}" for part in subsets)])
+    click.echo(format_table(rows, right=range(1, len(rows[0]))))
+    lines = [f"\n{inventory.images:,} images are used, as {text(shape)}", f"{kind}: {', '.join(layout.classes)}"]
     lines += map(str, inventory.left_out if list_files else inventory.lines())
     click.echo("\n".join([*lines, *duplicates.lines(groups, listed=list_files)]))
 

@@ -11,6 +11,7 @@ from chainrule.cli.program import print_message
 from chainrule.cli.training_request import resolve_data_name
 from chainrule.data.class_names import matched
 from chainrule.data.dataset import Dataset
+from chainrule.data.folder_layout import CLASSES, NUMBERS
 from chainrule.data.inputs import read_input
 from chainrule.data.loading import read_sets
 from chainrule.engines.protocol import Array
@@ -18,6 +19,7 @@ from chainrule.errors import DataError, OptionError
 from chainrule.models import temperature
 from chainrule.models.model import Model
 from chainrule.models.reading import Reading, training_data
+from chainrule.network import tasks
 from chainrule.runs import checksums, jobs, loading
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import Job
@@ -133,7 +135,9 @@ def read_data_for(model: Model, name: str, **options: Any) -> tuple[Dataset, Dat
     channels, *size = model.input_shape
     is_image = len(size) == 2 and channels in (1, 3)
     shape: dict[str, Any] = {"size": (size[0], size[1]), "channels": channels} if is_image else {}
-    return read_sets(name, **shape, min_classes=1, **options)
+    has_classes = model.task in (tasks.CLASSIFICATION, tasks.BINARY)
+    targets = None if model.task is None else CLASSES if has_classes else NUMBERS
+    return read_sets(name, **shape, min_classes=1, targets=targets, **options)
 
 
 def read_image(model: Model, image: str, *, digit: bool | None = None) -> Array:

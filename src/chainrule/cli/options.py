@@ -122,6 +122,10 @@ data = click.option(
 skip_damaged = click.option(
     "--skip-damaged", is_flag=True, help="Skip damaged images of a folder instead of exiting with an error."
 )
+targets = combine(
+    click.option("--classes", "targets", flag_value="classes", help="The numbers in a table targets.csv are classes."),
+    click.option("--regression", "targets", flag_value="numbers", help="They are numbers to predict."),
+)
 engine = click.option(
     "--engine",
     metavar="NAME",

@@ -27,6 +27,7 @@ NOT_SWEPT = (
     "freeze",
     "skip_damaged",
     "group_pattern",
+    "targets",
     "stream",
     "views",
 )  # options that a grid cannot contain

@@ -79,6 +79,7 @@ data = options.combine(
     click.option("--group-pattern", metavar="REGEX",
                  help='Part of the paths of images that names their group, such as "patient\\d+": images of a group '
                  "are all used for training, or all for validation or test."),
+    options.targets,
     click.option("--stream/--no-stream", default=None,
                  help="Decode the images of a folder when they are needed, instead of loading all of them.  [default: "
                  "only if they would need more than 1 GB]"),

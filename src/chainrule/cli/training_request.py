@@ -11,6 +11,7 @@ from chainrule._io.reading import expanded
 from chainrule.cli import custom_data
 from chainrule.core.shapes import differ_in_ones
 from chainrule.data.dataset import Dataset
+from chainrule.data.folder_layout import NUMBERS
 from chainrule.data.masks import has_masks
 from chainrule.errors import DataError, OptionError, quoted, unknown_name
 from chainrule.models.model import Model
@@ -31,7 +32,7 @@ Options = Mapping[str, Any]
 DEFAULT_MODEL = "numpy-cnn"
 RECIPES = ("best", "tutorial")
 MAX_IMAGES = 1_000_000_000
-FOLDER_OPTIONS = ("skip_damaged", "group_pattern")  # options for image folders
+FOLDER_OPTIONS = ("skip_damaged", "group_pattern", "targets")  # options for image folders
 HYPERPARAMETERS = ("learning_rate", "momentum", "alpha", "beta1", "beta2", "weight_decay")  # optimizer options
 FILE_RECIPE_OPTIONS = {"epochs": "epochs", "validation": "validation", "augmentation": "augment"}  # field → option
 PARAMETERS = {  # recipe field → parameter of the command
@@ -84,7 +85,7 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
         reading |= custom_data.choose_reading(Path(choice.name), options, getattr(entry, "input_shape", None))
     for option in (*FOLDER_OPTIONS, "stream"):
         if options[option] and not custom_data.is_custom(choice.name):
-            flag = f"--{option.replace('_', '-')}"
+            flag = "--classes or --regression" if option == "targets" else f"--{option.replace('_', '-')}"
             raise OptionError(f"{flag} requires a folder of images; the data are {choice.name}")
     return replace(choice, limit=limit, **reading, **{option: options[option] for option in FOLDER_OPTIONS})
 
@@ -107,8 +108,7 @@ def choose_recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
     if recipe is None:
         raise OptionError(f"model {entry.name}: its source states no recipe; use --recipe best")
     changes = {name: options[parameter] for name, parameter in PARAMETERS.items() if options[parameter] is not None}
-    multipliers = LRMultipliers.choose(changes.get("lr_multipliers", recipe.lr_multipliers))
-    changes["lr_multipliers"] = LRMultipliers((*multipliers.factors, *LRMultipliers.frozen(*options["freeze"]).factors))
+    changes["lr_multipliers"] = LRMultipliers.choose(changes.get("lr_multipliers", recipe.lr_multipliers))
     hyperparameters = {name: options[name] for name in HYPERPARAMETERS if options[name] is not None}
     recipe = replace(
         recipe, optimizer=choose_optimizer(recipe.optimizer, options["optimizer"], hyperparameters), **changes
@@ -191,14 +191,18 @@ class TrainingRequest:
             class_names = ", ".join(training.classes) or "none"
             raise DataError(f"{training.source}: expected at least two classes; found {class_names}")
         if not training.has_classes:
-            arguments["task"] = tasks.of_targets(training.y)
+            are_numbers = self.choice.targets == NUMBERS
+            arguments["task"] = tasks.REGRESSION if are_numbers else tasks.of_targets(training.y)
             if self.options["loss"] is None:
                 arguments["loss"] = losses.fitting(str(recipe.loss), arguments["task"])
                 recipe = replace(recipe, loss=arguments["loss"])
             recipe = replace(recipe, standardize_targets=True)
         model = self.entry.build(shape, training.classes, **arguments)
         model.check_input(test.x)
-        LRMultipliers.frozen(*options["freeze"]).groups(model.trainable_layout, "--freeze")
+        names = [name for name in options["freeze"] if name not in model.names or model.size(name)]
+        frozen = LRMultipliers.frozen(*names)
+        frozen.groups(model.trainable_layout, "--freeze")
+        recipe = replace(recipe, lr_multipliers=LRMultipliers((*recipe.lr_multipliers.factors, *frozen.factors)))
         recipe.lr_multipliers.groups(model.trainable_layout)
         machine = model.engine.name, model.threads
         job = Job(model.about(), self.choice, recipe, *machine, command=command, precise=model.precise)

@@ -26,9 +26,10 @@ IGNORED = ("verbose",)  # options without effect on functions that print nothing
 
 @cache
 def vocabulary() -> dict[str, dict[str, str]]:
-    """Return the tables options, names and advice of words.toml, and hints, the advice by word."""
+    """Return the tables options, names and advice of words.toml, and hints, the advice by word without its case."""
     tables = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-    return tables | {"hints": {word: advice for advice, words in tables["advice"].items() for word in words.split()}}
+    entries = tables["advice"].items()
+    return tables | {"hints": {_plain(word): advice for advice, words in entries for word in words.split()}}
 
 
 def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: Any) -> AttributeError:
@@ -42,8 +43,8 @@ def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: 
         return AttributeError(name)
     official = {_plain(attribute): attribute for attribute in attributes}
     close = [official[match] for match in get_close_matches(_plain(name), official, 1, 0.75)]
-    hints = vocabulary()["hints"]
-    hint = f": {hints[name]}" if name in hints else "".join(f"; did you mean {match}?" for match in close)
+    advice = vocabulary()["hints"].get(_plain(name))
+    hint = f": {advice}" if advice else "".join(f"; did you mean {match}?" for match in close)
     context = {"name": None, "obj": None} if hint else {"name": name, "obj": instance}  # Python may suggest another
     return AttributeError(f"{owner} has no attribute {name!r}{hint}", **context)
 
@@ -185,7 +186,7 @@ class CheckedOptions(type):
                 try:
                     value(instance, option, new)
                 except FrozenInstanceError as error:
-                    hint = vocabulary()["hints"].get(option, "create an object with other options")
+                    hint = vocabulary()["hints"].get(_plain(option), "create an object with other options")
                     raise FrozenInstanceError(f"{error}: {hint}") from None
 
             if name == "__init__":
@@ -245,18 +246,19 @@ def _bind(
     try:
         return signature.bind(*args, **options)
     except TypeError as error:
-        raise OptionError(f"{what}: {error}; expected {what}({names}, …)") from None
+        hint = _argument_hint(what, values)
+        raise OptionError(f"{what}: {error}; expected {what}({names}, …){hint}") from None
 
 
 def _argument_hint(name: str, args: tuple[Any, ...]) -> str:
     """Return a hint for the argument order of PyTorch or the name of the function; "" if there is none."""
     if not name.startswith("Conv") or len(args) < 3:
-        return f"; {advice}" if (advice := vocabulary()["hints"].get(name)) else ""
+        return f"; {advice}" if (advice := vocabulary()["hints"].get(_plain(name))) else ""
     return f"; input channels follow from the input shape: {name}({args[1]!r}, {args[2]!r})"
 
 
 def _unknown_option(option: str, options: list[str], what: str) -> OptionError:
-    if advice := vocabulary()["hints"].get(option):
+    if advice := vocabulary()["hints"].get(_plain(option)):
         return OptionError(f"{what} has no option {option}: {advice}")
     close = get_close_matches(option, options, 1)
     hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(options)}"

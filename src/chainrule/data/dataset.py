@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.core.words import CheckedOptions
-from chainrule.data.sources import SampleSource, as_samples, differing_shapes, subset
-from chainrule.errors import DataError, OptionError, printable, quoted, unknown_name
+from chainrule.data.sources import SampleSource, as_array, as_samples, subset
+from chainrule.errors import DataError, OptionError, printable_name, quoted, unknown_name
 
 if TYPE_CHECKING:
     from chainrule.data.inventory import Inventory
@@ -72,7 +72,7 @@ class Dataset(metaclass=CheckedOptions):
         if not self.classes:
             object.__setattr__(self, "classes", tuple(map(str, range(_class_count(self.y, self.name)))))
         # Class names come from folder names or files, and may contain control characters.
-        object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
+        object.__setattr__(self, "classes", tuple(map(printable_name, self.classes)))
         object.__setattr__(self, "x", as_samples(self.x))
         _check_images(self.x, self.name)
         if self.validation is not None and not isinstance(self.validation, Dataset):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -240,22 +240,16 @@ class Dataset(metaclass=CheckedOptions):
         raise DataError(f"{self.name}: {unknown_name('class', label, self.classes)}")
 
 
-def _as_array(values: Any) -> NDArray[Any]:
-    try:
-        return np.asarray(values)
-    except ValueError as error:  # rows of different lengths
-        raise DataError(f"{quoted(values)}: expected an array: {differing_shapes(values) or error}") from None
-
-
 def _as_images(x: Any) -> NDArray[Any]:
     """Convert lists to an array, and float64 to float32."""
-    images = _as_array(x)
-    return images.astype(np.float32) if images.dtype == np.float64 and as_samples(images) is images else images
+    images = as_array(x)
+    is_mapped = as_samples(images) is not images
+    return images.astype(np.float32) if images.dtype == np.float64 and not is_mapped else images
 
 
 def _as_labels(y: Any) -> NDArray[Any]:
     """Convert integers to int64, and lists to an array."""
-    labels = _as_array(y)
+    labels = as_array(y)
     return labels.astype(np.int64) if labels.dtype.kind in "iub" else labels
 
 
@@ -321,7 +315,7 @@ def batch_count(count: int, batch_size: int) -> int:
 
 def checked_column(name: str, values: Any, count: int) -> NDArray[Any]:
     """Return the groups or the weights of samples as an array (count,); DataError for other values."""
-    array, (kinds, expected) = _as_array(values), COLUMNS[name]
+    array, (kinds, expected) = as_array(values), COLUMNS[name]
     if array.dtype.kind not in kinds or array.shape != (count,):
         found = f"{array.dtype} of shape ({text(array.shape)})"
         raise DataError(f"{name}: expected {count} {expected}, one for each sample; found {found}")

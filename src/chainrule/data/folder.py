@@ -1,32 +1,29 @@
-"""Loading of image folders with one subfolder per class, or with a table targets.csv.
-
-The table contains the targets of each image: numbers to predict, or zeros and ones for multiple labels.
-"""
+"""Loading of image folders with one subfolder per class, or with a table targets.csv of classes or targets."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TypeAlias, Unpack
 
 import numpy as np
 
 from chainrule.core.words import checked_options_with
 from chainrule.data import masks
 from chainrule.data.dataset import TEST_SHARE, Dataset
-from chainrule.data.folder_layout import ALL, TEST, TRAIN, VALIDATION, Layout, read_layout
+from chainrule.data.folder_layout import ALL, NUMBERS, TABLE, TEST, TRAIN, VALIDATION, LabeledFile, Layout, read_layout
 from chainrule.data.image_files import header_shapes
 from chainrule.data.image_reader import FolderOptions, ImageOptions, ImageReader, UsableFile
 from chainrule.data.inventory import Inventory
-from chainrule.data.target_table import TABLE, WEIGHT, file_names, has_targets, read_table
-from chainrule.errors import DataError
+from chainrule.data.target_table import has_targets, read_table
+from chainrule.errors import DataError, OptionError
+
+Usable: TypeAlias = dict[str, list[tuple[UsableFile, LabeledFile]]]
 
 MAX_UNRESIZED = 64  # pixels; by default, larger images or images of different sizes are resized
 MULTIPLE = 4  # pixels; the default network for masks halves and doubles the size twice
-
-
-# ------------------------------------------------------------------ one subfolder per class
 
 
 @checked_options_with(FolderOptions.__annotations__, vars(ImageOptions))
@@ -35,8 +32,9 @@ def load_folder(
 ) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) from FOLDER/CLASS/…, or from FOLDER/train/CLASS/… and FOLDER/test/CLASS/….
 
-    If there is a table FOLDER/targets.csv, the images listed there are read, with their targets. If there are the
-    subfolders images and masks, the masks are the labels of pixels (`masks.read_masks`).
+    If there is a table FOLDER/targets.csv, the images listed there are read, with their classes or targets
+    (`target_table.read_table`). If there are the subfolders images and masks, the masks are the labels of pixels
+    (`masks.read_masks`).
 
     Image files (`images.FORMATS_TEXT`) are read at any depth below the class folders. The folders of the sets may be
     called training, testing, val, valid or validation. Images in a validation folder become the ``validation`` set of
@@ -53,6 +51,7 @@ def load_folder(
     group_pattern regular expression of the part of a path that names what the image belongs to, such as a patient. If
                   it contains a group in parentheses, this group is the name. A test set then contains other patients
     min_classes   minimum number of classes: 2, or 1 for data to evaluate a model on
+    targets       "classes" or "numbers": what the columns of a table contain; None: as `target_table.read_table` says
     Errors        DataError for an empty folder, images of different sizes without ``size``, or sets with different
                   classes; FormatError for damaged images
 
@@ -62,57 +61,75 @@ def load_folder(
     return training.split(test_share, seed) if test is None else (training, test)
 
 
-def inspect_folder(folder: str | Path) -> tuple[tuple[str, ...], tuple[int, ...], Inventory]:
-    """Return the class names, the shape (C, H, W) and the inventory of a folder, as `load_folder` would read it.
+def inspect_folder(folder: str | Path, targets: str | None = None) -> tuple[Layout, tuple[int, ...], Inventory]:
+    """Return the layout, the shape (C, H, W) of the images and the inventory of a folder, as `load_folder` reads it.
 
     Damaged images, and classes without images, are listed in the inventory.
 
     Errors   DataError for other problems of `load_folder`
     """
     path = Path(folder)
-    layout = read_layout(path, allow_empty=True)
-    reader = ImageReader(path, ImageOptions(suggested_size(path, image_paths(path)), lazy=True))
-    labels = {part: _read_labels(reader, entries)[1] for part, entries in layout.parts.items()}
-    inventory = _inventory(layout, reader, labels, allow_empty=True)
-    return layout.classes, reader.shape, inventory
+    layout = _layout(path, targets, allow_empty=True)
+    reader = ImageReader(path, ImageOptions(suggested_size(path, [*layout.files]), lazy=True))
+    inventory = _inventory(layout, reader, _usable(layout, reader), allow_empty=True)
+    return layout, reader.shape, inventory
+
+
+def _layout(folder: Path, targets: str | None = None, *, min_classes: int = 2, allow_empty: bool = False) -> Layout:
+    """Return the layout of a folder that has a table, or a subfolder per class."""
+    if has_targets(folder):
+        return read_table(folder, targets, min_classes=min_classes)
+    if targets == NUMBERS:
+        raise OptionError(f"{folder}: numbers to predict (--regression, targets={targets!r}) require a table {TABLE}")
+    return read_layout(folder, allow_empty=allow_empty, min_classes=min_classes)
 
 
 def read_sets(path: Path, **folder_options: Unpack[FolderOptions]) -> tuple[Dataset, Dataset | None]:
     """Return the training set and the test set of a folder, or all images and None. The options are as in `load`."""
     options = ImageOptions(**folder_options)
-    if has_targets(path):
-        return _read_targets(path, options), None
-    if masks.has_masks(path):
+    if masks.has_masks(path) and not has_targets(path):
         return masks.read_masks(path, options), None
-    layout = read_layout(path, min_classes=options.min_classes)
+    layout = _layout(path, options.targets, min_classes=options.min_classes)
     reader = ImageReader(path, options)
-    usable = {part: _read_labels(reader, entries) for part, entries in layout.parts.items()}
+    usable = _usable(layout, reader)
     reader.check()
-    inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in usable.items()})
-    about: Any = (layout.classes, path.name, str(path))
-    sets = {
-        part: Dataset(reader.images(files), np.array(labels, np.int64), *about, groups=reader.groups(files))
-        for part, (files, labels) in usable.items()
-    }
+    inventory = _inventory(layout, reader, usable)
+    sets = {part: _dataset(layout, reader, pairs) for part, pairs in usable.items()}
     training = sets[ALL] if ALL in sets else sets[TRAIN]
     return replace(training, validation=sets.get(VALIDATION), inventory=inventory), sets.get(TEST)
 
 
-def _read_labels(reader: ImageReader, entries: Sequence[tuple[Path, int]]) -> tuple[list[UsableFile], list[int]]:
-    """Read images with their labels, and return the usable ones."""
-    files = reader.read([(path, None) for path, _ in entries])
-    return files, [entries[file.number][1] for file in files]
+def _usable(layout: Layout, reader: ImageReader) -> Usable:
+    """Read the images of a layout, and return the usable ones of each set, with their rows."""
+    return {
+        part: [(file, rows[file.number]) for file in reader.read([(row.path, None) for row in rows])]
+        for part, rows in layout.parts.items()
+    }
 
 
-def _inventory(
-    layout: Layout, reader: ImageReader, labels: dict[str, list[int]], *, allow_empty: bool = False
-) -> Inventory:
+def _dataset(layout: Layout, reader: ImageReader, pairs: Sequence[tuple[UsableFile, LabeledFile]]) -> Dataset:
+    """Return a set of a folder as a data set."""
+    files, rows = [file for file, _ in pairs], [row for _, row in pairs]
+    y = np.array([row.target for row in rows], np.int64 if layout.has_classes else np.float64)
+    weights, groups = (
+        None if getattr(rows[0], name) is None else np.array([getattr(row, name) for row in rows])
+        for name in ("weight", "group")
+    )
+    groups = groups if reader.options.group_pattern is None else reader.groups(files)
+    about = (layout.classes, layout.folder.name, str(layout.folder))
+    return Dataset(reader.images(files), y, *about, weights=weights, groups=groups)
+
+
+def _inventory(layout: Layout, reader: ImageReader, usable: Usable, *, allow_empty: bool = False) -> Inventory:
     """Return the inventory of a folder; DataError if all images of a class are damaged, unless ``allow_empty``."""
-    used: dict[str, dict[str, int]] = {}
-    for part, class_labels in labels.items():
-        counts = np.bincount(np.array(class_labels, np.int64), minlength=len(layout.classes)).tolist()
-        used[part] = dict(zip(layout.classes, counts, strict=True))
-        missing = [name for name, count in used[part].items() if not count]
+    names, used = layout.classes if layout.has_classes else (f"images of {TABLE}",), dict[str, dict[str, int]]()
+    for part, rows in layout.parts.items():
+        listed, kept = (
+            Counter(row.target if isinstance(row.target, int) else 0 for row in some)
+            for some in (rows, [row for _, row in usable[part]])
+        )
+        used[part] = {name: kept[label] for label, name in enumerate(names)}
+        missing = [names[label] for label in listed if not kept[label]]
         if missing and not allow_empty:
             where = "" if part == ALL else f" in {part}"
             raise DataError(f"{layout.folder}: every image of class {missing[0]!r}{where} is damaged")
@@ -120,43 +137,11 @@ def _inventory(
     return Inventory(str(layout.folder), used, tuple(left_out), dict(reader.changed), layout.notes)
 
 
-# ------------------------------------------------------------------ a table of targets
-
-
-def _read_targets(folder: Path, options: ImageOptions) -> Dataset:
-    """Return the images listed in FOLDER/targets.csv, with their targets.
-
-    The table has a header row. The column `file` contains paths relative to the folder. The optional column `weight`
-    contains the weight of each image in the loss, and the optional column `group` what the image belongs to, unless
-    there is a ``group_pattern``. Each other column is a target, named in the header.
-
-    Errors   FormatError, with the row number, for an invalid table; DataError for unusable images
-    """
-    names, rows = read_table(folder)
-    reader = ImageReader(folder, options)
-    files = reader.read([(path, None) for path, *_ in rows])
-    reader.check()
-    values, groups = np.array([rows[file.number][1] for file in files]), reader.groups(files)
-    if groups is None and rows[0][2]:
-        groups = np.array([rows[file.number][2] for file in files])
-    columns = [place for place, name in enumerate(names) if name != WEIGHT]
-    x, targets = reader.images(files), tuple(names[place] for place in columns)
-    used = {ALL: {f"images of {TABLE}": len(files)}}
-    inventory = Inventory(str(folder), used, tuple(reader.left_out()), dict(reader.changed))
-    data = Dataset(x, values[:, columns], targets, folder.name, str(folder), inventory=inventory)
-    return replace(data, weights=values[:, names.index(WEIGHT)] if WEIGHT in names else None, groups=groups)
-
-
-# ------------------------------------------------------------------ images
-
-
-def image_paths(folder: Path) -> list[Path]:
+def image_paths(folder: Path, targets: str | None = None) -> list[Path]:
     """Return the paths of all images of a folder that are used, of all sets; DataError as in `load_folder`."""
-    if has_targets(folder):
-        return file_names(folder)
-    if masks.has_masks(folder):
+    if masks.has_masks(folder) and not has_targets(folder):
         return masks.image_paths(folder)
-    return [path for files in read_layout(folder, allow_empty=True).parts.values() for path, _ in files]
+    return [*_layout(folder, targets, min_classes=1, allow_empty=True).files]
 
 
 def suggested_size(folder: Path, paths: Sequence[Path]) -> tuple[int, int] | None:

@@ -1,15 +1,18 @@
 """Layouts of image folders: sets, classes, image files, and unused files."""
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from chainrule.data.folder_tree import AROUND, LISTED, OUTSIDE, UNREADABLE, EntryKind, FolderEntry, FolderTree
 from chainrule.data.images import CONVERT, FORMATS_TEXT, SUFFIXES
 from chainrule.data.inventory import LeftOut
-from chainrule.errors import DataError, printable
+from chainrule.errors import DataError, printable, printable_name
 
+TABLE = "targets.csv"
+CLASSES, NUMBERS = "classes", "numbers"  # values of the option `targets`
 ALL, TRAIN, VALIDATION, TEST = "all", "train", "validation", "test"
 PART_NAMES = {
     TRAIN: ("train", "training"),
@@ -30,22 +33,43 @@ Contents = dict[
 ]  # set → class → its folder, and the entries below it
 
 
+class LabeledFile(NamedTuple):
+    """An image file.
+
+    target   class index, or numbers to predict
+    weight   weight in the loss; None: all are 1
+    group    what the image belongs to; None: unknown
+    """
+
+    path: Path
+    target: int | list[float]
+    weight: float | None = None
+    group: str | None = None
+
+
 @dataclass
 class Layout:
     """The layout of an image folder.
 
-    classes   names of the classes, with unprintable characters escaped; numeric names are sorted by value
-    parts     set → pairs (file, class index). The sets are "train", "validation" and "test", as far as their folders
-              exist; without such folders, there is only the set "all"
-    left_out  unused files and folders
-    notes     remarks, if the folder could be interpreted in several ways
+    classes      printable names of the classes or targets; numeric names of classes are sorted by value
+    parts        set → its images. The sets are "train", "validation" and "test", as far as they exist; if the images
+                 are not divided, there is only the set "all"
+    left_out     unused files and folders
+    notes        remarks, if the folder could be interpreted in several ways
+    has_classes  whether the images have classes rather than targets
     """
 
     folder: Path
     classes: tuple[str, ...]
-    parts: dict[str, list[tuple[Path, int]]] = field(default_factory=dict[str, list[tuple[Path, int]]])
+    parts: dict[str, list[LabeledFile]] = field(default_factory=dict[str, list[LabeledFile]])
     left_out: list[LeftOut] = field(default_factory=list[LeftOut])
     notes: tuple[str, ...] = ()
+    has_classes: bool = True
+
+    @property
+    def files(self) -> dict[Path, str]:
+        """Set that each file is in; the last one for a file in several rows."""
+        return {row.path: part for part, rows in self.parts.items() for row in rows}
 
 
 def read_layout(folder: Path, *, allow_empty: bool = False, min_classes: int = 2) -> Layout:
@@ -85,25 +109,29 @@ def _read_layout(folder: Path, allow_empty: bool, min_classes: int) -> Layout:
     unused = [*(entry for entry in outside if entry.kind is not EntryKind.FOLDER), *repeated]
     left_out += [_left_out(entry, folder) for entry in unused]
     classes = _classes(tree, roots, contents, min_classes)
-    parts: dict[str, list[tuple[Path, int]]] = {}
+    parts: dict[str, list[LabeledFile]] = {}
     for part in roots:
         parts[part] = []
         for label, name in enumerate(classes):
             images, others = _of_class(*contents[part][name], tree, allow_empty=allow_empty)
-            parts[part] += [(path, label) for path in images]
+            parts[part] += [LabeledFile(path, label) for path in images]
             left_out += others
     left_out.sort(key=lambda entry: entry.path)
-    classes = tuple(map(printable, classes))
-    if TRAIN in parts and TEST not in parts and VALIDATION in parts:
-        note = f"there is no test folder: {roots[VALIDATION].path.name} is used as test set, without a validation set"
-        parts[TEST] = parts.pop(VALIDATION)
-        return Layout(folder, classes, parts, left_out, (note,))
-    return Layout(folder, classes, parts, left_out)
+    return with_test_set(Layout(folder, classes, parts, left_out))
+
+
+def with_test_set(layout: Layout) -> Layout:
+    """Return a layout in which the validation set, if there is no test set, is the test set, with a note."""
+    if TEST in layout.parts or VALIDATION not in layout.parts:
+        return layout
+    parts = {TEST if part == VALIDATION else part: rows for part, rows in layout.parts.items()}
+    note = "there is no test set: the validation set is used as test set, without a validation set"
+    return replace(layout, parts=parts, notes=(*layout.notes, note))
 
 
 def relative(path: Path, top: Path) -> str:
     """Return the path of a file relative to a folder, for use in messages."""
-    return printable(path.relative_to(top).as_posix())
+    return printable_name(path.relative_to(top).as_posix())
 
 
 def images_below(folder: Path) -> list[tuple[Path, str]]:
@@ -177,7 +205,7 @@ def _contents(tree: FolderTree, roots: dict[str, FolderEntry]) -> tuple[Contents
         if entries and entries[0].path == folder.path and entries[0].reason == LISTED:
             repeated += entries
         else:
-            contents[part][folder.path.name] = folder, entries
+            contents[part].setdefault(printable_name(folder.path.name), (folder, []))[1].extend(entries)
     return contents, repeated
 
 
@@ -205,13 +233,20 @@ def _classes(tree: FolderTree, roots: dict[str, FolderEntry], contents: Contents
     names, root = list(contents[first]), roots[first]
     if not names:
         raise DataError(
-            f"{root.path}: expected one subfolder of images per class, found {_describe_contents(root, tree)}"
+            f"{root.path}: expected one subfolder of images per class, or a table {TABLE}, "
+            f"found {_describe_contents(root, tree)}"
         )
     if len(names) < min_classes and any(map(_is_image, contents[first][names[0]][1])):
         inner = [entry.path.name for entry in _folders(tree.entries(contents[first][names[0]][0]))]
         hint = f"; if its subfolders ({', '.join(inner[:3])}) are the classes, load {names[0]}" if inner else ""
         hint += _describe_unusable(tree.entries(root))
         raise DataError(f"{root.path}: only one class, {names[0]!r}; expected at least two{hint}")
+    return ordered_classes(names)
+
+
+def ordered_classes(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of classes, sorted by value if all of them are numbers."""
+    names = sorted(names)
     return tuple(sorted(names, key=int) if all(name.isdecimal() for name in names) else names)
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.folder_layout import relative
+from chainrule.data.folder_layout import CLASSES, NUMBERS, relative
 from chainrule.data.image_files import ImageFiles
 from chainrule.data.images import (
     MAX_PIXELS,
@@ -34,7 +34,7 @@ from chainrule.data.images import (
 )
 from chainrule.data.inventory import LeftOut
 from chainrule.data.mask_values import MAX_COLORS
-from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, quoted
+from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, quoted, unknown_name
 
 Files: TypeAlias = Sequence[tuple[Path, Path | None]]  # images, each with its mask or None
 
@@ -53,13 +53,14 @@ class FolderOptions(TypedDict, total=False):
     lazy: bool
     group_pattern: str | None
     min_classes: int
+    targets: str | None
 
 
 @dataclass(frozen=True)
 class ImageOptions:
     """How the images of a folder are read: `FolderOptions` with their defaults.
 
-    Errors   OptionError for a height or a width below 1, or for other channels than 1 and 3
+    Errors   OptionError for a height or a width below 1, other channels than 1 and 3, or an unknown kind of targets
     """
 
     size: tuple[int, int] | None = None
@@ -68,6 +69,7 @@ class ImageOptions:
     lazy: bool = False
     group_pattern: str | None = None
     min_classes: int = 2
+    targets: str | None = None
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -78,6 +80,8 @@ class ImageOptions:
             re.compile(self.group_pattern or "")
         except re.error as error:
             raise OptionError(f"group pattern {quoted(self.group_pattern)}: no regular expression ({error})") from None
+        if self.targets not in (None, CLASSES, NUMBERS):
+            raise unknown_name("kind of targets", self.targets, [CLASSES, NUMBERS])
         if self.channels not in (None, 1, 3):
             raise OptionError(f"images have 1 or 3 channels, not {quoted(self.channels)}")
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,12 @@ UPRIGHT = {  # EXIF orientation → transposition that makes the image upright
 QUARTER_TURNS = ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
 DIGEST_BYTES = 16  # of the hash of a file
 STRIP = 1 << 20  # pixels converted at a time
+FEW_LEVELS = 64  # smallest range of gray levels after a reduction from 16 bits that is not reported
+REDUCED = "16 bits per channel, reduced to 8"
+REDUCED_TO_FEW = (
+    f"16 bits per channel, reduced to fewer than {FEW_LEVELS} levels, because the files use a small part of the range: "
+    "scale them to the whole range (values of 12 bits: times 16), or pass arrays of numbers"
+)
 
 
 def open_image(path: str | Path, max_pixels: int = MAX_PIXELS, content: BinaryIO | None = None) -> "Image":
@@ -58,12 +64,15 @@ def open_image(path: str | Path, max_pixels: int = MAX_PIXELS, content: BinaryIO
     """
     content = content or read_content(path)
     with decoding(path, "image"), _opened(content, str(path), max_pixels) as image:
+        is_deep = _is_deep(image)
         image.load()
         _check_levels(image, str(path))
         result = upright(_opaque(image))
         if result is image:  # a copy, because an image with several frames would read its file again
             result = image.copy()
-        result.info[TREATMENTS] = _treatments(image)
+        levels = np.ptp(result.getextrema(), axis=-1).max() if is_deep else FEW_LEVELS
+        reduction = [REDUCED if levels >= FEW_LEVELS else REDUCED_TO_FEW] if is_deep else []
+        result.info[TREATMENTS] = reduction + _treatments(image)
         return result
 
 
@@ -158,8 +167,8 @@ def open_mask(path: str | Path, content: BinaryIO | None = None) -> "Image":
     Errors    DataError for a large image; FormatError for a damaged file, or an image of another mode
     """
     with decoding(path, "image"), _opened(content or read_content(path), str(path)) as opened:
-        if opened.mode not in ("L", "P", "1", "RGB"):
-            expected = "a mask must be gray (8 bits), have a palette, or have one RGB color per class"
+        if opened.mode not in ("L", "P", "1", "RGB") or _is_deep(opened):
+            expected = "a mask must have 8 bits per channel: gray, a palette, or one RGB color per class"
             raise FormatError(f"{path}: pixels in mode {opened.mode}; {expected}")
         opened.load()
         image = upright(opened)
@@ -212,6 +221,16 @@ def upright(image: "Image") -> "Image":
     return image.transpose(Image.Transpose[turn]) if turn else image
 
 
+def _is_deep(image: "Image") -> bool:
+    """Return whether the channels of an image whose pixels have not been decoded have more than 8 bits.
+
+    Pillow reduces colors of 16 bits when it decodes them, so that only the format of the encoded pixels tells.
+    """
+    encodings: list[tuple[str, Any, int, Any]] = getattr(image, "tile", [])
+    is_deep = (";16" in str(form) or (codec == "ppm" and form[1] > 255) for codec, _, _, form in encodings)
+    return image.mode.startswith("I") or any(is_deep)
+
+
 def _check_levels(image: "Image", name: str) -> None:
     """Raise FormatError for modes that cannot be converted to bytes unambiguously: floating point, 32 bits, Lab."""
     supported = image.mode in LEVELS or image.mode.startswith("I;16")
@@ -231,8 +250,6 @@ def _remedy(stream: BinaryIO) -> str:
 def _treatments(image: "Image") -> list[str]:
     """Return descriptions of the conversions that an opened image needs; see `treatments`."""
     conversions = [TURNED] if _transposition(image) else []
-    if image.mode.startswith("I"):
-        conversions.append("16 bits per channel, reduced to 8")
     if _is_transparent(image):
         conversions.append("transparent parts shown on white")
     if image.mode in ("CMYK", "YCbCr"):

@@ -68,8 +68,9 @@ def load(
     test_share     fraction of every class used for the test set, for data without a test set
     seed           seed of the random choice of test samples
     skip_damaged   whether to skip a folder's damaged images, which are listed in the training set's ``inventory``
-    lazy, group_pattern, min_classes   for image folders: whether to decode each image only when it is needed, which
-                   images belong together, and the minimum number of classes; see `folder.load_folder`
+    lazy, group_pattern, min_classes, targets   for image folders: whether to decode each image only when it is needed,
+                   which images belong together, the minimum number of classes, and what a table contains; see
+                   `folder.load_folder`
     Errors         DataError if the data are unavailable or unusable; FormatError for an invalid file
 
     >>> training, test = load("mnist")

@@ -96,7 +96,7 @@ def _pairs(folder: Path) -> tuple[list[tuple[Path, Path]], list[LeftOut]]:
 
     Errors   DataError for an image without a mask, or if two images or two masks have the same name
     """
-    by_name: dict[str, dict[Path, Path]] = {}
+    by_name: dict[str, dict[str, Path]] = {}
     left_out = list[LeftOut]()
     for part in (IMAGES, MASKS):
         by_name[part] = {}
@@ -104,7 +104,7 @@ def _pairs(folder: Path) -> tuple[list[tuple[Path, Path]], list[LeftOut]]:
             if problem:
                 left_out.append(LeftOut(relative(path, folder), problem))
                 continue
-            name = path.relative_to(folder / part).with_suffix("")
+            name = os.path.splitext(relative(path, folder / part))[0]
             if name in by_name[part]:
                 both = f"{by_name[part][name]} and {path.name}"
                 raise DataError(f"{both}: an image and its mask have the same name, apart from the suffix; remove one")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from chainrule._io.locks import cached_property
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
-from chainrule.errors import DataError, SampleError
+from chainrule.errors import DataError, SampleError, quoted
 
 Array: TypeAlias = NDArray[Any]
 Indices: TypeAlias = NDArray[np.int64]
@@ -165,6 +165,23 @@ class MappedArray(SampleSource):
             self._file.madvise(mmap.MADV_DONTNEED)  # the pages remain in the cache of the operating system
             self._resident = 0
         return samples
+
+
+def as_array(values: Any) -> Array:
+    """Convert values to an array.
+
+    Python objects, such as those of a table whose columns have several types, are converted if all of them are numbers
+    or all are strings.
+
+    Errors   DataError for rows of different lengths
+    """
+    try:
+        array = np.asarray(values)
+        plain = np.array(array.tolist()) if array.dtype == np.object_ else array
+    except ValueError as error:
+        raise DataError(f"{quoted(values)}: expected an array: {differing_shapes(values) or error}") from None
+    is_mixed = plain.dtype.kind == "U" and not all(isinstance(item, str) for item in array.flat)
+    return array if is_mixed else plain
 
 
 def as_samples(x: Any) -> Any:

@@ -1,21 +1,46 @@
-"""The table targets.csv of an image folder, with the targets of each image."""
+"""The table targets.csv of an image folder: the class or the targets of each image, and what it belongs to."""
 
 import csv
 import io
 import math
 import os
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
+from chainrule.data.folder_layout import (
+    ALL,
+    CLASSES,
+    NUMBERS,
+    PART_NAMES,
+    TABLE,
+    TRAIN,
+    LabeledFile,
+    Layout,
+    images_below,
+    ordered_classes,
+    relative,
+    with_test_set,
+)
 from chainrule.data.folder_tree import FolderTree, leads_outside
-from chainrule.errors import DataError, FormatError, printable, quoted
+from chainrule.data.inventory import LeftOut
+from chainrule.errors import DataError, FormatError, printable_name, quoted
 
-TABLE = "targets.csv"
-FILE, WEIGHT, GROUP = "file", "weight", "group"  # columns of the table
+FILES = ("file", "filename", "file_name", "image", "image_name", "path", "id")  # headings of paths; the first is used
+WEIGHT, GROUP, SPLIT = "weight", "group", "split"  # columns that are no targets
+LABELS = "labels, 0 or 1,"  # kind of targets beside `CLASSES` and `NUMBERS`
+AS_CLASSES, AS_NUMBERS = '--classes or targets="classes"', '--regression or targets="numbers"'
 MAX_TABLE, MOST_TARGETS = 1 << 26, 1000  # maximum bytes of the table; maximum number of targets
 DIGITS = 40  # maximum number of characters of a number
 
-Row = tuple[Path, list[float], str]
+Columns = dict[str, Sequence[str]]
+Numbers = NDArray[np.float64]
 
 
 def has_targets(folder: Path) -> bool:
@@ -23,62 +48,149 @@ def has_targets(folder: Path) -> bool:
     return os.path.isfile(folder / TABLE)  # Path.is_file would raise an error for an inaccessible folder
 
 
-def file_names(folder: Path) -> list[Path]:
-    """Return the paths of the image files listed in a folder's table."""
-    return [path for path, *_ in read_table(folder)[1]]
+def read_table(folder: Path, targets: str | None = None, *, min_classes: int = 2) -> Layout:
+    """Return the layout of a folder with a table. A note states how its columns are read.
 
+    targets      whether the table contains `CLASSES` or `NUMBERS`. None: a single column contains classes if no entry
+                 is a number, or if the entries are the whole numbers 0 … K − 1, each of them twice on average
+    min_classes  minimum number of classes, 1 or 2
 
-def read_table(folder: Path) -> tuple[list[str], list[Row]]:
-    """Return the names of the columns of numbers, and the file, numbers and group ("" for none) of each row."""
+    Errors   FormatError, with the row, for an invalid table; DataError for no rows, or too few classes
+    """
     path = folder / TABLE
+    columns = _columns(path)
+    heading = next(name for name in FILES if name in columns)
+    images = {relative(image, folder): image for image, _ in images_below(folder)}
+    files = _files(path, heading, columns.pop(heading), images)
+    groups, splits = columns.pop(GROUP, [None] * len(files)), columns.pop(SPLIT, None)
+    weights = [*map(_number, columns.pop(WEIGHT, ()))] or [None] * len(files)
+    _check(path, GROUP, groups, lambda group: group != "", "a name or number")
+    _check(path, WEIGHT, weights, lambda weight: weight is None or 0 <= weight < math.inf, "a weight of at least 0")
+    numbers = np.array([[*map(_number, texts)] for texts in columns.values()])
+    kind = targets or _kind(numbers)
+    names, answers = _classes(path, columns) if kind == CLASSES else _numbers(path, columns, numbers)
+    if kind == CLASSES and len(names) < min_classes:
+        raise DataError(f"{path}: only one class, {names[0]!r}; expected at least two")
+    rows = [*map(LabeledFile, files, answers, weights, groups)]
+    is_whole = bool((numbers == np.rint(numbers)).all())
+    other = AS_NUMBERS if kind != NUMBERS else AS_CLASSES if len(columns) == 1 else ""
+    note = f"{TABLE}: files in the column {heading}, {kind} in {', '.join(columns)}"
+    note += f"; to change it: {other}" if is_whole and other else ""
+    unused = sorted({*images} - {relative(file, folder) for file in files})
+    left_out = [LeftOut(name, f"not in {TABLE}") for name in unused]
+    notes = (note, *_repeated(rows, folder))
+    return with_test_set(Layout(folder, names, _parts(path, rows, splits), left_out, notes, kind == CLASSES))
+
+
+def _columns(path: Path) -> Columns:
+    """Return the entries of each column, by heading. Headings with a meaning are in lower case."""
+    heading, *lines = _lines(path) or [[]]
+    names = [printable_name(name) for name in heading]
+    names = [lower if (lower := name.casefold()) in (*FILES, WEIGHT, GROUP, SPLIT) else name for name in names]
+    file = next((name for name in FILES if name in names), "")
+    targets = {*names} - {file, WEIGHT, GROUP, SPLIT}
+    if not file or not 0 < len(targets) <= MOST_TARGETS or len({*names}) < len(names) or "" in targets:
+        expected = f"expected a heading of {FILES[0]!r} and the names of at most {MOST_TARGETS} targets, each once"
+        others = f"{FILES[0]!r} may also be {', '.join(FILES[1:])}"
+        raise FormatError(f"{path}: {expected}; found {quoted(','.join(names))}; {others}")
+    if not lines:
+        raise DataError(f"{path}: there are no rows below the heading")
+    _check(path, "entries", lines, lambda line: len(line) == len(names), f"{len(names)}, as in the heading")
+    return dict(zip(names, zip(*lines, strict=True), strict=True))
+
+
+def _lines(path: Path) -> list[list[str]]:
+    """Return the entries of the rows of a table, separated by the mark that is most frequent in its heading."""
     try:
         text = read_bytes(path, MAX_TABLE, DataError).decode("utf-8-sig")
+        mark = max(",;\t", key=re.sub('".*?"', "", text.partition("\n")[0]).count)
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
+        return [[entry.strip() for entry in line] for line in lines if line]
     except UnicodeDecodeError:
         raise FormatError(f"{path}: not text in UTF-8") from None
-    try:
-        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
     except csv.Error as error:
         raise FormatError(f"{path}: {error}") from None
-    heading = [printable(name.strip()) for name in lines[0]] if lines else []
-    names = [name for name in heading if name not in (FILE, GROUP)]
-    if FILE not in heading or not {*names} - {WEIGHT} or len({*heading}) < len(heading) or "" in names:
-        expected = f"expected a heading of {FILE!r} and the names of the targets, each once"
-        raise FormatError(f"{path}: {expected}; found {quoted(','.join(heading))}")
-    if len(names) > MOST_TARGETS:
-        raise FormatError(f"{path}: {len(names)} columns; expected at most {MOST_TARGETS}")
-    if len(lines) == 1:
-        raise DataError(f"{path}: there are no rows below the heading")
-    rows = [_row(folder, heading, line, number) for number, line in enumerate(lines[1:], 2)]
-    top = FolderTree(folder).top.real
-    outside = next((number for number, (file, *_) in enumerate(rows, 2) if leads_outside(file, top)), None)
-    if outside is not None:
-        raise FormatError(f"{path}, row {outside}: {quoted(rows[outside - 2][0].name)} is a link out of the folder")
-    return names, rows
 
 
-def _row(folder: Path, heading: list[str], line: list[str], number: int) -> Row:
-    """Return the entries of a row; FormatError for a wrong number of entries, an invalid number or no group."""
-    position = f"{folder / TABLE}, row {number}"
-    if len(line) != len(heading):
-        raise FormatError(f"{position}: {len(line)} columns; the heading has {len(heading)}")
-    entries = dict(zip(heading, line, strict=True))
-    file, group = entries.pop(FILE), entries.pop(GROUP, "").strip()
-    relative = Path(file.strip())
-    if relative.is_absolute() or ".." in relative.parts or "\0" in file or not relative.parts:
-        raise FormatError(f"{position}: {quoted(file)} is not a path of a file in this folder")
-    if GROUP in heading and not group:
-        raise FormatError(f"{position}: {GROUP}: expected a name or number")
-    values = {name: _number(text) for name, text in entries.items()}
-    for name, value in values.items():
-        if not math.isfinite(value) or (name == WEIGHT and value < 0):
-            raise FormatError(
-                f"{position}: {name}: expected a {'weight of at least 0' if name == WEIGHT else 'number'}"
-            )
-    return folder / relative, [*values.values()], group
+def _check(path: Path, column: str, entries: Sequence[Any], accepts: Callable[[Any], bool], expected: str) -> None:
+    """Raise FormatError for the first entry of a column that is not accepted."""
+    for row, entry in enumerate(entries, 2):
+        if not accepts(entry):
+            raise FormatError(f"{path}, row {row}: {column}: expected {expected}, found {quoted(entry)}")
+
+
+def _files(path: Path, heading: str, texts: Sequence[str], images: Mapping[str, Path]) -> list[Path]:
+    """Return the file of each row: an image with this path, in any Unicode normal form, also without its suffix.
+
+    images   path relative to the folder → path
+    """
+    stems = Counter(os.path.splitext(name)[0] for name in images)
+    unique = {stem: image for name, image in images.items() if stems[stem := os.path.splitext(name)[0]] == 1}
+    by_name, top = {**unique, **images}, FolderTree(path.parent).top.real
+
+    def is_inside(text: str) -> bool:
+        file = Path(text)
+        is_below = not file.is_absolute() and ".." not in file.parts and "\0" not in text
+        return is_below and bool(file.parts) and not leads_outside(path.parent / file, top)
+
+    _check(path, heading, texts, is_inside, "the path of a file in this folder, and no link out of it")
+    return [by_name.get(printable_name(Path(text).as_posix()), path.parent / text) for text in texts]
+
+
+def _kind(numbers: Numbers) -> str:
+    """Return the kind of targets (columns, rows): `CLASSES`, `LABELS` or `NUMBERS`. Texts are NaN."""
+    labels = np.unique(numbers)
+    is_count = 2 <= len(labels) <= numbers.size / 2 and np.array_equal(labels, np.arange(len(labels)))
+    if len(numbers) == 1 and (is_count or np.isnan(numbers).all()):
+        return CLASSES
+    return LABELS if {*labels.tolist()} <= {0, 1} else NUMBERS
+
+
+def _classes(path: Path, columns: Columns) -> tuple[tuple[str, ...], list[int]]:
+    """Return the names of the classes in the only column, and the class of each row."""
+    if len(columns) > 1:
+        raise FormatError(f"{path}: the columns {', '.join(columns)}; expected one column of classes")
+    ((column, texts),) = columns.items()
+    _check(path, column, texts, lambda text: text.casefold() not in ("", "nan"), "a class")
+    entries = [str(int(value)) if (value := _number(text)).is_integer() else printable_name(text) for text in texts]
+    number = {name: place for place, name in enumerate(ordered_classes({*entries}))}
+    return tuple(number), [number[name] for name in entries]
+
+
+def _numbers(path: Path, columns: Columns, numbers: Numbers) -> tuple[tuple[str, ...], list[list[float]]]:
+    """Return the names of the columns, and the numbers of each row."""
+    expected = "a number, such as 0.5" + ("" if len(columns) > 1 else f" (for class names: {AS_CLASSES})")
+    for column, texts in columns.items():
+        _check(path, column, texts, lambda text: math.isfinite(_number(text)), expected)
+    return tuple(columns), numbers.T.tolist()
 
 
 def _number(text: str) -> float:
+    """Return a number; NaN for other texts."""
     try:
         return float(text) if len(text) <= DIGITS else math.nan
     except ValueError:
         return math.nan
+
+
+def _repeated(rows: Sequence[LabeledFile], folder: Path) -> list[str]:
+    """Return a list with one line on rows with the image of an earlier row; [] if there are none."""
+    first = {row.path: row for row in reversed(rows)}
+    differing = [relative(row.path, folder) for row in rows if row.target != first[row.path].target]
+    others = f"{len(differing):,} of them with other targets{': ' * bool(differing)}{', '.join(differing[:3])}"
+    repeated = len(rows) - len(first)
+    return [f"{repeated:,} rows have the image of an earlier row, {others}"] if repeated else []
+
+
+def _parts(path: Path, rows: list[LabeledFile], splits: Sequence[str] | None) -> dict[str, list[LabeledFile]]:
+    """Return the rows of each set; FormatError for an unknown set, or no training images."""
+    if splits is None:
+        return {ALL: rows}
+    part_of = {name: part for part, names in PART_NAMES.items() for name in names}
+    _check(path, SPLIT, splits, lambda text: text.casefold() in part_of, "train, val or test")
+    parts = [part_of[text.casefold()] for text in splits]
+    if TRAIN not in parts:
+        raise FormatError(f"{path}: {SPLIT}: no row is for training; expected train, val or test")
+    return {
+        part: [row for row, own in zip(rows, parts, strict=True) if own == part] for part in PART_NAMES if part in parts
+    }

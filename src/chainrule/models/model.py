@@ -75,11 +75,12 @@ class Model(Explained, Network):
         No gradient is computed for frozen parameters. If a layer and all layers before it are frozen, no gradient is
         propagated to it. Frozen batch normalizations use their running statistics and do not update them.
 
-        names    layers (conv1), patterns (conv*) or parameters (conv1.w)
-        Errors   OptionError for a name that matches no parameter
+        names    layers (conv1, also without parameters), patterns (conv*) or parameters (conv1.w)
+        Errors   OptionError for a pattern that matches no parameter
 
         >>> model.freeze("conv*")
         """
+        names = tuple(name for name in names if name not in self.names or self.size(name))
         LRMultipliers.frozen(*names).groups(self.trainable_layout, "freeze")
         self.frozen = names
 

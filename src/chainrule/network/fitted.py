@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.core.options import plain
 from chainrule.core.shapes import text
 from chainrule.data.normalization import JointNormalization, Normalization
-from chainrule.errors import OptionError, printable, quoted
+from chainrule.errors import OptionError, printable_name, quoted
 from chainrule.network.losses import Loss
 from chainrule.network.ports import Ports
 from chainrule.network.target_scaling import TargetScaling
@@ -64,7 +64,7 @@ def checked_classes(classes: Any, ports: Ports | None, outputs: int) -> tuple[st
     values: object = plain(range(count) if classes is None else classes)
     if not isinstance(values, Iterable):
         raise OptionError(f"classes {quoted(values)}: expected the names of the classes")
-    names = tuple(printable(str(name)) for name in cast("Iterable[Any]", values))
+    names = tuple(printable_name(str(name)) for name in cast("Iterable[Any]", values))
     if ports and names:
         raise OptionError(f"names of classes for the outputs {ports}: expected none for several outputs")
     if len(names) not in class_counts(count):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.options import plain
 from chainrule.core.shapes import differ_in_ones, text
-from chainrule.data.sources import SampleSource, differing_shapes
+from chainrule.data.sources import SampleSource, as_array, differing_shapes
 from chainrule.errors import ChannelOrderWarning, DataError, OptionError, ShapeError, quoted
 from chainrule.layers import Layer, node
 from chainrule.layers.base import Chain, Parameter
@@ -56,13 +56,14 @@ def shapes_and_parameters(
 
 
 def _order_hint(shape: tuple[int, ...]) -> str:
-    """Return a hint if an input shape is presumably (H, W, C), with the channels last; otherwise ""."""
-    height, width, channels = shape if len(shape) == 3 else (0, 0, 0)
-    if min(height, width) < MIN_IMAGE_SIZE or channels not in ((1, 3, 4) if height == width else (3, 4)):
+    """Return a hint if an input shape is presumably (H, W, C) or (L, C), with the channels last; otherwise ""."""
+    *positions, channels = shape or (0,)
+    allowed = (1, 3, 4) if len({*positions}) == 1 else (3, 4)
+    if len(positions) not in (1, 2) or min(positions) < MIN_IMAGE_SIZE or channels not in allowed:
         return ""
     return (
-        f"input_shape {shape} means {height} channels of {width}×{channels}; for images with the channels last, pass "
-        f"input_shape={(channels, height, width)}, and arrays as they are or as np.moveaxis(x, -1, 1)"
+        f"input_shape {shape} means {shape[0]} channels of {text(shape[1:])}; if the channels are last, pass "
+        f"input_shape={(channels, *positions)}, and arrays as they are or as np.moveaxis(x, -1, 1)"
     )
 
 
@@ -113,8 +114,8 @@ def input_array(x: Any, shape: tuple[int, ...], prefix: str = "", *, single: boo
     """
     expected = f"{prefix}expected a batch of shape N×{text(shape)}"
     try:
-        array: Any = x if isinstance(x, SampleSource) else np.asarray(x)
-    except ValueError as error:
+        array: Any = x if isinstance(x, SampleSource) else as_array(x)
+    except DataError as error:
         raise ShapeError(f"{expected}{_advice(x, shape) or f': {error}'}") from None
     if array.shape == (0,):  # an empty list
         array = array.reshape(0, *shape)

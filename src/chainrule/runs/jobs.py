@@ -61,6 +61,7 @@ class DataChoice:
     limit         total number of training samples, chosen at random; None for all
     size          (H, W) to resize the images of a folder to; None for no resizing
     group_pattern   part of a path that names what an image belongs to (`load_folder`); None for none
+    targets       what a table of a folder contains: classes or numbers (`load_folder`); None if the entries decide
     skip_damaged  whether to skip damaged images of a folder
     stream        whether to decode each image of a folder only when it is needed
     test_share    fraction of every class that is the test set, for data without one
@@ -75,6 +76,7 @@ class DataChoice:
     stream: bool = False
     group_pattern: str | None = None
     test_share: float = TEST_SHARE
+    targets: str | None = None
 
     def load(
         self, seed: int, *, folder: str | None = None, offline: bool | None = None, progress: bool = True
@@ -89,7 +91,8 @@ class DataChoice:
             raise DataError(f"this run was trained on arrays that were passed to model.fit: {advice}")
         options: dict[str, Any] = {"folder": folder, "offline": offline, "progress": progress}
         options |= {"skip_damaged": self.skip_damaged, "lazy": self.stream, "group_pattern": self.group_pattern}
-        training, test = data.load(self.name, **options, size=self.size, test_share=self.test_share, seed=seed)
+        options |= {"targets": self.targets, "size": self.size, "test_share": self.test_share, "seed": seed}
+        training, test = data.load(self.name, **options)
         if self.only is not None:
             training, test = training.only(self.only), test.only(self.only)
         return self.limited(training, seed), test
@@ -270,8 +273,9 @@ def _checked_data(value: Any) -> dict[str, Any]:
             raise FormatError(f"size is {quoted(entry['size'])}; expected height and width")
     for name in ("skip_damaged", "stream"):
         expect(bool, entry[name], name)
-    if entry["group_pattern"] is not None:
-        expect(str, entry["group_pattern"], "group_pattern")
+    for name in ("group_pattern", "targets"):
+        if entry[name] is not None:
+            expect(str, entry[name], name)
     if not 0 < expect(float, entry["test_share"], "test_share") < 1:
         raise FormatError(f"test_share is {entry['test_share']}; expected a fraction")
     for name in ("training_samples", EPOCH_SAMPLES):

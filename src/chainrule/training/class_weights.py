@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.text_options import TextOptions
-from chainrule.errors import DataError, OptionError, quoted
+from chainrule.errors import DataError, OptionError, printable_name, quoted, unknown_name
 from chainrule.network.tasks import BINARY, CLASSIFICATION, Task
 from chainrule.training import dense
 from chainrule.training.options import named_numbers
@@ -157,9 +157,8 @@ def _in_range(weights: NDArray[np.float64], dtype: np.dtype[Any], label: str = "
 
 def _class_index(name: str, names: Sequence[str], classes: int) -> int:
     """Return the index of a class. ``name`` is a class name or, if no class has this name, an index as text."""
-    if name in names:
-        return list(names).index(name)
+    if (composed := printable_name(name)) in names:
+        return list(names).index(composed)
     if name.isdecimal() and len(name) < 10 and int(name) < classes:
         return int(name)
-    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-    raise OptionError(f"class weights: there is no class {quoted(name)}; known: {shown}")
+    raise unknown_name("name in class weights", name, [*names])

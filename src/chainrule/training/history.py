@@ -147,19 +147,16 @@ class History:
         return self.measured
 
     @property
-    def history(self) -> dict[str, list[float]]:
+    def history(self) -> "EpochColumns":
         """Values of every epoch by name: loss, metric, their values on the validation data, and seconds."""
         epochs = self.epoch_dicts()
         names = [name for name in (epochs[0] if epochs else {}) if name not in ("epoch", "step")]
         columns = {name: [epoch[name] for epoch in epochs] for name in names}
-        return {name: column for name, column in columns.items() if None not in column}
+        return EpochColumns({name: column for name, column in columns.items() if None not in column})
 
     def __getitem__(self, name: str) -> list[float]:
         """Return the values of every epoch, such as ``history["loss"]``; OptionError for an unknown name."""
-        full = name.replace("val_", "validation_", 1) if name.startswith("val_") else name
-        if full not in self.history:
-            raise unknown_name("column of the history", name, [*self.history])
-        return self.history[full]
+        return self.history[name]
 
     def rows(self, start: int = 0) -> Iterator[str]:
         """Yield the lines of history.csv without the heading and without the first ``start`` steps."""
@@ -234,6 +231,15 @@ def formatted(name: str, value: Any) -> str:
     if name == "seconds":
         return f"{value:.1f}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+class EpochColumns(dict[str, list[float]]):
+    """Values of every epoch by name. A name may begin with ``val_`` instead of ``validation_``."""
+
+    def __missing__(self, name: str) -> list[float]:
+        if (full := name.replace("val_", "validation_", 1)) in self:
+            return self[full]
+        raise unknown_name("column of the history", name, [*self])
 
 
 def epoch_means(history: History, samples: int, batch_size: int) -> tuple[float, float]:

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule._io.locks import cached_property
-from chainrule.core.shapes import text
-from chainrule.data.dataset import Dataset, split_validation
+from chainrule.data.dataset import Dataset, checked_column, split_validation
 from chainrule.data.input_statistics import InputStatistics
 from chainrule.data.normalization import Normalization
-from chainrule.data.sources import SampleSource, as_samples, finite_extremes, subset
+from chainrule.data.sources import SampleSource, as_array, as_samples, finite_extremes, subset
 from chainrule.engines.protocol import Array
-from chainrule.errors import DataError, OptionError, SampleError
+from chainrule.errors import DataError, OptionError, SampleError, printable_name, quoted
 from chainrule.layers import initializers
 from chainrule.network.network import Network
 from chainrule.training import dense
@@ -163,14 +162,7 @@ class Samples:
         """
         if weights is None:
             return self
-        try:
-            values = np.asarray(weights)
-        except ValueError as error:
-            raise DataError(f"sample weights: expected {len(self)} numbers: {error}") from None
-        if values.dtype.kind not in "fiub" or values.shape != (len(self),):
-            description = f"{values.dtype} of shape {text(values.shape) or '()'}"
-            raise DataError(f"sample weights: expected {len(self)} numbers, found {description}")
-        values = values.astype(np.float64)
+        values = checked_column("weights", weights, len(self))
         invalid = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
         if invalid.size:
             problem = f"expected at least 0, found {values[invalid[0]]:g}"
@@ -311,26 +303,12 @@ class Samples:
 
 
 def label_array(y: ArrayLike) -> Array:
-    """Convert labels to an array of numbers or strings; DataError for other types.
-
-    Object arrays are converted if they contain only numbers or only strings.
-    """
-    try:
-        labels = np.asarray(y)
-    except ValueError as error:
-        raise DataError(f"targets cannot be converted to an array: {error}") from None
-    if labels.dtype.kind == "O":
-        items = labels.reshape(-1).tolist()
-        if all(isinstance(item, str) for item in items):
-            return labels.astype(str)
-        if items and all(isinstance(item, int | float | np.number | np.bool_) for item in items):
-            return np.array(items).reshape(labels.shape)
-        invalid = next((item for item in items if not isinstance(item, str)), None)
-        raise DataError(
-            f"targets must be numbers or names of classes, found {type(invalid).__name__}: {str(invalid)[:40]!r}"
-        )
+    """Convert labels to an array of numbers or of names in one Unicode normal form; DataError for other types."""
+    labels = as_array(y)
     if labels.dtype.kind not in "fiubUS":
-        raise DataError(f"targets must be numbers or names of classes, found {labels.dtype}")
+        raise DataError(f"targets must be numbers or names of classes, found {labels.dtype}: {quoted(y)}")
+    if labels.dtype.kind == "U":
+        return np.array([*map(printable_name, labels.flat)], str).reshape(labels.shape)
     return labels
 
 

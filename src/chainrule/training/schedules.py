@@ -163,7 +163,8 @@ class WarmUp(Schedule):
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
-            raise OptionError(f"warm-up schedule: expected 0 < share ≤ 1, found {self.share}")
+            example = "such as 0.1 for 100 of 1,000 steps"
+            raise OptionError(f"warm-up schedule: expected a share of all steps, {example}; found {self.share}")
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         """Return min(1, (step + 1) / (share·steps))."""

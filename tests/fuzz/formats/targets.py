@@ -12,7 +12,25 @@ from chainrule.data import load
 
 WORDS = (
     *(b"file", b"weight", b"a.png", b"../a.png", b"/a.png", b"nan", b"inf", b"1e999", b"-1", b"0x10", b"1_0", b'"'),
-    *(b",", b"\n", b"\r\n", b'""', b"\xef\xbb\xbf", b"\xff", b"\0", b"1" * 50, b"\xd9\xa3"),
+    *(
+        b";",
+        b"\t",
+        b"image",
+        b"split",
+        b"train",
+        b"cat",
+        b"a",
+        b"e\xcc\x81",
+        b",",
+        b"\n",
+        b"\r\n",
+        b'""',
+        b"\xef\xbb\xbf",
+        b"\xff",
+        b"\0",
+        b"1" * 50,
+        b"\xd9\xa3",
+    ),
 )
 
 

@@ -29,7 +29,21 @@ NUMBERS = {  # attribute of Constant → field of the attribute, and type
     "value_floats": ("reals", np.float32),
 }
 IR_VERSION = 8  # of the format of the nodes that the package onnx evaluates
-RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
+# Operators that the package onnx may evaluate. Their cost is proportional to the elements of inputs and results.
+EVALUATED = (
+    *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan"),
+    *("Celu", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Selu", "Shrink", "Softsign"),
+    *("Swish", "ThresholdedRelu", "Hardmax", "LogSoftmax", "Softmax", "LpNormalization"),
+    *("BitCast", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Mod"),
+    *("IsInf", "IsNaN", "Mean", "Round", "Sign", "DynamicQuantizeLinear"),
+    *("ArgMax", "ArgMin", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean"),
+    *("ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "CumProd", "CumSum", "TopK"),
+    *("CenterCropPad", "Compress", "EyeLike", "NonZero", "OneHot", "Pad", "ReverseSequence", "ScatterElements"),
+    *("ScatterND", "Trilu", "Unique", "BlackmanWindow", "HammingWindow", "HannWindow"),
+)
+PRODUCTS = ("Einsum", "Gemm", "MatMul", "MatMulInteger")  # also evaluated; their cost is that of all products
+SELECTIONS = ("Compress", "NonZero", "Unique")  # the inputs determine the sizes of the results, and bound them
+REFERENCE_COST = 64  # time per element of the package onnx, relative to NumPy: some operators are loops in Python
 
 
 def fold(call: Call) -> tuple[Array, ...]:
@@ -52,11 +66,11 @@ def fold(call: Call) -> tuple[Array, ...]:
 
 
 def _evaluated(call: Call) -> Any:
-    """Return the results of a node according to the reference implementation of ONNX."""
+    """Return the results of a node according to the reference implementation of ONNX, for the listed operators."""
     node = call.operation
-    if node.operator in RANDOM or node.domain not in ONNX_DOMAINS or any(part.graph for part in node.attributes):
+    if node.operator not in (*EVALUATED, *PRODUCTS, *ELEMENTWISE) or node.domain not in ONNX_DOMAINS:
         raise call.unsupported(
-            "it reads only constants", "an operator of ONNX without random numbers and without inner graphs"
+            "it reads only constants", "an element-wise function, a reduction, a product or a selection"
         )
     onnx = import_optional("onnx", "onnx", f"computing the constants of {node.operator}")
     reference = import_optional("onnx.reference", "onnx", f"computing the constants of {node.operator}")
@@ -66,11 +80,13 @@ def _evaluated(call: Call) -> Any:
     message = ModelMessage(graph=graph, opsets=[Opset("", call.opset)], ir_version=IR_VERSION)
     model = onnx.load_model_from_string(serialize(message))
     constants = {name: call.constant(index) for index, name in enumerate(node.inputs) if name}
+    sizes = [value.size for value in constants.values()]
+    check_size(call, (REFERENCE_COST * sum(sizes),))
     model.graph.initializer.extend([onnx.numpy_helper.from_array(*pair[::-1]) for pair in constants.items()])
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True, strict_mode=True).graph.output
-        for output in inferred:
-            check_size(call, [size.dim_value for size in output.type.tensor_type.shape.dim])
+        results = [_inferred_size(call, output.type.tensor_type) for output in inferred]
+        check_size(call, (REFERENCE_COST * sum(results) + _products(node.operator, sizes, results),))
         return tuple(reference.ReferenceEvaluator(model).run(None, {}))
     except FormatError:
         raise
@@ -78,6 +94,26 @@ def _evaluated(call: Call) -> Any:
         raise call.unsupported(
             f"its constants cannot be computed ({one_line(str(error), 200)})", "valid ones"
         ) from None
+
+
+def _inferred_size(call: Call, tensor_type: Any) -> int:
+    """Return the number of elements of a result of the package onnx; FormatError if it is unknown."""
+    sizes = tensor_type.shape.dim
+    if call.operation.operator in SELECTIONS:
+        return 0
+    if not tensor_type.HasField("shape") or not all(size.HasField("dim_value") for size in sizes):
+        raise call.unsupported("a result of unknown shape", "a shape that follows from the inputs")
+    return math.prod(check_size(call, [size.dim_value for size in sizes]))
+
+
+def _products(operator: str, sizes: list[int], results: list[int]) -> int:
+    """Return a bound of the number of products of elements that an operator computes.
+
+    A matrix product has √(m k · k n · m n) products. Each element of an Einsum may be multiplied by all others.
+    """
+    if operator not in PRODUCTS:
+        return 0
+    return math.prod(sizes) if operator == "Einsum" else math.isqrt(math.prod((*sizes[:2], *results)))
 
 
 def _elementwise(call: Call) -> Any:

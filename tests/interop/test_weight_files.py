@@ -62,7 +62,8 @@ def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
     others = {"epoch": 3, "best": np.float64(0.9), "loss": loss, "optimizer": moments, "ema": {"decay": loss}}
     checkpoint = pickled({**others, "state_dict": state()})
     archives = [archive(content, STORAGES) for content in (pickled(state()), pickled(state(), 4), checkpoint)]
-    several: tuple[Any, ...] = ({"model": state(), "model_ema": state()}, [state()])
+    shared = state()
+    several: tuple[Any, ...] = ({"model": state(), "model_ema": state()}, [state()], {"a": shared, "b": [shared]})
     archives += [archive(pickled(value), STORAGES) for value in several]
     for content in (*archives, legacy(checkpoint, STORAGES)):
         (tmp_path / "s.pt").write_bytes(content)

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
+from chainrule._io.budget import Budget
 from chainrule.errors import FormatError, quoted
 
-MAX_STEPS = 5_000_000  # opcodes; a state dictionary with a thousand tensors has 50,000
 MISSING = object()  # marks a memo number without a value
 
 
@@ -43,11 +43,12 @@ class PickleMachine:
     """A stack machine that runs the opcodes of a pickle to build its value.
 
     allowed     function that returns whether a name may be called
+    budget      budget of the file
     references  all references to storages
     """
 
-    def __init__(self, allowed: Callable[[str], bool]) -> None:
-        self._allowed = allowed
+    def __init__(self, allowed: Callable[[str], bool], budget: Budget) -> None:
+        self._allowed, self._budget = allowed, budget
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
@@ -55,9 +56,8 @@ class PickleMachine:
 
     def run(self, content: bytes | BinaryIO) -> Any:
         """Run a pickle and return its value. A stream is then at the end of the pickle."""
-        for step, (opcode, argument, _) in enumerate(pickletools.genops(content)):
-            if step > MAX_STEPS:
-                raise FormatError(f"more than {MAX_STEPS:,} opcodes")
+        for opcode, argument, _ in pickletools.genops(content):
+            self._budget.visit(1, "the opcodes of its pickle")
             if opcode.name == "STOP":
                 return self._pop()
             if opcode.name in PUSH_ARGUMENT:
@@ -114,6 +114,8 @@ class PickleMachine:
     def name(self, argument: Any) -> None:
         """Push the name of a function or class; FormatError if calling it is not allowed."""
         module, name = (self._pop(), self._pop())[::-1] if argument is None else str(argument).split(" ", 1)
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise FormatError("the pickle has a name that is not a text")
         full = f"{module}.{name}"
         if not self._allowed(full):
             raise FormatError(

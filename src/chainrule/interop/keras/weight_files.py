@@ -70,21 +70,26 @@ def _tensors(file: Hdf5) -> dict[str, Array]:
     with file:
         root = file.group(file.root, "model_weights") or file.root
         is_numbered = any(file.group(file.root, name) for name in LAYER_GROUPS)
-        for layer, arrays in _numbered(file, file.root) if is_numbered else _named(file, root):
+        for layer, arrays in _numbered(file, file.root, set()) if is_numbered else _named(file, root):
             tensors |= {f"{layer}{name}": array for name, array in _converted(layer, arrays).items()}
     if not tensors:
         raise FormatError("it holds no weights of layers")
     return tensors
 
 
-def _numbered(file: Hdf5, group: Any, prefix: str = "") -> Iterator[tuple[str, dict[str, Array]]]:
-    """Yield the name of each layer and its arrays by name, from groups with numbered arrays."""
+def _numbered(file: Hdf5, group: Any, visited: set[int], prefix: str = "") -> Iterator[tuple[str, dict[str, Array]]]:
+    """Yield the name of each layer and its arrays by name, from groups with numbered arrays.
+
+    visited   addresses of the groups of layers read so far; a group with several names is read once
+    """
     for layers in filter(None, (file.group(group, name) for name in LAYER_GROUPS)):
         for name in sorted(layers, key=_natural_order):
             child = file.group(layers, name)
-            if child is None:
+            if child is None or (address := file.address(child)) in visited:
                 continue
-            yield from _numbered(file, child, f"{prefix}{name}_")
+            visited.add(address)
+            file.budget.visit(len(prefix) + len(name), f"group {quoted(name)}")
+            yield from _numbered(file, child, visited, f"{prefix}{name}_")
             variables = file.group(child, "vars")
             if variables is None or not len(variables):
                 continue

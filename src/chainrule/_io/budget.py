@@ -39,7 +39,7 @@ class Budget:
 
     def _charge(self, unit: str, count: int, what: str) -> None:
         left = self._left[unit]
-        self._left[unit] -= count
+        self._left[unit] -= max(count, 0)
         if count > left:
             needed = f"{count:,}" if count < 1 << 64 else "over 10¹⁹"
             self._refusal = self._refusal or (

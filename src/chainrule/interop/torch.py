@@ -43,7 +43,7 @@ STORAGES = {
 NUMBERS = {"numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype", "_codecs.encode"}
 ALLOWED = {"collections.OrderedDict", *TENSORS, PARAMETER, *STORAGES, *NUMBERS}
 TRAINED = ("state_dict", "model_state_dict", "model")  # usual names of the dictionary of a network
-MAX_PICKLE = 64 << 20  # bytes
+MAX_PICKLE = 64 << 20  # bytes of a file from before PyTorch 1.6 that may precede the storages
 LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # first two values of files from before PyTorch 1.6
 
 
@@ -67,20 +67,20 @@ def _archived_tensors(archive: zipfile.ZipFile, size: int, budget: Budget) -> di
         raise FormatError(f"{len(names)} members data.pkl; expected one, as torch.save writes it")
     root = names[0].removesuffix("data.pkl")
 
-    def member(name: str, max_bytes: int = size) -> bytes:
+    def member(name: str) -> bytes:
         info = archive.NameToInfo.get(root + name)
         if info is None:
             raise FormatError(f"it has no member {quoted(name)}")
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size > min(size, max_bytes):
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size > size:
             raise FormatError(
-                f"member {quoted(name)} has {info.file_size} bytes; expected at most {max_bytes}, not compressed"
+                f"member {quoted(name)} has {info.file_size} bytes; expected at most {size}, not compressed"
             )
         budget.write(info.file_size, f"member {quoted(name)}")
         return archive.read(info)
 
-    if f"{root}byteorder" in archive.NameToInfo and member("byteorder", 16) != b"little":
+    if f"{root}byteorder" in archive.NameToInfo and member("byteorder") != b"little":
         raise FormatError("its numbers are big-endian; expected little-endian")
-    state = PickleMachine(ALLOWED.__contains__, budget).run(member("data.pkl", MAX_PICKLE))
+    state = PickleMachine(ALLOWED.__contains__, budget).run(member("data.pkl"))
     return Storages(lambda key: member(f"data/{key}"), budget).tensors(state)
 
 

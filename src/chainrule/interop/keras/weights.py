@@ -9,6 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from math import prod
 from typing import Any, BinaryIO
 
@@ -25,7 +26,6 @@ from chainrule.layers.node import Node
 Array = NDArray[Any]
 
 STEPS_PER_LINK = 16
-MAX_PARTS = 64  # maximum number of attributes for the parts of one list
 LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # names in .keras files; the second until Keras 2.12
 # Expected names and shapes of a layer's weights, in the file's order; weights with the shape None are not returned.
 WeightShapes = Mapping[str, Sequence[int] | None]
@@ -95,7 +95,7 @@ class Hdf5:
         return [_text(entry) for part in parts for entry in np.atleast_1d(part)]
 
     def _split_attribute(self, group: Any, name: str) -> Iterator[Any]:
-        for number in range(MAX_PARTS):
+        for number in count():
             if (part := self.attribute(group, f"{name}{number}")) is None:
                 return
             yield part

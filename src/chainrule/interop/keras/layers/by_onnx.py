@@ -156,10 +156,11 @@ def moved(call: KerasCall, x: KerasValue, move: Callable[[Array], Any]) -> Keras
     move   function of an array with the batch axis
     """
     mover, size = onnx_call(call, call.layer.kind, []), math.prod(x.shape)
-    array = np.empty((BATCH, *mover.allocated(x.shape, BATCH * PLACES)), np.int8)
+    array = np.empty((BATCH, *mover.allocated(x.shape, BATCH)), np.int8)
     view: object = move(array)
     if isinstance(view, np.ndarray) and view.base is array and (value := _permuted(x, cast("Array", view))) is not None:
         return value
+    mover.allocated(x.shape, BATCH * PLACES)
     y = move((x.order() + size * np.arange(BATCH)[:, None]).reshape(array.shape))
     parts = cast("list[Array]", y if isinstance(y, list | tuple) else [y])
     values: list[KerasValue] = []

@@ -6,7 +6,7 @@ than a computer can count. Readers therefore charge what they compute, before th
 
 from chainrule.errors import FormatError
 
-BYTES, BYTES_PER_BYTE = 1 << 29, 32  # of computed arrays: of any file, and for each of its bytes
+BYTES, BYTES_PER_BYTE = 3 << 27, 32  # of computed arrays: of any file, and for each of its bytes
 STEPS = 1 << 20  # of at most four microseconds each: fields, opcodes, parts of nodes, characters of composed names
 
 

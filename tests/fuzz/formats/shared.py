@@ -113,60 +113,40 @@ def groups(random: Random) -> bytes:
 
 def tables(random: Random) -> bytes:
     """Return a TensorFlow Lite file whose operators, tensors, names and lists of inputs are a few tables."""
-    builder = flatbuffers.Builder(1 << 16)
+    builder: Any = flatbuffers.Builder(1 << 16)
 
-    def listed(start: Any, values: list[int], prepend: str) -> int:
-        start(builder, len(values))
-        for entry in reversed(values):
-            getattr(builder, prepend)(entry)
-        return builder.EndVector()
+    def table(kind: str, **fields: Any) -> Any:
+        """Write a table; a list is a vector of numbers or, in a list, of offsets."""
+        for name, values in fields.items():
+            if isinstance(values, list):
+                are_offsets = isinstance(values[0], list)
+                entries = values[0] if are_offsets else values
+                getattr(tflite, f"{kind}Start{name}Vector")(builder, len(entries))
+                for entry in reversed(entries):
+                    (builder.PrependUOffsetTRelative if are_offsets else builder.PrependInt32)(entry)
+                fields[name] = builder.EndVector()
+        getattr(tflite, f"{kind}Start")(builder)
+        for name, value in fields.items():
+            getattr(tflite, f"{kind}Add{name}")(builder, value)
+        return getattr(tflite, f"{kind}End")(builder)
 
-    def numbers(start: Any, values: list[int]) -> int:
-        return listed(start, values, "PrependInt32")
-
-    def offsets(start: Any, values: list[int]) -> int:
-        return listed(start, values, "PrependUOffsetTRelative")
-
-    names = [builder.CreateString("x" * random.choice((1, 100_000))) for _ in range(2)]
+    count, texts = random.choice(COUNTS), [builder.CreateString("x" * random.choice((1, 100_000))) for _ in range(2)]
     content = builder.CreateByteVector(bytes(random.choice((16, 100_000))))
-    tflite.BufferStart(builder)
-    tflite.BufferAddData(builder, content)
-    buffers = [tflite.BufferEnd(builder)]
-    tensors = list[int]()
-    for name in names:
-        shape = numbers(tflite.TensorStartShapeVector, [1, random.choice((4, 25_000, 2**30))])
-        tflite.TensorStart(builder)
-        tflite.TensorAddShape(builder, shape)
-        tflite.TensorAddBuffer(builder, random.choice((0, 1)))
-        tflite.TensorAddName(builder, name)
-        tensors.append(tflite.TensorEnd(builder))
-    tflite.BufferStart(builder)
-    buffers.insert(0, tflite.BufferEnd(builder))
-    count = random.choice(COUNTS)
-    inputs = numbers(tflite.OperatorStartInputsVector, [random.randrange(count)] * random.choice((1, 2, 20_000)))
-    outputs = numbers(tflite.OperatorStartOutputsVector, [1])
-    tflite.OperatorStart(builder)
-    tflite.OperatorAddInputs(builder, inputs)
-    tflite.OperatorAddOutputs(builder, outputs)
-    operator = tflite.OperatorEnd(builder)
-    parts = {
-        "Tensors": offsets(tflite.SubGraphStartTensorsVector, [random.choice(tensors) for _ in range(count + 1)]),
-        "Operators": offsets(tflite.SubGraphStartOperatorsVector, [operator] * random.choice(COUNTS)),
-        "Inputs": numbers(tflite.SubGraphStartInputsVector, [*range(random.choice((1, count)))]),
-        "Outputs": numbers(tflite.SubGraphStartOutputsVector, [1] * random.choice((1, count))),
-    }
-    tflite.SubGraphStart(builder)
-    for name, offset in parts.items():
-        getattr(tflite, f"SubGraphAdd{name}")(builder, offset)
-    graph = tflite.SubGraphEnd(builder)
-    tflite.OperatorCodeStart(builder)
-    tflite.OperatorCodeAddBuiltinCode(builder, random.choice((0, 2, 6, 19)))
-    model = {"OperatorCodes": [tflite.OperatorCodeEnd(builder)], "Subgraphs": [graph], "Buffers": buffers}
-    vectors = {name: offsets(getattr(tflite, f"ModelStart{name}Vector"), held) for name, held in model.items()}
-    tflite.ModelStart(builder)
-    for name, offset in vectors.items():
-        getattr(tflite, f"ModelAdd{name}")(builder, offset)
-    builder.Finish(tflite.ModelEnd(builder), b"TFL3")
+    tensors = [
+        table("Tensor", Shape=[1, random.choice((4, 25_000, 2**30))], Buffer=random.choice((0, 1)), Name=text)
+        for text in texts
+    ]
+    inputs = [random.randrange(count)] * random.choice((1, 2, 20_000))
+    graph = table(
+        "SubGraph",
+        Tensors=[[random.choice(tensors) for _ in range(count + 1)]],
+        Operators=[[table("Operator", Inputs=inputs, Outputs=[1])] * random.choice(COUNTS)],
+        Inputs=[*range(random.choice((1, count)))],
+        Outputs=[1] * random.choice((1, count)),
+    )
+    code = table("OperatorCode", BuiltinCode=random.choice((0, 2, 6, 19)))
+    buffers = [table("Buffer"), table("Buffer", Data=content)]
+    builder.Finish(table("Model", OperatorCodes=[[code]], Subgraphs=[[graph]], Buffers=[buffers]), b"TFL3")
     return bytes(builder.Output())
 
 

@@ -173,6 +173,6 @@ WHOLE = {"ONNX constants": onnx_files.seeds, "references in pickles": torch_file
 
 
 FORMATS = tuple(
-    Format(name, WHOLE.get(name, lambda make=make: [make(Random(k)) for k in range(30)]), read, make)
+    Format(name, WHOLE.get(name, lambda make=make: [make(Random(k)) for k in range(80)]), read, make)
     for name, make in MAKERS.items()
 )

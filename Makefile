@@ -144,7 +144,7 @@ llvmlite-range: build/llvmlite-oldest/.installed build/llvmlite-newest/.installe
 release-check: $(VENV)/.test
 	rm -rf dist build/release build/fresh
 	$(BIN)/python -m venv build/release
-	build/release/bin/python -m pip install --quiet build twine "readme-renderer[md]"
+	build/release/bin/python -m pip install --quiet build==1.6.1 twine==7.0.0 "readme-renderer[md]==46.0"
 	build/release/bin/python -m build --outdir dist .
 	build/release/bin/python -m twine check --strict dist/*
 	build/release/bin/python tests/rendered_readme.py dist/*.whl

@@ -51,6 +51,12 @@ def test_the_changelog_and_the_citation_have_the_version_and_one_date() -> None:
     assert released.groups() == cited.groups() == (__version__, released[2])
 
 
+def test_actions_are_pinned_by_hash() -> None:
+    used = [use for path in (ROOT / ".github").rglob("*.yml") for use in re.findall(r"uses: (\S+)", text_of(path))]
+    assert used
+    assert [use for use in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", use)] == []
+
+
 def test_addresses_of_the_project_are_those_of_its_metadata() -> None:
     own = tuple(PROJECT["urls"].values())
     urls = [(path.name, url) for path in written_files() for url in re.findall(r"https://[\w./@-]+", text_of(path))]

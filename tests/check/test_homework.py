@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,14 @@ def test_the_example_that_never_ends(tmp_path: Path) -> None:
     assert (row.passed, row.parts, row.judged) == (0, 4, True)
     assert "1 s" in row.remark  # stopped, or on a busy machine too slow to be checked completely
     assert "--seconds" in row.remark
+
+
+def test_children_that_wait_for_a_processor_earn_no_time(tmp_path: Path) -> None:
+    text = "import os, time\nfor _ in range(24):\n    if os.fork() == 0:\n        while True: pass\ntime.sleep(600)\n"
+    begin = time.monotonic()
+    row = graded(tmp_path, text, seconds=2)
+    assert "stopped after 2 s" in row.remark
+    assert time.monotonic() - begin < 15  # ten times the limit was granted for the children
 
 
 def test_the_skeleton_says_what_is_missing(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A learner's file: the selected object, and the messages when it cannot be used."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -41,6 +42,22 @@ def test_functions_and_neighbours(tmp_path: Path) -> None:
     found, name = sources.find(file)
     assert (found.forward(3), name) == (3, "mine")
     assert sys.path == before
+
+
+def test_only_named_files_are_run(tmp_path: Path) -> None:
+    """Neither a neighbor that defines the missing function, nor a pipe, is opened."""
+    mark = tmp_path / "mark"
+    neighbor = written(
+        tmp_path,
+        f"import pathlib\npathlib.Path({str(mark)!r}).touch()\ndef relu_backward(dy, x): return dy * (x > 0)",
+        "other.py",
+    )
+    os.mkfifo(tmp_path / "pipe.py")
+    file = written(tmp_path, "def relu_forward(x): return x * (x > 0), x")
+    assert sources.contents(sources.load(file)).functions == ("relu_forward",)
+    assert not mark.exists()
+    assert sources.contents(sources.load(file, neighbor)).functions == ("relu_forward", "relu_backward")
+    assert mark.exists()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from onnx import ModelProto
 from onnx.backend.base import Backend, BackendRep
 
 import chainrule as cr
+from chainrule._io.budget import Budget
 from chainrule.errors import ChainruleError
 from chainrule.interop.assembly import Assembly, reshaped
 from chainrule.interop.onnx import messages, tensors
@@ -29,12 +30,12 @@ class ChainruleRep(BackendRep):
     """A model that is built when its inputs are known."""
 
     def __init__(self, model: ModelProto) -> None:
-        self._message = messages.parse(memoryview(model.SerializeToString()))
+        self._message = messages.parse(memoryview(model.SerializeToString()), Budget(0))
 
     def run(self, inputs: Sequence[Any], **kwargs: Any) -> tuple[Array, ...]:
         """Return the outputs; ChainruleError when no choice of inputs and constants gives a network."""
         graph, opset = checked_graph(self._message)
-        constants = {each.name: tensors.array(each, None) for each in graph.initializers}
+        constants = {each.name: tensors.array(each, None, Budget(0)) for each in graph.initializers}
         names = [value.name for value in graph.inputs if value.name not in constants]
         given = {name: np.asarray(value) for name, value in zip(names, inputs, strict=False)}
         lifted = {name: value[None] for name, value in given.items() if value.ndim == 1 and value.dtype.kind == "f"}
@@ -79,7 +80,7 @@ def output(
     """Return an output, and whether a network computed it."""
     samples = [values[each].reshape(len(values[each]), -1) for each in features]
     known: dict[str, Value] = dict(values)
-    x, assembly = None, Assembly()
+    x, assembly = None, Assembly(Budget(0))
     if len(features) == 1 and values[features[0]].ndim <= 4:
         x = cr.Input(values[features[0]].shape[1:])
         known[features[0]] = Feature(x, len(samples[0]))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from onnx import TensorProto, helper, numpy_helper
 
+from chainrule._io.budget import Budget
 from chainrule.errors import FormatError
 from chainrule.interop.onnx import messages, tensors
 from chainrule.interop.onnx.protobuf import unpack_varints
@@ -24,7 +25,7 @@ TYPES = [kind for kind in tensors.DTYPES if kind != tensors.BFLOAT16]
 def message_of(tensor: Any) -> messages.TensorMessage:
     """Return a tensor as our reader sees it, read from a model that holds it."""
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [], [], [tensor])
-    parsed = messages.parse(memoryview(helper.make_model(graph).SerializeToString()))
+    parsed = messages.parse(memoryview(helper.make_model(graph).SerializeToString()), Budget(0))
     assert parsed.graph is not None
     return parsed.graph.initializers[0]
 
@@ -32,7 +33,7 @@ def message_of(tensor: Any) -> messages.TensorMessage:
 def test_the_files_that_come_with_onnx_are_read_alike() -> None:
     assert len(FILES) > 100
     for file in FILES:
-        ours, theirs = messages.parse(memoryview(file.read_bytes())).graph, onnx.load(file).graph
+        ours, theirs = messages.parse(memoryview(file.read_bytes()), Budget(0)).graph, onnx.load(file).graph
         assert ours is not None
         for mine, other in zip(ours.nodes, theirs.node, strict=True):
             assert (mine.operator, mine.name, mine.domain) == (other.op_type, other.name, other.domain)
@@ -41,7 +42,7 @@ def test_the_files_that_come_with_onnx_are_read_alike() -> None:
                 assert (attribute.name, attribute.integers) == (known.name, [*known.ints])
                 assert (attribute.integer or 0, attribute.real or 0.0) == (known.i, known.f)
         for mine, other in zip(ours.initializers, theirs.initializer, strict=True):
-            assert_array_equal(tensors.array(mine, None), numpy_helper.to_array(other))
+            assert_array_equal(tensors.array(mine, None, Budget(0)), numpy_helper.to_array(other))
 
 
 @pytest.mark.parametrize("raw", [True, False], ids=["raw", "typed"])
@@ -54,7 +55,7 @@ def test_tensors_of_every_type(kind: int, raw: bool) -> None:
     tensor = helper.make_tensor("w", kind, numbers.shape, values, raw=raw)
     if not raw and kind == TensorProto.FLOAT16:
         tensor.int32_data[:] = [int(bits) for bits in values]
-    assert_array_equal(tensors.array(message_of(tensor), None), numbers)
+    assert_array_equal(tensors.array(message_of(tensor), None, Budget(0)), numbers)
 
 
 def test_bfloat16_becomes_float32() -> None:
@@ -62,7 +63,7 @@ def test_bfloat16_becomes_float32() -> None:
     tensor = helper.make_tensor(
         "w", TensorProto.BFLOAT16, (4,), (numbers.view(np.uint32) >> 16).astype("<u2").tobytes(), raw=True
     )
-    found = tensors.array(message_of(tensor), None)
+    found = tensors.array(message_of(tensor), None, Budget(0))
     assert_array_equal(found, (numbers.view(np.uint32) & 0xFFFF0000).view(np.float32))
 
 
@@ -70,7 +71,7 @@ def test_bfloat16_becomes_float32() -> None:
 def test_packed_numbers(numbers: list[int]) -> None:
     attribute = helper.make_tensor("w", TensorProto.INT64, (len(numbers),), numbers)
     found = message_of(attribute)
-    assert tensors.array(found, None).tolist() == numbers
+    assert tensors.array(found, None, Budget(0)).tolist() == numbers
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"\xff" * 11 + b"\x01", b"\x01\x80"])
@@ -89,7 +90,7 @@ def external(location: str, offset: int = 0, length: int = 48) -> Any:
 def test_data_in_a_file_of_the_same_folder(tmp_path: Path) -> None:
     numbers = np.arange(12, dtype=np.float32).reshape(3, 4)
     (tmp_path / "w.data").write_bytes(bytes(16) + numbers.tobytes())
-    assert_array_equal(tensors.array(external("w.data", 16), tmp_path), numbers)
+    assert_array_equal(tensors.array(external("w.data", 16), tmp_path, Budget(0)), numbers)
 
 
 def test_data_elsewhere_are_refused(tmp_path: Path) -> None:
@@ -103,20 +104,20 @@ def test_data_elsewhere_are_refused(tmp_path: Path) -> None:
     os.mkfifo(folder / "pipe")
     for name in ("../secret", str(secret), "link", "deep/w", "..", "", "short", "deep", "pipe", "none", "a\0b"):
         with pytest.raises(FormatError):
-            tensors.array(external(name), folder)
+            tensors.array(external(name), folder, Budget(0))
     (folder / "w.data").write_bytes(bytes(100))
     for offset, length in ((60, 48), (2**62, 48), (0, 49), (0, 2**40)):
         with pytest.raises(FormatError):
-            tensors.array(external("w.data", offset, length), folder)
+            tensors.array(external("w.data", offset, length), folder, Budget(0))
     with pytest.raises(FormatError, match="folder"):
-        tensors.array(external("w.data"), None)
+        tensors.array(external("w.data"), None, Budget(0))
 
 
 def test_a_tensor_that_claims_more_than_it_has_is_refused() -> None:
     tensor = helper.make_tensor("w", TensorProto.FLOAT, (2,), bytes(8), raw=True)
     tensor.dims[:] = [2**40, 2**20]
     with pytest.raises(FormatError, match="'w': it has 8 bytes"):
-        tensors.array(message_of(tensor), None)
+        tensors.array(message_of(tensor), None, Budget(0))
 
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
@@ -149,5 +150,5 @@ def test_what_is_written_is_read_by_the_package(
     assert values == [integer, integers, real, reals, text.encode()]
     assert numpy_helper.to_array(theirs.graph.initializer[0]).shape == (2, 0, 3)
     assert {each.key: each.value for each in theirs.metadata_props} == {"k": text}
-    again = messages.parse(memoryview(content))
+    again = messages.parse(memoryview(content), Budget(0))
     assert messages.serialize(again) == content

@@ -106,7 +106,8 @@ def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
     checkpoint = pickled({**others, "state_dict": state()})
     contents = *(pickled({**others, "net": state()}, protocol) for protocol in (2, 3, 4, 5)), checkpoint
     archives = [archive(content, STORAGES) for content in (pickled(state()), pickled(state(), 4), *contents)]
-    several: tuple[Any, ...] = ({"model": state(), "model_ema": state()}, [state()])
+    shared = state()
+    several: tuple[Any, ...] = ({"model": state(), "model_ema": state()}, [state()], {"a": shared, "b": [shared]})
     archives += [archive(pickled(value), STORAGES) for value in several]
     for content in (*archives, legacy(checkpoint, STORAGES)):
         (tmp_path / "s.pt").write_bytes(content)

@@ -1,6 +1,7 @@
 """Changes of a run since it was written are reported by every reader; unchanged runs are not."""
 
 import json
+import os
 import random
 import threading
 from pathlib import Path
@@ -57,6 +58,12 @@ def _json(content: bytes) -> Any:
         return json.loads(content)
     except ValueError:
         return None
+
+
+def test_a_file_of_another_size_is_not_hashed(run: Path) -> None:
+    os.truncate(run / "config.json", 1 << 40)  # a sparse file
+    with pytest.raises(FormatError, match=r"config\.json was changed"):
+        checksums.check(run)
 
 
 def test_figures_changed_by_hand(run: Path, data: Path) -> None:

@@ -22,6 +22,7 @@ from chainrule.check.forms import (
     class_format,
     constructor_values,
     find_pairs,
+    impossible_value,
     normalized_name,
     tutorial_pairs,
     usual_values,
@@ -32,7 +33,7 @@ from chainrule.check.loss_classes import PROBABILITIES_NOTE, intended_loss, loss
 from chainrule.check.matching import ANY_LAYER, UPDATES_NOTE
 from chainrule.check.mode_checks import class_rows
 from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
-from chainrule.check.option_checks import check_options, check_variation, with_own_variant
+from chainrule.check.option_checks import EPSILONS, check_options, check_variation, stored_epsilon, with_own_variant
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject
@@ -211,7 +212,11 @@ def _class_rows(
             return
         task = with_own_variant(task, student)
         task, report = _report(student, task, seed)
-        rows = report.rows
+        epsilon = stored_epsilon(student) if isinstance(task.against, NORMALIZATIONS) else None
+        mistake = () if epsilon is None else impossible_value("epsilon", epsilon)
+        rows = tuple(replace(row, diagnoses=mistake) if mistake and row.is_wrong else row for row in report.rows)
+        if epsilon is not None and not mistake and epsilon not in EPSILONS:
+            notes.append(f"{name} has epsilon = {epsilon:g}; usual is {EPSILONS[0]:g}")
         layer = task.against or (course_format and course_format.fixed_layer)
         if isinstance(layer, OF_VECTORS) and not report.ok and _may_take_vectors(notes, seen, certain=False):
             of_vectors = LearnerTask(layer, (6,))

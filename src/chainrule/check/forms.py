@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from chainrule.check.parameters import ArrayLayout
+from chainrule.check.report import Diagnosis
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import text
 from chainrule.layers import IN_A_ROW, AveragePool2D, Layer, expressions
@@ -34,6 +35,7 @@ USUAL_SIZES: dict[str, Any] = DATA["sizes"]["usual"]
 OTHER_SIZES: tuple[dict[str, Any], ...] = DATA["sizes"]["others"]
 KNOWN_OPTIONS = "stride, s, pad, padding, f, pool_size, hparameters, conv_param, pool_param, mode"
 CONSTANTS = {"mode": "train", "seed": 7}  # entries of dictionaries of options
+BOUNDS: dict[str, tuple[float, float]] = DATA["bounds"]
 DEFAULTS = {"eps": 1e-5, "momentum": 0.9}  # defaults of options that a dictionary may omit
 ADVICE = {
     "uneven": "no window covers the last rows or columns, so their dx is 0; take the shape of dx from x",
@@ -225,6 +227,13 @@ CLASSES = (
 def class_format(name: str) -> ClassFormat | None:
     """Return the format of the class with this name, or None if the name is not a usual one."""
     return next((course_format for course_format in CLASSES if normalized_name(name) in course_format.words), None)
+
+
+def impossible_value(option: str, value: float) -> tuple[Diagnosis, ...]:
+    """Return the mistake of code that chooses a value of an option beyond its bounds in practice; () if it is none."""
+    low, high = BOUNDS[option]
+    message = f"is computed with {option} = {value:g}: expected {low:g} to {high:g}"
+    return () if low <= value <= high else (Diagnosis("option-value", message),)
 
 
 def normalized_name(name: str) -> str:

@@ -4,6 +4,7 @@ A submission's process returns only arrays and plain values (`host`). SECURITY.m
 provides. The level of hints determines how much a report reveals, from verdicts only to mistakes and corrections.
 """
 
+import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from chainrule.check.report import UNWRITTEN, FirstWrong, Report, Row, WorstEntr
 from chainrule.check.submissions import Submission, entries, single_entry, student_of
 from chainrule.errors import ChainruleError, OptionError, one_line
 
+REFUSAL = re.compile("a submission may not .*: it is checked in isolation")  # printed by guest/fence.py
 VERDICTS, NUMBERS, TERMS, ALL = range(4)  # levels of hints
 LEVELS = (
     "verdicts only",
@@ -188,6 +190,8 @@ def _grade_entry(
         passed: int, diagnosis: str, remark: str, results: tuple[PartResult, ...] = (), judged: bool = True
     ) -> Grade:
         took, text = round(time.monotonic() - begin, 2), "".join(printed)
+        refusals = [refusal for refusal in dict.fromkeys(REFUSAL.findall(text)) if refusal not in remark]
+        remark = " ".join(filter(None, (remark, *(f"{refusal}." for refusal in refusals))))
         count = len(task.parts)
         return Grade(
             entry.name, passed, count, diagnosis, remark, took, text, judged, seed, results, drawn.record, reason

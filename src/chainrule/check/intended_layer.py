@@ -13,7 +13,7 @@ import numpy as np
 from chainrule import layers as cr
 from chainrule.check import comparison
 from chainrule.check.diagnoses.truth import nearly_equal
-from chainrule.check.forms import DATA, class_format, normalized_name
+from chainrule.check.forms import DATA, class_format, impossible_value, normalized_name
 from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import ORDERS, SAME, ArrayLayout, layouts_between, output_layouts
 from chainrule.check.report import Diagnosis, Row
@@ -50,7 +50,7 @@ def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer |
         if name in ("leakyrelu", "elu"):
             negated_output = -float(subject.output({"x": np.full_like(values["x"], -1.0)}).flat[0])
             slope = float(f"{negated_output if name == 'leakyrelu' else negated_output / (1 - math.exp(-1)):.9g}")
-            return SLOPED_ACTIVATIONS[name]() if slope <= 0 else SLOPED_ACTIVATIONS[name](slope)
+            return SLOPED_ACTIVATIONS[name](*[slope] * (not impossible_value(name, slope)))
         if name == "swish" and _is_swish(subject, values["x"]):
             return None
     except ChainruleError:

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.check import comparison, learner_subjects
 from chainrule.check.checked_probe import CheckedProbe
 from chainrule.check.extra_checks import check_unchanged_arrays
-from chainrule.check.forms import DEFAULTS, FunctionPair
+from chainrule.check.forms import DEFAULTS, FunctionPair, impossible_value
 from chainrule.check.report import MASK_SHARED, Diagnosis, Row
 from chainrule.check.rows import Probe
 from chainrule.check.subjects import LayerSubject
@@ -227,7 +227,7 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
     held = student.copy_of(momentum) if momentum else None
     if not all(names) or (held is not None and held.ndim) or not isinstance(layer, BatchNorm2D):
         return []
-    factor = np.nan if held is None else float(held)
+    factor = np.nan if held is None or impossible_value("momentum", float(held)) else float(held)
     point = NormalizationPoint.draw(intended.shape, layer.epsilon, factor, np.random.default_rng(seed))
 
     def run(evaluated: bool, x: Array) -> tuple[Array, list[Array]]:
@@ -253,7 +253,7 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
         ):
             message = f"starts with {learner_name} = {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
             return [row("running statistics", False, "running-statistics", message)]
-    if held is None:
+    if np.isnan(factor):
         point = replace(point, momentum=point.factor(run(False, point.x)[1]))
     return point.rows(row, run, either_factor=momentum != MOMENTUM_NAMES[0])
 

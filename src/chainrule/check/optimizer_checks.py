@@ -5,12 +5,12 @@ A wrong path is compared with those of classic mistakes, which are changes of on
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, product
+from itertools import chain, islice, product
 
 import numpy as np
 
 from chainrule.check.comparison import TINY, Comparison, compare_with_array
-from chainrule.check.forms import DATA, class_format
+from chainrule.check.forms import DATA, class_format, impossible_value
 from chainrule.check.report import EPSILON_INSIDE, VELOCITY_MEAN, Diagnosis, FirstWrong, Row, WorstEntry
 from chainrule.custom.calls import Array, FormError
 from chainrule.custom.optimizers import Descent
@@ -151,10 +151,17 @@ def optimizer_rows(name: str, kind: str, descend: Callable[[Descent], Mapping[st
         rules = [_rule(kind, options) for options in _possible_options(kind, results, drawn)]
     except OptionError as error:
         raise FormError(f"{name}: {error}") from None
+    own = {option: float(np.real(results[option]).item()) for option in drawn if option in results}
     comparisons = [_compare(claimed, _path(*rule, start, gradients), start) for rule in rules]
     best = min(comparisons, key=lambda comparison: comparison.error)
     tolerance = TOLERANCE if claimed.dtype.itemsize >= 8 else FLOAT32_TOLERANCE
-    row = Row(name, "update", f"{STEPS} steps", best.error, tolerance, ok=best.error <= tolerance)
+    impossible = (mistake for item in own.items() if item[1] for mistake in impossible_value(*item))
+    notes = tuple(
+        f"{name} has {option} = {value:g}; usual values are {', '.join(f'{usual:g}' for usual in USUAL[option])}"
+        for option, value in own.items()
+        if value not in (0, drawn[option], *USUAL[option])
+    )
+    row = Row(name, "update", f"{STEPS} steps", best.error, tolerance, best.error <= tolerance, notes=notes)
     if row.ok and "changed" in results:
         row = replace(row, ok=False, diagnoses=(CHANGED,))
     elif not row.ok:
@@ -166,7 +173,7 @@ def optimizer_rows(name: str, kind: str, descend: Callable[[Descent], Mapping[st
         )
         worst = best.worst
         first = FirstWrong(worst.index, worst.actual, worst.expected, page=PAGES[kind]) if worst else None
-        row = replace(row, worst=worst, diagnoses=tuple(islice(mistakes, 1)))
+        row = replace(row, worst=worst, notes=(), diagnoses=tuple(islice(chain(impossible, mistakes), 1)))
         row = row if row.accepted else replace(row, first=first)
     yield row
 
@@ -180,7 +187,8 @@ def optimizer_kind(name: str) -> str:
 def _possible_options(kind: str, used: Mapping[str, Array], drawn: Mapping[str, float]) -> Iterator[dict[str, float]]:
     """Yield the values of the options that an optimizer may have: those in use, and usual values of all others.
 
-    A function that takes a dictionary of options may ignore those that its name does not suggest.
+    A value in use counts only within the bounds that the option has in practice. A function that takes a dictionary of
+    options may ignore those that its name does not suggest.
     """
     possible = list[tuple[float, ...]]()
     for option, value in drawn.items():
@@ -188,10 +196,12 @@ def _possible_options(kind: str, used: Mapping[str, Array], drawn: Mapping[str, 
         if option in used:
             if used[option].size != 1 or not (optional or used[option]):
                 raise FormError(f"{option} is {used[option]}")
-            possible.append((float(np.real(used[option]).item()),))
-        else:
-            usual = (value,) if "configured" in used else USUAL[option]
-            possible.append((*usual, 0.0) if optional else usual)
+            number = float(np.real(used[option]).item())
+            if not number or not impossible_value(option, number):
+                possible.append((number,))
+                continue
+        usual = (value,) if "configured" in used else USUAL[option]
+        possible.append((*usual, 0.0) if optional else usual)
     yield from (dict(zip(drawn, values, strict=True)) for values in product(*possible))
 
 

@@ -9,7 +9,7 @@ from chainrule.check import conventions, learner_subjects, probes
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
 from chainrule.check.extra_checks import failure_row
-from chainrule.check.forms import ARGUMENTS, SMALL_SCALE, Case
+from chainrule.check.forms import ARGUMENTS, SMALL_SCALE, Case, impossible_value
 from chainrule.check.judges import LayerJudge
 from chainrule.check.learner_checks import FIRST, credits_all_ties, reference_probe, unknown_output_rows
 from chainrule.check.matching import LearnerTask, match_layer
@@ -107,7 +107,8 @@ def _has_touching_windows(layer: Layer) -> bool:
 def with_own_variant(task: LearnerTask, student: Student) -> LearnerTask:
     """Return the task with the ε of a learner's batch normalization, or the average that its output shows.
 
-    The ε is stored or inferred from the output. An average may divide by the number of cells with or without padding.
+    The ε is inferred from the output unless a value within the bounds of practice is stored. An average may divide by
+    the number of cells with or without padding.
     """
     if isinstance(task.against, AveragePool2D) and task.against.padding != "valid":
         counted = replace(task.against, count_padding=True)
@@ -116,10 +117,16 @@ def with_own_variant(task: LearnerTask, student: Student) -> LearnerTask:
         return replace(task, against=counted) if fits else task
     if not isinstance(task.against, BatchNorm2D | LayerNorm):
         return task
-    values = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
-    stored = next((float(value) for value in values if value is not None and value.ndim == 0 and value > 0), None)
-    epsilon = stored or _epsilon_of(student, task.against, task.shape or ())
+    epsilon = stored_epsilon(student)
+    if epsilon is None or impossible_value("epsilon", epsilon):
+        epsilon = _epsilon_of(student, task.against, task.shape or ())
     return task if epsilon is None else replace(task, against=replace(task.against, epsilon=epsilon))
+
+
+def stored_epsilon(student: Student) -> float | None:
+    """Return the ε that a learner's normalization stores, or None if there is none."""
+    values = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
+    return next((float(value) for value in values if value is not None and value.ndim == 0 and value > 0), None)
 
 
 def _epsilon_of(student: Student, layer: BatchNorm2D | LayerNorm, shape: tuple[int, ...]) -> float | None:

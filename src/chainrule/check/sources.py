@@ -5,7 +5,6 @@ A notebook (.ipynb) is run cell by cell and treated as a module that contains th
 
 import inspect
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -126,28 +125,22 @@ def evaluate(name: str, source: Any, task: autograd.Expression | optimizers.Desc
     return optimizers.descend(name, source, task)
 
 
-def load(path: Path) -> ModuleType:
-    """Run a file and return it as a module. Any error in the file is raised as a StudentError with its line."""
+def load(path: Path, *others: Path) -> ModuleType:
+    """Run a file and return it as a module. Any error in the file is raised as a StudentError with its line.
+
+    others   further files that are run; their functions are added to the module
+    """
     if path.suffix.lower() == ".ipynb" and path.is_file():
         return _notebook(path)
     try:
-        module = python_files.load(path)
+        module, *further = map(python_files.load, (path, *others))
     except StudentError as error:
         raise StudentError(with_advice(str(error))) from None
-    _add_backwards(module, path)
+    for name, function in [pair for other in further for pair in vars(other).items()]:
+        if isinstance(function, FunctionType) and name not in vars(module):
+            function.__module__ = module.__name__
+            setattr(module, name, function)
     return module
-
-
-def _add_backwards(module: ModuleType, path: Path) -> None:
-    """Add the backward functions that another file in the folder defines, for forward functions without one."""
-    for forward in functions(module):
-        backward = forward.replace("forward", "backward").replace("Forward", "Backward")
-        for other in path.parent.glob("*.py") if backward not in vars(module) else ():
-            if re.search(rf"^def {backward}\(", other.read_text(encoding="utf-8", errors="replace"), re.M):
-                function = getattr(python_files.load(other), backward)
-                function.__module__ = module.__name__
-                setattr(module, backward, function)
-                break
 
 
 def _notebook(path: Path) -> ModuleType:

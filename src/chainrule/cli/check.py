@@ -1,7 +1,7 @@
 """The command `chainrule check`."""
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options
-from chainrule.errors import StudentError
+from chainrule.errors import OptionError, StudentError
 
 if TYPE_CHECKING:
     from chainrule.check.matching import LearnerTask
@@ -49,6 +49,7 @@ SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
 
 @click.command(short_help="Check gradients, and diagnose wrong ones.")
 @click.argument("subject", required=False, metavar="[MODEL|FILE.py:NAME]")
+@click.argument("others", nargs=-1, metavar="[FILE.py]...", type=click.Path(path_type=Path))
 @against
 @input_shape
 @click.option("--loss", metavar="NAME", help="Loss to check a model with; by default the model's own.")
@@ -73,6 +74,7 @@ SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
 @options.as_json
 def check(
     subject: str | None,
+    others: tuple[Path, ...],
     against: str | None,
     input_shape: str | None,
     loss: str | None,
@@ -92,7 +94,8 @@ def check(
     FILE.py alone, every layer in the file is checked, the functions forward(x, w, b) and backward(dy, x, w, b), and
     functions from course assignments, such as conv_forward_naive(x, w, b, conv_param) and
     conv_backward_naive(dout, cache). A notebook, FILE.ipynb, is run cell by cell. Without an argument, every layer and
-    loss of this library is checked.
+    loss of this library is checked. Functions in further files belong to FILE.py; no file that is neither named nor
+    imported is run.
 
     Code in a file runs in a separate process with your permissions: check only code that you would run. The first
     40 lines of its output are printed to stderr.
@@ -111,7 +114,9 @@ def check(
     if sources.split(subject or "")[0].suffix.lower() in sources.SUFFIXES:
         base = LearnerTask(None, shape, constants=constants, ties=ties or "")
         with _import_hints(sources.split(str(subject))[0]):
-            report = _report_of_file(str(subject), against, base, (seconds, root), seed)
+            report = _report_of_file(str(subject), against, base, (seconds, root, others), seed)
+    elif others:
+        raise OptionError(f"{others[0]}: further files belong to FILE.py; the subject is {subject}")
     else:
         library_subject, name = _library_subject(subject, engine)
         report = check_gradients(
@@ -134,12 +139,12 @@ def check(
 
 
 def _report_of_file(
-    text: str, against: str | None, base: "LearnerTask", process: tuple[int, Path | None], seed: int
+    text: str, against: str | None, base: "LearnerTask", process: tuple[int, Path | None, Sequence[Path]], seed: int
 ) -> "Report":
     """Check FILE.py:NAME in a separate process, and return the report.
 
     base      the input shape, names of constants, and the treatment of ties
-    process   time limit in seconds, and the folder to import packages from
+    process   time limit in seconds, the folder to import packages from, and further files
 
     With ``against`` or a shape, the report is on a single layer or loss, or on the functions and classes that
     ``against`` names. Otherwise, it is on NAME or the whole file, if these are functions or classes in known formats.
@@ -151,8 +156,8 @@ def _report_of_file(
     from chainrule.check.learner_checks import check_layer
 
     path, name = sources.split(text)
-    seconds, root = process
-    with open_file(path, Limits(seconds), on_output=_echo, root=root) as file, assignments.quiet():
+    seconds, root, others = process
+    with open_file(path, Limits(seconds), on_output=_echo, root=root, others=others) as file, assignments.quiet():
         if against is not None:
             return assignment(against, base.shape).report(file, seed, name, base)[0]
         report = check_file(file, path.name, seed, base, [name] * bool(name)) if base.shape is None else None

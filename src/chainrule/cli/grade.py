@@ -129,11 +129,11 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
     rows, ignored = _graded(folder, task, single, student, arguments["quiet"])
     if reasons := sorted({row.unisolated for row in rows if row.unisolated}):
         click.echo(UNISOLATED.format("; ".join(reasons)), err=True)
-    _write(rows, task, arguments)
     if arguments["as_json"]:
         print_json([{**asdict(row), "ok": row.ok, **_points(row, task, arguments)} for row in rows])
     else:
         click.echo(_text(rows, ignored, task.scheme if arguments["points"] else None))
+    _write(rows, task, arguments)
     if not all(row.judged for row in rows):
         raise SystemExit(UNJUDGED)
 

@@ -254,7 +254,7 @@ def _treatments(image: "Image") -> list[str]:
         conversions.append("transparent parts shown on white")
     if image.mode in ("CMYK", "YCbCr"):
         conversions.append(f"{image.mode}, converted to RGB")
-    if getattr(image, "n_frames", 1) > 1:
+    if getattr(image, "is_animated", False):  # n_frames would read all of them
         conversions.append("animated or of several pages, the first taken")
     return conversions
 

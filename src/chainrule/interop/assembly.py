@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import layers
+from chainrule._io.budget import Budget
 from chainrule.core.shapes import text
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.layers.activations import ELEMENTWISE as ACTIVATIONS
@@ -22,6 +23,7 @@ from chainrule.layers.packing import pack_graph
 Array = NDArray[Any]
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 MAX_NAME = 80  # maximum number of characters in a layer's name
+STEPS_PER_LAYER = 24
 ELEMENTWISE = {kind.__name__ for kind in ACTIVATIONS.values()}
 
 
@@ -70,10 +72,12 @@ def _equal(a: Array, b: Array) -> bool:
 class Assembly:
     """A network under construction.
 
+    budget    budget of the file, charged for layers and weights
     weights   weights of all layers added so far, by name, such as conv1.w
     """
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
         self.weights: dict[str, Array] = {}
         self._used_names = set[str]()
         self._shared: dict[Any, Layer] = {}
@@ -86,7 +90,7 @@ class Assembly:
 
         Errors   OptionError for an unknown class
         """
-        layer = _layer(kind, options)
+        layer = self._layer(kind, options)
         if kind in ELEMENTWISE and isinstance(permutation := _without_reshapes(inputs[0]).layer, layers.Permute):
             source = _without_reshapes(inputs[0]).inputs[0]
             return reshaped(layers.Permute(permutation.axes)(layer(source)), inputs[0].shape)
@@ -108,7 +112,8 @@ class Assembly:
 
         Errors   OptionError for an unknown class, ShapeError for weights of another shape
         """
-        layer = _layer(kind, options)
+        layer = self._layer(kind, options)
+        self.budget.write(sum(value.nbytes for value in weights.values()), f"the weights of {kind} {quoted(stem)}")
         key = (layer, x.shape, source)
         if source is not None and key in self._shared:
             return self._shared[key](x)
@@ -123,6 +128,12 @@ class Assembly:
         self._named.append(layer(x, name=name))
         self._named[-1].read = True
         return self._named[-1]
+
+    def _layer(self, kind: str, options: Mapping[str, Any]) -> Layer:
+        self.budget.visit(STEPS_PER_LAYER, kind)
+        if kind not in layers.NAMED:
+            raise OptionError(f"chainrule has no layer {kind}")
+        return layers.from_config({"layer": kind, **options})
 
     def finish(
         self,
@@ -210,12 +221,6 @@ def _name_nodes(nodes: Sequence[Node], names: Mapping[int, str]) -> None:
         if node.layer is not None and not node.name and name not in used and is_name(name):
             node.name = name
             used.add(name)
-
-
-def _layer(kind: str, options: Mapping[str, Any]) -> Layer:
-    if kind not in layers.NAMED:
-        raise OptionError(f"chainrule has no layer {kind}")
-    return layers.from_config({"layer": kind, **options})
 
 
 def _without_reshapes(x: Node) -> Node:

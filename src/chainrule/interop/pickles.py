@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
+from chainrule._io.budget import Budget
 from chainrule.errors import FormatError, quoted
 
-MAX_STEPS = 5_000_000  # opcodes; a state dictionary with a thousand tensors has 50,000
 MISSING = object()  # marks a memo number without a value
 
 
@@ -46,10 +46,12 @@ class RecordedCall:
 class PickleMachine:
     """A stack machine that runs the opcodes of a pickle to build its value.
 
+    budget      budget of the file
     references  all references to storages
     """
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
@@ -57,9 +59,8 @@ class PickleMachine:
 
     def run(self, content: bytes | BinaryIO) -> Any:
         """Run a pickle and return its value. A stream is then at the end of the pickle."""
-        for step, (opcode, argument, _) in enumerate(pickletools.genops(content)):
-            if step > MAX_STEPS:
-                raise FormatError(f"more than {MAX_STEPS:,} opcodes")
+        for opcode, argument, _ in pickletools.genops(content):
+            self._budget.visit(1, "the opcodes of its pickle")
             if opcode.name == "STOP":
                 return self._pop()
             if opcode.name in PUSH_ARGUMENT:
@@ -116,6 +117,8 @@ class PickleMachine:
     def name(self, argument: Any) -> None:
         """Push the name of a function or class."""
         module, name = (self._pop(), self._pop())[::-1] if argument is None else str(argument).split(" ", 1)
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise FormatError("the pickle has a name that is not a text")
         self._stack.append(GlobalName(f"{module}.{name}"))
 
     def call(self, has_options: bool) -> None:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.budget import Budget
 from chainrule._io.files import from_bfloat16
 from chainrule._io.reading import reading
 from chainrule.errors import FormatError, quoted
@@ -42,9 +43,7 @@ STORAGES = {
     "torch.BoolStorage": "?",
 }
 TRAINED = ("state_dict", "model_state_dict", "model")  # usual names of the dictionary of a network
-MAX_PICKLE = 64 << 20  # bytes
-MAX_MEMBERS = 200_000  # files in the archive
-MAX_NESTING = 4  # nested dictionaries around the tensors
+MAX_PICKLE = 64 << 20  # bytes of a file from before PyTorch 1.6 that may precede the storages
 LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # first two values of files from before PyTorch 1.6
 
 
@@ -53,51 +52,53 @@ def read_state(path: Path) -> dict[str, Array]:
     with reading(path, "PyTorch file", FormatError) as stream:
         is_archive = stream.read(2) == b"PK"
         size = stream.seek(0, 2)
+        budget = Budget(size)
         stream.seek(0)
         if not is_archive:
-            return _legacy_tensors(stream, size)
+            return _legacy_tensors(stream, size, budget)
         with zipfile.ZipFile(stream) as archive:
-            return _archived_tensors(archive, size)
+            return _archived_tensors(archive, size, budget)
 
 
-def _archived_tensors(archive: zipfile.ZipFile, size: int) -> dict[str, Array]:
+def _archived_tensors(archive: zipfile.ZipFile, size: int, budget: Budget) -> dict[str, Array]:
     """Return the tensors in an archive, with a member for each storage. `size` is the size of the file in bytes."""
-    names = [name for name in archive.namelist()[:MAX_MEMBERS] if name.split("/")[1:] == ["data.pkl"]]
+    names = [name for name in archive.namelist() if name.split("/")[1:] == ["data.pkl"]]
     if len(names) != 1:
         raise FormatError(f"{len(names)} members data.pkl; expected one, as torch.save writes it")
     root = names[0].removesuffix("data.pkl")
 
-    def member(name: str, max_bytes: int = size) -> bytes:
+    def member(name: str) -> bytes:
         info = archive.NameToInfo.get(root + name)
         if info is None:
             raise FormatError(f"it has no member {quoted(name)}")
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size > min(size, max_bytes):
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size > size:
             raise FormatError(
-                f"member {quoted(name)} has {info.file_size} bytes; expected at most {max_bytes}, not compressed"
+                f"member {quoted(name)} has {info.file_size} bytes; expected at most {size}, not compressed"
             )
+        budget.write(info.file_size, f"member {quoted(name)}")
         return archive.read(info)
 
-    if f"{root}byteorder" in archive.NameToInfo and member("byteorder", 16) != b"little":
+    if f"{root}byteorder" in archive.NameToInfo and member("byteorder") != b"little":
         raise FormatError("its numbers are big-endian; expected little-endian")
-    state = PickleMachine().run(member("data.pkl", MAX_PICKLE))
-    return Storages(lambda key: member(f"data/{key}")).tensors(state)
+    state = PickleMachine(budget).run(member("data.pkl"))
+    return Storages(lambda key: member(f"data/{key}"), budget).tensors(state)
 
 
-def _legacy_tensors(stream: BinaryIO, size: int) -> dict[str, Array]:
+def _legacy_tensors(stream: BinaryIO, size: int, budget: Budget) -> dict[str, Array]:
     """Return the tensors in a file from before PyTorch 1.6. `size` is the size of the file in bytes.
 
     The file contains five pickles: a magic number, the version of the format, the byte order, the state dictionary,
     and the keys of the storages. For each key, the number of elements (8 bytes) and the elements follow.
     """
     pickles = io.BytesIO(stream.read(MAX_PICKLE))
-    machines = [PickleMachine() for _ in range(5)]
+    machines = [PickleMachine(budget) for _ in range(5)]
     magic, version, system, state, keys = (machine.run(pickles) for machine in machines)
     if magic != LEGACY_MAGIC or version != LEGACY_PROTOCOL:
         raise FormatError("it does not start as torch.save starts a file")
     if not isinstance(system, dict) or cast("dict[Any, Any]", system).get("little_endian") is not True:
         raise FormatError("its numbers are big-endian; expected little-endian")
-    names = [str(key) for key in cast("list[Any]", keys)] if isinstance(keys, list) else [""] * 2
-    if len(set(names)) != len(names):
+    names = [key for key in cast("list[Any]", keys) if isinstance(key, str)] if isinstance(keys, list) else []
+    if keys != names or len(set(names)) != len(names):
         raise FormatError("it has no list of storages")
     stream.seek(pickles.tell())
     storages = [_storage_parts(reference) for reference in machines[3].references]
@@ -114,22 +115,33 @@ def _legacy_tensors(stream: BinaryIO, size: int) -> dict[str, Array]:
             raise FormatError(f"it has no storage {quoted(key)}")
         return contents[key]
 
-    return Storages(content).tensors(state)
+    return Storages(content, budget).tensors(state)
 
 
-def _state_dicts(value: Any, name: str = "", depth: int = 0) -> dict[str, dict[str, RecordedCall]]:
+def _state_dicts(value: Any, budget: Budget) -> dict[str, dict[str, RecordedCall]]:
     """Return the tensors of a dictionary or list, and of those nested in it, by the path of names of each.
 
-    Entries of a dictionary with numbers as names, as in the state of an optimizer, are left out.
+    A dictionary with several names has the first. Entries of a dictionary with numbers as names, as in the state of an
+    optimizer, are left out.
     """
-    if isinstance(value, list | tuple):
-        value = {f"[{number}]": entry for number, entry in enumerate(cast("Sequence[Any]", value))}
-    if not isinstance(value, dict) or depth > MAX_NESTING:
-        return {}
-    entries = {key: entry for key, entry in cast("dict[Any, Any]", value).items() if isinstance(key, str)}
-    states = {name: {key: entry for key, entry in entries.items() if _is_tensor(entry)}}
-    for key, entry in entries.items():
-        states |= _state_dicts(entry, f"{name}.{key}".removeprefix("."), depth + 1)
+    states: dict[str, dict[str, RecordedCall]] = {}
+    visited = dict[int, Any]()
+    pending: list[tuple[str, Any]] = [("", value)]
+    while pending:
+        name, entry = pending.pop()
+        if id(entry) in visited or not isinstance(entry, dict | list | tuple):
+            continue
+        visited[id(entry)] = part = cast("dict[Any, Any] | Sequence[Any]", entry)
+        budget.visit(len(part), "its nested dictionaries")
+        numbered = {f"[{number}]": entry for number, entry in enumerate(part)}
+        entries = {
+            k: entry for k, entry in (part if isinstance(part, dict) else numbered).items() if isinstance(k, str)
+        }
+        states[name] = {key: entry for key, entry in entries.items() if _is_tensor(entry)}
+        nested = [key for key, entry in entries.items() if isinstance(entry, dict | list | tuple)]
+        for key in reversed(nested):
+            budget.visit(len(name) + len(key), "the names of its nested dictionaries")
+            pending.append((f"{name}.{key}".removeprefix("."), entries[key]))
     return {name: tensors for name, tensors in states.items() if tensors}
 
 
@@ -137,15 +149,15 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, RecordedCall) and value.name in (*TENSORS, PARAMETER)
 
 
-def _objects(value: Any) -> Counter[str]:
+def _objects(value: Any, budget: Budget) -> Counter[str]:
     """Return the names of classes and functions that a value is made with; of networks, with the number of tensors."""
-    counts, seen = Counter[str](), set[int]()
+    counts, visited = Counter[str](), set[int]()
     pending: list[tuple[Any, str]] = [(value, "")]
     while pending:
         item, network = pending.pop()
-        if id(item) in seen:
+        if id(item) in visited:
             continue
-        seen.add(id(item))
+        visited.add(id(item))
         if _is_tensor(item):
             counts[network] += 1
         elif isinstance(item, RecordedCall):
@@ -155,19 +167,20 @@ def _objects(value: Any) -> Counter[str]:
             pending += [(item.arguments, owner), (item.contents, owner)]
         elif isinstance(item, dict | list | tuple):
             parts = cast("Mapping[Any, Any]", item).values() if isinstance(item, dict) else cast("Sequence[Any]", item)
+            budget.visit(len(parts), "its nested values")
             pending += [(part, network) for part in parts]
     del counts[""]
     return counts
 
 
-def _state_dict(value: Any) -> dict[str, RecordedCall]:
+def _state_dict(value: Any, budget: Budget) -> dict[str, RecordedCall]:
     """Return the dictionary with the most tensors in a value; scalars, such as a loss, do not count.
 
     Of several such dictionaries, as for averaged weights, the one with a name in `TRAINED` is returned.
 
     Errors   FormatError if there is none, or several, or if a network saved as an object has more tensors
     """
-    states, objects = _state_dicts(value), _objects(value)
+    states, objects = _state_dicts(value, budget), _objects(value, budget)
     for name, count in objects.most_common(1):
         if count > max(map(len, states.values()), default=-1):
             raise FormatError(
@@ -190,15 +203,16 @@ class Storages:
     """The storages in a file. A storage is an array, and tensors are views of it. Each storage is read once.
 
     content   function that returns the bytes of a storage from its key
+    budget    budget of the file
     """
 
-    def __init__(self, content: Callable[[str], bytes]) -> None:
-        self._content = content
+    def __init__(self, content: Callable[[str], bytes], budget: Budget) -> None:
+        self._content, self._budget = content, budget
         self._arrays: dict[tuple[str, str], Array] = {}
 
     def tensors(self, value: Any) -> dict[str, Array]:
         """Return the floating-point tensors of a state dictionary by name."""
-        tensors = {name: self.tensor(call, name) for name, call in _state_dict(value).items()}
+        tensors = {name: self.tensor(call, name) for name, call in _state_dict(value, self._budget).items()}
         return {name: tensor for name, tensor in tensors.items() if tensor.dtype.kind == "f"}
 
     def tensor(self, value: RecordedCall, name: str) -> Array:
@@ -211,10 +225,11 @@ class Storages:
         storage = self._storage(stored, name)
         numbers = _sizes((offset,)), _sizes(shape), _sizes(strides)
         if any(number is None for number in numbers) or len(shape) != len(strides) or len(shape) > 16:
-            raise FormatError(f"{quoted(name)} has shape {quoted(shape)} and strides {quoted(strides)}")
+            raise FormatError(f"{quoted(name)} has no valid offset, shape and strides")
         last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
         if math.prod(shape) > len(storage) or (math.prod(shape) and last >= len(storage)):
             raise FormatError(f"{quoted(name)} of shape {quoted(shape)} reaches beyond its {len(storage)} numbers")
+        self._budget.write(math.prod(shape) * storage.itemsize, quoted(name))
         steps = [step * storage.itemsize for step in strides]
         view = np.lib.stride_tricks.as_strided(storage[min(offset, len(storage)) :], shape, steps, writeable=False)
         if stored.key[1].name == "torch.BFloat16Storage":
@@ -234,7 +249,7 @@ class Storages:
         return array
 
 
-def _storage_parts(stored: Any) -> tuple[str, str, Any] | None:
+def _storage_parts(stored: Any) -> tuple[str, str, int] | None:
     """Return the type, the key and the number of elements of a storage that a pickle refers to; None if invalid.
 
     The reference contains (label, type, key, device, number of elements) and, in legacy files, a view, which must be
@@ -245,7 +260,8 @@ def _storage_parts(stored: Any) -> tuple[str, str, Any] | None:
     if len(parts) not in (5, 6) or parts[5:] not in ([], [None]):
         return None
     kind, key, count = parts[1], parts[2], parts[4]
-    if not isinstance(kind, GlobalName) or kind.name not in STORAGES or not isinstance(key, str):
+    is_valid = isinstance(key, str) and isinstance(count, int)
+    if not isinstance(kind, GlobalName) or kind.name not in STORAGES or not is_valid:
         return None
     return kind.name, key, count
 

@@ -151,10 +151,12 @@ def _matches(path: Path, listed: tuple[Digest | None, ...]) -> bool:
     """
     if not path.is_file():
         return None in listed
-    whole = path.name != HISTORY
     try:
+        size = path.stat().st_size
         return any(
-            digest is not None and _digest_of(path, None if whole else digest.size) == digest for digest in listed
+            (size == digest.size or (path.name == HISTORY and size > digest.size))
+            and _digest_of(path, digest.size) == digest
+            for digest in filter(None, listed)
         )
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from None

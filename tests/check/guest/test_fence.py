@@ -78,10 +78,11 @@ for way in ways:
 """
 
 
-def run(program: str, given: list[object]) -> str:
-    """Run a program behind the fence and return its output."""
+def run(program: str, given: list[object]) -> tuple[str, str]:
+    """Run a program behind the fence and return its output and its errors."""
     command = [sys.executable, "-B", "-c", INSTALL + program, fence.__file__, json.dumps(given)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return result.stdout, result.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="paths of POSIX")
@@ -116,9 +117,11 @@ def test_paths(tmp_path: Path) -> None:
         *(("load", path) for path in (f"{own}/mine.so", f"{work}/mine.so", "mine.so", f"{package}2/core.so")),
         *(("enter", str(others)), ("make", str(tmp_path / "new"))),
     ]
-    found = json.loads(run(TRY, [str(package), str(own), str(work), str(tmp_path / "class"), [*allowed, *refused]]))
+    output, named = run(TRY, [str(package), str(own), str(work), str(tmp_path / "class"), [*allowed, *refused]])
+    found = json.loads(output)
     assert [name for name in (f"{way} {path}" for way, path in allowed) if not found[name]] == []
     assert [name for name in (f"{way} {path}" for way, path in refused) if found[name]] == []
+    assert named.count("a submission may not") == len(refused)  # although the program catches the errors
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modules of POSIX")
@@ -126,4 +129,4 @@ def test_replaced_names_do_not_open_the_fence(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("the answers")
     (tmp_path / "work").mkdir()
     package, work = tmp_path / "package", tmp_path / "work"
-    assert run(REPLACE, [str(package), str(work), str(work), str(work), str(tmp_path / "secret.txt")]) == ""
+    assert run(REPLACE, [str(package), str(work), str(work), str(work), str(tmp_path / "secret.txt")])[0] == ""

@@ -123,6 +123,10 @@ def test_without_namespaces_the_reason_is_told(tmp_path: Path, monkeypatch: pyte
     assert row.ok
     assert row.unisolated in UNISOLATED.format(row.unisolated)
     assert row.unisolated == "unshare: Operation not permitted"
+    caught = "try: open('/etc/passwd')\nexcept OSError: pass\n"
+    (tmp_path / "one.py").write_text(caught + relu(), encoding="utf-8")
+    (row,) = homework.grade(tmp_path, "ReLU()", shape=(2, 3, 2))
+    assert (row.ok, "may not read /etc/passwd" in row.remark) == (True, True)
 
 
 def test_private_submissions_are_graded(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The formats, one per file."""
 
 from fuzz.campaign import Format
-from fuzz.formats import idx, images, keras_files, models, npz, onnx_files, options, runs, targets, torch_files
+from fuzz.formats import idx, images, keras_files, models, npz, onnx_files, options, runs, shared, targets, torch_files
 
 FORMATS: dict[str, Format] = {
     kind.name: kind
@@ -16,6 +16,6 @@ FORMATS: dict[str, Format] = {
             runs.VALIDATION_CSV,
         ),
         *(images.FORMAT, options.FORMAT, onnx_files.FORMAT, torch_files.FORMAT),
-        *(keras_files.FORMAT, targets.FORMAT),
+        *(keras_files.FORMAT, targets.FORMAT, *shared.FORMATS),
     )
 }

@@ -55,8 +55,13 @@ def _prefixes(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(resolve(absolute(path)) for path in paths for absolute in (os.path.abspath, os.path.realpath))
 
 
-def _refuse(action: str, error: type[Exception] = PermissionError) -> None:
-    raise error(f"a submission may not {action}: it is checked in isolation")
+def _refuse(
+    action: str, error: type[Exception] = PermissionError, write: Callable[[int, bytes], int] = os.write
+) -> None:
+    """Raise the error about a refused action, and print it, as the submission may catch the error."""
+    message = f"a submission may not {action}: it is checked in isolation"
+    write(2, f"{message}\n".encode(errors="replace"))
+    raise error(message)
 
 
 # Each function below returns a function that uses no global names, because a submission could replace their values.

@@ -7,15 +7,15 @@ ignore the number. The reply is {"value": value of the last step,
 "step": index of the failed step, "kind": "unwritten", "form" or ""}. A selection is {"name": …,
 "backward": name of a second function or "", "loss": whether it is a loss, "options": arguments by name}. The actions:
 
-list      path                   → the layers in a file with their constructor arguments, and its functions
-load      path, a selection      → its number, name, kind, arguments, and whether copies are independent
+list      paths                  → the layers in files with their constructor arguments, and its functions
+load      paths, a selection     → its number, name, kind, arguments, and whether copies are independent
 set       name, array            → None
 forward   its arguments by name  → arrays by name, and the names of overwritten arguments
 backward  its arguments by name  → the same
 copy                             → the number of a deep copy
 another                          → the number of another object of the same class
 adapted   "one" or "last"        → the number of an adapter for a copy (`chainrule.custom.sample_axis`)
-evaluate  path, name, a task → arrays by name (`chainrule.custom.autograd`, `chainrule.custom.optimizers`)
+evaluate  paths, name, a task → arrays by name (`chainrule.custom.autograd`, `chainrule.custom.optimizers`)
 look                             → None; for requests that only return requested names
 """
 
@@ -81,7 +81,7 @@ def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
     """Execute one step and return its value."""
     match action:
         case "list":
-            return vars(sources.contents(module_of(Path(*arguments))))
+            return vars(sources.contents(module_of(*map(Path, arguments[0]))))
         case "load":
             return _load(codes, *arguments)
         case "copy" | "another" | "adapted":
@@ -94,18 +94,18 @@ def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
             result: CallResult = getattr(codes[number], action)(**arguments[0])
             return {"arrays": dict(result.arrays), "changed": list(result.changed)}
         case "evaluate":
-            path, name, task = arguments
-            source = sources.pick(module_of(Path(path)), Path(path), name)[0]
+            paths, name, task = arguments
+            source = sources.pick(module_of(*map(Path, paths)), Path(paths[0]), name)[0]
             return sources.evaluate(name, source, (Expression if "source" in task else Descent)(**task))
         case _:
             return None
 
 
-def _load(codes: list[Any], path: str, selection: dict[str, Any]) -> dict[str, Any]:
-    """Load the selected object from a file as the next code, and return its description."""
+def _load(codes: list[Any], paths: list[str], selection: dict[str, Any]) -> dict[str, Any]:
+    """Load the selected object from files as the next code, and return its description."""
     named = selection["options"].items()  # the frame contains lists instead of tuples
     values = {name: tuple(cast("list[Any]", value)) if isinstance(value, list) else value for name, value in named}
-    code, name = sources.bind(module_of(Path(path)), Path(path), {**selection, "options": values})
+    code, name = sources.bind(module_of(*map(Path, paths)), Path(paths[0]), {**selection, "options": values})
     codes.append(code)
     description = {"name": name, "kind": name} if selection["loss"] else {"name": name, "kind": code.kind}
     description |= {"arguments": getattr(code, "arguments", None), "independent": code.independent}

@@ -5,7 +5,7 @@ nor any correct results. It can only reply, time out, or exit.
 """
 
 import os
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -39,8 +39,8 @@ class HostedFile:
     StudentError.
     """
 
-    def __init__(self, process: GuestProcess, path: Path) -> None:
-        self._process, self._connection, self._path = process, Connection(process), str(path)
+    def __init__(self, process: GuestProcess, paths: Sequence[Path]) -> None:
+        self._process, self._connection, self._paths = process, Connection(process), [*map(str, paths)]
 
     def start_part(self) -> None:
         """Restart the time limit, for the check of the next function or class."""
@@ -49,7 +49,7 @@ class HostedFile:
     def contents(self) -> FileContents:
         """Return the names in the file."""
         keys = ("layers", "required", "methods")
-        match self._connection.request("list", 0, self._path).get("value"):
+        match self._connection.request("list", 0, self._paths).get("value"):
             case {"layers": dict(), "required": dict(), "methods": dict()} as names:
                 layers, required, methods = [_arguments_by_name(names[key]) for key in keys]
                 others = (text_lines(names.get(key)) for key in ("functions", "engines", "optimizers"))
@@ -59,7 +59,7 @@ class HostedFile:
 
     def evaluate(self, name: str, task: Expression | Descent) -> dict[str, Array]:
         """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
-        results: Any = self._connection.request("evaluate", 0, self._path, name, vars(task)).get("value")
+        results: Any = self._connection.request("evaluate", 0, self._paths, name, vars(task)).get("value")
         arrays = cast("dict[str, Any]", results) if isinstance(results, dict) else {}
         return {key: cast("Array", value) for key, value in arrays.items() if isinstance(value, np.ndarray)}
 
@@ -86,7 +86,7 @@ class HostedFile:
     ) -> tuple[int, str, dict[str, Any]]:
         """Return the number, name and description of a loaded object."""
         selection = {"name": name, "backward": backward, "loss": loss, "options": dict(options)}
-        description: Any = self._connection.request("load", 0, self._path, selection).get("value")
+        description: Any = self._connection.request("load", 0, self._paths, selection).get("value")
         match description:
             case {"name": str(name), "kind": str(), "number": int(number)}:
                 return number, text_line(name, MAX_NAME), cast("dict[str, Any]", description)
@@ -106,6 +106,7 @@ def open_file(
     permissions: Permissions | None = None,
     on_output: Callable[[str], None] | None = None,
     root: Path | None = None,
+    others: Sequence[Path] = (),
 ) -> Generator[HostedFile]:
     """Yield a learner's file; StudentError if the file or its process fails.
 
@@ -113,15 +114,17 @@ def open_file(
     permissions  None if the file is trusted; its process then has the user's permissions and packages
     on_output    called at the end with the beginning of the printed output
     root         folder that a trusted file imports packages from, in addition to its own; None: the file's folder
+    others       further trusted files, whose functions belong to this file
     """
-    _refuse_unreadable(path)
+    for file in (path, *others):
+        _refuse_unreadable(file)
     with ExitStack() as stack:
         try:
             process, path = _start(path.resolve(), limits, permissions, stack, root)
             if on_output is not None:
                 stack.callback(lambda: on_output(process.output.text))
             stack.callback(process.close)
-            yield HostedFile(process, path)
+            yield HostedFile(process, [path, *(other.resolve() for other in others)])
         except GuestEnded as end:
             raise StudentError(f"{path.name}: {end}" if permissions is None else str(end)) from None
 

@@ -30,6 +30,7 @@ MANY_CALLS = 3  # a process that has replied more often is slow rather than in a
 LOOP = ": is there an endless loop? If not, allow more time with --seconds"
 PATIENCE = 10  # largest multiple of the time limit that a process may take on a busy machine
 MIN_WAIT = 0.05  # seconds
+GENERATIONS = 2  # of processes that only wait for the one that answers, in namespaces (`guest/isolation.py`)
 GRACE = 1.0  # seconds to wait for the exit code of a process that has closed its pipes, and for its last output
 CHUNK = 1 << 16  # bytes that are read at a time
 MAX_OUTPUT_BYTES, MAX_OUTPUT_LINES = 4000, 40  # limits on the stored output of a process
@@ -88,6 +89,7 @@ class GuestProcess:
 
     def __init__(self, folder: Path, confinement: Mapping[str, Any] | None, limits: Limits) -> None:
         self._limits, self._process = limits, start(folder, confinement)
+        self._generations = GENERATIONS if confinement is not None and confinement["namespaces"] else 0
         streams = (self._process.stdin, self._process.stdout, self._process.stderr)
         self._stdin, self._stdout, errors = cast("tuple[IO[bytes], IO[bytes], IO[bytes]]", streams)
         self.output = Output(errors)
@@ -137,10 +139,18 @@ class GuestProcess:
         return self._spent - self._delay > seconds
 
     def _processor_delay(self) -> float:
-        """Return how long the process and the threads that talk to it waited for a processor, in seconds."""
-        threads = [f"/proc/self/task/{thread}/" for thread in (threading.get_native_id(), self._thread.native_id)]
-        guests = [entry.parent for entry in Path("/proc").glob("[0-9]*/stat") if _session(entry) == self._process.pid]
-        return max(map(_delay, guests), default=0.0) + sum(_delay(Path(thread)) for thread in threads)
+        """Return how long the answering process and the threads that talk to it waited for a processor, in seconds."""
+        threads = [f"/proc/self/task/{thread}" for thread in (threading.get_native_id(), self._thread.native_id)]
+        return sum(_delay(Path(folder)) for folder in (*threads, f"/proc/{self._answering()}"))
+
+    def _answering(self) -> int:
+        """Return the id of the process that answers: in namespaces, the first child of the first child."""
+        process = self._process.pid
+        for _ in range(self._generations):
+            with suppress(OSError):
+                children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()
+                process = int(children[0]) if children else process
+        return process
 
     def close(self) -> None:
         """Kill the process and its children, except children that left its process group."""
@@ -213,15 +223,8 @@ class GuestProcess:
         return f"{SLOW} {seconds} s to be checked completely: {self._calls} calls took {self._spent:.0f} s{advice}"
 
 
-def _session(stat: Path) -> int:
-    """Return the session of a process from its file in /proc; 0 if the process has ended."""
-    with suppress(OSError):
-        return int(stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[3])
-    return 0
-
-
 def _delay(folder: Path) -> float:
-    """Return how long a thread waited for a processor, in seconds; 0 on systems that do not count this."""
+    """Return how long a process or a thread waited for a processor, in seconds; 0 on systems that do not count this."""
     with suppress(OSError):
         return int((folder / "schedstat").read_text(encoding="utf-8").split()[1]) / 1e9
     return 0.0

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.budget import Budget
 from chainrule._io.files import expect, expect_object, parse
 from chainrule._io.reading import read_zip_member, reading
 from chainrule.core.shapes import is_whole
@@ -46,8 +47,8 @@ from chainrule.interop.keras.weights import (
 from chainrule.layers import Input, Node
 
 MAX_CONFIG = 16 << 20
+STEPS_PER_CALL = 24
 HDF5 = b"\x89HDF\r\n\x1a\n"
-MAX_CALLS = 20_000
 Call = tuple[str, int]  # layer, index of the call
 
 
@@ -79,7 +80,7 @@ def _read_archive(
     config = parse(_member(archive, path, "config.json", MAX_CONFIG), MAX_CONFIG)
     model = with_shared_layers(parse_model(config, version))
     with Hdf5(io.BytesIO(_member(archive, path, "model.weights.h5"))) as file:
-        return network(model, ArchivedWeights(file, model).read, version, file.floats, outputs, shape)
+        return network(model, ArchivedWeights(file, model).read, version, file.floats, file.budget, outputs, shape)
 
 
 def _member(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int | None = None) -> bytes:
@@ -101,7 +102,7 @@ def _read_h5(stream: BinaryIO, outputs: Sequence[str], shape: Sequence[int] | No
         text = config if isinstance(config, (str, bytes)) else ""
         version = _major_version(file.attribute(file.root, "keras_version") or "2")
         model = with_shared_layers(parse_model(parse(text, MAX_CONFIG), version))
-        return network(model, LegacyWeights(file).read, version, file.floats, outputs, shape)
+        return network(model, LegacyWeights(file).read, version, file.floats, file.budget, outputs, shape)
 
 
 def _major_version(value: object) -> int:
@@ -118,6 +119,7 @@ def network(
     read_weights: ReadWeights,
     version: int,
     floats: set[np.dtype[Any]],
+    budget: Budget,
     output_names: Sequence[str] = (),
     sample: Sequence[int] | None = None,
 ) -> Imported:
@@ -126,13 +128,14 @@ def network(
     read_weights  function that returns the weights of a layer
     version       version of Keras that wrote the file: 2 or 3
     floats        dtypes of the weights; filled while the weights are read
+    budget        budget of the file
     output_names  as in `read_keras`
     sample        shape of a sample for inputs with unknown sizes, as in `read_keras`
 
     Errors        FormatError for a layer that chainrule cannot express, or an unknown output
     """
     model = _with_outputs(model, output_names)
-    channels, assembly = -1 if _has_channels_last(model) else 0, Assembly()
+    channels, assembly = -1 if _has_channels_last(model) else 0, Assembly(budget)
     inputs, values, is_double = dict[str, Input](), list[KerasValue](), False
     for name, _, _ in model.inputs:
         layer = model.layers.get(name)
@@ -209,7 +212,6 @@ class ModelTranslator:
     ) -> None:
         self._assembly, self._read_weights, self._version = assembly, read_weights, version
         self._shared = shared
-        self._count = 0
 
     def run(self, model: KerasModel, inputs: Sequence[KerasValue], is_shared: bool) -> list[KerasValue]:
         """Translate a model for the given inputs, and return its outputs.
@@ -253,9 +255,7 @@ class ModelTranslator:
         self, layer: KerasLayer, values: Sequence[KerasValue | NDArray[Any]], is_shared: bool
     ) -> list[KerasValue]:
         """Translate a call of a layer or a nested model, and return the results of the call."""
-        self._count += 1
-        if self._count > MAX_CALLS:
-            raise FormatError(f"more than {MAX_CALLS:,} calls of layers")
+        self._assembly.budget.visit(STEPS_PER_CALL + len(values), f"{layer.kind} {quoted(layer.name)}")
         if layer.model is not None:
             return self.run(layer.model, [value for value in values if isinstance(value, KerasValue)], is_shared)
         call = KerasCall(layer, values, self._assembly, self._read_weights, self._version, is_shared)

@@ -15,7 +15,6 @@ from chainrule.interop.keras.weights import KerasValue, ReadWeights, axis_first,
 
 Array = NDArray[Any]
 
-MAX_FILLED = 1 << 24  # elements of a constant parameter that is not in the file
 UNUSED = {  # options that do not affect inference
     *("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape", "input_dim", "input_dtype"),
     *("sparse", "ragged", "optional", "seed", "fused", "synchronized", "renorm_momentum", "autocast", "dynamic"),
@@ -165,8 +164,7 @@ class KerasCall:
 
     def filled(self, count: int, value: float) -> Array:
         """Return a constant array for a parameter that does not exist in the Keras layer."""
-        if count > MAX_FILLED:
-            raise self.unsupported(f"{count:,} channels", f"at most {MAX_FILLED:,}")
+        self.assembly.budget.write(8 * count, f"{self.layer.kind} {quoted(self.layer.name)}")
         return np.full(count, value)
 
     # ------------------------------------------------------------------ results

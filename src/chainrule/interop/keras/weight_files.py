@@ -73,7 +73,7 @@ def _tensors(file: Hdf5) -> dict[str, Array]:
         depthwise = {name for name, kind in _classes(config) if kind.startswith("Depthwise")}
         root = file.group(file.root, "model_weights") or file.root
         is_numbered = any(file.group(file.root, name) for name in LAYER_GROUPS)
-        for layer, arrays in _numbered(file, file.root) if is_numbered else _named(file, root):
+        for layer, arrays in _numbered(file, file.root, set()) if is_numbered else _named(file, root):
             converted = _converted(layer, arrays, layer in depthwise or "depthwise" in layer)
             tensors |= {f"{layer}{name}": array for name, array in converted.items()}
     if not tensors:
@@ -92,14 +92,19 @@ def _classes(config: Any) -> Iterator[tuple[str, str]]:
         yield from _classes(part)
 
 
-def _numbered(file: Hdf5, group: Any, prefix: str = "") -> Iterator[tuple[str, dict[str, Array]]]:
-    """Yield the name of each layer and its arrays by name, from groups with numbered arrays."""
+def _numbered(file: Hdf5, group: Any, visited: set[int], prefix: str = "") -> Iterator[tuple[str, dict[str, Array]]]:
+    """Yield the name of each layer and its arrays by name, from groups with numbered arrays.
+
+    visited   addresses of the groups of layers read so far; a group with several names is read once
+    """
     for layers in filter(None, (file.group(group, name) for name in LAYER_GROUPS)):
         for name in sorted(layers, key=_natural_order):
             child = file.group(layers, name)
-            if child is None:
+            if child is None or (address := file.address(child)) in visited:
                 continue
-            yield from _numbered(file, child, f"{prefix}{name}_")
+            visited.add(address)
+            file.budget.visit(len(prefix) + len(name), f"group {quoted(name)}")
+            yield from _numbered(file, child, visited, f"{prefix}{name}_")
             variables = file.group(child, "vars")
             if variables is None or not len(variables):
                 continue

@@ -9,12 +9,14 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from math import prod
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.budget import Budget
 from chainrule._io.extras import import_optional
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import permuted, reshaped
@@ -23,7 +25,7 @@ from chainrule.layers.node import Node
 
 Array = NDArray[Any]
 
-MAX_PARTS = 64  # maximum number of attributes for the parts of one list
+STEPS_PER_LINK = 16
 LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # names in .keras files; the second until Keras 2.12
 # Expected names and shapes of a layer's weights, in the file's order; weights with the shape None are not returned.
 WeightShapes = Mapping[str, Sequence[int] | None]
@@ -37,6 +39,7 @@ class Hdf5:
     """An HDF5 file, open for reading.
 
     size    size of the file in bytes
+    budget  budget of the file
     root    root group of the file
     floats  dtypes of the arrays that were read
     """
@@ -44,6 +47,7 @@ class Hdf5:
     def __init__(self, stream: BinaryIO) -> None:
         self._library = import_optional("h5py", "keras", "reading Keras files")
         self.size = stream.seek(0, 2)
+        self.budget = Budget(self.size)
         self.floats: set[np.dtype[Any]] = set()
         self._file = self._library.File(stream, "r")
         self.root: Any = self._file["/"]
@@ -57,6 +61,7 @@ class Hdf5:
     def child(self, group: Any, path: str) -> Any:
         """Return the object at a path in a group; None if it does not exist or is a link."""
         for name in path.split("/"):
+            self.budget.visit(STEPS_PER_LINK, f"group {quoted(name)}")
             if not isinstance(group, self._library.Group) or not name or name == ".":
                 return None
             link: Any = group.get(name, getlink=True)
@@ -69,6 +74,10 @@ class Hdf5:
         """Return the subgroup at a path in a group; None if it does not exist."""
         child = self.child(group, path)
         return child if isinstance(child, self._library.Group) else None
+
+    def address(self, group: Any) -> int:
+        """Return the address of a group in the file, which all its names share."""
+        return int(self._library.h5o.get_info(group.id).addr)
 
     def attribute(self, group: Any, name: str) -> Any:
         """Return an attribute; None if it does not exist. FormatError if it is larger than the file."""
@@ -86,7 +95,7 @@ class Hdf5:
         return [_text(entry) for part in parts for entry in np.atleast_1d(part)]
 
     def _split_attribute(self, group: Any, name: str) -> Iterator[Any]:
-        for number in range(MAX_PARTS):
+        for number in count():
             if (part := self.attribute(group, f"{name}{number}")) is None:
                 return
             yield part
@@ -105,6 +114,7 @@ class Hdf5:
             raise FormatError(f"{name} is packed or in another file; expected an array as Keras writes it")
         if dataset.id.get_storage_size() != prod(shape) * dtype.itemsize or dataset.id.get_storage_size() > self.size:
             raise FormatError(f"{name} of shape {dataset.shape} has {dataset.id.get_storage_size()} bytes in the file")
+        self.budget.write(dataset.id.get_storage_size(), name)
         value: Array = dataset[()]
         self.floats.add(value.dtype)
         return value.astype(dtype.newbyteorder("="), copy=False)

@@ -18,7 +18,7 @@ from chainrule.interop.onnx.operator_call import Array, Call
 from chainrule.interop.onnx.operators.normalization import dropout_rate
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
 from chainrule.interop.onnx.operators.quantization import default_zero, dequantized, quantized
-from chainrule.interop.onnx.operators.shapes import MOVING, check_size
+from chainrule.interop.onnx.operators.shapes import MOVING
 from chainrule.interop.onnx.tensors import dtype_of
 from chainrule.operations.normal import normal_distribution
 
@@ -29,7 +29,22 @@ NUMBERS = {  # attribute of Constant → field of the attribute, and type
     "value_floats": ("reals", np.float32),
 }
 IR_VERSION = 8  # of the format of the nodes that the package onnx evaluates
-RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
+# Operators that the package onnx may evaluate. Their cost is proportional to the bytes of inputs and results.
+EVALUATED = (
+    *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan"),
+    *("Celu", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Selu", "Shrink", "Softsign"),
+    *("Swish", "ThresholdedRelu", "Hardmax", "LogSoftmax", "Softmax", "BatchNormalization", "LpNormalization"),
+    *("BitCast", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Mod"),
+    *("IsInf", "IsNaN", "Mean", "Round", "Sign", "DynamicQuantizeLinear"),
+    *("ArgMax", "ArgMin", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean"),
+    *("ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "CumProd", "CumSum", "TopK"),
+    *("CenterCropPad", "Compress", "EyeLike", "NonZero", "OneHot", "Pad", "ReverseSequence", "ScatterElements"),
+    *("ScatterND", "Trilu", "Unique", "BlackmanWindow", "HammingWindow", "HannWindow"),
+)
+LOOPS = ("Erf", "Gelu", "ReverseSequence", "ScatterElements", "ScatterND", "TopK", "Unique")  # in Python
+LOOP_COST, COPIES = 64, 2  # bytes charged per byte: for a loop in Python, and for the package onnx
+PRODUCTS = ("Einsum", "Gemm", "MatMul", "MatMulInteger")  # also evaluated; their cost is that of all products
+SELECTIONS = ("Compress", "NonZero", "Unique")  # the inputs determine the sizes of the results, and bound them
 
 
 def fold(call: Call) -> tuple[Array, ...]:
@@ -52,11 +67,11 @@ def fold(call: Call) -> tuple[Array, ...]:
 
 
 def _evaluated(call: Call) -> Any:
-    """Return the results of a node according to the reference implementation of ONNX."""
+    """Return the results of a node according to the reference implementation of ONNX, for the listed operators."""
     node = call.operation
-    if node.operator in RANDOM or node.domain not in ONNX_DOMAINS or any(part.graph for part in node.attributes):
+    if node.operator not in (*EVALUATED, *PRODUCTS, *ELEMENTWISE) or node.domain not in ONNX_DOMAINS:
         raise call.unsupported(
-            "it reads only constants", "an operator of ONNX without random numbers and without inner graphs"
+            "it reads only constants", "an element-wise function, a reduction, a product or a selection"
         )
     onnx = import_optional("onnx", "onnx", f"computing the constants of {node.operator}")
     reference = import_optional("onnx.reference", "onnx", f"computing the constants of {node.operator}")
@@ -66,11 +81,14 @@ def _evaluated(call: Call) -> Any:
     message = ModelMessage(graph=graph, opsets=[Opset("", call.opset)], ir_version=IR_VERSION)
     model = onnx.load_model_from_string(serialize(message))
     constants = {name: call.constant(index) for index, name in enumerate(node.inputs) if name}
+    cost = LOOP_COST if node.operator in LOOPS else COPIES
+    call.charge(cost * sum(value.nbytes for value in constants.values()))
     model.graph.initializer.extend([onnx.numpy_helper.from_array(*pair[::-1]) for pair in constants.items()])
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True, strict_mode=True).graph.output
-        for output in inferred:
-            check_size(call, [size.dim_value for size in output.type.tensor_type.shape.dim])
+        results = [_inferred_size(call, output.type.tensor_type) for output in inferred]
+        sizes = [value.size for value in constants.values()]
+        call.charge(cost * 8 * sum(results) + _products(node.operator, sizes, results))
         return tuple(reference.ReferenceEvaluator(model).run(None, {}))
     except FormatError:
         raise
@@ -80,12 +98,35 @@ def _evaluated(call: Call) -> Any:
         ) from None
 
 
+def _inferred_size(call: Call, tensor_type: Any) -> int:
+    """Return the number of elements of a result of the package onnx; FormatError if it is unknown."""
+    sizes = tensor_type.shape.dim
+    if call.operation.operator in SELECTIONS:
+        return 0
+    if not tensor_type.HasField("shape") or not all(size.HasField("dim_value") for size in sizes):
+        raise call.unsupported("a result of unknown shape", "a shape that follows from the inputs")
+    return math.prod(call.allocated([size.dim_value for size in sizes], 0))
+
+
+def _products(operator: str, sizes: list[int], results: list[int]) -> int:
+    """Return a bound of the number of products of elements that an operator computes.
+
+    A matrix product has √(m k · k n · m n) products. Each element of an Einsum may be multiplied by all others.
+    """
+    if operator not in PRODUCTS:
+        return 0
+    return math.prod(sizes) if operator == "Einsum" else math.isqrt(math.prod((*sizes[:2], *results)))
+
+
 def _elementwise(call: Call) -> Any:
     """Return an element-wise function of the constants of a node. Its result has their type, or is a truth value."""
     inputs = [call.constant(index) for index in range(len(call.values))]
-    check_size(call, np.broadcast_shapes(*(value.shape for value in inputs)))
+    cost = LOOP_COST if call.operation.operator in LOOPS else len(inputs)
+    call.allocated(np.broadcast_shapes(*(value.shape for value in inputs)), cost * inputs[0].itemsize)
     result = np.asarray(ELEMENTWISE[call.operation.operator](*inputs))
-    return result if result.dtype.kind == "b" or inputs[0].dtype.kind == "b" else result.astype(inputs[0].dtype)
+    if result.dtype.kind == "b" or inputs[0].dtype.kind == "b":
+        return result
+    return result.astype(inputs[0].dtype, copy=False)
 
 
 def divide(a: Array, b: Array) -> Any:
@@ -138,10 +179,11 @@ def _constant(call: Call) -> Any:
 
 
 def _constant_of_shape(call: Call) -> Any:
-    shape, value = check_size(call, call.integer_input(0)), call.tensor("value")
+    value = call.tensor("value")
     if value is not None and value.size != 1:
         raise call.unsupported(f"a value of shape {value.shape}", "one number")
-    return np.broadcast_to(np.float32(0) if value is None else value.reshape(()), shape)
+    number = np.zeros((), np.float32) if value is None else value.reshape(())
+    return np.broadcast_to(number, call.allocated(call.integer_input(0), number.itemsize))
 
 
 def _quantization(convert: Callable[..., Array], call: Call) -> Array:
@@ -150,6 +192,7 @@ def _quantization(convert: Callable[..., Array], call: Call) -> Array:
     convert   `quantized` or `dequantized`
     """
     x, scale = call.constant(0), call.constant(1)
+    call.allocated(x.shape, 8)
     axis = call.axis("axis", 1, x.ndim) if scale.size > 1 else 0
     default = default_zero(call, scale.shape) if convert is quantized else np.zeros(scale.shape)
     zero = call.constant(2) if call.has_input(2) else default
@@ -159,13 +202,13 @@ def _quantization(convert: Callable[..., Array], call: Call) -> Array:
 def _concat(call: Call) -> Any:
     inputs = [call.constant(index) for index in range(len(call.values))]
     axis = call.axis("axis", 0, inputs[0].ndim)
-    check_size(call, (sum(value.size for value in inputs),))
+    call.charge(sum(value.nbytes for value in inputs))
     return np.concatenate(inputs, axis)
 
 
 def _range(call: Call) -> Any:
     start, stop, step = (call.constant(index).reshape(()).item() for index in range(3))
-    (count,) = check_size(call, (max(math.ceil((stop - start) / step), 0),))
+    (count,) = call.allocated((max(math.ceil((stop - start) / step), 0),), 8)
     return (start + np.arange(count) * step).astype(call.constant(0).dtype)
 
 
@@ -173,6 +216,18 @@ def shape_slice(call: Call, shape: tuple[int, ...]) -> Array:
     """Return the result of a Shape node: the sizes from its attribute `start` to `end` (exclusive), by default all."""
     end = call.attribute("end")
     return np.array(shape[call.integer("start", 0) : end.integer if end else None], np.int64)
+
+
+def _cast(call: Call, dtype: np.dtype[Any]) -> Array:
+    x = call.constant(0)
+    call.allocated(x.shape, dtype.itemsize)
+    return x.astype(dtype)
+
+
+def _where(call: Call) -> Any:
+    inputs = [call.constant(index) for index in range(3)]
+    call.allocated(np.broadcast_shapes(*(value.shape for value in inputs)), inputs[1].itemsize)
+    return np.where(*inputs)
 
 
 def _dropout(call: Call) -> Any:
@@ -217,14 +272,14 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
 FOLDED: dict[str, Callable[[Call], Any]] = {
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
-    "Cast": lambda call: call.constant(0).astype(dtype_of(call.integer("to"))),
+    "Cast": lambda call: _cast(call, dtype_of(call.integer("to"))),
     "DequantizeLinear": partial(_quantization, dequantized),
     "QuantizeLinear": partial(_quantization, quantized),
-    "CastLike": lambda call: call.constant(0).astype(call.constant(1).dtype),
+    "CastLike": lambda call: _cast(call, call.constant(1).dtype),
     "Concat": _concat,
     "Range": _range,
     "Shape": lambda call: shape_slice(call, call.constant(0).shape),
     "Size": lambda call: np.int64(call.constant(0).size),
     "Dropout": _dropout,
-    "Where": lambda call: np.where(call.constant(0), call.constant(1), call.constant(2)),
+    "Where": _where,
 }

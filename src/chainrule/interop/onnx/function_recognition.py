@@ -37,7 +37,7 @@ KNOWN: dict[str, Callable[[Array], Array]] = {
     "Softsign": lambda x: x / (1 + np.abs(x)),
     "Swish": lambda x: x / (1 + np.exp(-x)),
 }
-KNOWN_VALUES = {name: function(POINTS) for name, function in KNOWN.items()}
+KNOWN_VALUES = np.array([function(POINTS) for function in KNOWN.values()])
 ATTRIBUTES = {
     "Gelu tanh": [Attribute("approximate", 3, text=b"tanh")],
     "HardSigmoid": [Attribute("alpha", 1, real=1 / 6), Attribute("beta", 1, real=0.5)],
@@ -56,12 +56,11 @@ class FunctionRecognizer:
         if functions and call.operation.outputs:
             recent = [*functions.items()][-MAX_ANCESTORS:]
             self._functions[call.operation.outputs[0]] = dict(recent)
-        for source, values in functions.items():
-            for name, known in KNOWN_VALUES.items():
-                operator = name.partition(" ")[0]
-                if operator != call.operation.operator and _is_close(values, known):
-                    outputs, attributes = list(call.operation.outputs), ATTRIBUTES.get(name, [])
-                    return OnnxNode([source], outputs, call.operation.name, operator, attributes=attributes)
+        for source, name in _known_functions(functions):
+            operator = name.partition(" ")[0]
+            if operator != call.operation.operator:
+                outputs, attributes = list(call.operation.outputs), ATTRIBUTES.get(name, [])
+                return OnnxNode([source], outputs, call.operation.name, operator, attributes=attributes)
         return None
 
     def _evaluate(self, call: Call) -> Values:
@@ -101,5 +100,11 @@ def _apply(function: Callable[..., Array], operands: Sequence[Values | Array]) -
             return {}
 
 
-def _is_close(values: Array, known: Array) -> bool:
-    return bool(np.all(np.abs(values - known) <= TOLERANCE * np.maximum(1, np.abs(known))))
+def _known_functions(functions: Values) -> list[tuple[str, str]]:
+    """Return the names of the sources whose values at `POINTS` are those of a known function, and its names."""
+    if not functions:
+        return []
+    differences = np.abs(np.array([*functions.values()], np.float64)[:, None] - KNOWN_VALUES)
+    equal = (differences <= TOLERANCE * np.maximum(1, np.abs(KNOWN_VALUES))).all(2)
+    sources, names = [*functions], [*KNOWN]
+    return [(sources[row], names[column]) for row, column in np.argwhere(equal).tolist()]

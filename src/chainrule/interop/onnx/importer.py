@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.budget import Budget
 from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, OptionError, ShapeError, one_line, quoted
 from chainrule.interop.assembly import MAX_NAME, Assembly, Imported, complete_shape
@@ -28,11 +29,10 @@ from chainrule.layers import Input, Node, Reshape
 
 Array = NDArray[Any]
 
-MAX_NODES = 100_000
+STEPS_PER_NODE = 8
 OUTPUT = -1  # stands for the index of a node, as the reader of an output
 DECISIONS = ("ArgMax", "ArgMin", "TopK", "NonMaxSuppression")  # operators that select some of a network's outputs
 ROWWISE = ("MatMul", "Gemm", "Add", "Mul", "Softmax", "LogSoftmax", "Relu", "Gelu", "Tanh", "Sigmoid")
-MAX_FOLDED_ELEMENTS = 2**28  # of all computed constants together
 
 
 def read_onnx(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | None = None) -> Imported:
@@ -43,22 +43,28 @@ def read_onnx(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | No
 
     Errors    FormatError for a damaged file or a node that chainrule cannot express
     """
-    message = messages.parse(memoryview(read_bytes(path, MAX_BYTES, FormatError)))
-    return network(message, path.parent, outputs, shape)
+    content = memoryview(read_bytes(path, MAX_BYTES, FormatError))
+    budget = Budget(len(content))
+    return network(messages.parse(content, budget), path.parent, budget, outputs, shape)
 
 
 def network(
-    message: ModelMessage, folder: Path | None, output_names: Sequence[str] = (), shape: Sequence[int] | None = None
+    message: ModelMessage,
+    folder: Path | None,
+    budget: Budget,
+    output_names: Sequence[str] = (),
+    shape: Sequence[int] | None = None,
 ) -> Imported:
     """Return the network in a parsed file.
 
     folder               folder of the files with external tensors; None: external tensors are refused
+    budget               budget of the file
     output_names, shape  as in `read_onnx`
     """
     graph, opset = checked_graph(message)
     exported = own_files.exported_model(message, graph)
     graph = exported.graph if exported else graph
-    constants, names = _constants(graph, folder), _checked_outputs(graph, output_names)
+    constants, names = _constants(graph, folder, budget), _checked_outputs(graph, output_names)
     used = {*names, *(name for number in required_nodes(graph, names) for name in graph.nodes[number].reads)}
     types = {value.name: input_type(value, shape) for value in graph.inputs if value.name in used - constants.keys()}
     if not types:
@@ -69,7 +75,7 @@ def network(
     batch, dtype = next(iter(batches.values()), 0), max(dtype for _, _, dtype in types.values())
 
     def for_batch(size: int, values: dict[str, Value]) -> Imported:
-        inputs, assembly = {name: Input(shape) for name, (_, shape, _) in types.items()}, Assembly()
+        inputs, assembly = {name: Input(shape) for name, (_, shape, _) in types.items()}, Assembly(budget)
         values |= {**constants, **{name: Feature(x, size) for name, x in inputs.items()}}
         quantized = [value.name for value in graph.inputs if value.name in inputs and _is_quantized(value)]
         values |= {name: quantization.quantized_input(assembly, graph, name, values) for name in quantized}
@@ -88,8 +94,8 @@ def network(
     return for_batch(batch, {}) if batch else for_any_batch(for_batch, 3 if one_differs else 2)
 
 
-def _constants(graph: GraphMessage, folder: Path | None) -> dict[str, Value]:
-    return {initializer.name: tensors.array(initializer, folder) for initializer in graph.initializers}
+def _constants(graph: GraphMessage, folder: Path | None, budget: Budget) -> dict[str, Value]:
+    return {initializer.name: tensors.array(initializer, folder, budget) for initializer in graph.initializers}
 
 
 def _checked_outputs(graph: GraphMessage, names: Sequence[str]) -> Sequence[str]:
@@ -140,8 +146,6 @@ def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
     """Return the graph of a message and the version of the ONNX operators; FormatError if there is no valid graph."""
     if message.graph is None or not message.graph.nodes:
         raise FormatError("it is not an ONNX file, or has no graph")
-    if len(message.graph.nodes) > MAX_NODES:
-        raise FormatError(f"{len(message.graph.nodes)} nodes; expected at most {MAX_NODES}")
     if message.graph.sparse:
         raise FormatError("it has sparse constants; expected dense ones")
     versions = [opset_import.version for opset_import in message.opsets if opset_import.domain in ("", "ai.onnx")]
@@ -197,7 +201,6 @@ class GraphTranslator:
         self._values = values
         self._readers: dict[str, list[int]] = {}
         self._finished: set[int] = set()
-        self._folded_elements = 0
         self._original_names: dict[str, str] = {}  # of constants in another shape
         self.node_names: dict[int, str] = {}
         self._functions = FunctionRecognizer()
@@ -221,6 +224,7 @@ class GraphTranslator:
         """Fold or translate a node, and store its results by name."""
         node = self._graph.nodes[number]
         self._finished.add(number)
+        self._assembly.budget.visit(STEPS_PER_NODE + len(node.inputs), "its nodes")
         axis = self._row_axis(node)
         settle = node.operator not in MOVING and not axis
         values = [self._read(node, name, settle=settle) if name else None for name in node.inputs]
@@ -319,27 +323,15 @@ class GraphTranslator:
             raise call.unsupported("a branch is missing", "two branches")
         graph = attribute.graph
         values = {name: self._values[name] for name in graph.captured if name in self._values}
-        values |= _constants(graph, self._folder)
+        values |= _constants(graph, self._folder, self._assembly.budget)
         inner = GraphTranslator(graph, self._opset, values, self._assembly, self._folder, open_batch=self._open_batch)
-        inner._folded_elements = self._folded_elements
-        results = inner.outputs([value.name for value in graph.outputs])
-        self._folded_elements = inner._folded_elements
-        return [*results.values()]
+        return [*inner.outputs([value.name for value in graph.outputs]).values()]
 
     def _fold(self, call: Call) -> Sequence[Value]:
-        """Return the results of a node that reads only constants.
-
-        Errors   FormatError if all computed constants of the graph together exceed `MAX_FOLDED_ELEMENTS`
-        """
-        results = fold(call)
+        """Return the results of a node that reads only constants."""
         if call.operation.operator in RESHAPING:
             self._original_names[call.outputs[0]] = call.operation.inputs[0]
-        self._folded_elements += sum(result.size for result in results if result.flags.owndata)  # views need no memory
-        if self._folded_elements > MAX_FOLDED_ELEMENTS:
-            raise call.unsupported(
-                f"computed constants of {self._folded_elements:,} elements", f"at most {MAX_FOLDED_ELEMENTS:,}"
-            )
-        return results
+        return fold(call)
 
     def _read(self, node: OnnxNode, name: str, *, settle: bool) -> Value:
         if name not in self._values:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, TypeVar, cast
 
+from chainrule._io.budget import Budget
 from chainrule.interop.onnx.protobuf import FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, Field, Reader, field_key, varint
 
 Message = TypeVar("Message")
@@ -199,9 +200,9 @@ def _fields(kind: type[Any]) -> dict[int, tuple[str, str | type[Any], bool]]:
     return dict(sorted(entries.items()))
 
 
-def parse(content: memoryview) -> ModelMessage:
+def parse(content: memoryview, budget: Budget) -> ModelMessage:
     """Return the model of an ONNX file; FormatError for any other content."""
-    return _parse_message(Reader(), content, ModelMessage, 0)
+    return _parse_message(Reader(budget), content, ModelMessage, 0)
 
 
 def _parse_message(reader: Reader, content: memoryview, kind: type[Message], depth: int) -> Message:

@@ -19,6 +19,7 @@ from chainrule.interop.onnx.messages import Attribute, OnnxNode
 from chainrule.layers.node import Node
 
 Array = NDArray[Any]
+POSITION = np.dtype(np.int32)  # of the indices of elements that were moved
 WEIGHT_NAME = re.compile(r"(?P<layer>.+)[./_](weight|w|W|gamma|scale)", re.DOTALL)
 
 
@@ -72,7 +73,7 @@ class Feature:
 
     def places(self, shape: tuple[int, ...]) -> Array:
         """Return the positions of the elements, in the shape of the value in the file."""
-        return np.arange(math.prod(shape), dtype=np.int32).reshape(shape) if self.positions is None else self.positions
+        return np.arange(math.prod(shape), dtype=POSITION).reshape(shape) if self.positions is None else self.positions
 
     def as_sample(self) -> Feature:
         """Treat all axes of the value in the file as axes of one sample. The batch size must be 1."""
@@ -234,7 +235,9 @@ class Call:
     def tensor(self, name: str) -> Array | None:
         """Return a tensor attribute, or None if it is omitted."""
         attribute = self.attribute(name)
-        return None if attribute is None or attribute.tensor is None else tensors.array(attribute.tensor, self.folder)
+        if attribute is None or attribute.tensor is None:
+            return None
+        return tensors.array(attribute.tensor, self.folder, self.assembly.budget)
 
     def input_or_attribute(self, name: str, index: int, since: int) -> list[int] | None:
         """Return integers from an input or, before opset `since`, from an attribute; None if they are omitted.
@@ -269,13 +272,37 @@ class Call:
             x = x.as_sample()
         return x, [axis - x.batched for axis in axes]
 
+    # ------------------------------------------------------------------ cost
+
+    def allocated(self, shape: Sequence[int], item: int) -> tuple[int, ...]:
+        """Charge an array before it is computed, and return its shape; FormatError for a negative size.
+
+        item   bytes per element
+        """
+        if any(size < 0 for size in shape) or len(shape) > tensors.MAX_AXES:
+            raise self.unsupported(f"a result of shape {quoted(tuple(shape))}", "sizes of at least 0")
+        self.charge(math.prod(shape) * item)
+        return tuple(shape)
+
+    def charge(self, count: int) -> None:
+        """Charge bytes to the budget of the file."""
+        self.assembly.budget.write(count, self.label)
+
+    def visit(self, count: int) -> None:
+        """Charge steps to the budget of the file."""
+        self.assembly.budget.visit(count, self.label)
+
     # ------------------------------------------------------------------ results
+
+    @property
+    def label(self) -> str:
+        """The operator and the name of the node, or of its result."""
+        node = self.operation
+        return f"{node.operator} {quoted(node.name) if node.name else f'→ {quoted(node.outputs[0])}'}"
 
     def unsupported(self, actual: str, expected: str) -> FormatError:
         """Return the error for an unsupported node: its operator and name, the actual and the expected value."""
-        node = self.operation
-        label = quoted(node.name) if node.name else f"→ {quoted(node.outputs[0])}"
-        return FormatError(f"{node.operator} {label}: {actual}; expected {expected}")
+        return FormatError(f"{self.label}: {actual}; expected {expected}")
 
     def invalid(self, actual: str, expected: str) -> InvalidNodeError:
         """Return the error for a node whose inputs are invalid for its operator."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._io.budget import Budget
 from chainrule._io.files import expect_list, expect_object, parse
 from chainrule.data.normalization import Normalization
 from chainrule.errors import FormatError, OptionError
@@ -76,7 +77,7 @@ def _without(normalization: Normalization, graph: GraphMessage) -> GraphMessage 
         constant = constants.get(node.inputs[1]) if len(node.inputs) == 2 else None
         if node.operator != operator or node.inputs[0] != source or constant is None or len(node.outputs) != 1:
             return None
-        value = tensors.array(constant, None)
+        value = tensors.array(constant, None, Budget(0))
         if not np.array_equal(value.reshape(-1), numbers.astype(value.dtype)):
             return None
         source = node.outputs[0]

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.budget import Budget
 from chainrule.errors import FormatError
 
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5  # the wire types in use
-MAX_FIELDS = 4_000_000  # in a file; a network of a thousand layers has 1 % of this
 MAX_DEPTH = 32  # levels of nested messages
 SIGN, SPAN = 1 << 63, 1 << 64  # sign bit and number of values of 64-bit integers
 
@@ -65,20 +65,18 @@ class Field:
 
 
 class Reader:
-    """Reads the messages of a file and counts their fields."""
+    """Reads the messages of a file. Each field is a step of the file's budget."""
 
-    def __init__(self) -> None:
-        self._left = MAX_FIELDS
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
 
     def fields(self, message: memoryview, depth: int) -> Iterator[Field]:
-        """Yield the fields of a message in order; FormatError for more than `MAX_FIELDS` in the file."""
+        """Yield the fields of a message in order."""
         if depth > MAX_DEPTH:
             raise FormatError(f"messages nested more than {MAX_DEPTH} deep")
         position, end = 0, len(message)
         while position < end:
-            self._left -= 1
-            if self._left < 0:
-                raise FormatError(f"more than {MAX_FIELDS:,} fields")
+            self._budget.visit(1, "the fields of its messages")
             key, position = _varint(message, position)
             number, wire = key >> 3, key & 7
             value: int | memoryview

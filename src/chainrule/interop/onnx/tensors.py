@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.budget import Budget
 from chainrule._io.files import from_bfloat16
 from chainrule._io.reading import open_regular
 from chainrule.errors import FormatError, quoted
@@ -66,24 +67,25 @@ def dtype_of(kind: int) -> np.dtype[Any]:
     return np.dtype(np.float32) if kind == BFLOAT16 else DTYPES[kind]
 
 
-def array(tensor: TensorMessage, folder: Path | None) -> Array:
+def array(tensor: TensorMessage, folder: Path | None, budget: Budget) -> Array:
     """Return a tensor as a read-only array. If possible, the array is a view of the file's bytes.
 
     folder   folder of the files with external data; None: external data is refused
+    budget   budget of the file
     """
     try:
-        return _array(tensor, folder)
+        return _array(tensor, folder, budget)
     except FormatError as error:
         raise FormatError(f"tensor {quoted(tensor.name)}: {error}") from None
 
 
-def _array(tensor: TensorMessage, folder: Path | None) -> Array:
+def _array(tensor: TensorMessage, folder: Path | None, budget: Budget) -> Array:
     shape, dtype = tuple(tensor.dims), dtype_of(tensor.kind)
     if len(shape) > MAX_AXES or any(size < 0 for size in shape):
         raise FormatError(f"shape {quoted(shape)}: expected up to {MAX_AXES} sizes of at least 0")
     count, stored_dtype = math.prod(shape), DTYPES[tensor.kind]
     if tensor.location:
-        raw: Any = _read_external(tensor.external, folder, count * stored_dtype.itemsize)
+        raw: Any = _read_external(tensor.external, folder, count * stored_dtype.itemsize, budget)
         entries = np.frombuffer(raw, stored_dtype)
     elif tensor.raw is not None:
         _check_count(len(tensor.raw), count * stored_dtype.itemsize, "bytes")
@@ -126,7 +128,7 @@ def _check_count(count: int, expected: int, what: str) -> None:
         raise FormatError(f"it has {count} {what}; expected {expected} for its shape and type")
 
 
-def _read_external(entries: Sequence[Pair], folder: Path | None, size: int) -> bytes:
+def _read_external(entries: Sequence[Pair], folder: Path | None, size: int, budget: Budget) -> bytes:
     """Return the bytes of a tensor in another file of this folder; FormatError if it is outside the folder."""
     values = {entry.key: entry.value for entry in entries}
     name = values.get("location", "")
@@ -143,6 +145,8 @@ def _read_external(entries: Sequence[Pair], folder: Path | None, size: int) -> b
         file_size = os.fstat(stream.fileno()).st_size
         if offset + length > file_size:
             raise FormatError(f"its data end at byte {offset + length} of {quoted(name)}, which has {file_size}")
+        budget.extend(name, file_size)
+        budget.write(length, f"its data in {quoted(name)}")
         stream.seek(offset)
         return stream.read(length)
 

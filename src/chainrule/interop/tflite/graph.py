@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.budget import Budget
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, Source
 from chainrule.interop.keras.layers import LAYERS
@@ -19,7 +20,7 @@ Array = NDArray[Any]
 Shape = tuple[int, ...]
 Translation: TypeAlias = "Callable[[TfliteOperator], None]"
 
-MAX_OPERATORS = 20_000
+STEPS_PER_OPERATOR = 64
 # TensorType → type of numbers
 DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 7: "<i2", 9: "i1", 10: "<f8"}
 QUANTIZED = {
@@ -46,13 +47,13 @@ class TfliteGraph:
 
     library   the package tflite
     model     root of the file
-    size      size of the file in bytes
+    budget    budget of the file
     """
 
-    def __init__(self, library: Any, model: Any, size: int) -> None:
+    def __init__(self, library: Any, model: Any, budget: Budget) -> None:
         if model.SubgraphsLength() != 1:
             raise FormatError(f"{model.SubgraphsLength()} graphs; expected one, without control flow")
-        self._library, self._model, self._size = library, model, size
+        self._library, self._model, self.budget = library, model, budget
         self._graph: Any = model.Subgraphs(0)
         self._layers: dict[str, KerasLayer] = {}
         self._arrays: dict[str, Mapping[str, Array]] = {}
@@ -72,8 +73,7 @@ class TfliteGraph:
         rowwise        names of the operators that treat all rows of their inputs equally
         """
         graph = self._graph
-        if graph.OperatorsLength() > MAX_OPERATORS:
-            raise FormatError(f"{graph.OperatorsLength()} operators; expected at most {MAX_OPERATORS:,}")
+        self.budget.visit(graph.OutputsLength() + graph.InputsLength(), "the inputs and outputs")
         inputs, outputs = list[Reference](), [graph.Outputs(k) for k in range(graph.OutputsLength())]
         for name, x in self._named([graph.Inputs(k) for k in range(graph.InputsLength())], "Inputs").items():
             if self.kind(x) not in (0, *QUANTIZED):
@@ -122,16 +122,21 @@ class TfliteGraph:
             return {"input": tensors[0]}
         signature = self._model.SignatureDefs(0) if self._model.SignatureDefsLength() == 1 else None
         count = getattr(signature, f"{kind}Length")() if signature else 0
-        entries = [getattr(signature, kind)(number) for number in range(min(count, MAX_OPERATORS))]
-        names = {entry.TensorIndex(): (entry.Name() or b"").decode(errors="replace") for entry in entries}
+        self.budget.visit(count, f"the {kind.lower()} of its signature")
+        entries = [getattr(signature, kind)(number) for number in range(count)]
+        names = {entry.TensorIndex(): self._text(entry.Name()) for entry in entries}
         for index in tensors:
-            names.setdefault(index, (self._graph.Tensors(index).Name() or b"").decode(errors="replace"))
+            names.setdefault(index, self._text(self._graph.Tensors(index).Name()))
         named = {names[index]: index for index in tensors}
         if len(named) < len(tensors) or not all(named):
             raise FormatError(
                 f"its {kind.lower()} {', '.join(map(quoted, names.values()))} do not have different names"
             )
         return named
+
+    def _text(self, name: bytes | None) -> str:
+        self.budget.visit(len(name or b""), "the names of its inputs and outputs")
+        return (name or b"").decode(errors="replace")
 
     def _quantize(self, name: str, index: int) -> None:
         """Round a result to the numbers that the tensor's integers represent, if it contains integers."""
@@ -158,7 +163,8 @@ class TfliteGraph:
         """Return the scales and zero points of a tensor, one for each; empty if its integers represent themselves."""
         parameters = self._graph.Tensors(index).Quantization()
         count = parameters.ScaleLength() if parameters else 0
-        if count > self._size or (parameters and parameters.ZeroPointLength() not in (0, count)):
+        self.budget.write(16 * count, f"the scales of tensor {index}")
+        if parameters and parameters.ZeroPointLength() not in (0, count):
             raise FormatError(f"tensor {index} has {count} scales and {parameters.ZeroPointLength()} zero points")
         if not count:
             return np.zeros(0), np.zeros(0, np.int64)
@@ -220,7 +226,8 @@ class TfliteGraph:
             if (kind := self.kind(index)) not in DTYPES:
                 raise FormatError(f"tensor {index} has type {kind}; expected floats or integers of at least 8 bits")
             dtype = np.dtype(DTYPES[kind])
-            if math.prod(shape) * dtype.itemsize != data.DataLength() or data.DataLength() > self._size:
+            self.budget.write(8 * math.prod(shape), f"tensor {index}")
+            if math.prod(shape) * dtype.itemsize != data.DataLength():
                 raise FormatError(f"tensor {index} of shape {shape} has {data.DataLength()} bytes")
             array = np.frombuffer(data.DataAsNumpy().tobytes(), dtype).reshape(shape)
             self._constants[index] = self._dequantized(index, array)
@@ -244,6 +251,7 @@ class TfliteOperator:
 
     code     name of the operator, such as CONV_2D
     name     unique name
+    inputs   indices of all input tensors; −1 for a missing one
     outputs  indices of the tensors with the results
     output   index of the tensor with the first result
     """
@@ -252,7 +260,9 @@ class TfliteOperator:
         self.graph, self._library, self._operator = graph, library, operator
         self.code = graph.code(operator.OpcodeIndex())
         self.name = f"{self.code.lower()}_{number}"
-        self.outputs = [int(operator.Outputs(index)) for index in range(operator.OutputsLength())]
+        graph.budget.visit(STEPS_PER_OPERATOR + operator.InputsLength() + operator.OutputsLength(), self.name)
+        self.inputs: list[int] = operator.InputsAsNumpy().tolist() if operator.InputsLength() else []
+        self.outputs: list[int] = operator.OutputsAsNumpy().tolist() if operator.OutputsLength() else []
         if not self.outputs:
             raise self.unsupported("no outputs", "one")
         self.output = self.outputs[0]
@@ -280,12 +290,7 @@ class TfliteOperator:
 
     def input(self, index: int) -> int:
         """Return the index of an input tensor; −1 if it is missing."""
-        return int(self._operator.Inputs(index)) if index < self._operator.InputsLength() else -1
-
-    @property
-    def inputs(self) -> list[int]:
-        """The indices of all input tensors; −1 for a missing one."""
-        return [self.input(index) for index in range(self._operator.InputsLength())]
+        return self.inputs[index] if index < len(self.inputs) else -1
 
     @property
     def blocks(self) -> dict[int, int]:
@@ -354,7 +359,12 @@ class TfliteOperator:
     def sources(self) -> list[Source]:
         """Return all inputs, results and constants, as operands of a Keras layer."""
         results = [self.graph.results.get(index) for index in self.inputs]
-        return [self.required(k).astype(np.float64) if source is None else source for k, source in enumerate(results)]
+        return [self._reals(k) if source is None else source for k, source in enumerate(results)]
+
+    def _reals(self, index: int) -> Array:
+        array = self.required(index)
+        self.graph.budget.write(8 * array.size, self.name)
+        return array.astype(np.float64)
 
     def add(
         self,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from chainrule._io.budget import Budget
 from chainrule._io.extras import import_optional
 from chainrule._io.reading import decoding, read_bytes
 from chainrule.errors import FormatError
@@ -24,5 +25,6 @@ def read_tflite(path: Path, outputs: Sequence[str] = ()) -> Imported:
     library = import_optional("tflite", "tflite", "reading TensorFlow Lite files")
     content = read_bytes(path, MAX_BYTES, FormatError)
     with decoding(path, "TensorFlow Lite file"):
-        graph = TfliteGraph(library, library.Model.GetRootAs(content, 0), len(content))
-        return network(graph.translate(OPERATORS, ROWWISE), graph.weights, 3, set(), outputs)
+        budget = Budget(len(content))
+        graph = TfliteGraph(library, library.Model.GetRootAs(content, 0), budget)
+        return network(graph.translate(OPERATORS, ROWWISE), graph.weights, 3, set(), budget, outputs)

@@ -3,13 +3,14 @@
 The readers see channels as the first axis of a sample, and values of `BATCH` samples.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.errors import quoted
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout, stored_alike
@@ -18,13 +19,13 @@ from chainrule.interop.onnx.messages import OnnxNode
 from chainrule.interop.onnx.operator_call import Call, Feature, Value
 from chainrule.interop.onnx.operators import READERS
 from chainrule.interop.onnx.operators.positions import settled
-from chainrule.interop.onnx.operators.shapes import MAX_ELEMENTS, check_size
 from chainrule.interop.onnx.operators.terms import scale_and_shift
 
 Array = NDArray[Any]
 Operand = KerasValue | Array
 
 BATCH, OPSET = 2, 18
+PLACES = 32  # bytes per element of a value whose elements are moved
 WEIGHTED = ("ConvTranspose",)
 
 
@@ -154,11 +155,12 @@ def moved(call: KerasCall, x: KerasValue, move: Callable[[Array], Any]) -> Keras
 
     move   function of an array with the batch axis
     """
-    mover, size = onnx_call(call, call.layer.kind, []), prod(x.shape)
-    array = np.empty((BATCH, *check_size(mover, x.shape)), np.int8)
+    mover, size = onnx_call(call, call.layer.kind, []), math.prod(x.shape)
+    array = np.empty((BATCH, *mover.allocated(x.shape, BATCH)), np.int8)
     view: object = move(array)
     if isinstance(view, np.ndarray) and view.base is array and (value := _permuted(x, cast("Array", view))) is not None:
         return value
+    mover.allocated(x.shape, BATCH * PLACES)
     y = move((x.order() + size * np.arange(BATCH)[:, None]).reshape(array.shape))
     parts = cast("list[Array]", y if isinstance(y, list | tuple) else [y])
     values: list[KerasValue] = []
@@ -176,7 +178,7 @@ def _permuted(x: KerasValue, view: Array) -> KerasValue | None:
 
     view   view of an array of single bytes with the batch axis
     """
-    size, steps = prod(x.shape), [step for step, count in zip(view.strides, view.shape, strict=True) if count > 1]
+    size, steps = math.prod(x.shape), [step for step, count in zip(view.strides, view.shape, strict=True) if count > 1]
     if view.ndim < 2 or view.size != BATCH * size or len(view) != BATCH or view.strides[0] != size or min(steps) <= 0:
         return None
     order = sorted(range(1, view.ndim), key=lambda axis: -view.strides[axis])
@@ -184,7 +186,6 @@ def _permuted(x: KerasValue, view: Array) -> KerasValue | None:
 
 
 def bounded(call: KerasCall, x: Array, growth: float) -> Array:
-    """Return an array; FormatError if a result with `growth` times its elements would be too large."""
-    if x.size * growth > MAX_ELEMENTS:
-        raise call.unsupported(f"{x.size * growth:,.0f} elements", f"at most {MAX_ELEMENTS:,}")
+    """Return an array after charging a result with `growth` times its elements to the budget of the file."""
+    call.assembly.budget.write(math.ceil(x.nbytes * growth), f"{call.layer.kind} {quoted(call.layer.name)}")
     return x

@@ -36,6 +36,7 @@ def per_channel(call: Call, kind: type[Layer], options: dict[str, float], names:
     if all(value.size == len(value) for value in weights.values()):
         channels = {name: np.broadcast_to(value.reshape(-1), shape[:1]) for name, value in weights.items()}
         return call.weighted(kind.__name__, x, options, channels)
+    call.allocated(shape, 8 * len(weights))
     elements = {name: np.broadcast_to(value, shape).reshape(-1) for name, value in weights.items()}
     flat = call.reshape(x, (math.prod(shape),))
     return call.reshape(call.weighted(kind.__name__, flat, options, elements), shape)

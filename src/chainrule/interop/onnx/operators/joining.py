@@ -36,7 +36,7 @@ def _concatenate(call: Call, first: Feature, values: Sequence[Value], axis: int)
     for value in values:
         if isinstance(value, Feature):
             inputs.append(pad_with_zeros(call, value, {axis: (zeros, 0)}) if zeros else value)
-            shifts.append(np.zeros(value.node.shape))
+            shifts.append(np.broadcast_to(0.0, value.node.shape))
             zeros = 0
         else:
             shifts.append(_constant_sample(call, first, value, axis))
@@ -46,6 +46,7 @@ def _concatenate(call: Call, first: Feature, values: Sequence[Value], axis: int)
     y = inputs[0] if len(inputs) == 1 else call.layer("Concatenate", *inputs, axis=axis)
     if len(inputs) == len(values):
         return y
+    call.allocated(y.node.shape, 8)
     shift = np.concatenate(shifts, axis)
     return (ScaledTerm(call, y) + (shift[None] if y.batched else shift)).feature
 

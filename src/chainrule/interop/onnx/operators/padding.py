@@ -9,9 +9,9 @@ import numpy as np
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import Pair
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operator_call import POSITION, Array, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
-from chainrule.interop.onnx.operators.shapes import check_size, moved
+from chainrule.interop.onnx.operators.shapes import moved
 from chainrule.interop.onnx.operators.terms import ScaledTerm
 
 REPEATING_MODES = ("edge", "reflect", "wrap")  # of ONNX and of numpy.pad
@@ -24,7 +24,7 @@ def read_pad(call: Call) -> Feature:
     mode = call.choice("mode", "constant", *REPEATING_MODES)
     padded_axes = [axis for axis, border in enumerate(borders) if any(border)]
     if mode != "constant":
-        check_size(call, [size + sum(border) for size, border in zip(x.shape, borders, strict=True)])
+        call.allocated([size + sum(border) for size, border in zip(x.shape, borders, strict=True)], POSITION.itemsize)
         return moved(call, x, lambda places: np.pad(places, borders, cast("Any", mode)))
     if not np.isfinite(value):
         raise call.unsupported(f"value {value}", "a finite number")
@@ -35,6 +35,7 @@ def read_pad(call: Call) -> Feature:
         return y
     cropped = [size + sum(min(amount, 0) for amount in pairs.get(axis, ())) for axis, size in enumerate(x.node.shape)]
     amounts = [tuple(max(amount, 0) for amount in pairs.get(axis, (0, 0))) for axis in range(len(cropped))]
+    call.allocated(y.node.shape, 8)
     return (ScaledTerm(call, y) + np.pad(np.zeros(cropped), amounts, constant_values=value)).feature
 
 

@@ -109,6 +109,7 @@ def _dilated_pool(call: Call, x: Feature, window: WindowOptions, kind: str, opti
     amounts = [(front, back + end) for (front, back), end in zip(padding, ends, strict=True)]
     y = pad_with_zeros(call, x, {axis: pair for axis, pair in enumerate(amounts, 1) if any(pair)})
     if kind == "MaxPool2D" and any(map(any, padding)):
+        call.allocated(y.node.shape, 8)
         lowest = np.pad(np.zeros(x.node.shape), ((0, 0), *amounts), constant_values=-MAX_FLOAT32)
         y = (ScaledTerm(call, y) + lowest).feature
     y = _pool_parts(call, y, dilation, kind, window.kernel)
@@ -120,6 +121,7 @@ def _dilated_pool(call: Call, x: Feature, window: WindowOptions, kind: str, opti
     factors = np.ones(())
     for axis, (front, back) in enumerate(counted):
         k = window.kernel[axis]
+        call.allocated((counts[axis], k), 16)
         starts = np.arange(counts[axis])[:, None] * window.stride[axis] - padding[axis][0]
         places = starts + dilation[axis] * np.arange(k)
         cells = ((places >= -front) & (places < size[axis] + back)).sum(1)

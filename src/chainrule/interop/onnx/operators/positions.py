@@ -17,6 +17,7 @@ from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.resampling import Positions, expand, resample_axes
 
 MAX_SLICES = 128  # of one axis
+STEPS_PER_SPLIT = 16  # of a comparison of positions with those of separate axes
 
 
 @dataclass
@@ -38,6 +39,7 @@ def settled(x: Feature, *, any_axis: bool = False) -> Feature:
         return x
     call, places, size = x.mover, x.positions, math.prod(x.node.shape)
     source = Feature(x.node, x.batch, grid=x.grid)
+    call.charge(places.nbytes)
     if not places.size:
         raise call.unsupported(f"a result of shape {text(places.shape)}", "one element or more")
     if x.batch == 1:  # a number without axes is that of the only sample
@@ -85,7 +87,7 @@ def _moved(call: Call, x: Feature, places: Array) -> Feature:
     """Return the elements of a sample at these places, an array in the shape of the result."""
     if places.size == math.prod(x.node.shape) and (places.reshape(-1) == np.arange(places.size)).all():
         return x.with_node(reshaped(x.node, places.shape))
-    axes = _separate_axes(places)
+    axes = _separate_axes(call, places)
     for parts in ([part for axis in axes for part in _split(axis)], axes):
         start = int(places.flat[0]) + sum(int(part.min()) for part in parts)
         y = _selected(call, x, start, [part - part.min() for part in parts])
@@ -96,7 +98,7 @@ def _moved(call: Call, x: Feature, places: Array) -> Feature:
     )
 
 
-def _separate_axes(places: Array) -> list[Array]:
+def _separate_axes(call: Call, places: Array) -> list[Array]:
     """Return distances along axes whose sums are the places relative to the first.
 
     Adjacent axes are merged if necessary. Of all ways to merge them, one with the most axes is chosen.
@@ -105,6 +107,7 @@ def _separate_axes(places: Array) -> list[Array]:
     for count in range(places.ndim - 1, 0, -1):
         for inner in itertools.combinations(borders, count):
             cuts = itertools.pairwise((0, *inner, places.ndim))
+            call.visit(STEPS_PER_SPLIT)
             merged = places.reshape([math.prod(places.shape[first:last]) for first, last in cuts])
             axes = [
                 np.moveaxis(merged, k, 0).reshape(size, -1)[:, 0] - merged.flat[0]

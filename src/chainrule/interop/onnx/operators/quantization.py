@@ -62,14 +62,19 @@ def dequantized(x: Array, scale: Array, zero: Array, axis: int = 0, block: int =
     block         length of a block; 0: there are no blocks
     """
     factors, offsets = (_spread(value.astype(np.float64), x.shape, axis, block) for value in (scale, zero))
-    return ((x.astype(np.float64) - offsets) * factors).astype(scale.dtype)
+    numbers = x.astype(np.float64)
+    numbers -= offsets
+    numbers *= factors
+    return numbers.astype(scale.dtype)
 
 
 def quantized(x: Array, scale: Array, zero: Array, axis: int = 0, block: int = 0) -> Array:
     """Return the integers, of the type of `zero`, that represent numbers x; see `dequantized`."""
     factors, offsets = (_spread(value.astype(np.float64), x.shape, axis, block) for value in (scale, zero))
-    limits = np.iinfo(zero.dtype)
-    return np.clip(np.rint(x / factors) + offsets, limits.min, limits.max).astype(zero.dtype)
+    limits, numbers = np.iinfo(zero.dtype), x / factors
+    numbers = np.rint(numbers, out=numbers)
+    numbers += offsets
+    return np.clip(numbers, limits.min, limits.max, out=numbers).astype(zero.dtype)
 
 
 def default_zero(call: Call, shape: tuple[int, ...]) -> Array:
@@ -78,11 +83,13 @@ def default_zero(call: Call, shape: tuple[int, ...]) -> Array:
 
 
 def _spread(value: Array, shape: tuple[int, ...], axis: int, block: int) -> Array:
-    """Return quantization parameters in a form that can be broadcast to a shape."""
+    """Return quantization parameters in a form that can be broadcast to a shape; ValueError if they do not fit."""
     if value.size == 1:
         return value.reshape(())
     if block:
-        return np.take(np.repeat(value, block, axis), np.arange(shape[axis]), axis)
+        return np.take(value, np.arange(shape[axis]) // block, axis)
+    if value.size != shape[axis]:
+        raise ValueError(f"{value.size} scales along an axis of {shape[axis]}")
     return value.reshape(-1, *[1] * (len(shape) - axis - 1))
 
 
@@ -108,6 +115,7 @@ def _represented(call: Call, index: int, axis: int = 0) -> Value:
     x = call.constant(index) if isinstance(call.values[index], np.ndarray) else call.feature(index)
     axis = call.normalize_axis(axis, len(x.shape)) if scale.size > 1 else 0
     if not isinstance(x, Feature):
+        call.allocated(x.shape, 8)
         return dequantized(x, scale, zero, axis)
     if scale.size > 1:
         stored = as_stored(call.assembly, x)
@@ -123,6 +131,7 @@ def quantized_input(assembly: Assembly, graph: GraphMessage, name: str, values: 
 
     The input of the network are the numbers that the integers represent.
     """
+    assembly.budget.visit(len(graph.nodes), f"input {quoted(name)}")
     x, parameters = values[name], {tuple(node.inputs[1:]) for node in graph.nodes if name in node.inputs}
     readers = {node.operator for node in graph.nodes if name in node.inputs}
     constants = [values.get(parameter) for parameter in next(iter(parameters))]

@@ -9,21 +9,13 @@ import numpy as np
 
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Array, Call, Feature, Value
+from chainrule.interop.onnx.operator_call import POSITION, Array, Call, Feature, Value
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.resampling import write_resize
 
 Shape = Sequence[int]
 FLOATS, BOOLEANS = (1, 10, 11, 16), 9  # TensorProto.DataType
 OPEN_END = 2**31 - 1  # exporters write this or a larger number for the end of an axis
-MAX_ELEMENTS = 2**27  # of a result; the largest weight of VGG-19 has 10⁸
-
-
-def check_size(call: Call, shape: Shape) -> tuple[int, ...]:
-    """Check and return the shape of a result; FormatError for negative sizes or more than `MAX_ELEMENTS` elements."""
-    if any(size < 0 for size in shape) or math.prod(shape) > MAX_ELEMENTS or len(shape) > 32:
-        raise call.unsupported(f"a result of shape {tuple(shape)[:8]}", f"at most {MAX_ELEMENTS:,} elements")
-    return tuple(shape)
 
 
 def read_identity(call: Call) -> Feature:
@@ -67,14 +59,21 @@ def reshape(call: Call, x: Array) -> Array:
         x.shape[index] if size == 0 and zero_keeps_size and index < x.ndim else size
         for index, size in enumerate(requested)
     ]
-    return x.reshape(sizes)
+    return _reshaped(call, x, sizes)
+
+
+def _reshaped(call: Call, x: Array, shape: Shape) -> Array:
+    """Return the elements in another shape. Unless they are contiguous, they are copied."""
+    if not x.flags.c_contiguous:
+        call.charge(x.nbytes)
+    return x.reshape(shape)
 
 
 def flatten(call: Call, x: Array) -> Array:
     """Merge the axes before an axis, and the others."""
     axis = call.integer("axis", 1)
     axis = axis if axis == x.ndim else call.normalize_axis(axis, x.ndim)
-    return x.reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))
+    return _reshaped(call, x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
 
 
 def squeeze(call: Call, x: Array) -> Array:
@@ -101,7 +100,8 @@ def depth_to_space(call: Call, x: Array) -> Array:
     (n, channels, height, width), size, depth_first = x.shape, _block_size(call), _depth_first(call)
     rest = channels // size**2
     split, order = ((size, size, rest), (0, 3, 4, 1, 5, 2)) if depth_first else ((rest, size, size), (0, 1, 4, 2, 5, 3))
-    return x.reshape(n, *split, height, width).transpose(order).reshape(n, rest, height * size, width * size)
+    moved = x.reshape(n, *split, height, width).transpose(order)
+    return _reshaped(call, moved, (n, rest, height * size, width * size))
 
 
 def space_to_depth(call: Call, x: Array) -> Array:
@@ -109,7 +109,7 @@ def space_to_depth(call: Call, x: Array) -> Array:
     (n, channels, height, width), size = x.shape, _block_size(call)
     split = x.reshape(n, channels, height // size, size, width // size, size)
     moved = split.transpose((0, 3, 5, 1, 2, 4) if _depth_first(call) else (0, 1, 3, 5, 2, 4))
-    return moved.reshape(n, channels * size**2, height // size, width // size)
+    return _reshaped(call, moved, (n, channels * size**2, height // size, width // size))
 
 
 def _depth_first(call: Call) -> bool:
@@ -163,13 +163,15 @@ def _mixes_samples(call: Call, x: Array, axis: int) -> bool:
 def gather(call: Call, x: Array) -> Array:
     """Select elements along an axis."""
     axis, numbers = call.axis("axis", 0, x.ndim), call.constant(1)
-    check_size(call, (*x.shape[:axis], *numbers.shape, *x.shape[axis + 1 :]))
+    call.allocated((*x.shape[:axis], *numbers.shape, *x.shape[axis + 1 :]), x.itemsize)
     return np.take(x, numbers, axis)
 
 
 def gather_elements(call: Call, x: Array) -> Array:
     """Select an element along an axis for each place."""
-    return np.take_along_axis(x, call.constant(1), call.axis("axis", 0, x.ndim))
+    numbers = call.constant(1)
+    call.allocated(numbers.shape, x.itemsize)
+    return np.take_along_axis(x, numbers, call.axis("axis", 0, x.ndim))
 
 
 def gather_nd(call: Call, x: Array) -> Array:
@@ -177,20 +179,20 @@ def gather_nd(call: Call, x: Array) -> Array:
     if call.integer("batch_dims", 0):
         raise call.unsupported("batch_dims", "0")
     numbers = call.constant(1)
-    check_size(call, (*numbers.shape[:-1], *x.shape[numbers.shape[-1] :]))
+    call.allocated((*numbers.shape[:-1], *x.shape[numbers.shape[-1] :]), x.itemsize)
     return x[tuple(np.moveaxis(numbers, -1, 0))]
 
 
 def expand(call: Call, x: Array) -> Array:
     """Repeat elements along axes of size 1."""
-    shape = check_size(call, call.integer_input(1))
-    return np.broadcast_to(x, check_size(call, np.broadcast_shapes(x.shape, shape)))
+    shape = np.broadcast_shapes(x.shape, call.allocated(call.integer_input(1), 0))
+    return np.broadcast_to(x, call.allocated(shape, x.itemsize))
 
 
 def tile(call: Call, x: Array) -> Array:
     """Repeat all elements along axes."""
     repeats = call.integer_input(1)
-    check_size(call, [size * count for size, count in zip(x.shape, repeats, strict=True)])
+    call.allocated([size * count for size, count in zip(x.shape, repeats, strict=True)], x.itemsize)
     return np.tile(x, repeats)
 
 
@@ -225,7 +227,9 @@ def read_moving(call: Call) -> Any:
 def moved(call: Call, x: Feature, move: Callable[[Array], Any]) -> Any:
     """Return a value whose elements a function of arrays moves; several values if it returns several arrays."""
     try:
-        result = move(x.places(check_size(call, x.shape)))
+        if x.positions is None:
+            call.allocated(x.shape, POSITION.itemsize)
+        result = move(x.places(x.shape))
     except (IndexError, ValueError) as error:
         raise call.invalid(f"an input of {x.shape} ({error})", "another shape, or existing elements") from None
     if isinstance(result, tuple):

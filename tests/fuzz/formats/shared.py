@@ -1,0 +1,178 @@
+"""Small files of which much follows: operators on constants with huge sizes, and parts that refer to one another."""
+
+import io
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import flatbuffers
+import h5py
+import numpy as np
+import onnx
+import tflite
+from fuzz.campaign import Format
+from fuzz.formats import onnx_files, torch_files
+from onnx import helper, numpy_helper
+
+import chainrule as cr
+from chainrule.interop.importing import read_weights
+
+OPSET = 24
+SIZES = (0, 1, 2, 3, 7, 100, 2**10, 2**16, 2**20, 2**26, 2**31, 2**40, -1, -(2**20))
+SCHEMAS = [each for each in onnx.defs.get_all_schemas() if each.domain == "" and each.since_version <= OPSET]
+COUNTS = (1, 2, 20, 200, 2000)
+
+
+def constant(random: Random) -> Any:
+    """Return an array of numbers, of sizes, or of one number that a size repeats."""
+    size, axes = random.choice((1, 4, 100, 5000)), random.randint(0, 3)
+    shape = [1] * axes
+    if axes:
+        shape[random.randrange(axes)] = size
+    kind = random.choice((np.float32, np.float32, np.int64, np.int64, np.int8, np.uint8, bool, np.float64))
+    if kind is np.int64 and random.random() < 0.7:
+        return np.array([random.choice(SIZES) for _ in range(random.randint(1, 4))], kind)
+    return np.full(shape, random.randint(0, 3), kind)
+
+
+def value(attribute: Any, random: Random) -> Any:
+    """Return a value of an attribute of its type; None: none."""
+    kinds = onnx.defs.OpSchema.AttrType
+    makers = {
+        kinds.INT: lambda: random.choice(SIZES),
+        kinds.INTS: lambda: [random.choice(SIZES) for _ in range(random.randint(1, 4))],
+        kinds.FLOAT: lambda: random.choice((0.0, 0.5, 1e30)),
+        kinds.STRING: lambda: random.choice(("i,j->ij", "i,j,k->", "linear", "NOTSET", "RGB")),
+    }
+    return makers[attribute.type]() if attribute.type in makers else None
+
+
+def constants(random: Random) -> bytes:
+    """Return a dense layer, and the sum of what operators compute of constants, each of the results of the others."""
+    arrays = {f"c{k}": constant(random) for k in range(4)} | {"w": np.ones((4, 2), np.float32)}
+    nodes = list[Any]()
+    for k in range(random.randint(1, 5)):
+        if random.random() < 0.3:
+            inputs, name = [random.choice([*arrays])], random.choice(("ConstantOfShape", "Erf", "Identity"))
+            attributes: dict[str, Any] = {}
+        else:
+            schema = random.choice(SCHEMAS)
+            name, inputs = schema.name, random.choices([*arrays, *(f"r{j}" for j in range(k))], k=random.randint(1, 4))
+            chosen = [each for each in schema.attributes.values() if each.required or random.random() < 0.3]
+            attributes = {each.name: made for each in chosen if (made := value(each, random)) is not None}
+        nodes.append(helper.make_node(name, inputs, [f"r{k}"], **attributes))
+    nodes += [
+        helper.make_node("Cast", [nodes[-1].output[0]], ["f"], to=1),
+        helper.make_node("ReduceSum", ["f"], ["s"], keepdims=0),
+        helper.make_node("MatMul", ["x", "w"], ["m"]),
+        helper.make_node("Add", ["m", "s"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(name, 1, ["n", size]) for name, size in (("x", 4), ("y", 2))]
+    held = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], held)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9).SerializeToString()
+
+
+def references(random: Random) -> bytes:
+    """Return a pickle whose lists, dictionaries and tuples refer to one another, in the place of values of tensors."""
+    values: list[Any] = [torch_files.state(), {}, [], "a" * random.choice((1, 100_000))]
+    for _ in range(random.choice((5, 60))):
+        count = random.choice((1, 2, 200))
+        chosen = [random.choice(values[-3:] + values[:3]) for _ in range(count)]
+        kind = random.random()
+        values.append(
+            chosen if kind < 0.3 else tuple(chosen) if kind < 0.6 else {f"k{k}": v for k, v in enumerate(chosen)}
+        )
+        if kind < 0.05:
+            values[-1].append(values[-1])
+    name = random.choice(("key", "count", "offset", "shape", "strides"))
+    state = {"a": torch_files.state(**{name: values[-1]}), "b": values[-1]} if random.random() < 0.5 else values[-1]
+    write = random.choice((torch_files.archive, torch_files.legacy))
+    return write(torch_files.pickled(state), torch_files.STORAGES)
+
+
+def groups(random: Random) -> bytes:
+    """Return an HDF5 file of weights whose groups have several names, the root among them."""
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        made = [file["/"]]
+        for _ in range(random.choice((3, 40, 300))):
+            parent = random.choice((made[-1], random.choice(made)))
+            layers = parent.require_group("layers")
+            child = layers.require_group(f"dense_{len(made)}")
+            made.append(child)
+            for k in range(random.randint(0, 3)):
+                layers[f"dense_{len(made)}_{k}" + "x" * random.choice((0, 5000))] = random.choice(
+                    (child, random.choice(made))
+                )
+            if random.random() < 0.3:
+                weights = child.require_group("vars")
+                weights["0"], weights["1"] = np.ones((3, 2), np.float32), np.ones(2, np.float32)
+    return stream.getvalue()
+
+
+def tables(random: Random) -> bytes:
+    """Return a TensorFlow Lite file whose operators, tensors, names and lists of inputs are a few tables."""
+    builder: Any = flatbuffers.Builder(1 << 16)
+
+    def table(kind: str, **fields: Any) -> Any:
+        """Write a table; a list is a vector of numbers or, in a list, of offsets."""
+        for name, values in fields.items():
+            if isinstance(values, list):
+                are_offsets = isinstance(values[0], list)
+                entries = values[0] if are_offsets else values
+                getattr(tflite, f"{kind}Start{name}Vector")(builder, len(entries))
+                for entry in reversed(entries):
+                    (builder.PrependUOffsetTRelative if are_offsets else builder.PrependInt32)(entry)
+                fields[name] = builder.EndVector()
+        getattr(tflite, f"{kind}Start")(builder)
+        for name, value in fields.items():
+            getattr(tflite, f"{kind}Add{name}")(builder, value)
+        return getattr(tflite, f"{kind}End")(builder)
+
+    count, texts = random.choice(COUNTS), [builder.CreateString("x" * random.choice((1, 100_000))) for _ in range(2)]
+    content = builder.CreateByteVector(bytes(random.choice((16, 100_000))))
+    tensors = [
+        table("Tensor", Shape=[1, random.choice((4, 25_000, 2**30))], Buffer=random.choice((0, 1)), Name=text)
+        for text in texts
+    ]
+    inputs = [random.randrange(count)] * random.choice((1, 2, 20_000))
+    graph = table(
+        "SubGraph",
+        Tensors=[[random.choice(tensors) for _ in range(count + 1)]],
+        Operators=[[table("Operator", Inputs=inputs, Outputs=[1])] * random.choice(COUNTS)],
+        Inputs=[*range(random.choice((1, count)))],
+        Outputs=[1] * random.choice((1, count)),
+    )
+    code = table("OperatorCode", BuiltinCode=random.choice((0, 2, 6, 19)))
+    buffers = [table("Buffer"), table("Buffer", Data=content)]
+    builder.Finish(table("Model", OperatorCodes=[[code]], Subgraphs=[[graph]], Buffers=[buffers]), b"TFL3")
+    return bytes(builder.Output())
+
+
+def read(folder: Path, content: bytes) -> None:
+    """Read a network, or weights."""
+    start = content[:4]
+    path = folder / ("some.pt" if start[:2] in (b"PK", b"\x80\x02") else "some.h5" if start == b"\x89HDF" else "some")
+    if path.suffix:
+        path.write_bytes(content)
+        read_weights(path)
+        return
+    path = folder / ("some.tflite" if content[4:8] == b"TFL3" else "some.onnx")
+    path.write_bytes(content)
+    cr.load(path, engine="numpy").summary()
+
+
+MAKERS = {
+    "ONNX constants": constants,
+    "references in pickles": references,
+    "HDF5 links": groups,
+    "TFLite tables": tables,
+}
+WHOLE = {"ONNX constants": onnx_files.seeds, "references in pickles": torch_files.seeds}
+
+
+FORMATS = tuple(
+    Format(name, WHOLE.get(name, lambda make=make: [make(Random(k)) for k in range(80)]), read, make)
+    for name, make in MAKERS.items()
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike, fspath
-from typing import Any, Protocol, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from numpy.typing import ArrayLike
 
@@ -30,11 +30,10 @@ from chainrule.network.fitted import UNFITTED
 from chainrule.network.losses import LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
-from chainrule.training import lr_finder, optimizers, outputs, requirements
+from chainrule.training import optimizers, outputs, requirements
 from chainrule.training.callbacks import CallbackLike, ProgressBar, as_callbacks
 from chainrule.training.history import History
 from chainrule.training.loop import train
-from chainrule.training.lr_finder import LRSearch, search_learning_rates
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.recipe import BATCH_SIZE, Recipe, RecipeOptions, with_options_documented
@@ -42,6 +41,9 @@ from chainrule.training.samples import Samples
 from chainrule.training.streams import BatchStream, TrainingData
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.training.workers import SINGLE_PROCESS, Workers
+
+if TYPE_CHECKING:
+    from chainrule.training.lr_finder import LRSearch
 
 
 class RunWriter(Protocol):
@@ -271,9 +273,9 @@ def find_learning_rate(
     x: ArraysLike | Dataset,
     y: ArraysLike | None = None,
     *,
-    low: float = lr_finder.LOW,
-    high: float = lr_finder.HIGH,
-    steps: int = lr_finder.STEPS,
+    low: float = 1e-6,
+    high: float = 1.0,
+    steps: int = 100,
     loss: LossLike | None = None,
     normalization: str | None = None,
     sample_weight: ArrayLike | None = None,
@@ -288,6 +290,8 @@ def find_learning_rate(
 
     >>> model.find_learning_rate(x, y).suggested
     """
+    from chainrule.training.lr_finder import search_learning_rates
+
     samples, *_ = _read(self, x, y, {**options, "normalization": normalization}, sample_weight)
     kind = default_normalization(self, samples) if normalization is None else normalization
     settings: dict[str, Any] = {"seed": self.seed, "loss": self.check_loss(loss), "normalization": kind, **options}

@@ -152,15 +152,17 @@ class Stepper:
         return outcome
 
     @np.errstate(all="ignore")
-    def gradient(self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0) -> Array:
-        """Return a step's flat gradient before clipping. The parameters are not updated.
+    def gradient(
+        self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0
+    ) -> tuple[Outcome, Array]:
+        """Return a step's outcome and flat gradient before clipping. Update the running statistics, not the parameters.
 
-        With gradient accumulation, the running statistics are updated.
-
-        Errors   NotFiniteError if the loss or the gradient is not finite
+        Errors   NotFiniteError if the loss, the gradient or a running statistic is not finite
         """
-        inputs = (x, t) if weights is None else (x, t, weights)
-        return self._gradient(Batches(inputs, [0.0], step, seed, len(x)))[1].copy()
+        batch = Batches((x, t) if weights is None else (x, t, weights), [0.0], step, seed, len(x))
+        outcome, gradient = self._gradient(batch)
+        self._commit_statistics(batch)
+        return outcome, gradient.copy()
 
     def _gradient(self, batch: Batches) -> tuple[Outcome, Array]:
         """Return a step's outcome and its flat gradient, which is 0 for frozen groups.

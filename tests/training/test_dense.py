@@ -1,5 +1,6 @@
 """Dense targets: labels and numbers per position, ignored positions, class weights and metrics."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,22 @@ def test_the_weights_of_positions_count_each_sample_once() -> None:
     outcome = model.fit(x, y, ignore_label=9, batch_size=6, progress=False, loss="softmax_cross_entropy")
     assert outcome.loss[0] == pytest.approx(np.mean(expected), rel=1e-12)
     assert outcome.measured[0] == pytest.approx(np.mean(correct), rel=1e-12)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
+@pytest.mark.parametrize("options", [{"ignore_label": 9}, {"augmentation": "shift=1"}])
+def test_the_accuracy_of_right_answers_is_1_and_a_run_goes_on(engine: str, options: Any, tmp_path: Path) -> None:
+    x = drawn(60, 1, 8, 6).astype("f4")
+    y = np.where((drawn(60, 8, 6, seed=2) > 0.5) & ("ignore_label" in options), 9, x[:, 0] > 0)
+    for epochs in (1, 2):
+        model = cr.Sequential([cr.Conv2D(2, 1), cr.Softmax()], (1, 8, 6), engine=engine)
+        model.weights["conv1.w"][:] = [[[[-9]]], [[[9]]]]
+        run = cr.Run(tmp_path / "run", resume=True, plots=False)
+        steps: dict[str, Any] = {"epochs": epochs, "batch_size": 6, "learning_rate": 1e-9, "progress": False}
+        history = model.fit(x, y, run=run, **steps, **options)
+        assert len(history) == 10 * epochs
+        assert_allclose(history.accuracy, 1, rtol=1e-6)
+        assert history.accuracy.max() <= 1
 
 
 @pytest.mark.parametrize("outputs", [1, 3])

@@ -151,13 +151,14 @@ def test_an_end_of_an_epoch_that_is_none(path: Path, end: str) -> None:
     refused(path, 7, "the row of step 3")
 
 
-def test_a_validation_loss_may_be_infinite_or_nothing(path: Path) -> None:
+def test_validation_results_may_be_infinite_or_nothing(path: Path) -> None:
     lines = write(path, made())
     row = lines[3].split(",")
     for text, expected in (("inf", math.inf), ("", None), ("0.25", 0.25)):
-        lines[3] = ",".join([*row[:5], text, *row[6:]])
+        lines[3] = ",".join([*row[:5], text, text, *row[7:]])
         path.write_text("".join(lines))
-        assert history_files.read(path, 3, SAMPLES, BATCH).epochs[0].validation_loss == expected
+        epoch = history_files.read(path, 3, SAMPLES, BATCH).epochs[0]
+        assert (epoch.validation_loss, epoch.validation_measured) == (expected, expected)
     for text in ("-inf", "infinity", "NAN"):
         lines[3] = ",".join([*row[:5], text, *row[6:]])
         path.write_text("".join(lines))

@@ -274,11 +274,9 @@ def check_output(loss: SingleLoss, last_layer: str, outputs: int, *, trains: boo
     outputs     number of outputs
     trains      as in `check_outputs`
     """
-    choose_single(loss)
-    if isinstance(loss, CustomLoss):
+    if isinstance(choose_single(loss), CustomLoss):
         return
-    distribution, scores = loss in DISTRIBUTIONS, last_layer and last_layer not in PROBABILITIES
-    softmax, sigmoid = last_layer == "Softmax", last_layer == "Sigmoid"
+    distribution, softmax = loss in DISTRIBUTIONS, last_layer == "Softmax"
     problems = {
         "Softmax() with one output is always 1: end with Sigmoid(), or with one output per class": (
             trains and softmax and outputs == 1
@@ -287,7 +285,7 @@ def check_output(loss: SingleLoss, last_layer: str, outputs: int, *, trains: boo
             distribution and outputs == 1
         ),
         f"{loss} after Sigmoid() is minimal when every output is 1: end with Softmax() and categorical_cross_entropy, "
-        "or train with binary_cross_entropy": trains and distribution and sigmoid,
+        "or train with binary_cross_entropy": trains and distribution and last_layer == "Sigmoid",
         f"{loss} expects logits: leave out Softmax(), or train with categorical_cross_entropy": (
             loss == "softmax_cross_entropy" and softmax
         ),
@@ -295,7 +293,7 @@ def check_output(loss: SingleLoss, last_layer: str, outputs: int, *, trains: boo
         f"{loss} after Softmax() is inexact for confident outputs: end with Sigmoid(), or train with "
         "categorical_cross_entropy": loss in YES_OR_NO and softmax,
         f"{loss} expects probabilities: end with Softmax() or Sigmoid(), not with {last_layer}": (
-            loss in OF_PROBABILITIES and scores
+            loss in OF_PROBABILITIES and last_layer not in ("", *PROBABILITIES)
         ),
     }
     for problem, occurs in problems.items():

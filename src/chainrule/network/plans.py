@@ -121,15 +121,13 @@ def endings(network: Connected, loss: Loss | None) -> list[Ending]:
         return []
     inputs = network.wiring.inputs
     ends = inputs[-1] if isinstance(loss, JointLoss) else (len(inputs),)
-    pairs = [(end, _activation(network, end), term) for end, term in zip(ends, losses.terms(loss), strict=True)]
-    read = {index for numbers in inputs[:-1] for index in numbers}
-    read |= {end for end, *pair in pairs if tuple(pair) not in losses.JOINED}
-    return [
-        Ending(end, inputs[end - 1][0], losses.JOINED[activation, term], activation, end not in read)
-        if (activation, term) in losses.JOINED
-        else Ending(end, end, term)
-        for end, activation, term in pairs
-    ]
+    read, results = {index for numbers in inputs[:-1] for index in numbers}, list[Ending]()
+    for end, term in zip(ends, losses.terms(loss), strict=True):
+        activation = _activation(network, end)
+        joined = losses.JOINED.get((activation, term))
+        read |= set() if joined else {end}
+        results.append(Ending(end, inputs[end - 1][0], joined, activation) if joined else Ending(end, end, term))
+    return [replace(ending, skipped=ending.number not in read) for ending in results]
 
 
 def _pack_read(builder: Builder, results: Sequence[Tensor], ends: Sequence[Ending]) -> Tensor:

@@ -87,8 +87,8 @@ def _add_row(history: History, fields: list[str], samples: int, batch_size: int)
     history.add(epoch + 1, _number(rate), _number(loss, minimum=-math.inf), _number(metric, maximum=maximum))
     if seconds:
         means, duration = epoch_means(history, samples, batch_size), _number(seconds)
-        validation_loss = _metric(validation_cells[0]) if validation_cells[0] else None
-        validation = validation_loss, _number(validation_cells[1], maximum=maximum) if validation_cells[1] else None
+        validation_loss, validated = (_metric(cell) if cell else None for cell in validation_cells)
+        validation = validation_loss, validated
         history.epochs.append(Epoch.of(history.measure, epoch + 1, len(history), means, validation, duration))
 
 

@@ -137,8 +137,9 @@ class Trainer:
         self.normalization = normalization
         self.classes = classes
         self.task = requirements.task_of(network, recipe, train_data, validation)
-        standardize = recipe.standardize_targets
-        self.target_scaling = fit_target_scaling(network, self.task, train_data.probe, standardize=standardize)
+        self.target_scaling = fit_target_scaling(
+            network, self.task, train_data.probe, standardize=recipe.standardize_targets
+        )
         self.history = History(measure=self.task.metric)
         self.stop, self.ahead = False, 0
         self.workers = workers

@@ -131,9 +131,8 @@ class BatchLoader:
             draw = mixing.Draw(self._recipe.seed, epoch, numbers[: len(indices)])
             strengths = (augmentation.mixup, augmentation.cutmix)
             x, targets, weights = mixing.mix(x, targets, weights, strengths, draw)
-        t = targets.astype(self._network.dtype, order="C")
-        if self.target_scaling is not None:
-            t = self.target_scaling.standardized(t).astype(self._network.dtype)
+        t = targets if self.target_scaling is None else self.target_scaling.standardized(targets)
+        t = t.astype(self._network.dtype, order="C")
         if share := self._recipe.label_smoothing:
             t *= 1 - share
             t += share / t.shape[1]

@@ -58,9 +58,7 @@ def evaluate(
     confusion, all_outputs, all_targets, all_valid = np.int64(0), list[Array](), list[Array](), list[Array]()
     for x, targets, weights in in_order(samples, normalization, network, readers):
         outputs, scores = _outputs(network, loss, [(1.0, x)] if views is None else views.of(x))
-        t = targets.astype(network.dtype, order="C")
-        if scaling is not None:
-            t = scaling.standardized(t).astype(network.dtype)
+        t = (targets if scaling is None else scaling.standardized(targets)).astype(network.dtype, order="C")
         total += _summed_losses(network, loss, scores, t, weights)
         count += len(outputs)
         valid = weights[:, 1] > 0 if weights is not None and weights.ndim > 1 else None  # weights in the metric

@@ -48,7 +48,7 @@ def test_a_run_leaves_what_it_should(whole: Path, data: Path) -> None:
 
 def test_the_best_model_is_that_of_the_best_validation(whole: Path, data: Path, tmp_path: Path) -> None:
     ends = [row.split(",") for row in (whole / "history.csv").read_text().splitlines()[1:] if not row.endswith(",")]
-    losses = [float(row[5]) for row in ends]
+    losses = [float(row[6]) for row in ends]
     assert len(losses) == 4
     best = losses.index(min(losses))
     folder = tmp_path / "to the best"

@@ -106,4 +106,4 @@ def test_the_command_writes_event_files(tmp_path: Path, monkeypatch: pytest.Monk
     assert result.exit_code == 0, result.output
     rows = (tmp_path / "run" / "history.csv").read_text().splitlines()[1:]
     losses = scalars(tmp_path / "logs")["train/loss"]
-    assert losses == pytest.approx({int(row.split(",")[0]): float(row.split(",")[3]) for row in rows}, rel=1e-6)
+    assert losses == pytest.approx({int(row.split(",")[0]): float(row.split(",")[4]) for row in rows}, rel=1e-6)

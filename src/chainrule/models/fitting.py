@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Protocol, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Unpack, cast
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.words import checked_options, checked_options_with
@@ -18,18 +20,20 @@ from chainrule.errors import OptionError, explain_memory_errors, quoted
 from chainrule.layers.elementary import FakeQuantize
 from chainrule.models.input_normalization import has_constant_normalization, normalizing_layers
 from chainrule.models.reading import (
+    AUTOMATIC,
     Data,
     Reading,
     default_normalization,
     held_out,
     new_classes,
+    packed,
     training_data,
     training_reading,
 )
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.losses import LossLike
 from chainrule.network.network import Network
-from chainrule.network.ports import ArraysLike
+from chainrule.network.ports import ArraysLike, Ports
 from chainrule.training import optimizers, outputs, requirements
 from chainrule.training.callbacks import CallbackLike, ProgressBar, as_callbacks
 from chainrule.training.history import History
@@ -127,7 +131,7 @@ def fit(
     recipe = _recipe(self, data, {**settings, "shards": workers.default_shards}, options)
     explicit = {**options, "batch_size": batch_size, "groups": groups is not None and "…", "readers": readers}
     groups = x.groups if groups is None and isinstance(x, Dataset) else groups
-    services: dict[str, Any] = {"classes": classes, "groups": groups, "workers": workers}
+    services: dict[str, Any] = {"classes": classes, "groups": groups, "workers": workers, "inputs": x}
     trainer = _trainer(self, data, validation_data, recipe, run, explicit, **services)
     active_callbacks = [*([ProgressBar()] if progress and not workers.rank else []), *as_callbacks(callbacks)]
     if run is None:
@@ -174,6 +178,7 @@ def _trainer(
     classes: tuple[str, ...],
     groups: Any,
     workers: Workers,
+    inputs: Any,
 ) -> Trainer:
     """Return the trainer for `fit`.
 
@@ -181,11 +186,14 @@ def _trainer(
     explicit  options that the user has specified. Without a normalization, that of an earlier training is kept; without
               that, a note in the history explains the choice in ``recipe``
     classes   class names of the data; empty: the model's
+    inputs    inputs as passed to `fit`, from which samples of several inputs were packed
     """
     kind = explicit.get("normalization")
     existing = _existing_normalization(network, kind)
     reading = Reading(classes, recipe.ignore_label, samples.probe.normalization)
     sets = _parts(network, samples, validation, recipe, reading, groups)
+    if recipe.validation and samples.probe.normalization is not None:
+        sets = _repacked(network, samples, inputs, recipe, groups, kind or existing or AUTOMATIC)
     test = None if run is None else run.test_data
     if test is not None:
         test_samples = held_out(network, "test_data", test, reading)
@@ -196,8 +204,8 @@ def _trainer(
     requirements.check(explicit, recipe, samples, standardized=standardized, evaluates=test is not None)
     if kind is None and existing is None:
         is_prepared = has_constant_normalization(network.layers, network.wiring)
-        sentence = decision(samples.probe.x, result.normalization)
-        result.history.notes.insert(0, "the network normalizes its inputs" if is_prepared else sentence)
+        note = "the network normalizes its inputs" if is_prepared else decision(samples.probe.x, result.normalization)
+        result.history.notes.insert(0, note)
     return result
 
 
@@ -217,6 +225,20 @@ def _parts(
     if recipe.validation:
         raise OptionError("validation_data and validation_split cannot both be given")
     return samples, held_out(network, "validation_data", validation, reading)
+
+
+def _repacked(
+    network: Network, samples: Any, inputs: Any, recipe: Recipe, groups: Any, normalization: Normalization | str
+) -> tuple[Samples, Samples]:
+    """Return training and validation samples of several inputs, with a normalization fitted to the former."""
+    ports, parts, fitted = cast("Ports", network.input_ports), list[Samples](), normalization
+    numbered = replace(cast("Samples", samples), x=np.arange(len(samples)))
+    for part in filter(None, numbered.parts(recipe.validation, recipe.seed, groups)):
+        rows = {name: array[part.x] for name, array in ports.checked(inputs, "inputs").items()}
+        x, fitted = packed(network, ports, rows, fitted)
+        parts.append(replace(part, x=x, normalization=fitted))
+    training, validation = parts
+    return training, validation
 
 
 def trainer(

@@ -37,8 +37,9 @@ class TargetScaling:
     def fit(targets: NDArray[Any], weights: NDArray[np.float64] | None = None) -> TargetScaling:
         """Return the scaling of training targets (N, K) or (N, K, …), computed in float64.
 
-        weights   weights of the samples, (N,); None: all are 1
+        weights   weights of the samples, (N,); None, or if all are 0: all are 1
         """
+        weights = None if weights is None or not weights.any() else weights
         values = targets.reshape(*targets.shape[:2], -1)
         means = np.average(values.mean(2, np.float64), 0, weights)
         squares = np.square(values - means[:, None]).mean(2)

@@ -38,16 +38,17 @@ def evaluate(
     views: Views | None = None,
     *,
     readers: int | None = None,
+    weighted: bool = False,
 ) -> Evaluation:
     """Evaluate a network on samples, in large batches.
 
-    If the samples have weights w, the loss is Σ w[n] loss[n] / N. Other metrics ignore the weights, except that ignored
-    positions do not count. If the network standardizes its targets, the loss is that of standardized targets, as in
-    training; outputs, targets and metrics are in the units of the targets.
+    Ignored positions do not count. If the network standardizes its targets, the loss is that of standardized targets;
+    outputs, targets and metrics are in the units of the targets.
 
     task    None: infer it from the loss, the last layer and the targets
     views   average the outputs over these augmented views of each image; None: use only the image itself
     readers   processes that read ahead, as in `BatchLoader`
+    weighted  whether the loss is Σ w[n] loss[n] / N for samples with weights w, as in training; metrics ignore them
     """
     scaling, total, count = network.target_scaling, np.zeros(len(losses.terms(loss))), 0
     losses.check_outputs(loss, network.outputs)
@@ -59,9 +60,12 @@ def evaluate(
     for x, targets, weights in in_order(samples, normalization, network, readers):
         outputs, scores = _outputs(network, loss, [(1.0, x)] if views is None else views.of(x))
         t = (targets if scaling is None else scaling.standardized(targets)).astype(network.dtype, order="C")
+        positions = None if weights is None or weights.ndim == 1 else weights[:, 1]  # weights in the metric
+        if not weighted:
+            weights = None if positions is None else np.stack([positions, positions], axis=1)
         total += _summed_losses(network, loss, scores, t, weights)
         count += len(outputs)
-        valid = weights[:, 1] > 0 if weights is not None and weights.ndim > 1 else None  # weights in the metric
+        valid = None if positions is None else positions > 0
         if counts_only:
             confusion = confusion + Evaluation(0.0, outputs, targets, resolved_task, network.classes, valid).confusion
             outputs, targets, valid = outputs[:0], targets[:0], None

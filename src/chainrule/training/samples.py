@@ -147,7 +147,7 @@ class Samples:
     def with_weights(self, weights: ArrayLike | None) -> Samples:
         """Return a copy of the samples with other weights (N,). If ``weights`` is None, return the samples unchanged.
 
-        Errors   DataError unless there are N finite weights of at least 0, and at least one is above 0
+        Errors   DataError unless there are N finite weights of at least 0
         """
         if weights is None:
             return self
@@ -163,8 +163,6 @@ class Samples:
         if invalid.size:
             problem = f"expected at least 0, found {values[invalid[0]]:g}"
             raise SampleError(f"sample weights: {problem} for sample {invalid[0]}", invalid[0])
-        if not values.any():
-            raise DataError("sample weights: all are 0; expected at least one above 0")
         return replace(self, weights=values)
 
     def checked(self) -> Samples:

@@ -217,4 +217,5 @@ def blank_history(steps: int) -> History:
     """Return a history of zeros. A trainer with this history continues after `steps` steps."""
     zeros = bytes(8 * steps)
     rates, losses, measures = (array("d", zeros) for _ in range(3))
-    return History(rates, losses, measures, array("l", [0]) * steps)
+    sizes, numbers = (array("l", [0]) * steps for _ in range(2))
+    return History(sizes, rates, losses, measures, numbers)

@@ -260,13 +260,15 @@ def _train(
     """Train in a locked folder. If training is finished, write the model, the evaluation and, if ``plots``, plots."""
     folder = recorder.folder
     with _stop_on_interrupt(trainer) as interrupted:
-        train(trainer, [checkpointer.Checkpointer(recorder, model, interval), *callbacks])
+        try:
+            train(trainer, [checkpointer.Checkpointer(recorder, model, interval), *callbacks], finish=True)
+        finally:
+            # The best epoch may be one before a resumption
+            if trainer.history.restored is not None and (folder / BEST).is_file():
+                model.set_weights(files.read_tensors(folder / BEST, "model")[0])
     seconds = trainer.history.epochs[-1].seconds if trainer.history.epochs else trainer.seconds
     if not trainer.finished:
         return Result(folder, model, trainer.history, seconds, False, None, interrupted=bool(interrupted))
-    trainer.finish()
-    if trainer.recipe.patience is not None and trainer.validation is not None:  # also those before a resumption
-        model.set_weights(files.read_tensors(folder / BEST, "model")[0])
     ignore_label = trainer.recipe.ignore_label
     evaluation = model.evaluate(test.x, test.y, ignore_label=ignore_label) if test is not None else None
     views = trainer.recipe.views

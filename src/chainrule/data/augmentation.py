@@ -103,6 +103,11 @@ class Augmentation(TextOptions):
         return bool(self.mixup or self.cutmix)
 
     @property
+    def recolors(self) -> bool:
+        """Whether colors change."""
+        return bool(self.brightness or self.contrast or self.saturation)
+
+    @property
     def _moves(self) -> bool:
         return bool(self.shift or self.rotation or self.scale or self.flip or self.flip_vertical or self.turn)
 
@@ -126,26 +131,25 @@ class Augmentation(TextOptions):
         draw: Draw,
         *,
         fill: Value = 0.0,
-        white: Value | None = None,
+        levels: tuple[Value, Value | None] = (0.0, None),
     ) -> NDArray[Any]:
         """Return randomly transformed images in the same shape and dtype; x itself if there are no transformations.
 
         Images are not mixed, and the custom function is not called.
 
         x            images (N, C, H, W), floats
-        draw, fill   as in `move`; ``fill`` is also the value of black
-        white        value of white; None: unknown
+        draw, fill   as in `move`
+        levels       values of black and white, as in `coloring.jitter`
 
         Errors   OptionError if x is not an array of images
         """
         if not self or not len(x):
             return x
         self.check_shape(x.shape[1:])
-        changes = (self.brightness, self.contrast, self.saturation)
-        if any(changes):
-            ranges = [(max(0.0, 1 - change), 1 + change) for change in changes]
-            low, high = np.array(ranges).T
-            x = coloring.jitter(x, low + draw.uniform(COLOR_STREAM, 3) * (high - low), fill, white)
+        if self.recolors:
+            changes = np.array([self.brightness, self.contrast, self.saturation])
+            low, high = np.maximum(0, 1 - changes), 1 + changes
+            x = coloring.jitter(x, low + draw.uniform(COLOR_STREAM, 3) * (high - low), *levels)
         x = self.move(x, draw, fill=fill)
         if self.cutout:
             x = coloring.cut_out(x, self.cutout, draw.uniform(CUTOUT_STREAM, 2), fill)

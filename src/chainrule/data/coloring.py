@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.randomness import uniform
+from chainrule.data.normalization import Normalization
+from chainrule.data.sources import extremes
 
 Value: TypeAlias = float | NDArray[np.float64]  # of all channels, or of each, (C, 1, 1)
 
@@ -26,6 +28,19 @@ class Draw(NamedTuple):
 
 
 GRAY = (0.299, 0.587, 0.114)  # share of red, green and blue in the gray level (ITU-R BT.601)
+
+
+def levels(x: NDArray[Any], normalization: Normalization) -> tuple[Value, Value]:
+    """Return the normalized values of black and white, (1 or C, 1, 1), for training images x.
+
+    They are those of 0 and 255 for bytes, 0 and 1 for values within 0 … 1, 0 and 255 or the maximum for other values
+    from 0, and the minimum and the maximum for signed values.
+    """
+    low, high = (0.0, 255.0) if x.dtype == np.uint8 else extremes(x)
+    if low >= 0:
+        low, high = 0.0, next((level for level in (1.0, 255.0) if high <= level), high)
+    gain, offset = normalization.arrays(4, np.float64)
+    return low * gain + offset, high * gain + offset
 
 
 def jitter(x: NDArray[Any], factors: NDArray[np.float64], black: Value, white: Value | None) -> NDArray[Any]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Protocol, Unpack, cast
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.words import checked_options, checked_options_with
@@ -26,14 +24,13 @@ from chainrule.models.reading import (
     default_normalization,
     held_out,
     new_classes,
-    packed,
     training_data,
     training_reading,
 )
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.losses import LossLike
 from chainrule.network.network import Network
-from chainrule.network.ports import ArraysLike, Ports
+from chainrule.network.ports import ArraysLike
 from chainrule.training import optimizers, outputs, requirements
 from chainrule.training.callbacks import CallbackLike, ProgressBar, as_callbacks
 from chainrule.training.history import History
@@ -193,7 +190,9 @@ def _trainer(
     reading = Reading(classes, recipe.ignore_label, samples.probe.normalization)
     sets = _parts(network, samples, validation, recipe, reading, groups)
     if recipe.validation and samples.probe.normalization is not None:
-        sets = _repacked(network, samples, inputs, recipe, groups, kind or existing or AUTOMATIC)
+        from chainrule.models.repacking import repacked
+
+        sets = repacked(network, samples, inputs, recipe, groups, kind or existing or AUTOMATIC)
     test = None if run is None else run.test_data
     if test is not None:
         test_samples = held_out(network, "test_data", test, reading)
@@ -225,20 +224,6 @@ def _parts(
     if recipe.validation:
         raise OptionError("validation_data and validation_split cannot both be given")
     return samples, held_out(network, "validation_data", validation, reading)
-
-
-def _repacked(
-    network: Network, samples: Any, inputs: Any, recipe: Recipe, groups: Any, normalization: Normalization | str
-) -> tuple[Samples, Samples]:
-    """Return training and validation samples of several inputs, with a normalization fitted to the former."""
-    ports, parts, fitted = cast("Ports", network.input_ports), list[Samples](), normalization
-    numbered = replace(cast("Samples", samples), x=np.arange(len(samples)))
-    for part in filter(None, numbered.parts(recipe.validation, recipe.seed, groups)):
-        rows = {name: array[part.x] for name, array in ports.checked(inputs, "inputs").items()}
-        x, fitted = packed(network, ports, rows, fitted)
-        parts.append(replace(part, x=x, normalization=fitted))
-    training, validation = parts
-    return training, validation
 
 
 def trainer(

@@ -24,6 +24,7 @@ from chainrule.training.steps.stepper import Stepper
 from chainrule.training.streams import BatchStream, PairSamples, TrainingData
 
 if TYPE_CHECKING:
+    from chainrule.data.augmentation import Augmentation
     from chainrule.data.prefetch import Prefetcher
 
 UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
@@ -55,15 +56,24 @@ class BatchLoader:
         target_scaling: TargetScaling | None = None,
     ) -> None:
         self.data, self.readers, self.target_scaling = data, readers, target_scaling
-        mixes = recipe.augmentation is not None and recipe.augmentation.mixes
-        self._mixing = recipe.augmentation if mixes else None
-        if mixes and data.probe.is_dense:
-            raise OptionError("augmentation mixup and cutmix: expected one target per image, found one per position")
         self.epoch_steps = batch_count(len(data), recipe.batch_size)
         self._network, self._recipe, self._stepper = network, recipe, stepper
         self._preparation = Preparation.of(network, normalization, recipe.augmentation, recipe.seed)
         self._prefetcher: Prefetcher | None = None
+        self._mixing: Augmentation | None = None
         self.held = False
+        if recipe.augmentation is not None:
+            self._augment(recipe.augmentation, data.probe)
+
+    def _augment(self, augmentation: Augmentation, probe: Samples) -> None:
+        """Prepare colors and mixing; OptionError if dense targets would be mixed."""
+        if augmentation.mixes and probe.is_dense:
+            raise OptionError("augmentation mixup and cutmix: expected one target per image, found one per position")
+        self._mixing = augmentation if augmentation.mixes else None
+        if augmentation.recolors:
+            from chainrule.data.coloring import levels
+
+            self._preparation = self._preparation._replace(levels=levels(probe.x, self._preparation.normalization))
 
     # ------------------------------------------------------------------ batches of a step
 

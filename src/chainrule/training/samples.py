@@ -35,6 +35,7 @@ class Preparation(NamedTuple):
     dtype         dtype of the prepared inputs
     augmentation  random transformations, drawn with ``seed``; None: none
     network       normalize inputs with this network's engine and threads if the engine supports it; None: use NumPy
+    levels        normalized values of black and white, if colors change
     """
 
     normalization: Normalization
@@ -42,6 +43,7 @@ class Preparation(NamedTuple):
     augmentation: Augmentation | None = None
     seed: int = 0
     network: Network | None = None
+    levels: tuple[Any, Any] = (0.0, None)
 
     @staticmethod
     def of(
@@ -266,7 +268,7 @@ class Samples:
         arrays       result of `read` for these indices; empty: call it
         numbers      numbers of the samples for the augmentation, (N,); None: the indices
         """
-        normalization, dtype, augmentation, seed, network = preparation
+        normalization, dtype, augmentation, seed, network, _ = preparation
         pixels, rows = self.x, indices
         if arrays or isinstance(pixels, SampleSource):
             (pixels,), rows = arrays or self.read(indices), np.arange(len(indices))
@@ -285,9 +287,9 @@ class Samples:
 
     def _augmented(self, preparation: Preparation, draw: Draw) -> Batch:
         """Return the samples, whose inputs are normalized, with random transformations."""
-        normalization, augmentation = preparation.normalization, cast("Augmentation", preparation.augmentation)
-        black, white = normalization.background, normalization.white
-        x = np.ascontiguousarray(augmentation.apply(self.x, draw, fill=black, white=white), preparation.dtype)
+        augmentation, fill = cast("Augmentation", preparation.augmentation), preparation.normalization.background
+        changed = augmentation.apply(self.x, draw, fill=fill, levels=preparation.levels)
+        x = np.ascontiguousarray(changed, preparation.dtype)
         moved = self._moved(augmentation, draw) if self.is_dense else self
         x, targets = augmentation.call_function(x, moved.targets, draw)
         loss_weights = replace(moved, targets=targets).loss_weights

@@ -152,6 +152,30 @@ def test_augmentation_moves_masks_with_their_images(augmentation: str) -> None:
     assert_allclose(weights[:, 1].mean((1, 2)), 1)
 
 
+@pytest.mark.parametrize("augmentation", ["rotation=20", "scale=0.3", "shift=2", "rotation=20,scale=0.3,reflect"])
+def test_numbers_that_count_are_not_mixed_with_the_outside(augmentation: str) -> None:
+    x, y = drawn(30, 1, 9, 12), np.full((30, 2, 9, 12), 100.0)
+    preparation = Preparation(Normalization("none"), "float64", Augmentation.parse(augmentation))
+    _, targets, weights = Samples.of(x, y, (2, 9, 12)).batch(np.arange(30), preparation, epoch=1)
+    counts = np.ones((30, 9, 12), bool) if weights is None else weights[:, 1] > 0
+    assert 0.3 < counts.mean()
+    assert_allclose(targets.transpose(0, 2, 3, 1)[counts], 100, rtol=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.25])
+def test_a_function_may_return_soft_labels_of_masks(share: float) -> None:
+    x, y = drawn(8, 2, *SHAPE[1:]), labels(8)
+
+    def soften(image: Any, target: Any, generator: Any) -> Any:
+        return image, share * target + (1 - share) / 3
+
+    model = pixelwise(cr.Softmax())
+    options: dict[str, Any] = {"batch_size": 8, "optimizer": "sgd", "learning_rate": 1e-30, "normalization": "none"}
+    history = model.fit(x, y, augmentation=cr.Augmentation(function=soften), **options, progress=False)
+    t = share * np.moveaxis(np.eye(3)[y], -1, 1) + (1 - share) / 3
+    assert history.loss[0] == pytest.approx(-(t * np.log(model.predict(x))).sum(1).mean(), rel=1e-9)
+
+
 def test_psnr_of_a_constant_error() -> None:
     """An error of a tenth of the range everywhere is 20 dB."""
     t = np.linspace(0, 2, 40).reshape(2, 1, 4, 5)

@@ -162,15 +162,16 @@ class Augmentation(TextOptions):
         """
         if self.function is None:
             return x, targets
-        images, changed = np.empty_like(x), np.empty_like(targets)
+        images, changed = np.empty_like(x), list[Any]()
         for n, sample in enumerate(draw.samples.tolist()):
             pair = self.function(x[n].copy(), targets[n].copy(), generator(draw.seed, "augment", draw.step, sample))
             values = [*cast("tuple[Any, ...]", pair)] if isinstance(pair, tuple) else []
             if [*map(np.shape, values)] != [x.shape[1:], targets.shape[1:]]:
                 shapes = f"{text(x.shape[1:])} and {text(targets.shape[1:])}"
                 raise OptionError(f"augmentation function: expected an image and a target of the shapes {shapes}")
-            images[n], changed[n] = values
-        return images, changed
+            images[n] = values[0]
+            changed.append(values[1])
+        return images, np.stack(changed)  # soft labels of masks are no bytes
 
     def move(
         self,

@@ -188,7 +188,7 @@ class Samples:
     def _moved(self, augmentation: Augmentation, draw: Draw) -> Samples:
         """Return the samples with dense targets moved like the images. Positions outside the images do not count.
 
-        Labels are those of the nearest pixel; numbers are interpolated.
+        Labels are those of the nearest pixel; numbers are interpolated, and count only if no outside pixel is involved.
 
         draw   as in `Augmentation.move`
         """
@@ -196,7 +196,8 @@ class Samples:
         valid = (self.masked() if augmentation.exposes_outside else self).valid
         targets = augmentation.move(self.targets, draw, interpolate=interpolate)
         if valid is not None:
-            valid = augmentation.move(valid[:, None], draw, interpolate=False)[:, 0]
+            shares = augmentation.move(valid[:, None].astype(np.float64), draw, interpolate=interpolate)
+            valid = shares[:, 0] > 1 - 1e-9
         return replace(self, targets=targets, valid=valid)
 
     @property

@@ -1,5 +1,6 @@
 """Dense targets: labels and numbers per position, ignored positions, class weights and metrics."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,7 @@ def test_numbers_that_count_are_not_mixed_with_the_outside(augmentation: str) ->
     preparation = Preparation(Normalization("none"), "float64", Augmentation.parse(augmentation))
     _, targets, weights = Samples.of(x, y, (2, 9, 12)).batch(np.arange(30), preparation, epoch=1)
     counts = np.ones((30, 9, 12), bool) if weights is None else weights[:, 1] > 0
-    assert 0.3 < counts.mean()
+    assert counts.mean() > 0.3
     assert_allclose(targets.transpose(0, 2, 3, 1)[counts], 100, rtol=1e-9)
 
 
@@ -174,6 +175,20 @@ def test_a_function_may_return_soft_labels_of_masks(share: float) -> None:
     history = model.fit(x, y, augmentation=cr.Augmentation(function=soften), **options, progress=False)
     t = share * np.moveaxis(np.eye(3)[y], -1, 1) + (1 - share) / 3
     assert history.loss[0] == pytest.approx(-(t * np.log(model.predict(x))).sum(1).mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "augmentation", ["flip", "shift=1", "rotation=9,reflect", "scale=0.1", "turn", "flip_vertical"]
+)
+def test_numbers_of_a_moved_image_are_refused_unless_they_stay(augmentation: str) -> None:
+    x, y = drawn(8, 1, 6, 6), drawn(8, 2, seed=1)
+    layers = [cr.Flatten(), cr.Dense(2)]
+    for options, refused in ((augmentation, True), (f"{augmentation},keep_targets", False), ("brightness=0.1", False)):
+        model = cr.Sequential(layers, (1, 6, 6), loss="mean_squared_error", engine="numpy")
+        with pytest.raises(OptionError, match="add keep_targets") if refused else nullcontext():
+            model.fit(x, y, augmentation=options, progress=False)
+    soft = np.tile([0.3, 0.7], (8, 1))  # probabilities of classes stay
+    cr.Sequential([*layers, cr.Softmax()], (1, 6, 6)).fit(x, soft, augmentation=augmentation, progress=False)
 
 
 def test_psnr_of_a_constant_error() -> None:

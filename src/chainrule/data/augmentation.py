@@ -50,6 +50,7 @@ class Augmentation(TextOptions):
     cutout     side of a square that is set to black, in pixels, centered anywhere in the image. Masks are unchanged
     function   function f(image, target, generator) that returns a changed image and target of the same shapes, from a
                normalized image (C, H, W), the target (K,), one-hot for a label, and a NumPy generator for this sample
+    keep_targets    whether numbers for a whole image, which are not moved with it, may stay as they are
     mixup, cutmix   α of Beta(α, α), the distribution of the share of the image when it is mixed with another training
                image (`mixing.mix`); 0: no mixing
 
@@ -75,6 +76,7 @@ class Augmentation(TextOptions):
     mixup: float = 0.0
     cutmix: float = 0.0
     function: Callable[..., Any] | None = None
+    keep_targets: bool = False
 
     def __post_init__(self) -> None:
         for name, (maximum, unit) in LIMITS.items():
@@ -91,7 +93,7 @@ class Augmentation(TextOptions):
             raise OptionError(f"augmentation flip {self.flip!r}: expected True, False or {ALTERNATE!r}")
 
     def __bool__(self) -> bool:
-        return any(value for name, value in vars(self).items() if name != "reflect")
+        return any(value for name, value in vars(self).items() if name not in ("reflect", "keep_targets"))
 
     def __str__(self) -> str:
         name = getattr(self.function, "__name__", "") or type(self.function).__name__
@@ -108,7 +110,8 @@ class Augmentation(TextOptions):
         return bool(self.brightness or self.contrast or self.saturation)
 
     @property
-    def _moves(self) -> bool:
+    def moves(self) -> bool:
+        """Whether pixels move."""
         return bool(self.shift or self.rotation or self.scale or self.flip or self.flip_vertical or self.turn)
 
     @property
@@ -190,7 +193,7 @@ class Augmentation(TextOptions):
 
         Errors   OptionError if x is not an array of images
         """
-        if not self._moves or not len(x):
+        if not self.moves or not len(x):
             return x
         self.check_shape(x.shape[1:])
         matrix, move = self._inverse_maps(draw)

@@ -18,6 +18,7 @@ from chainrule.engines.protocol import ONE_STEP, Array
 from chainrule.errors import OptionError, quoted
 from chainrule.network.network import Network
 from chainrule.network.target_scaling import TargetScaling
+from chainrule.network.tasks import REGRESSION
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Batch, Preparation, Samples
 from chainrule.training.steps.stepper import Stepper
@@ -66,9 +67,18 @@ class BatchLoader:
             self._augment(recipe.augmentation, data.probe)
 
     def _augment(self, augmentation: Augmentation, probe: Samples) -> None:
-        """Prepare colors and mixing; OptionError if dense targets would be mixed."""
+        """Prepare colors and mixing; OptionError for targets that would not be changed with their images."""
         if augmentation.mixes and probe.is_dense:
             raise OptionError("augmentation mixup and cutmix: expected one target per image, found one per position")
+        if augmentation.moves and not augmentation.keep_targets and not probe.is_dense:
+            from chainrule.training.outputs import infer_task
+
+            task = infer_task(self._network, self._recipe.loss, probe)
+            if REGRESSION in (*getattr(task, "parts", ()), task):
+                raise OptionError(
+                    f"augmentation {augmentation} moves pixels, but not targets that are numbers, such as positions; "
+                    "if they do not depend on the place in the image, add keep_targets"
+                )
         self._mixing = augmentation if augmentation.mixes else None
         if augmentation.recolors:
             from chainrule.data.coloring import levels

@@ -91,7 +91,8 @@ def test_images_flat_or_not() -> None:
 def test_calls_of_partial_fit_are_the_epochs_of_fit(kind: str, optimizer: str, tmp_path: Path) -> None:
     make, y = (classifier, LABELS) if kind == "classes" else (regressor, NUMBERS)
     classes = {"classes": [0, 1, 2]} if kind == "classes" else {}
-    whole, parted = make(optimizer=optimizer).fit(X, y), make(optimizer=optimizer)
+    options = {"optimizer": optimizer, "batch_size": 32}
+    whole, parted = make(**options).fit(X, y), make(**options)
     for number in range(5):
         parted.partial_fit(X, y, **(classes if number == 0 else {}))
         joblib.dump(parted, tmp_path / "kept")

@@ -85,7 +85,7 @@ def test_a_run_validates_on_the_validation_folder_and_goes_on_with_it(invoke, pa
     model = load_model("o", engine="numpy")
     training, _ = load(parts, skip_damaged=True)
     row = Path("o/history.csv").read_text().splitlines()[-1].split(",")
-    assert_close(float(row[5]), model.evaluate(training.validation).loss)
+    assert_close(float(row[6]), model.evaluate(training.validation).loss)
     assert invoke("train --resume o --quiet").exit_code == 0
     next(iter((parts / "val").rglob("*.png"))).unlink()
     refused(invoke("train --resume o --quiet"), "not those this run was started with")

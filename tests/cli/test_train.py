@@ -178,7 +178,7 @@ def test_on_the_compiled_engine(run, digits, tmp_path):
 
 def history(folder: Path) -> list[list[str]]:
     """Read the rows of history.csv without the seconds."""
-    return [line.split(",")[:7] for line in (folder / "history.csv").read_text().splitlines()]
+    return [line.split(",")[:8] for line in (folder / "history.csv").read_text().splitlines()]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")

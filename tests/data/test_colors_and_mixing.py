@@ -44,12 +44,27 @@ def test_colors_do_not_depend_on_the_normalization(kind: str) -> None:
         Augmentation(brightness=0.5, contrast=0.5, saturation=1),
     )
     x = normalization.apply(PHOTOS, np.float64)
-    out = augmentation.apply(x, WHERE, fill=normalization.background, white=normalization.brightest)
-    plain = augmentation.apply(PHOTOS.astype(np.float64), WHERE, fill=0.0, white=255.0)
+    out = augmentation.apply(x, WHERE, levels=normalization.levels)
+    plain = augmentation.apply(PHOTOS.astype(np.float64), WHERE, levels=(0.0, 255.0))
     assert_close((out - normalization.offset) / normalization.gain, plain)
     assert plain.min() >= 0
     assert plain.max() <= 255
-    assert not np.array_equal(plain, augmentation.apply(PHOTOS.astype(np.float64), Draw(4, 2, NUMBERS), white=255.0))
+    other = augmentation.apply(PHOTOS.astype(np.float64), Draw(4, 2, NUMBERS), levels=(0.0, 255.0))
+    assert not np.array_equal(plain, other)
+
+
+@pytest.mark.parametrize("kind", ["scale", "standardize"])
+def test_colors_do_not_depend_on_the_range_of_the_images(kind: str) -> None:
+    """Train on the same photos as bytes, floats, shares and signed numbers: the network's inputs are equal."""
+    photos, found = PHOTOS.copy(), list[np.ndarray]()
+    photos[0, :, 0, :2] = 0, 255
+    per_channel = [photos / 255, photos / 127.5 - 1]  # if they are standardized
+    for x in (photos, photos * 1.0, photos * 64.0, *(per_channel if kind == "scale" else [])):
+        model = cr.Sequential([cr.Flatten(), cr.Dense(2), cr.Softmax()], (3, 9, 9), dtype="float64", engine="numpy")
+        recipe = Recipe(augmentation="brightness=0.5,contrast=0.5,saturation=1", normalization=kind, seed=1)
+        found.append(model.trainer(recipe, Samples.of(x, np.arange(40) % 2, 2)).loader.batch(0)[0])
+    for inputs in found[1:]:
+        np.testing.assert_allclose(inputs, found[0], atol=1e-9)
 
 
 def test_factors_are_within_their_limits() -> None:

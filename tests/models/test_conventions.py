@@ -137,10 +137,14 @@ def test_a_data_set_without_names_of_classes() -> None:
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-@pytest.mark.parametrize("optimizer", [cr.Adam(0.01), cr.Momentum(0.1)])
+@pytest.mark.parametrize("optimizer", [cr.Adam(0.01), cr.Momentum(0.1), cr.AdamW(0.01, weight_decay=0.1)])
 @pytest.mark.parametrize("weights", [None, 0.5 + np.arange(48) % 3])
-def test_custom_loops_train_as_fit(engine: str, optimizer: Any, weights: Any) -> None:
-    models = [model(engine=engine, dtype="float64") for _ in range(3)]
+@pytest.mark.parametrize("frozen", [(), ("norm1",), ("conv1", "dense1.w")])
+def test_custom_loops_train_as_fit(engine: str, optimizer: Any, weights: Any, frozen: tuple[str, ...]) -> None:
+    layers = [cr.Conv2D(3, 3, bias=False), cr.BatchNorm2D(), cr.Tanh(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    models = [cr.Sequential(layers, X.shape[1:], engine=engine, dtype="float64") for _ in range(3)]
+    for each in models:
+        each.freeze(*frozen)
     options: dict[str, Any] = {"sample_weight": weights}
     models[0].fit(X, Y, epochs=5, batch_size=len(X), optimizer=optimizer, progress=False, **options)
     outcome, moments = None, optimizer.init(models[2].parameters)
@@ -152,6 +156,7 @@ def test_custom_loops_train_as_fit(engine: str, optimizer: Any, weights: Any) ->
         assert_close(outcome.norm, np.sqrt(sum(np.square(g).sum() for g in gradients.named.values())))
     for trained in models[1:]:
         assert_close(trained.parameters, models[0].parameters)
+        assert_close(trained.statistics, models[0].statistics)
     for twin in (copy.deepcopy(models[1]), pickle.loads(pickle.dumps(models[1]))):
         assert_array_equal(twin.predict(X), models[1].predict(X))
 

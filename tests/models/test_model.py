@@ -145,6 +145,10 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
         "needs one output per class: for yes or no, train Sigmoid",
     ),
     (lambda: ending(cr.Softmax()).fit(X, Y), cr.OptionError, "nothing to train"),
+    *(
+        (lambda act=act: act(ending(cr.Dense(3), cr.Softmax()))(X, Y, loss="bce"), cr.OptionError, "end with Sigmoid")
+        for act in (lambda model: model.fit, lambda model: model.evaluate)
+    ),
     (
         lambda: ending(cr.Dense(2)).fit(X, np.linspace(0, 1, 12)),
         cr.DataError,

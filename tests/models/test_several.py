@@ -163,6 +163,21 @@ def test_every_number_of_a_step_is_explained() -> None:
     assert single["loss_1.y"] == trace["loss_1.y"]
 
 
+@pytest.mark.parametrize("kind", [None, "standardize"])
+def test_validation_samples_do_not_affect_the_normalization(kind: str | None) -> None:
+    """A share of the samples is the same as these samples in an argument of their own."""
+    x, y = scaled_batch(23)
+    options: dict[str, Any] = {"loss": LOSSES, "epochs": 2, "batch_size": 4, "progress": False, "normalization": kind}
+    divided, separate = model(), model()
+    history = divided.fit(x, y, validation_split=0.4, **options)
+    kept, held = cr.data.dataset.split_validation(23, 0.4, 0)
+    parts = [(tuple(a[rows] for a in x), {name: t[rows] for name, t in y.items()}) for rows in (kept, held)]
+    expected = separate.fit(*parts[0], validation_data=parts[1], **options)
+    assert divided.normalization == separate.normalization
+    assert_array_equal(history.loss, expected.loss)
+    assert history["validation_loss"] == expected["validation_loss"]
+
+
 @pytest.mark.parametrize("standardize", [False, True])
 def test_inputs_are_normalized_and_targets_standardized_one_by_one(standardize: bool, tmp_path: Path) -> None:
     """Training is that on data which were normalized and standardized before, with these definitions."""

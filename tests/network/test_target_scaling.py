@@ -45,6 +45,22 @@ def test_targets_of_any_size_are_learned_by_default() -> None:
     assert_close(evaluation.loss, error, 10_000)
 
 
+@pytest.mark.parametrize("offset", [0.0, 0.1, 19.99, -300.0, 1.7e9])
+def test_an_offset_of_the_targets_changes_nothing(offset: float) -> None:
+    """A target that is constant up to rounding stays 0, and one far from 0 keeps its digits in float32."""
+    x, y = prices(97)
+    losses, noise = list[list[float]](), np.random.default_rng(1).choice([0, 1e-15], 97)
+    for added in (0.0, offset):
+        t = np.stack([y[:, 0] / UNITS[0] + added, np.full(97, added), added + added * noise], axis=1)
+        model = cr.Sequential([cr.Dense(3)], (4,), loss="mean_squared_error", engine="numpy")
+        history = model.fit(x, t, epochs=3, learning_rate=0.02, normalization="none", progress=False)
+        evaluation = model.evaluate(x, t)
+        assert np.isnan(evaluation.r2)
+        assert model.target_scaling.deviations[1:] == (1, 1)
+        losses.append([*history.loss, evaluation.loss])
+    assert_allclose(*losses, rtol=1e-5)
+
+
 def test_a_badly_scaled_target_is_named_in_the_hint() -> None:
     (note,) = [note for note in fitted(vectors(), standardize_targets=False).notes if "constant prediction" in note]
     assert "the targets have mean 9" in note

@@ -198,10 +198,10 @@ def end(draw: Draw, drawn: Node, loss: str) -> Node:
     if drawn.shape[0] > 40 or drawn.shape == (1,) or draw.integers(2):
         drawn = cr.Dense(int(draw.integers(2, 12)), bias=bool(draw.integers(2)))(drawn)
     last = type(drawn.layer)
-    if loss.startswith("categorical") and last is not cr.Softmax:
-        return cr.Softmax()(drawn)
-    if loss in losses.OF_PROBABILITIES and last not in (cr.Softmax, cr.Sigmoid):
-        return choice(draw, cr.Softmax(), cr.Sigmoid())(drawn)
+    allowed = {"categorical": [cr.Softmax], "binary": [cr.Sigmoid], "dice": [cr.Softmax, cr.Sigmoid]}
+    endings = allowed.get(loss.split("_")[0], [last])
+    if last not in endings:
+        return choice(draw, *endings)()(drawn)
     if loss == "softmax_cross_entropy" and last in (cr.Softmax, cr.Sigmoid):
         return cr.Dense(3)(drawn)
     return drawn

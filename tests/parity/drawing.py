@@ -62,10 +62,10 @@ ENDINGS: dict[str, tuple[tuple[Layer, ...], ...]] = {
     "mean_squared_error": ((cr.Tanh(),), (cr.GELU(),), (cr.Dense(3, bias=False),)),
     "mean_absolute_error": ((cr.Tanh(),), (cr.Dense(3),)),
     "huber": ((cr.GELU(),), (cr.Dense(4),)),
-    "binary_cross_entropy": ((cr.Sigmoid(),), (cr.Dense(4), cr.Softmax())),
+    "binary_cross_entropy": ((cr.Sigmoid(),), (cr.Dense(4), cr.Sigmoid())),
     "categorical_cross_entropy": ((cr.Softmax(),), (cr.Dense(5), cr.Softmax()), (cr.Sigmoid(),)),
     "softmax_cross_entropy": ((cr.Dense(4),), (cr.Arctan(),)),
-    "binary_focal_cross_entropy": ((cr.Sigmoid(),), (cr.Dense(4), cr.Softmax())),
+    "binary_focal_cross_entropy": ((cr.Sigmoid(),), (cr.Dense(4), cr.Sigmoid())),
     "categorical_focal_cross_entropy": ((cr.Softmax(),), (cr.Dense(5), cr.Softmax()), (cr.Sigmoid(),)),
     "dice": ((cr.Sigmoid(),), (cr.Softmax(),), (cr.Dense(4), cr.Softmax())),
 }

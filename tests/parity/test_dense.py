@@ -81,7 +81,7 @@ def test_losses_and_gradients(loss: str, engine: str, record_property: Callable[
         recipe = Recipe(batch_size=count, loss=loss, class_weight=class_weight, normalization="none", **ignore)
         trainer = Trainer(model, recipe, Samples.of(x, y, model.output_shape, **ignore), Normalization("none"))
         batch = trainer.loader.batch(0)
-        gradient = trainer.stepper.gradient(*batch, step=1)
+        _, gradient = trainer.stepper.gradient(*batch, step=1)
         outcome = trainer.stepper.step(*batch, step=1, rate=0.0)
         order = trainer.loader.indices(0)
         w, b = (torch.tensor(initial(model, name), requires_grad=True) for name in ("conv1.w", "conv1.b"))

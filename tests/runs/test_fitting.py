@@ -63,6 +63,47 @@ def test_it_is_the_same_training_and_the_same_folder(parts: Any, tmp_path: Path,
     assert accuracy == loading.open_run(tmp_path / "run", engine="numpy").model.evaluate(test).accuracy
 
 
+class Stops(cr.Callback):
+    """Ends training after a step: by a request, by Ctrl-C or by an exception."""
+
+    def __init__(self, step: int, way: str) -> None:
+        self.step, self.way = step, way
+
+    def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
+        if len(trainer.history) == self.step:
+            trainer.stop = self.way == "request"
+            if self.way == "error":
+                raise ZeroDivisionError
+            if self.way == "signal":
+                signal.raise_signal(signal.SIGINT)
+
+
+OPTIONS: list[dict[str, Any]] = [{"patience": 9}, {"ema_decay": 0.8}, {"patience": 2, "ema_decay": 0.8}, {}]
+
+
+@pytest.mark.parametrize("way", ["request", "error", "signal", "end"])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_however_it_ends_the_model_is_that_without_a_folder(parts: Any, tmp_path: Path, options: Any, way: str) -> None:
+    """Stop within an epoch and at its end. A run folder treats Ctrl-C as a request, and any run can go on."""
+    training, _ = parts
+    words: dict[str, Any] = FIT | {"learning_rate": 0.1, "epochs": 5} | options
+    epoch_steps = -(-round(0.8 * len(training.x)) // FIT["batch_size"])
+    for step in (3 * epoch_steps - 1, 4 * epoch_steps):
+        run, models, restored = cr.Run(tmp_path / str(step), resume=True, plots=False), list[Any](), list[Any]()
+        for folder in (None, run):
+            stops, models = Stops(step, "request" if (folder, way) == (None, "signal") else way), [*models, network()]
+            try:
+                restored.append(models[-1].fit(training, run=folder, callbacks=stops, **words).restored)
+            except (ZeroDivisionError, KeyboardInterrupt):
+                assert way in ("error", "signal")
+        assert same(models[0].weights, models[1].weights)
+        assert way == "signal" or len({*restored}) <= 1
+        whole, resumed = network(), network()
+        whole.fit(training, **words)
+        resumed.fit(training, run=run, **words)
+        assert same(resumed.weights, whole.weights)
+
+
 @pytest.mark.parametrize("stop", [1, 9])
 def test_it_is_resumed_to_the_same_bits(parts: Any, tmp_path: Path, stop: int) -> None:
     """Resume here, and by the command with a file of the same arrays."""

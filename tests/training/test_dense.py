@@ -1,5 +1,7 @@
 """Dense targets: labels and numbers per position, ignored positions, class weights and metrics."""
 
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,6 +86,22 @@ def test_the_weights_of_positions_count_each_sample_once() -> None:
     assert_close(outcome.measured[0], np.mean(correct))
 
 
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
+@pytest.mark.parametrize("options", [{"ignore_label": 9}, {"augmentation": "shift=1"}])
+def test_the_accuracy_of_right_answers_is_1_and_a_run_goes_on(engine: str, options: Any, tmp_path: Path) -> None:
+    x = drawn(60, 1, 8, 6).astype("f4")
+    y = np.where((drawn(60, 8, 6, seed=2) > 0.5) & ("ignore_label" in options), 9, x[:, 0] > 0)
+    for epochs in (1, 2):
+        model = cr.Sequential([cr.Conv2D(2, 1), cr.Softmax()], (1, 8, 6), engine=engine)
+        model.weights["conv1.w"][:] = [[[[-9]]], [[[9]]]]
+        run = cr.Run(tmp_path / "run", resume=True, plots=False)
+        steps: dict[str, Any] = {"epochs": epochs, "batch_size": 6, "learning_rate": 1e-9, "progress": False}
+        history = model.fit(x, y, run=run, **steps, **options)
+        assert len(history) == 10 * epochs
+        assert_close(history.accuracy, np.ones(10 * epochs), dtype="f4")
+        assert history.accuracy.max() <= 1
+
+
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_class_weights_multiply_the_losses_of_their_positions(outputs: int) -> None:
     model = pixelwise(cr.Sigmoid() if outputs == 1 else cr.Softmax(), outputs=outputs)
@@ -134,6 +152,44 @@ def test_augmentation_moves_masks_with_their_images(augmentation: str) -> None:
     assert (np.abs(shown - moved[:, 0] % 4) < 0.5).mean() >= agreement
     assert_array_equal(targets.any(1), weights[:, 1] > 0)
     assert_close(weights[:, 1].mean((1, 2)), 1)
+
+
+@pytest.mark.parametrize("augmentation", ["rotation=20", "scale=0.3", "shift=2", "rotation=20,scale=0.3,reflect"])
+def test_numbers_that_count_are_not_mixed_with_the_outside(augmentation: str) -> None:
+    x, y = drawn(30, 1, 9, 12), np.full((30, 2, 9, 12), 100.0)
+    preparation = Preparation(Normalization("none"), "float64", Augmentation.parse(augmentation))
+    _, targets, weights = Samples.of(x, y, (2, 9, 12)).batch(np.arange(30), preparation, epoch=1)
+    counts = np.ones((30, 9, 12), bool) if weights is None else weights[:, 1] > 0
+    assert counts.mean() > 0.3
+    assert_close(targets.transpose(0, 2, 3, 1)[counts], 100)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.25])
+def test_a_function_may_return_soft_labels_of_masks(share: float) -> None:
+    x, y = drawn(8, 2, *SHAPE[1:]), labels(8)
+
+    def soften(image: Any, target: Any, generator: Any) -> Any:
+        return image, share * target + (1 - share) / 3
+
+    model = pixelwise(cr.Softmax())
+    options: dict[str, Any] = {"batch_size": 8, "optimizer": "sgd", "learning_rate": 1e-30, "normalization": "none"}
+    history = model.fit(x, y, augmentation=cr.Augmentation(function=soften), **options, progress=False)
+    t = share * np.moveaxis(np.eye(3)[y], -1, 1) + (1 - share) / 3
+    assert history.loss[0] == pytest.approx(-(t * np.log(model.predict(x))).sum(1).mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "augmentation", ["flip", "shift=1", "rotation=9,reflect", "scale=0.1", "turn", "flip_vertical"]
+)
+def test_numbers_of_a_moved_image_are_refused_unless_they_stay(augmentation: str) -> None:
+    x, y = drawn(8, 1, 6, 6), drawn(8, 2, seed=1)
+    layers = [cr.Flatten(), cr.Dense(2)]
+    for options, refused in ((augmentation, True), (f"{augmentation},keep_targets", False), ("brightness=0.1", False)):
+        model = cr.Sequential(layers, (1, 6, 6), loss="mean_squared_error", engine="numpy")
+        with pytest.raises(OptionError, match="add keep_targets") if refused else nullcontext():
+            model.fit(x, y, augmentation=options, progress=False)
+    soft = np.tile([0.3, 0.7], (8, 1))  # probabilities of classes stay
+    cr.Sequential([*layers, cr.Softmax()], (1, 6, 6)).fit(x, soft, augmentation=augmentation, progress=False)
 
 
 def test_psnr_of_a_constant_error() -> None:

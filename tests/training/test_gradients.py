@@ -6,12 +6,14 @@ from itertools import product
 import numpy as np
 import pytest
 from numerical import assert_close
+from numpy.testing import assert_array_equal
 from parity.drawing import LAYERS, OF_POSITIVE, fitting
-from scipy.special import expit, huber, log_expit, log_softmax, softmax
+from scipy.special import expit, huber, log_expit, log_softmax, logsumexp, softmax
 from training.networks import Array
 
 from chainrule import layers as cr
 from chainrule.layers import Layer
+from chainrule.models.model import Sequential
 from chainrule.network import losses
 from chainrule.network.network import Network
 
@@ -41,6 +43,13 @@ LOSSES: dict[str, tuple[list[Layer], Callable[[Array, Array], Array]]] = {
         [cr.Softmax()],
         lambda z, t: 1 - ((2 * softmax(z, 1) * t + 1) / (softmax(z, 1) + t + 1)).mean(1),
     ),
+}
+# Last layer → scores whose output is the mean of the outputs of scores (2, …)
+AVERAGED: dict[str, Callable[[Array], Array]] = {
+    "Softmax": lambda z: logsumexp(log_softmax(z, 2), 0),
+    "Sigmoid": lambda z: logsumexp(log_expit(z), 0) - logsumexp(log_expit(-z), 0),
+    "Tanh": lambda z: np.arctanh(np.tanh(z).mean(0)),
+    "Dense": lambda z: z.mean(0),
 }
 
 
@@ -99,22 +108,30 @@ def test_every_layer_by_numbers(name: str, number: int) -> None:
 @pytest.mark.parametrize("engine", ["numpy", "compiled", "jax"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_of_scores_up_to_100_in_float32(name: str, engine: str) -> None:
-    """Pass one-hot inputs to a dense layer, so that each column of its weights is a sample's scores."""
+    """Compare training and evaluation, also of the mean probabilities of an image and its mirror image.
+
+    Pass one-hot inputs to a dense layer, so that each column of its weights is a sample's scores.
+    """
     scores = np.array(list(product((-100.0, -20.0, -0.3, 0.7, 17.0, 100.0), repeat=3)))
     count, generator = len(scores), np.random.default_rng(5)
     t = np.eye(3)[generator.integers(0, 3, count)]
     t[::2] = 0.9 * t[::2] + 0.1 / 3  # label smoothing
     ending, expected = LOSSES[name]
-    network = Network([cr.Dense(3, bias=False), *ending], (count,), engine=engine)
-    network.parameters[:] = scores.T.ravel()
-    program = network.compile(network.plan(name.split(" ")[0]))
-    x, target = np.eye(count, dtype=np.float32), t.astype(np.float32)
+    model = Sequential([cr.Flatten(), cr.Dense(3, bias=False), *ending], (1, 1, count), engine=engine)
+    model.parameters[:] = scores.T.ravel()
+    program, x = model.compile(model.plan(loss := name.split(" ")[0])), np.eye(count, dtype=np.float32)[:, None, None]
+    target = t.astype(np.float32)
     values, _, gradient = (np.array(array) for array in program.gradients(x, target, seed=SEED, step=STEP))
     h = 1e-5
     steps = h * np.eye(3)
     slopes = [(expected(scores + step, t) - expected(scores - step, t)) / (2 * h) for step in steps]
     assert_close(values, expected(scores, t))
     assert_close(gradient.reshape(3, count) * count, slopes)
+    evaluation = model.evaluate(x, t, loss=loss)
+    assert_close(evaluation.loss, expected(scores, t).mean())
+    assert_array_equal(evaluation.outputs, model.predict(x))
+    mean = AVERAGED[model.last_layer](np.stack([scores, scores[::-1]]))
+    assert_close(model.evaluate(x, t, loss=loss, views="flip").loss, expected(mean, t).mean())
 
 
 def test_every_loss_is_checked() -> None:

@@ -109,4 +109,4 @@ def test_the_command_writes_event_files(tmp_path: Path, monkeypatch: pytest.Monk
     rows = (tmp_path / "run" / "history.csv").read_text().splitlines()[1:]
     losses = scalars(tmp_path / "logs")["train/loss"]
     assert [*losses] == [int(row.split(",")[0]) for row in rows]
-    assert_close([*losses.values()], [float(row.split(",")[3]) for row in rows])
+    assert_close([*losses.values()], [float(row.split(",")[4]) for row in rows])

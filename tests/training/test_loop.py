@@ -143,7 +143,7 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
     trainer = make(chosen, engine=("numpy", "compiled")[number % 2])
     given = spied(trainer)
     for _ in range(int(draw.integers(3))):  # some steps of the first epoch are done: training goes on from there
-        trainer.history.add(1, 0.05, 1.0, 0.0)
+        trainer.history.add(1, BATCH, 0.05, 1.0, 0.0)
     done = len(trainer.history)
     train(trainer)
     assert len(given) == trainer.steps - done

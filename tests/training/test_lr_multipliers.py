@@ -117,7 +117,7 @@ def test_frozen_parameters_do_not_count_in_the_norm() -> None:
         for multipliers in ("none", "w=0")
     ]
     rest = stepper("numpy", optimizers.SGD(), "none")
-    gradient = rest.gradient(*batch(1), step=1)
+    _, gradient = rest.gradient(*batch(1), step=1)
     own = [
         gradient[first:last] for name, (first, last) in rest.network.trainable_layout.items() if not name.endswith(".w")
     ]

@@ -2,6 +2,7 @@
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportAttributeAccessIssue=false
 """Data that are read during training, compared bit by bit with the same data in memory."""
 
+import itertools
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +141,22 @@ def test_iterables_train_as_arrays() -> None:
     assert_close(model.evaluate([*batches()]).loss, model.evaluate(X, Y).loss)
     history = model.fit(X, Y, validation_data=Pairs(), progress=False)
     assert_close(history.epochs[-1].validation_loss, model.evaluate(X.astype(np.float32), Y).loss)
+
+
+@pytest.mark.parametrize("sizes", [(50, 39, 1), (7, 80, 3), (1, 1, 88)])
+def test_unequal_batches_have_the_mean_of_their_samples(sizes: tuple[int, ...], tmp_path: Path) -> None:
+    """Without a step that changes anything, the mean of an epoch is the loss of the samples, also in a resumed run."""
+    edges = np.cumsum((0, *sizes))
+    data = [(X[first:last], Y[first:last]) for first, last in itertools.pairwise(edges)]
+    options: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 1e-30, "normalization": "scale", "progress": False}
+    run = cr.Run(tmp_path / "run", resume=True, plots=False)
+    classifier().fit(data, run=run, callbacks=Halt(4), epochs=2, **options)
+    model = classifier()
+    history = model.fit(data, run=run, epochs=2, **options)
+    expected = model.evaluate(X, Y)
+    assert [*history.sizes] == [*sizes, *sizes]
+    assert history["loss"] == pytest.approx([expected.loss] * 2, rel=1e-5)
+    assert history["accuracy"] == pytest.approx([expected.accuracy] * 2, rel=1e-9)
 
 
 @pytest.mark.parametrize(

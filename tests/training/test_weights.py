@@ -121,6 +121,43 @@ def test_classes_have_names_and_one_output_has_two() -> None:
     assert (found[0] != found[2]).all()
 
 
+class Weighted(list[Any]):
+    """A data set with items (x, y, weight)."""
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_batch_without_weight_is_a_zero_step_in_every_form(size: int) -> None:
+    x, t, w = drawn(11, 12)
+    y, order = t.argmax(1), cr.data.order(12, 0, 0)
+    w[order[:4]] = 0  # the first batches
+    rows = [order[start : start + size] for start in range(0, 12, size)]
+    forms: list[tuple[Any, ...]] = [
+        ((x, y), {"sample_weight": w, "batch_size": size}),
+        ((Weighted(zip(x, y, w, strict=True)),), {"batch_size": size}),
+        (([(x[part], y[part], w[part]) for part in rows],), {}),
+    ]
+    found = []
+    for data, options in forms:
+        made = cr.Sequential([cr.Dense(3), cr.Softmax()], (5,), engine="numpy", dtype="float64")
+        made.fit(*data, optimizer="sgd", learning_rate=0.5, normalization="none", progress=False, **options)
+        found.append(made.parameters)
+        assert made.train_step(x[:2], y[:2], sample_weight=[0, 0]).norm == 0
+    assert_array_equal(found[0], found[1])
+    assert_array_equal(found[0], found[2])
+
+
+def test_evaluations_are_not_weighted_and_validation_without_weight_is_refused() -> None:
+    x, t, w = drawn(12, 10)
+    x, y = x[:, None, None], t.argmax(1)
+    made = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 1, 5), engine="numpy", dtype="float64")
+    whole = cr.Dataset(x, y, tuple("abc"), weights=w)
+    for form in (whole, Weighted(zip(x, y, w, strict=True)), [(x[:7], y[:7], w[:7]), (x[7:], y[7:], w[7:])]):
+        assert made.evaluate(form).loss == pytest.approx(made.evaluate(x, y).loss, rel=1e-6)
+    for held, options in ((cr.Dataset(x, y, tuple("abc"), weights=0 * w), {}), ((x, 0 * y), {"class_weight": {0: 0}})):
+        with pytest.raises(DataError, match="the weights of all validation samples are 0"):
+            made.fit(x, y, validation_data=held, progress=False, **options)
+
+
 def test_validation_has_the_same_loss() -> None:
     """Without a step that changes anything, training and validation on the same samples have the same loss."""
     x, t, w = drawn(10, 16)
@@ -141,7 +178,7 @@ def test_validation_has_the_same_loss() -> None:
         (np.ones((9, 1)), "of shape .9×1"),
         (np.r_[np.ones(8), -1], "found -1 for sample 8"),
         (np.r_[np.nan, np.ones(8)], "found nan for sample 0"),
-        (np.zeros(9), "all are 0"),
+        (np.zeros(9), "the weights of all training samples are 0"),
         (["a"] * 9, "expected 9 numbers"),
     ],
 )

@@ -54,7 +54,7 @@ class Subject:
         np.savez(data, x=self.images, y=self.labels, x_test=self.images, y_test=self.labels)
         history = History()
         for _ in range(self.step):
-            history.add(1, self.rate, 1.0, 0.5)
+            history.add(1, 1, self.rate, 1.0, 0.5)
         return subjects.PageSubject(
             self.model.name,
             self.model,

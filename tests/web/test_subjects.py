@@ -227,7 +227,7 @@ def test_a_run_that_keeps_an_earlier_step_says_so(data: Path, tmp_path: Path) ->
     recipe = replace(RECIPE, epochs=30, validation=0.3, patience=1, optimizer=Adam(0.05))
     folder = run(tmp_path / "run", data, recipe)
     rows = [line.split(",") for line in (folder / "history.csv").read_text().splitlines()[1:]]
-    checked = {int(row[0]): float(row[5]) for row in rows if row[5]}
+    checked = {int(row[0]): float(row[6]) for row in rows if row[6]}
     best, last = min(checked, key=lambda step: checked[step]), len(rows)
     assert best < last < 30 * 6
     session = opened(subjects.of_path(folder))

@@ -50,6 +50,7 @@ class Augmentation(TextOptions):
     cutout     side of a square that is set to black, in pixels, centered anywhere in the image. Masks are unchanged
     function   function f(image, target, generator) that returns a changed image and target of the same shapes, from a
                normalized image (C, H, W), the target (K,), one-hot for a label, and a NumPy generator for this sample
+    keep_targets    whether numbers for a whole image, which are not moved with it, may stay as they are
     mixup, cutmix   α of Beta(α, α), the distribution of the share of the image when it is mixed with another training
                image (`mixing.mix`); 0: no mixing
 
@@ -75,6 +76,7 @@ class Augmentation(TextOptions):
     mixup: float = 0.0
     cutmix: float = 0.0
     function: Callable[..., Any] | None = None
+    keep_targets: bool = False
 
     def __post_init__(self) -> None:
         for name, (maximum, unit) in LIMITS.items():
@@ -91,7 +93,7 @@ class Augmentation(TextOptions):
             raise OptionError(f"augmentation flip {self.flip!r}: expected True, False or {ALTERNATE!r}")
 
     def __bool__(self) -> bool:
-        return any(value for name, value in vars(self).items() if name != "reflect")
+        return any(value for name, value in vars(self).items() if name not in ("reflect", "keep_targets"))
 
     def __str__(self) -> str:
         name = getattr(self.function, "__name__", "") or type(self.function).__name__
@@ -103,7 +105,13 @@ class Augmentation(TextOptions):
         return bool(self.mixup or self.cutmix)
 
     @property
-    def _moves(self) -> bool:
+    def recolors(self) -> bool:
+        """Whether colors change."""
+        return bool(self.brightness or self.contrast or self.saturation)
+
+    @property
+    def moves(self) -> bool:
+        """Whether pixels move."""
         return bool(self.shift or self.rotation or self.scale or self.flip or self.flip_vertical or self.turn)
 
     @property
@@ -126,26 +134,25 @@ class Augmentation(TextOptions):
         draw: Draw,
         *,
         fill: Value = 0.0,
-        white: Value | None = None,
+        levels: tuple[Value, Value | None] = (0.0, None),
     ) -> NDArray[Any]:
         """Return randomly transformed images in the same shape and dtype; x itself if there are no transformations.
 
         Images are not mixed, and the custom function is not called.
 
         x            images (N, C, H, W), floats
-        draw, fill   as in `move`; ``fill`` is also the value of black
-        white        value of white; None: unknown
+        draw, fill   as in `move`
+        levels       values of black and white, as in `coloring.jitter`
 
         Errors   OptionError if x is not an array of images
         """
         if not self or not len(x):
             return x
         self.check_shape(x.shape[1:])
-        changes = (self.brightness, self.contrast, self.saturation)
-        if any(changes):
-            ranges = [(max(0.0, 1 - change), 1 + change) for change in changes]
-            low, high = np.array(ranges).T
-            x = coloring.jitter(x, low + draw.uniform(COLOR_STREAM, 3) * (high - low), fill, white)
+        if self.recolors:
+            changes = np.array([self.brightness, self.contrast, self.saturation])
+            low, high = np.maximum(0, 1 - changes), 1 + changes
+            x = coloring.jitter(x, low + draw.uniform(COLOR_STREAM, 3) * (high - low), *levels)
         x = self.move(x, draw, fill=fill)
         if self.cutout:
             x = coloring.cut_out(x, self.cutout, draw.uniform(CUTOUT_STREAM, 2), fill)
@@ -158,15 +165,16 @@ class Augmentation(TextOptions):
         """
         if self.function is None:
             return x, targets
-        images, changed = np.empty_like(x), np.empty_like(targets)
+        images, changed = np.empty_like(x), list[Any]()
         for n, sample in enumerate(draw.samples.tolist()):
             pair = self.function(x[n].copy(), targets[n].copy(), generator(draw.seed, "augment", draw.step, sample))
             values = [*cast("tuple[Any, ...]", pair)] if isinstance(pair, tuple) else []
             if [*map(np.shape, values)] != [x.shape[1:], targets.shape[1:]]:
                 shapes = f"{text(x.shape[1:])} and {text(targets.shape[1:])}"
                 raise OptionError(f"augmentation function: expected an image and a target of the shapes {shapes}")
-            images[n], changed[n] = values
-        return images, changed
+            images[n] = values[0]
+            changed.append(values[1])
+        return images, np.stack(changed)  # soft labels of masks are no bytes
 
     def move(
         self,
@@ -185,7 +193,7 @@ class Augmentation(TextOptions):
 
         Errors   OptionError if x is not an array of images
         """
-        if not self._moves or not len(x):
+        if not self.moves or not len(x):
             return x
         self.check_shape(x.shape[1:])
         matrix, move = self._inverse_maps(draw)

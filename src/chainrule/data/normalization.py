@@ -161,11 +161,17 @@ class Normalization(metaclass=CheckedOptions):
         return self.arrays(4, np.float64)[1]
 
     @property
-    def brightest(self) -> NDArray[np.float64] | None:
-        """Normalized value of a white pixel, or of the largest one, (1 or C, 1, 1); None if pixels may be negative."""
+    def levels(self) -> tuple[Any, Any]:
+        """Normalized values of black and white, both (1 or C, 1, 1); white is None if the limits are not recorded.
+
+        They are those of 0 and 255 for bytes, 0 and 1 for values within 0 … 1, 0 and 255 or the maximum for other
+        values from 0, and the minimum and the maximum for signed values.
+        """
+        low, high = self.limits or (0.0, None)
         gain, offset = self.arrays(4, np.float64)
-        white = self.limits[1] if self.white is None and self.limits and self.limits[0] >= 0 else self.white
-        return None if white is None else white * gain + offset
+        if high is not None and low >= 0:
+            low, high = 0.0, next((level for level in (1.0, BYTE) if high <= level), high)
+        return low * gain + offset, None if high is None else high * gain + offset
 
     @property
     def parts(self) -> dict[str, "Normalization"]:

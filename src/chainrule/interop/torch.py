@@ -129,9 +129,10 @@ def _state_dicts(value: Any, budget: Budget) -> dict[str, dict[str, RecordedCall
     pending: list[tuple[str, Any]] = [("", value)]
     while pending:
         name, entry = pending.pop()
-        if id(entry) in visited or not isinstance(entry, dict | list | tuple):
+        if not isinstance(entry, dict | list | tuple) or id(cast("object", entry)) in visited:
             continue
-        visited[id(entry)] = part = cast("dict[Any, Any] | Sequence[Any]", entry)
+        part = cast("dict[Any, Any] | Sequence[Any]", entry)
+        visited[id(part)] = part
         budget.visit(len(part), "its nested dictionaries")
         numbered = {f"[{number}]": entry for number, entry in enumerate(part)}
         entries = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike, fspath
-from typing import Any, Protocol, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from numpy.typing import ArrayLike
 
@@ -17,6 +17,7 @@ from chainrule.errors import OptionError, explain_memory_errors, quoted
 from chainrule.layers.elementary import FakeQuantize
 from chainrule.models.normalizing_layers import has_constant_normalization, normalizing_layers
 from chainrule.models.reading import (
+    AUTOMATIC,
     Data,
     Reading,
     default_normalization,
@@ -29,11 +30,10 @@ from chainrule.network.fitted import UNFITTED
 from chainrule.network.losses import LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
-from chainrule.training import lr_finder, optimizers, outputs, requirements
+from chainrule.training import optimizers, outputs, requirements
 from chainrule.training.callbacks import CallbackLike, ProgressBar, as_callbacks
 from chainrule.training.history import History
 from chainrule.training.loop import train
-from chainrule.training.lr_finder import LRSearch, search_learning_rates
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.recipe import BATCH_SIZE, Recipe, RecipeOptions, with_options_documented
@@ -41,6 +41,9 @@ from chainrule.training.samples import Samples
 from chainrule.training.streams import BatchStream, TrainingData
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.training.workers import SINGLE_PROCESS, Workers
+
+if TYPE_CHECKING:
+    from chainrule.training.lr_finder import LRSearch
 
 
 class RunWriter(Protocol):
@@ -124,7 +127,7 @@ def fit(
     recipe = _recipe(self, data, {**settings, "shards": workers.default_shards}, options)
     explicit = {**options, "batch_size": batch_size, "groups": groups is not None and "…", "readers": readers}
     groups = x.groups if groups is None and isinstance(x, Dataset) else groups
-    services: dict[str, Any] = {"classes": classes, "groups": groups, "workers": workers}
+    services: dict[str, Any] = {"classes": classes, "groups": groups, "workers": workers, "inputs": x}
     trainer = _trainer(self, data, validation_data, recipe, run, explicit, **services)
     active_callbacks = [*([ProgressBar()] if progress and not workers.rank else []), *as_callbacks(callbacks)]
     if run is None:
@@ -171,6 +174,7 @@ def _trainer(
     classes: tuple[str, ...],
     groups: Any,
     workers: Workers,
+    inputs: Any,
 ) -> Trainer:
     """Return the trainer for `fit`.
 
@@ -178,11 +182,16 @@ def _trainer(
     explicit  options that the user has specified. Without a normalization, that of an earlier training is kept; without
               that, a note in the history explains the choice in ``recipe``
     classes   class names of the data; empty: the model's
+    inputs    inputs as passed to `fit`, from which samples of several inputs were packed
     """
     kind = explicit.get("normalization")
     existing = _existing_normalization(network, kind)
     reading = Reading(classes, recipe.ignore_label, samples.probe.normalization)
     sets = _parts(network, samples, validation, recipe, reading, groups)
+    if recipe.validation and samples.probe.normalization is not None:
+        from chainrule.models.repacking import repacked
+
+        sets = repacked(network, samples, inputs, recipe, groups, kind or existing or AUTOMATIC)
     evaluates = run is not None and _has_test_data(network, run, recipe, reading)
     services: dict[str, Any] = {"workers": workers, "readers": explicit["readers"]}
     result = trainer(network, recipe, *sets, normalization=existing, classes=classes, **services)
@@ -281,9 +290,9 @@ def find_learning_rate(
     x: ArraysLike | Dataset,
     y: ArraysLike | None = None,
     *,
-    low: float = lr_finder.LOW,
-    high: float = lr_finder.HIGH,
-    steps: int = lr_finder.STEPS,
+    low: float = 1e-6,
+    high: float = 1.0,
+    steps: int = 100,
     loss: LossLike | None = None,
     normalization: str | None = None,
     sample_weight: ArrayLike | None = None,
@@ -298,6 +307,8 @@ def find_learning_rate(
 
     >>> model.find_learning_rate(x, y).suggested
     """
+    from chainrule.training.lr_finder import search_learning_rates
+
     samples, *_ = _read(self, x, y, {**options, "normalization": normalization}, sample_weight)
     kind = default_normalization(self, samples) if normalization is None else normalization
     settings: dict[str, Any] = {"seed": self.seed, "loss": self.check_loss(loss), "normalization": kind, **options}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.words import checked_options
 from chainrule.data.normalization import Normalization
-from chainrule.engines.protocol import Array, CompiledPlan
+from chainrule.engines.protocol import Array
 from chainrule.models.reading import default_normalization, samples_of, training_reading
 from chainrule.network.fitted import UNFITTED, Fitted
 from chainrule.network.losses import Loss, LossLike
@@ -21,13 +20,11 @@ from chainrule.network.tasks import Task
 from chainrule.training import optimizers, outputs
 from chainrule.training.components import clipping
 from chainrule.training.lr_multipliers import LRMultipliers
-from chainrule.training.optimizers import OptimizerLike
+from chainrule.training.optimizers import Optimizer, OptimizerLike
 from chainrule.training.options import check_option
 from chainrule.training.samples import Preparation
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.steps.stepper import Stepper, make_stepper
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +80,8 @@ def train_step(
     check_option("clip_norm", clip_norm)
     x, t, weights, task, resolved = _batch(self, self, x, y, loss, sample_weight)
     resolved_optimizer = optimizers.find(optimizer)
-
-    def make() -> _Steps:
-        multipliers = LRMultipliers.frozen(*self.frozen)
-        options: dict[str, Any] = {"task": task, "lr_multipliers": multipliers, "weighted": weights is not None}
-        return _Steps(make_stepper(self, resolved_optimizer, resolved, **options, components=clipping(clip_norm)))
-
-    key = (resolved_optimizer, resolved, task, clip_norm, weights is None, self.frozen)
-    steps = _cached(self, "train_step", key, make)
+    options: dict[str, Any] = {"weighted": weights is not None, "clip_norm": clip_norm}
+    steps = _steps(self, self, "train_step", resolved_optimizer, resolved, task, **options)
     rate = optimizers.choose(resolved_optimizer, learning_rate).learning_rate
     step_seed = self.seed if seed is None else seed
     outcome = steps.stepper.step(x, t, weights, step=steps.count + 1, rate=rate, seed=step_seed)
@@ -111,8 +102,12 @@ def gradients(
 ) -> BatchGradients:
     """Return the gradients of a batch's mean loss. The parameters are not modified; running statistics are.
 
+    The gradients of frozen parameters are 0, and `optimizer.step` does not change these parameters.
+
     x, y, loss, sample_weight   as in `train_step`; x may have another size, as in `predict`
     step, seed   step number, from 1, and seed of the random numbers for dropout; None: the model's seed
+
+    Errors    as in `train_step`
 
     >>> optimizer = chainrule.Adam(0.01)
     >>> moments = optimizer.init(model.parameters)
@@ -124,24 +119,36 @@ def gradients(
     network = sized(self, x)
     x, t, weights, task, resolved = _batch(self, network, x, y, loss, sample_weight)
 
-    def make() -> CompiledPlan:
-        return network.compile(network.plan(resolved, task=task, weighted=weights is not None))
-
-    plan = _cached(self, f"gradients {network.input_shape}", (resolved, task, weights is None), make)
-    result = plan.gradients(x, t, weights, seed=self.seed if seed is None else seed, step=step)
-    flat = np.array(result[2])
+    key = (f"gradients {network.input_shape}", optimizers.SGD(), resolved, task)
+    stepper = _steps(self, network, *key, weighted=weights is not None).stepper
+    outcome, flat = stepper.gradient(x, t, weights, step=step, seed=self.seed if seed is None else seed)
     named = {
         name: flat[first:last].reshape(self.weights[name].shape)
         for name, (first, last) in self.trainable_layout.items()
     }
-    return BatchGradients(float(np.mean(result[0])), float(np.mean(result[1])), flat, named)
+    return BatchGradients(outcome.loss, outcome.measured, flat, named)
 
 
-def _cached(network: Network, method: str, key: tuple[Any, ...], make: Callable[[], T]) -> T:
-    """Return what the last call of a method has made if its key is the same; otherwise make it."""
-    cache = network.cached_steps
+def _steps(
+    model: Network,
+    network: Network,
+    method: str,
+    optimizer: Optimizer,
+    loss: Loss,
+    task: Task,
+    *,
+    weighted: bool,
+    clip_norm: float | None = None,
+) -> _Steps:
+    """Return what the last call of a method has made if its options are the same; otherwise make it.
+
+    network   the model, or one with the same weights for the size of the batch
+    """
+    cache, key = model.cached_steps, (optimizer, loss, task, clip_norm, weighted, model.frozen)
     if method not in cache or cache[method][0] != key:
-        cache[method] = key, make()
+        multipliers, parts = LRMultipliers.frozen(*model.frozen), clipping(clip_norm)
+        stepper = make_stepper(network, optimizer, loss, task, multipliers, weighted=weighted, components=parts)
+        cache[method] = key, _Steps(stepper)
     return cache[method][1]
 
 

@@ -23,7 +23,7 @@ from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines.protocol import Array, Engine
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.network.ports import OutputEnd, Ports
-from chainrule.network.tasks import DISTRIBUTIONS, REGRESSION, Task
+from chainrule.network.tasks import DISTRIBUTIONS, REGRESSION, YES_OR_NO, Task
 
 if TYPE_CHECKING:
     from chainrule.custom.losses import TrainableLoss
@@ -51,9 +51,8 @@ JOINED: Mapping[tuple[str, Any], str] = {
 }
 OF_SAMPLES = ("dice",)  # losses with one value per sample, also of dense predictions
 OF_PROBABILITIES = (
-    "binary_cross_entropy",
+    *YES_OR_NO,
     "categorical_cross_entropy",
-    "binary_focal_cross_entropy",
     "categorical_focal_cross_entropy",
     "dice",
 )
@@ -283,21 +282,31 @@ def check_output(loss: SingleLoss, last_layer: str, outputs: int, *, trains: boo
     outputs     number of outputs
     trains      as in `check_outputs`
     """
-    choose_single(loss)
-    if isinstance(loss, CustomLoss):
+    if isinstance(choose_single(loss), CustomLoss):
         return
-    if trains and last_layer == "Softmax" and outputs == 1:
-        raise OptionError("Softmax() with one output is always 1: end with Sigmoid(), or with one output per class")
-    if loss in DISTRIBUTIONS and outputs == 1:
-        advice = "for yes or no, train Sigmoid() with binary_cross_entropy"
-        raise OptionError(f"{loss} needs one output per class: {advice}")
-    if trains and loss in DISTRIBUTIONS and last_layer == "Sigmoid":
-        advice = "end with Softmax() and categorical_cross_entropy, or train with binary_cross_entropy"
-        raise OptionError(f"{loss} after Sigmoid() is minimal when every output is 1: {advice}")
-    if loss == "softmax_cross_entropy" and last_layer == "Softmax":
-        raise OptionError(f"{loss} expects logits: leave out Softmax(), or train with categorical_cross_entropy")
-    if loss in OF_PROBABILITIES and last_layer and last_layer not in PROBABILITIES:
-        raise OptionError(f"{loss} expects probabilities: end with Softmax() or Sigmoid(), not with {last_layer}")
+    distribution, softmax = loss in DISTRIBUTIONS, last_layer == "Softmax"
+    problems = {
+        "Softmax() with one output is always 1: end with Sigmoid(), or with one output per class": (
+            trains and softmax and outputs == 1
+        ),
+        f"{loss} needs one output per class: for yes or no, train Sigmoid() with binary_cross_entropy": (
+            distribution and outputs == 1
+        ),
+        f"{loss} after Sigmoid() is minimal when every output is 1: end with Softmax() and categorical_cross_entropy, "
+        "or train with binary_cross_entropy": trains and distribution and last_layer == "Sigmoid",
+        f"{loss} expects logits: leave out Softmax(), or train with categorical_cross_entropy": (
+            loss == "softmax_cross_entropy" and softmax
+        ),
+        # log(1 − p) of a probability that is rounded to 1 is not finite
+        f"{loss} after Softmax() is inexact for confident outputs: end with Sigmoid(), or train with "
+        "categorical_cross_entropy": loss in YES_OR_NO and softmax,
+        f"{loss} expects probabilities: end with Softmax() or Sigmoid(), not with {last_layer}": (
+            loss in OF_PROBABILITIES and last_layer not in ("", *PROBABILITIES)
+        ),
+    }
+    for problem, occurs in problems.items():
+        if occurs:
+            raise OptionError(problem)
 
 
 def default_for(last_layer: str, outputs: int) -> str:

@@ -144,9 +144,9 @@ class Network:
         else:
             self.set_weights(weights)
         self.layers = with_origins(self.layers, self.wiring, self._buffers, channels)
-        # Compiled plans that no thread is using, by input shape, and compiled steps of the last calls, with what they
-        # depend on, by method
-        self.idle_plans: dict[tuple[int, ...], list[CompiledPlan]] = {}
+        # Compiled plans of `infer` that no thread is using, by input shape and loss, and compiled steps of the last
+        # calls, with what they depend on, by method
+        self.idle_plans: dict[tuple[tuple[int, ...], Loss | None], list[CompiledPlan]] = {}
         self.cached_steps: dict[str, tuple[Any, Any]] = {}
 
     # ------------------------------------------------------------------ parameters
@@ -334,23 +334,24 @@ class Network:
         """Return the outputs (N, *output_shape) for a batch x (N, *input_shape). N may be 0. Thread-safe."""
         return self.infer(np.ascontiguousarray(self.check_input(x), self.dtype), batch_size)
 
-    def infer(self, array: Array, batch_size: int) -> NDArray[Any]:
-        """Return the outputs for a batch that has been checked, is contiguous, and has the network's dtype."""
+    def infer(self, array: Array, batch_size: int, loss: Loss | None = None) -> NDArray[Any]:
+        """Return the outputs for a batch that has been checked, is contiguous, and has the network's dtype.
+
+        loss   also return what this loss reads, (N, 2 F), as a plan that `evaluates`; None: only the outputs
+        """
         if not is_whole(batch_size, 1):
             raise OptionError(f"batch size {quoted(batch_size)}: expected {expected_integer(batch_size, 1)}")
+        shape = self.output_shape if loss is None else (2 * math.prod(self.output_shape),)
         if not len(array):
-            return np.empty((0, *self.output_shape), self.dtype)
+            return np.empty((0, *shape), self.dtype)
         if self.largest_input and self._checks_outliers is not False:
             self._warn_of_outliers(array)
-        program = self._idle_plan()
-        if len(array) <= batch_size:
-            outputs = program.forward(array).copy()
-        else:
-            outputs = np.empty((len(array), *self.output_shape), self.dtype)
-            for start in range(0, len(array), batch_size):
-                outputs[start : start + batch_size] = program.forward(array[start : start + batch_size])
+        program = self._idle_plan(loss)
+        outputs = np.empty((len(array), *shape), self.dtype)
+        for start in range(0, len(array), batch_size):
+            outputs[start : start + batch_size] = program.forward(array[start : start + batch_size])
         # Not after an error, which may leave the program in an invalid state
-        self.idle_plans.setdefault(self.input_shape, []).append(program)
+        self.idle_plans.setdefault((self.input_shape, loss), []).append(program)
         return outputs
 
     def _warn_of_outliers(self, array: Array) -> None:
@@ -369,12 +370,12 @@ class Network:
         message = f"an input is {size}: outputs near it may be inexact; precise=True (--precise) avoids this"
         warnings.warn(message, PrecisionWarning, stacklevel=4)
 
-    def _idle_plan(self) -> CompiledPlan:
-        """Return a compiled inference plan that no other thread is using. This is safe because `list.pop` is atomic."""
+    def _idle_plan(self, loss: Loss | None) -> CompiledPlan:
+        """Return a compiled plan of `infer` that no other thread is using. This is safe: `list.pop` is atomic."""
         try:
-            return self.idle_plans[self.input_shape].pop()
+            return self.idle_plans[self.input_shape, loss].pop()
         except LookupError:
-            return self.compile(self.plan())
+            return self.compile(self.plan(loss, evaluates=True))
 
     # ------------------------------------------------------------------ training
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -64,6 +64,7 @@ def plan(
     task: Task | None = None,
     frozen: Collection[str] = frozenset(),
     weighted: bool = False,
+    evaluates: bool = False,
 ) -> Plan:
     """Return the plan of a network for inference or, if a loss is passed, for training. This is a method of networks.
 
@@ -75,6 +76,8 @@ def plan(
                     frozen, no gradient is propagated to it. Frozen batch normalizations use their running
                     statistics and do not update them
     weighted        whether each sample has a weight in the loss
+    evaluates       return a plan for inference. With a loss, its output, (2 F,), contains all outputs, packed, and then
+                    what the loss of each output reads (`Ending.scores`)
     """
     if loss is not None:
         losses.check_outputs(loss, self.outputs)
@@ -83,9 +86,9 @@ def plan(
         name: Tensor(name, parameter.shape, "parameter" if parameter.trained else "state")
         for name, parameter in self.table.items()
     }
-    builder = Builder(tensors, training=loss is not None, frozen=frozen)
+    builder = Builder(tensors, training=loss is not None and not evaluates, frozen=frozen)
     source, wiring, ends = Tensor("x", self.input_shape, "input"), self.wiring, endings(self, loss)
-    skipped = {ending.number - 1 for ending in ends if ending.skipped}
+    skipped = {ending.number - 1 for ending in ends if ending.skipped and not evaluates}
     if isinstance(loss, JointLoss):
         skipped.add(len(self.layers) - 1)  # `Pack`
     # Forward: each layer emits its operations, and with them those of its gradients for the backward pass.
@@ -99,6 +102,8 @@ def plan(
     # Loss and metric of each output. `Builder.plan` appends the emitted gradients in reverse order: the backward pass.
     if loss is None:
         return replace(builder.plan(source, results[-1]), precise=self.precise)
+    if evaluates:
+        return replace(builder.plan(source, _pack_read(builder, results, ends)), precise=self.precise)
     terms = [(ending.loss, results[ending.scores]) for ending in ends]
     task = _resolved_task(self, task, loss)
     measured = _measured(builder, self, ends[0], task, results)
@@ -116,15 +121,22 @@ def endings(network: Connected, loss: Loss | None) -> list[Ending]:
         return []
     inputs = network.wiring.inputs
     ends = inputs[-1] if isinstance(loss, JointLoss) else (len(inputs),)
-    pairs = [(end, _activation(network, end), term) for end, term in zip(ends, losses.terms(loss), strict=True)]
-    read = {index for numbers in inputs[:-1] for index in numbers}
-    read |= {end for end, *pair in pairs if tuple(pair) not in losses.JOINED}
-    return [
-        Ending(end, inputs[end - 1][0], losses.JOINED[activation, term], activation, end not in read)
-        if (activation, term) in losses.JOINED
-        else Ending(end, end, term)
-        for end, activation, term in pairs
-    ]
+    read, results = {index for numbers in inputs[:-1] for index in numbers}, list[Ending]()
+    for end, term in zip(ends, losses.terms(loss), strict=True):
+        activation = _activation(network, end)
+        joined = losses.JOINED.get((activation, term))
+        read |= set() if joined else {end}
+        results.append(Ending(end, inputs[end - 1][0], joined, activation) if joined else Ending(end, end, term))
+    return [replace(ending, skipped=ending.number not in read) for ending in results]
+
+
+def _pack_read(builder: Builder, results: Sequence[Tensor], ends: Sequence[Ending]) -> Tensor:
+    """Emit and return a vector with all outputs, and then what the loss of each output reads."""
+    read = [results[index] for index in (*(end.number for end in ends), *(end.scores for end in ends))]
+    builder.begin("loss")
+    packed = builder.activation("read", (sum(value.size for value in read),))
+    builder.forward("concatenate", [value.viewed((value.size,)) for value in read], (packed,), axis=0)
+    return packed
 
 
 def _activation(network: Connected, number: int) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.shapes import is_number
+from chainrule.data.input_statistics import ROUNDING
 from chainrule.errors import FormatError, quoted
 
 # Range of |mean| and deviation in which targets need no standardization: a network's first outputs are of order 1.
@@ -23,7 +24,7 @@ class TargetScaling:
     """The mean and the standard deviation of each output's training targets, (K,) each.
 
     means        means
-    deviations   standard deviations; 1 for a constant target
+    deviations   standard deviations; 1 for a target that is constant up to rounding
     repeats      number of elements of each mean in packed targets (N, F) of several outputs; (): there is one output.
                  Outputs that are not standardized have means of 0 and deviations of 1
     """
@@ -36,13 +37,14 @@ class TargetScaling:
     def fit(targets: NDArray[Any], weights: NDArray[np.float64] | None = None) -> TargetScaling:
         """Return the scaling of training targets (N, K) or (N, K, …), computed in float64.
 
-        weights   weights of the samples, (N,); None: all are 1
+        weights   weights of the samples, (N,); None, or if all are 0: all are 1
         """
+        weights = None if weights is None or not weights.any() else weights
         values = targets.reshape(*targets.shape[:2], -1)
         means = np.average(values.mean(2, np.float64), 0, weights)
         squares = np.square(values - means[:, None]).mean(2)
         deviations = np.sqrt(np.average(squares, 0, weights))
-        usable = np.isfinite(deviations) & (deviations > 0)
+        usable = np.isfinite(deviations) & (deviations > ROUNDING * np.abs(means))
         return TargetScaling(tuple(means.tolist()), tuple(np.where(usable, deviations, 1.0).tolist()))
 
     def standardized(self, targets: NDArray[Any]) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import DataError, OptionError, unknown_name
+from chainrule.errors import DataError, unknown_name
 
 YES_OR_NO = ("binary_cross_entropy", "binary_focal_cross_entropy")  # losses of independent probabilities
 DISTRIBUTIONS = (
@@ -125,25 +125,20 @@ def of_targets(targets: Targets) -> Task:
     return BINARY if targets.shape[1] == 1 else MULTI_LABEL
 
 
-def check(loss: str, last_layer: str, targets: Targets) -> None:
-    """Raise an error if targets (N, K) are outside the loss's domain, or unreachable for the last layer.
+def check(loss: str, targets: Targets) -> None:
+    """Raise an error if targets (N, K) are outside the loss's domain.
 
     For dense targets, the rows (`Samples.rows`) are checked.
 
-    Errors   DataError for targets outside the domain; OptionError for a last layer that cannot produce them
+    Errors   DataError for targets outside the domain
     """
-    sums = targets.sum(1)
     if loss in DISTRIBUTIONS:
-        invalid = (np.abs(sums - 1) > SUM_TOLERANCE) | (targets < 0).any(1)
+        invalid = (np.abs(targets.sum(1) - 1) > SUM_TOLERANCE) | (targets < 0).any(1)
         advice = "; for several labels use Sigmoid() and binary_cross_entropy, for numbers mean_squared_error"
         _raise_if_any(invalid, targets, f"{loss} expects labels, or probabilities that sum to 1 in every row", advice)
     elif loss in YES_OR_NO:
         outside = np.any((targets < 0) | (targets > 1), axis=1)
         _raise_if_any(outside, targets, f"{loss} expects targets from 0 to 1")
-        if last_layer == "Softmax" and (np.abs(sums - 1) > SUM_TOLERANCE).any():
-            raise OptionError(
-                "the outputs of Softmax() sum to 1, but the targets do not: for several labels end with Sigmoid()"
-            )
 
 
 def range_warning(last_layer: str, targets: Targets) -> str:

@@ -196,12 +196,13 @@ class NetworkEstimator(BaseEstimator):
         if existing is not None and self._moments is not None:
             for target, moment in zip(trainer.moments, self._moments, strict=True):
                 target[:] = moment
+        epoch = getattr(self, "n_iter_", 0)  # order and augmentation are other ones in every epoch
         for number in range(trainer.epoch_steps):
             self._steps += 1
-            x, t, w = trainer.loader.batch(number)
+            x, t, w = trainer.loader.batch(epoch * trainer.epoch_steps + number)
             trainer.stepper.step(x, t, w, step=self._steps, rate=recipe.optimizer.learning_rate, seed=seed)
         self._moments = tuple(trainer.moments)
-        self.model_, self.n_iter_ = model, getattr(self, "n_iter_", 0) + 1
+        self.model_, self.n_iter_ = model, epoch + 1
 
     def _outputs(self, x: Any) -> Array:
         """Return the network's outputs, (N, K)."""

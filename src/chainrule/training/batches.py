@@ -18,12 +18,14 @@ from chainrule.engines.protocol import ONE_STEP, Array
 from chainrule.errors import OptionError, quoted
 from chainrule.network.network import Network
 from chainrule.network.target_scaling import TargetScaling
+from chainrule.network.tasks import REGRESSION
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Batch, Preparation, Samples
 from chainrule.training.steps.stepper import Stepper
 from chainrule.training.streams import BatchStream, PairSamples, TrainingData
 
 if TYPE_CHECKING:
+    from chainrule.data.augmentation import Augmentation
     from chainrule.data.prefetch import Prefetcher
 
 UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
@@ -55,15 +57,29 @@ class BatchLoader:
         target_scaling: TargetScaling | None = None,
     ) -> None:
         self.data, self.readers, self.target_scaling = data, readers, target_scaling
-        mixes = recipe.augmentation is not None and recipe.augmentation.mixes
-        self._mixing = recipe.augmentation if mixes else None
-        if mixes and data.probe.is_dense:
-            raise OptionError("augmentation mixup and cutmix: expected one target per image, found one per position")
         self.epoch_steps = batch_count(len(data), recipe.batch_size)
         self._network, self._recipe, self._stepper = network, recipe, stepper
         self._preparation = Preparation.of(network, normalization, recipe.augmentation, recipe.seed)
         self._prefetcher: Prefetcher | None = None
+        self._mixing: Augmentation | None = None
         self.held = False
+        if recipe.augmentation is not None:
+            self._augment(recipe.augmentation, data.probe)
+
+    def _augment(self, augmentation: Augmentation, probe: Samples) -> None:
+        """Prepare colors and mixing; OptionError for targets that would not be changed with their images."""
+        if augmentation.mixes and probe.is_dense:
+            raise OptionError("augmentation mixup and cutmix: expected one target per image, found one per position")
+        if augmentation.moves and not augmentation.keep_targets and not probe.is_dense:
+            from chainrule.training.outputs import infer_task
+
+            task = infer_task(self._network, self._recipe.loss, probe)
+            if REGRESSION in (*getattr(task, "parts", ()), task):
+                raise OptionError(
+                    f"augmentation {augmentation} moves pixels, but not targets that are numbers, such as positions; "
+                    "if they do not depend on the place in the image, add keep_targets"
+                )
+        self._mixing = augmentation if augmentation.mixes else None
 
     # ------------------------------------------------------------------ batches of a step
 
@@ -131,9 +147,8 @@ class BatchLoader:
             draw = mixing.Draw(self._recipe.seed, epoch, numbers[: len(indices)])
             strengths = (augmentation.mixup, augmentation.cutmix)
             x, targets, weights = mixing.mix(x, targets, weights, strengths, draw)
-        t = targets.astype(self._network.dtype, order="C")
-        if self.target_scaling is not None:
-            t = self.target_scaling.standardized(t).astype(self._network.dtype)
+        t = targets if self.target_scaling is None else self.target_scaling.standardized(targets)
+        t = t.astype(self._network.dtype, order="C")
         if share := self._recipe.label_smoothing:
             t *= 1 - share
             t += share / t.shape[1]

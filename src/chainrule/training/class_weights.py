@@ -14,6 +14,7 @@ from chainrule.network.tasks import BINARY, CLASSIFICATION, Task
 from chainrule.training import dense
 from chainrule.training.options import named_numbers
 from chainrule.training.samples import Samples
+from chainrule.training.streams import TrainingData
 
 BALANCED = "balanced"
 
@@ -90,11 +91,13 @@ ClassWeightsLike: TypeAlias = ClassWeights | str | Mapping[Any, float]
 def weighted(
     class_weights: ClassWeights | None,
     task: Task,
-    sets: Sequence[Samples],
+    data_sets: Sequence[TrainingData],
     names: Sequence[str],
     dtype: np.dtype[Any],
 ) -> list[Samples]:
     """Return training samples, and any validation samples, with their weights in the loss (`Samples.loss_weights`).
+
+    Of data that are read when they are needed, these are the samples of `probe`.
 
     A sample's own weight is multiplied by the weight of its class; for dense labels, by that of each position's class.
 
@@ -103,17 +106,19 @@ def weighted(
     dtype          the network's dtype; weights below its smallest normal number become 0
 
     Errors   OptionError if class weights are used for a task without classes; DataError if a weight is too large for
-             the dtype, or if all weights are 0
+             the dtype, or if all weights of a set are 0
     """
     sets = [
         samples if samples.weights is None else replace(samples, weights=_in_range(samples.weights, dtype))
-        for samples in sets
+        for samples in (data.probe for data in data_sets)
     ]
     if class_weights is not None:
         weights = _weights_of_classes(class_weights, task, sets[0], names)
         sets = [_with_class_weights(samples, weights, dtype) for samples in sets]
-    if (weights := sets[0].loss_weights) is not None and not weights.any():
-        raise DataError(f"the weights of all training samples are 0 in {dtype}; expected at least one above 0")
+    for name, data, samples in zip(("training", "validation"), data_sets, sets, strict=False):
+        weights = samples.loss_weights if isinstance(data, Samples) else None
+        if weights is not None and not weights.any():
+            raise DataError(f"the weights of all {name} samples are 0 in {dtype}; expected at least one above 0")
     return sets
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,9 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.network import losses
 from chainrule.network.losses import JointLoss, Loss
-from chainrule.network.network import Network
+from chainrule.network.network import PREDICT_BATCH, Network
+from chainrule.network.plans import endings
+from chainrule.network.ports import Ports
 from chainrule.network.tasks import BINARY, CLASSIFICATION, JointTask, Task
 from chainrule.training import outputs as network_outputs
 from chainrule.training.batches import in_order
@@ -35,32 +38,34 @@ def evaluate(
     views: Views | None = None,
     *,
     readers: int | None = None,
+    weighted: bool = False,
 ) -> Evaluation:
     """Evaluate a network on samples, in large batches.
 
-    If the samples have weights w, the loss is Σ w[n] loss[n] / N. Other metrics ignore the weights, except that ignored
-    positions do not count. If the network standardizes its targets, the loss is that of standardized targets, as in
-    training; outputs, targets and metrics are in the units of the targets.
+    Ignored positions do not count. If the network standardizes its targets, the loss is that of standardized targets;
+    outputs, targets and metrics are in the units of the targets.
 
     task    None: infer it from the loss, the last layer and the targets
     views   average the outputs over these augmented views of each image; None: use only the image itself
     readers   processes that read ahead, as in `BatchLoader`
+    weighted  whether the loss is Σ w[n] loss[n] / N for samples with weights w, as in training; metrics ignore them
     """
     scaling, total, count = network.target_scaling, np.zeros(len(losses.terms(loss))), 0
+    losses.check_outputs(loss, network.outputs)
     resolved_task = task or network_outputs.infer_task(network, loss, samples.probe)
     counts_only = (
         not isinstance(samples, Samples) and samples.probe.is_dense and resolved_task in (CLASSIFICATION, BINARY)
     )
     confusion, all_outputs, all_targets, all_valid = np.int64(0), list[Array](), list[Array](), list[Array]()
     for x, targets, weights in in_order(samples, normalization, network, readers):
-        weighted_views = views.of(x) if views is not None else [(1.0, x)]
-        outputs = np.asarray(sum(weight * network.apply(view) for weight, view in weighted_views), network.dtype)
-        t = targets.astype(network.dtype, order="C")
-        if scaling is not None:
-            t = scaling.standardized(t).astype(network.dtype)
-        total += _summed_losses(network, loss, outputs, t, weights)
+        outputs, scores = _outputs(network, loss, [(1.0, x)] if views is None else views.of(x))
+        t = (targets if scaling is None else scaling.standardized(targets)).astype(network.dtype, order="C")
+        positions = None if weights is None or weights.ndim == 1 else weights[:, 1]  # weights in the metric
+        if not weighted:
+            weights = None if positions is None else np.stack([positions, positions], axis=1)
+        total += _summed_losses(network, loss, scores, t, weights)
         count += len(outputs)
-        valid = weights[:, 1] > 0 if weights is not None and weights.ndim > 1 else None  # weights in the metric
+        valid = None if positions is None else positions > 0
         if counts_only:
             confusion = confusion + Evaluation(0.0, outputs, targets, resolved_task, network.classes, valid).confusion
             outputs, targets, valid = outputs[:0], targets[:0], None
@@ -79,19 +84,47 @@ def evaluate(
     return Evaluation(float(total[0]) / count, *values)
 
 
+def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]]) -> tuple[Array, list[Array]]:
+    """Return the outputs (N, *output_shape), averaged over views, and the scores that each output's loss reads.
+
+    The scores of averaged probabilities are the logarithms of these, or of their odds. A probability that is rounded
+    to 0 or 1 does not have them (`losses.JOINED`).
+    """
+    ends, ports = endings(network, loss), Ports({end.name: end.shape for end in network.outputs})
+    scored, rows = loss if any(end.activation for end in ends) else None, list[tuple[float, Array]]()
+    for weight, x in views:
+        values = network.infer(np.ascontiguousarray(x, network.dtype), PREDICT_BATCH, scored)
+        rows.append((weight, values.reshape(len(x), -1)))
+    averaged = np.asarray(sum(weight * values for weight, values in rows), network.dtype)
+    scores = [*ports.split(averaged[:, -ports.size :]).values()]
+    for number, (end, columns) in enumerate(zip(ends, ports.columns.values(), strict=True)):
+        if end.activation and len(rows) > 1:
+            parts = [(weight, values[:, -ports.size :][:, columns]) for weight, values in rows]
+            scores[number] = _averaged_scores(end.activation, parts, scores[number])
+    return averaged[:, : ports.size].reshape(-1, *network.output_shape), scores
+
+
+def _averaged_scores(activation: str, parts: Sequence[tuple[float, Array]], like: Array) -> Array:
+    """Return scores, in the form of ``like``, whose activation is the weighted mean of those of scores (N, F)."""
+    logs = list[Array]()
+    for weight, part in parts:
+        z = part.reshape(like.shape).astype(np.float64)
+        z = np.stack([z, np.zeros_like(z)], axis=1) if activation == "sigmoid" else z
+        logs.append(np.log(weight) + z - np.logaddexp.reduce(z, axis=1, keepdims=True))
+    mean: Array = np.logaddexp.reduce(logs)
+    return (mean[:, 0] - mean[:, 1] if activation == "sigmoid" else mean).astype(like.dtype)
+
+
 def _summed_losses(
-    network: Network, loss: Loss, outputs: Array, t: Array, weights: Array | None
+    network: Network, loss: Loss, scores: Sequence[Array], t: Array, weights: Array | None
 ) -> NDArray[np.float64]:
     """Return the sum of each output's losses over the samples."""
-    pairs: list[tuple[Array, Array]] = [(outputs, t)]
-    if isinstance(loss, JointLoss) and network.output_ports is not None:
-        parts = (network.output_ports.split(np.ascontiguousarray(array)) for array in (outputs, t))
-        pairs = list(zip(*(part.values() for part in parts), strict=True))
-    values = [
-        losses.of_samples(term, network.engine, np.ascontiguousarray(p), np.ascontiguousarray(target), weights)
-        for term, (p, target) in zip(losses.terms(loss), pairs, strict=True)
-    ]
-    return np.array([value.sum(dtype=np.float64) for value in values])
+    ports, sums = network.output_ports, list[float]()
+    targets = [t] if ports is None else [*ports.split(t).values()]
+    for end, p, target in zip(endings(network, loss), scores, targets, strict=True):
+        arrays = np.ascontiguousarray(p), np.ascontiguousarray(target)
+        sums.append(losses.of_samples(end.loss, network.engine, *arrays, weights).sum(dtype=np.float64))
+    return np.array(sums)
 
 
 def check_monitor(

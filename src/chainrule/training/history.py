@@ -33,7 +33,7 @@ _Pair: TypeAlias = tuple[float | None, float | None]
 
 def columns(metric: str) -> tuple[str, ...]:
     """Return the column names of history.csv for the given metric."""
-    return ("step", "epoch", "rate", "loss", metric, "validation_loss", f"validation_{metric}", "seconds")
+    return ("step", "epoch", "samples", "rate", "loss", metric, "validation_loss", f"validation_{metric}", "seconds")
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,9 @@ class Epoch:
 
 @dataclass(repr=False)
 class History:
-    """Learning rate, loss and metric of every step, and a summary of every epoch.
+    """Samples, learning rate, loss and metric of every step, and a summary of every epoch.
 
+    sizes     number of samples in every step's batch
     rates     learning rate of every step
     losses    mean loss of every step's batch
     measures  metric of every step's batch
@@ -105,6 +106,7 @@ class History:
     standardized  whether the metric is that of several standardized targets, which have different units
     """
 
+    sizes: "array[int]" = field(default_factory=lambda: array("l"))
     rates: "array[float]" = field(default_factory=lambda: array("d"))
     losses: "array[float]" = field(default_factory=lambda: array("d"))
     measures: "array[float]" = field(default_factory=lambda: array("d"))
@@ -119,9 +121,10 @@ class History:
     def __len__(self) -> int:
         return len(self.losses)
 
-    def add(self, epoch: int, rate: float, loss: float, measured: float) -> None:
-        """Append a step. ``measured`` is the value of the metric."""
+    def add(self, epoch: int, samples: int, rate: float, loss: float, measured: float) -> None:
+        """Append a step on a batch of ``samples``. ``measured`` is the value of the metric."""
         self.numbers.append(epoch)
+        self.sizes.append(samples)
         self.rates.append(rate)
         self.losses.append(loss)
         self.measures.append(measured)
@@ -161,7 +164,7 @@ class History:
     def rows(self, start: int = 0) -> Iterator[str]:
         """Yield the lines of history.csv without the heading and without the first ``start`` steps."""
         ends = {epoch.step: epoch for epoch in self.epochs}
-        columns = (self.numbers, self.rates, self.losses, self.measures)
+        columns = (self.numbers, self.sizes, self.rates, self.losses, self.measures)
         for step, row in enumerate(zip(*(column[start:] for column in columns), strict=True), start + 1):
             end = ends.get(step)
             validation = (end.validation_loss, end.validation_measured, round(end.seconds, 3)) if end else ()
@@ -242,21 +245,13 @@ class EpochColumns(dict[str, list[float]]):
         raise unknown_name("column of the history", name, [*self])
 
 
-def epoch_means(history: History, samples: int, batch_size: int) -> tuple[float, float]:
-    """Return the mean loss and the mean metric over the samples of the epoch that ends with the last step.
-
-    samples, batch_size   number of samples per epoch and per batch
-    """
-    weights = batch_sizes(samples, batch_size)
-    first = len(history) - len(weights)
+def epoch_means(history: History) -> tuple[float, float]:
+    """Return the mean loss and the mean metric over the samples of the steps since the last epoch in the history."""
+    first = history.epochs[-1].step if history.epochs else 0
+    sizes, columns = np.array(history.sizes[first:], np.float64), (history.losses, history.measures)
     with np.errstate(over="ignore", invalid="ignore"):  # the sum of very large losses may overflow
-        means = [float(np.array(column[first:]) @ weights / samples) for column in (history.losses, history.measures)]
+        means = [float(np.array(column[first:]) @ sizes / sizes.sum()) for column in columns]
     return means[0], means[1]
-
-
-def batch_sizes(samples: int, batch_size: int) -> NDArray[np.float64]:
-    """Return the number of samples in each batch of an epoch; the last batch may be smaller."""
-    return np.diff(np.minimum(np.arange(0.0, samples + batch_size, batch_size), samples))
 
 
 def _counted(number: int, noun: str) -> str:

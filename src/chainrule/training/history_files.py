@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,320}(\.[0-9]{1,320})?(e[+-]?[0-9]{1,3})?")  # t
 def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
     """Read the first ``steps`` steps of history.csv. Later rows, which may be incomplete, are ignored.
 
-    samples, batch_size   number of samples per epoch and per batch; the last batch of an epoch may be smaller
+    samples, batch_size   number of samples per epoch and per batch, which determine the number of steps per epoch
 
     Errors   FormatError if the heading or a row is invalid, or if there are too few rows
     """
@@ -33,8 +33,8 @@ def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
     for line in lines[1 : steps + 1]:
         step = len(history) + 1
         try:
-            _add_row(history, line.split(","), samples, batch_size)
-        except ValueError:
+            _add_row(history, line.split(","), -(-samples // batch_size))
+        except (ValueError, OverflowError):
             raise FormatError(f"{path}: expected the row of step {step}, found {quoted(line)}") from None
     return history
 
@@ -71,24 +71,24 @@ def _lines(path: Path) -> list[str]:
     return lines if lines[-1] else lines[:-1]
 
 
-def _add_row(history: History, fields: list[str], samples: int, batch_size: int) -> None:
+def _add_row(history: History, fields: list[str], steps: int) -> None:
     """Append the step in a row of history.csv and, after an epoch's last step, the epoch.
 
+    steps    number of steps per epoch
     Errors   ValueError if the row is invalid, or is not the row of the next step
     """
-    steps = -(-samples // batch_size)
     epoch, position = divmod(len(history), steps)
-    step, number, rate, loss, metric, *validation_cells, seconds = fields
-    if (step, number, len(validation_cells)) != (str(len(history) + 1), str(epoch + 1), 2) or bool(seconds) != (
-        position == steps - 1
-    ):
+    step, number, size, rate, loss, metric, *validation_cells, seconds = fields
+    expected = (str(len(history) + 1), str(epoch + 1), str(max(int(size), 1)), 2)
+    if (step, number, size, len(validation_cells)) != expected or bool(seconds) != (position == steps - 1):
         raise ValueError
     maximum = math.inf if history.measure == ERROR else 1.0
-    history.add(epoch + 1, _number(rate), _number(loss, minimum=-math.inf), _number(metric, maximum=maximum))
+    values = _number(rate), _number(loss, minimum=-math.inf), _number(metric, maximum=maximum)
+    history.add(epoch + 1, int(size), *values)
     if seconds:
-        means, duration = epoch_means(history, samples, batch_size), _number(seconds)
-        validation_loss = _metric(validation_cells[0]) if validation_cells[0] else None
-        validation = validation_loss, _number(validation_cells[1], maximum=maximum) if validation_cells[1] else None
+        means, duration = epoch_means(history), _number(seconds)
+        validation_loss, validated = (_metric(cell) if cell else None for cell in validation_cells)
+        validation = validation_loss, validated
         history.epochs.append(Epoch.of(history.measure, epoch + 1, len(history), means, validation, duration))
 
 

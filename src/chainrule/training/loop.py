@@ -106,7 +106,7 @@ def _steps(
     for rate, outcome in zip(rates, outcomes, strict=False):
         trainer.ahead -= 1
         outcome = outcome._replace(measured=outcome.measured * unit)
-        trainer.history.add(epoch + 1, rate, outcome.loss, outcome.measured)
+        trainer.history.add(epoch + 1, samples, rate, outcome.loss, outcome.measured)
         for component in trainer.components.values():
             component.stepped(len(trainer.history), trainer.steps)
         for callback in callbacks:
@@ -131,8 +131,7 @@ def _end_epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> N
         raise NotFiniteError(
             f"step {len(trainer.history)}: an update made parameters infinite; use a smaller learning rate"
         )
-    means = epoch_means(trainer.history, len(trainer.train_data), trainer.recipe.batch_size)
-    validation, metrics = (None, None), dict[str, float]()
+    means, validation, metrics = epoch_means(trainer.history), (None, None), dict[str, float]()
     if trainer.validation is not None:
         validation, metrics = trainer.validate(trainer.validation)
     summary = Epoch.of(trainer.task.metric, epoch + 1, len(trainer.history), means, validation, trainer.seconds)

@@ -14,7 +14,6 @@ from chainrule.training.trainer import Trainer
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LOW, HIGH, STEPS = 1e-6, 1.0, 100  # default range of learning rates, and number of steps
 MIN_STEPS = 10
 DIVERGENCE = 4.0  # the search ends once the loss exceeds this multiple of the lowest loss so far
 
@@ -60,7 +59,7 @@ class LRSearch:
         return f"LRSearch({rates}, suggested {self.suggested:.3g})"
 
 
-def search_learning_rates(trainer: Trainer, low: float = LOW, high: float = HIGH, steps: int = STEPS) -> LRSearch:
+def search_learning_rates(trainer: Trainer, low: float, high: float, steps: int) -> LRSearch:
     """Train at learning rates that increase from ``low`` to ``high`` by a constant factor. Return the losses.
 
     The network is modified. The search ends early if the loss is not finite, or exceeds `DIVERGENCE` times the smallest

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule._io.files import without_nonfinite
 from chainrule._io.locks import cached_property
+from chainrule.data.input_statistics import mean_and_deviation
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
@@ -220,13 +221,14 @@ class Evaluation:
     def r2(self) -> float:
         """Coefficient of determination, 1 − Σ(t − p)²/Σ(t − t̄)², averaged over the outputs.
 
-        1 means perfect predictions; 0 is no better than predicting the mean target. NaN if a target is constant.
+        1 means perfect predictions; 0 is no better than predicting the mean target. NaN if a target is constant
+        up to rounding.
         """
         self._require_task("R²", REGRESSION)
         outputs, targets = self._rows
-        spread = np.square(targets - targets.mean(0)).sum(0)
-        error = np.square(outputs - targets).sum(0)
-        return float(np.where(spread > 0, 1 - error / np.where(spread > 0, spread, 1), np.nan).mean())
+        deviation = mean_and_deviation(targets, targets.shape[1])[1]
+        deviation[deviation == 0] = np.nan
+        return float((1 - np.square(outputs - targets).mean(0) / np.square(deviation)).mean())
 
     @property
     def psnr(self) -> float:

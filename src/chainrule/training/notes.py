@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from chainrule.data.normalization import scale_hint
 from chainrule.network.tasks import BINARY, MULTI_LABEL, REGRESSION, JointTask, Task
 from chainrule.training import dense, target_fitting
-from chainrule.training.history import History, batch_sizes, formatted
+from chainrule.training.history import History, formatted
 from chainrule.training.trainer import Trainer
 
 # Training diverged if the mean loss of the last half epoch exceeds DIVERGENCE times that of the first half epoch, or
@@ -42,23 +42,20 @@ def training_warnings(trainer: Trainer) -> list[str]:
     """
     history, recipe, task = trainer.history, trainer.recipe, trainer.task
     half_epoch = max(1, trainer.epoch_steps // 2)
-    if len(history) < 2 * half_epoch or len(history) < 2:
+    if len(history) < 2 * half_epoch:
         return []
     first, last = float(np.mean(history.loss[:half_epoch])), float(np.mean(history.loss[-half_epoch:]))
-    steps = -(-START_SAMPLES // recipe.batch_size)
-    start = float(np.mean(history.loss[:steps]))  # the loss may have grown within the first half epoch
-    enough_samples = half_epoch * recipe.batch_size >= MIN_DIVERGENCE_SAMPLES
-    if (enough_samples and last > DIVERGENCE * first > 0) or last > DIVERGENCE_FROM_START * start > 0:
-        first = min(first, start)
-        growth = f"the loss grew from {first:.4g} to {last:.4g}"
-        rate = recipe.optimizer.learning_rate
-        return [f"{growth}: training diverged; try a smaller learning rate than {rate:g}"]
+    # The loss may have grown within the first half epoch
+    start = float(np.mean(history.loss[: -(-START_SAMPLES // recipe.batch_size)]))
+    is_divergent = half_epoch * recipe.batch_size >= MIN_DIVERGENCE_SAMPLES and last > DIVERGENCE * first > 0
+    if is_divergent or last > DIVERGENCE_FROM_START * start > 0:
+        advice = f"try a smaller learning rate than {recipe.optimizer.learning_rate:g}"
+        return [f"the loss grew from {min(first, start):.4g} to {last:.4g}: training diverged; {advice}"]
     if trainer.weights is not None or isinstance(task, JointTask):  # `baseline` ignores weights and outputs
         return []
     probe, scaling = trainer.train_data.probe, trainer.target_scaling
-    is_scaled = scaling is not None and history.standardized
-    targets = scaling.standardized(probe.targets) if scaling and is_scaled else probe.targets
-    sizes = batch_sizes(len(trainer.train_data), recipe.batch_size)[::-1]  # in the last epoch, from the last batch
+    targets = scaling.standardized(probe.targets) if scaling and history.standardized else probe.targets
+    sizes = np.array(history.sizes[-trainer.epoch_steps :])[::-1]  # in the last epoch, from the last batch
     sizes = sizes[: int((sizes.cumsum() < sizes.sum() / 2).sum()) + 1]  # at least half of the samples
     reached = float(np.average(history.measured[-len(sizes) :][::-1], weights=sizes))
     samples = int(sizes.sum()) * dense.positions_of(targets)

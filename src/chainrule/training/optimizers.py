@@ -21,6 +21,7 @@ from chainrule.core.words import CheckedOptions
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
 from chainrule.errors import OptionError
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.options import Bounds, chosen
 
 Moments = tuple[NDArray[Any], ...]
@@ -94,16 +95,18 @@ class Optimizer(metaclass=CheckedOptions):
     def step(
         self, model: Any, gradients: Any, moments: Moments, *, step: int, learning_rate: float | None = None
     ) -> Moments:
-        """Update the parameters of a model in place, and return the new moments.
+        """Update the parameters of a model in place, unless they are frozen, and return the new moments.
 
         gradients   result of `model.gradients`
         moments     result of ``init(model.parameters)``, or of the previous step
 
         See `update` for the other arguments.
         """
-        model.parameters[:], new_moments = self.update(
-            model.parameters, gradients.flat, moments, step=step, learning_rate=learning_rate
-        )
+        layout, arguments = model.trainable_layout, (model.parameters, gradients.flat, moments)
+        parameters, new_moments = self.update(*arguments, step=step, learning_rate=learning_rate)
+        for name in layout.keys() - LRMultipliers.frozen(*model.frozen).frozen_names(layout):
+            first, last = layout[name]
+            model.parameters[first:last] = parameters[first:last]
         return new_moments
 
     def step_attributes(self, step: int) -> dict[str, Any]:

@@ -36,9 +36,9 @@ def packed_samples(ports: Ports, x: Array, y: Any) -> Samples:
 
 
 def check_targets(network: Network, loss: Loss, samples: Samples) -> None:
-    """Raise an error if the targets of an output are outside the domain of its loss, or unreachable (`tasks.check`)."""
-    for output_loss, last_layer, rows in _outputs(network, loss, samples):
-        tasks.check(str(output_loss), last_layer, rows)
+    """Raise DataError if the targets of an output are outside the domain of its loss (`tasks.check`)."""
+    for output_loss, _, rows in _outputs(network, loss, samples):
+        tasks.check(str(output_loss), rows)
 
 
 def infer_task(network: Network, loss: Loss, samples: Samples) -> Task:

@@ -158,7 +158,7 @@ class Samples:
     def with_weights(self, weights: ArrayLike | None) -> Samples:
         """Return a copy of the samples with other weights (N,). If ``weights`` is None, return the samples unchanged.
 
-        Errors   DataError unless there are N finite weights of at least 0, and at least one is above 0
+        Errors   DataError unless there are N finite weights of at least 0
         """
         if weights is None:
             return self
@@ -167,8 +167,6 @@ class Samples:
         if invalid.size:
             problem = f"expected at least 0, found {values[invalid[0]]:g}"
             raise SampleError(f"sample weights: {problem} for sample {invalid[0]}", invalid[0])
-        if not values.any():
-            raise DataError("sample weights: all are 0; expected at least one above 0")
         return replace(self, weights=values)
 
     def checked(self) -> Samples:
@@ -192,7 +190,7 @@ class Samples:
     def _moved(self, augmentation: Augmentation, draw: Draw) -> Samples:
         """Return the samples with dense targets moved like the images. Positions outside the images do not count.
 
-        Labels are those of the nearest pixel; numbers are interpolated.
+        Labels are those of the nearest pixel; numbers are interpolated, and count only if no outside pixel is involved.
 
         draw   as in `Augmentation.move`
         """
@@ -200,7 +198,8 @@ class Samples:
         valid = (self.masked() if augmentation.exposes_outside else self).valid
         targets = augmentation.move(self.targets, draw, interpolate=interpolate)
         if valid is not None:
-            valid = augmentation.move(valid[:, None], draw, interpolate=False)[:, 0]
+            shares = augmentation.move(valid[:, None].astype(np.float64), draw, interpolate=interpolate)
+            valid = shares[:, 0] > 1 - 1e-9
         return replace(self, targets=targets, valid=valid)
 
     @property
@@ -289,9 +288,9 @@ class Samples:
 
     def _augmented(self, preparation: Preparation, draw: Draw) -> Batch:
         """Return the samples, whose inputs are normalized, with random transformations."""
-        normalization, augmentation = preparation.normalization, cast("Augmentation", preparation.augmentation)
-        black, white = normalization.background, normalization.brightest
-        x = np.ascontiguousarray(augmentation.apply(self.x, draw, fill=black, white=white), preparation.dtype)
+        augmentation, fill = cast("Augmentation", preparation.augmentation), preparation.normalization.background
+        changed = augmentation.apply(self.x, draw, fill=fill, levels=preparation.normalization.levels)
+        x = np.ascontiguousarray(changed, preparation.dtype)
         moved = self._moved(augmentation, draw) if self.is_dense else self
         x, targets = augmentation.call_function(x, moved.targets, draw)
         loss_weights = replace(moved, targets=targets).loss_weights

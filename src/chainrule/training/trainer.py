@@ -137,15 +137,16 @@ class Trainer:
         self.normalization = normalization
         self.classes = classes
         self.task = requirements.task_of(network, recipe, train_data, validation)
-        standardize = recipe.standardize_targets
-        self.target_scaling = fit_target_scaling(network, self.task, train_data.probe, standardize=standardize)
+        self.target_scaling = fit_target_scaling(
+            network, self.task, train_data.probe, standardize=recipe.standardize_targets
+        )
         self.history = History(measure=self.task.metric)
         self.stop, self.ahead = False, 0
         self.workers = workers
-        sets = [data.probe for data in (train_data, validation) if data is not None]
+        data_sets = [train_data] if validation is None else [train_data, validation]
+        sets = weighted(recipe.class_weight, self.task, data_sets, classes or network.classes, network.dtype)
         if recipe.augmentation is not None and recipe.augmentation.exposes_outside:
             sets[0] = sets[0].masked()
-        sets = weighted(recipe.class_weight, self.task, sets, classes or network.classes, network.dtype)
         self.weights = sets[0].loss_weights
         self.validation = sets[1] if isinstance(validation, Samples) else validation
         if recipe.monitor != Recipe.monitor:
@@ -292,7 +293,7 @@ class Trainer:
         monitor, values, metrics = self.recipe.monitor, np.zeros(3), dict[str, float]()
         if not self.workers.rank:
             with self.averaged():
-                options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers}
+                options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers, "weighted": True}
                 evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, **options)
             values[:2] = evaluation.loss, evaluation.measured
             if len(self.units) > 1:

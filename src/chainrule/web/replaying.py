@@ -75,13 +75,11 @@ def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
     """
     step, before = len(trainer.history), frames.take_frame(trainer)
     batch, recipe, network = trainer.loader.batch(step), trainer.recipe, trainer.network
-    gradient = trainer.stepper.gradient(*batch, step=step + 1, seed=recipe.seed)
+    outcome, gradient = trainer.stepper.gradient(*batch, step=step + 1, seed=recipe.seed)
     network.statistics[:] = before.statistics
     numbers = trainer.loader.indices(step).tolist()
     advance()
-    squares = float(np.square(gradient, dtype=np.float64).sum())
-    norm = squares**0.5
-    scale = math.prod(part.scale(norm) for part in trainer.components.values())
+    scale = math.prod(part.scale(outcome.norm) for part in trainer.components.values())
     factors = {
         name: group.factor
         for group in recipe.lr_multipliers.groups(network.trainable_layout)
@@ -90,7 +88,7 @@ def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
     }
     labels = batch[1].argmax(1).tolist() if trainer.task == CLASSIFICATION else None
     after, images = frames.take_frame(trainer), _as_bytes(batch[0], trainer.normalization)
-    return BatchStep(before, after, batch, gradient, norm, scale, numbers, labels, images, factors)
+    return BatchStep(before, after, batch, gradient, outcome.norm, scale, numbers, labels, images, factors)
 
 
 def _as_bytes(x: Array, normalization: Normalization) -> NDArray[np.uint8] | None:
@@ -219,4 +217,5 @@ def blank_history(steps: int) -> History:
     """Return a history of zeros. A trainer with this history continues after `steps` steps."""
     zeros = bytes(8 * steps)
     rates, losses, measures = (array("d", zeros) for _ in range(3))
-    return History(rates, losses, measures, array("l", [0]) * steps)
+    sizes, numbers = (array("l", [0]) * steps for _ in range(2))
+    return History(sizes, rates, losses, measures, numbers)

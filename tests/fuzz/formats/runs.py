@@ -44,7 +44,7 @@ def history() -> bytes:
     """Return history.csv after two epochs."""
     kept = History()
     for step in range(2 * STEPS):
-        kept.add(step // STEPS + 1, 0.01 / (step + 1), 1.5 / (step + 1), step / 10)
+        kept.add(step // STEPS + 1, 4, 0.01 / (step + 1), 1.5 / (step + 1), step / 10)
     for number in (1, 2):
         kept.epochs.append(Epoch(number, number * STEPS, 1.0, 0.5, 0.9 / number, 0.25 * number, 3.25 * number))
     return (",".join(columns("accuracy")) + "\n" + "".join(kept.rows())).encode()

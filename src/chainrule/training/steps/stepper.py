@@ -37,6 +37,7 @@ class Stepper:
     groups      parameter groups with their learning-rate factors; the gradient of frozen groups is set to 0
     components  components that change the gradient
     program     program that takes whole steps; None: each step is taken alone
+    maximum     largest value of the metric, which a rounded sum of fractions may exceed
     moments     the optimizer's moments: flat arrays with the layout of the parameters
 
     A step of the program whose loss or gradient is not finite is repeated alone, so that the error names the tensor.
@@ -53,11 +54,12 @@ class Stepper:
         components: Sequence[Component],
         workers: Workers,
         program: WholeSteps | None,
+        maximum: float,
     ) -> None:
         self.network, self.optimizer = network, optimizer
         self.moments = optimizer.init(network.parameters)
         self._plan, self._source, self._groups = plan, source, groups
-        self._components, self._workers, self._program = components, workers, program
+        self._components, self._workers, self._program, self._maximum = components, workers, program, maximum
         self._fused = {name: value for part in components for name, value in (part.fused or {}).items()}
 
     @property
@@ -127,15 +129,12 @@ class Stepper:
         Errors   NotFiniteError if the first step's loss or gradient is not finite; nothing is modified in this case
         """
         if self._program is not None:
-            attributes, rates = self._attributes(batches.step, batches.rates[0]), batches.rates
-            options = {"seed": batches.seed, "step": batches.step, **self._fused}
-            operation = self.optimizer.operation
-            sums = self._program.steps(
-                StepRequest(batches.inputs, operation, self.moments, attributes, rates, **options)
-            )
-            size = len(batches.inputs[0]) // len(rates)
-            if sums or len(batches.inputs) == 1:
-                return [Outcome(loss / size, metric / size, math.sqrt(squares)) for loss, metric, squares in sums]
+            inputs, rates, step, seed, _ = batches
+            attributes, options = self._attributes(step, rates[0]), {"seed": seed, "step": step, **self._fused}
+            request = StepRequest(inputs, self.optimizer.operation, self.moments, attributes, rates, **options)
+            sums, size = self._program.steps(request), len(inputs[0]) // len(rates)
+            if sums or len(inputs) == 1:
+                return [Outcome(loss / size, min(m / size, self._maximum), math.sqrt(g)) for loss, m, g in sums]
         return [self._single_step(batches if len(batches.rates) == 1 else batches.first)]
 
     def _single_step(self, batch: Batches) -> Outcome:
@@ -152,15 +151,17 @@ class Stepper:
         return outcome
 
     @np.errstate(all="ignore")
-    def gradient(self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0) -> Array:
-        """Return a step's flat gradient before clipping. The parameters are not updated.
+    def gradient(
+        self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0
+    ) -> tuple[Outcome, Array]:
+        """Return a step's outcome and flat gradient before clipping. Update the running statistics, not the parameters.
 
-        With gradient accumulation, the running statistics are updated.
-
-        Errors   NotFiniteError if the loss or the gradient is not finite
+        Errors   NotFiniteError if the loss, the gradient or a running statistic is not finite
         """
-        inputs = (x, t) if weights is None else (x, t, weights)
-        return self._gradient(Batches(inputs, [0.0], step, seed, len(x)))[1].copy()
+        batch = Batches((x, t) if weights is None else (x, t, weights), [0.0], step, seed, len(x))
+        outcome, gradient = self._gradient(batch)
+        self._commit_statistics(batch)
+        return outcome, gradient.copy()
 
     def _gradient(self, batch: Batches) -> tuple[Outcome, Array]:
         """Return a step's outcome and its flat gradient, which is 0 for frozen groups.
@@ -174,7 +175,8 @@ class Stepper:
         squares = float(np.square(gradient, dtype=np.float64).sum())
         if not (math.isfinite(total) and math.isfinite(squares)):
             raise self._not_finite(batch)
-        return Outcome(total / batch.samples, metric / batch.samples, math.sqrt(squares)), gradient
+        count = batch.samples
+        return Outcome(total / count, min(metric / count, self._maximum), math.sqrt(squares)), gradient
 
     def _update(self, gradient: Array, batch: Batches) -> None:
         """Commit the running statistics, and update the parameters and moments. An error leaves all unchanged.
@@ -197,9 +199,9 @@ class Stepper:
             if group.factor:
                 rows = slice(group.first, group.last)
                 own = tuple(moment[rows] for moment in self.moments)
-                p, g, name = network.parameters[rows], gradient[rows], optimizer.operation
+                arrays = network.parameters[rows], gradient[rows], own
                 scaled = attributes if group.factor == 1 else group.attributes(attributes)
-                network.engine.update(name, p, g, own, scaled, network.threads)
+                network.engine.update(optimizer.operation, *arrays, scaled, network.threads)
 
     def _commit_statistics(self, batch: Batches) -> None:
         """Write the running statistics. If they are not finite, restore their old values and raise NotFiniteError.
@@ -280,7 +282,7 @@ def make_stepper(
 
         source = ShardedBatch(network, plan, shards, workers)
     else:
-        whole = parts == 1 and not groups and not isinstance(optimizer, CustomOptimizer)
+        whole = not (parts > 1 or groups or isinstance(optimizer, CustomOptimizer))
         source = WholeBatch(program) if parts == 1 else AccumulatedBatch(program, parts)
     changing = [part for part in components if part.handles("change_gradient")]
     whole = whole and all(part.fused is not None for part in changing)
@@ -289,4 +291,5 @@ def make_stepper(
         components=changing,
         workers=workers,
         program=program if whole and isinstance(program, WholeSteps) else None,
+        maximum=1.0 if task is not None and task.is_share else math.inf,
     )

@@ -176,7 +176,8 @@ class CheckedOptions(type):
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
             """Create an object, which from then on accepts no further attributes if it is `Explained`."""
             instance = super().__call__(*args, **kwargs)
-            vars(instance)["_is_complete"] = True
+            if isinstance(instance, Explained):
+                vars(instance)["_is_complete"] = True
             return instance
 
         def __setattr__(cls, name: str, value: Any) -> None:

@@ -8,33 +8,24 @@ decay is ``weight_decay``, and μ is ``momentum``. Moments are 0 before the firs
 A custom optimizer is any object with `init` and `update`; see `CustomOptimizer`.
 """
 
-import copy
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.options import checked
-from chainrule.core.words import CheckedOptions
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
 from chainrule.errors import OptionError
-from chainrule.training.options import Bounds, chosen
+from chainrule.training.options import NamedOptions, chosen
 
 Moments = tuple[NDArray[Any], ...]
 
 
-BOUNDS = {
-    **dict.fromkeys(("learning_rate", "epsilon"), Bounds(above=0)),
-    **dict.fromkeys(("momentum", "alpha", "beta1", "beta2"), Bounds(low=0, below=1)),
-    "weight_decay": Bounds(low=0),
-}
-
-
 @dataclass(frozen=True)
-class Optimizer(metaclass=CheckedOptions):
+class Optimizer(NamedOptions):
     """Base class of the optimizers.
 
     learning_rate  learning rate before multiplication by the schedule's factor
@@ -48,16 +39,6 @@ class Optimizer(metaclass=CheckedOptions):
 
     operation: ClassVar[str] = "sgd_update"
     moments: ClassVar[tuple[str, ...]] = ()
-
-    def __post_init__(self) -> None:
-        """Check the ranges of all options."""
-        for entry in fields(self):
-            BOUNDS[entry.name].check(entry.name, getattr(self, entry.name))
-
-    @property
-    def name(self) -> str:
-        """Name used on the command line and in files."""
-        return next(name for name, kind in NAMED.items() if kind is type(self))
 
     def attributes(self) -> dict[str, Any]:
         """Return the update operation's attributes that are constant over all steps: the options, with decay."""
@@ -113,10 +94,6 @@ class Optimizer(metaclass=CheckedOptions):
     def with_learning_rate(self, learning_rate: float) -> "Optimizer":
         """Return a copy of the optimizer with another learning rate."""
         return replace(self, learning_rate=learning_rate)
-
-    def to_config(self) -> dict[str, Any]:
-        """Return the name and the options as JSON values, for config.json."""
-        return {"name": self.name, **asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -214,8 +191,10 @@ NAMED: dict[str, type[Optimizer]] = {
     "adam": Adam,
     "adamw": AdamW,
 }
+Optimizer.kinds = NAMED
 
 
+@dataclass(frozen=True)
 class CustomOptimizer(Optimizer):
     """A custom optimizer: an object with two methods over flat arrays.
 
@@ -226,32 +205,29 @@ class CustomOptimizer(Optimizer):
     custom optimizer works with every engine.
 
     source         the object; None if the optimizer was read from a file, which contains only its name
-    label          name used in messages and files; "": the name of the object's class
-    learning_rate  None: the object's ``learning_rate``, or 0.01 if it has none
+    label          name used in messages and files
     """
+
+    source: Any = None
+    label: str = ""
 
     operation: ClassVar[str] = "own_update"
 
-    def __init__(self, source: Any, label: str = "", learning_rate: float | None = None) -> None:
-        if source is not None and not _is_optimizer(source):
+    @staticmethod
+    def of(source: Any) -> "CustomOptimizer":
+        """Wrap an object, with its learning rate if it has one.
+
+        Errors   OptionError for an object without `init` and `update`, or a class, which must be instantiated first
+        """
+        if isinstance(source, type) or not all(callable(getattr(source, name, None)) for name in ("init", "update")):
             description = f"the class {source.__name__}" if isinstance(source, type) else repr(source)[:60]
             raise OptionError(
                 f"{description} is not an optimizer; expected a name ({', '.join(NAMED)}), an optimizer such as "
                 "cr.Adam(learning_rate=0.01), or an object with init(parameters) and "
                 "update(parameters, gradients, moments, step=…, learning_rate=…)"
             )
-        rate = getattr(source, "learning_rate", Optimizer.learning_rate) if learning_rate is None else learning_rate
-        super().__init__(checked(type(source).__name__, "learning_rate", rate, float))
-        attributes = {"source": source, "label": label or type(source).__name__, "moments": ()}
-        for name, value in attributes.items():
-            object.__setattr__(self, name, value)
-
-    source: Any
-    label: str
-
-    def with_learning_rate(self, learning_rate: float) -> "CustomOptimizer":
-        """Return a copy of the optimizer with another learning rate."""
-        return CustomOptimizer(self.source, self.label, learning_rate)
+        label, rate = type(source).__name__, getattr(source, "learning_rate", Optimizer.learning_rate)
+        return CustomOptimizer(checked(label, "learning_rate", rate, float), source, label)
 
     @property
     def name(self) -> str:
@@ -295,12 +271,6 @@ class CustomOptimizer(Optimizer):
             raise OptionError(f"the custom optimizer {self.label} is not saved in files; pass it with optimizer=…")
         return self.source
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "CustomOptimizer":
-        """Return a custom optimizer that wraps a copy of the object."""
-        duplicate = CustomOptimizer(copy.deepcopy(self.source, memo), self.label, self.learning_rate)
-        object.__setattr__(duplicate, "moments", self.moments)
-        return duplicate
-
 
 class OptimizerLike(Protocol):
     """A built-in optimizer, or an object with these methods, which work on flat arrays (see `CustomOptimizer`)."""
@@ -325,8 +295,8 @@ def find(optimizer: Any) -> Optimizer:
     if isinstance(optimizer, CustomOptimizer):
         return optimizer
     return chosen(
-        *("optimizer", optimizer, NAMED, CustomOptimizer),
-        saved=lambda label, options: CustomOptimizer(None, label, options.get("learning_rate")),
+        *("optimizer", optimizer, NAMED, CustomOptimizer.of),
+        saved=lambda label, options: CustomOptimizer(label=label, **options),
     )
 
 
@@ -334,12 +304,6 @@ def choose(optimizer: str | OptimizerLike, learning_rate: float | None) -> Optim
     """Return an optimizer, as `find`, with a learning rate unless it is None."""
     resolved = find(optimizer)
     return resolved if learning_rate is None else resolved.with_learning_rate(learning_rate)
-
-
-def _is_optimizer(source: Any) -> bool:
-    """Return whether an object has `init` and `update`. False for a class, which must be instantiated first."""
-    methods = [getattr(source, name, None) for name in ("init", "update")]
-    return not isinstance(source, type) and all(callable(method) for method in methods)
 
 
 def _is_pair(value: Any) -> bool:

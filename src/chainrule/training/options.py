@@ -4,12 +4,13 @@
 those of the fields of `recipe.Recipe`. Importing this module is fast, so that `--help` is, too.
 """
 
+import operator
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar
 
-from chainrule.core.words import match_name
+from chainrule.core.words import CheckedOptions, match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.errors import OptionError, quoted, unknown_name
 
@@ -23,7 +24,7 @@ LARGEST_LABEL = 2**31 - 1
 class Bounds:
     """The bounds of a number.
 
-    low, high      minimum and maximum; a number with a maximum is whole
+    low, high      minimum and maximum; a number with a whole maximum is whole
     below, above   numbers that it must be less than, or exceed
     """
 
@@ -34,24 +35,23 @@ class Bounds:
 
     def check(self, name: str, value: Any) -> None:
         """Raise OptionError if a number is out of bounds."""
-        expected = self._expected
-        if (self.low is not None and value < self.low) or (self.above is not None and value <= self.above):
-            raise OptionError(f"{name} {quoted(value)}: expected {expected}")
-        if (self.high is not None and value > self.high) or (self.below is not None and value >= self.below):
-            limit = expected if self.high is None else f"at most {self.high}"
-            raise OptionError(f"{name} {quoted(value)}: expected {limit}")
+        limits = {
+            "of at least": (self.low, operator.ge),
+            "above": (self.above, operator.gt),
+            "of at most": (self.high, operator.le),
+            "below": (self.below, operator.lt),
+        }
+        known = {
+            f"{words} {limit}": holds(value, limit) for words, (limit, holds) in limits.items() if limit is not None
+        }
+        if not all(known.values()):
+            kind = "a whole number" if self.is_whole else "a number"
+            raise OptionError(f"{name} {quoted(value)}: expected {kind} {' and '.join(known)}")
 
     @property
     def is_whole(self) -> bool:
         """Whether the value is a whole number."""
-        return self.high is not None
-
-    @property
-    def _expected(self) -> str:
-        if self.above is not None:
-            return f"a number above {self.above}"
-        limit = "" if self.below is None else f" and below {self.below}"
-        return f"{'a whole number of ' if self.is_whole else ''}at least {self.low}{limit}"
+        return isinstance(self.high, int)
 
 
 @dataclass(frozen=True)
@@ -280,6 +280,43 @@ def named_numbers(option: str, text: str, form: str) -> list[tuple[str, float]]:
 def options_in(option: str, text: str, form: str) -> dict[str, Any]:
     """Parse text such as "every=5,decay=0.7" to options by name. Whole numbers become integers. See `named_numbers`."""
     return {name: int(value) if value.is_integer() else value for name, value in named_numbers(option, text, form)}
+
+
+BOUNDS = {  # of the options of optimizers and schedules
+    **dict.fromkeys(("learning_rate", "epsilon"), Bounds(above=0)),
+    **dict.fromkeys(("momentum", "alpha", "beta1", "beta2"), Bounds(low=0, below=1)),
+    "weight_decay": Bounds(low=0),
+    **dict.fromkeys(("patience", "reductions"), Bounds(low=0, high=MOST_EPOCHS)),
+    **dict.fromkeys(("gamma", "share"), Bounds(above=0, high=1.0)),
+    **dict.fromkeys(("warm", "peak"), Bounds(above=0, below=1)),
+    **dict.fromkeys(("start", "end"), Bounds(low=0, high=1.0)),
+    **dict.fromkeys(("epochs", "step", "divisor", "final"), Bounds(low=1)),
+}
+
+
+@dataclass(frozen=True)
+class NamedOptions(metaclass=CheckedOptions):
+    """Base class of optimizers and schedules, whose options are within `BOUNDS`.
+
+    kinds    classes by the names that are used on the command line and in files
+    """
+
+    kinds: ClassVar[Mapping[str, type]]
+
+    def __post_init__(self) -> None:
+        """Check the ranges of all options."""
+        for entry in fields(self):
+            if entry.name in BOUNDS:
+                BOUNDS[entry.name].check(f"{type(self).__name__} {entry.name}", getattr(self, entry.name))
+
+    @property
+    def name(self) -> str:
+        """Name used on the command line and in files."""
+        return next(name for name, kind in self.kinds.items() if kind is type(self))
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the name and the options as JSON values, for config.json."""
+        return {"name": self.name, **asdict(self)}
 
 
 def chosen(

@@ -6,25 +6,18 @@ any function of the step; see `CustomSchedule`.
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeAlias, cast
 
-from chainrule.core.shapes import is_whole
-from chainrule.core.words import CheckedOptions
 from chainrule.custom.interface import CUSTOM_SUFFIX
-from chainrule.errors import OptionError, quoted
-from chainrule.training.options import chosen, options_in
+from chainrule.errors import OptionError
+from chainrule.training.options import NamedOptions, chosen, options_in
 
 
 @dataclass(frozen=True)
-class Schedule(metaclass=CheckedOptions):
+class Schedule(NamedOptions):
     """The constant schedule, and the base class of all other schedules."""
-
-    @property
-    def name(self) -> str:
-        """Name used on the command line."""
-        return next(name for name, kind in KINDS.items() if kind is type(self))
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         """Return the learning-rate factor at a step.
@@ -49,10 +42,6 @@ class Schedule(metaclass=CheckedOptions):
         """
         return self if type(self) in (Schedule, Step, Plateau) else Restarted(self, step, epochs)
 
-    def to_config(self) -> dict[str, Any]:
-        """Return the name and the options as JSON values, for config.json."""
-        return {"name": self.name, **asdict(self)}
-
 
 Constant = Schedule
 
@@ -69,12 +58,6 @@ class Step(Schedule):
 
     epochs: int = 3
     gamma: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or not 0 < self.gamma <= 1:
-            raise OptionError(
-                f"step schedule: expected epochs ≥ 1 and 0 < gamma ≤ 1, found {self.epochs}, {self.gamma}"
-            )
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         """Return γ^⌊epoch / epochs⌋."""
@@ -95,12 +78,6 @@ class Plateau(Schedule):
     gamma: float = 0.1
     patience: int = 10
     reductions: int = 0
-
-    def __post_init__(self) -> None:
-        if self.patience < 0 or not 0 < self.gamma <= 1 or not is_whole(self.reductions, 0):
-            raise OptionError(
-                f"plateau schedule: expected patience ≥ 0, 0 < gamma ≤ 1 and reductions ≥ 0, found {quoted(self)}"
-            )
 
     def after(self, improvements: Callable[[], list[bool]]) -> Schedule:
         """Return the schedule with the reductions that follow from the epochs."""
@@ -143,10 +120,6 @@ class OneCycle(Schedule):
     divisor: float = 25.0
     final: float = 1e4
 
-    def __post_init__(self) -> None:
-        if not (0 < self.warm < 1 and self.divisor >= 1 and self.final >= 1):
-            raise OptionError(f"one-cycle schedule: expected 0 < warm < 1, divisor ≥ 1 and final ≥ 1, found {self}")
-
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         """Return the factor along two cosine arcs: 1/divisor → 1 → 1/(divisor·final)."""
         top = self.warm * steps - 1
@@ -161,10 +134,6 @@ class WarmUp(Schedule):
     """Increases the factor linearly to 1 over a fraction ``share`` of the steps, then keeps it constant."""
 
     share: float = 0.1
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise OptionError(f"warm-up schedule: expected 0 < share ≤ 1, found {self.share}")
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         """Return min(1, (step + 1) / (share·steps))."""
@@ -184,10 +153,6 @@ class Triangular(Schedule):
     start: float = 0.2
     peak: float = 0.23
     end: float = 0.07
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.start <= 1 and 0 < self.peak < 1 and 0 <= self.end <= 1):
-            raise OptionError(f"triangular schedule: expected start and end from 0 to 1 and 0 < peak < 1, found {self}")
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         """Return the factor along two straight lines: start at step 0, 1 at peak·steps, end at step ``steps``."""
@@ -209,10 +174,6 @@ class Restarted(Schedule):
     before: Schedule
     step: int
     epochs: int
-
-    def __post_init__(self) -> None:
-        if self.step < 1 or self.epochs < 1:
-            raise OptionError(f"restarted schedule: expected step ≥ 1 and epochs ≥ 1, found {self.step}, {self.epochs}")
 
     @property
     def first(self) -> Schedule:
@@ -245,6 +206,7 @@ NAMED: dict[str, type[Schedule]] = {
     "plateau": Plateau,
 }
 KINDS: dict[str, type[Schedule]] = {**NAMED, "restarted": Restarted}
+Schedule.kinds = KINDS
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,7 @@ def _batch(
         for part in (model, network):
             part.adopt(fitted)
     network.normalization.check_unit(samples.x)
-    x, t, w = samples.batch(np.arange(len(samples)), Preparation.of(network, network.normalization))
+    samples, rows = samples.loaded(np.arange(len(samples)))
+    x, t, w = samples.batch(rows, Preparation(network, network.normalization))
     t = t if network.target_scaling is None else network.target_scaling.standardized(t)
     return x, t.astype(network.dtype), None if w is None else w.astype(network.dtype), task, resolved

@@ -61,7 +61,7 @@ class BatchLoader:
             raise OptionError("augmentation mixup and cutmix: expected one target per image, found one per position")
         self.epoch_steps = batch_count(len(data), recipe.batch_size)
         self._network, self._recipe, self._stepper = network, recipe, stepper
-        self._preparation = Preparation.of(network, normalization, recipe.augmentation, recipe.seed)
+        self._preparation = Preparation(network, normalization, recipe.augmentation, recipe.seed)
         self._prefetcher: Prefetcher | None = None
         self.held = False
 
@@ -84,17 +84,22 @@ class BatchLoader:
 
     def _of_stream(self, data: BatchStream, step: int) -> tuple[int, Batch]:
         """Return the size of a step's batch, and this worker's rows of it."""
-        samples = data.batch_at(step)
+        samples, epoch = data.batch_at(step), step // self.epoch_steps
         own = np.arange(len(samples))[self._stepper.rows(len(samples))]
-        batch = self._finished(samples, step // self.epoch_steps, own, step * self._recipe.batch_size)
-        return len(samples), batch
+        first = step * self._recipe.batch_size
+        drawn = self._with_partners(epoch, own, len(samples), first)
+        return len(samples), self._finished(samples, drawn, epoch, first + drawn, len(own))
 
     def batch_of(self, epoch: int, indices: NDArray[np.int64], arrays: tuple[Array, ...] = ()) -> Batch:
         """Return a batch of the samples at the given indices.
 
         arrays   result of the data's `read` for these indices `_with_partners`; empty: call it
         """
-        return self._finished(cast("Samples | PairSamples", self.data), epoch, indices, 0, arrays)
+        data = cast("Samples | PairSamples", self.data)
+        drawn = self._with_partners(epoch, indices, len(data))
+        if not arrays and data.decodes:
+            arrays = data.read(drawn, mix(self._recipe.seed, epoch))
+        return self._finished(*data.loaded(drawn, arrays), epoch, drawn, len(indices))
 
     def _with_partners(self, epoch: int, indices: NDArray[np.int64], count: int, first: int = 0) -> NDArray[np.int64]:
         """Return indices of samples, followed by those of the samples that they are mixed with, if samples are mixed.
@@ -109,26 +114,23 @@ class BatchLoader:
 
     def _finished(
         self,
-        data: Samples | PairSamples,
-        epoch: int,
+        samples: Samples,
         indices: NDArray[np.int64],
-        first: int,
-        arrays: tuple[Array, ...] = (),
+        epoch: int,
+        numbers: NDArray[np.int64],
+        count: int,
     ) -> Batch:
         """Normalize, augment and mix samples, smooth their targets, and convert all arrays to the network's dtype.
 
-        first    number of the first sample in ``data``, for random numbers
-        arrays   as in `batch_of`
+        indices   indices of the samples, followed by those of the samples that they are mixed with
+        numbers   numbers of these samples, for random numbers
+        count     number of samples in the batch
         """
-        drawn = self._with_partners(epoch, indices, len(data), first)
-        if not arrays and data.decodes:
-            arrays = data.read(drawn, mix(self._recipe.seed, epoch))
-        numbers = first + drawn
-        x, targets, weights = data.batch(drawn, self._preparation, epoch=epoch, arrays=arrays, numbers=numbers)
+        x, targets, weights = samples.batch(indices, self._preparation, epoch=epoch, numbers=numbers)
         if (augmentation := self._mixing) is not None:
             from chainrule.data import mixing
 
-            draw = mixing.Draw(self._recipe.seed, epoch, numbers[: len(indices)])
+            draw = mixing.Draw(self._recipe.seed, epoch, numbers[:count])
             strengths = (augmentation.mixup, augmentation.cutmix)
             x, targets, weights = mixing.mix(x, targets, weights, strengths, draw)
         t = targets.astype(self._network.dtype, order="C")
@@ -245,7 +247,7 @@ def in_order(
     data: TrainingData, normalization: Normalization, network: Network, readers: int | None = None
 ) -> Iterator[Batch]:
     """Yield all samples in order, in batches for evaluation: normalized x, targets in float64, and weights or None."""
-    preparation = Preparation.of(network, normalization)
+    preparation = Preparation(network, normalization)
     if isinstance(data, BatchStream):
         for samples in map(data.batch_at, range(data.steps)):
             yield samples.batch(np.arange(len(samples)), preparation)
@@ -261,6 +263,7 @@ def in_order(
     )
     try:
         for block, arrays in zip(blocks, ahead, strict=True):
-            yield data.batch(block, preparation, arrays=arrays)
+            samples, rows = data.loaded(block, arrays)
+            yield samples.batch(rows, preparation)
     finally:
         prefetcher.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from chainrule._io.locks import cached_property
 from chainrule.core.shapes import text
@@ -33,23 +33,14 @@ Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, targets, and weights 
 class Preparation(NamedTuple):
     """How inputs are prepared for a network.
 
-    dtype         dtype of the prepared inputs
+    network       has the dtype of the inputs, and the engine and threads that normalize them if the engine supports it
     augmentation  random transformations, drawn with ``seed``; None: none
-    network       normalize inputs with this network's engine and threads if the engine supports it; None: use NumPy
     """
 
+    network: Network
     normalization: Normalization
-    dtype: DTypeLike
     augmentation: Augmentation | None = None
     seed: int = 0
-    network: Network | None = None
-
-    @staticmethod
-    def of(
-        network: Network, normalization: Normalization, augmentation: Augmentation | None = None, seed: int = 0
-    ) -> Preparation:
-        """Return the preparation for a network with its dtype and engine."""
-        return Preparation(normalization, network.dtype, augmentation, seed, network)
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,23 +261,19 @@ class Samples:
         preparation: Preparation,
         *,
         epoch: int = 0,
-        arrays: tuple[Array, ...] = (),
         numbers: NDArray[np.int64] | None = None,
     ) -> Batch:
-        """Return a batch: x in the given dtype, normalized and augmented; targets; and weights or None.
+        """Return a batch: x in the network's dtype, normalized and augmented; targets; and weights or None.
 
-        indices      indices (N,) of the samples
+        indices      indices (N,) of the samples, whose inputs are an array
         epoch        epoch for the augmentation
-        arrays       result of `read` for these indices; empty: call it
         numbers      numbers of the samples for the augmentation, (N,); None: the indices
         """
-        normalization, dtype, augmentation, seed, network = preparation
-        pixels, rows = self.x, indices
-        if arrays or isinstance(pixels, SampleSource):
-            (pixels,), rows = arrays or self.read(indices), np.arange(len(indices))
-        x = network and network.engine.normalized_rows(pixels, rows, *normalization.constants, dtype, network.threads)
+        network, normalization, augmentation, seed = preparation
+        options = *normalization.constants, network.dtype, network.threads
+        x = network.engine.normalized_rows(self.x, indices, *options)
         if x is None:
-            x = normalization.apply(pixels[rows], dtype)
+            x = normalization.apply(self.x[indices], network.dtype)
         if augmentation:
             from chainrule.data.coloring import Draw
 
@@ -299,15 +286,25 @@ class Samples:
         """Return the samples, whose inputs are normalized, with random transformations."""
         normalization, augmentation = preparation.normalization, cast("Augmentation", preparation.augmentation)
         black, white = normalization.background, normalization.brightest
-        x = np.ascontiguousarray(augmentation.apply(self.x, draw, fill=black, white=white), preparation.dtype)
+        x = np.ascontiguousarray(augmentation.apply(self.x, draw, fill=black, white=white), preparation.network.dtype)
         moved = self._moved(augmentation, draw) if self.is_dense else self
         x, targets = augmentation.call_function(x, moved.targets, draw)
         loss_weights = replace(moved, targets=targets).loss_weights
         return x, targets, None if loss_weights is None else loss_weights[:]
 
     def read(self, indices: NDArray[np.int64], key: int = 0) -> tuple[Array, ...]:
-        """Return the inputs at the given indices, as an argument of `batch`. Processes call this to read ahead."""
+        """Return the inputs at the given indices, as an argument of `loaded`. Processes call this to read ahead."""
         return (self.x[indices],)
+
+    def loaded(self, indices: NDArray[np.int64], arrays: tuple[Array, ...] = ()) -> tuple[Samples, NDArray[np.int64]]:
+        """Return samples whose inputs are an array, and the indices in them of the samples at the given indices.
+
+        arrays   result of `read` for the indices; empty: call it, unless the inputs are an array
+        """
+        if not arrays and not isinstance(self.x, SampleSource):
+            return self, indices
+        (x,) = arrays or self.read(indices)
+        return self.take(indices, x), np.arange(len(indices))
 
 
 def label_array(y: ArrayLike) -> Array:

@@ -17,7 +17,7 @@ from chainrule.data.dataset import Dataset, split_validation
 from chainrule.data.sources import SampleSource
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, SampleError, quoted
-from chainrule.training.samples import Batch, Preparation, Samples
+from chainrule.training.samples import Samples
 
 if TYPE_CHECKING:
     from chainrule.data.mask_values import MaskValues
@@ -144,19 +144,9 @@ class PairSamples(_Weighted):
         except SampleError as error:
             raise error.renamed(self.name(int(self.indices[indices[error.number]]))) from None
 
-    def batch(
-        self,
-        indices: NDArray[np.int64],
-        preparation: Preparation,
-        *,
-        epoch: int = 0,
-        arrays: tuple[Array, ...] = (),
-        numbers: NDArray[np.int64] | None = None,
-    ) -> Batch:
-        """Return a batch, as `Samples.batch`."""
-        samples = self.converted(arrays or self.read(indices), indices)
-        numbers = indices if numbers is None else numbers
-        return samples.batch(np.arange(len(samples)), preparation, epoch=epoch, numbers=numbers)
+    def loaded(self, indices: NDArray[np.int64], arrays: tuple[Array, ...] = ()) -> tuple[Samples, NDArray[np.int64]]:
+        """Return the samples at the given indices, and their indices in the result, as `Samples.loaded`."""
+        return self.converted(arrays or self.read(indices), indices), np.arange(len(indices))
 
     def parts(self, share: float, seed: int, groups: Any = None) -> tuple[PairSamples, PairSamples | None]:
         """Return training and validation samples, split at random (`Samples.parts`); share 0: no validation samples."""

@@ -19,7 +19,7 @@ from chainrule.core.options import checked
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
 from chainrule.errors import OptionError
-from chainrule.training.options import NamedOptions, chosen
+from chainrule.training.options import NamedOptions
 
 Moments = tuple[NDArray[Any], ...]
 
@@ -191,7 +191,6 @@ NAMED: dict[str, type[Optimizer]] = {
     "adam": Adam,
     "adamw": AdamW,
 }
-Optimizer.kinds = NAMED
 
 
 @dataclass(frozen=True)
@@ -272,6 +271,9 @@ class CustomOptimizer(Optimizer):
         return self.source
 
 
+Optimizer.kinds, Optimizer.custom = NAMED, CustomOptimizer
+
+
 class OptimizerLike(Protocol):
     """A built-in optimizer, or an object with these methods, which work on flat arrays (see `CustomOptimizer`)."""
 
@@ -292,12 +294,7 @@ def find(optimizer: Any) -> Optimizer:
 
     Errors   OptionError for an unknown name or option, or an object without `init` and `update`
     """
-    if isinstance(optimizer, CustomOptimizer):
-        return optimizer
-    return chosen(
-        *("optimizer", optimizer, NAMED, CustomOptimizer.of),
-        saved=lambda label, options: CustomOptimizer(label=label, **options),
-    )
+    return Optimizer.choose(optimizer)
 
 
 def choose(optimizer: str | OptimizerLike, learning_rate: float | None) -> Optimizer:

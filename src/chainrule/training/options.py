@@ -6,9 +6,9 @@ those of the fields of `recipe.Recipe`. Importing this module is fast, so that `
 
 import operator
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from chainrule.core.words import CheckedOptions, match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
@@ -282,7 +282,7 @@ def options_in(option: str, text: str, form: str) -> dict[str, Any]:
     return {name: int(value) if value.is_integer() else value for name, value in named_numbers(option, text, form)}
 
 
-BOUNDS = {  # of the options of optimizers and schedules
+BOUNDS = {  # of the options of optimizers, schedules and lookahead
     **dict.fromkeys(("learning_rate", "epsilon"), Bounds(above=0)),
     **dict.fromkeys(("momentum", "alpha", "beta1", "beta2"), Bounds(low=0, below=1)),
     "weight_decay": Bounds(low=0),
@@ -291,7 +291,16 @@ BOUNDS = {  # of the options of optimizers and schedules
     **dict.fromkeys(("warm", "peak"), Bounds(above=0, below=1)),
     **dict.fromkeys(("start", "end"), Bounds(low=0, high=1.0)),
     **dict.fromkeys(("epochs", "step", "divisor", "final"), Bounds(low=1)),
+    "every": Bounds(low=1, high=MOST_EPOCHS),
+    "decay": Bounds(low=0, high=1.0),
 }
+
+
+def check_bounds(options: Any) -> None:
+    """Raise OptionError if a number among the options of a dataclass is not within its `BOUNDS`."""
+    for entry in fields(options):
+        if entry.name in BOUNDS:
+            BOUNDS[entry.name].check(f"{type(options).__name__} {entry.name}", getattr(options, entry.name))
 
 
 @dataclass(frozen=True)
@@ -299,15 +308,15 @@ class NamedOptions(metaclass=CheckedOptions):
     """Base class of optimizers and schedules, whose options are within `BOUNDS`.
 
     kinds    classes by the names that are used on the command line and in files
+    custom   class for custom code: its method ``of`` wraps the code, and its option ``label`` is the code's name
     """
 
-    kinds: ClassVar[Mapping[str, type]]
+    kinds: ClassVar[Mapping[str, Any]]
+    custom: ClassVar[Any]
 
     def __post_init__(self) -> None:
         """Check the ranges of all options."""
-        for entry in fields(self):
-            if entry.name in BOUNDS:
-                BOUNDS[entry.name].check(f"{type(self).__name__} {entry.name}", getattr(self, entry.name))
+        check_bounds(self)
 
     @property
     def name(self) -> str:
@@ -318,40 +327,29 @@ class NamedOptions(metaclass=CheckedOptions):
         """Return the name and the options as JSON values, for config.json."""
         return {"name": self.name, **asdict(self)}
 
+    @classmethod
+    def choose(cls, option: Any) -> Self:
+        """Return an object for a name, a config from `to_config`, or custom code; such an object is returned unchanged.
 
-def chosen(
-    what: str,
-    option: Any,
-    kinds: Mapping[str, Any],
-    custom: Callable[[Any], Any],
-    saved: Callable[[str, Mapping[str, Any]], Any],
-) -> Any:
-    """Return an object with options, such as an optimizer; an object of a built-in class is returned unchanged.
-
-    what     kind of the object, for messages
-    option   name, config from `to_config`, or custom code
-    kinds    built-in classes by name
-    custom   function that wraps custom code
-    saved    function of the label and the options of custom code in a file, which contains only these
-
-    Errors   OptionError for an unknown name or option
-    """
-    if type(option) in kinds.values():
-        return option
-    if not isinstance(option, str | dict) and option is not None:
-        return custom(option)
-    config: dict[str, Any] = {**option} if isinstance(option, dict) else {"name": option}
-    name = config.pop("name", None)
-    if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
-        return saved(name.removesuffix(CUSTOM_SUFFIX), config)
-    official = match_name(name, kinds)
-    if official is None:
-        raise unknown_name(what, name, [*kinds])
-    kind = kinds[official]
-    supported = [entry.name for entry in fields(kind)]
-    if unknown := [key for key in config if key not in supported]:
-        raise OptionError(f"{what} {official} has no option {unknown[0]}; known: {', '.join(supported) or 'none'}")
-    return kind(**config)
+        Errors   OptionError for an unknown name or option
+        """
+        if type(option) in (*cls.kinds.values(), cls.custom):
+            return option
+        if not isinstance(option, str | dict) and option is not None:
+            return cls.custom.of(option)
+        what = cls.__name__.lower()
+        config: dict[str, Any] = {**option} if isinstance(option, dict) else {"name": option}
+        name = config.pop("name", None)
+        if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):  # a file contains only the name of custom code
+            return cls.custom(label=name.removesuffix(CUSTOM_SUFFIX), **config)
+        official = match_name(name, cls.kinds)
+        if official is None:
+            raise unknown_name(what, name, [*cls.kinds])
+        kind = cls.kinds[official]
+        supported = [entry.name for entry in fields(kind)]
+        if unknown := [key for key in config if key not in supported]:
+            raise OptionError(f"{what} {official} has no option {unknown[0]}; known: {', '.join(supported) or 'none'}")
+        return kind(**config)
 
 
 def documentation(defaults: Mapping[str, str], indent: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.errors import OptionError
-from chainrule.training.options import NamedOptions, chosen, options_in
+from chainrule.training.options import NamedOptions, options_in
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,6 @@ NAMED: dict[str, type[Schedule]] = {
     "plateau": Plateau,
 }
 KINDS: dict[str, type[Schedule]] = {**NAMED, "restarted": Restarted}
-Schedule.kinds = KINDS
 
 
 @dataclass(frozen=True)
@@ -262,6 +261,9 @@ class CustomSchedule(Schedule):
         return {"name": self.name}
 
 
+Schedule.kinds, Schedule.custom = KINDS, CustomSchedule
+
+
 def _call_with_step(function: Callable[[int], Any], step: int, steps: int, epoch_steps: int) -> Any:
     """Call a function whose only argument is the step. A schedule with this module-level function can be pickled."""
     return function(step)
@@ -291,13 +293,10 @@ def find(schedule: Any) -> Schedule:
 
     Errors   OptionError for an unknown name or option
     """
-    if schedule is None or isinstance(schedule, CustomSchedule | Restarted):
-        return schedule or Schedule()
     if isinstance(schedule, str) and "," in schedule:
         name, _, numbers = schedule.partition(",")
         schedule = {"name": name, **options_in("schedule", numbers, "OPTION=NUMBER")}
-    kinds = NAMED
     if isinstance(schedule, dict) and "before" in schedule:
         config = cast("dict[str, Any]", schedule)
-        schedule, kinds = {**config, "before": find(config["before"])}, KINDS
-    return chosen("schedule", schedule, kinds, CustomSchedule.of, lambda label, _: CustomSchedule(label=label))
+        schedule = {**config, "before": find(config["before"])}
+    return Schedule() if schedule is None else Schedule.choose(schedule)

@@ -247,12 +247,10 @@ class Model(Network):
 
         fitted   describe the model as it would be after `adopt` with this argument; None: as it is
         """
-        resolved = fitted or Fitted(
-            *(self.normalization, self.loss, self.task), (), self.largest_input, self.target_scaling, self.mask_values
-        )
-        names: dict[str, Any] = {"name": self.name, "classes": list(resolved.class_names(self.classes))}
         from chainrule.models import serialization
 
+        resolved = fitted or self.fitted
+        names: dict[str, Any] = {"name": self.name, "classes": list(resolved.class_names(self.classes))}
         if self.training_hashes:
             names["training_hashes"] = list(self.training_hashes)
         return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from chainrule.core.words import checked_options
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array, CompiledPlan
 from chainrule.models.reading import default_normalization, samples_of, training_reading
-from chainrule.network.fitted import UNFITTED, Fitted
+from chainrule.network.fitted import UNFITTED
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
@@ -162,7 +162,7 @@ def _batch(
         normalization = samples.normalization or network.normalization
         if normalization == UNFITTED:
             normalization = Normalization.fit(default_normalization(network, samples), samples.statistics)
-        fitted = Fitted(normalization, resolved, task, (), network.largest_input, network.target_scaling)
+        fitted = replace(network.fitted, normalization=normalization, loss=resolved, task=task)
         for part in (model, network):
             part.adopt(fitted)
     network.normalization.check_unit(samples.x)

@@ -6,6 +6,7 @@ A network is independent of data, files and training. `model.Model` adds these f
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -367,6 +368,11 @@ class Network:
         self.target_scaling, self.mask_values = fitted.target_scaling, fitted.mask_values
         self.normalization, self.loss = fitted.normalization, fitted.loss
         self.classes = fitted.class_names(self.classes)
+
+    @property
+    def fitted(self) -> Fitted:
+        """The values that `adopt` stores."""
+        return Fitted(**{entry.name: getattr(self, entry.name) for entry in fields(Fitted)})
 
     @property
     def signature(self) -> "NetworkSignature":

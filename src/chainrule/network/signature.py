@@ -8,8 +8,9 @@ from typing import Any
 
 from chainrule.core.shapes import text
 from chainrule.data.normalization import Normalization
+from chainrule.network import tasks
 from chainrule.network.ports import Ports
-from chainrule.network.tasks import JointTask, Task
+from chainrule.network.tasks import Task
 
 AXES = {1: "(F,)", 2: "(C, W)", 3: "(C, H, W)"}
 SHOWN = 12  # maximum number of class names in a description
@@ -78,21 +79,17 @@ class NetworkSignature:
     ) -> NetworkSignature:
         """Return the signature of a network with these attributes. ``ports`` are those of inputs and outputs."""
         shapes = {"x": input_shape} if ports[0] is None else ports[0].shapes
-        parts = normalization.parts
-        inputs = {name: InputSignature(shape, parts.get(name, normalization)) for name, shape in shapes.items()}
+        units = normalization.parts
+        inputs = {name: InputSignature(shape, units.get(name, normalization)) for name, shape in shapes.items()}
         shapes = {"y": output_shape} if ports[1] is None else ports[1].shapes
-        tasks = task.parts if isinstance(task, JointTask) else (task,) * len(shapes)
-        outputs = zip(shapes.items(), tasks, strict=True)
-        return NetworkSignature(
-            inputs, {name: OutputSignature(shape, part, classes) for (name, shape), part in outputs}
-        )
+        parts = tasks.parts(task) if task else (None,) * len(shapes)
+        outputs = {name: OutputSignature(shapes[name], part, classes) for name, part in zip(shapes, parts, strict=True)}
+        return NetworkSignature(inputs, outputs)
 
     def __str__(self) -> str:
         return "\n".join(f"{name}: {entry}" for part in (self.inputs, self.outputs) for name, entry in part.items())
 
     def to_config(self) -> dict[str, Any]:
         """Return the signature as JSON values."""
-        return {
-            "inputs": {name: entry.to_config() for name, entry in self.inputs.items()},
-            "outputs": {name: entry.to_config() for name, entry in self.outputs.items()},
-        }
+        ports = {"inputs": self.inputs, "outputs": self.outputs}
+        return {kind: {name: entry.to_config() for name, entry in part.items()} for kind, part in ports.items()}

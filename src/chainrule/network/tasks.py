@@ -83,9 +83,9 @@ def find(name: str) -> Task:
     return NAMED[name]
 
 
-def count(task: Task) -> int:
-    """Return the number of outputs that a task is for."""
-    return len(task.parts) if isinstance(task, JointTask) else 1
+def parts(task: Task) -> tuple[Task, ...]:
+    """Return the task of each output, in order."""
+    return task.parts if isinstance(task, JointTask) else (task,)
 
 
 def default_for(loss: str, outputs: int) -> Task:

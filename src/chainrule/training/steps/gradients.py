@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from chainrule.engines.protocol import Array, CompiledPlan
 from chainrule.training.workers import Arrays, Division, add_in_place, sums_of
+
+# An update: the name of its operation, or None for no update; the moments and the attributes
+Update: TypeAlias = tuple[str | None, Arrays, dict[str, Any]]
 
 
 class Outcome(NamedTuple):
@@ -78,15 +81,9 @@ class WholeBatch:
         """Write the last batch's running statistics."""
         self._program.commit_statistics()
 
-    def prepare(
-        self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
-    ) -> None:
-        """Warm up: compile the gradient and, if ``name`` is not None, the update. See `CompiledPlan.prepare`.
-
-        name                 name of the update operation; None: no update
-        moments, attributes  moments and attributes for the update
-        """
-        self._program.prepare(samples, name, moments, attributes, steps)
+    def prepare(self, samples: int, update: Update, steps: int) -> None:
+        """Warm up: compile the gradient and, if it has a name, the update. See `CompiledPlan.prepare`."""
+        self._program.prepare(samples, *update, steps)
 
 
 class AccumulatedBatch(WholeBatch):
@@ -122,8 +119,6 @@ class AccumulatedBatch(WholeBatch):
         totals, gradient = division.join(part, add_in_place, ())
         return float(totals[0]), float(totals[1]), gradient
 
-    def prepare(
-        self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
-    ) -> None:
+    def prepare(self, samples: int, update: Update, steps: int) -> None:
         """Warm up for the largest part of a batch."""
-        super().prepare(-(-samples // self._parts), name, moments, attributes, steps)
+        super().prepare(-(-samples // self._parts), update, steps)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from chainrule.engines.batch_norm_sync import EXCHANGES, SyncPoint, sync_points
 from chainrule.engines.protocol import Array, CompiledPlan, Gradients, Shard
 from chainrule.errors import OptionError
 from chainrule.network.network import Network
-from chainrule.training.steps.gradients import Batches, WholeBatch
+from chainrule.training.steps.gradients import Batches, Update, WholeBatch
 from chainrule.training.workers import Arrays, Division, Workers, add_in_place, sums_of
 
 Run = Generator[Array, Array, Gradients]
@@ -120,9 +119,7 @@ class ShardedBatch(WholeBatch):
             for tensor, result in zip(operation.writes, results, strict=True):
                 weights[tensor.storage][...] = result
 
-    def prepare(
-        self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
-    ) -> None:
+    def prepare(self, samples: int, update: Update, steps: int) -> None:
         """Warm up for batches of ``samples`` samples. See `CompiledPlan.prepare`."""
         division, network = self._division(samples), self._network
         if not division.own:
@@ -135,6 +132,7 @@ class ShardedBatch(WholeBatch):
         for _ in self._barriers:
             statistics = next(run) if statistics is None else run.send(statistics)
         _finish(run, statistics)
+        name, moments, attributes = update
         if name is not None:
             p, *buffers = (np.zeros_like(network.parameters) for _ in range(2 + len(moments)))
             network.engine.update(name, p, buffers[0], tuple(buffers[1:]), attributes, network.threads)

@@ -94,7 +94,8 @@ class Stepper:
         """
         updates = self._program is not None or self._source.prepares_update
         name = self.optimizer.operation if updates and not isinstance(self.optimizer, CustomOptimizer) else None
-        self._source.prepare(samples, name, self.moments, self._attributes(1, self.optimizer.learning_rate), steps)
+        update = name, self.moments, self._attributes(1, self.optimizer.learning_rate)
+        self._source.prepare(samples, update, steps)
 
     def _attributes(self, step: int, rate: float) -> dict[str, Any]:
         return {"rate": rate, **self.optimizer.step_attributes(step)}

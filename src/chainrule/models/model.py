@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core import randomness
+from chainrule.core.arrays import Shape
 from chainrule.core.options import plain
 from chainrule.core.shapes import is_number, text
 from chainrule.core.words import attribute_error, checked_options, checked_options_with
@@ -184,7 +185,7 @@ class Model(Network):
         return model
 
     @checked_options
-    def with_input_shape(self, input_shape: tuple[int, ...]) -> Model:
+    def with_input_shape(self, input_shape: Shape) -> Model:
         """Return a copy of the model, with the same weights, for inputs of another height, width or length.
 
         All layers up to a global pooling must be independent of the size. `predict`, `evaluate` and `gradients` accept

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.core.words import checked_options
 from chainrule.data.dataset import Dataset
 from chainrule.data.sources import SampleSource, as_samples, blocks
-from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, explain_memory_errors
 from chainrule.models.reading import Reading, packed, training_data
 from chainrule.network import tasks

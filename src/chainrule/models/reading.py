@@ -8,10 +8,10 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import KINDS, JointNormalization, Normalization
 from chainrule.data.sources import SampleSource, as_samples
-from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, quoted
 from chainrule.models.normalizing_layers import fit_joint, has_constant_normalization
 from chainrule.network.fitted import UNFITTED, class_counts

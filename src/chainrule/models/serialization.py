@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike
 from chainrule import layers
 from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
+from chainrule.core.arrays import Array
 from chainrule.core.shapes import is_number
 from chainrule.data.mask_values import MaskValues
 from chainrule.data.normalization import Normalization
 from chainrule.engines import fallback
-from chainrule.engines.protocol import Array
 from chainrule.errors import FormatError, OptionError, quoted
 from chainrule.layers import Layer, node
 from chainrule.layers.node import Wiring

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule.core.arrays import Shape
 from chainrule.core.shapes import text
 from chainrule.data.normalization import Normalization
 from chainrule.network import tasks
@@ -24,7 +25,7 @@ class InputSignature:
     normalization  unit, limits and normalization of the training data, and how an image file becomes an input
     """
 
-    shape: tuple[int, ...]
+    shape: Shape
     normalization: Normalization
 
     def __str__(self) -> str:
@@ -48,7 +49,7 @@ class OutputSignature:
     classes  names of the classes, or of the targets; empty: not recorded
     """
 
-    shape: tuple[int, ...]
+    shape: Shape
     task: Task | None
     classes: tuple[str, ...] = ()
 
@@ -70,8 +71,8 @@ class NetworkSignature:
 
     @staticmethod
     def of(
-        input_shape: tuple[int, ...],
-        output_shape: tuple[int, ...],
+        input_shape: Shape,
+        output_shape: Shape,
         ports: tuple[Ports | None, Ports | None],
         normalization: Normalization,
         task: Task | None,

@@ -11,11 +11,10 @@ regression      real numbers; mean absolute error
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Floats
 from chainrule.errors import DataError, OptionError, unknown_name
 
 YES_OR_NO = ("binary_cross_entropy", "binary_focal_cross_entropy")  # losses of independent probabilities
@@ -28,7 +27,7 @@ SUM_TOLERANCE = 1e-3  # tolerance for a sum of 1, because targets may be rounded
 # Smallest and largest output of each layer type.
 OUTPUT_RANGES = {"Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0), "ReLU": (0.0, np.inf)}
 
-Targets = NDArray[np.float64]
+Targets = Floats
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def range_warning(last_layer: str, targets: Targets) -> str:
     return f"targets range from {minimum:g} to {maximum:g}, but {limits}"
 
 
-def _raise_if_any(invalid: NDArray[Any], targets: Targets, expected: str, advice: str = "") -> None:
+def _raise_if_any(invalid: Array, targets: Targets, expected: str, advice: str = "") -> None:
     rows = np.flatnonzero(invalid)
     if rows.size:
         row = ", ".join(f"{value:g}" for value in targets[rows[0]][:6])

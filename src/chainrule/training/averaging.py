@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.data.text_options import TextOptions
-from chainrule.engines.protocol import Array
 from chainrule.network.network import Network
 from chainrule.training.components import Component, copy_weights, write_weights
 from chainrule.training.options import check_bounds

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Arrays, Ints
 from chainrule.core.randomness import mix
 from chainrule.core.shapes import is_whole
 from chainrule.data.dataset import batch_count, order
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource
-from chainrule.engines.protocol import ONE_STEP, Array
+from chainrule.engines.protocol import ONE_STEP
 from chainrule.errors import OptionError, quoted
 from chainrule.network.network import Network
 from chainrule.network.target_scaling import TargetScaling
@@ -76,7 +76,7 @@ class BatchLoader:
             return self._of_stream(self.data, step)[1]
         return self.batch_of(step // self.epoch_steps, self.indices(step))
 
-    def indices(self, step: int) -> NDArray[np.int64]:
+    def indices(self, step: int) -> Ints:
         """Return the indices (N,) of the samples in a step's batch. Steps are numbered from 0."""
         epoch, position = divmod(step, self.epoch_steps)
         size = self._recipe.batch_size
@@ -90,7 +90,7 @@ class BatchLoader:
         drawn = self._with_partners(epoch, own, len(samples), first)
         return len(samples), self._finished(samples, drawn, epoch, first + drawn, len(own))
 
-    def batch_of(self, epoch: int, indices: NDArray[np.int64], arrays: tuple[Array, ...] = ()) -> Batch:
+    def batch_of(self, epoch: int, indices: Ints, arrays: Arrays = ()) -> Batch:
         """Return a batch of the samples at the given indices.
 
         arrays   result of the data's `read` for these indices `_with_partners`; empty: call it
@@ -101,7 +101,7 @@ class BatchLoader:
             arrays = data.read(drawn, mix(self._recipe.seed, epoch))
         return self._finished(*data.loaded(drawn, arrays), epoch, drawn, len(indices))
 
-    def _with_partners(self, epoch: int, indices: NDArray[np.int64], count: int, first: int = 0) -> NDArray[np.int64]:
+    def _with_partners(self, epoch: int, indices: Ints, count: int, first: int = 0) -> Ints:
         """Return indices of samples, followed by those of the samples that they are mixed with, if samples are mixed.
 
         count   number of samples from which partners are drawn; they are numbered from ``first``
@@ -115,9 +115,9 @@ class BatchLoader:
     def _finished(
         self,
         samples: Samples,
-        indices: NDArray[np.int64],
+        indices: Ints,
         epoch: int,
-        numbers: NDArray[np.int64],
+        numbers: Ints,
         count: int,
     ) -> Batch:
         """Normalize, augment and mix samples, smooth their targets, and convert all arrays to the network's dtype.
@@ -168,10 +168,10 @@ class BatchLoader:
         for size, count, own in groups:
             yield size, count, (own,) if self.held else self.batch_of(epoch, own, next(ahead) if ahead else ())
 
-    def _groups(self, epoch: int, position: int) -> list[tuple[int, int, NDArray[np.int64]]]:
+    def _groups(self, epoch: int, position: int) -> list[tuple[int, int, Ints]]:
         """Return the remaining batches of an epoch: (batch size, number of batches, indices of this worker's rows)."""
         size, all_samples = self._recipe.batch_size, order(len(self.data), self._recipe.seed, epoch)
-        full_batches, groups = len(all_samples) // size, list[tuple[int, int, NDArray[np.int64]]]()
+        full_batches, groups = len(all_samples) // size, list[tuple[int, int, Ints]]()
         while position < self.epoch_steps:
             end = (
                 min(position + self.batches_at_once, full_batches) if position < full_batches else self.epoch_steps
@@ -258,9 +258,7 @@ def in_order(
     blocks = [np.arange(first, min(first + count, len(data))) for first in range(0, len(data), count)]
     processes = min(reading_processes(readers, data), len(blocks))
     prefetcher = Prefetcher(data.read, processes, count * bytes_of_reading(data))
-    ahead: Iterable[tuple[Array, ...]] = (
-        prefetcher.batches((block,) for block in blocks) if processes else [()] * len(blocks)
-    )
+    ahead: Iterable[Arrays] = prefetcher.batches((block,) for block in blocks) if processes else [()] * len(blocks)
     try:
         for block, arrays in zip(blocks, ahead, strict=True):
             samples, rows = data.loaded(block, arrays)

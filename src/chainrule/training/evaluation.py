@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Floats
 from chainrule.data.augmentation import Views
 from chainrule.data.normalization import Normalization
-from chainrule.engines.protocol import Array
 from chainrule.network import losses
 from chainrule.network.losses import JointLoss, Loss
 from chainrule.network.network import Network
@@ -79,9 +78,7 @@ def evaluate(
     return Evaluation(float(total[0]) / count, *values)
 
 
-def _summed_losses(
-    network: Network, loss: Loss, outputs: Array, t: Array, weights: Array | None
-) -> NDArray[np.float64]:
+def _summed_losses(network: Network, loss: Loss, outputs: Array, t: Array, weights: Array | None) -> Floats:
     """Return the sum of each output's losses over the samples."""
     pairs: list[tuple[Array, Array]] = [(outputs, t)]
     if isinstance(loss, JointLoss) and network.output_ports is not None:

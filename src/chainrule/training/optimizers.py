@@ -13,15 +13,15 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Arrays
 from chainrule.core.options import checked
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
 from chainrule.errors import OptionError
 from chainrule.training.options import NamedOptions
 
-Moments = tuple[NDArray[Any], ...]
+Moments = Arrays
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,19 @@ class Optimizer(NamedOptions):
         options = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "learning_rate"}
         return {"decay": options.pop("weight_decay", 0.0), **options}
 
-    def init(self, parameters: NDArray[Any]) -> Moments:
+    def init(self, parameters: Array) -> Moments:
         """Return the initial moments: arrays of zeros with the shape of the parameters."""
         return tuple(np.zeros_like(parameters) for _ in self.moments)
 
     def update(
         self,
-        parameters: NDArray[Any],
-        gradients: NDArray[Any],
+        parameters: Array,
+        gradients: Array,
         moments: Moments,
         *,
         step: int,
         learning_rate: float | None = None,
-    ) -> tuple[NDArray[Any], Moments]:
+    ) -> tuple[Array, Moments]:
         """Return the parameters and moments after one step. The arguments are not modified.
 
         parameters, gradients   flat arrays
@@ -233,7 +233,7 @@ class CustomOptimizer(Optimizer):
         """Name used in files: the label, with the suffix for custom code."""
         return f"{self.label}{CUSTOM_SUFFIX}"
 
-    def init(self, parameters: NDArray[Any]) -> Moments:
+    def init(self, parameters: Array) -> Moments:
         """Return the initial moments from the object's `init`."""
         moments = _arrays(self._require_source().init(parameters.copy()), parameters, f"{self.label}.init returned")
         object.__setattr__(self, "moments", tuple(f"own{index}" for index in range(1, len(moments) + 1)))
@@ -241,13 +241,13 @@ class CustomOptimizer(Optimizer):
 
     def update(
         self,
-        parameters: NDArray[Any],
-        gradients: NDArray[Any],
+        parameters: Array,
+        gradients: Array,
         moments: Moments,
         *,
         step: int,
         learning_rate: float | None = None,
-    ) -> tuple[NDArray[Any], Moments]:
+    ) -> tuple[Array, Moments]:
         """Return the parameters and moments from the object's `update`, which receives copies of the arguments."""
         copies = [array.copy() for array in (parameters, gradients, *moments)]
         rate = self.learning_rate if learning_rate is None else learning_rate
@@ -277,7 +277,7 @@ Optimizer.kinds, Optimizer.custom = NAMED, CustomOptimizer
 class OptimizerLike(Protocol):
     """A built-in optimizer, or an object with these methods, which work on flat arrays (see `CustomOptimizer`)."""
 
-    def init(self, parameters: NDArray[Any], /) -> Any:
+    def init(self, parameters: Array, /) -> Any:
         """Return the initial moments: a tuple of arrays with the shape of the parameters."""
         ...
 
@@ -307,7 +307,7 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, tuple) and len(cast("tuple[Any, ...]", value)) == 2
 
 
-def _arrays(values: Any, like: NDArray[Any], what: str) -> Moments:
+def _arrays(values: Any, like: Array, what: str) -> Moments:
     """Return arrays in the dtype of the parameters; OptionError for another shape or values that are not real numbers.
 
     like   the parameters

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.engines.protocol import Array
+from chainrule.core.arrays import Array
 from chainrule.network import tasks
 from chainrule.network.losses import JointLoss, Loss, SingleLoss
 from chainrule.network.network import Network

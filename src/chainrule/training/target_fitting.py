@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.dense import Dense
 from chainrule.network import tasks
@@ -104,7 +104,7 @@ def folded(network: _Network) -> _Network:
     return network
 
 
-def stall_hint(targets: NDArray[Any], scaling: TargetScaling | None) -> str:
+def stall_hint(targets: Array, scaling: TargetScaling | None) -> str:
     """Return a hint about targets that are not standardized and need to be, or ""."""
     unscaled = TargetScaling.fit(dense.rows(targets))
     if scaling is not None or not unscaled.is_needed:

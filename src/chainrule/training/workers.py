@@ -2,15 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
-from chainrule.engines.protocol import Array
+from chainrule.core.arrays import Array, Arrays
 
 DEFAULT_SHARDS = 8  # shards per batch if the workers were started by mpiexec
-
-Arrays: TypeAlias = tuple[Array, ...]
 
 
 class Workers:

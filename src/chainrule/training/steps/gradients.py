@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from chainrule.engines.protocol import Array, CompiledPlan
-from chainrule.training.workers import Arrays, Division, add_in_place, sums_of
+from chainrule.core.arrays import Array, Arrays
+from chainrule.engines.protocol import CompiledPlan
+from chainrule.training.workers import Division, add_in_place, sums_of
 
 # An update: the name of its operation, or None for no update; the moments and the attributes
 Update: TypeAlias = tuple[str | None, Arrays, dict[str, Any]]
@@ -38,7 +39,7 @@ class Batches(NamedTuple):
     samples  number of samples in each whole batch
     """
 
-    inputs: tuple[Array, ...]
+    inputs: Arrays
     rates: Sequence[float]
     step: int
     seed: int

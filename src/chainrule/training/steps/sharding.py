@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from chainrule.core.arrays import Array, Arrays
 from chainrule.core.plan import Plan
 from chainrule.engines.batch_norm_sync import EXCHANGES, SyncPoint, sync_points
-from chainrule.engines.protocol import Array, CompiledPlan, Gradients, Shard
+from chainrule.engines.protocol import CompiledPlan, Gradients, Shard
 from chainrule.errors import OptionError
 from chainrule.network.network import Network
 from chainrule.training.steps.gradients import Batches, Update, WholeBatch
-from chainrule.training.workers import Arrays, Division, Workers, add_in_place, sums_of
+from chainrule.training.workers import Division, Workers, add_in_place, sums_of
 
 Run = Generator[Array, Array, Gradients]
 

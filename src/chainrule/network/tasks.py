@@ -106,12 +106,10 @@ def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
     """
     if loss in DISTRIBUTIONS:
         return CLASSIFICATION
-    yes_or_no = bool(((targets == 0) | (targets == 1)).all())
-    if targets.shape[1] == 1:
-        return BINARY if yes_or_no and (loss in YES_OR_NO or last_layer == "Sigmoid") else REGRESSION
-    if yes_or_no and (targets.sum(1) == 1).all():
+    task = of_targets(targets)
+    if task == MULTI_LABEL and (targets.sum(1) == 1).all():
         return CLASSIFICATION
-    return MULTI_LABEL if yes_or_no and (loss in YES_OR_NO or last_layer == "Sigmoid") else REGRESSION
+    return task if loss in YES_OR_NO or last_layer == "Sigmoid" else REGRESSION
 
 
 def of_targets(targets: Targets) -> Task:

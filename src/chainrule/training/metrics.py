@@ -166,12 +166,12 @@ class Evaluation:
     @property
     def top_5_accuracy(self) -> float:
         """Fraction of samples whose true class is among the five classes with the largest outputs."""
-        return float((ranking.ranks(*self._ranked) < TOP).mean())
+        return float((ranking.ranks(*self.ranked) < TOP).mean())
 
     @cached_property
     def reliability(self) -> Reliability:
         """Accuracy and mean confidence of the samples, by their confidence in the predicted class."""
-        outputs, classes = self._ranked
+        outputs, classes = self.ranked
         shares = calibration.confidences(outputs, calibration.LOGITS_LOSS if self.logits else "")
         return Reliability.of(shares.max(1), dense.classes_of(outputs) == classes)
 
@@ -323,13 +323,13 @@ class Evaluation:
         if self.task == MULTI_LABEL:
             scores, labels = self._rows
             return ranking.curve_areas(scores, _yes(labels))
-        outputs, classes = self._ranked
+        outputs, classes = self.ranked
         scores = calibration.confidences(outputs, calibration.LOGITS_LOSS) if self.logits else outputs
         scores = np.concatenate([-scores, scores], axis=1) if scores.shape[1] == 1 else scores
         return ranking.curve_areas(scores, np.arange(scores.shape[1], dtype=np.int64) == classes[:, None])
 
     @property
-    def _ranked(self) -> tuple[Array, Ints]:
+    def ranked(self) -> tuple[Array, Ints]:
         """Outputs (M, K) and true classes (M,) of the samples, or of the positions that count.
 
         Errors   OptionError if the task has no classes, or if the outputs were not kept

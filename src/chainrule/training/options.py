@@ -5,7 +5,6 @@ those of the fields of `recipe.Recipe`. Importing this module is fast, so that `
 """
 
 import operator
-import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
@@ -350,13 +349,3 @@ class NamedOptions(metaclass=CheckedOptions):
         if unknown := [key for key in config if key not in supported]:
             raise OptionError(f"{what} {official} has no option {unknown[0]}; known: {', '.join(supported) or 'none'}")
         return kind(**config)
-
-
-def documentation(defaults: Mapping[str, str], indent: str) -> str:
-    """Return a paragraph for each option with its default and meaning, for a docstring."""
-    width, values = max(map(len, defaults)), max(map(len, defaults.values()))
-    rest = f"{indent}{'':{width + values}}   "
-    return "\n".join(
-        textwrap.fill(f"{indent}{name:{width}} {default:{values}}  {OPTIONS[name].text}", 120, subsequent_indent=rest)
-        for name, default in defaults.items()
-    )

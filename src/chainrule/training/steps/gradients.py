@@ -48,8 +48,14 @@ class Batches(NamedTuple):
     @property
     def first(self) -> Batches:
         """The first batch alone."""
-        size = len(self.inputs[0]) // len(self.rates)
-        return self._replace(inputs=tuple(array[:size] for array in self.inputs), rates=self.rates[:1])
+        return self._replace(inputs=select_batches(self.inputs, len(self.rates), 0, 1), rates=self.rates[:1])
+
+
+def select_batches(inputs: Sequence[Array | None], count: int, first: int, last: int) -> Arrays:
+    """Return batches ``first`` to ``last`` − 1 from arrays that contain ``count`` batches of equal size."""
+    arrays = [array for array in inputs if array is not None]
+    size = len(arrays[0]) // count
+    return tuple(array[first * size : last * size] for array in arrays)
 
 
 class WholeBatch:
@@ -73,10 +79,10 @@ class WholeBatch:
         """Divide a batch into the parts that draw random numbers independently."""
         return Division(samples, 1)
 
-    def sums(self, batch: Batches) -> tuple[float, float, Array]:
-        """Return the summed losses, the summed metric, and the flat gradient of the mean loss, for the whole batch."""
+    def sums(self, batch: Batches) -> Arrays:
+        """Return the summed losses and metric, (2,), and the flat gradient of the mean loss, for the whole batch."""
         losses, metrics, gradient = self._program.gradients(*batch.inputs, seed=batch.seed, step=batch.step)
-        return float(losses.sum(dtype=np.float64)), float(metrics.sum(dtype=np.float64)), gradient
+        return sums_of(losses, metrics), gradient
 
     def commit_statistics(self) -> None:
         """Write the last batch's running statistics."""
@@ -103,8 +109,8 @@ class AccumulatedBatch(WholeBatch):
         """Divide a batch into the parts."""
         return Division(samples, self._parts)
 
-    def sums(self, batch: Batches) -> tuple[float, float, Array]:
-        """Return the summed losses, the summed metric, and the flat gradient."""
+    def sums(self, batch: Batches) -> Arrays:
+        """Return the summed losses and metric, (2,), and the flat gradient."""
         division = self.parts(batch.samples)
 
         def part(number: int) -> Arrays:
@@ -117,8 +123,7 @@ class AccumulatedBatch(WholeBatch):
             share = gradient.dtype.type((rows.stop - rows.start) / batch.samples)
             return sums_of(losses, metrics), gradient * share
 
-        totals, gradient = division.join(part, add_in_place, ())
-        return float(totals[0]), float(totals[1]), gradient
+        return division.join(part, add_in_place, ())
 
     def prepare(self, samples: int, update: Update, steps: int) -> None:
         """Warm up for the largest part of a batch."""

@@ -52,8 +52,8 @@ class ShardedBatch(WholeBatch):
         """Return the slice of a batch that contains this worker's shards."""
         return self._division(samples).rows
 
-    def sums(self, batch: Batches) -> tuple[float, float, Array]:
-        """Return the summed losses, the summed metric, and the flat gradient of the mean loss, for the whole batch."""
+    def sums(self, batch: Batches) -> Arrays:
+        """Return the summed losses and metric, (2,), and the flat gradient of the mean loss, for the whole batch."""
         division, parameters = self._division(batch.samples), self._network.parameters
         self._samples = batch.samples
         runs = self._runs(division, batch)
@@ -66,8 +66,7 @@ class ShardedBatch(WholeBatch):
             losses, metrics, gradient = _finish(runs[number], final)
             return sums_of(losses, metrics), gradient if self._barriers else gradient.copy()
 
-        totals, gradient = division.join(part, add_in_place, (np.zeros(2), np.zeros_like(parameters)))
-        return float(totals[0]), float(totals[1]), gradient
+        return division.join(part, add_in_place, (np.zeros(2), np.zeros_like(parameters)))
 
     def _runs(self, division: Division, batch: Batches) -> dict[int, Run]:
         """Return an unstarted generator for each of this worker's shards, by index."""

@@ -168,7 +168,8 @@ class Stepper:
 
         The engine may overwrite the gradient in its next call.
         """
-        total, metric, gradient = self._source.sums(batch)
+        sums, gradient = self._source.sums(batch)
+        total, metric = sums.tolist()
         for group in self._groups:
             if not group.factor:
                 gradient[group.first : group.last] = 0

@@ -120,18 +120,11 @@ class ShardedBatch(WholeBatch):
                 weights[tensor.storage][...] = result
 
     def prepare(self, samples: int, update: Update, steps: int) -> None:
-        """Warm up for batches of ``samples`` samples. See `CompiledPlan.prepare`."""
-        division, network = self._division(samples), self._network
-        if not division.own:
-            return
-        number, target = division.own.start, self._plan.loss_tensors[0]
-        count = division.edge(number + 1) - division.edge(number)
-        tensors = [tensor for tensor in (self._plan.input, target, self._plan.weights) if tensor is not None]
-        inputs = tuple(np.zeros((count, *tensor.shape), network.dtype) for tensor in tensors)
-        run, statistics = self._program_of(number).shard(inputs, Shard(samples), seed=0, step=0), None
-        for _ in self._barriers:
-            statistics = next(run) if statistics is None else run.send(statistics)
-        _finish(run, statistics)
+        """Warm up: compute the gradient of a batch of zeros, and an update. See `CompiledPlan.prepare`."""
+        network, rows, plan = self._network, self.rows(samples), self._plan
+        tensors = [tensor for tensor in (plan.input, plan.loss_tensors[0], plan.weights) if tensor is not None]
+        inputs = tuple(np.zeros((rows.stop - rows.start, *tensor.shape), network.dtype) for tensor in tensors)
+        self.sums(Batches(inputs, [0.0], 0, 0, samples))
         name, moments, attributes = update
         if name is not None:
             p, *buffers = (np.zeros_like(network.parameters) for _ in range(2 + len(moments)))

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from chainrule.explain import Trace
+    from chainrule.models.signature import NetworkSignature
 
 
 class Model(Network):
@@ -318,6 +319,13 @@ class Model(Network):
         return source_of
 
     # ------------------------------------------------------------------ display
+
+    @property
+    def signature(self) -> NetworkSignature:
+        """The record of the inputs and outputs: units, limits, normalization, tasks and classes."""
+        from chainrule.models.signature import NetworkSignature
+
+        return NetworkSignature.of(self)
 
     def summary(self) -> Summary:
         """Return a table of the layers, their output shapes and their parameter counts, which notebooks print."""

@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,9 +41,6 @@ from chainrule.network.ports import OutputEnd, input_ports, output_ports
 from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
 from chainrule.network.target_scaling import TargetScaling
 from chainrule.network.tasks import Task
-
-if TYPE_CHECKING:
-    from chainrule.network.signature import NetworkSignature
 
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256  # default batch size for inference
@@ -373,16 +370,6 @@ class Network:
     def fitted(self) -> Fitted:
         """The values that `adopt` stores."""
         return Fitted(**{entry.name: getattr(self, entry.name) for entry in fields(Fitted)})
-
-    @property
-    def signature(self) -> "NetworkSignature":
-        """The record of the inputs and outputs: units, limits, normalization, tasks and classes."""
-        from chainrule.network.signature import NetworkSignature
-
-        ports = self.input_ports, self.output_ports
-        return NetworkSignature.of(
-            self.input_shape, self.output_shape, ports, self.normalization, self.task, self.classes
-        )
 
     # ------------------------------------------------------------------ files
 

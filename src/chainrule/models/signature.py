@@ -10,7 +10,7 @@ from chainrule.core.arrays import Shape
 from chainrule.core.shapes import text
 from chainrule.data.normalization import Normalization
 from chainrule.network import tasks
-from chainrule.network.ports import Ports
+from chainrule.network.network import Network
 from chainrule.network.tasks import Task
 
 AXES = {1: "(F,)", 2: "(C, W)", 3: "(C, H, W)"}
@@ -70,22 +70,17 @@ class NetworkSignature:
     outputs: Mapping[str, OutputSignature]
 
     @staticmethod
-    def of(
-        input_shape: Shape,
-        output_shape: Shape,
-        ports: tuple[Ports | None, Ports | None],
-        normalization: Normalization,
-        task: Task | None,
-        classes: tuple[str, ...],
-    ) -> NetworkSignature:
-        """Return the signature of a network with these attributes. ``ports`` are those of inputs and outputs."""
-        shapes = {"x": input_shape} if ports[0] is None else ports[0].shapes
-        units = normalization.parts
-        inputs = {name: InputSignature(shape, units.get(name, normalization)) for name, shape in shapes.items()}
-        shapes = {"y": output_shape} if ports[1] is None else ports[1].shapes
-        parts = tasks.parts(task) if task else (None,) * len(shapes)
-        outputs = {name: OutputSignature(shapes[name], part, classes) for name, part in zip(shapes, parts, strict=True)}
-        return NetworkSignature(inputs, outputs)
+    def of(network: Network) -> NetworkSignature:
+        """Return the signature of a network."""
+        record, shapes = network.normalization, {"x": network.input_shape}
+        shapes = shapes if network.input_ports is None else network.input_ports.shapes
+        inputs = {name: InputSignature(shape, record.parts.get(name, record)) for name, shape in shapes.items()}
+        task, ends, names = network.task, network.outputs, network.output_names
+        parts = tasks.parts(task) if task else (None,) * len(ends)
+        columns = zip(names, ends, parts, strict=True)
+        return NetworkSignature(
+            inputs, {name: OutputSignature(end.shape, part, network.classes) for name, end, part in columns}
+        )
 
     def __str__(self) -> str:
         return "\n".join(f"{name}: {entry}" for part in (self.inputs, self.outputs) for name, entry in part.items())

@@ -16,9 +16,10 @@ import numpy as np
 
 from chainrule.core.arrays import Arrays
 from chainrule.errors import NotFiniteError
+from chainrule.training.batches import StepInputs
 from chainrule.training.history import Epoch, History, epoch_means
 from chainrule.training.notes import batch_norm_warnings, training_warnings
-from chainrule.training.steps.gradients import Batches, select_batches
+from chainrule.training.steps.gradients import Batches
 from chainrule.training.trainer import Callback, Trainer
 
 
@@ -73,7 +74,7 @@ def _epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> bool:
             steps = min(limit, count - done)
             if seconds is not None:
                 steps = max(1, int(min(steps, seconds / (trainer.seconds_per_sample * samples))))
-            inputs = select_batches(batches, count, done, done + steps)
+            inputs = _select_batches(batches, count, done, done + steps)
             done += _steps(trainer, epoch, samples, steps, inputs, callbacks)
             if len(trainer.history) < (epoch + 1) * trainer.epoch_steps and _is_stopped(trainer):
                 for callback in callbacks:
@@ -97,7 +98,7 @@ def _steps(
     outcomes = trainer.stepper.steps(request)
     if not outcomes:  # the first step on the device is not finite: repeat it alone to name the tensor in the error
         batch = trainer.loader.batch_of(epoch, inputs[0][:samples])
-        outcomes = trainer.stepper.steps(request._replace(inputs=select_batches(batch, 1, 0, 1), rates=rates[:1]))
+        outcomes = trainer.stepper.steps(request._replace(inputs=_select_batches(batch, 1, 0, 1), rates=rates[:1]))
     trainer.seconds_per_sample = max(time.perf_counter() - started, 1e-9) / (len(outcomes) * samples)
     # Record each step, and let the options of the recipe (components) and the callbacks act.
     trainer.ahead = len(outcomes)
@@ -141,3 +142,9 @@ def _end_epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> N
             component.epoch_ended(trainer.history.epochs)
     for callback in callbacks:
         callback.epoch_ended(trainer, trainer.history.epochs[-1])
+
+
+def _select_batches(batches: StepInputs, count: int, first: int, last: int) -> Arrays:
+    """Return batches ``first`` to ``last`` − 1 from arrays that contain ``count`` batches of equal size."""
+    size = len(batches[0]) // count
+    return tuple(array[first * size : last * size] for array in batches if array is not None)

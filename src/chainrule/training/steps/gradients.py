@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from chainrule.core.arrays import Array, Arrays
-from chainrule.engines.protocol import CompiledPlan
+from chainrule.core.arrays import Arrays
+from chainrule.engines.protocol import CompiledPlan, Gradients
 from chainrule.training.workers import Division, add_in_place, sums_of
 
 # An update: the name of its operation, or None for no update; the moments and the attributes
@@ -48,14 +48,8 @@ class Batches(NamedTuple):
     @property
     def first(self) -> Batches:
         """The first batch alone."""
-        return self._replace(inputs=select_batches(self.inputs, len(self.rates), 0, 1), rates=self.rates[:1])
-
-
-def select_batches(inputs: Sequence[Array | None], count: int, first: int, last: int) -> Arrays:
-    """Return batches ``first`` to ``last`` − 1 from arrays that contain ``count`` batches of equal size."""
-    arrays = [array for array in inputs if array is not None]
-    size = len(arrays[0]) // count
-    return tuple(array[first * size : last * size] for array in arrays)
+        size = len(self.inputs[0]) // len(self.rates)
+        return self._replace(inputs=tuple(array[:size] for array in self.inputs), rates=self.rates[:1])
 
 
 class WholeBatch:
@@ -79,10 +73,9 @@ class WholeBatch:
         """Divide a batch into the parts that draw random numbers independently."""
         return Division(samples, 1)
 
-    def sums(self, batch: Batches) -> Arrays:
-        """Return the summed losses and metric, (2,), and the flat gradient of the mean loss, for the whole batch."""
-        losses, metrics, gradient = self._program.gradients(*batch.inputs, seed=batch.seed, step=batch.step)
-        return sums_of(losses, metrics), gradient
+    def gradients(self, batch: Batches) -> Gradients:
+        """Return losses and metrics, whose sums are those of the batch, and the flat gradient of the mean loss."""
+        return self._program.gradients(*batch.inputs, seed=batch.seed, step=batch.step)
 
     def commit_statistics(self) -> None:
         """Write the last batch's running statistics."""
@@ -109,8 +102,8 @@ class AccumulatedBatch(WholeBatch):
         """Divide a batch into the parts."""
         return Division(samples, self._parts)
 
-    def sums(self, batch: Batches) -> Arrays:
-        """Return the summed losses and metric, (2,), and the flat gradient."""
+    def gradients(self, batch: Batches) -> Gradients:
+        """Return the summed losses and metrics, (1,), and the flat gradient."""
         division = self.parts(batch.samples)
 
         def part(number: int) -> Arrays:
@@ -123,7 +116,8 @@ class AccumulatedBatch(WholeBatch):
             share = gradient.dtype.type((rows.stop - rows.start) / batch.samples)
             return sums_of(losses, metrics), gradient * share
 
-        return division.join(part, add_in_place, ())
+        totals, gradient = division.join(part, add_in_place, ())
+        return totals[:1], totals[1:], gradient
 
     def prepare(self, samples: int, update: Update, steps: int) -> None:
         """Warm up for the largest part of a batch."""

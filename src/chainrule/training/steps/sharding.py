@@ -52,8 +52,8 @@ class ShardedBatch(WholeBatch):
         """Return the slice of a batch that contains this worker's shards."""
         return self._division(samples).rows
 
-    def sums(self, batch: Batches) -> Arrays:
-        """Return the summed losses and metric, (2,), and the flat gradient of the mean loss, for the whole batch."""
+    def gradients(self, batch: Batches) -> Gradients:
+        """Return the summed losses and metrics, (1,), and the flat gradient of the mean loss, for the whole batch."""
         division, parameters = self._division(batch.samples), self._network.parameters
         self._samples = batch.samples
         runs = self._runs(division, batch)
@@ -66,7 +66,8 @@ class ShardedBatch(WholeBatch):
             losses, metrics, gradient = _finish(runs[number], final)
             return sums_of(losses, metrics), gradient if self._barriers else gradient.copy()
 
-        return division.join(part, add_in_place, (np.zeros(2), np.zeros_like(parameters)))
+        totals, gradient = division.join(part, add_in_place, (np.zeros(2), np.zeros_like(parameters)))
+        return totals[:1], totals[1:], gradient
 
     def _runs(self, division: Division, batch: Batches) -> dict[int, Run]:
         """Return an unstarted generator for each of this worker's shards, by index."""
@@ -124,7 +125,7 @@ class ShardedBatch(WholeBatch):
         network, rows, plan = self._network, self.rows(samples), self._plan
         tensors = [tensor for tensor in (plan.input, plan.loss_tensors[0], plan.weights) if tensor is not None]
         inputs = tuple(np.zeros((rows.stop - rows.start, *tensor.shape), network.dtype) for tensor in tensors)
-        self.sums(Batches(inputs, [0.0], 0, 0, samples))
+        self.gradients(Batches(inputs, [0.0], 0, 0, samples))
         name, moments, attributes = update
         if name is not None:
             p, *buffers = (np.zeros_like(network.parameters) for _ in range(2 + len(moments)))

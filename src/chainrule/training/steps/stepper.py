@@ -168,8 +168,8 @@ class Stepper:
 
         The engine may overwrite the gradient in its next call.
         """
-        sums, gradient = self._source.sums(batch)
-        total, metric = sums.tolist()
+        losses, metrics, gradient = self._source.gradients(batch)
+        total, metric = float(losses.sum(dtype=np.float64)), float(metrics.sum(dtype=np.float64))
         for group in self._groups:
             if not group.factor:
                 gradient[group.first : group.last] = 0

@@ -59,8 +59,10 @@ class JointTask(Task):
     parts: tuple[Task, ...] = ()
 
     @staticmethod
-    def of(parts: Sequence[Task]) -> "JointTask":
-        """Return the task of a network whose outputs have these tasks."""
+    def of(parts: Sequence[Task]) -> Task:
+        """Return the task of a network whose outputs have these tasks: for one output, its task."""
+        if len(parts) == 1:
+            return parts[0]
         names = ",".join(part.name for part in parts)
         return JointTask(names, parts[0].operation, parts[0].metric, tuple(parts))
 
@@ -75,11 +77,10 @@ METRICS = tuple(dict.fromkeys(task.metric for task in NAMED.values()))
 
 def find(name: str) -> Task:
     """Return the task with the given name; OptionError if it is unknown. A `JointTask` has comma-separated names."""
-    if "," in name:
-        return JointTask.of([find(part) for part in name.split(",")])
-    if name not in NAMED:
-        raise unknown_name("task", name, [*NAMED])
-    return NAMED[name]
+    names = name.split(",")
+    if unknown := {*names} - NAMED.keys():
+        raise unknown_name("task", min(unknown), [*NAMED])
+    return JointTask.of([NAMED[name] for name in names])
 
 
 def parts(task: Task) -> tuple[Task, ...]:

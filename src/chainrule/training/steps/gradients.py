@@ -51,6 +51,10 @@ class Batches(NamedTuple):
         size = len(self.inputs[0]) // len(self.rates)
         return self._replace(inputs=tuple(array[:size] for array in self.inputs), rates=self.rates[:1])
 
+    def rows(self, rows: slice) -> Arrays:
+        """Return some rows of the inputs."""
+        return tuple(np.ascontiguousarray(array[rows]) for array in self.inputs)
+
 
 class WholeBatch:
     """Computes the gradient of the whole batch at once. Other sources are derived from this class.
@@ -110,7 +114,7 @@ class AccumulatedBatch(WholeBatch):
             rows = slice(division.edge(number), division.edge(number + 1))
             if number:
                 self.commit_statistics()  # the previous part's statistics
-            inputs: Any = tuple(np.ascontiguousarray(array[rows]) for array in batch.inputs)
+            inputs: Any = batch.rows(rows)
             random_step = (batch.step - 1) * self._parts + number + 1
             losses, metrics, gradient = self._program.gradients(*inputs, seed=batch.seed, step=random_step)
             share = gradient.dtype.type((rows.stop - rows.start) / batch.samples)

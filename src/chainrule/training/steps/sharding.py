@@ -75,9 +75,8 @@ class ShardedBatch(WholeBatch):
         for number in division.own:
             first, last = division.edge(number), division.edge(number + 1)
             rows = slice(first - division.rows.start, last - division.rows.start)
-            inputs = tuple(np.ascontiguousarray(array[rows]) for array in batch.inputs)
             program, shard = self._program_of(number), Shard(batch.samples, first)
-            runs[number] = program.shard(inputs, shard, seed=batch.seed, step=batch.step)
+            runs[number] = program.shard(batch.rows(rows), shard, seed=batch.seed, step=batch.step)
         return runs
 
     def _program_of(self, number: int) -> CompiledPlan:

@@ -208,4 +208,4 @@ def batched(network: Network, x: Any, y: Any) -> tuple[Any, Any]:
         return x, y
     targets = {"": y} if network.output_ports is None else network.output_ports.named(y, "targets")
     x, y = ({name: np.asarray(value)[None] for name, value in values.items()} for values in (inputs, targets))
-    return x if network.input_ports else x[""], y if network.output_ports else y[""]
+    return x, y

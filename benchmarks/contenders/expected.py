@@ -33,7 +33,7 @@ def prepare(task: Task) -> Prepared:
     classes = model.output_shape[-1]
     samples = Samples.of(*images(model.input_shape, classes, samples_needed(model.input_shape, task.batch)), classes)
     normalization = Normalization.fit(task.subject.steps(task.batch).normalization, samples.x)
-    x, t, _ = samples.batch(np.arange(len(samples)), Preparation(normalization, model.dtype))
+    x, t, _ = samples.batch(np.arange(len(samples)), Preparation(model, normalization))
     return Prepared(samples, normalization, x, t.astype(model.dtype))
 
 

@@ -245,9 +245,9 @@ def test_masks_move_with_turns_and_keep_their_labels_under_a_cutout() -> None:
     x = RNG.integers(0, 255, (6, 1, 5, 5), dtype=np.uint8)
     labels = x[:, 0] % 3
     samples = Samples.of(x, labels, (3, 5, 5))
-    plain = Normalization("none")
+    plain = cr.Sequential([cr.ReLU()], (1, 5, 5)), Normalization("none")
     for augmentation in (Augmentation(turn=True, flip_vertical=True, flip=True), Augmentation(cutout=2)):
-        moved_x, moved_t, _ = samples.batch(np.arange(6), Preparation(plain, np.float32, augmentation, 1))
+        moved_x, moved_t, _ = samples.batch(np.arange(6), Preparation(*plain, augmentation, 1))
         kept = moved_x[:, 0] if augmentation.turn else x[:, 0]
         np.testing.assert_array_equal(moved_t.argmax(1), kept.astype(int) % 3)
         assert not np.array_equal(moved_x, x)

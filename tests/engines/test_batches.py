@@ -90,5 +90,5 @@ def test_a_failure_leaves_them_to_numpy(monkeypatch: pytest.MonkeyPatch, stand_i
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
     samples = Samples.of(np.arange(12, dtype=np.uint8).reshape(3, 4), [0, 1, 2], 3)
     network = Network([cr.Dense(3)], (4,), engine="compiled")
-    x, *_ = samples.batch(np.array([2, 0]), Preparation.of(network, Normalization("none")))
+    x, *_ = samples.batch(np.array([2, 0]), Preparation(network, Normalization("none")))
     np.testing.assert_array_equal(x, samples.x[[2, 0]])

@@ -36,7 +36,7 @@ def test_the_next_step(stopped, data):
     samples, _ = Samples.of_dataset(training, 3).parts(RECIPE.validation, RECIPE.seed)
     epoch, place = divmod(STOP, 7)
     indices = order(len(samples), RECIPE.seed, epoch)[place * 7 : (place + 1) * 7]
-    preparation = Preparation(stands.model.normalization, np.float32, RECIPE.augmentation, RECIPE.seed)
+    preparation = Preparation(stands.model, stands.model.normalization, RECIPE.augmentation, RECIPE.seed)
     x, t, _ = samples.batch(indices, preparation, epoch=epoch)
     trace = Trace(stands.model, x, t, stands.model.loss, stands.training)
     result = running.resume(stopped, training, test, [Halt(STOP + 1)])

@@ -142,13 +142,14 @@ def test_augmentation_moves_masks_with_their_images(augmentation: str) -> None:
     y = np.repeat(labels(40, shape=(2, 2)), 8, 1).repeat(6, 2)  # (40, 16, 12)
     y[:, :4] = 9
     x = np.where(y == 9, 3, y)[:, None] + 1.0
-    moves, none = Augmentation.parse(augmentation), Normalization("none")
+    network = cr.Sequential([cr.ReLU()], (1, 16, 12), dtype="float64")
+    preparation = Preparation(network, Normalization("none"), Augmentation.parse(augmentation))
     samples = Samples.of(x, y, (3, 16, 12), ignore_label=9)
-    moved, targets, weights = samples.batch(np.arange(40), Preparation(none, "float64", moves), epoch=1)
+    moved, targets, weights = samples.batch(np.arange(40), preparation, epoch=1)
     assert weights is not None
     assert not np.array_equal(moved, x)
     shown = np.where(targets.any(1), targets.argmax(1) + 1, 0)
-    agreement = 0.75 if moves.rotation else 1  # interpolated pixels differ from the nearest
+    agreement = 0.75 if "rotation" in augmentation else 1  # interpolated pixels differ from the nearest
     assert (np.abs(shown - moved[:, 0] % 4) < 0.5).mean() >= agreement
     assert_array_equal(targets.any(1), weights[:, 1] > 0)
     assert_close(weights[:, 1].mean((1, 2)), 1)
@@ -157,7 +158,8 @@ def test_augmentation_moves_masks_with_their_images(augmentation: str) -> None:
 @pytest.mark.parametrize("augmentation", ["rotation=20", "scale=0.3", "shift=2", "rotation=20,scale=0.3,reflect"])
 def test_numbers_that_count_are_not_mixed_with_the_outside(augmentation: str) -> None:
     x, y = drawn(30, 1, 9, 12), np.full((30, 2, 9, 12), 100.0)
-    preparation = Preparation(Normalization("none"), "float64", Augmentation.parse(augmentation))
+    network = cr.Sequential([cr.ReLU()], (1, 9, 12), dtype="float64")
+    preparation = Preparation(network, Normalization("none"), Augmentation.parse(augmentation))
     _, targets, weights = Samples.of(x, y, (2, 9, 12)).batch(np.arange(30), preparation, epoch=1)
     counts = np.ones((30, 9, 12), bool) if weights is None else weights[:, 1] > 0
     assert counts.mean() > 0.3

@@ -189,10 +189,10 @@ def _answers(
     import numpy as np
 
     from chainrule.cli import predicted_masks
-    from chainrule.models.prediction import class_indices
     from chainrule.network.tasks import MULTI_LABEL, REGRESSION
     from chainrule.plotting.figures import save
     from chainrule.training.calibration import confidences
+    from chainrule.training.dense import classes_of
 
     names = ["output"] if model.classes == ("0",) else model.classes
     is_dense = len(model.output_shape) > 1
@@ -201,7 +201,7 @@ def _answers(
         pixels = [image_pixels for _, image_pixels in batch if not isinstance(image_pixels, str)]
         outputs = model.predict(model.normalization.of_image(np.stack(pixels))) if pixels else np.empty((0, len(names)))
         predictions = deque(outputs if by_output or not pixels else confidences(outputs, model.loss))
-        winners = deque([] if by_output or not pixels else class_indices(outputs))
+        winners = deque([] if by_output or not pixels else classes_of(outputs))
         for image, image_pixels in batch:
             if isinstance(image_pixels, str):
                 yield {"image": image, "problem": image_pixels}

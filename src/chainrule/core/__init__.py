@@ -1,4 +1,4 @@
-"""Plans of models, shapes, random numbers, and options: checks and common words. Used by all other packages.
+"""Plans of models, shapes and types of arrays, random numbers, options. Used by all other packages.
 
 Imports: errors.
 """

@@ -3,11 +3,11 @@
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Plan
 
-Array = NDArray[Any]
 Sums: TypeAlias = tuple[float, float, float]  # of a batch: Σ loss, Σ metric, Σ g² with g the gradient of the mean loss
 Gradients: TypeAlias = tuple[Array, Array, Array]  # loss and metric of each sample, (N,), and the flat gradient
 

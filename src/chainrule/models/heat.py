@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Floats
 from chainrule.core.options import plain
 from chainrule.core.shapes import text
 from chainrule.core.words import checked_options
-from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.models.prediction import inputs_of
 from chainrule.network.network import Network
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def saliency(self: Network, x: Any, label: Any = None) -> NDArray[np.float64]:
+def saliency(self: Network, x: Any, label: Any = None) -> Floats:
     """Return how strongly the score of a class depends on each position of the input, (N, H, W), (N, W) or (N, F).
 
     It is the largest |∂score/∂x| of the channels, for the normalized input x and the score before a final softmax
@@ -36,7 +35,7 @@ def saliency(self: Network, x: Any, label: Any = None) -> NDArray[np.float64]:
 
 
 @checked_options
-def grad_cam(self: Network, x: Any, label: Any = None, layer: str | None = None) -> NDArray[np.float64]:
+def grad_cam(self: Network, x: Any, label: Any = None, layer: str | None = None) -> Floats:
     """Return the Grad-CAM, (N, H', W') or (N, W'): where feature maps increase the score of a class.
 
     x, label   as in `saliency`

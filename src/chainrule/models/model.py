@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.core.arrays import Shape
 from chainrule.core.shapes import is_number, text
 from chainrule.core.words import Explained, checked_options, checked_options_with
 from chainrule.data.normalization import BYTE, Normalization
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from chainrule.explain import Trace
+    from chainrule.models.signature import NetworkSignature
     from chainrule.models.summary import Summary
 
 
@@ -149,7 +151,7 @@ class Model(Explained, Network):
         return model
 
     @checked_options
-    def with_input_shape(self, input_shape: tuple[int, ...]) -> Model:
+    def with_input_shape(self, input_shape: Shape) -> Model:
         """Return a copy of the model, with the same weights, for inputs of another height, width or length.
 
         All layers up to a global pooling must be independent of the size. `predict`, `evaluate` and `gradients` accept
@@ -212,12 +214,10 @@ class Model(Explained, Network):
 
         fitted   describe the model as it would be after `adopt` with this argument; None: as it is
         """
-        resolved = fitted or Fitted(
-            *(self.normalization, self.loss, self.task), (), self.largest_input, self.target_scaling, self.mask_values
-        )
-        names: dict[str, Any] = {"name": self.name, "classes": list(resolved.class_names(self.classes))}
         from chainrule.models import serialization
 
+        resolved = fitted or self.fitted
+        names: dict[str, Any] = {"name": self.name, "classes": list(resolved.class_names(self.classes))}
         if self.training_hashes:
             names["training_hashes"] = list(self.training_hashes)
         return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}
@@ -273,6 +273,13 @@ class Model(Explained, Network):
         return sources
 
     # ------------------------------------------------------------------ display
+
+    @property
+    def signature(self) -> NetworkSignature:
+        """The record of the inputs and outputs: units, limits, normalization, tasks and classes."""
+        from chainrule.models.signature import NetworkSignature
+
+        return NetworkSignature.of(self)
 
     def summary(self) -> Summary:
         """Return a table of the layers, their output shapes and their parameter counts, which notebooks print."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from numpy.typing import NDArray
-
+from chainrule.core.arrays import Array
 from chainrule.data.input_statistics import InputStatistics
 from chainrule.data.normalization import JointNormalization, Normalization
 from chainrule.layers import Layer
@@ -33,7 +31,7 @@ def has_constant_normalization(layers: Sequence[Layer], wiring: Wiring, source: 
 
 
 def fit_joint(
-    layers: Sequence[Layer], wiring: Wiring, arrays: Mapping[str, NDArray[Any]], kind: str | None
+    layers: Sequence[Layer], wiring: Wiring, arrays: Mapping[str, Array], kind: str | None
 ) -> JointNormalization:
     """Fit a normalization to each of several inputs.
 

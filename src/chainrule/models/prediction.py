@@ -7,20 +7,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.core.words import checked_options
 from chainrule.data.dataset import Dataset
 from chainrule.data.sources import SampleSource, as_samples, blocks
-from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, explain_memory_errors
 from chainrule.models.reading import Reading, packed, training_data
+from chainrule.network import tasks
 from chainrule.network.losses import LossLike
 from chainrule.network.network import PREDICT_BATCH, Network
 from chainrule.network.ports import ArraysLike, Ports
 from chainrule.network.shapes import input_array
-from chainrule.network.tasks import MULTI_LABEL, REGRESSION, JointTask, Task
-from chainrule.training import outputs
+from chainrule.network.tasks import MULTI_LABEL, REGRESSION, Task
+from chainrule.training import dense, outputs
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Views
@@ -86,7 +86,7 @@ def predict_classes(
     outputs = predict(self, x, batch_size=batch_size)
     if self.output_ports is None:
         return named(outputs, self.task, self.classes)
-    parts = self.task.parts if isinstance(self.task, JointTask) else (None,) * len(outputs)
+    parts = tasks.parts(self.task) if self.task else (None,) * len(outputs)
     return {name: named(values, part, ()) for (name, values), part in zip(outputs.items(), parts, strict=True)}
 
 
@@ -101,12 +101,7 @@ def named(outputs: Array, task: Task | None, names: Sequence[str]) -> Any:
     if task == MULTI_LABEL:
         rows = np.moveaxis(outputs >= THRESHOLD, 1, -1)
         return [tuple(words[row].tolist()) for row in rows] if rows.ndim == 2 else rows
-    return words[class_indices(outputs)]
-
-
-def class_indices(outputs: Array) -> NDArray[np.int64]:
-    """Return the index of the predicted class (N, …) for outputs (N, K, …); for K = 1, 1 means at least ½."""
-    return outputs.argmax(1) if outputs.shape[1] > 1 else (outputs[:, 0] >= THRESHOLD).astype(np.int64)
+    return words[dense.classes_of(outputs)]
 
 
 def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:

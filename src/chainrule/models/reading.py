@@ -8,10 +8,10 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import KINDS, JointNormalization, Normalization
 from chainrule.data.sources import SampleSource, as_samples
-from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, quoted
 from chainrule.models.normalizing_layers import fit_joint, has_constant_normalization
 from chainrule.network.fitted import UNFITTED, class_counts
@@ -208,4 +208,4 @@ def batched(network: Network, x: Any, y: Any) -> tuple[Any, Any]:
         return x, y
     targets = {"": y} if network.output_ports is None else network.output_ports.named(y, "targets")
     x, y = ({name: np.asarray(value)[None] for name, value in values.items()} for values in (inputs, targets))
-    return x if network.input_ports else x[""], y if network.output_ports else y[""]
+    return x, y

@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike
 from chainrule import layers
 from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
+from chainrule.core.arrays import Array
 from chainrule.core.shapes import is_number
 from chainrule.data.mask_values import MaskValues
 from chainrule.data.normalization import Normalization
 from chainrule.engines import fallback
-from chainrule.engines.protocol import Array
 from chainrule.errors import FormatError, OptionError, quoted
 from chainrule.layers import Layer, node
 from chainrule.layers.node import Wiring
@@ -64,15 +64,33 @@ def checked_about(value: Any) -> dict[str, Any]:
         expect(kind, about[name], name)
     for name, kind in {"input_shape": int, "classes": str, "layers": dict}.items():
         expect_list(kind, about[name], name)
-    expect_list(int, about.get("training_hashes", []), "training_hashes")
     if about.get("wiring") is not None:
         wiring_from(about["wiring"], len(about["layers"]))
-    if about.get("task") is not None:
-        expect(str, about["task"], "task")
-    largest = about.get("largest_input")
-    if largest is not None and not (is_number(largest) and 0 <= largest < math.inf):
-        raise FormatError(f"largest_input is {quoted(largest)}; expected a finite number of at least 0")
     return about
+
+
+def _task(value: Any, network: Network) -> tasks.Task:
+    task = tasks.find(expect(str, value, "task"))
+    if len(tasks.parts(task)) != len(network.outputs):
+        raise FormatError(f"task {quoted(value)}: expected {len(network.outputs)}, one per output")
+    return task
+
+
+def _largest_input(value: Any, network: Network) -> float:
+    if not (is_number(value) and 0 <= value < math.inf):
+        raise FormatError(f"largest_input is {quoted(value)}; expected a finite number of at least 0")
+    return value
+
+
+RECORDED: dict[str, Callable[[Any, Network], Any]] = {  # optional entry and attribute → function that reads the entry
+    "task": _task,
+    "largest_input": _largest_input,
+    "mask_values": lambda values, network: MaskValues.from_config(
+        expect_list(str, values, "mask_values"), len(network.classes)
+    ),
+    "target_scaling": lambda value, network: TargetScaling.from_config(value, [end.shape for end in network.outputs]),
+    "training_hashes": lambda hashes, _: expect_list(int, hashes, "training_hashes"),
+}
 
 
 def describe(fitted: Fitted) -> dict[str, Any]:
@@ -109,17 +127,9 @@ def build(
         options["normalization"] = Normalization.from_config(checked["normalization"])
         wiring = wiring_from(checked["wiring"], len(built_layers)) if "wiring" in checked else None
         model = connect(built_layers, checked["input_shape"], wiring, **options)
-        model.largest_input = checked.get("largest_input")
-        model.training_hashes = tuple(checked.get("training_hashes", ()))
-        if (task := checked.get("task")) is not None:
-            model.task = tasks.find(task)
-            if tasks.count(model.task) != len(model.outputs):
-                raise FormatError(f"task {quoted(task)}: expected {len(model.outputs)}, one per output")
-        if (values := checked.get("mask_values")) is not None:
-            values = expect_list(str, values, "mask_values")
-            model.mask_values = MaskValues.from_config(values, len(checked["classes"]))
-        if (scaling := checked.get("target_scaling")) is not None:
-            model.target_scaling = TargetScaling.from_config(scaling, [output.shape for output in model.outputs])
+        for name, read in RECORDED.items():
+            if checked.get(name) is not None:
+                setattr(model, name, read(checked[name], model))
         return model
     except KeyError as error:
         raise FormatError(f"not a description of a model: there is no {error.args[0]}") from None

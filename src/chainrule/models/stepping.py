@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from chainrule.core.words import checked_options
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.models.reading import default_normalization, samples_of, training_reading
-from chainrule.network.fitted import UNFITTED, Fitted
+from chainrule.network.fitted import UNFITTED
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
@@ -169,10 +169,11 @@ def _batch(
         normalization = samples.normalization or network.normalization
         if normalization == UNFITTED:
             normalization = Normalization.fit(default_normalization(network, samples), samples.statistics)
-        fitted = Fitted(normalization, resolved, task, (), network.largest_input, network.target_scaling)
+        fitted = replace(network.fitted, normalization=normalization, loss=resolved, task=task)
         for part in (model, network):
             part.adopt(fitted)
     network.normalization.check_unit(samples.x)
-    x, t, w = samples.batch(np.arange(len(samples)), Preparation.of(network, network.normalization))
+    samples, rows = samples.loaded(np.arange(len(samples)))
+    x, t, w = samples.batch(rows, Preparation(network, network.normalization))
     t = t if network.target_scaling is None else network.target_scaling.standardized(t)
     return x, t.astype(network.dtype), None if w is None else w.astype(network.dtype), task, resolved

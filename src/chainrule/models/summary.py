@@ -22,7 +22,11 @@ def summary_text(network: "Network") -> str:
     ends = ["input", *empty, text(network.input_shape), ""], ["", *empty, "", f"{network.parameters.size:,}"]
     table = [[titles[0], "", *titles[2:]], ends[0], *summary_rows(network), ends[1]]
     lines = [line.rstrip() for line in aligned(table, right=(len(titles) - 1,))]
-    return "\n".join([*lines, *([] if network.normalization == UNFITTED else ["", str(network.signature)])])
+    if network.normalization != UNFITTED:
+        from chainrule.models.signature import NetworkSignature
+
+        lines += ["", str(NetworkSignature.of(network))]
+    return "\n".join(lines)
 
 
 def summary_columns(network: "Network") -> list[str]:

@@ -7,14 +7,14 @@ and exported networks are calibrated, too.
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chainrule import layers
 from chainrule.errors import OptionError
-from chainrule.network.tasks import MULTI_LABEL
-from chainrule.training import dense
+from chainrule.network.tasks import BINARY, MULTI_LABEL
 from chainrule.training.calibration import best_temperature, confidences
 from chainrule.training.evaluation import evaluate
 from chainrule.training.streams import TrainingData
@@ -38,11 +38,10 @@ def calibrate(model: Network, samples: TrainingData) -> float:
     probe = copy.deepcopy(model)
     _divide(probe, layer, REDUCTION)
     evaluation = evaluate(probe, samples, model.normalization, model.loss, model.task)
-    outputs, targets = evaluation.outputs, evaluation.targets
-    if evaluation.task == MULTI_LABEL:
-        outputs, targets = outputs.reshape(-1, 1), targets.reshape(-1, 1)
-    counts = slice(None) if evaluation.valid is None else evaluation.valid.ravel()
-    rows, classes = dense.rows(outputs)[counts], dense.classes_of(targets).ravel()[counts]
+    if evaluation.task == MULTI_LABEL:  # each label is yes or no
+        outputs, targets = (array.reshape(-1, 1) for array in (evaluation.outputs, evaluation.targets))
+        evaluation = replace(evaluation, outputs=outputs, targets=targets, task=BINARY)
+    rows, classes = evaluation.ranked
     logits = rows if evaluation.logits else np.log(np.maximum(confidences(rows, ""), np.finfo(np.float64).tiny))
     temperature = best_temperature(REDUCTION * logits.astype(np.float64), classes)
     _divide(model, layer, temperature)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from chainrule.core.arrays import Shape
 from chainrule.core.options import plain
 from chainrule.core.shapes import text
 from chainrule.data.normalization import JointNormalization, Normalization
@@ -47,7 +48,7 @@ class Fitted:
         return ("0", "1") if len(names) == 1 and self.task == BINARY else names
 
 
-def class_counts(outputs: int) -> tuple[int, ...]:
+def class_counts(outputs: int) -> Shape:
     """Return the allowed numbers of class names for a number of outputs: for 1 output, also 2."""
     return (outputs, 2) if outputs == 1 else (outputs,)
 
@@ -73,7 +74,7 @@ def checked_classes(classes: Any, ports: Ports | None, outputs: int) -> tuple[st
 
 
 def checked_normalization(
-    normalization: Any, ports: Ports | None, names: tuple[str, ...], shape: tuple[int, ...]
+    normalization: Any, ports: Ports | None, names: tuple[str, ...], shape: Shape
 ) -> Normalization:
     """Return the normalization of a network's inputs; None: no normalization until training sets it.
 

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import NO_PADDING
-from chainrule.engines.protocol import Array
 from chainrule.network import losses
 from chainrule.network.losses import CustomLoss, JointLoss, SingleLoss
 from chainrule.network.tasks import Task

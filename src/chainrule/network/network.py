@@ -6,7 +6,8 @@ A network is independent of data, files and training. `model.Model` adds these f
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import fields
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,9 +41,6 @@ from chainrule.network.ports import OutputEnd, input_ports, output_ports
 from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
 from chainrule.network.target_scaling import TargetScaling
 from chainrule.network.tasks import Task
-
-if TYPE_CHECKING:
-    from chainrule.network.signature import NetworkSignature
 
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256  # default batch size for inference
@@ -388,14 +386,9 @@ class Network:
         self.classes = fitted.class_names(self.classes)
 
     @property
-    def signature(self) -> "NetworkSignature":
-        """The record of the inputs and outputs: units, limits, normalization, tasks and classes."""
-        from chainrule.network.signature import NetworkSignature
-
-        ports = self.input_ports, self.output_ports
-        return NetworkSignature.of(
-            self.input_shape, self.output_shape, ports, self.normalization, self.task, self.classes
-        )
+    def fitted(self) -> Fitted:
+        """The values that `adopt` stores."""
+        return Fitted(**{entry.name: getattr(self, entry.name) for entry in fields(Fitted)})
 
     # ------------------------------------------------------------------ files
 

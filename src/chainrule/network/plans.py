@@ -166,5 +166,4 @@ def _resolved_task(network: Connected, task: Task | None, loss: Loss) -> Task:
         if candidate is not None and isinstance(candidate, JointTask) == isinstance(loss, JointLoss):
             return candidate
     pairs = zip(losses.terms(loss), network.outputs, strict=True)
-    parts = [tasks.default_for(str(term), output.shape[0]) for term, output in pairs]
-    return JointTask.of(parts) if isinstance(loss, JointLoss) else parts[0]
+    return JointTask.of([tasks.default_for(str(term), output.shape[0]) for term, output in pairs])

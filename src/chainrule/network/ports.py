@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.shapes import text
 from chainrule.errors import ChainruleError, DataError, ShapeError
 from chainrule.layers.base import PACK, UNPACK, Layer
@@ -19,7 +20,6 @@ from chainrule.network.shapes import input_array
 if TYPE_CHECKING:
     from chainrule.layers.packing import Pack, Unpack
 
-Array = NDArray[Any]
 # Values of a network's input or output; for several, in order or by name
 ArraysLike: TypeAlias = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 
@@ -31,7 +31,7 @@ class OutputEnd(NamedTuple):
     """
 
     name: str
-    shape: tuple[int, ...]
+    shape: Shape
     last_layer: str
     number: int
 
@@ -43,7 +43,7 @@ class Ports:
     An array of all of them, (N, F), is *packed*: a row contains the elements of each, in order.
     """
 
-    shapes: Mapping[str, tuple[int, ...]]
+    shapes: Mapping[str, Shape]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,7 +129,7 @@ def unpacking_layers(layers: Sequence[Layer]) -> list[tuple[int, Unpack]]:
     return sorted(readers, key=lambda reader: reader[1].start)
 
 
-def input_ports(layers: Sequence[Layer], wiring: Wiring, shape: tuple[int, ...]) -> Ports | None:
+def input_ports(layers: Sequence[Layer], wiring: Wiring, shape: Shape) -> Ports | None:
     """Return the inputs of a network that unpacks them; None for a network with one input.
 
     shape    the network's input shape
@@ -149,7 +149,7 @@ def _input_ports(readers: Sequence[tuple[int, Unpack]], wiring: Wiring, shape: t
     return Ports(dict(zip(names, [layer.shape for _, layer in readers], strict=True)))
 
 
-def output_ports(layers: Sequence[Layer], wiring: Wiring, shapes: Sequence[tuple[int, ...]]) -> Ports | None:
+def output_ports(layers: Sequence[Layer], wiring: Wiring, shapes: Sequence[Shape]) -> Ports | None:
     """Return the outputs of a network that packs them; None for a network with one output.
 
     shapes   output shapes of the network's layers

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.options import plain
 from chainrule.core.shapes import differ_in_ones, text
 from chainrule.data.sources import SampleSource, as_array, differing_shapes
@@ -21,8 +21,8 @@ MIN_IMAGE_SIZE = 8  # pixels; smaller sizes may be numbers of channels
 
 
 def shapes_and_parameters(
-    layers: Sequence[Layer], wiring: Wiring, shape: tuple[int, ...]
-) -> tuple[list[tuple[int, ...]], dict[str, Parameter]]:
+    layers: Sequence[Layer], wiring: Wiring, shape: Shape
+) -> tuple[list[Shape], dict[str, Parameter]]:
     """Return the output shape of each layer, in order, and all parameters by full name (conv1.w).
 
     shape    the network's input shape
@@ -55,7 +55,7 @@ def shapes_and_parameters(
     return shapes[1:], table
 
 
-def _order_hint(shape: tuple[int, ...]) -> str:
+def _order_hint(shape: Shape) -> str:
     """Return a hint if an input shape is presumably (H, W, C) or (L, C), with the channels last; otherwise ""."""
     *positions, channels = shape or (0,)
     allowed = (1, 3, 4) if len({*positions}) == 1 else (3, 4)
@@ -88,7 +88,7 @@ def _custom(thing: Any) -> Any:
     return CustomLayer(thing) if is_custom(thing) else thing
 
 
-def checked_shape(value: Sequence[int]) -> tuple[int, ...]:
+def checked_shape(value: Sequence[int]) -> Shape:
     """Convert a sample's shape to a tuple of integers; ShapeError if it is invalid or too large."""
     shape = node.checked_shape(value)
     if math.prod(shape) > MAX_PARAMETERS:
@@ -103,7 +103,7 @@ def checked_seed(seed: Any) -> int:
     return seed
 
 
-def input_array(x: Any, shape: tuple[int, ...], prefix: str = "", *, single: bool = False) -> Any:
+def input_array(x: Any, shape: Shape, prefix: str = "", *, single: bool = False) -> Any:
     """Convert inputs to an array (N, *shape). A `SampleSource` of this shape is returned unchanged.
 
     Arrays that do not fit otherwise may have the channels last, or more or fewer axes of length 1.
@@ -137,13 +137,13 @@ def _rearranged(x: Any, array: Any, shape: tuple[int, ...], prefix: str, single:
     return batch
 
 
-def _advice(x: Any, shape: tuple[int, ...]) -> str:
+def _advice(x: Any, shape: Shape) -> str:
     """Describe samples of different shapes, and what to do; "" for other values."""
     description = differing_shapes(x)
     return description and f": {description}; pad or cut them to {text(shape)}"
 
 
-def _reordered(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:
+def _reordered(array: Array, shape: Shape) -> Array | None:
     """Return an array (N, *shape) if its channels are last, or if it differs in axes of length 1; None otherwise."""
     channels, *positions = shape
     if array.shape[1:] == shape:  # one sample

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Floats, Shape
 from chainrule.core.shapes import is_number
 from chainrule.data.input_statistics import ROUNDING
 from chainrule.errors import FormatError, quoted
@@ -34,7 +34,7 @@ class TargetScaling:
     repeats: tuple[int, ...] = ()
 
     @staticmethod
-    def fit(targets: NDArray[Any], weights: NDArray[np.float64] | None = None) -> TargetScaling:
+    def fit(targets: Array, weights: Floats | None = None) -> TargetScaling:
         """Return the scaling of training targets (N, K) or (N, K, …), computed in float64.
 
         weights   weights of the samples, (N,); None, or if all are 0: all are 1
@@ -47,17 +47,17 @@ class TargetScaling:
         usable = np.isfinite(deviations) & (deviations > ROUNDING * np.abs(means))
         return TargetScaling(tuple(means.tolist()), tuple(np.where(usable, deviations, 1.0).tolist()))
 
-    def standardized(self, targets: NDArray[Any]) -> NDArray[np.float64]:
+    def standardized(self, targets: Array) -> Floats:
         """Return (t − mean) / deviation for targets (N, K) or (N, K, …)."""
         means, deviations = self._factors(targets.ndim)
         return (targets - means) / deviations
 
-    def in_units(self, outputs: NDArray[Any]) -> NDArray[Any]:
+    def in_units(self, outputs: Array) -> Array:
         """Return y · deviation + mean for outputs (N, K) or (N, K, …), in their dtype."""
         means, deviations = self._factors(outputs.ndim)
         return (outputs * deviations + means).astype(outputs.dtype)
 
-    def _factors(self, axes: int) -> list[NDArray[np.float64]]:
+    def _factors(self, axes: int) -> list[Floats]:
         """Return the means and the deviations in a shape that is broadcast to targets with ``axes`` axes."""
         shape = (-1, *(1 for _ in range(axes - 2)))
         return [np.repeat(values, self.repeats or 1).reshape(shape) for values in (self.means, self.deviations)]
@@ -79,7 +79,7 @@ class TargetScaling:
         return {"means": list(self.means), "deviations": list(self.deviations)}
 
     @staticmethod
-    def from_config(config: Any, shapes: Sequence[tuple[int, ...]]) -> TargetScaling:
+    def from_config(config: Any, shapes: Sequence[Shape]) -> TargetScaling:
         """Read the values from a model's description; FormatError unless there are valid values for all outputs.
 
         shapes   shape of each output
@@ -100,6 +100,6 @@ def _numbers(values: Any, count: int) -> tuple[float, ...]:
     return numbers if len(numbers) == len(cast("list[Any]", values)) == count else ()
 
 
-def repeats_of(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+def repeats_of(shapes: Sequence[Shape]) -> tuple[int, ...]:
     """Return `TargetScaling.repeats` for outputs with these shapes."""
     return () if len(shapes) == 1 else tuple(math.prod(shape[1:]) for shape in shapes for _ in range(shape[0]))

@@ -11,11 +11,10 @@ regression      real numbers; mean absolute error
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Floats
 from chainrule.errors import DataError, unknown_name
 
 YES_OR_NO = ("binary_cross_entropy", "binary_focal_cross_entropy")  # losses of independent probabilities
@@ -28,7 +27,7 @@ SUM_TOLERANCE = 1e-3  # tolerance for a sum of 1, because targets may be rounded
 # Smallest and largest output of each layer type.
 OUTPUT_RANGES = {"Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0), "ReLU": (0.0, np.inf)}
 
-Targets = NDArray[np.float64]
+Targets = Floats
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,10 @@ class JointTask(Task):
     parts: tuple[Task, ...] = ()
 
     @staticmethod
-    def of(parts: Sequence[Task]) -> "JointTask":
-        """Return the task of a network whose outputs have these tasks."""
+    def of(parts: Sequence[Task]) -> Task:
+        """Return the task of a network whose outputs have these tasks: for one output, its task."""
+        if len(parts) == 1:
+            return parts[0]
         names = ",".join(part.name for part in parts)
         return JointTask(names, parts[0].operation, parts[0].metric, tuple(parts))
 
@@ -76,16 +77,15 @@ METRICS = tuple(dict.fromkeys(task.metric for task in NAMED.values()))
 
 def find(name: str) -> Task:
     """Return the task with the given name; OptionError if it is unknown. A `JointTask` has comma-separated names."""
-    if "," in name:
-        return JointTask.of([find(part) for part in name.split(",")])
-    if name not in NAMED:
-        raise unknown_name("task", name, [*NAMED])
-    return NAMED[name]
+    names = name.split(",")
+    if unknown := {*names} - NAMED.keys():
+        raise unknown_name("task", min(unknown), [*NAMED])
+    return JointTask.of([NAMED[name] for name in names])
 
 
-def count(task: Task) -> int:
-    """Return the number of outputs that a task is for."""
-    return len(task.parts) if isinstance(task, JointTask) else 1
+def parts(task: Task) -> tuple[Task, ...]:
+    """Return the task of each output, in order."""
+    return task.parts if isinstance(task, JointTask) else (task,)
 
 
 def default_for(loss: str, outputs: int) -> Task:
@@ -107,12 +107,10 @@ def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
     """
     if loss in DISTRIBUTIONS:
         return CLASSIFICATION
-    yes_or_no = bool(((targets == 0) | (targets == 1)).all())
-    if targets.shape[1] == 1:
-        return BINARY if yes_or_no and (loss in YES_OR_NO or last_layer == "Sigmoid") else REGRESSION
-    if yes_or_no and (targets.sum(1) == 1).all():
+    task = of_targets(targets)
+    if task == MULTI_LABEL and (targets.sum(1) == 1).all():
         return CLASSIFICATION
-    return MULTI_LABEL if yes_or_no and (loss in YES_OR_NO or last_layer == "Sigmoid") else REGRESSION
+    return task if loss in YES_OR_NO or last_layer == "Sigmoid" else REGRESSION
 
 
 def of_targets(targets: Targets) -> Task:
@@ -152,7 +150,7 @@ def range_warning(last_layer: str, targets: Targets) -> str:
     return f"targets range from {minimum:g} to {maximum:g}, but {limits}"
 
 
-def _raise_if_any(invalid: NDArray[Any], targets: Targets, expected: str, advice: str = "") -> None:
+def _raise_if_any(invalid: Array, targets: Targets, expected: str, advice: str = "") -> None:
     rows = np.flatnonzero(invalid)
     if rows.size:
         row = ", ".join(f"{value:g}" for value in targets[rows[0]][:6])

@@ -81,7 +81,7 @@ def _import(
         options |= {"weights": network.weights, **network.options}
         model = Graph(network.x, network.y, **options)
         task = None if network.task is None else tasks.find(network.task)
-        model.task = task if task is None or tasks.count(task) == len(model.outputs) else None
+        model.task = task if task is None or len(tasks.parts(task)) == len(model.outputs) else None
         return model
     except (OptionError, ShapeError, FormatError) as error:
         raise FormatError(f"{path}: {error}") from None

@@ -1,6 +1,6 @@
 """Networks as scikit-learn estimators: `ChainruleClassifier` and `ChainruleRegressor`; see docs/scikit-learn.md.
 
-Imports: errors, _io, engines, layers, training, models.
+Imports: errors, _io, core, layers, training, models.
 """
 
 import importlib

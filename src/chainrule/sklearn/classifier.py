@@ -8,7 +8,7 @@ import numpy as np
 import sklearn.utils.multiclass
 from sklearn.base import ClassifierMixin
 
-from chainrule.engines.protocol import Array
+from chainrule.core.arrays import Array
 from chainrule.layers import Softmax
 from chainrule.models.model import Sequential
 from chainrule.sklearn.estimator import NetworkEstimator

@@ -14,7 +14,7 @@ import sklearn.utils.validation
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
-from chainrule.engines.protocol import Array
+from chainrule.core.arrays import Array
 from chainrule.errors import OptionError, ShapeError, explain_memory_errors, quoted
 from chainrule.layers import Dense, Flatten, ReLU, Sigmoid, Softmax
 from chainrule.layers.base import Chain

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from chainrule.engines.protocol import Array
+from chainrule.core.arrays import Array
 from chainrule.models.model import Sequential
 from chainrule.sklearn.estimator import NetworkEstimator
 

@@ -12,16 +12,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.data.text_options import TextOptions
-from chainrule.engines.protocol import Array
-from chainrule.errors import OptionError, quoted
 from chainrule.network.network import Network
 from chainrule.training.components import Component, copy_weights, write_weights
+from chainrule.training.options import check_bounds
 
-MAX_INTERVAL = 1_000_000  # maximum number of steps between two averages
+
+class _StoredWeights(Component):
+    """A component with weights of its own, which a checkpoint needs.
+
+    values   flat array: the parameters, then the running statistics
+    """
+
+    def __init__(self, network: Network, name: str) -> None:
+        self._network, self._name = network, name
+        self.values: Array = np.zeros_like(copy_weights(network))
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """The weights."""
+        return {f"{self._name}.values": self.values}
 
 
-class WeightAverage(Component):
+class WeightAverage(_StoredWeights):
     """Exponential moving average of the parameters and running statistics p₁ … pₙ after steps 1 … n.
 
     aₙ = Σ_i β^(n−i) pᵢ / Σ_i β^(n−i) = aₙ₋₁ + (1 − β)/(1 − βⁿ) (pₙ − aₙ₋₁)
@@ -30,18 +44,13 @@ class WeightAverage(Component):
     Adam's bias correction.
 
     decay    β, with 0 ≤ β < 1; the average covers about 1/(1 − β) steps
-    values   aₙ as a flat array: the parameters, then the statistics
+    values   aₙ
     """
 
     def __init__(self, network: Network, decay: float) -> None:
-        self._network = network
+        super().__init__(network, "average")
         self._decay = decay
-        self.values = copy_weights(network)
-
-    @property
-    def state(self) -> dict[str, Array]:
-        """The average."""
-        return {"average.values": self.values}
+        self.values[:] = copy_weights(network)
 
     def stepped(self, step: int, steps: int) -> None:
         """Update the average with the current weights."""
@@ -85,12 +94,7 @@ class Lookahead(TextOptions):
     decay: float = 0.95**5
 
     def __post_init__(self) -> None:
-        if not 1 <= self.every <= MAX_INTERVAL:
-            raise OptionError(
-                f"lookahead every {quoted(self.every)}: expected a whole number of steps from 1 to {MAX_INTERVAL:,}"
-            )
-        if not 0 <= self.decay <= 1:
-            raise OptionError(f"lookahead decay {quoted(self.decay)}: expected a number from 0 to 1")
+        check_bounds(self)
         object.__setattr__(self, "decay", float(self.decay))
 
     def slow_share(self, step: int, steps: int) -> float | None:
@@ -104,22 +108,17 @@ class Lookahead(TextOptions):
         return 1.0 if step == steps and step > self.every else None
 
 
-class SlowWeights(Component):
+class SlowWeights(_StoredWeights):
     """The slow copy s of a network's parameters and running statistics p, for `Lookahead`."""
 
     def __init__(self, network: Network, lookahead: Lookahead) -> None:
-        self._network, self._lookahead = network, lookahead
-        self._slow = {name: np.zeros_like(getattr(network, name)) for name in ("parameters", "statistics")}
-
-    @property
-    def state(self) -> dict[str, Array]:
-        """The slow copy."""
-        return {f"lookahead.{name}": slow for name, slow in self._slow.items()}
+        super().__init__(network, "lookahead")
+        self._lookahead = lookahead
 
     def stepped(self, step: int, steps: int) -> None:
         """If averaging is due after this step, average the network and its slow copy in place."""
         share = self._lookahead.slow_share(step, steps)
-        for name, copy in self._slow.items() if share is not None else ():
-            fast = getattr(self._network, name)
-            copy[...] = fast + fast.dtype.type(share) * (copy - fast)
-            fast[...] = copy
+        if share is not None:
+            fast = copy_weights(self._network)
+            self.values[:] = fast + fast.dtype.type(share) * (self.values - fast)
+            write_weights(self._network, self.values)

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Arrays, Ints
 from chainrule.core.randomness import mix
 from chainrule.core.shapes import is_whole
 from chainrule.data.dataset import batch_count, order
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource
-from chainrule.engines.protocol import ONE_STEP, Array
+from chainrule.engines.protocol import ONE_STEP
 from chainrule.errors import OptionError, quoted
 from chainrule.network.network import Network
 from chainrule.network.target_scaling import TargetScaling
@@ -59,7 +59,7 @@ class BatchLoader:
         self.data, self.readers, self.target_scaling = data, readers, target_scaling
         self.epoch_steps = batch_count(len(data), recipe.batch_size)
         self._network, self._recipe, self._stepper = network, recipe, stepper
-        self._preparation = Preparation.of(network, normalization, recipe.augmentation, recipe.seed)
+        self._preparation = Preparation(network, normalization, recipe.augmentation, recipe.seed)
         self._prefetcher: Prefetcher | None = None
         self._mixing: Augmentation | None = None
         self.held = False
@@ -92,7 +92,7 @@ class BatchLoader:
             return self._of_stream(self.data, step)[1]
         return self.batch_of(step // self.epoch_steps, self.indices(step))
 
-    def indices(self, step: int) -> NDArray[np.int64]:
+    def indices(self, step: int) -> Ints:
         """Return the indices (N,) of the samples in a step's batch. Steps are numbered from 0."""
         epoch, position = divmod(step, self.epoch_steps)
         size = self._recipe.batch_size
@@ -100,19 +100,24 @@ class BatchLoader:
 
     def _of_stream(self, data: BatchStream, step: int) -> tuple[int, Batch]:
         """Return the size of a step's batch, and this worker's rows of it."""
-        samples = data.batch_at(step)
+        samples, epoch = data.batch_at(step), step // self.epoch_steps
         own = np.arange(len(samples))[self._stepper.rows(len(samples))]
-        batch = self._finished(samples, step // self.epoch_steps, own, step * self._recipe.batch_size)
-        return len(samples), batch
+        first = step * self._recipe.batch_size
+        drawn = self._with_partners(epoch, own, len(samples), first)
+        return len(samples), self._finished(samples, drawn, epoch, first + drawn, len(own))
 
-    def batch_of(self, epoch: int, indices: NDArray[np.int64], arrays: tuple[Array, ...] = ()) -> Batch:
+    def batch_of(self, epoch: int, indices: Ints, arrays: Arrays = ()) -> Batch:
         """Return a batch of the samples at the given indices.
 
         arrays   result of the data's `read` for these indices `_with_partners`; empty: call it
         """
-        return self._finished(cast("Samples | PairSamples", self.data), epoch, indices, 0, arrays)
+        data = cast("Samples | PairSamples", self.data)
+        drawn = self._with_partners(epoch, indices, len(data))
+        if not arrays and data.decodes:
+            arrays = data.read(drawn, mix(self._recipe.seed, epoch))
+        return self._finished(*data.loaded(drawn, arrays), epoch, drawn, len(indices))
 
-    def _with_partners(self, epoch: int, indices: NDArray[np.int64], count: int, first: int = 0) -> NDArray[np.int64]:
+    def _with_partners(self, epoch: int, indices: Ints, count: int, first: int = 0) -> Ints:
         """Return indices of samples, followed by those of the samples that they are mixed with, if samples are mixed.
 
         count   number of samples from which partners are drawn; they are numbered from ``first``
@@ -125,26 +130,23 @@ class BatchLoader:
 
     def _finished(
         self,
-        data: Samples | PairSamples,
+        samples: Samples,
+        indices: Ints,
         epoch: int,
-        indices: NDArray[np.int64],
-        first: int,
-        arrays: tuple[Array, ...] = (),
+        numbers: Ints,
+        count: int,
     ) -> Batch:
         """Normalize, augment and mix samples, smooth their targets, and convert all arrays to the network's dtype.
 
-        first    number of the first sample in ``data``, for random numbers
-        arrays   as in `batch_of`
+        indices   indices of the samples, followed by those of the samples that they are mixed with
+        numbers   numbers of these samples, for random numbers
+        count     number of samples in the batch
         """
-        drawn = self._with_partners(epoch, indices, len(data), first)
-        if not arrays and data.decodes:
-            arrays = data.read(drawn, mix(self._recipe.seed, epoch))
-        numbers = first + drawn
-        x, targets, weights = data.batch(drawn, self._preparation, epoch=epoch, arrays=arrays, numbers=numbers)
+        x, targets, weights = samples.batch(indices, self._preparation, epoch=epoch, numbers=numbers)
         if (augmentation := self._mixing) is not None:
             from chainrule.data import mixing
 
-            draw = mixing.Draw(self._recipe.seed, epoch, numbers[: len(indices)])
+            draw = mixing.Draw(self._recipe.seed, epoch, numbers[:count])
             strengths = (augmentation.mixup, augmentation.cutmix)
             x, targets, weights = mixing.mix(x, targets, weights, strengths, draw)
         t = targets if self.target_scaling is None else self.target_scaling.standardized(targets)
@@ -181,10 +183,10 @@ class BatchLoader:
         for size, count, own in groups:
             yield size, count, (own,) if self.held else self.batch_of(epoch, own, next(ahead) if ahead else ())
 
-    def _groups(self, epoch: int, position: int) -> list[tuple[int, int, NDArray[np.int64]]]:
+    def _groups(self, epoch: int, position: int) -> list[tuple[int, int, Ints]]:
         """Return the remaining batches of an epoch: (batch size, number of batches, indices of this worker's rows)."""
         size, all_samples = self._recipe.batch_size, order(len(self.data), self._recipe.seed, epoch)
-        full_batches, groups = len(all_samples) // size, list[tuple[int, int, NDArray[np.int64]]]()
+        full_batches, groups = len(all_samples) // size, list[tuple[int, int, Ints]]()
         while position < self.epoch_steps:
             end = (
                 min(position + self.batches_at_once, full_batches) if position < full_batches else self.epoch_steps
@@ -260,7 +262,7 @@ def in_order(
     data: TrainingData, normalization: Normalization, network: Network, readers: int | None = None
 ) -> Iterator[Batch]:
     """Yield all samples in order, in batches for evaluation: normalized x, targets in float64, and weights or None."""
-    preparation = Preparation.of(network, normalization)
+    preparation = Preparation(network, normalization)
     if isinstance(data, BatchStream):
         for samples in map(data.batch_at, range(data.steps)):
             yield samples.batch(np.arange(len(samples)), preparation)
@@ -271,11 +273,10 @@ def in_order(
     blocks = [np.arange(first, min(first + count, len(data))) for first in range(0, len(data), count)]
     processes = min(reading_processes(readers, data), len(blocks))
     prefetcher = Prefetcher(data.read, processes, count * bytes_of_reading(data))
-    ahead: Iterable[tuple[Array, ...]] = (
-        prefetcher.batches((block,) for block in blocks) if processes else [()] * len(blocks)
-    )
+    ahead: Iterable[Arrays] = prefetcher.batches((block,) for block in blocks) if processes else [()] * len(blocks)
     try:
         for block, arrays in zip(blocks, ahead, strict=True):
-            yield data.batch(block, preparation, arrays=arrays)
+            samples, rows = data.loaded(block, arrays)
+            yield samples.batch(rows, preparation)
     finally:
         prefetcher.close()

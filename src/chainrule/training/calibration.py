@@ -6,10 +6,9 @@ Source   Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Netwo
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Bools, Floats, Ints
 from chainrule.engines import fallback
-from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
 from chainrule.network.losses import Loss
 
@@ -17,7 +16,6 @@ LOGITS_LOSS = "softmax_cross_entropy"  # the loss of networks whose outputs are 
 BINS = 15  # intervals of the confidence
 MAX_TEMPERATURE = 2.0**20  # largest temperature, and inverse of the smallest
 HALVINGS = 60  # of the interval of the inverse temperature
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +27,12 @@ class Reliability:
     accuracy    fraction of correctly classified samples in each interval, (15,); NaN without samples
     """
 
-    counts: NDArray[np.int64]
+    counts: Ints
     confidence: Floats
     accuracy: Floats
 
     @staticmethod
-    def of(confidence: Floats, correct: NDArray[np.bool_]) -> "Reliability":
+    def of(confidence: Floats, correct: Bools) -> "Reliability":
         """Return the reliability of confidences (M,) and whether each classification is correct, (M,)."""
         bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
         counts = np.bincount(bins, minlength=BINS)
@@ -65,7 +63,7 @@ def confidences(outputs: Array, loss: Loss) -> Floats:
     return np.divide(clipped, totals, out=np.full_like(clipped, 1 / clipped.shape[1]), where=totals > 0)
 
 
-def best_temperature(logits: Floats, classes: NDArray[np.int64]) -> float:
+def best_temperature(logits: Floats, classes: Ints) -> float:
     """Return the temperature T > 0 that minimizes the mean cross-entropy of softmax(logits / T).
 
     With β = 1/T and p = softmax(β z), the derivative of the loss is dL/dβ = mean(Σ_k p_k z_k − z_true). It never

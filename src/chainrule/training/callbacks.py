@@ -17,17 +17,6 @@ REFRESH_INTERVAL = 0.1  # minimum seconds between updates of the bar, because sm
 SMOOTHING = 0.98  # weight of the previous value in the bar's moving averages of loss and metric
 
 
-class _MethodsCallback(Callback):
-    """Callback that calls the methods of another object, which has at least one of `CALLBACK_METHODS`."""
-
-    def __init__(self, source: Any) -> None:
-        self.each_step = getattr(source, "each_step", True)
-        for name in CALLBACK_METHODS:
-            method = getattr(source, name, None)
-            if callable(method):
-                setattr(self, name, method)
-
-
 class _FunctionCallback(Callback):
     """Callback that calls a function after every epoch."""
 
@@ -60,8 +49,11 @@ def _as_callback(value: Any) -> Callback:
         return value
     if isinstance(value, type):
         raise OptionError(f"callback {value.__name__} is a class; expected an instance, {value.__name__}()")
-    if any(callable(getattr(value, name, None)) for name in CALLBACK_METHODS):
-        return _MethodsCallback(value)
+    methods = {name: method for name in CALLBACK_METHODS if callable(method := getattr(value, name, None))}
+    if methods:
+        callback = Callback()
+        vars(callback).update(methods, each_step=getattr(value, "each_step", True))
+        return callback
     if callable(value):
         return _FunctionCallback(value)
     raise OptionError(

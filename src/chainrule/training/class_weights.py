@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Floats
 from chainrule.data.text_options import TextOptions
 from chainrule.errors import DataError, OptionError, printable_name, quoted, unknown_name
 from chainrule.network.tasks import BINARY, CLASSIFICATION, Task
@@ -68,7 +68,7 @@ class ClassWeights(TextOptions):
         """Return text that `parse` accepts."""
         return BALANCED if self.pairs is None else ",".join(f"{name}={weight:g}" for name, weight in self.pairs)
 
-    def of_classes(self, counts: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
+    def of_classes(self, counts: Floats, names: Sequence[str]) -> Floats:
         """Return the weight of each class, (K,).
 
         counts   for each class, the sum of the weights of its training samples, (K,)
@@ -122,9 +122,7 @@ def weighted(
     return sets
 
 
-def _weights_of_classes(
-    class_weights: ClassWeights, task: Task, training: Samples, names: Sequence[str]
-) -> NDArray[np.float64]:
+def _weights_of_classes(class_weights: ClassWeights, task: Task, training: Samples, names: Sequence[str]) -> Floats:
     """Return the weight of each class, (K,), or (2,) for a single output."""
     if task not in (CLASSIFICATION, BINARY):
         raise OptionError(f"class weights require classes, and the task is {task.name}")
@@ -136,7 +134,7 @@ def _weights_of_classes(
 
 
 @np.errstate(over="ignore", invalid="ignore")  # `_in_range` raises an error for weights that overflow
-def _with_class_weights(samples: Samples, weights: NDArray[np.float64], dtype: np.dtype[Any]) -> Samples:
+def _with_class_weights(samples: Samples, weights: Floats, dtype: np.dtype[Any]) -> Samples:
     """Return the samples with class weights: for dense labels in a separate array, otherwise multiplied."""
     if samples.is_dense:
         return replace(samples, class_weights=_in_range(weights, dtype, "class weights"))
@@ -145,7 +143,7 @@ def _with_class_weights(samples: Samples, weights: NDArray[np.float64], dtype: n
     return replace(samples, weights=_in_range(products, dtype, "class weights"))
 
 
-def _in_range(weights: NDArray[np.float64], dtype: np.dtype[Any], label: str = "sample weights") -> NDArray[np.float64]:
+def _in_range(weights: Floats, dtype: np.dtype[Any], label: str = "sample weights") -> Floats:
     """Return weights (N,), where those below the dtype's smallest normal number are 0, as in compiled programs.
 
     Errors   DataError if the square of a weight overflows in the dtype, because optimizers square the gradients

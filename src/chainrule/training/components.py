@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.engines import fallback
-from chainrule.engines.protocol import Array
 from chainrule.network.network import Network
 from chainrule.training.history import Criterion, Epoch
 

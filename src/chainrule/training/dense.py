@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Bools, Floats, Ints, Shape
 from chainrule.core.shapes import text
 from chainrule.errors import DataError, SampleError, quoted
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +30,11 @@ class PositionWeights:
     """
 
     targets: Array
-    valid: NDArray[np.bool_] | None = None
-    classes: NDArray[np.float64] | None = None
-    samples: NDArray[np.float64] | None = None
+    valid: Bools | None = None
+    classes: Floats | None = None
+    samples: Floats | None = None
 
-    def __getitem__(self, indices: Any) -> NDArray[np.float64]:
+    def __getitem__(self, indices: Any) -> Floats:
         targets = self.targets[indices]
         shape = (len(targets), *targets.shape[2:])
         valid = np.ones(shape) if self.valid is None else self.valid[indices].astype(np.float64)
@@ -53,12 +51,12 @@ class PositionWeights:
         return any(bool(self[slice(start, start + 64)][:, 0].any()) for start in range(0, len(self.targets), 64))
 
 
-def classes_of(targets: Array) -> NDArray[np.int64]:
+def classes_of(targets: Array) -> Ints:
     """Return classes (N, …) of outputs or targets (N, K, …): the index of the maximum or, for K = 1, 1 if it is ≥ ½."""
     return (targets[:, 0] >= 0.5).astype(np.int64) if targets.shape[1] == 1 else targets.argmax(1)
 
 
-def class_counts(targets: Array, valid: NDArray[np.bool_] | None, samples: Array | None = None) -> NDArray[np.float64]:
+def class_counts(targets: Array, valid: Bools | None, samples: Array | None = None) -> Floats:
     """Return the number of positions of each class, (K,), or (2,) for K = 1.
 
     samples   weight of each sample, (N,); None: all are 1
@@ -71,9 +69,7 @@ def class_counts(targets: Array, valid: NDArray[np.bool_] | None, samples: Array
     return counts
 
 
-def targets_of(
-    y: Array, shape: tuple[int, ...], ignore_label: int | None = None
-) -> tuple[Array, NDArray[np.bool_] | None]:
+def targets_of(y: Array, shape: Shape, ignore_label: int | None = None) -> tuple[Array, Bools | None]:
     """Convert labels or numbers for outputs of the given shape (K,) or (K, …) to targets (N, K) or (N, K, …).
 
     Return the targets, and an array (N, …) that is False at ignored positions, or None without ``ignore_label``. Labels
@@ -97,7 +93,7 @@ def targets_of(
     return _finite(y).astype(np.float32 if y.dtype == np.float32 else np.float64), None
 
 
-def _misfit(y: Array, shape: tuple[int, ...], ignore_label: int | None) -> DataError:
+def _misfit(y: Array, shape: Shape, ignore_label: int | None) -> DataError:
     """Return the error for targets of another shape than that of the outputs, or that should be labels."""
     labels, numbers = (", ".join(map(str, ("N", *axes))) for axes in (shape[1:], shape))
     if y.shape[1:] == shape:
@@ -116,7 +112,7 @@ def _finite(y: Array) -> Array:
     return y
 
 
-def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, NDArray[np.bool_] | None]:
+def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, Bools | None]:
     if y.dtype.kind == "f" and not (y % 1).any():
         y = y.astype(np.int64)
     if y.dtype.kind not in "iub":
@@ -136,7 +132,7 @@ def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, ND
     return targets, valid
 
 
-def _valid(y: Array, ignore_label: int) -> NDArray[np.bool_]:
+def _valid(y: Array, ignore_label: int) -> Bools:
     """Return whether each position counts; SampleError if none of a sample does."""
     valid = y != ignore_label
     empty = np.flatnonzero(~valid.reshape(len(y), -1).any(1))

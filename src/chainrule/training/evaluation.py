@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Floats
 from chainrule.data.augmentation import Views
 from chainrule.data.normalization import Normalization
-from chainrule.engines.protocol import Array
 from chainrule.network import losses
 from chainrule.network.losses import JointLoss, Loss
 from chainrule.network.network import PREDICT_BATCH, Network
@@ -115,9 +114,7 @@ def _averaged_scores(activation: str, parts: Sequence[tuple[float, Array]], like
     return (mean[:, 0] - mean[:, 1] if activation == "sigmoid" else mean).astype(like.dtype)
 
 
-def _summed_losses(
-    network: Network, loss: Loss, scores: Sequence[Array], t: Array, weights: Array | None
-) -> NDArray[np.float64]:
+def _summed_losses(network: Network, loss: Loss, scores: Sequence[Array], t: Array, weights: Array | None) -> Floats:
     """Return the sum of each output's losses over the samples."""
     ports, sums = network.output_ports, list[float]()
     targets = [t] if ports is None else [*ports.split(t).values()]

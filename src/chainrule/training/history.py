@@ -14,8 +14,8 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Floats
 from chainrule.errors import OptionError, unknown_name
 from chainrule.network.tasks import CLASSIFICATION, REGRESSION
 
@@ -130,17 +130,17 @@ class History:
         self.measures.append(measured)
 
     @property
-    def loss(self) -> NDArray[np.float64]:
+    def loss(self) -> Floats:
         """Mean loss of every step's batch, (steps,)."""
         return np.array(self.losses, np.float64)
 
     @property
-    def measured(self) -> NDArray[np.float64]:
+    def measured(self) -> Floats:
         """Metric of every step's batch, (steps,). `measure` is its name."""
         return np.array(self.measures, np.float64)
 
     @property
-    def accuracy(self) -> NDArray[np.float64]:
+    def accuracy(self) -> Floats:
         """Fraction of samples (or labels) in every step's batch that were predicted correctly, (steps,).
 
         Errors   OptionError for regression

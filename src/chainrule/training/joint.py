@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from chainrule.engines.protocol import Array
+from chainrule.core.arrays import Array, Floats
 from chainrule.errors import OptionError, quoted
 from chainrule.network.losses import JointLoss
 from chainrule.network.tasks import JointTask
@@ -35,7 +34,7 @@ class JointEvaluation(Evaluation):
     @staticmethod
     def of(
         loss: JointLoss,
-        values: NDArray[np.float64],
+        values: Floats,
         outputs: Mapping[str, Array],
         targets: Mapping[str, Array],
         task: JointTask,

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from chainrule.engines.protocol import Array
+from chainrule.core.arrays import Arrays
 from chainrule.errors import NotFiniteError
 from chainrule.training.batches import StepInputs
 from chainrule.training.history import Epoch, History, epoch_means
@@ -85,7 +85,7 @@ def _epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> bool:
 
 
 def _steps(
-    trainer: Trainer, epoch: int, samples: int, count: int, inputs: tuple[Array, ...], callbacks: Sequence[Callback]
+    trainer: Trainer, epoch: int, samples: int, count: int, inputs: Arrays, callbacks: Sequence[Callback]
 ) -> int:
     """Take up to ``count`` steps and call the callbacks. Return the number of steps taken, at least one.
 
@@ -143,7 +143,7 @@ def _end_epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> N
         callback.epoch_ended(trainer, trainer.history.epochs[-1])
 
 
-def _select_batches(batches: StepInputs, count: int, first: int, last: int) -> tuple[Array, ...]:
+def _select_batches(batches: StepInputs, count: int, first: int, last: int) -> Arrays:
     """Return batches ``first`` to ``last`` − 1 from arrays that contain ``count`` batches of equal size."""
     size = len(batches[0]) // count
     return tuple(array[first * size : last * size] for array in batches if array is not None)

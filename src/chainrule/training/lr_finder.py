@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Floats
 from chainrule.core.shapes import is_number, is_whole
 from chainrule.errors import NotFiniteError, OptionError, quoted
 from chainrule.training.trainer import Trainer
@@ -27,12 +27,12 @@ class LRSearch:
     diverged        whether the search ended early because the loss increased
     """
 
-    learning_rates: NDArray[np.float64]
-    losses: NDArray[np.float64]
+    learning_rates: Floats
+    losses: Floats
     diverged: bool
 
     @property
-    def smoothed(self) -> NDArray[np.float64]:
+    def smoothed(self) -> Floats:
         """Running mean of the losses, (S,)."""
         from chainrule.plotting.series import half_window, smooth
 

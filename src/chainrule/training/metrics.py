@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.files import without_nonfinite
 from chainrule._io.locks import cached_property
+from chainrule.core.arrays import Array, Bools, Floats, Ints
 from chainrule.data.input_statistics import mean_and_deviation
-from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
 from chainrule.training import calibration, dense, ranking
@@ -21,7 +20,6 @@ from chainrule.training.history import AREAS, CLASS_SCORES, TOP_SCORE, formatted
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
 MAX_NAMED = 20  # targets whose errors are reported by name
 TOP = 5  # classes of the top-5 accuracy
 
@@ -52,8 +50,8 @@ class Evaluation:
     targets: Array
     task: Task = CLASSIFICATION
     classes: tuple[str, ...] = ()
-    valid: NDArray[np.bool_] | None = None
-    counted: tuple[NDArray[np.int64], int] | None = None
+    valid: Bools | None = None
+    counted: tuple[Ints, int] | None = None
     logits: bool = False
     overlap: str = ""
 
@@ -75,13 +73,13 @@ class Evaluation:
     # ------------------------------------------------------------------ one class per sample
 
     @cached_property
-    def predicted(self) -> NDArray[np.int64]:
+    def predicted(self) -> Ints:
         """Predicted classes (N,) or (N, …): index of the largest output or, for a single output, 1 if it is ≥ ½."""
         self._require_task("predicted classes", CLASSIFICATION, BINARY)
         return dense.classes_of(self.outputs)
 
     @cached_property
-    def confusion(self) -> NDArray[np.int64]:
+    def confusion(self) -> Ints:
         """Confusion matrix (K, K). Rows are true classes, columns are predicted classes."""
         self._require_task("a confusion matrix", CLASSIFICATION, BINARY)
         if self.counted is not None:
@@ -169,12 +167,12 @@ class Evaluation:
     @property
     def top_5_accuracy(self) -> float:
         """Fraction of samples whose true class is among the five classes with the largest outputs."""
-        return float((ranking.ranks(*self._ranked) < TOP).mean())
+        return float((ranking.ranks(*self.ranked) < TOP).mean())
 
     @cached_property
     def reliability(self) -> Reliability:
         """Accuracy and mean confidence of the samples, by their confidence in the predicted class."""
-        outputs, classes = self._ranked
+        outputs, classes = self.ranked
         shares = calibration.confidences(outputs, calibration.LOGITS_LOSS if self.logits else "")
         return Reliability.of(shares.max(1), dense.classes_of(outputs) == classes)
 
@@ -327,13 +325,13 @@ class Evaluation:
         if self.task == MULTI_LABEL:
             scores, labels = self._rows
             return ranking.curve_areas(scores, _yes(labels))
-        outputs, classes = self._ranked
+        outputs, classes = self.ranked
         scores = calibration.confidences(outputs, calibration.LOGITS_LOSS) if self.logits else outputs
         scores = np.concatenate([-scores, scores], axis=1) if scores.shape[1] == 1 else scores
         return ranking.curve_areas(scores, np.arange(scores.shape[1], dtype=np.int64) == classes[:, None])
 
     @property
-    def _ranked(self) -> tuple[Array, NDArray[np.int64]]:
+    def ranked(self) -> tuple[Array, Ints]:
         """Outputs (M, K) and true classes (M,) of the samples, or of the positions that count.
 
         Errors   OptionError if the task has no classes, or if the outputs were not kept
@@ -349,7 +347,7 @@ class Evaluation:
             metrics = ", ".join(self.figures)
             raise OptionError(f"{what} is not defined for {self.task.name}; its metrics are {metrics}")
 
-    def _counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    def _counts(self) -> tuple[Ints, Ints, Ints]:
         """Return three counts for each class or label, (K,): correct predictions, samples, and predictions."""
         if self.task == MULTI_LABEL:
             predicted, actual = map(_yes, self._rows)
@@ -391,7 +389,7 @@ class Evaluation:
         return notebook.evaluation(self.to_json(), self.plot_confusion() if has_confusion else None)
 
 
-def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+def _ratio(part: Ints, whole: Ints) -> Floats:
     return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
 
 
@@ -400,5 +398,5 @@ def _mean_defined(values: Floats) -> float:
     return float(defined.mean()) if defined.size else float("nan")
 
 
-def _yes(values: Array) -> NDArray[np.bool_]:
+def _yes(values: Array) -> Bools:
     return values >= 0.5

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from chainrule._io.extras import install_command
-from chainrule.engines.protocol import Array
+from chainrule.core.arrays import Array, Arrays
 from chainrule.errors import OptionError, one_line
-from chainrule.training.workers import DEFAULT_SHARDS, SINGLE_PROCESS, Arrays, Workers
+from chainrule.training.workers import DEFAULT_SHARDS, SINGLE_PROCESS, Workers
 
 MPI_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")  # set by mpiexec: Open MPI, MPICH, others
 MAX_MESSAGE = 400  # maximum length of an error message in bytes

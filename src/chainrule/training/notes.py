@@ -1,11 +1,10 @@
 """Notes on the result of a training: divergence, and results no better than a constant prediction."""
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.data.normalization import scale_hint
 from chainrule.network.tasks import BINARY, MULTI_LABEL, REGRESSION, JointTask, Task
 from chainrule.training import dense, target_fitting
@@ -67,7 +66,7 @@ def training_warnings(trainer: Trainer) -> list[str]:
     return [f"{problem}: {hint or 'try another learning rate, more epochs, or check the labels'}"]
 
 
-def _chance_note(history: History, reached: float, samples: int, task: Task, targets: NDArray[Any]) -> str:
+def _chance_note(history: History, reached: float, samples: int, task: Task, targets: Array) -> str:
     """Return a note if the metric that was reached is not better than that of a constant prediction; else ""."""
     constant_metric = baseline(task, targets)
     if task == REGRESSION:
@@ -85,7 +84,7 @@ def _chance_note(history: History, reached: float, samples: int, task: Task, tar
     )
 
 
-def baseline(task: Task, targets: NDArray[Any]) -> float:
+def baseline(task: Task, targets: Array) -> float:
     """Return the metric of the best constant prediction for targets (N, K) or (N, K, …)."""
     if targets.ndim > 2 and targets.dtype == np.uint8:
         counts = dense.class_counts(targets, None)

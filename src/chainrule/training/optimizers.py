@@ -8,34 +8,25 @@ decay is ``weight_decay``, and μ is ``momentum``. Moments are 0 before the firs
 A custom optimizer is any object with `init` and `update`; see `CustomOptimizer`.
 """
 
-import copy
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Arrays
 from chainrule.core.options import checked
-from chainrule.core.words import CheckedOptions
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
 from chainrule.errors import OptionError
 from chainrule.training.lr_multipliers import LRMultipliers
-from chainrule.training.options import Bounds, chosen
+from chainrule.training.options import NamedOptions
 
-Moments = tuple[NDArray[Any], ...]
-
-
-BOUNDS = {
-    **dict.fromkeys(("learning_rate", "epsilon"), Bounds(above=0)),
-    **dict.fromkeys(("momentum", "alpha", "beta1", "beta2"), Bounds(low=0, below=1)),
-    "weight_decay": Bounds(low=0),
-}
+Moments = Arrays
 
 
 @dataclass(frozen=True)
-class Optimizer(metaclass=CheckedOptions):
+class Optimizer(NamedOptions):
     """Base class of the optimizers.
 
     learning_rate  learning rate before multiplication by the schedule's factor
@@ -50,34 +41,24 @@ class Optimizer(metaclass=CheckedOptions):
     operation: ClassVar[str] = "sgd_update"
     moments: ClassVar[tuple[str, ...]] = ()
 
-    def __post_init__(self) -> None:
-        """Check the ranges of all options."""
-        for entry in fields(self):
-            BOUNDS[entry.name].check(entry.name, getattr(self, entry.name))
-
-    @property
-    def name(self) -> str:
-        """Name used on the command line and in files."""
-        return next(name for name, kind in NAMED.items() if kind is type(self))
-
     def attributes(self) -> dict[str, Any]:
         """Return the update operation's attributes that are constant over all steps: the options, with decay."""
         options = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "learning_rate"}
         return {"decay": options.pop("weight_decay", 0.0), **options}
 
-    def init(self, parameters: NDArray[Any]) -> Moments:
+    def init(self, parameters: Array) -> Moments:
         """Return the initial moments: arrays of zeros with the shape of the parameters."""
         return tuple(np.zeros_like(parameters) for _ in self.moments)
 
     def update(
         self,
-        parameters: NDArray[Any],
-        gradients: NDArray[Any],
+        parameters: Array,
+        gradients: Array,
         moments: Moments,
         *,
         step: int,
         learning_rate: float | None = None,
-    ) -> tuple[NDArray[Any], Moments]:
+    ) -> tuple[Array, Moments]:
         """Return the parameters and moments after one step. The arguments are not modified.
 
         parameters, gradients   flat arrays
@@ -116,10 +97,6 @@ class Optimizer(metaclass=CheckedOptions):
     def with_learning_rate(self, learning_rate: float) -> "Optimizer":
         """Return a copy of the optimizer with another learning rate."""
         return replace(self, learning_rate=learning_rate)
-
-    def to_config(self) -> dict[str, Any]:
-        """Return the name and the options as JSON values, for config.json."""
-        return {"name": self.name, **asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -219,6 +196,7 @@ NAMED: dict[str, type[Optimizer]] = {
 }
 
 
+@dataclass(frozen=True)
 class CustomOptimizer(Optimizer):
     """A custom optimizer: an object with two methods over flat arrays.
 
@@ -229,39 +207,36 @@ class CustomOptimizer(Optimizer):
     custom optimizer works with every engine.
 
     source         the object; None if the optimizer was read from a file, which contains only its name
-    label          name used in messages and files; "": the name of the object's class
-    learning_rate  None: the object's ``learning_rate``, or 0.01 if it has none
+    label          name used in messages and files
     """
+
+    source: Any = None
+    label: str = ""
 
     operation: ClassVar[str] = "own_update"
 
-    def __init__(self, source: Any, label: str = "", learning_rate: float | None = None) -> None:
-        if source is not None and not _is_optimizer(source):
+    @staticmethod
+    def of(source: Any) -> "CustomOptimizer":
+        """Wrap an object, with its learning rate if it has one.
+
+        Errors   OptionError for an object without `init` and `update`, or a class, which must be instantiated first
+        """
+        if isinstance(source, type) or not all(callable(getattr(source, name, None)) for name in ("init", "update")):
             description = f"the class {source.__name__}" if isinstance(source, type) else repr(source)[:60]
             raise OptionError(
                 f"{description} is not an optimizer; expected a name ({', '.join(NAMED)}), an optimizer such as "
                 "cr.Adam(learning_rate=0.01), or an object with init(parameters) and "
                 "update(parameters, gradients, moments, step=…, learning_rate=…)"
             )
-        rate = getattr(source, "learning_rate", Optimizer.learning_rate) if learning_rate is None else learning_rate
-        super().__init__(checked(type(source).__name__, "learning_rate", rate, float))
-        attributes = {"source": source, "label": label or type(source).__name__, "moments": ()}
-        for name, value in attributes.items():
-            object.__setattr__(self, name, value)
-
-    source: Any
-    label: str
-
-    def with_learning_rate(self, learning_rate: float) -> "CustomOptimizer":
-        """Return a copy of the optimizer with another learning rate."""
-        return CustomOptimizer(self.source, self.label, learning_rate)
+        label, rate = type(source).__name__, getattr(source, "learning_rate", Optimizer.learning_rate)
+        return CustomOptimizer(checked(label, "learning_rate", rate, float), source, label)
 
     @property
     def name(self) -> str:
         """Name used in files: the label, with the suffix for custom code."""
         return f"{self.label}{CUSTOM_SUFFIX}"
 
-    def init(self, parameters: NDArray[Any]) -> Moments:
+    def init(self, parameters: Array) -> Moments:
         """Return the initial moments from the object's `init`."""
         moments = _arrays(self._require_source().init(parameters.copy()), parameters, f"{self.label}.init returned")
         object.__setattr__(self, "moments", tuple(f"own{index}" for index in range(1, len(moments) + 1)))
@@ -269,13 +244,13 @@ class CustomOptimizer(Optimizer):
 
     def update(
         self,
-        parameters: NDArray[Any],
-        gradients: NDArray[Any],
+        parameters: Array,
+        gradients: Array,
         moments: Moments,
         *,
         step: int,
         learning_rate: float | None = None,
-    ) -> tuple[NDArray[Any], Moments]:
+    ) -> tuple[Array, Moments]:
         """Return the parameters and moments from the object's `update`, which receives copies of the arguments."""
         copies = [array.copy() for array in (parameters, gradients, *moments)]
         rate = self.learning_rate if learning_rate is None else learning_rate
@@ -298,17 +273,14 @@ class CustomOptimizer(Optimizer):
             raise OptionError(f"the custom optimizer {self.label} is not saved in files; pass it with optimizer=…")
         return self.source
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "CustomOptimizer":
-        """Return a custom optimizer that wraps a copy of the object."""
-        duplicate = CustomOptimizer(copy.deepcopy(self.source, memo), self.label, self.learning_rate)
-        object.__setattr__(duplicate, "moments", self.moments)
-        return duplicate
+
+Optimizer.kinds, Optimizer.custom = NAMED, CustomOptimizer
 
 
 class OptimizerLike(Protocol):
     """A built-in optimizer, or an object with these methods, which work on flat arrays (see `CustomOptimizer`)."""
 
-    def init(self, parameters: NDArray[Any], /) -> Any:
+    def init(self, parameters: Array, /) -> Any:
         """Return the initial moments: a tuple of arrays with the shape of the parameters."""
         ...
 
@@ -325,12 +297,7 @@ def find(optimizer: Any) -> Optimizer:
 
     Errors   OptionError for an unknown name or option, or an object without `init` and `update`
     """
-    if isinstance(optimizer, CustomOptimizer):
-        return optimizer
-    return chosen(
-        *("optimizer", optimizer, NAMED, CustomOptimizer),
-        saved=lambda label, options: CustomOptimizer(None, label, options.get("learning_rate")),
-    )
+    return Optimizer.choose(optimizer)
 
 
 def choose(optimizer: str | OptimizerLike, learning_rate: float | None) -> Optimizer:
@@ -339,17 +306,11 @@ def choose(optimizer: str | OptimizerLike, learning_rate: float | None) -> Optim
     return resolved if learning_rate is None else resolved.with_learning_rate(learning_rate)
 
 
-def _is_optimizer(source: Any) -> bool:
-    """Return whether an object has `init` and `update`. False for a class, which must be instantiated first."""
-    methods = [getattr(source, name, None) for name in ("init", "update")]
-    return not isinstance(source, type) and all(callable(method) for method in methods)
-
-
 def _is_pair(value: Any) -> bool:
     return isinstance(value, tuple) and len(cast("tuple[Any, ...]", value)) == 2
 
 
-def _arrays(values: Any, like: NDArray[Any], what: str) -> Moments:
+def _arrays(values: Any, like: Array, what: str) -> Moments:
     """Return arrays in the dtype of the parameters; OptionError for another shape or values that are not real numbers.
 
     like   the parameters

@@ -4,12 +4,12 @@
 those of the fields of `recipe.Recipe`. Importing this module is fast, so that `--help` is, too.
 """
 
-import textwrap
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+import operator
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Self
 
-from chainrule.core.words import match_name
+from chainrule.core.words import CheckedOptions, match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.errors import OptionError, quoted, unknown_name
 
@@ -23,7 +23,7 @@ LARGEST_LABEL = 2**31 - 1
 class Bounds:
     """The bounds of a number.
 
-    low, high      minimum and maximum; a number with a maximum is whole
+    low, high      minimum and maximum; a number with a whole maximum is whole
     below, above   numbers that it must be less than, or exceed
     """
 
@@ -34,24 +34,23 @@ class Bounds:
 
     def check(self, name: str, value: Any) -> None:
         """Raise OptionError if a number is out of bounds."""
-        expected = self._expected
-        if (self.low is not None and value < self.low) or (self.above is not None and value <= self.above):
-            raise OptionError(f"{name} {quoted(value)}: expected {expected}")
-        if (self.high is not None and value > self.high) or (self.below is not None and value >= self.below):
-            limit = expected if self.high is None else f"at most {self.high}"
-            raise OptionError(f"{name} {quoted(value)}: expected {limit}")
+        limits = {
+            "of at least": (self.low, operator.ge),
+            "above": (self.above, operator.gt),
+            "of at most": (self.high, operator.le),
+            "below": (self.below, operator.lt),
+        }
+        known = {
+            f"{words} {limit}": holds(value, limit) for words, (limit, holds) in limits.items() if limit is not None
+        }
+        if not all(known.values()):
+            kind = "a whole number" if self.is_whole else "a number"
+            raise OptionError(f"{name} {quoted(value)}: expected {kind} {' and '.join(known)}")
 
     @property
     def is_whole(self) -> bool:
         """Whether the value is a whole number."""
-        return self.high is not None
-
-    @property
-    def _expected(self) -> str:
-        if self.above is not None:
-            return f"a number above {self.above}"
-        limit = "" if self.below is None else f" and below {self.below}"
-        return f"{'a whole number of ' if self.is_whole else ''}at least {self.low}{limit}"
+        return isinstance(self.high, int)
 
 
 @dataclass(frozen=True)
@@ -282,46 +281,71 @@ def options_in(option: str, text: str, form: str) -> dict[str, Any]:
     return {name: int(value) if value.is_integer() else value for name, value in named_numbers(option, text, form)}
 
 
-def chosen(
-    what: str,
-    option: Any,
-    kinds: Mapping[str, Any],
-    custom: Callable[[Any], Any],
-    saved: Callable[[str, Mapping[str, Any]], Any],
-) -> Any:
-    """Return an object with options, such as an optimizer; an object of a built-in class is returned unchanged.
+BOUNDS = {  # of the options of optimizers, schedules and lookahead
+    **dict.fromkeys(("learning_rate", "epsilon"), Bounds(above=0)),
+    **dict.fromkeys(("momentum", "alpha", "beta1", "beta2"), Bounds(low=0, below=1)),
+    "weight_decay": Bounds(low=0),
+    **dict.fromkeys(("patience", "reductions"), Bounds(low=0, high=MOST_EPOCHS)),
+    **dict.fromkeys(("gamma", "share"), Bounds(above=0, high=1.0)),
+    **dict.fromkeys(("warm", "peak"), Bounds(above=0, below=1)),
+    **dict.fromkeys(("start", "end"), Bounds(low=0, high=1.0)),
+    **dict.fromkeys(("epochs", "step", "divisor", "final"), Bounds(low=1)),
+    "every": Bounds(low=1, high=MOST_EPOCHS),
+    "decay": Bounds(low=0, high=1.0),
+}
 
-    what     kind of the object, for messages
-    option   name, config from `to_config`, or custom code
-    kinds    built-in classes by name
-    custom   function that wraps custom code
-    saved    function of the label and the options of custom code in a file, which contains only these
 
-    Errors   OptionError for an unknown name or option
+def check_bounds(options: Any) -> None:
+    """Raise OptionError if a number among the options of a dataclass is not within its `BOUNDS`."""
+    for entry in fields(options):
+        if entry.name in BOUNDS:
+            BOUNDS[entry.name].check(f"{type(options).__name__} {entry.name}", getattr(options, entry.name))
+
+
+@dataclass(frozen=True)
+class NamedOptions(metaclass=CheckedOptions):
+    """Base class of optimizers and schedules, whose options are within `BOUNDS`.
+
+    kinds    classes by the names that are used on the command line and in files
+    custom   class for custom code: its method ``of`` wraps the code, and its option ``label`` is the code's name
     """
-    if type(option) in kinds.values():
-        return option
-    if not isinstance(option, str | dict) and option is not None:
-        return custom(option)
-    config: dict[str, Any] = {**option} if isinstance(option, dict) else {"name": option}
-    name = config.pop("name", None)
-    if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
-        return saved(name.removesuffix(CUSTOM_SUFFIX), config)
-    official = match_name(name, kinds)
-    if official is None:
-        raise unknown_name(what, name, [*kinds])
-    kind = kinds[official]
-    supported = [entry.name for entry in fields(kind)]
-    if unknown := [key for key in config if key not in supported]:
-        raise OptionError(f"{what} {official} has no option {unknown[0]}; known: {', '.join(supported) or 'none'}")
-    return kind(**config)
 
+    kinds: ClassVar[Mapping[str, Any]]
+    custom: ClassVar[Any]
 
-def documentation(defaults: Mapping[str, str], indent: str) -> str:
-    """Return a paragraph for each option with its default and meaning, for a docstring."""
-    width, values = max(map(len, defaults)), max(map(len, defaults.values()))
-    rest = f"{indent}{'':{width + values}}   "
-    return "\n".join(
-        textwrap.fill(f"{indent}{name:{width}} {default:{values}}  {OPTIONS[name].text}", 120, subsequent_indent=rest)
-        for name, default in defaults.items()
-    )
+    def __post_init__(self) -> None:
+        """Check the ranges of all options."""
+        check_bounds(self)
+
+    @property
+    def name(self) -> str:
+        """Name used on the command line and in files."""
+        return next(name for name, kind in self.kinds.items() if kind is type(self))
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the name and the options as JSON values, for config.json."""
+        return {"name": self.name, **asdict(self)}
+
+    @classmethod
+    def choose(cls, option: Any) -> Self:
+        """Return an object for a name, a config from `to_config`, or custom code; such an object is returned unchanged.
+
+        Errors   OptionError for an unknown name or option
+        """
+        if type(option) in (*cls.kinds.values(), cls.custom):
+            return option
+        if not isinstance(option, str | dict) and option is not None:
+            return cls.custom.of(option)
+        what = cls.__name__.lower()
+        config: dict[str, Any] = {**option} if isinstance(option, dict) else {"name": option}
+        name = config.pop("name", None)
+        if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):  # a file contains only the name of custom code
+            return cls.custom(label=name.removesuffix(CUSTOM_SUFFIX), **config)
+        official = match_name(name, cls.kinds)
+        if official is None:
+            raise unknown_name(what, name, [*cls.kinds])
+        kind = cls.kinds[official]
+        supported = [entry.name for entry in fields(kind)]
+        if unknown := [key for key in config if key not in supported]:
+            raise OptionError(f"{what} {official} has no option {unknown[0]}; known: {', '.join(supported) or 'none'}")
+        return kind(**config)

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.engines.protocol import Array
+from chainrule.core.arrays import Array
 from chainrule.network import tasks
 from chainrule.network.losses import JointLoss, Loss, SingleLoss
 from chainrule.network.network import Network
@@ -43,10 +43,8 @@ def check_targets(network: Network, loss: Loss, samples: Samples) -> None:
 
 def infer_task(network: Network, loss: Loss, samples: Samples) -> Task:
     """Infer the task of each output from the targets, the loss and the last layer (`tasks.infer_task`)."""
-    parts = [
-        tasks.infer_task(str(term), last_layer, rows) for term, last_layer, rows in _outputs(network, loss, samples)
-    ]
-    return JointTask.of(parts) if isinstance(loss, JointLoss) else parts[0]
+    ends = _outputs(network, loss, samples)
+    return JointTask.of([tasks.infer_task(str(term), last_layer, rows) for term, last_layer, rows in ends])
 
 
 def _outputs(network: Network, loss: Loss, samples: Samples) -> list[tuple[SingleLoss, str, Any]]:

@@ -1,14 +1,11 @@
 """Metrics that depend only on the order of the outputs: ROC-AUC, average precision, and the rank of the true class."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from chainrule.engines.protocol import Array
-
-Floats = NDArray[np.float64]
+from chainrule.core.arrays import Array, Bools, Floats, Ints
 
 
-def curve_areas(scores: Array, positive: NDArray[np.bool_]) -> Floats:
+def curve_areas(scores: Array, positive: Bools) -> Floats:
     """Return the area under the ROC curve and the average precision of each class against the rest, (K, 2).
 
     The ROC-AUC is the probability that a positive sample has a larger score than a negative one; ties count one half.
@@ -22,7 +19,7 @@ def curve_areas(scores: Array, positive: NDArray[np.bool_]) -> Floats:
     return np.array([_areas(*columns) for columns in zip(scores.T, positive.T, strict=True)])
 
 
-def _areas(scores: Array, positive: NDArray[np.bool_]) -> tuple[float, float]:
+def _areas(scores: Array, positive: Bools) -> tuple[float, float]:
     """Return both areas of one class: scores and positive are (M,)."""
     _, inverse = np.unique(scores, return_inverse=True)
     totals = np.bincount(inverse.ravel())[::-1].astype(np.float64)
@@ -37,7 +34,7 @@ def _areas(scores: Array, positive: NDArray[np.bool_]) -> tuple[float, float]:
     return area, float(positives @ (hits / predicted) / actual)
 
 
-def ranks(scores: Array, classes: NDArray[np.int64]) -> NDArray[np.int64]:
+def ranks(scores: Array, classes: Ints) -> Ints:
     """Return the rank (M,) of each row's true class, from 0. Of equal scores, the first has the smallest rank.
 
     Shapes   scores (M, K), classes (M,)

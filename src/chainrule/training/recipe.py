@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from chainrule.core.words import CheckedOptions
@@ -16,7 +17,7 @@ from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
 from chainrule.training.history import Criterion, Epoch
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer
-from chainrule.training.options import OPTIONS, check_option, documentation
+from chainrule.training.options import OPTIONS, check_option
 from chainrule.training.schedules import Schedule, ScheduleLike
 
 if TYPE_CHECKING:
@@ -190,7 +191,8 @@ def with_options_documented(function: F) -> F:
     defaults = {entry.name: repr(entry.default) for entry in fields(Recipe)}
     defaults |= {"schedule": "'constant'", "lr_multipliers": "None", "standardize_targets": "True"}
     defaults |= {"normalization": "automatic", "seed": "automatic"}
-    indent = " " * 4
-    table = documentation({name: defaults[name] for name in RecipeOptions.__annotations__}, indent)
-    function.__doc__ = (function.__doc__ or "").replace(f"{indent}{{options}}", table)
+    width = max(map(len, RecipeOptions.__annotations__))
+    lines = [f"    {name:{width}} {defaults[name]:10}  {OPTIONS[name].text}" for name in RecipeOptions.__annotations__]
+    table = "\n".join(fill(line, 120, subsequent_indent=" " * (width + 17)) for line in lines)
+    function.__doc__ = (function.__doc__ or "").replace("    {options}", table)
     return function

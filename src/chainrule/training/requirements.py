@@ -15,15 +15,7 @@ from chainrule.training.schedules import Plateau
 from chainrule.training.streams import BatchStream, TrainingData
 
 FOLLOWED = "patience=…, or the schedule plateau, which follow the best epoch"
-REQUIREMENTS = {  # option → what it needs in order to have an effect
-    "groups": "validation_split=…, which divides no group",
-    "monitor": FOLLOWED,
-    "min_delta": FOLLOWED,
-    "batch_size": "data without batches, or the size of their batches",
-    "readers": "data that are read when they are needed; readers=0 is always possible",
-    "standardize_targets": "a regression whose last layer is Dense or a convolution, with a bias and no other readers",
-    "views": "run=Run(…, test_data=…), whose evaluation uses them",
-}
+SCALED = "a regression whose last layer is Dense or a convolution, with a bias and no other readers"
 
 
 def check(
@@ -37,18 +29,19 @@ def check(
     if options.get("standardize_targets") is False and standardized:
         raise OptionError("standardize_targets False: the outputs of the model are standardized by an earlier training")
     follows_best = recipe.patience is not None or isinstance(recipe.schedule, Plateau)
-    is_met = {
-        "groups": recipe.validation > 0,
-        "monitor": follows_best,
-        "min_delta": follows_best,
-        "batch_size": not isinstance(data, BatchStream) or options["batch_size"] in (BATCH_SIZE, data.batch_size),
-        "readers": data.decodes,
-        "standardize_targets": standardized,
-        "views": evaluates or recipe.views is None,
+    size_is_free = not isinstance(data, BatchStream) or options["batch_size"] in (BATCH_SIZE, data.batch_size)
+    requirements = {  # option → whether it has an effect, and what it needs for that
+        "groups": (recipe.validation > 0, "validation_split=…, which divides no group"),
+        "monitor": (follows_best, FOLLOWED),
+        "min_delta": (follows_best, FOLLOWED),
+        "batch_size": (size_is_free, "data without batches, or the size of their batches"),
+        "readers": (data.decodes, "data that are read when they are needed; readers=0 is always possible"),
+        "standardize_targets": (standardized, SCALED),
+        "views": (evaluates or recipe.views is None, "run=Run(…, test_data=…), whose evaluation uses them"),
     }
-    for name, met in is_met.items():
-        if options.get(name) and not met:
-            raise OptionError(f"{name} {quoted(options[name])} has no effect here: expected {REQUIREMENTS[name]}")
+    for name, (has_effect, needed) in requirements.items():
+        if options.get(name) and not has_effect:
+            raise OptionError(f"{name} {quoted(options[name])} has no effect here: expected {needed}")
 
 
 def task_of(network: Network, recipe: Recipe, data: TrainingData, validation: TrainingData | None) -> tasks.Task:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike
 
 from chainrule._io.locks import cached_property
+from chainrule.core.arrays import Array, Arrays, Bools, Floats, Ints, Shape
 from chainrule.data.dataset import Dataset, checked_column, split_validation
 from chainrule.data.input_statistics import InputStatistics
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource, as_array, as_samples, finite_extremes, subset
-from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, SampleError, printable_name, quoted
 from chainrule.layers import initializers
 from chainrule.network.network import Network
@@ -32,23 +32,14 @@ Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, targets, and weights 
 class Preparation(NamedTuple):
     """How inputs are prepared for a network.
 
-    dtype         dtype of the prepared inputs
+    network       has the dtype of the inputs, and the engine and threads that normalize them if the engine supports it
     augmentation  random transformations, drawn with ``seed``; None: none
-    network       normalize inputs with this network's engine and threads if the engine supports it; None: use NumPy
     """
 
+    network: Network
     normalization: Normalization
-    dtype: DTypeLike
     augmentation: Augmentation | None = None
     seed: int = 0
-    network: Network | None = None
-
-    @staticmethod
-    def of(
-        network: Network, normalization: Normalization, augmentation: Augmentation | None = None, seed: int = 0
-    ) -> Preparation:
-        """Return the preparation for a network with its dtype and engine."""
-        return Preparation(normalization, network.dtype, augmentation, seed, network)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +59,11 @@ class Samples:
     """
 
     x: Array
-    targets: NDArray[Any]
+    targets: Array
     validation: Samples | None = None
-    weights: NDArray[np.float64] | None = None
-    valid: NDArray[np.bool_] | None = None
-    class_weights: NDArray[np.float64] | None = None
+    weights: Floats | None = None
+    valid: Bools | None = None
+    class_weights: Floats | None = None
     normalization: Normalization | None = None
     mask_values: MaskValues | None = None
     digits: bool = False
@@ -104,7 +95,7 @@ class Samples:
     def of(
         x: ArrayLike,
         y: ArrayLike,
-        outputs: int | tuple[int, ...],
+        outputs: int | Shape,
         names: Sequence[str] = (),
         ignore_label: int | None = None,
     ) -> Samples:
@@ -142,7 +133,7 @@ class Samples:
         return Samples(inputs, targets if is_dense else targets.astype(np.float64), valid=valid)
 
     @staticmethod
-    def of_dataset(dataset: Dataset, outputs: int | tuple[int, ...], ignore_label: int | None = None) -> Samples:
+    def of_dataset(dataset: Dataset, outputs: int | Shape, ignore_label: int | None = None) -> Samples:
         """Convert a data set to samples for a network with the same classes (`matched`).
 
         outputs, ignore_label   as in `of`
@@ -175,7 +166,7 @@ class Samples:
             finite_extremes(self.x, "inputs")
         return self
 
-    def take(self, part: NDArray[np.int64], x: Array | None = None) -> Samples:
+    def take(self, part: Ints, x: Array | None = None) -> Samples:
         """Return the samples at the given indices, with other inputs x unless it is None."""
         weights, valid = (None if array is None else array[part] for array in (self.weights, self.valid))
         inputs = subset(self.x, part) if x is None else x
@@ -203,7 +194,7 @@ class Samples:
         return replace(self, targets=targets, valid=valid)
 
     @property
-    def rows(self) -> NDArray[Any]:
+    def rows(self) -> Array:
         """Targets as rows (M, K): one per sample or position. For dense labels, one row per class that occurs."""
         return dense.rows(self.targets)
 
@@ -213,7 +204,7 @@ class Samples:
         return self.targets.ndim > 2
 
     @property
-    def loss_weights(self) -> NDArray[np.float64] | PositionWeights | None:
+    def loss_weights(self) -> Floats | PositionWeights | None:
         """Weights in the loss: of samples, (N,), or of the positions of dense targets; None if all are 1."""
         options = self.valid, self.class_weights, self.weights
         if not self.is_dense or all(option is None for option in options):
@@ -234,7 +225,7 @@ class Samples:
             raise OptionError(f"a step with ignored positions can be traced for categorical_cross_entropy, not {loss}")
         return self.targets * PositionWeights(self.targets, self.valid)[:][:, :1]
 
-    def _classes(self) -> NDArray[np.int64] | None:
+    def _classes(self) -> Ints | None:
         """Return the class of each sample, (N,), if the targets are one-hot rows or a column of 0 and 1; else None."""
         if self.is_dense or not ((self.targets == 0) | (self.targets == 1)).all():
             return None
@@ -257,27 +248,23 @@ class Samples:
 
     def batch(
         self,
-        indices: NDArray[np.int64],
+        indices: Ints,
         preparation: Preparation,
         *,
         epoch: int = 0,
-        arrays: tuple[Array, ...] = (),
-        numbers: NDArray[np.int64] | None = None,
+        numbers: Ints | None = None,
     ) -> Batch:
-        """Return a batch: x in the given dtype, normalized and augmented; targets; and weights or None.
+        """Return a batch: x in the network's dtype, normalized and augmented; targets; and weights or None.
 
-        indices      indices (N,) of the samples
+        indices      indices (N,) of the samples, whose inputs are an array
         epoch        epoch for the augmentation
-        arrays       result of `read` for these indices; empty: call it
         numbers      numbers of the samples for the augmentation, (N,); None: the indices
         """
-        normalization, dtype, augmentation, seed, network = preparation
-        pixels, rows = self.x, indices
-        if arrays or isinstance(pixels, SampleSource):
-            (pixels,), rows = arrays or self.read(indices), np.arange(len(indices))
-        x = network and network.engine.normalized_rows(pixels, rows, *normalization.constants, dtype, network.threads)
+        network, normalization, augmentation, seed = preparation
+        options = *normalization.constants, network.dtype, network.threads
+        x = network.engine.normalized_rows(self.x, indices, *options)
         if x is None:
-            x = normalization.apply(pixels[rows], dtype)
+            x = normalization.apply(self.x[indices], network.dtype)
         if augmentation:
             from chainrule.data.coloring import Draw
 
@@ -288,17 +275,27 @@ class Samples:
 
     def _augmented(self, preparation: Preparation, draw: Draw) -> Batch:
         """Return the samples, whose inputs are normalized, with random transformations."""
-        augmentation, fill = cast("Augmentation", preparation.augmentation), preparation.normalization.background
-        changed = augmentation.apply(self.x, draw, fill=fill, levels=preparation.normalization.levels)
-        x = np.ascontiguousarray(changed, preparation.dtype)
+        augmentation, normalization = cast("Augmentation", preparation.augmentation), preparation.normalization
+        changed = augmentation.apply(self.x, draw, fill=normalization.background, levels=normalization.levels)
+        x = np.ascontiguousarray(changed, preparation.network.dtype)
         moved = self._moved(augmentation, draw) if self.is_dense else self
         x, targets = augmentation.call_function(x, moved.targets, draw)
         loss_weights = replace(moved, targets=targets).loss_weights
         return x, targets, None if loss_weights is None else loss_weights[:]
 
-    def read(self, indices: NDArray[np.int64], key: int = 0) -> tuple[Array, ...]:
-        """Return the inputs at the given indices, as an argument of `batch`. Processes call this to read ahead."""
+    def read(self, indices: Ints, key: int = 0) -> Arrays:
+        """Return the inputs at the given indices, as an argument of `loaded`. Processes call this to read ahead."""
         return (self.x[indices],)
+
+    def loaded(self, indices: Ints, arrays: Arrays = ()) -> tuple[Samples, Ints]:
+        """Return samples whose inputs are an array, and the indices in them of the samples at the given indices.
+
+        arrays   result of `read` for the indices; empty: call it, unless the inputs are an array
+        """
+        if not arrays and not isinstance(self.x, SampleSource):
+            return self, indices
+        (x,) = arrays or self.read(indices)
+        return self.take(indices, x), np.arange(len(indices))
 
 
 def label_array(y: ArrayLike) -> Array:

@@ -6,24 +6,17 @@ any function of the step or the epoch; see `CustomSchedule`.
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, cast
 
-from chainrule.core.shapes import is_whole
-from chainrule.core.words import CheckedOptions
 from chainrule.custom.interface import CUSTOM_SUFFIX
-from chainrule.errors import OptionError, quoted
-from chainrule.training.options import chosen, options_in
+from chainrule.errors import OptionError
+from chainrule.training.options import NamedOptions, options_in
 
 
 @dataclass(frozen=True)
-class Schedule(metaclass=CheckedOptions):
+class Schedule(NamedOptions):
     """The constant schedule, and the base class of all other schedules."""
-
-    @property
-    def name(self) -> str:
-        """Name used on the command line."""
-        return next(name for name, kind in KINDS.items() if kind is type(self))
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         """Return the learning-rate factor at a step.
@@ -48,10 +41,6 @@ class Schedule(metaclass=CheckedOptions):
         """
         return self if type(self) in (Schedule, Step, Plateau) else Restarted(self, step, epochs)
 
-    def to_config(self) -> dict[str, Any]:
-        """Return the name and the options as JSON values, for config.json."""
-        return {"name": self.name, **asdict(self)}
-
 
 Constant = Schedule
 
@@ -68,12 +57,6 @@ class Step(Schedule):
 
     epochs: int = 3
     gamma: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or not 0 < self.gamma <= 1:
-            raise OptionError(
-                f"step schedule: expected epochs ≥ 1 and 0 < gamma ≤ 1, found {self.epochs}, {self.gamma}"
-            )
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         """Return γ^⌊epoch / epochs⌋."""
@@ -94,12 +77,6 @@ class Plateau(Schedule):
     gamma: float = 0.1
     patience: int = 10
     reductions: int = 0
-
-    def __post_init__(self) -> None:
-        if self.patience < 0 or not 0 < self.gamma <= 1 or not is_whole(self.reductions, 0):
-            raise OptionError(
-                f"plateau schedule: expected patience ≥ 0, 0 < gamma ≤ 1 and reductions ≥ 0, found {quoted(self)}"
-            )
 
     def after(self, improvements: Callable[[], list[bool]]) -> Schedule:
         """Return the schedule with the reductions that follow from the epochs."""
@@ -142,10 +119,6 @@ class OneCycle(Schedule):
     divisor: float = 25.0
     final: float = 1e4
 
-    def __post_init__(self) -> None:
-        if not (0 < self.warm < 1 and self.divisor >= 1 and self.final >= 1):
-            raise OptionError(f"one-cycle schedule: expected 0 < warm < 1, divisor ≥ 1 and final ≥ 1, found {self}")
-
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         """Return the factor along two cosine arcs: 1/divisor → 1 → 1/(divisor·final)."""
         top = self.warm * steps - 1
@@ -185,10 +158,6 @@ class Triangular(Schedule):
     peak: float = 0.23
     end: float = 0.07
 
-    def __post_init__(self) -> None:
-        if not (0 <= self.start <= 1 and 0 < self.peak < 1 and 0 <= self.end <= 1):
-            raise OptionError(f"triangular schedule: expected start and end from 0 to 1 and 0 < peak < 1, found {self}")
-
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         """Return the factor along two straight lines: start at step 0, 1 at peak·steps, end at step ``steps``."""
         top = self.peak * steps
@@ -209,10 +178,6 @@ class Restarted(Schedule):
     before: Schedule
     step: int
     epochs: int
-
-    def __post_init__(self) -> None:
-        if self.step < 1 or self.epochs < 1:
-            raise OptionError(f"restarted schedule: expected step ≥ 1 and epochs ≥ 1, found {self.step}, {self.epochs}")
 
     @property
     def first(self) -> Schedule:
@@ -300,6 +265,9 @@ class CustomSchedule(Schedule):
         return {"name": self.name}
 
 
+Schedule.kinds, Schedule.custom = KINDS, CustomSchedule
+
+
 class HasFactor(Protocol):
     """An object with the method ``factor``, such as a built-in schedule."""
 
@@ -324,13 +292,10 @@ def find(schedule: Any) -> Schedule:
 
     Errors   OptionError for an unknown name or option
     """
-    if schedule is None or isinstance(schedule, CustomSchedule | Restarted):
-        return schedule or Schedule()
     if isinstance(schedule, str) and "," in schedule:
         name, _, numbers = schedule.partition(",")
         schedule = {"name": name, **options_in("schedule", numbers, "OPTION=NUMBER")}
-    kinds = NAMED
     if isinstance(schedule, dict) and "before" in schedule:
         config = cast("dict[str, Any]", schedule)
-        schedule, kinds = {**config, "before": find(config["before"])}, KINDS
-    return chosen("schedule", schedule, kinds, CustomSchedule.of, lambda label, _: CustomSchedule(label=label))
+        schedule = {**config, "before": find(config["before"])}
+    return Schedule() if schedule is None else Schedule.choose(schedule)

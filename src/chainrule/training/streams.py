@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Arrays, Ints, Shape
 from chainrule.core.randomness import generator, mix
 from chainrule.core.shapes import is_whole, text
 from chainrule.data import sources
 from chainrule.data.dataset import Dataset, split_validation
 from chainrule.data.sources import SampleSource
-from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, SampleError, quoted
-from chainrule.training.samples import Batch, Preparation, Samples
+from chainrule.training.samples import Samples
 
 if TYPE_CHECKING:
     from chainrule.data.mask_values import MaskValues
 
-Shapes: TypeAlias = tuple[tuple[int, ...], ...]  # of x, y and, if there is one, the weight
+Shapes: TypeAlias = tuple[Shape, ...]  # of x, y and, if there is one, the weight
 Convert: TypeAlias = Callable[[Any, Any], Samples]
 PROBE_SAMPLES = 256  # samples of a data set that determine the task and the normalization
 
@@ -59,10 +59,10 @@ class PairSamples(_Weighted):
 
     dataset: Any
     convert: Convert
-    shape: tuple[int, ...]
-    indices: NDArray[np.int64]
+    shape: Shape
+    indices: Ints
     probe: Samples
-    probed: NDArray[np.int64]
+    probed: Ints
     model: tuple[int, Shapes] | None = None
     mask_values: MaskValues | None = None
 
@@ -70,7 +70,7 @@ class PairSamples(_Weighted):
     validation = None
 
     @staticmethod
-    def of(dataset: Any, convert: Convert, shape: tuple[int, ...]) -> PairSamples:
+    def of(dataset: Any, convert: Convert, shape: Shape) -> PairSamples:
         """Return the samples of a data set; DataError if it is empty or its items are not pairs."""
         probe_samples = sources.PROBE_SAMPLES if isinstance(dataset, SourcePairs) else PROBE_SAMPLES
         count = len(dataset)
@@ -95,14 +95,14 @@ class PairSamples(_Weighted):
         """Return what `read` needs, which is sent to worker processes."""
         return {name: getattr(self, name) for name in ("dataset", "shape", "indices", "model")}
 
-    def read(self, indices: NDArray[np.int64], key: int = 0) -> tuple[Array, ...]:
+    def read(self, indices: Ints, key: int = 0) -> Arrays:
         """Return the inputs, targets and any weights at the given indices, unchecked except for their shapes.
 
         An exception of the data set is raised unchanged, with a note that names the sample.
 
         key   seed of the random transformations in the data set
         """
-        items, model = list[tuple[Array, ...]](), self.model
+        items, model = list[Arrays](), self.model
         from chainrule.data.prefetch import SeededGlobals
 
         with SeededGlobals() as generators:
@@ -125,7 +125,7 @@ class PairSamples(_Weighted):
         """Return the name of a sample for messages."""
         return self.dataset.name(index) if isinstance(self.dataset, SourcePairs) else f"sample {index} of the data set"
 
-    def _item(self, index: int) -> tuple[Array, ...]:
+    def _item(self, index: int) -> Arrays:
         item: Any = self.dataset[index]
         if not _is_pair(item):
             raise DataError(f"{self.name(index)} is {quoted(item)}; expected a pair (x, y)")
@@ -135,7 +135,7 @@ class PairSamples(_Weighted):
         x = read_input(x, self.shape) if is_source(x) else x
         return tuple(map(np.asarray, (x, *others)))
 
-    def converted(self, arrays: tuple[Array, ...], indices: NDArray[np.int64], *, check: bool = False) -> Samples:
+    def converted(self, arrays: Arrays, indices: Ints, *, check: bool = False) -> Samples:
         """Convert and check the arrays of `read`; a `SampleError` names the sample in the data set."""
         try:
             samples = self.convert(*arrays[:2])
@@ -144,19 +144,9 @@ class PairSamples(_Weighted):
         except SampleError as error:
             raise error.renamed(self.name(int(self.indices[indices[error.number]]))) from None
 
-    def batch(
-        self,
-        indices: NDArray[np.int64],
-        preparation: Preparation,
-        *,
-        epoch: int = 0,
-        arrays: tuple[Array, ...] = (),
-        numbers: NDArray[np.int64] | None = None,
-    ) -> Batch:
-        """Return a batch, as `Samples.batch`."""
-        samples = self.converted(arrays or self.read(indices), indices)
-        numbers = indices if numbers is None else numbers
-        return samples.batch(np.arange(len(samples)), preparation, epoch=epoch, numbers=numbers)
+    def loaded(self, indices: Ints, arrays: Arrays = ()) -> tuple[Samples, Ints]:
+        """Return the samples at the given indices, and their indices in the result, as `Samples.loaded`."""
+        return self.converted(arrays or self.read(indices), indices), np.arange(len(indices))
 
     def parts(self, share: float, seed: int, groups: Any = None) -> tuple[PairSamples, PairSamples | None]:
         """Return training and validation samples, split at random (`Samples.parts`); share 0: no validation samples."""
@@ -265,7 +255,7 @@ class SourcePairs:
         return self.y.name(index)
 
 
-def pairs_of(dataset: Dataset, outputs: tuple[int, ...], ignore_label: int | None) -> PairSamples:
+def pairs_of(dataset: Dataset, outputs: Shape, ignore_label: int | None) -> PairSamples:
     """Return the samples of a data set whose targets are a source, read when they are needed.
 
     outputs, ignore_label   as in `Samples.of`
@@ -279,7 +269,7 @@ def pairs_of(dataset: Dataset, outputs: tuple[int, ...], ignore_label: int | Non
     return replace(samples, mask_values=dataset.mask_values)
 
 
-def _unusable_masks(occurring: NDArray[np.uint8], classes: int, ignore_label: int | None) -> NDArray[np.int64]:
+def _unusable_masks(occurring: NDArray[np.uint8], classes: int, ignore_label: int | None) -> Ints:
     """Return the indices of masks with labels outside the classes, or in which all positions are ignored.
 
     occurring   which labels occur in each mask, as in `MaskFiles`
@@ -299,7 +289,7 @@ def is_stream(x: Any) -> bool:
     return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 
 
-def stream_of(x: Any, convert: Convert, shape: tuple[int, ...], steps: int | None) -> PairSamples | BatchStream:
+def stream_of(x: Any, convert: Convert, shape: Shape, steps: int | None) -> PairSamples | BatchStream:
     """Return the training data for a data set indexed by sample, or an iterable of batches.
 
     If ``x[0]`` is a pair whose input has one axis more than the network's, x contains batches.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.dense import Dense
+from chainrule.network import tasks
 from chainrule.network.network import Network
 from chainrule.network.target_scaling import NAMES, TargetScaling, repeats_of
-from chainrule.network.tasks import REGRESSION, JointTask, Task
+from chainrule.network.tasks import REGRESSION, Task
 from chainrule.training import dense
 from chainrule.training.samples import Samples
 
@@ -42,7 +43,7 @@ def fit_target_scaling(network: Network, task: Task, samples: Samples, *, standa
 
     standardize   whether to fit a scaling if there is none, and the task and the network support it
     """
-    parts = task.parts if isinstance(task, JointTask) else (task,)
+    parts = tasks.parts(task)
     if REGRESSION not in parts:
         return None
     scaled = _scaled(network, parts)
@@ -103,7 +104,7 @@ def folded(network: _Network) -> _Network:
     return network
 
 
-def stall_hint(targets: NDArray[Any], scaling: TargetScaling | None) -> str:
+def stall_hint(targets: Array, scaling: TargetScaling | None) -> str:
     """Return a hint about targets that are not standardized and need to be, or ""."""
     unscaled = TargetScaling.fit(dense.rows(targets))
     if scaling is not None or not unscaled.is_needed:

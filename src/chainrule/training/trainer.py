@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from chainrule._io.locks import cached_property
+from chainrule.core.arrays import Array, Arrays
 from chainrule.data.normalization import Normalization
-from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted
 from chainrule.network import tasks
 from chainrule.network.fitted import Fitted
@@ -202,7 +202,7 @@ class Trainer:
         self.network.adopt(self.fitted)
 
     @property
-    def moments(self) -> tuple[Array, ...]:
+    def moments(self) -> Arrays:
         """The optimizer's moments: flat arrays with the layout of the parameters."""
         return self.stepper.moments
 

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
-from chainrule.engines.protocol import Array
+from chainrule.core.arrays import Array, Arrays
 
 DEFAULT_SHARDS = 8  # shards per batch if the workers were started by mpiexec
-
-Arrays: TypeAlias = tuple[Array, ...]
 
 
 class Workers:
@@ -96,32 +93,25 @@ class Division:
         join  function that combines the arrays of two consecutive ranges of parts and may modify them
         like  arrays with the shapes and dtypes of the result
         """
-        result = self._tree(part, join, like, 0, self.count) or like
+        rank = self.workers.rank
+
+        def tree(first: int, last: int) -> Arrays | None:
+            """Reduce parts first … last − 1. Return the result on the owner of part ``first``; None on others."""
+            if last - first == 1:
+                return part(first) if self.owner(first) == rank else None
+            middle = (first + last + 1) // 2
+            first_half, second_half = tree(first, middle), tree(middle, last)
+            receiver, sender = self.owner(first), self.owner(middle)
+            if second_half is not None and receiver != rank:
+                self.workers.send(second_half, receiver)
+            elif first_half is not None:
+                return join(first_half, second_half or self.workers.receive(like, sender))
+            return None
+
+        result = tree(0, self.count) or like
         for array in result:
             self.workers.broadcast(array)
         return result
-
-    def _tree(
-        self,
-        part: Callable[[int], Arrays],
-        join: Callable[[Arrays, Arrays], Arrays],
-        like: Arrays,
-        first: int,
-        last: int,
-    ) -> Arrays | None:
-        """Reduce parts first … last − 1. Return the result on the owner of part ``first``; None on other workers."""
-        rank = self.workers.rank
-        if last - first == 1:
-            return part(first) if self.owner(first) == rank else None
-        middle = (first + last + 1) // 2
-        first_half = self._tree(part, join, like, first, middle)
-        second_half = self._tree(part, join, like, middle, last)
-        receiver, sender = self.owner(first), self.owner(middle)
-        if second_half is not None and receiver != rank:
-            self.workers.send(second_half, receiver)
-        elif first_half is not None:
-            return join(first_half, second_half or self.workers.receive(like, sender))
-        return None
 
 
 def add_in_place(arrays: Arrays, increments: Arrays) -> Arrays:

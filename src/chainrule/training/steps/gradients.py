@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from chainrule.engines.protocol import Array, CompiledPlan
-from chainrule.training.workers import Arrays, Division, add_in_place, sums_of
+from chainrule.core.arrays import Arrays
+from chainrule.engines.protocol import CompiledPlan, Gradients
+from chainrule.training.workers import Division, add_in_place, sums_of
+
+# An update: the name of its operation, or None for no update; the moments and the attributes
+Update: TypeAlias = tuple[str | None, Arrays, dict[str, Any]]
 
 
 class Outcome(NamedTuple):
@@ -35,7 +39,7 @@ class Batches(NamedTuple):
     samples  number of samples in each whole batch
     """
 
-    inputs: tuple[Array, ...]
+    inputs: Arrays
     rates: Sequence[float]
     step: int
     seed: int
@@ -46,6 +50,10 @@ class Batches(NamedTuple):
         """The first batch alone."""
         size = len(self.inputs[0]) // len(self.rates)
         return self._replace(inputs=tuple(array[:size] for array in self.inputs), rates=self.rates[:1])
+
+    def rows(self, rows: slice) -> Arrays:
+        """Return some rows of the inputs."""
+        return tuple(np.ascontiguousarray(array[rows]) for array in self.inputs)
 
 
 class WholeBatch:
@@ -69,24 +77,17 @@ class WholeBatch:
         """Divide a batch into the parts that draw random numbers independently."""
         return Division(samples, 1)
 
-    def sums(self, batch: Batches) -> tuple[float, float, Array]:
-        """Return the summed losses, the summed metric, and the flat gradient of the mean loss, for the whole batch."""
-        losses, metrics, gradient = self._program.gradients(*batch.inputs, seed=batch.seed, step=batch.step)
-        return float(losses.sum(dtype=np.float64)), float(metrics.sum(dtype=np.float64)), gradient
+    def gradients(self, batch: Batches) -> Gradients:
+        """Return losses and metrics, whose sums are those of the batch, and the flat gradient of the mean loss."""
+        return self._program.gradients(*batch.inputs, seed=batch.seed, step=batch.step)
 
     def commit_statistics(self) -> None:
         """Write the last batch's running statistics."""
         self._program.commit_statistics()
 
-    def prepare(
-        self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
-    ) -> None:
-        """Warm up: compile the gradient and, if ``name`` is not None, the update. See `CompiledPlan.prepare`.
-
-        name                 name of the update operation; None: no update
-        moments, attributes  moments and attributes for the update
-        """
-        self._program.prepare(samples, name, moments, attributes, steps)
+    def prepare(self, samples: int, update: Update, steps: int) -> None:
+        """Warm up: compile the gradient and, if it has a name, the update. See `CompiledPlan.prepare`."""
+        self._program.prepare(samples, *update, steps)
 
 
 class AccumulatedBatch(WholeBatch):
@@ -105,25 +106,23 @@ class AccumulatedBatch(WholeBatch):
         """Divide a batch into the parts."""
         return Division(samples, self._parts)
 
-    def sums(self, batch: Batches) -> tuple[float, float, Array]:
-        """Return the summed losses, the summed metric, and the flat gradient."""
+    def gradients(self, batch: Batches) -> Gradients:
+        """Return the summed losses and metrics, (1,), and the flat gradient."""
         division = self.parts(batch.samples)
 
         def part(number: int) -> Arrays:
             rows = slice(division.edge(number), division.edge(number + 1))
             if number:
                 self.commit_statistics()  # the previous part's statistics
-            inputs: Any = tuple(np.ascontiguousarray(array[rows]) for array in batch.inputs)
+            inputs: Any = batch.rows(rows)
             random_step = (batch.step - 1) * self._parts + number + 1
             losses, metrics, gradient = self._program.gradients(*inputs, seed=batch.seed, step=random_step)
             share = gradient.dtype.type((rows.stop - rows.start) / batch.samples)
             return sums_of(losses, metrics), gradient * share
 
         totals, gradient = division.join(part, add_in_place, ())
-        return float(totals[0]), float(totals[1]), gradient
+        return totals[:1], totals[1:], gradient
 
-    def prepare(
-        self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
-    ) -> None:
+    def prepare(self, samples: int, update: Update, steps: int) -> None:
         """Warm up for the largest part of a batch."""
-        super().prepare(-(-samples // self._parts), name, moments, attributes, steps)
+        super().prepare(-(-samples // self._parts), update, steps)

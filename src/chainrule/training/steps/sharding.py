@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from chainrule.core.arrays import Array, Arrays
 from chainrule.core.plan import Plan
 from chainrule.engines.batch_norm_sync import EXCHANGES, SyncPoint, sync_points
-from chainrule.engines.protocol import Array, CompiledPlan, Gradients, Shard
+from chainrule.engines.protocol import CompiledPlan, Gradients, Shard
 from chainrule.errors import OptionError
 from chainrule.network.network import Network
-from chainrule.training.steps.gradients import Batches, WholeBatch
-from chainrule.training.workers import Arrays, Division, Workers, add_in_place, sums_of
+from chainrule.training.steps.gradients import Batches, Update, WholeBatch
+from chainrule.training.workers import Division, Workers, add_in_place, sums_of
 
 Run = Generator[Array, Array, Gradients]
 
@@ -52,8 +52,8 @@ class ShardedBatch(WholeBatch):
         """Return the slice of a batch that contains this worker's shards."""
         return self._division(samples).rows
 
-    def sums(self, batch: Batches) -> tuple[float, float, Array]:
-        """Return the summed losses, the summed metric, and the flat gradient of the mean loss, for the whole batch."""
+    def gradients(self, batch: Batches) -> Gradients:
+        """Return the summed losses and metrics, (1,), and the flat gradient of the mean loss, for the whole batch."""
         division, parameters = self._division(batch.samples), self._network.parameters
         self._samples = batch.samples
         runs = self._runs(division, batch)
@@ -67,7 +67,7 @@ class ShardedBatch(WholeBatch):
             return sums_of(losses, metrics), gradient if self._barriers else gradient.copy()
 
         totals, gradient = division.join(part, add_in_place, (np.zeros(2), np.zeros_like(parameters)))
-        return float(totals[0]), float(totals[1]), gradient
+        return totals[:1], totals[1:], gradient
 
     def _runs(self, division: Division, batch: Batches) -> dict[int, Run]:
         """Return an unstarted generator for each of this worker's shards, by index."""
@@ -75,9 +75,8 @@ class ShardedBatch(WholeBatch):
         for number in division.own:
             first, last = division.edge(number), division.edge(number + 1)
             rows = slice(first - division.rows.start, last - division.rows.start)
-            inputs = tuple(np.ascontiguousarray(array[rows]) for array in batch.inputs)
             program, shard = self._program_of(number), Shard(batch.samples, first)
-            runs[number] = program.shard(inputs, shard, seed=batch.seed, step=batch.step)
+            runs[number] = program.shard(batch.rows(rows), shard, seed=batch.seed, step=batch.step)
         return runs
 
     def _program_of(self, number: int) -> CompiledPlan:
@@ -120,21 +119,13 @@ class ShardedBatch(WholeBatch):
             for tensor, result in zip(operation.writes, results, strict=True):
                 weights[tensor.storage][...] = result
 
-    def prepare(
-        self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
-    ) -> None:
-        """Warm up for batches of ``samples`` samples. See `CompiledPlan.prepare`."""
-        division, network = self._division(samples), self._network
-        if not division.own:
-            return
-        number, target = division.own.start, self._plan.loss_tensors[0]
-        count = division.edge(number + 1) - division.edge(number)
-        tensors = [tensor for tensor in (self._plan.input, target, self._plan.weights) if tensor is not None]
-        inputs = tuple(np.zeros((count, *tensor.shape), network.dtype) for tensor in tensors)
-        run, statistics = self._program_of(number).shard(inputs, Shard(samples), seed=0, step=0), None
-        for _ in self._barriers:
-            statistics = next(run) if statistics is None else run.send(statistics)
-        _finish(run, statistics)
+    def prepare(self, samples: int, update: Update, steps: int) -> None:
+        """Warm up: compute the gradient of a batch of zeros, and an update. See `CompiledPlan.prepare`."""
+        network, rows, plan = self._network, self.rows(samples), self._plan
+        tensors = [tensor for tensor in (plan.input, plan.loss_tensors[0], plan.weights) if tensor is not None]
+        inputs = tuple(np.zeros((rows.stop - rows.start, *tensor.shape), network.dtype) for tensor in tensors)
+        self.gradients(Batches(inputs, [0.0], 0, 0, samples))
+        name, moments, attributes = update
         if name is not None:
             p, *buffers = (np.zeros_like(network.parameters) for _ in range(2 + len(moments)))
             network.engine.update(name, p, buffers[0], tuple(buffers[1:]), attributes, network.threads)

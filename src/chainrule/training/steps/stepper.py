@@ -96,7 +96,8 @@ class Stepper:
         """
         updates = self._program is not None or self._source.prepares_update
         name = self.optimizer.operation if updates and not isinstance(self.optimizer, CustomOptimizer) else None
-        self._source.prepare(samples, name, self.moments, self._attributes(1, self.optimizer.learning_rate), steps)
+        update = name, self.moments, self._attributes(1, self.optimizer.learning_rate)
+        self._source.prepare(samples, update, steps)
 
     def _attributes(self, step: int, rate: float) -> dict[str, Any]:
         return {"rate": rate, **self.optimizer.step_attributes(step)}
@@ -168,7 +169,8 @@ class Stepper:
 
         The engine may overwrite the gradient in its next call.
         """
-        total, metric, gradient = self._source.sums(batch)
+        losses, metrics, gradient = self._source.gradients(batch)
+        total, metric = float(losses.sum(dtype=np.float64)), float(metrics.sum(dtype=np.float64))
         for group in self._groups:
             if not group.factor:
                 gradient[group.first : group.last] = 0

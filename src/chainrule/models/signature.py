@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule.core.arrays import Shape
 from chainrule.core.shapes import text
 from chainrule.data.normalization import Normalization
-from chainrule.network.ports import Ports
-from chainrule.network.tasks import JointTask, Task
+from chainrule.network import tasks
+from chainrule.network.network import Network
+from chainrule.network.tasks import Task
 
 AXES = {1: "(F,)", 2: "(C, W)", 3: "(C, H, W)"}
 SHOWN = 12  # maximum number of class names in a description
@@ -23,7 +25,7 @@ class InputSignature:
     normalization  unit, limits and normalization of the training data, and how an image file becomes an input
     """
 
-    shape: tuple[int, ...]
+    shape: Shape
     normalization: Normalization
 
     def __str__(self) -> str:
@@ -47,7 +49,7 @@ class OutputSignature:
     classes  names of the classes, or of the targets; empty: not recorded
     """
 
-    shape: tuple[int, ...]
+    shape: Shape
     task: Task | None
     classes: tuple[str, ...] = ()
 
@@ -68,23 +70,16 @@ class NetworkSignature:
     outputs: Mapping[str, OutputSignature]
 
     @staticmethod
-    def of(
-        input_shape: tuple[int, ...],
-        output_shape: tuple[int, ...],
-        ports: tuple[Ports | None, Ports | None],
-        normalization: Normalization,
-        task: Task | None,
-        classes: tuple[str, ...],
-    ) -> NetworkSignature:
-        """Return the signature of a network with these attributes. ``ports`` are those of inputs and outputs."""
-        shapes = {"x": input_shape} if ports[0] is None else ports[0].shapes
-        parts = normalization.parts
-        inputs = {name: InputSignature(shape, parts.get(name, normalization)) for name, shape in shapes.items()}
-        shapes = {"y": output_shape} if ports[1] is None else ports[1].shapes
-        tasks = task.parts if isinstance(task, JointTask) else (task,) * len(shapes)
-        outputs = zip(shapes.items(), tasks, strict=True)
+    def of(network: Network) -> NetworkSignature:
+        """Return the signature of a network."""
+        record, shapes = network.normalization, {"x": network.input_shape}
+        shapes = shapes if network.input_ports is None else network.input_ports.shapes
+        inputs = {name: InputSignature(shape, record.parts.get(name, record)) for name, shape in shapes.items()}
+        task, ends, names = network.task, network.outputs, network.output_names
+        parts = tasks.parts(task) if task else (None,) * len(ends)
+        columns = zip(names, ends, parts, strict=True)
         return NetworkSignature(
-            inputs, {name: OutputSignature(shape, part, classes) for (name, shape), part in outputs}
+            inputs, {name: OutputSignature(end.shape, part, network.classes) for name, end, part in columns}
         )
 
     def __str__(self) -> str:
@@ -92,7 +87,5 @@ class NetworkSignature:
 
     def to_config(self) -> dict[str, Any]:
         """Return the signature as JSON values."""
-        return {
-            "inputs": {name: entry.to_config() for name, entry in self.inputs.items()},
-            "outputs": {name: entry.to_config() for name, entry in self.outputs.items()},
-        }
+        ports = {"inputs": self.inputs, "outputs": self.outputs}
+        return {kind: {name: entry.to_config() for name, entry in part.items()} for kind, part in ports.items()}

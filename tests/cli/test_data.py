@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from cli.commands import answer, bars, refused
 
-from chainrule.data import catalogue, load_npz, loading
+from chainrule.data import catalogue, load, loading
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_fetch(invoke, tmp_path, monkeypatch):
 
     def load_known(info, **options):
         asked.append((info.name, options))
-        return load_npz(tmp_path / "x.npz")
+        return load(tmp_path / "x.npz")
 
     monkeypatch.setattr(loading, "load_known", load_known)
     result = invoke("data fetch all --data-folder here --quiet")

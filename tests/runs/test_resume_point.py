@@ -9,7 +9,7 @@ from numerical import assert_close
 from runs.run_driver import RECIPE, Halt, make_job
 
 from chainrule._io import files
-from chainrule.data import load_npz
+from chainrule.data import load
 from chainrule.data.dataset import order
 from chainrule.errors import FormatError
 from chainrule.explain import NextStep, Trace
@@ -23,7 +23,7 @@ STOP = 10
 
 @pytest.fixture
 def stopped(data, tmp_path):
-    training, test = load_npz(data)
+    training, test = load(data)
     running.start(tmp_path / "run", make_job(data), training, test, [Halt(STOP)])
     return tmp_path / "run"
 
@@ -32,7 +32,7 @@ def test_the_next_step(stopped, data):
     """Include rate, moments, clipping, dropout, augmentation and batch statistics."""
     stands = resume_point.read_resume_point(stopped, engine="numpy")
     assert (stands.training.step, stands.training.clip_norm, stands.training.seed) == (STOP + 1, 2.0, 3)
-    training, test = load_npz(data)
+    training, test = load(data)
     samples, _ = Samples.of_dataset(training, 3).parts(RECIPE.validation, RECIPE.seed)
     epoch, place = divmod(STOP, 7)
     indices = order(len(samples), RECIPE.seed, epoch)[place * 7 : (place + 1) * 7]

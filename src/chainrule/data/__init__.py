@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from chainrule.data.loading import load as load
     from chainrule.data.loading import load_test as load_test
     from chainrule.data.normalization import Normalization as Normalization
-    from chainrule.data.npz import load_npz as load_npz
 
 __getattr__, __dir__ = module_attributes(
     __name__,
@@ -53,6 +52,5 @@ __getattr__, __dir__ = module_attributes(
         "known": "DatasetInfo catalogue clear",
         "loading": "known_names load load_test",
         "normalization": "Normalization",
-        "npz": "load_npz",
     },
 )

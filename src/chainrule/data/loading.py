@@ -41,18 +41,25 @@ SOURCES: dict[str, tuple[Source, ...]] = {
     ),
     CIFAR10.name: cifar.SOURCES,
 }
+LOCATION = {"folder": None, "offline": None, "progress": True}  # where known data sets are searched for: defaults
+DEFAULTS = {**vars(ImageOptions), **LOCATION}
 
 
-@checked_options_with(FolderOptions.__annotations__, vars(ImageOptions))
+class ReadOptions(FolderOptions, total=False):
+    """Options of `load` and `load_test`: those of folders, and where known data sets are searched for."""
+
+    folder: str | Path | None
+    offline: bool | None
+    progress: bool
+
+
+@checked_options_with(ReadOptions.__annotations__, DEFAULTS)
 def load(
     name_or_path: str | Path,
     *,
-    folder: str | Path | None = None,
-    offline: bool | None = None,
-    progress: bool = True,
     test_share: float = TEST_SHARE,
     seed: int = 0,
-    **options: Unpack[FolderOptions],
+    **options: Unpack[ReadOptions],
 ) -> tuple[Dataset, Dataset]:
     """Load data and return (training set, test set), with images (N, C, H, W) and labels or targets (see `Dataset`).
 
@@ -70,50 +77,47 @@ def load(
     skip_damaged   whether to skip a folder's damaged images, which are listed in the training set's ``inventory``
     lazy, group_pattern, min_classes   for image folders: whether to decode each image only when it is needed, which
                    images belong together, and the minimum number of classes; see `folder.load_folder`
+
+    An .npz file contains the following arrays; only x and y (or targets) are required:
+
+    x, x_test    images (N, H, W), (N, C, H, W) or (N, H, W, C ≤ 4): bytes, integers 0 … 255, or floats
+                 Series (N, C, W) are read as images (N, 1, C, W), which models of series accept
+    y, y_test    labels (N,), or one-hot rows (N, K)
+    targets, targets_test   numbers, or zeros and ones, (N,) or (N, K), instead of y and y_test
+    weights      weight of each training image in the loss, (N,)
+    groups       what each training image belongs to, (N,): whole numbers or strings, as in `Dataset`
+    classes      names of the classes or targets, (K,); by default the numbers 0 … K−1, at most a thousand
+
     Errors         DataError if the data are unavailable or unusable; FormatError for an invalid file
 
     >>> training, test = load("mnist")
     >>> training.x.shape, training.y.shape
     ((60000, 1, 28, 28), (60000,))
     """
-    training, test = read_sets(name_or_path, folder=folder, offline=offline, progress=progress, **options)
+    training, test = read_sets(name_or_path, **options)
     return training.split(test_share, seed) if test is None else (training, test)
 
 
-@checked_options_with(FolderOptions.__annotations__, vars(ImageOptions))
-def load_test(
-    name_or_path: str | Path,
-    *,
-    folder: str | Path | None = None,
-    offline: bool | None = None,
-    progress: bool = True,
-    **options: Unpack[FolderOptions],
-) -> Dataset:
+@checked_options_with(ReadOptions.__annotations__, DEFAULTS)
+def load_test(name_or_path: str | Path, **options: Unpack[ReadOptions]) -> Dataset:
     """Load data to evaluate a network on that was not trained on them: their test set or, without one, all samples.
 
     The arguments are as in `load`. A single class is sufficient.
 
     >>> model.evaluate(load_test("photos-of-another-camera"))
     """
-    classes: FolderOptions = {"min_classes": 1, **options}
-    training, test = read_sets(name_or_path, folder=folder, offline=offline, progress=progress, **classes)
+    training, test = read_sets(name_or_path, **{"min_classes": 1, **options})
     return training if test is None else test
 
 
-def read_sets(
-    name_or_path: str | Path,
-    *,
-    folder: str | Path | None = None,
-    offline: bool | None = None,
-    progress: bool = True,
-    **options: Unpack[FolderOptions],
-) -> tuple[Dataset, Dataset | None]:
+def read_sets(name_or_path: str | Path, **options: Any) -> tuple[Dataset, Dataset | None]:
     """Return the training set and the test set of a source, or all samples and None. The arguments are as in `load`."""
+    location = {name: options.pop(name) for name in LOCATION if name in options}
     if isinstance(name_or_path, str) and name_or_path in known_names():
         if os.path.isdir(name_or_path):
             message = f"{name_or_path}: using the built-in data set; for the folder, write ./{name_or_path}"
             warnings.warn(message, AmbiguousNameWarning, stacklevel=4)
-        return _load_by_name(name_or_path, folder=folder, offline=offline, progress=progress)
+        return _load_by_name(name_or_path, **location)
     path = expanded(name_or_path)
     if os.path.isdir(path):
         from chainrule.data import folder as folders

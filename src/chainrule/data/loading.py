@@ -6,7 +6,7 @@ A known data set is searched for in the user's folder, the cache, mirrors and pa
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -196,8 +196,7 @@ def load_known(
 
 
 def _known(files: Files, info: DatasetInfo, source: str) -> tuple[Dataset, Dataset]:
-    training, test = _datasets(files, info.classes, info.name, source, info.shape)
-    return replace(training, digits=info.digits), replace(test, digits=info.digits)
+    return _datasets(files, info.classes, info.name, source, info.shape, digits=info.digits)
 
 
 def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]], list[FileRecord]]:
@@ -227,19 +226,22 @@ def _datasets(
     name: str,
     source: str,
     shape: tuple[int, int, int] | None = None,
+    *,
+    digits: bool = False,
 ) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) of images and labels from four IDX files.
 
     A channel axis is added to images (N, H, W).
 
     shape    shape of each image; None: any
+    digits   as in `Dataset`
     """
     sets = list[Dataset]()
     for images, labels in (files[:2], files[2:]):
         x = images[:, None] if images.ndim == 3 else images
         if x.ndim != 4 or x.shape[1:] != (shape or x.shape[1:]):
             raise FormatError(f"{source}: images of shape {x.shape}; expected (N, H, W) or (N, C, H, W)")
-        sets.append(Dataset(x, labels.astype(np.int64), classes, name, source))
+        sets.append(Dataset(x, labels.astype(np.int64), classes, name, source, digits=digits))
     training, test = sets
     return training, test
 
@@ -270,13 +272,8 @@ def find_known(folder: Path, info: DatasetInfo) -> Files | None:
     if not os.path.isdir(folder):
         raise DataError(f"{folder}: no such folder; expected a folder with {info.name}")
     for place in (folder / info.name, folder):
-        paths = [_variant(place, record.name) for record in info.files]
-        paths_found = [path for path in paths if path is not None]
-        if len(paths_found) == len(info.files):
-            return [read_verified(path, record) for path, record in zip(paths_found, info.files, strict=True)]
-        if paths_found:
-            missing = [record.name for record, path in zip(info.files, paths, strict=True) if path is None]
-            raise DataError(f"{place}: incomplete: no {', '.join(missing)} (plain or .gz)")
+        if paths := _idx_files(place):
+            return [read_verified(path, record) for path, record in zip(paths, info.files, strict=True)]
         if info is CIFAR10 and (arrays := _cifar_in(place)) is not None:
             return [verified(arrays[record.name], record, place) for record in info.files]
     return None
@@ -292,31 +289,31 @@ def load_idx_folder(folder: Path) -> tuple[Dataset, Dataset]:
 
     The classes are 0 … the largest training label.
     """
-    paths = [_part_file(folder, part, kind) for part in PARTS for kind in KINDS]
-    existing = [path for path in paths if path is not None]
-    if len(existing) != len(paths):
-        names = ", ".join(path.name for path in existing)
-        raise DataError(f"{folder}: expected images and labels for training and test, found only {names}")
-    arrays = [read_idx(path, axes) for path, axes in zip(existing, (None, 1, None, 1), strict=True)]
+    arrays = [read_idx(path, axes) for path, axes in zip(_idx_files(folder), (None, 1, None, 1), strict=True)]
     classes = tuple(map(str, range(int(arrays[1].max(initial=0)) + 1)))
     return _datasets(arrays, classes, folder.name, str(folder))
 
 
-def _variant(folder: Path, name: str) -> Path | None:
-    """Return the path of a file that may be plain or gzip (NAME.gz); None if there is none.
+def _idx_files(folder: Path) -> list[Path]:
+    """Return the paths of the images and labels for training, and of those for test; [] if all of them are absent.
 
-    name   name in the cache, such as train-images-idx3-ubyte; train-images.idx3-ubyte is also accepted
+    Errors   DataError if some of the files are missing
     """
-    for spelling in (name, name.replace("-idx", ".idx")):
-        for path in (folder / spelling, folder / f"{spelling}.gz"):
-            if os.path.isfile(path):  # Path.is_file would raise an error for an inaccessible folder
-                return path
-    return None
+    paths = [_part_file(folder, part, kind) for part in PARTS for kind in KINDS]
+    existing = [path for path in paths if path is not None]
+    if existing and len(existing) != len(paths):
+        names = ", ".join(path.name for path in existing)
+        raise DataError(f"{folder}: expected images and labels for training and test, found only {names}")
+    return existing
 
 
 def _part_file(folder: Path, parts: tuple[str, ...], kinds: tuple[str, ...]) -> Path | None:
-    candidates = (_variant(folder, f"{part}-{kind}") for part in parts for kind in kinds)
-    return next((path for path in candidates if path is not None), None)
+    """Return the path of a file such as train-images-idx3-ubyte, train-images.idx3-ubyte or one with .gz, or None."""
+    for part, kind, separator, suffix in product(parts, kinds, ("-idx", ".idx"), ("", ".gz")):
+        path = folder / f"{part}-{kind.replace('-idx', separator)}{suffix}"
+        if os.path.isfile(path):  # Path.is_file would raise an error for an inaccessible folder
+            return path
+    return None
 
 
 def _cifar_in(folder: Path) -> dict[str, NDArray[np.uint8]] | None:

@@ -78,7 +78,7 @@ def test_otherwise():
     [
         (lambda tensors, about: tensors.pop("optimizer.m"), "optimizer.m is missing"),
         (lambda tensors, about: about.update(step="nine"), "step 'nine'"),
-        (lambda tensors, about: about.update(model=3), "expected a step number and a model"),
+        (lambda tensors, about: about.update(model=3), "expected the description of a model, found 3"),
         (lambda tensors, about: about["model"].pop("layers"), "not a description of a model"),
         (lambda tensors, about: tensors.pop("conv1.w"), "conv1.w"),
     ],

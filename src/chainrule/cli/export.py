@@ -75,24 +75,25 @@ def export(
 
     if onnx_file is None and c_folder is None and wasm_file is None:
         raise OptionError("nothing to write: add --onnx FILE, --c FOLDER or --wasm FILE")
-    for option, value in (("--train", train), ("--int8", int8)):
-        if value and c_folder is None:
-            raise OptionError(f"{option} applies to C: add --c FOLDER")
-    for option, value in (("--compact", compact), ("--precise", precise)):
-        if value and c_folder is None and wasm_file is None:
-            raise OptionError(f"{option} applies to C: add --c FOLDER or --wasm FILE")
-    if int8 and (train or raw_input):
-        raise OptionError("--int8 cannot be combined with --train or --raw-input")
-    for option, text in (("--calibrate", calibration), ("--io", io)):
-        if text is not None and not int8:
-            raise OptionError(f"{option} applies to int8: add --int8")
-    if opset is not None and onnx_file is None:
-        raise OptionError("--opset applies to ONNX: add --onnx FILE")
+    requirements = (
+        (train or int8, c_folder, "--train and --int8 apply to C: add --c FOLDER"),
+        (
+            compact or precise,
+            c_folder or wasm_file,
+            "--compact and --precise apply to C: add --c FOLDER or --wasm FILE",
+        ),
+        (int8, not (train or raw_input), "--int8 cannot be combined with --train or --raw-input"),
+        (calibration or io, int8, "--calibrate and --io apply to int8: add --int8"),
+        (opset is not None, onnx_file, "--opset applies to ONNX: add --onnx FILE"),
+    )
+    for is_set, is_met, problem in requirements:
+        if is_set and not is_met:
+            raise OptionError(problem)
     if onnx_file:
         _require_new(onnx_file)
     if c_folder:
         run_paths.require_folder(c_folder)
-    model, job = _open(run, precise=precise, accept_changes=accept_changes)
+    model, job = loading.load_model_and_job(run, engine="numpy", precise=precise, accept_changes=accept_changes)
     if int8 or wasm_file:
         loading.require_one_input_and_output(model, run)
     if onnx_file:
@@ -121,17 +122,6 @@ def _require_new(file: Path) -> None:
     run_paths.require_writable(file)
     if file.exists():
         raise RunError(f"{file} exists already; choose another name, or remove it")
-
-
-def _open(run: Path, *, precise: bool, accept_changes: bool) -> "tuple[Model, Job | None]":
-    """Load the model of a run folder or a file on the NumPy engine; return it with the job, if there is one."""
-    from chainrule.cli import loading
-    from chainrule.runs.folder import CONFIG
-    from chainrule.runs.loading import load
-
-    if run.is_dir() and not (run / CONFIG).is_file():
-        return load(run, engine="numpy", precise=precise), None
-    return loading.load_model_and_job(run, engine="numpy", precise=precise, accept_changes=accept_changes)
 
 
 def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool) -> dict[str, str]:

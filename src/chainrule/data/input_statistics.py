@@ -1,7 +1,6 @@
 """Statistics of training inputs, which determine their unit and their default normalization."""
 
 import math
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -152,24 +151,16 @@ class InputStatistics:
 def mean_and_deviation(x: Pixels, channels: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the mean and the population standard deviation, (channels,), which is 0 for a constant channel.
 
-    Bytes are summed exactly, as integers.
+    The sums are those of the differences from a channel's first value. They are exact for bytes.
 
     channels   1 for the statistics of all values; x.shape[1] for those of each channel of x (N, C, …)
     """
     samples = x.representative() if isinstance(x, SampleSource) else x
-    if x.dtype == np.uint8 and channels == 1:
-        counts = np.zeros(256, np.int64)
-        for block in blocks(samples, STATISTICS_BYTES):
-            counts += np.bincount(block.reshape(-1), minlength=256)
-        levels = np.arange(256)
-        total, first, second = (int((counts * levels**power).sum()) for power in range(3))
-        return np.array([first / total]), np.array([math.sqrt(total * second - first * first) / total])
-    count = math.prod(samples.shape) / channels
-
-    def of_blocks(value: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[np.float64]:
-        parts = (block.reshape(len(block), channels, -1) for block in blocks(samples, STATISTICS_BYTES))
-        return sum((value(part).sum((0, 2), dtype=np.float64) for part in parts), np.zeros(channels)) / count
-
-    mean = of_blocks(lambda part: part)
-    deviation = np.sqrt(of_blocks(lambda part: np.square(part.astype(np.float64) - mean[:, None])))
+    first = np.asarray(samples[:1], np.float64).reshape(channels, -1)[:, :1]
+    sums = np.zeros((2, channels))
+    for block in blocks(samples, STATISTICS_BYTES):
+        differences = block.reshape(len(block), channels, -1) - first
+        sums += differences.sum((0, 2)), np.einsum("ncp,ncp->c", differences, differences)
+    count, (total, squares) = math.prod(samples.shape) // channels, sums
+    mean, deviation = first[:, 0] + total / count, np.sqrt(np.maximum(count * squares - total * total, 0)) / count
     return mean, np.where(deviation > ROUNDING * np.abs(mean), deviation, 0.0)

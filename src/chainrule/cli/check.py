@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options
-from chainrule.errors import StudentError
+from chainrule.cli.output import print_json, print_line
+from chainrule.errors import StudentError, unknown_name
 
 if TYPE_CHECKING:
     from chainrule.check.matching import LearnerTask
@@ -104,7 +105,6 @@ def check(
     from chainrule.check.checker import check_gradients
     from chainrule.check.homework import ALL, limit_hints
     from chainrule.check.matching import LearnerTask
-    from chainrule.cli.output import print_json
     from chainrule.layers import expressions
 
     shape = expressions.shape(input_shape) if input_shape is not None else None
@@ -177,7 +177,6 @@ def _import_hint(package: str, path: Path) -> str:
 
 
 def _echo(printed: str) -> None:
-    from chainrule.cli.output import print_line
 
     for output_line in printed.splitlines():
         print_line(output_line.expandtabs(), err=True)
@@ -187,7 +186,6 @@ def _library_subject(text: str | None, engine: str | None) -> tuple[Any, str | N
     """Return a model, layer or loss of this library, and its name in the report; (None, None) for all of them."""
     from chainrule import zoo
     from chainrule.cli.loading import load_model_and_job
-    from chainrule.errors import unknown_name
     from chainrule.layers import IN_A_ROW, expressions
     from chainrule.network import losses
 

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from chainrule._io.cache import UNUSED_DAYS, cache_folder
 from chainrule.cli import options
+from chainrule.cli.output import WIDTH, format_table, print_json, print_line
 from chainrule.cli.program import Group
+from chainrule.core.shapes import text
+from chainrule.errors import OptionError, unknown_name
 
 if TYPE_CHECKING:
     from chainrule.data import DatasetInfo
@@ -42,8 +46,6 @@ def _downloadable() -> list[str]:
 @options.quiet
 def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None, quiet: bool) -> None:
     """Download data sets that are not cached, and verify the SHA-256 of every file."""
-    from chainrule.cli.output import print_line
-    from chainrule.core.shapes import text
     from chainrule.data import catalogue
     from chainrule.data.known import find
     from chainrule.data.loading import load_known
@@ -63,9 +65,6 @@ def list_(as_json: bool) -> None:
     The last lines show the size of the compiled programs and the path of the cache.
     """
     from chainrule._io import cache
-    from chainrule._io.cache import UNUSED_DAYS, cache_folder
-    from chainrule.cli.output import WIDTH, format_table, print_json, print_line
-    from chainrule.core.shapes import text
     from chainrule.data import catalogue, computed
 
     infos = catalogue()
@@ -100,13 +99,10 @@ def inspect(name: str, list_files: bool, as_json: bool) -> None:
     Images that occur more than once are reported too, within a set and across sets, even if they are resized,
     compressed again or slightly brighter.
     """
-    from chainrule.cli.output import format_table, print_json
-    from chainrule.core.shapes import text
     from chainrule.data import duplicates, known_names, masks
     from chainrule.data import folder as folders
     from chainrule.data.folder_layout import ALL, read_layout
     from chainrule.data.target_table import has_targets
-    from chainrule.errors import OptionError
 
     if name in known_names():
         raise OptionError(f"{name} is a built-in data set; to inspect the folder of this name, write ./{name}")
@@ -152,10 +148,8 @@ def clear(name: str | None, yes: bool) -> None:
     Programs are compiled again when they are needed, also in running processes.
     """
     from chainrule._io import cache
-    from chainrule._io.cache import cache_folder
     from chainrule.data import catalogue
     from chainrule.data import clear as remove
-    from chainrule.errors import OptionError, unknown_name
 
     infos = [info for info in catalogue() if name in (None, info.name)]
     if not infos and name != COMPILED:

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from chainrule.cli import options
+from chainrule.cli import options, run_paths
+from chainrule.cli.output import METRIC_LABELS, format_percent, format_table, metric_rows, print_json
 from chainrule.errors import printable
 
 MAX_CLASSES, WORST = 50, 10  # largest number of classes that are all printed; number that is printed of more
@@ -60,8 +61,7 @@ def evaluate(
     RUN is a run folder or a model.safetensors file. For an unfinished run, the best weights so far are used.
     """
     from chainrule._io.files import csv_bytes, write_atomic
-    from chainrule.cli import loading, run_paths
-    from chainrule.cli.output import print_json
+    from chainrule.cli import loading
     from chainrule.data.augmentation import Views
     from chainrule.plotting.figures import save
 
@@ -99,7 +99,6 @@ def evaluate(
 
 
 def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:
-    from chainrule.cli.output import METRIC_LABELS, format_percent, format_table, metric_rows
 
     rows = metric_rows({name: value for name, value in figures.items() if isinstance(value, float)})
     parts = [printable(title), format_table(rows)]

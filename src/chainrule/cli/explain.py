@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options, page_options
+from chainrule.cli.output import print_json
 
 if TYPE_CHECKING:
     from chainrule.explain import Explanation, Trace
@@ -89,7 +90,6 @@ def explain(
         page_options.open_or_write(run, arguments)
         return
     from chainrule.cli.explained_subject import subject
-    from chainrule.cli.output import print_json
 
     explained = subject(run, arguments)
     answers = [(cell, _answer(explained.trace, cell, digits)) for cell in cells]

@@ -5,7 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainrule.cli import options
+from chainrule.cli import options, run_paths
+from chainrule.cli.output import format_metric, format_percent
+from chainrule.core.shapes import text
+from chainrule.errors import DataError, OptionError, RunError
+from chainrule.runs.folder import MODEL
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,9 +73,8 @@ def export(
 
     RUN is a run folder or a model file: .safetensors, .onnx, .keras, .h5 or .tflite.
     """
-    from chainrule.cli import loading, run_paths
+    from chainrule.cli import loading
     from chainrule.data.normalization import Normalization
-    from chainrule.errors import OptionError
 
     if onnx_file is None and c_folder is None and wasm_file is None:
         raise OptionError("nothing to write: add --onnx FILE, --c FOLDER or --wasm FILE")
@@ -116,8 +119,6 @@ def export(
 
 def _require_new(file: Path) -> None:
     """Raise RunError if a file exists or cannot be written, before any work is done."""
-    from chainrule.cli import run_paths
-    from chainrule.errors import RunError
 
     run_paths.require_writable(file)
     if file.exists():
@@ -148,7 +149,6 @@ def _is_final(model: "Model", folder: Path) -> bool:
     import numpy as np
 
     from chainrule._io.files import read_tensors
-    from chainrule.runs.folder import MODEL
 
     final = read_tensors(folder / MODEL, "model")[0] if (folder / MODEL).is_file() else {}
     return all(np.array_equal(value, final.get(name, ())) for name, value in model.weights.items())
@@ -156,7 +156,6 @@ def _is_final(model: "Model", folder: Path) -> bool:
 
 def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int | None, raw_input: bool) -> str:
     """Write an ONNX file; return a line that describes it."""
-    from chainrule.core.shapes import text
     from chainrule.data.normalization import AS_READ
     from chainrule.interop.onnx.exporter import model_message, write
 
@@ -199,7 +198,6 @@ def _write_int8(model: "Model", job: "Job | None", calibration: str | None, fold
 def _read_inputs(name: str) -> "NDArray[Any]":
     """Return the array x of an .npz file with series or vectors (N, …); no labels are needed."""
     from chainrule.data.npz import read_archive
-    from chainrule.errors import DataError
 
     arrays = read_archive(Path(name))
     if "x" not in arrays:
@@ -209,7 +207,6 @@ def _read_inputs(name: str) -> "NDArray[Any]":
 
 def _int8_metric(model: "Model", quantized: "Quantized", test: "Dataset") -> str:
     """Return a line with the metric of the run's test data in floats and in int8."""
-    from chainrule.cli.output import format_metric
 
     float_evaluation = model.evaluate(test)
     int8_evaluation, metric = quantized.evaluate(float_evaluation, test.x), float_evaluation.task.metric
@@ -222,8 +219,6 @@ def _int8_metric(model: "Model", quantized: "Quantized", test: "Dataset") -> str
 def _int8_difference(model: "Model", quantized: "Quantized", images: "NDArray[Any]", name: str) -> str:
     """Return a line with the difference between the outputs in floats and in int8; labels are not used."""
     import numpy as np
-
-    from chainrule.cli.output import format_percent
 
     outputs = np.asarray(model.predict(images)).reshape(len(images), -1)
     int8_outputs = quantized.predict(images)

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from chainrule.cli import options, train_options
+from chainrule.cli import options, run_paths, train_options
 from chainrule.cli.options import NUMBER
+from chainrule.cli.output import format_loss, print_json, print_line
 
 
 @click.command("find-lr", short_help="Find a learning rate.")
@@ -28,8 +29,6 @@ def find_lr(**arguments: Any) -> None:
     The network is trained for some steps while the learning rate increases from --low to --high. The suggested rate is
     a tenth of the rate with the lowest loss. The other options are those of `chainrule train`.
     """
-    from chainrule.cli import run_paths
-    from chainrule.cli.output import format_loss, print_json, print_line
     from chainrule.cli.training_request import TrainingRequest
     from chainrule.models.reading import Reading, training_data
     from chainrule.plotting.figures import save

@@ -1,13 +1,15 @@
 """The command `chainrule grade`."""
 
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainrule.cli import options
+from chainrule.cli import options, run_paths
 from chainrule.cli.check import LONGEST, against, hints, input_shape, ties
+from chainrule.cli.output import WIDTH, format_table, print_json
 from chainrule.errors import printable
 
 if TYPE_CHECKING:
@@ -110,8 +112,6 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
 
     Exits with 0 if every entry was judged, right or wrong, and with 3 if an entry could not be judged.
     """
-    from chainrule.cli import run_paths
-    from chainrule.cli.output import print_json
 
     if protection:
         click.echo(_protection())
@@ -209,9 +209,6 @@ def _write_autograders(task: "GradedAssignment", paths: tuple[Path, ...]) -> Non
 
 def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | None") -> str:
     """Return the table as text, with points if there is a scheme; each submission is followed by its remarks."""
-    import textwrap
-
-    from chainrule.cli.output import WIDTH, format_table
 
     cells = [["submission", "right", "diagnosis"]]
     cells += [[row.submission, f"{row.passed}/{row.parts}", row.diagnosis] for row in rows]

@@ -1,11 +1,13 @@
 """The command `chainrule import`."""
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from chainrule.cli import options
+from chainrule.cli import options, run_paths
+from chainrule.errors import OptionError
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -51,8 +53,6 @@ def import_(
 
     No code in the file is run. If a layer is not supported, an error names it; see docs/importing.md.
     """
-    from chainrule.cli import run_paths
-    from chainrule.errors import OptionError
     from chainrule.interop.importing import holds_network
     from chainrule.layers import expressions
     from chainrule.models.input_normalization import description
@@ -85,7 +85,6 @@ def import_(
 def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Model":
     """Load a network by name or from a model file, with weights from a file; print the source of each parameter."""
     from chainrule import zoo
-    from chainrule.errors import OptionError
     from chainrule.interop.importing import only_weights
     from chainrule.runs.loading import load
 
@@ -112,7 +111,6 @@ def operator_list() -> str:
 
 def layer_list() -> str:
     """Return a table of Keras layers and their layers, and lists of activations and TensorFlow Lite operators."""
-    import textwrap
 
     from chainrule.interop.keras.layers import described
     from chainrule.interop.keras.layers.activations import FUNCTIONS

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainrule.cli import options
+from chainrule.cli import options, run_paths
+from chainrule.cli.output import MISSING, WIDTH, format_table, format_target, print_json
 from chainrule.errors import OptionError, RunError
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
     --new FILE writes a complete network for you to edit; train it with chainrule train --model FILE.
     """
     from chainrule import zoo
-    from chainrule.cli.output import print_json
 
     if new is not None:
         _write_new(new, only_option=name is None and not program and not as_json)
@@ -51,7 +51,6 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
 
 def _write_new(path: Path, *, only_option: bool) -> None:
     """Write a network template, and print the command that trains it."""
-    from chainrule.cli import run_paths
 
     if not only_option:
         raise OptionError("--new FILE cannot be combined with a NAME, --program or --json")
@@ -89,7 +88,6 @@ def _about(entry: "Entry") -> dict[str, Any]:
 
 
 def _list(entries: "list[Entry]") -> str:
-    from chainrule.cli.output import WIDTH, format_table
 
     rows = [["name", "layers", "parameters", "target", "source"]]
     for entry in entries:
@@ -104,7 +102,6 @@ def _list(entries: "list[Entry]") -> str:
 
 
 def _describe(entry: "Entry") -> str:
-    from chainrule.cli.output import WIDTH
     from chainrule.cli.report import describe_recipe
 
     facts = [("target", _targets(entry)), ("reported", entry.stated), ("recipe", describe_recipe(entry.recipe))]
@@ -120,7 +117,6 @@ def _describe(entry: "Entry") -> str:
 
 
 def _targets(entry: "Entry") -> str:
-    from chainrule.cli.output import MISSING, format_target
 
     targets = (f"{target.data} ≥ {format_target(target.metric, target.value)}" for target in entry.targets)
     return ", ".join(targets) or MISSING

@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from chainrule.cli import options
+from chainrule.cli import options, run_paths
+from chainrule.cli.output import format_count, format_percent, format_table, print_json
 from chainrule.cli.program import FAILED, print_message
 from chainrule.errors import ChainruleError, DataError, OptionError
 
@@ -85,8 +86,7 @@ def predict(
     --masks, --heat and --inputs arrange their files in the same subfolders as the images.
     """
     from chainrule._io.files import csv_bytes, write_atomic
-    from chainrule.cli import loading, run_paths
-    from chainrule.cli.output import format_count, print_json
+    from chainrule.cli import loading
 
     if top < 1:
         raise OptionError(f"--top {top}: expected at least 1")
@@ -148,7 +148,6 @@ def _output_paths(folder: Path | None, arguments: Sequence[str], files: Sequence
 
     files   images as from `_files`
     """
-    from chainrule.cli import run_paths
 
     if folder is None:
         return {}
@@ -163,7 +162,6 @@ def _output_paths(folder: Path | None, arguments: Sequence[str], files: Sequence
 
 def _heat_paths(heat: Path | None, arguments: Sequence[str], files: Sequence[tuple[str, str]]) -> dict[str, Path]:
     """Return image → the path of its heat map: the file ``heat`` for one image, or files in the folder ``heat``."""
-    from chainrule.cli import run_paths
 
     if heat is None or heat.suffix.lower() != ".png":
         stems = _output_paths(heat, arguments, files)
@@ -269,7 +267,6 @@ def _rows(answers: Sequence[dict[str, Any]], top: int) -> Iterator[list[Any]]:
 
 
 def _text(answers: Sequence[dict[str, Any]]) -> str:
-    from chainrule.cli.output import format_percent, format_table
 
     formats: dict[str, Callable[[float], str]] = {
         "pixels": partial(format_percent, digits=1),

@@ -8,6 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options, train_options
+from chainrule.cli.output import (
+    PERCENTAGES,
+    format_duration,
+    format_loss,
+    format_metric,
+    format_table,
+    print_json,
+    print_line,
+)
 from chainrule.cli.program import INTERRUPTED, print_message
 
 if TYPE_CHECKING:
@@ -55,7 +64,6 @@ def sweep(context: click.Context, **arguments: Any) -> None:
     Exits with 1 if a trial failed.
     """  # fmt: skip
     from chainrule.cli import sweep_trials
-    from chainrule.cli.output import print_json, print_line
     from chainrule.cli.run_paths import require_folder
     from chainrule.runs import sweep_grid as grids
     from chainrule.runs.sweep_execution import reporting, run_trials
@@ -100,7 +108,6 @@ def sweep(context: click.Context, **arguments: Any) -> None:
 
 def _text(outcome: "Sweep", names: Sequence[str]) -> str:
     """Format the table of combinations, followed by a line for each failed trial."""
-    from chainrule.cli.output import format_table
 
     with_deviation = len(outcome.results) > len(outcome.combinations)
     metric = outcome.measure.replace("_", " ")
@@ -118,7 +125,6 @@ def _text(outcome: "Sweep", names: Sequence[str]) -> str:
 
 
 def _row(combination: "Combination", metric: str, with_validation: bool, with_deviation: bool) -> list[str]:
-    from chainrule.cli.output import format_duration, format_loss
 
     finished = sum(result.state == "finished" for result in combination.results)
     cells = [str(value) for _, value in combination.settings]
@@ -130,7 +136,6 @@ def _row(combination: "Combination", metric: str, with_validation: bool, with_de
 
 def _format_mean(combination: "Combination", name: str, metric: str, with_deviation: bool) -> str:
     """Format a mean over the seeds with its standard deviation."""
-    from chainrule.cli.output import PERCENTAGES, format_metric
 
     mean, deviation = combination.mean(name), combination.deviation(name)
     text = format_metric(metric, mean)

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chainrule.cli import options
+from chainrule.cli import options, run_paths
+from chainrule.cli.output import (
+    METRIC_LABELS,
+    MISSING,
+    format_duration,
+    format_metric,
+    format_table,
+    format_target,
+    print_json,
+)
 from chainrule.cli.program import INTERRUPTED, print_message
 
 if TYPE_CHECKING:
@@ -68,8 +77,6 @@ def zoo(
     Exits with 1 if a network misses its target accuracy. Progress is shown on stderr.
     """
     from chainrule import zoo as networks
-    from chainrule.cli import run_paths
-    from chainrule.cli.output import print_json
     from chainrule.engines import loader
     from chainrule.engines.options import thread_count
     from chainrule.zoo import table as zoo_table
@@ -109,7 +116,6 @@ def zoo(
 @contextmanager
 def _folder(out: Path | None) -> Generator[Path]:
     """Yield the folder for the runs: `out`, or a temporary folder."""
-    from chainrule.cli import run_paths
 
     if out is not None:
         try:
@@ -124,7 +130,6 @@ def _folder(out: Path | None) -> Generator[Path]:
 
 def _print_row(row: "ZooRow") -> "ZooRow":
     """Print a network's result to stderr as soon as it is available, and return it."""
-    from chainrule.cli.output import METRIC_LABELS, format_metric
 
     metric = METRIC_LABELS.get(row.metric, row.metric)
     reached = f"{row.data} {row.note}"
@@ -135,7 +140,6 @@ def _print_row(row: "ZooRow") -> "ZooRow":
 
 
 def _cells(row: "ZooRow") -> list[str]:
-    from chainrule.cli.output import MISSING, format_duration, format_metric, format_target
 
     target = MISSING if row.must_reach is None else f"≥ {format_target(row.metric, row.must_reach)}"
     verdict = "; ".join(part for part in ("missed" if row.missed else "", row.note) if part)
@@ -151,7 +155,6 @@ def _cells(row: "ZooRow") -> list[str]:
 
 def _text(rows: "Sequence[ZooRow]") -> str:
     """Format the table for a terminal, followed by the sources and the long notes."""
-    from chainrule.cli.output import format_table
 
     short = [replace(row, note="") if len(row.note) > MAX_NOTE else row for row in rows]
     cells = [HEADS, *(_cells(row) for row in short)]

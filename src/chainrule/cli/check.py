@@ -36,12 +36,11 @@ ties = click.option(
     help="Max pooling must pass the gradient to the first of several largest elements, instead of to any of them.",
 )
 seed = click.option(
-    "--seed", type=options.BoundedInteger(0), default=0, metavar="N", help="Seed of the random inputs; 0 by default."
+    "--seed", type=options.BoundedInteger(0), default=0, help="Seed of the random inputs; 0 by default."
 )
 hints = click.option(
     "--hints",
     type=options.BoundedInteger(0, 3),
-    metavar="N",
     help="How much to reveal: 0 verdicts, 1 the first wrong number, 2 its terms, 3 the mistake (default).",
 )
 MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
@@ -59,7 +58,6 @@ SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
     "--seconds",
     type=options.BoundedInteger(1, LONGEST),
     default=SECONDS,
-    metavar="N",
     help=f"Time limit for the code in FILE.py, or for each of its functions and classes; {SECONDS} by default.",
 )
 @click.option(

@@ -39,9 +39,7 @@ def _downloadable() -> list[str]:
 
 
 @data.command(short_help="Download data sets, or verify cached ones.")
-@click.argument(
-    "names", metavar="NAME...|all", nargs=-1, required=True, shell_complete=options.completer(_downloadable)
-)
+@click.argument("names", metavar="NAME...|all", nargs=-1, required=True, type=options.Name(_downloadable))
 @options.data_location
 @options.quiet
 def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None, quiet: bool) -> None:
@@ -140,7 +138,7 @@ def _clearable() -> list[str]:
 
 
 @data.command(short_help="Remove data sets and compiled programs from the cache.")
-@click.argument("name", required=False, shell_complete=options.completer(_clearable))
+@click.argument("name", required=False, type=options.Name(_clearable))
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def clear(name: str | None, yes: bool) -> None:
     """Remove the data set NAME, the compiled programs (NAME: compiled), or, by default, everything from the cache.

@@ -33,7 +33,7 @@ def page_names() -> list[str]:
 
 
 @click.command(short_help="List the documentation pages, or read one.")
-@click.argument("page", required=False, type=options.PATH_OR_NAME, shell_complete=options.completer(page_names))
+@click.argument("page", required=False, type=options.Name(page_names))
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the system's default program.")
 @click.option("--path", is_flag=True, help="Print the path of the page.")
 def docs(page: str | None, open_page: bool, path: bool) -> None:

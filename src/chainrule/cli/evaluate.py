@@ -13,9 +13,9 @@ MAX_CLASSES, WORST = 50, 10  # largest number of classes that are all printed; n
 
 
 @click.command(short_help="Evaluate a run on the test set.")
-@click.argument("run", metavar="RUN", type=options.PATH)
+@click.argument("run", type=options.PATH)
 @options.data
-@click.option("--views", metavar="TEXT", help='Average the outputs over views of each image: "flip,shift=1".')
+@click.option("--views", help='Average the outputs over views of each image: "flip,shift=1".')
 @click.option(
     "--classes",
     "class_file",

@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Explain any value of a training step.")
-@click.argument("run", metavar="[RUN]", required=False, type=options.PATH)
+@click.argument("run", required=False, type=options.PATH)
 @click.option(
     "--model",
-    metavar="NAME",
-    shell_complete=options.completer(options.model_names),
+    type=options.MODEL,
     help="Explain an untrained network instead of a RUN.",
 )
 @click.option(
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 @click.option(
     "--sample",
     type=options.INTEGER,
-    metavar="N",
     help="Index of the test image; the page offers 200 of them.  [default: 0]",
 )
 @click.option("--image", metavar="FILE", type=options.PATH_OR_NAME, help="PNG or JPEG to use instead of a test image.")
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
 @click.option(
     "--digits",
     type=options.BoundedInteger(1, 17),
-    metavar="N",
     default=3,
     show_default=True,
     help="Significant digits of numbers; 17 is full precision.",
@@ -54,7 +51,6 @@ if TYPE_CHECKING:
     "--lr",
     "learning_rate",
     type=options.NUMBER,
-    metavar="X",
     help="Use another learning rate.",
 )
 @options.data

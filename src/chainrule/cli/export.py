@@ -24,24 +24,21 @@ CALIBRATION_IMAGES = 500  # training images used to measure the ranges of activa
 
 
 @click.command(short_help="Write a trained network for other software: ONNX, C.")
-@click.argument("run", metavar="RUN", type=options.PATH)
-@click.option("--onnx", "onnx_file", metavar="FILE", type=options.PATH, help="Write a new ONNX file.")
+@click.argument("run", type=options.PATH)
+@click.option("--onnx", "onnx_file", type=options.FILE, help="Write a new ONNX file.")
 @click.option(
     "--opset",
-    metavar="N",
     type=options.INTEGER,
     help="Version of the ONNX operators; by default the lowest, from 13, that the network can use.",
 )
-@click.option("--c", "c_folder", metavar="FOLDER", type=options.PATH, help="Write C99 files into a folder.")
-@click.option("--wasm", "wasm_file", metavar="FILE", type=options.PATH, help="Write a .wasm file, module and page.")
+@click.option("--c", "c_folder", type=options.FOLDER, help="Write C99 files into a folder.")
+@click.option("--wasm", "wasm_file", type=options.FILE, help="Write a .wasm file, module and page.")
 @click.option("--train", is_flag=True, help="With --c: also a function that takes a training step (SGD).")
 @click.option("--int8", is_flag=True, help="With --c: use int8 arithmetic.")
 @click.option(
     "--calibrate",
     "calibration",
-    type=options.PATH_OR_NAME,
-    metavar="DATA",
-    shell_complete=options.completer(options.data_names),
+    type=options.DATA,
     help="With --int8: data that determine the scales of activations: a data set's name, a folder or a FILE.npz, "
     "also of series and vectors.  [default: the run's training data, or the scales of a quantized network]",
 )

@@ -11,11 +11,9 @@ from chainrule.cli.output import format_loss, print_json, print_line
 
 
 @click.command("find-lr", short_help="Find a learning rate.")
-@click.option("--low", type=NUMBER, default=1e-6, show_default=True, metavar="X", help="First learning rate.")
-@click.option("--high", type=NUMBER, default=1.0, show_default=True, metavar="X", help="Last learning rate.")
-@click.option(
-    "--steps", "count", type=options.INTEGER, default=100, show_default=True, metavar="N", help="Number of steps."
-)
+@click.option("--low", type=NUMBER, default=1e-6, show_default=True, help="First learning rate.")
+@click.option("--high", type=NUMBER, default=1.0, show_default=True, help="Last learning rate.")
+@click.option("--steps", "count", type=options.INTEGER, default=100, show_default=True, help="Number of steps.")
 @click.option("--picture", metavar="FILE.png", type=options.PATH, help="Plot the loss against the learning rate.")
 @train_options.network
 @train_options.data

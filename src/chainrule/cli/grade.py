@@ -37,7 +37,6 @@ assignment_options = options.combine(
     click.option(
         "--seconds",
         type=options.BoundedInteger(1, LONGEST),
-        metavar="N",
         help="Time limit for each submission, or for each of its functions and classes; 30 by default.",
     ),
     click.option(
@@ -56,7 +55,6 @@ assignment_options = options.combine(
     click.option(
         "--seed",
         type=options.BoundedInteger(0),
-        metavar="N",
         help="Seed of the random inputs; by default a new one each time, which is printed.",
     ),
     click.option(
@@ -67,7 +65,7 @@ assignment_options = options.combine(
     hints,
 )
 output_options = options.combine(
-    click.option("--csv", "table", type=options.PATH, metavar="FILE", help="Write the table as a CSV file."),
+    click.option("--csv", "table", type=options.FILE, help="Write the table as a CSV file."),
     click.option(
         "--results",
         "written",

@@ -14,12 +14,11 @@ if TYPE_CHECKING:
 
 
 @click.command(name="import", short_help="Read a network, or weights, that another framework wrote.")
-@click.argument("file", metavar="FILE", type=options.PATH, required=False)
+@click.argument("file", type=options.PATH, required=False)
 @click.option("--out", metavar="MODEL.safetensors", type=options.PATH, help="Write the model to a file.")
 @click.option(
     "--model",
-    metavar="NAME",
-    shell_complete=options.completer(options.model_names),
+    type=options.MODEL,
     help="Network for the weights: a name (see chainrule models) or a model file.",
 )
 @click.option(

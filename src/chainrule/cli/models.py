@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="List the named networks, or describe one.")
-@click.argument("name", required=False, shell_complete=options.completer(options.model_names))
+@click.argument("name", required=False, type=options.MODEL)
 @click.option("--program", is_flag=True, help="Print the compiled program of the model's training step.")
 @click.option(
     "--new",
-    metavar="FILE",
-    type=options.PATH,
+    type=options.FILE,
     help="Write a template for your own network: FILE.py, FILE.toml or FILE.json.",
 )
 @options.as_json

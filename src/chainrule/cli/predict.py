@@ -21,7 +21,7 @@ BATCH = 256  # images per batch
 
 
 @click.command(short_help="Classify images with a trained model.")
-@click.argument("run", metavar="RUN", type=options.PATH)
+@click.argument("run", type=options.PATH)
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.PATH_OR_NAME)
 @click.option(
     "--digit/--as-is",
@@ -34,15 +34,13 @@ BATCH = 256  # images per batch
 @click.option(
     "--csv",
     "csv_file",
-    type=options.PATH,
-    metavar="FILE",
+    type=options.FILE,
     help="Write the predictions as a CSV file, one row per image.",
 )
 @click.option(
     "--masks",
     "mask_folder",
-    type=options.PATH,
-    metavar="FOLDER",
+    type=options.FOLDER,
     help="For a model with an output per pixel: write a mask and an overlay, or the output image, of each image.",
 )
 @click.option(
@@ -54,8 +52,7 @@ BATCH = 256  # images per batch
 @click.option(
     "--inputs",
     "input_folder",
-    type=options.PATH,
-    metavar="FOLDER",
+    type=options.FOLDER,
     help="Also write each image as the network reads it, as a PGM or PPM file: the input of exported C programs.",
 )
 @options.execution

@@ -36,15 +36,13 @@ if TYPE_CHECKING:
     type=options.INTEGER,
     default=1,
     show_default=True,
-    metavar="N",
     help="Train each combination with N seeds, starting at --seed.",
 )
-@click.option("--jobs", type=options.INTEGER, metavar="N", help="Parallel trials.  [default: one per processor]")
+@click.option("--jobs", type=options.INTEGER, help="Parallel trials.  [default: one per processor]")
 @click.option("--backend", metavar="NAME", help="joblib backend that runs the trials.  [default: loky]")
 @click.option(
     "--out",
-    type=options.PATH,
-    metavar="FOLDER",
+    type=options.FOLDER,
     help="Folder of the run folders; existing runs are continued.  [default: sweeps/MODEL]",
 )
 @train_options.network

@@ -34,7 +34,7 @@ HEADS = [*NETWORK_COLUMNS, *RESULT_COLUMNS, "time", "note"]
 
 
 @click.command(short_help="Train every network and print the table.")
-@click.argument("names", metavar="[NAME...]", nargs=-1, shell_complete=options.completer(options.model_names))
+@click.argument("names", metavar="[NAME...]", nargs=-1, type=options.MODEL)
 @click.option(
     "--cifar10/--no-cifar10",
     default=None,
@@ -42,8 +42,7 @@ HEADS = [*NETWORK_COLUMNS, *RESULT_COLUMNS, "time", "note"]
 )
 @click.option(
     "--out",
-    type=options.PATH,
-    metavar="FOLDER",
+    type=options.FOLDER,
     help="Keep the runs in this folder, and continue those it contains.  [default: delete the runs]",
 )
 @options.markdown

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainrule.cli import options, run_paths
+from chainrule.cli import options
 from chainrule.cli.output import (
     MISSING,
     format_duration,
@@ -31,7 +31,6 @@ def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: boo
     """Compare the results of several runs, and list the options that differ."""
     from chainrule.cli import loading
 
-    run_paths.require_writable(picture)
     runs = [loading.load_run(folder, accept_changes=accept_changes) for folder in folders]
     results = [_results(run) for run in runs]
     settings = [_settings(run.job) for run in runs]

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from chainrule.cli import options, run_paths
+from chainrule.cli import options
 from chainrule.cli.output import METRIC_LABELS, format_percent, format_table, metric_rows, print_json
 from chainrule.errors import printable
 
@@ -19,17 +19,17 @@ MAX_CLASSES, WORST = 50, 10  # largest number of classes that are all printed; n
 @click.option(
     "--classes",
     "class_file",
-    type=options.PATH,
+    type=options.FILE,
     metavar="FILE.csv",
     help="Write the metrics of each class.  [default for more than 50 classes: classes.csv beside the model]",
 )
 @click.option(
-    "--reliability", type=options.PATH, metavar="FILE.png", help="Plot the accuracy by the confidence of predictions."
+    "--reliability", type=options.FILE, metavar="FILE.png", help="Plot the accuracy by the confidence of predictions."
 )
 @click.option(
     "--calibrated",
     "calibrated_file",
-    type=options.PATH,
+    type=options.FILE,
     metavar="FILE.safetensors",
     help="Calibrate the confidence on the run's validation images before the evaluation, and write the model.",
 )
@@ -65,8 +65,6 @@ def evaluate(
     from chainrule.data.augmentation import Views
     from chainrule.plotting.figures import save
 
-    for path in (class_file, reliability, calibrated_file):
-        run_paths.require_writable(path)
     model, job = loading.load_model_and_job(run, **machine)
     loading.require_one_input_and_output(model, run)
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}

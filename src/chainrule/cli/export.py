@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainrule.cli import options, run_paths
+from chainrule.cli import options
 from chainrule.cli.output import format_metric, format_percent
 from chainrule.core.shapes import text
 from chainrule.errors import DataError, OptionError, RunError
@@ -32,7 +32,7 @@ CALIBRATION_IMAGES = 500  # training images used to measure the ranges of activa
     help="Version of the ONNX operators; by default the lowest, from 13, that the network can use.",
 )
 @click.option("--c", "c_folder", type=options.FOLDER, help="Write C99 files into a folder.")
-@click.option("--wasm", "wasm_file", type=options.FILE, help="Write a .wasm file, module and page.")
+@click.option("--wasm", "wasm_file", metavar="FILE", type=options.PATH, help="Write a .wasm file, module and page.")
 @click.option("--train", is_flag=True, help="With --c: also a function that takes a training step (SGD).")
 @click.option("--int8", is_flag=True, help="With --c: use int8 arithmetic.")
 @click.option(
@@ -89,10 +89,8 @@ def export(
     for is_set, is_met, problem in requirements:
         if is_set and not is_met:
             raise OptionError(problem)
-    if onnx_file:
-        _require_new(onnx_file)
-    if c_folder:
-        run_paths.require_folder(c_folder)
+    if onnx_file and onnx_file.exists():
+        raise RunError(f"{onnx_file} exists already; choose another name, or remove it")
     model, job = loading.load_model_and_job(run, engine="numpy", precise=precise, accept_changes=accept_changes)
     if int8 or wasm_file:
         loading.require_one_input_and_output(model, run)
@@ -112,14 +110,6 @@ def export(
 
         files = write_wasm(model, wasm_file, compact=compact)
         click.echo(", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in files))
-
-
-def _require_new(file: Path) -> None:
-    """Raise RunError if a file exists or cannot be written, before any work is done."""
-
-    run_paths.require_writable(file)
-    if file.exists():
-        raise RunError(f"{file} exists already; choose another name, or remove it")
 
 
 def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool) -> dict[str, str]:

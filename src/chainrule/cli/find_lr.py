@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from chainrule.cli import options, run_paths, train_options
+from chainrule.cli import options, train_options
 from chainrule.cli.options import NUMBER
 from chainrule.cli.output import format_loss, print_json, print_line
 
@@ -14,7 +14,7 @@ from chainrule.cli.output import format_loss, print_json, print_line
 @click.option("--low", type=NUMBER, default=1e-6, show_default=True, help="First learning rate.")
 @click.option("--high", type=NUMBER, default=1.0, show_default=True, help="Last learning rate.")
 @click.option("--steps", "count", type=options.INTEGER, default=100, show_default=True, help="Number of steps.")
-@click.option("--picture", metavar="FILE.png", type=options.PATH, help="Plot the loss against the learning rate.")
+@click.option("--picture", metavar="FILE.png", type=options.FILE, help="Plot the loss against the learning rate.")
 @train_options.network
 @train_options.data
 @train_options.step
@@ -33,7 +33,6 @@ def find_lr(**arguments: Any) -> None:
     from chainrule.training.lr_finder import search_learning_rates
 
     picture: Path | None = arguments["picture"]
-    run_paths.require_writable(picture)
     request = TrainingRequest.of(dict.fromkeys(train_options.TRAINING) | arguments)
     training, test = request.load()
     job, model = request.job(training, test, ())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainrule.cli import options, run_paths
+from chainrule.cli import options
 from chainrule.cli.check import LONGEST, against, hints, input_shape, ties
 from chainrule.cli.output import WIDTH, format_table, print_json
 from chainrule.errors import printable
@@ -69,7 +69,7 @@ output_options = options.combine(
     click.option(
         "--results",
         "written",
-        type=(click.Choice(FORMATS), options.PATH),
+        type=(click.Choice(FORMATS), options.FILE),
         multiple=True,
         metavar="GRADER FILE",
         help=f"Write the file that a grader reads: {', '.join(FORMATS)}; may be repeated.",
@@ -77,9 +77,8 @@ output_options = options.combine(
     click.option(
         "--autograder",
         "autograders",
-        type=options.PATH,
+        type=options.FILE,
         multiple=True,
-        metavar="FILE",
         help="Write an autograder: FILE.zip for Gradescope, FILE.yml for GitHub Classroom, FILE.py for classroom50.",
     ),
     options.quiet,
@@ -118,8 +117,6 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
         raise click.UsageError("Missing option '--against'.")
     if folder is None and not arguments["autograders"]:
         raise click.UsageError("Missing argument 'FOLDER'.")
-    for path in (arguments["table"], *(path for _, path in arguments["written"]), *arguments["autograders"]):
-        run_paths.require_writable(path)
     task = _assignment(arguments)
     _write_autograders(task, arguments["autograders"])
     if folder is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainrule.cli import options, run_paths
+from chainrule.cli import options
 from chainrule.cli.output import MISSING, WIDTH, format_table, format_target, print_json
 from chainrule.errors import OptionError, RunError
 
@@ -53,7 +53,6 @@ def _write_new(path: Path, *, only_option: bool) -> None:
 
     if not only_option:
         raise OptionError("--new FILE cannot be combined with a NAME, --program or --json")
-    run_paths.require_writable(path)
     write_template(path)
     click.echo(f"train it with: chainrule train --model {shlex.quote(str(path))}", err=True)
     click.echo(path)

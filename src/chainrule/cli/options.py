@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 from click.types import FloatParamType, IntParamType, StringParamType
 
+from chainrule.cli import run_paths
 from chainrule.errors import quoted
 
 if TYPE_CHECKING:
@@ -55,6 +56,22 @@ class _Path(_Nonempty, click.Path):
     def __init__(self, name: str = "path", path_type: type = Path) -> None:
         super().__init__(path_type=path_type)
         self.name = name
+
+
+class _Output(_Path):
+    """A path that a command writes, which is checked before the command does any work.
+
+    name    placeholder in the help, in capitals
+    check   function that returns the path; RunError if it cannot be written
+    """
+
+    def __init__(self, name: str, check: Callable[[Path], Path]) -> None:
+        super().__init__(name)
+        self._check = check
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert a command-line argument to a path, and check it."""
+        return self._check(super().convert(value, param, ctx))
 
 
 class Name(_Nonempty, StringParamType):
@@ -113,7 +130,8 @@ class Number(FloatParamType):
 
 
 INTEGER, NUMBER = Integer(), Number()
-PATH, FILE, FOLDER = _Path(), _Path("file"), _Path("folder")
+PATH = _Path()
+FILE, FOLDER = _Output("file", run_paths.require_writable), _Output("folder", run_paths.require_folder)
 PATH_OR_NAME = _Path(path_type=str)
 DATA, MODEL = Name(data_names, "data"), Name(names_in("zoo", "NAMED"))
 
@@ -173,7 +191,7 @@ markdown = click.option(
     type=FILE,
     help="Write the table and a description of the machine to a Markdown file.",
 )
-picture = click.option("--picture", metavar="FILE.png", type=PATH, help="Plot the learning curves.")
+picture = click.option("--picture", metavar="FILE.png", type=FILE, help="Plot the learning curves.")
 
 
 def announce_run(title: str) -> "Sequence[Callback]":

@@ -57,7 +57,6 @@ def check(context: click.Context, with_cell: bool) -> None:
 def open_or_write(run: Path | None, arguments: dict[str, Any]) -> None:
     """Serve the page until Ctrl-C, or write it to a file."""
     path: Path | None = arguments["html"]
-    run_paths.require_writable(path)
     subject = _subject(run, arguments)
     for remark in subject.remarks:
         print_message(remark)

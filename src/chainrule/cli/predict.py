@@ -87,7 +87,6 @@ def predict(
 
     if top < 1:
         raise OptionError(f"--top {top}: expected at least 1")
-    run_paths.require_writable(csv_file)
     model, _ = loading.load_model_and_job(run, **machine)
     loading.require_one_input_and_output(model, run)
     top = min(top, len(model.classes))
@@ -148,11 +147,10 @@ def _output_paths(folder: Path | None, arguments: Sequence[str], files: Sequence
 
     if folder is None:
         return {}
-    created = run_paths.require_folder(folder)
-    created.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
     tops = [path if os.path.isdir(path) else os.path.dirname(path) for path in map(os.path.abspath, arguments)]
     top = os.path.commonpath(tops)
-    paths = {image: created / os.path.relpath(image, top) for image, _ in files}
+    paths = {image: folder / os.path.relpath(image, top) for image, _ in files}
     stems = {image: path.with_suffix("") for image, path in paths.items()}
     return stems if len(set(stems.values())) == len(set(paths.values())) else paths
 
@@ -161,7 +159,7 @@ def _heat_paths(heat: Path | None, arguments: Sequence[str], files: Sequence[tup
     """Return image → the path of its heat map: the file ``heat`` for one image, or files in the folder ``heat``."""
 
     if heat is None or heat.suffix.lower() != ".png":
-        stems = _output_paths(heat, arguments, files)
+        stems = _output_paths(heat and run_paths.require_folder(heat), arguments, files)
         return {image: Path(f"{stem}-heat.png") for image, stem in stems.items()}
     if len(files) != 1:
         raise OptionError(f"--heat {heat}: a file is for one image, found {len(files):,}; pass a folder")

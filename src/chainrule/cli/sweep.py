@@ -17,7 +17,7 @@ from chainrule.cli.output import (
     print_json,
     print_line,
 )
-from chainrule.cli.program import INTERRUPTED, print_message
+from chainrule.cli.program import exit_interrupted
 
 if TYPE_CHECKING:
     from chainrule.runs.sweep_results import Combination, Sweep
@@ -62,7 +62,6 @@ def sweep(context: click.Context, **arguments: Any) -> None:
     Exits with 1 if a trial failed.
     """  # fmt: skip
     from chainrule.cli import sweep_trials
-    from chainrule.cli.run_paths import require_folder
     from chainrule.runs import sweep_grid as grids
     from chainrule.runs.sweep_execution import reporting, run_trials
     from chainrule.runs.sweep_results import INTERRUPTED as STOPPED
@@ -73,7 +72,7 @@ def sweep(context: click.Context, **arguments: Any) -> None:
     trials = grids.trials(grid, grids.numbered(arguments["seeds"], arguments["seed"] or 0))
     trial_function = sweep_trials.CommandTrial(training_options, tuple(context.obj or ()))
     name = trial_function.check(trials)
-    folder = require_folder(arguments["out"] or Path("sweeps") / name)
+    folder = arguments["out"] or Path("sweeps") / name
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with reporting(len(trials), show=not arguments["quiet"]) as report:
@@ -87,8 +86,7 @@ def sweep(context: click.Context, **arguments: Any) -> None:
                 report=report,
             )
     except KeyboardInterrupt:
-        print_message("interrupted; run the same command again to continue")
-        sys.exit(INTERRUPTED)
+        exit_interrupted()
     if arguments["as_json"]:
         print_json(
             {"folder": str(folder), "best": outcome.best, "trials": [result.row() for result in outcome.results]}
@@ -99,8 +97,7 @@ def sweep(context: click.Context, **arguments: Any) -> None:
     if not arguments["as_json"]:
         print_line(folder)
     if any(result.state == STOPPED for result in outcome.results):
-        print_message("interrupted; run the same command again to continue")
-        sys.exit(INTERRUPTED)
+        exit_interrupted()
     sys.exit(1 if outcome.failed else 0)
 
 

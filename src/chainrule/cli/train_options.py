@@ -52,7 +52,7 @@ network = options.combine(
     click.option("--model", type=options.MODEL,
                  help="Network from `chainrule models`, or your own: FILE.py:NAME, FILE.toml, FILE.json.  [default: "
                  "numpy-cnn; photo-cnn for your own images]"),
-    click.option("--from", "source", type=options.FILE,
+    click.option("--from", "source", metavar="FILE", type=options.PATH,
                  help="Start from the network, weights and normalization of a model file or a run folder; the last "
                  "layer is replaced if the classes differ."),
     click.option("--freeze", multiple=True, metavar="NAME",

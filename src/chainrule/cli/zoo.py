@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chainrule.cli import options, run_paths
+from chainrule.cli import options
 from chainrule.cli.output import (
     METRIC_LABELS,
     MISSING,
@@ -20,7 +20,7 @@ from chainrule.cli.output import (
     format_target,
     print_json,
 )
-from chainrule.cli.program import INTERRUPTED, print_message
+from chainrule.cli.program import exit_interrupted
 
 if TYPE_CHECKING:
     from chainrule.zoo.table import ZooRow
@@ -80,7 +80,6 @@ def zoo(
     from chainrule.engines.options import thread_count
     from chainrule.zoo import table as zoo_table
 
-    run_paths.require_writable(markdown)
     mnist_names = [entry.name for entry in networks.ENTRIES if entry.choice.name != "cifar10"]
     entries = [networks.find(name) for name in names or mnist_names]
     engine_name, thread_limit = loader.find(engine).name, thread_count(threads)
@@ -118,10 +117,9 @@ def _folder(out: Path | None) -> Generator[Path]:
 
     if out is not None:
         try:
-            yield run_paths.require_folder(out)
+            yield out
         except KeyboardInterrupt:
-            print_message("interrupted; run the same command again to continue")
-            sys.exit(INTERRUPTED)
+            exit_interrupted()
         return
     with tempfile.TemporaryDirectory(prefix="chainrule-zoo-") as folder:
         yield Path(folder)

@@ -54,20 +54,19 @@ class DatasetInfo:
 
 def catalogue() -> tuple[DatasetInfo, ...]:
     """Return all data sets that can be loaded by name."""
-    return (MNIST, FASHION_MNIST, CIFAR10)
+    return tuple(KNOWN.values())
 
 
 def find(name: str) -> DatasetInfo:
     """Return the data set with this name; OptionError, with the known names, if the name is unknown."""
-    for info in catalogue():
-        if info.name == name:
-            return info
-    raise unknown_name("data set", name, [info.name for info in catalogue()])
+    if name not in KNOWN:
+        raise unknown_name("data set", name, [*KNOWN])
+    return KNOWN[name]
 
 
 def holds_digits(name: str) -> bool:
     """Return whether the data set with this name, known or not, consists of centered digits."""
-    return any(info.digits for info in catalogue() if info.name == name)
+    return name in KNOWN and KNOWN[name].digits
 
 
 def clear(name: str | None = None) -> int:
@@ -166,3 +165,5 @@ CIFAR10 = DatasetInfo(
         ),
     ),
 )
+
+KNOWN = {info.name: info for info in (MNIST, FASHION_MNIST, CIFAR10)}

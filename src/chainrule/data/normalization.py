@@ -246,8 +246,7 @@ def decision(normalization: Normalization, statistics: InputStatistics | None = 
     kind, parts = normalization.kind, normalization.parts
     words = {"none": "taken as they are", "scale": "scaled to 0 … 1", "standardize": "standardized"}
     if parts:
-        singular = {**words, "none": "taken as it is"}
-        return "; ".join(f"input {name} is {singular[part.kind]}" for name, part in parts.items())
+        return "; ".join(f"values of {name} are {words[part.kind]}" for name, part in parts.items())
     if statistics is None or statistics.are_bytes:
         return f"inputs are bytes from 0 to 255 and are {words[kind]}"
     minimum, maximum = statistics.limits

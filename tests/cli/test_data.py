@@ -24,7 +24,7 @@ def test_list(invoke, cache):
     result = invoke("data list")
     assert (result.exit_code, result.stderr) == (0, "")
     for info in catalogue():
-        assert f"{info.train:,}" in result.stdout
+        assert f"{info.training:,}" in result.stdout
         assert info.licence in result.stdout
     assert "yes, 55.0 MB" in result.stdout
     assert all(name in result.stdout for name in ("shapes ", "noisy-mnist "))

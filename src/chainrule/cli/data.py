@@ -73,7 +73,7 @@ def list_(as_json: bool) -> None:
     for info in infos:
         size = _size(info.bytes_on_disk)
         kept = f"yes, {size}" if info.cached else f"partly, {size}" if info.bytes_on_disk else "no"
-        rows.append([info.name, f"{info.train:,}", f"{info.test:,}", text(info.shape), str(len(info.classes)), kept])
+        rows.append([info.name, f"{info.training:,}", f"{info.test:,}", text(info.shape), str(len(info.classes)), kept])
     click.echo(format_table(rows, right=(1, 2, 4)))
     click.echo("")
     for info in infos:
@@ -170,19 +170,8 @@ def clear(name: str | None, yes: bool) -> None:
 
 
 def _about(info: "DatasetInfo") -> dict[str, Any]:
-    return {
-        "name": info.name,
-        "title": info.title,
-        "classes": list(info.classes),
-        "shape": list(info.shape),
-        "training": info.train,
-        "test": info.test,
-        "source": info.source,
-        "licence": info.licence,
-        "folder": str(info.path),
-        "cached": info.cached,
-        "bytes": info.bytes_on_disk,
-    }
+    about = {name: value for name, value in vars(info).items() if name != "files"}
+    return {**about, "folder": str(info.path), "cached": info.cached, "bytes": info.bytes_on_disk}
 
 
 def _size(byte_count: int) -> str:

@@ -87,15 +87,15 @@ def _about(entry: "Entry") -> dict[str, Any]:
 
 def _list(entries: "list[Entry]") -> str:
 
-    rows = [["name", "layers", "parameters", "target", "source"]]
+    rows, layers = [["name", "layers", "parameters", "target", "source"]], list[str]()
     for entry in entries:
         model = entry.build(engine="numpy")
         rows.append([entry.name, str(len(model.layers)), f"{model.parameters.size:,}", _targets(entry), entry.source])
+        layers.append(", ".join(map(_describe_layer, model.layers)))
     head, *lines = format_table(rows, right=(1, 2)).splitlines()
     parts = [head]
-    for entry, line in zip(entries, lines, strict=True):
-        layers = ", ".join(_describe_layer(layer) for layer in entry.build(engine="numpy").layers)
-        parts += [line, textwrap.fill(layers, WIDTH, initial_indent="  ", subsequent_indent="  ")]
+    for line, listed in zip(lines, layers, strict=True):
+        parts += [line, textwrap.fill(listed, WIDTH, initial_indent="  ", subsequent_indent="  ")]
     return "\n".join(parts)
 
 

@@ -24,11 +24,6 @@ DECIMAL = re.compile(r"[+-]?([0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})([eE][+-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def names_in(module: str, table: str) -> Callable[[], list[str]]:
-    """Return a function that lists the names in a table of a module, which is imported when it is called."""
-    return lambda: list(getattr(importlib.import_module(f"chainrule.{module}"), table))
-
-
 def data_names() -> list[str]:
     """Return the names of the known data sets."""
     from chainrule.data import known_names
@@ -89,6 +84,11 @@ class Name(_Nonempty, StringParamType):
         return [CompletionItem(name) for name in self._list_names() if name.startswith(incomplete)]
 
 
+def name_in(module: str, table: str) -> Name:
+    """Return the type of names in a table of a module, which is imported when they are completed."""
+    return Name(lambda: list(getattr(importlib.import_module(f"chainrule.{module}"), table)))
+
+
 class Integer(IntParamType):
     """An integer in ASCII digits; forms such as 1_000 or digits of other scripts are rejected.
 
@@ -133,7 +133,7 @@ INTEGER, NUMBER = Integer(), Number()
 PATH = _Path()
 FILE, FOLDER = _Output("file", run_paths.require_writable), _Output("folder", run_paths.require_folder)
 PATH_OR_NAME = _Path(path_type=str)
-DATA, MODEL = Name(data_names, "data"), Name(names_in("zoo", "NAMED"))
+DATA, MODEL = Name(data_names, "data"), name_in("zoo", "NAMED")
 
 
 def combine(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -167,7 +167,7 @@ skip_damaged = click.option(
 )
 engine = click.option(
     "--engine",
-    type=Name(names_in("engines.loader", "NAMES")),
+    type=name_in("engines.loader", "NAMES"),
     help="Engine: compiled, numpy, jax or reference [CHAINRULE_ENGINE].  [default: compiled]",
 )
 threads = click.option(
@@ -194,14 +194,11 @@ markdown = click.option(
 picture = click.option("--picture", metavar="FILE.png", type=FILE, help="Plot the learning curves.")
 
 
-def announce_run(title: str) -> "Sequence[Callback]":
-    """Print the title of a run, and return a list with its progress bar."""
+def run_callbacks(title: str, *, quiet: bool) -> "Sequence[Callback]":
+    """Print the title of a run, and return a list with its progress bar; if ``quiet``, only an empty list."""
     from chainrule.training.callbacks import ProgressBar
 
+    if quiet:
+        return []
     click.echo(title, err=True)
     return [ProgressBar()]
-
-
-def silent_run(title: str) -> "Sequence[Callback]":
-    """Return an empty list of callbacks, for a run without progress output."""
-    return []

@@ -99,7 +99,7 @@ def predict(
     predicted = [answer for answer in answers if "problem" not in answer]
     problems = [f"{answer['image']}: {answer['problem']}" for answer in answers if "problem" in answer]
     if csv_file is not None:
-        write_atomic(csv_file, csv_bytes(_rows(answers, top)))
+        write_atomic(csv_file, csv_bytes(_rows(answers)))
         problems = [f"{len(problems):,} of {len(answers):,} images cannot be used: see {csv_file}"] if problems else []
     if as_json:
         print_json(predicted if csv_file is None else answers)
@@ -239,26 +239,21 @@ def _read(model: Any, image: str, problem: str, *, digit: bool | None, inputs: M
         return image, str(error).removeprefix(f"{image}: ")
 
 
-def _rows(answers: Sequence[dict[str, Any]], top: int) -> Iterator[list[Any]]:
+def _rows(answers: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:
     """Yield the rows of the CSV file, starting with the heading."""
-    outputs = next((answer["outputs"] for answer in answers if "outputs" in answer), None)
-    if outputs is not None:
-        yield ["file", *outputs, "problem"]
-        for answer in answers:
-            yield [
-                answer["image"],
-                *answer.get("outputs", dict.fromkeys(outputs, "")).values(),
-                answer.get("problem", ""),
-            ]
-        return
-    ranks = [""] + [f"_{rank}" for rank in range(2, top + 1)]
-    yield ["file", *(f"{name}{rank}" for rank in ranks for name in ("class", "confidence")), "problem"]
-    for answer in answers:
-        if "problem" in answer:
-            yield [answer["image"], *[""] * (2 * top), answer["problem"]]
-            continue
-        ranked = [answer, *answer["runners_up"]]
-        yield [answer["image"], *(ranked_class[key] for ranked_class in ranked for key in ("class", "confidence")), ""]
+    entries = [_entries(answer) for answer in answers]
+    names = list(dict.fromkeys(name for entry in entries for name in entry))
+    yield ["file", *names, "problem"]
+    for answer, entry in zip(answers, entries, strict=True):
+        yield [answer["image"], *(entry.get(name, "") for name in names), answer.get("problem", "")]
+
+
+def _entries(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer's outputs, or its classes and confidences, by the names of their columns; {} for a problem."""
+    if "class" not in answer:
+        return answer.get("outputs", {})
+    ranked = {"": answer} | {f"_{rank}": other for rank, other in enumerate(answer["runners_up"], 2)}
+    return {f"{name}{rank}": entry[name] for rank, entry in ranked.items() for name in ("class", "confidence")}
 
 
 def _text(answers: Sequence[dict[str, Any]]) -> str:

@@ -16,8 +16,8 @@ MAX_SIDE = 4096  # pixels; maximum height and width of resized images
 
 
 NAMES = {
-    "schedule": options.Name(options.names_in("training.schedules", "NAMED")),
-    "loss": options.Name(options.names_in("network.losses", "NAMES")),
+    "schedule": options.name_in("training.schedules", "NAMED"),
+    "loss": options.name_in("network.losses", "NAMES"),
 }
 
 
@@ -88,7 +88,7 @@ training = options.combine(
     recipe_options("training"),
 )  # fmt: skip
 step = options.combine(
-    click.option("--optimizer", type=options.Name(options.names_in("training.optimizers", "NAMED")),
+    click.option("--optimizer", type=options.name_in("training.optimizers", "NAMED"),
                  help="sgd, momentum, nesterov, rmsprop, adam or adamw. The recipe's learning rate and other "
                  "hyperparameters are kept between momentum and nesterov, and between adam and adamw; otherwise the "
                  "optimizer's defaults apply."),

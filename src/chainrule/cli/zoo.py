@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,17 +87,15 @@ def zoo(
     location = {"folder": data_folder, "offline": offline, "progress": not quiet}
     with _folder(out) as folder:
         setting = zoo_table.Setting(folder, engine_name, thread_limit, quick, cifar10, location, precise)
-        rows_in_order = zoo_table.rows(entries, setting, options.silent_run if quiet else options.announce_run)
+        rows_in_order = zoo_table.rows(entries, setting, partial(options.run_callbacks, quiet=quiet))
         rows = [row if quiet else _print_row(row) for row in rows_in_order]
     cells = [HEADS, *(_cells(row) for row in rows)]
     if markdown is not None:
         from chainrule.plotting import markdown as markdown_tables
 
         other_rows = [row for row in markdown_tables.rows(markdown) if names and row[0] not in names]
-        order = [entry.name for entry in networks.ENTRIES]
-        sorted_rows = sorted(
-            [*cells[1:], *other_rows], key=lambda row: order.index(row[0]) if row[0] in order else len(order)
-        )
+        order = {entry.name: number for number, entry in enumerate(networks.ENTRIES)}
+        sorted_rows = sorted([*cells[1:], *other_rows], key=lambda row: order.get(row[0], len(order)))
         markdown_tables.write(
             markdown,
             [HEADS, *sorted_rows],

@@ -95,23 +95,18 @@ class InputStatistics:
 
         It is 1 for few values, and for values that are within 0 … 1 or not finite. Of many samples, some are used.
         """
-        if not self._is_comparable:
-            return 1.0
-        deviation = self.deviations
-        return float(deviation.max() / deviation.min())
+        return float(self.deviations.max() / self.deviations.min()) if self._is_comparable else 1.0
 
     @cached_property
     def offset(self) -> float:
         """Largest ratio of the mean to the deviation of a channel that is not constant; 0 where `spread` is 1."""
-        mean, deviation = self._channels
-        varies = deviation > 0
-        return float((np.abs(mean[varies]) / deviation[varies]).max()) if self._is_comparable and varies.any() else 0.0
+        mean, deviation = self._varying
+        return float((np.abs(mean) / deviation).max()) if self._is_comparable else 0.0
 
     @property
     def deviations(self) -> NDArray[np.float64]:
         """Standard deviations of the channels that are not constant in a sample of the data, or a 1 if all are."""
-        _, deviation = self._channels
-        return deviation[deviation > 0] if deviation.any() else np.ones(1)
+        return self._varying[1]
 
     @cached_property
     def standardization(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -138,8 +133,11 @@ class InputStatistics:
         return self.x[np.arange(0, len(self.x), -(-len(self.x) // PROBE_SAMPLES))]
 
     @cached_property
-    def _channels(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return mean_and_deviation(self._sample, self.x.shape[1])
+    def _varying(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and deviation of each channel that is not constant; 0 and 1 if all are."""
+        mean, deviation = mean_and_deviation(self._sample, self.x.shape[1])
+        varies = deviation > 0
+        return (mean[varies], deviation[varies]) if varies.any() else (np.zeros(1), np.ones(1))
 
     @property
     def _is_comparable(self) -> bool:

@@ -11,11 +11,12 @@ import numpy as np
 
 from chainrule import data
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.dataset import MIN_VALIDATION, Dataset, validation_share
+from chainrule.data.dataset import Dataset
 from chainrule.data.image_files import header_shapes
 from chainrule.data.input_statistics import InputStatistics
 from chainrule.data.loading import is_idx_folder
 from chainrule.data.sources import PROBE_SAMPLES
+from chainrule.data.splits import MIN_VALIDATION, validation_share
 from chainrule.errors import OptionError
 from chainrule.training.recipe import Recipe
 
@@ -62,7 +63,7 @@ def adapt_recipe(
 ) -> Recipe:
     """Adapt a recipe to the data, except for settings that the user fixed with options of `chainrule train`.
 
-    For small data sets, the validation fraction is increased; for tiny ones, it is 0 (`data.dataset.validation_share`).
+    For small data sets, the validation fraction is increased; for tiny ones, it is 0 (`data.splits.validation_share`).
     It is also 0 for data with a separate validation set. For custom data (`custom`), two more settings are chosen:
 
     epochs         2 to 60, so that about `TARGET_IMAGES` images are processed in total

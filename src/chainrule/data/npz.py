@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from chainrule._io.reading import check_zip_member, decoding, reading, refuse_bomb
 from chainrule.core.shapes import text
-from chainrule.data.dataset import COLUMNS, Dataset, Images
+from chainrule.data.columns import COLUMNS
+from chainrule.data.dataset import Dataset, Images
 from chainrule.errors import DataError, FormatError
 
 NAMES = ("x", "y", "targets", "weights", "groups", "x_test", "y_test", "targets_test", "classes")

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule._io.locks import cached_property
 from chainrule.core.shapes import text
-from chainrule.data.dataset import Dataset, split_validation
+from chainrule.data.dataset import Dataset
 from chainrule.data.input_statistics import InputStatistics
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource, as_samples, finite_extremes, subset
@@ -261,6 +261,8 @@ class Samples:
         """
         if not share:
             return self, self.validation
+        from chainrule.data.splits import split_validation
+
         training, validation = split_validation(len(self), share, seed, self._classes(), groups)
         return self.take(training), self.take(validation)
 

@@ -69,7 +69,7 @@ def evaluate(
     loading.require_one_input_and_output(model, run)
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}
     test, part = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)
-    selected_views = Views.parse(views or "none") or None
+    selected_views = Views.choose(views)
     added: dict[str, Any] = {} if selected_views is None else {"views": str(selected_views)}
     if calibrated_file is not None:
         added["temperature"] = loading.calibrate(model, job, **where)

@@ -146,14 +146,16 @@ class Normalization(metaclass=CheckedOptions):
             return
         maximum, limit = float(next(blocks(x)).max()), max(map(abs, self.limits))
         is_small = self.white == BYTE and 0 < maximum <= 1
-        if not is_small and not (limit <= MAX_RATIO and maximum > MAX_RATIO * limit):
-            return
+        if is_small or (limit <= MAX_RATIO and maximum > MAX_RATIO * limit):
+            self._warn_of_unit(maximum, is_small, prefix)
+
+    def _warn_of_unit(self, maximum: float, is_small: bool, prefix: str) -> None:
         advice = "prepare them as the training data"
         if is_small or self.white:
             advice = f"model.with_input_rescaling({'255' if is_small else '1/255'}) converts them"
         trained = f"those of the training were from {self.limits[0]:.4g} to {self.limits[1]:.4g}"
         message = f"{prefix}inputs are numbers up to {maximum:.4g}, but {trained}: {advice}"
-        warnings.warn(message, InputUnitWarning, stacklevel=5)
+        warnings.warn(message, InputUnitWarning, stacklevel=6)
 
     @property
     def background(self) -> NDArray[np.float64]:
@@ -253,11 +255,14 @@ def decision(normalization: Normalization, statistics: InputStatistics | None = 
     description = f"inputs are {statistics.x.dtype.name} from {minimum:g} to {maximum:g} and are {words[kind]}"
     if kind == "none":
         return description
-    channels = "features" if statistics.x.ndim == 2 else "channels"
-    if kind == "standardize":
-        description += f" per {channels[:-1]}"
-        if statistics.spread > MAX_RATIO:
-            description += f", since the deviations of the {channels} differ by a factor of {statistics.spread:.3g}"
-        elif statistics.offset > MAX_RATIO:
-            description += f", since a mean is {statistics.offset:.3g} times its deviation"
-    return f"{description}; normalization='none' leaves them"
+    reason = _standardization_reason(statistics) if kind == "standardize" else ""
+    return f"{description}{reason}; normalization='none' leaves them"
+
+
+def _standardization_reason(statistics: InputStatistics) -> str:
+    """Return how inputs are standardized, and why that is the default for them."""
+    channel = "feature" if statistics.x.ndim == 2 else "channel"
+    if statistics.spread > MAX_RATIO:
+        return f" per {channel}, since the deviations of the {channel}s differ by a factor of {statistics.spread:.3g}"
+    reason = f", since a mean is {statistics.offset:.3g} times its deviation" if statistics.offset > MAX_RATIO else ""
+    return f" per {channel}{reason}"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.locks import cached_property
-from chainrule.data.sources import PROBE_SAMPLES, SampleSource, blocks, extremes
+from chainrule.data.sources import PROBE_SAMPLES, blocks, extremes, representative
 
 LEVELS = (2.0, 65_535.0)  # range of the maximum for which images are scaled by default: up to 16 bits
 MAX_RATIO = (
@@ -38,8 +38,7 @@ class InputStatistics:
         """Whether the inputs are uint8 images (N, C, H, W). Images of 0 and 1 alone are numbers, such as boards."""
         if self.x.dtype != np.uint8 or self.x.ndim != 4:
             return False
-        samples = self.x.representative() if isinstance(self.x, SampleSource) else self.x
-        return any(block.max() > 1 for block in blocks(samples, STATISTICS_BYTES))
+        return any(block.max() > 1 for block in blocks(representative(self.x), STATISTICS_BYTES))
 
     @cached_property
     def limits(self) -> tuple[float, float]:
@@ -123,9 +122,8 @@ class InputStatistics:
         """Minimum and maximum of each channel or feature, (2, C)."""
         if self.are_bytes:
             return np.array([[0.0], [255.0]])
-        samples = self.x.representative() if isinstance(self.x, SampleSource) else self.x
         axes = (0, *range(2, self.x.ndim))
-        pairs = np.array([(block.min(axes), block.max(axes)) for block in blocks(samples)], np.float64)
+        pairs = np.array([(block.min(axes), block.max(axes)) for block in blocks(representative(self.x))], np.float64)
         return np.array([pairs[:, 0].min(0), pairs[:, 1].max(0)])
 
     @cached_property
@@ -153,7 +151,7 @@ def mean_and_deviation(x: Pixels, channels: int = 1) -> tuple[NDArray[np.float64
 
     channels   1 for the statistics of all values; x.shape[1] for those of each channel of x (N, C, …)
     """
-    samples = x.representative() if isinstance(x, SampleSource) else x
+    samples = representative(x)
     first = np.asarray(samples[:1], np.float64).reshape(channels, -1)[:, :1]
     sums = np.zeros((2, channels))
     for block in blocks(samples, STATISTICS_BYTES):

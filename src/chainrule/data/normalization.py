@@ -14,7 +14,7 @@ from chainrule.data.input_statistics import MAX_RATIO, InputStatistics, Pixels
 from chainrule.data.sources import blocks, finite_extremes
 from chainrule.errors import DataError, FormatError, InputUnitWarning, OptionError, unknown_name
 
-KINDS = ("scale", "standardize", "none")
+KINDS = {"scale": "scaled to 0 … 1", "standardize": "standardized", "none": "taken as they are"}
 AS_READ = "values as the first layer reads them, in a range that is not recorded"
 BYTE = 255.0  # value of a white pixel in an image file
 
@@ -52,7 +52,7 @@ class Normalization(metaclass=CheckedOptions):
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise unknown_name("normalization", self.kind, KINDS)
+            raise unknown_name("normalization", self.kind, [*KINDS])
         for name in ("gain", "offset"):
             values = np.unique(getattr(self, name))
             if not values.size:
@@ -79,8 +79,8 @@ class Normalization(metaclass=CheckedOptions):
         if not spread.max() > 0:
             raise DataError(f"normalization {kind!r}: every training pixel is {first[0]}; expected different values")
         spread = np.where(spread == 0, 1.0, spread)
-        record = statistics.limits, statistics.white, digits
-        return Normalization(kind, tuple(1.0 / spread), tuple(-first / spread), *record)
+        gain, offset = tuple(1.0 / spread), tuple(-first / spread)
+        return Normalization(kind, gain, offset, statistics.limits, statistics.white, digits)
 
     def apply(self, x: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """Return normalized inputs (N, …) as a C-contiguous array of the same shape, with the given dtype.
@@ -89,12 +89,12 @@ class Normalization(metaclass=CheckedOptions):
         integers are centered before they are rounded to float32.
         """
         gain, offset = self.arrays(x.ndim, np.float64)
-        if not offset.any() and (gain == 1).all():
+        if not (shifts := offset.any()) and (gain == 1).all():
             return np.ascontiguousarray(x, dtype)
-        wide: Any = np.result_type(x.dtype, dtype) if offset.any() else dtype
+        wide: Any = np.result_type(x.dtype, dtype) if shifts else dtype
         out: NDArray[Any] = x.astype(wide, order="C")
         out *= gain.astype(wide)
-        if offset.any():
+        if shifts:
             out += offset.astype(wide)
         return out.astype(dtype, copy=False)
 
@@ -246,13 +246,12 @@ def scale_hint(statistics: InputStatistics, normalization: Normalization) -> str
 def decision(normalization: Normalization, statistics: InputStatistics | None = None) -> str:
     """Return a sentence that states the unit of the training data, and explains the choice of the normalization."""
     kind, parts = normalization.kind, normalization.parts
-    words = {"none": "taken as they are", "scale": "scaled to 0 … 1", "standardize": "standardized"}
     if parts:
-        return "; ".join(f"values of {name} are {words[part.kind]}" for name, part in parts.items())
+        return "; ".join(f"values of {name} are {KINDS[part.kind]}" for name, part in parts.items())
     if statistics is None or statistics.are_bytes:
-        return f"inputs are bytes from 0 to 255 and are {words[kind]}"
+        return f"inputs are bytes from 0 to 255 and are {KINDS[kind]}"
     minimum, maximum = statistics.limits
-    description = f"inputs are {statistics.x.dtype.name} from {minimum:g} to {maximum:g} and are {words[kind]}"
+    description = f"inputs are {statistics.x.dtype.name} from {minimum:g} to {maximum:g} and are {KINDS[kind]}"
     if kind == "none":
         return description
     reason = _standardization_reason(statistics) if kind == "standardize" else ""

@@ -192,6 +192,11 @@ def subset(x: Any, indices: Indices) -> Any:
     return x.subset(indices) if isinstance(x, SampleSource) else x[indices]
 
 
+def representative(x: Any) -> Any:
+    """Return samples for computing statistics: an array, or `SampleSource.representative`."""
+    return x.representative() if isinstance(x, SampleSource) else x
+
+
 def blocks(x: Any, size: int = BLOCK_BYTES) -> Iterator[Array]:
     """Yield consecutive blocks of samples, each of about ``size`` bytes, from an array or a source (N, …)."""
     sample_bytes = max(1, prod(x.shape[1:]) * x.dtype.itemsize)

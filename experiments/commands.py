@@ -54,7 +54,6 @@ def winograd(markdown: Path | None) -> None:
     The first contains rounding errors in outputs near a large input, with and without --precise. The second contains
     the numbers of channels for which the algorithm is selected.
     """
-    run_paths.require_writable(markdown)
     errors, thresholds = measured.error_rows(), measured.threshold_rows()
     click.echo(f"{format_table(errors, right=range(1, 4))}\n\n{format_table(thresholds)}")
     if markdown is not None:

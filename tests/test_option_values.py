@@ -144,7 +144,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {  # by the name of the class or function
     "export_onnx": {"model": model(), "path": "model.onnx"},
     "load": {"path": "model.safetensors"},
     "data.load": {"name_or_path": "data.npz"},
-    "data.load_npz": {"path": "data.npz"},
     "data.load_folder": {"folder": "pictures"},
     "sweep": {**DATA, "model": model(), "grid": {"epochs": [1]}, "folder": "sweep", "backend": "sequential"},
     "fit": {**DATA, "batch_size": 5, "progress": False},
@@ -179,7 +178,7 @@ def subjects() -> Iterator[tuple[str, Subject]]:
         yield name, Subject(kind, ARGUMENTS.get(name, options), use_layer((7,) if name == "Unpack" else shape))
     public = {name: getattr(cr, name) for names in cr.public_names().values() for name in names}
     public |= {"Normal": cr.initializers.Normal, "Lookahead": Lookahead}
-    public |= {f"data.{name}": getattr(cr.data, name) for name in ("load", "load_folder", "load_npz")}
+    public |= {f"data.{name}": getattr(cr.data, name) for name in ("load", "load_folder")}
     for name, item in public.items():
         kinds = item.__mro__ if isinstance(item, type) else ()
         if not {layers.Layer, Exception} & {*kinds}:

@@ -52,11 +52,9 @@ def ablation(
     from benchmarks import subjects
     from benchmarks.ablation import results
     from benchmarks.ablation.ablations import ABLATIONS
-    from chainrule.cli import run_paths
     from chainrule.engines.options import thread_count
     from chainrule.errors import unknown_name
 
-    run_paths.require_writable(markdown)
     names = {ablation.name: ablation.threaded for ablation in ABLATIONS}
     for name in only:
         if name not in names:

@@ -26,11 +26,9 @@ def kernels(count: int, seed: int, rounds: int, fit: bool, quiet: bool, markdown
     Before replacing these costs with costs found by --fit, test the latter with another --seed.
     """
     from benchmarks import kernel_choice as choice
-    from chainrule.cli import run_paths
     from chainrule.cli.output import format_percent, print_json
     from chainrule.plotting.markdown import machine
 
-    run_paths.require_writable(markdown)
     with options.watched(quiet) as watch:
         timings = choice.timings(count, seed, rounds, watch)
     groups = choice.grouped(timings)

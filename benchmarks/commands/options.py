@@ -23,8 +23,7 @@ models = click.option(
     "--model",
     "models",
     multiple=True,
-    metavar="NAME",
-    shell_complete=options.completer(options.model_names),
+    type=options.MODEL,
     help="A network of the zoo, a model file or a run folder; can be repeated.",
 )
 batches = click.option(

@@ -95,7 +95,6 @@ def drawn(count: int, seed: int, markdown: Path | None, **arguments: Any) -> Non
     Print the ten networks with the worst ratios to the fastest peer, and the geometric mean of all ratios; --json
     prints every row. The networks depend only on the seed, not on the machine; --model is ignored.
     """
-    run_paths.require_writable(markdown)
     batches, names = arguments["batches"], peers.chosen(arguments["peers"])
     rows = _measured(arguments, lambda setting: random_networks.rows(count, seed, batches, names, setting))
     _show(rows, arguments)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from cli.commands import answer, bars, refused
 
-from chainrule.data import catalogue, load_npz, loading
+from chainrule.data import catalogue, load, loading
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_list(invoke, cache):
     result = invoke("data list")
     assert (result.exit_code, result.stderr) == (0, "")
     for info in catalogue():
-        assert f"{info.train:,}" in result.stdout
+        assert f"{info.training:,}" in result.stdout
         assert info.licence in result.stdout
     assert "yes, 55.0 MB" in result.stdout
     assert all(name in result.stdout for name in ("shapes ", "noisy-mnist "))
@@ -99,7 +99,7 @@ def test_fetch(invoke, tmp_path, monkeypatch):
 
     def load_known(info, **options):
         asked.append((info.name, options))
-        return load_npz(tmp_path / "x.npz")
+        return load(tmp_path / "x.npz")
 
     monkeypatch.setattr(loading, "load_known", load_known)
     result = invoke("data fetch all --data-folder here --quiet")

@@ -103,7 +103,7 @@ def test_a_file_that_may_not_be_read(invoke, tmp_path):
         (tmp_path / name).touch(mode=0)
     for command in ("check own.py", "check model.safetensors"):
         refused(invoke(command), "ermission denied")
-    refused(invoke(f"{TRAIN} --data data.npz"), "data.npz", "not readable")
+    refused(invoke(f"{TRAIN} --data data.npz"), "data.npz", "cannot be read")
 
 
 # ---------------------------------------------------------------------------------------------------- names

@@ -119,7 +119,7 @@ def test_an_interrupted_table_goes_on(invoke, known, monkeypatch, tmp_path):
         def stepped(self, trainer, outcome, samples):
             trainer.stop = len(trainer.history) == self.last
 
-    monkeypatch.setattr(options, "silent_run", lambda title: [Interrupt(title)])
+    monkeypatch.setattr(options, "run_callbacks", lambda title, quiet: [Interrupt(title)])
     stopped = invoke(command, "--out", "kept")
     assert (stopped.exit_code, stopped.stdout) == (130, "")
     assert "same command" in stopped.stderr
@@ -134,7 +134,7 @@ def test_an_interrupted_table_goes_on(invoke, known, monkeypatch, tmp_path):
         def stepped(self, trainer, outcome, samples):
             trained.append((self.title, len(trainer.history)))
 
-    monkeypatch.setattr(options, "silent_run", lambda title: [Count(title)])
+    monkeypatch.setattr(options, "run_callbacks", lambda title, quiet: [Count(title)])
     rows = answer(invoke(command, "--out", "kept"))
     assert trained == [("photo-cnn on mnist", 2)]
     assert [row["reached"] for row in rows] == [row["reached"] for row in whole]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule.data import batch_count, split_validation, validation_count
-from chainrule.data.dataset import validation_share
+from chainrule.data.splits import validation_share
 from chainrule.errors import OptionError
 
 

@@ -41,7 +41,7 @@ def test_folders_that_do_not_serve(mini, tmp_path: Path) -> None:
         load_known(mini.info, folder=tmp_path, offline=True)
     folder = mini.write(tmp_path / "given")
     (folder / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(DataError, match="given: incomplete: no t10k-labels-idx1-ubyte"):
+    with pytest.raises(DataError, match="given: expected images and labels for training and test, found only"):
         load_known(mini.info, folder=folder, offline=True)
 
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from chainrule.data import load_npz, npz
+from chainrule.data import load, npz
 from chainrule.errors import FormatError
 
 DTYPES = [f"{order}{kind}" for order in "<>" for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u8", "c8", "c16")]
@@ -112,7 +112,7 @@ def test_every_damaged_pixel_is_noticed(tmp_path: Path) -> None:
         damaged[place] ^= 1 << place % 8
         path.write_bytes(damaged)
         with pytest.raises(FormatError, match="CRC"):
-            load_npz(path)
+            load(path)
 
 
 def test_a_bomb_gets_no_memory(tmp_path: Path) -> None:

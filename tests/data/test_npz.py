@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from chainrule.data import load, load_npz
+from chainrule.data import load
 from chainrule.errors import DataError, FormatError
 
 RNG = np.random.default_rng(0)
@@ -25,7 +25,7 @@ def whole(sets: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def given(folder: Path, x: Any, y: Any = Y, **more: Any) -> tuple[Any, Any]:
-    return load_npz(npz(folder, x=x, y=y, x_test=x, y_test=y, **more))
+    return load(npz(folder, x=x, y=y, x_test=x, y_test=y, **more))
 
 
 def test_without_a_test_set_a_share_is_split_off(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from chainrule import layers as cr
-from chainrule.data import load_npz
+from chainrule.data import load
 from chainrule.data.augmentation import Augmentation
 from chainrule.errors import ChainruleError
 from chainrule.models.model import Sequential
@@ -76,11 +76,11 @@ class Halt(Callback):
 
 
 def start(folder: Path, data: Path, engine: str = "numpy", *callbacks: Callback, recipe: Recipe = RECIPE) -> Result:
-    return running.start(folder, make_job(data, engine, recipe), *load_npz(data), callbacks, interval=0.0)
+    return running.start(folder, make_job(data, engine, recipe), *load(data), callbacks, interval=0.0)
 
 
 def resume(folder: Path, data: Path, *callbacks: Callback, interval: float = 0.0) -> Result:
-    return running.resume(folder, *load_npz(data), callbacks, interval)
+    return running.resume(folder, *load(data), callbacks, interval)
 
 
 def make_data(path: Path) -> None:

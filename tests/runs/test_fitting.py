@@ -12,7 +12,7 @@ from runs.run_driver import Halt
 
 import chainrule as cr
 from chainrule._io import files
-from chainrule.data import load_npz
+from chainrule.data import load
 from chainrule.errors import ChainruleError, DataError, OptionError, RunError, StudentError
 from chainrule.runs import checksums, jobs, loading, running
 from chainrule.runs.folder import CHECKED_FILES, START
@@ -33,7 +33,7 @@ def network(**options: Any) -> cr.Sequential:
 
 @pytest.fixture
 def parts(data: Path) -> tuple[Any, Any]:
-    return load_npz(data)
+    return load(data)
 
 
 def weights(folder: Path) -> dict[str, Any]:

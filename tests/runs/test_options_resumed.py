@@ -4,7 +4,7 @@ import pytest
 from runs.run_driver import Halt, make_job
 
 import chainrule as cr
-from chainrule.data import load_npz
+from chainrule.data import load
 from chainrule.data.augmentation import Augmentation
 from chainrule.runs import jobs, running
 from chainrule.training.averaging import Lookahead
@@ -31,7 +31,7 @@ def test_a_run_with_all_of_them_is_resumed_bit_for_bit(data, tmp_path, engine) -
         views=cr.Views(flip=True, shift=1),
         seed=5,
     )
-    training, test = load_npz(data)
+    training, test = load(data)
     job = make_job(data, engine, recipe)
     job.model["layers"][0]["initializer"] = "whiten"
     whole = running.start(tmp_path / "whole", job, training, test)

@@ -13,7 +13,7 @@ from runs.run_driver import make_job
 
 from chainrule import layers as cr
 from chainrule._io import files
-from chainrule.data import load_npz
+from chainrule.data import load
 from chainrule.data.dataset import Dataset
 from chainrule.engines.loader import find
 from chainrule.errors import ChainruleError, DataError, FormatError, RunError, ShapeError
@@ -39,22 +39,22 @@ def refused(kind: type[ChainruleError], words: str, folder: Path, act: Any) -> N
 
 def accepted(run: Path, data: Path) -> Any:
     """Check that a changed run can be resumed with permission, unless it is damaged beyond use."""
-    return running.resume(run, *load_npz(data), accept_changes=True)
+    return running.resume(run, *load(data), accept_changes=True)
 
 
 def test_a_folder_that_holds_a_run(run: Path, data: Path) -> None:
-    refused(RunError, f"{run} already contains a run", run, lambda: running.start(run, make_job(data), *load_npz(data)))
+    refused(RunError, f"{run} already contains a run", run, lambda: running.start(run, make_job(data), *load(data)))
 
 
 @pytest.mark.parametrize("name", CHECKED_FILES)
 def test_a_folder_that_holds_part_of_a_run(data: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("precious")
-    refused(RunError, f"({name})", tmp_path, lambda: running.start(tmp_path, make_job(data), *load_npz(data)))
+    refused(RunError, f"({name})", tmp_path, lambda: running.start(tmp_path, make_job(data), *load(data)))
 
 
 def test_a_folder_that_holds_none(data: Path, tmp_path: Path) -> None:
-    refused(RunError, "contains no run", tmp_path, lambda: running.resume(tmp_path, *load_npz(data)))
-    refused(RunError, "contains no run", tmp_path, lambda: running.resume(tmp_path / "none", *load_npz(data)))
+    refused(RunError, "contains no run", tmp_path, lambda: running.resume(tmp_path, *load(data)))
+    refused(RunError, "contains no run", tmp_path, lambda: running.resume(tmp_path / "none", *load(data)))
 
 
 def test_a_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:
@@ -64,12 +64,12 @@ def test_a_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:
             RunError,
             "cannot create the run folder",
             tmp_path,
-            lambda p=place: running.start(p, make_job(data), *load_npz(data)),
+            lambda p=place: running.start(p, make_job(data), *load(data)),
         )
 
 
 def test_changed_data(run: Path, data: Path) -> None:
-    training, test = load_npz(data)
+    training, test = load(data)
     x = training.x.copy()
     x[5, 0, 3, 3] ^= 1
     other = replace(training, x=x)
@@ -90,12 +90,12 @@ def test_the_fingerprint_knows_shape_and_dtype() -> None:
 
 def test_the_threads_that_really_run_are_kept(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(find("numpy")), "thread_limit", lambda self, threads: min(threads, 3))
-    running.start(tmp_path / "run", replace(make_job(data), threads=1000), *load_npz(data))
+    running.start(tmp_path / "run", replace(make_job(data), threads=1000), *load(data))
     assert files.read_json(tmp_path / "run" / "config.json")["threads"] == 3
 
 
 def test_images_of_another_size(data: Path, tmp_path: Path) -> None:
-    training, test = load_npz(data)
+    training, test = load(data)
     small = replace(training, x=np.ascontiguousarray(training.x[..., :7]))
     refused(ShapeError, "1×8×7", tmp_path, lambda: running.start(tmp_path / "run", make_job(data), small, test))
 
@@ -103,7 +103,7 @@ def test_images_of_another_size(data: Path, tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_model(run: Path, data: Path, tmp_path: Path) -> None:
     parts = [*run_driver.layers()[:-2], cr.Dense(3, bias=False), cr.Softmax()]
     about = Sequential(parts, (1, 8, 8), seed=3, engine="numpy").about()
-    running.start(tmp_path / "other", replace(make_job(data), model=about), *load_npz(data))
+    running.start(tmp_path / "other", replace(make_job(data), model=about), *load(data))
     shutil.copy(tmp_path / "other" / "checkpoint.safetensors", run)
     refused(FormatError, "is a checkpoint of another model", run, lambda: accepted(run, data))
     shutil.copy(run / "model.safetensors", run / "checkpoint.safetensors")

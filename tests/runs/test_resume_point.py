@@ -9,7 +9,7 @@ from numerical import assert_close
 from runs.run_driver import RECIPE, Halt, make_job
 
 from chainrule._io import files
-from chainrule.data import load_npz
+from chainrule.data import load
 from chainrule.data.dataset import order
 from chainrule.errors import FormatError
 from chainrule.explain import NextStep, Trace
@@ -23,7 +23,7 @@ STOP = 10
 
 @pytest.fixture
 def stopped(data, tmp_path):
-    training, test = load_npz(data)
+    training, test = load(data)
     running.start(tmp_path / "run", make_job(data), training, test, [Halt(STOP)])
     return tmp_path / "run"
 
@@ -32,7 +32,7 @@ def test_the_next_step(stopped, data):
     """Include rate, moments, clipping, dropout, augmentation and batch statistics."""
     stands = resume_point.read_resume_point(stopped, engine="numpy")
     assert (stands.training.step, stands.training.clip_norm, stands.training.seed) == (STOP + 1, 2.0, 3)
-    training, test = load_npz(data)
+    training, test = load(data)
     samples, _ = Samples.of_dataset(training, 3).parts(RECIPE.validation, RECIPE.seed)
     epoch, place = divmod(STOP, 7)
     indices = order(len(samples), RECIPE.seed, epoch)[place * 7 : (place + 1) * 7]
@@ -78,7 +78,7 @@ def test_otherwise():
     [
         (lambda tensors, about: tensors.pop("optimizer.m"), "optimizer.m is missing"),
         (lambda tensors, about: about.update(step="nine"), "step 'nine'"),
-        (lambda tensors, about: about.update(model=3), "expected a step number and a model"),
+        (lambda tensors, about: about.update(model=3), "expected the description of a model, found 3"),
         (lambda tensors, about: about["model"].pop("layers"), "not a description of a model"),
         (lambda tensors, about: tensors.pop("conv1.w"), "conv1.w"),
     ],

@@ -15,12 +15,11 @@ from runs.processes import assert_same, completed, content, started
 from runs.run_driver import RECIPE, make_job
 
 from chainrule._io import files
-from chainrule.data import load_npz
+from chainrule.data import load
 from chainrule.errors import ChainruleError, DataError, NotFiniteError, RunError
-from chainrule.runs import checkpointer, running
+from chainrule.runs import checkpointer, loading, running
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.jobs import Job
-from chainrule.runs.loading import load
 from chainrule.runs.running import STOPPING
 from chainrule.training.history import Epoch
 from chainrule.training.recipe import Recipe
@@ -42,14 +41,14 @@ def test_a_run_leaves_what_it_should(whole: Path, data: Path) -> None:
     moments = {name for name in found["checkpoint"] if name.startswith("optimizer.")}
     assert moments == {"optimizer.m", "optimizer.v"}
     assert {name: found["checkpoint"][name] for name in found["model"]} == found["model"]
-    _, test = load_npz(data)
-    assert found["evaluation"]["accuracy"] == load(whole, engine="numpy").evaluate(test).accuracy > 0.5
+    _, test = load(data)
+    assert found["evaluation"]["accuracy"] == loading.load(whole, engine="numpy").evaluate(test).accuracy > 0.5
     assert Job.from_config(files.read_json(whole / "config.json"), whole).recipe == RECIPE
 
 
 @pytest.mark.parametrize("shared", [0, 1, 3])
 def test_groups_in_training_and_test_data_are_refused(data: Path, tmp_path: Path, shared: int) -> None:
-    training, test = load_npz(data)
+    training, test = load(data)
     first = replace(training, groups=np.arange(len(training)))
     second = replace(test, groups=np.arange(len(test)) + len(training) - shared)
     job = make_job(data, "numpy", replace(RECIPE, epochs=1))
@@ -68,7 +67,7 @@ def test_the_best_model_is_that_of_the_best_validation(whole: Path, data: Path, 
         def epoch_ended(self, trainer: Any, epoch: Any) -> None:
             trainer.stop = epoch.epoch == best + 1
 
-    running.start(folder, make_job(data), *load_npz(data), [Halt()])
+    running.start(folder, make_job(data), *load(data), [Halt()])
     tensors = files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[0]
     model = files.read_tensors(whole / "best.safetensors", "model")[0]
     assert all((tensors[name] == model[name]).all() for name in model)
@@ -78,7 +77,7 @@ def test_early_stopping_ends_with_the_best_model(data: Path, tmp_path: Path) -> 
     job = make_job(
         data, recipe=replace(RECIPE, patience=1, epochs=40, optimizer=replace(RECIPE.optimizer, learning_rate=0.1))
     )
-    result = running.start(tmp_path / "run", job, *load_npz(data))
+    result = running.start(tmp_path / "run", job, *load(data))
     losses = [epoch.validation_loss for epoch in result.history.epochs]
     assert len(losses) < 40
     assert losses[-1] >= losses[-2] == min(losses)
@@ -86,7 +85,7 @@ def test_early_stopping_ends_with_the_best_model(data: Path, tmp_path: Path) -> 
         files.read_tensors(tmp_path / "run" / f"{name}.safetensors", "model")[0] for name in ("model", "best")
     )
     assert all((model[name] == best[name]).all() for name in best)
-    again = running.resume(tmp_path / "run", *load_npz(data))
+    again = running.resume(tmp_path / "run", *load(data))
     assert again.evaluation
     assert len(again.history) == len(result.history)
     after = files.read_tensors(tmp_path / "run" / "model.safetensors", "model")[0]
@@ -120,10 +119,10 @@ def test_a_stop_that_comes_late_in_a_step_is_saved_too(step: int, whole: Path, d
     """Stop after the checkpointer's turn, with a long interval: the last step must still be in the checkpoint."""
 
     folder = tmp_path / "run"
-    result = running.start(folder, make_job(data), *load_npz(data), [run_driver.Halt(step)])
+    result = running.start(folder, make_job(data), *load(data), [run_driver.Halt(step)])
     assert files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[1]["step"] == step
     assert (result.evaluation is None) == (step < STEPS)
-    running.resume(folder, *load_npz(data))
+    running.resume(folder, *load(data))
     assert_same(folder, whole)
 
 
@@ -150,15 +149,15 @@ def test_a_run_that_is_being_trained(data: Path, tmp_path: Path) -> None:
 
         def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
             if len(trainer.history) == 2:
-                for begin in (lambda: running.resume(folder, *load_npz(data)), again):
+                for begin in (lambda: running.resume(folder, *load(data)), again):
                     with pytest.raises(RunError) as caught:
                         begin()
                     said.append(str(caught.value))
 
     def again() -> None:
-        running.start(folder, make_job(data), *load_npz(data))
+        running.start(folder, make_job(data), *load(data))
 
-    result = running.start(folder, make_job(data), *load_npz(data), [Intruder()])
+    result = running.start(folder, make_job(data), *load(data), [Intruder()])
     assert len(said) == 2
     assert all(message.startswith(f"{folder} is in use") for message in said)
     assert result.evaluation
@@ -180,14 +179,14 @@ def test_beginning_in_one_folder_at_once(data: Path, tmp_path: Path) -> None:
 def test_a_step_that_is_not_finite_keeps_the_last_checkpoint(data: Path, tmp_path: Path) -> None:
     recipe: Recipe = replace(RECIPE, optimizer=run_driver.Adam(1e30), clip_norm=None)
     with pytest.raises(ChainruleError, match=r"not finite|too large"):
-        running.start(tmp_path / "run", make_job(data, recipe=recipe), *load_npz(data), interval=0.0)
+        running.start(tmp_path / "run", make_job(data, recipe=recipe), *load(data), interval=0.0)
     tensors, about = files.read_tensors(tmp_path / "run" / "checkpoint.safetensors", "checkpoint")
     assert all(np.isfinite(tensor).all() for tensor in tensors.values())
     assert about["step"] == len((tmp_path / "run" / "history.csv").read_text().splitlines()) - 1
 
 
 def test_no_model_is_kept_before_it_is_known_to_be_finite(data: Path, tmp_path: Path) -> None:
-    job, training = make_job(data), load_npz(data)[0]
+    job, training = make_job(data), load(data)[0]
     model, trainer = running._prepare(job, training)
     keeping = checkpointer.Checkpointer(Recorder(tmp_path), model)
     keeping.begin(trainer)

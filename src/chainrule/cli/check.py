@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options
-from chainrule.errors import OptionError, StudentError
+from chainrule.cli.output import print_json, print_line
+from chainrule.errors import OptionError, StudentError, unknown_name
 
 if TYPE_CHECKING:
     from chainrule.check.matching import LearnerTask
@@ -35,12 +36,11 @@ ties = click.option(
     help="Max pooling must pass the gradient to the first of several largest elements, instead of to any of them.",
 )
 seed = click.option(
-    "--seed", type=options.BoundedInteger(0), default=0, metavar="N", help="Seed of the random inputs; 0 by default."
+    "--seed", type=options.BoundedInteger(0), default=0, help="Seed of the random inputs; 0 by default."
 )
 hints = click.option(
     "--hints",
     type=options.BoundedInteger(0, 3),
-    metavar="N",
     help="How much to reveal: 0 verdicts, 1 the first wrong number, 2 its terms, 3 the mistake (default).",
 )
 MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
@@ -59,7 +59,6 @@ SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
     "--seconds",
     type=options.BoundedInteger(1, LONGEST),
     default=SECONDS,
-    metavar="N",
     help=f"Time limit for the code in FILE.py, or for each of its functions and classes; {SECONDS} by default.",
 )
 @click.option(
@@ -107,7 +106,6 @@ def check(
     from chainrule.check.checker import check_gradients
     from chainrule.check.homework import ALL, limit_hints
     from chainrule.check.matching import LearnerTask
-    from chainrule.cli.output import print_json
     from chainrule.layers import expressions
 
     shape = expressions.shape(input_shape) if input_shape is not None else None
@@ -182,7 +180,6 @@ def _import_hint(package: str, path: Path) -> str:
 
 
 def _echo(printed: str) -> None:
-    from chainrule.cli.output import print_line
 
     for output_line in printed.splitlines():
         print_line(output_line.expandtabs(), err=True)
@@ -192,7 +189,6 @@ def _library_subject(text: str | None, engine: str | None) -> tuple[Any, str | N
     """Return a model, layer or loss of this library, and its name in the report; (None, None) for all of them."""
     from chainrule import zoo
     from chainrule.cli.loading import load_model_and_job
-    from chainrule.errors import unknown_name
     from chainrule.layers import IN_A_ROW, expressions
     from chainrule.network import losses
 

@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options
+from chainrule.cli.output import (
+    MISSING,
+    format_duration,
+    format_loss,
+    format_metric,
+    format_table,
+    print_json,
+    print_line,
+)
 
 if TYPE_CHECKING:
     from chainrule.runs.jobs import Job
@@ -20,10 +29,8 @@ if TYPE_CHECKING:
 @options.as_json
 def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: bool, as_json: bool) -> None:
     """Compare the results of several runs, and list the options that differ."""
-    from chainrule.cli import loading, run_paths
-    from chainrule.cli.output import print_json, print_line
+    from chainrule.cli import loading
 
-    run_paths.require_writable(picture)
     runs = [loading.load_run(folder, accept_changes=accept_changes) for folder in folders]
     results = [_results(run) for run in runs]
     settings = [_settings(run.job) for run in runs]
@@ -86,7 +93,6 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _text(results: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]], differing: Sequence[str]) -> str:
-    from chainrule.cli.output import MISSING, format_duration, format_loss, format_metric, format_table
 
     metrics = list(dict.fromkeys(result["measure"] for result in results))
     metric_columns = [name for metric in metrics for name in (metric.replace("_", " "), "validation")]

@@ -5,6 +5,8 @@ from pathlib import PurePath
 
 import click
 
+from chainrule.errors import unknown_name
+
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_CHAINRULE_COMPLETE"
 
@@ -21,8 +23,6 @@ def completion(context: click.Context, shell: str | None) -> None:
     fish  chainrule completion fish | source           in ~/.config/fish/config.fish
     """
     from click.shell_completion import get_completion_class
-
-    from chainrule.errors import unknown_name
 
     name = shell or PurePath(os.environ.get("SHELL", "bash")).name
     completer = get_completion_class(name) if name in SHELLS else None

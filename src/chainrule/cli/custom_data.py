@@ -11,10 +11,12 @@ import numpy as np
 
 from chainrule import data
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.dataset import MIN_VALIDATION, Dataset, validation_share
+from chainrule.data.dataset import Dataset
 from chainrule.data.image_files import header_shapes
 from chainrule.data.input_statistics import InputStatistics
+from chainrule.data.loading import is_idx_folder
 from chainrule.data.sources import PROBE_SAMPLES
+from chainrule.data.splits import MIN_VALIDATION, validation_share
 from chainrule.errors import OptionError
 from chainrule.training.recipe import Recipe
 
@@ -35,18 +37,18 @@ def is_custom(name: str) -> bool:
     return name not in data.known_names()
 
 
+def is_image_folder(name: str) -> bool:
+    """Return whether the data are a folder of images, rather than a known data set, an .npz file or IDX files."""
+    return is_custom(name) and os.path.isdir(name) and not is_idx_folder(Path(name))
+
+
 def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | None = None) -> dict[str, Any]:
-    """Return `size` and `stream` of a `DataChoice` for custom data: as set by options, or by default.
+    """Return `size` and `stream` of a `DataChoice` for an image folder: as set by options, or by default.
 
     input_shape   input shape of the network if it is fixed; the default size is its height and width
     """
     from chainrule.data.folder import image_paths, suggested_size
-    from chainrule.data.loading import is_idx_folder
 
-    if not os.path.isdir(path) or is_idx_folder(path):
-        if options["stream"]:
-            raise OptionError(f"--stream requires a folder of images; the data are {path}")
-        return {}
     paths = image_paths(path, options["targets"])
     fixed_size = (input_shape[1], input_shape[2]) if input_shape is not None and len(input_shape) == 3 else None
     size = options["resize"] or fixed_size or suggested_size(path, paths)
@@ -61,7 +63,7 @@ def adapt_recipe(
 ) -> Recipe:
     """Adapt a recipe to the data, except for settings that the user fixed with options of `chainrule train`.
 
-    For small data sets, the validation fraction is increased; for tiny ones, it is 0 (`data.dataset.validation_share`).
+    For small data sets, the validation fraction is increased; for tiny ones, it is 0 (`data.splits.validation_share`).
     It is also 0 for data with a separate validation set. For custom data (`custom`), two more settings are chosen:
 
     epochs         2 to 60, so that about `TARGET_IMAGES` images are processed in total

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from chainrule._io.cache import UNUSED_DAYS, cache_folder
 from chainrule.cli import options
+from chainrule.cli.output import WIDTH, format_table, print_json, print_line
 from chainrule.cli.program import Group
+from chainrule.core.shapes import text
+from chainrule.errors import OptionError, unknown_name
 
 if TYPE_CHECKING:
     from chainrule.data import DatasetInfo
@@ -35,15 +39,11 @@ def _downloadable() -> list[str]:
 
 
 @data.command(short_help="Download data sets, or verify cached ones.")
-@click.argument(
-    "names", metavar="NAME...|all", nargs=-1, required=True, shell_complete=options.completer(_downloadable)
-)
+@click.argument("names", metavar="NAME...|all", nargs=-1, required=True, type=options.Name(_downloadable))
 @options.data_location
 @options.quiet
 def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None, quiet: bool) -> None:
     """Download data sets that are not cached, and verify the SHA-256 of every file."""
-    from chainrule.cli.output import print_line
-    from chainrule.core.shapes import text
     from chainrule.data import catalogue
     from chainrule.data.known import find
     from chainrule.data.loading import load_known
@@ -63,9 +63,6 @@ def list_(as_json: bool) -> None:
     The last lines show the size of the compiled programs and the path of the cache.
     """
     from chainrule._io import cache
-    from chainrule._io.cache import UNUSED_DAYS, cache_folder
-    from chainrule.cli.output import WIDTH, format_table, print_json, print_line
-    from chainrule.core.shapes import text
     from chainrule.data import catalogue, computed
 
     infos = catalogue()
@@ -76,7 +73,7 @@ def list_(as_json: bool) -> None:
     for info in infos:
         size = _size(info.bytes_on_disk)
         kept = f"yes, {size}" if info.cached else f"partly, {size}" if info.bytes_on_disk else "no"
-        rows.append([info.name, f"{info.train:,}", f"{info.test:,}", text(info.shape), str(len(info.classes)), kept])
+        rows.append([info.name, f"{info.training:,}", f"{info.test:,}", text(info.shape), str(len(info.classes)), kept])
     click.echo(format_table(rows, right=(1, 2, 4)))
     click.echo("")
     for info in infos:
@@ -101,13 +98,10 @@ def inspect(name: str, list_files: bool, targets: str | None, as_json: bool) -> 
     Images that occur more than once are reported too, within a set and across sets, even if they are resized,
     compressed again or slightly brighter.
     """
-    from chainrule.cli.output import format_table, print_json
-    from chainrule.core.shapes import text
     from chainrule.data import duplicates, known_names, masks
     from chainrule.data import folder as folders
     from chainrule.data.folder_layout import ALL
     from chainrule.data.target_table import has_targets
-    from chainrule.errors import OptionError
 
     if name in known_names():
         raise OptionError(f"{name} is a built-in data set; to inspect the folder of this name, write ./{name}")
@@ -142,7 +136,7 @@ def _clearable() -> list[str]:
 
 
 @data.command(short_help="Remove data sets and compiled programs from the cache.")
-@click.argument("name", required=False, shell_complete=options.completer(_clearable))
+@click.argument("name", required=False, type=options.Name(_clearable))
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def clear(name: str | None, yes: bool) -> None:
     """Remove the data set NAME, the compiled programs (NAME: compiled), or, by default, everything from the cache.
@@ -150,10 +144,8 @@ def clear(name: str | None, yes: bool) -> None:
     Programs are compiled again when they are needed, also in running processes.
     """
     from chainrule._io import cache
-    from chainrule._io.cache import cache_folder
     from chainrule.data import catalogue
     from chainrule.data import clear as remove
-    from chainrule.errors import OptionError, unknown_name
 
     infos = [info for info in catalogue() if name in (None, info.name)]
     if not infos and name != COMPILED:
@@ -176,19 +168,8 @@ def clear(name: str | None, yes: bool) -> None:
 
 
 def _about(info: "DatasetInfo") -> dict[str, Any]:
-    return {
-        "name": info.name,
-        "title": info.title,
-        "classes": list(info.classes),
-        "shape": list(info.shape),
-        "training": info.train,
-        "test": info.test,
-        "source": info.source,
-        "licence": info.licence,
-        "folder": str(info.path),
-        "cached": info.cached,
-        "bytes": info.bytes_on_disk,
-    }
+    about = {name: value for name, value in vars(info).items() if name != "files"}
+    return {**about, "folder": str(info.path), "cached": info.cached, "bytes": info.bytes_on_disk}
 
 
 def _size(byte_count: int) -> str:

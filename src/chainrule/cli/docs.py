@@ -5,6 +5,8 @@ from pathlib import Path
 import click
 
 from chainrule.cli import options
+from chainrule.cli.output import format_table
+from chainrule.errors import OptionError
 
 COURSE = "course"  # notebooks and slides, which a terminal cannot show; not part of the wheel
 ROOT_PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")  # pages outside docs/
@@ -31,7 +33,7 @@ def page_names() -> list[str]:
 
 
 @click.command(short_help="List the documentation pages, or read one.")
-@click.argument("page", required=False, type=options.PATH_OR_NAME, shell_complete=options.completer(page_names))
+@click.argument("page", required=False, type=options.Name(page_names))
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the system's default program.")
 @click.option("--path", is_flag=True, help="Print the path of the page.")
 def docs(page: str | None, open_page: bool, path: bool) -> None:
@@ -58,7 +60,6 @@ def docs(page: str | None, open_page: bool, path: bool) -> None:
 
 def _find(page: str, files: dict[str, Path]) -> Path:
     """Find a page by its full name, the last part of its name, or its file name; return its file."""
-    from chainrule.errors import OptionError
 
     name = page.lower().removeprefix("docs/").removesuffix(".md").removesuffix("/readme").strip("/")
     if name in files:
@@ -70,7 +71,6 @@ def _find(page: str, files: dict[str, Path]) -> Path:
 
 
 def _list(files: dict[str, Path]) -> None:
-    from chainrule.cli.output import format_table
 
     click.echo(format_table([["page", "title"], *([name, _title(file)] for name, file in files.items())]))
     click.echo("\nto read a page: chainrule docs PAGE")

@@ -6,29 +6,30 @@ from typing import Any
 import click
 
 from chainrule.cli import options
+from chainrule.cli.output import METRIC_LABELS, format_percent, format_table, metric_rows, print_json
 from chainrule.errors import printable
 
 MAX_CLASSES, WORST = 50, 10  # largest number of classes that are all printed; number that is printed of more
 
 
 @click.command(short_help="Evaluate a run on the test set.")
-@click.argument("run", metavar="RUN", type=options.PATH)
+@click.argument("run", type=options.PATH)
 @options.data
-@click.option("--views", metavar="TEXT", help='Average the outputs over views of each image: "flip,shift=1".')
+@click.option("--views", help='Average the outputs over views of each image: "flip,shift=1".')
 @click.option(
     "--classes",
     "class_file",
-    type=options.PATH,
+    type=options.FILE,
     metavar="FILE.csv",
     help="Write the metrics of each class.  [default for more than 50 classes: classes.csv beside the model]",
 )
 @click.option(
-    "--reliability", type=options.PATH, metavar="FILE.png", help="Plot the accuracy by the confidence of predictions."
+    "--reliability", type=options.FILE, metavar="FILE.png", help="Plot the accuracy by the confidence of predictions."
 )
 @click.option(
     "--calibrated",
     "calibrated_file",
-    type=options.PATH,
+    type=options.FILE,
     metavar="FILE.safetensors",
     help="Calibrate the confidence on the run's validation images before the evaluation, and write the model.",
 )
@@ -60,18 +61,15 @@ def evaluate(
     RUN is a run folder or a model.safetensors file. For an unfinished run, the best weights so far are used.
     """
     from chainrule._io.files import csv_bytes, write_atomic
-    from chainrule.cli import loading, run_paths
-    from chainrule.cli.output import print_json
+    from chainrule.cli import loading
     from chainrule.data.augmentation import Views
     from chainrule.plotting.figures import save
 
-    for path in (class_file, reliability, calibrated_file):
-        run_paths.require_writable(path)
     model, job = loading.load_model_and_job(run, **machine)
     loading.require_one_input_and_output(model, run)
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}
     test, part = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)
-    selected_views = Views.parse(views or "none") or None
+    selected_views = Views.choose(views)
     added: dict[str, Any] = {} if selected_views is None else {"views": str(selected_views)}
     if calibrated_file is not None:
         added["temperature"] = loading.calibrate(model, job, **where)
@@ -99,7 +97,6 @@ def evaluate(
 
 
 def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:
-    from chainrule.cli.output import METRIC_LABELS, format_percent, format_table, metric_rows
 
     rows = metric_rows({name: value for name, value in figures.items() if isinstance(value, float)})
     parts = [printable(title), format_table(rows)]

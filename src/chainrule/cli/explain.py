@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options, page_options
+from chainrule.cli.output import print_json
 
 if TYPE_CHECKING:
     from chainrule.explain import Explanation, Trace
@@ -14,11 +15,10 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Explain any value of a training step.")
-@click.argument("run", metavar="[RUN]", required=False, type=options.PATH)
+@click.argument("run", required=False, type=options.PATH)
 @click.option(
     "--model",
-    metavar="NAME",
-    shell_complete=options.completer(options.model_names),
+    type=options.MODEL,
     help="Explain an untrained network instead of a RUN.",
 )
 @click.option(
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 @click.option(
     "--sample",
     type=options.INTEGER,
-    metavar="N",
     help="Index of the test image; the page offers 200 of them.  [default: 0]",
 )
 @click.option("--image", metavar="FILE", type=options.PATH_OR_NAME, help="PNG or JPEG to use instead of a test image.")
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 @click.option(
     "--digits",
     type=options.BoundedInteger(1, 17),
-    metavar="N",
     default=3,
     show_default=True,
     help="Significant digits of numbers; 17 is full precision.",
@@ -53,7 +51,6 @@ if TYPE_CHECKING:
     "--lr",
     "learning_rate",
     type=options.NUMBER,
-    metavar="X",
     help="Use another learning rate.",
 )
 @options.data
@@ -89,7 +86,6 @@ def explain(
         page_options.open_or_write(run, arguments)
         return
     from chainrule.cli.explained_subject import subject
-    from chainrule.cli.output import print_json
 
     explained = subject(run, arguments)
     answers = [(cell, _answer(explained.trace, cell, digits)) for cell in cells]

@@ -37,8 +37,8 @@ class ExplainedSubject:
 
     sample   origin of the sample: "sample 0 of mnist", or a file name
     label    target class of the step
-    assumed  whether the label is unknown and the predicted class is used instead
     answer   class predicted by the network
+    assumed  whether the label is unknown and the predicted class is used instead
     run      run folder or model file; None for an untrained network
     """
 
@@ -46,8 +46,8 @@ class ExplainedSubject:
     trace: Trace
     sample: str
     label: str
-    assumed: bool
     answer: str
+    assumed: bool
     run: Path | None = None
 
     def heading(self) -> str:
@@ -61,15 +61,10 @@ class ExplainedSubject:
     def to_json(self) -> dict[str, Any]:
         """Return the content of the heading as JSON values."""
         training = self.trace.training
-        run = None if self.run is None else str(self.run)
-        about = {
-            "run": run,
+        return {
+            "run": None if self.run is None else str(self.run),
             "model": self.model.name,
-            "sample": self.sample,
-            "label": self.label,
-            "answer": self.answer,
-        }
-        return about | {
+            **{name: getattr(self, name) for name in ("sample", "label", "answer")},
             "optimizer": training.optimizer.name,
             "learning_rate": self.trace.update.learning_rate,
             "step": training.step,
@@ -88,15 +83,14 @@ def subject(run: Path | None, options: Options) -> ExplainedSubject:
     x = model.normalization.apply(pixels[None], model.dtype)
     if len(model.output_shape) > 1:
         target = _dense_target(model, x, test, ignore_label, options)
-        trace = Trace(model, x, target, model.loss, training)
-        return ExplainedSubject(model, trace, sample, *(DENSE, options["image"] is not None, DENSE), run)
-    answer = _answer(model, model.apply(x)[0])
-    target_label = answer if label is None else label
-    target = Samples.of(pixels[None], np.array([target_label]), model.output_shape).targets
+        texts, assumed = (DENSE, DENSE), options["image"] is not None
+    else:
+        answer, assumed = _answer(model, model.apply(x)[0]), label is None
+        target_label = answer if label is None else label
+        target = Samples.of(pixels[None], np.array([target_label]), model.output_shape).targets
+        texts = _label_text(model, target_label), _label_text(model, answer)
     trace = Trace(model, x, target, model.loss, training)
-    return ExplainedSubject(
-        model, trace, sample, _label_text(model, target_label), label is None, _label_text(model, answer), run
-    )
+    return ExplainedSubject(model, trace, sample, *texts, assumed, run)
 
 
 def _dense_target(model: Model, x: Array, test: Dataset | None, ignore_label: int | None, options: Options) -> Array:

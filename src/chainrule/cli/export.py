@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options
+from chainrule.cli.output import format_metric, format_percent
+from chainrule.core.shapes import text
+from chainrule.errors import DataError, OptionError, RunError
+from chainrule.runs.folder import MODEL
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,15 +24,14 @@ CALIBRATION_IMAGES = 500  # training images used to measure the ranges of activa
 
 
 @click.command(short_help="Write a trained network for other software: ONNX, C.")
-@click.argument("run", metavar="RUN", type=options.PATH)
-@click.option("--onnx", "onnx_file", metavar="FILE", type=options.PATH, help="Write a new ONNX file.")
+@click.argument("run", type=options.PATH)
+@click.option("--onnx", "onnx_file", type=options.FILE, help="Write a new ONNX file.")
 @click.option(
     "--opset",
-    metavar="N",
     type=options.INTEGER,
     help="Version of the ONNX operators; by default the lowest, from 13, that the network can use.",
 )
-@click.option("--c", "c_folder", metavar="FOLDER", type=options.PATH, help="Write C99 files into a folder.")
+@click.option("--c", "c_folder", type=options.FOLDER, help="Write C99 files into a folder.")
 @click.option("--name", metavar="PREFIX", help="With --c: prefix of functions and files.  [default: network]")
 @click.option("--wasm", "wasm_file", metavar="FILE", type=options.PATH, help="Write a .wasm file, module and page.")
 @click.option("--train", is_flag=True, help="With --c: also a function that takes a training step (SGD).")
@@ -36,9 +39,7 @@ CALIBRATION_IMAGES = 500  # training images used to measure the ranges of activa
 @click.option(
     "--calibrate",
     "calibration",
-    type=options.PATH_OR_NAME,
-    metavar="DATA",
-    shell_complete=options.completer(options.data_names),
+    type=options.DATA,
     help="With --int8: data that determine the scales of activations: a data set's name, a folder or a FILE.npz, "
     "also of series and vectors.  [default: the run's training data, or the scales of a quantized network]",
 )
@@ -71,9 +72,8 @@ def export(
 
     RUN is a run folder or a model file: .safetensors, .onnx, .keras, .h5 or .tflite.
     """
-    from chainrule.cli import loading, run_paths
+    from chainrule.cli import loading
     from chainrule.data.normalization import Normalization
-    from chainrule.errors import OptionError
 
     if onnx_file is None and c_folder is None and wasm_file is None:
         raise OptionError("nothing to write: add --onnx FILE, --c FOLDER or --wasm FILE")
@@ -91,11 +91,9 @@ def export(
             raise OptionError(f"{option} applies to {target}")
     if int8 and (train or raw_input):
         raise OptionError("--int8 cannot be combined with --train or --raw-input")
-    if onnx_file:
-        _require_new(onnx_file)
-    if c_folder:
-        run_paths.require_folder(c_folder)
-    model, job = _open(run, precise=precise, accept_changes=accept_changes)
+    if onnx_file and onnx_file.exists():
+        raise RunError(f"{onnx_file} exists already; choose another name, or remove it")
+    model, job = loading.load_model_and_job(run, engine="numpy", precise=precise, accept_changes=accept_changes)
     if int8 or wasm_file:
         loading.require_one_input_and_output(model, run)
     if onnx_file:
@@ -115,27 +113,6 @@ def export(
 
         paths = write_wasm(model, wasm_file, compact=compact)
         click.echo(", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in paths))
-
-
-def _require_new(file: Path) -> None:
-    """Raise RunError if a file exists or cannot be written, before any work is done."""
-    from chainrule.cli import run_paths
-    from chainrule.errors import RunError
-
-    run_paths.require_writable(file)
-    if file.exists():
-        raise RunError(f"{file} exists already; choose another name, or remove it")
-
-
-def _open(run: Path, *, precise: bool, accept_changes: bool) -> "tuple[Model, Job | None]":
-    """Load the model of a run folder or a file on the NumPy engine; return it with the job, if there is one."""
-    from chainrule.cli import loading
-    from chainrule.runs.folder import CONFIG
-    from chainrule.runs.loading import load
-
-    if run.is_dir() and not (run / CONFIG).is_file():
-        return load(run, engine="numpy", precise=precise), None
-    return loading.load_model_and_job(run, engine="numpy", precise=precise, accept_changes=accept_changes)
 
 
 def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool) -> dict[str, str]:
@@ -162,7 +139,6 @@ def _is_final(model: "Model", folder: Path) -> bool:
     import numpy as np
 
     from chainrule._io.files import read_tensors
-    from chainrule.runs.folder import MODEL
 
     final = read_tensors(folder / MODEL, "model")[0] if (folder / MODEL).is_file() else {}
     return all(np.array_equal(value, final.get(name, ())) for name, value in model.weights.items())
@@ -170,7 +146,6 @@ def _is_final(model: "Model", folder: Path) -> bool:
 
 def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int | None, raw_input: bool) -> str:
     """Write an ONNX file; return a line that describes it."""
-    from chainrule.core.shapes import text
     from chainrule.data.normalization import AS_READ
     from chainrule.interop.onnx.exporter import model_message, write
 
@@ -210,7 +185,6 @@ def _quantized(model: "Model", job: "Job | None", calibration: str | None, io: s
 def _read_inputs(name: str) -> "NDArray[Any]":
     """Return the array x of an .npz file with series or vectors (N, …); no labels are needed."""
     from chainrule.data.npz import read_archive
-    from chainrule.errors import DataError
 
     arrays = read_archive(Path(name))
     if "x" not in arrays:
@@ -220,7 +194,6 @@ def _read_inputs(name: str) -> "NDArray[Any]":
 
 def _int8_metric(model: "Model", quantized: "Quantized", test: "Dataset") -> str:
     """Return a line with the metric of the run's test data in floats and in int8."""
-    from chainrule.cli.output import format_metric
 
     float_evaluation = model.evaluate(test)
     int8_evaluation, metric = quantized.evaluate(float_evaluation, test.x), float_evaluation.task.metric
@@ -233,8 +206,6 @@ def _int8_metric(model: "Model", quantized: "Quantized", test: "Dataset") -> str
 def _int8_difference(model: "Model", quantized: "Quantized", images: "NDArray[Any]", name: str) -> str:
     """Return a line with the difference between the outputs in floats and in int8; labels are not used."""
     import numpy as np
-
-    from chainrule.cli.output import format_percent
 
     outputs = np.asarray(model.predict(images)).reshape(len(images), -1)
     int8_outputs = quantized.predict(images)

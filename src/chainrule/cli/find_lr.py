@@ -7,15 +7,14 @@ import click
 
 from chainrule.cli import options, train_options
 from chainrule.cli.options import NUMBER
+from chainrule.cli.output import format_loss, print_json, print_line
 
 
 @click.command("find-lr", short_help="Find a learning rate.")
-@click.option("--low", type=NUMBER, default=1e-6, show_default=True, metavar="X", help="First learning rate.")
-@click.option("--high", type=NUMBER, default=1.0, show_default=True, metavar="X", help="Last learning rate.")
-@click.option(
-    "--steps", "count", type=options.INTEGER, default=100, show_default=True, metavar="N", help="Number of steps."
-)
-@click.option("--picture", metavar="FILE.png", type=options.PATH, help="Plot the loss against the learning rate.")
+@click.option("--low", type=NUMBER, default=1e-6, show_default=True, help="First learning rate.")
+@click.option("--high", type=NUMBER, default=1.0, show_default=True, help="Last learning rate.")
+@click.option("--steps", "count", type=options.INTEGER, default=100, show_default=True, help="Number of steps.")
+@click.option("--picture", metavar="FILE.png", type=options.FILE, help="Plot the loss against the learning rate.")
 @train_options.network
 @train_options.data
 @train_options.step
@@ -28,15 +27,12 @@ def find_lr(**arguments: Any) -> None:
     The network is trained for some steps while the learning rate increases from --low to --high. The suggested rate is
     a tenth of the rate with the lowest loss. The other options are those of `chainrule train`.
     """
-    from chainrule.cli import run_paths
-    from chainrule.cli.output import format_loss, print_json, print_line
     from chainrule.cli.training_request import TrainingRequest
     from chainrule.models.reading import Reading, training_data
     from chainrule.plotting.figures import save
     from chainrule.training.lr_finder import search_learning_rates
 
     picture: Path | None = arguments["picture"]
-    run_paths.require_writable(picture)
     request = TrainingRequest.of(dict.fromkeys(train_options.TRAINING) | arguments)
     training, test = request.load()
     job, model = request.job(training, test, ())

@@ -1,5 +1,6 @@
 """The command `chainrule grade`."""
 
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ import click
 
 from chainrule.cli import options
 from chainrule.cli.check import LONGEST, against, hints, input_shape, ties
+from chainrule.cli.output import WIDTH, format_table, print_json
 from chainrule.errors import printable
 
 if TYPE_CHECKING:
@@ -35,7 +37,6 @@ assignment_options = options.combine(
     click.option(
         "--seconds",
         type=options.BoundedInteger(1, LONGEST),
-        metavar="N",
         help="Time limit for each submission, or for each of its functions and classes; 30 by default.",
     ),
     click.option(
@@ -54,7 +55,6 @@ assignment_options = options.combine(
     click.option(
         "--seed",
         type=options.BoundedInteger(0),
-        metavar="N",
         help="Seed of the random inputs; by default a new one each time, which is printed.",
     ),
     click.option(
@@ -65,11 +65,11 @@ assignment_options = options.combine(
     hints,
 )
 output_options = options.combine(
-    click.option("--csv", "table", type=options.PATH, metavar="FILE", help="Write the table as a CSV file."),
+    click.option("--csv", "table", type=options.FILE, help="Write the table as a CSV file."),
     click.option(
         "--results",
         "written",
-        type=(click.Choice(FORMATS), options.PATH),
+        type=(click.Choice(FORMATS), options.FILE),
         multiple=True,
         metavar="GRADER FILE",
         help=f"Write the file that a grader reads: {', '.join(FORMATS)}; may be repeated.",
@@ -77,9 +77,8 @@ output_options = options.combine(
     click.option(
         "--autograder",
         "autograders",
-        type=options.PATH,
+        type=options.FILE,
         multiple=True,
-        metavar="FILE",
         help="Write an autograder: FILE.zip for Gradescope, FILE.yml for GitHub Classroom, FILE.py for classroom50.",
     ),
     options.quiet,
@@ -110,8 +109,6 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
 
     Exits with 0 if every entry was judged, right or wrong, and with 3 if an entry could not be judged.
     """
-    from chainrule.cli import run_paths
-    from chainrule.cli.output import print_json
 
     if protection:
         click.echo(_protection())
@@ -120,8 +117,6 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
         raise click.UsageError("Missing option '--against'.")
     if folder is None and not arguments["autograders"]:
         raise click.UsageError("Missing argument 'FOLDER'.")
-    for path in (arguments["table"], *(path for _, path in arguments["written"]), *arguments["autograders"]):
-        run_paths.require_writable(path)
     task = _assignment(arguments)
     _write_autograders(task, arguments["autograders"])
     if folder is None:
@@ -209,9 +204,6 @@ def _write_autograders(task: "GradedAssignment", paths: tuple[Path, ...]) -> Non
 
 def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | None") -> str:
     """Return the table as text, with points if there is a scheme; each submission is followed by its remarks."""
-    import textwrap
-
-    from chainrule.cli.output import WIDTH, format_table
 
     cells = [["submission", "right", "diagnosis"]]
     cells += [[row.submission, f"{row.passed}/{row.parts}", row.diagnosis] for row in rows]

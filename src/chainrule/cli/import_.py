@@ -1,23 +1,24 @@
 """The command `chainrule import`."""
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from chainrule.cli import options
+from chainrule.cli import options, run_paths
+from chainrule.errors import OptionError
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
 
 
 @click.command(name="import", short_help="Read a network, or weights, that another framework wrote.")
-@click.argument("file", metavar="FILE", type=options.PATH, required=False)
+@click.argument("file", type=options.PATH, required=False)
 @click.option("--out", metavar="MODEL.safetensors", type=options.PATH, help="Write the model to a file.")
 @click.option(
     "--model",
-    metavar="NAME",
-    shell_complete=options.completer(options.model_names),
+    type=options.MODEL,
     help="Network for the weights: a name (see chainrule models) or a model file.",
 )
 @click.option(
@@ -53,8 +54,6 @@ def import_(
 
     No code in the file is run. If a layer is not supported, an error names it; see docs/importing.md.
     """
-    from chainrule.cli import run_paths
-    from chainrule.errors import OptionError
     from chainrule.interop import verification
     from chainrule.interop.importing import holds_network
     from chainrule.layers import expressions
@@ -93,7 +92,6 @@ def import_(
 def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Model":
     """Load a network by name or from a model file, with weights from a file; print the source of each parameter."""
     from chainrule import zoo
-    from chainrule.errors import OptionError
     from chainrule.interop.importing import only_weights
     from chainrule.runs.loading import load
 
@@ -120,7 +118,6 @@ def operator_list() -> str:
 
 def layer_list() -> str:
     """Return a table of Keras layers and their layers, and lists of activations and TensorFlow Lite operators."""
-    import textwrap
 
     from chainrule.interop.keras.layers import described
     from chainrule.interop.keras.layers.activations import FUNCTIONS

@@ -41,19 +41,19 @@ def load_model_and_job(
     precise: bool = False,
     accept_changes: bool = False,
 ) -> tuple[Model, Job | None]:
-    """Load the model of a run folder or a .safetensors file, and the job of its run (None without a run).
+    """Load the model of a run folder or a file, and the job of its run (None without a run).
 
     Remarks are printed to stderr: which weights of an unfinished run are used, and which files were changed.
     """
     machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
-    if path.is_dir():
+    if (path / CONFIG).is_file():
         opened_run = loading.open_run(path, **machine, accept_changes=accept_changes)
         print_remarks(opened_run.remarks)
         return opened_run.model, opened_run.job
     if not path.exists():
         raise DataError(f"{path}: no such run folder or model file")
     model, job = load(path, **machine), None
-    if (path.parent / CONFIG).is_file():
+    if path.is_file() and (path.parent / CONFIG).is_file():
         remarks = checksums.check(path.parent, (CONFIG, path.name), accept=accept_changes)
         job = jobs.read_job(path.parent)
         print_remarks(remarks)

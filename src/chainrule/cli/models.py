@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options
+from chainrule.cli.output import MISSING, WIDTH, format_table, format_target, print_json
 from chainrule.errors import OptionError, RunError
 
 if TYPE_CHECKING:
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="List the named networks, or describe one.")
-@click.argument("name", required=False, shell_complete=options.completer(options.model_names))
+@click.argument("name", required=False, type=options.MODEL)
 @click.option("--program", is_flag=True, help="Print the compiled program of the model's training step.")
 @click.option(
     "--new",
-    metavar="FILE",
-    type=options.PATH,
+    type=options.FILE,
     help="Write a template for your own network: FILE.py, FILE.toml or FILE.json.",
 )
 @options.as_json
@@ -32,7 +32,6 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
     --new FILE writes a complete network for you to edit; train it with chainrule train --model FILE.
     """
     from chainrule import zoo
-    from chainrule.cli.output import print_json
 
     if new is not None:
         _write_new(new, only_option=name is None and not program and not as_json)
@@ -51,11 +50,9 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
 
 def _write_new(path: Path, *, only_option: bool) -> None:
     """Write a network template, and print the command that trains it."""
-    from chainrule.cli import run_paths
 
     if not only_option:
         raise OptionError("--new FILE cannot be combined with a NAME, --program or --json")
-    run_paths.require_writable(path)
     write_template(path)
     click.echo(f"train it with: chainrule train --model {shlex.quote(str(path))}", err=True)
     click.echo(path)
@@ -89,22 +86,20 @@ def _about(entry: "Entry") -> dict[str, Any]:
 
 
 def _list(entries: "list[Entry]") -> str:
-    from chainrule.cli.output import WIDTH, format_table
 
-    rows = [["name", "layers", "parameters", "target", "source"]]
+    rows, layers = [["name", "layers", "parameters", "target", "source"]], list[str]()
     for entry in entries:
         model = entry.build(engine="numpy")
         rows.append([entry.name, str(len(model.layers)), f"{model.parameters.size:,}", _targets(entry), entry.source])
+        layers.append(", ".join(map(_describe_layer, model.layers)))
     head, *lines = format_table(rows, right=(1, 2)).splitlines()
     parts = [head]
-    for entry, line in zip(entries, lines, strict=True):
-        layers = ", ".join(_describe_layer(layer) for layer in entry.build(engine="numpy").layers)
-        parts += [line, textwrap.fill(layers, WIDTH, initial_indent="  ", subsequent_indent="  ")]
+    for line, listed in zip(lines, layers, strict=True):
+        parts += [line, textwrap.fill(listed, WIDTH, initial_indent="  ", subsequent_indent="  ")]
     return "\n".join(parts)
 
 
 def _describe(entry: "Entry") -> str:
-    from chainrule.cli.output import WIDTH
     from chainrule.cli.report import describe_recipe
 
     facts = [("target", _targets(entry)), ("reported", entry.stated), ("recipe", describe_recipe(entry.recipe))]
@@ -120,7 +115,6 @@ def _describe(entry: "Entry") -> str:
 
 
 def _targets(entry: "Entry") -> str:
-    from chainrule.cli.output import MISSING, format_target
 
     targets = (f"{target.data} ≥ {format_target(target.metric, target.value)}" for target in entry.targets)
     return ", ".join(targets) or MISSING

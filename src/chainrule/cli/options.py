@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from click.types import FloatParamType, IntParamType
+from click.shell_completion import CompletionItem
+from click.types import FloatParamType, IntParamType, StringParamType
 
+from chainrule.cli import run_paths
 from chainrule.errors import quoted
 
 if TYPE_CHECKING:
@@ -20,20 +22,6 @@ DIGITS = re.compile(r"[+-]?[0-9]{1,400}")
 DECIMAL = re.compile(r"[+-]?([0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,4})?|[+-]?(nan|inf|infinity)")
 
 F = TypeVar("F", bound=Callable[..., Any])
-Completer = Callable[[click.Context, click.Parameter, str], list[str]]
-
-
-def completer(list_names: Callable[[], list[str]]) -> Completer:
-    """Return a completer for the names returned by `list_names`, which is called only during completion."""
-    return lambda context, parameter, prefix: [name for name in list_names() if name.startswith(prefix)]
-
-
-def names_in(module: str, table: str) -> Callable[[], list[str]]:
-    """Return a function that lists the names in a table of a module, which is imported when it is called."""
-    return lambda: list(getattr(importlib.import_module(f"chainrule.{module}"), table))
-
-
-model_names = names_in("zoo", "NAMED")
 
 
 def data_names() -> list[str]:
@@ -43,14 +31,62 @@ def data_names() -> list[str]:
     return known_names()
 
 
-class _Path(click.Path):
-    """A nonempty path; an empty string would mean the current folder."""
+class _Nonempty(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
+    """A text that is not empty: an empty string would mean the current folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Convert a command-line argument to a path."""
+        """Check a command-line argument, and convert it."""
         if not os.fspath(value):
             self.fail("expected a name or a path, found an empty string", param, ctx)
-        return super().convert(value, param, ctx)
+        return super().convert(value, param, ctx)  # pyright: ignore[reportUnknownVariableType]
+
+
+class _Path(_Nonempty, click.Path):
+    """A nonempty path.
+
+    name        placeholder in the help, in capitals
+    path_type   `Path`, or `str` for a path that is kept as text
+    """
+
+    def __init__(self, name: str = "path", path_type: type = Path) -> None:
+        super().__init__(path_type=path_type)
+        self.name = name
+
+
+class _Output(_Path):
+    """A path that a command writes, which is checked before the command does any work.
+
+    name    placeholder in the help, in capitals
+    check   function that returns the path; RunError if it cannot be written
+    """
+
+    def __init__(self, name: str, check: Callable[[Path], Path]) -> None:
+        super().__init__(name)
+        self._check = check
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert a command-line argument to a path, and check it."""
+        return self._check(super().convert(value, param, ctx))
+
+
+class Name(_Nonempty, StringParamType):
+    """A nonempty name, which the shell completes.
+
+    list_names   function that returns the names; it is called only during completion
+    name         placeholder in the help, in capitals
+    """
+
+    def __init__(self, list_names: Callable[[], Sequence[str]], name: str = "name") -> None:
+        self._list_names, self.name = list_names, name
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the names that begin with a text."""
+        return [CompletionItem(name) for name in self._list_names() if name.startswith(incomplete)]
+
+
+def name_in(module: str, table: str) -> Name:
+    """Return the type of names in a table of a module, which is imported when they are completed."""
+    return Name(lambda: list(getattr(importlib.import_module(f"chainrule.{module}"), table)))
 
 
 class Integer(IntParamType):
@@ -58,6 +94,8 @@ class Integer(IntParamType):
 
     Bounds are checked where the number is used.
     """
+
+    name = "n"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Convert a command-line argument to an int."""
@@ -68,6 +106,8 @@ class Integer(IntParamType):
 
 class BoundedInteger(click.IntRange):
     """An integer in ASCII digits from `least` to `most`, inclusive; the help shows the bounds."""
+
+    name = "n"
 
     def __init__(self, least: int, most: int = MAX_INTEGER) -> None:
         super().__init__(least, most)
@@ -80,6 +120,8 @@ class BoundedInteger(click.IntRange):
 class Number(FloatParamType):
     """A decimal number with a point as the decimal separator, such as 0.01 or 1e-3."""
 
+    name = "x"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Convert a command-line argument to a float; bounds are checked where it is used."""
         if not DECIMAL.fullmatch(str(value)):
@@ -88,7 +130,10 @@ class Number(FloatParamType):
 
 
 INTEGER, NUMBER = Integer(), Number()
-PATH, PATH_OR_NAME = _Path(path_type=Path), _Path()  # converted to a `Path`; kept as text
+PATH = _Path()
+FILE, FOLDER = _Output("file", run_paths.require_writable), _Output("folder", run_paths.require_folder)
+PATH_OR_NAME = _Path(path_type=str)
+DATA, MODEL = Name(data_names, "data"), name_in("zoo", "NAMED")
 
 
 def combine(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -114,9 +159,7 @@ offline = click.option("--offline", is_flag=True, default=None, help="Do not dow
 data_location = combine(data_folder, offline)
 data = click.option(
     "--data",
-    type=PATH_OR_NAME,
-    metavar="DATA",
-    shell_complete=completer(data_names),
+    type=DATA,
     help="Test data: a data set's name, a folder or a FILE.npz.  [default: the run's data]",
 )
 skip_damaged = click.option(
@@ -128,14 +171,12 @@ targets = combine(
 )
 engine = click.option(
     "--engine",
-    metavar="NAME",
-    shell_complete=completer(names_in("engines.loader", "NAMES")),
+    type=name_in("engines.loader", "NAMES"),
     help="Engine: compiled, numpy, jax or reference [CHAINRULE_ENGINE].  [default: compiled]",
 )
 threads = click.option(
     "--threads",
     type=INTEGER,
-    metavar="N",
     help="Number of threads [CHAINRULE_THREADS].  [default: one per processor]",
 )
 precise = click.option(
@@ -151,21 +192,17 @@ accept_changes = click.option(
 )
 markdown = click.option(
     "--markdown",
-    metavar="FILE",
-    type=PATH,
+    type=FILE,
     help="Write the table and a description of the machine to a Markdown file.",
 )
-picture = click.option("--picture", metavar="FILE.png", type=PATH, help="Plot the learning curves.")
+picture = click.option("--picture", metavar="FILE.png", type=FILE, help="Plot the learning curves.")
 
 
-def announce_run(title: str) -> "Sequence[Callback]":
-    """Print the title of a run, and return a list with its progress bar."""
+def run_callbacks(title: str, *, quiet: bool) -> "Sequence[Callback]":
+    """Print the title of a run, and return a list with its progress bar; if ``quiet``, only an empty list."""
     from chainrule.training.callbacks import ProgressBar
 
+    if quiet:
+        return []
     click.echo(title, err=True)
     return [ProgressBar()]
-
-
-def silent_run(title: str) -> "Sequence[Callback]":
-    """Return an empty list of callbacks, for a run without progress output."""
-    return []

@@ -41,10 +41,10 @@ def print_line(text: object, *, err: bool = False) -> None:
     click.echo(printable(str(text)), err=err)
 
 
-def format_table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
+def format_table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     """Format rows in aligned columns, two spaces apart; `right` lists the indices of right-aligned columns."""
     cells = [[printable(cell) for cell in row] for row in rows]
-    return "\n".join((indent + line).rstrip() for line in aligned(cells, right))
+    return "\n".join(line.rstrip() for line in aligned(cells, right))
 
 
 def format_percent(fraction: float | None, digits: int = 2) -> str:

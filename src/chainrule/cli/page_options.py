@@ -29,18 +29,14 @@ SHARED_OPTIONS = (  # allowed with and without --cell
 )
 
 page_options = options.combine(
-    click.option(
-        "--html", metavar="FILE", type=options.PATH, help="Write the page to a single file that works offline."
-    ),
+    click.option("--html", type=options.FILE, help="Write the page to a single file that works offline."),
     click.option(
         "--walk",
         metavar="FILE.md",
         type=options.PATH,
         help="Custom guided walk: a Markdown file with addresses of cells.",
     ),
-    click.option(
-        "--port", type=options.BoundedInteger(0, 65535), metavar="N", help="Port of the page.  [default: any free port]"
-    ),
+    click.option("--port", type=options.BoundedInteger(0, 65535), help="Port of the page.  [default: any free port]"),
     click.option("--no-browser", is_flag=True, help="Print the page's address without opening a browser."),
 )
 
@@ -61,7 +57,6 @@ def check(context: click.Context, with_cell: bool) -> None:
 def open_or_write(run: Path | None, arguments: dict[str, Any]) -> None:
     """Serve the page until Ctrl-C, or write it to a file."""
     path: Path | None = arguments["html"]
-    run_paths.require_writable(path)
     subject = _subject(run, arguments)
     for remark in subject.remarks:
         print_message(remark)

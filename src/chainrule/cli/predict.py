@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from chainrule.cli import options
+from chainrule.cli import options, run_paths
+from chainrule.cli.output import format_count, format_percent, format_table, print_json
 from chainrule.cli.program import FAILED, print_message
 from chainrule.errors import ChainruleError, DataError, OptionError
 
@@ -20,7 +21,7 @@ BATCH = 256  # images per batch
 
 
 @click.command(short_help="Classify images with a trained model.")
-@click.argument("run", metavar="RUN", type=options.PATH)
+@click.argument("run", type=options.PATH)
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.PATH_OR_NAME)
 @click.option(
     "--digit/--as-is",
@@ -33,15 +34,13 @@ BATCH = 256  # images per batch
 @click.option(
     "--csv",
     "csv_file",
-    type=options.PATH,
-    metavar="FILE",
+    type=options.FILE,
     help="Write the predictions as a CSV file, one row per image.",
 )
 @click.option(
     "--masks",
     "mask_folder",
-    type=options.PATH,
-    metavar="FOLDER",
+    type=options.FOLDER,
     help="For a model with an output per pixel: write a mask and an overlay, or the output image, of each image.",
 )
 @click.option(
@@ -53,8 +52,7 @@ BATCH = 256  # images per batch
 @click.option(
     "--inputs",
     "input_folder",
-    type=options.PATH,
-    metavar="FOLDER",
+    type=options.FOLDER,
     help="Also write each image as the network reads it, as a PGM or PPM file: the input of exported C programs.",
 )
 @options.execution
@@ -85,12 +83,10 @@ def predict(
     --masks, --heat and --inputs arrange their files in the same subfolders as the images.
     """
     from chainrule._io.files import csv_bytes, write_atomic
-    from chainrule.cli import loading, run_paths
-    from chainrule.cli.output import format_count, print_json
+    from chainrule.cli import loading
 
     if top < 1:
         raise OptionError(f"--top {top}: expected at least 1")
-    run_paths.require_writable(csv_file)
     model, _ = loading.load_model_and_job(run, **machine)
     loading.require_one_input_and_output(model, run)
     top = min(top, len(model.classes))
@@ -103,7 +99,7 @@ def predict(
     predicted = [answer for answer in answers if "problem" not in answer]
     problems = [f"{answer['image']}: {answer['problem']}" for answer in answers if "problem" in answer]
     if csv_file is not None:
-        write_atomic(csv_file, csv_bytes(_rows(answers, top)))
+        write_atomic(csv_file, csv_bytes(_rows(answers)))
         problems = [f"{len(problems):,} of {len(answers):,} images cannot be used: see {csv_file}"] if problems else []
     if as_json:
         print_json(predicted if csv_file is None else answers)
@@ -148,25 +144,22 @@ def _output_paths(folder: Path | None, arguments: Sequence[str], files: Sequence
 
     files   images as from `_files`
     """
-    from chainrule.cli import run_paths
 
     if folder is None:
         return {}
-    created = run_paths.require_folder(folder)
-    created.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
     tops = [path if os.path.isdir(path) else os.path.dirname(path) for path in map(os.path.abspath, arguments)]
     top = os.path.commonpath(tops)
-    paths = {image: created / os.path.relpath(image, top) for image, _ in files}
+    paths = {image: folder / os.path.relpath(image, top) for image, _ in files}
     stems = {image: path.with_suffix("") for image, path in paths.items()}
     return stems if len(set(stems.values())) == len(set(paths.values())) else paths
 
 
 def _heat_paths(heat: Path | None, arguments: Sequence[str], files: Sequence[tuple[str, str]]) -> dict[str, Path]:
     """Return image → the path of its heat map: the file ``heat`` for one image, or files in the folder ``heat``."""
-    from chainrule.cli import run_paths
 
     if heat is None or heat.suffix.lower() != ".png":
-        stems = _output_paths(heat, arguments, files)
+        stems = _output_paths(heat and run_paths.require_folder(heat), arguments, files)
         return {image: Path(f"{stem}-heat.png") for image, stem in stems.items()}
     if len(files) != 1:
         raise OptionError(f"--heat {heat}: a file is for one image, found {len(files):,}; pass a folder")
@@ -246,30 +239,24 @@ def _read(model: Any, image: str, problem: str, *, digit: bool | None, inputs: M
         return image, str(error).removeprefix(f"{image}: ")
 
 
-def _rows(answers: Sequence[dict[str, Any]], top: int) -> Iterator[list[Any]]:
+def _rows(answers: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:
     """Yield the rows of the CSV file, starting with the heading."""
-    outputs = next((answer["outputs"] for answer in answers if "outputs" in answer), None)
-    if outputs is not None:
-        yield ["file", *outputs, "problem"]
-        for answer in answers:
-            yield [
-                answer["image"],
-                *answer.get("outputs", dict.fromkeys(outputs, "")).values(),
-                answer.get("problem", ""),
-            ]
-        return
-    ranks = [""] + [f"_{rank}" for rank in range(2, top + 1)]
-    yield ["file", *(f"{name}{rank}" for rank in ranks for name in ("class", "confidence")), "problem"]
-    for answer in answers:
-        if "problem" in answer:
-            yield [answer["image"], *[""] * (2 * top), answer["problem"]]
-            continue
-        ranked = [answer, *answer["runners_up"]]
-        yield [answer["image"], *(ranked_class[key] for ranked_class in ranked for key in ("class", "confidence")), ""]
+    entries = [_entries(answer) for answer in answers]
+    names = list(dict.fromkeys(name for entry in entries for name in entry))
+    yield ["file", *names, "problem"]
+    for answer, entry in zip(answers, entries, strict=True):
+        yield [answer["image"], *(entry.get(name, "") for name in names), answer.get("problem", "")]
+
+
+def _entries(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer's outputs, or its classes and confidences, by the names of their columns; {} for a problem."""
+    if "class" not in answer:
+        return answer.get("outputs", {})
+    ranked = {"": answer} | {f"_{rank}": other for rank, other in enumerate(answer["runners_up"], 2)}
+    return {f"{name}{rank}": entry[name] for rank, entry in ranked.items() for name in ("class", "confidence")}
 
 
 def _text(answers: Sequence[dict[str, Any]]) -> str:
-    from chainrule.cli.output import format_percent, format_table
 
     formats: dict[str, Callable[[float], str]] = {
         "pixels": partial(format_percent, digits=1),

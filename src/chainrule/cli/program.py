@@ -151,6 +151,12 @@ def print_message(text: str) -> None:
     print(f"chainrule: {one_line(text)}", file=sys.stderr, flush=True)
 
 
+def exit_interrupted(advice: str = "run the same command again to continue") -> NoReturn:
+    """Exit after an interruption, with advice on how to continue."""
+    print_message(f"interrupted; {advice}")
+    sys.exit(INTERRUPTED)
+
+
 def _error_text(error: BaseException) -> str:
     match error:
         case click.UsageError():

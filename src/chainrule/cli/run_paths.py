@@ -39,16 +39,15 @@ def explained(run: Path | None, model: str | None) -> Path | None:
     return newest_run(RUNS) if run is None and model is None else run
 
 
-def require_writable(path: Path | None) -> None:
-    """Raise RunError if a path cannot be written, so that commands fail before they do any work. None: do nothing."""
-    if path is None:
-        return
+def require_writable(path: Path) -> Path:
+    """Return the path of a file, which need not exist; raise RunError if it cannot be written."""
     if path.exists() and not path.is_file():
         raise RunError(f"cannot write {path}: it is {kind_of(path.stat().st_mode)}")
     if not path.parent.is_dir():
         raise RunError(f"cannot write {path}: there is no folder {path.parent}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise RunError(f"cannot write {path}: permission denied")
+    return path
 
 
 def require_folder(path: Path) -> Path:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options, train_options
-from chainrule.cli.program import INTERRUPTED, print_message
+from chainrule.cli.output import (
+    PERCENTAGES,
+    format_duration,
+    format_loss,
+    format_metric,
+    format_table,
+    print_json,
+    print_line,
+)
+from chainrule.cli.program import exit_interrupted
 
 if TYPE_CHECKING:
     from chainrule.runs.sweep_results import Combination, Sweep
@@ -27,15 +36,13 @@ if TYPE_CHECKING:
     type=options.INTEGER,
     default=1,
     show_default=True,
-    metavar="N",
     help="Train each combination with N seeds, starting at --seed.",
 )
-@click.option("--jobs", type=options.INTEGER, metavar="N", help="Parallel trials.  [default: one per processor]")
+@click.option("--jobs", type=options.INTEGER, help="Parallel trials.  [default: one per processor]")
 @click.option("--backend", metavar="NAME", help="joblib backend that runs the trials.  [default: loky]")
 @click.option(
     "--out",
-    type=options.PATH,
-    metavar="FOLDER",
+    type=options.FOLDER,
     help="Folder of the run folders; existing runs are continued.  [default: sweeps/MODEL]",
 )
 @train_options.network
@@ -55,8 +62,6 @@ def sweep(context: click.Context, **arguments: Any) -> None:
     Exits with 1 if a trial failed.
     """  # fmt: skip
     from chainrule.cli import sweep_trials
-    from chainrule.cli.output import print_json, print_line
-    from chainrule.cli.run_paths import require_folder
     from chainrule.runs import sweep_grid as grids
     from chainrule.runs.sweep_execution import reporting, run_trials
     from chainrule.runs.sweep_results import INTERRUPTED as STOPPED
@@ -67,7 +72,7 @@ def sweep(context: click.Context, **arguments: Any) -> None:
     trials = grids.trials(grid, grids.numbered(arguments["seeds"], arguments["seed"] or 0))
     trial_function = sweep_trials.CommandTrial(training_options, tuple(context.obj or ()))
     name = trial_function.check(trials)
-    folder = require_folder(arguments["out"] or Path("sweeps") / name)
+    folder = arguments["out"] or Path("sweeps") / name
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with reporting(len(trials), show=not arguments["quiet"]) as report:
@@ -81,8 +86,7 @@ def sweep(context: click.Context, **arguments: Any) -> None:
                 report=report,
             )
     except KeyboardInterrupt:
-        print_message("interrupted; run the same command again to continue")
-        sys.exit(INTERRUPTED)
+        exit_interrupted()
     if arguments["as_json"]:
         print_json(
             {"folder": str(folder), "best": outcome.best, "trials": [result.row() for result in outcome.results]}
@@ -93,14 +97,12 @@ def sweep(context: click.Context, **arguments: Any) -> None:
     if not arguments["as_json"]:
         print_line(folder)
     if any(result.state == STOPPED for result in outcome.results):
-        print_message("interrupted; run the same command again to continue")
-        sys.exit(INTERRUPTED)
+        exit_interrupted()
     sys.exit(1 if outcome.failed else 0)
 
 
 def _text(outcome: "Sweep", names: Sequence[str]) -> str:
     """Format the table of combinations, followed by a line for each failed trial."""
-    from chainrule.cli.output import format_table
 
     with_deviation = len(outcome.results) > len(outcome.combinations)
     metric = outcome.measure.replace("_", " ")
@@ -118,7 +120,6 @@ def _text(outcome: "Sweep", names: Sequence[str]) -> str:
 
 
 def _row(combination: "Combination", metric: str, with_validation: bool, with_deviation: bool) -> list[str]:
-    from chainrule.cli.output import format_duration, format_loss
 
     finished = sum(result.state == "finished" for result in combination.results)
     cells = [str(value) for _, value in combination.settings]
@@ -130,7 +131,6 @@ def _row(combination: "Combination", metric: str, with_validation: bool, with_de
 
 def _format_mean(combination: "Combination", name: str, metric: str, with_deviation: bool) -> str:
     """Format a mean over the seeds with its standard deviation."""
-    from chainrule.cli.output import PERCENTAGES, format_metric
 
     mean, deviation = combination.mean(name), combination.deviation(name)
     text = format_metric(metric, mean)

@@ -12,9 +12,10 @@ from typing import Any
 
 import click
 
-from chainrule.cli import options, train_options
+from chainrule.cli import options, run_paths, train_options
 from chainrule.cli.program import INTERRUPTED, print_message
 from chainrule.errors import NotFiniteError, OptionError, RunError, printable
+from chainrule.runs.folder import CHECKPOINT, require_run
 
 EXTENSION_OPTIONS = ("epochs", "patience")  # options that extend a resumed run
 RESUME_OPTIONS = (
@@ -69,7 +70,7 @@ def train(context: click.Context, **arguments: Any) -> None:
 
 def _train_new(context: click.Context, arguments: dict[str, Any], workers: Any) -> Any:
     """Train in a new run folder; check the options before downloading data or writing files."""
-    from chainrule.cli import report, run_paths
+    from chainrule.cli import report
     from chainrule.cli.training_request import TrainingRequest
     from chainrule.runs import running
 
@@ -105,7 +106,6 @@ def _resume(context: click.Context, arguments: dict[str, Any], workers: Any) -> 
     from chainrule.cli import loading, report
     from chainrule.cli.training_request import resolve_data_name
     from chainrule.runs import checksums, running
-    from chainrule.runs.folder import require_run
     from chainrule.runs.jobs import read_job
     from chainrule.training.callbacks import as_callbacks
 
@@ -181,7 +181,6 @@ def _callbacks(arguments: dict[str, Any]) -> list[Any]:
 @contextmanager
 def _error_advice(folder: Path, memory: str) -> Generator[None]:
     """Add advice to the error if a run fails; print how to resume the run if it is interrupted."""
-    from chainrule.runs.folder import CHECKPOINT
 
     try:
         yield

@@ -15,9 +15,9 @@ SIZE = re.compile(r"([0-9]{1,9})[x×]([0-9]{1,9})")
 MAX_SIDE = 4096  # pixels; maximum height and width of resized images
 
 
-COMPLETIONS = {
-    "schedule": options.names_in("training.schedules", "NAMED"),
-    "loss": options.names_in("network.losses", "NAMES"),
+NAMES = {
+    "schedule": options.name_in("training.schedules", "NAMED"),
+    "loss": options.name_in("network.losses", "NAMES"),
 }
 
 
@@ -25,8 +25,7 @@ def recipe_option(name: str) -> Callable[[Any], Any]:
     """Return the flag for an option of a recipe."""
     option = OPTIONS[name]
     kind = None if option.metavar in ("TEXT", "NAME") else INTEGER if option.is_whole else NUMBER
-    complete = options.completer(COMPLETIONS[name]) if name in COMPLETIONS else None
-    return click.option(flag_of(name), type=kind, metavar=option.metavar, help=option.help, shell_complete=complete)
+    return click.option(flag_of(name), type=NAMES.get(name, kind), metavar=option.metavar, help=option.help)
 
 
 def names_of(group: str) -> list[str]:
@@ -50,27 +49,25 @@ def _size(context: click.Context, parameter: click.Parameter, value: Any) -> tup
 
 
 network = options.combine(
-    click.option("--model", metavar="NAME", shell_complete=options.completer(options.model_names),
+    click.option("--model", type=options.MODEL,
                  help="Network from `chainrule models`, or your own: FILE.py:NAME, FILE.toml, FILE.json.  [default: "
                  "numpy-cnn; photo-cnn for your own images]"),
-    click.option("--from", "source", type=options.PATH, metavar="FILE",
+    click.option("--from", "source", metavar="FILE", type=options.PATH,
                  help="Start from the network, weights and normalization of a model file or a run folder; the last "
                  "layer is replaced if the classes differ."),
     click.option("--freeze", multiple=True, metavar="NAME",
                  help='Do not train a layer: conv1, or a pattern such as "conv*"; can be repeated.'),
-    click.option("--recipe", default="best", show_default=True, metavar="NAME",
-                 shell_complete=options.completer(lambda: ["best", "tutorial"]),
+    click.option("--recipe", default="best", show_default=True, type=options.Name(lambda: ["best", "tutorial"]),
                  help="best: reaches the model's target accuracy; tutorial: as in the model's source."),
     click.option("--dtype", metavar="NAME", help="float32 or float64.  [default: float32]"),
     recipe_options("network"),
 )  # fmt: skip
 data = options.combine(
-    click.option("--data", type=options.PATH_OR_NAME, metavar="DATA",
-                 shell_complete=options.completer(options.data_names),
+    click.option("--data", type=options.DATA,
                  help="mnist, fashion-mnist, cifar10, shapes or noisy-mnist; a folder with a subfolder per class, "
                  "optionally inside train, val and test; or a FILE.npz with x and y."),
     options.data_location,
-    click.option("--limit", type=INTEGER, metavar="N", help="Train on only N images, selected by the seed."),
+    click.option("--limit", type=INTEGER, help="Train on only N images, selected by the seed."),
     click.option("--resize", callback=_size, metavar="HxW",
                  help="Resize the images of a folder.  [default: none if all have the same size of at most 64x64; "
                  "otherwise a square with the longest side of any image, at most 64x64; the network's input size if "
@@ -87,22 +84,21 @@ data = options.combine(
 )  # fmt: skip
 TRAINING = ("learning_rate", *names_of("training"))  # options for the training as a whole
 training = options.combine(
-    click.option("--learning-rate", "--lr", "learning_rate", type=NUMBER, metavar="X",
+    click.option("--learning-rate", "--lr", "learning_rate", type=NUMBER,
                  help="Learning rate; multiplied by the schedule's factor."),
     recipe_options("training"),
 )  # fmt: skip
 step = options.combine(
-    click.option("--optimizer", metavar="NAME",
-                 shell_complete=options.completer(options.names_in("training.optimizers", "NAMED")),
+    click.option("--optimizer", type=options.name_in("training.optimizers", "NAMED"),
                  help="sgd, momentum, nesterov, rmsprop, adam or adamw. The recipe's learning rate and other "
                  "hyperparameters are kept between momentum and nesterov, and between adam and adamw; otherwise the "
                  "optimizer's defaults apply."),
-    click.option("--momentum", type=NUMBER, metavar="X", help="Momentum of momentum, nesterov and rmsprop."),
-    click.option("--alpha", type=NUMBER, metavar="X",
+    click.option("--momentum", type=NUMBER, help="Momentum of momentum, nesterov and rmsprop."),
+    click.option("--alpha", type=NUMBER,
                  help="Decay rate of the running mean square in rmsprop."),
-    click.option("--beta1", type=NUMBER, metavar="X", help="Decay rate of the first moment in adam and adamw."),
-    click.option("--beta2", type=NUMBER, metavar="X", help="Decay rate of the second moment in adam and adamw."),
-    click.option("--weight-decay", type=NUMBER, metavar="X",
+    click.option("--beta1", type=NUMBER, help="Decay rate of the first moment in adam and adamw."),
+    click.option("--beta2", type=NUMBER, help="Decay rate of the second moment in adam and adamw."),
+    click.option("--weight-decay", type=NUMBER,
                  help="adamw (which replaces adam): shrink the parameters by X times the learning rate per step. Other "
                  "optimizers: add X times the parameters to the gradient; equivalent for sgd."),
     recipe_options("step"),
@@ -118,8 +114,7 @@ output = options.combine(
     ),
     click.option(
         "--tensorboard",
-        type=options.PATH,
-        metavar="FOLDER",
+        type=options.FOLDER,
         help="Also write TensorBoard event files to this folder.",
     ),
     options.accept_changes,

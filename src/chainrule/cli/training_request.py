@@ -1,6 +1,5 @@
 """Conversion of `chainrule train` options to a network, data and a recipe, with checks before data are loaded."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -70,7 +69,7 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
     A model may be restricted to a part of its default data set: independent-code uses 100 images from each of two
     classes. The restriction does not apply to other data.
     """
-    limit, size, name = options["limit"], options["resize"], options["data"]
+    limit, name = options["limit"], options["data"]
     if limit is not None and not 1 <= limit <= MAX_IMAGES:
         raise OptionError(f"limit {quoted(limit)}: expected from 1 to {MAX_IMAGES} training samples")
     if limit is None and options["recipe"] == "tutorial":
@@ -78,15 +77,12 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
     choice = entry.choice
     if name is not None and resolve_data_name(name) != choice.name:
         choice = DataChoice(resolve_data_name(name))
-    if size is not None and not os.path.isdir(choice.name):
-        raise OptionError(f"--resize requires a folder of images; the data are {choice.name}")
     reading: dict[str, Any] = {"size": None, "stream": False}
-    if custom_data.is_custom(choice.name):
-        reading |= custom_data.choose_reading(Path(choice.name), options, getattr(entry, "input_shape", None))
-    for option in (*FOLDER_OPTIONS, "stream"):
-        if options[option] and not custom_data.is_custom(choice.name):
-            flag = "--classes or --regression" if option == "targets" else f"--{option.replace('_', '-')}"
-            raise OptionError(f"{flag} requires a folder of images; the data are {choice.name}")
+    if custom_data.is_image_folder(choice.name):
+        reading = custom_data.choose_reading(Path(choice.name), options, getattr(entry, "input_shape", None))
+    elif unused := [option for option in (*FOLDER_OPTIONS, "resize", "stream") if options[option]]:
+        flag = "--classes or --regression" if unused[0] == "targets" else f"--{unused[0].replace('_', '-')}"
+        raise OptionError(f"{flag} requires a folder of images; the data are {choice.name}")
     return replace(choice, limit=limit, **reading, **{option: options[option] for option in FOLDER_OPTIONS})
 
 

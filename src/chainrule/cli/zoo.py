@@ -5,13 +5,23 @@ import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from chainrule.cli import options
-from chainrule.cli.program import INTERRUPTED, print_message
+from chainrule.cli.output import (
+    METRIC_LABELS,
+    MISSING,
+    format_duration,
+    format_metric,
+    format_table,
+    format_target,
+    print_json,
+)
+from chainrule.cli.program import exit_interrupted
 
 if TYPE_CHECKING:
     from chainrule.zoo.table import ZooRow
@@ -25,7 +35,7 @@ HEADS = [*NETWORK_COLUMNS, *RESULT_COLUMNS, "time", "note"]
 
 
 @click.command(short_help="Train every network and print the table.")
-@click.argument("names", metavar="[NAME...]", nargs=-1, shell_complete=options.completer(options.model_names))
+@click.argument("names", metavar="[NAME...]", nargs=-1, type=options.MODEL)
 @click.option(
     "--cifar10/--no-cifar10",
     default=None,
@@ -33,8 +43,7 @@ HEADS = [*NETWORK_COLUMNS, *RESULT_COLUMNS, "time", "note"]
 )
 @click.option(
     "--out",
-    type=options.PATH,
-    metavar="FOLDER",
+    type=options.FOLDER,
     help="Keep the runs in this folder, and continue those it contains.  [default: delete the runs]",
 )
 @options.markdown
@@ -68,30 +77,25 @@ def zoo(
     Exits with 1 if a network misses its target accuracy. Progress is shown on stderr.
     """
     from chainrule import zoo as networks
-    from chainrule.cli import run_paths
-    from chainrule.cli.output import print_json
     from chainrule.engines import loader
     from chainrule.engines.options import thread_count
     from chainrule.zoo import table as zoo_table
 
-    run_paths.require_writable(markdown)
     mnist_names = [entry.name for entry in networks.ENTRIES if entry.choice.name != "cifar10"]
     entries = [networks.find(name) for name in names or mnist_names]
     engine_name, thread_limit = loader.find(engine).name, thread_count(threads)
     location = {"folder": data_folder, "offline": offline, "progress": not quiet}
     with _folder(out) as folder:
         setting = zoo_table.Setting(folder, engine_name, thread_limit, quick, cifar10, location, precise)
-        rows_in_order = zoo_table.rows(entries, setting, options.silent_run if quiet else options.announce_run)
+        rows_in_order = zoo_table.rows(entries, setting, partial(options.run_callbacks, quiet=quiet))
         rows = [row if quiet else _print_row(row) for row in rows_in_order]
     cells = [HEADS, *(_cells(row) for row in rows)]
     if markdown is not None:
         from chainrule.plotting import markdown as markdown_tables
 
         other_rows = [row for row in markdown_tables.rows(markdown) if names and row[0] not in names]
-        order = [entry.name for entry in networks.ENTRIES]
-        sorted_rows = sorted(
-            [*cells[1:], *other_rows], key=lambda row: order.index(row[0]) if row[0] in order else len(order)
-        )
+        order = {entry.name: number for number, entry in enumerate(networks.ENTRIES)}
+        sorted_rows = sorted([*cells[1:], *other_rows], key=lambda row: order.get(row[0], len(order)))
         markdown_tables.write(
             markdown,
             [HEADS, *sorted_rows],
@@ -109,14 +113,12 @@ def zoo(
 @contextmanager
 def _folder(out: Path | None) -> Generator[Path]:
     """Yield the folder for the runs: `out`, or a temporary folder."""
-    from chainrule.cli import run_paths
 
     if out is not None:
         try:
-            yield run_paths.require_folder(out)
+            yield out
         except KeyboardInterrupt:
-            print_message("interrupted; run the same command again to continue")
-            sys.exit(INTERRUPTED)
+            exit_interrupted()
         return
     with tempfile.TemporaryDirectory(prefix="chainrule-zoo-") as folder:
         yield Path(folder)
@@ -124,7 +126,6 @@ def _folder(out: Path | None) -> Generator[Path]:
 
 def _print_row(row: "ZooRow") -> "ZooRow":
     """Print a network's result to stderr as soon as it is available, and return it."""
-    from chainrule.cli.output import METRIC_LABELS, format_metric
 
     metric = METRIC_LABELS.get(row.metric, row.metric)
     reached = f"{row.data} {row.note}"
@@ -135,7 +136,6 @@ def _print_row(row: "ZooRow") -> "ZooRow":
 
 
 def _cells(row: "ZooRow") -> list[str]:
-    from chainrule.cli.output import MISSING, format_duration, format_metric, format_target
 
     target = MISSING if row.must_reach is None else f"≥ {format_target(row.metric, row.must_reach)}"
     verdict = "; ".join(part for part in ("missed" if row.missed else "", row.note) if part)
@@ -151,7 +151,6 @@ def _cells(row: "ZooRow") -> list[str]:
 
 def _text(rows: "Sequence[ZooRow]") -> str:
     """Format the table for a terminal, followed by the sources and the long notes."""
-    from chainrule.cli.output import format_table
 
     short = [replace(row, note="") if len(row.note) > MAX_NOTE else row for row in rows]
     cells = [HEADS, *(_cells(row) for row in short)]

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from chainrule.data.dataset import Dataset as Dataset
     from chainrule.data.dataset import batch_count as batch_count
     from chainrule.data.dataset import order as order
-    from chainrule.data.dataset import split_validation as split_validation
-    from chainrule.data.dataset import validation_count as validation_count
     from chainrule.data.folder import load_folder as load_folder
     from chainrule.data.idx import read_idx as read_idx
     from chainrule.data.images import load_image as load_image
@@ -38,13 +36,14 @@ if TYPE_CHECKING:
     from chainrule.data.loading import load as load
     from chainrule.data.loading import load_test as load_test
     from chainrule.data.normalization import Normalization as Normalization
-    from chainrule.data.npz import load_npz as load_npz
+    from chainrule.data.splits import split_validation as split_validation
+    from chainrule.data.splits import validation_count as validation_count
 
 __getattr__, __dir__ = module_attributes(
     __name__,
     {
         "augmentation": "Augmentation Views",
-        "dataset": "Dataset batch_count order split_validation validation_count",
+        "dataset": "Dataset batch_count order",
         "folder": "load_folder",
         "idx": "read_idx",
         "images": "load_image",
@@ -53,6 +52,6 @@ __getattr__, __dir__ = module_attributes(
         "known": "DatasetInfo catalogue clear",
         "loading": "known_names load load_test",
         "normalization": "Normalization",
-        "npz": "load_npz",
+        "splits": "split_validation validation_count",
     },
 )

@@ -1,19 +1,19 @@
 """The cache of downloaded files, which are written atomically and verified by SHA-256.
 
-A file is written under a temporary name, flushed to disk, and renamed after its hash has been verified. Therefore, an
-incomplete download is never used, and several processes may download the same file at the same time.
+A file is verified, written to a temporary folder, flushed to disk, and moved into the cache. Therefore, an incomplete
+download is never used, and several processes may download the same file at the same time.
 """
 
 import hashlib
 import os
-import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,10 +50,7 @@ def verified(array: NDArray[np.uint8], record: FileRecord, place: Path) -> NDArr
 
     place   file or folder that the array was read from
     """
-    digest = hashlib.sha256()
-    for block in idx_blocks(array):
-        digest.update(block)
-    check_digest(digest.hexdigest(), record, place)
+    check_digest(idx_blocks(array), record, place)
     return array
 
 
@@ -67,32 +64,30 @@ def idx_blocks(array: NDArray[np.uint8]) -> Blocks:
     return (header(array.shape), np.ascontiguousarray(array).reshape(-1).data)
 
 
-def store(record: FileRecord, blocks: Blocks, folder: Path) -> Path:
-    """Write blocks to a file in the folder, verify its size and SHA-256, and return its path.
+def store(record: FileRecord, content: bytes, work: Path, folder: Path) -> Path:
+    """Verify the size and SHA-256 of a file, write it to the folder, and return its path.
 
-    Errors   FormatError for a wrong size or SHA-256, in which case no file remains; CacheWriteError if the file cannot
-             be written
+    work     temporary folder from `work_folder`
+    Errors   FormatError for a wrong size or SHA-256; CacheWriteError if the file cannot be written
     """
-    partial = folder / f"{PARTIAL}{os.getpid()}-{secrets.token_hex(4)}-{record.name}"
-    path = folder / record.name
+    if len(content) != record.size:
+        raise FormatError(f"{record.name}: expected {record.size} bytes, found {len(content)}")
+    check_digest([content], record, record.name)
+    partial, path = work / record.name, folder / record.name
     with cache_errors(folder):
-        file = partial.open("xb")
-    try:
-        _copy(record, blocks, file, folder)
-        with cache_errors(folder):
-            _move(partial, path)
-    finally:
-        with suppress(OSError):
-            file.close()
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        _move(partial, path)
     return path
 
 
-def make_folder(folder: Path) -> None:
-    """Create a folder of the cache, and remove temporary files older than a day from it.
+@contextmanager
+def work_folder(folder: Path) -> Generator[Path]:
+    """Create a folder of the cache, and yield a temporary folder in it. Temporary folders older than a day are removed.
 
-    Errors   CacheWriteError if the folder cannot be created or modified
+    Errors   CacheWriteError if the folders cannot be created or modified
     """
     with cache_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -100,6 +95,9 @@ def make_folder(folder: Path) -> None:
             with suppress(FileNotFoundError):  # removed by another process
                 if time.time() - partial.stat().st_mtime > STALE_SECONDS:
                     remove(partial)
+        work = tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder, ignore_cleanup_errors=True)
+    with work as path:
+        yield Path(path)
 
 
 def remove(path: Path) -> None:
@@ -108,24 +106,6 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _copy(record: FileRecord, blocks: Blocks, file: BinaryIO, folder: Path) -> None:
-    digest, size = hashlib.sha256(), 0
-    for block in blocks:  # errors of the source are not those of the cache
-        size += len(block)
-        if size > record.size:
-            raise FormatError(f"{record.name} is too long: expected {record.size} bytes, found at least {size}")
-        digest.update(block)
-        with cache_errors(folder):
-            file.write(block)
-    if size != record.size:
-        raise FormatError(f"{record.name} is truncated: expected {record.size} bytes, found {size}")
-    check_digest(digest.hexdigest(), record, record.name)
-    with cache_errors(folder):
-        file.flush()
-        os.fsync(file.fileno())
-        file.close()
 
 
 def _move(partial: Path, path: Path) -> None:
@@ -147,11 +127,14 @@ def cache_errors(folder: Path) -> Generator[None]:
         raise CacheWriteError(message) from error
 
 
-def check_digest(digest: str, record: FileRecord, place: object) -> None:
-    """Raise FormatError unless the SHA-256 of a file is the recorded one.
+def check_digest(blocks: Blocks, record: FileRecord, place: object) -> None:
+    """Raise FormatError unless the SHA-256 of a file's content is the recorded one.
 
     place   file or folder that the content was read from
     """
-    if digest != record.sha256:
-        expected = f"expected SHA-256 {record.sha256}, found {digest}"
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update(block)
+    if digest.hexdigest() != record.sha256:
+        expected = f"expected SHA-256 {record.sha256}, found {digest.hexdigest()}"
         raise FormatError(f"{place}: not the known file {record.name}: {expected}")

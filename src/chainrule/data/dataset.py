@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.core.words import CheckedOptions
+from chainrule.data.columns import COLUMNS, checked_column
 from chainrule.data.sources import SampleSource, as_array, as_samples, subset
 from chainrule.errors import DataError, OptionError, printable_name, quoted, unknown_name
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from chainrule.data.mask_values import MaskValues
 
 MAX_CLASSES = 1_000_000
-COLUMNS = {"weights": ("biuf", "numbers"), "groups": ("biuUS", "whole numbers or strings")}  # kinds of dtypes
 Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]  # or a `SampleSource`, which is used like an array
 
 
@@ -189,9 +189,11 @@ class Dataset(metaclass=CheckedOptions):
 
     def split_indices(self, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the indices of the samples that `split` returns."""
+        from chainrule.data import splits
+
         try:
             labels = self.y if self.has_classes and not self.is_dense else None
-            return split_validation(len(self), fraction, seed, labels, self.groups)
+            return splits.split_validation(len(self), fraction, seed, labels, self.groups)
         except OptionError as error:
             raise DataError(f"{self.name}: {error}") from None
 
@@ -243,8 +245,7 @@ class Dataset(metaclass=CheckedOptions):
 def _as_images(x: Any) -> NDArray[Any]:
     """Convert lists to an array, and float64 to float32."""
     images = as_array(x)
-    is_mapped = as_samples(images) is not images
-    return images.astype(np.float32) if images.dtype == np.float64 and not is_mapped else images
+    return images.astype(np.float32) if images.dtype == np.float64 and as_samples(images) is images else images
 
 
 def _as_labels(y: Any) -> NDArray[Any]:
@@ -296,9 +297,6 @@ def _check_targets(data: Dataset) -> None:
 
 
 TEST_SHARE = 0.2  # default fraction of every class for the test set, of data without one
-SUFFICIENT_VALIDATION = 1000  # number of validation samples that is always sufficient
-MIN_VALIDATION = 50  # smallest useful number of validation samples
-MAX_VALIDATION = 0.2  # maximum fraction of the training samples; see `validation_share`
 
 
 def order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -311,87 +309,3 @@ def batch_count(count: int, batch_size: int) -> int:
     if batch_size < 1:
         raise OptionError(f"batch size {batch_size}: expected at least 1")
     return -(-count // batch_size)
-
-
-def checked_column(name: str, values: Any, count: int) -> NDArray[Any]:
-    """Return the groups or the weights of samples as an array (count,); DataError for other values."""
-    array, (kinds, expected) = as_array(values), COLUMNS[name]
-    if array.dtype.kind not in kinds or array.shape != (count,):
-        found = f"{array.dtype} of shape ({text(array.shape)})"
-        raise DataError(f"{name}: expected {count} {expected}, one for each sample; found {found}")
-    return array.astype(np.float64) if name == "weights" else array
-
-
-def split_validation(
-    count: int, share: float, seed: int, labels: NDArray[np.int64] | None = None, groups: ArrayLike | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split 0 … count − 1 at random into indices for training and for validation, both in ascending order.
-
-    share    fraction of the samples, or of the groups, for validation
-    labels   class of each sample, (count,), for a stratified split (`class_quotas`); None for an unstratified one
-    groups   group of each sample, (count,). Groups are split like samples, with the class of their first sample
-    Errors   as in `validation_count`; OptionError for a single group
-    """
-    if groups is not None:
-        _, first, members = np.unique(checked_column("groups", groups, count), return_index=True, return_inverse=True)
-        if len(first) == 1:
-            raise OptionError("cannot split a single group; expected samples of at least 2 groups")
-        _, selected = split_validation(len(first), share, seed, None if labels is None else labels[first])
-        is_selected = np.isin(members, selected)
-        return np.flatnonzero(~is_selected), np.flatnonzero(is_selected)
-    total = validation_count(count, share)
-    shuffled = generator(seed, "split").permutation(count).astype(np.int64, copy=False)
-    if labels is None:
-        return np.sort(shuffled[total:]), np.sort(shuffled[:total])
-    _, class_indices = np.unique(labels, return_inverse=True)
-    quotas = class_quotas(np.bincount(class_indices), total)
-    drawn = [shuffled[class_indices[shuffled] == number][:quota] for number, quota in enumerate(quotas)]
-    is_validation = np.isin(np.arange(count), np.concatenate(drawn))
-    return np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
-
-
-def validation_count(count: int, share: float) -> int:
-    """Return the number of validation samples: share · count, rounded such that neither set is empty.
-
-    Errors   OptionError if the share is not between 0 and 1, or for fewer than two samples
-    """
-    if not 0 < share < 1:
-        raise OptionError(f"cannot split off a fraction of {share}; expected more than 0 and less than 1")
-    if count < 2:
-        raise OptionError(f"cannot split {count} sample{'' if count == 1 else 's'}; expected at least 2")
-    return min(max(round(share * count), 1), count - 1)
-
-
-def class_quotas(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """Return the number of validation samples per class, (K,), which sum to ``total``.
-
-    The numbers are proportional to the class counts (K,), rounded by the largest-remainder method. If ``total`` allows
-    it, each class with two or more samples is in both sets, and each class with only one sample is in the training set.
-    """
-    exact = counts * (total / counts.sum())
-    minimum, maximum = np.minimum(counts - 1, 1), np.maximum(counts - 1, 0)
-    if total < minimum.sum():
-        minimum = np.zeros_like(counts)
-    if total > maximum.sum():
-        maximum = counts
-    quotas = np.clip(np.floor(exact).astype(np.int64), minimum, maximum)
-    while (missing := total - int(quotas.sum())) != 0:
-        step = 1 if missing > 0 else -1
-        possible = quotas < maximum if missing > 0 else quotas > minimum
-        deficit = np.where(possible, step * (exact - quotas), -np.inf)
-        quotas[int(deficit.argmax())] += step
-    return quotas
-
-
-def validation_share(count: int, share: float) -> float:
-    """Return the validation fraction for ``count`` training samples and a recipe with the fraction ``share``.
-
-    The recipe's fraction is used if it yields `SUFFICIENT_VALIDATION` samples: an accuracy then has a standard error of
-    at most 1.6 percentage points. Otherwise, the fraction is increased to yield so many, but to at most a fifth. If a
-    fifth is fewer than `MIN_VALIDATION` samples, the fraction is 0: the error would exceed 7 percentage points.
-    """
-    if not share or round(share * count) >= SUFFICIENT_VALIDATION:
-        return share
-    if MAX_VALIDATION * count < MIN_VALIDATION:
-        return 0.0
-    return min(SUFFICIENT_VALIDATION / count, max(MAX_VALIDATION, share))

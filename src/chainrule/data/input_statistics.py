@@ -1,14 +1,13 @@
 """Statistics of training inputs, which determine their unit and their default normalization."""
 
 import math
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.locks import cached_property
-from chainrule.data.sources import PROBE_SAMPLES, SampleSource, blocks, extremes
+from chainrule.data.sources import PROBE_SAMPLES, blocks, extremes, representative
 
 LEVELS = (2.0, 65_535.0)  # range of the maximum for which images are scaled by default: up to 16 bits
 MAX_RATIO = (
@@ -39,8 +38,7 @@ class InputStatistics:
         """Whether the inputs are uint8 images (N, C, H, W). Images of 0 and 1 alone are numbers, such as boards."""
         if self.x.dtype != np.uint8 or self.x.ndim != 4:
             return False
-        samples = self.x.representative() if isinstance(self.x, SampleSource) else self.x
-        return any(block.max() > 1 for block in blocks(samples, STATISTICS_BYTES))
+        return any(block.max() > 1 for block in blocks(representative(self.x), STATISTICS_BYTES))
 
     @cached_property
     def limits(self) -> tuple[float, float]:
@@ -96,23 +94,18 @@ class InputStatistics:
 
         It is 1 for few values, and for values that are within 0 … 1 or not finite. Of many samples, some are used.
         """
-        if not self._is_comparable:
-            return 1.0
-        deviation = self.deviations
-        return float(deviation.max() / deviation.min())
+        return float(self.deviations.max() / self.deviations.min()) if self._is_comparable else 1.0
 
     @cached_property
     def offset(self) -> float:
         """Largest ratio of the mean to the deviation of a channel that is not constant; 0 where `spread` is 1."""
-        mean, deviation = self._channels
-        varies = deviation > 0
-        return float((np.abs(mean[varies]) / deviation[varies]).max()) if self._is_comparable and varies.any() else 0.0
+        mean, deviation = self._varying
+        return float((np.abs(mean) / deviation).max()) if self._is_comparable else 0.0
 
     @property
     def deviations(self) -> NDArray[np.float64]:
         """Standard deviations of the channels that are not constant in a sample of the data, or a 1 if all are."""
-        _, deviation = self._channels
-        return deviation[deviation > 0] if deviation.any() else np.ones(1)
+        return self._varying[1]
 
     @cached_property
     def standardization(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -129,9 +122,8 @@ class InputStatistics:
         """Minimum and maximum of each channel or feature, (2, C)."""
         if self.are_bytes:
             return np.array([[0.0], [255.0]])
-        samples = self.x.representative() if isinstance(self.x, SampleSource) else self.x
         axes = (0, *range(2, self.x.ndim))
-        pairs = np.array([(block.min(axes), block.max(axes)) for block in blocks(samples)], np.float64)
+        pairs = np.array([(block.min(axes), block.max(axes)) for block in blocks(representative(self.x))], np.float64)
         return np.array([pairs[:, 0].min(0), pairs[:, 1].max(0)])
 
     @cached_property
@@ -139,8 +131,11 @@ class InputStatistics:
         return self.x[np.arange(0, len(self.x), -(-len(self.x) // PROBE_SAMPLES))]
 
     @cached_property
-    def _channels(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return mean_and_deviation(self._sample, self.x.shape[1])
+    def _varying(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and deviation of each channel that is not constant; 0 and 1 if all are."""
+        mean, deviation = mean_and_deviation(self._sample, self.x.shape[1])
+        varies = deviation > 0
+        return (mean[varies], deviation[varies]) if varies.any() else (np.zeros(1), np.ones(1))
 
     @property
     def _is_comparable(self) -> bool:
@@ -152,24 +147,16 @@ class InputStatistics:
 def mean_and_deviation(x: Pixels, channels: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the mean and the population standard deviation, (channels,), which is 0 for a constant channel.
 
-    Bytes are summed exactly, as integers.
+    The sums are those of the differences from a channel's first value. They are exact for bytes.
 
     channels   1 for the statistics of all values; x.shape[1] for those of each channel of x (N, C, …)
     """
-    samples = x.representative() if isinstance(x, SampleSource) else x
-    if x.dtype == np.uint8 and channels == 1:
-        counts = np.zeros(256, np.int64)
-        for block in blocks(samples, STATISTICS_BYTES):
-            counts += np.bincount(block.reshape(-1), minlength=256)
-        levels = np.arange(256)
-        total, first, second = (int((counts * levels**power).sum()) for power in range(3))
-        return np.array([first / total]), np.array([math.sqrt(total * second - first * first) / total])
-    count = math.prod(samples.shape) / channels
-
-    def of_blocks(value: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[np.float64]:
-        parts = (block.reshape(len(block), channels, -1) for block in blocks(samples, STATISTICS_BYTES))
-        return sum((value(part).sum((0, 2), dtype=np.float64) for part in parts), np.zeros(channels)) / count
-
-    mean = of_blocks(lambda part: part)
-    deviation = np.sqrt(of_blocks(lambda part: np.square(part.astype(np.float64) - mean[:, None])))
+    samples = representative(x)
+    first = np.asarray(samples[:1], np.float64).reshape(channels, -1)[:, :1]
+    sums = np.zeros((2, channels))
+    for block in blocks(samples, STATISTICS_BYTES):
+        differences = block.reshape(len(block), channels, -1) - first
+        sums += differences.sum((0, 2)), np.einsum("ncp,ncp->c", differences, differences)
+    count, (total, squares) = math.prod(samples.shape) // channels, sums
+    mean, deviation = first[:, 0] + total / count, np.sqrt(np.maximum(count * squares - total * total, 0)) / count
     return mean, np.where(deviation > ROUNDING * np.abs(mean), deviation, 0.0)

@@ -19,7 +19,7 @@ class DatasetInfo:
     name, title      short name and full name
     classes          names of the classes
     shape            shape of one image, (C, H, W)
-    train, test      numbers of training and test images
+    training, test   numbers of training and test images
     source, licence  origin and license
     files            files in the cache: training images, training labels, test images, test labels
     digits           whether the images are centered digits, see `Dataset`
@@ -29,7 +29,7 @@ class DatasetInfo:
     title: str
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
-    train: int
+    training: int
     test: int
     source: str
     licence: str
@@ -54,20 +54,19 @@ class DatasetInfo:
 
 def catalogue() -> tuple[DatasetInfo, ...]:
     """Return all data sets that can be loaded by name."""
-    return (MNIST, FASHION_MNIST, CIFAR10)
+    return tuple(KNOWN.values())
 
 
 def find(name: str) -> DatasetInfo:
     """Return the data set with this name; OptionError, with the known names, if the name is unknown."""
-    for info in catalogue():
-        if info.name == name:
-            return info
-    raise unknown_name("data set", name, [info.name for info in catalogue()])
+    if name not in KNOWN:
+        raise unknown_name("data set", name, [*KNOWN])
+    return KNOWN[name]
 
 
 def holds_digits(name: str) -> bool:
     """Return whether the data set with this name, known or not, consists of centered digits."""
-    return any(info.digits for info in catalogue() if info.name == name)
+    return name in KNOWN and KNOWN[name].digits
 
 
 def clear(name: str | None = None) -> int:
@@ -109,7 +108,7 @@ MNIST = DatasetInfo(
     title="MNIST handwritten digits",
     classes=tuple("0123456789"),
     shape=(1, 28, 28),
-    train=60_000,
+    training=60_000,
     test=10_000,
     source="Yann LeCun, Corinna Cortes, Christopher J. C. Burges, The MNIST Database (1998)",
     licence="CC BY-SA 3.0",
@@ -130,7 +129,7 @@ FASHION_MNIST = DatasetInfo(
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     ),
     shape=(1, 28, 28),
-    train=60_000,
+    training=60_000,
     test=10_000,
     source="Han Xiao, Kashif Rasul, Roland Vollgraf, Zalando SE (2017)",
     licence="MIT",
@@ -147,7 +146,7 @@ CIFAR10 = DatasetInfo(
     title="CIFAR-10, small color photographs",
     classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     shape=(3, 32, 32),
-    train=50_000,
+    training=50_000,
     test=10_000,
     source="Alex Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009)",
     licence="none stated; its authors ask to be cited",
@@ -166,3 +165,5 @@ CIFAR10 = DatasetInfo(
         ),
     ),
 )
+
+KNOWN = {info.name: info for info in (MNIST, FASHION_MNIST, CIFAR10)}

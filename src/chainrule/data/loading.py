@@ -6,7 +6,7 @@ A known data set is searched for in the user's folder, the cache, mirrors and pa
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -41,18 +41,25 @@ SOURCES: dict[str, tuple[Source, ...]] = {
     ),
     CIFAR10.name: cifar.SOURCES,
 }
+LOCATION = {"folder": None, "offline": None, "progress": True}  # where known data sets are searched for: defaults
+DEFAULTS = {**vars(ImageOptions), **LOCATION}
 
 
-@checked_options_with(FolderOptions.__annotations__, vars(ImageOptions))
+class ReadOptions(FolderOptions, total=False):
+    """Options of `load` and `load_test`: those of folders, and where known data sets are searched for."""
+
+    folder: str | Path | None
+    offline: bool | None
+    progress: bool
+
+
+@checked_options_with(ReadOptions.__annotations__, DEFAULTS)
 def load(
     name_or_path: str | Path,
     *,
-    folder: str | Path | None = None,
-    offline: bool | None = None,
-    progress: bool = True,
     test_share: float = TEST_SHARE,
     seed: int = 0,
-    **options: Unpack[FolderOptions],
+    **options: Unpack[ReadOptions],
 ) -> tuple[Dataset, Dataset]:
     """Load data and return (training set, test set), with images (N, C, H, W) and labels or targets (see `Dataset`).
 
@@ -71,50 +78,47 @@ def load(
     lazy, group_pattern, min_classes, targets   for image folders: whether to decode each image only when it is needed,
                    which images belong together, the minimum number of classes, and what a table contains; see
                    `folder.load_folder`
+
+    An .npz file contains the following arrays; only x and y (or targets) are required:
+
+    x, x_test    images (N, H, W), (N, C, H, W) or (N, H, W, C ≤ 4): bytes, integers 0 … 255, or floats
+                 Series (N, C, W) are read as images (N, 1, C, W), which models of series accept
+    y, y_test    labels (N,), or one-hot rows (N, K)
+    targets, targets_test   numbers, or zeros and ones, (N,) or (N, K), instead of y and y_test
+    weights      weight of each training image in the loss, (N,)
+    groups       what each training image belongs to, (N,): whole numbers or strings, as in `Dataset`
+    classes      names of the classes or targets, (K,); by default the numbers 0 … K−1, at most a thousand
+
     Errors         DataError if the data are unavailable or unusable; FormatError for an invalid file
 
     >>> training, test = load("mnist")
     >>> training.x.shape, training.y.shape
     ((60000, 1, 28, 28), (60000,))
     """
-    training, test = read_sets(name_or_path, folder=folder, offline=offline, progress=progress, **options)
+    training, test = read_sets(name_or_path, **options)
     return training.split(test_share, seed) if test is None else (training, test)
 
 
-@checked_options_with(FolderOptions.__annotations__, vars(ImageOptions))
-def load_test(
-    name_or_path: str | Path,
-    *,
-    folder: str | Path | None = None,
-    offline: bool | None = None,
-    progress: bool = True,
-    **options: Unpack[FolderOptions],
-) -> Dataset:
+@checked_options_with(ReadOptions.__annotations__, DEFAULTS)
+def load_test(name_or_path: str | Path, **options: Unpack[ReadOptions]) -> Dataset:
     """Load data to evaluate a network on that was not trained on them: their test set or, without one, all samples.
 
     The arguments are as in `load`. A single class is sufficient.
 
     >>> model.evaluate(load_test("photos-of-another-camera"))
     """
-    classes: FolderOptions = {"min_classes": 1, **options}
-    training, test = read_sets(name_or_path, folder=folder, offline=offline, progress=progress, **classes)
+    training, test = read_sets(name_or_path, **{"min_classes": 1, **options})
     return training if test is None else test
 
 
-def read_sets(
-    name_or_path: str | Path,
-    *,
-    folder: str | Path | None = None,
-    offline: bool | None = None,
-    progress: bool = True,
-    **options: Unpack[FolderOptions],
-) -> tuple[Dataset, Dataset | None]:
+def read_sets(name_or_path: str | Path, **options: Any) -> tuple[Dataset, Dataset | None]:
     """Return the training set and the test set of a source, or all samples and None. The arguments are as in `load`."""
+    location = {name: options.pop(name) for name in LOCATION if name in options}
     if isinstance(name_or_path, str) and name_or_path in known_names():
         if os.path.isdir(name_or_path):
             message = f"{name_or_path}: using the built-in data set; for the folder, write ./{name_or_path}"
             warnings.warn(message, AmbiguousNameWarning, stacklevel=4)
-        return _load_by_name(name_or_path, folder=folder, offline=offline, progress=progress)
+        return _load_by_name(name_or_path, **location)
     path = expanded(name_or_path)
     if os.path.isdir(path):
         from chainrule.data import folder as folders
@@ -193,8 +197,7 @@ def load_known(
 
 
 def _known(files: Files, info: DatasetInfo, source: str) -> tuple[Dataset, Dataset]:
-    training, test = _datasets(files, info.classes, info.name, source, info.shape)
-    return replace(training, digits=info.digits), replace(test, digits=info.digits)
+    return _datasets(files, info.classes, info.name, source, info.shape, digits=info.digits)
 
 
 def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]], list[FileRecord]]:
@@ -224,19 +227,22 @@ def _datasets(
     name: str,
     source: str,
     shape: tuple[int, int, int] | None = None,
+    *,
+    digits: bool = False,
 ) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) of images and labels from four IDX files.
 
     A channel axis is added to images (N, H, W).
 
     shape    shape of each image; None: any
+    digits   as in `Dataset`
     """
     sets = list[Dataset]()
     for images, labels in (files[:2], files[2:]):
         x = images[:, None] if images.ndim == 3 else images
         if x.ndim != 4 or x.shape[1:] != (shape or x.shape[1:]):
             raise FormatError(f"{source}: images of shape {x.shape}; expected (N, H, W) or (N, C, H, W)")
-        sets.append(Dataset(x, labels.astype(np.int64), classes, name, source))
+        sets.append(Dataset(x, labels.astype(np.int64), classes, name, source, digits=digits))
     training, test = sets
     return training, test
 
@@ -267,13 +273,8 @@ def find_known(folder: Path, info: DatasetInfo) -> Files | None:
     if not os.path.isdir(folder):
         raise DataError(f"{folder}: no such folder; expected a folder with {info.name}")
     for place in (folder / info.name, folder):
-        paths = [_variant(place, record.name) for record in info.files]
-        paths_found = [path for path in paths if path is not None]
-        if len(paths_found) == len(info.files):
-            return [read_verified(path, record) for path, record in zip(paths_found, info.files, strict=True)]
-        if paths_found:
-            missing = [record.name for record, path in zip(info.files, paths, strict=True) if path is None]
-            raise DataError(f"{place}: incomplete: no {', '.join(missing)} (plain or .gz)")
+        if paths := _idx_files(place):
+            return [read_verified(path, record) for path, record in zip(paths, info.files, strict=True)]
         if info is CIFAR10 and (arrays := _cifar_in(place)) is not None:
             return [verified(arrays[record.name], record, place) for record in info.files]
     return None
@@ -289,31 +290,31 @@ def load_idx_folder(folder: Path) -> tuple[Dataset, Dataset]:
 
     The classes are 0 … the largest training label.
     """
-    paths = [_part_file(folder, part, kind) for part in PARTS for kind in KINDS]
-    existing = [path for path in paths if path is not None]
-    if len(existing) != len(paths):
-        names = ", ".join(path.name for path in existing)
-        raise DataError(f"{folder}: expected images and labels for training and test, found only {names}")
-    arrays = [read_idx(path, axes) for path, axes in zip(existing, (None, 1, None, 1), strict=True)]
+    arrays = [read_idx(path, axes) for path, axes in zip(_idx_files(folder), (None, 1, None, 1), strict=True)]
     classes = tuple(map(str, range(int(arrays[1].max(initial=0)) + 1)))
     return _datasets(arrays, classes, folder.name, str(folder))
 
 
-def _variant(folder: Path, name: str) -> Path | None:
-    """Return the path of a file that may be plain or gzip (NAME.gz); None if there is none.
+def _idx_files(folder: Path) -> list[Path]:
+    """Return the paths of the images and labels for training, and of those for test; [] if all of them are absent.
 
-    name   name in the cache, such as train-images-idx3-ubyte; train-images.idx3-ubyte is also accepted
+    Errors   DataError if some of the files are missing
     """
-    for spelling in (name, name.replace("-idx", ".idx")):
-        for path in (folder / spelling, folder / f"{spelling}.gz"):
-            if os.path.isfile(path):  # Path.is_file would raise an error for an inaccessible folder
-                return path
-    return None
+    paths = [_part_file(folder, part, kind) for part in PARTS for kind in KINDS]
+    existing = [path for path in paths if path is not None]
+    if existing and len(existing) != len(paths):
+        names = ", ".join(path.name for path in existing)
+        raise DataError(f"{folder}: expected images and labels for training and test, found only {names}")
+    return existing
 
 
 def _part_file(folder: Path, parts: tuple[str, ...], kinds: tuple[str, ...]) -> Path | None:
-    candidates = (_variant(folder, f"{part}-{kind}") for part in parts for kind in kinds)
-    return next((path for path in candidates if path is not None), None)
+    """Return the path of a file such as train-images-idx3-ubyte, train-images.idx3-ubyte or one with .gz, or None."""
+    for part, kind, separator, suffix in product(parts, kinds, ("-idx", ".idx"), ("", ".gz")):
+        path = folder / f"{part}-{kind.replace('-idx', separator)}{suffix}"
+        if os.path.isfile(path):  # Path.is_file would raise an error for an inaccessible folder
+            return path
+    return None
 
 
 def _cifar_in(folder: Path) -> dict[str, NDArray[np.uint8]] | None:

@@ -14,7 +14,7 @@ from chainrule.data.input_statistics import MAX_RATIO, InputStatistics, Pixels
 from chainrule.data.sources import blocks, finite_extremes
 from chainrule.errors import DataError, FormatError, InputUnitWarning, OptionError, unknown_name
 
-KINDS = ("scale", "standardize", "none")
+KINDS = {"scale": "scaled to 0 … 1", "standardize": "standardized", "none": "taken as they are"}
 AS_READ = "values as the first layer reads them, in a range that is not recorded"
 BYTE = 255.0  # value of a white pixel in an image file
 
@@ -52,7 +52,7 @@ class Normalization(metaclass=CheckedOptions):
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise unknown_name("normalization", self.kind, KINDS)
+            raise unknown_name("normalization", self.kind, [*KINDS])
         for name in ("gain", "offset"):
             values = np.unique(getattr(self, name))
             if not values.size:
@@ -79,8 +79,8 @@ class Normalization(metaclass=CheckedOptions):
         if not spread.max() > 0:
             raise DataError(f"normalization {kind!r}: every training pixel is {first[0]}; expected different values")
         spread = np.where(spread == 0, 1.0, spread)
-        record = statistics.limits, statistics.white, digits
-        return Normalization(kind, tuple(1.0 / spread), tuple(-first / spread), *record)
+        gain, offset = tuple(1.0 / spread), tuple(-first / spread)
+        return Normalization(kind, gain, offset, statistics.limits, statistics.white, digits)
 
     def apply(self, x: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """Return normalized inputs (N, …) as a C-contiguous array of the same shape, with the given dtype.
@@ -89,12 +89,12 @@ class Normalization(metaclass=CheckedOptions):
         integers are centered before they are rounded to float32.
         """
         gain, offset = self.arrays(x.ndim, np.float64)
-        if not offset.any() and (gain == 1).all():
+        if not (shifts := offset.any()) and (gain == 1).all():
             return np.ascontiguousarray(x, dtype)
-        wide: Any = np.result_type(x.dtype, dtype) if offset.any() else dtype
+        wide: Any = np.result_type(x.dtype, dtype) if shifts else dtype
         out: NDArray[Any] = x.astype(wide, order="C")
         out *= gain.astype(wide)
-        if offset.any():
+        if shifts:
             out += offset.astype(wide)
         return out.astype(dtype, copy=False)
 
@@ -146,14 +146,16 @@ class Normalization(metaclass=CheckedOptions):
             return
         maximum, limit = float(next(blocks(x)).max()), max(map(abs, self.limits))
         is_small = self.white == BYTE and 0 < maximum <= 1
-        if not is_small and not (limit <= MAX_RATIO and maximum > MAX_RATIO * limit):
-            return
+        if is_small or (limit <= MAX_RATIO and maximum > MAX_RATIO * limit):
+            self._warn_of_unit(maximum, is_small, prefix)
+
+    def _warn_of_unit(self, maximum: float, is_small: bool, prefix: str) -> None:
         advice = "prepare them as the training data"
         if is_small or self.white:
             advice = f"model.with_input_rescaling({'255' if is_small else '1/255'}) converts them"
         trained = f"those of the training were from {self.limits[0]:.4g} to {self.limits[1]:.4g}"
         message = f"{prefix}inputs are numbers up to {maximum:.4g}, but {trained}: {advice}"
-        warnings.warn(message, InputUnitWarning, stacklevel=5)
+        warnings.warn(message, InputUnitWarning, stacklevel=6)
 
     @property
     def background(self) -> NDArray[np.float64]:
@@ -250,21 +252,22 @@ def scale_hint(statistics: InputStatistics, normalization: Normalization) -> str
 def decision(normalization: Normalization, statistics: InputStatistics | None = None) -> str:
     """Return a sentence that states the unit of the training data, and explains the choice of the normalization."""
     kind, parts = normalization.kind, normalization.parts
-    words = {"none": "taken as they are", "scale": "scaled to 0 … 1", "standardize": "standardized"}
     if parts:
-        singular = {**words, "none": "taken as it is"}
-        return "; ".join(f"input {name} is {singular[part.kind]}" for name, part in parts.items())
+        return "; ".join(f"values of {name} are {KINDS[part.kind]}" for name, part in parts.items())
     if statistics is None or statistics.are_bytes:
-        return f"inputs are bytes from 0 to 255 and are {words[kind]}"
+        return f"inputs are bytes from 0 to 255 and are {KINDS[kind]}"
     minimum, maximum = statistics.limits
-    description = f"inputs are {statistics.x.dtype.name} from {minimum:g} to {maximum:g} and are {words[kind]}"
+    description = f"inputs are {statistics.x.dtype.name} from {minimum:g} to {maximum:g} and are {KINDS[kind]}"
     if kind == "none":
         return description
-    channels = "features" if statistics.x.ndim == 2 else "channels"
-    if kind == "standardize":
-        description += f" per {channels[:-1]}"
-        if statistics.spread > MAX_RATIO:
-            description += f", since the deviations of the {channels} differ by a factor of {statistics.spread:.3g}"
-        elif statistics.offset > MAX_RATIO:
-            description += f", since a mean is {statistics.offset:.3g} times its deviation"
-    return f"{description}; normalization='none' leaves them"
+    reason = _standardization_reason(statistics) if kind == "standardize" else ""
+    return f"{description}{reason}; normalization='none' leaves them"
+
+
+def _standardization_reason(statistics: InputStatistics) -> str:
+    """Return how inputs are standardized, and why that is the default for them."""
+    channel = "feature" if statistics.x.ndim == 2 else "channel"
+    if statistics.spread > MAX_RATIO:
+        return f" per {channel}, since the deviations of the {channel}s differ by a factor of {statistics.spread:.3g}"
+    reason = f", since a mean is {statistics.offset:.3g} times its deviation" if statistics.offset > MAX_RATIO else ""
+    return f" per {channel}{reason}"

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from chainrule._io.reading import check_zip_member, decoding, reading, refuse_bomb
 from chainrule.core.shapes import text
-from chainrule.core.words import checked_options
-from chainrule.data.dataset import COLUMNS, TEST_SHARE, Dataset, Images
+from chainrule.data.columns import COLUMNS
+from chainrule.data.dataset import Dataset, Images
 from chainrule.errors import DataError, FormatError
 
 NAMES = ("x", "y", "targets", "weights", "groups", "x_test", "y_test", "targets_test", "classes")
@@ -31,34 +31,13 @@ PLAIN_KINDS = "biufcSU"  # kinds of dtypes that are numbers or strings
 # ------------------------------------------------------------------ data sets
 
 
-@checked_options
-def load_npz(path: str | Path, *, test_share: float = TEST_SHARE, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """Return (training set, test set) from a NumPy archive.
-
-    test_share   fraction of the samples used for the test set if there is no x_test
-    seed         seed of the random choice of test samples
-
-    The archive contains the following arrays; only x and y (or targets) are required:
-
-    x, x_test    images (N, H, W), (N, C, H, W) or (N, H, W, C ≤ 4): bytes, integers 0 … 255, or floats
-                 Series (N, C, W) are read as images (N, 1, C, W), which models of series accept
-    y, y_test    labels (N,), or one-hot rows (N, K)
-    targets, targets_test   numbers, or zeros and ones, (N,) or (N, K), instead of y and y_test
-    weights      weight of each training image in the loss, (N,)
-    groups       what each training image belongs to, (N,): whole numbers or strings, as in `Dataset`
-    classes      names of the classes or targets, (K,); by default the numbers 0 … K−1, at most a thousand
-
-    Errors       FormatError for an invalid archive; DataError, with the name of the array, for invalid arrays
-
-    >>> numpy.savez("data.npz", x=images, y=labels)
-    >>> training, test = load_npz("data.npz")
-    """
-    training, test = read_sets(Path(path))
-    return training.split(test_share, seed) if test is None else (training, test)
-
-
 def read_sets(path: Path) -> tuple[Dataset, Dataset | None]:
-    """Return the training set and the test set of an archive, or all samples and None (see `load_npz`)."""
+    """Return the training set and the test set of a NumPy archive, or all samples and None.
+
+    Its arrays are described in `load`.
+
+    Errors   FormatError for an invalid archive; DataError, with the name of the array, for invalid arrays
+    """
     arrays = read_archive(path)
     read_targets, target_name = (_targets, "targets") if "targets" in arrays else (_labels, "y")
     for name in ("x", target_name, *((f"{target_name}_test",) if "x_test" in arrays else ())):

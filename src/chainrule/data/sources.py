@@ -69,18 +69,19 @@ class SampleSource(ABC):
 
     def __getitem__(self, index: Any) -> Array:
         """Read the samples selected by an index, a slice, a mask or an array of indices."""
-        numbers = cast("Array", index) if isinstance(index, np.ndarray) else np.empty(0, np.bool_)
-        if numbers.dtype.kind == "i" and numbers.ndim == 1 and (not numbers.size or numbers.min() >= 0):
-            return self.read(cast("Indices", numbers))
-        selected = np.arange(len(self))[index]
+        selected = self._numbers[index]
         return self.read(selected.reshape(-1))[0] if selected.ndim == 0 else self.read(selected)
+
+    @cached_property
+    def _numbers(self) -> Indices:
+        return np.arange(len(self))
 
     def __iter__(self) -> Iterator[Array]:
         return (self[index] for index in range(len(self)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Read all samples into memory."""
-        return self.read(np.arange(len(self))).astype(dtype or self.dtype, copy=False)
+        return self.read(self._numbers).astype(dtype or self.dtype, copy=False)
 
     def subset(self, indices: Indices) -> "SampleSource":
         """Return a source for the samples at the given indices, without reading them."""
@@ -206,6 +207,11 @@ def differing_shapes(x: Any) -> str:
 def subset(x: Any, indices: Indices) -> Any:
     """Return the samples at the given indices: a copy of an array, or a source that reads them when needed."""
     return x.subset(indices) if isinstance(x, SampleSource) else x[indices]
+
+
+def representative(x: Any) -> Any:
+    """Return samples for computing statistics: an array, or `SampleSource.representative`."""
+    return x.representative() if isinstance(x, SampleSource) else x
 
 
 def blocks(x: Any, size: int = BLOCK_BYTES) -> Iterator[Array]:

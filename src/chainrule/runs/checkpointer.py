@@ -130,6 +130,18 @@ def restore(folder: Path, model: Model, trainer: Trainer) -> None:
     history_files.add_validation(trainer.history, folder / VALIDATION)
 
 
+def model_of(path: Path, tensors: Mapping[str, Array], described: Any, **machine: Any) -> Model:
+    """Return the model with the description and weights in a model or checkpoint file.
+
+    machine   engine, threads and precise, as in `Sequential`
+
+    Errors    FormatError if there is no description, or if a weight is not finite
+    """
+    if not isinstance(described, dict):
+        raise FormatError(f"{path}: expected the description of a model, found {described!r}")
+    return Model.from_about(cast(dict[str, Any], described), weights=finite_weights(tensors, path), **machine)
+
+
 def finite_weights(tensors: Mapping[str, Array], path: Path) -> dict[str, Array]:
     """Return the weights among the tensors of a model or checkpoint; FormatError if a weight is not finite."""
     weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(STATE)}

@@ -84,9 +84,15 @@ def refuse_foreign(folder: Path) -> None:
 
 def history_bytes(folder: Path) -> int | None:
     """Return the number of bytes of history.csv that the checksums cover; None if they do not list the file."""
+    digest = _history_digest(folder)
+    return None if digest is None else digest.size
+
+
+def _history_digest(folder: Path) -> Digest | None:
+    """Return the longest listed beginning of history.csv; None if the checksums do not list the file."""
     listed = (read(folder) or {}).get(HISTORY, ())
-    sizes = [digest.size for digest in listed if digest is not None and _matches(folder / HISTORY, (digest,))]
-    return max(sizes, default=None)
+    matching = [digest for digest in listed if digest is not None and _matches(folder / HISTORY, (digest,))]
+    return max(matching, key=lambda digest: digest.size, default=None)
 
 
 class Recorder:
@@ -101,10 +107,8 @@ class Recorder:
         for name in CHECKED_FILES:
             if (folder / name).is_file():
                 self._current[name] = _digest_of(folder / name)
-        listed = read(folder) or {}
-        if HISTORY in self._current:  # the rows that are not covered by the checksums may be incomplete
-            digests = [digest for digest in listed.get(HISTORY, ()) if digest and _matches(folder / HISTORY, (digest,))]
-            self._current[HISTORY] = max(digests, key=lambda digest: digest.size, default=self._current[HISTORY])
+        if digest := _history_digest(folder):  # the rows that the checksums do not cover may be incomplete
+            self._current[HISTORY] = digest
         self._history = hashlib.sha256()
 
     def write(self, contents: Mapping[str, bytes]) -> None:

@@ -20,7 +20,7 @@ from chainrule.models.model import Graph, Model
 from chainrule.network import tasks
 from chainrule.network.tasks import METRICS
 from chainrule.runs import checksums, jobs
-from chainrule.runs.checkpointer import finite_weights
+from chainrule.runs.checkpointer import model_of
 from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, EVALUATION, HISTORY, MODEL, START, VALIDATION, require_run
 from chainrule.runs.jobs import Job
 from chainrule.training import history_files
@@ -119,10 +119,7 @@ def open_run(
             continue  # these are the final weights before the run was extended
         remarks += checksums.check(folder, (name,), accept=accept_changes)
         described = about if kind == "model" else about.get("model")
-        if not isinstance(described, dict):
-            raise FormatError(f"{path}: expected the description of a model, found {described!r}")
-        about_model, weights = cast(dict[str, Any], described), finite_weights(tensors, path)
-        model = Model.from_about(about_model, engine=engine, threads=threads, precise=precise, weights=weights)
+        model = model_of(path, tensors, described, engine=engine, threads=threads, precise=precise)
         return LoadedRun(model, job, (*dict.fromkeys(remarks), *_unfinished_remark(folder, name, about, job)))
     raise RunError(f"{folder} contains no weights yet; train it with chainrule train --resume {folder}")
 

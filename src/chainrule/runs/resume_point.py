@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
 
 from chainrule import data
 from chainrule._io import files
@@ -12,7 +11,7 @@ from chainrule.errors import FormatError, quoted
 from chainrule.explain import NextStep
 from chainrule.models.model import Model
 from chainrule.runs import jobs
-from chainrule.runs.checkpointer import finite_weights, state_of
+from chainrule.runs.checkpointer import model_of, state_of
 from chainrule.runs.folder import CHECKPOINT, HISTORY, VALIDATION
 from chainrule.runs.jobs import Job
 from chainrule.training import history_files
@@ -41,12 +40,10 @@ def read_resume_point(
     job = jobs.read_job(folder)
     path = folder / CHECKPOINT
     tensors, about = files.read_tensors(path, "checkpoint")
-    done, described = about.get("step"), about.get("model")
-    if not isinstance(done, int) or done < 0 or not isinstance(described, dict):
-        raise FormatError(f"{path}: expected a step number and a model, found step {quoted(done)}")
-    weights = finite_weights(tensors, path)
-    about = cast(dict[str, Any], described)
-    model = Model.from_about(about, engine=engine, threads=threads, precise=precise, weights=weights)
+    done = about.get("step")
+    if not isinstance(done, int) or done < 0:
+        raise FormatError(f"{path}: expected a step number, found step {quoted(done)}")
+    model = model_of(path, tensors, about.get("model"), engine=engine, threads=threads, precise=precise)
     names = (f"optimizer.{name}" for name in job.recipe.optimizer.moments)
     moments = tuple(state_of(tensors, name, model.parameters, path) for name in names)
     epochs = list[Epoch]()

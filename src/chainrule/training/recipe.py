@@ -114,7 +114,7 @@ class Recipe(metaclass=CheckedOptions):
         for name in OPTIONS:
             check_option(name, getattr(self, name))
         if self.normalization not in KINDS:
-            raise unknown_name("normalization", self.normalization, KINDS)
+            raise unknown_name("normalization", self.normalization, [*KINDS])
         if self.gradient_accumulation_steps > 1 and self.shards > 1:
             both = f"gradient_accumulation_steps {self.gradient_accumulation_steps} and shards {self.shards}"
             raise OptionError(f"{both} both divide a batch; set only one of them")

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Array, Arrays, Bools, Floats, Ints, Shape
-from chainrule.data.dataset import Dataset, checked_column, split_validation
+from chainrule.data.columns import checked_column
+from chainrule.data.dataset import Dataset
 from chainrule.data.input_statistics import InputStatistics
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource, as_array, as_samples, finite_extremes, subset
@@ -243,6 +244,8 @@ class Samples:
         """
         if not share:
             return self, self.validation
+        from chainrule.data.splits import split_validation
+
         training, validation = split_validation(len(self), share, seed, self._classes(), groups)
         return self.take(training), self.take(validation)
 

@@ -14,7 +14,7 @@ from chainrule.core.arrays import Array, Arrays, Ints, Shape
 from chainrule.core.randomness import generator, mix
 from chainrule.core.shapes import is_whole, text
 from chainrule.data import sources
-from chainrule.data.dataset import Dataset, split_validation
+from chainrule.data.dataset import Dataset
 from chainrule.data.sources import SampleSource
 from chainrule.errors import DataError, OptionError, SampleError, quoted
 from chainrule.training.samples import Samples
@@ -152,6 +152,8 @@ class PairSamples(_Weighted):
         """Return training and validation samples, split at random (`Samples.parts`); share 0: no validation samples."""
         if not share:
             return self, None
+        from chainrule.data.splits import split_validation
+
         training, validation = (self.indices[part] for part in split_validation(len(self), share, seed, None, groups))
         kept = np.flatnonzero(np.isin(self.probed, training))
         probe, probed = (self.probe.take(kept), self.probed[kept]) if kept.size else (self.probe, self.probed)

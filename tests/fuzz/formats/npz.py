@@ -10,7 +10,7 @@ import numpy as np
 from fuzz.campaign import Format
 from fuzz.mutators import WHOLE, mutated
 
-from chainrule.data import load_npz
+from chainrule.data import load
 
 X = np.arange(10 * 6 * 5).astype(np.uint8).reshape(10, 6, 5)
 Y = np.arange(10) % 3
@@ -111,7 +111,7 @@ def read(folder: Path, content: bytes) -> None:
     """Load the input as training and test data."""
     path = folder / "some.npz"
     path.write_bytes(content)
-    load_npz(path)
+    load(path)
 
 
 def wrong_checksum() -> bytes:

@@ -1,0 +1,21 @@
+"""Columns of a data set: values for each sample, such as weights and groups."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.shapes import text
+from chainrule.data.sources import as_array
+from chainrule.errors import DataError
+
+COLUMNS = {"weights": ("biuf", "numbers"), "groups": ("biuUS", "whole numbers or strings")}  # kinds of dtypes
+
+
+def checked_column(name: str, values: Any, count: int) -> NDArray[Any]:
+    """Return the groups or the weights of samples as an array (count,); DataError for other values."""
+    array, (kinds, expected) = as_array(values), COLUMNS[name]
+    if array.dtype.kind not in kinds or array.shape != (count,):
+        found = f"{array.dtype} of shape ({text(array.shape)})"
+        raise DataError(f"{name}: expected {count} {expected}, one for each sample; found {found}")
+    return array.astype(np.float64) if name == "weights" else array

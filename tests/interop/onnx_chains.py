@@ -310,7 +310,7 @@ def other(draft: Draft) -> None:
     if operator == "Clip" and draft.opset < 11:
         draft.node("Clip", min=-0.3, max=0.4)
     elif operator == "Clip":
-        draft.node("Clip", *np.float32(draft.random.choice(((-0.3,), (0.0, 0.7)))))
+        draft.node("Clip", np.float32(-0.3))
     elif operator == "CumSum":
         draft.node("CumSum", np.array(draft.axis()))
     elif operator == "ArgMax":

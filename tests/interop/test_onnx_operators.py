@@ -12,7 +12,7 @@ from interop.onnx_models import agree, made, theirs
 from onnx import helper
 
 COUNT = 6
-Case = tuple[list[Any], dict[str, Any], tuple[int, ...], int]
+Case = tuple[str | list[Any], dict[str, Any], tuple[int, ...], int]
 
 
 def _shape(random: Random, axes: int = 2) -> tuple[int, ...]:
@@ -77,6 +77,11 @@ def pool(random: Random) -> Case:
     return [_node(operator, **options)], {}, _shape(random, axes), 21
 
 
+def clip(random: Random) -> Case:
+    constants = {"low": np.float32(random.choice((-0.5, 0.0))), "high": np.float32(0.7)}
+    return f"y = Clip(x, low{random.choice(('', ', high'))})", constants, _shape(random), 21
+
+
 def normalization(random: Random) -> Case:
     operators = ["BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization"]
     operator, shape = random.choice(operators), _shape(random, random.choice((1, 2, 2)))
@@ -95,8 +100,7 @@ def padding(random: Random) -> Case:
     mode = random.choice(("reflect", "edge", "wrap", "constant"))
     ends = np.array([0, 0, *(random.randint(0, 3) for _ in range(axes))] * 2)
     constants = {"p": ends} | ({"v": np.float32(1.25)} if mode == "constant" else {})
-    nodes = [helper.make_node("Tanh", ["x"], ["t"]), _node("Pad", " ".join(("t", *constants)), mode=mode)]
-    return nodes, constants, _shape(random, axes), 21
+    return f't = Tanh(x) y = Pad<mode = "{mode}">({", ".join(("t", *constants))})', constants, _shape(random, axes), 21
 
 
 def resize(random: Random) -> Case:
@@ -119,18 +123,10 @@ def joined(random: Random) -> Case:
     constants: dict[str, Any] = {"c": _normal(random, 1, 2, *shape[2:]), "m": _normal(random, *shape[2:]) > 0}
     constants["z"] = np.float32(0.3)
     choices = (
-        ([_node("Concat", random.choice(("x c", "c x", "x c x")), axis=1)], (1, *shape[1:])),
-        ([_node("Where", random.choice(("m x z", "m z x", "m x x")))], shape),
-        ([helper.make_node("Greater", ["x", "z"], ["g"]), _node("Where", "g x z")], shape),
-        (
-            [
-                helper.make_node("Less", ["x", "z"], ["g"]),
-                helper.make_node("Not", ["g"], ["n"]),
-                _node("Cast", "n", to=1),
-            ],
-        )
-        * 1
-        + (shape,),
+        (f"y = Concat<axis = 1>({random.choice(('x, c', 'c, x', 'x, c, x'))})", (1, *shape[1:])),
+        (f"y = Where({random.choice(('m, x, z', 'm, z, x', 'm, x, x'))})", shape),
+        ("g = Greater(x, z) y = Where(g, x, z)", shape),
+        ("g = Less(x, z) n = Not(g) y = Cast<to = 1>(n)", shape),
     )
     nodes, shape = random.choice(choices)
     return nodes, constants, shape, 21
@@ -140,7 +136,7 @@ def einsum(random: Random) -> Case:
     equation, sizes = random.choice(
         (("nchw,cd->ndhw", (4, 3)), ("nchw,dc->nhwd", (3, 4)), ("nchw,chk->nkw", (4, 5, 2)), ("nchw,wk->nkch", (6, 2)))
     )
-    return [_node("Einsum", "x w", equation=equation)], {"w": _normal(random, *sizes)}, (3, 4, 5, 6), 21
+    return f'y = Einsum<equation = "{equation}">(x, w)', {"w": _normal(random, *sizes)}, (3, 4, 5, 6), 21
 
 
 def folded(random: Random) -> Case:
@@ -157,7 +153,7 @@ def folded(random: Random) -> Case:
     return [helper.make_node(operator, [*constants], ["s"]), _node("Mul", "x s")], constants, shape, 21
 
 
-CASES = (folded, conv, conv_transpose, gemm, pool, normalization, padding, resize, joined, einsum)
+CASES = (folded, clip, conv, conv_transpose, gemm, pool, normalization, padding, resize, joined, einsum)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from interop.c.compiled import RUN, STRICT, VARIABLES, needs, run_main
 from numerical import assert_close
@@ -218,12 +218,12 @@ def classify(folder: Path, image: NDArray[np.uint8]) -> str:
     numbers = " ".join(map(str, image.ravel())).encode()  # images have 1 or 3 channels
     (folder / "image.ppm").write_bytes(numbers if len(image) == 2 else pixels)
     for names, problem in [([], "usage: ./example IMAGE"), (["missing.pgm"], "cannot open missing.pgm")]:
-        refused = example(folder, *names)
+        refused = run_example(folder, *names)
         assert (refused.returncode, refused.stderr.startswith(problem)) == (2, True)
-    return example(folder, "image.ppm").stdout.strip()
+    return run_example(folder, "image.ppm").stdout.strip()
 
 
-def example(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_example(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["./example", *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -240,7 +240,7 @@ def test_the_self_test_notices_other_weights(tmp_path: Path, io: str) -> None:
     for text, result in ((written, ("passed\n", 0)), (damaged, ("failed\n", 1))):
         source.write_text(text)
         subprocess.run(["make", "-B", "CC=gcc", "CFLAGS=-O1"], cwd=tmp_path, check=True, capture_output=True)
-        done = example(tmp_path, "--selftest")
+        done = run_example(tmp_path, "--selftest")
         assert (done.stdout, done.returncode) == result
 
 
@@ -313,6 +313,7 @@ def test_names_from_outside_change_no_code_of_a_page(names: list[str]) -> None:
 @needs("gcc")
 @settings(max_examples=8, deadline=None)
 @given(st.lists(LAYER_NAMES, min_size=5, max_size=5, unique=True), st.lists(NAMES, min_size=3, max_size=3, unique=True))
+@example([*"abcde"], ["*/", "/*", "??/"])
 def test_any_names_give_macros_that_a_caller_can_read(layers: list[str], ends: list[str]) -> None:
     inputs = [cr.Input((size,), name=name) for size, name in zip((3, 2), layers[:2], strict=True)]
     ports = [cr.Dense(n + 2)(inputs[n % 2], name=name) for n, name in enumerate(layers[2:])]

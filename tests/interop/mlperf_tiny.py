@@ -18,8 +18,8 @@ class TfliteBuilder:
         self._shapes: dict[int, tuple[int, ...]] = {0: shape}
         self.x = 0
 
-    def _add(self, code: str, inputs: list[int], shape: tuple[int, ...], options: str = "", **values: Any) -> int:
-        result = self._writer.add(code, inputs, (1, *shape), options, **values)
+    def _add(self, code: str, inputs: list[int], shape: tuple[int, ...], **values: Any) -> int:
+        result = self._writer.add(code, inputs, (1, *shape), **values)
         self._shapes[result] = shape
         return result
 
@@ -35,32 +35,32 @@ class TfliteBuilder:
         channels = self._shapes[x][-1]
         shape, options = self._window(x, stride, filters)
         weights = self._weights((filters, *size, channels), math.prod(size) * channels, filters)
-        return self._add("CONV_2D", [x, *weights], shape, "Conv2DOptions", FusedActivationFunction=relu, **options)
+        return self._add("CONV_2D", [x, *weights], shape, FusedActivationFunction=relu, **options)
 
     def depthwise(self, x: int, stride: int = 1) -> int:
         channels = self._shapes[x][-1]
         shape, options = self._window(x, stride, channels)
         options |= {"FusedActivationFunction": RELU, "DepthMultiplier": 1}
         weights = self._weights((1, 3, 3, channels), 9, channels)
-        return self._add("DEPTHWISE_CONV_2D", [x, *weights], shape, "DepthwiseConv2DOptions", **options)
+        return self._add("DEPTHWISE_CONV_2D", [x, *weights], shape, **options)
 
     def dense(self, x: int, units: int, relu: bool) -> int:
         inputs = [x, *self._weights((units, self._shapes[x][0]), self._shapes[x][0], units)]
-        return self._add("FULLY_CONNECTED", inputs, (units,), "FullyConnectedOptions", FusedActivationFunction=relu)
+        return self._add("FULLY_CONNECTED", inputs, (units,), FusedActivationFunction=relu)
 
     def add(self, x: int, y: int) -> int:
-        return self._add("ADD", [x, y], self._shapes[x], "AddOptions", FusedActivationFunction=RELU)
+        return self._add("ADD", [x, y], self._shapes[x], FusedActivationFunction=RELU)
 
     def mean(self, x: int, size: tuple[int, int]) -> int:
         height, width, channels = self._shapes[x]
         options = {"FilterHeight": size[0], "FilterWidth": size[1], "StrideH": size[0], "StrideW": size[1]}
         shape = (height // size[0], width // size[1], channels)
-        y = self._add("AVERAGE_POOL_2D", [x], shape, "Pool2DOptions", Padding=1, **options)
-        flat = self._writer.constant([1, math.prod(shape)], "int32")
-        return self._add("RESHAPE", [y, flat], (math.prod(shape),), "ReshapeOptions")
+        y = self._add("AVERAGE_POOL_2D", [x], shape, Padding=1, **options)
+        flat = self._writer.constant([1, math.prod(shape)])
+        return self._add("RESHAPE", [y, flat], (math.prod(shape),))
 
     def softmax(self, x: int) -> int:
-        return self._add("SOFTMAX", [x], self._shapes[x], "SoftmaxOptions", Beta=1.0)
+        return self._add("SOFTMAX", [x], self._shapes[x], Beta=1.0)
 
 
 def keyword_spotting(net: Any) -> Any:

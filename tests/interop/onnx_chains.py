@@ -8,7 +8,7 @@ import numpy as np
 from interop.onnx_models import Array, made, theirs
 from onnx import helper
 
-OPSETS = (7, 9, 11, 12, 13, 18, 21)
+OPSETS = (7, 9, 10, 11, 12, 13, 18, 21)
 OPEN = 0  # batch size of a model that leaves it open
 ENDS = (-(2**63), -(2**31), -2, -1, 0, 1, 2, 3, 2**31 - 1, 2**63 - 1)
 
@@ -127,7 +127,8 @@ def concat(draft: Draft) -> None:
 
 def reduce(draft: Draft) -> None:
     """Reduce axes, or all of them."""
-    operator = draft.random.choice(("ReduceMean", "ReduceMax", "ReduceSum", "ReduceMin"))
+    names = ("Mean", "Max", "Min", "Sum", "Sum", "L1", "L2", "SumSquare", "LogSumExp", "Prod")
+    operator = f"Reduce{draft.random.choice(names)}"
     axes = draft.random.sample(range(draft.rank), draft.random.randint(1, min(2, draft.rank)))
     if draft.opset > 10 and draft.random.random() < 0.3:
         axes = [axis - draft.rank for axis in axes]
@@ -230,6 +231,8 @@ def with_constant(draft: Draft) -> None:
     if draft.random.random() < 0.3:
         value = np.full(value.shape, value.reshape(-1)[0])
     draft.node(operator, value + np.sign(value) if operator == "Div" else value)
+    if operator != "PRelu" and draft.random.random() < 0.3:
+        draft.nodes[-1].input.reverse()
 
 
 def with_itself(draft: Draft) -> None:
@@ -261,7 +264,8 @@ def image_operator(draft: Draft) -> None:
         lambda: draft.node("Conv", draft.normal(2, channels, *[1] * positions)),
         lambda: draft.node("MaxPool", kernel_shape=[1] * positions),
         lambda: draft.node("AveragePool", kernel_shape=[1] * positions, pads=[0] * 2 * positions),
-        lambda: draft.node("GlobalAveragePool"),
+        lambda: draft.node(draft.random.choice(("GlobalAveragePool", "GlobalMaxPool"))),
+        lambda: draft.node("GlobalLpPool", p=draft.random.choice((1, 2))),
         lambda: draft.node("BatchNormalization", *statistics),
         lambda: draft.node("InstanceNormalization", *statistics[:2], epsilon=0.1),
         lambda: draft.node("LRN", size=3, alpha=0.5),
@@ -288,8 +292,26 @@ def enlarged(draft: Draft) -> None:
 
 def other(draft: Draft) -> None:
     """Apply an operator that keeps the axes, or one that has no layer."""
-    operator = draft.random.choice(("Relu", "Identity", "Neg", "Dropout", "CumSum", "ArgMax", "Gelu"))
-    if operator == "CumSum":
+    names = (
+        "Relu",
+        "Identity",
+        "Neg",
+        "Dropout",
+        "CumSum",
+        "ArgMax",
+        "Gelu",
+        "Clip",
+        "Abs",
+        "Sign",
+        "Softplus",
+        "Round",
+    )
+    operator = draft.random.choice(names)
+    if operator == "Clip" and draft.opset < 11:
+        draft.node("Clip", min=-0.3, max=0.4)
+    elif operator == "Clip":
+        draft.node("Clip", np.float32(-0.3))
+    elif operator == "CumSum":
         draft.node("CumSum", np.array(draft.axis()))
     elif operator == "ArgMax":
         draft.node("ArgMax", axis=draft.axis())

@@ -56,9 +56,7 @@ def test_all_exports_contain_the_sentence(tmp_path: Path, x: NDArray[Any]) -> No
         for pair in onnx.ModelProto.FromString((tmp_path / "model.onnx").read_bytes()).metadata_props
     }
     assert metadata["input"] == sentence
-    imported = (
-        cr.import_onnx(tmp_path / "model.onnx") if hasattr(cr, "import_onnx") else cr.load(tmp_path / "model.onnx")
-    )
+    imported = cr.load(tmp_path / "model.onnx")
     assert "first layer" in imported.normalization.unit or imported.normalization.unit == sentence
 
 

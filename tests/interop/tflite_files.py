@@ -23,6 +23,10 @@ VERSIONS = {
     "HARD_SWISH": 1,
     "TRANSPOSE_CONV": 3,
 }  # of int8 operators; others: 2
+OPTIONS = {  # operators that share a table of options; for others, it is called like the operator
+    **dict.fromkeys(("MAX_POOL_2D", "AVERAGE_POOL_2D"), "Pool2D"),
+    **dict.fromkeys(("MEAN", "REDUCE_MAX"), "Reducer"),
+}
 OUTPUT_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}  # axes of the weights
 FIXED = {"SOFTMAX": (1 / 256, -128), "LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}  # scales required by LiteRT
 KEEPING = (
@@ -65,9 +69,11 @@ class Writer:
         self._tensors.append((shape, TYPES[dtype if grid is None else "int8"], None, grid))
         return len(self._tensors) - 1
 
-    def constant(self, array: Any, dtype: str = "float32", grid: Grid | None = None) -> int:
-        """Add a constant and return its index."""
-        value = np.asarray(array, dtype)
+    def constant(self, array: Any, dtype: str = "", grid: Grid | None = None) -> int:
+        """Add a constant and return its index. By default, whole numbers are int32, and others are float32."""
+        value = np.asarray(array)
+        dtype = dtype or ("int32" if value.dtype.kind == "i" else "float32")
+        value = value.astype(dtype)
         self._tensors.append((value.shape, TYPES[dtype], value, grid))
         return len(self._tensors) - 1
 
@@ -76,7 +82,6 @@ class Writer:
         code: str,
         inputs: Sequence[int],
         shape: Sequence[int],
-        options: str = "",
         dtype: str = "float32",
         shapes: Sequence[Sequence[int]] = (),
         **values: Any,
@@ -84,9 +89,9 @@ class Writer:
         """Add an operator and return the index of its first result, which the others follow.
 
         shape     shape of the first result
-        options   name of the table of options
         dtype     type of numbers that are not quantized
         shapes    shapes of further results
+        values    options of the operator
         """
         grid = None
         if self.ranges is not None:
@@ -102,8 +107,8 @@ class Writer:
         number = getattr(schema.BuiltinOperator, code)
         version = VERSIONS.get(code, 2) if self.ranges is not None else 3 if code == "DEQUANTIZE" else 1  # for float16
         named: dict[str, Any] = {"OpcodeIndex": len(self._codes), "Inputs": [*inputs], "Outputs": [result, *others]}
-        if options:
-            kind = getattr(schema.BuiltinOptions, options)
+        options = OPTIONS.get(code, code.title().replace("_", "").replace("Nd", "ND")) + "Options"
+        if (kind := getattr(schema.BuiltinOptions, options, None)) is not None:
             named |= {"BuiltinOptionsType": kind, "BuiltinOptions": made(options, **values)}
         codes = {"DeprecatedBuiltinCode": min(number, 127), "BuiltinCode": number}
         self._codes.append(made("OperatorCode", **codes, Version=version))

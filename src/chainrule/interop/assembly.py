@@ -96,6 +96,13 @@ class Assembly:
             return reshaped(layers.Permute(permutation.axes)(layer(source)), inputs[0].shape)
         return layer(*inputs)
 
+    def clip(self, x: Node, low: float, high: float) -> Node:
+        """Return Clip of x to [low, high], ReLU for [0, ∞), or x for (−∞, ∞). ±MAX_FLOAT32 and beyond count as ±∞."""
+        low, high = max(low, -MAX_FLOAT32), min(high, MAX_FLOAT32)
+        if (low, high) == (-MAX_FLOAT32, MAX_FLOAT32):
+            return x
+        return self.apply("ReLU", x) if (low, high) == (0, MAX_FLOAT32) else self.apply("Clip", x, low=low, high=high)
+
     def apply_weighted(
         self,
         kind: str,

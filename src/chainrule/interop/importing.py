@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import dropwhile, product
@@ -117,30 +117,26 @@ def only_weights(path: Path) -> FormatError:
         shapes = {name: array.shape for name, array in read_weights(path).tensors.items()}
     except FormatError as error:
         return error
-    layers = [_seeming_layer(group) for group in groups(shapes)]
-    listed = ", ".join(layers[:MAX_LISTED]) or "no layers"
-    more = f" and {len(layers) - MAX_LISTED} more layers" if len(layers) > MAX_LISTED else ""
     file_format = detect(path)
     description = "a Keras file of weights" if file_format is FileFormat.HDF5 else file_format.value
+    seeming = _listed(groups(shapes), _seeming_layer)
     return FormatError(
-        f"{path}: {description}, without a network; it seems to have {listed}{more}. Load it into a network with "
+        f"{path}: {description}, without a network; it seems to have {seeming}. Load it into a network with "
         "chainrule import FILE --model NAME or model.load_weights"
     )
 
 
 def _seeming_layer(group: LayerTensors) -> str:
-    """Return the name of a layer, and the kind of layer that its tensors seem to belong to: "conv1 Conv2D(16, 3×3)"."""
+    """Return the kind of layer that tensors seem to belong to: "Conv2D(16, 3×3)"."""
     shapes = {role: shape for role, (_, shape) in group.tensors.items()}
     kernel = shapes.get("w", ())
     if "running_mean" in shapes:
-        kind = "BatchNorm"
-    elif len(kernel) > 2:
-        kind = f"Conv{len(kernel) - 2}D({kernel[0]}, {text(kernel[2:])})"
-    elif len(kernel) == 2:
-        kind = f"Dense({kernel[0]})"
-    else:
-        kind = "(normalization)" if kernel and "b" in shapes else "(vector)"
-    return f"{one_line(group.layer, MAX_NAME)} {kind}".strip()
+        return "BatchNorm"
+    if len(kernel) > 2:
+        return f"Conv{len(kernel) - 2}D({kernel[0]}, {text(kernel[2:])})"
+    if len(kernel) == 2:
+        return f"Dense({kernel[0]})"
+    return "(normalization)" if kernel and "b" in shapes else "(vector)"
 
 
 def weights_for(
@@ -207,14 +203,10 @@ def match(
     """
     model_layers, file_layers = groups(parameters), groups(tensors)
     counterparts = _mapped_layers(model_layers, file_layers, mapping or {})
-    for pair in (_pairs_by_name, _pairs_by_name, _pairs_by_position, _pairs_by_shape):
+    for pair in (_pairs_by_name, _pairs_by_name, _pairs_by_position, _pairs_by_shape, _no_pairs):
         unmatched = [group for group in model_layers if group.layer not in counterparts]
         candidates = [group for group in file_layers if group not in counterparts.values()]
         counterparts |= pair(unmatched, candidates)
-    unmatched = [group for group in model_layers if group.layer not in counterparts]
-    candidates = [group for group in file_layers if group not in counterparts.values()]
-    if unmatched or candidates:
-        raise _mismatch(unmatched, candidates)
     return {
         name: counterparts[group.layer].tensors[role][0]
         for group in model_layers
@@ -245,28 +237,33 @@ def _significant(shape: Shape) -> Shape:
     return (*shape[:2], *dropwhile((1).__eq__, shape[2:]))
 
 
-def _pairs_by_name(
-    model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors]
-) -> dict[str, LayerTensors]:
-    """Return the name of a model's layer → the file's layer, for layers with equal names and shapes.
+Layers = Sequence[LayerTensors]
+Pairs = dict[str, LayerTensors]  # name of a model's layer → the file's layer
+
+
+def _pairs(own: Layers, own_keys: Sequence[Any], others: Layers, other_keys: Sequence[Any]) -> Pairs:
+    """Return the layers that have equal keys, roles and shapes, unless several layers on a side have them."""
+    sides = dict[Any, list[LayerTensors]](), dict[Any, list[LayerTensors]]()
+    for side, layers, keys in zip(sides, (own, others), (own_keys, other_keys), strict=True):
+        for group, key in zip(layers, keys, strict=True):
+            side.setdefault((key, group.signature), []).append(group)
+    pairs = ((groups, sides[1].get(key, [])) for key, groups in sides[0].items())
+    return {groups[0].layer: found[0] for groups, found in pairs if len(groups) == len(found) == 1}
+
+
+def _pairs_by_name(model_layers: Layers, file_layers: Layers) -> Pairs:
+    """Return the layers with equal names.
 
     The prefixes that most names on a side share, such as "module.", are removed if more names are then equal.
     """
     own, others = ([_parts(group.layer) for group in layers] for layers in (model_layers, file_layers))
-    best = dict[str, LayerTensors]()
+    best = Pairs()
     for prefix, other_prefix in product(_common_prefixes(own), _common_prefixes(others)):
-        named: dict[Parts, list[LayerTensors]] = {}
-        for parts, group in zip(others, file_layers, strict=True):
-            named.setdefault(_without(parts, other_prefix), []).append(group)
-        pairs = dict[str, LayerTensors]()
-        for parts, group in zip(own, model_layers, strict=True):
-            name = _without(parts, prefix)
-            # an imported layer called "0.conv" has the name conv_0_conv
-            same = named.get(name) or (named.get(name[1:]) if name[1:2] and name[1].isdigit() else None)
-            if same is not None and len(same) == 1 and same[0].signature == group.signature:
-                pairs[group.layer] = same[0]
-        if len(pairs) > len(best) and len({id(group) for group in pairs.values()}) == len(pairs):
-            best = pairs
+        names = [_without(parts, other_prefix) for parts in others]
+        keys = [_without(parts, prefix) for parts in own]
+        # an imported layer called "0.conv" has the name conv_0_conv
+        keys = [key if key in names or not key[1:] or not key[1].isdigit() else key[1:] for key in keys]
+        best = max(best, _pairs(model_layers, keys, file_layers, names), key=len)
     return best
 
 
@@ -287,9 +284,7 @@ def _common_prefixes(names: Sequence[Parts]) -> list[Parts]:
     return sorted((prefix for prefix, count in counts.items() if 2 * count > len(names)), key=len) or [()]
 
 
-def _pairs_by_position(
-    model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors]
-) -> dict[str, LayerTensors]:
+def _pairs_by_position(model_layers: Layers, file_layers: Layers) -> Pairs:
     """Return the counterparts of the layers of a PyTorch `Sequential`, whose names are positions: "0", "module.3".
 
     All shapes must agree in order. Otherwise the result is empty.
@@ -300,51 +295,45 @@ def _pairs_by_position(
     if not is_wrapped or not all(part.isdigit() for parts in positions for part in parts):
         return {}
     order = sorted(range(len(positions)), key=lambda number: [*map(int, positions[number])])
-    in_order = [file_layers[number] for number in order]
-    if [group.signature for group in model_layers] != [group.signature for group in in_order]:
-        return {}
-    return {group.layer: counterpart for group, counterpart in zip(model_layers, in_order, strict=True)}
+    numbers = range(len(model_layers))
+    pairs = _pairs(model_layers, numbers, [file_layers[number] for number in order], range(len(order)))
+    return pairs if len(pairs) == len(model_layers) == len(order) else {}
 
 
-def _pairs_by_shape(
-    model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors]
-) -> dict[str, LayerTensors]:
+def _pairs_by_shape(model_layers: Layers, file_layers: Layers) -> Pairs:
     """Return the counterparts of layers whose tensors have roles and shapes that no other layer has."""
-    by_signature: dict[tuple[Any, ...], tuple[list[LayerTensors], list[LayerTensors]]] = {}
-    for side, layers in enumerate((model_layers, file_layers)):
-        for group in layers:
-            by_signature.setdefault(group.signature, ([], []))[side].append(group)
-    return {own[0].layer: other[0] for own, other in by_signature.values() if len(own) == len(other) == 1}
+    return _pairs(model_layers, [None] * len(model_layers), file_layers, [None] * len(file_layers))
 
 
-def _mismatch(model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors]) -> FormatError:
-    """Return the error for layers that are not matched. It lists those whose shapes differ or, if none do, all."""
+def _no_pairs(model_layers: Layers, file_layers: Layers) -> Pairs:
+    """Raise FormatError for layers that are left. It lists those whose shapes differ or, if none do, all."""
+    if not model_layers and not file_layers:
+        return {}
     counts = [Counter(group.signature for group in layers) for layers in (model_layers, file_layers)]
     differing = {signature for signature in counts[0] | counts[1] if counts[0][signature] != counts[1][signature]}
     own, others = (
-        _listed([group for group in layers if not differing or group.signature in differing])
+        _listed([group for group in layers if not differing or group.signature in differing], _describe)
         for layers in (model_layers, file_layers)
     )
     problem = "no counterpart" if differing else "equal shapes, and no common names"
-    return FormatError(f"{problem} for {own} in the model, and {others} in the file; {ADVICE}")
+    raise FormatError(f"{problem} for {own} in the model, and {others} in the file; {ADVICE}")
 
 
-def _listed(layers: Sequence[LayerTensors]) -> str:
-    shown = [f"{one_line(group.layer, MAX_NAME)} ({_describe(group)})" for group in layers[:MAX_LISTED]]
-    more = [f"{len(layers) - MAX_LISTED} more"] if len(layers) > MAX_LISTED else []
-    return ", ".join([*shown, *more]) or "none"
+def _listed(layers: Layers, describe: Callable[[LayerTensors], str]) -> str:
+    """Return the names and descriptions of the first layers, and the number of the others."""
+    shown = [f"{one_line(group.layer, MAX_NAME)} {describe(group)}".strip() for group in layers[:MAX_LISTED]]
+    more = [f"{len(layers) - MAX_LISTED} more layers"] if len(layers) > MAX_LISTED else []
+    return ", ".join([*shown, *more]) or "no layers"
 
 
 def _describe(group: LayerTensors) -> str:
-    return ", ".join(f"{role} {text(shape)}" for role, (_, shape) in group.tensors.items())
+    return f"({', '.join(f'{role} {text(shape)}' for role, (_, shape) in group.tensors.items())})"
 
 
-def _mapped_layers(
-    model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors], mapping: Mapping[str, str]
-) -> dict[str, LayerTensors]:
+def _mapped_layers(model_layers: Layers, file_layers: Layers, mapping: Mapping[str, str]) -> Pairs:
     """Return the name of a model's layer → the file's layer, from a mapping of names of layers or tensors."""
     in_model, in_file = {group.layer: group for group in model_layers}, {group.layer: group for group in file_layers}
-    counterparts: dict[str, LayerTensors] = {}
+    counterparts = Pairs()
     for model_name, file_name in mapping.items():
         name, other = _layer_of(model_name, in_model), _layer_of(file_name, in_file)
         if name not in in_model or other not in in_file:
@@ -353,7 +342,7 @@ def _mapped_layers(
             )
         if in_model[name].signature != in_file[other].signature:
             own, others = _describe(in_model[name]), _describe(in_file[other])
-            raise FormatError(f"mapping: {name} has {own}, but {quoted(other)} has {others}")
+            raise FormatError(f"mapping: {name} {own} and {quoted(other)} {others} have different shapes")
         counterparts[name] = in_file[other]
     return counterparts
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -118,60 +118,48 @@ def _legacy_tensors(stream: BinaryIO, size: int, budget: Budget) -> dict[str, Ar
     return Storages(content, budget).tensors(state)
 
 
-def _state_dicts(value: Any, budget: Budget) -> dict[str, dict[str, RecordedCall]]:
-    """Return the tensors of a dictionary or list, and of those nested in it, by the path of names of each.
-
-    A dictionary with several names has the first. Entries of a dictionary with numbers as names, as in the state of an
-    optimizer, are left out.
-    """
-    states: dict[str, dict[str, RecordedCall]] = {}
-    visited = dict[int, Any]()
-    pending: list[tuple[str, Any]] = [("", value)]
-    while pending:
-        name, entry = pending.pop()
-        if not isinstance(entry, dict | list | tuple) or id(cast("object", entry)) in visited:
-            continue
-        part = cast("dict[Any, Any] | Sequence[Any]", entry)
-        visited[id(part)] = part
-        budget.visit(len(part), "its nested dictionaries")
-        numbered = {f"[{number}]": entry for number, entry in enumerate(part)}
-        entries = {
-            k: entry for k, entry in (part if isinstance(part, dict) else numbered).items() if isinstance(k, str)
-        }
-        states[name] = {key: entry for key, entry in entries.items() if _is_tensor(entry)}
-        nested = [key for key, entry in entries.items() if isinstance(entry, dict | list | tuple)]
-        for key in reversed(nested):
-            budget.visit(len(name) + len(key), "the names of its nested dictionaries")
-            pending.append((f"{name}.{key}".removeprefix("."), entries[key]))
-    return {name: tensors for name, tensors in states.items() if tensors}
-
-
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, RecordedCall) and value.name in (*TENSORS, PARAMETER)
 
 
-def _objects(value: Any, budget: Budget) -> Counter[str]:
-    """Return the names of classes and functions that a value is made with; of networks, with the number of tensors."""
-    counts, visited = Counter[str](), set[int]()
-    pending: list[tuple[Any, str]] = [(value, "")]
+def _contents(value: Any, budget: Budget) -> tuple[dict[str, dict[str, RecordedCall]], Counter[str]]:
+    """Return the tensors of each dictionary and list in a value, and the calls that make its objects.
+
+    The tensors are listed by the path of names of their dictionary. A dictionary with several names has the first.
+    Entries of a dictionary with numbers as names, as in the state of an optimizer, are left out. The calls are counted
+    by the name of the class or function: that of a network as often as the network has tensors, others 0 times.
+    """
+    states, objects, visited = dict[str, dict[str, RecordedCall]](), Counter[str](), dict[int, Any]()
+    pending = deque[tuple[str | None, Any, str]]([("", value, "")])
     while pending:
-        item, network = pending.pop()
+        path, item, network = pending.pop()
         if id(item) in visited:
             continue
-        visited.add(id(item))
+        visited[id(item)] = item
         if _is_tensor(item):
-            counts[network] += 1
+            objects[network] += 1
         elif isinstance(item, RecordedCall):
-            counts[item.name] += 0
+            objects[item.name] += 0
             is_network = any(isinstance(state, dict) and "_parameters" in state for state in item.contents)
             owner = item.name if is_network and not network else network
-            pending += [(item.arguments, owner), (item.contents, owner)]
+            pending.extendleft((None, part, owner) for part in (item.arguments, item.contents))
         elif isinstance(item, dict | list | tuple):
-            parts = cast("Mapping[Any, Any]", item).values() if isinstance(item, dict) else cast("Sequence[Any]", item)
-            budget.visit(len(parts), "its nested values")
-            pending += [(part, network) for part in parts]
-    del counts[""]
-    return counts
+            part = cast("dict[Any, Any] | Sequence[Any]", item)
+            budget.visit(2 * len(part), "its nested values")
+            entries: dict[Any, Any] = (
+                part if isinstance(part, dict) else {f"[{number}]": entry for number, entry in enumerate(part)}
+            )
+            named = {k for k in entries if isinstance(k, str)} if path is not None else set[str]()
+            for key, entry in reversed(entries.items()):
+                if key in named and not isinstance(entry, RecordedCall):
+                    budget.visit(len(path or "") + len(key), "the names of its nested dictionaries")
+                    pending.append((f"{path}.{key}".removeprefix("."), entry, network))
+                else:
+                    pending.appendleft((None, entry, network))  # after all that has a path
+            if tensors := {key: entries[key] for key in entries if key in named and _is_tensor(entries[key])}:
+                states[path or ""] = tensors
+    del objects[""]
+    return states, objects
 
 
 def _state_dict(value: Any, budget: Budget) -> dict[str, RecordedCall]:
@@ -181,7 +169,7 @@ def _state_dict(value: Any, budget: Budget) -> dict[str, RecordedCall]:
 
     Errors   FormatError if there is none, or several, or if a network saved as an object has more tensors
     """
-    states, objects = _state_dicts(value, budget), _objects(value, budget)
+    states, objects = _contents(value, budget)
     for name, count in objects.most_common(1):
         if count > max(map(len, states.values()), default=-1):
             raise FormatError(

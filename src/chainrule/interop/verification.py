@@ -69,23 +69,26 @@ def _onnx(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
 
 
 def _litert(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
-    """Return the outputs of LiteRT for random inputs, which are rounded to the numbers of a quantized file."""
+    """Return the outputs of LiteRT for random inputs, which a quantized network rounds as the model does."""
     runner = library.Interpreter(model_path=str(path))
     runner.allocate_tensors()
     x, outputs = draw(SAMPLES), list[list[Array]]()
     for sample in range(SAMPLES):
         for array, source in zip(x, runner.get_input_details(), strict=True):
-            view, (scale, zero) = np.moveaxis(array, 1, -1)[sample : sample + 1], source["quantization"]
-            value = quantized(view, np.array(scale), np.array(zero, source["dtype"])) if scale else view
-            view[:] = dequantized(value, np.array(scale), np.array(zero)) if scale else view
-            runner.set_tensor(source["index"], value)
+            value, grid = np.moveaxis(array, 1, -1)[sample : sample + 1], _grid(source)
+            runner.set_tensor(source["index"], quantized(value, *grid) if grid else value)
         runner.invoke()
         outputs.append([])
         for target in runner.get_output_details():
-            result, (scale, zero) = runner.get_tensor(target["index"]), target["quantization"]
-            result = dequantized(result, np.array(scale), np.array(zero)) if scale else result
-            outputs[-1].append(np.moveaxis(result, -1, 1))
+            result, grid = runner.get_tensor(target["index"]), _grid(target)
+            outputs[-1].append(np.moveaxis(dequantized(result, *grid) if grid else result, -1, 1))
     return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
+
+
+def _grid(tensor: Any) -> tuple[Array, Array] | None:
+    """Return scale and zero point of a quantized tensor of LiteRT; None for a tensor of floats."""
+    scale, zero = tensor["quantization"]
+    return (np.array(scale), np.array(zero, tensor["dtype"])) if scale else None
 
 
 RUNTIMES: dict[FileFormat, tuple[str, str, Callable[[Any, Path, Draw], Sequence[Array]]]] = {

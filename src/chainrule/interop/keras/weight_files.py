@@ -10,7 +10,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,8 +69,7 @@ def read_keras_weights(path: Path) -> dict[str, Array]:
 def _tensors(file: Hdf5) -> dict[str, Array]:
     tensors: dict[str, Array] = {}
     with file:
-        config = json.loads(file.attribute(file.root, "model_config") or "{}")
-        depthwise = {name for name, kind in _classes(config) if kind.startswith("Depthwise")}
+        depthwise = _depthwise_layers(file.attribute(file.root, "model_config") or "{}")
         root = file.group(file.root, "model_weights") or file.root
         is_numbered = any(file.group(file.root, name) for name in LAYER_GROUPS)
         for layer, arrays in _numbered(file, file.root, set()) if is_numbered else _named(file, root):
@@ -81,15 +80,17 @@ def _tensors(file: Hdf5) -> dict[str, Array]:
     return tensors
 
 
-def _classes(config: Any) -> Iterator[tuple[str, str]]:
-    """Yield the name and the class of each layer in a configuration."""
-    if isinstance(config, dict):
-        entry = cast("dict[str, Any]", config)
-        if isinstance(inner := entry.get("config"), dict):
-            yield str(cast("dict[str, Any]", inner).get("name")), str(entry.get("class_name"))
-        config = [*entry.values()]
-    for part in cast("list[Any]", config) if isinstance(config, list) else ():
-        yield from _classes(part)
+def _depthwise_layers(config: str) -> set[str]:
+    """Return the names of the depthwise convolutions in a configuration of a model."""
+    names = set[str]()
+
+    def record(entry: dict[str, Any]) -> dict[str, Any]:
+        if str(entry.get("class_name")).startswith("Depthwise") and isinstance(entry.get("config"), dict):
+            names.add(str(entry["config"].get("name")))
+        return entry
+
+    json.loads(config, object_hook=record)
+    return names
 
 
 def _numbered(file: Hdf5, group: Any, visited: set[int], prefix: str = "") -> Iterator[tuple[str, dict[str, Array]]]:

@@ -118,9 +118,13 @@ def _products(operator: str, sizes: list[int], results: list[int]) -> int:
     return math.prod(sizes) if operator == "Einsum" else math.isqrt(math.prod((*sizes[:2], *results)))
 
 
+def _inputs(call: Call) -> list[Array]:
+    return [call.constant(index) for index in range(len(call.values))]
+
+
 def _elementwise(call: Call) -> Any:
     """Return an element-wise function of the constants of a node. Its result has their type, or is a truth value."""
-    inputs = [call.constant(index) for index in range(len(call.values))]
+    inputs = _inputs(call)
     cost = LOOP_COST if call.operation.operator in LOOPS else len(inputs)
     call.allocated(np.broadcast_shapes(*(value.shape for value in inputs)), cost * inputs[0].itemsize)
     result = np.asarray(ELEMENTWISE[call.operation.operator](*inputs))
@@ -138,7 +142,8 @@ def divide(a: Array, b: Array) -> Any:
     return a // b + ((a % b != 0) & ((a < 0) != (b < 0)))
 
 
-def _erf(x: Array) -> Array:
+def erf(x: Array) -> Array:
+    """Return the error function of each element."""
     values = [2 * normal_distribution(math.sqrt(2) * float(number)) - 1 for number in x.reshape(-1)]
     return np.array(values).reshape(x.shape)
 
@@ -200,7 +205,7 @@ def _quantization(convert: Callable[..., Array], call: Call) -> Array:
 
 
 def _concat(call: Call) -> Any:
-    inputs = [call.constant(index) for index in range(len(call.values))]
+    inputs = _inputs(call)
     axis = call.axis("axis", 0, inputs[0].ndim)
     call.charge(sum(value.nbytes for value in inputs))
     return np.concatenate(inputs, axis)
@@ -225,7 +230,7 @@ def _cast(call: Call, dtype: np.dtype[Any]) -> Array:
 
 
 def _where(call: Call) -> Any:
-    inputs = [call.constant(index) for index in range(3)]
+    inputs = _inputs(call)
     call.allocated(np.broadcast_shapes(*(value.shape for value in inputs)), inputs[1].itemsize)
     return np.where(*inputs)
 
@@ -243,7 +248,7 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "Clip": _clip,
     "Div": divide,
     "Equal": np.equal,
-    "Erf": _erf,
+    "Erf": erf,
     "Exp": np.exp,
     "Floor": np.floor,
     "Greater": np.greater,

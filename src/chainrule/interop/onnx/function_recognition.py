@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.interop.onnx.folding import ELEMENTWISE
+from chainrule.interop.onnx.folding import ELEMENTWISE, erf
 from chainrule.interop.onnx.messages import Attribute, OnnxNode
 from chainrule.interop.onnx.operator_call import Call, Feature
-from chainrule.operations.normal import normal_distribution
 
 Array = NDArray[Any]
 Values = dict[str, Array]
@@ -23,12 +22,8 @@ TOLERANCE = 2e-6  # of a value at `POINTS`, relative to 1 or to the value; const
 MAX_ANCESTORS = 12  # values that a value is expressed as a function of
 
 
-def _normal(x: Array) -> Array:
-    return np.array([normal_distribution(float(number)) for number in x])
-
-
 KNOWN: dict[str, Callable[[Array], Array]] = {
-    "Gelu": lambda x: x * _normal(x),
+    "Gelu": lambda x: x / 2 * (1 + erf(x / math.sqrt(2))),
     "Gelu tanh": lambda x: x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
     "HardSwish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
     "HardSigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),

@@ -94,12 +94,8 @@ def affine(call: KerasCall, x: KerasValue, scale: Array | float, shift: Array | 
 
 
 def clipped(call: KerasCall, x: KerasValue, low: float, high: float) -> KerasValue:
-    """Return Clip to [low, high], ReLU for [0, ∞), or x for (−∞, ∞). Bounds beyond float32 count as ±∞."""
-    low, high = max(low, -MAX_FLOAT32), min(high, MAX_FLOAT32)
-    if (low, high) == (-MAX_FLOAT32, MAX_FLOAT32):
-        return x
-    is_relu = (low, high) == (0, MAX_FLOAT32)
-    return call.elementwise(x, "ReLU") if is_relu else call.elementwise(x, "Clip", low=low, high=high)
+    """Return x clipped to [low, high]; see `Assembly.clip`."""
+    return x.with_node(call.assembly.clip(x.node, low, high))
 
 
 def onnx_call(call: KerasCall, operator: str, values: Sequence[Value | None], **attributes: Any) -> Call:

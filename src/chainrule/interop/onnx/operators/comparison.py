@@ -27,7 +27,8 @@ def read_clip(call: Call) -> Feature:
             float(call.constant(index).reshape(-1)[0]) if call.has_input(index) else default
             for index, default in ((1, -MAX_FLOAT32), (2, MAX_FLOAT32))
         ]
-    return clip(call, call.feature(), *bounds)
+    x, (low, high) = call.feature(), bounds
+    return x.with_node(call.assembly.clip(x.node, low, high))
 
 
 def write_clip(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -36,14 +37,6 @@ def write_clip(graph: GraphWriter, operation: Operation) -> GraphResult:
         graph.constant(graph.scalar(operation.attributes[name]), f"{graph.layer}.{name}") for name in ("low", "high")
     ]
     return graph.node("Clip", graph.stored(operation.reads[0]), *bounds)
-
-
-def clip(call: Call, x: Feature, low: float, high: float) -> Feature:
-    """Return Clip of x to [low, high], ReLU for [0, ∞), or x for (−∞, ∞). ±MAX_FLOAT32 and beyond count as ±∞."""
-    low, high = max(low, -MAX_FLOAT32), min(high, MAX_FLOAT32)
-    if (low, high) == (-MAX_FLOAT32, MAX_FLOAT32):
-        return x
-    return call.layer("ReLU", x) if (low, high) == (0, MAX_FLOAT32) else call.layer("Clip", x, low=low, high=high)
 
 
 def read_bound(*, below: bool) -> Callable[[Call], Feature]:
@@ -61,7 +54,8 @@ def read_bound(*, below: bool) -> Callable[[Call], Feature]:
                 if value.size != 1 or value.ndim > len(y.shape):
                     raise call.unsupported(f"bounds of shape {value.shape}", "one number")
                 limit = float(value.reshape(-1)[0])
-                y = clip(call, y, limit, MAX_FLOAT32) if below else clip(call, y, -MAX_FLOAT32, limit)
+                limits = (limit, MAX_FLOAT32) if below else (-MAX_FLOAT32, limit)
+                y = y.with_node(call.assembly.clip(y.node, *limits))
         return y
 
     read.__doc__ = f"Return {kind}; for one number as the bound, ReLU or Clip."

@@ -23,13 +23,6 @@ SMALL = f"{AGAINST} --input-shape 3,4,3"
 RELU = "--against ReLU()"
 
 
-def test_right(invoke):
-    result = invoke(f"check {EXAMPLES}/ada.py {SMALL}")
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert [line.split()[0] for line in result.stdout.splitlines()[1:5]] == ["y", "dx", "dw", "db"]
-    assert "WRONG" not in result.stdout
-
-
 def test_wrong(invoke):
     result = invoke(f"check {EXAMPLES}/carl.py:Convolution {AGAINST} --input-shape 3,8,5")
     assert result.exit_code == 1
@@ -150,14 +143,6 @@ def test_a_notebook(invoke, tmp_path):
     assert "unrotated kernel" in result.stdout
 
 
-@pytest.mark.skipif(os.name == "nt", reason="files of POSIX")
-def test_what_is_no_file(invoke, tmp_path):
-    os.mkfifo(tmp_path / "pipe.py")
-    (tmp_path / "folder.py").mkdir()
-    refused(invoke("check pipe.py"), "pipe.py: not a regular file")
-    refused(invoke("check folder.py"), "folder.py: not a regular file")
-
-
 @pytest.mark.parametrize("subject", ["Dense(4)", "Exp()", "softmax-cross-entropy", "mlp"])
 def test_what_is_ours(invoke, subject):
     result = invoke("check --engine numpy", subject)
@@ -189,20 +174,6 @@ def progress(result) -> str:
     return "".join(
         line for line in result.stderr.splitlines(keepends=True) if not line.startswith("chainrule: WARNING")
     )
-
-
-def test_grade(invoke, tmp_path):
-    (tmp_path / "class").mkdir()
-    for name, text in {"ada.py": relu(), "carl.py": relu(gradient="dy")}.items():
-        (tmp_path / "class" / name).write_text(text, encoding="utf-8")
-    result = invoke(f"grade class {RELU} --csv grades.csv")
-    assert result.exit_code == 0
-    assert progress(result).splitlines() == ["1/2 ada.py", "2/2 carl.py"]
-    assert "carl.py     1/2    dx: derivative-missing" in result.stdout
-    with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as stream:
-        rows = {row["submission"]: row for row in csv.DictReader(stream)}
-    assert rows["ada.py"]["passed"] == rows["ada.py"]["parts"] == "2"
-    assert rows["carl.py"]["diagnosis"] == "dx: derivative-missing"
 
 
 def test_grade_says_what_was_not_judged(invoke, tmp_path):

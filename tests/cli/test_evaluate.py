@@ -34,19 +34,11 @@ def test_json_has_the_figures_of_the_test_part(invoke, finished, digits):
         assert row["precision"] == (pytest.approx(precision) if called.any() else None)
 
 
-def test_the_same_as_the_run_found_itself(invoke, finished):
+def test_the_same_as_the_run_found_itself_and_as_its_model_file(invoke, finished, tmp_path):
     kept = json.loads((finished / "evaluation.json").read_text())
-    found = answer(invoke(f"evaluate {ENGINE} --json", finished))
-    assert {name: found[name] for name in kept} == kept
-
-
-def test_a_model_file_of_a_run_and_one_alone(invoke, finished, digits, tmp_path):
-    whole = answer(invoke(f"evaluate {ENGINE} --json", finished))
-    file = answer(invoke(f"evaluate {ENGINE} --json", finished / MODEL))
-    assert {**whole, "run": ""} == {**file, "run": ""}
-    (tmp_path / "alone").mkdir()
-    alone = shutil.copy(finished / MODEL, tmp_path / "alone")
-    refused(invoke(f"evaluate {ENGINE}", alone), "--data")
+    run, file = (answer(invoke(f"evaluate {ENGINE} --json", path)) for path in (finished, finished / MODEL))
+    assert run | kept | {"run": ""} == run | {"run": ""} == file | {"run": ""}
+    refused(invoke(f"evaluate {ENGINE}", shutil.copy(finished / MODEL, tmp_path)), "--data")
 
 
 def test_a_run_that_is_not_finished(invoke, finished):

@@ -1,11 +1,8 @@
 """Compiled tiles compute the same as their NumPy definitions: same sums, same offsets, nothing else modified."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from numerical import assert_close
-from numpy.testing import assert_array_equal
 
 from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.compiler import COUNT, WIDTH
@@ -63,73 +60,6 @@ def test_compiled_tiles_are_their_definitions(shape: tuple[int, int], dtype: str
     whole = 8 + -(-used // tiles.lanes(y.itemsize)) * tiles.lanes(y.itemsize)
     assert (results[1][-1][whole:] == 7).all()
     assert (results[1][-1][:8] == 7).all()
-
-
-def largest_of_four_columns(x, found):
-    width = WIDTH // x.itemsize
-    tiles.store(tiles.largest(tiles.load(x, 0, width, 1, 8)), found, 0, width)
-
-
-def larger_of_two_tiles(x, found):
-    tiles.store(tiles.larger(tiles.load(x, 0, 0, 2, 1), tiles.load(x, 100, 0, 2, 1)), found, 0, 0)
-
-
-def larger_of_neighbours(x, found):
-    tiles.store(tiles.larger_neighbors(tiles.load(x, 0, 0, 2, 1)), found, 0, 0)
-
-
-def one_pair_apart(x, found):
-    tiles.split_pairs(x, 7, 1, found, 5, 50)
-
-
-def few_pairs_apart(x, found):
-    tiles.split_pairs(x, 7, 5, found, 5, 50)
-
-
-def all_pairs_apart(x, found):
-    tiles.split_pairs(x, 7, 180, found, 5, 200)
-
-
-EXACT = (largest_of_four_columns, larger_of_two_tiles, larger_of_neighbours)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("function", [*EXACT, one_pair_apart, few_pairs_apart, all_pairs_apart])
-def test_compiled_selections_are_their_definitions(function: Callable[..., None], dtype: str) -> None:
-    """Select the larger of cells with NaN and infinities among them, or separate even and odd entries."""
-    x = np.random.default_rng(4).choice([np.nan, -np.inf, -1.0, -0.5, 2.0, np.inf], 400).astype(dtype)
-    expected, found = np.full((2, 400), 7, dtype)
-    function(x, expected)
-    compiler.kernel(function)(x, found)
-    assert_array_equal(found, expected)
-    assert (expected != 7).any()
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_channels_side_by_side_and_apart_again(dtype: str) -> None:
-    lanes = tiles.lanes(np.dtype(dtype).itemsize)
-    rows = 2 * lanes  # as many vectors as a tile of outputs has, or more
-
-    def run(x, w, apart, offsets, laid, written):
-        tiles.transpose_to(x, 2, apart, laid, 3, offsets, 1)
-        tile = tiles.load(x, 1, 5, 1, rows)
-        for k in range(3):
-            tile = tiles.add_lanes_at(tile, x, 4 * k, w, 7 * k, tiles.load_offsets(offsets, 2, rows))
-        tiles.store_transposed(tile, written, 6, apart)
-
-    rng = np.random.default_rng(2)
-    x, w = (rng.standard_normal(4000).astype(dtype) for _ in range(2))
-    apart, offsets = rng.permutation(40)[:lanes] * 50, rng.permutation(60)[: rows + 2] * lanes
-    results = []
-    for function in (run, compiler.kernel(run)):
-        given = [np.full(4000, 7, dtype) for _ in range(2)]
-        function(x, w, apart, offsets, *given)
-        results.append(given)
-    for expected, found in zip(*results, strict=True):
-        assert_close(found, expected)
-        assert ((found == 7) == (expected == 7)).all()
-    assert (results[0][0] != 7).sum() == lanes * lanes
-    assert (results[0][1] != 7).sum() == lanes * rows
 
 
 def test_a_vector_is_as_wide_as_a_register() -> None:

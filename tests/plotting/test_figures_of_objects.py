@@ -124,15 +124,3 @@ def test_predictions_that_cannot_be_made(tmp_path: Path) -> None:
     flat = cr.Sequential([cr.Dense(2), cr.Softmax()], (3,), engine="numpy")
     with pytest.raises(OptionError, match="the model input 3 is not an image"):
         flat.predict("some.png")
-
-
-def test_a_photographed_digit_is_centred_as_the_command_does_it(tmp_path: Path) -> None:
-    record = cr.Normalization("none", digits=True)
-    layers = [cr.Flatten(), cr.Dense(10), cr.Softmax()]
-    model = cr.Sequential(layers, (1, 28, 28), engine="numpy", normalization=record)
-    pixels = np.full((90, 70), 230, np.uint8)
-    pixels[15:60, 20:27] = 30
-    Image.fromarray(pixels).save(tmp_path / "stroke.png")
-    expected = model.predict(cr.data.load_digit(tmp_path / "stroke.png")[None])
-    np.testing.assert_array_equal(model.predict(tmp_path / "stroke.png"), expected)
-    np.testing.assert_array_equal(model.predict(Image.fromarray(pixels)), expected)

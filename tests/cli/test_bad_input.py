@@ -2,7 +2,6 @@
 
 import errno
 import os
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -87,23 +86,6 @@ def test_data_that_cannot_be_had(invoke, tmp_path):
 def archive(path: Path, **arrays: object) -> Path:
     np.savez(path, **arrays)  # pyright: ignore
     return path
-
-
-def idx(array: np.ndarray) -> bytes:
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
-
-
-def idx_folder(folder: Path) -> Path:
-    folder.mkdir()
-    x, y = bars(30)
-    for part, images, labels in (("train", x[:20], y[:20]), ("t10k", x[20:], y[20:])):
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx(images))
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
-    return folder
-
-
-def test_idx_files_are_read(invoke, tmp_path):
-    assert invoke(f"{MLP} --out out --data", idx_folder(tmp_path / "data")).exit_code == 0
 
 
 # ---------------------------------------------------------------------------------------------------- run folders

@@ -193,18 +193,11 @@ class Shuffled(nn.Module):
 
 @pytest.mark.parametrize("seed", range(100 if WIDE else 8))
 def test_the_own_weights_of_a_network(seed: int, tmp_path: Path) -> None:
-    """As a wrapper names them, into the network imported before, or into a chain of the same layers."""
+    """As a wrapper names them, into the network imported before."""
     random = Random(seed)
     torch.manual_seed(seed)
-    chain = [part for _ in range(3) for part in (nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.ReLU())]
-    is_chain = random.random() < 0.3
-    module = nn.Sequential(*chain, nn.Flatten(), nn.Linear(4 * 3 * 2, 5)) if is_chain else Shuffled(random)
-    x = torch.randn(3, 4, 9, 8)
-    if is_chain:
-        layers = [part for _ in range(3) for part in (cr.Conv2D(4, 3), cr.BatchNorm2D(), cr.ReLU())]
-        model = cr.Sequential([*layers, cr.Flatten(), cr.Dense(5)], (4, 9, 8), engine="numpy")
-    else:
-        model = loaded(tmp_path, exported(module.eval(), x))
+    module, x = Shuffled(random), torch.randn(3, 4, 9, 8)
+    model = loaded(tmp_path, exported(module.eval(), x))
     settled(module)
     prefix = random.choice(["", "module.", "_orig_mod.", "model.", "module._orig_mod."])
     state = {f"{prefix}{name}": value for name, value in module.state_dict().items()}

@@ -23,16 +23,6 @@ SMALL = f"{AGAINST} --input-shape 3,4,3"
 RELU = "--against ReLU()"
 
 
-def test_wrong(invoke):
-    result = invoke(f"check {EXAMPLES}/carl.py:Convolution {AGAINST} --input-shape 3,8,5")
-    assert result.exit_code == 1
-    assert (
-        "dx equals the right answer for an unrotated kernel: rotate K by 180° before the full correlation "
-        "(docs/derivations/convolution.md#traps)." in result.stdout
-    )
-    assert "on inputs of shape 3×8×5" in result.stdout
-
-
 def test_a_skeleton_is_not_written_yet(invoke):
     result = invoke(f"check {EXAMPLES.parent}/skeleton.py {AGAINST}")
     assert result.exit_code == 3
@@ -133,14 +123,6 @@ def test_own_code_sees_what_is_installed(invoke, tmp_path, monkeypatch):
     mine(tmp_path, "open('here.txt').close()", top="import neighbour")
     (tmp_path / "here.txt").write_text("")
     assert invoke(f"check mine.py {RELU}").exit_code == 0
-
-
-def test_a_notebook(invoke, tmp_path):
-    cell = {"cell_type": "code", "source": (EXAMPLES / "carl.py").read_text(encoding="utf-8")}
-    (tmp_path / "mine.ipynb").write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
-    result = invoke(f"check mine.ipynb:Convolution {SMALL}")
-    assert result.exit_code == 1
-    assert "unrotated kernel" in result.stdout
 
 
 @pytest.mark.parametrize("subject", ["Dense(4)", "Exp()", "softmax-cross-entropy", "mlp"])

@@ -20,21 +20,6 @@ RNG = np.random.default_rng(2)
 MLP = "--model mlp --engine numpy --quiet --threads 1"
 
 
-@pytest.fixture
-def spots(tmp_path: Path) -> Path:
-    """Write images of a bright spot, and its place as targets, with weights."""
-    folder = tmp_path / "spots"
-    (folder / "in").mkdir(parents=True)
-    lines = ["file,row,column,weight"]
-    for number in range(120):
-        image, (i, j) = RNG.integers(0, 40, (12, 12)).astype(np.uint8), RNG.integers(1, 11, 2)
-        image[i - 1 : i + 2, j - 1 : j + 2] = 255
-        Image.fromarray(image).save(folder / "in" / f"{number}.png")
-        lines.append(f"in/{number}.png,{i / 12},{j / 12},{1 + number % 3}")
-    (folder / "targets.csv").write_text("\n".join(lines))
-    return folder
-
-
 # task → network, its targets for a number 0 … 2, their names, loss, metric
 TASKS: dict[str, tuple[str, Callable[[Any], Any], list[str], str, str]] = {
     "binary": ("net.toml", lambda k: k % 2, ["dark", "bright"], "binary_cross_entropy", "accuracy"),
@@ -59,9 +44,9 @@ def test_the_weights_are_those_of_fit(invoke: Invoke, tmp_path: Path, task: str)
     arrays: dict[str, Any] = {"x": x, key: targets_of(k), "classes": names, "weights": RNG.integers(1, 4, 80)}
     np.savez(tmp_path / "data.npz", **arrays)
     (tmp_path / "net.toml").write_text('layers = ["Flatten()", "Dense(1)", "Sigmoid()"]')
-    shared = f"--data data.npz --model {network} --engine numpy --quiet --threads 1"
-    options = f"{shared} --validation 0 --normalization scale --schedule constant --augment none --lr 0.03"
-    options += " --loss huber" if loss == "huber" else ""
+    shared = f"--data data.npz --model {network} --engine numpy --quiet --threads 1 --validation 0"
+    shared += f" --normalization scale --augment none {'--loss huber' if loss == 'huber' else ''}"
+    options = f"{shared} --schedule constant --lr 0.03"
     found = answer(invoke(f"train --epochs 20 --json --out run {options}"))
     run = cr.load(tmp_path / "run", engine="numpy")
     assert (found["task"], run.classes, run.loss) == (task, tuple(names), loss)
@@ -79,7 +64,10 @@ def test_the_weights_are_those_of_fit(invoke: Invoke, tmp_path: Path, task: str)
     np.testing.assert_array_equal(model.parameters, run.parameters)
     assert_close(found[metric], getattr(model.evaluate(test.x, test.y), metric))
     assert_close(answer(invoke("evaluate run --json"))[metric], found[metric])
-    assert invoke(f"find-lr {shared}").exit_code == 0
+    losses = answer(invoke(f"find-lr --low 1e-9 --high 1e-8 --steps 10 --json {shared} --normalization scale"))[
+        "losses"
+    ]
+    assert_close(losses[0], np.genfromtxt("run/history.csv", delimiter=",", names=True)[0]["loss"])
     if task == "binary":
         assert f"{100 * found['accuracy']:.2f} %" in invoke("compare run").stdout
         for cell in ("loss.correct", "loss.y", "dense1.dw[0,3]"):
@@ -89,6 +77,10 @@ def test_the_weights_are_those_of_fit(invoke: Invoke, tmp_path: Path, task: str)
     else:
         assert all(name in invoke("evaluate run").stdout for name in names)
         assert invoke("train --resume run --epochs 21 --quiet").exit_code == 0
+        refused(invoke("explain run --sample 0 --cell loss.y"), "targets instead of classes")
+        words = f"train {options} --out never"
+        refused(invoke(words, "--class-weight", "balanced"), "class weights require classes")
+        refused(invoke(words, "--loss", "categorical-cross-entropy"), "categorical_cross_entropy", "labels")
 
 
 @pytest.mark.parametrize("name", ["numpy-cnn", "resnet-8", "photo-cnn", "vanilla-cnn"])
@@ -104,30 +96,6 @@ def test_the_ends_of_named_networks(name: str) -> None:
     assert len({model.parameters.size for model in built.values()}) == 1
 
 
-def test_the_learning_rate_finder_takes_targets(invoke: Invoke, spots: Path) -> None:
-    """With the network's end, loss and weights of `chainrule train`: the first loss is that of its first step."""
-    options = f"{MLP} --validation 0 --seed 2 --data"
-    found = invoke(f"find-lr --low 1e-9 --high 1e-8 --steps 10 --json {options}", spots)
-    assert found.exit_code == 0, found.output
-    trained = invoke(f"train --epochs 1 --lr 1e-9 --out run {options}", spots)
-    assert trained.exit_code == 0, trained.output
-    first = np.genfromtxt("run/history.csv", delimiter=",", names=True)[0]["loss"]
-    assert_close(answer(found)["losses"][0], first)
-
-
-def test_what_is_refused(invoke: Invoke, spots: Path) -> None:
-    words = [f"train {MLP} --epochs 1 --out run --data", spots]
-    refused(invoke(*words, "--class-weight", "balanced"), "class weights require classes")
-    refused(invoke(*words, "--loss", "categorical-cross-entropy"), "categorical_cross_entropy", "labels")
-    assert invoke(*words).exit_code == 0
-    refused(invoke("explain run --sample 0 --cell loss.y"), "targets instead of classes")
-
-
-def test_inspecting_a_folder_with_targets(invoke: Invoke, spots: Path) -> None:
-    inspected = answer(invoke("data inspect --json", spots))
-    assert inspected.items() >= {"images": 120, "shape": [1, 12, 12], "targets": ["row", "column"]}.items()
-
-
 @pytest.mark.parametrize(("choice", "task"), [("", "classification"), ("--regression", "regression")])
 def test_whole_numbers_are_classes_unless_said(invoke: Invoke, tmp_path: Path, choice: str, task: str) -> None:
     """Train, evaluate and evaluate other data with the kind of targets that the run records."""
@@ -139,6 +107,9 @@ def test_whole_numbers_are_classes_unless_said(invoke: Invoke, tmp_path: Path, c
             image = RNG.integers(0, 40, (7, 9)) + 90 * (number % 2)
             Image.fromarray(image.astype(np.uint8)).save(tmp_path / folder / f"{number}.png")
     assert f"{'--classes' if choice else '--regression'}" in invoke(f"data inspect levels {choice}").stdout
+    inspected = answer(invoke(f"data inspect --json levels {choice}"))
+    assert inspected.items() >= {"images": 60, "shape": [1, 7, 9]}.items()
+    assert ("targets" in inspected) == (task == "regression")
     trained = answer(invoke(f"train {MLP} --epochs 20 --out run --json --data levels {choice}"))
     assert trained["task"] == task
     for data in ("", "--data others"):

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli.commands import answer, bars, refused
-from PIL import Image
 
 from chainrule import zoo
 from chainrule.runs import jobs, running
@@ -128,23 +127,6 @@ def test_the_recipe_of_the_tutorial(invoke, tmp_path):
     assert invoke(*words).exit_code == 0
     assert jobs.read_job(Path("o")).recipe == zoo.find("numpy-cnn").tutorial
     refused(invoke("train --model zayan --recipe tutorial"), "zayan", "states no recipe")
-
-
-def test_shape_and_classes_come_from_the_data(invoke, tmp_path):
-    """Train on colour photographs of three classes and several sizes, resized."""
-    generator = np.random.default_rng(1)
-    for place, name in enumerate(["cat", "dog", "elk"]):
-        (tmp_path / "pets" / name).mkdir(parents=True)
-        for number in range(6):
-            pixels = generator.integers(0, 255, (20 + number, 30, 3)).astype(np.uint8)
-            pixels[:, :, place] = 255
-            Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{number}.png")
-    command = "train --model venchislaw --data pets --engine numpy --out o --epochs 1 --resize 16x20"
-    assert invoke(command).exit_code == 0
-    job = jobs.read_job(Path("o"))
-    assert job.model["input_shape"] == [3, 16, 20]
-    assert job.model["classes"] == ["cat", "dog", "elk"]
-    assert invoke("evaluate o --data pets").exit_code == 0
 
 
 def history(folder: Path) -> list[list[str]]:

@@ -50,17 +50,12 @@ OPTIONS = {
     "--data ''": "--data",
     "--resize 28x28": "folder of images",
     f"--epochs {2**63}": f"epochs {2**63}: expected at most 1000000",
-    f"--epochs {10**9}": "epochs 1000000000: expected at most 1000000",
     f"--limit {'9' * 400}": "limit ",
     f"--epochs {'9' * 5000}": "expected a whole number, found",
-    "--threads 1_000": "expected a whole number, found '1_000'",
     f"--threads {2**63 - 1}": "expected at most 1024",
     f"--batch-size {10**9}": "batch size 1000000000: expected at most 1000000",
-    "--epochs ٣": "expected a whole number",
-    "--lr 1_0": "expected a number, found '1_0'",
     f"--resize {'9' * 400}x3": "expected HxW",
     "--data ~nobody-of-this-name/x": "unknown home folder",
-    "--data-folder ~nobody-of-this-name/x": "unknown home folder",
 }
 
 

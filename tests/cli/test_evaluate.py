@@ -21,15 +21,6 @@ def test_the_same_as_the_run_found_itself_and_as_its_model_file(invoke, finished
     refused(invoke(f"evaluate {ENGINE}", shutil.copy(finished / MODEL, tmp_path)), "--data")
 
 
-def test_a_run_that_is_not_finished(invoke, finished):
-    (finished / MODEL).unlink()
-    found = invoke(f"evaluate {ENGINE}", finished)
-    assert found.exit_code == 0
-    assert found.stderr.splitlines() == [
-        f"chainrule: {finished} is not finished: these are the weights of best.safetensors (epoch 4 of 4)"
-    ]
-
-
 def test_the_worst_of_many_classes_are_printed_and_all_are_written(invoke, tmp_path):
     generator = np.random.default_rng(0)
     x, y = generator.integers(0, 255, (180, 1, 4, 4), dtype=np.uint8), np.arange(180) % 60

@@ -106,11 +106,10 @@ def test_the_first_commands_of_the_readme() -> None:
 
 
 def test_speeds_of_the_readme_are_those_of_the_tables() -> None:
+    """Compare ratios; those of the zoo are compared by `test_docs.py`."""
     section = README.partition("## Speed")[2]
-    rows = {line.split()[1]: line.split(" | ") for line in text_of("docs/zoo.md").splitlines() if line.count("|") == 11}
-    assert f"{rows['numpy-cnn'][8]}. An" in section
-    assert f" {float(rows['vanilla-cnn'][8].split()[0]) / int(rows['vanilla-cnn'][4]):.1f} s " in section
     ratios = re.findall(r"- train, .* PyTorch: geometric mean (\S+),", text_of("docs/benchmarks.md"))
+    assert ratios
     assert [ratio for ratio in ratios[:3] if ratio not in section] == []
 
 

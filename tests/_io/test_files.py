@@ -116,11 +116,6 @@ def test_a_name_that_is_not_unicode_is_not_written(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_json_that_is_not_there(tmp_path: Path) -> None:
-    one_line(lambda: files.read_json(tmp_path / "none.json"), tmp_path / "none.json")
-    one_line(lambda: files.read_json(tmp_path), tmp_path)
-
-
 # ---------------------------------------------------------------------- tensors
 
 TENSORS = {
@@ -206,9 +201,9 @@ def test_a_description_that_is_none(tmp_path: Path, about: Any) -> None:
         one_line(lambda: files.read_tensors(path, "model"), path)
 
 
-@pytest.mark.parametrize("kind", ["BF16", "F8_E4M3", "C64", "I64", "BOOL"])
+@pytest.mark.parametrize("kind", ["F8_E4M3", "C64", "I64", "BOOL"])
 def test_numbers_of_other_kinds(tmp_path: Path, kind: str) -> None:
-    path, size = tmp_path / "model.safetensors", {"BF16": 2, "C64": 8, "I64": 8}.get(kind, 1)
+    path, size = tmp_path / "model.safetensors", {"C64": 8, "I64": 8}.get(kind, 1)
     header = json.dumps({"a": {"dtype": kind, "shape": [1], "data_offsets": [0, size]}}).encode()
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
     assert "floats" in one_line(lambda: files.read_tensors(path, "model"), path)
@@ -222,8 +217,9 @@ def test_what_is_no_safetensors_file(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    one_line(lambda: files.read_tensors(tmp_path / "none.safetensors", "model"), tmp_path / "none.safetensors")
-    one_line(lambda: files.read_tensors(tmp_path, "model"), tmp_path)
+    for path in (tmp_path / "none", tmp_path):
+        one_line(lambda path=path: files.read_tensors(path, "model"), path)
+        one_line(lambda path=path: files.read_json(path), path)
 
 
 def test_pickle_is_nowhere() -> None:

@@ -1,6 +1,5 @@
 """The first wrong number of a gradient and the terms of its sum, and how much a level of hints gives away."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from check.homework_files import file_report
 from check.planted import PLANTED
 from click.testing import CliRunner
 from numerical import assert_close
+from test_docs import anchors
 
 import chainrule as cr
 from chainrule.check import sources
@@ -195,19 +195,13 @@ def test_a_calculation_is_shown_where_there_is_no_sum() -> None:
     assert "see-derivation" not in str(limit_hints(report, 2))
 
 
-def anchors(page: Path) -> set[str]:
-    """Return the anchors that GitHub gives the headings of a page."""
-    heads = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
-    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
-
-
 def test_every_link_leads_to_a_section() -> None:
     mistakes = [one for mistakes in CATALOGUES.values() for one in mistakes]
     links = {one.diagnosis.page for one in mistakes} | {derivation_link(name) for name in EXPLAINERS}
     assert len(links) > 20
     for link in links - {""}:
         page, _, section = link.partition("#")
-        assert section in anchors(ROOT / page), link
+        assert section in anchors(page), link
 
 
 def test_a_grade_gives_away_no_more_than_the_hints(tmp_path: Path) -> None:

@@ -89,23 +89,6 @@ def test_harmless_oddities_are_right(tmp_path: Path) -> None:
     assert [place.name for place in tmp_path.iterdir()] == ["one.py"]
 
 
-def test_a_loss(tmp_path: Path) -> None:
-    text = """
-        class HalfSquaredError:
-            def forward(self, p, t):
-                self.p, self.t = p, t
-                return 0.5 * ((p - t) ** 2).sum(axis=1).mean()
-
-            def backward(self):
-                return (self.p - self.t){by}
-    """
-    right = graded(tmp_path, text.format(by=" / len(self.p)"), "half-squared-error")
-    assert (right.passed, right.parts, right.remark) == (2, 2, "")
-    wrong = graded(tmp_path, text.format(by=""), "half-squared-error")
-    assert (wrong.passed, wrong.ok) == (1, False)
-    assert wrong.diagnosis.startswith("dp: ")
-
-
 def test_float32_is_right(tmp_path: Path) -> None:
     assert graded(tmp_path, relu("x = x.astype(np.float32)")).ok
 

@@ -181,9 +181,10 @@ NAMED = {
         0,
     ),
     "twice a convolution": ("Conv2d", CONVOLUTION.format(shape=(5, 2, 3, 3), order=(0, 1, 2, 3), factor=2), 1),
-    "a convolution with mirrored borders": ("Conv2d", BORDERS.format(mode="reflect", **PLAIN), 3),
-    "a convolution with repeated borders": ("Conv2d", BORDERS.format(mode="edge", **PLAIN), 3),
-    "a convolution that wraps around": ("Conv2d", BORDERS.format(mode="wrap", **PLAIN), 3),
+    **{
+        f"a convolution with borders, {mode}": ("Conv2d", BORDERS.format(mode=mode, **PLAIN), 3)
+        for mode in ("reflect", "edge", "wrap")
+    },
     "a convolution of one channel twice": ("Conv2d", BORDERS.format(mode="edge", **PLAIN | {"channels": "[0, 0]"}), 1),
     "squared weights": ("Conv2d", BORDERS.format(mode="edge", **SQUARED), 1),
     "a slope of its own": (
@@ -191,10 +192,10 @@ NAMED = {
         FUNCTION.format(name="LeakyReLU", y="np.where(x > 0, x, 0.2 * x)", slope="np.where(x > 0, 1, 0.2)"),
         0,
     ),
-    "a cubed leaky ReLU": ("LeakyReLU", FUNCTION.format(name="LeakyReLU", y="x**3", slope="3 * x**2"), 1),
-    "a cubed GELU": ("GELU", FUNCTION.format(name="GELU", y="x**3", slope="3 * x**2"), 1),
-    "a cubed ELU": ("ELU", FUNCTION.format(name="ELU", y="x**3", slope="3 * x**2"), 1),
-    "a cubed Swish": ("Swish", FUNCTION.format(name="Swish", y="x**3", slope="3 * x**2"), 1),
+    **{
+        f"a cubed {name}": (name, FUNCTION.format(name=name, y="x**3", slope="3 * x**2"), 1)
+        for name in ("LeakyReLU", "GELU", "ELU", "Swish")
+    },
     "a Swish of another β": (
         "Swish",
         FUNCTION.format(
@@ -205,10 +206,15 @@ NAMED = {
         3,
     ),
     "a ReLU6 without its 6": ("ReLU6", FUNCTION.format(name="ReLU6", y="np.maximum(x, 0)", slope="(x > 0)"), 1),
-    "a mean": ("MeanPool2d", POOL.format(name="MeanPool2d", factor=1), 0),
-    "a mean as a maximum": ("MaxPool2d", POOL.format(name="MaxPool2d", factor=1), 1),
-    "twice a mean as a maximum": ("MaxPool2d", POOL.format(name="MaxPool2d", factor=2), 1),
-    "twice a mean": ("MeanPool2d", POOL.format(name="MeanPool2d", factor=2), 1),
+    **{
+        f"{factor} · a mean as {name}": (
+            name,
+            POOL.format(name=name, factor=factor),
+            int((factor, name) != (1, "MeanPool2d")),
+        )
+        for factor in (1, 2)
+        for name in ("MeanPool2d", "MaxPool2d")
+    },
 }
 
 

@@ -219,17 +219,14 @@ def test_the_command_and_the_grade(tmp_path: Path) -> None:
     made, w, b, kept = NOBODY_KNOWS
     text = DENSE.format(made=made, w=w, b=b, kept=kept.replace("DW", "0").replace("DB", "dy.sum(axis=0)"))
     (tmp_path / "mine.py").write_text(text, encoding="utf-8")
-    run = CliRunner().invoke
-    result = run(main, ["check", str(tmp_path / "mine.py"), "--input-shape", "7"])
-    assert (result.exit_code, "not checked" in result.stdout) == (3, True)
-    result = run(main, ["check", str(tmp_path / "mine.py"), "--input-shape", "7", "--json"])
-    assert (result.exit_code, json.loads(result.stdout)["not_checked"]) == (3, ["dtheory"])
-    assert run(main, ["check", str(tmp_path / "mine.py"), "--input-shape", "7", "--constant", "theory"]).exit_code == 3
-    made = "self.w, self.b, self.more = np.ones((4, 7)), np.zeros(4), np.zeros(4)"
+    check, run = ["check", str(tmp_path / "mine.py"), "--input-shape", "7"], CliRunner().invoke
+    for options in ([], ["--constant", "theory"], ["--json"]):
+        result = run(main, [*check, *options])
+        assert (result.exit_code, "not checked" in result.stdout) == (3, True)
+    assert json.loads(result.stdout)["not_checked"] == ["dtheory"]
     kept = "self.dw, self.db = dy.T @ self.x, dy.sum(axis=0)"
-    text = DENSE.format(made=made, w="self.w", b="self.b + self.more", kept=kept)
-    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
-    result = run(main, ["grade", str(tmp_path), "--against", "Dense(4)", "--json", "--quiet"])
-    (row,) = json.loads(result.stdout)
+    text = DENSE.format(made=PLAIN.format("w", "b"), w="self.w", b="self.b + self.more", kept=kept)
+    (tmp_path / "mine.py").write_text(text.replace("class Dense:", "class Dense:\n    more = np.zeros(4)\n"))
+    (row,) = json.loads(run(main, ["grade", str(tmp_path), "--against", "Dense(4)", "--json", "--quiet"]).stdout)
     assert (row["ok"], row["passed"] < row["parts"]) == (False, True)
     assert "more changes the output" in row["remark"]

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -51,17 +50,12 @@ OPTIONS = {
     "--data ''": "--data",
     "--resize 28x28": "folder of images",
     f"--epochs {2**63}": f"epochs {2**63}: expected a whole number of at least 1 and of at most 1000000",
-    f"--epochs {10**9}": "epochs 1000000000: expected a whole number of at least 1 and of at most 1000000",
     f"--limit {'9' * 400}": "limit ",
     f"--epochs {'9' * 5000}": "expected a whole number, found",
-    "--threads 1_000": "expected a whole number, found '1_000'",
     f"--threads {2**63 - 1}": "expected at most 1024",
     f"--batch-size {10**9}": "batch size 1000000000: expected a whole number of at least 1 and of at most 1000000",
-    "--epochs ٣": "expected a whole number",
-    "--lr 1_0": "expected a number, found '1_0'",
     f"--resize {'9' * 400}x3": "expected HxW",
     "--data ~nobody-of-this-name/x": "unknown home folder",
-    "--data-folder ~nobody-of-this-name/x": "unknown home folder",
 }
 
 
@@ -87,23 +81,6 @@ def test_data_that_cannot_be_had(invoke, tmp_path):
 def archive(path: Path, **arrays: object) -> Path:
     np.savez(path, **arrays)  # pyright: ignore
     return path
-
-
-def idx(array: np.ndarray) -> bytes:
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
-
-
-def idx_folder(folder: Path) -> Path:
-    folder.mkdir()
-    x, y = bars(30)
-    for part, images, labels in (("train", x[:20], y[:20]), ("t10k", x[20:], y[20:])):
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx(images))
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
-    return folder
-
-
-def test_idx_files_are_read(invoke, tmp_path):
-    assert invoke(f"{MLP} --out out --data", idx_folder(tmp_path / "data")).exit_code == 0
 
 
 # ---------------------------------------------------------------------------------------------------- run folders

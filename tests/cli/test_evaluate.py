@@ -6,56 +6,19 @@ import shutil
 import numpy as np
 import pytest
 from cli.commands import answer, bars, refused
-from numerical import assert_close
 
 from chainrule.data import load
 from chainrule.runs.folder import MODEL
-from chainrule.runs.loading import load as load_model
 
 ENGINE = "--engine numpy"
 
 
-def test_json_has_the_figures_of_the_test_part(invoke, finished, digits):
-    """Compute them again from the model's predictions, class by class."""
-    result = invoke(f"evaluate {ENGINE} --json", finished)
-    assert (result.exit_code, result.stderr) == (0, "")
-    found = answer(result)
-    _, test = load(digits)
-    predicted = load_model(finished, engine="numpy").predict(test.x).argmax(1)
-    assert found["samples"] == len(test) == 40
-    assert_close(found["accuracy"], (predicted == test.y).mean())
-    assert found["loss"] > 0
-    for label, row in enumerate(found["classes"]):
-        assert row["class"] == str(label)
-        assert row["samples"] == (test.y == label).sum()
-        assert_close(row["recall"], (predicted[test.y == label] == label).mean())
-        called = predicted == label
-        precision = (test.y[called] == label).mean() if called.any() else None
-        assert row["precision"] == (pytest.approx(precision) if called.any() else None)
-
-
-def test_the_same_as_the_run_found_itself(invoke, finished):
+def test_the_same_as_the_run_found_itself_and_as_its_model_file(invoke, finished, tmp_path):
     kept = json.loads((finished / "evaluation.json").read_text())
-    found = answer(invoke(f"evaluate {ENGINE} --json", finished))
-    assert {name: found[name] for name in kept} == kept
-
-
-def test_a_model_file_of_a_run_and_one_alone(invoke, finished, digits, tmp_path):
-    whole = answer(invoke(f"evaluate {ENGINE} --json", finished))
-    file = answer(invoke(f"evaluate {ENGINE} --json", finished / MODEL))
-    assert {**whole, "run": ""} == {**file, "run": ""}
-    (tmp_path / "alone").mkdir()
-    alone = shutil.copy(finished / MODEL, tmp_path / "alone")
-    refused(invoke(f"evaluate {ENGINE}", alone), "--data")
-
-
-def test_a_run_that_is_not_finished(invoke, finished):
-    (finished / MODEL).unlink()
-    found = invoke(f"evaluate {ENGINE}", finished)
-    assert found.exit_code == 0
-    assert found.stderr.splitlines() == [
-        f"chainrule: {finished} is not finished: these are the weights of best.safetensors (epoch 4 of 4)"
-    ]
+    run, file = (answer(invoke(f"evaluate {ENGINE} --json", path)) for path in (finished, finished / MODEL))
+    assert run["samples"] == sum(row["samples"] for row in run["classes"]) == 40
+    assert run | kept | {"run": ""} == run | {"run": ""} == file | {"run": ""}
+    refused(invoke(f"evaluate {ENGINE}", shutil.copy(finished / MODEL, tmp_path)), "--data")
 
 
 def test_the_worst_of_many_classes_are_printed_and_all_are_written(invoke, tmp_path):

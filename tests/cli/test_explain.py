@@ -12,7 +12,6 @@ from cli.commands import answer, refused
 from numerical import assert_close
 from PIL import Image
 
-import chainrule as cr
 from chainrule.data import load
 from chainrule.explain import Trace
 from chainrule.runs import resume_point
@@ -76,22 +75,6 @@ def test_a_bare_model_has_no_memory(invoke, finished, digits):
     other = answer(invoke(*words, "--optimizer", "momentum", "--learning-rate", 0.5))
     assert (other["optimizer"], other["learning_rate"]) == ("momentum", 0.5)
     assert other["cells"][0]["operation"] == "momentum_update"
-
-
-def test_a_series_of_a_file(invoke, tmp_path):
-    x, y = np.random.default_rng(1).normal(size=(20, 2, 9)).astype(np.float32), np.arange(20) % 3
-    np.savez(tmp_path / "series.npz", x=x, y=y, x_test=x, y_test=y)
-    model = cr.Sequential([cr.Conv1D(3, 3), cr.Flatten(), cr.Dense(3), cr.Softmax()], (2, 9), engine="numpy")
-    model.save(tmp_path / "series.safetensors")
-    done = invoke("explain series.safetensors --data series.npz --sample 4 --cell conv1.y[1,0,2] --json")
-    assert done.exit_code == 0, done.stderr
-    value = model.trace(x[4:5], y[4:5]).explain("conv1.y[1,0,2]").value
-    assert_close(json.loads(done.stdout)["cells"][0]["value"], value)
-
-
-def test_another_optimizer_begins_anew(invoke, finished):
-    found = answer(invoke("explain --cell dense1.b.update[3] --optimizer sgd --json", finished))
-    assert (found["optimizer"], found["step"], found["learning_rate"]) == ("sgd", 1, 0.01)
 
 
 def test_an_image(invoke, finished, tmp_path):

@@ -82,19 +82,26 @@ def test_a_folder_that_is_a_file_is_refused_before_anything_is_written(
     assert not (tmp_path / "m.onnx").exists()
 
 
-def test_imported_networks_are_calibrated_with_data(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
-    assert invoke("export --onnx m.onnx", finished).exit_code == 0
-    x = np.random.default_rng(0).integers(0, 256, (50, 1, 28, 28)).astype(np.uint8)
-    for name, images in (("images.npz", x), ("others.npz", x[:, :, 1:])):
-        np.savez(tmp_path / name, x=images, y=np.arange(50) % 10)
-    done = invoke("export m.onnx --c out --int8 --calibrate images.npz")
-    assert done.exit_code == 0, done.output
-    difference, largest, same = re.findall(r"at most ([\d.]+) \(largest output ([\d.]+)\).* ([\d.]+) %", done.stdout)[0]
-    assert float(difference) < 0.1 * float(largest)
-    assert float(same) >= 80
-    refused(invoke("export m.onnx --c out --int8"), "--calibrate DATA")
-    refused(invoke("export m.onnx --c out --int8 --calibrate others.npz"), "28×28")
-    refused(invoke("export m.onnx --c out --calibrate images.npz"), "add --int8")
+@pytest.mark.parametrize("name", ["model.safetensors", "model.onnx"])
+@pytest.mark.parametrize("shape", [(2, 9, 7), (1, 40), (20,)])
+def test_networks_without_a_run_are_calibrated_with_data(
+    invoke: Invoke, tmp_path: Path, shape: tuple[int, ...], name: str
+) -> None:
+    kind = {1: [], 2: [cr.Conv1D(4, 3), cr.Flatten()], 3: [cr.Conv2D(4, 3), cr.Flatten()]}[len(shape)]
+    model = cr.Sequential([*kind, cr.Dense(3), cr.Softmax()], shape, engine="numpy")
+    model.save(tmp_path / "model.safetensors")
+    cr.export_onnx(model, tmp_path / "model.onnx")
+    x = np.random.default_rng(0).normal(size=(40, *shape)).astype("f4")
+    y = np.arange(40) % 3
+    for file, arrays in (("data", {"x": x, "y": y}), ("wrong", {"x": x[..., 1:], "y": y}), ("empty", {"y": y})):
+        np.savez(tmp_path / f"{file}.npz", **arrays)
+    done = invoke(f"export {name} --c out --int8 --calibrate data.npz")
+    assert done.exit_code == 0, done.stderr
+    assert re.search(r"40 (samples|images) of data\S*: outputs differ by at most 0\.0", done.stdout), done.stdout
+    refused(invoke(f"export {name} --c out --int8"), "--calibrate DATA")
+    refused(invoke(f"export {name} --c out --calibrate data.npz"), "add --int8")
+    for data, said in (("wrong.npz", "expected"), ("empty.npz", "no array 'x'")):
+        refused(invoke(f"export {name} --c out --int8 --calibrate", data), said)
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "deploying.md").read_text(encoding="utf-8")
@@ -118,21 +125,3 @@ def test_the_commands_of_the_page_run(invoke: Invoke, finished: Path, tmp_path: 
                 assert done.returncode == 0, done.stderr
                 ran.append(words[0])
     assert {"make", "mine-c/example"} < {*ran}
-
-
-@pytest.mark.parametrize("shape", [(1, 40), (20,)])
-def test_networks_for_series_and_vectors_are_calibrated(
-    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
-) -> None:
-    layers = [*([cr.Conv1D(4, 3), cr.Flatten()] if len(shape) == 2 else []), cr.Dense(3), cr.Softmax()]
-    cr.Sequential(layers, shape, engine="numpy").save(tmp_path / "model.safetensors")
-    x = np.random.default_rng(0).normal(size=(40, *shape)).astype("f4")
-    np.savez(tmp_path / "data.npz", x=x)
-    np.savez(tmp_path / "wrong.npz", x=x[..., 1:])
-    np.savez(tmp_path / "empty.npz", y=x)
-    monkeypatch.chdir(tmp_path)
-    done = invoke("export model.safetensors --c out --int8 --calibrate data.npz")
-    assert done.exit_code == 0, done.stderr
-    assert "40 samples of data.npz: outputs differ by at most 0.0" in done.stdout
-    refused(invoke("export model.safetensors --c out --int8 --calibrate wrong.npz"), "expected")
-    refused(invoke("export model.safetensors --c out --int8 --calibrate empty.npz"), "no array 'x'")

@@ -54,11 +54,6 @@ def test_other_words(word: str) -> None:
     assert "_" not in word or (whole is None and number is None)
 
 
-@pytest.mark.parametrize("text", ["1_000", "9" * 5000, str(2**63), "-1", "٣"])
-def test_threads_of_the_environment(invoke, finished, text):
-    refused(invoke("evaluate", finished, env={"CHAINRULE_THREADS": text}), "CHAINRULE_THREADS", "from 1 to 1024")
-
-
 # ---------------------------------------------------------------------------------------------------- what is no file
 
 

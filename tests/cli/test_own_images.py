@@ -97,6 +97,8 @@ def test_sizes_are_brought_together_and_kept_with_the_run(invoke, tmp_path):
     assert invoke(f"train {MLP} --epochs 1 --out o --quiet --data", folder).exit_code == 0
     assert jobs.read_job(Path("o")).choice.size == (64, 64)
     assert load_model("o", engine="numpy").input_shape == (1, 64, 64)
+    assert invoke(f"train {MLP} --epochs 1 --out resized --quiet --resize 16x20 --data", folder).exit_code == 0
+    assert load_model("resized", engine="numpy").input_shape == (1, 16, 20)
     refused(invoke(f"train {MLP} --data mnist --skip-damaged"), "--skip-damaged", "folder of images")
 
 

@@ -61,6 +61,9 @@ def test_a_network_for_series_trains_on_a_file(invoke):
     assert invoke(f"find-lr {words}").exit_code == 0
     assert invoke("train --epochs 3 --quiet --resume o").exit_code == 0
     model = chainrule.load("o", engine="numpy")
+    cell = "conv1.y[1,0,2]"
+    (explained,) = answer(invoke("explain o --sample 4 --json --cell", cell))["cells"]
+    assert_close(explained["value"], model.trace(x[4:5], y[4:5]).explain(cell).value)
     assert (model.input_shape, model.normalization.kind) == ((2, 16), "standardize")
     assert_close(np.array(model.normalization.gain), 1 / x.std((0, 2)), error=1e-8)
     for length in (16, 12):

@@ -13,8 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli.commands import answer, bars, refused
-from numerical import assert_close
-from PIL import Image
 
 from chainrule import zoo
 from chainrule.runs import jobs, running
@@ -51,24 +49,15 @@ def test_what_was_reached_is_printed_before_plots_are_drawn(invoke, digits, monk
     ]
 
 
-def test_the_command_is_kept_with_the_run(invoke, digits):
-    words = ["train", "--data", str(digits), *QUICK.split(), "--out", "here", "--json"]
-    invoke(*words)
-    assert json.loads(Path("here/config.json").read_text())["command"] == ["chainrule", *words]
-
-
 def test_json(invoke, digits):
-    result = invoke(f"train {QUICK} --out here --json --quiet --data", digits)
+    """Print the facts of the run, which keeps the command."""
+    words = ["train", "--data", str(digits), *QUICK.split(), "--out", "here", "--json", "--quiet"]
+    result = invoke(*words)
     assert (result.exit_code, result.stderr) == (0, "")
     found = answer(result)
+    assert json.loads(Path("here/config.json").read_text())["command"] == ["chainrule", *words]
     assert {*found["files"]} == {path.name for path in Path("here").iterdir()}
-    assert (found["run"], found["finished"], found["samples"], found["epochs"], found["steps"]) == (
-        "here",
-        True,
-        40,
-        1,
-        5,
-    )
+    assert found.items() >= {"run": "here", "finished": True, "samples": 40, "epochs": 1, "steps": 5}.items()
     assert 0 <= found["accuracy"] <= 1
     assert found["seconds"] > 0
 
@@ -138,42 +127,6 @@ def test_the_recipe_of_the_tutorial(invoke, tmp_path):
     assert invoke(*words).exit_code == 0
     assert jobs.read_job(Path("o")).recipe == zoo.find("numpy-cnn").tutorial
     refused(invoke("train --model zayan --recipe tutorial"), "zayan", "states no recipe")
-
-
-def test_channels_of_different_units_are_standardized_each(invoke, tmp_path):
-    x = np.random.default_rng(1).normal(size=(60, 2, 12, 12)) * np.array([1e-3, 500.0])[:, None, None]
-    np.savez(tmp_path / "units.npz", x=x, y=np.arange(60) % 2)
-    done = invoke("train --data units.npz --engine numpy --epochs 1 --out o")
-    assert done.exit_code == 0, done.stderr
-    assert "standardized per channel" in " ".join(done.stderr.split())
-    gain = np.array(load(Path("o")).normalization.gain)
-    assert np.ptp(np.log10(gain)) > 5
-
-
-def test_shape_and_classes_come_from_the_data(invoke, tmp_path):
-    """Train on colour photographs of three classes and several sizes, resized."""
-    generator = np.random.default_rng(1)
-    for place, name in enumerate(["cat", "dog", "elk"]):
-        (tmp_path / "pets" / name).mkdir(parents=True)
-        for number in range(6):
-            pixels = generator.integers(0, 255, (20 + number, 30, 3)).astype(np.uint8)
-            pixels[:, :, place] = 255
-            Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{number}.png")
-    command = "train --model venchislaw --data pets --engine numpy --out o --epochs 1 --resize 16x20"
-    assert invoke(command).exit_code == 0
-    job = jobs.read_job(Path("o"))
-    assert job.model["input_shape"] == [3, 16, 20]
-    assert job.model["classes"] == ["cat", "dog", "elk"]
-    assert invoke("evaluate o --data pets").exit_code == 0
-
-
-def test_on_the_compiled_engine(run, digits, tmp_path):
-    command = "train --model mlp --epochs 2 --threads 1 --quiet --data"
-    both = ("compiled", "numpy")
-    for engine in both:
-        assert run(command, digits, "--out", engine, engine=engine).returncode == 0
-    losses = [json.loads((tmp_path / engine / "evaluation.json").read_text())["loss"] for engine in both]
-    assert_close(losses[0], losses[1], error=1e-5)
 
 
 def history(folder: Path) -> list[list[str]]:

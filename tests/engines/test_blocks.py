@@ -26,20 +26,14 @@ def test_blocks_of_any_size_equal_the_reference(room: int, monkeypatch: pytest.M
     monkeypatch.setattr(convolution, "_blocks", watched)
     rng = np.random.default_rng(0)
     x, w, b = rng.standard_normal((5, 4, 7, 8)), rng.standard_normal((6, 2, 3, 2)), rng.standard_normal(6)
-    y = reference.cross_correlate(x, w, b, **OPTIONS)
-    dy = rng.standard_normal(y.shape)
-    pairs = [
-        (convolution.cross_correlate(x, w, b, **OPTIONS), y),
-        (
-            convolution.cross_correlate_dx(dy, w, size=(7, 8), **OPTIONS),
-            reference.cross_correlate_dx(dy, w, size=(7, 8), **OPTIONS),
-        ),
-        (
-            convolution.cross_correlate_dw(x, dy, kernel=(3, 2), **OPTIONS),
-            reference.cross_correlate_dw(x, dy, kernel=(3, 2), **OPTIONS),
-        ),
-    ]
-    for found, expected in pairs:
+    dy = rng.standard_normal(reference.cross_correlate(x, w, b, **OPTIONS).shape)
+    cases = {
+        "cross_correlate": ((x, w, b), {}),
+        "cross_correlate_dx": ((dy, w), {"size": (7, 8)}),
+        "cross_correlate_dw": ((x, dy), {"kernel": (3, 2)}),
+    }
+    for name, (arrays, more) in cases.items():
+        found, expected = (getattr(place, name)(*arrays, **more, **OPTIONS) for place in (convolution, reference))
         assert_close(found, expected)
     assert cut == {1: [5] * 3, 1 << 21: [1] * 3}.get(room, cut)
     assert room != 3000 or all(1 < count < 6 for count in cut)

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import llvmlite.binding as binding
+import numpy as np
 import pytest
 from llvmlite import ir
 
 import chainrule
 from chainrule.engines.compiled import compiler
-from chainrule.engines.compiled.compiler import intrinsic_code, tile_code, vectors
+from chainrule.engines.compiled.compiler import COUNT, WIDTH, add_cells, intrinsic_code, tile_code, vectors
 from chainrule.engines.compiled.compiler.kernel_values import FLOAT32, INT32, INT64, Literal
 from chainrule.engines.compiled.kernels import tiles
 
@@ -84,3 +85,18 @@ def test_code_is_emitted_where_pointers_have_no_types(name: str, monkeypatch: py
     emit(intrinsic_code.Context(), builder, SimpleNamespace(args=kinds, return_type=result(kinds)), function.args)
     builder.ret_void()
     binding.parse_assembly(str(module)).verify()
+
+
+def test_a_vector_is_as_wide_as_a_register() -> None:
+    assert tiles.lanes(4) == 2 * tiles.lanes(8) == WIDTH // 4
+    assert COUNT in (16, 32)
+
+
+def test_a_step_that_is_no_constant_does_not_compile() -> None:
+    """Only the strides that kernels name are compiled."""
+
+    def run(x, step):
+        return tiles.store_part(add_cells(tiles.zeros(x, 1, 1), x, 0, step, 0, 1), x, 0, 1)
+
+    with pytest.raises(Exception, match="add_cells"):
+        compiler.kernel(run)(np.ones(WIDTH), 2)

@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from networks.comparing import apart
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from training.made import Doubled
 from training.networks import NETWORKS, build
 from training.networks import batch as batch_of
 
@@ -232,23 +231,6 @@ def test_an_unknown_operation_is_named() -> None:
         operations.check((Operation("relu", (), ()), Operation("fold", (), ())))
     with pytest.raises(cr.errors.OptionError, match="'fold'"):
         loader.find("jax").run("fold", (), {})
-
-
-def test_a_layer_of_ones_own_runs_between_compiled_operations() -> None:
-    x, y = batch()
-    found, expected = (
-        cr.Sequential(
-            [cr.Flatten(), Doubled(), cr.Dense(2)],
-            (1, 6, 5),
-            engine=engine,
-            dtype="float64",
-            loss="softmax_cross_entropy",
-        )
-        for engine in ("jax", "numpy")
-    )
-    for model in (found, expected):
-        model.fit(x, y, epochs=1, batch_size=8, progress=False)
-    assert_close(found.parameters, expected.parameters, error=1e-12)
 
 
 # ---------------------------------------------------------------------- processes

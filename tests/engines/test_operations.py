@@ -16,17 +16,13 @@ import pytest
 from engines.operation_cases import CASES, Case
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numerical import assert_close
+from numerical import assert_close, frozen
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 import chainrule.engines.numpy
 from chainrule.engines import loader
-from chainrule.engines.compiled.kernels import selection
-from chainrule.engines.compiled.kernels.tiles import lanes
 from chainrule.engines.protocol import Engine
-from chainrule.layers.activations import ELEMENTWISE
-from chainrule.layers.activations import EXAMPLES as EXAMPLE_LAYERS
 from chainrule.operations import definitions, reference
 
 
@@ -92,12 +88,12 @@ def test_same_arguments_as_the_reference(engine: str, name: str) -> None:
 @sweep
 @given(st.data())
 def test_equals_the_reference(name: str, dtype: type, data: st.DataObject) -> None:
-    case = data.draw(CASES[name]).astype(dtype)
-    before = case.with_arrays(np.copy)
+    before = data.draw(CASES[name]).astype(dtype)
+    case = before.with_arrays(frozen)
     expected = call(reference, name, before)
     for engine in ENGINES.values():
         results = call(engine, name, case)
-        for array, untouched in zip(case.arrays, before.arrays, strict=True):
+        for array, untouched in zip(case.arrays, before.arrays, strict=True):  # compiled code can write to both
             assert_array_equal(array, untouched)
         assert all(result.flags.c_contiguous for result in results)
         assert not any(
@@ -138,38 +134,3 @@ def test_layout_in_memory_does_not_matter(name: str, data: st.DataObject) -> Non
             results = call(engine, name, case.with_arrays(layout))
             assert all(result.flags.c_contiguous for result in results)
             assert_results(results, expected)
-
-
-@each_engine
-@each_dtype
-@pytest.mark.parametrize("name", [*(name for name in EXAMPLE_LAYERS if name != "exp"), "softmax", "log_softmax"])
-def test_large_activations_are_finite(engine: str, dtype: type, name: str) -> None:
-    """Evaluate at ±1000; warnings are errors in these tests."""
-    x = np.array([[1000, -1000, 0], [-1000, -999, -1000]], dtype)
-    attributes = EXAMPLE_LAYERS[name][0].attributes() if name in ELEMENTWISE else {}
-    (y,) = call(ENGINES[engine], name, Case((x,), attributes))
-    keeps_x = name in ELEMENTWISE and ELEMENTWISE[name].keeps == "x"
-    (dx,) = call(ENGINES[engine], f"{name}_dx", Case((np.ones_like(x), x if keeps_x else y), attributes))
-    assert np.isfinite(y).all()
-    assert np.isfinite(dx).all()
-
-
-@each_engine
-@each_dtype
-@pytest.mark.parametrize("loss", ["binary_cross_entropy", "categorical_cross_entropy", "softmax_cross_entropy"])
-def test_confident_and_wrong_is_finite(engine: str, dtype: type, loss: str) -> None:
-    p, t = np.array([[0, 1], [1, 0]], dtype), np.array([[1, 0], [1, 0]], dtype)
-    if loss.startswith("softmax"):
-        p = 2000 * p - 1000
-    for name in (loss, f"{loss}_dp"):
-        (result,) = call(ENGINES[engine], name, Case((p, t), {}))
-        assert np.isfinite(result).all()
-
-
-def test_arrays_that_may_not_be_written_to_are_read():
-    x, w = np.arange(2.0 * 6 * 6).reshape(1, 2, 6, 6), np.ones((2 * lanes(8), 2, 3, 3))
-    expected = reference.cross_correlate(x, w)
-    for array in (x, w):
-        array.flags.writeable = False
-    (found,) = selection.call("cross_correlate", (x, w, None), {})
-    assert_close(found, expected)

@@ -182,9 +182,6 @@ def test_environment_chooses_engine_and_threads(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("CHAINRULE_THREADS", "3")
     assert loader.find().name == "numpy"
     assert thread_count() == 3
-    monkeypatch.setenv("CHAINRULE_THREADS", "many")
-    with pytest.raises(OptionError, match="CHAINRULE_THREADS=many"):
-        thread_count()
     monkeypatch.setenv("CHAINRULE_ENGINE", "cuda")
     loader._load.cache_clear()
     with pytest.raises(OptionError, match="unknown engine 'cuda'; known: compiled, numpy, jax, reference"):

@@ -8,39 +8,10 @@ from parity.drawing import LAYERS, fitting
 
 import chainrule as cr
 from chainrule import layers
+from chainrule.layers import Layer
 from chainrule.network.network import Network
 
 ERRORS = [
-    (
-        lambda: Network([layers.Conv2D(4, 5)], (1, 4, 4)),
-        "Conv2D 'conv1': kernel 5×5 does not fit the 4×4 input (padding 0)",
-    ),
-    (
-        lambda: Network([layers.Conv2D(4, 3, groups=2)], (3, 8, 8)),
-        "Conv2D 'conv1': 3 channels and 4 filters do not divide into 2 groups",
-    ),
-    (
-        lambda: Network([layers.Dense(4)], (3, 8, 8)),
-        "Dense 'dense1': expected an input vector (put Flatten() before it), found 3×8×8",
-    ),
-    (lambda: Network([layers.Conv2D(4, 3)], (8,)), "Conv2D 'conv1': expected an input (C, H, W), found 8"),
-    (
-        lambda: Network([layers.MaxPool2D(2, padding=2)], (1, 8, 8)),
-        "MaxPool2D 'pool1': padding ((2, 2), (2, 2)) must be smaller than the window (2, 2)",
-    ),
-    (
-        lambda: Network([layers.MaxPool2D(9)], (1, 8, 8)),
-        "MaxPool2D 'pool1': window 9×9 does not fit the 8×8 input (padding 0)",
-    ),
-    (
-        lambda: Network([layers.Crop2D((2, 0))], (1, 4, 4)),
-        "Crop2D 'crop1': cropping ((2, 2), (0, 0)) leaves nothing of the 4×4 input",
-    ),
-    (lambda: Network([layers.Reshape((3, 3))], (1, 4, 4)), "Reshape 'reshape1': 1×4×4 elements do not fill 3×3"),
-    (
-        lambda: Network([layers.ConvTranspose2D(1, 2, padding=3)], (1, 4, 4)),
-        "ConvTranspose2D 'convt1': padding 3 crops the whole -1×-1 output",
-    ),
     (
         lambda: layers.ConvTranspose2D(1, 3, stride=2, output_padding=2),
         "ConvTranspose2D: output_padding 2 must be below the stride 2",
@@ -56,25 +27,10 @@ ERRORS = [
         "unknown initializer 'glorot'; known: zeros, ones, glorot_uniform, he_normal, he_uniform, "
         "lecun_normal, lecun_uniform, dirac, whiten, normal, normal:STD",
     ),
-    (
-        lambda: Network([layers.Conv2D(1, 5, dilation=2)], (1, 8, 8)),
-        "Conv2D 'conv1': kernel 5×5 dilated to 9×9 does not fit the 8×8 input (padding 0)",
-    ),
-    (
-        lambda: Network([layers.ConvTranspose2D(2, 1, stride=3, padding="same", output_padding=1)], (1, 4, 4)),
-        "ConvTranspose2D 'convt1': its 13×13 output belongs to a 5×5 input, not 4×4; "
-        "choose another output_padding or padding",
-    ),
-    (lambda: layers.Dropout(1.0), "Dropout: rate 1.0: expected at least 0 and below 1"),
-    (lambda: layers.LeakyReLU(2), "LeakyReLU: slope 2: expected at least 0 and below 1"),
     (lambda: Network([], (1, 4, 4)), "a model needs at least one layer"),
     (
         lambda: Network([layers.ReLU], (1, 4, 4)),
         "layer 1 is not a layer but <class 'chainrule.layers.rectifiers.ReLU'>",
-    ),
-    (
-        lambda: Network([layers.ReLU()], (1, 0, 4)),
-        "input_shape (1, 0, 4): expected (C, H, W), (C, W) or (F,), whole numbers above 0",
     ),
     (
         lambda: Network([layers.ReLU()], (4,), dtype="float16"),
@@ -85,40 +41,14 @@ ERRORS = [
         "unknown engine 'cuda'; known: compiled, numpy, jax, reference",
     ),
     (lambda: Network([layers.ReLU()], (4,), seed=-1), "seed -1: expected a whole number from 0 to 2⁶³ − 1"),
-    (lambda: Network([layers.Conv1D(4, 3)], (1, 8, 8)), "Conv1D 'conv1': expected an input (C, W), found 1×8×8"),
     (lambda: layers.Conv2D(2, 3, padding=(1, 1, 1)), "padding (1, 1, 1) has 3 entries for 2 axes"),
     (lambda: layers.UpSample2D(2, mode="average"), "unknown UpSample2D mode 'average'; known: nearest, bilinear"),
     (lambda: layers.Permute((1, 1, 0)), "Permute: axes (1, 1, 0): expected (0, 1, 2) in any order"),
     (lambda: layers.Pad2D("same"), "Pad2D: padding 'same': expected numbers or pairs of numbers"),
     (lambda: layers.Clip(6, 6), "Clip: low 6, high 6: expected low below high"),
-    (lambda: layers.LeakyReLU(-0.1), "LeakyReLU: slope -0.1: expected at least 0 and below 1"),
-    (lambda: layers.ELU(-1), "ELU: alpha -1: expected at least 0"),
-    (lambda: layers.GroupNorm(2, epsilon=0), "GroupNorm(2, epsilon=0): expected epsilon > 0"),
-    (lambda: layers.InstanceNorm2D(epsilon=0), "InstanceNorm2D(epsilon=0): expected epsilon > 0"),
-    (lambda: Network([layers.GroupNorm(3)], (4, 2, 2)), "GroupNorm 'norm1': 3 groups do not divide the 4 channels"),
     (
         lambda: layers.LocalResponseNorm(4),
         "LocalResponseNorm: size 4: expected an odd number; PyTorch and ONNX disagree on others",
-    ),
-    (lambda: layers.LocalResponseNorm(3, alpha=0), "LocalResponseNorm(3, alpha=0): expected alpha, beta and k above 0"),
-    (
-        lambda: Network([layers.LocalResponseNorm(3)], (4,)),
-        "LocalResponseNorm 'lrn1': expected an input (C, H, W) or (C, W), found 4",
-    ),
-    (lambda: layers.BatchNorm2D(momentum=0), "BatchNorm2D(momentum=0): expected 0 < momentum ≤ 1 and epsilon > 0"),
-    (lambda: layers.BatchNorm2D(momentum=1.5), "BatchNorm2D(momentum=1.5): expected 0 < momentum ≤ 1 and epsilon > 0"),
-    (lambda: layers.BatchNorm2D(epsilon=0), "BatchNorm2D(epsilon=0): expected 0 < momentum ≤ 1 and epsilon > 0"),
-    (
-        lambda: Network([layers.BatchNorm1D()], (2, 3, 4)),
-        "BatchNorm1D 'norm1': expected an input (C, W) or (F,), found 2×3×4",
-    ),
-    (
-        lambda: Network([layers.GlobalMaxPool1D()], (2, 3, 4)),
-        "GlobalMaxPool1D 'pool1': expected an input (C, W), found 2×3×4",
-    ),
-    (
-        lambda: Network([layers.BatchNorm2D()], (2, 3)),
-        "BatchNorm2D 'norm1': expected an input (C, H, W) or (F,), found 2×3",
     ),
 ]
 
@@ -128,6 +58,76 @@ def test_errors_name_the_thing_and_quote_both_sides(make, message: str) -> None:
     with pytest.raises(cr.ChainruleError) as caught:
         make()
     assert str(caught.value) == message
+
+
+IMAGE = (1, 4, 4)
+MISFITS = [
+    (layers.Conv2D(4, 5), IMAGE, "Conv2D 'conv1': kernel 5×5 does not fit the 4×4 input (padding 0)"),
+    (layers.Conv2D(4, 3, groups=2), (3, 8, 8), "Conv2D 'conv1': 3 channels and 4 filters do not divide into 2 groups"),
+    (layers.Dense(4), IMAGE, "Dense 'dense1': expected an input vector (put Flatten() before it), found 1×4×4"),
+    (
+        layers.MaxPool2D(2, padding=2),
+        IMAGE,
+        "MaxPool2D 'pool1': padding ((2, 2), (2, 2)) must be smaller than the window (2, 2)",
+    ),
+    (layers.MaxPool2D(9), IMAGE, "MaxPool2D 'pool1': window 9×9 does not fit the 4×4 input (padding 0)"),
+    (layers.Crop2D((2, 0)), IMAGE, "Crop2D 'crop1': cropping ((2, 2), (0, 0)) leaves nothing of the 4×4 input"),
+    (layers.Reshape((3, 3)), IMAGE, "Reshape 'reshape1': 1×4×4 elements do not fill 3×3"),
+    (
+        layers.ConvTranspose2D(1, 2, padding=3),
+        IMAGE,
+        "ConvTranspose2D 'convt1': padding 3 crops the whole -1×-1 output",
+    ),
+    (
+        layers.Conv2D(1, 5, dilation=2),
+        (1, 8, 8),
+        "Conv2D 'conv1': kernel 5×5 dilated to 9×9 does not fit the 8×8 input (padding 0)",
+    ),
+    (
+        layers.ConvTranspose2D(2, 1, stride=3, padding="same", output_padding=1),
+        IMAGE,
+        "ConvTranspose2D 'convt1': its 13×13 output belongs to a 5×5 input, not 4×4; "
+        "choose another output_padding or padding",
+    ),
+    (
+        layers.ReLU(),
+        (1, 0, 4),
+        "input_shape (1, 0, 4): expected (C, H, W), (C, W) or (F,), whole numbers above 0",
+    ),
+    (layers.Conv1D(4, 3), IMAGE, "Conv1D 'conv1': expected an input (C, W), found 1×4×4"),
+    (layers.GroupNorm(3), (4, 2, 2), "GroupNorm 'norm1': 3 groups do not divide the 4 channels"),
+    (layers.BatchNorm1D(), IMAGE, "BatchNorm1D 'norm1': expected an input (C, W) or (F,), found 1×4×4"),
+    (layers.BatchNorm2D(), (2, 3), "BatchNorm2D 'norm1': expected an input (C, H, W) or (F,), found 2×3"),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape", "message"), MISFITS, ids=[message for *_, message in MISFITS])
+def test_layers_that_do_not_fit_their_input(layer: Layer, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(cr.ChainruleError) as caught:
+        Network([layer], shape)
+    assert str(caught.value) == message
+
+
+OUTSIDE = {"epsilon": (0, -1), "momentum": (0, 1.5), "rate": (1, -0.1)}  # of every layer with these options
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "value"),
+    [
+        *((cr.LeakyReLU, "slope", 2), (cr.LeakyReLU, "slope", -0.1), (cr.ELU, "alpha", -1)),
+        *((layers.LocalResponseNorm, "alpha", 0), (layers.LocalResponseNorm, "k", 0)),
+        *(
+            (kind, field.name, value)
+            for kind in layers.NAMED.values()
+            for field in fields(kind)
+            for value in OUTSIDE.get(field.name, ())
+        ),
+    ],
+)
+def test_numbers_out_of_range_are_quoted(kind: type[Layer], option: str, value: float) -> None:
+    with pytest.raises(cr.ChainruleError, match=rf"{kind.__name__}.*{option}.*expected") as caught:
+        kind(**kind.examples[0][1] | {option: value})
+    assert str(value) in str(caught.value)
 
 
 OF_IMAGES = ("Conv", "MaxPool", "AveragePool", "SumPool", "Global", "Instance", "Adaptive", "UpSample", "LocalResponse")

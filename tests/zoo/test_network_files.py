@@ -140,13 +140,6 @@ def test_what_is_wrong_is_said(tmp_path: Path, content: Any, said: str) -> None:
     refused(written(tmp_path, content), said)
 
 
-def test_a_number_of_outputs_is_compared_with_the_classes_of_the_data_only(tmp_path: Path) -> None:
-    network = network_files.find(written(tmp_path, ["Flatten()", "Dense(3)", "Softmax()"]))
-    assert network.build(engine="numpy").classes == ("0", "1", "2")
-    with pytest.raises(ChainruleError, match="has 3 outputs, but the data have 2 classes"):
-        network.build(classes=("a", "b"), engine="numpy")
-
-
 def test_another_shape_than_the_datas(tmp_path: Path) -> None:
     path = written(tmp_path, {"layers": LAYERS, "input_shape": [1, 9, 9]})
     with pytest.raises(ChainruleError, match="input is 1×9×9, but the images are 3×4×4"):

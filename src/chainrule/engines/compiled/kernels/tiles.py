@@ -11,8 +11,9 @@ There are three kinds of steps:
                 `store_sums` adds up the lanes at the end.
 
 LLVM does not produce such code from plain loops, so it is written by hand: `compiler/tile_code.py` emits each function
-below as vector instructions. The functions in this file define the results in NumPy. `tests/engines/test_tiles.py`
-compares the compiled functions with them. They run only if compilation is disabled (CHAINRULE_UNCOMPILED=1).
+below as vector instructions. The functions in this file define the results in NumPy and run only if compilation is
+disabled (CHAINRULE_UNCOMPILED=1). Both are compared with the reference, by `tests/engines/test_drawn_kernels.py` and
+`tests/engines/test_special_cases.py`.
 
 In the formulas, tile[a, b, lane] is an element of the vector in row a and column b, and `lanes` is the number of
 elements in a vector. Functions that compute a tile return it; a tile passed as an argument is not modified. All other

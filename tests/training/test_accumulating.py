@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from training.made import PlainSGD
 
 import chainrule as cr
 from chainrule.errors import NotFiniteError, OptionError
@@ -17,18 +18,6 @@ from chainrule.training.recipe import Recipe
 from chainrule.training.steps.stepper import make_stepper
 
 LOSS = "softmax_cross_entropy"
-
-
-class Plain:
-    """An optimizer of one's own."""
-
-    learning_rate = 0.1
-
-    def init(self, parameters: np.ndarray) -> tuple[np.ndarray, ...]:
-        return ()
-
-    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, learning_rate: float) -> Any:
-        return parameters - learning_rate * gradients, ()
 
 
 def network(*, random: bool = False, engine: str = "numpy", seed: int = 0) -> Network:
@@ -48,7 +37,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"optimizer": cr.SGD(0.1)},
     {"optimizer": cr.Adam(0.01), "components": clipping(0.05)},
     {"optimizer": cr.AdamW(0.01, weight_decay=0.1), "lr_multipliers": LRMultipliers.parse("b=3")},
-    {"optimizer": cr.optimizers.find(Plain())},
+    {"optimizer": cr.optimizers.find(PlainSGD())},
 ]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training.made import Doubled
+from training.made import Doubled, Squares
 
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
@@ -27,17 +27,6 @@ LABELS = np.arange(N) % 4 % 3  # twice as many of class 0
 NUMBERS = 50 + 20 * DRAW.normal(size=(N, 2))
 MAP = (LABELS[:, None, None] + np.arange(20).reshape(4, 5)) % 3
 Create = Callable[..., cr.Sequential | cr.Graph]
-
-
-class Squares:
-    """A custom loss."""
-
-    def forward(self, p: Any, t: Any) -> Any:
-        self.error = p - t
-        return np.square(self.error).sum(1)
-
-    def backward(self) -> Any:
-        return 2 * self.error / len(self.error)
 
 
 class Items:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numerical import assert_close
+from numpy.testing import assert_array_equal
 from sklearn import metrics as peer
 from training.made import classifier, dense, stripes
 
@@ -44,6 +45,9 @@ def test_classes(seed: int, classes: int, logits: bool) -> None:
         expected["average_precision"] = peer.average_precision_score(np.eye(classes)[y], p)
     for name, score in expected.items():
         assert_close(evaluation.scores[name], score, name=name)
+    each = peer.precision_recall_fscore_support(y, guesses, labels=range(classes), zero_division=np.nan)
+    assert_close([evaluation.precision, evaluation.recall, evaluation.f1], each[:3])
+    assert_array_equal(evaluation.confusion, peer.confusion_matrix(y, guesses))
     pairs = zip(outputs, y, strict=True)
     better = np.array([sum(row > row[label]) + sum(row[:label] == row[label]) for row, label in pairs])
     assert evaluation.top_5_accuracy == np.mean(better < 5)
@@ -90,7 +94,7 @@ def test_undefined_areas_are_left_out() -> None:
     assert np.isnan(evaluation.roc_aucs).tolist() == [False, False, True]
     assert evaluation.roc_auc == evaluation.roc_aucs[:2].mean()
     alone = Evaluation(0.0, np.eye(3)[[0, 1]], np.eye(3)[[0, 0]], CLASSIFICATION)
-    assert alone.to_json()["roc_auc"] is None
+    assert alone.to_json()["roc_auc"] is alone.to_json()["classes"][2]["f1"] is None
     assert alone.average_precision == 1.0
 
 

@@ -186,19 +186,6 @@ def test_batches_do_not_depend_on_the_engine_threads_or_the_source_of_the_data()
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_resumed_run_is_the_same_and_reads_the_augmentation(tmp_path: Any) -> None:
-    x, y = stripes(200)
-    run = {"plots": False}
-    options: dict[str, Any] = {"augmentation": ALL, "progress": False, "batch_size": 50}
-    whole, parts = classifier(), classifier()
-    whole.fit(x, y, epochs=3, run=cr.Run(tmp_path / "whole", **run), **options)
-    classifier().fit(x, y, epochs=1, run=cr.Run(tmp_path / "parts", **run), **options)
-    parts.fit(x, y, epochs=3, run=cr.Run(tmp_path / "parts", resume=True, **run), **options)
-    np.testing.assert_array_equal(parts.parameters, whole.parameters)
-    assert Augmentation.parse(str(ALL)) == ALL
-    assert Recipe.from_config(Recipe(augmentation=ALL).to_config()).augmentation == ALL
-
-
 def test_a_batch_of_an_iterable_is_mixed_with_its_own_samples() -> None:
     x, y = stripes(150)
     batches = [(x[n : n + 50], y[n : n + 50]) for n in range(0, 150, 50)]

@@ -1,7 +1,5 @@
 """Metrics of ranked outputs and calibration, compared with scikit-learn and with literal loops."""
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -180,26 +178,6 @@ def test_what_cannot_be_calibrated() -> None:
     model.fit(images, labels, epochs=30, learning_rate=0.01, progress=False)
     with pytest.raises(DataError, match="misclassified"):
         model.calibrate(images, labels)
-
-
-def test_the_history_has_all_metrics_of_validation_data(tmp_path) -> None:
-    """A resumed run has the same metrics, bit for bit, as one that was not interrupted, also of epochs before."""
-    x, y = stripes()
-    options = {"validation_split": 0.25, "progress": False}
-    whole = classifier().fit(x, y, epochs=4, run=cr.Run(tmp_path / "whole", plots=False), **options)
-    classifier().fit(x, y, epochs=2, run=cr.Run(tmp_path / "parts", plots=False), **options)
-    resumed = classifier().fit(x, y, epochs=4, run=cr.Run(tmp_path / "parts", resume=True, plots=False), **options)
-    assert len(resumed["val_roc_auc"]) == 4
-    for ours, theirs in zip(resumed.epochs, whole.epochs, strict=True):
-        assert ours.validation_metrics == theirs.validation_metrics
-    contents = [(tmp_path / name / "validation.csv").read_text() for name in ("whole", "parts")]
-    assert contents[0] == contents[1]
-    heading, *rows = contents[0].splitlines()
-    assert heading.split(",")[:2] == ["epoch", "balanced_accuracy"]
-    assert len(rows) == 4
-    (tmp_path / "whole" / "validation.csv").unlink()  # as in a run folder of an earlier version
-    checks = json.loads((tmp_path / "whole" / "checksums.json").read_text())
-    assert "validation.csv" in checks["files"]
 
 
 @pytest.mark.parametrize("content", ["epoch,a\n1,x\n", "epoch,a\n", "epoch,a\n2,0.5\n", "epoch,a\n1,0.5,0.5\n", "\0"])

@@ -39,7 +39,7 @@ USES: list[Callable[[Any, Any, Any], Any]] = [
 def test_arrays_may_have_the_channels_last_or_no_axis_for_one_channel(use: Any, shape: tuple[int, ...]) -> None:
     x, y = np.random.default_rng(1).normal(size=(12, *shape)).astype("f4"), np.arange(12) % 3
     layers = [cr.Flatten(), cr.Dense(3), cr.Softmax()]
-    for layout in (np.moveaxis(x, 1, -1), *([x[:, 0]] if shape[0] == 1 else [])):
+    for layout in (np.moveaxis(x, 1, -1), x[:, None], x[..., None], *([x[:, 0]] if shape[0] == 1 else [])):
         results = [use(cr.Sequential(layers, shape, engine="numpy"), given, y) for given in (x, layout)]
         assert_array_equal(*results)
 

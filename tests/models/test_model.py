@@ -141,11 +141,3 @@ def test_what_is_no_path_is_refused_in_one_line(path: Any) -> None:
     for use in uses:
         with pytest.raises(cr.OptionError, match=r"expected .*the name of a file or folder"):
             use(path)
-
-
-@pytest.mark.parametrize("shape", [(2, 12), (1, 12), (3, 1, 5), (1, 4, 5)])
-def test_axes_of_length_1_may_be_added_or_left_out(shape):
-    model = cr.Sequential([cr.Flatten(), cr.Dense(2)], shape, engine="numpy")
-    x = np.random.default_rng(2).normal(size=(6, *shape)).astype(np.float32)
-    for other in ((6, 1, *shape), (6, *shape, 1), (6, *(size for size in shape if size > 1))):
-        np.testing.assert_array_equal(model.predict(x.reshape(other)), model.predict(x))

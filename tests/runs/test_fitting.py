@@ -1,6 +1,5 @@
 """`model.fit(…, run=FOLDER)`: the run folder of the command, from Python arrays."""
 
-import itertools
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -107,23 +106,18 @@ def test_however_it_ends_the_model_is_that_without_a_folder(parts: Any, tmp_path
 
 
 @pytest.mark.parametrize("stop", [1, 9])
-def test_it_is_resumed_to_the_same_bits(parts: Any, tmp_path: Path, stop: int) -> None:
-    """Resume here, and by the command with a file of the same arrays."""
+def test_the_command_resumes_it_to_the_same_bits(parts: Any, tmp_path: Path, stop: int) -> None:
+    """Train on arrays, and resume with a file of the same arrays."""
     training, test = parts
-    network().fit(training, epochs=2, run=cr.Run(tmp_path / "whole", test_data=test), **FIT)
-    for name, resume in itertools.product(["here", "there"], [False, True]):
-        if name == "there" and resume:
-            running.resume(tmp_path / name, training, test)
-        else:
-            words: dict[str, Any] = {"run": cr.Run(tmp_path / name, resume, (test.x, test.y))}
-            words |= {} if resume else {"callbacks": [Halt(stop)]}
-            network().fit(training.x, training.y, epochs=2, **words, **FIT)
-        assert (tmp_path / name / "model.safetensors").exists() == resume
-    whole = (tmp_path / "whole" / "history.csv").read_text().splitlines()
-    for name in ("here", "there"):
-        assert same(weights(tmp_path / name), weights(tmp_path / "whole"))
-        rows = (tmp_path / name / "history.csv").read_text().splitlines()
-        assert [row.rpartition(",")[0] for row in rows] == [row.rpartition(",")[0] for row in whole]
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    network().fit(training, epochs=2, run=cr.Run(whole, test_data=test), **FIT)
+    words: dict[str, Any] = {"run": cr.Run(run, test_data=(test.x, test.y)), "callbacks": [Halt(stop)]}
+    network().fit(training.x, training.y, epochs=2, **words, **FIT)
+    assert not (run / "model.safetensors").exists()
+    running.resume(run, training, test)
+    assert same(weights(run), weights(whole))
+    rows = [(folder / "history.csv").read_text().splitlines() for folder in (run, whole)]
+    assert [row.rpartition(",")[0] for row in rows[0]] == [row.rpartition(",")[0] for row in rows[1]]
 
 
 def test_weights_that_no_seed_gives(parts: Any, tmp_path: Path) -> None:

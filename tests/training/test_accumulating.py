@@ -9,12 +9,11 @@ from numpy.testing import assert_array_equal
 from training.made import PlainSGD
 
 import chainrule as cr
-from chainrule.errors import NotFiniteError, OptionError
+from chainrule.errors import NotFiniteError
 from chainrule.network.network import Network
 from chainrule.training.components import clipping
 from chainrule.training.history import Criterion
 from chainrule.training.lr_multipliers import LRMultipliers
-from chainrule.training.recipe import Recipe
 from chainrule.training.steps.stepper import make_stepper
 
 LOSS = "softmax_cross_entropy"
@@ -128,12 +127,3 @@ def test_the_average_has_no_influence_on_the_steps() -> None:
     x, t, _ = drawn(4, 30)
     histories = [sequential().fit(x, t.argmax(1), epochs=3, ema_decay=one, progress=False) for one in (None, 0.9)]
     assert histories[0].losses == histories[1].losses
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{"gradient_accumulation_steps": 0}, {"gradient_accumulation_steps": 1.5}, {"ema_decay": 1}, {"ema_decay": -0.1}],
-)
-def test_options_out_of_range(wrong: dict[str, Any]) -> None:
-    with pytest.raises(OptionError, match=next(iter(wrong))):
-        Recipe(**wrong)

@@ -126,17 +126,13 @@ def test_grey_beside_colour_is_what_pillow_makes_of_it(tmp_path: Path, mode: str
 def test_every_format_that_is_read(tmp_path: Path) -> None:
     """Read lossless formats exactly, and the first image of a multi-page TIFF and an animated WebP."""
     levels = np.random.default_rng(4).integers(0, 256, (6, 4, 5, 3), np.uint8)
-    images = [Image.fromarray(each) for each in levels]
-    more = [Image.fromarray(levels[0])]
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    images[0].save(tmp_path / "a" / "0.png")
-    images[1].save(tmp_path / "a" / "1.WEBP", lossless=True)
-    images[2].save(tmp_path / "a" / "2.tiff")
-    images[3].save(tmp_path / "a" / "3.tif", save_all=True, append_images=more)
-    images[4].save(tmp_path / "a" / "4.webp", lossless=True, save_all=True, append_images=[images[3]])
-    images[5].save(tmp_path / "b" / "5.jfif", format="JPEG", quality=100, subsampling=0)
-    images[5].save(tmp_path / "b" / "6.jpe", format="JPEG", quality=100, subsampling=0)
+    first, jpeg = Image.fromarray(levels[0]), {"format": "JPEG", "quality": 100, "subsampling": 0}
+    lossless, several = {"lossless": True}, {"save_all": True, "append_images": [first]}
+    files = {"a/0.png": {}, "a/1.WEBP": lossless, "a/2.tiff": {}, "a/3.tif": several, "a/4.webp": lossless | several}
+    for (name, options), pixels in zip({**files, "b/5.jfif": jpeg}.items(), levels, strict=True):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / name, **options)
+    Image.fromarray(levels[5]).save(tmp_path / "b" / "6.jpe", **jpeg)
     train, test = load_folder(tmp_path, test_share=0.3, seed=2)
     found = np.concatenate([train.x, test.x])[np.concatenate([train.y, test.y]) == 0]
     expected = {image.transpose(2, 0, 1).tobytes() for image in levels[:5]}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from training.made import Doubled
 
 import chainrule as cr
 
@@ -85,17 +86,7 @@ class Own(cr.Sequential):
         self.extra = 1
 
 
-class Same:
-    """A custom layer."""
-
-    def forward(self, x: Any) -> Any:
-        return x
-
-    def backward(self, dy: Any) -> Any:
-        return dy
-
-
-OBJECTS = [Own(), copy.deepcopy(Own()), pickle.loads(pickle.dumps(Own())), Own().layers[0], cr.CustomLayer(Same())]
+OBJECTS = [Own(), copy.deepcopy(Own()), pickle.loads(pickle.dumps(Own())), Own().layers[0], cr.CustomLayer(Doubled())]
 OBJECTS += [cr.Input((3,)), cr.Adam(), cr.Step(), cr.Recipe(), cr.Augmentation(flip=True), cr.Normalization("none")]
 
 

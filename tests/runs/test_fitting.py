@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from runs.run_driver import Halt
+from training.made import Doubled
 
 import chainrule as cr
 from chainrule._io import files
@@ -182,19 +183,12 @@ def test_other_data_or_another_model_are_not_gone_on_with(parts: Any, tmp_path: 
 def test_what_a_folder_cannot_hold(parts: Any, tmp_path: Path) -> None:
     training, _ = parts
 
-    class Mine:
-        def forward(self, x: Any) -> Any:
-            return x
-
-        def backward(self, dy: Any) -> Any:
-            return dy
-
     class Wave(cr.Constant):  # pyright: ignore[reportGeneralTypeIssues]
         def factor(self, step: int, steps: int, epoch_steps: int) -> float:
             return 0.5
 
-    model = cr.Sequential([Mine(), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 8, 8), engine="numpy")
-    with pytest.raises(StudentError, match=r"Mine.*custom layers are not saved in run folders"):
+    model = cr.Sequential([Doubled(), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 8, 8), engine="numpy")
+    with pytest.raises(StudentError, match=r"Doubled.*custom layers are not saved in run folders"):
         model.fit(training, run=cr.Run(tmp_path / "run"), **FIT)
     with pytest.raises(RunError, match="optimizers and augmentation are not saved"):
         network().fit(training, run=cr.Run(tmp_path / "run"), schedule=Wave(), **FIT)

@@ -18,20 +18,6 @@ from chainrule.data.normalization import Normalization
 QUIET = {"progress": False, "learning_rate": 0.02}
 
 
-def sigmoids(**options: Any) -> cr.Sequential:
-    return dense(3, cr.Sigmoid(), shape=(1, 8, 8), **options)
-
-
-def test_the_models_loss_is_the_one_that_is_trained() -> None:
-    x, y = stripes()
-    model, said = sigmoids(loss="half_squared_error"), sigmoids()
-    model.fit(x, y, epochs=4, **QUIET)
-    said.fit(x, y, epochs=4, loss="half_squared_error", **QUIET)
-    assert_array_equal(model.parameters, said.parameters)
-    assert model.loss == said.loss == "half_squared_error"
-    assert model.evaluate(x, y).accuracy > 0.9
-
-
 def test_a_trained_model_keeps_its_normalization_when_it_is_trained_on() -> None:
     x, y = stripes()
     model = classifier()

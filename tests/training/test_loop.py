@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from runs.run_driver import Halt
 
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
@@ -22,7 +23,6 @@ from chainrule.models.model import Sequential
 from chainrule.network.network import Fitted, Network
 from chainrule.runs.fitting import Run
 from chainrule.training import batches as looping
-from chainrule.training import optimizers
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Criterion, Epoch
 from chainrule.training.loop import train
@@ -188,37 +188,16 @@ def test_callbacks_are_called_in_order() -> None:
     assert log == [*told, ("b", "end"), ("a", "end")]  # the last begun ends first
 
 
-class StopAt(Callback):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        trainer.stop = len(trainer.history) == self.step
-
-
 @pytest.mark.parametrize(
     ("step", "tail"), [(3, ("stopped", 3)), (5, ("epoch", 1)), (7, ("stopped", 7)), (15, ("epoch", 3))]
 )
 def test_a_stop_ends_after_the_current_step(step: int, tail: Any) -> None:
     trainer, recorder = make(), Recorder()
-    train(trainer, [StopAt(step), recorder])
+    train(trainer, [Halt(step), recorder])
     assert len(trainer.history) == step
     assert len(trainer.history.epochs) == step // STEPS
     assert recorder.log[-2:] == [("", *tail), ("", "end")]
     assert trainer.finished == (step == 15)
-
-
-def test_going_on_after_a_stop_changes_no_bit() -> None:
-    whole = make(recipe(optimizer=optimizers.Adam(0.01)), samples(9, 1))
-    train(whole)
-    parts = make(recipe(optimizer=optimizers.Adam(0.01)), samples(9, 1))
-    for step in (2, 5, 6, 14, 99):
-        parts.stop = False
-        train(parts, [StopAt(step)])
-    assert parts.network.parameters.tobytes() == whole.network.parameters.tobytes()
-    assert parts.network.statistics.tobytes() == whole.network.statistics.tobytes()
-    assert parts.history.losses == whole.history.losses
-    assert [e.validation_loss for e in parts.history.epochs] == [e.validation_loss for e in whole.history.epochs]
 
 
 def test_epochs_have_their_means_and_validation() -> None:

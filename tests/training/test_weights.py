@@ -64,15 +64,6 @@ def test_the_gradient_is_the_weighted_sum_of_those_of_the_samples(engine: str, l
         assert_close(gradient, expected)
 
 
-@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "binary_cross_entropy"])
-@pytest.mark.parametrize("engine", ["compiled", "jax"])
-def test_a_compiled_engine_has_the_gradient_of_the_loops(engine: str, loss: str) -> None:
-    x, t, w = drawn(4)
-    expected, found = (gradients(network(loss, each), loss, x, t, w) for each in ("reference", engine))
-    for one, other in zip(found, expected, strict=True):
-        assert_close(one, other)
-
-
 def test_with_statistics_of_the_batch_it_is_linear_in_the_weights() -> None:
     made, (x, t, first), (_, _, second) = network("half_squared_error", norm=True), drawn(5), drawn(6)
     parts = [gradients(made, "half_squared_error", x, t, w)[2] for w in (first, second, first + second)]

@@ -191,8 +191,6 @@ def test_what_a_hint_names_exists_and_its_examples_run(hint: str, tmp_path: Path
     ("use", "message"),
     [
         (lambda: MODEL.parameters(), "optimizer="),  # pyright: ignore
-        (lambda: setattr(MODEL.layers[0], "trainable", False), r"model.freeze\("),
-        (lambda: setattr(MODEL, "trainable", False), r"model.freeze\("),
         (lambda: setattr(MODEL.layers[0], "features", 4), "other options"),
         (lambda: (lambda loss, accuracy: None)(*MODEL.evaluate([[1.0, 2, 3]], [0])), "evaluation.accuracy"),  # pyright: ignore
         (lambda: MODEL.evaluate([[1.0, 2, 3]], [0])[1], "evaluation.loss"),  # pyright: ignore

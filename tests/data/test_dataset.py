@@ -1,5 +1,6 @@
 """Data sets: refused inputs, and selections."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,9 @@ def test_one_sample_and_iteration() -> None:
 @given(st.data())
 def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
     """Select the same samples as NumPy by slices, masks and indices, with names and classes."""
-    data = some()
+    data = replace(some(), weights=np.arange(12.0))
+    if draw.draw(st.booleans()):
+        data = replace(data, y=np.arange(36.0).reshape(12, 3))
     index = draw.draw(
         st.one_of(
             st.slices(12),
@@ -144,6 +147,8 @@ def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
     found = data[index]
     assert_array_equal(found.y, expected)
     assert_array_equal(found.x, data.x[index])
+    assert_array_equal(found.weights, data.weights[index])
+    assert_array_equal([target for _, target in found], expected)
     assert (found.classes, found.name) == (data.classes, data.name)
 
 

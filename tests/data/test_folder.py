@@ -29,44 +29,6 @@ def tree(root: Path, counts: dict[str, int], **options: object) -> Path:
     return root
 
 
-def test_a_folder_a_class(tmp_path: Path) -> None:
-    tree(tmp_path, {"cat": 3, "ant": 2})
-    (tmp_path / "cat" / "notes.txt").write_text("not a picture")
-    (tmp_path / ".hidden").mkdir()
-    train, test = load(tmp_path, test_share=0.2, seed=1)
-    assert train.classes == ("ant", "cat")
-    assert train.shape == (1, 4, 5)
-    assert (len(train), len(test)) == (4, 1)
-    levels = {**{int(x[0, 0, 0]): int(y) for x, y in zip(train.x, train.y, strict=True)}}
-    levels |= {int(x[0, 0, 0]): int(y) for x, y in zip(test.x, test.y, strict=True)}
-    assert levels == {0: 1, 1: 1, 2: 1, 10: 0, 11: 0}
-    assert_array_equal(load(tmp_path, test_share=0.2, seed=1)[1].x, test.x)
-
-
-@pytest.mark.parametrize(
-    ("train", "validation", "test"),
-    [("train", "val", "test"), ("training", "validation", "testing"), ("Train", "valid", "TEST")],
-)
-def test_a_validation_folder(tmp_path: Path, train: str, validation: str, test: str) -> None:
-    for part, count in ((train, 3), (validation, 2), (test, 1)):
-        tree(tmp_path / part, {"a": count, "b": count})
-    training, tested = load(tmp_path)
-    assert training.validation is not None
-    assert [len(each) for each in (training, training.validation, tested)] == [6, 4, 2]
-    assert_array_equal(training.validation.x[:, 0, 0, 0], [0, 1, 10, 11])
-    only = training.only(["b"])
-    assert only.validation is not None
-    assert_array_equal(only.validation.x[:, 0, 0, 0], [10, 11])
-
-
-def test_a_validation_folder_stands_in_for_a_test_folder(tmp_path: Path) -> None:
-    tree(tmp_path / "train", {"a": 3, "b": 3})
-    tree(tmp_path / "val", {"a": 1, "b": 1})
-    training, test = load(tmp_path)
-    assert (len(training), len(test), training.validation) == (6, 2, None)
-    assert "is used as test set" in str(training.inventory)
-
-
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
@@ -164,17 +126,13 @@ def test_grey_beside_colour_is_what_pillow_makes_of_it(tmp_path: Path, mode: str
 def test_every_format_that_is_read(tmp_path: Path) -> None:
     """Read lossless formats exactly, and the first image of a multi-page TIFF and an animated WebP."""
     levels = np.random.default_rng(4).integers(0, 256, (6, 4, 5, 3), np.uint8)
-    images = [Image.fromarray(each) for each in levels]
-    more = [Image.fromarray(levels[0])]
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    images[0].save(tmp_path / "a" / "0.png")
-    images[1].save(tmp_path / "a" / "1.WEBP", lossless=True)
-    images[2].save(tmp_path / "a" / "2.tiff")
-    images[3].save(tmp_path / "a" / "3.tif", save_all=True, append_images=more)
-    images[4].save(tmp_path / "a" / "4.webp", lossless=True, save_all=True, append_images=[images[3]])
-    images[5].save(tmp_path / "b" / "5.jfif", format="JPEG", quality=100, subsampling=0)
-    images[5].save(tmp_path / "b" / "6.jpe", format="JPEG", quality=100, subsampling=0)
+    first, jpeg = Image.fromarray(levels[0]), {"format": "JPEG", "quality": 100, "subsampling": 0}
+    lossless, several = {"lossless": True}, {"save_all": True, "append_images": [first]}
+    files = {"a/0.png": {}, "a/1.WEBP": lossless, "a/2.tiff": {}, "a/3.tif": several, "a/4.webp": lossless | several}
+    for (name, options), pixels in zip({**files, "b/5.jfif": jpeg}.items(), levels, strict=True):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / name, **options)
+    Image.fromarray(levels[5]).save(tmp_path / "b" / "6.jpe", **jpeg)
     train, test = load_folder(tmp_path, test_share=0.3, seed=2)
     found = np.concatenate([train.x, test.x])[np.concatenate([train.y, test.y]) == 0]
     expected = {image.transpose(2, 0, 1).tobytes() for image in levels[:5]}
@@ -208,6 +166,10 @@ JUNK = {
     "clip.tga": "TGA, which is not read",
     "photo.HEIC": "HEIC, which is not read",
 }
+FOLDERS = [
+    *([""], ["train/"], ["train/", "test/"], ["Train/", "val/"]),  # without a test folder, the images of val are
+    *(["training/", "valid/", "TEST/"], ["train/", "validation/", "testing/"]),
+]
 QUIET = (".DS_Store", "Thumbs.db", "._0.png", "__MACOSX/0.png", ".git/0.png", "desktop.ini")
 
 
@@ -216,15 +178,15 @@ QUIET = (".DS_Store", "Thumbs.db", "._0.png", "__MACOSX/0.png", ".git/0.png", "d
 def test_every_file_is_accounted_for(tmp_path_factory: pytest.TempPathFactory, draw: st.DataObject) -> None:
     """Account for every file: used, skipped with a reason, or ignored as a system file."""
     root = tmp_path_factory.mktemp("drawn")
-    parts = draw.draw(st.sampled_from([[""], ["train/"], ["train/", "test/"], ["training/", "valid/", "test/"]]))
+    parts = draw.draw(st.sampled_from(FOLDERS))
     used: Counter[str] = Counter()
     expected: dict[str, str] = {}
-    for part in parts:
-        for name in ("a", "b"):
+    for place, part in enumerate(parts):
+        for label, name in enumerate("ab"):
             depths = draw.draw(st.lists(st.sampled_from(["", "x/", "x/y/", "z/"]), min_size=2, max_size=5))
             for number, depth in enumerate(depths):
                 suffix = draw.draw(st.sampled_from([".png", ".webp", ".TIF", ".jpeg"]))
-                picture(root / part / name / depth / f"{number}{suffix}", number)
+                picture(root / part / name / depth / f"{number}{suffix}", 100 * label + 20 * place + number)
             used[name] += len(depths)
     places = st.sampled_from(["", *parts, *(f"{part}a/" for part in parts), f"{parts[0]}b/deep/"])
     for place, name in draw.draw(st.sets(st.tuples(places, st.sampled_from([*JUNK, *QUIET])), max_size=8)):
@@ -239,7 +201,13 @@ def test_every_file_is_accounted_for(tmp_path_factory: pytest.TempPathFactory, d
     for classes in train.inventory.used.values():
         totals.update(classes)
     assert totals == used
+    sets = [train, *([train.validation, train.only(["b"]).validation] if train.validation else []), test]
     assert len(train) + len(test) + len(train.validation or ()) == used.total()
+    for place, part in enumerate(sets):
+        levels = part.x[:, 0, 0, 0]
+        assert [part.classes[label] for label in part.y] == ["ab"[level // 100] for level in levels]
+        if len(parts) > 1:
+            assert {*(levels % 100 // 20).tolist()} == {place if len(parts) == len(sets) else (0, 1, 1, 2)[place]}
     assert {entry.path: entry.reason for entry in train.inventory.left_out} == expected
     json.dumps(train.inventory.to_json())
 

@@ -92,12 +92,3 @@ def test_random_labels_of_subjects_cannot_be_predicted() -> None:
     accuracies = [[fit(seed, by).epochs[-1].validation_measured for seed in range(6)] for by in (SUBJECTS, None)]
     assert 0.3 < np.mean(accuracies[0]) < 0.7
     assert np.mean(accuracies[1]) > 0.95
-
-
-def test_a_run_with_uneven_groups_is_resumed(tmp_path: Path) -> None:
-    uneven = np.minimum(SUBJECTS, 7)
-    fit(0, uneven, 2, run=cr.Run(tmp_path / "run", plots=False))
-    resumed = fit(0, uneven, 4, run=cr.Run(tmp_path / "run", resume=True, plots=False))
-    np.testing.assert_array_equal(resumed.loss, fit(0, uneven, 4).loss)
-    with pytest.raises(cr.DataError, match="not those this run was started with"):
-        fit(0, SUBJECTS, 6, run=cr.Run(tmp_path / "run", resume=True, plots=False))

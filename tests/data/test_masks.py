@@ -48,15 +48,6 @@ def test_the_values_of_a_mask_are_labels(mode: str, tmp_path: Path) -> None:
     assert "classes per pixel" in repr(training)
 
 
-def test_names_and_unlabeled_pixels(tmp_path: Path) -> None:
-    y = masks()
-    y[:, 1] = 255
-    (folder(tmp_path / "street", y) / "classes.txt").write_text("road\nsky\ntree\n")
-    training, _ = load(tmp_path / "street")
-    assert training.classes == ("road", "sky", "tree")
-    assert (training.y[:, 1] == 255).all()
-
-
 def clustered(seed: int = 0) -> np.ndarray:
     """Return masks of disks with soft edges, 0 … 255."""
     distance = np.hypot(*(np.mgrid[:16, :16] - 8)) - np.random.default_rng(seed).uniform(3, 6, (10, 1, 1))
@@ -70,6 +61,7 @@ def clustered(seed: int = 0) -> np.ndarray:
     ((0, 1, 255), "", (0, 1, 255), ("background", "foreground")),
     ((0, 2, 3, 255), "", (0, 2, 3, 255), ("0", "1", "2", "3")),  # as the numbers of classes, one of which is absent
     ((0, 15, 255), "", (0, 1, 255), ("background", "foreground")),
+    ((0, 1, 2, 255), "road sky tree", (0, 1, 2, 255), ("road", "sky", "tree")),
     ((3, 20, 60), "", (0, 1, 2), ("3", "20", "60")),
     ((0, 128, 255), "", (0, 1, 2), ("0", "128", "255")),
     ((0, 1, 2), "a b c d", (0, 1, 2), tuple("abcd")),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from training.made import Doubled
 
 import chainrule as cr
 
@@ -20,19 +21,24 @@ KINDS = [
 ]
 
 
-def trained(random: np.random.Generator, folder: Path) -> tuple[cr.Sequential | cr.Graph, np.ndarray]:
+def build(layers: list[Any], *, chain: bool, **options: Any) -> Any:
+    """Return a chain or a graph of these layers in a row."""
+    if chain:
+        return cr.Sequential(layers, (4, 5, 6), engine="numpy", **options)
+    node = start = cr.Input((4, 5, 6))
+    for layer in layers:
+        node = layer(node)
+    return cr.Graph(start, node, engine="numpy", **options)
+
+
+def trained(random: np.random.Generator, folder: Path) -> tuple[Any, np.ndarray]:
     """Return a trained network, a chain or a graph in which a layer is applied twice, and its data."""
     layers: list[Any] = [KINDS[random.integers(len(KINDS))]() for _ in range(4)]
-    x = random.integers(0, 256, (40, 4, 5, 6)).astype(random.choice(["uint8", "float32"]))
-    x = x if x.dtype == np.uint8 else x * [[[[3]]], [[[0.01]]]][random.integers(2)][0][0][0] - 7
-    end = [cr.GlobalAveragePool2D(), cr.Dense(3), cr.Softmax()]
-    if random.random() < 0.5:
-        model: Any = cr.Sequential([*layers, *end], (4, 5, 6), engine="numpy")
-    else:
-        node = start = cr.Input((4, 5, 6))
-        for layer in [*layers, layers[0], *end]:
-            node = layer(node)
-        model = cr.Graph(start, node, engine="numpy")
+    x = random.integers(0, 256, (40, 4, 5, 6)).astype("uint8")
+    x = x if random.random() < 0.5 else (x * random.choice([3, 0.01]) - 7).astype("f4")
+    chain = random.random() < 0.5
+    end = [*layers[: not chain], cr.GlobalAveragePool2D(), cr.Dense(3), cr.Softmax()]
+    model = build([*layers, *end], chain=chain)
     model.fit(x, np.arange(40) % 3, learning_rate=0.05, epochs=2, progress=False)
     if random.random() < 0.5:
         model.save(folder / "trained.safetensors")
@@ -45,27 +51,13 @@ def test_layers_of_a_trained_network_carry_its_weights(seed: int, tmp_path: Path
     random = np.random.default_rng(seed)
     model, x = trained(random, tmp_path)
     before, expected = model.get_weights(), model.predict(x)
-    if model.wiring.is_chain:
-        layers = list(model.layers)
-        cut = cr.Sequential(layers[:-2], (4, 5, 6), engine="numpy", seed=seed)
-        new = cr.Sequential([*layers[:-2], cr.Dense(3), cr.Softmax()], (4, 5, 6), engine="numpy", seed=seed)
-    else:
-        start = cr.Input((4, 5, 6))
-        node: Any = start
-        for layer in model.layers[:-2]:
-            node = layer(node)
-        cut = cr.Graph(start, node, engine="numpy", seed=seed)
-        new = cr.Graph(start, cr.Softmax()(cr.Dense(3)(node)), engine="numpy", seed=seed)
-    head = before["dense1.w"], before["dense1.b"]
-    assert_allclose(
-        cr.Sequential(
-            [cr.Dense(3), cr.Softmax()], (4,), engine="numpy", weights={"dense1.w": head[0], "dense1.b": head[1]}
-        ).predict(cut.predict(x)),
-        expected,
-        rtol=1e-4,
-        atol=1e-6,
-    )
-    assert not np.array_equal(new.weights["dense1.w"], head[0])
+    layers, chain = list(model.layers)[:-2], model.wiring.is_chain
+    cut = build(layers, chain=chain, seed=seed)
+    new = build([*layers, cr.Dense(3), cr.Softmax()], chain=chain, seed=seed)
+    head = {name: before[name] for name in ("dense1.w", "dense1.b")}
+    last = cr.Sequential([cr.Dense(3), cr.Softmax()], (4,), engine="numpy", weights=head)
+    assert_allclose(last.predict(cut.predict(x)), expected, rtol=1e-4, atol=1e-6)
+    assert not np.array_equal(new.weights["dense1.w"], head["dense1.w"])
     notes = new.fit(x, np.arange(40) % 3, learning_rate=0.05, progress=False).notes
     assert new.inherited
     assert any(", ".join(new.inherited) in note for note in notes)
@@ -94,17 +86,7 @@ class Own(cr.Sequential):
         self.extra = 1
 
 
-class Same:
-    """A custom layer."""
-
-    def forward(self, x: Any) -> Any:
-        return x
-
-    def backward(self, dy: Any) -> Any:
-        return dy
-
-
-OBJECTS = [Own(), copy.deepcopy(Own()), pickle.loads(pickle.dumps(Own())), Own().layers[0], cr.CustomLayer(Same())]
+OBJECTS = [Own(), copy.deepcopy(Own()), pickle.loads(pickle.dumps(Own())), Own().layers[0], cr.CustomLayer(Doubled())]
 OBJECTS += [cr.Input((3,)), cr.Adam(), cr.Step(), cr.Recipe(), cr.Augmentation(flip=True), cr.Normalization("none")]
 
 

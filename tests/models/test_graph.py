@@ -95,15 +95,6 @@ def test_a_shared_layer_needs_inputs_of_one_shape():
 # ---------------------------------------------------------------------- files
 
 
-def test_a_graph_survives_its_file(tmp_path):
-    model = residual(engine="numpy", seed=4)
-    model.save(tmp_path / "model.safetensors")
-    found = cr.load(tmp_path / "model.safetensors", engine="numpy")
-    assert isinstance(found, cr.Graph)
-    assert found.wiring == model.wiring
-    np.testing.assert_array_equal(found.predict(batch(model)[0]), model.predict(batch(model)[0]))
-
-
 @pytest.mark.parametrize(("entry", "value", "message"), [
     ("inputs", [[0], [1], [2], [2, 9], [4], [5], [6]], "expected numbers from 0 to 3"),
     ("inputs", [[0], [1], [2], [2, 3], [4], [5]], "expected 7"),

@@ -137,17 +137,6 @@ def test_files_keep_names_losses_and_outputs(tmp_path: Path) -> None:
         assert_array_equal(values, whole.predict(x)[name])
 
 
-def test_a_run_is_resumed(tmp_path: Path) -> None:
-    x, y = batch()
-    options: dict[str, Any] = {"loss": LOSSES, "validation_data": batch(seed=1), "progress": False, "batch_size": 2}
-    expected = model().fit(x, y, epochs=4, **options)
-    run = cr.Run(tmp_path / "run", resume=True, test_data=batch(seed=2), plots=False)
-    model().fit(x, y, epochs=2, run=run, **options)
-    resumed = model().fit(x, y, epochs=4, run=run, **options)
-    assert_array_equal(resumed.loss, expected.loss)
-    assert cr.load(tmp_path / "run", engine="numpy").output_names == ("digit", "size")
-
-
 def test_every_number_of_a_step_is_explained() -> None:
     whole, (x, y) = model(loss=LOSSES), batch(1)
     whole.fit(x, y, loss_weights=WEIGHTS, progress=False)

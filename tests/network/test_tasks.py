@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from training.made import dense, points, stripes
+from training.made import dense, points
 
 import chainrule as cr
 from chainrule.training.calibration import confidences
@@ -32,16 +32,6 @@ def test_one_output_learns_yes_or_no(engine: str, shape: tuple[int, ...]) -> Non
     shares = confidences(model.predict(x), model.loss)
     assert_close(shares, np.stack([1 - p, p], axis=1))
     assert model.classes == ("0", "1")
-
-
-def test_names_of_two_classes_do_for_one_output() -> None:
-    x, value = points()
-    y = np.where(value > 0, "up", "down")
-    model = dense(1, cr.Sigmoid(), classes=["down", "up"])
-    model.fit(x, y, epochs=10, **QUIET)
-    assert model.evaluate(x, y.astype(object)).accuracy > 0.9
-    with pytest.raises(cr.DataError, match="label 'left' of sample 1 is not a class of the model: down, up"):
-        model.evaluate(x[:2], ["up", "left"])
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
@@ -89,31 +79,8 @@ def test_several_labels_have_their_own_measures() -> None:
         _ = result.accuracy
 
 
-def test_one_hot_sigmoids_are_still_classes() -> None:
-    x, y = stripes()
-    model = dense(3, cr.Sigmoid(), shape=(1, 8, 8))
-    model.fit(x, y, epochs=4, **QUIET)
-    assert model.task is not None
-    assert model.task.name == "classification"
-    assert model.evaluate(x, y).accuracy > 0.9
-
-
 def test_a_class_that_is_never_found_is_warned_of() -> None:
     said, true = np.eye(3)[[0, 0, 1, 1, 0]], np.eye(3)[[0, 0, 1, 2, 2]]
     result = Evaluation(0.5, said, true, classes=("cat", "dog", "eel"))
     assert result.warnings == ("class with recall 0 %: eel; none of 2 samples was found",)
     assert dataclasses.replace(result, outputs=true).warnings == ()
-
-
-def test_a_history_of_another_measure_reads_back(tmp_path: Path) -> None:
-    from chainrule.training import history_files
-    from chainrule.training.history import columns
-
-    x, value = points(50)
-    found = dense(1, loss="half_squared_error").fit(x, value, epochs=2, batch_size=16, validation_split=0.2, **QUIET)
-    path = tmp_path / "history.csv"
-    path.write_text(",".join(columns(found.measure)) + "\n" + "".join(found.rows()))
-    again = history_files.read(path, len(found), 40, 16)
-    assert again.measure == found.measure == "mean_absolute_error"
-    assert_array_equal(again.measured, found.measured)
-    assert again.epochs[-1].validation_mean_absolute_error == found.epochs[-1].validation_mean_absolute_error

@@ -156,6 +156,7 @@ def test_the_best_weights_there_are(data: Path, tmp_path: Path, step: int, name:
     folder = tmp_path / "run"
     running.start(folder, make_job(data), *load(data), [Halt(step)])
     found = loading.open_run(folder, engine="numpy")
+    assert files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[1]["step"] == step
     kind = "checkpoint" if name == "checkpoint" else "model"
     expected, _ = files.read_tensors(folder / f"{name}.safetensors", kind)
     assert all(np.array_equal(values, expected[key]) for key, values in found.model.weights.items())

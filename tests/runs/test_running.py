@@ -73,25 +73,6 @@ def test_the_best_model_is_that_of_the_best_validation(whole: Path, data: Path, 
     assert all((tensors[name] == model[name]).all() for name in model)
 
 
-def test_early_stopping_ends_with_the_best_model(data: Path, tmp_path: Path) -> None:
-    job = make_job(
-        data, recipe=replace(RECIPE, patience=1, epochs=40, optimizer=replace(RECIPE.optimizer, learning_rate=0.1))
-    )
-    result = running.start(tmp_path / "run", job, *load(data))
-    losses = [epoch.validation_loss for epoch in result.history.epochs]
-    assert len(losses) < 40
-    assert losses[-1] >= losses[-2] == min(losses)
-    model, best = (
-        files.read_tensors(tmp_path / "run" / f"{name}.safetensors", "model")[0] for name in ("model", "best")
-    )
-    assert all((model[name] == best[name]).all() for name in best)
-    again = running.resume(tmp_path / "run", *load(data))
-    assert again.evaluation
-    assert len(again.history) == len(result.history)
-    after = files.read_tensors(tmp_path / "run" / "model.safetensors", "model")[0]
-    assert all((after[name] == best[name]).all() for name in best)
-
-
 # ---------------------------------------------------------------------- the same bits
 
 
@@ -111,18 +92,6 @@ def test_interrupted_saves_and_stops(whole: Path, data: Path, tmp_path: Path) ->
     assert files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[1]["step"] == steps
     assert len((folder / "history.csv").read_text().splitlines()) == 1 + steps
     assert completed("resume", folder, data) == "finished"
-    assert_same(folder, whole)
-
-
-@pytest.mark.parametrize("step", [1, 6, 7, 8, 28])
-def test_a_stop_that_comes_late_in_a_step_is_saved_too(step: int, whole: Path, data: Path, tmp_path: Path) -> None:
-    """Stop after the checkpointer's turn, with a long interval: the last step must still be in the checkpoint."""
-
-    folder = tmp_path / "run"
-    result = running.start(folder, make_job(data), *load(data), [run_driver.Halt(step)])
-    assert files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[1]["step"] == step
-    assert (result.evaluation is None) == (step < STEPS)
-    running.resume(folder, *load(data))
     assert_same(folder, whole)
 
 

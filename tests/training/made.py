@@ -46,3 +46,30 @@ class Doubled:
     def backward(self, dy: Any) -> Any:
         """Compute dx = 2 dy."""
         return 2 * dy
+
+
+class Squares:
+    """A custom loss."""
+
+    def forward(self, p: Any, t: Any) -> Any:
+        """Compute the sum of squared errors of each sample."""
+        self.error = p - t
+        return np.square(self.error).sum(1)
+
+    def backward(self) -> Any:
+        """Compute the gradient of their mean."""
+        return 2 * self.error / len(self.error)
+
+
+class PlainSGD:
+    """A custom optimizer."""
+
+    learning_rate = 0.1
+
+    def init(self, parameters: Any) -> Any:
+        """Return no moments."""
+        return ()
+
+    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, learning_rate: float) -> Any:
+        """Take a step of gradient descent."""
+        return parameters - learning_rate * gradients, ()

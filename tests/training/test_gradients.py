@@ -71,12 +71,12 @@ def data(shape: tuple[int, ...], count: int) -> tuple[Array, Array]:
     return generator.normal(size=(count, *shape)), np.eye(3)[generator.integers(0, 3, count)]
 
 
-def check(network: Network, loss: str, x: Array, t: Array, h: float = 1e-6) -> None:
-    """Compare the gradient of each parameter with a central difference of the mean loss in a random direction."""
-    walk = network.compile(network.plan(loss))
+def check(network: Network, loss: str, x: Array, t: Array, *, frozen: frozenset[str] = frozenset()) -> Array:
+    """Return the gradient, compared for each parameter with a central difference of the loss in a random direction."""
+    walk = network.compile(network.plan(loss, frozen=frozen))
     gradient = walk.gradients(x, t, seed=SEED, step=STEP)[2].copy()
-    start, slopes, expected = network.parameters.copy(), list[float](), list[float]()
-    for first, last in network.trainable_layout.values():
+    h, start, slopes, expected = 1e-6, network.parameters.copy(), list[float](), list[float]()
+    for first, last in (ends for name, ends in network.trainable_layout.items() if name not in frozen):
         direction = np.zeros_like(start)
         direction[first:last] = np.random.default_rng(first).normal(size=last - first)
         ends = list[float]()
@@ -88,6 +88,7 @@ def check(network: Network, loss: str, x: Array, t: Array, h: float = 1e-6) -> N
     network.parameters[:] = start
     assert np.abs(expected).max() > 1e-3
     assert_close(slopes, expected, error=1e-8)
+    return gradient
 
 
 @pytest.mark.parametrize("number", range(3))

@@ -10,6 +10,7 @@ import pytest
 from cli.commands import bars
 from click.testing import CliRunner
 from numerical import assert_close
+from runs.run_driver import Halt
 from tensorboardX.proto.event_pb2 import Event
 
 import chainrule as cr
@@ -82,11 +83,7 @@ def test_a_csv_file_has_what_the_history_has(tmp_path: Path) -> None:
 
 
 def test_what_was_done_before_a_stop_is_written(tmp_path: Path) -> None:
-    class Stop(cr.Callback):
-        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
-            trainer.stop = len(trainer.history) == 8
-
-    history = fit([cr.CsvLog(tmp_path / "steps.csv"), cr.TensorBoardLog(tmp_path / "logs"), Stop()])
+    history = fit([cr.CsvLog(tmp_path / "steps.csv"), cr.TensorBoardLog(tmp_path / "logs"), Halt(8)])
     assert len(history) == 8
     assert len((tmp_path / "steps.csv").read_text().splitlines()) == 9
     assert len(scalars(tmp_path / "logs")["train/loss"]) == 8

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from runs.run_driver import Halt
 
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
@@ -22,7 +23,6 @@ from chainrule.models.model import Sequential
 from chainrule.network.network import Fitted, Network
 from chainrule.runs.fitting import Run
 from chainrule.training import batches as looping
-from chainrule.training import optimizers
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Criterion, Epoch
 from chainrule.training.loop import train
@@ -139,6 +139,7 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
         label_smoothing=0.1 * int(draw.integers(2)),
         class_weight={0: 2.0} if draw.integers(2) else None,
         shards=int(draw.integers(1, 3)),
+        schedule=(OneCycle(), Step(1, 0.5))[draw.integers(2)],
     )
     trainer = make(chosen, engine=("numpy", "compiled")[number % 2])
     given = spied(trainer)
@@ -152,17 +153,9 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
         assert_array_equal(found["x"], x)
         assert_array_equal(found["t"], t)
         assert_array_equal(found.get("weights"), weights)
-        assert found["samples"] == len(x)
-
-
-@pytest.mark.parametrize("schedule", [OneCycle(), Step(1, 0.5)])
-def test_the_rate_follows_the_schedule(schedule: Any) -> None:
-    trainer = make(recipe(schedule=schedule))
-    given = spied(trainer)
-    history = train(trainer)
-    expected = [0.05 * schedule.factor(step, 15, STEPS) for step in range(15)]
-    assert [step["rate"] for step in given] == expected == list(history.rates)
-    assert [(step["step"], step["seed"]) for step in given] == [(step, 4) for step in range(1, 16)]
+        rate = 0.05 * chosen.schedule.factor(step, trainer.steps, trainer.steps // 2)
+        assert (found["samples"], found["step"], found["seed"]) == (len(x), step + 1, 4)
+        assert found["rate"] == rate == trainer.history.rates[step]
 
 
 def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
@@ -195,37 +188,16 @@ def test_callbacks_are_called_in_order() -> None:
     assert log == [*told, ("b", "end"), ("a", "end")]  # the last begun ends first
 
 
-class StopAt(Callback):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        trainer.stop = len(trainer.history) == self.step
-
-
 @pytest.mark.parametrize(
     ("step", "tail"), [(3, ("stopped", 3)), (5, ("epoch", 1)), (7, ("stopped", 7)), (15, ("epoch", 3))]
 )
 def test_a_stop_ends_after_the_current_step(step: int, tail: Any) -> None:
     trainer, recorder = make(), Recorder()
-    train(trainer, [StopAt(step), recorder])
+    train(trainer, [Halt(step), recorder])
     assert len(trainer.history) == step
     assert len(trainer.history.epochs) == step // STEPS
     assert recorder.log[-2:] == [("", *tail), ("", "end")]
     assert trainer.finished == (step == 15)
-
-
-def test_going_on_after_a_stop_changes_no_bit() -> None:
-    whole = make(recipe(optimizer=optimizers.Adam(0.01)), samples(9, 1))
-    train(whole)
-    parts = make(recipe(optimizer=optimizers.Adam(0.01)), samples(9, 1))
-    for step in (2, 5, 6, 14, 99):
-        parts.stop = False
-        train(parts, [StopAt(step)])
-    assert parts.network.parameters.tobytes() == whole.network.parameters.tobytes()
-    assert parts.network.statistics.tobytes() == whole.network.statistics.tobytes()
-    assert parts.history.losses == whole.history.losses
-    assert [e.validation_loss for e in parts.history.epochs] == [e.validation_loss for e in whole.history.epochs]
 
 
 def test_epochs_have_their_means_and_validation() -> None:
@@ -309,21 +281,6 @@ def test_metrics_that_cannot_be_monitored() -> None:
     for option in options:
         with pytest.raises(OptionError, match=f"{next(iter(option))}.* has no effect here"):
             model.fit(**data | option)
-
-
-def test_fit_holds_back_what_it_validates_on() -> None:
-    parts: list[Any] = []
-
-    class Watch(Callback):
-        def begin(self, trainer: Trainer) -> None:
-            parts.extend({*part.x[:, 0, 0, 0].tolist()} for part in (trainer.train_data, trainer.validation))  # pyright: ignore
-
-    model, whole = Sequential(layers(), (1, 4, 4), engine="numpy", seed=4), samples()
-    options: dict[str, Any] = {"epochs": 2, "batch_size": 4, "validation_split": 0.25, "progress": False}
-    history = model.fit(whole.x, whole.targets.argmax(1), **options, callbacks=Watch())
-    assert [*map(len, parts)] == [COUNT - round(0.25 * COUNT), round(0.25 * COUNT)]
-    assert not parts[0] & parts[1]
-    assert all(epoch.validation_loss is not None for epoch in history.epochs)
 
 
 def test_to_build_a_trainer_changes_nothing_and_to_run_it_gives_what_was_fitted() -> None:

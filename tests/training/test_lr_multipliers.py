@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numerical import assert_close
-from training.made import classifier, stripes
+from training.made import PlainSGD, classifier, stripes
 
 import chainrule as cr
 from chainrule.engines import loader
@@ -136,16 +136,9 @@ def test_clipping_limits_the_step_at_the_parameters_own_rate() -> None:
 
 
 def test_an_optimizer_of_ones_own_has_no_rates() -> None:
-    class Plain:
-        def init(self, parameters):
-            return ()
-
-        def update(self, parameters, gradients, moments, *, step, learning_rate):
-            return parameters - learning_rate * gradients, ()
-
     x, y = stripes(20)
     with pytest.raises(OptionError, match="per-parameter learning rates require a built-in optimizer"):
-        classifier().fit(x, y, optimizer=Plain(), lr_multipliers="dense1=0", progress=False)
+        classifier().fit(x, y, optimizer=PlainSGD(), lr_multipliers="dense1=0", progress=False)
 
 
 def test_an_explained_update_is_the_one_that_is_taken() -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training.made import Doubled
+from runs.run_driver import Halt
+from training.made import Doubled, Squares
 
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
@@ -27,17 +28,6 @@ LABELS = np.arange(N) % 4 % 3  # twice as many of class 0
 NUMBERS = 50 + 20 * DRAW.normal(size=(N, 2))
 MAP = (LABELS[:, None, None] + np.arange(20).reshape(4, 5)) % 3
 Create = Callable[..., cr.Sequential | cr.Graph]
-
-
-class Squares:
-    """A custom loss."""
-
-    def forward(self, p: Any, t: Any) -> Any:
-        self.error = p - t
-        return np.square(self.error).sum(1)
-
-    def backward(self) -> Any:
-        return 2 * self.error / len(self.error)
 
 
 class Items:
@@ -131,6 +121,7 @@ OPTIONS: dict[str, Any] = {
     "views": "flip", "clip_norm": 1e-3,
 }  # fmt: skip
 RESOURCES = ("gradient_accumulation_steps", "shards", "readers")  # by design, the result may be the same
+RESUMED = [name for name in OPTIONS if name not in ("callbacks", "readers")]
 
 
 def state(model: Any) -> tuple[Any, ...]:
@@ -164,6 +155,31 @@ def test_every_option_has_an_effect_or_is_refused(engine: str, examples: int) ->
         before = trained(kind, form, engine, context)
         if before is not None and (option, form) != ("seed", "batches"):  # an iterable has its own order
             assert trained(kind, form, engine, context | {option: OPTIONS[option]}) != before or option in RESOURCES
+
+    draw()
+
+
+@pytest.mark.parametrize(("engine", "examples"), [("numpy", 50), ("compiled", 4)])
+def test_a_run_stopped_anywhere_is_resumed_to_the_bit(
+    engine: str, examples: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Refuse to begin again in the folder, and to resume with other weights or groups of the samples."""
+
+    @settings(max_examples=examples, deadline=None)
+    @given(*map(st.sampled_from, ([*KINDS], [*FORMS], range(1, 8))), st.sets(st.sampled_from(RESUMED), max_size=6))
+    def draw(kind: str, form: str, stop: int, names: set[str]) -> None:
+        folder = tmp_path_factory.mktemp("runs") / "run"
+        run = {"run": cr.Run(folder, resume=True, plots=False)}
+        options = {name: OPTIONS[name] for name in names | ({"validation_split"} if "groups" in names else set[str]())}
+        expected = trained(kind, form, engine, options)
+        halted = trained(kind, form, engine, options | run | {"callbacks": Halt(stop)})
+        if halted is None:
+            assert expected is None or "custom" in kind
+            return
+        assert trained(kind, form, engine, options | {"run": cr.Run(folder)}) is None
+        assert trained(kind, form, engine, options | run) == expected
+        for name in names & {"sample_weight", "groups"}:
+            assert trained(kind, form, engine, options | run | {name: np.roll(OPTIONS[name], 1)}) is None
 
     draw()
 

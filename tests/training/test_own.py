@@ -72,9 +72,9 @@ def test_an_own_loss_trains_as_the_same_loss_of_the_house(seed: int) -> None:
     last = [cr.Sigmoid()] if task == "several labels" else []
     models = [
         cr.Sequential([cr.Dense(4), cr.Tanh(), cr.Dense(3), *last], (6,), engine=engine, loss=loss)
-        for loss in ("half_squared_error", eval(form, space))
+        for loss in ("half_squared_error", None)
     ]
-    expected, history = (model.fit(x, y, **QUIET) for model in models)
+    expected, history = models[0].fit(x, y, **QUIET), models[1].fit(x, y, loss=eval(form, space), **QUIET)
     assert_close(models[1].parameters, models[0].parameters)
     assert_close(history.loss, expected.loss, dtype="f4")
     assert_close(models[1].evaluate(x, y).loss, models[0].evaluate(x, y).loss)

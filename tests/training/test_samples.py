@@ -4,7 +4,6 @@ import numpy as np
 from numerical import assert_close
 
 import chainrule as cr
-from chainrule.training.samples import Samples
 
 
 def data(count: int, seed: int, validation: cr.Dataset | None = None) -> cr.Dataset:
@@ -28,11 +27,3 @@ def test_data_with_a_validation_part_are_validated_on_it() -> None:
     assert_close(history.epochs[-1].validation_loss, first.evaluate(held).loss)
     other = third.fit(training, epochs=1, validation_data=data(9, 3), progress=False)  # arguments take precedence
     assert_close(other.epochs[0].validation_loss, third.evaluate(data(9, 3)).loss)
-
-
-def test_targets_that_are_no_classes_are_split_by_chance() -> None:
-    targets = np.random.default_rng(0).normal(size=(20, 3))
-    kept, held = Samples.of(np.arange(40.0).reshape(20, 2), targets, 3).parts(0.25, 0)
-    assert held is not None
-    assert (len(kept), len(held)) == (15, 5)
-    assert sorted([*kept.x[:, 0], *held.x[:, 0]]) == list(range(0, 40, 2))

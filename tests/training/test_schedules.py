@@ -1,13 +1,11 @@
-"""Schedules against PyTorch's, recorded by tests/training/record_torch.py, and against their definitions."""
+"""Schedules against their definitions, and their options; PyTorch's are in tests/parity."""
 
 import json
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 from numerical import assert_close
-from training.recorded import RECORDED
 
 from chainrule.errors import OptionError
 from chainrule.training import schedules
@@ -15,12 +13,6 @@ from chainrule.training import schedules
 
 def factors(schedule: schedules.Schedule, steps: int, epoch_steps: int) -> list[float]:
     return [schedule.factor(step, steps, epoch_steps) for step in range(steps)]
-
-
-@pytest.mark.parametrize("entry", RECORDED["schedules"], ids=lambda entry: f"{entry['config']}{entry['steps']}")
-def test_factors_are_pytorchs(entry: dict[str, Any]) -> None:
-    found = factors(schedules.find(entry["config"]), entry["steps"], entry["epoch_steps"])
-    assert_close(found, entry["factors"])
 
 
 def test_one_cycle_where_pytorch_divides_by_zero() -> None:

@@ -1,12 +1,11 @@
 """Metrics of ranked outputs and calibration, compared with scikit-learn and with literal loops."""
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numerical import assert_close
+from numpy.testing import assert_array_equal
 from sklearn import metrics as peer
 from training.made import classifier, dense, stripes
 
@@ -44,6 +43,9 @@ def test_classes(seed: int, classes: int, logits: bool) -> None:
         expected["average_precision"] = peer.average_precision_score(np.eye(classes)[y], p)
     for name, score in expected.items():
         assert_close(evaluation.scores[name], score, name=name)
+    each = peer.precision_recall_fscore_support(y, guesses, labels=range(classes), zero_division=np.nan)
+    assert_close([evaluation.precision, evaluation.recall, evaluation.f1], each[:3])
+    assert_array_equal(evaluation.confusion, peer.confusion_matrix(y, guesses))
     pairs = zip(outputs, y, strict=True)
     better = np.array([sum(row > row[label]) + sum(row[:label] == row[label]) for row, label in pairs])
     assert evaluation.top_5_accuracy == np.mean(better < 5)
@@ -90,7 +92,7 @@ def test_undefined_areas_are_left_out() -> None:
     assert np.isnan(evaluation.roc_aucs).tolist() == [False, False, True]
     assert evaluation.roc_auc == evaluation.roc_aucs[:2].mean()
     alone = Evaluation(0.0, np.eye(3)[[0, 1]], np.eye(3)[[0, 0]], CLASSIFICATION)
-    assert alone.to_json()["roc_auc"] is None
+    assert alone.to_json()["roc_auc"] is alone.to_json()["classes"][2]["f1"] is None
     assert alone.average_precision == 1.0
 
 
@@ -176,26 +178,6 @@ def test_what_cannot_be_calibrated() -> None:
     model.fit(images, labels, epochs=30, learning_rate=0.01, progress=False)
     with pytest.raises(DataError, match="misclassified"):
         model.calibrate(images, labels)
-
-
-def test_the_history_has_all_metrics_of_validation_data(tmp_path) -> None:
-    """A resumed run has the same metrics, bit for bit, as one that was not interrupted, also of epochs before."""
-    x, y = stripes()
-    options = {"validation_split": 0.25, "progress": False}
-    whole = classifier().fit(x, y, epochs=4, run=cr.Run(tmp_path / "whole", plots=False), **options)
-    classifier().fit(x, y, epochs=2, run=cr.Run(tmp_path / "parts", plots=False), **options)
-    resumed = classifier().fit(x, y, epochs=4, run=cr.Run(tmp_path / "parts", resume=True, plots=False), **options)
-    assert len(resumed["val_roc_auc"]) == 4
-    for ours, theirs in zip(resumed.epochs, whole.epochs, strict=True):
-        assert ours.validation_metrics == theirs.validation_metrics
-    contents = [(tmp_path / name / "validation.csv").read_text() for name in ("whole", "parts")]
-    assert contents[0] == contents[1]
-    heading, *rows = contents[0].splitlines()
-    assert heading.split(",")[:2] == ["epoch", "balanced_accuracy"]
-    assert len(rows) == 4
-    (tmp_path / "whole" / "validation.csv").unlink()  # as in a run folder of an earlier version
-    checks = json.loads((tmp_path / "whole" / "checksums.json").read_text())
-    assert "validation.csv" in checks["files"]
 
 
 @pytest.mark.parametrize("content", ["epoch,a\n1,x\n", "epoch,a\n", "epoch,a\n2,0.5\n", "epoch,a\n1,0.5,0.5\n", "\0"])

@@ -1,7 +1,6 @@
 """A non-finite step changes nothing and is reported; clipping limits the norm."""
 
 import math
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -108,71 +107,47 @@ def test_an_exploding_rate_stops_before_anything_is_lost(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", optimizers.NAMED)
-@pytest.mark.parametrize("engine", ["numpy", "compiled"])
-def test_clipping_shrinks_the_gradient_to_the_norm(engine: str, kind: str) -> None:
-    """The update is that of a gradient with the requested norm and the same direction."""
+@pytest.mark.parametrize(("engine", "clip"), [("numpy", 0.05), ("numpy", 1e6), ("compiled", 0.05)])
+def test_clipping_shrinks_the_gradient_to_the_norm(engine: str, clip: float, kind: str) -> None:
+    """The update is that of a gradient with the requested norm, if its own is larger, and the same direction."""
     network = Network(SMALL, (5,), dtype="float64", engine=engine, threads=1, seed=3)
-    loss, rate, clip = "categorical_cross_entropy", 0.1, 0.05
+    loss, rate = "categorical_cross_entropy", 0.1
     x, t = small_batch()
     gradient = network.compile(network.plan(loss)).gradients(x, t, seed=0, step=1)[2].copy()
     norm = float(np.linalg.norm(gradient))
-    assert norm > 2 * clip
+    assert norm > 0.1
     before = network.parameters.copy()
     optimizer = optimizers.find(kind)
     stepper = make_stepper(network, optimizer, loss, components=clipping(clip))
     outcome = stepper.step(x, t, step=1, rate=rate)
     assert_close(outcome.norm, norm, dtype=float)  # as it was before clipping
     expected, moments = optimizer.update(
-        before, gradient * (clip / norm), optimizer.init(before), step=1, learning_rate=rate
+        before, gradient * min(1, clip / norm), optimizer.init(before), step=1, learning_rate=rate
     )
     assert_close(network.parameters, expected, dtype="f4")
     if kind == "sgd":
-        assert_close(np.linalg.norm(before - network.parameters), rate * clip, dtype="f4")
         assert np.linalg.norm(before - network.parameters) <= rate * clip
     for moment, other in zip(stepper.moments, moments, strict=True):
         assert_close(moment, other, dtype="f4")
 
 
-def test_a_short_gradient_is_left_alone() -> None:
-    x, t = small_batch()
-    found = []
-    for clip in (None, 1e6):
-        network = Network(SMALL, (5,), dtype="float64", engine="numpy", seed=3)
-        make_stepper(network, optimizers.SGD(), "categorical_cross_entropy", components=clipping(clip)).step(
-            x, t, step=1, rate=0.1
-        )
-        found.append(network.parameters.tobytes())
-    assert found[0] == found[1]
-
-
-def test_float32_squares_that_overflow_are_no_error() -> None:
-    """Keep |g| = 1e25, which is finite in float32 though g² is not."""
-    network = Network([layers.Dense(1, bias=False)], (1,), dtype="float32", engine="numpy")
-    network.parameters[:] = 0
-    x, t = np.full((1, 1), 1e5, np.float32), np.full((1, 1), -1e18, np.float32)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        outcome = make_stepper(network, optimizers.SGD(), "half_squared_error", components=clipping(1.0)).step(
-            x, t, step=1, rate=1.0
-        )
-    assert_close(outcome.norm, 1e23)
-    assert_close(network.parameters[0], -1.0)
-
-
 @pytest.mark.parametrize("large", range(5))
 def test_steps_at_once_go_on_after_float32_squares_that_overflow(large: int) -> None:
+    """Clip |g| ≈ 1e23, which is finite in float32 though g² is not, and move at most 0.1 in each of five steps."""
     x = np.random.default_rng(large).standard_normal((5, 3)).astype(np.float32)
     t = x.sum(axis=1, keepdims=True)
     x[large], t[large] = 1e5, -1e18
     ends = []
     for engine in ("numpy", "compiled"):
         network = Network([layers.Dense(1)], (3,), dtype="float32", engine=engine, seed=1)
+        start = network.parameters.copy()
         stepper, outcomes = (
             make_stepper(network, optimizers.SGD(), "half_squared_error", components=clipping(1.0)),
             list[Outcome](),
         )
         while (done := len(outcomes)) < 5:
             outcomes += stepper.steps(Batches((x[done:], t[done:]), [0.1] * (5 - done), done + 1, 0, 1))
+        assert np.abs(network.parameters - start).max() <= 0.51
         ends.append([network.parameters, *zip(*outcomes, strict=True)])
         assert_close(outcomes[large].norm, 1e23 * 3**0.5)
     for found, expected in zip(*ends, strict=True):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from training.made import classifier, dense, stripes
+from training.made import classifier, dense, points, stripes
 
 import chainrule as cr
 from chainrule.errors import OptionError
@@ -114,6 +114,5 @@ def test_smoothed_labels_by_hand() -> None:
 
 
 def test_numbers_are_not_smoothed() -> None:
-    x = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
     with pytest.raises(OptionError, match="label smoothing requires classes, and the task is regression"):
-        dense(1, loss="mean_squared_error").fit(x, x[:, 0], label_smoothing=0.1, progress=False)
+        dense(1, loss="mean_squared_error").fit(*points(20), label_smoothing=0.1, progress=False)

@@ -14,14 +14,13 @@ from chainrule.training.samples import Preparation, Samples
 
 
 def drawn(draw: np.random.Generator, kind: str) -> tuple[np.ndarray, Normalization]:
-    """Draw images of a type, and a normalization that was fitted to them or to data of another type."""
+    """Draw images of a type, and a normalization."""
     shape = (int(draw.integers(1, 40)), *draw.integers(1, 12, int(draw.integers(1, 4))).tolist())
     x = draw.integers(0, 256, shape).astype(np.uint8) if kind == "uint8" else draw.normal(size=shape).astype(kind)
     name = ("scale", "standardize", "none")[draw.integers(3)]
-    pixels = ("bytes", "shares", "numbers")[draw.integers(3)] if kind == "uint8" else "numbers"
     gain, offset = (draw.normal(size=shape[1]) if draw.integers(2) else float(draw.normal()) for _ in range(2))
     gain, offset = (tuple(v.tolist()) if isinstance(v, np.ndarray) else v for v in (gain, offset))
-    return x, Normalization(name, 1.0 if name == "none" else gain, offset if name == "standardize" else 0.0, pixels)
+    return x, Normalization(name, 1.0 if name == "none" else gain, offset if name == "standardize" else 0.0)
 
 
 @pytest.mark.parametrize("number", range(40))
@@ -31,8 +30,7 @@ def test_has_the_bits_of_numpys(number: int, monkeypatch: pytest.MonkeyPatch) ->
     x, normalization = drawn(draw, ("uint8", dtype)[number // 2 % 2])
     rows = draw.integers(0, len(x), int(draw.integers(1, 50)))
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
-    constants: Any = normalization.constants(x)
-    found = find("compiled").normalized_rows(x, rows, *constants, dtype, threads=int(draw.integers(1, 4)))
+    found = find("compiled").normalized_rows(x, rows, *normalization.constants, dtype, threads=int(draw.integers(1, 4)))
     expected = normalization.apply(x[rows], dtype)
     assert found is not None
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)

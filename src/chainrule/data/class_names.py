@@ -88,6 +88,8 @@ def matched(data: Dataset, classes: Sequence[str]) -> Dataset:
 
 def _relabeled(labels: Any, rows: NDArray[np.int64]) -> Any:
     """Return labels, or a source of labels, with other numbers (K,). Labels outside the K classes are kept."""
+    if np.array_equal(rows, np.arange(len(rows))):
+        return labels
     if isinstance(labels, SampleSource):
         return RelabeledMasks(labels, rows)
     is_class = (labels >= 0) & (labels < len(rows))

@@ -98,6 +98,11 @@ class Normalization(metaclass=CheckedOptions):
             out += offset.astype(wide)
         return out.astype(dtype, copy=False)
 
+    def prepare(self, x: Pixels, dtype: DTypeLike) -> NDArray[Any]:
+        """Return inputs of a trained network as its first layer reads them, and warn of another unit."""
+        self.check_unit(x)
+        return self.apply(x, dtype)
+
     def arrays(self, axes: int, dtype: DTypeLike) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return gain and offset as arrays that broadcast with samples of ``axes`` axes, including the sample axis."""
         shape = (-1, *(1,) * (axes - 2))

@@ -31,7 +31,7 @@ def saliency(self: Network, x: Any, label: Any = None) -> Floats:
     from chainrule.explain import saliency
 
     network, inputs = _inputs(self, x)
-    return saliency.saliency(network, self.normalized(inputs), label, self.classes)
+    return saliency.saliency(network, self.normalization.prepare(inputs, self.dtype), label, self.classes)
 
 
 @checked_options
@@ -45,7 +45,7 @@ def grad_cam(self: Network, x: Any, label: Any = None, layer: str | None = None)
     from chainrule.explain import saliency
 
     network, inputs = _inputs(self, x)
-    return saliency.grad_cam(network, self.normalized(inputs), label, layer, self.classes)
+    return saliency.grad_cam(network, self.normalization.prepare(inputs, self.dtype), label, layer, self.classes)
 
 
 @checked_options

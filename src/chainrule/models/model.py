@@ -201,7 +201,7 @@ class Model(Explained, Network):
 
         samples = samples_of(self, *batched(self, x, y), Reading(ignore_label=ignore_label))
         resolved_loss = self.choose_loss(loss)
-        inputs, t = self.normalized(samples.x), samples.weighted_targets(resolved_loss)
+        inputs, t = self.normalization.prepare(samples.x, self.dtype), samples.weighted_targets(resolved_loss)
         t = t if self.target_scaling is None else self.target_scaling.standardized(t)
         resolved_optimizer, step_seed = optimizers.find(optimizer), self.seed if seed is None else seed
         next_step = NextStep(resolved_optimizer, learning_rate, step, moments, clip_norm, step_seed)

@@ -61,7 +61,7 @@ def predict(
     else:
         samples = packed(self, self.input_ports, x, None, single=True)[0]
     parts: Any = blocks(samples) if isinstance(samples, SampleSource) and len(samples) else [samples]
-    computed = [self.infer(self.normalized(part), batch_size) for part in parts]
+    computed = [self.infer(self.normalization.prepare(part, self.dtype), batch_size) for part in parts]
     results = computed[0] if len(computed) == 1 else np.concatenate(computed)
     results = results if self.target_scaling is None else self.target_scaling.in_units(results)
     return results if self.output_ports is None else self.output_ports.split(results)

@@ -322,11 +322,6 @@ class Network:
         """Convert a batch to an array (N, *input_shape), as `input_array`."""
         return input_array(x, self.input_shape)
 
-    def normalized(self, x: Any) -> Array:
-        """Return inputs (N, *input_shape) as the first layer reads them, in the network's dtype."""
-        self.normalization.check_unit(x)
-        return self.normalization.apply(x, self.dtype)
-
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def apply(self, x: ArrayLike, *, batch_size: int = PREDICT_BATCH) -> NDArray[Any]:
         """Return the outputs (N, *output_shape) for a batch x (N, *input_shape). N may be 0. Thread-safe."""

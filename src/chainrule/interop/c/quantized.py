@@ -73,7 +73,7 @@ class Quantized:
         self._plan, self.values = model.plan(), dict[str, NDArray[Any]]()
         self._scales, self.io, self.input_scale = Scales(), io, (1.0, 0.0)
         if x is not None:
-            x = model.normalized(model.check_input(np.asarray(x)))
+            x = model.normalization.prepare(model.check_input(np.asarray(x)), model.dtype)
             self._scales.update(activation_scales(model, x))
         elif not any(operation.name == FAKE_QUANTIZE for operation in self._plan.forward):
             raise OptionError("the network computes with floats; pass images to measure its scales (--calibrate DATA)")

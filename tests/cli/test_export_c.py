@@ -53,7 +53,7 @@ def test_integers_are_written_with_their_accuracy(invoke: Invoke, finished: Path
         ("--onnx a.onnx --compact", "--compact"),
         ("--c out --opset 14", "--opset"),
         ("--c out --int8 --train", "--train"),
-        ("--c out --io int8", "--calibrate and --io apply to int8"),
+        ("--c out --io int8", "--io applies to int8"),
         ("--wasm out.js", "ends with .wasm"),
     ],
 )

@@ -11,6 +11,7 @@ from numerical import assert_close
 from numpy.testing import assert_array_equal
 
 import chainrule as cr
+from chainrule.data.splits import split_validation
 from chainrule.errors import ChainruleError, OptionError
 from chainrule.layers import node
 
@@ -159,7 +160,7 @@ def test_validation_samples_do_not_affect_the_normalization(kind: str | None) ->
     options: dict[str, Any] = {"loss": LOSSES, "epochs": 2, "batch_size": 4, "progress": False, "normalization": kind}
     divided, separate = model(), model()
     history = divided.fit(x, y, validation_split=0.4, **options)
-    kept, held = cr.data.dataset.split_validation(23, 0.4, 0)
+    kept, held = split_validation(23, 0.4, 0)
     parts = [(tuple(a[rows] for a in x), {name: t[rows] for name, t in y.items()}) for rows in (kept, held)]
     expected = separate.fit(*parts[0], validation_data=parts[1], **options)
     assert divided.normalization == separate.normalization

@@ -30,7 +30,7 @@ class TextOptions(metaclass=CheckedOptions):
 
         Errors   OptionError for any other value
         """
-        if option is None:
+        if option is None or (isinstance(option, str) and option.strip() in ("", "none")):
             return None
         options = cls.parse(option) if isinstance(option, str) else option
         if isinstance(options, cls):

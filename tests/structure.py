@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 SOURCE = Path(__file__).parents[1] / "src" / "chainrule"
 LIMITS = {
-    "tokens of the loaded modules": 97_900,
-    "tokens of the functions that are entered": 35_950,
+    "tokens of the loaded modules": 98_000,
+    "tokens of the functions that are entered": 36_000,
     "calls in a step": 138,
     "files in a step": 18,
     "switches between files in a step": 54,

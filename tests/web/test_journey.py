@@ -4,7 +4,9 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from web.journey import Journey, entered, journey, numpy_cnn, waited
 from web.looked_at import until
 from web.views.opened import number
 
-from chainrule.data import as_mnist
+from chainrule.data import as_mnist, npz
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -22,8 +24,17 @@ SEVEN = [(40, 30), (110, 30), (70, 130)]
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
-    with journey(numpy_cnn(tmp_path_factory.mktemp("data")), steps=20) as found:
-        yield found
+    """Serve a network that was trained on data that say of themselves that they are centered digits."""
+    read_sets = npz.read_sets
+
+    def read_digits(path: Path) -> tuple[Any, Any]:
+        training, test = read_sets(path)
+        return replace(training, digits=True), test and replace(test, digits=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(npz, "read_sets", read_digits)
+        with journey(numpy_cnn(tmp_path_factory.mktemp("data")), steps=20) as found:
+            yield found
 
 
 def test_a_digit_drawn_by_mouse_is_answered_as_predict_does(page: "Page", network: Journey) -> None:

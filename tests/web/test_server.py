@@ -25,7 +25,7 @@ from chainrule.layers import Dense, Flatten
 from chainrule.models.model import Sequential
 from chainrule.runs import jobs
 from chainrule.runs.checksums import Recorder
-from chainrule.runs.jobs import DataChoice, Job
+from chainrule.runs.jobs import EPOCH_SAMPLES, DataChoice, Job
 from chainrule.web import launch
 from chainrule.web.document import PAGE
 from chainrule.web.frames import Frame
@@ -249,7 +249,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     training, test = subject.choice.load(recipe.seed)
     job = Job(subject.model.about(), subject.choice, recipe, "numpy", 1)
     folder.mkdir()
-    config = replace(job, properties=job.check_data(training, test)).to_config()
+    config = replace(job, properties={**job.check_data(training, test), EPOCH_SAMPLES: len(training)}).to_config()
     Recorder(folder).write({"config.json": files.json_bytes(config)})
     assert jobs.read_job(folder).recipe == recipe
     return folder

@@ -127,7 +127,11 @@ def check(
             name=name,
             constants=constants,
         )
-    report = limit_hints(report, ALL if hints is None else hints)
+    _finish(limit_hints(report, ALL if hints is None else hints), as_json)
+
+
+def _finish(report: "Report", as_json: bool) -> None:
+    """Print a report, and exit with its code unless it is 0."""
     if as_json:
         print_json(report.to_json())
     else:

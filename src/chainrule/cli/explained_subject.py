@@ -108,9 +108,9 @@ def _dense_target(model: Model, x: Array, test: Dataset | None, ignore_label: in
 
 def _answer(model: Model, outputs: Array) -> float:
     """Return the index of the predicted class, or the predicted value of a regression with one output."""
-    if outputs.size > 1:
-        return int(outputs.argmax())
-    return float(outputs[0]) if model.task == REGRESSION else int(outputs[0] >= 0.5)
+    if outputs.size == 1 and model.task == REGRESSION:
+        return float(outputs[0])
+    return int(dense.classes_of(outputs[None])[0])
 
 
 def _label_text(model: Model, answer: float) -> str:

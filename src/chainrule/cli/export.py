@@ -105,8 +105,7 @@ def export(
         from chainrule.interop.c import write_c
 
         quantized, compared = _quantized(model, job, calibration, io or "float") if int8 else (None, "")
-        prefix = name or "network"
-        files = write_c(model, c_folder, name=prefix, train=train, int8=quantized, compact=compact)
+        files = write_c(model, c_folder, name=name or "network", train=train, int8=quantized, compact=compact)
         click.echo("\n".join(filter(None, (str(files), compared))))
     if wasm_file:
         from chainrule.interop.c.wasm import write_wasm

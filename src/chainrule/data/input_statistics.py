@@ -10,9 +10,8 @@ from chainrule._io.locks import cached_property
 from chainrule.data.sources import PROBE_SAMPLES, blocks, extremes, representative
 
 LEVELS = (2.0, 65_535.0)  # range of the maximum for which images are scaled by default: up to 16 bits
-MAX_RATIO = (
-    10.0  # of the channels' deviations, and of mean to deviation, above which inputs are standardized by default
-)
+# Ratio of the channels' deviations, or of a mean to its deviation, above which inputs are standardized by default
+MAX_RATIO = 10.0
 MIN_VALUES = 32  # minimum number of values per channel for this comparison
 MIN_PIXEL_VECTOR = 64  # minimum length for which a vector of integers is interpreted as pixels
 BYTE_MAXIMUM = (128, 255)  # range of the maximum for which such vectors are scaled

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from chainrule.data.inputs import ImageSource
     from chainrule.training.metrics import Evaluation
 
-THRESHOLD = 0.5  # smallest output of a single class or label that means yes
-
 
 @checked_options
 @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
@@ -99,7 +97,7 @@ def named(outputs: Array, task: Task | None, names: Sequence[str]) -> Any:
         return outputs
     words = np.array(names if len(names) > 1 else [str(k) for k in range(max(2, outputs.shape[1]))])
     if task == MULTI_LABEL:
-        rows = np.moveaxis(outputs >= THRESHOLD, 1, -1)
+        rows = np.moveaxis(dense.are_yes(outputs), 1, -1)
         return [tuple(words[row].tolist()) for row in rows] if rows.ndim == 2 else rows
     return words[dense.classes_of(outputs)]
 

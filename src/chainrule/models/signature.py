@@ -8,7 +8,7 @@ from typing import Any
 
 from chainrule.core.arrays import Shape
 from chainrule.core.shapes import text
-from chainrule.data.normalization import Normalization
+from chainrule.data.normalization import KINDS, Normalization
 from chainrule.network import tasks
 from chainrule.network.network import Network
 from chainrule.network.tasks import Task
@@ -30,7 +30,7 @@ class InputSignature:
 
     def __str__(self) -> str:
         record = self.normalization
-        change = {"scale": ", scaled to 0 … 1", "standardize": ", standardized", "none": ""}[record.kind]
+        change = "" if record.kind == "none" else f", {KINDS[record.kind]}"
         digits = "; digits in image files are centered and scaled as in MNIST" if record.digits else ""
         return f"{text(self.shape)}, {record.unit}{change}{digits}"
 

@@ -51,9 +51,14 @@ class PositionWeights:
         return any(bool(self[slice(start, start + 64)][:, 0].any()) for start in range(0, len(self.targets), 64))
 
 
+def are_yes(values: Array) -> Bools:
+    """Return whether each output or target of a single class or label means yes: whether it is at least ½."""
+    return values >= 0.5
+
+
 def classes_of(targets: Array) -> Ints:
     """Return classes (N, …) of outputs or targets (N, K, …): the index of the maximum or, for K = 1, 1 if it is ≥ ½."""
-    return (targets[:, 0] >= 0.5).astype(np.int64) if targets.shape[1] == 1 else targets.argmax(1)
+    return are_yes(targets[:, 0]).astype(np.int64) if targets.shape[1] == 1 else targets.argmax(1)
 
 
 def class_counts(targets: Array, valid: Bools | None, samples: Array | None = None) -> Floats:

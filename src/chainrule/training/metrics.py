@@ -187,14 +187,14 @@ class Evaluation:
     def label_accuracy(self) -> float:
         """Fraction of all labels that are predicted correctly, with a threshold of ½."""
         self._require_task("label accuracy", MULTI_LABEL)
-        return float((_yes(self.outputs) == _yes(self.targets)).mean())
+        return float((dense.are_yes(self.outputs) == dense.are_yes(self.targets)).mean())
 
     @property
     def exact_match(self) -> float:
         """Fraction of samples for which all labels are predicted correctly."""
         self._require_task("exact match", MULTI_LABEL)
         outputs, targets = self._rows
-        return float((_yes(outputs) == _yes(targets)).all(1).mean())
+        return float((dense.are_yes(outputs) == dense.are_yes(targets)).all(1).mean())
 
     # ------------------------------------------------------------------ numbers
 
@@ -324,7 +324,7 @@ class Evaluation:
         """Areas under the ROC and precision–recall curves of each class or label, (K, 2), one against the rest."""
         if self.task == MULTI_LABEL:
             scores, labels = self._rows
-            return ranking.curve_areas(scores, _yes(labels))
+            return ranking.curve_areas(scores, dense.are_yes(labels))
         outputs, classes = self.ranked
         scores = calibration.confidences(outputs, calibration.LOGITS_LOSS) if self.logits else outputs
         scores = np.concatenate([-scores, scores], axis=1) if scores.shape[1] == 1 else scores
@@ -350,7 +350,7 @@ class Evaluation:
     def _counts(self) -> tuple[Ints, Ints, Ints]:
         """Return three counts for each class or label, (K,): correct predictions, samples, and predictions."""
         if self.task == MULTI_LABEL:
-            predicted, actual = map(_yes, self._rows)
+            predicted, actual = map(dense.are_yes, self._rows)
             return (predicted & actual).sum(0), actual.sum(0), predicted.sum(0)
         return np.diag(self.confusion), self.confusion.sum(1), self.confusion.sum(0)
 
@@ -396,7 +396,3 @@ def _ratio(part: Ints, whole: Ints) -> Floats:
 def _mean_defined(values: Floats) -> float:
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if defined.size else float("nan")
-
-
-def _yes(values: Array) -> Bools:
-    return values >= 0.5

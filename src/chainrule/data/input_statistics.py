@@ -109,7 +109,7 @@ class InputStatistics:
     @cached_property
     def standardization(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation of all pixels, (1,), or of each channel or feature, (C,), over all samples."""
-        return mean_and_deviation(self.x, 1 if self.are_pixels else self.x.shape[1])
+        return mean_and_deviation(self.x, 1 if self.are_pixels else self._channel_count)
 
     def largest(self, gain: NDArray[np.float64], offset: NDArray[np.float64]) -> float:
         """Return the largest absolute value of x · gain + offset, with one number, (1,), or one per channel, (C,)."""
@@ -125,6 +125,10 @@ class InputStatistics:
         pairs = np.array([(block.min(axes), block.max(axes)) for block in blocks(representative(self.x))], np.float64)
         return np.array([pairs[:, 0].min(0), pairs[:, 1].max(0)])
 
+    @property
+    def _channel_count(self) -> int:
+        return self.x.shape[1] if self.x.ndim > 1 else 1
+
     @cached_property
     def _sample(self) -> NDArray[Any]:
         return self.x[np.arange(0, len(self.x), -(-len(self.x) // PROBE_SAMPLES))]
@@ -132,14 +136,14 @@ class InputStatistics:
     @cached_property
     def _varying(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and deviation of each channel that is not constant; 0 and 1 if all are."""
-        mean, deviation = mean_and_deviation(self._sample, self.x.shape[1])
+        mean, deviation = mean_and_deviation(self._sample, self._channel_count)
         varies = deviation > 0
         return (mean[varies], deviation[varies]) if varies.any() else (np.zeros(1), np.ones(1))
 
     @property
     def _is_comparable(self) -> bool:
         minimum, maximum = self.limits
-        has_enough = math.prod(self.x.shape) >= MIN_VALUES * self.x.shape[1]
+        has_enough = math.prod(self.x.shape) >= MIN_VALUES * self._channel_count
         return has_enough and not self.are_fractions and math.isfinite(maximum - minimum)
 
 

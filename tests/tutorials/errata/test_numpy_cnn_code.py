@@ -8,8 +8,9 @@ from tutorials.comparing import other, same
 
 from chainrule import zoo
 from chainrule.data import load
+from chainrule.data.input_statistics import mean_and_deviation
 from chainrule.data.known import find
-from chainrule.data.normalization import Normalization, mean_and_deviation
+from chainrule.data.normalization import Normalization
 from chainrule.errors import DataError
 from chainrule.operations import reference
 
@@ -118,8 +119,8 @@ def test_gradients_after_the_loop():
 def test_mnist_is_not_ten_thousand_images():
     """MNIST "is in fact 10.000 labeled images": 60,000 and 10,000; its code reads 50,000."""
     known = find("mnist")
-    assert known.train + known.test != 10_000
-    assert (known.train, known.test) == (60_000, 10_000)
+    assert known.training + known.test != 10_000
+    assert (known.training, known.test) == (60_000, 10_000)
     assert zoo.find("numpy-cnn").tutorial_images == 50_000
 
 

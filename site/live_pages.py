@@ -26,6 +26,7 @@ from sphinx.util.osutil import relative_uri
 
 import chainrule
 from chainrule.data import Normalization
+from chainrule.data.normalization import BYTE
 from chainrule.models.model import Model
 from chainrule.network import tasks
 from chainrule.runs.jobs import DataChoice
@@ -82,7 +83,7 @@ def page_subject(name: str, trained: tuple[Model, np.ndarray, np.ndarray], folde
                 f"live-page {name}: expected uint8 images, or images with at most 256 evenly spaced values"
             )
         kind = "none" if (scale, minimum) == (1.0, 0.0) else "scale"
-        model.normalization = Normalization(kind, scale, minimum, "bytes")
+        model.normalization = Normalization(kind, scale, minimum, limits=(0.0, BYTE), white=BYTE)
     answer = "y" if answers.ndim == 1 else "targets"
     if answers.ndim > 1:
         model.task = tasks.infer_task(model.loss, model.last_layer, answers)

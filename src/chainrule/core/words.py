@@ -141,6 +141,10 @@ def checked_options_with(
         def types() -> dict[str, Any]:  # when called, because annotations may name what is defined later
             return annotations(function) | supported
 
+        @cache
+        def unchecked() -> int:  # number of positional arguments before the first that is checked
+            return next((index for index, name in enumerate(positional) if name in types()), most)
+
         positional = [entry.name for entry in named if entry.kind is entry.POSITIONAL_OR_KEYWORD]
         required = [entry.name for entry in named if entry.default is entry.empty and entry.name in positional]
         most = sys.maxsize if any(entry.kind is entry.VAR_POSITIONAL for entry in named) else len(positional)
@@ -149,6 +153,8 @@ def checked_options_with(
 
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            if not kwargs and len(required) <= len(args) <= unchecked():
+                return function(*args, **kwargs)
             is_known = is_open or kwargs.keys() <= signature.parameters.keys()
             options: dict[str, Any] = {**kwargs} if is_known else translated(kwargs, signature.parameters, what)
             if len(args) > most or not options.keys() >= {*required[len(args) :]}:

@@ -1,5 +1,6 @@
 """Normalization of inputs for training and prediction, and the record of the unit that it applies to."""
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -88,15 +89,35 @@ class Normalization(metaclass=CheckedOptions):
         If the normalization has no effect and x is already such an array, x itself is returned. Float64 and wide
         integers are centered before they are rounded to float32.
         """
-        gain, offset = self.arrays(x.ndim, np.float64)
-        if not (shifts := offset.any()) and (gain == 1).all():
+        key = x.ndim, x.dtype, dtype
+        factors = self._factors.get(key)
+        if factors is None:
+            factors = self._factors[key] = self._rounded(*key)
+        gain, offset = factors
+        if gain is None:
             return np.ascontiguousarray(x, dtype)
-        wide: Any = np.result_type(x.dtype, dtype) if shifts else dtype
-        out: NDArray[Any] = x.astype(wide, order="C")
-        out *= gain.astype(wide)
-        if shifts:
-            out += offset.astype(wide)
+        out: NDArray[Any] = np.multiply(x, gain, dtype=gain.dtype, order="C", casting="unsafe")
+        if offset is not None:
+            out += offset
         return out.astype(dtype, copy=False)
+
+    @cached_property
+    def _factors(self) -> dict[Any, tuple[NDArray[Any] | None, NDArray[Any] | None]]:
+        """Results of `_rounded`, by arguments."""
+        return {}
+
+    def _rounded(
+        self, axes: int, given: DTypeLike, dtype: DTypeLike
+    ) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+        """Return gain and offset in the precision in which `apply` computes; None for those that have no effect.
+
+        axes, given, dtype   axes and dtype of the inputs, dtype of the result
+        """
+        gain, offset = self.arrays(axes, np.float64)
+        if offset.any():
+            wide = np.result_type(given, dtype)
+            return gain.astype(wide), offset.astype(wide)
+        return (None if (gain == 1).all() else gain.astype(dtype)), None
 
     def prepare(self, x: Pixels, dtype: DTypeLike) -> NDArray[Any]:
         """Return inputs of a trained network as its first layer reads them, and warn of another unit."""
@@ -149,10 +170,16 @@ class Normalization(metaclass=CheckedOptions):
         """
         if not self.limits or not x.size or (x.dtype == np.uint8 and self.white == BYTE):
             return
-        maximum, limit = float(next(blocks(x)).max()), max(map(abs, self.limits))
+        maximum = float(next(blocks(x)).max())
         is_small = self.white == BYTE and 0 < maximum <= 1
-        if is_small or (limit <= MAX_RATIO and maximum > MAX_RATIO * limit):
+        if is_small or maximum > self._highest:
             self._warn_of_unit(maximum, is_small, prefix)
+
+    @cached_property
+    def _highest(self) -> float:
+        """Highest input in the unit of the training data; infinite if they do not tell."""
+        limit = max(map(abs, self.limits))
+        return MAX_RATIO * limit if limit <= MAX_RATIO else math.inf
 
     def _warn_of_unit(self, maximum: float, is_small: bool, prefix: str) -> None:
         advice = "prepare them as the training data"

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Array, Floats, Shape
 from chainrule.core.shapes import is_number
 from chainrule.data.input_statistics import ROUNDING
@@ -60,7 +61,11 @@ class TargetScaling:
     def _factors(self, axes: int) -> list[Floats]:
         """Return the means and the deviations in a shape that is broadcast to targets with ``axes`` axes."""
         shape = (-1, *(1 for _ in range(axes - 2)))
-        return [np.repeat(values, self.repeats or 1).reshape(shape) for values in (self.means, self.deviations)]
+        return [values.reshape(shape) for values in self._repeated]
+
+    @cached_property
+    def _repeated(self) -> list[Floats]:
+        return [np.repeat(values, self.repeats or 1) for values in (self.means, self.deviations)]
 
     @property
     def is_needed(self) -> bool:

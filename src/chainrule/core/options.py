@@ -51,8 +51,8 @@ KINDS: dict[Any, Kind] = {
 
 def plain(value: Any) -> Any:
     """Return Python numbers for NumPy scalars, and tuples for lists and arrays. Other values are returned unchanged."""
-    if callable(convert := getattr(value, "tolist", None)) and not isinstance(value, type):
-        value = convert()
+    if hasattr(type(value), "tolist"):  # not of the value: `Explained` objects search for similar names
+        value = value.tolist()
     if isinstance(value, list | tuple):
         return tuple(plain(entry) for entry in cast("list[Any]", value))
     return value

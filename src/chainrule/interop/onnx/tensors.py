@@ -18,42 +18,17 @@ from chainrule._io.budget import Budget
 from chainrule._io.files import from_bfloat16
 from chainrule._io.reading import open_regular
 from chainrule.errors import FormatError, quoted
+from chainrule.interop.names import NAMES
 from chainrule.interop.onnx.messages import Pair, TensorMessage
 from chainrule.interop.onnx.protobuf import unpack_varints
 
 Array = NDArray[Any]
 
-BFLOAT16 = 16
-DTYPES = {
-    1: np.dtype("<f4"),
-    2: np.dtype("u1"),
-    3: np.dtype("i1"),
-    4: np.dtype("<u2"),
-    5: np.dtype("<i2"),
-    6: np.dtype("<i4"),
-    7: np.dtype("<i8"),
-    9: np.dtype("?"),
-    10: np.dtype("<f2"),
-    11: np.dtype("<f8"),
-    12: np.dtype("<u4"),
-    13: np.dtype("<u8"),
-    BFLOAT16: np.dtype("<u2"),  # its bits; converted to float32
-}
-UNSUPPORTED_TYPES = {
-    8: "string",
-    14: "complex64",
-    15: "complex128",
-    17: "float8e4m3fn",
-    18: "float8e4m3fnuz",
-    19: "float8e5m2",
-    20: "float8e5m2fnuz",
-    21: "uint4",
-    22: "int4",
-    23: "float4e2m1",
-    24: "float8e8m0",
-    25: "uint2",
-    26: "int2",
-}
+TYPES = NAMES.types.split()  # by number
+BFLOAT16 = TYPES.index("bfloat16")
+READ = (*range(1, 8), *range(9, 14))  # types of NumPy that are read
+DTYPES = {kind: np.dtype(TYPES[kind]).newbyteorder("<") for kind in READ}
+DTYPES[BFLOAT16] = np.dtype("<u2")  # its bits; converted to float32
 MAX_AXES = 32
 
 
@@ -63,7 +38,8 @@ def dtype_of(kind: int) -> np.dtype[Any]:
     For bfloat16, which NumPy does not have, it is float32.
     """
     if kind not in DTYPES:
-        raise FormatError(f"the type {UNSUPPORTED_TYPES.get(kind, kind)}; expected floats, whole numbers or booleans")
+        name = TYPES[kind] if 0 <= kind < len(TYPES) else kind
+        raise FormatError(f"the type {name}; expected floats, whole numbers or booleans")
     return np.dtype(np.float32) if kind == BFLOAT16 else DTYPES[kind]
 
 

@@ -6,27 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.interop.names import NAMES, inverted
 from chainrule.interop.tflite.graph import CONVERSIONS, Array, TfliteOperator, Translation
 
 PADDINGS = ("same", "valid")
-SAME_NAMES = (  # operators of results and constants without options whose functions in keras.ops have the same names
-    *("ADD", "MAXIMUM", "MINIMUM", "RELU", "RELU6", "TANH", "EXP", "SQRT", "LOG", "RSQRT", "SQUARE", "SIGN", "ROUND"),
-    *("GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "EQUAL", "NOT_EQUAL"),
-    *("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT"),
-)
-FUNCTIONS = {  # the same with other names → functions of keras.ops
-    **{code: code.title().replace("_", "") for code in SAME_NAMES},
-    "SUB": "Subtract",
-    "MUL": "Multiply",
-    "DIV": "Divide",
-    "POW": "Power",
-    "RELU_N1_TO_1": "HardTanh",
-    "LOGISTIC": "Sigmoid",
-    "HARD_SWISH": "HardSilu",
-    "ABS": "Absolute",
-    "NEG": "Negative",
-    **dict.fromkeys(("SELECT", "SELECT_V2"), "Where"),
-}
+FUNCTIONS = inverted(NAMES.tflite)  # operators of results and constants without options → function of keras.ops
 REDUCTIONS = {"MEAN": "Mean", "SUM": "Sum", "REDUCE_MAX": "Max", "REDUCE_MIN": "Min", "REDUCE_PROD": "Prod"}
 BOOLEANS = 6  # TensorType
 

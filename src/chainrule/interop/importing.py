@@ -15,9 +15,8 @@ from itertools import dropwhile, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
-
 from chainrule._io.files import read_safetensors
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.shapes import text
 from chainrule.errors import FormatError, OptionError, one_line, quoted
 from chainrule.interop import torch
@@ -29,8 +28,6 @@ from chainrule.layers import FixedAffine
 if TYPE_CHECKING:
     from chainrule.network.network import Network
 
-Array = NDArray[Any]
-Shape = tuple[int, ...]
 
 MAX_LISTED, MAX_NAME = 3, 30  # layers in a message, and characters of a layer's name
 ADVICE = "pass mapping={'HERE': 'THERE'} (--map HERE=THERE)"

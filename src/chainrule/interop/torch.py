@@ -18,15 +18,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.budget import Budget
 from chainrule._io.files import from_bfloat16
 from chainrule._io.reading import reading
+from chainrule.core.arrays import Array
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.pickles import GlobalName, PickleMachine, RecordedCall, StorageReference
-
-Array = NDArray[Any]
 
 TENSORS = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor")  # the second until PyTorch 0.3
 PARAMETER = "torch._utils._rebuild_parameter"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.data.normalization import BYTE
 from chainrule.errors import OptionError
 from chainrule.interop.detection import FileFormat, detect
@@ -18,7 +18,6 @@ from chainrule.interop.onnx.operators.quantization import dequantized, quantized
 if TYPE_CHECKING:
     from chainrule.models.model import Model
 
-Array = NDArray[Any]
 Draw: TypeAlias = "Callable[[int], list[Array]]"  # number of samples → random inputs (N, C, …)
 
 SAMPLES = 3  # of a comparison, unless the file has another batch size

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.budget import Budget
 from chainrule._io.files import expect, expect_object, parse
 from chainrule._io.reading import read_zip_member, reading
+from chainrule.core.arrays import Array
 from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.interop.assembly import Assembly, Imported, complete_shape
@@ -251,9 +251,7 @@ class ModelTranslator:
             raise FormatError(f"a layer reads call {number} of layer {quoted(name)}, which the file does not have")
         return layer.calls[number]
 
-    def _apply(
-        self, layer: KerasLayer, values: Sequence[KerasValue | NDArray[Any]], is_shared: bool
-    ) -> list[KerasValue]:
+    def _apply(self, layer: KerasLayer, values: Sequence[KerasValue | Array], is_shared: bool) -> list[KerasValue]:
         """Translate a call of a layer or a nested model, and return the results of the call."""
         self._assembly.budget.visit(STEPS_PER_CALL + len(values), f"{layer.kind} {quoted(layer.name)}")
         if layer.model is not None:

@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
 from chainrule.interop.keras.config import KerasLayer
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, ReadWeights, axis_first, from_layout
-
-Array = NDArray[Any]
 
 UNUSED = {  # options that do not affect inference
     *("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape", "input_dim", "input_dtype"),

@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.reading import read_zip_member, reading
+from chainrule.core.arrays import Array
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.keras.weights import LAYER_GROUPS, Hdf5
-
-Array = NDArray[Any]
 
 WITH_BIAS = ("kernel", "bias")
 NORMALIZATION = ("gamma", "beta")

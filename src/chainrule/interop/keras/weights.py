@@ -14,16 +14,14 @@ from math import prod
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.budget import Budget
 from chainrule._io.extras import import_optional
+from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import permuted, reshaped
 from chainrule.interop.keras.config import KerasLayer, KerasModel
 from chainrule.layers.node import Node
-
-Array = NDArray[Any]
 
 STEPS_PER_LINK = 16
 LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # names in .keras files; the second until Keras 2.12
@@ -208,9 +206,6 @@ def _snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", separated).lower()
 
 
-Shape = tuple[int, ...]
-
-
 @dataclass(frozen=True)
 class KerasValue:
     """A result in a Keras model: a node of the network, and the order of the node's elements in Keras.
@@ -277,7 +272,7 @@ class KerasValue:
         """Return a node with the elements as a vector, in the node's order."""
         return reshaped(self.node, (math.prod(self.shape),))
 
-    def order(self) -> NDArray[Any]:
+    def order(self) -> Array:
         """Return the index in the node of each element, in Keras' row-major order. The caller must limit the size."""
         count = math.prod(self.inner)
         return np.arange(count).reshape(self.inner).transpose(self.axes).reshape(count)

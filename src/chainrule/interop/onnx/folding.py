@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule._io.extras import import_optional
+from chainrule.core.arrays import Shape
 from chainrule.errors import FormatError, one_line
 from chainrule.interop.names import NAMES, inverted
 from chainrule.interop.onnx.messages import GraphMessage, ModelMessage, Opset, Value, serialize
@@ -205,7 +206,7 @@ def _range(call: Call) -> Any:
     return (start + np.arange(count) * step).astype(call.constant(0).dtype)
 
 
-def shape_slice(call: Call, shape: tuple[int, ...]) -> Array:
+def shape_slice(call: Call, shape: Shape) -> Array:
     """Return the result of a Shape node: the sizes from its attribute `start` to `end` (exclusive), by default all."""
     end = call.attribute("end")
     return np.array(shape[call.integer("start", 0) : end.integer if end else None], np.int64)

@@ -5,16 +5,14 @@ The nodes between a value x and a value y are evaluated for many numbers x, and 
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.interop.onnx.folding import ELEMENTWISE, erf
 from chainrule.interop.onnx.messages import Attribute, OnnxNode
 from chainrule.interop.onnx.operator_call import Call, Feature
 
-Array = NDArray[Any]
 Values = dict[str, Array]
 
 POINTS = np.concatenate([np.linspace(-9, 9, 145), [-80.0, -0.01, 0.01, 80.0]])

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.budget import Budget
 from chainrule._io.reading import read_bytes
+from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, OptionError, ShapeError, one_line, quoted
 from chainrule.interop.assembly import MAX_NAME, Assembly, Imported, complete_shape
 from chainrule.interop.onnx import messages, own_files, tensors
@@ -26,8 +26,6 @@ from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
 from chainrule.interop.onnx.operators.positions import batch_axis, settled, unmerged, with_rows
 from chainrule.interop.onnx.operators.shapes import MOVING, RESHAPING
 from chainrule.layers import Input, Node, Reshape
-
-Array = NDArray[Any]
 
 STEPS_PER_NODE = 8
 OUTPUT = -1  # stands for the index of a node, as the reader of an output
@@ -160,7 +158,7 @@ def _is_quantized(value: messages.Value) -> bool:
     return tensor_type is not None and tensors.dtype_of(tensor_type.kind).name in ("int8", "uint8")
 
 
-def input_type(value: messages.Value, shape: Sequence[int] | None = None) -> tuple[int, tuple[int, ...], str]:
+def input_type(value: messages.Value, shape: Sequence[int] | None = None) -> tuple[int, Shape, str]:
     """Return the batch size of an input (0: unspecified), the shape of a sample, and the network's dtype.
 
     shape   shape of a sample, for an input with unknown sizes
@@ -345,7 +343,7 @@ class GraphTranslator:
             self._values[name] = settled(value, any_axis=any_axis)
         return self._values[name]
 
-    def _fuse_add(self, call: Call, shape: tuple[int, ...]) -> Array | None:
+    def _fuse_add(self, call: Call, shape: Shape) -> Array | None:
         """Return the constant that an Add adds to a call's result, or None if that Add cannot be fused.
 
         The Add must be the only reader of the result, and the constant must be known and fit `shape`. Before opset 7,

@@ -65,7 +65,7 @@ class Dimension:
 
 
 @dataclass
-class Shape:
+class ShapeMessage:
     """The sizes of a tensor."""
 
     dimensions: list[Dimension] = _repeated(Dimension, 1)
@@ -76,7 +76,7 @@ class TensorType:
     """The type of a tensor's elements (TensorProto.DataType), and its shape."""
 
     kind: int = _singular("integer", 1, default=0)
-    shape: Shape | None = _singular(Shape, 2)
+    shape: ShapeMessage | None = _singular(ShapeMessage, 2)
 
 
 @dataclass

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.budget import Budget
+from chainrule.core.arrays import Ints
 from chainrule.errors import FormatError
 
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5  # the wire types in use
@@ -114,7 +114,7 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
     raise FormatError("a number has more than ten bytes")
 
 
-def unpack_varints(content: memoryview) -> NDArray[np.int64]:
+def unpack_varints(content: memoryview) -> Ints:
     """Return packed varints as signed 64-bit integers.
 
     The groups of seven bits are shifted and summed for all numbers at once.

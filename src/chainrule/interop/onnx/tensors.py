@@ -12,17 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.budget import Budget
 from chainrule._io.files import from_bfloat16
 from chainrule._io.reading import open_regular
+from chainrule.core.arrays import Array, Ints
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.names import NAMES
 from chainrule.interop.onnx.messages import Pair, TensorMessage
 from chainrule.interop.onnx.protobuf import unpack_varints
-
-Array = NDArray[Any]
 
 TYPES = NAMES.types.split()  # by number
 BFLOAT16 = TYPES.index("bfloat16")
@@ -95,7 +93,7 @@ def _from_typed_field(tensor: TensorMessage, stored_dtype: np.dtype[Any], count:
     return numbers.astype(stored_dtype)
 
 
-def _unpacked(part: memoryview | int) -> NDArray[np.int64]:
+def _unpacked(part: memoryview | int) -> Ints:
     return np.array([part], np.uint64).view(np.int64) if isinstance(part, int) else unpack_varints(part)
 
 

@@ -7,17 +7,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.budget import Budget
+from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, Source
 from chainrule.interop.keras.layers import LAYERS
 from chainrule.interop.keras.weights import WeightShapes
 from chainrule.interop.onnx.operators.quantization import dequantized
 
-Array = NDArray[Any]
-Shape = tuple[int, ...]
 Translation: TypeAlias = "Callable[[TfliteOperator], None]"
 
 STEPS_PER_OPERATOR = 64

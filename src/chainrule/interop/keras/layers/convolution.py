@@ -4,15 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.shapes import extent
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.by_onnx import apply_in_order
 from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
 from chainrule.interop.onnx.operators.windows import simplify
 
-Array = NDArray[Any]
 Translation = Callable[[KerasCall], KerasValue]
 
 PADDINGS = ("valid", "same")
@@ -87,7 +86,7 @@ def depthwise(axes: int) -> Translation:
     return translate
 
 
-def _depthwise_options(call: KerasCall, axes: int) -> tuple[int, tuple[int, ...], dict[str, Any]]:
+def _depthwise_options(call: KerasCall, axes: int) -> tuple[int, Shape, dict[str, Any]]:
     """Return the channel axis, the shape (KH, KW, C, M) of the kernel, and options of a depthwise convolution."""
     channels, window = call.channel_axis(axes + 1), _window(call, axes)
     count = call.x.shape[channels]

@@ -4,8 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from numpy.typing import NDArray
-
+from chainrule.core.arrays import Array
 from chainrule.errors import quoted
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
@@ -13,7 +12,6 @@ from chainrule.interop.keras.layers.by_onnx import apply_operator, clipped, redu
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, from_layout
 
-Array = NDArray[Any]
 SQUARED_EPSILON = 1e-14  # lower limit of a squared norm in Dot
 NO_INFERENCE_EFFECT = (
     "ActivityRegularization",

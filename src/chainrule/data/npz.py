@@ -56,6 +56,17 @@ def read_sets(path: Path) -> tuple[Dataset, Dataset | None]:
     return data, Dataset(test_x, test_y, classes, f"{path.stem} test", str(path))
 
 
+def read_inputs(path: Path, axes: int) -> Images:
+    """Return the array x of an archive, which needs no labels: images as in `read_sets`, or series or vectors (N, …).
+
+    axes   number of axes of a sample: 3 for images
+    """
+    arrays = read_archive(path)
+    if "x" not in arrays:
+        raise DataError(f"{path}: no array 'x'; found {', '.join(sorted(arrays)) or 'none'}")
+    return _images(arrays["x"], path, "x") if axes == 3 else arrays["x"]
+
+
 def read_archive(path: Path) -> dict[str, NDArray[Any]]:
     """Read the arrays that a data set may contain, in any shape; FormatError for an invalid archive."""
     with reading(path, ".npz file") as stream:

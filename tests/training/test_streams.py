@@ -4,6 +4,8 @@
 
 import itertools
 import random
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -121,6 +123,20 @@ def test_a_memory_map_releases_its_pages(tmp_path: Path, monkeypatch: pytest.Mon
         assert_array_equal(source.subset(np.array([5, 2]))[[1, 0]], expected[[2, 5]])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_few_pages_of_a_mapped_file_are_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit, sample, page = 1 << 20, 1 << 16, 1 << 21  # bytes; the kernel may map the cached file in large pages
+    monkeypatch.setattr("chainrule.data.sources.MAX_RESIDENT_BYTES", limit)
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((300, sample // 8)))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    source, resident = MappedArray(mapped, mapped), list[int]()
+    for first in range(0, 300, 4):
+        assert source[first : first + 4].sum() > 0
+        places = Path("/proc/self/smaps").read_text().partition(f"{tmp_path}/x.npy")[2]
+        resident.append(1024 * int(re.findall(r"^Rss: +(\d+)", places, re.M)[0]))
+    assert limit / 2 < max(resident) <= limit + 2 * page < mapped.nbytes / 3
+
+
 @pytest.mark.parametrize("readers", [0, 2])
 def test_a_data_set_of_pairs_trains_as_arrays(readers: int) -> None:
     x = X.astype(np.float32)
@@ -136,6 +152,7 @@ def test_iterables_train_as_arrays() -> None:
     assert_array_equal(trained([*batches(3)], steps_per_epoch=STEPS), expected)
     assert_array_equal(trained([*batches()], epochs=1), trained(X, Y, epochs=1))
     assert_array_equal(trained([*batches()]), trained([*batches()] * 3, epochs=1, steps_per_epoch=3 * STEPS))
+    assert_array_equal(trained([*batches()], steps_per_epoch=2, epochs=STEPS), trained([*batches()], epochs=2))
     assert_array_equal(trained(Loader(batches()), steps_per_epoch=2), trained([*batches()], steps_per_epoch=2))
     model = classifier()
     assert_close(model.evaluate([*batches()]).loss, model.evaluate(X, Y).loss)

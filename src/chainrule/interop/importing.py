@@ -23,6 +23,7 @@ from chainrule.interop import torch
 from chainrule.interop.assembly import Imported
 from chainrule.interop.detection import FileFormat, detect
 from chainrule.interop.flattening import flattened_shapes, to_channels_first
+from chainrule.interop.names import NAMES, inverted
 from chainrule.layers import FixedAffine
 
 if TYPE_CHECKING:
@@ -162,13 +163,7 @@ def _natural_sort_key(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() and len(part) < 19 else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-ROLES = {  # last part of a tensor's name → its role in the layer; a "w" with one axis is a scale
-    **dict.fromkeys(("weight", "w", "kernel"), "w"),
-    **dict.fromkeys(("bias", "b", "beta"), "b"),
-    **dict.fromkeys(("gamma", "slope"), "w"),
-    "running_mean": "running_mean",
-    **dict.fromkeys(("running_var", "running_variance"), "running_variance"),
-}
+ROLES = inverted(NAMES.roles)  # last part of a tensor's name → its role in the layer
 
 
 @dataclass

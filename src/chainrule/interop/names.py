@@ -20,6 +20,9 @@ class Names:
     numpy: Mapping[str, str]
     costs: Mapping[str, str]
     opcodes: Mapping[str, Sequence[Any]]
+    keras: Mapping[str, str]
+    roles: Mapping[str, str]
+    storages: Mapping[str, str]
 
 
 def inverted(table: Mapping[str, str]) -> dict[str, str]:

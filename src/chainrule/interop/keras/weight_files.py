@@ -18,26 +18,10 @@ from chainrule._io.reading import read_zip_member, reading
 from chainrule.core.arrays import Array
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.keras.weights import LAYER_GROUPS, Hdf5
+from chainrule.interop.names import NAMES
 
-WITH_BIAS = ("kernel", "bias")
-NORMALIZATION = ("gamma", "beta")
-CLASSES = {  # class of a layer, as in the names of groups → names of its arrays, in order
-    **dict.fromkeys(("dense", "conv1d", "conv2d", "conv1d_transpose", "conv2d_transpose"), WITH_BIAS),
-    **dict.fromkeys(("depthwise_conv1d", "depthwise_conv2d"), ("depthwise_kernel", "bias")),
-    **dict.fromkeys(("separable_conv1d", "separable_conv2d"), ("depthwise_kernel", "pointwise_kernel", "bias")),
-    "batch_normalization": (*NORMALIZATION, "moving_mean", "moving_variance"),
-    **dict.fromkeys(("layer_normalization", "group_normalization"), NORMALIZATION),
-    "p_re_lu": ("alpha",),
-}
-NAMES = {
-    "gamma": "gamma",
-    "beta": "beta",
-    "bias": "bias",
-    "alpha": "slope",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_variance",
-}  # Keras' names of vectors → names in `importing.ROLES`
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+VECTORS = ("gamma", "beta", "bias", "alpha", "moving_mean", "moving_variance")
 MAX_RANK = 4  # axes of a kernel
 
 
@@ -108,7 +92,7 @@ def _numbered(file: Hdf5, group: Any, visited: set[int], prefix: str = "") -> It
             if variables is None or not len(variables):
                 continue
             kind, count = re.sub(r"_\d+$", "", name), len(variables)
-            expected = CLASSES.get(kind, ())
+            expected = NAMES.keras.get(kind, "").split()
             if kind == "batch_normalization" and count == 2:
                 expected = expected[2:]
             if count not in (len(expected), len(expected) - ("bias" in expected)):
@@ -130,8 +114,8 @@ def _named(file: Hdf5, root: Any) -> Iterator[tuple[str, dict[str, Array]]]:
             *parents, last = path.split("/")
             layer = parents[-1] if parents else group_name
             own = last.split(":")[0]
-            if own not in (*KERNELS, *NAMES):
-                raise FormatError(f"array {quoted(path)}; expected one of {', '.join((*KERNELS, *NAMES))}")
+            if own not in (*KERNELS, *VECTORS):
+                raise FormatError(f"array {quoted(path)}; expected one of {', '.join((*KERNELS, *VECTORS))}")
             layers.setdefault(layer, {})[own] = _array(file, file.child(group, path), own)
         yield from layers.items()
 
@@ -159,7 +143,7 @@ def _converted(layer: str, arrays: Mapping[str, Array], is_depthwise: bool) -> d
     for name, array in arrays.items():
         if name not in KERNELS:
             part = "_pointwise" if is_separable else ""
-            converted[f"{part}.{NAMES[name]}"] = array.reshape(-1)
+            converted[f"{part}.{'slope' if name == 'alpha' else name}"] = array.reshape(-1)
             continue
         if array.ndim < 2:
             raise FormatError(f"kernel of {quoted(layer)} has {array.ndim} axes; expected 2 to {MAX_RANK}")
@@ -167,7 +151,7 @@ def _converted(layer: str, arrays: Mapping[str, Array], is_depthwise: bool) -> d
             array = array.reshape(*array.shape[:-2], 1, array.shape[-2] * array.shape[-1])
         part = f"_{name.removesuffix('_kernel')}" if is_separable else ""
         converted[f"{part}.kernel"] = np.moveaxis(array, (-1, -2), (0, 1))
-    if ".running_mean" in converted:
-        like = converted[".running_mean"]
+    if ".moving_mean" in converted:
+        like = converted[".moving_mean"]
         converted = {".gamma": np.ones_like(like), ".beta": np.zeros_like(like), **converted}
     return converted

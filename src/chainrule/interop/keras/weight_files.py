@@ -4,20 +4,17 @@ Keras 3 and `model.save_weights("x.weights.h5")` number the arrays of each layer
 of the layers. Older .h5 files contain the names of layers and arrays.
 """
 
-import io
 import json
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chainrule._io.reading import read_zip_member, reading
 from chainrule.core.arrays import Array
 from chainrule.errors import FormatError, quoted
-from chainrule.interop.keras.weights import LAYER_GROUPS, Hdf5
+from chainrule.interop.keras.weights import LAYER_GROUPS, Hdf5, opened
 from chainrule.interop.names import NAMES
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
@@ -27,7 +24,7 @@ MAX_RANK = 4  # axes of a kernel
 
 def holds_network(path: Path) -> bool:
     """Return whether an HDF5 file contains the configuration of a model."""
-    with reading(path, "HDF5 file", FormatError) as stream, Hdf5(stream) as file:
+    with opened(path) as (file, _):
         return file.attribute(file.root, "model_config") is not None
 
 
@@ -38,19 +35,8 @@ def read_keras_weights(path: Path) -> dict[str, Array]:
 
     Errors   FormatError for a damaged file, or for arrays of a class without a counterpart
     """
-    with reading(path, "Keras file", FormatError) as stream:
-        if stream.read(2) != b"PK":
-            return _tensors(Hdf5(stream))
-        with zipfile.ZipFile(stream) as archive:
-            info = archive.NameToInfo.get("model.weights.h5")
-            if info is None:
-                raise FormatError("it has no member model.weights.h5")
-            return _tensors(Hdf5(io.BytesIO(read_zip_member(archive, info, f"{path}: {info.filename}"))))
-
-
-def _tensors(file: Hdf5) -> dict[str, Array]:
     tensors: dict[str, Array] = {}
-    with file:
+    with opened(path) as (file, _):
         depthwise = _depthwise_layers(file.attribute(file.root, "model_config") or "{}")
         root = file.group(file.root, "model_weights") or file.root
         is_numbered = any(file.group(file.root, name) for name in LAYER_GROUPS)
@@ -58,7 +44,7 @@ def _tensors(file: Hdf5) -> dict[str, Array]:
             converted = _converted(layer, arrays, layer in depthwise or "depthwise" in layer)
             tensors |= {f"{layer}{name}": array for name, array in converted.items()}
     if not tensors:
-        raise FormatError("it holds no weights of layers")
+        raise FormatError(f"{path}: it holds no weights of layers")
     return tensors
 
 

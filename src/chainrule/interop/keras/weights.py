@@ -4,19 +4,25 @@ h5py is imported when a file is opened. Only uncompressed arrays within the file
 not followed. The size of each array is compared with the file size before the array is read.
 """
 
+import io
 import math
 import re
+import sys
+import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from math import prod
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from chainrule._io.budget import Budget
 from chainrule._io.extras import import_optional
+from chainrule._io.reading import read_zip_member, reading
 from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import permuted, reshaped
@@ -116,6 +122,33 @@ class Hdf5:
         value: Array = dataset[()]
         self.floats.add(value.dtype)
         return value.astype(dtype.newbyteorder("="), copy=False)
+
+
+@contextmanager
+def opened(path: Path) -> Generator[tuple[Hdf5, Callable[[str, int], bytes] | None]]:
+    """Open a Keras file: its HDF5 file, and a function that reads another member of a .keras archive; None for .h5.
+
+    The function has the name of the member and its maximum number of bytes as arguments.
+
+    Errors   FormatError for another file, a missing or too large member, or a decompression bomb
+    """
+    with reading(path, "Keras file", FormatError) as stream:
+        if stream.read(2) != b"PK":
+            with Hdf5(stream) as file:
+                yield file, None
+            return
+        with zipfile.ZipFile(stream) as archive:
+
+            def member(name: str, max_bytes: int = sys.maxsize) -> bytes:
+                info = archive.NameToInfo.get(name)
+                if info is None:
+                    raise FormatError(f"it has no member {name}; expected a whole model, as written by model.save")
+                if info.file_size > max_bytes:
+                    raise FormatError(f"{name} has {info.file_size} bytes; expected at most {max_bytes}")
+                return read_zip_member(archive, info, f"{path}: {name}")
+
+            with Hdf5(io.BytesIO(member("model.weights.h5"))) as file:
+                yield file, member
 
 
 def _text(value: Any) -> str:

@@ -20,6 +20,7 @@ from tests.training.made import classifier, dense, stripes
 
 import chainrule as cr
 from chainrule.data import order
+from chainrule.data.coloring import Draw
 from chainrule.data.sources import MappedArray, SampleSource
 from chainrule.errors import ChainruleError, DataError, OptionError
 from chainrule.models.reading import Reading, training_data
@@ -144,6 +145,30 @@ def test_a_data_set_of_pairs_trains_as_arrays(readers: int) -> None:
     weights = 1.0 + np.arange(len(X)) % 2
     assert_array_equal(trained(Pairs(weighted=True), readers=readers), trained(x, Y, sample_weight=weights))
     assert_array_equal(trained(Pairs(noisy=True), readers=readers), trained(Pairs(noisy=True), readers=1))
+
+
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
+def test_positions_are_moved_in_streamed_images_as_in_arrays(engine: str, tmp_path: Path) -> None:
+    """Each engine is compared with moving every image and its positions by hand."""
+    x, places = (
+        np.random.default_rng(0).random((40, 1, 6, 6)).astype("f4"),
+        np.random.default_rng(1).random((40, 4)) * 5,
+    )
+    augmentation = cr.Augmentation(turn=True, flip=True, shift=1, rotation=9.0, positions=True)
+    np.save(tmp_path / "x.npy", x)
+
+    def parameters(inputs: Any, targets: Any, augmentation: Any) -> np.ndarray:
+        layers = [cr.Flatten(), cr.Dense(4)]
+        model = cr.Sequential(layers, (1, 6, 6), engine=engine, threads=1, loss="mean_squared_error", seed=1)
+        options: dict[str, Any] = {"batch_size": 40, "normalization": "none", "standardize_targets": False}
+        model.fit(inputs, targets, augmentation=augmentation, optimizer="sgd", seed=0, progress=False, **options)
+        return model.parameters
+
+    whole = parameters(x, places, augmentation)
+    assert_array_equal(parameters(np.load(tmp_path / "x.npy", mmap_mode="r"), places, augmentation), whole)
+    drawn = Draw(0, 0, np.arange(40))
+    moved = augmentation.apply(x, drawn), augmentation.move_positions(places, drawn, (6, 6))
+    assert_close(parameters(*moved, None), whole)
 
 
 def test_iterables_train_as_arrays() -> None:

@@ -148,7 +148,7 @@ def test_a_data_set_of_pairs_trains_as_arrays(readers: int) -> None:
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-def test_positions_are_moved_in_streamed_images_as_in_arrays(engine: str, tmp_path: Path) -> None:
+def test_positions_are_moved_in_streamed_images_and_resumed_runs(engine: str, tmp_path: Path) -> None:
     """Each engine is compared with moving every image and its positions by hand."""
     x, places = (
         np.random.default_rng(0).random((40, 1, 6, 6)).astype("f4"),
@@ -157,15 +157,19 @@ def test_positions_are_moved_in_streamed_images_as_in_arrays(engine: str, tmp_pa
     augmentation = cr.Augmentation(turn=True, flip=True, shift=1, rotation=9.0, positions=True)
     np.save(tmp_path / "x.npy", x)
 
-    def parameters(inputs: Any, targets: Any, augmentation: Any) -> np.ndarray:
+    def parameters(inputs: Any, targets: Any, augmentation: Any, **more: Any) -> np.ndarray:
         layers = [cr.Flatten(), cr.Dense(4)]
         model = cr.Sequential(layers, (1, 6, 6), engine=engine, threads=1, loss="mean_squared_error", seed=1)
         options: dict[str, Any] = {"batch_size": 40, "normalization": "none", "standardize_targets": False}
-        model.fit(inputs, targets, augmentation=augmentation, optimizer="sgd", seed=0, progress=False, **options)
+        options |= {"optimizer": "sgd", "seed": 0, "progress": False, **more}
+        model.fit(inputs, targets, augmentation=augmentation, **options)
         return model.parameters
 
     whole = parameters(x, places, augmentation)
     assert_array_equal(parameters(np.load(tmp_path / "x.npy", mmap_mode="r"), places, augmentation), whole)
+    for done, resume in ((1, False), (3, True)):
+        resumed = parameters(x, places, augmentation, epochs=done, run=cr.Run(tmp_path / "run", resume=resume))
+    assert_array_equal(resumed, parameters(x, places, augmentation, epochs=3))
     drawn = Draw(0, 0, np.arange(40))
     moved = augmentation.apply(x, drawn), augmentation.move_positions(places, drawn, (6, 6))
     assert_close(parameters(*moved, None), whole)

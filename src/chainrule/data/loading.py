@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import expanded
+from chainrule.core.arrays import Array
 from chainrule.core.words import checked_options_with
 from chainrule.data import cifar, computed
 from chainrule.data.cache import FileRecord, read_verified, verified
@@ -103,7 +104,7 @@ def load(
     return training.split(test_share, seed) if test is None else (training, test)
 
 
-def _require_separate(groups: NDArray[Any], others: NDArray[Any], what: str) -> None:
+def _require_separate(groups: Array, others: Array, what: str) -> None:
     """Raise DataError if groups of training samples are also in other data, where results would look too good."""
     if (shared := np.intersect1d(groups, others)).size:
         count = f"{shared.size} groups, such as {str(shared[0])!r}," if shared.size > 1 else f"group {str(shared[0])!r}"

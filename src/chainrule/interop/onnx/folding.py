@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule._io.extras import import_optional
 from chainrule.core.arrays import Shape
+from chainrule.engines import loader
 from chainrule.errors import FormatError, one_line
 from chainrule.interop.names import NAMES, inverted
 from chainrule.interop.onnx.messages import GraphMessage, ModelMessage, Opset, Value, serialize
@@ -22,7 +23,6 @@ from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
 from chainrule.interop.onnx.operators.quantization import default_zero, dequantized, quantized
 from chainrule.interop.onnx.operators.shapes import MOVING
 from chainrule.interop.onnx.tensors import dtype_of
-from chainrule.operations.normal import normal_distribution
 
 NUMBERS = {  # attribute of Constant → field of the attribute, and type
     "value_int": ("integer", np.int64),
@@ -131,10 +131,9 @@ def divide(a: Array, b: Array) -> Any:
     return a // b + ((a % b != 0) & ((a < 0) != (b < 0)))
 
 
-def erf(x: Array) -> Array:
-    """Return the error function of each element."""
-    values = [2 * normal_distribution(math.sqrt(2) * float(number)) - 1 for number in x.reshape(-1)]
-    return np.array(values).reshape(x.shape)
+def of_engine(operation: str) -> Callable[[Array], Array]:
+    """Return an element-wise operation of the NumPy engine as a function of one array, in float64."""
+    return lambda x: loader.find("numpy").run(operation, (x.astype(np.float64),), {})[0]
 
 
 def _identity(x: Array) -> Array:
@@ -143,18 +142,6 @@ def _identity(x: Array) -> Array:
 
 def _clip(x: Array, low: Any = -math.inf, high: Any = math.inf) -> Array:
     return np.clip(x, low, high)
-
-
-def _relu(x: Array) -> Array:
-    return np.maximum(x, 0)
-
-
-def _sigmoid(x: Array) -> Array:
-    return 1 / (1 + np.exp(-x))
-
-
-def _softplus(x: Array) -> Array:
-    return np.logaddexp(0, x)
 
 
 def _combined(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
@@ -233,13 +220,13 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     **{operator: getattr(np, function) for operator, function in NAMES.numpy.items()},
     "Clip": _clip,
     "Div": divide,
-    "Erf": erf,
+    "Erf": of_engine("erf"),
     "Identity": _identity,
     "Max": _combined(np.maximum),
     "Min": _combined(np.minimum),
-    "Relu": _relu,
-    "Sigmoid": _sigmoid,
-    "Softplus": _softplus,
+    "Relu": of_engine("relu"),
+    "Sigmoid": of_engine("sigmoid"),
+    "Softplus": of_engine("softplus"),
     "Sum": _combined(np.add),
 }
 FOLDED: dict[str, Callable[[Call], Any]] = {

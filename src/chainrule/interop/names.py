@@ -23,6 +23,7 @@ class Names:
     keras: Mapping[str, str]
     roles: Mapping[str, str]
     storages: Mapping[str, str]
+    groups: Mapping[str, Sequence[str]]
 
 
 def inverted(table: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from chainrule._io.reading import read_bytes
 from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, OptionError, ShapeError, one_line, quoted
 from chainrule.interop.assembly import MAX_NAME, Assembly, Imported, complete_shape
+from chainrule.interop.names import NAMES
 from chainrule.interop.onnx import messages, own_files, tensors
 from chainrule.interop.onnx.batch_sizes import for_any_batch
 from chainrule.interop.onnx.folding import fold, shape_slice
@@ -30,7 +31,6 @@ from chainrule.layers import Input, Node, Reshape
 STEPS_PER_NODE = 8
 OUTPUT = -1  # stands for the index of a node, as the reader of an output
 DECISIONS = ("ArgMax", "ArgMin", "TopK", "NonMaxSuppression")  # operators that select some of a network's outputs
-ROWWISE = ("MatMul", "Gemm", "Add", "Mul", "Softmax", "LogSoftmax", "Relu", "Gelu", "Tanh", "Sigmoid")
 
 
 def read_onnx(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | None = None) -> Imported:
@@ -255,7 +255,12 @@ class GraphTranslator:
         second axis, as in (N·k, F).
         """
         x, *others = [self._values.get(name) for name in node.inputs[:2]] or [None]
-        if node.operator not in ROWWISE or not isinstance(x, Feature) or x.positions is None or x.batch == 1:
+        if (
+            node.operator not in NAMES.groups["onnx_rowwise"]
+            or not isinstance(x, Feature)
+            or x.positions is None
+            or x.batch == 1
+        ):
             return 0
         rank, axes = len(x.shape), [part.integer for part in node.attributes if part.name == "axis"]
         limit = 2 if node.operator in ("MatMul", "Gemm") else 1

@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.interop.names import NAMES, inverted
-from chainrule.interop.tflite.graph import CONVERSIONS, Array, TfliteOperator, Translation
+from chainrule.interop.tflite.graph import FUNCTIONS, Array, TfliteOperator, Translation
 
 PADDINGS = ("same", "valid")
-FUNCTIONS = inverted(NAMES.tflite)  # operators of results and constants without options → function of keras.ops
 REDUCTIONS = {"MEAN": "Mean", "SUM": "Sum", "REDUCE_MAX": "Max", "REDUCE_MIN": "Min", "REDUCE_PROD": "Prod"}
 BOOLEANS = 6  # TensorType
 
@@ -267,10 +265,6 @@ def _get_item(operator: TfliteOperator, entries: list[Any]) -> None:
     operator.add("GetItem", index=[slice(None), *entries[1:]])
 
 
-ROWWISE = {
-    *(*FUNCTIONS, "FULLY_CONNECTED", "RESHAPE", "SOFTMAX", "LOG_SOFTMAX", "LEAKY_RELU", "ELU", "GELU", "CAST"),
-    *CONVERSIONS,
-}
 OPERATORS: dict[str, Translation] = {
     **dict.fromkeys(FUNCTIONS, function),
     **dict.fromkeys(REDUCTIONS, reduction),

@@ -52,16 +52,11 @@ class Field:
             raise FormatError(f"field {self.number}: expected a whole number, found wire type {self.wire}")
         return [self.value - SPAN if self.value >= SIGN else self.value]
 
-    def floats(self, wire: int) -> memoryview:
-        """Return the bytes of floats of 4 bytes (`wire` FIXED32) or 8 bytes (FIXED64): one float, or a packed list."""
-        width = 4 if wire == FIXED32 else 8
-        if self.wire not in (wire, LENGTH_DELIMITED) or isinstance(self.value, int) or len(self.value) % width:
-            raise FormatError(f"field {self.number}: expected numbers of {width} bytes, found wire type {self.wire}")
-        return self.value
-
     def reals(self) -> list[float]:
         """Return a list of floats of 4 bytes: one float, or a packed list."""
-        return np.frombuffer(self.floats(FIXED32), "<f4").tolist()
+        if self.wire not in (FIXED32, LENGTH_DELIMITED) or isinstance(self.value, int) or len(self.value) % 4:
+            raise FormatError(f"field {self.number}: expected numbers of 4 bytes, found wire type {self.wire}")
+        return np.frombuffer(self.value, "<f4").tolist()
 
 
 class Reader:

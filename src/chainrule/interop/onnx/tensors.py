@@ -75,19 +75,15 @@ def _array(tensor: TensorMessage, folder: Path | None, budget: Budget) -> Array:
 
 
 def _from_typed_field(tensor: TensorMessage, stored_dtype: np.dtype[Any], count: int) -> Array:
-    """Return the elements from the field for their type: `floats`, `doubles` or `integers`.
+    """Return the elements from the field for their type: floats and doubles, or integers as varints.
 
     float16 numbers are stored as integers with the same bits.
     """
     if tensor.kind in (1, 11):
-        held = tensor.floats if tensor.kind == 1 else tensor.doubles
-        _check_count(sum(map(len, held)), count * stored_dtype.itemsize, "bytes")
-        return np.concatenate([np.zeros(0, stored_dtype), *(np.frombuffer(part, stored_dtype) for part in held)])
-    single = [part for part in tensor.integers if isinstance(part, int)]
-    if len(single) == len(tensor.integers):
-        numbers = np.array(single, np.uint64).view(np.int64)
-    else:
-        numbers = np.concatenate([_unpacked(part) for part in tensor.integers])
+        content = b"".join(part for part in tensor.numbers if not isinstance(part, int))
+        _check_count(len(content), count * stored_dtype.itemsize, "bytes")
+        return np.frombuffer(content, stored_dtype)
+    numbers = np.concatenate([np.zeros(0, np.int64), *map(_unpacked, tensor.numbers)])
     if tensor.kind == 10:
         return numbers.astype(np.uint16).view(np.float16)
     return numbers.astype(stored_dtype)

@@ -33,12 +33,12 @@ from chainrule.interop.keras.layers import LAYERS, OPERATIONS
 from chainrule.interop.keras.layers.activations import apply_activation
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import (
-    ArchivedWeights,
     KerasValue,
-    LegacyWeights,
     ReadWeights,
+    archived_weights,
     axis_first,
     from_layout,
+    legacy_weights,
     opened,
 )
 from chainrule.layers import Input, Node
@@ -67,8 +67,8 @@ def read_keras(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | N
             version = _major_version(file.attribute(file.root, "keras_version") or "2")
         text = config if isinstance(config, (str, bytes)) else ""
         model = with_shared_layers(parse_model(parse(text, MAX_CONFIG), version))
-        weights = ArchivedWeights(file, model) if member else LegacyWeights(file)
-        return network(model, weights.read, version, file.floats, file.budget, outputs, shape)
+        weights = archived_weights(file, model) if member else legacy_weights(file)
+        return network(model, weights, version, file.floats, file.budget, outputs, shape)
 
 
 def _major_version(value: object) -> int:

@@ -9,7 +9,7 @@ import math
 import re
 import sys
 import zipfile
-from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,15 +155,14 @@ def _text(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-class Hdf5Weights(ABC):
-    """The weights of all layers in an HDF5 file."""
+Datasets = Callable[[KerasLayer], list[tuple[str, Any]]]  # pairs (name or number, dataset) for a layer, in order
 
-    def __init__(self, file: Hdf5) -> None:
-        self._file = file
 
-    def read(self, layer: KerasLayer, shapes: WeightShapes) -> dict[str, Array]:
-        """Return the weights of a layer by name."""
-        datasets = self._datasets(layer)
+def _reader(file: Hdf5, datasets_of: Datasets) -> ReadWeights:
+    """Return a function that reads the weights of a layer by name."""
+
+    def read(layer: KerasLayer, shapes: WeightShapes) -> dict[str, Array]:
+        datasets = datasets_of(layer)
         if len(datasets) != len(shapes):
             raise FormatError(f"{len(datasets)} arrays in the file; expected {len(shapes)}: {', '.join(shapes)}")
         weights: dict[str, Array] = {}
@@ -171,66 +170,66 @@ class Hdf5Weights(ABC):
             if label not in (str(number), name) and ALIASES.get(label) != name and not UNNAMED.fullmatch(label):
                 raise FormatError(f"array {number + 1} is {quoted(label)}; expected {name}")
             if shape is not None:
-                weights[name] = self._file.array(dataset, shape, name)
+                weights[name] = file.array(dataset, shape, name)
         return weights
 
-    @abstractmethod
-    def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
-        """Return pairs (name or number, HDF5 dataset) for the weights of a layer, in order."""
+    return read
 
 
-class ArchivedWeights(Hdf5Weights):
-    """The weights of a .keras file. Each layer has a group, named after its class, with numbered arrays."""
+def archived_weights(file: Hdf5, model: KerasModel) -> ReadWeights:
+    """Return the reader of a .keras file. Each layer has a group, named after its class, with numbered arrays."""
+    groups = dict[tuple[str, ...], Any]()
+    _find_groups(file, model, file.root, groups)
 
-    def __init__(self, file: Hdf5, model: KerasModel) -> None:
-        super().__init__(file)
-        self._groups: dict[tuple[str, ...], Any] = {}
-        self._find_groups(model, file.root)
-
-    def _find_groups(self, model: KerasModel, group: Any) -> None:
-        """Record the HDF5 group of each layer in a model, if there is one. `group` is the HDF5 group of the model."""
-        groups = [layers_group for name in LAYER_GROUPS if (layers_group := self._file.group(group, name)) is not None]
-        if not groups:
-            return
-        counts: dict[str, int] = {}
-        for layer in model.layers.values():
-            kind = _snake_case(layer.wrapper or layer.kind)
-            number = counts.get(kind, 0)
-            counts[kind] = number + 1
-            layer_group = self._file.group(groups[0], f"{kind}_{number}" if number else kind)
-            if layer_group is None:
-                continue
-            if layer.wrapper:
-                layer_group = self._file.group(layer_group, "layer")
-            self._groups.setdefault(layer.path, layer_group)  # a shared layer's weights are in its first group
-            if layer.model is not None:
-                self._find_groups(layer.model, layer_group)
-
-    def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
-        group = self._groups.get(layer.path)
-        variables = None if group is None else self._file.group(group, "vars")
+    def datasets(layer: KerasLayer) -> list[tuple[str, Any]]:
+        group = groups.get(layer.path)
+        variables = None if group is None else file.group(group, "vars")
         if variables is None:
             return []
-        stored_name = self._file.attribute(variables, "name")
+        stored_name = file.attribute(variables, "name")
         if stored_name is not None and _text(stored_name) != layer.name and not layer.wrapper:
             raise FormatError(f"its arrays in the file belong to {quoted(_text(stored_name))}")
-        return [(str(number), self._file.child(variables, str(number))) for number in range(min(len(variables), 16))]
+        return [(str(number), file.child(variables, str(number))) for number in range(min(len(variables), 16))]
+
+    return _reader(file, datasets)
 
 
-class LegacyWeights(Hdf5Weights):
-    """The weights of an .h5 file. Each layer of the outermost model has a group with a list of array names."""
+def _find_groups(file: Hdf5, model: KerasModel, group: Any, found: dict[tuple[str, ...], Any]) -> None:
+    """Record the HDF5 group of each layer in a model, if there is one, by the layer's path.
 
-    def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
-        group = self._file.group(self._file.root, "model_weights/" + layer.path[0])
+    group   HDF5 group of the model
+    """
+    layer_groups = [entry for name in LAYER_GROUPS if (entry := file.group(group, name)) is not None]
+    counts = Counter[str]()
+    for layer in model.layers.values() if layer_groups else ():
+        kind = _snake_case(layer.wrapper or layer.kind)
+        number, counts[kind] = counts[kind], counts[kind] + 1
+        layer_group = file.group(layer_groups[0], f"{kind}_{number}" if number else kind)
+        if layer_group is None:
+            continue
+        if layer.wrapper:
+            layer_group = file.group(layer_group, "layer")
+        found.setdefault(layer.path, layer_group)  # a shared layer's weights are in its first group
+        if layer.model is not None:
+            _find_groups(file, layer.model, layer_group, found)
+
+
+def legacy_weights(file: Hdf5) -> ReadWeights:
+    """Return the reader of an .h5 file. Each layer of the outermost model has a group with a list of array names."""
+
+    def datasets(layer: KerasLayer) -> list[tuple[str, Any]]:
+        group = file.group(file.root, "model_weights/" + layer.path[0])
         if group is None:
             return []
-        names = self._file.strings(group, "weight_names")
+        names = file.strings(group, "weight_names")
         if layer.wrapper:
             names = [name for name in names if name.split("/")[-1].split(":")[0] not in WRAPPER_STATE]
         if len(layer.path) > 1:
             place = -3 if layer.wrapper else -2
             names = [name for name in names if name.split("/")[place : place + 1] == [layer.name]]
-        return [(name.split("/")[-1].split(":")[0], self._file.child(group, name)) for name in names]
+        return [(name.split("/")[-1].split(":")[0], file.child(group, name)) for name in names]
+
+    return _reader(file, datasets)
 
 
 def _snake_case(name: str) -> str:

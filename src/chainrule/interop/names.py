@@ -24,6 +24,9 @@ class Names:
     roles: Mapping[str, str]
     storages: Mapping[str, str]
     groups: Mapping[str, Sequence[str]]
+    suffixes: Mapping[str, str]
+    members: Mapping[str, str]
+    texts: Mapping[str, str]
 
 
 def inverted(table: Mapping[str, str]) -> dict[str, str]:

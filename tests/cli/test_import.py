@@ -126,4 +126,6 @@ def test_what_cannot_be_read_is_one_line(invoke: Invoke, network: Path, tmp_path
 
 @pytest.mark.parametrize("option", ["--operators", "--layers"])
 def test_the_tables_of_the_page_are_those_that_are_printed(option: str, invoke: Invoke) -> None:
-    assert invoke("import", option).stdout.strip() in PAGE.read_text(encoding="utf-8")
+    result = invoke("import", option)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.strip() in PAGE.read_text(encoding="utf-8")

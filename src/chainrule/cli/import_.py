@@ -121,13 +121,12 @@ def layer_list() -> str:
 
     from chainrule.interop.keras.layers import described
     from chainrule.interop.keras.layers.activations import FUNCTIONS
-    from chainrule.interop.tflite.graph import CONVERSIONS
     from chainrule.interop.tflite.operators import OPERATORS
     from chainrule.plotting.markdown import table
 
     notes = (
         f"Activations, as layers or as options of layers: linear, {', '.join(sorted(FUNCTIONS))}.",
-        f"Operators of TensorFlow Lite: {', '.join(sorted((*OPERATORS, *CONVERSIONS)))}.",
+        f"Operators of TensorFlow Lite: {', '.join(sorted(OPERATORS))}.",
     )
     paragraphs = (textwrap.fill(note, 120, break_on_hyphens=False) for note in notes)
     return "\n\n".join((table([("Keras layer", "chainrule layer"), *described()]), *paragraphs))

@@ -81,9 +81,7 @@ class TfliteGraph:
                 continue  # a shape; translations read the shapes of the file's tensors
             operator.follow_blocks()
             operator.follow_rows()
-            if operator.code in NAMES.groups["tflite_converting"]:
-                operator.alias()
-            elif operator.code in translations:
+            if operator.code in translations:
                 translations[operator.code](operator)
             else:
                 problem = "it selects among scores" if operator.code in DECISIONS else "there is no translation"

@@ -23,13 +23,11 @@ class Weights(dict[str, Array]):
     assign   function that overwrites all of them, such as `Network.set_weights`
     """
 
-    def __init__(self, views: Mapping[str, Array], assign: Callable[[Mapping[str, Any]], None]) -> None:
-        super().__init__(views)
-        self._assign = assign
+    assign: Callable[[Mapping[str, Any]], None]
 
     def __setitem__(self, name: str, values: Any) -> None:
         """Overwrite the values of a name; FormatError for an unknown name or another shape."""
-        self._assign({**self, name: values})
+        self.assign({**self, name: values})
 
     update = MutableMapping[str, Array].update  # assigns each array
 

@@ -206,7 +206,9 @@ class Network:
 
         `model.weights["conv1.w"] = array` copies the array into the view.
         """
-        return Weights(self._buffers.views(self.parameters), self.set_weights)
+        weights = Weights(self._buffers.views(self.parameters))
+        weights.assign = self.set_weights
+        return weights
 
     def get_weights(self) -> dict[str, Array]:
         """Return copies of all parameters and running statistics by name, for `set_weights`."""

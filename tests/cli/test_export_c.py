@@ -93,7 +93,7 @@ def test_networks_without_a_run_are_calibrated_with_data(
     cr.export_onnx(model, tmp_path / "model.onnx")
     x = np.random.default_rng(0).normal(size=(40, *shape)).astype("f4")
     y = np.arange(40) % 3
-    for file, arrays in (("data", {"x": x, "y": y}), ("wrong", {"x": x[..., 1:], "y": y}), ("empty", {"y": y})):
+    for file, arrays in (("data", {"x": x}), ("wrong", {"x": x[..., 1:], "y": y}), ("empty", {"y": y})):
         np.savez(tmp_path / f"{file}.npz", **arrays)
     done = invoke(f"export {name} --c out --int8 --calibrate data.npz")
     assert done.exit_code == 0, done.stderr
@@ -102,6 +102,19 @@ def test_networks_without_a_run_are_calibrated_with_data(
     refused(invoke(f"export {name} --c out --calibrate data.npz"), "add --int8")
     for data, said in (("wrong.npz", "expected"), ("empty.npz", "no array 'x'")):
         refused(invoke(f"export {name} --c out --int8 --calibrate", data), said)
+
+
+def test_the_scales_are_measured_on_samples_from_the_whole_set(invoke: Invoke, tmp_path: Path) -> None:
+    """The last samples of a sorted set are much larger than the first ones."""
+    cr.Sequential([cr.Conv2D(4, 3), cr.Flatten(), cr.Dense(3)], (2, 9, 7), engine="numpy").save("model.safetensors")
+    x = (
+        np.random.default_rng(0).normal(size=(700, 2, 9, 7))
+        * np.where(np.arange(700) < 550, 1, 30)[:, None, None, None]
+    )
+    np.savez("sorted.npz", x=x)
+    done = invoke("export model.safetensors --c out --int8 --calibrate sorted.npz")
+    difference, largest = map(float, re.findall(r"at most ([\d.e-]+) \(largest output ([\d.e-]+)\)", done.stdout)[0])
+    assert difference < 0.1 * largest
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "deploying.md").read_text(encoding="utf-8")

@@ -53,6 +53,24 @@ def test_alternating_flips_show_every_image_both_ways_in_two_epochs() -> None:
     assert_array_equal(flipped[1::2], flipped[1:2] * 2)
 
 
+@given(st.integers(0, 2**32 - 1), st.booleans(), st.booleans())
+def test_positions_move_with_points_in_the_image(seed: int, is_square: bool, is_exact: bool) -> None:
+    """Compare moved positions with the centers of moved spots, which are single pixels if pixels move by whole ones."""
+    draw, (height, width) = np.random.default_rng(seed), (41, 41 if is_square else 53)
+    exact = Augmentation(shift=4, flip=bool(seed % 2), flip_vertical=bool(seed % 3), turn=is_square)
+    augmentation = exact if is_exact else replace(exact, rotation=25.0, scale=0.2)
+    points = np.rint(draw.uniform(16, 25, (3, 2, 2)))  # samples, two points, x and y
+    rows, columns = np.arange(height)[:, None], np.arange(width)
+    x, y = points[..., 0, None, None], points[..., 1, None, None]
+    spots = np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (0.01 if is_exact else 5.0))
+    samples = Draw(seed, 1, np.arange(3))
+    moved = augmentation.apply(spots, samples)
+    mass = moved.sum((2, 3))
+    centers = np.stack([(moved * columns).sum((2, 3)) / mass, (moved * rows).sum((2, 3)) / mass], 2)
+    found = augmentation.move_positions(points.reshape(3, 4), samples, (height, width)).reshape(3, 2, 2)
+    assert np.abs(found - centers).max() <= (1e-9 if is_exact else 0.05)
+
+
 def transformed(augmentation: Augmentation) -> Iterator[tuple[np.ndarray, ...]]:
     """Yield each plane of the images, the inverse of its map (a matrix and an offset, for SciPy), and our result."""
     x = X.astype(np.float64)

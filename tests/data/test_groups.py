@@ -1,5 +1,6 @@
 """Groups: images of a subject stay on one side of every split, wherever the groups come from."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,20 @@ def test_groups_of_files(kind: str, lazy: bool, tmp_path: Path) -> None:
     layers: list[Any] = [cr.Conv2D(2, 1)] if dense else [cr.Flatten(), cr.Dense(len(training.classes))]
     model = cr.Sequential(layers, training.shape, engine="numpy", loss="mean_squared_error")
     model.fit(training, validation_split=0.25, progress=False, standardize_targets=False)
+
+
+@pytest.mark.parametrize("part", ["test", "val"])
+@pytest.mark.parametrize("shared", [0, 1, 3])
+def test_groups_in_training_and_other_data_are_refused(part: str, shared: int, tmp_path: Path) -> None:
+    folders = {"train": range(6), "test": range(6, 12), "val": range(6, 12), part: range(6 - shared, 12)}
+    for folder, subjects in folders.items():
+        for subject in subjects:
+            place = tmp_path / folder / "ab"[subject % 2]
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((4, 4), subject, np.uint8)).save(place / f"p{subject}_{folder}.png")
+    with pytest.raises(cr.DataError, match=f"'{6 - shared}'.*in the training data") if shared else nullcontext():
+        load(tmp_path, group_pattern=PATTERN)
+    assert len(load(tmp_path)[0]) == 6
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """Reading ahead in processes: order, shared memory, errors, and the end of the processes."""
 
 import errno
+import multiprocessing
 import os
 import random
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,23 @@ def test_batches_come_in_the_order_of_the_requests(processes: int, slot_bytes: i
     abandoned.close()
     assert [int(squares[0]) for squares, _ in prefetcher.batches([(np.array([3]),)])] == [9]
     prefetcher.close()
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_each_process_holds_at_most_two_batches(processes: int) -> None:
+    begun = multiprocessing.Value("i", 0)
+
+    def read(number: int) -> tuple[Any, ...]:
+        with begun.get_lock():
+            begun.value += 1
+        return (np.array([number]),)
+
+    prefetcher, ahead = Prefetcher(read, processes, 64), list[int]()
+    for received, _ in enumerate(prefetcher.batches([(number,) for number in range(30)]), 1):
+        time.sleep(0.005)  # in which the processes read as much as they may
+        ahead.append(begun.value - received + 1)  # with the batch that is in use
+    prefetcher.close()
+    assert 1 < max(ahead) <= 2 * processes
 
 
 def test_a_process_that_cannot_start_is_replaced_by_this_process(monkeypatch: pytest.MonkeyPatch) -> None:

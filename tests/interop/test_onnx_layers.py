@@ -70,6 +70,7 @@ def test_functions_of_positive_numbers(name: str) -> None:
     agree(network, np.abs(batch(draw, (3, 4))) + np.float32(0.1))
 
 
+@pytest.mark.filterwarnings("ignore::chainrule.errors.ChannelOrderWarning")  # of a drawn shape
 @settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(MIN_OPSET, MAX_OPSET))
 def test_a_drawn_network_in_a_drawn_opset(number: int, opset: int) -> None:

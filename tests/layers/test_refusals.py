@@ -44,7 +44,7 @@ ERRORS = [
     (lambda: layers.Conv2D(2, 3, padding=(1, 1, 1)), "padding (1, 1, 1) has 3 entries for 2 axes"),
     (lambda: layers.UpSample2D(2, mode="average"), "unknown UpSample2D mode 'average'; known: nearest, bilinear"),
     (lambda: layers.Permute((1, 1, 0)), "Permute: axes (1, 1, 0): expected (0, 1, 2) in any order"),
-    (lambda: layers.Pad2D("same"), "Pad2D: padding 'same': expected numbers or pairs of numbers"),
+    (lambda: layers.Pad2D("same"), "Pad2D: padding 'same': expected a whole number of at least 0, or 2 of them"),
     (lambda: layers.Clip(6, 6), "Clip: low 6, high 6: expected low below high"),
     (
         lambda: layers.LocalResponseNorm(4),

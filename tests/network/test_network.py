@@ -1,5 +1,6 @@
 """A network's memory needs are computed and bounded before anything is allocated."""
 
+import pickle
 import tracemalloc
 from typing import Any
 
@@ -10,6 +11,7 @@ import chainrule as cr
 from chainrule import layers, zoo
 from chainrule.errors import FormatError, ShapeError
 from chainrule.models.serialization import parameter_count_of
+from chainrule.network.flat_buffers import Weights
 
 ROW = [cr.Conv2D(2, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
 
@@ -32,6 +34,21 @@ def test_weights_take_the_place_of_first_values() -> None:
         np.testing.assert_array_equal(again.weights[name], value)
         assert again.weights[name] is not value
     assert not np.shares_memory(again.parameters, first.parameters)
+
+
+@pytest.mark.parametrize("assign", [Weights.__setitem__, lambda weights, name, values: weights.update({name: values})])
+def test_assigned_weights_are_those_of_the_network(assign: Any) -> None:
+    subject, other = network(seed=1), network(seed=2)
+    for name, value in other.weights.items():
+        assign(subject.weights, name, value.tolist())
+    np.testing.assert_array_equal(subject.parameters, other.parameters)
+    np.testing.assert_array_equal(subject.statistics, other.statistics)
+    before = subject.get_weights()
+    for name, values in (("dense1.w", other.weights["dense1.w"].T), ("dense1.w", 0.0), ("dense9.w", np.ones(2))):
+        with pytest.raises(FormatError, match=name):
+            assign(subject.weights, name, values)
+    kept = pickle.loads(pickle.dumps(subject.weights))
+    assert all((kept[name] == value).all() and (subject.weights[name] == value).all() for name, value in before.items())
 
 
 def test_weights_of_other_shapes_are_refused() -> None:

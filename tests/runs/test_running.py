@@ -3,7 +3,6 @@
 import signal
 import sys
 import time
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from runs.run_driver import RECIPE, make_job
 
 from chainrule._io import files
 from chainrule.data import load
-from chainrule.errors import ChainruleError, DataError, NotFiniteError, RunError
+from chainrule.errors import ChainruleError, NotFiniteError, RunError
 from chainrule.runs import checkpointer, loading, running
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.jobs import Job
@@ -44,16 +43,6 @@ def test_a_run_leaves_what_it_should(whole: Path, data: Path) -> None:
     _, test = load(data)
     assert found["evaluation"]["accuracy"] == loading.load(whole, engine="numpy").evaluate(test).accuracy > 0.5
     assert Job.from_config(files.read_json(whole / "config.json"), whole).recipe == RECIPE
-
-
-@pytest.mark.parametrize("shared", [0, 1, 3])
-def test_groups_in_training_and_test_data_are_refused(data: Path, tmp_path: Path, shared: int) -> None:
-    training, test = load(data)
-    first = replace(training, groups=np.arange(len(training)))
-    second = replace(test, groups=np.arange(len(test)) + len(training) - shared)
-    job = make_job(data, "numpy", replace(RECIPE, epochs=1))
-    with pytest.raises(DataError, match=f"{shared} groups?, such as") if shared else nullcontext():
-        running.start(tmp_path / "run", job, first, second, plots=False)
 
 
 def test_the_best_model_is_that_of_the_best_validation(whole: Path, data: Path, tmp_path: Path) -> None:

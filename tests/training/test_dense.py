@@ -186,10 +186,20 @@ def test_a_function_may_return_soft_labels_of_masks(share: float) -> None:
 def test_numbers_of_a_moved_image_are_refused_unless_they_stay(augmentation: str) -> None:
     x, y = drawn(8, 1, 6, 6), drawn(8, 2, seed=1)
     layers = [cr.Flatten(), cr.Dense(2)]
-    for options, refused in ((augmentation, True), (f"{augmentation},keep_targets", False), ("brightness=0.1", False)):
+    for options, refused in (
+        (augmentation, True),
+        *((f"{augmentation},{allowed}", False) for allowed in ("keep_targets", "positions")),
+        ("brightness=0.1", False),
+    ):
         model = cr.Sequential(layers, (1, 6, 6), loss="mean_squared_error", engine="numpy")
-        with pytest.raises(OptionError, match="add keep_targets") if refused else nullcontext():
+        with pytest.raises(OptionError, match="or keep_targets") if refused else nullcontext():
             model.fit(x, y, augmentation=options, progress=False)
+    for outputs, targets, loss in ((3, drawn(8, 3), "mean_squared_error"), (2, labels(8, 1, 1)[:, 0, 0] % 2, None)):
+        other = cr.Sequential(
+            [cr.Flatten(), cr.Dense(outputs), *([] if loss else [cr.Softmax()])], (1, 6, 6), loss=loss
+        )
+        with pytest.raises(OptionError, match="pairs of numbers"):
+            other.fit(x, targets, augmentation=f"{augmentation},positions", progress=False)
     soft = np.tile([0.3, 0.7], (8, 1))  # probabilities of classes stay
     cr.Sequential([*layers, cr.Softmax()], (1, 6, 6)).fit(x, soft, augmentation=augmentation, progress=False)
 

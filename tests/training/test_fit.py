@@ -29,6 +29,18 @@ def test_a_trained_model_keeps_its_normalization_when_it_is_trained_on() -> None
     assert model.normalization.kind == "scale"
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_learning_rates_of_single_steps_are_a_schedule(optimizer: str) -> None:
+    x, rates = np.random.default_rng(0).normal(size=(20, 6)).astype("f4"), [0.1, 0.02, 0.07, 0.003]
+    y = (x[:, 0] > 0).astype(int)
+    whole, single = (cr.Sequential([cr.Dense(2), cr.Softmax()], (6,), engine="numpy") for _ in range(2))
+    options: Any = {"epochs": len(rates), "batch_size": len(x), "normalization": "none", "progress": False}
+    whole.fit(x, y, optimizer=optimizer, learning_rate=1.0, schedule=lambda step: rates[step], **options)
+    for rate in rates:
+        single.train_step(x, y, optimizer=optimizer, learning_rate=rate)
+    assert_close(single.parameters, whole.parameters)
+
+
 @pytest.mark.parametrize("dtype", ["int64", "int16", "uint16", "float32", "float64"])
 def test_pixels_of_any_type_are_scaled_as_bytes_are(dtype: str) -> None:
     x, y = stripes()

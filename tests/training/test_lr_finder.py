@@ -47,6 +47,15 @@ def test_losses_are_those_of_the_steps() -> None:
     assert not found.diverged
 
 
+def test_the_model_is_left_as_it_was() -> None:
+    model = cr.Sequential([cr.Dense(4), cr.BatchNorm1D(), cr.Dense(1)], (6,), engine="numpy")
+    before, normalization, predicted = model.get_weights(), model.normalization, model.predict(X)
+    model.find_learning_rate(X, Y, batch_size=50)
+    assert all((model.weights[name] == values).all() for name, values in before.items())
+    assert model.normalization == normalization
+    assert_close(model.predict(X), predicted)
+
+
 def test_more_steps_than_an_epoch_has() -> None:
     found = linear().find_learning_rate(X, Y, batch_size=50, steps=40)
     assert len(found.learning_rates) == len(found.losses) == len(found.smoothed) <= 40

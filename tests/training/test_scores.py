@@ -163,6 +163,20 @@ def test_calibrated_networks_have_the_least_loss(ending: str, tmp_path) -> None:
     assert_close(cr.load(tmp_path / "model.safetensors").evaluate(x, y).loss, after.loss)
 
 
+def test_dense_outputs_are_calibrated_as_their_positions() -> None:
+    """The temperature is that of a network whose samples are the positions of the images."""
+    draw = np.random.default_rng(4)
+    images = cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], (2, 4, 5), engine="numpy", seed=1)
+    rows = cr.Sequential([cr.Dense(3), cr.Softmax()], (2,), engine="numpy")
+    x = draw.normal(size=(60, 2, 4, 5)).astype("f4")
+    y = np.where(draw.random((60, 4, 5)) < 0.3, draw.integers(0, 3, (60, 4, 5)), images.predict(x).argmax(1))
+    images.weights["conv1.w"] = 9 * images.weights["conv1.w"]
+    rows.weights["dense1.w"] = images.weights["conv1.w"][..., 0, 0]
+    temperature = images.calibrate(x, y)
+    assert temperature > 2
+    assert_close(rows.calibrate(np.moveaxis(x, 1, -1).reshape(-1, 2), y.reshape(-1)), temperature)
+
+
 def test_what_cannot_be_calibrated() -> None:
     x, y = np.zeros((4, 6), np.float32), [0, 1, 2, 0]
     for ending in ([cr.Dense(3), cr.Tanh(), cr.Softmax()], [cr.Dense(3), cr.BatchNorm1D(), cr.Softmax()]):

@@ -4,6 +4,8 @@
 
 import itertools
 import random
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from tests.training.made import classifier, dense, stripes
 
 import chainrule as cr
 from chainrule.data import order
+from chainrule.data.coloring import Draw
 from chainrule.data.sources import MappedArray, SampleSource
 from chainrule.errors import ChainruleError, DataError, OptionError
 from chainrule.models.reading import Reading, training_data
@@ -121,6 +124,20 @@ def test_a_memory_map_releases_its_pages(tmp_path: Path, monkeypatch: pytest.Mon
         assert_array_equal(source.subset(np.array([5, 2]))[[1, 0]], expected[[2, 5]])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_few_pages_of_a_mapped_file_are_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit, sample, page = 1 << 20, 1 << 16, 1 << 21  # bytes; the kernel may map the cached file in large pages
+    monkeypatch.setattr("chainrule.data.sources.MAX_RESIDENT_BYTES", limit)
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((300, sample // 8)))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    source, resident = MappedArray(mapped, mapped), list[int]()
+    for first in range(0, 300, 4):
+        assert source[first : first + 4].sum() > 0
+        places = Path("/proc/self/smaps").read_text().partition(f"{tmp_path}/x.npy")[2]
+        resident.append(1024 * int(re.findall(r"^Rss: +(\d+)", places, re.M)[0]))
+    assert limit / 2 < max(resident) <= limit + 2 * page < mapped.nbytes / 3
+
+
 @pytest.mark.parametrize("readers", [0, 2])
 def test_a_data_set_of_pairs_trains_as_arrays(readers: int) -> None:
     x = X.astype(np.float32)
@@ -130,12 +147,41 @@ def test_a_data_set_of_pairs_trains_as_arrays(readers: int) -> None:
     assert_array_equal(trained(Pairs(noisy=True), readers=readers), trained(Pairs(noisy=True), readers=1))
 
 
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
+def test_positions_are_moved_in_streamed_images_and_resumed_runs(engine: str, tmp_path: Path) -> None:
+    """Each engine is compared with moving every image and its positions by hand."""
+    x, places = (
+        np.random.default_rng(0).random((40, 1, 6, 6)).astype("f4"),
+        np.random.default_rng(1).random((40, 4)) * 5,
+    )
+    augmentation = cr.Augmentation(turn=True, flip=True, shift=1, rotation=9.0, positions=True)
+    np.save(tmp_path / "x.npy", x)
+
+    def parameters(inputs: Any, targets: Any, augmentation: Any, **more: Any) -> np.ndarray:
+        layers = [cr.Flatten(), cr.Dense(4)]
+        model = cr.Sequential(layers, (1, 6, 6), engine=engine, threads=1, loss="mean_squared_error", seed=1)
+        options: dict[str, Any] = {"batch_size": 40, "normalization": "none", "standardize_targets": False}
+        options |= {"optimizer": "sgd", "seed": 0, "progress": False, **more}
+        model.fit(inputs, targets, augmentation=augmentation, **options)
+        return model.parameters
+
+    whole = parameters(x, places, augmentation)
+    assert_array_equal(parameters(np.load(tmp_path / "x.npy", mmap_mode="r"), places, augmentation), whole)
+    for done, resume in ((1, False), (3, True)):
+        resumed = parameters(x, places, augmentation, epochs=done, run=cr.Run(tmp_path / "run", resume=resume))
+    assert_array_equal(resumed, parameters(x, places, augmentation, epochs=3))
+    drawn = Draw(0, 0, np.arange(40))
+    moved = augmentation.apply(x, drawn), augmentation.move_positions(places, drawn, (6, 6))
+    assert_close(parameters(*moved, None), whole)
+
+
 def test_iterables_train_as_arrays() -> None:
     expected = trained(X, Y)
     assert_array_equal(trained(batches(3), steps_per_epoch=STEPS), expected)
     assert_array_equal(trained([*batches(3)], steps_per_epoch=STEPS), expected)
     assert_array_equal(trained([*batches()], epochs=1), trained(X, Y, epochs=1))
     assert_array_equal(trained([*batches()]), trained([*batches()] * 3, epochs=1, steps_per_epoch=3 * STEPS))
+    assert_array_equal(trained([*batches()], steps_per_epoch=2, epochs=STEPS), trained([*batches()], epochs=2))
     assert_array_equal(trained(Loader(batches()), steps_per_epoch=2), trained([*batches()], steps_per_epoch=2))
     model = classifier()
     assert_close(model.evaluate([*batches()]).loss, model.evaluate(X, Y).loss)

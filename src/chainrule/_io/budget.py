@@ -19,7 +19,7 @@ class Budget:
     """
 
     def __init__(self, size: int) -> None:
-        self._size, self._others, self._refusal = size, set[str](), ""
+        self._size, self._others = size, set[str]()
         self._left = {"bytes of arrays": BYTES + BYTES_PER_BYTE * size, "steps": STEPS}
 
     def extend(self, name: str, size: int) -> None:
@@ -39,11 +39,10 @@ class Budget:
 
     def _charge(self, unit: str, count: int, what: str) -> None:
         left = self._left[unit]
-        self._left[unit] -= max(count, 0)
         if count > left:
             needed = f"{count:,}" if count < 1 << 64 else "over 10¹⁹"
-            self._refusal = self._refusal or (
+            raise FormatError(
                 f"{what}: takes {needed} {unit}; expected at most {left:,}, which are left for a file of "
                 f"{self._size:,} bytes"
             )
-            raise FormatError(self._refusal)
+        self._left[unit] = left - max(count, 0)

@@ -33,7 +33,8 @@ VERSION = 1
 KEY = "chainrule"  # the only key in the metadata of a tensor file
 MAX_HEADER = 4 << 20  # bytes; the limit of safetensors is 100 MB, and parsing that takes seconds and a gigabyte
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # first characters of formulas in spreadsheets
-FLOATS = ("F16", "F32", "F64", "BF16")
+# types of tensors in safetensors files → how NumPy reads them; the bits of bfloat16 are converted to float32
+FLOATS = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2"}
 TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")  # name of a temporary file of `write_atomic`
 
 
@@ -174,15 +175,18 @@ def may_be_described(path: Path) -> bool:
     Return True for damaged safetensors files, for which `read_tensors` raises an error.
     """
     with open_regular(path, FormatError) as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        start = stream.read(size) if size <= MAX_HEADER else b""
-    if not start.startswith(b"{"):
-        return path.suffix.lower() == ".safetensors"
-    try:
-        header = expect_object(parse(start, MAX_HEADER), "the header")
-        return KEY in expect_object(header.get("__metadata__", {}), "the metadata")
-    except FormatError:
-        return True
+        try:
+            return KEY in expect_object(_header(stream).get("__metadata__", {}), "the metadata")
+        except FormatError:
+            stream.seek(8)
+            return path.suffix.lower() == ".safetensors" or stream.read(1) == b"{"
+
+
+def _header(stream: BinaryIO) -> dict[str, Any]:
+    """Return the header of a safetensors file; FormatError for another kind of file."""
+    if (size := int.from_bytes(stream.read(8), "little")) > MAX_HEADER:
+        raise FormatError(f"a header of {size} bytes; expected at most {MAX_HEADER}")
+    return expect_object(parse(stream.read(size), MAX_HEADER), "the header")
 
 
 def read_safetensors(path: Path, *, floats_only: bool = False) -> tuple[dict[str, Array], dict[str, str]]:
@@ -196,34 +200,25 @@ def read_safetensors(path: Path, *, floats_only: bool = False) -> tuple[dict[str
 
     tensors: dict[str, Array] = {}
     with reading(path, "safetensors file", FormatError) as stream:
-        header = int.from_bytes(stream.read(8), "little")
-        if header > os.fstat(stream.fileno()).st_size:
-            raise FormatError(f"{path}: damaged safetensors file, or another kind of file")
-        if header > MAX_HEADER:
-            actual = f"a header of {header} bytes; expected at most {MAX_HEADER}"
-            raise FormatError(f"{path}: damaged safetensors file ({actual})")
-        reader: Any = safe_open(path, "np")
+        try:
+            header = _header(stream)
+        except FormatError as error:
+            raise FormatError(f"{path}: damaged safetensors file, or another kind of file ({error})") from None
+        data, reader = stream.tell(), cast("Any", safe_open(path, "np"))  # which checks the header
         with reader as file:
             entries: dict[str, str] = file.metadata() or {}
-            for name in list(file.keys()):
-                dtype: str = file.get_slice(name).get_dtype()
-                if floats_only and dtype.startswith(("I", "U", "BOOL")):
-                    continue
-                if dtype not in FLOATS:
-                    problem = f"{quoted(name)} is {dtype}; expected {', '.join(FLOATS)}"
-                    raise FormatError(f"{path}: tensors must be floats: {problem}")
-                tensors[name] = _bfloat16(stream, name) if dtype == "BF16" else file.get_tensor(name)
+            names: list[str] = file.keys()
+        for name in names:
+            dtype, shape = header[name]["dtype"], header[name]["shape"]
+            if floats_only and dtype.startswith(("I", "U", "BOOL")):
+                continue
+            if dtype not in FLOATS:
+                problem = f"{quoted(name)} is {dtype}; expected {', '.join(FLOATS)}"
+                raise FormatError(f"{path}: tensors must be floats: {problem}")
+            stream.seek(data + header[name]["data_offsets"][0])
+            numbers = np.fromfile(stream, FLOATS[dtype], math.prod(shape)).reshape(shape)
+            tensors[name] = from_bfloat16(numbers) if dtype == "BF16" else numbers
     return tensors, entries
-
-
-def _bfloat16(stream: BinaryIO, name: str) -> Array:
-    """Return a tensor of bfloat16 in a valid safetensors file as float32."""
-    stream.seek(0)
-    size = int.from_bytes(stream.read(8), "little")
-    tensor = expect_object(parse(stream.read(size), MAX_HEADER), "the header")[name]
-    first, end = tensor["data_offsets"]
-    stream.seek(8 + size + first)
-    return from_bfloat16(np.frombuffer(stream.read(end - first), "<u2").reshape(tensor["shape"]))
 
 
 def from_bfloat16(bits: Array) -> Array:

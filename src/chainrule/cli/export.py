@@ -1,26 +1,26 @@
 """The command `chainrule export`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from chainrule._io.reading import expanded
 from chainrule.cli import options
 from chainrule.cli.output import format_metric, format_percent
 from chainrule.core.shapes import text
-from chainrule.errors import DataError, OptionError, RunError
+from chainrule.errors import OptionError, RunError
 from chainrule.runs.folder import MODEL
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from chainrule.data.dataset import Dataset
+    from chainrule.core.arrays import Array
+    from chainrule.data.dataset import Dataset, Images
     from chainrule.interop.c import Quantized
     from chainrule.models.model import Model
     from chainrule.runs.jobs import Job
 
 
-CALIBRATION_IMAGES = 500  # training images used to measure the ranges of activations
+CALIBRATION_IMAGES = 500  # drawn from the training images to measure the ranges of activations
 
 
 @click.command(short_help="Write a trained network for other software: ONNX, C.")
@@ -40,8 +40,8 @@ CALIBRATION_IMAGES = 500  # training images used to measure the ranges of activa
     "--calibrate",
     "calibration",
     type=options.DATA,
-    help="With --int8: data that determine the scales of activations: a data set's name, a folder or a FILE.npz, "
-    "also of series and vectors.  [default: the run's training data, or the scales of a quantized network]",
+    help="With --int8: data that determine the scales of activations, 500 samples drawn from all: a data set's name, a "
+    "folder or a FILE.npz with an array x.  [default: the run's training data, or the scales of a quantized network]",
 )
 @click.option(
     "--io",
@@ -163,32 +163,30 @@ def _quantized(model: "Model", job: "Job | None", calibration: str | None, io: s
                   a model file, the scales of the quantized network in the file
     """
     from chainrule.cli import loading
+    from chainrule.data.npz import read_inputs
     from chainrule.interop.c import Quantized
 
     if calibration is None:
         if job is None:
             return Quantized(model, io=io), ""
         training, test = job.load()
-        quantized = Quantized(model, training.x[:CALIBRATION_IMAGES], io=io)
+        quantized = Quantized(model, _drawn(training.x)[0], io=io)
         return quantized, _int8_metric(model, quantized, test)
-    if len(model.input_shape) < 3:
-        inputs = _read_inputs(calibration)
-        quantized = Quantized(model, inputs[:CALIBRATION_IMAGES], io=io)
-        return quantized, _int8_difference(model, quantized, inputs[-CALIBRATION_IMAGES:], calibration)
-    training, test = loading.read_data_for(model, calibration)
-    others = (training if test is None else test).x[-CALIBRATION_IMAGES:]
-    quantized = Quantized(model, training.x[:CALIBRATION_IMAGES], io=io)
-    return quantized, _int8_difference(model, quantized, others, training.name)
+    if calibration.endswith(".npz") or len(model.input_shape) < 3:
+        x = others = read_inputs(expanded(calibration), len(model.input_shape))  # no labels are needed
+    else:
+        training, test = loading.read_data_for(model, calibration)
+        x, others = training.x, (training if test is None else test).x
+    quantized = Quantized(model, _drawn(x)[0], io=io)
+    return quantized, _int8_difference(model, quantized, _drawn(others)[1], Path(calibration).name)
 
 
-def _read_inputs(name: str) -> "NDArray[Any]":
-    """Return the array x of an .npz file with series or vectors (N, …); no labels are needed."""
-    from chainrule.data.npz import read_archive
+def _drawn(x: "Images") -> "tuple[Array, Array]":
+    """Return samples for scales and for a comparison, which are drawn from all with a fixed seed."""
+    from chainrule.data.dataset import order
 
-    arrays = read_archive(Path(name))
-    if "x" not in arrays:
-        raise DataError(f"{name}: no array 'x'; found {', '.join(sorted(arrays)) or 'none'}")
-    return arrays["x"]
+    numbers = order(len(x), 0, 0)
+    return x[numbers[:CALIBRATION_IMAGES]], x[numbers[-CALIBRATION_IMAGES:]]
 
 
 def _int8_metric(model: "Model", quantized: "Quantized", test: "Dataset") -> str:
@@ -202,7 +200,7 @@ def _int8_metric(model: "Model", quantized: "Quantized", test: "Dataset") -> str
     return f"{metric.replace('_', ' ')} on {test.name}: {float_metric} in floats, {int8_metric} in int8"
 
 
-def _int8_difference(model: "Model", quantized: "Quantized", images: "NDArray[Any]", name: str) -> str:
+def _int8_difference(model: "Model", quantized: "Quantized", images: "Array", name: str) -> str:
     """Return a line with the difference between the outputs in floats and in int8; labels are not used."""
     import numpy as np
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--output", "outputs", metavar="NAME", multiple=True, help="Import only this output; may be repeated.")
 @click.option("--shape", metavar="C,H,W", help="Sizes of inputs that the file leaves open, such as 3,224,224.")
-@click.option("--verify", is_flag=True, help="Compare with ONNX Runtime or LiteRT, if installed, on random inputs.")
+@click.option("--verify", is_flag=True, help="Compare with ONNX Runtime, LiteRT or Keras on random inputs.")
 @click.option("--operators", is_flag=True, help="List the ONNX operators that can be read, and what they become.")
 @click.option("--layers", is_flag=True, help="List the Keras layers that can be read, and what they become.")
 def import_(
@@ -121,13 +121,12 @@ def layer_list() -> str:
 
     from chainrule.interop.keras.layers import described
     from chainrule.interop.keras.layers.activations import FUNCTIONS
-    from chainrule.interop.tflite.graph import CONVERSIONS
     from chainrule.interop.tflite.operators import OPERATORS
     from chainrule.plotting.markdown import table
 
     notes = (
         f"Activations, as layers or as options of layers: linear, {', '.join(sorted(FUNCTIONS))}.",
-        f"Operators of TensorFlow Lite: {', '.join(sorted((*OPERATORS, *CONVERSIONS)))}.",
+        f"Operators of TensorFlow Lite: {', '.join(sorted(OPERATORS))}.",
     )
     paragraphs = (textwrap.fill(note, 120, break_on_hyphens=False) for note in notes)
     return "\n\n".join((table([("Keras layer", "chainrule layer"), *described()]), *paragraphs))

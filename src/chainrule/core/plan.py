@@ -16,8 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from numpy.typing import NDArray
-
+from chainrule.core.arrays import Arrays, Shape
 from chainrule.errors import OptionError
 
 Kind: TypeAlias = Literal["input", "target", "activation", "statistic", "parameter", "gradient", "state"]
@@ -38,7 +37,7 @@ class Tensor:
     """
 
     name: str
-    shape: tuple[int, ...]
+    shape: Shape
     kind: Kind = "activation"
     storage: str = ""
     integer: bool = False
@@ -57,7 +56,7 @@ class Tensor:
         """Whether each sample of a batch has its own values."""
         return self.kind in PER_SAMPLE
 
-    def viewed(self, shape: tuple[int, ...]) -> "Tensor":
+    def viewed(self, shape: Shape) -> "Tensor":
         """Return a view of the same memory with another shape."""
         return replace(self, shape=shape, storage=self.storage)
 
@@ -116,7 +115,7 @@ class Operation:
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     runtime: Mapping[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     scope: Scope = "sample"
-    call: Callable[..., tuple[NDArray[Any], ...]] | None = field(default=None, compare=False)
+    call: Callable[..., Arrays] | None = field(default=None, compare=False)
 
     def operand(self, index: int = 0) -> Tensor:
         """Return a tensor that the operation reads and that is not optional."""
@@ -215,11 +214,11 @@ class Builder:
         """Return a parameter or running statistic of the current layer."""
         return self._parameters[f"{self._owner}.{name}"]
 
-    def activation(self, name: str, shape: tuple[int, ...], *, integer: bool = False) -> Tensor:
+    def activation(self, name: str, shape: Shape, *, integer: bool = False) -> Tensor:
         """Return a new tensor with separate values for each sample."""
         return Tensor(f"{self.layer}.{name}", shape, integer=integer)
 
-    def statistic(self, name: str, shape: tuple[int, ...]) -> Tensor:
+    def statistic(self, name: str, shape: Shape) -> Tensor:
         """Return a new tensor whose values belong to the whole batch, such as a mean."""
         return Tensor(f"{self.layer}.{name}", shape, "statistic")
 
@@ -262,7 +261,7 @@ def _operation(
     return Operation(name, tuple(reads), tuple(writes), options, runtime, scope, call)
 
 
-def _add_parts(layers: list[tuple[str, list[Operation]]], shapes: Mapping[str, tuple[int, ...]]) -> list[Operation]:
+def _add_parts(layers: list[tuple[str, list[Operation]]], shapes: Mapping[str, Shape]) -> list[Operation]:
     """Return the backward operations in execution order, including the sums of contributions to the same gradient.
 
     By the chain rule, the gradient of a value with several readers is the sum of their contributions. Each operation
@@ -312,11 +311,10 @@ def _needed_operations(
     """Return the operations needed for the trainable parameters' gradients and the requested tensors, in order."""
     kept: list[Operation] = []
     for operation in reversed(operations):
-        if any(_is_needed(tensor, requested, frozen) for tensor in operation.writes):
+        if any(
+            tensor.storage in requested or (tensor.kind == "gradient" and tensor.storage not in frozen)
+            for tensor in operation.writes
+        ):
             requested.update(tensor.storage for tensor in operation.reads if tensor is not None)
             kept.append(operation)
     return tuple(reversed(kept))
-
-
-def _is_needed(tensor: Tensor, requested: set[str], frozen: Collection[str]) -> bool:
-    return tensor.storage in requested or (tensor.kind == "gradient" and tensor.storage not in frozen)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any, TypeAlias, cast
 
+from chainrule.core.arrays import Shape
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 
 Pair: TypeAlias = tuple[int, int]
@@ -112,29 +113,13 @@ def resolve_ends(name: str, value: int | Sequence[int | Sequence[int]], axes: in
 
     Errors   OptionError for any other value
     """
-    if isinstance(value, str):
-        raise OptionError(f"{name} {quoted(value)}: expected numbers or pairs of numbers")
     entries: list[Any] = list(value) if isinstance(value, list | tuple) else [value] * axes
     if len(entries) != axes:
         raise OptionError(f"{name} {quoted(value)} has {len(entries)} entries for {axes} axes")
-    pairs = tuple(_pair_of(name, entry, value) for entry in entries)
-    if any(end < 0 for pair in pairs for end in pair):
-        raise OptionError(f"{name} {quoted(value)} is negative")
-    return pairs
+    return tuple(cast(Pair, per_axis(name, entry, 2, 0)) for entry in entries)
 
 
-def _pair_of(name: str, entry: Any, value: int | Sequence[int | Sequence[int]]) -> Pair:
-    actual = quoted(entry)
-    if is_whole(entry):
-        return (entry, entry)
-    if isinstance(entry, list | tuple):
-        ends = tuple[Any, ...](entry)  # pyright: ignore[reportUnknownArgumentType]
-        if len(ends) == 2 and all(is_whole(end) for end in ends):
-            return ends
-    raise OptionError(f"{name} {quoted(value)}: expected numbers or pairs of numbers, found {actual}")
-
-
-def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -> tuple[int, ...]:
+def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -> Shape:
     """Return one integer per axis, each at least ``least``, from an integer or a sequence."""
     values: tuple[Any, ...] = tuple(value) if isinstance(value, list | tuple) else (value,) * axes
     if len(values) != axes or not all(is_whole(entry, least) for entry in values):

@@ -32,6 +32,11 @@ def vocabulary() -> dict[str, dict[str, str]]:
     return tables | {"hints": {_plain(word): advice for advice, words in entries for word in words.split()}}
 
 
+def _advice(word: str) -> str | None:
+    """Return what to do instead of using a word of another library; None if nothing is known."""
+    return vocabulary()["hints"].get(_plain(word))
+
+
 def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: Any) -> AttributeError:
     """Return the error for an unknown attribute, with a hint if another library has it or its name is similar.
 
@@ -43,7 +48,7 @@ def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: 
         return AttributeError(name)
     official = {_plain(attribute): attribute for attribute in attributes}
     close = [official[match] for match in get_close_matches(_plain(name), official, 1, 0.75)]
-    advice = vocabulary()["hints"].get(_plain(name))
+    advice = _advice(name)
     hint = f": {advice}" if advice else "".join(f"; did you mean {match}?" for match in close)
     context = {"name": None, "obj": None} if hint else {"name": name, "obj": instance}  # Python may suggest another
     return AttributeError(f"{owner} has no attribute {name!r}{hint}", **context)
@@ -193,7 +198,7 @@ class CheckedOptions(type):
                 try:
                     value(instance, option, new)
                 except FrozenInstanceError as error:
-                    hint = vocabulary()["hints"].get(_plain(option), "create an object with other options")
+                    hint = _advice(option) or "create an object with other options"
                     raise FrozenInstanceError(f"{error}: {hint}") from None
 
             if name == "__init__":
@@ -238,10 +243,8 @@ class Explained(metaclass=CheckedOptions):
             super().__setattr__(name, value)
 
 
-def _bind(
-    what: str, signature: inspect.Signature, args: tuple[Any, ...], options: Mapping[str, Any]
-) -> inspect.BoundArguments:
-    """Return the arguments of a call by name; OptionError if there are too many or too few."""
+def _bind(what: str, signature: inspect.Signature, args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+    """Raise OptionError if the arguments of a call are too many or too few."""
     entries = [entry for entry in signature.parameters.values() if entry.name != "self"]
     values = args[len(signature.parameters) - len(entries) :]
     positional = [entry for entry in entries if entry.kind is not entry.KEYWORD_ONLY]
@@ -251,7 +254,7 @@ def _bind(
         hint = (f"; pass {others} by name" if others else "") + _argument_hint(what, values)
         raise OptionError(f"{what}: {len(values)} values without names; expected {names}{hint}")
     try:
-        return signature.bind(*args, **options)
+        signature.bind(*args, **options)
     except TypeError as error:
         hint = _argument_hint(what, values)
         raise OptionError(f"{what}: {error}; expected {what}({names}, …){hint}") from None
@@ -260,12 +263,12 @@ def _bind(
 def _argument_hint(name: str, args: tuple[Any, ...]) -> str:
     """Return a hint for the argument order of PyTorch or the name of the function; "" if there is none."""
     if not name.startswith("Conv") or len(args) < 3:
-        return f"; {advice}" if (advice := vocabulary()["hints"].get(_plain(name))) else ""
+        return f"; {advice}" if (advice := _advice(name)) else ""
     return f"; input channels follow from the input shape: {name}({args[1]!r}, {args[2]!r})"
 
 
 def _unknown_option(option: str, options: list[str], what: str) -> OptionError:
-    if advice := vocabulary()["hints"].get(_plain(option)):
+    if advice := _advice(option):
         return OptionError(f"{what} has no option {option}: {advice}")
     close = get_close_matches(option, options, 1)
     hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(options)}"

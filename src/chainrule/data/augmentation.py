@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Bools, Floats
 from chainrule.core.randomness import generator, stream_key
 from chainrule.core.shapes import text
 from chainrule.data import coloring
@@ -51,6 +51,8 @@ class Augmentation(TextOptions):
     function   function f(image, target, generator) that returns a changed image and target of the same shapes, from a
                normalized image (C, H, W), the target (K,), one-hot for a label, and a NumPy generator for this sample
     keep_targets    whether numbers for a whole image, which are not moved with it, may stay as they are
+    positions  whether targets are positions x, y, x, y, … in pixels, from the center of the top left pixel, which are
+               moved with their image
     mixup, cutmix   α of Beta(α, α), the distribution of the share of the image when it is mixed with another training
                image (`mixing.mix`); 0: no mixing
 
@@ -77,6 +79,7 @@ class Augmentation(TextOptions):
     cutmix: float = 0.0
     function: Callable[..., Any] | None = None
     keep_targets: bool = False
+    positions: bool = False
 
     def __post_init__(self) -> None:
         for name, (maximum, unit) in LIMITS.items():
@@ -93,7 +96,7 @@ class Augmentation(TextOptions):
             raise OptionError(f"augmentation flip {self.flip!r}: expected True, False or {ALTERNATE!r}")
 
     def __bool__(self) -> bool:
-        return any(value for name, value in vars(self).items() if name not in ("reflect", "keep_targets"))
+        return any(value for name, value in vars(self).items() if name not in ("reflect", "keep_targets", "positions"))
 
     def __str__(self) -> str:
         name = getattr(self.function, "__name__", "") or type(self.function).__name__
@@ -130,12 +133,12 @@ class Augmentation(TextOptions):
 
     def apply(
         self,
-        x: NDArray[Any],
+        x: Array,
         draw: Draw,
         *,
         fill: Value = 0.0,
         levels: tuple[Value, Value | None] = (0.0, None),
-    ) -> NDArray[Any]:
+    ) -> Array:
         """Return randomly transformed images in the same shape and dtype; x itself if there are no transformations.
 
         Images are not mixed, and the custom function is not called.
@@ -158,7 +161,7 @@ class Augmentation(TextOptions):
             x = coloring.cut_out(x, self.cutout, draw.uniform(CUTOUT_STREAM, 2), fill)
         return x
 
-    def call_function(self, x: NDArray[Any], targets: NDArray[Any], draw: Draw) -> tuple[NDArray[Any], NDArray[Any]]:
+    def call_function(self, x: Array, targets: Array, draw: Draw) -> tuple[Array, Array]:
         """Return images and targets changed by the custom function; without one, those passed.
 
         Errors   OptionError if the function does not return an image and a target of the same shapes
@@ -178,12 +181,12 @@ class Augmentation(TextOptions):
 
     def move(
         self,
-        x: NDArray[Any],
+        x: Array,
         draw: Draw,
         *,
         fill: Value = 0.0,
         interpolate: bool = True,
-    ) -> NDArray[Any]:
+    ) -> Array:
         """Return images or masks with moved pixels, in the same shape and dtype; x itself if nothing moves.
 
         x            images (N, C, H, W): floats or, without interpolation, values of any type
@@ -205,9 +208,14 @@ class Augmentation(TextOptions):
             result[rows] = _sample_pixels(x[rows], *sources, fill, interpolate=interpolate)
         return result
 
-    def _sources(
-        self, size: tuple[int, ...], matrix: NDArray[np.float64], move: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def move_positions(self, targets: Floats, draw: Draw, size: Sequence[int]) -> Floats:
+        """Return positions x, y, x, y, … (N, 2K) in images of a size (H, W) as `move` moves them."""
+        matrix, move = self._inverse_maps(draw)
+        points, center = targets.reshape(len(targets), -1, 2)[..., ::-1], (np.array(size) - 1) / 2
+        inverse = np.linalg.inv(matrix.reshape(-1, 2, 2)).swapaxes(1, 2)
+        return ((points - center) @ inverse + move[:, None] + center)[..., ::-1].reshape(targets.shape)
+
+    def _sources(self, size: tuple[int, ...], matrix: Floats, move: Floats) -> tuple[Floats, Floats]:
         """Return the source rows and columns (N, H, W) of the pixels, by the maps from `_inverse_maps`."""
         height, width = size
         rows = np.arange(height, dtype=np.float64).reshape(-1, 1) - (height - 1) / 2 - move[:, 0, None, None]
@@ -216,7 +224,7 @@ class Augmentation(TextOptions):
         sources = (a * rows + b * columns + (height - 1) / 2, c * rows + d * columns + (width - 1) / 2)
         return (_reflect(sources[0], height), _reflect(sources[1], width)) if self.reflect else sources
 
-    def _inverse_maps(self, draw: Draw) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _inverse_maps(self, draw: Draw) -> tuple[Floats, Floats]:
         """Return A and t of each image's map p ↦ A (p − t) from a pixel of the result to its source.
 
         Positions are relative to the center. A = Q · 1/scale · F · R(−angle) has four elements, row by row, (N, 4).
@@ -239,14 +247,14 @@ class Augmentation(TextOptions):
             matrix = np.where((quarters >= number)[:, None], turned, matrix)
         return matrix, move
 
-    def _flipped(self, u: NDArray[np.float64], draw: Draw) -> NDArray[np.bool_]:
+    def _flipped(self, u: Floats, draw: Draw) -> Bools:
         """Return a mask of the mirrored samples, (N,), from the uniform random numbers u (N,) of this step."""
         if self.flip == ALTERNATE:
             return (draw._replace(step=0).uniform(FLIP_STREAM, 1)[:, 0] < 0.5) ^ (draw.step % 2 == 1)
         return (u < 0.5) & bool(self.flip)
 
 
-def _reflect(coordinates: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+def _reflect(coordinates: Floats, size: int) -> Floats:
     """Reflect coordinates outside 0 … size − 1 at the first and last pixels."""
     if size == 1:
         return np.zeros_like(coordinates)
@@ -254,9 +262,7 @@ def _reflect(coordinates: NDArray[np.float64], size: int) -> NDArray[np.float64]
     return np.minimum(wrapped, 2 * (size - 1) - wrapped)
 
 
-def _sample_pixels(
-    x: NDArray[Any], rows: NDArray[np.float64], columns: NDArray[np.float64], fill: Value, *, interpolate: bool
-) -> NDArray[Any]:
+def _sample_pixels(x: Array, rows: Floats, columns: Floats, fill: Value, *, interpolate: bool) -> Array:
     """Return the values of x (N, C, H, W) at rows and columns (N, H, W), with ``fill`` outside.
 
     interpolate   whether to interpolate bilinearly; otherwise, coordinates are rounded to the nearest pixel
@@ -313,7 +319,7 @@ class Views(TextOptions):
             description = f"inputs of shape {text(shape)}"
             raise ShapeError(f"views {self}: expected images (C, H, W) larger than the shift, found {description}")
 
-    def of(self, x: NDArray[Any]) -> Iterator[tuple[float, NDArray[Any]]]:
+    def of(self, x: Array) -> Iterator[tuple[float, Array]]:
         """Yield each view of images x (N, C, H, W) as (weight, images), in the same shape; the weights sum to 1.
 
         Errors   ShapeError if x is not an array of images, or if the shift is not smaller than height and width
@@ -325,7 +331,7 @@ class Views(TextOptions):
             if self.flip:
                 yield share, np.ascontiguousarray(view[..., ::-1])
 
-    def _shifted(self, x: NDArray[Any]) -> Iterator[tuple[float, NDArray[Any]]]:
+    def _shifted(self, x: Array) -> Iterator[tuple[float, Array]]:
         if not self.shift:
             yield 1.0, x
             return

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import expanded
+from chainrule.core.arrays import Array
 from chainrule.core.words import checked_options_with
 from chainrule.data import cifar, computed
 from chainrule.data.cache import FileRecord, read_verified, verified
@@ -89,14 +90,28 @@ def load(
     groups       what each training image belongs to, (N,): whole numbers or strings, as in `Dataset`
     classes      names of the classes or targets, (K,); by default the numbers 0 … K−1, at most a thousand
 
-    Errors         DataError if the data are unavailable or unusable; FormatError for an invalid file
+    Errors         DataError if the data are unavailable or unusable, or if a group is also in their validation or test
+                   set; FormatError for an invalid file
 
     >>> training, test = load("mnist")
     >>> training.x.shape, training.y.shape
     ((60000, 1, 28, 28), (60000,))
     """
     training, test = read_sets(name_or_path, **options)
+    for name, part in (("validation", training.validation), ("test", test)):
+        if part is not None and part.groups is not None and training.groups is not None:
+            _require_separate(training.groups, part.groups, f"the {name} data of {name_or_path}")
     return training.split(test_share, seed) if test is None else (training, test)
+
+
+def _require_separate(groups: Array, others: Array, what: str) -> None:
+    """Raise DataError if groups of training samples are also in other data, where results would look too good."""
+    if (shared := np.intersect1d(groups, others)).size:
+        count = f"{shared.size} groups, such as {str(shared[0])!r}," if shared.size > 1 else f"group {str(shared[0])!r}"
+        raise DataError(
+            f"{count} in the training data and in {what}: move all files of a group to one part, or load the data "
+            "without groups (no --group-pattern)"
+        )
 
 
 @checked_options_with(ReadOptions.__annotations__, DEFAULTS)

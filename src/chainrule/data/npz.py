@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
-from numpy.typing import NDArray
 
 from chainrule._io.reading import check_zip_member, decoding, reading, refuse_bomb
+from chainrule.core.arrays import Array, Floats, Ints
 from chainrule.core.shapes import text
 from chainrule.data.columns import COLUMNS
 from chainrule.data.dataset import Dataset, Images
@@ -56,7 +56,18 @@ def read_sets(path: Path) -> tuple[Dataset, Dataset | None]:
     return data, Dataset(test_x, test_y, classes, f"{path.stem} test", str(path))
 
 
-def read_archive(path: Path) -> dict[str, NDArray[Any]]:
+def read_inputs(path: Path, axes: int) -> Images:
+    """Return the array x of an archive, which needs no labels: images as in `read_sets`, or series or vectors (N, …).
+
+    axes   number of axes of a sample: 3 for images
+    """
+    arrays = read_archive(path)
+    if "x" not in arrays:
+        raise DataError(f"{path}: no array 'x'; found {', '.join(sorted(arrays)) or 'none'}")
+    return _images(arrays["x"], path, "x") if axes == 3 else arrays["x"]
+
+
+def read_archive(path: Path) -> dict[str, Array]:
     """Read the arrays that a data set may contain, in any shape; FormatError for an invalid archive."""
     with reading(path, ".npz file") as stream:
         if stream.read(2) != b"PK":
@@ -66,7 +77,7 @@ def read_archive(path: Path) -> dict[str, NDArray[Any]]:
             return {name: read_member(archive, inside[name], path) for name in NAMES if name in inside}
 
 
-def _images(x: NDArray[Any], path: Path, name: str) -> Images:
+def _images(x: Array, path: Path, name: str) -> Images:
     if x.ndim == 3:
         x = x[:, None]
     if x.ndim != 4:
@@ -87,7 +98,7 @@ def _images(x: NDArray[Any], path: Path, name: str) -> Images:
     return pixels * np.uint8(255) if x.dtype.kind == "b" else pixels
 
 
-def _labels(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.int64], int]:
+def _labels(y: Array, path: Path, name: str) -> tuple[Ints, int]:
     """Return the labels (N,) and the number of classes: the largest label + 1."""
     if y.dtype.kind not in "biuf" or not np.array_equal(y, np.rint(y)):
         advice = "store names of classes in an array 'classes', and numbers to predict in 'targets'"
@@ -104,7 +115,7 @@ def _labels(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.int64], 
     return labels, int(labels.max(initial=-1)) + 1
 
 
-def _targets(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.float64], int]:
+def _targets(y: Array, path: Path, name: str) -> tuple[Floats, int]:
     """Return the targets (N, K) and K; `Dataset` checks that they are finite."""
     if y.dtype.kind not in "biuf" or y.ndim not in (1, 2) or y.shape[1:] == (0,):
         raise DataError(f"{path}: {name} is {y.dtype} of shape ({text(y.shape)}); expected numbers (N,) or (N, K)")
@@ -112,7 +123,7 @@ def _targets(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.float64
     return targets, targets.shape[1]
 
 
-def _class_names(names: NDArray[Any] | None, count: int, path: Path) -> tuple[str, ...]:
+def _class_names(names: Array | None, count: int, path: Path) -> tuple[str, ...]:
     if names is None:
         if count > MAX_CLASSES:
             limit = f"without an array 'classes', expected at most {MAX_CLASSES}"
@@ -127,7 +138,7 @@ def _class_names(names: NDArray[Any] | None, count: int, path: Path) -> tuple[st
 # ------------------------------------------------------------------ members
 
 
-def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
+def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Array:
     """Return the array in a member of an archive.
 
     Errors   FormatError for a header that does not describe a plain array, a wrong size or checksum, encryption, an

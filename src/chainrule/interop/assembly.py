@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule import layers
 from chainrule._io.budget import Budget
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.shapes import text
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.layers.activations import ELEMENTWISE as ACTIVATIONS
@@ -20,7 +20,6 @@ from chainrule.layers.base import Layer
 from chainrule.layers.node import Input, Node, is_name, ordered
 from chainrule.layers.packing import pack_graph
 
-Array = NDArray[Any]
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 MAX_NAME = 80  # maximum number of characters in a layer's name
 STEPS_PER_LAYER = 24
@@ -198,7 +197,7 @@ class Assembly:
         return f"{base}{number}"
 
 
-def complete_shape(name: str, sizes: Sequence[int | str], shape: Sequence[int] | None) -> tuple[int, ...]:
+def complete_shape(name: str, sizes: Sequence[int | str], shape: Sequence[int] | None) -> Shape:
     """Return the shape of a sample of an input, whose unknown sizes are those that a user specifies.
 
     name    quoted name of the input
@@ -237,7 +236,7 @@ def _without_reshapes(x: Node) -> Node:
     return x
 
 
-def reshaped(x: Node, shape: tuple[int, ...]) -> Node:
+def reshaped(x: Node, shape: Shape) -> Node:
     """Reshape a node. Successive reshapes are merged."""
     source = _without_reshapes(x)
     for node in (source, x):

@@ -8,15 +8,8 @@ from typing import BinaryIO
 
 from chainrule._io.reading import open_regular
 from chainrule.errors import FormatError, quoted
+from chainrule.interop.names import NAMES, inverted
 
-# Start of a text in lowercase, without leading white space → what the file is, and what to do
-TEXTS = {
-    "version https://git-lfs": "a pointer of Git LFS instead of the file; fetch the file with git lfs pull",
-    **dict.fromkeys(("<!doctype html", "<html"), "a page (HTML) instead of the file; download the file itself"),
-    "<": "XML; expected a binary file",
-    **dict.fromkeys(("{", "["), "JSON, such as a server's answer or a configuration; download the file itself"),
-    "": "text; expected a binary file",
-}
 CONTROLS = {*range(32)} - {*b"\t\n\r"}  # bytes that text does not contain
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ONNX_TAGS = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)  # fields that may follow the version at the start of a file
@@ -35,19 +28,7 @@ class FileFormat(Enum):
     TFLITE = "a TensorFlow Lite file"
 
 
-BY_SUFFIX = {
-    ".onnx": FileFormat.ONNX,
-    ".keras": FileFormat.KERAS,
-    **dict.fromkeys((".h5", ".hdf5"), FileFormat.HDF5),
-    **dict.fromkeys((".pt", ".pth", ".bin", ".ckpt"), FileFormat.TORCH),
-    ".safetensors": FileFormat.SAFETENSORS,
-    ".tflite": FileFormat.TFLITE,
-}
-TORCH_MEMBERS = {  # file in the folder of an archive → format; all but torch.export have data.pkl
-    "models/model.json": FileFormat.TORCH_EXPORT,
-    "constants.pkl": FileFormat.TORCH_SCRIPT,
-    "data.pkl": FileFormat.TORCH,
-}
+BY_SUFFIX = inverted(NAMES.suffixes)
 
 
 def detect(path: Path) -> FileFormat:
@@ -58,9 +39,10 @@ def detect(path: Path) -> FileFormat:
     with open_regular(path, FormatError) as stream:
         start = stream.read(64)
         if len(text := _text(start)) > 8:
-            kind = next(kind for beginning, kind in TEXTS.items() if text.lower().startswith(beginning))
+            kind = next(kind for beginning, kind in NAMES.texts.items() if text.lower().startswith(beginning))
             raise FormatError(f"{path}: starts with {quoted(text[:24])}; it is {kind}")
-        file_format = _from_content(start, stream) or BY_SUFFIX.get(path.suffix.lower())
+        by_suffix = BY_SUFFIX.get(path.suffix.lower())
+        file_format = _from_content(start, stream) or (FileFormat[by_suffix] if by_suffix else None)
     if file_format in (FileFormat.TORCH_EXPORT, FileFormat.TORCH_SCRIPT):
         raise FormatError(f"{path}: {file_format.value}; export the network with torch.onnx.export instead")
     if file_format is None:
@@ -108,6 +90,6 @@ def _from_members(stream: BinaryIO) -> FileFormat | None:
     except Exception:  # damaged archives raise many kinds
         return None
     inner = {name.partition("/")[2] for name in names}
-    if of_torch := [file_format for name, file_format in TORCH_MEMBERS.items() if name in inner]:
-        return of_torch[0]
+    if of_torch := [file_format for file_format, name in NAMES.members.items() if name in inner]:
+        return FileFormat[of_torch[0]]
     return FileFormat.KERAS if "config.json" in names or "model.weights.h5" in names else None

@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Shape
 from chainrule.layers import Flatten, Layer, Permute
 from chainrule.layers.node import Wiring
-
-Array = NDArray[Any]
-Shape = tuple[int, ...]
 
 
 def flattened_shapes(layers: Sequence[Layer], wiring: Wiring, shapes: Sequence[Shape]) -> dict[str, Shape]:

@@ -15,22 +15,20 @@ from itertools import dropwhile, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
-
 from chainrule._io.files import read_safetensors
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.shapes import text
 from chainrule.errors import FormatError, OptionError, one_line, quoted
 from chainrule.interop import torch
 from chainrule.interop.assembly import Imported
 from chainrule.interop.detection import FileFormat, detect
 from chainrule.interop.flattening import flattened_shapes, to_channels_first
+from chainrule.interop.names import NAMES, inverted
 from chainrule.layers import FixedAffine
 
 if TYPE_CHECKING:
     from chainrule.network.network import Network
 
-Array = NDArray[Any]
-Shape = tuple[int, ...]
 
 MAX_LISTED, MAX_NAME = 3, 30  # layers in a message, and characters of a layer's name
 ADVICE = "pass mapping={'HERE': 'THERE'} (--map HERE=THERE)"
@@ -165,13 +163,7 @@ def _natural_sort_key(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() and len(part) < 19 else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-ROLES = {  # last part of a tensor's name → its role in the layer; a "w" with one axis is a scale
-    **dict.fromkeys(("weight", "w", "kernel"), "w"),
-    **dict.fromkeys(("bias", "b", "beta"), "b"),
-    **dict.fromkeys(("gamma", "slope"), "w"),
-    "running_mean": "running_mean",
-    **dict.fromkeys(("running_var", "running_variance"), "running_variance"),
-}
+ROLES = inverted(NAMES.roles)  # last part of a tensor's name → its role in the layer
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 
 from chainrule._io.budget import Budget
 from chainrule.errors import FormatError, quoted
+from chainrule.interop.names import NAMES
 
 MISSING = object()  # marks a memo number without a value
 
@@ -67,9 +68,9 @@ class PickleMachine:
                 self._stack.append(argument)
             elif opcode.name in CONSTANTS:
                 self._stack.append(CONSTANTS[opcode.name]())
-            elif opcode.name in OPCODES:
-                method, fixed = OPCODES[opcode.name]
-                method(self, argument if fixed is None else fixed)
+            elif opcode.name in NAMES.opcodes:
+                method, *fixed = NAMES.opcodes[opcode.name]
+                getattr(self, method)(*(fixed or [argument]))
             elif opcode.name not in IGNORED:
                 raise FormatError(f"opcode {opcode.name} in the pickle; a state dictionary does not need it")
         raise FormatError("the pickle has no STOP opcode")
@@ -181,30 +182,4 @@ CONSTANTS: dict[str, Callable[[], Any]] = {
     "EMPTY_LIST": list,
     "EMPTY_SET": list,
     "EMPTY_TUPLE": tuple,
-}
-# Opcode → method of the machine, and its argument if the opcode has none of its own.
-OPCODES: dict[str, tuple[Callable[[PickleMachine, Any], None], Any]] = {
-    "MARK": (PickleMachine.mark, None),
-    "TUPLE": (PickleMachine.tuple_of, None),
-    "TUPLE1": (PickleMachine.tuple_of, 1),
-    "TUPLE2": (PickleMachine.tuple_of, 2),
-    "TUPLE3": (PickleMachine.tuple_of, 3),
-    "BINPUT": (PickleMachine.remember, None),
-    "LONG_BINPUT": (PickleMachine.remember, None),
-    "MEMOIZE": (PickleMachine.remember, None),
-    "BINGET": (PickleMachine.recall, None),
-    "LONG_BINGET": (PickleMachine.recall, None),
-    "GLOBAL": (PickleMachine.name, None),
-    "STACK_GLOBAL": (PickleMachine.name, None),
-    "REDUCE": (PickleMachine.call, False),
-    "NEWOBJ": (PickleMachine.call, False),
-    "NEWOBJ_EX": (PickleMachine.call, True),
-    "BINPERSID": (PickleMachine.refer, None),
-    "SETITEM": (PickleMachine.set_items, False),
-    "SETITEMS": (PickleMachine.set_items, True),
-    "APPEND": (PickleMachine.append, False),
-    "APPENDS": (PickleMachine.append, True),
-    "ADDITEMS": (PickleMachine.append, True),
-    "FROZENSET": (PickleMachine.freeze, None),
-    "BUILD": (PickleMachine.build, None),
 }

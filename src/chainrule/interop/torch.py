@@ -18,30 +18,18 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.budget import Budget
 from chainrule._io.files import from_bfloat16
 from chainrule._io.reading import reading
+from chainrule.core.arrays import Array
 from chainrule.errors import FormatError, quoted
+from chainrule.interop.names import NAMES, inverted
 from chainrule.interop.pickles import GlobalName, PickleMachine, RecordedCall, StorageReference
-
-Array = NDArray[Any]
 
 TENSORS = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor")  # the second until PyTorch 0.3
 PARAMETER = "torch._utils._rebuild_parameter"
-STORAGES = {
-    "torch.FloatStorage": "<f4",
-    "torch.DoubleStorage": "<f8",
-    "torch.HalfStorage": "<f2",
-    "torch.BFloat16Storage": "<u2",
-    "torch.LongStorage": "<i8",
-    "torch.IntStorage": "<i4",
-    "torch.ShortStorage": "<i2",
-    "torch.CharStorage": "i1",
-    "torch.ByteStorage": "u1",
-    "torch.BoolStorage": "?",
-}
+STORAGES = inverted(NAMES.storages)
 TRAINED = ("state_dict", "model_state_dict", "model")  # usual names of the dictionary of a network
 MAX_PICKLE = 64 << 20  # bytes of a file from before PyTorch 1.6 that may precede the storages
 LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # first two values of files from before PyTorch 1.6

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.data.normalization import BYTE
 from chainrule.errors import OptionError
 from chainrule.interop.detection import FileFormat, detect
@@ -18,7 +18,6 @@ from chainrule.interop.onnx.operators.quantization import dequantized, quantized
 if TYPE_CHECKING:
     from chainrule.models.model import Model
 
-Array = NDArray[Any]
 Draw: TypeAlias = "Callable[[int], list[Array]]"  # number of samples → random inputs (N, C, …)
 
 SAMPLES = 3  # of a comparison, unless the file has another batch size
@@ -30,13 +29,13 @@ def comparison(path: Path, model: Model) -> str:
     Errors   OptionError for a format without a runtime, or if the runtime is not installed or cannot run the file
     """
     if (file_format := detect(path)) not in RUNTIMES:
-        raise OptionError(f"{path}: {file_format.value}; only ONNX and TensorFlow Lite files are compared")
+        raise OptionError(f"{path}: {file_format.value}; only files of networks are compared")
     name, module, run = RUNTIMES[file_format]
     try:
         library = importlib.import_module(module)
-    except ImportError:
+    except ImportError as error:
         package = module.partition(".")[0].replace("_", "-")
-        raise OptionError(f"comparing with {name} needs {package}: pip install {package}") from None
+        raise OptionError(f"comparing with {name} needs {package} ({error}): pip install {package}") from None
     random, ports, x = np.random.default_rng(0), model.input_ports, list[Array]()
     limits = (0, 255) if model.normalization.white == BYTE else (-2, 2)
 
@@ -85,6 +84,17 @@ def _litert(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
     return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
 
 
+def _keras(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
+    """Return the outputs of Keras for random inputs. Classes that are no part of Keras are refused before."""
+    network = library.saving.load_model(path, compile=False)
+    axis = 1 if '"channels_first"' in network.to_json() else -1  # of the channels
+    x = [np.moveaxis(array, 1, axis) for array in draw(SAMPLES)]
+    named, several = isinstance(network.input, dict), x if len(x) > 1 else x[0]
+    results: Any = network(dict(zip(network.input, x, strict=True)) if named else several, training=False)
+    outputs: list[Any] = [*results.values()] if isinstance(results, dict) else library.tree.flatten(results)
+    return [np.moveaxis(library.ops.convert_to_numpy(output), axis, 1) for output in outputs]
+
+
 def _grid(tensor: Any) -> tuple[Array, Array] | None:
     """Return scale and zero point of a quantized tensor of LiteRT; None for a tensor of floats."""
     scale, zero = tensor["quantization"]
@@ -92,6 +102,7 @@ def _grid(tensor: Any) -> tuple[Array, Array] | None:
 
 
 RUNTIMES: dict[FileFormat, tuple[str, str, Callable[[Any, Path, Draw], Sequence[Array]]]] = {
+    **dict.fromkeys((FileFormat.KERAS, FileFormat.HDF5), ("Keras", "keras", _keras)),
     FileFormat.ONNX: ("ONNX Runtime", "onnxruntime", _onnx),
     FileFormat.TFLITE: ("LiteRT", "ai_edge_litert.interpreter", _litert),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,25 @@ from chainrule.engines.protocol import Array
 if TYPE_CHECKING:
     from chainrule.layers import Layer
     from chainrule.layers.node import Wiring
+
+
+class Weights(dict[str, Array]):
+    """Views of parameters and running statistics by name. An assigned array is copied into the view.
+
+    assign   function that overwrites all of them, such as `Network.set_weights`
+    """
+
+    assign: Callable[[Mapping[str, Any]], None]
+
+    def __setitem__(self, name: str, values: Any) -> None:
+        """Overwrite the values of a name; FormatError for an unknown name or another shape."""
+        self.assign({**self, name: values})
+
+    update = MutableMapping[str, Array].update  # assigns each array
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy or pickle the views as a plain dictionary of arrays."""
+        return dict, ({**self},)
 
 
 class FlatBuffers:

@@ -10,9 +10,10 @@ from dataclasses import fields
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chainrule.core import randomness
+from chainrule.core.arrays import Shape
 from chainrule.core.plan import Plan
 from chainrule.core.shapes import expected_integer, is_whole, text
 from chainrule.core.words import checked_options
@@ -35,7 +36,7 @@ from chainrule.layers.base import CUSTOM
 from chainrule.layers.node import Wiring
 from chainrule.network import losses, plans
 from chainrule.network.fitted import Fitted, checked_classes, checked_normalization
-from chainrule.network.flat_buffers import FlatBuffers, with_origins
+from chainrule.network.flat_buffers import FlatBuffers, Weights, with_origins
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.ports import OutputEnd, input_ports, output_ports
 from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
@@ -144,7 +145,7 @@ class Network:
         self.layers = with_origins(self.layers, self.wiring, self._buffers, channels)
         # Compiled plans of `infer` that no thread is using, by input shape and loss, and compiled steps of the last
         # calls, with what they depend on, by method
-        self.idle_plans: dict[tuple[tuple[int, ...], Loss | None], list[CompiledPlan]] = {}
+        self.idle_plans: dict[tuple[Shape, Loss | None], list[CompiledPlan]] = {}
         self.cached_steps: dict[str, tuple[Any, Any]] = {}
 
     # ------------------------------------------------------------------ parameters
@@ -201,8 +202,13 @@ class Network:
 
     @property
     def weights(self) -> dict[str, Array]:
-        """Parameters and running statistics by name (conv1.w, conv1.b, …), as views of the flat buffers."""
-        return self._buffers.views(self.parameters)
+        """Parameters and running statistics by name (conv1.w, conv1.b, …), as views of the flat buffers.
+
+        `model.weights["conv1.w"] = array` copies the array into the view.
+        """
+        weights = Weights(self._buffers.views(self.parameters))
+        weights.assign = self.set_weights
+        return weights
 
     def get_weights(self) -> dict[str, Array]:
         """Return copies of all parameters and running statistics by name, for `set_weights`."""
@@ -259,7 +265,7 @@ class Network:
     plan = plans.plan
 
     @property
-    def input_shapes(self) -> list[tuple[tuple[int, ...], ...]]:
+    def input_shapes(self) -> list[tuple[Shape, ...]]:
         """Input shapes of each layer, in order."""
         shapes = [self.input_shape, *self.shapes]
         return [tuple(shapes[index] for index in inputs) for inputs in self.wiring.inputs]
@@ -323,11 +329,11 @@ class Network:
         return input_array(x, self.input_shape)
 
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
-    def apply(self, x: ArrayLike, *, batch_size: int = PREDICT_BATCH) -> NDArray[Any]:
+    def apply(self, x: ArrayLike, *, batch_size: int = PREDICT_BATCH) -> Array:
         """Return the outputs (N, *output_shape) for a batch x (N, *input_shape). N may be 0. Thread-safe."""
         return self.infer(np.ascontiguousarray(self.check_input(x), self.dtype), batch_size)
 
-    def infer(self, array: Array, batch_size: int, loss: Loss | None = None) -> NDArray[Any]:
+    def infer(self, array: Array, batch_size: int, loss: Loss | None = None) -> Array:
         """Return the outputs for a batch that has been checked, is contiguous, and has the network's dtype.
 
         loss   also return what this loss reads, (N, 2 F), as a plan that `evaluates`; None: only the outputs

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from chainrule.core.arrays import Shape
 from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.layers.activations import Activation
 from chainrule.layers.base import Layer, Parameter
@@ -44,8 +45,8 @@ class Connected(Protocol):
     layers: tuple[Layer, ...]
     names: list[str]
     wiring: Wiring
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
+    input_shape: Shape
+    output_shape: Shape
     task: Task | None
     precise: bool
 

@@ -139,7 +139,7 @@ def input_ports(layers: Sequence[Layer], wiring: Wiring, shape: Shape) -> Ports 
     return _input_ports(readers, wiring, shape) if readers else None
 
 
-def _input_ports(readers: Sequence[tuple[int, Unpack]], wiring: Wiring, shape: tuple[int, ...]) -> Ports:
+def _input_ports(readers: Sequence[tuple[int, Unpack]], wiring: Wiring, shape: Shape) -> Ports:
     names = [layer.label or wiring.names[index] for index, layer in readers]
     reading = {index for index, read in enumerate(wiring.inputs) if 0 in read}
     ends = [0, *(layer.stop for _, layer in readers)]

@@ -128,7 +128,7 @@ def input_array(x: Any, shape: Shape, prefix: str = "", *, single: bool = False)
     return array if array.shape[1:] == shape else _rearranged(x, array, shape, prefix, single)
 
 
-def _rearranged(x: Any, array: Any, shape: tuple[int, ...], prefix: str, single: bool) -> Any:
+def _rearranged(x: Any, array: Any, shape: Shape, prefix: str, single: bool) -> Any:
     """Return an array of another shape as a batch; see `input_array`."""
     batch, sample = (None if isinstance(x, SampleSource) else _reordered(array[key], shape) for key in (..., None))
     if batch is None and single:

@@ -15,6 +15,7 @@ from chainrule import data
 from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.core.shapes import differ_in_ones, text
+from chainrule.core.words import CheckedOptions
 from chainrule.data.class_names import matched
 from chainrule.data.dataset import TEST_SHARE, Dataset
 from chainrule.data.sources import SampleSource
@@ -52,7 +53,7 @@ class Labelled(Protocol):
 
 
 @dataclass(frozen=True)
-class DataChoice:
+class DataChoice(metaclass=CheckedOptions):
     """Selection of the data that a run is trained and tested on.
 
     name          name of a known data set or path, as in `data.load`; `ARRAYS` for arrays passed to `Model.fit`
@@ -77,6 +78,17 @@ class DataChoice:
     group_pattern: str | None = None
     test_share: float = TEST_SHARE
     targets: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, count in (
+            ("per_class", self.per_class),
+            ("limit", self.limit),
+            ("size", self.size and min(self.size)),
+        ):
+            if count is not None:
+                _positive(count, name)
+        if not 0 < self.test_share < 1:
+            raise FormatError(f"test_share is {self.test_share}; expected a fraction")
 
     def load(
         self, seed: int, *, folder: str | None = None, offline: bool | None = None, progress: bool = True
@@ -256,28 +268,11 @@ def _describe(training: Labelled, test: Labelled | None, validation: Labelled | 
 
 
 def _checked_data(value: Any) -> dict[str, Any]:
-    """Return a checked copy of the data entry of an untrusted config.json, with tuples instead of lists.
+    """Return a copy of the data entry of an untrusted config.json, whose properties are checked.
 
-    Errors   KeyError for a missing entry, FormatError for an invalid one; `Job.from_config` adds the path
+    Errors   KeyError for a missing property, FormatError for an invalid one; `Job.from_config` adds the path
     """
     entry = expect_object(value, "data").copy()
-    expect(str, entry["name"], "name")
-    for name in ("per_class", "limit"):
-        if entry[name] is not None:
-            _positive(entry[name], name)
-    if entry["only"] is not None:
-        entry["only"] = expect_list(int, entry["only"], "only")
-    if entry["size"] is not None:
-        entry["size"] = expect_list(int, entry["size"], "size")
-        if len(entry["size"]) != 2 or min(entry["size"]) < 1:
-            raise FormatError(f"size is {quoted(entry['size'])}; expected height and width")
-    for name in ("skip_damaged", "stream"):
-        expect(bool, entry[name], name)
-    for name in ("group_pattern", "targets"):
-        if entry[name] is not None:
-            expect(str, entry[name], name)
-    if not 0 < expect(float, entry["test_share"], "test_share") < 1:
-        raise FormatError(f"test_share is {entry['test_share']}; expected a fraction")
     for name in ("training_samples", EPOCH_SAMPLES):
         _positive(entry[name], name)
     for name in ("test_samples", "validation_samples"):  # 0 if none were passed to model.fit

@@ -18,7 +18,7 @@ from chainrule.data import sample_hashes
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import decision
 from chainrule.engines.protocol import Array
-from chainrule.errors import DataError, OptionError
+from chainrule.errors import OptionError
 from chainrule.models.model import Model
 from chainrule.models.reading import Reading, training_data
 from chainrule.network.fitted import UNFITTED
@@ -78,7 +78,6 @@ def start(
     plots     whether to draw plots at the end
     """
     properties = job.check_data(training, test)
-    _check_groups(training, {"validation": training.validation, "test": test})
     model, trainer = _prepare(job, training, weights, workers)
     if workers.rank:
         return assist(folder, model, trainer)
@@ -86,17 +85,6 @@ def start(
     job = replace(job, properties=properties, engine=model.engine.name, threads=model.threads, precise=model.precise)
     first = None if weights is None else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
     return begin(folder, job, model, trainer, test, callbacks, interval, first=first, plots=plots)
-
-
-def _check_groups(training: Dataset, others: Mapping[str, Dataset | None]) -> None:
-    """Raise DataError if a group of training samples is also in another part, by name, which would look too good."""
-    for name, part in others.items():
-        groups = [data.groups for data in (training, part) if data is not None and data.groups is not None]
-        shared = sorted({*map(str, groups[0])} & {*map(str, groups[1])}) if len(groups) == 2 else []
-        if shared:
-            found = f"{len(shared)} group{'s' * (len(shared) > 1)}, such as {shared[0]!r}"
-            advice = "move all files of a group to one part, or leave out --group-pattern to train nevertheless"
-            raise DataError(f"{found}, found in the training and in the {name} data: {advice}")
 
 
 def begin(

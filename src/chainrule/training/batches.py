@@ -70,14 +70,17 @@ class BatchLoader:
         """Prepare colors and mixing; OptionError for targets that would not be changed with their images."""
         if augmentation.mixes and probe.is_dense:
             raise OptionError("augmentation mixup and cutmix: expected one target per image, found one per position")
-        if augmentation.moves and not augmentation.keep_targets and not probe.is_dense:
+        if augmentation.moves and not augmentation.keep_targets:
             from chainrule.training.outputs import infer_task
 
             task = infer_task(self._network, self._recipe.loss, probe)
-            if REGRESSION in (*getattr(task, "parts", ()), task):
+            are_pairs = task == REGRESSION and not probe.is_dense and probe.targets.shape[1] % 2 == 0
+            if augmentation.positions and not are_pairs:
+                raise OptionError("augmentation positions: expected pairs of numbers x, y for each image as targets")
+            if REGRESSION in (*getattr(task, "parts", ()), task) and not (probe.is_dense or augmentation.positions):
                 raise OptionError(
-                    f"augmentation {augmentation} moves pixels, but not targets that are numbers, such as positions; "
-                    "if they do not depend on the place in the image, add keep_targets"
+                    f"augmentation {augmentation} moves pixels, but not targets that are numbers: add positions if "
+                    "they are positions in pixels, or keep_targets if they do not depend on the place in the image"
                 )
         self._mixing = augmentation if augmentation.mixes else None
 

@@ -282,7 +282,10 @@ class Samples:
         changed = augmentation.apply(self.x, draw, fill=normalization.background, levels=normalization.levels)
         x = np.ascontiguousarray(changed, preparation.network.dtype)
         moved = self._moved(augmentation, draw) if self.is_dense else self
-        x, targets = augmentation.call_function(x, moved.targets, draw)
+        targets = moved.targets
+        if augmentation.positions:
+            targets = augmentation.move_positions(targets, draw, x.shape[2:])
+        x, targets = augmentation.call_function(x, targets, draw)
         loss_weights = replace(moved, targets=targets).loss_weights
         return x, targets, None if loss_weights is None else loss_weights[:]
 

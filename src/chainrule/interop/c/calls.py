@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from numpy.typing import NDArray
-
 from chainrule.core import shapes
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation, Tensor
 from chainrule.errors import OptionError
 from chainrule.interop.c.routines import is_defined, parameters_of
@@ -39,8 +38,8 @@ class Offset(NamedTuple):
     offset: int
 
 
-Activations: TypeAlias = dict[str, NDArray[Any]]
-Compute: TypeAlias = Callable[[Activations], NDArray[Any]]
+Activations: TypeAlias = dict[str, Array]
+Compute: TypeAlias = Callable[[Activations], Array]
 Argument: TypeAlias = Tensor | Offset | Struct | str | int | float | None
 
 

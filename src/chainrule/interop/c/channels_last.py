@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Ints, Shape
 from chainrule.core.plan import Operation, Tensor
 from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.program import channel_arguments
@@ -17,7 +18,6 @@ from chainrule.interop.c.program import channel_arguments
 BLOCK = 4  # filters that are packed together, and values of a column per group (`products_int8`)
 POSITIONS = 2  # columns that are multiplied at once
 EXPANSIONS = {"expand_positions": "expand_channels", "expand_channels": "expand_positions"}
-Shape = tuple[int, ...]
 
 
 def rotated(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -36,7 +36,7 @@ def quantize(x: Tensor, y: Tensor, gain: NDArray[np.float32], offset: NDArray[np
     return CCall("quantize", (x, y, gains, offsets, count, *planes(x.shape)))
 
 
-def order(shape: Shape) -> NDArray[np.int64]:
+def order(shape: Shape) -> Ints:
     """Return the index, in an array of this shape, of each element in memory."""
     return np.moveaxis(np.arange(math.prod(shape)).reshape(shape), 0, -1).reshape(-1)
 
@@ -78,7 +78,7 @@ def permutations(x: Tensor, stored: Shape) -> list[Operation]:
     return operations
 
 
-def pack_filters(weights: NDArray[Any], groups: int, *, is_depthwise: bool) -> NDArray[Any]:
+def pack_filters(weights: Array, groups: int, *, is_depthwise: bool) -> Array:
     """Pack weights (filters, channels, KH, KW) as `cross_correlate_int8` reads them.
 
     The filters of each group are packed as [block][group of values][filter][value], with 4 filters per block and 4
@@ -93,6 +93,6 @@ def pack_filters(weights: NDArray[Any], groups: int, *, is_depthwise: bool) -> N
     return blocks.transpose(0, 1, 3, 2, 4).reshape(-1)
 
 
-def column_bytes(weights: NDArray[Any], positions: int) -> int:
+def column_bytes(weights: Array, positions: int) -> int:
     """Return the size of the workspace for columns of int16."""
     return math.ceil(math.prod(weights.shape[1:]) / BLOCK) * BLOCK * 2 * min(positions, POSITIONS)

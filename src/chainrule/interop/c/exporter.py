@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule._io import files
+from chainrule.core.arrays import Shape
 from chainrule.errors import OptionError, quoted
 from chainrule.interop.c import program, selftest, source
 from chainrule.interop.c.calls import CCall
@@ -272,7 +273,7 @@ def template(name: str) -> Template:
     return Template(resources(__package__ or "").joinpath("templates", name).read_text(encoding="utf-8"))
 
 
-def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+def image_shape(shape: Shape) -> tuple[int, int, int]:
     """Return an input shape as (channels, height, width); (C, W) and (F,) become images with one row."""
     if len(shape) == 3:
         return shape[0], shape[1], shape[2]

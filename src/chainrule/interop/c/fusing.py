@@ -11,15 +11,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Floats
 from chainrule.core.plan import Operation, Plan, Tensor
 
-Values = dict[str, NDArray[Any]]
+Values = dict[str, Array]
 CONVOLUTION, TRANSPOSED = "cross_correlate", "cross_correlate_dx"
 
 
-def fuse(plan: Plan, weights: Mapping[str, NDArray[Any]], *, int8: bool = False) -> tuple[list[Operation], Values]:
+def fuse(plan: Plan, weights: Mapping[str, Array], *, int8: bool = False) -> tuple[list[Operation], Values]:
     """Return the operations of an inference plan after fusion, and the values of their parameters.
 
     A fused convolution has the inputs (x, w, b, plus), where plus is added to its result, and the attribute ``relu``.
@@ -139,7 +139,7 @@ class _Fusion:
         reads, attributes = (x.viewed(image), w, None, None), {**attributes, "flip": False, "relu": False}
         return Operation(CONVOLUTION, reads, (y.viewed(image),), attributes)
 
-    def _fold_batch_norm(self, convolution: Operation, operation: Operation) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _fold_batch_norm(self, convolution: Operation, operation: Operation) -> tuple[Array, Array]:
         """Return the folded kernels w · s and bias (b − mean) · s + beta, where s = gamma/√(variance + ε)."""
         gamma, beta, mean, variance = (self._parameter(operation.operand(number)) for number in range(1, 5))
         scale, bias = gamma / np.sqrt(variance + operation.attributes["epsilon"]), convolution.reads[2]
@@ -148,10 +148,10 @@ class _Fusion:
         w = self._parameter(convolution.operand(1)) * scale[:, None, None, None]
         return w, (b - mean[axes]) * scale[axes] + beta[axes]
 
-    def _parameter(self, tensor: Tensor) -> NDArray[np.float64]:
+    def _parameter(self, tensor: Tensor) -> Floats:
         return self.values[tensor.storage].astype(np.float64).reshape(tensor.shape)
 
-    def _new_parameter(self, name: str, values: NDArray[Any]) -> Tensor:
+    def _new_parameter(self, name: str, values: Array) -> Tensor:
         """Return a new parameter with these values."""
         self.values[name] = values
         return Tensor(name, values.shape, "parameter")

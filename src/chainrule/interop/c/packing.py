@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Floats, Shape
 from chainrule.core.plan import Operation, Tensor
 from chainrule.interop.c import calls
 from chainrule.interop.c.calls import Argument, CCall, Offset, Struct
@@ -245,10 +245,10 @@ class _PackedConvolution:
         attributes = {**self._attributes, "padding": ((0, 0), (0, 0)), **changes}
         return calls.sliding(source, self._weight.shape[2:], result or self._y, attributes)
 
-    def _new(self, name: str, shape: tuple[int, ...]) -> Tensor:
+    def _new(self, name: str, shape: Shape) -> Tensor:
         return Tensor(f"{self._y.name}.{name}", shape)
 
-    def _parameters(self, suffix: str, w: NDArray[Any], b: NDArray[Any]) -> list[Tensor]:
+    def _parameters(self, suffix: str, w: Array, b: Array) -> list[Tensor]:
         """Return new parameters with these values."""
         arrays = {f"{self._y.name}.{letter}{suffix}": array for letter, array in (("w", w), ("b", b))}
         self._values |= arrays
@@ -327,7 +327,7 @@ def winograd_cost(tiling: Tiling, channels: int, filters: int) -> float:
     return tiling.rows * tiling.columns / GROUP * (products + TRANSFORM_COST * (channels + filters))
 
 
-def transform_kernels(w: NDArray[Any]) -> NDArray[np.float64]:
+def transform_kernels(w: Array) -> Floats:
     """Return G w Gᵀ for kernels w (O, C, 3, 3) as [block][point][c][o], where o is one of 16 filters of a block."""
     filters, channels = w.shape[:2]
     padded = np.zeros((_round_up(filters, GROUP), channels, 3, 3))

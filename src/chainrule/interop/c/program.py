@@ -7,11 +7,11 @@ operations overwrite their operand if it is not read again.
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Plan, Tensor
 from chainrule.data.normalization import Normalization
 from chainrule.engines.arena import Placed, place
@@ -110,7 +110,7 @@ class CProgram:
     calls: list[CCall]
     arena: Arena
     external: dict[str, str]
-    values: Mapping[str, NDArray[Any]]
+    values: Mapping[str, Array]
     in_bytes: bool = False
 
     def pointer(self, tensor: Tensor) -> str:
@@ -134,7 +134,7 @@ class CProgram:
         """Size of the arena in bytes."""
         return self.arena.floats * (1 if self.in_bytes else 4) + 4 * self.arena.integers
 
-    def _constants(self) -> dict[str, NDArray[Any]]:
+    def _constants(self) -> dict[str, Array]:
         """Return the values of the constant parameters in use, by storage: integers or float32."""
         read = dict.fromkeys(tensor.storage for call in self.calls for tensor in call.tensors)
         arrays = {storage: self.values[storage] for storage in read if storage in self.values}
@@ -151,7 +151,7 @@ class CProgram:
 
 
 def inference(
-    plan: Plan, weights: Mapping[str, NDArray[Any]], normalization: Normalization, *, compact: bool = False
+    plan: Plan, weights: Mapping[str, Array], normalization: Normalization, *, compact: bool = False
 ) -> CProgram:
     """Return the C program for an inference plan, with the parameters as constants.
 
@@ -165,7 +165,7 @@ def inference(
 def assemble(
     plan: Plan,
     calls: Sequence[CCall],
-    values: Mapping[str, NDArray[Any]],
+    values: Mapping[str, Array],
     normalization: Normalization,
     variables: Mapping[str, str] | None = None,
 ) -> CProgram:
@@ -185,7 +185,7 @@ def assemble(
     return CProgram(all_calls, allocate(all_calls, external), external, values)
 
 
-def int8_program(calls: Sequence[CCall], external: dict[str, str], values: Mapping[str, NDArray[Any]]) -> CProgram:
+def int8_program(calls: Sequence[CCall], external: dict[str, str], values: Mapping[str, Array]) -> CProgram:
     """Return an int8 program. Until the outputs are written, their array holds the activation that saves most memory.
 
     external   C expressions of the arrays outside the arena, by storage

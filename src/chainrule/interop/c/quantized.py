@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Floats, Ints, Shape
 from chainrule.core.plan import Operation, Tensor
 from chainrule.engines import loader
 from chainrule.errors import OptionError, unknown_name
@@ -63,14 +63,14 @@ class Quantized:
              scale if x is None, or for a model with several inputs or outputs
     """
 
-    def __init__(self, model: Model, x: NDArray[Any] | None = None, *, io: str = "float") -> None:
+    def __init__(self, model: Model, x: Array | None = None, *, io: str = "float") -> None:
         if io not in NUMBERS:
             raise unknown_name("io", io, (*NUMBERS,))
         if model.has_ports:
             raise OptionError("int8 arithmetic requires one input and one output; export the model in floats")
         model = folded(model)
         self._engine, self._model = loader.find("numpy"), model
-        self._plan, self.values = model.plan(), dict[str, NDArray[Any]]()
+        self._plan, self.values = model.plan(), dict[str, Array]()
         self._scales, self.io, self.input_scale = Scales(), io, (1.0, 0.0)
         if x is not None:
             x = model.normalization.prepare(model.check_input(np.asarray(x)), model.dtype)
@@ -118,14 +118,14 @@ class Quantized:
         scale = self._scales[self.steps[-1].result.storage]
         return scale.step, scale.zero + 128 * (self.io == "uint8")
 
-    def evaluate(self, floats: Evaluation, x: NDArray[Any]) -> Evaluation:
+    def evaluate(self, floats: Evaluation, x: Array) -> Evaluation:
         """Return the float model's evaluation with the outputs of the quantized model. The loss is not recomputed."""
         return replace(floats, outputs=self.predict(x))
 
-    def predict(self, x: NDArray[Any]) -> NDArray[Any]:
+    def predict(self, x: Array) -> Array:
         """Return the outputs for images, with the same arithmetic as the C program."""
         self._model.normalization.check_unit(x)
-        outputs = list[NDArray[Any]]()
+        outputs = list[Array]()
         for start in range(0, len(x), 256):
             activations: Activations = {IMAGE: x[start : start + 256].astype(np.float32)}
             for step in self.steps:
@@ -143,7 +143,7 @@ class Quantized:
         for call in calls.of_operation(operation):
             self._add(f"{call.function}_int8", call.arguments, y, compute)
 
-    def _run(self, operation: Operation, *inputs: NDArray[Any]) -> NDArray[Any]:
+    def _run(self, operation: Operation, *inputs: Array) -> Array:
         return self._engine.run(operation.name, inputs, dict(operation.attributes))[0]
 
     def _add_input(self, x: Tensor) -> None:
@@ -152,7 +152,7 @@ class Quantized:
         gain, offset = self._model.normalization.arrays(len(x.shape) + 1, np.float64)
         gain, offset = (gain / scale.step).astype("f4"), (offset / scale.step + scale.zero).astype("f4")
 
-        def compute(activations: Activations) -> NDArray[Any]:
+        def compute(activations: Activations) -> Array:
             return np.clip(np.floor(activations[IMAGE] * gain + offset + np.float32(0.5)), -128, 127).astype(np.int8)
 
         if self.io != "float":
@@ -192,7 +192,7 @@ class Quantized:
             raise calls.unsupported(operation, "C with --int8")
         return steps[name](replace(operation, reads=reads))
 
-    def _stored_shape(self, x: Tensor) -> tuple[int, ...]:
+    def _stored_shape(self, x: Tensor) -> Shape:
         """Return the shape of an activation when it was computed, which determines its order in memory."""
         shapes = (step.result.shape for step in reversed(self.steps) if step.result.storage == x.storage)
         return next(shapes, x.shape)
@@ -209,11 +209,11 @@ class Quantized:
             self._add_copies(operation, x, lambda activations: activations[original.storage])
         return x
 
-    def _multiples(self, activations: Activations, x: Tensor) -> NDArray[np.float64]:
+    def _multiples(self, activations: Activations, x: Tensor) -> Floats:
         """Return the values (N, …) of an activation as multiples of its step size."""
         return activations[x.storage].reshape(-1, *x.shape).astype(np.float64) - self._scales[x.storage].zero
 
-    def _parameter(self, y: Tensor, name: str, values: NDArray[Any]) -> Tensor:
+    def _parameter(self, y: Tensor, name: str, values: Array) -> Tensor:
         """Return a new parameter of the call that computes y."""
         self.values[f"{y.name}.{name}"] = values
         return Tensor(f"{y.name}.{name}", values.shape, "parameter")
@@ -247,7 +247,7 @@ class Quantized:
         workspace = () if is_depthwise else (Tensor(f"{y.name}.columns", (column_bytes,)),)
         convolution = Operation("cross_correlate", (), (), attributes)
 
-        def sums(activations: Activations) -> NDArray[Any]:
+        def sums(activations: Activations) -> Array:
             multiples = self._multiples(activations, image)
             return self._run(convolution, multiples, filters.multiples, filters.bias.astype(np.float64))
 
@@ -273,7 +273,7 @@ class Quantized:
         self._scales[cells.storage] = self._scales[whole.storage] = self._scales[y.storage]
         self._add_filtered(convolution)
 
-        def interleave(activations: Activations) -> NDArray[Any]:
+        def interleave(activations: Activations) -> Array:
             values = activations[cells.storage].reshape(-1, y.shape[0], *stride, *cells.shape[1:])
             return values.transpose(0, 1, 4, 2, 5, 3).reshape(-1, *whole.shape)
 
@@ -289,7 +289,7 @@ class Quantized:
             self._scales[y.storage] = scale if is_exact else Int8Scale.of(float(results.min()), float(results.max()))
         self._add_look_up(x, y, results)
 
-    def _add_look_up(self, x: Tensor, y: Tensor, results: NDArray[Any]) -> None:
+    def _add_look_up(self, x: Tensor, y: Tensor, results: Array) -> None:
         """Add a function with these results for all values of x."""
         numbers = self._scales[y.storage].numbers(results)
         arguments = (x, self._parameter(y, "table", numbers), y, 1, y.size)
@@ -304,10 +304,10 @@ class Quantized:
         shift = min(MULTIPLIER_BITS - math.frexp(x_scale.step / y_scale.step)[1], MAX_MEAN_SHIFT)
         multiplier = round(x_scale.step / y_scale.step * 2**shift)
 
-        def sums(values: NDArray[Any]) -> NDArray[np.int64]:
+        def sums(values: Array) -> Ints:
             return np.rint(self._run(pooling, values)).astype(np.int64)
 
-        def compute(activations: Activations) -> NDArray[Any]:
+        def compute(activations: Activations) -> Array:
             inputs = self._multiples(activations, x)
             count = sums(np.ones_like(inputs[:1])) << shift
             means, remainders = np.divmod(2 * sums(inputs) * multiplier + count, 2 * count)
@@ -327,7 +327,7 @@ class Quantized:
             multiplier, shift = 1, SUM_BITS - max(0, math.frexp(max(steps))[1])
             factors = [round(step * 2**shift) for step in steps]
 
-        def compute(activations: Activations) -> NDArray[Any]:
+        def compute(activations: Activations) -> Array:
             a, b = (self._multiples(activations, x) * factor for x, factor in zip(operands, factors, strict=True))
             return rescale(a + b if is_sum else a * b, np.full(1, multiplier), np.full(1, shift), y_scale)
 
@@ -340,7 +340,7 @@ class Quantized:
         x, y, attributes = operation.operand(), operation.writes[0], operation.attributes
         scale = self._scales[y.storage] = self._scales[x.storage]
 
-        def compute(activations: Activations) -> NDArray[Any]:
+        def compute(activations: Activations) -> Array:
             inputs = (self._multiples(activations, x) for x in operation.reads if x is not None)
             return (self._run(operation, *inputs) + scale.zero).astype(np.int8)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Floats
 from chainrule.core.plan import Operation
 from chainrule.data.normalization import BYTE, Normalization
 from chainrule.engines import loader
@@ -57,12 +58,12 @@ class Int8Scale:
             raise OptionError(f"layer {layer!r} rounds to integers from {low:.0f} to {high:.0f}; expected 8 bits")
         return Int8Scale(step, int(zero - low) + INT8_MIN)
 
-    def numbers(self, values: NDArray[Any]) -> NDArray[np.int8]:
+    def numbers(self, values: Array) -> NDArray[np.int8]:
         """Round real numbers to the nearest int8 values on this scale."""
         rounded = np.floor(values / self.step + self.zero + 0.5)
         return np.clip(rounded, INT8_MIN, INT8_MAX).astype(np.int8)
 
-    def values(self, numbers: NDArray[Any]) -> NDArray[np.float64]:
+    def values(self, numbers: Array) -> Floats:
         """Return the real numbers represented by int8 values."""
         return self.step * (numbers.astype(np.float64) - self.zero)
 
@@ -78,7 +79,7 @@ class Scales(dict[str, Int8Scale]):
         )
 
 
-def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
+def activation_scales(model: Model, x: Array) -> dict[str, Int8Scale]:
     """Return storage → scale for each activation, from its range when the model runs on the normalized images x.
 
     A value that only a concatenation reads has the scale of its result, so that it is rounded once.
@@ -129,15 +130,15 @@ class QuantizedFilters(NamedTuple):
     weights: NDArray[np.int8]
     zeros: NDArray[np.int8]
     bias: NDArray[np.int32]
-    sum_steps: NDArray[np.float64]
+    sum_steps: Floats
 
     @property
-    def multiples(self) -> NDArray[np.float64]:
+    def multiples(self) -> Floats:
         """The weights as multiples of the step size of their filter."""
         return self.weights.astype(np.float64) - _along_filters(self.zeros, self.weights)
 
 
-def quantize_filters(weights: NDArray[Any], bias: NDArray[Any], x_scale: Int8Scale) -> QuantizedFilters:
+def quantize_filters(weights: Array, bias: Array, x_scale: Int8Scale) -> QuantizedFilters:
     """Quantize weights to int8, and biases to int32, for inputs on a scale.
 
     Weights that are multiples of one number, as those of a quantized network, are represented exactly if 256 successive
@@ -160,12 +161,12 @@ def quantize_filters(weights: NDArray[Any], bias: NDArray[Any], x_scale: Int8Sca
     return QuantizedFilters(numbers.astype(np.int8), zeros.astype(np.int8), whole.astype(np.int32), sum_steps)
 
 
-def _along_filters(values: NDArray[Any], array: NDArray[Any]) -> NDArray[Any]:
+def _along_filters(values: Array, array: Array) -> Array:
     """Return a number for each filter in a form that can be broadcast to an array of filters."""
     return values.reshape(-1, *(1,) * (array.ndim - 1))
 
 
-def _grid_steps(weights: NDArray[np.float64], bias: NDArray[Any]) -> NDArray[np.float64]:
+def _grid_steps(weights: Floats, bias: Array) -> Floats:
     """Return the smallest step that represents all weights of a filter exactly, for each filter; 0: none.
 
     A step that also represents the bias exactly is preferred.
@@ -185,13 +186,13 @@ def _grid_steps(weights: NDArray[np.float64], bias: NDArray[Any]) -> NDArray[np.
     return steps
 
 
-def _is_on_grid(values: NDArray[np.float64], step: Any, tolerance: float = GRID_TOLERANCE) -> Any:
+def _is_on_grid(values: Floats, step: Any, tolerance: float = GRID_TOLERANCE) -> Any:
     """Return whether all values along the last axis are multiples of the step."""
     multiples = values / step
     return (np.abs(multiples - np.rint(multiples)) < tolerance).all(-1)
 
 
-def fixed_point(ratios: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+def fixed_point(ratios: Floats) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
     """Return 30-bit multipliers and shifts such that multiplier / 2^shift ≈ ratio."""
     exponents = np.frexp(ratios)[1]
     shifts = np.clip(MULTIPLIER_BITS - exponents, 1, 62)
@@ -199,7 +200,7 @@ def fixed_point(ratios: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray
 
 
 def rescale(
-    sums: NDArray[np.float64], multipliers: NDArray[np.int32], shifts: NDArray[np.int8], scale: Int8Scale
+    sums: Floats, multipliers: NDArray[np.int32], shifts: NDArray[np.int8], scale: Int8Scale
 ) -> NDArray[np.int8]:
     """Convert sums (N, filters, …) to the scale of the result, with the same arithmetic as the C function `rescale`."""
     axes = (-1, *(1,) * (sums.ndim - 2))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Floats
 from chainrule.core.plan import Plan
 from chainrule.data.normalization import BYTE, JointNormalization, Normalization
 from chainrule.interop.c import channels_last, program
@@ -72,7 +73,7 @@ def values(model: Model, int8: Quantized | None) -> dict[str, Any]:
     }
 
 
-def _expected(model: Model, int8: Quantized | None) -> NDArray[Any]:
+def _expected(model: Model, int8: Quantized | None) -> Array:
     """Return the outputs for the pattern, in the order of the C program."""
     plan, shape, values = model.plan(), model.input_shape, pattern(model.plan().input.size).astype(np.float64)
     if int8 is not None and int8.io != "float":
@@ -88,7 +89,7 @@ def _expected(model: Model, int8: Quantized | None) -> NDArray[Any]:
     return model.apply(_scaled(x, plan, model.normalization).reshape(1, *shape)).reshape(-1)
 
 
-def _scaled(values: NDArray[np.float64], plan: Plan, normalization: Normalization) -> NDArray[np.float64]:
+def _scaled(values: Floats, plan: Plan, normalization: Normalization) -> Floats:
     """Return one packed sample (F,) times gain plus offset."""
     result = values.copy()
     for part, first, size in program.input_parts(plan, normalization):

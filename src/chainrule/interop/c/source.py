@@ -3,10 +3,8 @@
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
-from numpy.typing import NDArray
-
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Tensor
 from chainrule.interop.c.calls import Argument, CCall, Offset, Struct
 from chainrule.interop.c.routines import float_literal, is_defined
@@ -72,13 +70,13 @@ def strings(texts: Iterable[str], language: str, separator: str = ", ") -> str:
     return separator.join(f'"{foreign(text, language)}"' for text in texts)
 
 
-def constant(name: str, values: NDArray[Any]) -> str:
+def constant(name: str, values: Array) -> str:
     """Return the definition of a constant array."""
     is_integer = values.dtype.kind == "i"
     return array(name, values, f"static const {values.dtype}_t" if is_integer else "ALIGNED static const float")
 
 
-def array(name: str, values: NDArray[Any], kind: str) -> str:
+def array(name: str, values: Array, kind: str) -> str:
     """Return the definition of an array. `kind` is the type of its elements, with qualifiers."""
     shown = float_literal if values.dtype.kind == "f" else str
     return f"{kind} {name}[{values.size}] = {{\n{_lines(map(shown, values.reshape(-1).tolist()))}}};\n"

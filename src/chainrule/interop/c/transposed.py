@@ -6,15 +6,14 @@ moves them to their places.
 """
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Ints
 from chainrule.core.plan import Operation, Tensor
 
 
-def convolution(operation: Operation, values: dict[str, NDArray[Any]]) -> Operation:
+def convolution(operation: Operation, values: dict[str, Array]) -> Operation:
     """Return the convolution that computes the cells of a transposed convolution, and add its parameters to the values.
 
     The result has the shape (filters · SH · SW, rows of cells, columns of cells).
@@ -39,7 +38,7 @@ def convolution(operation: Operation, values: dict[str, NDArray[Any]]) -> Operat
 
 def _cells(
     size: int, result: int, kernel: int, step: int, dilation: int, crop: tuple[int, int]
-) -> tuple[NDArray[np.int64], tuple[int, int], int]:
+) -> tuple[Ints, tuple[int, int], int]:
     """Return taps, padding and number of cells for an axis with sizes of input, result and kernel.
 
     taps[a, t] is the kernel's index at tap t for position a in a cell, or the kernel's size for no weight. The weight

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.files import expect, expect_list, expect_object
+from chainrule.core.arrays import Array
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.keras import tensorflow
 from chainrule.interop.keras.values import ARRAYS, as_dict, as_list, decode
@@ -24,7 +24,7 @@ KERAS_MODULE = re.compile(r"(tf_)?keras(\.\w+)*")
 Reference = tuple[str, int, int]  # layer, index of the call, index of the result of this call
 
 
-Source = Reference | NDArray[Any]  # a result, or a constant operand of a function of keras.ops
+Source = Reference | Array  # a result, or a constant operand of a function of keras.ops
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ def _has_numbers(argument: Any) -> bool:
     return isinstance(argument, (int, float)) and not isinstance(argument, bool)
 
 
-def _parse_constant(value: Any, name: str) -> NDArray[Any]:
+def _parse_constant(value: Any, name: str) -> Array:
     """Parse a number, or nested lists of numbers, as an array."""
     try:
         array = np.array(value)

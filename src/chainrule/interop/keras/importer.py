@@ -4,21 +4,18 @@ Importing a file never runs code from it: the configuration is read as data, and
 of a layer is translated once, after the calls that compute its inputs.
 """
 
-import io
 import re
-import zipfile
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.budget import Budget
 from chainrule._io.files import expect, expect_object, parse
-from chainrule._io.reading import read_zip_member, reading
+from chainrule.core.arrays import Array
 from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.interop.assembly import Assembly, Imported, complete_shape
@@ -36,19 +33,18 @@ from chainrule.interop.keras.layers import LAYERS, OPERATIONS
 from chainrule.interop.keras.layers.activations import apply_activation
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import (
-    ArchivedWeights,
-    Hdf5,
     KerasValue,
-    LegacyWeights,
     ReadWeights,
+    archived_weights,
     axis_first,
     from_layout,
+    legacy_weights,
+    opened,
 )
 from chainrule.layers import Input, Node
 
 MAX_CONFIG = 16 << 20
 STEPS_PER_CALL = 24
-HDF5 = b"\x89HDF\r\n\x1a\n"
 Call = tuple[str, int]  # layer, index of the call
 
 
@@ -60,49 +56,19 @@ def read_keras(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | N
 
     Errors    FormatError for a damaged file or an unsupported layer
     """
-    with reading(path, "Keras file", FormatError) as stream:
-        start = stream.read(len(HDF5))
-        stream.seek(0)
-        if start == HDF5:
-            return _read_h5(stream, outputs, shape)
-        if start[:2] != b"PK":
-            raise FormatError("it is neither an archive, as .keras is, nor HDF5, as .h5 is")
-        with zipfile.ZipFile(stream) as archive:
-            return _read_archive(archive, path, outputs, shape)
-
-
-def _read_archive(
-    archive: zipfile.ZipFile, path: Path, outputs: Sequence[str], shape: Sequence[int] | None
-) -> Imported:
-    """Read the network in a .keras file."""
-    metadata = expect_object(parse(_member(archive, path, "metadata.json", MAX_CONFIG)), "metadata.json")
-    version = _major_version(metadata.get("keras_version"))
-    config = parse(_member(archive, path, "config.json", MAX_CONFIG), MAX_CONFIG)
-    model = with_shared_layers(parse_model(config, version))
-    with Hdf5(io.BytesIO(_member(archive, path, "model.weights.h5"))) as file:
-        return network(model, ArchivedWeights(file, model).read, version, file.floats, file.budget, outputs, shape)
-
-
-def _member(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int | None = None) -> bytes:
-    """Return the bytes of a member; FormatError if it is missing, larger than `max_bytes`, or a decompression bomb."""
-    info = archive.NameToInfo.get(name)
-    if info is None:
-        raise FormatError(f"it has no member {name}; expected a whole model, as written by model.save")
-    if max_bytes is not None and info.file_size > max_bytes:
-        raise FormatError(f"{name} has {info.file_size} bytes; expected at most {max_bytes}")
-    return read_zip_member(archive, info, f"{path}: {name}")
-
-
-def _read_h5(stream: BinaryIO, outputs: Sequence[str], shape: Sequence[int] | None) -> Imported:
-    """Read the network in an .h5 file."""
-    with Hdf5(stream) as file:
-        config = file.attribute(file.root, "model_config")
-        if config is None:
-            raise FormatError("it holds weights without their network; expected a whole model, from model.save")
+    with opened(path) as (file, member):
+        if member:
+            metadata = expect_object(parse(member("metadata.json", MAX_CONFIG)), "metadata.json")
+            config, version = member("config.json", MAX_CONFIG), _major_version(metadata.get("keras_version"))
+        else:
+            config = file.attribute(file.root, "model_config")
+            if config is None:
+                raise FormatError("it holds weights without their network; expected a whole model, from model.save")
+            version = _major_version(file.attribute(file.root, "keras_version") or "2")
         text = config if isinstance(config, (str, bytes)) else ""
-        version = _major_version(file.attribute(file.root, "keras_version") or "2")
         model = with_shared_layers(parse_model(parse(text, MAX_CONFIG), version))
-        return network(model, LegacyWeights(file).read, version, file.floats, file.budget, outputs, shape)
+        weights = archived_weights(file, model) if member else legacy_weights(file)
+        return network(model, weights, version, file.floats, file.budget, outputs, shape)
 
 
 def _major_version(value: object) -> int:
@@ -251,9 +217,7 @@ class ModelTranslator:
             raise FormatError(f"a layer reads call {number} of layer {quoted(name)}, which the file does not have")
         return layer.calls[number]
 
-    def _apply(
-        self, layer: KerasLayer, values: Sequence[KerasValue | NDArray[Any]], is_shared: bool
-    ) -> list[KerasValue]:
+    def _apply(self, layer: KerasLayer, values: Sequence[KerasValue | Array], is_shared: bool) -> list[KerasValue]:
         """Translate a call of a layer or a nested model, and return the results of the call."""
         self._assembly.budget.visit(STEPS_PER_CALL + len(values), f"{layer.kind} {quoted(layer.name)}")
         if layer.model is not None:

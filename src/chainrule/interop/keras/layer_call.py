@@ -4,21 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
 from chainrule.interop.keras.config import KerasLayer
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, ReadWeights, axis_first, from_layout
+from chainrule.interop.names import NAMES
 
-Array = NDArray[Any]
-
-UNUSED = {  # options that do not affect inference
-    *("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape", "input_dim", "input_dtype"),
-    *("sparse", "ragged", "optional", "seed", "fused", "synchronized", "renorm_momentum", "autocast", "dynamic"),
-}
 UNUSED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 # Keras writes some options even for layers that ignore them: in Keras 2, for example, `groups` for depthwise, separable
 # and transposed convolutions. If a translation does not read such an option, it must have the value below.
@@ -145,7 +140,7 @@ class KerasCall:
     def check_options(self) -> None:
         """Raise FormatError if the translation did not read all options, because they may affect the result."""
         for name, value in self.layer.options.items():
-            is_read = name in self._read or name in UNUSED or name.endswith(UNUSED_ENDINGS)
+            is_read = name in self._read or name in NAMES.groups["keras_unused"] or name.endswith(UNUSED_ENDINGS)
             neutral = NEUTRAL.get(name)
             if not is_read and _simplify(value) not in (None, False, neutral):
                 raise self.unsupported(f"{name} {quoted(value)}", f"no {name}" if neutral is None else f"{neutral}")

@@ -12,65 +12,13 @@ from typing import Any
 from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.keras.values import as_dict, as_list, decode
+from chainrule.interop.names import NAMES, inverted
 
 OPS_MODULE = "keras.src.ops"
 CLASSES = ("TFOpLambda", "TensorFlowOpLayer")
 UNUSED = ("name", "data_format", "conjugate", "dtype")  # arguments without influence on the result
-# Functions and operations of TensorFlow, without their modules → function of keras.ops.
-PLAIN = {
-    "add AddV2 Add": "Add",
-    "subtract Sub": "Subtract",
-    "multiply Mul": "Multiply",
-    "truediv divide RealDiv": "Divide",
-    "pow Pow": "Power",
-    "maximum Maximum": "Maximum",
-    "minimum Minimum": "Minimum",
-    "relu Relu": "Relu",
-    "relu6 Relu6": "Relu6",
-    "sigmoid Sigmoid": "Sigmoid",
-    "tanh Tanh": "Tanh",
-    "silu swish": "Silu",
-    "selu Selu": "Selu",
-    "softplus Softplus": "Softplus",
-    "softsign Softsign": "Softsign",
-    "negative neg Neg": "Negative",
-    "sqrt Sqrt": "Sqrt",
-    "rsqrt Rsqrt": "Rsqrt",
-    "square Square": "Square",
-    "exp Exp": "Exp",
-    "log Log": "Log",
-    "abs Abs": "Absolute",
-    "reciprocal Reciprocal": "Reciprocal",
-    "identity Identity": "Identity",
-    "elu": "Elu",
-}
-# The same for functions with arguments, with Keras' names of the arguments. An operation has the first of them as its
-# last operand, a constant.
-REDUCED = {"axis": "axis", "keepdims": "keepdims"}
-WITH_ARGUMENTS: dict[str, tuple[str, Mapping[str, str]]] = {
-    "softmax": ("Softmax", {"axis": "axis"}),
-    "gelu": ("Gelu", {"approximate": "approximate"}),
-    "leaky_relu": ("LeakyRelu", {"alpha": "negative_slope"}),
-    "clip_by_value": ("Clip", {"clip_value_min": "x_min", "clip_value_max": "x_max"}),
-    "reduce_mean Mean": ("Mean", REDUCED),
-    "reduce_sum Sum": ("Sum", REDUCED),
-    "reduce_max Max": ("Max", REDUCED),
-    "reduce_min Min": ("Min", REDUCED),
-    "concat ConcatV2": ("Concatenate", {"axis": "axis"}),
-    "stack": ("Stack", {"axis": "axis"}),
-    "reshape Reshape": ("Reshape", {"shape": "newshape"}),
-    "transpose Transpose": ("Transpose", {"perm": "axes"}),
-    "expand_dims ExpandDims": ("ExpandDims", {"axis": "axis"}),
-    "squeeze": ("Squeeze", {"axis": "axis"}),
-}
-NO_ARGUMENTS: Mapping[str, str] = {}
-FUNCTIONS = {
-    name: entry
-    for names, entry in ({names: (kind, NO_ARGUMENTS) for names, kind in PLAIN.items()} | WITH_ARGUMENTS).items()
-    for name in names.split()
-}
+FUNCTIONS = inverted(NAMES.tensorflow)  # functions and operations of TensorFlow → function of keras.ops
 REVERSED = re.compile(r"r(add|subtract|sub|mul|multiply|truediv)")  # __operators__.radd: the operands are exchanged
-DEFAULTS: dict[str, dict[str, Any]] = {"Gelu": {"approximate": False}, "LeakyRelu": {"negative_slope": 0.2}}
 
 
 def as_operation(description: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,7 +35,7 @@ def as_operation(description: Mapping[str, Any]) -> dict[str, Any]:
     node = expect_object(config.get("node_def"), "node_def")
     operation = expect(str, node.get("op"), "op of node_def")
     constants = expect_object(decode(config.get("constants")) or {}, "constants")
-    _, arguments = FUNCTIONS.get(operation, ("", {}))
+    arguments = NAMES.arguments.get(FUNCTIONS.get(operation, ""), {})
     if not arguments or len(constants) != 1:
         return _description(name, operation, [(_with_constants(call, constants, name), {}) for call in calls])
     keywords = dict(zip(arguments, constants.values(), strict=False))
@@ -102,8 +50,8 @@ def _description(name: str, function: str, calls: Iterable[tuple[list[Any], dict
     function = {"sub": "subtract", "mul": "multiply"}.get(function := function[is_reversed:], function)
     if function not in FUNCTIONS:
         raise FormatError(f"{quoted(name)}: chainrule has no layer for the TensorFlow function {quoted(function)}")
-    kind, names = FUNCTIONS[function]
-    options = dict(DEFAULTS.get(kind, {}))
+    kind = FUNCTIONS[function]
+    names, options = NAMES.arguments.get(kind, {}), dict(NAMES.defaults.get(kind, {}))
     nodes: list[dict[str, Any]] = []
     for operands, arguments in calls:
         for key, value in arguments.items():

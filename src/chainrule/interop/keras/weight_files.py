@@ -4,48 +4,27 @@ Keras 3 and `model.save_weights("x.weights.h5")` number the arrays of each layer
 of the layers. Older .h5 files contain the names of layers and arrays.
 """
 
-import io
 import json
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from chainrule._io.reading import read_zip_member, reading
+from chainrule.core.arrays import Array
 from chainrule.errors import FormatError, quoted
-from chainrule.interop.keras.weights import LAYER_GROUPS, Hdf5
+from chainrule.interop.keras.weights import LAYER_GROUPS, Hdf5, opened
+from chainrule.interop.names import NAMES
 
-Array = NDArray[Any]
-
-WITH_BIAS = ("kernel", "bias")
-NORMALIZATION = ("gamma", "beta")
-CLASSES = {  # class of a layer, as in the names of groups → names of its arrays, in order
-    **dict.fromkeys(("dense", "conv1d", "conv2d", "conv1d_transpose", "conv2d_transpose"), WITH_BIAS),
-    **dict.fromkeys(("depthwise_conv1d", "depthwise_conv2d"), ("depthwise_kernel", "bias")),
-    **dict.fromkeys(("separable_conv1d", "separable_conv2d"), ("depthwise_kernel", "pointwise_kernel", "bias")),
-    "batch_normalization": (*NORMALIZATION, "moving_mean", "moving_variance"),
-    **dict.fromkeys(("layer_normalization", "group_normalization"), NORMALIZATION),
-    "p_re_lu": ("alpha",),
-}
-NAMES = {
-    "gamma": "gamma",
-    "beta": "beta",
-    "bias": "bias",
-    "alpha": "slope",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_variance",
-}  # Keras' names of vectors → names in `importing.ROLES`
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+VECTORS = ("gamma", "beta", "bias", "alpha", "moving_mean", "moving_variance")
 MAX_RANK = 4  # axes of a kernel
 
 
 def holds_network(path: Path) -> bool:
     """Return whether an HDF5 file contains the configuration of a model."""
-    with reading(path, "HDF5 file", FormatError) as stream, Hdf5(stream) as file:
+    with opened(path) as (file, _):
         return file.attribute(file.root, "model_config") is not None
 
 
@@ -56,19 +35,8 @@ def read_keras_weights(path: Path) -> dict[str, Array]:
 
     Errors   FormatError for a damaged file, or for arrays of a class without a counterpart
     """
-    with reading(path, "Keras file", FormatError) as stream:
-        if stream.read(2) != b"PK":
-            return _tensors(Hdf5(stream))
-        with zipfile.ZipFile(stream) as archive:
-            info = archive.NameToInfo.get("model.weights.h5")
-            if info is None:
-                raise FormatError("it has no member model.weights.h5")
-            return _tensors(Hdf5(io.BytesIO(read_zip_member(archive, info, f"{path}: {info.filename}"))))
-
-
-def _tensors(file: Hdf5) -> dict[str, Array]:
     tensors: dict[str, Array] = {}
-    with file:
+    with opened(path) as (file, _):
         depthwise = _depthwise_layers(file.attribute(file.root, "model_config") or "{}")
         root = file.group(file.root, "model_weights") or file.root
         is_numbered = any(file.group(file.root, name) for name in LAYER_GROUPS)
@@ -76,7 +44,7 @@ def _tensors(file: Hdf5) -> dict[str, Array]:
             converted = _converted(layer, arrays, layer in depthwise or "depthwise" in layer)
             tensors |= {f"{layer}{name}": array for name, array in converted.items()}
     if not tensors:
-        raise FormatError("it holds no weights of layers")
+        raise FormatError(f"{path}: it holds no weights of layers")
     return tensors
 
 
@@ -110,7 +78,7 @@ def _numbered(file: Hdf5, group: Any, visited: set[int], prefix: str = "") -> It
             if variables is None or not len(variables):
                 continue
             kind, count = re.sub(r"_\d+$", "", name), len(variables)
-            expected = CLASSES.get(kind, ())
+            expected = NAMES.keras.get(kind, "").split()
             if kind == "batch_normalization" and count == 2:
                 expected = expected[2:]
             if count not in (len(expected), len(expected) - ("bias" in expected)):
@@ -132,8 +100,8 @@ def _named(file: Hdf5, root: Any) -> Iterator[tuple[str, dict[str, Array]]]:
             *parents, last = path.split("/")
             layer = parents[-1] if parents else group_name
             own = last.split(":")[0]
-            if own not in (*KERNELS, *NAMES):
-                raise FormatError(f"array {quoted(path)}; expected one of {', '.join((*KERNELS, *NAMES))}")
+            if own not in (*KERNELS, *VECTORS):
+                raise FormatError(f"array {quoted(path)}; expected one of {', '.join((*KERNELS, *VECTORS))}")
             layers.setdefault(layer, {})[own] = _array(file, file.child(group, path), own)
         yield from layers.items()
 
@@ -161,7 +129,7 @@ def _converted(layer: str, arrays: Mapping[str, Array], is_depthwise: bool) -> d
     for name, array in arrays.items():
         if name not in KERNELS:
             part = "_pointwise" if is_separable else ""
-            converted[f"{part}.{NAMES[name]}"] = array.reshape(-1)
+            converted[f"{part}.{'slope' if name == 'alpha' else name}"] = array.reshape(-1)
             continue
         if array.ndim < 2:
             raise FormatError(f"kernel of {quoted(layer)} has {array.ndim} axes; expected 2 to {MAX_RANK}")
@@ -169,7 +137,7 @@ def _converted(layer: str, arrays: Mapping[str, Array], is_depthwise: bool) -> d
             array = array.reshape(*array.shape[:-2], 1, array.shape[-2] * array.shape[-1])
         part = f"_{name.removesuffix('_kernel')}" if is_separable else ""
         converted[f"{part}.kernel"] = np.moveaxis(array, (-1, -2), (0, 1))
-    if ".running_mean" in converted:
-        like = converted[".running_mean"]
+    if ".moving_mean" in converted:
+        like = converted[".moving_mean"]
         converted = {".gamma": np.ones_like(like), ".beta": np.zeros_like(like), **converted}
     return converted

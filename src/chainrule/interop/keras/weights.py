@@ -4,26 +4,30 @@ h5py is imported when a file is opened. Only uncompressed arrays within the file
 not followed. The size of each array is compared with the file size before the array is read.
 """
 
+import io
 import math
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from math import prod
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.budget import Budget
 from chainrule._io.extras import import_optional
+from chainrule._io.reading import read_zip_member, reading
+from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import permuted, reshaped
 from chainrule.interop.keras.config import KerasLayer, KerasModel
 from chainrule.layers.node import Node
-
-Array = NDArray[Any]
 
 STEPS_PER_LINK = 16
 LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # names in .keras files; the second until Keras 2.12
@@ -120,19 +124,45 @@ class Hdf5:
         return value.astype(dtype.newbyteorder("="), copy=False)
 
 
+@contextmanager
+def opened(path: Path) -> Generator[tuple[Hdf5, Callable[[str, int], bytes] | None]]:
+    """Open a Keras file: its HDF5 file, and a function that reads another member of a .keras archive; None for .h5.
+
+    The function has the name of the member and its maximum number of bytes as arguments.
+
+    Errors   FormatError for another file, a missing or too large member, or a decompression bomb
+    """
+    with reading(path, "Keras file", FormatError) as stream:
+        if stream.read(2) != b"PK":
+            with Hdf5(stream) as file:
+                yield file, None
+            return
+        with zipfile.ZipFile(stream) as archive:
+
+            def member(name: str, max_bytes: int = sys.maxsize) -> bytes:
+                info = archive.NameToInfo.get(name)
+                if info is None:
+                    raise FormatError(f"it has no member {name}; expected a whole model, as written by model.save")
+                if info.file_size > max_bytes:
+                    raise FormatError(f"{name} has {info.file_size} bytes; expected at most {max_bytes}")
+                return read_zip_member(archive, info, f"{path}: {name}")
+
+            with Hdf5(io.BytesIO(member("model.weights.h5"))) as file:
+                yield file, member
+
+
 def _text(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-class Hdf5Weights(ABC):
-    """The weights of all layers in an HDF5 file."""
+Datasets = Callable[[KerasLayer], list[tuple[str, Any]]]  # pairs (name or number, dataset) for a layer, in order
 
-    def __init__(self, file: Hdf5) -> None:
-        self._file = file
 
-    def read(self, layer: KerasLayer, shapes: WeightShapes) -> dict[str, Array]:
-        """Return the weights of a layer by name."""
-        datasets = self._datasets(layer)
+def _reader(file: Hdf5, datasets_of: Datasets) -> ReadWeights:
+    """Return a function that reads the weights of a layer by name."""
+
+    def read(layer: KerasLayer, shapes: WeightShapes) -> dict[str, Array]:
+        datasets = datasets_of(layer)
         if len(datasets) != len(shapes):
             raise FormatError(f"{len(datasets)} arrays in the file; expected {len(shapes)}: {', '.join(shapes)}")
         weights: dict[str, Array] = {}
@@ -140,75 +170,72 @@ class Hdf5Weights(ABC):
             if label not in (str(number), name) and ALIASES.get(label) != name and not UNNAMED.fullmatch(label):
                 raise FormatError(f"array {number + 1} is {quoted(label)}; expected {name}")
             if shape is not None:
-                weights[name] = self._file.array(dataset, shape, name)
+                weights[name] = file.array(dataset, shape, name)
         return weights
 
-    @abstractmethod
-    def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
-        """Return pairs (name or number, HDF5 dataset) for the weights of a layer, in order."""
+    return read
 
 
-class ArchivedWeights(Hdf5Weights):
-    """The weights of a .keras file. Each layer has a group, named after its class, with numbered arrays."""
+def archived_weights(file: Hdf5, model: KerasModel) -> ReadWeights:
+    """Return the reader of a .keras file. Each layer has a group, named after its class, with numbered arrays."""
+    groups = dict[tuple[str, ...], Any]()
+    _find_groups(file, model, file.root, groups)
 
-    def __init__(self, file: Hdf5, model: KerasModel) -> None:
-        super().__init__(file)
-        self._groups: dict[tuple[str, ...], Any] = {}
-        self._find_groups(model, file.root)
-
-    def _find_groups(self, model: KerasModel, group: Any) -> None:
-        """Record the HDF5 group of each layer in a model, if there is one. `group` is the HDF5 group of the model."""
-        groups = [layers_group for name in LAYER_GROUPS if (layers_group := self._file.group(group, name)) is not None]
-        if not groups:
-            return
-        counts: dict[str, int] = {}
-        for layer in model.layers.values():
-            kind = _snake_case(layer.wrapper or layer.kind)
-            number = counts.get(kind, 0)
-            counts[kind] = number + 1
-            layer_group = self._file.group(groups[0], f"{kind}_{number}" if number else kind)
-            if layer_group is None:
-                continue
-            if layer.wrapper:
-                layer_group = self._file.group(layer_group, "layer")
-            self._groups.setdefault(layer.path, layer_group)  # a shared layer's weights are in its first group
-            if layer.model is not None:
-                self._find_groups(layer.model, layer_group)
-
-    def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
-        group = self._groups.get(layer.path)
-        variables = None if group is None else self._file.group(group, "vars")
+    def datasets(layer: KerasLayer) -> list[tuple[str, Any]]:
+        group = groups.get(layer.path)
+        variables = None if group is None else file.group(group, "vars")
         if variables is None:
             return []
-        stored_name = self._file.attribute(variables, "name")
+        stored_name = file.attribute(variables, "name")
         if stored_name is not None and _text(stored_name) != layer.name and not layer.wrapper:
             raise FormatError(f"its arrays in the file belong to {quoted(_text(stored_name))}")
-        return [(str(number), self._file.child(variables, str(number))) for number in range(min(len(variables), 16))]
+        return [(str(number), file.child(variables, str(number))) for number in range(min(len(variables), 16))]
+
+    return _reader(file, datasets)
 
 
-class LegacyWeights(Hdf5Weights):
-    """The weights of an .h5 file. Each layer of the outermost model has a group with a list of array names."""
+def _find_groups(file: Hdf5, model: KerasModel, group: Any, found: dict[tuple[str, ...], Any]) -> None:
+    """Record the HDF5 group of each layer in a model, if there is one, by the layer's path.
 
-    def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
-        group = self._file.group(self._file.root, "model_weights/" + layer.path[0])
+    group   HDF5 group of the model
+    """
+    layer_groups = [entry for name in LAYER_GROUPS if (entry := file.group(group, name)) is not None]
+    counts = Counter[str]()
+    for layer in model.layers.values() if layer_groups else ():
+        kind = _snake_case(layer.wrapper or layer.kind)
+        number, counts[kind] = counts[kind], counts[kind] + 1
+        layer_group = file.group(layer_groups[0], f"{kind}_{number}" if number else kind)
+        if layer_group is None:
+            continue
+        if layer.wrapper:
+            layer_group = file.group(layer_group, "layer")
+        found.setdefault(layer.path, layer_group)  # a shared layer's weights are in its first group
+        if layer.model is not None:
+            _find_groups(file, layer.model, layer_group, found)
+
+
+def legacy_weights(file: Hdf5) -> ReadWeights:
+    """Return the reader of an .h5 file. Each layer of the outermost model has a group with a list of array names."""
+
+    def datasets(layer: KerasLayer) -> list[tuple[str, Any]]:
+        group = file.group(file.root, "model_weights/" + layer.path[0])
         if group is None:
             return []
-        names = self._file.strings(group, "weight_names")
+        names = file.strings(group, "weight_names")
         if layer.wrapper:
             names = [name for name in names if name.split("/")[-1].split(":")[0] not in WRAPPER_STATE]
         if len(layer.path) > 1:
             place = -3 if layer.wrapper else -2
             names = [name for name in names if name.split("/")[place : place + 1] == [layer.name]]
-        return [(name.split("/")[-1].split(":")[0], self._file.child(group, name)) for name in names]
+        return [(name.split("/")[-1].split(":")[0], file.child(group, name)) for name in names]
+
+    return _reader(file, datasets)
 
 
 def _snake_case(name: str) -> str:
     """Convert the name of a class to snake case, as in Keras' group names: MaxPooling2D → max_pooling2d."""
     separated = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", separated).lower()
-
-
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -277,7 +304,7 @@ class KerasValue:
         """Return a node with the elements as a vector, in the node's order."""
         return reshaped(self.node, (math.prod(self.shape),))
 
-    def order(self) -> NDArray[Any]:
+    def order(self) -> Array:
         """Return the index in the node of each element, in Keras' row-major order. The caller must limit the size."""
         count = math.prod(self.inner)
         return np.arange(count).reshape(self.inner).transpose(self.axes).reshape(count)

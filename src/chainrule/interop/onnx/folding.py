@@ -12,7 +12,10 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule._io.extras import import_optional
+from chainrule.core.arrays import Shape
+from chainrule.engines import loader
 from chainrule.errors import FormatError, one_line
+from chainrule.interop.names import NAMES, inverted
 from chainrule.interop.onnx.messages import GraphMessage, ModelMessage, Opset, Value, serialize
 from chainrule.interop.onnx.operator_call import Array, Call
 from chainrule.interop.onnx.operators.normalization import dropout_rate
@@ -20,7 +23,6 @@ from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
 from chainrule.interop.onnx.operators.quantization import default_zero, dequantized, quantized
 from chainrule.interop.onnx.operators.shapes import MOVING
 from chainrule.interop.onnx.tensors import dtype_of
-from chainrule.operations.normal import normal_distribution
 
 NUMBERS = {  # attribute of Constant → field of the attribute, and type
     "value_int": ("integer", np.int64),
@@ -29,21 +31,8 @@ NUMBERS = {  # attribute of Constant → field of the attribute, and type
     "value_floats": ("reals", np.float32),
 }
 IR_VERSION = 8  # of the format of the nodes that the package onnx evaluates
-# Operators that the package onnx may evaluate. Their cost is proportional to the bytes of inputs and results.
-EVALUATED = (
-    *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan"),
-    *("Celu", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Selu", "Shrink", "Softsign"),
-    *("Swish", "ThresholdedRelu", "Hardmax", "LogSoftmax", "Softmax", "BatchNormalization", "LpNormalization"),
-    *("BitCast", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Mod"),
-    *("IsInf", "IsNaN", "Mean", "Round", "Sign", "DynamicQuantizeLinear"),
-    *("ArgMax", "ArgMin", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean"),
-    *("ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "CumProd", "CumSum", "TopK"),
-    *("CenterCropPad", "Compress", "EyeLike", "NonZero", "OneHot", "Pad", "ReverseSequence", "ScatterElements"),
-    *("ScatterND", "Trilu", "Unique", "BlackmanWindow", "HammingWindow", "HannWindow"),
-)
-LOOPS = ("Erf", "Gelu", "ReverseSequence", "ScatterElements", "ScatterND", "TopK", "Unique")  # in Python
-LOOP_COST, COPIES = 64, 2  # bytes charged per byte: for a loop in Python, and for the package onnx
-PRODUCTS = ("Einsum", "Gemm", "MatMul", "MatMulInteger")  # also evaluated; their cost is that of all products
+COSTS = inverted(NAMES.costs)  # operators that the package onnx may evaluate → bytes charged per byte
+PRODUCTS = ("Einsum", "Gemm", "MatMul", "MatMulInteger")  # their cost is that of all products
 SELECTIONS = ("Compress", "NonZero", "Unique")  # the inputs determine the sizes of the results, and bound them
 
 
@@ -69,7 +58,7 @@ def fold(call: Call) -> tuple[Array, ...]:
 def _evaluated(call: Call) -> Any:
     """Return the results of a node according to the reference implementation of ONNX, for the listed operators."""
     node = call.operation
-    if node.operator not in (*EVALUATED, *PRODUCTS, *ELEMENTWISE) or node.domain not in ONNX_DOMAINS:
+    if node.operator not in COSTS or node.domain not in ONNX_DOMAINS:
         raise call.unsupported(
             "it reads only constants", "an element-wise function, a reduction, a product or a selection"
         )
@@ -81,7 +70,7 @@ def _evaluated(call: Call) -> Any:
     message = ModelMessage(graph=graph, opsets=[Opset("", call.opset)], ir_version=IR_VERSION)
     model = onnx.load_model_from_string(serialize(message))
     constants = {name: call.constant(index) for index, name in enumerate(node.inputs) if name}
-    cost = LOOP_COST if node.operator in LOOPS else COPIES
+    cost = int(COSTS[node.operator])
     call.charge(cost * sum(value.nbytes for value in constants.values()))
     model.graph.initializer.extend([onnx.numpy_helper.from_array(*pair[::-1]) for pair in constants.items()])
     try:
@@ -125,7 +114,7 @@ def _inputs(call: Call) -> list[Array]:
 def _elementwise(call: Call) -> Any:
     """Return an element-wise function of the constants of a node. Its result has their type, or is a truth value."""
     inputs = _inputs(call)
-    cost = LOOP_COST if call.operation.operator in LOOPS else len(inputs)
+    cost = max(int(COSTS[call.operation.operator]), len(inputs))
     call.allocated(np.broadcast_shapes(*(value.shape for value in inputs)), cost * inputs[0].itemsize)
     result = np.asarray(ELEMENTWISE[call.operation.operator](*inputs))
     if result.dtype.kind == "b" or inputs[0].dtype.kind == "b":
@@ -142,10 +131,9 @@ def divide(a: Array, b: Array) -> Any:
     return a // b + ((a % b != 0) & ((a < 0) != (b < 0)))
 
 
-def erf(x: Array) -> Array:
-    """Return the error function of each element."""
-    values = [2 * normal_distribution(math.sqrt(2) * float(number)) - 1 for number in x.reshape(-1)]
-    return np.array(values).reshape(x.shape)
+def of_engine(operation: str) -> Callable[[Array], Array]:
+    """Return an element-wise operation of the NumPy engine as a function of one array, in float64."""
+    return lambda x: loader.find("numpy").run(operation, (x.astype(np.float64),), {})[0]
 
 
 def _identity(x: Array) -> Array:
@@ -154,18 +142,6 @@ def _identity(x: Array) -> Array:
 
 def _clip(x: Array, low: Any = -math.inf, high: Any = math.inf) -> Array:
     return np.clip(x, low, high)
-
-
-def _relu(x: Array) -> Array:
-    return np.maximum(x, 0)
-
-
-def _sigmoid(x: Array) -> Array:
-    return 1 / (1 + np.exp(-x))
-
-
-def _softplus(x: Array) -> Array:
-    return np.logaddexp(0, x)
 
 
 def _combined(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
@@ -217,7 +193,7 @@ def _range(call: Call) -> Any:
     return (start + np.arange(count) * step).astype(call.constant(0).dtype)
 
 
-def shape_slice(call: Call, shape: tuple[int, ...]) -> Array:
+def shape_slice(call: Call, shape: Shape) -> Array:
     """Return the result of a Shape node: the sizes from its attribute `start` to `end` (exclusive), by default all."""
     end = call.attribute("end")
     return np.array(shape[call.integer("start", 0) : end.integer if end else None], np.int64)
@@ -241,38 +217,17 @@ def _dropout(call: Call) -> Any:
 
 
 ELEMENTWISE: dict[str, Callable[..., Any]] = {
-    "Abs": np.abs,
-    "Add": np.add,
-    "And": np.logical_and,
-    "Ceil": np.ceil,
+    **{operator: getattr(np, function) for operator, function in NAMES.numpy.items()},
     "Clip": _clip,
     "Div": divide,
-    "Equal": np.equal,
-    "Erf": erf,
-    "Exp": np.exp,
-    "Floor": np.floor,
-    "Greater": np.greater,
-    "GreaterOrEqual": np.greater_equal,
+    "Erf": of_engine("erf"),
     "Identity": _identity,
-    "Less": np.less,
-    "LessOrEqual": np.less_equal,
-    "Log": np.log,
     "Max": _combined(np.maximum),
     "Min": _combined(np.minimum),
-    "Mul": np.multiply,
-    "Neg": np.negative,
-    "Not": np.logical_not,
-    "Or": np.logical_or,
-    "Pow": np.power,
-    "Reciprocal": np.reciprocal,
-    "Relu": _relu,
-    "Sigmoid": _sigmoid,
-    "Softplus": _softplus,
-    "Sqrt": np.sqrt,
-    "Sub": np.subtract,
+    "Relu": of_engine("relu"),
+    "Sigmoid": of_engine("sigmoid"),
+    "Softplus": of_engine("softplus"),
     "Sum": _combined(np.add),
-    "Tanh": np.tanh,
-    "Xor": np.logical_xor,
 }
 FOLDED: dict[str, Callable[[Call], Any]] = {
     "Constant": _constant,

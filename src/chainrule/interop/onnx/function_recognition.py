@@ -5,16 +5,14 @@ The nodes between a value x and a value y are evaluated for many numbers x, and 
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from chainrule.interop.onnx.folding import ELEMENTWISE, erf
+from chainrule.core.arrays import Array
+from chainrule.interop.onnx.folding import ELEMENTWISE, of_engine
 from chainrule.interop.onnx.messages import Attribute, OnnxNode
 from chainrule.interop.onnx.operator_call import Call, Feature
 
-Array = NDArray[Any]
 Values = dict[str, Array]
 
 POINTS = np.concatenate([np.linspace(-9, 9, 145), [-80.0, -0.01, 0.01, 80.0]])
@@ -22,17 +20,17 @@ TOLERANCE = 2e-6  # of a value at `POINTS`, relative to 1 or to the value; const
 MAX_ANCESTORS = 12  # values that a value is expressed as a function of
 
 
-KNOWN: dict[str, Callable[[Array], Array]] = {
-    "Gelu": lambda x: x / 2 * (1 + erf(x / math.sqrt(2))),
-    "Gelu tanh": lambda x: x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
-    "HardSwish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
-    "HardSigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
-    "Mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
-    "Softplus": lambda x: np.logaddexp(0, x),
-    "Softsign": lambda x: x / (1 + np.abs(x)),
-    "Swish": lambda x: x / (1 + np.exp(-x)),
+KNOWN = {  # operator of ONNX, and the value of its attribute → operation of the same function
+    "Gelu": "exact_gelu",
+    "Gelu tanh": "gelu",
+    "HardSwish": "hard_swish",
+    "HardSigmoid": "hard_sigmoid",
+    "Mish": "mish",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "Swish": "silu",
 }
-KNOWN_VALUES = np.array([function(POINTS) for function in KNOWN.values()])
+KNOWN_VALUES = np.array([of_engine(operation)(POINTS) for operation in KNOWN.values()])
 ATTRIBUTES = {
     "Gelu tanh": [Attribute("approximate", 3, text=b"tanh")],
     "HardSigmoid": [Attribute("alpha", 1, real=1 / 6), Attribute("beta", 1, real=0.5)],

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.plan import Plan, Tensor
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, quoted
@@ -19,7 +19,7 @@ from chainrule.interop.onnx.messages import (
     Dimension,
     GraphMessage,
     OnnxNode,
-    Shape,
+    ShapeMessage,
     TensorMessage,
     TensorType,
     Value,
@@ -28,8 +28,6 @@ from chainrule.interop.onnx.messages import (
 from chainrule.interop.onnx.tensors import DTYPES
 from chainrule.layers import PEERED
 from chainrule.network.network import Network
-
-Array = NDArray[Any]
 
 INPUT, OUTPUT, BATCH = "x", "y", "N"
 MIN_OPSET = 13  # lowest opset whose operators have the inputs and attributes written here
@@ -49,7 +47,7 @@ class GraphResult:
     """A value of the graph: its name, and its shape without the batch axis."""
 
     name: str
-    shape: tuple[int, ...]
+    shape: Shape
 
 
 def normalizing_steps(normalization: Normalization, axes: int = 2) -> list[tuple[str, Array]]:
@@ -78,7 +76,7 @@ class GraphWriter:
         self._nodes: list[OnnxNode] = []
         self._constants: dict[str, Array] = {}
         self._counts: dict[str, int] = {}
-        self._values: dict[tuple[str, tuple[int, ...]], GraphResult] = {}
+        self._values: dict[tuple[str, Shape], GraphResult] = {}
         self._stored: dict[str, GraphResult] = {}
 
     # ------------------------------------------------------------------ results of the plan
@@ -117,7 +115,7 @@ class GraphWriter:
         value = self.stored(tensor)
         return value if value.shape[0] == tensor.shape[0] else self.view(tensor)
 
-    def reshaped(self, value: GraphResult, shape: tuple[int, ...]) -> GraphResult:
+    def reshaped(self, value: GraphResult, shape: Shape) -> GraphResult:
         """Return a value in another shape. Nodes that need the same shape share one Reshape."""
         if value.shape == shape:
             return value
@@ -132,7 +130,7 @@ class GraphWriter:
     # ------------------------------------------------------------------ nodes and constants
 
     def node(
-        self, operator: str, *inputs: GraphResult | str, shape: tuple[int, ...] | None = None, **options: Any
+        self, operator: str, *inputs: GraphResult | str, shape: Shape | None = None, **options: Any
     ) -> GraphResult:
         """Append a node and return its result.
 
@@ -188,7 +186,7 @@ class GraphWriter:
         """Return a number as an array with the dtype of the network."""
         return np.array(value, self.network.dtype)
 
-    def weight(self, tensor: Tensor | None, shape: tuple[int, ...] | None = None) -> str:
+    def weight(self, tensor: Tensor | None, shape: Shape | None = None) -> str:
         """Add a parameter or running statistic as a constant, and return its name.
 
         shape   shape of the constant; None: the shape of the tensor
@@ -238,9 +236,9 @@ class GraphWriter:
         """Return the version of the file format that was released with the opset."""
         return next(version for opset, version in IR_VERSIONS if self.opset >= opset)
 
-    def _value_info(self, name: str, shape: tuple[int, ...]) -> Value:
+    def _value_info(self, name: str, shape: Shape) -> Value:
         sizes = [Dimension(name=BATCH), *map(Dimension, shape)]
-        return Value(name, ValueType(TensorType(TYPE_CODES[self.network.dtype], Shape(sizes))))
+        return Value(name, ValueType(TensorType(TYPE_CODES[self.network.dtype], ShapeMessage(sizes))))
 
 
 def attribute(name: str, value: Any) -> Attribute:

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.budget import Budget
 from chainrule._io.reading import read_bytes
+from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, OptionError, ShapeError, one_line, quoted
 from chainrule.interop.assembly import MAX_NAME, Assembly, Imported, complete_shape
+from chainrule.interop.names import NAMES
 from chainrule.interop.onnx import messages, own_files, tensors
 from chainrule.interop.onnx.batch_sizes import for_any_batch
 from chainrule.interop.onnx.folding import fold, shape_slice
@@ -27,12 +28,9 @@ from chainrule.interop.onnx.operators.positions import batch_axis, settled, unme
 from chainrule.interop.onnx.operators.shapes import MOVING, RESHAPING
 from chainrule.layers import Input, Node, Reshape
 
-Array = NDArray[Any]
-
 STEPS_PER_NODE = 8
 OUTPUT = -1  # stands for the index of a node, as the reader of an output
 DECISIONS = ("ArgMax", "ArgMin", "TopK", "NonMaxSuppression")  # operators that select some of a network's outputs
-ROWWISE = ("MatMul", "Gemm", "Add", "Mul", "Softmax", "LogSoftmax", "Relu", "Gelu", "Tanh", "Sigmoid")
 
 
 def read_onnx(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | None = None) -> Imported:
@@ -160,7 +158,7 @@ def _is_quantized(value: messages.Value) -> bool:
     return tensor_type is not None and tensors.dtype_of(tensor_type.kind).name in ("int8", "uint8")
 
 
-def input_type(value: messages.Value, shape: Sequence[int] | None = None) -> tuple[int, tuple[int, ...], str]:
+def input_type(value: messages.Value, shape: Sequence[int] | None = None) -> tuple[int, Shape, str]:
     """Return the batch size of an input (0: unspecified), the shape of a sample, and the network's dtype.
 
     shape   shape of a sample, for an input with unknown sizes
@@ -257,7 +255,12 @@ class GraphTranslator:
         second axis, as in (N·k, F).
         """
         x, *others = [self._values.get(name) for name in node.inputs[:2]] or [None]
-        if node.operator not in ROWWISE or not isinstance(x, Feature) or x.positions is None or x.batch == 1:
+        if (
+            node.operator not in NAMES.groups["onnx_rowwise"]
+            or not isinstance(x, Feature)
+            or x.positions is None
+            or x.batch == 1
+        ):
             return 0
         rank, axes = len(x.shape), [part.integer for part in node.attributes if part.name == "axis"]
         limit = 2 if node.operator in ("MatMul", "Gemm") else 1
@@ -345,7 +348,7 @@ class GraphTranslator:
             self._values[name] = settled(value, any_axis=any_axis)
         return self._values[name]
 
-    def _fuse_add(self, call: Call, shape: tuple[int, ...]) -> Array | None:
+    def _fuse_add(self, call: Call, shape: Shape) -> Array | None:
         """Return the constant that an Add adds to a call's result, or None if that Add cannot be fused.
 
         The Add must be the only reader of the result, and the constant must be known and fit `shape`. Before opset 7,

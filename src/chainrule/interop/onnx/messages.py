@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from chainrule._io.budget import Budget
-from chainrule.interop.onnx.protobuf import FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, Field, Reader, field_key, varint
+from chainrule.interop.onnx.protobuf import FIXED32, LENGTH_DELIMITED, VARINT, Field, Reader, field_key, varint
 
 Message = TypeVar("Message")
 
@@ -65,7 +65,7 @@ class Dimension:
 
 
 @dataclass
-class Shape:
+class ShapeMessage:
     """The sizes of a tensor."""
 
     dimensions: list[Dimension] = _repeated(Dimension, 1)
@@ -76,7 +76,7 @@ class TensorType:
     """The type of a tensor's elements (TensorProto.DataType), and its shape."""
 
     kind: int = _singular("integer", 1, default=0)
-    shape: Shape | None = _singular(Shape, 2)
+    shape: ShapeMessage | None = _singular(ShapeMessage, 2)
 
 
 @dataclass
@@ -102,9 +102,7 @@ class TensorMessage:
     kind: int = _singular("integer", 2, default=0)
     name: str = _singular("text", 8, default="")
     raw: memoryview | bytes | None = _singular("bytes", 9)
-    floats: list[memoryview] = _repeated("float32", 4)
-    doubles: list[memoryview] = _repeated("float64", 10)
-    integers: list[memoryview | int] = _repeated("varints", 5, 7, 11)
+    numbers: list[memoryview | int] = _repeated("numbers", 4, 5, 7, 10, 11)
     external: list[Pair] = _repeated(Pair, 13)
     location: int = _singular("integer", 14, default=0)
 
@@ -182,9 +180,7 @@ _DECODERS: dict[str, Callable[[Field], list[Any]]] = {
     "text": lambda entry: [entry.text()],
     "bytes": lambda entry: [entry.content()],
     "present": lambda entry: [True],
-    "float32": lambda entry: [entry.floats(FIXED32)],
-    "float64": lambda entry: [entry.floats(FIXED64)],
-    "varints": lambda entry: [entry.value],
+    "numbers": lambda entry: [entry.value],
 }
 
 

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly, reshaped
 from chainrule.interop.onnx import tensors
 from chainrule.interop.onnx.messages import Attribute, OnnxNode
 from chainrule.layers.node import Node
 
-Array = NDArray[Any]
 POSITION = np.dtype(np.int32)  # of the indices of elements that were moved
 WEIGHT_NAME = re.compile(r"(?P<layer>.+)[./_](weight|w|W|gamma|scale)", re.DOTALL)
 
@@ -61,7 +60,7 @@ class Feature:
     mover: Call | None = None
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Shape:
         """Return the shape in the file, with the batch axis if the value has one."""
         if self.positions is not None:
             return self.positions.shape
@@ -71,7 +70,7 @@ class Feature:
         """Return a feature for another node, with a batch axis if this feature has one."""
         return Feature(node, self.batch, self.batched, scalar=self.scalar if scalar is None else scalar)
 
-    def places(self, shape: tuple[int, ...]) -> Array:
+    def places(self, shape: Shape) -> Array:
         """Return the positions of the elements, in the shape of the value in the file."""
         return np.arange(math.prod(shape), dtype=POSITION).reshape(shape) if self.positions is None else self.positions
 
@@ -91,7 +90,7 @@ class Feature:
 
 
 Value = Feature | Array
-FuseAdd = Callable[["Call", tuple[int, ...]], Array | None]
+FuseAdd = Callable[["Call", Shape], Array | None]
 
 
 @dataclass
@@ -274,7 +273,7 @@ class Call:
 
     # ------------------------------------------------------------------ cost
 
-    def allocated(self, shape: Sequence[int], item: int) -> tuple[int, ...]:
+    def allocated(self, shape: Sequence[int], item: int) -> Shape:
         """Charge an array before it is computed, and return its shape; FormatError for a negative size.
 
         item   bytes per element

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.budget import Budget
+from chainrule.core.arrays import Ints
 from chainrule.errors import FormatError
 
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5  # the wire types in use
@@ -52,16 +52,11 @@ class Field:
             raise FormatError(f"field {self.number}: expected a whole number, found wire type {self.wire}")
         return [self.value - SPAN if self.value >= SIGN else self.value]
 
-    def floats(self, wire: int) -> memoryview:
-        """Return the bytes of floats of 4 bytes (`wire` FIXED32) or 8 bytes (FIXED64): one float, or a packed list."""
-        width = 4 if wire == FIXED32 else 8
-        if self.wire not in (wire, LENGTH_DELIMITED) or isinstance(self.value, int) or len(self.value) % width:
-            raise FormatError(f"field {self.number}: expected numbers of {width} bytes, found wire type {self.wire}")
-        return self.value
-
     def reals(self) -> list[float]:
         """Return a list of floats of 4 bytes: one float, or a packed list."""
-        return np.frombuffer(self.floats(FIXED32), "<f4").tolist()
+        if self.wire not in (FIXED32, LENGTH_DELIMITED) or isinstance(self.value, int) or len(self.value) % 4:
+            raise FormatError(f"field {self.number}: expected numbers of 4 bytes, found wire type {self.wire}")
+        return np.frombuffer(self.value, "<f4").tolist()
 
 
 class Reader:
@@ -114,7 +109,7 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
     raise FormatError("a number has more than ten bytes")
 
 
-def unpack_varints(content: memoryview) -> NDArray[np.int64]:
+def unpack_varints(content: memoryview) -> Ints:
     """Return packed varints as signed 64-bit integers.
 
     The groups of seven bits are shifted and summed for all numbers at once.

@@ -12,48 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.budget import Budget
 from chainrule._io.files import from_bfloat16
 from chainrule._io.reading import open_regular
+from chainrule.core.arrays import Array, Ints
 from chainrule.errors import FormatError, quoted
+from chainrule.interop.names import NAMES
 from chainrule.interop.onnx.messages import Pair, TensorMessage
 from chainrule.interop.onnx.protobuf import unpack_varints
 
-Array = NDArray[Any]
-
-BFLOAT16 = 16
-DTYPES = {
-    1: np.dtype("<f4"),
-    2: np.dtype("u1"),
-    3: np.dtype("i1"),
-    4: np.dtype("<u2"),
-    5: np.dtype("<i2"),
-    6: np.dtype("<i4"),
-    7: np.dtype("<i8"),
-    9: np.dtype("?"),
-    10: np.dtype("<f2"),
-    11: np.dtype("<f8"),
-    12: np.dtype("<u4"),
-    13: np.dtype("<u8"),
-    BFLOAT16: np.dtype("<u2"),  # its bits; converted to float32
-}
-UNSUPPORTED_TYPES = {
-    8: "string",
-    14: "complex64",
-    15: "complex128",
-    17: "float8e4m3fn",
-    18: "float8e4m3fnuz",
-    19: "float8e5m2",
-    20: "float8e5m2fnuz",
-    21: "uint4",
-    22: "int4",
-    23: "float4e2m1",
-    24: "float8e8m0",
-    25: "uint2",
-    26: "int2",
-}
+TYPES = NAMES.types.split()  # by number
+BFLOAT16 = TYPES.index("bfloat16")
+READ = (*range(1, 8), *range(9, 14))  # types of NumPy that are read
+DTYPES = {kind: np.dtype(TYPES[kind]).newbyteorder("<") for kind in READ}
+DTYPES[BFLOAT16] = np.dtype("<u2")  # its bits; converted to float32
 MAX_AXES = 32
 
 
@@ -63,7 +36,8 @@ def dtype_of(kind: int) -> np.dtype[Any]:
     For bfloat16, which NumPy does not have, it is float32.
     """
     if kind not in DTYPES:
-        raise FormatError(f"the type {UNSUPPORTED_TYPES.get(kind, kind)}; expected floats, whole numbers or booleans")
+        name = TYPES[kind] if 0 <= kind < len(TYPES) else kind
+        raise FormatError(f"the type {name}; expected floats, whole numbers or booleans")
     return np.dtype(np.float32) if kind == BFLOAT16 else DTYPES[kind]
 
 
@@ -101,25 +75,21 @@ def _array(tensor: TensorMessage, folder: Path | None, budget: Budget) -> Array:
 
 
 def _from_typed_field(tensor: TensorMessage, stored_dtype: np.dtype[Any], count: int) -> Array:
-    """Return the elements from the field for their type: `floats`, `doubles` or `integers`.
+    """Return the elements from the field for their type: floats and doubles, or integers as varints.
 
     float16 numbers are stored as integers with the same bits.
     """
     if tensor.kind in (1, 11):
-        held = tensor.floats if tensor.kind == 1 else tensor.doubles
-        _check_count(sum(map(len, held)), count * stored_dtype.itemsize, "bytes")
-        return np.concatenate([np.zeros(0, stored_dtype), *(np.frombuffer(part, stored_dtype) for part in held)])
-    single = [part for part in tensor.integers if isinstance(part, int)]
-    if len(single) == len(tensor.integers):
-        numbers = np.array(single, np.uint64).view(np.int64)
-    else:
-        numbers = np.concatenate([_unpacked(part) for part in tensor.integers])
+        content = b"".join(part for part in tensor.numbers if not isinstance(part, int))
+        _check_count(len(content), count * stored_dtype.itemsize, "bytes")
+        return np.frombuffer(content, stored_dtype)
+    numbers = np.concatenate([np.zeros(0, np.int64), *map(_unpacked, tensor.numbers)])
     if tensor.kind == 10:
         return numbers.astype(np.uint16).view(np.float16)
     return numbers.astype(stored_dtype)
 
 
-def _unpacked(part: memoryview | int) -> NDArray[np.int64]:
+def _unpacked(part: memoryview | int) -> Ints:
     return np.array([part], np.uint64).view(np.int64) if isinstance(part, int) else unpack_varints(part)
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.budget import Budget
+from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, Source
 from chainrule.interop.keras.layers import LAYERS
 from chainrule.interop.keras.weights import WeightShapes
+from chainrule.interop.names import NAMES, inverted
 from chainrule.interop.onnx.operators.quantization import dequantized
 
-Array = NDArray[Any]
-Shape = tuple[int, ...]
 Translation: TypeAlias = "Callable[[TfliteOperator], None]"
 
 STEPS_PER_OPERATOR = 64
@@ -30,15 +29,8 @@ QUANTIZED = {
 }  # TensorType → range of integers that represent reals
 INTEGERS = (2, 4)  # TensorTypes of whole numbers
 DECISIONS = ("ARG_MAX", "ARG_MIN")  # operators that select among the scores of a network
-CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")  # operators that change only how a number is stored
-# Operators that may read the blocks of SPACE_TO_BATCH_ND: they treat samples, and blocks of an image, equally.
-BLOCKWISE = ("CONV_2D", "DEPTHWISE_CONV_2D", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", *CONVERSIONS, "BATCH_TO_SPACE_ND")
 WEIGHTED = ("FULLY_CONNECTED", "RESHAPE")  # operators that treat rows equally and have constants of any shape
-# Operators whose results are on the same grid of numbers as their inputs, if both have the same scale and zero point.
-SELECTING = (
-    *("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "PAD", "MAX_POOL_2D", "SLICE", "STRIDED_SLICE", "SPLIT"),
-    *("SPLIT_V", "UNPACK", "GATHER", "TILE", "REVERSE_V2", "MIRROR_PAD", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH"),
-)
+FUNCTIONS = inverted(NAMES.tflite)  # operators of results and constants without options → function of keras.ops
 ACTIVATIONS = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}  # ActivationFunctionType → Keras; 0: none
 
 
@@ -66,11 +58,10 @@ class TfliteGraph:
         # {tensor: N}
         self.rows: dict[int, int] = {}
 
-    def translate(self, translations: Mapping[str, Translation], rowwise: Collection[str]) -> KerasModel:
+    def translate(self, translations: Mapping[str, Translation]) -> KerasModel:
         """Return the graph as a Keras model.
 
         translations   functions that add the layers of an operator, by the operator's name
-        rowwise        names of the operators that treat all rows of their inputs equally
         """
         graph = self._graph
         self.budget.visit(graph.OutputsLength() + graph.InputsLength(), "the inputs and outputs")
@@ -89,15 +80,13 @@ class TfliteGraph:
             if operator.code not in DECISIONS and self.kind(operator.output) in INTEGERS:
                 continue  # a shape; translations read the shapes of the file's tensors
             operator.follow_blocks()
-            operator.follow_rows(rowwise)
-            if operator.code in CONVERSIONS:
-                operator.alias()
-            elif operator.code in translations:
+            operator.follow_rows()
+            if operator.code in translations:
                 translations[operator.code](operator)
             else:
                 problem = "it selects among scores" if operator.code in DECISIONS else "there is no translation"
                 raise operator.unsupported(problem, "an operator in docs/importing.md")
-            if operator.code not in SELECTING or not self._same_grid(operator):
+            if operator.code not in NAMES.groups["tflite_selecting"] or not self._same_grid(operator):
                 for number, output in enumerate(operator.outputs):
                     self._quantize(f"{operator.name}_{number}" if number else operator.name, output)
         if missing := [y for y in outputs if y not in self.results or y in self.blocks or y in self.rows]:
@@ -301,7 +290,7 @@ class TfliteOperator:
         """Record that the result has the blocks of the input; FormatError for an operator that mixes blocks."""
         if not any(index in self.graph.blocks for index in self.inputs):
             return
-        if self.code not in BLOCKWISE:
+        if self.code not in NAMES.groups["tflite_blockwise"]:
             raise self.unsupported(
                 "it reads the blocks of SPACE_TO_BATCH_ND", "a convolution between the two operators"
             )
@@ -316,17 +305,15 @@ class TfliteOperator:
             raise self.unsupported("an axis of size 1 in blocks", "a longer one")
         self.graph.blocks[self.output] = moved
 
-    def follow_rows(self, rowwise: Collection[str]) -> None:
-        """Record that the rows of the result are those of the inputs; FormatError for an operator that mixes rows.
-
-        rowwise   names of the operators that treat all rows of their inputs equally
-        """
+    def follow_rows(self) -> None:
+        """Record that the rows of the result are those of the inputs; FormatError for an operator that mixes rows."""
         batches = {self.graph.rows.get(index) for index in self.inputs if self.graph.results.get(index)} or {None}
         if batches == {None}:
             return
         constants = [array for index in range(len(self.inputs)) if (array := self.constant(index)) is not None]
         is_aligned = self.code not in WEIGHTED and any(array.ndim > 1 for array in constants)
-        if len(batches) > 1 or is_aligned or self.code not in rowwise:
+        is_rowwise = self.code in FUNCTIONS or self.code in NAMES.groups["tflite_rowwise"]
+        if len(batches) > 1 or is_aligned or not is_rowwise:
             raise self.unsupported("it combines the positions of samples, which are rows", "a RESHAPE before it")
         self.graph.rows[self.output] = batches.pop() or 0
 

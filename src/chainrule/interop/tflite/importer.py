@@ -10,7 +10,7 @@ from chainrule.errors import FormatError
 from chainrule.interop.assembly import Imported
 from chainrule.interop.keras.importer import network
 from chainrule.interop.tflite.graph import TfliteGraph
-from chainrule.interop.tflite.operators import OPERATORS, ROWWISE
+from chainrule.interop.tflite.operators import OPERATORS
 
 MAX_BYTES = 2 << 30
 
@@ -27,4 +27,4 @@ def read_tflite(path: Path, outputs: Sequence[str] = ()) -> Imported:
     with decoding(path, "TensorFlow Lite file"):
         budget = Budget(len(content))
         graph = TfliteGraph(library, library.Model.GetRootAs(content, 0), budget)
-        return network(graph.translate(OPERATORS, ROWWISE), graph.weights, 3, set(), budget, outputs)
+        return network(graph.translate(OPERATORS), graph.weights, 3, set(), budget, outputs)

@@ -6,27 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.interop.tflite.graph import CONVERSIONS, Array, TfliteOperator, Translation
+from chainrule.interop.tflite.graph import FUNCTIONS, Array, TfliteOperator, Translation
 
 PADDINGS = ("same", "valid")
-SAME_NAMES = (  # operators of results and constants without options whose functions in keras.ops have the same names
-    *("ADD", "MAXIMUM", "MINIMUM", "RELU", "RELU6", "TANH", "EXP", "SQRT", "LOG", "RSQRT", "SQUARE", "SIGN", "ROUND"),
-    *("GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "EQUAL", "NOT_EQUAL"),
-    *("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT"),
-)
-FUNCTIONS = {  # the same with other names → functions of keras.ops
-    **{code: code.title().replace("_", "") for code in SAME_NAMES},
-    "SUB": "Subtract",
-    "MUL": "Multiply",
-    "DIV": "Divide",
-    "POW": "Power",
-    "RELU_N1_TO_1": "HardTanh",
-    "LOGISTIC": "Sigmoid",
-    "HARD_SWISH": "HardSilu",
-    "ABS": "Absolute",
-    "NEG": "Negative",
-    **dict.fromkeys(("SELECT", "SELECT_V2"), "Where"),
-}
 REDUCTIONS = {"MEAN": "Mean", "SUM": "Sum", "REDUCE_MAX": "Max", "REDUCE_MIN": "Min", "REDUCE_PROD": "Prod"}
 BOOLEANS = 6  # TensorType
 
@@ -283,13 +265,10 @@ def _get_item(operator: TfliteOperator, entries: list[Any]) -> None:
     operator.add("GetItem", index=[slice(None), *entries[1:]])
 
 
-ROWWISE = {
-    *(*FUNCTIONS, "FULLY_CONNECTED", "RESHAPE", "SOFTMAX", "LOG_SOFTMAX", "LEAKY_RELU", "ELU", "GELU", "CAST"),
-    *CONVERSIONS,
-}
 OPERATORS: dict[str, Translation] = {
     **dict.fromkeys(FUNCTIONS, function),
     **dict.fromkeys(REDUCTIONS, reduction),
+    **dict.fromkeys(("QUANTIZE", "DEQUANTIZE"), TfliteOperator.alias),  # they change only how a number is stored
     **dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS"), reshape),
     "PRELU": prelu,
     "SPACE_TO_BATCH_ND": space_to_batch,

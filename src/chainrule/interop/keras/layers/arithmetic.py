@@ -8,15 +8,14 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.by_onnx import affine, apply_operator
 from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout, stored_alike
 from chainrule.layers import MERGING
 
-Array = NDArray[Any]
 SMALLEST_DEVIATION = 1e-7  # lower limit of the standard deviation in Normalization
 
 

@@ -5,8 +5,8 @@ from math import prod
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.core.shapes import is_whole
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
@@ -16,7 +16,6 @@ from chainrule.interop.keras.values import as_dict, as_list
 from chainrule.interop.keras.weights import KerasValue
 from chainrule.interop.onnx.operators.padding import REPEATING_MODES
 
-Array = NDArray[Any]
 Translation = Callable[[KerasCall], "KerasValue | list[KerasValue]"]
 Move = Callable[[KerasCall, Array], Any]
 

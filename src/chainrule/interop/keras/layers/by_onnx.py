@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.errors import quoted
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
@@ -21,7 +21,6 @@ from chainrule.interop.onnx.operators import READERS
 from chainrule.interop.onnx.operators.positions import settled
 from chainrule.interop.onnx.operators.terms import scale_and_shift
 
-Array = NDArray[Any]
 Operand = KerasValue | Array
 
 BATCH, OPSET = 2, 18

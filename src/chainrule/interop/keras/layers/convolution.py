@@ -4,18 +4,22 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.core.shapes import extent
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.by_onnx import apply_in_order
 from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
 from chainrule.interop.onnx.operators.windows import simplify
 
-Array = NDArray[Any]
 Translation = Callable[[KerasCall], KerasValue]
 
 PADDINGS = ("valid", "same")
+CONVOLUTIONS = {  # kind of a convolution, in the name of its class → description
+    "": "Return Conv{axes}D.",
+    "Depthwise": "Return Conv{axes}D with a group for each channel.",
+    "Separable": "Return two Conv{axes}D: one with a group for each channel, and one with a kernel of {size}.",
+}
 
 
 def _window(call: KerasCall, axes: int) -> dict[str, Any]:
@@ -29,19 +33,34 @@ def _window(call: KerasCall, axes: int) -> dict[str, Any]:
     return {"stride": simplify(stride), "dilation": simplify(dilation), "padding": padding}
 
 
-def conv(axes: int) -> Translation:
-    """Return the translation of a convolution."""
+def conv(axes: int, kind: str) -> Translation:
+    """Return the translation of a convolution, of a kind of `CONVOLUTIONS`."""
 
     def translate(call: KerasCall) -> KerasValue:
-        channels, window = call.channel_axis(axes + 1), _window(call, axes)
-        filters, groups, count = call.integer("filters"), call.integer("groups", 1), call.x.shape[channels]
-        if count % groups or filters % groups:
-            raise call.unsupported(f"{groups} groups of {count} channels and {filters} filters", "a divisor of both")
-        shape = (*call.integers("kernel_size", axes), count // groups, filters)
-        weights = _weights(call, filters, kernel=shape)
-        return _convolved(call, call.x, channels, weights["kernel"], weights.get("bias"), groups=groups, **window)
+        channels, window, size = call.channel_axis(axes + 1), _window(call, axes), call.integers("kernel_size", axes)
+        groups = count = call.x.shape[channels]
+        if not kind:
+            filters, groups = call.integer("filters"), call.integer("groups", 1)
+            if count % groups or filters % groups:
+                raise call.unsupported(
+                    f"{groups} groups of {count} channels and {filters} filters", "a divisor of both"
+                )
+            kernels = {"kernel": (*size, count // groups, filters)}
+        else:
+            multiplier = call.integer("depth_multiplier", 1)
+            filters, kernels = multiplier * count, {"kernel": (*size, count, multiplier)}
+        if kind == "Separable":
+            deep, filters = filters, call.integer("filters")
+            kernels = {"depthwise_kernel": kernels["kernel"], "pointwise_kernel": (*[1] * axes, deep, filters)}
+        weights = _weights(call, filters, **kernels)
+        (first, *second), bias = [weights[name] for name in kernels], weights.get("bias")
+        first = first.reshape(*size, 1, -1) if kind else first
+        if not second:
+            return _convolved(call, call.x, channels, first, bias, groups=groups, **window)
+        y = _convolved(call, call.x, channels, first, None, "depthwise", groups=groups, **window)
+        return _convolved(call, y, channels, second[0], bias, "pointwise")
 
-    translate.__doc__ = f"Return Conv{axes}D."
+    translate.__doc__ = CONVOLUTIONS[kind].format(axes=axes, size="×".join("1" * axes))
     return translate
 
 
@@ -71,44 +90,6 @@ def _filters_first(kernel: Array) -> Array:
 
 def _named(w: Array, bias: Array | None) -> dict[str, Array]:
     return {"w": w} if bias is None else {"w": w, "b": bias}
-
-
-def depthwise(axes: int) -> Translation:
-    """Return the translation of a depthwise convolution."""
-
-    def translate(call: KerasCall) -> KerasValue:
-        channels, shape, options = _depthwise_options(call, axes)
-        filters = shape[-1] * shape[-2]
-        weights = _weights(call, filters, kernel=shape)
-        kernel = weights["kernel"].reshape(*shape[:axes], 1, filters)
-        return _convolved(call, call.x, channels, kernel, weights.get("bias"), **options)
-
-    translate.__doc__ = f"Return Conv{axes}D with a group for each channel."
-    return translate
-
-
-def _depthwise_options(call: KerasCall, axes: int) -> tuple[int, tuple[int, ...], dict[str, Any]]:
-    """Return the channel axis, the shape (KH, KW, C, M) of the kernel, and options of a depthwise convolution."""
-    channels, window = call.channel_axis(axes + 1), _window(call, axes)
-    count = call.x.shape[channels]
-    shape = (*call.integers("kernel_size", axes), count, call.integer("depth_multiplier", 1))
-    return channels, shape, {"groups": count, **window}
-
-
-def separable(axes: int) -> Translation:
-    """Return the translation of a depthwise convolution followed by a 1×1 convolution."""
-
-    def translate(call: KerasCall) -> KerasValue:
-        channels, shape, options = _depthwise_options(call, axes)
-        deep, filters = shape[-1] * shape[-2], call.integer("filters")
-        weights = _weights(call, filters, depthwise_kernel=shape, pointwise_kernel=(*[1] * axes, deep, filters))
-        kernel = weights["depthwise_kernel"].reshape(*shape[:axes], 1, deep)
-        y = _convolved(call, call.x, channels, kernel, None, "depthwise", **options)
-        return _convolved(call, y, channels, weights["pointwise_kernel"], weights.get("bias"), "pointwise")
-
-    size = "×".join("1" * axes)
-    translate.__doc__ = f"Return two Conv{axes}D: one with a group for each channel, and one with a kernel of {size}."
-    return translate
 
 
 def transposed(axes: int) -> Translation:
@@ -207,9 +188,7 @@ def adaptive(call: KerasCall) -> KerasValue:
 
 LAYERS: dict[str, Translation] = {
     "Dense": dense,
-    **{f"Conv{axes}D": conv(axes) for axes in (1, 2)},
-    **{f"DepthwiseConv{axes}D": depthwise(axes) for axes in (1, 2)},
-    **{f"SeparableConv{axes}D": separable(axes) for axes in (1, 2)},
+    **{f"{kind}Conv{axes}D": conv(axes, kind) for kind in CONVOLUTIONS for axes in (1, 2)},
     **{f"Conv{axes}DTranspose": transposed(axes) for axes in (1, 2)},
     **{f"MaxPooling{axes}D": pool(f"MaxPool{axes}D", axes) for axes in (1, 2)},
     **{f"AveragePooling{axes}D": pool(f"AveragePool{axes}D", axes) for axes in (1, 2)},

@@ -4,28 +4,16 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from numpy.typing import NDArray
-
+from chainrule.core.arrays import Array
 from chainrule.errors import quoted
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.by_onnx import apply_operator, clipped, reduced
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, from_layout
+from chainrule.interop.names import NAMES
 
-Array = NDArray[Any]
 SQUARED_EPSILON = 1e-14  # lower limit of a squared norm in Dot
-NO_INFERENCE_EFFECT = (
-    "ActivityRegularization",
-    "AlphaDropout",
-    "GaussianDropout",
-    "GaussianNoise",
-    "Identity",
-    "SpatialDropout1D",
-    "SpatialDropout2D",
-    "StochasticDepth",  # used by ConvNeXt in keras.applications
-)
-AUGMENTATION = ("Brightness", "Contrast", "Flip", "Height", "Rotation", "Translation", "Width", "Zoom")
 
 
 def _affine_weights(call: KerasCall, shape: Sequence[int], *more: str) -> dict[str, Array]:
@@ -119,5 +107,5 @@ LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
     "Dot": dot,
     "Dropout": dropout,
     "UnitNormalization": unit_normalization,
-    **dict.fromkeys((*NO_INFERENCE_EFFECT, *(f"Random{name}" for name in AUGMENTATION)), identity),
+    **dict.fromkeys(NAMES.groups["keras_identity"], identity),
 }

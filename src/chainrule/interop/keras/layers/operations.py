@@ -7,6 +7,7 @@ from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import activations, axes, convolution, image_size
 from chainrule.interop.keras.layers.by_onnx import affine, apply_operator, clipped
 from chainrule.interop.keras.weights import KerasValue
+from chainrule.interop.names import NAMES
 
 Translation = Callable[[KerasCall], "KerasValue | list[KerasValue]"]
 
@@ -66,26 +67,9 @@ def fake_quantize(call: KerasCall) -> KerasValue:
     return call.elementwise(call.x, "FakeQuantize", scale=call.number("scale", 1.0), **integers)
 
 
-ONNX = {  # functions of keras.ops → ONNX operators in a row
-    **{name: (name,) for name in ("Add", "Exp", "Sqrt", "Reciprocal", "Log", "Erf")},
-    **{name: (name,) for name in ("Sign", "Round", "Greater", "Less", "Equal", "Where", "Abs")},
-    **{f"{name}Equal": (f"{name}OrEqual",) for name in ("Greater", "Less")},
-    **{f"Logical{name}": (name,) for name in ("And", "Or", "Xor", "Not")},
-    "NotEqual": ("Equal", "Not"),
-    "Subtract": ("Sub",),
-    "Multiply": ("Mul",),
-    **dict.fromkeys(("Divide", "TrueDivide"), ("Div",)),
-    "Power": ("Pow",),
-    "Maximum": ("Max",),
-    "Minimum": ("Min",),
-    "Rsqrt": ("Sqrt", "Reciprocal"),
-    "Absolute": ("Abs",),
-    "Negative": ("Neg",),
-}
 OPERATIONS: dict[str, Translation] = {
     **{name.title().replace("_", ""): activation(apply) for name, apply in activations.FUNCTIONS.items()},
-    **{name: by_onnx(*operators) for name, operators in ONNX.items()},
-    "Arctan": by_onnx("Atan"),
+    **{name: by_onnx(*operators.split()) for name, operators in NAMES.onnx.items()},
     "Square": lambda call: apply_operator(call, "Mul", [call.x, call.x]),
     "Cast": cast,
     "Gelu": gelu,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.arrays import Shape
 from chainrule.core.plan import Operation, Tensor
 from chainrule.core.shapes import Pair, extent, transposed_size
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
@@ -51,7 +52,7 @@ def _inputs_and_window(call: Call) -> tuple[Feature, Array, WindowOptions]:
     return x, w, window_of(call, call.integers("kernel_shape", w.shape[2:]), x.node.shape[1:])
 
 
-def _bias(call: Call, filters: int, shape: tuple[int, ...]) -> tuple[Array | None, bool]:
+def _bias(call: Call, filters: int, shape: Shape) -> tuple[Array | None, bool]:
     """Return the bias (filters,), or None, and whether all weights of the layer are inputs of this node.
 
     If the node has no input for the bias, the bias is the constant that the next node adds, if any.

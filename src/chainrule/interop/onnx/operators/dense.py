@@ -1,6 +1,7 @@
 """Dense layers: products of values and constant matrices."""
 
 import math
+import string
 
 import numpy as np
 
@@ -72,34 +73,20 @@ def read_matmul(call: Call) -> Feature:
     """Return Dense for a constant matrix on the right, or a 1×1 convolution for several axes; a constant that is added
     next becomes its bias.
     """
-    if not isinstance(call.values[0], Feature):
-        return _matrix_on_the_left(call)
-    x, w = call.feature(), _matrix(call, 1)
-    is_vector = w.ndim == 1
-    w = w[:, None] if is_vector else w
-    if w.shape[0] != x.shape[-1]:
-        raise call.invalid(f"inputs of {x.shape} and {w.shape}", "as many rows in B as columns in A")
+    place = next(index for index, value in enumerate(call.values) if isinstance(value, Feature))
+    x, w = call.feature(place), _matrix(call, 1 - place)
+    if len(x.shape) <= place or w.shape[-place] != x.shape[-1 - place]:
+        raise call.invalid(f"matrices of {x.shape} and {w.shape}", "as many rows in B as columns in A")
+    if place or w.ndim == 1:
+        letters = string.ascii_lowercase[: len(x.shape)]
+        summed, added = letters[-1 - place], "Z" * (w.ndim - 1)
+        own = added + summed if place else summed + added
+        return _contracted(call, x, letters, w, own, letters.replace(summed, added))
     if x.batched and len(x.shape) == 1:
         x, _ = call.sample_axes(x, [0])
-    if is_vector:
-        y = _dense(call, x, w.T)
-        shape = y.node.shape[:-1]
-        if not shape:
-            raise call.unsupported(f"inputs of {x.shape} and {w.shape[:1]}", "a result with one axis or more")
-        return call.reshape(y, shape)
     bias = call.fuse_following_add((*[1] * (len(x.shape) - 1), w.shape[1]))
     bias = None if bias is None else np.broadcast_to(bias.reshape(-1), w.shape[1])
     return _dense(call, x, w.T, bias, shared=bias is None)
-
-
-def _matrix_on_the_left(call: Call) -> Feature:
-    """Return the product of a constant matrix and a value, whose last but one axis is multiplied."""
-    w, x = _matrix(call, 0), call.feature(1)
-    if len(x.shape) < 2 or w.shape[-1] != x.shape[-2]:
-        raise call.invalid(f"inputs of {w.shape} and {x.shape}", "as many rows in B as columns in A")
-    rows = settled(moved(call, x, lambda places: places.swapaxes(-1, -2)))
-    y = _dense(call, rows, w.reshape(-1, w.shape[-1]))
-    return moved(call, y, lambda places: places[..., 0] if w.ndim == 1 else places.swapaxes(-1, -2))
 
 
 def _matrix(call: Call, index: int) -> Array:
@@ -121,12 +108,19 @@ def read_einsum(call: Call) -> Feature:
         return moved(call, x, lambda places: places.transpose([letters.index(letter) for letter in output]))
     if len(inputs) != 2:
         raise call.unsupported(f"equation {','.join(inputs)}->{output}", "a value and a constant, or a transposition")
-    w, own = call.constant(1 - place), inputs[1 - place]
+    return _contracted(call, x, letters, call.constant(1 - place), inputs[1 - place], output)
+
+
+def _contracted(call: Call, x: Feature, letters: str, w: Array, own: str, output: str) -> Feature:
+    """Return a sum of products of a value with a constant, as Einsum defines it by letters for all axes.
+
+    letters, own, output   letters of the axes of the value, the constant and the result
+    """
     summed = [letter for letter in letters if letter in own and letter not in output]
     added = [letter for letter in own if letter in output and letter not in letters]
     kept = [letter for letter in letters if letter not in own and letter in output]
     if len(summed) + len(added) != len(own) or len(summed) + len(kept) != len(letters) or not summed:
-        raise call.unsupported(f"equation {','.join(inputs)}->{output}", "a sum of products with a constant matrix")
+        raise call.unsupported(f"equation {letters},{own}->{output}", "a sum of products with a constant matrix")
     sizes = dict(zip(letters, x.shape, strict=True)) | dict(zip(own, w.shape, strict=True))
     matrix = w.transpose([own.index(letter) for letter in (*added, *summed)])
     order = [letters.index(letter) for letter in (*kept, *summed)]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.arrays import Shape
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
@@ -106,7 +107,7 @@ def read_group_norm(call: Call) -> Feature:
     return call.weighted("GroupNorm", x, options, weights)
 
 
-def _following_shift(call: Call, shape: tuple[int, ...]) -> Array:
+def _following_shift(call: Call, shape: Shape) -> Array:
     """Return the constant (C,) that a following Add adds to each channel; zeros without an Add."""
     shift = call.fuse_following_add((1, *shape))
     return np.broadcast_to(0.0 if shift is None else shift, (1, *shape)).reshape(shape[0])

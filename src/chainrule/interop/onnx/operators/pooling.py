@@ -1,14 +1,15 @@
 """Pooling over windows."""
 
 import math
-from collections.abc import Sequence
+from functools import partial, reduce
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import ceil_padding, extent, output_size
-from chainrule.interop.assembly import MAX_FLOAT32, permuted, reshaped
+from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import p_norm
@@ -49,38 +50,8 @@ def _read_pool(call: Call, kind: str, options: dict[str, Any], x: Feature | None
     if not x.batched or len(x.shape) != 2 + len(kernel):
         x = call.batched_input(2 + len(kernel))
     window = window_of(call, kernel, x.node.shape[1:])
-    if len(kernel) == 3:
-        return _pool_of_volume(call, x, window, kind, options)
-    return _pooled(call, x, window, kind, options)
-
-
-def _pool_of_volume(call: Call, x: Feature, window: WindowOptions, kind: str, options: dict[str, Any]) -> Feature:
-    """Return pooling over three axes, if the window has size 1 along the first or the last two; these are merged."""
-    channels, *sizes = x.node.shape
-    idle = [
-        step == kernel == 1 and not any(pair)
-        for kernel, step, pair in zip(window.kernel, window.stride, window.padding, strict=True)
-    ]
-    if idle[0]:
-        shape, axes = (channels * sizes[0], *sizes[1:]), slice(1, 3)
-    elif idle[1] and idle[2]:
-        shape, axes = (channels, sizes[0], sizes[1] * sizes[2]), slice(0, 2)
-    else:
-        raise call.unsupported(f"an input of {len(x.shape)} axes", "(N, C, H, W) or (N, C, W)")
-    plane = WindowOptions(
-        window.kernel[axes], window.stride[axes], window.dilation[axes], window.padding[axes], window.ceil_mode
-    )
-    y = _pooled(call, call.reshape(x, shape), plane, kind, options)
-    rows, columns = y.node.shape[1:]
-    return call.reshape(y, (channels, sizes[0], rows, columns) if idle[0] else (channels, rows, *sizes[1:]))
-
-
-def _pooled(call: Call, x: Feature, window: WindowOptions, kind: str, options: dict[str, Any]) -> Feature:
-    """Return pooling over one or two axes."""
-    if len(x.node.shape) not in (2, 3):
-        raise call.unsupported(f"an input of {len(x.shape)} axes", "(N, C, H, W) or (N, C, W)")
-    if max(window.dilation) > 1:
-        return _dilated_pool(call, x, window, kind, options)
+    if max(window.dilation) > 1 or len(kernel) > 2:
+        return _pool_of_parts(call, x, window, kind, options)
     own = window.options(2)
     options = {
         "window": own["kernel"],
@@ -94,56 +65,41 @@ def _pooled(call: Call, x: Feature, window: WindowOptions, kind: str, options: d
     return restore_rank(call, call.layer(kind, image(call, x), **options), x)
 
 
-def _dilated_pool(call: Call, x: Feature, window: WindowOptions, kind: str, options: dict[str, Any]) -> Feature:
-    """Return pooling with dilated windows, as pooling of images with every d-th row and column.
+def _pool_of_parts(call: Call, x: Feature, window: WindowOptions, kind: str, options: dict[str, Any]) -> Feature:
+    """Return pooling with dilated windows, or over more than two axes, as the maximum or the sum of images.
 
-    Padding of a maximum is the lowest number. A mean that does not count padding is scaled accordingly.
+    There is an image for each element of a window.
+
+    Padding of a maximum is the lowest number. A mean is scaled by the number of elements that it counts.
     """
-    size = x.node.shape[1:]
-    extents, dilation = [*map(extent, window.kernel, window.dilation)], window.dilation
-    padding = window.padding
+    size, dilation, padding = x.node.shape[1:], window.dilation, window.padding
+    extents = [*map(extent, window.kernel, dilation)]
     if window.ceil_mode:
         padding = tuple(map(ceil_padding, size, extents, window.stride, window.padding))
     counts = [output_size(*sizes) for sizes in zip(size, extents, window.stride, padding, strict=True)]
-    ends = [-(length + sum(pair)) % d for length, pair, d in zip(size, padding, dilation, strict=True)]
-    amounts = [(front, back + end) for (front, back), end in zip(padding, ends, strict=True)]
-    y = pad_with_zeros(call, x, {axis: pair for axis, pair in enumerate(amounts, 1) if any(pair)})
+    call.visit(math.prod(window.kernel))
+    y = pad_with_zeros(call, x, {axis: pair for axis, pair in enumerate(padding, 1) if any(pair)})
     if kind == "MaxPool2D" and any(map(any, padding)):
         call.allocated(y.node.shape, 8)
-        lowest = np.pad(np.zeros(x.node.shape), ((0, 0), *amounts), constant_values=-MAX_FLOAT32)
+        lowest = np.pad(np.zeros(x.node.shape), ((0, 0), *padding), constant_values=-MAX_FLOAT32)
         y = (ScaledTerm(call, y) + lowest).feature
-    y = _pool_parts(call, y, dilation, kind, window.kernel)
-    steps = enumerate(zip(counts, window.stride, strict=True), 1)
-    y = resample_axes(call, y, {axis: Positions(count, (step, 0, 1)) for axis, (count, step) in steps})
+    parts = list[Feature]()
+    for offsets in product(*(range(0, reach, d) for reach, d in zip(extents, dilation, strict=True))):
+        lines = zip(counts, window.stride, offsets, strict=True)
+        axes = {axis: Positions(count, (step, first, 1)) for axis, (count, step, first) in enumerate(lines, 1)}
+        parts.append(resample_axes(call, y, axes))
+    y = reduce(partial(call.layer, "Maximum" if kind == "MaxPool2D" else "Add"), parts)
     if kind != "AveragePool2D":
         return y
     counted = window.padding if options.get("count_padding") else ((0, 0),) * len(size)
     factors = np.ones(())
     for axis, (front, back) in enumerate(counted):
-        k = window.kernel[axis]
-        call.allocated((counts[axis], k), 16)
+        call.allocated((counts[axis], window.kernel[axis]), 16)
         starts = np.arange(counts[axis])[:, None] * window.stride[axis] - padding[axis][0]
-        places = starts + dilation[axis] * np.arange(k)
+        places = starts + dilation[axis] * np.arange(window.kernel[axis])
         cells = ((places >= -front) & (places < size[axis] + back)).sum(1)
-        factors = factors[..., None] * (k / np.maximum(cells, 1))
+        factors = factors[..., None] / np.maximum(cells, 1)
     return (ScaledTerm(call, y) * factors).feature
-
-
-def _pool_parts(call: Call, x: Feature, dilation: Sequence[int], kind: str, kernel: Sequence[int]) -> Feature:
-    """Return an image pooled with dilated windows that begin at every row and column."""
-    channels, *size = x.node.shape
-    lengths, rank = [side // d for side, d in zip(size, dilation, strict=True)], len(size)
-    split = reshaped(x.node, (channels, *(part for pair in zip(lengths, dilation, strict=True) for part in pair)))
-    parts = permuted(split, [0, *range(2, 2 * rank + 1, 2), *range(1, 2 * rank, 2)])
-    added = [1] * (2 - rank)
-    rows = x.with_node(reshaped(parts, (channels * math.prod(dilation), *lengths, *added)))
-    y = call.layer(kind, rows, window=(*kernel, *added), stride=1)
-    lengths = [length - k + 1 for length, k in zip(lengths, kernel, strict=True)]
-    joined = permuted(
-        reshaped(y.node, (channels, *dilation, *lengths)),
-        [0, *(axis for k in range(1, rank + 1) for axis in (rank + k, k))],
-    )
-    return x.with_node(reshaped(joined, (channels, *(n * d for n, d in zip(lengths, dilation, strict=True)))))
 
 
 def write_max_pool(graph: GraphWriter, operation: Operation) -> GraphResult:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from chainrule.core.arrays import Shape
 from chainrule.core.plan import Operation
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
@@ -77,12 +78,12 @@ def quantized(x: Array, scale: Array, zero: Array, axis: int = 0, block: int = 0
     return np.clip(numbers, limits.min, limits.max, out=numbers).astype(zero.dtype)
 
 
-def default_zero(call: Call, shape: tuple[int, ...]) -> Array:
+def default_zero(call: Call, shape: Shape) -> Array:
     """Return the zero points of a QuantizeLinear without an input for them."""
     return np.zeros(shape, dtype_of(call.integer("output_dtype", 0) or UINT8))
 
 
-def _spread(value: Array, shape: tuple[int, ...], axis: int, block: int) -> Array:
+def _spread(value: Array, shape: Shape, axis: int, block: int) -> Array:
     """Return quantization parameters in a form that can be broadcast to a shape; ValueError if they do not fit."""
     if value.size == 1:
         return value.reshape(())

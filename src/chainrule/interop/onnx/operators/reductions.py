@@ -2,12 +2,17 @@
 
 import math
 from collections.abc import Iterable
+from functools import partial, reduce
+
+import numpy as np
 
 from chainrule.interop.assembly import MAX_FLOAT32, permuted
-from chainrule.interop.onnx.operator_call import Call, Feature
+from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import p_norm
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.pooling import write_average_pool, write_max_pool
+from chainrule.interop.onnx.operators.positions import settled
+from chainrule.interop.onnx.operators.shapes import moved
 from chainrule.interop.onnx.operators.terms import ScaledTerm, unary
 
 MAX_FACTORS = 64  # of ReduceProd
@@ -90,20 +95,16 @@ def _log_sum_exp(x: ScaledTerm) -> ScaledTerm:
 def read_product(call: Call) -> Feature:
     """Return the product of Slices."""
     x = call.feature()
-    for file_axis in _axes(call, x) or ():
-        x, (axis,) = call.sample_axes(x, [file_axis])
-        size = x.node.shape[axis]
-        if size > MAX_FACTORS:
-            raise call.unsupported(f"{size} factors", f"at most {MAX_FACTORS}")
-        parts = [call.layer("Slice", x, axis=axis, start=number, stop=number + 1) for number in range(size)]
-        x = call.layer("Multiply", *parts) if size > 1 else x
-    removed = [axis - x.batched for axis in _axes(call, call.feature()) or ()]
-    if call.integer("keepdims", 1) or not removed:
-        return x
-    shape = [size for axis, size in enumerate(x.node.shape) if axis not in removed]
-    if not shape and not x.batched:
-        raise call.unsupported(f"all axes of {call.feature().shape}", "at least one remaining axis, or keepdims")
-    return call.reshape(x, shape or (1,), scalar=not shape)
+    axes = _axes(call, x) or []
+    count, keep = math.prod(x.shape[axis] for axis in axes), call.integer("keepdims", 1)
+    if count > MAX_FACTORS:
+        raise call.unsupported(f"{count} factors", f"at most {MAX_FACTORS}")
+    kept = [1 if axis in axes else size for axis, size in enumerate(x.shape) if keep or axis not in axes]
+
+    def parts(places: Array) -> tuple[Array, ...]:
+        return tuple(np.moveaxis(places, axes, range(len(axes))).reshape(count, *kept))
+
+    return reduce(partial(call.layer, "Multiply"), map(settled, moved(call, x, parts)))
 
 
 def _lp_normalization(x: ScaledTerm) -> ScaledTerm:

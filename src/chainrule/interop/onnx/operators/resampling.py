@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chainrule.core.arrays import Shape
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import WHOLE_IMAGE, Line, resampling_line, resampling_weights
 from chainrule.interop.assembly import permuted
@@ -48,7 +49,7 @@ def resample_axes(call: Call, x: Feature, axes: Mapping[int, Positions], mode: s
     return x
 
 
-def expand(call: Call, x: Feature, shape: tuple[int, ...]) -> Feature:
+def expand(call: Call, x: Feature, shape: Shape) -> Feature:
     """Return a value broadcast to the shape of a sample with as many axes."""
     sizes = enumerate(zip(x.node.shape, shape, strict=True))
     return resample_axes(call, x, {axis: Positions(size, (0, 0, 1)) for axis, (own, size) in sizes if own != size})
@@ -246,7 +247,7 @@ def _is_slice(line: Line, axis: tuple[int, int]) -> bool:
     return divisor == 1 and step != 0 and 0 <= start < size and 0 <= start + step * (count - 1) < size
 
 
-def _write_slice(graph: GraphWriter, x: GraphResult, lines: list[Line], shape: tuple[int, ...]) -> GraphResult:
+def _write_slice(graph: GraphWriter, x: GraphResult, lines: list[Line], shape: Shape) -> GraphResult:
     """Return Slice along both axes."""
     ends = [start + step * count for (step, start, _), count in zip(lines, shape[1:], strict=True)]
     stops = [end if end >= 0 else -(2**31) for end in ends]  # a negative end would count from the end of the axis

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.arrays import Shape
 from chainrule.interop.assembly import permuted
 from chainrule.interop.onnx.operator_call import Array, Call, Feature, for_one_sample
 from chainrule.interop.onnx.operators.operator import Reader
@@ -227,7 +228,7 @@ def combine(call: Call, kind: str, a: Feature, b: Feature) -> Feature:
     return call.layer(kind, *(expand(call, value, shape) for value in (a, b)))
 
 
-def _merged_axes(shape: tuple[int, ...], *shapes: tuple[int, ...]) -> list[tuple[int, int]]:
+def _merged_axes(shape: Shape, *shapes: Shape) -> list[tuple[int, int]]:
     """Return the ranges of adjacent axes along which the same values are broadcast. Axes of size 1 fit any range."""
     groups: list[tuple[int, int]] = []
     previous: list[bool] | None = None

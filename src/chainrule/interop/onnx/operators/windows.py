@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule.core.arrays import Shape
 from chainrule.core.plan import Operation, Tensor
 from chainrule.core.shapes import Pair, extent
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
@@ -110,7 +111,7 @@ def input_image(graph: GraphWriter, operation: Operation) -> GraphResult:
     return value if is_row and one_row else graph.view(tensor)
 
 
-def result_shape(x: GraphResult, result: Tensor) -> tuple[int, ...]:
+def result_shape(x: GraphResult, result: Tensor) -> Shape:
     """Return the shape of an operation's result, with the same number of axes as the image x."""
     return (result.shape[0], *result.shape[4 - len(x.shape) :])
 

@@ -1,0 +1,37 @@
+"""Names of functions, operators and opcodes in other formats, from names.toml."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Names:
+    """The tables of names.toml, whose comments describe them. Several names in a text are separated by spaces."""
+
+    types: str
+    onnx: Mapping[str, str]
+    tensorflow: Mapping[str, str]
+    arguments: Mapping[str, Mapping[str, str]]
+    defaults: Mapping[str, Mapping[str, Any]]
+    tflite: Mapping[str, str]
+    numpy: Mapping[str, str]
+    costs: Mapping[str, str]
+    opcodes: Mapping[str, Sequence[Any]]
+    keras: Mapping[str, str]
+    roles: Mapping[str, str]
+    storages: Mapping[str, str]
+    groups: Mapping[str, Sequence[str]]
+    suffixes: Mapping[str, str]
+    members: Mapping[str, str]
+    texts: Mapping[str, str]
+
+
+def inverted(table: Mapping[str, str]) -> dict[str, str]:
+    """Return the key of each of the names in a table."""
+    return {name: key for key, names in table.items() for name in names.split()}
+
+
+NAMES = Names(**tomllib.loads(Path(__file__).with_name("names.toml").read_text(encoding="utf-8")))

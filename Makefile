@@ -46,7 +46,7 @@ help:
 	@echo "make zoo-cifar10       train resnet-8, resnet-20 and mobilenet-small; writes docs/zoo-cifar10.md (hours; resumes)"
 	@echo "make cifar             train cifar-94 with every seed of SEEDS, and compare the runs (half an hour per seed)"
 	@echo "make light             time imported networks and ONNX Runtime (ARGS=\"--network squeezenet\")"
-	@echo "make experiments       write the tables and pictures of docs/ (long)"
+	@echo "make experiments       write the tables of docs/ (long)"
 	@echo "make page-speed        measure the loading time and frame rate of the page; needs Chromium (ARGS=RUN)"
 	@echo "make screenshots       write the README's pictures of the page; needs Chromium"
 	@echo "make notebooks         write the lessons of docs/course as notebooks into build/notebooks (ARGS=\"--site ADDRESS\")"
@@ -246,17 +246,12 @@ format: $(VENV)/.lint
 experiments: $(VENV)/.installed
 	$(BIN)/chainrule zoo --markdown docs/zoo.md
 	$(BIN)/python -m experiments importing docs/importing.md
-	$(BIN)/python -m experiments activations docs/derivations/pictures
 	$(BIN)/python -m experiments transcripts --markdown docs/explaining.md
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md $(ARGS)
 	$(BIN)/python -m benchmarks accuracy --markdown docs/zoo.md
 	$(BIN)/python -m benchmarks drawn --peers torch-eager,onnxruntime --markdown docs/benchmarks.md
-	$(BIN)/python -m benchmarks algorithms --markdown docs/algorithms.md
-	$(BIN)/python -m benchmarks algorithms --one-dimensional --channels 1 --filters 1 --kernel 63 --size 4096 --markdown docs/algorithms.md
-	$(BIN)/python -m benchmarks kernels --seed 5 --markdown docs/compiled-engine.md
-	$(BIN)/python -m benchmarks ablation --minutes 600 --markdown docs/compiled-engine.md
 
 cifar: $(VENV)/.installed
 	for seed in $(SEEDS); do $(BIN)/chainrule train --model cifar-94 --seed $$seed --out runs/cifar-94-$$seed || exit 1; done

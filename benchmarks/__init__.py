@@ -7,11 +7,7 @@ worker            the program of these processes; `processes` starts them and co
 rounds            timing of all contenders in turn, or of functions of one process
 steps             rows of the tables: training steps and calls of predict
 random_networks   random networks from a seed
-algorithms/       a layer computed by direct loops, matrix products, Winograd and Fourier transforms
-ablation/         gain of each optimization of the compiled engine
 accuracy          accuracies and processor times of default trainings, beside PyTorch and scikit-learn
-machine           peak performance of the processor
-operation_counts  number of operations of a network
 
 Terms of this package:
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import operation_counts, peers, random_graphs, steps
+from benchmarks import peers, random_graphs, steps
 from benchmarks.steps import Row, Setting
 from benchmarks.subjects import Subject, of_model
+from chainrule.core.plan import Plan
 from chainrule.errors import ShapeError
 from chainrule.layers import (
     GELU,
@@ -71,9 +72,15 @@ def _draw_suitable(draw: Callable[[np.random.Generator, Node], Node], seed: Sequ
             model = Graph(x, draw(generator, x), engine="numpy", seed=seed[1], name=name)
         except ShapeError:
             continue
-        multiplications = operation_counts.of_plan(model.plan())
+        multiplications = _multiplications(model.plan())
         if MIN_MULTIPLICATIONS <= multiplications <= MAX_MULTIPLICATIONS and model.parameters.size <= MAX_PARAMETERS:
             return of_model(model, Recipe(normalization="standardize"))
+
+
+def _multiplications(plan: Plan) -> int:
+    """Return the number of multiply-adds of convolutions and dense layers for one sample, forward."""
+    weighted = [step for step in plan.operations if step.name in ("cross_correlate", "dense")]
+    return sum(step.writes[0].size * math.prod(step.reads[1].shape[1:]) for step in weighted if step.reads[1])
 
 
 def _draw_sequential(generator: np.random.Generator, x: Node) -> Node:

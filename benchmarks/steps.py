@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from benchmarks import operation_counts, peers
+from benchmarks import peers
 from benchmarks.contenders import Task
 from benchmarks.processes import Process, WorkerError, started
-from benchmarks.rounds import Timing, timed
+from benchmarks.rounds import timed
 from benchmarks.subjects import Subject
 
 # Largest relative difference from the expected outputs, or loss and gradient. In float32, rounding errors
@@ -23,7 +23,7 @@ class Row:
 
     work     train, infer or drawn
     missing  reason why one of the results is missing
-    more     additional results, such as rounds and speeds
+    more     additional results, such as rounds and the excess of the median times
     """
 
     work: str
@@ -73,8 +73,6 @@ def rows(
     available = [name for name in dict.fromkeys([setting.engine, *names]) if name not in absent]
     tasks = [(subject, batch) for subject in subjects for batch in batches]
     with started(available, setting.threads) as processes:
-        setting.watch("peak performance of the machine", 0.0)
-        peak: dict[str, Any] = processes[setting.engine].ask("machine", threads=setting.threads)
         for number, (subject, batch) in enumerate(tasks):
             share = 1 / len(tasks)
             loaded, reasons = ready(kind, subject, batch, processes, setting, number * share)
@@ -83,11 +81,10 @@ def rows(
             timings, failures = timed(loaded, setting.rounds, turned)
             reasons = {**absent, **reasons, **failures}
             more = {"engine": setting.engine, "threads": setting.threads, "rounds": setting.rounds}
-            speeds = _Speeds(kind, subject, batch, peak)
             for name in names:
                 reason = reasons.get(name) or (setting.engine in reasons and f"ours: {reasons[setting.engine]}") or None
                 ours, theirs = (timings.get(who) for who in (setting.engine, name))
-                facts = {**more, **speeds.of("ours", ours), **speeds.of("theirs", theirs), **speeds.machine}
+                facts = {**more, "ours_excess": ours and ours.excess, "theirs_excess": theirs and theirs.excess}
                 yield Row(kind, subject.name, batch, name, ours and ours.least, theirs and theirs.least, reason, facts)
 
 
@@ -121,23 +118,3 @@ def _reporter(title: str, turns: int, before: float, share: float, setting: Sett
     """Return a function that reports the progress after every turn."""
     done = itertools.count(1)
     return lambda: setting.watch(f"{title}: in turn", before + share * min(next(done) / turns, 1))
-
-
-class _Speeds:
-    """Speeds of the work for a batch in GFLOP/s, and as fractions of the processor's peak.
-
-    machine  the peak performance
-    """
-
-    def __init__(self, kind: str, subject: Subject, batch: int, peak: Mapping[str, Any]) -> None:
-        network = subject.build("numpy", 1)
-        plan = network.plan(subject.steps(batch).loss if kind == "train" else None)
-        self._work = 2e-9 * batch * operation_counts.of_plan(plan)
-        self._peak = peak[str(network.dtype)]["fma"]
-        self.machine = {f"machine_{what}_gflops": speed for what, speed in peak[str(network.dtype)].items()}
-
-    def of(self, side: str, timing: Timing | None) -> dict[str, float | None]:
-        """Return the speed, the fraction of the peak and the excess of the median time, for ours or theirs."""
-        speed = timing and self._work / timing.least
-        share = speed / self._peak if speed and self._peak else None
-        return {f"{side}_excess": timing and timing.excess, f"{side}_gflops": speed, f"{side}_share": share}

@@ -5,10 +5,8 @@ import os
 import sys
 from typing import Any, TextIO
 
-from benchmarks import machine
 from benchmarks.contenders import Contender, make
 from benchmarks.processes import reason_of
-from benchmarks.subjects import Subject
 
 WARM_UPS = 3
 
@@ -52,23 +50,6 @@ class Worker:
     def run(self, repetitions: int) -> dict[str, Any]:
         """Return the mean seconds per repetition."""
         return {"seconds": self._contender.run(repetitions, min(WARM_UPS, repetitions)) / repetitions}
-
-    def machine(self, threads: int) -> dict[str, Any]:
-        """Return the peak performance of the processor in GFLOP/s."""
-        return machine.measured(threads)
-
-    def ablate(self, subject: dict[str, Any], work: list[Any], seconds: float) -> dict[str, Any]:
-        """Time a network without one optimization at a time; see `variants.measure`.
-
-        work   kind, batch, threads, and the names of the ablations
-        """
-        from benchmarks.ablation.ablations import ABLATIONS
-        from benchmarks.ablation.variants import Work, measure
-
-        *fields, names = work
-        network, ablations = Subject(**subject), [ablation for ablation in ABLATIONS if ablation.name in names]
-        row = measure(network, Work(*fields), ablations, seconds)
-        return {"network": network.name, **Work(*fields)._asdict(), **row}
 
     @property
     def _contender(self) -> Contender:

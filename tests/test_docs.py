@@ -15,15 +15,15 @@ import pytest
 
 import chainrule as cr
 from chainrule import zoo
+from chainrule.layers.activations import EXAMPLES
 from chainrule.plotting import markdown
 from chainrule.plotting.markdown import MARKS
-from experiments import activations
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = [*ROOT.glob("[!R]*.md"), *(ROOT / ".github").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
 PICTURES = {f"docs/pictures/{name}.png" for name in ("curves", "kernels-conv1", "confusion", "mistakes")} | {
-    f"docs/derivations/pictures/{name}.png" for name in activations.NAMES
+    f"docs/derivations/pictures/{name}.png" for name in (*EXAMPLES, "softmax")
 }
 PICTURES |= {f"docs/pictures/page-{name}" for name in ("network.png", "cell.png", "made.gif")}  # make screenshots
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.S | re.M)

@@ -5,10 +5,7 @@ from typing import Any
 import click
 
 from benchmarks.commands import options, timing
-from benchmarks.commands.ablation import ablation
 from benchmarks.commands.accuracy import accuracy
-from benchmarks.commands.algorithms import algorithms
-from benchmarks.commands.kernels import kernels
 from chainrule.cli import options as general
 from chainrule.cli.program import ErrorHandlingGroup
 
@@ -40,5 +37,5 @@ def _refuse(context: click.Context) -> None:
             raise click.UsageError(f"{parameter.opts[0]} must follow the command: {command} {parameter.opts[0]}")
 
 
-for command in (timing.train, timing.infer, timing.imported, timing.drawn, accuracy, algorithms, kernels, ablation):
+for command in (timing.train, timing.infer, timing.imported, timing.drawn, accuracy):
     bench.add_command(command)

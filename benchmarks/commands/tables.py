@@ -8,7 +8,7 @@ import click
 
 from benchmarks import peers, random_networks
 from benchmarks.steps import Row
-from chainrule.cli.output import MISSING, format_count, format_percent, format_table
+from chainrule.cli.output import MISSING, format_table
 from chainrule.plotting import markdown
 
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
@@ -25,23 +25,13 @@ def time(seconds: float | None, excess: float | None = None) -> str:
     return text if excess is None else f"{text} +{100 * excess:.0f} %"
 
 
-def _number(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.3g}"
-
-
 MODEL: Column = ("model", lambda row: row.model)
 BATCH: Column = ("batch", lambda row: str(row.batch))
 PEER: Column = ("peer", lambda row: row.peer)
 OURS: Column = ("ours", lambda row: time(row.ours, row.more.get("ours_excess")))
 THEIRS: Column = ("theirs", lambda row: time(row.theirs, row.more.get("theirs_excess")))
 RATIO: Column = ("ratio", lambda row: MISSING if row.ratio is None else f"{row.ratio:.2f}×")
-SPEEDS: tuple[Column, ...] = (
-    ("GFLOP/s", lambda row: _number(row.more.get("ours_gflops"))),
-    ("theirs", lambda row: _number(row.more.get("theirs_gflops"))),
-    ("of peak", lambda row: format_percent(row.more.get("ours_share"), 0)),
-    ("theirs", lambda row: format_percent(row.more.get("theirs_share"), 0)),
-)
-STEPS = (MODEL, BATCH, PEER, OURS, THEIRS, RATIO, *SPEEDS)
+STEPS = (MODEL, BATCH, PEER, OURS, THEIRS, RATIO)
 
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "train": STEPS,
@@ -51,9 +41,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("network", lambda row: row.more["network"]),
     ),
 }
-TEXT_COLUMNS = {  # headings of columns that are aligned to the left
-    *("model", "peer", "kind", "network", "result", "kernel", "inputs", "disabled", "algorithm", "data set", "program"),
-}
+TEXT_COLUMNS = {"model", "peer", "kind", "network", "data set", "program"}  # columns aligned to the left
 WORST = 10  # number of random networks in the table
 
 
@@ -100,15 +88,9 @@ def cells(rows: Sequence[Row]) -> list[list[str]]:
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
-    """Return a line per missing contender, and notes on ratios and on the machine's peak performance."""
+    """Return a line per missing contender, and notes on ratios."""
     lines = [f"missing: {row.model} batch {row.batch}, {row.peer}: {row.missing}" for row in rows if row.missing]
-    lines += random_networks.geometric_means(rows) if rows[0].work == "drawn" else _ratio_notes(rows)
-    best = rows[0].more
-    if best.get("machine_gemm_gflops"):
-        fma, gemm = (_number(best[f"machine_{what}_gflops"]) for what in ("fma", "gemm"))
-        what = f"multiply-adds in registers {fma} GFLOP/s, products of large matrices in NumPy {gemm} GFLOP/s"
-        lines.append(f"peak performance of this machine, {format_count(best['threads'], 'thread')}: {what}")
-    return lines
+    return lines + (random_networks.geometric_means(rows) if rows[0].work == "drawn" else _ratio_notes(rows))
 
 
 def _ratio_notes(rows: Sequence[Row]) -> list[str]:

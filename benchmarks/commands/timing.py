@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from benchmarks import imported_networks, peers, profiles, random_networks, steps, subjects
+from benchmarks import imported_networks, peers, random_networks, steps, subjects
 from benchmarks.commands import options, tables
 from benchmarks.steps import Row, Setting
 from chainrule.cli import run_paths
@@ -59,19 +59,9 @@ def train(**arguments: Any) -> None:
 
 @click.command(short_help="Time a call of predict.")
 @options.default_options()
-@click.option("--profile", is_flag=True, help="Time each layer beside ONNX Runtime's profile, on one thread.")
-def infer(*, profile: bool, **arguments: Any) -> None:
-    """Time a call of predict, ONNX Runtime and PyTorch on 1 and 128 images in memory.
-
-    With --profile, print the time, multiply-adds and bytes of each layer for the first batch size, by default 1.
-    """
-    if not profile:
-        _show(_benchmark("infer", arguments), arguments)
-        return
-    samples = (*arguments["batches"], 1)[0]
-    for name in arguments["models"] or BENCHMARKS["infer"].models:
-        rows = [profiles.HEADS, *profiles.cells(subjects.find(name), samples, arguments["rounds"])]
-        tables.Table(rows, f"{name}, batch {samples}").print()
+def infer(**arguments: Any) -> None:
+    """Time a call of predict, ONNX Runtime and PyTorch on 1 and 128 images in memory."""
+    _show(_benchmark("infer", arguments), arguments)
 
 
 @click.command(short_help="Time a call of predict of well-known networks.")

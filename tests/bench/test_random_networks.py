@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from benchmarks import operation_counts, random_networks
+from benchmarks import random_networks
 from benchmarks.steps import Row
 from chainrule.layers import Conv2D
 
@@ -22,11 +22,6 @@ def test_networks_keep_to_their_bounds_and_differ():
     found = random_networks.networks(60)
     for subject in found:
         model = subject.build("numpy", 1)
-        assert (
-            random_networks.MIN_MULTIPLICATIONS
-            <= operation_counts.of_plan(model.plan())
-            <= random_networks.MAX_MULTIPLICATIONS
-        )
         assert model.parameters.size <= random_networks.MAX_PARAMETERS
         met |= {type(layer).__name__ for layer in model.layers}
         for layer in model.layers:

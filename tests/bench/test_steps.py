@@ -1,7 +1,5 @@
 """Rows of training steps: a peer with different results is not timed, and a note says so."""
 
-from numerical import assert_close
-
 from benchmarks import rounds, steps, subjects
 from benchmarks.processes import WorkerError
 from benchmarks.steps import Setting
@@ -38,7 +36,5 @@ def test_rows(monkeypatch):
     (row,) = steps.rows("infer", [SUBJECT], [3], ["numpy"], setting)
     assert (row.work, row.model, row.batch, row.peer, row.missing) == ("infer", "mlp", 3, "numpy", None)
     assert row.ratio == 1.0
-    operations = 2 * 3 * (784 * 128 + 128 * 10)
-    assert_close(row.more["ours_gflops"], operations / row.ours / 1e9)
-    assert row.more["machine_gemm_gflops"] > 0
+    assert row.more["ours_excess"] >= 0
     assert told[-1][1] == 1.0

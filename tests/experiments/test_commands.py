@@ -1,22 +1,15 @@
-"""`python -m experiments`: pictures, errors, and tables on pages."""
+"""`python -m experiments`: errors, and tables on pages."""
 
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-import scipy.special
 from cli.commands import Invoke, answer, invoker, refused
-from numerical import assert_close
 
 import chainrule as cr
-from chainrule.layers.activations import EXAMPLES
 from chainrule.plotting.markdown import write
-from experiments.activations import curves, graphs
 from experiments.commands import experiment
 from experiments.configurations import draw
-
-X = np.arange(-100, 101) / 100
 
 
 @pytest.fixture
@@ -25,32 +18,7 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     return invoker(experiment, tmp_path, monkeypatch)
 
 
-def test_activations(invoke, tmp_path):
-    (tmp_path / "graphs").mkdir()
-    assert invoke("activations graphs").exit_code == 0
-    assert {path.stem for path in (tmp_path / "graphs").iterdir()} == {*EXAMPLES, "softmax"}
-    graphs = {curve.name: curve for curve in curves(X)}
-    assert_close(graphs["tanh"].slope["y"], 1 / np.cosh(X) ** 2)
-    y = scipy.special.softmax(np.stack([X, 0 * X, 0 * X + 1]), axis=0)
-    for name, slope in {"y0": y[0] * (1 - y[0]), "y2": -y[0] * y[2]}.items():
-        assert_close(graphs["softmax"].slope[name], slope)
-
-
-def test_a_jump_is_two_dots_and_no_line():
-    (relu,) = (curve for curve in curves(X) if curve.name == "relu")
-    axes = graphs(relu).axes[1]
-    (curve,) = (line for line in axes.lines if line.get_label() == "y")
-    y = curve.get_ydata()
-    place = int(np.flatnonzero(np.isnan(y)).item())
-    np.testing.assert_array_equal(np.delete(y, place), X > 0)
-    full, hollow = (line for line in axes.lines if line.get_marker() == "o")
-    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in (full, hollow)] == [(0, 0), (0, 1)]
-    assert full.get_markerfacecolor() != hollow.get_markerfacecolor()
-
-
 def test_refused(invoke):
-    refused(invoke("activations no/where"), "no/where")
-    refused(invoke("winograd --markdown no/where.md"), "no/where.md")
     refused(invoke("tides"), "tides")
     assert invoke().stdout.startswith("Usage: ")
 

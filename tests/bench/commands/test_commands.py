@@ -42,7 +42,6 @@ def test_table(invoke):
     assert lines[0].split()[:6] == ["model", "batch", "peer", "ours", "theirs", "ratio"]
     assert any("onnxruntime" in line and "×" in line for line in lines)
     assert "missing: mlp batch 1, torch: not installed (pip install torch)" in lines
-    assert lines[-1].startswith("peak performance of this machine, 1 thread: ")
 
 
 def test_accuracy(invoke, tmp_path):
@@ -64,7 +63,6 @@ def test_accuracy(invoke, tmp_path):
 
 def test_refused(invoke):
     refused(invoke("accuracy --data tides"), "'tides'", "digits")
-    refused(invoke("ablation --only magic"), "unknown optimization 'magic'")
     refused(invoke("train --model lenet-9"), "unknown model 'lenet-9'", "numpy-cnn")
     refused(invoke("train --peers jax"), "unknown peer 'jax'", "torch", "onnxruntime")
     refused(invoke("train --peers ,"), "peers ','")

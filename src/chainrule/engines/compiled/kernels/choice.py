@@ -9,9 +9,7 @@ filters.py       vectors of filters; transposes all weights, for any number of s
 taps.py          vectors of filters, tap by tap: skips padding, but loads and stores the sums for every tap
 winograd.py      36 products per tile instead of 144 (3×3) or 100 (5×5), plus transforms
 
-`python -m benchmarks kernels` times every kernel on random convolutions and reports how much slower the chosen kernels
-are than the fastest. `python -m benchmarks kernels --fit` refits the costs; check the costs that it prints with another
-`--seed` before copying them into this file.
+docs/compiled-engine.md states how the costs were fitted, and how much slower the chosen kernels are than the fastest.
 """
 
 import math
@@ -47,7 +45,7 @@ MAX_WASTE_FACTOR = 2  # largest factor for a tile with few taps, which is limite
 
 
 class KernelCosts(NamedTuple):
-    """Costs of the overheads of kernels, fitted to timings by `python -m benchmarks kernels --fit`.
+    """Costs of the overheads of kernels, fitted to timings of random convolutions.
 
     The unit is one multiply-add of a vector, unless another unit or "factor" is stated. A factor multiplies the
     multiply-adds of a kernel, to account for memory accesses that the counts omit.

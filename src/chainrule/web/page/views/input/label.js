@@ -6,7 +6,7 @@
 import { createElement, setText } from "../../elements.js";
 import { sizeOf } from "../../engine/tensor.js";
 import { pictureCanvas } from "../../figures/picture.js";
-import { fittedNumber } from "../../numbers_brief.js";
+import { briefNumber } from "../../numbers_brief.js";
 import { labelName, sampleNumber } from "../../source/samples.js";
 import { isDense, isOfDigits } from "./load.js";
 
@@ -43,7 +43,7 @@ export class Label {
     this.ask.hidden = isSample;
     this.repaint();
     const numbers = description.measure === "mean_absolute_error" && !this.isDense && picture.target;
-    const answer = numbers ? `target: ${numbers.map(fittedNumber).join(", ")}` : `label: ${name}`;
+    const answer = numbers ? `target: ${numbers.map(briefNumber).join(", ")}` : `label: ${name}`;
     this.note.hidden = !isSample || (this.isDense && !this.mask.children.length);
     setText(this.note, this.isDense ? "target of each pixel:" : answer);
     this.select.value = picture.label === null ? "" : String(picture.label);

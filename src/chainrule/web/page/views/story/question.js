@@ -13,7 +13,7 @@ import { byMagnitude, ravel, sizeOf } from "../../engine/tensor.js";
 import { errorMessage } from "../../error_message.js";
 import { changeOf, changeWords } from "../../explain/change.js";
 import { parted, valueOf } from "../../explain/naming.js";
-import { decimalsThatAdd, digitsThat, exactNumber, formatNumber, toDigits } from "../../explain/numbers.js";
+import { asPrinted, decimalsThatAdd, digitsThat, exactNumber, formatNumber } from "../../explain/numbers.js";
 import { signedBar } from "../../figures/bar.js";
 import { pictureCanvas } from "../../figures/picture.js";
 import { counted } from "../../numbers_brief.js";
@@ -141,7 +141,7 @@ class Question {
     const { tensor, index } = parted(this.weight);
     const factor = kind === "factor" ? this.change.perGradient : this.change.perMoment;
     const value = number * factor;
-    const digits = digitsThat((n) => this.#signed(toDigits(number, n) * toDigits(factor, n)) === this.#signed(value));
+    const digits = digitsThat((n) => this.#signed(asPrinted(number, n) * asPrinted(factor, n)) === this.#signed(value));
     const origin = `${changeWords(this.trace, tensor, index, "factor")}; it is negative because the step goes downhill.`;
     const name = isExplained ? "" : "the batch’s factor, ";
     return [digits, [`Times ${formatNumber(factor, digits)}, ${name}that changes the weight by `, this.#number(value), ". ", isExplained ? origin : ""]];
@@ -240,7 +240,7 @@ class Question {
     const error = p === null || !label ? "" : `The network gives “${label}” ${Math.round(100 * p)} % instead of 100 %. This error goes back through the network. `;
     const [digits, effect] = this.#effect(gradient / count, "factor", false);
     const part = formatNumber(gradient / count, digits);
-    const enough = digitsThat((n) => formatNumber(toDigits(gradient, n) / count, digits) === part);
+    const enough = digitsThat((n) => formatNumber(asPrinted(gradient, n) / count, digits) === part);
     const follow = button("Follow the error back", this.follow, { class: "story-go" });
     return [createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient, enough)), `. As 1 of ${count} images, it adds ${part} to the mean gradient. `, ...effect, " The other images add ", this.#number(this.change.batch - this.ofImage), ". ", follow)];
   }

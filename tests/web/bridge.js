@@ -56,7 +56,7 @@ const FUNCTIONS = {
     const values = raw(frame);
     const norm = Math.hypot(...gradient.data);
     const scale = clipping(norm, description.recipe.clip_norm);
-    const batch = { step: frame.step, rate: frame.rate, norm, scale, factors: {}, numbers: [0], labels: null, images: null };
+    const batch = { step: frame.step, rate: frame.rate, norm, scale, numbers: [0], labels: null, images: null };
     const next = { ...values, parameters: after.data };
     trace = makeTrace(description, values, { ...picture, x: picture.x.data }, {
       batch: { ...batch, gradient: gradient.data, after: next },

@@ -52,16 +52,21 @@ class Subject:
         return {"step": self.step, "rate": self.rate, **buffers, "moments": list(self.moments)}
 
     def picture(self, seed: int = 0) -> dict[str, Any]:
-        """Draw a random image with a label."""
+        """Draw a random image with a label, or with a target in a regression."""
         random = np.random.default_rng(seed)
         x = random.integers(0, 256, self.model.input_shape, dtype=np.uint8)
+        if self.description["measure"] == tasks.REGRESSION.metric:
+            target = random.normal(size=self.model.output_shape).ravel().tolist()
+            return {"x": x, "label": None, "target": target, "from": "a test"}
         return {"x": x, "label": int(random.integers(max(2, self.model.output_shape[0]))), "from": "a test"}
 
     def trace(self, picture: dict[str, Any]) -> Trace:
         """Trace an image in Python."""
         x = self.model.normalization.apply(picture["x"][None], np.float64)
         t = np.zeros((1, *self.model.output_shape))
-        if t.shape[1] == 1:
+        if "target" in picture:
+            t[0] = np.reshape(picture["target"], t.shape[1:])
+        elif t.shape[1] == 1:
             t[0, 0] = picture["label"]  # a single output: yes or no
         else:
             t[0, picture["label"]] = 1

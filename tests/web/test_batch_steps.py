@@ -1,15 +1,17 @@
 """The step of training that the page shows: to the bits of training, and in parts that add up."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from web.bridge import call
 from web.journey import entered, journey, waited
 from web.looked_at import RECIPE, Watch, finished, layers, opened
 from web.site import PAGE
@@ -153,20 +155,28 @@ def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
     session.close()
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"gradient_accumulation_steps": 3},
-        {"lr_multipliers": LRMultipliers.parse("conv1=0,dense1.w=3")},
-        {"label_smoothing": 0.1},
-    ],
-)
-def test_what_only_a_batch_has_is_in_its_step(data: Path, change: dict[str, Any]) -> None:
-    recipe = replace(RECIPE, **change)
-    expected = checkpoints(data, layers, recipe)
-    session = opened(subject_of(data, layers, recipe))
+def drawn_recipe(random: np.random.Generator) -> Recipe:
+    """Draw options of a step: what it does to targets, to the batch, to the gradient and to single parameters."""
+    return replace(
+        RECIPE,
+        optimizer=OPTIMIZERS[str(random.choice(list(OPTIMIZERS)))],
+        label_smoothing=float(random.choice([0.0, 0.1, 0.3])),
+        gradient_accumulation_steps=int(random.integers(1, 5)),
+        lr_multipliers=LRMultipliers.parse(str(random.choice(["none", "conv1=0", "dense1.w=3,conv1.b=0"]))),
+        clip_norm=random.choice(np.array([None, 0.05, 5.0], object)),
+        augmentation=None,
+        seed=int(random.integers(1000)),
+    )
+
+
+@pytest.mark.parametrize("draw", range(8))
+def test_the_page_takes_the_step_of_the_run(modules: "Page", data: Path, draw: int) -> None:
+    random = np.random.default_rng(draw)
+    recipe, body = drawn_recipe(random), list(BODIES.values())[draw % len(BODIES)]
+    expected = checkpoints(data, body, recipe)
+    session = opened(subject_of(data, body, recipe))
     finished(session)
-    for step in (0, 8, 26):
+    for step in (0, *random.integers(1, 27, 2).tolist(), 26):  # a batch of 4 is the last one of an epoch
         found = session.batch_step(step, NOBODY)
         assert_array_equal(found.before.parameters, expected[step][0])
         assert_array_equal(found.after.parameters, expected[step + 1][0])
@@ -174,7 +184,45 @@ def test_what_only_a_batch_has_is_in_its_step(data: Path, change: dict[str, Any]
         first, last = session.subject.model.layout["dense1.b"]
         sums = [sum(session.contributions(step, "dense1.b", each, NOBODY)) for each in range(last - first)]
         assert_close(sums, found.gradient[first:last])
+        description, before = session.description(), found.before
+        frame = {"step": step, "rate": before.rate, "parameters": before.parameters, "statistics": before.statistics}
+        frame["moments"] = list(before.moments or ())
+        assert found.images is not None
+        images = {"x": list(found.images.reshape(len(found.images), -1)), "labels": found.labels}
+        call(modules, "define", description["operations"])
+        for answers in ({}, {"targets": found.batch[1].tolist()}):  # the labels, or the targets that training used
+            taken = call(modules, "train", description, frame, [{**images, **answers}])
+            assert_close(taken["parameters"], found.after.parameters)
+            assert_close(taken["statistics"], found.after.statistics)
     session.close()
+
+
+def test_the_gradient_of_a_step_is_that_of_pytorch(data: Path) -> None:
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
+    for draw in range(4):
+        recipe = drawn_recipe(np.random.default_rng(draw))
+        session = opened(subject_of(data, smooth_layers, recipe))
+        finished(session)
+        found = session.batch_step(int(draw * 5), NOBODY)
+        model, count = session.subject.model, recipe.gradient_accumulation_steps
+        model.parameters[:] = found.before.parameters
+        values = {name: torch.tensor(model.weights[name], dtype=torch.float64) for name in model.trainable_layout}
+        conv, bias, gamma, beta, w, b = (values[name].requires_grad_() for name in model.trainable_layout)
+        edges = [part * len(found.labels or ()) // count for part in range(count + 1)]
+        total = 0
+        for low, high in itertools.pairwise(edges):
+            y = functional.conv2d(torch.tensor(found.batch[0][low:high], dtype=torch.float64), conv, bias)
+            y = functional.batch_norm(y, None, None, gamma, beta, training=True)
+            scores = functional.linear(functional.avg_pool2d(torch.sigmoid(y), 2).flatten(1), w, b)
+            labels, smoothing = torch.tensor((found.labels or [])[low:high]), recipe.label_smoothing
+            total += functional.cross_entropy(scores, labels, reduction="sum", label_smoothing=smoothing)
+        (total / edges[-1]).backward()
+        frozen = {name for name, factor in session.description()["step"]["factors"].items() if not factor}
+        for name, (first, last) in model.trainable_layout.items():
+            expected = np.zeros(last - first) if name in frozen else values[name].grad.numpy().ravel()
+            np.testing.assert_allclose(found.gradient[first:last], expected, rtol=1e-4, atol=2e-6)
+        session.close()
 
 
 def test_steps_that_training_does_not_have(data: Path) -> None:
@@ -210,4 +258,17 @@ def test_the_images_of_a_step_and_one_of_them(page: "Page", data: Path) -> None:
         page.get_by_role("button", name="This image alone").click()
         waited(page, lambda: "on the shown image alone" in page.locator("#phases .phase-words").first.inner_text())
         assert page.locator(".computation-batch").count() == 0
+        page.goto("about:blank")  # which sends no requests to a stopped server
+
+
+def test_the_line_of_an_image_is_its_entry_among_the_images_of_the_batch(page: "Page", data: Path) -> None:
+    with journey(subject_of(data, smooth_layers, replace(RECIPE, augmentation=None)), steps=STEPS) as network:
+        for image, weight in ((0, "conv1.w[1,0,2,1]"), (3, "dense1.w[2,5]")):
+            entered(page, network.address, f"#/network/backward?image={image}&step=5&why={weight}")
+            page.locator(".story-cause.image").wait_for()
+            page.locator(".story-cause.batch").click(force=True)
+            entry = page.locator(".story-image[aria-pressed=true]")
+            entry.wait_for()
+            listed = number((entry.get_attribute("title") or "").split(": ")[1].split(" ")[0])
+            assert number(page.locator(".story-cause.image b.number").inner_text()) == pytest.approx(listed, rel=0.01)
         page.goto("about:blank")  # which sends no requests to a stopped server

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from math import floor, log10
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,9 +91,11 @@ class Printed:
         self.value, self.error = value, error
 
     @classmethod
-    def read(cls, text: str, digits: int = 2) -> "Printed":
-        value = number(text.strip("()"))
-        return cls(value, 0.5 * 10.0 ** (floor(log10(abs(value))) + 1 - digits) if value else 0.0)
+    def read(cls, text: str) -> "Printed":
+        """Read a number: a whole one is exact, any other within half a unit of the last digit shown."""
+        printed = Decimal(text.strip("()").replace("−", "-"))
+        is_exact = printed == int(printed) and "." not in text
+        return cls(float(printed), 0.0 if is_exact else 0.5 * 10.0 ** int(printed.as_tuple().exponent))
 
     def __add__(self, other: "Printed") -> "Printed":
         return Printed(self.value + other.value, self.error + other.error)
@@ -114,7 +116,7 @@ def holds(picture: dict[str, Any]) -> bool:
     titles: list[str] = [title for title, _ in picture["grids"]]
     grids: list[list[Printed]] = [[Printed.read(text) for text in texts if text] for _, texts in picture["grids"]]
     end = re.fullmatch(r"(.*)(?:→|here|← dy) (\S+)", picture["result"])
-    result = Printed.read(end[2], 3) if end else Printed(0, 0)
+    result = Printed.read(end[2]) if end else Printed(0, 0)
     if titles == ["the window"]:
         return result.agrees(max(grids[0], key=lambda cell: cell.value))
     if titles[:1] == ["the window, forward"]:
@@ -124,7 +126,7 @@ def holds(picture: dict[str, Any]) -> bool:
     operation = {"·": Printed.__mul__, "−": Printed.__sub__}[picture["joints"][0]]
     factor = re.search(r", times (\S+)", titles[2])
     found = [operation(a, b) for a, b in zip(grids[0], grids[1], strict=True)]
-    found = [cell * Printed.read(factor[1], 3) if factor else cell for cell in found]
+    found = [cell * Printed.read(factor[1]) if factor else cell for cell in found]
     if not all(a.agrees(b) for a, b in zip(found, grids[2], strict=True)):
         return False
     if end is None or not end[1].startswith("Σ"):

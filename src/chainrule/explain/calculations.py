@@ -13,8 +13,9 @@ import numpy as np
 from chainrule.explain.cells import CellContext
 from chainrule.explain.evaluation import Elements, Evaluator, Scope
 from chainrule.explain.formula_text import FormulaWriter, Notation
-from chainrule.explain.formulas import joined
+from chainrule.explain.formulas import enough_digits, joined
 from chainrule.explain.named_tensors import SAMPLE
+from chainrule.explain.notation import bracketed
 from chainrule.explain.record import CalculationStep, Candidate, Derivation, Factor, Pick, Scale, Term
 from chainrule.operations import definitions
 
@@ -129,7 +130,8 @@ class Calculation:
         others = (*operands, value, 1.0)  # 1 for terms such as 1 − ŷ
         if is_single:
             return self.ctx.number(operands[0], *others), others
-        texts = iter([self.ctx.operand(operand, *others) for operand in operands])
+        digits = enough_digits(expression["tree"], operands, self.ctx.digits)
+        texts = iter([bracketed(operand, digits, others) for operand in operands])
         return joined(expression, lambda _: next(texts)), others
 
     def _listed(self, reduction: Mapping[str, Any]) -> tuple[str, Sequence[float]]:

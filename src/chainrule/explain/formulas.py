@@ -3,19 +3,21 @@
 Formulas are printed both with letters and with numbers. The web page does the same in page/explain/formulas.js.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any, cast
 
 import numpy as np
 
 from chainrule.explain.cells import CellContext
-from chainrule.explain.notation import DIGITS, bracketed, format_number, letters
+from chainrule.explain.notation import DIGITS, MAX_DIGITS, as_printed, bracketed, format_number, letters
 from chainrule.explain.record import CalculationStep, Curve, Derivation, Factor, Term
 from chainrule.operations import definitions, reference
 from chainrule.operations.normal import normal_distribution
 
 Formula = Mapping[str, Any]
+AGREEMENT = 0.01  # largest relative error of a result that is computed from printed numbers
 Values = dict[str, float]
 
 
@@ -61,6 +63,30 @@ def evaluate(tree: Any, values: Mapping[str, float]) -> float:
     return values[tree] if isinstance(tree, str) else tree
 
 
+def enough_digits(tree: Any, operands: Sequence[float], digits: int) -> int:
+    """Return the fewest digits, at least ``digits``, with which the printed operands of an expression give its value.
+
+    Operands that nearly cancel need more digits: 0.999423 − 1 = −0.000577.
+
+    operands   the values of the names, elements and sums in the expression, in their order
+    """
+    value = evaluate(_filled(tree, iter(operands)), {})
+
+    def agree(count: int) -> bool:
+        printed = (as_printed(operand, count) for operand in operands)
+        return math.isclose(evaluate(_filled(tree, printed), {}), value, rel_tol=AGREEMENT)
+
+    return next((count for count in range(digits, MAX_DIGITS) if agree(count)), digits)
+
+
+def _filled(tree: Any, numbers: Iterator[float]) -> Any:
+    """Return a parsed expression with its names, elements and sums replaced by numbers, in their order."""
+    if isinstance(tree, list):
+        operator, *operands = cast("list[Any]", tree)
+        return [operator, *(_filled(operand, numbers) for operand in operands)]
+    return next(numbers) if isinstance(tree, str | dict) else tree
+
+
 def matching_case(formula: Formula, values: Mapping[str, float]) -> Mapping[str, Any]:
     """Return the expression of the first case whose condition is true."""
     for case in formula["cases"]:
@@ -98,9 +124,11 @@ def in_numbers(
 ) -> str:
     """Return the right-hand side of the applicable case. Letters are replaced by ``names`` or by their values.
 
-    Enough digits are printed to tell different numbers apart, including ``others``.
+    Enough digits are printed to tell different numbers apart, including ``others``; see also `enough_digits`.
     """
     expression = matching_case(formula, values)
+    if names is None:
+        digits = enough_digits(expression["tree"], _operands(formula, values), digits)
     different = (*others, *_operands(formula, values), 1.0)  # 1 for terms such as 1 − β
     if names is None and expression["parts"][::2] == ["", ""]:
         return format_number(values[expression["parts"][1]], digits, different)

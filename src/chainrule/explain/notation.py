@@ -99,13 +99,21 @@ def _is_sum(part: Index) -> bool:
 def format_number(value: float, digits: int = DIGITS, others: Iterable[float] = ()) -> str:
     """Format a number with ``digits`` significant digits: −0.0123, 1.23e−7, ∞. Whole numbers below 10⁶ are exact.
 
+    A rounded number shows that it is rounded: it keeps its zeros and, without an exponent, has a decimal place. 1.00
+    is a number near 1, 250.0 a number near 250. An exact number has no zeros at its end: 1, 0.5.
+
     others   numbers from whose magnitude its own must be distinguishable; digits are added as necessary
     """
     size = abs(value)
     different = [abs(other) for other in others if not math.isclose(size, abs(other), rel_tol=SAME)]
-    while digits < MAX_DIGITS and any(_rounded(other, digits) == _rounded(size, digits) for other in different):
+    while digits < MAX_DIGITS and any(as_printed(other, digits) == as_printed(size, digits) for other in different):
         digits += 1
     return _rounded(value, digits)
+
+
+def as_printed(value: float, digits: int = DIGITS) -> float:
+    """Return the number that is printed for a value: the value, rounded as `format_number` rounds it."""
+    return float(_rounded(value, digits).replace(MINUS, "-").replace("∞", "inf"))
 
 
 def bracketed(value: float, digits: int = DIGITS, others: Iterable[float] = ()) -> str:
@@ -124,15 +132,21 @@ def _rounded(value: float, digits: int) -> str:
     """Round a number to significant digits, with ties away from zero."""
     if math.isnan(value):
         return "NaN"
+    if not value:
+        return "0"
     sign = MINUS if value < 0 else ""
     if math.isinf(value):
         return f"{sign}∞"
-    is_whole = abs(value) < WHOLE and value == int(value)
+    if abs(value) < WHOLE and value == int(value):
+        return f"{sign}{abs(int(value))}"
     size = abs(Decimal(value))
-    rounded = (size if is_whole else _context(digits).plus(size)).normalize()
-    if not rounded:
-        return "0"
-    if rounded.adjusted() in PLAIN:
+    rounded = _context(digits).plus(size)
+    is_plain = rounded.adjusted() in PLAIN
+    if is_plain and rounded.adjusted() >= digits - 1:
+        rounded = size.quantize(Decimal("0.1"), ROUND_HALF_UP)
+    if float(rounded) == abs(value):
+        rounded = rounded.normalize()
+    if is_plain:
         return f"{sign}{rounded:f}"
     mantissa = rounded.scaleb(-rounded.adjusted())
     return f"{sign}{mantissa:f}e{rounded.adjusted()}".replace("-", MINUS)

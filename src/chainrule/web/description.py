@@ -40,6 +40,7 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
         "joined": joined,
         "measure": (model.task or tasks.default_for(str(recipe.loss), model.output_shape[0])).metric,
         "recipe": recipe.to_config(),
+        "step": _step(model, recipe),
         "optimizer": {
             "name": recipe.optimizer.name,
             "operation": recipe.optimizer.operation,
@@ -55,6 +56,28 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
             for name, locations in _code_locations(model, training, explained)
         },
         "derivations": {name: code.derivation(name) for name in explained},
+    }
+
+
+def _step(model: Model, recipe: Recipe) -> dict[str, Any]:
+    """Return what a training step does to targets, batches and parameters.
+
+    smoothing   share of each label that is spread over all classes
+    scaling     means and deviations by which targets are standardized, one per output; None: they are not
+    parts       number of parts of a batch whose gradients are computed one after the other
+    factors     learning-rate factors by parameter, except those that are 1; 0: the parameter is frozen
+    """
+    layout = model.trainable_layout
+    return {
+        "smoothing": recipe.label_smoothing,
+        "scaling": None if model.target_scaling is None else model.target_scaling.to_config(),
+        "parts": recipe.gradient_accumulation_steps,
+        "factors": {
+            name: group.factor
+            for group in recipe.lr_multipliers.groups(layout)
+            for name, (first, last) in layout.items()
+            if group.first <= first and last <= group.last and group.factor != 1
+        },
     }
 
 
@@ -158,12 +181,10 @@ def best_step(trainer: Trainer) -> int | None:
 
 def unsupported_notice(recipe: Recipe) -> str:
     """Return a notice about settings of the recipe that the page does not support, or ""."""
-    one_image = [f"the learning-rate multipliers {recipe.lr_multipliers}"] * bool(recipe.lr_multipliers)
-    one_image += ["label smoothing"] * bool(recipe.label_smoothing)
-    one_image += ["class weights"] * (recipe.class_weight is not None)
     always = recipe.averages
     notices = [f"Training on this page leaves out {' and '.join(always)} of the recipe."] * bool(always)
-    notices += [f"A step on one image alone leaves out {' and '.join(one_image)} of the recipe."] * bool(one_image)
+    if recipe.class_weight is not None:
+        notices.append("A step on one image alone leaves out class weights of the recipe.")
     return " ".join(notices)
 
 

@@ -36,7 +36,6 @@ class BatchStep:
     numbers        indices (N,) of the images in the training data
     labels         labels (N,) of the images; None if the targets are not classes
     images         images (N, …) as bytes; None if the inputs are not images of bytes
-    factors        learning-rate multipliers by parameter, except those that are 1
     """
 
     before: Frame
@@ -48,22 +47,23 @@ class BatchStep:
     numbers: list[int]
     labels: list[int] | None
     images: NDArray[np.uint8] | None
-    factors: dict[str, float]
 
     def packed(self) -> bytes:
         """Encode the step like a frame (`Frame.packed`).
 
-        The arrays are those of the frame after the step, followed by the gradient in float32 and the images as bytes.
+        The arrays are those of the frame after the step, followed by the gradient and the targets in float32 and the
+        images as bytes.
         """
         after = self.after
         moments = [moment.size for moment in after.moments or ()]
-        sizes = {"parameters": after.parameters.size, "statistics": after.statistics.size, "moments": moments}
+        sizes: dict[str, Any] = {"parameters": after.parameters.size, "statistics": after.statistics.size}
+        sizes |= {"moments": moments, "targets": self.batch[1].size}
         header: dict[str, Any] = {"step": self.before.step, "rate": self.before.rate, "sizes": sizes}
-        header |= {"norm": self.norm, "scale": self.scale, "factors": self.factors}
+        header |= {"norm": self.norm, "scale": self.scale}
         header |= {"numbers": self.numbers, "labels": self.labels, "images": self.images is not None}
         text = json.dumps(header).encode()
         text += b" " * (-len(text) % ALIGNMENT)
-        arrays = (after.parameters, after.statistics, *(after.moments or ()), self.gradient)
+        arrays = (after.parameters, after.statistics, *(after.moments or ()), self.gradient, self.batch[1])
         images = b"" if self.images is None else self.images.tobytes()
         return b"".join([struct.pack("<I", len(text)), text, *(as_float32(array) for array in arrays), images])
 
@@ -80,15 +80,9 @@ def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
     numbers = trainer.loader.indices(step).tolist()
     advance()
     scale = math.prod(part.scale(outcome.norm) for part in trainer.components.values())
-    factors = {
-        name: group.factor
-        for group in recipe.lr_multipliers.groups(network.trainable_layout)
-        for name, (first, last) in network.trainable_layout.items()
-        if group.first <= first and last <= group.last and group.factor != 1
-    }
     labels = batch[1].argmax(1).tolist() if trainer.task == CLASSIFICATION else None
     after, images = frames.take_frame(trainer), _as_bytes(batch[0], trainer.normalization)
-    return BatchStep(before, after, batch, gradient, outcome.norm, scale, numbers, labels, images, factors)
+    return BatchStep(before, after, batch, gradient, outcome.norm, scale, numbers, labels, images)
 
 
 def _as_bytes(x: Array, normalization: Normalization) -> NDArray[np.uint8] | None:

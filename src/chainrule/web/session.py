@@ -8,6 +8,7 @@ from typing import Any
 
 from chainrule import data
 from chainrule._io import files
+from chainrule.core.arrays import Array
 from chainrule.data.class_names import are_numbers, matched
 from chainrule.data.dataset import Dataset
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, unknown_name
@@ -298,10 +299,12 @@ class Session:
             samples = Samples.of_dataset(
                 test.take(DENSE_COUNT), subject.model.output_shape, subject.recipe.ignore_label
             )
-            self._sample_images = images_with_dense_targets(samples.x, samples.weighted_targets(subject.model.loss))
+            self._sample_images = images_with_dense_targets(
+                samples.x, self._as_in_training(samples.weighted_targets(subject.model.loss))
+            )
             return DENSE
         if not test.has_classes:
-            self._sample_images = images_with_targets(test.x, test.y)
+            self._sample_images = images_with_targets(test.x, self._as_in_training(test.y))
             return NO_CLASSES
         self._sample_images = choose_images(test.x, test.y)
         if are_numbers(test.classes):
@@ -312,6 +315,12 @@ class Session:
             Samples.of_dataset(training, subject.model.output_shape, subject.recipe.ignore_label)
         )
         return ""
+
+    def _as_in_training(self, targets: Array) -> Array:
+        """Return targets (N, K, …) as a training step uses them: standardized, and smoothed."""
+        scaling, share = self.subject.model.target_scaling, self.subject.recipe.label_smoothing
+        standardized = targets if scaling is None else scaling.standardized(targets)
+        return standardized * (1 - share) + share / targets.shape[1] if share else standardized
 
     def _prepared(self, samples: Samples) -> Running:
         """Return a trainer that continues from the opened frame, in its thread."""

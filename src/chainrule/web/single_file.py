@@ -16,8 +16,8 @@ The format of the file, as read by `source/file.js`:
         frames        by step, from the first (usually step 0) to the newest, which is the last:
                       [{step, rate, parameters: PACKED, statistics: PACKED, moments}, …]
                       moments: [PACKED, …], null (not kept), or "zeros" (before the first step)
-        batch_step    the training step after one of the frames, null if unknown: {step, norm, scale, factors, numbers,
-                      labels, images: PACKED bytes, parameters: PACKED, statistics: PACKED}; see `BatchStep`.
+        batch_step    the training step after one of the frames, null if unknown: {step, norm, scale, numbers, labels,
+                      images: PACKED bytes, targets: PACKED, parameters: PACKED, statistics: PACKED}; see `BatchStep`.
                       parameters, statistics: the bits of the frame before the step XOR those of the frame after it
     PACKED   {length, planes, base64}: base64 of deflate-raw (DecompressionStream("deflate-raw")) of bytes.
              planes 1: `length` bytes as they are.
@@ -208,9 +208,10 @@ def _packed(frame: Frame) -> dict[str, Any]:
 def _packed_step(step: BatchStep) -> dict[str, Any]:
     assert step.images is not None  # guaranteed by `_batch_step`
     return {
-        **{name: getattr(step, name) for name in ("norm", "scale", "factors", "numbers", "labels")},
+        **{name: getattr(step, name) for name in ("norm", "scale", "numbers", "labels")},
         "step": step.before.step,
         "images": pack_bytes(step.images),
+        "targets": pack_numbers(step.batch[1]),
         "parameters": _packed_change(step.before.parameters, step.after.parameters),
         "statistics": _packed_change(step.before.statistics, step.after.statistics),
     }

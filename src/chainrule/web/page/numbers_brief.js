@@ -4,22 +4,10 @@ import { formatNumber } from "./explain/numbers.js";
 
 const MAX_CHARACTERS = 6;
 
-/** Formats a number with two or three digits, for a small cell. @param {number} value @returns {string} */
+/** Formats a number with three digits, or with two if it would have more than six characters. @param {number} value */
 export function briefNumber(value) {
-  const size = Math.abs(value);
-  if (value === 0 || !Number.isFinite(value)) return formatNumber(value);
-  return (value < 0 ? "−" : "") + (size >= 1e-3 && size < 1e4 ? plain(size) : scientific(size));
-}
-
-/** Formats a number with as many digits as fit into about six characters. @param {number} value @returns {string} */
-export function fittedNumber(value) {
-  const whole = formatNumber(value);
-  if (whole.length <= MAX_CHARACTERS || !Number.isFinite(value)) return whole;
-  for (const digits of [4, 3, 2]) {
-    const short = formatNumber(Number(value.toPrecision(digits)));
-    if (short.length <= MAX_CHARACTERS) return short;
-  }
-  return formatNumber(Number(value.toPrecision(2)));
+  const text = formatNumber(value);
+  return text.length <= MAX_CHARACTERS ? text : formatNumber(value, 2);
 }
 
 /** Formats an integer with thousands separators. @param {number} value */
@@ -38,20 +26,4 @@ export function percent(share) {
   if (share > 0 && share < 0.0005) return "<0.1 %";
   if (share < 1 && share >= 0.9995) return ">99.9 %";
   return share === 1 || share === 0 ? `${100 * share} %` : `${(100 * share).toFixed(1)} %`;
-}
-
-/** Formats a number with three digits. @param {number} value @returns {string} */
-export function roughNumber(value) {
-  return formatNumber(Number(value.toPrecision(3)));
-}
-
-/** @param {number} size */
-function plain(size) {
-  const text = size >= 1000 ? size.toFixed(0) : size.toPrecision(size < 0.1 ? 2 : 3);
-  return text.includes(".") ? text.replace(/\.?0+$/u, "") : text;
-}
-
-/** @param {number} size */
-function scientific(size) {
-  return size.toExponential(1).replace("+", "").replace("-", "−").replace(".0", "");
 }

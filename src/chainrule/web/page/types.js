@@ -51,7 +51,7 @@
  *   normalization: {kind: string, gain: number | number[], offset: number | number[], white?: number, digits?: boolean},
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, shapes: Record<string, number[]>,
  *   plan: Plan, inference: Plan, saliency: Plan,
- *   from_file: boolean, joined: {activation: string, gradient: string} | null, measure: string, recipe: Record<string, any>, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
+ *   from_file: boolean, joined: {activation: string, gradient: string} | null, measure: string, recipe: Record<string, any>, step: StepInfo, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
  *   derivations?: Record<string, string>, start?: string, walk?: OwnStop[],
  *   operations: Record<string, OperationEntry>,
  * }} Description  written by `chainrule/web/description.py`. layout, shapes: of each parameter and running statistic;
@@ -65,17 +65,21 @@
  *   measure: the metric of each step besides the loss: "accuracy", "label_accuracy" or "mean_absolute_error"
  *
  * @typedef {{
+ *   smoothing: number, scaling: {means: number[], deviations: number[]} | null, parts: number, factors: Record<string, number>,
+ * }} StepInfo  what a training step does to targets, batches and parameters; see `_step` in chainrule/web/description.py.
+ *   Targets of samples and of batches are as training uses them; labels become such targets in `targetsOf`
+ *
+ * @typedef {{
  *   step: number, rate: number, parameters: Float32Array, statistics: Float32Array, moments: Float32Array[] | null,
  * }} Frame  the network after `step` steps. rate: learning rate of the next step; moments: null if not stored
  *
  * @typedef {{
- *   step: number, rate: number, norm: number, scale: number, factors: Record<string, number>, after: Frame,
+ *   step: number, rate: number, norm: number, scale: number, after: Frame,
  *   gradient: Float32Array | Float64Array, numbers: number[], labels: number[] | null,
  *   targets?: number[][] | null, images: Uint8Array | null,
  * }} BatchStep  the training step after the frame of `step`. after: the next frame, bit-identical to training; gradient:
- *   of the mean loss, flat; norm: of the gradient; scale: the factor that clips it; factors: multipliers of the learning
- *   rate by parameter, if they are not 1; numbers: indices of the images in the training data; labels: null without classes;
- *   targets: of the images if they are numbers
+ *   of the mean loss, flat; norm: of the gradient; scale: the factor that clips it; numbers: indices of the images in the training data; labels: null without classes;
+ *   targets: of the images, as training uses them
  *
  * @typedef {{cell: string, tensor: string, flat: number, value: number}} Nudge  a changed element; flat: its flat index in
  *   the tensor

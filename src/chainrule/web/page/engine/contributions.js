@@ -12,12 +12,18 @@ import { operations } from "./operations.js";
 import { sizeOf } from "./tensor.js";
 
 /**
- * Returns the contributions of all samples of the last run to the gradient of one element; their sum is the gradient.
+ * Returns the contributions of all samples of a batch to the gradient of one element; their sum is the gradient.
  *
- * @param {Interpreter} walk @param {string} name  name of the parameter @param {number} index  flat index
+ * @param {import("./training.js").BatchWalk} walk @param {string} name  name of the parameter @param {number} index  flat index
  * @returns {number[]}
  */
-export function contributions(walk, name, index) {
+export function contributions({ parts }, name, index) {
+  const samples = parts.reduce((sum, part) => sum + part.runtimeValues.batch, 0);
+  return parts.flatMap((part) => ofPart(part, name, index).map((value) => (value * part.runtimeValues.batch) / samples));
+}
+
+/** @param {Interpreter} walk @param {string} name @param {number} index */
+function ofPart(walk, name, index) {
   const gradient = gradientName(name);
   const list = operationsOf(walk.plan, gradient);
   const samples = walk.runtimeValues.batch;

@@ -17,7 +17,7 @@ import { Interpreter, gradientName, perSample, primal } from "./interpreter.js";
 import { placeOfLargest } from "./losses.js";
 import { operations } from "./operations.js";
 import { zeros } from "./tensor.js";
-import { clipping, squares, updated } from "./updating.js";
+import { clipping, freeze, squares, updated } from "./updating.js";
 
 /**
  * Normalizes an image for the network: bytes · gain + offset.
@@ -59,14 +59,19 @@ export function answer(description, frame, picture, nudge = null) {
   const logits = description.recipe.loss === "softmax_cross_entropy";
   const p = meansOfChannels(logits ? softmax(output) : output);
   const isYesOrNo = p.length === 1 && description.measure === "accuracy";
-  return { probabilities: isYesOrNo ? [1 - p[0], p[0]] : p };
+  return { probabilities: isYesOrNo ? [1 - p[0], p[0]] : inUnits(description, p) };
+}
+
+/** Returns numbers of the outputs in the units of the targets. @param {Description} description @param {number[]} outputs */
+export function inUnits({ step: { scaling } }, outputs) {
+  return scaling ? outputs.map((output, k) => output * scaling.deviations[k] + scaling.means[k]) : outputs;
 }
 
 /**
  * Computes the forward pass, the loss, the backward pass and the update for one image, in float64 from the float32
  * parameters.
  *
- * If an image has neither a label nor a target and `label` is not given, the network's prediction is used as its label.
+ * If an image has neither a label nor a target and `label` is not given, the network's prediction is used instead.
  *
  * @param {Description} description @param {Frame} frame @param {Picture} picture
  * @param {{label?: number, batch?: BatchStep | null, nudge?: Nudge | null}} options
@@ -77,13 +82,14 @@ export function makeTrace(description, frame, picture, options = {}) {
   const { plan, layout } = description;
   const buffers = buffersOf(frame);
   const walk = new Interpreter(plan, layout, buffers);
-  const label = options.label ?? picture.label ?? (picture.target ? null : likeliest(description, frame, picture));
-  const t = targetsOf({ labels: [label], targets: picture.target ? [picture.target] : null }, description);
+  const target = picture.target ?? (description.measure === "mean_absolute_error" ? predicted(description, frame, picture) : null);
+  const label = options.label ?? picture.label ?? (target ? null : likeliest(description, frame, picture));
+  const t = targetsOf({ labels: [label], targets: target ? [target] : null }, description);
   const { seed } = description.recipe;
   const { nudge = null } = options;
   const x = input(description, picture);
   applyNudge(nudge, walk, x, description);
-  walk.run(x, t, { seed, step: frame.step + 1, first: picture.place ?? 0 });
+  walk.run(x, t, { seed, ...drawn(description, frame.step, picture.place ?? 0, options.batch?.numbers.length ?? 1) });
 
   const values = parameterValues(description, buffers);
   values.set("x", { shape: plan.input.shape, data: walk.read(plan.input).data });
@@ -130,16 +136,41 @@ export function clippingOf({ description, values, batch }) {
 }
 
 /**
- * Returns the targets of images with a batch axis: their numbers, or their labels one-hot.
+ * Returns the targets of images with a batch axis, as training uses them: known targets, or their labels one-hot, smoothed.
  *
  * @param {{labels: (number | null)[], targets?: number[][] | null}} answers  a dense target is in row-major order
  * @param {Description} description
  */
 export function targetsOf({ labels, targets }, description) {
-  if (!targets) return oneHot(labels.map(Number), description);
+  if (!targets) return smoothed(oneHot(labels.map(Number), description), description.step.smoothing);
   const t = zeros([targets.length, ...(description.plan.target?.shape ?? [targets[0].length])]);
   targets.forEach((target, n) => t.data.set(target, n * target.length));
   return t;
+}
+
+/** Spreads a share of each target over all outputs. @param {NDArray} t @param {number} share */
+function smoothed(t, share) {
+  if (share) t.data.forEach((value, at) => (t.data[at] = value * (1 - share) + share / t.shape[1]));
+  return t;
+}
+
+/**
+ * Returns the edges of the parts of a batch whose gradients are computed one after the other.
+ * @param {Description} description @param {number} samples
+ */
+export function partsOf({ step: { parts } }, samples) {
+  const count = Math.min(parts, samples);
+  return Array.from({ length: count }, (_, part) => [part, part + 1].map((edge) => Math.floor((edge * samples) / count)));
+}
+
+/**
+ * Returns what the random numbers of an image depend on: the number of the step or part, and its place there.
+ * @param {Description} description @param {number} done  steps @param {number} place @param {number} samples  of the batch
+ */
+function drawn(description, done, place, samples) {
+  const edges = partsOf(description, samples);
+  const part = Math.max(0, edges.findIndex(([, last]) => place < last));
+  return { step: done * description.step.parts + part + 1, first: place - edges[part][0] };
 }
 
 /** Returns the mean of each channel of an output (1, K, …). @param {NDArray} output */
@@ -217,6 +248,13 @@ function applyNudge(nudge, walk, x, { plan, layout }) {
   else walk.nudge = nudge;
 }
 
+/** The network's outputs, as a target. @param {Description} description @param {Frame} frame @param {Picture} picture */
+function predicted(description, frame, picture) {
+  const walk = new Interpreter(description.inference, description.layout, buffersOf(frame));
+  walk.run(input(description, picture), null);
+  return [...walk.read(description.inference.output).data];
+}
+
 /** @param {Description} description @param {Frame} frame @param {Picture} picture */
 function likeliest(description, frame, picture) {
   const { probabilities: p } = answer(description, frame, picture);
@@ -286,7 +324,7 @@ function updates(description, frame, values, { parameters, statistics, gradient 
 function stepAlone(description, frame, walk, values) {
   const { parameters, statistics } = walk.buffers;
   const moments = momentsOf(description, frame);
-  const results = updated(description, parameters, walk.gradient, moments, frame.step + 1, frame.rate);
+  const results = updated(description, parameters, freeze(description, walk.gradient.slice()), moments, frame.step + 1, frame.rate);
   walk.commitStatistics();
   updates(description, frame, values, { parameters: results?.[0], statistics });
 }

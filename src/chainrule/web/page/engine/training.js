@@ -7,13 +7,15 @@
  * @typedef {import("../types.js").Plan} Plan
  * @typedef {{x: Uint8Array[], labels: number[], targets?: number[][] | null}} Pictures  a batch of images as bytes;
  *   targets: of each image if they are numbers, which then replace the labels
+ * @typedef {{parts: Interpreter[], buffers: import("./interpreter.js").Buffers, gradient: Float64Array}} BatchWalk  the
+ *   forward and backward passes of the parts of a batch, and the gradient of its mean loss
  * @typedef {{loss: number, accuracy: number, norms: Record<string, number>}} Outcome
  * the mean loss, the fraction of correct predictions, and the norm of each layer's gradient before clipping
  */
 
 import { Interpreter } from "./interpreter.js";
-import { isState, normalized, targetsOf } from "./trace.js";
-import { squares, updated } from "./updating.js";
+import { isState, normalized, partsOf, targetsOf } from "./trace.js";
+import { freeze, squares, updated } from "./updating.js";
 
 export class Trainer {
   #plan;
@@ -35,7 +37,7 @@ export class Trainer {
   /**
    * Trains on one batch. If a loss or gradient is not finite, throws an error and leaves the parameters unchanged.
    *
-   * @param {Pictures} pictures @param {Interpreter} [walk]  the forward and backward pass, if it is already computed
+   * @param {Pictures} pictures @param {BatchWalk} [walk]  the forward and backward pass, if it is already computed
    * @returns {Outcome}
    */
   step(pictures, walk = this.walk(pictures)) {
@@ -43,7 +45,7 @@ export class Trainer {
     const step = this.done + 1;
     const { buffers } = walk;
     const outcome = outcomeOf(description, walk);
-    walk.commitStatistics();
+    walk.parts[walk.parts.length - 1].commitStatistics();
     const finite = [outcome.loss, ...Object.values(outcome.norms), ...buffers.statistics].every(Number.isFinite);
     if (!finite) throw new Error(`step ${step}: a number is not finite; the parameters are unchanged`);
     const moments = this.#moments.map((moment) => new Float64Array(moment));
@@ -57,14 +59,28 @@ export class Trainer {
     return outcome;
   }
 
-  /** Runs forward and backward on a batch without changing the parameters. @param {Pictures} pictures */
+  /**
+   * Runs forward and backward on a batch, part by part, without changing the parameters.
+   *
+   * @param {Pictures} pictures @returns {BatchWalk}
+   */
   walk(pictures) {
-    const { description } = this;
+    const { description, done } = this;
+    const samples = pictures.x.length;
     const buffers = { parameters: new Float64Array(this.parameters), statistics: new Float64Array(this.statistics) };
-    const walk = new Interpreter(this.#plan, description.layout, buffers);
-    const { seed } = description.recipe;
-    walk.run(batch(description, pictures.x), targetsOf(pictures, description), { seed, step: this.done + 1 });
-    return walk;
+    const gradient = new Float64Array(buffers.parameters.length);
+    /** @type {Interpreter[]} */
+    const parts = [];
+    for (const [first, last] of partsOf(description, samples)) {
+      const part = { x: pictures.x.slice(first, last), labels: pictures.labels.slice(first, last), targets: pictures.targets?.slice(first, last) };
+      const walk = new Interpreter(this.#plan, description.layout, buffers);
+      parts.at(-1)?.commitStatistics(); // the previous part's
+      const runtime = { seed: description.recipe.seed, step: done * description.step.parts + parts.length + 1 };
+      walk.run(batch(description, part.x), targetsOf(part, description), runtime);
+      walk.gradient.forEach((value, at) => (gradient[at] += (value * (last - first)) / samples));
+      parts.push(walk);
+    }
+    return { parts, buffers, gradient: freeze(description, gradient) };
   }
 
   /** Returns the current frame, which shares its arrays with the trainer. @returns {Frame} */
@@ -100,9 +116,9 @@ function batch(description, pictures) {
   return { shape: [pictures.length, ...description.input_shape], data };
 }
 
-/** @param {Description} description @param {Interpreter} walk @returns {Outcome} */
+/** @param {Description} description @param {BatchWalk} walk @returns {Outcome} */
 function outcomeOf(description, walk) {
-  const { loss, correct } = walk.plan;
+  const { loss, correct } = walk.parts[0].plan;
   if (!loss || !correct) throw new Error("this plan is for inference: it has no loss");
   /** @type {Record<string, number>} */
   const sums = {};
@@ -112,7 +128,8 @@ function outcomeOf(description, walk) {
     sums[layer] = (sums[layer] ?? 0) + squares(walk.gradient.subarray(first, last));
   }
   const norms = Object.fromEntries(Object.entries(sums).map(([layer, sum]) => [layer, Math.sqrt(sum)]));
-  return { loss: mean(walk.read(loss).data), accuracy: mean(walk.read(correct).data), norms };
+  const all = (/** @type {import("../types.js").Tensor} */ tensor) => mean(walk.parts.flatMap((part) => [...part.read(tensor).data]));
+  return { loss: all(loss), accuracy: all(correct), norms };
 }
 
 /** @param {ArrayLike<number>} numbers  of the samples, or of all their positions */

@@ -14,13 +14,37 @@ import { clip_factor } from "./updates.js";
  * @param {Float64Array[] | null} moments @param {number} step  from 1 @param {number} rate
  * @returns {Float64Array[] | null}
  */
-export function updated({ optimizer, recipe }, parameters, gradient, moments, step, rate) {
+export function updated({ optimizer, recipe, layout, step: definition }, parameters, gradient, moments, step, rate) {
   if (optimizer.moments.length && !moments) return null;
   const scale = clipping(Math.sqrt(squares(gradient)), recipe.clip_norm);
   const g = scale === 1 ? gradient : gradient.map((value) => value * scale);
   const arrays = [parameters, g, ...(moments ?? [])].map((data) => ({ shape: [data.length], data }));
-  const results = operations[optimizer.operation](arrays, { ...optimizer.attributes, rate, step });
-  return results.map((result) => /** @type {Float64Array} */ (result.data));
+  const attributes = { ...optimizer.attributes, rate, step };
+  const update = (/** @type {import("../types.js").NDArray[]} */ inputs, /** @type {Record<string, any>} */ options) =>
+    operations[optimizer.operation](inputs, options).map((result) => /** @type {Float64Array} */ (result.data));
+  const results = update(arrays, attributes);
+  for (const [name, factor] of Object.entries(definition.factors)) {
+    const [first, last] = layout[name];
+    const part = arrays.map(({ data }) => ({ shape: [last - first], data: data.subarray(first, last) }));
+    update(part, rateWith(factor, attributes)).forEach((result, at) => results[at].set(result, first));
+  }
+  return results;
+}
+
+/**
+ * Multiplies the learning rate, and divides the decay so that rate · decay is unchanged.
+ *
+ * @param {number} factor @param {Record<string, any>} attributes
+ */
+export function rateWith(factor, attributes) {
+  const { rate, decay } = attributes;
+  return { ...attributes, rate: rate * factor, ...(decay !== undefined && { decay: factor ? decay / factor : 0 }) };
+}
+
+/** Sets the gradient of frozen parameters to 0, because training does not compute it. @param {Description} description @param {Float64Array} gradient */
+export function freeze({ step, layout }, gradient) {
+  for (const [name, factor] of Object.entries(step.factors)) if (!factor) gradient.fill(0, ...layout[name]);
+  return gradient;
 }
 
 /**

@@ -19,8 +19,9 @@ import { placeOfLargest } from "../engine/losses.js";
 import { term } from "./cell_context.js";
 import { Evaluator } from "./evaluation.js";
 import { FormulaWriter } from "./formula_text.js";
-import { joined } from "./formulas.js";
+import { enoughDigits, joined } from "./formulas.js";
 import { layered } from "./naming.js";
+import { bracketed } from "./numbers.js";
 import { fill, holds } from "./words.js";
 
 /**
@@ -137,7 +138,8 @@ class Calculation {
     const operands = items.map((operand) => Number(this.evaluator.evaluate(operand, this.own)));
     const others = [...operands, value, 1]; // 1 for terms such as 1 − ŷ
     if (isSingle) return { numbers: this.ctx.text(operands[0], ...others), others };
-    const texts = operands.map((operand) => this.ctx.operand(operand, ...others));
+    const digits = enoughDigits(expression.tree, operands, this.ctx.digits);
+    const texts = operands.map((operand) => bracketed(operand, digits, others));
     return { numbers: joined(expression, () => texts.shift() ?? ""), others };
   }
 

@@ -11,8 +11,10 @@
  */
 
 import { FUNCTIONS as ELEMENTWISE } from "../engine/elementwise.js";
-import { DIGITS, bracketed, formatNumber } from "./numbers.js";
+import { DIGITS, MAX_DIGITS, asPrinted, bracketed, formatNumber } from "./numbers.js";
 import { holds } from "./words.js";
+
+const AGREEMENT = 0.01; // largest relative error of a result that is computed from printed numbers
 
 /** Functions and operators in formulas. @type {Record<string, (...operands: any[]) => any>} */
 export const FUNCTIONS = {
@@ -31,6 +33,28 @@ export function evaluate(tree, values) {
   if (!Array.isArray(tree)) return typeof tree === "string" ? values[tree] : tree;
   const [operator, ...operands] = tree;
   return FUNCTIONS[operator](...operands.map((operand) => evaluate(operand, values)));
+}
+
+/**
+ * Returns the fewest digits, at least `digits`, with which the printed operands of an expression give its value. Operands
+ * that nearly cancel need more digits: 0.999423 − 1 = −0.000577.
+ *
+ * @param {any} tree @param {number[]} operands  values of the names, elements and sums in it, in their order
+ * @param {number} digits
+ */
+export function enoughDigits(tree, operands, digits) {
+  const value = evaluate(filled(tree, operands.values()), {});
+  const agree = (/** @type {number} */ count) => {
+    const result = evaluate(filled(tree, operands.map((operand) => asPrinted(operand, count)).values()), {});
+    return result === value || Math.abs(result - value) <= AGREEMENT * Math.max(Math.abs(result), Math.abs(value));
+  };
+  return Array.from({ length: MAX_DIGITS - digits }, (_, more) => digits + more).find(agree) ?? digits;
+}
+
+/** Replaces the names, elements and sums in a parsed expression by numbers. @param {any} tree @param {Iterator<number>} numbers @returns {any} */
+function filled(tree, numbers) {
+  if (Array.isArray(tree)) return [tree[0], ...tree.slice(1).map((operand) => filled(operand, numbers))];
+  return typeof tree === "number" ? tree : numbers.next().value;
 }
 
 /** The expression of the case that holds. @param {Formula} formula @param {Values} values */
@@ -72,6 +96,7 @@ export function inLetters(formula, names) {
 export function inNumbers(formula, values, names, digits = DIGITS, others = []) {
   const expression = matchingCase(formula, values);
   const [before, letter, after] = expression.parts;
+  if (!names) digits = enoughDigits(expression.tree, operandsOf(formula, values), digits);
   const different = [...others, ...operandsOf(formula, values), 1]; // 1 for terms such as 1 − β
   if (!names && expression.parts.length === 3 && !before && !after) return formatNumber(values[letter], digits, different);
   return joined(expression, (letter) => names?.[letter] ?? bracketed(values[letter], digits, different));

@@ -2,14 +2,16 @@
 
 /** Significant digits by default. */
 export const DIGITS = 3;
-const MAX_DIGITS = 17; // enough to identify any float64
+export const MAX_DIGITS = 17; // enough to identify any float64
 const MINUS = "−";
+const MAX_DECIMALS = 20;
 const WHOLE = 1e6; // smaller whole numbers are printed exactly
 const SAME = 1e-12; // a smaller relative difference may be a rounding error and need not be visible
 const MAX_LISTED = 12;
 
 /**
- * Formats a number with `digits` significant digits: −0.0123, 1.23e−7, ∞. Whole numbers below 10⁶ are exact.
+ * Formats a number with `digits` significant digits: −0.0123, 1.23e−7, ∞. Whole numbers below 10⁶ are exact. A rounded
+ * number keeps its zeros and, without an exponent, has a decimal place: 1.00, 250.0; an exact number does not: 1, 0.5.
  *
  * @param {number} value @param {number} [digits]
  * @param {number[]} [others]  numbers from whose magnitude its own must be distinguishable; digits are added as necessary
@@ -17,13 +19,13 @@ const MAX_LISTED = 12;
 export function formatNumber(value, digits = DIGITS, others = []) {
   const size = Math.abs(value);
   const different = others.map(Math.abs).filter((other) => !isClose(size, other));
-  while (digits < MAX_DIGITS && different.some((other) => rounded(other, digits) === rounded(size, digits))) digits += 1;
+  while (digits < MAX_DIGITS && different.some((other) => asPrinted(other, digits) === asPrinted(size, digits))) digits += 1;
   return rounded(value, digits);
 }
 
-/** Rounds a number to significant digits. @param {number} value @param {number} digits */
-export function toDigits(value, digits) {
-  return Number(Number(value).toPrecision(digits));
+/** Returns the number that is printed for a value. @param {number} value @param {number} digits */
+export function asPrinted(value, digits) {
+  return Number(rounded(value, digits).replaceAll(MINUS, "-").replace("∞", "Infinity"));
 }
 
 /** Returns the fewest digits, at least DIGITS, with which shown numbers agree. @param {(digits: number) => boolean} agree */
@@ -41,7 +43,7 @@ export function digitsThat(agree) {
 export function decimalsThatAdd(least, sums) {
   const units = (/** @type {number} */ value, /** @type {number} */ n) => Math.round(Number(value.toFixed(n)) * 10 ** n);
   const add = (/** @type {number} */ n) => sums.every(([sum, ...parts]) => units(sum, n) === parts.reduce((total, part) => total + units(part, n), 0));
-  return [0, 1, 2].map((more) => least + more).find(add) ?? least;
+  return Array.from({ length: MAX_DIGITS }, (_, more) => Math.min(least + more, MAX_DECIMALS)).find(add) ?? least;
 }
 
 /** A number with enough digits to distinguish it from another one. @param {number} value @param {number} b */
@@ -91,22 +93,10 @@ function rounded(value, digits) {
   const size = Math.abs(value);
   if (Number.isInteger(size) && size < WHOLE) return `${sign}${size}`;
   const [mantissa, power] = size.toExponential(digits - 1).split("e");
-  const shown = mantissa.replace(".", "").replace(/0+$/, "");
   const exponent = Number(power);
-  return sign + (exponent >= -4 && exponent < 6 ? plain(shown, exponent) : `${dotted(shown, 1)}e${exponent}`.replace("-", MINUS));
-}
-
-/** Formats d₀d₁… · 10^(exponent) without exponent notation. @param {string} digits @param {number} exponent */
-function plain(digits, exponent) {
-  if (exponent < 0) return `0.${"0".repeat(-exponent - 1)}${digits}`;
-  return dotted(digits.padEnd(exponent + 1, "0"), exponent + 1);
-}
-
-/**
- * Inserts a decimal point after `places` digits, if more digits follow.
- *
- * @param {string} digits @param {number} places
- */
-function dotted(digits, places) {
-  return digits.length > places ? `${digits.slice(0, places)}.${digits.slice(places)}` : digits;
+  const isPlain = exponent >= -4 && exponent < 6;
+  const text = isPlain ? size.toFixed(Math.max(1, digits - 1 - exponent)) : mantissa;
+  const isExact = Number(isPlain ? text : `${mantissa}e${power}`) === size;
+  const shown = isExact && text.includes(".") ? text.replace(/\.?0+$/u, "") : text;
+  return sign + (isPlain ? shown : `${shown}e${exponent}`.replace("-", MINUS));
 }

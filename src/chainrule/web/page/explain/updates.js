@@ -10,6 +10,7 @@
  * @typedef {import("./formulas.js").Values} Values
  */
 
+import { rateWith } from "../engine/updating.js";
 import { gradientName } from "../engine/interpreter.js";
 import { ravel } from "../engine/tensor.js";
 import { clippingOf } from "../engine/trace.js";
@@ -65,11 +66,9 @@ export function stepOf(trace, parameter, index, digits = DIGITS) {
  *
  * @param {Trace} trace @param {string} parameter @returns {Record<string, any>}
  */
-export function attributesOf({ description, frame, batch }, parameter) {
-  const { decay, ...options } = description.optimizer.attributes;
-  const factor = batch?.factors[parameter] ?? 1;
-  const shrinks = decay === undefined ? {} : { decay: factor ? decay / factor : 0 };
-  return { ...options, ...shrinks, rate: frame.rate * factor, step: frame.step + 1 };
+export function attributesOf({ description, frame }, parameter) {
+  const attributes = { ...description.optimizer.attributes, rate: frame.rate, step: frame.step + 1 };
+  return rateWith(description.step.factors[parameter] ?? 1, attributes);
 }
 
 /** Returns the step's constants by letter. @param {Trace} trace @param {string} parameter @returns {Values} */

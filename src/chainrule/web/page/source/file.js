@@ -6,6 +6,7 @@
 import { inStartedWorker, inWorker } from "./channels.js";
 import { FileTraining } from "./file_training.js";
 import { bitsOf, bytesOf, numbersOf } from "./packed.js";
+import { rowsOf } from "./samples.js";
 import { StoredStep } from "./stored_step.js";
 
 /** Returns the contents of the self-contained file; null if the page comes from a server. @returns {Promise<Source> | null} */
@@ -48,12 +49,14 @@ async function seriesOf(packed) {
 async function storedStepOf({ batch_step: packed, frames, description }) {
   const frame = packed && frames.find((/** @type {Frame} */ { step }) => step === packed.step);
   if (!frame) return null;
-  const { parameters, statistics, images, ...step } = packed;
+  const { parameters, statistics, images, targets, ...step } = packed;
   const channel = location.hash ? inWorker("training") : inStartedWorker("training");
   const before = await frameOf(description)(frame);
   const [values, running] = await Promise.all([changed(before.parameters, parameters), changed(before.statistics, statistics)]);
   const after = { ...before, step: step.step + 1, parameters: values, statistics: running, moments: null };
-  return new StoredStep(channel, description, before, { ...step, rate: before.rate, after, images: await bytesOf(images) });
+  return new StoredStep(channel, description, before, {
+    ...step, rate: before.rate, after, images: await bytesOf(images), targets: rowsOf(await numbersOf(targets), step.numbers.length),
+  });
 }
 
 /** Returns the values whose bits differ by `packed`. @param {Float32Array} before @param {import("./packed.js").Packed} packed */

@@ -11,6 +11,12 @@ export function samplePixels({ count, x }, number) {
   return x.subarray(number * size, (number + 1) * size);
 }
 
+/** Divides an array into rows, as many as there are samples. @param {ArrayLike<number>} values @param {number} count */
+export function rowsOf(values, count) {
+  const size = values.length / count;
+  return Array.from({ length: count }, (_, n) => Array.from({ length: size }, (_, at) => values[n * size + at]));
+}
+
 /** @param {Samples} samples @param {number} number @returns {Picture} */
 export function sampleOf(samples, number) {
   const target = samples.targets?.[number] ?? null;

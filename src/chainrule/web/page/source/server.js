@@ -6,6 +6,8 @@
 /** @typedef {import("../types.js").Training} Training */
 /** @typedef {import("../types.js").Samples} Samples */
 
+import { rowsOf } from "./samples.js";
+
 /** The server did not answer. It was stopped, or the machine is asleep. */
 export class Unreachable extends Error {}
 
@@ -74,14 +76,15 @@ function readFrame(bytes) {
   return { rate: header.rate, ...buffers(header, take) };
 }
 
-/** Decodes a step: a frame, followed by the gradient and the images in bytes. @param {ArrayBuffer} bytes @returns {BatchStep} */
+/** Decodes a step: a frame, followed by the gradient, the targets and the images in bytes. @param {ArrayBuffer} bytes @returns {BatchStep} */
 function readBatchStep(bytes) {
   const { header, take, rest } = parse(bytes);
-  const { step, rate, norm, scale, factors, numbers, labels } = header;
+  const { step, rate, norm, scale, numbers, labels } = header;
   const after = { rate, ...buffers(header, take), step: step + 1 };
   const gradient = take(header.sizes.parameters);
+  const targets = rowsOf(take(header.sizes.targets), numbers.length);
   const images = header.images ? rest() : null;
-  return { step, rate, norm, scale, factors, after, gradient, numbers, labels, images };
+  return { step, rate, norm, scale, after, gradient, numbers, labels, targets, images };
 }
 
 /** @param {any} header @param {(size: number) => Float32Array} take */

@@ -42,8 +42,8 @@ export class StoredStep {
 
   /** The history in which the batch is the only one. */
   get history() {
-    const { labels, images, numbers } = this.record;
-    const samples = { count: numbers.length, labels: labels ?? [], x: images ?? new Uint8Array() };
+    const { labels, images, numbers, targets } = this.record;
+    const samples = { count: numbers.length, labels: labels ?? [], targets, x: images ?? new Uint8Array() };
     this.#history ??= new PageHistory(this.channel, this.description, samples, this.before, samples.count);
     return this.#history;
   }

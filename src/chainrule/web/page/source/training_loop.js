@@ -3,7 +3,7 @@
  * step from the last keyframe before the step.
  *
  * @import {BatchStep, Description, Frame, Past} from "../types.js"
- * @import {Interpreter} from "../engine/interpreter.js"
+ * @import {BatchWalk} from "../engine/training.js"
  * @typedef {import("../types.js").Samples} Samples
  * @typedef {{
  *   id: number, kind: "begin" | "until" | "frame" | "past" | "step" | "contributions",
@@ -46,7 +46,7 @@ export class TrainingLoop {
     this.lastReport = 0;
     /** @type {{id: number, to: number, step: number, trainer: Trainer, content: (trainer: Trainer) => Content}[]} */
     this.replays = [];
-    /** @type {{batchStep: BatchStep, walk: Interpreter} | null}  the last requested step */
+    /** @type {{batchStep: BatchStep, walk: BatchWalk} | null}  the last requested step */
     this.recent = null;
     this.awake = false;
   }
@@ -112,7 +112,7 @@ export class TrainingLoop {
     const images = new Uint8Array(pictures.x.flatMap((x) => [...x]));
     const { targets } = pictures;
     const labels = targets ? null : pictures.labels;
-    const batchStep = { step, rate, norm, scale, factors: {}, after: copy.frame(), gradient, numbers, labels, targets, images };
+    const batchStep = { step, rate, norm, scale, after: copy.frame(), gradient, numbers, labels, targets, images };
     this.recent = { batchStep, walk };
     return this.recent;
   }

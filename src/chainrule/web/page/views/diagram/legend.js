@@ -1,6 +1,6 @@
 /** The color scale of the map at the pointer or of the selected map, with the values at its ends. */
 
-import { roughNumber } from "../../numbers_brief.js";
+import { formatNumber } from "../../explain/numbers.js";
 import { createElement } from "../../elements.js";
 import { table } from "../../style/scale.js";
 
@@ -25,8 +25,8 @@ export class Legend {
   show(name, scale) {
     this.scale.hidden = scale.low === scale.high;
     this.name.textContent = name;
-    this.low.textContent = roughNumber(scale.low);
-    this.high.textContent = roughNumber(scale.high);
+    this.low.textContent = formatNumber(scale.low);
+    this.high.textContent = formatNumber(scale.high);
     const context = this.canvas.getContext("2d");
     if (!context) return;
     const colors = table(scale.kind);

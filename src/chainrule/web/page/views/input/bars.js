@@ -1,6 +1,6 @@
 /** The network's output, or its mean over all pixels: a bar for each class, and the most likely class by name. */
 
-import { fittedNumber, percent } from "../../numbers_brief.js";
+import { briefNumber, percent } from "../../numbers_brief.js";
 import { createElement, setText } from "../../elements.js";
 import { isDense } from "./load.js";
 
@@ -28,7 +28,7 @@ export class Bars {
     if (probabilities === null) return setText(this.winner, "Nothing drawn yet");
     const best = probabilities.indexOf(Math.max(...probabilities));
     const isNumbers = this.measure === "mean_absolute_error";
-    const shown = isNumbers ? fittedNumber : percent;
+    const shown = isNumbers ? briefNumber : percent;
     const words = this.words(probabilities, best);
     setText(this.winner, words);
     const order = this.classes.map((_, k) => k);
@@ -48,7 +48,7 @@ export class Bars {
   /** Returns a summary of the output in one line. @param {number[]} answers @param {number} best */
   words(answers, best) {
     const mean = this.isMean ? "Mean over all pixels" : "";
-    if (this.measure === "mean_absolute_error") return `${mean || "Output"}: ${answers.slice(0, MAX_SHOWN).map(fittedNumber).join(", ")}`;
+    if (this.measure === "mean_absolute_error") return `${mean || "Output"}: ${answers.slice(0, MAX_SHOWN).map(briefNumber).join(", ")}`;
     if (this.measure === "label_accuracy" && !mean) {
       const predicted = this.classes.filter((_, k) => answers[k] >= 0.5);
       return `Prediction: ${predicted.join(", ") || "no label"}`;

@@ -6,7 +6,8 @@
 import { createElement, setText } from "../../elements.js";
 import { sizeOf } from "../../engine/tensor.js";
 import { pictureCanvas } from "../../figures/picture.js";
-import { fittedNumber } from "../../numbers_brief.js";
+import { inUnits } from "../../engine/trace.js";
+import { briefNumber } from "../../numbers_brief.js";
 import { labelName, sampleNumber } from "../../source/samples.js";
 import { isDense, isOfDigits } from "./load.js";
 
@@ -40,10 +41,11 @@ export class Label {
     const drawn = this.isOfDigits ? "Prepared as in MNIST" : "All inputs are 0: there are no samples here";
     const other = picture.from === "drawn" ? drawn : picture.from;
     setText(this.words, isSample ? capital(picture.from) : other);
-    this.ask.hidden = isSample;
+    const isRegression = description.measure === "mean_absolute_error";
+    this.ask.hidden = isSample || isRegression;
     this.repaint();
-    const numbers = description.measure === "mean_absolute_error" && !this.isDense && picture.target;
-    const answer = numbers ? `target: ${numbers.map(fittedNumber).join(", ")}` : `label: ${name}`;
+    const numbers = isRegression && !this.isDense && picture.target && inUnits(description, picture.target);
+    const answer = numbers ? `target: ${numbers.map(briefNumber).join(", ")}` : `label: ${name}`;
     this.note.hidden = !isSample || (this.isDense && !this.mask.children.length);
     setText(this.note, this.isDense ? "target of each pixel:" : answer);
     this.select.value = picture.label === null ? "" : String(picture.label);

@@ -13,14 +13,15 @@ import { byMagnitude, ravel, sizeOf } from "../../engine/tensor.js";
 import { errorMessage } from "../../error_message.js";
 import { changeOf, changeWords } from "../../explain/change.js";
 import { parted, valueOf } from "../../explain/naming.js";
-import { decimalsThatAdd, digitsThat, exactNumber, formatNumber, toDigits } from "../../explain/numbers.js";
+import { asPrinted, decimalsThatAdd, digitsThat, exactNumber, formatNumber } from "../../explain/numbers.js";
 import { signedBar } from "../../figures/bar.js";
 import { pictureCanvas } from "../../figures/picture.js";
-import { counted } from "../../numbers_brief.js";
+import { counted, percent } from "../../numbers_brief.js";
 import { batchPicture, labelName } from "../../source/samples.js";
 import { cellButton } from "./cell_button.js";
 
 const SHOWN = 12; // images with the largest contributions
+const ALONE = "Batch normalization uses statistics of the whole batch. The network shows this image alone, so that its numbers differ. ";
 const WEIGHT = ".diagram-marks .chosen"; // the mark of the weight in the network
 /** @type {Set<string>} */
 const opened = new Set(); // kinds of the open lines, which stay open when another image is shown
@@ -29,24 +30,26 @@ let isBrowsing = false; // whether an image of the list was chosen, so that it h
 /**
  * Returns the elements of the question, and those of the causes of the change.
  * @param {App} app @param {Trace} trace @param {string} weight @param {() => void} follow  goes to the first stop of the way back
+ * @param {number[] | null} contributions  of the images of a batch whose samples depend on each other, to the gradient; null if
+ *   they are independent or not yet known
  */
-export function questionOf(app, trace, weight, follow) {
+export function questionOf(app, trace, weight, follow, contributions) {
   const { tensor, index } = parted(weight);
   const change = trace.values.has(`${tensor}.update`) ? changeOf(trace, tensor, index) : null;
   const [before, after] = [weight, weight.replace("[", ".update[")].map((cell) => valueOf(trace, cell));
   if (!change || before === null || after === null) {
     return { question: [createElement("p", `${weight} is not a weight that this step changes.`)], causes: [] };
   }
-  const question = new Question(app, trace, weight, [before, after], change, follow);
+  const question = new Question(app, trace, weight, [before, after], change, follow, contributions);
   return { question: question.head(), causes: question.causes() };
 }
 
 class Question {
   /**
    * @param {App} app @param {Trace} trace @param {string} weight @param {number[]} values  of the weight, before and after the step
-   * @param {Change} change @param {() => void} follow
+   * @param {Change} change @param {() => void} follow @param {number[] | null} contributions
    */
-  constructor(app, trace, weight, values, change, follow) {
+  constructor(app, trace, weight, values, change, follow, contributions) {
     this.app = app;
     this.trace = trace;
     this.weight = weight;
@@ -55,8 +58,10 @@ class Question {
     this.follow = follow;
     this.batch = /** @type {BatchStep} */ (trace.batch);
     this.gradient = weight.replace(parted(weight).tensor, gradientName(parted(weight).tensor));
-    this.image = app.place.image;
-    this.ofImage = this.image === null ? 0 : (change.perGradient * (valueOf(trace, this.gradient) ?? 0)) / this.batch.numbers.length;
+    this.isCoupled = isCoupled(trace.description);
+    this.image = this.isCoupled && !contributions ? null : app.place.image;
+    this.share = this.image === null ? 0 : (contributions?.[this.image] ?? (valueOf(trace, this.gradient) ?? 0) / this.batch.numbers.length);
+    this.ofImage = change.perGradient * this.share;
     const shares = [change.memory, change.batch, change.decay, this.ofImage];
     this.oneWay = shares.every((share) => share >= 0) || shares.every((share) => share <= 0);
     this.most = Math.abs(this.oneWay ? change.total : Math.max(...shares.map(Math.abs))) || 1;
@@ -141,7 +146,7 @@ class Question {
     const { tensor, index } = parted(this.weight);
     const factor = kind === "factor" ? this.change.perGradient : this.change.perMoment;
     const value = number * factor;
-    const digits = digitsThat((n) => this.#signed(toDigits(number, n) * toDigits(factor, n)) === this.#signed(value));
+    const digits = digitsThat((n) => this.#signed(asPrinted(number, n) * asPrinted(factor, n)) === this.#signed(value));
     const origin = `${changeWords(this.trace, tensor, index, "factor")}; it is negative because the step goes downhill.`;
     const name = isExplained ? "" : "the batch’s factor, ";
     return [digits, [`Times ${formatNumber(factor, digits)}, ${name}that changes the weight by `, this.#number(value), ". ", isExplained ? origin : ""]];
@@ -228,7 +233,7 @@ class Question {
   #ofImage(n) {
     const label = this.#label(n);
     const count = this.batch.numbers.length;
-    const gradient = valueOf(this.trace, this.gradient) ?? 0;
+    const gradient = this.share * count;
     return this.#line(label ? `of these, this “${label}”` : "of these, this image", this.ofImage, "image", () => this.#image(gradient, count, label), [this.#picture(n)]);
   }
 
@@ -237,13 +242,21 @@ class Question {
     const probabilities = this.app.picture && this.app.answer(this.app.picture);
     const right = this.trace.picture.label;
     const p = probabilities && right !== null ? probabilities[right] : null;
-    const error = p === null || !label ? "" : `The network gives “${label}” ${Math.round(100 * p)} % instead of 100 %. This error goes back through the network. `;
+    const target = right === null ? 1 : (this.trace.values.get("t")?.data[right] ?? 1);
+    const error = p === null || !label ? "" : `The network gives “${label}” ${percent(p)} instead of ${percent(target)}. This error goes back through the network. `;
     const [digits, effect] = this.#effect(gradient / count, "factor", false);
     const part = formatNumber(gradient / count, digits);
-    const enough = digitsThat((n) => formatNumber(toDigits(gradient, n) / count, digits) === part);
+    const enough = digitsThat((n) => formatNumber(asPrinted(gradient, n) / count, digits) === part);
     const follow = button("Follow the error back", this.follow, { class: "story-go" });
-    return [createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient, enough)), `. As 1 of ${count} images, it adds ${part} to the mean gradient. `, ...effect, " The other images add ", this.#number(this.change.batch - this.ofImage), ". ", follow)];
+    const arriving = this.isCoupled ? formatNumber(gradient, enough) : cellButton(this.app, this.gradient, formatNumber(gradient, enough));
+    const alone = this.isCoupled ? ALONE : "";
+    return [createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, arriving, `. As 1 of ${count} images, it adds ${part} to the mean gradient. `, ...effect, " The other images add ", this.#number(this.change.batch - this.ofImage), ". ", alone, follow)];
   }
+}
+
+/** Returns whether the samples of a batch depend on each other in training. @param {import("../../types.js").Description} description */
+export function isCoupled({ plan }) {
+  return plan.forward.some(({ scope }) => scope === "batch");
 }
 
 /** Formats a number with a fixed number of decimals, or with one digit if it would become 0. @param {number} value @param {number} decimals */

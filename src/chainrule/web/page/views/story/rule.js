@@ -6,7 +6,7 @@
  * @typedef {import("../../types.js").Explanation} Explanation
  * @typedef {import("../../style/scale.js").Scale} Scale
  * @typedef {import("./output_error.js").OutputError} OutputError
- * @typedef {{title: string, rows: number, columns: number, values: (number | null)[], mark?: number, scale?: Scale}} Grid
+ * @typedef {{title: string, rows: number, columns: number, values: (number | null)[], mark?: number, scale?: Scale, digits?: number[]}} Grid
  */
 
 import { createElement } from "../../elements.js";
@@ -14,12 +14,14 @@ import { gradientName, primal } from "../../engine/interpreter.js";
 import { byMagnitude, largestMagnitude } from "../../engine/tensor.js";
 import { named, parted, placeOf, valueOf } from "../../explain/naming.js";
 import { explain } from "../../explain/index.js";
-import { formatNumber } from "../../explain/numbers.js";
+import { enoughDigits } from "../../explain/formulas.js";
+import { bracketed, formatNumber } from "../../explain/numbers.js";
 import { mapCanvas } from "../../figures/map.js";
 import { colorOf, signed } from "../../style/scale.js";
 import { layoutOf, pageSums, windowAround } from "../../figures/term_layout.js";
 import { errorOf } from "./output_error.js";
 
+const BRIEF = 2; // digits of numbers in pictures
 const SIDE = 84; // pixels
 const MAX_ROWS = 10; // of the outputs
 
@@ -54,9 +56,9 @@ function products(trace, explanation) {
     grid("products", (at) => terms[at].value),
   ];
   const others = spots.reduce((sum, spot, at) => (spot && spot.page !== page ? sum + terms[at].value : sum), 0);
-  const maps = pages.length > 1 ? ` + other maps ${inParentheses(others)}` : "";
-  const outside = terms.filter((_, at) => !spots[at]).map((term) => ` + ${term.factors[0].name} ${inParentheses(term.value)}`);
-  const scaled = scale ? ` · ${inParentheses(scale.value)}` : "";
+  const maps = pages.length > 1 ? ` + other maps ${bracketed(others, BRIEF)}` : "";
+  const outside = terms.filter((_, at) => !spots[at]).map((term) => ` + ${term.factors[0].name} ${bracketed(term.value, BRIEF)}`);
+  const scaled = scale ? ` · ${bracketed(scale.value, BRIEF)}` : "";
   return picture(grids, formatNumber(value), `Σ${maps}${outside.join("")}${scaled} →`, ["·", "="]);
 }
 
@@ -123,15 +125,10 @@ function difference({ title, output, target, gradient, factor }, value) {
   const column = (/** @type {string} */ heading, /** @type {ArrayLike<number>} */ of) =>
     ({ title: heading, rows: shown.length, columns: 1, values: shown.map((at) => of[at]), scale });
   const times = factor === 1 ? "" : `, times ${formatNumber(factor)}`;
-  const grids = [column(title, output), column("t", target), column(`${title} − t${times}`, gradient)];
+  const digits = shown.map((at) => enoughDigits(["−", "output", "target"], [output[at], target[at]], BRIEF));
+  const grids = [{ ...column(title, output), digits }, { ...column("t", target), digits }, column(`${title} − t${times}`, gradient)];
   const rest = shown.length < output.length ? `the ${shown.length} largest of ${output.length}; here` : "here";
   return picture(grids, formatNumber(value), rest, ["−", factor === 1 ? "=" : "→"], true);
-}
-
-/** Puts a negative number in parentheses. @param {number} value */
-function inParentheses(value) {
-  const text = formatNumber(Number(value.toPrecision(2)));
-  return value < 0 ? `(${text})` : text;
 }
 
 /**
@@ -148,16 +145,16 @@ function picture(grids, result, sign, joints = [], isWritten = false) {
 }
 
 /** @param {Grid} grid @param {boolean} isWritten */
-function gridElement({ rows, columns, values, mark, scale }, isWritten) {
-  if (isWritten || values.length <= 9) return numbersElement(columns, values, mark, scale);
+function gridElement({ rows, columns, values, mark, scale, digits }, isWritten) {
+  if (isWritten || values.length <= 9) return numbersElement(columns, values, mark, scale, digits);
   return mapCanvas({ rows, columns, values }, scale ?? signed(values.map(Number)), SIDE);
 }
 
-/** @param {number} columns @param {(number | null)[]} values @param {number} [mark] @param {Scale} [own] */
-function numbersElement(columns, values, mark, own) {
+/** @param {number} columns @param {(number | null)[]} values @param {number} [mark] @param {Scale} [own] @param {number[]} [digits]  of the numbers */
+function numbersElement(columns, values, mark, own, digits = []) {
   const scale = own ?? signed(values.map(Number));
   const cells = values.map((value, at) => {
-    const cell = createElement("span", { class: at === mark ? "story-number won" : "story-number" }, value === null ? "" : formatNumber(Number(value.toPrecision(2))));
+    const cell = createElement("span", { class: at === mark ? "story-number won" : "story-number" }, value === null ? "" : formatNumber(value, digits[at] ?? BRIEF));
     const color = colorOf(value ?? 0, scale);
     cell.style.setProperty("--fill", `rgb(${color.join(" ")})`);
     return cell;

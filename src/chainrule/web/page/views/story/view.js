@@ -5,14 +5,15 @@
 
 import { button, createElement } from "../../elements.js";
 import { gradientName } from "../../engine/interpreter.js";
-import { valueOf } from "../../explain/naming.js";
+import { ravel } from "../../engine/tensor.js";
+import { parted, valueOf } from "../../explain/naming.js";
 import { formatNumber } from "../../explain/numbers.js";
 import { strongestPaths } from "../../explain/paths.js";
 import { inLectureMode } from "../../lecture_mode.js";
 import { onTheme } from "../../theme.js";
 import { largest } from "./chain.js";
 import { ownStops } from "./own.js";
-import { questionOf } from "./question.js";
+import { isCoupled, questionOf } from "./question.js";
 import { stopsOf } from "./stops.js";
 import { stopElement } from "./stop.js";
 
@@ -43,6 +44,8 @@ class Story {
   #shown = "";
   /** @type {{trace: Trace, weight: string, paths: import("../../explain/paths.js").Path[]} | null} */
   #paths = null;
+  /** @type {{key: string, values: number[]} | null}  see `#contributionsTo` */
+  #contributions = null;
   /** @type {{why: string, step: number | null, image: number | null} | null}  the place of the last question */
   #asked = null;
 
@@ -112,13 +115,32 @@ class Story {
       this.body.replaceChildren(...stopElement(app, trace, stop, app.place.stop ?? 1, this.stops.length));
       this.#drive(stop);
     } else if (why && trace.batch) {
-      const { question, causes } = questionOf(app, trace, why, () => this.#to(this.stops.findIndex(({ phase }) => phase === "backward") + 1));
+      const follow = () => this.#to(this.stops.findIndex(({ phase }) => phase === "backward") + 1);
+      const { question, causes } = questionOf(app, trace, why, follow, this.#contributionsTo(trace, why));
       this.body.replaceChildren(...question);
       this.causes.append(...causes);
     } else this.body.replaceChildren(...this.#introduction());
     this.placeCauses();
     app.point({ cell: stop?.cell ?? why, layer: stop?.layer ?? null, paths: [] });
     if (stop ? stop.phase === "backward" : why) setTimeout(() => this.#point(trace), 0);
+  }
+
+  /**
+   * Returns what the images of a batch whose samples depend on each other contribute to a weight's gradient. Returns null if
+   * they are independent, or until it is known; the question is then shown again.
+   * @param {Trace} trace @param {string} why
+   */
+  #contributionsTo({ batch, description }, why) {
+    if (!batch || !isCoupled(description)) return null;
+    const key = `${batch.step} ${why}`;
+    if (this.#contributions?.key === key) return this.#contributions.values;
+    const { tensor, index } = parted(why);
+    const show = (/** @type {number[]} */ values) => {
+      this.#contributions = { key, values };
+      if (this.app.place.why === why) this.repaint();
+    };
+    this.app.source.contributions(batch.step, tensor, ravel(index, description.shapes[tensor])).then(show, () => undefined);
+    return null;
   }
 
   /** Places the causes below the network, but before it for the Tab key; in narrow windows below the question. */

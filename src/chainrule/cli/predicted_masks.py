@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.files import write_atomic
+from chainrule.core.arrays import Array
 from chainrule.data.masks import image_png, mask_png, overlay_png
 from chainrule.errors import OptionError
 from chainrule.models.model import Model
@@ -14,7 +15,7 @@ from chainrule.network.tasks import BINARY, CLASSIFICATION
 from chainrule.training import dense
 
 
-def describe(model: Model, image: str, pixels: NDArray[np.uint8], outputs: NDArray[Any], stem: Path | None) -> Any:
+def describe(model: Model, image: str, pixels: NDArray[np.uint8], outputs: Array, stem: Path | None) -> Any:
     """Return the prediction for an image as JSON values, and write its files if `stem` is not None.
 
     For classes, the files are STEM-mask.png, whose values are those of the masks that the model was trained on, and

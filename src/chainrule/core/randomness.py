@@ -12,6 +12,8 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.arrays import Floats, Ints
+
 GOLDEN = 0x9E3779B97F4A7C15
 MIX1 = 0xBF58476D1CE4E5B9
 MIX2 = 0x94D049BB133111EB
@@ -40,7 +42,7 @@ def stream_key(purpose: str) -> int:
     return zlib.crc32(purpose.encode())
 
 
-def uniform(seed: int, stream: int, step: int, samples: NDArray[np.int64], elements: int) -> NDArray[np.float64]:
+def uniform(seed: int, stream: int, step: int, samples: Ints, elements: int) -> Floats:
     """Return uniform random values in [0, 1), one per sample and element: (len(samples), elements).
 
     u = ⌊mix(mix(mix(mix(seed, stream), step), sample), element) / 2¹¹⌋ · 2⁻⁵³

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Ints
 from chainrule.data.dataset import Dataset
 from chainrule.data.sources import SampleSource, Subset
 from chainrule.errors import DataError, SampleError
@@ -19,7 +19,7 @@ def are_numbers(names: Sequence[str]) -> bool:
     return [*names] == [*map(str, range(len(names)))]
 
 
-def rows_of(names: Sequence[str], classes: Sequence[str], source: str) -> NDArray[np.int64]:
+def rows_of(names: Sequence[str], classes: Sequence[str], source: str) -> Ints:
     """Return the number in ``classes`` of each name, (K,).
 
     If either are only numbers and they have no name in common, classes are matched by their number. Numbered data may
@@ -42,7 +42,7 @@ def rows_of(names: Sequence[str], classes: Sequence[str], source: str) -> NDArra
     return np.array([number_of[name] for name in names], np.int64)
 
 
-def numbers_of(y: NDArray[Any], names: Sequence[str]) -> NDArray[np.int64]:
+def numbers_of(y: Array, names: Sequence[str]) -> Ints:
     """Return the number in ``names`` of each label y (N,) or (N, 1); SampleError that lists unknown labels."""
     index_of = {name: number for number, name in enumerate(names)}
     texts = y.astype(str).reshape(len(y), -1)
@@ -86,7 +86,7 @@ def matched(data: Dataset, classes: Sequence[str]) -> Dataset:
     return replace(data, y=y, classes=tuple(classes), validation=validation, mask_values=masks)
 
 
-def _relabeled(labels: Any, rows: NDArray[np.int64]) -> Any:
+def _relabeled(labels: Any, rows: Ints) -> Any:
     """Return labels, or a source of labels, with other numbers (K,). Labels outside the K classes are kept."""
     if np.array_equal(rows, np.arange(len(rows))):
         return labels
@@ -99,12 +99,12 @@ def _relabeled(labels: Any, rows: NDArray[np.int64]) -> Any:
 class RelabeledMasks(Subset):
     """Masks of another source with other numbers of the labels, (K,)."""
 
-    def __init__(self, source: SampleSource, rows: NDArray[np.int64]) -> None:
+    def __init__(self, source: SampleSource, rows: Ints) -> None:
         super().__init__(source, np.arange(len(source)))
         self._new = np.arange(MAX_LABELS)
         self._new[: len(rows)], self.occurring = rows, None
 
-    def read(self, indices: NDArray[np.int64]) -> NDArray[Any]:
+    def read(self, indices: Ints) -> Array:
         """Return the masks at indices (M,) with the new labels."""
         return self._new[super().read(indices)]
 

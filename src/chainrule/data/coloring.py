@@ -3,14 +3,14 @@
 Source   torchvision's ColorJitter, in a fixed order, and Pillow's ImageEnhance; DeVries and Taylor 2017 (cutout)
 """
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Floats, Ints
 from chainrule.core.randomness import uniform
 
-Value: TypeAlias = float | NDArray[np.float64]  # of all channels, or of each, (C, 1, 1)
+Value: TypeAlias = float | Floats  # of all channels, or of each, (C, 1, 1)
 
 
 class Draw(NamedTuple):
@@ -18,9 +18,9 @@ class Draw(NamedTuple):
 
     seed: int
     step: int
-    samples: NDArray[np.int64]
+    samples: Ints
 
-    def uniform(self, stream: int, elements: int) -> NDArray[np.float64]:
+    def uniform(self, stream: int, elements: int) -> Floats:
         """Return uniform random numbers, (N, elements); see `core.randomness`."""
         return uniform(self.seed, stream, self.step, self.samples, elements)
 
@@ -28,7 +28,7 @@ class Draw(NamedTuple):
 GRAY = (0.299, 0.587, 0.114)  # share of red, green and blue in the gray level (ITU-R BT.601)
 
 
-def jitter(x: NDArray[Any], factors: NDArray[np.float64], black: Value, white: Value | None) -> NDArray[Any]:
+def jitter(x: Array, factors: Floats, black: Value, white: Value | None) -> Array:
     """Return images with another brightness, contrast and saturation, in this order. A factor of 1 changes nothing.
 
     With v = x − black: brightness is f·v; contrast is f·v + (1 − f)·(mean gray level); saturation is
@@ -48,7 +48,7 @@ def jitter(x: NDArray[Any], factors: NDArray[np.float64], black: Value, white: V
     return v + base
 
 
-def cut_out(x: NDArray[Any], size: int, centers: NDArray[np.float64], fill: Value) -> NDArray[Any]:
+def cut_out(x: Array, size: int, centers: Floats, fill: Value) -> Array:
     """Return images with a square of ``size`` pixels that is filled with ``fill``, cut at the border.
 
     centers   centers of the squares in rows and columns, as shares of the image's height and width, (N, 2)
@@ -60,7 +60,7 @@ def cut_out(x: NDArray[Any], size: int, centers: NDArray[np.float64], fill: Valu
     return result
 
 
-def _gray(v: NDArray[Any]) -> NDArray[Any]:
+def _gray(v: Array) -> Array:
     """Return the gray levels (N, 1, H, W): weighted for three channels, otherwise the mean of the channels."""
     channels = v.shape[1]
     weights = GRAY if channels == 3 else [1 / channels] * channels
@@ -70,7 +70,7 @@ def _gray(v: NDArray[Any]) -> NDArray[Any]:
     return total
 
 
-def _mean_gray(v: NDArray[Any]) -> NDArray[Any]:
+def _mean_gray(v: Array) -> Array:
     """Return the mean gray level of each image, (N, 1, 1, 1); each sum is independent of the other images."""
     means = [float(np.add.reduce(image.ravel(), dtype=np.float64)) / image.size for image in _gray(v)]
     return np.array(means, v.dtype)[:, None, None, None]

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.core.shapes import text
 from chainrule.data.sources import as_array
 from chainrule.errors import DataError
@@ -12,7 +12,7 @@ from chainrule.errors import DataError
 COLUMNS = {"weights": ("biuf", "numbers"), "groups": ("biuUS", "whole numbers or strings")}  # kinds of dtypes
 
 
-def checked_column(name: str, values: Any, count: int) -> NDArray[Any]:
+def checked_column(name: str, values: Any, count: int) -> Array:
     """Return the groups or the weights of samples as an array (count,); DataError for other values."""
     array, (kinds, expected) = as_array(values), COLUMNS[name]
     if array.dtype.kind not in kinds or array.shape != (count,):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.arrays import Bools, Floats, Ints
 from chainrule.core.randomness import generator
 from chainrule.data.dataset import Dataset
 
@@ -21,7 +22,7 @@ SHAPE_CLASSES = ("background", "disk", "square", "triangle")
 SHAPES_NOISE = 0.12  # standard deviation of the noise; the range of the images is 0 … 1
 DIGITS_NOISE = 0.4  # the same for digits
 
-Coordinates = NDArray[np.float64]
+Coordinates = Floats
 
 
 def shapes(train: int = SHAPES_TRAIN, test: int = SHAPES_TEST) -> tuple[Dataset, Dataset]:
@@ -40,7 +41,7 @@ def shapes(train: int = SHAPES_TRAIN, test: int = SHAPES_TEST) -> tuple[Dataset,
     return training, test_set
 
 
-def _drawn(number: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _drawn(number: int) -> tuple[NDArray[np.uint8], Ints]:
     draw = generator(0, "shapes", number)
     rows, columns = np.mgrid[:SHAPES_SIZE, :SHAPES_SIZE].astype(np.float64)
     background = draw.uniform(0.35, 0.65)
@@ -56,15 +57,15 @@ def _drawn(number: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8), labels
 
 
-def _disk(i: Coordinates, j: Coordinates, radius: float) -> NDArray[np.bool_]:
+def _disk(i: Coordinates, j: Coordinates, radius: float) -> Bools:
     return i * i + j * j <= radius * radius
 
 
-def _square(i: Coordinates, j: Coordinates, radius: float) -> NDArray[np.bool_]:
+def _square(i: Coordinates, j: Coordinates, radius: float) -> Bools:
     return np.maximum(abs(i), abs(j)) <= 0.85 * radius
 
 
-def _triangle(i: Coordinates, j: Coordinates, radius: float) -> NDArray[np.bool_]:
+def _triangle(i: Coordinates, j: Coordinates, radius: float) -> Bools:
     """Return the pixels of a triangle with a horizontal base and its apex at the top."""
     return (i <= 0.8 * radius) & (i + radius >= 1.8 * abs(j))
 

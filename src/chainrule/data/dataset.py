@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.core.arrays import Array, Floats, Ints
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.core.words import CheckedOptions
@@ -53,15 +54,15 @@ class Dataset(metaclass=CheckedOptions):
     """
 
     x: Images
-    y: NDArray[Any]
+    y: Array
     classes: tuple[str, ...] = ()
     name: str = "data"
     source: str = ""
     validation: "Dataset | None" = None
     inventory: "Inventory | None" = field(default=None, compare=False)
-    weights: NDArray[np.float64] | None = None
+    weights: Floats | None = None
     mask_values: "MaskValues | None" = None
-    groups: NDArray[Any] | None = None
+    groups: Array | None = None
     digits: bool = False
 
     def __post_init__(self) -> None:
@@ -99,7 +100,7 @@ class Dataset(metaclass=CheckedOptions):
     def __getitem__(self, index: int) -> tuple[Images, Any]: ...
 
     @overload
-    def __getitem__(self, index: slice | Sequence[int] | Sequence[bool] | NDArray[Any]) -> "Dataset": ...
+    def __getitem__(self, index: slice | Sequence[int] | Sequence[bool] | Array) -> "Dataset": ...
 
     def __getitem__(self, index: Any) -> "tuple[Images, Any] | Dataset":
         """Return a sample as (image, label or targets (K,)), or a data set for a slice, a mask or indices.
@@ -122,7 +123,7 @@ class Dataset(metaclass=CheckedOptions):
     def _answer(self, target: Any) -> Any:
         return int(target) if self.has_classes and not self.is_dense else target
 
-    def _indices(self, index: Any) -> NDArray[np.int64]:
+    def _indices(self, index: Any) -> Ints:
         """Convert indices (possibly negative) or a mask to non-negative indices."""
         values = np.asarray(index)
         if values.dtype == np.bool_:
@@ -187,7 +188,7 @@ class Dataset(metaclass=CheckedOptions):
         rest, selected = self.split_indices(fraction, seed)
         return self.take(rest), self.take(selected)
 
-    def split_indices(self, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def split_indices(self, fraction: float, seed: int) -> tuple[Ints, Ints]:
         """Return the indices of the samples that `split` returns."""
         from chainrule.data import splits
 
@@ -242,13 +243,13 @@ class Dataset(metaclass=CheckedOptions):
         raise DataError(f"{self.name}: {unknown_name('class', label, self.classes)}")
 
 
-def _as_images(x: Any) -> NDArray[Any]:
+def _as_images(x: Any) -> Array:
     """Convert lists to an array, and float64 to float32."""
     images = as_array(x)
     return images.astype(np.float32) if images.dtype == np.float64 and as_samples(images) is images else images
 
 
-def _as_labels(y: Any) -> NDArray[Any]:
+def _as_labels(y: Any) -> Array:
     """Convert integers to int64, and lists to an array."""
     labels = as_array(y)
     return labels.astype(np.int64) if labels.dtype.kind in "iub" else labels
@@ -299,7 +300,7 @@ def _check_targets(data: Dataset) -> None:
 TEST_SHARE = 0.2  # default fraction of every class for the test set, of data without one
 
 
-def order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+def order(count: int, seed: int, epoch: int) -> Ints:
     """Return a permutation of 0 … count − 1, (count,), that depends only on the seed and the epoch."""
     return generator(seed, "shuffle", epoch).permutation(count).astype(np.int64, copy=False)
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.arrays import Ints
 from chainrule.data.folder_layout import relative
 from chainrule.data.images import content_digest, open_image, read_content, to_array
 from chainrule.errors import ChainruleError
@@ -103,7 +104,7 @@ def _equal(keys: list[Any]) -> Iterator[tuple[int, int]]:
 
 def _similar(vectors: NDArray[np.float32]) -> Iterator[tuple[int, int]]:
     """Yield pairs of indices of vectors (N, D) whose product is at least `SIMILAR`."""
-    subsets: list[NDArray[np.int64]] = [np.arange(len(vectors))]
+    subsets: list[Ints] = [np.arange(len(vectors))]
     if len(vectors) > MAX_COMPARED:
         by_signs: defaultdict[bytes, list[int]] = defaultdict(list)
         for number, signs in enumerate(np.packbits(vectors > 0, axis=1)):

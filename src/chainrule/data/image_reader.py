@@ -18,6 +18,7 @@ from typing import Any, TypeAlias, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Ints
 from chainrule.data.folder_layout import CLASSES, NUMBERS, relative
 from chainrule.data.image_files import ImageFiles
 from chainrule.data.images import (
@@ -97,10 +98,10 @@ class Mask:
     """
 
     path: Path
-    values: NDArray[Any]
-    counts: NDArray[np.int64]
+    values: Array
+    counts: Ints
     digest: bytes
-    pixels: NDArray[Any] | None
+    pixels: Array | None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -179,7 +180,7 @@ class ImageReader:
             x[place] = cast("NDArray[np.uint8]", file.pixels)  # gray images are broadcast to all channels
         return x
 
-    def groups(self, files: Sequence[UsableFile]) -> NDArray[Any] | None:
+    def groups(self, files: Sequence[UsableFile]) -> Array | None:
         """Return the part of each path that matches ``group_pattern``, or its first group, (N,); None without it.
 
         Errors   DataError for a path without a match
@@ -230,7 +231,7 @@ def _examined(files: Files, options: ImageOptions) -> Iterator[UsableFile | Chai
         prefetcher.close()
 
 
-def _examine_block(files: Files, options: ImageOptions, first: int) -> tuple[NDArray[Any]]:
+def _examine_block(files: Files, options: ImageOptions, first: int) -> tuple[Array]:
     block = files[first : first + BLOCK]
     results = np.empty(len(block), object)
     for place, (path, mask) in enumerate(block):

@@ -1,12 +1,12 @@
 """Statistics of training inputs, which determine their unit and their default normalization."""
 
 import math
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.locks import cached_property
+from chainrule.core.arrays import Array, Floats
 from chainrule.data.sources import PROBE_SAMPLES, blocks, extremes, representative
 
 LEVELS = (2.0, 65_535.0)  # range of the maximum for which images are scaled by default: up to 16 bits
@@ -18,7 +18,7 @@ BYTE_MAXIMUM = (128, 255)  # range of the maximum for which such vectors are sca
 ROUNDING = 1e-12  # smallest deviation relative to the mean that is not a rounding error
 STATISTICS_BYTES = 1 << 20  # size of the blocks processed at a time, to avoid a copy of all values
 
-Pixels: TypeAlias = NDArray[Any]  # or a `SampleSource`
+Pixels: TypeAlias = Array  # or a `SampleSource`
 
 
 class InputStatistics:
@@ -102,22 +102,22 @@ class InputStatistics:
         return float((np.abs(mean) / deviation).max()) if self._is_comparable else 0.0
 
     @property
-    def deviations(self) -> NDArray[np.float64]:
+    def deviations(self) -> Floats:
         """Standard deviations of the channels that are not constant in a sample of the data, or a 1 if all are."""
         return self._varying[1]
 
     @cached_property
-    def standardization(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def standardization(self) -> tuple[Floats, Floats]:
         """Mean and standard deviation of all pixels, (1,), or of each channel or feature, (C,), over all samples."""
         return mean_and_deviation(self.x, 1 if self.are_pixels else self._channel_count)
 
-    def largest(self, gain: NDArray[np.float64], offset: NDArray[np.float64]) -> float:
+    def largest(self, gain: Floats, offset: Floats) -> float:
         """Return the largest absolute value of x · gain + offset, with one number, (1,), or one per channel, (C,)."""
         ends = self.limits if max(gain.size, offset.size) == 1 else self._channel_limits
         return float(np.abs(np.asarray(ends).reshape(2, -1) * gain + offset).max())
 
     @cached_property
-    def _channel_limits(self) -> NDArray[np.float64]:
+    def _channel_limits(self) -> Floats:
         """Minimum and maximum of each channel or feature, (2, C)."""
         if self.are_bytes:
             return np.array([[0.0], [255.0]])
@@ -130,11 +130,11 @@ class InputStatistics:
         return self.x.shape[1] if self.x.ndim > 1 else 1
 
     @cached_property
-    def _sample(self) -> NDArray[Any]:
+    def _sample(self) -> Array:
         return self.x[np.arange(0, len(self.x), -(-len(self.x) // PROBE_SAMPLES))]
 
     @cached_property
-    def _varying(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _varying(self) -> tuple[Floats, Floats]:
         """Mean and deviation of each channel that is not constant; 0 and 1 if all are."""
         mean, deviation = mean_and_deviation(self._sample, self._channel_count)
         varies = deviation > 0
@@ -147,7 +147,7 @@ class InputStatistics:
         return has_enough and not self.are_fractions and math.isfinite(maximum - minimum)
 
 
-def mean_and_deviation(x: Pixels, channels: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def mean_and_deviation(x: Pixels, channels: int = 1) -> tuple[Floats, Floats]:
     """Return the mean and the population standard deviation, (channels,), which is 0 for a constant channel.
 
     The sums are those of the differences from a channel's first value. They are exact for bytes.

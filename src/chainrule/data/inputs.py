@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Bools, Floats, Ints
 from chainrule.core.shapes import text
 from chainrule.data.images import FORMATS_TEXT, MAX_PIXELS, image_input, open_image, to_array, upright
 from chainrule.data.normalization import Normalization
@@ -92,7 +93,7 @@ def load_digit(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.uin
     return as_mnist(open_image(path, max_pixels), str(path))[None]
 
 
-def as_mnist(image: "NDArray[Any] | Image", name: str = "image") -> NDArray[np.uint8]:
+def as_mnist(image: "Array | Image", name: str = "image") -> NDArray[np.uint8]:
     """Prepare an image of a digit as in MNIST, and return it as uint8 (28, 28), light on dark.
 
     image   Pillow image, or uint8 array (H, W), (1, H, W) or (H, W, 3), of any size, dark on light or light on dark
@@ -114,7 +115,7 @@ def as_mnist(image: "NDArray[Any] | Image", name: str = "image") -> NDArray[np.u
     return _center(np.rint(255.0 * digit / digit.max()).astype(np.uint8))
 
 
-def _as_image(array: NDArray[Any], name: str) -> "Image":
+def _as_image(array: Array, name: str) -> "Image":
     from PIL import Image
 
     pixels = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
@@ -137,13 +138,13 @@ def _shrink(grey: "Image") -> NDArray[np.uint8]:
     return np.asarray(small, np.uint8)
 
 
-def _extent(ink: NDArray[np.float64]) -> tuple[range, range]:
+def _extent(ink: Floats) -> tuple[range, range]:
     """Return the ranges of rows and columns that contain ink."""
     rows, columns = (np.flatnonzero((ink > FAINT_INK).any(axis)).tolist() for axis in (1, 0))
     return range(rows[0], rows[-1] + 1), range(columns[0], columns[-1] + 1)
 
 
-def _digit_box(ink: NDArray[np.float64], size: tuple[int, int]) -> tuple[int, int, int, int]:
+def _digit_box(ink: Floats, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """Return the digit's bounding box with a margin, as (left, top, right, bottom).
 
     size   (width, height) of the original image
@@ -159,7 +160,7 @@ def _digit_box(ink: NDArray[np.float64], size: tuple[int, int]) -> tuple[int, in
     )
 
 
-def _scale(ink: NDArray[np.float64]) -> NDArray[np.float64]:
+def _scale(ink: Floats) -> Floats:
     """Resize the ink so that its longest side is 20 pixels."""
     from PIL import Image
 
@@ -186,7 +187,7 @@ def _center(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
 # ------------------------------------------------------------------ segmentation
 
 
-def find_ink(grey: NDArray[np.uint8], name: str = "image") -> NDArray[np.float64]:
+def find_ink(grey: NDArray[np.uint8], name: str = "image") -> Floats:
     """Return the amount of ink at each pixel of a gray image (H, W), from 0 to 1.
 
     Dark ink on a light background is inverted. The gray level of the background is the median at the image's border.
@@ -208,14 +209,12 @@ def find_ink(grey: NDArray[np.uint8], name: str = "image") -> NDArray[np.float64
     return _without_specks(((ink - floor) / (full - floor)).clip(0.0, 1.0))
 
 
-def _background(light: NDArray[np.float64]) -> float:
+def _background(light: Floats) -> float:
     rim = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
     return float(np.median(rim))
 
 
-def _sliding_extreme(
-    light: NDArray[np.float64], window: int, reduce: Callable[..., NDArray[np.float64]]
-) -> NDArray[np.float64]:
+def _sliding_extreme(light: Floats, window: int, reduce: Callable[..., Floats]) -> Floats:
     """Return the minimum or maximum over a square window around each pixel.
 
     reduce   np.min or np.max
@@ -229,7 +228,7 @@ def _sliding_extreme(
     return light
 
 
-def _without_specks(ink: NDArray[np.float64]) -> NDArray[np.float64]:
+def _without_specks(ink: Floats) -> Floats:
     """Remove specks: keep only the larger connected components, with a margin of two pixels for soft edges."""
     pieces = _components(ink > MIN_INK)
     masses = [float(ink.reshape(-1)[piece].sum()) for piece in pieces]
@@ -240,7 +239,7 @@ def _without_specks(ink: NDArray[np.float64]) -> NDArray[np.float64]:
     return ink * mask
 
 
-def _components(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+def _components(mask: Bools) -> list[Ints]:
     """Return the 8-connected components of a mask as arrays of flat indices."""
     height, width = mask.shape
     padded = np.zeros((height + 2, width + 2), np.bool_)
@@ -248,7 +247,7 @@ def _components(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
     remaining = set(np.flatnonzero(padded).tolist())
     row_length = width + 2
     steps = [dy * row_length + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    pieces: list[NDArray[np.int64]] = []
+    pieces: list[Ints] = []
     while remaining:
         piece = [remaining.pop()]
         for position in piece:  # the list grows during the iteration

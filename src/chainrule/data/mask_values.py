@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.errors import DataError, FormatError, quoted
 
 UNLABELED = 255  # value and label of pixels without a class, by convention
@@ -90,7 +90,7 @@ class MaskValues:
         """Return the value of each label as text, for the description of a model."""
         return [*map(self.describe, self.values)]
 
-    def labels(self, mask: NDArray[Any]) -> NDArray[np.uint8]:
+    def labels(self, mask: Array) -> NDArray[np.uint8]:
         """Return the labels of the values of a mask (H, W); DataError for a value without a label."""
         if self.threshold is not None:
             return (mask > self.threshold).astype(np.uint8)
@@ -103,7 +103,7 @@ class MaskValues:
             raise DataError(f"value {self.describe(int(unknown[0]))} in the mask; expected only {self.listed}")
         return np.where(is_void, UNLABELED, labels).astype(np.uint8)
 
-    def has_class(self, values: NDArray[Any]) -> bool:
+    def has_class(self, values: Array) -> bool:
         """Return whether any of some values is that of a class, rather than 255 for no class."""
         return UNLABELED in self.values or bool((self.labels(values) != UNLABELED).any())
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
+from chainrule.core.arrays import Array
 from chainrule.data.dataset import Dataset
 from chainrule.data.folder_layout import ALL, images_below, relative
 from chainrule.data.image_files import MaskFiles
@@ -68,7 +69,7 @@ def read_masks(folder: Path, options: ImageOptions) -> Dataset:
         occurring = [np.packbits(np.isin(np.arange(256), values.labels(mask.values))) for mask in masks]
         y: Any = MaskFiles(folder, paths, reader.shape[1:], digests, values, np.array(occurring))
     else:
-        y = np.stack([values.labels(cast("NDArray[Any]", mask.pixels)) for mask in masks])
+        y = np.stack([values.labels(cast("Array", mask.pixels)) for mask in masks])
     left_out = sorted([*left_out, *reader.left_out()], key=lambda entry: entry.path)
     used, remarks = {ALL: {"images with masks": len(files)}}, (values.remark(counts, classes),)
     inventory = Inventory(str(folder), used, tuple(left_out), dict(reader.changed), remarks)
@@ -150,7 +151,7 @@ def _class_names(folder: Path) -> tuple[str, ...] | None:
 # ------------------------------------------------------------------ predictions
 
 
-def mask_png(labels: NDArray[Any], values: MaskValues | None = None) -> bytes:
+def mask_png(labels: Array, values: MaskValues | None = None) -> bytes:
     """Return labels (H, W) as a PNG file with a palette, in which the value of a pixel is at most 255, or with colors.
 
     values   value of each label, as in the masks that a model was trained on; None, or fewer than labels: the labels
@@ -170,7 +171,7 @@ def mask_png(labels: NDArray[Any], values: MaskValues | None = None) -> bytes:
     return _png(image)
 
 
-def overlay_png(image: NDArray[np.uint8], labels: NDArray[Any]) -> bytes:
+def overlay_png(image: NDArray[np.uint8], labels: Array) -> bytes:
     """Return an image (C, H, W) as a PNG file, with its pixels of the labels 1, 2, … tinted in the mask's colors."""
     from PIL import Image
 
@@ -180,7 +181,7 @@ def overlay_png(image: NDArray[np.uint8], labels: NDArray[Any]) -> bytes:
     return _png(Image.fromarray(np.rint(tinted).astype(np.uint8), "RGB"))
 
 
-def image_png(values: NDArray[Any]) -> bytes:
+def image_png(values: Array) -> bytes:
     """Return numbers (C, H, W) from 0 to 1 as a gray or RGB PNG file. Numbers outside this range are clipped."""
     from PIL import Image
 

@@ -8,11 +8,10 @@ Source   Zhang et al. 2018 (mixup), Yun et al. 2019 (CutMix), and torchvision.tr
 """
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Floats, Ints
 from chainrule.core.randomness import stream_key
 from chainrule.data.coloring import Draw
 
@@ -20,18 +19,18 @@ STREAM = stream_key("mixing")
 PARTNER, CHOICE, RADIUS, ANGLE, ROW, COLUMN = range(6)  # random numbers of a sample
 
 
-def partners(draw: Draw, count: int) -> NDArray[np.int64]:
+def partners(draw: Draw, count: int) -> Ints:
     """Return the position, from 0 to count − 1, of the sample that each sample is mixed with, (N,)."""
     return np.floor(draw.uniform(STREAM, 1)[:, PARTNER] * count).astype(np.int64)
 
 
 def mix(
-    x: NDArray[Any],
-    targets: NDArray[Any],
-    weights: NDArray[Any] | None,
+    x: Array,
+    targets: Array,
+    weights: Array | None,
     strengths: tuple[float, float],
     draw: Draw,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+) -> tuple[Array, Array, Array | None]:
     """Mix images with their partners: λ·x + (1 − λ)·partner, or x with a rectangle of the partner.
 
     Return the mixed images, targets and weights.
@@ -59,7 +58,7 @@ def mix(
     return mixed, _blend(targets, shares), None if weights is None else _blend(weights, shares)
 
 
-def _blend(array: NDArray[Any], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+def _blend(array: Array, shares: Floats) -> Floats:
     share = shares.reshape(-1, *(1 for _ in array.shape[1:]))
     return share * array[: len(shares)] + (1 - share) * array[len(shares) :]
 

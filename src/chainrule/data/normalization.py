@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from chainrule._io.locks import cached_property
+from chainrule.core.arrays import Array, Floats
 from chainrule.core.words import CheckedOptions
 from chainrule.data.input_statistics import MAX_RATIO, InputStatistics, Pixels
 from chainrule.data.sources import blocks, finite_extremes
@@ -83,32 +84,29 @@ class Normalization(metaclass=CheckedOptions):
         gain, offset = tuple(1.0 / spread), tuple(-first / spread)
         return Normalization(kind, gain, offset, statistics.limits, statistics.white, digits)
 
-    def apply(self, x: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    def apply(self, x: Pixels, dtype: DTypeLike = np.float32) -> Array:
         """Return normalized inputs (N, …) as a C-contiguous array of the same shape, with the given dtype.
 
         If the normalization has no effect and x is already such an array, x itself is returned. Float64 and wide
         integers are centered before they are rounded to float32.
         """
         key = x.ndim, x.dtype, dtype
-        factors = self._factors.get(key)
-        if factors is None:
-            factors = self._factors[key] = self._rounded(*key)
-        gain, offset = factors
+        if key not in self._factors:
+            self._factors[key] = self._rounded(*key)
+        gain, offset = self._factors[key]
         if gain is None:
             return np.ascontiguousarray(x, dtype)
-        out: NDArray[Any] = np.multiply(x, gain, dtype=gain.dtype, order="C", casting="unsafe")
+        out: Array = np.multiply(x, gain, dtype=gain.dtype, order="C", casting="unsafe")
         if offset is not None:
             out += offset
         return out.astype(dtype, copy=False)
 
     @cached_property
-    def _factors(self) -> dict[Any, tuple[NDArray[Any] | None, NDArray[Any] | None]]:
+    def _factors(self) -> dict[Any, tuple[Array | None, Array | None]]:
         """Results of `_rounded`, by arguments."""
         return {}
 
-    def _rounded(
-        self, axes: int, given: DTypeLike, dtype: DTypeLike
-    ) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    def _rounded(self, axes: int, given: DTypeLike, dtype: DTypeLike) -> tuple[Array | None, Array | None]:
         """Return gain and offset in the precision in which `apply` computes; None for those that have no effect.
 
         axes, given, dtype   axes and dtype of the inputs, dtype of the result
@@ -119,18 +117,18 @@ class Normalization(metaclass=CheckedOptions):
             return gain.astype(wide), offset.astype(wide)
         return (None if (gain == 1).all() else gain.astype(dtype)), None
 
-    def prepare(self, x: Pixels, dtype: DTypeLike) -> NDArray[Any]:
+    def prepare(self, x: Pixels, dtype: DTypeLike) -> Array:
         """Return inputs of a trained network as its first layer reads them, and warn of another unit."""
         self.check_unit(x)
         return self.apply(x, dtype)
 
-    def arrays(self, axes: int, dtype: DTypeLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    def arrays(self, axes: int, dtype: DTypeLike) -> tuple[Array, Array]:
         """Return gain and offset as arrays that broadcast with samples of ``axes`` axes, including the sample axis."""
         shape = (-1, *(1,) * (axes - 2))
         return np.asarray(self.gain, dtype).reshape(shape), np.asarray(self.offset, dtype).reshape(shape)
 
     @cached_property
-    def constants(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def constants(self) -> tuple[Floats, Floats]:
         """Gain and offset, both (1,) or (C,)."""
         gain, offset = np.broadcast_arrays(*self.arrays(2, np.float64))
         return gain, offset
@@ -151,7 +149,7 @@ class Normalization(metaclass=CheckedOptions):
             description += f" with mean {_listed(-offset / gain)} and standard deviation {_listed(1 / gain)}"
         return description
 
-    def of_image(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    def of_image(self, pixels: NDArray[np.uint8]) -> Array:
         """Return the pixels of an image file in the unit of the training data: bytes, or floats of the same shape."""
         if self.white in (None, BYTE):
             return pixels
@@ -190,7 +188,7 @@ class Normalization(metaclass=CheckedOptions):
         warnings.warn(message, InputUnitWarning, stacklevel=6)
 
     @property
-    def background(self) -> NDArray[np.float64]:
+    def background(self) -> Floats:
         """Normalized value of a black pixel (0), for filling pixels outside a transformed image, (1 or C, 1, 1)."""
         return self.arrays(4, np.float64)[1]
 
@@ -260,13 +258,13 @@ class JointNormalization(Normalization):
         """Description of the values of each input in the training data, in ASCII."""
         return "; ".join(f"{name}: {part.unit}" for name, part in self.pairs)
 
-    def of_each(self, arrays: Mapping[str, Pixels], dtype: DTypeLike) -> dict[str, NDArray[Any]]:
+    def of_each(self, arrays: Mapping[str, Pixels], dtype: DTypeLike) -> dict[str, Array]:
         """Return normalized arrays by name. They have the given dtype, or a larger one that keeps exact numbers."""
         parts = self.parts
         return {name: parts[name].apply(array, np.result_type(array, dtype)) for name, array in arrays.items()}
 
 
-def _listed(values: NDArray[np.float64]) -> str:
+def _listed(values: Floats) -> str:
     return ", ".join(f"{value + 0.0:.4g}" for value in values.tolist())
 
 

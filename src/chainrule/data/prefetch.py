@@ -13,11 +13,11 @@ from multiprocessing import util
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.errors import ChainruleError, DataError
 
-Arrays: TypeAlias = tuple[NDArray[Any], ...]
+Arrays: TypeAlias = tuple[Array, ...]
 Reader: TypeAlias = Callable[..., Arrays]
 Request: TypeAlias = tuple[Any, ...]  # arguments of the reader
 
@@ -158,10 +158,10 @@ class _Worker:
             raise self._explained(error) from None
         if isinstance(reply, BaseException):
             raise reply
-        memory, arrays = memoryview(self._memory).cast("B"), list[NDArray[Any]]()
+        memory, arrays = memoryview(self._memory).cast("B"), list[Array]()
         for item in reply:
             if isinstance(item, np.ndarray):
-                arrays.append(cast("NDArray[Any]", item))
+                arrays.append(cast("Array", item))
                 continue
             shape, dtype = cast("tuple[tuple[int, ...], str]", item)
             count = prod(shape)

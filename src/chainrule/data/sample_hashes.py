@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.core.randomness import generator
 from chainrule.data.sources import PROBE_SAMPLES, SampleSource, blocks
 
@@ -38,7 +39,7 @@ def hashes_of(x: Any) -> NDArray[np.uint64]:
     return np.concatenate(parts)
 
 
-def _hashes_of_rows(rows: NDArray[Any]) -> NDArray[np.uint64]:
+def _hashes_of_rows(rows: Array) -> NDArray[np.uint64]:
     """Return a hash of each row, (N,): the first bits of Σ a[i] w[i] for its words w and random a (multiply-shift)."""
     content = rows.view(np.uint8)
     padding = -content.shape[1] % WORD_BYTES

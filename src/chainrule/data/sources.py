@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.locks import cached_property
+from chainrule.core.arrays import Ints
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.errors import DataError, SampleError, quoted
 
 Array: TypeAlias = NDArray[Any]
-Indices: TypeAlias = NDArray[np.int64]
+Indices: TypeAlias = Ints
 
 BLOCK_BYTES = 1 << 24  # size of a block of a large array
 MAX_RESIDENT_BYTES = 1 << 26  # pages of a file that may be in memory before they are released

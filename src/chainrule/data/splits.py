@@ -1,8 +1,9 @@
 """Splitting of samples into sets for training and for validation or test."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from chainrule.core.arrays import Ints
 from chainrule.core.randomness import generator
 from chainrule.data.columns import checked_column
 from chainrule.errors import OptionError
@@ -13,8 +14,8 @@ MAX_VALIDATION = 0.2  # maximum fraction of the training samples; see `validatio
 
 
 def split_validation(
-    count: int, share: float, seed: int, labels: NDArray[np.int64] | None = None, groups: ArrayLike | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    count: int, share: float, seed: int, labels: Ints | None = None, groups: ArrayLike | None = None
+) -> tuple[Ints, Ints]:
     """Split 0 … count − 1 at random into indices for training and for validation, both in ascending order.
 
     share    fraction of the samples, or of the groups, for validation
@@ -52,7 +53,7 @@ def validation_count(count: int, share: float) -> int:
     return min(max(round(share * count), 1), count - 1)
 
 
-def class_quotas(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
+def class_quotas(counts: Ints, total: int) -> Ints:
     """Return the number of validation samples per class, (K,), which sum to ``total``.
 
     The numbers are proportional to the class counts (K,), rounded by the largest-remainder method. If ``total`` allows

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
+from chainrule.core.arrays import Floats
 from chainrule.data.folder_layout import (
     ALL,
     CLASSES,
@@ -40,7 +40,7 @@ MAX_TABLE, MOST_TARGETS = 1 << 26, 1000  # maximum bytes of the table; maximum n
 DIGITS = 40  # maximum number of characters of a number
 
 Columns = dict[str, Sequence[str]]
-Numbers = NDArray[np.float64]
+Numbers = Floats
 
 
 def has_targets(folder: Path) -> bool:

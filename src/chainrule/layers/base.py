@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.core.options import plain
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import expected_integer, is_whole, text
@@ -53,9 +53,9 @@ class Parameter:
     initializer: str
     fans: Fans = ONE
     trained: bool = True
-    values: NDArray[Any] | None = None
+    values: Array | None = None
 
-    def begin(self, generator: np.random.Generator, dtype: Any) -> NDArray[Any]:
+    def begin(self, generator: np.random.Generator, dtype: Any) -> Array:
         """Return the initial values in a dtype, drawn from a random generator unless they are fixed."""
         if self.values is not None:
             return self.values.astype(dtype)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array, Floats
 from chainrule.core.words import CheckedOptions
 from chainrule.errors import OptionError, quoted, unknown_name
 
@@ -27,20 +27,20 @@ class Fans:
 class Initializer(Protocol):
     """A function that draws a parameter's initial values."""
 
-    def __call__(self, shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]: ...
+    def __call__(self, shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> Floats: ...
 
 
-def zeros(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
+def zeros(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> Floats:
     """Return zeros.   Source   VanillaCNN eq. 8, 10, 12"""
     return np.zeros(shape)
 
 
-def ones(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
+def ones(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> Floats:
     """Return ones, for the scale of batch normalization."""
     return np.ones(shape)
 
 
-def glorot_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
+def glorot_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> Floats:
     """Draw from U(±√(6 / (fan_in + fan_out))).
 
     For a kernel, fan_in + fan_out = (C_in + C_out)·K², which is VanillaCNN's (1+6)·5² and (6+12)·5².
@@ -50,29 +50,29 @@ def glorot_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Gene
     return generator.uniform(-bound, bound, shape)
 
 
-def he_normal(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
+def he_normal(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> Floats:
     """Draw from N(0, 2 / fan_in), which preserves the variance through ReLU.   Source   He et al. 2015"""
     return generator.normal(0.0, math.sqrt(2 / fans.fan_in), shape)
 
 
-def he_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
+def he_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> Floats:
     """Draw from U(±√(6 / fan_in)).   Source   He et al. 2015"""
     bound = math.sqrt(6 / fans.fan_in)
     return generator.uniform(-bound, bound, shape)
 
 
-def lecun_normal(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
+def lecun_normal(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> Floats:
     """Draw from N(0, 1 / fan_in).   Source   LeCun et al. 1998"""
     return generator.normal(0.0, math.sqrt(1 / fans.fan_in), shape)
 
 
-def lecun_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
+def lecun_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> Floats:
     """Draw from U(±√(1 / fan_in)), PyTorch's default for weights."""
     bound = math.sqrt(1 / fans.fan_in)
     return generator.uniform(-bound, bound, shape)
 
 
-def dirac(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
+def dirac(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> Floats:
     """Return kernels whose filter o copies channel o. Filters without a channel are drawn by `lecun_uniform`.
 
     w[o,c,u,v] = 1 where c = o and (u, v) is the center (⌊KH/2⌋, ⌊KW/2⌋), else 0, for o < C_in
@@ -85,12 +85,12 @@ def dirac(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) ->
     return w
 
 
-def whiten(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
+def whiten(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> Floats:
     """Draw from `lecun_uniform`. Training replaces these values before the first step; see `whitening`."""
     return lecun_uniform(shape, fans, generator)
 
 
-def whitening(w: NDArray[Any], x: NDArray[Any], epsilon: float = 5e-4) -> NDArray[Any]:
+def whitening(w: Array, x: Array, epsilon: float = 5e-4) -> Array:
     """Return kernels with the same shape as w (C_out, C_in, KH, KW) that decorrelate the patches of the images x.
 
     w[k] = e_k / √(λ_k + ε),  w[K+k] = −w[k]        k < K = min(⌊C_out/2⌋, C_in·KH·KW)
@@ -127,7 +127,7 @@ class Normal(metaclass=CheckedOptions):
         if self.std < 0:
             raise OptionError(f"Normal: std {quoted(self.std)}: expected a standard deviation of at least 0")
 
-    def __call__(self, shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
+    def __call__(self, shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> Floats:
         return generator.normal(0.0, self.std, shape)
 
 
@@ -163,6 +163,6 @@ def find(name: str) -> Initializer:
     return Normal(value)
 
 
-def draw(name: str, shape: tuple[int, ...], fans: Fans, generator: np.random.Generator, dtype: Any) -> NDArray[Any]:
+def draw(name: str, shape: tuple[int, ...], fans: Fans, generator: np.random.Generator, dtype: Any) -> Array:
     """Draw a parameter's initial values in float64 and round them to the model's dtype."""
     return find(name)(shape, fans, generator).astype(dtype)

@@ -109,7 +109,7 @@ def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:
         from chainrule.data.inputs import read_inputs
 
         inputs = read_inputs(inputs, network.input_shape, network.normalization)
-    values = inputs if isinstance(inputs, np.ndarray) else Ports.single(inputs)
+    values = Ports.single(inputs)
     if getattr(values, "shape", ())[1:] != network.input_shape:
         from chainrule.models.sizes import sized
 

@@ -346,12 +346,9 @@ class Network:
         if self.largest_input and self._checks_outliers is not False:
             self._warn_of_outliers(array)
         program = self._idle_plan(loss)
-        outputs = program.forward(array[:batch_size]).copy()
-        if len(array) > batch_size:
-            first, outputs = outputs, np.empty((len(array), *shape), self.dtype)
-            outputs[:batch_size] = first
-            for start in range(batch_size, len(array), batch_size):
-                outputs[start : start + batch_size] = program.forward(array[start : start + batch_size])
+        outputs = np.empty((len(array), *shape), self.dtype)
+        for start in range(0, len(array), batch_size):
+            outputs[start : start + batch_size] = program.forward(array[start : start + batch_size])
         # Not after an error, which may leave the program in an invalid state
         self.idle_plans.setdefault((self.input_shape, loss), []).append(program)
         return outputs

@@ -17,7 +17,6 @@ from chainrule.layers.base import Chain, Parameter
 from chainrule.layers.node import Wiring
 
 MAX_PARAMETERS = 2**28  # also the maximum number of a layer's outputs per sample: 1 GiB in float32
-NUMERIC_KINDS = "fiub"  # of NumPy's types
 MIN_IMAGE_SIZE = 8  # pixels; smaller sizes may be numbers of channels
 
 
@@ -113,8 +112,6 @@ def input_array(x: Any, shape: Shape, prefix: str = "", *, single: bool = False)
     single   whether the array may be one sample
     Errors   ShapeError for any other shape; DataError for values that are not numbers
     """
-    if type(x) is np.ndarray and x.shape[1:] == shape and x.dtype.kind in NUMERIC_KINDS:
-        return x
     try:
         array: Any = x if isinstance(x, SampleSource) else as_array(x)
     except DataError as error:
@@ -122,7 +119,7 @@ def input_array(x: Any, shape: Shape, prefix: str = "", *, single: bool = False)
         raise ShapeError(f"{expected}{_advice(x, shape) or f': {error}'}") from None
     if array.shape == (0,):  # an empty list
         array = array.reshape(0, *shape)
-    if array.dtype.kind not in NUMERIC_KINDS:
+    if array.dtype.kind not in "fiub":
         advice = _advice(x, shape)
         raise DataError(f"{prefix}expected numbers, found {type(x).__name__} ({array.dtype}){advice}")
     return array if array.shape[1:] == shape else _rearranged(x, array, shape, prefix, single)

@@ -10,7 +10,8 @@ from math import erf, erfc, pi, sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from chainrule.core.arrays import Array
 
 
 def normal_distribution(x: Any) -> Any:
@@ -53,7 +54,7 @@ MILLS_COEFFICIENTS = {
 }
 
 
-def mills_ratio(u: NDArray[Any]) -> NDArray[Any]:
+def mills_ratio(u: Array) -> Array:
     """Return Φ(−u)/φ(u) for u ≥ 0, where Φ and φ are the standard normal distribution function and density."""
     part = 1 / (u + u.dtype.type(MILLS_CENTER))
     s = 1 - 2 * MILLS_CENTER * part

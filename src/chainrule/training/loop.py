@@ -105,8 +105,7 @@ def _steps(
     unit = trainer.units[0] if len(trainer.units) == 1 else 1.0
     for rate, outcome in zip(rates, outcomes, strict=False):
         trainer.ahead -= 1
-        if unit != 1.0:
-            outcome = outcome._replace(measured=outcome.measured * unit)
+        outcome = outcome._replace(measured=outcome.measured * unit)
         trainer.history.add(epoch + 1, samples, rate, outcome.loss, outcome.measured)
         for component in trainer.components.values():
             component.stepped(len(trainer.history), trainer.steps)

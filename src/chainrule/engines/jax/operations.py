@@ -6,8 +6,8 @@ from functools import cache, partial
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.engines import numpy
 from chainrule.engines.jax import activations, convolution, formulas, geometry, losses, normalization, pooling
@@ -50,7 +50,7 @@ def call(name: str, arrays: tuple[Any, ...], attributes: Mapping[str, Any]) -> t
     return cast("tuple[Any, ...]", results) if isinstance(results, tuple) else (results,)
 
 
-def run(name: str, arrays: tuple[Any, ...], attributes: Mapping[str, Any]) -> tuple[NDArray[Any], ...]:
+def run(name: str, arrays: tuple[Any, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
     """Compile and run one operation. The results are new NumPy arrays."""
     find(name)
     constant, varying = divided(name, attributes)

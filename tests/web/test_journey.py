@@ -115,7 +115,7 @@ def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newes
     page.goto(network.address)
     page.wait_for_selector("html[data-ready]")
     page.wait_for_selector(".story-cause")
-    found = re.search(r"#/network/backward\?image=(\d+)&step=(\d+)&why=(conv2\.w\[[\d,]+\])$", page.url)
+    found = re.search(r"#/network/backward\?image=(\d+)&step=(\d+)&why=(conv1\.w\[[\d,]+\])$", page.url)
     assert found
     image, step, weight = int(found[1]), int(found[2]), found[3]
     assert 0 < step < newest

@@ -52,7 +52,8 @@ async function frameOf(source, step) {
 }
 
 /**
- * Returns a weight of the second convolution, or else of the last layer with weights. Among the weights with large
+ * Returns a weight of the last convolution but one, so that its error passes back through a convolution, or else of the only
+ * convolution or the last layer with weights. Among the weights with large
  * gradients whose change is mostly due to the batch, and whose causes are all visible, it changed much compared with its
  * value. If there is none, returns the weight with the largest gradient.
  * @param {Trace} trace  of a step, without an image
@@ -61,7 +62,7 @@ function chosenWeight(trace) {
   const { description, batch } = trace;
   const layers = description.plan.forward.filter(({ reads }) => reads[1]?.kind === "parameter" && trace.values.has(`${reads[1].storage}.g`));
   const convolutions = layers.filter(({ name }) => name === "cross_correlate");
-  const tensor = (convolutions[1] ?? convolutions[0] ?? layers.at(-1))?.reads[1]?.storage;
+  const tensor = (convolutions.at(-2) ?? convolutions[0] ?? layers.at(-1))?.reads[1]?.storage;
   if (!batch || !tensor) return null;
   const gradient = batch.gradient.subarray(...description.layout[tensor]);
   const candidates = byMagnitude(gradient).slice(0, SEARCHED).map((flat) => {

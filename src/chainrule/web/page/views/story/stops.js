@@ -16,6 +16,7 @@ import { gradientName } from "../../engine/interpreter.js";
 import { explain } from "../../explain/index.js";
 import { layered, named, parted } from "../../explain/naming.js";
 import { formatNumber } from "../../explain/numbers.js";
+import { counted } from "../../numbers_brief.js";
 import { labelName } from "../../source/samples.js";
 import { cellOn, chainOf } from "./chain.js";
 import { errorOf } from "./output_error.js";
@@ -96,7 +97,7 @@ export function stopsOf(trace, path, label) {
     ...shown.map((layer) => layerStop(trace, chain, layer)),
     ...loss,
     ...back.map(({ name }, at) => gradientStop(trace, chain, name, at === 0)),
-    ...updateStop(trace, gradient),
+    ...weightStops(trace, gradient),
   ];
 }
 
@@ -118,7 +119,8 @@ function lossStop(trace, label) {
   const loss = trace.values.get("loss.y")?.data[0] ?? 0;
   const name = labelName(trace.description, trace.picture.label);
   const about = label === null ? `No label is chosen, so the prediction, ${name}, takes its place. ` : `The correct class is ${name}. `;
-  const words = [`${name && about}The loss, ${formatNumber(loss)}, says in one number how wrong the network is. It is 0 only if the network is certain and right.`];
+  const best = /entropy/u.test(trace.description.recipe.loss) ? "the network is certain and right" : "every output equals its target";
+  const words = [`${name && about}The loss, ${formatNumber(loss)}, says in one number how wrong the network is. It is smallest if ${best}.`];
   return { title: "The loss", words, cell: "loss.y", layer: "loss", phase: "forward", rule: false };
 }
 
@@ -140,17 +142,14 @@ function gradientStop(trace, chain, name, isFirst) {
   return { title: `Back through ${through}${title ? `: ${title.toLowerCase()}` : ""}`, words: words ? [words] : [], cell, layer: name, phase: "backward", rule: true };
 }
 
-/** @param {Trace} trace @param {string} gradient  of the weight @returns {Stop[]} */
-function updateStop(trace, gradient) {
+/** The stops of the weight: its own gradient, and its update. @param {Trace} trace @param {string} gradient  of the weight @returns {Stop[]} */
+function weightStops(trace, gradient) {
   const { optimizer, recipe, layout } = trace.description;
   const { tensor, index } = parted(gradient);
   const parameter = Object.keys(layout).find((name) => gradientName(name) === tensor && trace.values.has(`${name}.update`));
   if (!parameter) return [];
-  const words = [
-    `The gradient of a weight is the sum of all ways from the loss to this weight. The optimizer, ${optimizer.name}, moves it ` +
-      `against its gradient, averaged over a batch of ${recipe.batch_size} images.`,
-  ];
-  return [{ title: "The step", words, cell: named(`${parameter}.update`, index), layer: null, phase: "update", rule: true }];
+  const words = [`The optimizer, ${optimizer.name}, moves the weight against its gradient, averaged over a batch of ${counted(recipe.batch_size, "image")}.`];
+  return [{ title: "The weight’s own gradient", words: [], cell: gradient, layer: layered(tensor).layer, phase: "backward", rule: true }, { title: "The step", words, cell: named(`${parameter}.update`, index), layer: null, phase: "update", rule: true }];
 }
 
 /** Returns the name of the operation that computes a layer's output. @param {Trace} trace @param {string} layer */

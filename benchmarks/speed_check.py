@@ -7,7 +7,7 @@ import os
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,8 @@ from benchmarks.rounds import Timing, timed
 from benchmarks.speed_worker import NETWORKS, SAMPLES
 from chainrule.errors import OptionError
 
-TREE, BASE = "working tree", "base"
+TREE, BASE = "working-tree", "base"
+CACHES = ROOT / "build" / "speed-check"  # kept: later checks compile only what has changed
 TURN_SECONDS = 0.03
 ROUNDS, COLD_ROUNDS = 2, 1  # rounds of a case; the first step from an empty cache takes seconds
 SLOW = 0.95  # ratio below which a case is timed again
@@ -60,11 +61,11 @@ class Comparison:
         return self.base.least / self.tree.least
 
 
-def cases() -> list[Case]:
-    """Return all cases, grouped by network, so that programs are compiled once."""
+def cases(networks: int = NETWORKS) -> list[Case]:
+    """Return the cases for a number of networks, grouped by network, so that programs are compiled once."""
     fits = [("fit", batch, learnable) for batch in SAMPLES for learnable in (True, False)]
     kinds = [*fits, ("predict", 1, True)]
-    of_networks = [Case(kind, k, batch, learnable) for k in range(NETWORKS) for kind, batch, learnable in kinds]
+    of_networks = [Case(kind, k, batch, learnable) for k in range(networks) for kind, batch, learnable in kinds]
     return [Case("import"), Case("first step"), *of_networks]
 
 
@@ -106,7 +107,7 @@ def processes(commit: str, threads: int) -> Generator[dict[str, Process]]:
             variables = {
                 name: {
                     "PYTHONPATH": os.pathsep.join((str(root / "src"), str(ROOT))),
-                    "CHAINRULE_CACHE": str(Path(folder) / f"cache of the {name}"),
+                    "CHAINRULE_CACHE": str(CACHES / name),
                 }
                 for name, root in ((TREE, ROOT), (BASE, checkout))
             }
@@ -117,13 +118,13 @@ def processes(commit: str, threads: int) -> Generator[dict[str, Process]]:
 
 
 def comparisons(
-    both: Mapping[str, Process], threads: int, watch: Callable[[str, float], None]
+    selected: Sequence[Case], both: Mapping[str, Process], threads: int, watch: Callable[[str, float], None]
 ) -> Iterator[tuple[Case, Comparison | str]]:
     """Yield each case with its times, or with the reason why one of the two could not be timed.
 
     A slow ratio is timed again, and the larger one of both counts.
     """
-    for number, case in enumerate(selected := cases()):
+    for number, case in enumerate(selected):
         watch(str(case), number / len(selected))
         result = compared(case, both, threads)
         if isinstance(result, Comparison) and result.ratio < SLOW:

@@ -11,10 +11,11 @@ from chainrule.cli import options as general
 
 @click.command("speed-check", short_help="Time the working tree beside another commit.")
 @click.argument("base", metavar="[COMMIT]", required=False)
+@options.number("--networks", default=8, most=8, text="Number of networks.")
 @options.threads
 @general.quiet
 @general.markdown
-def speed_check(base: str | None, threads: int | None, quiet: bool, markdown: Path | None) -> None:
+def speed_check(base: str | None, networks: int, threads: int | None, quiet: bool, markdown: Path | None) -> None:
     """Time the working tree and COMMIT in turn: whole trainings, predictions, the import and the first step.
 
     Each ratio is the time of COMMIT divided by that of the working tree. A case that is slower by more than 5 % is
@@ -29,7 +30,7 @@ def speed_check(base: str | None, threads: int | None, quiet: bool, markdown: Pa
 
     count, commit = thread_count(threads), check.commit_of(base or check.default_base())
     with options.watched(quiet) as watch, check.processes(commit, count) as both:
-        results = dict(check.comparisons(both, count, watch))
+        results = dict(check.comparisons(check.cases(networks), both, count, watch))
     commits = f"{check.tree_name()} beside {commit}"
     conditions = f"{commits}; {format_count(count, 'thread')}; vectors of {8 * WIDTH} bits; {machine()}"
     publish(markdown, [Table(check.table(results), notes=check.notes(results))], conditions, "speed check")

@@ -19,14 +19,13 @@ def comparison(ratio: float) -> Comparison:
 
 def run(monkeypatch: pytest.MonkeyPatch, ratios: dict[str, list[float | str]]) -> dict[Case, Comparison | str]:
     """Compare one case of each kind, whose measurements give the ratios one after the other."""
-    monkeypatch.setattr(speed_check, "cases", lambda: [Case(kind) for kind in ratios])
 
     def compared(case: Case, *_: object) -> Comparison | str:
         ratio = ratios[case.kind].pop(0)
         return ratio if isinstance(ratio, str) else comparison(ratio)
 
     monkeypatch.setattr(speed_check, "compared", compared)
-    return dict(speed_check.comparisons({}, 1, lambda text, share: None))
+    return dict(speed_check.comparisons([Case(kind) for kind in ratios], {}, 1, lambda text, share: None))
 
 
 def test_only_a_repeated_slow_ratio_counts(monkeypatch: pytest.MonkeyPatch) -> None:

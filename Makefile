@@ -11,7 +11,7 @@ SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
 .PHONY: help exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
-.PHONY: mcu int8-accuracy environment site notebooks experiments bench cifar page-speed screenshots clean
+.PHONY: mcu int8-accuracy environment site notebooks experiments bench speed-check cifar page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for another network)"
@@ -46,6 +46,7 @@ help:
 	@echo "make zoo-cifar10       train resnet-8, resnet-20 and mobilenet-small; writes docs/zoo-cifar10.md (hours; resumes)"
 	@echo "make cifar             train cifar-94 with every seed of SEEDS, and compare the runs (half an hour per seed)"
 	@echo "make light             time imported networks and ONNX Runtime (ARGS=\"--network squeezenet\")"
+	@echo "make speed-check       time the working tree beside another commit (BASE=COMMIT; three minutes)"
 	@echo "make experiments       write the tables of docs/ (long)"
 	@echo "make page-speed        measure the loading time and frame rate of the page; needs Chromium (ARGS=RUN)"
 	@echo "make screenshots       write the README's pictures of the page; needs Chromium"
@@ -252,6 +253,10 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md $(ARGS)
 	$(BIN)/python -m benchmarks accuracy --markdown docs/zoo.md
 	$(BIN)/python -m benchmarks drawn --peers torch-eager,onnxruntime --markdown docs/benchmarks.md
+
+# The last tag by default, or where the branch left main.
+speed-check: $(VENV)/.installed
+	$(BIN)/python -m benchmarks speed-check $(BASE) --markdown docs/benchmarks.md $(ARGS)
 
 cifar: $(VENV)/.installed
 	for seed in $(SEEDS); do $(BIN)/chainrule train --model cifar-94 --seed $$seed --out runs/cifar-94-$$seed || exit 1; done

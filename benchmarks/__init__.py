@@ -7,6 +7,7 @@ worker            the program of these processes; `processes` starts them and co
 rounds            timing of all contenders in turn, or of functions of one process
 steps             rows of the tables: training steps and calls of predict
 random_networks   random networks from a seed
+speed_check       the working tree beside another commit; `speed_worker` is the program of both
 accuracy          accuracies and processor times of default trainings, beside PyTorch and scikit-learn
 
 Terms of this package:

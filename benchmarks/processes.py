@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from chainrule.errors import ChainruleError
@@ -43,9 +44,9 @@ def reason_of(error: BaseException) -> str:
 class Process:
     """The process of a contender."""
 
-    def __init__(self, environment: Mapping[str, str], errors: Any) -> None:
+    def __init__(self, environment: Mapping[str, str], errors: Any, program: str) -> None:
         self._errors = errors
-        command = [sys.executable, "-m", "benchmarks.worker"]
+        command = [sys.executable, "-m", program]
         pipe = subprocess.PIPE
         self._process: Any = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=errors, env=environment, start_new_session=True, text=True
@@ -98,15 +99,22 @@ def environment(threads: int) -> dict[str, str]:
 
 
 @contextmanager
-def started(names: Iterable[str], threads: int) -> Generator[dict[str, Process]]:
+def started(
+    names: Iterable[str],
+    threads: int,
+    program: str = "benchmarks.worker",
+    variables: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> Generator[dict[str, Process]]:
     """Start a process for each name; kill all of them at the end of the context, also after Ctrl-C.
 
-    threads  number of threads of each process
+    threads    number of threads of each process
+    program    module that the processes run
+    variables  name → environment variables that differ from those of `environment`
     """
     with ExitStack() as stack:
         processes: dict[str, Process] = {}
         for name in names:
             errors = stack.enter_context(tempfile.TemporaryFile())
-            processes[name] = Process(environment(threads), errors)
+            processes[name] = Process({**environment(threads), **variables.get(name, {})}, errors, program)
             stack.callback(processes[name].close)
         yield processes

@@ -11,16 +11,15 @@ from benchmarks.processes import reason_of
 WARM_UPS = 3
 
 
-def main() -> None:
-    """Answer requests from stdin until the end of the input."""
+def main(worker: object) -> None:
+    """Answer requests from stdin by the methods of `worker` until the end of the input."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # redirect other output to stderr
-    serve(sys.stdin, answers)
+    serve(sys.stdin, answers, worker)
 
 
-def serve(requests: TextIO, answers: TextIO) -> None:
+def serve(requests: TextIO, answers: TextIO, worker: object) -> None:
     """Answer every request with its result, or with {"error": reason}."""
-    worker = Worker()
     for line in requests:
         request: dict[str, Any] = json.loads(line)
         try:
@@ -59,4 +58,4 @@ class Worker:
 
 
 if __name__ == "__main__":
-    main()
+    main(Worker())

@@ -41,7 +41,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("network", lambda row: row.more["network"]),
     ),
 }
-TEXT_COLUMNS = {"model", "peer", "kind", "network", "data set", "program"}  # columns aligned to the left
+TEXT_COLUMNS = {"model", "peer", "kind", "network", "data set", "program", "work"}  # columns aligned to the left
 WORST = 10  # number of random networks in the table
 
 

@@ -19,7 +19,7 @@ def task(work="train", who="numpy", batch=4):
 
 def served(*requests):
     answers = io.StringIO()
-    worker.serve(io.StringIO("".join(json.dumps(request) + "\n" for request in requests)), answers)
+    worker.serve(io.StringIO("".join(json.dumps(request) + "\n" for request in requests)), answers, worker.Worker())
     return [json.loads(line) for line in answers.getvalue().splitlines()]
 
 

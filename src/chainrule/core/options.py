@@ -51,7 +51,7 @@ KINDS: dict[Any, Kind] = {
 
 def plain(value: Any) -> Any:
     """Return Python numbers for NumPy scalars, and tuples for lists and arrays. Other values are returned unchanged."""
-    if hasattr(cast("type[Any]", type(value)), "tolist"):  # not of the value: `Explained` objects search for similar names
+    if hasattr(value.__class__, "tolist"):  # the class is asked, as `Explained` objects search for similar names
         value = value.tolist()
     if isinstance(value, list | tuple):
         return tuple(plain(entry) for entry in cast("list[Any]", value))

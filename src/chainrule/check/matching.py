@@ -153,9 +153,10 @@ def _match_specified(original: Student, task: LearnerTask, against: Layer) -> Ma
             return
         # An error in backward is a mistake, not another shape, if there is no convention without an error.
         for exact, complete in ((True, True), (True, False), (False, True)):
+            if not complete:
+                yield read(intended, [DIRECT], complete=False)
             for subject, others in product([intended, *_square_subjects(intended)], BY_STRENGTH):
                 yield read(subject, others, exact=exact, complete=complete)
-        yield read(intended, [DIRECT], complete=False)
 
     return first_match(groups()) or (
         learner_subjects.match_parameters(copy.deepcopy(original), intended, task.layouts),

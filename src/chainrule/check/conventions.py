@@ -27,10 +27,12 @@ from chainrule.check.parameters import (
 )
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.held_arrays import arrays_named
+from chainrule.custom.sample_axis import ONE
 from chainrule.custom.student import Student
 from chainrule.errors import ChainruleError, StudentError, UnwrittenError
 
 CONVENTION_NOTE = "the code takes"  # beginning of the note about a convention
+SINGLE_ONLY = "what is right is right for them only, because the code fails for batches"
 TOLERANCE = 1e-4  # relative; sufficient for float32 code
 MAX_LAYOUTS = 40  # maximum number of combinations of layouts that are compared
 
@@ -57,7 +59,8 @@ class Convention:
     @property
     def notes(self) -> list[str]:
         """Notes for the report; empty for this library's convention."""
-        return [f"{CONVENTION_NOTE} {self.description}"] if self.description else []
+        limit = f": {SINGLE_ONLY}" if self.axis == ONE else ""
+        return [f"{CONVENTION_NOTE} {self.description}{limit}"] if self.description else []
 
     @property
     def layouts(self) -> dict[str, ArrayLayout]:
@@ -68,6 +71,8 @@ class Convention:
 DIRECT = Convention("")
 SQUARE_SIZES = (6, 9, 28)  # sizes of square images, which much code requires
 OTHERS = tuple(replace(Convention(**entry), x=ArrayLayout(**entry.get("x", {}))) for entry in DATA["convention"])
+# Single samples hide mistakes that batches reveal, so that they are tried only if the code takes no batches.
+BY_STRENGTH = tuple(tuple(one for one in OTHERS if (one.axis == ONE) == single) for single in (False, True))
 
 
 def adapted(student: Student, axis: str) -> Student:
@@ -204,6 +209,11 @@ def candidate_shapes(
 def square_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Return shapes of square images with the same number of channels, and with one channel."""
     return [(count, size, size) for count in (shape[0], 1) for size in SQUARE_SIZES[:2]] if len(shape) == 3 else []
+
+
+def stores_shape(student: Student, shape: tuple[int, ...]) -> bool:
+    """Return whether a learner's layer stores the shape of its inputs, or has parameters that determine it."""
+    return shape in _stored_shapes(student)
 
 
 def _stored_shapes(student: Student) -> Iterator[tuple[int, ...]]:

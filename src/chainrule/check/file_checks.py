@@ -135,9 +135,9 @@ def _may_take_vectors(notes: Sequence[str], rows: Sequence[Row], certain: bool) 
     return bool(single) if certain else not batches
 
 
-def _sample_rows(student: Student, task: LearnerTask, seed: int) -> tuple[Row, ...]:
-    """Return the rows of a layer for vectors, or for columns of a batch; empty if it is wrong."""
-    for axis in (ONE, LAST):
+def _sample_rows(student: Student, task: LearnerTask, seed: int, axes: Sequence[str]) -> tuple[Row, ...]:
+    """Return the rows of a layer for columns of a batch, or for single vectors; empty if it is wrong."""
+    for axis in axes:
         with suppress(StudentError):
             report = check_layer(student.adapted(axis), task, seed)
             if report.ok:
@@ -219,8 +219,9 @@ def _class_rows(
             notes.append(f"{name} has epsilon = {epsilon:g}; usual is {EPSILONS[0]:g}")
         layer = task.against or (course_format and course_format.fixed_layer)
         if isinstance(layer, OF_VECTORS) and not report.ok and _may_take_vectors(notes, seen, certain=False):
-            of_vectors = LearnerTask(layer, (6,))
-            single = _sample_rows(file.layer(name, options=options), of_vectors, seed)
+            # The code may run on batches, so only a layer that takes single vectors shows that they are meant.
+            axes = (LAST, ONE) if _may_take_vectors(notes, seen, certain=True) else (LAST,)
+            single = _sample_rows(file.layer(name, options=options), LearnerTask(layer, (6,)), seed, axes)
             notes += [f"{name}: {SINGLE_VECTORS}"] if single else []
             rows = single or rows
         yield from rows

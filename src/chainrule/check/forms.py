@@ -153,8 +153,8 @@ class FunctionFormat:
         """Yield variants for a convolution or a pooling: square windows, other options, and square images."""
         data = DATA["variants"].get(type(self.cases[0].layer).__name__, {"layers": (), "others": ()})
         others = tuple(Case.of(**other) for other in data["others"])
-        for layer in data["layers"]:
-            for shape, larger in (((3, 7, 9), (3, 9, 13)), (SQUARE, (3, 9, 9))):
+        for shape, larger in (((3, 7, 9), (3, 9, 13)), (SQUARE, (3, 9, 9))):
+            for layer in data["layers"]:
                 yield replace(self, cases=(Case.of(layer, shape=shape, larger=larger), *others), extra="")
 
 

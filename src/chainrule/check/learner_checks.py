@@ -48,6 +48,11 @@ UNKNOWN_OUTPUT = Diagnosis(
     "not-checked",
     "is not checked: the output identifies none of the layers of this library; pass the layer: --against LAYER",
 )
+ONLY_SQUARE = Diagnosis(
+    "only-square",
+    "is computed for square images only: take height and width from the shape of x, or pass --input-shape if all "
+    "images are square",
+)
 DROPOUT_NOTE = "the numbers of a dropout are random: its mask, scale and gradient are checked, in training"
 ONE_NONZERO_NOTE = "backward is right only if a single element of dy is not 0, as for the logarithm of one probability"
 QUICK_TOLERANCE = 1e-6  # tolerance of the comparison with the reference that precedes all other checks
@@ -173,11 +178,20 @@ def _complete_report(
         else:
             rows += [row] if row else []
     rows += [] if any(row.is_wrong for row in rows) else batch_of_one
+    rows += _square_rows(student, subject, task)
     rows += [_reshaped_row(subject, name, shape) for name, shape in subject.reshaped.items()]
     rows += [row for row in extra_rows(examination, other) if not _is_reported(row, rows)]
     if task.against is None and not (unchecked or constants) and not any(row.is_wrong for row in rows):
         unknown = misnamed_rows(student.kind, subject, intended, values) or unknown
     return Report(student.name, (*rows, *unchecked, *unknown), tuple(notes))
+
+
+def _square_rows(student: Student, subject: SubmittedLayer, task: LearnerTask) -> list[Row]:
+    """Return the row of a layer that takes square images only, unless the task or the code specifies their size."""
+    shape = subject.shape
+    if len(shape) != 3 or shape[1] != shape[2] or shape == task.shape or conventions.stores_shape(student, shape):
+        return []
+    return [Row(subject.name, "y", "oblong images", diagnoses=(ONLY_SQUARE,))]
 
 
 def _returns_probabilities(y: Array) -> bool:

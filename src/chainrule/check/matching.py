@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 
 import numpy as np
 
 from chainrule.check import conventions, learner_subjects, probes
-from chainrule.check.conventions import DIRECT, OTHERS, Convention
+from chainrule.check.conventions import BY_STRENGTH, DIRECT, Convention
 from chainrule.check.forms import class_format
 from chainrule.check.intended_layer import contradicts_name, guess_layer, layer_by_name
 from chainrule.check.learner_subjects import SubmittedLayer
@@ -148,14 +149,14 @@ def _match_specified(original: Student, task: LearnerTask, against: Layer) -> Ma
 
     def groups() -> Iterator[Iterator[Match]]:
         yield read(intended, [DIRECT])
-        subjects, others = [intended], list[Convention]()
-        if original.rate or next(read(intended, [DIRECT], exact=False), None) is None:
-            subjects, others = [intended, *_square_subjects(intended)], [*OTHERS]
+        if not original.rate and next(read(intended, [DIRECT], exact=False), None) is not None:
+            return
         # An error in backward is a mistake, not another shape, if there is no convention without an error.
         for exact, complete in ((True, True), (True, False), (False, True)):
-            for subject in subjects:
-                usable = [DIRECT, *others] if exact and subject is intended else others
-                yield read(subject, usable, exact=exact, complete=complete)
+            if not complete:
+                yield read(intended, [DIRECT], complete=False)
+            for subject, others in product([intended, *_square_subjects(intended)], BY_STRENGTH):
+                yield read(subject, others, exact=exact, complete=complete)
 
     return first_match(groups()) or (
         learner_subjects.match_parameters(copy.deepcopy(original), intended, task.layouts),
@@ -191,7 +192,7 @@ def _match_unknown(original: Student, shape: tuple[int, ...] | None, seed: int) 
         raise
     except (StudentError, ShapeError) as direct_error:
         error = direct_error
-    other = first_match([_matches(original, shape, named, seed)])
+    other = first_match(_matches(original, others, shape, named, seed) for others in BY_STRENGTH)
     if other is not None and (other[1] is not None or direct is None or not _runs(direct[0], seed, direct[1])):
         return other
     if direct is None:
@@ -216,9 +217,11 @@ def _match_directly(original: Student, subject: SubmittedLayer, named: Layer | N
     return subject, None, []
 
 
-def _matches(original: Student, shape: tuple[int, ...] | None, named: Layer | None, seed: int) -> Iterator[Match]:
+def _matches(
+    original: Student, others: Iterable[Convention], shape: tuple[int, ...] | None, named: Layer | None, seed: int
+) -> Iterator[Match]:
     """Yield a match for each convention and input shape in which the code runs, up to one per convention if right."""
-    for convention in OTHERS:
+    for convention in others:
         for candidate in conventions.candidate_shapes(original, convention, shape):
             subject = conventions.explore(original, convention, candidate)
             if subject is None:

@@ -10,13 +10,14 @@ import numpy as np
 from chainrule.check import conventions, learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.constructors import pair_adapter
-from chainrule.check.conventions import DIRECT, OTHERS
+from chainrule.check.conventions import BY_STRENGTH, DIRECT
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.forms import (
     ARGUMENTS,
     FUNCTIONS,
     KNOWN_OPTIONS,
+    SQUARE,
     Case,
     FunctionFormat,
     FunctionPair,
@@ -26,7 +27,7 @@ from chainrule.check.forms import (
     is_derivative,
     tutorial_pairs,
 )
-from chainrule.check.learner_checks import check_layer, check_loss, check_output
+from chainrule.check.learner_checks import ONLY_SQUARE, check_layer, check_loss, check_output
 from chainrule.check.matching import ANY_LAYER, LearnerTask, first_match, readings
 from chainrule.check.mode_checks import mode_rows
 from chainrule.check.option_checks import check_options
@@ -117,6 +118,8 @@ def _function_rows(
             raise
         rows = (failure_row(pair.backward, error, tensor="x"),)  # the output is that of the layer
     yield from rows
+    if case.shape == SQUARE:
+        yield Row(pair.forward, "y", "oblong images", diagnoses=(ONLY_SQUARE,))
     if is_usual and all(row.ok for row in rows if row.tensor == "y"):
         try:
             yield from mode_rows(pair, load, complete, seed)
@@ -188,7 +191,7 @@ def _usual_form(load: Load, course_format: FunctionFormat) -> Form | None:
         read = partial(read, complete=not exact)
         must_match = not known or candidate is not course_format
         direct = [read([DIRECT], exact=must_match)] if exact else []
-        if match := first_match([*direct, read(OTHERS, exact=exact)]):
+        if match := first_match([*direct, *(read(others, exact=exact) for others in BY_STRENGTH)]):
             return candidate, match[0].student.adapted_axis, match[0].layouts
     return None
 

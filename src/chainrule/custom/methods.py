@@ -156,6 +156,13 @@ class Methods(LocalCode):
         return duplicate
 
 
+def _like(value: Any, default: Any) -> Any:
+    """Return a number as a tuple if the default of its argument is a tuple, such as (3, 3); other values unchanged."""
+    if not (isinstance(default, tuple) and np.isscalar(value)):
+        return value
+    return (value,) * len(cast("tuple[Any, ...]", default))
+
+
 def _instance(kind: type[Any], label: str, values: Mapping[str, Any]) -> Any:
     """Instantiate a class; StudentError if the value of a required argument is unknown.
 
@@ -167,7 +174,9 @@ def _instance(kind: type[Any], label: str, values: Mapping[str, Any]) -> Any:
         return call(label, kind)
     by_name = {**{name.lower(): value for name, value in values.items()}, **values}
     arguments = {
-        name: by_name.get(name, by_name[name.lower()]) for name in signature.parameters if name.lower() in by_name
+        name: _like(by_name.get(name, by_name[name.lower()]), parameter.default)
+        for name, parameter in signature.parameters.items()
+        if name.lower() in by_name
     }
     try:
         bound = signature.bind(**arguments)

@@ -5,13 +5,13 @@ import numpy as np
 
 def convolution(image, filt, bias, s=1):
     n_f, n_c_f, f, _ = filt.shape
-    n_c, in_dim, _ = image.shape
-    out_dim = int((in_dim - f) / s) + 1
+    n_c, *size = image.shape
+    h, w = (int((length - f) / s) + 1 for length in size)
     assert n_c == n_c_f
-    out = np.zeros((n_f, out_dim, out_dim))
+    out = np.zeros((n_f, h, w))
     for curr_f in range(n_f):
-        for i in range(out_dim):
-            for j in range(out_dim):
+        for i in range(h):
+            for j in range(w):
                 region = image[:, s * i : s * i + f, s * j : s * j + f]
                 out[curr_f, i, j] = np.sum(filt[curr_f] * region) + bias[curr_f].item()
     return out

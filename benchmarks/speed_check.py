@@ -21,7 +21,7 @@ from chainrule.errors import OptionError
 TREE, BASE = "working-tree", "base"
 CACHES = ROOT / "build" / "speed-check"  # kept: later checks compile only what has changed
 TURN_SECONDS = 0.03
-ROUNDS, COLD_ROUNDS = 2, 1  # rounds of a case; the first step from an empty cache takes seconds
+ROUNDS, COLD_ROUNDS = 8, 1  # rounds of a case; the first step from an empty cache takes seconds
 SLOW = 0.95  # ratio below which a case is timed again
 
 

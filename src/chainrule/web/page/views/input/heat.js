@@ -2,6 +2,7 @@
 
 import { createElement } from "../../elements.js";
 import { saliency } from "../../engine/saliency.js";
+import { largestMagnitude } from "../../engine/tensor.js";
 import { mapCanvas } from "../../figures/map.js";
 
 /** @typedef {import("../../types.js").App} App */
@@ -23,6 +24,6 @@ export class Heat {
     if (!trace || !this.element.open) return;
     const [, rows, columns] = trace.description.input_shape;
     const values = saliency(trace);
-    this.map.replaceChildren(mapCanvas({ rows, columns, values }, { kind: "sequential", low: 0, high: Math.max(...values) }, SIDE));
+    this.map.replaceChildren(mapCanvas({ rows, columns, values }, { kind: "sequential", low: 0, high: values[largestMagnitude(values)] }, SIDE));
   }
 }

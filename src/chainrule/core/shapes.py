@@ -11,10 +11,12 @@ stride     distance between adjacent positions of the window
 
 from collections.abc import Iterable, Sequence
 from numbers import Real
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from chainrule.core.arrays import Shape
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
+
+if TYPE_CHECKING:
+    from chainrule.core.arrays import Shape
 
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = tuple[Pair, Pair]
@@ -119,7 +121,7 @@ def resolve_ends(name: str, value: int | Sequence[int | Sequence[int]], axes: in
     return tuple(cast(Pair, per_axis(name, entry, 2, 0)) for entry in entries)
 
 
-def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -> Shape:
+def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -> "Shape":
     """Return one integer per axis, each at least ``least``, from an integer or a sequence."""
     values: tuple[Any, ...] = tuple(value) if isinstance(value, list | tuple) else (value,) * axes
     if len(values) != axes or not all(is_whole(entry, least) for entry in values):

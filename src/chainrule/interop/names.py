@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Names:
+class ForeignNames:
     """The tables of names.toml, whose comments describe them. Several names in a text are separated by spaces."""
 
     types: str
@@ -34,4 +34,4 @@ def inverted(table: Mapping[str, str]) -> dict[str, str]:
     return {name: key for key, names in table.items() for name in names.split()}
 
 
-NAMES = Names(**tomllib.loads(Path(__file__).with_name("names.toml").read_text(encoding="utf-8")))
+NAMES = ForeignNames(**tomllib.loads(Path(__file__).with_name("names.toml").read_text(encoding="utf-8")))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chainrule.layers.node import Wiring
 
 
-class Weights(dict[str, Array]):
+class AssignableWeights(dict[str, Array]):
     """Views of parameters and running statistics by name. An assigned array is copied into the view.
 
     assign   function that overwrites all of them, such as `Network.set_weights`

@@ -36,7 +36,7 @@ from chainrule.layers.base import CUSTOM
 from chainrule.layers.node import Wiring
 from chainrule.network import losses, plans
 from chainrule.network.fitted import Fitted, checked_classes, checked_normalization
-from chainrule.network.flat_buffers import FlatBuffers, Weights, with_origins
+from chainrule.network.flat_buffers import AssignableWeights, FlatBuffers, with_origins
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.ports import OutputEnd, input_ports, output_ports
 from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
@@ -206,7 +206,7 @@ class Network:
 
         `model.weights["conv1.w"] = array` copies the array into the view.
         """
-        weights = Weights(self._buffers.views(self.parameters))
+        weights = AssignableWeights(self._buffers.views(self.parameters))
         weights.assign = self.set_weights
         return weights
 

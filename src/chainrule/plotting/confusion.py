@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.core.arrays import Floats
 from chainrule.errors import ShapeError
 from chainrule.plotting.figures import (
     BODY,
@@ -92,7 +91,7 @@ def _layout(names: list[str], cell: float) -> _MatrixLayout:
     return _MatrixLayout(left, top, bottom, percents, size, names_turned, percents_turned)
 
 
-def fractions(counts: NDArray[np.generic], totals: NDArray[np.generic]) -> Floats:
+def fractions(counts: NDArray[np.generic], totals: NDArray[np.generic]) -> NDArray[np.float64]:
     """Return counts / totals, with NaN where a total is 0."""
     wide, whole = np.asarray(counts, np.float64), np.asarray(totals, np.float64)
     return np.divide(wide, whole, out=np.full(np.broadcast_shapes(wide.shape, whole.shape), np.nan), where=whole > 0)
@@ -161,5 +160,5 @@ def _percent(share: float, _: object) -> str:
     return f"{100 * share:.6g} %"
 
 
-def _percents(values: Floats) -> list[str]:
+def _percents(values: NDArray[np.float64]) -> list[str]:
     return ["–" if np.isnan(value) else f"{100 * value:.1f} %" for value in values]

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from chainrule.core.arrays import Floats
 from chainrule.plotting.figures import (
     BLUE,
     BODY,
@@ -180,7 +179,7 @@ def _legend(figure: Drawing, handles: Sequence[object], labels: Sequence[str]) -
         text.set(text=label, color=MUTED, **typeface())
 
 
-def loss_scale(axes: Drawing, smoothed: Floats, raw: Floats) -> None:
+def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.float64]) -> None:
     """Set a logarithmic scale if all smoothed losses are positive and span a factor of 8, else a linear scale from 0.
 
     smoothed   smoothed and validation losses, of any shape
@@ -214,7 +213,7 @@ def step_scale(axes: Drawing) -> None:
     axes.set_xlabel("training step", fontsize=BODY, color=INK)
 
 
-def accuracy_scale(axes: Drawing, smoothed: Floats) -> None:
+def accuracy_scale(axes: Drawing, smoothed: NDArray[np.float64]) -> None:
     """Set a scale from 0 to 100 %, stretched towards 100 % if a curve comes close to it."""
     from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
@@ -228,12 +227,12 @@ def accuracy_scale(axes: Drawing, smoothed: Floats) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
 
 
-def stretch(accuracy: ArrayLike) -> Floats:
+def stretch(accuracy: ArrayLike) -> NDArray[np.float64]:
     """Return −log₁₀(1.005 − accuracy), a logarithmic scale of the error rate that is finite at an accuracy of 1."""
     return -np.log10(np.maximum(1.005 - np.asarray(accuracy, np.float64), 1e-4))
 
 
-def shrink(height: ArrayLike) -> Floats:
+def shrink(height: ArrayLike) -> NDArray[np.float64]:
     """Compute the inverse of `stretch`."""
     return 1.005 - 10.0 ** -np.asarray(height, np.float64)
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from chainrule.core.arrays import Floats
 from chainrule.errors import OptionError, ShapeError, unknown_name
 from chainrule.plotting.figures import BODY, MARGIN, MUTED, RULE, SMALL, Drawing, color_bar, new_sheet, ruled, typeface
 
@@ -83,7 +82,7 @@ def _layout(filters: int, channels: int, kh: int, kw: int) -> _KernelLayout:
     return _KernelLayout(columns, math.ceil(filters / columns), tile, strip)
 
 
-def _draw(axes: Drawing, w: Floats, layout: _KernelLayout, largest: float) -> None:
+def _draw(axes: Drawing, w: NDArray[np.float64], layout: _KernelLayout, largest: float) -> None:
     height, width = layout.tile
     for o, kernels in enumerate(w):
         for c, kernel in enumerate(kernels):
@@ -97,7 +96,7 @@ def _draw(axes: Drawing, w: Floats, layout: _KernelLayout, largest: float) -> No
     _frames(axes, w, layout)
 
 
-def _frames(axes: Drawing, w: Floats, layout: _KernelLayout) -> None:
+def _frames(axes: Drawing, w: NDArray[np.float64], layout: _KernelLayout) -> None:
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
 

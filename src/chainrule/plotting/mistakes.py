@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.core.arrays import Floats
 from chainrule.errors import ShapeError
 from chainrule.plotting.figures import INK, MARGIN, SMALL, legible, message, new_sheet, ruled, typeface, widest
 
@@ -139,7 +138,7 @@ def tiles(
     return sheet.figure
 
 
-def as_images(images: NDArray[np.generic]) -> Floats:
+def as_images(images: NDArray[np.generic]) -> NDArray[np.float64]:
     """Return images (M, C, H, W) in 0 … 1: (M, H, W, 3) for three channels, else the mean over channels, (M, H, W).
 
     Bytes are divided by 255. If floats are outside 0 … 1, as after standardization, all images are scaled together

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.arrays import Floats
 from chainrule.plotting.figures import DPI, png
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ def _numeric(cells: Sequence[str]) -> bool:
     return bool(numbers) and all(_NUMBER.fullmatch(cell) for cell in numbers)
 
 
-def map_png(values: Floats) -> bytes:
+def map_png(values: NDArray[np.float64]) -> bytes:
     """Return a PNG of an array of any shape: a mosaic of at most 16 maps, on a common scale symmetric about 0.
 
     Shapes   (C, H, W): C maps; (H, W): one map; (F,): a nearly square map, row by row; (): a single pixel
@@ -119,7 +118,7 @@ def map_png(values: Floats) -> bytes:
     return buffer.getvalue()
 
 
-def _maps(values: Floats) -> Floats:
+def _maps(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Reshape values to maps (M, H, W), with NaN at the end of a vector's last row."""
     if values.ndim >= 2:
         return values.reshape(-1, *values.shape[-2:])[:MAX_MAPS]
@@ -130,7 +129,7 @@ def _maps(values: Floats) -> Floats:
     return full.reshape(1, -1, width)
 
 
-def _colored(values: Floats, largest: float) -> NDArray[np.uint8]:
+def _colored(values: NDArray[np.float64], largest: float) -> NDArray[np.uint8]:
     """Return RGBA (H, W, 4): a color for the sign, with opacity proportional to the magnitude; NaN is transparent."""
     relative = np.nan_to_num(values / largest, nan=0.0, posinf=1.0, neginf=-1.0)
     color = np.where((relative < 0)[..., None], np.array(LOW), np.array(HIGH))

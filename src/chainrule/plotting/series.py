@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from chainrule.core.arrays import Floats
 from chainrule.errors import ShapeError
 
 Epochs: TypeAlias = Sequence[Mapping[str, float | None]]
-Numbers: TypeAlias = Floats
+Numbers: TypeAlias = NDArray[np.float64]
 
 ACCURACY = "accuracy"
 
@@ -87,7 +86,7 @@ def half_window(count: int) -> int:
     return int(count**0.5 / 2)
 
 
-def smooth(values: Floats, half: int) -> Floats:
+def smooth(values: NDArray[np.float64], half: int) -> NDArray[np.float64]:
     """Return the running mean of the finite values over `half` neighbors on either side, (S,) → (S,).
 
     Near the start, the window is shortened symmetrically, so that the steep first steps are not flattened. Near the
@@ -105,7 +104,9 @@ def smooth(values: Floats, half: int) -> Floats:
     return np.where(count > 0, (sums[stop] - sums[first]) / np.maximum(count, 1), np.nan)
 
 
-def envelope(steps: Floats, values: Floats, columns: int) -> tuple[Floats, Floats, Floats]:
+def envelope(
+    steps: NDArray[np.float64], values: NDArray[np.float64], columns: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return (middle step, minimum, maximum) for each of `columns` equal intervals of the steps; each (columns,)."""
     first = np.linspace(0, values.size, columns, endpoint=False).astype(np.int64)
     last = np.append(first[1:], values.size) - 1

@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule import layers, zoo
 from chainrule.errors import FormatError, ShapeError
 from chainrule.models.serialization import parameter_count_of
-from chainrule.network.flat_buffers import Weights
+from chainrule.network.flat_buffers import AssignableWeights
 
 ROW = [cr.Conv2D(2, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
 
@@ -36,7 +36,9 @@ def test_weights_take_the_place_of_first_values() -> None:
     assert not np.shares_memory(again.parameters, first.parameters)
 
 
-@pytest.mark.parametrize("assign", [Weights.__setitem__, lambda weights, name, values: weights.update({name: values})])
+@pytest.mark.parametrize(
+    "assign", [AssignableWeights.__setitem__, lambda weights, name, values: weights.update({name: values})]
+)
 def test_assigned_weights_are_those_of_the_network(assign: Any) -> None:
     subject, other = network(seed=1), network(seed=2)
     for name, value in other.weights.items():

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from interop.c.compiled import NATIVE, needs, outputs
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 from PIL import Image
@@ -62,13 +63,22 @@ def test_the_same_numbers_give_the_same_outputs(seed: int, engine: str, tmp_path
     assert cr.load(tmp_path / "m.onnx").signature.inputs == model.signature.inputs
 
 
+@needs("gcc")
+@pytest.mark.filterwarnings("ignore::chainrule.errors.InputUnitWarning")
+def test_exported_c_takes_the_same_numbers(tmp_path: Path) -> None:
+    models, images = zip(*(drawn(seed, "numpy") for seed in range(8)), strict=True)
+    found = outputs(tmp_path, models, images, NATIVE)
+    for model, x, y in zip(models, images, found, strict=True):
+        assert_close(y, model.predict(x))
+
+
 @pytest.mark.filterwarnings("ignore::chainrule.errors.InputUnitWarning")
 @pytest.mark.parametrize("seed", range(6))
 def test_int8_takes_the_same_numbers(seed: int) -> None:
     model, x = drawn(seed, "numpy")
     quantized = Quantized(model, x)
-    outputs = [quantized.predict(x.astype(dtype)) for dtype in DTYPES]
-    assert_array_equal(outputs, [outputs[0]] * len(outputs))
+    found = [quantized.predict(x.astype(dtype)) for dtype in DTYPES]
+    assert_array_equal(found, [found[0]] * len(found))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -98,11 +108,10 @@ def test_several_outputs_are_answered_by_name() -> None:
     draw = np.random.default_rng(0)
     image = cr.Input((1, 5, 7), name="image")
     features = cr.Flatten()(image)
-    outputs = [cr.Softmax()(cr.Dense(3)(features)), cr.Dense(1)(features)]
-    model = cr.Graph([image], outputs, engine="numpy")
+    model = cr.Graph([image], [cr.Softmax()(cr.Dense(3)(features)), cr.Dense(1)(features)], engine="numpy")
     x, t = draw.normal(size=(30, 1, 5, 7)), draw.integers(0, 3, 30)
     name, other = model.output_names
     model.fit(x, {name: t, other: t * 100.0}, epochs=1, progress=False)
-    found, outputs = model.predict_classes(x), model.predict(x)
-    assert found[name].tolist() == [str(k) for k in outputs[name].argmax(1)]
-    assert_array_equal(found[other], outputs[other])
+    found, predicted = model.predict_classes(x), model.predict(x)
+    assert found[name].tolist() == [str(k) for k in predicted[name].argmax(1)]
+    assert_array_equal(found[other], predicted[other])

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,13 @@ def weight(network: Journey, step: int, cell: str) -> float:
     return float(network.model(network.session.frame(step, NEVER)).weights[tensor][index(cell)])
 
 
+def contributions(network: Journey, step: int, cell: str) -> Sequence[float]:
+    """Return what each image of the batch contributes to the gradient of a convolution's weight."""
+    tensor = f"{cell.partition('.')[0]}.w"
+    shape = network.model(network.session.frame(step, NEVER)).weights[tensor].shape
+    return network.session.contributions(step, tensor, int(np.ravel_multi_index(index(cell), shape)), NEVER)
+
+
 def test_no_error_is_unreported(visit: dict[str, Any]) -> None:
     assert visit["wrong"] == []
 
@@ -87,11 +94,10 @@ def test_keys_lead_from_the_question_to_the_gradient_of_its_weight(
     visit: dict[str, Any], place: tuple[int, int], network: Journey
 ) -> None:
     found = visit["gradient"]
-    assert found["name"].startswith("conv2.dw[")
+    assert found["name"].startswith("conv1.dw[")
     assert found["tabs"] < 20
     assert found["value"] == network.trace_of(*picture(network, place), place[1]).explain(found["name"]).shown
-    flat = int(np.ravel_multi_index(index(found["name"]), (8, 8, 5, 5)))
-    whole = sum(network.session.contributions(place[1], "conv2.w", flat, NEVER))
+    whole = sum(contributions(network, place[1], found["name"]))
     assert whole * number(found["value"]) > 0  # the image wants what its batch wants
     first, second, third, back, last = visit["stop"]
     terms = last.split(" of ")[1]
@@ -107,9 +113,7 @@ def test_why_a_weight_changed_adds_up_to_the_step_of_training(
     assert value == format_number(after, 3, [before])
     shares = [number(row.split("\n")[1]) for row in visit["shares"]]
     assert sum(shares) == pytest.approx(after - before, rel=2e-2)
-    expected = network.session.contributions(
-        step, "conv2.w", int(np.ravel_multi_index(index(cell), (8, 8, 5, 5))), NEVER
-    )
+    expected = contributions(network, step, cell)
     gradients = [number(image.split("\n")[-1]) for image in visit["images"]]
     assert sorted(gradients) == pytest.approx(sorted(len(expected) * each for each in expected), rel=5e-3)
 

@@ -72,7 +72,7 @@ DIRECT = Convention("")
 SQUARE_SIZES = (6, 9, 28)  # sizes of square images, which much code requires
 OTHERS = tuple(replace(Convention(**entry), x=ArrayLayout(**entry.get("x", {}))) for entry in DATA["convention"])
 # Single samples hide mistakes that batches reveal, so that they are tried only if the code takes no batches.
-BY_STRENGTH = tuple(tuple(one for one in OTHERS if (one.axis == ONE) == single) for single in (False, True))
+BY_STRENGTH = tuple(tuple(other for other in OTHERS if (other.axis == ONE) == single) for single in (False, True))
 
 
 def adapted(student: Student, axis: str) -> Student:

@@ -75,11 +75,9 @@ def _is_swish(subject: SubmittedLayer, x: Array) -> bool:
 def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | None, values: Values) -> list[Row]:
     """Return the row of y for a class whose output contradicts its name, or an empty list if this is not certain."""
     expected_type = _type_by_name(kind)
-    if expected_type is None:
+    if expected_type is None or (intended is not None and intended.layer is IDENTITY):
         return []
     message = ""
-    if intended is not None and intended.layer is IDENTITY:
-        return []
     if intended is not None and _stem(type(intended.layer)) not in _stem(expected_type):
         message = f"is the output of {intended.name}, but the name of the class is {kind}"
     elif intended is None and expected_type in POOLS:

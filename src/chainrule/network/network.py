@@ -202,10 +202,7 @@ class Network:
 
     @property
     def weights(self) -> dict[str, Array]:
-        """Parameters and running statistics by name (conv1.w, conv1.b, …), as views of the flat buffers.
-
-        `model.weights["conv1.w"] = array` copies the array into the view.
-        """
+        """Views of parameters and running statistics by name; an array assigned to conv1.w is copied into its view."""
         weights = AssignableWeights(self._buffers.views(self.parameters))
         weights.assign = self.set_weights
         return weights

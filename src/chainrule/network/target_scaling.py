@@ -32,7 +32,7 @@ class TargetScaling:
 
     means: tuple[float, ...]
     deviations: tuple[float, ...]
-    repeats: Shape = ()
+    repeats: tuple[int, ...] = ()
 
     @staticmethod
     def fit(targets: Array, weights: Floats | None = None) -> TargetScaling:
@@ -105,6 +105,6 @@ def _numbers(values: Any, count: int) -> tuple[float, ...]:
     return numbers if len(numbers) == len(cast("list[Any]", values)) == count else ()
 
 
-def repeats_of(shapes: Sequence[Shape]) -> Shape:
+def repeats_of(shapes: Sequence[Shape]) -> tuple[int, ...]:
     """Return `TargetScaling.repeats` for outputs with these shapes."""
     return () if len(shapes) == 1 else tuple(math.prod(shape[1:]) for shape in shapes for _ in range(shape[0]))

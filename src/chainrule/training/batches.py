@@ -155,8 +155,7 @@ class BatchLoader:
         t = targets if self.target_scaling is None else self.target_scaling.standardized(targets)
         t = t.astype(self._network.dtype, order="C")
         if share := self._recipe.label_smoothing:
-            t *= 1 - share
-            t += share / t.shape[1]
+            t = smoothed(t, share)
         return x, t, None if weights is None else weights.astype(self._network.dtype)
 
     # ------------------------------------------------------------------ batches of an epoch
@@ -283,3 +282,8 @@ def in_order(
             yield samples.batch(rows, preparation)
     finally:
         prefetcher.close()
+
+
+def smoothed(targets: Array, share: float) -> Array:
+    """Return targets t (N, K, …) of classes with label smoothing ε, the share: (1 − ε)·t + ε/K."""
+    return targets * (1 - share) + share / targets.shape[1]

@@ -14,6 +14,7 @@ from chainrule.data.dataset import Dataset
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, unknown_name
 from chainrule.network.fitted import UNFITTED
 from chainrule.runs.folder import CHECKPOINT
+from chainrule.training.batches import smoothed
 from chainrule.training.samples import Samples
 from chainrule.web import frames, subjects
 from chainrule.web.description import best_step, best_step_notice, busy_notice, describe, unsupported_notice
@@ -320,7 +321,7 @@ class Session:
         """Return targets (N, K, …) as a training step uses them: standardized, and smoothed."""
         scaling, share = self.subject.model.target_scaling, self.subject.recipe.label_smoothing
         standardized = targets if scaling is None else scaling.standardized(targets)
-        return standardized * (1 - share) + share / targets.shape[1] if share else standardized
+        return smoothed(standardized, share) if share else standardized
 
     def _prepared(self, samples: Samples) -> Running:
         """Return a trainer that continues from the opened frame, in its thread."""

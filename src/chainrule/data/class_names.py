@@ -113,8 +113,8 @@ def matched_targets(y: Array, names: Sequence[str], classes: Sequence[str], axes
     if y.ndim == 1 + axes and y.shape[1] == len(names) > 1:
         return _in_order(y, rows_of(names, classes, source), classes, source)
     labels = y.astype(np.int64)
-    outside = np.flatnonzero((labels != y) | (labels < 0) | (labels >= len(names))) if axes == 1 else ()
-    if len(outside):
+    outside = np.flatnonzero((axes == 1) & ((labels != y) | (labels < 0) | (labels >= len(names))))
+    if outside.size:
         label, last = y.reshape(-1)[outside[0]], len(names) - 1
         raise SampleError(
             f"label {label} of sample {outside[0]}: expected one of the {source}'s classes, 0 … {last}", int(outside[0])

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | Image"
 
+LISTS: tuple[type, ...] = (list, tuple)
 DIGIT = (1, 28, 28)  # input shape of a model for digits
 
 FIELD = 28  # pixels; side of an MNIST image
@@ -59,10 +60,10 @@ def read_inputs(x: Any, shape: Sequence[int], normalization: Normalization) -> A
     shape, normalization   input shape (C, H, W) of the model, and the record of its training data
     Errors                 as in `read_input`
     """
-    values = cast("list[Any]", list(x)) if isinstance(x, (list, tuple)) else [x]  # pyright: ignore[reportUnknownArgumentType]
+    values: list[Any] = [*x] if isinstance(x, LISTS) else [x]
     if not values or not all(map(is_source, values)):
-        is_array = isinstance(x, (list, tuple, dict)) or hasattr(x, "__array__")
-        return x if is_array or not hasattr(x, "__len__") or not len(x) else _inputs_of_pairs(x, shape, normalization)
+        is_array = isinstance(x, (*LISTS, dict)) or hasattr(x, "__array__") or not hasattr(x, "__len__")
+        return x if is_array or not len(x) else _inputs_of_pairs(x, shape, normalization)
     return normalization.of_image(np.stack([read_input(value, shape, digits=normalization.digits) for value in values]))
 
 
@@ -86,7 +87,7 @@ class PairInputs(SampleSource):
 
 def _inputs_of_pairs(data: Any, shape: Sequence[int], normalization: Normalization) -> Any:
     def prepare(item: Any) -> Array:
-        x = item[0] if isinstance(item, (list, tuple)) else item
+        x = item[0] if isinstance(item, LISTS) else item
         return read_inputs(x, shape, normalization)[0] if is_source(x) else np.asarray(x)
 
     if hasattr(data, "__getitem__") and len(data) and prepare(data[0]).ndim == len(shape):

@@ -14,8 +14,7 @@ from chainrule.data.dataset import Dataset
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, unknown_name
 from chainrule.network.fitted import UNFITTED
 from chainrule.runs.folder import CHECKPOINT
-from chainrule.training.batches import smoothed
-from chainrule.training.samples import Samples
+from chainrule.training.samples import Samples, smoothed
 from chainrule.web import frames, subjects
 from chainrule.web.description import best_step, best_step_notice, busy_notice, describe, unsupported_notice
 from chainrule.web.frames import Frame, Timeline, early_step

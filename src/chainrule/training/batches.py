@@ -25,6 +25,8 @@ from chainrule.training.steps.stepper import Stepper
 from chainrule.training.streams import BatchStream, PairSamples, TrainingData
 
 if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
     from chainrule.data.augmentation import Augmentation
     from chainrule.data.prefetch import Prefetcher
 
@@ -152,10 +154,7 @@ class BatchLoader:
             draw = mixing.Draw(self._recipe.seed, epoch, numbers[:count])
             strengths = (augmentation.mixup, augmentation.cutmix)
             x, targets, weights = mixing.mix(x, targets, weights, strengths, draw)
-        t = targets if self.target_scaling is None else self.target_scaling.standardized(targets)
-        t = t.astype(self._network.dtype, order="C")
-        if share := self._recipe.label_smoothing:
-            t = smoothed(t, share)
+        t = targets_of_step(targets, self.target_scaling, self._recipe, self._network.dtype)
         return x, t, None if weights is None else weights.astype(self._network.dtype)
 
     # ------------------------------------------------------------------ batches of an epoch
@@ -284,6 +283,10 @@ def in_order(
         prefetcher.close()
 
 
-def smoothed(targets: Array, share: float) -> Array:
-    """Return targets t (N, K, …) of classes with label smoothing ε, the share: (1 − ε)·t + ε/K."""
-    return targets * (1 - share) + share / targets.shape[1]
+def targets_of_step(
+    targets: Array, scaling: TargetScaling | None, recipe: Recipe, dtype: DTypeLike = np.float64
+) -> Array:
+    """Return targets t (N, K, …) as a training step uses them: standardized, or smoothed, (1 − ε)·t + ε/K."""
+    t = (targets if scaling is None else scaling.standardized(targets)).astype(dtype, order="C")
+    share = recipe.label_smoothing
+    return t * (1 - share) + share / t.shape[1] if share else t

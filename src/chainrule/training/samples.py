@@ -24,6 +24,8 @@ from chainrule.training import dense
 from chainrule.training.dense import PositionWeights
 
 if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
     from chainrule.data.augmentation import Augmentation
     from chainrule.data.coloring import Draw
     from chainrule.data.mask_values import MaskValues
@@ -50,15 +52,16 @@ class Preparation(NamedTuple):
     def of_targets(self, batch: Batch) -> Batch:
         """Return a batch of `Samples.batch` with targets that are scaled and smoothed. All arrays have one dtype."""
         x, targets, weights = batch
-        t = targets if self.target_scaling is None else self.target_scaling.standardized(targets)
-        t = t.astype(self.network.dtype, order="C")
-        t = smoothed(t, self.label_smoothing) if self.label_smoothing else t
+        t = targets_of_step(targets, self.target_scaling, self.label_smoothing, self.network.dtype)
         return x, t, None if weights is None else weights.astype(self.network.dtype)
 
 
-def smoothed(targets: Array, share: float) -> Array:
-    """Return targets t (N, K, …) of classes with label smoothing ε, the share: (1 − ε)·t + ε/K."""
-    return targets * (1 - share) + share / targets.shape[1]
+def targets_of_step(
+    targets: Array, scaling: TargetScaling | None, smoothing: float, dtype: DTypeLike = np.float64
+) -> Array:
+    """Return targets t (N, K, …) as a training step uses them: standardized, and smoothed by ε, (1 − ε)·t + ε/K."""
+    t = (targets if scaling is None else scaling.standardized(targets)).astype(dtype, order="C")
+    return t * (1 - smoothing) + smoothing / t.shape[1] if smoothing else t
 
 
 @dataclass(frozen=True, eq=False)

@@ -225,8 +225,8 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The verdict: right, `SINGLE_ONLY`, "right, but" or not returned (see `accepted`), WRONG, FAILS, not written, or
-        not checked.
+        """The verdict: right, `SINGLE_ONLY`, "right, but" or not returned (see `accepted`), WRONG, FAILS, not written,
+        or not checked.
         """
         if self.single and (self.ok or self.accepted):
             return SINGLE_ONLY

@@ -342,7 +342,7 @@ def _masked(row: Callable[..., Row], x: Array, y: Array, p: float) -> Row:
         return row(METHOD, False, "dropout-mask", comparison.shape_message("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
     shared = bool((kept == kept.take([0], 0)).all()) and not kept.all()
-    if not shared and any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
+    if not (shared or kept.all()) and any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
         return row(METHOD, False, "dropout-mask", "drops whole samples: draw a mask with the shape of x")
     scale, kept_fraction = float(np.median(ratio[kept])) if kept.any() else 0.0, float(kept.mean())
     if not np.allclose(ratio[kept], scale, rtol=TOLERANCE):

@@ -270,7 +270,7 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether every row is right or accepted. An unchecked tensor does not count as right."""
-        return all(row.ok or row.accepted for row in self.rows)
+        return bool(self.rows) and all(row.ok or row.accepted for row in self.rows)
 
     @property
     def exit_code(self) -> int:

@@ -184,10 +184,12 @@ def _import_hints(path: Path) -> Generator[None]:
 
 
 def _import_hint(package: str, path: Path) -> str:
-    """Return advice on a package that a file cannot import: one in a folder near the file, or one to install."""
+    """Return advice on a package that a file cannot import: one in a folder near the file, or one to add or install."""
     folders = (found.parent for folder in path.parents[:3] for found in folder.glob(f"*/{package}") if found.is_dir())
     folder = next(folders, None)
-    return f"; install it: pip install {package}" if folder is None else f"; pass --root {folder}"
+    if folder is None:
+        return f"; if {package} belongs to the submission, put it next to {path.name}; otherwise, install it"
+    return f"; pass --root {folder}"
 
 
 def _echo(printed: str) -> None:

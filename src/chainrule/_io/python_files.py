@@ -80,11 +80,9 @@ def _folder_with(name: str, path: Path, searched: list[Path]) -> Path | None:
     """
     first = name.partition(".")[0]
     for folder in path.parents[1 : 1 + MAX_PARENTS]:
-        if (
-            folder not in searched
-            and first not in ("", folder.name)
-            and ((folder / first).is_dir() or (folder / f"{first}.py").is_file())
-        ):
+        if folder in searched or first in ("", folder.name):
+            continue
+        if (folder / first).is_dir() or (folder / f"{first}.py").is_file():
             return folder
     return None
 

@@ -40,8 +40,9 @@ steps      formulas, evaluated in order; the last is the result. Σ_{k}, max_{k}
            follows. x is the element at the current indices, and x[n,l] the element at others. x̄ is x where the
            index is whole and inside x, else 0. δ[l,k] is 1 if l = k, else 0. If a step has the name of an input, it
            shows how the input was computed.
-stable_steps   optional forms of some steps without overflow or cancellation; the engines compute these (see
-           `generator`), and learners see the other forms
+computed   optional formulas that engines compute instead of those of the same names, without overflow, cancellation or
+           repeated work; learners see the others. Code for NumPy and JAX uses all of them (see `array_files`), other
+           code those of single elements (see `generator`)
 rule       the result as a single formula, by default the last step. Without steps, it must be a scaled sum of products,
            "μ = 1/M · Σ x", a sum of products, "b + Σ_{c} w · x", or the maximum of an input. The explanation then lists
            its terms or candidates.
@@ -80,7 +81,7 @@ from typing import Any
 from chainrule.operations import parser
 
 FOLDER = Path(__file__).parent
-LISTS = ("value", "slope", "stable_value", "stable_slope", "steps", "rule", "quantities", "effects")
+LISTS = ("value", "slope", "stable_value", "stable_slope", "steps", "computed", "rule", "quantities", "effects")
 
 
 @cache
@@ -191,7 +192,7 @@ def _calculation(entry: dict[str, Any]) -> dict[str, Any]:
         "indices": {name: parser.parse_formula(f"{name} = {text}") for name, text in entry.get("indices", {}).items()},
         "ranges": {name: list(map(parser.expression, pair)) for name, pair in entry.get("ranges", {}).items()},
         "results": list(map(_result, results)),
-        **{key: list(map(_step, entry[key])) for key in ("steps", "stable_steps") if key in entry},
+        **{key: list(map(_step, entry[key])) for key in ("steps", "computed") if key in entry},
     }
 
 

@@ -1,4 +1,4 @@
-"""What the tests of VanillaCNN's equations and of its errata share."""
+"""What the tests of VanillaCNN's equations share."""
 
 import numpy as np
 import pytest

@@ -1,0 +1,134 @@
+"""Small changes of a module's functions, as mutmut makes them, and their exchange in the running process."""
+
+import ast
+import copy
+import gc
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FunctionType
+
+OTHER: dict[type, type] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Div, ast.Mod: ast.Div,
+    ast.Pow: ast.Mult, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr, ast.MatMult: ast.Mult, ast.And: ast.Or,
+    ast.Or: ast.And, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
+    ast.Break: ast.Continue, ast.Continue: ast.Break, ast.USub: ast.UAdd,
+}  # fmt: skip
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A mutant: the outermost function it is in, its line, and both texts of the changed part."""
+
+    file: Path
+    function: str
+    line: int
+    before: str
+    after: str
+    code: CodeType
+
+    def apply(self) -> None:
+        """Exchange the code of every function of the file that is alive in this process."""
+        codes = {(code.co_qualname, code.co_firstlineno): code for code in _codes(self.code)}
+        for value in gc.get_objects():
+            if isinstance(value, FunctionType) and value.__code__.co_filename == str(self.file):
+                new = codes.get((value.__code__.co_qualname, value.__code__.co_firstlineno))
+                if new and new.co_freevars == value.__code__.co_freevars:
+                    value.__code__ = new
+
+
+def changes(file: Path, count: int, seed: int = 0) -> list[Change]:
+    """Draw at most ``count`` changes of a file's functions."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    places = [(name, *pair) for name, function in _functions(tree) for pair in _replacements(function)]
+    drawn = sorted(random.Random(seed).sample(range(len(places)), min(count, len(places))))
+    return [_change(file, tree, *places[index]) for index in drawn]
+
+
+def _change(file: Path, tree: ast.Module, name: str, old: ast.AST, new: ast.AST) -> Change:
+    mutant = copy.deepcopy(tree, {id(old): ast.copy_location(new, old)})
+    code = compile(ast.fix_missing_locations(mutant), str(file), "exec", dont_inherit=True)
+    before, after = (ast.unparse(node).partition("\n")[0] for node in (old, new))
+    return Change(file, name, old.lineno, before, after, code)
+
+
+def _functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
+    """Yield the outermost functions and methods with their qualified names."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ClassDef):
+            yield from _functions(node, f"{prefix}{node.name}.")
+        elif isinstance(node, DEFINITIONS):
+            yield prefix + node.name, node
+        elif isinstance(node, (ast.If, ast.Try)):
+            yield from _functions(node, prefix)
+
+
+def _replacements(function: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
+    """Yield expressions and statements of a function, each with one that replaces it."""
+    for statement in function.body:
+        for node in _executed(statement):
+            for new in _alternatives(node):
+                yield node, new
+
+
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and those in it, without annotations, docstrings, messages and defaults."""
+    if isinstance(node, (ast.JoinedStr, ast.Raise, ast.Assert, ast.Import, ast.ImportFrom, ast.arguments)):
+        return
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return
+    yield node
+    left_out = {"annotation", "returns", "decorator_list"}
+    for name, value in ast.iter_fields(node):
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST) and name not in left_out:
+                yield from _executed(child)
+
+
+def _alternatives(node: ast.AST) -> Iterator[ast.AST]:
+    match node:
+        case ast.BinOp(op=op) | ast.BoolOp(op=op) | ast.AugAssign(op=op) | ast.UnaryOp(op=op) if type(op) in OTHER:
+            yield _with(node, op=OTHER[type(op)]())
+        case ast.Compare(ops=ops):
+            for place, op in enumerate(ops):
+                yield _with(node, ops=[*ops[:place], OTHER[type(op)](), *ops[place + 1 :]])
+        case ast.Break() | ast.Continue():
+            yield OTHER[type(node)]()
+        case ast.Constant(bool() as value):
+            yield ast.Constant(not value)
+        case ast.Constant(int() | float() as value):
+            yield ast.Constant(value + 1)
+        case ast.Constant(str() as value) if " " not in value:
+            yield ast.Constant(f"XX{value}")
+        case ast.UnaryOp(op=ast.Not()):
+            yield node.operand
+        case ast.If() | ast.IfExp() | ast.While():
+            yield _with(node, test=ast.UnaryOp(ast.Not(), node.test))
+        case ast.Return(value=ast.expr() as value) | ast.Assign(value=value) if not isinstance(value, ast.Constant):
+            yield _with(node, value=ast.Constant(None))
+        case ast.Expr(value=ast.Call()):
+            yield ast.Pass()
+        case ast.Call(args=args):
+            for place, argument in enumerate(args):
+                if not isinstance(argument, (ast.Starred, ast.Constant)):
+                    yield _with(node, args=[*args[:place], ast.Constant(None), *args[place + 1 :]])
+        case ast.keyword() if not isinstance(node.value, ast.Constant):
+            yield _with(node, value=ast.Constant(None))
+
+
+def _with(node: ast.AST, **fields: object) -> ast.AST:
+    """Return a node with other fields, which are not copied."""
+    new = copy.copy(node)
+    for name, value in fields.items():
+        setattr(new, name, value)
+    return new
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)

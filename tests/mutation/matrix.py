@@ -1,0 +1,167 @@
+"""`make kills`: which tests notice which mutants, and which tests could go without any being missed.
+
+python -m mutation.matrix MODULE … --tests PATH …      for instance: core/shapes core/words --tests tests/core
+
+Every mutant runs in a fork of one collected session, with all tests that enter the changed function. A test is a
+function with all its cases. Code that tests run in other processes is not mutated.
+"""
+
+import contextlib
+import inspect
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import click
+import pytest
+from mutation.changes import Change, changes
+from mutation.subjects import PACKAGE, ROOT
+
+LONGER = 10  # times the seconds of the unchanged code, and at least this many seconds
+
+
+class Matrix:
+    """A plugin of pytest: instead of running the tests once, run them on every change."""
+
+    def __init__(self, chosen: list[Change]) -> None:
+        self.changes = chosen
+        self.files = {str(change.file) for change in chosen}
+        self.kills: dict[str, set[int]] = {}
+        self.seconds: dict[str, float] = {}
+        self.sizes: dict[str, int] = {}
+        self.failed = False
+        self.entered: set[tuple[str, str]] = set()
+
+    def pytest_sessionstart(self) -> None:
+        """Draw the same examples in every fork, and do not shrink those that fail."""
+        from hypothesis import Phase, settings  # not before pytest, which rewrites its assertions
+
+        phases = [Phase.explicit, Phase.generate]
+        settings.register_profile("matrix", settings.default, phases=phases, derandomize=True, database=None)
+        settings.load_profile("matrix")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.failed |= report.failed
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Record what each test enters, then run each change in a fork of this process."""
+        lines = _forked(lambda write: self._run(session.items, write, traced=True))
+        entered = {line["item"]: set(map(tuple, line["entered"])) for line in lines if not line.get("failed")}
+        for line in lines:
+            name = _function(line["item"])
+            self.seconds[name] = self.seconds.get(name, 0.0) + line.get("seconds", 0.0)
+        entering = [item for item in session.items if entered.get(item.nodeid)]
+        self.sizes = {_function(item.nodeid): len(inspect.getsourcelines(item.obj)[0]) for item in entering}
+        self.kills = {name: set() for name in self.sizes}
+        for number, change in enumerate(self.changes):
+            place = str(change.file), change.function
+            items = [item for item in session.items if place in entered.get(item.nodeid, ())]
+            for line in _forked(lambda write, change=change, items=items: self._mutated(change, items, write)):
+                if line.get("failed", True):
+                    self.kills[_function(line["item"])].add(number)
+            print(f"\r{number + 1} of {len(self.changes)}", end="", file=sys.stderr, flush=True)
+        return True
+
+    def _mutated(self, change: Change, items: list[pytest.Item], write: Callable[[object], None]) -> None:
+        change.apply()
+        self._run(items, write, traced=False)
+
+    def _run(self, items: list[pytest.Item], write: Callable[[object], None], *, traced: bool) -> None:
+        """Run tests, each until its first case that fails, and report before and after each."""
+        dead: set[str] = set()
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            if _function(item.nodeid) in dead:
+                continue
+            item.session._setupstate.teardown_exact(item)  # as after a case that was left out
+            limit = max(LONGER, LONGER * self.seconds.get(_function(item.nodeid), 60.0))
+            write({"item": item.nodeid, "limit": limit})
+            self.failed, self.entered, start = False, set(), time.monotonic()
+            with self._profiled() if traced else contextlib.nullcontext():
+                item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self.failed:
+                dead.add(_function(item.nodeid))
+            spent = time.monotonic() - start
+            write({"item": item.nodeid, "failed": self.failed, "seconds": spent, "entered": [*self.entered]})
+
+    @contextlib.contextmanager
+    def _profiled(self) -> Iterable[None]:
+        def note(frame: object, event: str, _: object) -> None:
+            if event == "call" and frame.f_code.co_filename in self.files:
+                self.entered.add((frame.f_code.co_filename, frame.f_code.co_qualname.partition(".<locals>")[0]))
+
+        sys.setprofile(note)
+        threading.setprofile(note)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
+            threading.setprofile(None)
+
+
+def _forked(work: Callable[[Callable[[object], None]], None]) -> list[dict]:
+    """Return what a fork of this process writes; the test at which it ends or hangs has no result."""
+    with tempfile.TemporaryFile("w+b") as report:
+
+        def write(line: dict) -> None:
+            signal.alarm(int(line.get("limit", 0)))  # the default action ends the process
+            os.write(report.fileno(), json.dumps(line).encode() + b"\n")
+
+        child = os.fork()
+        if child == 0:
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
+            with contextlib.suppress(BaseException):
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                work(write)
+            os._exit(0)
+        os.waitpid(child, 0)
+        report.seek(0)
+        return [*{line["item"]: line for line in map(json.loads, report)}.values()]
+
+
+def _function(nodeid: str) -> str:
+    return nodeid.partition("[")[0]
+
+
+def superfluous(kills: dict[str, set[int]], sizes: dict[str, int]) -> list[str]:
+    """Return tests that can go together without a change that none detects, the largest first."""
+    times = Counter(change for theirs in kills.values() for change in theirs)
+    gone = []
+    for name in sorted(kills, key=lambda name: (len(kills[name]) > 0, -sizes[name])):
+        if all(times[change] > 1 for change in kills[name]):
+            gone.append(name)
+            for change in kills[name]:
+                times[change] -= 1
+    return gone
+
+
+@click.command(help=__doc__)
+@click.argument("modules", nargs=-1, required=True)
+@click.option("--tests", multiple=True, required=True, help="Files or folders of tests.")
+@click.option("--count", default=300, show_default=True, help="Mutants of each module.")
+@click.option("--survivors", is_flag=True, help="List the mutants that no test notices.")
+def main(modules: tuple[str, ...], tests: tuple[str, ...], count: int, survivors: bool) -> None:
+    chosen = [change for name in modules for change in changes(ROOT / PACKAGE / f"{name}.py", count)]
+    matrix = Matrix(chosen)
+    pytest.main(["-p", "no:terminal", "-p", "no:cacheprovider", *tests], plugins=[matrix])
+    gone = superfluous(matrix.kills, matrix.sizes)
+    print("kills  alone  seconds  lines  test")
+    for name, theirs in matrix.kills.items():
+        alone = theirs.difference(*(others for other, others in matrix.kills.items() if other != name))
+        counts = f"{len(theirs):5d}  {len(alone):5d}  {matrix.seconds[name]:7.2f}  {matrix.sizes[name]:5d}"
+        print(f"{counts}  {name}{'  superfluous' * (name in gone)}")
+    killed = set().union(*matrix.kills.values())
+    print(f"{len(killed)} of {len(chosen)} mutants killed, by {len(matrix.kills)} tests")
+    for change in [change for number, change in enumerate(chosen) if survivors and number not in killed]:
+        print(f"{change.file.stem}:{change.line} {change.function}\n    - {change.before}\n    + {change.after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,7 @@
 """Generated files of the engines are those that the formulas give, and layers keep what the formulas read."""
 
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -27,3 +29,12 @@ def test_the_files_in_the_package_are_generated_from_the_formulas(package: str, 
 def test_layers_keep_what_the_slope_is_computed_from() -> None:
     kept = {name: layer.keeps for name, layer in ELEMENTWISE.items()}
     assert kept == {name: definitions.entry(name)["keeps"] for name in kept}
+
+
+def test_every_key_of_an_entry_is_described() -> None:
+    headings = re.findall(r"^(\w+(?:, \w+)*)  ", str(definitions.__doc__), re.MULTILINE)
+    described = {name for heading in headings for name in heading.split(", ")}
+    for file in {*definitions.FOLDER.glob("*.toml")} - {definitions.FOLDER / "cells.toml"}:
+        entries = tomllib.loads(file.read_text(encoding="utf-8")).values()
+        keys = {key for entry in entries for part in (entry, *entry.get("results", ())) for key in part}
+        assert keys - described == set(), file.name

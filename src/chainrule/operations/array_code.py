@@ -5,27 +5,23 @@ not vary have length 1, so that all arrays can be combined by broadcasting. The 
 not distinguished; a formula with an element at another position (δ[l,k]) needs a form in `computed`.
 """
 
+import math
 import unicodedata
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import groupby
-from math import e as EULER
 from math import inf
 from typing import Any, NamedTuple, cast
 
-from chainrule.operations.elementwise import SIGNS, Tree
+from chainrule.operations.elementwise import SIGNS, Tree, folded
 
-FUNCTIONS = {
-    "√": "sqrt",
-    "round": "rint",
-    "max": "maximum",
-    "min": "minimum",
-    **{name: name for name in ("tanh", "arctan", "log", "log1p", "expm1", "abs", "exp", "clip", "negative")},
-}
+RENAMED = {"√": "sqrt", "round": "rint", "max": "maximum", "min": "minimum"}  # function → its name in NumPy and JAX
 OWN_FUNCTIONS = {"σ": "logistic", "Φ": "normal_distribution", "φ": "normal_density"}  # of both engines' `arrays`
 BINARY = {"+": "add", "−": "subtract", "·": "multiply", "/": "divide"}
 REDUCTIONS = {"Σ": "sum", "max": "max", "argmax": "argmax"}
+SCALARS = {"negative": "-{}", "max": "max({}, {})", "^": "({} ** {})"}  # other operators are in parentheses
 MARKS = {"\u0302": "_hat", "\u0304": "_bar", "′": "_next"}
 
 
@@ -119,6 +115,14 @@ class Layout:
         return f"{self.main}.size // ({others})" if "*" in others else f"{self.main}.size // {others}"
 
 
+class Line(NamedTuple):
+    """A line of code: a template, the values in its places, and the array that it defines, if any."""
+
+    template: str
+    values: tuple[Value, ...] = ()
+    target: Value | None = None
+
+
 @dataclass
 class Writer:
     """A writer of statements that compute whole arrays. Results overwrite arrays that are no longer needed.
@@ -130,7 +134,7 @@ class Writer:
     layout: Layout
     values: dict[str, Value]
     over: Sequence[str] = ()
-    lines: list[tuple[str, tuple[Value, ...]]] = field(default_factory=list[tuple[str, tuple[Value, ...]]])
+    lines: list[Line] = field(default_factory=list[Line])
     _level: int = 0
     _branches: int = 0
 
@@ -139,30 +143,33 @@ class Writer:
         if not definitions[0].conditions:
             self.values[name] = self._named(identifier(name), self._cases(definitions[0].cases), uses)
             return
-        first, second = definitions
         results = list[Value]()
-        for head, definition in ((f"if {' and '.join(first.conditions)}:", first), ("else:", second)):
-            self.lines.append((head, ()))
-            with self._branch():
+        for head, definition in zip(
+            (f"if {' and '.join(definitions[0].conditions)}", "else"), definitions, strict=True
+        ):
+            with self._branch(head):
                 results.append(self._named(identifier(name), self._cases(definition.cases), uses))
-        uses = inf if inf in (results[0].uses, results[1].uses) else uses
-        self.values[name] = replace(results[0], axes=self._union(results), uses=uses, level=self._level)
+        uses = max(result.uses for result in results)
+        self.values[name] = replace(results[0], axes=_union(results), uses=uses, level=self._level)
 
     def text(self) -> list[str]:
         """Return the lines of code, in which arrays without name are numbered."""
-        unnamed = dict.fromkeys(value for _, values in self.lines for value in values if not value.name)
+        unnamed = dict.fromkeys(line.target for line in self.lines if line.target and not line.target.name)
         for number, value in enumerate(unnamed, 1):
             value.name = f"u{number}"
-        return [line.format(*values) for line, values in self.lines]
+        return [
+            (f"{line.target} = " if line.target else "") + line.template.format(*line.values) for line in self.lines
+        ]
 
     @contextmanager
-    def _branch(self) -> Generator[None]:
-        outer, start = self._level, len(self.lines)
+    def _branch(self, head: str) -> Generator[None]:
+        """Indent the lines that are written within the context, after a head."""
+        outer, lines = self._level, self.lines
         self._branches += 1
-        self._level = self._branches
+        self._level, self.lines = self._branches, []
         yield
-        self.lines[start:] = [(f"    {line}", values) for line, values in self.lines[start:]]
-        self._level = outer
+        block = [f"    {line}" for line in self.text()]
+        self._level, self.lines = outer, [*lines, *map(Line, [f"{head}:", *block])]
 
     def _named(self, name: str, value: Value, uses: float) -> Value:
         """Give a value a name: rename an array that is not used otherwise, copy other arrays that are results."""
@@ -170,83 +177,58 @@ class Writer:
             value.name, value.uses = name, uses
             return value
         copied = ".copy()" if uses == inf and self.library == "np" and value.axes is not None else ""
-        self.lines.append((f"{name} = {{}}{copied}", (value,)))
-        return replace(value, name=name, uses=inf)
+        result = replace(value, name=name, uses=inf)
+        self.lines.append(Line(f"{{}}{copied}", (value,), result))
+        return result
 
     def _cases(self, cases: Sequence[Case]) -> Value:
-        *others, last = cases
         if [case.value for case in cases] == [1, 0]:
             return self.operand(cases[0].when)
-        result = self.operand(last.value)
-        for value, group in groupby(reversed(others), key=lambda case: case.value):
+        result = self.operand(cases[-1].value)
+        for value, group in groupby(reversed(cases[:-1]), key=lambda case: case.value):
             tests = [self.operand(case.when) for case in reversed([*group])]
-            test = tests[0]
-            for other in tests[1:]:
-                test = self._new("{} | {}", test, other, is_discrete=True)
+            test = reduce(lambda one, other: self._new("{} | {}", one, other), tests)
             if value == 0 and result.axes == test.axes and not result.is_discrete:
                 result = self._new("masked({}, {})", result, test)
             else:
-                chosen = self.operand(value)
-                is_discrete = all(part.axes is None or part.is_discrete for part in (chosen, result))
-                result = self._new("select({}, {}, {})", test, chosen, result, is_discrete=is_discrete)
+                result = self._new("select({}, {}, {})", test, self.operand(value), result)
         return result
 
     def operand(self, tree: Tree) -> Value:
         """Return a number, or an array with the value of a tree. If necessary, write statements."""
-        if isinstance(tree, str):
-            return self.values[tree]
+        if isinstance(tree, list):
+            return self._function(*cast("list[Any]", tree))
         if isinstance(tree, dict):
             node = cast("dict[str, Any]", tree)
             return self._reduction(node) if "reduce" in node else self.values[node["name"]]
-        if not isinstance(tree, list):
-            return Value(repr(int(tree)) if float(tree).is_integer() else repr(float(tree)))
-        name, *operands = cast("list[Any]", tree)
+        return self.values[tree] if isinstance(tree, str) else Value(repr(int(tree) if tree == int(tree) else tree))
+
+    def _function(self, name: str, *operands: Tree) -> Value:
+        """Return the value of an operator or function."""
         if name == "and":
-            return self._condition(operands)
-        if name == "^" and operands[0] == EULER:
-            return self._call("exp", [self.operand(operands[1])])
-        if name == "max" and isinstance(operands[1], list) and operands[1][0] == "min":  # max(low, min(x, high))
-            low, (_, value, high) = operands
-            values = [self.operand(part) for part in (value, low, high)]
-            return self._call("clip", values) if values[0].axes is not None else self._scalar("max", operands)
+            return reduce(lambda one, other: self._new("{} & {}", one, other), map(self._comparison, operands))
         values = [self.operand(operand) for operand in operands]
         if all(value.axes is None for value in values):
-            return self._scalar(name, operands)
+            root = f"{'math' if self.library == 'np' else self.library}.sqrt({{}})"
+            template = root if name == "√" else SCALARS.get(name) or f"({{}} {SIGNS[name]} {{}})"
+            return Value(template.format(*values))
         if name == "^":
             return self._power(values[0], operands[1])
-        if name == "−" and operands[0] == 0:
-            return self._call("negative", values[1:])
-        if name in BINARY:
-            return self._binary(name, *values)
-        return self._new(f"{OWN_FUNCTIONS[name]}({{}})", *values) if name in OWN_FUNCTIONS else self._call(name, values)
+        return self._binary(name, *values) if name in BINARY else self._call(name, values)
 
-    def _scalar(self, name: str, operands: Sequence[Tree]) -> Value:
-        texts = [str(self.operand(operand)) for operand in operands]
-        if name == "√":
-            return Value(f"{'math' if self.library == 'np' else self.library}.sqrt({texts[0]})")
-        if name in ("max", "min"):
-            return Value(f"{name}({', '.join(texts)})")
-        if name == "−" and texts[0] == "0":
-            return Value(f"-{texts[1]}")
-        return Value(f"({texts[0]} {SIGNS.get(name, '**')} {texts[1]})")
-
-    def _condition(self, comparisons: Sequence[Tree]) -> Value:
-        test = None
-        for sign, left, right in comparisons:
-            operands = self.operand(left), self.operand(right)
-            part = self._new(f"{{}} {SIGNS.get(sign, '==')} {{}}", *operands, is_discrete=True)
-            test = part if test is None else self._new("{} & {}", test, part, is_discrete=True)
-        assert test is not None
-        return test
+    def _comparison(self, tree: Tree) -> Value:
+        sign, left, right = tree
+        return self._new(
+            f"{{}} {SIGNS.get(sign, '==')} {{}}", self.operand(left), self.operand(right), is_discrete=True
+        )
 
     def _reduction(self, node: Mapping[str, Any]) -> Value:
         values = self.operand(node["value"]["tree"])
         axes = frozenset(self.layout.letters[letter] for letter in node["over"] or self.over)
         if values.axes is None or not axes <= values.axes:
             raise ValueError(f"{node['reduce']} over {', '.join(node['over'] or self.over)}: the summands do not vary")
-        method, is_discrete = REDUCTIONS[node["reduce"]], values.is_discrete or node["reduce"] == "argmax"
-        call = f"{{}}.{method}(axis={self.layout.argument(axes)}, keepdims=True)"
-        result = self._new(call, values, is_discrete=is_discrete)
+        call = f"{{}}.{REDUCTIONS[node['reduce']]}(axis={self.layout.argument(axes)}, keepdims=True)"
+        result = self._new(call, values, is_discrete=values.is_discrete or node["reduce"] == "argmax")
         result.axes = values.axes - axes
         return result
 
@@ -254,60 +236,77 @@ class Writer:
         if power not in (2, 3):
             raise ValueError(f"power {power}: expected e^x, a square or a cube")
         if power == 2 and self._is_free(base):
-            return self._in_place("{0} *= {0}", base, (base,))
-        if power == 3:
-            base.uses += 1
+            return self._in_place("{0} *= {0}", base, base)
+        base.uses += power - 2  # a cube is x·x, multiplied by x
         square = self._new("{0} * {0}", base)
-        return square if power == 2 else self._in_place("{0} *= {1}", square, (square, base))
+        return square if power == 2 else self._in_place("{} *= {}", square, square, base)
 
     def _binary(self, name: str, left: Value, right: Value) -> Value:
         """Write a sum, difference, product or quotient, in place where possible."""
-        axes = self._union((left, right))
-        if left.axes == axes and left is not right and self._is_free(left):
-            return self._in_place(f"{{0}} {SIGNS[name]}= {{1}}", left, (left, right))
-        if right.axes == axes and left is not right and self._is_free(right):
-            if name in "+·":
-                return self._in_place(f"{{1}} {SIGNS[name]}= {{0}}", right, (left, right))
+        free = [value.axes == _union((left, right)) and self._is_free(value) for value in (left, right)]
+        if free[0]:
+            return self._in_place(f"{{}} {SIGNS[name]}= {{}}", left, left, right)
+        if free[1] and name in "+·":
+            return self._in_place(f"{{}} {SIGNS[name]}= {{}}", right, right, left)
+        if free[1]:
             return self._call(BINARY[name], (left, right))
-        is_discrete = all(value.axes is None or value.is_discrete for value in (left, right))
-        return self._new(f"{{}} {SIGNS[name]} {{}}", left, right, is_discrete=is_discrete)
+        return self._new(f"{{}} {SIGNS[name]} {{}}", left, right)
 
     def _call(self, name: str, operands: Sequence[Value]) -> Value:
-        """Write a call of a library function, in place where possible."""
-        function = f"{self.library}.{FUNCTIONS.get(name, name)}({', '.join(['{}'] * len(operands))}"
-        for value in operands:
-            if self.library == "np" and value.axes == self._union(operands) and self._is_free(value):
-                return self._in_place(f"{function}, out={{}})", value, (*operands, value))
-        return self._new(f"{function})", *operands)
+        """Write a call of a function, in place where possible."""
+        function = OWN_FUNCTIONS.get(name) or f"{self.library}.{RENAMED.get(name, name)}"
+        call = f"{function}({', '.join('{}' for _ in operands)}"
+        for value in operands if function.startswith("np.") else ():
+            if value.axes == _union(operands) and self._is_free(value):
+                return self._in_place(f"{call}, out={{}})", value, *operands, value)
+        return self._new(f"{call})", *operands)
 
-    def _in_place(self, statement: str, target: Value, values: Sequence[Value]) -> Value:
-        self.lines.append((statement, tuple(values)))
-        for value in {id(value): value for value in values}.values():
+    def _in_place(self, statement: str, target: Value, *values: Value) -> Value:
+        self.lines.append(Line(statement, values))
+        for value in {*values}:
             value.uses -= 1
         target.uses = 1
         return target
 
     def _new(self, expression: str, *operands: Value, is_discrete: bool = False) -> Value:
+        """Write the definition of an array, which is discrete if all operands are."""
         for value in operands:
             value.uses -= 1
-        result = Value(axes=self._union(operands), uses=1, is_discrete=is_discrete, level=self._level)
-        places = len(operands)
-        self.lines.append((f"{{{places}}} = {_numbered(expression)}", (*operands, result)))
+        is_discrete = is_discrete or all(value.axes is None or value.is_discrete for value in operands)
+        result = Value(axes=_union(operands), uses=1, is_discrete=is_discrete, level=self._level)
+        self.lines.append(Line(expression, operands, result))
         return result
 
     def _is_free(self, value: Value) -> bool:
         """Return whether an array may be overwritten: it has no other uses than the next one."""
         return value.uses <= 1 and not value.is_discrete and value.level == self._level
 
-    @staticmethod
-    def _union(values: Iterable[Value]) -> frozenset[int]:
-        return frozenset[int]().union(*(value.axes or () for value in values))
+
+def _union(values: Iterable[Value]) -> frozenset[int]:
+    return frozenset[int]().union(*(value.axes or () for value in values))
 
 
-def _numbered(template: str) -> str:
-    """Return a template with numbers in its places {}."""
-    head, *parts = template.split("{}")
-    return head + "".join(f"{{{number}}}{part}" for number, part in enumerate(parts))
+def normalized(tree: Tree) -> Tree:
+    """Return a tree with folded constants, and with functions instead of some combinations of operators.
+
+    The mean 1/K · Σ … becomes a quotient, which has a smaller rounding error.
+    """
+    if isinstance(tree, dict) and "reduce" in tree:
+        return cast("dict[str, Any]", tree) | {"value": {"tree": normalized(tree["value"]["tree"])}}
+    tree = folded(tree)
+    match [*map(normalized, cast("list[Any]", tree))] if isinstance(tree, list) else tree:
+        case ["^", math.e, power]:
+            return ["exp", power]
+        case ["max", low, ["min", value, high]]:
+            return ["clip", value, low, high]
+        case ["−", 0, value]:
+            return ["negative", value]
+        case ["·", ["/", 1, divisor], {"reduce": _} as total]:
+            return ["/", total, divisor]
+        case ["·", ["/", -1, divisor], {"reduce": _} as total]:
+            return ["negative", ["/", total, divisor]]
+        case unchanged:
+            return unchanged
 
 
 def identifier(name: str) -> str:

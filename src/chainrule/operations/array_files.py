@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from chainrule.operations import definitions, reference
-from chainrule.operations.array_code import Case, Definition, Layout, Value, Writer, identifier
-from chainrule.operations.elementwise import Formula, Tree, cases_of, find_operation, folded
+from chainrule.operations.array_code import Case, Definition, Layout, Line, Value, Writer, identifier, normalized
+from chainrule.operations.elementwise import Formula, Tree, cases_of, find_operation
 
 PACKAGES = {"np": "numpy", "jnp": "jax"}  # name of the library in the code → package in engines/
 # Reference file or operation → generated file. A training step computes `correct` together with a joined loss.
@@ -148,23 +148,8 @@ def _table(sources: Iterable[Iterable[Formula]]) -> dict[str, list[Definition]]:
 
 
 def _cases(formula: Formula, *, gradient: bool = False) -> tuple[Case, ...]:
-    return tuple(
-        Case(_simplified(value), when and folded(when["tree"])) for value, when in cases_of(formula, gradient=gradient)
-    )
-
-
-def _simplified(tree: Tree) -> Tree:
-    """Fold the constants of a tree, and write 1/K · Σ … as a quotient, which has a smaller rounding error."""
-    tree = folded(tree)
-    if not isinstance(tree, list):
-        return tree
-    name, *operands = map(_simplified, cast("list[Any]", tree))
-    if name == "·" and isinstance(operands[1], dict) and isinstance(operands[0], list) and operands[0][0] == "/":
-        sign, divisor = cast("list[Tree]", operands[0])[1:]
-        if sign in (1, -1):
-            mean: Tree = ["/", operands[1], divisor]
-            return mean if sign == 1 else ["−", 0, mean]
-    return [name, *operands]
+    cases = cases_of(formula, gradient=gradient)
+    return tuple(Case(normalized(value), when and normalized(when["tree"])) for value, when in cases)
 
 
 @cache
@@ -197,10 +182,10 @@ def array_source(name: str, library: str) -> str:
         writer.define(formula, calculation.formulas[formula], uses=uses)
     results: list[str] = []
     for result, index in calculation.results.items():
-        value = writer.values[result]
-        dtype = f".astype({layout.main}.dtype)" if value.is_discrete else ""
-        results.append(f"{{{len(results)}}}{layout.result(index)}{dtype}")
-    writer.lines.append((f"return {', '.join(results)}", tuple(writer.values[name] for name in calculation.results)))
+        dtype = f".astype({layout.main}.dtype)" if writer.values[result].is_discrete else ""
+        results.append(f"{{}}{layout.result(index)}{dtype}")
+    values_of_results = tuple(writer.values[result] for result in calculation.results)
+    writer.lines.append(Line(f"return {', '.join(results)}", values_of_results))
     return _function(name, [*preamble, *writer.text()], "@quiet" if library == "np" else "")
 
 

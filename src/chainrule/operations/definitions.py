@@ -14,16 +14,21 @@ slope      f′(x) in terms of x or y, depending on which of them the backward p
            has no entry of its own
 stable_value, stable_slope   optional forms without overflow or cancellation; the engines compute these (see
            `generator`), and learners see the other forms
-increasing whether y is a non-decreasing function of x
+increasing  whether y is a non-decreasing function of x
 facts      conditions for sentences: { negative = "x ≤ 0" }
 
-An optimizer's update has lists of formulas, with conditions (`if` and `unless`) as in sentences
+An optimizer's update has lists of formulas, with conditions (`if` and `unless`) as in sentences. p is the element
+before the step, p′ the element after it, dp its gradient, and ‖g‖ the norm of the whole gradient; m, v and u are
+moments.
 
 steps      formulas, evaluated in order; { alias = { h = "g" } } makes h an alias of g
+computed   as for a calculation
 rule       the update as a single formula
 letters    the attribute denoted by each letter. They are in the entry "update", whose steps and words precede those of
            every optimizer
-quantities, effects   formulas that split the change of a parameter by its causes, evaluated after the steps
+quantities, effects   formulas, evaluated after the steps, that split the change p′ − p into the effects of earlier
+           gradients (`memory`), of the gradient (`change` per unit of dp) and of weight decay (`decay`). A divisor that
+           itself depends on the gradient counts as fixed
 moment     the name of the moment through which earlier gradients act
 remembers  sentences that introduce the optimizer's moment
 factor     sentences on what the factors of a gradient and of the moment contain

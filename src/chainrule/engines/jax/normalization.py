@@ -98,11 +98,11 @@ def group_norm_dw(dy: Array, x: Array, mean: Array, variance: Array, *, groups: 
     u2 = jnp.sqrt(u1)
     x_hat /= u2
     if not shared:
-        u3 = dy * x_hat
-        dgamma = u3.sum(axis=(0, 3), keepdims=True)
+        u1 = dy * x_hat
+        dgamma = u1.sum(axis=(0, 3), keepdims=True)
     else:
-        u4 = dy * x_hat
-        dgamma = u4.sum(axis=(0, 1, 3), keepdims=True)
+        u1 = dy * x_hat
+        dgamma = u1.sum(axis=(0, 1, 3), keepdims=True)
     if not shared:
         dbeta = dy.sum(axis=(0, 3), keepdims=True)
     else:

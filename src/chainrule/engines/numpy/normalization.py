@@ -110,11 +110,11 @@ def group_norm_dw(dy: Array, x: Array, mean: Array, variance: Array, *, groups: 
     np.sqrt(u1, out=u1)
     x_hat /= u1
     if not shared:
-        u2 = dy * x_hat
-        dgamma = u2.sum(axis=(0, 3), keepdims=True)
+        u1 = dy * x_hat
+        dgamma = u1.sum(axis=(0, 3), keepdims=True)
     else:
-        u3 = dy * x_hat
-        dgamma = u3.sum(axis=(0, 1, 3), keepdims=True)
+        u1 = dy * x_hat
+        dgamma = u1.sum(axis=(0, 1, 3), keepdims=True)
     if not shared:
         dbeta = dy.sum(axis=(0, 3), keepdims=True)
     else:

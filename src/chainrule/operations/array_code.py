@@ -153,7 +153,7 @@ class Writer:
         self.values[name] = replace(results[0], axes=_union(results), uses=uses, level=self._level)
 
     def text(self) -> list[str]:
-        """Return the lines of code, in which arrays without name are numbered."""
+        """Number the arrays without name, and return the lines of code."""
         unnamed = dict.fromkeys(line.target for line in self.lines if line.target and not line.target.name)
         for number, value in enumerate(unnamed, 1):
             value.name = f"u{number}"
@@ -187,7 +187,7 @@ class Writer:
         result = self.operand(cases[-1].value)
         for value, group in groupby(reversed(cases[:-1]), key=lambda case: case.value):
             tests = [self.operand(case.when) for case in reversed([*group])]
-            test = reduce(lambda one, other: self._new("{} | {}", one, other), tests)
+            test = reduce(lambda first, second: self._new("{} | {}", first, second), tests)
             if value == 0 and result.axes == test.axes and not result.is_discrete:
                 result = self._new("masked({}, {})", result, test)
             else:
@@ -206,7 +206,7 @@ class Writer:
     def _function(self, name: str, *operands: Tree) -> Value:
         """Return the value of an operator or function."""
         if name == "and":
-            return reduce(lambda one, other: self._new("{} & {}", one, other), map(self._comparison, operands))
+            return reduce(lambda first, second: self._new("{} & {}", first, second), map(self._comparison, operands))
         values = [self.operand(operand) for operand in operands]
         if all(value.axes is None for value in values):
             root = f"{'math' if self.library == 'np' else self.library}.sqrt({{}})"
@@ -217,10 +217,8 @@ class Writer:
         return self._binary(name, *values) if name in BINARY else self._call(name, values)
 
     def _comparison(self, tree: Tree) -> Value:
-        sign, left, right = tree
-        return self._new(
-            f"{{}} {SIGNS.get(sign, '==')} {{}}", self.operand(left), self.operand(right), is_discrete=True
-        )
+        sign, *operands = tree
+        return self._new(f"{{}} {SIGNS.get(sign, '==')} {{}}", *map(self.operand, operands), is_discrete=True)
 
     def _reduction(self, node: Mapping[str, Any]) -> Value:
         values = self.operand(node["value"]["tree"])
@@ -241,16 +239,16 @@ class Writer:
         square = self._new("{0} * {0}", base)
         return square if power == 2 else self._in_place("{} *= {}", square, square, base)
 
-    def _binary(self, name: str, left: Value, right: Value) -> Value:
+    def _binary(self, name: str, first: Value, second: Value) -> Value:
         """Write a sum, difference, product or quotient, in place where possible."""
-        free = [value.axes == _union((left, right)) and self._is_free(value) for value in (left, right)]
+        free = [value.axes == _union((first, second)) and self._is_free(value) for value in (first, second)]
         if free[0]:
-            return self._in_place(f"{{}} {SIGNS[name]}= {{}}", left, left, right)
+            return self._in_place(f"{{}} {SIGNS[name]}= {{}}", first, first, second)
         if free[1] and name in "+·":
-            return self._in_place(f"{{}} {SIGNS[name]}= {{}}", right, right, left)
+            return self._in_place(f"{{}} {SIGNS[name]}= {{}}", second, second, first)
         if free[1]:
-            return self._call(BINARY[name], (left, right))
-        return self._new(f"{{}} {SIGNS[name]} {{}}", left, right)
+            return self._call(BINARY[name], (first, second))
+        return self._new(f"{{}} {SIGNS[name]} {{}}", first, second)
 
     def _call(self, name: str, operands: Sequence[Value]) -> Value:
         """Write a call of a function, in place where possible."""

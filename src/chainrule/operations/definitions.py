@@ -143,7 +143,7 @@ def loss_gradients() -> list[str]:
 
 
 def generated() -> dict[str, str]:
-    """Return the entry of each operation for which the engines' code is generated from formulas."""
+    """Return the entry of each operation whose code is generated element by element."""
     return {name + suffix: name for name in element_wise() for suffix in ("", "_dx")} | {
         name: name for name in loss_gradients()
     }

@@ -215,7 +215,7 @@ class ScalarWriter:
 
 
 def _without_hat(text: str) -> str:
-    """Return text in which a letter with a hat is replaced by the letter and "_hat"."""
+    """Replace each letter with a hat by the letter and "_hat"."""
     return unicodedata.normalize("NFD", text).replace("\u0302", "_hat")
 
 

@@ -6,7 +6,7 @@ import pytest
 from chainrule import Dense, Sequential, Softmax
 from chainrule.engines.compiled import programs
 from chainrule.engines.compiled.compiler import machine
-from chainrule.engines.compiled.compiler.processor import MXCSR_PROCESSORS
+from chainrule.engines.compiled.compiler.denormals import MXCSR_PROCESSORS
 
 pytestmark = pytest.mark.skipif(
     machine.processor_family() not in MXCSR_PROCESSORS, reason="denormal floats cost nothing here"

@@ -25,7 +25,7 @@ class _Slot(NamedTuple):
 
     arrays   storage → array: the views of the flat buffers, or the arrays of the run
     storage  key of the array
-    shape    shape of the tensor; −1 stands for the batch axis
+    shape    shape of the tensor; −1 is the batch axis
     """
 
     arrays: dict[str, Array]

@@ -37,21 +37,24 @@ def find(name: str | None = None, *, required: bool = True) -> Engine:
 @cache
 def _load(name: str) -> "Engine | str":
     """Return the engine, or the reason why it cannot be used."""
-    if name == fallback.NAME:
-        return fallback.numpy_engine()
-    if name == "reference":
-        return ModuleEngine(name)
     try:
-        if name == "jax":
-            from chainrule.engines.jax.engine import JaxEngine
-
-            return JaxEngine()
-        from chainrule.engines.compiled import self_test
-        from chainrule.engines.compiled.engine import CompiledEngine
-
-        return self_test.failure() or CompiledEngine()
+        return _create(name)
     except OptionError:  # invalid value of an environment variable
         raise
     except Exception as error:  # anything may be raised by a broken installation or on an unusual processor
         hint = f"; {install_command('jax')}" if name == "jax" else ""
         return f"{fallback.first_line(error)}{hint}"
+
+
+def _create(name: str) -> "Engine | str":
+    """Import and create an engine. The compiled engine may return the reason why it cannot be used."""
+    if name == "jax":
+        from chainrule.engines.jax.engine import JaxEngine
+
+        return JaxEngine()
+    if name == "compiled":
+        from chainrule.engines.compiled import self_test
+        from chainrule.engines.compiled.engine import CompiledEngine
+
+        return self_test.failure() or CompiledEngine()
+    return fallback.numpy_engine() if name == fallback.NAME else ModuleEngine(name)

@@ -4,7 +4,7 @@ Shapes are those of one sample, without the batch axis. To *emit* an operation m
 (`core.plan`). Docstrings of `emit` methods give the equations of the emitted operations: y is the layer's output, and
 dx is the gradient of the loss with respect to x. x̄ is x padded with zeros, and ⋆ is cross-correlation.
 
-Imports: errors, _io, core, operations, custom.
+Imports: errors, _io, core, custom.
 """
 
 import importlib

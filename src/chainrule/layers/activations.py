@@ -38,6 +38,7 @@ class Sigmoid(Activation):
     """
 
     kind: ClassVar[str] = "sigmoid"
+    keeps: ClassVar[str] = "y"
     peers = Peers(onnx=Peer("Sigmoid"), functions=("sigmoid",), torch=Peer("Sigmoid"))
 
 
@@ -51,6 +52,7 @@ class Tanh(Activation):
     """
 
     kind: ClassVar[str] = "tanh"
+    keeps: ClassVar[str] = "y"
     peers = Peers(onnx=Peer("Tanh"), functions=("tanh",), torch=Peer("Tanh"))
 
 
@@ -216,6 +218,7 @@ class Softmax(Activation):
     """
 
     kind: ClassVar[str] = "softmax"
+    keeps: ClassVar[str] = "y"
     peers = Peers(onnx=Peer("Softmax", fixed={"axis": 1}), torch=Peer("Softmax", fixed={"dim": 1}))
     examples = (example((6,)), example())
 
@@ -234,6 +237,7 @@ class LogSoftmax(Activation):
     """
 
     kind: ClassVar[str] = "log_softmax"
+    keeps: ClassVar[str] = "y"
     peers = Peers(onnx=Peer("LogSoftmax", fixed={"axis": 1}), torch=Peer("LogSoftmax", fixed={"dim": 1}))
     examples = (example((6,)), example())
 

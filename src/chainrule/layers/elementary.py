@@ -8,7 +8,6 @@ from chainrule.core.shapes import MAX_INT32
 from chainrule.errors import OptionError
 from chainrule.layers.base import Layer, example
 from chainrule.layers.peers import Peer, Peers
-from chainrule.operations import definitions
 
 __all__ = ["Abs", "Arctan", "Erf", "Exp", "FakeQuantize", "Heaviside", "Log", "Reciprocal", "Rescaling", "Sqrt"]
 
@@ -18,14 +17,12 @@ class Activation(Layer):
     """Base class of element-wise layers: an operation, and its gradient computed from the input x or the output y.
 
     The last of its examples is plotted.
+
+    keeps   the tensor that the gradient is computed from, as in the operation's formulas: "x" or "y"
     """
 
     keeps_positions: ClassVar[bool] = True
-
-    @property
-    def keeps(self) -> str:
-        """The tensor that the gradient is computed from: "x" or "y"."""
-        return definitions.entry(self.kind).get("keeps", "y")
+    keeps: ClassVar[str] = "x"
 
     def attributes(self) -> dict[str, float]:
         """Return the operation's attributes: the layer's options."""
@@ -93,6 +90,7 @@ class Exp(Activation):
     """
 
     kind: ClassVar[str] = "exp"
+    keeps: ClassVar[str] = "y"
     peers = Peers(onnx=Peer("Exp"), functions=("exponential",), torch=Peer("exp"), classes=("exp", "exponential"))
 
 
@@ -106,6 +104,7 @@ class Sqrt(Activation):
     """
 
     kind: ClassVar[str] = "sqrt"
+    keeps: ClassVar[str] = "y"
     peers = Peers(onnx=Peer("Sqrt"), torch=Peer("sqrt"), classes=("sqrt",))
 
 
@@ -132,6 +131,7 @@ class Reciprocal(Activation):
     """
 
     kind: ClassVar[str] = "reciprocal"
+    keeps: ClassVar[str] = "y"
     peers = Peers(onnx=Peer("Reciprocal"), torch=Peer("reciprocal"), classes=("reciprocal",))
 
 

@@ -63,24 +63,24 @@ class BatchNorm2D(Layer):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit normalization with the batch's statistics or, in inference and if frozen, the running statistics."""
         output = builder.activation("y", x.shape)
-        x, y = as_image(x), as_image(output)
+        image, y = as_image(x), as_image(output)
         gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
         running = (builder.parameter("running_mean"), builder.parameter("running_variance"))
         epsilon = float(self.epsilon)
         if not builder.training or builder.is_frozen("gamma", "beta"):
-            builder.forward("batch_norm_inference", (x, gamma, beta, *running), (y,), epsilon=epsilon)
+            builder.forward("batch_norm_inference", (image, gamma, beta, *running), (y,), epsilon=epsilon)
             reads = (y.gradient(), gamma, running[1])
-            builder.backward("batch_norm_inference_dx", reads, (x.gradient(),), epsilon=epsilon)
+            builder.backward("batch_norm_inference_dx", reads, (image.gradient(),), epsilon=epsilon)
             return output
-        mean, variance = builder.statistic("mean", x.shape[:1]), builder.statistic("variance", x.shape[:1])
-        builder.forward("batch_norm", (x, gamma, beta), (y, mean, variance), epsilon=epsilon, scope="batch")
+        mean, variance = builder.statistic("mean", image.shape[:1]), builder.statistic("variance", image.shape[:1])
+        builder.forward("batch_norm", (image, gamma, beta), (y, mean, variance), epsilon=epsilon, scope="batch")
         dy = y.gradient()
         gradients = (gamma.gradient(), beta.gradient())
-        builder.backward("batch_norm_dw", (dy, x, mean, variance), gradients, epsilon=epsilon, scope="batch")
+        builder.backward("batch_norm_dw", (dy, image, mean, variance), gradients, epsilon=epsilon, scope="batch")
         builder.backward(
-            "batch_norm_dx", (dy, x, gamma, mean, variance), (x.gradient(),), epsilon=epsilon, scope="batch"
+            "batch_norm_dx", (dy, image, gamma, mean, variance), (image.gradient(),), epsilon=epsilon, scope="batch"
         )
-        count = {"count": ("batch", math.prod(x.shape[1:]))}
+        count = {"count": ("batch", math.prod(image.shape[1:]))}
         builder.deferred(
             "running_statistics",
             (mean, variance, *running),

@@ -24,6 +24,7 @@ class ReLU(Activation):
     """
 
     kind: ClassVar[str] = "relu"
+    keeps: ClassVar[str] = "y"
     peers = Peers(onnx=Peer("Relu"), functions=("relu",), torch=Peer("ReLU"))
 
 

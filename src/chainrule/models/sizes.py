@@ -35,7 +35,7 @@ def sized(network: N, x: Any, *, single: bool = False) -> N:
         sizes = np.shape(cast("Any", values)) if isinstance(values, list | tuple) else getattr(values, "shape", ())
     except ValueError:  # samples of different shapes
         return network
-    shape = None if network.input_ports else _other_size(tuple(sizes), network.input_shape, single=single)
+    shape = None if network.input_ports else _shape_of_other_size(tuple(sizes), network.input_shape, single=single)
     try:
         return network if shape is None else resized(network, shape)
     except ShapeError as error:
@@ -105,18 +105,26 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int)
     return twin
 
 
-def _other_size(sizes: tuple[int, ...], shape: tuple[int, ...], *, single: bool) -> tuple[int, ...] | None:
-    """Return the shape of a sample in an array that only its height, width or length keeps from fitting, else None.
+def _shape_of_other_size(sizes: tuple[int, ...], shape: tuple[int, ...], *, single: bool) -> tuple[int, ...] | None:
+    """Return the shape of a sample with the channels of ``shape``, but another height, width or length.
+
+    None: the array fits as it is, or differs in more. If images have one channel, arrays may lack its axis.
 
     sizes    shape of the array, whose channels may be first or last, as in `input_array`
+    single   whether the array may be one sample
     """
     channels, *positions = shape
     samples = [sizes[1:], *([sizes] if single else [])]
     if not positions or any(differ_in_ones(part, shape) or part == (*positions, channels) for part in samples):
         return None
-    for part in samples:
-        while len(part) > len(shape) and part[0] == 1:
-            part = part[1:]
-        if len(part) == len(shape) and channels in (part[0], part[-1]):
-            return part if part[0] == channels else (channels, *part[:-1])
-    return next(((1, *part) for part in samples if channels == 1 and len(part) == len(positions)), None)
+    whole = [_channels_first(part, channels, len(shape)) for part in samples]
+    of_gray_images = [(1, *part) for part in samples if channels == 1 and len(part) == len(positions)]
+    return next(filter(None, [*whole, *of_gray_images]), None)
+
+
+def _channels_first(sizes: tuple[int, ...], channels: int, axes: int) -> tuple[int, ...] | None:
+    """Return the last axes of an array, with the channels first; None if it has other channels or further axes."""
+    before, own = sizes[:-axes], sizes[-axes:]
+    if len(own) < axes or any(size != 1 for size in before) or channels not in (own[0], own[-1]):
+        return None
+    return own if own[0] == channels else (channels, *own[:-1])

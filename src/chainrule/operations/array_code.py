@@ -1,197 +1,316 @@
-"""Generator of NumPy code that computes element-wise operations on whole arrays."""
+"""Generator of statements that compute formulas on whole arrays, with NumPy or JAX.
+
+Every array has one axis for each letter of the longest index in its operation's entry. Axes along which an array does
+not vary have length 1, so that all arrays can be combined by broadcasting. The letters of an axis, such as k and l, are
+not distinguished; a formula with an element at another position (δ[l,k]) needs a form in `computed`.
+"""
 
 import math
-from collections import Counter
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import groupby
-from typing import Any, cast
+from math import inf
+from typing import Any, NamedTuple, cast
 
-from chainrule.operations.elementwise import (
-    SIGNS,
-    Elementwise,
-    Formula,
-    Tree,
-    cases_of,
-    folded,
-    letters,
-    loss_formulas,
-    renamed,
-    trees,
-)
+from chainrule.operations.elementwise import SIGNS, Tree, folded
 
-UFUNCS = {
-    "√": "np.sqrt",
-    "tanh": "np.tanh",
-    "arctan": "np.arctan",
-    "log": "np.log",
-    "log1p": "np.log1p",
-    "expm1": "np.expm1",
-    "abs": "np.abs",
-    "round": "np.rint",
-    "exp": "np.exp",
-    "max": "np.maximum",
-    "min": "np.minimum",
-}
-ARRAY_FUNCTIONS = {"σ": "logistic", "Φ": "normal_distribution", "φ": "normal_density"}
-BINARY = {"+": "np.add", "−": "np.subtract", "·": "np.multiply", "/": "np.divide"}
+RENAMED = {"√": "sqrt", "round": "rint", "max": "maximum", "min": "minimum"}  # function → its name in NumPy and JAX
+OWN_FUNCTIONS = {"σ": "logistic", "Φ": "normal_distribution", "φ": "normal_density"}  # of both engines' `arrays`
+BINARY = {"+": "add", "−": "subtract", "·": "multiply", "/": "divide"}
+REDUCTIONS = {"Σ": "sum", "max": "max", "argmax": "argmax"}
+SCALARS = {"negative": "-{}", "max": "max({}, {})", "^": "({} ** {})"}  # other operators are in parentheses
+MARKS = {"\u0302": "_hat", "\u0304": "_bar", "′": "_next"}
 
 
-class ArrayWriter:
-    """A writer of statements that compute whole arrays. Results overwrite operands that are no longer needed.
+class Case(NamedTuple):
+    """A case of a formula: its value, and its condition (None for the last case)."""
 
-    scalars  letters that denote numbers instead of arrays
+    value: Tree
+    when: Tree | None
+
+
+class Definition(NamedTuple):
+    """A formula that defines an intermediate or final result.
+
+    conditions   attributes that must be true; those after "not " must be false
     """
 
-    def __init__(self, formulas: Iterable[Formula], scalars: Iterable[str] = ()) -> None:
-        self.lines: list[str] = []
-        self._formulas = [*formulas]
-        self._reads = Counter(letter for f in self._formulas for tree in trees(f) for letter in letters(folded(tree)))
-        self._steps, self._temporary, self._scalars = set[str](), set[str](), {*scalars}
+    conditions: tuple[str, ...]
+    cases: tuple[Case, ...]
 
-    def write(self, *, gradient: bool = False) -> str:
-        """Write statements for all formulas, and return the name of the array with the result, y or dy · f′."""
-        *steps, last = self._formulas
-        for formula in steps:
-            self._name_step(self._cases(cases_of(formula)), formula["name"])
-        return self._cases(cases_of(last, gradient=gradient))
 
-    def _name_step(self, value: str, name: str) -> None:
-        """Give the array ``value`` the name of a step. A temporary array is renamed, any other array is copied."""
-        if value in self._temporary:
-            self.lines = [renamed(line, value, name) for line in self.lines]
-        else:
-            self.lines.append(f"{name} = {value}.copy()")
-        self._steps.add(name)
+@dataclass(eq=False)
+class Value:
+    """A number, a scalar or an array in the code.
 
-    def _cases(self, cases: list[tuple[Tree, Any]]) -> str:
-        *others, (tree, _) = cases
-        result = self._operand(folded(tree))
-        for value, group in groupby(
-            ((folded(tree), when) for tree, when in reversed(others)), key=lambda case: case[0]
+    name         its name, or the expression of a scalar; an array without name is numbered when the code is written
+    axes         axes along which an array varies; None for a scalar
+    uses         remaining uses: an array may be overwritten after the last
+    is_discrete  whether the elements are integers or truth values
+    level        the branch that contains the code; another branch must not overwrite the array
+    """
+
+    name: str = ""
+    axes: frozenset[int] | None = None
+    uses: float = inf
+    is_discrete: bool = False
+    level: int = 0
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The axes of an operation's arrays.
+
+    main        name of the array with the most axes
+    letters     index letter → axis
+    is_grouped  whether the channels are divided into groups: (N, groups, channels of a group, positions)
+    """
+
+    main: str
+    letters: Mapping[str, int]
+    is_grouped: bool = False
+
+    def axes(self, index: Iterable[str]) -> frozenset[int]:
+        """Return the axes of an array with an index. Channels are two axes if they are grouped."""
+        axes = {self.letters[letter] for letter in index}
+        return frozenset(axes | {1} if self.is_grouped and 2 in axes else axes)
+
+    @property
+    def all_axes(self) -> frozenset[int]:
+        return frozenset(self.letters.values())
+
+    def argument(self, axes: Iterable[int]) -> str:
+        """Return the argument `axis`. Arrays may lack the axes of positions, from the third on."""
+        axes = sorted(axes)
+        if self.is_grouped or max(axes) < 2:
+            return str(axes[0]) if len(axes) == 1 else str(tuple(axes))
+        fixed = [str(axis) for axis in axes if axis < 2]
+        positions = f"range(2, {self.main}.ndim)"
+        return f"({', '.join(fixed)}, *{positions})" if fixed else f"tuple({positions})"
+
+    def read(self, name: str, index: Sequence[str]) -> str:
+        """Return the expression of an input with axes of length 1."""
+        axes = self.axes(index)
+        if self.is_grouped:
+            shapes = {4: "rows", 2: "(*rows[:2], 1, 1)"} if 0 in axes else {2: "(-1, rows[2], 1)"}
+            return f"{name}.reshape({shapes[len(axes)]})"
+        return name if axes == self.all_axes else f"spread_bias({name}, {self.main}.ndim)"
+
+    def result(self, index: Sequence[str]) -> str:
+        """Return the method call that removes axes of length 1 from a result."""
+        axes = self.axes(index)
+        if self.is_grouped:
+            return f".reshape({'shape' if axes == self.all_axes else 'rows[:2]' if 0 in axes else '-1'})"
+        return f".squeeze({self.argument(self.all_axes - axes)})" if axes != self.all_axes else ""
+
+    def count(self, axes: frozenset[int]) -> str:
+        """Return the number of elements along some axes."""
+        others = " * ".join(f"{self.main}.shape[{axis}]" for axis in sorted(self.all_axes - axes))
+        return f"{self.main}.size // ({others})" if "*" in others else f"{self.main}.size // {others}"
+
+
+class Line(NamedTuple):
+    """A line of code: a template, the values in its places, and the array that it defines, if any."""
+
+    template: str
+    values: tuple[Value, ...] = ()
+    target: Value | None = None
+
+
+@dataclass
+class Writer:
+    """A writer of statements that compute whole arrays. Results overwrite arrays that are no longer needed.
+
+    library   the name of NumPy or JAX in the code; JAX has no argument `out`
+    """
+
+    library: str
+    layout: Layout
+    values: dict[str, Value]
+    over: Sequence[str] = ()
+    lines: list[Line] = field(default_factory=list[Line])
+    _level: int = 0
+    _branches: int = 0
+
+    def define(self, name: str, definitions: Sequence[Definition], *, uses: float) -> None:
+        """Write the statements for one result. With conditions, the two definitions are the branches of an `if`."""
+        if not definitions[0].conditions:
+            self.values[name] = self._named(identifier(name), self._cases(definitions[0].cases), uses)
+            return
+        results = list[Value]()
+        for head, definition in zip(
+            (f"if {' and '.join(definitions[0].conditions)}", "else"), definitions, strict=True
         ):
-            tests = [self._condition(when["tree"]) for _, when in group]
-            test = " | ".join(f"({test})" for test in reversed(tests)) if len(tests) > 1 else tests[0]
-            if value == 0:
-                result = self._new(f"masked({result}, {test})")
-            else:
-                result = self._new(f"select({test}, {self._read([self._operand(value)])}, {result})")
+            with self._branch(head):
+                results.append(self._named(identifier(name), self._cases(definition.cases), uses))
+        uses = max(result.uses for result in results)
+        self.values[name] = replace(results[0], axes=_union(results), uses=uses, level=self._level)
+
+    def text(self) -> list[str]:
+        """Number the arrays without name, and return the lines of code."""
+        unnamed = dict.fromkeys(line.target for line in self.lines if line.target and not line.target.name)
+        for number, value in enumerate(unnamed, 1):
+            value.name = f"u{number}"
+        return [
+            (f"{line.target} = " if line.target else "") + line.template.format(*line.values) for line in self.lines
+        ]
+
+    @contextmanager
+    def _branch(self, head: str) -> Generator[None]:
+        """Indent the lines that are written within the context, after a head."""
+        outer, lines = self._level, self.lines
+        self._branches += 1
+        self._level, self.lines = self._branches, []
+        yield
+        block = [f"    {line}" for line in self.text()]
+        self._level, self.lines = outer, [*lines, *map(Line, [f"{head}:", *block])]
+
+    def _named(self, name: str, value: Value, uses: float) -> Value:
+        """Give a value a name: rename an array that is not used otherwise, copy other arrays that are results."""
+        if value.axes is not None and value.uses <= 1 and value.level == self._level:
+            value.name, value.uses = name, uses
+            return value
+        copied = ".copy()" if uses == inf and self.library == "np" and value.axes is not None else ""
+        result = replace(value, name=name, uses=inf)
+        self.lines.append(Line(f"{{}}{copied}", (value,), result))
         return result
 
-    def _condition(self, tree: Tree) -> str:
-        sides = [(sign, self._operand(folded(left)), self._operand(folded(right))) for sign, left, right in tree[1:]]
-        self._read([name for _, *names in sides for name in names])
-        tests = [f"{left} {SIGNS[sign]} {right}" for sign, left, right in sides]
-        return " & ".join(f"({test})" for test in tests) if len(tests) > 1 else tests[0]
+    def _cases(self, cases: Sequence[Case]) -> Value:
+        if [case.value for case in cases] == [1, 0]:
+            return self.operand(cases[0].when)
+        result = self.operand(cases[-1].value)
+        for value, group in groupby(reversed(cases[:-1]), key=lambda case: case.value):
+            tests = [self.operand(case.when) for case in reversed([*group])]
+            test = reduce(lambda first, second: self._new("{} | {}", first, second), tests)
+            if value == 0 and result.axes == test.axes and not result.is_discrete:
+                result = self._new("masked({}, {})", result, test)
+            else:
+                result = self._new("select({}, {}, {})", test, self.operand(value), result)
+        return result
 
-    def _operand(self, tree: Tree) -> str:
-        """Return a number, or the name of an array with the value of a tree. If necessary, write statements."""
-        if isinstance(tree, str):
-            return tree
-        if not isinstance(tree, list):
-            return repr(int(tree)) if float(tree).is_integer() else repr(float(tree))
-        name, *operands = cast("list[Any]", tree)
-        if {*letters(tree)} <= self._scalars:
-            return f"({f' {SIGNS[name]} '.join(map(self._operand, operands))})"
+    def operand(self, tree: Tree) -> Value:
+        """Return a number, or an array with the value of a tree. If necessary, write statements."""
+        if isinstance(tree, list):
+            return self._function(*cast("list[Any]", tree))
+        if isinstance(tree, dict):
+            node = cast("dict[str, Any]", tree)
+            return self._reduction(node) if "reduce" in node else self.values[node["name"]]
+        return self.values[tree] if isinstance(tree, str) else Value(repr(int(tree) if tree == int(tree) else tree))
+
+    def _function(self, name: str, *operands: Tree) -> Value:
+        """Return the value of an operator or function."""
+        if name == "and":
+            return reduce(lambda first, second: self._new("{} & {}", first, second), map(self._comparison, operands))
+        values = [self.operand(operand) for operand in operands]
+        if all(value.axes is None for value in values):
+            root = f"{'math' if self.library == 'np' else self.library}.sqrt({{}})"
+            template = root if name == "√" else SCALARS.get(name) or f"({{}} {SIGNS[name]} {{}})"
+            return Value(template.format(*values))
         if name == "^":
-            return self._power(*operands)
-        if name == "−" and operands[0] == 0:
-            return self._ufunc("np.negative", [operands[1]])
-        if name in BINARY:
-            return self._binary(name, [self._operand(operand) for operand in operands])
-        if name == "max" and isinstance(operands[1], list) and operands[1][0] == "min":
-            return self._clipped(operands)
-        if name in UFUNCS:
-            return self._ufunc(UFUNCS[name], operands)
-        return self._new(f"{ARRAY_FUNCTIONS[name]}({self._read([self._operand(operands[0])])})")
+            return self._power(values[0], operands[1])
+        return self._binary(name, *values) if name in BINARY else self._call(name, values)
 
-    def _clipped(self, operands: list[Tree]) -> str:
-        """Write a call of np.clip for max(low, min(x, high))."""
-        low, (_, value, high) = operands
-        names = [self._operand(value), self._operand(low), self._operand(high)]
-        return self._call("np.clip", names)
+    def _comparison(self, tree: Tree) -> Value:
+        sign, *operands = tree
+        return self._new(f"{{}} {SIGNS.get(sign, '==')} {{}}", *map(self.operand, operands), is_discrete=True)
 
-    def _power(self, base: Tree, power: Tree) -> str:
-        if base == math.e:
-            return self._ufunc("np.exp", [power])
-        name = self._operand(base)
-        square = self._new(f"{name} * {name}")
-        if power == 3:
-            self.lines.append(f"{square} *= {name}")
-        self._read([name])
-        return square
+    def _reduction(self, node: Mapping[str, Any]) -> Value:
+        values = self.operand(node["value"]["tree"])
+        axes = frozenset(self.layout.letters[letter] for letter in node["over"] or self.over)
+        if values.axes is None or not axes <= values.axes:
+            raise ValueError(f"{node['reduce']} over {', '.join(node['over'] or self.over)}: the summands do not vary")
+        call = f"{{}}.{REDUCTIONS[node['reduce']]}(axis={self.layout.argument(axes)}, keepdims=True)"
+        result = self._new(call, values, is_discrete=values.is_discrete or node["reduce"] == "argmax")
+        result.axes = values.axes - axes
+        return result
 
-    def _ufunc(self, function: str, operands: list[Tree]) -> str:
-        return self._call(function, [self._operand(operand) for operand in operands])
+    def _power(self, base: Value, power: Tree) -> Value:
+        if power not in (2, 3):
+            raise ValueError(f"power {power}: expected e^x, a square or a cube")
+        if power == 2 and self._is_free(base):
+            return self._in_place("{0} *= {0}", base, base)
+        base.uses += power - 2  # a cube is x·x, multiplied by x
+        square = self._new("{0} * {0}", base)
+        return square if power == 2 else self._in_place("{} *= {}", square, square, base)
 
-    def _binary(self, name: str, names: list[str]) -> str:
+    def _binary(self, name: str, first: Value, second: Value) -> Value:
         """Write a sum, difference, product or quotient, in place where possible."""
-        self._read(names)
-        if self._is_free(names[0]):
-            self.lines.append(f"{names[0]} {SIGNS[name]}= {names[1]}")
-            return names[0]
-        if self._is_free(names[1]):
-            in_place = f"{names[1]} {SIGNS[name]}= {names[0]}"
-            self.lines.append(in_place if name in "+·" else f"{BINARY[name]}({', '.join(names)}, out={names[1]})")
-            return names[1]
-        return self._new(f"{names[0]} {SIGNS[name]} {names[1]}")
+        free = [value.axes == _union((first, second)) and self._is_free(value) for value in (first, second)]
+        if free[0]:
+            return self._in_place(f"{{}} {SIGNS[name]}= {{}}", first, first, second)
+        if free[1] and name in "+·":
+            return self._in_place(f"{{}} {SIGNS[name]}= {{}}", second, second, first)
+        if free[1]:
+            return self._call(BINARY[name], (first, second))
+        return self._new(f"{{}} {SIGNS[name]} {{}}", first, second)
 
-    def _call(self, function: str, names: list[str]) -> str:
-        """Write a call of a NumPy function, in place where possible."""
-        self._read(names)
-        for name in names:
-            if self._is_free(name):
-                self.lines.append(f"{function}({', '.join(names)}, out={name})")
-                return name
-        return self._new(f"{function}({', '.join(names)})")
+    def _call(self, name: str, operands: Sequence[Value]) -> Value:
+        """Write a call of a function, in place where possible."""
+        function = OWN_FUNCTIONS.get(name) or f"{self.library}.{RENAMED.get(name, name)}"
+        call = f"{function}({', '.join('{}' for _ in operands)}"
+        for value in operands if function.startswith("np.") else ():
+            if value.axes == _union(operands) and self._is_free(value):
+                return self._in_place(f"{call}, out={{}})", value, *operands, value)
+        return self._new(f"{call})", *operands)
 
-    def _read(self, names: list[str]) -> str:
-        """Record that operands are read, and return them as arguments, separated by commas."""
-        self._reads.subtract(names)
-        return ", ".join(names)
+    def _in_place(self, statement: str, target: Value, *values: Value) -> Value:
+        self.lines.append(Line(statement, values))
+        for value in {*values}:
+            value.uses -= 1
+        target.uses = 1
+        return target
 
-    def _is_free(self, name: str) -> bool:
-        """Return whether an array may be overwritten: it is temporary, or a step that is no longer needed."""
-        return name in self._temporary or (name in self._steps and self._reads[name] <= 0)
+    def _new(self, expression: str, *operands: Value, is_discrete: bool = False) -> Value:
+        """Write the definition of an array, which is discrete if all operands are."""
+        for value in operands:
+            value.uses -= 1
+        is_discrete = is_discrete or all(value.axes is None or value.is_discrete for value in operands)
+        result = Value(axes=_union(operands), uses=1, is_discrete=is_discrete, level=self._level)
+        self.lines.append(Line(expression, operands, result))
+        return result
 
-    def _new(self, expression: str) -> str:
-        name = f"u{len(self._temporary) + 1}"
-        self._temporary.add(name)
-        self.lines.append(f"{name} = {expression}")
-        return name
-
-
-def array_source(operation: Elementwise, *, gradient: bool) -> str:
-    """Return the source of the NumPy engine's function for an operation or its gradient."""
-    kept = operation.keeps if gradient else "x"
-    arrays = ["dy", kept] if gradient else ["x"]
-    writer = ArrayWriter(operation.slope if gradient else operation.value)
-    last = writer.write(gradient=gradient)
-    signature = ", ".join([*arrays, *(["*", *operation.attributes] if operation.attributes else [])])
-    steps = [*(f"{name} = np.ascontiguousarray({name})" for name in arrays), *writer.lines]
-    head = f"{operation.function(gradient=gradient)}({signature})"
-    return _function(head, operation.equation(gradient=gradient), steps, last)
+    def _is_free(self, value: Value) -> bool:
+        """Return whether an array may be overwritten: it has no other uses than the next one."""
+        return value.uses <= 1 and not value.is_discrete and value.level == self._level
 
 
-def loss_array_source(name: str) -> str:
-    """Return the source of the NumPy engine's function for an element-wise gradient of a loss."""
-    formulas, equation = loss_formulas(name)
-    writer = ArrayWriter(formulas, scalars=("K", "N", "ε"))
-    last = writer.write()
-    steps = [
-        "p = z = np.ascontiguousarray(p)",
-        "K, ε = p.shape[1], float(np.finfo(p.dtype).eps)",
-        "N = p.size // K if batch is None else batch",
-        *writer.lines,
-    ]
-    return _function(f"{name}(p, t, *, batch=None)", equation, steps, f"np.ascontiguousarray({last})")
+def _union(values: Iterable[Value]) -> frozenset[int]:
+    return frozenset[int]().union(*(value.axes or () for value in values))
 
 
-def _function(head: str, equation: str, steps: Iterable[str], result: str) -> str:
-    lines = [
-        '@np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore")',
-        f"def {head}:",
-        f'    """Compute {equation}."""',
-        *(f"    {step}" for step in steps),
-        f"    return {result}",
-    ]
-    return "\n".join(lines) + "\n"
+def normalized(tree: Tree) -> Tree:
+    """Return a tree with folded constants, and with functions instead of some combinations of operators.
+
+    The mean 1/K · Σ … becomes a quotient, which has a smaller rounding error.
+    """
+    if isinstance(tree, dict) and "reduce" in tree:
+        return cast("dict[str, Any]", tree) | {"value": {"tree": normalized(tree["value"]["tree"])}}
+    tree = folded(tree)
+    match [*map(normalized, cast("list[Any]", tree))] if isinstance(tree, list) else tree:
+        case ["^", math.e, power]:
+            return ["exp", power]
+        case ["max", low, ["min", value, high]]:
+            return ["clip", value, low, high]
+        case ["−", 0, value]:
+            return ["negative", value]
+        case ["·", ["/", 1, divisor], {"reduce": _} as total]:
+            return ["/", total, divisor]
+        case ["·", ["/", -1, divisor], {"reduce": _} as total]:
+            return ["negative", ["/", total, divisor]]
+        case unchanged:
+            return unchanged
+
+
+def identifier(name: str) -> str:
+    """Return a Python name for a name in formulas: x_hat for x̂, p_next for p′, beta1 for β₁."""
+    letters = unicodedata.normalize("NFKD", name)
+    return "".join(
+        letter if letter.isascii() else MARKS.get(letter) or unicodedata.name(letter).rpartition(" ")[2].lower()
+        for letter in letters
+    )

@@ -14,16 +14,21 @@ slope      f′(x) in terms of x or y, depending on which of them the backward p
            has no entry of its own
 stable_value, stable_slope   optional forms without overflow or cancellation; the engines compute these (see
            `generator`), and learners see the other forms
-increasing whether y is a non-decreasing function of x
+increasing  whether y is a non-decreasing function of x
 facts      conditions for sentences: { negative = "x ≤ 0" }
 
-An optimizer's update has lists of formulas, with conditions (`if` and `unless`) as in sentences
+An optimizer's update has lists of formulas, with conditions (`if` and `unless`) as in sentences. p is the element
+before the step, p′ the element after it, dp its gradient, and ‖g‖ the norm of the whole gradient; m, v and u are
+moments.
 
 steps      formulas, evaluated in order; { alias = { h = "g" } } makes h an alias of g
+computed   as for a calculation
 rule       the update as a single formula
 letters    the attribute denoted by each letter. They are in the entry "update", whose steps and words precede those of
            every optimizer
-quantities, effects   formulas that split the change of a parameter by its causes, evaluated after the steps
+quantities, effects   formulas, evaluated after the steps, that split the change p′ − p into the effects of earlier
+           gradients (`memory`), of the gradient (`change` per unit of dp) and of weight decay (`decay`). A divisor that
+           itself depends on the gradient counts as fixed
 moment     the name of the moment through which earlier gradients act
 remembers  sentences that introduce the optimizer's moment
 factor     sentences on what the factors of a gradient and of the moment contain
@@ -40,8 +45,9 @@ steps      formulas, evaluated in order; the last is the result. Σ_{k}, max_{k}
            follows. x is the element at the current indices, and x[n,l] the element at others. x̄ is x where the
            index is whole and inside x, else 0. δ[l,k] is 1 if l = k, else 0. If a step has the name of an input, it
            shows how the input was computed.
-stable_steps   optional forms of some steps without overflow or cancellation; the engines compute these (see
-           `generator`), and learners see the other forms
+computed   optional formulas that engines compute instead of those of the same names, without overflow, cancellation or
+           repeated work; learners see the others. Code for NumPy and JAX uses all of them (see `array_files`), other
+           code those of single elements (see `generator`)
 rule       the result as a single formula, by default the last step. Without steps, it must be a scaled sum of products,
            "μ = 1/M · Σ x", a sum of products, "b + Σ_{c} w · x", or the maximum of an input. The explanation then lists
            its terms or candidates.
@@ -80,7 +86,7 @@ from typing import Any
 from chainrule.operations import parser
 
 FOLDER = Path(__file__).parent
-LISTS = ("value", "slope", "stable_value", "stable_slope", "steps", "rule", "quantities", "effects")
+LISTS = ("value", "slope", "stable_value", "stable_slope", "steps", "computed", "rule", "quantities", "effects")
 
 
 @cache
@@ -137,7 +143,7 @@ def loss_gradients() -> list[str]:
 
 
 def generated() -> dict[str, str]:
-    """Return the entry of each operation for which the engines' code is generated from formulas."""
+    """Return the entry of each operation whose code is generated element by element."""
     return {name + suffix: name for name in element_wise() for suffix in ("", "_dx")} | {
         name: name for name in loss_gradients()
     }
@@ -191,7 +197,7 @@ def _calculation(entry: dict[str, Any]) -> dict[str, Any]:
         "indices": {name: parser.parse_formula(f"{name} = {text}") for name, text in entry.get("indices", {}).items()},
         "ranges": {name: list(map(parser.expression, pair)) for name, pair in entry.get("ranges", {}).items()},
         "results": list(map(_result, results)),
-        **{key: list(map(_step, entry[key])) for key in ("steps", "stable_steps") if key in entry},
+        **{key: list(map(_step, entry[key])) for key in ("steps", "computed") if key in entry},
     }
 
 

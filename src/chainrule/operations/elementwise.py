@@ -84,7 +84,7 @@ def loss_formulas(name: str) -> tuple[list[Formula], str]:
     """Return the formulas of an element-wise gradient of a loss for a batch, and their text as shown to learners."""
     entry = definitions.entry(name)
     steps = [step for step in entry["steps"] if definitions.holds(step, {"batch": True})]
-    stable = {step["name"]: step for step in entry.get("stable_steps", ())}
+    stable = {step["name"]: step for step in entry.get("computed", ())}
     return [stable.get(step["name"], step) for step in steps], formulas_text(steps)
 
 

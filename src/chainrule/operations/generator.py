@@ -1,8 +1,8 @@
 """Generated source code of the element-wise operations and gradients, from the formulas in the TOML files.
 
 NumPy, the compiled engine, JAX, the page and exported C all compute an operation's formulas `value` and `slope`, or
-`stable_value` and `stable_slope` where present. `python -m chainrule.operations.generator NAME` prints the generated
-code.
+`stable_value` and `stable_slope` where present. `python -m chainrule.operations.generator NAME` prints the code for the
+compiled engine and C. That for NumPy and JAX is in files of these engines (see `array_files`).
 
 The gradient is dx = dy · f′(x). Where f′ is the constant 0 or 1, the result is 0 or dy without a multiplication, so
 that an infinite or NaN dy does not propagate through a 0.
@@ -13,21 +13,19 @@ In C, all losses and gradients are, except that of Dice; their sums and maxima b
 
 import linecache
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from chainrule.errors import unknown_name
-from chainrule.operations import public_functions
 from chainrule.operations.definitions import entry, generated, loss_gradients
-from chainrule.operations.elementwise import find_operation, operations
+from chainrule.operations.elementwise import operations
 
 
 def sources(write: Callable[..., str]) -> dict[str, str]:
     """Return the source of each element-wise operation and of its gradient, by function name.
 
-    write   function that returns the source: `array_source`, `kernel_source`, or `c_source` with its argument `literal`
+    write   function that returns the source: `kernel_source`, or `c_source` with its argument `literal`
     """
     return {
         operation.function(gradient=gradient): write(operation, gradient=gradient)
@@ -39,8 +37,7 @@ def sources(write: Callable[..., str]) -> dict[str, str]:
 def loss_sources(write: Callable[..., str], letters: str = "pz") -> dict[str, str]:
     """Return the source of each element-wise gradient of a loss, by function name.
 
-    write    function that returns the source: `loss_array_source`, `loss_kernel_source`, or `loss_c_source` with its
-             argument `literal`
+    write    function that returns the source: `loss_kernel_source`, or `loss_c_source` with its argument `literal`
     letters  "p" for gradients with respect to predictions, "z" for those with respect to scores
     """
     return {name: write(name) for name in loss_gradients() if entry(name)["reads"][0]["name"] in letters}
@@ -59,52 +56,13 @@ def define(sources: Mapping[str, str], file: str, names: dict[str, Any]) -> None
         exec(compile(source, shown, "exec"), names)
 
 
-def late(
-    package: str, names: dict[str, Any], writers: Mapping[str, Callable[..., str]], files: Collection[str]
-) -> Callable[[str], Any]:
-    """Return the function ``__getattr__`` of an engine's package, which adds further operations on first use.
-
-    names     the names in the package, to which operations and ``__all__``, a list of all operations, are added
-    writers   functions that write the source of generated operations: "activations" takes the arguments of `sources`,
-              "losses" those of `loss_sources`. The operations are defined in the files of these names
-    files     files that are imported for all other operations
-
-    Errors    AttributeError for an unknown name
-    """
-
-    def generate(name: str) -> None:
-        file, entry = "losses" if name in loss_gradients() else "activations", generated()[name]
-        write = writers[file]
-        source = write(name) if file == "losses" else write(find_operation(entry), gradient=name != entry)
-        define({name: source}, package.rpartition(".")[2], module := vars(import_module(f"{package}.{file}")))
-        names[name] = module[name]
-
-    def find(name: str) -> Any:
-        is_list = name == "__all__"
-        for operation in generated():
-            if name == operation or (is_list and operation not in names):
-                generate(operation)
-        for file in files if is_list or name not in (*names, *files) else ():
-            functions = vars(import_module(f"{package}.{file}"))
-            names.update({key: value for key, value in functions.items() if key[0] != "_"})
-        if is_list:
-            names[name] = public_functions(package, names, helpers=("arrays",))
-        if name not in names:
-            raise AttributeError(name)
-        return names[name]
-
-    return find
-
-
 def main(names: Iterable[str]) -> None:
     """Print the code generated for some element-wise operations and gradients of losses, or for all."""
-    from chainrule.operations.array_code import array_source, loss_array_source
     from chainrule.operations.scalar_code import c_source, kernel_source, loss_c_source, loss_kernel_source
 
     literal = "{!r}f".format
     in_c, loss_in_c = (partial(write, literal=literal) for write in (c_source, loss_c_source))
     languages = {
-        "# NumPy": sources(array_source) | loss_sources(loss_array_source),
         "# compiled engine": sources(kernel_source) | loss_sources(loss_kernel_source),
         "/* C */": sources(in_c) | loss_sources(loss_in_c),
     }

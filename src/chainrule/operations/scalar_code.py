@@ -215,7 +215,7 @@ class ScalarWriter:
 
 
 def _without_hat(text: str) -> str:
-    """Return text in which a letter with a hat is replaced by the letter and "_hat"."""
+    """Replace each letter with a hat by the letter and "_hat"."""
     return unicodedata.normalize("NFD", text).replace("\u0302", "_hat")
 
 
@@ -339,7 +339,7 @@ def loss_c_source(name: str, *, literal: Callable[[float], str]) -> str:
     steps = [step for step in formulas if "cases" in step and definitions.holds(step, facts)]
     equation = ", ".join(map(_text, (*where, *steps)))
     arrays = [tensor["name"] for tensor in (*entry["reads"], *entry["writes"])]
-    of_elements = (formula for formula in (*where, *steps, *entry.get("stable_steps", ())) if "index" in formula)
+    of_elements = (formula for formula in (*where, *steps, *entry.get("computed", ())) if "index" in formula)
     names = {array: f"{array}[e]" for array in arrays} | {formula["name"]: formula for formula in of_elements}
     writer = ScalarWriter(C, {"K": "(float)count", "ε": literal(2.0**-23)}, names, literal)
     *before, last = steps

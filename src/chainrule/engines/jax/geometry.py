@@ -53,55 +53,14 @@ def _matrices(like: Array, size: Pair, outputs: Pair, mode: str, lines: Lines) -
     return matrices[0], matrices[1]
 
 
-def add(a: Array, b: Array) -> Array:
-    """Compute `reference.add`."""
-    return a + b
-
-
-def add_dx(dy: Array) -> Array:
-    """Compute `reference.add_dx`."""
-    return dy
-
-
-def multiply(a: Array, b: Array) -> Array:
-    """Compute `reference.multiply`."""
-    return a * b
-
-
-def maximum(a: Array, b: Array) -> Array:
-    """Compute `reference.maximum`."""
-    return jnp.maximum(a, b)
-
-
-def maximum_dx(dy: Array, x: Array, other: Array) -> Array:
-    """Compute `reference.maximum_dx` by multiplying dy by 1, ½ or 0."""
-    share = jnp.where(x == other, dy.dtype.type(0.5), ~(x < other))
-    return jnp.multiply(dy, share)
-
-
-def minimum(a: Array, b: Array) -> Array:
-    """Compute `reference.minimum`."""
-    return jnp.minimum(a, b)
-
-
 def expand_positions(x: Array, *, size: tuple[int, ...]) -> Array:
     """Compute `reference.expand_positions`."""
     return jnp.broadcast_to(x[:, :, None, None], (*x.shape, *size))
 
 
-def expand_positions_dx(dy: Array) -> Array:
-    """Compute `reference.expand_positions_dx`."""
-    return dy.sum(axis=(2, 3))
-
-
 def expand_channels(x: Array, *, channels: int) -> Array:
     """Compute `reference.expand_channels`."""
     return jnp.repeat(x[:, None], channels, axis=1)
-
-
-def expand_channels_dx(dy: Array) -> Array:
-    """Compute `reference.expand_channels_dx`."""
-    return dy.sum(axis=1)
 
 
 def concatenate(*parts: Array, axis: int = 0) -> Array:

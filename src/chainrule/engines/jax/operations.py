@@ -10,20 +10,34 @@ import numpy as np
 from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.engines import numpy
-from chainrule.engines.jax import activations, convolution, formulas, geometry, losses, normalization, pooling
+from chainrule.engines.jax import (
+    activations,
+    convolution,
+    elementary,
+    factors,
+    fixed_normalization,
+    geometry,
+    joined_losses,
+    losses,
+    merging,
+    normalization,
+    pooling,
+    rectifiers,
+    updates,
+)
 from chainrule.engines.jax.arrays import jax, settings
 from chainrule.errors import unknown_name
 
-_FAMILIES = (activations, convolution, geometry, losses, normalization, pooling)
 Constant: TypeAlias = tuple[tuple[str, Any], ...]
 VARYING = ("seed", "step")  # attributes that change between steps and are therefore arguments of the compiled code
 
-_OF_ANY_ARRAYS = ("correct", "dense_dx", "dense_dw", "running_statistics")  # computed by methods of the arrays
+_FAMILIES = (
+    *(activations, convolution, elementary, factors, fixed_normalization, geometry, joined_losses, losses, merging),
+    *(normalization, pooling, rectifiers, updates),
+)
+_OF_ANY_ARRAYS = ("dense_dx", "dense_dw")  # computed by methods of the arrays
 
-OPERATIONS: dict[str, Callable[..., Any]] = {
-    **formulas.functions(),
-    **{name: getattr(numpy, name) for name in _OF_ANY_ARRAYS},
-} | {
+OPERATIONS: dict[str, Callable[..., Any]] = {name: getattr(numpy, name) for name in _OF_ANY_ARRAYS} | {
     name: function
     for family in _FAMILIES
     for name, function in inspect.getmembers(family, inspect.isfunction)

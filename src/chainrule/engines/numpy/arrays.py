@@ -5,15 +5,24 @@ stride·i + offset for each output i, unless this element is padding. Convolutio
 all outputs at once.
 """
 
+import math
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.shapes import Padding, Pair, output_size
+from chainrule.operations.normal import mills_ratio
 
 Array: TypeAlias = NDArray[Any]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def quiet(function: F) -> F:
+    """Decorate an operation, whose results may be infinite or NaN, so that NumPy does not warn."""
+    return np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore")(function)
 
 
 def spread_bias(b: Array, axes: int) -> Array:
@@ -102,3 +111,26 @@ def _elements_under(size: int, outputs: int, window: int, stride: int, padding: 
     """Return the number of elements in each window along one axis, excluding padding."""
     starts = stride * np.arange(outputs) - padding[0]
     return np.minimum(starts + window, size) - np.maximum(starts, 0)
+
+
+def logistic(x: Array) -> Array:
+    """Return σ(x) = 1/(1 + e^−x), which is 0 where e^−x overflows."""
+    y = np.exp(-x)
+    y += 1
+    return np.divide(1, y, out=y)
+
+
+def normal_density(x: Array) -> Array:
+    """Return φ(x), the density of the standard normal distribution."""
+    density = x * x
+    density *= -0.5
+    np.exp(density, out=density)
+    density *= 1 / math.sqrt(2 * math.pi)
+    return density
+
+
+def normal_distribution(x: Array) -> Array:
+    """Return Φ(x), the cumulative distribution function. It is computed from φ to avoid cancellation in the tails."""
+    tail = normal_density(x)
+    tail *= mills_ratio(np.abs(x))
+    return select(x > 0, 1 - tail, tail)

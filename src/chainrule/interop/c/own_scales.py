@@ -37,7 +37,9 @@ def move_roundings(plan: Plan) -> Plan:
         rounding, producers = operations[index], _producers(operations[:index])
         producer = producers.get(rounding.operand().storage) if rounding.name == "fake_quantize" else None
         moved = (
-            _exchange(producer, rounding, producers) if producer and readers[producer.writes[0].storage] == 1 else []
+            _rounded_first(producer, rounding, producers)
+            if producer and readers[producer.writes[0].storage] == 1
+            else []
         )
         if producer and moved:
             del operations[index]
@@ -48,25 +50,30 @@ def move_roundings(plan: Plan) -> Plan:
     return replace(plan, forward=tuple(operations))
 
 
-def _exchange(producer: Operation, rounding: Operation, producers: dict[str, Operation]) -> list[Operation]:
-    """Return operations that round first, with the result of an operation and its rounding; empty if there are none."""
-    y, is_selection = rounding.writes[0], producer.name in SELECTING
-    selection = replace(producer, writes=(y.viewed(producer.writes[0].shape), *producer.writes[1:]))
+def _rounded_first(producer: Operation, rounding: Operation, producers: dict[str, Operation]) -> list[Operation]:
+    """Return operations that round the inputs of an operation instead of its result; empty if they would not be equal.
+
+    Copies of rounded elements are rounded, so a copying operation needs no rounding after it. Other operations keep
+    theirs, because a bound or an element of another input may not be a multiple of the step.
+    """
+    y, copies = rounding.writes[0], producer.name in SELECTING
+    copied = replace(producer, writes=(y.viewed(producer.writes[0].shape), *producer.writes[1:]))
     grids = [_grid(x, producers) for x in producer.reads]
-    if is_selection and grids[0] == rounding.attributes:
-        return [selection]
-    if None not in grids or not (is_selection or producer.name in (*CLIPPINGS, "concatenate")):
-        return []
-    if producer.name in CLIPPINGS and _is_implied(producer, Int8Scale.of_layer(rounding)):
-        return [replace(rounding, reads=producer.reads)]
-    roundings, reads = list[Operation](), list[Tensor | None]()
-    for number, (x, grid) in enumerate(zip(producer.reads, grids, strict=True)):
-        reads.append(x)
-        if grid is None and x is not None:
-            reads[-1] = Tensor(f"{y.storage}.operand{number}", x.shape)
-            roundings.append(replace(rounding, reads=(x,), writes=(reads[-1],)))
-    rest = (selection,) if is_selection else (producer, rounding)
-    return [*roundings, replace(rest[0], reads=tuple(reads)), *rest[1:]]
+    if copies and grids[0] == rounding.attributes:
+        operations = [copied]
+    elif None not in grids or not (copies or producer.name in (*CLIPPINGS, "concatenate")):
+        operations = []
+    elif producer.name in CLIPPINGS and _is_implied(producer, Int8Scale.of_layer(rounding)):
+        operations = [replace(rounding, reads=producer.reads)]
+    else:
+        reads = tuple(
+            x if grid or x is None else Tensor(f"{y.storage}.operand{number}", x.shape)
+            for number, (x, grid) in enumerate(zip(producer.reads, grids, strict=True))
+        )
+        pairs = [(x, read) for x, read in zip(producer.reads, reads, strict=True) if read is not x and read]
+        roundings = [replace(rounding, reads=(x,), writes=(read,)) for x, read in pairs]
+        operations = [*roundings, replace(copied if copies else producer, reads=reads), *([] if copies else [rounding])]
+    return operations
 
 
 def _grid(x: Tensor | None, producers: dict[str, Operation]) -> Mapping[str, Any] | None:

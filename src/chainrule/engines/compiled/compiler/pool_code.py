@@ -24,8 +24,8 @@ from collections.abc import Generator
 from typing import Any
 
 from chainrule.engines.compiled.compiler import buffers
+from chainrule.engines.compiled.compiler.denormals import MXCSR_PROCESSORS, flush_denormals
 from chainrule.engines.compiled.compiler.kernel_values import I32, I64, ir, pointer_to
-from chainrule.engines.compiled.compiler.processor import MXCSR_PROCESSORS, flush_denormals
 
 SPACING = 16  # distance between words written by different threads, in words: two cache lines
 # Words of the pool, `SPACING` apart: number of the current loop; number of completed iterations; whether the loop's

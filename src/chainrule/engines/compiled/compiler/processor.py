@@ -1,24 +1,16 @@
-"""The processor that kernels are compiled for: its vector registers, and its handling of denormal floats.
+"""The processor that kernels are compiled for, and its vector registers.
 
 CHAINRULE_VECTOR=128, 256 or 512 sets the vector width in bits. This allows the code for other processors (SSE, AVX2,
 AVX-512) to be tested or timed on a processor with wider registers. Compiled code for each width has a separate folder.
-
-On x86, arithmetic on denormal floats is up to 100 times slower, so programs flush them to 0. Denormals occur in
-training: vanishing gradients become denormal, and if many gradients stay 0, many moments decay through the denormal
-range at the same time. In this case, an update took 1.6 times as long, and a step twice as long. A program sets two
-bits of the MXCSR register in the calling thread and restores them afterwards. In threads of the pool, these bits remain
-set. Other processors are not slowed down by denormals.
 
 Tried with llvmlite 0.44 and 0.50: the feature names in llvmlite's `get_host_cpu_features`.
 """
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
 import llvmlite.binding as _binding
 
-from chainrule.engines.compiled.compiler.kernel_values import I8, I32, ir, pointer_to
 from chainrule.errors import OptionError
 
 VARIABLE = "CHAINRULE_VECTOR"
@@ -67,35 +59,3 @@ COUNT = 32 if _BITS == 512 or _binding.get_process_triple().startswith(("aarch64
 HAS_MASKS = _BITS == 512  # whether a masked store is as fast as a full one
 NAME: str = _binding.get_host_cpu_name()
 FEATURES = feature_string(_BITS, _FEATURES)
-
-FLUSH_BITS = 0x8040  # bits of MXCSR: flush denormal results to 0 (FTZ), and treat denormal operands as 0 (DAZ)
-MXCSR_PROCESSORS: tuple[str, ...] = ("x86_64", "i686")
-
-
-def flush_denormals(builder: Any, processor: str) -> Any:
-    """Emit code that makes the current thread flush denormals to 0.
-
-    Return a pointer to the previous contents of MXCSR, or None on processors without this register.
-
-    processor  processor family, the first word of LLVM's target triple
-    """
-    if processor not in MXCSR_PROCESSORS:
-        return None
-    saved, changed = builder.alloca(I32), builder.alloca(I32)
-    _call(builder, "stmxcsr", saved)
-    builder.store(builder.or_(builder.load(saved, typ=I32), I32(FLUSH_BITS)), changed)
-    _call(builder, "ldmxcsr", changed)
-    return saved
-
-
-def restore_denormals(builder: Any, saved: Any) -> None:
-    """Emit code that restores the contents of MXCSR saved by `flush_denormals`."""
-    if saved is not None:
-        _call(builder, "ldmxcsr", saved)
-
-
-def _call(builder: Any, instruction: str, place: Any) -> None:
-    name, kind = f"llvm.x86.sse.{instruction}", ir.FunctionType(ir.VoidType(), [pointer_to(I8)])
-    module = builder.module
-    function = module.globals.get(name) or ir.Function(module, kind, name)
-    builder.call(function, [builder.bitcast(place, pointer_to(I8))])

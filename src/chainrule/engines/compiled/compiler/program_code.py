@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.engines.compiled.compiler.denormals import flush_denormals, restore_denormals
 from chainrule.engines.compiled.compiler.kernel_entry import llvm_types
 from chainrule.engines.compiled.compiler.kernel_values import DOUBLE, I8, I32, I64, ir, pointer_to
-from chainrule.engines.compiled.compiler.processor import flush_denormals, restore_denormals
 from chainrule.engines.compiled.compiler.program_expressions import (
     ArrayValue,
     Expressions,

@@ -120,42 +120,86 @@ def rows_or_filters(
 Fit = Callable[[Sequence[Any], Attributes, int, Conditions], bool]  # see `KernelEntry.fits`
 
 
-@dataclass(frozen=True)
-class KernelEntry:
-    """A kernel, and the facts about it that kernel selection, the passes and code generation use.
+@dataclass(frozen=True, kw_only=True)
+class ArgumentFacts:
+    """Facts for calls of a kernel.
 
     Parameters of the kernel without a default are arrays: first those that it reads, then those that it writes.
 
-    shapes         function: (arrays read, attributes) → shapes of the arrays written
     accumulates    whether the kernel adds to its results, which are then sums over the blocks of a batch
     flat           names of the arrays that are passed with a single axis, such as biases
     integers       names of the arrays of int32
     in_place       names of the arrays that are read and modified; the kernel then writes no other arrays
     names          attribute → its possible values; the kernel gets the index of the value
     defaults       attribute → attribute whose value is its default
+    """
+
+    accumulates: bool = False
+    flat: tuple[str, ...] = ()
+    integers: tuple[str, ...] = ()
+    in_place: tuple[str, ...] = ()
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    defaults: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, kw_only=True)
+class DivisionFacts:
+    """Facts for the division of the work among threads (`passes/sharing.py`, `passes/segments.py`).
+
     share          function: (shape of the result for one sample, bytes of an element, attributes) → `Share`
     piece          number of trailing axes of the result that are computed together: 0 for an activation, whose elements
                    are independent; 2 for pooling, where only the elements of an image depend on each other; None if
                    the result also depends on other axes or on weights
-    increasing     whether the kernel is element-wise, and its result never decreases if the element increases
-    picks          whether each element of the result is the maximum of the elements that it depends on
     by_channel     names of the arguments for the first channel of a chunk and the channel after the last. Only for
                    kernels where channel c of the result depends on no other channel of the first array read; for a
                    convolution, this requires one group per channel
     by_row         like `by_channel`, for rows
-    shared_from    minimum multiplications or elements for one sample if a step is to be split across threads (see
-                   `passes/sharing.py`); None: it is never split
-    fits           function: (arrays read, attributes, bytes of an element, conditions) → whether to use this kernel for
-                   an operation that has several (`selection.SPECIAL_KERNELS`)
+    shared_from    minimum multiplications or elements for one sample if a step is to be split across threads; None: it
+                   is never split
+    alone          whether a single thread computes the whole batch, because there is little work
+    """
+
+    share: Callable[[tuple[int, ...], int, Attributes], Share] = by_first_axis
+    piece: int | None = None
+    by_channel: tuple[str, ...] = ()
+    by_row: tuple[str, ...] = ()
+    shared_from: int | None = None
+    alone: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionFacts:
+    """Facts for the fusion of consecutive operations (`passes/rewriting.py`, `passes/batch_norm.py`).
+
+    increasing     whether the kernel is element-wise, and its result never decreases if the element increases
+    picks          whether each element of the result is the maximum of the elements that it depends on
     joins          names of two consecutive operations that the kernel computes together, or of the one operation whose
                    parts it computes; no operation has the name of the kernel
-    part_of        name of an operation that `passes/batch_norm.py` or `passes/packing.py` splits into steps. The
-                   kernel computes one of these steps; no operation has its name
-    alone          whether a single thread computes the whole batch, because there is little work
     epilogues      steps that the kernel can apply to its results before it writes them, in this order: attribute of the
                    kernel → condition on the arrays read
     epilogue       attribute of the preceding kernel that makes it apply this operation to its results; "" for none
     epilogue_value function: attributes of this operation → value of that attribute; False or 0: it cannot be fused
+    """
+
+    increasing: bool = False
+    picks: bool = False
+    joins: tuple[str, ...] = ()
+    epilogues: Mapping[str, Callable[[Sequence[Any]], bool]] = field(
+        default_factory=dict[str, Callable[[Sequence[Any]], bool]]
+    )
+    epilogue: str = ""
+    epilogue_value: Callable[[Attributes], Any] = always
+
+
+@dataclass(frozen=True)
+class KernelEntry(ArgumentFacts, DivisionFacts, FusionFacts):
+    """A kernel, and the facts about it that kernel selection, the passes and code generation use.
+
+    shapes         function: (arrays read, attributes) → shapes of the arrays written
+    fits           function: (arrays read, attributes, bytes of an element, conditions) → whether to use this kernel for
+                   an operation that has several (`selection.SPECIAL_KERNELS`)
+    part_of        name of an operation that `passes/batch_norm.py` or `passes/packing.py` splits into steps. The
+                   kernel computes one of these steps; no operation has its name
     outer_product  whether the result for one sample is dy xᵀ, where (x, dy) are the arrays read. The optimizer's update
                    can then compute this gradient without storing it
     input_buffer   buffer for the input of a convolution; None if there is none
@@ -165,28 +209,8 @@ class KernelEntry:
 
     kernel: Any
     shapes: Shaper
-    accumulates: bool = False
-    flat: tuple[str, ...] = ()
-    integers: tuple[str, ...] = ()
-    in_place: tuple[str, ...] = ()
-    names: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
-    defaults: Mapping[str, str] = field(default_factory=dict[str, str])
-    share: Callable[[tuple[int, ...], int, Attributes], Share] = by_first_axis
-    piece: int | None = None
-    increasing: bool = False
-    picks: bool = False
-    by_channel: tuple[str, ...] = ()
-    by_row: tuple[str, ...] = ()
-    shared_from: int | None = None
     fits: Fit = lambda arrays, attributes, itemsize, conditions: True
-    joins: tuple[str, ...] = ()
     part_of: str = ""
-    alone: bool = False
-    epilogues: Mapping[str, Callable[[Sequence[Any]], bool]] = field(
-        default_factory=dict[str, Callable[[Sequence[Any]], bool]]
-    )
-    epilogue: str = ""
-    epilogue_value: Callable[[Attributes], Any] = always
     outer_product: bool = False
     input_buffer: InputBuffer | None = None
     packing: str = ""
@@ -218,8 +242,7 @@ class KernelEntry:
     @cached_property
     def arrays(self) -> list[str]:
         """Names of the arrays: those that the kernel reads, then those that it writes."""
-        parameters = self.signature.parameters.values()
-        return [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
+        return [name for name, default in self._defaults if default is inspect.Parameter.empty]
 
     @cached_property
     def _defaults(self) -> list[tuple[str, Any]]:
@@ -295,9 +318,7 @@ def pointwise(shared_from: int = COSTLY_FROM, **facts: Any) -> Callable[[Any], A
     return operation(like(0), piece=0, shared_from=shared_from, **facts)
 
 
-def slope(shared_from: int = COSTLY_FROM) -> Callable[[Any], Any]:
-    """Return a decorator that registers the gradient of an activation, which is element-wise."""
-    return operation(like(0), piece=0, shared_from=shared_from)
+slope = pointwise  # the gradient of an activation is element-wise, too
 
 
 def elementwise(function: Callable[..., Any]) -> Any:
@@ -311,6 +332,5 @@ def update(function: Callable[..., Any]) -> Any:
     All arrays except the gradient g are modified in place.
     """
     parameters = inspect.signature(function).parameters.values()
-    arrays = [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
-    changed = tuple(name for name in arrays if name != "g")
+    changed = tuple(p.name for p in parameters if p.default is p.empty and p.name != "g")
     return operation(like(), in_place=changed)(kernel(function))

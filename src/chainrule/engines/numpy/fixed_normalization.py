@@ -1,0 +1,56 @@
+"""Normalization by running statistics, and local response normalization, in NumPy.
+
+Equations: `chainrule.operations.reference.normalization`.
+"""
+
+import numpy as np
+
+from chainrule.engines.numpy.arrays import Array, spread_bias
+
+
+def batch_norm_inference(
+    x: Array, gamma: Array, beta: Array, running_mean: Array, running_variance: Array, *, epsilon: float = 1e-5
+) -> Array:
+    """Compute `reference.batch_norm_inference` with one scale per channel."""
+    y = np.subtract(x, spread_bias(running_mean, x.ndim), order="C")
+    y *= spread_bias(gamma / np.sqrt(running_variance + epsilon), x.ndim)
+    y += spread_bias(beta, x.ndim)
+    return y
+
+
+def batch_norm_inference_dx(dy: Array, gamma: Array, running_variance: Array, *, epsilon: float = 1e-5) -> Array:
+    """Compute `reference.batch_norm_inference_dx` with one scale per channel."""
+    return np.multiply(dy, spread_bias(gamma / np.sqrt(running_variance + epsilon), dy.ndim), order="C")
+
+
+def local_response_norm(x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
+    """Compute `reference.local_response_norm` from sums over shifted channels."""
+    return np.multiply(x, _scales(x, size, alpha, k) ** -beta, order="C")
+
+
+def local_response_norm_dx(
+    dy: Array, x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Array:
+    """Compute `reference.local_response_norm_dx`, which sums over the same windows as the forward pass."""
+    s = _scales(x, size, alpha, k)
+    dx = np.multiply(dy, s**-beta, order="C")
+    dx -= (2 * alpha * beta / size) * x * _window_sums(dx * x / s, size)
+    return dx
+
+
+def _scales(x: Array, size: int, alpha: float, k: float) -> Array:
+    s = _window_sums(np.square(x), size)
+    s *= alpha / size
+    s += k
+    return s
+
+
+def _window_sums(values: Array, size: int) -> Array:
+    """Return, for each channel, the sum over its window of channels."""
+    total = np.zeros(values.shape, values.dtype)
+    channels = values.shape[1]
+    for shift in range(-(size // 2), size // 2 + 1):
+        first, last = max(0, -shift), min(channels, channels - shift)
+        if first < last:
+            total[:, first:last] += values[:, first + shift : last + shift]
+    return total

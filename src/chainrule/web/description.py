@@ -7,12 +7,14 @@ from typing import Any
 
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.explain import code, saliency
+from chainrule.explain.cataloguing import build_catalogue, title
 from chainrule.explain.code import CodeLocation
 from chainrule.models.model import Model
 from chainrule.network import tasks
 from chainrule.network.losses import JOINED
 from chainrule.operations import definitions
 from chainrule.runs import folder
+from chainrule.training.optimizers import Optimizer
 from chainrule.training.recipe import Recipe
 from chainrule.training.trainer import Trainer
 
@@ -35,6 +37,7 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
         "layout": {name: list(place) for name, place in model.layout.items()},
         "shapes": {name: list(values.shape) for name, values in model.weights.items()},
         "plan": plan_to_json(training),
+        "catalogue": _catalogue(model, training, recipe.optimizer),
         "inference": plan_to_json(model.plan()),
         "saliency": plan_to_json(saliency.input_plan(model)),
         "joined": joined,
@@ -56,6 +59,33 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
             for name, locations in _code_locations(model, training, explained)
         },
         "derivations": {name: code.derivation(name) for name in explained},
+    }
+
+
+def _catalogue(model: Model, plan: Plan, optimizer: Optimizer) -> dict[str, Any]:
+    """Return the catalogue of a trace of one sample. Its writers refer to operations by number.
+
+    The operations are those of the plan, forward, deferred and backward, followed by `omitted`.
+    """
+    catalogue = build_catalogue(model, plan, optimizer, 1)
+    for name in model.trainable_layout:
+        catalogue.add(f"{name}.g", model.weights[name].shape, "batch", per_sample=False)
+    planned = [*plan.forward, *plan.deferred, *plan.backward]
+    numbers = {id(operation): number for number, operation in enumerate(planned)}
+    omitted = [operation for operation, _, _ in catalogue.writers.values() if id(operation) not in numbers]
+    numbers |= {id(operation): len(planned) + number for number, operation in enumerate(omitted)}
+    return {
+        "entries": [
+            {"name": name, "shape": list(entry.shape), "kind": entry.kind, "title": title(entry, len(optimizer.moments))}
+            for name, entry in catalogue.entries.items()
+        ],
+        "aliases": catalogue.aliases,
+        "writers": {
+            name: [numbers[id(operation)], place, layer]
+            for name, (operation, place, layer) in catalogue.writers.items()
+        },
+        "inputs": catalogue.inputs,
+        "omitted": [_operation(operation) for operation in omitted],
     }
 
 

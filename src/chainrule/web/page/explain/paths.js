@@ -14,7 +14,7 @@
 
 import { operations } from "../engine/operations.js";
 import { ravel, unravel, zeros } from "../engine/tensor.js";
-import { catalogueOf } from "./cataloguing.js";
+import { catalogueOf } from "./cells.js";
 import { CellContext } from "./cell_context.js";
 import { explain } from "./index.js";
 import { layered, parted, valueOf } from "./naming.js";

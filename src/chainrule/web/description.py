@@ -67,7 +67,7 @@ def _catalogue(model: Model, plan: Plan, optimizer: Optimizer) -> dict[str, Any]
 
     The operations are those of the plan, forward, deferred and backward, followed by `omitted`.
     """
-    catalogue = build_catalogue(model, plan, optimizer, 1)
+    catalogue, moments = build_catalogue(model, plan, optimizer, 1), len(optimizer.moments)
     for name in model.trainable_layout:
         catalogue.add(f"{name}.g", model.weights[name].shape, "batch", per_sample=False)
     planned = [*plan.forward, *plan.deferred, *plan.backward]
@@ -76,7 +76,12 @@ def _catalogue(model: Model, plan: Plan, optimizer: Optimizer) -> dict[str, Any]
     numbers |= {id(operation): len(planned) + number for number, operation in enumerate(omitted)}
     return {
         "entries": [
-            {"name": name, "shape": list(entry.shape), "kind": entry.kind, "title": title(entry, len(optimizer.moments))}
+            {
+                "name": name,
+                "shape": list(entry.shape),
+                "kind": entry.kind,
+                "title": title(entry, moments),
+            }
             for name, entry in catalogue.entries.items()
         ],
         "aliases": catalogue.aliases,

@@ -1,5 +1,6 @@
 """Description of a model for the page, as JSON (layers, plan and training recipe), and notices about its run."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ from chainrule.explain.cataloguing import build_catalogue, title
 from chainrule.explain.code import CodeLocation
 from chainrule.models.model import Model
 from chainrule.network import tasks
-from chainrule.network.losses import JOINED
+from chainrule.network.losses import JOINED, JointLoss
 from chainrule.operations import definitions
 from chainrule.runs import folder
 from chainrule.training.optimizers import Optimizer
@@ -41,7 +42,10 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
         "inference": plan_to_json(model.plan()),
         "saliency": plan_to_json(saliency.input_plan(model)),
         "joined": joined,
-        "measure": (model.task or tasks.default_for(str(recipe.loss), model.output_shape[0])).metric,
+        "outputs": (outputs := _outputs(model, recipe)),
+        "measure": tasks.REGRESSION.metric
+        if outputs
+        else (model.task or tasks.default_for(str(recipe.loss), model.output_shape[0])).metric,
         "recipe": recipe.to_config(),
         "step": _step(model, recipe),
         "optimizer": {
@@ -60,6 +64,18 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
         },
         "derivations": {name: code.derivation(name) for name in explained},
     }
+
+
+def _outputs(model: Model, recipe: Recipe) -> list[dict[str, Any]]:
+    """Return the outputs of a model with several: name, size, loss and metric of each. An empty list for one output."""
+    if model.output_ports is None or not isinstance(recipe.loss, JointLoss):
+        return []
+    sizes = {name: math.prod(shape) for name, shape in model.output_ports.shapes.items()}
+    losses = {term.output: str(term.loss) for term in recipe.loss.terms}
+    return [
+        {"name": name, "size": size, "loss": losses[name], "measure": tasks.default_for(losses[name], size).metric}
+        for name, size in sizes.items()
+    ]
 
 
 def _catalogue(model: Model, plan: Plan, optimizer: Optimizer) -> dict[str, Any]:

@@ -158,9 +158,9 @@ class Story {
   #point(trace) {
     if (trace !== this.#trace) return;
     const paths = this.#pathsOf(trace);
-    if (!paths.length) return;
+    const gradient = valueOf(trace, this.#paths?.weight ?? "");
+    if (!paths.length || !gradient) return;
     this.app.point({ paths });
-    const gradient = valueOf(trace, this.#paths?.weight ?? "") ?? 0;
     const share = Math.round((100 * paths.reduce((sum, { value }) => sum + value, 0)) / gradient);
     const layer = this.#paths?.layer;
     const effect = `by which the error of the shown image ${gradient < 0 ? "raises" : "lowers"} the weight`;

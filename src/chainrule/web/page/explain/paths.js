@@ -34,13 +34,7 @@ const MAPS = 5; // with the largest parts of a gradient
  * @returns {Path[]}
  */
 export function strongestPaths(trace, cell, many, beam = BEAM) {
-  /** @type {Map<string, Branch[]>} */
-  const cache = new Map();
-  const branches = (/** @type {string} */ of) => {
-    const branchList = cache.get(of) ?? branchesOf(trace, of);
-    cache.set(of, branchList);
-    return branchList;
-  };
+  const branches = cachedBranches(trace);
   const start = valueOf(trace, cell) ?? 0;
   /** @type {Path[]} */
   const whole = [];
@@ -56,6 +50,17 @@ export function strongestPaths(trace, cell, many, beam = BEAM) {
     open = next.sort(byMagnitude).slice(0, beam);
   }
   return whole.sort(byMagnitude).slice(0, many);
+}
+
+/** Returns a function for the terms of a gradient that computes those of each cell only once. @param {Trace} trace */
+function cachedBranches(trace) {
+  /** @type {Map<string, Branch[]>} */
+  const cache = new Map();
+  return (/** @type {string} */ cell) => {
+    const branches = cache.get(cell) ?? branchesOf(trace, cell);
+    cache.set(cell, branches);
+    return branches;
+  };
 }
 
 /** @param {Trace} trace @param {Path} path @param {Branch} branch @returns {Path} */
@@ -139,7 +144,8 @@ export function pathsByMap(trace, cell) {
   });
   const total = Math.sign(valueOf(trace, cell) ?? 0);
   const largest = paths.sort((a, b) => total * (b.value - a.value)).slice(0, MAPS).filter(({ value }) => total * value > 0);
-  return { layer: layered(source.storage).layer, paths: largest.map(({ part, value }) => ({ ...strongestThrough(trace, part, cell, source.storage), value })) };
+  const branches = cachedBranches(trace);
+  return { layer: layered(source.storage).layer, paths: largest.map(({ part, value }) => ({ ...strongestThrough([part, trace], branches, cell, source.storage), value })) };
 }
 
 /** Returns the operations of the backward pass from which a gradient follows, in order. @param {Trace} trace @param {string} tensor */
@@ -179,15 +185,16 @@ function passedOn(trace, list, source, part) {
 /**
  * Returns the path that follows the largest term of every gradient: in a part of the trace up to a tensor, then in the trace.
  *
- * @param {Trace} trace @param {Trace} part @param {string} cell @param {string} source @returns {Path}
+ * @param {Trace[]} traces  the part and the whole @param {(cell: string) => Branch[]} branches @param {string} cell
+ * @param {string} source @returns {Path}
  */
-function strongestThrough(trace, part, cell, source) {
+function strongestThrough([part, trace], branches, cell, source) {
   const start = valueOf(part, cell) ?? 0;
   /** @type {Path} */
   let path = { value: start, start, weight: 1, links: [{ cell, factor: 1, by: null }] };
   for (let shown = part; ; ) {
     if (parted(path.links[0].cell).tensor === source) shown = trace;
-    const longest = branchesOf(shown, path.links[0].cell).map((branch) => longer(shown, path, branch));
+    const longest = branches(path.links[0].cell).map((branch) => longer(shown, path, branch));
     if (!longest.length) return path;
     path = longest.reduce((best, other) => (Math.sign(start) * other.value > Math.sign(start) * best.value ? other : best));
   }

@@ -103,14 +103,15 @@ export function stopsOf(trace, path, label) {
 }
 
 /**
- * Leaves out stops if there are too many. Those that remain are, in this order: those without a kind, the last of each kind
- * backward, next to the weight, the first of each kind forward, and the others. The stop before them lists those left out.
+ * Leaves out stops if there are too many. Those that remain are, in this order: those without a kind and the first layer, the
+ * last of each kind backward, next to the weight, the first of each kind forward, and the others. The stop before them lists
+ * those left out.
  * @param {Stop[]} stops
  */
 function folded(stops) {
   const ranks = stops.map(({ kind, phase }, at) => {
     const isSame = (/** @type {Stop} */ other) => other.kind === kind && other.phase === phase;
-    if (kind === undefined) return 0;
+    if (kind === undefined || at === 1) return 0;
     if (phase === "backward") return stops.findLastIndex(isSame) === at ? 1 : 3;
     return stops.findIndex(isSame) === at ? 2 : 3;
   });

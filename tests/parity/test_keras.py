@@ -19,7 +19,7 @@ from interop.test_keras_layers import FAMILIES
 
 import chainrule as cr
 
-WIDE = draws(1) > 1  # all networks, not only the quick ones
+WIDE = draws(1) > 5  # all networks, not only the quick ones
 NETWORKS = ["MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "ConvNeXtTiny"]
 if WIDE:
     NETWORKS += ["MobileNet", "MobileNetV3Large", "EfficientNetV2B0", "DenseNet121", "ResNet50", "ResNet50V2", "VGG16"]

@@ -144,7 +144,7 @@ build/llvmlite-%/.installed: pyproject.toml
 
 llvmlite-range: build/llvmlite-oldest/.installed build/llvmlite-newest/.installed
 	for which in oldest newest; do \
-	  build/llvmlite-$$which/bin/python -m pytest $(SPREAD) $(or $(ARGS),tests/engines) || exit 1; \
+	  build/llvmlite-$$which/bin/python -m pytest -m "" $(SPREAD) $(or $(ARGS),tests/engines) || exit 1; \
 	done
 
 # The distributions are left in dist/. The wheel is built from the source distribution.
@@ -160,7 +160,7 @@ release-check: $(VENV)/.test
 	cd build && fresh/bin/chainrule docs && fresh/bin/chainrule docs checking | cmp - ../docs/checking.md
 	cd build && fresh/bin/python -c "import chainrule as cr, numpy; \
 	  print(cr.zoo.find('numpy-cnn').build().predict(numpy.zeros((2, 1, 28, 28))).shape, cr.__file__)"
-	$(BIN)/python -m pytest tests/test_release.py tests/test_docs.py tests/test_references.py $(ARGS)
+	$(BIN)/python -m pytest -m "" tests/test_release.py tests/test_docs.py tests/test_references.py $(ARGS)
 
 prove: $(VENV)/.installed
 	$(BIN)/python -m experiments prove --count 20000 $(ARGS)
@@ -176,7 +176,7 @@ $(VENV)/.site: $(VENV)/.test
 site: node_modules/.installed $(VENV)/.site
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html --conf-dir site \
 	  --doctree-dir build/site-doctrees . build/site
-	CHAINRULE_SITE=build/site $(BIN)/python -m pytest tests/web/test_site.py $(ARGS)
+	CHAINRULE_SITE=build/site $(BIN)/python -m pytest -m "" tests/web/test_site.py $(ARGS)
 
 # Separate from the other tests: JAX is large, and after an interrupted import, every later import of JAX in the same
 # process fails.
@@ -185,7 +185,7 @@ jax: $(VENV)/.test
 	$(BIN)/python -m pytest -m "" -k jax $$(grep -rlE "jax|loader import NAMES" tests --include="test_*.py") $(ARGS)
 
 mpi: $(VENV)/.test
-	CHAINRULE_MPI=1 $(BIN)/python -m pytest tests/cli/test_mpi.py $(ARGS)
+	CHAINRULE_MPI=1 $(BIN)/python -m pytest -m "" tests/cli/test_mpi.py $(ARGS)
 
 build/tensorflow/.installed: pyproject.toml
 	$(PYTHON) -m venv build/tensorflow

@@ -22,6 +22,8 @@ timeout_constant=2
 pytest_add_cli_args=
     -p
     no:cacheprovider
+    -m
+    thorough or not thorough
     -k
     {only}
 pytest_add_cli_args_test_selection=

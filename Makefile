@@ -10,7 +10,7 @@ SEEDS  ?= 0 1 2 3 4
 SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors thorough thorough-tests kills operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
+.PHONY: help exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors thorough thorough-tests operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
 .PHONY: mcu int8-accuracy environment site notebooks experiments bench speed-check cifar page-speed screenshots clean
 
 help:
@@ -40,7 +40,6 @@ help:
 	@echo "make int8-accuracy     compare int8 C with ONNX Runtime's quantization on five trained networks"
 	@echo "make fuzz              read 20,000 damaged inputs per format and command; writes docs/reliability.md"
 	@echo "make faults            interrupt a run at every system call, resume it, compare the bits (long)"
-	@echo "make kills             list which tests notice which changes, and tests that can go (ARGS=\"core/shapes --tests tests/core\")"
 	@echo "make mutate            change the code in small ways and count the changes that no test detects (long); writes docs/mutation.md"
 	@echo "make release-check     build the distributions, install the wheel, check its README, the version and all links"
 	@echo "make zoo               train the named networks, except those for CIFAR-10, and print the table"
@@ -83,10 +82,6 @@ $(VENV)/.fuzz: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[test,fuzz]" || echo "atheris cannot be installed here: fuzzing continues without it"
 	touch $@
 
-$(VENV)/.mutate: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --editable ".[test,mutate]"
-	touch $@
-
 # Everything that .ci/run needs, installed by one call of pip.
 environment: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -122,10 +117,6 @@ thorough: thorough-tests test-processors
 
 thorough-tests: $(VENV)/.test
 	CHAINRULE_DRAWS=$(or $(DRAWS),10) $(BIN)/python -m pytest -m "" $(SPREAD) $(ARGS)
-
-# Mutants of modules, and which tests notice each: make kills ARGS="core/shapes core/words --tests tests/core"
-kills: $(VENV)/.test
-	CI=1 CHAINRULE_ENGINE=numpy CHAINRULE_THREADS=1 PYTHONPATH=tests $(BIN)/python -m mutation.matrix $(ARGS)
 
 test-processors: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m processors --markdown docs/reliability.md $(SPREAD) $(ARGS)
@@ -279,7 +270,7 @@ screenshots: $(VENV)/.test
 faults: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m faults --markdown docs/reliability.md $(ARGS)
 
-mutate: $(VENV)/.mutate
+mutate: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m mutation --markdown docs/mutation.md $(ARGS)
 
 notebooks: $(VENV)/.test

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from mutation.changes import changes
-from mutation.matrix import superfluous
+from mutation.running import superfluous
 
 SOURCE = '''
 def outer(x: int = 3) -> list[int]:

@@ -97,9 +97,17 @@ def normalized() -> LiveNetwork:
     return _with(model, [[[[1, 3, 5, 7]]], [[[6, 6, 6, 6]]]], [[88, 99, 2, 3], [100, 96, 0, 0]])
 
 
+def stacked() -> LiveNetwork:
+    """Return the two convolutions of lesson 11, whose gradients count paths."""
+    layers = [cr.Conv2D(1, 3), cr.Conv2D(1, 3), cr.Flatten()]
+    model = cr.Sequential(layers, (1, 7, 7), loss="half_squared_error", name="stacked")
+    _set(model, {"conv1.w": np.ones((1, 1, 3, 3)), "conv2.w": np.ones((1, 1, 3, 3)), "conv1.b": [0], "conv2.b": [0]})
+    return _with(model, np.ones((1, 1, 7, 7)), [9 * [80]])
+
+
 NETWORKS: dict[str, Callable[[], LiveNetwork]] = {
     function.__name__: function
-    for function in (neuron, correlation, switches, decision, whole, training, residual, normalized)
+    for function in (neuron, correlation, switches, decision, whole, training, residual, normalized, stacked)
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from check.corpus import cases, source, wrong_mutant
-from check.homework_files import module
+from check.homework_files import module, sampled
 
 import chainrule as cr
 from chainrule.check import homework
@@ -20,7 +20,12 @@ from chainrule.check.sources import load
 
 pytestmark = [pytest.mark.filterwarnings("ignore::RuntimeWarning")]
 AGAINST = {"Linear": ("Dense(4)", "Linear"), "ReLU": ("ReLU()", "ReLU"), "Softmax": ("Softmax()", "Softmax")}
-DRAWN = [case for case in cases() if case[1] in AGAINST and case[0] not in ("a cache", "ctx")]
+DRAWN = [
+    case
+    for case in cases()
+    if case[1] in AGAINST and case[0] not in ("a cache", "ctx", "autograd.Function", "nn.Module")
+]
+SINGLE = [case for case in DRAWN if case[1] != "ReLU" and case[2] == "one"]
 DROPOUT = """
 import numpy as np
 
@@ -67,12 +72,15 @@ class MaxPool2d:
 
 
 def verdicts(path: Path, against: str, **options: str) -> tuple[dict[str, bool], dict[str, bool]]:
-    """Return whether each part is right according to `check` and to `grade`."""
+    """Return whether each part is right according to `check` and to `grade`, whose verdicts must agree."""
     task = assignment(against, None)
     report, _ = task.report(LocalFile(load(path)), 1, base=replace(ANY_LAYER, **options))
     (grade,) = homework.grade(path, against, single=True, seed=1, seconds=300, **options)  # pyright: ignore
-    wrong = {task.part(row) for row in report.rows if not (row.ok or row.accepted)}
-    return {part: part not in wrong for part in task.parts}, {part.part: part.ok for part in grade.results}
+    rows = {part: [row for row in report.rows if task.part(row) == part] for part in task.parts}
+    for part in grade.results:
+        assert part.verdict in {row.verdict for row in rows[part.part]}, str(report)
+    checked = {part: all(row.is_earned for row in part_rows) for part, part_rows in rows.items()}
+    return checked, {part.part: part.ok for part in grade.results}
 
 
 @pytest.mark.parametrize("seed", [*range(4), *(pytest.param(n, marks=pytest.mark.thorough) for n in range(4, 60))])
@@ -84,6 +92,16 @@ def test_check_and_grade_agree(seed: int, tmp_path: Path) -> None:
     path.write_text(wrong_mutant(text, form, name, seed) if draw.random() < 0.5 else text, encoding="utf-8")
     checked, graded = verdicts(path, draw.choice(AGAINST[name]))
     assert checked == graded, path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("form", "name", "layout"), sampled(SINGLE, 20))
+def test_single_samples_earn_points_only_if_asked_for(form: str, name: str, layout: str, tmp_path: Path) -> None:
+    path = tmp_path / "layers.py"
+    path.write_text(source(form, name, layout), encoding="utf-8")
+    for against in AGAINST[name]:
+        for options, right in (({}, False), ({"samples": "one"}, True)):
+            checked, graded = verdicts(path, against, **options)
+            assert checked == graded == dict.fromkeys(checked, right)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from chainrule.data import load
 from chainrule.explain import Trace
 from chainrule.runs import resume_point
 from chainrule.runs.loading import load as load_model
+from chainrule.training.options import LEFT_OUT, OPTIONS, flag_of
 from chainrule.training.samples import Samples
 
 CELL = "--cell dense1.dw[3,400]"
@@ -91,6 +92,26 @@ def test_an_image(invoke, finished, tmp_path):
     assert (other["label"], other["answer"]) == ("3", found["answer"])
     assert_close(other["cells"][0]["value"], -np.log(outputs[3]))
     assert "assumed" in invoke(*words).stdout
+
+
+def test_a_step_follows_the_options_of_its_run_or_says_that_it_does_not(invoke, digits, tmp_path):
+    """Smoothed labels are part of the loss. Every option that `OPTIONS` declares as left out is named, and no other."""
+    values = {"class_weight": "balanced", "ema_decay": "0.9", "lookahead": "every=2"}
+    assert {name for name, option in OPTIONS.items() if option.shown == LEFT_OUT} == {*values}
+    flags = [word for name, value in values.items() for word in (flag_of(name), value)]
+    train = f"train --model mlp --engine numpy --quiet --epochs 1 --label-smoothing 0.3 --data {digits} --out"
+    for folder, left_out in ((tmp_path / "followed", []), (tmp_path / "left", flags)):
+        assert invoke(train, folder, *left_out).exit_code == 0
+        result = invoke("explain --cell loss --json", folder)
+        _, test = load(digits)
+        stands = resume_point.read_resume_point(folder, engine="numpy")
+        p = stands.model.predict(test.x[:1])[0].astype(float)
+        share = 0.7 * np.eye(10)[int(test.y[0])] + 0.3 / 10
+        assert_close(answer(result)["cells"][0]["value"], -(share * np.log(p)).sum(), error=1e-5)
+        words = ("class weights balanced", "averaged with decay 0.9", "lookahead every=2")
+        named = answer(result)["left_out"]
+        assert all((word in named) == bool(left_out) for word in words)
+        assert named in invoke("explain --cell loss", folder).stdout
 
 
 def test_a_network_that_is_not_trained(invoke, monkeypatch, digits):

@@ -146,3 +146,57 @@ def test_names_that_a_trained_network_does_not_have() -> None:
     with pytest.raises(DataError, match=r"'cow' of sample 0 is not a class .* 'eel'"):
         model.evaluate(x, np.array(other.classes)[y])
     assert model.classes == NAMES
+
+
+class Recorded:
+    """Items (x, y) or batches, with attributes like those of data sets, subsets and loaders of PyTorch."""
+
+    def __init__(self, part: Any, **attributes: Any) -> None:
+        self.items = [*part]
+        self.__dict__.update(attributes)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.items[index]
+
+
+def named(part: Dataset, classes: Any = None) -> Recorded:
+    """Return a data set whose ``classes`` are the names of the labels, as in torchvision."""
+    return Recorded(zip(part.x, part.y, strict=True), classes=[*(classes or part.classes)], target_transform=None)
+
+
+@pytest.mark.parametrize("kind", ["labels", "pixels", "columns"])
+@pytest.mark.parametrize("seed", [4, 5])
+def test_classes_that_a_data_set_of_pytorch_records(kind: str, seed: int) -> None:
+    """Match them by name like those of a `Dataset`: reordered, fewer, and an unknown one."""
+    generator = np.random.default_rng(seed)
+    part, order = data(kind, generator), generator.permutation(6)
+    other = turned(part, order, kind, Path())
+    expected, model = (network(kind) for _ in range(2))
+    options: dict[str, Any] = {"epochs": 1, "progress": False, "batch_size": 6, "seed": seed, "normalization": "scale"}
+    expected.fit(part, **options, validation_data=part)
+    history = model.fit(named(part), **options, validation_data=named(other))
+    assert model.classes == part.classes
+    assert_array_equal(model.parameters, expected.parameters)
+    assert history.epochs[-1].validation_loss == pytest.approx(expected.evaluate(part).loss)
+    samples = named(other)
+    batches = Recorded([(other.x[n : n + 7], other.y[n : n + 7]) for n in range(0, 36, 7)], dataset=samples)
+    for form in (samples, Recorded(samples, dataset=Recorded([], dataset=samples)), batches):
+        assert_array_equal(model.predict(form), model.predict(part))
+        assert figures(model.evaluate(form)) == pytest.approx(figures(model.evaluate(part)))
+    for net, trained in ((expected, part), (model, samples)):
+        net.fit(trained, **options)
+    assert_allclose(model.parameters, expected.parameters, rtol=1e-5, atol=1e-6)
+    if kind == "columns":
+        return
+    few = replace(other, y=np.where(other.y < 3, other.y, 0))
+    known = named(few, few.classes[:3])
+    assert figures(model.evaluate(known)) == pytest.approx(figures(model.evaluate(few)))
+    for method in (model.evaluate, model.fit, model.calibrate):
+        with pytest.raises(DataError, match="no class 'cow'"):
+            method(named(few, (*few.classes[:2], "cow")))
+    changed = named(part, ("a", "b"))
+    changed.__dict__["target_transform"] = len  # the labels are not those of the names
+    assert figures(model.evaluate(changed)) == figures(model.evaluate(part.x, part.y))

@@ -23,7 +23,7 @@ from chainrule.check.points import read
 jupytext = pytest.importorskip("jupytext", reason="the lessons are notebooks in the form of jupytext")
 
 COURSE = ROOT / "docs" / "course"
-COMMAND = re.compile(r"^chainrule check skeleton.py --against (\"[^\"]+\"|\w+)$", re.M)
+COMMAND = re.compile(r"^chainrule check skeleton.py --against (\"[^\"]+\"|\w+)(?: --ties (first))?$", re.M)
 WORDS_PER_MINUTE = 200
 ADDRESS = re.compile(r"#/network/(forward|backward|update)(?:/([\w.]+)\[([\d,]+)\])?\?sample=(\d+)")
 
@@ -55,10 +55,11 @@ def lesson_of(exercise: Path) -> Path:
     return found
 
 
-def against(exercise: Path) -> str:
-    """Return what the lesson checks an exercise against, in the first command after the link."""
+def options(exercise: Path) -> tuple[str, str | None]:
+    """Return what the lesson checks an exercise against, and its ties, in the first command after the link."""
     _, rest = text(lesson_of(exercise)).split(f"{exercise.name}/skeleton.py")
-    return COMMAND.findall(rest)[0].strip('"')
+    against, ties = COMMAND.findall(rest)[0]
+    return against.strip('"'), ties or None
 
 
 def answer(file: Path) -> Any:
@@ -68,8 +69,8 @@ def answer(file: Path) -> Any:
     return classes[0] if len(classes) == 1 else found
 
 
-def test_there_are_ten_lessons() -> None:
-    assert [int(lesson.name.split("-")[0]) for lesson in LESSONS] == [*range(1, 11)]
+def test_there_are_eleven_lessons() -> None:
+    assert [int(lesson.name.split("-")[0]) for lesson in LESSONS] == [*range(1, 12)]
     assert {lesson_of(exercise) for exercise in EXERCISES} == {*LESSONS}
 
 
@@ -101,12 +102,12 @@ def test_the_reading_time_is_that_of_the_words(lesson: Path) -> None:
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda path: path.name)
 def test_an_exercise(exercise: Path) -> None:
     """The solution is right in every part that has points, and the skeleton in none."""
-    layer = against(exercise)
-    assert cr.check_gradients(answer(exercise / "solution.py"), against=layer)
+    layer, ties = options(exercise)
+    assert cr.check_gradients(answer(exercise / "solution.py"), against=layer, ties=ties)
     task = assignment(layer, None)
     points = read(exercise / "grade.toml", task.parts).points
 
-    skeleton = cr.check_gradients(answer(exercise / "skeleton.py"), against=layer)
+    skeleton = cr.check_gradients(answer(exercise / "skeleton.py"), against=layer, ties=ties)
     assert not skeleton
     assert not any(points[task.part(row)] for row in skeleton.rows if row.ok)
     assert "not written yet" in str(skeleton)

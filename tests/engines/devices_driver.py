@@ -6,7 +6,7 @@ from numerical import assert_close
 import chainrule as cr
 from chainrule.engines.jax.engine import XlaProgram
 from chainrule.training.optimizers import Adam
-from chainrule.training.steps.stepper import make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 LAYERS = [
     *(cr.Conv2D(4, 3, groups=2), cr.BatchNorm2D(), cr.ReLU(), cr.MaxPool2D(2), cr.Dropout(0.3)),
@@ -18,7 +18,7 @@ COUNTS = (8, 9, 7)
 def states(engine: str) -> tuple[list[np.ndarray], list[int]]:
     """Return parameters and statistics after steps with batches of several sizes, and the devices of each batch."""
     model = cr.Sequential(LAYERS, (2, 6, 8), dtype="float64", engine=engine, threads=4)
-    stepper = make_stepper(model, Adam(0.01, epsilon=1e-2), "categorical_cross_entropy")
+    stepper = Stepper(model, Adam(0.01, epsilon=1e-2), "categorical_cross_entropy")
     draw, found, devices = np.random.default_rng(3), list[np.ndarray](), list[int]()
     for step, count in enumerate(COUNTS, 1):
         x, t = draw.normal(size=(count, 2, 6, 8)), np.eye(3)[draw.integers(0, 3, count)]

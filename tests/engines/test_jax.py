@@ -39,7 +39,7 @@ from chainrule.training.optimizers import SGD, Adam, Nesterov, RMSProp
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle
 from chainrule.training.steps.gradients import Outcome
-from chainrule.training.steps.stepper import make_stepper
+from chainrule.training.steps.stepper import Stepper
 from chainrule.training.trainer import Callback, Trainer
 
 jax: Any = pytest.importorskip("jax", reason="JAX is not installed (make jax)")
@@ -125,7 +125,7 @@ def test_a_fit_is_whole_steps_alone_and_as_on_numpy(monkeypatch: pytest.MonkeyPa
 def test_a_step_that_is_not_finite_changes_nothing(wrong: str) -> None:
     model = small()
     x, y = batch()
-    stepper = make_stepper(model, Adam(0.01), "categorical_cross_entropy")
+    stepper = Stepper(model, Adam(0.01), "categorical_cross_entropy")
     x, t = x.astype(np.float32), np.eye(2, dtype=np.float32)[y]
     x[0, 0, 0, 0] = np.nan if wrong == "loss" else 1e30
     before = [each.copy() for each in (model.parameters, model.statistics, *stepper.moments)]
@@ -270,6 +270,6 @@ def test_a_step_in_shards_is_that_of_the_whole_batch(layers: list[cr.layers.Laye
     for engine, shards in (("numpy", 1), ("jax", 3)):
         made = [cr.Conv2D(3, 2), *layers, cr.Dropout(0.3), cr.Tanh(), cr.Flatten(), cr.Dense(3)]
         network = Network(made, (2, 5, 4), dtype="float64", engine=engine, seed=5)
-        outcome = make_stepper(network, cr.SGD(), "softmax_cross_entropy", shards=shards).step(x, t, step=2, rate=0.1)
+        outcome = Stepper(network, cr.SGD(), "softmax_cross_entropy", shards=shards).step(x, t, step=2, rate=0.1)
         found.append(np.r_[outcome, network.parameters, network.statistics])
     assert_close(found[1], found[0], error=1e-9)

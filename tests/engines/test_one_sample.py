@@ -9,7 +9,7 @@ from chainrule.layers import Layer
 from chainrule.network.network import Network
 from chainrule.training.components import clipping
 from chainrule.training.optimizers import SGD
-from chainrule.training.steps.stepper import make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 LOSS = "softmax_cross_entropy"
 SHAPE = (3, 32, 32)
@@ -25,7 +25,7 @@ def trained(engine: str, threads: int = 1, clip: float | None = None) -> tuple[n
     """Return parameters, statistics, losses and norms of five steps on one sample each."""
     model = Network(LAYERS, SHAPE, dtype="float64", engine=engine, threads=threads, seed=4)
     stepper, generator, outcomes = (
-        make_stepper(model, SGD(), LOSS, components=clipping(clip)),
+        Stepper(model, SGD(), LOSS, components=clipping(clip)),
         np.random.default_rng(2),
         [],
     )

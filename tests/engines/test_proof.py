@@ -20,7 +20,7 @@ from chainrule.network.network import Network
 from chainrule.training import optimizers
 from chainrule.training.components import clipping
 from chainrule.training.lr_multipliers import LRMultipliers
-from chainrule.training.steps.stepper import make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 
 def wrong(x, w, b, y, first=0, last=-1) -> None:
@@ -133,7 +133,7 @@ def network(engine: str) -> Network:
 
 def steps(made: Network, rates: str = "") -> list[np.ndarray]:
     """Parameters, running statistics and outputs after three steps."""
-    stepper = make_stepper(
+    stepper = Stepper(
         made, optimizers.Momentum(), LOSS, components=clipping(0.5), lr_multipliers=LRMultipliers.parse(rates)
     )
     draw = np.random.default_rng(4)

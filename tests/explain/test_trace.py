@@ -20,7 +20,7 @@ from chainrule.network.network import Network
 from chainrule.operations import reference
 from chainrule.training import optimizers
 from chainrule.training.components import clipping
-from chainrule.training.steps.stepper import make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 
 class Buffers:
@@ -66,7 +66,7 @@ def test_the_update_is_the_step_of_training(name, clip):
     """Take two real steps in float32 and trace the third, with the moments after two."""
     network = around(cr.Conv2D(2, 3), (2, 5, 5), "categorical_cross_entropy")
     optimizer = replace(optimizers.find(name), learning_rate=0.02)
-    stepper = make_stepper(network, optimizer, "categorical_cross_entropy", components=clipping(clip))
+    stepper = Stepper(network, optimizer, "categorical_cross_entropy", components=clipping(clip))
     generator = np.random.default_rng(2)
     x = generator.normal(size=(3, 2, 5, 5)).astype(np.float32)
     t = np.eye(3, dtype=np.float32)

@@ -12,7 +12,7 @@ import chainrule as cr
 from chainrule.engines import fallback
 from chainrule.engines.loader import NAMES
 from chainrule.training.optimizers import NAMED
-from chainrule.training.steps.stepper import make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 X = np.random.default_rng(0).standard_normal((12, 2, 6, 5))
 Y = np.random.default_rng(1).integers(0, 3, 12)
@@ -139,8 +139,8 @@ def test_predictions_of_other_threads_do_not_spoil_a_step() -> None:
     """Run the same objects forward in another thread between a step's forward and backward."""
     model = mixed(MyDense)
     dense, relu = model.layers[3], model.layers[1]
-    quiet = make_stepper(copy.deepcopy(model), cr.SGD(0.1), "categorical_cross_entropy")
-    disturbed = make_stepper(model, cr.SGD(0.1), "categorical_cross_entropy")
+    quiet = Stepper(copy.deepcopy(model), cr.SGD(0.1), "categorical_cross_entropy")
+    disturbed = Stepper(model, cr.SGD(0.1), "categorical_cross_entropy")
     interpreter: Any = disturbed._source._program
     plain = interpreter.engine.run
 

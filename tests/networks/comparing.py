@@ -16,7 +16,7 @@ from chainrule import errors
 from chainrule.engines.interpreter import ModuleEngine
 from chainrule.models.model import Model
 from chainrule.training.components import clipping
-from chainrule.training.steps.stepper import make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 TOLERANCE = {"float64": 1e-10, "float32": 2e-4}  # relative to the largest entry of an array, or to 1
 ROUNDINGS = 8  # number of perturbed runs of the NumPy engine: four, and the same with all digits moved the other way
@@ -72,16 +72,14 @@ def results_of(drawn: Drawn, engine: str, rounding: int = 0) -> Results:
 def trained(drawn: Drawn, model: Model, x: Array, t: Array) -> Results:
     """Return the reports and states of training steps, one of them with a single sample, and of an epoch of `fit`."""
     found: Results = {}
-    stepper = make_stepper(model, drawn.optimizer, drawn.loss or "", components=clipping(drawn.clip_norm))
+    stepper = Stepper(model, drawn.optimizer, drawn.loss or "", components=clipping(drawn.clip_norm))
     for turn, count in enumerate((*drawn.batches, 1)):
         outcome = stepper.step(x[:count], t[:count], step=turn + 1, rate=drawn.optimizer.learning_rate, seed=5)
         found[f"step {turn} of {count}"] = np.array([outcome.loss, outcome.norm])
         found[f"weights after step {turn} of {count}"] = model.parameters.copy()
         found[f"statistics after step {turn} of {count}"] = model.statistics.copy()
     size = drawn.batches[0]
-    cut = make_stepper(
-        model, drawn.optimizer, drawn.loss or "", components=clipping(drawn.clip_norm), shards=2 + size % 7
-    )
+    cut = Stepper(model, drawn.optimizer, drawn.loss or "", components=clipping(drawn.clip_norm), shards=2 + size % 7)
     outcome = cut.step(x[:size], t[:size], step=1, rate=drawn.optimizer.learning_rate, seed=6)
     found["step in shards"] = np.array([outcome.loss, outcome.norm])
     found["weights after shards"], found["statistics after shards"] = model.parameters.copy(), model.statistics.copy()

@@ -25,7 +25,7 @@ from chainrule.training.lr_multipliers import RateGroup
 from chainrule.training.optimizers import AdamW, Momentum, Nesterov
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Cosine
-from chainrule.training.steps.stepper import make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
 theirs = pytest.importorskip("parity.theirs")
@@ -100,7 +100,7 @@ def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> Non
     plan = network.plan(recipe.loss)
     made, ending = theirs.translate(network, plan), training.ending(plan)
     optimizer = training.optimizer(recipe.optimizer, groups(recipe, network.trainable_layout, made.tensors))
-    stepper = make_stepper(
+    stepper = Stepper(
         network,
         recipe.optimizer,
         recipe.loss,
@@ -143,6 +143,6 @@ def test_twenty_steps(name: str, engine: str, record_property: Callable[[str, An
 def test_gradients_are_really_clipped() -> None:
     for name, recipe in CLIPPED.items():
         network = build(name, "numpy")
-        stepper = make_stepper(network, recipe.optimizer, recipe.loss)
+        stepper = Stepper(network, recipe.optimizer, recipe.loss)
         x, t = next(batches(name, network, recipe))
         assert stepper.step(x, t, step=1, rate=1e-9).norm > (recipe.clip_norm or 0)

@@ -14,7 +14,7 @@ from chainrule.network.network import Network
 from chainrule.training.components import clipping
 from chainrule.training.history import Criterion
 from chainrule.training.lr_multipliers import LRMultipliers
-from chainrule.training.steps.stepper import make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 LOSS = "softmax_cross_entropy"
 
@@ -45,9 +45,7 @@ OPTIONS: list[dict[str, Any]] = [
 def test_a_step_in_parts_is_the_step(options: dict[str, Any], weighted: bool) -> None:
     generator = np.random.default_rng(len(options) + weighted)
     found = [
-        make_stepper(network(), options["optimizer"], LOSS, None,
-                options.get("lr_multipliers"), components=options.get("components", ()),
-                weighted=weighted, parts=parts)
+        Stepper(network(), loss=LOSS, weighted=weighted, parts=parts, **options)
         for parts in (1, int(generator.integers(2, 6)))
     ]  # fmt: skip
     for step in range(1, 5):
@@ -63,7 +61,7 @@ def test_a_part_has_its_own_statistics_and_its_own_random_numbers(engine: str) -
     x, t, _ = drawn(1, 11)
     made, twin = (network(random=True, engine=engine) for _ in range(2))
     before = made.parameters.copy()
-    outcome = make_stepper(made, cr.SGD(0.1), LOSS, parts=3).step(x, t, step=2, rate=1.0, seed=7)
+    outcome = Stepper(made, cr.SGD(0.1), LOSS, parts=3).step(x, t, step=2, rate=1.0, seed=7)
     expected, total, compiled = 0.0, 0.0, twin.compile(twin.plan(LOSS))
     for number, part in enumerate((slice(0, 3), slice(3, 7), slice(7, 11))):
         losses, _, gradient = compiled.gradients(x[part], t[part], seed=7, step=4 + number)
@@ -80,7 +78,7 @@ def test_a_later_part_that_is_not_finite_changes_nothing() -> None:
     made = network(random=True)
     before = made.parameters.copy(), made.statistics.copy()
     with pytest.raises(NotFiniteError, match="the input is not finite"):
-        make_stepper(made, cr.Adam(), LOSS, parts=3).step(x, t, step=1, rate=0.1)
+        Stepper(made, cr.Adam(), LOSS, parts=3).step(x, t, step=1, rate=0.1)
     assert_array_equal(made.parameters, before[0])
     assert_array_equal(made.statistics, before[1])
 

@@ -15,7 +15,7 @@ from chainrule.errors import ChainruleError
 from chainrule.training.averaging import Lookahead
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.steps.stepper import make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 X = np.random.default_rng(3).normal(size=(9, 1, 4, 4))
 Y = np.arange(9) % 2
@@ -31,7 +31,7 @@ def by_hand(every: int, decay: float, recipe: Recipe) -> list[np.ndarray]:
     model = build()
     trainer = model.trainer(replace(recipe, lookahead=None), Samples.of(X, Y, 2))
     trainer.adopt()
-    stepper = make_stepper(model, recipe.optimizer, recipe.loss)
+    stepper = Stepper(model, recipe.optimizer, recipe.loss)
     slow: list[np.ndarray] = []
     for step in range(trainer.steps):
         stepper.step(*trainer.loader.batch(step), step=step + 1, rate=recipe.optimizer.learning_rate, seed=recipe.seed)

@@ -14,7 +14,7 @@ from chainrule.network.network import Network
 from chainrule.training import optimizers
 from chainrule.training.components import clipping
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
-from chainrule.training.steps.stepper import Stepper, make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 LAYOUT = {"conv1.w": (0, 8), "conv1.b": (8, 10), "norm1.gamma": (10, 12), "norm1.beta": (12, 14), "dense1.w": (14, 20)}
 OPTIMIZERS = [
@@ -57,7 +57,7 @@ def test_refused(text: str) -> None:
 def stepper(engine: str, optimizer: optimizers.Optimizer, multipliers: str, **options: Any) -> Stepper:
     layers = [cr.Dense(5), cr.BatchNorm1D(), cr.Tanh(), cr.Dense(3)]
     network = Network(layers, (4,), engine=engine, dtype="float64", seed=3, threads=2)
-    return make_stepper(
+    return Stepper(
         network, optimizer, "softmax_cross_entropy", lr_multipliers=LRMultipliers.parse(multipliers), **options
     )
 
@@ -102,7 +102,7 @@ def test_factors_of_one_change_nothing(engine: str, samples: int) -> None:
     both = []
     for multipliers in ("none", "dense1=1"):
         network = Network(layers, (4,), engine=engine, dtype="float64", seed=3, threads=2)
-        taking = make_stepper(
+        taking = Stepper(
             network, optimizers.Adam(), "softmax_cross_entropy", lr_multipliers=LRMultipliers.parse(multipliers)
         )
         outcomes = [taking.step(*batch(step, samples), step=step, rate=0.02) for step in (1, 2, 3)]

@@ -19,7 +19,7 @@ from chainrule.layers import node
 from chainrule.network.network import Network
 from chainrule.training.components import clipping
 from chainrule.training.recipe import Recipe
-from chainrule.training.steps.stepper import make_stepper
+from chainrule.training.steps.stepper import Stepper
 from chainrule.training.workers import Arrays, Division, Workers, add_in_place
 
 LOSS = "softmax_cross_entropy"
@@ -133,7 +133,7 @@ def test_steps_have_the_same_bits_for_any_number_of_workers(engine: str, clip: f
 
     def work(workers: Workers) -> Any:
         made = network(engine=engine)
-        stepper = make_stepper(made, cr.Adam(0.05), LOSS, components=clipping(clip), shards=8, workers=workers)
+        stepper = Stepper(made, cr.Adam(0.05), LOSS, components=clipping(clip), shards=8, workers=workers)
         outcomes = []
         for step, (x, t) in enumerate(batches, 1):
             rows = stepper.rows(len(x))
@@ -155,8 +155,8 @@ def test_the_step_is_that_of_the_whole_batch(engine: str, multipliers: str) -> N
         "lr_multipliers": cr.LRMultipliers.parse(multipliers),
         "weighted": True,
     }
-    one = make_stepper(whole, cr.Nesterov(0.1, 0.9), LOSS, **options)
-    other = make_stepper(cut, cr.Nesterov(0.1, 0.9), LOSS, **options, shards=8)
+    one = Stepper(whole, cr.Nesterov(0.1, 0.9), LOSS, **options)
+    other = Stepper(cut, cr.Nesterov(0.1, 0.9), LOSS, **options, shards=8)
     generator = np.random.default_rng(4)
     for step, samples in enumerate((21, 5), 1):
         x = generator.normal(2, 3, size=(samples, 2, 9, 8))
@@ -174,7 +174,7 @@ def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:
     def work(workers: Workers) -> None:
         made = network()
         before = made.parameters.copy()
-        stepper = make_stepper(made, cr.Adam(), LOSS, shards=8, workers=workers)
+        stepper = Stepper(made, cr.Adam(), LOSS, shards=8, workers=workers)
         rows = stepper.rows(16)
         try:
             stepper.step(x[rows], t[rows], step=1, rate=0.1, samples=16)
@@ -189,11 +189,11 @@ def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:
 def test_layers_of_ones_own_are_refused_by_name() -> None:
     made = Network([cr.Dense(6), Doubled(), cr.Dense(3)], (5,), engine="numpy")
     with pytest.raises(OptionError, match=r"student1: Doubled.forward needs the whole batch"):
-        make_stepper(made, cr.Adam(), LOSS, shards=8)
+        Stepper(made, cr.Adam(), LOSS, shards=8)
 
 
 def test_more_workers_than_shards_are_refused() -> None:
-    errors = together(3, lambda workers: make_stepper(network(), cr.Adam(), LOSS, shards=2, workers=workers))
+    errors = together(3, lambda workers: Stepper(network(), cr.Adam(), LOSS, shards=2, workers=workers))
     assert all(isinstance(error, OptionError) and "3 workers for 2 shards" in str(error) for error in errors)
 
 

@@ -15,7 +15,7 @@ from chainrule.network.network import Network
 from chainrule.training import optimizers
 from chainrule.training.components import clipping
 from chainrule.training.steps.gradients import Batches, Outcome
-from chainrule.training.steps.stepper import Stepper, make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 LOSS = NETWORKS["pictures"][2]
 SMALL: Sequence[Layer] = [layers.Dense(4), layers.BatchNorm2D(), layers.Tanh(), layers.Dense(3), layers.Softmax()]
@@ -47,7 +47,7 @@ def refused(stepper: Stepper, x: Array, t: Array, step: int = 7) -> str:
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_an_input_that_is_not_finite(engine: str, bad: float) -> None:
-    stepper = make_stepper(build("pictures", engine, 2), optimizers.Adam(), LOSS)
+    stepper = Stepper(build("pictures", engine, 2), optimizers.Adam(), LOSS)
     x, t = batch("pictures", 5)
     stepper.step(x, t, step=1, rate=0.01)
     x[3, 1, 4, 4] = bad
@@ -68,7 +68,7 @@ def test_an_input_that_is_not_finite(engine: str, bad: float) -> None:
 )
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_the_layer_and_the_tensor_are_named(engine: str, name: str, place: str) -> None:
-    stepper = make_stepper(build("pictures", engine, 2), optimizers.Nesterov(), LOSS)
+    stepper = Stepper(build("pictures", engine, 2), optimizers.Nesterov(), LOSS)
     stepper.network.weights[name].reshape(-1)[0] = math.nan
     expected = f"{place}; parameters were not finite before this step: try a smaller learning rate"
     assert refused(stepper, *batch("pictures", 5)) == expected
@@ -78,7 +78,7 @@ def test_the_layer_and_the_tensor_are_named(engine: str, name: str, place: str) 
 def test_a_gradient_that_is_not_finite_though_the_loss_is(engine: str) -> None:
     """Overflow a gradient before the loss: batch norm divides by the spread of its input."""
     network = build("pictures", engine, 2)
-    stepper = make_stepper(network, optimizers.SGD(), LOSS)
+    stepper = Stepper(network, optimizers.SGD(), LOSS)
     network.weights["dense2.w"][...] *= 1e200
     network.weights["dense1.w"][...] *= 1e-200
     network.weights["conv3.w"][...] *= 1e160
@@ -93,7 +93,7 @@ def test_an_exploding_rate_stops_before_anything_is_lost(kind: str) -> None:
     """Raise the rate until the loss overflows; every state before the error is finite."""
     parts = [layers.Dense(4), layers.Dense(4), layers.Dense(3)]
     network = Network(parts, (3,), dtype="float32", engine="numpy", seed=1)
-    stepper = make_stepper(network, optimizers.find(kind), "half_squared_error")
+    stepper = Stepper(network, optimizers.find(kind), "half_squared_error")
     generator = np.random.default_rng(0)
     x, t = generator.normal(size=(6, 3)).astype(np.float32), generator.normal(size=(6, 3)).astype(np.float32)
     with pytest.raises(NotFiniteError, match=r"^step \d+: d?\w+ of (dense\d|loss) is not finite") as caught:  # noqa: PT012
@@ -118,7 +118,7 @@ def test_clipping_shrinks_the_gradient_to_the_norm(engine: str, clip: float, kin
     assert norm > 0.1
     before = network.parameters.copy()
     optimizer = optimizers.find(kind)
-    stepper = make_stepper(network, optimizer, loss, components=clipping(clip))
+    stepper = Stepper(network, optimizer, loss, components=clipping(clip))
     outcome = stepper.step(x, t, step=1, rate=rate)
     assert_close(outcome.norm, norm, dtype=float)  # as it was before clipping
     expected, moments = optimizer.update(
@@ -142,7 +142,7 @@ def test_steps_at_once_go_on_after_float32_squares_that_overflow(large: int) -> 
         network = Network([layers.Dense(1)], (3,), dtype="float32", engine=engine, seed=1)
         start = network.parameters.copy()
         stepper, outcomes = (
-            make_stepper(network, optimizers.SGD(), "half_squared_error", components=clipping(1.0)),
+            Stepper(network, optimizers.SGD(), "half_squared_error", components=clipping(1.0)),
             list[Outcome](),
         )
         while (done := len(outcomes)) < 5:

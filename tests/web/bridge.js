@@ -1,6 +1,6 @@
 /** What the tests ask of the page's modules. Arrays come and go as base64 of their bytes: see bridge.py. */
 
-import { defineElementwise, operations } from "/engine/operations.js";
+import { operations } from "/engine/operations.js";
 import { streamNumber, uniform } from "/engine/randomness.js";
 import { LossOf, canNudge } from "/engine/nudge.js";
 import { clipping } from "/engine/updating.js";
@@ -23,10 +23,6 @@ export async function answered(name, text) {
 }
 
 const FUNCTIONS = {
-  define(entries) {
-    defineElementwise(entries);
-    return null;
-  },
   run: (cases) => cases.map(({ name, arrays, attributes }) => attempted(() => operations[name](arrays, attributes))),
   numbers: (values, digits) => Array.from(values.data, (value) => [formatNumber(value, digits), bracketed(value, digits)]),
   apart: (values, others) => Array.from(values.data, (value, place) => distinct(value, others.data[place])),

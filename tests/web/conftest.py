@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from web import looked_at
-from web.bridge import call
 from web.fixed_page import Subject
 from web.fixed_page import served as served_page
 from web.looked_at import small, stripes
@@ -22,7 +21,6 @@ from web.watching import absent, watched
 
 from chainrule.data import load
 from chainrule.errors import DataError
-from chainrule.operations import definitions
 from chainrule.web.session import Session
 
 if TYPE_CHECKING:
@@ -131,7 +129,6 @@ def modules(context: "BrowserContext", site: str) -> "Iterator[Page]":
     """Open an empty page from which the modules can be imported: /engine/trace.js, /explain/index.js, …"""
     with new_page(context) as page:
         page.goto(f"{site}/empty")
-        call(page, "define", definitions.entries())
         yield page
 
 

@@ -80,12 +80,11 @@ def shown(context: "BrowserContext") -> "Iterator[Page]":
 
 SHOWN = """async ([step, seed]) => {
   const load = (name) => import(`${location.origin}/modules/${name}`);
-  const [{ serverSource }, { makeTrace }, { explain }, { sampleOf }, { defineElementwise }] = await Promise.all(
-    ["source/server.js", "engine/trace.js", "explain/index.js", "source/samples.js", "engine/operations.js"].map(load));
+  const [{ serverSource }, { makeTrace }, { explain }, { sampleOf }] = await Promise.all(
+    ["source/server.js", "engine/trace.js", "explain/index.js", "source/samples.js"].map(load));
   const source = serverSource();
   const [description, frame, samples, batch] = await Promise.all(
     [source.description(), source.frame(step), source.samples(), source.batchStep(step)]);
-  defineElementwise(description.operations);
   const trace = makeTrace(description, frame, sampleOf(samples, 0), { batch });
   const changes = {}, parts = [];
   for (const name of Object.keys(description.layout)) {
@@ -189,7 +188,6 @@ def test_the_page_takes_the_step_of_the_run(modules: "Page", data: Path, draw: i
         frame["moments"] = list(before.moments or ())
         assert found.images is not None
         images = {"x": list(found.images.reshape(len(found.images), -1)), "labels": found.labels}
-        call(modules, "define", description["operations"])
         for answers in ({}, {"targets": found.batch[1].tolist()}):  # the labels, or the targets that training used
             taken = call(modules, "train", description, frame, [{**images, **answers}])
             assert_close(taken["parameters"], found.after.parameters)

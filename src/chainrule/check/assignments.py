@@ -46,6 +46,7 @@ from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
 from chainrule.check.submissions import DEFINITIONS
 from chainrule.core.shapes import text
 from chainrule.custom.losses import LossFunctions
+from chainrule.custom.sample_axis import SampleLoss
 from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
@@ -130,11 +131,12 @@ class Assignment:
         """Return the report of a file, and a sentence for each part that earns no points although it is right.
 
         name   name of the layer or loss in the file; empty: the only one
-        base   names of constants, and the treatment of ties
+        base   names of constants, the treatment of ties, and whether the code should take single samples
         """
         with quiet():
             if isinstance(self.intended, LossSubject):
                 code, learner_task = file.loss(name), base
+                code = SampleLoss(code) if base.samples else code
                 report = check_loss(code, self.intended, seed, code.name)
             else:
                 specified = replace(base, against=self.layer, shape=self.shape)
@@ -180,7 +182,11 @@ def layer_in(
 
 
 def verify(
-    code: Student | RemoteLoss | LossFunctions, task: Assignment, report: Report, seed: int, learner_task: LearnerTask
+    code: Student | RemoteLoss | LossFunctions | SampleLoss,
+    task: Assignment,
+    report: Report,
+    seed: int,
+    learner_task: LearnerTask,
 ) -> dict[str, str]:
     """Return the parts that do not count, even if the report calls them right, with a message for each.
 
@@ -206,7 +212,7 @@ def verify(
 
 
 def _random_variants(
-    code: Student | RemoteLoss | LossFunctions, task: Assignment, seed: int, learner_task: LearnerTask
+    code: Student | RemoteLoss | LossFunctions | SampleLoss, task: Assignment, seed: int, learner_task: LearnerTask
 ) -> Iterator[tuple[Subject, list[Judge], Values]]:
     """Yield the submission, its judges and new random values, `ROUNDS` times.
 

@@ -144,6 +144,7 @@ class GradedAssignment:
     packages     packages that submissions may import in addition to NumPy and the standard library
     seed         seed of the random values; None: a new seed each time
     ties         "first" if max pooling must pass dy to the first of several largest elements
+    samples      "one" if submissions should take one sample at a time
     hints        amount of information in the results, from 0 to 3; None: the default
     draw_by      "name": draw values and shapes from the student's name; None: the same values for all students
     """
@@ -158,6 +159,7 @@ class GradedAssignment:
     draw_by: str | None = None
     hints: int | None = None
     ties: str | None = None
+    samples: str | None = None
 
     @property
     def arguments(self) -> list[str]:
@@ -171,6 +173,7 @@ class GradedAssignment:
             "--draw-by": self.draw_by,
             "--hints": self.hints,
             "--ties": self.ties,
+            "--samples": self.samples,
         }
         words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
         return words + [word for name in self.packages for word in ("--package", name)]

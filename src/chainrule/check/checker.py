@@ -32,6 +32,7 @@ from chainrule.check.rows import parameters_without_gradient
 from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject
 from chainrule.core.words import checked_options
 from chainrule.custom.optimizers import descend
+from chainrule.custom.sample_axis import ONE
 from chainrule.custom.student import Student
 from chainrule.errors import OptionError, quoted
 from chainrule.layers import Layer, expressions
@@ -56,6 +57,7 @@ def check_gradients(
     name: str | None = None,
     constants: list[str] | tuple[str, ...] = (),
     ties: str | None = None,
+    samples: str | None = None,
 ) -> Report:
     """Compare every gradient of a subject with numerical derivatives, in float64, for random upstream gradients.
 
@@ -72,6 +74,7 @@ def check_gradients(
     name         name of a model or a learner's code in the report; None: choose one
     constants    names of arrays in a learner's object that are not parameters and need no gradient
     ties         "first" if max pooling must pass dy to the first of several largest elements; None: to any of them
+    samples      "one" if a learner's code should take one sample at a time; None: it should take batches
 
     Returns a report that prints as a table. It is truthy if every gradient is right and every parameter was checked.
     Raises OptionError, ShapeError or StudentError if the subject cannot be checked.
@@ -86,12 +89,14 @@ def check_gradients(
         against = expressions.layer(against)
     if ties not in (None, FIRST):
         raise OptionError(f"ties {quoted(ties)}: expected {FIRST!r} or None")
+    if samples not in (None, ONE):
+        raise OptionError(f"samples {quoted(samples)}: expected {ONE!r} or None")
     if not 0 <= seed < 2**63:
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
     shape = None if input_shape is None else checked_shape(input_shape)
     if against is not None and (subject is None or isinstance(subject, str | Layer | Network)):
         raise OptionError("against applies to a learner's code only: pass such code, FILE.py:NAME on the command line")
-    base = LearnerTask(None, shape, constants=tuple(constants), ties=ties or "")
+    base = LearnerTask(None, shape, constants=tuple(constants), ties=ties or "", samples=samples or "")
     if parts is not None:
         return parts.report(LocalFile(cast("ModuleType", subject)), seed, base=base)[0]
     with quiet():

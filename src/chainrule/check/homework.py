@@ -22,8 +22,8 @@ from chainrule.check.host import (
     package_folders,
 )
 from chainrule.check.host.process import SLOW
-from chainrule.check.matching import ANY_LAYER
-from chainrule.check.report import UNWRITTEN, FirstWrong, Report, Row, WorstEntry
+from chainrule.check.matching import LearnerTask
+from chainrule.check.report import SINGLE_ONLY, UNWRITTEN, FirstWrong, Report, Row, WorstEntry
 from chainrule.check.submissions import Submission, entries, single_entry, student_of
 from chainrule.errors import ChainruleError, OptionError, one_line
 
@@ -69,6 +69,7 @@ class PartResult:
     diagnosis   short names of the mistakes; empty if the part is right
     remark      description of the mistakes in sentences
     details     lines with the first wrong number and the terms of its sum
+    verdict     verdict of `check`; empty if the part was not checked
     """
 
     part: str
@@ -76,6 +77,7 @@ class PartResult:
     diagnosis: str = ""
     remark: str = ""
     details: str = ""
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def grade(
     student: str | None = None,
     hints: int = ALL,
     ties: str = "",
+    samples: str = "",
 ) -> Iterator[Grade]:
     """Yield the grade of each entry of a folder, in the order of `submissions.entries`.
 
@@ -141,8 +144,9 @@ def grade(
     student   student's name for a single submission; default: the name of its file or folder
     hints     how much the grades reveal, from 0 (verdicts) to 3 (mistakes)
     ties      "first" if max pooling must pass dy to the first of several largest elements
+    samples   "one" if submissions should take one sample at a time; what fails for batches otherwise earns no points
     """
-    task = assignment(against, None if shape is None else tuple(shape))
+    task, base = assignment(against, None if shape is None else tuple(shape)), LearnerTask(ties=ties, samples=samples)
     grading_seed = secrets.randbelow(SEED_COUNT) if seed is None else seed
     folders, submissions = (
         package_folders(packages),
@@ -154,7 +158,7 @@ def grade(
             draw(task, grading_seed, student or student_of(entry.name)) if by_name else StudentTask(task, grading_seed)
         )
         permissions = Permissions(entry.readable, folders, memory << 20)
-        return _grade_entry(entry, drawn, grading_seed, seconds, permissions, hints, ties)
+        return _grade_entry(entry, drawn, grading_seed, seconds, permissions, hints, base)
 
     return map(row, submissions)
 
@@ -180,7 +184,13 @@ def write_csv(rows: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping
 
 
 def _grade_entry(
-    entry: Submission, drawn: StudentTask, seed: int, seconds: int, permissions: Permissions, hints: int, ties: str
+    entry: Submission,
+    drawn: StudentTask,
+    seed: int,
+    seconds: int,
+    permissions: Permissions,
+    hints: int,
+    base: LearnerTask,
 ) -> Grade:
     """Return the grade of an entry. If grading fails, the remark describes the failure."""
     begin, printed, task = time.monotonic(), list[str](), drawn.task
@@ -202,7 +212,7 @@ def _grade_entry(
     try:
         limits = Limits(seconds, task.max_reply, len(task.parts) if isinstance(task, FileAssignment) else 1)
         with open_file(entry.file, limits, permissions=permissions, on_output=printed.append) as file:
-            report, wrong = task.report(file, drawn.seed, base=replace(ANY_LAYER, ties=ties))
+            report, wrong = task.report(file, drawn.seed, base=base)
         return row(*_summary(limit_hints(report, hints), task, wrong))
     except ChainruleError as error:
         return row(0, "", str(error) + IMPORT_HINT * ("No module named" in str(error)))
@@ -230,18 +240,25 @@ def _summary(
 
 def _part_result(part: str, rows: Sequence[Row], unverified: str | None) -> PartResult:
     """Return the verdict on a part: right if it has rows, all of them are right, and the verification succeeds."""
-    wrong = next((row for row in rows if not (row.ok or row.accepted)), None)
+    wrong = next((row for row in sorted(rows, key=lambda row: row.single) if not row.is_earned), None)
     if wrong is not None:
-        names = ", ".join(diagnosis.name for diagnosis in wrong.diagnoses) or "wrong"
+        names = "single-samples" if wrong.verdict == SINGLE_ONLY else _names(wrong) or "wrong"
         details = "" if wrong.first is None else "\n".join(wrong.first.lines(wrong.title))
-        return PartResult(part, False, names, _sentence(wrong), details)
+        return PartResult(part, False, names, _sentence(wrong), details, wrong.verdict)
     if unverified is not None or not rows:
         return PartResult(part, False, "wrong", unverified or f"{part} was not checked.")
-    return PartResult(part, True, remark=" ".join(_sentence(row) for row in rows if row.accepted))
+    return PartResult(part, True, "", " ".join(_sentence(row) for row in rows if row.accepted), "", rows[0].verdict)
+
+
+def _names(row: Row) -> str:
+    """Return the short names of a row's mistakes."""
+    return ", ".join(diagnosis.name for diagnosis in row.diagnoses)
 
 
 def _sentence(row: Row) -> str:
-    """Return a sentence about a wrong part."""
+    """Return a sentence about a part that is wrong or earns no points."""
+    if row.verdict == SINGLE_ONLY:
+        return f"{row.title} is {SINGLE_ONLY}."
     if row.diagnoses:
         return f"{row.title} {' Or: '.join(map(str, row.diagnoses))}."
     if row.notes:

@@ -35,7 +35,7 @@ from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
 from chainrule.custom.calls import Array
 from chainrule.custom.losses import ONLY_LOSS, LossFunctions
-from chainrule.custom.sample_axis import SampleLoss
+from chainrule.custom.sample_axis import ONE, SampleLoss
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Dropout, Layer
@@ -139,11 +139,17 @@ def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Repo
         replace(probe, subject=copy.deepcopy(subject)), dict.fromkeys(("y", *subject.tensors), QUICK_TOLERANCE)
     )
     try:
-        return _complete_report(student, task, probe, (other, intended), (notes, unchecked), seed)
+        report = _complete_report(student, task, probe, (other, intended), (notes, unchecked), seed)
     except GuestSlow as slow:
         if not cheap.rows:
             raise
-        return Report(student.name, (*with_diagnoses([cheap]), *unchecked), (*notes, f"{student.name} {slow}"))
+        report = Report(student.name, (*with_diagnoses([cheap]), *unchecked), (*notes, f"{student.name} {slow}"))
+    return of_single_samples(report) if ONE == subject.student.adapted_axis != task.samples else report
+
+
+def of_single_samples(report: Report) -> Report:
+    """Return the report of code that takes one sample at a time, although batches are expected."""
+    return replace(report, rows=tuple(replace(row, single=True) for row in report.rows))
 
 
 def _complete_report(

@@ -9,7 +9,7 @@ from chainrule.check.checked_file import CheckedFile
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.forms import normalized_name
 from chainrule.check.host.remote import RemoteLoss
-from chainrule.check.learner_checks import check_loss
+from chainrule.check.learner_checks import check_loss, of_single_samples
 from chainrule.check.report import Row
 from chainrule.check.subjects import LossSubject
 from chainrule.custom.losses import LossFunctions
@@ -54,7 +54,9 @@ def loss_rows(file: CheckedFile, name: str, against: str, seed: int, single: boo
     """
     labels, one_hot = _targets(file, name, against)
     code = file.loss(name, labels=labels)
-    return check_loss(SampleLoss(code) if single else code, LossSubject(against), seed, name, one_hot).rows
+    if not single:
+        return check_loss(code, LossSubject(against), seed, name, one_hot).rows
+    return of_single_samples(check_loss(SampleLoss(code), LossSubject(against), seed, name, one_hot)).rows
 
 
 def _targets(file: CheckedFile, name: str, against: str) -> tuple[bool, bool]:

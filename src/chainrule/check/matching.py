@@ -35,6 +35,7 @@ class LearnerTask:
     layouts    the learner's layouts of x, y and the parameters, where they differ from this library's
     constants  names of arrays that are not parameters
     ties       "first" if max pooling must pass dy to the first of several largest elements; empty: to any of them
+    samples    "one" if the code should take one sample at a time; empty: batches
     """
 
     against: Layer | None = None
@@ -43,6 +44,7 @@ class LearnerTask:
     layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
     constants: tuple[str, ...] = ()
     ties: str = ""
+    samples: str = ""
 
 
 ANY_LAYER = LearnerTask()

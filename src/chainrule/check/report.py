@@ -27,6 +27,7 @@ ACCEPTED = (  # diagnoses of right results
     *(DY_OVERWRITTEN, NUMBER_IN_LOGARITHM, MASK_SHARED, RESHAPED, NOT_RETURNED, VELOCITY_MEAN, EPSILON_INSIDE),
 )
 PLAIN_TITLES = ("y", "update")  # results that are not gradients
+SINGLE_ONLY = "right for single samples; fails for batches"  # verdict on code that takes one sample at a time
 RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 is for unusable input
 
 
@@ -182,6 +183,7 @@ class Row:
     first      the first wrong element, with the terms of its sum
     checked    False if the tensor was not checked or there is no verdict; the row is then neither ok nor wrong
     failed     whether the code raised an error, so that there is no result
+    single     whether the result is that of single samples, because the code does not take batches
     """
 
     subject: str
@@ -196,6 +198,7 @@ class Row:
     checked: bool = True
     first: FirstWrong | None = None
     failed: bool = False
+    single: bool = False
 
     @property
     def title(self) -> str:
@@ -211,13 +214,22 @@ class Row:
         return self.checked and not self.ok and bool(names) and all(name in ACCEPTED for name in names)
 
     @property
+    def is_earned(self) -> bool:
+        """Whether the result counts as right in grading: also for batches."""
+        return (self.ok or self.accepted) and not self.single
+
+    @property
     def is_wrong(self) -> bool:
         """Whether the tensor was checked and found wrong."""
         return self.checked and not self.ok and not self.accepted
 
     @property
     def verdict(self) -> str:
-        """The verdict: right, "right, but" or not returned (see `accepted`), WRONG, FAILS, not written, not checked."""
+        """The verdict: right, `SINGLE_ONLY`, "right, but" or not returned (see `accepted`), WRONG, FAILS, not written,
+        or not checked.
+        """
+        if self.single and (self.ok or self.accepted):
+            return SINGLE_ONLY
         if self.accepted:
             return "not returned" if self.diagnoses[0].name == NOT_RETURNED else "right, but"
         if self.ok or self.checked:
@@ -314,7 +326,7 @@ class Report:
             cells = {row.title: row.title if row.ok else f"{row.title} {row.verdict}" for row in reversed(rows)}
             cells |= {row.title: f"{row.title} {row.verdict}" for row in reversed(rows) if not row.ok}
             tensors = ", ".join(cells[title] for title in dict.fromkeys(row.title for row in rows))
-            style = "red" if worst.is_wrong else "green" if worst.ok else "yellow"
+            style = "red" if worst.is_wrong else "green" if worst.ok and not worst.single else "yellow"
             table.add_row(escape(name), f"[{style}]{worst.verdict}[/{style}]", escape(tensors))
         return table
 
@@ -377,7 +389,9 @@ def _cells(row: Row) -> dict[str, str]:
 
 
 def _console_cells(row: Row) -> dict[str, str]:
-    color = "green" if row.ok else "bold red" if row.checked else "bold yellow"
+    color = (
+        "yellow" if row.verdict == SINGLE_ONLY else "green" if row.ok else "bold red" if row.checked else "bold yellow"
+    )
     cells = {title: escape(cell) for title, cell in _cells(row).items()}
     return {**cells, "verdict": f"[{color}]{row.verdict}[/{color}]"}
 

@@ -35,6 +35,11 @@ ties = click.option(
     type=click.Choice(["first"]),
     help="Max pooling must pass the gradient to the first of several largest elements, instead of to any of them.",
 )
+samples = click.option(
+    "--samples",
+    type=click.Choice(["one"]),
+    help="The code should take one sample at a time, so that it may fail for batches.",
+)
 seed = click.option(
     "--seed", type=options.BoundedInteger(0), default=0, help="Seed of the random inputs; 0 by default."
 )
@@ -68,6 +73,7 @@ SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
     help="Folder that FILE.py imports its packages from; by default, FILE's own folder and those above it.",
 )
 @ties
+@samples
 @seed
 @hints
 @options.as_json
@@ -82,6 +88,7 @@ def check(
     seconds: int,
     root: Path | None,
     ties: str | None,
+    samples: str | None,
     seed: int,
     hints: int | None,
     as_json: bool,
@@ -110,7 +117,7 @@ def check(
 
     shape = expressions.shape(input_shape) if input_shape is not None else None
     if sources.split(subject or "")[0].suffix.lower() in sources.SUFFIXES:
-        base = LearnerTask(None, shape, constants=constants, ties=ties or "")
+        base = LearnerTask(None, shape, constants=constants, ties=ties or "", samples=samples or "")
         with _import_hints(sources.split(str(subject))[0]):
             report = _report_of_file(str(subject), against, base, (seconds, root, others), seed)
     elif others:
@@ -145,7 +152,7 @@ def _report_of_file(
 ) -> "Report":
     """Check FILE.py:NAME in a separate process, and return the report.
 
-    base      the input shape, names of constants, and the treatment of ties
+    base      the input shape, names of constants, the treatment of ties, and whether the code takes single samples
     process   time limit in seconds, the folder to import packages from, and further files
 
     With ``against`` or a shape, the report is on a single layer or loss, or on the functions and classes that

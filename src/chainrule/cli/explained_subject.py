@@ -23,7 +23,8 @@ from chainrule.runs import checksums, resume_point
 from chainrule.runs.folder import CHECKPOINT, CONFIG
 from chainrule.runs.jobs import Job
 from chainrule.training import dense, optimizers
-from chainrule.training.samples import Samples
+from chainrule.training.recipe import Recipe
+from chainrule.training.samples import Samples, targets_of_step
 from chainrule.web.subjects import DEFAULT
 
 Options = Mapping[str, Any]
@@ -39,6 +40,7 @@ class ExplainedSubject:
     label    target class of the step
     answer   class predicted by the network
     assumed  whether the label is unknown and the predicted class is used instead
+    recipe   recipe of the training whose step is explained
     run      run folder or model file; None for an untrained network
     """
 
@@ -48,15 +50,17 @@ class ExplainedSubject:
     label: str
     answer: str
     assumed: bool
+    recipe: Recipe
     run: Path | None = None
 
     def heading(self) -> str:
-        """Return the heading: the network and its step, then the sample."""
+        """Return the heading: the network and its step, the sample, and what the recipe adds to a step in training."""
         training, rate = self.trace.training, format_number(self.trace.update.learning_rate)
         step = f"step {training.step} ({training.optimizer.name}, learning rate {rate})"
         prediction = "assumed: the predicted class" if self.assumed else f"predicted {self.answer}"
         network = printable(f"{self.model.name}, {step}, on a single sample:")
-        return f"{network}\n{printable(f'{self.sample}, class {self.label} ({prediction})')}"
+        sample = printable(f"{self.sample}, class {self.label} ({prediction})")
+        return "\n".join(filter(None, (network, sample, self.recipe.left_out())))
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of the heading as JSON values."""
@@ -68,6 +72,7 @@ class ExplainedSubject:
             "optimizer": training.optimizer.name,
             "learning_rate": self.trace.update.learning_rate,
             "step": training.step,
+            "left_out": self.recipe.left_out(),
         }
 
 
@@ -76,31 +81,33 @@ def subject(run: Path | None, options: Options) -> ExplainedSubject:
     is_chosen, run = run is not None or options["model"] is not None, run_paths.explained(run, options["model"])
     if not is_chosen:
         print_message(f"{run}, the newest run" if run else f"no run under {run_paths.RUNS}: {DEFAULT}, untrained")
-    model, training, test, ignore_label = _load_network(run, options)
+    model, training, test, recipe = _load_network(run, options)
     optimizer = None if options["optimizer"] is None else optimizers.find(options["optimizer"])
     training = resume_point.with_overrides(training, optimizer, options["learning_rate"])
     pixels, label, sample = _load_sample(model, test, options)
     x = model.normalization.apply(pixels[None], model.dtype)
     if len(model.output_shape) > 1:
-        target = _dense_target(model, x, test, ignore_label, options)
+        target = _dense_target(model, x, test, recipe, options)
         texts, assumed = (DENSE, DENSE), options["image"] is not None
     else:
         answer, assumed = _answer(model, model.apply(x)[0]), label is None
         target_label = answer if label is None else label
         target = Samples.of(pixels[None], np.array([target_label]), model.output_shape).targets
+        target = targets_of_step(target, None, recipe.label_smoothing)
         texts = _label_text(model, target_label), _label_text(model, answer)
     trace = Trace(model, x, target, model.loss, training)
-    return ExplainedSubject(model, trace, sample, *texts, assumed, run)
+    return ExplainedSubject(model, trace, sample, *texts, assumed, recipe, run)
 
 
-def _dense_target(model: Model, x: Array, test: Dataset | None, ignore_label: int | None, options: Options) -> Array:
+def _dense_target(model: Model, x: Array, test: Dataset | None, recipe: Recipe, options: Options) -> Array:
     """Return the target (1, K, …) of a sample with a target per position; for an image, the classes predicted for it.
 
     Errors   OptionError for an image and a model without classes, or as for `Samples.weighted_targets`
     """
     if test is not None:
         sample = test.take([options["sample"] or 0])
-        return Samples.of_dataset(sample, model.output_shape, ignore_label).weighted_targets(model.loss)
+        samples = Samples.of_dataset(sample, model.output_shape, recipe.ignore_label)
+        return targets_of_step(samples.weighted_targets(model.loss), model.target_scaling, recipe.label_smoothing)
     if model.task == REGRESSION:
         raise OptionError("the target of an --image is unknown; use --sample")
     return Samples.of(x, dense.classes_of(model.apply(x)), model.output_shape).targets
@@ -118,10 +125,10 @@ def _label_text(model: Model, answer: float) -> str:
     return model.classes[answer] if isinstance(answer, int) and answer < len(model.classes) else f"{answer:.4g}"
 
 
-def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, Dataset | None, int | None]:
-    """Return the network, its next step, the test data (None for an --image), and the label of ignored positions."""
+def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, Dataset | None, Recipe]:
+    """Return the network, its next step, the test data (None for an --image), and the recipe of its training."""
     if run is None:
-        return *_build_untrained(options), None
+        return _build_untrained(options)
     where = {"folder": options["data_folder"], "offline": options["offline"], "skip_damaged": options["skip_damaged"]}
     job: Job | None
     if run.is_dir() and (run / CHECKPOINT).is_file() and (run / CONFIG).is_file():
@@ -134,11 +141,11 @@ def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, 
         training = NextStep()
     loading.require_one_input_and_output(model, run)
     test = None if options["image"] else loading.load_test_data(model, job, options["data"], **where)[0]
-    return model, training, test, None if job is None else job.recipe.ignore_label
+    return model, training, test, Recipe() if job is None else job.recipe
 
 
-def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset]:
-    """Return an untrained network of the zoo (with its normalization), its first training step, and its test data."""
+def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset, Recipe]:
+    """Return an untrained network of the zoo (normalized), its first training step, its test data and its recipe."""
     if options["data"] is not None:
         raise OptionError("--data requires a RUN; an untrained network uses its default data")
     entry = zoo.find(options["model"] or DEFAULT)
@@ -148,7 +155,7 @@ def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset]:
     trained_on, _ = Samples.of_dataset(images, model.output_shape).parts(recipe.validation, recipe.seed)
     statistics = trained_on.statistics
     model.normalization = Normalization.fit(recipe.normalization, statistics, digits=images.digits)
-    return model, resume_point.next_step(recipe, 0, len(trained_on)), test
+    return model, resume_point.next_step(recipe, 0, len(trained_on)), test, recipe
 
 
 def _load_sample(model: Model, test: Dataset | None, options: Options) -> tuple[Array, int | None, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options
-from chainrule.cli.check import LONGEST, against, hints, input_shape, ties
+from chainrule.cli.check import LONGEST, against, hints, input_shape, samples, ties
 from chainrule.cli.output import WIDTH, format_table, print_json
 from chainrule.errors import printable
 
@@ -28,6 +28,7 @@ assignment_options = options.combine(
     against,
     input_shape,
     ties,
+    samples,
     click.option(
         "--points",
         type=options.PATH,
@@ -143,7 +144,7 @@ def _assignment(arguments: dict[str, Any]) -> "GradedAssignment":
     shape = arguments["input_shape"]
     parts = assignment(arguments["against"], None if shape is None else expressions.shape(shape)).parts
     scheme = points.one_point_each(parts) if arguments["points"] is None else points.read(arguments["points"], parts)
-    names = ("against", "input_shape", "seconds", "memory", "packages", "seed", "draw_by", "hints", "ties")
+    names = ("against", "input_shape", "seconds", "memory", "packages", "seed", "draw_by", "hints", "ties", "samples")
     return GradedAssignment(scheme=scheme, **{name: arguments[name] for name in names})
 
 
@@ -169,6 +170,7 @@ def _graded(
         student=student,
         hints=ALL if task.hints is None else task.hints,
         ties=task.ties or "",
+        samples=task.samples or "",
     )
     for row in grades:
         rows.append(row)

@@ -25,7 +25,6 @@ from chainrule.runs.jobs import Job, read_job
 from chainrule.runs.loading import training_speed
 from chainrule.runs.running import Result
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
-from chainrule.training.options import OPTIONS
 from chainrule.training.recipe import Recipe
 
 
@@ -57,12 +56,7 @@ def describe_recipe(recipe: Recipe) -> str:
         parts.append(recipe.schedule.name)
     parts += [f"batch {recipe.batch_size}", format_count(recipe.epochs, "epoch"), str(recipe.loss).replace("_", " ")]
     parts.append({"none": "not normalized", "scale": "scaled", "standardize": "standardized"}[recipe.normalization])
-    defaults = Recipe()
-    for name, option in OPTIONS.items():
-        value = getattr(recipe, name)
-        if option.report and value != getattr(defaults, name):
-            parts.append(option.report.format(value))
-    return ", ".join(parts)
+    return ", ".join([*parts, *recipe.reported().values()])
 
 
 def describe_optimizer(optimizer: Optimizer) -> str:

@@ -25,6 +25,7 @@ NOT_SWEPT = (
     "offline",
     "quiet",
     "freeze",
+    "new_classes",
     "skip_damaged",
     "group_pattern",
     "targets",

@@ -53,8 +53,10 @@ network = options.combine(
                  help="Network from `chainrule models`, or your own: FILE.py:NAME, FILE.toml, FILE.json.  [default: "
                  "numpy-cnn; photo-cnn for your own images]"),
     click.option("--from", "source", metavar="FILE", type=options.PATH,
-                 help="Start from the network, weights and normalization of a model file or a run folder; the last "
-                 "layer is replaced if the classes differ."),
+                 help="Start from the network, weights and normalization of a model file or a run folder. Classes are "
+                 "matched by name; if none is known, the last layer is replaced."),
+    click.option("--new-classes", is_flag=True,
+                 help="With --from: also replace the last layer if only some of the classes are known, or fewer."),
     click.option("--freeze", multiple=True, metavar="NAME",
                  help='Do not train a layer: conv1, or a pattern such as "conv*"; can be repeated.'),
     click.option("--recipe", default="best", show_default=True, type=options.Name(lambda: ["best", "tutorial"]),

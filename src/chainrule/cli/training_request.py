@@ -9,6 +9,7 @@ from chainrule import data, zoo
 from chainrule._io.reading import expanded
 from chainrule.cli import custom_data
 from chainrule.core.shapes import differ_in_ones
+from chainrule.data.class_names import matched, share_names
 from chainrule.data.dataset import Dataset
 from chainrule.data.folder_layout import NUMBERS
 from chainrule.data.masks import has_masks
@@ -170,10 +171,20 @@ class TrainingRequest:
         return arguments | {name: options[name] for name in ("engine", "threads", "precise")}
 
     def load(self) -> tuple[Dataset, Dataset]:
-        """Load the training and test data."""
+        """Load the training and test data. With --from, classes are matched with those of the network by name.
+
+        Errors   DataError that lists the unknown classes if only some of them are classes of the network
+        """
         options = self.options
         location: dict[str, Any] = {"folder": options["data_folder"], "offline": options["offline"]}
-        return self.choice.load(self.recipe.seed, progress=not options["quiet"], **location)
+        training, test = self.choice.load(self.recipe.seed, progress=not options["quiet"], **location)
+        classes = self.entry.outputs
+        if options["source"] is None or options["new_classes"] or not share_names(training.classes, classes):
+            return training, test
+        try:
+            return matched(training, classes), matched(test, classes)
+        except DataError as error:
+            raise DataError(f"{error}; --new-classes replaces the last layer by one for all classes") from None
 
     def job(self, training: Dataset, test: Dataset, command: tuple[str, ...]) -> tuple[Job, Model]:
         """Return the job, after adapting its recipe to the loaded data, and the model with its initial weights."""
@@ -208,6 +219,8 @@ class TrainingRequest:
         """Return remarks on how the data are used and which settings were chosen automatically."""
         options = with_recipe_options(self.entry, self.options)
         lines = custom_data.remarks(job.recipe, training, test, options)
+        if options["source"] is not None and training.classes != self.entry.outputs:
+            lines.append("the last layer is new: the classes are not those of the network")
         if self.choice.stream:
             lines.append("images are read from the folder during training (--no-stream loads them first)")
         return lines + custom_data.choices(self.choice.name, options)

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from chainrule.core.arrays import Array, Ints
 from chainrule.data.dataset import Dataset
 from chainrule.data.sources import SampleSource, Subset
-from chainrule.errors import DataError, SampleError
+from chainrule.errors import DataError, SampleError, printable_name
 
 MAX_LABELS = 256  # labels of masks are bytes
 
@@ -40,6 +40,24 @@ def rows_of(names: Sequence[str], classes: Sequence[str], source: str) -> Ints:
         listed = ", ".join(map(repr, unknown))
         raise DataError(f"{source}: this model has no class {listed}; it has: {', '.join(classes)}")
     return np.array([number_of[name] for name in names], np.int64)
+
+
+def share_names(names: Sequence[str], classes: Sequence[str]) -> bool:
+    """Return whether the classes of a data set and of a network have a name in common. Only numbers are no names."""
+    return [*names] == [*classes] or (not are_numbers(names) and not {*names}.isdisjoint(classes))
+
+
+def recorded_classes(data: Any) -> tuple[str, ...]:
+    """Return the class names that a data set of PyTorch records as ``classes``, or that of a subset or a DataLoader.
+
+    The result is empty if there are none, or if a ``target_transform`` of the data set changes the labels.
+    """
+    while data is not None and getattr(data, "target_transform", None) is None:
+        names = getattr(data, "classes", None)
+        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in cast("list[Any]", names)):
+            return tuple(map(printable_name, cast("list[str]", names)))
+        data = getattr(data, "dataset", None)
+    return ()
 
 
 def numbers_of(y: Array, names: Sequence[str]) -> Ints:
@@ -76,14 +94,40 @@ def matched(data: Dataset, classes: Sequence[str]) -> Dataset:
     if masks is not None:  # the values of the labels 0, 1, …
         is_start = np.array_equal(rows[order], np.arange(len(rows)))
         masks = replace(masks, values=tuple(masks.values[int(k)] for k in order)) if is_start else None
-    if data.has_classes:
-        y = _relabeled(data.y, rows)
-    elif len(rows) == len(classes):
-        y = data.y[:, order]
-    else:
-        missing = ", ".join(repr(name) for number, name in enumerate(classes) if number not in rows)
-        raise DataError(f"{data.name}: the target {missing} is missing; expected {', '.join(classes)}")
+    y = _relabeled(data.y, rows) if data.has_classes else _in_order(data.y, rows, classes, data.name)
     return replace(data, y=y, classes=tuple(classes), validation=validation, mask_values=masks)
+
+
+def matched_targets(y: Array, names: Sequence[str], classes: Sequence[str], axes: int) -> Array:
+    """Return the targets y of a batch from a data set whose class names are known, as `matched`.
+
+    y        labels (N,) or (N, 1), labels of positions (N, …), or a column for each class, (N, K, …)
+    names    class names of the data set
+    axes     number of axes of a target with a column for each class: 1, or more for dense outputs
+
+    Errors   SampleError for a label (N,) outside the class names; DataError as `matched`
+    """
+    source = "the data set"
+    if y.dtype.kind in "US":
+        return y
+    if y.ndim == 1 + axes and y.shape[1] == len(names) > 1:
+        return _in_order(y, rows_of(names, classes, source), classes, source)
+    labels = y.astype(np.int64)
+    outside = np.flatnonzero((axes == 1) & ((labels != y) | (labels < 0) | (labels >= len(names))))
+    if outside.size:
+        label, last = y.reshape(-1)[outside[0]], len(names) - 1
+        raise SampleError(
+            f"label {label} of sample {outside[0]}: expected one of the {source}'s classes, 0 … {last}", int(outside[0])
+        )
+    return _relabeled(labels, rows_of(names, classes if len(classes) > 1 else ("0", "1"), source))
+
+
+def _in_order(y: Array, rows: Ints, classes: Sequence[str], source: str) -> Array:
+    """Return columns of targets (N, K, …), which belong to the rows (K,) of a network, in its order."""
+    if len(rows) == len(classes):
+        return y[:, np.argsort(rows)]
+    missing = ", ".join(repr(name) for number, name in enumerate(classes) if number not in rows)
+    raise DataError(f"{source}: the target {missing} is missing; expected {', '.join(classes)}")
 
 
 def _relabeled(labels: Any, rows: Ints) -> Any:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from chainrule.core.arrays import Array, Bools, Floats, Ints
 from chainrule.core.shapes import text
 from chainrule.data.images import FORMATS_TEXT, MAX_PIXELS, image_input, open_image, to_array, upright
 from chainrule.data.normalization import Normalization
+from chainrule.data.sources import SampleSource
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | Image"
 
+LISTS: tuple[type, ...] = (list, tuple)
 DIGIT = (1, 28, 28)  # input shape of a model for digits
 
 FIELD = 28  # pixels; side of an MNIST image
@@ -50,15 +52,47 @@ def is_source(x: Any) -> bool:
 
 
 def read_inputs(x: Any, shape: Sequence[int], normalization: Normalization) -> Any:
-    """Convert a path, a Pillow image, or a list of them to inputs (N, C, H, W); return other values unchanged.
+    """Convert a path, a Pillow image, or a list of them to inputs (N, C, H, W); return arrays and lists unchanged.
+
+    The inputs of a data set of pairs (x, y), such as one of PyTorch, are read when they are needed. Those of batches
+    (x, y) are concatenated.
 
     shape, normalization   input shape (C, H, W) of the model, and the record of its training data
     Errors                 as in `read_input`
     """
-    values = cast("list[Any]", list(x)) if isinstance(x, (list, tuple)) else [x]  # pyright: ignore[reportUnknownArgumentType]
+    values: list[Any] = [*x] if isinstance(x, LISTS) else [x]
     if not values or not all(map(is_source, values)):
-        return cast(Any, x)
+        is_array = isinstance(x, (*LISTS, dict)) or hasattr(x, "__array__") or not hasattr(x, "__len__")
+        return x if is_array or not len(x) else _inputs_of_pairs(x, shape, normalization)
     return normalization.of_image(np.stack([read_input(value, shape, digits=normalization.digits) for value in values]))
+
+
+class PairInputs(SampleSource):
+    """The inputs of a data set whose items are pairs (x, y), or inputs x.
+
+    prepare   function that converts an item to an array
+    """
+
+    decodes = True
+
+    def __init__(self, data: Any, prepare: Callable[[Any], Array]) -> None:
+        self._data, self._prepare = data, prepare
+        first = prepare(data[0])
+        super().__init__((len(data), *first.shape), first.dtype)
+
+    def read(self, indices: Ints) -> Array:
+        """Return the inputs at the given indices."""
+        return np.stack([self._prepare(self._data[index]) for index in indices.tolist()])
+
+
+def _inputs_of_pairs(data: Any, shape: Sequence[int], normalization: Normalization) -> Any:
+    def prepare(item: Any) -> Array:
+        x = item[0] if isinstance(item, LISTS) else item
+        return read_inputs(x, shape, normalization)[0] if is_source(x) else np.asarray(x)
+
+    if hasattr(data, "__getitem__") and len(data) and prepare(data[0]).ndim == len(shape):
+        return PairInputs(data, prepare)
+    return np.concatenate([prepare(batch) for batch in data])
 
 
 def read_input(source: ImageSource, shape: Sequence[int], *, digits: bool = False) -> NDArray[np.uint8]:

@@ -218,8 +218,6 @@ class Model(Explained, Network):
 
         resolved = fitted or self.fitted
         names: dict[str, Any] = {"name": self.name, "classes": list(resolved.class_names(self.classes))}
-        if self.training_hashes:
-            names["training_hashes"] = list(self.training_hashes)
         return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}
 
     def save(self, path: str | Path) -> None:

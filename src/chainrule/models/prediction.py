@@ -46,7 +46,8 @@ def predict(
     that is convolutional up to a global pooling. Files are resized.
 
     x   inputs as in `fit`, one sample, the path of an image file, a Pillow image, or a list of paths or images. N
-        may be 0. See `data.inputs.read_input` for the conversion of files and images
+        may be 0. Labels of a data set or of batches (x, y) are not used. Files and images are converted by
+        `data.inputs.read_input`
 
     This method is thread-safe, including in forked processes. Unlike `fit` and `evaluate`, it does not check
     that inputs are finite: NaN or infinity in a sample can make the outputs of that sample NaN.

@@ -69,15 +69,17 @@ def default_normalization(network: Network, samples: TrainingData) -> str:
 
 
 def new_classes(network: Network, x: Any, y: Any) -> tuple[str, ...]:
-    """Return the class names of a `Dataset` or of labels (N,), if there are as many as the network has outputs.
+    """Return the class names of a data set or of labels (N,), if there are as many as the network has outputs.
 
     The result is empty for other data, and if the network's classes have names, or those of the data. An untrained
-    network may have more outputs than a `Dataset` has classes. The others keep their numbers.
+    network may have more outputs than a data set has classes. The others keep their numbers.
     """
     if isinstance(x, Dataset):
         names = x.classes
-    elif network.has_ports or y is None or isinstance(y, SampleSource):
+    elif network.has_ports or isinstance(y, SampleSource):
         return ()
+    elif y is None:
+        names = _recorded_classes(x)
     else:
         labels = label_array(Ports.single(y))
         names = tuple(np.unique(labels.astype(str)).tolist()) if labels.dtype.kind in "US" else ()
@@ -85,10 +87,16 @@ def new_classes(network: Network, x: Any, y: Any) -> tuple[str, ...]:
         return ()
     from chainrule.data.class_names import are_numbers
 
-    if isinstance(x, Dataset) and network.untrained:
+    if y is None and network.untrained:
         names += tuple(name for name in network.classes[len(names) :] if name not in names)
     is_new = are_numbers(network.classes) and len(names) in class_counts(network.output_shape[0])
     return names if is_new else ()
+
+
+def _recorded_classes(data: Any) -> tuple[str, ...]:
+    from chainrule.data.class_names import recorded_classes
+
+    return recorded_classes(data)
 
 
 def held_out(network: Network, option: str, data: Any, reading: Reading) -> TrainingData:
@@ -120,8 +128,15 @@ def training_data(
         network.check_input(x.x)
         return pairs_of(_matched(x, reading.classes or network.classes), network.output_shape, reading.ignore_label)
 
+    recorded = () if is_sampled or network.has_ports else _recorded_classes(x)
+
     def convert(x: Any, y: Any) -> Samples:
         nonlocal reading
+        if recorded:
+            from chainrule.data.class_names import matched_targets
+
+            classes = reading.classes or network.classes
+            y = matched_targets(np.asarray(y), recorded, classes, len(network.output_shape))
         samples = samples_of(network, x, y, reading)
         reading = replace(reading, normalization=samples.normalization)  # fitted to the first batch
         return samples

@@ -97,6 +97,7 @@ def describe(fitted: Fitted) -> dict[str, Any]:
     """Return the entries of a description (`Model.about`) that are determined by training."""
     entries: dict[str, Any] = {"normalization": fitted.normalization.to_config(), "loss": str(fitted.loss)}
     entries |= {"task": fitted.task and fitted.task.name, "largest_input": fitted.largest_input}
+    entries["training_hashes"] = [*fitted.training_hashes] or None
     for name in ("mask_values", "target_scaling"):
         values = getattr(fitted, name)
         entries[name] = values and values.to_config()

@@ -24,7 +24,7 @@ from chainrule.training.optimizers import Optimizer, OptimizerLike
 from chainrule.training.options import check_option
 from chainrule.training.samples import Preparation
 from chainrule.training.steps.gradients import Outcome
-from chainrule.training.steps.stepper import Stepper, make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +147,7 @@ def _steps(
     cache, key = model.cached_steps, (optimizer, loss, task, clip_norm, weighted, model.frozen)
     if method not in cache or cache[method][0] != key:
         multipliers, parts = LRMultipliers.frozen(*model.frozen), clipping(clip_norm)
-        stepper = make_stepper(network, optimizer, loss, task, multipliers, weighted=weighted, components=parts)
+        stepper = Stepper(network, optimizer, loss, task, multipliers, weighted=weighted, components=parts)
         cache[method] = key, _Steps(stepper)
     return cache[method][1]
 
@@ -174,6 +174,5 @@ def _batch(
             part.adopt(fitted)
     network.normalization.check_unit(samples.x)
     samples, rows = samples.loaded(np.arange(len(samples)))
-    x, t, w = samples.batch(rows, Preparation(network, network.normalization))
-    t = t if network.target_scaling is None else network.target_scaling.standardized(t)
-    return x, t.astype(network.dtype), None if w is None else w.astype(network.dtype), task, resolved
+    preparation = Preparation(network, network.normalization, target_scaling=network.target_scaling)
+    return *preparation.of_targets(samples.batch(rows, preparation)), task, resolved

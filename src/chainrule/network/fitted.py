@@ -32,6 +32,7 @@ class Fitted:
     largest_input  largest absolute value of the normalized training inputs; None if unknown
     mask_values    value of each label in the masks of an image folder; None for other data
     target_scaling  scaling of regression targets; None: training uses the targets themselves
+    training_hashes  hashes of samples that a run has trained on (`data.sample_hashes`)
     """
 
     normalization: Normalization
@@ -41,6 +42,7 @@ class Fitted:
     largest_input: float | None = None
     target_scaling: TargetScaling | None = None
     mask_values: "MaskValues | None" = None
+    training_hashes: tuple[int, ...] = ()
 
     def class_names(self, current: tuple[str, ...]) -> tuple[str, ...]:
         """Return the class names after training: from the data, or the current ones. A binary output has two."""

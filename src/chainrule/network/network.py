@@ -377,11 +377,10 @@ class Network:
 
     def adopt(self, fitted: Fitted) -> None:
         """Store values, other than parameters, that were fitted to the training data."""
-        self.task, self.largest_input, self._checks_outliers = fitted.task, fitted.largest_input, None
-        self._buffers.untrained = False
-        self.target_scaling, self.mask_values = fitted.target_scaling, fitted.mask_values
-        self.normalization, self.loss = fitted.normalization, fitted.loss
-        self.classes = fitted.class_names(self.classes)
+        classes = fitted.class_names(self.classes)
+        for entry in fields(Fitted):
+            setattr(self, entry.name, getattr(fitted, entry.name))
+        self.classes, self._checks_outliers, self._buffers.untrained = classes, None, False
 
     @property
     def fitted(self) -> Fitted:

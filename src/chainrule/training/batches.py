@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
@@ -17,7 +18,6 @@ from chainrule.data.sources import SampleSource
 from chainrule.engines.protocol import ONE_STEP
 from chainrule.errors import OptionError, quoted
 from chainrule.network.network import Network
-from chainrule.network.target_scaling import TargetScaling
 from chainrule.network.tasks import REGRESSION
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Batch, Preparation, Samples
@@ -35,6 +35,7 @@ EVALUATION_BYTES = 1 << 26  # maximum size of their inputs
 StepInputs: TypeAlias = Batch | tuple[Array]  # a batch, or the indices of samples in device memory
 
 
+@dataclass(eq=False)
 class BatchLoader:
     """Provides the batches of a training.
 
@@ -42,29 +43,22 @@ class BatchLoader:
     readers       number of processes that read ahead; None: one per processor if the data are decoded when needed. Each
                   process holds at most two batches in memory
     epoch_steps   number of steps per epoch
-    target_scaling   scaling of the targets; None: no scaling
     held          whether the samples are in the engine's device memory
     """
 
-    def __init__(
-        self,
-        network: Network,
-        recipe: Recipe,
-        data: TrainingData,
-        normalization: Normalization,
-        stepper: Stepper,
-        readers: int | None = None,
-        target_scaling: TargetScaling | None = None,
-    ) -> None:
-        self.data, self.readers, self.target_scaling = data, readers, target_scaling
-        self.epoch_steps = batch_count(len(data), recipe.batch_size)
-        self._network, self._recipe, self._stepper = network, recipe, stepper
-        self._preparation = Preparation(network, normalization, recipe.augmentation, recipe.seed)
+    preparation: Preparation
+    recipe: Recipe
+    data: TrainingData
+    stepper: Stepper
+    readers: int | None = None
+
+    def __post_init__(self) -> None:
+        self.epoch_steps = batch_count(len(self.data), self.recipe.batch_size)
         self._prefetcher: Prefetcher | None = None
         self._mixing: Augmentation | None = None
         self.held = False
-        if recipe.augmentation is not None:
-            self._augment(recipe.augmentation, data.probe)
+        if self.recipe.augmentation is not None:
+            self._augment(self.recipe.augmentation, self.data.probe)
 
     def _augment(self, augmentation: Augmentation, probe: Samples) -> None:
         """Prepare colors and mixing; OptionError for targets that would not be changed with their images."""
@@ -73,7 +67,7 @@ class BatchLoader:
         if augmentation.moves and not augmentation.keep_targets:
             from chainrule.training.outputs import infer_task
 
-            task = infer_task(self._network, self._recipe.loss, probe)
+            task = infer_task(self.preparation.network, self.recipe.loss, probe)
             are_pairs = task == REGRESSION and not probe.is_dense and probe.targets.shape[1] % 2 == 0
             if augmentation.positions and not are_pairs:
                 raise OptionError("augmentation positions: expected pairs of numbers x, y for each image as targets")
@@ -98,14 +92,14 @@ class BatchLoader:
     def indices(self, step: int) -> Ints:
         """Return the indices (N,) of the samples in a step's batch. Steps are numbered from 0."""
         epoch, position = divmod(step, self.epoch_steps)
-        size = self._recipe.batch_size
-        return order(len(self.data), self._recipe.seed, epoch)[position * size : (position + 1) * size]
+        size = self.recipe.batch_size
+        return order(len(self.data), self.recipe.seed, epoch)[position * size : (position + 1) * size]
 
     def _of_stream(self, data: BatchStream, step: int) -> tuple[int, Batch]:
         """Return the size of a step's batch, and this worker's rows of it."""
         samples, epoch = data.batch_at(step), step // self.epoch_steps
-        own = np.arange(len(samples))[self._stepper.rows(len(samples))]
-        first = step * self._recipe.batch_size
+        own = np.arange(len(samples))[self.stepper.rows(len(samples))]
+        first = step * self.recipe.batch_size
         drawn = self._with_partners(epoch, own, len(samples), first)
         return len(samples), self._finished(samples, drawn, epoch, first + drawn, len(own))
 
@@ -117,7 +111,7 @@ class BatchLoader:
         data = cast("Samples | PairSamples", self.data)
         drawn = self._with_partners(epoch, indices, len(data))
         if not arrays and data.decodes:
-            arrays = data.read(drawn, mix(self._recipe.seed, epoch))
+            arrays = data.read(drawn, mix(self.recipe.seed, epoch))
         return self._finished(*data.loaded(drawn, arrays), epoch, drawn, len(indices))
 
     def _with_partners(self, epoch: int, indices: Ints, count: int, first: int = 0) -> Ints:
@@ -129,7 +123,7 @@ class BatchLoader:
             return indices
         from chainrule.data import mixing
 
-        return np.concatenate([indices, mixing.partners(mixing.Draw(self._recipe.seed, epoch, first + indices), count)])
+        return np.concatenate([indices, mixing.partners(mixing.Draw(self.recipe.seed, epoch, first + indices), count)])
 
     def _finished(
         self,
@@ -145,18 +139,14 @@ class BatchLoader:
         numbers   numbers of these samples, for random numbers
         count     number of samples in the batch
         """
-        x, targets, weights = samples.batch(indices, self._preparation, epoch=epoch, numbers=numbers)
+        x, targets, weights = samples.batch(indices, self.preparation, epoch=epoch, numbers=numbers)
         if (augmentation := self._mixing) is not None:
             from chainrule.data import mixing
 
-            draw = mixing.Draw(self._recipe.seed, epoch, numbers[:count])
+            draw = mixing.Draw(self.recipe.seed, epoch, numbers[:count])
             strengths = (augmentation.mixup, augmentation.cutmix)
             x, targets, weights = mixing.mix(x, targets, weights, strengths, draw)
-        t = targets if self.target_scaling is None else self.target_scaling.standardized(targets)
-        t = t.astype(self._network.dtype, order="C")
-        if share := self._recipe.label_smoothing:
-            t = smoothed(t, share)
-        return x, t, None if weights is None else weights.astype(self._network.dtype)
+        return self.preparation.of_targets((x, targets, weights))
 
     # ------------------------------------------------------------------ batches of an epoch
 
@@ -177,24 +167,24 @@ class BatchLoader:
             if self._prefetcher is None:
                 from chainrule.data.prefetch import Prefetcher
 
-                samples = min(self._recipe.batch_size * self.batches_at_once, len(self.data))
+                samples = min(self.recipe.batch_size * self.batches_at_once, len(self.data))
                 slot_bytes = samples * (2 if self._mixing else 1) * bytes_of_reading(self.data)
                 self._prefetcher = Prefetcher(self.data.read, processes, slot_bytes)
-            key, available = mix(self._recipe.seed, epoch), len(self.data)
+            key, available = mix(self.recipe.seed, epoch), len(self.data)
             ahead = self._prefetcher.batches((self._with_partners(epoch, own, available), key) for _, _, own in groups)
         for size, count, own in groups:
             yield size, count, (own,) if self.held else self.batch_of(epoch, own, next(ahead) if ahead else ())
 
     def _groups(self, epoch: int, position: int) -> list[tuple[int, int, Ints]]:
         """Return the remaining batches of an epoch: (batch size, number of batches, indices of this worker's rows)."""
-        size, all_samples = self._recipe.batch_size, order(len(self.data), self._recipe.seed, epoch)
+        size, all_samples = self.recipe.batch_size, order(len(self.data), self.recipe.seed, epoch)
         full_batches, groups = len(all_samples) // size, list[tuple[int, int, Ints]]()
         while position < self.epoch_steps:
             end = (
                 min(position + self.batches_at_once, full_batches) if position < full_batches else self.epoch_steps
             )  # the last batch, which is smaller
             batches = all_samples[position * size : end * size].reshape(end - position, -1)
-            groups.append((batches.shape[1], len(batches), batches[:, self._stepper.rows(batches.shape[1])].ravel()))
+            groups.append((batches.shape[1], len(batches), batches[:, self.stepper.rows(batches.shape[1])].ravel()))
             position = end
         return groups
 
@@ -205,33 +195,33 @@ class BatchLoader:
         """Number of full batches to prepare together, because NumPy's overhead per call dominates for small images."""
         if isinstance(self.data, BatchStream):
             return 1
-        full = max(1, len(self.data) // self._recipe.batch_size)
-        limits = self._stepper.step_limits
-        size = ONE_STEP.size if self._recipe.augmentation else limits.size  # augmented by one thread
-        return min(full, max(1, size // (self._recipe.batch_size * self._bytes_of_sample)))
+        full = max(1, len(self.data) // self.recipe.batch_size)
+        limits = self.stepper.step_limits
+        size = ONE_STEP.size if self.recipe.augmentation else limits.size  # augmented by one thread
+        return min(full, max(1, size // (self.recipe.batch_size * self._bytes_of_sample)))
 
     @property
     def _bytes_of_sample(self) -> int:
         """Size of one sample in bytes: input, target and weight."""
         target_shape = self.data.probe.targets.shape[1:]
-        numbers = math.prod(self._network.input_shape) + math.prod(target_shape)
+        numbers = math.prod(self.preparation.network.input_shape) + math.prod(target_shape)
         if self.data.probe.loss_weights is not None:
             numbers += 2 * math.prod(target_shape[1:])
-        return numbers * self._network.dtype.itemsize
+        return numbers * self.preparation.network.dtype.itemsize
 
     def hold(self) -> None:
         """If the engine supports it, copy all samples to its device, so that they are normalized only once."""
-        if self._recipe.augmentation or not isinstance(self.data, Samples) or isinstance(self.data.x, SampleSource):
+        if self.recipe.augmentation or not isinstance(self.data, Samples) or isinstance(self.data.x, SampleSource):
             return
         count = len(self.data)
         blocks = (np.arange(first, min(first + UPLOAD_SAMPLES, count)) for first in range(0, count, UPLOAD_SAMPLES))
         batches = (self.batch_of(0, block) for block in blocks)
         chunks = ((x, t) if weights is None else (x, t, weights) for x, t, weights in batches)
-        self.held = self._stepper.hold(count * self._bytes_of_sample, chunks)
+        self.held = self.stepper.hold(count * self._bytes_of_sample, chunks)
 
     def release(self) -> None:
         """Free the samples in the engine's device memory, and end the processes."""
-        self._stepper.release()
+        self.stepper.release()
         self.held = False
         if self._prefetcher is not None:
             self._prefetcher.close()
@@ -282,8 +272,3 @@ def in_order(
             yield samples.batch(rows, preparation)
     finally:
         prefetcher.close()
-
-
-def smoothed(targets: Array, share: float) -> Array:
-    """Return targets t (N, K, …) of classes with label smoothing ε, the share: (1 − ε)·t + ε/K."""
-    return targets * (1 - share) + share / targets.shape[1]

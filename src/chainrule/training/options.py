@@ -17,6 +17,7 @@ MOST_EPOCHS = 1_000_000  # more than any real training needs
 MOST_BATCH = 1_000_000  # maximum number of samples per batch
 MAX_SHARDS = 65536
 LARGEST_LABEL = 2**31 - 1
+FOLLOWED, LEFT_OUT, NO_EFFECT = "followed", "left out", "no effect"  # how a single step that is shown treats an option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,8 @@ class RecipeOption(Bounds):
     """The declaration of an option of `Recipe`. Its type and default are those of the field of `Recipe`.
 
     text      meaning, for the documentation
+    shown     how a step on given samples, on the page and in `chainrule explain`, treats the option: it follows it,
+              leaves it out and says so in the words of `report`, or the option has no effect on such a step
     group     group of flags of the command: "network", "data", "training" (as a whole), or "step"
     flag      flag of `chainrule train`; "" for the name with dashes, None if there is none
     metavar   placeholder of the value in the help of the command
@@ -67,6 +70,7 @@ class RecipeOption(Bounds):
     """
 
     text: str
+    shown: str
     group: str = "step"
     flag: str | None = ""
     metavar: str = "TEXT"
@@ -78,6 +82,7 @@ class RecipeOption(Bounds):
 OPTIONS = {
     "epochs": RecipeOption(
         "number of passes over the training set",
+        NO_EFFECT,
         group="training",
         low=1,
         high=MOST_EPOCHS,
@@ -85,11 +90,18 @@ OPTIONS = {
         help="Passes over the training images.",
     ),
     "batch_size": RecipeOption(
-        "number of samples per step", low=1, high=MOST_BATCH, metavar="N", label="batch size", help="Images per step."
+        "number of samples per step",
+        NO_EFFECT,
+        low=1,
+        high=MOST_BATCH,
+        metavar="N",
+        label="batch size",
+        help="Images per step.",
     ),
-    "optimizer": RecipeOption("optimizer; the schedule's factor multiplies its learning rate", flag=None),
+    "optimizer": RecipeOption("optimizer; the schedule's factor multiplies its learning rate", FOLLOWED, flag=None),
     "loss": RecipeOption(
         "name of a built-in loss (`losses.NAMES`), or a custom loss",
+        FOLLOWED,
         metavar="NAME",
         help="half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy, "
         "categorical_cross_entropy, softmax_cross_entropy, binary_focal_cross_entropy, categorical_focal_cross_entropy "
@@ -97,6 +109,7 @@ OPTIONS = {
     ),
     "schedule": RecipeOption(
         'learning-rate schedule: a name (`schedules.NAMED`), text ("plateau,gamma=0.5"), a schedule, or a function',
+        FOLLOWED,
         group="training",
         metavar="NAME",
         help="Learning rate schedule: constant, step, cosine, one-cycle, warm-up, triangular or plateau; with options: "
@@ -104,12 +117,14 @@ OPTIONS = {
     ),
     "normalization": RecipeOption(
         '"scale", "standardize" or "none"; fitted to the training data and stored with the model',
+        FOLLOWED,
         group="data",
         metavar="NAME",
         help="Normalization: scale (to 0…1), standardize (each channel, or all pixels) or none.",
     ),
     "augmentation": RecipeOption(
         'random transformations of the training images, different in every epoch: `Augmentation`, or text ("flip")',
+        NO_EFFECT,
         group="data",
         flag="--augment",
         help='Random transformations: "shift=2,rotation=10,scale=0.1,flip,reflect", or none. flip=alternate mirrors '
@@ -119,6 +134,7 @@ OPTIONS = {
     ),
     "label_smoothing": RecipeOption(
         "label smoothing ε for classes: the targets become (1 − ε)·t + ε/K",
+        FOLLOWED,
         low=0,
         below=1,
         metavar="X",
@@ -128,16 +144,19 @@ OPTIONS = {
     ),
     "class_weight": RecipeOption(
         'weight of each class in the loss: "balanced", or a mapping from classes (names or indices) to weights',
+        LEFT_OUT,
         help='Weights of the classes in the loss: balanced (equal total weight per class), or "cat=2,dog=0.5".',
         report="class weights {}",
     ),
     "standardize_targets": RecipeOption(
         "whether to train a regression on (t − mean) / deviation, for each output. Predictions remain in the units of "
         "the targets. Only if the last layer is dense or convolutional, with a bias (`target_fitting`)",
+        FOLLOWED,
         flag=None,
     ),
     "ignore_label": RecipeOption(
         "for dense labels, the label of positions that do not count in the loss and the metrics",
+        FOLLOWED,
         low=-LARGEST_LABEL,
         high=LARGEST_LABEL,
         metavar="LABEL",
@@ -146,6 +165,7 @@ OPTIONS = {
     "gradient_accumulation_steps": RecipeOption(
         "number of parts into which a batch is split to save memory. Their gradients are computed one after the other "
         "and summed. Batch normalization then normalizes within each part",
+        FOLLOWED,
         low=1,
         high=MOST_BATCH,
         metavar="N",
@@ -155,6 +175,7 @@ OPTIONS = {
     "shards": RecipeOption(
         "number of parts into which a batch is split. They are distributed over the workers, and the results are "
         "bitwise identical for any number of workers. Not supported for custom layers and losses",
+        NO_EFFECT,
         low=1,
         high=MAX_SHARDS,
         metavar="N",
@@ -166,6 +187,7 @@ OPTIONS = {
     "ema_decay": RecipeOption(
         "decay β of the exponential moving average of the weights (`WeightAverage`). Validation and the final model "
         "use the average instead of the last weights",
+        LEFT_OUT,
         group="training",
         low=0,
         below=1,
@@ -176,22 +198,26 @@ OPTIONS = {
     ),
     "lr_multipliers": RecipeOption(
         'learning-rate factors of individual parameters: `LRMultipliers`, or text ("conv1=0,beta=64"); 0 freezes',
+        FOLLOWED,
         help='Learning rate factors by parameter or layer: "beta=64,conv1.w=0"; 0 freezes.',
         report="learning rate multipliers {}",
     ),
     "lookahead": RecipeOption(
         'resets the weights to an average every few steps: `Lookahead`, or text ("every=5")',
+        LEFT_OUT,
         help='Replace the weights by a slow running average every few steps: "every=5,decay=0.77", or none.',
         report="lookahead {}",
     ),
     "views": RecipeOption(
         'views of each test image, over which the final evaluation also averages: `Views`, or text ("flip,shift=1")',
+        NO_EFFECT,
         group="data",
         help='Also test with outputs averaged over views of each image: "flip,shift=1", or none.',
         report="tested in views {}",
     ),
     "clip_norm": RecipeOption(
         "maximum norm of the gradient; larger gradients are scaled down",
+        FOLLOWED,
         above=0,
         metavar="X",
         label="clip norm",
@@ -200,6 +226,7 @@ OPTIONS = {
     ),
     "validation": RecipeOption(
         "fraction of the training set to use for validation after every epoch",
+        NO_EFFECT,
         group="data",
         low=0,
         below=1,
@@ -211,6 +238,7 @@ OPTIONS = {
     ),
     "patience": RecipeOption(
         "number of epochs without a better one (`monitor`) before training stops and the best weights are restored",
+        NO_EFFECT,
         group="training",
         low=1,
         high=MOST_EPOCHS,
@@ -221,6 +249,7 @@ OPTIONS = {
     "monitor": RecipeOption(
         'metric of the validation data that determines the best epoch: "loss", "accuracy", or one of those in the '
         'history, such as "roc_auc"',
+        NO_EFFECT,
         group="training",
         metavar="NAME",
         help="Validation metric for --patience and the schedule plateau: loss, accuracy, mean_absolute_error, mean_f1, "
@@ -229,6 +258,7 @@ OPTIONS = {
     ),
     "min_delta": RecipeOption(
         "an epoch is better only if the monitored metric improves by more than this",
+        NO_EFFECT,
         low=0,
         group="training",
         metavar="X",
@@ -237,6 +267,7 @@ OPTIONS = {
     ),
     "seed": RecipeOption(
         "seed for the initial weights, the order of the samples, dropout and augmentation",
+        FOLLOWED,
         group="network",
         low=0,
         high=2**63 - 1,

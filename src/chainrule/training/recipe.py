@@ -17,13 +17,13 @@ from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
 from chainrule.training.history import Criterion, Epoch
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer
-from chainrule.training.options import OPTIONS, check_option
+from chainrule.training.options import LEFT_OUT, OPTIONS, check_option
 from chainrule.training.schedules import Schedule, ScheduleLike
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation, Views
 
-AVERAGES = {"lookahead": "lookahead", "ema_decay": "weight averaging"}
+AVERAGES = ("lookahead", "ema_decay")  # options that replace the weights by averages
 BATCH_SIZE = 32  # default number of samples per step
 
 
@@ -119,10 +119,19 @@ class Recipe(metaclass=CheckedOptions):
             both = f"gradient_accumulation_steps {self.gradient_accumulation_steps} and shards {self.shards}"
             raise OptionError(f"{both} both divide a batch; set only one of them")
 
-    @property
-    def averages(self) -> list[str]:
-        """Names of the averages that replace the weights in training."""
-        return [label for name, label in AVERAGES.items() if getattr(self, name) is not None]
+    def reported(self) -> dict[str, str]:
+        """Return the values other than the defaults, in words, by option."""
+        defaults = Recipe()
+        return {
+            name: option.report.format(value)
+            for name, option in OPTIONS.items()
+            if option.report and (value := getattr(self, name)) != getattr(defaults, name)
+        }
+
+    def left_out(self) -> str:
+        """Return a sentence about the options that a single step leaves out when it is shown; "" if there are none."""
+        parts = [text for name, text in self.reported().items() if OPTIONS[name].shown == LEFT_OUT]
+        return f"Left out of the step that is shown: {', '.join(parts)}." if parts else ""
 
     def without_averages(self) -> "Recipe":
         """Return the recipe without averages of the weights."""

@@ -19,10 +19,13 @@ from chainrule.data.sources import SampleSource, as_array, as_samples, finite_ex
 from chainrule.errors import DataError, OptionError, SampleError, printable_name, quoted
 from chainrule.layers import initializers
 from chainrule.network.network import Network
+from chainrule.network.target_scaling import TargetScaling
 from chainrule.training import dense
 from chainrule.training.dense import PositionWeights
 
 if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
     from chainrule.data.augmentation import Augmentation
     from chainrule.data.coloring import Draw
     from chainrule.data.mask_values import MaskValues
@@ -31,16 +34,34 @@ Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, targets, and weights 
 
 
 class Preparation(NamedTuple):
-    """How inputs are prepared for a network.
+    """How inputs and targets are prepared for a network.
 
-    network       has the dtype of the inputs, and the engine and threads that normalize them if the engine supports it
-    augmentation  random transformations, drawn with ``seed``; None: none
+    network          has the dtype of the arrays, and the engine and threads that normalize inputs if the engine can
+    augmentation     random transformations, drawn with ``seed``; None: none
+    target_scaling   scaling of the targets; None: no scaling
+    label_smoothing  label smoothing ε of the targets
     """
 
     network: Network
     normalization: Normalization
     augmentation: Augmentation | None = None
     seed: int = 0
+    target_scaling: TargetScaling | None = None
+    label_smoothing: float = 0.0
+
+    def of_targets(self, batch: Batch) -> Batch:
+        """Return a batch of `Samples.batch` with targets that are scaled and smoothed. All arrays have one dtype."""
+        x, targets, weights = batch
+        t = targets_of_step(targets, self.target_scaling, self.label_smoothing, self.network.dtype)
+        return x, t, None if weights is None else weights.astype(self.network.dtype)
+
+
+def targets_of_step(
+    targets: Array, scaling: TargetScaling | None, smoothing: float, dtype: DTypeLike = np.float64
+) -> Array:
+    """Return targets t (N, K, …) as a training step uses them: standardized, and smoothed by ε, (1 − ε)·t + ε/K."""
+    t = (targets if scaling is None else scaling.standardized(targets)).astype(dtype, order="C")
+    return t * (1 - smoothing) + smoothing / t.shape[1] if smoothing else t
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +284,7 @@ class Samples:
         epoch        epoch for the augmentation
         numbers      numbers of the samples for the augmentation, (N,); None: the indices
         """
-        network, normalization, augmentation, seed = preparation
+        network, normalization, augmentation, seed, *_ = preparation
         options = *normalization.constants, network.dtype, network.threads
         x = network.engine.normalized_rows(self.x, indices, *options)
         if x is None:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,9 @@ from chainrule.training.class_weights import weighted
 from chainrule.training.components import ClipNorm, Component, EarlyStopping
 from chainrule.training.history import Epoch, History
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples, whiten
+from chainrule.training.samples import Preparation, Samples, whiten
 from chainrule.training.steps.gradients import Outcome
-from chainrule.training.steps.stepper import make_stepper
+from chainrule.training.steps.stepper import Stepper
 from chainrule.training.streams import TrainingData
 from chainrule.training.target_fitting import fit_target_scaling, metric_units
 from chainrule.training.workers import SINGLE_PROCESS, Workers
@@ -94,6 +95,7 @@ COMPONENTS: dict[str, Callable[[Network, Any, Recipe], Component]] = {  # option
 }
 
 
+@dataclass(eq=False)
 class Trainer:
     """Contains the complete state of a training according to a recipe, between two steps.
 
@@ -118,33 +120,28 @@ class Trainer:
     Errors   OptionError, DataError or ShapeError if the recipe, the data and the network do not match
     """
 
-    def __init__(
-        self,
-        network: Network,
-        recipe: Recipe,
-        train_data: TrainingData,
-        normalization: Normalization,
-        validation: TrainingData | None = None,
-        *,
-        classes: tuple[str, ...] = (),
-        clock: Callable[[], float] = time.perf_counter,
-        workers: Workers = SINGLE_PROCESS,
-        readers: int | None = None,
-    ) -> None:
-        self.network = network
-        self.recipe, self.schedule = recipe, recipe.schedule
-        self.train_data = train_data
-        self.normalization = normalization
-        self.classes = classes
+    network: Network
+    recipe: Recipe
+    train_data: TrainingData
+    normalization: Normalization
+    validation: TrainingData | None = None
+    _: KW_ONLY
+    classes: tuple[str, ...] = ()
+    clock: Callable[[], float] = time.perf_counter
+    workers: Workers = SINGLE_PROCESS
+    readers: InitVar[int | None] = None
+
+    def __post_init__(self, readers: int | None) -> None:
+        network, recipe, train_data, validation = self.network, self.recipe, self.train_data, self.validation
+        self.schedule = recipe.schedule
         self.task = requirements.task_of(network, recipe, train_data, validation)
         self.target_scaling = fit_target_scaling(
             network, self.task, train_data.probe, standardize=recipe.standardize_targets
         )
         self.history = History(measure=self.task.metric)
         self.stop, self.ahead = False, 0
-        self.workers = workers
         data_sets = [train_data] if validation is None else [train_data, validation]
-        sets = weighted(recipe.class_weight, self.task, data_sets, classes or network.classes, network.dtype)
+        sets = weighted(recipe.class_weight, self.task, data_sets, self.classes or network.classes, network.dtype)
         if recipe.augmentation is not None and recipe.augmentation.exposes_outside:
             sets[0] = sets[0].masked()
         self.weights = sets[0].loss_weights
@@ -156,16 +153,22 @@ class Trainer:
             for name, make in COMPONENTS.items()
             if (value := getattr(recipe, name)) is not None
         }
-        self.stepper = make_stepper(
-            *(network, recipe.optimizer, recipe.loss, self.task, recipe.lr_multipliers),
+        self.stepper = Stepper(
+            network,
+            recipe.optimizer,
+            recipe.loss,
+            self.task,
+            recipe.lr_multipliers,
             weighted=self.weights is not None,
             parts=recipe.gradient_accumulation_steps,
             shards=recipe.shards,
-            workers=workers,
+            workers=self.workers,
             components=[*self.components.values()],
         )
         data = sets[0] if isinstance(train_data, Samples) else train_data
-        self.loader = BatchLoader(network, recipe, data, normalization, self.stepper, readers, self.target_scaling)
+        options = recipe.augmentation, recipe.seed, self.target_scaling, recipe.label_smoothing
+        preparation = Preparation(network, self.normalization, *options)
+        self.loader = BatchLoader(preparation, recipe, data, self.stepper, readers)
         self.epoch_steps = self.loader.epoch_steps
         self.steps = self.epoch_steps * recipe.epochs
         if warning := tasks.range_warning(network.last_layer, train_data.probe.rows):
@@ -175,8 +178,7 @@ class Trainer:
             self.history.notes.append(f"the loss is that of standardized targets ({self.target_scaling})")
         self.units = metric_units(network, self.task, self.target_scaling)
         self.seconds_per_sample = math.inf  # measured over the last steps
-        self.clock = clock
-        self.started = clock()
+        self.started = self.clock()
 
     def _check_monitor(self) -> None:
         """Raise OptionError if the metric that the recipe monitors does not exist."""
@@ -187,8 +189,16 @@ class Trainer:
     @property
     def fitted(self) -> Fitted:
         """Normalization, loss, task and other values that `adopt` copies to the network."""
-        values = self.normalization, self.recipe.loss, self.task, self.classes, self._largest_input
-        return Fitted(*values, self.target_scaling, self.train_data.mask_values)
+        return Fitted(
+            normalization=self.normalization,
+            loss=self.recipe.loss,
+            task=self.task,
+            classes=self.classes,
+            largest_input=self._largest_input,
+            target_scaling=self.target_scaling,
+            mask_values=self.train_data.mask_values,
+            training_hashes=self.network.training_hashes,
+        )
 
     @cached_property
     def _largest_input(self) -> float | None:

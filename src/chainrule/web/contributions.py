@@ -30,7 +30,7 @@ class Contributions:
         arrays = [np.asarray(array, np.float64) for array in step.batch if array is not None]
         buffers = Float64Buffers(network)
         buffers.parameters[:] = step.before.parameters
-        division = trainer.stepper.parts(self._samples)
+        division = trainer.stepper.division(self._samples)
         self._parts: list[tuple[Interpreter, int]] = []
         for part in range(division.count):
             first, last = division.edge(part), division.edge(part + 1)

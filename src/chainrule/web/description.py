@@ -179,15 +179,6 @@ def best_step(trainer: Trainer) -> int | None:
     return epochs[trainer.recipe.criterion.best(epochs)].step
 
 
-def unsupported_notice(recipe: Recipe) -> str:
-    """Return a notice about settings of the recipe that the page does not support, or ""."""
-    always = recipe.averages
-    notices = [f"Training on this page leaves out {' and '.join(always)} of the recipe."] * bool(always)
-    if recipe.class_weight is not None:
-        notices.append("A step on one image alone leaves out class weights of the recipe.")
-    return " ".join(notices)
-
-
 def best_step_notice(trainer: Trainer) -> str:
     """Return a notice if the best step of a finished run is not its last one, or ""."""
     best, last = best_step(trainer), len(trainer.history)

@@ -14,10 +14,9 @@ from chainrule.data.dataset import Dataset
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, unknown_name
 from chainrule.network.fitted import UNFITTED
 from chainrule.runs.folder import CHECKPOINT
-from chainrule.training.batches import smoothed
-from chainrule.training.samples import Samples
+from chainrule.training.samples import Samples, targets_of_step
 from chainrule.web import frames, subjects
-from chainrule.web.description import best_step, best_step_notice, busy_notice, describe, unsupported_notice
+from chainrule.web.description import best_step, best_step_notice, busy_notice, describe
 from chainrule.web.frames import Frame, Timeline, early_step
 from chainrule.web.replaying import BatchStep
 from chainrule.web.running import Running
@@ -165,7 +164,7 @@ class Session:
         notices = [self.problem if running is None else running.message]
         if running is None or not running.active:
             if running is not None:
-                notices += [best_step_notice(running.trainer), unsupported_notice(self.subject.recipe)]
+                notices += [best_step_notice(running.trainer), self.subject.recipe.left_out()]
             notices.append(busy_notice(self.subject.folder, step))
         return " ".join(filter(None, notices))
 
@@ -318,10 +317,7 @@ class Session:
         return ""
 
     def _as_in_training(self, targets: Array) -> Array:
-        """Return targets (N, K, …) as a training step uses them: standardized, and smoothed."""
-        scaling, share = self.subject.model.target_scaling, self.subject.recipe.label_smoothing
-        standardized = targets if scaling is None else scaling.standardized(targets)
-        return smoothed(standardized, share) if share else standardized
+        return targets_of_step(targets, self.subject.model.target_scaling, self.subject.recipe.label_smoothing)
 
     def _prepared(self, samples: Samples) -> Running:
         """Return a trainer that continues from the opened frame, in its thread."""

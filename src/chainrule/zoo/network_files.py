@@ -308,6 +308,7 @@ class Pretrained(Entry):
 
     file         path to the file or folder
     input_shape  input shape of the network
+    outputs      names of its classes or targets
     """
 
     file: Path = field(default_factory=Path)
@@ -342,4 +343,5 @@ def find_pretrained(file: Path) -> Pretrained:
     """Return the network from a model file or a run folder; raise the same errors as `load`."""
     model = load(file, engine="numpy")
     recipe = replace(FINE_TUNING_RECIPE, loss=model.loss, normalization=model.normalization.kind)
-    return Pretrained(model.name, str(file), lambda classes: [], recipe, file=file, input_shape=model.input_shape)
+    options: dict[str, Any] = {"file": file, "input_shape": model.input_shape, "outputs": model.classes}
+    return Pretrained(model.name, str(file), lambda classes: [], recipe, **options)

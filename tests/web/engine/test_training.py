@@ -13,7 +13,7 @@ from web.networks import Subject, find_subject
 
 from chainrule.models.model import Sequential
 from chainrule.training.components import clipping
-from chainrule.training.steps.stepper import Stepper, make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -37,7 +37,7 @@ def train_in_python(subject: Subject, given: list[dict[str, Any]], rates: list[f
     """Return the outcomes and the final state: computed in float64, rounded to float32 after every step."""
     model = Sequential(subject.model.layers, subject.model.input_shape, dtype="float64", engine="numpy")
     model.parameters[:], model.statistics[:] = subject.model.parameters, subject.model.statistics
-    stepper = make_stepper(
+    stepper = Stepper(
         model, subject.recipe.optimizer, subject.recipe.loss, components=clipping(subject.recipe.clip_norm)
     )
     for moment, begun in zip(stepper.moments, subject.moments, strict=True):

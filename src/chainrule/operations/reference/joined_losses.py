@@ -8,7 +8,7 @@ docs/derivations/losses.md.
 import numpy as np
 
 from chainrule.operations.reference.activations import sigmoid, softplus
-from chainrule.operations.reference.rows import empty_gradient, entries_of, one_per_row, row_of
+from chainrule.operations.reference.rows import elements, empty_gradient, one_per_row, row_sums
 from chainrule.operations.reference.softmax import log_softmax, softmax
 from chainrule.operations.reference.windows import Array
 
@@ -24,8 +24,8 @@ def softmax_cross_entropy(p: Array, t: Array) -> Array:
     Source   numpy-cnn eq. 33 in eq. 35
     """
     loss, log_y = one_per_row("softmax_cross_entropy", p, t), log_softmax(p)
-    for e in np.ndindex(p.shape):
-        loss[row_of(e)] -= t[e] * log_y[e]
+    for row, e in elements(p):
+        loss[row] -= t[e] * log_y[e]
     return loss
 
 
@@ -35,9 +35,9 @@ def softmax_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) ->
     Source   numpy-cnn eq. 34 with eq. 36, and its code: probs − label
     """
     dp, batch = empty_gradient("softmax_cross_entropy_dp", p, t, batch)
-    y = softmax(p)
-    for e in np.ndindex(p.shape):
-        dp[e] = (y[e] * sum(t[entries_of(row_of(e))]) - t[e]) / batch
+    y, total = softmax(p), row_sums(t)
+    for row, e in elements(p):
+        dp[e] = (y[e] * total[row] - t[e]) / batch
     return dp
 
 
@@ -53,8 +53,8 @@ def sigmoid_cross_entropy(p: Array, t: Array) -> Array:
     """
     loss = one_per_row("sigmoid_cross_entropy", p, t)
     yes, no = softplus(-p), softplus(p)
-    for e in np.ndindex(p.shape):
-        loss[row_of(e)] += (t[e] * yes[e] + (1 - t[e]) * no[e]) / p.shape[1]
+    for row, e in elements(p):
+        loss[row] += (t[e] * yes[e] + (1 - t[e]) * no[e]) / p.shape[1]
     return loss
 
 
@@ -84,8 +84,8 @@ def sigmoid_focal_cross_entropy(p: Array, t: Array) -> Array:
     """
     loss = one_per_row("sigmoid_focal_cross_entropy", p, t)
     y, r, yes, no = sigmoid(p), sigmoid(-p), softplus(-p), softplus(p)
-    for e in np.ndindex(p.shape):
-        loss[row_of(e)] += (t[e] * r[e] ** 2 * yes[e] + (1 - t[e]) * y[e] ** 2 * no[e]) / p.shape[1]
+    for row, e in elements(p):
+        loss[row] += (t[e] * r[e] ** 2 * yes[e] + (1 - t[e]) * y[e] ** 2 * no[e]) / p.shape[1]
     return loss
 
 
@@ -118,8 +118,8 @@ def softmax_focal_cross_entropy(p: Array, t: Array) -> Array:
     """
     loss = one_per_row("softmax_focal_cross_entropy", p, t)
     y, log_y = softmax(p), log_softmax(p)
-    for e in np.ndindex(p.shape):
-        loss[row_of(e)] -= t[e] * (1 - y[e]) ** 2 * log_y[e]
+    for row, e in elements(p):
+        loss[row] -= t[e] * (1 - y[e]) ** 2 * log_y[e]
     return loss
 
 
@@ -134,6 +134,7 @@ def softmax_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = No
     y, log_y, a = softmax(p), log_softmax(p), np.empty_like(p)
     for e in np.ndindex(p.shape):
         a[e] = t[e] * (1 - y[e]) * (1 - y[e] - 2 * y[e] * log_y[e])
-    for e in np.ndindex(p.shape):
-        dp[e] = (y[e] * sum(a[entries_of(row_of(e))]) - a[e]) / batch
+    total = row_sums(a)
+    for row, e in elements(p):
+        dp[e] = (y[e] * total[row] - a[e]) / batch
     return dp

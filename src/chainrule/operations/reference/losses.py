@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.operations.reference.rows import check_prediction, empty_gradient, entries_of, one_per_row, row_of
+from chainrule.operations.reference.rows import check_prediction, elements, empty_gradient, one_per_row
 from chainrule.operations.reference.windows import Array
 
 
@@ -24,8 +24,8 @@ def half_squared_error(p: Array, t: Array) -> Array:
     Source   VanillaCNN eq. 26
     """
     loss = one_per_row("half_squared_error", p, t)
-    for e in np.ndindex(p.shape):
-        loss[row_of(e)] += 0.5 * (p[e] - t[e]) * (p[e] - t[e])
+    for row, e in elements(p):
+        loss[row] += 0.5 * (p[e] - t[e]) * (p[e] - t[e])
     return loss
 
 
@@ -51,8 +51,8 @@ def mean_squared_error(p: Array, t: Array) -> Array:
     Source   Zayan, "Recap"
     """
     loss = one_per_row("mean_squared_error", p, t)
-    for e in np.ndindex(p.shape):
-        loss[row_of(e)] += (p[e] - t[e]) * (p[e] - t[e]) / p.shape[1]
+    for row, e in elements(p):
+        loss[row] += (p[e] - t[e]) * (p[e] - t[e]) / p.shape[1]
     return loss
 
 
@@ -78,8 +78,8 @@ def mean_absolute_error(p: Array, t: Array) -> Array:
     Source   Gauss (1809), "Theoria motus", art. 186, on Laplace's principle
     """
     loss = one_per_row("mean_absolute_error", p, t)
-    for e in np.ndindex(p.shape):
-        loss[row_of(e)] += _magnitude(p[e] - t[e]) / p.shape[1]
+    for row, e in elements(p):
+        loss[row] += _magnitude(p[e] - t[e]) / p.shape[1]
     return loss
 
 
@@ -105,9 +105,9 @@ def huber(p: Array, t: Array) -> Array:
     Source   Huber (1964), "Robust estimation of a location parameter", with k = 1
     """
     loss = one_per_row("huber", p, t)
-    for e in np.ndindex(p.shape):
+    for row, e in elements(p):
         size = _magnitude(p[e] - t[e])
-        loss[row_of(e)] += (0.5 * size * size if size.real <= 1 else size - 0.5) / p.shape[1]
+        loss[row] += (0.5 * size * size if size.real <= 1 else size - 0.5) / p.shape[1]
     return loss
 
 
@@ -133,9 +133,9 @@ def binary_cross_entropy(p: Array, t: Array) -> Array:
     Source   Independent Code, "Cross Entropy Loss"
     """
     loss = one_per_row("binary_cross_entropy", p, t)
-    for e in np.ndindex(p.shape):
+    for row, e in elements(p):
         q = _probability(p[e], ends=1)
-        loss[row_of(e)] -= (t[e] * np.log(q) + (1 - t[e]) * np.log(1 - q)) / p.shape[1]
+        loss[row] -= (t[e] * np.log(q) + (1 - t[e]) * np.log(1 - q)) / p.shape[1]
     return loss
 
 
@@ -162,8 +162,8 @@ def categorical_cross_entropy(p: Array, t: Array) -> Array:
     Source   numpy-cnn eq. 35
     """
     loss = one_per_row("categorical_cross_entropy", p, t)
-    for e in np.ndindex(p.shape):
-        loss[row_of(e)] -= t[e] * np.log(_probability(p[e]))
+    for row, e in elements(p):
+        loss[row] -= t[e] * np.log(_probability(p[e]))
     return loss
 
 
@@ -189,9 +189,9 @@ def binary_focal_cross_entropy(p: Array, t: Array) -> Array:
     Source   Lin et al. (2017), "Focal loss for dense object detection", eq. 4, with γ = 2
     """
     loss = one_per_row("binary_focal_cross_entropy", p, t)
-    for e in np.ndindex(p.shape):
+    for row, e in elements(p):
         q = _probability(p[e], ends=1)
-        loss[row_of(e)] -= (t[e] * (1 - q) ** 2 * np.log(q) + (1 - t[e]) * q**2 * np.log(1 - q)) / p.shape[1]
+        loss[row] -= (t[e] * (1 - q) ** 2 * np.log(q) + (1 - t[e]) * q**2 * np.log(1 - q)) / p.shape[1]
     return loss
 
 
@@ -222,9 +222,9 @@ def categorical_focal_cross_entropy(p: Array, t: Array) -> Array:
     Source   Lin et al. (2017), "Focal loss for dense object detection", eq. 4, with γ = 2
     """
     loss = one_per_row("categorical_focal_cross_entropy", p, t)
-    for e in np.ndindex(p.shape):
+    for row, e in elements(p):
         q = _probability(p[e])
-        loss[row_of(e)] -= t[e] * (1 - q) ** 2 * np.log(q)
+        loss[row] -= t[e] * (1 - q) ** 2 * np.log(q)
     return loss
 
 
@@ -252,11 +252,10 @@ def dice(p: Array, t: Array) -> Array:
     Errors   ShapeError when p and t differ
     Source   Sudre et al. (2017), "Generalised Dice overlap", eq. 1 and 2, smoothed by 1
     """
-    check_prediction("dice", p, t)
+    overlap, areas = _areas("dice", p, t)
     loss = np.ones(p.shape[:1], p.dtype)
-    for n, k in np.ndindex(p.shape[:2]):
-        overlap, areas = _areas(p[n, k], t[n, k])
-        loss[n] -= (2 * overlap + 1) / (areas + 1) / p.shape[1]
+    for n, k in np.ndindex(overlap.shape):
+        loss[n] -= (2 * overlap[n, k] + 1) / (areas[n, k] + 1) / p.shape[1]
     return loss
 
 
@@ -265,19 +264,21 @@ def dice_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
 
     Source   Sudre et al. (2017), eq. 2, by the quotient rule
     """
-    check_prediction("dice_dp", p, t)
+    overlap, areas = _areas("dice_dp", p, t)
     dp, count = np.empty_like(p), p.shape[0] if batch is None else batch
-    for e in np.ndindex(p.shape):
-        overlap, areas = _areas(p[e[:2]], t[e[:2]])
-        dp[e] = ((2 * overlap + 1) / (areas + 1) ** 2 - 2 * t[e] / (areas + 1)) / p.shape[1] / count
+    for n, k, *ij in np.ndindex(p.shape):
+        ratio = (2 * overlap[n, k] + 1) / (areas[n, k] + 1) ** 2
+        dp[n, k, *ij] = (ratio - 2 * t[n, k, *ij] / (areas[n, k] + 1)) / p.shape[1] / count
     return dp
 
 
-def _areas(p: Any, t: Any) -> tuple[Any, Any]:
-    """Return the overlap Σ p t and the sum of the areas Σ p + t over all positions."""
-    overlap, areas = p.dtype.type(0), p.dtype.type(0)
-    for q in np.ndindex(p.shape):
-        overlap, areas = overlap + p[q] * t[q], areas + p[q] + t[q]
+def _areas(operation: str, p: Array, t: Array) -> tuple[Array, Array]:
+    """Return the overlap Σ p t and the sum of the areas Σ p + t over all positions, for each sample and class."""
+    check_prediction(operation, p, t)
+    overlap, areas = np.zeros(p.shape[:2], p.dtype), np.zeros(p.shape[:2], p.dtype)
+    for n, k, *ij in np.ndindex(p.shape):
+        overlap[n, k] += p[n, k, *ij] * t[n, k, *ij]
+        areas[n, k] += p[n, k, *ij] + t[n, k, *ij]
     return overlap, areas
 
 
@@ -290,8 +291,9 @@ def correct(p: Array, t: Array) -> Array:
     Errors   ShapeError when p and t differ
     """
     hit = one_per_row("correct", p, t)
+    first, second = _places_of_largest(p), _places_of_largest(t)
     for row in np.ndindex(hit.shape):
-        hit[row] = 1 if _place_of_largest(p[entries_of(row)]) == _place_of_largest(t[entries_of(row)]) else 0
+        hit[row] = 1 if first[row] == second[row] else 0
     return hit
 
 
@@ -304,17 +306,19 @@ def correct_labels(p: Array, t: Array) -> Array:
     Errors   ShapeError when p and t differ
     """
     share = one_per_row("correct_labels", p, t)
-    for e in np.ndindex(p.shape):
+    for row, e in elements(p):
         same = (p[e] >= 0.5 and t[e] >= 0.5) or (p[e] < 0.5 and t[e] < 0.5)
-        share[row_of(e)] += (1 if same else 0) / p.shape[1]
+        share[row] += (1 if same else 0) / p.shape[1]
     return share
 
 
-def _place_of_largest(row: Array) -> int:
-    best = 0
-    for k in range(1, row.shape[0]):
-        if row[k] > row[best] or (np.isnan(row[k]) and not np.isnan(row[best])):
-            best = k
+def _places_of_largest(p: Array) -> Array:
+    """Return the index of the first NaN or, without NaN, of the first maximum of each row."""
+    best = np.zeros((p.shape[0], *p.shape[2:]), int)
+    for n, k, *ij in np.ndindex(p.shape):
+        largest = p[n, best[n, *ij], *ij]
+        if p[n, k, *ij] > largest or (np.isnan(p[n, k, *ij]) and not np.isnan(largest)):
+            best[n, *ij] = k
     return best
 
 

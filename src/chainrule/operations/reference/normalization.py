@@ -16,6 +16,7 @@ the window of c.
 Derived step by step in docs/derivations/normalization.md, group_normalization.md and response_normalization.md.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -202,7 +203,7 @@ def group_norm(
     y = np.empty(x.shape, np.result_type(x, gamma, beta))
     for n, c, *ij in np.ndindex(x.shape):
         k = c % D if shared else c
-        y[n, c, *ij] = gamma[k] * _normal(x, mean, variance, D, epsilon, (n, c, *ij)) + beta[k]
+        y[n, c, *ij] = gamma[k] * _normal(x[n, c, *ij], mean[n, c // D], variance[n, c // D], epsilon) + beta[k]
     return y, mean, variance
 
 
@@ -232,10 +233,10 @@ def group_norm_dx(
     for n, c, *ij in np.ndindex(x.shape):
         slope = gamma[c % D if shared else c] * dy[n, c, *ij]
         a[n, c // D] += slope / M
-        b[n, c // D] += slope * _normal(x, mean, variance, D, epsilon, (n, c, *ij)) / M
+        b[n, c // D] += slope * _normal(x[n, c, *ij], mean[n, c // D], variance[n, c // D], epsilon) / M
     for n, c, *ij in np.ndindex(x.shape):
         slope, g = gamma[c % D if shared else c] * dy[n, c, *ij], c // D
-        normal = _normal(x, mean, variance, D, epsilon, (n, c, *ij))
+        normal = _normal(x[n, c, *ij], mean[n, c // D], variance[n, c // D], epsilon)
         dx[n, c, *ij] = (slope - a[n, g] - normal * b[n, g]) / np.sqrt(variance[n, g] + epsilon)
     return dx
 
@@ -261,15 +262,14 @@ def group_norm_dw(
     dgamma, dbeta = (np.zeros(D if shared else groups * D, mean.dtype) for _ in range(2))
     for n, c, *ij in np.ndindex(x.shape):
         k = c % D if shared else c
-        dgamma[k] += dy[n, c, *ij] * _normal(x, mean, variance, D, epsilon, (n, c, *ij))
+        dgamma[k] += dy[n, c, *ij] * _normal(x[n, c, *ij], mean[n, c // D], variance[n, c // D], epsilon)
         dbeta[k] += dy[n, c, *ij]
     return dgamma, dbeta
 
 
-def _normal(x: Array, mean: Array, variance: Array, D: int, epsilon: float, at: Any) -> Any:
-    """Return x̂, the normalized x, at one index."""
-    n, g = at[0], at[1] // D
-    return (x[at] - mean[n, g]) / np.sqrt(variance[n, g] + epsilon)
+def _normal(x: Any, mean: Any, variance: Any, epsilon: float) -> Any:
+    """Return x̂, the normalized x, of one element."""
+    return (x - mean) / np.sqrt(variance + epsilon)
 
 
 def _check_groups(operation: str, x: Array, groups: int) -> tuple[int, int]:
@@ -278,7 +278,7 @@ def _check_groups(operation: str, x: Array, groups: int) -> tuple[int, int]:
         raise ShapeError(f"{operation}: x is {text(x.shape)}, expected (N, C, H, W) or (N, C)")
     if groups < 1 or x.shape[1] % groups:
         raise ShapeError(f"{operation}: {groups} groups do not divide the {x.shape[1]} channels of x")
-    return x.shape[1] // groups, x[:1].size // groups
+    return x.shape[1] // groups, math.prod(x.shape[1:]) // groups
 
 
 def _check_group_statistics(operation: str, dy: Any, x: Any, mean: Any, variance: Any, groups: int) -> None:

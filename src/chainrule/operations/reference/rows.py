@@ -1,20 +1,24 @@
 """Rows of predictions (N, K) or (N, K, …): checks, results and indices of the losses."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from chainrule.operations.reference.windows import Array, check_rows, check_same
 
 
-def row_of(e: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the index of an element's row: (n, i, j) for (n, k, i, j)."""
-    return (e[0], *e[2:])
+def elements(p: Array) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Iterate over the elements of p: the index (n, i, j) of the row, and that of the element, (n, k, i, j)."""
+    for n, k, *ij in np.ndindex(p.shape):
+        yield (n, *ij), (n, k, *ij)
 
 
-def entries_of(row: tuple[int, ...]) -> tuple[Any, ...]:
-    """Return the index of all elements of a row: (n, :, i, j) for (n, i, j)."""
-    return (row[0], slice(None), *row[1:])
+def row_sums(p: Array) -> Array:
+    """Return the sum of each row."""
+    total = np.zeros((p.shape[0], *p.shape[2:]), p.dtype)
+    for row, e in elements(p):
+        total[row] += p[e]
+    return total
 
 
 def check_prediction(operation: str, p: Array, t: Array) -> None:

@@ -3,11 +3,9 @@
 Derived step by step in docs/derivations/activations.md.
 """
 
-from typing import Any
-
 import numpy as np
 
-from chainrule.operations.reference.windows import Array, check_rows, check_same
+from chainrule.operations.reference.windows import Array, check_rows, check_same, real_part
 
 
 def softmax(x: Array) -> Array:
@@ -23,11 +21,10 @@ def softmax(x: Array) -> Array:
     check_rows("softmax", "x", x)
     y = np.empty_like(x)
     for n, *position in np.ndindex(x.shape[0], *x.shape[2:]):
-        row: Any = x[(n, slice(None), *position)]
-        m = row.real.max()
-        total = sum(np.exp(row[k] - m) for k in range(x.shape[1]))
+        m = max(real_part(x[n, k, *position]) for k in range(x.shape[1]))
+        total = sum(np.exp(x[n, k, *position] - m) for k in range(x.shape[1]))
         for k in range(x.shape[1]):
-            y[(n, k, *position)] = np.exp(row[k] - m) / total
+            y[n, k, *position] = np.exp(x[n, k, *position] - m) / total
     return y
 
 
@@ -40,11 +37,9 @@ def softmax_dx(dy: Array, y: Array) -> Array:
     check_same("softmax_dx", dy=dy, y=y)
     dx = np.empty_like(dy)
     for n, *position in np.ndindex(dy.shape[0], *dy.shape[2:]):
-        slopes: Any = dy[(n, slice(None), *position)]
-        row: Any = y[(n, slice(None), *position)]
-        total = sum(slopes[k] * row[k] for k in range(dy.shape[1]))
+        total = sum(dy[n, k, *position] * y[n, k, *position] for k in range(dy.shape[1]))
         for k in range(dy.shape[1]):
-            dx[(n, k, *position)] = row[k] * (slopes[k] - total)
+            dx[n, k, *position] = y[n, k, *position] * (dy[n, k, *position] - total)
     return dx
 
 
@@ -61,11 +56,10 @@ def log_softmax(x: Array) -> Array:
     check_rows("log_softmax", "x", x)
     y = np.empty_like(x)
     for n, *position in np.ndindex(x.shape[0], *x.shape[2:]):
-        row: Any = x[(n, slice(None), *position)]
-        m = row.real.max()
-        total = sum(np.exp(row[k] - m) for k in range(x.shape[1]))
+        m = max(real_part(x[n, k, *position]) for k in range(x.shape[1]))
+        total = sum(np.exp(x[n, k, *position] - m) for k in range(x.shape[1]))
         for k in range(x.shape[1]):
-            y[(n, k, *position)] = row[k] - m - np.log(total)
+            y[n, k, *position] = x[n, k, *position] - m - np.log(total)
     return y
 
 
@@ -78,8 +72,7 @@ def log_softmax_dx(dy: Array, y: Array) -> Array:
     check_same("log_softmax_dx", dy=dy, y=y)
     dx = np.empty_like(dy)
     for n, *position in np.ndindex(dy.shape[0], *dy.shape[2:]):
-        slopes: Any = dy[(n, slice(None), *position)]
-        total = sum(slopes[k] for k in range(dy.shape[1]))
+        total = sum(dy[n, k, *position] for k in range(dy.shape[1]))
         for k in range(dy.shape[1]):
-            dx[(n, k, *position)] = slopes[k] - np.exp(y[(n, k, *position)]) * total
+            dx[n, k, *position] = dy[n, k, *position] - np.exp(y[n, k, *position]) * total
     return dx

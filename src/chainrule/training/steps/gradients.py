@@ -73,7 +73,7 @@ class WholeBatch:
         """Return the slice of a batch with ``samples`` samples that this worker computes."""
         return slice(samples)
 
-    def parts(self, samples: int) -> Division:
+    def division(self, samples: int) -> Division:
         """Divide a batch into the parts that draw random numbers independently."""
         return Division(samples, 1)
 
@@ -102,13 +102,13 @@ class AccumulatedBatch(WholeBatch):
         super().__init__(program)
         self._parts = parts
 
-    def parts(self, samples: int) -> Division:
+    def division(self, samples: int) -> Division:
         """Divide a batch into the parts."""
         return Division(samples, self._parts)
 
     def gradients(self, batch: Batches) -> Gradients:
         """Return the summed losses and metrics, (1,), and the flat gradient."""
-        division = self.parts(batch.samples)
+        division = self.division(batch.samples)
 
         def part(number: int) -> Arrays:
             rows = slice(division.edge(number), division.edge(number + 1))

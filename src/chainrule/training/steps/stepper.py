@@ -1,17 +1,14 @@
-"""Training steps: as a program of the engine, or one by one with a separate update of the parameters.
-
-`make_stepper` combines a `Stepper` with what the options require.
-"""
+"""Training steps: as a program of the engine, or one by one with a separate update of the parameters."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from chainrule.core.plan import Plan
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import ONE_STEP, Array, HoldsSamples, StepLimits, StepRequest, WholeSteps
@@ -30,37 +27,68 @@ LARGE_INPUT = 20.0  # absolute value of normalized inputs that makes steps large
 TOO_LARGE = "the gradient is too large for its norm to be finite"
 
 
+@dataclass(eq=False)
 class Stepper:
     """Takes training steps: gradient, check for finite values, components, running statistics, and update.
 
-    source      source of the gradient
-    groups      parameter groups with their learning-rate factors; the gradient of frozen groups is set to 0
-    components  components that change the gradient
-    program     program that takes whole steps; None: each step is taken alone
-    maximum     largest value of the metric, which a rounded sum of fractions may exceed
-    moments     the optimizer's moments: flat arrays with the layout of the parameters
+    task            task, whose metric is measured; None: as in `Network.plan`
+    lr_multipliers  learning-rate factors of parameters; the gradient of frozen ones is 0
+    weighted        whether each sample has a weight in the loss
+    parts           number of parts per batch for gradient accumulation
+    shards          number of shards per batch, which are distributed over the workers
+    components      components that may change the gradient
+    moments         the optimizer's moments: flat arrays with the layout of the parameters
 
-    A step of the program whose loss or gradient is not finite is repeated alone, so that the error names the tensor.
+    If an engine can take whole steps and no option prevents it, a program of the engine does. A step of the program
+    whose loss or gradient is not finite is repeated alone, so that the error names the tensor.
+
+    Errors   OptionError if there are no parameters to train, if a custom optimizer is used with per-parameter learning
+             rates, or if custom layers or losses are used with shards
     """
 
-    def __init__(
-        self,
-        network: Network,
-        optimizer: Optimizer,
-        plan: Plan,
-        source: WholeBatch,
-        groups: Sequence[RateGroup],
-        *,
-        components: Sequence[Component],
-        workers: Workers,
-        program: WholeSteps | None,
-        maximum: float,
-    ) -> None:
-        self.network, self.optimizer = network, optimizer
+    network: Network
+    optimizer: Optimizer
+    loss: Loss
+    task: Task | None = None
+    lr_multipliers: LRMultipliers = field(default_factory=LRMultipliers)
+    _: KW_ONLY
+    weighted: bool = False
+    parts: int = 1
+    shards: int = 1
+    workers: Workers = SINGLE_PROCESS
+    components: Sequence[Component] = ()
+
+    def __post_init__(self) -> None:
+        network, optimizer = self.network, self.optimizer
+        if not network.parameters.size:
+            raise OptionError("there is nothing to train: the model has no parameters")
+        frozen = self.lr_multipliers.frozen_names(network.trainable_layout)
+        if len(frozen) == len(network.trainable_layout):
+            multipliers = f"lr_multipliers={self.lr_multipliers}"
+            raise OptionError(f"there is nothing to train: all parameters are frozen by {multipliers}")
+        groups = self.lr_multipliers.groups(network.trainable_layout)
+        if groups and isinstance(optimizer, CustomOptimizer):
+            raise OptionError(
+                "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"
+            )
+        self._groups = groups or [RateGroup(0, network.parameters.size, 1.0)]
+        self._plan = network.plan(self.loss, task=self.task, frozen=frozen, weighted=self.weighted)
+        self._maximum = 1.0 if self.task is not None and self.task.is_share else math.inf  # sums are rounded
+        self._changing = [part for part in self.components if part.handles("change_gradient")]
+        self._fused = {name: value for part in self._changing for name, value in (part.fused or {}).items()}
         self.moments = optimizer.init(network.parameters)
-        self._plan, self._source, self._groups = plan, source, groups
-        self._components, self._workers, self._program, self._maximum = components, workers, program, maximum
-        self._fused = {name: value for part in components for name, value in (part.fused or {}).items()}
+        program, fuses = network.compile(self._plan), all(part.fused is not None for part in self._changing)
+        self._program: WholeSteps | None = None
+        if self.shards > 1 or self.workers.size > 1:
+            from chainrule.training.steps.sharding import ShardedBatch
+
+            self._source = ShardedBatch(network, self._plan, self.shards, self.workers)
+        elif self.parts > 1:
+            self._source = AccumulatedBatch(program, self.parts)
+        else:
+            self._source = WholeBatch(program)
+            if isinstance(program, WholeSteps) and fuses and not groups and not isinstance(optimizer, CustomOptimizer):
+                self._program = program
 
     @property
     def step_limits(self) -> StepLimits:
@@ -71,9 +99,9 @@ class Stepper:
         """Return the slice of a batch with ``samples`` samples that this worker computes."""
         return self._source.rows(samples)
 
-    def parts(self, samples: int) -> Division:
+    def division(self, samples: int) -> Division:
         """Divide a batch into the parts that draw random numbers (for example for dropout) independently."""
-        return self._source.parts(samples)
+        return self._source.division(samples)
 
     def hold(self, size: int, parts: Iterable[tuple[Array, ...]]) -> bool:
         """Copy all samples to the engine's device if they fit. Return whether they were copied.
@@ -142,7 +170,7 @@ class Stepper:
         before = self.network.statistics.copy() if self._source.writes_statistics else None
         try:
             outcome, gradient = self._gradient(batch)
-            for component in self._components:
+            for component in self._changing:
                 component.change_gradient(gradient, outcome.norm, batch.step, batch.seed)
             self._update(gradient, batch)
         except NotFiniteError:
@@ -219,7 +247,7 @@ class Stepper:
             raise self._not_finite(batch)
 
     def _not_finite(self, batch: Batches) -> NotFiniteError:
-        cause = self._workers.first(self._first_not_finite(batch)) or TOO_LARGE
+        cause = self.workers.first(self._first_not_finite(batch)) or TOO_LARGE
         if not np.isfinite(self.network.parameters).all():
             cause += "; parameters were not finite before this step: try a smaller learning rate"
         elif np.isfinite(largest := np.abs(batch.inputs[0]).max(initial=0)):
@@ -241,57 +269,3 @@ class Stepper:
                     layer, _, name = tensor.name.rpartition(".")
                     return f"{name} of {layer} is not finite ({operation.name})"
         return ""
-
-
-def make_stepper(
-    network: Network,
-    optimizer: Optimizer,
-    loss: Loss,
-    task: Task | None = None,
-    lr_multipliers: LRMultipliers | None = None,
-    *,
-    weighted: bool = False,
-    parts: int = 1,
-    shards: int = 1,
-    workers: Workers = SINGLE_PROCESS,
-    components: Sequence[Component] = (),
-) -> Stepper:
-    """Return the stepper that suits the network, optimizer, loss and options.
-
-    weighted  whether each sample has a weight in the loss
-    parts     number of parts per batch for gradient accumulation
-    shards    number of shards per batch, which are distributed over the workers
-    components   components that may change the gradient
-
-    Errors   OptionError if there are no parameters to train, if a custom optimizer is used with per-parameter learning
-             rates, or if custom layers or losses are used with shards
-    """
-    lr_multipliers = lr_multipliers or LRMultipliers()
-    frozen = lr_multipliers.frozen_names(network.trainable_layout)
-    if not network.parameters.size:
-        raise OptionError("there is nothing to train: the model has no parameters")
-    if len(frozen) == len(network.trainable_layout):
-        raise OptionError(f"there is nothing to train: all parameters are frozen by lr_multipliers={lr_multipliers}")
-    groups = lr_multipliers.groups(network.trainable_layout)
-    if groups and isinstance(optimizer, CustomOptimizer):
-        raise OptionError(
-            "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"
-        )
-    plan = network.plan(loss, task=task, frozen=frozen, weighted=weighted)
-    program, whole = network.compile(plan), False
-    if shards > 1 or workers.size > 1:
-        from chainrule.training.steps.sharding import ShardedBatch
-
-        source = ShardedBatch(network, plan, shards, workers)
-    else:
-        whole = not (parts > 1 or groups or isinstance(optimizer, CustomOptimizer))
-        source = WholeBatch(program) if parts == 1 else AccumulatedBatch(program, parts)
-    changing = [part for part in components if part.handles("change_gradient")]
-    whole = whole and all(part.fused is not None for part in changing)
-    return Stepper(
-        *(network, optimizer, plan, source, groups or [RateGroup(0, network.parameters.size, 1.0)]),
-        components=changing,
-        workers=workers,
-        program=program if whole and isinstance(program, WholeSteps) else None,
-        maximum=1.0 if task is not None and task.is_share else math.inf,
-    )

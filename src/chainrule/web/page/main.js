@@ -2,7 +2,6 @@
 
 import { Application } from "./app.js";
 import { showBanner } from "./banner.js";
-import { defineElementwise } from "./engine/operations.js";
 import { mountLectureMode } from "./lecture_mode.js";
 import { mountHeader } from "./header.js";
 import { mountPhases } from "./phases.js";
@@ -43,7 +42,6 @@ async function start() {
     const source = (await fileSource()) ?? serverSource();
     source.samples().catch(() => undefined); // prefetched; a failure is reported where they are used
     const description = await source.description();
-    defineElementwise(description.operations);
     const app = new Application(source, description);
     mountLectureMode(app);
     mountHeader(app);

@@ -17,9 +17,9 @@
  * a row of positions: ij from `from` (inclusive) to `end` (exclusive); the first position lies on cell k of x
  */
 
-import { addInPlace } from "./bias.js";
+import { add_bias } from "./reference.js";
 import { sliding, tapsOf } from "./shapes.js";
-import { checkAxes, checkShape, text, zeros } from "./tensor.js";
+import { zeros } from "./tensor.js";
 
 /** @type {Required<Options>} */
 const DEFAULTS = {
@@ -44,9 +44,7 @@ const FOUR = 4;
  * @returns {NDArray}  (N, C_out, H', W')
  */
 export function cross_correlate(x, w, b, options) {
-  checkAxes("cross_correlate", "x", x, "N, C_in, H, W");
-  checkAxes("cross_correlate", "w", w, "C_out, C_in/groups, KH, KW");
-  const walk = geometryOf("cross_correlate", x.shape, w.shape, options);
+  const walk = geometryOf(x.shape, w.shape, options);
   const y = zeros([walk.N, walk.C_out, walk.rows.outputs, walk.columns.outputs]);
   const [X, W, Y] = [x.data, w.data, y.data];
   const { filter, plane, step } = strides(walk);
@@ -67,8 +65,7 @@ export function cross_correlate(x, w, b, options) {
     }
   };
   eachRow(walk, visitOne, visitFour);
-  if (b) addInPlace(y, b);
-  return y;
+  return b ? add_bias(y, b) : y;
 }
 
 /**
@@ -79,11 +76,8 @@ export function cross_correlate(x, w, b, options) {
  * @returns {NDArray}  (N, C_in, H, W)
  */
 export function cross_correlate_dx(dy, w, options) {
-  checkAxes("cross_correlate_dx", "w", w, "C_out, C_in/groups, KH, KW");
-  checkAxes("cross_correlate_dx", "dy", dy, "N, C_out, H', W'");
   const shape = [dy.shape[0], (options.groups ?? 1) * w.shape[1], ...options.size];
-  const walk = geometryOf("cross_correlate_dx", shape, w.shape, options);
-  checkShape("cross_correlate_dx", "dy", dy, [walk.N, walk.C_out, walk.rows.outputs, walk.columns.outputs]);
+  const walk = geometryOf(shape, w.shape, options);
   const dx = zeros(shape);
   const [DX, W, DY] = [dx.data, w.data, dy.data];
   const { filter, plane, step } = strides(walk);
@@ -112,11 +106,8 @@ export function cross_correlate_dx(dy, w, options) {
  * @returns {NDArray}  (C_out, C_in/groups, KH, KW)
  */
 export function cross_correlate_dw(x, dy, options) {
-  checkAxes("cross_correlate_dw", "x", x, "N, C_in, H, W");
-  checkAxes("cross_correlate_dw", "dy", dy, "N, C_out, H', W'");
   const shape = [dy.shape[1], Math.floor(x.shape[1] / (options.groups ?? 1)), ...options.kernel];
-  const walk = geometryOf("cross_correlate_dw", x.shape, shape, options);
-  checkShape("cross_correlate_dw", "dy", dy, [walk.N, walk.C_out, walk.rows.outputs, walk.columns.outputs]);
+  const walk = geometryOf(x.shape, shape, options);
   const dw = zeros(shape);
   const [X, DW, DY] = [x.data, dw.data, dy.data];
   const { filter, plane, step } = strides(walk);
@@ -200,23 +191,16 @@ function planeRows({ flip, rows, columns, ...taps }, kernel, yPlane, xPlane, vis
 }
 
 /**
- * Checks the shapes and returns the geometry of the loops.
+ * Returns the geometry of the loops.
  *
- * @param {string} operation @param {number[]} image  (N, C_in, H, W) @param {number[]} kernel  the shape of w
+ * @param {number[]} image  (N, C_in, H, W) @param {number[]} kernel  the shape of w
  * @param {Options} options
  * @returns {Walk}
  */
-function geometryOf(operation, image, kernel, options) {
+function geometryOf(image, kernel, options) {
   const { stride, padding, dilation, groups, flip } = { ...DEFAULTS, ...options };
-  const [N, C_in, ...size] = image;
+  const [N, , ...size] = image;
   const [C_out, C_group, ...taps] = kernel;
-  if (!(groups >= 1) || C_out % groups || C_in % groups) {
-    throw new Error(`${operation}: ${groups} groups do not divide ${C_in} input and ${C_out} output channels`);
-  }
-  if (C_group * groups !== C_in) {
-    const reads = `reads ${C_group * groups} channels, x has ${C_in}`;
-    throw new Error(`${operation}: w ${text(kernel)} in ${groups} groups ${reads}`);
-  }
-  const [rows, columns] = sliding(operation, "kernel", size, taps, stride, padding, dilation);
+  const [rows, columns] = sliding(size, taps, stride, padding, dilation);
   return { N, C_out, C_group, groups, flip, rows, columns, down: tapsOf(rows), across: tapsOf(columns) };
 }

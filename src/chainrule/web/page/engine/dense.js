@@ -4,8 +4,8 @@
  * @typedef {import("../types.js").NDArray} NDArray
  */
 
-import { addInPlace } from "./bias.js";
-import { checkAxes, text, zeros } from "./tensor.js";
+import { add_bias } from "./reference.js";
+import { zeros } from "./tensor.js";
 
 /**
  * Computes every output as a weighted sum of all inputs: y[n,o] = b[o] + Σ_c w[o,c] · x[n,c]
@@ -14,11 +14,6 @@ import { checkAxes, text, zeros } from "./tensor.js";
  * @returns {NDArray}  (N, F_out)
  */
 export function dense(x, w, b = null) {
-  checkAxes("dense", "x", x, "N, F_in");
-  checkAxes("dense", "w", w, "F_out, F_in");
-  if (x.shape[1] !== w.shape[1]) {
-    throw new Error(`dense: x ${text(x.shape)} has ${x.shape[1]} features, w ${text(w.shape)} reads ${w.shape[1]}`);
-  }
   const [N, F_in] = x.shape;
   const F_out = w.shape[0];
   const y = zeros([N, F_out]);
@@ -30,8 +25,7 @@ export function dense(x, w, b = null) {
       Y[n * F_out + o] = sum;
     }
   }
-  if (b) addInPlace(y, b);
-  return y;
+  return b ? add_bias(y, b) : y;
 }
 
 /**
@@ -40,11 +34,6 @@ export function dense(x, w, b = null) {
  * @param {NDArray} dy  (N, F_out) @param {NDArray} w  (F_out, F_in)
  */
 export function dense_dx(dy, w) {
-  checkAxes("dense_dx", "dy", dy, "N, F_out");
-  checkAxes("dense_dx", "w", w, "F_out, F_in");
-  if (dy.shape[1] !== w.shape[0]) {
-    throw new Error(`dense_dx: dy ${text(dy.shape)} has ${dy.shape[1]} features, w ${text(w.shape)} ${w.shape[0]}`);
-  }
   return addRows(dy, w, zeros([dy.shape[0], w.shape[1]]), (n, o) => [o, n]);
 }
 
@@ -54,11 +43,6 @@ export function dense_dx(dy, w) {
  * @param {NDArray} x  (N, F_in) @param {NDArray} dy  (N, F_out)
  */
 export function dense_dw(x, dy) {
-  checkAxes("dense_dw", "x", x, "N, F_in");
-  checkAxes("dense_dw", "dy", dy, "N, F_out");
-  if (x.shape[0] !== dy.shape[0]) {
-    throw new Error(`dense_dw: x ${text(x.shape)} has ${x.shape[0]} samples, dy ${text(dy.shape)} ${dy.shape[0]}`);
-  }
   return addRows(dy, x, zeros([dy.shape[1], x.shape[1]]), (n, o) => [n, o]);
 }
 

@@ -10,7 +10,7 @@
  */
 
 import { covered, sliding } from "./shapes.js";
-import { checkAxes, checkSame, checkShape, integers, text, zeros } from "./tensor.js";
+import { beats, integers, zeros } from "./tensor.js";
 
 /**
  * Finds the maximum of each window and the position of the maximum.
@@ -22,8 +22,7 @@ import { checkAxes, checkSame, checkShape, integers, text, zeros } from "./tenso
  * @returns {[NDArray, NDArray]}  y and winner, both (N, C, H', W')
  */
 export function max_pool(x, options) {
-  checkAxes("max_pool", "x", x, "N, C, H, W");
-  const [rows, columns] = pooled("max_pool", x.shape.slice(2), options);
+  const [rows, columns] = pooled(x.shape.slice(2), options);
   const shape = [x.shape[0], x.shape[1], rows.outputs, columns.outputs];
   const [y, winner] = [zeros(shape), integers(shape)];
   eachWindow(shape, rows, columns, (at, plane, top, bottom, left, right) => {
@@ -47,8 +46,6 @@ export function max_pool(x, options) {
  * @returns {NDArray}
  */
 export function max_pool_dx(dy, winner, { size }) {
-  checkAxes("max_pool_dx", "dy", dy, "N, C, H', W'");
-  checkSame("max_pool_dx", { dy, winner });
   const [N, C, rows, columns] = dy.shape;
   const dx = zeros([N, C, ...size]);
   for (let plane = 0, at = 0; plane < N * C; plane += 1) {
@@ -68,8 +65,7 @@ export function max_pool_dx(dy, winner, { size }) {
  * @returns {NDArray}
  */
 export function average_pool(x, options) {
-  checkAxes("average_pool", "x", x, "N, C, H, W");
-  const [rows, columns] = pooled("average_pool", x.shape.slice(2), options);
+  const [rows, columns] = pooled(x.shape.slice(2), options);
   const y = zeros([x.shape[0], x.shape[1], rows.outputs, columns.outputs]);
   const divisor = divided(options.divisor ?? "cells", rows, columns);
   eachWindow(y.shape, rows, columns, (at, plane, top, bottom, left, right) => {
@@ -89,9 +85,7 @@ export function average_pool(x, options) {
  * @returns {NDArray}
  */
 export function average_pool_dx(dy, options) {
-  checkAxes("average_pool_dx", "dy", dy, "N, C, H', W'");
-  const [rows, columns] = pooled("average_pool_dx", options.size, options);
-  checkShape("average_pool_dx", "dy", dy, [dy.shape[0], dy.shape[1], rows.outputs, columns.outputs]);
+  const [rows, columns] = pooled(options.size, options);
   const dx = zeros([dy.shape[0], dy.shape[1], ...options.size]);
   const divisor = divided(options.divisor ?? "cells", rows, columns);
   eachWindow(dy.shape, rows, columns, (at, plane, top, bottom, left, right) => {
@@ -125,15 +119,6 @@ function eachWindow([N, C], rows, columns, visit) {
 }
 
 /**
- * Returns whether a cell replaces the current maximum: it is larger, or the first NaN.
- *
- * @param {number} cell @param {number} best
- */
-function beats(cell, best) {
-  return cell > best || (Number.isNaN(cell) && !Number.isNaN(best));
-}
-
-/**
  * Returns the function that computes the divisor of a window.
  *
  * @param {Divisor} divisor @param {Axis} rows @param {Axis} columns
@@ -142,19 +127,10 @@ function beats(cell, best) {
 function divided(divisor, rows, columns) {
   if (divisor === "cells") return (top, bottom, left, right) => (bottom - top) * (right - left);
   if (divisor === "window") return () => rows.window * columns.window;
-  if (divisor === "one") return () => 1;
-  throw new Error(`unknown divisor ${JSON.stringify(divisor)}; known: cells, window, one`);
+  return () => 1;
 }
 
-/**
- * Returns the row axis and the column axis.
- *
- * @param {string} operation @param {number[]} size @param {Options} options
- */
-function pooled(operation, size, { window, stride, padding = [[0, 0], [0, 0]] }) {
-  if (padding.some((pair, axis) => pair.some((none) => none >= window[axis]))) {
-    const zeros = `(${padding.map(([before, after]) => `(${before}, ${after})`).join(", ")})`;
-    throw new Error(`${operation}: padding ${zeros} is not smaller than the ${text(window)} window`);
-  }
-  return sliding(operation, "window", size, window, stride ?? window, padding);
+/** Returns the row axis and the column axis. @param {number[]} size @param {Options} options */
+function pooled(size, { window, stride, padding = [[0, 0], [0, 0]] }) {
+  return sliding(size, window, stride ?? window, padding);
 }

@@ -5,8 +5,7 @@
  */
 
 import { Interpreter, gradientName } from "./interpreter.js";
-import { placeOfLargest } from "./losses.js";
-import { zeros } from "./tensor.js";
+import { placeOfLargest, zeros } from "./tensor.js";
 import { buffersOf, input, meansOfChannels } from "./trace.js";
 
 /**
@@ -24,7 +23,7 @@ export function saliency({ description, frame, picture }) {
   const [, outputs] = scores.shape;
   const positions = scores.data.length / outputs;
   const start = zeros(scores.shape);
-  const label = picture.label ?? placeOfLargest(Float64Array.from(meansOfChannels(scores)), 0, outputs);
+  const label = picture.label ?? placeOfLargest(meansOfChannels(scores));
   if (outputs === 1) start.data.fill(picture.label === 0 ? -1 : 1);
   else start.data.fill(1, label * positions, (label + 1) * positions);
   walk.values.set(gradientName(forward.output.storage), start);

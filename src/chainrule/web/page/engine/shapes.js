@@ -8,59 +8,19 @@
  *   tap u of the window; at position i it lies on cell s·i + offset, which is inside the image if first <= i < last
  */
 
-import { sameShape, text } from "./tensor.js";
-
 /**
- * Returns the extent of a dilated window in cells: d(K − 1) + 1.
+ * Returns the row axis and the column axis of a sliding window, with the number of its positions:
+ * H' = ⌊(H + p_before + p_after − d(K − 1) − 1) / s⌋ + 1.
  *
- * @param {number} window @param {number} dilation
+ * @param {number[]} size @param {number[]} window @param {Pair} stride @param {Padding} padding @param {Pair} dilation
+ * @returns {Axis[]}
  */
-export function extent(window, dilation) {
-  return dilation * (window - 1) + 1;
-}
-
-/**
- * Returns the number of window positions: H' = ⌊(H + p_before + p_after − d(K − 1) − 1) / s⌋ + 1.
- *
- * @param {number} size @param {number} window @param {number} stride @param {Pair} padding @param {number} dilation
- */
-export function outputSize(size, window, stride = 1, padding = [0, 0], dilation = 1) {
-  return Math.floor((size + padding[0] + padding[1] - extent(window, dilation)) / stride) + 1;
-}
-
-/**
- * Returns the row axis and the column axis of a sliding window; throws if the window does not fit.
- *
- * @param {string} operation @param {string} what  "kernel" or "window"
- * @param {number[]} size @param {number[]} window
- * @param {Pair} stride @param {Padding} padding @param {Pair} dilation
- * @returns {[Axis, Axis]}
- */
-export function sliding(operation, what, size, window, stride, padding, dilation = [1, 1]) {
-  const reach = window.map((taps, axis) => extent(taps, dilation[axis]));
-  if (reach.some((cells, axis) => cells > size[axis] + padding[axis][0] + padding[axis][1])) {
-    const spread = sameShape(reach, window) ? what : `${what} ${text(window)} dilated to`;
-    const fit = `does not fit the ${text(size)} input (padding ${zerosText(padding)})`;
-    throw new Error(`${operation}: ${spread} ${text(reach)} ${fit}`);
-  }
-  const axes = [0, 1].map((axis) => {
-    const outputs = outputSize(size[axis], window[axis], stride[axis], padding[axis], dilation[axis]);
-    return {
-      size: size[axis],
-      window: window[axis],
-      stride: stride[axis],
-      padding: padding[axis],
-      dilation: dilation[axis],
-      outputs,
-    };
+export function sliding(size, window, stride, padding, dilation = [1, 1]) {
+  return [0, 1].map((axis) => {
+    const own = { size: size[axis], window: window[axis], stride: stride[axis], padding: padding[axis], dilation: dilation[axis] };
+    const free = own.size + own.padding[0] + own.padding[1] - own.dilation * (own.window - 1) - 1;
+    return { ...own, outputs: Math.floor(free / own.stride) + 1 };
   });
-  return [axes[0], axes[1]];
-}
-
-/** Formats a padding for a message, as one number if all sides are equal. @param {Padding} padding */
-function zerosText(padding) {
-  const sides = new Set(padding.flat());
-  return sides.size === 1 ? String(padding[0][0]) : `(${padding.map(([a, b]) => `(${a}, ${b})`).join(", ")})`;
 }
 
 /** Returns every tap along one axis and the positions where it lies on the image. @param {Axis} axis */

@@ -11,9 +11,14 @@ export function sizeOf(shape) {
   return size;
 }
 
-/** Returns a float64 array of zeros. @param {number[]} shape @returns {NDArray} */
-export function zeros(shape) {
-  return { shape, data: new Float64Array(sizeOf(shape)) };
+/** Returns a float64 array of zeros, or of another value. @param {number[]} shape @returns {NDArray} */
+export function zeros(shape, value = 0) {
+  return { shape, data: new Float64Array(sizeOf(shape)).fill(value) };
+}
+
+/** Returns −x. @param {NDArray} x @returns {NDArray} */
+export function negated({ shape, data }) {
+  return { shape, data: Float64Array.from(data, (value) => -value) };
 }
 
 /** Returns an int32 array of zeros, for indices. @param {number[]} shape @returns {NDArray} */
@@ -39,6 +44,38 @@ export function unravel(place, shape) {
   return /** @type {number[]} */ (index);
 }
 
+/** Returns all indices of a shape in row-major order. @param {number[]} shape */
+export function indices(shape) {
+  return Array.from({ length: sizeOf(shape) }, (_, place) => unravel(place, shape));
+}
+
+/** Returns the numbers of elements between neighbors along each axis. @param {number[]} shape */
+export function strides(shape) {
+  return shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
+}
+
+/** Returns the whole numbers from first (inclusive) to end (exclusive). @param {number} first @param {number} end */
+export function range(first, end) {
+  return Array.from({ length: Math.max(end - first, 0) }, (_, place) => first + place);
+}
+
+/** Returns lists of the elements at the same place of several lists. @param {any[][]} lists */
+export function zip(...lists) {
+  return lists[0].map((_, place) => lists.map((list) => list[place]));
+}
+
+/** Returns the index of the first NaN or, without NaN, of the first maximum. @param {ArrayLike<number>} values */
+export function placeOfLargest(values) {
+  let best = 0;
+  for (let at = 1; at < values.length; at += 1) if (beats(values[at], values[best])) best = at;
+  return best;
+}
+
+/** Returns whether a value replaces the current maximum: it is larger, or the first NaN. @param {number} value @param {number} best */
+export function beats(value, best) {
+  return value > best || (Number.isNaN(value) && !Number.isNaN(best));
+}
+
 /** Returns the place of the value with the largest magnitude, the first of several. @param {ArrayLike<number>} values */
 export function largestMagnitude(values) {
   let best = 0;
@@ -59,76 +96,4 @@ export function text(shape) {
 /** @param {number[]} a @param {number[]} b */
 export function sameShape(a, b) {
   return a.length === b.length && a.every((length, axis) => length === b[axis]);
-}
-
-/**
- * Throws unless all arrays have the same shape.
- *
- * @param {string} operation @param {Record<string, NDArray>} arrays
- */
-export function checkSame(operation, arrays) {
-  const entries = Object.entries(arrays);
-  if (entries.every(([, { shape }]) => sameShape(shape, entries[0][1].shape))) return;
-  const shown = entries.map(([name, { shape }]) => `${name} ${text(shape)}`).join(", ");
-  throw new Error(`${operation}: shapes differ: ${shown}`);
-}
-
-/**
- * Throws unless an array has the axes `letters`.
- *
- * @param {string} operation @param {string} name @param {NDArray} array @param {string} letters  "N, C, H, W"
- */
-export function checkAxes(operation, name, array, letters) {
-  if (array.shape.length !== letters.split(",").length) {
-    throw new Error(`${operation}: ${name} is ${text(array.shape) || "a single number"}, expected (${letters})`);
-  }
-}
-
-/**
- * Throws unless an array has a class axis after the sample axis.
- *
- * @param {string} operation @param {string} name @param {NDArray} array
- */
-export function checkRows(operation, name, array) {
-  if (array.shape.length < 2) {
-    const actual = text(array.shape) || "a single number";
-    throw new Error(`${operation}: ${name} is ${actual}, expected (N, K) or (N, K, …)`);
-  }
-}
-
-/**
- * Throws unless an array has the expected shape.
- *
- * @param {string} operation @param {string} name @param {NDArray} array @param {number[]} shape
- */
-export function checkShape(operation, name, array, shape) {
-  if (!sameShape(array.shape, shape)) {
-    throw new Error(`${operation}: ${name} is ${text(array.shape)}, expected ${text(shape)}`);
-  }
-}
-
-/**
- * Throws unless x is (N, C, H, W) or (N, C) and the other arrays have one value per channel.
- *
- * @param {string} operation @param {NDArray} x @param {Record<string, NDArray>} channelwise
- * @param {number} [count]  of their values, if not one per channel
- */
-export function checkChannels(operation, x, channelwise, count = x.shape[1]) {
-  if (x.shape.length !== 2 && x.shape.length !== 4) {
-    throw new Error(`${operation}: x is ${text(x.shape)}, expected (N, C, H, W) or (N, C)`);
-  }
-  for (const [name, array] of Object.entries(channelwise)) checkShape(operation, name, array, [count]);
-}
-
-/**
- * Visits all entries of an array (N, C, …), with the channel and the plane of each.
- *
- * @param {number[]} shape @param {(e: number, c: number, plane: number) => void} visit
- */
-export function eachCell([N, C, ...size], visit) {
-  const cells = sizeOf(size);
-  for (let plane = 0, e = 0; plane < N * C; plane += 1) {
-    const c = plane % C;
-    for (let ij = 0; ij < cells; ij += 1, e += 1) visit(e, c, plane);
-  }
 }

@@ -12,11 +12,10 @@
  * @typedef {Float32Array | Float64Array} Flat  values of all parameters or statistics
  */
 
-import { softmax } from "./activations.js";
 import { Interpreter, gradientName, perSample, primal } from "./interpreter.js";
-import { placeOfLargest } from "./losses.js";
 import { operations } from "./operations.js";
-import { zeros } from "./tensor.js";
+import { softmax } from "./reference.js";
+import { placeOfLargest, zeros } from "./tensor.js";
 import { clipping, freeze, squares, updated } from "./updating.js";
 
 /**
@@ -258,7 +257,7 @@ function predicted(description, frame, picture) {
 /** @param {Description} description @param {Frame} frame @param {Picture} picture */
 function likeliest(description, frame, picture) {
   const { probabilities: p } = answer(description, frame, picture);
-  return placeOfLargest(Float64Array.from(p), 0, p.length);
+  return placeOfLargest(p);
 }
 
 /**

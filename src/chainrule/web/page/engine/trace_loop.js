@@ -8,7 +8,6 @@
  * @typedef {{values: Map<string, NDArray>, label: number | null, answer: number[]} | {error: string}} Answer
  */
 import { errorMessage } from "../error_message.js";
-import { defineElementwise } from "./operations.js";
 import { answer, makeTrace } from "./trace.js";
 
 export class TraceLoop {
@@ -22,7 +21,6 @@ export class TraceLoop {
 
   /** Computes a trace. @param {Partial<Traced>} changes  fields that differ from the previous request */
   receive(changes) {
-    if (changes.description) defineElementwise(changes.description.operations);
     Object.assign(this.#request, changes);
     const result = answerTo(/** @type {Traced} */ (this.#request));
     const arrays = "values" in result ? [...result.values.values()] : [];

@@ -5,7 +5,7 @@
  */
 
 import { operations } from "./operations.js";
-import { clip_factor } from "./updates.js";
+import { clip_factor } from "./reference.js";
 
 /**
  * Returns the new parameters and moments; null if the optimizer needs moments that are missing.

@@ -10,7 +10,8 @@
  *   inputs
  */
 
-import { resamplingReaders, resamplingWeights } from "../engine/resampling.js";
+import { resampling_weights } from "../engine/reference.js";
+import { resamplingReaders } from "./resampling.js";
 
 /**
  * Returns the ranges of dependent elements, or null if there are none.
@@ -74,7 +75,7 @@ const RULES = {
     single(index[0]),
     ...planes((axis) => {
       const { mode, lines = [] } = attributes;
-      const cells = resamplingWeights(mode, shape[1 + axis], reads[0][1 + axis], index[1 + axis], lines[axis]);
+      const cells = resampling_weights(mode, shape[1 + axis], reads[0][1 + axis], index[1 + axis], lines[axis]);
       return [cells[0][0], cells[0][0] + cells.length];
     }),
   ],

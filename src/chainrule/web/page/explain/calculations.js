@@ -15,7 +15,7 @@
  * @typedef {import("./derivation.js").Derivation} Derivation
  */
 
-import { placeOfLargest } from "../engine/losses.js";
+import { placeOfLargest } from "../engine/tensor.js";
 import { term } from "./cell_context.js";
 import { Evaluator } from "./evaluation.js";
 import { FormulaWriter } from "./formula_text.js";
@@ -176,7 +176,7 @@ class Calculation {
   #pick({ over, value }) {
     const factors = this.evaluator.scopes(over, this.own).map((scope) => this.#factor(value, scope, false));
     const candidates = factors.map((factor) => ({ cell: factor.cell ?? "", value: factor.value }));
-    const winner = placeOfLargest(Float64Array.from(candidates, (candidate) => candidate.value), 0, candidates.length);
+    const winner = placeOfLargest(candidates.map((candidate) => candidate.value));
     return { candidates, winner };
   }
 

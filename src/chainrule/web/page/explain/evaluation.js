@@ -14,8 +14,7 @@
  * @typedef {{read: number, index: number[], why: string}} Element  why: why the input has no such element; ""
  */
 
-import { placeOfLargest } from "../engine/losses.js";
-import { ravel, unravel } from "../engine/tensor.js";
+import { placeOfLargest, ravel, unravel } from "../engine/tensor.js";
 import { FUNCTIONS } from "./formulas.js";
 import { assigned, constantsOf, namedTensors, sizesOf, withoutSample } from "./named_tensors.js";
 
@@ -26,7 +25,7 @@ const DELTA = "δ"; // δ[l,k] is 1 if l = k, else 0
 const REDUCTIONS = {
   "Σ": (values) => values.reduce((sum, value) => sum + value, 0),
   max: (values) => Math.max(...values),
-  argmax: (values) => placeOfLargest(Float64Array.from(values), 0, values.length),
+  argmax: placeOfLargest,
 };
 
 /** Evaluates an operation's formulas. The elements that are read are recorded. */

@@ -10,7 +10,7 @@
  * @typedef {Record<string, number>} Values
  */
 
-import { FUNCTIONS as ELEMENTWISE } from "../engine/elementwise.js";
+import { FUNCTIONS as ELEMENTWISE } from "../engine/functions.js";
 import { DIGITS, MAX_DIGITS, asPrinted, bracketed, formatNumber } from "./numbers.js";
 import { holds } from "./words.js";
 

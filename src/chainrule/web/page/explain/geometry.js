@@ -1,5 +1,5 @@
 /**
- * Padding, cropping and permutation of axes, explained. Equations: engine/geometry.js.
+ * Padding, cropping and permutation of axes, explained. Equations: engine/reference.js.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
  * @typedef {import("./derivation.js").Derivation} Derivation

@@ -5,7 +5,7 @@
  * @typedef {import("./derivation.js").Derivation} Derivation
  */
 
-import { softmax } from "../engine/activations.js";
+import { softmax } from "../engine/reference.js";
 import { ravel } from "../engine/tensor.js";
 import { calculation } from "./calculations.js";
 

@@ -1,5 +1,5 @@
 /**
- * Sums of branches and concatenation, explained. Equations: chainrule/operations, engine/merging.js.
+ * Sums of branches and concatenation, explained. Equations: chainrule/operations, engine/reference.js.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
  * @typedef {import("./cells.js").TensorCatalogue} TensorCatalogue

@@ -1,12 +1,12 @@
 /**
- * Resampling and its gradient, explained. Equations: engine/resampling.js.
+ * Resampling and its gradient, explained. Equations: engine/reference.js.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
  * @typedef {import("./derivation.js").Derivation} Derivation
  * @typedef {import("./notation.js").Index} Index
  */
 
-import { resamplingReaders, resamplingWeights } from "../engine/resampling.js";
+import { resampling_weights } from "../engine/reference.js";
 import { term } from "./cell_context.js";
 import { at } from "./notation.js";
 
@@ -14,7 +14,7 @@ import { at } from "./notation.js";
 export function resample(ctx) {
   const { mode, lines = [] } = ctx.attributes;
   const size = ctx.array(0).shape.slice(1);
-  const weights = ctx.own.slice(1).map((i, axis) => resamplingWeights(mode, size[axis], ctx.size[axis], i, lines[axis]));
+  const weights = ctx.own.slice(1).map((i, axis) => resampling_weights(mode, size[axis], ctx.size[axis], i, lines[axis]));
   const sum = weightedSum(ctx, weights, ["c", "i", "j"], ["h", "k"], (name, own, other) => at(name, own, other));
   const facts = Object.fromEntries(["average", "nearest", "bilinear"].map((name) => [name, name === mode]));
   return { words: ctx.sentences({ values: sum.terms.length, ...facts }), ...sum };
@@ -31,9 +31,21 @@ export function resample_dx(ctx) {
 }
 
 /**
+ * Returns the outputs along one axis that read a cell, with its weight in each.
+ *
+ * @param {string} mode @param {number} size @param {number} outputs @param {number} cell @param {number[]} [line]
+ */
+export function resamplingReaders(mode, size, outputs, cell, line) {
+  return Array.from({ length: outputs }, (_, i) => i).flatMap((i) => {
+    const weight = resampling_weights(mode, size, outputs, i, line).find(([place]) => place === cell);
+    return weight ? [[i, weight[1]]] : [];
+  });
+}
+
+/**
  * Returns the sum of the products of cells, their row weights and their column weights, with its equations.
  *
- * @param {CellContext} ctx @param {[number, number][][]} weights  cells and weights, row by row and column by column
+ * @param {CellContext} ctx @param {number[][][]} weights  cells and weights, row by row and column by column
  * @param {string[]} own  letters of the result's index @param {string[]} over  letters of the sum
  * @param {(name: string, own: Index, other: string) => string} weight  writes a weight
  */

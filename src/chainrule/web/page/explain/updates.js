@@ -1,5 +1,5 @@
 /**
- * Explanations of the optimizers' updates. Formulas: chainrule/operations/updates.toml. Loops: engine/updates.js.
+ * Explanations of the optimizers' updates. Formulas: chainrule/operations/updates.toml. Loops: engine/reference.js.
  *
  * The Python version: chainrule/explain/updates.py.
  *

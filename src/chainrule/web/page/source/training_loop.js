@@ -18,7 +18,6 @@
  *   the answer to the request with this id, or a report: the completed steps and the steps of the keyframes
  */
 import { contributions } from "../engine/contributions.js";
-import { defineElementwise } from "../engine/operations.js";
 import { Trainer } from "../engine/training.js";
 import { clipping, squares } from "../engine/updating.js";
 import { errorMessage } from "../error_message.js";
@@ -66,7 +65,6 @@ export class TrainingLoop {
   /** @param {Request} request */
   begin({ id, description, frame, samples, size }) {
     if (!description || !frame || !samples || !size) throw new Error("training requires a network and images");
-    defineElementwise(description.operations);
     this.task = { description, samples, size };
     this.keyframes = new Keyframes(frame);
     this.trainer = new Trainer(description, frame);

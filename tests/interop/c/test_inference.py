@@ -27,7 +27,7 @@ from chainrule.models.model import Model, connect
 
 pytestmark = needs("gcc")
 PLAIN, VECTORS = (*SANITIZED, "-DNETWORK_PLAIN"), SANITIZED
-SWEEP = draws(10) if draws(1) > 1 else 0  # graphs for each kind of processor; 0: enough to call everything
+SWEEP = draws(10) if draws(1) > 5 else 0  # graphs for each kind of processor; 0: enough to call everything
 POOL = 34  # graphs that are drawn
 LOST = 30  # allowed error relative to that of the NumPy engine in float32, which rounds in another order
 

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from selection import draws
 
 import chainrule as cr
 from chainrule import layers
@@ -211,7 +212,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
-@settings(max_examples=50)
+@settings(max_examples=draws(16))
 @given(data=st.data())
 def test_every_value_works_or_is_refused(name: str, data: st.DataObject) -> None:
     option, value = data.draw(st.sampled_from([*SUBJECTS[name].options()])), data.draw(values)

@@ -6,7 +6,7 @@ from check.homework_files import file_report, module, sampled
 
 import chainrule as cr
 
-pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::RuntimeWarning")]
+pytestmark = [pytest.mark.filterwarnings("ignore::RuntimeWarning")]
 
 
 @pytest.mark.parametrize(("form", "name", "layout"), sampled(cases(), 30))

@@ -10,6 +10,7 @@ from check.homework_files import MISTAKES, TEXTS, Mistake, changed, checked, mod
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from selection import draws
 
 import chainrule as cr
 from chainrule.check.report import MASK_SHARED
@@ -36,7 +37,7 @@ def test_a_mask_shared_by_all_samples_is_right_but_named() -> None:
     assert MASK_SHARED in {one.name for row in report.rows for one in row.diagnoses}
 
 
-@settings(max_examples=5)
+@settings(max_examples=draws(5))
 @given(mistake=st.sampled_from(MISTAKES), seed=st.integers(1, 10_000))
 def test_a_mistake_is_caught_on_every_probe(mistake: Mistake, seed: int) -> None:
     require_caught(mistake._replace(diagnosis=""), seed)

@@ -17,7 +17,7 @@ from chainrule.check import report
 from chainrule.check.report import Report
 from chainrule.cli import main
 
-pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::RuntimeWarning")]
+pytestmark = [pytest.mark.filterwarnings("ignore::RuntimeWarning")]
 
 TEXTS = {file.stem: file.read_text(encoding="utf-8") for file in FORMS.glob("*.py")}
 OTHERS = {"updates": ("Reshape",), "single": ("Conv3x3",)}  # a class without arguments is not checked alone

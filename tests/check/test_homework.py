@@ -14,8 +14,6 @@ from chainrule.check import assignments, homework
 from chainrule.check.report import Report, Row
 from chainrule.errors import DataError, OptionError
 
-pytestmark = pytest.mark.long
-
 FUNCTIONS = (Path(__file__).parent / "courses" / "functions.py").read_text(encoding="utf-8")
 EXAMPLES = Path(__file__).parents[2] / "examples" / "homework"
 LAYER = "Conv2D(4, (3, 2))"

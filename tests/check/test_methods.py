@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
+from selection import draws
 
 from chainrule.check import comparison, derivatives
 from chainrule.check.derivatives import CENTRAL, COMPLEX, JACOBIAN, slopes_at_ties
@@ -93,7 +94,7 @@ def test_on_a_kink_any_slope_between_both_sides_is_right() -> None:
     assert (second.value, second.kink_width) == (pytest.approx(1.0), 0.0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=draws(20))
 @given(
     seed=st.integers(0, 10**6),
     size=st.integers(1, 4000),

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from PIL import Image
+from selection import draws
 
 from chainrule.data import load, load_folder
 from chainrule.data.folder import image_paths, suggested_size
@@ -173,7 +174,7 @@ FOLDERS = [
 QUIET = (".DS_Store", "Thumbs.db", "._0.png", "__MACOSX/0.png", ".git/0.png", "desktop.ini")
 
 
-@settings(max_examples=40)
+@settings(max_examples=draws(13))
 @given(st.data())
 def test_every_file_is_accounted_for(tmp_path_factory: pytest.TempPathFactory, draw: st.DataObject) -> None:
     """Account for every file: used, skipped with a reason, or ignored as a system file."""

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from selection import draws
 
 from chainrule import layers
 from chainrule.engines import loader
@@ -66,7 +67,7 @@ def test_to_prepare_a_step_changes_nothing(count: int) -> None:
         assert_array_equal(after, before)
 
 
-@settings(max_examples=12)
+@settings(max_examples=draws(8))
 @given(count=st.integers(2, 70), threads=st.integers(2, 3), seed=st.integers(0, 99))
 def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: int, seed: int) -> None:
     x, t = batch(count)
@@ -86,7 +87,7 @@ def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: i
         assert_array_equal(one, other)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=draws(8), deadline=None)
 @given(count=st.integers(48, 150), threads=st.integers(3, 6), data=st.data())
 def test_a_batch_in_more_shares_than_threads(count: int, threads: int, data: st.DataObject) -> None:
     """Whichever thread does a share, the result is the same."""

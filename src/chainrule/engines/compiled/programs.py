@@ -80,7 +80,7 @@ class Program:
             raise EngineError(f"the plan reads {self._writer.parameters} of {buffers.parameters.size} parameters")
         self._dtype = buffers.parameters.dtype
         sizes = self._writer.memory.sizes
-        self._block = block_size(sizes["work"] * self._dtype.itemsize)
+        self._block = block_size(sizes["work"] * self._dtype.itemsize, training=self._writer.training)
         self._packed = new_zeros((max((item.end for item in self._writer.packings), default=0),), self._dtype)
         self._packed_revision: object = None  # revision of the parameters whose packed weights are stored
         rows = (1 if intra_sample else threads * self._max_chunks) if self._writer.training else 0

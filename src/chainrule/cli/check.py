@@ -4,7 +4,7 @@ import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
@@ -52,7 +52,7 @@ SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
 @click.argument("others", nargs=-1, metavar="[FILE.py]...", type=click.Path(path_type=Path))
 @against
 @input_shape
-@click.option("--loss", metavar="NAME", help="Loss to check a model with; by default the model's own.")
+@options.declared
 @constant
 @options.engine
 @click.option(
@@ -61,12 +61,6 @@ SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
     default=SECONDS,
     help=f"Time limit for the code in FILE.py, or for each of its functions and classes; {SECONDS} by default.",
 )
-@click.option(
-    "--root",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Folder that FILE.py imports its packages from; by default, FILE's own folder and those above it.",
-)
 @ties
 @seed
 @hints
@@ -74,13 +68,14 @@ SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
 def check(
     subject: str | None,
     others: tuple[Path, ...],
+    *,
     against: str | None,
     input_shape: str | None,
-    loss: str | None,
+    loss: options.Text = None,
     constants: tuple[str, ...],
     engine: str | None,
     seconds: int,
-    root: Path | None,
+    root: Annotated[Path | None, click.Path(exists=True, file_okay=False, path_type=Path)] = None,
     ties: str | None,
     seed: int,
     hints: int | None,
@@ -101,6 +96,10 @@ def check(
 
     Exits with 0 if everything is correct, 1 if something is wrong, 2 if the file cannot be used, and 3 if nothing is
     wrong but something could not be checked, such as a parameter whose gradient could not be identified.
+
+    loss  (--loss NAME) Loss to check a model with; by default the model's own.
+    root  (--root FOLDER) Folder that FILE.py imports its packages from; by default, FILE's own folder and those above
+          it.
     """
     from chainrule.check import sources
     from chainrule.check.checker import check_gradients

@@ -17,6 +17,7 @@ MOST_EPOCHS = 1_000_000  # more than any real training needs
 MOST_BATCH = 1_000_000  # maximum number of samples per batch
 MAX_SHARDS = 65536
 LARGEST_LABEL = 2**31 - 1
+LOW_RATE, HIGH_RATE, RATE_STEPS = 1e-6, 1.0, 100  # default search of a learning rate
 
 
 @dataclass(frozen=True, kw_only=True)

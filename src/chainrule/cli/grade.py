@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import click
 
 from chainrule.cli import options
-from chainrule.cli.check import LONGEST, against, hints, input_shape, ties
+from chainrule.cli.check import LONGEST, task_options
 from chainrule.cli.output import WIDTH, format_table, print_json
 from chainrule.errors import printable
 
@@ -25,7 +25,7 @@ UNISOLATED = (
 FORMATS = ("gradescope", "github-classroom", "classroom50", "otter", "nbgrader")
 
 
-@options.group(against, input_shape, ties, hints)
+@options.group(task_options)
 def assignment_options(
     *,
     points: options.InputPath = None,

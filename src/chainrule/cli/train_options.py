@@ -24,8 +24,8 @@ NAMES = {
 def recipe_option(name: str) -> Callable[[Any], Any]:
     """Return the flag for an option of a recipe."""
     option = OPTIONS[name]
-    kind = None if option.metavar in ("TEXT", "NAME") else INTEGER if option.is_whole else NUMBER
-    return click.option(flag_of(name), type=NAMES.get(name, kind), metavar=option.metavar, help=option.help)
+    kind = INTEGER if option.is_whole else NUMBER if option.is_bounded else None
+    return click.option(flag_of(name), type=NAMES.get(name, kind), metavar=option.metavar or None, help=option.help)
 
 
 def names_of(group: str) -> list[str]:

@@ -49,6 +49,11 @@ class Bounds:
             raise OptionError(f"{name} {quoted(value)}: expected {kind} {' and '.join(known)}")
 
     @property
+    def is_bounded(self) -> bool:
+        """Whether the value is a number, which always has a lower bound."""
+        return (self.low, self.above) != (None, None)
+
+    @property
     def is_whole(self) -> bool:
         """Whether the value is a whole number."""
         return isinstance(self.high, int)
@@ -61,7 +66,7 @@ class RecipeOption(Bounds):
     text      meaning, for the documentation
     group     group of flags of the command: "network", "data", "training" (as a whole), or "step"
     flag      flag of `chainrule train`; "" for the name with dashes, None if there is none
-    metavar   placeholder of the value in the help of the command
+    metavar   placeholder of the value in the help of the command; "" for that of its type
     help      text of the command's help
     label     name in messages; "" for the option's name
     report    format of a value other than the default, in one line about the recipe; "" if it is not reported
@@ -70,7 +75,7 @@ class RecipeOption(Bounds):
     text: str
     group: str = "step"
     flag: str | None = ""
-    metavar: str = "TEXT"
+    metavar: str = ""
     help: str = ""
     label: str = ""
     report: str = ""
@@ -82,11 +87,10 @@ OPTIONS = {
         group="training",
         low=1,
         high=MOST_EPOCHS,
-        metavar="N",
         help="Passes over the training images.",
     ),
     "batch_size": RecipeOption(
-        "number of samples per step", low=1, high=MOST_BATCH, metavar="N", label="batch size", help="Images per step."
+        "number of samples per step", low=1, high=MOST_BATCH, label="batch size", help="Images per step."
     ),
     "optimizer": RecipeOption("optimizer; the schedule's factor multiplies its learning rate", flag=None),
     "loss": RecipeOption(
@@ -122,7 +126,6 @@ OPTIONS = {
         "label smoothing ε for classes: the targets become (1 − ε)·t + ε/K",
         low=0,
         below=1,
-        metavar="X",
         label="label smoothing",
         help="Label smoothing, for classification.",
         report="labels smoothed by {:g}",
@@ -149,7 +152,6 @@ OPTIONS = {
         "and summed. Batch normalization then normalizes within each part",
         low=1,
         high=MOST_BATCH,
-        metavar="N",
         help="Split each batch into N parts and add up their gradients, to use less memory.",
         report="gradients accumulated over {} parts",
     ),
@@ -158,7 +160,6 @@ OPTIONS = {
         "bitwise identical for any number of workers. Not supported for custom layers and losses",
         low=1,
         high=MAX_SHARDS,
-        metavar="N",
         help="Split each batch into N shards, so that results are bit-identical for any number of workers "
         "(mpiexec -n 4 chainrule train). Each worker uses one thread unless --threads is set.  [default: 1; 8 for "
         "several workers]",
@@ -170,7 +171,6 @@ OPTIONS = {
         group="training",
         low=0,
         below=1,
-        metavar="X",
         help="Save an exponential moving average of the weights with this decay, such as 0.999, instead of the last "
         "weights.",
         report="weights averaged with decay {:g}",
@@ -194,7 +194,6 @@ OPTIONS = {
     "clip_norm": RecipeOption(
         "maximum norm of the gradient; larger gradients are scaled down",
         above=0,
-        metavar="X",
         label="clip norm",
         help="Clip the gradient to this norm.",
         report="gradient norm clipped at {:g}",
@@ -215,7 +214,6 @@ OPTIONS = {
         group="training",
         low=1,
         high=MOST_EPOCHS,
-        metavar="N",
         help="Stop after N epochs without a lower validation loss, or another better --monitor.",
         report="patience {}",
     ),
@@ -232,7 +230,6 @@ OPTIONS = {
         "an epoch is better only if the monitored metric improves by more than this",
         low=0,
         group="training",
-        metavar="X",
         help="Smallest improvement of the monitored metric.  [default: 0]",
         report="minimum improvement {:g}",
     ),
@@ -241,7 +238,6 @@ OPTIONS = {
         group="network",
         low=0,
         high=2**63 - 1,
-        metavar="N",
         help="Seed of the initial weights, sample order, dropout and augmentation.",
     ),
 }

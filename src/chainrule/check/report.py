@@ -225,9 +225,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The verdict: right, `SINGLE_ONLY`, "right, but" or not returned (see `accepted`), WRONG, FAILS, not written, or
-        not checked.
-        """
+        """The verdict in words: right, wrong, failed, incomplete or unchecked, and whether right results have limits."""
         if self.single and (self.ok or self.accepted):
             return SINGLE_ONLY
         if self.accepted:

@@ -225,7 +225,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The verdict in words: right, wrong, failed, incomplete or unchecked, and whether right results have limits."""
+        """The verdict in words: right, wrong, failed, incomplete or unchecked, and the limits of right results."""
         if self.single and (self.ok or self.accepted):
             return SINGLE_ONLY
         if self.accepted:

@@ -13,7 +13,7 @@ from chainrule.cli.output import print_json, print_line
 from chainrule.errors import OptionError, StudentError, unknown_name
 
 if TYPE_CHECKING:
-    from chainrule.check.matching import LearnerTask
+    from chainrule.check.reading import LearnerTask
     from chainrule.check.report import Report
 
 MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
@@ -91,7 +91,7 @@ def check(
     from chainrule.check import sources
     from chainrule.check.checker import check_gradients
     from chainrule.check.homework import ALL, limit_hints
-    from chainrule.check.matching import LearnerTask
+    from chainrule.check.reading import LearnerTask
     from chainrule.layers import expressions
 
     shape = expressions.shape(input_shape) if input_shape is not None else None

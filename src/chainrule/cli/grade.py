@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chainrule.check.homework import Grade
     from chainrule.check.points import PointScheme
 
-UNJUDGED = 3  # exit status if an entry could not be judged
+UNJUDGED = 3  # exit status if a part of an entry could not be judged
 UNISOLATED = (
     "chainrule: WARNING: submissions were not isolated by the kernel ({}). Grade only code that you would run. "
     "SECURITY.md shows what submissions could do, and how to grade in a container."
@@ -92,7 +92,7 @@ def grade(
     arrays that it returns are judged outside that process. SECURITY.md describes what this protects against, and what
     it does not.
 
-    Exits with 0 if every entry was judged, right or wrong, and with 3 if an entry could not be judged.
+    Exits with 0 if every part of every entry was judged, right or wrong, and with 3 if one could not be judged.
 
     single      FOLDER is one submission, or a file that is one.
     protection  Instead of grading, print how this machine isolates submissions.
@@ -118,7 +118,7 @@ def grade(
     else:
         click.echo(_text(rows, ignored, task.scheme if arguments["points"] else None))
     _write(rows, task, arguments)
-    if not all(row.judged for row in rows):
+    if not all(row.complete for row in rows):
         raise SystemExit(UNJUDGED)
 
 
@@ -200,6 +200,11 @@ def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | Non
     if scheme is not None:
         points = ["points", *(f"{scheme.score(row)}/{scheme.total}" for row in rows)]
         cells = [[name, right, earned, rest] for (name, right, rest), earned in zip(cells, points, strict=True)]
+    if any(row.unjudged for row in rows):
+        cells = [
+            [*line, unjudged]
+            for line, unjudged in zip(cells, ["not judged", *(row.unjudged for row in rows)], strict=True)
+        ]
     head, *lines = format_table(cells).splitlines()
     parts = [head]
     for row, line in zip(rows, lines, strict=True):

@@ -156,7 +156,7 @@ def comparisons(
     A slow case is timed again, in new processes, until a measurement is not slow or `ATTEMPTS` agree.
     """
     results: dict[Case, list[Comparison] | str] = {case: [] for case in selected}
-    remaining = selected
+    remaining = [*selected]
     for attempt in range(ATTEMPTS):
         if not remaining:
             break
@@ -164,7 +164,10 @@ def comparisons(
             for number, case in enumerate(remaining):
                 watch(f"{case}{f', again ({attempt})' * bool(attempt)}", number / len(remaining))
                 result, earlier = compared(case, both, threads), results[case]
-                results[case] = result if isinstance(result, str) else [*earlier, result]
+                if isinstance(result, str) or isinstance(earlier, str):
+                    results[case] = result if isinstance(result, str) else earlier
+                else:
+                    results[case] = [*earlier, result]
         remaining = [case for case in remaining if _is_slow(results[case])]
     return results
 

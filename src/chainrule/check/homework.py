@@ -94,7 +94,7 @@ class Grade:
     seed            seed of the values
     results         verdicts by part; empty if nothing was graded
     draw            input shape and seed drawn from the student's name; empty if they are equal for all students
-    unjudged        names of the parts in a form that the checker cannot read; they earn no points until a person decides
+    unjudged        names of the parts that the checker cannot read; they earn no points until a person decides
     unisolated      the reason why the kernel did not isolate the submission; empty if it did, or if nothing was run
     """
 

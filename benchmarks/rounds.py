@@ -68,7 +68,11 @@ def _repetitions(run: Run, turn: float) -> int:
 
 
 def timed(
-    processes: Mapping[str, Process], rounds: int, turned: Callable[[], None] = lambda: None, turn: float = TURN_SECONDS
+    processes: Mapping[str, Process],
+    rounds: int,
+    turned: Callable[[], None] = lambda: None,
+    turn: float = TURN_SECONDS,
+    settle: float = SETTLE_SECONDS,
 ) -> tuple[dict[str, Timing], dict[str, str]]:
     """Time loaded contenders in rounds; return timings and failures.
 
@@ -76,13 +80,14 @@ def timed(
 
     turned   function called after each turn
     turn     duration of a turn in seconds
+    settle   pause before a turn in seconds
     """
     failures: dict[str, str] = {}
 
     def run(name: str, count: int) -> float:
         if name in failures:
             return math.inf
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(settle)
         try:
             return processes[name].ask("run", repetitions=count)["seconds"]
         except WorkerError as error:

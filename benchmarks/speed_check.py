@@ -1,17 +1,20 @@
 """The working tree beside another commit, timed in turn: whole trainings, predictions, the import and the first step.
 
 Each has a process that imports its own sources, and a cache folder of its own. Both run the code of this package.
+Other load on the machine slows single turns, and the memory layout of a process all of them. So a case is slow only if
+it is slow in the fastest and in the usual turns, and again in new processes.
 """
 
 import os
 import statistics
 import subprocess
+import tarfile
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from benchmarks.processes import ROOT, Process, WorkerError, started
 from benchmarks.rounds import Timing, timed
@@ -20,9 +23,10 @@ from chainrule.errors import OptionError
 
 TREE, BASE = "working-tree", "base"
 CACHES = ROOT / "build" / "speed-check"  # kept: later checks compile only what has changed
-TURN_SECONDS = 0.03
-ROUNDS, COLD_ROUNDS = 8, 1  # rounds of a case; the first step from an empty cache takes seconds
+TURN_SECONDS, SETTLE_SECONDS = 0.03, 0.01  # length of a turn, and the pause before it
+ROUNDS, COLD_ROUNDS = 10, 1  # rounds of a case; the first step from an empty cache takes seconds
 SLOW = 0.95  # ratio below which a case is timed again
+ATTEMPTS = 5  # measurements that must agree that a case is slow, each in new processes
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The times of a case.
+    """The times of a case; ratios are times of the base divided by those of the working tree, below 1 if it is slower.
 
     tree, base  seconds per call in each round, of the working tree and of the other commit
     """
@@ -57,8 +61,33 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Time of the base divided by that of the working tree: below 1, the working tree is slower."""
+        """Median of the ratios of the rounds."""
+        return statistics.median(self._ratios)
+
+    @property
+    def least(self) -> float:
+        """Ratio of the least times."""
         return self.base.least / self.tree.least
+
+    @property
+    def spread(self) -> float:
+        """Median distance of a round's ratio from the median of all."""
+        return statistics.median(abs(ratio - self.ratio) for ratio in self._ratios)
+
+    @property
+    def is_slow(self) -> bool:
+        """Return whether both the least times and the median ratio show that the working tree is slower."""
+        return max(self.ratio, self.least) < SLOW
+
+    @property
+    def _ratios(self) -> list[float]:
+        return [base / tree for tree, base in zip(self.tree.seconds, self.base.seconds, strict=True)]
+
+    def __str__(self) -> str:
+        return f"{self.ratio:.2f} ±{self.spread:.2f}, least times {self.least:.2f}"
+
+
+Results = Mapping[Case, Sequence[Comparison] | str]  # case → its measurements, or the reason why there are none
 
 
 def cases(networks: int = NETWORKS) -> list[Case]:
@@ -70,10 +99,10 @@ def cases(networks: int = NETWORKS) -> list[Case]:
 
 
 def default_base() -> str:
-    """Return the last tag or, if there is none, the commit at which the branch left `main`, or its parent on `main`."""
+    """Return the last tag or, if there is none, the commit at which the branch left `main`; for itself, its parent."""
     for command in (("describe", "--tags", "--abbrev=0"), ("merge-base", "HEAD", "main")):
-        if commit := _git(*command, required=False):
-            return commit if commit != _git("rev-parse", "HEAD") else "HEAD~1"
+        if (base := _git(*command, required=False)) and commit_of(base) != commit_of("HEAD"):
+            return base
     return "HEAD~1"
 
 
@@ -98,39 +127,50 @@ def _git(*arguments: str, required: bool = True) -> str:
 
 
 @contextmanager
-def processes(commit: str, threads: int) -> Generator[dict[str, Process]]:
-    """Check the commit out into a temporary folder, and start a process for it and one for the working tree."""
+def checkout(commit: str) -> Generator[Path]:
+    """Extract the files of a commit into a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="chainrule-speed-") as folder:
-        checkout = Path(folder) / "base"
-        _git("worktree", "add", "--detach", str(checkout), commit)
-        try:
-            variables = {
-                name: {
-                    "PYTHONPATH": os.pathsep.join((str(root / "src"), str(ROOT))),
-                    "CHAINRULE_CACHE": str(CACHES / name),
-                }
-                for name, root in ((TREE, ROOT), (BASE, checkout))
-            }
-            with started((TREE, BASE), threads, "benchmarks.speed_worker", variables) as both:
-                yield both
-        finally:
-            _git("worktree", "remove", "--force", str(checkout))
+        archive = subprocess.run(["git", "-C", str(ROOT), "archive", commit], capture_output=True, check=True).stdout
+        with tarfile.open(fileobj=BytesIO(archive)) as files:
+            files.extractall(folder, filter="data")
+        yield Path(folder)
+
+
+def processes(base: Path, threads: int) -> AbstractContextManager[dict[str, Process]]:
+    """Start a process for the working tree and one for the sources in a folder."""
+    variables = {
+        name: {"PYTHONPATH": os.pathsep.join((str(root / "src"), str(ROOT))), "CHAINRULE_CACHE": str(CACHES / name)}
+        for name, root in ((TREE, ROOT), (BASE, base))
+    }
+    return started((TREE, BASE), threads, "benchmarks.speed_worker", variables)
 
 
 def comparisons(
-    selected: Sequence[Case], both: Mapping[str, Process], threads: int, watch: Callable[[str, float], None]
-) -> Iterator[tuple[Case, Comparison | str]]:
-    """Yield each case with its times, or with the reason why one of the two could not be timed.
+    selected: Sequence[Case],
+    start: Callable[[], AbstractContextManager[Mapping[str, Process]]],
+    threads: int,
+    watch: Callable[[str, float], None],
+) -> Results:
+    """Return the measurements of each case, or the reason why one of the two commits could not be timed.
 
-    A slow ratio is timed again, and the larger one of both counts.
+    A slow case is timed again, in new processes, until a measurement is not slow or `ATTEMPTS` agree.
     """
-    for number, case in enumerate(selected):
-        watch(str(case), number / len(selected))
-        result = compared(case, both, threads)
-        if isinstance(result, Comparison) and result.ratio < SLOW:
-            again = compared(case, both, threads)
-            result = again if isinstance(again, str) or again.ratio > result.ratio else result
-        yield case, result
+    results: dict[Case, list[Comparison] | str] = {case: [] for case in selected}
+    remaining = selected
+    for attempt in range(ATTEMPTS):
+        if not remaining:
+            break
+        with start() as both:
+            for number, case in enumerate(remaining):
+                watch(f"{case}{f', again ({attempt})' * bool(attempt)}", number / len(remaining))
+                result, earlier = compared(case, both, threads), results[case]
+                results[case] = result if isinstance(result, str) else [*earlier, result]
+        remaining = [case for case in remaining if _is_slow(results[case])]
+    return results
+
+
+def _is_slow(measurements: Sequence[Comparison] | str) -> bool:
+    return not isinstance(measurements, str) and all(measurement.is_slow for measurement in measurements)
 
 
 def compared(case: Case, both: Mapping[str, Process], threads: int) -> Comparison | str:
@@ -141,42 +181,42 @@ def compared(case: Case, both: Mapping[str, Process], threads: int) -> Compariso
         except WorkerError as error:
             return f"{name}: {error}"
     rounds = COLD_ROUNDS if case.kind == "first step" else ROUNDS
-    timings, failures = timed(both, rounds, turn=TURN_SECONDS)
+    timings, failures = timed(both, rounds, turn=TURN_SECONDS, settle=SETTLE_SECONDS)
     if failures:
         return "; ".join(f"{name}: {reason}" for name, reason in failures.items())
     return Comparison(timings[TREE], timings[BASE])
 
 
-def table(results: Mapping[Case, Comparison | str]) -> list[list[str]]:
-    """Return the heading and a row per group of cases: geometric mean, lowest and highest ratio, and slow cases."""
-    groups: dict[str, list[float]] = {}
-    for case, result in results.items():
-        if isinstance(result, Comparison):
-            groups.setdefault(case.group, []).append(result.ratio)
-    rows = [
-        [
-            *(name, str(len(ratios)), f"{statistics.geometric_mean(ratios):.2f}"),
-            *(f"{min(ratios):.2f} to {max(ratios):.2f}", str(sum(ratio < SLOW for ratio in ratios))),
-        ]
-        for name, ratios in groups.items()
-    ]
-    return [["work", "cases", "ratio", "range", "slower by over 5 %, twice"], *rows]
+def table(results: Results) -> list[list[str]]:
+    """Return the heading and a row per group of cases, with the geometric mean, range and spread of the ratios."""
+    groups: dict[str, list[tuple[Comparison, bool]]] = {}
+    for case, measurements in results.items():
+        if not isinstance(measurements, str):
+            fastest = max(measurements, key=lambda measurement: measurement.ratio)
+            groups.setdefault(case.group, []).append((fastest, _is_slow(measurements)))
+    rows = [["work", "cases", "ratio", "range", "spread", "slower"]]
+    for name, group in groups.items():
+        ratios = [fastest.ratio for fastest, _ in group]
+        mean, extent = f"{statistics.geometric_mean(ratios):.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}"
+        spread = statistics.median(fastest.spread for fastest, _ in group)
+        rows.append([name, str(len(group)), mean, extent, f"±{spread:.2f}", str(sum(slow for _, slow in group))])
+    return rows
 
 
-def notes(results: Mapping[Case, Comparison | str]) -> list[str]:
+def notes(results: Results) -> list[str]:
     """Return a line per case that is slower, and one per reason why cases were not timed."""
     slow = [
-        f"slower: {case}: {result.ratio:.2f} (median times +{max(result.tree.excess, result.base.excess):.0%})"
-        for case, result in results.items()
-        if isinstance(result, Comparison) and result.ratio < SLOW
+        f"slower: {case}: {'; '.join(map(str, measurements))}"
+        for case, measurements in results.items()
+        if _is_slow(measurements)
     ]
     missing: dict[str, list[Case]] = {}
-    for case, result in results.items():
-        if isinstance(result, str):
-            missing.setdefault(result, []).append(case)
+    for case, reason in results.items():
+        if isinstance(reason, str):
+            missing.setdefault(reason, []).append(case)
     return slow + [f"not timed: {', '.join(map(str, cases))}: {reason}" for reason, cases in missing.items()]
 
 
-def is_slow(results: Mapping[Case, Any]) -> bool:
-    """Return whether any case was slower by more than 5 % in both measurements."""
-    return any(isinstance(result, Comparison) and result.ratio < SLOW for result in results.values())
+def is_slow(results: Results) -> bool:
+    """Return whether any case was slower by more than 5 % in all its measurements."""
+    return any(map(_is_slow, results.values()))

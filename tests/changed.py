@@ -73,7 +73,7 @@ def affected(changed: Iterable[str]) -> list[str]:
     ):
         return [str(test.relative_to(ROOT)) for test in tests]
     packages = {Path(name).parts[2] for name in changed if name.startswith("src/chainrule/")}
-    packages |= {"docs" for name in changed if name.startswith("docs/")}
+    packages |= {folder for name in changed if name.startswith("docs/") for folder in ("docs", "tutorials")}
     return [
         str(test.relative_to(ROOT))
         for test in tests

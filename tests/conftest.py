@@ -2,14 +2,18 @@
 
 import ctypes
 import os
+import random
 import signal
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Generator
 
 import pytest
+import selection
 from hypothesis import settings
+from selection import draws
 
 from chainrule.engines import fallback
 from chainrule.engines.protocol import Engine
@@ -18,17 +22,40 @@ from chainrule.engines.protocol import Engine
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-settings.register_profile("busy machine", deadline=None)
-settings.load_profile("busy machine")
+settings.register_profile("drawn", deadline=None, max_examples=draws(25))
+settings.load_profile("drawn")
 
 _stand_in = fallback.fall_back
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h
 CAPABILITY_VERSION = 0x20080522
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with long files, then those of the page, so that at the end no worker waits for another one's last file."""
-    items.sort(key=lambda item: (item.get_closest_marker("long") is None, "tests/web" not in item.nodeid))
+START = time.monotonic()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--minutes", type=float, help="start no test later than this; files come in random order")
+    parser.addoption("--record", action="store_true", help="write how long tests took to tests/seconds.csv")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    os.environ.setdefault("CHAINRULE_ORDER", str(random.randrange(2**31)))  # workers inherit it
+    if config.getoption("record") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(selection.Recorder())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what `make test` leaves out, and begin with the longest files, or, for a limited time, with any."""
+    if not any("::" in argument for argument in config.args):
+        selection.mark_thorough(items)
+    selection.sort_files(items, at_random=config.getoption("minutes") is not None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    minutes = item.config.getoption("minutes")
+    if minutes is not None and time.monotonic() - START > 60 * minutes:
+        pytest.skip("there was no time for it")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,11 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import chainrule as cr
-
-pytestmark = pytest.mark.long
 
 PICTURES = ("curves.png", "kernels-conv1.png", "kernels-conv2.png", "confusion.png", "mistakes.png")
 

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from selection import draws
 
 import chainrule as cr
 from chainrule import layers
@@ -143,8 +144,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {  # by the name of the class or function
     "check_gradients": {"subject": cr.Dense(2)},
     "export_onnx": {"model": model(), "path": "model.onnx"},
     "load": {"path": "model.safetensors"},
-    "data.load": {"name_or_path": "data.npz"},
-    "data.load_folder": {"folder": "pictures"},
+    "data.load": {"name_or_path": "pictures"},
+    "data.load_test": {"name_or_path": "data.npz"},
     "sweep": {**DATA, "model": model(), "grid": {"epochs": [1]}, "folder": "sweep", "backend": "sequential"},
     "fit": {**DATA, "batch_size": 5, "progress": False},
     "find_learning_rate": {**DATA, "steps": 10},
@@ -178,7 +179,7 @@ def subjects() -> Iterator[tuple[str, Subject]]:
         yield name, Subject(kind, ARGUMENTS.get(name, options), use_layer((7,) if name == "Unpack" else shape))
     public = {name: getattr(cr, name) for names in cr.public_names().values() for name in names}
     public |= {"Normal": cr.initializers.Normal, "Lookahead": Lookahead}
-    public |= {f"data.{name}": getattr(cr.data, name) for name in ("load", "load_folder")}
+    public |= {f"data.{name}": getattr(cr.data, name) for name in ("load", "load_test")}
     for name, item in public.items():
         kinds = item.__mro__ if isinstance(item, type) else ()
         if not {layers.Layer, Exception} & {*kinds}:
@@ -211,7 +212,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
-@settings(max_examples=50)
+@settings(max_examples=draws(16))
 @given(data=st.data())
 def test_every_value_works_or_is_refused(name: str, data: st.DataObject) -> None:
     option, value = data.draw(st.sampled_from([*SUBJECTS[name].options()])), data.draw(values)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 import pytest
+from mutation.__main__ import main as mutate
 
 import chainrule
 from benchmarks.commands import bench
@@ -119,7 +120,7 @@ def all_options() -> set[str]:
                 names |= below(command.get_command(context, name) or command)
         return names
 
-    return below(main) | below(bench) | below(experiment)
+    return below(main) | below(bench) | below(experiment) | options_of(mutate)
 
 
 def missing_options(line: str, command: click.Command) -> Iterator[str]:
@@ -150,7 +151,7 @@ def missing_commands(file: Path) -> Iterator[str]:
 
 @cache
 def files() -> list[Path]:
-    folders = (*(".github", "benchmarks", "docs", "examples", "experiments", "site", "src", "tests"), ".")
+    folders = (*(".ci", ".github", "benchmarks", "docs", "examples", "experiments", "site", "src", "tests"), ".")
     found = [file for name in folders for file in (ROOT / name).glob("*" if name == "." else "**/*")]
     return [file for file in found if "__pycache__" not in file.parts]
 

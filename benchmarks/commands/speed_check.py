@@ -1,5 +1,6 @@
 """The command `python -m benchmarks speed-check`."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,8 +20,8 @@ def speed_check(base: str | None, networks: int, threads: int | None, quiet: boo
     """Time the working tree and COMMIT in turn: whole trainings, predictions, the import and the first step.
 
     Each ratio is the time of COMMIT divided by that of the working tree. A case that is slower by more than 5 % is
-    timed again; if it is slower again, the exit code is 1. COMMIT is the last tag by default, or where the branch left
-    main.
+    timed again in new processes, up to four times; if it is slower each time, the exit code is 1. COMMIT is the last
+    tag by default, or where the branch left main.
     """
     from benchmarks import speed_check as check
     from chainrule.cli.output import format_count
@@ -29,8 +30,9 @@ def speed_check(base: str | None, networks: int, threads: int | None, quiet: boo
     from chainrule.plotting.markdown import machine
 
     count, commit = thread_count(threads), check.commit_of(base or check.default_base())
-    with options.watched(quiet) as watch, check.processes(commit, count) as both:
-        results = dict(check.comparisons(check.cases(networks), both, count, watch))
+    with options.watched(quiet) as watch, check.checkout(commit) as folder:
+        start = partial(check.processes, folder, count)
+        results = check.comparisons(check.cases(networks), start, count, watch)
     commits = f"{check.tree_name()} beside {commit}"
     conditions = f"{commits}; {format_count(count, 'thread')}; vectors of {8 * WIDTH} bits; {machine()}"
     publish(markdown, [Table(check.table(results), notes=check.notes(results))], conditions, "speed check")

@@ -20,14 +20,6 @@ from chainrule.errors import FormatError, RunError
 # ---------------------------------------------------------------------- whole or not there
 
 
-def test_write_whole_writes_and_replaces(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    files.write_atomic(path, b"one")
-    files.write_atomic(path, b"two")
-    assert path.read_bytes() == b"two"
-    assert os.listdir(tmp_path) == ["file"]
-
-
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 @pytest.mark.parametrize(
     ("failure", "error", "message"),
@@ -49,7 +41,8 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_nothing(
         raise failure
 
     path = tmp_path / "file"
-    files.write_atomic(path, b"old")
+    for content in (b"older", b"old"):
+        files.write_atomic(path, content)
     monkeypatch.setattr(os, call, fail)
     with pytest.raises(error, match=message):
         files.write_atomic(path, b"new")
@@ -89,13 +82,6 @@ def test_json_round_trip(tmp_path: Path) -> None:
     content = {"a": [1, 2.5, None], "ü": "Σ", "tiny": 5e-324}
     files.write_atomic(tmp_path / "file.json", files.json_bytes(content))
     assert files.read_json(tmp_path / "file.json") == content
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"{'a': 1}", b"\xff\xfe", b'{"a": 1', b"[" * 100_000])
-def test_what_is_not_json(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "file.json"
-    path.write_bytes(content)
-    one_line(lambda: files.read_json(path), path)
 
 
 def test_what_json_does_not_have_is_null(tmp_path: Path) -> None:
@@ -152,13 +138,6 @@ def test_tensors_round_trip_bit_for_bit(path: Path) -> None:
         assert tensors[name].tobytes() == tensor.tobytes()
 
 
-def test_a_file_cut_anywhere_is_refused(path: Path) -> None:
-    whole = path.read_bytes()
-    for length in [0, 1, 7, 8, 9, 100, len(whole) // 2, len(whole) - 8, len(whole) - 1]:
-        path.write_bytes(whole[:length])
-        one_line(lambda: files.read_tensors(path, "checkpoint"), path)
-
-
 def test_every_flipped_byte_is_noticed(path: Path) -> None:
     """Flip bytes everywhere: header, names, shapes, metadata, data. Only white space padding the header may change."""
     whole = path.read_bytes()
@@ -178,42 +157,42 @@ def same_header(before: bytes, after: bytes) -> bool:
         return False
 
 
-def test_a_file_of_another_kind_is_refused(path: Path) -> None:
-    text = one_line(lambda: files.read_tensors(path, "model"), path)
-    assert text == f"{path}: expected a 'chainrule model 1' file, found 'chainrule checkpoint 1'"
+def archive(metadata: dict[str, str] | None) -> bytes:
+    return save({"a": np.zeros(3)}, metadata)
 
 
-@pytest.mark.parametrize("metadata", [None, {}, {"format": "pt"}, {"format": "chainrule model 1"}])
-def test_safetensors_of_others_are_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
-    path = tmp_path / "theirs.safetensors"
-    path.write_bytes(save({"a": np.zeros(3)}, metadata))
-    one_line(lambda: files.read_tensors(path, "model"), path)
+def described(**about: Any) -> bytes:
+    """Return a file with a right checksum."""
+    tensors, (text, *_) = {"a": np.zeros(3)}, (*(each for each in about.values() if isinstance(each, str)), "")
+    entries = {"format": "chainrule model 1", "sha256": files._checksum(tensors, text), **about}
+    return save(tensors, {"chainrule": json.dumps(entries)})
 
 
-@pytest.mark.parametrize("about", [None, 3, {}, "", "{", "[]", "null", '"text"', "[" * 100_000])
-def test_a_description_that_is_none(tmp_path: Path, about: Any) -> None:
-    """Use a file with a right checksum."""
-    tensors, path = {"a": np.zeros(3)}, tmp_path / "model.safetensors"
-    metadata = {"format": "chainrule model 1", "about": about}
-    metadata["sha256"] = files._checksum(tensors, about if isinstance(about, str) else "")
-    for entries in (metadata, {name: value for name, value in metadata.items() if name != "about"}):
-        path.write_bytes(save(tensors, {"chainrule": json.dumps(entries)}))
-        one_line(lambda: files.read_tensors(path, "model"), path)
-
-
-@pytest.mark.parametrize("kind", ["F8_E4M3", "C64", "I64", "BOOL"])
-def test_numbers_of_other_kinds(tmp_path: Path, kind: str) -> None:
-    path, size = tmp_path / "model.safetensors", {"C64": 8, "I64": 8}.get(kind, 1)
+def of_numbers(kind: str) -> bytes:
+    size = {"C64": 8, "I64": 8}.get(kind, 1)
     header = json.dumps({"a": {"dtype": kind, "shape": [1], "data_offsets": [0, size]}}).encode()
-    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
-    assert "floats" in one_line(lambda: files.read_tensors(path, "model"), path)
+    return len(header).to_bytes(8, "little") + header + bytes(size)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x04\x95" * 40, b"PK\x03\x04" * 40, b"\xff" * 200])
-def test_what_is_no_safetensors_file(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "model.safetensors"
-    path.write_bytes(content)
-    one_line(lambda: files.read_tensors(path, "model"), path)
+ABOUTS = (None, 3, {}, "", "{", "[]", "null", '"text"', "[" * 100_000)
+DAMAGED = {
+    "no file of tensors": [b"", b"hello", b"\x80\x04\x95" * 40, b"PK\x03\x04" * 40, b"\xff" * 200],
+    "of others": [archive(each) for each in (None, {}, {"format": "pt"}, {"format": "chainrule model 1"})],
+    "no description": [described(), *(described(about=about) for about in ABOUTS)],
+    "no floats": [of_numbers(kind) for kind in ("F8_E4M3", "C64", "I64", "BOOL")],
+    "no JSON": [b"", b"{", b"{'a': 1}", b"\xff\xfe", b'{"a": 1', b"[" * 100_000],
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_damaged_files_are_refused(path: Path, kind: str) -> None:
+    whole, found = path.read_bytes(), DAMAGED[kind]
+    read = files.read_json if kind == "no JSON" else lambda path: files.read_tensors(path, "model")
+    cut = [whole[:length] for length in (0, 1, 7, 8, 9, 100, len(whole) // 2, len(whole) - 8, len(whole) - 1)]
+    for content in (*found, *cut, whole):  # the whole is of another kind
+        path.write_bytes(content)
+        text = one_line(lambda: read(path), path)
+        assert content not in found or kind != "no floats" or "floats" in text
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

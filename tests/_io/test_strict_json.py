@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from selection import draws
 
 from chainrule._io import files
 from chainrule.errors import FormatError
@@ -19,7 +20,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=draws(13))
 @given(values)
 def test_what_json_writes_is_read(value: Any) -> None:
     assert files.parse(json.dumps(value)) == value

@@ -15,10 +15,10 @@ from chainrule.check import homework
 from chainrule.check.checked_file import LocalFile
 from chainrule.check.file_checks import check_file
 from chainrule.check.homework import assignment
-from chainrule.check.matching import ANY_LAYER
+from chainrule.check.reading import ANY_LAYER
 from chainrule.check.sources import load
 
-pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::RuntimeWarning")]
+pytestmark = [pytest.mark.filterwarnings("ignore::RuntimeWarning")]
 AGAINST = {"Linear": ("Dense(4)", "Linear"), "ReLU": ("ReLU()", "ReLU"), "Softmax": ("Softmax()", "Softmax")}
 DRAWN = [
     case

@@ -1,9 +1,7 @@
 """Verdicts on code with many kinks are right for drawn sizes, seeds and dtypes.
 
-`make alarms` draws more; CHAINRULE_ALARMS sets the number.
+`make alarms` draws more; CHAINRULE_DRAWS multiplies the number.
 """
-
-import os
 
 import numpy as np
 import pytest
@@ -11,10 +9,11 @@ from check.kinked import CONSTANTS, MISTAKES, RIGHT, in_dtype
 from check.unusual import UNUSUAL
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
+from selection import draws
 
 import chainrule as cr
 
-COUNT = int(os.environ.get("CHAINRULE_ALARMS", "6"))
+COUNT = draws(6)
 SEEDS = st.integers(0, 10**6)
 SHAPES = st.one_of(
     st.tuples(st.integers(1, 6), st.integers(2, 12), st.integers(2, 12)),

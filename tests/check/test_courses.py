@@ -10,6 +10,7 @@ from check.homework_files import MISTAKES, TEXTS, Mistake, changed, checked, mod
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from selection import draws
 
 import chainrule as cr
 from chainrule.check.report import MASK_SHARED
@@ -36,7 +37,7 @@ def test_a_mask_shared_by_all_samples_is_right_but_named() -> None:
     assert MASK_SHARED in {one.name for row in report.rows for one in row.diagnoses}
 
 
-@settings(max_examples=5)
+@settings(max_examples=draws(5))
 @given(mistake=st.sampled_from(MISTAKES), seed=st.integers(1, 10_000))
 def test_a_mistake_is_caught_on_every_probe(mistake: Mistake, seed: int) -> None:
     require_caught(mistake._replace(diagnosis=""), seed)
@@ -101,13 +102,12 @@ def test_the_command_tells_what_is_there_right_wrong_and_missing(tmp_path: Path)
     assert "not in the file: spatial_groupnorm_forward" in result.stdout
 
 
-def test_a_process_that_ends_leaves_the_verdicts_before_it(tmp_path: Path) -> None:
+def test_a_process_that_ends_leaves_the_other_verdicts(tmp_path: Path) -> None:
     line = "def conv_backward_naive(dout, cache):\n"
     result = invoked(tmp_path, TEXTS["functions"].replace(line, f"{line}    import os\n\n    os._exit(3)\n"))
     said = " ".join(result.stdout.split())
-    assert "affine_backward" in said
-    assert "conv_forward_naive / conv_backward_naive: y cannot be computed: " in said
-    assert "svm_loss: y cannot be computed: not reached: conv_forward_naive" in said
+    assert "conv_backward_naive: y cannot be computed: " in said
+    assert "svm_loss right" in said
     assert result.exit_code == 1
 
 

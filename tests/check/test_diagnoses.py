@@ -16,9 +16,6 @@ from chainrule.check.diagnoses import CATALOGUES, general, layer_truth, mistakes
 from chainrule.check.subjects import LayerSubject
 from chainrule.layers import Layer
 
-pytestmark = pytest.mark.long
-
-
 ROOT = Path(__file__).parents[2]
 FOREIGN = ("gradient-of-another-layer",)  # of a gradient that is right for the layer that forward should be
 

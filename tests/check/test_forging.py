@@ -28,7 +28,7 @@ GROUPS = {
 USUAL = {"forged": ("fence",), "forbidden": ("fence",), "late": ("machine",), "other": ("machine",)}
 Grades = Callable[[str, str], dict[str, homework.Grade]]
 
-pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")]
+pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from chainrule.check import report
 from chainrule.check.report import Report
 from chainrule.cli import main
 
-pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::RuntimeWarning")]
+pytestmark = [pytest.mark.filterwarnings("ignore::RuntimeWarning")]
 
 TEXTS = {file.stem: file.read_text(encoding="utf-8") for file in FORMS.glob("*.py")}
 OTHERS = {"updates": ("Reshape",), "single": ("Conv3x3",)}  # a class without arguments is not checked alone
@@ -113,3 +113,17 @@ def test_mutants_are_judged_by_their_results(number: int) -> None:
         assert not all(row.ok for row in rows), change
     else:
         assert not any(row.is_wrong for row in rows), change
+
+
+def test_a_mask_that_keeps_all_is_not_a_mask_of_samples() -> None:
+    idle = "class Dropout:\n    def __init__(self, p=0.5):\n        self.p = p\n\n"
+    methods = "    def forward(self, x):\n        return x\n\n    def backward(self, dy):\n        return dy"
+    text = str(file_report(module(idle + methods)))
+    assert "keeps 100% of the values" in text
+    assert "whole samples" not in text
+
+
+def test_an_optimizer_that_reads_other_attributes_is_not_judged() -> None:
+    code = "class SGD:\n    def __init__(self, lr):\n        self.lr = lr\n\n    def update(self, layer, grads):\n"
+    result = file_report(module(code + "        layer.table['w'] -= self.lr * grads['w']"))
+    assert result.exit_code == 3, str(result)

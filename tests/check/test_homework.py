@@ -14,8 +14,6 @@ from chainrule.check import assignments, homework
 from chainrule.check.report import Report, Row
 from chainrule.errors import DataError, OptionError
 
-pytestmark = pytest.mark.long
-
 FUNCTIONS = (Path(__file__).parent / "courses" / "functions.py").read_text(encoding="utf-8")
 EXAMPLES = Path(__file__).parents[2] / "examples" / "homework"
 LAYER = "Conv2D(4, (3, 2))"
@@ -64,6 +62,58 @@ def test_children_that_wait_for_a_processor_earn_no_time(tmp_path: Path) -> None
     row = graded(tmp_path, text, seconds=2)
     assert "stopped after 2 s" in row.remark
     assert time.monotonic() - begin < 15  # ten times the limit was granted for the children
+
+
+ACTIVATIONS = """
+import os, signal
+import numpy as np
+
+class ReLU:
+    def forward(self, x):
+        self.mask = x > 0
+        return x * self.mask
+
+    def backward(self, dy):
+        return dy * self.mask
+
+class Sigmoid(ReLU):
+    def forward(self, x):
+        self.y = 1 / (1 + np.exp(-x))
+        return self.y
+
+    def backward(self, dy):
+        {}
+        return dy * self.y * (1 - self.y)
+
+class Tanh(Sigmoid):
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, dy):
+        return {} * dy * (1 - self.y**2)
+"""
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGSEGV)", "while True: pass"])
+def test_a_part_that_ends_leaves_the_others_as_they_are(end: str, tmp_path: Path) -> None:
+    for factor, right in ((1, True), (2, False)):
+        row = graded(tmp_path, ACTIVATIONS.format(end, factor), "ReLU, Sigmoid, Tanh", seconds=4)
+        assert {part.part: part.ok for part in row.results} == {"ReLU": True, "Sigmoid": False, "Tanh": right}
+
+
+def test_a_loop_at_import_costs_one_time_limit(tmp_path: Path) -> None:
+    row = graded(tmp_path, f"while True: pass\n{ACTIVATIONS}", "ReLU, Sigmoid, Tanh", seconds=1)
+    assert (row.passed, row.results) == (0, ())  # no part was tried
+    assert "stopped after 1 s" in row.remark
+
+
+def test_what_cannot_be_read_is_not_judged(tmp_path: Path) -> None:
+    text = "class Linear:\n    def __init__(self, plan):\n        self.w = plan['w']\n\n"
+    text += "    def forward(self, x):\n        return x @ self.w\n\n"
+    text += "    def backward(self, dy):\n        return dy @ self.w.T\n"
+    row = graded(tmp_path, f"{ACTIVATIONS.format('pass', 1)}\n{text}", "ReLU, Sigmoid, Tanh, Linear")
+    assert (row.passed, row.parts, row.unjudged, row.complete) == (3, 4, "Linear", False)
 
 
 def test_the_skeleton_says_what_is_missing(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
+from selection import draws
 
 from chainrule.check import comparison, derivatives
 from chainrule.check.derivatives import CENTRAL, COMPLEX, JACOBIAN, slopes_at_ties
@@ -93,13 +94,14 @@ def test_on_a_kink_any_slope_between_both_sides_is_right() -> None:
     assert (second.value, second.kink_width) == (pytest.approx(1.0), 0.0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=draws(20))
 @given(
     seed=st.integers(0, 10**6),
     size=st.integers(1, 4000),
     single=st.booleans(),
     knots=st.lists(st.floats(-2, 2), min_size=1, max_size=4),
 )
+@example(seed=6720, size=8, single=True, knots=[0.5])  # the kink is just within the narrow step
 def test_kinks_anywhere_are_stepped_round(seed: int, size: int, single: bool, knots: list[float]) -> None:
     """Use piecewise linear functions with known slopes: along any direction the derivative lies within its bar."""
     generator = np.random.default_rng(seed)
@@ -110,7 +112,8 @@ def test_kinks_anywhere_are_stepped_round(seed: int, size: int, single: bool, kn
     def f(x: Array) -> Array:
         return sum(slope * np.abs(x.astype(dtype) - dtype(knot)) for slope, knot in zip(slopes, knots, strict=True))
 
-    noise = 6e-8 if single else 0.0
+    largest = sum(abs(slope) * np.abs(v - knot).max() for slope, knot in zip(slopes, knots, strict=True))
+    noise = 6e-8 * largest / np.abs(f(v)).max() if single else 0.0  # terms that cancel have larger rounding errors
     found = DirectionalDerivatives(f, v, dy, noise, 1.0).along(u)
     right = sum(slope * np.sign(v - knot) for slope, knot in zip(slopes, knots, strict=True))
     allowed = (

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from selection import draws
 
 import chainrule as cr
 from chainrule.cli import main
@@ -140,7 +141,7 @@ def test_too_many_arrays_to_look_through_are_refused() -> None:
         cr.check_gradients(space["Dense"], input_shape=(7,))
 
 
-@settings(max_examples=8)
+@settings(max_examples=draws(8))
 @given(
     name=st.from_regex(r"[a-z][a-z]{3,8}_[xyz]", fullmatch=True),
     seed=st.integers(0, 1000),

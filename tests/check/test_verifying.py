@@ -7,7 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.check.assignments import MAX_TOLERANCE, Assignment, verify
-from chainrule.check.matching import LearnerTask
+from chainrule.check.reading import LearnerTask
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.student import Student

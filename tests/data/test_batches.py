@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from selection import draws
 
 from chainrule.data import batch_count, split_validation, validation_count
 from chainrule.data.splits import validation_share
@@ -41,7 +42,7 @@ def test_what_cannot_be_held_back(share: float) -> None:
             split_validation(count, 0.5, 0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=draws(20))
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=12), st.floats(0.01, 0.9), st.integers(0, 5), st.randoms())
 def test_every_class_gives_its_share(counts: list[int], share: float, seed: int, mix: random.Random) -> None:
     labels = [7 * k for k, count in enumerate(counts) for _ in range(count)]

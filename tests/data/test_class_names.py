@@ -1,6 +1,7 @@
 """Results do not depend on the order or the number of the classes of a data set: classes are matched by name."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ from chainrule.errors import DataError
 from chainrule.runs.folder import EVALUATION
 
 NAMES = ("cat", "ant", "7", "bee", "Dog", "1")
-KINDS = ("labels", "pixels", "lazy masks", "columns")
+KINDS = ("labels", "pixels", "lazy masks", "columns", "pairs", "pairs of columns")
 
 
 def network(kind: str, classes: Any = None) -> Any:
-    head = {"labels": [cr.Flatten(), cr.Dense(6)], "columns": [cr.Flatten(), cr.Dense(6)]}
-    layers = [cr.Conv2D(3, 3, padding="same"), cr.ReLU(), *head.get(kind, [cr.Conv2D(6, 1)])]
-    last = cr.Sigmoid() if kind == "columns" else cr.Softmax()
+    head = [cr.Conv2D(6, 1)] if kind in ("pixels", "lazy masks") else [cr.Flatten(), cr.Dense(6)]
+    layers = [cr.Conv2D(3, 3, padding="same"), cr.ReLU(), *head]
+    last = cr.Sigmoid() if kind.endswith("columns") else cr.Softmax()
     return cr.Sequential([*layers, last], (1, 4, 5), classes=classes, engine="numpy")
 
 
@@ -30,24 +31,23 @@ def data(kind: str, generator: np.random.Generator) -> Dataset:
     """Draw a data set with the classes `NAMES`."""
     x = generator.integers(0, 256, (36, 1, 4, 5), dtype=np.uint8)
     y = generator.permutation(np.arange(36) % 6)
-    if kind == "columns":
+    if kind.endswith("columns"):
         return Dataset(x, (generator.random((36, 6)) < 0.5).astype(np.float64), NAMES)
-    if kind == "labels":
+    if kind in ("labels", "pairs"):
         return Dataset(x, y, NAMES)
     return Dataset(x, generator.integers(0, 6, (36, 4, 5)), NAMES)
 
 
-def turned(part: Dataset, order: np.ndarray, kind: str, path: Path) -> Dataset:
+def turned(part: Dataset, order: np.ndarray, kind: str, path: Path) -> Any:
     """Return the same data with the classes in another order; class order[k] becomes class k.
 
     path   folder for masks that are read when they are needed
     """
     names = tuple(part.classes[k] for k in order)
-    if kind == "columns":
-        return replace(part, y=part.y[:, order], classes=names)
-    y = np.argsort(order)[part.y]
+    y = part.y[:, order] if kind.endswith("columns") else np.argsort(order)[part.y]
     if kind != "lazy masks":
-        return replace(part, y=y, classes=names)
+        other = replace(part, y=y, classes=names)
+        return named(other) if kind.startswith("pairs") else other
     for folder in ("images", "masks"):
         (path / folder).mkdir(parents=True, exist_ok=True)
     for n, (pixels, mask) in enumerate(zip(part.x, y, strict=True)):
@@ -55,6 +55,25 @@ def turned(part: Dataset, order: np.ndarray, kind: str, path: Path) -> Dataset:
         Image.fromarray(mask.astype(np.uint8)).save(path / "masks" / f"{n:02}.png")
     (path / "classes.txt").write_text("\n".join(names))
     return load_test(path, lazy=True)
+
+
+class Recorded:
+    """Items (x, y) or batches, with attributes like those of data sets, subsets and loaders of PyTorch."""
+
+    def __init__(self, part: Any, **attributes: Any) -> None:
+        self.items = [*part]
+        self.__dict__.update(attributes)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.items[index]
+
+
+def named(part: Dataset, classes: Any = None) -> Recorded:
+    """Return a data set whose ``classes`` are the names of the labels, as in torchvision."""
+    return Recorded(zip(part.x, part.y, strict=True), classes=[*(classes or part.classes)], target_transform=None)
 
 
 def figures(evaluation: Any) -> dict[str, float]:
@@ -75,7 +94,7 @@ def test_no_result_depends_on_the_order_of_classes(kind: str, seed: int, tmp_pat
     assert figures(model.evaluate(other)) == pytest.approx(figures(model.evaluate(part)))
     losses = list[float]()
     for held, folder in ((part, tmp_path / "run"), (other, tmp_path / "other")):
-        run = cr.Run(folder, test_data=held, plots=False)
+        run = cr.Run(folder, test_data=part if kind.startswith("pairs") else held, plots=False)
         history = network(kind).fit(part, epochs=1, progress=False, validation_data=held, run=run)
         losses.append(float(history.epochs[-1].validation_loss or 0))
     assert losses[0] == pytest.approx(losses[1])
@@ -103,7 +122,8 @@ def test_data_with_fewer_classes(kind: str) -> None:
         y = generator.integers(0, count, part.y.shape)
         y[:count] = np.arange(count).reshape(-1, *(1 for _ in y.shape[1:]))
         few = Dataset(part.x, y, names)
-        assert figures(model.evaluate(few)) == figures(model.evaluate(part.x, chosen[y]))
+        for form in (few, named(few)):
+            assert figures(model.evaluate(form)) == pytest.approx(figures(model.evaluate(part.x, chosen[y])))
         assert_array_equal(matched(few, NAMES).y, chosen[y])
 
 
@@ -136,9 +156,9 @@ def test_names_that_a_trained_network_does_not_have() -> None:
     model.fit(Dataset(x, y, NAMES), epochs=1, progress=False)
     other = Dataset(x, y, ("cow", *NAMES[1:5], "eel"))
     columns = Dataset(x, generator.random((24, 5)), NAMES[:5])
-    for method in (model.evaluate, model.calibrate, model.fit):
+    for method, form in product((model.evaluate, model.calibrate, model.fit), (other, named(other))):
         with pytest.raises(DataError, match="'cow', 'eel'"):
-            method(other)
+            method(form)
     with pytest.raises(DataError, match="'cow', 'eel'"):
         model.fit(x, y, validation_data=other)
     with pytest.raises(DataError, match="target '1' is missing"):
@@ -148,55 +168,17 @@ def test_names_that_a_trained_network_does_not_have() -> None:
     assert model.classes == NAMES
 
 
-class Recorded:
-    """Items (x, y) or batches, with attributes like those of data sets, subsets and loaders of PyTorch."""
-
-    def __init__(self, part: Any, **attributes: Any) -> None:
-        self.items = [*part]
-        self.__dict__.update(attributes)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.items[index]
-
-
-def named(part: Dataset, classes: Any = None) -> Recorded:
-    """Return a data set whose ``classes`` are the names of the labels, as in torchvision."""
-    return Recorded(zip(part.x, part.y, strict=True), classes=[*(classes or part.classes)], target_transform=None)
-
-
-@pytest.mark.parametrize("kind", ["labels", "pixels", "columns"])
-@pytest.mark.parametrize("seed", [4, 5])
-def test_classes_that_a_data_set_of_pytorch_records(kind: str, seed: int) -> None:
-    """Match them by name like those of a `Dataset`: reordered, fewer, and an unknown one."""
-    generator = np.random.default_rng(seed)
-    part, order = data(kind, generator), generator.permutation(6)
-    other = turned(part, order, kind, Path())
-    expected, model = (network(kind) for _ in range(2))
-    options: dict[str, Any] = {"epochs": 1, "progress": False, "batch_size": 6, "seed": seed, "normalization": "scale"}
-    expected.fit(part, **options, validation_data=part)
-    history = model.fit(named(part), **options, validation_data=named(other))
-    assert model.classes == part.classes
-    assert_array_equal(model.parameters, expected.parameters)
-    assert history.epochs[-1].validation_loss == pytest.approx(expected.evaluate(part).loss)
+def test_where_a_data_set_of_pytorch_records_its_classes() -> None:
+    generator = np.random.default_rng(4)
+    part, model = data("labels", generator), network("labels")
+    history = model.fit(named(part), epochs=1, progress=False, normalization="scale")
+    assert (model.classes, len(history)) == (NAMES, 2)
+    other = turned(part, generator.permutation(6), "labels", Path())
     samples = named(other)
     batches = Recorded([(other.x[n : n + 7], other.y[n : n + 7]) for n in range(0, 36, 7)], dataset=samples)
     for form in (samples, Recorded(samples, dataset=Recorded([], dataset=samples)), batches):
         assert_array_equal(model.predict(form), model.predict(part))
         assert figures(model.evaluate(form)) == pytest.approx(figures(model.evaluate(part)))
-    for net, trained in ((expected, part), (model, samples)):
-        net.fit(trained, **options)
-    assert_allclose(model.parameters, expected.parameters, rtol=1e-5, atol=1e-6)
-    if kind == "columns":
-        return
-    few = replace(other, y=np.where(other.y < 3, other.y, 0))
-    known = named(few, few.classes[:3])
-    assert figures(model.evaluate(known)) == pytest.approx(figures(model.evaluate(few)))
-    for method in (model.evaluate, model.fit, model.calibrate):
-        with pytest.raises(DataError, match="no class 'cow'"):
-            method(named(few, (*few.classes[:2], "cow")))
     changed = named(part, ("a", "b"))
     changed.__dict__["target_transform"] = len  # the labels are not those of the names
     assert figures(model.evaluate(changed)) == figures(model.evaluate(part.x, part.y))

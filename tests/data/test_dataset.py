@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from selection import draws
 
 from chainrule.data import Dataset
 from chainrule.errors import DataError
@@ -123,7 +124,7 @@ def test_one_sample_and_iteration() -> None:
         assert isinstance(caught.value, DataError)
 
 
-@settings(max_examples=100)
+@settings(max_examples=draws(33))
 @given(st.data())
 def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
     """Select the same samples as NumPy by slices, masks and indices, with names and classes."""

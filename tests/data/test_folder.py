@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from PIL import Image
+from selection import draws
 
-from chainrule.data import load, load_folder
+from chainrule.data import load
 from chainrule.data.folder import image_paths, suggested_size
 from chainrule.errors import DataError, FormatError, OptionError
 
@@ -50,7 +51,7 @@ def test_parts_that_do_not_fit_together(tmp_path: Path, parts: dict[str, str], m
         (tmp_path / part).mkdir()
         tree(tmp_path / part, dict.fromkeys(classes, 1))
     with pytest.raises(DataError, match=message):
-        load_folder(tmp_path)
+        load(tmp_path)
 
 
 def test_a_folder_around_the_classes_is_named(tmp_path: Path) -> None:
@@ -58,37 +59,37 @@ def test_a_folder_around_the_classes_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"only one class, 'images'.*subfolders \(cat, dog\) are the classes, load images"
     ):
-        load_folder(tmp_path)
+        load(tmp_path)
 
 
 def test_numbers_are_in_the_order_of_their_values(tmp_path: Path) -> None:
     tree(tmp_path, {"10": 1, "9": 1, "100": 1})
-    assert load_folder(tmp_path)[0].classes == ("9", "10", "100")
+    assert load(tmp_path)[0].classes == ("9", "10", "100")
 
 
 def test_grey_or_colour(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 2, "b": 1})
     picture(tmp_path / "b" / "c.png", 200, mode="RGB")
-    train, test = load_folder(tmp_path)
+    train, test = load(tmp_path)
     colours = np.concatenate([train.x, test.x])
     assert colours.shape == (4, 3, 4, 5)
     assert sorted(colours[:, :, 0, 0].tolist())[-1] == [200, 0, 255]
     assert sorted(colours[:, :, 0, 0].tolist())[:3] == [[0] * 3, [1] * 3, [10] * 3]
-    assert load_folder(tmp_path, lazy=True)[0].shape == (3, 4, 5)
-    assert load_folder(tmp_path, channels=1)[0].shape == (1, 4, 5)
+    assert load(tmp_path, lazy=True)[0].shape == (3, 4, 5)
+    assert load(tmp_path, channels=1)[0].shape == (1, 4, 5)
     with pytest.raises(OptionError, match="1 or 3 channels, not 2"):
-        load_folder(tmp_path, channels=2)
+        load(tmp_path, channels=2)
 
 
 def test_jpeg_and_sizes(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 2, "b": 1})
     picture(tmp_path / "b" / "z.JPG", 99, size=(10, 8))
     with pytest.raises(DataError, match=r"z.JPG: 10×8 pixels, but .*0.png has 5×4; set a size"):
-        load_folder(tmp_path)
-    train, test = load_folder(tmp_path, size=(6, 7))
+        load(tmp_path)
+    train, test = load(tmp_path, size=(6, 7))
     assert train.shape == test.shape == (1, 6, 7)
     with pytest.raises(OptionError, match=r"resized to \(0, 7\)"):
-        load_folder(tmp_path, size=(0, 7))
+        load(tmp_path, size=(0, 7))
 
 
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
@@ -117,8 +118,8 @@ def test_grey_beside_colour_is_what_pillow_makes_of_it(tmp_path: Path, mode: str
         grey.save(tmp_path / name / "0.png")
         picture(tmp_path / name / "1.png", 9, size=(5, 4), mode="RGB")
     for size in (None, (3, 7)):
-        mixed = load_folder(tmp_path, size=size)
-        asked = load_folder(tmp_path, size=size, channels=3)
+        mixed = load(tmp_path, size=size)
+        asked = load(tmp_path, size=size, channels=3)
         for found, expected in zip(mixed, asked, strict=True):
             assert_array_equal(found.x, expected.x)
 
@@ -133,7 +134,7 @@ def test_every_format_that_is_read(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.fromarray(pixels).save(tmp_path / name, **options)
     Image.fromarray(levels[5]).save(tmp_path / "b" / "6.jpe", **jpeg)
-    train, test = load_folder(tmp_path, test_share=0.3, seed=2)
+    train, test = load(tmp_path, test_share=0.3, seed=2)
     found = np.concatenate([train.x, test.x])[np.concatenate([train.y, test.y]) == 0]
     expected = {image.transpose(2, 0, 1).tobytes() for image in levels[:5]}
     assert {image.tobytes() for image in found} == expected
@@ -173,7 +174,7 @@ FOLDERS = [
 QUIET = (".DS_Store", "Thumbs.db", "._0.png", "__MACOSX/0.png", ".git/0.png", "desktop.ini")
 
 
-@settings(max_examples=40)
+@settings(max_examples=draws(13))
 @given(st.data())
 def test_every_file_is_accounted_for(tmp_path_factory: pytest.TempPathFactory, draw: st.DataObject) -> None:
     """Account for every file: used, skipped with a reason, or ignored as a system file."""
@@ -195,7 +196,7 @@ def test_every_file_is_accounted_for(tmp_path_factory: pytest.TempPathFactory, d
         path.write_bytes(b"junk")
         if name in JUNK:
             expected[place + name] = JUNK[name]
-    train, test = load_folder(root)
+    train, test = load(root)
     assert train.inventory is not None
     totals: Counter[str] = Counter()
     for classes in train.inventory.used.values():
@@ -225,7 +226,7 @@ def test_suggested_sizes(tmp_path: Path) -> None:
 def test_names_with_terminal_codes_and_line_breaks_are_written_out(tmp_path: Path) -> None:
     tree(tmp_path, {"cat\x1b[31m": 2, "dog": 2})
     (tmp_path / "dog" / "new\nline.txt").write_text("x")
-    train, _ = load_folder(tmp_path)
+    train, _ = load(tmp_path)
     assert train.classes == ("cat\\x1b[31m", "dog")
     assert train.inventory is not None
     assert [str(entry) for entry in train.inventory.left_out] == ["dog/new\\nline.txt: no image"]

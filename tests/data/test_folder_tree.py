@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from data.test_folder import picture, tree
 
-from chainrule.data import load, load_folder
+from chainrule.data import load
 from chainrule.data.folder_layout import images_below
 from chainrule.errors import DataError
 
@@ -24,7 +24,7 @@ def link(path: Path, target: Path | str) -> None:
 
 def left_out(folder: Path) -> list[tuple[str, str, str]]:
     """Return (path, reason, detail) of what was left out of a folder."""
-    inventory = load_folder(folder)[0].inventory
+    inventory = load(folder)[0].inventory
     assert inventory is not None
     return [(entry.path, entry.reason, entry.detail) for entry in inventory.left_out]
 
@@ -40,7 +40,7 @@ def test_links_are_followed_within_the_folder_only(tmp_path: Path) -> None:
     link(data / "dog" / "outside.png", tmp_path / "store" / "cats" / "0.png")
     link(data / "root", "/")
     link(data / "whole", data)
-    train, test = load_folder(data)
+    train, test = load(data)
     assert train.classes == ("cat", "dog")
     levels = sorted(np.concatenate([train.x, test.x])[:, 0, 0, 0].tolist())
     assert levels == [0, 1, 10, 20, 21]
@@ -55,7 +55,7 @@ def test_links_are_followed_within_the_folder_only(tmp_path: Path) -> None:
         ("whole", "link to a folder around it", ""),
     ]
     link(tmp_path / "given", data)  # the link that is given is followed
-    assert load_folder(tmp_path / "given")[0].classes == ("cat", "dog")
+    assert load(tmp_path / "given")[0].classes == ("cat", "dog")
 
 
 def test_links_count_no_image_twice(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_links_count_no_image_twice(tmp_path: Path) -> None:
     link(data / "train" / "dog" / "both", "../../all/dog")
     link(data / "train" / "dog" / "twice", "../../all/dog")
     link(data / "train" / "dogs", "dog")
-    train, test = load_folder(data)
+    train, test = load(data)
     assert train.inventory is not None
     assert train.inventory.used == {"train": {"cat": 2, "dog": 4}, "test": {"cat": 1, "dog": 1}}
     image, folder = "link to an image that is already used", "link to a folder that is already used"
@@ -91,7 +91,7 @@ def test_many_links_between_folders_are_walked_in_linear_time(tmp_path: Path) ->
             link(tmp_path / ".all" / name / other, f"../{other}")
     tree(tmp_path, {"a": 1, "b": 1})
     link(tmp_path / "a" / "in", "../.all/00")
-    train, _ = load_folder(tmp_path)
+    train, _ = load(tmp_path)
     assert train.inventory is not None
     assert train.inventory.used == {"all": {"a": 21, "b": 1}}
     assert len(images_below(tmp_path / "a")) == 2  # the image, and the link, which leads out of this folder
@@ -117,7 +117,7 @@ def test_a_folder_named_like_an_image_and_deep_folders(tmp_path: Path) -> None:
         deep.mkdir()
     picture(deep / "0.png", 99)
     try:
-        train, test = load_folder(tmp_path)
+        train, test = load(tmp_path)
     finally:  # shutil.rmtree, which cleans up after tests, is recursive
         (deep / "0.png").unlink()
         os.removedirs(deep)
@@ -179,7 +179,7 @@ def test_errors_of_the_operating_system_are_no_exceptions(
 def test_a_pipe_is_no_image_and_is_not_waited_for(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 2, "b": 2})
     os.mkfifo(tmp_path / "a" / "pipe.png")
-    train, _ = load_folder(tmp_path)
+    train, _ = load(tmp_path)
     assert train.inventory is not None
     assert train.inventory.reasons == {"no regular file": 1}
     assert [path.name for path, _ in images_below(tmp_path)] == ["0.png", "1.png", "0.png", "1.png"]

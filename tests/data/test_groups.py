@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from selection import draws
 
 import chainrule as cr
 from chainrule.data import Dataset, load, split_validation
@@ -18,7 +19,7 @@ SUBJECTS = np.repeat(np.arange(20), 10)
 PATTERN = r"p(\d+)"
 
 
-@settings(max_examples=50)
+@settings(max_examples=draws(16))
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=60), st.floats(0.05, 0.9), st.integers(0, 9), st.booleans())
 def test_no_group_is_divided(groups: list[int], share: float, seed: int, has_labels: bool) -> None:
     labels = np.arange(len(groups)) % 3 if has_labels else None

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from selection import draws
 
 from chainrule.data import read_idx
 from chainrule.data.idx import header
@@ -18,7 +19,7 @@ from chainrule.errors import DataError, FormatError
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
 
-@settings(max_examples=25)
+@settings(max_examples=draws(8))
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)), st.booleans())
 def test_any_array_comes_back(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, packed: bool) -> None:
     path = tmp_path_factory.mktemp("idx") / "file"

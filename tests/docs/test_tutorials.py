@@ -20,7 +20,7 @@ PAGES = TESTS.parent / "docs" / "derivations"
 KINDS = {"equation", "derivation", "code", "claim"}
 ERRATUM = re.compile(r"\b[a-z]{2}-e\d+\b")
 QUOTED = re.compile(r"`([^`]+)`")
-CALCULATION = re.compile(r"\[calculation\]\(calculations\.md#[\w-]+\)")
+CALCULATION = re.compile(r"\[calculation\]\([\w-]*calculations\.md#[\w-]+\)")
 LINK = re.compile(rf"{CALCULATION.pattern}|\]\(\.\./[\w.-]+\.md\)")
 
 

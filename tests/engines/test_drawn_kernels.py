@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from engines.guard.calling import call, compare
 from engines.guard.cases import draw_case
+from selection import draws
 
-COUNT, PARTS = 600, 4  # calls drawn, of which two in ten are left out
+COUNT, PARTS = draws(160), 4  # calls drawn, of which two in ten are left out
 
 
 class Ordinary:

@@ -1,6 +1,6 @@
 """The JAX engine computes what the reference defines, whole steps included; skipped where JAX is not installed.
 
-Every comparison compiles a program: examples are few. CHAINRULE_EXAMPLES draws more of each operation, and
+Every comparison compiles a program: examples are few. CHAINRULE_DRAWS draws more of each operation, and
 `make networks ARGS="--engine jax"` more networks.
 """
 
@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from networks.comparing import apart
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from selection import draws
 from training.networks import NETWORKS, build
 from training.networks import batch as batch_of
 
@@ -47,7 +48,7 @@ from chainrule.engines.jax import operations  # noqa: E402
 from chainrule.engines.jax.arrays import jnp  # noqa: E402
 from chainrule.engines.jax.engine import XlaProgram  # noqa: E402
 
-EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "2"))
+EXAMPLES = draws(2)
 OPTIMIZER = Adam(0.01, epsilon=1e-2)  # before a normalization, gradients of biases are rounding errors
 SOURCE = Path(operations.__file__).parent
 

@@ -13,6 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from selection import draws
 
 from chainrule.engines.compiled import compiler
 
@@ -126,7 +127,7 @@ def integers() -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=12)
+@settings(max_examples=draws(8))
 @given(expression=integers(), numbers=st.tuples(*[st.integers(1, 9)] * 3))
 def test_arithmetic_of_integers_is_that_of_python(folder: Path, expression: str, numbers: tuple[int, int, int]) -> None:
     run = loaded(folder, f"    places[0] = {expression}\n    found[1] = {expression}\n")

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
+from selection import draws
 
 from chainrule import layers
 from chainrule.engines.compiled.passes.rewriting import rewrite
@@ -34,7 +35,7 @@ def network(engine: str, activation: Layer, window: int, stride: int, normal: bo
     return model
 
 
-@settings(max_examples=12)
+@settings(max_examples=draws(8))
 @given(
     activation=st.sampled_from(GROWING + OTHERS),
     window=st.integers(2, 3),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import interpreted
+from selection import draws
 
 from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.compiler import loading, signatures
@@ -50,7 +51,7 @@ def expressions() -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=12)
+@settings(max_examples=draws(8))
 @given(begin=expressions(), length=expressions(), numbers=st.tuples(*[st.integers(0, 9)] * 3))
 def test_expressions_are_those_of_python(begin: str, length: str, numbers: tuple[int, int, int]) -> None:
     lines = f"    begin = min({begin}, rows.size)\n    end = min(begin + {length}, rows.size)\n"

@@ -1,12 +1,11 @@
 """Every engine computes what the reference defines.
 
 To test another engine, add it to ENGINES: any object with the operations as attributes.
-The number of examples of each operation is EXAMPLES; a longer sweep sets CHAINRULE_EXAMPLES.
+The number of examples of each operation is EXAMPLES; `make operations` draws more.
 """
 
 import functools
 import inspect
-import os
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from numerical import assert_close, frozen
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
+from selection import draws
 
 import chainrule.engines.numpy
 from chainrule.engines import loader
@@ -44,7 +44,7 @@ ENGINES: dict[str, Any] = {
     "numpy": chainrule.engines.numpy,
     "compiled": as_functions(loader.find("compiled")),
 }
-EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "8"))
+EXAMPLES = draws(8)
 DTYPES = np.float64, np.float32
 
 sweep = settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

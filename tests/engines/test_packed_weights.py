@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import interpreted
 from numerical import assert_close
+from selection import draws
 
 import chainrule as cr
 from chainrule.interop.c import Quantized, write_c
@@ -130,7 +131,7 @@ def check(model: Any, count: int) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(CHANGES), st.sampled_from([1, 2, 6])), min_size=1, max_size=8))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=draws(10), deadline=None)
 def test_every_change_of_the_weights_shows_in_the_next_prediction(steps: list[tuple[str, int]]) -> None:
     with interpreted.running(small=True):
         subject = Subject()

@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from selection import draws
 
 from chainrule import layers
 from chainrule.engines import loader
 from chainrule.engines.compiled import compiler, programs, self_test
 from chainrule.engines.compiled.codegen.generator import ProgramWriter
+from chainrule.engines.compiled.compiler import loading
 from chainrule.engines.options import processors, thread_count
 from chainrule.engines.protocol import StepRequest
 from chainrule.errors import OptionError, printable
@@ -56,17 +58,26 @@ def batch(count: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.standard_normal((count, 2, 9, 8)), np.eye(3)[rng.integers(0, 3, count)]
 
 
+@pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("count", [1, 2, 33])
-def test_to_prepare_a_step_changes_nothing(count: int) -> None:
+def test_a_prepared_step_compiles_nothing(count: int, whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     made, optimizer = network("compiled"), optimizers.Adam()
-    moments = tuple(np.full_like(made.parameters, 0.5) for _ in optimizer.moments)
+    moments = optimizer.init(made.parameters)
     kept = [array.copy() for array in (made.parameters, made.statistics, *moments)]
-    made.compile(made.plan(LOSS)).prepare(count, optimizer.operation, moments, optimizer.step_attributes(1))
+    run, attributes = made.compile(made.plan(LOSS)), {"rate": 0.1, **optimizer.step_attributes(1)}
+    run.prepare(count, optimizer.operation if whole else None, moments, attributes)
     for before, after in zip(kept, (made.parameters, made.statistics, *moments), strict=True):
         assert_array_equal(after, before)
+    known = dict(loading._loaded)
+    if whole:
+        run.steps(StepRequest(batch(count), optimizer.operation, moments, attributes, [0.1]))
+    else:
+        run.gradients(*batch(count), seed=0, step=0)
+        run.commit_statistics()
+    assert known.keys() == loading._loaded.keys()
 
 
-@settings(max_examples=12)
+@settings(max_examples=draws(8))
 @given(count=st.integers(2, 70), threads=st.integers(2, 3), seed=st.integers(0, 99))
 def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: int, seed: int) -> None:
     x, t = batch(count)
@@ -86,7 +97,7 @@ def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: i
         assert_array_equal(one, other)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=draws(8), deadline=None)
 @given(count=st.integers(48, 150), threads=st.integers(3, 6), data=st.data())
 def test_a_batch_in_more_shares_than_threads(count: int, threads: int, data: st.DataObject) -> None:
     """Whichever thread does a share, the result is the same."""

@@ -11,6 +11,7 @@ from interop.onnx_models import theirs
 from networks.drawing import draw_network
 from numerical import assert_close
 from parity.drawing import UNDRAWN, fitting
+from selection import draws
 from training.made import Doubled
 
 import chainrule as cr
@@ -71,7 +72,7 @@ def test_functions_of_positive_numbers(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::chainrule.errors.ChannelOrderWarning")  # of a drawn shape
-@settings(max_examples=60)
+@settings(max_examples=draws(20))
 @given(st.integers(0, 2**32), st.integers(MIN_OPSET, MAX_OPSET))
 def test_a_drawn_network_in_a_drawn_opset(number: int, opset: int) -> None:
     drawn = draw_network(3, number, ("float32",))
@@ -84,7 +85,7 @@ def test_a_drawn_network_in_a_drawn_opset(number: int, opset: int) -> None:
     agree(network, x, min(max(opset, lowest(network)), newest_opset()))
 
 
-@settings(max_examples=10)
+@settings(max_examples=draws(8))
 @given(st.integers(0, 2**32))
 def test_every_opset_has_the_same_nodes(number: int) -> None:
     """So what ONNX Runtime computes in one opset stands for those that it does not know yet."""

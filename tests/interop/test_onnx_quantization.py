@@ -14,6 +14,7 @@ from interop.onnx_models import parsed, theirs
 from numerical import assert_close
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from selection import draws
 
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError
@@ -28,7 +29,7 @@ Array = NDArray[Any]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the quantizer
 
 INT8, UINT8 = quantization.QuantType.QInt8, quantization.QuantType.QUInt8
-NETWORKS = 9
+NETWORKS = draws(6)
 
 
 def draw(*shape: int) -> Array:

@@ -12,6 +12,7 @@ from interop.onnx_files import TOLERANCE, check, difference, exported
 from interop.onnx_models import ours, theirs
 from networks.drawing import draw_network
 from numerical import assert_close
+from selection import draws
 
 import chainrule as cr
 
@@ -24,7 +25,7 @@ def test_a_network_that_comes_with_onnx(tmp_path: Path) -> None:
     assert difference(theirs(exported(ours(tmp_path, first)), x).reshape(expected.shape), expected) <= TOLERANCE
 
 
-@settings(max_examples=30)
+@settings(max_examples=draws(10))
 @given(number=st.integers(0, 2**32))
 def test_what_was_exported_can_be_imported(number: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     drawn = draw_network(4, number, ("float32", "float64"))

@@ -14,6 +14,7 @@ from models.several import LOSSES, WEIGHTS, batch, model, scaled_batch
 from numerical import assert_close
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from selection import draws
 
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError
@@ -120,7 +121,7 @@ NAMES = st.sampled_from([
 ]) | st.text("ab/.:_ 0é", min_size=1, max_size=5)  # fmt: skip
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=draws(8), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     names=st.lists(NAMES, min_size=2, max_size=3, unique=True),
     results=st.lists(NAMES, min_size=4, max_size=4, unique=True),

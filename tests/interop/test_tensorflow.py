@@ -1,6 +1,5 @@
 """Files of TensorFlow's converter give the results of LiteRT: `make tflite`, since TensorFlow is large."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -12,13 +11,14 @@ from interop.keras_graphs import draw_model
 from interop.keras_models import channels_first, filled, keras
 from interop.tflite_files import computed, step
 from numpy.typing import NDArray
+from selection import draws
 
 import chainrule as cr
 
 tf: Any = pytest.importorskip("tensorflow", reason="needs TensorFlow, with KERAS_BACKEND=tensorflow")
 Array = NDArray[Any]
 L, ops = keras.layers, keras.ops
-SEEDS = range(int(os.environ.get("CHAINRULE_TENSORFLOW", "8")))
+SEEDS = range(draws(8))
 SHAPE = (8, 6, 4)
 
 

@@ -1,4 +1,4 @@
-"""Small changes of a module's functions, as mutmut makes them, and their exchange in the running process."""
+"""Small changes of a module's functions, and their exchange in the running process."""
 
 import ast
 import copy
@@ -28,10 +28,11 @@ class Change:
     line: int
     before: str
     after: str
-    code: CodeType
+    code: CodeType | None
 
     def apply(self) -> None:
         """Exchange the code of every function of the file that is alive in this process."""
+        assert self.code is not None
         codes = {(code.co_qualname, code.co_firstlineno): code for code in _codes(self.code)}
         for value in gc.get_objects():
             if isinstance(value, FunctionType) and value.__code__.co_filename == str(self.file):

@@ -3,15 +3,27 @@
 import fnmatch
 import hashlib
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from mutation.running import Outcome, Survivor
+from mutation.changes import Change
 from mutation.subjects import ROOT, Subject
 
 from chainrule.plotting.markdown import MARKS, insert, table
 
 HEAD = ("module", "mutants", "killed", "endless", "survived", "killed, %", "seconds", "source")
 REASON = re.compile(r"^\| `(?P<module>[^`]+)` \| `+ ?(?P<part>.+?) ?`+ \| (?P<why>.+) \|$", re.M)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Results for the changes of one module. Those that never end are among the killed: no test can pass on them."""
+
+    mutants: int
+    killed: int
+    endless: int
+    survivors: list[Change]
+    seconds: float
 
 
 def digest(subject: Subject) -> str:
@@ -21,9 +33,8 @@ def digest(subject: Subject) -> str:
 
 def row(subject: Subject, outcome: Outcome) -> tuple[str, ...]:
     """Return a module's row of the table."""
-    killed = outcome.killed + outcome.timed_out
-    counts = (outcome.mutants, killed, outcome.timed_out, len(outcome.survivors))
-    percent = f"{100 * killed / outcome.mutants:.1f}" if outcome.mutants else "–"
+    counts = (outcome.mutants, outcome.killed, outcome.endless, len(outcome.survivors))
+    percent = _percent(outcome.killed, outcome.mutants)
     return (subject.module, *map(str, counts), percent, f"{outcome.seconds:.0f}", digest(subject))
 
 
@@ -60,7 +71,7 @@ def _percent(killed: int, mutants: int) -> str:
     return f"{100 * killed / mutants:.1f}" if mutants else "–"
 
 
-def without_reason(page: Path, subject: Subject, survivors: tuple[Survivor, ...]) -> list[Survivor]:
+def without_reason(page: Path, subject: Subject, survivors: list[Change]) -> list[Change]:
     """Return the survivors for which the page gives no reason.
 
     A row names a module or a pattern of modules, and quotes a part of the mutated line.

@@ -1,141 +1,167 @@
-"""Mutation of one module in a folder of its own: mutmut makes the mutants, runs the tests and reports survivors."""
+"""Runs the tests on every change of a module: each in a fork of one collected session, with the tests that enter it.
 
+A test is a function with all its cases. Code that tests run in other processes is not changed.
+"""
+
+import contextlib
+import inspect
 import json
 import os
-import shutil
-import subprocess
+import signal
 import sys
+import tempfile
+import threading
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
-from mutation.subjects import ROOT, Subject
+import pytest
+from mutation.changes import Change
 
-WORK = ROOT / "build" / "mutation"
-MUTMUT = Path(sys.executable).with_name("mutmut")
-SETTINGS = """[mutmut]
-source_paths=src
-only_mutate={source}
-use_git_change_detection=false
-track_dependencies=false
-timeout_constant=2
-pytest_add_cli_args=
-    -p
-    no:cacheprovider
-    -k
-    {only}
-pytest_add_cli_args_test_selection=
-    {tests}
-"""
-# Use the same examples in every run (hypothesis treats CI as a machine without a database), and one thread per mutant.
+# The same in every run: hypothesis treats CI as a machine without a database.
 QUIET = {
     "CI": "1",
+    "CHAINRULE_DRAWS": "2",
     "CHAINRULE_ENGINE": "numpy",
-    "CHAINRULE_EXAMPLES": "20",
     "CHAINRULE_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "COLUMNS": "200",
 }
+LONGER = 10  # times the seconds of the unchanged code, and at least this many seconds
 
 
-LIVED = ("survived", "no tests")
-ENDED = ("timeout", "segfault")  # not by a failing test, but ended
+class Matrix:
+    """A plugin of pytest: instead of running the tests once, run them on every change."""
+
+    def __init__(self, chosen: list[Change], *, thorough: bool) -> None:
+        """``thorough``: run all tests on each change, not only until one fails."""
+        self.changes, self.thorough = chosen, thorough
+        self.endless = set[int]()
+        self.files = {str(change.file) for change in chosen}
+        self.kills: dict[str, set[int]] = {}
+        self.seconds: dict[str, float] = {}
+        self.sizes: dict[str, int] = {}
+        self.failed = False
+        self.entered: set[tuple[str, str]] = set()
+
+    def pytest_sessionstart(self) -> None:
+        """Draw the same examples in every fork, and do not shrink those that fail."""
+        from hypothesis import Phase, settings  # not before pytest, which rewrites its assertions
+
+        phases = [Phase.explicit, Phase.generate]
+        settings.register_profile("matrix", settings.default, phases=phases, derandomize=True, database=None)
+        settings.load_profile("matrix")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.failed |= report.failed
+
+    @property
+    def killed(self) -> set[int]:
+        """Numbers of the changes that a test detects."""
+        return set[int]().union(*self.kills.values())
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Record what each test enters, then run each change in a fork of this process."""
+        lines = _forked(lambda write: self._run(session.items, write, traced=True))
+        entered = {line["item"]: set(map(tuple, line["entered"])) for line in lines if not line.get("failed")}
+        for line in lines:
+            name = _function(line["item"])
+            self.seconds[name] = self.seconds.get(name, 0.0) + line.get("seconds", 0.0)
+        entering = [item for item in session.items if entered.get(item.nodeid)]
+        self.sizes = {_function(item.nodeid): len(inspect.getsourcelines(item.obj)[0]) for item in entering}
+        self.kills = {name: set() for name in self.sizes}
+        for number, change in enumerate(self.changes):
+            place = str(change.file), change.function
+            items = [item for item in session.items if place in entered.get(item.nodeid, ())]
+            for line in _forked(lambda write, change=change, items=items: self._mutated(change, items, write)):
+                if line.get("failed", True):
+                    self.kills[_function(line["item"])].add(number)
+                if "failed" not in line:
+                    self.endless.add(number)
+            print(f"\r{number + 1} of {len(self.changes)}", end="", file=sys.stderr, flush=True)
+        return True
+
+    def _mutated(self, change: Change, items: list[pytest.Item], write: Callable[[object], None]) -> None:
+        change.apply()
+        self._run(items, write, traced=False)
+
+    def _run(self, items: list[pytest.Item], write: Callable[[object], None], *, traced: bool) -> None:
+        """Run tests, each until its first case that fails, and report before and after each."""
+        dead: set[str] = set()
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            if _function(item.nodeid) in dead:
+                continue
+            item.session._setupstate.teardown_exact(item)  # as after a case that was left out
+            limit = max(LONGER, LONGER * self.seconds.get(_function(item.nodeid), 60.0))
+            write({"item": item.nodeid, "limit": limit})
+            self.failed, self.entered, start = False, set(), time.monotonic()
+            with self._profiled() if traced else contextlib.nullcontext():
+                item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+            spent = time.monotonic() - start
+            write({"item": item.nodeid, "failed": self.failed, "seconds": spent, "entered": [*self.entered]})
+            if self.failed:
+                dead.add(_function(item.nodeid))
+                if not self.thorough and not traced:
+                    return
+
+    @contextlib.contextmanager
+    def _profiled(self) -> Iterable[None]:
+        def note(frame: object, event: str, _: object) -> None:
+            if event == "call" and frame.f_code.co_filename in self.files:
+                self.entered.add((frame.f_code.co_filename, frame.f_code.co_qualname.partition(".<locals>")[0]))
+
+        sys.setprofile(note)
+        threading.setprofile(note)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
+            threading.setprofile(None)
 
 
-class RunError(Exception):
-    """A failure of mutmut itself."""
+def run(chosen: list[Change], tests: Sequence[str], only: str = "", *, thorough: bool = False) -> Matrix:
+    """Run tests, files or single ones with pytest's ``-k``, on the changes."""
+    matrix = Matrix(chosen, thorough=thorough)
+    options = ["-p", "no:terminal", "-p", "no:cacheprovider", "-m", "", "-k", only]
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ.update(QUIET, CHAINRULE_CACHE=cache)
+        pytest.main([*options, *tests], plugins=[matrix])
+    return matrix
 
 
-@dataclass(frozen=True)
-class Survivor:
-    """A mutant that no test detected: the function, and its lines before and after."""
+def _forked(work: Callable[[Callable[[object], None]], None]) -> list[dict]:
+    """Return what a fork of this process writes; the test at which it ends or hangs has no result."""
+    with tempfile.TemporaryFile("w+b") as report:
 
-    name: str
-    before: str
-    after: str
+        def write(line: dict) -> None:
+            signal.alarm(int(line.get("limit", 0)))  # the default action ends the process
+            os.write(report.fileno(), json.dumps(line).encode() + b"\n")
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """Results for the mutants of one module. Mutants that never end count as killed, as no test can pass on them."""
-
-    mutants: int
-    killed: int
-    timed_out: int
-    survivors: tuple[Survivor, ...]
-    seconds: float
-
-
-def run(subject: Subject, children: int, *, again: bool = False) -> Outcome:
-    """Make the mutants of one module and run its tests on each.
-
-    ``again`` resumes an earlier run and retests its survivors, as tests may have been added.
-    """
-    folder = WORK / subject.module.replace("/", "-")
-    if not again:
-        shutil.rmtree(folder, ignore_errors=True)
-    _prepare(folder, subject)
-    words = ("run", "--max-children", str(children))
-    survivors = [name for name, state in _lived(folder) if state not in (*ENDED, "not checked")]
-    clock, spent = folder / "seconds", time.monotonic()
-    try:
-        _mutmut(folder, *words)
-        if survivors:
-            _mutmut(folder, *words, *survivors)
-    finally:
-        before = float(clock.read_text(encoding="utf-8")) if clock.is_file() else 0.0
-        clock.write_text(str(before + time.monotonic() - spent), encoding="utf-8")
-    return _outcome(folder, subject, float(clock.read_text(encoding="utf-8")))
+        child = os.fork()
+        if child == 0:
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
+            with contextlib.suppress(BaseException):
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                work(write)
+            os._exit(0)
+        os.waitpid(child, 0)
+        report.seek(0)
+        return [*{line["item"]: line for line in map(json.loads, report)}.values()]
 
 
-def _outcome(folder: Path, subject: Subject, seconds: float) -> Outcome:
-    """Read mutmut's results from a module's folder."""
-    _mutmut(folder, "export-cicd-stats")
-    counts = json.loads((folder / "mutants/mutmut-cicd-stats.json").read_text(encoding="utf-8"))
-    states = _lived(folder)
-    if unknown := {state for _, state in states} - {*LIVED, *ENDED}:
-        raise RunError(f"{subject.module}: mutants that are {', '.join(sorted(unknown))}; run it again")
-    survivors = tuple(_survivor(folder, name) for name, state in states if state in LIVED)
-    return Outcome(counts["total"], counts["killed"] + counts["segfault"], counts["timeout"], survivors, seconds)
+def _function(nodeid: str) -> str:
+    return nodeid.partition("[")[0]
 
 
-def _prepare(folder: Path, subject: Subject) -> None:
-    """Prepare the project as mutmut expects it, with settings for one module and its tests."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("src", "tests", "pyproject.toml"):
-        link = folder / name
-        if not link.is_symlink():
-            link.symlink_to(ROOT / name)
-    tests = "\n    ".join(subject.tests)
-    settings = SETTINGS.format(source=subject.source.as_posix(), only=subject.only, tests=tests)
-    (folder / "setup.cfg").write_text(settings, encoding="utf-8")
-
-
-def _lived(folder: Path) -> list[tuple[str, str]]:
-    """Return name and state of every mutant that was not killed by a failing test."""
-    if not (folder / "mutants").is_dir():
-        return []
-    lines = _mutmut(folder, "results").splitlines()
-    return [(name.strip(), state.strip()) for name, found, state in (line.partition(": ") for line in lines) if found]
-
-
-def _survivor(folder: Path, name: str) -> Survivor:
-    lines = _mutmut(folder, "show", name).splitlines()
-    changed = [line for line in lines if not line.startswith(("---", "+++"))]
-    before, after = (" ".join(line[1:].strip() for line in changed if line.startswith(sign)) for sign in "-+")
-    return Survivor(name, before, after)
-
-
-def _mutmut(folder: Path, *words: str) -> str:
-    if not MUTMUT.exists():
-        raise RunError(f"{MUTMUT} is not there; python -m pip install --editable '.[test,mutate]'")
-    environment = {**os.environ, **QUIET, "CHAINRULE_CACHE": str(folder / "cache")}
-    done = subprocess.run(
-        [str(MUTMUT), *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        told = (done.stdout + done.stderr).replace("\r", "\n").strip().splitlines()
-        raise RunError(f"mutmut {words[0]} in {folder}:\n" + "\n".join(told[-25:]))
-    return done.stdout
+def superfluous(kills: dict[str, set[int]], sizes: dict[str, int]) -> list[str]:
+    """Return tests that can go together without a change that none detects, the largest first."""
+    times = Counter(change for theirs in kills.values() for change in theirs)
+    gone = []
+    for name in sorted(kills, key=lambda name: (len(kills[name]) > 0, -sizes[name])):
+        if all(times[change] > 1 for change in kills[name]):
+            gone.append(name)
+            for change in kills[name]:
+                times[change] -= 1
+    return gone

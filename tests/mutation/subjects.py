@@ -20,6 +20,7 @@ LAYERS = (
     "tests/training/test_gradients.py::test_every_layer_by_numbers",
     "tests/interop/test_onnx_layers.py::test_a_layer",
 )
+STEPS = ("optimizers", "step", "own", "lr_multipliers")  # tests of optimizers
 EMPTY = {"operations/reference/__init__"}  # names only: no functions
 
 
@@ -43,8 +44,8 @@ def subjects() -> dict[str, Subject]:
         *(_reference(name) for name in _names("operations/reference")),
         *(_numpy(name) for name in _names("engines/numpy")),
         *(Subject(name, LAYERS, "not compiled") for name in _names("layers")),
-        Subject("network/losses", ("tests/network/test_losses.py",), "not compiled"),
-        Subject("training/optimizers", ("tests/training/test_optimizers.py",), "not compiled"),
+        Subject("network/losses", ("tests/network", "tests/training/test_task_kinds.py"), "not compiled"),
+        Subject("training/optimizers", tuple(f"tests/training/test_{kind}.py" for kind in STEPS), "not compiled"),
     ]
     return {subject.module: subject for subject in found if subject.module not in EMPTY}
 

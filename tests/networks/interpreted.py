@@ -23,7 +23,10 @@ SMALL = (  # sizes above which layers are shared by threads, gradients deferred 
     (sharing, {"LARGE_GRADIENT": 16, "SHARED_FROM": 64}),
     (programs, {"MIN_THREADED_UPDATE": 8, "MIN_THREADED_UPDATE_ALONE": 8}),
     (workspaces, {"MIN_PART": 8, "MIN_THREADS": 2, "MIN_CHUNK": 1}),
-    (segments, {"CACHE_BYTES": 1 << 12, "BLOCKS": (1, 5), "WIDE_BLOCK": 3, "SMALL_BYTES": 1 << 8}),
+    (
+        segments,
+        {"CACHE_BYTES": 1 << 12, "INFERENCE_BYTES": 1 << 11, "BLOCKS": (1, 5), "WIDE_BLOCK": 3, "SMALL_BYTES": 1 << 8},
+    ),
     (generator, {"WIDE_BLOCK": 3}),
 )
 SHARED_FROM = {"cross_correlate": 512, "dense": 8}  # 64 for any other kernel

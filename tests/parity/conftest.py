@@ -6,7 +6,7 @@ from parity.sweeping import EXAMPLES, SEED
 
 
 def pytest_report_header() -> str:
-    return f"parity: {EXAMPLES} configurations of each layer (CHAINRULE_PARITY), seed {SEED} (CHAINRULE_SEED)"
+    return f"parity: {EXAMPLES} configurations of each layer (times CHAINRULE_DRAWS), seed {SEED} (CHAINRULE_SEED)"
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

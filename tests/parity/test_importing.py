@@ -1,7 +1,6 @@
 """Networks and weights that PyTorch wrote: its exporter's ONNX files, state dictionaries, torchvision."""
 
 import io
-import os
 import sys
 import types
 import warnings
@@ -12,6 +11,7 @@ from typing import Any
 import numerical
 import numpy as np
 import pytest
+from selection import draws
 
 import chainrule as cr
 from chainrule.errors import FormatError
@@ -20,7 +20,7 @@ from chainrule.interop.torch import read_state
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
 nn = torch.nn
 
-WIDE = "CHAINRULE_PARITY" in os.environ  # all networks, not only the quick ones
+WIDE = draws(1) > 5  # all networks, not only the quick ones
 QUICK = ["alexnet", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "resnet18", "squeezenet1_1", "vgg11"]
 QUICK += ["convnext_tiny", "regnet_y_400mf", "efficientnet_b0", "shufflenet_v2_x0_5", "googlenet", "resnext50_32x4d"]
 NO_CNN = ("vit", "swin", "maxvit")  # attention
@@ -278,6 +278,6 @@ def test_the_networks_of_torchvision(name: str, tmp_path: Path, record_property:
 
 def test_how_many_networks_of_torchvision_are_read() -> None:
     if not WIDE or len(TRIED) < len(names()):
-        pytest.skip(f"{len(TRIED)} networks were tried; CHAINRULE_PARITY tries all")
+        pytest.skip(f"{len(TRIED)} networks were tried; `make parity COUNT=50` tries all")
     print(f"{len(READ)} of {len(TRIED)} networks of torchvision are read, and compute what they do in PyTorch")
     assert len(READ) >= LEAST

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from parity.sweeping import EXAMPLES, SEED
+from selection import draws
 
 pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
 os.environ.setdefault("KERAS_BACKEND", "torch")  # before Keras is imported, unless another test has done so
@@ -18,7 +19,7 @@ from interop.test_keras_layers import FAMILIES
 
 import chainrule as cr
 
-WIDE = "CHAINRULE_PARITY" in os.environ  # all networks, not only the quick ones
+WIDE = draws(1) > 5  # all networks, not only the quick ones
 NETWORKS = ["MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "ConvNeXtTiny"]
 if WIDE:
     NETWORKS += ["MobileNet", "MobileNetV3Large", "EfficientNetV2B0", "DenseNet121", "ResNet50", "ResNet50V2", "VGG16"]

@@ -50,7 +50,7 @@ def main() -> int:
 def _outcome(bits: int, threads: int, more: Sequence[str]) -> str:
     """Return the counts that pytest prints at its end; print them too."""
     environment = {**os.environ, VARIABLE: str(bits), THREADS_VARIABLE: str(threads)}
-    command = [sys.executable, "-m", "pytest", "-q", *more, *FOLDERS]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "", *more, *FOLDERS]
     done = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     counts = re.findall(r"(\d+) (passed|failed|skipped|errors?)\b", done.stdout.strip().rpartition("\n")[2])
     shown = ", ".join(f"{int(count):,} {what}" for count, what in counts) or f"error: exit code {done.returncode}"

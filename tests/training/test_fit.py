@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from selection import draws
 from training.made import classifier, dense, points, stripes
 
 import chainrule as cr
@@ -57,7 +58,7 @@ def test_pixels_of_any_type_are_scaled_as_bytes_are(dtype: str) -> None:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=draws(20))
 @given(st.integers(0, 2**32 - 1), st.sampled_from(("bytes", "shares", "signed", "levels", "wide")))
 def test_what_is_scaled_is_decided_by_the_range(seed: int, what: str) -> None:
     generator = np.random.default_rng(seed)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from selection import draws
 from training.test_gradients import check
 
 import chainrule as cr
@@ -28,7 +29,7 @@ def data(count=12):
     return generator.normal(size=(count, 2, 8, 7)), generator.integers(0, 3, count)
 
 
-@settings(max_examples=30)
+@settings(max_examples=draws(10))
 @given(st.sets(st.sampled_from(("conv1", "norm1", "conv2", "norm2", "dense1", "conv2.b", "gamma"))))
 def test_the_gradients_of_the_others_are_right(names):
     """By differences of the loss of the very plan that is trained."""

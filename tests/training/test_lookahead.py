@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
+from selection import draws
 
 import chainrule as cr
 from chainrule.errors import ChainruleError
@@ -45,7 +46,7 @@ def by_hand(every: int, decay: float, recipe: Recipe) -> list[np.ndarray]:
     return [model.parameters, model.statistics]
 
 
-@settings(max_examples=25)
+@settings(max_examples=draws(8))
 @given(every=st.integers(1, 8), decay=st.floats(0, 1), epochs=st.integers(1, 4), size=st.integers(2, 9))
 def test_training_is_steps_and_averages(every: int, decay: float, epochs: int, size: int) -> None:
     recipe = Recipe(epochs=epochs, batch_size=size, optimizer=cr.Momentum(0.1), normalization="none")

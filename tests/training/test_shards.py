@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from selection import draws
 from training.made import Doubled
 
 import chainrule as cr
@@ -98,7 +99,7 @@ def drawn(seed: int, samples: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(samples=st.integers(1, 70), parts=st.integers(1, 20), size=st.integers(1, 9), seed=st.integers(0, 99))
-@settings(max_examples=60)
+@settings(max_examples=draws(20))
 def test_workers_have_every_sample_once_and_sum_in_one_order(samples: int, parts: int, size: int, seed: int) -> None:
     """Compare with one process bit for bit, and with the exact sum to rounding."""
     values = np.random.default_rng(seed).normal(size=(samples, 4)).astype("f4")

@@ -7,7 +7,7 @@ import { clipping } from "/engine/updating.js";
 import { changeOf } from "/explain/change.js";
 import { strongestPaths } from "/explain/paths.js";
 import { saliency } from "/engine/saliency.js";
-import { answer, makeTrace, normalized } from "/engine/trace.js";
+import { answer, makeTrace } from "/engine/trace.js";
 import { Trainer } from "/engine/training.js";
 import { canonical, explain } from "/explain/index.js";
 import { bracketed, distinct, formatList, formatNumber } from "/explain/numbers.js";
@@ -39,7 +39,6 @@ const FUNCTIONS = {
   },
   saliency: (description, frame, picture) =>
     array(Float64Array.from(saliency({ description, frame: raw(frame), picture: { ...picture, x: picture.x.data } }))),
-  normalized: (description, picture) => array(normalized(description, { ...picture, x: picture.x.data })),
   answer: (description, frame, picture) => answer(description, raw(frame), { ...picture, x: picture.x.data }),
   explain: (cells, digits) => cells.map((cell) => attempted(() => explain(trace, cell, digits))),
   nudgeable: (tensor) => canNudge(trace, tensor),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LOOKED_AT = 37
 
 
-pytestmark = [pytest.mark.long, pytest.mark.usefixtures("mnist")]
+pytestmark = [pytest.mark.usefixtures("mnist")]
 
 
 @pytest.fixture(scope="module")

@@ -74,10 +74,15 @@ def _import_parents(name: str) -> None:
 
 
 def _folder_with(name: str, path: Path, searched: list[Path]) -> Path | None:
-    """Return the nearest parent folder that contains a module or package with this name; None if there is none."""
+    """Return the nearest parent folder that contains a module or package with this name; None if there is none.
+
+    A package's own folder does not count, although it may contain a module with the name of the package.
+    """
     first = name.partition(".")[0]
     for folder in path.parents[1 : 1 + MAX_PARENTS]:
-        if folder not in searched and first and ((folder / first).is_dir() or (folder / f"{first}.py").is_file()):
+        if folder in searched or first in ("", folder.name):
+            continue
+        if (folder / first).is_dir() or (folder / f"{first}.py").is_file():
             return folder
     return None
 

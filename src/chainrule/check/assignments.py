@@ -39,8 +39,8 @@ from chainrule.check.host.process import SLOW, GuestEnded
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judges import Judge, LayerJudge, LossJudge
 from chainrule.check.learner_checks import check_layer, check_loss
-from chainrule.check.matching import ANY_LAYER, LearnerTask, match_layer
 from chainrule.check.pair_checks import pair_named, pair_task
+from chainrule.check.reading import ANY_LAYER, LearnerTask, match_layer
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
 from chainrule.check.submissions import DEFINITIONS

@@ -32,6 +32,9 @@ class LocalFile:
     def start_part(self) -> None:
         """Do nothing: code in this process has no time limit."""
 
+    def restart(self) -> None:
+        """Do nothing: code in this process cannot end."""
+
     def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
         """Return a layer, or a pair of functions.
 

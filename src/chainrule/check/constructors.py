@@ -11,11 +11,13 @@ import numpy as np
 
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.forms import ARGUMENTS, DATA, ClassFormat, class_format
-from chainrule.check.matching import IDENTIFIED, match_quality
+from chainrule.check.learner_subjects import failed_in_backward
+from chainrule.check.reading import ANY_LAYER, read
 from chainrule.custom.held_arrays import family
 from chainrule.custom.student import Student
-from chainrule.errors import StudentError
+from chainrule.errors import ShapeError, StudentError, UnwrittenError
 
+IDENTIFIED = 2  # quality of values with which the output identifies a layer
 MAX_TRIES = 60  # maximum number of combinations
 VALUES: dict[str, Any] = DATA["constructors"]
 # Classes that adapt a learner's code. Their last lines end with a comment, because a note ends with a period.
@@ -47,7 +49,7 @@ def construct(
             student = file.layer(name, options=values)
         except StudentError:
             continue
-        quality = match_quality(student, seed)
+        quality = _quality(student, seed)
         if best is None or quality > best[0]:
             best = (quality, student, values)
         if quality == IDENTIFIED:
@@ -55,6 +57,20 @@ def construct(
     if best is None:
         return file.layer(name, options=options), {**options}
     return best[1], best[2]
+
+
+def _quality(student: Student, seed: int) -> float:
+    """Return 2 if the output of a learner's layer identifies a layer, 1 if the code runs, and 0 if it does not.
+
+    Return 0.5 if only backward fails.
+    """
+    try:
+        reading = read(student, ANY_LAYER, seed)
+    except UnwrittenError:
+        raise
+    except (StudentError, ShapeError) as error:
+        return 0.5 * failed_in_backward(str(error))
+    return IDENTIFIED if reading.intended is not None else float(reading.complete)
 
 
 def combinations(

@@ -16,6 +16,7 @@ from chainrule.engines.protocol import Array
 EPSILON = 2.2e-16  # rounding unit of float64
 ROUNDING = 4.0  # bound on rounding errors in standard deviations
 KINK_THRESHOLD = 1e-3  # a larger relative difference between the one-sided slopes indicates a kink
+CURVATURE_FACTOR = 1.25  # a jump larger than that of a wider step predicts, times this factor, indicates a kink
 STEP_RATIO = 8.0  # ratio of successive steps
 MAX_SHRINKS = 4  # number of smaller steps for outputs with a kink within the step
 SAFETY = 3.0  # safety factor for the difference between two steps
@@ -59,7 +60,7 @@ class OneSidedSlopes:
         expected  for every output, the jump that its curvature explains
         """
         size = np.maximum(np.abs(self.before), np.abs(self.after))
-        return self.jump <= KINK_THRESHOLD * size + 2 * self.rounding + 2 * expected
+        return self.jump <= KINK_THRESHOLD * size + 2 * self.rounding + CURVATURE_FACTOR * expected
 
 
 class DirectionalDerivatives:
@@ -108,9 +109,11 @@ class DirectionalDerivatives:
                 break
             step /= STEP_RATIO
             finer = self._sides(u, step)
-            smooth = unresolved & sides.is_smooth(expected)
-            gap = np.abs(sides.middle - finer.middle)
-            differ = gap > sides.rounding + finer.rounding
+            gap, both_rounding = np.abs(sides.middle - finer.middle), sides.rounding + finer.rounding
+            differ = gap > both_rounding
+            # the expected jump is that of a wider step, which may contain the kink: the slopes must agree, too
+            agree = gap <= KINK_THRESHOLD * np.abs(finer.middle) + both_rounding
+            smooth = unresolved & sides.is_smooth(expected) & agree
             value[smooth] = sides.middle[smooth]
             rounding[smooth] = np.where(differ, sides.rounding, np.maximum(sides.rounding, SAFETY * gap))[smooth]
             disagreement[smooth] = np.where(differ, SAFETY * gap, 0.0)[smooth]

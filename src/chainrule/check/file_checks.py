@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, cast
 
-from chainrule.check import constructors, learner_subjects, sources
+from chainrule.check import constructors, sources
 from chainrule.check.autograd import engine_rows
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.conventions import CONVENTION_NOTE
@@ -30,11 +30,12 @@ from chainrule.check.forms import (
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
 from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer
 from chainrule.check.loss_classes import PROBABILITIES_NOTE, intended_loss, loss_rows
-from chainrule.check.matching import ANY_LAYER, UPDATES_NOTE
 from chainrule.check.mode_checks import class_rows
 from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
 from chainrule.check.option_checks import EPSILONS, check_options, check_variation, stored_epsilon, with_own_variant
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
+from chainrule.check.pairing import match_parameters
+from chainrule.check.reading import ANY_LAYER, UPDATES_NOTE
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.calls import FormError
@@ -81,6 +82,7 @@ def check_file(
         or pairs
         or unknown
         or any(required.values())
+        or any({*SLOPES} & {*arguments} for arguments in classes.values())
         or _has_checkable_classes(classes)
     )
     if not checkable:
@@ -146,25 +148,20 @@ def _sample_rows(student: Student, task: LearnerTask, seed: int, axes: Sequence[
 
 
 def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[Row]:
-    """Yield the rows of all subjects.
-
-    If the file's process ends early, each remaining subject gets a row "not checked".
-    """
-    ended = ""
-    for name, rows in subjects.items():
+    """Yield the rows of all subjects. If the file's process ends, another one checks the remaining subjects."""
+    for title, rows in subjects.items():
+        finished = set[str]()
         try:
-            if not ended:
-                file.start_part()
-                yield from rows
-                continue
-        except GuestSlow as slow:
-            yield _slow_row(name, slow)
-            continue
+            file.start_part()
+            for row in rows:
+                finished.add(row.subject)
+                yield row
         except GuestEnded as end:
-            ended = f"{name}: {end}"
-            yield _slow_row(name, end) if SLOW in str(end) else failure_row(name, str(end))
-            continue
-        yield failure_row(name, f"not reached: {ended}", tensor="y", checked=False)
+            names = title.split(" / ")  # of the functions of a pair
+            for name in [name for name in names if name not in finished] or names[-1:]:
+                yield _slow_row(name, end) if SLOW in str(end) else failure_row(name, str(end))
+            if not isinstance(end, GuestSlow):
+                file.restart()
 
 
 def _slow_row(name: str, error: GuestEnded) -> Row:
@@ -348,13 +345,14 @@ def _variation_rows(
         with suppress(StudentError, ShapeError):  # code may support fewer options
             student = file.layer(name, options=values)
             rows = check_variation(student, shown or "the default arguments", seed)
-            yield from (row for row in rows if row.is_wrong or not slopes)  # another slope may be that of no layer
+            known = normalized_name(name) in SLOPED_CLASSES  # another slope may be that of no layer
+            yield from (row for row in rows if not slopes or (row.is_wrong and (known or row.tensor != "y")))
 
 
 def _fits(student: Student, intended: LayerSubject) -> bool:
     """Return whether an object's parameters have the shapes of a layer's parameters."""
     try:
-        learner_subjects.match_parameters(copy.deepcopy(student), intended)
+        match_parameters(copy.deepcopy(student), intended)
     except StudentError:
         return False
     return True

@@ -22,9 +22,10 @@ from chainrule.check.host import (
     package_folders,
 )
 from chainrule.check.host.process import SLOW
-from chainrule.check.matching import LearnerTask
-from chainrule.check.report import SINGLE_ONLY, UNWRITTEN, FirstWrong, Report, Row, WorstEntry
+from chainrule.check.reading import LearnerTask
+from chainrule.check.report import NOT_CHECKED, SINGLE_ONLY, UNWRITTEN, FirstWrong, Report, Row, WorstEntry
 from chainrule.check.submissions import Submission, entries, single_entry, student_of
+from chainrule.custom.calls import FormError
 from chainrule.errors import ChainruleError, OptionError, one_line
 
 REFUSAL = re.compile("a submission may not .*: it is checked in isolation")  # printed by guest/fence.py
@@ -38,7 +39,7 @@ LEVELS = (
 ALWAYS_SHOWN = (UNWRITTEN, "not-checked", "fails", "not-finite")  # diagnoses that are shown at every level
 SECONDS, MEMORY = 30, 2048  # default limits of a submission: time in seconds, and memory in MB
 SEED_COUNT = 1 << 32
-COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated")
+COLUMNS = ("submission", "passed", "parts", "unjudged", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated")
 IMPORT_HINT = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
 
 
@@ -89,10 +90,11 @@ class Grade:
     remark          description of the mistakes in sentences, or the reason why the submission could not be used
     seconds         grading time
     output          beginning of the submission's printed output
-    judged          False if there was nothing to grade, or the grader itself failed
+    judged          False if there was nothing to grade, its form is unknown, or the grader itself failed
     seed            seed of the values
     results         verdicts by part; empty if nothing was graded
     draw            input shape and seed drawn from the student's name; empty if they are equal for all students
+    unjudged        names of the parts in a form that the checker cannot read; they earn no points until a person decides
     unisolated      the reason why the kernel did not isolate the submission; empty if it did, or if nothing was run
     """
 
@@ -108,11 +110,17 @@ class Grade:
     results: tuple[PartResult, ...] = ()
     draw: str = ""
     unisolated: str = ""
+    unjudged: str = ""
 
     @property
     def ok(self) -> bool:
         """Whether every part is right."""
         return self.judged and self.passed == self.parts
+
+    @property
+    def complete(self) -> bool:
+        """Whether every part was judged, right or wrong."""
+        return self.judged and not self.unjudged
 
 
 def grade(
@@ -202,9 +210,21 @@ def _grade_entry(
         took, text = round(time.monotonic() - begin, 2), "".join(printed)
         refusals = [refusal for refusal in dict.fromkeys(REFUSAL.findall(text)) if refusal not in remark]
         remark = " ".join(filter(None, (remark, *(f"{refusal}." for refusal in refusals))))
-        count = len(task.parts)
+        count, unjudged = len(task.parts), [result.part for result in results if result.verdict == NOT_CHECKED]
         return Grade(
-            entry.name, passed, count, diagnosis, remark, took, text, judged, seed, results, drawn.record, reason
+            entry.name,
+            passed,
+            count,
+            diagnosis,
+            remark,
+            took,
+            text,
+            judged,
+            seed,
+            results,
+            drawn.record,
+            reason,
+            ", ".join(unjudged),
         )
 
     if entry.file is None:
@@ -214,6 +234,8 @@ def _grade_entry(
         with open_file(entry.file, limits, permissions=permissions, on_output=printed.append) as file:
             report, wrong = task.report(file, drawn.seed, base=base)
         return row(*_summary(limit_hints(report, hints), task, wrong))
+    except FormError as error:
+        return row(0, "", f"not judged: {error}", judged=False)
     except ChainruleError as error:
         return row(0, "", str(error) + IMPORT_HINT * ("No module named" in str(error)))
     except Exception as error:  # a bug in the grader must not prevent the grading of other submissions

@@ -26,9 +26,10 @@ from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.intended_layer import misnamed_rows
 from chainrule.check.judges import FOREIGN, LayerJudge, LossJudge
 from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, SubmittedLoss
-from chainrule.check.matching import LearnerTask, match_layer, with_intended_layer, with_layer_of_output
 from chainrule.check.mode_checks import dropout_rows
+from chainrule.check.pairing import match_parameters
 from chainrule.check.parameters import NO_CHANNELS, ArrayLayout
+from chainrule.check.reading import LearnerTask, fit, match_layer, with_intended_layer, with_layer_of_output
 from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, Diagnosis, Report, Row
 from chainrule.check.rows import Probe, find_unnamed_gradients, half_precision_row, output_row
 from chainrule.check.subjects import LayerSubject, Subject, Values
@@ -98,8 +99,8 @@ def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
         return []
     shape = task.shape or probes.input_shape_for(task.against)
     intended = LayerSubject(task.against, shape)
-    fitted = conventions.fit(student, intended, conventions.DIRECT, task.layouts, complete=False)
-    layouts = task.layouts if fitted is None else fitted.layouts
+    reading = fit(student, intended, layouts=task.layouts)
+    layouts = reading.subject.layouts if reading is not None and reading.exact else task.layouts
     probe = reference_probe(student, task.against, shape, layouts, seed)
     return with_diagnoses([Examination(probe, {}, (output_row(probe),))])
 
@@ -117,7 +118,7 @@ def reference_probe(
     scale  factor for the inputs
     """
     intended = LayerSubject(against, shape or probes.input_shape_for(against))
-    subject = learner_subjects.match_parameters(copy.deepcopy(student), intended, layouts)
+    subject = match_parameters(copy.deepcopy(student), intended, layouts)
     values = learner_subjects.draw_values(subject, probes.batch_size(intended.shape), seed, intended)
     judge = LayerJudge(intended, subject.layouts)
     return make_probe(subject, {**values, "x": scale * values["x"]}, seed, judge)

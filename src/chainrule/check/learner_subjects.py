@@ -1,26 +1,22 @@
-"""Subjects for a learner's layer or loss. A layer's parameters are identified and set to random values."""
+"""Subjects for a learner's layer or loss, whose parameters are set to random values."""
 
 import copy
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from chainrule.check import probes
-from chainrule.check.parameters import SAME, ArrayLayout, arrays_to_learner, between, influential_arrays
+from chainrule.check.parameters import ArrayLayout, arrays_to_learner
 from chainrule.check.subjects import LayerSubject, Subject, Values
-from chainrule.core.shapes import text
-from chainrule.custom.calls import FormError
-from chainrule.custom.held_arrays import arrays_named, family, squeezed
+from chainrule.custom.held_arrays import squeezed
 from chainrule.custom.interface import LossCode
 from chainrule.custom.names import NAMES
 from chainrule.custom.student import NO_DX, Student
 from chainrule.engines.protocol import Array
-from chainrule.errors import ShapeError, StudentError, UnwrittenError
+from chainrule.errors import StudentError
 
 NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4  # relative size of rounding errors in complex128 and complex64
-SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # input shapes that are tried by default
 
 
 class SubmittedGradients(dict[str, Array]):
@@ -191,27 +187,6 @@ class SubmittedLoss(Subject):
         return SubmittedLoss(self._code.another(), self.name, self.intended)
 
 
-def match_parameters(
-    student: Student, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None
-) -> SubmittedLayer:
-    """Return the learner's layer as a subject, and match its parameters to the intended layer's.
-
-    layouts   known layouts of x, y and parameters; all others are derived from the shapes of the learner's arrays
-    """
-    names = _pair_by_name(student, intended)
-    if len(names) < len(intended.parameters):  # parameters may be created by the first call, or have unusual names
-        names = _pair_after_call(student, intended)
-    known_layouts = dict(layouts or {})
-    for parameter, learner_name in names.items():
-        known_layouts[parameter] = known_layouts.get(parameter) or _layout(
-            student, learner_name, intended.parameters[parameter], intended
-        )
-    student.declare(*names.values())
-    return SubmittedLayer(
-        student, intended.shape, names, {name: layout for name, layout in known_layouts.items() if layout != SAME}
-    )
-
-
 def draw_values(
     subject: SubmittedLayer, count: int, seed: int, intended: LayerSubject | None = None, total: int = 0
 ) -> dict[str, np.ndarray[Any, Any]]:
@@ -230,127 +205,10 @@ def draw_values(
     return arrays_to_learner(subject.layouts, {**drawn, "x": x})
 
 
-def _pair_by_name(student: Student, intended: LayerSubject) -> dict[str, str]:
-    """Return the learner's names of the parameters that have usual names, by this library's names.
-
-    If there are several candidates, the first with the correct shape is preferred.
-    """
-    names: dict[str, str] = {}
-    for parameter, shape in intended.parameters.items():
-        spellings = [
-            spelling
-            for word in NAMES.families.get(parameter, (parameter,))
-            for spelling in (word, word.upper(), word.capitalize())
-        ]
-        candidates = arrays_named(parameter, student.names) + arrays_named(parameter, student.array_names())
-        candidates += [
-            spelling for spelling in spellings if student.has(spelling)
-        ]  # scalars too, such as the k of a kernel's size
-        if parameter == "gamma" and not candidates:
-            candidates = arrays_named("w", student.array_names())  # PyTorch's name for the scale of a normalization
-        free = [name for name in dict.fromkeys(candidates) if name not in names.values()]
-        fitting = [name for name in free if _fits(student, name, shape)]
-        shaped = [name for name in free if (held := student.copy_of(name)) is None or held.ndim]
-        if fitting or shaped:
-            names[parameter] = (fitting or shaped)[0]
-    return names
-
-
-def _fits(student: Student, name: str, shape: tuple[int, ...]) -> bool:
-    """Return whether an array may be a parameter of this shape. A whole number is an option, such as a size."""
-    array = student.copy_of(name)
-    if array is None or (not array.ndim and array.dtype.kind != "f"):
-        return False
-    return between(shape, array.shape) is not None
-
-
-def _pair_after_call(student: Student, intended: LayerSubject) -> dict[str, str]:
-    """Return the learner's parameter names after a first call, which may create the parameters.
-
-    Parameters with unusual names are identified by their shapes and their effects on the output.
-    """
-    x = np.random.default_rng(0).normal(size=(2, *intended.shape))
-    student.explore(x, strict=False)
-    names = _pair_by_name(student, intended)
-    for parameter, shape in intended.parameters.items():
-        if parameter not in names:
-            others = [name for name in influential_arrays(student, x) if name not in names.values()]
-            fitting = [name for name in others if _fits(student, name, shape)]
-            exact = [name for name in fitting if (held := student.copy_of(name)) is not None and held.shape == shape]
-            fitting = exact if len(fitting) > 1 else fitting  # a kernel of size 1 may have any shape of ones
-            if len(fitting) != 1:
-                parameters = ", ".join(intended.parameters)
-                raise FormError(
-                    f"{student.name} has no parameter {parameter}; {intended.name} has {parameters} "
-                    f"(make {parameter} an attribute and store its gradient in d{parameter}, or make it an argument "
-                    "of forward)"
-                )
-            names[parameter] = fitting[0]
-    return {parameter: names[parameter] for parameter in intended.parameters}
-
-
-def _layout(student: Student, name: str, expected: tuple[int, ...], intended: LayerSubject) -> ArrayLayout:
-    """Return the layout of a parameter; StudentError if no layout matches its shape."""
-    array = student.copy_of(name)
-    layout = SAME if array is None else between(expected, array.shape)
-    if array is not None and layout is None:
-        raise StudentError(
-            f"{student.name}: {name} has the shape {text(array.shape) or '()'}; {intended.name} on an input of "
-            f"{text(intended.shape)} expects {text(expected)}: change the shape, or pass --input-shape"
-        )
-    return layout or SAME
-
-
-def explore_layer(
-    student: Student, shape: tuple[int, ...] | None, usual: Sequence[tuple[int, ...]] = ()
-) -> SubmittedLayer:
-    """Return the learner's layer as a subject whose intended layer is unknown.
-
-    The parameters, and the input shape if ``shape`` is None, are determined by trial, beginning with the shapes in
-    ``usual``.
-    """
-    errors: list[StudentError] = []
-    for candidate in [shape] if shape is not None else [*usual, *candidate_shapes(student)]:
-        try:
-            student.explore(np.random.default_rng(0).normal(size=(2, *candidate)), strict=False)
-        except UnwrittenError:
-            raise
-        except StudentError as error:
-            errors.append(error)
-            continue
-        return SubmittedLayer(student, candidate, {name: name for name in student.names})
-    if in_backward := [error for error in errors if failed_in_backward(str(error))]:
-        raise in_backward[0]  # forward accepts the shape, so the input is not the cause
-    if shape is not None or len(errors) == 1:
-        raise errors[0]
-    if re.search(r"forward\(\) missing 1 required positional argument", str(errors[0])):
-        advice = "forward of a layer takes x only; check a loss, which takes p and t, with --against LOSS"
-        raise StudentError(f"{errors[0]}; {advice}")
-    raise ShapeError(f"{student.name} accepts none of the usual input shapes; pass --input-shape: {errors[0]}")
-
-
 def failed_in_backward(message: str) -> bool:
     """Return whether the message of an error in a learner's code names backward as its origin."""
     function = message.partition(":")[0].partition(" ")[0].rpartition(".")[2]
     return "backward" in function or function in NAMES.backward
-
-
-def layers_without_backward(student: Student, shape: tuple[int, ...] | None) -> Iterator[SubmittedLayer]:
-    """Yield the learner's layer as a subject for each input shape that forward accepts.
-
-    Its parameters are the arrays with usual names that affect the output, because backward identifies none.
-
-    shape   shape of one input; None: try several
-    """
-    for candidate in [shape] if shape is not None else candidate_shapes(student):
-        tried, x = copy.deepcopy(student), np.random.default_rng(0).normal(size=(2, *candidate))
-        try:
-            tried.forward(x)
-            names = [name for name in influential_arrays(tried, x) if family(name)]
-        except StudentError:
-            continue
-        tried.declare(*names)
-        yield SubmittedLayer(tried, candidate, {name: name for name in names})
 
 
 def uncalled_copy(original: Student, subject: SubmittedLayer) -> SubmittedLayer:
@@ -363,27 +221,6 @@ def uncalled_copy(original: Student, subject: SubmittedLayer) -> SubmittedLayer:
         return subject
     fresh.declare(*subject.names.values())
     return SubmittedLayer(fresh, subject.shape, subject.names, subject.layouts)
-
-
-def candidate_shapes(student: Student) -> Sequence[tuple[int, ...]]:
-    """Return input shapes to try, starting with those that match the weights or the scales of a normalization.
-
-    The axes of weights may be (filters, channels, *window), (channels, *window, filters) or
-    (*window, channels, filters).
-    """
-    for name in arrays_named("w", student.array_names()):
-        w = student.copy_of(name)
-        if w is not None and w.ndim in (2, 3, 4):
-            orders = ((w.shape[1], w.shape[2:]), (w.shape[0], w.shape[1:-1]), (w.shape[-2], w.shape[:-2]))
-            return [*(_shape_around(channels, taps) for channels, taps in orders), *SHAPES]
-    scales = (student.copy_of(name) for name in arrays_named("gamma", student.array_names()))
-    scale_size = next((len(scale) for scale in scales if scale is not None and scale.ndim == 1), 0)
-    return [(scale_size, scale_size + 2, scale_size + 1), (scale_size,), *SHAPES] if scale_size else SHAPES
-
-
-def _shape_around(channels: int, window: Sequence[int]) -> tuple[int, ...]:
-    """Return an input shape that is slightly larger than a window."""
-    return (channels, *(taps + margin for taps, margin in zip(window, (5, 3), strict=False)))
 
 
 def _real(array: Array, source: str) -> Array:

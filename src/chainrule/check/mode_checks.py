@@ -12,6 +12,7 @@ from chainrule.check import comparison, learner_subjects
 from chainrule.check.checked_probe import CheckedProbe
 from chainrule.check.extra_checks import check_unchanged_arrays
 from chainrule.check.forms import DEFAULTS, FunctionPair, impossible_value
+from chainrule.check.pairing import match_parameters
 from chainrule.check.report import MASK_SHARED, Diagnosis, Row
 from chainrule.check.rows import Probe
 from chainrule.check.subjects import LayerSubject
@@ -231,7 +232,7 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
     point = NormalizationPoint.draw(intended.shape, layer.epsilon, factor, np.random.default_rng(seed))
 
     def run(evaluated: bool, x: Array) -> tuple[Array, list[Array]]:
-        subject = learner_subjects.match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
+        subject = match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
         copied, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
         parameters = {subject.names[parameter]: value for parameter, value in values.items()}
         for name, value in {**parameters, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
@@ -342,7 +343,7 @@ def _masked(row: Callable[..., Row], x: Array, y: Array, p: float) -> Row:
         return row(METHOD, False, "dropout-mask", comparison.shape_message("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
     shared = bool((kept == kept.take([0], 0)).all()) and not kept.all()
-    if not shared and any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
+    if not (shared or kept.all()) and any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
         return row(METHOD, False, "dropout-mask", "drops whole samples: draw a mask with the shape of x")
     scale, kept_fraction = float(np.median(ratio[kept])) if kept.any() else 0.0, float(kept.mean())
     if not np.allclose(ratio[kept], scale, rtol=TOLERANCE):

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from chainrule.check import conventions, learner_subjects, probes
+from chainrule.check import learner_subjects, probes
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.forms import ARGUMENTS, SMALL_SCALE, Case, impossible_value
 from chainrule.check.judges import LayerJudge
 from chainrule.check.learner_checks import FIRST, credits_all_ties, reference_probe, unknown_output_rows
-from chainrule.check.matching import LearnerTask, match_layer
+from chainrule.check.reading import LearnerTask, fit, match_layer
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import Probe, adopt_unnamed_gradients
 from chainrule.check.subjects import LayerSubject
@@ -113,8 +113,8 @@ def with_own_variant(task: LearnerTask, student: Student) -> LearnerTask:
     if isinstance(task.against, AveragePool2D) and task.against.padding != "valid":
         counted = replace(task.against, count_padding=True)
         intended = LayerSubject(counted, task.shape or ())
-        fits = conventions.fit(student, intended, conventions.DIRECT) is not None
-        return replace(task, against=counted) if fits else task
+        reading = fit(student, intended)
+        return replace(task, against=counted) if reading is not None and reading.fits else task
     if not isinstance(task.against, BatchNorm2D | LayerNorm):
         return task
     epsilon = stored_epsilon(student)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.check import conventions, learner_subjects, probes
+from chainrule.check import learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.constructors import pair_adapter
 from chainrule.check.conventions import BY_STRENGTH, DIRECT
@@ -28,10 +28,11 @@ from chainrule.check.forms import (
     tutorial_pairs,
 )
 from chainrule.check.learner_checks import ONLY_SQUARE, check_layer, check_loss, check_output
-from chainrule.check.matching import ANY_LAYER, LearnerTask, first_match, readings
 from chainrule.check.mode_checks import mode_rows
 from chainrule.check.option_checks import check_options
+from chainrule.check.pairing import match_parameters
 from chainrule.check.parameters import TRANSPOSED, ArrayLayout
+from chainrule.check.reading import ANY_LAYER, LearnerTask, Reading, adapted, best_of, fit, readings
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.custom.calls import FormError
@@ -129,13 +130,13 @@ def _function_rows(
             yield failure_row(pair.forward, error, "other modes")
 
     def load_adapted(options: Mapping[str, Any]) -> Student:
-        return conventions.adapted(load(options), axis)
+        return adapted(load(options), axis)
 
     for other in others if all(row.ok for row in rows) else ():
-        adapted = replace(other, layouts={**other.layouts, **layouts})
-        if not _ignores_options(load_adapted, adapted):
-            adapted = other if is_usual else adapted
-            yield from check_options(load_adapted(other.options), adapted, complete, seed, base.ties)
+        laid_out = replace(other, layouts={**other.layouts, **layouts})
+        if not _ignores_options(load_adapted, laid_out):
+            laid_out = other if is_usual else laid_out
+            yield from check_options(load_adapted(other.options), laid_out, complete, seed, base.ties)
 
 
 def _ignores_options(load: Load, other: Case) -> bool:
@@ -154,12 +155,12 @@ def _ignores_options(load: Load, other: Case) -> bool:
         return False
     intended = LayerSubject(layer, other.shape)
     try:
-        subject = learner_subjects.match_parameters(load(other.options), intended, other.layouts)
+        subject = match_parameters(load(other.options), intended, other.layouts)
         values = learner_subjects.draw_values(subject, 2, 0, intended)
         y = subject.output(values)
         for options in alternatives:
             student = load({**other.options, **options})
-            changed = learner_subjects.match_parameters(student, intended, other.layouts)
+            changed = match_parameters(student, intended, other.layouts)
             if nearly_equal(changed.output(values), y, LOSS_TOLERANCE):
                 return True
     except StudentError:
@@ -187,13 +188,17 @@ def _usual_form(load: Load, course_format: FunctionFormat) -> Form | None:
             continue
         if _unknown_arguments(student, case.layer):
             continue
-        read = partial(readings, student, LayerSubject(case.layer, case.shape), layouts=case.layouts)
-        read = partial(read, complete=not exact)
-        must_match = not known or candidate is not course_format
-        direct = [read([DIRECT], exact=must_match)] if exact else []
-        if match := first_match([*direct, *(read(others, exact=exact) for others in BY_STRENGTH)]):
-            return candidate, match[0].student.adapted_axis, match[0].layouts
+        intended, is_usual = LayerSubject(case.layer, case.shape), known and candidate is course_format
+        for conventions in ((DIRECT,), *BY_STRENGTH) if exact else BY_STRENGTH:
+            accept = partial(_is_accepted, exact=exact and not (is_usual and DIRECT in conventions))
+            if reading := best_of(readings(student, intended, conventions, case.layouts), accept):
+                return candidate, reading.subject.student.adapted_axis, reading.subject.layouts
     return None
+
+
+def _is_accepted(reading: Reading, exact: bool) -> bool:
+    """Return whether a reading has the right output, or, if this is not required, runs."""
+    return reading.exact if exact else reading.complete
 
 
 def _unknown_arguments(student: Student, against: Layer | None) -> list[str]:
@@ -239,7 +244,8 @@ def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask)
     layouts |= {name: layout for name, layout in case.layouts.items() if name != "x"} if case else {}
     shape = task.shape or (case.shape if case and layer == case.layer else probes.input_shape_for(layer))
     for candidate in (layouts, {}):
-        if conventions.fit(student, LayerSubject(layer, shape), DIRECT, candidate):
+        reading = fit(student, LayerSubject(layer, shape), layouts=candidate)
+        if reading is not None and reading.fits:
             layouts = candidate
             break
     return student, replace(task, against=layer, shape=shape, layouts=layouts)

@@ -139,11 +139,6 @@ COLUMN, ROW = ArrayLayout(expanded=(2,)), ArrayLayout(expanded=(1,))  # batches 
 ORDERS = {2: ((1, 0),), 3: ((2, 1, 0), (1, 0, 2)), 4: ((2, 3, 1, 0), (0, 2, 3, 1), (1, 0, 2, 3), (1, 2, 3, 0))}
 
 
-def between(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> ArrayLayout | None:
-    """Return the first layout that converts this library's shape to the learner's, or None if there is none."""
-    return next(layouts_between(shape, learner_shape), None)
-
-
 def layouts_between(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> Iterator[ArrayLayout]:
     """Yield the layouts that convert this library's shape to the learner's, beginning with the most usual one.
 

@@ -28,6 +28,7 @@ ACCEPTED = (  # diagnoses of right results
 )
 PLAIN_TITLES = ("y", "update")  # results that are not gradients
 SINGLE_ONLY = "right for single samples; fails for batches"  # verdict on code that takes one sample at a time
+NOT_CHECKED = "not checked"  # verdict on code in a form that the checker cannot read
 RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 is for unusable input
 
 
@@ -225,16 +226,14 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The verdict: right, `SINGLE_ONLY`, "right, but" or not returned (see `accepted`), WRONG, FAILS, not written,
-        or not checked.
-        """
+        """The verdict in words: right, wrong, failed, incomplete or unchecked, and the limits of right results."""
         if self.single and (self.ok or self.accepted):
             return SINGLE_ONLY
         if self.accepted:
             return "not returned" if self.diagnoses[0].name == NOT_RETURNED else "right, but"
         if self.ok or self.checked:
             return "right" if self.ok else "FAILS" if self.failed else "WRONG"
-        return "not written" if any(diagnosis.name == UNWRITTEN for diagnosis in self.diagnoses) else "not checked"
+        return "not written" if any(diagnosis.name == UNWRITTEN for diagnosis in self.diagnoses) else NOT_CHECKED
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as plain values. ``diagnosis`` contains the diagnoses' short names, or None."""
@@ -270,7 +269,7 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether every row is right or accepted. An unchecked tensor does not count as right."""
-        return all(row.ok or row.accepted for row in self.rows)
+        return bool(self.rows) and all(row.ok or row.accepted for row in self.rows)
 
     @property
     def exit_code(self) -> int:

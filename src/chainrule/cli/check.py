@@ -4,7 +4,7 @@ import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
@@ -13,83 +13,55 @@ from chainrule.cli.output import print_json, print_line
 from chainrule.errors import OptionError, StudentError, unknown_name
 
 if TYPE_CHECKING:
-    from chainrule.check.matching import LearnerTask
+    from chainrule.check.reading import LearnerTask
     from chainrule.check.report import Report
 
-against = click.option(
-    "--against",
-    metavar="LAYER",
-    help='The layer it should compute, such as "Conv2D(4, (3, 2), stride=2)", the name of a loss, '
-    'or names of functions and classes in the formats of courses, such as "conv_forward, svm_loss, Linear".',
-)
-input_shape = click.option("--input-shape", metavar="C,H,W", help="Shape of one input, such as 3,7,6; or C,W or F.")
-constant = click.option(
-    "--constant",
-    "constants",
-    metavar="NAME",
-    multiple=True,
-    help="An array of your object that is not a parameter and needs no gradient; may be repeated.",
-)
-ties = click.option(
-    "--ties",
-    type=click.Choice(["first"]),
-    help="Max pooling must pass the gradient to the first of several largest elements, instead of to any of them.",
-)
-samples = click.option(
-    "--samples",
-    type=click.Choice(["one"]),
-    help="The code should take one sample at a time, so that it may fail for batches.",
-)
-seed = click.option(
-    "--seed", type=options.BoundedInteger(0), default=0, help="Seed of the random inputs; 0 by default."
-)
-hints = click.option(
-    "--hints",
-    type=options.BoundedInteger(0, 3),
-    help="How much to reveal: 0 verdicts, 1 the first wrong number, 2 its terms, 3 the mistake (default).",
-)
 MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
 SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
+
+
+@options.group()
+def task_options(
+    *,
+    against: options.Text = None,
+    input_shape: options.Text = None,
+    ties: Annotated[str | None, click.Choice(["first"])] = None,
+    samples: Annotated[str | None, click.Choice(["one"])] = None,
+    hints: Annotated[int | None, options.BoundedInteger(0, 3)] = None,
+) -> None:
+    """Declare what code should compute, and what is revealed.
+
+    against      (--against LAYER) The layer it should compute, such as "Conv2D(4, (3, 2), stride=2)", the name of a
+                 loss, or names of functions and classes in the formats of courses, such as
+                 "conv_forward, svm_loss, Linear".
+    input_shape  (--input-shape C,H,W) Shape of one input, such as 3,7,6; or C,W or F.
+    ties         Max pooling must pass the gradient to the first of several largest elements, instead of to any of them.
+    samples      The code should take one sample at a time, so that it may fail for batches.
+    hints        How much to reveal: 0 verdicts, 1 the first wrong number, 2 its terms, 3 the mistake (default).
+    """
 
 
 @click.command(short_help="Check gradients, and diagnose wrong ones.")
 @click.argument("subject", required=False, metavar="[MODEL|FILE.py:NAME]")
 @click.argument("others", nargs=-1, metavar="[FILE.py]...", type=click.Path(path_type=Path))
-@against
-@input_shape
-@click.option("--loss", metavar="NAME", help="Loss to check a model with; by default the model's own.")
-@constant
+@task_options
+@options.declared
 @options.engine
-@click.option(
-    "--seconds",
-    type=options.BoundedInteger(1, LONGEST),
-    default=SECONDS,
-    help=f"Time limit for the code in FILE.py, or for each of its functions and classes; {SECONDS} by default.",
-)
-@click.option(
-    "--root",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Folder that FILE.py imports its packages from; by default, FILE's own folder and those above it.",
-)
-@ties
-@samples
-@seed
-@hints
 @options.as_json
 def check(
     subject: str | None,
     others: tuple[Path, ...],
+    *,
     against: str | None,
     input_shape: str | None,
-    loss: str | None,
-    constants: tuple[str, ...],
+    loss: options.Text = None,
+    constants: options.Texts = (),
     engine: str | None,
-    seconds: int,
-    root: Path | None,
+    seconds: Annotated[int, options.BoundedInteger(1, LONGEST)] = SECONDS,
+    root: Annotated[Path | None, click.Path(exists=True, file_okay=False, path_type=Path)] = None,
     ties: str | None,
     samples: str | None,
-    seed: int,
+    seed: Annotated[int, options.BoundedInteger(0)] = 0,
     hints: int | None,
     as_json: bool,
 ) -> None:
@@ -108,11 +80,18 @@ def check(
 
     Exits with 0 if everything is correct, 1 if something is wrong, 2 if the file cannot be used, and 3 if nothing is
     wrong but something could not be checked, such as a parameter whose gradient could not be identified.
+
+    loss       (--loss NAME) Loss to check a model with; by default the model's own.
+    constants  (--constant NAME) An array of your object that is not a parameter and needs no gradient; may be repeated.
+    seconds    Time limit for the code in FILE.py, or for each of its functions and classes.
+    root       (--root FOLDER) Folder that FILE.py imports its packages from; by default, FILE's own folder and those
+               above it.
+    seed       Seed of the random inputs.
     """
     from chainrule.check import sources
     from chainrule.check.checker import check_gradients
     from chainrule.check.homework import ALL, limit_hints
-    from chainrule.check.matching import LearnerTask
+    from chainrule.check.reading import LearnerTask
     from chainrule.layers import expressions
 
     shape = expressions.shape(input_shape) if input_shape is not None else None
@@ -184,10 +163,12 @@ def _import_hints(path: Path) -> Generator[None]:
 
 
 def _import_hint(package: str, path: Path) -> str:
-    """Return advice on a package that a file cannot import: one in a folder near the file, or one to install."""
+    """Return advice on a package that a file cannot import: one in a folder near the file, or one to add or install."""
     folders = (found.parent for folder in path.parents[:3] for found in folder.glob(f"*/{package}") if found.is_dir())
     folder = next(folders, None)
-    return f"; install it: pip install {package}" if folder is None else f"; pass --root {folder}"
+    if folder is None:
+        return f"; if {package} belongs to the submission, put it next to {path.name}; otherwise, install it"
+    return f"; pass --root {folder}"
 
 
 def _echo(printed: str) -> None:

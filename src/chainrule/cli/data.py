@@ -89,14 +89,22 @@ def list_(as_json: bool) -> None:
 
 @data.command(short_help="Check an image folder.")
 @click.argument("name", metavar="FOLDER", type=options.PATH_OR_NAME)
-@click.option("--list", "list_files", is_flag=True, help="List every skipped file.")
+@options.declared
 @options.targets
 @options.as_json
-def inspect(name: str, list_files: bool, targets: str | None, as_json: bool) -> None:
+def inspect(
+    name: str,
+    *,
+    list_files: bool = False,
+    targets: str | None,
+    as_json: bool,
+) -> None:
     """Read an image folder as for training, and report which files are used, and which are skipped and why.
 
     Images that occur more than once are reported too, within a set and across sets, even if they are resized,
     compressed again or slightly brighter.
+
+    list_files  (--list) List every skipped file.
     """
     from chainrule.data import duplicates, known_names, masks
     from chainrule.data import folder as folders
@@ -137,11 +145,17 @@ def _clearable() -> list[str]:
 
 @data.command(short_help="Remove data sets and compiled programs from the cache.")
 @click.argument("name", required=False, type=options.Name(_clearable))
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def clear(name: str | None, yes: bool) -> None:
+@options.declared
+def clear(
+    name: str | None,
+    *,
+    yes: bool = False,
+) -> None:
     """Remove the data set NAME, the compiled programs (NAME: compiled), or, by default, everything from the cache.
 
     Programs are compiled again when they are needed, also in running processes.
+
+    yes  Do not ask for confirmation.
     """
     from chainrule._io import cache
     from chainrule.data import catalogue

@@ -34,13 +34,20 @@ def page_names() -> list[str]:
 
 @click.command(short_help="List the documentation pages, or read one.")
 @click.argument("page", required=False, type=options.Name(page_names))
-@click.option("--open", "open_page", is_flag=True, help="Open the page in the system's default program.")
-@click.option("--path", is_flag=True, help="Print the path of the page.")
-def docs(page: str | None, open_page: bool, path: bool) -> None:
+@options.declared
+def docs(
+    page: str | None,
+    *,
+    open_page: bool = False,
+    path: bool = False,
+) -> None:
     """List the documentation pages, or print PAGE.
 
     On a terminal, the page is formatted and shown in a pager; otherwise it is printed as Markdown. The pages are part
     of the package and describe the installed version.
+
+    open_page  (--open) Open the page in the system's default program.
+    path       Print the path of the page.
     """
     files = pages()
     if not files:

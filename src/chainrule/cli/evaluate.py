@@ -15,24 +15,7 @@ MAX_CLASSES, WORST = 50, 10  # largest number of classes that are all printed; n
 @click.command(short_help="Evaluate a run on the test set.")
 @click.argument("run", type=options.PATH)
 @options.data
-@click.option("--views", help='Average the outputs over views of each image: "flip,shift=1".')
-@click.option(
-    "--classes",
-    "class_file",
-    type=options.FILE,
-    metavar="FILE.csv",
-    help="Write the metrics of each class.  [default for more than 50 classes: classes.csv beside the model]",
-)
-@click.option(
-    "--reliability", type=options.FILE, metavar="FILE.png", help="Plot the accuracy by the confidence of predictions."
-)
-@click.option(
-    "--calibrated",
-    "calibrated_file",
-    type=options.FILE,
-    metavar="FILE.safetensors",
-    help="Calibrate the confidence on the run's validation images before the evaluation, and write the model.",
-)
+@options.declared
 @options.skip_damaged
 @options.data_location
 @options.execution
@@ -40,11 +23,12 @@ MAX_CLASSES, WORST = 50, 10  # largest number of classes that are all printed; n
 @options.as_json
 def evaluate(
     run: Path,
+    *,
     data: str | None,
-    views: str | None,
-    class_file: Path | None,
-    reliability: Path | None,
-    calibrated_file: Path | None,
+    views: options.Text = None,
+    class_file: options.OutputFile = None,
+    reliability: options.OutputFile = None,
+    calibrated_file: options.OutputFile = None,
     skip_damaged: bool,
     data_folder: str | None,
     offline: bool | None,
@@ -59,6 +43,13 @@ def evaluate(
     and Dice; for target images, they include the peak signal-to-noise ratio.
 
     RUN is a run folder or a model.safetensors file. For an unfinished run, the best weights so far are used.
+
+    views            Average the outputs over views of each image: "flip,shift=1".
+    class_file       (--classes FILE.csv) Write the metrics of each class.  [default for more than 50 classes:
+                     classes.csv beside the model]
+    reliability      (--reliability FILE.png) Plot the accuracy by the confidence of predictions.
+    calibrated_file  (--calibrated FILE.safetensors) Calibrate the confidence on the run's validation images before the
+                     evaluation, and write the model.
     """
     from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import loading

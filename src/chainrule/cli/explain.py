@@ -2,7 +2,7 @@
 
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
@@ -14,45 +14,31 @@ if TYPE_CHECKING:
     from chainrule.explain.cataloguing import Overview
 
 
+@options.group()
+def subject_options(
+    *,
+    model: options.ModelName = None,
+    sample: options.Whole = None,
+    image: options.PathOrName = None,
+    label: options.Text = None,
+    optimizer: options.Text = None,
+    learning_rate: options.Real = None,
+) -> None:
+    """Declare the training step.
+
+    model          Explain an untrained network instead of a RUN.
+    sample         Index of the test image; the page offers 200 of them.  [default: 0]
+    image          (--image FILE) PNG or JPEG to use instead of a test image.
+    label          (--label CLASS) True class of the image.  [default for an --image: the predicted class]
+    optimizer      (--optimizer NAME) Use another optimizer, at its first step: sgd, momentum, adam, …
+    learning_rate  (--learning-rate,--lr) Use another learning rate.
+    """
+
+
 @click.command(short_help="Explain any value of a training step.")
 @click.argument("run", required=False, type=options.PATH)
-@click.option(
-    "--model",
-    type=options.MODEL,
-    help="Explain an untrained network instead of a RUN.",
-)
-@click.option(
-    "--cell",
-    "cells",
-    metavar="CELL",
-    multiple=True,
-    help='Element to explain: "conv2.dw[3,1,0,2]", also .y .x .w .b .dx .dy .db .update, loss; can be repeated.',
-)
-@click.option(
-    "--sample",
-    type=options.INTEGER,
-    help="Index of the test image; the page offers 200 of them.  [default: 0]",
-)
-@click.option("--image", metavar="FILE", type=options.PATH_OR_NAME, help="PNG or JPEG to use instead of a test image.")
-@click.option(
-    "--label", metavar="CLASS", help="True class of the image.  [default for an --image: the predicted class]"
-)
-@click.option("--all", "everything", is_flag=True, help="Print all terms, not only the largest.")
-@click.option(
-    "--digits",
-    type=options.BoundedInteger(1, 17),
-    default=3,
-    show_default=True,
-    help="Significant digits of numbers; 17 is full precision.",
-)
-@click.option("--optimizer", metavar="NAME", help="Use another optimizer, at its first step: sgd, momentum, adam, …")
-@click.option(
-    "--learning-rate",
-    "--lr",
-    "learning_rate",
-    type=options.NUMBER,
-    help="Use another learning rate.",
-)
+@subject_options
+@options.declared
 @options.data
 @options.skip_damaged
 @options.data_location
@@ -63,9 +49,10 @@ if TYPE_CHECKING:
 def explain(
     context: click.Context,
     run: Path | None,
-    cells: tuple[str, ...],
-    everything: bool,
-    digits: int,
+    *,
+    cells: options.Texts = (),
+    everything: bool = False,
+    digits: Annotated[int, options.BoundedInteger(1, 17)] = 3,
     as_json: bool,
     **arguments: Any,
 ) -> None:
@@ -80,6 +67,11 @@ def explain(
     With --cell, compute the step for a single sample, and print the equation of the element, its terms in order of
     size, and the code that computes it. For a whole tensor, such as conv1.y, print its shape, statistics, and how to
     name one of its elements.
+
+    cells       (--cell CELL) Element to explain: "conv2.dw[3,1,0,2]", also .y .x .w .b .dx .dy .db .update, loss; can
+                be repeated.
+    everything  (--all) Print all terms, not only the largest.
+    digits      Significant digits of numbers; 17 is full precision.
     """
     page_options.check(context, with_cell=bool(cells))
     if not cells:

@@ -1,7 +1,7 @@
 """The command `chainrule export`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
@@ -25,52 +25,43 @@ CALIBRATION_IMAGES = 500  # drawn from the training images to measure the ranges
 
 @click.command(short_help="Write a trained network for other software: ONNX, C.")
 @click.argument("run", type=options.PATH)
-@click.option("--onnx", "onnx_file", type=options.FILE, help="Write a new ONNX file.")
-@click.option(
-    "--opset",
-    type=options.INTEGER,
-    help="Version of the ONNX operators; by default the lowest, from 13, that the network can use.",
-)
-@click.option("--c", "c_folder", type=options.FOLDER, help="Write C99 files into a folder.")
-@click.option("--name", metavar="PREFIX", help="With --c: prefix of functions and files.  [default: network]")
-@click.option("--wasm", "wasm_file", metavar="FILE", type=options.PATH, help="Write a .wasm file, module and page.")
-@click.option("--train", is_flag=True, help="With --c: also a function that takes a training step (SGD).")
-@click.option("--int8", is_flag=True, help="With --c: use int8 arithmetic.")
-@click.option(
-    "--calibrate",
-    "calibration",
-    type=options.DATA,
-    help="With --int8: data that determine the scales of activations, 500 samples drawn from all: a data set's name, a "
-    "folder or a FILE.npz with an array x.  [default: the run's training data, or the scales of a quantized network]",
-)
-@click.option(
-    "--io",
-    type=click.Choice(["float", "int8", "uint8"]),
-    help="With --int8: type of the input and the outputs.  [default: float]",
-)
-@click.option("--compact", is_flag=True, help="With --c or --wasm: prefer small memory to speed.")
+@options.declared
 @options.precise
-@click.option("--raw-input", is_flag=True, help="Leave out the normalization of inputs.")
 @options.accept_changes
 def export(
     run: Path,
-    onnx_file: Path | None,
-    opset: int | None,
-    c_folder: Path | None,
-    name: str | None,
-    wasm_file: Path | None,
-    train: bool,
-    int8: bool,
-    calibration: str | None,
-    io: str | None,
-    compact: bool,
+    *,
+    onnx_file: options.OutputFile = None,
+    opset: options.Whole = None,
+    c_folder: options.OutputFolder = None,
+    name: options.Text = None,
+    wasm_file: options.InputPath = None,
+    train: bool = False,
+    int8: bool = False,
+    calibration: options.DataName = None,
+    io: Annotated[str | None, click.Choice(["float", "int8", "uint8"])] = None,
+    compact: bool = False,
     precise: bool,
-    raw_input: bool,
+    raw_input: bool = False,
     accept_changes: bool,
 ) -> None:
     """Export the network in RUN for other software; docs/deploying.md explains how to use the files.
 
     RUN is a run folder or a model file: .safetensors, .onnx, .keras, .h5 or .tflite.
+
+    onnx_file    (--onnx) Write a new ONNX file.
+    opset        Version of the ONNX operators; by default the lowest, from 13, that the network can use.
+    c_folder     (--c) Write C99 files into a folder.
+    name         (--name PREFIX) With --c: prefix of functions and files.  [default: network]
+    wasm_file    (--wasm FILE) Write a .wasm file, module and page.
+    train        With --c: also a function that takes a training step (SGD).
+    int8         With --c: use int8 arithmetic.
+    calibration  (--calibrate) With --int8: data that determine the scales of activations, 500 samples drawn from all: a
+                 data set's name, a folder or a FILE.npz with an array x.  [default: the run's training data, or the
+                 scales of a quantized network]
+    io           With --int8: type of the input and the outputs.  [default: float]
+    compact      With --c or --wasm: prefer small memory to speed.
+    raw_input    Leave out the normalization of inputs.
     """
     from chainrule.cli import loading
     from chainrule.data.normalization import Normalization

@@ -3,12 +3,12 @@
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
 from chainrule.cli import options
-from chainrule.cli.check import LONGEST, against, hints, input_shape, samples, ties
+from chainrule.cli.check import LONGEST, task_options
 from chainrule.cli.output import WIDTH, format_table, print_json
 from chainrule.errors import printable
 
@@ -17,56 +17,37 @@ if TYPE_CHECKING:
     from chainrule.check.homework import Grade
     from chainrule.check.points import PointScheme
 
-UNJUDGED = 3  # exit status if an entry could not be judged
+UNJUDGED = 3  # exit status if a part of an entry could not be judged
 UNISOLATED = (
     "chainrule: WARNING: submissions were not isolated by the kernel ({}). Grade only code that you would run. "
     "SECURITY.md shows what submissions could do, and how to grade in a container."
 )
 FORMATS = ("gradescope", "github-classroom", "classroom50", "otter", "nbgrader")
 
-assignment_options = options.combine(
-    against,
-    input_shape,
-    ties,
-    samples,
-    click.option(
-        "--points",
-        type=options.PATH,
-        metavar="FILE.toml",
-        help="Points for every part, in a table [points]; one point each by default.",
-    ),
-    click.option(
-        "--seconds",
-        type=options.BoundedInteger(1, LONGEST),
-        help="Time limit for each submission, or for each of its functions and classes; 30 by default.",
-    ),
-    click.option(
-        "--memory",
-        type=options.BoundedInteger(256, 1_000_000),
-        metavar="MB",
-        help="Memory limit for each submission; 2048 by default.",
-    ),
-    click.option(
-        "--package",
-        "packages",
-        multiple=True,
-        metavar="NAME",
-        help="A package that submissions may import in addition to NumPy and the standard library; may be repeated.",
-    ),
-    click.option(
-        "--seed",
-        type=options.BoundedInteger(0),
-        help="Seed of the random inputs; by default a new one each time, which is printed.",
-    ),
-    click.option(
-        "--draw-by",
-        type=click.Choice(["name"]),
-        help="Draw the values, and the input shape by default, from the seed and the name of each student.",
-    ),
-    hints,
-)
-output_options = options.combine(
-    click.option("--csv", "table", type=options.FILE, help="Write the table as a CSV file."),
+
+@options.group(task_options)
+def assignment_options(
+    *,
+    points: options.InputPath = None,
+    seconds: Annotated[int | None, options.BoundedInteger(1, LONGEST)] = None,
+    memory: Annotated[int | None, options.BoundedInteger(256, 1_000_000)] = None,
+    packages: options.Texts = (),
+    seed: Annotated[int | None, options.BoundedInteger(0)] = None,
+    draw_by: Annotated[str | None, click.Choice(["name"])] = None,
+) -> None:
+    """Declare the assignment.
+
+    points    (--points FILE.toml) Points for every part, in a table [points]; one point each by default.
+    seconds   Time limit for each submission, or for each of its functions and classes; 30 by default.
+    memory    (--memory MB) Memory limit for each submission; 2048 by default.
+    packages  (--package NAME) A package that submissions may import in addition to NumPy and the standard library; may
+              be repeated.
+    seed      Seed of the random inputs; by default a new one each time, which is printed.
+    draw_by   Draw the values, and the input shape by default, from the seed and the name of each student.
+    """
+
+
+@options.group(
     click.option(
         "--results",
         "written",
@@ -75,30 +56,33 @@ output_options = options.combine(
         metavar="GRADER FILE",
         help=f"Write the file that a grader reads: {', '.join(FORMATS)}; may be repeated.",
     ),
-    click.option(
-        "--autograder",
-        "autograders",
-        type=options.FILE,
-        multiple=True,
-        help="Write an autograder: FILE.zip for Gradescope, FILE.yml for GitHub Classroom, FILE.py for classroom50.",
-    ),
     options.quiet,
     options.as_json,
 )
+def output_options(
+    *, table: options.OutputFile = None, autograders: Annotated[tuple[Any, ...], options.FILE] = ()
+) -> None:
+    """Declare what is written.
+
+    table        (--csv) Write the table as a CSV file.
+    autograders  (--autograder) Write an autograder: FILE.zip for Gradescope, FILE.yml for GitHub Classroom, FILE.py for
+                 classroom50.
+    """
 
 
 @click.command(short_help="Grade a folder of homework submissions.")
 @click.argument("folder", type=options.PATH, required=False)
-@click.option("--single", is_flag=True, help="FOLDER is one submission, or a file that is one.")
-@click.option(
-    "--protection",
-    is_flag=True,
-    help="Instead of grading, print how this machine isolates submissions.",
-)
-@click.option("--student", metavar="NAME", help="Name of the student of a single submission, for --draw-by.")
+@options.declared
 @assignment_options
 @output_options
-def grade(folder: Path | None, single: bool, student: str | None, protection: bool, **arguments: Any) -> None:
+def grade(
+    folder: Path | None,
+    *,
+    single: bool = False,
+    student: options.Text = None,
+    protection: bool = False,
+    **arguments: Any,
+) -> None:
     """Check every submission in FOLDER and diagnose its mistakes.
 
     A submission is a Python file, a notebook, or a folder that contains one of these. Every other entry is
@@ -108,7 +92,11 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
     arrays that it returns are judged outside that process. SECURITY.md describes what this protects against, and what
     it does not.
 
-    Exits with 0 if every entry was judged, right or wrong, and with 3 if an entry could not be judged.
+    Exits with 0 if every part of every entry was judged, right or wrong, and with 3 if one could not be judged.
+
+    single      FOLDER is one submission, or a file that is one.
+    protection  Instead of grading, print how this machine isolates submissions.
+    student     (--student NAME) Name of the student of a single submission, for --draw-by.
     """
 
     if protection:
@@ -130,7 +118,7 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
     else:
         click.echo(_text(rows, ignored, task.scheme if arguments["points"] else None))
     _write(rows, task, arguments)
-    if not all(row.judged for row in rows):
+    if not all(row.complete for row in rows):
         raise SystemExit(UNJUDGED)
 
 
@@ -212,6 +200,11 @@ def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | Non
     if scheme is not None:
         points = ["points", *(f"{scheme.score(row)}/{scheme.total}" for row in rows)]
         cells = [[name, right, earned, rest] for (name, right, rest), earned in zip(cells, points, strict=True)]
+    if any(row.unjudged for row in rows):
+        cells = [
+            [*line, unjudged]
+            for line, unjudged in zip(cells, ["not judged", *(row.unjudged for row in rows)], strict=True)
+        ]
     head, *lines = format_table(cells).splitlines()
     parts = [head]
     for row, line in zip(rows, lines, strict=True):

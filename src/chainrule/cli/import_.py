@@ -15,44 +15,34 @@ if TYPE_CHECKING:
 
 @click.command(name="import", short_help="Read a network, or weights, that another framework wrote.")
 @click.argument("file", type=options.PATH, required=False)
-@click.option("--out", metavar="MODEL.safetensors", type=options.PATH, help="Write the model to a file.")
-@click.option(
-    "--model",
-    type=options.MODEL,
-    help="Network for the weights: a name (see chainrule models) or a model file.",
-)
-@click.option(
-    "--map",
-    "pairs",
-    metavar="HERE=THERE",
-    multiple=True,
-    help="Name of a layer in the network, and in a file of weights; may be repeated.",
-)
-@click.option(
-    "--normalize",
-    metavar="mean=…,std=…",
-    help="Normalize inputs: imagenet, or a number or one for each channel: mean=0.48,0.45,0.41,std=0.23,0.22,0.22.",
-)
-@click.option("--output", "outputs", metavar="NAME", multiple=True, help="Import only this output; may be repeated.")
-@click.option("--shape", metavar="C,H,W", help="Sizes of inputs that the file leaves open, such as 3,224,224.")
-@click.option("--verify", is_flag=True, help="Compare with ONNX Runtime, LiteRT or Keras on random inputs.")
-@click.option("--operators", is_flag=True, help="List the ONNX operators that can be read, and what they become.")
-@click.option("--layers", is_flag=True, help="List the Keras layers that can be read, and what they become.")
+@options.declared
 def import_(
     file: Path | None,
-    out: Path | None,
-    model: str | None,
-    pairs: tuple[str, ...],
-    normalize: str | None,
-    outputs: tuple[str, ...],
-    shape: str | None,
-    verify: bool,
-    operators: bool,
-    layers: bool,
+    *,
+    out: options.InputPath = None,
+    model: options.ModelName = None,
+    pairs: options.Texts = (),
+    normalize: options.Text = None,
+    outputs: options.Texts = (),
+    shape: options.Text = None,
+    verify: bool = False,
+    operators: bool = False,
+    layers: bool = False,
 ) -> None:
     """Read a network (ONNX, .keras, .h5, .tflite), or weights (.pt, .pth, .safetensors, .h5), and print its layers.
 
     No code in the file is run. If a layer is not supported, an error names it; see docs/importing.md.
+
+    out        (--out MODEL.safetensors) Write the model to a file.
+    model      Network for the weights: a name (see chainrule models) or a model file.
+    pairs      (--map HERE=THERE) Name of a layer in the network, and in a file of weights; may be repeated.
+    normalize  (--normalize mean=…,std=…) Normalize inputs: imagenet, or a number or one for each channel:
+               mean=0.48,0.45,0.41,std=0.23,0.22,0.22.
+    outputs    (--output NAME) Import only this output; may be repeated.
+    shape      (--shape C,H,W) Sizes of inputs that the file leaves open, such as 3,224,224.
+    verify     Compare with ONNX Runtime, LiteRT or Keras on random inputs.
+    operators  List the ONNX operators that can be read, and what they become.
+    layers     List the Keras layers that can be read, and what they become.
     """
     from chainrule.interop import verification
     from chainrule.interop.importing import holds_network

@@ -19,17 +19,21 @@ if TYPE_CHECKING:
 
 @click.command(short_help="List the named networks, or describe one.")
 @click.argument("name", required=False, type=options.MODEL)
-@click.option("--program", is_flag=True, help="Print the compiled program of the model's training step.")
-@click.option(
-    "--new",
-    type=options.FILE,
-    help="Write a template for your own network: FILE.py, FILE.toml or FILE.json.",
-)
+@options.declared
 @options.as_json
-def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> None:
+def models(
+    name: str | None,
+    *,
+    program: bool = False,
+    new: options.OutputFile = None,
+    as_json: bool,
+) -> None:
     """List the named networks with their layers, parameters, sources and target accuracies, or describe NAME in detail.
 
     --new FILE writes a complete network for you to edit; train it with chainrule train --model FILE.
+
+    program  Print the compiled program of the model's training step.
+    new      Write a template for your own network: FILE.py, FILE.toml or FILE.json.
     """
     from chainrule import zoo
 

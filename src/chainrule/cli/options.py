@@ -3,9 +3,10 @@
 import importlib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from inspect import cleandoc, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, get_type_hints
 
 import click
 from click.shell_completion import CompletionItem
@@ -145,6 +146,54 @@ def combine(*options: Callable[[F], F]) -> Callable[[F], F]:
         return function
 
     return decorate
+
+
+KINDS: Mapping[Any, Any] = {int: INTEGER, float: NUMBER}  # types of options with a default
+Switch: TypeAlias = bool | None
+Text: TypeAlias = str | None
+Texts: TypeAlias = tuple[str, ...]  # of an option that can be repeated
+Whole: TypeAlias = Annotated[int | None, INTEGER]
+Real: TypeAlias = Annotated[float | None, NUMBER]
+InputPath: TypeAlias = Annotated[Path | None, PATH]
+OutputFile: TypeAlias = Annotated[Path | None, FILE]
+OutputFolder: TypeAlias = Annotated[Path | None, FOLDER]
+PathOrName: TypeAlias = Annotated[str | None, PATH_OR_NAME]
+DataName: TypeAlias = Annotated[str | None, DATA]
+ModelName: TypeAlias = Annotated[str | None, MODEL]
+
+
+def group(*others: Callable[[Any], Any]) -> Callable[[Callable[..., Any]], Callable[[Any], Any]]:
+    """Return a decorator that turns a function into one that adds the options it declares, and others, to a command.
+
+    The signature has an option's type and default. A row of the docstring has its name in the signature, its flags and
+    placeholder in parentheses unless they follow from the name, and its help. Options of type bool take no value.
+    """
+
+    def decorate(declaration: Callable[..., Any]) -> Callable[[Any], Any]:
+        parameters, hints = signature(declaration).parameters, get_type_hints(declaration, include_extras=True)
+        row = re.compile(rf"^({'|'.join(parameters)}) {{2,}}(?:\((--[^)]+)\) )?", re.M)
+        declaration.__doc__, *rows = row.split(cleandoc(declaration.__doc__ or ""))
+        options = list[Callable[[Any], Any]]()
+        for name, form, text in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
+            flags, _, metavar = (form or f"--{name.replace('_', '-')}").partition(" ")
+            default, kind = parameters[name].default, hints[name]
+            value: dict[str, Any] = {
+                "type": kind.__metadata__[0] if hasattr(kind, "__metadata__") else KINDS.get(kind),
+                "default": default,
+                "show_default": default not in (None, ()),
+                "multiple": default == (),
+            }
+            value = {"is_flag": True} if default is False else value
+            help_text = re.sub(r"\s*\n\s*", " ", text).strip()
+            options.append(click.option(*flags.split(","), name, metavar=metavar or None, help=help_text, **value))
+        return combine(*options, *others)
+
+    return decorate
+
+
+def declared(command: F) -> F:
+    """Add the options that the parameters of a command declare (`group`)."""
+    return group()(command)(command)
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
@@ -28,17 +28,22 @@ SHARED_OPTIONS = (  # allowed with and without --cell
     "learning_rate",
 )
 
-page_options = options.combine(
-    click.option("--html", type=options.FILE, help="Write the page to a single file that works offline."),
-    click.option(
-        "--walk",
-        metavar="FILE.md",
-        type=options.PATH,
-        help="Custom guided walk: a Markdown file with addresses of cells.",
-    ),
-    click.option("--port", type=options.BoundedInteger(0, 65535), help="Port of the page.  [default: any free port]"),
-    click.option("--no-browser", is_flag=True, help="Print the page's address without opening a browser."),
-)
+
+@options.group()
+def page_options(
+    *,
+    html: options.OutputFile = None,
+    walk: options.InputPath = None,
+    port: Annotated[int | None, options.BoundedInteger(0, 65535)] = None,
+    no_browser: bool = False,
+) -> None:
+    """Declare the page.
+
+    html        Write the page to a single file that works offline.
+    walk        (--walk FILE.md) Custom guided walk: a Markdown file with addresses of cells.
+    port        Port of the page.  [default: any free port]
+    no_browser  Print the page's address without opening a browser.
+    """
 
 
 def check(context: click.Context, with_cell: bool) -> None:

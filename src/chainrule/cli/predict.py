@@ -23,50 +23,20 @@ BATCH = 256  # images per batch
 @click.command(short_help="Classify images with a trained model.")
 @click.argument("run", type=options.PATH)
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.PATH_OR_NAME)
-@click.option(
-    "--digit/--as-is",
-    default=None,
-    help="Center and scale a digit as in MNIST, or only resize images. Default: as the network's training images.",
-)
-@click.option(
-    "--top", type=int, default=TOP, show_default=True, metavar="K", help="Number of classes to list per image."
-)
-@click.option(
-    "--csv",
-    "csv_file",
-    type=options.FILE,
-    help="Write the predictions as a CSV file, one row per image.",
-)
-@click.option(
-    "--masks",
-    "mask_folder",
-    type=options.FOLDER,
-    help="For a model with an output per pixel: write a mask and an overlay, or the output image, of each image.",
-)
-@click.option(
-    "--heat",
-    type=options.PATH,
-    metavar="FILE.png|FOLDER",
-    help="Show where the network looks: write each image with its saliency and Grad-CAM for the predicted class.",
-)
-@click.option(
-    "--inputs",
-    "input_folder",
-    type=options.FOLDER,
-    help="Also write each image as the network reads it, as a PGM or PPM file: the input of exported C programs.",
-)
+@options.declared
 @options.execution
 @options.accept_changes
 @options.as_json
 def predict(
     run: Path,
     images: tuple[str, ...],
-    digit: bool | None,
-    top: int,
-    csv_file: Path | None,
-    mask_folder: Path | None,
-    heat: Path | None,
-    input_folder: Path | None,
+    *,
+    digit: options.Switch = None,
+    top: int = TOP,
+    csv_file: options.OutputFile = None,
+    mask_folder: options.OutputFolder = None,
+    heat: options.InputPath = None,
+    input_folder: options.OutputFolder = None,
     as_json: bool,
     **machine: Any,
 ) -> None:
@@ -81,6 +51,17 @@ def predict(
     column "problem" of the --csv FILE; the remaining images are still predicted, and the command exits with 2.
 
     --masks, --heat and --inputs arrange their files in the same subfolders as the images.
+
+    digit         (--digit/--as-is) Center and scale a digit as in MNIST, or only resize images. Default: as the
+                  network's training images.
+    top           (--top K) Number of classes to list per image.
+    csv_file      (--csv) Write the predictions as a CSV file, one row per image.
+    mask_folder   (--masks) For a model with an output per pixel: write a mask and an overlay, or the output image, of
+                  each image.
+    heat          (--heat FILE.png|FOLDER) Show where the network looks: write each image with its saliency and Grad-CAM
+                  for the predicted class.
+    input_folder  (--inputs) Also write each image as the network reads it, as a PGM or PPM file: the input of exported
+                  C programs.
     """
     from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import loading

@@ -31,20 +31,7 @@ if TYPE_CHECKING:
     help='Options of `chainrule train` and their values: "lr=0.001,0.01 batch-size=32,64". Use bars between '
     'values that contain commas: "augment=none|shift=2,flip".',
 )
-@click.option(
-    "--seeds",
-    type=options.INTEGER,
-    default=1,
-    show_default=True,
-    help="Train each combination with N seeds, starting at --seed.",
-)
-@click.option("--jobs", type=options.INTEGER, help="Parallel trials.  [default: one per processor]")
-@click.option("--backend", metavar="NAME", help="joblib backend that runs the trials.  [default: loky]")
-@click.option(
-    "--out",
-    type=options.FOLDER,
-    help="Folder of the run folders; existing runs are continued.  [default: sweeps/MODEL]",
-)
+@options.declared
 @train_options.network
 @train_options.data
 @train_options.optimization
@@ -52,7 +39,15 @@ if TYPE_CHECKING:
 @options.quiet
 @options.as_json
 @click.pass_context
-def sweep(context: click.Context, **arguments: Any) -> None:
+def sweep(
+    context: click.Context,
+    *,
+    seeds: int = 1,
+    jobs: options.Whole = None,
+    backend: options.Text = None,
+    out: options.OutputFolder = None,
+    **arguments: Any,
+) -> None:
     """Train a network with every combination of options and several seeds, on all processors.
 
     All other options are as for `chainrule train`, and apply to every trial. A trial uses one thread unless --threads
@@ -60,6 +55,11 @@ def sweep(context: click.Context, **arguments: Any) -> None:
     printed as a table, best first, and saved as trials.csv and sweep.png.
 
     Exits with 1 if a trial failed.
+
+    seeds    Train each combination with N seeds, starting at --seed.
+    jobs     Parallel trials.  [default: one per processor]
+    backend  (--backend NAME) joblib backend that runs the trials.  [default: loky]
+    out      Folder of the run folders; existing runs are continued.  [default: sweeps/MODEL]
     """  # fmt: skip
     from chainrule.cli import sweep_trials
     from chainrule.runs import sweep_grid as grids
@@ -69,10 +69,10 @@ def sweep(context: click.Context, **arguments: Any) -> None:
     training_options = {name: value for name, value in arguments.items() if name not in sweep_trials.SWEEP_OPTIONS}
     training_options["threads"] = arguments["threads"] or 1
     grid = grids.parse(arguments["grid"])
-    trials = grids.trials(grid, grids.numbered(arguments["seeds"], arguments["seed"] or 0))
+    trials = grids.trials(grid, grids.numbered(seeds, arguments["seed"] or 0))
     trial_function = sweep_trials.CommandTrial(training_options, tuple(context.obj or ()))
     name = trial_function.check(trials)
-    folder = arguments["out"] or Path("sweeps") / name
+    folder = out or Path("sweeps") / name
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with reporting(len(trials), show=not arguments["quiet"]) as report:
@@ -80,8 +80,8 @@ def sweep(context: click.Context, **arguments: Any) -> None:
                 trial_function,
                 trials,
                 folder,
-                jobs=arguments["jobs"],
-                backend=arguments["backend"],
+                jobs=jobs,
+                backend=backend,
                 threads=training_options["threads"],
                 report=report,
             )

@@ -36,30 +36,19 @@ HEADS = [*NETWORK_COLUMNS, *RESULT_COLUMNS, "time", "note"]
 
 @click.command(short_help="Train every network and print the table.")
 @click.argument("names", metavar="[NAME...]", nargs=-1, type=options.MODEL)
-@click.option(
-    "--cifar10/--no-cifar10",
-    default=None,
-    help="Also run the recipes for CIFAR-10 (160 MB).  [default: if the data are available]",
-)
-@click.option(
-    "--out",
-    type=options.FOLDER,
-    help="Keep the runs in this folder, and continue those it contains.  [default: delete the runs]",
-)
+@options.declared
 @options.markdown
-@click.option(
-    "--quick", is_flag=True, help="Test the command: one epoch on a few images, without checking the accuracy."
-)
 @options.data_location
 @options.execution
 @options.quiet
 @options.as_json
 def zoo(
     names: tuple[str, ...],
-    cifar10: bool | None,
-    out: Path | None,
+    *,
+    cifar10: options.Switch = None,
+    out: options.OutputFolder = None,
     markdown: Path | None,
-    quick: bool,
+    quick: bool = False,
     data_folder: str | None,
     offline: bool | None,
     engine: str | None,
@@ -75,6 +64,10 @@ def zoo(
     chainrule train --out FOLDER/NAME-DATA are reused too if their recipe is the same.
 
     Exits with 1 if a network misses its target accuracy. Progress is shown on stderr.
+
+    cifar10  (--cifar10/--no-cifar10) Also run the recipes for CIFAR-10 (160 MB).  [default: if the data are available]
+    out      Keep the runs in this folder, and continue those it contains.  [default: delete the runs]
+    quick    Test the command: one epoch on a few images, without checking the accuracy.
     """
     from chainrule import zoo as networks
     from chainrule.engines import loader

@@ -7,6 +7,7 @@ from chainrule.custom import held_arrays
 from chainrule.custom.calls import Array
 from chainrule.custom.held_arrays import PREFIX, ModuleVariables
 from chainrule.custom.sample_axis import SampleAxis
+from chainrule.errors import StudentError
 
 MISSING = object()
 
@@ -30,11 +31,14 @@ class LocalCode:
         return held_arrays.numbers(held_arrays.part_of(*self._place(name)))
 
     def set(self, name: str, value: Array) -> None:
-        """Replace the value with the given name."""
-        if name.startswith(PREFIX):
-            self.variables.set(name, value)
-        else:
-            held_arrays.put_part(self.thing, name, value)
+        """Replace the value with the given name; StudentError for a property that cannot be set."""
+        try:
+            if name.startswith(PREFIX):
+                self.variables.set(name, value)
+            else:
+                held_arrays.put_part(self.thing, name, value)
+        except AttributeError as error:
+            raise StudentError(f"{name} cannot be set: {error}") from None
 
     def _place(self, name: str) -> tuple[Any, str]:
         """Return the holder of a name, and the name within it."""

@@ -57,7 +57,7 @@ class _Holder:
         try:
             return vars(self)[CANONICAL[name]]
         except KeyError:
-            raise AttributeError(name) from None
+            raise AttributeError(name, name=name, obj=self) from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         vars(self)[CANONICAL.get(name, name)] = value
@@ -88,8 +88,13 @@ def descend(name: str, source: Any, descent: Descent) -> dict[str, Array]:
         except UnwrittenError:
             raise
         except StudentError as error:
-            errors.append(error)
+            errors.append(FormError(str(error)) if _lacks_attribute(error.__cause__) else error)
     raise next((error for error in reversed(errors) if not isinstance(error, FormError)), errors[-1])
+
+
+def _lacks_attribute(error: BaseException | None) -> bool:
+    """Return whether code reads an attribute that parameters and gradients in the form passed do not have."""
+    return isinstance(error, AttributeError) and isinstance(error.obj, np.ndarray | list | dict | _Holder)
 
 
 def _prepare(name: str, source: Any, descent: Descent, container: str) -> tuple[Step, dict[str, Array]]:

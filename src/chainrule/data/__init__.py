@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from chainrule.data.dataset import Dataset as Dataset
     from chainrule.data.dataset import batch_count as batch_count
     from chainrule.data.dataset import order as order
-    from chainrule.data.folder import load_folder as load_folder
     from chainrule.data.idx import read_idx as read_idx
     from chainrule.data.images import load_image as load_image
     from chainrule.data.inputs import as_mnist as as_mnist
@@ -44,7 +43,6 @@ __getattr__, __dir__ = module_attributes(
     {
         "augmentation": "Augmentation Views",
         "dataset": "Dataset batch_count order",
-        "folder": "load_folder",
         "idx": "read_idx",
         "images": "load_image",
         "inputs": "as_mnist load_digit",

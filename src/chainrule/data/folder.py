@@ -10,9 +10,8 @@ from typing import TypeAlias, Unpack
 
 import numpy as np
 
-from chainrule.core.words import checked_options_with
 from chainrule.data import masks
-from chainrule.data.dataset import TEST_SHARE, Dataset
+from chainrule.data.dataset import Dataset
 from chainrule.data.folder_layout import ALL, NUMBERS, TABLE, TEST, TRAIN, VALIDATION, LabeledFile, Layout, read_layout
 from chainrule.data.image_files import header_shapes
 from chainrule.data.image_reader import FolderOptions, ImageOptions, ImageReader, UsableFile
@@ -26,47 +25,12 @@ MAX_UNRESIZED = 64  # pixels; by default, larger images or images of different s
 MULTIPLE = 4  # pixels; the default network for masks halves and doubles the size twice
 
 
-@checked_options_with(FolderOptions.__annotations__, vars(ImageOptions))
-def load_folder(
-    folder: str | Path, *, test_share: float = TEST_SHARE, seed: int = 0, **options: Unpack[FolderOptions]
-) -> tuple[Dataset, Dataset]:
-    """Return (training set, test set) from FOLDER/CLASS/…, or from FOLDER/train/CLASS/… and FOLDER/test/CLASS/….
-
-    If there is a table FOLDER/targets.csv, the images listed there are read, with their classes or targets
-    (`target_table.read_table`). If there are the subfolders images and masks, the masks are the labels of pixels
-    (`masks.read_masks`).
-
-    Image files (`images.FORMATS_TEXT`) are read at any depth below the class folders. The folders of the sets may be
-    called training, testing, val, valid or validation. Images in a validation folder become the ``validation`` set of
-    the training set, or the test set if there is no test folder. The ``inventory`` of the training set lists the used
-    files, and the unused files with reasons.
-
-    size          (H, W) to resize every image to; None if all have the same size
-    channels      1 for gray, 3 for color; None for gray if all images are gray, and color otherwise
-    test_share    fraction of every class used for the test set if there is no test folder
-    seed          seed of the random choice of test images
-    skip_damaged  whether to skip damaged images instead of raising an error
-    lazy          whether to decode each image again when it is needed, for folders larger than memory. Every file is
-                  read once in advance, so that the same folders are accepted, and must not change afterwards
-    group_pattern regular expression of the part of a path that names what the image belongs to, such as a patient. If
-                  it contains a group in parentheses, this group is the name. A test set then contains other patients
-    min_classes   minimum number of classes: 2, or 1 for data to evaluate a model on
-    targets       "classes" or "numbers": what the columns of a table contain; None: as `target_table.read_table` says
-    Errors        DataError for an empty folder, images of different sizes without ``size``, or sets with different
-                  classes; FormatError for damaged images
-
-    >>> training, test = load_folder("photos", size=(64, 64))
-    """
-    training, test = read_sets(Path(folder), **options)
-    return training.split(test_share, seed) if test is None else (training, test)
-
-
 def inspect_folder(folder: str | Path, targets: str | None = None) -> tuple[Layout, tuple[int, ...], Inventory]:
-    """Return the layout, the shape (C, H, W) of the images and the inventory of a folder, as `load_folder` reads it.
+    """Return the layout, the shape (C, H, W) of the images and the inventory of a folder, as `load` reads it.
 
     Damaged images, and classes without images, are listed in the inventory.
 
-    Errors   DataError for other problems of `load_folder`
+    Errors   DataError for other problems of `load`
     """
     path = Path(folder)
     layout = _layout(path, targets, allow_empty=True)
@@ -85,7 +49,20 @@ def _layout(folder: Path, targets: str | None = None, *, min_classes: int = 2, a
 
 
 def read_sets(path: Path, **folder_options: Unpack[FolderOptions]) -> tuple[Dataset, Dataset | None]:
-    """Return the training set and the test set of a folder, or all images and None. The options are as in `load`."""
+    """Return the training set and the test set of a folder, or all images and None. The options are as in `load`.
+
+    The sets are those of FOLDER/CLASS/…, or FOLDER/train/CLASS/… and FOLDER/test/CLASS/…. If there is a table
+    FOLDER/targets.csv, the images listed there are read, with their classes or targets (`target_table.read_table`). If
+    there are the subfolders images and masks, the masks are the labels of pixels (`masks.read_masks`).
+
+    Image files (`images.FORMATS_TEXT`) are read at any depth below the class folders. The folders of the sets may be
+    called training, testing, val, valid or validation. Images in a validation folder become the ``validation`` set of
+    the training set, or the test set if there is no test folder. The ``inventory`` of the training set lists the used
+    files, and the unused files with reasons.
+
+    Errors   DataError for an empty folder, images of different sizes without ``size``, or sets with different classes;
+             FormatError for damaged images
+    """
     options = ImageOptions(**folder_options)
     if masks.has_masks(path) and not has_targets(path):
         return masks.read_masks(path, options), None
@@ -138,7 +115,7 @@ def _inventory(layout: Layout, reader: ImageReader, usable: Usable, *, allow_emp
 
 
 def image_paths(folder: Path, targets: str | None = None) -> list[Path]:
-    """Return the paths of all images of a folder that are used, of all sets; DataError as in `load_folder`."""
+    """Return the paths of all images of a folder that are used, of all sets; DataError as in `load`."""
     if masks.has_masks(folder) and not has_targets(folder):
         return masks.image_paths(folder)
     return [*_layout(folder, targets, min_classes=1, allow_empty=True).files]

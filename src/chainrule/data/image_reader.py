@@ -46,7 +46,7 @@ MASK_ALONE = "the metadata (EXIF) turn only the image, or only its mask"
 
 
 class FolderOptions(TypedDict, total=False):
-    """Options of `load` and `load_folder`, which describe them."""
+    """Options of `load` and `load_test`, which describe them."""
 
     size: tuple[int, int] | None
     channels: int | None

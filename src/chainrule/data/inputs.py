@@ -19,7 +19,7 @@ from chainrule.core.arrays import Array, Bools, Floats, Ints
 from chainrule.core.shapes import text
 from chainrule.data.images import FORMATS_TEXT, MAX_PIXELS, image_input, open_image, to_array, upright
 from chainrule.data.normalization import Normalization
-from chainrule.data.sources import SampleSource
+from chainrule.data.sources import SampleSource, as_array
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
@@ -63,12 +63,12 @@ def read_inputs(x: Any, shape: Sequence[int], normalization: Normalization) -> A
     values: list[Any] = [*x] if isinstance(x, LISTS) else [x]
     if not values or not all(map(is_source, values)):
         is_array = isinstance(x, (*LISTS, dict)) or hasattr(x, "__array__") or not hasattr(x, "__len__")
-        return x if is_array or not len(x) else _inputs_of_pairs(x, shape, normalization)
+        return x if is_array else _inputs_of_pairs(x, shape, normalization)
     return normalization.of_image(np.stack([read_input(value, shape, digits=normalization.digits) for value in values]))
 
 
 class PairInputs(SampleSource):
-    """The inputs of a data set whose items are pairs (x, y), or inputs x.
+    """The inputs of a data set whose items are pairs (x, y).
 
     prepare   function that converts an item to an array
     """
@@ -82,17 +82,22 @@ class PairInputs(SampleSource):
 
     def read(self, indices: Ints) -> Array:
         """Return the inputs at the given indices."""
-        return np.stack([self._prepare(self._data[index]) for index in indices.tolist()])
+        return as_array([self._prepare(self._data[index]) for index in indices.tolist()])
 
 
 def _inputs_of_pairs(data: Any, shape: Sequence[int], normalization: Normalization) -> Any:
-    def prepare(item: Any) -> Array:
-        x = item[0] if isinstance(item, LISTS) else item
-        return read_inputs(x, shape, normalization)[0] if is_source(x) else np.asarray(x)
+    """Return the inputs of a data set of pairs (x, y), or of batches with a length; return other values unchanged."""
 
-    if hasattr(data, "__getitem__") and len(data) and prepare(data[0]).ndim == len(shape):
+    def prepare(item: Any) -> Array:
+        return read_inputs(item[0], shape, normalization)[0] if is_source(item[0]) else np.asarray(item[0])
+
+    first: Any = next(iter(data), None)
+    if not isinstance(first, LISTS) or len(first) < 2:
+        return data
+    if prepare(first).ndim == len(shape) and hasattr(data, "__getitem__"):
         return PairInputs(data, prepare)
-    return np.concatenate([prepare(batch) for batch in data])
+    batches = [prepare(batch) for batch in data]
+    return np.concatenate(batches) if {batch.shape[1:] for batch in batches} == {tuple(shape)} else data
 
 
 def read_input(source: ImageSource, shape: Sequence[int], *, digits: bool = False) -> NDArray[np.uint8]:

@@ -76,9 +76,15 @@ def load(
     test_share     fraction of every class used for the test set, for data without a test set
     seed           seed of the random choice of test samples
     skip_damaged   whether to skip a folder's damaged images, which are listed in the training set's ``inventory``
-    lazy, group_pattern, min_classes, targets   for image folders: whether to decode each image only when it is needed,
-                   which images belong together, the minimum number of classes, and what a table contains; see
-                   `folder.load_folder`
+    lazy           for image folders: whether to decode each image again when it is needed, for folders larger than
+                   memory. Every file is read once in advance, so that the same folders are accepted; it must not
+                   change
+    group_pattern  for image folders: regular expression of the part of a path that names what the image belongs to,
+                   such as a patient. If it contains a group in parentheses, this group is the name. A test set then
+                   contains other patients
+    min_classes    for image folders: minimum number of classes: 2, or 1 for data to evaluate a model on
+    targets        for image folders: "classes" or "numbers": what the columns of a table contain; None: as
+                   `target_table.read_table` says
 
     An .npz file contains the following arrays; only x and y (or targets) are required:
 

@@ -188,8 +188,8 @@ def title(entry: TensorEntry, moments: int = 0) -> str:
     if entry.name in titles["whole"]:
         return titles["whole"][entry.name]
     owner, _, own = entry.name.rpartition(".")
-    if entry.kind == "update":
-        return titles["kind"]["update"].format(of=_part(owner))
+    if entry.kind in ("batch", "update"):
+        return titles["kind"][entry.kind].format(of=_part(owner))
     if entry.kind == "moment":
         moment_titles = titles["moment"]
         name = "velocity" if moments == 1 and own in moment_titles else own

@@ -36,6 +36,7 @@ from chainrule.training.history import History
 from chainrule.training.loop import train
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
+from chainrule.training.options import HIGH_RATE, LOW_RATE, RATE_STEPS
 from chainrule.training.recipe import BATCH_SIZE, Recipe, RecipeOptions, with_options_documented
 from chainrule.training.samples import Samples
 from chainrule.training.streams import BatchStream, TrainingData
@@ -290,9 +291,9 @@ def find_learning_rate(
     x: ArraysLike | Dataset,
     y: ArraysLike | None = None,
     *,
-    low: float = 1e-6,
-    high: float = 1.0,
-    steps: int = 100,
+    low: float = LOW_RATE,
+    high: float = HIGH_RATE,
+    steps: int = RATE_STEPS,
     loss: LossLike | None = None,
     normalization: str | None = None,
     sample_weight: ArrayLike | None = None,

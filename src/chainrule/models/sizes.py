@@ -88,7 +88,9 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int)
     layers = [*network.layers]
     layers[last] = replace(layer, features=len(names))
     twin = connect(
-        *(layers, network.input_shape, network.wiring),
+        layers,
+        network.input_shape,
+        network.wiring,
         dtype=str(network.dtype),
         seed=randomness.child_seed(network.seed, "with_classes", checked_seed(seed)),
         engine=network.engine.name,

@@ -14,7 +14,7 @@ from chainrule.core.words import CheckedOptions
 from chainrule.data.class_names import matched
 from chainrule.data.dataset import Dataset
 from chainrule.data.sources import SampleSource, as_samples
-from chainrule.errors import DataError, RunError, StudentError
+from chainrule.errors import DataError, OptionError, RunError, StudentError, quoted
 from chainrule.layers import CustomLayer
 from chainrule.models.model import Model
 from chainrule.models.reading import Reading, held_out
@@ -105,11 +105,14 @@ class Run(metaclass=CheckedOptions):
                  another model or recipe; DataError if it was trained on other data
         """
         classes = trainer.fitted.class_names(model.classes)
-        data, reading = FitData.of(training, classes), Reading(normalization=trainer.normalization)
+        data, reading = FitData.of(training, classes), Reading(classes, normalization=trainer.normalization)
+        plain = (Dataset,) if model.has_ports else (Dataset, tuple, list)  # data that are identified as a whole
         others: list[Any] = [
-            held_out(model, "data", pair, reading) if pair is not None and model.has_ports else pair
+            pair if pair is None or isinstance(pair, plain) else held_out(model, "data", pair, reading)
             for pair in (validation, self.test_data)
         ]
+        if isinstance(others[1], PairSamples | BatchStream):
+            raise OptionError(f"test_data {quoted(self.test_data)}: expected (x, y) or a Dataset")
         sets = (data and replace(data, **columns), *(FitData.of(other, classes) for other in others))
         return _fit_in_folder(self, model, trainer, sets, callbacks)
 

@@ -61,8 +61,8 @@ class DataChoice(metaclass=CheckedOptions):
     per_class     number of training samples of each class, chosen at random; None for all
     limit         total number of training samples, chosen at random; None for all
     size          (H, W) to resize the images of a folder to; None for no resizing
-    group_pattern   part of a path that names what an image belongs to (`load_folder`); None for none
-    targets       what a table of a folder contains: classes or numbers (`load_folder`); None if the entries decide
+    group_pattern   part of a path that names what an image belongs to (`data.load`); None for none
+    targets       what a table of a folder contains: classes or numbers (`data.load`); None if the entries decide
     skip_damaged  whether to skip damaged images of a folder
     stream        whether to decode each image of a folder only when it is needed
     test_share    fraction of every class that is the test set, for data without one

@@ -45,7 +45,7 @@ class JointEvaluation(Evaluation):
         """
         parts = {
             term.output: Evaluation(
-                *(float(value), outputs[term.output], targets[term.output], part), logits=term.loss == LOGITS_LOSS
+                float(value), outputs[term.output], targets[term.output], part, logits=term.loss == LOGITS_LOSS
             )
             for term, value, part in zip(loss.terms, values, task.parts, strict=True)
         }

@@ -18,6 +18,7 @@ MOST_BATCH = 1_000_000  # maximum number of samples per batch
 MAX_SHARDS = 65536
 LARGEST_LABEL = 2**31 - 1
 FOLLOWED, LEFT_OUT, NO_EFFECT = "followed", "left out", "no effect"  # how a single step that is shown treats an option
+LOW_RATE, HIGH_RATE, RATE_STEPS = 1e-6, 1.0, 100  # default search of a learning rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,11 @@ class Bounds:
             raise OptionError(f"{name} {quoted(value)}: expected {kind} {' and '.join(known)}")
 
     @property
+    def is_bounded(self) -> bool:
+        """Whether the value is a number, which always has a lower bound."""
+        return (self.low, self.above) != (None, None)
+
+    @property
     def is_whole(self) -> bool:
         """Whether the value is a whole number."""
         return isinstance(self.high, int)
@@ -63,7 +69,7 @@ class RecipeOption(Bounds):
               leaves it out and says so in the words of `report`, or the option has no effect on such a step
     group     group of flags of the command: "network", "data", "training" (as a whole), or "step"
     flag      flag of `chainrule train`; "" for the name with dashes, None if there is none
-    metavar   placeholder of the value in the help of the command
+    metavar   placeholder of the value in the help of the command; "" for that of its type
     help      text of the command's help
     label     name in messages; "" for the option's name
     report    format of a value other than the default, in one line about the recipe; "" if it is not reported
@@ -73,7 +79,7 @@ class RecipeOption(Bounds):
     shown: str
     group: str = "step"
     flag: str | None = ""
-    metavar: str = "TEXT"
+    metavar: str = ""
     help: str = ""
     label: str = ""
     report: str = ""
@@ -86,7 +92,6 @@ OPTIONS = {
         group="training",
         low=1,
         high=MOST_EPOCHS,
-        metavar="N",
         help="Passes over the training images.",
     ),
     "batch_size": RecipeOption(
@@ -94,7 +99,6 @@ OPTIONS = {
         NO_EFFECT,
         low=1,
         high=MOST_BATCH,
-        metavar="N",
         label="batch size",
         help="Images per step.",
     ),
@@ -137,7 +141,6 @@ OPTIONS = {
         FOLLOWED,
         low=0,
         below=1,
-        metavar="X",
         label="label smoothing",
         help="Label smoothing, for classification.",
         report="labels smoothed by {:g}",
@@ -168,7 +171,6 @@ OPTIONS = {
         FOLLOWED,
         low=1,
         high=MOST_BATCH,
-        metavar="N",
         help="Split each batch into N parts and add up their gradients, to use less memory.",
         report="gradients accumulated over {} parts",
     ),
@@ -178,7 +180,6 @@ OPTIONS = {
         NO_EFFECT,
         low=1,
         high=MAX_SHARDS,
-        metavar="N",
         help="Split each batch into N shards, so that results are bit-identical for any number of workers "
         "(mpiexec -n 4 chainrule train). Each worker uses one thread unless --threads is set.  [default: 1; 8 for "
         "several workers]",
@@ -191,7 +192,6 @@ OPTIONS = {
         group="training",
         low=0,
         below=1,
-        metavar="X",
         help="Save an exponential moving average of the weights with this decay, such as 0.999, instead of the last "
         "weights.",
         report="weights averaged with decay {:g}",
@@ -219,7 +219,6 @@ OPTIONS = {
         "maximum norm of the gradient; larger gradients are scaled down",
         FOLLOWED,
         above=0,
-        metavar="X",
         label="clip norm",
         help="Clip the gradient to this norm.",
         report="gradient norm clipped at {:g}",
@@ -242,7 +241,6 @@ OPTIONS = {
         group="training",
         low=1,
         high=MOST_EPOCHS,
-        metavar="N",
         help="Stop after N epochs without a lower validation loss, or another better --monitor.",
         report="patience {}",
     ),
@@ -261,7 +259,6 @@ OPTIONS = {
         NO_EFFECT,
         low=0,
         group="training",
-        metavar="X",
         help="Smallest improvement of the monitored metric.  [default: 0]",
         report="minimum improvement {:g}",
     ),
@@ -271,7 +268,6 @@ OPTIONS = {
         group="network",
         low=0,
         high=2**63 - 1,
-        metavar="N",
         help="Seed of the initial weights, sample order, dropout and augmentation.",
     ),
 }

@@ -1,5 +1,6 @@
 """Description of a model for the page, as JSON (layers, plan and training recipe), and notices about its run."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -7,12 +8,14 @@ from typing import Any
 
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.explain import code, saliency
+from chainrule.explain.cataloguing import build_catalogue, title
 from chainrule.explain.code import CodeLocation
 from chainrule.models.model import Model
 from chainrule.network import tasks
-from chainrule.network.losses import JOINED
+from chainrule.network.losses import JOINED, JointLoss
 from chainrule.operations import definitions
 from chainrule.runs import folder
+from chainrule.training.optimizers import Optimizer
 from chainrule.training.recipe import Recipe
 from chainrule.training.trainer import Trainer
 
@@ -35,10 +38,14 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
         "layout": {name: list(place) for name, place in model.layout.items()},
         "shapes": {name: list(values.shape) for name, values in model.weights.items()},
         "plan": plan_to_json(training),
+        "catalogue": _catalogue(model, training, recipe.optimizer),
         "inference": plan_to_json(model.plan()),
         "saliency": plan_to_json(saliency.input_plan(model)),
         "joined": joined,
-        "measure": (model.task or tasks.default_for(str(recipe.loss), model.output_shape[0])).metric,
+        "outputs": (outputs := _outputs(model, recipe)),
+        "measure": tasks.REGRESSION.metric
+        if outputs
+        else (model.task or tasks.default_for(str(recipe.loss), model.output_shape[0])).metric,
         "recipe": recipe.to_config(),
         "step": _step(model, recipe),
         "optimizer": {
@@ -56,6 +63,50 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
             for name, locations in _code_locations(model, training, explained)
         },
         "derivations": {name: code.derivation(name) for name in explained},
+    }
+
+
+def _outputs(model: Model, recipe: Recipe) -> list[dict[str, Any]]:
+    """Return the outputs of a model with several: name, size, loss and metric of each. An empty list for one output."""
+    if model.output_ports is None or not isinstance(recipe.loss, JointLoss):
+        return []
+    sizes = {name: math.prod(shape) for name, shape in model.output_ports.shapes.items()}
+    losses = {term.output: str(term.loss) for term in recipe.loss.terms}
+    return [
+        {"name": name, "size": size, "loss": losses[name], "measure": tasks.default_for(losses[name], size).metric}
+        for name, size in sizes.items()
+    ]
+
+
+def _catalogue(model: Model, plan: Plan, optimizer: Optimizer) -> dict[str, Any]:
+    """Return the catalogue of a trace of one sample. Its writers refer to operations by number.
+
+    The operations are those of the plan, forward, deferred and backward, followed by `omitted`.
+    """
+    catalogue, moments = build_catalogue(model, plan, optimizer, 1), len(optimizer.moments)
+    for name in model.trainable_layout:
+        catalogue.add(f"{name}.g", model.weights[name].shape, "batch", per_sample=False)
+    planned = [*plan.forward, *plan.deferred, *plan.backward]
+    numbers = {id(operation): number for number, operation in enumerate(planned)}
+    omitted = [operation for operation, _, _ in catalogue.writers.values() if id(operation) not in numbers]
+    numbers |= {id(operation): len(planned) + number for number, operation in enumerate(omitted)}
+    return {
+        "entries": [
+            {
+                "name": name,
+                "shape": list(entry.shape),
+                "kind": entry.kind,
+                "title": title(entry, moments),
+            }
+            for name, entry in catalogue.entries.items()
+        ],
+        "aliases": catalogue.aliases,
+        "writers": {
+            name: [numbers[id(operation)], place, layer]
+            for name, (operation, place, layer) in catalogue.writers.items()
+        },
+        "inputs": catalogue.inputs,
+        "omitted": [_operation(operation) for operation in omitted],
     }
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from selection import draws
 
 from chainrule.check.guest import frames
 from chainrule.check.guest.frames import SIZES, FrameError, encode
@@ -66,7 +67,7 @@ def test_what_does_not_travel() -> None:
     assert np.asarray(decode(encode(np.zeros(2, np.longdouble)))).dtype == np.float64
 
 
-@settings(max_examples=200)
+@settings(max_examples=draws(66))
 @given(VALUES, st.data())
 def test_damage_is_noticed_or_is_another_value(value: object, data: st.DataObject) -> None:
     body = bytearray(encode(value))
@@ -85,7 +86,7 @@ def test_damage_is_noticed_or_is_another_value(value: object, data: st.DataObjec
     encode(found)
 
 
-@settings(max_examples=500)
+@settings(max_examples=draws(166))
 @given(st.binary(max_size=200), st.binary(max_size=50))
 def test_any_bytes(text: bytes, data: bytes) -> None:
     with suppress(FrameError):

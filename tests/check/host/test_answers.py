@@ -8,6 +8,7 @@ import pytest
 from check.guest.test_frames import VALUES, decode
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from selection import draws
 
 import chainrule as cr
 from chainrule.check.guest.frames import FrameError, encode
@@ -67,7 +68,7 @@ def test_a_good_answer() -> None:
     assert remote.get("w").tolist() == ARRAY.tolist()  # pyright: ignore
 
 
-@settings(max_examples=80)
+@settings(max_examples=draws(26))
 @given(st.lists(REPLIES | st.just(GOOD), min_size=1, max_size=4))
 def test_any_answer(replies: list[dict[str, Any]]) -> None:
     remote, loss = code(replies), RemoteLoss(Connection(Answering(replies)), 0, "Loss")  # pyright: ignore
@@ -93,7 +94,7 @@ def test_any_answer(replies: list[dict[str, Any]]) -> None:
         assert found is None or isinstance(found, bool | tuple | np.ndarray | RemoteCode) or found.arrays
 
 
-@settings(max_examples=60)
+@settings(max_examples=draws(20))
 @given(st.lists(REPLIES | st.just(GOOD), min_size=1, max_size=3))
 def test_any_answer_is_judged(replies: list[dict[str, Any]]) -> None:
     """Let the checker itself receive arrays of any shape and type."""

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from interop.c.compiled import RUN, STRICT, VARIABLES, needs, run_main
 from numerical import assert_close
 from numpy.typing import NDArray
+from selection import draws
 from training.made import Doubled
 
 import chainrule as cr
@@ -303,7 +304,7 @@ def page(folder: Path, classes: list[str]) -> Any:
     return code(script.read_text()), parsed.tags, parsed.scripts
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=draws(10), deadline=None)
 @given(st.lists(HOSTILE, min_size=2, max_size=2, unique=True))
 def test_names_from_outside_change_no_code_of_a_page(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as hostile, tempfile.TemporaryDirectory() as plain:
@@ -311,7 +312,7 @@ def test_names_from_outside_change_no_code_of_a_page(names: list[str]) -> None:
 
 
 @needs("gcc")
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=draws(8), deadline=None)
 @given(st.lists(LAYER_NAMES, min_size=5, max_size=5, unique=True), st.lists(NAMES, min_size=3, max_size=3, unique=True))
 @example([*"abcde"], ["*/", "/*", "??/"])
 def test_any_names_give_macros_that_a_caller_can_read(layers: list[str], ends: list[str]) -> None:

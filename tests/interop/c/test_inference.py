@@ -1,6 +1,5 @@
 """Exported networks compute what the models compute, under sanitizers and for each kind of processor."""
 
-import os
 import platform
 import subprocess
 from pathlib import Path
@@ -14,6 +13,7 @@ from models import several
 from numerical import assert_close, exact
 from numpy.typing import NDArray
 from parity.drawing import graph_configuration
+from selection import draws
 
 import chainrule as cr
 from chainrule import zoo
@@ -27,7 +27,7 @@ from chainrule.models.model import Model, connect
 
 pytestmark = needs("gcc")
 PLAIN, VECTORS = (*SANITIZED, "-DNETWORK_PLAIN"), SANITIZED
-SWEEP = int(os.environ.get("CHAINRULE_EXPORTS", 0))  # graphs for each kind of processor; 0: enough to call everything
+SWEEP = draws(10) if draws(1) > 5 else 0  # graphs for each kind of processor; 0: enough to call everything
 POOL = 34  # graphs that are drawn
 LOST = 30  # allowed error relative to that of the NumPy engine in float32, which rounds in another order
 

@@ -1,6 +1,5 @@
 """Steps of training in C follow `fit` on one image after the other."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from graph_drawing import draw_graph
 from interop.c.compiled import SANITIZED, needs, run_main
 from numerical import deviation
 from numpy.typing import NDArray
+from selection import draws
 
 import chainrule as cr
 from chainrule.data import dataset
@@ -24,7 +24,7 @@ from chainrule.training.optimizers import SGD, Adam, Momentum, Nesterov, Optimiz
 
 pytestmark = needs("gcc")
 STEPS, RATE = 100, 0.02
-GRAPHS = int(os.environ.get("CHAINRULE_EXPORTS", 3))
+GRAPHS = draws(3)
 
 VARIABLES = """static float image[144], outputs[3], loss;
 static int label;"""

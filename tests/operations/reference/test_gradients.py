@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import frozen
 from numpy.typing import NDArray
+from selection import draws
 
 from chainrule.core.shapes import inverse_permutation
 from chainrule.layers.activations import EXAMPLES
 from chainrule.operations import reference
 
-sweep = settings(max_examples=40, derandomize=True)
+sweep = settings(max_examples=draws(13), derandomize=True)
 REAL = ("max_pool", *EXAMPLES)  # operations that may have kinks, and compare their inputs
 RESULTS = {
     "max_pool": ("y", "winner"),
@@ -81,7 +82,7 @@ def gradient_of(gradient: str, argument: str, known: dict[str, Any]) -> NDArray[
 
 
 @pytest.mark.parametrize(("name", "argument", "gradient"), GRADIENTS)
-@settings(sweep, max_examples=15)
+@settings(sweep, max_examples=draws(8))
 @given(data=st.data())
 def test_gradients_are_derivatives(name: str, argument: str, gradient: str, data: st.DataObject) -> None:
     case = data.draw(CASES[name].filter(lambda case: argument != "b" or case.arrays[-1] is not None))
@@ -113,7 +114,7 @@ def test_gradients_are_derivatives(name: str, argument: str, gradient: str, data
 
 
 @pytest.mark.parametrize("name", reference.__all__)
-@settings(max_examples=5, derandomize=True)
+@settings(max_examples=draws(5), derandomize=True)
 @given(data=st.data())
 def test_dtypes_stay(name: str, data: st.DataObject) -> None:
     drawn = data.draw(CASES[name])

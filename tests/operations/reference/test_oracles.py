@@ -1,7 +1,6 @@
 """Every forward operation with all its attributes, over random arguments, against ONNX (oracles.py)."""
 
 import inspect
-import os
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
 from operations.reference.oracles import ORACLES
+from selection import draws
 
 from chainrule.operations import reference
 
 GRADIENTS = ("_dx", "_dw", "_dp", "bias_gradient")
 FORWARD = tuple(name for name in reference.__all__ if not name.endswith(GRADIENTS))
-EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "12"))
+EXAMPLES = draws(12)
 
 sweep = settings(
     max_examples=EXAMPLES,

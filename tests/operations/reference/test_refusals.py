@@ -7,6 +7,7 @@ import pytest
 from engines.operation_cases import CASES
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from selection import draws
 
 from chainrule.errors import ChainruleError, ShapeError
 from chainrule.operations import reference
@@ -87,7 +88,7 @@ def misshapen(name: str, place: int, array: np.ndarray) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("name", reference.__all__)
-@settings(max_examples=8, derandomize=True)
+@settings(max_examples=draws(8), derandomize=True)
 @given(data=st.data())
 def test_arrays_of_other_shapes_are_refused(name: str, data: st.DataObject) -> None:
     case = data.draw(CASES[name])

@@ -1,6 +1,5 @@
 """Every operation of the page's engine agrees with the reference, on random shapes and options."""
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 from engines.operation_cases import CASES, Case
 from hypothesis import HealthCheck, given, settings
 from numerical import assert_close
+from selection import draws
 from web.bridge import call
 
 from chainrule.operations import reference
@@ -17,7 +17,7 @@ from chainrule.web.document import PAGE
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "15"))
+EXAMPLES = draws(15)
 TOLERANCE = 1e-12  # relative to the largest entry of the result, or to 1 if that is larger
 
 collecting = settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=[*HealthCheck])

@@ -7,6 +7,7 @@ nor any correct results. It can only reply, time out, or exit.
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,8 +40,23 @@ class HostedFile:
     StudentError.
     """
 
-    def __init__(self, process: GuestProcess, paths: Sequence[Path]) -> None:
-        self._process, self._connection, self._paths = process, Connection(process), [*map(str, paths)]
+    def __init__(
+        self, start: Callable[[], GuestProcess], paths: Sequence[Path], on_output: Callable[[str], None]
+    ) -> None:
+        self._start, self._paths, self._on_output = start, [*map(str, paths)], on_output
+        self._process = start()
+        self._connection = Connection(self._process)
+
+    def restart(self) -> None:
+        """Continue with another process, which loads the file again."""
+        self.close()
+        self._process = self._start()
+        self._connection = Connection(self._process)
+
+    def close(self) -> None:
+        """Kill the process, and pass on the beginning of its output."""
+        self._process.close()
+        self._on_output(self._process.output.text)
 
     def start_part(self) -> None:
         """Restart the time limit, for the check of the next function or class."""
@@ -112,7 +128,7 @@ def open_file(
 
     limits       limits of the process
     permissions  None if the file is trusted; its process then has the user's permissions and packages
-    on_output    called at the end with the beginning of the printed output
+    on_output    called at the end of each process with the beginning of the printed output
     root         folder that a trusted file imports packages from, in addition to its own; None: the file's folder
     others       further trusted files, whose functions belong to this file
     """
@@ -120,11 +136,11 @@ def open_file(
         _refuse_unreadable(file)
     with ExitStack() as stack:
         try:
-            process, path = _start(path.resolve(), limits, permissions, stack, root)
-            if on_output is not None:
-                stack.callback(lambda: on_output(process.output.text))
-            stack.callback(process.close)
-            yield HostedFile(process, [path, *(other.resolve() for other in others)])
+            start, path = _starter(path.resolve(), limits, permissions, stack, root)
+            paths = [path, *(other.resolve() for other in others)]
+            file = HostedFile(start, paths, on_output or (lambda _: None))
+            stack.callback(file.close)
+            yield file
         except GuestEnded as end:
             raise StudentError(f"{path.name}: {end}" if permissions is None else str(end)) from None
 
@@ -138,13 +154,13 @@ def _refuse_unreadable(path: Path) -> None:
         raise StudentError(f"{path}: permission denied")
 
 
-def _start(
+def _starter(
     path: Path, limits: Limits, permissions: Permissions | None, stack: ExitStack, root: Path | None
-) -> tuple[GuestProcess, Path]:
-    """Start the process of a file. Return it with the path of the file that it loads: a copy if it is untrusted."""
+) -> tuple[Callable[[], GuestProcess], Path]:
+    """Return a function that starts a process for a file, and the file that it loads: a copy if it is untrusted."""
     if permissions is None:
-        return GuestProcess(path.parent if root is None else root.resolve(), None, limits), path
+        return partial(GuestProcess, path.parent if root is None else root.resolve(), None, limits), path
     confined = confine(permissions, limits.seconds * limits.parts, available_protection())
     folder, confinement = stack.enter_context(confined)
     copy = folder / path.relative_to(common_folder(permissions.readable))
-    return GuestProcess(copy.parent, confinement, limits), copy
+    return partial(GuestProcess, copy.parent, confinement, limits), copy

@@ -80,7 +80,7 @@ class Program:
             raise EngineError(f"the plan reads {self._writer.parameters} of {buffers.parameters.size} parameters")
         self._dtype = buffers.parameters.dtype
         sizes = self._writer.memory.sizes
-        self._block = block_size(sizes["work"] * self._dtype.itemsize)
+        self._block = block_size(sizes["work"] * self._dtype.itemsize, training=self._writer.training)
         self._packed = new_zeros((max((item.end for item in self._writer.packings), default=0),), self._dtype)
         self._packed_revision: object = None  # revision of the parameters whose packed weights are stored
         rows = (1 if intra_sample else threads * self._max_chunks) if self._writer.training else 0
@@ -174,21 +174,15 @@ class Program:
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Warm up: compile a step on `samples` samples by running it on zeros, and then restore the buffers."""
-        target, _, _ = self._plan.loss_tensors
-        tensors = [tensor for tensor in (self._plan.input, target, self._plan.weights) if tensor is not None]
-        inputs = tuple(np.zeros((samples, *tensor.shape), self._dtype) for tensor in tensors)
-        saved = [buffer.copy() for buffer in (self._buffers.parameters, self._buffers.statistics)]
-        try:
-            if name is None:
-                self.gradients(*inputs, seed=0, step=0)
-                self.commit_statistics()
-            else:
-                copies = tuple(moment.copy() for moment in moments)
-                self.steps(StepRequest(inputs, name, copies, attributes, [0.0]))
-        finally:
-            self._buffers.parameters[:], self._buffers.statistics[:] = saved
-            self._mark_changed()
+        """Compile the programs of a step on `samples` samples; see `protocol.CompiledPlan`. Nothing is run."""
+        if name and self._shares_layers and samples == 1:
+            self._single_sample_program().prepare(samples, name, moments, attributes, steps)
+            return
+        if samples != self._batch_size:
+            self._allocate(samples)
+        self._program(name or 0)
+        if not name and self._plan.deferred:
+            load(self._writer.commit_source())
 
     def _mark_changed(self) -> None:
         if self._tracked:

@@ -3,15 +3,14 @@
 Derived step by step in docs/derivations/pooling.md.
 """
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.shapes import Padding, Pair, text
+from chainrule.core.shapes import Padding, Pair, check_fits, text
 from chainrule.errors import ShapeError, unknown_name
-from chainrule.operations.reference.windows import Array, Axis, check_axes, check_same, check_shape, sliding, taps
+from chainrule.operations.reference.windows import Array, check_axes, check_same, check_shape
 
 DIVISORS = ("cells", "window", "one")
 
@@ -30,14 +29,15 @@ def max_pool(
     Source   numpy-cnn eq. 28–29; Zayan, "Max-pooling"; Venchislaw, "Max Pooling"
     """
     check_axes("max_pool", "x", x, "N, C, H, W")
-    rows, columns = _pooled("max_pool", x.shape[2:], window, stride, padding)
-    y = np.empty((*x.shape[:2], rows.outputs, columns.outputs), x.dtype)
+    rows, columns = _windows("max_pool", x.shape[2:], window, stride, padding)
+    y = np.empty((*x.shape[:2], len(rows), len(columns)), x.dtype)
     winner = np.full(y.shape, -1, np.int32)
     for n, c, i, j in np.ndindex(y.shape):
-        for h, k in _cells(rows, columns, i, j):
-            if winner[n, c, i, j] < 0 or _beats(x[n, c, h, k], y[n, c, i, j]):
-                y[n, c, i, j] = x[n, c, h, k]
-                winner[n, c, i, j] = h * columns.size + k
+        for h in rows[int(i)]:
+            for k in columns[int(j)]:
+                if winner[n, c, i, j] < 0 or _beats(x[n, c, h, k], y[n, c, i, j]):
+                    y[n, c, i, j] = x[n, c, h, k]
+                    winner[n, c, i, j] = h * x.shape[3] + k
     return y, winner
 
 
@@ -79,12 +79,13 @@ def average_pool(
     Source   VanillaCNN eq. 16, 20; Venchislaw, "Average Pooling"
     """
     check_axes("average_pool", "x", x, "N, C, H, W")
-    rows, columns = _pooled("average_pool", x.shape[2:], window, stride, padding)
-    y = np.zeros((*x.shape[:2], rows.outputs, columns.outputs), x.dtype)
+    rows, columns = _windows("average_pool", x.shape[2:], window, stride, padding)
+    y = np.zeros((*x.shape[:2], len(rows), len(columns)), x.dtype)
     for n, c, i, j in np.ndindex(y.shape):
-        for h, k in _cells(rows, columns, i, j):
-            y[n, c, i, j] += x[n, c, h, k]
-        y[n, c, i, j] /= _divided_by(divisor, rows, columns, i, j)
+        for h in rows[int(i)]:
+            for k in columns[int(j)]:
+                y[n, c, i, j] += x[n, c, h, k]
+        y[n, c, i, j] /= _divided_by(divisor, window, len(rows[int(i)]) * len(columns[int(j)]))
     return y
 
 
@@ -104,19 +105,16 @@ def average_pool_dx(
     Source   VanillaCNN eq. 34, 39; Venchislaw, "Pooling"
     """
     check_axes("average_pool_dx", "dy", dy, "N, C, H', W'")
-    rows, columns = _pooled("average_pool_dx", size, window, stride, padding)
-    check_shape("average_pool_dx", "dy", dy, (*dy.shape[:2], rows.outputs, columns.outputs))
+    rows, columns = _windows("average_pool_dx", size, window, stride, padding)
+    check_shape("average_pool_dx", "dy", dy, (*dy.shape[:2], len(rows), len(columns)))
     dx = np.zeros((*dy.shape[:2], *size), dy.dtype)
     for n, c, i, j in np.ndindex(dy.shape):
-        for h, k in _cells(rows, columns, i, j):
-            dx[n, c, h, k] += dy[n, c, i, j] / _divided_by(divisor, rows, columns, i, j)
+        for h in rows[int(i)]:
+            for k in columns[int(j)]:
+                dx[n, c, h, k] += dy[n, c, i, j] / _divided_by(
+                    divisor, window, len(rows[int(i)]) * len(columns[int(j)])
+                )
     return dx
-
-
-@lru_cache(1 << 12)
-def _cells(rows: Axis, columns: Axis, i: int, j: int) -> list[Pair]:
-    """Return the image positions covered by the window at (i, j), row by row."""
-    return [(h, k) for _, h in taps(rows, i) for _, k in taps(columns, j)]
 
 
 def _beats(cell: Any, best: Any) -> bool:
@@ -124,18 +122,35 @@ def _beats(cell: Any, best: Any) -> bool:
     return bool(cell > best or (np.isnan(cell) and not np.isnan(best)))
 
 
-def _divided_by(divisor: str, rows: Axis, columns: Axis, i: int, j: int) -> int:
+def _divided_by(divisor: str, window: Pair, cells: int) -> int:
+    """Return D for a window with this number of cells on the image."""
     if divisor == "cells":
-        return len(_cells(rows, columns, i, j))
+        return cells
     if divisor == "window":
-        return rows.window * columns.window
+        return window[0] * window[1]
     if divisor == "one":
         return 1
     raise unknown_name("divisor", divisor, DIVISORS)
 
 
-def _pooled(operation: str, size: Pair, window: Pair, stride: Pair | None, padding: Padding) -> tuple[Axis, Axis]:
-    """Return the row axis and the column axis; ShapeError unless padding is smaller than the window on every side."""
+def _windows(
+    operation: str, size: Pair, window: Pair, stride: Pair | None, padding: Padding
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Return the rows of the image that each row of windows covers, and the columns.
+
+    Errors   ShapeError unless the window fits and the padding is smaller than the window on every side
+    """
     if any(zeros >= taps for taps, pair in zip(window, padding, strict=True) for zeros in pair):
         raise ShapeError(f"{operation}: padding {padding} is not smaller than the {text(window)} window")
-    return sliding(operation, "window", size, window, window if stride is None else stride, padding)
+    check_fits(operation, "window", window, size, padding)
+    rows, columns = (
+        [_covered(cells, taps, step, before, i) for i in range((cells + before + after - taps) // step + 1)]
+        for cells, taps, step, (before, after) in zip(size, window, stride or window, padding, strict=True)
+    )
+    return rows, columns
+
+
+def _covered(size: int, window: int, stride: int, before: int, i: int) -> list[int]:
+    """Return the positions of an axis that the window at position i covers."""
+    first = stride * i - before
+    return [*range(max(first, 0), min(first + window, size))]

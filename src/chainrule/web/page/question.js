@@ -1,6 +1,6 @@
 /**
  * The question that the page opens on: why did this weight change? It chooses a weight whose change is mostly due to the
- * batch of one step, and the image of the batch that contributes most.
+ * batch of one step, and largely to one image of the batch, which is shown.
  */
 
 import { stepValues } from "./engine/trace.js";
@@ -16,6 +16,7 @@ import { named } from "./explain/naming.js";
 const TIMEOUT = 4000; // milliseconds to wait for an early step; after that, the first step is shown
 const SEARCHED = 600; // weights with the largest gradients
 const MOST = 0.5; // smallest share of the batch in the change
+const [TRIED, SEARCH] = [16, 400]; // weights whose images are compared, and milliseconds for it
 const VISIBLE = 0.01; // smallest share of any cause in the change, and smallest size of the weight in changes
 
 /**
@@ -30,11 +31,17 @@ export async function openingQuestion(source, description) {
   const frame = await frameOf(source, step);
   const batch = await source.batchStep(frame.step);
   const trace = /** @type {Trace} */ ({ description, frame, batch, values: stepValues(description, frame, batch) });
-  const weight = batch.images && chosenWeight(trace);
-  if (!weight) return {};
-  const contributions = await source.contributions(frame.step, weight.tensor, weight.flat);
-  const why = named(weight.tensor, unravel(weight.flat, description.shapes[weight.tensor]));
-  return { phase: "backward", step: frame.step, why, image: leadingImage(contributions) };
+  const end = performance.now() + SEARCH;
+  let best = { why: "", image: 0, share: -Infinity };
+  for (const { tensor, flat } of batch.images ? candidatesOf(trace) : []) {
+    const contributions = await source.contributions(frame.step, tensor, flat);
+    const image = leadingImage(contributions);
+    const share = contributions[image] / contributions.reduce((sum, value) => sum + value, 0);
+    const why = named(tensor, unravel(flat, description.shapes[tensor]));
+    if (!best.why || (share > best.share && share <= 1)) best = { why, image, share };
+    if (performance.now() > end) break;
+  }
+  return best.why ? { phase: "backward", step: frame.step, why: best.why, image: best.image } : {};
 }
 
 /** Returns the frame of a step, or of the first step on a timeout. @param {Source} source @param {number} step */
@@ -52,18 +59,18 @@ async function frameOf(source, step) {
 }
 
 /**
- * Returns a weight of the last convolution but one, so that its error passes back through a convolution, or else of the only
- * convolution or the last layer with weights. Among the weights with large
- * gradients whose change is mostly due to the batch, and whose causes are all visible, it changed much compared with its
- * value. If there is none, returns the weight with the largest gradient.
+ * Returns weights of the last convolution but one, so that their errors pass back through a convolution, or else of the only
+ * convolution or the last layer with weights. Among the weights with large gradients whose change is mostly due to the batch,
+ * and whose causes are all visible, they changed much compared with their values. If there are none, returns the weight with
+ * the largest gradient.
  * @param {Trace} trace  of a step, without an image
  */
-function chosenWeight(trace) {
+function candidatesOf(trace) {
   const { description, batch } = trace;
   const layers = description.plan.forward.filter(({ reads }) => reads[1]?.kind === "parameter" && trace.values.has(`${reads[1].storage}.g`));
   const convolutions = layers.filter(({ name }) => name === "cross_correlate");
   const tensor = (convolutions.at(-2) ?? convolutions[0] ?? layers.at(-1))?.reads[1]?.storage;
-  if (!batch || !tensor) return null;
+  if (!batch || !tensor) return [];
   const gradient = batch.gradient.subarray(...description.layout[tensor]);
   const candidates = byMagnitude(gradient).slice(0, SEARCHED).map((flat) => {
     const { total = 0, memory = 0, batch = 0, decay = 0 } = changeOf(trace, tensor, unravel(flat, description.shapes[tensor])) ?? {};
@@ -71,8 +78,8 @@ function chosenWeight(trace) {
     return { tensor, flat, before, size, share: batch / total, least: Math.min(before, ...parts.filter(Boolean)) / size };
   });
   const caused = candidates.filter(({ share, least }) => share >= MOST && share <= 1 && least >= VISIBLE).sort((a, b) => b.size - a.size);
-  const [visible] = caused.slice(0, Math.ceil(caused.length / 4)).sort((a, b) => a.before - b.before);
-  return visible ?? candidates[0];
+  const visible = caused.slice(0, Math.ceil(caused.length / 4)).sort((a, b) => a.before - b.before);
+  return (visible.length ? visible : candidates.slice(0, 1)).slice(0, TRIED);
 }
 
 /** Returns the index of the value that contributes most to the sum. @param {number[]} values */

@@ -43,7 +43,12 @@
  *   quantities?: Formula[], effects?: Formula[], moment?: string,
  *   remembers?: import("./explain/words.js").Sentence[], factor?: import("./explain/words.js").Sentence[],
  * }} OperationEntry  see chainrule/operations/__init__.py
- * @typedef {Record<"whole" | "part" | "kind" | "moment", Record<string, string>>} Titles
+ * @typedef {{name: string, shape: number[], kind: string, title: string}} Entry  a tensor of a trace
+ * @typedef {{
+ *   entries: Entry[], aliases: Record<string, [string, number[]][]>, writers: Record<string, [number, number, string]>,
+ *   inputs: Record<string, string>, omitted: Operation[],
+ * }} Catalogue  writers: number of the operation (of the plan, forward, deferred and backward, then `omitted`), position
+ *   among its outputs, and layer
  * @typedef {{title: string, words: string[], cell: string | null, sample: number | null, step: number | null}} OwnStop
  *   a stop of a teacher's walk. sample, step: null if the stop does not change them
  * @typedef {{
@@ -51,7 +56,7 @@
  *   normalization: {kind: string, gain: number | number[], offset: number | number[], white?: number, digits?: boolean},
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, shapes: Record<string, number[]>,
  *   plan: Plan, inference: Plan, saliency: Plan,
- *   from_file: boolean, joined: {activation: string, gradient: string} | null, measure: string, recipe: Record<string, any>, step: StepInfo, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
+ *   from_file: boolean, catalogue: Catalogue, outputs: {name: string, size: number, loss: string, measure: string}[], joined: {activation: string, gradient: string} | null, measure: string, recipe: Record<string, any>, step: StepInfo, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
  *   derivations?: Record<string, string>, start?: string, walk?: OwnStop[],
  *   operations: Record<string, OperationEntry>,
  * }} Description  written by `chainrule/web/description.py`. layout, shapes: of each parameter and running statistic;

@@ -332,12 +332,8 @@ class ProgramWriter(GradientLines):
         if segment.wide:
             return str(WIDE_BLOCK)
         outliving = {t.storage: t.size for t in tensors_of(segment.operations) if self._outlives_block(t)}
-        size = np.dtype(self.dtype).itemsize
-        segment_size, program_size = (
-            block_size(entries * size)
-            for entries in (self.memory.sizes["work"] + sum(outliving.values()), self.memory.sizes["work"])
-        )
-        return "block" if segment_size == program_size else f"min(block, {segment_size})"
+        sample_bytes = (self.memory.sizes["work"] + sum(outliving.values())) * np.dtype(self.dtype).itemsize
+        return f"min(block, {block_size(sample_bytes, training=self.training)})" if outliving else "block"
 
     def _outlives_block(self, tensor: Tensor) -> bool:
         """Return whether a tensor is stored for more than one block of samples."""

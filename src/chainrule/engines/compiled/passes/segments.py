@@ -11,7 +11,6 @@ batch normalization has summed its statistics over the samples of the shard.
 """
 
 import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -21,7 +20,10 @@ from chainrule.engines.compiled.kernels.registry import always
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 from chainrule.errors import EngineError
 
-CACHE_BYTES = 1 << 21  # of a block's arrays; with half as much, numpy-cnn is 8 % slower (it reads weights more often)
+CACHE_BYTES = (
+    1 << 21
+)  # of a block's arrays; with half as much, numpy-cnn trains 8 % slower (it reads weights more often)
+INFERENCE_BYTES = 1 << 19  # of a block's arrays in inference, which packs no weights for a block
 BLOCKS = (4, 32)  # minimum and maximum samples in a block; with fewer, dense layers are inefficient
 WIDE_BLOCK = BLOCKS[1]
 # Kernel that ends a stage → index of its first result that is summed over shards.
@@ -121,12 +123,12 @@ def is_by_channel(operation: PlanStep) -> bool:
     return bool(operation.options.get("groups", y.shape[0]) == y.shape[0])
 
 
-def block_size(sample_bytes: int) -> int:
+def block_size(sample_bytes: int, *, training: bool) -> int:
     """Return the number of samples in a block.
 
     sample_bytes  size of the arrays of one sample
     """
-    return min(max(CACHE_BYTES // max(sample_bytes, 1), BLOCKS[0]), BLOCKS[1])
+    return min(max((CACHE_BYTES if training else INFERENCE_BYTES) // max(sample_bytes, 1), BLOCKS[0]), BLOCKS[1])
 
 
 def _numbers(operations: Iterable[PlanStep], itemsize: int) -> Iterator[int]:
@@ -146,16 +148,15 @@ def _wide(operations: Iterable[PlanStep], itemsize: int) -> Iterator[bool]:
     """Yield whether each operation should run in wide blocks.
 
     It should if it has more weights than activations, or if it is small and the previous operation runs in wide blocks.
+    An operation without activations, such as folding a batch normalization, does not matter.
     """
     wide = False
     for operation in operations:
-        weights, activations = 0, 0
-        for tensor in tensors_of([operation]):
-            if tensor.per_sample:
-                activations += tensor.size * itemsize
-            else:
-                weights += math.prod(tensor.shape) * itemsize
-        wide = weights > activations or (wide and activations <= SMALL_BYTES)
+        activations, weights = (
+            sum(tensor.size for tensor in tensors_of([operation]) if tensor.per_sample is kind) * itemsize
+            for kind in (True, False)
+        )
+        wide = weights > activations > 0 or (wide and activations <= SMALL_BYTES)
         yield wide
 
 

@@ -7,6 +7,7 @@
  */
 
 import { Interpreter } from "./interpreter.js";
+import { runtimeOf } from "./trace.js";
 
 /**
  * Returns whether a tensor can be nudged: a parameter, the input, or an activation. A loss that is joined with the last
@@ -27,13 +28,14 @@ export function canNudge({ description: { joined, layers, plan, layout } }, tens
  *
  * @param {Trace} trace @param {Float64Array} parameters
  */
-function forward({ description: { plan, layout, recipe }, frame, picture, values }, parameters) {
+function forward(trace, parameters) {
+  const { description: { plan, layout }, frame, values } = trace;
   const copy = (/** @type {string} */ name) => {
     const { shape, data } = /** @type {NDArray} */ (values.get(name));
     return { shape: [1, ...shape], data: new Float64Array(data) };
   };
   const walk = new Interpreter({ ...plan, backward: [] }, layout, { parameters, statistics: new Float64Array(frame.statistics) });
-  walk.run(copy("x"), copy("t"), { seed: recipe.seed, step: frame.step + 1, first: picture.place ?? 0 });
+  walk.run(copy("x"), copy("t"), runtimeOf(trace));
   return walk;
 }
 

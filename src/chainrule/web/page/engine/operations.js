@@ -1,19 +1,17 @@
 /**
- * All operations by name: those of reference.js, which are generated, and those that are written by hand because they take
- * most of the time. Their arrays and results have the same order as the reads and writes of a plan.
+ * All operations by name: those of reference.js, which are generated, convolutions, which take most of the time, and
+ * dropout. Their arrays and results have the same order as the reads and writes of a plan.
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {(arrays: (NDArray | null)[], attributes: Record<string, any>) => NDArray[]} Run
  */
 
 import * as convolution from "./convolution.js";
-import * as dense from "./dense.js";
 import * as dropout from "./dropout.js";
-import * as pooling from "./pooling.js";
 import * as reference from "./reference.js";
 
 /** @type {Record<string, Run>} */
 export const operations = Object.fromEntries(
-  Object.entries({ ...reference, ...convolution, ...dense, ...dropout, ...pooling }).map(([name, operation]) => [name, called(operation)]),
+  Object.entries({ ...reference, ...convolution, ...dropout }).map(([name, operation]) => [name, called(operation)]),
 );
 
 /**

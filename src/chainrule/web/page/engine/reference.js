@@ -55,6 +55,23 @@ function merging_empty_result(operation, a, b) {
   return zeros(a.shape);
 }
 
+export function add_bias(x, b) {
+  let channels, positions, y;
+  const [x0, x1] = strides(x.shape);
+  const [b0] = strides(b.shape);
+  y = zeros(x.shape);
+  const [y0, y1] = strides(y.shape);
+  const shape1 = x.shape;
+  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
+    for (let end3 = shape1[1], o = 0; o < end3; o += 1) {
+      for (let end4 = sizeOf(shape1.slice(2)), ij = 0; ij < end4; ij += 1) {
+        y.data[n * y0 + o * y1 + ij] = (x.data[n * x0 + o * x1 + ij] + ((b.shape.length === 1) ? b.data[o] : b.data[o * b0 + ij]));
+      }
+    }
+  }
+  return y;
+}
+
 export function add_dx(dy) {
   let dx;
   dx = zeros(dy.shape);
@@ -81,6 +98,87 @@ export function arctan_dx(dy, x) {
   const shape1 = dy.shape;
   for (let end2 = sizeOf(shape1.slice(0)), e = 0; e < end2; e += 1) {
     dx.data[e] = (dy.data[e] / (1 + (x.data[e] * x.data[e])));
+  }
+  return dx;
+}
+
+export function average_pool(x, { window, stride = null, padding = [[0, 0], [0, 0]], divisor = "cells" } = {}) {
+  let columns, rows, y;
+  const [x0, x1, x2, x3] = strides(x.shape);
+  [rows, columns] = pooling_windows("average_pool", x.shape.slice(2), window, stride, padding);
+  y = zeros([...x.shape.slice(0, 2), rows.length, columns.length]);
+  const [y0, y1, y2, y3] = strides(y.shape);
+  const shape1 = y.shape;
+  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
+    for (let end3 = shape1[1], c = 0; c < end3; c += 1) {
+      for (let end4 = shape1[2], i = 0; i < end4; i += 1) {
+        for (let end5 = shape1[3], j = 0; j < end5; j += 1) {
+          for (const h of rows[i]) {
+            let sum6 = y.data[n * y0 + c * y1 + i * y2 + j * y3];
+            for (const k of columns[j]) {
+              sum6 += x.data[n * x0 + c * x1 + h * x2 + k * x3];
+            }
+            y.data[n * y0 + c * y1 + i * y2 + j * y3] = sum6;
+          }
+          y.data[n * y0 + c * y1 + i * y2 + j * y3] /= pooling_divided_by(divisor, window, (rows[i].length * columns[j].length));
+        }
+      }
+    }
+  }
+  return y;
+}
+
+function pooling_windows(operation, size, window, stride, padding) {
+  let columns, rows;
+  let list1 = [];
+  for (const [cells, taps, step, [before, after]] of zip(size, window, (stride || window), padding)) {
+    let list2 = [];
+    for (let end3 = (Math.floor((((cells + before) + after) - taps) / step) + 1), i = 0; i < end3; i += 1) {
+      list2.push(pooling_covered(cells, taps, step, before, i));
+    }
+    list1.push(list2);
+  }
+  [rows, columns] = list1;
+  return [rows, columns];
+}
+
+function pooling_covered(size, window, stride, before, i) {
+  let first;
+  first = ((stride * i) - before);
+  return [...range(Math.max(first, 0), Math.min((first + window), size))];
+}
+
+function pooling_divided_by(divisor, window, cells) {
+  if ((divisor === "cells")) {
+    return cells;
+  }
+  if ((divisor === "window")) {
+    return (window[0] * window[1]);
+  }
+  if ((divisor === "one")) {
+    return 1;
+  }
+}
+
+export function average_pool_dx(dy, { size, window, stride = null, padding = [[0, 0], [0, 0]], divisor = "cells" } = {}) {
+  let columns, dx, rows;
+  const [dy0, dy1, dy2, dy3] = strides(dy.shape);
+  [rows, columns] = pooling_windows("average_pool_dx", size, window, stride, padding);
+  dx = zeros([...dy.shape.slice(0, 2), ...size]);
+  const [dx0, dx1, dx2, dx3] = strides(dx.shape);
+  const shape1 = dy.shape;
+  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
+    for (let end3 = shape1[1], c = 0; c < end3; c += 1) {
+      for (let end4 = shape1[2], i = 0; i < end4; i += 1) {
+        for (let end5 = shape1[3], j = 0; j < end5; j += 1) {
+          for (const h of rows[i]) {
+            for (const k of columns[j]) {
+              dx.data[n * dx0 + c * dx1 + h * dx2 + k * dx3] += (dy.data[n * dy0 + c * dy1 + i * dy2 + j * dy3] / pooling_divided_by(divisor, window, (rows[i].length * columns[j].length)));
+            }
+          }
+        }
+      }
+    }
   }
   return dx;
 }
@@ -184,6 +282,22 @@ export function batch_norm_inference_dx(dy, gamma, running_variance, { epsilon =
     }
   }
   return dx;
+}
+
+export function bias_gradient(dy, { untied = false } = {}) {
+  let db;
+  const [dy0, dy1] = strides(dy.shape);
+  db = zeros((untied ? dy.shape.slice(1) : dy.shape.slice(1, 2)));
+  const [db0] = strides(db.shape);
+  const shape1 = dy.shape;
+  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
+    for (let end3 = shape1[1], o = 0; o < end3; o += 1) {
+      for (let end4 = sizeOf(shape1.slice(2)), ij = 0; ij < end4; ij += 1) {
+        db.data[untied ? o * db0 + ij : o * db0] += dy.data[n * dy0 + o * dy1 + ij];
+      }
+    }
+  }
+  return db;
 }
 
 export function binary_cross_entropy(p, t) {
@@ -448,6 +562,56 @@ function geometry_moved(m, before) {
     list1.push((index + front));
   }
   return list1;
+}
+
+export function dense(x, w, b = null) {
+  let y;
+  const [x0, x1] = strides(x.shape);
+  const [w0, w1] = strides(w.shape);
+  y = zeros([x.shape[0], w.shape[0]]);
+  const [y0, y1] = strides(y.shape);
+  for (let end1 = x.shape[0], n = 0; n < end1; n += 1) {
+    for (let end2 = w.shape[0], o = 0; o < end2; o += 1) {
+      let sum3 = y.data[n * y0 + o * y1];
+      for (let end4 = w.shape[1], c = 0; c < end4; c += 1) {
+        sum3 += (w.data[o * w0 + c * w1] * x.data[n * x0 + c * x1]);
+      }
+      y.data[n * y0 + o * y1] = sum3;
+    }
+  }
+  return ((b === null) ? y : add_bias(y, b));
+}
+
+export function dense_dw(x, dy) {
+  let dw;
+  const [x0, x1] = strides(x.shape);
+  const [dy0, dy1] = strides(dy.shape);
+  dw = zeros([dy.shape[1], x.shape[1]]);
+  const [dw0, dw1] = strides(dw.shape);
+  for (let end1 = x.shape[0], n = 0; n < end1; n += 1) {
+    for (let end2 = dy.shape[1], o = 0; o < end2; o += 1) {
+      for (let end3 = x.shape[1], c = 0; c < end3; c += 1) {
+        dw.data[o * dw0 + c * dw1] += (dy.data[n * dy0 + o * dy1] * x.data[n * x0 + c * x1]);
+      }
+    }
+  }
+  return dw;
+}
+
+export function dense_dx(dy, w) {
+  let dx;
+  const [dy0, dy1] = strides(dy.shape);
+  const [w0, w1] = strides(w.shape);
+  dx = zeros([dy.shape[0], w.shape[1]]);
+  const [dx0, dx1] = strides(dx.shape);
+  for (let end1 = dy.shape[0], n = 0; n < end1; n += 1) {
+    for (let end2 = w.shape[0], o = 0; o < end2; o += 1) {
+      for (let end3 = w.shape[1], c = 0; c < end3; c += 1) {
+        dx.data[n * dx0 + c * dx1] += (dy.data[n * dy0 + o * dy1] * w.data[o * w0 + c * w1]);
+      }
+    }
+  }
+  return dx;
 }
 
 export function dice(p, t) {
@@ -1078,6 +1242,58 @@ export function log_softmax_dx(dy, y) {
       total = sum4;
       for (let end6 = dy.shape[1], k = 0; k < end6; k += 1) {
         dx.data[n * dx0 + k * dx1 + position] = (dy.data[n * dy0 + k * dy1 + position] - (Math.exp(y.data[n * y0 + k * y1 + position]) * total));
+      }
+    }
+  }
+  return dx;
+}
+
+export function max_pool(x, { window, stride = null, padding = [[0, 0], [0, 0]] } = {}) {
+  let columns, rows, winner, y;
+  const [x0, x1, x2, x3] = strides(x.shape);
+  [rows, columns] = pooling_windows("max_pool", x.shape.slice(2), window, stride, padding);
+  y = zeros([...x.shape.slice(0, 2), rows.length, columns.length]);
+  const [y0, y1, y2, y3] = strides(y.shape);
+  winner = zeros(y.shape, -1);
+  const [winner0, winner1, winner2, winner3] = strides(winner.shape);
+  const shape1 = y.shape;
+  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
+    for (let end3 = shape1[1], c = 0; c < end3; c += 1) {
+      for (let end4 = shape1[2], i = 0; i < end4; i += 1) {
+        for (let end5 = shape1[3], j = 0; j < end5; j += 1) {
+          for (const h of rows[i]) {
+            for (const k of columns[j]) {
+              if (((winner.data[n * winner0 + c * winner1 + i * winner2 + j * winner3] < 0) || pooling_beats(x.data[n * x0 + c * x1 + h * x2 + k * x3], y.data[n * y0 + c * y1 + i * y2 + j * y3]))) {
+                y.data[n * y0 + c * y1 + i * y2 + j * y3] = x.data[n * x0 + c * x1 + h * x2 + k * x3];
+                winner.data[n * winner0 + c * winner1 + i * winner2 + j * winner3] = ((h * x.shape[3]) + k);
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+  return [y, winner];
+}
+
+function pooling_beats(cell, best) {
+  return ((cell > best) || (Number.isNaN(cell) && (!Number.isNaN(best))));
+}
+
+export function max_pool_dx(dy, winner, { size } = {}) {
+  let dx, h, k;
+  const [dy0, dy1, dy2, dy3] = strides(dy.shape);
+  const [winner0, winner1, winner2, winner3] = strides(winner.shape);
+  dx = zeros([...dy.shape.slice(0, 2), ...size]);
+  const [dx0, dx1, dx2, dx3] = strides(dx.shape);
+  const shape1 = dy.shape;
+  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
+    for (let end3 = shape1[1], c = 0; c < end3; c += 1) {
+      for (let end4 = shape1[2], i = 0; i < end4; i += 1) {
+        for (let end5 = shape1[3], j = 0; j < end5; j += 1) {
+          [h, k] = [Math.floor(winner.data[n * winner0 + c * winner1 + i * winner2 + j * winner3] / size[1]), winner.data[n * winner0 + c * winner1 + i * winner2 + j * winner3] % size[1]];
+          dx.data[n * dx0 + c * dx1 + h * dx2 + k * dx3] += dy.data[n * dy0 + c * dy1 + i * dy2 + j * dy3];
+        }
       }
     }
   }
@@ -1897,37 +2113,4 @@ export function thresholded_relu_dx(dy, x, { threshold = 1.0 } = {}) {
     dx.data[e] = ((x.data[e] <= threshold) ? 0 : dy.data[e]);
   }
   return dx;
-}
-
-export function add_bias(x, b) {
-  let channels, positions, y;
-  const [x0, x1] = strides(x.shape);
-  const [b0] = strides(b.shape);
-  y = zeros(x.shape);
-  const [y0, y1] = strides(y.shape);
-  const shape1 = x.shape;
-  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
-    for (let end3 = shape1[1], o = 0; o < end3; o += 1) {
-      for (let end4 = sizeOf(shape1.slice(2)), ij = 0; ij < end4; ij += 1) {
-        y.data[n * y0 + o * y1 + ij] = (x.data[n * x0 + o * x1 + ij] + ((b.shape.length === 1) ? b.data[o] : b.data[o * b0 + ij]));
-      }
-    }
-  }
-  return y;
-}
-
-export function bias_gradient(dy, { untied = false } = {}) {
-  let db;
-  const [dy0, dy1] = strides(dy.shape);
-  db = zeros((untied ? dy.shape.slice(1) : dy.shape.slice(1, 2)));
-  const [db0] = strides(db.shape);
-  const shape1 = dy.shape;
-  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
-    for (let end3 = shape1[1], o = 0; o < end3; o += 1) {
-      for (let end4 = sizeOf(shape1.slice(2)), ij = 0; ij < end4; ij += 1) {
-        db.data[untied ? o * db0 + ij : o * db0] += dy.data[n * dy0 + o * dy1 + ij];
-      }
-    }
-  }
-  return db;
 }

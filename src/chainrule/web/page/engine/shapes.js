@@ -35,14 +35,3 @@ export function tapsOf(axis) {
   }
   return taps;
 }
-
-/**
- * Returns the image cells covered by an undilated window at a position, from first (inclusive) to end (exclusive).
- *
- * @param {Axis} axis @param {number} position
- * @returns {Pair}
- */
-export function covered(axis, position) {
-  const first = axis.stride * position - axis.padding[0];
-  return [Math.max(first, 0), Math.min(first + axis.window, axis.size)];
-}

@@ -21,11 +21,6 @@ export function negated({ shape, data }) {
   return { shape, data: Float64Array.from(data, (value) => -value) };
 }
 
-/** Returns an int32 array of zeros, for indices. @param {number[]} shape @returns {NDArray} */
-export function integers(shape) {
-  return { shape, data: new Int32Array(sizeOf(shape)) };
-}
-
 /** Converts an index to a row-major offset. @param {number[]} index @param {number[]} shape */
 export function ravel(index, shape) {
   let place = 0;

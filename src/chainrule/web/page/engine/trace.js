@@ -84,11 +84,10 @@ export function makeTrace(description, frame, picture, options = {}) {
   const target = picture.target ?? (description.measure === "mean_absolute_error" ? predicted(description, frame, picture) : null);
   const label = options.label ?? picture.label ?? (target ? null : likeliest(description, frame, picture));
   const t = targetsOf({ labels: [label], targets: target ? [target] : null }, description);
-  const { seed } = description.recipe;
   const { nudge = null } = options;
   const x = input(description, picture);
   applyNudge(nudge, walk, x, description);
-  walk.run(x, t, { seed, ...drawn(description, frame.step, picture.place ?? 0, options.batch?.numbers.length ?? 1) });
+  walk.run(x, t, runtimeOf({ description, frame, picture, batch: options.batch ?? null }));
 
   const values = parameterValues(description, buffers);
   values.set("x", { shape: plan.input.shape, data: walk.read(plan.input).data });
@@ -163,13 +162,13 @@ export function partsOf({ step: { parts } }, samples) {
 }
 
 /**
- * Returns what the random numbers of an image depend on: the number of the step or part, and its place there.
- * @param {Description} description @param {number} done  steps @param {number} place @param {number} samples  of the batch
+ * Returns what the random numbers of a traced image depend on: the seed, the number of the step or part, and its place there.
+ * @param {Pick<Trace, "description" | "frame" | "picture" | "batch">} traced
  */
-function drawn(description, done, place, samples) {
-  const edges = partsOf(description, samples);
+export function runtimeOf({ description, frame, picture: { place = 0 }, batch }) {
+  const edges = partsOf(description, batch?.numbers.length ?? 1);
   const part = Math.max(0, edges.findIndex(([, last]) => place < last));
-  return { step: done * description.step.parts + part + 1, first: place - edges[part][0] };
+  return { seed: description.recipe.seed, step: frame.step * description.step.parts + part + 1, first: place - edges[part][0] };
 }
 
 /** Returns the mean of each channel of an output (1, K, …). @param {NDArray} output */

@@ -14,6 +14,7 @@
 
 import { argumentsOf, gradientName, gradientPart } from "../engine/interpreter.js";
 import { ravel, unravel } from "../engine/tensor.js";
+import { runtimeOf } from "../engine/trace.js";
 import { DIGITS, bracketed, formatList, formatNumber } from "./numbers.js";
 import { fill } from "./words.js";
 
@@ -37,8 +38,7 @@ export class CellContext {
     this.write = operation.writes[place];
     /** Index of the element in the operation's shape. */
     this.own = unravel(ravel(index, catalogue.entry(name).shape), this.write.shape);
-    const runtimeValues = { batch: 1, first: 0, seed: trace.description.recipe.seed, step: trace.frame.step + 1 };
-    this.attributes = argumentsOf(operation, runtimeValues);
+    this.attributes = argumentsOf(operation, { batch: 1, ...runtimeOf(trace) });
   }
 
   /**

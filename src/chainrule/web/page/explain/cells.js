@@ -3,7 +3,8 @@
  *
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {import("../types.js").Tensor} Tensor
- * @typedef {{name: string, shape: number[], kind: string}} Entry
+ * @typedef {import("../types.js").Trace} Trace
+ * @typedef {import("../types.js").Entry} Entry
  * @typedef {import("./naming.js").Cell} Cell
  * @typedef {{operation: Operation, place: number, layer: string}} Writer
  *   the operation that writes a tensor, the tensor's position among its outputs, and the operation's layer
@@ -14,39 +15,35 @@ import { named } from "./naming.js";
 
 const CELL = /^\s*([^[\]\s]+)\s*(?:\[([^[\]]*)\]\s*)?$/;
 const UPDATE = ".update";
+const OF_STEP = ["batch", "moment", "update"]; // kinds of tensors that not every trace has
 
-/** All tensors of a trace, in order of computation. */
+/** @type {WeakMap<Trace, TensorCatalogue>} */
+const catalogues = new WeakMap();
+
+/** Returns the catalogue of a trace, which is built only once. @param {Trace} trace */
+export function catalogueOf(trace) {
+  let catalogue = catalogues.get(trace);
+  if (!catalogue) catalogues.set(trace, (catalogue = new TensorCatalogue(trace)));
+  return catalogue;
+}
+
+/** All tensors of a trace, in order of computation: those of the description, as far as the trace has their values. */
 export class TensorCatalogue {
-  constructor() {
-    /** @type {Map<string, Entry>} */
-    this.entries = new Map();
-    /**
-     * Alias → the tensors that it can denote, each with the shape that the alias's indices refer to.
-     *
-     * @type {Map<string, [string, number[]][]>}
-     */
-    this.aliases = new Map();
-    /** @type {Map<string, Writer>} */
-    this.writers = new Map();
-    /** Layer → its input tensor, if it has only one. @type {Map<string, string>} */
-    this.inputs = new Map();
-    /** @type {string[]} */
-    this.layers = [];
-  }
-
-  /** Adds a tensor unless it is already present. @param {string} name @param {number[]} shape @param {string} kind */
-  add(name, shape, kind) {
-    if (!this.entries.has(name)) this.entries.set(name, { name, shape, kind });
-  }
-
-  /**
-   * Adds an alias of a tensor, indexed with the given shape. Does nothing if the tensor does not exist.
-   *
-   * @param {string} name @param {string} target @param {number[]} shape
-   */
-  alias(name, target, shape) {
-    if (!this.entries.has(target)) return;
-    this.aliases.set(name, [...(this.aliases.get(name) ?? []), [target, shape]]);
+  /** @param {Trace} trace */
+  constructor({ description: { catalogue, layers, plan }, values }) {
+    const operations = [...plan.forward, ...plan.deferred, ...plan.backward, ...catalogue.omitted];
+    /** @type {[string, Writer][]} */
+    const writers = Object.entries(catalogue.writers).map(([name, [number, place, layer]]) => {
+      return [name, { operation: operations[number], place, layer }];
+    });
+    this.writers = new Map(writers);
+    const entries = catalogue.entries.filter(({ name, kind }) => !OF_STEP.includes(kind) || values.has(name));
+    this.entries = new Map(entries.map((entry) => [entry.name, entry]));
+    /** Alias → the tensors that it can denote, each with the shape that the alias's indices refer to. */
+    this.aliases = new Map(Object.entries(catalogue.aliases));
+    /** Layer → its input tensor, if it has only one. */
+    this.inputs = new Map(Object.entries(catalogue.inputs));
+    this.layers = layers.map((layer) => layer.name);
   }
 
   /** @param {string} name @returns {Entry} */

@@ -12,7 +12,7 @@
 import { gradientName } from "../engine/interpreter.js";
 import { ravel, sameShape, unravel } from "../engine/tensor.js";
 import { bounds, volume } from "./boxes.js";
-import { catalogueOf } from "./cataloguing.js";
+import { catalogueOf } from "./cells.js";
 import { explain } from "./index.js";
 import { sumsFrom } from "./merging.js";
 import { parted } from "./naming.js";

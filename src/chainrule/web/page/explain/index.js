@@ -9,14 +9,13 @@
  */
 
 import { ravel, sameShape, text } from "../engine/tensor.js";
-import { catalogueOf, prefix } from "./cataloguing.js";
+import { catalogueOf } from "./cells.js";
 import { leaf } from "./leaves.js";
 import { allSources } from "./derivation.js";
-import { named } from "./naming.js";
+import { layered, named } from "./naming.js";
 import { DIGITS, formatNumber } from "./numbers.js";
 import { explained } from "./operations.js";
 import { CellContext } from "./cell_context.js";
-import { title } from "./titles.js";
 import { update } from "./updates.js";
 
 /**
@@ -41,9 +40,9 @@ export function explain(trace, cell, digits = DIGITS) {
     index,
     value,
     shown: last && last.value === value ? last.shown : formatNumber(value, digits),
-    layer: prefix(tensor).split(".")[0],
+    layer: layered(tensor).layer,
     operation,
-    title: title(trace.description, entry),
+    title: entry.title,
     words,
     symbols,
     here,

@@ -4,6 +4,8 @@
  * Every gradient is a sum of terms, each of which is a later gradient times a factor. A sequence of such terms is a
  * path. The gradient is the sum over all paths of the product of each path's factors.
  *
+ * @typedef {import("../types.js").NDArray} NDArray
+ * @typedef {import("../types.js").Operation} Operation
  * @typedef {import("../types.js").Trace} Trace
  * @typedef {{cell: string, factor: number, by: string | null}} Link  a gradient, the factor to the next one, and the cell of
  *   that factor if there is one
@@ -12,14 +14,17 @@
  * @typedef {{cell: string, coefficient: number, by: string | null}} Branch
  */
 
+import { argumentsOf, perSample } from "../engine/interpreter.js";
 import { operations } from "../engine/operations.js";
 import { ravel, unravel, zeros } from "../engine/tensor.js";
-import { catalogueOf } from "./cataloguing.js";
+import { runtimeOf } from "../engine/trace.js";
+import { catalogueOf } from "./cells.js";
 import { CellContext } from "./cell_context.js";
 import { explain } from "./index.js";
 import { layered, parted, valueOf } from "./naming.js";
 
 const BEAM = 64; // unfinished paths to keep
+const MAPS = 5; // with the largest parts of a gradient
 
 /**
  * Returns the paths with the largest products, in descending order, by a beam search over unfinished paths.
@@ -29,13 +34,7 @@ const BEAM = 64; // unfinished paths to keep
  * @returns {Path[]}
  */
 export function strongestPaths(trace, cell, many, beam = BEAM) {
-  /** @type {Map<string, Branch[]>} */
-  const cache = new Map();
-  const branches = (/** @type {string} */ of) => {
-    const branchList = cache.get(of) ?? branchesOf(trace, of);
-    cache.set(of, branchList);
-    return branchList;
-  };
+  const branches = cachedBranches(trace);
   const start = valueOf(trace, cell) ?? 0;
   /** @type {Path[]} */
   const whole = [];
@@ -51,6 +50,17 @@ export function strongestPaths(trace, cell, many, beam = BEAM) {
     open = next.sort(byMagnitude).slice(0, beam);
   }
   return whole.sort(byMagnitude).slice(0, many);
+}
+
+/** Returns a function for the terms of a gradient that computes those of each cell only once. @param {Trace} trace */
+function cachedBranches(trace) {
+  /** @type {Map<string, Branch[]>} */
+  const cache = new Map();
+  return (/** @type {string} */ cell) => {
+    const branches = cache.get(cell) ?? branchesOf(trace, cell);
+    cache.set(cell, branches);
+    return branches;
+  };
 }
 
 /** @param {Trace} trace @param {Path} path @param {Branch} branch @returns {Path} */
@@ -72,6 +82,7 @@ function byMagnitude(a, b) {
 function branchesOf(trace, cell) {
   const { terms, scale, jacobian, operation } = explain(trace, cell);
   if (operation === "batch_norm_dx") return ofNormalization(trace, cell);
+  if (operation === "dropout") return ofDropout(trace, cell);
   if (jacobian) return [];
   /** @type {Branch[]} */
   const branchList = [];
@@ -103,6 +114,90 @@ function ofNormalization(trace, cell) {
   const [{ data }] = operations.batch_norm_dx([dy, { ...ctx.array(1), shape }, ...[2, 3, 4].map((read) => ctx.array(read))], ctx.attributes);
   const branchList = Array.from(data, (coefficient, at) => ({ cell: ctx.cell(0, unravel(at, ctx.shape)), coefficient, by: null }));
   return branchList.filter(({ coefficient }) => coefficient !== 0);
+}
+
+/** Returns the gradient that a dropout passes on, unless it stops it. @param {Trace} trace @param {string} cell @returns {Branch[]} */
+function ofDropout(trace, cell) {
+  const { sources: [from], value } = explain(trace, cell);
+  return value === 0 ? [] : [{ cell: from, coefficient: value / (valueOf(trace, from) ?? value), by: null }];
+}
+
+/**
+ * Returns the ways to a weight's gradient, bundled by the maps whose gradients pass back through the convolution next to the
+ * weight: for each map, all that comes through it (`value`), and its strongest path. Null without such a convolution.
+ *
+ * @param {Trace} trace @param {string} cell  a gradient @returns {{paths: Path[], layer: string} | null}
+ */
+export function pathsByMap(trace, cell) {
+  const { tensor } = parted(cell);
+  const list = operationsTo(trace, tensor);
+  const at = list.findLastIndex(({ name }) => name === "cross_correlate_dx");
+  const source = list[at]?.reads[0];
+  const whole = source && trace.values.get(source.storage);
+  if (!whole) return null;
+  const size = whole.data.length / source.shape[0];
+  const paths = Array.from({ length: source.shape[0] }, (_, map) => {
+    const own = zeros(whole.shape);
+    own.data.set(whole.data.subarray(map * size, (map + 1) * size), map * size);
+    const part = { ...trace, values: new Map([...trace.values, ...passedOn(trace, list.slice(at), source.storage, own)]) };
+    return { part, value: valueOf(part, cell) ?? 0 };
+  });
+  const total = Math.sign(valueOf(trace, cell) ?? 0);
+  const largest = paths.sort((a, b) => total * (b.value - a.value)).slice(0, MAPS).filter(({ value }) => total * value > 0);
+  const branches = cachedBranches(trace);
+  return { layer: layered(source.storage).layer, paths: largest.map(({ part, value }) => ({ ...strongestThrough([part, trace], branches, cell, source.storage), value })) };
+}
+
+/** Returns the operations of the backward pass from which a gradient follows, in order. @param {Trace} trace @param {string} tensor */
+function operationsTo({ description: { plan } }, tensor) {
+  const needed = new Set([tensor]);
+  const selected = [];
+  for (const operation of [...plan.backward].reverse()) {
+    if (!operation.writes.some(({ storage }) => needed.has(storage))) continue;
+    selected.unshift(operation);
+    for (const read of operation.reads) if (read) needed.add(read.storage);
+  }
+  return selected;
+}
+
+/**
+ * Returns the gradients that follow from a part of one gradient; all others are 0.
+ *
+ * @param {Trace} trace @param {Operation[]} list @param {string} source @param {NDArray} part
+ */
+function passedOn(trace, list, source, part) {
+  const own = new Map([[source, part]]);
+  const gradients = new Set(trace.description.plan.backward.flatMap(({ writes }) => writes.map(({ storage }) => storage)));
+  for (const operation of list) {
+    if (!operation.reads.some((tensor) => tensor && own.has(tensor.storage))) continue;
+    const arrays = operation.reads.map((tensor) => {
+      if (!tensor) return null;
+      const shape = perSample(tensor) ? [1, ...tensor.shape] : tensor.shape;
+      const array = own.get(tensor.storage) ?? (gradients.has(tensor.storage) ? zeros(shape) : trace.values.get(tensor.storage));
+      return array ? { shape, data: array.data } : null;
+    });
+    const results = operations[operation.name](arrays, argumentsOf(operation, { batch: 1, ...runtimeOf(trace) }));
+    operation.writes.forEach(({ storage }, place) => own.set(storage, { ...results[place], shape: trace.values.get(storage)?.shape ?? [] }));
+  }
+  return own;
+}
+
+/**
+ * Returns the path that follows the largest term of every gradient: in a part of the trace up to a tensor, then in the trace.
+ *
+ * @param {Trace[]} traces  the part and the whole @param {(cell: string) => Branch[]} branches @param {string} cell
+ * @param {string} source @returns {Path}
+ */
+function strongestThrough([part, trace], branches, cell, source) {
+  const start = valueOf(part, cell) ?? 0;
+  /** @type {Path} */
+  let path = { value: start, start, weight: 1, links: [{ cell, factor: 1, by: null }] };
+  for (let shown = part; ; ) {
+    if (parted(path.links[0].cell).tensor === source) shown = trace;
+    const longest = branches(path.links[0].cell).map((branch) => longer(shown, path, branch));
+    if (!longest.length) return path;
+    path = longest.reduce((best, other) => (Math.sign(start) * other.value > Math.sign(start) * best.value ? other : best));
+  }
 }
 
 /** @param {string} cell */

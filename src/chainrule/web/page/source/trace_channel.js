@@ -1,16 +1,18 @@
+import { sizeOf } from "../engine/tensor.js";
 import { TraceLoop } from "../engine/trace_loop.js";
 import { inWorker } from "./channels.js";
 
 /**
  * Computes traces in the page, or in a worker once they could block the page.
  *
- * Starting a worker takes longer than the trace of a small network. It is therefore started only after a long trace, or
- * when traces follow each other, for example while the reader nudges a number.
+ * Starting a worker takes longer than the trace of a small network. It is therefore started only for a large network, after a
+ * long trace, or when traces follow each other, for example while the reader nudges a number.
  *
  * @import {Answer, Traced} from "../engine/trace_loop.js"
  * @import {Channel} from "./channels.js"
  */
 const FOLLOW_UP = 500; // milliseconds; a trace this soon after another one starts the worker
+const LARGE = 4e6; // products in the forward pass of a network whose first trace waits for the worker
 const LONG_TRACE = 80; // milliseconds; after a longer trace in the page, the next one waits for the worker
 
 export class TraceChannel {
@@ -36,7 +38,7 @@ export class TraceChannel {
 
   /** Requests a trace; the answer may come immediately. There is only one request at a time. @param {Traced} request */
   send(request) {
-    const isLong = this.#duration > LONG_TRACE;
+    const isLong = this.#ended < 0 ? productsOf(request.description) > LARGE : this.#duration > LONG_TRACE;
     if (this.#state === "none" && (isLong || performance.now() - this.#ended < FOLLOW_UP)) this.#open();
     if (this.#state === "ready") this.#sendToWorker(request);
     else if (this.#state === "opening" && isLong) this.#pending = request;
@@ -91,4 +93,11 @@ export class TraceChannel {
     [this.#state, this.#pending] = ["failed", null];
     if (request) this.#compute(request);
   }
+}
+
+/** Returns the number of products of weights and inputs in the forward pass. @param {Traced["description"]} description */
+function productsOf({ plan }) {
+  return plan.forward.reduce((sum, { reads: [, weights], writes: [y] }) => {
+    return weights?.kind === "parameter" ? sum + (sizeOf(y.shape) * sizeOf(weights.shape)) / weights.shape[0] : sum;
+  }, 0);
 }

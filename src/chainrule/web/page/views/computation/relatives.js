@@ -1,4 +1,4 @@
-import { catalogueOf } from "../../explain/cataloguing.js";
+import { catalogueOf } from "../../explain/cells.js";
 import { sumsFrom } from "../../explain/merging.js";
 import { readersOf } from "../../explain/dependencies.js";
 import { ravel } from "../../engine/tensor.js";

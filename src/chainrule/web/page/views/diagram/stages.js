@@ -118,6 +118,7 @@ function block(tensor, role, scale) {
 
 /** @param {Trace} trace */
 function lossName(trace) {
-  const { loss } = trace.description.recipe;
+  const { outputs, recipe: { loss } } = trace.description;
+  if (outputs.length) return outputs.map((output) => `${output.name}: ${output.loss.replaceAll("_", " ")}`).join(", ");
   return typeof loss === "string" ? loss.replaceAll("_", " ") : "";
 }

@@ -2,6 +2,7 @@
 
 import { briefNumber, percent } from "../../numbers_brief.js";
 import { createElement, setText } from "../../elements.js";
+import { placeOfLargest } from "../../engine/tensor.js";
 import { isDense } from "./load.js";
 
 const MAX_SHOWN = 12; // of more classes, the most likely ones
@@ -12,7 +13,8 @@ export class Bars {
 
   /** @param {import("../../types.js").Description} description */
   constructor(description) {
-    const { classes, measure } = description;
+    const { classes, measure, outputs } = description;
+    this.outputs = outputs;
     this.classes = classes;
     this.measure = measure;
     this.isMean = isDense(description);
@@ -47,6 +49,7 @@ export class Bars {
 
   /** Returns a summary of the output in one line. @param {number[]} answers @param {number} best */
   words(answers, best) {
+    if (this.outputs.length) return this.#several(answers);
     const mean = this.isMean ? "Mean over all pixels" : "";
     if (this.measure === "mean_absolute_error") return `${mean || "Output"}: ${answers.slice(0, MAX_SHOWN).map(briefNumber).join(", ")}`;
     if (this.measure === "label_accuracy" && !mean) {
@@ -54,6 +57,17 @@ export class Bars {
       return `Prediction: ${predicted.join(", ") || "no label"}`;
     }
     return `${mean || "Prediction"}: ${this.classes[best]}, ${percent(answers[best])}`;
+  }
+
+  /** Returns the most likely class of each output that has classes, and the numbers of the others. @param {number[]} answers */
+  #several(answers) {
+    let first = 0;
+    const words = this.outputs.map(({ name, size, measure }) => {
+      const own = answers.slice(first, (first += size));
+      const best = placeOfLargest(own);
+      return `${name}: ${measure === "accuracy" && size > 1 ? `${best}, ${percent(own[best])}` : own.map(briefNumber).join(", ")}`;
+    });
+    return words.join("; ");
   }
 }
 

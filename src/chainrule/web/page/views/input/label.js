@@ -4,7 +4,7 @@
  */
 
 import { createElement, setText } from "../../elements.js";
-import { sizeOf } from "../../engine/tensor.js";
+import { placeOfLargest, sizeOf } from "../../engine/tensor.js";
 import { pictureCanvas } from "../../figures/picture.js";
 import { inUnits } from "../../engine/trace.js";
 import { briefNumber } from "../../numbers_brief.js";
@@ -46,19 +46,23 @@ export class Label {
     this.repaint();
     const numbers = isRegression && !this.isDense && picture.target && inUnits(description, picture.target);
     const answer = numbers ? `target: ${numbers.map(briefNumber).join(", ")}` : `label: ${name}`;
-    this.note.hidden = !isSample || (this.isDense && !this.mask.children.length);
-    setText(this.note, this.isDense ? "target of each pixel:" : answer);
+    this.note.hidden = !isSample || this.isDense;
+    setText(this.note, answer);
     this.select.value = picture.label === null ? "" : String(picture.label);
     const own = this.app.trace?.picture.from === picture.from ? this.app.trace.picture.label : null;
     if (picture.label !== null || own === null) return;
     setText(this.select.options[0], `${PREDICTION}: ${description.classes[own]}`);
   }
 
-  /** Shows the classes of the pixels, if the image has them. */
+  /** Shows the classes of the pixels: those of the target, if the image has one, and those that the network predicts. */
   repaint() {
-    const { picture, description } = this.app;
-    const hasMask = this.isDense && picture?.target && description.measure !== "mean_absolute_error";
-    this.mask.replaceChildren(...(hasMask ? [maskCanvas(picture.target ?? [], description)] : []));
+    const { picture, trace, description } = this.app;
+    const { layers, measure } = description;
+    const output = trace?.picture.x === picture?.x && trace?.values.get(`${layers[layers.length - 1].name}.y`)?.data;
+    const masks = { target: picture?.target, prediction: output && likeliest(output, description) };
+    const shown = this.isDense && measure !== "mean_absolute_error" ? Object.entries(masks) : [];
+    const figures = shown.map(([name, mask]) => mask && createElement("figure", maskCanvas(mask, description), createElement("figcaption", name)));
+    this.mask.replaceChildren(...figures.flatMap((figure) => figure || []));
   }
 
   #choose() {
@@ -71,6 +75,19 @@ export class Label {
 /** @param {string} text */
 function capital(text) {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+/**
+ * Returns 1 for the most likely class of each position, else 0; a single output itself.
+ *
+ * @param {ArrayLike<number>} output @param {import("../../types.js").Description} description
+ */
+function likeliest(output, { plan }) {
+  const [K] = plan.target?.shape ?? [1];
+  const size = output.length / K;
+  if (K === 1) return Array.from(output);
+  const best = Array.from({ length: size }, (_, at) => placeOfLargest(Array.from({ length: K }, (_, k) => output[k * size + at])));
+  return Array.from(output, (_, at) => Number(best[at % size] === Math.floor(at / size)));
 }
 
 /**

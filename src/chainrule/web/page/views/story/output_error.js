@@ -1,24 +1,19 @@
 /**
  * The error of the output: a gradient that is the output minus the target, times a factor.
  *
+ * @typedef {import("../../types.js").NDArray} NDArray
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {{title: string, output: number[], target: ArrayLike<number>, gradient: ArrayLike<number>, factor: number}} OutputError
  *   title: ŷ, or p for probabilities that the network does not output
  */
 
+import { sigmoid, softmax } from "../../engine/reference.js";
 import { largestMagnitude } from "../../engine/tensor.js";
 
 const TOLERANCE = 1e-5; // of the largest gradient
 
-/** From scores to probabilities. @type {Partial<Record<string, (scores: number[]) => number[]>>} */
-const PROBABILITIES = {
-  softmax_cross_entropy_dp: (scores) => {
-    const exponentials = scores.map((score) => Math.exp(score - Math.max(...scores)));
-    const sum = exponentials.reduce((a, b) => a + b, 0);
-    return exponentials.map((value) => value / sum);
-  },
-  sigmoid_cross_entropy_dp: (scores) => scores.map((score) => 1 / (1 + Math.exp(-score))),
-};
+/** From scores to probabilities. @type {Partial<Record<string, (scores: NDArray) => NDArray>>} */
+const PROBABILITIES = { softmax_cross_entropy_dp: softmax, sigmoid_cross_entropy_dp: sigmoid };
 const SQUARED = /^(?:half|mean)_squared_error_dp$/u;
 
 /**
@@ -36,7 +31,7 @@ export function errorOf(trace, { operation, tensor }) {
   if (!found || !target || !gradient || [found, target, gradient].some(({ shape }) => shape.length !== 1)) return null;
   const isOutput = tensor === last.replace(/y$/u, "dy");
   const given = Array.from(found.data);
-  const output = probabilitiesOf && isOutput ? probabilitiesOf(given) : given;
+  const output = probabilitiesOf && isOutput ? Array.from(probabilitiesOf({ shape: [1, given.length], data: found.data }).data) : given;
   const differences = output.map((value, at) => value - target.data[at]);
   const largest = largestMagnitude(differences);
   const factor = rounded(gradient.data[largest] / differences[largest]);

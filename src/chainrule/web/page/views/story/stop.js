@@ -15,10 +15,12 @@ export function stopElement(app, trace, stop, number, count) {
   const about = `Stop ${number} of ${count} · ${stop.phase}`;
   const words = stop.words.map((text) => createElement("p", text));
   const parts = [createElement("p.story-meta", about), createElement("h2", { tabindex: -1 }, stop.title), ...words];
-  if (!stop.cell || !stop.rule) return parts;
+  const passed = stop.passed?.flatMap(({ title, cell }) => (cell ? [createElement("li", cellButton(app, cell, title))] : [])) ?? [];
+  const further = passed.length ? [createElement("p.story-meta", "On the way to the next stop:"), createElement("ul.story-passed", ...passed)] : [];
+  if (!stop.cell || !stop.rule) return [...parts, ...further];
   const explanation = explain(trace, stop.cell);
   const rule = ruleOf(trace, explanation);
   const name = stop.phase === "update" ? `${stop.cell.replace(".update", "")} after the step` : stop.cell;
   const shown = cellButton(app, stop.cell, `${name} = ${formatNumber(explanation.value)}`);
-  return [...parts, createElement("p", explanation.words), ...(rule ? [rule] : []), createElement("p", shown)];
+  return [...parts, createElement("p", explanation.words), ...(rule ? [rule] : []), createElement("p", shown), ...further];
 }

@@ -7,9 +7,9 @@
  * @typedef {import("../../explain/paths.js").Path} Path
  * @typedef {{
  *   title: string, words: string[], cell: string | null, layer: string | null, phase: Phase, rule: boolean,
- *   opened?: string | null, sample?: number | null, step?: number | null,
- * }} Stop  cell: the cell that is explained; rule: whether the rule of its layer is shown as a picture; opened, sample,
- *   step: of a teacher's walk, the cell whose computation is shown below the network, the image and the step
+ *   kind?: string, passed?: Stop[], opened?: string | null, sample?: number | null, step?: number | null,
+ * }} Stop  cell: the cell that is explained; rule: whether the rule of its layer is shown as a picture; kind: operation, of
+ *   the stops that may be left out; passed: stops left out after this one; opened, sample, step: of a teacher's walk, the cell whose computation is shown below the network, the image and the step
  */
 
 import { gradientName } from "../../engine/interpreter.js";
@@ -77,6 +77,7 @@ const SOFTMAX = [
   "Each score becomes e to the power of the score, divided by the sum of all. The results are positive and add up to 1.",
 ];
 
+const MOST_OPEN = 12;
 const GRADIENT = "The gradient says how the loss changes if a value grows.";
 
 /**
@@ -92,13 +93,37 @@ export function stopsOf(trace, path, label) {
   const last = shown.findIndex(({ name }) => name === layered(parted(gradient).tensor).layer);
   const back = shown.slice(Math.max(0, last)).reverse().filter(({ name }) => trace.values.has(`${name}.dy`));
   const loss = plan.loss ? [lossStop(trace, label)] : [];
-  return [
+  return folded([
     inputStop(trace, chain),
     ...shown.map((layer) => layerStop(trace, chain, layer)),
     ...loss,
     ...back.map(({ name }, at) => gradientStop(trace, chain, name, at === 0)),
     ...weightStops(trace, gradient),
-  ];
+  ]);
+}
+
+/**
+ * Leaves out stops if there are too many. Those that remain are, in this order: those without a kind and the first layer, the
+ * last of each kind backward, next to the weight, the first of each kind forward, and the others. The stop before them lists
+ * those left out.
+ * @param {Stop[]} stops
+ */
+function folded(stops) {
+  const ranks = stops.map(({ kind, phase }, at) => {
+    const isSame = (/** @type {Stop} */ other) => other.kind === kind && other.phase === phase;
+    if (kind === undefined || at === 1) return 0;
+    if (phase === "backward") return stops.findLastIndex(isSame) === at ? 1 : 3;
+    return stops.findIndex(isSame) === at ? 2 : 3;
+  });
+  const order = [...stops.keys()].sort((a, b) => ranks[a] - ranks[b] || a - b);
+  const open = new Set(order.slice(0, MOST_OPEN));
+  /** @type {Stop[]} */
+  const kept = [];
+  stops.forEach((stop, at) => {
+    if (open.has(at)) kept.push({ ...stop, passed: [] });
+    else kept.at(-1)?.passed?.push(stop);
+  });
+  return kept;
 }
 
 /** @param {Trace} trace @param {Map<string, string>} chain @returns {Stop} */
@@ -111,7 +136,7 @@ function inputStop(trace, chain) {
 /** @param {Trace} trace @param {Map<string, string>} chain @param {import("../../types.js").LayerInfo} layer @returns {Stop} */
 function layerStop(trace, chain, { name, type }) {
   const [title, words] = type === "Softmax" ? SOFTMAX : (OPERATIONS[operationOf(trace, name)] ?? [type, ""]);
-  return { title: `${name}: ${title}`, words: words ? [words] : [], cell: cellOn(trace, chain, `${name}.y`), layer: name, phase: "forward", rule: true };
+  return { title: `${name}: ${title}`, words: words ? [words] : [], cell: cellOn(trace, chain, `${name}.y`), layer: name, phase: "forward", rule: true, kind: title };
 }
 
 /** @param {Trace} trace @param {number | null} label  of the image @returns {Stop} */
@@ -139,7 +164,7 @@ function gradientStop(trace, chain, name, isFirst) {
   }
   if (isFirst) return { title: "The gradient of the loss", words: [GRADIENT], cell, layer: name, phase: "backward", rule: true };
   const through = reader?.writes[0].name.split(".")[0] ?? name;
-  return { title: `Back through ${through}${title ? `: ${title.toLowerCase()}` : ""}`, words: words ? [words] : [], cell, layer: name, phase: "backward", rule: true };
+  return { title: `Back through ${through}${title ? `: ${title.toLowerCase()}` : ""}`, words: words ? [words] : [], cell, layer: name, phase: "backward", rule: true, kind: reader?.name ?? "" };
 }
 
 /** The stops of the weight: its own gradient, and its update. @param {Trace} trace @param {string} gradient  of the weight @returns {Stop[]} */

@@ -8,7 +8,7 @@ import { gradientName } from "../../engine/interpreter.js";
 import { ravel } from "../../engine/tensor.js";
 import { parted, valueOf } from "../../explain/naming.js";
 import { formatNumber } from "../../explain/numbers.js";
-import { strongestPaths } from "../../explain/paths.js";
+import { pathsByMap, strongestPaths } from "../../explain/paths.js";
 import { inLectureMode } from "../../lecture_mode.js";
 import { onTheme } from "../../theme.js";
 import { largest } from "./chain.js";
@@ -42,7 +42,7 @@ class Story {
   /** @type {Trace | null} */
   #trace = null;
   #shown = "";
-  /** @type {{trace: Trace, weight: string, paths: import("../../explain/paths.js").Path[]} | null} */
+  /** @type {{trace: Trace, weight: string, paths: import("../../explain/paths.js").Path[], layer: string} | null}  layer: whose maps the paths stand for */
   #paths = null;
   /** @type {{key: string, values: number[]} | null}  see `#contributionsTo` */
   #contributions = null;
@@ -113,6 +113,7 @@ class Story {
     this.causes.replaceChildren();
     if (stop) {
       this.body.replaceChildren(...stopElement(app, trace, stop, app.place.stop ?? 1, this.stops.length));
+      if (stop === this.stops[0] && !app.description.walk?.length) this.body.append(this.#plan());
       this.#drive(stop);
     } else if (why && trace.batch) {
       const follow = () => this.#to(this.stops.findIndex(({ phase }) => phase === "backward") + 1);
@@ -157,13 +158,16 @@ class Story {
   #point(trace) {
     if (trace !== this.#trace) return;
     const paths = this.#pathsOf(trace);
-    if (!paths.length) return;
+    const gradient = valueOf(trace, this.#paths?.weight ?? "");
+    if (!paths.length || !gradient) return;
     this.app.point({ paths });
-    const gradient = valueOf(trace, this.#paths?.weight ?? "") ?? 0;
     const share = Math.round((100 * paths.reduce((sum, { value }) => sum + value, 0)) / gradient);
-    const words =
-      `The lines in the network are the strongest ways by which the error of the shown image ${gradient < 0 ? "raises" : "lowers"} ` +
-      `the weight. Together they carry ${share} % of its gradient, the other ways ${formatNumber(100 - share)} %.`;
+    const layer = this.#paths?.layer;
+    const effect = `by which the error of the shown image ${gradient < 0 ? "raises" : "lowers"} the weight`;
+    const words = layer
+      ? `The lines in the network pass through the maps of ${layer} ${effect} most. Each stands for all ways through its map. ` +
+        `Together they carry ${share} % of its gradient, the other maps ${formatNumber(100 - share)} %.`
+      : `The lines in the network are the strongest ways ${effect}. Together they carry ${share} % of its gradient, the other ways ${formatNumber(100 - share)} %.`;
     this.body.append(createElement("p.story-meta.story-key", words));
   }
 
@@ -171,8 +175,8 @@ class Story {
   #pathsOf(trace) {
     const weight = (this.#asked && gradientOf(this.#asked.why)) ?? largestGradient(trace) ?? "";
     if (this.#paths?.weight !== weight || this.#paths.trace !== trace) {
-      const paths = valueOf(trace, weight) === null ? [] : pathsAlong(trace, weight);
-      this.#paths = { trace, weight, paths };
+      const bundled = valueOf(trace, weight) === null ? { paths: [], layer: "" } : pathsByMap(trace, weight);
+      this.#paths = { trace, weight, ...(bundled ?? { paths: pathsAlong(trace, weight), layer: "" }) };
     }
     return this.#paths.paths;
   }
@@ -190,6 +194,12 @@ class Story {
       ? `The training step cannot be shown: ${alone}.`
       : "Click any number in the network to see how it is computed, or follow the image forward and the error back.";
     return [createElement("h2", this.app.description.name), createElement("p", words)];
+  }
+
+  /** Creates the list of the stops that follow. */
+  #plan() {
+    const stops = this.stops.slice(1).map(({ title }, at) => createElement("li", button(title, () => this.#to(at + 2), { class: "link story-cell" })));
+    return createElement("section.story-plan", createElement("p.story-meta", "The stops that follow:"), createElement("ol", { start: 2 }, ...stops));
   }
 
   #controls() {

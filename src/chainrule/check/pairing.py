@@ -1,0 +1,103 @@
+"""Pair the arrays of a learner's layer with the parameters of a layer of this library, in every way that fits."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
+
+import numpy as np
+
+from chainrule.check.learner_subjects import SubmittedLayer
+from chainrule.check.parameters import SAME, ArrayLayout, influential_arrays, layouts_between, parameter_layouts
+from chainrule.check.subjects import LayerSubject
+from chainrule.core.shapes import text
+from chainrule.custom.calls import FormError
+from chainrule.custom.held_arrays import arrays_named
+from chainrule.custom.names import NAMES
+from chainrule.custom.student import Student
+from chainrule.errors import StudentError
+
+
+def match_parameters(
+    student: Student, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None
+) -> SubmittedLayer:
+    """Return the learner's layer as a subject, with the arrays whose names and shapes suit the intended layer best.
+
+    layouts   known layouts of x, y and parameters; all others are derived from the shapes of the learner's arrays
+    """
+    return next(assignments(student, intended, layouts or {}))
+
+
+def assignments(student: Student, intended: LayerSubject, known: Mapping[str, ArrayLayout]) -> Iterator[SubmittedLayer]:
+    """Yield the learner's layer with each choice of arrays as parameters, and of their layouts.
+
+    Errors   FormError or StudentError if a parameter has no suitable array
+    """
+    options = _options(student, intended, known)
+    if not all(options.values()):  # parameters may be created by the first call, or have unusual names
+        x = np.random.default_rng(0).normal(size=(2, *intended.shape))
+        student.explore(x, strict=False)
+        options = _options(student, intended, known)
+        taken = {name for pairs in options.values() for name, _ in pairs}
+        others = [] if all(options.values()) else [name for name in influential_arrays(student, x) if name not in taken]
+        for parameter in [parameter for parameter, pairs in options.items() if not pairs]:
+            options[parameter] = _pairs(student, others, intended.parameters[parameter], known.get(parameter))
+    for parameter, pairs in options.items():
+        if not pairs:
+            expected = ", ".join(intended.parameters)
+            raise FormError(
+                f"{student.name} has no parameter {parameter}; {intended.name} has {expected} (make {parameter} an "
+                f"attribute and store its gradient in d{parameter}, or make it an argument of forward)"
+            )
+    x_and_y = {name: layout for name, layout in known.items() if name not in intended.parameters}
+    for choice in product(*options.values()):
+        names = {parameter: name for parameter, (name, _) in zip(options, choice, strict=True)}
+        if len({*names.values()}) == len(names):
+            layouts = {parameter: layout for parameter, (_, layout) in zip(options, choice, strict=True)}
+            student.declare(*names.values())
+            all_layouts = {**x_and_y, **{name: layout for name, layout in layouts.items() if layout != SAME}}
+            yield SubmittedLayer(student, intended.shape, names, all_layouts)
+
+
+def _options(
+    student: Student, intended: LayerSubject, known: Mapping[str, ArrayLayout]
+) -> dict[str, list[tuple[str, ArrayLayout]]]:
+    """Return the arrays and layouts to try for each parameter: those with usual names.
+
+    Errors   StudentError if the shapes of all arrays with usual names differ
+    """
+    options, first = dict[str, list[tuple[str, ArrayLayout]]](), set[str]()
+    for parameter, shape in intended.parameters.items():
+        words = NAMES.families.get(parameter, (parameter,))
+        spellings = [spelling for word in words for spelling in (word, word.upper(), word.capitalize())]
+        names = arrays_named(parameter, student.names) + arrays_named(parameter, student.array_names())
+        names += [spelling for spelling in spellings if student.has(spelling)]  # scalars, such as the k of a size
+        if parameter == "gamma" and not names:
+            names = arrays_named("w", student.array_names())  # PyTorch's name for the scale of a normalization
+        names = [name for name in dict.fromkeys(names) if name not in first]
+        options[parameter] = _pairs(student, names, shape, known.get(parameter))
+        arrays = [(name, held) for name in names if (held := student.copy_of(name)) is not None and held.ndim]
+        if arrays and not options[parameter]:
+            name, held = arrays[0]
+            raise StudentError(
+                f"{student.name}: {name} has the shape {text(held.shape) or '()'}; {intended.name} on an input of "
+                f"{text(intended.shape)} expects {text(shape)}: change the shape, or pass --input-shape"
+            )
+        first |= {name for name, _ in options[parameter][:1]}
+    return options
+
+
+def _pairs(
+    student: Student, names: Iterable[str], shape: tuple[int, ...], known: ArrayLayout | None
+) -> list[tuple[str, ArrayLayout]]:
+    """Return the arrays that may be a parameter of this shape, with their layouts, beginning with those held.
+
+    A whole number is an option, such as a size. An array that is not set may have any usual layout.
+    """
+    held, unset = list[tuple[str, ArrayLayout]](), list[tuple[str, ArrayLayout]]()
+    for name in names:
+        array = student.copy_of(name)
+        if array is None:
+            unset += [(name, layout) for layout in ([known] if known else parameter_layouts(shape))]
+        elif array.ndim or array.dtype.kind == "f":
+            layouts = [*layouts_between(shape, array.shape)]
+            held += [(name, layout) for layout in ([known] if known and layouts else layouts)]
+    return held + unset

@@ -1,0 +1,63 @@
+"""Changes of code that runs, and the tests that can go without a change that none detects."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from mutation.changes import changes
+from mutation.running import superfluous
+
+SOURCE = '''
+def outer(x: int = 3) -> list[int]:
+    """Return some."""
+    def inner(y):
+        return y * 2 if y < 3 else [y for y in (1, y) if y not in (2,)][0] + 1
+    return [inner(x), not x, -x]
+
+class Kind:
+    def method(self):
+        return self.value() or "word"
+    def value(self):
+        return None
+'''
+
+
+def loaded(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location("changed", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_change_is_in_the_functions_that_are_alive(tmp_path: Path) -> None:
+    path = tmp_path / "changed.py"
+    path.write_text(SOURCE)
+    drawn = changes(path, 1000)
+    assert changes(path, 5) != changes(path, 5, seed=1)
+    assert {change.function for change in drawn} == {"outer", "Kind.method"}
+    assert {"y / 2", "y <= 3", "'XXword'"} <= {change.after for change in drawn}
+    results = set[str]()
+    for change in drawn:
+        module = loaded(path)
+        calls = (module.outer, 2), (module.outer, 3), (module.Kind.method, module.Kind())
+        change.apply()
+        for function, argument in calls:
+            try:
+                results.add(str(function(argument)))
+            except Exception as error:
+                results.add(type(error).__name__)
+    assert {"[4, False, -2]", "[2, False, -3]", "[1.0, False, -2]", "[6, False, -3]", "XXword", "TypeError"} <= results
+
+
+@given(st.dictionaries(st.text("abcdefgh", min_size=1), st.sets(st.integers(0, 20)), min_size=1), st.data())
+def test_what_is_superfluous_takes_no_kill_along(kills: dict[str, set[int]], data: st.DataObject) -> None:
+    gone = superfluous(kills, {name: data.draw(st.integers(1, 9)) for name in kills})
+    stay = {name: of for name, of in kills.items() if name not in gone}
+    killed = set[int]().union(*kills.values())
+    assert set[int]().union(*stay.values()) == killed
+    for name in stay:
+        assert set[int]().union(*(of for other, of in stay.items() if other != name)) != killed

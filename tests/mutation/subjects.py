@@ -21,7 +21,7 @@ LAYERS = (
     "tests/interop/test_onnx_layers.py::test_a_layer",
 )
 STEPS = ("optimizers", "step", "own", "lr_multipliers")  # tests of optimizers
-EMPTY = {"operations/reference/__init__", "engines/numpy/__init__"}  # names only: no functions
+EMPTY = {"operations/reference/__init__"}  # names only: no functions
 
 
 @dataclass(frozen=True)

@@ -25,25 +25,25 @@ SCALARS = {"negative": "-{}", "max": "max({}, {})", "^": "({} ** {})"}  # other 
 MARKS = {"\u0302": "_hat", "\u0304": "_bar", "′": "_next"}
 
 
-class Case(NamedTuple):
+class FormulaCase(NamedTuple):
     """A case of a formula: its value, and its condition (None for the last case)."""
 
     value: Tree
     when: Tree | None
 
 
-class Definition(NamedTuple):
+class ResultFormula(NamedTuple):
     """A formula that defines an intermediate or final result.
 
     conditions   attributes that must be true; those after "not " must be false
     """
 
     conditions: tuple[str, ...]
-    cases: tuple[Case, ...]
+    cases: tuple[FormulaCase, ...]
 
 
 @dataclass(eq=False)
-class Value:
+class Operand:
     """A number, a scalar or an array in the code.
 
     name         its name, or the expression of a scalar; an array without name is numbered when the code is written
@@ -64,7 +64,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Layout:
+class AxisLayout:
     """The axes of an operation's arrays.
 
     main        name of the array with the most axes
@@ -115,35 +115,35 @@ class Layout:
         return f"{self.main}.size // ({others})" if "*" in others else f"{self.main}.size // {others}"
 
 
-class Line(NamedTuple):
+class Statement(NamedTuple):
     """A line of code: a template, the values in its places, and the array that it defines, if any."""
 
     template: str
-    values: tuple[Value, ...] = ()
-    target: Value | None = None
+    values: tuple[Operand, ...] = ()
+    target: Operand | None = None
 
 
 @dataclass
-class Writer:
+class ArrayWriter:
     """A writer of statements that compute whole arrays. Results overwrite arrays that are no longer needed.
 
     library   the name of NumPy or JAX in the code; JAX has no argument `out`
     """
 
     library: str
-    layout: Layout
-    values: dict[str, Value]
+    layout: AxisLayout
+    values: dict[str, Operand]
     over: Sequence[str] = ()
-    lines: list[Line] = field(default_factory=list[Line])
+    lines: list[Statement] = field(default_factory=list[Statement])
     _level: int = 0
     _branches: int = 0
 
-    def define(self, name: str, definitions: Sequence[Definition], *, uses: float) -> None:
+    def define(self, name: str, definitions: Sequence[ResultFormula], *, uses: float) -> None:
         """Write the statements for one result. With conditions, the two definitions are the branches of an `if`."""
         if not definitions[0].conditions:
             self.values[name] = self._named(identifier(name), self._cases(definitions[0].cases), uses)
             return
-        results = list[Value]()
+        results = list[Operand]()
         for head, definition in zip(
             (f"if {' and '.join(definitions[0].conditions)}", "else"), definitions, strict=True
         ):
@@ -153,7 +153,7 @@ class Writer:
         self.values[name] = replace(results[0], axes=_union(results), uses=uses, level=self._level)
 
     def text(self) -> list[str]:
-        """Return the lines of code, with numbers as the names of arrays that have none."""
+        """Return the lines of code, with a number for each array without name."""
         unnamed = dict.fromkeys(line.target for line in self.lines if line.target and not line.target.name)
         for number, value in enumerate(unnamed, 1):
             value.name = f"u{number}"
@@ -169,19 +169,19 @@ class Writer:
         self._level, self.lines = self._branches, []
         yield
         block = [f"    {line}" for line in self.text()]
-        self._level, self.lines = outer, [*lines, *map(Line, [f"{head}:", *block])]
+        self._level, self.lines = outer, [*lines, *map(Statement, [f"{head}:", *block])]
 
-    def _named(self, name: str, value: Value, uses: float) -> Value:
+    def _named(self, name: str, value: Operand, uses: float) -> Operand:
         """Give a value a name: rename an array that is not used otherwise, copy other arrays that are results."""
         if value.axes is not None and value.uses <= 1 and value.level == self._level:
             value.name, value.uses = name, uses
             return value
         copied = ".copy()" if uses == inf and self.library == "np" and value.axes is not None else ""
         result = replace(value, name=name, uses=inf)
-        self.lines.append(Line(f"{{}}{copied}", (value,), result))
+        self.lines.append(Statement(f"{{}}{copied}", (value,), result))
         return result
 
-    def _cases(self, cases: Sequence[Case]) -> Value:
+    def _cases(self, cases: Sequence[FormulaCase]) -> Operand:
         if [case.value for case in cases] == [1, 0]:
             return self.operand(cases[0].when)
         result = self.operand(cases[-1].value)
@@ -194,16 +194,16 @@ class Writer:
                 result = self._new("select({}, {}, {})", test, self.operand(value), result)
         return result
 
-    def operand(self, tree: Tree) -> Value:
+    def operand(self, tree: Tree) -> Operand:
         """Return a number, or an array with the value of a tree. If necessary, write statements."""
         if isinstance(tree, list):
             return self._function(*cast("list[Any]", tree))
         if isinstance(tree, dict):
             node = cast("dict[str, Any]", tree)
             return self._reduction(node) if "reduce" in node else self.values[node["name"]]
-        return self.values[tree] if isinstance(tree, str) else Value(repr(int(tree) if tree == int(tree) else tree))
+        return self.values[tree] if isinstance(tree, str) else Operand(repr(int(tree) if tree == int(tree) else tree))
 
-    def _function(self, name: str, *operands: Tree) -> Value:
+    def _function(self, name: str, *operands: Tree) -> Operand:
         """Return the value of an operator or function."""
         if name == "and":
             return reduce(lambda first, second: self._new("{} & {}", first, second), map(self._comparison, operands))
@@ -211,16 +211,16 @@ class Writer:
         if all(value.axes is None for value in values):
             root = f"{'math' if self.library == 'np' else self.library}.sqrt({{}})"
             template = root if name == "√" else SCALARS.get(name) or f"({{}} {SIGNS[name]} {{}})"
-            return Value(template.format(*values))
+            return Operand(template.format(*values))
         if name == "^":
             return self._power(values[0], operands[1])
         return self._binary(name, *values) if name in BINARY else self._call(name, values)
 
-    def _comparison(self, tree: Tree) -> Value:
+    def _comparison(self, tree: Tree) -> Operand:
         sign, *operands = tree
         return self._new(f"{{}} {SIGNS.get(sign, '==')} {{}}", *map(self.operand, operands), is_discrete=True)
 
-    def _reduction(self, node: Mapping[str, Any]) -> Value:
+    def _reduction(self, node: Mapping[str, Any]) -> Operand:
         values = self.operand(node["value"]["tree"])
         axes = frozenset(self.layout.letters[letter] for letter in node["over"] or self.over)
         if values.axes is None or not axes <= values.axes:
@@ -230,7 +230,7 @@ class Writer:
         result.axes = values.axes - axes
         return result
 
-    def _power(self, base: Value, power: Tree) -> Value:
+    def _power(self, base: Operand, power: Tree) -> Operand:
         if power not in (2, 3):
             raise ValueError(f"power {power}: expected e^x, a square or a cube")
         if power == 2 and self._is_free(base):
@@ -239,7 +239,7 @@ class Writer:
         square = self._new("{0} * {0}", base)
         return square if power == 2 else self._in_place("{} *= {}", square, square, base)
 
-    def _binary(self, name: str, first: Value, second: Value) -> Value:
+    def _binary(self, name: str, first: Operand, second: Operand) -> Operand:
         """Write a sum, difference, product or quotient, in place where possible."""
         free = [value.axes == _union((first, second)) and self._is_free(value) for value in (first, second)]
         if free[0]:
@@ -250,7 +250,7 @@ class Writer:
             return self._call(BINARY[name], (first, second))
         return self._new(f"{{}} {SIGNS[name]} {{}}", first, second)
 
-    def _call(self, name: str, operands: Sequence[Value]) -> Value:
+    def _call(self, name: str, operands: Sequence[Operand]) -> Operand:
         """Write a call of a function, in place where possible."""
         function = OWN_FUNCTIONS.get(name) or f"{self.library}.{RENAMED.get(name, name)}"
         call = f"{function}({', '.join('{}' for _ in operands)}"
@@ -259,28 +259,28 @@ class Writer:
                 return self._in_place(f"{call}, out={{}})", value, *operands, value)
         return self._new(f"{call})", *operands)
 
-    def _in_place(self, statement: str, target: Value, *values: Value) -> Value:
-        self.lines.append(Line(statement, values))
+    def _in_place(self, statement: str, target: Operand, *values: Operand) -> Operand:
+        self.lines.append(Statement(statement, values))
         for value in {*values}:
             value.uses -= 1
         target.uses = 1
         return target
 
-    def _new(self, expression: str, *operands: Value, is_discrete: bool = False) -> Value:
+    def _new(self, expression: str, *operands: Operand, is_discrete: bool = False) -> Operand:
         """Write the definition of an array, which is discrete if all operands are."""
         for value in operands:
             value.uses -= 1
         is_discrete = is_discrete or all(value.axes is None or value.is_discrete for value in operands)
-        result = Value(axes=_union(operands), uses=1, is_discrete=is_discrete, level=self._level)
-        self.lines.append(Line(expression, operands, result))
+        result = Operand(axes=_union(operands), uses=1, is_discrete=is_discrete, level=self._level)
+        self.lines.append(Statement(expression, operands, result))
         return result
 
-    def _is_free(self, value: Value) -> bool:
+    def _is_free(self, value: Operand) -> bool:
         """Return whether an array may be overwritten: it has no other uses than the next one."""
         return value.uses <= 1 and not value.is_discrete and value.level == self._level
 
 
-def _union(values: Iterable[Value]) -> frozenset[int]:
+def _union(values: Iterable[Operand]) -> frozenset[int]:
     return frozenset[int]().union(*(value.axes or () for value in values))
 
 

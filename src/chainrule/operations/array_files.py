@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from chainrule.operations import definitions, reference
-from chainrule.operations.array_code import Case, Definition, Layout, Line, Value, Writer, identifier, normalized
+from chainrule.operations.array_code import (
+    ArrayWriter,
+    AxisLayout,
+    FormulaCase,
+    Operand,
+    ResultFormula,
+    Statement,
+    identifier,
+    normalized,
+)
 from chainrule.operations.elementwise import Formula, Tree, cases_of, find_operation
 
 PACKAGES = {"np": "numpy", "jnp": "jax"}  # name of the library in the code → package in engines/
@@ -57,7 +66,7 @@ def occurrences(tree: Tree) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Calculation:
+class ArrayFunction:
     """An operation, or the gradient of an element-wise operation, as formulas of whole arrays.
 
     name      name of the function in the reference and the engines
@@ -67,22 +76,22 @@ class Calculation:
     """
 
     name: str
-    formulas: Mapping[str, Sequence[Definition]]
+    formulas: Mapping[str, Sequence[ResultFormula]]
     reads: Mapping[str, Sequence[str]]
     results: Mapping[str, Sequence[str]]
     entry: Mapping[str, Any]
 
     @classmethod
-    def find(cls, name: str) -> "Calculation":
+    def find(cls, name: str) -> "ArrayFunction":
         """Return the formulas that define a function of the engines."""
         base = definitions.generated().get(name, name)
         entry = definitions.entry(base)
         if "slope" in entry:
             operation, is_gradient = find_operation(base), name != base
             formulas = operation.slope if is_gradient else operation.value
-            table = {f["name"]: [Definition((), _cases(f))] for f in formulas[:-1]}
+            table = {f["name"]: [ResultFormula((), _cases(f))] for f in formulas[:-1]}
             result, kept = ("dx", operation.keeps) if is_gradient else ("y", "x")
-            table[result] = [Definition((), _cases(formulas[-1], gradient=is_gradient))]
+            table[result] = [ResultFormula((), _cases(formulas[-1], gradient=is_gradient))]
             return cls(name, table, {**({"dy": "e"} if is_gradient else {}), kept: "e"}, {result: "e"}, entry)
         if "writes" in entry:
             reads, writes = ({tensor["name"]: tensor["index"] for tensor in entry[key]} for key in ("reads", "writes"))
@@ -97,16 +106,16 @@ class Calculation:
         return cls(name, table, dict.fromkeys(parameters, "e"), results, {**entry, "letters": letters})
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> AxisLayout:
         """The axes of the arrays."""
         parameters = _arrays(self.name)
         if "groups" in _attributes(self.name):
-            return Layout(parameters[0], {"n": 0, "g": 1, "c": 2, "k": 2, "i": 3, "j": 3}, is_grouped=True)
+            return AxisLayout(parameters[0], {"n": 0, "g": 1, "c": 2, "k": 2, "i": 3, "j": 3}, is_grouped=True)
         indices = [*self.reads.values(), *self.results.values()]
         longest = max(map(len, indices))
         letters = {letter: axis for index in indices if len(index) == longest for axis, letter in enumerate(index)}
         main = next(p for p, index in zip(parameters, self.reads.values(), strict=True) if len(index) == longest)
-        return Layout(main, letters)
+        return AxisLayout(main, letters)
 
     def order(self) -> list[str]:
         """Return the names of the formulas that the results need, in the order of their computation."""
@@ -128,11 +137,11 @@ class Calculation:
         return [used for case in cases for tree in case if tree is not None for used in occurrences(tree)]
 
 
-def _table(sources: Iterable[Iterable[Formula]]) -> dict[str, list[Definition]]:
+def _table(sources: Iterable[Iterable[Formula]]) -> dict[str, list[ResultFormula]]:
     """Return the definitions of each name in the first of the sources that contains it."""
-    table: dict[str, list[Definition]] = {}
+    table: dict[str, list[ResultFormula]] = {}
     for source in sources:
-        names: dict[str, list[Definition]] = {}
+        names: dict[str, list[ResultFormula]] = {}
         for formula in source:
             aliases = formula.get("alias", {})
             conditions = [*formula.get("if", ()), *(f"not {fact}" for fact in formula.get("unless", ()))]
@@ -140,16 +149,16 @@ def _table(sources: Iterable[Iterable[Formula]]) -> dict[str, list[Definition]]:
             if all(FACTS[fact.removeprefix("not ")] is not fact.startswith("not ") for fact in known):
                 open_conditions = tuple(condition for condition in conditions if condition not in known)
                 for name, other in aliases.items():
-                    names.setdefault(name, []).append(Definition(open_conditions, (Case(other, None),)))
+                    names.setdefault(name, []).append(ResultFormula(open_conditions, (FormulaCase(other, None),)))
                 if "cases" in formula:
-                    names.setdefault(formula["name"], []).append(Definition(open_conditions, _cases(formula)))
+                    names.setdefault(formula["name"], []).append(ResultFormula(open_conditions, _cases(formula)))
         table = {**names, **table}
     return table
 
 
-def _cases(formula: Formula, *, gradient: bool = False) -> tuple[Case, ...]:
+def _cases(formula: Formula, *, gradient: bool = False) -> tuple[FormulaCase, ...]:
     cases = cases_of(formula, gradient=gradient)
-    return tuple(Case(normalized(value), when and normalized(when["tree"])) for value, when in cases)
+    return tuple(FormulaCase(normalized(value), when and normalized(when["tree"])) for value, when in cases)
 
 
 @cache
@@ -174,11 +183,11 @@ def array_source(name: str, library: str) -> str:
 
     library   "np" for NumPy, "jnp" for JAX
     """
-    calculation = Calculation.find(name)
+    calculation = ArrayFunction.find(name)
     layout, order = calculation.layout, calculation.order()
     counts = Counter(used for formula in order for used in calculation.names(formula))
     values, preamble = _inputs(calculation, layout, counts, library)
-    writer = Writer(library, layout, values, calculation.entry.get("over", ()))
+    writer = ArrayWriter(library, layout, values, calculation.entry.get("over", ()))
     for formula in order:
         uses = inf if formula in calculation.results else counts[formula]
         writer.define(formula, calculation.formulas[formula], uses=uses)
@@ -187,16 +196,16 @@ def array_source(name: str, library: str) -> str:
         dtype = f".astype({layout.main}.dtype)" if writer.values[result].is_discrete else ""
         results.append(f"{{}}{layout.result(index)}{dtype}")
     values_of_results = tuple(writer.values[result] for result in calculation.results)
-    writer.lines.append(Line(f"return {', '.join(results)}", values_of_results))
+    writer.lines.append(Statement(f"return {', '.join(results)}", values_of_results))
     return _function(name, [*preamble, *writer.text()], "@quiet" if library == "np" else "")
 
 
 def _inputs(
-    calculation: Calculation, layout: Layout, counts: Mapping[str, int], library: str
-) -> tuple[dict[str, Value], list[str]]:
+    calculation: ArrayFunction, layout: AxisLayout, counts: Mapping[str, int], library: str
+) -> tuple[dict[str, Operand], list[str]]:
     """Return the values of the names in formulas that are not computed by formulas, and the lines that define them."""
     lines: list[str] = []
-    values: dict[str, Value] = {}
+    values: dict[str, Operand] = {}
     entry, attributes = calculation.entry, _attributes(calculation.name)
     if layout.is_grouped:
         main = layout.main
@@ -209,9 +218,9 @@ def _inputs(
         expression = layout.read(ordered if library == "np" and axes == layout.all_axes else parameter, index)
         if expression != parameter and (counts[name] or parameter == layout.main):
             lines.append(f"{parameter} = {expression}")
-        values[name] = Value(parameter, axes)
-    values |= {attribute: Value(attribute) for attribute in attributes}
-    values |= {letter: Value(name) for letter, name in entry.get("letters", {}).items() if name in attributes}
+        values[name] = Operand(parameter, axes)
+    values |= {attribute: Operand(attribute) for attribute in attributes}
+    values |= {letter: Operand(name) for letter, name in entry.get("letters", {}).items() if name in attributes}
     sizes = {letter.upper(): axis for letter, axis in layout.letters.items()} if not layout.is_grouped else {}
     scalars = {letter: f"{layout.main}.shape[{axis}]" for letter, axis in sizes.items()}
     if "batch" in attributes:
@@ -225,7 +234,7 @@ def _inputs(
         scalars["M"] = layout.count(frozenset(layout.letters[letter] for letter in entry["over"]))
     for letter, expression in scalars.items():
         if counts[letter] and letter not in values:
-            values[letter] = Value(identifier(letter))
+            values[letter] = Operand(identifier(letter))
             lines.append(f"{identifier(letter)} = {expression}")
     return values, lines
 

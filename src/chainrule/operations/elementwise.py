@@ -37,13 +37,6 @@ class Elementwise:
     increasing: bool
 
     @property
-    def attributes(self) -> list[str]:
-        """Names of the attributes: the letters in the formulas that denote neither a tensor nor a step."""
-        formulas = self.value + self.slope
-        names = {letter for formula in formulas for tree in trees(formula) for letter in letters(tree)}
-        return sorted(names - {"x", "y"} - {formula["name"] for formula in formulas})
-
-    @property
     def options(self) -> dict[str, float | None]:
         """Attribute → its default value in the reference; None if the attribute is required."""
         from chainrule.operations import reference
@@ -148,12 +141,6 @@ def letters(tree: Tree) -> Iterator[str]:
             yield from letters(operand)
     elif isinstance(tree, str):
         yield tree
-
-
-def trees(formula: Formula) -> Iterator[Tree]:
-    """Yield the trees of all values and conditions in a formula."""
-    for case in formula["cases"]:
-        yield from (case[part]["tree"] for part in ("value", "when") if part in case)
 
 
 def renamed(line: str, name: str, other: str) -> str:

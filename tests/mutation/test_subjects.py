@@ -16,9 +16,11 @@ def test_every_module_of_the_folders_has_tests_of_its_own() -> None:
         assert all((ROOT / test.partition("::")[0]).exists() for test in subject.tests)
 
 
-def test_what_is_left_out_holds_no_function() -> None:
+def test_omitted_modules_only_import() -> None:
+    """A module's `__getattr__` imports others when they are needed."""
     for module in EMPTY:
-        assert "def " not in (ROOT / PACKAGE / f"{module}.py").read_text(encoding="utf-8")
+        text = (ROOT / PACKAGE / f"{module}.py").read_text(encoding="utf-8")
+        assert "def " not in text.replace("def __getattr__(", "")
 
 
 def test_the_reasons_are_of_modules_that_are_there() -> None:

@@ -33,7 +33,6 @@ from chainrule.web.subjects import (
 
 COMMANDS = ("start", "pause", "advance", "epoch", "restart")
 MAX_STEPS = 1_000_000  # steps of one `advance`
-DENSE = "training is not replayed for networks with an output for each pixel"
 
 
 class Session:
@@ -302,8 +301,7 @@ class Session:
             self._sample_images = images_with_dense_targets(
                 samples.x, self._as_in_training(samples.weighted_targets(subject.model.loss))
             )
-            return DENSE
-        if test.has_classes:
+        elif test.has_classes:
             self._sample_images = choose_images(test.x, test.y)
             if are_numbers(test.classes):
                 self._class_names = names  # an untrained network only numbers its classes

@@ -201,7 +201,7 @@ def numbers(folder: Path, **more: NDArray[Any]) -> str:
     x, targets = random.integers(0, 256, (40, 1, 8, 7), dtype=np.uint8), random.normal(5, [1, 20], (40, 2))
     arrays = {"x": x, **(more or {"targets": targets})}
     test = {f"{name}_test": values[24:] for name, values in arrays.items()}
-    np.savez(folder / "data.npz", **{name: values[:24] for name, values in arrays.items()}, **test)
+    np.savez(folder / "data.npz", allow_pickle=False, **{name: values[:24] for name, values in arrays.items()}, **test)
     return str(folder / "data.npz")
 
 
@@ -230,8 +230,7 @@ def test_the_page_takes_the_step_of_every_task(modules: "Page", tmp_path: Path, 
     found = session.batch_step(4, NOBODY)
     assert found.images is not None
     before, x = found.before, list(found.images.reshape(len(found.images), -1))
-    frame = {"step": 4, "rate": before.rate, "parameters": before.parameters, "statistics": before.statistics}
-    frame["moments"] = list(before.moments or ())
+    frame = {**vars(before), "moments": list(before.moments or ())}
     targets = found.batch[1].reshape(len(x), -1).tolist()
     taken = call(modules, "train", session.description(), frame, [{"x": x, "labels": [], "targets": targets}])
     assert_close(taken["parameters"], found.after.parameters)

@@ -72,7 +72,7 @@ class Expressions(ABC):
 
     globals    names in the function's module
     arrays     names of arrays
-    counters   names that stand for the offset of an element, or of the last part of an index
+    counters   names of counters: offsets of elements, or of the last part of an index
     lists      names of indices that are lists
     before     lines that must precede the current statement
     """

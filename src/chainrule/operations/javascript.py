@@ -17,7 +17,7 @@ from typing import Any, get_args, get_origin
 
 from chainrule.core import shapes
 from chainrule.operations import reference
-from chainrule.operations.javascript_expressions import NEW, NEW_LIKE, OPERATORS, Addition, Expressions
+from chainrule.operations.javascript_expressions import NEW, NEW_LIKE, OPERATORS, Addition, TranslatedExpressions
 from chainrule.operations.reference.windows import Array
 
 WRITTEN_BY_HAND = ("convolution", "dropout")  # files; the page has faster code
@@ -55,7 +55,7 @@ def translate(function: FunctionType, functions: dict[FunctionType, str]) -> str
     return name
 
 
-class Translation(Expressions):
+class Translation(TranslatedExpressions):
     """The translation of one function."""
 
     def __init__(self, function: FunctionType, functions: dict[FunctionType, str]) -> None:

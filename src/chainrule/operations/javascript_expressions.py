@@ -67,7 +67,7 @@ class Addition(ast.stmt):
         self.value, self.line = value, line
 
 
-class Expressions(ABC):
+class TranslatedExpressions(ABC):
     """The translation of a function's expressions.
 
     globals    names in the function's module

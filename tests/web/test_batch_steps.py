@@ -5,12 +5,13 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
 from web.bridge import call
 from web.journey import entered, journey, waited
 from web.looked_at import RECIPE, Watch, finished, layers, opened
@@ -192,6 +193,47 @@ def test_the_page_takes_the_step_of_the_run(modules: "Page", data: Path, draw: i
             taken = call(modules, "train", description, frame, [{**images, **answers}])
             assert_close(taken["parameters"], found.after.parameters)
             assert_close(taken["statistics"], found.after.statistics)
+    session.close()
+
+
+def numbers(folder: Path, **more: NDArray[Any]) -> str:
+    random = np.random.default_rng(3)
+    x, targets = random.integers(0, 256, (40, 1, 8, 7), dtype=np.uint8), random.normal(5, [1, 20], (40, 2))
+    arrays = {"x": x, **(more or {"targets": targets})}
+    test = {f"{name}_test": values[24:] for name, values in arrays.items()}
+    np.savez(folder / "data.npz", allow_pickle=False, **{name: values[:24] for name, values in arrays.items()}, **test)
+    return str(folder / "data.npz")
+
+
+TASKS: dict[str, tuple[list[Layer], str, Callable[[Path], DataChoice]]] = {
+    "regression": ([Dense(2)], "mean_squared_error", lambda folder: DataChoice(numbers(folder))),
+    "one sigmoid": (
+        [Dense(1), Sigmoid()],
+        "binary_cross_entropy",
+        lambda folder: DataChoice(numbers(folder, y=np.arange(40) % 2)),
+    ),
+    "masks": ([Conv2D(4, 1), Softmax()], "categorical_cross_entropy", lambda _: DataChoice("shapes", limit=24)),
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_page_takes_the_step_of_every_task(modules: "Page", tmp_path: Path, task: str) -> None:
+    ending, loss, choose = TASKS[task]
+    body = [Conv2D(3, 3, padding="same"), BatchNorm2D(), Tanh()]
+    between = [] if task == "masks" else [Flatten()]
+    size = (1, 32, 32) if task == "masks" else (1, 8, 7)
+    recipe = Recipe(loss=loss, optimizer=Momentum(0.01), batch_size=8, epochs=2)
+    model = Sequential([*body, *between, *ending], size, seed=1, loss=loss, engine="numpy")
+    moments = recipe.optimizer.init(model.parameters)
+    session = opened(PageSubject(task, model, recipe, choose(tmp_path), moments=moments, fitted=False))
+    finished(session)
+    found = session.batch_step(4, NOBODY)
+    assert found.images is not None
+    before, x = found.before, list(found.images.reshape(len(found.images), -1))
+    frame = {**vars(before), "moments": list(before.moments or ())}
+    targets = found.batch[1].reshape(len(x), -1).tolist()
+    taken = call(modules, "train", session.description(), frame, [{"x": x, "labels": [], "targets": targets}])
+    assert_close(taken["parameters"], found.after.parameters)
     session.close()
 
 

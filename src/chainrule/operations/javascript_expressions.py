@@ -67,12 +67,12 @@ class Addition(ast.stmt):
         self.value, self.line = value, line
 
 
-class Expressions(ABC):
+class TranslatedExpressions(ABC):
     """The translation of a function's expressions.
 
     globals    names in the function's module
     arrays     names of arrays
-    counters   names that stand for the offset of an element, or of the last part of an index
+    counters   names of counters: offsets of elements, or of the last part of an index
     lists      names of indices that are lists
     before     lines that must precede the current statement
     """

@@ -32,8 +32,6 @@ from chainrule.web.subjects import (
 
 COMMANDS = ("start", "pause", "advance", "epoch", "restart")
 MAX_STEPS = 1_000_000  # steps of one `advance`
-DENSE = "training is not replayed for networks with an output for each pixel"
-NO_CLASSES = "training is not replayed for networks whose targets are not classes"
 
 
 class Session:
@@ -302,13 +300,12 @@ class Session:
             self._sample_images = images_with_dense_targets(
                 samples.x, self._as_in_training(samples.weighted_targets(subject.model.loss))
             )
-            return DENSE
-        if not test.has_classes:
+        elif test.has_classes:
+            self._sample_images = choose_images(test.x, test.y)
+            if are_numbers(test.classes):
+                self._class_names = names  # an untrained network only numbers its classes
+        else:
             self._sample_images = images_with_targets(test.x, self._as_in_training(test.y))
-            return NO_CLASSES
-        self._sample_images = choose_images(test.x, test.y)
-        if are_numbers(test.classes):
-            self._class_names = names  # an untrained network only numbers its classes
         if subject.untrainable:
             return subject.untrainable
         self._running = self._prepared(

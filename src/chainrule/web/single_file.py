@@ -135,7 +135,7 @@ def _batch_step(session: Session, step: int) -> BatchStep | None:
     except ChainruleError:
         return None
     weighted = record.batch[2] is not None
-    return None if weighted or record.images is None or record.labels is None else record
+    return None if weighted or record.images is None else record
 
 
 def _keyframes(session: Session, newest: int, walked: set[int | None], early: int | None) -> Iterable[Frame]:

@@ -29,6 +29,24 @@ export function argumentsOf(operation, runtimeValues) {
   return { ...operation.attributes, ...Object.fromEntries(runtime) };
 }
 
+/**
+ * Returns the operations of the backward pass from which some tensors follow, in order.
+ *
+ * @param {Plan} plan @param {(tensor: Tensor) => boolean} isWanted
+ */
+export function backwardTo({ backward }, isWanted) {
+  /** @type {Set<string>} */
+  const needed = new Set();
+  /** @type {Operation[]} */
+  const selected = [];
+  for (const operation of [...backward].reverse()) {
+    if (!operation.writes.some((tensor) => isWanted(tensor) || needed.has(tensor.storage))) continue;
+    for (const tensor of operation.reads) if (tensor) needed.add(tensor.storage);
+    selected.unshift(operation);
+  }
+  return selected;
+}
+
 export class Interpreter {
   /**
    * @param {Plan} plan @param {Record<string, [number, number]>} layout  name of a parameter or running statistic →

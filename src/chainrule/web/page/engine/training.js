@@ -3,8 +3,6 @@
  *
  * @typedef {import("../types.js").Description} Description
  * @typedef {import("../types.js").Frame} Frame
- * @typedef {import("../types.js").Operation} Operation
- * @typedef {import("../types.js").Plan} Plan
  * @typedef {{x: Uint8Array[], labels: number[], targets?: number[][] | null}} Pictures  a batch of images as bytes;
  *   targets: of each image if they are numbers, which then replace the labels
  * @typedef {{parts: Interpreter[], buffers: import("./interpreter.js").Buffers, gradient: Float64Array}} BatchWalk  the
@@ -13,7 +11,7 @@
  * the mean loss, the fraction of correct predictions, and the norm of each layer's gradient before clipping
  */
 
-import { Interpreter } from "./interpreter.js";
+import { Interpreter, backwardTo } from "./interpreter.js";
 import { isState, normalized, partsOf, targetsOf } from "./trace.js";
 import { freeze, squares, updated } from "./updating.js";
 
@@ -27,7 +25,7 @@ export class Trainer {
     this.description = description;
     this.done = frame.step;
     this.rate = frame.rate;
-    this.#plan = withoutUnusedGradients(description.plan);
+    this.#plan = { ...description.plan, backward: backwardTo(description.plan, ({ kind }) => kind === "gradient") };
     this.parameters = new Float32Array(frame.parameters);
     this.statistics = new Float32Array(frame.statistics);
     const empty = description.optimizer.moments.map(() => new Float32Array(frame.parameters.length));
@@ -88,24 +86,6 @@ export class Trainer {
     const { done: step, rate, parameters, statistics } = this;
     return { step, rate, parameters, statistics, moments: this.#moments };
   }
-}
-
-/**
- * Returns the plan without the operations not needed for parameter gradients, such as the gradient of the input.
- *
- * @param {Plan} plan @returns {Plan}
- */
-function withoutUnusedGradients(plan) {
-  /** @type {Set<string>} */
-  const needed = new Set();
-  /** @type {Operation[]} */
-  const backward = [];
-  for (const operation of [...plan.backward].reverse()) {
-    if (!operation.writes.some(({ kind, storage }) => kind === "gradient" || needed.has(storage))) continue;
-    for (const tensor of operation.reads) if (tensor) needed.add(tensor.storage);
-    backward.unshift(operation);
-  }
-  return { ...plan, backward };
 }
 
 /** Normalizes images for the network, (N, …). @param {Description} description @param {Uint8Array[]} pictures */

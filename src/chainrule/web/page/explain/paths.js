@@ -14,7 +14,7 @@
  * @typedef {{cell: string, coefficient: number, by: string | null}} Branch
  */
 
-import { argumentsOf, perSample } from "../engine/interpreter.js";
+import { argumentsOf, backwardTo, perSample } from "../engine/interpreter.js";
 import { operations } from "../engine/operations.js";
 import { ravel, unravel, zeros } from "../engine/tensor.js";
 import { runtimeOf } from "../engine/trace.js";
@@ -130,7 +130,7 @@ function ofDropout(trace, cell) {
  */
 export function pathsByMap(trace, cell) {
   const { tensor } = parted(cell);
-  const list = operationsTo(trace, tensor);
+  const list = backwardTo(trace.description.plan, ({ storage }) => storage === tensor);
   const at = list.findLastIndex(({ name }) => name === "cross_correlate_dx");
   const source = list[at]?.reads[0];
   const whole = source && trace.values.get(source.storage);
@@ -146,18 +146,6 @@ export function pathsByMap(trace, cell) {
   const largest = paths.sort((a, b) => total * (b.value - a.value)).slice(0, MAPS).filter(({ value }) => total * value > 0);
   const branches = cachedBranches(trace);
   return { layer: layered(source.storage).layer, paths: largest.map(({ part, value }) => ({ ...strongestThrough([part, trace], branches, cell, source.storage), value })) };
-}
-
-/** Returns the operations of the backward pass from which a gradient follows, in order. @param {Trace} trace @param {string} tensor */
-function operationsTo({ description: { plan } }, tensor) {
-  const needed = new Set([tensor]);
-  const selected = [];
-  for (const operation of [...plan.backward].reverse()) {
-    if (!operation.writes.some(({ storage }) => needed.has(storage))) continue;
-    selected.unshift(operation);
-    for (const read of operation.reads) if (read) needed.add(read.storage);
-  }
-  return selected;
 }
 
 /**

@@ -29,7 +29,7 @@ export class Label {
     const question = this.isOfDigits ? "Which digit is it?" : "What is it?";
     this.ask = createElement("label", this.isDense ? "Class of every pixel" : question, this.select);
     this.note = createElement("p.note");
-    this.mask = createElement("div.input-mask");
+    this.mask = createElement("div", { class: this.isDense ? "input-mask dense" : "input-mask" });
     this.element = createElement("div.input-label", this.words, this.ask, this.note, this.mask);
   }
 

@@ -9,7 +9,8 @@
 
 import { button, createElement } from "../../elements.js";
 import { gradientName } from "../../engine/interpreter.js";
-import { byMagnitude, ravel, sizeOf } from "../../engine/tensor.js";
+import { byMagnitude, largestMagnitude, ravel, sizeOf } from "../../engine/tensor.js";
+import { inUnits } from "../../engine/trace.js";
 import { errorMessage } from "../../error_message.js";
 import { changeOf, changeWords } from "../../explain/change.js";
 import { parted, valueOf } from "../../explain/naming.js";
@@ -237,13 +238,32 @@ class Question {
     return this.#line(label ? `of these, this “${label}”` : "of these, this image", this.ofImage, "image", () => this.#image(gradient, count, label), [this.#picture(n)]);
   }
 
+  /**
+   * Says what the network gives instead of the target: for the class of the image or, without one, for the output with the
+   * largest error. Returns "" if the outputs are scores.
+   * @param {string} label
+   */
+  #error(label) {
+    const { description, values, picture } = this.trace;
+    const { layers, measure, recipe: { loss } } = description;
+    const [y, t] = [`${layers[layers.length - 1].name}.y`, "t"].map((name) => values.get(name)?.data ?? []);
+    const isNumbers = measure === "mean_absolute_error";
+    if (y.length !== t.length || (!isNumbers && !description.joined && /^s(?:oftmax|igmoid)_/u.test(loss))) return "";
+    const positions = sizeOf(layers[layers.length - 1].output.slice(1));
+    const at = label && picture.label !== null && picture.label < y.length ? picture.label : largestMagnitude(Array.from(y, (value, k) => value - t[k]));
+    const k = Math.floor(at / positions);
+    const [output, target] = [y, t].map((outputs) => {
+      const own = Array.from({ length: outputs.length / positions }, (_, c) => outputs[c * positions + (at % positions)]);
+      return isNumbers ? formatNumber(inUnits(description, own)[k]) : percent(own[k]);
+    });
+    const place = positions > 1 ? `At position ${at % positions} of ${positions}, the` : "The";
+    const name = isNumbers ? (y.length > positions ? ` for output ${k}` : "") : ` “${labelName(description, y.length === positions ? 1 : k)}”`;
+    return `${place} network gives${isNumbers ? "" : name} ${output} instead of ${target}${isNumbers ? name : ""}. This error goes back through the network. `;
+  }
+
   /** @param {number} gradient @param {number} count @param {string} label */
   #image(gradient, count, label) {
-    const probabilities = this.app.picture && this.app.answer(this.app.picture);
-    const right = this.trace.picture.label;
-    const p = probabilities && right !== null ? probabilities[right] : null;
-    const target = right === null ? 1 : (this.trace.values.get("t")?.data[right] ?? 1);
-    const error = p === null || !label ? "" : `The network gives “${label}” ${percent(p)} instead of ${percent(target)}. This error goes back through the network. `;
+    const error = this.#error(label);
     const [digits, effect] = this.#effect(gradient / count, "factor", false);
     const part = formatNumber(gradient / count, digits);
     const enough = digitsThat((n) => formatNumber(asPrinted(gradient, n) / count, digits) === part);

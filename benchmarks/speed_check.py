@@ -156,7 +156,7 @@ def comparisons(
     A slow case is timed again, in new processes, until a measurement is not slow or `ATTEMPTS` agree.
     """
     results: dict[Case, list[Comparison] | str] = {case: [] for case in selected}
-    remaining = selected
+    remaining: Sequence[Case] = selected
     for attempt in range(ATTEMPTS):
         if not remaining:
             break

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from benchmarks.processes import Process, WorkerError
 from chainrule.training.callbacks import REFRESH_INTERVAL
@@ -110,34 +109,3 @@ def _disturbed(seconds: Sequence[float]) -> bool:
     """Return whether the two fastest rounds differ by more than `MAX_SPREAD`."""
     least, *others = sorted(seconds)
     return bool(others) and others[0] > least * (1 + MAX_SPREAD)
-
-
-def least_times(
-    runs: Mapping[str, Callable[[], Any]],
-    *,
-    rounds: int = 1,
-    seconds: float = 0.0,
-    turn: float = 0.0,
-    clock: Callable[[], float] = time.perf_counter,
-) -> dict[str, float]:
-    """Return the minimum time per call of functions of this process, in seconds.
-
-    rounds   minimum number of rounds
-    seconds  time budget: further rounds follow until it is used up
-    turn     duration of a turn in seconds
-    clock    function that returns a time; processor time excludes other load on the machine
-    """
-
-    def repeat(name: str, count: int) -> float:
-        runs[name]()  # warm-up of the caches
-        start = clock()
-        for _ in range(count):
-            runs[name]()
-        return (clock() - start) / count
-
-    for run in runs.values():
-        run()  # warm-up, which may compile
-    end = time.perf_counter() + seconds
-    repeats = {name: partial(repeat, name) for name in runs}
-    seconds_of = in_rounds(repeats, turn, lambda number, _: number < rounds or time.perf_counter() < end)
-    return {name: min(least) for name, least in seconds_of.items()}

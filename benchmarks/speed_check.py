@@ -155,21 +155,22 @@ def comparisons(
 
     A slow case is timed again, in new processes, until a measurement is not slow or `ATTEMPTS` agree.
     """
-    results: dict[Case, list[Comparison] | str] = {case: [] for case in selected}
-    remaining: list[Case] = [*selected]
+    measured: dict[Case, list[Comparison]] = {case: [] for case in selected}
+    failed: dict[Case, str] = {}
     for attempt in range(ATTEMPTS):
+        # At first, all cases: none has a measurement that is not slow.
+        remaining = [case for case in selected if case not in failed and _is_slow(measured[case])]
         if not remaining:
             break
         with start() as both:
             for number, case in enumerate(remaining):
                 watch(f"{case}{f', again ({attempt})' * bool(attempt)}", number / len(remaining))
-                result, earlier = compared(case, both, threads), results[case]
-                if isinstance(result, str) or isinstance(earlier, str):
-                    results[case] = result if isinstance(result, str) else earlier
+                result = compared(case, both, threads)
+                if isinstance(result, str):
+                    failed[case] = result
                 else:
-                    results[case] = [*earlier, result]
-        remaining = [case for case in remaining if _is_slow(results[case])]
-    return results
+                    measured[case].append(result)
+    return {**measured, **failed}
 
 
 def _is_slow(measurements: Sequence[Comparison] | str) -> bool:

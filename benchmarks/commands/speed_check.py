@@ -30,10 +30,10 @@ def speed_check(base: str | None, networks: int, threads: int | None, quiet: boo
     from chainrule.plotting.markdown import machine
 
     count, commit = thread_count(threads), check.commit_of(base or check.default_base())
+    commits = f"{check.tree_name()} beside {commit}"
     with options.watched(quiet) as watch, check.checkout(commit) as folder:
         start = partial(check.processes, folder, count)
         results = check.comparisons(check.cases(networks), start, count, watch)
-    commits = f"{check.tree_name()} beside {commit}"
     conditions = f"{commits}; {format_count(count, 'thread')}; vectors of {8 * WIDTH} bits; {machine()}"
     publish(markdown, [Table(check.table(results), notes=check.notes(results))], conditions, "speed check")
     click.echo(conditions)

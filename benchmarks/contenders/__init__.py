@@ -3,7 +3,7 @@
 import importlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,11 @@ class Task:
     batch: int
     threads: int
 
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock; for one thread, its processor time, which other load on the machine hardly increases."""
+        return time.process_time if self.threads == 1 else time.perf_counter
+
 
 class Contender(ABC):
     """A contender, created for a task."""
@@ -47,6 +52,8 @@ class Contender(ABC):
 class Repeated(Contender):
     """A contender that repeats a step, or a call."""
 
+    _task: Task
+
     @abstractmethod
     def repeat(self, count: int) -> None:
         """Take a number of steps, or repeat the call."""
@@ -54,13 +61,9 @@ class Repeated(Contender):
     def run(self, repetitions: int, warm_ups: int) -> float:
         """Return the time of the repetitions in seconds, excluding the warm-ups."""
         self.repeat(warm_ups)
-        start = self.clock()
+        start = self._task.clock()
         self.repeat(repetitions)
-        return self.clock() - start
-
-    def clock(self) -> float:
-        """Return a time in seconds."""
-        return time.perf_counter()
+        return self._task.clock() - start
 
 
 def make(config: Mapping[str, Any]) -> Contender:

@@ -1,6 +1,6 @@
 """This library, used through its public API: `fit` with a progress bar, and `predict`."""
 
-import time
+from collections.abc import Callable
 
 from benchmarks.contenders import Contender, Task
 from benchmarks.contenders.expected import Predictions, first_step, prepare, step_difference
@@ -24,9 +24,10 @@ class TimedSteps(Callback):
 
     each_step = False
 
-    def __init__(self, bar: ProgressBar, repetitions: int, warm_ups: int) -> None:
+    def __init__(self, bar: ProgressBar, clock: Callable[[], float], repetitions: int, warm_ups: int) -> None:
         self.seconds = 0.0
         self._bar = bar
+        self._clock = clock
         self._repetitions = repetitions
         self._warm_ups = warm_ups
         self._steps = 0  # warm-up steps, then timed steps
@@ -35,18 +36,18 @@ class TimedSteps(Callback):
     def begin(self, trainer: Trainer) -> None:
         """Start the clock if the turn has no warm-ups."""
         if not self._warm_ups:
-            self._start = time.perf_counter()
+            self._start = self._clock()
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
         """Count a step, start the clock after the warm-ups, and stop after the last repetition."""
         self._steps += 1
         if self._start is None:
             if self._steps >= self._warm_ups and not trainer.ahead:
-                self._steps, self._start = 0, time.perf_counter()
+                self._steps, self._start = 0, self._clock()
             return
         self._bar.stepped(trainer, outcome, samples)
         if self._steps >= self._repetitions and not trainer.ahead:
-            self.seconds = (time.perf_counter() - self._start) / self._steps * self._repetitions
+            self.seconds = (self._clock() - self._start) / self._steps * self._repetitions
             trainer.stop = True
 
 
@@ -69,7 +70,7 @@ class Training(Contender):
 
     def run(self, repetitions: int, warm_ups: int) -> float:
         """Continue training for a turn; return the time of the steps after the warm-ups, in seconds."""
-        turn = TimedSteps(self._bar, repetitions, warm_ups)
+        turn = TimedSteps(self._bar, self._task.clock, repetitions, warm_ups)
         self._trainer.stop = False
         train(self._trainer, [turn])
         return turn.seconds

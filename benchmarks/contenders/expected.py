@@ -1,6 +1,5 @@
 """The expected loss, gradient and outputs, computed by the NumPy engine."""
 
-import time
 from abc import abstractmethod
 from dataclasses import dataclass
 
@@ -76,10 +75,6 @@ class Predictions(Repeated):
         """Predict the batch a number of times."""
         for _ in range(count):
             self.outputs()
-
-    def clock(self) -> float:
-        """With one thread, return the processor time, which other load on the machine hardly increases."""
-        return time.process_time() if self._task.threads == 1 else super().clock()
 
 
 def relative_difference(actual: Array, expected: Array) -> float:

@@ -1,12 +1,10 @@
 """Rounds of measurements: the order rotates; the least time and the median are those of the measured seconds."""
 
-import itertools
-
 from numerical import assert_close
 
 from benchmarks import rounds
 from benchmarks.processes import WorkerError
-from benchmarks.rounds import Timing, least_times, timed
+from benchmarks.rounds import Timing, timed
 
 
 class Scripted:
@@ -59,12 +57,3 @@ def test_the_least_time_and_how_much_longer_the_median_is():
     assert timing.least == 2.0
     assert_close(timing.excess, 0.5)
     assert Timing((5.0,)).excess == 0.0
-
-
-def test_functions_of_one_process_alternate():
-    times, calls = itertools.count(), []
-    runs = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
-    found = least_times(runs, rounds=5, turn=0, clock=lambda: next(times) ** 2)
-    rounds = ["aabb", "bbaa", "aabb", "bbaa", "aabb"]  # a warm-up and a timed call per turn
-    assert calls == [*"ab", *"aabb", *"".join(rounds)]  # after a warm-up and the calibration
-    assert found["a"] < found["b"]  # this clock runs faster and faster

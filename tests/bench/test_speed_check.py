@@ -67,7 +67,6 @@ def test_a_slow_case_is_slow_in_the_fastest_and_the_usual_turn(
 def test_the_ratio_of_rounds_does_not_follow_a_load_that_changes() -> None:
     comparison = Comparison(tree=Timing((4.0, 40.0, 8.0)), base=Timing((2.0, 20.0, 4.0)))
     assert_close((comparison.ratio, comparison.spread), (0.5, 0.0))
-    assert Comparison(tree=Timing((1.0, 1.0, 1.0)), base=Timing((1.0, 2.0, 4.0))).spread == 1.0
 
 
 def test_a_commit_that_cannot_do_a_case_is_named() -> None:
@@ -101,7 +100,6 @@ def test_the_base_is_another_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     git("checkout", "-b", "branch", "HEAD~2")
     git("commit", "--allow-empty", "-m", "of the branch")
     assert speed_check.commit_of(speed_check.default_base()) == speed_check.commit_of("main~2")
-    git("tag", "v0", "main~1")
     git("checkout", "main")
     git("commit", "--allow-empty", "-m", "after the tag")
     assert speed_check.default_base() == "v1"

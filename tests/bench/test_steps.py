@@ -1,6 +1,6 @@
 """Rows of training steps: a peer with different results is not timed, and a note says so."""
 
-from benchmarks import rounds, steps, subjects
+from benchmarks import steps, subjects
 from benchmarks.processes import WorkerError
 from benchmarks.steps import Setting
 
@@ -28,9 +28,7 @@ def test_only_those_who_compute_the_same():
     assert "nan" in reasons["d"]
 
 
-def test_rows(monkeypatch):
-    monkeypatch.setattr(rounds, "SETTLE_SECONDS", 0)
-    monkeypatch.setattr(rounds, "TURN_SECONDS", 0.001)
+def test_rows():
     told = []
     setting = Setting(1, 2, "numpy", lambda text, share: told.append((text, share)))
     (row,) = steps.rows("infer", [SUBJECT], [3], ["numpy"], setting)

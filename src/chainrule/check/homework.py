@@ -39,7 +39,7 @@ LEVELS = (
 ALWAYS_SHOWN = (UNWRITTEN, "not-checked", "fails", "not-finite")  # diagnoses that are shown at every level
 SECONDS, MEMORY = 30, 2048  # default limits of a submission: time in seconds, and memory in MB
 SEED_COUNT = 1 << 32
-COLUMNS = ("submission", "passed", "parts", "unjudged", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated")
+COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated", "unjudged")
 IMPORT_HINT = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
 
 
@@ -94,7 +94,7 @@ class Grade:
     seed            seed of the values
     results         verdicts by part; empty if nothing was graded
     draw            input shape and seed drawn from the student's name; empty if they are equal for all students
-    unjudged        names of the parts in a form that the checker cannot read; they earn no points until a person decides
+    unjudged        names of the parts in a form that the checker cannot read, about which a person has to decide
     unisolated      the reason why the kernel did not isolate the submission; empty if it did, or if nothing was run
     """
 

@@ -264,17 +264,13 @@ def _part_result(part: str, rows: Sequence[Row], unverified: str | None) -> Part
     """Return the verdict on a part: right if it has rows, all of them are right, and the verification succeeds."""
     wrong = next((row for row in sorted(rows, key=lambda row: row.single) if not row.is_earned), None)
     if wrong is not None:
-        names = "single-samples" if wrong.verdict == SINGLE_ONLY else _names(wrong) or "wrong"
+        names = ", ".join(diagnosis.name for diagnosis in wrong.diagnoses) or "wrong"
+        names = "single-samples" if wrong.verdict == SINGLE_ONLY else names
         details = "" if wrong.first is None else "\n".join(wrong.first.lines(wrong.title))
         return PartResult(part, False, names, _sentence(wrong), details, wrong.verdict)
     if unverified is not None or not rows:
         return PartResult(part, False, "wrong", unverified or f"{part} was not checked.")
     return PartResult(part, True, "", " ".join(_sentence(row) for row in rows if row.accepted), "", rows[0].verdict)
-
-
-def _names(row: Row) -> str:
-    """Return the short names of a row's mistakes."""
-    return ", ".join(diagnosis.name for diagnosis in row.diagnoses)
 
 
 def _sentence(row: Row) -> str:

@@ -1,7 +1,7 @@
 """The command `chainrule grade`."""
 
 import textwrap
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +144,7 @@ def _assignment(arguments: dict[str, Any]) -> "GradedAssignment":
     shape = arguments["input_shape"]
     parts = assignment(arguments["against"], None if shape is None else expressions.shape(shape)).parts
     scheme = points.one_point_each(parts) if arguments["points"] is None else points.read(arguments["points"], parts)
-    names = ("against", "input_shape", "seconds", "memory", "packages", "seed", "draw_by", "hints", "ties", "samples")
+    names = {field.name for field in fields(GradedAssignment)} & {*arguments}
     return GradedAssignment(scheme=scheme, **{name: arguments[name] for name in names})
 
 

@@ -32,7 +32,7 @@ from chainrule.check.mode_checks import mode_rows
 from chainrule.check.option_checks import check_options
 from chainrule.check.pairing import match_parameters
 from chainrule.check.parameters import TRANSPOSED, ArrayLayout
-from chainrule.check.reading import ANY_LAYER, LearnerTask, LayerReading, adapted, best_of, fit, readings
+from chainrule.check.reading import ANY_LAYER, LayerReading, LearnerTask, adapted, best_of, fit, readings
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.custom.calls import FormError

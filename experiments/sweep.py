@@ -17,7 +17,9 @@ from chainrule.check.extra_checks import check_another_forward, extra_checks
 from chainrule.check.judges import LayerJudge
 from chainrule.check.report import Report, Row
 from chainrule.check.rows import EXACT_TOLERANCE, REFERENCE_LOOPS
-from chainrule.check.subjects import GraphSubject, LayerSubject, Values
+from chainrule.check.subjects import LayerSubject, PlanSubject, Values
+from chainrule.core.plan import Builder, Tensor
+from chainrule.network.network import Network
 from experiments import graph_configurations
 from experiments.configurations import DRAWERS, ENGINES, Configuration, draw
 from experiments.graph_configurations import GraphConfiguration
@@ -27,6 +29,27 @@ FAR_TOLERANCE = 1e-9  # tolerance for graphs and for inputs far from zero, in fl
 TOLERANCES = {"float64": EXACT_TOLERANCE, "float32": 5e-5}
 MIN_SCALE = 1e-2  # minimum scale for errors of a graph, relative to its largest number
 GRAPHS_PER_CYCLE = 8  # number of graphs after each cycle of layers
+
+
+class GraphSubject(PlanSubject):
+    """A network of this library without its loss, run by an engine. Parameters have full names, such as conv1.w."""
+
+    def __init__(self, network: Network, *, engine: str | None = None, dtype: str = "float64") -> None:
+        self._network, trained = network, network.trainable_layout
+        tensors = [
+            Tensor(name, value.shape, "parameter" if name in trained else "state")
+            for name, value in network.weights.items()
+        ]
+        super().__init__("graph", network.input_shape, tensors, engine=engine, dtype=dtype)
+
+    def _emit(self, builder: Builder, x: Tensor) -> Tensor:
+        network, results = self._network, [x]
+        for layer, name, inputs, owner in zip(
+            network.layers, network.names, network.wiring.inputs, network.wiring.owners, strict=True
+        ):
+            builder.begin(name, network.names[owner])
+            results.append(layer.joint_emit(builder, [results[index] for index in inputs]))
+        return results[-1]
 
 
 @dataclass(frozen=True)

@@ -164,17 +164,8 @@ class GradedAssignment:
     @property
     def arguments(self) -> list[str]:
         """The command-line arguments for these options, without the folder and the points."""
-        options = {
-            "--against": self.against,
-            "--input-shape": self.input_shape,
-            "--seconds": self.seconds,
-            "--memory": self.memory,
-            "--seed": self.seed,
-            "--draw-by": self.draw_by,
-            "--hints": self.hints,
-            "--ties": self.ties,
-            "--samples": self.samples,
-        }
+        names = ("against", "input_shape", "seconds", "memory", "seed", "draw_by", "hints", "ties", "samples")
+        options = {f"--{name.replace('_', '-')}": getattr(self, name) for name in names}
         words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
         return words + [word for name in self.packages for word in ("--package", name)]
 

@@ -39,7 +39,7 @@ LEVELS = (
 ALWAYS_SHOWN = (UNWRITTEN, "not-checked", "fails", "not-finite")  # diagnoses that are shown at every level
 SECONDS, MEMORY = 30, 2048  # default limits of a submission: time in seconds, and memory in MB
 SEED_COUNT = 1 << 32
-COLUMNS = ("submission", "passed", "parts", "unjudged", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated")
+COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated", "unjudged")
 IMPORT_HINT = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
 
 
@@ -94,7 +94,7 @@ class Grade:
     seed            seed of the values
     results         verdicts by part; empty if nothing was graded
     draw            input shape and seed drawn from the student's name; empty if they are equal for all students
-    unjudged        names of the parts that the checker cannot read; they earn no points until a person decides
+    unjudged        names of the parts in a form that the checker cannot read, about which a person has to decide
     unisolated      the reason why the kernel did not isolate the submission; empty if it did, or if nothing was run
     """
 
@@ -264,17 +264,13 @@ def _part_result(part: str, rows: Sequence[Row], unverified: str | None) -> Part
     """Return the verdict on a part: right if it has rows, all of them are right, and the verification succeeds."""
     wrong = next((row for row in sorted(rows, key=lambda row: row.single) if not row.is_earned), None)
     if wrong is not None:
-        names = "single-samples" if wrong.verdict == SINGLE_ONLY else _names(wrong) or "wrong"
+        names = ", ".join(diagnosis.name for diagnosis in wrong.diagnoses) or "wrong"
+        names = "single-samples" if wrong.verdict == SINGLE_ONLY else names
         details = "" if wrong.first is None else "\n".join(wrong.first.lines(wrong.title))
         return PartResult(part, False, names, _sentence(wrong), details, wrong.verdict)
     if unverified is not None or not rows:
         return PartResult(part, False, "wrong", unverified or f"{part} was not checked.")
     return PartResult(part, True, "", " ".join(_sentence(row) for row in rows if row.accepted), "", rows[0].verdict)
-
-
-def _names(row: Row) -> str:
-    """Return the short names of a row's mistakes."""
-    return ", ".join(diagnosis.name for diagnosis in row.diagnoses)
 
 
 def _sentence(row: Row) -> str:

@@ -32,7 +32,7 @@ from chainrule.check.mode_checks import mode_rows
 from chainrule.check.option_checks import check_options
 from chainrule.check.pairing import match_parameters
 from chainrule.check.parameters import TRANSPOSED, ArrayLayout
-from chainrule.check.reading import ANY_LAYER, LearnerTask, Reading, adapted, best_of, fit, readings
+from chainrule.check.reading import ANY_LAYER, LayerReading, LearnerTask, adapted, best_of, fit, readings
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.custom.calls import FormError
@@ -196,7 +196,7 @@ def _usual_form(load: Load, course_format: FunctionFormat) -> Form | None:
     return None
 
 
-def _is_accepted(reading: Reading, exact: bool) -> bool:
+def _is_accepted(reading: LayerReading, exact: bool) -> bool:
     """Return whether a reading has the right output, or, if this is not required, runs."""
     return reading.exact if exact else reading.complete
 

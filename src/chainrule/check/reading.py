@@ -62,7 +62,7 @@ ANY_LAYER = LearnerTask()
 
 
 @dataclass(frozen=True)
-class Reading:
+class LayerReading:
     """One way to call a learner's layer.
 
     subject   the layer with its parameters and layouts
@@ -92,9 +92,9 @@ class Reading:
         return self.right, self.fits, has_right_shapes, self.exact, self.intended is not None, self.complete
 
 
-def best_of(readings: Iterable[Reading], accept: Callable[[Reading], bool] = bool) -> Reading | None:
+def best_of(readings: Iterable[LayerReading], accept: Callable[[LayerReading], bool] = bool) -> LayerReading | None:
     """Return the first accepted reading that is right; if there is none, the best one, or None."""
-    best: Reading | None = None
+    best: LayerReading | None = None
     for reading in filter(accept, readings):
         if best is None or reading.score > best.score:
             best = reading
@@ -117,7 +117,7 @@ def match_layer(original: Student, task: LearnerTask, seed: int) -> Match:
     return subject, reading.intended, notes
 
 
-def read(original: Student, task: LearnerTask, seed: int) -> Reading:
+def read(original: Student, task: LearnerTask, seed: int) -> LayerReading:
     """Return the best reading of a learner's layer.
 
     Weaker conventions, such as single samples, are only tried if the code runs in none of the stronger ones.
@@ -157,10 +157,10 @@ def read(original: Student, task: LearnerTask, seed: int) -> Reading:
         return best
     if intended is None:
         raise first_error or StudentError(f"{original.name} cannot be called")
-    return Reading(match_parameters(copy.deepcopy(original), intended, task.layouts), intended)
+    return LayerReading(match_parameters(copy.deepcopy(original), intended, task.layouts), intended)
 
 
-def _is_final(reading: Reading, specified: LayerSubject | None, direct: bool, updates: bool) -> bool:
+def _is_final(reading: LayerReading, specified: LayerSubject | None, direct: bool, updates: bool) -> bool:
     """Return whether no weaker convention is tried after a reading.
 
     specified  the specified layer; None if it is unknown
@@ -210,7 +210,7 @@ def readings(
     intended: LayerSubject,
     conventions: Iterable[Convention],
     layouts: Mapping[str, ArrayLayout],
-) -> Iterator[Reading]:
+) -> Iterator[LayerReading]:
     """Yield the readings of a learner's layer as an intended layer, up to one for each convention.
 
     layouts   known layouts of x, y and the parameters
@@ -225,14 +225,14 @@ def fit(
     intended: LayerSubject,
     convention: Convention = DIRECT,
     layouts: Mapping[str, ArrayLayout] | None = None,
-) -> Reading | None:
+) -> LayerReading | None:
     """Return the best reading of a learner's layer in a convention as an intended layer.
 
     It is None if forward fails, or returns another number of values.
 
     layouts   known layouts of x, y and the parameters
     """
-    best: Reading | None = None
+    best: LayerReading | None = None
     known_layouts = {**convention.layouts, **(layouts or {})}
     try:
         for subject in islice(assignments(adapted(student, convention.axis), intended, known_layouts), MAX_TRIALS):
@@ -251,7 +251,7 @@ def adapted(student: Student, axis: str) -> Student:
     return student.adapted(axis) if axis else copy.deepcopy(student)
 
 
-def _trial(subject: SubmittedLayer, intended: LayerSubject, knows_y: bool) -> Reading | None:
+def _trial(subject: SubmittedLayer, intended: LayerSubject, knows_y: bool) -> LayerReading | None:
     """Return the reading of a learner's layer with these parameters and layouts; None if it is none.
 
     knows_y  whether the layout of y is known
@@ -275,7 +275,7 @@ def _trial(subject: SubmittedLayer, intended: LayerSubject, knows_y: bool) -> Re
     layout = (right or layouts)[0]
     subject.layouts |= {"y": layout} if layout != SAME else {}
     complete, has_right_gradients = _backward_result(subject, values, intended)
-    return Reading(subject, intended, (), bool(right), complete, bool(right) and has_right_gradients)
+    return LayerReading(subject, intended, (), bool(right), complete, bool(right) and has_right_gradients)
 
 
 def _backward_result(
@@ -319,7 +319,7 @@ def _identified_readings(
     shape: tuple[int, ...] | None,
     usual: tuple[Layer | None, Sequence[tuple[int, ...]]],
     seed: int,
-) -> Iterator[Reading]:
+) -> Iterator[LayerReading]:
     """Yield the readings of a learner's layer as the layer that its output or its name indicates.
 
     shape   shape of one input; None: try several
@@ -364,7 +364,7 @@ def _unreadable(original: Student, errors: Sequence[StudentError], shape: tuple[
 
 def _identified(
     original: Student, subject: SubmittedLayer, convention: Convention, named: Layer | None, seed: int
-) -> Reading:
+) -> LayerReading:
     """Return the reading of a learner's layer as the layer that its output or its name indicates.
 
     named   the layer that the name of the class determines; None if the output determines it
@@ -383,13 +383,13 @@ def _identified(
             reading = fit(original, intended, convention)
             if reading is None and direct:
                 matched = match_parameters(copy.deepcopy(original), intended)
-                reading = Reading(matched, intended, complete=_backward_result(subject, values)[0])
+                reading = LayerReading(matched, intended, complete=_backward_result(subject, values)[0])
             if reading is not None and (direct or reading.fits):
                 return replace(reading, notes=notes)
         except (ShapeError, StudentError):
             if direct and named:
                 raise
-    return Reading(subject, None, tuple(convention.notes), complete=_backward_result(subject, values)[0])
+    return LayerReading(subject, None, tuple(convention.notes), complete=_backward_result(subject, values)[0])
 
 
 def _guess(subject: SubmittedLayer, seed: int) -> tuple[LayerSubject, Mapping[str, ArrayLayout]] | None:

@@ -179,24 +179,6 @@ class LayerSubject(PlanSubject):
         return self.layer.emit(builder, x)
 
 
-class GraphSubject(PlanSubject):
-    """A network of this library without its loss, run by an engine. Parameters have full names, such as conv1.w."""
-
-    def __init__(self, network: Network, *, engine: str | None = None, dtype: str = "float64") -> None:
-        self._network, trained = network, network.trainable_layout
-        tensors = [_tensor(name, value.shape, name in trained) for name, value in network.weights.items()]
-        super().__init__("graph", network.input_shape, tensors, engine=engine, dtype=dtype)
-
-    def _emit(self, builder: Builder, x: Tensor) -> Tensor:
-        network, results = self._network, [x]
-        for layer, name, inputs, owner in zip(
-            network.layers, network.names, network.wiring.inputs, network.wiring.owners, strict=True
-        ):
-            builder.begin(name, network.names[owner])
-            results.append(layer.joint_emit(builder, [results[index] for index in inputs]))
-        return results[-1]
-
-
 class LossSubject(Subject):
     """A loss (the mean over the batch) as a function of the predictions p (N, K)."""
 

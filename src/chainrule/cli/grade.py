@@ -1,7 +1,7 @@
 """The command `chainrule grade`."""
 
 import textwrap
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -132,7 +132,7 @@ def _assignment(arguments: dict[str, Any]) -> "GradedAssignment":
     shape = arguments["input_shape"]
     parts = assignment(arguments["against"], None if shape is None else expressions.shape(shape)).parts
     scheme = points.one_point_each(parts) if arguments["points"] is None else points.read(arguments["points"], parts)
-    names = ("against", "input_shape", "seconds", "memory", "packages", "seed", "draw_by", "hints", "ties", "samples")
+    names = {field.name for field in fields(GradedAssignment)} & {*arguments}
     return GradedAssignment(scheme=scheme, **{name: arguments[name] for name in names})
 
 
@@ -195,17 +195,13 @@ def _write_autograders(task: "GradedAssignment", paths: tuple[Path, ...]) -> Non
 def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | None") -> str:
     """Return the table as text, with points if there is a scheme; each submission is followed by its remarks."""
 
-    cells = [["submission", "right", "diagnosis"]]
-    cells += [[row.submission, f"{row.passed}/{row.parts}", row.diagnosis] for row in rows]
+    columns = {"submission": [row.submission for row in rows], "right": [f"{row.passed}/{row.parts}" for row in rows]}
     if scheme is not None:
-        points = ["points", *(f"{scheme.score(row)}/{scheme.total}" for row in rows)]
-        cells = [[name, right, earned, rest] for (name, right, rest), earned in zip(cells, points, strict=True)]
-    if any(row.unjudged for row in rows):
-        cells = [
-            [*line, unjudged]
-            for line, unjudged in zip(cells, ["not judged", *(row.unjudged for row in rows)], strict=True)
-        ]
-    head, *lines = format_table(cells).splitlines()
+        columns["points"] = [f"{scheme.score(row)}/{scheme.total}" for row in rows]
+    columns["diagnosis"] = [row.diagnosis for row in rows]
+    if any(unjudged := [row.unjudged for row in rows]):
+        columns["not judged"] = unjudged
+    head, *lines = format_table([[*columns], *map(list, zip(*columns.values(), strict=True))]).splitlines()
     parts = [head]
     for row, line in zip(rows, lines, strict=True):
         parts.append(line)

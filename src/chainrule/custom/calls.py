@@ -6,6 +6,7 @@ import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import CodeType
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -65,15 +66,20 @@ def _shapes(function: Callable[..., Any], arguments: tuple[Any, ...], named: Map
     return "; shapes: " + ", ".join(f"{name} {shape or '()'}" for name, shape in shown.items()) if shown else ""
 
 
+def code_of(function: Any) -> CodeType | None:
+    """Return the bytecode of a function or method; None for other callables."""
+    return getattr(getattr(function, "__func__", function), "__code__", None)
+
+
 def is_unwritten(function: Any) -> bool:
     """Return whether a function's body is empty, such as `pass`, or refers to NotImplementedError."""
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    code = code_of(function)
     return _is_empty(function) or (code is not None and NotImplementedError.__name__ in code.co_names)
 
 
 def _is_empty(function: Any) -> bool:
     """Return whether a function's body is empty, such as `pass`."""
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    code = code_of(function)
     return code is not None and all(step.opname in EMPTY_BODY_OPCODES for step in dis.get_instructions(code))
 
 

@@ -7,7 +7,7 @@ Arguments and results are arrays. Any error in the code is raised as a `StudentE
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class CallResult:
     """
 
     arrays: Mapping[str, Array]
-    changed: tuple[str, ...] = field(default=())
+    changed: tuple[str, ...] = ()
 
 
 class Code(Protocol):

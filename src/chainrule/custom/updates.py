@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.custom import calling
-from chainrule.custom.calls import Array, same
+from chainrule.custom.calls import Array, code_of, same
 from chainrule.custom.interface import Code, arrays_of
 from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError
@@ -92,7 +92,7 @@ class Updates:
 
 def _rate_attribute(thing: Any, backward: Callable[..., Any]) -> str:
     """Return the name of an attribute that contains the learning rate and is used in `backward`; "" if none is."""
-    code = getattr(getattr(backward, "__func__", backward), "__code__", None)
+    code = code_of(backward)
     used = () if code is None else code.co_names
     rates = (name for name in used if name.lower() in NAMES.rates and name != "alpha")
     return next((name for name in rates if isinstance(getattr(thing, name, None), float)), "")

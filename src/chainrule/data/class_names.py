@@ -44,7 +44,7 @@ def rows_of(names: Sequence[str], classes: Sequence[str], source: str) -> Ints:
 
 def share_names(names: Sequence[str], classes: Sequence[str]) -> bool:
     """Return whether the classes of a data set and of a network have a name in common. Only numbers are no names."""
-    return [*names] == [*classes] or (not are_numbers(names) and not {*names}.isdisjoint(classes))
+    return not are_numbers(names) and not {*names}.isdisjoint(classes)
 
 
 def recorded_classes(data: Any) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -53,9 +53,9 @@ def recorded_classes(data: Any) -> tuple[str, ...]:
     The result is empty if there are none, or if a ``target_transform`` of the data set changes the labels.
     """
     while data is not None and getattr(data, "target_transform", None) is None:
-        names = getattr(data, "classes", None)
-        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in cast("list[Any]", names)):
-            return tuple(map(printable_name, cast("list[str]", names)))
+        names: Sequence[Any] = getattr(data, "classes", ())
+        if isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names):
+            return tuple(map(printable_name, names))
         data = getattr(data, "dataset", None)
     return ()
 

@@ -116,12 +116,12 @@ class Drawn:
             "shares": draw.integers(0, 2, (self.count, 3, *positions)),
             "numbers": draw.normal(3, 50, (self.count, 3, *positions)),
         }[self.task]
-        weights = [draw.uniform(0.1, 2, self.count)] if draw.random() < 0.5 else []
+        weights = [draw.uniform(-1, 2, self.count).clip(0)] if draw.random() < 0.5 else []
         self.columns = (x, y, *weights)
         self.options: dict[str, Any] = {
             "optimizer": str(draw.choice(["sgd", "adam"])),
             "clip_norm": 0.5 if draw.random() < 0.5 else None,
-            "batch_size": int(draw.integers(3, 20)),
+            "batch_size": int(draw.integers(1, 12)),  # a whole batch may have no weight
             "epochs": 2,
             "seed": seed,
             "progress": False,

@@ -116,27 +116,6 @@ class Weighted(list[Any]):
     """A data set with items (x, y, weight)."""
 
 
-@pytest.mark.parametrize("size", [1, 3])
-def test_a_batch_without_weight_is_a_zero_step_in_every_form(size: int) -> None:
-    x, t, w = drawn(11, 12)
-    y, order = t.argmax(1), cr.data.order(12, 0, 0)
-    w[order[:4]] = 0  # the first batches
-    rows = [order[start : start + size] for start in range(0, 12, size)]
-    forms: list[tuple[Any, ...]] = [
-        ((x, y), {"sample_weight": w, "batch_size": size}),
-        ((Weighted(zip(x, y, w, strict=True)),), {"batch_size": size}),
-        (([(x[part], y[part], w[part]) for part in rows],), {}),
-    ]
-    found = []
-    for data, options in forms:
-        made = cr.Sequential([cr.Dense(3), cr.Softmax()], (5,), engine="numpy", dtype="float64")
-        made.fit(*data, optimizer="sgd", learning_rate=0.5, normalization="none", progress=False, **options)
-        found.append(made.parameters)
-        assert made.train_step(x[:2], y[:2], sample_weight=[0, 0]).norm == 0
-    assert_array_equal(found[0], found[1])
-    assert_array_equal(found[0], found[2])
-
-
 def test_evaluations_are_not_weighted_and_validation_without_weight_is_refused() -> None:
     x, t, w = drawn(12, 10)
     x, y = x[:, None, None], t.argmax(1)

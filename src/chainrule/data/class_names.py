@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def rows_of(names: Sequence[str], classes: Sequence[str], source: str) -> Ints:
 
 def share_names(names: Sequence[str], classes: Sequence[str]) -> bool:
     """Return whether the classes of a data set and of a network have a name in common. Only numbers are no names."""
-    return [*names] == [*classes] or (not are_numbers(names) and not {*names}.isdisjoint(classes))
+    return not are_numbers(names) and not {*names}.isdisjoint(classes)
 
 
 def recorded_classes(data: Any) -> tuple[str, ...]:
@@ -53,9 +53,9 @@ def recorded_classes(data: Any) -> tuple[str, ...]:
     The result is empty if there are none, or if a ``target_transform`` of the data set changes the labels.
     """
     while data is not None and getattr(data, "target_transform", None) is None:
-        names = getattr(data, "classes", None)
-        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in cast("list[Any]", names)):
-            return tuple(map(printable_name, cast("list[str]", names)))
+        names: Sequence[Any] = getattr(data, "classes", ())
+        if isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names):
+            return tuple(map(printable_name, names))
         data = getattr(data, "dataset", None)
     return ()
 

@@ -73,8 +73,6 @@ class PairInputs(SampleSource):
     prepare   function that converts an item to an array
     """
 
-    decodes = True
-
     def __init__(self, data: Any, prepare: Callable[[Any], Array]) -> None:
         self._data, self._prepare = data, prepare
         first = prepare(data[0])

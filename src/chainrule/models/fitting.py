@@ -128,8 +128,9 @@ def fit(
     recipe = _recipe(self, data, {**settings, "shards": workers.default_shards}, options)
     explicit = {**options, "batch_size": batch_size, "groups": groups is not None and "…", "readers": readers}
     groups = x.groups if groups is None and isinstance(x, Dataset) else groups
-    services: dict[str, Any] = {"classes": classes, "groups": groups, "workers": workers, "inputs": x}
-    trainer = _trainer(self, data, validation_data, recipe, run, explicit, **services)
+    trainer = _trainer(
+        self, data, validation_data, recipe, run, explicit, classes=classes, groups=groups, workers=workers, inputs=x
+    )
     active_callbacks = [*([ProgressBar()] if progress and not workers.rank else []), *as_callbacks(callbacks)]
     if run is None:
         return train(trainer, active_callbacks, finish=True)
@@ -194,8 +195,8 @@ def _trainer(
 
         sets = repacked(network, samples, inputs, recipe, groups, kind or existing or AUTOMATIC)
     evaluates = run is not None and _has_test_data(network, run, recipe, reading)
-    services: dict[str, Any] = {"workers": workers, "readers": explicit["readers"]}
-    result = trainer(network, recipe, *sets, normalization=existing, classes=classes, **services)
+    readers = explicit["readers"]
+    result = trainer(network, recipe, *sets, normalization=existing, classes=classes, workers=workers, readers=readers)
     standardized = result.target_scaling is not None
     requirements.check(explicit, recipe, samples, standardized=standardized, evaluates=evaluates)
     if kind is None and existing is None:
@@ -253,13 +254,13 @@ def trainer(
     readers        processes that read ahead; None: one per processor if samples are decoded when needed
     """
     _check_gradient_passes(self)
-    fitted = normalization or train_data.probe.normalization
     probe = train_data.probe
+    fitted = normalization or probe.normalization
     if fitted is None:
         fitted = Normalization.fit(recipe.normalization, probe.statistics, digits=probe.digits)
     fitted.check_unit(probe.x)
     if fitted.kind == "none":
-        _warn_of_raw_bytes(self, train_data.probe)
+        _warn_of_raw_bytes(self, probe)
     return Trainer(self, recipe, train_data, fitted, validation, classes=classes, workers=workers, readers=readers)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -79,8 +78,8 @@ def evaluate(
         return JointEvaluation.of(loss, total / count, split(outputs), split(targets), resolved_task)
     counted = (np.asarray(confusion), count) if counts_only else None
     valid = np.concatenate(all_valid) if all_valid else None
-    values: tuple[Any, ...] = (outputs, targets, resolved_task, network.classes, valid, counted, loss == LOGITS_LOSS)
-    return Evaluation(float(total[0]) / count, *values)
+    mean, is_logits = float(total[0]) / count, loss == LOGITS_LOSS
+    return Evaluation(mean, outputs, targets, resolved_task, network.classes, valid, counted, is_logits)
 
 
 def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]]) -> tuple[Array, list[Array]]:

@@ -166,8 +166,14 @@ class Trainer:
             components=[*self.components.values()],
         )
         data = sets[0] if isinstance(train_data, Samples) else train_data
-        options = recipe.augmentation, recipe.seed, self.target_scaling, recipe.label_smoothing
-        preparation = Preparation(network, self.normalization, *options)
+        preparation = Preparation(
+            network,
+            self.normalization,
+            recipe.augmentation,
+            recipe.seed,
+            self.target_scaling,
+            recipe.label_smoothing,
+        )
         self.loader = BatchLoader(preparation, recipe, data, self.stepper, readers)
         self.epoch_steps = self.loader.epoch_steps
         self.steps = self.epoch_steps * recipe.epochs

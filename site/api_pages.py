@@ -69,7 +69,7 @@ ERRORS = (
     *("PrecisionWarning", "AmbiguousNameWarning"),
 )
 DATA = (
-    *("load", "load_folder", "load_image", "load_digit", "as_mnist", "read_idx", "known_names"),
+    *("load", "load_image", "load_digit", "as_mnist", "read_idx", "known_names"),
     *("catalogue", "clear", "split_validation", "validation_count", "batch_count", "order", "DatasetInfo", "Inventory"),
 )
 INITIALIZERS = (

@@ -37,8 +37,8 @@ class LocalCode:
                 self.variables.set(name, value)
             else:
                 held_arrays.put_part(self.thing, name, value)
-        except AttributeError as error:
-            raise StudentError(f"{name} cannot be set: {error}") from None
+        except Exception as error:
+            raise StudentError(f"{name} cannot be set: {type(error).__name__}: {error}") from None
 
     def _place(self, name: str) -> tuple[Any, str]:
         """Return the holder of a name, and the name within it."""

@@ -14,7 +14,7 @@ from chainrule.core.arrays import Array, Floats
 from chainrule.core.words import CheckedOptions
 from chainrule.data.input_statistics import MAX_RATIO, InputStatistics, Pixels
 from chainrule.data.sources import blocks, finite_extremes
-from chainrule.errors import DataError, FormatError, InputUnitWarning, OptionError, unknown_name
+from chainrule.errors import DataError, FormatError, InputUnitWarning, OptionError, quoted, unknown_name
 
 KINDS = {"scale": "scaled to 0 … 1", "standardize": "standardized", "none": "taken as they are"}
 AS_READ = "values as the first layer reads them, in a range that is not recorded"
@@ -55,6 +55,8 @@ class Normalization(metaclass=CheckedOptions):
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise unknown_name("normalization", self.kind, [*KINDS])
+        if len(self.limits) not in (0, 2):
+            raise OptionError(f"limits {quoted(self.limits)} of a normalization: expected the minimum and the maximum")
         for name in ("gain", "offset"):
             values = np.unique(getattr(self, name))
             if not values.size:

@@ -4,8 +4,7 @@ Every loaded object, called a code, has a number. A request is {"steps": list of
 return, "names": whether to list all names}. A step is [action, number of the code, *arguments]; `list` and `load`
 ignore the number. The reply is {"value": value of the last step,
 "held": [whether it exists, its array] for each requested name, "names": all names of the code}, or {"error": a line,
-"step": index of the failed step, "kind": "unwritten", "form" or ""}. A selection is {"name": …,
-"backward": name of a second function or "", "loss": whether it is a loss, "options": arguments by name}. The actions:
+"kind": "unwritten", "form" or ""}. A selection is {"name": …, "backward": name of a second function or "", "loss": whether it is a loss, "options": arguments by name}. The actions:
 
 list      paths                  → the layers in files with their constructor arguments, and its functions
 load      paths, a selection     → its number, name, kind, arguments, and whether copies are independent
@@ -55,12 +54,10 @@ def serve(requests: int, replies: int) -> None:
 
 def _answer(codes: list[Any], request: dict[str, Any]) -> bytes:
     """Execute the steps until one of them fails, and return the reply as a frame."""
-    completed = 0
     try:
         value: Any = None
         for step in request["steps"]:
             value = _step(codes, *step)
-            completed += 1
         code: Any = codes[request["steps"][-1][1]] if request["requested"] or request["names"] else None
         values = {name: [code.has(name), code.get(name)] for name in request["requested"]}
         names = list(code.names()) if request["names"] else []
@@ -68,7 +65,7 @@ def _answer(codes: list[Any], request: dict[str, Any]) -> bytes:
     except BaseException as error:  # a learner's code may raise any error
         message = _message(error)[:MAX_MESSAGE]
         kind = next((word for word, kind in KINDS.items() if isinstance(error, kind)), "")
-        return frames.encode({"error": message, "step": completed, "kind": kind})
+        return frames.encode({"error": message, "kind": kind})
 
 
 def _message(error: BaseException) -> str:

@@ -33,10 +33,8 @@ class Connection:
         steps, self._queued = [*self._queued, list(step)], []
         reply = self._process.request({"steps": steps, "requested": requested or [], "names": names})
         if "error" in reply:
-            message, failed = text_line(reply["error"]), reply.get("step")
-            if isinstance(failed, int) and 0 <= failed < len(steps) - 1:  # only assignments are queued
-                message = f"{steps[failed][2]} cannot be set: {message}"
-            raise {"unwritten": UnwrittenError, "form": FormError}.get(str(reply.get("kind")), StudentError)(message)
+            kinds = {"unwritten": UnwrittenError, "form": FormError}
+            raise kinds.get(str(reply.get("kind")), StudentError)(text_line(reply["error"]))
         return reply
 
 

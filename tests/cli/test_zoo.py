@@ -28,9 +28,11 @@ def small(name: str, samples: int) -> Dataset:
 @pytest.fixture
 def known(monkeypatch):
     """Provide small versions of the known data sets, and record the requests for them."""
-    asked = []
+    asked, original = [], data.load
 
     def load(name, **options):
+        if name not in ("mnist", "cifar10"):
+            return original(name, **options)  # drawn by this library
         asked.append((name, options))
         return small(name, 1100), small(name, 100)
 

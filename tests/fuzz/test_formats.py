@@ -21,4 +21,4 @@ def test_inputs_are_refused_or_read(name: str, tmp_path: Path) -> None:
     assert [fault for fault, _ in tally.faults] == []
     assert tally.inputs >= COUNT
     assert tally.refused > tally.inputs / 4  # they are damaged
-    assert tally.refused < tally.inputs  # but not beyond recognition
+    assert tally.refused < tally.inputs or COUNT < 100  # but not beyond recognition, of many

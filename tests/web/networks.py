@@ -24,6 +24,7 @@ from chainrule.models.model import Model, Sequential
 from chainrule.network import tasks
 from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
+from chainrule.training.samples import targets_of_step
 from chainrule.web.description import describe
 
 SEED = 5
@@ -70,8 +71,15 @@ class Subject:
             t[0, 0] = picture["label"]  # a single output: yes or no
         else:
             t[0, picture["label"]] = 1
+            t = targets_of_step(t, None, self.recipe.label_smoothing)
         training = NextStep(
-            self.recipe.optimizer, self.rate, self.step + 1, self.moments, self.recipe.clip_norm, self.recipe.seed
+            self.recipe.optimizer,
+            self.rate,
+            self.step + 1,
+            self.moments,
+            clip_norm=self.recipe.clip_norm,
+            seed=self.recipe.seed,
+            lr_multipliers=self.recipe.lr_multipliers,
         )
         return Trace(self.model, x, t, self.recipe.loss, training)
 

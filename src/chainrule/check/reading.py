@@ -25,6 +25,7 @@ from chainrule.check.pairing import assignments, match_parameters
 from chainrule.check.parameters import SAME, ArrayLayout, influential_arrays, output_layouts
 from chainrule.check.subjects import LayerSubject, Values
 from chainrule.custom.held_arrays import family
+from chainrule.custom.sample_axis import ONE
 from chainrule.custom.student import Student
 from chainrule.errors import ChainruleError, ShapeError, StudentError, UnwrittenError
 from chainrule.layers import Layer
@@ -120,7 +121,8 @@ def match_layer(original: Student, task: LearnerTask, seed: int) -> Match:
 def read(original: Student, task: LearnerTask, seed: int) -> LayerReading:
     """Return the best reading of a learner's layer.
 
-    Weaker conventions, such as single samples, are only tried if the code runs in none of the stronger ones.
+    Weaker conventions, such as single samples, are only tried if the code runs in none of the stronger ones. If the
+    task asks for single samples, they are tried first.
 
     Errors   StudentError or ShapeError if the code runs in no convention
     """
@@ -133,12 +135,14 @@ def read(original: Student, task: LearnerTask, seed: int) -> LayerReading:
             readings(original, intended, [DIRECT], task.layouts),
             *(readings(original, subject, others, task.layouts) for subject in shapes for others in BY_STRENGTH),
         ]
+        if task.samples == ONE:
+            groups.insert(0, readings(original, intended, BY_STRENGTH[1], task.layouts))
     else:
         intended = None
         usual = named, [course_format.shape] if course_format and named else []
         groups = [
             _identified_readings(original, conventions, task.shape, usual, seed)
-            for conventions in ((DIRECT,), *BY_STRENGTH)
+            for conventions in ((BY_STRENGTH[1],) if task.samples == ONE else ()) + ((DIRECT,), *BY_STRENGTH)
         ]
     best, first_error = None, None
     for number, group in enumerate(groups):
@@ -151,7 +155,8 @@ def read(original: Student, task: LearnerTask, seed: int) -> LayerReading:
             continue
         if reading is not None and (best is None or reading.score > best.score):
             best = reading
-        if reading is not None and _is_final(reading, intended, number == 0, bool(original.rate)):
+        direct = number == int(task.samples == ONE)
+        if reading is not None and _is_final(reading, intended, direct, bool(original.rate)):
             break
     if best is not None:
         return best

@@ -128,22 +128,17 @@ def read(original: Student, task: LearnerTask, seed: int) -> LayerReading:
     """
     course_format = class_format(original.kind)
     named = course_format.fixed_layer if course_format and task.against is None else None
+    batches, singles = BY_STRENGTH
+    order = [singles, (DIRECT,), batches] if task.samples == ONE else [(DIRECT,), batches, singles]
     if task.against is not None:
         intended = LayerSubject(task.against, task.shape or probes.input_shape_for(task.against))
-        shapes = [intended, *_square_subjects(intended)]
-        groups = [
-            readings(original, intended, [DIRECT], task.layouts),
-            *(readings(original, subject, others, task.layouts) for subject in shapes for others in BY_STRENGTH),
-        ]
-        if task.samples == ONE:
-            groups.insert(0, readings(original, intended, BY_STRENGTH[1], task.layouts))
+        squares = [(square, conventions) for square in _square_subjects(intended) for conventions in BY_STRENGTH]
+        trials = [*((intended, conventions) for conventions in order), *squares]
+        groups = [readings(original, subject, conventions, task.layouts) for subject, conventions in trials]
     else:
         intended = None
         usual = named, [course_format.shape] if course_format and named else []
-        groups = [
-            _identified_readings(original, conventions, task.shape, usual, seed)
-            for conventions in ((BY_STRENGTH[1],) if task.samples == ONE else ()) + ((DIRECT,), *BY_STRENGTH)
-        ]
+        groups = [_identified_readings(original, conventions, task.shape, usual, seed) for conventions in order]
     best, first_error = None, None
     for number, group in enumerate(groups):
         try:
@@ -155,8 +150,8 @@ def read(original: Student, task: LearnerTask, seed: int) -> LayerReading:
             continue
         if reading is not None and (best is None or reading.score > best.score):
             best = reading
-        direct = number == int(task.samples == ONE)
-        if reading is not None and _is_final(reading, intended, direct, bool(original.rate)):
+        is_direct = number == order.index((DIRECT,))
+        if reading is not None and _is_final(reading, intended, is_direct, bool(original.rate)):
             break
     if best is not None:
         return best

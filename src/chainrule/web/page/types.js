@@ -38,7 +38,7 @@
  * }} CalculationEntry  an operation that is explained with named steps and sums; see chainrule/operations/definitions.py
  * @typedef {{
  *   called?: string, words: import("./explain/words.js").Sentence[],
- *   value?: Formula[], slope?: Formula[], stable_value?: Formula[], stable_slope?: Formula[], keeps?: string, facts?: Record<string, Expression>,
+ *   value?: Formula[], slope?: Formula[], keeps?: string, facts?: Record<string, Expression>,
  *   steps?: Formula[], rule?: Formula[], letters?: Record<string, string>,
  *   quantities?: Formula[], effects?: Formula[], moment?: string,
  *   remembers?: import("./explain/words.js").Sentence[], factor?: import("./explain/words.js").Sentence[],

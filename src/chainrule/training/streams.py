@@ -229,6 +229,10 @@ class BatchStream(_Weighted):
             batch = next(self._iterator, None)
         if batch is None:
             raise DataError(f"the iterable of batches ended too early; expected {self.steps} batches in every epoch")
+        return self._converted(batch)
+
+    def _converted(self, batch: Any) -> Samples:
+        """Return a batch as samples; DataError unless it is a pair or, as all batches before it, has weights."""
         if not _is_pair(batch):
             raise DataError(f"a batch is {quoted(batch)}; expected (x, y) or (x, y, weights)")
         x, y, *weights = batch
@@ -301,15 +305,14 @@ def stream_of(x: Any, convert: Convert, shape: Shape, steps: int | None) -> Pair
 
     Errors   DataError or OptionError for other values
     """
-    if not (hasattr(x, "__getitem__") and hasattr(x, "__len__")):
-        return BatchStream(x, convert, steps)
-    if not len(x):
+    is_indexed = hasattr(x, "__getitem__") and hasattr(x, "__len__")
+    if is_indexed and not len(x):
         raise DataError("the data set is empty")
-    first = x[0]
-    if _is_pair(first) and np.ndim(first[0]) == len(shape) + 1:
-        return BatchStream(x, convert, steps)
-    if not _is_pair(first):
+    first: Any = x[0] if is_indexed else None
+    if is_indexed and not _is_pair(first):
         raise DataError("labels are missing: pass y, a Dataset, or data whose items are pairs (x, y)")
+    if not is_indexed or np.ndim(first[0]) == len(shape) + 1:
+        return BatchStream(x, convert, steps)
     if steps is not None:
         raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
     return PairSamples.of(x, convert, shape)

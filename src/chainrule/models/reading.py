@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -20,16 +20,9 @@ from chainrule.network.ports import ArraysLike, Ports
 from chainrule.network.shapes import input_array
 from chainrule.training import outputs
 from chainrule.training.samples import Samples, label_array
-from chainrule.training.streams import (
-    BatchStream,
-    Convert,
-    PairSamples,
-    SourcePairs,
-    TrainingData,
-    is_stream,
-    pairs_of,
-    stream_of,
-)
+
+if TYPE_CHECKING:
+    from chainrule.training.streams import Convert, TrainingData
 
 Data: TypeAlias = Dataset | tuple[ArraysLike, ArraysLike]
 
@@ -80,7 +73,9 @@ def new_classes(network: Network, x: Any, y: Any) -> tuple[str, ...]:
     elif network.has_ports or isinstance(y, SampleSource):
         return ()
     elif y is None:
-        names = _recorded_classes(x)
+        from chainrule.data.class_names import recorded_classes
+
+        names = recorded_classes(x)
     else:
         labels = label_array(Ports.single(y))
         names = tuple(np.unique(labels.astype(str)).tolist()) if labels.dtype.kind in "US" else ()
@@ -94,10 +89,11 @@ def new_classes(network: Network, x: Any, y: Any) -> tuple[str, ...]:
     return names if is_new else ()
 
 
-def _recorded_classes(data: Any) -> tuple[str, ...]:
-    from chainrule.data.class_names import recorded_classes
-
-    return recorded_classes(data)
+def is_stream(x: Any) -> bool:
+    """Return whether a value, passed without labels, provides samples or batches with their targets."""
+    if isinstance(x, np.ndarray | str | bytes) or np.isscalar(x) or hasattr(x, "__array__") or isinstance(x, dict):
+        return False
+    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 
 
 def held_out(network: Network, option: str, data: Any, reading: Reading) -> TrainingData:
@@ -122,27 +118,37 @@ def training_data(
     """
     if callable(x) and not isinstance(x, Dataset) and not hasattr(x, "__array__") and not is_stream(x):
         raise OptionError(f"x is a function: {quoted(x)}; call it, such as fit(batches(), steps_per_epoch=…)")
-    if y is None and not isinstance(x, Dataset) and is_stream(x):
-        return _streamed(network, x, reading, steps)
-    if steps is not None:
+    is_streamed = y is None and not isinstance(x, Dataset) and is_stream(x)
+    if steps is not None and not is_streamed:
         raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
-    if y is None and isinstance(x, Dataset) and isinstance(x.y, SampleSource):
-        network.check_input(x.x)
-        return pairs_of(_matched(x, reading.classes or network.classes), network.output_shape, reading.ignore_label)
-    if isinstance(y, SampleSource):
-        pairs = SourcePairs(network.check_input(cast("Any", x)), y)
-        return PairSamples.of(pairs, _batch_converter(network, reading), network.input_shape)
+    targets = x.y if y is None and isinstance(x, Dataset) else y
+    if is_streamed or isinstance(targets, SampleSource):
+        return _streamed(network, x, y, reading, steps)
     return samples_of(network, cast("Any", x), y, reading).checked()
 
 
-def _streamed(network: Network, x: Any, reading: Reading, steps: int | None) -> TrainingData:
+def _streamed(network: Network, x: Any, y: Any, reading: Reading, steps: int | None) -> TrainingData:
+    """Return a data set whose targets are a source, pairs of x and such targets, or a stream as training data.
+
+    steps   number of batches per epoch, for an iterable without a length
+    """
+    from chainrule.data.class_names import recorded_classes
+    from chainrule.training import streams
+
+    if isinstance(x, Dataset) and y is None:
+        data = matched_data(network, x, reading)
+        network.check_input(data.x)
+        return streams.pairs_of(data, network.output_shape, reading.ignore_label)
+    if y is not None:
+        pairs = streams.SourcePairs(network.check_input(cast("Any", x)), y)
+        return streams.PairSamples.of(pairs, _converter(network, reading), network.input_shape)
     if network.has_ports:
-        return BatchStream(x, _batch_converter(network, reading), steps)
-    convert = _batch_converter(network, reading, _recorded_classes(x))
-    return stream_of(x, lambda x, y: convert(np.asarray(x), np.asarray(y)), network.input_shape, steps)
+        return streams.BatchStream(x, _converter(network, reading), steps)
+    convert = _converter(network, reading, recorded_classes(x))
+    return streams.stream_of(x, lambda x, y: convert(np.asarray(x), np.asarray(y)), network.input_shape, steps)
 
 
-def _batch_converter(network: Network, reading: Reading, recorded: tuple[str, ...] = ()) -> Convert:
+def _converter(network: Network, reading: Reading, recorded: tuple[str, ...] = ()) -> Convert:
     """Return a function that converts batches to samples, all with the normalization that is fitted to the first one.
 
     recorded   class names of the labels, which are matched with the network's; empty: the labels are the network's
@@ -168,8 +174,7 @@ def samples_of(network: Network, x: ArraysLike | Dataset, y: ArraysLike | None, 
             raise DataError("a Dataset contains its labels; leave out y")
         if network.has_ports:
             raise DataError("a Dataset has one input and one label; pass x and y with all inputs and targets")
-        data = _matched(x, reading.classes or network.classes)
-        samples = Samples.of_dataset(data, network.output_shape, reading.ignore_label)
+        samples = Samples.of_dataset(matched_data(network, x, reading), network.output_shape, reading.ignore_label)
         return replace(samples, x=network.check_input(x.x))
     if y is None:
         raise DataError("labels are missing: pass y, or a Dataset")
@@ -190,8 +195,9 @@ def _labelled(network: Network, x: Array | SampleSource, y: ArraysLike, reading:
     return outputs.packed_samples(network.output_ports, cast("Array", x), y)
 
 
-def _matched(data: Dataset, classes: tuple[str, ...]) -> Dataset:
+def matched_data(network: Network, data: Dataset, reading: Reading) -> Dataset:
     """Return a data set with the labels of a network, as `matched`."""
+    classes = reading.classes or network.classes
     if data.classes == classes:
         return data
     from chainrule.data.class_names import matched

@@ -18,13 +18,14 @@ from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
 from chainrule.network.tasks import Task
 from chainrule.training import optimizers, outputs
-from chainrule.training.components import clipping
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer, OptimizerLike
 from chainrule.training.options import check_option
+from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Preparation
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.steps.stepper import Stepper
+from chainrule.training.trainer import component
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +147,8 @@ def _steps(
     """
     cache, key = model.cached_steps, (optimizer, loss, task, clip_norm, weighted, model.frozen)
     if method not in cache or cache[method][0] != key:
-        multipliers, parts = LRMultipliers.frozen(*model.frozen), clipping(clip_norm)
+        multipliers = LRMultipliers.frozen(*model.frozen)
+        parts = [] if clip_norm is None else [component("clip_norm", model, Recipe(clip_norm=clip_norm))]
         stepper = Stepper(network, optimizer, loss, task, multipliers, weighted=weighted, components=parts)
         cache[method] = key, _Steps(stepper)
     return cache[method][1]

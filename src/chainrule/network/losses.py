@@ -16,10 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
-from chainrule.core.options import plain
+from chainrule.core.options import CUSTOM_SUFFIX, plain
 from chainrule.core.shapes import is_number
 from chainrule.core.words import match_name
-from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines.protocol import Array, Engine
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.network.ports import OutputEnd, Ports

@@ -7,7 +7,7 @@ import numpy as np
 from chainrule.core.arrays import Array
 from chainrule.data.normalization import scale_hint
 from chainrule.network.tasks import BINARY, MULTI_LABEL, REGRESSION, JointTask, Task
-from chainrule.training import dense, target_fitting
+from chainrule.training import dense
 from chainrule.training.history import History, formatted
 from chainrule.training.trainer import Trainer
 
@@ -70,8 +70,10 @@ def _lack_of_progress(trainer: Trainer) -> str:
     reached = float(np.average(history.measured[-steps:], weights=epoch[-steps:]))
     problem = _chance_note(history, reached, int(epoch[-steps:].sum()) * dense.positions_of(targets), task, targets)
     hint = scale_hint(probe.statistics, trainer.normalization)
-    if task == REGRESSION:
-        hint = hint or target_fitting.stall_hint(probe.targets, scaling)
+    if task == REGRESSION and not hint:
+        from chainrule.training.target_fitting import stall_hint
+
+        hint = stall_hint(probe.targets, scaling)
     advice = hint or "try another learning rate, more epochs, or check the labels"
     return problem and f"{problem}: {advice}"
 

@@ -30,6 +30,8 @@ PROBE_SAMPLES = 256  # samples of a data set that determine the task and the nor
 class _Weighted:
     """Training data that may contain weights."""
 
+    batch_size: int | None = None  # of data in batches
+
     def with_weights(self, weights: Any) -> Self:
         """Return the data unchanged; OptionError for weights, which must be part of the items or batches."""
         if weights is not None:
@@ -286,13 +288,6 @@ def _unusable_masks(occurring: NDArray[np.uint8], classes: int, ignore_label: in
 
 
 TrainingData: TypeAlias = Samples | PairSamples | BatchStream
-
-
-def is_stream(x: Any) -> bool:
-    """Return whether a value, passed without labels, provides samples or batches with their targets."""
-    if isinstance(x, np.ndarray | str | bytes) or np.isscalar(x) or hasattr(x, "__array__") or isinstance(x, dict):
-        return False
-    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 
 
 def stream_of(x: Any, convert: Convert, shape: Shape, steps: int | None) -> PairSamples | BatchStream:

@@ -21,11 +21,9 @@ from chainrule.training import optimizers, outputs
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer, OptimizerLike
 from chainrule.training.options import check_option
-from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Preparation
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.steps.stepper import Stepper
-from chainrule.training.trainer import component
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,9 +145,12 @@ def _steps(
     """
     cache, key = model.cached_steps, (optimizer, loss, task, clip_norm, weighted, model.frozen)
     if method not in cache or cache[method][0] != key:
+        from chainrule.training.components import clipping
+
         multipliers = LRMultipliers.frozen(*model.frozen)
-        parts = [] if clip_norm is None else [component("clip_norm", model, Recipe(clip_norm=clip_norm))]
-        stepper = Stepper(network, optimizer, loss, task, multipliers, weighted=weighted, components=parts)
+        stepper = Stepper(
+            network, optimizer, loss, task, multipliers, weighted=weighted, components=clipping(clip_norm)
+        )
         cache[method] = key, _Steps(stepper)
     return cache[method][1]
 

@@ -78,8 +78,8 @@ class Component:
 class ClipNorm(Component):
     """Scales the gradient down to a maximum norm if its norm is larger."""
 
-    def __init__(self, network: Network, value: float, criterion: Criterion) -> None:
-        super().__init__(network, value, criterion)
+    def __init__(self, network: Network | None, value: float, criterion: Criterion | None = None) -> None:
+        self.limit = value
         self.fused = {"clip": value}
 
     def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> None:
@@ -90,7 +90,12 @@ class ClipNorm(Component):
 
     def scale(self, norm: float) -> float:
         """Return the clip factor."""
-        return clip_factor(norm, self._value)
+        return clip_factor(norm, self.limit)
+
+
+def clipping(limit: float | None) -> list[Component]:
+    """Return the component that clips gradients; no component without a limit."""
+    return [] if limit is None else [ClipNorm(None, limit)]
 
 
 class EarlyStopping(Component):

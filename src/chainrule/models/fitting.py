@@ -156,8 +156,9 @@ def _recipe(network: Network, samples: TrainingData, settings: Mapping[str, Any]
     """Return the recipe of `fit`. Options that are None get the value in ``settings``, or the model's default."""
     defaults = {**settings, "standardize_targets": True, "seed": network.seed}
     resolved: dict[str, Any] = defaults | {name: value for name, value in options.items() if value is not None}
-    multipliers = LRMultipliers.choose(options.get("lr_multipliers"))
-    resolved["lr_multipliers"] = LRMultipliers((*LRMultipliers.frozen(*network.frozen).factors, *multipliers.factors))
+    if network.frozen:
+        frozen, chosen = LRMultipliers.frozen(*network.frozen), LRMultipliers.choose(options.get("lr_multipliers"))
+        resolved["lr_multipliers"] = LRMultipliers((*frozen.factors, *chosen.factors))
     if "normalization" not in resolved:
         resolved["normalization"] = default_normalization(network, samples)
     if samples.batch_size is not None:

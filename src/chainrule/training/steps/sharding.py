@@ -13,8 +13,9 @@ from chainrule.engines.batch_norm_sync import EXCHANGES, SyncPoint, sync_points
 from chainrule.engines.protocol import CompiledPlan, Gradients, Shard
 from chainrule.errors import OptionError
 from chainrule.network.network import Network
+from chainrule.training.steps.division import Division, add_in_place, sums_of
 from chainrule.training.steps.gradients import Batches, Update, WholeBatch
-from chainrule.training.workers import Division, Workers, add_in_place, sums_of
+from chainrule.training.workers import Workers
 
 Run = Generator[Array, Array, Gradients]
 

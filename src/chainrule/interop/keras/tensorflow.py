@@ -52,29 +52,16 @@ def _description(name: str, function: str, calls: Iterable[tuple[list[Any], dict
     if known not in FUNCTIONS:
         raise FormatError(f"{quoted(name)}: chainrule has no layer for the TensorFlow function {quoted(known)}")
     kind = FUNCTIONS[known]
-    options, nodes = dict(NAMES.defaults.get(kind, {})), list[dict[str, Any]]()
-    for operands, arguments in calls:
-        others, named = _divided(arguments, NAMES.arguments.get(kind, {}), name)
-        options |= named
+    names, options = NAMES.arguments.get(kind, {}), dict(NAMES.defaults.get(kind, {}))
+    nodes: list[dict[str, Any]] = []
+    for operands, keywords in calls:
+        others = [keywords["y"]] if "y" in keywords else keywords.get("values", [])
+        for key, value in keywords.items():
+            if key not in ("y", "values", *names, *UNUSED) and value is not None:
+                raise FormatError(f"{quoted(name)} is called with {quoted(key)} {quoted(value)}; expected no {key}")
+        options |= {names[key]: value for key, value in keywords.items() if key in names}
         nodes.append({"args": [*map(_operand, [*operands, *others][:: -1 if is_reversed else 1])], "kwargs": {}})
     return {"class_name": kind, "module": OPS_MODULE, "config": {"name": name, **options}, "inbound_nodes": nodes}
-
-
-def _divided(arguments: Mapping[str, Any], names: Mapping[str, str], name: str) -> tuple[list[Any], dict[str, Any]]:
-    """Return the keyword arguments of a call that are operands, and the options with Keras' names.
-
-    names   argument → option
-    name    name of the function, for messages
-    """
-    operands, options = list[Any](), dict[str, Any]()
-    for key, value in arguments.items():
-        if key in ("y", "values"):
-            operands += value if key == "values" else [value]
-        elif key in names:
-            options[names[key]] = value
-        elif key not in UNUSED and value is not None:
-            raise FormatError(f"{quoted(name)} is called with {quoted(key)} {quoted(value)}; expected no {key}")
-    return operands, options
 
 
 def _arguments(call: Any, name: str) -> tuple[list[Any], dict[str, Any]]:

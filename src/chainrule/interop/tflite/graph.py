@@ -297,19 +297,17 @@ class TfliteOperator:
             raise self.unsupported(
                 "it reads the blocks of SPACE_TO_BATCH_ND", "a convolution between the two operators"
             )
-        moves = self._moved_axes() if self.code in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS") else None
-        blocks = {axis if moves is None else moves.get(axis): count for axis, count in self.blocks.items()}
-        if None in blocks:
+        before, after = (self.graph.shape(index)[1:] for index in (self.input(0), self.output))
+        moves = {axis: axis for axis in self.blocks}
+        if self.code in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"):
+            if [size for size in before if size > 1] != [size for size in after if size > 1]:
+                problem = f"from {[*before]} to {[*after]} between SPACE_TO_BATCH_ND"
+                raise self.unsupported(problem, "only axes of size 1 added")
+            longer = ([axis for axis, size in enumerate(sizes, 1) if size > 1] for sizes in (before, after))
+            moves = dict(zip(*longer, strict=True))
+        if not self.blocks.keys() <= moves.keys():
             raise self.unsupported("an axis of size 1 in blocks", "a longer one")
-        self.graph.blocks[self.output] = {axis: count for axis, count in blocks.items() if axis is not None}
-
-    def _moved_axes(self) -> dict[int, int]:
-        """Return the axes longer than 1 of the first input → those of the result; FormatError if the sizes differ."""
-        before, after = (list(self.graph.shape(index)[1:]) for index in (self.input(0), self.output))
-        longer = [{axis: size for axis, size in enumerate(sizes, 1) if size > 1} for sizes in (before, after)]
-        if [*longer[0].values()] != [*longer[1].values()]:
-            raise self.unsupported(f"from {before} to {after} between SPACE_TO_BATCH_ND", "only axes of size 1 added")
-        return dict(zip(*longer, strict=True))
+        self.graph.blocks[self.output] = {moves[axis]: count for axis, count in self.blocks.items()}
 
     def follow_rows(self) -> None:
         """Record that the rows of the result are those of the inputs; FormatError for an operator that mixes rows."""
@@ -344,6 +342,10 @@ class TfliteOperator:
         if array is None:
             raise self.unsupported(f"input {index + 1} is not a constant", "a constant")
         return array
+
+    def numbers(self, index: int) -> list[Any]:
+        """Return the numbers of an input that is a constant; FormatError for other inputs."""
+        return self.required(index).reshape(-1).tolist()
 
     def results(self) -> list[Source]:
         """Return the inputs that are results, as operands of a Keras layer."""

@@ -71,7 +71,7 @@ def read_matmul(call: Call) -> Feature:
     """Return Dense for a constant matrix on the right, or a 1×1 convolution for several axes; a constant that is added
     next becomes its bias.
     """
-    place = next(index for index, value in enumerate(call.values) if isinstance(value, Feature))
+    place = call.first_feature
     x, w = call.feature(place), _matrix(call, 1 - place)
     if len(x.shape) <= place or w.shape[-place] != x.shape[-1 - place]:
         raise call.invalid(f"matrices of {x.shape} and {w.shape}", "as many rows in B as columns in A")
@@ -100,7 +100,7 @@ def _matrix(call: Call, index: int) -> Array:
 def read_einsum(call: Call) -> Feature:
     """Return a 1×1 convolution for a value and a constant matrix, or Permute for one value."""
     inputs, output = _subscripts(call)
-    place = next(index for index, value in enumerate(call.values) if isinstance(value, Feature))
+    place = call.first_feature
     x, letters = call.feature(place), inputs[place]
     if len(inputs) == 1 and sorted(letters) == sorted(output):
         return moved(call, x, lambda places: places.transpose([letters.index(letter) for letter in output]))

@@ -175,8 +175,7 @@ def write_group_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
         for number, name in ((1, "ones"), (0, "zeros"))
     )
     y = graph.reshaped(graph.node("InstanceNormalization", rows, ones, zeros, epsilon=epsilon), x.shape)
-    shape = (x.shape[0], *(1,) * (len(x.shape) - 1))
-    return graph.node("Add", graph.node("Mul", y, graph.weight(gamma, shape)), graph.weight(beta, shape))
+    return graph.node("Add", graph.node("Mul", y, graph.channel_weight(gamma, x)), graph.channel_weight(beta, x))
 
 
 def read_local_response_norm(call: Call) -> Feature:

@@ -1,7 +1,6 @@
 """Padding and cropping of values, with numbers or with copies of their own elements."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import reduce
 from typing import Any, cast
 
@@ -12,6 +11,7 @@ from chainrule.core.shapes import Pair
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import POSITION, Array, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operators.resampling import along_axis
 from chainrule.interop.onnx.operators.shapes import moved
 from chainrule.interop.onnx.operators.terms import ScaledTerm
 
@@ -46,23 +46,17 @@ def _border(call: Call, x: Feature, pairs: Mapping[int, Pair], value: float) -> 
 
 def pad_with_zeros(call: Call, x: Feature, pairs: Mapping[int, Pair]) -> Feature:
     """Return a value with zeros before and after its elements along axes of a sample. Negative numbers crop."""
-    shape = x.node.shape
-    if len(shape) == 3 and {*pairs} <= {1, 2}:
-        sides = [pairs.get(axis, (0, 0)) for axis in (1, 2)]
-        return _resized_border(call, _resized_border(call, x, "Crop2D", "cropping", sides), "Pad2D", "padding", sides)
-    if len(pairs) != 1:
-        return reduce(lambda y, axis: pad_with_zeros(call, y, {axis: pairs[axis]}), pairs, x)
-    ((axis, pair),) = pairs.items()
-    images = call.reshape(x, (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])))
-    y = pad_with_zeros(call, images, {1: pair})
-    return call.reshape(y, (*shape[:axis], shape[axis] + sum(pair), *shape[axis + 1 :]))
+    if len(x.node.shape) == 3 and {*pairs} <= {1, 2}:
+        sides, y = [pairs.get(axis, (0, 0)) for axis in (1, 2)], x
+        for kind, option, sign in (("Crop2D", "cropping", -1), ("Pad2D", "padding", 1)):
+            amounts = tuple(tuple(max(sign * amount, 0) for amount in side) for side in sides)
+            y = call.layer(kind, y, **{option: amounts}) if any(map(any, amounts)) else y
+        return y
 
+    def with_axis(y: Feature, axis: int) -> Feature:
+        return along_axis(call, y, axis, lambda image: pad_with_zeros(call, image, {1: pairs[axis]}))
 
-def _resized_border(call: Call, image: Feature, kind: str, option: str, sides: Sequence[Pair]) -> Feature:
-    """Return an image after a layer that crops by the negative amounts, or pads by the positive ones."""
-    sign = -1 if kind == "Crop2D" else 1
-    amounts = tuple(tuple(max(sign * amount, 0) for amount in side) for side in sides)
-    return call.layer(kind, image, **{option: amounts}) if any(map(any, amounts)) else image
+    return reduce(with_axis, pairs, x)
 
 
 def _border_sizes(call: Call, rank: int) -> list[Pair]:

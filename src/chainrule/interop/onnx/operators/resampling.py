@@ -1,7 +1,7 @@
 """Operators that read a value at equally spaced positions along its axes, and its broadcasting to another shape."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
 from typing import NamedTuple
@@ -41,16 +41,18 @@ def resample_axes(call: Call, x: Feature, axes: Mapping[int, Positions], mode: s
         rows, columns = (changed.get(axis, Positions(shape[axis], EVERY)) for axis in (1, 2))
         outputs = (rows.outputs, columns.outputs)
         return call.layer("Resample2D", x, outputs=outputs, rows=rows.line, columns=columns.line, mode=mode)
-    return reduce(lambda y, axis: _resample_axis(call, y, axis, changed[axis], mode), changed, x)
+
+    def with_axis(y: Feature, axis: int) -> Feature:
+        return along_axis(call, y, axis, lambda image: resample_axes(call, image, {1: changed[axis]}, mode))
+
+    return reduce(with_axis, changed, x)
 
 
-def _resample_axis(call: Call, x: Feature, axis: int, positions: Positions, mode: str) -> Feature:
-    """Return a value that is read at positions along one axis, as the rows of images of all later axes."""
-    shape, count = x.node.shape, positions.outputs
-    after = math.prod(shape[axis + 1 :])
-    images = call.reshape(x, (math.prod(shape[:axis]), shape[axis], after))
-    y = call.layer("Resample2D", images, outputs=(count, after), rows=positions.line, columns=EVERY, mode=mode)
-    return call.reshape(y, (*shape[:axis], count, *shape[axis + 1 :]))
+def along_axis(call: Call, x: Feature, axis: int, change: Callable[[Feature], Feature]) -> Feature:
+    """Return a value whose axis is changed as the rows of images, which consist of all later axes."""
+    before, size, after = x.node.shape[:axis], x.node.shape[axis], x.node.shape[axis + 1 :]
+    y = change(call.reshape(x, (math.prod(before), size, math.prod(after))))
+    return call.reshape(y, (*before, y.node.shape[1], *after))
 
 
 def expand(call: Call, x: Feature, shape: Shape) -> Feature:
@@ -65,7 +67,14 @@ def read_resize(call: Call) -> Feature:
     """
     x = call.batched_input()
     mode, rounding = _interpolation(call)
-    axes = _resized_axes(call, x, mode, rounding)
+    batch, *resized = _sizes_and_scales(call, x)
+    if batch != (x.shape[0], 1):
+        raise call.unsupported(f"factor {float(batch[1]):g} for the batch axis", "1")
+    axes = {
+        axis: Positions(size, _line(call, own, size, scale, mode, rounding))
+        for axis, (own, (size, scale)) in enumerate(zip(x.shape[1:], resized, strict=True))
+        if (size, scale) != (own, 1)
+    }
     if mode == "cubic":
         return reduce(lambda y, axis: _resample_cubic(call, y, axis, axes[axis]), axes, x)
     rank = len(x.node.shape)
@@ -78,17 +87,6 @@ def read_resize(call: Call) -> Feature:
         return restore_rank(call, resample_axes(call, y, image_axes, mode), x)
     factor = factors[0] if factors[0] == factors[1] else factors
     return restore_rank(call, call.layer("UpSample2D", y, factor=factor, mode=mode), x)
-
-
-def _resized_axes(call: Call, x: Feature, mode: str, rounding: str) -> dict[int, Positions]:
-    """Return the positions that are read along each axis of a sample that Resize changes."""
-    axes: dict[int, Positions] = {}
-    for axis, (size, scale) in enumerate(_sizes_and_scales(call, x)):
-        if (size, scale) != (x.shape[axis], 1):
-            axes[axis - 1] = Positions(size, _line(call, x.shape[axis], size, scale, mode, rounding))
-            if axis == 0:
-                raise call.unsupported(f"factor {float(scale):g} for the batch axis", "1")
-    return axes
 
 
 def _resample_cubic(call: Call, x: Feature, axis: int, positions: Positions) -> Feature:
@@ -221,17 +219,17 @@ def _coordinates(call: Call, size: int, count: int, scale: Fraction) -> tuple[Fr
     """Return the distance of the positions that Resize reads along an axis, and the first position."""
     rule = call.text("coordinate_transformation_mode", "half_pixel" if call.opset >= 11 else "asymmetric")
     step, half, zero = 1 / scale, Fraction(1, 2), Fraction(0)
-    if rule == "pytorch_half_pixel" and count == 1:
-        return zero, zero
-    if rule in ("half_pixel", "pytorch_half_pixel"):
-        return step, (step - 1) * half
-    if rule == "half_pixel_symmetric":
-        return step, size * half * (1 - count * step / size) + (step - 1) * half
-    if rule == "asymmetric":
-        return step, zero
-    if rule == "align_corners":
-        return (Fraction(size - 1, count - 1) if count > 1 else zero), zero
-    raise call.unsupported(f"coordinate_transformation_mode {rule!r}", "half_pixel, align_corners or asymmetric")
+    centered = step, (step - 1) * half
+    rules = {
+        "half_pixel": centered,
+        "pytorch_half_pixel": centered if count > 1 else (zero, zero),
+        "half_pixel_symmetric": (step, centered[1] + size * half * (1 - count * step / size)),
+        "asymmetric": (step, zero),
+        "align_corners": (Fraction(size - 1, max(count - 1, 1)) if count > 1 else zero, zero),
+    }
+    if rule not in rules:
+        raise call.unsupported(f"coordinate_transformation_mode {rule!r}", "half_pixel, align_corners or asymmetric")
+    return rules[rule]
 
 
 def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:

@@ -80,7 +80,7 @@ class Stepper:
 
             self._source = ShardedBatch(network, self._plan, self.shards, self.workers)
         elif self.parts > 1:
-            from chainrule.training.steps.accumulating import AccumulatedBatch
+            from chainrule.training.steps.sharding import AccumulatedBatch
 
             self._source = AccumulatedBatch(program, self.parts)
         else:

@@ -175,7 +175,7 @@ def write_group_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
         for number, name in ((1, "ones"), (0, "zeros"))
     )
     y = graph.reshaped(graph.node("InstanceNormalization", rows, ones, zeros, epsilon=epsilon), x.shape)
-    return graph.node("Add", graph.node("Mul", y, graph.channel_weight(gamma, x)), graph.channel_weight(beta, x))
+    return graph.node("Add", graph.node("Mul", y, graph.channel_weight(gamma, y)), graph.channel_weight(beta, y))
 
 
 def read_local_response_norm(call: Call) -> Feature:

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from chainrule.custom.calls import Array
 
-CUSTOM_SUFFIX = " (own)"  # suffix for names of custom code in files, which do not contain the code
-
 
 @dataclass(frozen=True)
 class CallResult:

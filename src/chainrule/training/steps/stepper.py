@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,12 +16,15 @@ from chainrule.errors import NotFiniteError, OptionError
 from chainrule.network.losses import Loss
 from chainrule.network.network import Network
 from chainrule.network.tasks import Task
-from chainrule.training.components import Component
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.options import STEADIER
-from chainrule.training.steps.gradients import AccumulatedBatch, Batches, Outcome, WholeBatch
-from chainrule.training.workers import SINGLE_PROCESS, Division, Workers
+from chainrule.training.steps.gradients import Batches, Outcome, WholeBatch
+from chainrule.training.workers import SINGLE_PROCESS, Workers
+
+if TYPE_CHECKING:
+    from chainrule.training.components import Component
+    from chainrule.training.steps.division import Division
 
 LARGE_INPUT = 20.0  # absolute value of normalized inputs that makes steps large
 TOO_LARGE = "the gradient is too large for its norm to be finite"
@@ -62,15 +65,8 @@ class Stepper:
         network, optimizer = self.network, self.optimizer
         if not network.parameters.size:
             raise OptionError("there is nothing to train: the model has no parameters")
-        frozen = self.lr_multipliers.frozen_names(network.trainable_layout)
-        if len(frozen) == len(network.trainable_layout):
-            multipliers = f"lr_multipliers={self.lr_multipliers}"
-            raise OptionError(f"there is nothing to train: all parameters are frozen by {multipliers}")
-        groups = self.lr_multipliers.groups(network.trainable_layout)
-        if groups and isinstance(optimizer, CustomOptimizer):
-            raise OptionError(
-                "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"
-            )
+        groups = self._rate_groups() if self.lr_multipliers else list[RateGroup]()
+        frozen = self.lr_multipliers.frozen_names(network.trainable_layout) if groups else frozenset[str]()
         self._groups = groups or [RateGroup(0, network.parameters.size, 1.0)]
         self._plan = network.plan(self.loss, task=self.task, frozen=frozen, weighted=self.weighted)
         self._maximum = 1.0 if self.task is not None and self.task.is_share else math.inf  # sums are rounded
@@ -84,11 +80,25 @@ class Stepper:
 
             self._source = ShardedBatch(network, self._plan, self.shards, self.workers)
         elif self.parts > 1:
+            from chainrule.training.steps.sharding import AccumulatedBatch
+
             self._source = AccumulatedBatch(program, self.parts)
         else:
             self._source = WholeBatch(program)
             if isinstance(program, WholeSteps) and fuses and not groups and not isinstance(optimizer, CustomOptimizer):
                 self._program = program
+
+    def _rate_groups(self) -> Sequence[RateGroup]:
+        """Return groups of parameters with equal rates; OptionError if all are frozen, or for a custom optimizer."""
+        groups = self.lr_multipliers.groups(self.network.trainable_layout)
+        if not any(group.factor for group in groups):
+            multipliers = f"lr_multipliers={self.lr_multipliers}"
+            raise OptionError(f"there is nothing to train: all parameters are frozen by {multipliers}")
+        if isinstance(self.optimizer, CustomOptimizer):
+            raise OptionError(
+                "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"
+            )
+        return groups
 
     @property
     def step_limits(self) -> StepLimits:

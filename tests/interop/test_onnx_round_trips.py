@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawn_networks import draw_network
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from interop.light_models import image, model_of
 from interop.onnx_files import TOLERANCE, check, difference, exported
 from interop.onnx_models import ours, theirs
-from networks.drawing import draw_network
 from numerical import assert_close
 from selection import draws
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from networks.drawing import Array, Drawn
+from drawn_networks import Array, Drawn
 from numerical import deviation
 
 from chainrule import errors

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawn_networks import UNDRAWN, Drawn, draw_network
 from networks import interpreted
 from networks.comparing import TOLERANCE, Rounding, apart, compare
-from networks.drawing import Drawn, draw_network
-from parity.drawing import UNDRAWN
 
 import chainrule as cr
 from chainrule import layers
@@ -73,7 +72,7 @@ def named(row: Sequence[Any], wiring: Wiring | None = None, loss: str = "half_sq
     made = tuple(row) if wiring else (*row, cr.Flatten())
     x = draw.normal(size=(count, 1, 20, 20))
     t = draw.normal(size=(count, connect(made, x.shape[1:], wiring, engine="numpy").output_shape[0]))
-    return Drawn(0, made, x, t, loss, (count, 1, 3), "float64", 2, optimizers.SGD(0.01), None, 1, wiring)
+    return Drawn(made, loss, x, t, wiring, batches=(count, 1, 3), threads=2, optimizer=optimizers.SGD(0.01))
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -91,7 +90,7 @@ def test_a_gradient_made_by_the_update_of_a_small_block() -> None:
     made, wiring = node.trace(x, cr.Sigmoid()(cr.Dense(4)(cr.Flatten()(cr.Dropout(0.5)(seven)))))
     data = draw.normal(size=(26, 1, 13)), np.eye(4)[draw.integers(0, 4, 26)]
     adam = optimizers.Adam(0.01, epsilon=1e-2)
-    drawn = Drawn(0, made, *data, "binary_cross_entropy", (26, 5, 20), "float32", 1, adam, None, 1, wiring)
+    drawn = Drawn(made, "binary_cross_entropy", *data, wiring, 0, (26, 5, 20), "float32", optimizer=adam)
     with interpreted.running(small=True):
         assert compare(drawn) == "same"
 

@@ -2,17 +2,17 @@
 
 import platform
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from graph_drawing import draw_graph
+from drawn_networks import draw_graph, smooth_graph
 from interop.c.compiled import NATIVE, SANITIZED, called, covering, needs, outputs
 from models import several
 from numerical import assert_close, exact
 from numpy.typing import NDArray
-from parity.drawing import graph_configuration
 from selection import draws
 
 import chainrule as cr
@@ -23,7 +23,7 @@ from chainrule.interop.c import packing, write_c
 from chainrule.interop.c.packing import Tiling
 from chainrule.layers import Layer
 from chainrule.layers.activations import EXAMPLES
-from chainrule.models.model import Model, connect
+from chainrule.models.model import Model
 
 pytestmark = needs("gcc")
 PLAIN, VECTORS = (*SANITIZED, "-DNETWORK_PLAIN"), SANITIZED
@@ -36,13 +36,10 @@ def drawn(number: int) -> tuple[Model, NDArray[Any]]:
     """Draw a graph of any layers, or of smooth ones and a softmax, and images."""
     draw = np.random.default_rng([31, number])
     if number % 3 == 0:
-        model: Model = draw_graph(draw, dtype="float32", engine="numpy")
+        model: Model = smooth_graph(draw, dtype="float32", engine="numpy")
         return model, draw.normal(size=(2, *model.input_shape))
-    found = graph_configuration(draw, "")
-    model = connect(found.layers, found.x.shape[1:], found.wiring, engine="numpy")
-    model.parameters += draw.normal(scale=0.3, size=model.parameters.shape).astype("f4")
-    model.statistics += draw.uniform(0, 0.5, model.statistics.shape).astype("f4")
-    return model, found.x[:2]
+    graph = replace(draw_graph(draw), dtype="float32")
+    return graph.build("numpy"), graph.x[:2]
 
 
 def check(folder: Path, models: list[Model], flags: tuple[str, ...], images: list[NDArray[Any]] | None = None) -> None:
@@ -60,6 +57,7 @@ def check(folder: Path, models: list[Model], flags: tuple[str, ...], images: lis
 def test_drawn_graphs_compute_the_same(tmp_path: Path, kind: int, flags: tuple[str, ...]) -> None:
     count = SWEEP or POOL
     pairs = [drawn(number) for number in range(kind * count, (kind + 1) * count)]
+    pairs = [(model, x) for model, x in pairs if np.isfinite(model.apply(x.astype("f4"))).all()]  # exponentials of sums
     chosen = pairs if SWEEP else [pairs[number] for number in covering(model for model, _ in pairs)]
     check(tmp_path, [model for model, _ in chosen], flags, [x for _, x in chosen])
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from graph_drawing import draw_graph
+from drawn_networks import smooth_graph
 from interop.c.compiled import SANITIZED, needs, run_main
 from numerical import deviation
 from numpy.typing import NDArray
@@ -156,7 +156,7 @@ def test_every_loss_is_followed(tmp_path: Path) -> None:
 
 def test_drawn_graphs_are_followed(tmp_path: Path) -> None:
     draws = [np.random.default_rng([7, number]) for number in range(GRAPHS)]
-    models = [draw_graph(draw, engine="numpy", normalization=SCALED) for draw in draws]
+    models = [smooth_graph(draw, engine="numpy", normalization=SCALED) for draw in draws]
     check(tmp_path, [case(model, number, SGD()) for number, model in enumerate(models)])
 
 

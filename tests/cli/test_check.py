@@ -135,22 +135,6 @@ def test_a_run(invoke, finished):
     assert invoke("check --engine numpy", finished).exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "part"),
-    [
-        ("none.py", "none.py: no such file"),
-        ("lenet", "unknown model 'lenet'; known: independent-code"),
-        (f"{EXAMPLES}/ada.py --against Conv2D(4)", "missing a required argument"),
-        (f"{EXAMPLES}/ada.py --against 'Conv2D(4, 3)'", "w has the shape 4×3×3×2"),
-        (f"{EXAMPLES}/ada.py {AGAINST} --input-shape big", "input shape 'big'"),
-        (f"{EXAMPLES}/bela.py", "forward needs w, b"),
-        ("mlp --loss hinge", "unknown loss 'hinge'"),
-    ],
-)
-def test_what_cannot_be_used(invoke, arguments, part):
-    refused(invoke(f"check {arguments}"), part)
-
-
 def progress(result) -> str:
     """Return what was printed on stderr, without the warning of machines that have no namespaces."""
     return "".join(
@@ -252,27 +236,3 @@ def test_grade_writes_what_graders_read(invoke, tmp_path):
     result = invoke(f"grade --autograder a.zip --autograder a.yml --autograder a.py {options}")
     assert (result.exit_code, result.output) == (0, "")
     assert all((tmp_path / f"a.{ending}").stat().st_size > 500 for ending in ("zip", "yml", "py"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "part"),
-    [
-        (f"{EXAMPLES} {AGAINST} --package chainrule", "package 'chainrule'"),
-        (f"{EXAMPLES} {AGAINST} --seconds 0", "--seconds"),
-        (f"{EXAMPLES} {AGAINST} --memory 99999999", "--memory"),
-        (f". {AGAINST}", "no submissions"),
-        (f"none {AGAINST}", "none: no such folder"),
-        (f"{EXAMPLES} --against Nothing()", "unknown layer 'Nothing'"),
-        (str(EXAMPLES), "Missing option '--against'"),
-        (AGAINST, "Missing argument 'FOLDER'"),
-        (f"none.py --single {AGAINST}", "none.py: no such file or folder"),
-        (f"{EXAMPLES} {AGAINST} --points none.toml", "none.toml: cannot be read"),
-        (f"{EXAMPLES} {AGAINST} --results moodle x", "'moodle' is not one of 'gradescope'"),
-        (f"{EXAMPLES} {AGAINST} --results otter no/where.csv", "there is no folder"),
-        (f"{AGAINST} --autograder grader.tar", ".zip, .yml, .py"),
-        ("--against Nothing() --autograder grader.zip", "unknown layer 'Nothing'"),
-        (f"{EXAMPLES} {AGAINST} --csv no/where.csv", "there is no folder"),
-    ],
-)
-def test_grade_refused(invoke, arguments, part):
-    refused(invoke(f"grade {arguments}"), part)

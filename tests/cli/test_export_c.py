@@ -41,26 +41,6 @@ def test_integers_are_written_with_their_accuracy(invoke: Invoke, finished: Path
     assert abs(float(found[1]) - float(found[2])) < 5
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ("", "--c FOLDER"),
-        ("--train", "--onnx FILE"),
-        ("--onnx a.onnx --train", "--train"),
-        ("--onnx a.onnx --name other", "--name"),
-        ("--c out --name all", "'all'"),
-        ("--onnx a.onnx --int8", "--int8"),
-        ("--onnx a.onnx --compact", "--compact"),
-        ("--c out --opset 14", "--opset"),
-        ("--c out --int8 --train", "--train"),
-        ("--c out --io int8", "--io applies to int8"),
-        ("--wasm out.js", "ends with .wasm"),
-    ],
-)
-def test_words_that_do_not_fit_are_refused(invoke: Invoke, finished: Path, options: str, said: str) -> None:
-    refused(invoke(f"export {options}", finished), said)
-
-
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_integers_that_predict_numbers_are_judged_by_their_error(invoke: Invoke, tmp_path: Path, outputs: int) -> None:
     draw = np.random.default_rng(outputs)
@@ -72,14 +52,6 @@ def test_integers_that_predict_numbers_are_judged_by_their_error(invoke: Invoke,
     found = re.search(r"mean absolute error on numbers: (\S+) .*, (\S+) in", done.stdout)
     assert found, done.output
     assert float(found[2]) == pytest.approx(float(found[1]), rel=0.2)
-
-
-def test_a_folder_that_is_a_file_is_refused_before_anything_is_written(
-    invoke: Invoke, finished: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "taken").write_bytes(b"")
-    refused(invoke("export --onnx m.onnx --c taken", finished), "taken is not a folder")
-    assert not (tmp_path / "m.onnx").exists()
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.onnx"])

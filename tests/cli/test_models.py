@@ -2,8 +2,7 @@
 
 import ast
 
-import pytest
-from cli.commands import answer, refused
+from cli.commands import answer
 
 from chainrule import zoo
 from chainrule.engines.compiled.kernels import selection
@@ -49,10 +48,3 @@ def test_the_program_of_a_training_step(invoke):
     forward = ("cross_correlate", *(entry.name for entry in selection.ALTERNATIVES["cross_correlate"]))
     assert any(f".{name} " in result.stdout for name in forward)  # the choice depends on the processor
     assert f".{kernel} " in result.stdout
-
-
-@pytest.mark.parametrize(
-    ("words", "part"), [(["lenet"], "known: independent-code"), (["--program"], "name of a model")]
-)
-def test_refused(invoke, words, part):
-    refused(invoke("models", *words), part)

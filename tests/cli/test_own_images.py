@@ -64,7 +64,6 @@ def test_inspect(invoke, parts):
     assert (found["images"], found["shape"], found["classes"]) == (60, [1, 16, 16], ["a", "b"])
     assert found["left_out"] == {"damaged": 2, "HEIC, which is not read": 1}
     assert [one["path"] for one in found["files_left_out"]] == [line.split(":")[0] for line in listed[end - 3 : end]]
-    refused(invoke("data inspect nowhere"), "nowhere")
     parts.rename("shapes")
     refused(invoke("data inspect shapes"), "built-in", "./shapes")
     assert invoke("data inspect ./shapes").stdout == result.stdout
@@ -99,7 +98,6 @@ def test_sizes_are_brought_together_and_kept_with_the_run(invoke, tmp_path):
     assert load_model("o", engine="numpy").input_shape == (1, 64, 64)
     assert invoke(f"train {MLP} --epochs 1 --out resized --quiet --resize 16x20 --data", folder).exit_code == 0
     assert load_model("resized", engine="numpy").input_shape == (1, 16, 20)
-    refused(invoke(f"train {MLP} --data mnist --skip-damaged"), "--skip-damaged", "folder of images")
 
 
 def test_own_data_get_a_network_and_a_recipe_of_their_own(invoke, tmp_path):
@@ -204,13 +202,6 @@ def test_a_folder_as_a_table(invoke, trained, tmp_path):
     for of_image, (name, probability) in zip(shares, found, strict=True):
         assert name == ("'=1+1", "b")[of_image.argmax()]
         assert_close(float(probability), of_image.max())
-
-
-def test_folders_that_cannot_be_predicted(invoke, trained, tmp_path):
-    (tmp_path / "empty").mkdir()
-    refused(invoke("predict", trained, "empty"), "empty: no images in this folder")
-    refused(invoke("predict --top 0", trained, "bars"), "--top 0: expected at least 1")
-    refused(invoke("predict --csv no/out.csv", trained, "bars"), "no/out.csv")
 
 
 def test_inspect_lists_them(invoke, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from cli.commands import Invoke, answer, refused
+from cli.commands import Invoke, answer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
 QUICK = "--engine numpy --epochs 1 --backend threading --quiet --limit 90"
@@ -66,27 +66,6 @@ def test_results_outlive_a_full_disk_and_a_changed_file(invoke: Invoke, digits: 
     assert changed.exit_code == 1
     assert "evaluation.json was changed since the run wrote it; remove the folder" in changed.stdout
     assert "use --validation" not in changed.stdout
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ("--grid learning_rate", "expected OPTION=VALUE"),
-        ("--grid speed=1,2", "unknown option 'speed'"),
-        ("--grid seed=1,2", "unknown option 'seed'"),
-        ("--grid learning-rate=0.1,fast", "expected a number, found 'fast'"),
-        ("--grid learning-rate=0.1,-1", "learning_rate -1"),
-        ("--grid model=mlp,mlq", "unknown model 'mlq'"),
-        ("--grid learning-rate=0.1,0.1", "twice"),
-        ("--grid 'learning-rate=0.1 lr=0.2'", "the same option"),
-        ("--grid learning-rate=0.1 --seeds 0", "seeds 0"),
-        ("--grid learning-rate=0.1 --jobs 0", "jobs 0"),
-        ("--grid learning-rate=0.1 --backend nobody", "backend nobody"),
-        ("--grid data=nothing.npz,nowhere", "nothing.npz"),
-    ],
-)
-def test_what_cannot_be_tried_is_one_line(invoke: Invoke, digits: Path, options: str, says: str) -> None:
-    refused(invoke(f"sweep {options} --model mlp --engine numpy --out never --data", digits), says)
 
 
 def test_the_commands_of_the_page(invoke: Invoke, digits: Path, tmp_path: Path) -> None:

@@ -111,13 +111,10 @@ def test_options_override_the_recipe(invoke, digits):
 
 
 def test_classes_have_weights(invoke, digits):
-    quick = (f"train {QUICK} --data", digits)
-    done = invoke(*quick, "--class-weight", "3=2.5,4=0", "--out", "o")
+    done = invoke(f"train {QUICK} --class-weight 3=2.5,4=0 --out o --data", digits)
     assert done.exit_code == 0, done.stderr
     assert "class weights 3=2.5,4=0" in " ".join(done.stderr.split())
     assert jobs.read_job(Path("o")).recipe.to_config()["class_weight"] == {"3": 2.5, "4": 0.0}
-    refused(invoke(*quick, "--quiet", "--class-weight", "cat=2"), "class weights", "'cat'")
-    refused(invoke(*quick, "--quiet", "--class-weight", "3"), "CLASS=WEIGHT")
 
 
 def test_the_recipe_of_the_tutorial(invoke, tmp_path):
@@ -126,7 +123,6 @@ def test_the_recipe_of_the_tutorial(invoke, tmp_path):
     words = ["train --data few.npz --engine numpy --recipe tutorial --out o --quiet"]
     assert invoke(*words).exit_code == 0
     assert jobs.read_job(Path("o")).recipe == zoo.find("numpy-cnn").tutorial
-    refused(invoke("train --model zayan --recipe tutorial"), "zayan", "states no recipe")
 
 
 def history(folder: Path) -> list[list[str]]:
@@ -165,10 +161,7 @@ def test_a_stopped_run_is_gone_on_with_bit_for_bit(run, digits, tmp_path, number
         np.testing.assert_array_equal(weights[name], values)
 
 
-def test_resuming_takes_no_options_but_where_and_how_loud(invoke, finished):
-    refused(invoke("train --batch-size 3 --resume", finished), "--batch-size", "--resume")
-    refused(invoke("train --out x --resume", finished), "--out", "--resume")
-    refused(invoke("train --model numpy-cnn --resume", finished), "--model", "--resume")
+def test_a_finished_run_is_resumed_without_a_step(invoke, finished):
     assert invoke("train --quiet --offline --json --resume", finished).exit_code == 0
     assert "this run is finished" in invoke("train --resume", finished).stderr
 

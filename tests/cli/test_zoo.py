@@ -186,11 +186,3 @@ def test_a_run_on_another_engine_is_refused(invoke, known):
         invoke("zoo mlp --quick --engine reference --quiet --out kept"),
         "was trained on the numpy engine, not on reference",
     )
-
-
-def test_refused(invoke, tmp_path):
-    (tmp_path / "file").write_text("")
-    refused(invoke(f"zoo mlp {ENGINE} --out file"), "not a folder")
-    refused(invoke("zoo lenet"), "known: independent-code")
-    refused(invoke("zoo --engine cuda"), "known: compiled, numpy, jax, reference")
-    refused(invoke("zoo mlp --markdown no/where.md"), "no/where.md")

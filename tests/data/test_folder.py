@@ -81,17 +81,6 @@ def test_grey_or_colour(tmp_path: Path) -> None:
         load(tmp_path, channels=2)
 
 
-def test_jpeg_and_sizes(tmp_path: Path) -> None:
-    tree(tmp_path, {"a": 2, "b": 1})
-    picture(tmp_path / "b" / "z.JPG", 99, size=(10, 8))
-    with pytest.raises(DataError, match=r"z.JPG: 10×8 pixels, but .*0.png has 5×4; set a size"):
-        load(tmp_path)
-    train, test = load(tmp_path, size=(6, 7))
-    assert train.shape == test.shape == (1, 6, 7)
-    with pytest.raises(OptionError, match=r"resized to \(0, 7\)"):
-        load(tmp_path, size=(0, 7))
-
-
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected one subfolder of images per class, .* found nothing"):
         load(tmp_path)

@@ -37,17 +37,6 @@ def masks(count: int = 10, values: int = 3) -> np.ndarray:
     return found
 
 
-@pytest.mark.parametrize("mode", ["L", "P"])
-def test_the_values_of_a_mask_are_labels(mode: str, tmp_path: Path) -> None:
-    y = masks()
-    training, test = load(folder(tmp_path / "street", y, mode))
-    assert (len(training), len(test), training.classes) == (8, 2, ("0", "1", "2"))
-    for data in (training, test):
-        for image, labels in data:
-            assert_array_equal(labels, y[image[0, 0, 0] - 10])
-    assert "classes per pixel" in repr(training)
-
-
 def clustered(seed: int = 0) -> np.ndarray:
     """Return masks of disks with soft edges, 0 … 255."""
     distance = np.hypot(*(np.mgrid[:16, :16] - 8)) - np.random.default_rng(seed).uniform(3, 6, (10, 1, 1))

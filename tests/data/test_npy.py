@@ -89,16 +89,13 @@ def test_a_header_of_anything_else(text: str, tmp_path: Path) -> None:
             member(tmp_path / "some.npz", header(text, version) + bytes(3))
 
 
-@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"\x93NUMPY\4\0" + bytes(99), b"\x93NUMPY\2\0\xff\xff\xff\xff"])
-def test_a_beginning_of_anything_else(content: bytes, tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match=r"some.npz: array x.npy"):
-        member(tmp_path / "some.npz", content)
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_ways_of_packing_that_numpy_does_not_use(method: int, tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="by method"):
-        member(tmp_path / "some.npz", saved(np.arange(9)), method)
+def test_other_beginnings_and_ways_of_packing_are_refused(tmp_path: Path) -> None:
+    for content in (b"", b"\x93NUMPY", b"\x93NUMPY\4\0" + bytes(99), b"\x93NUMPY\2\0\xff\xff\xff\xff"):
+        with pytest.raises(FormatError, match=r"some.npz: array x.npy"):
+            member(tmp_path / "some.npz", content)
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with pytest.raises(FormatError, match="by method"):
+            member(tmp_path / "some.npz", saved(np.arange(9)), method)
 
 
 def test_every_damaged_pixel_is_noticed(tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
             outputs = tuple(cells + sum(pair) - 2 for cells, pair in zip(size, padding, strict=True))
         full = lanes(np.dtype(dtype).itemsize)
         ins, outs = (
-            choice(draw, 1, 2, 3, whole(draw, 1, 9), full, 2 * full, whole(draw, 1, 3 * full)) for _ in range(2)
+            choice(draw, 1, 2, 3, whole(draw, 1, 9), full, 2 * full, whole(draw, 1, 3 * full), most)
+            for most in (whole(draw, 100, 400), full)  # weights of many channels are packed in parts
         )
         if groups > 1 and draw.integers(2):  # those of few filters in many groups, which have a kernel too
             groups, ins, outs = whole(draw, 2, 3 * full), whole(draw, 1, 3), whole(draw, 1, 3)

@@ -41,6 +41,7 @@ AFTER = {  # likely successors
     "BatchNorm2D": ("ReLU",),
     "ReLU": ("MaxPool1D", "MaxPool2D", "ReLU"),
     "Add": ("ReLU",),
+    **dict.fromkeys(("Sigmoid", "Tanh", "LeakyReLU", "ELU", "Softplus", "Clip", "SiLU"), ("MaxPool1D", "MaxPool2D")),
     "MaxPool1D": ("MaxPool1D", "ReLU"),
     "MaxPool2D": ("MaxPool2D", "MaxPool2D", "ReLU"),
 }

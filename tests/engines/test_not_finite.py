@@ -73,12 +73,13 @@ def test_the_gradient_of_relu_is_0_where_y_is_0_whatever_comes_back(engine: str)
 
 @pytest.mark.parametrize(("kernel", "stride", "groups"), [(3, 1, 1), (1, 1, 1), (3, 1, 16), (3, 2, 1)])
 @pytest.mark.parametrize("activation", [layers.ReLU(), layers.Clip(low=0.0, high=6.0)], ids=["relu", "clip"])
+@pytest.mark.parametrize("pooling", [(), (layers.MaxPool2D(2),)], ids=["", "pooled"])
 def test_nan_passes_an_activation_in_the_kernel_of_a_convolution(
-    activation: Layer, kernel: int, stride: int, groups: int
+    pooling: tuple[Layer, ...], activation: Layer, kernel: int, stride: int, groups: int
 ) -> None:
     x = np.random.default_rng(0).standard_normal((2, 16, 9, 9)).astype(np.float32)
     x[0, 5, 4, 4] = np.nan
-    made = [layers.Conv2D(16, kernel, stride=stride, groups=groups), activation]
+    made = [layers.Conv2D(16, kernel, stride=stride, groups=groups), activation, *pooling]
     expected, found = (
         np.isnan(Network(made, (16, 9, 9), engine=engine, seed=0).apply(x)) for engine in ("numpy", "compiled")
     )

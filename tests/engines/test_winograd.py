@@ -2,27 +2,11 @@
 
 import numpy as np
 import pytest
-from numerical import assert_close
-from numpy.typing import NDArray
 
-from chainrule.engines.compiled.compiler import CELLS, RESULTS, WEIGHTS, from_points, to_points
 from chainrule.engines.compiled.kernels import selection
 from chainrule.engines.compiled.kernels.tiles import lanes
 
-CELLS_OF_A_TILE = 6
 NAMES = {3: "correlate_winograd", 5: "correlate_winograd_5x5"}
-
-
-def columns(seed: int, count: int) -> NDArray[np.float64]:
-    return np.random.default_rng(seed).standard_normal((1, count, lanes(8)))
-
-
-@pytest.mark.parametrize("taps", range(2, 6))
-def test_products_at_the_points_are_a_correlation(taps: int) -> None:
-    cells, weights, results = columns(0, CELLS_OF_A_TILE), columns(1, taps), CELLS_OF_A_TILE + 1 - taps
-    found = from_points(to_points(weights, WEIGHTS) * to_points(cells, CELLS), RESULTS, results)
-    expected = [np.sum(cells[0, i : i + taps] * weights[0], axis=0) for i in range(results)]
-    assert_close(found[0], expected)
 
 
 @pytest.mark.parametrize("taps", NAMES)

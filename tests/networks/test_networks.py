@@ -13,6 +13,7 @@ import pytest
 from drawn_networks import UNDRAWN, Drawn, draw_network
 from networks import interpreted
 from networks.comparing import TOLERANCE, Rounding, apart, compare
+from selection import draws
 
 import chainrule as cr
 from chainrule import layers

@@ -9,11 +9,12 @@ import pytest
 from interop.keras_graphs import draw_model
 from interop.keras_models import agree, channels_first, deviation, filled, keras, predicted, saved
 from numerical import assert_close
+from selection import draws
 
 import chainrule as cr
 
 L = keras.layers
-COUNT = 12
+COUNT = draws(12)
 
 
 @pytest.mark.parametrize("seed", range(COUNT))

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from interop.keras_models import agree, keras
+from selection import draws
 
 from chainrule.interop.keras.layers import LAYERS
 
-COUNT = 3
+COUNT = draws(3)
 L = keras.layers
 Case = tuple[Any, tuple[int, ...]]
 

@@ -64,24 +64,6 @@ def pipe(path: Path) -> Path:
 
 
 @unix
-@pytest.mark.parametrize(
-    "command",
-    [
-        *("evaluate X", "predict X x.png", "predict RUN X", "check X", "compare X", "train --resume X"),
-        *("train --data X --engine numpy", "explain X --html y.html", "compare RUN --picture X"),
-        "grade RUN --against ReLU() --csv X",
-    ],
-)
-def test_a_pipe_or_a_device_in_place_of_a_file(invoke, finished, command, tmp_path):
-    Image.new("L", (28, 28), 255).save(tmp_path / "x.png")
-    pipe(tmp_path / "fifo")
-    (tmp_path / "device").symlink_to("/dev/zero")
-    for name in ("fifo", "device"):
-        refused(invoke(command.replace("RUN", finished.name).replace("X", name)), name)
-    assert Path("/dev/zero").is_char_device()
-
-
-@unix
 @pytest.mark.parametrize("name", [CONFIG, CHECKPOINT, HISTORY, EVALUATION, MODEL])
 def test_a_pipe_in_a_run(invoke, finished, name):
     pipe(finished / name)

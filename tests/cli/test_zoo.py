@@ -98,13 +98,6 @@ def test_cifar10_is_skipped_where_it_cannot_be_had(invoke, known, monkeypatch):
     assert "cifar10" not in invoke(command, "--no-cifar10").stdout
 
 
-def test_runs_are_kept_where_asked(invoke, known, tmp_path):
-    result = invoke(f"zoo mlp venchislaw {ENGINE} --out kept --quick")
-    assert "mlp on mnist" in result.stderr
-    names = {path.name for path in (tmp_path / "kept").iterdir()}
-    assert names == {"mlp-mnist", "venchislaw-mnist", "venchislaw-cifar10"}
-
-
 def weights(folder):
     return files.read_tensors(folder / "model.safetensors", "model")[0]
 

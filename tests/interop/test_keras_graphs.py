@@ -133,16 +133,6 @@ def test_models_with_channels_first(tmp_path: Path) -> None:
     assert deviation(model, loaded, x, turned=False) < 1e-5
 
 
-def test_an_imported_model_is_trained_and_checked(tmp_path: Path) -> None:
-    model = residual(4)
-    loaded = agree(tmp_path, model, 7)
-    draw = np.random.default_rng(8)
-    x, y = draw.standard_normal((32, 3, 8, 6)).astype(np.float32), draw.integers(0, 3, 32)
-    losses = loaded.fit(x, y, epochs=3, learning_rate=1e-2, progress=False).loss
-    assert losses[-1] < losses[0]
-    assert cr.check_gradients(loaded).ok
-
-
 def test_weights_of_16_bits_are_computed_with_in_32(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((4,)), L.Dense(3, dtype="float16")])
     filled(model, 9)

@@ -21,7 +21,6 @@ from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.interop.c import packing, write_c
 from chainrule.interop.c.packing import Tiling
-from chainrule.layers import Layer
 from chainrule.layers.activations import EXAMPLES
 from chainrule.models.model import Model
 
@@ -62,17 +61,6 @@ def test_drawn_graphs_compute_the_same(tmp_path: Path, kind: int, flags: tuple[s
     check(tmp_path, [model for model, _ in chosen], flags, [x for _, x in chosen])
 
 
-SMALL = ("vanilla-cnn", "numpy-cnn", "zayan", "venchislaw", "resnet-8")
-
-
-def test_networks_of_the_zoo_compute_the_same(tmp_path: Path) -> None:
-    draw = np.random.default_rng(5)
-    models: list[Model] = [zoo.find(name).build(engine="numpy") for name in (zoo.NAMED if SWEEP else SMALL)]
-    for model in models:
-        model.statistics += draw.uniform(0, 0.5, model.statistics.shape).astype("f4")
-    check(tmp_path, models, ("-Os",))
-
-
 X87 = ("-m32", "-mfpmath=387")  # floats are computed with 80 bits; needs the package gcc-multilib
 REORDERED = (
     *(("-O2", "-ffast-math"), ("-O3", "-march=native", "-ffast-math"), ("-Ofast", "-DNETWORK_PLAIN")),
@@ -108,11 +96,6 @@ def test_images_are_normalized_as_in_training(tmp_path: Path) -> None:
     x = np.random.default_rng(1).integers(0, 256, (3, 2, 6, 5)).astype(np.uint8)
     for found, model in zip(outputs(tmp_path, models, [x] * len(models), VECTORS), models, strict=True):
         assert_close(found, model.predict(x))
-
-
-def test_networks_of_hardly_any_operation(tmp_path: Path) -> None:
-    rows: list[list[Layer]] = [[cr.Flatten()], [cr.ReLU()], [cr.Flatten(), cr.Dropout(0.5)], [cr.Dense(1)]]
-    check(tmp_path, [cr.Sequential(row, (5,), engine="numpy") for row in rows], VECTORS)
 
 
 EACH_WIDTH = pytest.mark.parametrize(

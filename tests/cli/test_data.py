@@ -32,13 +32,13 @@ def test_list(invoke, cache):
 
 
 def test_list_json(invoke, cache):
-    found = {one["name"]: one for one in answer(invoke("data list --json"))}
-    assert list(found) == ["mnist", "fashion-mnist", "cifar10"]
-    assert [one["cached"] for one in found.values()] == [False, True, False]
-    assert found["fashion-mnist"]["bytes"] == 54_950_048
-    assert found["fashion-mnist"]["folder"] == str(cache)
-    assert found["cifar10"]["shape"] == [3, 32, 32]
-    assert all(one["source"] and one["licence"] for one in found.values())
+    actual = {one["name"]: one for one in answer(invoke("data list --json"))}
+    assert list(actual) == ["mnist", "fashion-mnist", "cifar10"]
+    assert [one["cached"] for one in actual.values()] == [False, True, False]
+    assert actual["fashion-mnist"]["bytes"] == 54_950_048
+    assert actual["fashion-mnist"]["folder"] == str(cache)
+    assert actual["cifar10"]["shape"] == [3, 32, 32]
+    assert all(one["source"] and one["licence"] for one in actual.values())
 
 
 def test_clear_asks(invoke, cache):

@@ -18,9 +18,9 @@ THERE = (PAGE / "index.html").exists()
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[PageSubject]:
     """Return the arguments with which the page would be served."""
-    found: list[PageSubject] = []
-    monkeypatch.setattr(launch, "serve", lambda subject, announce, **_: (found.append(subject), announce("ADDRESS")))
-    return found
+    result: list[PageSubject] = []
+    monkeypatch.setattr(launch, "serve", lambda subject, announce, **_: (result.append(subject), announce("ADDRESS")))
+    return result
 
 
 def test_a_run(invoke: Invoke, served: list[PageSubject], finished: Path) -> None:

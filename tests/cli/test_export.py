@@ -32,14 +32,14 @@ def test_a_run_is_exported_with_its_normalization_and_facts(invoke: Invoke, fini
     x = bars(20)[0][:, None]
     y, known = theirs((tmp_path / "m.onnx").read_bytes(), x.astype(np.float32)), cr.load(finished).predict(x)
     assert_close(y, known)
-    found, config = metadata(tmp_path / "m.onnx"), json.loads((finished / CONFIG).read_text(encoding="utf-8"))
-    assert found["data"] == config["data"]["name"]
-    assert int(found["seed"]) == config["recipe"]["seed"]
-    assert (int(found["epochs"]), int(found["batch_size"])) == (4, config["recipe"]["batch_size"])
-    assert int(found["steps"]) == len((finished / HISTORY).read_text(encoding="utf-8").splitlines()) - 1
+    actual, config = metadata(tmp_path / "m.onnx"), json.loads((finished / CONFIG).read_text(encoding="utf-8"))
+    assert actual["data"] == config["data"]["name"]
+    assert int(actual["seed"]) == config["recipe"]["seed"]
+    assert (int(actual["epochs"]), int(actual["batch_size"])) == (4, config["recipe"]["batch_size"])
+    assert int(actual["steps"]) == len((finished / HISTORY).read_text(encoding="utf-8").splitlines()) - 1
     evaluation = json.loads((finished / "evaluation.json").read_text(encoding="utf-8"))
-    assert float(found["test_accuracy"]) == evaluation["accuracy"]
-    assert json.loads(found["classes"]) == [str(digit) for digit in range(10)]
+    assert float(actual["test_accuracy"]) == evaluation["accuracy"]
+    assert json.loads(actual["classes"]) == [str(digit) for digit in range(10)]
 
 
 def test_the_model_file_of_a_run_is_exported_like_the_run(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
@@ -53,9 +53,9 @@ def test_other_weights_of_a_run_are_not_given_its_accuracy(invoke: Invoke, finis
     model.parameters += 1
     model.save(finished / BEST)
     assert invoke("export --onnx m.onnx --accept-changes", finished / BEST).exit_code == 0
-    found = metadata(tmp_path / "m.onnx")
-    assert "seed" in found
-    assert "test_accuracy" not in found
+    actual = metadata(tmp_path / "m.onnx")
+    assert "seed" in actual
+    assert "test_accuracy" not in actual
 
 
 def test_files_without_a_run_are_exported(invoke: Invoke, finished: Path, tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ def test_inputs_are_normalized_and_the_command_says_so(invoke: Invoke, network: 
     assert "Inputs are normalized as" in result.stdout
     x = np.arange(36, dtype=np.uint8).reshape(1, 1, 6, 6)
     expected = cr.load(network, engine="numpy").predict(((x / 255 - 0.5) / 0.25).astype(np.float32))
-    found = cr.load(tmp_path / "m.safetensors", engine="numpy").predict(x)
-    assert_close(found, expected)
+    actual = cr.load(tmp_path / "m.safetensors", engine="numpy").predict(x)
+    assert_close(actual, expected)
 
 
 @pytest.mark.parametrize(("name", "number"), [("net.keras", 1), ("net.h5", 2), ("NET.HDF5", 2)])

@@ -23,10 +23,10 @@ def test_every_network_is_listed(invoke):
 
 
 def test_json(invoke):
-    found = answer(invoke("models --json"))
-    assert [one["name"] for one in found] == [entry.name for entry in zoo.ENTRIES]
+    report = answer(invoke("models --json"))
+    assert [one["name"] for one in report] == [entry.name for entry in zoo.ENTRIES]
     one = answer(invoke("models venchislaw --json"))
-    assert one in found
+    assert one in report
     assert one["targets"] == [{"data": "mnist", "accuracy": 0.99}, {"data": "cifar10", "accuracy": 0.69}]
     assert one["recipe"]["optimizer"]["name"] == "adam"
     assert one["tutorial"] is None

@@ -24,16 +24,16 @@ unix = pytest.mark.skipif(os.name != "posix", reason="pipes and devices of Unix"
 
 def taken(kind: click.ParamType, word: str) -> object:
     """Parse a word as an option of a type; None when it is refused."""
-    found: list[object] = []
+    results: list[object] = []
 
     @click.command()
     @click.option("--n", type=kind)
     def command(n: object) -> None:
-        found.append(n)
+        results.append(n)
 
     result = CliRunner().invoke(command, [f"--n={word}"])
     assert result.exit_code in (0, 2), result.exception
-    return found[0] if found else None
+    return results[0] if results else None
 
 
 @given(st.integers(-(10**30), 10**30))

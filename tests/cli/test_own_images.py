@@ -60,10 +60,12 @@ def test_inspect(invoke, parts):
         "train/a/torn.png",
         "train/b/IMG_1.HEIC",
     ]
-    found = answer(invoke("data inspect --json", parts))
-    assert (found["images"], found["shape"], found["classes"]) == (60, [1, 16, 16], ["a", "b"])
-    assert found["left_out"] == {"damaged": 2, "HEIC, which is not read": 1}
-    assert [one["path"] for one in found["files_left_out"]] == [line.split(":")[0] for line in listed[end - 3 : end]]
+    report = answer(invoke("data inspect --json", parts))
+    assert (report["images"], report["shape"], report["classes"]) == (60, [1, 16, 16], ["a", "b"])
+    assert report["left_out"] == {"damaged": 2, "HEIC, which is not read": 1}
+    assert [entry["path"] for entry in report["files_left_out"]] == [
+        line.split(":")[0] for line in listed[end - 3 : end]
+    ]
     parts.rename("shapes")
     refused(invoke("data inspect shapes"), "built-in", "./shapes")
     assert invoke("data inspect ./shapes").stdout == result.stdout
@@ -153,8 +155,8 @@ def measured(channels: int, *units: float) -> Dataset:
 )
 def test_recipes_are_brought_to_the_data(training, own, said, expected):
     """Adapt the recipe to 32,000 images seen in all; explicit options take precedence."""
-    found = custom_data.adapt_recipe(TWO_EPOCHS, training, {**UNSAID, **said}, training.shape, custom=own)
-    assert (found.epochs, str(found.augmentation), found.validation) == expected
+    actual = custom_data.adapt_recipe(TWO_EPOCHS, training, {**UNSAID, **said}, training.shape, custom=own)
+    assert (actual.epochs, str(actual.augmentation), actual.validation) == expected
 
 
 def test_patience_needs_something_to_watch(invoke, tmp_path):
@@ -198,8 +200,8 @@ def test_a_folder_as_a_table(invoke, trained, tmp_path):
     for problem, part in zip(problems.values(), ("not a PNG", "not a PNG", "link out of the folder"), strict=True):
         assert part in problem
     shares = load_model(trained, engine="numpy").predict([row["file"] for row in rows if not row["problem"]])
-    found = [(row["class"], row["confidence"]) for row in rows if not row["problem"]]
-    for of_image, (name, probability) in zip(shares, found, strict=True):
+    actual = [(row["class"], row["confidence"]) for row in rows if not row["problem"]]
+    for of_image, (name, probability) in zip(shares, actual, strict=True):
         assert name == ("'=1+1", "b")[of_image.argmax()]
         assert_close(float(probability), of_image.max())
 
@@ -211,9 +213,9 @@ def test_inspect_lists_them(invoke, tmp_path: Path) -> None:
     shown = invoke("data inspect pets").stdout
     assert "1 image occurs more than once, 1 of them across sets" in shown
     assert "test/cat/test1.png, train/cat/train1.png" in shown
-    found = answer(invoke("data inspect --json pets"))["duplicates"]
+    actual = answer(invoke("data inspect --json pets"))["duplicates"]
     files = ["test/cat/test1.png", "train/cat/train1.png"]
-    assert found == [{"files": files, "parts": ["test", "train"], "exact": True}]
+    assert actual == [{"files": files, "parts": ["test", "train"], "exact": True}]
     (tmp_path / "pets" / "test" / "cat" / "test1.png").unlink()
     assert "more than once" not in invoke("data inspect pets").stdout
     save(photo(0), tmp_path / "flat" / "a.png")

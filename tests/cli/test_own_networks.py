@@ -71,7 +71,7 @@ def test_a_network_for_series_trains_on_a_file(invoke):
         assert_close(figures["loss"], model.evaluate(x[:, :, :length], y).loss)
 
 
-def test_what_more_epochs_mean_is_said(invoke, finished):
+def test_the_effect_of_more_epochs_is_stated(invoke, finished):
     said = invoke("train --epochs 6 --resume", finished).stderr
     assert "6 epochs instead of 4: a new cycle of one-cycle" in said
     assert "same result" not in said

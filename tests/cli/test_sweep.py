@@ -23,8 +23,8 @@ def test_trials_and_a_second_start(invoke: Invoke, digits: Path, tmp_path: Path)
     models = {path: path.stat().st_mtime_ns for path in (tmp_path / "all").glob("*/model.safetensors")}
     assert len(models) == 4
     again = invoke(*words, "learning-rate=0.001,0.02 batch=16,32", "--seeds", 1, "--json")
-    found = answer(again)
-    assert len(found["trials"]) == 4
+    report = answer(again)
+    assert len(report["trials"]) == 4
     again = invoke(*words, "learning-rate=0.001,0.02", "--seeds", 3, "--json")
     assert {path: path.stat().st_mtime_ns for path in models} == models  # not trained again
     with (tmp_path / "all" / "trials.csv").open(newline="") as file:
@@ -72,8 +72,8 @@ def test_the_commands_of_the_page(invoke: Invoke, digits: Path, tmp_path: Path) 
     """Run the command of docs/sweeps.md, short and quiet, and the example in Python."""
     (line,) = re.findall(r"^```\n(chainrule sweep .*?)\n```", PAGE, re.S | re.M)
     words = shlex.split(line.replace("mnist", str(digits)))[1:]
-    found = invoke(*words[:-1], "page", *QUICK.split())
-    assert found.exit_code == 0, found.output
+    actual = invoke(*words[:-1], "page", *QUICK.split())
+    assert actual.exit_code == 0, actual.output
     assert len([*(tmp_path / "page").glob("*/evaluation.json")]) == 20
     assert invoke(*words[:2], "mlp", *words[3:5], *QUICK.split(), "--grid", "augment=none|shift=2,flip").exit_code == 0
 

@@ -39,7 +39,7 @@ def test_a_run_prints_its_figures_and_its_path_last(run, digits, tmp_path):
 
 
 @pytest.mark.parametrize("views", ["", "--views flip"])
-def test_what_was_reached_is_printed_before_plots_are_drawn(invoke, digits, monkeypatch, views):
+def test_results_are_printed_before_plots_are_drawn(invoke, digits, monkeypatch, views):
     monkeypatch.setattr(running, "draw", lambda *_: print("now"))
     result = invoke(f"train {QUICK} {views} --out here --data", digits)
     before, _ = result.stdout.split("now\n")
@@ -54,12 +54,12 @@ def test_json(invoke, digits):
     words = ["train", "--data", str(digits), *QUICK.split(), "--out", "here", "--json", "--quiet"]
     result = invoke(*words)
     assert (result.exit_code, result.stderr) == (0, "")
-    found = answer(result)
+    report = answer(result)
     assert json.loads(Path("here/config.json").read_text())["command"] == ["chainrule", *words]
-    assert {*found["files"]} == {path.name for path in Path("here").iterdir()}
-    assert found.items() >= {"run": "here", "finished": True, "samples": 40, "epochs": 1, "steps": 5}.items()
-    assert 0 <= found["accuracy"] <= 1
-    assert found["seconds"] > 0
+    assert {*report["files"]} == {path.name for path in Path("here").iterdir()}
+    assert report.items() >= {"run": "here", "finished": True, "samples": 40, "epochs": 1, "steps": 5}.items()
+    assert 0 <= report["accuracy"] <= 1
+    assert report["seconds"] > 0
 
 
 def test_folders_are_dated_and_never_used_twice(invoke, digits):

@@ -144,9 +144,9 @@ def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
         with pytest.raises(DataError, match="some: the data is empty"):
             data[index]
         return
-    found = data[index]
-    assert_array_equal(found.y, expected)
-    assert_array_equal(found.x, data.x[index])
-    assert_array_equal(found.weights, data.weights[index])
-    assert_array_equal([target for _, target in found], expected)
-    assert (found.classes, found.name) == (data.classes, data.name)
+    actual = data[index]
+    assert_array_equal(actual.y, expected)
+    assert_array_equal(actual.x, data.x[index])
+    assert_array_equal(actual.weights, data.weights[index])
+    assert_array_equal([target for _, target in actual], expected)
+    assert (actual.classes, actual.name) == (data.classes, data.name)

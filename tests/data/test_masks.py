@@ -32,9 +32,9 @@ def folder(path: Path, masks: Any, mode: str = "L", size: tuple[int, int] = (6, 
 
 
 def masks(count: int = 10, values: int = 3) -> np.ndarray:
-    found = np.random.default_rng(0).integers(0, values, (count, 4, 6))
-    found[:, 0, 0] = values - 1
-    return found
+    result = np.random.default_rng(0).integers(0, values, (count, 4, 6))
+    result[:, 0, 0] = values - 1
+    return result
 
 
 def clustered(seed: int = 0) -> np.ndarray:

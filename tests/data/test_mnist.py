@@ -7,7 +7,7 @@ from chainrule.data import Dataset, as_mnist
 COUNT = 50
 
 
-def test_what_mnist_is(real_mnist: tuple[Dataset, Dataset]) -> None:
+def test_mnist_has_its_known_images(real_mnist: tuple[Dataset, Dataset]) -> None:
     train, test = real_mnist
     assert (len(train), len(test), train.shape) == (60_000, 10_000, (1, 28, 28))
     assert train.y[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]

@@ -42,13 +42,13 @@ def member(path: Path, content: bytes, method: int = zipfile.ZIP_STORED) -> np.n
     fortran=st.booleans(),
     method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
 )
-def test_what_numpy_writes_is_read(
+def test_arrays_that_numpy_writes_are_read(
     tmp_path: Path, array: np.ndarray, version: tuple[int, int], fortran: bool, method: int
 ) -> None:
     given = np.array(array, order="F" if fortran else "C")
-    found = member(tmp_path / "some.npz", saved(given, version), method)
-    assert (found.dtype, found.shape) == (array.dtype, array.shape)
-    np.testing.assert_array_equal(found, array)
+    actual = member(tmp_path / "some.npz", saved(given, version), method)
+    assert (actual.dtype, actual.shape) == (array.dtype, array.shape)
+    np.testing.assert_array_equal(actual, array)
 
 
 def header(text: str, version: int = 1) -> bytes:
@@ -60,8 +60,8 @@ def header(text: str, version: int = 1) -> bytes:
 def test_the_entries_of_a_header_have_no_order(order: tuple[str, ...], tmp_path: Path) -> None:
     entries = {"descr": "'|u1'", "fortran_order": "False", "shape": "(3L, 2L)"}  # as Python 2 wrote them
     text = "{" + ", ".join(f"'{name}': {entries[name]}" for name in order) + "}   \n"
-    found = member(tmp_path / "some.npz", header(text) + bytes(range(6)))
-    np.testing.assert_array_equal(found, [[0, 1], [2, 3], [4, 5]])
+    actual = member(tmp_path / "some.npz", header(text) + bytes(range(6)))
+    np.testing.assert_array_equal(actual, [[0, 1], [2, 3], [4, 5]])
 
 
 WHOLE = "{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }"

@@ -76,7 +76,7 @@ def test_every_row_keeps_its_image(
 
 
 @pytest.mark.parametrize("targets", ["classes", "numbers", None])
-def test_what_the_entries_do_not_tell_is_chosen(tmp_path: Path, targets: str | None) -> None:
+def test_the_kind_of_targets_can_be_chosen(tmp_path: Path, targets: str | None) -> None:
     write(tmp_path, ["file", "count"], [[f"{number}.png", 3 + number % 2 * 7] for number in range(6)])
     training, _ = load(tmp_path, targets=targets)
     assert training.classes == (("3", "10") if targets == "classes" else ("count",))

@@ -37,10 +37,10 @@ def test_drawn_calls(part: int, dtype: str) -> None:
         if number % 10 >= 8:  # operations that only loop over their arrays
             continue
         case = draw_case(12, number, dtype)
-        found = call(case, memory)
-        compare(case, found)
+        actual = call(case, memory)
+        compare(case, actual)
         if case.threads > 1:  # shares have the bits of the whole
-            for shared, whole in zip(found, call(replace(case, threads=1), memory), strict=True):
+            for shared, whole in zip(actual, call(replace(case, threads=1), memory), strict=True):
                 np.testing.assert_array_equal(shared, whole, err_msg=str(case))
 
 

@@ -81,11 +81,11 @@ def test_a_prepared_step_compiles_nothing(count: int, whole: bool, monkeypatch: 
 def test_a_batch_in_more_shares_than_threads(count: int, threads: int, data: st.DataObject) -> None:
     """Whichever thread does a share, the result is the same."""
     made, shape = data.draw(st.sampled_from([(EVERYTHING[:10], (2, 9, 8)), (EVERYTHING, (2, 9, 8)), LARGE_IMAGES]))
-    found, expected = (Network(made, shape, dtype="float64", engine=each) for each in ("compiled", "numpy"))
+    actual, expected = (Network(made, shape, dtype="float64", engine=each) for each in ("compiled", "numpy"))
     x = np.random.default_rng(count).standard_normal((count, *shape))
-    t = np.eye(found.output_shape[0])[np.arange(count) % found.output_shape[0]]
-    plan, reference = found.plan(LOSS), expected.compile(expected.plan(LOSS))
-    own = programs.Program(plan, found.layout, found, threads)
+    t = np.eye(actual.output_shape[0])[np.arange(count) % actual.output_shape[0]]
+    plan, reference = actual.plan(LOSS), expected.compile(expected.plan(LOSS))
+    own = programs.Program(plan, actual.layout, actual, threads)
     gradient = reference.gradients(x, t, seed=5, step=2)[2]
     first, *others = (own.gradients(x, t, seed=5, step=2)[2].copy() for _ in range(4))
     assert len(own._results["loss"]) == count

@@ -80,7 +80,7 @@ def _layer_of_two_models_in_two_orders(x: Any) -> Any:
     "build",
     [_model_in_two_models, _model_within_and_outside, _layer_outside_and_within, _layer_of_two_models_in_two_orders],
 )
-def test_what_several_models_contain_shares_its_weights(build: Any, tmp_path: Path) -> None:
+def test_parts_of_several_models_share_their_weights(build: Any, tmp_path: Path) -> None:
     x = keras.Input((4, 3, 2))
     model = keras.Model(x, build(x))
     loaded = agree(tmp_path, model, 13)

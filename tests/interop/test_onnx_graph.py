@@ -202,7 +202,7 @@ REFUSED["dropout of a constant"] = (
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_be_expressed_is_refused_by_name(what: str, tmp_path: Path) -> None:
+def test_nodes_without_a_counterpart_are_refused_by_name(what: str, tmp_path: Path) -> None:
     nodes, constants, shape, opset, text = REFUSED[what]
     with pytest.raises(FormatError, match=text) as refused:
         ours(tmp_path, made(nodes, constants, shape, opset))

@@ -29,14 +29,14 @@ def _node(operator: str, inputs: str = "x", **attributes: Any) -> Any:
 
 def _window(random: Random, axes: int, dilated: bool = True) -> dict[str, Any]:
     kernel = [random.randint(1, 3) for _ in range(axes)]
-    found: dict[str, Any] = {"kernel_shape": kernel, "strides": [random.randint(1, 3) for _ in range(axes)]}
+    result: dict[str, Any] = {"kernel_shape": kernel, "strides": [random.randint(1, 3) for _ in range(axes)]}
     if random.random() < 0.5:
-        found["pads"] = [random.randint(0, max(size - 1, 0)) for size in (*kernel, *kernel)]
+        result["pads"] = [random.randint(0, max(size - 1, 0)) for size in (*kernel, *kernel)]
     elif random.random() < 0.7:
-        found["auto_pad"] = random.choice(("SAME_UPPER", "SAME_LOWER", "VALID"))
-    if dilated and random.random() < 0.5 and found.get("auto_pad", "VALID") == "VALID":
-        found["dilations"] = [random.randint(1, 2) for _ in range(axes)]
-    return found
+        result["auto_pad"] = random.choice(("SAME_UPPER", "SAME_LOWER", "VALID"))
+    if dilated and random.random() < 0.5 and result.get("auto_pad", "VALID") == "VALID":
+        result["dilations"] = [random.randint(1, 2) for _ in range(axes)]
+    return result
 
 
 def conv(random: Random) -> Case:

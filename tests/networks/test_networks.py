@@ -61,10 +61,10 @@ def test_a_compiled_graph_predicts_and_trains_as_an_interpreted_one() -> None:
 
 def plans_of(drawn: Drawn) -> list[ProgramWriter]:
     model = drawn.build("numpy")
-    found = [ProgramWriter(model.plan(), model.layout, drawn.dtype, intra_sample=wide) for wide in (False, True)]
+    result = [ProgramWriter(model.plan(), model.layout, drawn.dtype, intra_sample=wide) for wide in (False, True)]
     training = model.plan(drawn.loss) if drawn.loss else None
     of = [ProgramWriter(training, model.layout, drawn.dtype, intra_sample=wide) for wide in (False, True) if training]
-    return [*found, *of]
+    return [*result, *of]
 
 
 def test_everything_is_drawn() -> None:
@@ -114,7 +114,7 @@ def test_every_rewriting_is_met() -> None:
     assert held > 20
 
 
-def test_what_rounding_decides_is_told_from_what_is_wrong() -> None:
+def test_rounding_is_told_from_errors() -> None:
     drawn = named([cr.Conv2D(4, 3), cr.ReLU()])
     model, moved = drawn.build("numpy"), drawn.build("numpy")
     moved.engine = Rounding(1)

@@ -31,6 +31,6 @@ def test_known_networks(name: str, tmp_path: Path, record_property: Any) -> None
     draw, size = np.random.default_rng(0), 128 if name in ("InceptionV3", "Xception") else 96
     model = filled(getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=10), draw)
     loaded = cr.load(saved(tmp_path, model, ".keras"), engine="numpy")
-    found = deviation(model, loaded, draw.uniform(0, 255, (2, size, size, 3)).astype(np.float32))
-    record_property("parity", (f"Keras {name}", found, f"{size}×{size}"))
-    assert found < 1e-4
+    actual = deviation(model, loaded, draw.uniform(0, 255, (2, size, size, 3)).astype(np.float32))
+    record_property("parity", (f"Keras {name}", actual, f"{size}×{size}"))
+    assert actual < 1e-4

@@ -34,12 +34,12 @@ def by_torch(network: Network, plan: Plan, config: Drawn) -> dict[str, Any]:
     y = made(x)
     loss = training.LOSSES[ending](y, training.targets(ending, config.t))
     loss.backward()
-    found = {"y": y.detach().numpy(), "loss": loss.item(), "dx": x.grad.numpy(), "gradients": made.gradient()}
+    result = {"y": y.detach().numpy(), "loss": loss.item(), "dx": x.grad.numpy(), "gradients": made.gradient()}
     after = copy.deepcopy(network)
     for name, value in after.weights.items():
         value[...] = made.tensors[name].detach().numpy().reshape(value.shape)
     inference = theirs.translate(after, after.plan()).eval()(torch.from_numpy(config.x))
-    return {**found, "statistics": after.statistics, "inference": inference.detach().numpy()}
+    return {**result, "statistics": after.statistics, "inference": inference.detach().numpy()}
 
 
 def by_engine(name: str, network: Network, plan: Plan, config: Drawn) -> dict[str, Any]:
@@ -47,10 +47,10 @@ def by_engine(name: str, network: Network, plan: Plan, config: Drawn) -> dict[st
     network = copy.deepcopy(network)
     walk = Interpreter(loader.find(name), plan, network.layout, network, 1)
     each, _, gradients = walk.gradients(config.x, config.t, seed=0, step=STEP)
-    found = {"y": walk.read(plan.output), "loss": each.mean(), "dx": walk.read(plan.input.gradient())}
+    result = {"y": walk.read(plan.output), "loss": each.mean(), "dx": walk.read(plan.input.gradient())}
     walk.commit_statistics()
     inference = Interpreter(loader.find(name), network.plan(), network.layout, network, 1).forward(config.x)
-    return {**found, "gradients": gradients, "statistics": network.statistics, "inference": inference}
+    return {**result, "gradients": gradients, "statistics": network.statistics, "inference": inference}
 
 
 def sweep(engine: str, name: str, draw: Callable[[np.random.Generator], Drawn]) -> Largest:

@@ -88,12 +88,12 @@ RANGES = {
 def axes(draw: Draw, *, pooling: bool = False) -> list[tuple[Any, ...]]:
     """Draw sizes, windows, strides, paddings, dilations and numbers of outputs for two axes."""
     ranges = RANGES[choice(draw, "small", "small", *RANGES)]
-    found = []
+    result = []
     for each in ranges:
         while (axis := each.axis(draw, pooling)) is None:
             pass
-        found.append((*axis, output_size(axis[0], axis[1], axis[2], axis[3], axis[4])))
-    return list(zip(*found, strict=True))
+        result.append((*axis, output_size(axis[0], axis[1], axis[2], axis[3], axis[4])))
+    return list(zip(*result, strict=True))
 
 
 def normal(draw: Draw, dtype: Any, *shape: int) -> Array:
@@ -198,9 +198,9 @@ class Numbers(Source):
 
     def size(self, *choices: int) -> int:
         longest = max(min(choices), min(70, self._room))
-        found = self.one(self.one(*choices), self.whole(min(choices), longest))
-        self._room = max(1, self._room // found)
-        return found
+        result = self.one(self.one(*choices), self.whole(min(choices), longest))
+        self._room = max(1, self._room // result)
+        return result
 
 
 def placed(draw: Draw, name: str, dtype: Any) -> Case:

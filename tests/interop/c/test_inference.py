@@ -94,8 +94,8 @@ def test_images_are_normalized_as_in_training(tmp_path: Path) -> None:
         for row in rows
     ]
     x = np.random.default_rng(1).integers(0, 256, (3, 2, 6, 5)).astype(np.uint8)
-    for found, model in zip(outputs(tmp_path, models, [x] * len(models), VECTORS), models, strict=True):
-        assert_close(found, model.predict(x))
+    for actual, model in zip(outputs(tmp_path, models, [x] * len(models), VECTORS), models, strict=True):
+        assert_close(actual, model.predict(x))
 
 
 EACH_WIDTH = pytest.mark.parametrize(
@@ -203,9 +203,9 @@ def test_several_inputs_and_outputs_follow_each_other(scaled: bool, tmp_path: Pa
     model, (x, y) = several.model(dtype="float32", loss=several.LOSSES), several.scaled_batch(4)
     model.fit(x, y, standardize_targets=scaled, normalization="standardize" if scaled else "none", progress=False)
     packed = np.concatenate([part.reshape(4, -1) for part in x], 1)
-    (found,) = outputs(tmp_path, [model], [packed], PLAIN)
+    (actual,) = outputs(tmp_path, [model], [packed], PLAIN)
     expected = np.concatenate([*model.predict(x).values()], 1)
-    assert_close(found, expected)
+    assert_close(actual, expected)
     header = (tmp_path / "net0.h").read_text()
     assert "NET0_INPUT_VECTOR 60 " in header
     assert "NET0_OUTPUT_SIZE 4 " in header

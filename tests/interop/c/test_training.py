@@ -91,9 +91,9 @@ def check(folder: Path, cases: Sequence[Case]) -> None:
     """
     orders = [dataset.order(len(x), model.seed, 0) for model, x, _, _ in cases]
     ordered = [case._replace(x=case.x[order], y=case.y[order]) for case, order in zip(cases, orders, strict=True)]
-    for case, found in zip(cases, trained_in_c(folder, ordered), strict=True):
+    for case, actual in zip(cases, trained_in_c(folder, ordered), strict=True):
         exact, rounded = (fitted(case.model, dtype, *case[1:]) for dtype in ("float64", "float32"))
-        for ours, expected, other in zip(found, exact, rounded, strict=True):
+        for ours, expected, other in zip(actual, exact, rounded, strict=True):
             allowed = max(1e-5, 100 * deviation(other, expected, 1))
             assert deviation(ours, expected, 1) <= allowed < 0.01
 

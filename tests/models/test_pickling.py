@@ -130,7 +130,7 @@ def test_models_of_every_engine_go_to_other_processes_and_come_back(start: str) 
             assert_array_equal(made.parameters, twin.parameters)
 
 
-def test_what_comes_with_a_model() -> None:
+def test_histories_evaluations_and_data_are_pickled() -> None:
     made = model("numpy")
     history, evaluation = fit(made), made.evaluate(X, Y)
     data = cr.data.Dataset((X * 255).astype(np.uint8), Y.astype(np.int64), ("a", "b", "c"))

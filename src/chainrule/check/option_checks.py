@@ -83,7 +83,7 @@ def check_variation(student: Student, description: str, seed: int) -> list[Row]:
     probe = make_probe(subject, values, seed, LayerJudge(intended, subject.layouts) if intended else None)
     tolerances = dict.fromkeys(("y", *subject.tensors), OPTIONS_TOLERANCE)
     examination = quick_check(probe, tolerances) if intended else examine(probe)
-    wrong = Diagnosis("options", f"is wrong for {description}: use the options that are passed instead of constants")
+    wrong = Diagnosis("options", f"is wrong for {description}: use the options that are passed")
     rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
     rows = [replace(row, diagnoses=row.diagnoses or (wrong,)) for row in rows]
     return [replace(row, method=f"other options: {description}") for row in [*rows, *unknown_output_rows(probe)]]

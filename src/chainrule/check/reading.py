@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 
 from chainrule.check import learner_subjects, probes
-from chainrule.check.conventions import BY_STRENGTH, DIRECT, Convention, square_shapes
+from chainrule.check.conventions import BY_STRENGTH, CONVENTION_NOTE, DIRECT, Convention, square_shapes
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.forms import class_format
 from chainrule.check.intended_layer import contradicts_name, guess_layer, layer_by_name
@@ -111,6 +111,7 @@ def match_layer(original: Student, task: LearnerTask, seed: int) -> Match:
     """
     reading = read(original, task, seed)
     subject, notes = reading.subject, [*reading.notes]
+    notes += [f"{CONVENTION_NOTE} {needed}: backward fails without it"] if (needed := subject.student.needed) else []
     if original.rate and len(subject.tensors) > 1:
         notes.append(f"{UPDATES_NOTE}: their gradients are (before − after) / {original.rate}")
     if not subject.student.adapted_axis:

@@ -67,13 +67,13 @@ def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[
     """Return the selected code from a loaded file, wrapped as a layer or a loss, and its name.
 
     selection  {"name": name of an object, "backward": name of the second function of a pair or "", "loss": whether it
-               is a loss, "options": arguments by name; for a loss, "labels" if its targets are classes}
+               is a loss, "options": arguments by name}
     """
     source, name = pick(module, path, selection["name"])
     if selection["backward"]:
         source = (source, pick(module, path, selection["backward"])[0])
     if selection["loss"]:
-        return LossFunctions(source, name, "labels" in selection["options"] or isinstance(source, FunctionType)), name
+        return LossFunctions(source, name), name
     kind = Functions if isinstance(source, ModuleType | tuple) or takes_context(source) else Methods
     return kind(source, name, selection["options"]), name
 
@@ -87,6 +87,7 @@ class FileContents:
     required   names of the constructor arguments without a default, by class
     methods    names of the two methods of each class, which are unusual if no class has usual ones
     functions  names of functions
+    losses     names of classes whose methods take predictions and targets
     engines    names of classes of automatic differentiation
     optimizers names of classes and functions that may be optimizers
     """
@@ -95,6 +96,7 @@ class FileContents:
     required: dict[str, tuple[str, ...]]
     methods: dict[str, tuple[str, ...]]
     functions: tuple[str, ...]
+    losses: tuple[str, ...]
     engines: tuple[str, ...]
     optimizers: tuple[str, ...]
 
@@ -109,6 +111,7 @@ def contents(module: ModuleType) -> FileContents:
         {name: tuple(_required(kind)) for name, kind in classes.items() if name in names},
         {name: _methods(kind) for name, kind in classes.items()},
         tuple(functions(module)),
+        tuple(name for name, value in classes.items() if calling.is_loss(value)),
         tuple(name for name, value in vars(module).items() if _is_own_engine(module, value)),
         tuple(
             name
@@ -208,7 +211,8 @@ def layers(module: ModuleType) -> list[str]:
         kind: Any = value if isinstance(value, type) else type(value)
         is_local = kind.__module__ == module.__name__
         is_base = isinstance(value, type) and value in bases and _is_base_class(cast("type[Any]", value))
-        if not name.rpartition(".")[2].startswith("_") and is_local and calling.is_layer(value) and not is_base:
+        is_subject = calling.is_layer(value) or calling.is_loss(value)
+        if not name.rpartition(".")[2].startswith("_") and is_local and is_subject and not is_base:
             names.append(name)
     return names
 

@@ -2,13 +2,16 @@
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 
 from chainrule.custom import calling
 from chainrule.custom.calls import (
+    NO_DEFAULT,
     POSITION,
     Array,
     FormError,
@@ -24,6 +27,7 @@ from chainrule.custom.interface import CallResult
 from chainrule.custom.local_code import LocalCode
 from chainrule.custom.names import NAMES
 from chainrule.custom.updates import Updates
+from chainrule.errors import StudentError, UnwrittenError
 
 EVALUATED = "forward.eval"  # key in `arguments` that requests evaluation mode
 
@@ -80,8 +84,14 @@ class Methods(LocalCode):
         self._saved = dict[str, Any]()  # values of the last forward that backward may take as arguments
         self._modes = _set_evaluation_mode(self.thing) if arguments and arguments.get(EVALUATED) else dict[str, Any]()
         training = {} if self._modes else calling.TRAINING_MODES
-        names = calling.required(getattr(self.thing, self._forward))[1:]
-        self._modes |= {name: training[name.lower()] for name in names if name.lower() in training}
+        accepted = defaults(getattr(self.thing, self._forward))
+        self._input = _input_attribute(self.thing) if accepted == [] else ""
+        switches = {name: default for name, default in (accepted or ())[1:] if isinstance(default, bool)}
+        modes = [name for name, default in (accepted or ())[1:] if default is NO_DEFAULT or name in switches]
+        self._modes |= {name: training[name.lower()] for name in modes if name.lower() in training}
+        # Records of all copies: other values of switches that backward may need, and the calls that have helped
+        self._switches = {name: not default for name, default in switches.items() if name not in self._modes}
+        self._needed = list[str]()
         self.variables = ModuleVariables(kind, forward, backward)
         self._detector = OverwriteDetector()
 
@@ -90,7 +100,7 @@ class Methods(LocalCode):
         label = f"{self._label}.{self._forward}"
         x_copy = copy_for_call(x, strided)
         self._x = x_copy.copy()
-        returned = call(label, getattr(self.thing, self._forward), x_copy, **self._modes)
+        returned = self._built(lambda: self._call_forward(label, x_copy), x_copy)
         if isinstance(returned, tuple) and len(pair := cast("tuple[Any, ...]", returned)) == 2:
             returned, cache = pair
             self._saved["cache"] = cache
@@ -99,8 +109,59 @@ class Methods(LocalCode):
         self._saved |= {"x": self._x, **dict.fromkeys(NAMES.outputs, y)}
         return CallResult({"y": y}, self._detector.after_forward({"x": (x_copy, x.copy())}, returned))
 
+    def _call_forward(self, label: str, x: Array) -> Any:
+        """Call forward(x), or forward() if the object expects x in an attribute."""
+        if self._input:
+            setattr(self.thing, self._input, x)
+        return call(label, getattr(self.thing, self._forward), *(() if self._input else (x,)), **self._modes)
+
+    def _built(self, function: Callable[[], Any], x: Array) -> Any:
+        """Return the result of a call of forward. If it fails, call a method such as build(shape) first.
+
+        The shape may be that of one sample or of the batch.
+        """
+        try:
+            return function()
+        except UnwrittenError:
+            raise
+        except StudentError:
+            if not (builder := calling.method(self.thing, NAMES.builders)):
+                raise
+            build, held = getattr(self.thing, builder), cast("dict[str, Any]", vars(self.thing))
+            before = copy.deepcopy(held)
+            for arguments in ((x.shape[1:],), (x.shape,), x.shape[1:2]) if calling.required(build) else ((),):
+                with suppress(StudentError):
+                    call(f"{self._label}.{builder}", build, *arguments)
+                    return function()
+                held.clear()
+                held.update(copy.deepcopy(before))
+            raise
+
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
-        """Call the object's backward, after `forward`, in which the object has saved the values it needs."""
+        """Call the object's backward, after `forward`, in which the object has saved the values it needs.
+
+        If it fails, the switches of forward, such as save_cache=False, are tried with their other values.
+        """
+        try:
+            return self._call_backward(dy, strided)
+        except UnwrittenError:
+            raise
+        except StudentError:
+            for name, value in {**self._switches}.items():
+                usual = {**self._modes}
+                self._modes[name] = value
+                with suppress(StudentError):
+                    self.forward(np.zeros(()) if self._x is None else self._x)
+                    result = self._call_backward(dy, strided)
+                    self._needed.append(f"{name}={value} in {self._forward}")
+                    self._switches.clear()
+                    return replace(result, needed=self._needed[0])
+                self._modes.clear()
+                self._modes.update(usual)
+            raise
+
+    def _call_backward(self, dy: Array, strided: bool) -> CallResult:
+        """Call the object's backward with the arguments that it accepts."""
         label = f"{self._label}.{self._backward}"
         dy_copy = copy_for_call(dy, strided)
         if callable(reset := getattr(self.thing, "zero_grad", None)):  # for code that accumulates gradients
@@ -122,7 +183,8 @@ class Methods(LocalCode):
                 weights = arrays.pop("dx")  # the first layer of a network may return only gradients of its parameters
                 named = arrays and not any(name.startswith(POSITION) for name in arrays)
                 arrays = {**({} if named else {f"{POSITION}0": weights}), **arrays}
-        return CallResult(arrays, self._detector.after_backward({"dy": (dy_copy, dy)}, dx))
+        changed = self._detector.after_backward({"dy": (dy_copy, dy)}, dx)
+        return CallResult(arrays, changed, "".join(self._needed))
 
     def _parameter_shapes(self) -> list[tuple[int, ...]]:
         values = (self.get(name) for name in self.names() if family(name))
@@ -154,6 +216,12 @@ class Methods(LocalCode):
         duplicate._detector, duplicate._updates = OverwriteDetector(), self._updates.copy()
         duplicate._saved = copy.deepcopy(self._saved, memo)
         return duplicate
+
+
+def _input_attribute(thing: Any) -> str:
+    """Return the attribute in which an object whose forward takes no argument may expect x; "" if there is none."""
+    names = [name for name in getattr(thing, "__dict__", {}) if name.lower() in ("x", *NAMES.roles["x"])]
+    return next(iter(names), "")
 
 
 def _like(value: Any, default: Any) -> Any:

@@ -24,6 +24,7 @@ import numpy as np
 
 from chainrule.check import comparison, learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
+from chainrule.check.constructors import construct
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.file_checks import check_file
 from chainrule.check.forms import (
@@ -177,7 +178,13 @@ def layer_in(
     options  values of constructor arguments
     """
     pair = pair_named(file, name)
-    return pair_task(file, *pair, task) if pair else (file.layer(name, options=options), task)
+    if pair:
+        return pair_task(file, *pair, task)
+    required = file.contents().required
+    key = name or next(iter(required), "") if len(required) == 1 else name
+    if {*required.get(key, ())} - set(options):
+        return construct(file, key, required[key], options, 0)[0], task
+    return file.layer(name, options=options), task
 
 
 def verify(

@@ -21,11 +21,11 @@ IDENTIFIED = 2  # quality of values with which the output identifies a layer
 MAX_TRIES = 60  # maximum number of combinations
 VALUES: dict[str, Any] = DATA["constructors"]
 # Classes that adapt a learner's code. Their last lines end with a comment, because a note ends with a period.
-CLASS_ADAPTER = """{name}: if its form is unusual, add this class, with values for {arguments}, and check it
+ADAPTER = """{name}: if its form is unusual, add this class{values}, and check it{how}
 class Checked:
-    def __init__(self): self.layer = {name}({arguments})
-    def forward(self, x): return self.layer.{forward}(x)
-    def backward(self, dy): return self.layer.{backward}(dy)  # the gradient of w must be in self.layer.dw"""
+    def __init__(self): self.code = {name}({arguments})
+    def forward(self, {taken}): {setting}return self.code.{forward}
+    def backward(self{dy}): return self.code.{backward}  # {result}"""
 PAIR_ADAPTER = """{forward}: if its form is unusual, add this class, with values for {values}, and check it
 class Checked:
     def __init__(self): {held} = {parameters}
@@ -108,11 +108,44 @@ def _values(name: str, course_format: ClassFormat | None) -> Sequence[Any]:
     )
 
 
-def class_adapter(name: str, arguments: Sequence[str], methods: Sequence[str]) -> str:
-    """Return a class that adapts a learner's class in an unknown form, with its own names, as lines of a note."""
-    forward, backward = methods or ("forward", "backward")
-    shown = ", ".join(argument.partition("=")[0] for argument in arguments)
-    return CLASS_ADAPTER.format(name=name, arguments=shown, forward=forward, backward=backward)
+def class_adapter(name: str, arguments: Sequence[str], methods: Sequence[str], is_loss: bool = False) -> str:
+    """Return a class that adapts a learner's class in an unknown form, with its own names, as lines of a note.
+
+    arguments  names of the constructor arguments
+    methods    calls of the two methods: "forward(x, training)", "backward(dy)"
+    is_loss    whether the methods take predictions and targets
+    """
+    own = [argument.partition("=")[0] for argument in arguments]
+    (forward, taken), (backward, passed) = map(_call, methods or ("forward(x)", "backward(dy)"))
+    if is_loss:
+        places = dict(zip(taken, ("p", "t"), strict=False))
+        second = [f"self.{places[name]}" if name in places else name for name in passed]
+        first = [places.get(name, name) for name in taken]
+        free, taken_text, setting = [*taken[2:], *(set(passed) - {*places})], "p, t", "self.p, self.t = p, t; "
+        dy, result, how = "", "the gradient of the mean loss", " with --against LOSS"
+    else:
+        first, second = ["x", *taken[1:]] if taken else [], ["dy", *passed[1:]]
+        free, taken_text, setting = [*taken[1:], *passed[1:]], "x", "" if taken else "self.code.input = x; "
+        dy, result, how = ", dy", "the gradient of w must be in self.code.dw", ""
+    values = ", ".join(dict.fromkeys([*own, *free]))
+    return ADAPTER.format(
+        name=name,
+        values=f", with values for {values}" * bool(values),
+        how=how,
+        arguments=", ".join(own),
+        taken=taken_text,
+        setting=setting,
+        forward=f"{forward}({', '.join(first)})",
+        dy=dy,
+        backward=f"{backward}({', '.join(second)})",
+        result=result,
+    )
+
+
+def _call(text: str) -> tuple[str, list[str]]:
+    """Return the name and the arguments of a call such as "forward(x, training)"."""
+    name, _, rest = text.removesuffix(")").partition("(")
+    return name, rest.split(", ") if rest else []
 
 
 def pair_adapter(forward: str, backward: str, arguments: Sequence[str]) -> str:

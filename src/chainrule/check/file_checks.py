@@ -78,7 +78,8 @@ def check_file(
     optimizers = {
         name: kind for name in contents.optimizers if (kind := optimizer_kind(name)) and (not names or name in names)
     }
-    unusual = contents.methods and not {*chain(*contents.methods.values())} & {*sources.METHODS}
+    methods = {call.partition("(")[0] for call in chain(*contents.methods.values())}
+    unusual = contents.methods and not methods & {*sources.METHODS}
     checkable = (
         unusual
         or engines
@@ -247,7 +248,7 @@ def _class_rows(
         yield from _variation_rows(file, name, options, signature, seed)
     except (StudentError, ShapeError) as error:
         failure = error if isinstance(error, StudentError) else str(error)
-        adapter = constructors.class_adapter(name, signature[0], signature[2])
+        adapter = constructors.class_adapter(name, signature[0], signature[2], is_loss)
         place = {"tensor": "p"} if str(failure).endswith(ONLY_LOSS) else {}
         yield failure_row(name, failure, checked=all_right, notes=() if all_right else (adapter,), **place)
 

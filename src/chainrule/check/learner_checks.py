@@ -184,7 +184,8 @@ def _complete_report(
             rows = [replace(row, notes=(*row.notes, TIES_NOTE)) if row.tensor == "x" else row for row in rows]
         else:
             rows += [row] if row else []
-    rows += [] if any(row.is_wrong for row in rows) else batch_of_one
+    right = {row.tensor for row in examination.rows if row.ok}
+    rows += [] if any(row.is_wrong for row in rows) else [row for row in batch_of_one if row.tensor in right]
     rows += _square_rows(student, subject, task)
     rows += [_reshaped_row(subject, name, shape) for name, shape in subject.reshaped.items()]
     rows += [row for row in extra_rows(examination, other) if not _is_reported(row, rows)]

@@ -360,7 +360,9 @@ def _unreadable(original: Student, errors: Sequence[StudentError], shape: tuple[
     if re.search(r"forward\(\) missing 1 required positional argument", str(errors[0])):
         advice = "forward of a layer takes x only; check a loss, which takes p and t, with --against LOSS"
         return StudentError(f"{errors[0]}; {advice}")
-    return ShapeError(f"{original.name} accepts none of the usual input shapes; pass --input-shape: {errors[0]}")
+    is_of_shapes = any(f"{kind}Error" in str(errors[0]) for kind in ("Value", "Index"))  # and not of names or types
+    advice = "accepts none of the usual input shapes; pass --input-shape" if is_of_shapes else "fails for every input"
+    return ShapeError(f"{original.name} {advice}: {errors[0]}")
 
 
 def _identified(

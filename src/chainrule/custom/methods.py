@@ -26,7 +26,7 @@ from chainrule.custom.held_arrays import ModuleVariables, family, owners
 from chainrule.custom.interface import CallResult
 from chainrule.custom.local_code import LocalCode
 from chainrule.custom.names import NAMES
-from chainrule.custom.updates import Updates
+from chainrule.custom.updates import KeptGradients, Updates
 from chainrule.errors import StudentError, UnwrittenError
 
 EVALUATED = "forward.eval"  # key in `arguments` that requests evaluation mode
@@ -93,7 +93,7 @@ class Methods(LocalCode):
         self._switches = {name: not default for name, default in switches.items() if name not in self._modes}
         self._needed = list[str]()
         self.variables = ModuleVariables(kind, forward, backward)
-        self._detector = OverwriteDetector()
+        self._detector, self._is_built = OverwriteDetector(), False
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call the object's forward."""
@@ -125,14 +125,16 @@ class Methods(LocalCode):
         except UnwrittenError:
             raise
         except StudentError:
-            if not (builder := calling.method(self.thing, NAMES.builders)):
+            if self._is_built or not (builder := calling.method(self.thing, NAMES.builders)):
                 raise
             build, held = getattr(self.thing, builder), cast("dict[str, Any]", vars(self.thing))
             before = copy.deepcopy(held)
             for arguments in ((x.shape[1:],), (x.shape,), x.shape[1:2]) if calling.required(build) else ((),):
                 with suppress(StudentError):
                     call(f"{self._label}.{builder}", build, *arguments)
-                    return function()
+                    result = function()
+                    self._is_built = True
+                    return result
                 held.clear()
                 held.update(copy.deepcopy(before))
             raise
@@ -146,19 +148,21 @@ class Methods(LocalCode):
             return self._call_backward(dy, strided)
         except UnwrittenError:
             raise
-        except StudentError:
+        except StudentError as first:
+            error = first
             for name, value in {**self._switches}.items():
-                usual = {**self._modes}
                 self._modes[name] = value
-                with suppress(StudentError):
+                try:
                     self.forward(np.zeros(()) if self._x is None else self._x)
                     result = self._call_backward(dy, strided)
-                    self._needed.append(f"{name}={value} in {self._forward}")
-                    self._switches.clear()
-                    return replace(result, needed=self._needed[0])
-                self._modes.clear()
-                self._modes.update(usual)
-            raise
+                except StudentError as other:
+                    error = other
+                    del self._modes[name]
+                    continue
+                self._needed.append(f"{name}={value} in {self._forward}")
+                self._switches.clear()
+                return replace(result, needed=self._needed[0])
+            raise error from None
 
     def _call_backward(self, dy: Array, strided: bool) -> CallResult:
         """Call the object's backward with the arguments that it accepts."""
@@ -197,8 +201,9 @@ class Methods(LocalCode):
 
     @property
     def rate(self) -> str:
-        """Name of the learning-rate argument of backward; "" if it has none."""
-        return self._updates.argument
+        """Name of the learning-rate argument of backward; "" if it has none, or passes it on to an optimizer."""
+        passed_on = isinstance(getattr(self.thing, "optimizer", None), KeptGradients)
+        return "" if passed_on else self._updates.argument
 
     def another(self) -> "Methods":
         """Return another instance created with the same arguments or, if the source is an object, a copy."""
@@ -207,6 +212,7 @@ class Methods(LocalCode):
         duplicate = copy.copy(self)
         duplicate.thing = _instance(cast("type[Any]", type(self.thing)), self._label, self._constructed)
         duplicate._detector, duplicate._updates, duplicate._saved = OverwriteDetector(), self._updates.copy(), {}
+        duplicate._is_built = False
         return duplicate
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":
@@ -252,4 +258,7 @@ def _instance(kind: type[Any], label: str, values: Mapping[str, Any]) -> Any:
         raise FormError(
             f"{label} needs arguments: {signature}; pass an object, {kind.__name__}(…), instead of the class"
         ) from None
-    return call(label, kind, *bound.args, **bound.kwargs)
+    thing = call(label, kind, *bound.args, **bound.kwargs)
+    if getattr(thing, "optimizer", thing) is None:
+        thing.optimizer = KeptGradients()
+    return thing

@@ -11,7 +11,7 @@ from chainrule.custom.calls import EARLIER, Array, same
 from chainrule.custom.interface import CallResult, Code, LossCode, arrays_of
 from chainrule.errors import StudentError
 
-ONE, LAST = "one", "last"
+ONE, LAST, OUTPUT = "one", "last", "output"
 
 
 class SampleAxis:
@@ -20,6 +20,7 @@ class SampleAxis:
     code   the learner's code
     axis   `ONE`: the code takes single samples; the gradients of a batch are sums over its samples.
            `LAST`: the code takes batches whose last axis counts the samples
+           `OUTPUT`: the last axis of y counts the samples, and the first axis of x
     """
 
     def __init__(self, code: Code, axis: str) -> None:
@@ -32,8 +33,9 @@ class SampleAxis:
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call forward for each sample, or for the transposed batch."""
         self._x, self._sums = np.array(x), {}
-        if self._axis == LAST:
-            return _moved(self._code.forward(np.moveaxis(x, 0, -1), strided=strided), "y")
+        if self._axis != ONE:
+            batch = x if self._axis == OUTPUT else np.moveaxis(x, 0, -1)
+            return _moved(self._code.forward(batch, strided=strided), "y")
         results = [self._code.forward(sample, strided=strided) for sample in x]
         if len({result.arrays["y"].shape for result in results}) > 1:
             raise StudentError(f"{self.kind}: forward returned different shapes for samples of the same shape")
@@ -43,8 +45,9 @@ class SampleAxis:
         """Call backward for each sample after its own forward, or for the transposed batch."""
         if self._x is None:
             raise StudentError(f"{self.kind}: backward before forward")
-        if self._axis == LAST:
-            return _moved(self._code.backward(np.moveaxis(dy, 0, -1), strided=strided), "dx")
+        if self._axis != ONE:
+            result = self._code.backward(np.moveaxis(dy, 0, -1), strided=strided)
+            return result if self._axis == OUTPUT else _moved(result, "dx")
         results, stored = list[CallResult](), list[dict[str, Array]]()
         names = dict[str, None]()
         for sample, gradient in zip(self._x, dy, strict=True):

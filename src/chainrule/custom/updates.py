@@ -23,6 +23,18 @@ class Updated(Code, Protocol):
         ...
 
 
+class KeptGradients:
+    """A substitute for the optimizer that a layer calls in `backward`: it keeps the dictionary of gradients."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._keep
+
+    def _keep(self, *arguments: Any) -> None:
+        self.grads: Any = next((value for value in reversed(arguments) if isinstance(value, Mapping)), {})
+
+
 class Updates:
     """The parameter updates in a `backward`, from which gradients are derived: (before − after) / learning rate.
 

@@ -45,7 +45,7 @@ class LocalFile:
         return Student.around(self._bind(name, backward, False, options or {}), name)
 
     def loss(self, name: str, *, backward: str = "") -> LossFunctions:
-        """Return a loss by name."""
+        """Return the loss with this name."""
         return self._bind(name, backward, True, {})
 
     def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any]) -> Any:

@@ -24,7 +24,7 @@ VALUES: dict[str, Any] = DATA["constructors"]
 ADAPTER = """{name}: if its form is unusual, add this class{values}, and check it{how}
 class Checked:
     def __init__(self): self.code = {name}({arguments})
-    def forward(self, {taken}): {setting}return self.code.{forward}
+    def forward(self, {inputs}): {kept}return self.code.{forward}
     def backward(self{dy}): return self.code.{backward}  # {result}"""
 PAIR_ADAPTER = """{forward}: if its form is unusual, add this class, with values for {values}, and check it
 class Checked:
@@ -116,29 +116,22 @@ def class_adapter(name: str, arguments: Sequence[str], methods: Sequence[str], i
     is_loss    whether the methods take predictions and targets
     """
     own = [argument.partition("=")[0] for argument in arguments]
-    (forward, taken), (backward, passed) = map(_call, methods or ("forward(x)", "backward(dy)"))
-    if is_loss:
-        places = dict(zip(taken, ("p", "t"), strict=False))
-        second = [f"self.{places[name]}" if name in places else name for name in passed]
-        first = [places.get(name, name) for name in taken]
-        free, taken_text, setting = [*taken[2:], *(set(passed) - {*places})], "p, t", "self.p, self.t = p, t; "
-        dy, result, how = "", "the gradient of the mean loss", " with --against LOSS"
-    else:
-        first, second = ["x", *taken[1:]] if taken else [], ["dy", *passed[1:]]
-        free, taken_text, setting = [*taken[1:], *passed[1:]], "x", "" if taken else "self.code.input = x; "
-        dy, result, how = ", dy", "the gradient of w must be in self.code.dw", ""
-    values = ", ".join(dict.fromkeys([*own, *free]))
+    (forward, first), (backward, second) = map(_call, methods or ("forward(x)", "backward(dy)"))
+    inputs = ("p", "t") if is_loss else ("x",)
+    roles = dict(zip(first, inputs, strict=False))
+    later = {name: f"self.{role}" for name, role in roles.items()} if is_loss else dict.fromkeys(second[:1], "dy")
+    free = [name for name in (*own, *first, *second) if name not in (*roles, *later)]
     return ADAPTER.format(
         name=name,
-        values=f", with values for {values}" * bool(values),
-        how=how,
+        values=f", with values for {', '.join(dict.fromkeys(free))}" * bool(free),
+        how=" with --against LOSS" * is_loss,
         arguments=", ".join(own),
-        taken=taken_text,
-        setting=setting,
-        forward=f"{forward}({', '.join(first)})",
-        dy=dy,
-        backward=f"{backward}({', '.join(second)})",
-        result=result,
+        inputs=", ".join(inputs),
+        kept="self.p, self.t = p, t; " if is_loss else "self.code.input = x; " * (not first),
+        forward=f"{forward}({', '.join(roles.get(name, name) for name in first)})",
+        dy=", dy" * (not is_loss),
+        backward=f"{backward}({', '.join(later.get(name, name) for name in second)})",
+        result="the gradient of the mean" if is_loss else "the gradient of w must be in self.code.dw",
     )
 
 

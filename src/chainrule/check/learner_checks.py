@@ -242,8 +242,8 @@ def check_loss(code: LossCode, candidates: Sequence[Subject], seed: int, labels:
     labels      whether the targets are certainly class indices
     """
     try:
-        known = LossReading(AdaptedLoss(code, labels=True), candidates[0], one_hot=True)
-        return check_reading(known if labels else read_loss(code, candidates, seed), seed)
+        of_labels = LossReading(AdaptedLoss(code, labels=True), candidates[0], one_hot=True)
+        return check_reading(of_labels if labels else read_loss(code, candidates, seed), seed)
     except UnwrittenError as error:
         row = failure_row(code.name, error, tensor="p" if str(error).endswith(ONLY_LOSS) else "y")
         return Report(row.subject, (row,))

@@ -1,4 +1,4 @@
-"""Read a learner's loss by trial: the intended loss, the form of its targets, and its scale."""
+"""Read a learner's loss: try intended losses, forms of targets, and scales."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -91,8 +91,8 @@ def check_variation(student: Student, description: str, seed: int) -> list[Row]:
 
 
 def _named_for(diagnoses: Sequence[Diagnosis], description: str) -> tuple[Diagnosis, ...]:
-    """Return the diagnoses with the constructor arguments for which the code is wrong."""
-    return tuple(replace(one, message=f"{one.message} (with {description})") for one in diagnoses)
+    """Return the diagnoses with the constructor arguments of the wrong code."""
+    return tuple(replace(mistake, message=f"{mistake.message} (with {description})") for mistake in diagnoses)
 
 
 def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:

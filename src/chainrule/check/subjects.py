@@ -182,7 +182,7 @@ class LayerSubject(PlanSubject):
 class LossSubject(Subject):
     """A loss (the mean over the batch) as a function of the predictions p (N, K).
 
-    power   power of K by which the loss is multiplied, for other definitions: sums over K instead of means have 1
+    power   exponent of a factor K, for other definitions: 1 for sums over K instead of means
     """
 
     tensors = ("p",)

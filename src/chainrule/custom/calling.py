@@ -49,7 +49,7 @@ def loss_methods(subject: Any) -> tuple[str, str]:
 
 
 def is_loss(subject: Any) -> bool:
-    """Return whether a class has the two methods of a loss, of which the first takes predictions and targets."""
+    """Return whether a class has the methods of a loss, and its first method takes predictions and targets."""
     value, gradient = loss_methods(subject)
     if not (value and gradient and isinstance(subject, type)):
         return False

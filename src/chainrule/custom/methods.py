@@ -140,7 +140,7 @@ class Methods(LocalCode):
             raise
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
-        """Call the object's backward, after `forward`, in which the object has saved the values it needs.
+        """Call the object's backward, after `forward` has saved the values that it needs.
 
         If it fails, the switches of forward, such as save_cache=False, are tried with their other values.
         """
@@ -225,7 +225,7 @@ class Methods(LocalCode):
 
 
 def _input_attribute(thing: Any) -> str:
-    """Return the attribute in which an object whose forward takes no argument may expect x; "" if there is none."""
+    """Return the attribute of x in an object whose forward takes no argument; "" if there is none."""
     names = [name for name in getattr(thing, "__dict__", {}) if name.lower() in ("x", *NAMES.roles["x"])]
     return next(iter(names), "")
 

@@ -269,7 +269,7 @@ class Student:
 
 
 def whole_name(name: str) -> str:
-    """Return the name of an array, of which the name may denote a part."""
+    """Return the name of the whole array for the name of an array or of a part of it."""
     return name.partition("[")[0]
 
 

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -32,7 +32,8 @@ class KeptGradients:
         return self._keep
 
     def _keep(self, *arguments: Any) -> None:
-        self.grads: Any = next((value for value in reversed(arguments) if isinstance(value, Mapping)), {})
+        held = [cast("Mapping[str, Any]", value) for value in arguments if isinstance(value, Mapping)]
+        self.grads = held[-1] if held else {}
 
 
 class Updates:

@@ -93,7 +93,7 @@ class HostedFile:
         return Student.around(RemoteCode(self._connection, number, kind, names, independent, rate), name)
 
     def loss(self, name: str = "", *, backward: str = "") -> RemoteLoss:
-        """Load a loss by name (default: the only object in the file)."""
+        """Load the loss with this name (default: the only object in the file)."""
         number, name, description = self._load(name, backward, True, {})
         return RemoteLoss(self._connection, number, name, description.get("independent") is not False)
 

@@ -68,30 +68,20 @@ def check_file(
     """
     contents = file.contents()
     functions = contents.functions
+
+    def is_selected(*subjects: str) -> bool:
+        return not names or bool({*names} & {*subjects})
+
     pairs, missing = find_pairs(functions)
-    if names:
-        pairs = [pair for pair in pairs if {pair.forward, pair.backward} & {*names}]
-    classes = {key: arguments for key, arguments in contents.layers.items() if not names or key in names}
-    unknown = [pair for pair in tutorial_pairs(functions) if not names or {*names} & {*pair}]
-    required = {name: arguments for name, arguments in contents.required.items() if name in classes}
-    engines = [name for name in contents.engines if not names or name in names]
-    optimizers = {
-        name: kind for name in contents.optimizers if (kind := optimizer_kind(name)) and (not names or name in names)
-    }
+    pairs = [pair for pair in pairs if is_selected(pair.forward, pair.backward)]
+    classes = {key: arguments for key, arguments in contents.layers.items() if is_selected(key)}
+    unknown = [pair for pair in tutorial_pairs(functions) if is_selected(*pair)]
+    engines = [name for name in contents.engines if is_selected(name)]
+    kinds = {name: optimizer_kind(name) for name in contents.optimizers if is_selected(name)}
+    optimizers = {name: kind for name, kind in kinds.items() if kind}
     methods = {call.partition("(")[0] for call in chain(*contents.methods.values())}
     unusual = contents.methods and not methods & {*sources.METHODS}
-    checkable = (
-        unusual
-        or engines
-        or optimizers
-        or pairs
-        or unknown
-        or any(required.values())
-        or contents.losses
-        or any({*SLOPES} & {*arguments} or _activation_arguments(arguments) for arguments in classes.values())
-        or _has_checkable_classes(classes)
-    )
-    if not checkable:
+    if not (unusual or engines or optimizers or pairs or unknown or contents.losses or _are_checkable(classes)):
         return None
     subjects, seen = (
         {pair.title: pair_rows(file, pair, pair.backward in functions, base, seed) for pair in pairs},
@@ -99,7 +89,7 @@ def check_file(
     )
     notes = [f"not in the file: {', '.join(missing)}"] if missing and not names else []
     for key in sorted(classes, key=_is_last):
-        signature = (classes[key], required.get(key, ()), contents.methods.get(key, ()))
+        signature = (classes[key], contents.required.get(key, ()), contents.methods.get(key, ()))
         subjects[key] = _class_rows(file, key, signature, seed, base, (notes, seen), key in contents.losses)
     for name in engines:
         subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)
@@ -175,15 +165,11 @@ def _slow_row(name: str, error: GuestEnded) -> Row:
     return failure_row(name, FormError(f"it {error}"), tensor="y")
 
 
-def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
-    """Return whether a file has several classes, or one of a known format that is a loss or accepts arguments."""
-    formats = [(class_format(name), arguments) for name, arguments in classes.items()]
-    return (
-        len(formats) > 1
-        or any(course_format and course_format.layer is Softmax for course_format, _ in formats)
-        or any(parameters and normalized_name(name) in SLOPED_CLASSES for name, parameters in classes.items())
-        or any(course_format and (course_format.layer is None or parameters) for course_format, parameters in formats)
-    )
+def _are_checkable(classes: Mapping[str, tuple[str, ...]]) -> bool:
+    """Return whether there are several classes, or one that accepts arguments or is a loss or a softmax."""
+    formats = [course_format for name in classes if (course_format := class_format(name))]
+    named = any(course_format.layer in (None, Softmax) for course_format in formats)
+    return len(classes) > 1 or named or any(classes.values())
 
 
 def _class_rows(

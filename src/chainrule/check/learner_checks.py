@@ -23,7 +23,7 @@ from chainrule.check.first_wrong import with_first_wrong
 from chainrule.check.host.process import GuestSlow
 from chainrule.check.intended_layer import misnamed_rows
 from chainrule.check.judges import FOREIGN, LayerJudge, LossJudge
-from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, SubmittedLoss
+from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, SubmittedLoss, failed_in_backward
 from chainrule.check.loss_reading import LossReading, read_loss
 from chainrule.check.mode_checks import dropout_rows
 from chainrule.check.pairing import match_parameters
@@ -360,7 +360,7 @@ def _check_other_sizes(
             )
             examinations.append(quick_check(probe, tolerances))
         except StudentError as error:
-            if shape == subject.shape or (_is_adapted(subject) and _is_in_backward(error)):
+            if shape == subject.shape or (_is_adapted(subject) and failed_in_backward(str(error))):
                 return examinations, [failure_row(subject.name, error, f"batch of {repeated or samples}")]
     wrong = (
         [row for row in examinations[-1].rows if row.is_wrong] if len(examinations[-1].probe.values["x"]) == 1 else []
@@ -377,10 +377,6 @@ def _several_channels(subject: SubmittedLayer) -> tuple[int, ...]:
 
 def _is_adapted(subject: SubmittedLayer) -> bool:
     return bool(subject.student.adapted_axis) or "x" in subject.layouts
-
-
-def _is_in_backward(error: StudentError) -> bool:
-    return any(name in str(error).partition(":")[0].lower() for name in ("backward", "backprop"))
 
 
 def _has_same_parameters(judge: LayerJudge, shape: tuple[int, ...]) -> bool:

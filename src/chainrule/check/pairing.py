@@ -70,18 +70,12 @@ def _with_bias_inside(student: Student, intended: LayerSubject) -> dict[str, lis
     if len(w) != 2 or not bias:
         return {}
     forms = ((w[1] + 1, w[0]), TRANSPOSED, "["), ((w[0], w[1] + 1), SAME, "[:, ")
-    for name in arrays_named("w", student.array_names()):
+    for name, (shape, layout, start) in product(arrays_named("w", student.array_names()), forms):
         held = student.copy_of(name)
-        for shape, layout, start in forms if held is not None else ():
-            if held is not None and held.shape == shape:
-                pairs = {"w": (layout, (":-1]", "1:]")), "b": (SAME, ("-1]", "0]"))}
-                return {
-                    parameter: sorted(
-                        ((f"{name}{start}{end}", part_layout) for end in ends),
-                        key=lambda pair: pair[0] not in student.names,
-                    )
-                    for parameter, (part_layout, ends) in pairs.items()
-                }
+        if held is not None and held.shape == shape:
+            parts = {"w": [(f"{name}{start}{rows}", layout) for rows in (":-1]", "1:]")]}
+            parts["b"] = [(f"{name}{start}{row}", SAME) for row in ("-1]", "0]")]
+            return {key: sorted(pairs, key=lambda pair: pair[0] not in student.names) for key, pairs in parts.items()}
     return {}
 
 

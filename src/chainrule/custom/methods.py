@@ -2,9 +2,9 @@
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -29,6 +29,7 @@ from chainrule.custom.names import NAMES
 from chainrule.custom.updates import KeptGradients, Updates
 from chainrule.errors import StudentError, UnwrittenError
 
+Repair = tuple[Callable[[], Any], Callable[[], Any]]  # what to do before a call is repeated, and its reversal
 EVALUATED = "forward.eval"  # key in `arguments` that requests evaluation mode
 
 
@@ -86,12 +87,11 @@ class Methods(LocalCode):
         training = {} if self._modes else calling.TRAINING_MODES
         accepted = defaults(getattr(self.thing, self._forward))
         self._input = _input_attribute(self.thing) if accepted == [] else ""
-        switches = {name: default for name, default in (accepted or ())[1:] if isinstance(default, bool)}
-        modes = [name for name, default in (accepted or ())[1:] if default is NO_DEFAULT or name in switches]
+        modes = {name: default for name, default in (accepted or ())[1:] if default in (NO_DEFAULT, True, False)}
         self._modes |= {name: training[name.lower()] for name in modes if name.lower() in training}
-        # Records of all copies: other values of switches that backward may need, and the calls that have helped
-        self._switches = {name: not default for name, default in switches.items() if name not in self._modes}
-        self._needed = list[str]()
+        # Other values of switches, which are added to the modes of all copies if backward needs them
+        switches = modes.keys() - self._modes.keys()
+        self._switches = {name: not modes[name] for name in switches if modes[name] is not NO_DEFAULT}
         self.variables = ModuleVariables(kind, forward, backward)
         self._detector, self._is_built = OverwriteDetector(), False
 
@@ -100,7 +100,7 @@ class Methods(LocalCode):
         label = f"{self._label}.{self._forward}"
         x_copy = copy_for_call(x, strided)
         self._x = x_copy.copy()
-        returned = self._built(lambda: self._call_forward(label, x_copy), x_copy)
+        returned = _retried(lambda: self._call_forward(label, x_copy), self._builds(x.shape))
         if isinstance(returned, tuple) and len(pair := cast("tuple[Any, ...]", returned)) == 2:
             returned, cache = pair
             self._saved["cache"] = cache
@@ -115,54 +115,41 @@ class Methods(LocalCode):
             setattr(self.thing, self._input, x)
         return call(label, getattr(self.thing, self._forward), *(() if self._input else (x,)), **self._modes)
 
-    def _built(self, function: Callable[[], Any], x: Array) -> Any:
-        """Return the result of a call of forward. If it fails, call a method such as build(shape) first.
+    def _builds(self, shape: tuple[int, ...]) -> Iterator[Repair]:
+        """Yield the calls of a method such as build(shape), with the shape of one sample or of the batch."""
+        if self._is_built or not (builder := calling.method(self.thing, NAMES.builders)):
+            return
+        build, held = getattr(self.thing, builder), cast("dict[str, Any]", vars(self.thing))
+        before = copy.deepcopy(held)
 
-        The shape may be that of one sample or of the batch.
-        """
-        try:
-            return function()
-        except UnwrittenError:
-            raise
-        except StudentError:
-            if self._is_built or not (builder := calling.method(self.thing, NAMES.builders)):
-                raise
-            build, held = getattr(self.thing, builder), cast("dict[str, Any]", vars(self.thing))
-            before = copy.deepcopy(held)
-            for arguments in ((x.shape[1:],), (x.shape,), x.shape[1:2]) if calling.required(build) else ((),):
-                with suppress(StudentError):
-                    call(f"{self._label}.{builder}", build, *arguments)
-                    result = function()
-                    self._is_built = True
-                    return result
-                held.clear()
-                held.update(copy.deepcopy(before))
-            raise
+        def set_built(is_built: bool, arguments: tuple[Any, ...] = ()) -> None:
+            self._is_built = is_built
+            held.clear()
+            held.update(copy.deepcopy(before))
+            if is_built:
+                call(f"{self._label}.{builder}", build, *arguments)
+
+        for arguments in ((shape[1:],), (shape,), shape[1:2]) if calling.required(build) else ((),):
+            yield partial(set_built, True, arguments), partial(set_built, False)
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
         """Call the object's backward, after `forward` has saved the values that it needs.
 
         If it fails, the switches of forward, such as save_cache=False, are tried with their other values.
         """
-        try:
-            return self._call_backward(dy, strided)
-        except UnwrittenError:
-            raise
-        except StudentError as first:
-            error = first
-            for name, value in {**self._switches}.items():
-                self._modes[name] = value
-                try:
-                    self.forward(np.zeros(()) if self._x is None else self._x)
-                    result = self._call_backward(dy, strided)
-                except StudentError as other:
-                    error = other
-                    del self._modes[name]
-                    continue
-                self._needed.append(f"{name}={value} in {self._forward}")
-                self._switches.clear()
-                return replace(result, needed=self._needed[0])
-            raise error from None
+        result = _retried(lambda: self._call_backward(dy, strided), self._switchings())
+        needed = [f"{name}={value}" for name, value in self._switches.items() if name in self._modes]
+        return replace(result, needed=f"{', '.join(needed)} in {self._forward}" * bool(needed))
+
+    def _switchings(self) -> Iterator[Repair]:
+        """Yield the calls of forward with the other value of a switch."""
+
+        def switch(name: str) -> None:
+            self._modes[name] = self._switches[name]
+            self.forward(np.zeros(()) if self._x is None else self._x)
+
+        for name in self._switches.keys() - self._modes.keys():
+            yield partial(switch, name), partial(self._modes.pop, name)
 
     def _call_backward(self, dy: Array, strided: bool) -> CallResult:
         """Call the object's backward with the arguments that it accepts."""
@@ -187,8 +174,7 @@ class Methods(LocalCode):
                 weights = arrays.pop("dx")  # the first layer of a network may return only gradients of its parameters
                 named = arrays and not any(name.startswith(POSITION) for name in arrays)
                 arrays = {**({} if named else {f"{POSITION}0": weights}), **arrays}
-        changed = self._detector.after_backward({"dy": (dy_copy, dy)}, dx)
-        return CallResult(arrays, changed, "".join(self._needed))
+        return CallResult(arrays, self._detector.after_backward({"dy": (dy_copy, dy)}, dx))
 
     def _parameter_shapes(self) -> list[tuple[int, ...]]:
         values = (self.get(name) for name in self.names() if family(name))
@@ -222,6 +208,27 @@ class Methods(LocalCode):
         duplicate._detector, duplicate._updates = OverwriteDetector(), self._updates.copy()
         duplicate._saved = copy.deepcopy(self._saved, memo)
         return duplicate
+
+
+def _retried(function: Callable[[], Any], repairs: Iterable[Repair]) -> Any:
+    """Return the result of a call. If it fails, repeat it after each repair, and undo repairs that do not help.
+
+    Errors   StudentError: that of the last repeated call
+    """
+    try:
+        return function()
+    except UnwrittenError:
+        raise
+    except StudentError as first:
+        error = first
+        for repair, undo in repairs:
+            try:
+                repair()
+                return function()
+            except StudentError as other:
+                error = other
+                undo()
+        raise error from None
 
 
 def _input_attribute(thing: Any) -> str:

@@ -15,7 +15,7 @@ from chainrule.check.checked_probe import CheckedProbe
 from chainrule.check.diagnoses.activations import overflow
 from chainrule.check.host.remote import EMPTY_SLICE
 from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss, failed_in_backward
-from chainrule.check.report import DY_OVERWRITTEN, PADDING_ZERO, UNWRITTEN, Diagnosis, Row
+from chainrule.check.report import DY_OVERWRITTEN, LOGARITHM_OF_ZERO, PADDING_ZERO, UNWRITTEN, Diagnosis, Row
 from chainrule.check.rows import gradient_row, numerical_derivatives
 from chainrule.check.subjects import Values
 from chainrule.custom.calls import EARLIER, OPTION, FormError
@@ -69,6 +69,10 @@ FAR = Diagnosis(
     "wrong-far-from-zero",
     "is right near 0 but wrong for larger inputs: look for a missing or superfluous bound, such as the 6 of ReLU6, "
     "and for the initial value of a maximum",
+)
+LOGARITHM = Diagnosis(
+    LOGARITHM_OF_ZERO,
+    "is infinite or limited for scores around ±1,000, where a probability is 0: log p = x − m − log Σ eˣ⁻ᵐ needs none",
 )
 NEAR = Diagnosis("wrong-near-zero", "is wrong for inputs close to 0: look for a comparison with a number other than 0")
 
@@ -354,6 +358,8 @@ def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row
             return []  # the operation itself overflows, as eˣ does
         finite = all(np.isfinite(array).all() for array in results.values())
         rows = checked.compare("large inputs", results, expected, FAR if finite else diagnosis, x=values[name])
+        if operation == "softmax_cross_entropy" and [row.tensor for row in rows] == ["y"]:  # the gradient is right
+            return [replace(rows[0], diagnoses=(LOGARITHM,))]
         return [row for row in rows if row.tensor == "y"] or rows  # NaN in y explains NaN in the gradients
     overflowing = [tensor for tensor, array in results.items() if np.isnan(array).any()][:1]  # y, or a gradient
     return [Row(checked.subject.name, tensor, "large inputs", diagnoses=(diagnosis,)) for tensor in overflowing]

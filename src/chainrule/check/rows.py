@@ -21,6 +21,7 @@ from chainrule.check.parameters import gradient_of, influential_arrays
 from chainrule.check.report import NOT_RETURNED, PADDING_ZERO, Diagnosis, Row
 from chainrule.check.subjects import Subject, Values
 from chainrule.core.shapes import text
+from chainrule.custom.student import whole_name
 from chainrule.engines.protocol import Array
 from chainrule.layers import CustomLayer
 from chainrule.network.network import Network
@@ -251,7 +252,7 @@ def find_unnamed_gradients(
     student, point = subject.student, dict(values)
     adopt_unnamed_gradients(subject, values, seed)
     rows = list[Row]()
-    for name in influential_arrays(student, values["x"], {*subject.names.values(), *constants}):
+    for name in influential_arrays(student, values["x"], {*map(whole_name, subject.names.values()), *constants}):
         extended = SubmittedLayer(copy.deepcopy(student), subject.shape, {**subject.names, name: name}, subject.layouts)
         extended.student.declare(*extended.names.values())
         array = np.asarray(student.copy_of(name), np.float64)

@@ -19,12 +19,14 @@ from chainrule.check.report import DY_OVERWRITTEN, PADDING_ZERO, UNWRITTEN, Diag
 from chainrule.check.rows import gradient_row, numerical_derivatives
 from chainrule.check.subjects import Values
 from chainrule.custom.calls import EARLIER, OPTION, FormError
+from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError, UnwrittenError
 
 FAILURES = {UNWRITTEN: "is missing", "not-checked": "is not checked", "fails": "cannot be computed"}
 FAR_ENTRIES = 60  # number of elements per tensor that are checked individually far from zero
 LARGE_FACTOR = 1000.0  # scale of large inputs and of large dy
 SMALL_FACTOR = 1e-4  # scale of inputs close to zero
+SIDE = 1e-12  # distance from a kink of the points on its two sides
 OVERWRITTEN = "arrays-overwritten"
 FLOAT32_TOLERANCE = 1e-3  # tolerance for float32 inputs
 HALF_PRECISION_TOLERANCE = 1e-3  # a larger tolerance indicates float16, whose maximum is 65504
@@ -71,6 +73,9 @@ FAR = Diagnosis(
     "and for the initial value of a maximum",
 )
 NEAR = Diagnosis("wrong-near-zero", "is wrong for inputs close to 0: look for a comparison with a number other than 0")
+ZEROS = Diagnosis(
+    "wrong-with-zeros", "is wrong if inputs are 0 or none is negative, as after a ReLU: treat 0 as any other number"
+)
 
 
 def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) -> list[Row]:
@@ -90,10 +95,7 @@ def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) ->
     if isinstance(checked.subject, SubmittedLayer):
         checks += [lambda: check_strided_arrays(checked), lambda: check_float32_inputs(checked)]
     if "x" in checked.probe.values:
-        checks += [
-            lambda: check_far_inputs(checked, output_is_right),
-            lambda: check_small_inputs(checked, output_is_right),
-        ]
+        checks.append(lambda: check_other_inputs(checked, output_is_right))
     if checked.probe.judge is None:
         checks += [
             lambda: check_batch_size(checked, 1, BATCH_OF_ONE),
@@ -232,12 +234,10 @@ def check_second_backward(checked: CheckedProbe) -> list[Row]:
 def check_linearity(checked: CheckedProbe) -> list[Row]:
     """Check that gradients are linear in dy, for a dy that is multiplied, divided, or split into a sum of parts."""
     values, dy = checked.probe.values, checked.probe.dy
-    single = np.zeros_like(dy)
-    single.flat[-1] = dy.flat[-1]
     for method, factor, parts in (
         ("dy times 1000", LARGE_FACTOR, [LARGE_FACTOR * dy]),
         ("dy divided by 1000", 1 / LARGE_FACTOR, [dy / LARGE_FACTOR]),
-        ("dy in parts", 1.0, [single, np.abs(dy), dy - np.abs(dy) - single]),
+        ("dy in parts", 1.0, _parts_of_dy(checked)),
     ):
         results = [checked.subject.gradients(values, part) for part in parts]
         if any({*gradients} != {*checked.claimed} for gradients in results):
@@ -249,6 +249,21 @@ def check_linearity(checked: CheckedProbe) -> list[Row]:
         if rows := checked.compare(method, whole, checked.claimed, NONLINEAR):
             return rows
     return []
+
+
+def _parts_of_dy(checked: CheckedProbe) -> list[Array]:
+    """Return arrays that add up to dy: one nonzero element, a few, a constant, all positive, and all negative.
+
+    The nonzero elements are those at the largest elements of dx, or of y if dx has another size: beyond a kink, the
+    gradient would be 0 anyway.
+    """
+    dy, dx = checked.probe.dy, checked.claimed.get("x")
+    influence = checked.probe.output if dx is None or dx.size != dy.size else dx
+    order = np.argsort(np.abs(influence), axis=None)
+    single, few = np.zeros((2, *dy.shape))
+    single.flat[order[-1:]] = few.flat[order[-4:-1]] = 1.0
+    parts = [single, few, np.ones_like(dy), np.abs(dy)]
+    return [*parts, dy - sum(parts)]
 
 
 def check_strided_arrays(checked: CheckedProbe) -> list[Row]:
@@ -283,25 +298,32 @@ def check_float32_inputs(checked: CheckedProbe) -> list[Row]:
     return rows
 
 
-def check_far_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
-    """Check inputs far from zero, where a function may use other branches."""
-    probe = checked.probe
-    values = {**probe.values, "x": probes.spread_values(probe.values["x"].shape, probe.generator)}
-    method = f"inputs up to ±{probes.FAR_LIMIT:.0f}"
-    if output_is_right and probe.judge is not None:
-        return checked.compare(
-            method, checked.results(values, probe.dy), checked.right_results(values), FAR, x=values["x"]
-        )
-    return list(compare_with_derivatives(checked, values, method, FAR))
+def check_other_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
+    """Check inputs far from zero and close to it, and inputs that are positive or 0, as after a ReLU.
 
-
-def check_small_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
-    """Check inputs close to zero, if the intended layer is known."""
-    if not output_is_right:
-        return []
-    values = {**checked.probe.values, "x": SMALL_FACTOR * checked.probe.values["x"]}
-    method = f"inputs up to ±{3 * SMALL_FACTOR:g}"
-    return checked.compare(method, checked.results(values, checked.probe.dy), checked.right_results(values), NEAR)
+    Without an intended layer, only inputs far from zero are checked. At a kink, any gradient between those of the two
+    sides is right.
+    """
+    probe, rows = checked.probe, list[Row]()
+    x = probe.values["x"]
+    far, zeros = probes.spread_values(x.shape, probe.generator), np.abs(x)
+    zeros[(slice(None), *(0 for _ in x.shape[1:]))] = 0.0
+    for method, diagnosis, other in (
+        (f"inputs up to ±{probes.FAR_LIMIT:.0f}", FAR, far),
+        (f"inputs up to ±{3 * SMALL_FACTOR:g}", NEAR, SMALL_FACTOR * x),
+        ("inputs with zeros", ZEROS, zeros),
+    ):
+        values = {**probe.values, "x": other}
+        if not output_is_right or probe.judge is None:
+            return list(compare_with_derivatives(checked, values, method, diagnosis))
+        sides = [checked.right_results({**values, "x": other + side * (other == 0)}) for side in (-SIDE, SIDE)]
+        results, expected = checked.results(values, probe.dy), dict[str, Array]()
+        for name, right in sides[0].items():
+            between = np.sort([right, sides[1][name]], axis=0)
+            inside = name in results and results[name].shape == right.shape
+            expected[name] = np.clip(results[name], *between) if inside else right
+        rows += checked.compare(method, results, expected, diagnosis, x=other)
+    return rows
 
 
 def compare_with_derivatives(checked: CheckedProbe, values: Values, method: str, diagnosis: Diagnosis) -> Iterator[Row]:

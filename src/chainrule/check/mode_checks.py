@@ -88,30 +88,32 @@ class NormalizationPoint:
         normal = (self.x - mean[broadcast]) / np.sqrt(variance[broadcast] + self.epsilon)
         return self.gamma[broadcast] * normal + self.beta[broadcast]
 
+    @property
+    def statistics(self) -> tuple[Array, Array]:
+        """The mean and the variance of the batch."""
+        axes = (0, *range(2, self.x.ndim))
+        return self.x.mean(axis=axes), self.x.var(axis=axes)
+
     def factor(self, trained: Sequence[Array]) -> float:
         """Return the momentum that explains the running mean after this batch, or NaN if it is not between 0 and 1.
 
         trained  running mean and variance after a forward in training mode
         """
-        mean = self.x.mean(axis=(0, *range(2, self.x.ndim)))
+        mean, _ = self.statistics
         factor = float(np.median((trained[0] - mean) / (self.mean - mean)))
         return factor if TOLERANCE < factor < 1 - TOLERANCE else np.nan
 
-    def is_updated_by(self, trained: Sequence[Array], old: float | None = None) -> bool:
+    def is_updated_by(self, trained: Sequence[Array], factor: float) -> bool:
         """Return whether running statistics have been updated correctly with this batch.
 
         trained  running mean and variance after a forward in training mode
-        old      weight of the old statistics; None: the momentum
+        factor   weight of the old statistics
         """
-        axes, factor = (0, *range(2, self.x.ndim)), self.momentum if old is None else old
-        changes = [(1 - factor) * self.x.var(axis=axes, ddof=ddof) for ddof in (0, 1)]
-        mean = factor * self.mean + (1 - factor) * self.x.mean(axis=axes)
-        return _same(trained[0], mean) and any(_same(trained[1], factor * self.variance + change) for change in changes)
-
-    def _holds_deviation(self, trained: Sequence[Array]) -> bool:
-        """Return whether the running variance was updated with the standard deviation of the batch."""
-        deviation, factor = self.x.std(axis=(0, *range(2, self.x.ndim))), self.factor(trained)
-        return _same(trained[1], factor * self.variance + (1 - factor) * deviation)
+        (mean, variance), count = self.statistics, self.x.size // self.mean.size
+        return _same(trained[0], factor * self.mean + (1 - factor) * mean) and any(
+            _same(trained[1], factor * self.variance + (1 - factor) * variance * correction)
+            for correction in (1, count / (count - 1))
+        )
 
     def rows(
         self,
@@ -129,18 +131,15 @@ class NormalizationPoint:
         """
         (_, trained), (test_output, statistics_after) = run(False, self.x), run(True, self.x)
         single_output, _ = run(True, self.x[:1])
-        axes = (0, *range(2, self.x.ndim))
-        mean, variance = self.x.mean(axis=axes), self.x.var(axis=axes)
-
-        stored = self.is_updated_by(trained) or (either_factor and self.is_updated_by(trained, 1 - self.momentum))
-        swapped = not (stored or either_factor) and _same(
-            trained[0], (1 - self.momentum) * self.mean + self.momentum * mean
-        )
+        (mean, variance), factor = self.statistics, self.factor(trained)
+        other = 1 - self.momentum
+        stored = self.is_updated_by(trained, self.momentum) or (either_factor and self.is_updated_by(trained, other))
+        swapped = not (stored or either_factor) and _same(trained[0], other * self.mean + self.momentum * mean)
         message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
         mistake = "momentum-exchanged" if swapped else "running-statistics"
         if swapped:
             message = f"swaps momentum and 1 − momentum: {message.partition(': ')[2]}"
-        elif self._holds_deviation(trained):
+        elif _same(trained[1], factor * self.variance + (1 - factor) * np.sqrt(variance)):
             mistake, message = "running-deviation", "stores the root of the variance in the running variance"
         test_message = (
             "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, independent of the other samples"
@@ -188,7 +187,9 @@ def _running_statistics(pair: FunctionPair, load: Load, generator: np.random.Gen
         return rows
     usual = replace(point, epsilon=DEFAULTS["eps"], momentum=DEFAULTS["momentum"])
     first, zeros = run("train", {}, point.x)[1], np.zeros_like(point.mean)
-    initial_is_right = any(replace(usual, mean=zeros, variance=zeros + start).is_updated_by(first) for start in (0, 1))
+    initial_is_right = any(
+        replace(usual, mean=zeros, variance=zeros + start).is_updated_by(first, usual.momentum) for start in (0, 1)
+    )
     if initial_is_right and all(row.ok for row in rows_of(usual, {})):
         return rows
     defaults = " and ".join(f"{name} is {value:g}" for name, value in DEFAULTS.items())

@@ -135,7 +135,13 @@ def _spread_maxima(t: GroundTruth) -> Candidates:
 
 
 def _scattered_densely(t: GroundTruth) -> Candidates:
-    yield _geometry(t).crop(_distribute(t, _window_weights(t), replace(_geometry(t), stride=(1, 1))))
+    """Yield dx with each window's weights at the position for stride 1, and with the weights of the window there."""
+    geometry, (rows, columns) = replace(_geometry(t), stride=(1, 1)), t.dy.shape[2:]
+    yield geometry.crop(_distribute(t, _window_weights(t), geometry))
+    dy = np.zeros((*t.x.shape[:2], *geometry.outputs))
+    dy[:, :, :rows, :columns] = t.dy
+    dense = replace(t, dy=dy, attributes={**t.attributes, "stride": (1, 1)})
+    yield _cropped(dense, _window_weights(dense))
 
 
 def _uncropped(t: GroundTruth) -> Candidates:

@@ -241,20 +241,14 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
             copied.put(name, value if held.size == 1 else value.reshape(held.shape))  # may be a single 0 at first
         return copied.forward(x), [_held_array(copied, name, None).reshape(-1) for name in names]
 
-    for learner_name in names:
-        initial = _held_array(student, learner_name, point.mean)
+    for learner_name, usual in zip(names, ((0,), (0, 1)), strict=True):
+        initial, message = _held_array(student, learner_name, np.zeros_like(point.mean)), ""
         if initial.size not in (1, point.mean.size):
-            message = (
-                f"starts with {learner_name} of shape {initial.shape}: expected {point.mean.size}, one per feature"
-            )
-            return [row("running statistics", False, "running-statistics", message)]
-        if (
-            initial.any()
-            and (learner_name == names[0] or not np.all(initial == 1))
-            and student.copy_of(learner_name) is not None
-        ):
-            message = f"starts with {learner_name} = {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
-            return [row("running statistics", False, "running-statistics", message)]
+            message = f"of shape {initial.shape}: expected {point.mean.size}, one per feature"
+        elif not any(np.all(initial == value) for value in usual):
+            message = f"= {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
+        if message:
+            return [row("running statistics", False, "running-statistics", f"starts with {learner_name} {message}")]
     if np.isnan(factor):
         point = replace(point, momentum=point.factor(run(False, point.x)[1]))
     return point.rows(row, run, either_factor=momentum != MOMENTUM_NAMES[0])
@@ -274,17 +268,16 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
     options = pair.format.cases[0].options[argument]
     row, x = partial(_row, pair), generator.uniform(1, 2, INPUT_SHAPE)
     y = load({argument: options}).forward(x)
-    rows = [_masked(row, x, y, options["p"])]
-    if rows[0].ok or rows[0].accepted:
-        rows = [_masked(row, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)]
-    if rows[0].ok and _same(y, load({argument: {**options, "seed": options["seed"] + 1}}).forward(x)):
-        rows = [
-            row(METHOD, False, "dropout-mask", "keeps the same values for every seed: draw a new mask in every call")
-        ]
+    masked = _masked(row, x, y, options["p"])
+    if masked.ok or masked.accepted:
+        masked = _masked(row, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)
     unseeded = load({argument: {name: value for name, value in options.items() if name != "seed"}})
-    if rows[0].ok and _same(unseeded.forward(x), unseeded.forward(x)):
-        message = "keeps the same values in every call without a seed: draw a new mask in every call"
-        rows = [row(METHOD, False, "dropout-mask", message)]
+    reseeded = load({argument: {**options, "seed": options["seed"] + 1}})
+    for when, first, other in (("for every seed", y, reseeded), ("in every call without a seed", None, unseeded)):
+        if masked.ok and _same(unseeded.forward(x) if first is None else first, other.forward(x)):
+            message = f"keeps the same values {when}: draw a new mask in every call"
+            masked = row(METHOD, False, "dropout-mask", message)
+    rows = [masked]
     testing = load({argument: {**options, "mode": "test"}})
     rows.append(_identity_row(row, testing, x, options["p"]))
     if not complete:

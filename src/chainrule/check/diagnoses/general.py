@@ -50,6 +50,9 @@ SHIFTED = Diagnosis("index-off-by-one", "is shifted by one position along an axi
 FIXED = Diagnosis(
     "index-fixed", "reads one index in place of all, such as channel 0 for every channel: use the index of the loop"
 )
+HEIGHT_ONLY = Diagnosis(
+    "height-only", "covers as many columns of windows as rows: loop over the width, not over the height"
+)
 DECAYS = tuple(factor * 10.0**-exponent for exponent in range(6) for factor in (1, 2, 5))
 BOUNDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 UNPAIRED = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never combined with other mistakes
@@ -146,6 +149,12 @@ def _first(tensor: str, t: GroundTruth) -> Candidates:
             yield t.compute(t.values, trailing)[tensor]
 
 
+def _square(tensor: str, t: GroundTruth) -> Candidates:
+    """Yield the gradient for as many columns of dy as there are rows, if there are more columns than rows."""
+    if t.dy.ndim > 3 and t.dy.shape[3] > t.dy.shape[2]:
+        yield t.compute(t.values, t.dy * (np.arange(t.dy.shape[3]) < t.dy.shape[2]))[tensor]
+
+
 def _averages(tensor: str, t: GroundTruth) -> Candidates:
     positions = prod(t.dy.shape[2:])
     return [t.expected(tensor) / count for count in (positions, positions * len(t.x)) if positions > 2]
@@ -202,6 +211,7 @@ OF_GRADIENTS: tuple[tuple[Diagnosis, Build], ...] = (
     (UPSTREAM, _without_upstream),
     (CLIPPED, _clipped),
     (RETURNED, _first),
+    (HEIGHT_ONLY, _square),
     (EXCHANGED, _other_gradients),
 )
 VAGUE = ((FIXED, _fixed), (SHIFTED, _shifts), (REORDERED, _permuted))  # tried last: other mistakes have similar results

@@ -4,7 +4,7 @@ Each check compares results with expected ones: the results at the probe, those 
 derivatives at another point. A check returns rows only for mistakes.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -78,38 +78,16 @@ ZEROS = Diagnosis(
 )
 
 
-def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) -> list[Row]:
-    """Return rows for mistakes that the probe does not reveal: the first row of each tensor.
-
-    other            other values, with the same shapes as the probe's
-    output_is_right  whether the output matches the judge's; the judge's results are then expected for all values
-    """
-    checks: list[Callable[[], list[Row]]] = [
-        lambda: check_unchanged_arrays(checked, other),
-        lambda: check_another_forward(checked, other),
-        lambda: check_another_instance(checked, other),
-        lambda: check_second_backward(checked),
-    ]
-    if checked.probe.dy.ndim:
-        checks.append(lambda: check_linearity(checked))
-    if isinstance(checked.subject, SubmittedLayer):
-        checks += [lambda: check_strided_arrays(checked), lambda: check_float32_inputs(checked)]
-    if "x" in checked.probe.values:
-        checks.append(lambda: check_other_inputs(checked, output_is_right))
-    if checked.probe.judge is None:
-        checks += [
-            lambda: check_batch_size(checked, 1, BATCH_OF_ONE),
-            lambda: check_batch_size(checked, len(checked.probe.values["x"]) + 1, BATCH_SIZE),
-        ]
-    checks.append(lambda: check_large_inputs(checked, output_is_right))
+def extra_checks(checked: CheckedProbe) -> list[Row]:
+    """Return rows for mistakes that the probe does not reveal: the first row of each tensor."""
     first_rows: dict[tuple[str, bool], Row] = {}
-    for check in checks:
+    for check in CHECKS:
         try:
-            rows = check()
+            rows = check(checked)
         except StudentError as error:  # code that raises an error fails the check
             rows = [failure_row(checked.subject.name, error, "another call")]
         for row in rows:
-            first_rows.setdefault((row.tensor, check is checks[0]), row)
+            first_rows.setdefault((row.tensor, check is check_unchanged_arrays), row)
     return list(first_rows.values())
 
 
@@ -129,7 +107,7 @@ def failure_row(name: str, error: StudentError | str, method: str = "none", **ch
     return Row(name, method=method, failed=True, **{**fields, **changes})
 
 
-def check_unchanged_arrays(checked: CheckedProbe, other: Values) -> list[Row]:
+def check_unchanged_arrays(checked: CheckedProbe) -> list[Row]:
     """Check that calls do not modify the caller's arrays, arrays from earlier calls, options or parameters."""
     subject, rows = checked.subject, list[Row]()
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
@@ -138,9 +116,9 @@ def check_unchanged_arrays(checked: CheckedProbe, other: Values) -> list[Row]:
     forward = subject.changed
     subject.gradients(checked.probe.values, checked.probe.dy)
     backward = subject.changed
-    subject.output(other)
+    subject.output(checked.other)
     forward += subject.changed
-    subject.gradients(other, checked.probe.dy / 2)
+    subject.gradients(checked.other, checked.probe.dy / 2)
     backward += subject.changed
     calls = {
         "forward": dict.fromkeys(forward),
@@ -179,19 +157,19 @@ def _overwriting_message(call: str, names: Collection[str]) -> str:
     return f"comes from a {call} that {'; and '.join(parts)}"
 
 
-def check_another_forward(checked: CheckedProbe, other: Values) -> list[Row]:
+def check_another_forward(checked: CheckedProbe) -> list[Row]:
     """Check that a forward of other values does not affect the results of the next forward and backward."""
     probe, subject = checked.probe, checked.subject
-    subject.output(other)
+    subject.output(checked.other)
     outputs = {"y": subject.output(probe.values)}
     rows = checked.compare("after another forward", outputs, {"y": probe.output}, STATE)
-    subject.output(other)
+    subject.output(checked.other)
     return rows + checked.compare(
         "after another forward", subject.gradients(probe.values, probe.dy), checked.claimed, STALE
     )
 
 
-def check_another_instance(checked: CheckedProbe, other: Values) -> list[Row]:
+def check_another_instance(checked: CheckedProbe) -> list[Row]:
     """Check that a forward of another object between forward and backward does not change the gradients."""
     probe, subject = checked.probe, checked.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss) or not subject.independent:
@@ -199,8 +177,8 @@ def check_another_instance(checked: CheckedProbe, other: Values) -> list[Row]:
     kind = "loss" if isinstance(subject, SubmittedLoss) else "layer"
     instance, another = subject.another(), subject.another()
     expected = instance.gradients(probe.values, probe.dy)
-    smaller = {name: value[:-1] if name in BATCHES else value for name, value in other.items()}
-    for values in (other, smaller):
+    smaller = {name: value[:-1] if name in BATCHES else value for name, value in checked.other.items()}
+    for values in (checked.other, smaller):
         instance.output(probe.values)
         try:
             another.output(values)
@@ -234,6 +212,8 @@ def check_second_backward(checked: CheckedProbe) -> list[Row]:
 def check_linearity(checked: CheckedProbe) -> list[Row]:
     """Check that gradients are linear in dy, for a dy that is multiplied, divided, or split into a sum of parts."""
     values, dy = checked.probe.values, checked.probe.dy
+    if not dy.ndim:
+        return []
     for method, factor, parts in (
         ("dy times 1000", LARGE_FACTOR, [LARGE_FACTOR * dy]),
         ("dy divided by 1000", 1 / LARGE_FACTOR, [dy / LARGE_FACTOR]),
@@ -285,7 +265,7 @@ def check_float32_inputs(checked: CheckedProbe) -> list[Row]:
     If they differ, the check is repeated with scaled values, since rounding may have crossed a kink.
     """
     rows: list[Row] = []
-    for factor in (1.0, 0.75):
+    for factor in (1.0, 0.75) if isinstance(checked.subject, SubmittedLayer) else ():
         single = {name: (factor * value).astype(np.float32) for name, value in checked.probe.values.items()}
         double = {name: value.astype(np.float64) for name, value in single.items()}
         dy = checked.probe.dy.astype(np.float32)
@@ -298,14 +278,15 @@ def check_float32_inputs(checked: CheckedProbe) -> list[Row]:
     return rows
 
 
-def check_other_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
+def check_other_inputs(checked: CheckedProbe) -> list[Row]:
     """Check inputs far from zero and close to it, and inputs that are positive or 0, as after a ReLU.
 
     Without an intended layer, only inputs far from zero are checked. At a kink, any gradient between those of the two
     sides is right.
     """
     probe, rows = checked.probe, list[Row]()
-    x = probe.values["x"]
+    if (x := probe.values.get("x")) is None:
+        return []
     far, zeros = probes.spread_values(x.shape, probe.generator), np.abs(x)
     zeros[(slice(None), *(0 for _ in x.shape[1:]))] = 0.0
     for method, diagnosis, other in (
@@ -314,7 +295,7 @@ def check_other_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row
         ("inputs with zeros", ZEROS, zeros),
     ):
         values = {**probe.values, "x": other}
-        if not output_is_right or probe.judge is None:
+        if not checked.output_is_right:
             return list(compare_with_derivatives(checked, values, method, diagnosis))
         sides = [checked.right_results({**values, "x": other + side * (other == 0)}) for side in (-SIDE, SIDE)]
         results, expected = checked.results(values, probe.dy), dict[str, Array]()
@@ -340,17 +321,20 @@ def compare_with_derivatives(checked: CheckedProbe, values: Values, method: str,
             yield replace(row, method=f"{row.method}, {method}", diagnoses=row.diagnoses or (diagnosis,))
 
 
-def check_batch_size(checked: CheckedProbe, samples: int, diagnosis: Diagnosis) -> list[Row]:
-    """Compare the gradients for another batch size with numerical derivatives."""
-    shape = (samples, *checked.probe.values["x"].shape[1:])
-    values, method = {**checked.probe.values, "x": checked.probe.generator.normal(size=shape)}, f"batch of {samples}"
-    try:
-        return list(compare_with_derivatives(checked, values, method, diagnosis))
-    except StudentError as error:
-        return [failure_row(checked.subject.name, error, method)]
+def check_batch_sizes(checked: CheckedProbe) -> list[Row]:
+    """Compare the gradients for other batch sizes with numerical derivatives, if the intended layer is unknown."""
+    values, rows = checked.probe.values, list[Row]()
+    samples, *shape = checked.probe.values[checked.subject.tensors[0]].shape
+    for count, diagnosis in ((1, BATCH_OF_ONE), (samples + 1, BATCH_SIZE)) if checked.probe.judge is None else ():
+        other, method = checked.probe.generator.normal(size=(count, *shape)), f"batch of {count}"
+        try:
+            rows += compare_with_derivatives(checked, {**values, "x": other}, method, diagnosis)
+        except StudentError as error:
+            rows.append(failure_row(checked.subject.name, error, method))
+    return rows
 
 
-def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
+def check_large_inputs(checked: CheckedProbe) -> list[Row]:
     """Check inputs around ±1,000, where eˣ overflows, unless the correct results overflow, too.
 
     If the correct results are unknown, only NaN is a mistake.
@@ -370,7 +354,7 @@ def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row
     except StudentError as error:
         row = failure_row(checked.subject.name, error, "large inputs")
         return [replace(row, diagnoses=(replace(diagnosis, message=f"{diagnosis.message} ({error})"),))]
-    if output_is_right and probe.judge is not None:
+    if checked.output_is_right:
         expected = checked.right_results(values)
         if not np.isfinite(expected["y"]).all():
             return []  # the operation itself overflows, as eˣ does
@@ -379,3 +363,9 @@ def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row
         return [row for row in rows if row.tensor == "y"] or rows  # NaN in y explains NaN in the gradients
     overflowing = [tensor for tensor, array in results.items() if np.isnan(array).any()][:1]  # y, or a gradient
     return [Row(checked.subject.name, tensor, "large inputs", diagnoses=(diagnosis,)) for tensor in overflowing]
+
+
+CHECKS = (
+    *(check_unchanged_arrays, check_another_forward, check_another_instance, check_second_backward, check_linearity),
+    *(check_strided_arrays, check_float32_inputs, check_other_inputs, check_batch_sizes, check_large_inputs),
+)

@@ -305,8 +305,8 @@ def dropout_rows(student: Student, rate: float, shape: tuple[int, ...], seed: in
     yield replace(_masked(row, x, first, rate), notes=notes)
     yield _mask_gradient(row, student, x, dy)
     subject = learner_subjects.SubmittedLayer(student, shape, {})
-    checked = CheckedProbe(Probe(subject, {"x": x}, dy, first, generator), {}, {}, frozenset())
-    yield from check_unchanged_arrays(checked, {"x": x / 2})
+    checked = CheckedProbe(Probe(subject, {"x": x}, dy, first, generator), {}, {}, frozenset(), {"x": x / 2})
+    yield from check_unchanged_arrays(checked)
 
 
 def _named_row(name: str, method: str, right: bool, mistake: str = "", message: str = "", tensor: str = "y") -> Row:

@@ -31,6 +31,12 @@ OVERWRITTEN = "arrays-overwritten"
 FLOAT32_TOLERANCE = 1e-3  # tolerance for float32 inputs
 HALF_PRECISION_TOLERANCE = 1e-3  # a larger tolerance indicates float16, whose maximum is 65504
 
+OVERWRITING = {  # by kind of array
+    OPTION: "changes or removes {}: the caller's next call needs the original",
+    EARLIER: "overwrites the {} of an earlier call: return a new array in every call",
+    "caller": "overwrites {}: work on a copy, since the caller still needs the original",
+    "parameter": "changes {}: leave updates to the optimizer, after backward",
+}
 BATCHES = ("x", "p", "t")  # tensors with a batch axis
 UNBOUNDED = (  # losses that accept any real predictions
     *("half_squared_error", "mean_squared_error", "mean_absolute_error", "huber"),
@@ -112,14 +118,12 @@ def check_unchanged_arrays(checked: CheckedProbe) -> list[Row]:
     subject, rows = checked.subject, list[Row]()
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
         return []
-    subject.output(checked.probe.values)
-    forward = subject.changed
-    subject.gradients(checked.probe.values, checked.probe.dy)
-    backward = subject.changed
-    subject.output(checked.other)
-    forward += subject.changed
-    subject.gradients(checked.other, checked.probe.dy / 2)
-    backward += subject.changed
+    forward, backward = tuple[str, ...](), tuple[str, ...]()
+    for values, dy in ((checked.probe.values, checked.probe.dy), (checked.other, checked.probe.dy / 2)):
+        subject.output(values)
+        forward += subject.changed
+        subject.gradients(values, dy)
+        backward += subject.changed
     calls = {
         "forward": dict.fromkeys(forward),
         "backward": dict.fromkeys(name for name in backward if name not in forward),
@@ -139,21 +143,11 @@ def _overwriting_message(call: str, names: Collection[str]) -> str:
     call    "forward" or "backward"
     names   names of the arrays that the call overwrote
     """
-    caller_arrays = [name for name in names if name in ("x", "dy", "y", "p", "t")]
-    earlier = [name.removeprefix(EARLIER) for name in names if name.startswith(EARLIER)]
-    options = [name.removeprefix(OPTION) for name in names if name.startswith(OPTION)]
-    parameters = [name for name in names if name not in caller_arrays and not name.startswith((EARLIER, OPTION))]
-    parts: list[str] = []
-    if options:
-        parts.append(f"changes or removes {' and '.join(options)}: the caller's next call needs the original")
-    if earlier:
-        parts.append(f"overwrites the {' and '.join(earlier)} of an earlier call: return a new array in every call")
-    if caller_arrays:
-        parts.append(
-            f"overwrites {' and '.join(caller_arrays)}: work on a copy, since the caller still needs the original"
-        )
-    if parameters:
-        parts.append(f"changes {' and '.join(parameters)}: leave updates to the optimizer, after backward")
+    kinds = {kind: list[str]() for kind in OVERWRITING}
+    for name in names:
+        kind = next((kind for kind in (EARLIER, OPTION) if name.startswith(kind)), "parameter")
+        kinds["caller" if name in ("x", "dy", "y", "p", "t") else kind].append(name.removeprefix(kind))
+    parts = [OVERWRITING[kind].format(" and ".join(arrays)) for kind, arrays in kinds.items() if arrays]
     return f"comes from a {call} that {'; and '.join(parts)}"
 
 

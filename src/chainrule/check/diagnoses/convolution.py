@@ -62,10 +62,6 @@ def _output_with(t: GroundTruth, w: Array | None = None, **changes: Any) -> Arra
     return cross_correlate(t.x, w, b, **{**t.attributes, **changes})
 
 
-def _rotated_output(t: GroundTruth) -> Array:
-    return cross_correlate(t.x, rotated(t.values["w"]), t.values.get("b"), **t.attributes)
-
-
 def _repeated_bias(t: GroundTruth) -> Candidates:
     if "b" in t.values and t.values["b"].ndim == 1:
         channels, rows, columns = t.values["w"].shape[1:]
@@ -102,10 +98,9 @@ def _exchanged_padding(t: GroundTruth) -> Candidates:
 LAST_TAPS = "leaves out the last row and the last column of the kernel: u runs to KH − 1, and v to KW − 1, inclusive"
 OUTPUTS = catalogue(
     "convolution",
-    ("y", "correlation-convolution-mixed-up", "is the output of a true convolution: do not rotate the kernel",
-     lambda t: [] if is_convolution(t) else [_rotated_output(t)]),
-    ("y", "correlation-convolution-mixed-up", "is the output of a cross-correlation: rotate the kernel by 180° first",
-     lambda t: [_rotated_output(t)] if is_convolution(t) else []),
+    ("y", "correlation-convolution-mixed-up",
+     "has the kernel rotated by 180°: a true convolution rotates it first, a cross-correlation does not",
+     lambda t: [_output_with(t, rotated(t.values["w"]))]),
     ("y", "bias-not-added", "equals the output without the bias: add b[o] to every element of output channel o",
      lambda t: [cross_correlate(t.x, t.values["w"], **t.attributes)] if "b" in t.values else []),
     ("y", "bias-added-repeatedly", "contains the bias several times: add it once, after the sums over c, u and v",
@@ -245,12 +240,6 @@ def _dw(t: GroundTruth, x: Array | None = None, dy: Array | None = None, **chang
     return cross_correlate_dw(t.x if x is None else x, t.dy if dy is None else dy, **options)
 
 
-def _padded_at_end(t: GroundTruth) -> Array:
-    padded = np.zeros((*t.x.shape[:2], *geometry_of(t).padded_size))
-    padded[:, :, : t.x.shape[2], : t.x.shape[3]] = t.x
-    return padded
-
-
 def _at_one_position(t: GroundTruth) -> Iterator[Array]:
     """Yield dy set to zero except at the last or first position, for all samples, then for the last sample only."""
     for n in (slice(None), slice(-1, None)):
@@ -277,7 +266,8 @@ KERNELS = catalogue(
     ("w", "stride-forgotten", "reads x with stride 1: window (i, j) starts at row s·i and column s·j",
      lambda t: [_dw(t, stride=(1, 1))]),
     ("w", "padding-ignored", "reads x without its padding: pad x with zeros as in forward",
-     lambda t: [_dw(t, _padded_at_end(t), padding=((0, 0), (0, 0)))]),
+     lambda t: [_dw(t, np.pad(t.x, [(0, 0), (0, 0), *((0, sum(ends)) for ends in geometry_of(t).padding)]),
+                    padding=((0, 0), (0, 0)))]),
     ("y x w", "dilation-ignored", "is computed with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
      lambda t: (result(t, dilation=(1, 1)) for result in (_output_with, _dx, _dw) if is_dilated(t))),
     ("w", "channels-transposed", "has filters and channels swapped: dw has the shape (C_out, C_in, KH, KW)",

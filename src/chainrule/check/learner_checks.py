@@ -315,8 +315,7 @@ def extra_rows(examination: Examination, other: Values) -> list[Row]:
     right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
     tolerances = _tolerances(examination)
     tolerances.setdefault("y", max(tolerances.values()))
-    checked = CheckedProbe(examination.probe, examination.claimed, tolerances, frozenset(right))
-    return extra_checks(checked, other, output_is_right=examination.probe.judge is not None and "y" in right)
+    return extra_checks(CheckedProbe(examination.probe, examination.claimed, tolerances, frozenset(right), other))
 
 
 def _check_other_sizes(

@@ -97,7 +97,7 @@ SHOWN = """async ([step, seed]) => {
     const index = shape.map((size, axis) => Math.floor(at / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % size);
     const { value, rounding, steps } = explain(trace, `${name}.update[${index.join(",")}]`);
     const gradient = trace.values.get(`${name}.g`).data[at];
-    const images = await source.contributions(step, name, at);
+    const images = await source.contributions(step, name, [at]).then(([row]) => row);
     parts.push({ value, rounding, gradient, images, before: before[at], length: steps.length });
   }
   return { changes, parts, images: batch.numbers.length };
@@ -150,7 +150,7 @@ def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
     ]
     for name, (first, last) in model.layout.items():
         index = int(random.integers(last - first))
-        own = session.contributions(step, name, index, NOBODY)
+        [own] = session.contributions(step, name, [index], NOBODY)
         assert_close(own, [each[first + index] / len(x) for each in alone])
     session.close()
 
@@ -182,12 +182,11 @@ def test_the_page_takes_the_step_of_the_run(modules: "Page", data: Path, draw: i
         assert_array_equal(found.after.parameters, expected[step + 1][0])
         assert_array_equal(found.after.statistics, expected[step + 1][1])
         first, last = session.subject.model.layout["dense1.b"]
-        sums = [sum(session.contributions(step, "dense1.b", each, NOBODY)) for each in range(last - first)]
+        sums = np.sum(session.contributions(step, "dense1.b", range(last - first), NOBODY), axis=1)
         assert_close(sums, found.gradient[first:last])
         description, before = session.description(), found.before
         frame = {"step": step, "rate": before.rate, "parameters": before.parameters, "statistics": before.statistics}
         frame["moments"] = list(before.moments or ())
-        assert found.images is not None
         images = {"x": list(found.images.reshape(len(found.images), -1)), "labels": found.labels}
         for answers in ({}, {"targets": found.batch[1].tolist()}):  # the labels, or the targets that training used
             taken = call(modules, "train", description, frame, [{**images, **answers}])
@@ -228,7 +227,6 @@ def test_the_page_takes_the_step_of_every_task(modules: "Page", tmp_path: Path, 
     session = opened(PageSubject(task, model, recipe, choose(tmp_path), moments=moments, fitted=False))
     finished(session)
     found = session.batch_step(4, NOBODY)
-    assert found.images is not None
     before, x = found.before, list(found.images.reshape(len(found.images), -1))
     frame = {**vars(before), "moments": list(before.moments or ())}
     targets = found.batch[1].reshape(len(x), -1).tolist()
@@ -273,7 +271,7 @@ def test_steps_that_training_does_not_have(data: Path) -> None:
     with pytest.raises(DataError, match="training ended with step 27"):
         session.batch_step(27, NOBODY)
     with pytest.raises(DataError, match=r"conv1\.w has no gradient at 18"):
-        session.contributions(0, "conv1.w", 18, NOBODY)
+        session.contributions(0, "conv1.w", [18], NOBODY)
     session.close()
 
 

@@ -203,7 +203,7 @@ class Question {
   async #changes() {
     const { tensor, index } = parted(this.weight);
     const flat = ravel(index, this.trace.description.shapes[tensor]);
-    const contributions = await this.app.source.contributions(this.batch.step, tensor, flat);
+    const [contributions] = await this.app.source.contributions(this.batch.step, tensor, [flat]);
     return contributions.map((contribution) => contribution * this.change.perGradient);
   }
 
@@ -248,7 +248,7 @@ class Question {
     const { layers, measure, recipe: { loss } } = description;
     const [y, t] = [`${layers[layers.length - 1].name}.y`, "t"].map((name) => values.get(name)?.data ?? []);
     const isNumbers = measure === "mean_absolute_error";
-    if (y.length !== t.length || (!isNumbers && !description.joined && /^s(?:oftmax|igmoid)_/u.test(loss))) return "";
+    if (y.length !== t.length || (!isNumbers && /^s(?:oftmax|igmoid)_/u.test(loss))) return "";
     const positions = sizeOf(layers[layers.length - 1].output.slice(1));
     const at = label && picture.label !== null && picture.label < y.length ? picture.label : largestMagnitude(Array.from(y, (value, k) => value - t[k]));
     const k = Math.floor(at / positions);

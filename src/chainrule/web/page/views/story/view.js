@@ -8,7 +8,7 @@ import { gradientName } from "../../engine/interpreter.js";
 import { ravel } from "../../engine/tensor.js";
 import { parted, valueOf } from "../../explain/naming.js";
 import { formatNumber } from "../../explain/numbers.js";
-import { pathsByMap, strongestPaths } from "../../explain/paths.js";
+import { pathsByPart, strongestPaths } from "../../explain/paths.js";
 import { inLectureMode } from "../../lecture_mode.js";
 import { onTheme } from "../../theme.js";
 import { largest } from "./chain.js";
@@ -42,7 +42,7 @@ class Story {
   /** @type {Trace | null} */
   #trace = null;
   #shown = "";
-  /** @type {{trace: Trace, weight: string, paths: import("../../explain/paths.js").Path[], layer: string} | null}  layer: whose maps the paths stand for */
+  /** @type {{trace: Trace, weight: string, paths: import("../../explain/paths.js").Path[], layer: string, isMaps: boolean} | null}  layer: whose maps or outputs the paths stand for */
   #paths = null;
   /** @type {{key: string, values: number[]} | null}  see `#contributionsTo` */
   #contributions = null;
@@ -136,11 +136,11 @@ class Story {
     const key = `${batch.step} ${why}`;
     if (this.#contributions?.key === key) return this.#contributions.values;
     const { tensor, index } = parted(why);
-    const show = (/** @type {number[]} */ values) => {
+    const show = (/** @type {number[][]} */ [values]) => {
       this.#contributions = { key, values };
       if (this.app.place.why === why) this.repaint();
     };
-    this.app.source.contributions(batch.step, tensor, ravel(index, description.shapes[tensor])).then(show, () => undefined);
+    this.app.source.contributions(batch.step, tensor, [ravel(index, description.shapes[tensor])]).then(show, () => undefined);
     return null;
   }
 
@@ -162,11 +162,12 @@ class Story {
     if (!paths.length || !gradient) return;
     this.app.point({ paths });
     const share = Math.round((100 * paths.reduce((sum, { value }) => sum + value, 0)) / gradient);
-    const layer = this.#paths?.layer;
+    const { layer, isMaps } = this.#paths ?? {};
+    const [where, one] = isMaps ? ["pass through the maps", "map"] : ["start at the outputs", "output"];
     const effect = `by which the error of the shown image ${gradient < 0 ? "raises" : "lowers"} the weight`;
     const words = layer
-      ? `The lines in the network pass through the maps of ${layer} ${effect} most. Each stands for all ways through its map. ` +
-        `Together they carry ${share} % of its gradient, the other maps ${formatNumber(100 - share)} %.`
+      ? `The lines in the network ${where} of ${layer} ${effect} most. Each stands for all ways through its ${one}. ` +
+        `Together they carry ${share} % of its gradient, the other ${one}s ${formatNumber(100 - share)} %.`
       : `The lines in the network are the strongest ways ${effect}. Together they carry ${share} % of its gradient, the other ways ${formatNumber(100 - share)} %.`;
     this.body.append(createElement("p.story-meta.story-key", words));
   }
@@ -175,8 +176,8 @@ class Story {
   #pathsOf(trace) {
     const weight = (this.#asked && gradientOf(this.#asked.why)) ?? largestGradient(trace) ?? "";
     if (this.#paths?.weight !== weight || this.#paths.trace !== trace) {
-      const bundled = valueOf(trace, weight) === null ? { paths: [], layer: "" } : pathsByMap(trace, weight);
-      this.#paths = { trace, weight, ...(bundled ?? { paths: pathsAlong(trace, weight), layer: "" }) };
+      const all = () => pathsByPart(trace, weight) ?? { paths: pathsAlong(trace, weight), layer: "", isMaps: false };
+      this.#paths = { trace, weight, ...(valueOf(trace, weight) === null ? { paths: [], layer: "", isMaps: false } : all()) };
     }
     return this.#paths.paths;
   }

@@ -23,7 +23,6 @@ from chainrule.training.trainer import Callback, Trainer
 from chainrule.web import frames
 from chainrule.web.frames import ALIGNMENT, Frame, Timeline, as_float32
 
-
 WHOLE = 0.01  # largest rounding error of whole pixels in float32
 
 

@@ -14,7 +14,8 @@ import { named } from "./explain/naming.js";
 /** @typedef {import("./types.js").Trace} Trace */
 
 const TIMEOUT = 4000; // milliseconds to wait for an early step; after that, the first step is shown
-const SEARCHED = 200; // weights with the largest gradients
+const SEARCHED = 400; // weights, evenly among those with the largest gradients
+const LARGE = 0.25; // share of the weights, unless there are few
 const MOST = 0.5; // smallest share of the batch in the change
 const [ENOUGH, SEARCH] = [0.3, 600]; // share of an image in the change, and milliseconds, after which no further step is tried
 const VISIBLE = 0.01; // smallest share of any cause in the change, and smallest size of the weight in changes
@@ -28,7 +29,7 @@ export async function openingQuestion(source, description) {
   const { early, newest, steps, sparse } = await source.training.state();
   if (!steps || (early === undefined && newest > 0)) return {};
   const first = early ?? Math.max(0, newest - 1);
-  const others = sparse ? [] : [2, 4, 8].map((times) => times * first).filter((step) => step > first && step < newest);
+  const others = sparse ? [] : [0.5, 2, 4].map((times) => Math.floor(times * first)).filter((step) => step !== first && step < newest);
   const end = performance.now() + SEARCH;
   let best = await questionAt(source, description, first);
   for (const step of others) {
@@ -88,19 +89,21 @@ function searchedTensor({ description: { plan, step, shapes }, values }) {
 
 /**
  * Returns the weights with large gradients whose change is mostly due to the batch, and whose causes are all visible. If there
- * are none, returns the weight with the largest gradient.
+ * are none, returns those whose change is partly due to the batch, or all.
  * @param {Trace} trace  of a step, without an image @param {string} tensor
  */
 function candidatesOf(trace, tensor) {
   const { description, batch } = trace;
   const gradient = batch?.gradient.subarray(...description.layout[tensor]) ?? [];
-  const candidates = byMagnitude(gradient).slice(0, SEARCHED).map((flat) => {
+  const large = byMagnitude(gradient).slice(0, Math.max(SEARCHED, LARGE * gradient.length));
+  const every = Math.ceil(large.length / SEARCHED);
+  const candidates = large.filter((_, at) => at % every === 0).map((flat) => {
     const { total = 0, memory = 0, batch = 0, decay = 0 } = changeOf(trace, tensor, unravel(flat, description.shapes[tensor])) ?? {};
     const sizes = [trace.values.get(tensor)?.data[flat] ?? 0, memory, batch, decay].map(Math.abs);
     return { flat, share: batch / total, least: Math.min(sizes[0], ...sizes.slice(1).filter(Boolean)) / Math.abs(total) };
   });
   const caused = candidates.filter(({ share, least }) => share >= MOST && share <= 1 && least >= VISIBLE);
-  return caused.length ? caused : candidates.slice(0, 1);
+  return [caused, candidates.filter(({ share }) => share > 0 && share <= 1), candidates].find(({ length }) => length) ?? [];
 }
 
 /** Returns the index of the value that contributes most to the sum. @param {number[]} values */

@@ -133,7 +133,7 @@ function ofDropout(trace, cell) {
 export function pathsByPart(trace, cell) {
   const { tensor } = parted(cell);
   const list = backwardTo(trace.description.plan, ({ storage }) => storage === tensor).slice(0, -1);
-  const convolution = list.findLastIndex(({ name }) => name === "cross_correlate_dx");
+  const convolution = list.findLastIndex((operation) => operation.name === "cross_correlate_dx" && isUngrouped(operation));
   const at = convolution < 0 ? list.findIndex(({ name }) => name === "dense_dx") : convolution;
   const source = list[at]?.reads[0];
   const whole = source && trace.values.get(source.storage);
@@ -171,11 +171,15 @@ function passedOn(trace, list, source, row, values) {
       const array = own.get(tensor.storage) ?? (gradients.has(tensor.storage) ? zeros(shape) : trace.values.get(tensor.storage));
       return array ? { shape, data: array.data } : null;
     });
-    const factors = operation === list[0] && (operation.attributes.groups ?? 1) === 1 ? rowOf(arrays, row) : arrays;
-    const results = operations[operation.name](factors, argumentsOf(operation, { batch: 1, ...runtimeOf(trace) }));
+    const results = operations[operation.name](operation === list[0] ? rowOf(arrays, row) : arrays, argumentsOf(operation, { batch: 1, ...runtimeOf(trace) }));
     operation.writes.forEach(({ storage }, place) => own.set(storage, { ...results[place], shape: trace.values.get(storage)?.shape ?? [] }));
   }
   return own;
+}
+
+/** @param {Operation} operation */
+function isUngrouped({ attributes: { groups = 1 } }) {
+  return groups === 1;
 }
 
 /** Returns one row of the gradient (1, O, …) and of the weights (O, …) that it is multiplied by. @param {(NDArray | null)[]} arrays @param {number} row */

@@ -3,7 +3,7 @@
 import { createElement } from "../elements.js";
 import { pack, packedTable } from "../style/packed.js";
 
-const [CURVE, WIDE] = [48, 240]; // pixels: height of a channel's curve, and smallest width of a series
+const [CURVE, WIDE] = [48, 128]; // pixels: height of a channel's curve, and smallest width of a series
 
 /**
  * @param {Uint8Array | Float32Array} x  bytes, or floats, which are scaled to their range @param {number[]} shape  of the

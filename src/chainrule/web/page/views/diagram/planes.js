@@ -40,7 +40,7 @@ export class Planes {
     this.count = isVector ? Math.ceil(size / (rows * columns)) : sizeOf(this.inner.slice(0, -2));
     const gap = isVector ? 1 : room.gap;
     this.gap = gap;
-    const isSeries = shape.length === 2 && role === "maps";
+    const isSeries = role === "maps" && shape.at(-1) !== 1 && (shape.length === 2 || (shape.length === 3 && shape[1] === 1));
     this.tall = isSeries ? Math.max(CURVE[0], Math.min(CURVE[1], Math.floor(room.high / shape[0]) - gap)) : this.cell;
     const fitAcross = Math.max(1, Math.floor((room.wide + gap) / (columns * this.cell + gap)));
     const fitDown = Math.max(1, Math.floor((room.high + gap) / (rows * this.tall + gap)));

@@ -16,9 +16,10 @@ The format of the file, as read by `source/file.js`:
         frames        by step, from the first (usually step 0) to the newest, which is the last:
                       [{step, rate, parameters: PACKED, statistics: PACKED, moments}, …]
                       moments: [PACKED, …], null (not kept), or "zeros" (before the first step)
-        batch_step    the training step after one of the frames, null if unknown: {step, norm, scale, numbers, labels,
-                      images: PACKED, targets: PACKED, weights: PACKED or null, parameters: PACKED, statistics:
-                      PACKED}; see `BatchStep`. parameters, statistics: the bits of the frame before the step XOR those of the frame after it
+        batch_step    the training step after one of the frames, null if unknown (see `BatchStep`): {step, norm, scale,
+                      numbers, labels, images: PACKED, targets: PACKED, weights: PACKED or null, parameters: PACKED,
+                      statistics: PACKED}. parameters, statistics: the bits of the frame before the step XOR those of
+                      the frame after it
     PACKED   {length, planes, base64}: base64 of deflate-raw (DecompressionStream("deflate-raw")) of bytes.
              planes 1: `length` bytes as they are.
              planes 4: `length` float32, little-endian, as four planes of `length` bytes each: byte k of value n

@@ -92,5 +92,5 @@ def test_a_series_of_floats_is_drawn_as_curves(page: "Page", tmp_path: Path) -> 
             assert box
             assert box["height"] >= 25 * channels
         canvas.click(position={"x": box["width"] * 10.5 / 28, "y": box["height"] * 3.5 / 4})
-        waited(page, lambda: "forward/conv1.y[3,10]" in page.url)
+        waited(page, lambda: "forward/conv1.y[3,0,10]" in page.url)
         page.goto("about:blank")  # which sends no requests to a stopped server

@@ -16,7 +16,7 @@
 
 import { argumentsOf, backwardTo, perSample } from "../engine/interpreter.js";
 import { operations } from "../engine/operations.js";
-import { byMagnitude as byMagnitudeOf, ravel, unravel, zeros } from "../engine/tensor.js";
+import { byMagnitude as byMagnitudeOf, placeOfLargest, ravel, unravel, zeros } from "../engine/tensor.js";
 import { runtimeOf } from "../engine/trace.js";
 import { squares } from "../engine/updating.js";
 import { catalogueOf } from "./cells.js";
@@ -126,7 +126,8 @@ function ofDropout(trace, cell) {
 /**
  * Returns the ways to a weight's gradient, bundled by the maps whose gradients pass back through the convolution next to the
  * weight or, without one, by the outputs whose errors pass back through the last dense layer. For each of those with the largest
- * parts: all that comes through it (`value`), and its strongest path. Null without such a layer.
+ * parts: all that comes through it (`value`), and its strongest path, whose links are computed when they are read. Null without
+ * such a layer.
  *
  * @param {Trace} trace @param {string} cell  a gradient @returns {{paths: Path[], layer: string, isMaps: boolean} | null}
  */
@@ -148,7 +149,12 @@ export function pathsByPart(trace, cell) {
   });
   const total = Math.sign(valueOf(trace, cell) ?? 0);
   const largest = parts.sort((a, b) => total * (b.value - a.value)).slice(0, SHOWN).filter(({ value }) => total * value > 0);
-  const paths = largest.map(({ part, value }) => ({ ...strongestThrough([part, trace], branches, cell, source.storage), value }));
+  const paths = largest.map(({ part, value }) => {
+    const compute = () => linksThrough([part, trace], branches, cell, source.storage, total);
+    /** @type {Link[] | null} */
+    let links = null;
+    return { value, start: value, weight: 1, get links() { return (links ??= compute()); } };
+  });
   return { layer: layered(source.storage).layer, paths, isMaps: at === convolution };
 }
 
@@ -196,17 +202,19 @@ function rowOf([dy, w, ...others], row) {
  * Returns the path that follows the largest term of every gradient: in a part of the trace up to a tensor, then in the trace.
  *
  * @param {Trace[]} traces  the part and the whole @param {(cell: string) => Branch[]} branches @param {string} cell
- * @param {string} source @returns {Path}
+ * @param {string} source @param {number} sign  of the gradient
  */
-function strongestThrough([part, trace], branches, cell, source) {
-  const start = valueOf(part, cell) ?? 0;
-  /** @type {Path} */
-  let path = { value: start, start, weight: 1, links: [{ cell, factor: 1, by: null }] };
-  for (let shown = part; ; ) {
-    if (parted(path.links[0].cell).tensor === source) shown = trace;
-    const longest = branches(path.links[0].cell).map((branch) => longer(shown, path, branch));
-    if (!longest.length) return path;
-    path = longest.reduce((best, other) => (Math.sign(start) * other.value > Math.sign(start) * best.value ? other : best));
+function linksThrough([part, trace], branches, cell, source, sign) {
+  /** @type {Link[]} */
+  const links = [{ cell, factor: 1, by: null }];
+  for (let [shown, weight] = [part, sign]; ; ) {
+    if (parted(links[0].cell).tensor === source) shown = trace;
+    const further = branches(links[0].cell);
+    if (!further.length) return links;
+    const values = further.map((branch) => weight * branch.coefficient * (valueOf(shown, branch.cell) ?? 0));
+    const { cell: next, coefficient: factor, by } = further[placeOfLargest(values)];
+    weight *= factor;
+    links.unshift({ cell: next, factor, by });
   }
 }
 

@@ -123,7 +123,7 @@ class Story {
     } else this.body.replaceChildren(...this.#introduction());
     this.placeCauses();
     app.point({ cell: stop?.cell ?? why, layer: stop?.layer ?? null, paths: [] });
-    if (stop ? stop.phase === "backward" : why) setTimeout(() => this.#point(trace), 0);
+    if (stop ? stop.phase === "backward" : why) setTimeout(() => void this.#point(trace), 0);
   }
 
   /**
@@ -155,9 +155,12 @@ class Story {
   }
 
   /** Highlights the strongest paths in the direction of the weight's gradient, once the page is painted. @param {Trace} trace */
-  #point(trace) {
+  async #point(trace) {
+    const place = this.#shown;
     if (trace !== this.#trace) return;
     const paths = this.#pathsOf(trace);
+    for (const { links } of paths) if (links.length) await new Promise((resume) => setTimeout(resume)); // computed one by one
+    if (trace !== this.#trace || place !== this.#shown) return;
     const gradient = valueOf(trace, this.#paths?.weight ?? "");
     if (!paths.length || !gradient) return;
     this.app.point({ paths });

@@ -3,10 +3,12 @@
  * batch of one step, and largely to one image of the batch, which is shown.
  */
 
-import { stepValues } from "./engine/trace.js";
+import { gradientName, isCoupled } from "./engine/interpreter.js";
 import { byMagnitude, unravel } from "./engine/tensor.js";
+import { makeTrace, stepValues } from "./engine/trace.js";
 import { changeOf } from "./explain/change.js";
 import { named } from "./explain/naming.js";
+import { batchPicture } from "./source/samples.js";
 
 /** @typedef {import("./types.js").Description} Description */
 /** @typedef {import("./types.js").Place} Place */
@@ -16,6 +18,7 @@ import { named } from "./explain/naming.js";
 const TIMEOUT = 4000; // milliseconds to wait for an early step; after that, the first step is shown
 const SEARCHED = 400; // weights, evenly among those with the largest gradients
 const LARGE = 0.25; // share of the weights, unless there are few
+const [TRACED, SIMILAR] = [8, 2]; // weights whose images are traced alone, and largest ratio of their gradients
 const MOST = 0.5; // smallest share of the batch in the change
 const [ENOUGH, SEARCH] = [0.3, 600]; // share of an image in the change, and milliseconds, after which no further step is tried
 const VISIBLE = 0.01; // smallest share of any cause in the change, and smallest size of the weight in changes
@@ -57,7 +60,26 @@ async function questionAt(source, description, at) {
     const part = (share * rows[n][image]) / rows[n].reduce((sum, value) => sum + value, 0);
     return { step: frame.step, why: named(tensor, unravel(flat, description.shapes[tensor])), image, share: part <= 1 ? part : 0 };
   });
-  return questions.reduce((best, other) => (other.share > best.share ? other : best));
+  const agree = isCoupled(description) ? questions.filter(agreesAlone(trace, tensor, candidates, rows, questions)) : questions;
+  return (agree.length ? agree : questions).reduce((best, other) => (other.share > best.share ? other : best));
+}
+
+/**
+ * Returns whether an image that is traced alone has a similar gradient as in its batch, for batches whose images depend on each
+ * other. Only the images with the largest shares are traced.
+ * @param {Trace} trace @param {string} tensor @param {{flat: number}[]} candidates @param {number[][]} rows  contributions
+ * @param {{image: number, share: number}[]} questions  of the candidates
+ */
+function agreesAlone({ description, frame, batch }, tensor, candidates, rows, questions) {
+  const images = new Set([...questions].sort((a, b) => b.share - a.share).map(({ image }) => image).slice(0, TRACED));
+  const alone = new Map([...images].map((image) => {
+    const picture = batch && batchPicture(batch, image);
+    return [image, picture ? makeTrace(description, frame, picture).values.get(gradientName(tensor))?.data : undefined];
+  }));
+  return (/** @type {{image: number}} */ { image }, /** @type {number} */ n) => {
+    const ratio = (alone.get(image)?.[candidates[n].flat] ?? 0) / (rows[n][image] * rows[n].length);
+    return ratio > 1 / SIMILAR && ratio < SIMILAR;
+  };
 }
 
 /** Returns the frame of a step, or of the first step on a timeout. @param {Source} source @param {number} step */

@@ -19,6 +19,11 @@ export function perSample(tensor) {
   return PER_SAMPLE.has(tensor.kind);
 }
 
+/** Returns whether the samples of a batch depend on each other in training. @param {{plan: Plan}} description */
+export function isCoupled({ plan }) {
+  return plan.forward.some(({ scope }) => scope === "batch");
+}
+
 /**
  * Returns the attributes of an operation, including those that depend on runtime values.
  *

@@ -8,7 +8,7 @@
  */
 
 import { button, createElement } from "../../elements.js";
-import { gradientName } from "../../engine/interpreter.js";
+import { gradientName, isCoupled } from "../../engine/interpreter.js";
 import { byMagnitude, largestMagnitude, ravel, sizeOf } from "../../engine/tensor.js";
 import { inUnits } from "../../engine/trace.js";
 import { errorMessage } from "../../error_message.js";
@@ -272,11 +272,6 @@ class Question {
     const alone = this.isCoupled ? ALONE : "";
     return [createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, arriving, `. As 1 of ${count} images, it adds ${part} to the mean gradient. `, ...effect, " The other images add ", this.#number(this.change.batch - this.ofImage), ". ", alone, follow)];
   }
-}
-
-/** Returns whether the samples of a batch depend on each other in training. @param {import("../../types.js").Description} description */
-export function isCoupled({ plan }) {
-  return plan.forward.some(({ scope }) => scope === "batch");
 }
 
 /** Formats a number with a fixed number of decimals, or with one digit if it would become 0. @param {number} value @param {number} decimals */

@@ -4,16 +4,15 @@
  */
 
 import { button, createElement } from "../../elements.js";
-import { gradientName } from "../../engine/interpreter.js";
+import { gradientName, isCoupled } from "../../engine/interpreter.js";
 import { ravel } from "../../engine/tensor.js";
 import { parted, valueOf } from "../../explain/naming.js";
-import { formatNumber } from "../../explain/numbers.js";
 import { pathsByPart, strongestPaths } from "../../explain/paths.js";
 import { inLectureMode } from "../../lecture_mode.js";
 import { onTheme } from "../../theme.js";
 import { largest } from "./chain.js";
 import { ownStops } from "./own.js";
-import { isCoupled, questionOf } from "./question.js";
+import { questionOf } from "./question.js";
 import { stopsOf } from "./stops.js";
 import { stopElement } from "./stop.js";
 
@@ -168,10 +167,10 @@ class Story {
     const { layer, isMaps } = this.#paths ?? {};
     const [where, one] = isMaps ? ["pass through the maps", "map"] : ["start at the outputs", "output"];
     const effect = `by which the error of the shown image ${gradient < 0 ? "raises" : "lowers"} the weight`;
-    const words = layer
-      ? `The lines in the network ${where} of ${layer} ${effect} most. Each stands for all ways through its ${one}. ` +
-        `Together they carry ${share} % of its gradient, the other ${one}s ${formatNumber(100 - share)} %.`
-      : `The lines in the network are the strongest ways ${effect}. Together they carry ${share} % of its gradient, the other ways ${formatNumber(100 - share)} %.`;
+    const lines = layer ? `${where} of ${layer} ${effect} most. Each stands for all ways through its ${one}.` : `are the strongest ways ${effect}.`;
+    const others = share > 100 ? `; the other ${layer ? one : "way"}s pull the other way, ${100 - share} %` : `, the other ${layer ? one : "way"}s ${100 - share} %`;
+    const words = `The lines in the network ${lines} Together they carry ${share} % of its gradient${others.replace("-", "−")}.`;
+    this.body.querySelector(".story-key")?.remove();
     this.body.append(createElement("p.story-meta.story-key", words));
   }
 

@@ -18,7 +18,7 @@ import { batchPicture } from "./source/samples.js";
 const TIMEOUT = 4000; // milliseconds to wait for an early step; after that, the first step is shown
 const SEARCHED = 400; // weights, evenly among those with the largest gradients
 const LARGE = 0.25; // share of the weights, unless there are few
-const [TRACED, SIMILAR] = [8, 2]; // weights whose images are traced alone, and largest ratio of their gradients
+const [TRACED, SIMILAR] = [6, 3]; // images that are traced alone, and largest ratio of their gradients
 const MOST = 0.5; // smallest share of the batch in the change
 const [ENOUGH, SEARCH] = [0.3, 600]; // share of an image in the change, and milliseconds, after which no further step is tried
 const VISIBLE = 0.01; // smallest share of any cause in the change, and smallest size of the weight in changes
@@ -60,7 +60,7 @@ async function questionAt(source, description, at) {
     const part = (share * rows[n][image]) / rows[n].reduce((sum, value) => sum + value, 0);
     return { step: frame.step, why: named(tensor, unravel(flat, description.shapes[tensor])), image, share: part <= 1 ? part : 0 };
   });
-  const agree = isCoupled(description) ? questions.filter(agreesAlone(trace, tensor, candidates, rows, questions)) : questions;
+  const agree = isCoupled(description) ? questions.filter(await agreesAlone(trace, tensor, candidates, rows, questions)) : questions;
   return (agree.length ? agree : questions).reduce((best, other) => (other.share > best.share ? other : best));
 }
 
@@ -70,12 +70,15 @@ async function questionAt(source, description, at) {
  * @param {Trace} trace @param {string} tensor @param {{flat: number}[]} candidates @param {number[][]} rows  contributions
  * @param {{image: number, share: number}[]} questions  of the candidates
  */
-function agreesAlone({ description, frame, batch }, tensor, candidates, rows, questions) {
-  const images = new Set([...questions].sort((a, b) => b.share - a.share).map(({ image }) => image).slice(0, TRACED));
-  const alone = new Map([...images].map((image) => {
+async function agreesAlone({ description, frame, batch }, tensor, candidates, rows, questions) {
+  const images = new Set([...questions].sort((a, b) => b.share - a.share).map(({ image }) => image));
+  const [alone, end] = [new Map(), performance.now() + SEARCH];
+  for (const image of images) {
     const picture = batch && batchPicture(batch, image);
-    return [image, picture ? makeTrace(description, frame, picture).values.get(gradientName(tensor))?.data : undefined];
-  }));
+    if (picture) alone.set(image, makeTrace(description, frame, picture).values.get(gradientName(tensor))?.data);
+    if (performance.now() > end || alone.size === TRACED) break;
+    await new Promise((resume) => setTimeout(resume));
+  }
   return (/** @type {{image: number}} */ { image }, /** @type {number} */ n) => {
     const ratio = (alone.get(image)?.[candidates[n].flat] ?? 0) / (rows[n][image] * rows[n].length);
     return ratio > 1 / SIMILAR && ratio < SIMILAR;

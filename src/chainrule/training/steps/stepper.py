@@ -41,6 +41,7 @@ class Stepper:
     shards          number of shards per batch, which are distributed over the workers
     components      components that may change the gradient
     moments         the optimizer's moments: flat arrays with the layout of the parameters
+    plan            the plan of a step
 
     If an engine can take whole steps and no option prevents it, a program of the engine does. A step of the program
     whose loss or gradient is not finite is repeated alone, so that the error names the tensor.
@@ -68,17 +69,17 @@ class Stepper:
         groups = self._rate_groups() if self.lr_multipliers else list[RateGroup]()
         frozen = self.lr_multipliers.frozen_names(network.trainable_layout) if groups else frozenset[str]()
         self._groups = groups or [RateGroup(0, network.parameters.size, 1.0)]
-        self._plan = network.plan(self.loss, task=self.task, frozen=frozen, weighted=self.weighted)
+        self.plan = network.plan(self.loss, task=self.task, frozen=frozen, weighted=self.weighted)
         self._maximum = 1.0 if self.task is not None and self.task.is_share else math.inf  # sums are rounded
         self._changing = [part for part in self.components if part.handles("change_gradient")]
         self._fused = {name: value for part in self._changing for name, value in (part.fused or {}).items()}
         self.moments = optimizer.init(network.parameters)
-        program, fuses = network.compile(self._plan), all(part.fused is not None for part in self._changing)
+        program, fuses = network.compile(self.plan), all(part.fused is not None for part in self._changing)
         self._program: WholeSteps | None = None
         if self.shards > 1 or self.workers.size > 1:
             from chainrule.training.steps.sharding import ShardedBatch
 
-            self._source = ShardedBatch(network, self._plan, self.shards, self.workers)
+            self._source = ShardedBatch(network, self.plan, self.shards, self.workers)
         elif self.parts > 1:
             from chainrule.training.steps.sharding import AccumulatedBatch
 
@@ -248,7 +249,7 @@ class Stepper:
 
         The statistics can be infinite or NaN even if the loss and the gradient are finite.
         """
-        if not self._plan.deferred:
+        if not self.plan.deferred:
             return
         before = self.network.statistics.copy()
         self._source.commit_statistics()
@@ -271,9 +272,9 @@ class Stepper:
             return ""
         if not np.isfinite(batch.inputs[0]).all():
             return "the input is not finite"
-        interpreter = Interpreter(fallback.numpy_engine(), self._plan, self.network.layout, self.network)
+        interpreter = Interpreter(fallback.numpy_engine(), self.plan, self.network.layout, self.network)
         interpreter.gradients(*batch.inputs, seed=batch.seed, step=batch.step)
-        for operation in self._plan.operations:
+        for operation in self.plan.operations:
             for tensor in operation.writes:
                 if not np.isfinite(interpreter.read(tensor)).all():
                     layer, _, name = tensor.name.rpartition(".")

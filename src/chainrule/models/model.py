@@ -67,6 +67,8 @@ class Model(Explained, Network):
     predict_classes = prediction.predict_classes
     evaluate = prediction.evaluate
     calibrate = prediction.calibrate
+    tune_thresholds = prediction.tune_thresholds
+    set_thresholds = prediction.set_thresholds
     saliency = heat.saliency
     grad_cam = heat.grad_cam
     plot_heat = heat.plot_heat

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -13,12 +13,18 @@ from chainrule.core import randomness
 from chainrule.core.options import plain
 from chainrule.core.shapes import differ_in_ones, text
 from chainrule.data.dataset import Dataset
-from chainrule.errors import OptionError, ShapeError, quoted
-from chainrule.layers import Dense
+from chainrule.errors import OptionError, ShapeError
+from chainrule.layers import Dense, GlobalAveragePool1D, GlobalAveragePool2D, Softmax, node
+from chainrule.layers.node import Wiring
+from chainrule.models.temperature import logit_layer
+from chainrule.network.fitted import checked_classes
+from chainrule.network.losses import PROBABILITIES
 from chainrule.network.network import Network
 from chainrule.network.ports import Ports, input_ports, output_ports
 from chainrule.network.shapes import checked_seed, checked_shape, shapes_and_parameters
+from chainrule.training.lr_multipliers import LRMultipliers
 
+BACKBONE = "backbone"  # name for all layers but the last one with parameters
 MAX_SIZES = 16  # maximum number of input sizes whose compiled plans are kept
 N = TypeVar("N", bound=Network)
 
@@ -67,30 +73,27 @@ def resized(network: N, shape: Sequence[int]) -> N:
     return twin
 
 
-def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int) -> N:
-    """Return a copy of a network for other classes, with a new last dense layer.
+def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int, *, append: bool) -> N:
+    """Return a copy of a network for other classes, with a new head, as `Model.with_classes`.
 
     connect   function (layers, input_shape, wiring, **options) that returns a network
-    classes, seed   as in `Model.with_classes`
-
-    Errors   OptionError if the last layer with parameters is not dense
     """
-    if not isinstance(plain(classes), Iterable):
-        raise OptionError(f"classes {quoted(classes)}: expected the names of the classes")
-    names = tuple(plain(classes))
-    trainable = [number for number, name in enumerate(network.names) if network.size(name)]
-    last = trainable[-1] if trainable else 0
-    layer = network.layers[last]
-    if not isinstance(layer, Dense):
-        raise OptionError(
-            f"the last layer with parameters is {layer.describe()}; expected Dense, to change the classes"
-        )
-    layers = [*network.layers]
-    layers[last] = replace(layer, features=len(names))
+    listed: Any = plain(classes)
+    names = checked_classes(listed, network.output_ports, len(listed) if hasattr(listed, "__len__") else 0)
+    layers, wiring, loss = [*network.layers], network.wiring, network.loss
+    head = None if append or _ends_in_features(network) else logit_layer(network)
+    if head is None:
+        pools = [[], [GlobalAveragePool1D()], [GlobalAveragePool2D()]][len(network.output_shape) - 1]
+        layers += [*pools, Dense(len(names)), Softmax()]
+        wiring, loss = _extended(wiring, layers), None
+    else:
+        layer = layers[network.names.index(head)]
+        size = {"features" if isinstance(layer, Dense) else "filters": len(names)}
+        layers = [replace(other, **size) if other is layer else other for other in layers]
     twin = connect(
         layers,
         network.input_shape,
-        network.wiring,
+        wiring,
         dtype=str(network.dtype),
         seed=randomness.child_seed(network.seed, "with_classes", checked_seed(seed)),
         engine=network.engine.name,
@@ -98,13 +101,45 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int)
         precise=network.precise,
         classes=names,
         normalization=network.normalization,
-        loss=network.loss,
+        loss=loss,
     )
     twin.largest_input = network.largest_input
     for name, values in twin.weights.items():
-        if not name.startswith(f"{network.names[last]}."):
+        if name in network.weights and name.rpartition(".")[0] != head:
             values[...] = network.weights[name]
     return twin
+
+
+def names_to_freeze(network: Network, names: Sequence[str], option: str) -> tuple[str, ...]:
+    """Return names for `LRMultipliers.frozen`: without layers that have no parameters, and with those of `BACKBONE`.
+
+    Errors   OptionError for a name that matches no parameter
+    """
+    trainable = [name for name in network.names if network.size(name)]
+    chosen = [name for name in names if name not in network.names or name in trainable]
+    if BACKBONE in chosen and BACKBONE not in network.names:
+        if len(trainable) < 2:
+            raise OptionError(f"{option} {BACKBONE}: the network has no parameters before its last layer")
+        chosen = [*trainable[:-1], *(name for name in chosen if name != BACKBONE)]
+    LRMultipliers.frozen(*chosen).groups(network.trainable_layout, option)
+    return tuple(chosen)
+
+
+def _ends_in_features(network: Network) -> bool:
+    """Return whether a network has no head: no probabilities, no recorded task, and no dense layer at the end."""
+    if network.last_layer in PROBABILITIES or network.task is not None:
+        return False
+    try:
+        return not isinstance(network.layers[network.names.index(logit_layer(network))], Dense)
+    except OptionError:
+        return True
+
+
+def _extended(wiring: Wiring, layers: Sequence[Any]) -> Wiring:
+    """Return a wiring to which the further layers are added one after the other."""
+    own, count = node.chain(layers), len(wiring.names)
+    names = (f"head_{name}" if name in wiring.names else name for name in own.names[count:])
+    return Wiring((*wiring.names, *names), (*wiring.inputs, *own.inputs[count:]), (*wiring.owners, *own.owners[count:]))
 
 
 def _shape_of_other_size(sizes: tuple[int, ...], shape: tuple[int, ...], *, single: bool) -> tuple[int, ...] | None:

@@ -142,6 +142,8 @@ def test_the_example_of_a_few_images_runs(run: Run, tmp_path: Path, monkeypatch:
     """Train on twenty images beside a file of another network, whose features are not changed by the first training."""
     monkeypatch.chdir(tmp_path)
     page = text_of("docs/own-images.md")
+    series = run(BLOCK.findall(page[page.index("**Series of different") :])[0])
+    assert (series["model"].evaluate(series["series"], series["y"]).accuracy, len(series["names"])) == (1, 60)
     layers = [cr.Conv2D(6, 3, stride=2), cr.ReLU(), cr.Conv2D(8, 3), cr.ReLU()]
     cr.export_onnx(cr.Sequential(layers, (3, 12, 14), engine="numpy"), "backbone.onnx")
     generator = np.random.default_rng(0)

@@ -88,7 +88,7 @@ def test_thresholds_mistakes_and_curves(invoke, tmp_path):
     assert len(rows) - 1 == len(evaluation.mistakes) > 0
     assert [row[0] for row in rows[1:]] == [f"sample {mistake.sample}" for mistake in evaluation.mistakes]
     assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in ("r.png", "p.png"))
-    names = [test.name_of(n) for n in range(3)]
+    names = [f"{n}" for n in range(3)]
     for number, name in enumerate(names):
         Image.fromarray(test.x[number, 0]).save(f"{name}.png")
     predicted = answer(invoke(f"predict t.safetensors {ENGINE} --json", *(f"{name}.png" for name in names)))

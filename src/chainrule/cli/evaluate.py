@@ -93,8 +93,9 @@ def evaluate(
         rows = [[*(classes[0] if classes else ())], *([*row.values()] for row in classes)]
         write_atomic(class_file, csv_bytes(rows))
     if mistakes is not None:
-        found = [[test.name_of(row.sample), *row[1:]] for row in evaluation.mistakes]
-        write_atomic(mistakes, csv_bytes([["image", *Mistake._fields[1:]], *found]))
+        names = test.names if test.names is not None else [f"sample {number}" for number in range(len(test))]
+        rows = [[names[row.sample], *row[1:]] for row in evaluation.mistakes]
+        write_atomic(mistakes, csv_bytes([["image", *Mistake._fields[1:]], *rows]))
     plots = {reliability: "plot_reliability", roc: "plot_roc", precision_recall: "plot_precision_recall"}
     for path, plot in plots.items():
         if path is not None:

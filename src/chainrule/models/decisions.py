@@ -16,6 +16,7 @@ from chainrule.data.sample_hashes import overlap
 from chainrule.errors import OptionError, quoted
 from chainrule.models.reading import Reading, training_data
 from chainrule.models.sizes import sized
+from chainrule.network import tasks
 from chainrule.network.network import Network
 from chainrule.network.tasks import BINARY, MULTI_LABEL, REGRESSION, Task
 from chainrule.training import dense, evaluation, outputs
@@ -41,8 +42,16 @@ def evaluate(network: Network, x: Any, y: Any, reading: Reading, loss: Any, view
     return replace(result, overlap=overlap(network.training_hashes, samples.inputs), functions=functions)
 
 
+def answers(network: Network, outputs: Any) -> Any:
+    """Return the answers of a network for its outputs, as `Model.predict_classes`."""
+    if network.output_ports is None:
+        return named(outputs, network.task, network.classes, network.thresholds)
+    parts = tasks.parts(network.task) if network.task else (None,) * len(outputs)
+    return {name: named(values, part, ()) for (name, values), part in zip(outputs.items(), parts, strict=True)}
+
+
 def named(outputs: Array, task: Task | None, names: Sequence[str], thresholds: Sequence[float] = ()) -> Any:
-    """Return the answers for the outputs (N, K, …) of one task, see `predict_classes`.
+    """Return the answers for the outputs (N, K, …) of one task, see `Model.predict_classes`.
 
     names        class names; empty: numbers
     thresholds   as in `dense.are_yes`

@@ -160,7 +160,7 @@ def _recipe(network: Network, samples: TrainingData, settings: Mapping[str, Any]
     resolved["lr_multipliers"] = LRMultipliers((*LRMultipliers.frozen(*network.frozen).factors, *multipliers.factors))
     if "normalization" not in resolved:
         resolved["normalization"] = default_normalization(network, samples)
-    if isinstance(samples, BatchStream):
+    if isinstance(samples, BatchStream) and samples.batch_size:
         resolved["batch_size"] = samples.batch_size
     return Recipe(**resolved)
 

@@ -167,7 +167,7 @@ class Model(Explained, Network):
 
         >>> model.with_input_shape((3, 480, 640)).fit(photos, labels)
         """
-        from chainrule.models.sizes import resized
+        from chainrule.network.sizes import resized
 
         return copy.deepcopy(resized(self, input_shape))
 

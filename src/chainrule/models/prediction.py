@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.sources import SampleSource, as_samples, blocks
 from chainrule.errors import explain_memory_errors
 from chainrule.models.reading import Reading, packed, training_data
-from chainrule.network import tasks
 from chainrule.network.losses import LossLike
 from chainrule.network.network import PREDICT_BATCH, Network
 from chainrule.network.ports import ArraysLike, Ports
@@ -52,6 +51,13 @@ def predict(
     >>> model.predict(x_test)
     >>> model.predict("seven.png")
     """
+    if isinstance(x, list | tuple):
+        from chainrule.models.sizes import of_each_length
+        from chainrule.training.series import have_lengths
+
+        series = cast("Any", x)
+        if have_lengths(self, series):
+            return of_each_length(series, lambda part: predict(self, part, batch_size=batch_size))
     if self.input_ports is None:
         self, samples = inputs_of(self, x)
     else:
@@ -79,13 +85,9 @@ def predict_classes(
     >>> model.predict_classes(["one.png", "two.png"])
     array(['cat', 'dog'], dtype='<U3')
     """
-    from chainrule.models.decisions import named
+    from chainrule.models.decisions import answers
 
-    outputs = predict(self, x, batch_size=batch_size)
-    if self.output_ports is None:
-        return named(outputs, self.task, self.classes, self.thresholds)
-    parts = tasks.parts(self.task) if self.task else (None,) * len(outputs)
-    return {name: named(values, part, ()) for (name, values), part in zip(outputs.items(), parts, strict=True)}
+    return answers(self, predict(self, x, batch_size=batch_size))
 
 
 def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:

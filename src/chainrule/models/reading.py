@@ -128,6 +128,12 @@ def training_data(
         network.check_input(x.x)
         return pairs_of(_matched(x, reading.classes or network.classes), network.output_shape, reading.ignore_label)
 
+    if isinstance(x, list | tuple) and y is not None:
+        from chainrule.training.series import SeriesBatches, have_lengths
+
+        series = cast("Any", x)
+        if have_lengths(network, series):
+            return SeriesBatches.of(network, series, y, reading.classes or network.classes, reading.ignore_label)
     recorded = () if is_sampled or network.has_ports else _recorded_classes(x)
 
     def convert(x: Any, y: Any) -> Samples:

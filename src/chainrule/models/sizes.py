@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -10,6 +9,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from chainrule.core import randomness
+from chainrule.core.arrays import Array
 from chainrule.core.options import plain
 from chainrule.core.shapes import differ_in_ones, text
 from chainrule.data.dataset import Dataset
@@ -20,12 +20,12 @@ from chainrule.models.temperature import logit_layer
 from chainrule.network.fitted import checked_classes
 from chainrule.network.losses import PROBABILITIES
 from chainrule.network.network import Network
-from chainrule.network.ports import Ports, input_ports, output_ports
-from chainrule.network.shapes import checked_seed, checked_shape, shapes_and_parameters
+from chainrule.network.ports import Ports
+from chainrule.network.shapes import checked_seed
+from chainrule.network.sizes import resized
 from chainrule.training.lr_multipliers import LRMultipliers
 
 BACKBONE = "backbone"  # name for all layers but the last one with parameters
-MAX_SIZES = 16  # maximum number of input sizes whose compiled plans are kept
 N = TypeVar("N", bound=Network)
 
 
@@ -47,30 +47,6 @@ def sized(network: N, x: Any, *, single: bool = False) -> N:
     except ShapeError as error:
         expected = f"expected a batch of shape N×{text(network.input_shape)}, found {text(sizes)}"
         raise ShapeError(f"{expected}; {error}") from None
-
-
-def resized(network: N, shape: Sequence[int]) -> N:
-    """Return a network with the same buffers and compiled plans, for inputs of another height, width or length.
-
-    Errors   ShapeError if weights depend on the size, such as those of a dense layer after `Flatten`
-    """
-    twin = copy.copy(network)
-    twin.input_shape = checked_shape(shape)
-    twin.shapes, table = shapes_and_parameters(twin.layers, twin.wiring, twin.input_shape)
-    for name, parameter in network.table.items():
-        if table[name].shape != parameter.shape:
-            raise ShapeError(
-                f"for inputs of {text(shape)}, {name} would be {text(table[name].shape)} instead of "
-                f"{text(parameter.shape)}: the weights of all layers up to a global pooling must not depend on the size"
-            )
-    twin.output_shape = twin.shapes[-1]
-    twin.input_ports = input_ports(twin.layers, twin.wiring, twin.input_shape)
-    twin.output_ports = output_ports(twin.layers, twin.wiring, twin.shapes)
-    for plans in (network.idle_plans, network.cached_steps):
-        if len(plans) > MAX_SIZES:
-            plans.clear()
-    twin.idle_plans, twin.cached_steps = network.idle_plans, network.cached_steps
-    return twin
 
 
 def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int, *, append: bool) -> N:
@@ -165,3 +141,14 @@ def _channels_first(sizes: tuple[int, ...], channels: int, axes: int) -> tuple[i
     if len(own) < axes or any(size != 1 for size in before) or channels not in (own[0], own[-1]):
         return None
     return own if own[0] == channels else (channels, *own[:-1])
+
+
+def of_each_length(series: Sequence[Any], predict: Callable[[Array], Array]) -> Array:
+    """Return the outputs (N, …) for series of different lengths, from those for series of one length."""
+    arrays = [np.asarray(values) for values in series]
+    shapes = [array.shape for array in arrays]
+    numbers = [[n for n, shape in enumerate(shapes) if shape == own] for own in dict.fromkeys(shapes)]
+    parts = [predict(np.stack([arrays[n] for n in group])) for group in numbers]
+    if len({part.shape[1:] for part in parts}) > 1:
+        raise ShapeError("the outputs for series of different lengths have different shapes; predict each length alone")
+    return np.concatenate(parts)[np.argsort(np.concatenate(numbers), kind="stable")]

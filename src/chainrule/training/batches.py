@@ -53,7 +53,11 @@ class BatchLoader:
     readers: int | None = None
 
     def __post_init__(self) -> None:
-        self.epoch_steps = batch_count(len(self.data), self.recipe.batch_size)
+        if isinstance(self.data, BatchStream):
+            self.data = self.data.drawn(self.recipe.batch_size, self.recipe.seed)
+            self.epoch_steps = self.data.steps
+        else:
+            self.epoch_steps = batch_count(len(self.data), self.recipe.batch_size)
         self._prefetcher: Prefetcher | None = None
         self._mixing: Augmentation | None = None
         self.held = False

@@ -15,6 +15,7 @@ from chainrule.network.losses import JointLoss, Loss
 from chainrule.network.network import PREDICT_BATCH, Network
 from chainrule.network.plans import endings
 from chainrule.network.ports import Ports
+from chainrule.network.sizes import resized
 from chainrule.network.tasks import BINARY, CLASSIFICATION, JointTask, Task
 from chainrule.training import outputs as network_outputs
 from chainrule.training.batches import in_order
@@ -24,6 +25,7 @@ from chainrule.training.joint import JointEvaluation
 from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
+from chainrule.training.series import SeriesBatches
 from chainrule.training.streams import TrainingData
 
 
@@ -57,7 +59,9 @@ def evaluate(
     confusion, all_outputs, all_targets, all_valid = np.int64(0), list[Array](), list[Array](), list[Array]()
     each, thresholds = list[list[Array]](), network.thresholds
     for x, targets, weights in in_order(samples, normalization, network, readers):
-        outputs, scores = _outputs(network, loss, [(1.0, x)] if views is None else views.of(x))
+        is_resized = x.ndim == 3 and x.shape[1:] != network.input_shape  # series of another length
+        own = resized(network, x.shape[1:]) if is_resized else network
+        outputs, scores = _outputs(own, loss, [(1.0, x)] if views is None else views.of(x))
         t = (targets if scaling is None else scaling.standardized(targets)).astype(network.dtype, order="C")
         positions = None if weights is None or weights.ndim == 1 else weights[:, 1]  # weights in the metric
         if not weighted:
@@ -73,17 +77,19 @@ def evaluate(
         all_outputs.append(outputs)
         all_targets.append(targets)
         all_valid += [] if valid is None else [valid]
-    outputs, targets = np.concatenate(all_outputs), np.concatenate(all_targets)
+    arrays = [np.concatenate(parts) for parts in (all_outputs, all_targets, *zip(*each, strict=True))]
+    if isinstance(samples, SeriesBatches):
+        arrays = [array[np.argsort(samples.numbers)] for array in arrays]
+    outputs, targets, *sample_losses = arrays
     if scaling is not None:
         outputs = scaling.in_units(outputs)
-    own = [np.concatenate(values) for values in zip(*each, strict=True)]
     if isinstance(loss, JointLoss) and network.output_ports is not None and isinstance(resolved_task, JointTask):
         split = network.output_ports.split
-        return JointEvaluation.of(loss, own, total / count, split(outputs), split(targets), resolved_task)
+        return JointEvaluation.of(loss, sample_losses, total / count, split(outputs), split(targets), resolved_task)
     counted = (np.asarray(confusion), count) if counts_only else None
     valid = np.concatenate(all_valid) if all_valid else None
     about = resolved_task, network.classes, valid, counted, loss == LOGITS_LOSS
-    return Evaluation(float(total[0]) / count, outputs, targets, *about, losses=own[0], thresholds=thresholds)
+    return Evaluation(float(total[0]) / count, outputs, targets, *about, losses=sample_losses[0], thresholds=thresholds)
 
 
 def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]]) -> tuple[Array, list[Array]]:

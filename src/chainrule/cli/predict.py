@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice, starmap
 from pathlib import Path
@@ -242,20 +242,17 @@ def _entries(answer: dict[str, Any]) -> dict[str, Any]:
     return {f"{name}{rank}": entry[name] for rank, entry in ranked.items() for name in ("class", "confidence")}
 
 
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"
+
+
 def _text(answers: Sequence[dict[str, Any]]) -> str:
 
-    formats: dict[str, Callable[[float], str]] = {
-        "pixels": partial(format_percent, digits=1),
-        "outputs": "{:.6g}".format,
-    }
-    for kind, shown in formats.items():
-        if kind in answers[0]:
-            rows = [[answer["image"], *map(shown, answer[kind].values())] for answer in answers]
-            right, heading = range(1, len(rows[0])), ["image", *answers[0][kind]]
-            if "labels" in answers[0]:
-                heading.append("labels")
-                rows = [[*row, ", ".join(answer["labels"])] for row, answer in zip(rows, answers, strict=True)]
-            return format_table([heading, *rows], right=right)
+    if "class" not in answers[0]:
+        entries = [answer.get("pixels") or _entries(answer) for answer in answers]
+        shown = partial(format_percent, digits=1) if "pixels" in answers[0] else _shown
+        rows = [[answer["image"], *map(shown, entry.values())] for answer, entry in zip(answers, entries, strict=True)]
+        return format_table([["image", *entries[0]], *rows], right=range(1, len(rows[0])))
     rows = [["image", "class", "confidence", "runners-up"]]
     for answer in answers:
         others = [f"{other['class']} {format_percent(other['confidence'], 1)}" for other in answer["runners_up"]]

@@ -21,7 +21,6 @@ from chainrule.errors import OptionError, ShapeError, quoted
 
 STREAM = stream_key("augment")
 FLIP_STREAM, COLOR_STREAM, CUTOUT_STREAM = stream_key("flip"), stream_key("color"), stream_key("cutout")
-GAIN_STREAM = stream_key("gain")
 ALTERNATE = "alternate"
 MAX_SHIFT = 1000  # pixels
 LIMITS = {  # largest value and unit of each number
@@ -124,8 +123,8 @@ class Augmentation(TextOptions):
 
     @property
     def recolors(self) -> bool:
-        """Whether colors change."""
-        return bool(self.brightness or self.contrast or self.saturation)
+        """Whether colors or the values of series and vectors change."""
+        return bool(self.brightness or self.contrast or self.saturation or self.gain)
 
     @property
     def moves(self) -> bool:
@@ -172,12 +171,10 @@ class Augmentation(TextOptions):
             return x
         self.check_shape(x.shape[1:])
         if self.recolors:
-            changes = np.array([self.brightness, self.contrast, self.saturation])
+            changes = np.array([self.brightness + self.gain, self.contrast, self.saturation])
             low, high = np.maximum(0, 1 - changes), 1 + changes
-            x = coloring.jitter(x, low + draw.uniform(COLOR_STREAM, 3) * (high - low), *levels)
-        if self.gain:
-            factors = max(0, 1 - self.gain) + draw.uniform(GAIN_STREAM, 1) * (1 + self.gain - max(0, 1 - self.gain))
-            x = coloring.jitter(_as_images(x), np.insert(factors, [1, 1], 1, axis=1), fill, None).reshape(x.shape)
+            factors = low + draw.uniform(COLOR_STREAM, 3) * (high - low)
+            x = coloring.jitter(_as_images(x), factors, *((fill, None) if self.gain else levels)).reshape(x.shape)
         x = self.move(x, draw, fill=fill)
         if self.cutout:
             centers = draw.uniform(CUTOUT_STREAM, 2)

@@ -65,15 +65,12 @@ def named(outputs: Array, task: Task | None, names: Sequence[str], thresholds: S
     return words[dense.classes_of(outputs, thresholds)]
 
 
-def checked(network: Network, values: Any) -> tuple[float, ...]:
+def checked(network: Network, values: Sequence[Any]) -> tuple[float, ...]:
     """Return thresholds as a tuple, empty for ½; OptionError unless there is one from 0 to 1 for each output."""
-    listed, count = plain(values), network.output_shape[0]
-    numbers: list[Any] = [*listed] if isinstance(listed, list | tuple) else [None]
-    are_valid = all(is_number(value) and 0 <= value <= 1 for value in numbers) and len(numbers) in (0, count)
-    if numbers and (not are_valid or network.output_ports):
-        expected = "none for several outputs" if network.output_ports else f"{count} from 0 to 1, one for each output"
-        raise OptionError(f"thresholds {quoted(values)}: expected {expected}")
-    return tuple(float(value) for value in numbers)
+    numbers, count = plain(values), 0 if network.output_ports else network.output_shape[0]
+    if len(numbers) not in (0, count) or not all(is_number(value) and 0 <= value <= 1 for value in numbers):
+        raise OptionError(f"thresholds {quoted(values)}: expected {count} from 0 to 1, one for each output")
+    return tuple(map(float, numbers))
 
 
 def tune(network: Network, samples: TrainingData, metric: str) -> tuple[float, ...]:

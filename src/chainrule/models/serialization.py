@@ -85,7 +85,7 @@ def _largest_input(value: Any, network: Network) -> float:
 def _thresholds(values: Any, network: Network) -> tuple[float, ...]:
     from chainrule.models.decisions import checked
 
-    return checked(network, values)
+    return checked(network, expect_list(float, values, "thresholds"))
 
 
 RECORDED: dict[str, Callable[[Any, Network], Any]] = {  # optional entry and attribute → function that reads the entry

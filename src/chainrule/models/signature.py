@@ -56,12 +56,10 @@ class OutputSignature:
     thresholds: tuple[float, ...] = ()
 
     def __str__(self) -> str:
-        names, limits = (
-            ", ".join(values[:SHOWN]) + (", …" if len(values) > SHOWN else "")
-            for values in (self.classes, [f"{value:.4g}" for value in self.thresholds])
-        )
-        described = f"{text(self.shape)}, {self.task.name if self.task else 'task not recorded'}{names and ': '}{names}"
-        return f"{described}; yes from {limits}" if limits else described
+        names = ", ".join(self.classes[:SHOWN]) + (", …" if len(self.classes) > SHOWN else "")
+        limits = "; thresholds " * bool(self.thresholds) + ", ".join(f"{value:.4g}" for value in self.thresholds)
+        known = self.task.name if self.task else "task not recorded"
+        return f"{text(self.shape)}, {known}{names and ': '}{names}{limits}"
 
     def to_config(self) -> dict[str, Any]:
         """Return the signature as JSON values."""

@@ -114,8 +114,8 @@ def _ends_in_features(network: Network) -> bool:
 def _extended(wiring: Wiring, layers: Sequence[Any]) -> Wiring:
     """Return a wiring to which the further layers are added one after the other."""
     own, count = node.chain(layers), len(wiring.names)
-    names = (f"head_{name}" if name in wiring.names else name for name in own.names[count:])
-    return Wiring((*wiring.names, *names), (*wiring.inputs, *own.inputs[count:]), (*wiring.owners, *own.owners[count:]))
+    names = (*wiring.names, *own.names[count:])
+    return Wiring(names, (*wiring.inputs, *own.inputs[count:]), (*wiring.owners, *own.owners[count:]))
 
 
 def _shape_of_other_size(sizes: tuple[int, ...], shape: tuple[int, ...], *, single: bool) -> tuple[int, ...] | None:

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from chainrule.plotting.figures import BODY, CYCLE, INK, MUTED, SMALL, legible, message, new_sheet, tidy, typeface
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Line: TypeAlias = tuple[str, ArrayLike, ArrayLike, float]  # name of a class, x, y, and the area below
+Rates: TypeAlias = NDArray[np.float64]
+Line: TypeAlias = tuple[str, Rates, Rates, float]  # name of a class, x, y, and the area below
 _SIDE, _LEFT = 3.8, 0.75  # inches: axes, margin with labels
 MAX_CHARACTERS = 24  # of a name in the legend
 
@@ -32,15 +33,13 @@ def rate_curves(lines: Sequence[Line], title: str, names: tuple[str, str], *, is
     if is_roc:
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--")
     for (name, x, y, area), color in zip(shown, CYCLE, strict=False):
-        heights = np.asarray(y, np.float64)
-        points = np.append(0.0, x), np.append(0.0 if is_roc else heights[0], heights)
+        points = np.append(0.0, x), np.append(0.0 if is_roc else y[0], y)
         style: dict[str, Any] = {"color": color, "lw": 1.6, "drawstyle": "default" if is_roc else "steps-pre"}
-        axes.plot(*points, label=f"{legible(name, MAX_CHARACTERS)}: {area:.3f}".lstrip("_"), **style)
+        axes.plot(*points, label=f" {legible(name, MAX_CHARACTERS)}: {area:.3f}", **style)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     tidy(axes)
     axes.tick_params(labelsize=SMALL)
-    for set_label, label in zip((axes.set_xlabel, axes.set_ylabel), names, strict=True):
-        set_label(label, fontsize=BODY, color=INK, **typeface())
-    legend = axes.legend(frameon=False, fontsize=SMALL, loc="lower right" if is_roc else "lower left")
-    legend.set_title("area" if is_roc else "average precision", {"size": SMALL})
+    for axis, label in zip((axes.xaxis, axes.yaxis), names, strict=True):
+        axis.set_label_text(label, fontsize=BODY, color=INK, **typeface())
+    axes.legend(frameon=False, fontsize=SMALL, loc="lower right" if is_roc else "lower left")
     return sheet.figure

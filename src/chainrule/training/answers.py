@@ -10,8 +10,7 @@ import numpy as np
 
 from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Array, Bools, Floats, Ints
-from chainrule.core.shapes import is_number
-from chainrule.errors import OptionError, quoted
+from chainrule.errors import OptionError
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
 from chainrule.training import calibration, dense, ranking
 from chainrule.training.ranking import Curve
@@ -49,7 +48,7 @@ class Answers:
     counted   confusion matrix (K, K) and number of samples, if the outputs and targets are not kept in memory, but are
               empty; this is so for dense labels that are read when they are needed
     overlap   a sentence about samples that the network was trained on; "" if there are none
-    losses    loss of each sample, (N,); empty for a part of several outputs
+    losses    loss of each sample, (N,); for several outputs, only the parts have them
     thresholds  smallest output of each label, (K,), that means yes; empty: ½
     functions   further metrics by name, as in `Model.evaluate`
     """
@@ -107,15 +106,6 @@ class Answers:
         raise NotImplementedError
 
     @property
-    def own(self) -> dict[str, float]:
-        """Results of the ``functions``; OptionError unless they are numbers."""
-        results = {name: function(*self.compared) for name, function in self.functions.items()}
-        for name, value in results.items():
-            if not is_number(value):
-                raise OptionError(f"metric {name}: expected a number, found {quoted(value)}")
-        return {name: float(value) for name, value in results.items()}
-
-    @property
     def compared(self) -> tuple[Array, Array]:
         """True and predicted classes (M,), labels (M, K) of 0 and 1, or numbers (M, K), (M,) for K = 1."""
         if self.task == REGRESSION:
@@ -148,8 +138,7 @@ class Answers:
     def mistakes(self) -> list[Mistake]:
         """The samples that are classified wrongly, the most confident mistake first."""
         names, confidence = self._names(), self.confidence
-        wrong = np.flatnonzero(~self.correct)
-        losses = self.losses if len(self.losses) else np.full(len(confidence), np.nan)
+        wrong, losses = ~self.correct, self.losses if len(self.losses) else np.full(self.samples, np.nan)
 
         def named(answer: Any) -> str:
             labels = [answer] if np.ndim(answer) == 0 else np.flatnonzero(answer)
@@ -158,34 +147,9 @@ class Answers:
         true, predicted = self.compared
         return [
             Mistake(n, named(true[n]), named(predicted[n]), float(confidence[n]), float(losses[n]))
-            for n in wrong[np.argsort(-confidence[wrong], kind="stable")].tolist()
+            for n in np.argsort(-confidence, kind="stable").tolist()
+            if wrong[n]
         ]
-
-    @property
-    def image_ious(self) -> Floats:
-        """Intersection over union of each class in each sample of a dense prediction, (N, K); NaN for 0/0."""
-        correct, either = self._image_counts
-        return np.divide(correct, either - correct, out=np.full(correct.shape, np.nan), where=either > 0)
-
-    @property
-    def image_dices(self) -> Floats:
-        """Dice coefficient of each class in each sample of a dense prediction, (N, K); NaN for 0/0."""
-        correct, either = self._image_counts
-        return np.divide(2 * correct, either, out=np.full(correct.shape, np.nan), where=either > 0)
-
-    @property
-    def _image_counts(self) -> tuple[Ints, Ints]:
-        """Return, for each sample and class, the correct positions, and the sum of the actual and predicted ones."""
-        self._require_task("a metric of each image", CLASSIFICATION, BINARY)
-        if self.outputs.ndim == 2 or self.counted is not None:
-            raise OptionError("a metric of each image requires an output for each position, of samples in memory")
-        classes = np.arange(len(self._names()), dtype=np.int64)
-        counts = np.ones(self.predicted.shape, np.bool_) if self.valid is None else self.valid
-        actual, predicted = (
-            ((answers[..., None] == classes) & counts[..., None]).reshape(len(answers), -1, len(classes))
-            for answers in (dense.classes_of(self.targets), self.predicted)
-        )
-        return (actual & predicted).sum(1), actual.sum(1) + predicted.sum(1)
 
     @property
     def probabilities(self) -> Floats:

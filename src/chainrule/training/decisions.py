@@ -33,23 +33,13 @@ def cohen_kappa(confusion: Ints) -> float:
     return float((np.trace(counts) / counts.sum() - chance) / (1 - chance)) if chance < 1 else math.nan
 
 
-def _f1(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> Floats:
-    return 2 * tp / (2 * tp + fp + fn)
-
-
-def _balanced_accuracy(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> Floats:
-    return (tp / (tp + fn) + tn / (fp + tn)) / 2
-
-
-def _matthews_corrcoef(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> Floats:
-    return (tp * tn - fp * fn) / np.sqrt(np.maximum((tp + fp) * (tp + fn) * (fp + tn) * (fn + tn), 1))
-
-
 # Metrics of true and false positives and negatives, by name
 CRITERIA: Mapping[str, Callable[[Floats, Floats, Floats, Floats], Floats]] = {
-    "f1": _f1,
-    "balanced_accuracy": _balanced_accuracy,
-    "matthews_corrcoef": _matthews_corrcoef,
+    "f1": lambda tp, fp, fn, tn: 2 * tp / (2 * tp + fp + fn),
+    "balanced_accuracy": lambda tp, fp, fn, tn: tp / (tp + fn) + tn / (fp + tn),  # its double
+    "matthews_corrcoef": lambda tp, fp, fn, tn: (
+        (tp * tn - fp * fn) / np.sqrt(np.maximum((tp + fp) * (tp + fn) * (fp + tn) * (fn + tn), 1))
+    ),
 }
 
 

@@ -50,9 +50,8 @@ class JointEvaluation(Evaluation):
             arrays = outputs[term.output], targets[term.output]
             parts[term.output] = Evaluation(mean, *arrays, part, logits=term.loss == LOGITS_LOSS, losses=own)
         total = sum(term.weight * mean for term, _, mean, _ in columns)
-        summed = np.sum([term.weight * own for term, own, *_ in columns], axis=0)
-        empty = np.empty((len(summed), 0))
-        return JointEvaluation(total, empty, empty, task, losses=summed, parts=parts)
+        empty = np.empty((len(losses[0]), 0))
+        return JointEvaluation(total, empty, empty, task, parts=parts)
 
     def __getitem__(self, name: str) -> Evaluation:
         """Return the evaluation of an output; OptionError for an unknown name."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from chainrule._io.files import without_nonfinite
 from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Floats, Ints
+from chainrule.core.shapes import is_number
 from chainrule.data.input_statistics import mean_and_deviation
 from chainrule.errors import OptionError, quoted
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION
@@ -106,6 +108,26 @@ class Evaluation(Answers):
     def dice(self) -> Floats:
         """Dice coefficient of each class or label, (K,). It equals the F1 score."""
         return self.f1
+
+    @property
+    def image_ious(self) -> Floats:
+        """Intersection over union of each class or label in each sample of a dense prediction, (N, K)."""
+        return np.array([part.iou for part in self._images])
+
+    @property
+    def image_dices(self) -> Floats:
+        """Dice coefficient of each class or label in each sample of a dense prediction, (N, K)."""
+        return np.array([part.dice for part in self._images])
+
+    @property
+    def _images(self) -> Iterator[Evaluation]:
+        """The evaluation of each sample alone."""
+        if self.counted is not None:
+            raise OptionError("the outputs of streamed positions are not kept; evaluate arrays in memory instead")
+        for n in range(self.samples):
+            rows = slice(n, n + 1)
+            valid = None if self.valid is None else self.valid[rows]
+            yield replace(self, outputs=self.outputs[rows], targets=self.targets[rows], valid=valid)
 
     @property
     def mean_iou(self) -> float:
@@ -251,10 +273,13 @@ class Evaluation(Answers):
         }.get(self.task, ("accuracy",))
         if self.outputs.ndim > 2:
             names += ("psnr",) if self.task == REGRESSION else ("mean_iou", "mean_dice")
-        metrics = {**{name: float(getattr(self, name)) for name in names}, **self.of_outputs}
-        if known := {*metrics, "loss"} & self.functions.keys():
-            raise OptionError(f"metrics: {min(known)} is a metric of the evaluation; choose another name")
-        return {**metrics, **self.own, "loss": self.loss}
+        metrics = {**{name: float(getattr(self, name)) for name in names}, **self.of_outputs, "loss": self.loss}
+        for name, function in self.functions.items():
+            value = function(*self.compared)
+            if name in metrics or not is_number(value):
+                raise OptionError(f"metric {name}: expected a number with another name, found {quoted(value)}")
+            metrics[name] = float(value)
+        return metrics
 
     @property
     def scores(self) -> dict[str, float]:

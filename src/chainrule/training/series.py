@@ -85,13 +85,12 @@ class SeriesBatches(BatchStream):
 
     def _drawn(self, epoch: int) -> list[Ints]:
         """Return the numbers of the samples in each batch of an epoch."""
-        count, size = len(self), self.batch_size or PREDICT_BATCH
-        numbers = np.arange(count) if self.seed is None else order(count, self.seed, epoch)
+        size, seed = self.batch_size or PREDICT_BATCH, self.seed
+        numbers = np.arange(len(self)) if seed is None else order(len(self), seed, epoch)
         groups = (numbers[self.lengths[numbers] == length] for length in np.unique(self.lengths))
         batches = [group[first : first + size] for group in groups for first in range(0, len(group), size)]
-        if self.seed is None:
-            return batches
-        return [batches[number] for number in generator(self.seed, "lengths", epoch).permutation(len(batches))]
+        count = len(batches)
+        return batches if seed is None else [batches[n] for n in generator(seed, "lengths", epoch).permutation(count)]
 
     def with_weights(self, weights: Any) -> SeriesBatches:
         """Return the series with other weights in the loss, (N,), as `Samples.with_weights`."""
@@ -100,8 +99,8 @@ class SeriesBatches(BatchStream):
     def parts(self, share: float, seed: int, groups: Any = None) -> tuple[SeriesBatches, SeriesBatches | None]:
         """Return training and validation series, as `Samples.parts`."""
         training, validation = self.samples.parts(share, seed, groups)
-        parts = [None if part is None else SeriesBatches(self.series, part) for part in (training, validation)]
-        return parts[0] or self, parts[1]
+        held_out = None if validation is None else SeriesBatches(self.series, validation)
+        return SeriesBatches(self.series, training), held_out
 
 
 def have_lengths(network: Network, x: Any) -> bool:

@@ -67,7 +67,7 @@ def evaluate(
     from chainrule.data.augmentation import Views
     from chainrule.models import decisions, temperature
     from chainrule.plotting.figures import save
-    from chainrule.training.answers import Mistake
+    from chainrule.training.answers import Misclassification
 
     model, job = loading.load_model_and_job(run, **machine)
     loading.require_one_input_and_output(model, run)
@@ -95,7 +95,7 @@ def evaluate(
     if mistakes is not None:
         names = test.names if test.names is not None else [f"sample {number}" for number in range(len(test))]
         rows = [[names[row.sample], *row[1:]] for row in evaluation.mistakes]
-        write_atomic(mistakes, csv_bytes([["image", *Mistake._fields[1:]], *rows]))
+        write_atomic(mistakes, csv_bytes([["image", *Misclassification._fields[1:]], *rows]))
     plots = {reliability: "plot_reliability", roc: "plot_roc", precision_recall: "plot_precision_recall"}
     for path, plot in plots.items():
         if path is not None:

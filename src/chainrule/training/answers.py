@@ -13,12 +13,12 @@ from chainrule.core.arrays import Array, Bools, Floats, Ints
 from chainrule.errors import OptionError
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
 from chainrule.training import calibration, dense, ranking
-from chainrule.training.ranking import Curve
+from chainrule.training.ranking import RateCurve
 
 Metric: TypeAlias = Callable[[Array, Array], Any]
 
 
-class Mistake(NamedTuple):
+class Misclassification(NamedTuple):
     """A sample that is classified wrongly.
 
     sample      number of the sample, from 0
@@ -135,7 +135,7 @@ class Answers:
         return np.take_along_axis(self.probabilities, self.predicted[:, None], 1)[:, 0]
 
     @property
-    def mistakes(self) -> list[Mistake]:
+    def mistakes(self) -> list[Misclassification]:
         """The samples that are classified wrongly, the most confident mistake first."""
         names, confidence = self._names(), self.confidence
         wrong, losses = ~self.correct, self.losses if len(self.losses) else np.full(self.samples, np.nan)
@@ -146,7 +146,7 @@ class Answers:
 
         true, predicted = self.compared
         return [
-            Mistake(n, named(true[n]), named(predicted[n]), float(confidence[n]), float(losses[n]))
+            Misclassification(n, named(true[n]), named(predicted[n]), float(confidence[n]), float(losses[n]))
             for n in np.argsort(-confidence, kind="stable").tolist()
             if wrong[n]
         ]
@@ -157,7 +157,7 @@ class Answers:
         return calibration.confidences(self.ranked[0], calibration.LOGITS_LOSS if self.logits else "")
 
     @property
-    def curves(self) -> list[Curve]:
+    def curves(self) -> list[RateCurve]:
         """Rates at each threshold for each class or label, one against the rest."""
         return [ranking.curve(*columns) for columns in zip(*(part.T for part in self.one_against_rest), strict=True)]
 

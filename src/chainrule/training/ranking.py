@@ -21,7 +21,7 @@ def curve_areas(scores: Array, positive: Bools) -> Floats:
     return np.array([_areas(*columns) for columns in zip(scores.T, positive.T, strict=True)])
 
 
-class Curve(NamedTuple):
+class RateCurve(NamedTuple):
     """Rates of the decision that a sample belongs to a class if its score is at least a threshold.
 
     thresholds   distinct scores in descending order, (T,)
@@ -36,11 +36,11 @@ class Curve(NamedTuple):
     precision: Floats
 
 
-def curve(scores: Array, positive: Bools) -> Curve:
+def curve(scores: Array, positive: Bools) -> RateCurve:
     """Return the rates of one class at each threshold: scores and positive are (M,)."""
     values, hits, predicted = cumulated(scores, positive)
     with np.errstate(invalid="ignore"):
-        return Curve(values, (predicted - hits) / (predicted[-1] - hits[-1]), hits / hits[-1], hits / predicted)
+        return RateCurve(values, (predicted - hits) / (predicted[-1] - hits[-1]), hits / hits[-1], hits / predicted)
 
 
 def cumulated(scores: Array, positive: Bools) -> tuple[Floats, Floats, Floats]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.core.arrays import Shape
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import ONE_STEP, Array, HoldsSamples, StepLimits, StepRequest, WholeSteps
@@ -40,6 +41,7 @@ class Stepper:
     parts           number of parts per batch for gradient accumulation
     shards          number of shards per batch, which are distributed over the workers
     components      components that may change the gradient
+    sizes           steppers for series of other lengths, by input shape
     moments         the optimizer's moments: flat arrays with the layout of the parameters
     plan            the plan of a step
 
@@ -61,6 +63,7 @@ class Stepper:
     shards: int = 1
     workers: Workers = SINGLE_PROCESS
     components: Sequence[Component] = ()
+    sizes: dict[Shape, Stepper] = field(default_factory=dict[Shape, "Stepper"])
 
     def __post_init__(self) -> None:
         network, optimizer = self.network, self.optimizer
@@ -168,6 +171,11 @@ class Stepper:
 
         Errors   NotFiniteError if the first step's loss or gradient is not finite; nothing is modified in this case
         """
+        x = batches.inputs[0]
+        if x.ndim == 3 and x.shape[1:] != self.network.input_shape:
+            from chainrule.training.series import stepper_of
+
+            return stepper_of(self, x.shape[1:]).steps(batches)
         if self._program is not None:
             inputs, rates, step, seed, _ = batches
             attributes, options = self._attributes(step, rates[0]), {"seed": seed, "step": step, **self._fused}

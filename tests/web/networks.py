@@ -5,7 +5,7 @@ All values in their buffers are random, so that no term of an equation vanishes.
 
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from chainrule.layers.activations import EXAMPLES
 from chainrule.models.model import Model, Sequential
 from chainrule.network import tasks
 from chainrule.training import optimizers
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import targets_of_step
 from chainrule.web.description import describe
@@ -33,18 +34,22 @@ LISTED: dict[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_
 
 @dataclass(frozen=True)
 class Subject:
-    """A network with its training recipe and the optimizer's moments."""
+    """A network with its training recipe and the optimizer's moments.
+
+    weighted   whether each sample has a weight in the loss
+    """
 
     model: Model
     recipe: Recipe
     moments: tuple[NDArray[np.float32], ...]
     step: int = 11
     rate: float = 0.02
+    weighted: bool = False
 
     @property
     def description(self) -> dict[str, Any]:
         """Return the description sent to the page."""
-        return describe(self.model, self.recipe)
+        return describe(self.model, self.recipe, weighted=self.weighted)
 
     @property
     def frame(self) -> dict[str, Any]:
@@ -56,6 +61,10 @@ class Subject:
         """Draw a random image with a label, or with a target in a regression."""
         random = np.random.default_rng(seed)
         x = random.integers(0, 256, self.model.input_shape, dtype=np.uint8)
+        if self.weighted:
+            (_, *positions), label = self.model.output_shape, int(random.integers(self.model.output_shape[0]))
+            weights = random.uniform(0.2, 3, 2 * np.prod(positions, dtype=int) if positions else 1)
+            return {"x": x, "label": label, "weights": weights.tolist(), "from": "a test"}
         if self.description["measure"] == tasks.REGRESSION.metric:
             target = random.normal(size=self.model.output_shape).ravel().tolist()
             return {"x": x, "label": None, "target": target, "from": "a test"}
@@ -81,7 +90,9 @@ class Subject:
             seed=self.recipe.seed,
             lr_multipliers=self.recipe.lr_multipliers,
         )
-        return Trace(self.model, x, t, self.recipe.loss, training)
+        planes = (1, 2, *t.shape[2:]) if t.ndim > 2 else (1,)
+        weights = np.reshape(picture["weights"], planes) if self.weighted else None
+        return Trace(self.model, x, t, self.recipe.loss, training, weights)
 
 
 def of_zoo(name: str) -> Subject:
@@ -107,13 +118,14 @@ def listed(name: str) -> Subject:
         optimizer=optimizers.find(entry["optimizer"]),
         clip_norm=entry.get("clip_norm"),
         seed=entry.get("seed", 0),
+        lr_multipliers=LRMultipliers.parse(entry.get("lr_multipliers", "none")),
     )
     body = [expressions.layer(text) for text in entry["layers"]]
     shape = tuple(entry["input_shape"])
     model = Sequential(body, shape, name=entry.get("name", name), loss=entry["loss"], engine="numpy")
     if "task" in entry:
         model.task = tasks.NAMED[entry["task"]]
-    return subject(model, recipe)
+    return replace(subject(model, recipe), weighted=entry.get("weighted", False))
 
 
 def branching(seed: int) -> Callable[[], Subject]:

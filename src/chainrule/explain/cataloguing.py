@@ -122,8 +122,10 @@ def _parameters(network: Network, plan: Plan, catalogue: TensorCatalogue) -> dic
     states = {tensor.storage for operation in plan.deferred for tensor in operation.writes}
     trained: dict[str, Shape] = {}
     for name, values in network.weights.items():
-        catalogue.add(name, values.shape, "state" if name in states else "parameter", per_sample=False)
-        if name in network.trainable_layout:
+        is_trained = name in network.trainable_layout
+        kind = "state" if name in states else "parameter" if is_trained else "constant"
+        catalogue.add(name, values.shape, kind, per_sample=False)
+        if is_trained:
             trained[name] = values.shape
     return trained
 

@@ -325,7 +325,7 @@ def _checked(network: Network, x: Array, t: Array) -> int:
     return len(x)
 
 
-KINDS = ("input", "target", "weights", "parameter", "state", "moment", "batch", "gradient")
+KINDS = ("input", "target", "weights", "parameter", "state", "constant", "moment", "batch", "gradient")
 Explainer = Callable[[CellContext], Derivation]
 
 EXPLAINERS: dict[str, Explainer] = {

@@ -41,6 +41,7 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
         "normalization": model.normalization.to_config(),
         "layers": _layers(model),
         "layout": {name: list(place) for name, place in model.layout.items()},
+        "trained": list(model.trainable_layout),
         "shapes": {name: list(values.shape) for name, values in model.weights.items()},
         "plan": plan_to_json(training),
         "catalogue": catalogue,

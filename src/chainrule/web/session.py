@@ -172,7 +172,8 @@ class Session:
         notices = [self.problem if running is None else running.message]
         if running is None or not running.active:
             if running is not None:
-                notices += [best_step_notice(running.trainer), self.subject.recipe.left_out()]
+                recipe = replace(self.subject.recipe, class_weight=None)  # a training step follows it
+                notices += [best_step_notice(running.trainer), recipe.left_out()]
             notices.append(busy_notice(self.subject.folder, step))
         return " ".join(filter(None, notices))
 

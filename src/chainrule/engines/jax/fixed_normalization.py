@@ -1,22 +1,9 @@
-"""Normalization by running statistics, and local response normalization, in JAX.
+"""Local response normalization in JAX.
 
 Equations: `chainrule.operations.reference.normalization`.
 """
 
-from chainrule.engines.jax.arrays import Array, jnp, lax, spread_bias
-
-
-def batch_norm_inference(
-    x: Array, gamma: Array, beta: Array, running_mean: Array, running_variance: Array, *, epsilon: float = 1e-5
-) -> Array:
-    """Compute `reference.batch_norm_inference` with one scale per channel."""
-    scale = gamma / jnp.sqrt(running_variance + epsilon)
-    return (x - spread_bias(running_mean, x.ndim)) * spread_bias(scale, x.ndim) + spread_bias(beta, x.ndim)
-
-
-def batch_norm_inference_dx(dy: Array, gamma: Array, running_variance: Array, *, epsilon: float = 1e-5) -> Array:
-    """Compute `reference.batch_norm_inference_dx` with one scale per channel."""
-    return dy * spread_bias(gamma / jnp.sqrt(running_variance + epsilon), dy.ndim)
+from chainrule.engines.jax.arrays import Array, jnp, lax
 
 
 def local_response_norm(x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:

@@ -64,6 +64,32 @@ def batch_norm_dx(dy: Array, x: Array, gamma: Array, mean: Array, variance: Arra
     return dx
 
 
+def batch_norm_inference(x: Array, gamma: Array, beta: Array, running_mean: Array, running_variance: Array, *, epsilon: float=1e-05) -> Array:
+    """Compute `reference.batch_norm_inference`."""
+    gamma = spread_bias(gamma, x.ndim)
+    beta = spread_bias(beta, x.ndim)
+    running_mean = spread_bias(running_mean, x.ndim)
+    running_variance = spread_bias(running_variance, x.ndim)
+    u1 = running_variance + epsilon
+    u2 = jnp.sqrt(u1)
+    G = jnp.divide(gamma, u2)
+    y = x - running_mean
+    y *= G
+    y += beta
+    return y
+
+
+def batch_norm_inference_dx(dy: Array, gamma: Array, running_variance: Array, *, epsilon: float=1e-05) -> Array:
+    """Compute `reference.batch_norm_inference_dx`."""
+    gamma = spread_bias(gamma, dy.ndim)
+    running_variance = spread_bias(running_variance, dy.ndim)
+    u1 = running_variance + epsilon
+    u2 = jnp.sqrt(u1)
+    G = jnp.divide(gamma, u2)
+    dx = dy * G
+    return dx
+
+
 def group_norm(x: Array, gamma: Array, beta: Array, *, groups: int, shared: bool=False, epsilon: float=1e-05) -> tuple[Array, Array, Array]:
     """Compute `reference.group_norm`."""
     shape = x.shape

@@ -1,26 +1,11 @@
-"""Normalization by running statistics, and local response normalization, in NumPy.
+"""Local response normalization in NumPy.
 
 Equations: `chainrule.operations.reference.normalization`.
 """
 
 import numpy as np
 
-from chainrule.engines.numpy.arrays import Array, spread_bias
-
-
-def batch_norm_inference(
-    x: Array, gamma: Array, beta: Array, running_mean: Array, running_variance: Array, *, epsilon: float = 1e-5
-) -> Array:
-    """Compute `reference.batch_norm_inference` with one scale per channel."""
-    y = np.subtract(x, spread_bias(running_mean, x.ndim), order="C")
-    y *= spread_bias(gamma / np.sqrt(running_variance + epsilon), x.ndim)
-    y += spread_bias(beta, x.ndim)
-    return y
-
-
-def batch_norm_inference_dx(dy: Array, gamma: Array, running_variance: Array, *, epsilon: float = 1e-5) -> Array:
-    """Compute `reference.batch_norm_inference_dx` with one scale per channel."""
-    return np.multiply(dy, spread_bias(gamma / np.sqrt(running_variance + epsilon), dy.ndim), order="C")
+from chainrule.engines.numpy.arrays import Array
 
 
 def local_response_norm(x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:

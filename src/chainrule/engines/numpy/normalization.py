@@ -75,6 +75,36 @@ def batch_norm_dx(dy: Array, x: Array, gamma: Array, mean: Array, variance: Arra
 
 
 @quiet
+def batch_norm_inference(x: Array, gamma: Array, beta: Array, running_mean: Array, running_variance: Array, *, epsilon: float=1e-05) -> Array:
+    """Compute `reference.batch_norm_inference`."""
+    x = np.asarray(x, order="C")
+    gamma = spread_bias(gamma, x.ndim)
+    beta = spread_bias(beta, x.ndim)
+    running_mean = spread_bias(running_mean, x.ndim)
+    running_variance = spread_bias(running_variance, x.ndim)
+    G = running_variance + epsilon
+    np.sqrt(G, out=G)
+    np.divide(gamma, G, out=G)
+    y = x - running_mean
+    y *= G
+    y += beta
+    return y
+
+
+@quiet
+def batch_norm_inference_dx(dy: Array, gamma: Array, running_variance: Array, *, epsilon: float=1e-05) -> Array:
+    """Compute `reference.batch_norm_inference_dx`."""
+    dy = np.asarray(dy, order="C")
+    gamma = spread_bias(gamma, dy.ndim)
+    running_variance = spread_bias(running_variance, dy.ndim)
+    G = running_variance + epsilon
+    np.sqrt(G, out=G)
+    np.divide(gamma, G, out=G)
+    dx = dy * G
+    return dx
+
+
+@quiet
 def group_norm(x: Array, gamma: Array, beta: Array, *, groups: int, shared: bool=False, epsilon: float=1e-05) -> tuple[Array, Array, Array]:
     """Compute `reference.group_norm`."""
     shape = x.shape

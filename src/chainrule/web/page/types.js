@@ -54,12 +54,12 @@
  * @typedef {{
  *   format: number, name: string, classes: string[], input_shape: number[],
  *   normalization: {kind: string, gain: number | number[], offset: number | number[], white?: number, digits?: boolean},
- *   layers: LayerInfo[], layout: Record<string, [number, number]>, shapes: Record<string, number[]>,
+ *   layers: LayerInfo[], layout: Record<string, [number, number]>, trained: string[], shapes: Record<string, number[]>,
  *   plan: Plan, inference: Plan, saliency: Plan,
  *   from_file: boolean, catalogue: Catalogue, outputs: {name: string, size: number, loss: string, measure: string}[], measure: string, recipe: Record<string, any>, step: StepInfo, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
  *   derivations?: Record<string, string>, start?: string, walk?: OwnStop[],
  *   operations: Record<string, OperationEntry>,
- * }} Description  written by `chainrule/web/description.py`. layout, shapes: of each parameter and running statistic;
+ * }} Description  written by `chainrule/web/description.py`. layout, shapes: of each parameter, running statistic and constant; trained: names of the parameters;
  *   plan: of training, with the gradient of the input; inference: the plan of the forward pass alone;
  *   saliency: from the input to the scores, with the gradient of the input, whose backward pass starts at theirs; start: the
  *   address to open, or "" if the page chooses it; walk: the stops of a teacher's walk, which replaces the page's own walk;

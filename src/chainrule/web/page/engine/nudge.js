@@ -6,22 +6,19 @@
  * @typedef {import("../types.js").Trace} Trace
  */
 
-import { Interpreter } from "./interpreter.js";
+import { Interpreter, gradientName } from "./interpreter.js";
 import { runtimeOf } from "./trace.js";
 
 /**
- * Returns whether a tensor can be nudged: a parameter, the input, or an activation. A loss that is joined with the last
- * layer does not read this layer's output.
+ * Returns whether a tensor can be nudged: a parameter, the input, or an activation that the loss depends on. A loss that is
+ * joined with the last layer does not read this layer's output.
  *
  * @param {Trace} trace @param {string} tensor
  */
-export function canNudge({ description: { catalogue, plan, layout } }, tensor) {
-  const isOmitted = catalogue.omitted.some(({ writes }) => writes.some(({ storage }) => storage === tensor));
-  if (!plan.loss || tensor === plan.loss.storage || isOmitted) return false;
-  if (tensor === plan.input.storage) return true;
-  const reads = plan.forward.flatMap((operation) => operation.reads);
-  const read = reads.find((candidate) => candidate?.storage === tensor);
-  return Boolean(read && !read.integer && ((read.kind === "parameter" && tensor in layout) || read.kind === "activation"));
+export function canNudge({ description: { plan, layout } }, tensor) {
+  if (!plan.loss || tensor === plan.input.storage) return Boolean(plan.loss);
+  if (tensor in layout) return plan.forward.some(({ reads }) => reads.some((read) => read?.storage === tensor && read.kind === "parameter"));
+  return plan.backward.some(({ writes }) => writes.some(({ storage }) => storage === gradientName(tensor)));
 }
 
 /**

@@ -216,9 +216,9 @@ function oneHot(labels, description) {
   return t;
 }
 
-/** Returns whether a name denotes a running statistic. @param {Description} description @param {string} name */
-export function isState(description, name) {
-  return description.plan.deferred.some((operation) => operation.writes.some((tensor) => tensor.storage === name));
+/** Returns whether a name denotes a running statistic or a constant. @param {Description} description @param {string} name */
+export function isState({ trained }, name) {
+  return !trained.includes(name);
 }
 
 /** Converts parameters and running statistics to float64. @param {Frame} frame */
@@ -319,7 +319,7 @@ function updates(description, frame, values, { parameters, statistics, gradient 
     const set = (/** @type {string} */ part, /** @type {Flat | undefined} */ flat) =>
       flat && values.set(`${name}.${part}`, { shape, data: new Float64Array(flat.subarray(...description.layout[name])) });
     if (isState(description, name)) {
-      set("update", statistics);
+      if (description.catalogue.writers[`${name}.update`]) set("update", statistics);
       continue;
     }
     set("g", gradient);

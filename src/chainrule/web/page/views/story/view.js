@@ -222,7 +222,9 @@ class Story {
   /** @param {number} number */
   #to(number) {
     const stop = this.stops[number - 1];
-    if (stop) this.app.go({ stop: number, phase: stop.phase, cell: null });
+    if (!stop) return;
+    this.app.go({ stop: number, phase: stop.phase, cell: null });
+    if (this.body.getBoundingClientRect().top < 0) scrollTo({ top: 0, behavior: "instant" }); // the last stop was longer
   }
 
   /** @param {KeyboardEvent} event */

@@ -40,7 +40,8 @@ export function barStage(context) {
 
 /** @param {PanelContext} context */
 function probabilities({ trace, explanation }) {
-  const { catalogue, plan } = trace.description;
+  const { layers, plan } = trace.description;
   if (explanation.operation === "softmax") return explanation.tensor;
-  return (catalogue.omitted[0]?.writes[0] ?? plan.output).storage;
+  const last = `${layers[layers.length - 1].name}.y`;
+  return trace.values.has(last) ? last : plan.output.storage;
 }

@@ -120,6 +120,14 @@ OTHERS = {  # text, a part of it, and what makes it wrong
         .replace("KEPT", "self.dW, self.db = dw, db\n        return dy @ self.W.T"),
         "self.x.T @ dy", "self.x.T @ dy / len(dy)",
     ),
+    "a method for the training mode": (
+        "import numpy as np\n\nclass Dropout:\n    def __init__(self, p=0.5):\n        self.p, self.on = p, False\n\n"
+        "    def is_training(self, value=None):\n        self.on = self.on if value is None else value\n\n"
+        "    def forward(self, x):\n        kept = np.random.rand(*x.shape) > self.p * self.on\n"
+        "        self.mask = kept / (1 - self.p * self.on)\n        return x * self.mask\n\n"
+        "    def backward(self, dy):\n        return dy * self.mask\n",
+        "return dy * self.mask", "return dy",
+    ),
     "images to columns": (
         "class Flatten:\n    def forward(self, x):\n        self.shape = x.shape\n"
         "        return x.reshape(len(x), -1).T\n\n    def backward(self, dy):\n"

@@ -40,12 +40,22 @@ def _set_evaluation_mode(thing: Any) -> dict[str, Any]:
     state = next((word for word in NAMES.training if getattr(thing, word, None) is True), "")
     switches = callable(getattr(thing, "eval", None))
     if named or not (switches or state):
-        return named or {"eval": True}
+        return named or ({} if _set_training(thing, False) else {"eval": True})
     if switches:
         thing.eval()
     else:
         setattr(thing, state, False)
     return {}
+
+
+def _set_training(thing: Any, value: bool) -> bool:
+    """Call a method such as train(mode=True) or is_training(value=None), and return whether there is one."""
+    for word in NAMES.training:
+        arguments = defaults(method) if callable(method := getattr(thing, word, None)) else None
+        if arguments and len(arguments) == 1 and arguments[0][1] is not NO_DEFAULT:
+            call(word, method, value)
+            return True
+    return False
 
 
 class Methods(LocalCode):
@@ -256,4 +266,5 @@ def _instance(kind: type[Any], label: str, values: Mapping[str, Any]) -> Any:
     thing = call(label, kind, *bound.args, **bound.kwargs)
     if getattr(thing, "optimizer", thing) is None:
         thing.optimizer = KeptGradients()
+    _set_training(thing, True)
     return thing

@@ -84,7 +84,6 @@ OTHERS = {  # text, a part of it, and what makes it wrong
     "ctx of PyTorch": (USED, "mm(weight), grad", "mm(-weight), grad"),
     "setup_context": (SEPARATE, "grad_output.sum(0)", "weight[:, 0]"),
     "a padding in words": (SAME, "(kernel_size - 1) // 2, kernel_size // 2", "kernel_size // 2, ~-kernel_size // 2"),
-    "no dx": (NO_DX.replace("KEPT", "self.dW, self.db = dw, db"), "dy.T @", "2 * dy.T @"),
     "grad_theta": (
         NO_DX.replace("W, self.b = np.ones((n_out, n_in)), np.zeros(n_out)",
                       "theta, self.grad_theta = dict(W=np.ones((n_out, n_in)), b=np.zeros(n_out)), dict()")

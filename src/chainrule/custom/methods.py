@@ -51,7 +51,8 @@ def _set_evaluation_mode(thing: Any) -> dict[str, Any]:
 def _set_training(thing: Any, value: bool) -> bool:
     """Call a method such as train(mode=True) or is_training(value=None), and return whether there is one."""
     for word in NAMES.training:
-        arguments = defaults(method) if callable(method := getattr(thing, word, None)) else None
+        method: Any = getattr(thing, word, None)
+        arguments = defaults(method) if callable(method) else None
         if arguments and len(arguments) == 1 and arguments[0][1] is not NO_DEFAULT:
             call(word, method, value)
             return True

@@ -279,8 +279,7 @@ def cases() -> Iterator[tuple[str, str, str]]:
 def checked(text: str) -> Report:
     """Return the report of a generated file."""
     code = module(text)
-    kinds = [name for name, value in vars(code).items() if isinstance(value, type)]
-    return file_report(code, *([name for name in KINDS if hasattr(code, name)] or kinds))
+    return file_report(code, *[name for name, value in vars(code).items() if isinstance(value, type)])
 
 
 def run(name: str, dx: bool) -> Any:

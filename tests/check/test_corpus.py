@@ -84,7 +84,6 @@ OTHERS = {  # text, a part of it, and what makes it wrong
     "ctx of PyTorch": (USED, "mm(weight), grad", "mm(-weight), grad"),
     "setup_context": (SEPARATE, "grad_output.sum(0)", "weight[:, 0]"),
     "a padding in words": (SAME, "(kernel_size - 1) // 2, kernel_size // 2", "kernel_size // 2, ~-kernel_size // 2"),
-    "no dx": (NO_DX.replace("KEPT", "self.dW, self.db = dw, db"), "dy.T @", "2 * dy.T @"),
     "grad_theta": (
         NO_DX.replace("W, self.b = np.ones((n_out, n_in)), np.zeros(n_out)",
                       "theta, self.grad_theta = dict(W=np.ones((n_out, n_in)), b=np.zeros(n_out)), dict()")
@@ -119,6 +118,14 @@ OTHERS = {  # text, a part of it, and what makes it wrong
         .replace("self.W.T", "self.W").replace("dy.T @ self.x", "self.x.T @ dy")
         .replace("KEPT", "self.dW, self.db = dw, db\n        return dy @ self.W.T"),
         "self.x.T @ dy", "self.x.T @ dy / len(dy)",
+    ),
+    "a method for the training mode": (
+        "import numpy as np\n\nclass Dropout:\n    def __init__(self, p=0.5):\n        self.p, self.on = p, False\n\n"
+        "    def is_training(self, value=None):\n        self.on = self.on if value is None else value\n\n"
+        "    def forward(self, x):\n        kept = np.random.rand(*x.shape) > self.p * self.on\n"
+        "        self.mask = kept / (1 - self.p * self.on)\n        return x * self.mask\n\n"
+        "    def backward(self, dy):\n        return dy * self.mask\n",
+        "return dy * self.mask", "return dy",
     ),
     "images to columns": (
         "class Flatten:\n    def forward(self, x):\n        self.shape = x.shape\n"
@@ -216,9 +223,7 @@ class Dense:
 """
 RIGHT = {"alias": "self.W", "y": "x @ self.W.T + self.b", "rate": "", "body": "return dy @ W, dy.T @ x, dy.sum(0)"}
 VERDICTS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
-    "returned in order": ({}, {"y": "right", "dx": "right", "dw": "right", "db": "right"}),
     "a view in the cache": ({"alias": "self.W.reshape(self.W.shape)"}, {"y": "right", "dw": "right"}),
-    "in a list": ({"body": "return dy @ W, [dy.T @ x, dy.sum(0)]"}, {"dx": "right", "dw": "right", "db": "right"}),
     "of another shape": ({"body": "return dy @ W, dy.T @ x, dy.sum(0, keepdims=True)"}, {"db": "right, but"}),
     "no dx": ({"body": "self.dW, self.db = dy.T @ x, dy.sum(0)"}, {"y": "right", "dx": "not returned", "dw": "right"}),
     "an error": ({"body": "return dy @ W.T, dy.T @ x, dy.sum(0)"}, {"y": "right", "dx": "FAILS"}),

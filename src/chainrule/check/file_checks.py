@@ -54,7 +54,6 @@ PROBABILITIES_NOTE = "checked on probabilities, because it is not the cross-entr
 SINGLE_VECTORS = f"{CONVENTION_NOTE} single vectors or columns, without a batch axis"
 NORMALIZATIONS = (BatchNorm2D, LayerNorm)
 OF_VECTORS = (Softmax, LayerNorm)  # layers that code may compute for a single vector, or for columns of a batch
-SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # classes whose constructors accept one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
 
 
@@ -298,7 +297,7 @@ def _task(
     """
     options, (arguments, required, _) = dict[str, Any](), signature
     if course_format is None:
-        options = {**usual_values(arguments), **(SLOPES if normalized_name(name) in SLOPED_CLASSES else {})}
+        options = usual_values(arguments)
     elif arguments:
         case = course_format.cases(arguments)[0]
         task = replace(task, against=case.layer, shape=case.shape, larger=case.larger)
@@ -358,9 +357,8 @@ def _variation_rows(
         with suppress(StudentError, ShapeError):  # code may support fewer options
             student = file.layer(name, options=values)
             rows = check_variation(student, shown or "the default arguments", seed)
-            known = normalized_name(name) in SLOPED_CLASSES  # another slope may be that of no layer
-            certain = not (slopes or by_text)
-            yield from (row for row in rows if certain or (row.is_wrong and (known or row.tensor != "y")))
+            certain = not (slopes or by_text)  # another slope may be that of no layer
+            yield from (row for row in rows if certain or (row.is_wrong and row.tensor != "y"))
 
 
 def _activation_arguments(arguments: Sequence[str]) -> list[str]:

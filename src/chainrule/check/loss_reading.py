@@ -1,6 +1,7 @@
 """Read a learner's loss: try intended losses, forms of targets, and scales."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,13 +57,11 @@ def read_loss(code: LossCode, candidates: Sequence[Subject], seed: int, lenient:
     readings = [reading for intended in candidates for reading in _readings(code, intended, lenient)]
     values = [_value(reading, seed) for reading in readings]
     for reading, value in zip(readings, values, strict=True):
-        if value is not None and nearly_equal(value, _expected(reading.intended, reading, seed), TOLERANCE):
+        if value is not None and _is_right(reading, value, seed):
             return replace(reading, right=True)
-    for reading in readings:
-        if (scaled := _scaled(reading, seed)) is not None:
-            return scaled
-    finite = (pair[0] for pair in zip(readings, values, strict=True) if pair[1] is not None and np.isfinite(pair[1]))
-    return next(finite, readings[-1])
+    usual = [pair for pair in zip(readings, values, strict=True) if not pair[0].notes]
+    finite = (reading for reading, value in usual if value is not None and np.isfinite(value))
+    return next(finite, usual[-1][0])
 
 
 def all_losses() -> list[LossSubject]:
@@ -71,13 +70,16 @@ def all_losses() -> list[LossSubject]:
 
 
 def _readings(code: LossCode, intended: Subject, lenient: bool) -> Iterator[LossReading]:
-    """Yield the readings of a loss with each form of targets: distributions, one-hot, or class indices."""
+    """Yield the readings of a loss with each form of targets and each usual scale."""
     if intended.name != MulticlassHinge.name:
         yield LossReading(code, intended)
     if intended.name in CLASSIFICATIONS:
         if lenient:
             yield LossReading(code, intended, one_hot=True)
         yield LossReading(AdaptedLoss(code, labels=True), intended, one_hot=True)
+    if power := OTHER_SCALES.get(intended.name):
+        note = SCALE_NOTE.format("K" if power > 0 else "1/K", intended.name)
+        yield LossReading(code, LossSubject(intended.name, engine="reference", power=power), notes=(note,))
 
 
 def _value(reading: LossReading, seed: int) -> Array | None:
@@ -92,23 +94,12 @@ def _value(reading: LossReading, seed: int) -> Array | None:
     return np.asarray(loss.mean()) if loss.size in (1, len(values["p"])) else None
 
 
-def _expected(intended: Subject, reading: LossReading, seed: int) -> Array:
-    return intended.output(probes.draw_predictions(intended.name, seed, reading.one_hot))
-
-
-def _scaled(reading: LossReading, seed: int) -> LossReading | None:
-    """Return the reading as a loss of another scale, if both the value and the gradient are right for it, or None."""
-    if not isinstance(reading.intended, LossSubject) or not (power := OTHER_SCALES.get(reading.intended.name)):
-        return None
-    intended = LossSubject(reading.intended.name, engine="reference", power=power)
-    values = probes.draw_predictions(intended.name, seed, reading.one_hot)
-    try:
-        loss = np.asarray(reading.code.forward(**values).arrays["y"].mean())
-        dp = reading.code.backward(**values).arrays["dp"]
-    except StudentError:
-        return None
-    pairs = (loss, intended.output(values)), (dp, intended.gradients(values, np.array(1.0))["p"])
-    if not all(nearly_equal(*pair, TOLERANCE) for pair in pairs):
-        return None
-    note = SCALE_NOTE.format("K" if power > 0 else "1/K", intended.name)
-    return replace(reading, intended=intended, right=True, notes=(note,))
+def _is_right(reading: LossReading, value: Array, seed: int) -> bool:
+    """Return whether the mean loss is right, and for a loss of another scale also its gradient."""
+    values = probes.draw_predictions(reading.intended.name, seed, reading.one_hot)
+    if not nearly_equal(value, reading.intended.output(values), TOLERANCE):
+        return False
+    with suppress(StudentError):
+        expected = reading.intended.gradients(values, np.array(1.0))["p"]
+        return not reading.notes or nearly_equal(reading.code.backward(**values).arrays["dp"], expected, TOLERANCE)
+    return False

@@ -154,11 +154,11 @@ def optimizer_rows(name: str, kind: str, descend: Callable[[Descent], Mapping[st
     if claimed.shape != gradients.shape or claimed.dtype.kind != "f":
         raise FormError(f"{name} did not return parameters")
     try:
-        rules = [_rule(kind, options) for options in _possible_options(kind, results, drawn)]
+        rules = [Rule.of(*_optimizer(kind, options)) for options in _possible_options(kind, results, drawn)]
     except OptionError as error:
         raise FormError(f"{name}: {error}") from None
     own = {option: float(np.real(results[option]).item()) for option in drawn if option in results}
-    comparisons = [_compare(claimed, _path(*rule, start, gradients), start) for rule in rules]
+    comparisons = [_compare(claimed, rule.path(start, gradients), start) for rule in rules]
     best = min(comparisons, key=lambda comparison: comparison.error)
     tolerance = TOLERANCE if claimed.dtype.itemsize >= 8 else FLOAT32_TOLERANCE
     impossible = (mistake for item in own.items() if item[1] for mistake in impossible_value(*item))
@@ -173,9 +173,9 @@ def optimizer_rows(name: str, kind: str, descend: Callable[[Descent], Mapping[st
     elif not row.ok:
         mistakes = (
             Diagnosis(mistake, message)
-            for optimizer, coupled in rules
+            for rule in rules
             for mistake, message, change in MISTAKES
-            if _compare(claimed, change(Rule.of(optimizer, coupled)).path(start, gradients), start).error <= tolerance
+            if _compare(claimed, change(rule).path(start, gradients), start).error <= tolerance
         )
         worst = best.worst
         first = FirstWrong(worst.index, worst.actual, worst.expected, page=PAGES[kind]) if worst else None
@@ -211,19 +211,10 @@ def _possible_options(kind: str, used: Mapping[str, Array], drawn: Mapping[str, 
     yield from (dict(zip(drawn, values, strict=True)) for values in product(*possible))
 
 
-def _rule(kind: str, options: Mapping[str, float]) -> tuple[Optimizer, float]:
+def _optimizer(kind: str, options: Mapping[str, float]) -> tuple[Optimizer, float]:
     """Return an optimizer of this library, and the decay to add to the gradient: that of Adam, as in PyTorch."""
     own = {name: value for name, value in options.items() if (kind, name) != ("adam", "weight_decay")}
     return NAMED["momentum" if kind == "sgd" else kind](**own), options["weight_decay"] if kind == "adam" else 0.0
-
-
-def _path(optimizer: Optimizer, coupled: float, start: Array, gradients: Array) -> Array:
-    """Return the parameters after each step (steps, n). ``coupled`` is a decay to add to the gradient."""
-    p, moments, path = start, optimizer.init(start), list[Array]()
-    for step, gradient in enumerate(gradients, 1):
-        p, moments = optimizer.update(p, gradient + coupled * p, moments, step=step)
-        path.append(p)
-    return np.stack(path)
 
 
 def _compare(claimed: Array, path: Array, start: Array) -> Comparison:

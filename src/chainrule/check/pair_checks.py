@@ -30,8 +30,8 @@ from chainrule.check.loss_reading import all_losses, read_loss
 from chainrule.check.mode_checks import mode_rows
 from chainrule.check.option_checks import check_options
 from chainrule.check.pairing import match_parameters
-from chainrule.check.parameters import TRANSPOSED, ArrayLayout
-from chainrule.check.reading import ANY_LAYER, LayerReading, LearnerTask, adapted, best_of, fit, readings
+from chainrule.check.parameters import ArrayLayout
+from chainrule.check.reading import ANY_LAYER, LayerReading, LearnerTask, adapted, best_of, readings
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.custom.calls import FormError
@@ -39,7 +39,7 @@ from chainrule.custom.functions import DERIVATIVE
 from chainrule.custom.held_arrays import arrays_named
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import AveragePool2D, Conv2D, Dense, Layer, MaxPool2D
+from chainrule.layers import AveragePool2D, Conv2D, Layer, MaxPool2D
 
 LOSS_TOLERANCE = 1e-5  # relative
 Load = Callable[[Mapping[str, Any]], Student]  # loads a pair of functions with the given options
@@ -237,15 +237,8 @@ def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask)
     if layer is None:
         raise StudentError(f"{forward}: pass the layer that it should compute, such as --against 'Conv2D(4, 3)'")
     student = file.layer(forward, backward=backward, options=function_values(layer))
-    layouts: dict[str, ArrayLayout] = {"w": TRANSPOSED} if isinstance(layer, Dense) else {}
-    layouts |= {name: layout for name, layout in case.layouts.items() if name != "x"} if case else {}
     shape = task.shape or (case.shape if case and layer == case.layer else probes.input_shape_for(layer))
-    for candidate in (layouts, {}):
-        reading = fit(student, LayerSubject(layer, shape), layouts=candidate)
-        if reading is not None and reading.fits:
-            layouts = candidate
-            break
-    return student, replace(task, against=layer, shape=shape, layouts=layouts)
+    return student, replace(task, against=layer, shape=shape)
 
 
 def other_pair_rows(file: CheckedFile, forward: str, backward: str, base: LearnerTask, seed: int) -> Iterator[Row]:

@@ -29,7 +29,6 @@ from chainrule.custom.names import NAMES
 from chainrule.custom.updates import KeptGradients, Updates
 from chainrule.errors import StudentError, UnwrittenError
 
-Repair = tuple[Callable[[], Any], Callable[[], Any]]  # what to do before a call is repeated, and its reversal
 EVALUATED = "forward.eval"  # key in `arguments` that requests evaluation mode
 
 
@@ -41,12 +40,23 @@ def _set_evaluation_mode(thing: Any) -> dict[str, Any]:
     state = next((word for word in NAMES.training if getattr(thing, word, None) is True), "")
     switches = callable(getattr(thing, "eval", None))
     if named or not (switches or state):
-        return named or {"eval": True}
+        return named or ({} if _set_training(thing, False) else {"eval": True})
     if switches:
         thing.eval()
     else:
         setattr(thing, state, False)
     return {}
+
+
+def _set_training(thing: Any, value: bool) -> bool:
+    """Call a method such as train(mode=True) or is_training(value=None), and return whether there is one."""
+    for word in NAMES.training:
+        method: Any = getattr(thing, word, None)
+        arguments = defaults(method) if callable(method) else None
+        if arguments and len(arguments) == 1 and arguments[0][1] is not NO_DEFAULT:
+            call(word, method, value)
+            return True
+    return False
 
 
 class Methods(LocalCode):
@@ -93,7 +103,7 @@ class Methods(LocalCode):
         switches = modes.keys() - self._modes.keys()
         self._switches = {name: not modes[name] for name in switches if modes[name] is not NO_DEFAULT}
         self.variables = ModuleVariables(kind, forward, backward)
-        self._detector, self._is_built = OverwriteDetector(), False
+        self._detector = OverwriteDetector()
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call the object's forward."""
@@ -115,22 +125,16 @@ class Methods(LocalCode):
             setattr(self.thing, self._input, x)
         return call(label, getattr(self.thing, self._forward), *(() if self._input else (x,)), **self._modes)
 
-    def _builds(self, shape: tuple[int, ...]) -> Iterator[Repair]:
-        """Yield the calls of a method such as build(shape), with the shape of one sample or of the batch."""
-        if self._is_built or not (builder := calling.method(self.thing, NAMES.builders)):
-            return
-        build, held = getattr(self.thing, builder), cast("dict[str, Any]", vars(self.thing))
-        before = copy.deepcopy(held)
+    def _builds(self, shape: tuple[int, ...]) -> Iterator[Callable[[], Any]]:
+        """Yield calls of a method such as build(shape), with the shape of one sample or of the batch.
 
-        def set_built(is_built: bool, arguments: tuple[Any, ...] = ()) -> None:
-            self._is_built = is_built
-            held.clear()
-            held.update(copy.deepcopy(before))
-            if is_built:
-                call(f"{self._label}.{builder}", build, *arguments)
-
-        for arguments in ((shape[1:],), (shape,), shape[1:2]) if calling.required(build) else ((),):
-            yield partial(set_built, True, arguments), partial(set_built, False)
+        An object whose forward has succeeded needs none.
+        """
+        builder = "" if self._saved else calling.method(self.thing, NAMES.builders)
+        build = getattr(self.thing, builder, None)
+        arguments = ((shape[1:],), (shape,), shape[1:2]) if build and calling.required(build) else ((),)
+        for passed in arguments if build else ():
+            yield partial(call, f"{self._label}.{builder}", build, *passed)
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
         """Call the object's backward, after `forward` has saved the values that it needs.
@@ -141,15 +145,12 @@ class Methods(LocalCode):
         needed = [f"{name}={value}" for name, value in self._switches.items() if name in self._modes]
         return replace(result, needed=f"{', '.join(needed)} in {self._forward}" * bool(needed))
 
-    def _switchings(self) -> Iterator[Repair]:
-        """Yield the calls of forward with the other value of a switch."""
-
-        def switch(name: str) -> None:
-            self._modes[name] = self._switches[name]
-            self.forward(np.zeros(()) if self._x is None else self._x)
-
+    def _switchings(self) -> Iterator[Callable[[], Any]]:
+        """Yield calls of forward with the other value of a switch, which is set back if the call does not help."""
         for name in self._switches.keys() - self._modes.keys():
-            yield partial(switch, name), partial(self._modes.pop, name)
+            self._modes[name] = self._switches[name]
+            yield partial(self.forward, np.zeros(()) if self._x is None else self._x)
+            del self._modes[name]
 
     def _call_backward(self, dy: Array, strided: bool) -> CallResult:
         """Call the object's backward with the arguments that it accepts."""
@@ -198,7 +199,6 @@ class Methods(LocalCode):
         duplicate = copy.copy(self)
         duplicate.thing = _instance(cast("type[Any]", type(self.thing)), self._label, self._constructed)
         duplicate._detector, duplicate._updates, duplicate._saved = OverwriteDetector(), self._updates.copy(), {}
-        duplicate._is_built = False
         return duplicate
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":
@@ -210,8 +210,8 @@ class Methods(LocalCode):
         return duplicate
 
 
-def _retried(function: Callable[[], Any], repairs: Iterable[Repair]) -> Any:
-    """Return the result of a call. If it fails, repeat it after each repair, and undo repairs that do not help.
+def _retried(function: Callable[[], Any], repairs: Iterable[Callable[[], Any]]) -> Any:
+    """Return the result of a call. If it fails, repeat it after each repair.
 
     Errors   StudentError: that of the last repeated call
     """
@@ -221,13 +221,12 @@ def _retried(function: Callable[[], Any], repairs: Iterable[Repair]) -> Any:
         raise
     except StudentError as first:
         error = first
-        for repair, undo in repairs:
+        for repair in repairs:
             try:
                 repair()
                 return function()
             except StudentError as other:
                 error = other
-                undo()
         raise error from None
 
 
@@ -268,4 +267,5 @@ def _instance(kind: type[Any], label: str, values: Mapping[str, Any]) -> Any:
     thing = call(label, kind, *bound.args, **bound.kwargs)
     if getattr(thing, "optimizer", thing) is None:
         thing.optimizer = KeptGradients()
+    _set_training(thing, True)
     return thing

@@ -103,8 +103,9 @@ class Student:
 
         The name of a part of an array ends with one of `PARTS`: weights[:-1].
         """
-        held = self._code.get(whole := whole_name(name))
-        return held if held is None or whole == name else held[PARTS[name.removeprefix(whole)]]
+        whole, part = _place(name)
+        held = self._code.get(whole)
+        return None if held is None else np.array(held[part])
 
     def declare(self, *names: str) -> None:
         """Set the names of the parameters. `backward` then does not detect them."""
@@ -124,9 +125,10 @@ class Student:
         """Set any number or array, even if it is not a parameter. Integers remain integers."""
         is_integer = isinstance(value, np.ndarray) and value.dtype.kind in "iu"
         changed = np.array(value) if is_integer else array(value, f"{self.name}: the value of {name} is")
-        if (whole := whole_name(name)) != name and (held := self._code.get(whole)) is not None:
+        whole, part = _place(name)
+        if part is not ... and (held := self._code.get(whole)) is not None:
             joined = held.astype(np.result_type(held, changed))
-            joined[PARTS[name.removeprefix(whole)]] = changed
+            joined[part] = changed
             changed = joined if np.imag(joined).any() or np.iscomplexobj(changed) else np.real(joined)
         self._code.set(whole, changed)
 
@@ -230,9 +232,8 @@ class Student:
             if owner is None:
                 raise FormError(f"{label} returned {key!r}, which belongs to no parameter of {self.name}")
             gradients[owner] = returned[key]
-        wholes = {name: whole for name in self.names if (whole := whole_name(name)) != name and whole in gradients}
-        parts = {name: gradients[whole][PARTS[name.removeprefix(whole)]] for name, whole in wholes.items()}
-        return gradients | parts
+        places = {name: _place(name) for name in self.names}
+        return gradients | {name: gradients[key][part] for name, (key, part) in places.items() if key in gradients}
 
     def _in_order(self, returned: Mapping[str, Array]) -> dict[str, str]:
         """Return gradient → array for gradients returned without names: the next parameter, of equal shape if any."""
@@ -270,7 +271,13 @@ class Student:
 
 def whole_name(name: str) -> str:
     """Return the name of the whole array for the name of an array or of a part of it."""
-    return name.partition("[")[0]
+    return _place(name)[0]
+
+
+def _place(name: str) -> tuple[str, Any]:
+    """Return the name of the whole array, and the index of the part of it that a name denotes."""
+    whole, bracket, rest = name.partition("[")
+    return whole, PARTS.get(bracket + rest, ...)
 
 
 def _shown(shape: tuple[int, ...]) -> str:

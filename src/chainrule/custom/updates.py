@@ -33,7 +33,7 @@ class KeptGradients:
 
     def _keep(self, *arguments: Any) -> None:
         held = [cast("Mapping[str, Any]", value) for value in arguments if isinstance(value, Mapping)]
-        self.grads = held[-1] if held else {}
+        self.grads = dict(held[-1]) if held else dict[str, Any]()
 
 
 class Updates:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -146,9 +147,9 @@ def _channels_first(sizes: tuple[int, ...], channels: int, axes: int) -> tuple[i
 def of_each_length(series: Sequence[Any], predict: Callable[[Array], Array]) -> Array:
     """Return the outputs (N, …) for series of different lengths, from those for series of one length."""
     arrays = [np.asarray(values) for values in series]
-    shapes = [array.shape for array in arrays]
-    numbers = [[n for n, shape in enumerate(shapes) if shape == own] for own in dict.fromkeys(shapes)]
-    parts = [predict(np.stack([arrays[n] for n in group])) for group in numbers]
+    order = sorted(range(len(arrays)), key=lambda number: arrays[number].shape)
+    groups = groupby(order, lambda number: arrays[number].shape)
+    parts = [predict(np.stack([arrays[number] for number in group])) for _, group in groups]
     if len({part.shape[1:] for part in parts}) > 1:
         raise ShapeError("the outputs for series of different lengths have different shapes; predict each length alone")
-    return np.concatenate(parts)[np.argsort(np.concatenate(numbers), kind="stable")]
+    return np.concatenate(parts)[np.argsort(order)]

@@ -41,5 +41,7 @@ def rate_curves(lines: Sequence[Line], title: str, names: tuple[str, str], *, is
     axes.tick_params(labelsize=SMALL)
     for axis, label in zip((axes.xaxis, axes.yaxis), names, strict=True):
         axis.set_label_text(label, fontsize=BODY, color=INK, **typeface())
-    axes.legend(frameon=False, fontsize=SMALL, loc="lower right" if is_roc else "lower left")
+    legend = axes.legend(frameon=False, fontsize=SMALL, loc="lower right" if is_roc else "lower left")
+    for entry in legend.get_texts():
+        entry.set(**typeface())
     return sheet.figure

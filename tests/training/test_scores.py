@@ -107,7 +107,8 @@ def test_no_threshold_is_better(metric: str, seed: int, labels: int) -> None:
 
 def test_thresholds_are_recorded_and_decide(tmp_path) -> None:
     draw = np.random.default_rng(0)
-    x, y, model = draw.normal(size=(60, 6)).astype("f4"), draw.integers(0, 2, (60, 3)), dense(3, cr.Sigmoid())
+    x, model = draw.normal(size=(60, 6)).astype("f4"), dense(3, cr.Sigmoid())
+    y = model.predict(x) + draw.normal(0, 0.3, (60, 3)) > 0.5
     model.set_thresholds(0.2, 0.55, 0.9)
     model.fit(x, y, progress=False)
     model.save(tmp_path / "m.safetensors")
@@ -117,6 +118,8 @@ def test_thresholds_are_recorded_and_decide(tmp_path) -> None:
         assert loaded.predict_classes(x) == [tuple(str(k) for k in np.flatnonzero(row)) for row in yes]
         assert loaded.evaluate(x, y).label_accuracy == (yes == y).mean()
         assert loaded.signature.to_config()["outputs"]["y"]["thresholds"] == [0.2, 0.55, 0.9]
+    model.calibrate(x, y)
+    assert model.evaluate(x, y).label_accuracy == (yes == y).mean()
     model.set_thresholds()
     assert model.evaluate(x, y).label_accuracy == ((model.predict(x) >= 0.5) == y).mean()
 

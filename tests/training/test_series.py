@@ -83,6 +83,9 @@ def test_what_is_refused(tmp_path) -> None:
         "conv1": lambda: model.fit([*SERIES[:9], last[:, :2]], LABELS),
         "not finite": lambda: model.fit([*SERIES[:9], last * np.nan], LABELS),
         "cannot be resumed": lambda: model.fit(SERIES, LABELS, run=cr.Run(tmp_path / "run")),
+        "different shapes": lambda: model.fit(
+            SERIES[1][None], [0], run=cr.Run(tmp_path / "other", test_data=(SERIES, LABELS))
+        ),
         "predict each length alone": lambda: along.predict(SERIES),
         "typical": lambda: cr.Sequential([cr.GlobalAveragePool1D()], (2, None)),  # pyright: ignore
     }

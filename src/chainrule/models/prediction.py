@@ -39,7 +39,7 @@ def predict(
     If training standardized the targets, the outputs are converted to the targets' units.
 
     If no weights depend on it, arrays may have another height, width or length than ``input_shape``, as in a network
-    that is convolutional up to a global pooling. Files are resized.
+    that is convolutional up to a global pooling. Files are resized. A list of series may have different lengths.
 
     x   inputs as in `fit`, one sample, the path of an image file, a Pillow image, or a list of paths or images. N
         may be 0. Labels of a data set or of batches (x, y) are not used. Files and images are converted by

@@ -45,6 +45,8 @@ def calibrate(model: Network, samples: TrainingData) -> float:
     logits = rows if evaluation.logits else np.log(np.maximum(confidences(rows, ""), np.finfo(np.float64).tiny))
     temperature = best_temperature(REDUCTION * logits.astype(np.float64), classes)
     _divide(model, layer, temperature)
+    powers = [[share ** (1 / temperature) for share in (limit, 1 - limit)] for limit in model.thresholds]
+    model.thresholds = tuple(yes / (yes + no) for yes, no in powers)  # decisions do not change
     return temperature
 
 

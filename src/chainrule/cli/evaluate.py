@@ -65,7 +65,7 @@ def evaluate(
     from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import loading
     from chainrule.data.augmentation import Views
-    from chainrule.models import decisions, temperature
+    from chainrule.models import temperature
     from chainrule.plotting.figures import save
     from chainrule.training.answers import Misclassification
 
@@ -83,7 +83,7 @@ def evaluate(
             model.save(calibrated_file)
             remarks += [f"logits divided by the temperature {added['temperature']:.4g}; wrote {calibrated_file}"]
         if tuned_file is not None:
-            added["thresholds"] = [*decisions.tune(model, validation, metric)]
+            added["thresholds"] = [*temperature.tune(model, validation, metric)]
             model.save(tuned_file)
             values = ", ".join(f"{value:.4g}" for value in added["thresholds"])
             remarks += [f"thresholds {values}; wrote {tuned_file}"]

@@ -94,8 +94,8 @@ class Model(Explained, Network):
     def with_classes(self, classes: Sequence[str], *, seed: int = 0, append: bool = False) -> Model:
         """Return a copy of the model for other classes, with a new last layer with parameters, the head.
 
-        A dense layer at the end is replaced; so is a convolution, if the model ends in Softmax or Sigmoid or was
-        trained here. Otherwise, the outputs are features, and global pooling, Dense and Softmax follow them.
+        A dense layer at the end is replaced, and a convolution if the model ends in Softmax or Sigmoid or was trained
+        here. Otherwise, the outputs are features, and global pooling, Dense and Softmax follow them.
 
         The copy has another seed, which follows from the model's seed and ``seed``. The weights of the new layer are
         drawn with it, so that they are independent of the layer that they replace.

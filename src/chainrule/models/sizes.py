@@ -93,13 +93,13 @@ def names_to_freeze(network: Network, names: Sequence[str], option: str) -> tupl
     Errors   OptionError for a name that matches no parameter
     """
     trainable = [name for name in network.names if network.size(name)]
-    chosen = [name for name in names if name not in network.names or name in trainable]
-    if BACKBONE in chosen and BACKBONE not in network.names:
+    selected = [name for name in names if name not in network.names or name in trainable]
+    if BACKBONE in selected and BACKBONE not in network.names:
         if len(trainable) < 2:
             raise OptionError(f"{option} {BACKBONE}: the network has no parameters before its last layer")
-        chosen = [*trainable[:-1], *(name for name in chosen if name != BACKBONE)]
-    LRMultipliers.frozen(*chosen).groups(network.trainable_layout, option)
-    return tuple(chosen)
+        selected = [*trainable[:-1], *(name for name in selected if name != BACKBONE)]
+    LRMultipliers.frozen(*selected).groups(network.trainable_layout, option)
+    return tuple(selected)
 
 
 def _ends_in_features(network: Network) -> bool:
@@ -113,7 +113,7 @@ def _ends_in_features(network: Network) -> bool:
 
 
 def _extended(wiring: Wiring, layers: Sequence[Any]) -> Wiring:
-    """Return a wiring to which the further layers are added one after the other."""
+    """Return a wiring with the further layers added one after the other."""
     own, count = node.chain(layers), len(wiring.names)
     names = (*wiring.names, *own.names[count:])
     return Wiring(names, (*wiring.inputs, *own.inputs[count:]), (*wiring.owners, *own.owners[count:]))

@@ -57,7 +57,7 @@ def evaluate(
         not isinstance(samples, Samples) and samples.probe.is_dense and resolved_task in (CLASSIFICATION, BINARY)
     )
     confusion, all_outputs, all_targets, all_valid = np.int64(0), list[Array](), list[Array](), list[Array]()
-    each, thresholds = list[list[Array]](), network.thresholds
+    batch_losses, thresholds = list[list[Array]](), network.thresholds
     for x, targets, weights in in_order(samples, normalization, network, readers):
         is_resized = x.ndim == 3 and x.shape[1:] != network.input_shape  # series of another length
         own = resized(network, x.shape[1:]) if is_resized else network
@@ -66,8 +66,8 @@ def evaluate(
         positions = None if weights is None or weights.ndim == 1 else weights[:, 1]  # weights in the metric
         if not weighted:
             weights = None if positions is None else np.stack([positions, positions], axis=1)
-        each.append(_losses(network, loss, scores, t, weights))
-        total += [values.sum(dtype=np.float64) for values in each[-1]]
+        batch_losses.append(_losses(network, loss, scores, t, weights))
+        total += [values.sum(dtype=np.float64) for values in batch_losses[-1]]
         count += len(outputs)
         valid = None if positions is None else positions > 0
         if counts_only:
@@ -77,7 +77,7 @@ def evaluate(
         all_outputs.append(outputs)
         all_targets.append(targets)
         all_valid += [] if valid is None else [valid]
-    arrays = [np.concatenate(parts) for parts in (all_outputs, all_targets, *zip(*each, strict=True))]
+    arrays = [np.concatenate(parts) for parts in (all_outputs, all_targets, *zip(*batch_losses, strict=True))]
     if isinstance(samples, SeriesBatches):
         arrays = [array[np.argsort(samples.numbers)] for array in arrays]
     outputs, targets, *sample_losses = arrays

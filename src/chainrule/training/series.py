@@ -64,7 +64,7 @@ class SeriesBatches(BatchStream):
         return SeriesBatches(series, replace(samples, x=numbers[:, 0]))
 
     def drawn(self, batch_size: int, seed: int) -> SeriesBatches:
-        """Return the series in batches that are drawn anew in every epoch."""
+        """Return the series in batches that are drawn in every epoch."""
         return SeriesBatches(self.series, self.samples, batch_size, seed)
 
     @property

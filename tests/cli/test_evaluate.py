@@ -47,7 +47,6 @@ def test_calibration_on_the_validation_images_of_the_run(invoke, finished, digit
     """The written model is that of `Model.calibrate` on the images held out by the run."""
     files = tmp_path / "calibrated.safetensors", tmp_path / "reliability.png"
     options = ("--calibrated", files[0], "--reliability", files[1])
-    refused(invoke(f"evaluate {ENGINE} --data {digits}", finished, "--calibrated", tmp_path / "no" / "m"), "no folder")
     x, y = bars(300)
     np.savez(tmp_path / "noisy.npz", x=x, y=np.where(np.random.default_rng(1).random(300) < 0.7, y, 0))
     words = f"train {ENGINE} --model mlp --data noisy.npz --out o --epochs 9 --validation 0.2 --quiet"

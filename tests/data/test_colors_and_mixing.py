@@ -255,7 +255,7 @@ def test_refused(augmentation: str, shape: tuple[int, ...], message: str) -> Non
         )
 
 
-def test_what_functions_and_masks_are_refused(tmp_path: Any) -> None:
+def test_unusable_functions_and_mixed_masks_are_refused(tmp_path: Any) -> None:
     x, y = stripes(40)
     for function in (lambda image, target, generator: image, lambda image, target, generator: (image[0], target)):
         with pytest.raises(OptionError, match="an image and a target of the shapes"):

@@ -223,15 +223,15 @@ class Augmentation(TextOptions):
         if not self.moves or not len(x):
             return x
         self.check_shape(x.shape[1:])
-        matrix, move = self._inverse_maps(draw)
+        matrix, shift = self._inverse_maps(draw)
         if x.ndim == 3:
-            move[:, 0] = 0
-        images, interpolate = _as_images(x), interpolate and bool(self.rotation or self.scale)
+            shift[:, 0] = 0
+        images, blends = _as_images(x), interpolate and bool(self.rotation or self.scale)  # others copy whole pixels
         result, chunk = np.empty_like(images), max(1, CHUNK_PIXELS // math.prod(x.shape[1:]))
         for start in range(0, len(x), chunk):
             rows = slice(start, start + chunk)
-            sources = self._sources(images.shape[2:], matrix[rows], move[rows])
-            result[rows] = _sample_pixels(images[rows], *sources, fill, interpolate=interpolate)
+            sources = self._sources(images.shape[2:], matrix[rows], shift[rows])
+            result[rows] = _sample_pixels(images[rows], *sources, fill, interpolate=blends)
         return result.reshape(x.shape)
 
     def move_positions(self, targets: Floats, draw: Draw, size: Sequence[int]) -> Floats:
@@ -301,16 +301,16 @@ def _sample_pixels(x: Array, rows: Floats, columns: Floats, fill: Value, *, inte
     count, channels, height, width = x.shape
     padded = np.full((count, channels, height + 2, width + 2), fill, x.dtype)
     padded[:, :, 1:-1, 1:-1] = x
-    flat = padded.reshape(-1)
-    planes = np.arange(count * channels, dtype=np.intp).reshape(count, channels, 1, 1) * ((height + 2) * (width + 2))
-    rows, columns = rows.clip(-1, height) + 1, columns.clip(-1, width) + 1
+    flat, stride = padded.reshape(-1), width + 2
+    planes = np.arange(count * channels, dtype=np.intp).reshape(count, channels, 1, 1) * ((height + 2) * stride)
+    y, x_position = rows.clip(-1, height) + 1, columns.clip(-1, width) + 1  # in the padded image
     if not interpolate:
-        return flat[planes + (np.rint(rows) * (width + 2) + np.rint(columns)).astype(np.intp)[:, None]]
-    top, left = (np.minimum(rows, height).astype(np.intp), np.minimum(columns, width).astype(np.intp))
-    down, right = (rows - top).astype(x.dtype)[:, None], (columns - left).astype(x.dtype)[:, None]
-    corner = planes + (top * (width + 2) + left)[:, None]
+        return flat[planes + (np.rint(y) * stride + np.rint(x_position)).astype(np.intp)[:, None]]
+    top, left = (np.minimum(y, height).astype(np.intp), np.minimum(x_position, width).astype(np.intp))
+    down, right = (y - top).astype(x.dtype)[:, None], (x_position - left).astype(x.dtype)[:, None]
+    corner = planes + (top * stride + left)[:, None]
     upper = flat[corner] * (1 - right) + flat[corner + 1] * right
-    lower = flat[corner + width + 2] * (1 - right) + flat[corner + width + 3] * right
+    lower = flat[corner + stride] * (1 - right) + flat[corner + stride + 1] * right
     return upper * (1 - down) + lower * down
 
 

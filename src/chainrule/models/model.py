@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import math
 from collections.abc import Mapping, Sequence
 from inspect import signature
@@ -19,7 +20,7 @@ from chainrule.data.normalization import BYTE, Normalization
 from chainrule.errors import OptionError, ShapeError, explain_memory_errors, printable, quoted
 from chainrule.layers import node
 from chainrule.layers.node import NodesLike, Wiring
-from chainrule.models import fitting, heat, prediction, stepping
+from chainrule.models import fitting
 from chainrule.models.options import ModelOptions
 from chainrule.models.reading import Reading, batched, samples_of
 from chainrule.network.fitted import Fitted
@@ -33,8 +34,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from chainrule.explain import Trace
+    from chainrule.models import heat, prediction, stepping
     from chainrule.models.signature import NetworkSignature
     from chainrule.models.summary import Summary
+
+
+class LazyMethod:
+    """A method of models. The function with its name, in a file of this package, is imported on first use."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, model: Any, owner: type) -> Any:
+        """Return the method of a model, or the function if the model is None."""
+        function = getattr(importlib.import_module(f"chainrule.models.{self._file}"), self._name)
+        return function.__get__(model, owner)
 
 
 class Model(Explained, Network):
@@ -60,17 +77,27 @@ class Model(Explained, Network):
     fit = fitting.fit
     find_learning_rate = fitting.find_learning_rate
     trainer = fitting.trainer
-    train_step = stepping.train_step
-    gradients = stepping.gradients
-    predict = __call__ = prediction.predict
-    predict_classes = prediction.predict_classes
-    evaluate = prediction.evaluate
-    calibrate = prediction.calibrate
-    tune_thresholds = prediction.tune_thresholds
-    set_thresholds = prediction.set_thresholds
-    saliency = heat.saliency
-    grad_cam = heat.grad_cam
-    plot_heat = heat.plot_heat
+    if TYPE_CHECKING:
+        train_step = stepping.train_step
+        gradients = stepping.gradients
+        predict = __call__ = prediction.predict
+        predict_classes = prediction.predict_classes
+        evaluate = prediction.evaluate
+        calibrate = prediction.calibrate
+        tune_thresholds = prediction.tune_thresholds
+        set_thresholds = prediction.set_thresholds
+        saliency = heat.saliency
+        grad_cam = heat.grad_cam
+        plot_heat = heat.plot_heat
+    else:
+        train_step, gradients = (LazyMethod("stepping") for _ in range(2))
+        predict, predict_classes, evaluate, calibrate = (LazyMethod("prediction") for _ in range(4))
+        tune_thresholds, set_thresholds = (LazyMethod("prediction") for _ in range(2))
+        saliency, grad_cam, plot_heat = (LazyMethod("heat") for _ in range(3))
+
+        def __call__(self, x, **options):
+            """Return the outputs, as `predict`."""
+            return self.predict(x, **options)
 
     def freeze(self, *names: str) -> None:
         """Freeze parameters in all later calls of `fit`. Without names, unfreeze all parameters.

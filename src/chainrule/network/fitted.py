@@ -13,11 +13,11 @@ from chainrule.data.normalization import JointNormalization, Normalization
 from chainrule.errors import OptionError, printable_name, quoted
 from chainrule.network.losses import Loss
 from chainrule.network.ports import Ports
-from chainrule.network.target_scaling import TargetScaling
 from chainrule.network.tasks import BINARY, Task
 
 if TYPE_CHECKING:
     from chainrule.data.mask_values import MaskValues
+    from chainrule.network.target_scaling import TargetScaling
 
 UNFITTED = Normalization("none")
 
@@ -41,7 +41,7 @@ class Fitted:
     task: Task | None
     classes: tuple[str, ...] = ()
     largest_input: float | None = None
-    target_scaling: TargetScaling | None = None
+    target_scaling: "TargetScaling | None" = None
     mask_values: "MaskValues | None" = None
     training_hashes: tuple[int, ...] = ()
     thresholds: tuple[float, ...] = ()

@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -40,8 +40,10 @@ from chainrule.network.flat_buffers import AssignableWeights, FlatBuffers, with_
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.ports import OutputEnd, input_ports, output_ports
 from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
-from chainrule.network.target_scaling import TargetScaling
 from chainrule.network.tasks import Task
+
+if TYPE_CHECKING:
+    from chainrule.network.target_scaling import TargetScaling
 
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256  # default batch size for inference

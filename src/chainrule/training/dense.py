@@ -122,20 +122,20 @@ def _finite(y: Array) -> Array:
 
 
 def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, Bools | None]:
-    if y.dtype.kind == "f" and not (y % 1).any():
-        y = y.astype(np.int64)
-    if y.dtype.kind not in "iub":
+    """Return one-hot targets of labels (N, …), and which positions count; None if all do."""
+    if y.dtype.kind not in "iub" and (y.dtype.kind != "f" or (y % 1).any()):
         shape = ", ".join(map(str, ("N", outputs, *y.shape[1:])))
         advice = f"numbers for {outputs} outputs have the shape ({shape})"
         raise DataError(f"labels must be whole numbers, found {y.dtype} of shape {y.shape}; {advice}")
-    valid = None if ignore_label is None else _valid(y, ignore_label)
-    y = y if valid is None else np.where(valid, y, 0)
-    _check_range(y, max(outputs, 2), ignore_label)
+    whole = y.astype(np.int64) if y.dtype.kind == "f" else y
+    valid = None if ignore_label is None else _valid(whole, ignore_label)
+    labels = whole if valid is None else np.where(valid, whole, 0)
+    _check_range(labels, max(outputs, 2), ignore_label)
     if outputs == 1:
-        return y[:, None].astype(np.uint8), valid
-    targets = np.zeros((len(y), outputs, *y.shape[1:]), np.uint8)
+        return labels[:, None].astype(np.uint8), valid
+    targets = np.zeros((len(labels), outputs, *labels.shape[1:]), np.uint8)
     for k in range(outputs):
-        targets[:, k] = y == k
+        targets[:, k] = labels == k
     if valid is not None:
         targets *= valid[:, None]
     return targets, valid

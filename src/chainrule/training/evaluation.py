@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,8 +26,9 @@ from chainrule.training.joint import JointEvaluation
 from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.series import SeriesBatches
-from chainrule.training.streams import TrainingData
+
+if TYPE_CHECKING:
+    from chainrule.training.streams import TrainingData
 
 
 def evaluate(
@@ -78,8 +80,11 @@ def evaluate(
         all_targets.append(targets)
         all_valid += [] if valid is None else [valid]
     arrays = [np.concatenate(parts) for parts in (all_outputs, all_targets, *zip(*batch_losses, strict=True))]
-    if isinstance(samples, SeriesBatches):
-        arrays = [array[np.argsort(samples.numbers)] for array in arrays]
+    if not isinstance(samples, Samples):
+        from chainrule.training.series import SeriesBatches
+
+        if isinstance(samples, SeriesBatches):
+            arrays = [array[np.argsort(samples.numbers)] for array in arrays]
     outputs, targets, *sample_losses = arrays
     if scaling is not None:
         outputs = scaling.in_units(outputs)

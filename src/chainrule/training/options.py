@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
+from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.core.words import CheckedOptions, match_name
-from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.errors import OptionError, quoted, unknown_name
 
 MOST_EPOCHS = 1_000_000  # more than any real training needs

@@ -54,8 +54,9 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
     normalization = Normalization.from_config(expect_object(parse(metadata["normalization"]), "normalization"))
     options: dict[str, Any] = {}
     is_included = metadata.get("normalization_included") == "true" and not normalization.parts  # else they are layers
-    if is_included and (inner := _without(normalization, graph)) is not None:
-        graph, options["normalization"] = inner, normalization
+    inner = _without(normalization, graph) if is_included else None
+    if inner is not None:
+        options["normalization"] = normalization
     if "classes" in metadata:
         options["classes"] = expect_list(str, parse(metadata["classes"]), "classes")
     loss, task = metadata.get("loss", ""), metadata.get("task", "")
@@ -69,7 +70,9 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
         named = [replace(term, output=value.name) for term, value in zip(terms, graph.outputs, strict=False)]
         options["loss"] = losses.JointLoss(tuple(named))
     thresholds = expect_list(float, parse(metadata.get("thresholds", "[]")), "thresholds")
-    return ExportedModel(graph, options, task if {*task.split(",")} <= tasks.NAMED.keys() else None, thresholds)
+    return ExportedModel(
+        inner or graph, options, task if {*task.split(",")} <= tasks.NAMED.keys() else None, thresholds
+    )
 
 
 def _without(normalization: Normalization, graph: GraphMessage) -> GraphMessage | None:

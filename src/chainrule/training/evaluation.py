@@ -52,6 +52,13 @@ def evaluate(
     readers   processes that read ahead, as in `BatchLoader`
     weighted  whether the loss is Σ w[n] loss[n] / N for samples with weights w, as in training; metrics ignore them
     """
+    order = None
+    if not isinstance(samples, Samples):
+        from chainrule.training.series import SeriesBatches
+
+        if isinstance(samples, SeriesBatches):
+            samples = samples.drawn(PREDICT_BATCH, None)
+            order = np.argsort(samples.numbers)
     scaling, total, count = network.target_scaling, np.zeros(len(losses.terms(loss))), 0
     losses.check_outputs(loss, network.outputs)
     resolved_task = task or network_outputs.infer_task(network, loss, samples.probe)
@@ -80,12 +87,7 @@ def evaluate(
         all_targets.append(targets)
         all_valid += [] if valid is None else [valid]
     arrays = [np.concatenate(parts) for parts in (all_outputs, all_targets, *zip(*batch_losses, strict=True))]
-    if not isinstance(samples, Samples):
-        from chainrule.training.series import SeriesBatches
-
-        if isinstance(samples, SeriesBatches):
-            arrays = [array[np.argsort(samples.numbers)] for array in arrays]
-    outputs, targets, *sample_losses = arrays
+    outputs, targets, *sample_losses = arrays if order is None else [array[order] for array in arrays]
     if scaling is not None:
         outputs = scaling.in_units(outputs)
     if isinstance(loss, JointLoss) and network.output_ports is not None and isinstance(resolved_task, JointTask):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.core.arrays import Array
+from chainrule.core.arrays import Array, Ints
 from chainrule.data.augmentation import Views
 from chainrule.data.normalization import Normalization
 from chainrule.network import losses
@@ -52,13 +52,7 @@ def evaluate(
     readers   processes that read ahead, as in `BatchLoader`
     weighted  whether the loss is Σ w[n] loss[n] / N for samples with weights w, as in training; metrics ignore them
     """
-    order = None
-    if not isinstance(samples, Samples):
-        from chainrule.training.series import SeriesBatches
-
-        if isinstance(samples, SeriesBatches):
-            samples = samples.drawn(PREDICT_BATCH, None)
-            order = np.argsort(samples.numbers)
+    samples, order = _in_batches(samples)
     scaling, total, count = network.target_scaling, np.zeros(len(losses.terms(loss))), 0
     losses.check_outputs(loss, network.outputs)
     resolved_task = task or network_outputs.infer_task(network, loss, samples.probe)
@@ -97,6 +91,17 @@ def evaluate(
     valid = np.concatenate(all_valid) if all_valid else None
     about = resolved_task, network.classes, valid, counted, loss == LOGITS_LOSS
     return Evaluation(float(total[0]) / count, outputs, targets, *about, losses=sample_losses[0], thresholds=thresholds)
+
+
+def _in_batches(samples: TrainingData) -> tuple[TrainingData, Ints | None]:
+    """Return data for evaluation, and the positions of the samples in it, (N,), of series of different lengths."""
+    if not isinstance(samples, Samples):
+        from chainrule.training.series import SeriesBatches
+
+        if isinstance(samples, SeriesBatches):
+            batches = samples.drawn(PREDICT_BATCH, None)
+            return batches, np.argsort(batches.numbers)
+    return samples, None
 
 
 def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]]) -> tuple[Array, list[Array]]:

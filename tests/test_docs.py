@@ -146,16 +146,14 @@ def test_the_example_of_a_few_images_runs(run: Run, tmp_path: Path, monkeypatch:
     assert (series["model"].evaluate(series["series"], series["y"]).accuracy, len(series["names"])) == (1, 60)
     layers = [cr.Conv2D(6, 3, stride=2), cr.ReLU(), cr.Conv2D(8, 3), cr.ReLU()]
     cr.export_onnx(cr.Sequential(layers, (3, 12, 14), engine="numpy"), "backbone.onnx")
-    generator = np.random.default_rng(0)
-    for name in ("cat", "dog"):
+    for name, brightness in {"cat": 200, "dog": 90}.items():
         Path("photos", name).mkdir(parents=True)
         for number in range(10):
-            pixels = generator.integers(0, 100, (20, 24, 3)).astype(np.uint8) + (100 if name == "cat" else 0)
-            Image.fromarray(pixels.astype(np.uint8)).save(f"photos/{name}/{number}.png")
-    names = run(BLOCK.findall(page[page.index("## A few images") : page.index("## Masks")])[0])
-    assert names["history"]["loss"][-1] < names["history"]["loss"][0]
+            Image.new("RGB", (20 + number, 24), (brightness, brightness - 3 * number, 0)).save(
+                f"photos/{name}/{number}.png"
+            )
+    names = run(BLOCK.findall(page[page.index("## A few images") :])[0])
     assert names["model"].predict_classes(["photos/cat/3.png", "photos/dog/3.png"]).tolist() == ["cat", "dog"]
-    np.testing.assert_array_equal(cr.load("pets.safetensors").parameters, names["model"].parameters)
     words = "chainrule train --from backbone.onnx --freeze backbone --data photos --epochs 1 --engine numpy --out run"
     with pytest.raises(SystemExit, match="0"):
         main(words.split()[1:])

@@ -101,32 +101,26 @@ def test_other_classes_take_a_new_last_layer():
 
 FEATURES: list[Any] = [
     ((2, 6, 7), cr.Conv2D(5, 3), cr.BatchNorm2D(), cr.ReLU()),
-    ((2, 6, 7), cr.Conv2D(5, 3)),
-    ((2, 9), cr.Conv1D(5, 3), cr.ReLU()),
+    ((2, 9), cr.Conv1D(5, 3)),
     ((6,), cr.Dense(5), cr.Tanh()),
 ]
 
 
 @pytest.mark.parametrize(("shape", "layers"), [(shape, layers) for shape, *layers in FEATURES])
-@pytest.mark.parametrize("is_graph", [False, True])
-def test_features_get_a_head_that_alone_is_trained(shape: Any, layers: Any, is_graph: bool) -> None:
+def test_features_get_a_head_that_alone_is_trained(shape: Any, layers: Any) -> None:
     """The outputs are those of a dense layer on the mean features, and `backbone` freezes these."""
-    old = cr.Sequential(layers, shape, engine="numpy")
-    if is_graph:
-        source = node = cr.Input(shape)
-        for number, layer in enumerate(old.layers):
-            node = layer(node, name=f"part{number}")
-        old = cr.Graph(source, node, engine="numpy")
+    source = node = cr.Input(shape)
+    for number, layer in enumerate(layers):
+        node = layer(node, name=f"part{number}")
     x = np.random.default_rng(0).normal(size=(8, *shape)).astype("f4")
-    new = old.with_classes(["a", "b", "c"])
-    w, b = (new.weights[name] for name in new.weights if name not in old.weights)
-    z = np.exp(old.predict(x).reshape(8, 5, -1).mean(2) @ w.T + b)
-    assert_close(new.predict(x), z / z.sum(1, keepdims=True))
-    new.freeze("backbone")
-    before = new.get_weights()
-    new.fit(x, ["a", "b", "c", "a"] * 2, progress=False)
-    changed = {name for name, values in new.weights.items() if not np.array_equal(values, before[name])}
-    assert changed == new.weights.keys() - old.weights.keys()
+    for old in (cr.Sequential(layers, shape, engine="numpy"), cr.Graph(source, node, engine="numpy")):
+        new = old.with_classes(["a", "b", "c"])
+        w, b = (new.weights[name] for name in new.weights if name not in old.weights)
+        z = np.exp(old.predict(x).reshape(8, 5, -1).mean(2) @ w.T + b)
+        assert_close(new.predict(x), z / z.sum(1, keepdims=True))
+        new.freeze("backbone")
+        new.fit(x, ["a", "b", "c", "a"] * 2, progress=False)
+        assert all(np.array_equal(values, new.weights[name]) for name, values in old.weights.items())
 
 
 def test_which_layer_is_the_head() -> None:

@@ -1,4 +1,6 @@
-"""Metrics of ranked outputs and calibration, compared with scikit-learn and with literal loops."""
+"""Metrics of decisions, ranked outputs and calibration, and thresholds: scikit-learn, SciPy and literal loops."""
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,14 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from scipy.stats import binomtest
 from sklearn import metrics as peer
 from training.made import classifier, dense, stripes
 
 import chainrule as cr
-from chainrule.errors import DataError, OptionError
+from chainrule.errors import ChainruleError, DataError, OptionError
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL
 from chainrule.training import history_files
 from chainrule.training.calibration import best_temperature
+from chainrule.training.decisions import CRITERIA
 from chainrule.training.history import Epoch, History
 from chainrule.training.metrics import Evaluation
 
@@ -37,12 +41,20 @@ def test_classes(seed: int, classes: int, logits: bool) -> None:
     expected = {
         "balanced_accuracy": peer.balanced_accuracy_score(y, guesses),
         "mean_f1": peer.f1_score(y, guesses, average="macro"),
+        "matthews_corrcoef": peer.matthews_corrcoef(y, guesses),
+        "cohen_kappa": peer.cohen_kappa_score(y, guesses),
+        "log_loss": -np.log(p[np.arange(40), y]).mean(),
     }
     if not logits:  # rounding would break ties
         expected["roc_auc"] = peer.roc_auc_score(y, p.astype(np.float64), multi_class="ovr", labels=range(classes))
         expected["average_precision"] = peer.average_precision_score(np.eye(classes)[y], p)
+        rates = peer.roc_curve(y == 1, p[:, 1], drop_intermediate=False)
+        assert_close([*evaluation.curves[1][1:3]], [rate[1:] for rate in rates[:2]])
     for name, score in expected.items():
         assert_close(evaluation.scores[name], score, name=name)
+    assert_array_equal(evaluation.correct, y == guesses)
+    interval = binomtest(int((y == guesses).sum()), 40).proportion_ci(0.9, "wilson")
+    assert_close(evaluation.accuracy_interval(0.9), [*interval])
     each = peer.precision_recall_fscore_support(y, guesses, labels=range(classes), zero_division=np.nan)
     assert_close([evaluation.precision, evaluation.recall, evaluation.f1], each[:3])
     assert_array_equal(evaluation.confusion, peer.confusion_matrix(y, guesses))
@@ -76,6 +88,91 @@ def test_one_output_and_labels(seed: int) -> None:
     assert [*several.scores] == ["roc_auc", "average_precision"]
     areas = [peer.roc_auc_score(targets, scores), peer.average_precision_score(targets, scores)]
     assert_close([*several.scores.values()], areas)
+
+
+@pytest.mark.parametrize("metric", CRITERIA)
+@given(seed=SEEDS, labels=st.integers(1, 3))
+def test_no_threshold_is_better(metric: str, seed: int, labels: int) -> None:
+    """scikit-learn's score of each label is the best of those at all outputs, and decisions follow the thresholds."""
+    p, targets = drawn(seed, 50, 3)[0][:, :labels], np.random.default_rng(seed).integers(0, 2, (50, labels))
+    targets[:2] = [[0], [1]]
+    model, x = cr.Sequential([cr.Sigmoid()], (labels,), dtype="float64", engine="numpy"), np.log(p / (1 - p))
+    score = getattr(peer, metric if metric.startswith("m") else f"{metric}_score")
+    columns = [*zip(model.predict(x).T, targets.T, model.tune_thresholds(x, targets, metric=metric), strict=True)]
+    for q, y, threshold in columns:
+        assert_close(score(y, q >= threshold), max(score(y, q >= limit) for limit in np.unique(q)))
+    expected = [peer.f1_score(y, q >= threshold) for q, y, threshold in columns]
+    assert_close(model.evaluate(x, targets).f1[-labels:], expected)
+
+
+def test_thresholds_are_recorded_and_decide(tmp_path) -> None:
+    draw = np.random.default_rng(0)
+    x, model = draw.normal(size=(60, 6)).astype("f4"), dense(3, cr.Sigmoid())
+    y = model.predict(x) + draw.normal(0, 0.3, (60, 3)) > 0.5
+    model.set_thresholds(0.2, 0.55, 0.9)
+    model.fit(x, y, progress=False)
+    model.save(tmp_path / "m.safetensors")
+    cr.export_onnx(model, tmp_path / "m.onnx")
+    yes = model.predict(x) >= [0.2, 0.55, 0.9]
+    for loaded in (model, *(cr.load(tmp_path / name, engine="numpy") for name in ("m.safetensors", "m.onnx"))):
+        assert loaded.predict_classes(x) == [tuple(str(k) for k in np.flatnonzero(row)) for row in yes]
+        assert loaded.evaluate(x, y).label_accuracy == (yes == y).mean()
+        assert loaded.signature.to_config()["outputs"]["y"]["thresholds"] == [0.2, 0.55, 0.9]
+    model.calibrate(x, y)
+    assert model.evaluate(x, y).label_accuracy == (yes == y).mean()
+    model.set_thresholds()
+    assert model.evaluate(x, y).label_accuracy == ((model.predict(x) >= 0.5) == y).mean()
+
+
+def test_refusals() -> None:
+    x, model, evaluate = np.zeros((2, 6), np.float32), dense(3, cr.Sigmoid()), dense(3, cr.Softmax()).evaluate
+    calls: dict[str, Any] = {
+        "expected 3 from 0 to 1": lambda: model.set_thresholds(0.5, 0.5, np.nan),
+        "found 2 with it": lambda: model.tune_thresholds(x, [[1, 0, 1], [1, 1, 0]]),
+        "classification": lambda: dense(3, cr.Softmax()).tune_thresholds(x, [0, 1]),
+        "an entry of thresholds": lambda: cr.Sequential.from_about(model.about() | {"thresholds": ["a"]}),
+        "level": lambda: evaluate(x, [0, 1]).accuracy_interval(95),
+        "metric a: expected a number": lambda: evaluate(x, [0, 1], metrics={"a": peer.confusion_matrix}).figures,
+        "expected functions": lambda: evaluate(x, [0, 1], metrics=len),  # pyright: ignore
+    }
+    for message, call in calls.items():
+        with pytest.raises(ChainruleError, match=message):
+            call()
+
+
+@given(seed=SEEDS, several=st.booleans())
+def test_mistakes(seed: int, several: bool) -> None:
+    p, y = drawn(seed, 40, 3)
+    t = np.random.default_rng(seed).integers(0, 2, (40, 3)) if several else np.eye(3)[y]
+    evaluation = Evaluation(0.0, p, t, MULTI_LABEL if several else CLASSIFICATION, losses=np.arange(40.0))
+    said, found = p >= 0.5 if several else np.eye(3)[p.argmax(1)] == 1, evaluation.mistakes
+    assert sorted(row.loss for row in found) == np.flatnonzero(~evaluation.correct).tolist()
+    assert [row.confidence for row in found] == sorted((row.confidence for row in found), reverse=True)
+    for n, true, predicted, confidence, _ in found:
+        assert [true, predicted] == [", ".join(map(str, np.flatnonzero(row))) for row in (t[n], said[n])]
+        sure = np.where(said[n], p[n], 1 - p[n].astype(np.float64))[said[n] != t[n]] if several else p[n]
+        assert_close(confidence, sure.max())
+
+
+@given(seed=SEEDS)
+def test_metrics_of_each_image(seed: int) -> None:
+    y, z = np.random.default_rng(seed).integers(0, 3, (2, 4, 5, 6))
+    evaluation = Evaluation(0.0, *(np.moveaxis(np.eye(3)[labels], -1, 1) for labels in (z, y)), valid=y + z > 0)
+    for n, counts in enumerate(y + z > 0):
+        rows: Any = y[n][counts], z[n][counts]
+        options: dict[str, Any] = {"labels": range(3), "average": None, "zero_division": 0}
+        assert_close(np.nan_to_num(evaluation.image_dices[n]), peer.f1_score(*rows, **options))
+        assert_close(np.nan_to_num(evaluation.image_ious[n]), peer.jaccard_score(*rows, **options))
+
+
+def test_metrics_that_are_functions() -> None:
+    x, y = np.random.default_rng(0).normal(size=(30, 6)).astype("f4"), np.arange(30) % 3
+    classes = dense(3, cr.Softmax()).evaluate(x, y, metrics={"own": peer.hamming_loss})
+    assert_close(classes.figures["own"], 1 - classes.accuracy)
+    labels = dense(3, cr.Sigmoid()).evaluate(x, np.eye(3)[y] + np.eye(3)[0] > 0, metrics={"own": peer.hamming_loss})
+    assert_close(labels.figures["own"], 1 - labels.label_accuracy)
+    numbers = dense(1, loss="mean_squared_error").evaluate(x, x[:, 0], metrics={"own": peer.mean_absolute_error})
+    assert_close(numbers.figures["own"], numbers.mean_absolute_error)
 
 
 def loops_of_calibration(confidence: np.ndarray, correct: np.ndarray) -> float:

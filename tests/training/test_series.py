@@ -56,20 +56,18 @@ def test_the_steps_are_those_on_masked_batches_of_pytorch(engine: str) -> None:
 
 def test_every_epoch_has_all_series_in_another_order() -> None:
     steps = [x[:, 0, 0] for x, *_ in batches(network(), 10)]
-    epochs = [np.concatenate(steps[first : first + 5]) for first in (0, 5)]
-    assert not np.array_equal(*epochs)
-    for epoch in epochs:
-        np.testing.assert_array_equal(np.sort(epoch), np.sort([s[0, 0] for s in SERIES]))
+    first, second = np.concatenate(steps[:5]), np.concatenate(steps[5:])
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal([np.sort(first), np.sort(second)], [np.sort([s[0, 0] for s in SERIES])] * 2)
 
 
 def test_evaluations_and_predictions_are_those_of_each_series() -> None:
     model = network()
-    model.fit(SERIES, LABELS, batch_size=4, validation_split=0.3, normalization="standardize", progress=False)
+    model.fit(SERIES, LABELS, batch_size=4, validation_split=0.3, progress=False)
     evaluation, outputs = model.evaluate(SERIES, LABELS), model.predict(SERIES)
     assert_close(outputs, np.concatenate([model.predict(s) for s in SERIES]))
     assert_close(evaluation.outputs, outputs)
     assert_close(evaluation.losses, [model.evaluate(s[None], [y]).loss for s, y in zip(SERIES, LABELS, strict=True)])
-    model = network()
     model.fit(SERIES, LABELS, normalization="standardize", progress=False)
     assert_close(model.normalization.apply(np.concatenate(SERIES, 1)[None], np.float64).std(2), 1)
 
@@ -77,18 +75,20 @@ def test_evaluations_and_predictions_are_those_of_each_series() -> None:
 def test_what_is_refused(tmp_path) -> None:
     flat = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (2, 12), engine="numpy")
     along = cr.Sequential([cr.Conv1D(3, 3), cr.Softmax()], (2, 12), engine="numpy")
-    refused: dict[str, Any] = {
-        "must not depend on the size": (flat, SERIES[9], None),
-        "requires series of one length": (along, SERIES[9], None),
-        "expected series of shape": (network(), SERIES[9][:1], None),
-        "conv1": (network(), SERIES[9][:, :2], None),
-        "not finite": (network(), SERIES[9] * np.nan, None),
-        "different lengths": (network(), SERIES[9], cr.Run(tmp_path / "run")),
+    last, model = SERIES[9], network()
+    calls: dict[str, Any] = {
+        "must not depend on the size": lambda: flat.fit(SERIES, LABELS),
+        "requires series of one length": lambda: along.fit(SERIES, LABELS),
+        "expected series of shape": lambda: model.fit([*SERIES[:9], last[:1]], LABELS),
+        "conv1": lambda: model.fit([*SERIES[:9], last[:, :2]], LABELS),
+        "not finite": lambda: model.fit([*SERIES[:9], last * np.nan], LABELS),
+        "cannot be resumed": lambda: model.fit(SERIES, LABELS, run=cr.Run(tmp_path / "run")),
+        "different shapes": lambda: model.fit(
+            SERIES[1][None], [0], run=cr.Run(tmp_path / "other", test_data=(SERIES, LABELS))
+        ),
+        "predict each length alone": lambda: along.predict(SERIES),
+        "typical": lambda: cr.Sequential([cr.GlobalAveragePool1D()], (2, None)),  # pyright: ignore
     }
-    for message, (model, last, run) in refused.items():
+    for message, call in calls.items():
         with pytest.raises(ChainruleError, match=message):
-            model.fit([*SERIES[:9], last], LABELS, progress=False, run=run)
-    with pytest.raises(ChainruleError, match="predict each length alone"):
-        along.predict(SERIES)
-    with pytest.raises(ChainruleError, match="typical"):
-        cr.Sequential([cr.GlobalAveragePool1D()], (2, None))  # pyright: ignore
+            call()

@@ -65,7 +65,7 @@ def evaluate(
     from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import loading
     from chainrule.data.augmentation import Views
-    from chainrule.models import decisions, temperature
+    from chainrule.models import temperature
     from chainrule.plotting.figures import save
     from chainrule.training.answers import Misclassification
 
@@ -75,14 +75,18 @@ def evaluate(
     test, part = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)
     selected_views = Views.choose(views)
     added: dict[str, Any] = {} if selected_views is None else {"views": str(selected_views)}
+    remarks = list[str]()
     if calibrated_file is not None or tuned_file is not None:
         validation = loading.validation_samples(model, job, **where)
         if calibrated_file is not None:
             added["temperature"] = temperature.calibrate(model, validation)
             model.save(calibrated_file)
+            remarks += [f"logits divided by the temperature {added['temperature']:.4g}; wrote {calibrated_file}"]
         if tuned_file is not None:
-            added["thresholds"] = [*decisions.tune(model, validation, metric)]
+            added["thresholds"] = [*temperature.tune(model, validation, metric)]
             model.save(tuned_file)
+            values = ", ".join(f"{value:.4g}" for value in added["thresholds"])
+            remarks += [f"thresholds {values}; wrote {tuned_file}"]
     ignore_label = None if job is None else job.recipe.ignore_label
     evaluation = model.evaluate(test, views=selected_views, ignore_label=ignore_label)
     figures = evaluation.to_json(model.classes)
@@ -106,12 +110,8 @@ def evaluate(
         return
     title = f"{model.name} on {test.name}: {part}"
     click.echo(_text(f"{title} in {len(selected_views)} views" if selected_views else title, figures, class_file))
-    if calibrated_file is not None:
-        change = f"logits divided by the temperature {added['temperature']:.4g}"
-        click.echo("\n" + printable(f"{change}; wrote {calibrated_file}"))
-    if tuned_file is not None:
-        values = ", ".join(f"{value:.4g}" for value in added["thresholds"])
-        click.echo("\n" + printable(f"yes from {values}; wrote {tuned_file}"))
+    for remark in remarks:
+        click.echo("\n" + printable(remark))
 
 
 def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:

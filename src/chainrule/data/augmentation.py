@@ -181,7 +181,8 @@ class Augmentation(TextOptions):
             x = coloring.cut_out(_as_images(x), self.cutout, centers, fill).reshape(x.shape)
         if self.noise:
             generators = (generator(draw.seed, "noise", draw.step, sample) for sample in draw.samples.tolist())
-            x = x + np.stack([self.noise * each.standard_normal(x.shape[1:]) for each in generators]).astype(x.dtype)
+            normal = np.stack([source.standard_normal(x.shape[1:]) for source in generators])
+            x = x + (self.noise * normal).astype(x.dtype)
         return x
 
     def call_function(self, x: Array, targets: Array, draw: Draw) -> tuple[Array, Array]:

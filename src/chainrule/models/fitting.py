@@ -101,7 +101,8 @@ def fit(
 ) -> History:
     """Train on inputs x (N, *input_shape) and y, or on other data, and return the history. See docs/training.md.
 
-    x           array, memory-mapped array or `Dataset`. Arrays may be (N, H, W, C), or (N, H, W) for one channel.
+    x           array, memory-mapped array or `Dataset`. Arrays may be (N, H, W, C), or (N, H, W) for one channel. A
+                list of series (C, L) may have different lengths L.
                 Without y, the path of an image folder, a data set with items (x, y), such as one of PyTorch, or an
                 iterable of batches (x, y) or (x, y, weights)
     y           labels or class names (N,), or targets (N, K) or (N,). For outputs (K, …), a label per position

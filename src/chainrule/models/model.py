@@ -105,11 +105,8 @@ class Model(Explained, Network):
         No gradient is computed for frozen parameters. If a layer and all layers before it are frozen, no gradient is
         propagated to it. Frozen batch normalizations use their running statistics and do not update them.
 
-        names    layers (conv1, also without parameters), patterns (conv*) or parameters (conv1.w); "backbone" for all
-                 layers but the last one with parameters
+        names    layers (conv1), patterns (conv*), parameters (conv1.w), or "backbone": all but the last with parameters
         Errors   OptionError for a pattern that matches no parameter
-
-        >>> model.freeze("conv*")
         """
         from chainrule.models.sizes import names_to_freeze
 
@@ -121,14 +118,11 @@ class Model(Explained, Network):
     def with_classes(self, classes: Sequence[str], *, seed: int = 0, append: bool = False) -> Model:
         """Return a copy of the model for other classes, with a new last layer with parameters, the head.
 
-        A dense layer at the end is replaced; so is a convolution, if the model ends in Softmax or Sigmoid or was
-        trained here. Otherwise, the outputs are features, and global pooling, Dense and Softmax follow them.
+        A dense layer at the end is replaced, and a convolution if the model ends in Softmax or Sigmoid or was trained
+        here. Otherwise, the outputs are features, and global pooling, Dense and Softmax follow them. The weights of the
+        new layer are drawn with another seed, which follows from the model's seed and ``seed``.
 
-        The copy has another seed, which follows from the model's seed and ``seed``. The weights of the new layer are
-        drawn with it, so that they are independent of the layer that they replace.
-
-        classes  names of the classes
-        seed     number that selects one of several new layers
+        classes, seed   names of the classes, and a number that selects one of several new layers
         append   whether a dense layer at the end computes features, too, so that the new layers follow it
 
         Errors   OptionError if no layer alone computes what Softmax or Sigmoid reads, or for several outputs
@@ -324,8 +318,6 @@ class Model(Explained, Network):
         layer   name of the layer; None: the first convolution
 
         Errors   OptionError if the model has no such convolution
-
-        >>> model.plot_kernels("conv2").savefig("kernels.png")
         """
         from chainrule.plotting import kernels
 

@@ -39,7 +39,7 @@ def predict(
     If training standardized the targets, the outputs are converted to the targets' units.
 
     If no weights depend on it, arrays may have another height, width or length than ``input_shape``, as in a network
-    that is convolutional up to a global pooling. Files are resized.
+    that is convolutional up to a global pooling. Files are resized. A list of series may have different lengths.
 
     x   inputs as in `fit`, one sample, the path of an image file, a Pillow image, or a list of paths or images. N
         may be 0. Labels of a data set or of batches (x, y) are not used. Files and images are converted by
@@ -144,9 +144,9 @@ def calibrate(self: Network, x: ArraysLike | Dataset, y: ArraysLike | None = Non
 
     >>> model.calibrate(x_validation, y_validation)
     """
-    from chainrule.models import temperature
+    from chainrule.models.temperature import calibrate
 
-    return temperature.calibrate(self, training_data(self, x, y, Reading()))
+    return calibrate(self, training_data(self, x, y, Reading()))
 
 
 @checked_options
@@ -163,7 +163,7 @@ def tune_thresholds(
 
     >>> model.tune_thresholds(x_validation, y_validation)
     """
-    from chainrule.models.decisions import tune
+    from chainrule.models.temperature import tune
 
     return tune(self, training_data(self, x, y, Reading()), metric)
 
@@ -173,6 +173,6 @@ def set_thresholds(self: Network, *thresholds: float) -> None:
 
     >>> model.set_thresholds(0.3)
     """
-    from chainrule.models.decisions import checked
+    from chainrule.models.temperature import checked
 
     self.thresholds = checked(self, thresholds)

@@ -83,7 +83,7 @@ def _largest_input(value: Any, network: Network) -> float:
 
 
 def _thresholds(values: Any, network: Network) -> tuple[float, ...]:
-    from chainrule.models.decisions import checked
+    from chainrule.models.temperature import checked
 
     return checked(network, expect_list(float, values, "thresholds"))
 

@@ -58,8 +58,8 @@ class OutputSignature:
     def __str__(self) -> str:
         names = ", ".join(self.classes[:SHOWN]) + (", …" if len(self.classes) > SHOWN else "")
         limits = "; thresholds " * bool(self.thresholds) + ", ".join(f"{value:.4g}" for value in self.thresholds)
-        known = self.task.name if self.task else "task not recorded"
-        return f"{text(self.shape)}, {known}{names and ': '}{names}{limits}"
+        task = self.task.name if self.task else "task not recorded"
+        return f"{text(self.shape)}, {task}{names and ': '}{names}{limits}"
 
     def to_config(self) -> dict[str, Any]:
         """Return the signature as JSON values."""

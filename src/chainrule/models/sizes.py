@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -92,13 +93,13 @@ def names_to_freeze(network: Network, names: Sequence[str], option: str) -> tupl
     Errors   OptionError for a name that matches no parameter
     """
     trainable = [name for name in network.names if network.size(name)]
-    chosen = [name for name in names if name not in network.names or name in trainable]
-    if BACKBONE in chosen and BACKBONE not in network.names:
+    selected = [name for name in names if name not in network.names or name in trainable]
+    if BACKBONE in selected and BACKBONE not in network.names:
         if len(trainable) < 2:
             raise OptionError(f"{option} {BACKBONE}: the network has no parameters before its last layer")
-        chosen = [*trainable[:-1], *(name for name in chosen if name != BACKBONE)]
-    LRMultipliers.frozen(*chosen).groups(network.trainable_layout, option)
-    return tuple(chosen)
+        selected = [*trainable[:-1], *(name for name in selected if name != BACKBONE)]
+    LRMultipliers.frozen(*selected).groups(network.trainable_layout, option)
+    return tuple(selected)
 
 
 def _ends_in_features(network: Network) -> bool:
@@ -112,7 +113,7 @@ def _ends_in_features(network: Network) -> bool:
 
 
 def _extended(wiring: Wiring, layers: Sequence[Any]) -> Wiring:
-    """Return a wiring to which the further layers are added one after the other."""
+    """Return a wiring with the further layers added one after the other."""
     own, count = node.chain(layers), len(wiring.names)
     names = (*wiring.names, *own.names[count:])
     return Wiring(names, (*wiring.inputs, *own.inputs[count:]), (*wiring.owners, *own.owners[count:]))
@@ -146,9 +147,9 @@ def _channels_first(sizes: tuple[int, ...], channels: int, axes: int) -> tuple[i
 def of_each_length(series: Sequence[Any], predict: Callable[[Array], Array]) -> Array:
     """Return the outputs (N, …) for series of different lengths, from those for series of one length."""
     arrays = [np.asarray(values) for values in series]
-    shapes = [array.shape for array in arrays]
-    numbers = [[n for n, shape in enumerate(shapes) if shape == own] for own in dict.fromkeys(shapes)]
-    parts = [predict(np.stack([arrays[n] for n in group])) for group in numbers]
+    order = sorted(range(len(arrays)), key=lambda number: arrays[number].shape)
+    groups = groupby(order, lambda number: arrays[number].shape)
+    parts = [predict(np.stack([arrays[number] for number in group])) for _, group in groups]
     if len({part.shape[1:] for part in parts}) > 1:
         raise ShapeError("the outputs for series of different lengths have different shapes; predict each length alone")
-    return np.concatenate(parts)[np.argsort(np.concatenate(numbers), kind="stable")]
+    return np.concatenate(parts)[np.argsort(order)]

@@ -1,21 +1,26 @@
-"""Temperature scaling of a network: its logits are divided by a number that makes its confidence match its accuracy.
+"""Temperature scaling and thresholds of a network, both chosen on held-out samples.
 
-The number is not stored. It divides the weights and the bias of the layer that computes the logits, so that predictions
-and exported networks are calibrated, too.
+Temperature scaling divides the logits by a number that makes the confidence match the accuracy. The number is not
+stored. It divides the weights and the bias of the layer that computes the logits, so that predictions and exported
+networks are calibrated, too.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule import layers
-from chainrule.errors import OptionError
+from chainrule.core.options import plain
+from chainrule.core.shapes import is_number
+from chainrule.errors import OptionError, quoted
 from chainrule.network.tasks import BINARY, MULTI_LABEL
 from chainrule.training.calibration import best_temperature, confidences
+from chainrule.training.decisions import best_threshold
 from chainrule.training.evaluation import evaluate
 from chainrule.training.streams import TrainingData
 
@@ -45,7 +50,35 @@ def calibrate(model: Network, samples: TrainingData) -> float:
     logits = rows if evaluation.logits else np.log(np.maximum(confidences(rows, ""), np.finfo(np.float64).tiny))
     temperature = best_temperature(REDUCTION * logits.astype(np.float64), classes)
     _divide(model, layer, temperature)
+    powers = [[share ** (1 / temperature) for share in (limit, 1 - limit)] for limit in model.thresholds]
+    model.thresholds = tuple(yes / (yes + no) for yes, no in powers)  # decisions do not change
     return temperature
+
+
+def checked(network: Network, values: Sequence[Any]) -> tuple[float, ...]:
+    """Return thresholds as a tuple, empty for ½; OptionError unless there is one from 0 to 1 for each output."""
+    numbers, count = plain(values), 0 if network.output_ports else network.output_shape[0]
+    if len(numbers) not in (0, count) or not all(is_number(value) and 0 <= value <= 1 for value in numbers):
+        raise OptionError(f"thresholds {quoted(values)}: expected {count} from 0 to 1, one for each output")
+    return tuple(map(float, numbers))
+
+
+def tune(network: Network, samples: TrainingData, metric: str) -> tuple[float, ...]:
+    """Record the thresholds with the best metric (`decisions.CRITERIA`) on samples, and return them.
+
+    Errors   OptionError for another task or metric; DataError unless yes and no occur for each output
+    """
+    if network.has_ports:
+        raise OptionError("tune_thresholds requires a network with one input and one output")
+    result = evaluate(network, samples, network.normalization, network.loss, network.task)
+    if result.task not in (BINARY, MULTI_LABEL):
+        raise OptionError(f"thresholds are for outputs that mean yes or no; the task is {result.task.name}")
+    scores, positive = result.one_against_rest
+    count = network.output_shape[0]
+    names = network.classes if len(network.classes) == count else network.classes[-1:]
+    columns = zip(scores.T[-count:], positive.T[-count:], names, strict=True)
+    network.thresholds = tuple(best_threshold(*column[:2], metric, column[2]) for column in columns)
+    return network.thresholds
 
 
 def _divide(model: Network, layer: str, divisor: float) -> None:

@@ -1,16 +1,32 @@
-"""The reliability diagram: accuracy by confidence."""
+"""The reliability diagram, accuracy by confidence, and rates at all thresholds: ROC curves, and precision by recall."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import ShapeError
-from chainrule.plotting.figures import BLUE, BODY, MUTED, SMALL, Drawing, message, new_sheet, tidy, typeface
+from chainrule.plotting.figures import (
+    BLUE,
+    BODY,
+    CYCLE,
+    MUTED,
+    SMALL,
+    Drawing,
+    legible,
+    message,
+    new_sheet,
+    tidy,
+    typeface,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Rates: TypeAlias = NDArray[np.float64]
+Line: TypeAlias = tuple[str, Rates, Rates, float]  # name of a class, x, y, and the area below
+MAX_CHARACTERS = 24  # of a name in the legend
 _WIDTH, _HEIGHT, _COUNTS, _LEFT = 4.6, 3.6, 0.9, 0.75  # inches: axes, axes of the counts, margin with labels
 
 
@@ -46,6 +62,34 @@ def reliability_diagram(
     for drawing, label in ((axes, "accuracy"), (below, "samples")):
         _label(drawing, label)
     below.set_xlabel("confidence in the predicted class", fontsize=BODY, color=MUTED, **typeface())
+    return sheet.figure
+
+
+def rate_curves(lines: Sequence[Line], title: str, names: tuple[str, str], *, is_roc: bool) -> "Figure":
+    """Plot a rate by another rate for classes, with the areas below. Of many classes, show those of least area.
+
+    lines    curves of the classes that occur, from the highest threshold to the lowest
+    names    of the axes
+    is_roc   whether the curves begin at (0, 0) and are compared with the diagonal, that of random answers
+    """
+    defined = [line for line in lines if not np.isnan(line[3])]
+    shown = sorted(defined, key=lambda line: line[3])[: len(CYCLE)]
+    if not shown:
+        return message(title, "There are no samples of a class beside others.")
+    sheet = new_sheet(_LEFT + _HEIGHT + 0.2, _HEIGHT + 0.75, title)
+    axes = sheet.axes(_LEFT, 0, _HEIGHT, _HEIGHT)
+    if is_roc:
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--")
+    for (name, x, y, area), color in zip(shown, CYCLE, strict=False):
+        points = np.append(0.0, x), np.append(0.0 if is_roc else y[0], y)
+        style: dict[str, Any] = {"color": color, "lw": 1.6, "drawstyle": "default" if is_roc else "steps-pre"}
+        axes.plot(*points, label=f" {legible(name, MAX_CHARACTERS)}: {area:.3f}", **style)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+    _label(axes, names[1])
+    axes.set_xlabel(names[0], fontsize=BODY, color=MUTED, **typeface())
+    legend = axes.legend(frameon=False, fontsize=SMALL, loc="lower right" if is_roc else "lower left")
+    for entry in legend.get_texts():
+        entry.set(**typeface())
     return sheet.figure
 
 

@@ -13,7 +13,7 @@ from chainrule._io import files
 from chainrule.core.words import CheckedOptions
 from chainrule.data.class_names import matched
 from chainrule.data.dataset import Dataset
-from chainrule.data.sources import SampleSource, as_samples
+from chainrule.data.sources import SampleSource, as_array, as_samples
 from chainrule.errors import DataError, OptionError, RunError, StudentError, quoted
 from chainrule.layers import CustomLayer
 from chainrule.models.model import Model
@@ -67,7 +67,7 @@ class FitData:
             return FitData(samples.probe.x, samples.probe.targets, weights=samples.probe.weights, count=len(samples))
         inputs, y = map(Ports.single, samples)
         y = np.asarray(y)
-        x = as_samples(inputs if isinstance(inputs, SampleSource) else np.asarray(inputs))
+        x = as_samples(inputs if isinstance(inputs, SampleSource) else as_array(inputs))
         are_labels, are_names = y.ndim in (1, 3) and y.dtype.kind in "iub", y.dtype.kind == "O"
         return FitData(x, y.astype(np.int64) if are_labels else y.astype(str) if are_names else y)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.core.arrays import Array
+from chainrule.core.arrays import Array, Ints
 from chainrule.data.augmentation import Views
 from chainrule.data.normalization import Normalization
 from chainrule.network import losses
@@ -52,6 +52,7 @@ def evaluate(
     readers   processes that read ahead, as in `BatchLoader`
     weighted  whether the loss is Σ w[n] loss[n] / N for samples with weights w, as in training; metrics ignore them
     """
+    samples, order = _in_batches(samples)
     scaling, total, count = network.target_scaling, np.zeros(len(losses.terms(loss))), 0
     losses.check_outputs(loss, network.outputs)
     resolved_task = task or network_outputs.infer_task(network, loss, samples.probe)
@@ -59,7 +60,7 @@ def evaluate(
         not isinstance(samples, Samples) and samples.probe.is_dense and resolved_task in (CLASSIFICATION, BINARY)
     )
     confusion, all_outputs, all_targets, all_valid = np.int64(0), list[Array](), list[Array](), list[Array]()
-    each, thresholds = list[list[Array]](), network.thresholds
+    batch_losses, thresholds = list[list[Array]](), network.thresholds
     for x, targets, weights in in_order(samples, normalization, network, readers):
         is_resized = x.ndim == 3 and x.shape[1:] != network.input_shape  # series of another length
         own = resized(network, x.shape[1:]) if is_resized else network
@@ -68,8 +69,8 @@ def evaluate(
         positions = None if weights is None or weights.ndim == 1 else weights[:, 1]  # weights in the metric
         if not weighted:
             weights = None if positions is None else np.stack([positions, positions], axis=1)
-        each.append(_losses(network, loss, scores, t, weights))
-        total += [values.sum(dtype=np.float64) for values in each[-1]]
+        batch_losses.append(_losses(network, loss, scores, t, weights))
+        total += [values.sum(dtype=np.float64) for values in batch_losses[-1]]
         count += len(outputs)
         valid = None if positions is None else positions > 0
         if counts_only:
@@ -79,13 +80,8 @@ def evaluate(
         all_outputs.append(outputs)
         all_targets.append(targets)
         all_valid += [] if valid is None else [valid]
-    arrays = [np.concatenate(parts) for parts in (all_outputs, all_targets, *zip(*each, strict=True))]
-    if not isinstance(samples, Samples):
-        from chainrule.training.series import SeriesBatches
-
-        if isinstance(samples, SeriesBatches):
-            arrays = [array[np.argsort(samples.numbers)] for array in arrays]
-    outputs, targets, *sample_losses = arrays
+    arrays = [np.concatenate(parts) for parts in (all_outputs, all_targets, *zip(*batch_losses, strict=True))]
+    outputs, targets, *sample_losses = arrays if order is None else [array[order] for array in arrays]
     if scaling is not None:
         outputs = scaling.in_units(outputs)
     if isinstance(loss, JointLoss) and network.output_ports is not None and isinstance(resolved_task, JointTask):
@@ -95,6 +91,17 @@ def evaluate(
     valid = np.concatenate(all_valid) if all_valid else None
     about = resolved_task, network.classes, valid, counted, loss == LOGITS_LOSS
     return Evaluation(float(total[0]) / count, outputs, targets, *about, losses=sample_losses[0], thresholds=thresholds)
+
+
+def _in_batches(samples: TrainingData) -> tuple[TrainingData, Ints | None]:
+    """Return data for evaluation, and the positions of the samples in it, (N,), of series of different lengths."""
+    if not isinstance(samples, Samples):
+        from chainrule.training.series import SeriesBatches
+
+        if isinstance(samples, SeriesBatches):
+            batches = samples.drawn(PREDICT_BATCH, None)
+            return batches, np.argsort(batches.numbers)
+    return samples, None
 
 
 def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]]) -> tuple[Array, list[Array]]:

@@ -363,7 +363,7 @@ class Evaluation(Answers):
         return self._plot_rates(self.average_precisions, ("recall", "precision"), "Precision by recall")
 
     def _plot_rates(self, areas: Floats, rates: tuple[str, str], title: str) -> Figure:
-        from chainrule.plotting.rates import rate_curves
+        from chainrule.plotting.reliability import rate_curves
 
         lines = [
             (name, *(getattr(curve, rate.replace(" ", "_")) for rate in rates), area)

@@ -15,7 +15,7 @@ from chainrule.core.shapes import text
 from chainrule.data.dataset import order
 from chainrule.data.sources import differing_shapes
 from chainrule.errors import DataError, ShapeError
-from chainrule.network.network import PREDICT_BATCH, Network
+from chainrule.network.network import Network
 from chainrule.network.sizes import resized
 from chainrule.training.samples import Samples
 from chainrule.training.streams import BatchStream
@@ -26,7 +26,7 @@ class SeriesBatches(BatchStream):
 
     series      all series
     samples     the used ones, by their numbers as inputs, with their targets and weights
-    batch_size  maximum number of series in a batch; None: `PREDICT_BATCH`
+    batch_size  maximum number of series in a batch; None: it is not decided
     seed        seed of the batches and their order in each epoch; None: by length, otherwise in order
 
     The joined series are the only input in ``probe``, which determines the normalization.
@@ -63,8 +63,8 @@ class SeriesBatches(BatchStream):
         samples = Samples.of(numbers, y, network.output_shape, names, ignore_label)
         return SeriesBatches(series, replace(samples, x=numbers[:, 0]))
 
-    def drawn(self, batch_size: int, seed: int) -> SeriesBatches:
-        """Return the series in batches that are drawn anew in every epoch."""
+    def drawn(self, batch_size: int, seed: int | None) -> SeriesBatches:
+        """Return the series in batches that are drawn in every epoch; in order of their length without a seed."""
         return SeriesBatches(self.series, self.samples, batch_size, seed)
 
     @property
@@ -85,7 +85,7 @@ class SeriesBatches(BatchStream):
 
     def _drawn(self, epoch: int) -> list[Ints]:
         """Return the numbers of the samples in each batch of an epoch."""
-        size, seed = self.batch_size or PREDICT_BATCH, self.seed
+        size, seed = self.batch_size or len(self), self.seed
         numbers = np.arange(len(self)) if seed is None else order(len(self), seed, epoch)
         groups = (numbers[self.lengths[numbers] == length] for length in np.unique(self.lengths))
         batches = [group[first : first + size] for group in groups for first in range(0, len(group), size)]

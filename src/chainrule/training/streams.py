@@ -220,7 +220,7 @@ class BatchStream(_Weighted):
             raise OptionError("validation_split requires a data set with a length and indices; pass validation_data")
         return self, None
 
-    def drawn(self, batch_size: int, seed: int) -> BatchStream:
+    def drawn(self, batch_size: int, seed: int | None) -> BatchStream:
         """Return the batches of a training: those of the iterable."""
         return self
 

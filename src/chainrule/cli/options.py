@@ -194,9 +194,9 @@ def _option(name: str, form: str | None, text: str, kind: Any, default: Any) -> 
         "show_default": default not in (None, ()),
         "multiple": default == (),
     }
-    chosen: dict[str, Any] = {"is_flag": True} if default is False else value
+    keywords: dict[str, Any] = {"is_flag": True} if default is False else value
     help_text = re.sub(r"\s*\n\s*", " ", text).strip()
-    return click.option(*flags.split(","), name, metavar=metavar or None, help=help_text, **chosen)
+    return click.option(*flags.split(","), name, metavar=metavar or None, help=help_text, **keywords)
 
 
 def declared(command: F) -> F:

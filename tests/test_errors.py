@@ -33,7 +33,7 @@ def test_a_long_line_keeps_its_ends() -> None:
     assert " … " in line
 
 
-def test_what_moves_a_cursor_is_written_out() -> None:
+def test_control_characters_are_written_out() -> None:
     assert printable("a\nb") == r"a\nb"
     assert printable("\x1b[2J") == r"\x1b[2J"
     assert printable("\u202egnp.exe") == r"\u202egnp.exe"

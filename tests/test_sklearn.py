@@ -133,7 +133,7 @@ def test_a_warm_start_goes_on(make: Any, y: np.ndarray) -> None:
             twice.fit(X, y + 1)
 
 
-def test_it_stops_early() -> None:
+def test_early_stopping() -> None:
     made = regressor(early_stopping=True, validation_fraction=0.25, n_iter_no_change=2, epochs=500, learning_rate=0.3)
     noise = RNG.normal(size=60)
     assert 2 < made.fit(X, noise).n_iter_ < 500

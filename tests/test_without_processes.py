@@ -106,7 +106,7 @@ def test_the_library_works(tmp_path: Path) -> None:
     assert (tmp_path / "page.html").stat().st_size < single_file.LIMIT
 
 
-def test_what_a_browser_lacks_is_not_required_there() -> None:
+def test_parts_that_a_browser_lacks_are_not_required() -> None:
     import tomllib
 
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -84,7 +84,7 @@ def test_json_round_trip(tmp_path: Path) -> None:
     assert files.read_json(tmp_path / "file.json") == content
 
 
-def test_what_json_does_not_have_is_null(tmp_path: Path) -> None:
+def test_numbers_that_json_does_not_have_are_null(tmp_path: Path) -> None:
     files.write_atomic(tmp_path / "file.json", files.json_bytes({"loss": float("nan"), "rates": (float("inf"), 1.5)}))
     assert json.loads((tmp_path / "file.json").read_text(), parse_constant=pytest.fail) == {
         "loss": None,

@@ -37,7 +37,7 @@ def made(kind: str, folder: Path) -> Path:
 
 @unix
 @pytest.mark.parametrize("kind", ["a pipe", "a folder", "a device"])
-def test_what_is_no_file_is_refused_at_once(kind: str, tmp_path: Path) -> None:
+def test_pipes_and_devices_are_refused_at_once(kind: str, tmp_path: Path) -> None:
     path = made(kind, tmp_path)
     with pytest.raises(RunError, match=rf"some: cannot be read \(it is {kind}; expected a file\)"):
         reading.read_bytes(path, 100, RunError)
@@ -76,7 +76,7 @@ def test_a_file_is_read_up_to_a_size(tmp_path: Path) -> None:
     ],
     ids=repr,
 )
-def test_what_a_decoder_raises_is_a_format_error(error: Exception) -> None:
+def test_errors_of_decoders_become_format_errors(error: Exception) -> None:
     with pytest.raises(FormatError) as caught, reading.decoding("some.png", "image"):
         raise error
     assert str(caught.value).startswith(f"some.png: damaged image ({type(error).__name__}")

@@ -22,7 +22,7 @@ values = st.recursive(
 
 @settings(max_examples=draws(13))
 @given(values)
-def test_what_json_writes_is_read(value: Any) -> None:
+def test_written_json_is_read(value: Any) -> None:
     assert files.parse(json.dumps(value)) == value
     assert files.parse(json.dumps(value, ensure_ascii=False).encode()) == value
 
@@ -44,13 +44,13 @@ def test_what_json_writes_is_read(value: Any) -> None:
     ],
     ids=lambda text: str(text[:12]),
 )
-def test_what_no_description_has(text: str | bytes) -> None:
+def test_values_that_no_description_has_are_refused(text: str | bytes) -> None:
     with pytest.raises(FormatError) as caught:
         files.parse(text)
     assert len(str(caught.value)) < 150
 
 
-def test_what_is_just_within_bounds() -> None:
+def test_values_just_within_bounds_are_read() -> None:
     assert files.parse("9223372036854775807") == 2**63 - 1
     deep = "[" * 31 + "1" + "]" * 31
     assert files.parse(deep) == json.loads(deep)

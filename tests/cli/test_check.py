@@ -31,9 +31,9 @@ def test_a_skeleton_is_not_written_yet(invoke):
 
 
 def test_json(invoke):
-    found = answer(invoke(f"check --json {EXAMPLES}/ida.py {SMALL}"), 1)
-    assert found["ok"] is False
-    assert {row["tensor"]: (row["ok"], row["diagnosis"]) for row in found["rows"]} == {
+    report = answer(invoke(f"check --json {EXAMPLES}/ida.py {SMALL}"), 1)
+    assert report["ok"] is False
+    assert {row["tensor"]: (row["ok"], row["diagnosis"]) for row in report["rows"]} == {
         "y": (False, "correlation-convolution-mixed-up"),
         **dict.fromkeys(("dx", "dw", "db"), (True, None)),
     }
@@ -66,7 +66,7 @@ def test_no_warnings_about_complex_steps(invoke, tmp_path):
     assert (result.exit_code, result.stderr) == (0, "")
 
 
-def test_what_the_code_prints_does_not_spoil_the_json(invoke, tmp_path):
+def test_printed_lines_do_not_spoil_the_json(invoke, tmp_path):
     (tmp_path / "loud.py").write_text("print('hello')\n" + relu("print('here')"), encoding="utf-8")
     result = invoke(f"check loud.py {RELU} --json")
     assert answer(result)["ok"]
@@ -103,7 +103,7 @@ def test_ten_thousand_lines_are_cut(invoke, tmp_path):
     assert result.stderr.splitlines() == [*(rf"\x1b[31mline {n}" for n in range(40)), "… 9,960 more lines"]
 
 
-def test_what_is_printed_before_an_error(invoke, tmp_path):
+def test_lines_printed_before_an_error_are_shown(invoke, tmp_path):
     mine(tmp_path, "print('so far'); 1 / 0")
     result = invoke(f"check mine.py {RELU}")
     assert result.exit_code == 2
@@ -126,29 +126,13 @@ def test_own_code_sees_what_is_installed(invoke, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("subject", ["Dense(4)", "Exp()", "softmax-cross-entropy", "mlp"])
-def test_what_is_ours(invoke, subject):
+def test_built_in_layers_losses_and_networks_are_right(invoke, subject):
     result = invoke("check --engine numpy", subject)
     assert (result.exit_code, result.stderr) == (0, "")
 
 
 def test_a_run(invoke, finished):
     assert invoke("check --engine numpy", finished).exit_code == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "part"),
-    [
-        ("none.py", "none.py: no such file"),
-        ("lenet", "unknown model 'lenet'; known: independent-code"),
-        (f"{EXAMPLES}/ada.py --against Conv2D(4)", "missing a required argument"),
-        (f"{EXAMPLES}/ada.py --against 'Conv2D(4, 3)'", "w has the shape 4×3×3×2"),
-        (f"{EXAMPLES}/ada.py {AGAINST} --input-shape big", "input shape 'big'"),
-        (f"{EXAMPLES}/bela.py", "forward needs w, b"),
-        ("mlp --loss hinge", "unknown loss 'hinge'"),
-    ],
-)
-def test_what_cannot_be_used(invoke, arguments, part):
-    refused(invoke(f"check {arguments}"), part)
 
 
 def progress(result) -> str:
@@ -184,12 +168,12 @@ def test_grade_says_what_was_not_judged(invoke, tmp_path):
 
 def running(group_of: int) -> list[str]:
     """Return the submissions whose parent is that process."""
-    found = []
+    result = []
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-            found += [place.name] * (parent == group_of and b"boot.py" in (place / "cmdline").read_bytes())
-    return found
+            result += [place.name] * (parent == group_of and b"boot.py" in (place / "cmdline").read_bytes())
+    return result
 
 
 def ends(numbers: list[str]) -> bool:
@@ -247,32 +231,8 @@ def test_grade_writes_what_graders_read(invoke, tmp_path):
     assert "carl,,,,5,0,5,10" in (tmp_path / "grades.csv").read_text()
     with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as stream:
         assert [(row["points"], row["max_points"]) for row in csv.DictReader(stream)] == [("5", "10")]
-    found = invoke(f"grade carl.py --json --quiet --single {options}")
-    assert [(row["points"], row["max_points"]) for row in answer(found)] == [(5, 10)]
+    actual = invoke(f"grade carl.py --json --quiet --single {options}")
+    assert [(row["points"], row["max_points"]) for row in answer(actual)] == [(5, 10)]
     result = invoke(f"grade --autograder a.zip --autograder a.yml --autograder a.py {options}")
     assert (result.exit_code, result.output) == (0, "")
     assert all((tmp_path / f"a.{ending}").stat().st_size > 500 for ending in ("zip", "yml", "py"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "part"),
-    [
-        (f"{EXAMPLES} {AGAINST} --package chainrule", "package 'chainrule'"),
-        (f"{EXAMPLES} {AGAINST} --seconds 0", "--seconds"),
-        (f"{EXAMPLES} {AGAINST} --memory 99999999", "--memory"),
-        (f". {AGAINST}", "no submissions"),
-        (f"none {AGAINST}", "none: no such folder"),
-        (f"{EXAMPLES} --against Nothing()", "unknown layer 'Nothing'"),
-        (str(EXAMPLES), "Missing option '--against'"),
-        (AGAINST, "Missing argument 'FOLDER'"),
-        (f"none.py --single {AGAINST}", "none.py: no such file or folder"),
-        (f"{EXAMPLES} {AGAINST} --points none.toml", "none.toml: cannot be read"),
-        (f"{EXAMPLES} {AGAINST} --results moodle x", "'moodle' is not one of 'gradescope'"),
-        (f"{EXAMPLES} {AGAINST} --results otter no/where.csv", "there is no folder"),
-        (f"{AGAINST} --autograder grader.tar", ".zip, .yml, .py"),
-        ("--against Nothing() --autograder grader.zip", "unknown layer 'Nothing'"),
-        (f"{EXAMPLES} {AGAINST} --csv no/where.csv", "there is no folder"),
-    ],
-)
-def test_grade_refused(invoke, arguments, part):
-    refused(invoke(f"grade {arguments}"), part)

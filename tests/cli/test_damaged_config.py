@@ -39,15 +39,15 @@ def places(tree: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 
 def changed(config: Any, place: tuple[Any, ...], value: Any = ...) -> Any:
     """Return the config with another value at a path, or without the entry."""
-    found = json.loads(json.dumps(config))
-    inner = found
+    result = json.loads(json.dumps(config))
+    inner = result
     for key in place[:-1]:
         inner = inner[key]
     if value is ...:
         del inner[place[-1]]
     else:
         inner[place[-1]] = value
-    return found
+    return result
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_every_entry_of_every_kind(invoke, finished, config, command):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_what_is_no_config(invoke, finished, config, command):
+def test_other_json_is_refused(invoke, finished, config, command):
     for content in ("", "{", "[]", "null", "3", '"x"', "[" * 100_000, "\0", '{"format": 1e999}'):
         (finished / CONFIG).write_text(content)
         refused(invoke(*(finished if word == "RUN" else word for word in COMMANDS[command])), CONFIG)

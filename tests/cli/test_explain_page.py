@@ -18,9 +18,9 @@ THERE = (PAGE / "index.html").exists()
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[PageSubject]:
     """Return the arguments with which the page would be served."""
-    found: list[PageSubject] = []
-    monkeypatch.setattr(launch, "serve", lambda subject, announce, **_: (found.append(subject), announce("ADDRESS")))
-    return found
+    result: list[PageSubject] = []
+    monkeypatch.setattr(launch, "serve", lambda subject, announce, **_: (result.append(subject), announce("ADDRESS")))
+    return result
 
 
 def test_a_run(invoke: Invoke, served: list[PageSubject], finished: Path) -> None:
@@ -104,19 +104,6 @@ def test_a_port_that_is_taken(invoke: Invoke) -> None:
         other.listen()
         port = other.getsockname()[1]
         refused(invoke("explain --model mlp --port", port), f"port {port} is taken", "--port")
-
-
-def test_what_does_not_go_together(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
-    refused(invoke("explain nowhere"), "nowhere", "no such run folder")
-    refused(invoke("explain --model nothing"), "unknown model 'nothing'")
-    refused(invoke("explain --model mlp", finished), "found both")
-    refused(invoke("explain --port 70000", finished), "70000")
-    refused(invoke("explain --json", finished), "--json requires --cell")
-    refused(invoke("explain --cell loss.y --port 1", finished), "--port", "--cell")
-    refused(invoke("explain --html x.html --no-browser", finished), "--html", "--no-browser")
-    refused(invoke("explain", finished, "--html", tmp_path / "no" / "x.html"), "there is no folder")
-    refused(invoke("explain", finished, "--html", tmp_path), "it is a folder")
-    assert not (tmp_path / "x.html").exists()
 
 
 @pytest.mark.skipif(not THERE, reason="there is no page yet")

@@ -16,7 +16,7 @@ from interop.onnx_models import theirs
 from numerical import assert_close
 
 import chainrule as cr
-from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, HISTORY, MODEL
+from chainrule.runs.folder import BEST, CONFIG, HISTORY, MODEL
 
 
 def metadata(file: Path) -> dict[str, str]:
@@ -32,14 +32,14 @@ def test_a_run_is_exported_with_its_normalization_and_facts(invoke: Invoke, fini
     x = bars(20)[0][:, None]
     y, known = theirs((tmp_path / "m.onnx").read_bytes(), x.astype(np.float32)), cr.load(finished).predict(x)
     assert_close(y, known)
-    found, config = metadata(tmp_path / "m.onnx"), json.loads((finished / CONFIG).read_text(encoding="utf-8"))
-    assert found["data"] == config["data"]["name"]
-    assert int(found["seed"]) == config["recipe"]["seed"]
-    assert (int(found["epochs"]), int(found["batch_size"])) == (4, config["recipe"]["batch_size"])
-    assert int(found["steps"]) == len((finished / HISTORY).read_text(encoding="utf-8").splitlines()) - 1
+    actual, config = metadata(tmp_path / "m.onnx"), json.loads((finished / CONFIG).read_text(encoding="utf-8"))
+    assert actual["data"] == config["data"]["name"]
+    assert int(actual["seed"]) == config["recipe"]["seed"]
+    assert (int(actual["epochs"]), int(actual["batch_size"])) == (4, config["recipe"]["batch_size"])
+    assert int(actual["steps"]) == len((finished / HISTORY).read_text(encoding="utf-8").splitlines()) - 1
     evaluation = json.loads((finished / "evaluation.json").read_text(encoding="utf-8"))
-    assert float(found["test_accuracy"]) == evaluation["accuracy"]
-    assert json.loads(found["classes"]) == [str(digit) for digit in range(10)]
+    assert float(actual["test_accuracy"]) == evaluation["accuracy"]
+    assert json.loads(actual["classes"]) == [str(digit) for digit in range(10)]
 
 
 def test_the_model_file_of_a_run_is_exported_like_the_run(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
@@ -53,9 +53,9 @@ def test_other_weights_of_a_run_are_not_given_its_accuracy(invoke: Invoke, finis
     model.parameters += 1
     model.save(finished / BEST)
     assert invoke("export --onnx m.onnx --accept-changes", finished / BEST).exit_code == 0
-    found = metadata(tmp_path / "m.onnx")
-    assert "seed" in found
-    assert "test_accuracy" not in found
+    actual = metadata(tmp_path / "m.onnx")
+    assert "seed" in actual
+    assert "test_accuracy" not in actual
 
 
 def test_files_without_a_run_are_exported(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
@@ -88,28 +88,6 @@ def test_an_unfinished_run_is_exported_with_a_remark(invoke: Invoke, finished: P
     assert result.exit_code == 0
     assert "these are the weights of" in result.stderr
     assert "test_accuracy" not in metadata(tmp_path / "m.onnx")
-
-
-def test_what_cannot_be_exported_is_one_line(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
-    (tmp_path / "old.onnx").write_bytes(b"old")
-    (tmp_path / "bad.safetensors").write_bytes(b"\xff" * 100)
-    (tmp_path / "empty").mkdir()
-    cr.Sequential([cr.Dense(2), cr.GELU()], (3,), engine="numpy").save(tmp_path / "gelu.safetensors")
-    refused(invoke("export", finished), "--onnx FILE")
-    refused(invoke("export --onnx old.onnx", finished), "old.onnx exists already")
-    refused(invoke("export --onnx empty", finished), "empty: it is a folder")
-    refused(invoke("export --onnx none/m.onnx", finished), "there is no folder none")
-    refused(invoke("export none --onnx m.onnx"), "none")
-    refused(invoke("export empty --onnx m.onnx"), "empty contains no run")
-    refused(invoke("export bad.safetensors --onnx m.onnx"), "bad.safetensors")
-    refused(invoke("export --onnx m.onnx --opset 12", finished), "opset 12: expected", "from 13 to 28")
-    refused(invoke("export --onnx m.onnx --opset new", finished), "--opset")
-    refused(invoke("export gelu.safetensors --onnx m.onnx --opset 19"), "gelu1: Gelu", "since opset 20")
-    for name in (MODEL, BEST, CHECKPOINT):
-        (finished / name).unlink(missing_ok=True)
-    refused(invoke("export --onnx m.onnx", finished), "contains no weights yet")
-    assert (tmp_path / "old.onnx").read_bytes() == b"old"
-    assert not (tmp_path / "m.onnx").exists()
 
 
 @pytest.mark.unprivileged

@@ -36,29 +36,9 @@ def test_a_program_that_trains_prints_what_each_part_takes(invoke: Invoke, finis
 def test_integers_are_written_with_their_accuracy(invoke: Invoke, finished: Path) -> None:
     done = invoke("export --c out --int8", finished)
     assert done.exit_code == 0, done.stderr
-    found = re.search(r"accuracy on digits(?:\.npz)?: ([\d.]+) %.*, ([\d.]+) %", done.stdout)
-    assert found
-    assert abs(float(found[1]) - float(found[2])) < 5
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ("", "--c FOLDER"),
-        ("--train", "--onnx FILE"),
-        ("--onnx a.onnx --train", "--train"),
-        ("--onnx a.onnx --name other", "--name"),
-        ("--c out --name all", "'all'"),
-        ("--onnx a.onnx --int8", "--int8"),
-        ("--onnx a.onnx --compact", "--compact"),
-        ("--c out --opset 14", "--opset"),
-        ("--c out --int8 --train", "--train"),
-        ("--c out --io int8", "--io applies to int8"),
-        ("--wasm out.js", "ends with .wasm"),
-    ],
-)
-def test_words_that_do_not_fit_are_refused(invoke: Invoke, finished: Path, options: str, said: str) -> None:
-    refused(invoke(f"export {options}", finished), said)
+    actual = re.search(r"accuracy on digits(?:\.npz)?: ([\d.]+) %.*, ([\d.]+) %", done.stdout)
+    assert actual
+    assert abs(float(actual[1]) - float(actual[2])) < 5
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
@@ -69,17 +49,9 @@ def test_integers_that_predict_numbers_are_judged_by_their_error(invoke: Invoke,
     command = "train --model mlp --data numbers.npz --epochs 1 --engine numpy --quiet --out numbers"
     assert invoke(command).exit_code == 0
     done = invoke("export numbers --c out --int8")
-    found = re.search(r"mean absolute error on numbers: (\S+) .*, (\S+) in", done.stdout)
-    assert found, done.output
-    assert float(found[2]) == pytest.approx(float(found[1]), rel=0.2)
-
-
-def test_a_folder_that_is_a_file_is_refused_before_anything_is_written(
-    invoke: Invoke, finished: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "taken").write_bytes(b"")
-    refused(invoke("export --onnx m.onnx --c taken", finished), "taken is not a folder")
-    assert not (tmp_path / "m.onnx").exists()
+    actual = re.search(r"mean absolute error on numbers: (\S+) .*, (\S+) in", done.stdout)
+    assert actual, done.output
+    assert float(actual[2]) == pytest.approx(float(actual[1]), rel=0.2)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.onnx"])

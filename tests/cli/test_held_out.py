@@ -47,7 +47,7 @@ def test_the_seed_chooses_the_test_set(invoke, net, tmp_path, seed):
     np.savez(tmp_path / "d.npz", x=x, y=y)
     words = f"train {ENGINE} --model {net} --data d.npz --epochs 1 --quiet --seed {seed} --out run"
     assert invoke(words, *(["--limit", 40] if seed == 4 else [])).exit_code == 0
-    found = answer(invoke(f"evaluate {ENGINE} run --json"))
+    report = answer(invoke(f"evaluate {ENGINE} run --json"))
     assert count(invoke(f"evaluate {ENGINE} run").stdout) == (14, 70)
     model = cr.load("run", engine="numpy")
     for other in (0, 3, 4):
@@ -56,7 +56,7 @@ def test_the_seed_chooses_the_test_set(invoke, net, tmp_path, seed):
         trained = [known for known in evaluation.warnings if "trained on" in known]
         assert bool(trained) == (other != seed)
         if other == seed:
-            assert found["loss"] == pytest.approx(evaluation.loss)
+            assert report["loss"] == pytest.approx(evaluation.loss)
     training, _ = cr.data.load("d.npz", seed=seed)
     for part in (training, cr.data.load_test("d.npz")):
         known = 40 if seed == 4 else 56
@@ -72,15 +72,15 @@ def test_other_data_are_used_whole(invoke, net, tmp_path, seed, names):
     new = pictures(tmp_path / "new", generator, names, 18 // len(names.split()))
     words = f"train {ENGINE} --model {net} --epochs 2 --quiet --seed {seed} --out run --data trained"
     assert invoke(words).exit_code == 0
-    found = answer(invoke(f"evaluate {ENGINE} run --json --data new"))
-    assert found["samples"] == 18
-    assert found["warnings"] == [line for line in found["warnings"] if "trained on" not in line]
+    report = answer(invoke(f"evaluate {ENGINE} run --json --data new"))
+    assert report["samples"] == 18
+    assert report["warnings"] == [line for line in report["warnings"] if "trained on" not in line]
     assert count(invoke(f"evaluate {ENGINE} run --data new").stdout) == (18,)
     evaluation = cr.load("run", engine="numpy").evaluate(cr.data.load_test("new"))
-    assert found["loss"] == pytest.approx(evaluation.loss)
+    assert report["loss"] == pytest.approx(evaluation.loss)
     for number, path in enumerate(generator.permutation(sorted(new.glob("*/*.png"))).tolist()):
         path.rename(path.with_name(f"renamed-{number}.png"))
-    assert answer(invoke(f"evaluate {ENGINE} run --json --data new"))["loss"] == pytest.approx(found["loss"])
+    assert answer(invoke(f"evaluate {ENGINE} run --json --data new"))["loss"] == pytest.approx(report["loss"])
     shutil.copytree("trained", "moved")
     shutil.copy(Path("run") / MODEL, "alone.safetensors")
     for file in ("run", "alone.safetensors"):
@@ -115,7 +115,7 @@ def test_known_samples_are_counted(count):
     generator = np.random.default_rng(count)
     training, new = generator.random((2, count, 2, 3, 5)).round(3)
     test = generator.permutation(np.concatenate([training[: count // 2], new]).astype(generator.choice(["f4", "f8"])))
-    found = overlap(kept((), training), test)
-    assert int(re.search(r"on (?:about )?([\d,]+)", found)[1].replace(",", "")) == pytest.approx(count // 2, rel=0.2)
-    assert ("about" in found) == (count > 256)
+    actual = overlap(kept((), training), test)
+    assert int(re.search(r"on (?:about )?([\d,]+)", actual)[1].replace(",", "")) == pytest.approx(count // 2, rel=0.2)
+    assert ("about" in actual) == (count > 256)
     assert overlap(kept((), training), new) == ""

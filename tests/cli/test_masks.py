@@ -60,4 +60,3 @@ def test_streamed_masks_train_as_loaded_ones_and_resume(invoke: Any, street: Pat
     assert invoke("train --resume streamed --epochs 2 --quiet").exit_code == 0
     loaded, streamed = (cr.load(run).parameters for run in ("loaded", "streamed"))
     np.testing.assert_array_equal(loaded, streamed)
-    refused(invoke("train --stream"), "--stream requires a folder of images")

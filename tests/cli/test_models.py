@@ -2,8 +2,7 @@
 
 import ast
 
-import pytest
-from cli.commands import answer, refused
+from cli.commands import answer
 
 from chainrule import zoo
 
@@ -22,10 +21,10 @@ def test_every_network_is_listed(invoke):
 
 
 def test_json(invoke):
-    found = answer(invoke("models --json"))
-    assert [one["name"] for one in found] == [entry.name for entry in zoo.ENTRIES]
+    report = answer(invoke("models --json"))
+    assert [one["name"] for one in report] == [entry.name for entry in zoo.ENTRIES]
     one = answer(invoke("models venchislaw --json"))
-    assert one in found
+    assert one in report
     assert one["targets"] == [{"data": "mnist", "accuracy": 0.99}, {"data": "cifar10", "accuracy": 0.69}]
     assert one["recipe"]["optimizer"]["name"] == "adam"
     assert one["tutorial"] is None
@@ -43,10 +42,3 @@ def test_the_program_of_a_training_step(invoke):
     assert "run" in functions
     for operation in ("max_pool_dx", "dense_dw", "softmax_cross_entropy_dp"):
         assert operation in result.stdout
-
-
-@pytest.mark.parametrize(
-    ("words", "part"), [(["lenet"], "known: independent-code"), (["--program"], "name of a model")]
-)
-def test_refused(invoke, words, part):
-    refused(invoke("models", *words), part)

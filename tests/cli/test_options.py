@@ -24,16 +24,16 @@ unix = pytest.mark.skipif(os.name != "posix", reason="pipes and devices of Unix"
 
 def taken(kind: click.ParamType, word: str) -> object:
     """Parse a word as an option of a type; None when it is refused."""
-    found: list[object] = []
+    results: list[object] = []
 
     @click.command()
     @click.option("--n", type=kind)
     def command(n: object) -> None:
-        found.append(n)
+        results.append(n)
 
     result = CliRunner().invoke(command, [f"--n={word}"])
     assert result.exit_code in (0, 2), result.exception
-    return found[0] if found else None
+    return results[0] if results else None
 
 
 @given(st.integers(-(10**30), 10**30))
@@ -61,24 +61,6 @@ def pipe(path: Path) -> Path:
     path.unlink(missing_ok=True)
     os.mkfifo(path)
     return path
-
-
-@unix
-@pytest.mark.parametrize(
-    "command",
-    [
-        *("evaluate X", "predict X x.png", "predict RUN X", "check X", "compare X", "train --resume X"),
-        *("train --data X --engine numpy", "explain X --html y.html", "compare RUN --picture X"),
-        "grade RUN --against ReLU() --csv X",
-    ],
-)
-def test_a_pipe_or_a_device_in_place_of_a_file(invoke, finished, command, tmp_path):
-    Image.new("L", (28, 28), 255).save(tmp_path / "x.png")
-    pipe(tmp_path / "fifo")
-    (tmp_path / "device").symlink_to("/dev/zero")
-    for name in ("fifo", "device"):
-        refused(invoke(command.replace("RUN", finished.name).replace("X", name)), name)
-    assert Path("/dev/zero").is_char_device()
 
 
 @unix

@@ -71,7 +71,7 @@ def test_a_network_for_series_trains_on_a_file(invoke):
         assert_close(figures["loss"], model.evaluate(x[:, :, :length], y).loss)
 
 
-def test_what_more_epochs_mean_is_said(invoke, finished):
+def test_the_effect_of_more_epochs_is_stated(invoke, finished):
     said = invoke("train --epochs 6 --resume", finished).stderr
     assert "6 epochs instead of 4: a new cycle of one-cycle" in said
     assert "same result" not in said
@@ -91,25 +91,6 @@ def test_options_come_before_the_files_recipe(invoke, digits):
     job = jobs.read_job(Path("o"))
     assert (job.recipe.epochs, job.recipe.optimizer.learning_rate, job.model["dtype"]) == (1, 0.1, "float64")
     assert job.recipe.loss == "softmax_cross_entropy"
-
-
-def test_what_cannot_be_trained_leaves_nothing(invoke, digits, tmp_path):
-    Path("own.py").write_text(
-        "import chainrule as cr\nclass Mine:\n    def forward(self, x): return x\n"
-        "    def backward(self, dy): return dy\n"
-        "layers = [Mine(), cr.Flatten(), cr.Dense(10), cr.Softmax()]\n"
-    )
-    Path("nine.toml").write_text('layers = ["Flatten()", "Dense(9)"]')
-    before = sorted(os.listdir(tmp_path))
-    words = f"--out o --quiet {ENGINE} --data {digits}"
-    refused(invoke(f"train --model own.py {words}"), "Mine", "set_weights")
-    refused(invoke(f"train --model nine.toml {words}"), "nine.toml", "9 outputs", "10 classes")
-    refused(invoke(f"train --model none.toml {words}"), "none.toml: cannot be read")
-    refused(invoke(f"train --model own.py:missing {words}"), "own.py has no missing")
-    refused(invoke("models --new own.py"), "own.py already exists")
-    refused(invoke("models --new no/where.py"), "no folder no")
-    refused(invoke("models mlp --new x.py"), "--new")
-    assert [name for name in sorted(os.listdir(tmp_path)) if name != "__pycache__"] == before
 
 
 # ---------------------------------------------------------------------- names and disks

@@ -1,5 +1,6 @@
 """`chainrule predict`."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,15 @@ def picture(tmp_path):
 def test_a_digit_is_prepared_as_in_mnist(invoke, finished, picture):
     result = invoke(f"predict {ENGINE} --json --inputs read --digit", finished, picture, picture)
     assert (result.exit_code, result.stderr) == (0, "")
-    found, again = answer(result)
+    actual, again = answer(result)
     pixels = load_digit(picture)
     with Image.open("read/stroke.pgm") as written:
         np.testing.assert_array_equal(np.asarray(written), pixels[0])
     shares = load(finished, engine="numpy").predict(pixels[None])[0]
     order = np.argsort(-shares)[:3]
-    rows = [found, *found["runners_up"]]
-    assert found == again
-    assert found["image"] == str(picture)
+    rows = [actual, *actual["runners_up"]]
+    assert actual == again
+    assert actual["image"] == str(picture)
     assert [row["class"] for row in rows] == [*map(str, order)]
     assert_close([row["confidence"] for row in rows], shares[order], error=1e-6)
 
@@ -75,28 +76,30 @@ def test_python_returns_what_the_command_prints(invoke: Any, tmp_path: Path, tas
         with Image.open(Path("read", Path(file).stem).with_suffix(".ppm" if channels == 3 else ".pgm")) as written:
             read = np.asarray(written).reshape(6, 9, channels)
         np.testing.assert_array_equal(np.moveaxis(read, -1, 0), load_image(file, shape))
-    found = model.predict_classes(files)
+    actual = model.predict_classes(files)
     if task in ("classes", "binary"):
-        assert [entry["class"] for entry in printed] == found.tolist() == targets_of(levels)[:9].tolist()
+        assert [entry["class"] for entry in printed] == actual.tolist() == targets_of(levels)[:9].tolist()
         assert [len(entry["runners_up"]) for entry in printed] == [len(names) - 1] * 9
         return
-    assert {(*entry, *entry["outputs"]) for entry in printed} == {("image", "outputs", *names)}
+    labels = ["labels"] if task == "labels" else []
+    assert {(*entry, *entry["outputs"]) for entry in printed} == {("image", "outputs", *labels, *names)}
     outputs = np.array([list(entry["outputs"].values()) for entry in printed])
     (tmp_path / "damaged.png").write_bytes(b"no image")
     assert invoke(*words, tmp_path / "damaged.png", "--csv", tmp_path / "found.csv").exit_code == 2
-    heading, *rows, last = (tmp_path / "found.csv").read_text(encoding="utf-8-sig").splitlines()
-    assert heading == ",".join(["file", *names, "problem"])
-    assert_close([[float(cell) for cell in row.split(",")[1:-1]] for row in rows], outputs)
-    assert last.split(",")[1 : 1 + len(names)] == [""] * len(names)
+    heading, *rows, last = csv.reader((tmp_path / "found.csv").read_text(encoding="utf-8-sig").splitlines())
+    assert heading == ["file", *names, *labels, "problem"]
+    assert_close([[float(cell) for cell in row[1 : 1 + len(names)]] for row in rows], outputs)
+    assert last[1 : 1 + len(names)] == [""] * len(names)
     shown = [line.split() for line in invoke(*words).stdout.splitlines()]
-    assert shown[0] == ["image", *names]
-    assert_close([[float(cell) for cell in row[-len(names) :]] for row in shown[1:]], outputs, error=1e-5)
+    assert shown[0] == ["image", *names, *labels]
+    assert_close([[float(cell) for cell in row[1 : 1 + len(names)]] for row in shown[1:]], outputs, error=1e-5)
     if task == "labels":
         expected = [tuple(name for name, value in zip(names, row, strict=True) if value >= 0.5) for row in outputs]
-        assert found == expected
+        assert actual == expected == [tuple(entry["labels"]) for entry in printed]
+        assert [row[-2] for row in rows] == [", ".join(labels) for labels in expected]
     else:
-        assert_close(found, outputs)
-        assert_close(found, targets_of(levels)[:9], error=0.05)
+        assert_close(actual, outputs)
+        assert_close(actual, targets_of(levels)[:9], error=0.05)
 
 
 @pytest.mark.parametrize(

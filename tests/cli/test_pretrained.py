@@ -58,17 +58,6 @@ def test_images_of_a_folder_are_resized_to_the_input_of_the_network(invoke, fini
     refused(invoke("train --resize 9x9 --data small --from", finished), "1×28×28", "1×9×9")
 
 
-def test_what_does_not_fit_is_refused(invoke, finished, digits, tmp_path):
-    refused(invoke("train --model mlp --from", finished, "--data", digits), "--from and --model")
-    refused(
-        invoke("train --freeze cnov* --from", finished, "--data", digits), "--freeze: no parameter is named 'cnov*'"
-    )
-    refused(invoke("train --from nothing.safetensors --data", digits), "nothing.safetensors")
-    refused(invoke("train --dtype float64 --from", finished, "--data", digits), "float32, not float64")
-    np.savez(tmp_path / "small.npz", x=np.zeros((20, 1, 9, 9), np.uint8), y=np.arange(20) % 10)
-    refused(invoke("train --data small.npz --from", finished), "1×28×28", "1×9×9")
-
-
 NAMES = np.array(["cat", "ant", "bee", "dog"])
 
 

@@ -71,22 +71,6 @@ def test_version(invoke):
     assert (done.exit_code, done.stdout.strip()) == (0, f"chainrule, version {__version__}")
 
 
-@pytest.mark.parametrize(
-    ("command", "part"),
-    [
-        ("trian", "trian"),
-        ("train --epocks 3", "--epocks"),
-        ("train --epochs three", "three"),
-        ("train --resize 3y4", "28x28"),
-        ("predict somewhere", "IMAGE"),
-        ("compare", "RUN"),
-        ("completion tcsh", "tcsh"),
-    ],
-)
-def test_usage_errors_are_one_line(invoke, command, part):
-    refused(invoke(command), part)
-
-
 @pytest.fixture
 def failing(invoke, monkeypatch):
     """Return a function that runs a command that raises an error."""

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from cli.commands import Invoke, answer, refused
+from cli.commands import Invoke, answer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
 QUICK = "--engine numpy --epochs 1 --backend threading --quiet --limit 90"
@@ -23,8 +23,8 @@ def test_trials_and_a_second_start(invoke: Invoke, digits: Path, tmp_path: Path)
     models = {path: path.stat().st_mtime_ns for path in (tmp_path / "all").glob("*/model.safetensors")}
     assert len(models) == 4
     again = invoke(*words, "learning-rate=0.001,0.02 batch=16,32", "--seeds", 1, "--json")
-    found = answer(again)
-    assert len(found["trials"]) == 4
+    report = answer(again)
+    assert len(report["trials"]) == 4
     again = invoke(*words, "learning-rate=0.001,0.02", "--seeds", 3, "--json")
     assert {path: path.stat().st_mtime_ns for path in models} == models  # not trained again
     with (tmp_path / "all" / "trials.csv").open(newline="") as file:
@@ -68,33 +68,12 @@ def test_results_outlive_a_full_disk_and_a_changed_file(invoke: Invoke, digits: 
     assert "use --validation" not in changed.stdout
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ("--grid learning_rate", "expected OPTION=VALUE"),
-        ("--grid speed=1,2", "unknown option 'speed'"),
-        ("--grid seed=1,2", "unknown option 'seed'"),
-        ("--grid learning-rate=0.1,fast", "expected a number, found 'fast'"),
-        ("--grid learning-rate=0.1,-1", "learning_rate -1"),
-        ("--grid model=mlp,mlq", "unknown model 'mlq'"),
-        ("--grid learning-rate=0.1,0.1", "twice"),
-        ("--grid 'learning-rate=0.1 lr=0.2'", "the same option"),
-        ("--grid learning-rate=0.1 --seeds 0", "seeds 0"),
-        ("--grid learning-rate=0.1 --jobs 0", "jobs 0"),
-        ("--grid learning-rate=0.1 --backend nobody", "backend nobody"),
-        ("--grid data=nothing.npz,nowhere", "nothing.npz"),
-    ],
-)
-def test_what_cannot_be_tried_is_one_line(invoke: Invoke, digits: Path, options: str, says: str) -> None:
-    refused(invoke(f"sweep {options} --model mlp --engine numpy --out never --data", digits), says)
-
-
 def test_the_commands_of_the_page(invoke: Invoke, digits: Path, tmp_path: Path) -> None:
     """Run the command of docs/sweeps.md, short and quiet, and the example in Python."""
     (line,) = re.findall(r"^```\n(chainrule sweep .*?)\n```", PAGE, re.S | re.M)
     words = shlex.split(line.replace("mnist", str(digits)))[1:]
-    found = invoke(*words[:-1], "page", *QUICK.split())
-    assert found.exit_code == 0, found.output
+    actual = invoke(*words[:-1], "page", *QUICK.split())
+    assert actual.exit_code == 0, actual.output
     assert len([*(tmp_path / "page").glob("*/evaluation.json")]) == 20
     assert invoke(*words[:2], "mlp", *words[3:5], *QUICK.split(), "--grid", "augment=none|shift=2,flip").exit_code == 0
 

@@ -115,4 +115,3 @@ def test_whole_numbers_are_classes_unless_said(invoke: Invoke, tmp_path: Path, c
     for data in ("", "--data others"):
         evaluated = answer(invoke(f"evaluate run --json {data}"))
         assert evaluated["accuracy"] > 0.9 if task == "classification" else evaluated["mean_absolute_error"] < 0.2
-    refused(invoke(f"train --data mnist {choice or '--classes'}"), "folder of images")

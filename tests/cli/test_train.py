@@ -39,7 +39,7 @@ def test_a_run_prints_its_figures_and_its_path_last(run, digits, tmp_path):
 
 
 @pytest.mark.parametrize("views", ["", "--views flip"])
-def test_what_was_reached_is_printed_before_plots_are_drawn(invoke, digits, monkeypatch, views):
+def test_results_are_printed_before_plots_are_drawn(invoke, digits, monkeypatch, views):
     monkeypatch.setattr(running, "draw", lambda *_: print("now"))
     result = invoke(f"train {QUICK} {views} --out here --data", digits)
     before, _ = result.stdout.split("now\n")
@@ -54,12 +54,12 @@ def test_json(invoke, digits):
     words = ["train", "--data", str(digits), *QUICK.split(), "--out", "here", "--json", "--quiet"]
     result = invoke(*words)
     assert (result.exit_code, result.stderr) == (0, "")
-    found = answer(result)
+    report = answer(result)
     assert json.loads(Path("here/config.json").read_text())["command"] == ["chainrule", *words]
-    assert {*found["files"]} == {path.name for path in Path("here").iterdir()}
-    assert found.items() >= {"run": "here", "finished": True, "samples": 40, "epochs": 1, "steps": 5}.items()
-    assert 0 <= found["accuracy"] <= 1
-    assert found["seconds"] > 0
+    assert {*report["files"]} == {path.name for path in Path("here").iterdir()}
+    assert report.items() >= {"run": "here", "finished": True, "samples": 40, "epochs": 1, "steps": 5}.items()
+    assert 0 <= report["accuracy"] <= 1
+    assert report["seconds"] > 0
 
 
 def test_folders_are_dated_and_never_used_twice(invoke, digits):
@@ -111,13 +111,10 @@ def test_options_override_the_recipe(invoke, digits):
 
 
 def test_classes_have_weights(invoke, digits):
-    quick = (f"train {QUICK} --data", digits)
-    done = invoke(*quick, "--class-weight", "3=2.5,4=0", "--out", "o")
+    done = invoke(f"train {QUICK} --class-weight 3=2.5,4=0 --out o --data", digits)
     assert done.exit_code == 0, done.stderr
     assert "class weights 3=2.5,4=0" in " ".join(done.stderr.split())
     assert jobs.read_job(Path("o")).recipe.to_config()["class_weight"] == {"3": 2.5, "4": 0.0}
-    refused(invoke(*quick, "--quiet", "--class-weight", "cat=2"), "class weights", "'cat'")
-    refused(invoke(*quick, "--quiet", "--class-weight", "3"), "CLASS=WEIGHT")
 
 
 def test_the_recipe_of_the_tutorial(invoke, tmp_path):
@@ -126,7 +123,6 @@ def test_the_recipe_of_the_tutorial(invoke, tmp_path):
     words = ["train --data few.npz --engine numpy --recipe tutorial --out o --quiet"]
     assert invoke(*words).exit_code == 0
     assert jobs.read_job(Path("o")).recipe == zoo.find("numpy-cnn").tutorial
-    refused(invoke("train --model zayan --recipe tutorial"), "zayan", "states no recipe")
 
 
 def history(folder: Path) -> list[list[str]]:
@@ -165,10 +161,7 @@ def test_a_stopped_run_is_gone_on_with_bit_for_bit(run, digits, tmp_path, number
         np.testing.assert_array_equal(weights[name], values)
 
 
-def test_resuming_takes_no_options_but_where_and_how_loud(invoke, finished):
-    refused(invoke("train --batch-size 3 --resume", finished), "--batch-size", "--resume")
-    refused(invoke("train --out x --resume", finished), "--out", "--resume")
-    refused(invoke("train --model numpy-cnn --resume", finished), "--model", "--resume")
+def test_a_finished_run_is_resumed_without_a_step(invoke, finished):
     assert invoke("train --quiet --offline --json --resume", finished).exit_code == 0
     assert "this run is finished" in invoke("train --resume", finished).stderr
 

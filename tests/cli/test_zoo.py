@@ -98,13 +98,6 @@ def test_cifar10_is_skipped_where_it_cannot_be_had(invoke, known, monkeypatch):
     assert "cifar10" not in invoke(command, "--no-cifar10").stdout
 
 
-def test_runs_are_kept_where_asked(invoke, known, tmp_path):
-    result = invoke(f"zoo mlp venchislaw {ENGINE} --out kept --quick")
-    assert "mlp on mnist" in result.stderr
-    names = {path.name for path in (tmp_path / "kept").iterdir()}
-    assert names == {"mlp-mnist", "venchislaw-mnist", "venchislaw-cifar10"}
-
-
 def weights(folder):
     return files.read_tensors(folder / "model.safetensors", "model")[0]
 
@@ -186,11 +179,3 @@ def test_a_run_on_another_engine_is_refused(invoke, known):
         invoke("zoo mlp --quick --engine reference --quiet --out kept"),
         "was trained on the numpy engine, not on reference",
     )
-
-
-def test_refused(invoke, tmp_path):
-    (tmp_path / "file").write_text("")
-    refused(invoke(f"zoo mlp {ENGINE} --out file"), "not a folder")
-    refused(invoke("zoo lenet"), "known: independent-code")
-    refused(invoke("zoo --engine cuda"), "known: compiled, numpy, jax, reference")
-    refused(invoke("zoo mlp --markdown no/where.md"), "no/where.md")

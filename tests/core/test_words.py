@@ -162,7 +162,7 @@ OPTION = re.compile(r"(\w+)=(?=[ ,;]|$)")
 
 
 @pytest.mark.parametrize("hint", ADVICE)
-def test_what_a_hint_names_exists_and_its_examples_run(hint: str, tmp_path: Path, monkeypatch: Any) -> None:
+def test_names_in_hints_exist_and_their_examples_run(hint: str, tmp_path: Path, monkeypatch: Any) -> None:
     """Run the calls of a hint, and create models and train with its options."""
     monkeypatch.chdir(tmp_path)
     layers, shape = [cr.Conv2D(2, 3), cr.Flatten(), cr.Dense(2), cr.Softmax()], (1, 5, 6)

@@ -34,12 +34,6 @@ def changed(
     return augmentation.apply(x, Draw(seed, step, samples), **more)
 
 
-def test_nothing_to_do_leaves_the_images() -> None:
-    assert changed(Augmentation()) is X
-    empty = X[:0]
-    assert changed(ALL, empty, SAMPLES[:0]).shape == empty.shape
-
-
 def test_alternating_flips_show_every_image_both_ways_in_two_epochs() -> None:
     x, samples, alternating = np.broadcast_to(X[:1], (400, 2, 7, 6)), np.arange(400), Augmentation(flip="alternate")
     flipped = []
@@ -67,8 +61,8 @@ def test_positions_move_with_points_in_the_image(seed: int, is_square: bool, is_
     moved = augmentation.apply(spots, samples)
     mass = moved.sum((2, 3))
     centers = np.stack([(moved * columns).sum((2, 3)) / mass, (moved * rows).sum((2, 3)) / mass], 2)
-    found = augmentation.move_positions(points.reshape(3, 4), samples, (height, width)).reshape(3, 2, 2)
-    assert np.abs(found - centers).max() <= (1e-9 if is_exact else 0.05)
+    positions = augmentation.move_positions(points.reshape(3, 4), samples, (height, width)).reshape(3, 2, 2)
+    assert np.abs(positions - centers).max() <= (1e-9 if is_exact else 0.05)
 
 
 def transformed(augmentation: Augmentation) -> Iterator[tuple[np.ndarray, ...]]:
@@ -124,20 +118,6 @@ def test_seed_step_and_sample_all_matter() -> None:
         assert not np.array_equal(changed(ALL, **other), base)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("shift=2,rotation=10,scale=0.1,flip", Augmentation(2, 10.0, 0.1, True)),
-        (" flip , shift=1", Augmentation(1, flip=True)),
-        ("flip=alternate,reflect,shift=2", Augmentation(2, flip="alternate", reflect=True)),
-        ("none", Augmentation()),
-        ("", Augmentation()),
-    ],
-)
-def test_parse(text: str, expected: Augmentation) -> None:
-    assert Augmentation.parse(text) == expected
-
-
 @given(
     shift=st.integers(0, 1000),
     rotation=st.floats(0, 180) | st.integers(0, 180) | st.floats(0, 180, width=32).map(np.float32),
@@ -153,10 +133,10 @@ def test_written_and_read_it_is_the_same_to_the_last_bit(
     augmentation = Augmentation(shift, rotation, scale, flip, reflect, **others)
     recipe = Recipe(augmentation=augmentation)
     assert Recipe.from_config(recipe.to_config()) == recipe
-    found = Augmentation.parse(str(augmentation))
-    assert found == augmentation
+    parsed = Augmentation.parse(f" {augmentation}".replace(",", " , "))
+    assert parsed == augmentation
     draw = Draw(1, 2, SAMPLES)
-    for mine, read in zip(augmentation._inverse_maps(draw), found._inverse_maps(draw), strict=True):
+    for mine, read in zip(augmentation._inverse_maps(draw), parsed._inverse_maps(draw), strict=True):
         assert mine.tobytes() == read.tobytes()
 
 

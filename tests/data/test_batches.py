@@ -33,7 +33,7 @@ def test_a_share_is_held_back(count: int, share: float, expected: int) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
-def test_what_cannot_be_held_back(share: float) -> None:
+def test_shares_out_of_range_are_refused(share: float) -> None:
     for action in (lambda: split_validation(9, share, 0), lambda: validation_count(9, share)):
         with pytest.raises(OptionError, match=f"cannot split off a fraction of {share}; expected more than 0"):
             action()

@@ -29,13 +29,6 @@ def put(content: bytes, folder: Path) -> Path:
         return store(RECORD, content, work, folder)
 
 
-def test_stores_and_reads(tmp_path: Path) -> None:
-    path = put(CONTENT, tmp_path)
-    assert path.read_bytes() == CONTENT
-    assert os.listdir(tmp_path) == ["file"]
-    np.testing.assert_array_equal(read_verified(path, RECORD), ARRAY)
-
-
 def test_blocks_of_an_array_are_its_idx_file() -> None:
     assert b"".join(idx_blocks(ARRAY)) == CONTENT
     assert b"".join(idx_blocks(ARRAY.transpose(2, 0, 1).copy().transpose(1, 2, 0))) == CONTENT

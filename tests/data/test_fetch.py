@@ -58,7 +58,7 @@ def test_fetches_once_then_uses_the_cache(mini, use) -> None:
     assert mini.info.bytes_on_disk == sum(map(len, mini.files.values()))
 
 
-def test_what_a_broken_source_brought_is_kept_and_the_next_brings_the_rest(mini, use) -> None:
+def test_files_of_a_broken_source_are_kept_and_the_next_brings_the_rest(mini, use) -> None:
     names, asked = list(mini.files), []
     use(giving({names[0]: mini.files[names[0]]}, asked, "first"), giving(mini.files, asked, "second"))
     mini.check(loaded(mini))

@@ -127,7 +127,7 @@ def test_a_folder_named_like_an_image_and_deep_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.unprivileged
-def test_what_cannot_be_read_is_listed(tmp_path: Path) -> None:
+def test_unreadable_entries_are_listed(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 2, "b": 2, "b/locked": 1, "b/unsearchable": 1, ".secret": 1})
     link(tmp_path / "a" / "x", "../.secret/0.png")
     link(tmp_path / "stray", ".secret/0.png")

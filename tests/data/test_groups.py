@@ -12,7 +12,7 @@ from PIL import Image
 from selection import draws
 
 import chainrule as cr
-from chainrule.data import Dataset, load, split_validation
+from chainrule.data import load, split_validation
 from chainrule.errors import ChainruleError
 
 SUBJECTS = np.repeat(np.arange(20), 10)
@@ -89,22 +89,3 @@ def test_groups_in_training_and_other_data_are_refused(part: str, shared: int, t
 def test_patterns_that_are_refused(bad: Any, tmp_path: Path) -> None:
     with pytest.raises(ChainruleError, match="group pattern"):
         load(write(tmp_path, "classes"), **bad)
-    for groups in ([1, 2], [1.5] * 200, "p"):
-        with pytest.raises(cr.DataError, match="groups: expected 200"):
-            Dataset(np.zeros((200, 1, 2, 2), np.uint8), np.arange(200) % 2, groups=groups)
-
-
-def fit(seed: int, groups: Any, epochs: int = 20, **options: Any) -> Any:
-    """Train on twenty subjects with ten images each, and a random label for each subject."""
-    draw = np.random.default_rng(seed)
-    x = draw.normal(size=(20, 1, 5, 5))[SUBJECTS] + 0.2 * draw.normal(size=(200, 1, 5, 5))
-    y = draw.permutation(np.arange(20) % 2)[SUBJECTS]
-    model = cr.Sequential([cr.Flatten(), cr.Dense(16), cr.ReLU(), cr.Dense(2)], (1, 5, 5), engine="numpy", seed=seed)
-    known: Any = {"validation_split": 0.3, "learning_rate": 0.01, "progress": False}
-    return model.fit(x, y, epochs=epochs, groups=groups, **known, **options)
-
-
-def test_random_labels_of_subjects_cannot_be_predicted() -> None:
-    accuracies = [[fit(seed, by).epochs[-1].validation_measured for seed in range(6)] for by in (SUBJECTS, None)]
-    assert 0.3 < np.mean(accuracies[0]) < 0.7
-    assert np.mean(accuracies[1]) > 0.95

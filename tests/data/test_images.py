@@ -35,7 +35,7 @@ def test_too_many_pixels(tmp_path: Path) -> None:
         open_image(path, max_pixels=599)
 
 
-def test_what_is_no_image(tmp_path: Path) -> None:
+def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none.png: cannot be read \(No such file"):
         open_image(tmp_path / "none.png")
     with pytest.raises(DataError, match="cannot be read"):
@@ -95,8 +95,8 @@ def test_alpha_is_laid_on_white(tmp_path: Path, suffix: str) -> None:
     path = saved(tmp_path / f"a.{suffix}", levels, **({"lossless": True, "exact": True} if suffix == "webp" else {}))
     alpha = levels[:, :, 3:] / 255
     expected = alpha * levels[:, :, :3] + (1 - alpha) * 255
-    found = load_image(path, (3, 7, 6))
-    assert_allclose(found.transpose(1, 2, 0), expected, atol=1)
+    actual = load_image(path, (3, 7, 6))
+    assert_allclose(actual.transpose(1, 2, 0), expected, atol=1)
     assert treatments(open_image(path)) == ["transparent parts shown on white"]
 
 
@@ -106,8 +106,8 @@ def test_a_palette_gives_its_colours(tmp_path: Path) -> None:
     image = Image.fromarray(indices).convert("P")
     image.putpalette(colours.tobytes())
     image.save(tmp_path / "p.png")
-    found = load_image(tmp_path / "p.png", (3, 5, 4))
-    assert_array_equal(found.transpose(1, 2, 0), colours[indices])
+    actual = load_image(tmp_path / "p.png", (3, 5, 4))
+    assert_array_equal(actual.transpose(1, 2, 0), colours[indices])
     assert treatments(open_image(tmp_path / "p.png")) == []
 
 
@@ -158,7 +158,7 @@ def test_levels_that_would_have_to_be_guessed(tmp_path: Path) -> None:
             open_image(tmp_path / f"{name}.tiff")
 
 
-def test_what_a_telephone_took_is_named_whatever_its_name_says(tmp_path: Path) -> None:
+def test_photos_of_telephones_are_recognized_by_their_content(tmp_path: Path) -> None:
     (tmp_path / "IMG_1.jpg").write_bytes(b"\0\0\0\x20ftypheic" + bytes(100))
     with pytest.raises(FormatError, match=r"IMG_1.jpg: not a PNG.* but HEIC or AVIF: convert to JPEG first"):
         open_image(tmp_path / "IMG_1.jpg")

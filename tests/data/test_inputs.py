@@ -28,22 +28,22 @@ def centre_of_mass(image: np.ndarray) -> tuple[float, float]:
 
 
 def test_longest_side_twenty_and_centred_by_mass() -> None:
-    found = as_mnist(drawn())
-    assert (found.shape, found.dtype, found.max()) == ((28, 28), np.uint8, 255)
-    rows, columns = (np.flatnonzero((found > 60).any(axis)) for axis in (1, 0))
+    actual = as_mnist(drawn())
+    assert (actual.shape, actual.dtype, actual.max()) == ((28, 28), np.uint8, 255)
+    rows, columns = (np.flatnonzero((actual > 60).any(axis)) for axis in (1, 0))
     assert np.ptp(rows) + 1 == 20
     assert np.ptp(columns) + 1 == 12
-    assert all(13.4 <= middle <= 14.6 for middle in centre_of_mass(found))
+    assert all(13.4 <= middle <= 14.6 for middle in centre_of_mass(actual))
 
 
 def test_place_and_polarity_do_not_matter() -> None:
-    found = as_mnist(drawn())
-    assert_close(as_mnist(255 - drawn()).astype(int), found)
-    assert_array_equal(as_mnist(drawn()[None]), found)
-    assert_array_equal(as_mnist(np.repeat(drawn()[:, :, None], 3, 2)), found)
-    assert_array_equal(as_mnist(Image.fromarray(drawn())), found)
+    actual = as_mnist(drawn())
+    assert_close(as_mnist(255 - drawn()).astype(int), actual)
+    assert_array_equal(as_mnist(drawn()[None]), actual)
+    assert_array_equal(as_mnist(np.repeat(drawn()[:, :, None], 3, 2)), actual)
+    assert_array_equal(as_mnist(Image.fromarray(drawn())), actual)
     for other in (drawn(corner=(90, 200)), drawn((700, 700), (300, 300)), drawn(ink=120)):
-        assert np.abs(as_mnist(other).astype(int) - found).mean() < 6
+        assert np.abs(as_mnist(other).astype(int) - actual).mean() < 6
 
 
 def test_uneven_light_noise_and_dust() -> None:
@@ -53,20 +53,20 @@ def test_uneven_light_noise_and_dust() -> None:
     light = 230 - 0.3 * columns - 0.2 * rows
     paper = light * (1 - 0.7 * drawn((240, 320)) / 255) + rng.normal(0, 4, (240, 320))
     paper[200:206, 250:256] -= 80
-    found = as_mnist(paper.clip(0, 255).astype(np.uint8))
-    assert np.abs(found.astype(int) - clean).mean() < 5
+    actual = as_mnist(paper.clip(0, 255).astype(np.uint8))
+    assert np.abs(actual.astype(int) - clean).mean() < 5
 
 
 def test_a_file(tmp_path: Path) -> None:
     Image.fromarray(255 - drawn()).save(tmp_path / "seven.jpg", quality=90)
-    found = load_digit(tmp_path / "seven.jpg")
-    assert found.shape == (1, 28, 28)
-    assert np.abs(found[0].astype(int) - as_mnist(drawn())).mean() < 2
+    actual = load_digit(tmp_path / "seven.jpg")
+    assert actual.shape == (1, 28, 28)
+    assert np.abs(actual[0].astype(int) - as_mnist(drawn())).mean() < 2
     with pytest.raises(DataError, match=r"seven.jpg: 300×200 pixels is too large; expected at most 1000"):
         load_digit(tmp_path / "seven.jpg", max_pixels=1000)
 
 
-def test_what_holds_no_digit(tmp_path: Path) -> None:
+def test_images_without_a_digit_are_refused(tmp_path: Path) -> None:
     Image.new("L", (50, 60), 200).save(tmp_path / "blank.png")
     with pytest.raises(DataError, match=r"blank.png: no digit found; the image is blank"):
         load_digit(tmp_path / "blank.png")

@@ -27,11 +27,8 @@ def test_the_folder_of_the_environment(mini, tmp_path: Path, monkeypatch: pytest
         path.rename(folder / path.name.replace("-idx", ".idx"))
     monkeypatch.setenv("CHAINRULE_DATA", str(folder))
     mini.check(load_known(mini.info, offline=True))
-
-
-def test_an_argument_goes_before_the_environment(mini, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path / "absent"))
-    mini.check(load_known(mini.info, folder=mini.write(tmp_path / "given"), offline=True))
+    mini.check(load_known(mini.info, folder=folder, offline=True))
 
 
 def test_folders_that_do_not_serve(mini, tmp_path: Path) -> None:

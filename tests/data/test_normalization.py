@@ -28,16 +28,16 @@ FLOATS = (np.random.default_rng(1).normal(3.0, 2.0, (7, 2, 5, 3))).astype(np.flo
     ids=["bytes", "images", "series", "vectors", "one channel"],
 )
 def test_standardize_against_numpy(x: np.ndarray, axes: Any) -> None:
-    found = Normalization.fit("standardize", x)
+    actual = Normalization.fit("standardize", x)
     wide = x.astype(np.float64)
     mean, deviation = wide.mean(axes, keepdims=True), wide.std(axes, keepdims=True)
-    assert_close(np.ravel(found.gain), 1 / deviation.ravel())
-    assert_close(np.ravel(found.offset), (-mean / deviation).ravel())
-    assert_close(found.apply(x, np.float64), (wide - mean) / deviation)
-    assert_close(found.apply(x), (wide - mean) / deviation)
+    assert_close(np.ravel(actual.gain), 1 / deviation.ravel())
+    assert_close(np.ravel(actual.offset), (-mean / deviation).ravel())
+    assert_close(actual.apply(x, np.float64), (wide - mean) / deviation)
+    assert_close(actual.apply(x), (wide - mean) / deviation)
     largest = np.array([0, 255]) if x is BYTES else wide
-    assert_close(InputStatistics(x).largest(*found.constants), np.abs((largest - mean) / deviation).max())
-    assert Normalization.from_config(json.loads(json.dumps(found.to_config()))) == found
+    assert_close(InputStatistics(x).largest(*actual.constants), np.abs((largest - mean) / deviation).max())
+    assert Normalization.from_config(json.loads(json.dumps(actual.to_config()))) == actual
 
 
 def test_constant_channels_become_zero() -> None:
@@ -50,8 +50,8 @@ def test_constant_channels_become_zero() -> None:
 def test_many_values_are_summed_without_loss() -> None:
     x = np.full((3, 1, 700, 700), 200, np.uint8)
     x[0, 0, 0, 0] = 201
-    found = Normalization.fit("standardize", x)
-    assert_close(1 / found.gain, np.sqrt((1 - 1 / x.size) / x.size))
+    actual = Normalization.fit("standardize", x)
+    assert_close(1 / actual.gain, np.sqrt((1 - 1 / x.size) / x.size))
 
 
 def test_floats_go_to_zero_and_one() -> None:
@@ -59,7 +59,7 @@ def test_floats_go_to_zero_and_one() -> None:
     assert_close((out.min(), out.max()), (0, 1))
 
 
-def test_what_is_refused() -> None:
+def test_refused() -> None:
     with pytest.raises(OptionError, match="unknown normalization 'scael'; did you mean scale"):
         Normalization.fit("scael", BYTES)
     with pytest.raises(DataError, match=r"'standardize': every training pixel is 7.0"):
@@ -95,15 +95,15 @@ def test_the_same_numbers_in_any_dtype_and_split(kind: str, seed: int) -> None:
     dtype = (
         draw.choice(["uint8", "int64", "float32", "float64"]) if trained.min() >= 0 and trained.max() < 256 else "f8"
     )
-    found = Normalization.fit(kind, trained.astype(dtype))
+    actual = Normalization.fit(kind, trained.astype(dtype))
     x = draw.integers(0, draw.choice([2, 200]), shape)
-    gain, offset = found.arrays(x.ndim, np.float64)
+    gain, offset = actual.arrays(x.ndim, np.float64)
     expected = x * gain + offset
     for other in (np.uint8, np.int16, np.int64, np.float32, np.float64):
-        out = found.apply(np.asfortranarray(x.astype(other)))
+        out = actual.apply(np.asfortranarray(x.astype(other)))
         assert out.dtype == np.float32
         assert_close(out, expected, magnitude=float(np.abs(offset).max()))
-        alone = np.concatenate([found.apply(sample[None].astype(other)) for sample in x])
+        alone = np.concatenate([actual.apply(sample[None].astype(other)) for sample in x])
         assert_array_equal(alone, out)
 
 
@@ -111,8 +111,8 @@ def test_wide_numbers_are_centered_before_they_are_rounded() -> None:
     """Keep the seconds of time stamps, which float32 rounds to minutes."""
     seconds = 1.7e9 + np.random.default_rng(0).integers(0, 600, (50, 2))
     for x in (seconds, seconds.astype(np.int64)):
-        found = Normalization.fit(InputStatistics(x).default_kind, x)
-        assert_close(found.apply(x), (seconds - seconds.mean(0)) / seconds.std(0))
+        actual = Normalization.fit(InputStatistics(x).default_kind, x)
+        assert_close(actual.apply(x), (seconds - seconds.mean(0)) / seconds.std(0))
 
 
 @pytest.mark.parametrize(
@@ -125,16 +125,16 @@ def test_wide_numbers_are_centered_before_they_are_rounded() -> None:
 )
 @pytest.mark.parametrize("kind", KINDS)
 def test_another_unit_is_named_and_converted_only_on_request(trained: Any, x: Any, factor: str, kind: str) -> None:
-    found = Normalization.fit(kind, trained)
+    actual = Normalization.fit(kind, trained)
     with pytest.warns(InputUnitWarning, match=rf"with_input_rescaling\({factor}\)"):
-        found.check_unit(x)
-    converted = found.rescaled({"255": 255, "1/255": 1 / 255}[factor])
+        actual.check_unit(x)
+    converted = actual.rescaled({"255": 255, "1/255": 1 / 255}[factor])
     converted.check_unit(x)
-    assert_close(converted.apply(x), found.apply(trained))
+    assert_close(converted.apply(x), actual.apply(trained))
     assert Normalization.from_config(json.loads(json.dumps(converted.to_config()))) == converted
 
 
-def test_what_can_be_in_the_unit_is_not_warned_of() -> None:
+def test_values_that_can_be_in_the_unit_raise_no_warning() -> None:
     dark = np.minimum(BYTES, 1)
     bright = Normalization.fit("scale", BYTES)
     for x in (dark, np.zeros_like(BYTES), BYTES, BYTES.astype(np.float32), BYTES[:0]):

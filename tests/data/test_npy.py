@@ -42,13 +42,13 @@ def member(path: Path, content: bytes, method: int = zipfile.ZIP_STORED) -> np.n
     fortran=st.booleans(),
     method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
 )
-def test_what_numpy_writes_is_read(
+def test_arrays_that_numpy_writes_are_read(
     tmp_path: Path, array: np.ndarray, version: tuple[int, int], fortran: bool, method: int
 ) -> None:
     given = np.array(array, order="F" if fortran else "C")
-    found = member(tmp_path / "some.npz", saved(given, version), method)
-    assert (found.dtype, found.shape) == (array.dtype, array.shape)
-    np.testing.assert_array_equal(found, array)
+    actual = member(tmp_path / "some.npz", saved(given, version), method)
+    assert (actual.dtype, actual.shape) == (array.dtype, array.shape)
+    np.testing.assert_array_equal(actual, array)
 
 
 def header(text: str, version: int = 1) -> bytes:
@@ -60,8 +60,8 @@ def header(text: str, version: int = 1) -> bytes:
 def test_the_entries_of_a_header_have_no_order(order: tuple[str, ...], tmp_path: Path) -> None:
     entries = {"descr": "'|u1'", "fortran_order": "False", "shape": "(3L, 2L)"}  # as Python 2 wrote them
     text = "{" + ", ".join(f"'{name}': {entries[name]}" for name in order) + "}   \n"
-    found = member(tmp_path / "some.npz", header(text) + bytes(range(6)))
-    np.testing.assert_array_equal(found, [[0, 1], [2, 3], [4, 5]])
+    actual = member(tmp_path / "some.npz", header(text) + bytes(range(6)))
+    np.testing.assert_array_equal(actual, [[0, 1], [2, 3], [4, 5]])
 
 
 WHOLE = "{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }"
@@ -89,16 +89,13 @@ def test_a_header_of_anything_else(text: str, tmp_path: Path) -> None:
             member(tmp_path / "some.npz", header(text, version) + bytes(3))
 
 
-@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"\x93NUMPY\4\0" + bytes(99), b"\x93NUMPY\2\0\xff\xff\xff\xff"])
-def test_a_beginning_of_anything_else(content: bytes, tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match=r"some.npz: array x.npy"):
-        member(tmp_path / "some.npz", content)
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_ways_of_packing_that_numpy_does_not_use(method: int, tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="by method"):
-        member(tmp_path / "some.npz", saved(np.arange(9)), method)
+def test_other_beginnings_and_ways_of_packing_are_refused(tmp_path: Path) -> None:
+    for content in (b"", b"\x93NUMPY", b"\x93NUMPY\4\0" + bytes(99), b"\x93NUMPY\2\0\xff\xff\xff\xff"):
+        with pytest.raises(FormatError, match=r"some.npz: array x.npy"):
+            member(tmp_path / "some.npz", content)
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with pytest.raises(FormatError, match="by method"):
+            member(tmp_path / "some.npz", saved(np.arange(9)), method)
 
 
 def test_every_damaged_pixel_is_noticed(tmp_path: Path) -> None:
@@ -113,14 +110,3 @@ def test_every_damaged_pixel_is_noticed(tmp_path: Path) -> None:
         path.write_bytes(damaged)
         with pytest.raises(FormatError, match="CRC"):
             load(path)
-
-
-def test_a_bomb_gets_no_memory(tmp_path: Path) -> None:
-    text = "{'descr': '|u1', 'fortran_order': False, 'shape': (200000000,), }"
-    path = tmp_path / "some.npz"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.npy", "w") as stream:
-        stream.write(header(text))
-        for _ in range(200):
-            stream.write(bytes(1_000_000))
-    with zipfile.ZipFile(path) as archive, pytest.raises(FormatError, match="at most 100"):
-        npz.read_member(archive, archive.getinfo("x.npy"), path)

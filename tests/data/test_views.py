@@ -13,12 +13,12 @@ X = np.random.default_rng(0).normal(size=(3, 2, 5, 6)).astype(np.float32)
 
 def test_six_views_by_hand() -> None:
     """Compare with shifts that read row |i − 1| or, at the far border, 2(H − 1) − i."""
-    found = list(Views(flip=True, shift=1).of(X))
-    assert [weight for weight, _ in found] == [0.25, 0.25, 0.125, 0.125, 0.125, 0.125]
+    actual = list(Views(flip=True, shift=1).of(X))
+    assert [weight for weight, _ in actual] == [0.25, 0.25, 0.125, 0.125, 0.125, 0.125]
     up_left = X[:, :, [1, 0, 1, 2, 3]][:, :, :, [1, 0, 1, 2, 3, 4]]
     down_right = X[:, :, [1, 2, 3, 4, 3]][:, :, :, [1, 2, 3, 4, 5, 4]]
     expected = [X, X[..., ::-1], up_left, up_left[..., ::-1], down_right, down_right[..., ::-1]]
-    for (_, view), image in zip(found, expected, strict=True):
+    for (_, view), image in zip(actual, expected, strict=True):
         np.testing.assert_array_equal(view, image)
 
 
@@ -46,6 +46,6 @@ def test_an_evaluation_averages_the_outputs() -> None:
     model = classifier()
     model.fit(x, y, epochs=2, learning_rate=0.01, progress=False)
     outputs = [model.predict(shown) for shown in (x, x[..., ::-1])]
-    found = model.evaluate(x, y, views="flip")
-    assert_close(found.outputs, (outputs[0] + outputs[1]) / 2)
-    assert_close(found.loss, -np.log(found.outputs[np.arange(40), y]).mean())
+    actual = model.evaluate(x, y, views="flip")
+    assert_close(actual.outputs, (outputs[0] + outputs[1]) / 2)
+    assert_close(actual.loss, -np.log(actual.outputs[np.arange(40), y]).mean())

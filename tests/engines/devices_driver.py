@@ -19,16 +19,16 @@ def states(engine: str) -> tuple[list[np.ndarray], list[int]]:
     """Return parameters and statistics after steps with batches of several sizes, and the devices of each batch."""
     model = cr.Sequential(LAYERS, (2, 6, 8), dtype="float64", engine=engine, threads=4)
     stepper = Stepper(model, Adam(0.01, epsilon=1e-2), "categorical_cross_entropy")
-    draw, found, devices = np.random.default_rng(3), list[np.ndarray](), list[int]()
+    draw, result, devices = np.random.default_rng(3), list[np.ndarray](), list[int]()
     for step, count in enumerate(COUNTS, 1):
         x, t = draw.normal(size=(count, 2, 6, 8)), np.eye(3)[draw.integers(0, 3, count)]
         outcome = stepper.step(x, t, step=step, rate=0.01)
-        found += [model.parameters.copy(), model.statistics.copy(), np.array(outcome)]
+        result += [model.parameters.copy(), model.statistics.copy(), np.array(outcome)]
         program = getattr(stepper, "_program", None)
         if isinstance(program, XlaProgram):
             (shared,) = program._distribute(x)
             devices.append(len(shared.sharding.device_set) if hasattr(shared, "sharding") else 1)
-    return [*found, model.predict(np.ones((4, 2, 6, 8)))], devices
+    return [*result, model.predict(np.ones((4, 2, 6, 8)))], devices
 
 
 def trained(engine: str) -> np.ndarray:

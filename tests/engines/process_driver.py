@@ -57,8 +57,8 @@ def fork() -> bool:
     expected, parameters = [here.predict(X[:size]) for size in sizes], trained(here).parameters
 
     def same() -> bool:
-        found = [here.predict(X[:size]) for size in sizes]
-        equal = all((one == other).all() for one, other in zip(found, expected, strict=True))
+        actual = [here.predict(X[:size]) for size in sizes]
+        equal = all((first == second).all() for first, second in zip(actual, expected, strict=True))
         return equal and bool((trained(here).parameters == parameters).all())
 
     return ends_well(lambda: same() and ends_well(same)) and same()
@@ -101,7 +101,7 @@ def no_threads() -> bool:
     alone = [here.predict(X), trained(here).parameters]
     pool._start_thread = start
     shared = [here.predict(X), trained(here).parameters]
-    return all((one == other).all() for one, other in zip(alone, shared, strict=True))
+    return all((first == second).all() for first, second in zip(alone, shared, strict=True))
 
 
 def ended_at_once() -> bool:
@@ -197,9 +197,9 @@ def compiling() -> bool:
         return compile_kernel(given)
 
     linking._compile = noted
-    found = small().predict(X)
+    outputs = small().predict(X)
     print(" ".join(names), flush=True)
-    return bool(np.allclose(found, np.tanh(X).reshape(70, -1), atol=1e-6))
+    return bool(np.allclose(outputs, np.tanh(X).reshape(70, -1), atol=1e-6))
 
 
 def stuck() -> bool:
@@ -244,11 +244,11 @@ def interrupted() -> bool:
 def interrupted_at_the_start() -> bool:
     """Check that the process still works after an interrupt at any line of the first use of LLVM."""
     expected, spans, chosen = np.tanh(X).reshape(70, -1), 24, np.random.default_rng()
-    here, found = small(), multiprocessing.Value("i", 1)
+    here, actual = small(), multiprocessing.Value("i", 1)
 
     def predicted(span: int) -> bool:
         """Predict with an interrupt at a random one of the counted lines of llvmlite."""
-        seen, at = 0, int(chosen.uniform(span, span + 1) / spans * found.value) if span >= 0 else -1
+        seen, at = 0, int(chosen.uniform(span, span + 1) / spans * actual.value) if span >= 0 else -1
 
         def traced(frame: Any, *_: Any) -> Any:
             nonlocal seen
@@ -265,27 +265,27 @@ def interrupted_at_the_start() -> bool:
             pass
         finally:
             sys.settrace(None)
-        found.value = seen if span < 0 else found.value
+        actual.value = seen if span < 0 else actual.value
         return all(np.allclose(each.predict(X), expected, atol=1e-6) for each in (small(), here))
 
     counted = (-1, -1)  # twice: what the first child still compiles is work of another kind
-    return all(ends_well(partial(predicted, span)) for span in (*counted, *range(spans))) and found.value > spans
+    return all(ends_well(partial(predicted, span)) for span in (*counted, *range(spans))) and actual.value > spans
 
 
 def at_once() -> bool:
     """Check that threads that use one model for the first time at the same moment get the same results."""
-    here, start, found = model(), threading.Barrier(6), list[Any]()
+    here, start, result = model(), threading.Barrier(6), list[Any]()
 
     def work() -> None:
         start.wait()
-        found.append(here.predict(X))
+        result.append(here.predict(X))
 
     threads = [threading.Thread(target=work) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(SECONDS)
-    return len(found) == 6 and all((one == here.predict(X)).all() for one in found)
+    return len(result) == 6 and all((item == here.predict(X)).all() for item in result)
 
 
 def nested() -> bool:
@@ -344,13 +344,13 @@ def little_memory(megabytes: int) -> bool:
 
 def one_step() -> bool:
     """Check that training steps with two threads agree with the NumPy engine."""
-    found = [
+    result = [
         cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (2, 9, 8), threads=2, engine=engine, seed=1)
         for engine in ("compiled", "numpy")
     ]
-    for each in found:
+    for each in result:
         each.fit(X, Y % 3, epochs=1, batch_size=32, seed=1, progress=False)
-    return bool(np.allclose(found[0].parameters, found[1].parameters, atol=1e-5))
+    return bool(np.allclose(result[0].parameters, result[1].parameters, atol=1e-5))
 
 
 def one_prediction() -> bool:

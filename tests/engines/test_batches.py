@@ -30,11 +30,13 @@ def test_has_the_bits_of_numpys(number: int, monkeypatch: pytest.MonkeyPatch) ->
     x, normalization = drawn(draw, ("uint8", dtype)[number // 2 % 2])
     rows = draw.integers(0, len(x), int(draw.integers(1, 50)))
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
-    found = find("compiled").normalized_rows(x, rows, *normalization.constants, dtype, threads=int(draw.integers(1, 4)))
+    actual = find("compiled").normalized_rows(
+        x, rows, *normalization.constants, dtype, threads=int(draw.integers(1, 4))
+    )
     expected = normalization.apply(x[rows], dtype)
-    assert found is not None
-    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
-    assert found.tobytes() == expected.tobytes()
+    assert actual is not None
+    assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
+    assert actual.tobytes() == expected.tobytes()
 
 
 BYTES = np.ones((3, 8), np.uint8)
@@ -62,9 +64,9 @@ def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = batches.normalized_rows
 
     def counted(*given: Any) -> Any:
-        found = ours(*given)
-        made[-1] += found is not None
-        return found
+        actual = ours(*given)
+        made[-1] += actual is not None
+        return actual
 
     monkeypatch.setattr(batches, "normalized_rows", counted)
     histories = []

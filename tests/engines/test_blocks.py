@@ -17,9 +17,9 @@ def test_blocks_of_any_size_equal_the_reference(room: int, monkeypatch: pytest.M
     cut: list[int] = []
 
     def watched(x: np.ndarray, copied: int) -> Iterator[slice]:
-        found = list(plain(x, copied))
-        cut.append(len(found))
-        return iter(found)
+        actual = list(plain(x, copied))
+        cut.append(len(actual))
+        return iter(actual)
 
     plain = convolution._blocks
     monkeypatch.setattr(convolution, "BLOCK_BYTES", room)
@@ -33,7 +33,7 @@ def test_blocks_of_any_size_equal_the_reference(room: int, monkeypatch: pytest.M
         "cross_correlate_dw": ((x, dy), {"kernel": (3, 2)}),
     }
     for name, (arrays, more) in cases.items():
-        found, expected = (getattr(place, name)(*arrays, **more, **OPTIONS) for place in (convolution, reference))
-        assert_close(found, expected)
+        actual, expected = (getattr(place, name)(*arrays, **more, **OPTIONS) for place in (convolution, reference))
+        assert_close(actual, expected)
     assert cut == {1: [5] * 3, 1 << 21: [1] * 3}.get(room, cut)
     assert room != 3000 or all(1 < count < 6 for count in cut)

@@ -49,12 +49,12 @@ class Living:
 
 def in_thread(work: Callable[[], Any]) -> Any:
     """Return the result of some work in a thread of its own."""
-    found: list[Any] = []
-    thread = threading.Thread(target=lambda: found.append(work()))
+    result: list[Any] = []
+    thread = threading.Thread(target=lambda: result.append(work()))
     thread.start()
     thread.join()
-    assert found
-    return found[0]
+    assert result
+    return result[0]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -72,7 +72,7 @@ def test_buffers_do_not_overlap(seed: int, own: bool) -> None:
             else:
                 size = int(2 ** chosen.uniform(0, 21 if turn % 10 == 0 else 14))
                 assert living.make(size, turn % 251) % buffers.LINE == 0
-            assert all(one[1] <= other[0] for one, other in pairwise(living.places()))
+            assert all(first[1] <= second[0] for first, second in pairwise(living.places()))
         while living.all:
             living.release()
         return True
@@ -93,7 +93,7 @@ def test_buffers_lie_where_the_last_ones_lay() -> None:
 
     first, *_, before, last = in_thread(lambda: list(places()))
     assert before == last
-    assert [later - one for one, later in pairwise(last)] == [-(-size // 64) * 64 + 64 for size in sizes[:-1]]
+    assert [later - item for item, later in pairwise(last)] == [-(-size // 64) * 64 + 64 for size in sizes[:-1]]
     assert len(first) == len(last)
 
 

@@ -16,9 +16,9 @@ LOSS = "softmax_cross_entropy"
 
 def steps_of(network: Network, loss: str | None = None) -> StepPlan:
     """Return the plan of a network, each operation by the kernel of its own name."""
-    found = network.plan(loss)
-    forward, backward = (tuple(step_of(each, each.name) for each in own) for own in (found.forward, found.backward))
-    return StepPlan(found.input, found.output, forward, backward, (), found.target, found.loss, found.correct)
+    result = network.plan(loss)
+    forward, backward = (tuple(step_of(each, each.name) for each in own) for own in (result.forward, result.backward))
+    return StepPlan(result.input, result.output, forward, backward, (), result.target, result.loss, result.correct)
 
 
 def plan(loss: str | None = None) -> StepPlan:
@@ -36,7 +36,7 @@ def test_a_plan_of_a_network_passes(loss: str | None) -> None:
 
 
 @pytest.mark.parametrize("name", ["cross_correlate", "relu", "max_pool"])
-def test_what_is_read_was_written(name: str) -> None:
+def test_reading_before_writing_is_refused(name: str) -> None:
     whole_plan = plan(LOSS)
     with pytest.raises(EngineError, match="is read before it is written"):
         check_plan(replace(whole_plan, forward=without(whole_plan.forward, name)), 4)
@@ -48,13 +48,13 @@ def test_the_end_is_written() -> None:
 
 
 def test_shapes_are_those_that_kernels_write() -> None:
-    found = plan()
-    conv = found.forward[0]
+    actual = plan()
+    conv = actual.forward[0]
     wrong = replace(conv, writes=(replace(conv.writes[0], shape=(3, 6, 6)),))
     with pytest.raises(
         EngineError, match=r"cross_correlate of conv1\.y: the plan has 1×3×6×6, the kernel writes 1×3×6×5"
     ):
-        check_plan(replace(found, forward=(wrong, *found.forward[1:])), 4)
+        check_plan(replace(actual, forward=(wrong, *actual.forward[1:])), 4)
     assert issubclass(EngineError, ChainruleError)
 
 

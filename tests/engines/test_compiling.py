@@ -137,7 +137,7 @@ def test_a_file_of_another_version_is_compiled_again(shared_cache: Path) -> None
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
-def test_what_is_no_file_of_machine_code_is_replaced(shared_cache: Path) -> None:
+def test_other_kinds_of_files_are_replaced(shared_cache: Path) -> None:
     files = one_of_each(shared_cache)
     for file, kind in zip(files, ("pipe", "folder", "socket", "device", "empty"), strict=True):
         file.unlink()

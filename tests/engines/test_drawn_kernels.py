@@ -13,6 +13,9 @@ from engines.guard.calling import call, compare
 from engines.guard.cases import draw_case
 from selection import draws
 
+from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS
+from chainrule.engines.compiled.kernels.tiles import lanes
+
 COUNT, PARTS = draws(160), 4  # calls drawn, of which two in ten are left out
 
 
@@ -34,8 +37,18 @@ def test_drawn_calls(part: int, dtype: str) -> None:
         if number % 10 >= 8:  # operations that only loop over their arrays
             continue
         case = draw_case(12, number, dtype)
-        found = call(case, memory)
-        compare(case, found)
+        actual = call(case, memory)
+        compare(case, actual)
         if case.threads > 1:  # shares have the bits of the whole
-            for shared, whole in zip(found, call(replace(case, threads=1), memory), strict=True):
+            for shared, whole in zip(actual, call(replace(case, threads=1), memory), strict=True):
                 np.testing.assert_array_equal(shared, whole, err_msg=str(case))
+
+
+@pytest.mark.parametrize("kernel", ["cross_correlate_dw", *(each.name for each in ALTERNATIVES["cross_correlate_dw"])])
+def test_a_kernel_gradient_of_no_samples_is_what_it_was(kernel: str) -> None:
+    left = [np.full(1 << 16, np.nan, np.float32) for _ in range(40)]
+    del left  # what a kernel allocates would hold these
+    x, dw = np.zeros((0, lanes(8), 9, 9), np.float32), np.ones((lanes(8), lanes(8), 3, 3), np.float32)
+    options = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "kernel": (3, 3), "groups": 1}
+    KERNELS[kernel].call((x, x, dw), {**options, "flip": False})
+    np.testing.assert_array_equal(dw, 1)

@@ -53,7 +53,7 @@ OPTIMIZER = Adam(0.01, epsilon=1e-2)  # before a normalization, gradients of bia
 SOURCE = Path(operations.__file__).parent
 
 
-def test_it_knows_every_operation() -> None:
+def test_every_operation_is_known() -> None:
     assert set(operations.OPERATIONS) == set(reference.__all__)
 
 
@@ -63,8 +63,8 @@ def test_it_knows_every_operation() -> None:
 def test_equals_the_reference(name: str, data: st.DataObject) -> None:
     dtype = data.draw(st.sampled_from(DTYPES))
     case = data.draw(CASES[name]).astype(dtype)
-    found = loader.find("jax").run(name, case.arrays, case.attributes)
-    assert_results(found, call(reference, name, case))
+    actual = loader.find("jax").run(name, case.arrays, case.attributes)
+    assert_results(actual, call(reference, name, case))
 
 
 def test_nothing_differentiates() -> None:
@@ -87,14 +87,14 @@ def test_nothing_differentiates() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_of_all_layers_equal_the_reference(name: str) -> None:
     x, t = batch_of(name, 5)
-    found: dict[str, list[np.ndarray]] = {}
+    actual: dict[str, list[np.ndarray]] = {}
     for engine in ("reference", "jax"):
         network = build(name, engine)
         walk = network.compile(network.plan(NETWORKS[name][2]))
-        found[engine] = [array.copy() for array in walk.gradients(x, t, seed=11, step=3)]
+        actual[engine] = [array.copy() for array in walk.gradients(x, t, seed=11, step=3)]
         walk.commit_statistics()
-        found[engine].append(network.statistics)
-    for ours, expected in zip(found["jax"], found["reference"], strict=True):
+        actual[engine].append(network.statistics)
+    for ours, expected in zip(actual["jax"], actual["reference"], strict=True):
         assert apart(ours, expected) < 1e-12
 
 
@@ -113,12 +113,12 @@ def test_a_fit_is_whole_steps_alone_and_as_on_numpy(monkeypatch: pytest.MonkeyPa
     expected = small("numpy", "float64")
     history = expected.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False)
     monkeypatch.setattr(XlaProgram, "gradients", None)
-    found = small("jax", "float64")
+    actual = small("jax", "float64")
     assert_close(
-        found.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False).loss, history.loss, error=1e-6
+        actual.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False).loss, history.loss, error=1e-6
     )
-    assert_close(found.parameters, expected.parameters, error=1e-10)
-    assert_close(found.statistics, expected.statistics, error=1e-10)
+    assert_close(actual.parameters, expected.parameters, error=1e-10)
+    assert_close(actual.statistics, expected.statistics, error=1e-10)
 
 
 @pytest.mark.parametrize("wrong", ["loss", "statistics"])
@@ -180,8 +180,8 @@ def test_a_training_is_that_of_the_numpy_engine(number: int, monkeypatch: pytest
     monkeypatch.setattr(XlaProgram, "max_held_bytes", (0, 1 << 20)[number // 2 % 2])
     augmentation = Augmentation(shift=1) if number % 4 == 3 else None
     expected = trained(number, "numpy", [], augmentation=augmentation)
-    found = trained(number, "jax", [Watching()] if number == 4 else [], augmentation=augmentation)
-    away = {name: apart(found[name], expected[name]) for name in expected}
+    actual = trained(number, "jax", [Watching()] if number == 4 else [], augmentation=augmentation)
+    away = {name: apart(actual[name], expected[name]) for name in expected}
     assert {name: value for name, value in away.items() if value > 1e-10} == {}
 
 
@@ -205,8 +205,8 @@ def test_a_device_without_room_for_all_samples_is_given_those_of_each_step(monke
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
     monkeypatch.setattr(jnp, "concatenate", full)
-    found = trained(1, "jax", [])
-    assert max(apart(found[name], expected[name]) for name in expected) < 1e-10
+    actual = trained(1, "jax", [])
+    assert max(apart(actual[name], expected[name]) for name in expected) < 1e-10
 
 
 def test_a_training_ends_before_the_step_that_is_not_finite() -> None:
@@ -254,22 +254,22 @@ def test_without_jax_it_is_refused_and_where_it_is_the_default_numpy_stands_in()
 
 def test_devices_share_a_batch() -> None:
     """Compare steps on four and on three devices, a batch that they do not divide among them, with NumPy's."""
-    found, said = run(
+    actual, said = run(
         "from engines import devices_driver",
         XLA_FLAGS="--xla_force_host_platform_device_count=4",
         JAX_PLATFORMS="cpu",
         PYTHONPATH=str(Path(__file__).parents[1]),
     )
-    assert found == "4 of 8, 3 of 9, 1 of 7: the same\n", said
+    assert actual == "4 of 8, 3 of 9, 1 of 7: the same\n", said
 
 
 @pytest.mark.parametrize("layers", [[], [cr.BatchNorm2D()]], ids=["plain", "normalized"])
 def test_a_step_in_shards_is_that_of_the_whole_batch(layers: list[cr.layers.Layer]) -> None:
     x, t = np.random.default_rng(3).normal(size=(7, 2, 5, 4)), np.eye(3)[[0, 2, 1, 1, 0, 2, 2]]
-    found: list[np.ndarray] = []
+    actual: list[np.ndarray] = []
     for engine, shards in (("numpy", 1), ("jax", 3)):
         made = [cr.Conv2D(3, 2), *layers, cr.Dropout(0.3), cr.Tanh(), cr.Flatten(), cr.Dense(3)]
         network = Network(made, (2, 5, 4), dtype="float64", engine=engine, seed=5)
         outcome = Stepper(network, cr.SGD(), "softmax_cross_entropy", shards=shards).step(x, t, step=2, rate=0.1)
-        found.append(np.r_[outcome, network.parameters, network.statistics])
-    assert_close(found[1], found[0], error=1e-9)
+        actual.append(np.r_[outcome, network.parameters, network.statistics])
+    assert_close(actual[1], actual[0], error=1e-9)

@@ -103,8 +103,8 @@ def both(run: Callable[..., None], numbers: tuple[int, int, int]) -> list[list[n
 
 
 def same(run: Callable[..., None], numbers: tuple[int, int, int]) -> None:
-    for expected, found in zip(*both(run, numbers), strict=True):
-        assert_close(found, expected)
+    for expected, actual in zip(*both(run, numbers), strict=True):
+        assert_close(actual, expected)
 
 
 def integers() -> st.SearchStrategy[str]:
@@ -133,8 +133,8 @@ def test_arithmetic_of_integers_is_that_of_python(folder: Path, expression: str,
     run = loaded(folder, f"    places[0] = {expression}\n    found[1] = {expression}\n")
     results = both(run, numbers)
     assume(np.abs(results[0][2]).max() < 2.0**53)
-    for expected, found in zip(*results, strict=True):
-        assert_array_equal(found, expected)
+    for expected, actual in zip(*results, strict=True):
+        assert_array_equal(actual, expected)
 
 
 LINES = {
@@ -284,12 +284,12 @@ NORMAL = st.floats(-1e300, 1e300).map(lambda number: 0.0 if abs(number) < 1e-100
 @given(numbers=st.tuples(*[NORMAL] * 3))
 def test_products_are_not_reordered(product: Callable[..., None], numbers: tuple[float, float, float]) -> None:
     x, a, b = numbers
-    reals, found = np.tile(np.array([[x], [a], [b]]), 16), np.empty(16)
-    product(reals, found)
-    assert_close(found, x * 0.3 * (a - b) / 4)
+    reals, actual = np.tile(np.array([[x], [a], [b]]), 16), np.empty(16)
+    product(reals, actual)
+    assert_close(actual, x * 0.3 * (a - b) / 4)
 
 
-def test_what_is_allocated_is_released(folder: Path) -> None:
+def test_allocated_memory_is_released(folder: Path) -> None:
     run = compiler.kernel(loaded(folder, "    for k in range(c):\n        places[0] += total(wholes.reshape(12))\n"))
     given: list[Any] = [np.zeros(12), np.ones((3, 4), np.int64), np.zeros(6), np.zeros(6, np.int64)]
     run(1, 2, 1, *given)

@@ -56,8 +56,8 @@ def expressions() -> st.SearchStrategy[str]:
 def test_expressions_are_those_of_python(begin: str, length: str, numbers: tuple[int, int, int]) -> None:
     lines = f"    begin = min({begin}, rows.size)\n    end = min(begin + {length}, rows.size)\n"
     lines += HEAD + A_LINE.format(begin="begin", end="end")
-    found, expected = both(lines, np.ones(5), np.arange(1.0, 41.0).reshape(5, 8), *numbers, 2.0)
-    np.testing.assert_array_equal(found[1], expected[1])
+    actual, expected = both(lines, np.ones(5), np.arange(1.0, 41.0).reshape(5, 8), *numbers, 2.0)
+    np.testing.assert_array_equal(actual[1], expected[1])
 
 
 LOOPS = {
@@ -94,10 +94,10 @@ LOOPS = {
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_lines_do_what_they_do_in_python(name: str) -> None:
-    found, expected = both(LOOPS[name], np.ones(7), np.arange(1.0, 41.0).reshape(5, 8), 3, 5, 4, 1.0)
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert (found[0] == 0).any() or (found[1] == 0).any()
+    actual, expected = both(LOOPS[name], np.ones(7), np.arange(1.0, 41.0).reshape(5, 8), 3, 5, 4, 1.0)
+    for first, second in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert (actual[0] == 0).any() or (actual[1] == 0).any()
 
 
 @pytest.mark.parametrize(
@@ -124,15 +124,15 @@ def allocating(found: np.ndarray, size: int) -> None:
         found[k] = made[k]
 
 
-def test_what_a_kernel_raises_is_raised() -> None:
-    found = np.ones(3)
-    allocating(found, 3)
-    assert not found.any()
+def test_errors_of_kernels_are_raised() -> None:
+    actual = np.ones(3)
+    allocating(actual, 3)
+    assert not actual.any()
     with pytest.raises(MemoryError, match="allocation"):
-        allocating(found, 1 << 50)
+        allocating(actual, 1 << 50)
 
 
-def test_what_a_kernel_raises_in_a_thread_is_raised() -> None:
+def test_errors_of_kernels_in_threads_are_raised() -> None:
     given = signatures.Link("allocating in threads", allocating, (("float64", 1), int))
     source = "def run(found, n, size):\n    for k in prange(n):\n        call('allocating in threads', (found, size))\n"
     kinds = {"run": (("float64", 1), int, int)}

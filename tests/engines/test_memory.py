@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks.drawing import draw_network
+from drawn_networks import draw_network
 from networks.interpreted import running
 from networks.test_networks import plans_of
 

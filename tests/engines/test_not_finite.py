@@ -29,16 +29,16 @@ def specials(dtype: str) -> NDArray[Any]:
 
 def pairs(dtype: str) -> NDArray[Any]:
     """Return all pairs of values, ordered so that each occurs in each lane of a vector."""
-    found = np.array(list(itertools.product(specials(dtype), repeat=2)), dtype)
-    return np.random.default_rng(0).permutation(np.concatenate([found] * 3))
+    result = np.array(list(itertools.product(specials(dtype), repeat=2)), dtype)
+    return np.random.default_rng(0).permutation(np.concatenate([result] * 3))
 
 
 @np.errstate(all="ignore")
 def compare(engine: str, name: str, *arrays: NDArray[Any], **attributes: float) -> None:
-    found = loader.find(engine).run(name, arrays, attributes)[0]
+    actual = loader.find(engine).run(name, arrays, attributes)[0]
     expected = getattr(reference, name)(*arrays, **attributes)
-    eps = float(np.finfo(found.dtype).eps)
-    np.testing.assert_allclose(found, expected, rtol=100 * eps, atol=2 * eps)
+    eps = float(np.finfo(actual.dtype).eps)
+    np.testing.assert_allclose(actual, expected, rtol=100 * eps, atol=2 * eps)
 
 
 @each_engine
@@ -73,15 +73,16 @@ def test_the_gradient_of_relu_is_0_where_y_is_0_whatever_comes_back(engine: str)
 
 @pytest.mark.parametrize(("kernel", "stride", "groups"), [(3, 1, 1), (1, 1, 1), (3, 1, 16), (3, 2, 1)])
 @pytest.mark.parametrize("activation", [layers.ReLU(), layers.Clip(low=0.0, high=6.0)], ids=["relu", "clip"])
+@pytest.mark.parametrize("pooling", [(), (layers.MaxPool2D(2),)], ids=["", "pooled"])
 def test_nan_passes_an_activation_in_the_kernel_of_a_convolution(
-    activation: Layer, kernel: int, stride: int, groups: int
+    pooling: tuple[Layer, ...], activation: Layer, kernel: int, stride: int, groups: int
 ) -> None:
     x = np.random.default_rng(0).standard_normal((2, 16, 9, 9)).astype(np.float32)
     x[0, 5, 4, 4] = np.nan
-    made = [layers.Conv2D(16, kernel, stride=stride, groups=groups), activation]
-    expected, found = (
+    made = [layers.Conv2D(16, kernel, stride=stride, groups=groups), activation, *pooling]
+    expected, actual = (
         np.isnan(Network(made, (16, 9, 9), engine=engine, seed=0).apply(x)) for engine in ("numpy", "compiled")
     )
     assert expected.any()
-    np.testing.assert_array_equal(found & expected, expected)  # fast convolutions spread NaN to their whole tile
-    assert not found[1].any()
+    np.testing.assert_array_equal(actual & expected, expected)  # fast convolutions spread NaN to their whole tile
+    assert not actual[1].any()

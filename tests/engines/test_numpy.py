@@ -32,11 +32,11 @@ DEFAULTS: dict[str, tuple[tuple[tuple[int, ...], ...], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
-def test_what_is_left_out_is_what_the_reference_takes(name: str) -> None:
+def test_defaults_are_those_of_the_reference(name: str) -> None:
     shapes, attributes = DEFAULTS[name]
     arrays = normals(4, *shapes)
-    found, expected = (as_tuple(getattr(place, name)(*arrays, **attributes)) for place in (engine, reference))
-    for result, wanted in zip(found, expected, strict=True):
+    actual, expected = (as_tuple(getattr(place, name)(*arrays, **attributes)) for place in (engine, reference))
+    for result, wanted in zip(actual, expected, strict=True):
         assert_close(result, wanted)
 
 

@@ -38,9 +38,9 @@ def trained(engine: str, threads: int = 1, clip: float | None = None) -> tuple[n
 @pytest.mark.parametrize("clip", [None, 0.05])
 def test_one_sample_is_trained_as_the_equations_say_by_any_number_of_threads(clip: float | None) -> None:
     expected, alone = trained("numpy", clip=clip), trained("compiled", clip=clip)
-    for found, right in zip(alone, expected, strict=True):
-        assert_close(found, right)
+    for actual, right in zip(alone, expected, strict=True):
+        assert_close(actual, right)
     for threads in (2, 3, 5):
         several = trained("compiled", threads, clip)
-        for found, right in zip(several[:2], alone[:2], strict=True):  # the norm is added up in another order
-            assert_close(found, right)
+        for actual, right in zip(several[:2], alone[:2], strict=True):  # the norm is added up in another order
+            assert_close(actual, right)

@@ -77,7 +77,7 @@ def test_every_operation_has_cases() -> None:
 def test_same_arguments_as_the_reference(engine: str, name: str) -> None:
     def arguments(operations: Any) -> dict[str, tuple[Any, ...]]:
         parameters = inspect.signature(getattr(operations, name)).parameters.values()
-        return {one.name: (one.kind, one.default) for one in parameters}
+        return {item.name: (item.kind, item.default) for item in parameters}
 
     assert arguments(ENGINES[engine]) == arguments(reference)
 

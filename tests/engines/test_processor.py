@@ -34,7 +34,7 @@ def test_a_processor_has_the_registers_that_its_features_say(features: dict[str,
 
 
 @pytest.mark.parametrize("wrong", ["64", "1024", "wide", "256.0", " 256", "٢٥٦"])
-def test_what_is_no_width_is_refused(wrong: str) -> None:
+def test_other_widths_are_refused(wrong: str) -> None:
     with pytest.raises(OptionError, match="expected a register width that this processor has: 128, 256, 512"):
         vector_bits(wrong, AVX512)
 

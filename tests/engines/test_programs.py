@@ -12,8 +12,7 @@ from selection import draws
 
 from chainrule import layers
 from chainrule.engines import loader
-from chainrule.engines.compiled import compiler, programs, self_test
-from chainrule.engines.compiled.codegen.generator import ProgramWriter
+from chainrule.engines.compiled import programs, self_test
 from chainrule.engines.compiled.compiler import loading
 from chainrule.engines.options import processors, thread_count
 from chainrule.engines.protocol import StepRequest
@@ -77,36 +76,16 @@ def test_a_prepared_step_compiles_nothing(count: int, whole: bool, monkeypatch: 
     assert known.keys() == loading._loaded.keys()
 
 
-@settings(max_examples=draws(8))
-@given(count=st.integers(2, 70), threads=st.integers(2, 3), seed=st.integers(0, 99))
-def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: int, seed: int) -> None:
-    x, t = batch(count)
-    before = x.copy(), t.copy()
-    results: list[list[np.ndarray]] = []
-    use = compiler.use_threads
-    for alone in (False, True):
-        made, adam = network("compiled", threads), optimizers.Adam()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(compiler, "use_threads", (lambda _: use(1)) if alone else use)
-            patch.setattr(programs, "MIN_THREADED_UPDATE", 16)
-            run = made.compile(made.plan(LOSS))
-            attributes, moments = {"rate": 0.1, **adam.step_attributes(3)}, adam.init(made.parameters)
-            sums = run.steps(StepRequest((x, t), "adam_update", moments, attributes, [0.1], 0.5, seed=seed, step=3))
-            results.append([np.array(sums), made.parameters, made.apply(x)])
-    for one, other in [*zip(*results, strict=True), *zip((x, t), before, strict=True)]:
-        assert_array_equal(one, other)
-
-
 @settings(max_examples=draws(8), deadline=None)
 @given(count=st.integers(48, 150), threads=st.integers(3, 6), data=st.data())
 def test_a_batch_in_more_shares_than_threads(count: int, threads: int, data: st.DataObject) -> None:
     """Whichever thread does a share, the result is the same."""
     made, shape = data.draw(st.sampled_from([(EVERYTHING[:10], (2, 9, 8)), (EVERYTHING, (2, 9, 8)), LARGE_IMAGES]))
-    found, expected = (Network(made, shape, dtype="float64", engine=each) for each in ("compiled", "numpy"))
+    actual, expected = (Network(made, shape, dtype="float64", engine=each) for each in ("compiled", "numpy"))
     x = np.random.default_rng(count).standard_normal((count, *shape))
-    t = np.eye(found.output_shape[0])[np.arange(count) % found.output_shape[0]]
-    plan, reference = found.plan(LOSS), expected.compile(expected.plan(LOSS))
-    own = programs.Program(plan, found.layout, found, threads)
+    t = np.eye(actual.output_shape[0])[np.arange(count) % actual.output_shape[0]]
+    plan, reference = actual.plan(LOSS), expected.compile(expected.plan(LOSS))
+    own = programs.Program(plan, actual.layout, actual, threads)
     gradient = reference.gradients(x, t, seed=5, step=2)[2]
     first, *others = (own.gradients(x, t, seed=5, step=2)[2].copy() for _ in range(4))
     assert len(own._results["loss"]) == count
@@ -208,25 +187,3 @@ def test_a_symbol_is_never_linked_with_other_types() -> None:
     load(line.format(0.25) + run)
     with pytest.raises(TypeError, match="of this test is linked with"):
         load(line.format(1) + run)
-
-
-@pytest.mark.parametrize(("filters", "size"), [(18, (64, 64)), (30, (5, 820))], ids=["rows", "filters"])
-@pytest.mark.parametrize("groups", [1, 2])
-def test_threads_share_large_layers_for_one_picture(groups: int, filters: int, size: tuple[int, int]) -> None:
-    """Split filters into shares that no tile divides and that cut a group, or rows; the rest is too small."""
-    made = [
-        layers.Conv2D(filters, 3, padding="same", groups=groups, bias="untied"),
-        layers.ReLU(),
-        layers.Conv2D(36, 1, groups=groups),  # whose tiles are shared evenly, with many registers and with few
-        layers.MaxPool2D((5, 8)),
-        layers.Flatten(),
-        layers.Dense(1),
-    ]
-    x = np.random.default_rng(3).standard_normal((3, 4, *size))
-    models = [Network(made, (4, *size), dtype="float64", engine="compiled", threads=threads) for threads in (1, 2, 4)]
-    expected = models[0].apply(x)
-    for model in models[1:]:
-        for count in (0, 1, 2, 3):
-            assert_close(model.apply(x[:count]), expected[:count])
-    source = ProgramWriter(models[1].plan(), models[1].layout, "float64", intra_sample=True).source()
-    assert source.count("prange(threads)") == (3 if size[0] > 16 else 2)  # a thread cannot pool its rows alone

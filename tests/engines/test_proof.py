@@ -112,9 +112,9 @@ def test_compiled_code_is_right() -> None:
 
 
 def test_a_set_of_compiled_code_is_proven_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found, asked = ["wrong", "", "never"], list[str]()
+    actual, asked = ["wrong", "", "never"], list[str]()
     monkeypatch.setattr(compiler, "compiled_folder", lambda: tmp_path)
-    monkeypatch.setattr(self_test, "difference", lambda: asked.append(found.pop(0)) or asked[-1])
+    monkeypatch.setattr(self_test, "difference", lambda: asked.append(actual.pop(0)) or asked[-1])
     assert [self_test.failure() for _ in range(4)] == ["wrong", "", "", ""]
     assert asked == ["wrong", ""]
     monkeypatch.setattr(compiler, "NAME", "another processor")
@@ -152,8 +152,8 @@ def replaced(monkeypatch: pytest.MonkeyPatch, place: tuple[Any, str], error: Exc
 
     expected, made = steps(network("numpy"), rates), network("compiled")
     monkeypatch.setattr(*place, fails)
-    for found, wanted in zip(steps(made, rates), expected, strict=True):
-        assert_close(found, wanted)
+    for actual, wanted in zip(steps(made, rates), expected, strict=True):
+        assert_close(actual, wanted)
 
 
 @pytest.mark.usefixtures("stand_ins")
@@ -169,7 +169,7 @@ def test_a_program_that_fails_is_replaced(failing: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.usefixtures("stand_ins")
-def test_what_linking_raises_is_caught(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_errors_of_linking_are_caught(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     replaced(monkeypatch, (programs, "load"), OSError("libLLVM.so: cannot map"))
     failed = [line.split(" (libLLVM.so: cannot map)")[0] for line in said(capsys.readouterr().err)]
     refused = "chainrule: the compiled engine cannot run"
@@ -190,7 +190,7 @@ def test_a_kernel_that_fails_alone_is_replaced(monkeypatch: pytest.MonkeyPatch, 
     assert capsys.readouterr().err.count("falling back to the NumPy engine\n") == 2
 
 
-def test_what_the_user_gave_wrong_is_no_reason_to_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_users_are_raised_without_a_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*arguments: Any) -> None:
         raise MemoryError("too large")
 

@@ -70,6 +70,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def compiling(cache: Path) -> list[str]:
-    found = digests(started(cache))
-    assert len(found) == 2
-    return found
+    result = digests(started(cache))
+    assert len(result) == 2
+    return result

@@ -33,9 +33,9 @@ def test_shares_are_all_of_the_batch_and_become_smaller(count: int, threads: int
 
 @given(threads=st.integers(1, 64), size=st.integers(0, 1 << 30))
 def test_two_threads_have_a_share_each_and_large_gradients_few(threads: int, size: int) -> None:
-    found = max_chunks(threads, size)
-    assert 1 <= found <= (MAX_CHUNKS if threads > 2 else 1)
-    assert found == 1 or found * threads * size <= 1 << 25
+    actual = max_chunks(threads, size)
+    assert 1 <= actual <= (MAX_CHUNKS if threads > 2 else 1)
+    assert actual == 1 or actual * threads * size <= 1 << 25
 
 
 @given(st.integers(0, 99), st.integers(1, 5000), st.integers(1, 900), st.integers(1, 64))

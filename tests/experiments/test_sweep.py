@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from parity.drawing import UNDRAWN
+from drawn_networks import UNDRAWN
 
 import chainrule.core.plan
 from chainrule.engines.interpreter import ModuleEngine

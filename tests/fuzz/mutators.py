@@ -35,10 +35,10 @@ CHANGES = ("flip", "flip", "byte", "byte", "number", "number", "cut", "again", "
 
 def mutated(content: bytes, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> bytes:
     """Return a file with one to four blind changes."""
-    found = bytearray(content)
+    result = bytearray(content)
     for _ in range(random.randint(1, MOST_CHANGES)):
-        _change(random.choice(CHANGES), found, others, words, random)
-    return bytes(found)
+        _change(random.choice(CHANGES), result, others, words, random)
+    return bytes(result)
 
 
 def _place(found: bytearray, random: Random) -> int:
@@ -76,21 +76,21 @@ def _change(kind: str, found: bytearray, others: Sequence[bytes], words: Sequenc
 def places(tree: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the paths of all entries of a JSON value."""
     pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, (list, tuple)) else ()
-    found: list[tuple[Any, ...]] = []
+    result: list[tuple[Any, ...]] = []
     for key, value in pairs:
-        found += [(*before, key), *places(value, (*before, key))]
-    return found
+        result += [(*before, key), *places(value, (*before, key))]
+    return result
 
 
 def changed(tree: Any, random: Random) -> Any:
     """Return a JSON value with one to four entries missing, of another type, far too large or deeply nested."""
-    found = json.loads(json.dumps(tree))
+    result = json.loads(json.dumps(tree))
     for _ in range(random.randint(1, MOST_CHANGES)):
-        ways = places(found)
+        ways = places(result)
         if not ways:
             return value(random)
         *way, last = random.choice(ways)
-        inner = found
+        inner = result
         for key in way:
             inner = inner[key]
         if random.random() < 0.15:
@@ -99,7 +99,7 @@ def changed(tree: Any, random: Random) -> Any:
             inner += deepcopy(inner) * random.choice((1, 40))
         else:
             inner[last] = near(inner[last], random) if random.random() < 0.4 else value(random)
-    return found
+    return result
 
 
 def near(old: Any, random: Random) -> Any:

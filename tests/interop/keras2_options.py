@@ -28,8 +28,8 @@ class Case:
 
 
 def _cases() -> dict[str, Case]:
-    found = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
-    return {kind: Case(tuple(row["shape"]), row["required"], row["defaults"]) for kind, row in found.items()}
+    result = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+    return {kind: Case(tuple(row["shape"]), row["required"], row["defaults"]) for kind, row in result.items()}
 
 
 CASES = _cases()

@@ -118,8 +118,8 @@ def deviation(model: Any, loaded: Any, x: Array, *, turned: bool = True) -> floa
     """
     turn = channels_first if turned else np.asarray
     expected = turn(predicted(model, x))
-    found = loaded.predict(np.ascontiguousarray(turn(x)))
-    return numerical.deviation(found, expected, 1e-3)
+    actual = loaded.predict(np.ascontiguousarray(turn(x)))
+    return numerical.deviation(actual, expected, 1e-3)
 
 
 def agree(folder: Path, model: Any, seed: Seed, ending: str = ".keras") -> Any:

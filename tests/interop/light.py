@@ -27,8 +27,8 @@ def main() -> int:
     options = _options()
     if options.alone:
         folder = Path(options.folder)
-        found = (_ours if options.alone == "chainrule" else _theirs)(folder, options.threads, options.rounds)
-        (folder / f"{options.alone}.json").write_text(json.dumps(found), encoding="utf-8")
+        result = (_ours if options.alone == "chainrule" else _theirs)(folder, options.threads, options.rounds)
+        (folder / f"{options.alone}.json").write_text(json.dumps(result), encoding="utf-8")
         return 0
     rows, failures = [HEAD], 0
     for name in options.network:
@@ -83,9 +83,9 @@ def _compared(name: str, options: argparse.Namespace) -> tuple[list[str], bool]:
             done = subprocess.run(command, check=False, capture_output=True, text=True)
             if done.returncode:
                 return [name, f"{side} fails: {done.stderr.strip().splitlines()[-1]}", *["–"] * 5], False
-        found, expected = (np.load(folder / f"{side}.npy").reshape(-1) for side in ("chainrule", "onnxruntime"))
+        actual, expected = (np.load(folder / f"{side}.npy").reshape(-1) for side in ("chainrule", "onnxruntime"))
         ours, theirs = (json.loads((folder / f"{side}.json").read_text()) for side in ("chainrule", "onnxruntime"))
-    difference = float(np.abs(found - expected).max() / np.abs(expected).max())
+    difference = float(np.abs(actual - expected).max() / np.abs(expected).max())
     times = [f"{1000 * each['seconds']:.1f} ms" for each in (ours, theirs)]
     memory = [f"{each['peak'] / 2**20:,.0f} MB" for each in (ours, theirs)]
     return [name, f"{difference:.0e}", *times, f"{ours['reading']:.2f} s", *memory], difference <= TOLERANCE

@@ -44,8 +44,8 @@ def difference(found: Array, expected: Array) -> float:
     """Return the Euclidean norm of the difference relative to that of what is expected, or 0 where both are 0."""
     assert found.shape == expected.shape
     assert found.dtype == expected.dtype
-    one, other = found.astype(np.float64), expected.astype(np.float64)
-    return float(np.linalg.norm(one - other) / (np.linalg.norm(other) or 1.0))
+    first, second = found.astype(np.float64), expected.astype(np.float64)
+    return float(np.linalg.norm(first - second) / (np.linalg.norm(second) or 1.0))
 
 
 def rounding(network: Network, x: Array) -> float:
@@ -66,9 +66,9 @@ def agree(network: Network, x: Array, opset: int | None = None) -> None:
     its operations' results into more, a small multiple of that.
     """
     expected = exact(network, x)
-    for found in (theirs(exported(network, opset=opset), x), network.apply(x)):
-        assert found.dtype == np.float32
-        off = difference(found.astype(np.float64), expected)
+    for actual in (theirs(exported(network, opset=opset), x), network.apply(x)):
+        assert actual.dtype == np.float32
+        off = difference(actual.astype(np.float64), expected)
         assert off <= TOLERANCE or off <= SENSITIVE * rounding(network, x), off
 
 

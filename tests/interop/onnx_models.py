@@ -56,6 +56,6 @@ def agree(folder: Path, model: bytes, x: Array, roundings: float = ROUNDINGS, en
     """Compare the outputs of both for a batch, and return our model."""
     loaded = ours(folder, model, engine)
     expected = theirs(model, x)
-    found = loaded.predict(x)
-    assert_close(found.reshape(expected.shape), expected, roundings, magnitude=1e-3)
+    actual = loaded.predict(x)
+    assert_close(actual.reshape(expected.shape), expected, roundings, magnitude=1e-3)
     return loaded

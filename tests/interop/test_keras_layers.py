@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from interop.keras_models import agree, keras
+from selection import draws
 
 from chainrule.interop.keras.layers import LAYERS
 
-COUNT = 3
+COUNT = draws(3)
 L = keras.layers
 Case = tuple[Any, tuple[int, ...]]
 
@@ -29,10 +30,10 @@ def _some(random: Random, axes: int, most: int = 3) -> Any:
 
 
 def _window(random: Random, axes: int) -> dict[str, Any]:
-    found: dict[str, Any] = {"kernel_size": _some(random, axes), "padding": random.choice(("same", "valid"))}
+    result: dict[str, Any] = {"kernel_size": _some(random, axes), "padding": random.choice(("same", "valid"))}
     if random.random() < 0.5:
-        return found | {"strides": random.randint(1, 3)}
-    return found | {"dilation_rate": random.randint(1, 2)}
+        return result | {"strides": random.randint(1, 3)}
+    return result | {"dilation_rate": random.randint(1, 2)}
 
 
 def _common(random: Random) -> dict[str, Any]:

@@ -185,9 +185,9 @@ def written(folder: Path, layers: list[dict[str, Any]]) -> Path:
 @pytest.mark.parametrize("name", OLD_FILES)
 def test_functions_of_tensorflow_in_old_files(name: str, tmp_path: Path) -> None:
     layers, expected = OLD_FILES[name]
-    found = cr.load(written(tmp_path, layers), engine="numpy").predict(np.ascontiguousarray(np.moveaxis(X, -1, 1)))
+    actual = cr.load(written(tmp_path, layers), engine="numpy").predict(np.ascontiguousarray(np.moveaxis(X, -1, 1)))
     outputs = expected(X)
-    assert_close(found, np.moveaxis(outputs, -1, 1) if outputs.ndim > 2 else outputs)
+    assert_close(actual, np.moveaxis(outputs, -1, 1) if outputs.ndim > 2 else outputs)
 
 
 @pytest.mark.parametrize(

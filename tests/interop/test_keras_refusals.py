@@ -42,7 +42,7 @@ REFUSED: dict[str, tuple[Any, tuple[Any, ...], str]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_be_expressed_is_refused_by_name(what: str, tmp_path: Path) -> None:
+def test_layers_without_a_counterpart_are_refused_by_name(what: str, tmp_path: Path) -> None:
     layer, shape, text = REFUSED[what]
     x = keras.Input(shape, name="x")
     with pytest.raises(FormatError, match=text) as refused:

@@ -53,11 +53,11 @@ def test_results_are_those_of_keras(kind: str, ending: str, tmp_path: Path) -> N
     expected = predicted(theirs, given if len(x) > 1 else x[0])
     if kind == "one output":
         expected = [expected]
-    found = ours.predict([channels_first(values) for values in x] if len(x) > 1 else channels_first(x[0]))
-    found = found if len(names) > 1 else {names[0]: found}
-    assert list(found) == names
+    actual = ours.predict([channels_first(values) for values in x] if len(x) > 1 else channels_first(x[0]))
+    actual = actual if len(names) > 1 else {names[0]: actual}
+    assert list(actual) == names
     for name, values in expected.items() if kind == "dictionary" else zip(names, expected, strict=True):
-        assert_close(found[name], channels_first(values))
+        assert_close(actual[name], channels_first(values))
 
     assert difference_from_keras(tmp_path / f"some{ending}") < 1e-5
 

@@ -14,35 +14,6 @@ def weights(*shape: int) -> Any:
 
 
 OPEN: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
-    "Squeeze where axes count from the end": (
-        """
-            s = Squeeze(x)
-            y = Softmax<axis = -1>(s)
-        """,
-        {},
-        (3, 4, 1),
-    ),
-    "a Slice to the number of Shape, and to the two numbers that exporters write for the end": (
-        """
-            n = Shape<end = 1>(x)
-            a = Slice(x, z, n, z)
-            b = Slice(a, z, short, z)
-            c = Slice(b, z, long, z)
-            y = Tanh(c)
-        """,
-        {"z": np.array([0]), "short": np.array([2**31 - 1]), "long": np.array([2**63 - 1])},
-        (3,),
-    ),
-    "a number for each sample, without axes for one sample alone": (
-        """
-            g = Gemm<transB = 1>(x, w)
-            s = Squeeze(g)
-            m = Mul(s, c)
-            y = Sigmoid(m)
-        """,
-        {"w": weights(1, 3), "c": np.array(2, np.float32)},
-        (3,),
-    ),
     "a constant repeated for every sample": (
         """
             n = Shape<end = 1>(x)
@@ -95,10 +66,3 @@ def test_a_file_for_one_sample_that_leaves_the_batch_size_open(tmp_path: Path) -
     x = np.random.default_rng(6).standard_normal((2, 3, 4)).astype(np.float32)
     loaded = agree(tmp_path, model, x[:1])
     assert_close(loaded.predict(x)[1:], theirs(model, x[1:]))
-
-
-@pytest.mark.parametrize("last", [1, 4])
-def test_slopes_are_aligned_with_the_last_axis(last: int, tmp_path: Path) -> None:
-    x = np.random.default_rng(7).standard_normal((2, 4, 4)).astype(np.float32)
-    model = made("y = PRelu(x, s)", {"s": weights(*(4, last)[: 2 if last == 1 else 1])}, ("n", 4, 4))
-    agree(tmp_path, model, x)

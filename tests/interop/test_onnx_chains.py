@@ -32,10 +32,10 @@ def loads_as_onnx_runtime_computes(folder: Path, drawn: Chain) -> bool:
             expected = np.atleast_1d(theirs(drawn.model, x))
         except Exception:  # the model does not allow this batch size
             continue
-        found, again = loaded.predict(x), theirs(exported(loaded), x)
+        actual, again = loaded.predict(x), theirs(exported(loaded), x)
         forms = [np.moveaxis(expected, axis, 0) for axis, count in enumerate(expected.shape) if count == size]
         forms += [form[:, None] for form in forms if form.ndim == 1] + [expected[None]] * (size == 1)
-        for outputs in (found, again):
+        for outputs in (actual, again):
             assert min(deviation(outputs, form, 1e-3) for form in forms) < 1e-5, drawn
     return True
 

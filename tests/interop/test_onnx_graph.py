@@ -33,15 +33,6 @@ def test_the_arithmetic_that_exporters_leave_behind_is_folded(tmp_path: Path) ->
     assert model.names == ["relu1", "flatten1"]
 
 
-def test_weights_that_are_computed_from_constants(tmp_path: Path) -> None:
-    nodes = """
-        v = Div(w, scale)
-        t = Transpose<perm = [1, 0, 2, 3]>(v)
-        y = Conv(x, t)
-    """
-    agree(tmp_path, made(nodes, {"w": weights(4, 5, 3, 3), "scale": np.float32(3)}, ("n", 4, 6, 6)), X)
-
-
 @pytest.mark.parametrize("size", [4, 5])
 def test_a_condition_that_is_known_selects_a_branch(size: int, tmp_path: Path) -> None:
     """Branches read values from outside, also of outer branches, and have constants of their own."""
@@ -211,7 +202,7 @@ REFUSED["dropout of a constant"] = (
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_be_expressed_is_refused_by_name(what: str, tmp_path: Path) -> None:
+def test_nodes_without_a_counterpart_are_refused_by_name(what: str, tmp_path: Path) -> None:
     nodes, constants, shape, opset, text = REFUSED[what]
     with pytest.raises(FormatError, match=text) as refused:
         ours(tmp_path, made(nodes, constants, shape, opset))

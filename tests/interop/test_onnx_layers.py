@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawn_networks import UNDRAWN, draw_network, fitting
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 from interop.onnx_files import agree, check, exported, newest_opset
 from interop.onnx_models import theirs
-from networks.drawing import draw_network
 from numerical import assert_close
-from parity.drawing import UNDRAWN, fitting
 from selection import draws
 from training.made import Doubled
 

@@ -63,15 +63,15 @@ def test_bfloat16_becomes_float32() -> None:
     tensor = helper.make_tensor(
         "w", TensorProto.BFLOAT16, (4,), (numbers.view(np.uint32) >> 16).astype("<u2").tobytes(), raw=True
     )
-    found = tensors.array(message_of(tensor), None, Budget(0))
-    assert_array_equal(found, (numbers.view(np.uint32) & 0xFFFF0000).view(np.float32))
+    actual = tensors.array(message_of(tensor), None, Budget(0))
+    assert_array_equal(actual, (numbers.view(np.uint32) & 0xFFFF0000).view(np.float32))
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1)))
 def test_packed_numbers(numbers: list[int]) -> None:
     attribute = helper.make_tensor("w", TensorProto.INT64, (len(numbers),), numbers)
-    found = message_of(attribute)
-    assert tensors.array(found, None, Budget(0)).tolist() == numbers
+    actual = message_of(attribute)
+    assert tensors.array(actual, None, Budget(0)).tolist() == numbers
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"\xff" * 11 + b"\x01", b"\x01\x80"])
@@ -125,7 +125,7 @@ REALS = st.floats(width=32, allow_nan=False)
 
 
 @given(INTEGERS, st.lists(INTEGERS), REALS, st.lists(REALS), st.text(), st.lists(st.text(), min_size=1))
-def test_what_is_written_is_read_by_the_package(
+def test_written_messages_are_read_by_the_package(
     integer: int, integers: list[int], real: float, reals: list[float], text: str, names: list[str]
 ) -> None:
     """The package encodes the message again to the same bytes, so order and form of the fields are its own."""
@@ -144,9 +144,9 @@ def test_what_is_written_is_read_by_the_package(
     content = messages.serialize(message)
     theirs = onnx.ModelProto.FromString(content)
     assert theirs.SerializeToString() == content
-    (found,) = theirs.graph.node
-    assert ([*found.input], [*found.output], found.name, found.domain) == (names, ["y", ""], "node", text)
-    values = [helper.get_attribute_value(each) for each in found.attribute]
+    (actual,) = theirs.graph.node
+    assert ([*actual.input], [*actual.output], actual.name, actual.domain) == (names, ["y", ""], "node", text)
+    values = [helper.get_attribute_value(each) for each in actual.attribute]
     assert values == [integer, integers, real, reals, text.encode()]
     assert numpy_helper.to_array(theirs.graph.initializer[0]).shape == (2, 0, 3)
     assert {each.key: each.value for each in theirs.metadata_props} == {"k": text}

@@ -77,11 +77,11 @@ def test_names_and_facts_are_in_the_metadata(tmp_path: Path) -> None:
     names = ["cat", "dög", 'a "bird"']
     model = cr.Sequential([cr.Dense(3), cr.Softmax()], (4,), classes=names, engine="numpy", name="pets")
     content = written(model, tmp_path, facts={"accuracy": "0.5", "data": "\ud800 line\nbreak"})
-    found = metadata(content)
-    assert json.loads(found["classes"]) == names
-    assert Normalization.from_config(json.loads(found["normalization"])) == model.normalization
-    assert (found["accuracy"], found["data"]) == ("0.5", r"\ud800 line\nbreak")
-    assert found["output"] == "probabilities"
+    actual = metadata(content)
+    assert json.loads(actual["classes"]) == names
+    assert Normalization.from_config(json.loads(actual["normalization"])) == model.normalization
+    assert (actual["accuracy"], actual["data"]) == ("0.5", r"\ud800 line\nbreak")
+    assert actual["output"] == "probabilities"
     message = onnx.ModelProto.FromString(content)
     assert (message.producer_name, message.producer_version) == ("chainrule", cr.__version__)
     assert message.graph.name == "pets"
@@ -123,9 +123,9 @@ def test_float64_has_the_same_nodes_and_all_digits() -> None:
     normalization = Normalization("standardize", 1 / 3, -0.7, (0.0, 255.0), 255.0)
     ours, theirs = (check(exported(model, normalization)).graph for model in (whole, half))
     assert [*ours.node] == [*theirs.node]
-    for one, other in zip(ours.initializer, theirs.initializer, strict=True):
-        assert one.name == other.name
-        value, expected = numpy_helper.to_array(one), numpy_helper.to_array(other)
+    for first, second in zip(ours.initializer, theirs.initializer, strict=True):
+        assert first.name == second.name
+        value, expected = numpy_helper.to_array(first), numpy_helper.to_array(second)
         assert value.dtype == (np.float64 if expected.dtype == np.float32 else np.int64)
         assert_array_equal(value.astype(expected.dtype), expected)
     weights = {each.name: numpy_helper.to_array(each) for each in ours.initializer}

@@ -195,8 +195,8 @@ def test_operators_of_integers(name: str, tmp_path: Path) -> None:
     nodes, shape = INTEGERS[name]
     onnx_files.save(model(nodes, PARAMETERS, (2, 12), shape), tmp_path / "m.onnx")
     x = 2 * draw(20, 2, 12)
-    found = cr.load(tmp_path / "m.onnx", engine="numpy").predict(x)
-    assert_close(found, theirs((tmp_path / "m.onnx").read_bytes(), x))
+    outputs = cr.load(tmp_path / "m.onnx", engine="numpy").predict(x)
+    assert_close(outputs, theirs((tmp_path / "m.onnx").read_bytes(), x))
 
 
 def test_quantized_networks_are_exported_again(floats: Path, tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawn_networks import draw_network
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from interop.light_models import image, model_of
 from interop.onnx_files import TOLERANCE, check, difference, exported
 from interop.onnx_models import ours, theirs
-from networks.drawing import draw_network
 from numerical import assert_close
 from selection import draws
 
@@ -27,7 +27,7 @@ def test_a_network_that_comes_with_onnx(tmp_path: Path) -> None:
 
 @settings(max_examples=draws(10))
 @given(number=st.integers(0, 2**32))
-def test_what_was_exported_can_be_imported(number: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_exported_networks_can_be_imported(number: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     drawn = draw_network(4, number, ("float32", "float64"))
     model, x = drawn.build("numpy"), drawn.x[:3].astype(drawn.dtype)
     content, expected = exported(model), model.apply(x)

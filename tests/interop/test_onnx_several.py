@@ -81,8 +81,8 @@ def test_results_are_those_of_onnx_runtime(
     x = {name: draw.normal(size=(1, *shape)).astype(np.float32) for name, shape in SHAPES.items()}
     expected = theirs(all_outputs, {**x, "count": np.ones((1, 1), np.int64)})
     assert not network.input_ports or list(network.input_names) == inputs
-    found = network.predict({name: x[name] for name in inputs})
-    for name, values in (found if network.output_ports else {outputs[0]: found}).items():
+    actual = network.predict({name: x[name] for name in inputs})
+    for name, values in (actual if network.output_ports else {outputs[0]: actual}).items():
         assert_close(values.reshape(expected[name].shape), expected[name])
 
 

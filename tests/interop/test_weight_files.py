@@ -37,11 +37,11 @@ def model(seed: int = 0) -> cr.Sequential:
 
 def theirs(weights: Any) -> dict[str, Any]:
     """Return weights under the names that PyTorch would give them."""
-    found = {}
+    result = {}
     for name, value in weights.items():
         layer, _, kind = name.partition(".")
-        found[f"{NAMES[layer]}.{KINDS.get(kind, kind)}"] = np.ascontiguousarray(value)
-    return found
+        result[f"{NAMES[layer]}.{KINDS.get(kind, kind)}"] = np.ascontiguousarray(value)
+    return result
 
 
 def test_weights_of_any_floating_type(tmp_path: Path) -> None:
@@ -55,9 +55,9 @@ def test_weights_of_any_floating_type(tmp_path: Path) -> None:
         save_tensors({**tensors, "1.num_batches_tracked": torch.tensor(7)}, tmp_path / "w.safetensors")
         torch.save(tensors, tmp_path / "w.pt")
         for name in ("w.safetensors", "w.pt"):
-            found = target.load_weights(tmp_path / name)
-            assert [*found] == [*target.weights]
-            for parameter, tensor in found.items():
+            actual = target.load_weights(tmp_path / name)
+            assert [*actual] == [*target.weights]
+            for parameter, tensor in actual.items():
                 assert [*theirs({parameter: 0})] == [tensor]
                 assert_array_equal(target.weights[parameter], values[tensor])
 
@@ -85,10 +85,10 @@ def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
     archives += [archive(pickled(value), STORAGES) for value in several]
     for content in (*archives, legacy(checkpoint, STORAGES)):
         (tmp_path / "s.pt").write_bytes(content)
-        found = read_state(tmp_path / "s.pt")
-        assert_array_equal(found["conv.weight"], whole.reshape(4, 6))
-        assert_array_equal(found["conv.turned"], 2 + np.add.outer(np.arange(3), 4 * np.arange(4)))
-        assert_array_equal(found["conv.bias"], np.arange(6.0))
+        actual = read_state(tmp_path / "s.pt")
+        assert_array_equal(actual["conv.weight"], whole.reshape(4, 6))
+        assert_array_equal(actual["conv.turned"], 2 + np.add.outer(np.arange(3), 4 * np.arange(4)))
+        assert_array_equal(actual["conv.bias"], np.arange(6.0))
     for value, text in (
         ({"first": state(), "ema": state()}, "'first', 'ema'"),
         ([state(), state()], r"\[0\]', '\[1\]'"),

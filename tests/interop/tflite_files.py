@@ -153,10 +153,10 @@ class Writer:
 
 def made(kind: str, **values: Any) -> Any:
     """Return an object of the schema."""
-    found = getattr(schema, f"{kind}T")()
+    result = getattr(schema, f"{kind}T")()
     for name, value in values.items():
-        setattr(found, name[0].lower() + name[1:], value)
-    return found
+        setattr(result, name[0].lower() + name[1:], value)
+    return result
 
 
 def computed(content: bytes, x: Array) -> Array:

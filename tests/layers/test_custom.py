@@ -200,7 +200,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("layer", "message"), BAD, ids=[message for _, message in BAD])
-def test_what_cannot_stand_in_a_model_is_said(layer, message: str) -> None:
+def test_objects_that_are_no_layers_are_refused(layer, message: str) -> None:
     layers = [cr.Conv2D(4, 3), layer, cr.Flatten(), MyDense, cr.Softmax()]
     with pytest.raises(cr.ChainruleError) as caught:
         trained(cr.Sequential(layers, (2, 6, 5), engine="numpy"))

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from drawn_networks import fitting
 from numerical import assert_close
-from parity.drawing import fitting
 
 import chainrule as cr
 from chainrule import layers

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from parity.drawing import LAYERS, fitting
+from drawn_networks import LAYERS, fitting
 
 import chainrule as cr
 from chainrule import layers

@@ -54,7 +54,7 @@ def test_names_that_are_given_are_kept():
 # ---------------------------------------------------------------------- refused
 
 
-def test_what_is_no_graph_is_refused():
+def test_nodes_that_form_no_graph_are_refused():
     x, other = cr.Input((2, 5, 6)), cr.Input((2, 5, 6))
     with pytest.raises(OptionError, match="another input"):
         cr.Graph(x, cr.Add()(cr.ReLU()(x), other))

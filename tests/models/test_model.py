@@ -109,7 +109,7 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("use", "error", "message"), REFUSED)
-def test_what_cannot_be_done_is_refused_in_one_line(use: Any, error: type[Exception], message: str) -> None:
+def test_impossible_uses_are_refused_in_one_line(use: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message) as caught:
         use()
     assert "\n" not in str(caught.value)
@@ -134,7 +134,7 @@ def test_a_model_for_which_no_loss_is_chosen_has_one_that_it_can_be_trained_with
 
 
 @pytest.mark.parametrize("path", [3, None, "", b"model", ["a"]])
-def test_what_is_no_path_is_refused_in_one_line(path: Any) -> None:
+def test_values_that_are_no_path_are_refused_in_one_line(path: Any) -> None:
     uses: list[Any] = [cr.load, small().save]
     if path is not None:
         uses.append(lambda run: small().fit(*stripes(9), run=cr.Run(run), progress=False))

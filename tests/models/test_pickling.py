@@ -65,7 +65,7 @@ def test_a_used_model_goes_on_where_it_was(engine: str, own: bool) -> None:
     fit(made)
     found = made.predict(X)
     if not own:  # a learner's object may keep anything
-        assert len(pickle.dumps(made)) < unused + 300 < made.parameters.nbytes + 5000
+        assert len(pickle.dumps(made)) < unused + 600 < made.parameters.nbytes + 5000
     for twin in (pickle.loads(pickle.dumps(made)), copy.deepcopy(made)):
         assert_array_equal(twin.predict(X), found)
         assert twin.about() == made.about() if not own else twin.classes == made.classes
@@ -130,7 +130,7 @@ def test_models_of_every_engine_go_to_other_processes_and_come_back(start: str) 
             assert_array_equal(made.parameters, twin.parameters)
 
 
-def test_what_comes_with_a_model() -> None:
+def test_histories_evaluations_and_data_are_pickled() -> None:
     made = model("numpy")
     history, evaluation = fit(made), made.evaluate(X, Y)
     data = cr.data.Dataset((X * 255).astype(np.uint8), Y.astype(np.int64), ("a", "b", "c"))

@@ -229,6 +229,6 @@ REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
 
 
 @pytest.mark.parametrize("message", REFUSED)
-def test_what_is_refused(message: str) -> None:
+def test_refused(message: str) -> None:
     with pytest.raises(ChainruleError, match=message):
         REFUSED[message](model(loss=LOSSES))

@@ -54,7 +54,7 @@ def test_a_change_is_in_the_functions_that_are_alive(tmp_path: Path) -> None:
 
 
 @given(st.dictionaries(st.text("abcdefgh", min_size=1), st.sets(st.integers(0, 20)), min_size=1), st.data())
-def test_what_is_superfluous_takes_no_kill_along(kills: dict[str, set[int]], data: st.DataObject) -> None:
+def test_superfluous_tests_lose_no_kill(kills: dict[str, set[int]], data: st.DataObject) -> None:
     gone = superfluous(kills, {name: data.draw(st.integers(1, 9)) for name in kills})
     stay = {name: of for name, of in kills.items() if name not in gone}
     killed = set[int]().union(*kills.values())

@@ -75,7 +75,7 @@ HUGE = {
 
 
 @pytest.mark.parametrize("what", HUGE)
-def test_what_is_too_large_gets_no_memory(what: str) -> None:
+def test_networks_that_are_too_large_allocate_nothing(what: str) -> None:
     tracemalloc.start()
     try:
         for use in (

@@ -65,9 +65,9 @@ def _refuse(why: str) -> Any:
 
 def _outcome(number: int, options: argparse.Namespace) -> str:
     """Return the outcome for a network, with a line that describes a difference."""
+    from drawn_networks import draw_network
     from networks import interpreted
     from networks.comparing import compare
-    from networks.drawing import draw_network
 
     from chainrule.engines import fallback
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from networks.drawing import Array, Drawn
+from drawn_networks import Array, Drawn
 from numerical import deviation
 
 from chainrule import errors
@@ -52,42 +52,42 @@ def results_of(drawn: Drawn, engine: str, rounding: int = 0) -> Results:
     if rounding:
         model.engine = Rounding(rounding)
     x, t = drawn.x.astype(drawn.dtype), drawn.t.astype(drawn.dtype)
-    found: Results = {}
+    result: Results = {}
     for turn, count in enumerate(drawn.batches):
-        found[f"predict {turn} of {count}"] = model.predict(x[-count:])
+        result[f"predict {turn} of {count}"] = model.predict(x[-count:])
     if drawn.loss is None:
-        return found
+        return result
     evaluation = model.evaluate(x, t)
-    found["evaluate"], found["evaluate loss"] = evaluation.outputs, np.array(evaluation.loss)
+    result["evaluate"], result["evaluate loss"] = evaluation.outputs, np.array(evaluation.loss)
     run = model.compile(model.plan(drawn.loss))
     for turn, count in enumerate(drawn.batches):
         losses, right, gradient = run.gradients(x[:count], t[:count], seed=3, step=turn)
-        found[f"losses {turn} of {count}"], found[f"hits {turn} of {count}"] = losses.copy(), right.copy()
-        found[f"gradients {turn} of {count}"] = gradient.copy()
+        result[f"losses {turn} of {count}"], result[f"hits {turn} of {count}"] = losses.copy(), right.copy()
+        result[f"gradients {turn} of {count}"] = gradient.copy()
     if model.parameters.size:
-        found |= trained(drawn, model, x, t)
-    return found
+        result |= trained(drawn, model, x, t)
+    return result
 
 
 def trained(drawn: Drawn, model: Model, x: Array, t: Array) -> Results:
     """Return the reports and states of training steps, one of them with a single sample, and of an epoch of `fit`."""
-    found: Results = {}
+    result: Results = {}
     stepper = Stepper(model, drawn.optimizer, drawn.loss or "", components=clipping(drawn.clip_norm))
     for turn, count in enumerate((*drawn.batches, 1)):
         outcome = stepper.step(x[:count], t[:count], step=turn + 1, rate=drawn.optimizer.learning_rate, seed=5)
-        found[f"step {turn} of {count}"] = np.array([outcome.loss, outcome.norm])
-        found[f"weights after step {turn} of {count}"] = model.parameters.copy()
-        found[f"statistics after step {turn} of {count}"] = model.statistics.copy()
+        result[f"step {turn} of {count}"] = np.array([outcome.loss, outcome.norm])
+        result[f"weights after step {turn} of {count}"] = model.parameters.copy()
+        result[f"statistics after step {turn} of {count}"] = model.statistics.copy()
     size = drawn.batches[0]
     cut = Stepper(model, drawn.optimizer, drawn.loss or "", components=clipping(drawn.clip_norm), shards=2 + size % 7)
     outcome = cut.step(x[:size], t[:size], step=1, rate=drawn.optimizer.learning_rate, seed=6)
-    found["step in shards"] = np.array([outcome.loss, outcome.norm])
-    found["weights after shards"], found["statistics after shards"] = model.parameters.copy(), model.statistics.copy()
+    result["step in shards"] = np.array([outcome.loss, outcome.norm])
+    result["weights after shards"], result["statistics after shards"] = model.parameters.copy(), model.statistics.copy()
     options: dict[str, Any] = {"loss": drawn.loss, "optimizer": drawn.optimizer, "clip_norm": drawn.clip_norm}
     model.fit(x, t, batch_size=size, progress=False, **options)
-    found[f"weights after fit by {size}"], found["statistics after fit"] = model.parameters, model.statistics
-    found["predict after fit"] = model.predict(x)
-    return found
+    result[f"weights after fit by {size}"], result["statistics after fit"] = model.parameters, model.statistics
+    result["predict after fit"] = model.predict(x)
+    return result
 
 
 def outcome_of(drawn: Drawn, engine: str, rounding: int = 0) -> Results | str:
@@ -101,19 +101,19 @@ def outcome_of(drawn: Drawn, engine: str, rounding: int = 0) -> Results | str:
 
 def compare(drawn: Drawn, engine: str = "compiled", other: str = "numpy") -> str:
     """Return "same", or "sensitive" where rounding decides; else raise an AssertionError that names the network."""
-    found, expected = outcome_of(drawn, engine), outcome_of(drawn, other)
-    if isinstance(found, str) or isinstance(expected, str):
-        if found == expected:
+    actual, expected = outcome_of(drawn, engine), outcome_of(drawn, other)
+    if isinstance(actual, str) or isinstance(expected, str):
+        if actual == expected:
             return "same"
-        shown = (found if isinstance(found, str) else "finite", expected if isinstance(expected, str) else "finite")
+        shown = (actual if isinstance(actual, str) else "finite", expected if isinstance(expected, str) else "finite")
         raise AssertionError(f"{drawn}: {engine} {shown[0]}, {other} {shown[1]}")
-    wrong = [name for name in expected if apart(found[name], expected[name]) > TOLERANCE[drawn.dtype]]
+    wrong = [name for name in expected if apart(actual[name], expected[name]) > TOLERANCE[drawn.dtype]]
     if not wrong:
         return "same"
     moved = [outcome_of(drawn, other, seed) for seed in range(2, ROUNDINGS + 2)]
     for name in wrong:
         room = max(np.inf if isinstance(each, str) else apart(each[name], expected[name]) for each in moved)
-        off = apart(found[name], expected[name])
+        off = apart(actual[name], expected[name])
         if not (off <= SENSITIVE * room or room > LOST):
             raise AssertionError(f"{drawn}: {name} is {off:.1e} apart, {room:.1e} by rounding")
     return "sensitive"

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawn_networks import UNDRAWN, Drawn, draw_network
 from networks import interpreted
 from networks.comparing import TOLERANCE, Rounding, apart, compare
-from networks.drawing import Drawn, draw_network
-from parity.drawing import UNDRAWN
+from selection import draws
 
 import chainrule as cr
 from chainrule import layers
@@ -27,7 +27,7 @@ from chainrule.models.model import connect
 from chainrule.network import losses
 from chainrule.training import optimizers
 
-COUNT, PARTS = 24, 4
+COUNT, PARTS = draws(64), 8
 MANY = 800  # networks that are only drawn, to check their variety
 
 
@@ -38,66 +38,12 @@ def test_drawn_networks_are_the_same_on_both_engines(part: int) -> None:
             compare(draw_network(7, number, ("float64",)))
 
 
-ROWS: dict[str, list[Any]] = {
-    "two poolings": [cr.Conv2D(4, 3), cr.MaxPool2D(2), cr.MaxPool2D(2)],
-    "two poolings of filters side by side": [cr.Conv2D(32, 3), cr.MaxPool2D(2), cr.MaxPool2D(2)],
-    "rectified, then two": [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.MaxPool2D(2)],
-    "pooled, rectified, pooled": [cr.Conv2D(4, 3), cr.MaxPool2D(2), cr.ReLU(), cr.MaxPool2D(2)],
-    "rectified twice": [cr.Conv2D(4, 3), cr.ReLU(), cr.ReLU(), cr.MaxPool2D(2)],
-    "seen in another shape": [cr.Conv2D(4, 3), cr.Reshape((2, 36, 18)), cr.MaxPool2D(2), cr.MaxPool2D(2)],
-    "untied": [cr.Conv2D(4, 3, bias="untied"), cr.MaxPool2D(2), cr.MaxPool2D(2)],
-    "one axis": [cr.Reshape((1, 400)), cr.Conv1D(4, 3), cr.ReLU(), cr.MaxPool1D(2), cr.MaxPool1D(2)],
-    "dilated by hundreds": [cr.Reshape((1, 400)), cr.Conv1D(3, 3, dilation=190, padding="same"), cr.MaxPool1D(2)],
-    "a wide window": [cr.Reshape((1, 400)), cr.Conv1D(3, 201, padding="full")],
-    "normalized and rectified": [cr.Conv2D(3, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(2, 3), cr.BatchNorm2D()],
-    "normalized, rectified, leaky": [cr.Conv2D(3, 3), cr.BatchNorm2D(), cr.ReLU(), cr.LeakyReLU(0.3)],
-    "normalized, leaky, rectified": [cr.Conv2D(3, 7, stride=3), cr.BatchNorm2D(), cr.LeakyReLU(0.3), cr.ReLU()],
-    "normalized, leaky with slope 0": [cr.Conv2D(3, 3), cr.BatchNorm2D(), cr.LeakyReLU(0.0)],
-    "normalized, in another shape": [cr.Conv2D(4, 3), cr.BatchNorm2D(), cr.Reshape((2, 36, 18)), cr.ReLU()],
-    "normalized twice": [cr.Conv2D(4, 3), cr.BatchNorm2D(), cr.BatchNorm2D()],
-    "normalized twice, depthwise": [
-        cr.Reshape((16, 5, 5)),
-        cr.Conv2D(16, 3, groups=16),
-        cr.BatchNorm2D(),
-        cr.BatchNorm2D(),
-    ],
-    "normalized first": [cr.BatchNorm2D(), cr.LeakyReLU(0.1), cr.Conv2D(3, 3)],
-    "normalized on one axis": [cr.Reshape((1, 400)), cr.Conv1D(4, 3), cr.BatchNorm1D(), cr.ReLU()],
-    "nothing is learnt": [cr.MaxPool2D(5), cr.Sigmoid()],
-    "nothing is computed": [cr.Reshape((5, 80))],
-}
-
-
 def named(row: Sequence[Any], wiring: Wiring | None = None, loss: str = "half_squared_error", count: int = 5) -> Drawn:
     draw = np.random.default_rng(1)
     made = tuple(row) if wiring else (*row, cr.Flatten())
     x = draw.normal(size=(count, 1, 20, 20))
     t = draw.normal(size=(count, connect(made, x.shape[1:], wiring, engine="numpy").output_shape[0]))
-    return Drawn(0, made, x, t, loss, (count, 1, 3), "float64", 2, optimizers.SGD(0.01), None, 1, wiring)
-
-
-@pytest.mark.parametrize("name", ROWS)
-@pytest.mark.parametrize("small", [False, True])
-def test_rows_that_were_once_wrong_or_might_be(name: str, small: bool) -> None:
-    with interpreted.running(small=small):
-        assert compare(named(ROWS[name])) == "same"
-
-
-def test_a_gradient_made_by_the_update_of_a_small_block() -> None:
-    """Compare a network that was drawn and once wrong."""
-    x, draw = cr.Input((1, 13)), np.random.default_rng(1)
-    three = cr.Concatenate(axis=1)(x, x, x)
-    seven = cr.Concatenate(axis=1)(cr.Concatenate(axis=1)(three, x), three)
-    made, wiring = node.trace(x, cr.Sigmoid()(cr.Dense(4)(cr.Flatten()(cr.Dropout(0.5)(seven)))))
-    data = draw.normal(size=(26, 1, 13)), np.eye(4)[draw.integers(0, 4, 26)]
-    adam = optimizers.Adam(0.01, epsilon=1e-2)
-    drawn = Drawn(0, made, *data, "binary_cross_entropy", (26, 5, 20), "float32", 1, adam, None, 1, wiring)
-    with interpreted.running(small=True):
-        assert compare(drawn) == "same"
-
-
-def test_a_compiled_program_predicts_and_trains_as_an_interpreted_one() -> None:
-    compare(named([cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.MaxPool2D(2)]))
+    return Drawn(made, loss, x, t, wiring, batches=(count, 1, 3), threads=2, optimizer=optimizers.SGD(0.01))
 
 
 def gated() -> tuple[Any, Any]:
@@ -113,22 +59,12 @@ def test_a_compiled_graph_predicts_and_trains_as_an_interpreted_one() -> None:
     assert compare(named(*node.trace(*gated()))) == "same"
 
 
-@pytest.mark.parametrize("times", [2, 3, 4])
-def test_the_gradient_of_a_layer_that_is_applied_several_times(times: int) -> None:
-    for layer in (cr.Conv2D(1, 3, padding="same"), cr.BatchNorm2D(), cr.PReLU()):
-        x = y = cr.Input((1, 20, 20))
-        for _ in range(times):
-            y = layer(y)
-        with interpreted.running(small=False):
-            assert compare(named(*node.trace(x, cr.Flatten()(y)))) == "same"
-
-
 def plans_of(drawn: Drawn) -> list[ProgramWriter]:
     model = drawn.build("numpy")
-    found = [ProgramWriter(model.plan(), model.layout, drawn.dtype, intra_sample=wide) for wide in (False, True)]
+    result = [ProgramWriter(model.plan(), model.layout, drawn.dtype, intra_sample=wide) for wide in (False, True)]
     training = model.plan(drawn.loss) if drawn.loss else None
     of = [ProgramWriter(training, model.layout, drawn.dtype, intra_sample=wide) for wide in (False, True) if training]
-    return [*found, *of]
+    return [*result, *of]
 
 
 def test_everything_is_drawn() -> None:
@@ -178,7 +114,7 @@ def test_every_rewriting_is_met() -> None:
     assert held > 20
 
 
-def test_what_rounding_decides_is_told_from_what_is_wrong() -> None:
+def test_rounding_is_told_from_errors() -> None:
     drawn = named([cr.Conv2D(4, 3), cr.ReLU()])
     model, moved = drawn.build("numpy"), drawn.build("numpy")
     moved.engine = Rounding(1)

@@ -74,7 +74,7 @@ def test_the_parts_of_a_sum() -> None:
 
 
 @pytest.mark.parametrize("text", ["y[i]", "y = x[i", "y = x[i+]", "y = x[(i]", "y = x[i j]", "y = Σ_{i x", "y = Σ_{i}"])
-def test_what_is_no_formula_is_refused(text: str) -> None:
+def test_invalid_formulas_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"index|formula|expected|parenthesis"):
         parse_formula(text)
 

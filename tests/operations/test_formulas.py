@@ -51,10 +51,10 @@ def test_formulas_compute_what_the_reference_computes(name: str, x: float) -> No
     y = getattr(reference, name)(np.array([x]), **given)
     kept = y if definitions.entries()[name]["keeps"] == "y" else np.array([x])
     slope = getattr(reference, f"{name}_dx")(np.ones(1), kept, **given)
-    found = at(name, x)
-    assert_close(found[0], y[0])
+    actual = at(name, x)
+    assert_close(actual[0], y[0])
     if abs(x) < 100 or name != "gelu":  # where ∞ · 0 is NaN, which the reference leaves out
-        assert_close(found[1], slope[0])
+        assert_close(actual[1], slope[0])
 
 
 @element_wise
@@ -81,8 +81,8 @@ def test_updates(optimizer: optimizers.Optimizer, source: Any) -> None:
     known = {**constants, **start, "dp": start["g"]}
     after = chain([*shared["steps"], *entry["steps"]], known, facts, {})[-1].value
     arrays = [np.array([value]) for value in start.values()]
-    found = getattr(reference, optimizer.operation)(*arrays, **given)
-    first = found[0] if optimizer.moments else found
+    actual = getattr(reference, optimizer.operation)(*arrays, **given)
+    first = actual[0] if optimizer.moments else actual
     assert_close(after, float(first[0]), dtype=float)
     (rule,) = (each for each in entry["rule"] if definitions.holds(each, facts))
     assert_close(result(rule, known), after, dtype=float)

@@ -65,12 +65,12 @@ def computed(lines: list[str], known: Mapping[str, float], *, nesterov: bool = F
     env = {_python(name): value for name, value in known.items()}
     parted = [(_python(name), sign, right.split(" = ")) for name, sign, right in map(_assigned, pieces)]
     defined = {name: forms[-1] for name, sign, forms in parted if sign == "="}
-    found: dict[str, list[float]] = {}
+    result: dict[str, list[float]] = {}
     for name, sign, forms in parted:
         values = [value for form in forms if (value := _value(form, env, defined)) is not None]
-        found.setdefault(name, []).extend(values)
+        result.setdefault(name, []).extend(values)
         env |= {name: values[-1]} if sign == "←" else {}
-    return found
+    return result
 
 
 def _assigned(piece: str) -> tuple[str, str, str]:
@@ -99,10 +99,10 @@ def _value(form: str, env: Mapping[str, float], defined: Mapping[str, str]) -> f
     for name in set(re.findall(r"[^\W\d]\w*", text)) - {*FUNCTIONS, *env}:
         if name not in defined:
             return None
-        found = _value(defined[name], env, {other: of for other, of in defined.items() if other != name})
-        if found is None:
+        result = _value(defined[name], env, {other: of for other, of in defined.items() if other != name})
+        if result is None:
             return None
-        inner[name] = found
+        inner[name] = result
     return eval(text, {**FUNCTIONS, **inner})
 
 

@@ -220,10 +220,10 @@ def test_tensors_of_every_kind_that_torch_saves(tmp_path: Path) -> None:
         "empty": torch.zeros(0, 3),
     }
     torch.save(tensors, tmp_path / "t.pt")
-    found = read_state(tmp_path / "t.pt")
+    actual = read_state(tmp_path / "t.pt")
     for name, tensor in tensors.items():
         value = tensor.detach()
-        np.testing.assert_array_equal(found[name], (value.float() if name == "bfloat16" else value).numpy())
+        np.testing.assert_array_equal(actual[name], (value.float() if name == "bfloat16" else value).numpy())
 
 
 def test_a_whole_module_is_refused_and_the_old_format_is_read(tmp_path: Path) -> None:
@@ -269,11 +269,11 @@ def test_the_networks_of_torchvision(name: str, tmp_path: Path, record_property:
     except FormatError as refused:
         record_property("torchvision", (name, str(refused).partition(": ")[2]))
         raise
-    found = deviation(model, module, x)
-    assert found < 1e-4
+    actual = deviation(model, module, x)
+    assert actual < 1e-4
     READ.append(name)
     record_property("torchvision", (name, ""))
-    record_property("parity", (f"torchvision {name}", found, f"{size}×{size}"))
+    record_property("parity", (f"torchvision {name}", actual, f"{size}×{size}"))
 
 
 def test_how_many_networks_of_torchvision_are_read() -> None:

@@ -1,18 +1,19 @@
 """Layers, losses and graphs in random configurations against PyTorch, in float64: forward and all gradients."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
-from parity import drawing
-from parity.drawing import Configuration
+from drawn_networks import LAYERS, Drawn, draw_graph, draw_layer, draw_loss
 from parity.sweeping import EXAMPLES, Largest, generator
 
 from chainrule.core.plan import Plan
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
+from chainrule.layers import IN_A_ROW
 from chainrule.network import losses
 from chainrule.network.network import Network
 
@@ -24,7 +25,7 @@ STEP = 3  # step of dropout's masks
 GRAPHS = 10  # times as many graphs as configurations of a layer
 
 
-def by_torch(network: Network, plan: Plan, config: Configuration) -> dict[str, Any]:
+def by_torch(network: Network, plan: Plan, config: Drawn) -> dict[str, Any]:
     """Return output, mean loss, gradients of x and of all parameters, running statistics and inference by PyTorch."""
     made = theirs.translate(network, plan)
     ending = training.ending(plan)
@@ -33,30 +34,30 @@ def by_torch(network: Network, plan: Plan, config: Configuration) -> dict[str, A
     y = made(x)
     loss = training.LOSSES[ending](y, training.targets(ending, config.t))
     loss.backward()
-    found = {"y": y.detach().numpy(), "loss": loss.item(), "dx": x.grad.numpy(), "gradients": made.gradient()}
+    result = {"y": y.detach().numpy(), "loss": loss.item(), "dx": x.grad.numpy(), "gradients": made.gradient()}
     after = copy.deepcopy(network)
     for name, value in after.weights.items():
         value[...] = made.tensors[name].detach().numpy().reshape(value.shape)
     inference = theirs.translate(after, after.plan()).eval()(torch.from_numpy(config.x))
-    return {**found, "statistics": after.statistics, "inference": inference.detach().numpy()}
+    return {**result, "statistics": after.statistics, "inference": inference.detach().numpy()}
 
 
-def by_engine(name: str, network: Network, plan: Plan, config: Configuration) -> dict[str, Any]:
+def by_engine(name: str, network: Network, plan: Plan, config: Drawn) -> dict[str, Any]:
     """Return the same by an engine's single operations, so that no program is compiled per configuration."""
     network = copy.deepcopy(network)
     walk = Interpreter(loader.find(name), plan, network.layout, network, 1)
     each, _, gradients = walk.gradients(config.x, config.t, seed=0, step=STEP)
-    found = {"y": walk.read(plan.output), "loss": each.mean(), "dx": walk.read(plan.input.gradient())}
+    result = {"y": walk.read(plan.output), "loss": each.mean(), "dx": walk.read(plan.input.gradient())}
     walk.commit_statistics()
     inference = Interpreter(loader.find(name), network.plan(), network.layout, network, 1).forward(config.x)
-    return {**found, "gradients": gradients, "statistics": network.statistics, "inference": inference}
+    return {**result, "gradients": gradients, "statistics": network.statistics, "inference": inference}
 
 
-def sweep(engine: str, name: str, draw: Callable[[np.random.Generator, str], Configuration]) -> Largest:
+def sweep(engine: str, name: str, draw: Callable[[np.random.Generator], Drawn]) -> Largest:
     largest = Largest()
     for number in range(EXAMPLES):
-        config = draw(generator(name, number), name)
-        network = config.network()
+        config = draw(generator(name, number))
+        network = config.build("numpy")
         plan = network.plan(config.loss, input_gradient=True)
         expected = by_torch(network, plan, config)
         if not np.isfinite(expected["loss"]):  # exponentials of exponentials
@@ -66,36 +67,22 @@ def sweep(engine: str, name: str, draw: Callable[[np.random.Generator, str], Con
     return largest
 
 
-@pytest.fixture
-def recorded(record_property: Any) -> Callable[[str, Largest], None]:
-    """Record a line for the final table."""
-
-    def record(name: str, largest: Largest) -> None:
-        record_property("parity", [name, largest.value, largest.where])
-
-    return record
-
-
 each_engine: Any = pytest.mark.parametrize("engine", ["numpy", "compiled"])
 
 
-def names(found: Sequence[str]) -> Any:
-    return pytest.mark.parametrize("name", sorted(found))
+DRAWS: dict[str, Callable[[np.random.Generator], Drawn]] = {
+    **{name: partial(draw_layer, name=name) for name in LAYERS},
+    **{name: partial(draw_loss, name=name) for name in losses.NAMES},
+    **dict.fromkeys([f"graphs {part}" for part in range(GRAPHS)], draw_graph),
+}
 
 
 @each_engine
-@names(drawing.LAYERS)
-def test_layers(engine: str, name: str, recorded: Callable[[str, Largest], None]) -> None:
-    recorded(f"{name}, {engine}", sweep(engine, name, drawing.layer_configuration))
+@pytest.mark.parametrize("name", DRAWS)
+def test_configurations(engine: str, name: str, record_property: Any) -> None:
+    largest = sweep(engine, name, DRAWS[name])
+    record_property("parity", [f"{name}, {engine}", largest.value, largest.where])
 
 
-@each_engine
-@names(losses.NAMES)
-def test_losses(engine: str, name: str, recorded: Callable[[str, Largest], None]) -> None:
-    recorded(f"{name}, {engine}", sweep(engine, name, drawing.loss_configuration))
-
-
-@each_engine
-@names([f"graphs {part}" for part in range(GRAPHS)])
-def test_graphs(engine: str, name: str, recorded: Callable[[str, Largest], None]) -> None:
-    recorded(f"{name}, {engine}", sweep(engine, name, drawing.graph_configuration))
+def test_every_layer_is_drawn() -> None:
+    assert {*LAYERS} == {*IN_A_ROW}

@@ -45,7 +45,7 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("given", ["arrays", "dataset", "own validation"])
-def test_it_is_the_same_training_and_the_same_folder(parts: Any, tmp_path: Path, given: str) -> None:
+def test_training_and_folder_are_those_of_the_command(parts: Any, tmp_path: Path, given: str) -> None:
     training, test = parts
     words: dict[str, Any] = dict(FIT)
     if given == "own validation":
@@ -180,7 +180,7 @@ def test_other_data_or_another_model_are_not_gone_on_with(parts: Any, tmp_path: 
         assert "\n" not in str(caught.value)
 
 
-def test_what_a_folder_cannot_hold(parts: Any, tmp_path: Path) -> None:
+def test_custom_parts_are_refused_in_run_folders(parts: Any, tmp_path: Path) -> None:
     training, _ = parts
 
     class Wave(cr.Constant):  # pyright: ignore[reportGeneralTypeIssues]

@@ -5,9 +5,9 @@ from itertools import product
 
 import numpy as np
 import pytest
+from drawn_networks import LAYERS, OF_POSITIVE, fitting
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from parity.drawing import LAYERS, OF_POSITIVE, fitting
 from scipy.special import expit, huber, log_expit, log_softmax, logsumexp, softmax
 from training.networks import Array
 

@@ -136,7 +136,7 @@ def refused(name: str, said: str) -> None:
         ("[" * 100_000, "32"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path: Path, content: Any, said: str) -> None:
+def test_wrong_entries_are_named(tmp_path: Path, content: Any, said: str) -> None:
     refused(written(tmp_path, content), said)
 
 

@@ -110,7 +110,7 @@ def _dense_target(model: Model, x: Array, test: Dataset | None, recipe: Recipe, 
         return targets_of_step(samples.weighted_targets(model.loss), model.target_scaling, recipe.label_smoothing)
     if model.task == REGRESSION:
         raise OptionError("the target of an --image is unknown; use --sample")
-    return Samples.of(x, dense.classes_of(model.apply(x)), model.output_shape).targets
+    return Samples.of(x, dense.classes_of(model.apply(x), model.thresholds), model.output_shape).targets
 
 
 def _answer(model: Model, outputs: Array) -> float:

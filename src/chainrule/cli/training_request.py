@@ -15,6 +15,7 @@ from chainrule.data.folder_layout import NUMBERS
 from chainrule.data.masks import has_masks
 from chainrule.errors import DataError, OptionError, quoted, unknown_name
 from chainrule.models.model import Model
+from chainrule.models.sizes import names_to_freeze
 from chainrule.network import losses, tasks
 from chainrule.network.network import DTYPES
 from chainrule.runs.jobs import DataChoice, Job
@@ -201,10 +202,10 @@ class TrainingRequest:
                 recipe = replace(recipe, loss=arguments["loss"])
             recipe = replace(recipe, standardize_targets=True)
         model = self.entry.build(shape, training.classes, **arguments)
+        if self.options["source"] is not None and self.options["loss"] is None and training.has_classes:
+            recipe = replace(recipe, loss=model.loss)  # of a new head
         model.check_input(test.x)
-        names = [name for name in options["freeze"] if name not in model.names or model.size(name)]
-        frozen = LRMultipliers.frozen(*names)
-        frozen.groups(model.trainable_layout, "--freeze")
+        frozen = LRMultipliers.frozen(*names_to_freeze(model, options["freeze"], "--freeze"))
         recipe = replace(recipe, lr_multipliers=LRMultipliers((*recipe.lr_multipliers.factors, *frozen.factors)))
         recipe.lr_multipliers.groups(model.trainable_layout)
         machine = model.engine.name, model.threads

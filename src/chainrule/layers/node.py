@@ -205,5 +205,6 @@ def checked_shape(sizes: Any) -> Shape:
     entries: object = plain(sizes)
     shape: tuple[Any, ...] = tuple(cast("Iterable[Any]", entries)) if isinstance(entries, Iterable) else ()
     if not 1 <= len(shape) <= 3 or not all(is_whole(size) and size > 0 for size in shape):
-        raise ShapeError(f"input_shape {quoted(sizes)}: expected (C, H, W), (C, W) or (F,), whole numbers above 0")
+        expected = "(C, H, W), (C, W) or (F,), whole numbers above 0; for series of any length, a typical one"
+        raise ShapeError(f"input_shape {quoted(sizes)}: expected {expected}")
     return shape

@@ -124,6 +124,12 @@ def training_data(
     targets = x.y if y is None and isinstance(x, Dataset) else y
     if is_streamed or isinstance(targets, SampleSource):
         return _streamed(network, x, y, reading, steps)
+    if isinstance(x, list | tuple):
+        from chainrule.training.series import SeriesBatches, have_lengths
+
+        series = cast("Any", x)
+        if have_lengths(network, series):
+            return SeriesBatches.of(network, series, y, reading.classes or network.classes, reading.ignore_label)
     return samples_of(network, cast("Any", x), y, reading).checked()
 
 

@@ -33,6 +33,7 @@ class Fitted:
     mask_values    value of each label in the masks of an image folder; None for other data
     target_scaling  scaling of regression targets; None: training uses the targets themselves
     training_hashes  hashes of samples that a run has trained on (`data.sample_hashes`)
+    thresholds     smallest output that means yes, of each label; empty: ½
     """
 
     normalization: Normalization
@@ -43,6 +44,7 @@ class Fitted:
     target_scaling: "TargetScaling | None" = None
     mask_values: "MaskValues | None" = None
     training_hashes: tuple[int, ...] = ()
+    thresholds: tuple[float, ...] = ()
 
     def class_names(self, current: tuple[str, ...]) -> tuple[str, ...]:
         """Return the class names after training: from the data, or the current ones. A binary output has two."""

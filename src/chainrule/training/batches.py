@@ -54,6 +54,12 @@ class BatchLoader:
 
     def __post_init__(self) -> None:
         self.epoch_steps = batch_count(len(self.data), self.recipe.batch_size)
+        if not isinstance(self.data, Samples):
+            from chainrule.training.streams import BatchStream
+
+            if isinstance(self.data, BatchStream):
+                self.data = self.data.drawn(self.recipe.batch_size, self.recipe.seed)
+                self.epoch_steps = self.data.steps
         self._prefetcher: Prefetcher | None = None
         self._mixing: Augmentation | None = None
         self.held = False

@@ -5,6 +5,7 @@ The outputs of a dense prediction have the shape (K, H, W), or (K, L) in one dim
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,14 +52,17 @@ class PositionWeights:
         return any(bool(self[slice(start, start + 64)][:, 0].any()) for start in range(0, len(self.targets), 64))
 
 
-def are_yes(values: Array) -> Bools:
-    """Return whether each output or target of a single class or label means yes: whether it is at least ½."""
-    return values >= 0.5
+def are_yes(values: Array, thresholds: Sequence[float] = ()) -> Bools:
+    """Return whether outputs or targets (N, K, …) mean yes: whether they are at least their threshold, (K,), or ½."""
+    return values >= (np.reshape(thresholds, (-1, *(1 for _ in values.shape[2:]))) if len(thresholds) else 0.5)
 
 
-def classes_of(targets: Array) -> Ints:
-    """Return classes (N, …) of outputs or targets (N, K, …): the index of the maximum or, for K = 1, 1 if it is ≥ ½."""
-    return are_yes(targets[:, 0]).astype(np.int64) if targets.shape[1] == 1 else targets.argmax(1)
+def classes_of(targets: Array, thresholds: Sequence[float] = ()) -> Ints:
+    """Return classes (N, …) of outputs or targets (N, K, …): the index of the maximum or, for K = 1, 1 for yes.
+
+    thresholds   as in `are_yes`, for K = 1
+    """
+    return are_yes(targets, thresholds)[:, 0].astype(np.int64) if targets.shape[1] == 1 else targets.argmax(1)
 
 
 def class_counts(targets: Array, valid: Bools | None, samples: Array | None = None) -> Floats:

@@ -177,6 +177,7 @@ class BatchStream(_Weighted):
     inputs = None
     validation = None
     mask_values = None
+    batch_size: int | None
 
     def __init__(self, batches: Any, convert: Convert, steps: int | None = None) -> None:
         self._batches, self._convert = batches, convert
@@ -193,7 +194,7 @@ class BatchStream(_Weighted):
         self._position = 0  # number of batches since the start of the first epoch that have been returned
         self.probe = self._first.checked()
         self.batch_size = len(self.probe)
-        self._samples = _sample_count(batches, self.steps, self.batch_size)
+        self._samples = _sample_count(batches, self.steps, len(self.probe))
 
     def __len__(self) -> int:
         return self._samples
@@ -213,11 +214,15 @@ class BatchStream(_Weighted):
             if self._position > step:
                 return samples
 
-    def parts(self, share: float, seed: int, groups: Any = None) -> tuple[BatchStream, None]:
+    def parts(self, share: float, seed: int, groups: Any = None) -> tuple[BatchStream, BatchStream | None]:
         """Return the stream as training data; OptionError for a share of validation samples."""
         if share:
             raise OptionError("validation_split requires a data set with a length and indices; pass validation_data")
         return self, None
+
+    def drawn(self, batch_size: int, seed: int) -> BatchStream:
+        """Return the batches of a training: those of the iterable."""
+        return self
 
     def _start(self) -> Iterator[Any]:
         if hasattr(self._batches, "__iter__"):

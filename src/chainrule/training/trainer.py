@@ -217,6 +217,7 @@ class Trainer:
             target_scaling=self.target_scaling,
             mask_values=self.train_data.mask_values,
             training_hashes=self.network.training_hashes,
+            thresholds=self.network.thresholds,
         )
 
     @cached_property

@@ -88,12 +88,12 @@ RANGES = {
 def axes(draw: Draw, *, pooling: bool = False) -> list[tuple[Any, ...]]:
     """Draw sizes, windows, strides, paddings, dilations and numbers of outputs for two axes."""
     ranges = RANGES[choice(draw, "small", "small", *RANGES)]
-    found = []
+    result = []
     for each in ranges:
         while (axis := each.axis(draw, pooling)) is None:
             pass
-        found.append((*axis, output_size(axis[0], axis[1], axis[2], axis[3], axis[4])))
-    return list(zip(*found, strict=True))
+        result.append((*axis, output_size(axis[0], axis[1], axis[2], axis[3], axis[4])))
+    return list(zip(*result, strict=True))
 
 
 def normal(draw: Draw, dtype: Any, *shape: int) -> Array:
@@ -119,7 +119,8 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
             outputs = tuple(cells + sum(pair) - 2 for cells, pair in zip(size, padding, strict=True))
         full = lanes(np.dtype(dtype).itemsize)
         ins, outs = (
-            choice(draw, 1, 2, 3, whole(draw, 1, 9), full, 2 * full, whole(draw, 1, 3 * full)) for _ in range(2)
+            choice(draw, 1, 2, 3, whole(draw, 1, 9), full, 2 * full, whole(draw, 1, 3 * full), most)
+            for most in (whole(draw, 100, 400), full)  # weights of many channels are packed in parts
         )
         if groups > 1 and draw.integers(2):  # those of few filters in many groups, which have a kernel too
             groups, ins, outs = whole(draw, 2, 3 * full), whole(draw, 1, 3), whole(draw, 1, 3)
@@ -197,9 +198,9 @@ class Numbers(Source):
 
     def size(self, *choices: int) -> int:
         longest = max(min(choices), min(70, self._room))
-        found = self.one(self.one(*choices), self.whole(min(choices), longest))
-        self._room = max(1, self._room // found)
-        return found
+        result = self.one(self.one(*choices), self.whole(min(choices), longest))
+        self._room = max(1, self._room // result)
+        return result
 
 
 def placed(draw: Draw, name: str, dtype: Any) -> Case:

@@ -62,9 +62,9 @@ class Fence:
 
     def copy(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return a copy of an array."""
-        found = self.array(array.shape, array.dtype)
-        found[...] = array
-        return found
+        result = self.array(array.shape, array.dtype)
+        result[...] = array
+        return result
 
     def release(self) -> None:
         """Release all memory; no array in it may be used afterwards."""

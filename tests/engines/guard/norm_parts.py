@@ -26,7 +26,7 @@ def drawn(
     x, dy, mean, gamma = some(*shape), some(*shape), some(channels), some(channels)
     variance = np.abs(some(channels)) + 1
     cells, bias = int(np.prod(shape[2:])), some(channels) if draw.integers(2) else None
-    found: dict[str, tuple[list[Array | None], dict[str, Any]]] = {
+    result: dict[str, tuple[list[Array | None], dict[str, Any]]] = {
         "batch_norm_moments": ([x], {}),
         "batch_norm_statistics": ([np.abs(some(count, 2, channels))], {}),
         "batch_norm_scale": ([gamma, some(channels), mean, variance, bias], {"epsilon": 0.1}),
@@ -34,7 +34,7 @@ def drawn(
         "batch_norm_coefficients": ([some(count, 2, channels), gamma, variance], {"cells": cells, "epsilon": 0.1}),
         "batch_norm_combination": ([dy, x, mean, some(3, channels)], {}),
     }
-    return found[name]
+    return result[name]
 
 
 def expected(name: str, arrays: Any, options: dict[str, Any]) -> list[Array]:

@@ -52,12 +52,12 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 def chunks(content: bytes) -> list[tuple[bytes, bytes]]:
     """Return the chunks of a PNG file."""
-    found, at = list[tuple[bytes, bytes]](), len(START)
+    result, at = list[tuple[bytes, bytes]](), len(START)
     while at < len(content):
         length = int.from_bytes(content[at : at + 4], "big")
-        found.append((content[at + 4 : at + 8], content[at + 8 : at + 8 + length]))
+        result.append((content[at + 4 : at + 8], content[at + 8 : at + 8 + length]))
         at += 12 + length
-    return found
+    return result
 
 
 def png(parts: list[tuple[bytes, bytes]]) -> bytes:

@@ -67,12 +67,12 @@ def packed(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes
 
 def arrays(**given: np.ndarray) -> dict[str, bytes]:
     """Return arrays as .npy files."""
-    found: dict[str, bytes] = {}
+    result: dict[str, bytes] = {}
     for name, array in given.items():
         stream = io.BytesIO()
         np.save(stream, array)
-        found[f"{name}.npy"] = stream.getvalue()
-    return found
+        result[f"{name}.npy"] = stream.getvalue()
+    return result
 
 
 def seeds() -> list[bytes]:

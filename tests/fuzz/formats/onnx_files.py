@@ -88,11 +88,11 @@ def read(folder: Path, content: bytes) -> None:
 
 def held(tag: int, content: bytes) -> bytes:
     """Return a message with one field of bytes in the wire format."""
-    found, length = bytearray([tag << 3 | 2]), len(content)
+    result, length = bytearray([tag << 3 | 2]), len(content)
     while length > 127:
-        found.append(length & 127 | 128)
+        result.append(length & 127 | 128)
         length >>= 7
-    return bytes((*found, length)) + content
+    return bytes((*result, length)) + content
 
 
 def deep() -> bytes:

@@ -64,7 +64,7 @@ PATHS = (
 def commands() -> list[tuple[tuple[str, ...], click.Command]]:
     """Return every command by its words."""
     context = click.Context(main)
-    found: list[tuple[tuple[str, ...], click.Command]] = []
+    result: list[tuple[tuple[str, ...], click.Command]] = []
     ways: list[tuple[tuple[str, ...], click.Command]] = [
         ((name,), each) for name in main.list_commands(context) if (each := main.get_command(context, name))
     ]
@@ -75,8 +75,8 @@ def commands() -> list[tuple[tuple[str, ...], click.Command]]:
             subs = [(name, each.get_command(inner, name)) for name in each.list_commands(inner)]
             ways += [((*way, name), sub) for name, sub in subs if sub is not None]
         else:
-            found.append((way, each))
-    return sorted(found, key=lambda pair: pair[0])
+            result.append((way, each))
+    return sorted(result, key=lambda pair: pair[0])
 
 
 def _value(parameter: click.Parameter, random: Random) -> str:

@@ -130,15 +130,15 @@ def test_sizes_are_those_of_the_object_file(tmp_path: Path, model: Model) -> Non
             assert sum(size for (_, name), size in held.items() if re.search(r"_[wb]\d*$", name)) == sizes[0]
             assert {kind for kind, _ in held} == {*"RrTt"}
         assert all(f"_BYTES {size}\n" in header for size in sizes)
-    larger = [one - other for one, other in zip((written.constants, written.arena), written.plain, strict=True)]
+    larger = [first - second for first, second in zip((written.constants, written.arena), written.plain, strict=True)]
     assert all(larger) == any(larger) == ("winograd" in (tmp_path / "network.c").read_text())
 
 
 def symbols(folder: Path, *flags: str) -> dict[tuple[str, str], int]:
     """Return the bytes of each symbol of a compiled network, by its type in `nm` and its name."""
     subprocess.run(["gcc", *STRICT, "-O0", "-fno-pic", *flags, "-c", "network.c"], cwd=folder, check=True)
-    found = subprocess.run(["nm", "-S", "network.o"], cwd=folder, capture_output=True, text=True, check=True).stdout
-    return {(kind, name): int(size, 16) for size, kind, name in re.findall(r"^\w+ (\w+) (\w) (\w+)$", found, re.M)}
+    result = subprocess.run(["nm", "-S", "network.o"], cwd=folder, capture_output=True, text=True, check=True).stdout
+    return {(kind, name): int(size, 16) for size, kind, name in re.findall(r"^\w+ (\w+) (\w) (\w+)$", result, re.M)}
 
 
 @needs("gcc")
@@ -151,10 +151,10 @@ def test_threads_with_their_own_arenas_do_not_disturb_each_other(tmp_path: Path,
     run: Any = ctypes.CDLL(str(tmp_path / "network.so")).network_run
 
     def outputs(image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        arena, found = np.empty(written.arena // 4, "f4"), np.empty((200, 3), "f4")
-        for row in found:
+        arena, actual = np.empty(written.arena // 4, "f4"), np.empty((200, 3), "f4")
+        for row in actual:
             run(*(array.ctypes.data_as(ctypes.c_void_p) for array in (arena, image, row)))
-        return [*found]
+        return [*actual]
 
     expected = [outputs(image)[0] for image in x]
     with ThreadPoolExecutor(4) as pool:
@@ -176,9 +176,9 @@ def test_two_networks_in_one_program_in_cpp_run_alternately_in_one_arena(tmp_pat
         "    if (larger_classes[0] == 0 || other_classes[0] == 0 || larger_parameters() == 0)\n        return 3;"
     )
     variables = VARIABLES.format(inputs=288, outputs=3)
-    (found,) = run_main(tmp_path, names, variables, runs, x.tobytes(), [(6, 3)], (), "g++")
-    assert_close(found[::2], floats.predict(x[::2]))
-    assert_close(found[1::2], quantized.predict(x[1::2]))
+    (actual,) = run_main(tmp_path, names, variables, runs, x.tobytes(), [(6, 3)], (), "g++")
+    assert_close(actual[::2], floats.predict(x[::2]))
+    assert_close(actual[1::2], quantized.predict(x[1::2]))
 
 
 @needs("make", "gcc")
@@ -202,15 +202,15 @@ def test_the_example_prints_what_the_task_asks_for(tmp_path: Path, task: str, ch
     assert model.task.name == task
     write_c(model, tmp_path)
     subprocess.run(["make", "CC=gcc", "CFLAGS=-O1"], cwd=tmp_path, check=True, capture_output=True)
-    found = set[str]()
+    actual = set[str]()
     for image, expected in zip(x[:10], model.predict(x[:10]).reshape(10, -1), strict=True):
         lines = [line.rpartition(" ") for line in classify(tmp_path, image).splitlines()]
         label = int(expected.argmax() if outputs > 1 else expected[0] >= 0.5)
         names, numbers = (classes, expected) if task in several else ([classes[label]], [expected.max()])
         assert [line[0] for line in lines] == names
         assert_close([float(line[2]) for line in lines], numbers, 300)
-        found |= {*names}
-    assert found == {*classes}
+        actual |= {*names}
+    assert actual == {*classes}
 
 
 def classify(folder: Path, image: NDArray[np.uint8]) -> str:

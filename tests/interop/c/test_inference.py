@@ -2,17 +2,17 @@
 
 import platform
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from graph_drawing import draw_graph
+from drawn_networks import draw_graph, smooth_graph
 from interop.c.compiled import NATIVE, SANITIZED, called, covering, needs, outputs
 from models import several
 from numerical import assert_close, exact
 from numpy.typing import NDArray
-from parity.drawing import graph_configuration
 from selection import draws
 
 import chainrule as cr
@@ -21,9 +21,8 @@ from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.interop.c import packing, write_c
 from chainrule.interop.c.packing import Tiling
-from chainrule.layers import Layer
 from chainrule.layers.activations import EXAMPLES
-from chainrule.models.model import Model, connect
+from chainrule.models.model import Model
 
 pytestmark = needs("gcc")
 PLAIN, VECTORS = (*SANITIZED, "-DNETWORK_PLAIN"), SANITIZED
@@ -36,13 +35,10 @@ def drawn(number: int) -> tuple[Model, NDArray[Any]]:
     """Draw a graph of any layers, or of smooth ones and a softmax, and images."""
     draw = np.random.default_rng([31, number])
     if number % 3 == 0:
-        model: Model = draw_graph(draw, dtype="float32", engine="numpy")
+        model: Model = smooth_graph(draw, dtype="float32", engine="numpy")
         return model, draw.normal(size=(2, *model.input_shape))
-    found = graph_configuration(draw, "")
-    model = connect(found.layers, found.x.shape[1:], found.wiring, engine="numpy")
-    model.parameters += draw.normal(scale=0.3, size=model.parameters.shape).astype("f4")
-    model.statistics += draw.uniform(0, 0.5, model.statistics.shape).astype("f4")
-    return model, found.x[:2]
+    graph = replace(draw_graph(draw), dtype="float32")
+    return graph.build("numpy"), graph.x[:2]
 
 
 def check(folder: Path, models: list[Model], flags: tuple[str, ...], images: list[NDArray[Any]] | None = None) -> None:
@@ -60,19 +56,9 @@ def check(folder: Path, models: list[Model], flags: tuple[str, ...], images: lis
 def test_drawn_graphs_compute_the_same(tmp_path: Path, kind: int, flags: tuple[str, ...]) -> None:
     count = SWEEP or POOL
     pairs = [drawn(number) for number in range(kind * count, (kind + 1) * count)]
+    pairs = [(model, x) for model, x in pairs if np.isfinite(model.apply(x.astype("f4"))).all()]  # exponentials of sums
     chosen = pairs if SWEEP else [pairs[number] for number in covering(model for model, _ in pairs)]
     check(tmp_path, [model for model, _ in chosen], flags, [x for _, x in chosen])
-
-
-SMALL = ("vanilla-cnn", "numpy-cnn", "zayan", "venchislaw", "resnet-8")
-
-
-def test_networks_of_the_zoo_compute_the_same(tmp_path: Path) -> None:
-    draw = np.random.default_rng(5)
-    models: list[Model] = [zoo.find(name).build(engine="numpy") for name in (zoo.NAMED if SWEEP else SMALL)]
-    for model in models:
-        model.statistics += draw.uniform(0, 0.5, model.statistics.shape).astype("f4")
-    check(tmp_path, models, ("-Os",))
 
 
 X87 = ("-m32", "-mfpmath=387")  # floats are computed with 80 bits; needs the package gcc-multilib
@@ -108,13 +94,8 @@ def test_images_are_normalized_as_in_training(tmp_path: Path) -> None:
         for row in rows
     ]
     x = np.random.default_rng(1).integers(0, 256, (3, 2, 6, 5)).astype(np.uint8)
-    for found, model in zip(outputs(tmp_path, models, [x] * len(models), VECTORS), models, strict=True):
-        assert_close(found, model.predict(x))
-
-
-def test_networks_of_hardly_any_operation(tmp_path: Path) -> None:
-    rows: list[list[Layer]] = [[cr.Flatten()], [cr.ReLU()], [cr.Flatten(), cr.Dropout(0.5)], [cr.Dense(1)]]
-    check(tmp_path, [cr.Sequential(row, (5,), engine="numpy") for row in rows], VECTORS)
+    for actual, model in zip(outputs(tmp_path, models, [x] * len(models), VECTORS), models, strict=True):
+        assert_close(actual, model.predict(x))
 
 
 EACH_WIDTH = pytest.mark.parametrize(
@@ -222,9 +203,9 @@ def test_several_inputs_and_outputs_follow_each_other(scaled: bool, tmp_path: Pa
     model, (x, y) = several.model(dtype="float32", loss=several.LOSSES), several.scaled_batch(4)
     model.fit(x, y, standardize_targets=scaled, normalization="standardize" if scaled else "none", progress=False)
     packed = np.concatenate([part.reshape(4, -1) for part in x], 1)
-    (found,) = outputs(tmp_path, [model], [packed], PLAIN)
+    (actual,) = outputs(tmp_path, [model], [packed], PLAIN)
     expected = np.concatenate([*model.predict(x).values()], 1)
-    assert_close(found, expected)
+    assert_close(actual, expected)
     header = (tmp_path / "net0.h").read_text()
     assert "NET0_INPUT_VECTOR 60 " in header
     assert "NET0_OUTPUT_SIZE 4 " in header

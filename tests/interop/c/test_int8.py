@@ -92,8 +92,8 @@ def test_c_computes_what_the_class_predicts(tmp_path: Path, made: Callable[[], M
     model, x, integers = drawn(made)
     expected, in_floats = integers.predict(x), model.predict(x).reshape(len(x), -1)
     for flags in ((), ("-march=native",), ("-DNETWORK_PLAIN",)):
-        found = outputs(tmp_path, [model], [x], (*INT8_FLAGS, *flags), [integers])[0]
-        assert_close(found, expected)
+        actual = outputs(tmp_path, [model], [x], (*INT8_FLAGS, *flags), [integers])[0]
+        assert_close(actual, expected)
     assert np.abs(expected - in_floats).max() < 0.06 * np.abs(in_floats).max()
 
 
@@ -109,11 +109,11 @@ def test_a_microcontroller_computes_what_the_class_predicts(tmp_path: Path, made
     if io == "int8":
         step, zero = integers.input_scale
         x = ((np.clip(np.floor(x / step + zero + 0.5), -128, 127) - zero) * step).astype("f4")
-    _, found = microcontroller.measure(tmp_path, x[:1], integers)
+    _, actual = microcontroller.measure(tmp_path, x[:1], integers)
     expected = integers.predict(x[:1])[0]
     if io != "float":
         expected = expected.reshape({ending_in_a_pool: 4, enlarging: 2}.get(made, 1), -1).T.reshape(-1)
-    assert_close(found, expected)
+    assert_close(actual, expected)
 
 
 @needs("gcc")
@@ -140,10 +140,10 @@ def test_integers_in_and_out_cover_the_measured_range(tmp_path: Path, kind: str)
         command = ["gcc", "-shared", "-fPIC", "network.c", "-o", f"{io}.so", "-lm"]
         subprocess.run(command, cwd=tmp_path, check=True)
         run: Any = ctypes.CDLL(str(tmp_path / f"{io}.so")).network_run
-        arena, found = np.empty(written.arena, np.uint8), np.empty((60, 3), io)
-        for image, row in zip(numbers, found, strict=True):
+        arena, actual = np.empty(written.arena, np.uint8), np.empty((60, 3), io)
+        for image, row in zip(numbers, actual, strict=True):
             run(*(array.ctypes.data_as(ctypes.c_void_p) for array in (arena, image, row)))
-        outputs = output_step * (found.astype(float) - output_zero)
+        outputs = output_step * (actual.astype(float) - output_zero)
         assert np.abs(outputs - expected).max() < 0.05 * np.abs(expected).max()
 
 
@@ -184,7 +184,7 @@ def test_scales_hold_zero_exactly_and_factors_are_near() -> None:
     assert_close(multipliers / 2.0 ** shifts.astype(float), ratios, error=1e-8)
 
 
-def test_what_integers_cannot_express_is_refused_by_name() -> None:
+def test_operations_without_an_integer_form_are_refused_by_name() -> None:
     model = cr.Sequential((cr.GroupNorm(2), cr.Flatten(), cr.Dense(2)), (2, 3, 3), engine="numpy")
     with pytest.raises(OptionError, match=r"'norm1' computes group_norm, which cannot be exported to C with --int8"):
         Quantized(model, np.zeros((2, 2, 3, 3)))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from graph_drawing import draw_graph
+from drawn_networks import smooth_graph
 from interop.c.compiled import SANITIZED, needs, run_main
 from numerical import deviation
 from numpy.typing import NDArray
@@ -91,9 +91,9 @@ def check(folder: Path, cases: Sequence[Case]) -> None:
     """
     orders = [dataset.order(len(x), model.seed, 0) for model, x, _, _ in cases]
     ordered = [case._replace(x=case.x[order], y=case.y[order]) for case, order in zip(cases, orders, strict=True)]
-    for case, found in zip(cases, trained_in_c(folder, ordered), strict=True):
+    for case, actual in zip(cases, trained_in_c(folder, ordered), strict=True):
         exact, rounded = (fitted(case.model, dtype, *case[1:]) for dtype in ("float64", "float32"))
-        for ours, expected, other in zip(found, exact, rounded, strict=True):
+        for ours, expected, other in zip(actual, exact, rounded, strict=True):
             allowed = max(1e-5, 100 * deviation(other, expected, 1))
             assert deviation(ours, expected, 1) <= allowed < 0.01
 
@@ -156,7 +156,7 @@ def test_every_loss_is_followed(tmp_path: Path) -> None:
 
 def test_drawn_graphs_are_followed(tmp_path: Path) -> None:
     draws = [np.random.default_rng([7, number]) for number in range(GRAPHS)]
-    models = [draw_graph(draw, engine="numpy", normalization=SCALED) for draw in draws]
+    models = [smooth_graph(draw, engine="numpy", normalization=SCALED) for draw in draws]
     check(tmp_path, [case(model, number, SGD()) for number, model in enumerate(models)])
 
 

@@ -42,9 +42,9 @@ def test_the_module_computes_what_the_model_computes(tmp_path: Path, is_quantize
     (tmp_path / "images.json").write_text(json.dumps(x.reshape(3, -1).tolist()))
     (tmp_path / "call.mjs").write_text(CALL)
     done = subprocess.run(["node", "call.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout)
-    assert_close(found["outputs"], (quantized or given).predict(x))
-    assert found["classes"] == list(given.classes)
+    actual = json.loads(done.stdout)
+    assert_close(actual["outputs"], (quantized or given).predict(x))
+    assert actual["classes"] == list(given.classes)
     assert wasm.stat().st_size < 100_000
     assert page.read_text().count("</script>") == 1
 

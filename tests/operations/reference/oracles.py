@@ -257,14 +257,14 @@ def _(onnx: Onnx, p: Array, t: Array):
 
 @oracle("correct")
 def _(onnx: Onnx, p: Array, t: Array):
-    found, wanted = (onnx("ArgMax", rows, axis=1, keepdims=0) for rows in (p, t))
-    return onnx("Equal", found, wanted).astype(p.dtype)
+    actual, wanted = (onnx("ArgMax", rows, axis=1, keepdims=0) for rows in (p, t))
+    return onnx("Equal", actual, wanted).astype(p.dtype)
 
 
 @oracle("correct_labels")
 def _(onnx: Onnx, p: Array, t: Array):
-    found, wanted = (onnx("GreaterOrEqual", rows, 0.5) for rows in (p, t))
-    return mean(onnx, onnx("Equal", found, wanted).astype(p.dtype))
+    actual, wanted = (onnx("GreaterOrEqual", rows, 0.5) for rows in (p, t))
+    return mean(onnx, onnx("Equal", actual, wanted).astype(p.dtype))
 
 
 @oracle("batch_norm")

@@ -31,5 +31,5 @@ def line(*cells: float) -> np.ndarray:
     ],
 )
 def test_positions_along_a_line(mode, columns, y):
-    found = resample(line(10, 20, 30, 40), outputs=(1, len(y)), mode=mode, lines=((1, 0, 1), columns))
-    assert_close(found[0, 0, 0], y)
+    actual = resample(line(10, 20, 30, 40), outputs=(1, len(y)), mode=mode, lines=((1, 0, 1), columns))
+    assert_close(actual[0, 0, 0], y)

@@ -38,7 +38,7 @@ def parameters_of(name: str) -> list[str]:
 
 def arguments_of(name: str) -> list[str]:
     parameters = inspect.signature(getattr(reference, name)).parameters.values()
-    return [one.name for one in parameters if one.kind is not inspect.Parameter.KEYWORD_ONLY]
+    return [item.name for item in parameters if item.kind is not inspect.Parameter.KEYWORD_ONLY]
 
 
 # operation, argument, gradient with respect to it
@@ -77,8 +77,8 @@ def gradient_of(gradient: str, argument: str, known: dict[str, Any]) -> NDArray[
         known = {**known, "x": known["dy"]}
     if gradient == "permute":
         known["axes"] = inverse_permutation(known["axes"])
-    found = function(**{name: known[name] for name in inspect.signature(function).parameters})
-    return found[parameters_of(gradient.removesuffix("_dw")).index(argument)] if isinstance(found, tuple) else found
+    result = function(**{name: known[name] for name in inspect.signature(function).parameters})
+    return result[parameters_of(gradient.removesuffix("_dw")).index(argument)] if isinstance(result, tuple) else result
 
 
 @pytest.mark.parametrize(("name", "argument", "gradient"), GRADIENTS)
@@ -93,8 +93,8 @@ def test_gradients_are_derivatives(name: str, argument: str, gradient: str, data
         arrays[argument] = frozen(draw.standard_normal(arrays[argument].shape))
 
     def results(value: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        found = getattr(reference, name)(*{**arrays, argument: value}.values(), **case.attributes)
-        return found if isinstance(found, tuple) else (found,)
+        actual = getattr(reference, name)(*{**arrays, argument: value}.values(), **case.attributes)
+        return actual if isinstance(actual, tuple) else (actual,)
 
     start = arrays[argument]
     kept = dict(zip(RESULTS.get(name, ("y",)), map(frozen, results(start)), strict=True))
@@ -107,10 +107,10 @@ def test_gradients_are_derivatives(name: str, argument: str, gradient: str, data
     if gradient == "maximum_dx":
         pair = (known[argument], known["b" if argument == "a" else "a"])
         known["x"], known["other"] = pair if name == "maximum" else pair[::-1]
-    found = gradient_of(gradient, argument, known)
-    assert found.shape == start.shape
+    actual = gradient_of(gradient, argument, known)
+    assert actual.shape == start.shape
     scale = max(1.0, float(np.abs(dy * change).sum()))
-    assert abs(np.vdot(found, direction) - np.vdot(dy, change)) < scale * (1e-6 if name in REAL else 1e-11)
+    assert abs(np.vdot(actual, direction) - np.vdot(dy, change)) < scale * (1e-6 if name in REAL else 1e-11)
 
 
 @pytest.mark.parametrize("name", reference.__all__)

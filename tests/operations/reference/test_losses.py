@@ -93,12 +93,12 @@ def test_probabilities_of_zero_and_one_are_finite(dtype):
 
 
 def test_categorical_keeps_a_probability_of_exactly_one():
-    one = frozen([[1.0, 0.0]])
-    assert reference.categorical_cross_entropy(one, one).item() == 0
-    assert reference.categorical_cross_entropy_dp(one, one)[0, 0] == -1
+    item = frozen([[1.0, 0.0]])
+    assert reference.categorical_cross_entropy(item, item).item() == 0
+    assert reference.categorical_cross_entropy_dp(item, item)[0, 0] == -1
 
 
-def test_what_is_no_probability_is_clipped_to_one():
+def test_values_outside_0_and_1_are_clipped():
     p, t = frozen([[1.5, -0.5]]), frozen([[1.0, 0.0]])
     epsilon = float(np.finfo(np.float64).eps)
     assert reference.categorical_cross_entropy(p, t).item() == 0

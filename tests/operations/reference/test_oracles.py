@@ -51,7 +51,7 @@ def test_every_forward_operation_has_an_oracle() -> None:
 @settings(max_examples=1, derandomize=True)
 def test_cases_have_every_attribute(name: str, data: st.DataObject) -> None:
     parameters = inspect.signature(getattr(reference, name)).parameters.values()
-    attributes = {one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
+    attributes = {item.name for item in parameters if item.kind is inspect.Parameter.KEYWORD_ONLY}
     assert set(data.draw(CASES[name]).attributes) == attributes
 
 

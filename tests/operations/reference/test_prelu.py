@@ -18,6 +18,6 @@ def test_by_hand():
 
 
 def test_nan_passes_through():
-    x, one = frozen([[np.nan, -1.0]]), frozen([0.5, 0.5])
-    assert np.isnan(prelu(x, one)[0, 0])
-    assert np.isnan(prelu_dx(x, frozen([[1.0, 1.0]]), one)[0, 0])
+    x, item = frozen([[np.nan, -1.0]]), frozen([0.5, 0.5])
+    assert np.isnan(prelu(x, item)[0, 0])
+    assert np.isnan(prelu_dx(x, frozen([[1.0, 1.0]]), item)[0, 0])

@@ -84,7 +84,7 @@ def network(
             return result
         if names != [value.name for value in graph.outputs]:  # the loss and the task are those of all outputs
             return replace(result, options={"normalization": exported.options.get("normalization")})
-        return replace(result, options=exported.options, task=exported.task)
+        return replace(result, options=exported.options, task=exported.task, thresholds=exported.thresholds)
 
     one_differs = any(
         node.operator == "Squeeze" and len(node.inputs) < 2 and not node.attributes for node in graph.nodes

@@ -31,11 +31,13 @@ class ExportedModel:
     graph    the graph without the nodes of the normalization
     options  arguments of `model.Graph`: names of classes, normalization and loss
     task     name of the task; None if it is unknown
+    thresholds   smallest output that means yes, of each label; empty: ½
     """
 
     graph: GraphMessage
     options: Mapping[str, Any]
     task: str | None
+    thresholds: tuple[float, ...]
 
 
 def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel | None:
@@ -67,7 +69,10 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
             raise FormatError(str(error)) from None
         named = [replace(term, output=value.name) for term, value in zip(terms, graph.outputs, strict=False)]
         options["loss"] = losses.JointLoss(tuple(named))
-    return ExportedModel(inner or graph, options, task if {*task.split(",")} <= tasks.NAMED.keys() else None)
+    thresholds = expect_list(float, parse(metadata.get("thresholds", "[]")), "thresholds")
+    return ExportedModel(
+        inner or graph, options, task if {*task.split(",")} <= tasks.NAMED.keys() else None, thresholds
+    )
 
 
 def _without(normalization: Normalization, graph: GraphMessage) -> GraphMessage | None:

@@ -1,0 +1,256 @@
+"""What commands refuse: one line on stderr, exit code 2, and nothing left behind. A row has a command and its message.
+
+The commands run in a folder with a finished run and the files that `place` writes, offline, with an empty cache:
+options are refused before data are fetched.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.commands import Invoke, refused
+from interop.onnx_models import made
+from PIL import Image
+from safetensors.numpy import save_file
+
+import chainrule as cr
+
+HOMEWORK = Path(__file__).parents[2] / "examples" / "homework" / "submissions"
+AGAINST = "--against 'Conv2D(4, (3, 2))'"
+CELL = "explain --cell dense1.dw[3,400]"
+SWEEP = "sweep --model mlp --engine numpy --out never --data digits.npz --grid"
+LONG = "9" * 400
+REFUSED: dict[str, str | tuple[str, ...]] = {
+    # the program
+    "trian": "trian",
+    "predict somewhere": "IMAGE",
+    "completion tcsh": "tcsh",
+    # check and grade
+    "check none.py": "none.py: no such file",
+    "check lenet": "unknown model 'lenet'; known: independent-code",
+    f"check {HOMEWORK}/ada.py --against Conv2D(4)": "missing a required argument",
+    f"check {HOMEWORK}/ada.py --against 'Conv2D(4, 3)'": "w has the shape 4×3×3×2",
+    f"check {HOMEWORK}/ada.py {AGAINST} --input-shape big": "input shape 'big'",
+    f"check {HOMEWORK}/bela.py": "forward needs w, b",
+    "check mlp --engine numpy --loss hinge": "unknown loss 'hinge'",
+    f"grade {HOMEWORK} {AGAINST} --package chainrule": "package 'chainrule'",
+    f"grade {HOMEWORK} {AGAINST} --seconds 0": "--seconds",
+    f"grade {HOMEWORK} {AGAINST} --memory 99999999": "--memory",
+    f"grade empty {AGAINST}": "no submissions",
+    f"grade none {AGAINST}": "none: no such folder",
+    f"grade {HOMEWORK} --against Nothing()": "unknown layer 'Nothing'",
+    f"grade {HOMEWORK}": "Missing option '--against'",
+    f"grade {AGAINST}": "Missing argument 'FOLDER'",
+    f"grade none.py --single {AGAINST}": "none.py: no such file or folder",
+    f"grade {HOMEWORK} {AGAINST} --points none.toml": "none.toml: cannot be read",
+    f"grade {HOMEWORK} {AGAINST} --results moodle x": "'moodle' is not one of 'gradescope'",
+    f"grade {HOMEWORK} {AGAINST} --results otter no/where.csv": "there is no folder",
+    f"grade {AGAINST} --autograder grader.tar": ".zip, .yml, .py",
+    "grade --against Nothing() --autograder grader.zip": "unknown layer 'Nothing'",
+    f"grade {HOMEWORK} {AGAINST} --csv no/where.csv": "there is no folder",
+    # explain
+    f"{CELL} finished --model mlp": ("RUN", "--model"),
+    f"{CELL} --model nobody": "unknown model 'nobody'",
+    f"{CELL} --model mlp --data digits.npz": "--data",
+    f"{CELL} nowhere": ("nowhere", "no such run folder"),
+    "explain finished --cell dense9.w[0]": ("dense9.w", "dense1"),
+    "explain finished --cell dense1.w[0,90000]": ("90000", "from 0 to 783"),
+    "explain finished --cell dense1": ("no tensor 'dense1'", "dense1.y"),
+    f"{CELL} finished --sample 40": ("--sample 40", "0 to 39"),
+    f"{CELL} finished --sample -1": "--sample -1",
+    f"{CELL} finished --label ten": ("--label ten", "0, 1, 2"),
+    f"{CELL} finished --image none.png": "none.png",
+    f"{CELL} finished --optimizer newton": ("newton", "sgd"),
+    f"{CELL} finished --lr -1": "learning_rate -1",
+    "explain finished --model mlp": "found both",
+    "explain finished --port 70000": "70000",
+    "explain finished --json": "--json requires --cell",
+    "explain finished --cell loss.y --port 1": ("--port", "--cell"),
+    "explain finished --html x.html --no-browser": ("--html", "--no-browser"),
+    "explain finished --html no/x.html": "there is no folder",
+    "explain finished --html empty": "it is a folder",
+    # export and import
+    "export finished": "--onnx FILE",
+    "export finished --onnx old.onnx": "old.onnx exists already",
+    "export finished --onnx empty": "empty: it is a folder",
+    "export finished --onnx none/m.onnx": "there is no folder none",
+    "export none --onnx m.onnx": "none",
+    "export empty --onnx m.onnx": "empty contains no run",
+    "export bad.safetensors --onnx m.onnx": "bad.safetensors",
+    "export finished --onnx m.onnx --opset 12": ("opset 12: expected", "from 13 to 28"),
+    "export finished --onnx m.onnx --opset new": "--opset",
+    "export gelu.safetensors --onnx m.onnx --opset 19": ("gelu1: Gelu", "since opset 20"),
+    "export finished --train": "--onnx FILE",
+    "export finished --onnx a.onnx --train": "--train",
+    "export finished --onnx a.onnx --name other": "--name",
+    "export finished --c out --name all": "'all'",
+    "export finished --onnx a.onnx --int8": "--int8",
+    "export finished --onnx a.onnx --compact": "--compact",
+    "export finished --c out --opset 14": "--opset",
+    "export finished --c out --int8 --train": "--train",
+    "export finished --c out --io int8": "--io applies to int8",
+    "export finished --wasm out.js": "ends with .wasm",
+    "export finished --onnx m.onnx --c bad.pt": "bad.pt is not a folder",
+    "import": "--operators",
+    "import none.onnx": "none.onnx",
+    "import bad.onnx": "bad.onnx",
+    "import --model numpy-cnn net.onnx": "--model",
+    "import net.onnx --out m.h5": ("'.h5'", ".safetensors"),
+    "import net.onnx --normalize mean=1": "mean=0.5,std=0.25",
+    "import net.onnx --verify --output y": "--output",
+    "import stem.safetensors": ("stem Conv2D(4, 3×3)", "--model NAME"),
+    "import --model numpy-cnn bad.pt": "bad.pt",
+    "import --model numpy-cnn --map a bad.pt": "HERE=THERE",
+    "import --model numpy-cnn bad.txt": (".txt", "safetensors"),
+    # train
+    **{
+        f"train --engine numpy --quiet --out out {options}": message
+        for options, message in {
+            "--epocks 3": "--epocks",
+            "--epochs three": "three",
+            "--epochs 0": "epochs 0",
+            "--learning-rate nan": "learning_rate nan",
+            "--batch-size 0": "batch size 0",
+            "--limit 0": "limit 0",
+            f"--seed {2**63}": "seed",
+            "--validation 1": "validation fraction 1",
+            "--patience 0 --validation 0.1": "patience 0",
+            "--patience 2 --validation 0": "--validation",
+            "--clip-norm 0": "clip norm 0",
+            "--threads 0": "threads 0",
+            "--momentum 0.9": "adam has no momentum",
+            "--weight-decay -1": "decay -1",
+            "--model vanilla-cnn --loss categorical-cross-entropy": "every output is 1",
+            "--engine cuda": "unknown engine 'cuda'; known: compiled, numpy, jax, reference",
+            "--model resnet": "unknown model 'resnet'; did you mean resnet-8? known: independent-code",
+            "--recipe worst": "known: best, tutorial",
+            "--model zayan --recipe tutorial": ("zayan", "states no recipe"),
+            "--optimizer lion": "known: sgd, momentum",
+            "--loss hinge": "known: half_squared_error",
+            "--schedule daily": "known: constant, step",
+            "--normalization max": "known: scale, standardize, none",
+            "--augment blur=2": "known: shift",
+            "--dtype float16": "known: float32, float64",
+            "--data imagenet": "imagenet",
+            "--offline": "mnist",
+            "--resize 3y4": "28x28",
+            "--resize 0x3": "0x3",
+            "--resize 28x28": "folder of images",
+            "--stream": "--stream requires a folder of images",
+            "--data mnist --skip-damaged": ("--skip-damaged", "folder of images"),
+            "--data mnist --classes": "folder of images",
+            "--out ''": "--out",
+            "--data-folder ''": "--data-folder",
+            "--data ''": "--data",
+            f"--epochs {2**63}": f"epochs {2**63}: expected a whole number of at least 1 and of at most 1000000",
+            f"--limit {LONG}": "limit ",
+            f"--epochs {'9' * 5000}": "expected a whole number, found",
+            f"--threads {2**63 - 1}": "expected at most 1024",
+            f"--batch-size {10**9}": "batch size 1000000000: expected a whole number of at least 1",
+            f"--resize {LONG}x3": "expected HxW",
+            "--data ~nobody-of-this-name/x": "unknown home folder",
+            "--model mlp --data digits.npz --class-weight cat=2": ("class weights", "'cat'"),
+            "--model mlp --data digits.npz --class-weight 3": "CLASS=WEIGHT",
+            "--model nine.toml --data digits.npz": ("nine.toml", "9 outputs", "10 classes"),
+            "--model none.toml --data digits.npz": "none.toml: cannot be read",
+            "--model own.py --data digits.npz": ("Mine", "set_weights"),
+            "--model own.py:missing --data digits.npz": "own.py has no missing",
+            "--model mlp --from finished --data digits.npz": "--from and --model",
+            "--freeze cnov* --from finished --data digits.npz": "--freeze: no parameter is named 'cnov*'",
+            "--from nothing.safetensors --data digits.npz": "nothing.safetensors",
+            "--dtype float64 --from finished --data digits.npz": "float32, not float64",
+            "--from finished --data small.npz": ("1×28×28", "1×9×9"),
+        }.items()
+    },
+    "train --batch-size 3 --resume finished": ("--batch-size", "--resume"),
+    "train --out x --resume finished": ("--out", "--resume"),
+    "train --model numpy-cnn --resume finished": ("--model", "--resume"),
+    "train --epochs 3 --quiet --resume finished": "4 epochs are done",
+    # sweep
+    f"{SWEEP} learning_rate": "expected OPTION=VALUE",
+    f"{SWEEP} speed=1,2": "unknown option 'speed'",
+    f"{SWEEP} seed=1,2": "unknown option 'seed'",
+    f"{SWEEP} learning-rate=0.1,fast": "expected a number, found 'fast'",
+    f"{SWEEP} learning-rate=0.1,-1": "learning_rate -1",
+    f"{SWEEP} model=mlp,mlq": "unknown model 'mlq'",
+    f"{SWEEP} learning-rate=0.1,0.1": "twice",
+    f"{SWEEP} 'learning-rate=0.1 lr=0.2'": "the same option",
+    f"{SWEEP} learning-rate=0.1 --seeds 0": "seeds 0",
+    f"{SWEEP} learning-rate=0.1 --jobs 0": "jobs 0",
+    f"{SWEEP} learning-rate=0.1 --backend nobody": "backend nobody",
+    f"{SWEEP} data=nothing.npz,nowhere": "nothing.npz",
+    # runs and their evaluation
+    **{
+        command.replace("RUN", run): part
+        for command in ("evaluate RUN", "compare RUN", "predict RUN x.png", "train --resume RUN")
+        for run, part in (("''", "empty"), ("empty", "config.json"), ("nowhere", "nowhere"))
+    },
+    "zoo --out ''": "empty",
+    "predict finished ''": "empty",
+    "compare": "RUN",
+    "compare finished --picture ''": "empty",
+    "compare finished --picture no/where.png": "no/where.png",
+    "compare finished --picture empty": "folder",
+    "evaluate finished --data small.npz": ("1×9×9", "1×28×28"),
+    "evaluate finished --data more.npz": "no class '10', '11'",
+    "evaluate finished --data named.npz": "no class 'cat', 'dog'",
+    "evaluate finished --data digits.npz --calibrated no/m": "no folder",
+    "predict finished empty": "empty: no images in this folder",
+    "predict finished x.png --csv no/out.csv": "no/out.csv",
+    "predict finished empty --top 0": "--top 0: expected at least 1",
+    # zoo, models and data
+    "zoo mlp --engine numpy --out bad.pt": "not a folder",
+    "zoo lenet": "known: independent-code",
+    "zoo --engine cuda": "known: compiled, numpy, jax, reference",
+    "zoo mlp --markdown no/where.md": "no/where.md",
+    "models lenet": "known: independent-code",
+    "models --program": "name of a model",
+    "models --new own.py": "own.py already exists",
+    "models --new no/where.py": "no folder no",
+    "models mlp --new x.py": "--new",
+    "data inspect nowhere": "nowhere",
+    "data fetch imagenet": "known: mnist, fashion-mnist, cifar10",
+    "data fetch mnist --offline --quiet": "mnist is not available offline",
+    "data clear imagenet": "known: mnist, fashion-mnist, cifar10, compiled",
+    **{f"docs {page}": "chainrule docs" for page in ("no-such-page", "../README", "derivations/../checking", LONG)},
+}
+
+
+@pytest.fixture
+def place(invoke: Invoke, finished: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of the commands."""
+    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CHAINRULE_DATA", "")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "digits.npz").symlink_to(digits)
+    for name, samples, size, classes in (
+        ("small", 20, 9, None),
+        ("more", 96, 28, [*map(str, range(12))]),
+        ("named", 96, 28, ["cat", "dog"]),
+    ):
+        labels = {"y": np.arange(samples) % len(classes or range(10)), **({"classes": classes} if classes else {})}
+        np.savez(tmp_path / f"{name}.npz", x=np.zeros((samples, size, size), np.uint8), **labels)
+    for name in ("old.onnx", "bad.onnx", "bad.safetensors", "bad.pt", "bad.txt"):
+        (tmp_path / name).write_bytes(b"\xff" * 100)
+    save_file({"stem.weight": np.ones((4, 1, 3, 3), np.float32)}, tmp_path / "stem.safetensors")
+    (tmp_path / "net.onnx").write_bytes(made("y = Relu(x)", {}, ("n", 1, 6, 6)))
+    cr.Sequential([cr.Dense(2), cr.GELU()], (3,), engine="numpy").save(tmp_path / "gelu.safetensors")
+    Image.new("L", (28, 28), 255).save(tmp_path / "x.png")
+    (tmp_path / "nine.toml").write_text('layers = ["Flatten()", "Dense(9)"]')
+    (tmp_path / "own.py").write_text(
+        "import chainrule as cr\nclass Mine:\n    def forward(self, x): return x\n"
+        "    def backward(self, dy): return dy\n"
+        "layers = [Mine(), cr.Flatten(), cr.Dense(10), cr.Softmax()]\n"
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("line", REFUSED, ids=lambda line: line.replace(str(HOMEWORK), "submissions")[:70])
+def test_refused(invoke: Invoke, place: Path, line: str) -> None:
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    parts = REFUSED[line]
+    refused(invoke(line), *([parts] if isinstance(parts, str) else parts))
+    left = {
+        path: path.read_bytes() for path in place.rglob("*") if path.is_file() and path.parent.name != "__pycache__"
+    }
+    assert left == before

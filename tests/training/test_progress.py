@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 import chainrule as cr
+from chainrule._io import console
 from chainrule.training import callbacks
 
 
@@ -28,7 +29,7 @@ def test_a_notebook_has_one_line_that_changes(
             shown[-1].append(data["text/plain"])
 
     monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=Display))
-    monkeypatch.setattr(callbacks, "progress_bars", lambda **_: None)
+    monkeypatch.setattr(console, "progress_bars", lambda **_: None)
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
     x = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
     cr.Sequential([cr.Dense(2), cr.Softmax()], (5,), engine="numpy").fit(x, x[:, 0] > 0, epochs=3)

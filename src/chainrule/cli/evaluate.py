@@ -124,8 +124,8 @@ def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:
     if "classes" in figures:
         classes = figures["classes"]
         if len(classes) > MAX_CLASSES:
-            known = (row for row in classes if row["f1"] is not None)
-            classes = sorted(known, key=lambda row: row["f1"])[:WORST]
+            scored = (row for row in classes if row["f1"] is not None)
+            classes = sorted(scored, key=lambda row: row["f1"])[:WORST]
             parts.append(f"the {len(classes)} of {len(figures['classes']):,} classes with the lowest F1:")
         kind = "label" if figures["task"] == "multi-label" else "class"
         is_dense = "mean_iou" in figures

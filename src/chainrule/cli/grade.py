@@ -141,25 +141,15 @@ def _graded(
 ) -> "tuple[list[Grade], list[str]]":
     """Return the grades of all submissions, and the ignored names in the folder."""
     from chainrule.check import homework, submissions
-    from chainrule.check.homework import ALL
     from chainrule.layers import expressions
 
     rows, count = list["Grade"](), 1 if single else len(submissions.entries(folder))
-    grades = homework.grade(
-        folder,
-        task.against,
-        shape=None if task.input_shape is None else expressions.shape(task.input_shape),
-        seed=task.seed,
-        seconds=task.seconds or homework.SECONDS,
-        memory=task.memory or homework.MEMORY,
-        packages=task.packages,
-        single=single,
-        by_name=task.draw_by is not None,
-        student=student,
-        hints=ALL if task.hints is None else task.hints,
-        ties=task.ties or "",
-        samples=task.samples or "",
-    )
+    names = ("seed", "seconds", "memory", "packages", "hints", "ties", "samples")
+    options: dict[str, Any] = {name: value for name in names if (value := getattr(task, name)) is not None}
+    if task.input_shape is not None:
+        options["shape"] = expressions.shape(task.input_shape)
+    by_name = task.draw_by is not None
+    grades = homework.grade(folder, task.against, single=single, by_name=by_name, student=student, **options)
     for row in grades:
         rows.append(row)
         if not quiet:

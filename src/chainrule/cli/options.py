@@ -173,22 +173,30 @@ def group(*others: Callable[[Any], Any]) -> Callable[[Callable[..., Any]], Calla
         parameters, hints = signature(declaration).parameters, get_type_hints(declaration, include_extras=True)
         row = re.compile(rf"^({'|'.join(parameters)}) {{2,}}(?:\((--[^)]+)\) )?", re.M)
         declaration.__doc__, *rows = row.split(cleandoc(declaration.__doc__ or ""))
-        options = list[Callable[[Any], Any]]()
-        for name, form, text in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
-            flags, _, metavar = (form or f"--{name.replace('_', '-')}").partition(" ")
-            default, kind = parameters[name].default, hints[name]
-            value: dict[str, Any] = {
-                "type": kind.__metadata__[0] if hasattr(kind, "__metadata__") else KINDS.get(kind),
-                "default": default,
-                "show_default": default not in (None, ()),
-                "multiple": default == (),
-            }
-            value = {"is_flag": True} if default is False else value
-            help_text = re.sub(r"\s*\n\s*", " ", text).strip()
-            options.append(click.option(*flags.split(","), name, metavar=metavar or None, help=help_text, **value))
+        names = zip(rows[::3], rows[1::3], rows[2::3], strict=True)
+        options = [_option(name, form, text, hints[name], parameters[name].default) for name, form, text in names]
         return combine(*options, *others)
 
     return decorate
+
+
+def _option(name: str, form: str | None, text: str, kind: Any, default: Any) -> Callable[[Any], Any]:
+    """Return the option for a row of a declaration.
+
+    form   flags and placeholder; None: those of the name
+    text   help
+    kind   annotation, whose metadata may be a type of click
+    """
+    flags, _, metavar = (form or f"--{name.replace('_', '-')}").partition(" ")
+    value: dict[str, Any] = {
+        "type": kind.__metadata__[0] if hasattr(kind, "__metadata__") else KINDS.get(kind),
+        "default": default,
+        "show_default": default not in (None, ()),
+        "multiple": default == (),
+    }
+    keywords: dict[str, Any] = {"is_flag": True} if default is False else value
+    help_text = re.sub(r"\s*\n\s*", " ", text).strip()
+    return click.option(*flags.split(","), name, metavar=metavar or None, help=help_text, **keywords)
 
 
 def declared(command: F) -> F:

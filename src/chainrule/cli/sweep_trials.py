@@ -1,7 +1,8 @@
 """The trials of `chainrule sweep`. Each trial is trained like a run of `chainrule train`, in its own folder."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,6 @@ NOT_SWEPT = (
     "views",
 )  # options that a grid cannot contain
 ABBREVIATIONS = {"batch": "batch-size"}
-_LOADED: dict[Hashable, tuple[Dataset, Dataset]] = {}
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,10 @@ class CommandTrial:
     def __call__(self, trial: SweepTrial, folder: Path) -> None:
         """Train a trial in a run folder, from the start or from its checkpoint; do nothing if it is finished."""
         request = self.request(trial)
-        training, test = _load_data(request)
+        source = _Source.of(request)
+        training, test = _load(source)
         job, model = request.job(training, test, self.command)
-        with same_data(_data_key(request)):
+        with same_data(source.key):
             if not (folder / CONFIG).is_file():
                 weights = model.weights if self.options["source"] is not None else None
                 running.start(folder, job, training, test, weights=weights, plots=False)
@@ -79,7 +80,7 @@ class CommandTrial:
             names[option] = name
         requests = [self.request(trial) for trial in trials if trial.seed == trials[0].seed]
         for choice in dict.fromkeys(request.choice for request in requests):
-            _load_data(next(request for request in requests if request.choice == choice))
+            _load(_Source.of(next(request for request in requests if request.choice == choice)))
         return requests[0].entry.name
 
 
@@ -101,17 +102,22 @@ def convert_option(name: str, text: str) -> tuple[str, Any]:
     return str(selected.name), selected.process_value(click.Context(sweep, info_name="chainrule sweep"), text)
 
 
-def _load_data(request: TrainingRequest) -> tuple[Dataset, Dataset]:
-    """Load the data of a request, and cache them for the next trial in this process."""
-    key = _data_key(request)
-    datasets = _LOADED.get(key) or request.load()
-    _LOADED.clear()
-    _LOADED[key] = datasets
-    return datasets
+@dataclass(frozen=True)
+class _Source:
+    """The data of a trial. Two sources with the same key have the same data."""
+
+    key: Hashable
+    request: TrainingRequest = field(compare=False)
+
+    @staticmethod
+    def of(request: TrainingRequest) -> "_Source":
+        """Return the source of a request."""
+        choice, options = request.choice, request.options
+        depends_on_seed = is_custom(choice.name) or choice.per_class is not None or choice.limit is not None
+        seed = request.recipe.seed if depends_on_seed else None
+        return _Source((choice, seed, options["data_folder"], options["offline"]), request)
 
 
-def _data_key(request: TrainingRequest) -> Hashable:
-    """Return a key that identifies the data of a request."""
-    choice, options = request.choice, request.options
-    depends_on_seed = is_custom(choice.name) or choice.per_class is not None or choice.limit is not None
-    return (choice, request.recipe.seed if depends_on_seed else None, options["data_folder"], options["offline"])
+@lru_cache(maxsize=1)  # the next trial in this process usually needs the same data
+def _load(source: _Source) -> tuple[Dataset, Dataset]:
+    return source.request.load()

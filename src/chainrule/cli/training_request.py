@@ -98,9 +98,9 @@ def resolve_data_name(name: str) -> str:
 
 def choose_recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
     """Return the model's recipe for the data, with the changes requested by the options."""
-    for name, known in (("recipe", RECIPES), ("dtype", (None, *DTYPES))):
-        if options[name] not in known:
-            raise unknown_name(name, options[name], [*filter(None, known)])
+    for name, accepted in (("recipe", RECIPES), ("dtype", (None, *DTYPES))):
+        if options[name] not in accepted:
+            raise unknown_name(name, options[name], [*filter(None, accepted)])
     base = entry.recipe_for(data_name) if options["recipe"] == "best" else entry.tutorial
     if base is None:
         raise OptionError(f"model {entry.name}: its source states no recipe; use --recipe best")

@@ -48,8 +48,8 @@ class MaskValues:
 
         Errors   DataError for more than 64 values, or another number of names
         """
-        if not colored and (known := _labels_or_clusters(counts, names)) is not None:
-            return known
+        if not colored and (labels := _labels_or_clusters(counts, names)) is not None:
+            return labels
         occurring = sorted(counts)
         others = [value for value in occurring if value != UNLABELED]
         has_void = not colored and max(others, default=0) < MAX_COLORS and len(occurring) != names

@@ -158,11 +158,11 @@ def mask_png(labels: Array, values: MaskValues | None = None) -> bytes:
     """
     from PIL import Image
 
-    known = None if values is None or labels.max(initial=0) >= len(values.values) else values
-    if known is not None and known.colored:
-        colors = np.array([list(value.to_bytes(3)) for value in known.values], np.uint8)
+    meanings = None if values is None or labels.max(initial=0) >= len(values.values) else values
+    if meanings is not None and meanings.colored:
+        colors = np.array([list(value.to_bytes(3)) for value in meanings.values], np.uint8)
         return _png(Image.fromarray(colors[labels]))
-    levels = [*range(256)] if known is None else [*known.values]
+    levels = [*range(256)] if meanings is None else [*meanings.values]
     image = Image.fromarray(np.array(levels, np.uint8)[labels], "P")
     palette = np.zeros((256, 3), np.uint8)
     palette[levels] = [_color(label) for label in range(len(levels))]

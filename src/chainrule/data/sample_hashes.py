@@ -62,8 +62,8 @@ def overlap(training: Sequence[int], x: Any) -> str:
     hashes = hashes_of(x) if training else np.empty(0, np.uint64)
     is_exact = len(training) < KEPT
     compared = hashes if is_exact else hashes[hashes <= max(training)]
-    known = int(np.isin(compared, np.array(training, np.uint64)).sum())
-    if not known:
+    repeated = int(np.isin(compared, np.array(training, np.uint64)).sum())
+    if not repeated:
         return ""
-    count = round(len(hashes) * known / len(compared))
+    count = round(len(hashes) * repeated / len(compared))
     return f"the network was trained on {'' if is_exact else 'about '}{count:,} of these {len(hashes):,} samples"

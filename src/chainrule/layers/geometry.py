@@ -129,6 +129,3 @@ def _ends(layer: Layer, what: str, value: EndsLike) -> tuple[Ends, Ends]:
     """Return the numbers of elements before and after each axis of (C, H, W); OptionError for an invalid value."""
     (top, bottom), (left, right) = shapes.resolve_ends(f"{type(layer).__name__}: {what}", value, 2)
     return (0, top, left), (0, bottom, right)
-
-
-# ----------------------------------------------------------------------------------------------------------- reshaping

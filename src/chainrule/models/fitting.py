@@ -158,8 +158,8 @@ def _recipe(network: Network, samples: TrainingData, settings: Mapping[str, Any]
     defaults = {**settings, "standardize_targets": True, "seed": network.seed}
     resolved: dict[str, Any] = defaults | {name: value for name, value in options.items() if value is not None}
     if network.frozen:
-        frozen, chosen = LRMultipliers.frozen(*network.frozen), LRMultipliers.choose(options.get("lr_multipliers"))
-        resolved["lr_multipliers"] = LRMultipliers((*frozen.factors, *chosen.factors))
+        frozen, multipliers = LRMultipliers.frozen(*network.frozen), LRMultipliers.choose(options.get("lr_multipliers"))
+        resolved["lr_multipliers"] = LRMultipliers((*frozen.factors, *multipliers.factors))
     if "normalization" not in resolved:
         resolved["normalization"] = default_normalization(network, samples)
     if samples.batch_size is not None:

@@ -40,17 +40,18 @@ if TYPE_CHECKING:
 
 
 class LazyMethod:
-    """A method of models. The function with its name, in a file of this package, is imported on first use."""
+    """A method of models, replaced on first use by the function with its name in a file of this package."""
 
     def __init__(self, file: str) -> None:
         self._file = file
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
+        self._owner, self._name = owner, name
 
     def __get__(self, model: Any, owner: type) -> Any:
         """Return the method of a model, or the function if the model is None."""
         function = getattr(importlib.import_module(f"chainrule.models.{self._file}"), self._name)
+        setattr(self._owner, self._name, function)
         return function.__get__(model, owner)
 
 

@@ -116,7 +116,7 @@ def training_data(
 
     steps   number of batches per epoch, for an iterable without a length
     """
-    if callable(x) and not isinstance(x, Dataset) and not hasattr(x, "__array__") and not is_stream(x):
+    if callable(x) and not hasattr(x, "__array__") and not is_stream(x):
         raise OptionError(f"x is a function: {quoted(x)}; call it, such as fit(batches(), steps_per_epoch=…)")
     is_streamed = y is None and not isinstance(x, Dataset) and is_stream(x)
     if steps is not None and not is_streamed:

@@ -73,7 +73,7 @@ def trials(grid: Mapping[str, Iterable[Any]], seeds: Sequence[int]) -> list[Swee
     count = len(seeds) * math.prod(map(len, settings))
     if count > MOST_TRIALS:
         raise OptionError(f"a grid of {count:,} trials: expected at most {MOST_TRIALS:,}")
-    return [SweepTrial(chosen, seed) for chosen in itertools.product(*settings) for seed in seeds]
+    return [SweepTrial(combination, seed) for combination in itertools.product(*settings) for seed in seeds]
 
 
 def _values(name: str, values: Any) -> list[Any]:

@@ -73,14 +73,16 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
             )
         samples, labels = self._validated(X, y, reset=first)
         multiclass.check_classification_targets(labels)
-        known: Any = np.unique(classes) if first else self.classes_
-        unknown = np.setdiff1d(labels, known)
-        if unknown.size or (classes is not None and not np.array_equal(np.unique(classes), known)):
-            raise ValueError(f"classes: {unknown if unknown.size else classes} differ from the known labels {known}")
-        self.classes_ = known
+        all_labels: Any = np.unique(classes) if first else self.classes_
+        unknown = np.setdiff1d(labels, all_labels)
+        if unknown.size or (classes is not None and not np.array_equal(np.unique(classes), all_labels)):
+            raise ValueError(
+                f"classes: {unknown if unknown.size else classes} differ from the known labels {all_labels}"
+            )
+        self.classes_ = all_labels
         x, kept_labels, weights = self._weighted(samples, labels, sample_weight)
         options = {"label_smoothing": self.label_smoothing, "class_weight": self._class_weight()}
-        self._train_more(self._new, x, known.searchsorted(kept_labels), weights, **options)
+        self._train_more(self._new, x, all_labels.searchsorted(kept_labels), weights, **options)
         return self
 
     def predict_proba(self, X: Any) -> Array:

@@ -68,14 +68,15 @@ def _lack_of_progress(trainer: Trainer) -> str:
     epoch = np.array(history.sizes[-trainer.epoch_steps :])
     steps = int((epoch[::-1].cumsum() < epoch.sum() / 2).sum()) + 1  # the last ones, with at least half of the samples
     reached = float(np.average(history.measured[-steps:], weights=epoch[-steps:]))
-    problem = _chance_note(history, reached, int(epoch[-steps:].sum()) * dense.positions_of(targets), task, targets)
+    samples = int(epoch[-steps:].sum()) * dense.positions_of(targets)
+    if not (problem := _chance_note(history, reached, samples, task, targets)):
+        return ""
     hint = scale_hint(probe.statistics, trainer.normalization)
     if task == REGRESSION and not hint:
         from chainrule.training.target_fitting import stall_hint
 
         hint = stall_hint(probe.targets, scaling)
-    advice = hint or "try another learning rate, more epochs, or check the labels"
-    return problem and f"{problem}: {advice}"
+    return f"{problem}: {hint or 'try another learning rate, more epochs, or check the labels'}"
 
 
 def _chance_note(history: History, reached: float, samples: int, task: Task, targets: Array) -> str:

@@ -42,12 +42,12 @@ class Bounds:
             "of at most": (self.high, operator.le),
             "below": (self.below, operator.lt),
         }
-        known = {
+        conditions = {
             f"{words} {limit}": holds(value, limit) for words, (limit, holds) in limits.items() if limit is not None
         }
-        if not all(known.values()):
+        if not all(conditions.values()):
             kind = "a whole number" if self.is_whole else "a number"
-            raise OptionError(f"{name} {quoted(value)}: expected {kind} {' and '.join(known)}")
+            raise OptionError(f"{name} {quoted(value)}: expected {kind} {' and '.join(conditions)}")
 
     @property
     def is_bounded(self) -> bool:

@@ -165,8 +165,8 @@ class Trainer:
         self.validation = sets[1] if isinstance(validation, Samples) else validation
         if recipe.monitor != Recipe.monitor:
             self._check_monitor()
-        chosen = [name for name in COMPONENTS if getattr(recipe, name) is not None]
-        self.components = {name: component(name, network, recipe) for name in chosen}
+        active = [name for name in COMPONENTS if getattr(recipe, name) is not None]
+        self.components = {name: component(name, network, recipe) for name in active}
         self.stepper = Stepper(
             network,
             recipe.optimizer,

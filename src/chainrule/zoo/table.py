@@ -85,22 +85,23 @@ def rows(
 
 
 def _row(entry: Entry, target: Target, setting: Setting, callbacks: Callable[[str], Sequence[Callback]]) -> ZooRow:
-    data = target.data
-    recipe, choice = entry.recipe_for(data), entry.choice if data == entry.choice.name else DataChoice(data)
+    """Return the row of a network that is trained on a data set; a note instead of results if the data are missing."""
+    data, is_own = target.data, target.data == entry.choice.name
+    recipe, choice = entry.recipe_for(data), entry.choice if is_own else DataChoice(data)
     if setting.quick:
         recipe, choice = replace(recipe, epochs=1), replace(choice, limit=QUICK_IMAGES)
-    stated = entry.stated if data == entry.choice.name else "–"
+    stated = entry.stated if is_own else "–"
     row = ZooRow(
         *(entry.name, entry.source, 0, data, recipe.epochs, stated, target.value, None, None), metric=target.metric
     )
+    may_be_missing = data == "cifar10" and not setting.cifar10  # too large to download for a test
+    location: dict[str, Any] = dict(setting.options or {})
+    if may_be_missing and setting.quick:
+        location["offline"] = True
     try:
-        optional = setting.quick and data == "cifar10" and not setting.cifar10  # too large to download for a test
-        location: dict[str, Any] = dict(setting.options or {})
-        if optional:
-            location["offline"] = True
         loaded = choice.load(recipe.seed, **location)
     except DataError as error:
-        if data != "cifar10" or setting.cifar10:
+        if not may_be_missing:
             raise
         shape, classes = (3, 32, 32), tuple(map(str, range(10)))
         size = entry.build(shape, classes, engine="numpy").parameters.size

@@ -170,21 +170,23 @@ class GuardedProgram:
 
         There is no fallback after the program has exchanged values with other shards.
         """
-        generator, synchronized, sent = self._compiled.shard(inputs, shard, seed=seed, step=step), False, None
-        while True:
-            try:
-                contributed = next(generator) if sent is None else generator.send(sent)
-            except StopIteration as end:
-                return end.value
-            except USER_ERRORS:
+        generator = self._compiled.shard(inputs, shard, seed=seed, step=step)
+        try:
+            contributed = next(generator)
+        except StopIteration as end:  # there is nothing to exchange
+            return end.value
+        except USER_ERRORS:
+            raise
+        except Exception as error:  # llvmlite may raise anything
+            if self._failed:
                 raise
-            except Exception as error:  # llvmlite may raise anything
-                if self._failed or synchronized:
-                    raise
-                self._switch_to_fallback(error)
-                generator = self._compiled.shard(inputs, shard, seed=seed, step=step)
-                continue
-            sent, synchronized = (yield contributed), True
+            self._switch_to_fallback(error)
+            return (yield from self._compiled.shard(inputs, shard, seed=seed, step=step))
+        try:
+            while True:
+                contributed = generator.send((yield contributed))
+        except StopIteration as end:
+            return end.value
 
     def steps(self, request: StepRequest) -> list[Sums]:
         """Run training steps as one program; see `protocol.WholeSteps`. If the program has failed, return []."""

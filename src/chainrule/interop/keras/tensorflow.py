@@ -48,10 +48,10 @@ def _description(name: str, function: str, calls: Iterable[tuple[list[Any], dict
     """Return a function with these operands and keyword arguments of its calls, as Keras 3 describes it."""
     is_reversed = REVERSED.fullmatch(function) is not None
     spelled = function[is_reversed:]
-    known = {"sub": "subtract", "mul": "multiply"}.get(spelled, spelled)
-    if known not in FUNCTIONS:
-        raise FormatError(f"{quoted(name)}: chainrule has no layer for the TensorFlow function {quoted(known)}")
-    kind = FUNCTIONS[known]
+    canonical = {"sub": "subtract", "mul": "multiply"}.get(spelled, spelled)
+    if canonical not in FUNCTIONS:
+        raise FormatError(f"{quoted(name)}: chainrule has no layer for the TensorFlow function {quoted(canonical)}")
+    kind = FUNCTIONS[canonical]
     names, options = NAMES.arguments.get(kind, {}), dict(NAMES.defaults.get(kind, {}))
     nodes: list[dict[str, Any]] = []
     for operands, keywords in calls:

@@ -53,14 +53,14 @@ def _read_pool(call: Call, kind: str, options: dict[str, Any], source: Feature |
     if max(window.dilation) > 1 or len(kernel) > 2:
         return _pool_of_parts(call, x, window, kind, options)
     sizes = window.options(2)
-    chosen = {"window": sizes["kernel"], "padding": sizes["padding"], **options}
+    layer_options = {"window": sizes["kernel"], "padding": sizes["padding"], **options}
     if window.stride != window.kernel:
-        chosen["stride"] = sizes["stride"]
+        layer_options["stride"] = sizes["stride"]
     if window.ceil_mode:
-        chosen["ceil_mode"] = True
+        layer_options["ceil_mode"] = True
     elif not any(map(sum, window.padding)):
-        chosen.pop("count_padding", None)
-    return restore_rank(call, call.layer(kind, image(call, x), **chosen), x)
+        layer_options.pop("count_padding", None)
+    return restore_rank(call, call.layer(kind, image(call, x), **layer_options), x)
 
 
 def _pool_of_parts(call: Call, x: Feature, window: WindowOptions, kind: str, options: dict[str, Any]) -> Feature:

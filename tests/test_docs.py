@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import chainrule as cr
 from chainrule import zoo
+from chainrule.cli import main
 from chainrule.layers.activations import EXAMPLES
 from chainrule.plotting import markdown
 from chainrule.plotting.markdown import MARKS
@@ -134,6 +136,30 @@ def test_the_commands_of_the_readme_run_in_order(tmp_path: Path) -> None:
             ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
             is_checked = command[2].startswith(("chainrule check", "chainrule grade"))  # 1: something is wrong
             assert ended.returncode in (0, *[1] * is_checked), f"{command}: {ended.stderr}"
+
+
+def test_the_example_of_a_few_images_runs(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train on twenty images beside a file of another network, whose features are not changed by the first training."""
+    monkeypatch.chdir(tmp_path)
+    page = text_of("docs/own-images.md")
+    series = run(BLOCK.findall(page[page.index("**Series of different") :])[0])
+    assert (series["model"].evaluate(series["series"], series["y"]).accuracy, len(series["names"])) == (1, 60)
+    layers = [cr.Conv2D(6, 3, stride=2), cr.ReLU(), cr.Conv2D(8, 3), cr.ReLU()]
+    cr.export_onnx(cr.Sequential(layers, (3, 12, 14), engine="numpy"), "backbone.onnx")
+    generator = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        Path("photos", name).mkdir(parents=True)
+        for number in range(10):
+            pixels = generator.integers(0, 100, (20, 24, 3)).astype(np.uint8) + (100 if name == "cat" else 0)
+            Image.fromarray(pixels.astype(np.uint8)).save(f"photos/{name}/{number}.png")
+    names = run(BLOCK.findall(page[page.index("## A few images") : page.index("## Masks")])[0])
+    assert names["history"]["loss"][-1] < names["history"]["loss"][0]
+    assert names["model"].predict_classes(["photos/cat/3.png", "photos/dog/3.png"]).tolist() == ["cat", "dog"]
+    np.testing.assert_array_equal(cr.load("pets.safetensors").parameters, names["model"].parameters)
+    words = "chainrule train --from backbone.onnx --freeze backbone --data photos --epochs 1 --engine numpy --out run"
+    with pytest.raises(SystemExit, match="0"):
+        main(words.split()[1:])
+    np.testing.assert_array_equal(cr.load("run").weights["conv1.w"], names["features"].weights["conv1.w"])
 
 
 EXAMPLES = BLOCK.findall(text_of("docs/own-layers.md"))

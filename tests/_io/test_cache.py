@@ -10,7 +10,7 @@ import pytest
 
 from chainrule._io import cache
 from chainrule._io.cache import DAY, LOCKS, cache_folder
-from chainrule._io.locks import Locks
+from chainrule._io.process_locks import Locks
 from chainrule.errors import OptionError
 
 
@@ -59,7 +59,9 @@ def test_a_version_that_is_there_clears_out_nothing(programs: Path) -> None:
 
 def test_a_running_process_keeps_its_folder(programs: Path) -> None:
     old = made(programs / "old", 50)
-    code = f"from pathlib import Path; from chainrule._io.locks import Locks; Locks(Path({str(old / LOCKS)!r})); "
+    code = (
+        f"from pathlib import Path; from chainrule._io.process_locks import Locks; Locks(Path({str(old / LOCKS)!r})); "
+    )
     command = [sys.executable, "-c", f"{code}print('here', flush=True); input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

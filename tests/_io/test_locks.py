@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from chainrule._io import locks
-from chainrule._io.locks import Locks, cached_property
+from chainrule._io import process_locks
+from chainrule._io.locks import cached_property
+from chainrule._io.process_locks import Locks
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from chainrule._io.locks import Locks
+from chainrule._io.process_locks import Locks
 with Locks(Path(sys.argv[1])).hold(sys.argv[2]):
     print("held", flush=True)
     time.sleep(60)
@@ -25,7 +26,7 @@ with Locks(Path(sys.argv[1])).hold(sys.argv[2]):
 COUNTER = """
 import sys
 from pathlib import Path
-from chainrule._io.locks import Locks
+from chainrule._io.process_locks import Locks
 locks, count = Locks(Path(sys.argv[1])), Path(sys.argv[2])
 for _ in range(100):
     with locks.hold("count"):
@@ -62,7 +63,7 @@ def test_a_lock_is_of_its_name_and_ends_with_its_process(tmp_path: Path) -> None
             assert not got
         with here.hold("other", timeout=0) as got:
             assert got
-        assert locks.in_use(file)
+        assert process_locks.in_use(file)
         process.kill()
         process.wait()
         with here.hold("one", timeout=10) as got:
@@ -90,7 +91,7 @@ def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path: Path) -> N
     here = Locks(file)
     with here.hold("one"), here.hold("one") as got:
         assert got
-    probe = "import sys; from pathlib import Path; from chainrule._io.locks import Locks\n"
+    probe = "import sys; from pathlib import Path; from chainrule._io.process_locks import Locks\n"
     probe += "with Locks(Path(sys.argv[1])).hold('one', timeout=0) as got: sys.exit(0 if got else 3)"
     command = [sys.executable, "-c", probe, str(file)]
     with here.hold("one"):
@@ -103,7 +104,7 @@ def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path: Path) -> N
 def test_without_a_file_nobody_is_kept_out(tmp_path: Path) -> None:
     with Locks(tmp_path / "nowhere" / "locks").hold("one", timeout=0) as got:
         assert got
-    assert not locks.in_use(tmp_path / "nowhere" / "locks")
+    assert not process_locks.in_use(tmp_path / "nowhere" / "locks")
     assert os.listdir(tmp_path) == []
 
 

@@ -119,6 +119,8 @@ class Form:
     rate            whether backward updates the parameters
     text            whole text of a form that is not a class with attributes
     module          whether the class is a torch.nn.Module
+    inputs          arguments of forward, and the line that stores x for backward
+    made            further lines of the constructor
     """
 
     held: str = "self.{}"
@@ -130,6 +132,8 @@ class Form:
     rate: bool = False
     text: str = ""
     module: bool = False
+    inputs: tuple[str, str] = (", x", "self.x = x")
+    made: str = ""
 
 
 CACHED = """
@@ -192,6 +196,9 @@ FORMS = {
     "ctx": Form(text=CONTEXT),
     "autograd.Function": Form(text=FUNCTION),
     "nn.Module": Form(given="self.{}.grad", module=True),
+    "a switch": Form(inputs=(", x, keep=False", "self.x = x if keep else None")),
+    "x in an attribute": Form(inputs=("", "x = self.x"), made="self.x = None\n"),
+    "an optimizer": Form(given="optimizer", made="self.optimizer = None\n"),
 }
 
 
@@ -224,11 +231,13 @@ def source(form_name: str, name: str, layout: str) -> str:
         )
     holders = "self.params, self.grads = {}, {}\n" if "params" in form.held else ""
     holders += "".join(f"self.{one} = {{}}\n" for one in names if "'val'" in form.held)
-    made = holders + "".join(f"{form.held.format(one)} = {value}\n" for one, value in kind.parameters)
+    made = form.made + holders + "".join(f"{form.held.format(one)} = {value}\n" for one, value in kind.parameters)
     if form.rate:
         kept = "".join(f"{form.held.format(one)} = {form.held.format(one)} - rate * d{one}\n" for one in names)
     else:
         kept = "".join(f"{form.given.format(one)} = d{one}\n" for one in names if form.given)
+    if form.given == "optimizer":
+        kept = f"self.optimizer.update(self, {{{', '.join(f'{one!r}: d{one}' for one in names)}}})\n"
     last = form.returned.replace("dx", returned[0], 1).format(", ".join(returned[1:]))
     forward, backward = (f"return {y}", f"return {last}")
     if form.stored:
@@ -247,8 +256,8 @@ def source(form_name: str, name: str, layout: str) -> str:
         text = f"import torch\n{text}"
     arguments = f", {kind.arguments}" * bool(kind.arguments)
     text += f"class {name}{base}:\n    def __init__(self{arguments}):\n{indented(made or 'pass', 8)}\n"
-    x = "self.x = x\n        " * ("inputs" not in form.taken)
-    text += f"    def {form.names[0]}(self, x):\n        {x}{forward}\n\n"
+    x = f"{form.inputs[1]}\n        " * ("inputs" not in form.taken)
+    text += f"    def {form.names[0]}(self{form.inputs[0]}):\n        {x}{forward}\n\n"
     results = results if x else results.replace("self.x", "inputs")
     text += f"    def {form.names[1]}(self, {form.taken}{rate}):\n        {gradients} = {results}\n"
     return text + indented(kept + backward, 8)
@@ -270,7 +279,8 @@ def cases() -> Iterator[tuple[str, str, str]]:
 def checked(text: str) -> Report:
     """Return the report of a generated file."""
     code = module(text)
-    return file_report(code, *[name for name in KINDS if hasattr(code, name)])
+    kinds = [name for name, value in vars(code).items() if isinstance(value, type)]
+    return file_report(code, *([name for name in KINDS if hasattr(code, name)] or kinds))
 
 
 def run(name: str, dx: bool) -> Any:

@@ -104,6 +104,52 @@ OTHERS = {  # text, a part of it, and what makes it wrong
         .replace("self.W.T + self.b", "self.params[0].T + self.params[1]").replace("KEPT", "self.grads[:] = dw, db"),
         "dy.T @", "2 * dy.T @",
     ),
+    "a bias in the weights": (
+        NO_DX.replace("FirstLinear", "Linear")
+        .replace("self.W, self.b = np.ones((n_out, n_in)), np.zeros(n_out)", "self.W = np.ones((n_in + 1, n_out))")
+        .replace("self.x = x", "self.x = np.hstack([x, np.ones((len(x), 1))])")
+        .replace("x @ self.W.T + self.b", "self.x @ self.W").replace("dy.T @ self.x, dy.sum(0)", "self.x.T @ dy, 0")
+        .replace("KEPT", "self.dW = dw\n        return dy @ self.W[:-1].T"),
+        "self.x.T @ dy", "(self.x.T - self.x[0, -1] / 2) @ dy",
+    ),
+    "parameters made by build": (
+        NO_DX.replace("n_in, n_out", "n_out", 1).replace("self.W, self.b = np.ones((n_out, n_in)), np.zeros(n_out)",
+        "self.sizes, self.W = n_out, None\n\n    def build(self, shape):\n"
+        "        self.W, self.b = np.ones((shape[-1], self.sizes)), np.zeros(self.sizes)")
+        .replace("self.W.T", "self.W").replace("dy.T @ self.x", "self.x.T @ dy")
+        .replace("KEPT", "self.dW, self.db = dw, db\n        return dy @ self.W.T"),
+        "self.x.T @ dy", "self.x.T @ dy / len(dy)",
+    ),
+    "images to columns": (
+        "class Flatten:\n    def forward(self, x):\n        self.shape = x.shape\n"
+        "        return x.reshape(len(x), -1).T\n\n    def backward(self, dy):\n"
+        "        return dy.T.reshape(self.shape)\n",
+        "dy.T.reshape", "-dy.T.reshape",
+    ),
+    "a loss of its own name and scale": (
+        "class Distance:\n    def loss(self, y_true, y_pred):\n"
+        "        return ((y_pred - y_true) ** 2).sum(1).mean()\n\n"
+        "    def gradient(self, y_true, y_pred):\n        return 2 * (y_pred - y_true) / len(y_true)\n"
+        "class Scores:\n    def forward(self, p, t):\n        self.d = p - t\n        return (self.d**2).mean()\n\n"
+        "    def backward(self):\n        return 2 * self.d / self.d.size\n",
+        "2 * self.d", "self.d",
+    ),
+    "labels, and the logarithm of a probability": (
+        "import numpy as np\n\nclass Scores:\n    def forward(self, inputs, y_true):\n"
+        "        e = np.exp(inputs - inputs.max(1, keepdims=True))\n"
+        "        self.t, self.p = y_true, e / e.sum(1)[:, None]\n"
+        "        return self.p, -np.log(self.p[np.arange(len(e)), y_true]).mean()\n\n    def backward(self):\n"
+        "        return (self.p - np.eye(self.p.shape[1])[self.t]) / len(self.p)\n",
+        "/ len(self.p)\n", "\n",
+    ),
+    "activations by name": (
+        "import numpy as np\n\nclass Activation:\n    def __init__(self, activation='relu'):\n"
+        "        self.kind = activation\n\n    def forward(self, x):\n        self.x = x\n"
+        "        return np.maximum(x, 0) if self.kind == 'relu' else {'tanh': np.tanh}[self.kind](x)\n\n"
+        "    def backward(self, dy):\n"
+        "        return dy * ((self.x > 0) if self.kind == 'relu' else 1 / np.cosh(self.x) ** 2)\n",
+        "np.cosh(self.x) ** 2", "np.cosh(self.x)",
+    ),
     "two layers in one function": (
         "import numpy as np\n\ndef affine_relu_forward(x, w, b):\n    a = x.reshape(len(x), -1) @ w + b\n"
         "    return np.maximum(a, 0), (x, w, a)\n\ndef affine_relu_backward(dout, cache):\n"

@@ -53,6 +53,7 @@ def test_the_rule_of_a_constant_gradient_is_a_geometric_series() -> None:
     ("subject", "old", "new", "diagnosis"),
     [
         ("Momentum", "+ grad_wrt_w", "+ (1 - self.momentum) * grad_wrt_w", "velocity-mean"),
+        ("AdamOptim", "corr) + self.epsilon)", "corr) + self.epsilon / (1 - self.beta2**t) ** 0.5)", "epsilon-hat"),
         ("RMSprop", "(np.sqrt(self.h[key]) + 1e-7)", "np.sqrt(self.h[key] + 1e-7)", "epsilon-under-the-root"),
     ],
 )

@@ -1,12 +1,11 @@
 """A part counts as right only if it agrees with the reference, whatever a report claims."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule.check.assignments import MAX_TOLERANCE, Assignment, verify
+from chainrule.check.loss_reading import read_loss
 from chainrule.check.reading import LearnerTask
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.custom.losses import LossFunctions
@@ -119,8 +118,8 @@ def test_a_loss(divided: bool, signed: int, wrong: set[str]) -> None:
             return signed * (self.p - self.t) / (len(self.p) if divided else 1)
 
     task = Assignment.of("half-squared-error", None)
-    code: Callable[..., LossFunctions] = LossFunctions
-    assert verify(code(HalfSquaredError, None), task, believing(task), 4, TASK).keys() == wrong  # pyright: ignore
+    reading = read_loss(LossFunctions(HalfSquaredError, None), [task.intended], 4)
+    assert verify(reading, task, believing(task), 4, TASK).keys() == wrong  # pyright: ignore
 
 
 def test_tasks() -> None:

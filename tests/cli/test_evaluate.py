@@ -6,8 +6,11 @@ import shutil
 import numpy as np
 import pytest
 from cli.commands import answer, bars, refused
+from PIL import Image
 
+import chainrule as cr
 from chainrule.data import load
+from chainrule.models.reading import Reading, training_data
 from chainrule.runs.folder import MODEL
 
 ENGINE = "--engine numpy"
@@ -60,3 +63,34 @@ def test_calibration_on_the_validation_images_of_the_run(invoke, finished, digit
     assert named["loss"] == pytest.approx(after["loss"])
     assert "temperature" in invoke(f"evaluate o {ENGINE}", *options).stdout
     refused(invoke(f"evaluate {ENGINE} --data noisy.npz", files[0], *options), "--calibrated requires a run")
+
+
+def test_thresholds_mistakes_and_curves(invoke, tmp_path):
+    """The written model decides as the one that is tuned in Python, and the lists are those of its evaluation."""
+    draw = np.random.default_rng(0)
+    x, labels = draw.integers(0, 255, (150, 1, 5, 4), dtype=np.uint8), draw.random((150, 3)) < 0.25
+    x[:, 0, :3, 0] //= np.where(labels, 1, 2).astype(np.uint8)
+    np.savez(tmp_path / "many.npz", x=x, targets=labels.astype(int), classes=["a", "b", "c"])
+    assert (
+        invoke(f"train {ENGINE} --model mlp --data many.npz --out o --epochs 3 --validation 0.3 --quiet").exit_code == 0
+    )
+    options = "--tuned t.safetensors --mistakes m.csv --roc r.png --precision-recall p.png"
+    found = answer(invoke(f"evaluate o {ENGINE} --json {options}"))
+    training, test = load("many.npz")
+    model = cr.load("o", engine="numpy")
+    validation = training_data(model, training, None, Reading()).parts(0.3, 0)[1]
+    assert found["thresholds"] == [*model.tune_thresholds(validation.x, validation.targets)]
+    evaluation = model.evaluate(test)
+    assert found["exact_match"] == evaluation.exact_match
+    rows = [line.split(",") for line in (tmp_path / "m.csv").read_text().splitlines()]
+    assert rows[0] == ["image", "true", "predicted", "confidence", "loss"]
+    assert len(rows) - 1 == len(evaluation.mistakes) > 0
+    assert [row[0] for row in rows[1:]] == [f"sample {mistake.sample}" for mistake in evaluation.mistakes]
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in ("r.png", "p.png"))
+    names = [f"{n}" for n in range(3)]
+    for number, name in enumerate(names):
+        Image.fromarray(test.x[number, 0]).save(f"{name}.png")
+    predicted = answer(invoke(f"predict t.safetensors {ENGINE} --json", *(f"{name}.png" for name in names)))
+    assert [tuple(row["labels"]) for row in predicted] == cr.load("t.safetensors").predict_classes(test.x[:3])
+    assert "yes from" in invoke(f"evaluate o {ENGINE} {options} --tuned-for balanced_accuracy").stdout
+    refused(invoke(f"evaluate o {ENGINE} --tuned t.safetensors --tuned-for area"), "area")

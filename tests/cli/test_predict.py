@@ -1,5 +1,6 @@
 """`chainrule predict`."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -80,20 +81,22 @@ def test_python_returns_what_the_command_prints(invoke: Any, tmp_path: Path, tas
         assert [entry["class"] for entry in printed] == actual.tolist() == targets_of(levels)[:9].tolist()
         assert [len(entry["runners_up"]) for entry in printed] == [len(names) - 1] * 9
         return
-    assert {(*entry, *entry["outputs"]) for entry in printed} == {("image", "outputs", *names)}
+    labels = ["labels"] if task == "labels" else []
+    assert {(*entry, *entry["outputs"]) for entry in printed} == {("image", "outputs", *labels, *names)}
     outputs = np.array([list(entry["outputs"].values()) for entry in printed])
     (tmp_path / "damaged.png").write_bytes(b"no image")
     assert invoke(*words, tmp_path / "damaged.png", "--csv", tmp_path / "found.csv").exit_code == 2
-    heading, *rows, last = (tmp_path / "found.csv").read_text(encoding="utf-8-sig").splitlines()
-    assert heading == ",".join(["file", *names, "problem"])
-    assert_close([[float(cell) for cell in row.split(",")[1:-1]] for row in rows], outputs)
-    assert last.split(",")[1 : 1 + len(names)] == [""] * len(names)
+    heading, *rows, last = csv.reader((tmp_path / "found.csv").read_text(encoding="utf-8-sig").splitlines())
+    assert heading == ["file", *names, *labels, "problem"]
+    assert_close([[float(cell) for cell in row[1 : 1 + len(names)]] for row in rows], outputs)
+    assert last[1 : 1 + len(names)] == [""] * len(names)
     shown = [line.split() for line in invoke(*words).stdout.splitlines()]
-    assert shown[0] == ["image", *names]
-    assert_close([[float(cell) for cell in row[-len(names) :]] for row in shown[1:]], outputs, error=1e-5)
+    assert shown[0] == ["image", *names, *labels]
+    assert_close([[float(cell) for cell in row[1 : 1 + len(names)]] for row in shown[1:]], outputs, error=1e-5)
     if task == "labels":
         expected = [tuple(name for name, value in zip(names, row, strict=True) if value >= 0.5) for row in outputs]
-        assert actual == expected
+        assert actual == expected == [tuple(entry["labels"]) for entry in printed]
+        assert [row[-2] for row in rows] == [", ".join(labels) for labels in expected]
     else:
         assert_close(actual, outputs)
         assert_close(actual, targets_of(levels)[:9], error=0.05)

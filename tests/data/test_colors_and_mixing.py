@@ -237,7 +237,10 @@ def test_masks_move_with_turns_and_keep_their_labels_under_a_cutout() -> None:
         ("brightness=11", (1, 4, 4), "brightness 11.0: expected a number from 0 to 10"),
         ("cutout=-1", (1, 4, 4), "cutout -1: expected whole pixels"),
         ("function=f", (1, 4, 4), "only in Python"),
-        ("mixup=0.2", (6,), "images"),
+        ("cutmix=0.2", (6,), "expected images"),
+        ("shift=1", (6,), "expected series or images"),
+        ("rotation=3", (2, 11), "expected images"),
+        ("gain=0.1", (1, 4, 4), "use brightness"),
     ],
 )
 def test_refused(augmentation: str, shape: tuple[int, ...], message: str) -> None:
@@ -261,3 +264,46 @@ def test_unusable_functions_and_mixed_masks_are_refused(tmp_path: Any) -> None:
     segmenting = cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], (1, 8, 8))
     with pytest.raises(OptionError, match="one per position"):
         segmenting.fit(Dataset(x, x[:, 0].astype(np.int64) % 3), augmentation="cutmix=1")
+
+
+SERIES = RNG.normal(size=(300, 2, 11)).astype(np.float32)
+EVERY = Draw(3, 2, np.arange(300))
+
+
+def test_series_are_moved_reversed_and_masked_along_their_axis() -> None:
+    """All changes occur, and each is one of NumPy."""
+    padded, places = np.pad(SERIES, ((0, 0), (0, 0), (3, 3)), constant_values=7), np.arange(11)
+    changes: dict[str, Any] = {
+        "shift=3": [padded[:, :, start : start + 11] for start in range(7)],
+        "flip": [SERIES, SERIES[..., ::-1]],
+        "cutout=4": [np.where((places >= first) & (places < first + 4), 7, SERIES) for first in range(-2, 9)],
+    }
+    for text, expected in changes.items():
+        out = Augmentation.parse(text).apply(SERIES, EVERY, fill=np.full((2, 1, 1), 7.0))
+        matches = np.array([(out == each).all((1, 2)) for each in expected])
+        assert (matches.any(0).all(), matches.any(1).all()) == (True, True), text
+    ramp = np.broadcast_to(np.arange(11.0), (300, 2, 11))
+    slopes = np.diff(Augmentation(scale=0.5, reflect=True).apply(ramp, EVERY)[:, :, 4:7])
+    assert_close(slopes[:, 0, 0], slopes[:, 1, 1])
+    assert 1 / 1.5 <= slopes.min() < 0.68 < 1.9 < slopes.max() <= 2
+
+
+@pytest.mark.parametrize("shape", [(300, 5), (300, 2, 11)])
+def test_gain_and_noise(shape: tuple[int, ...]) -> None:
+    x, zero = RNG.normal(size=shape), np.arange(shape[1]).reshape(-1, 1, 1) / 4
+    base = zero.reshape(-1, *[1] * (len(shape) - 2))
+    factors = (Augmentation(gain=0.3).apply(x, EVERY, fill=zero) - base) / (x - base)
+    assert np.ptp(factors.reshape(300, -1), axis=1).max() < 1e-9
+    assert 0.7 <= factors.min() < 0.71 < 1.29 < factors.max() <= 1.3
+    noisy = Augmentation(noise=0.5).apply(x, EVERY)
+    assert stats.kstest(((noisy - x) / 0.5).ravel(), stats.norm.cdf).pvalue > 1e-3
+    np.testing.assert_array_equal(Augmentation(noise=0.5).apply(x[7:9], Draw(3, 2, np.arange(7, 9))), noisy[7:9])
+
+
+@pytest.mark.parametrize("text", ["gain=0.3,noise=0.1,mixup=0.4", "shift=2,scale=0.1,flip,cutout=3,noise=0.2,mixup=1"])
+def test_batches_of_series_are_the_same_on_all_engines(text: str) -> None:
+    layers, recipe = [cr.Flatten(), cr.Dense(3), cr.Softmax()], Recipe(augmentation=text, batch_size=16, epochs=3)
+    samples = Samples.of(SERIES[:40], np.arange(40) % 3, 3)
+    models = [cr.Sequential(layers, (2, 11), engine=engine) for engine in ("numpy", "compiled")]
+    for ours, theirs in zip(*(model.trainer(recipe, samples).loader.batch(4)[:2] for model in models), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -1,9 +1,12 @@
 """Frozen parameters: no gradient is computed for them, none is propagated past them, and they stay as they are."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from numerical import assert_close
 from selection import draws
 from training.test_gradients import check
 
@@ -92,5 +95,44 @@ def test_other_classes_take_a_new_last_layer():
         values = [head.weights["dense1.w"].ravel() for head in heads]
         assert np.abs(np.corrcoef(values) - np.eye(len(heads))).max() < 0.12  # 5 standard deviations of 2,000 numbers
         np.testing.assert_array_equal(again.parameters, heads[-2].parameters)
-    with pytest.raises(OptionError, match="Dense"):
-        cr.Sequential([cr.Conv2D(3, 8), cr.Flatten()], (2, 8, 8), engine="numpy").with_classes(["a", "b"])
+    with pytest.raises(OptionError, match="expected Dense"):
+        cr.Sequential([cr.Dense(3), cr.Tanh(), cr.Softmax()], (4,), engine="numpy").with_classes(["a", "b"])
+
+
+FEATURES: list[Any] = [
+    ((2, 6, 7), cr.Conv2D(5, 3), cr.BatchNorm2D(), cr.ReLU()),
+    ((2, 6, 7), cr.Conv2D(5, 3)),
+    ((2, 9), cr.Conv1D(5, 3), cr.ReLU()),
+    ((6,), cr.Dense(5), cr.Tanh()),
+]
+
+
+@pytest.mark.parametrize(("shape", "layers"), [(shape, layers) for shape, *layers in FEATURES])
+@pytest.mark.parametrize("is_graph", [False, True])
+def test_features_get_a_head_that_alone_is_trained(shape: Any, layers: Any, is_graph: bool) -> None:
+    """The outputs are those of a dense layer on the mean features, and `backbone` freezes these."""
+    old = cr.Sequential(layers, shape, engine="numpy")
+    if is_graph:
+        source = node = cr.Input(shape)
+        for number, layer in enumerate(old.layers):
+            node = layer(node, name=f"part{number}")
+        old = cr.Graph(source, node, engine="numpy")
+    x = np.random.default_rng(0).normal(size=(8, *shape)).astype("f4")
+    new = old.with_classes(["a", "b", "c"])
+    w, b = (new.weights[name] for name in new.weights if name not in old.weights)
+    z = np.exp(old.predict(x).reshape(8, 5, -1).mean(2) @ w.T + b)
+    assert_close(new.predict(x), z / z.sum(1, keepdims=True))
+    new.freeze("backbone")
+    before = new.get_weights()
+    new.fit(x, ["a", "b", "c", "a"] * 2, progress=False)
+    changed = {name for name, values in new.weights.items() if not np.array_equal(values, before[name])}
+    assert changed == new.weights.keys() - old.weights.keys()
+
+
+def test_which_layer_is_the_head() -> None:
+    masks = cr.Sequential([cr.Conv2D(4, 3), cr.ReLU(), cr.Conv2D(2, 1), cr.Softmax()], (1, 6, 7), engine="numpy")
+    assert masks.with_classes("abc").output_shape == (3, 4, 5)
+    embedding = cr.Sequential([cr.Flatten(), cr.Dense(5)], (1, 6, 7), engine="numpy")
+    assert [len(embedding.with_classes("abc", append=each).layers) for each in (False, True)] == [2, 4]
+    with pytest.raises(OptionError, match="backbone"):
+        embedding.freeze("backbone")

@@ -215,13 +215,6 @@ def test_every_option_of_a_network_has_an_effect_or_is_refused(kind: str) -> Non
         assert described(**{option: value}) != described(), option
 
 
-@pytest.mark.parametrize("kind", ["names", "signal"])
-def test_only_images_are_augmented(kind: str) -> None:
-    create, x, y = KINDS[kind]
-    with pytest.raises(OptionError):
-        create().fit(x, y, augmentation="shift=1", progress=False)
-
-
 @pytest.mark.parametrize(
     ("test_data", "error"),
     [

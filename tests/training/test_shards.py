@@ -14,13 +14,15 @@ from selection import draws
 from training.made import Doubled
 
 import chainrule as cr
+from chainrule.core.arrays import Arrays
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import node
 from chainrule.network.network import Network
 from chainrule.training.components import clipping
 from chainrule.training.recipe import Recipe
+from chainrule.training.steps.division import Division, add_in_place
 from chainrule.training.steps.stepper import Stepper
-from chainrule.training.workers import Arrays, Division, Workers, add_in_place
+from chainrule.training.workers import Workers
 
 LOSS = "softmax_cross_entropy"
 

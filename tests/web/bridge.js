@@ -5,7 +5,7 @@ import { streamNumber, uniform } from "/engine/randomness.js";
 import { LossOf, canNudge } from "/engine/nudge.js";
 import { clipping } from "/engine/updating.js";
 import { changeOf } from "/explain/change.js";
-import { strongestPaths } from "/explain/paths.js";
+import { pathsByPart, strongestPaths } from "/explain/paths.js";
 import { saliency } from "/engine/saliency.js";
 import { answer, makeTrace } from "/engine/trace.js";
 import { Trainer } from "/engine/training.js";
@@ -47,6 +47,10 @@ const FUNCTIONS = {
     return [values.map((value) => loss.at(value)), loss.quotient(epsilon)];
   },
   paths: (cell, many, beam) => strongestPaths(trace, cell, many, beam),
+  ways(cell) {
+    const { layer, paths } = pathsByPart(trace, cell);
+    return { layer, values: paths.map(({ value }) => value), links: paths.map(({ links }) => links) };
+  },
   changed(description, frame, picture, after, gradient, cells) {
     const values = raw(frame);
     const norm = Math.hypot(...gradient.data);

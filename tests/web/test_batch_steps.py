@@ -18,6 +18,8 @@ from web.looked_at import RECIPE, Watch, finished, layers, opened
 from web.site import PAGE
 from web.views.opened import number
 
+from chainrule import zoo
+from chainrule.data.augmentation import Augmentation
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
 from chainrule.errors import DataError
@@ -29,6 +31,9 @@ from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, RMSProp
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
+from chainrule.web import subjects
+from chainrule.web.replaying import BatchStep
+from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
 
 if TYPE_CHECKING:
@@ -97,7 +102,7 @@ SHOWN = """async ([step, seed]) => {
     const index = shape.map((size, axis) => Math.floor(at / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % size);
     const { value, rounding, steps } = explain(trace, `${name}.update[${index.join(",")}]`);
     const gradient = trace.values.get(`${name}.g`).data[at];
-    const images = await source.contributions(step, name, at);
+    const images = await source.contributions(step, name, [at]).then(([row]) => row);
     parts.push({ value, rounding, gradient, images, before: before[at], length: steps.length });
   }
   return { changes, parts, images: batch.numbers.length };
@@ -150,7 +155,7 @@ def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
     ]
     for name, (first, last) in model.layout.items():
         index = int(random.integers(last - first))
-        own = session.contributions(step, name, index, NOBODY)
+        [own] = session.contributions(step, name, [index], NOBODY)
         assert_close(own, [each[first + index] / len(x) for each in alone])
     session.close()
 
@@ -162,17 +167,37 @@ def drawn_recipe(random: np.random.Generator) -> Recipe:
         optimizer=OPTIMIZERS[str(random.choice(list(OPTIMIZERS)))],
         label_smoothing=float(random.choice([0.0, 0.1, 0.3])),
         gradient_accumulation_steps=int(random.integers(1, 5)),
-        lr_multipliers=LRMultipliers.parse(str(random.choice(["none", "conv1=0", "dense1.w=3,conv1.b=0"]))),
+        lr_multipliers=LRMultipliers.parse(str(random.choice(["none", "conv1=0", "dense1.w=3,*1=0,dense1=1"]))),
         clip_norm=random.choice(np.array([None, 0.05, 5.0], object)),
+        class_weight=random.choice(np.array([None, "balanced", "0=3,1=0.5"], object)),
         augmentation=None,
         seed=int(random.integers(1000)),
     )
 
 
-@pytest.mark.parametrize("draw", range(8))
-def test_the_page_takes_the_step_of_the_run(modules: "Page", data: Path, draw: int) -> None:
+def weighted(data: Path, folder: Path, random: np.random.Generator) -> Path:
+    """Write the data with weights of the samples, and return the file."""
+    arrays = dict(np.load(data))
+    np.savez(folder / "weighted.npz", allow_pickle=False, **arrays, weights=random.uniform(0, 3, len(arrays["x"])))
+    return folder / "weighted.npz"
+
+
+def taken_by_the_page(modules: "Page", session: Session, step: int) -> dict[str, Any]:
+    """Return the parameters and statistics after a step that the page takes from what the session says about it."""
+    found = session.batch_step(step, NOBODY)
+    x, t, weights = found.batch
+    frame = {**vars(found.before), "moments": list(found.before.moments or ())}
+    batch = {"x": list(found.images.reshape(len(x), -1)), "labels": [], "targets": t.reshape(len(x), -1).tolist()}
+    batch["weights"] = None if weights is None else weights.reshape(len(x), -1).tolist()
+    return call(modules, "train", session.description(), frame, [batch])
+
+
+@pytest.mark.parametrize("draw", range(10))
+def test_the_page_takes_the_step_of_the_run(modules: "Page", data: Path, tmp_path: Path, draw: int) -> None:
     random = np.random.default_rng(draw)
     recipe, body = drawn_recipe(random), list(BODIES.values())[draw % len(BODIES)]
+    recipe = replace(recipe, augmentation=(None, Augmentation(mixup=1.0), Augmentation(shift=1))[draw % 3])
+    data = weighted(data, tmp_path, random) if draw % 2 else data
     expected = checkpoints(data, body, recipe)
     session = opened(subject_of(data, body, recipe))
     finished(session)
@@ -182,23 +207,41 @@ def test_the_page_takes_the_step_of_the_run(modules: "Page", data: Path, draw: i
         assert_array_equal(found.after.parameters, expected[step + 1][0])
         assert_array_equal(found.after.statistics, expected[step + 1][1])
         first, last = session.subject.model.layout["dense1.b"]
-        sums = [sum(session.contributions(step, "dense1.b", each, NOBODY)) for each in range(last - first)]
+        sums = np.sum(session.contributions(step, "dense1.b", range(last - first), NOBODY), axis=1)
         assert_close(sums, found.gradient[first:last])
-        description, before = session.description(), found.before
-        frame = {"step": step, "rate": before.rate, "parameters": before.parameters, "statistics": before.statistics}
-        frame["moments"] = list(before.moments or ())
-        assert found.images is not None
-        images = {"x": list(found.images.reshape(len(found.images), -1)), "labels": found.labels}
-        for answers in ({}, {"targets": found.batch[1].tolist()}):  # the labels, or the targets that training used
-            taken = call(modules, "train", description, frame, [{**images, **answers}])
-            assert_close(taken["parameters"], found.after.parameters)
-            assert_close(taken["statistics"], found.after.statistics)
+        taken = taken_by_the_page(modules, session, step)
+        assert_close(taken["parameters"], found.after.parameters)
+        assert_close(taken["statistics"], found.after.statistics)
     session.close()
 
 
-def numbers(folder: Path, **more: NDArray[Any]) -> str:
+SMALL = [entry.name for entry in zoo.ENTRIES if entry.build(engine="numpy").parameters.size < 300_000]
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if name != "denoising-autoencoder"])  # its data are a download
+def test_the_page_takes_the_step_of_every_network(modules: "Page", tmp_path: Path, name: str) -> None:
+    subject, random = subjects.of_name(name, engine="numpy"), np.random.default_rng(len(name))
+    model, (classes, *positions) = subject.model, subject.model.output_shape
+    x, y = random.integers(0, 256, (9, *model.input_shape), dtype=np.uint8), random.integers(0, classes, 9)
+    np.savez(tmp_path / "data.npz", allow_pickle=False, x=x, y=y, weights=random.uniform(0.5, 2, 9))
+    choice = DataChoice("shapes", limit=9) if positions else DataChoice(str(tmp_path / "data.npz"))
+    options: dict[str, Any] = {"batch_size": 3, "gradient_accumulation_steps": 2, "augmentation": None}
+    options["class_weight"] = "balanced" if positions else None
+    options["lr_multipliers"] = LRMultipliers.frozen(next(iter(model.trainable_layout)).partition(".")[0])
+    recipe = replace(subject.recipe, optimizer=Momentum(0.1), clip_norm=1.0, **options)
+    moments = recipe.optimizer.init(model.parameters)
+    session = opened(replace(subject, recipe=recipe, moments=moments, choice=choice))
+    assert not session.problem
+    found, taken = session.batch_step(0, NOBODY), taken_by_the_page(modules, session, 0)
+    assert_close(taken["parameters"], found.after.parameters)
+    assert_close(taken["statistics"], found.after.statistics)
+    session.close()
+
+
+def numbers(folder: Path, *, floats: bool = False, **more: NDArray[Any]) -> str:
     random = np.random.default_rng(3)
     x, targets = random.integers(0, 256, (40, 1, 8, 7), dtype=np.uint8), random.normal(5, [1, 20], (40, 2))
+    x = random.normal(3, 2, x.shape).astype(np.float32) if floats else x
     arrays = {"x": x, **(more or {"targets": targets})}
     test = {f"{name}_test": values[24:] for name, values in arrays.items()}
     np.savez(folder / "data.npz", allow_pickle=False, **{name: values[:24] for name, values in arrays.items()}, **test)
@@ -213,6 +256,7 @@ TASKS: dict[str, tuple[list[Layer], str, Callable[[Path], DataChoice]]] = {
         lambda folder: DataChoice(numbers(folder, y=np.arange(40) % 2)),
     ),
     "masks": ([Conv2D(4, 1), Softmax()], "categorical_cross_entropy", lambda _: DataChoice("shapes", limit=24)),
+    "floats": ([Dense(2)], "mean_squared_error", lambda folder: DataChoice(numbers(folder, floats=True))),
 }
 
 
@@ -227,22 +271,28 @@ def test_the_page_takes_the_step_of_every_task(modules: "Page", tmp_path: Path, 
     moments = recipe.optimizer.init(model.parameters)
     session = opened(PageSubject(task, model, recipe, choose(tmp_path), moments=moments, fitted=False))
     finished(session)
-    found = session.batch_step(4, NOBODY)
-    assert found.images is not None
-    before, x = found.before, list(found.images.reshape(len(found.images), -1))
-    frame = {**vars(before), "moments": list(before.moments or ())}
-    targets = found.batch[1].reshape(len(x), -1).tolist()
-    taken = call(modules, "train", session.description(), frame, [{"x": x, "labels": [], "targets": targets}])
-    assert_close(taken["parameters"], found.after.parameters)
+    assert_close(taken_by_the_page(modules, session, 4)["parameters"], session.batch_step(4, NOBODY).after.parameters)
     session.close()
 
 
-def test_the_gradient_of_a_step_is_that_of_pytorch(data: Path) -> None:
+def weights_of(session: Session, found: BatchStep) -> NDArray[np.float64]:
+    """Return the weights of a batch, by their definition: that of the sample times that of its class."""
+    loaded, _ = session.subject.choice.load(session.subject.recipe.seed) if session.subject.choice else (None, None)
+    assert loaded is not None
+    assert loaded.weights is not None
+    option, own = session.subject.recipe.class_weight, loaded.weights[found.numbers]
+    counts = np.bincount(loaded.y, weights=loaded.weights, minlength=3)
+    shares = {"None": np.ones(3), "balanced": counts.sum() / (3 * counts)}.get(str(option), np.array([3, 0.5, 1]))
+    return own * shares[found.labels]
+
+
+def test_the_gradient_of_a_step_is_that_of_pytorch(data: Path, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional
-    for draw in range(4):
-        recipe = drawn_recipe(np.random.default_rng(draw))
-        session = opened(subject_of(data, smooth_layers, recipe))
+    for draw in range(6):
+        random = np.random.default_rng(draw)
+        recipe = drawn_recipe(random)
+        session = opened(subject_of(weighted(data, tmp_path, random), smooth_layers, recipe))
         finished(session)
         found = session.batch_step(int(draw * 5), NOBODY)
         model, count = session.subject.model, recipe.gradient_accumulation_steps
@@ -250,15 +300,18 @@ def test_the_gradient_of_a_step_is_that_of_pytorch(data: Path) -> None:
         values = {name: torch.tensor(model.weights[name], dtype=torch.float64) for name in model.trainable_layout}
         conv, bias, gamma, beta, w, b = (values[name].requires_grad_() for name in model.trainable_layout)
         edges = [part * len(found.labels or ()) // count for part in range(count + 1)]
+        frozen = {name for name, factor in session.description()["step"]["factors"].items() if not factor}
+        running = found.before.statistics.astype(np.float64).reshape(2, -1)
+        statistics, is_frozen = [torch.tensor(row) for row in running], {"norm1.gamma", "norm1.beta"} <= frozen
         total = 0
         for low, high in itertools.pairwise(edges):
             y = functional.conv2d(torch.tensor(found.batch[0][low:high], dtype=torch.float64), conv, bias)
-            y = functional.batch_norm(y, None, None, gamma, beta, training=True)
+            y = functional.batch_norm(y, *statistics, gamma, beta, training=not is_frozen)
             scores = functional.linear(functional.avg_pool2d(torch.sigmoid(y), 2).flatten(1), w, b)
             labels, smoothing = torch.tensor((found.labels or [])[low:high]), recipe.label_smoothing
-            total += functional.cross_entropy(scores, labels, reduction="sum", label_smoothing=smoothing)
+            losses = functional.cross_entropy(scores, labels, reduction="none", label_smoothing=smoothing)
+            total += (losses * torch.tensor(weights_of(session, found)[low:high])).sum()
         (total / edges[-1]).backward()
-        frozen = {name for name, factor in session.description()["step"]["factors"].items() if not factor}
         for name, (first, last) in model.trainable_layout.items():
             expected = np.zeros(last - first) if name in frozen else values[name].grad.numpy().ravel()
             np.testing.assert_allclose(found.gradient[first:last], expected, rtol=1e-4, atol=2e-6)
@@ -273,7 +326,7 @@ def test_steps_that_training_does_not_have(data: Path) -> None:
     with pytest.raises(DataError, match="training ended with step 27"):
         session.batch_step(27, NOBODY)
     with pytest.raises(DataError, match=r"conv1\.w has no gradient at 18"):
-        session.contributions(0, "conv1.w", 18, NOBODY)
+        session.contributions(0, "conv1.w", [18], NOBODY)
     session.close()
 
 

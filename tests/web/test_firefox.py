@@ -64,7 +64,6 @@ def index(cell: str) -> tuple[int, ...]:
 def picture(network: Journey, place: tuple[int, int]) -> tuple[np.ndarray, int]:
     """Return the image of the batch, in bytes, and its label."""
     record = network.session.batch_step(place[1], NEVER)
-    assert record.images is not None
     assert record.labels is not None
     return record.images[place[0]], record.labels[place[0]]
 
@@ -79,7 +78,7 @@ def contributions(network: Journey, step: int, cell: str) -> Sequence[float]:
     """Return what each image of the batch contributes to the gradient of a convolution's weight."""
     tensor = f"{cell.partition('.')[0]}.w"
     shape = network.model(network.session.frame(step, NEVER)).weights[tensor].shape
-    return network.session.contributions(step, tensor, int(np.ravel_multi_index(index(cell), shape)), NEVER)
+    return network.session.contributions(step, tensor, [int(np.ravel_multi_index(index(cell), shape))], NEVER)[0]
 
 
 def test_no_error_is_unreported(visit: dict[str, Any]) -> None:

@@ -103,7 +103,7 @@ def changed(network: Journey, step: int, weight: str) -> tuple[float, float, lis
     arrays = (record.before.parameters, record.after.parameters, record.gradient)
     before, after, gradient = (float(array[place].reshape(shape)[index]) for array in arrays)
     flat = int(np.ravel_multi_index(index, shape))
-    return after - before, gradient, network.session.contributions(step, name, flat, threading.Event())
+    return after - before, gradient, network.session.contributions(step, name, [flat], threading.Event())[0]
 
 
 def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newest_step(

@@ -108,7 +108,8 @@ def test_the_description(browser: Browser, session: Session) -> None:
 def test_the_samples(browser: Browser, data: Path) -> None:
     about, content = browser.get("/api/samples").json(), browser.get("/api/samples.bin")
     arrays = np.load(data)
-    assert about == {"count": 30, "labels": arrays["y_test"].tolist(), "targets": None, "shape": [1, 8, 8]}
+    expected = {"count": 30, "floats": False, "labels": arrays["y_test"].tolist(), "targets": None, "shape": [1, 8, 8]}
+    assert about == expected
     assert content.content == arrays["x_test"].tobytes()
 
 

@@ -46,9 +46,9 @@ def test_the_walk_passes_every_layer_forward_and_back_with_python_s_values(opene
         assert opened.locator(".story-body h2").inner_text() == ["The input", *announced][stop - 1]
         for shown in opened.locator(".story-body > p > .story-cell").all():
             cell, value = shown.inner_text().split(" = ")
-            layer, index = cell.removesuffix(" after the step").split("[")
+            layer, bracket, index = cell.removesuffix(" after the step").partition("[")
             tensor = f"{layer}.update" if layer.endswith(".w") else layer
-            assert value == format_number(trace.explain(f"{tensor}[{index}").value)
+            assert value == format_number(trace.explain(f"{tensor}{bracket}{index}").value)
             passed.append(cell)
         lines = opened.locator(".story-passed .story-cell").all()
         passed += [str(line.get_attribute("title")).split()[2] for line in lines]

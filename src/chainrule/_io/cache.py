@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from chainrule._io import locks
+from chainrule._io import process_locks
 from chainrule._io.reading import expanded
 from chainrule.errors import OptionError
 
@@ -74,7 +74,9 @@ def remove_unused_programs(days: float = UNUSED_DAYS) -> int:
     """Remove folders that have not been used for `days` days and are not in use. Return the number of bytes freed."""
     limit = time.time() - days * DAY
     return sum(
-        _remove(folder) for folder in _folders() if _last_used(folder) < limit and not locks.in_use(folder / LOCKS)
+        _remove(folder)
+        for folder in _folders()
+        if _last_used(folder) < limit and not process_locks.in_use(folder / LOCKS)
     )
 
 

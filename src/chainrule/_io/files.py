@@ -264,7 +264,7 @@ MAX_BYTES = 4 << 20  # a hundred times the size of a description with a thousand
 MAX_DEPTH = 32
 MAX_DIGITS = 40
 INTEGER_BOUND = 2**63  # exclusive limit of absolute values
-TYPE_NAMES = {"str": "a string", "int": "a whole number", "dict": "an object", "list": "a list"}
+TYPE_NAMES = {"float": "a number", "str": "a string", "int": "a whole number", "dict": "an object", "list": "a list"}
 
 
 def parse(text: str | bytes, max_bytes: int = MAX_BYTES) -> Any:

@@ -24,6 +24,7 @@ import numpy as np
 
 from chainrule.check import comparison, learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
+from chainrule.check.constructors import construct
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.file_checks import check_file
 from chainrule.check.forms import (
@@ -36,17 +37,16 @@ from chainrule.check.forms import (
     find_pairs,
 )
 from chainrule.check.host.process import SLOW, GuestEnded
-from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judges import Judge, LayerJudge, LossJudge
 from chainrule.check.learner_checks import check_layer, check_loss
+from chainrule.check.loss_reading import LossReading, read_loss
 from chainrule.check.pair_checks import pair_named, pair_task
 from chainrule.check.reading import ANY_LAYER, LearnerTask, match_layer
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
 from chainrule.check.submissions import DEFINITIONS
 from chainrule.core.shapes import text
-from chainrule.custom.losses import LossFunctions
-from chainrule.custom.sample_axis import SampleLoss
+from chainrule.custom.sample_axis import AdaptedLoss
 from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
@@ -135,15 +135,15 @@ class Assignment:
         """
         with quiet():
             if isinstance(self.intended, LossSubject):
-                code, learner_task = file.loss(name), base
-                code = SampleLoss(code) if base.samples else code
-                report = check_loss(code, self.intended, seed, code.name)
+                code: Student | AdaptedLoss = AdaptedLoss(file.loss(name), single=bool(base.samples))
+                learner_task, report = base, check_loss(code, [self.intended], seed)
             else:
                 specified = replace(base, against=self.layer, shape=self.shape)
                 code, learner_task = layer_in(file, name, specified, self.constructor_values)
                 report = check_layer(code, learner_task, seed)
             try:
-                wrong = verify(code, self, report, seed, learner_task)
+                reading = read_loss(code, [self.intended], seed) if isinstance(code, AdaptedLoss) else code
+                wrong = verify(reading, self, report, seed, learner_task)
             except GuestEnded as end:
                 if not any(SLOW in note for note in report.notes):
                     raise
@@ -178,11 +178,17 @@ def layer_in(
     options  values of constructor arguments
     """
     pair = pair_named(file, name)
-    return pair_task(file, *pair, task) if pair else (file.layer(name, options=options), task)
+    if pair:
+        return pair_task(file, *pair, task)
+    required = file.contents().required
+    key = name or next(iter(required), "") if len(required) == 1 else name
+    if {*required.get(key, ())} - set(options):
+        return construct(file, key, required[key], options, 0)[0], task
+    return file.layer(name, options=options), task
 
 
 def verify(
-    code: Student | RemoteLoss | LossFunctions | SampleLoss,
+    code: Student | LossReading,
     task: Assignment,
     report: Report,
     seed: int,
@@ -212,7 +218,7 @@ def verify(
 
 
 def _random_variants(
-    code: Student | RemoteLoss | LossFunctions | SampleLoss, task: Assignment, seed: int, learner_task: LearnerTask
+    code: Student | LossReading, task: Assignment, seed: int, learner_task: LearnerTask
 ) -> Iterator[tuple[Subject, list[Judge], Values]]:
     """Yield the submission, its judges and new random values, `ROUNDS` times.
 
@@ -220,12 +226,13 @@ def _random_variants(
     """
     for number in range(ROUNDS):
         variant_seed = seed + 1000 + number
-        if isinstance(task.intended, LossSubject):
-            loss = learner_subjects.SubmittedLoss(cast("RemoteLoss", code), task.intended.name, task.intended)
-            yield loss, [LossJudge(task.intended)], probes.draw_predictions(task.intended.name, variant_seed)
+        if isinstance(code, LossReading):
+            intended = code.intended
+            loss = learner_subjects.SubmittedLoss(code.code, intended.name, intended)
+            yield loss, [LossJudge(intended)], probes.draw_predictions(intended.name, variant_seed, code.one_hot)
         else:
-            subject, intended, _ = match_layer(cast("Student", code), learner_task, seed)
-            judge = LayerJudge(intended or task.intended, subject.layouts)
+            subject, intended, _ = match_layer(code, learner_task, seed)
+            judge = LayerJudge(intended or cast("LayerSubject", task.intended), subject.layouts)
             rotated = judge.rotated()
             values = learner_subjects.draw_values(
                 subject, probes.batch_size(subject.shape), variant_seed, judge.intended

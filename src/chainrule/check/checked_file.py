@@ -44,9 +44,9 @@ class LocalFile:
         """
         return Student.around(self._bind(name, backward, False, options or {}), name)
 
-    def loss(self, name: str, *, backward: str = "", labels: bool = False) -> LossFunctions:
-        """Return a loss by name. Its targets are class indices if ``labels`` is true, otherwise distributions."""
-        return self._bind(name, backward, True, {"labels": True} if labels else {})
+    def loss(self, name: str, *, backward: str = "") -> LossFunctions:
+        """Return the loss with this name."""
+        return self._bind(name, backward, True, {})
 
     def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any]) -> Any:
         selection = {"name": name, "backward": backward, "loss": loss, "options": options}

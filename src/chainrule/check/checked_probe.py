@@ -21,17 +21,24 @@ class CheckedProbe:
 
     tolerances   tolerance of each tensor, including y
     right        tensors that are right at the probe; the others have already been reported
+    other        values of another call, with the same shapes as the probe's
     """
 
     probe: Probe
     claimed: Mapping[str, Array]
     tolerances: Mapping[str, float]
     right: frozenset[str]
+    other: Values
 
     @property
     def subject(self) -> Subject:
         """The code under check."""
         return self.probe.subject
+
+    @property
+    def output_is_right(self) -> bool:
+        """Whether the output matches the judge's; the judge's results are then expected for all values."""
+        return self.probe.judge is not None and "y" in self.right
 
     def results(self, values: Values, dy: Array | None = None) -> dict[str, Array]:
         """Return y and the gradients that the code computes for these values. Their shapes are not checked."""

@@ -31,6 +31,7 @@ from chainrule.check.report import Report, Row
 from chainrule.check.rows import parameters_without_gradient
 from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject
 from chainrule.core.words import checked_options
+from chainrule.custom.losses import LossFunctions
 from chainrule.custom.optimizers import descend
 from chainrule.custom.sample_axis import ONE
 from chainrule.custom.student import Student
@@ -127,7 +128,7 @@ def _check(
         layer = LayerSubject(subject, shape or probes.input_shape_for(subject), engine=engine)
         return Report(layer.name, tuple(_layer(layer, seed)), (shape_note(layer.shape),))
     if isinstance(against, str):
-        return check_loss(subject, LossSubject(losses.find(against), engine="reference"), seed, name)
+        return check_loss(LossFunctions(subject, name), [LossSubject(losses.find(against), engine="reference")], seed)
     if isinstance(subject, ModuleType) and against is None and shape is None:
         report = check_file(LocalFile(subject), name or subject.__name__, seed, base)
         if report is not None:

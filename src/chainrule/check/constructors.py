@@ -21,11 +21,11 @@ IDENTIFIED = 2  # quality of values with which the output identifies a layer
 MAX_TRIES = 60  # maximum number of combinations
 VALUES: dict[str, Any] = DATA["constructors"]
 # Classes that adapt a learner's code. Their last lines end with a comment, because a note ends with a period.
-CLASS_ADAPTER = """{name}: if its form is unusual, add this class, with values for {arguments}, and check it
+ADAPTER = """{name}: if its form is unusual, add this class{values}, and check it{how}
 class Checked:
-    def __init__(self): self.layer = {name}({arguments})
-    def forward(self, x): return self.layer.{forward}(x)
-    def backward(self, dy): return self.layer.{backward}(dy)  # the gradient of w must be in self.layer.dw"""
+    def __init__(self): self.code = {name}({arguments})
+    def forward(self, {inputs}): {kept}return self.code.{forward}
+    def backward(self{dy}): return self.code.{backward}  # {result}"""
 PAIR_ADAPTER = """{forward}: if its form is unusual, add this class, with values for {values}, and check it
 class Checked:
     def __init__(self): {held} = {parameters}
@@ -108,11 +108,37 @@ def _values(name: str, course_format: ClassFormat | None) -> Sequence[Any]:
     )
 
 
-def class_adapter(name: str, arguments: Sequence[str], methods: Sequence[str]) -> str:
-    """Return a class that adapts a learner's class in an unknown form, with its own names, as lines of a note."""
-    forward, backward = methods or ("forward", "backward")
-    shown = ", ".join(argument.partition("=")[0] for argument in arguments)
-    return CLASS_ADAPTER.format(name=name, arguments=shown, forward=forward, backward=backward)
+def class_adapter(name: str, arguments: Sequence[str], methods: Sequence[str], is_loss: bool = False) -> str:
+    """Return a class that adapts a learner's class in an unknown form, with its own names, as lines of a note.
+
+    arguments  names of the constructor arguments
+    methods    calls of the two methods: "forward(x, training)", "backward(dy)"
+    is_loss    whether the methods take predictions and targets
+    """
+    own = [argument.partition("=")[0] for argument in arguments]
+    (forward, first), (backward, second) = map(_call, methods or ("forward(x)", "backward(dy)"))
+    inputs = ("p", "t") if is_loss else ("x",)
+    roles = dict(zip(first, inputs, strict=False))
+    later = {name: f"self.{role}" for name, role in roles.items()} if is_loss else dict.fromkeys(second[:1], "dy")
+    free = [name for name in (*own, *first, *second) if name not in (*roles, *later)]
+    return ADAPTER.format(
+        name=name,
+        values=f", with values for {', '.join(dict.fromkeys(free))}" * bool(free),
+        how=" with --against LOSS" * is_loss,
+        arguments=", ".join(own),
+        inputs=", ".join(inputs),
+        kept="self.p, self.t = p, t; " if is_loss else "self.code.input = x; " * (not first),
+        forward=f"{forward}({', '.join(roles.get(name, name) for name in first)})",
+        dy=", dy" * (not is_loss),
+        backward=f"{backward}({', '.join(later.get(name, name) for name in second)})",
+        result="the gradient of the mean" if is_loss else "the gradient of w must be in self.code.dw",
+    )
+
+
+def _call(text: str) -> tuple[str, list[str]]:
+    """Return the name and the arguments of a call such as "forward(x, training)"."""
+    name, _, rest = text.removesuffix(")").partition("(")
+    return name, rest.split(", ") if rest else []
 
 
 def pair_adapter(forward: str, backward: str, arguments: Sequence[str]) -> str:

@@ -53,8 +53,7 @@ class Convention:
         candidates = [*(first if self == DIRECT else ()), *_shapes_of_weights(student)]
         if self != DIRECT:
             squares = [square for shape in (*_stored_shapes(student), *candidates) for square in square_shapes(shape)]
-            vectors = [(size,) for size in _weight_sizes(student)]
-            others = [*vectors, *squares, *((1, size, size) for size in SQUARE_SIZES)]
+            others = [*squares, *((1, size, size) for size in SQUARE_SIZES)]
             candidates = [*_stored_shapes(student), *candidates, *others]
         yield from (shape for shape in dict.fromkeys(candidates) if self.accepts(shape))
 
@@ -87,14 +86,6 @@ def _stored_shapes(student: Student) -> Iterator[tuple[int, ...]]:
     w, b = (next((student.copy_of(name) for name in arrays_named(role, student.array_names())), None) for role in "wb")
     if w is not None and b is not None and w.ndim == 4 and b.ndim == 3:  # one bias per output position
         yield (w.shape[1], *(output + taps - 1 for output, taps in zip(b.shape[1:], w.shape[2:], strict=True)))
-
-
-def _weight_sizes(student: Student) -> Iterator[int]:
-    """Yield the sizes of the axes of the weight matrices."""
-    for name in student.array_names():
-        value = student.copy_of(name)
-        if value is not None and value.ndim == 2:
-            yield from value.shape
 
 
 def _shapes_of_weights(student: Student) -> Sequence[tuple[int, ...]]:

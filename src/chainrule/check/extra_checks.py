@@ -4,7 +4,7 @@ Each check compares results with expected ones: the results at the probe, those 
 derivatives at another point. A check returns rows only for mistakes.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,20 +15,28 @@ from chainrule.check.checked_probe import CheckedProbe
 from chainrule.check.diagnoses.activations import overflow
 from chainrule.check.host.remote import EMPTY_SLICE
 from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss, failed_in_backward
-from chainrule.check.report import DY_OVERWRITTEN, PADDING_ZERO, UNWRITTEN, Diagnosis, Row
+from chainrule.check.report import DY_OVERWRITTEN, LOGARITHM_OF_ZERO, PADDING_ZERO, UNWRITTEN, Diagnosis, Row
 from chainrule.check.rows import gradient_row, numerical_derivatives
 from chainrule.check.subjects import Values
 from chainrule.custom.calls import EARLIER, OPTION, FormError
+from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError, UnwrittenError
 
 FAILURES = {UNWRITTEN: "is missing", "not-checked": "is not checked", "fails": "cannot be computed"}
 FAR_ENTRIES = 60  # number of elements per tensor that are checked individually far from zero
 LARGE_FACTOR = 1000.0  # scale of large inputs and of large dy
 SMALL_FACTOR = 1e-4  # scale of inputs close to zero
+SIDE = 1e-12  # distance from a kink of the points on its two sides
 OVERWRITTEN = "arrays-overwritten"
 FLOAT32_TOLERANCE = 1e-3  # tolerance for float32 inputs
 HALF_PRECISION_TOLERANCE = 1e-3  # a larger tolerance indicates float16, whose maximum is 65504
 
+OVERWRITING = {  # by kind of array
+    OPTION: "changes or removes {}: the caller's next call needs the original",
+    EARLIER: "overwrites the {} of an earlier call: return a new array in every call",
+    "caller": "overwrites {}: work on a copy, since the caller still needs the original",
+    "parameter": "changes {}: leave updates to the optimizer, after backward",
+}
 BATCHES = ("x", "p", "t")  # tensors with a batch axis
 UNBOUNDED = (  # losses that accept any real predictions
     *("half_squared_error", "mean_squared_error", "mean_absolute_error", "huber"),
@@ -70,44 +78,26 @@ FAR = Diagnosis(
     "is right near 0 but wrong for larger inputs: look for a missing or superfluous bound, such as the 6 of ReLU6, "
     "and for the initial value of a maximum",
 )
+LOGARITHM = Diagnosis(
+    LOGARITHM_OF_ZERO,
+    "is infinite or limited for scores around ±1,000, where a probability is 0: log p = x − m − log Σ eˣ⁻ᵐ needs none",
+)
 NEAR = Diagnosis("wrong-near-zero", "is wrong for inputs close to 0: look for a comparison with a number other than 0")
+ZEROS = Diagnosis(
+    "wrong-with-zeros", "is wrong if inputs are 0 or none is negative, as after a ReLU: treat 0 as any other number"
+)
 
 
-def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) -> list[Row]:
-    """Return rows for mistakes that the probe does not reveal: the first row of each tensor.
-
-    other            other values, with the same shapes as the probe's
-    output_is_right  whether the output matches the judge's; the judge's results are then expected for all values
-    """
-    checks: list[Callable[[], list[Row]]] = [
-        lambda: check_unchanged_arrays(checked, other),
-        lambda: check_another_forward(checked, other),
-        lambda: check_another_instance(checked, other),
-        lambda: check_second_backward(checked),
-    ]
-    if checked.probe.dy.ndim:
-        checks.append(lambda: check_linearity(checked))
-    if isinstance(checked.subject, SubmittedLayer):
-        checks += [lambda: check_strided_arrays(checked), lambda: check_float32_inputs(checked)]
-    if "x" in checked.probe.values:
-        checks += [
-            lambda: check_far_inputs(checked, output_is_right),
-            lambda: check_small_inputs(checked, output_is_right),
-        ]
-    if checked.probe.judge is None:
-        checks += [
-            lambda: check_batch_size(checked, 1, BATCH_OF_ONE),
-            lambda: check_batch_size(checked, len(checked.probe.values["x"]) + 1, BATCH_SIZE),
-        ]
-    checks.append(lambda: check_large_inputs(checked, output_is_right))
+def extra_checks(checked: CheckedProbe) -> list[Row]:
+    """Return rows for mistakes that the probe does not reveal: the first row of each tensor."""
     first_rows: dict[tuple[str, bool], Row] = {}
-    for check in checks:
+    for check in CHECKS:
         try:
-            rows = check()
+            rows = check(checked)
         except StudentError as error:  # code that raises an error fails the check
             rows = [failure_row(checked.subject.name, error, "another call")]
         for row in rows:
-            first_rows.setdefault((row.tensor, check is checks[0]), row)
+            first_rows.setdefault((row.tensor, check is check_unchanged_arrays), row)
     return list(first_rows.values())
 
 
@@ -127,19 +117,17 @@ def failure_row(name: str, error: StudentError | str, method: str = "none", **ch
     return Row(name, method=method, failed=True, **{**fields, **changes})
 
 
-def check_unchanged_arrays(checked: CheckedProbe, other: Values) -> list[Row]:
+def check_unchanged_arrays(checked: CheckedProbe) -> list[Row]:
     """Check that calls do not modify the caller's arrays, arrays from earlier calls, options or parameters."""
     subject, rows = checked.subject, list[Row]()
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
         return []
-    subject.output(checked.probe.values)
-    forward = subject.changed
-    subject.gradients(checked.probe.values, checked.probe.dy)
-    backward = subject.changed
-    subject.output(other)
-    forward += subject.changed
-    subject.gradients(other, checked.probe.dy / 2)
-    backward += subject.changed
+    forward, backward = tuple[str, ...](), tuple[str, ...]()
+    for values, dy in ((checked.probe.values, checked.probe.dy), (checked.other, checked.probe.dy / 2)):
+        subject.output(values)
+        forward += subject.changed
+        subject.gradients(values, dy)
+        backward += subject.changed
     calls = {
         "forward": dict.fromkeys(forward),
         "backward": dict.fromkeys(name for name in backward if name not in forward),
@@ -159,37 +147,27 @@ def _overwriting_message(call: str, names: Collection[str]) -> str:
     call    "forward" or "backward"
     names   names of the arrays that the call overwrote
     """
-    caller_arrays = [name for name in names if name in ("x", "dy", "y", "p", "t")]
-    earlier = [name.removeprefix(EARLIER) for name in names if name.startswith(EARLIER)]
-    options = [name.removeprefix(OPTION) for name in names if name.startswith(OPTION)]
-    parameters = [name for name in names if name not in caller_arrays and not name.startswith((EARLIER, OPTION))]
-    parts: list[str] = []
-    if options:
-        parts.append(f"changes or removes {' and '.join(options)}: the caller's next call needs the original")
-    if earlier:
-        parts.append(f"overwrites the {' and '.join(earlier)} of an earlier call: return a new array in every call")
-    if caller_arrays:
-        parts.append(
-            f"overwrites {' and '.join(caller_arrays)}: work on a copy, since the caller still needs the original"
-        )
-    if parameters:
-        parts.append(f"changes {' and '.join(parameters)}: leave updates to the optimizer, after backward")
+    kinds = {kind: list[str]() for kind in OVERWRITING}
+    for name in names:
+        kind = next((kind for kind in (EARLIER, OPTION) if name.startswith(kind)), "parameter")
+        kinds["caller" if name in ("x", "dy", "y", "p", "t") else kind].append(name.removeprefix(kind))
+    parts = [OVERWRITING[kind].format(" and ".join(arrays)) for kind, arrays in kinds.items() if arrays]
     return f"comes from a {call} that {'; and '.join(parts)}"
 
 
-def check_another_forward(checked: CheckedProbe, other: Values) -> list[Row]:
+def check_another_forward(checked: CheckedProbe) -> list[Row]:
     """Check that a forward of other values does not affect the results of the next forward and backward."""
     probe, subject = checked.probe, checked.subject
-    subject.output(other)
+    subject.output(checked.other)
     outputs = {"y": subject.output(probe.values)}
     rows = checked.compare("after another forward", outputs, {"y": probe.output}, STATE)
-    subject.output(other)
+    subject.output(checked.other)
     return rows + checked.compare(
         "after another forward", subject.gradients(probe.values, probe.dy), checked.claimed, STALE
     )
 
 
-def check_another_instance(checked: CheckedProbe, other: Values) -> list[Row]:
+def check_another_instance(checked: CheckedProbe) -> list[Row]:
     """Check that a forward of another object between forward and backward does not change the gradients."""
     probe, subject = checked.probe, checked.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss) or not subject.independent:
@@ -197,8 +175,8 @@ def check_another_instance(checked: CheckedProbe, other: Values) -> list[Row]:
     kind = "loss" if isinstance(subject, SubmittedLoss) else "layer"
     instance, another = subject.another(), subject.another()
     expected = instance.gradients(probe.values, probe.dy)
-    smaller = {name: value[:-1] if name in BATCHES else value for name, value in other.items()}
-    for values in (other, smaller):
+    smaller = {name: value[:-1] if name in BATCHES else value for name, value in checked.other.items()}
+    for values in (checked.other, smaller):
         instance.output(probe.values)
         try:
             another.output(values)
@@ -232,12 +210,12 @@ def check_second_backward(checked: CheckedProbe) -> list[Row]:
 def check_linearity(checked: CheckedProbe) -> list[Row]:
     """Check that gradients are linear in dy, for a dy that is multiplied, divided, or split into a sum of parts."""
     values, dy = checked.probe.values, checked.probe.dy
-    single = np.zeros_like(dy)
-    single.flat[-1] = dy.flat[-1]
+    if not dy.ndim:
+        return []
     for method, factor, parts in (
         ("dy times 1000", LARGE_FACTOR, [LARGE_FACTOR * dy]),
         ("dy divided by 1000", 1 / LARGE_FACTOR, [dy / LARGE_FACTOR]),
-        ("dy in parts", 1.0, [single, np.abs(dy), dy - np.abs(dy) - single]),
+        ("dy in parts", 1.0, _parts_of_dy(checked)),
     ):
         results = [checked.subject.gradients(values, part) for part in parts]
         if any({*gradients} != {*checked.claimed} for gradients in results):
@@ -249,6 +227,21 @@ def check_linearity(checked: CheckedProbe) -> list[Row]:
         if rows := checked.compare(method, whole, checked.claimed, NONLINEAR):
             return rows
     return []
+
+
+def _parts_of_dy(checked: CheckedProbe) -> list[Array]:
+    """Return arrays that add up to dy: one nonzero element, a few, a constant, all positive, and all negative.
+
+    The nonzero elements are those at the largest elements of dx, or of y if dx has another size: beyond a kink, the
+    gradient would be 0 anyway.
+    """
+    dy, dx = checked.probe.dy, checked.claimed.get("x")
+    influence = checked.probe.output if dx is None or dx.size != dy.size else dx
+    order = np.argsort(np.abs(influence), axis=None)
+    single, few = np.zeros((2, *dy.shape))
+    single.flat[order[-1:]] = few.flat[order[-4:-1]] = 1.0
+    parts = [single, few, np.ones_like(dy), np.abs(dy)]
+    return [*parts, dy - sum(parts)]
 
 
 def check_strided_arrays(checked: CheckedProbe) -> list[Row]:
@@ -270,7 +263,7 @@ def check_float32_inputs(checked: CheckedProbe) -> list[Row]:
     If they differ, the check is repeated with scaled values, since rounding may have crossed a kink.
     """
     rows: list[Row] = []
-    for factor in (1.0, 0.75):
+    for factor in (1.0, 0.75) if isinstance(checked.subject, SubmittedLayer) else ():
         single = {name: (factor * value).astype(np.float32) for name, value in checked.probe.values.items()}
         double = {name: value.astype(np.float64) for name, value in single.items()}
         dy = checked.probe.dy.astype(np.float32)
@@ -283,25 +276,33 @@ def check_float32_inputs(checked: CheckedProbe) -> list[Row]:
     return rows
 
 
-def check_far_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
-    """Check inputs far from zero, where a function may use other branches."""
-    probe = checked.probe
-    values = {**probe.values, "x": probes.spread_values(probe.values["x"].shape, probe.generator)}
-    method = f"inputs up to ±{probes.FAR_LIMIT:.0f}"
-    if output_is_right and probe.judge is not None:
-        return checked.compare(
-            method, checked.results(values, probe.dy), checked.right_results(values), FAR, x=values["x"]
-        )
-    return list(compare_with_derivatives(checked, values, method, FAR))
+def check_other_inputs(checked: CheckedProbe) -> list[Row]:
+    """Check inputs far from zero and close to it, and inputs that are positive or 0, as after a ReLU.
 
-
-def check_small_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
-    """Check inputs close to zero, if the intended layer is known."""
-    if not output_is_right:
+    Without an intended layer, only inputs far from zero are checked. At a kink, any gradient between those of the two
+    sides is right.
+    """
+    probe, rows = checked.probe, list[Row]()
+    if (x := probe.values.get("x")) is None:
         return []
-    values = {**checked.probe.values, "x": SMALL_FACTOR * checked.probe.values["x"]}
-    method = f"inputs up to ±{3 * SMALL_FACTOR:g}"
-    return checked.compare(method, checked.results(values, checked.probe.dy), checked.right_results(values), NEAR)
+    far, zeros = probes.spread_values(x.shape, probe.generator), np.abs(x)
+    zeros[(slice(None), *(0 for _ in x.shape[1:]))] = 0.0
+    for method, diagnosis, other in (
+        (f"inputs up to ±{probes.FAR_LIMIT:.0f}", FAR, far),
+        (f"inputs up to ±{3 * SMALL_FACTOR:g}", NEAR, SMALL_FACTOR * x),
+        ("inputs with zeros", ZEROS, zeros),
+    ):
+        values = {**probe.values, "x": other}
+        if not checked.output_is_right:
+            return list(compare_with_derivatives(checked, values, method, diagnosis))
+        sides = [checked.right_results({**values, "x": other + side * (other == 0)}) for side in (-SIDE, SIDE)]
+        results, expected = checked.results(values, probe.dy), dict[str, Array]()
+        for name, right in sides[0].items():
+            between = np.sort([right, sides[1][name]], axis=0)
+            inside = name in results and results[name].shape == right.shape
+            expected[name] = np.clip(results[name], *between) if inside else right
+        rows += checked.compare(method, results, expected, diagnosis, x=other)
+    return rows
 
 
 def compare_with_derivatives(checked: CheckedProbe, values: Values, method: str, diagnosis: Diagnosis) -> Iterator[Row]:
@@ -318,17 +319,20 @@ def compare_with_derivatives(checked: CheckedProbe, values: Values, method: str,
             yield replace(row, method=f"{row.method}, {method}", diagnoses=row.diagnoses or (diagnosis,))
 
 
-def check_batch_size(checked: CheckedProbe, samples: int, diagnosis: Diagnosis) -> list[Row]:
-    """Compare the gradients for another batch size with numerical derivatives."""
-    shape = (samples, *checked.probe.values["x"].shape[1:])
-    values, method = {**checked.probe.values, "x": checked.probe.generator.normal(size=shape)}, f"batch of {samples}"
-    try:
-        return list(compare_with_derivatives(checked, values, method, diagnosis))
-    except StudentError as error:
-        return [failure_row(checked.subject.name, error, method)]
+def check_batch_sizes(checked: CheckedProbe) -> list[Row]:
+    """Compare the gradients for other batch sizes with numerical derivatives, if the intended layer is unknown."""
+    values, rows = checked.probe.values, list[Row]()
+    samples, *shape = checked.probe.values[checked.subject.tensors[0]].shape
+    for count, diagnosis in ((1, BATCH_OF_ONE), (samples + 1, BATCH_SIZE)) if checked.probe.judge is None else ():
+        other, method = checked.probe.generator.normal(size=(count, *shape)), f"batch of {count}"
+        try:
+            rows += compare_with_derivatives(checked, {**values, "x": other}, method, diagnosis)
+        except StudentError as error:
+            rows.append(failure_row(checked.subject.name, error, method))
+    return rows
 
 
-def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
+def check_large_inputs(checked: CheckedProbe) -> list[Row]:
     """Check inputs around ±1,000, where eˣ overflows, unless the correct results overflow, too.
 
     If the correct results are unknown, only NaN is a mistake.
@@ -348,12 +352,20 @@ def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row
     except StudentError as error:
         row = failure_row(checked.subject.name, error, "large inputs")
         return [replace(row, diagnoses=(replace(diagnosis, message=f"{diagnosis.message} ({error})"),))]
-    if output_is_right and probe.judge is not None:
+    if checked.output_is_right:
         expected = checked.right_results(values)
         if not np.isfinite(expected["y"]).all():
             return []  # the operation itself overflows, as eˣ does
         finite = all(np.isfinite(array).all() for array in results.values())
         rows = checked.compare("large inputs", results, expected, FAR if finite else diagnosis, x=values[name])
+        if operation == "softmax_cross_entropy" and [row.tensor for row in rows] == ["y"]:  # the gradient is right
+            return [replace(rows[0], diagnoses=(LOGARITHM,))]
         return [row for row in rows if row.tensor == "y"] or rows  # NaN in y explains NaN in the gradients
     overflowing = [tensor for tensor, array in results.items() if np.isnan(array).any()][:1]  # y, or a gradient
     return [Row(checked.subject.name, tensor, "large inputs", diagnoses=(diagnosis,)) for tensor in overflowing]
+
+
+CHECKS = (
+    *(check_unchanged_arrays, check_another_forward, check_another_instance, check_second_backward, check_linearity),
+    *(check_strided_arrays, check_float32_inputs, check_other_inputs, check_batch_sizes, check_large_inputs),
+)

@@ -17,6 +17,7 @@ from chainrule.check.checked_file import CheckedFile
 from chainrule.check.conventions import CONVENTION_NOTE
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.forms import (
+    NAMES,
     OTHER_SIZES,
     ClassFormat,
     class_format,
@@ -28,8 +29,8 @@ from chainrule.check.forms import (
     usual_values,
 )
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
-from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer
-from chainrule.check.loss_classes import PROBABILITIES_NOTE, intended_loss, loss_rows
+from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer, check_reading, of_single_samples
+from chainrule.check.loss_reading import all_losses, read_loss
 from chainrule.check.mode_checks import class_rows
 from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
 from chainrule.check.option_checks import EPSILONS, check_options, check_variation, stored_epsilon, with_own_variant
@@ -37,9 +38,10 @@ from chainrule.check.pair_checks import other_pair_rows, pair_rows
 from chainrule.check.pairing import match_parameters
 from chainrule.check.reading import ANY_LAYER, UPDATES_NOTE
 from chainrule.check.report import Report, Row
-from chainrule.check.subjects import LayerSubject
+from chainrule.check.subjects import LayerSubject, LossSubject
 from chainrule.custom.calls import FormError
-from chainrule.custom.sample_axis import LAST, ONE
+from chainrule.custom.losses import ONLY_LOSS
+from chainrule.custom.sample_axis import LAST, ONE, AdaptedLoss
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Dropout, LayerNorm, Softmax
@@ -47,6 +49,8 @@ from chainrule.layers import BatchNorm2D, Dropout, LayerNorm, Softmax
 Signature = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # as in `_class_rows`
 # Beginnings of notes that the report of a file repeats
 REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE, ONE_NONZERO_NOTE)
+LOGITS, PROBABILITIES = "softmax_cross_entropy", "categorical_cross_entropy"
+PROBABILITIES_NOTE = "checked on probabilities, because it is not the cross-entropy of logits"
 SINGLE_VECTORS = f"{CONVENTION_NOTE} single vectors or columns, without a batch axis"
 NORMALIZATIONS = (BatchNorm2D, LayerNorm)
 OF_VECTORS = (Softmax, LayerNorm)  # layers that code may compute for a single vector, or for columns of a batch
@@ -64,28 +68,20 @@ def check_file(
     """
     contents = file.contents()
     functions = contents.functions
+
+    def is_selected(*subjects: str) -> bool:
+        return not names or bool({*names} & {*subjects})
+
     pairs, missing = find_pairs(functions)
-    if names:
-        pairs = [pair for pair in pairs if {pair.forward, pair.backward} & {*names}]
-    classes = {key: arguments for key, arguments in contents.layers.items() if not names or key in names}
-    unknown = [pair for pair in tutorial_pairs(functions) if not names or {*names} & {*pair}]
-    required = {name: arguments for name, arguments in contents.required.items() if name in classes}
-    engines = [name for name in contents.engines if not names or name in names]
-    optimizers = {
-        name: kind for name in contents.optimizers if (kind := optimizer_kind(name)) and (not names or name in names)
-    }
-    unusual = contents.methods and not {*chain(*contents.methods.values())} & {*sources.METHODS}
-    checkable = (
-        unusual
-        or engines
-        or optimizers
-        or pairs
-        or unknown
-        or any(required.values())
-        or any({*SLOPES} & {*arguments} for arguments in classes.values())
-        or _has_checkable_classes(classes)
-    )
-    if not checkable:
+    pairs = [pair for pair in pairs if is_selected(pair.forward, pair.backward)]
+    classes = {key: arguments for key, arguments in contents.layers.items() if is_selected(key)}
+    unknown = [pair for pair in tutorial_pairs(functions) if is_selected(*pair)]
+    engines = [name for name in contents.engines if is_selected(name)]
+    kinds = {name: optimizer_kind(name) for name in contents.optimizers if is_selected(name)}
+    optimizers = {name: kind for name, kind in kinds.items() if kind}
+    methods = {call.partition("(")[0] for call in chain(*contents.methods.values())}
+    unusual = contents.methods and not methods & {*sources.METHODS}
+    if not (unusual or engines or optimizers or pairs or unknown or contents.losses or _are_checkable(classes)):
         return None
     subjects, seen = (
         {pair.title: pair_rows(file, pair, pair.backward in functions, base, seed) for pair in pairs},
@@ -93,8 +89,8 @@ def check_file(
     )
     notes = [f"not in the file: {', '.join(missing)}"] if missing and not names else []
     for key in sorted(classes, key=_is_last):
-        signature = (classes[key], required.get(key, ()), contents.methods.get(key, ()))
-        subjects[key] = _class_rows(file, key, signature, seed, base, (notes, seen))
+        signature = (classes[key], contents.required.get(key, ()), contents.methods.get(key, ()))
+        subjects[key] = _class_rows(file, key, signature, seed, base, (notes, seen), key in contents.losses)
     for name in engines:
         subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)
     for name, kind in optimizers.items():
@@ -169,15 +165,11 @@ def _slow_row(name: str, error: GuestEnded) -> Row:
     return failure_row(name, FormError(f"it {error}"), tensor="y")
 
 
-def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
-    """Return whether a file has several classes, or one of a known format that is a loss or accepts arguments."""
-    formats = [(class_format(name), arguments) for name, arguments in classes.items()]
-    return (
-        len(formats) > 1
-        or any(course_format and course_format.layer is Softmax for course_format, _ in formats)
-        or any(parameters and normalized_name(name) in SLOPED_CLASSES for name, parameters in classes.items())
-        or any(course_format and (course_format.layer is None or parameters) for course_format, parameters in formats)
-    )
+def _are_checkable(classes: Mapping[str, tuple[str, ...]]) -> bool:
+    """Return whether there are several classes, or one that accepts arguments or is a loss or a softmax."""
+    formats = [course_format for name in classes if (course_format := class_format(name))]
+    named = any(course_format.layer in (None, Softmax) for course_format in formats)
+    return len(classes) > 1 or named or any(classes.values())
 
 
 def _class_rows(
@@ -187,11 +179,13 @@ def _class_rows(
     seed: int,
     base: LearnerTask,
     found: tuple[list[str], Sequence[Row]],
+    is_loss: bool,
 ) -> Iterator[Row]:
     """Yield the rows of a class or an object.
 
     signature   names of the constructor arguments, of those without a default, and of the two methods
     found       notes for the report, to which this function adds, and the rows of earlier classes
+    is_loss     whether the methods take predictions and targets
 
     A class that raises an error counts as not checked, because it may expect other inputs than its name suggests. If
     all of its earlier results were right, it counts as wrong.
@@ -199,11 +193,13 @@ def _class_rows(
     course_format, all_right = class_format(name), False
     notes, seen = found
     try:
-        if course_format is not None and course_format.layer is None:
-            yield from _loss_class_rows(file, name, course_format.against, seed, found)
+        if is_loss or (course_format is not None and course_format.layer is None):
+            against = course_format.against if course_format and course_format.layer is None else ""
+            yield from _loss_class_rows(file, name, against, seed, found)
             return
         task, options = _task(name, course_format, signature, base)
-        student, options = constructors.construct(file, name, signature[1], options, seed)
+        tried = (*signature[1], *(_activation_arguments(signature[0]) if course_format else ()))
+        student, options = constructors.construct(file, name, tried, options, seed)
         if signature[0] == ("ctx",):
             yield from other_pair_rows(file, name, "", base, seed)
             return
@@ -228,7 +224,7 @@ def _class_rows(
             intended = LayerSubject(task.against, task.shape or ())
             yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
         if (
-            not (options or {*SLOPES} & {*signature[0]})
+            not (options or {*SLOPES} & {*signature[0]} or _activation_arguments(signature[0]))
             or isinstance(task.against, (*NORMALIZATIONS, Dropout))
             or not all_right
         ):
@@ -238,20 +234,34 @@ def _class_rows(
         yield from _variation_rows(file, name, options, signature, seed)
     except (StudentError, ShapeError) as error:
         failure = error if isinstance(error, StudentError) else str(error)
-        adapter = constructors.class_adapter(name, signature[0], signature[2])
-        yield failure_row(name, failure, checked=all_right, notes=() if all_right else (adapter,))
+        adapter = constructors.class_adapter(name, signature[0], signature[2], is_loss)
+        place = {"tensor": "p"} if str(failure).endswith(ONLY_LOSS) else {}
+        yield failure_row(name, failure, checked=all_right, notes=() if all_right else (adapter,), **place)
 
 
 def _loss_class_rows(
     file: CheckedFile, name: str, usual: str, seed: int, found: tuple[list[str], Sequence[Row]]
 ) -> Sequence[Row]:
-    """Return the rows of a loss. ``usual`` is the loss that its name suggests; ``found`` is as in `_class_rows`."""
+    """Return the rows of a loss.
+
+    usual   the loss that its name suggests; "" if it is unknown
+    found   as in `_class_rows`
+
+    Errors   FormError if the values of an unknown loss are those of no loss of this library
+    """
     notes, seen = found
-    against = intended_loss(file, name, usual, seed)
-    notes += [f"{name}: {PROBABILITIES_NOTE}"] if against != usual else []
-    rows = loss_rows(file, name, against, seed)
+    names = [usual, PROBABILITIES] if usual == LOGITS and "softmax" not in normalized_name(name) else [usual]
+    candidates = [LossSubject(against, engine="reference") for against in names] if usual else all_losses()
+    code = file.loss(name)
+    reading = read_loss(code, candidates, seed, lenient=True)
+    if not (usual or reading.right):
+        raise FormError("its values are those of no loss of this library; name the loss with --against LOSS")
+    notes += [f"{name}: {PROBABILITIES_NOTE}"] if usual == LOGITS and reading.intended.name == PROBABILITIES else []
+    notes += [f"{name}: {note}" for note in reading.notes]
+    rows = check_reading(reading, seed).rows
     if any(row.is_wrong for row in rows) and _may_take_vectors(notes, seen, certain=True):
-        single = loss_rows(file, name, against, seed, single=True)
+        of_samples = read_loss(AdaptedLoss(code, single=True), [reading.intended], seed, lenient=True)
+        single = of_single_samples(check_reading(of_samples, seed)).rows
         if all(row.ok for row in single):
             notes.append(f"{name}: {SINGLE_VECTORS}")
             return single
@@ -340,13 +350,23 @@ def _variation_rows(
             variations.append({**options, **values})
     slopes = {argument: value for argument, value in SLOPES.items() if argument in arguments}
     variations += [{**options, **slopes}] if slopes.keys() - options.keys() else []
+    by_text = _activation_arguments(arguments)
+    variations += [{**options, argument: text} for argument in by_text for text in NAMES["activations"]]
     for values in variations:
-        shown = ", ".join(f"{argument}={value}" for argument, value in values.items() if argument in arguments)
+        named = (*arguments, *by_text)
+        shown = ", ".join(f"{argument}={value}" for argument, value in values.items() if argument in named)
         with suppress(StudentError, ShapeError):  # code may support fewer options
             student = file.layer(name, options=values)
             rows = check_variation(student, shown or "the default arguments", seed)
             known = normalized_name(name) in SLOPED_CLASSES  # another slope may be that of no layer
-            yield from (row for row in rows if not slopes or (row.is_wrong and (known or row.tensor != "y")))
+            certain = not (slopes or by_text)
+            yield from (row for row in rows if certain or (row.is_wrong and (known or row.tensor != "y")))
+
+
+def _activation_arguments(arguments: Sequence[str]) -> list[str]:
+    """Return the constructor arguments that select an activation by its name: their default is a text."""
+    pairs = (argument.partition("=") for argument in arguments)
+    return [name for name, is_text, _ in pairs if is_text and name in NAMES["activation_arguments"]]
 
 
 def _fits(student: Student, intended: LayerSubject) -> bool:

@@ -191,8 +191,9 @@ class LossJudge(Judge):
     """Correct results of the loss that a subject should implement."""
 
     def __init__(self, intended: Subject) -> None:
+        self._power = getattr(intended, "power", 0)
         is_hinge = isinstance(intended, MulticlassHinge)
-        super().__init__(intended if is_hinge else LossSubject(intended.name, engine="reference"))
+        super().__init__(intended if is_hinge else LossSubject(intended.name, engine="reference", power=self._power))
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the correct quantities of the loss."""
@@ -200,7 +201,7 @@ class LossJudge(Judge):
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
         """Return the correct gradient with explanations, or None if the explainer does not support the loss."""
-        if isinstance(self._reference, MulticlassHinge):
+        if isinstance(self._reference, MulticlassHinge) or self._power:
             return None
         dp = self.gradients(values, dy)["p"]
         return ExplainedResults(PlanTrace.of_loss(self.name, values["p"], values["t"], dp), {"p": "p", "t": "t"}, {})

@@ -3,8 +3,7 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import FunctionType
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -22,10 +21,10 @@ from chainrule.check.extra_checks import (
 )
 from chainrule.check.first_wrong import with_first_wrong
 from chainrule.check.host.process import GuestSlow
-from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.intended_layer import misnamed_rows
 from chainrule.check.judges import FOREIGN, LayerJudge, LossJudge
-from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, SubmittedLoss
+from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, SubmittedLoss, failed_in_backward
+from chainrule.check.loss_reading import LossReading, read_loss
 from chainrule.check.mode_checks import dropout_rows
 from chainrule.check.pairing import match_parameters
 from chainrule.check.parameters import NO_CHANNELS, ArrayLayout
@@ -35,8 +34,9 @@ from chainrule.check.rows import Probe, find_unnamed_gradients, half_precision_r
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
 from chainrule.custom.calls import Array
-from chainrule.custom.losses import ONLY_LOSS, LossFunctions
-from chainrule.custom.sample_axis import ONE, SampleLoss
+from chainrule.custom.interface import LossCode
+from chainrule.custom.losses import ONLY_LOSS
+from chainrule.custom.sample_axis import ONE, AdaptedLoss
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Dropout, Layer
@@ -184,7 +184,8 @@ def _complete_report(
             rows = [replace(row, notes=(*row.notes, TIES_NOTE)) if row.tensor == "x" else row for row in rows]
         else:
             rows += [row] if row else []
-    rows += [] if any(row.is_wrong for row in rows) else batch_of_one
+    right = {row.tensor for row in examination.rows if row.ok}
+    rows += [] if any(row.is_wrong for row in rows) else [row for row in batch_of_one if row.tensor in right]
     rows += _square_rows(student, subject, task)
     rows += [_reshaped_row(subject, name, shape) for name, shape in subject.reshaped.items()]
     rows += [row for row in extra_rows(examination, other) if not _is_reported(row, rows)]
@@ -234,22 +235,23 @@ def _with_first_wrong_entry(rows: Sequence[Row], examination: Examination) -> li
     ]
 
 
-def check_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool = False) -> Report:
+def check_loss(code: LossCode, candidates: Sequence[Subject], seed: int, labels: bool = False) -> Report:
     """Return the report of a learner's loss.
 
-    source  the learner's code: anything that `LossFunctions` accepts, or a loss in another process
-    labels  whether the targets are one-hot
+    candidates  losses that the code may compute
+    labels      whether the targets are certainly class indices
     """
     try:
-        return _check_written_loss(source, intended, seed, name, labels)
+        of_labels = LossReading(AdaptedLoss(code, labels=True), candidates[0], one_hot=True)
+        return check_reading(of_labels if labels else read_loss(code, candidates, seed), seed)
     except UnwrittenError as error:
-        row = failure_row(name or intended.name, error, tensor="p" if str(error).endswith(ONLY_LOSS) else "y")
+        row = failure_row(code.name, error, tensor="p" if str(error).endswith(ONLY_LOSS) else "y")
         return Report(row.subject, (row,))
 
 
-def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool) -> Report:
-    is_wrapped = isinstance(source, RemoteLoss | LossFunctions | SampleLoss)
-    code = source if is_wrapped else LossFunctions(source, name, isinstance(source, FunctionType))
+def check_reading(reading: LossReading, seed: int) -> Report:
+    """Return the report of a learner's loss that has been read; UnwrittenError if it is not written."""
+    code, intended, labels = reading.code, reading.intended, reading.one_hot
     subject = SubmittedLoss(code, code.name, intended)
     values, other = (probes.draw_predictions(intended.name, number, labels) for number in (seed, seed + 2))
     subject.gradients(other, np.array(1.0))
@@ -259,7 +261,8 @@ def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | N
         rows = [replace(row, ok=True, diagnoses=(), first=None) if _is_foreign(row) else row for row in rows]
     if all(row.ok for row in rows):
         rows += _other_predictions(subject, examination, labels, seed)
-    return Report(subject.name, (*rows, *extra_rows(examination, other)), ("on predictions of shape 5×3",))
+    notes = ("on predictions of shape 5×3", *reading.notes)
+    return Report(subject.name, (*rows, *extra_rows(examination, other)), notes)
 
 
 def _is_foreign(row: Row) -> bool:
@@ -312,8 +315,7 @@ def extra_rows(examination: Examination, other: Values) -> list[Row]:
     right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
     tolerances = _tolerances(examination)
     tolerances.setdefault("y", max(tolerances.values()))
-    checked = CheckedProbe(examination.probe, examination.claimed, tolerances, frozenset(right))
-    return extra_checks(checked, other, output_is_right=examination.probe.judge is not None and "y" in right)
+    return extra_checks(CheckedProbe(examination.probe, examination.claimed, tolerances, frozenset(right), other))
 
 
 def _check_other_sizes(
@@ -357,7 +359,7 @@ def _check_other_sizes(
             )
             examinations.append(quick_check(probe, tolerances))
         except StudentError as error:
-            if shape == subject.shape or (_is_adapted(subject) and _is_in_backward(error)):
+            if shape == subject.shape or (_is_adapted(subject) and failed_in_backward(str(error))):
                 return examinations, [failure_row(subject.name, error, f"batch of {repeated or samples}")]
     wrong = (
         [row for row in examinations[-1].rows if row.is_wrong] if len(examinations[-1].probe.values["x"]) == 1 else []
@@ -374,10 +376,6 @@ def _several_channels(subject: SubmittedLayer) -> tuple[int, ...]:
 
 def _is_adapted(subject: SubmittedLayer) -> bool:
     return bool(subject.student.adapted_axis) or "x" in subject.layouts
-
-
-def _is_in_backward(error: StudentError) -> bool:
-    return any(name in str(error).partition(":")[0].lower() for name in ("backward", "backprop"))
 
 
 def _has_same_parameters(judge: LayerJudge, shape: tuple[int, ...]) -> bool:

@@ -88,30 +88,32 @@ class NormalizationPoint:
         normal = (self.x - mean[broadcast]) / np.sqrt(variance[broadcast] + self.epsilon)
         return self.gamma[broadcast] * normal + self.beta[broadcast]
 
+    @property
+    def statistics(self) -> tuple[Array, Array]:
+        """The mean and the variance of the batch."""
+        axes = (0, *range(2, self.x.ndim))
+        return self.x.mean(axis=axes), self.x.var(axis=axes)
+
     def factor(self, trained: Sequence[Array]) -> float:
         """Return the momentum that explains the running mean after this batch, or NaN if it is not between 0 and 1.
 
         trained  running mean and variance after a forward in training mode
         """
-        mean = self.x.mean(axis=(0, *range(2, self.x.ndim)))
+        mean, _ = self.statistics
         factor = float(np.median((trained[0] - mean) / (self.mean - mean)))
         return factor if TOLERANCE < factor < 1 - TOLERANCE else np.nan
 
-    def is_updated_by(self, trained: Sequence[Array], old: float | None = None) -> bool:
+    def is_updated_by(self, trained: Sequence[Array], factor: float) -> bool:
         """Return whether running statistics have been updated correctly with this batch.
 
         trained  running mean and variance after a forward in training mode
-        old      weight of the old statistics; None: the momentum
+        factor   weight of the old statistics
         """
-        axes, factor = (0, *range(2, self.x.ndim)), self.momentum if old is None else old
-        changes = [(1 - factor) * self.x.var(axis=axes, ddof=ddof) for ddof in (0, 1)]
-        mean = factor * self.mean + (1 - factor) * self.x.mean(axis=axes)
-        return _same(trained[0], mean) and any(_same(trained[1], factor * self.variance + change) for change in changes)
-
-    def _holds_deviation(self, trained: Sequence[Array]) -> bool:
-        """Return whether the running variance was updated with the standard deviation of the batch."""
-        deviation, factor = self.x.std(axis=(0, *range(2, self.x.ndim))), self.factor(trained)
-        return _same(trained[1], factor * self.variance + (1 - factor) * deviation)
+        (mean, variance), count = self.statistics, self.x.size // self.mean.size
+        return _same(trained[0], factor * self.mean + (1 - factor) * mean) and any(
+            _same(trained[1], factor * self.variance + (1 - factor) * variance * correction)
+            for correction in (1, count / (count - 1))
+        )
 
     def rows(
         self,
@@ -129,18 +131,15 @@ class NormalizationPoint:
         """
         (_, trained), (test_output, statistics_after) = run(False, self.x), run(True, self.x)
         single_output, _ = run(True, self.x[:1])
-        axes = (0, *range(2, self.x.ndim))
-        mean, variance = self.x.mean(axis=axes), self.x.var(axis=axes)
-
-        stored = self.is_updated_by(trained) or (either_factor and self.is_updated_by(trained, 1 - self.momentum))
-        swapped = not (stored or either_factor) and _same(
-            trained[0], (1 - self.momentum) * self.mean + self.momentum * mean
-        )
+        (mean, variance), factor = self.statistics, self.factor(trained)
+        other = 1 - self.momentum
+        stored = self.is_updated_by(trained, self.momentum) or (either_factor and self.is_updated_by(trained, other))
+        swapped = not (stored or either_factor) and _same(trained[0], other * self.mean + self.momentum * mean)
         message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
         mistake = "momentum-exchanged" if swapped else "running-statistics"
         if swapped:
             message = f"swaps momentum and 1 − momentum: {message.partition(': ')[2]}"
-        elif self._holds_deviation(trained):
+        elif _same(trained[1], factor * self.variance + (1 - factor) * np.sqrt(variance)):
             mistake, message = "running-deviation", "stores the root of the variance in the running variance"
         test_message = (
             "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, independent of the other samples"
@@ -188,7 +187,9 @@ def _running_statistics(pair: FunctionPair, load: Load, generator: np.random.Gen
         return rows
     usual = replace(point, epsilon=DEFAULTS["eps"], momentum=DEFAULTS["momentum"])
     first, zeros = run("train", {}, point.x)[1], np.zeros_like(point.mean)
-    initial_is_right = any(replace(usual, mean=zeros, variance=zeros + start).is_updated_by(first) for start in (0, 1))
+    initial_is_right = any(
+        replace(usual, mean=zeros, variance=zeros + start).is_updated_by(first, usual.momentum) for start in (0, 1)
+    )
     if initial_is_right and all(row.ok for row in rows_of(usual, {})):
         return rows
     defaults = " and ".join(f"{name} is {value:g}" for name, value in DEFAULTS.items())
@@ -240,20 +241,14 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
             copied.put(name, value if held.size == 1 else value.reshape(held.shape))  # may be a single 0 at first
         return copied.forward(x), [_held_array(copied, name, None).reshape(-1) for name in names]
 
-    for learner_name in names:
-        initial = _held_array(student, learner_name, point.mean)
+    for learner_name, usual in zip(names, ((0,), (0, 1)), strict=True):
+        initial, message = _held_array(student, learner_name, np.zeros_like(point.mean)), ""
         if initial.size not in (1, point.mean.size):
-            message = (
-                f"starts with {learner_name} of shape {initial.shape}: expected {point.mean.size}, one per feature"
-            )
-            return [row("running statistics", False, "running-statistics", message)]
-        if (
-            initial.any()
-            and (learner_name == names[0] or not np.all(initial == 1))
-            and student.copy_of(learner_name) is not None
-        ):
-            message = f"starts with {learner_name} = {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
-            return [row("running statistics", False, "running-statistics", message)]
+            message = f"of shape {initial.shape}: expected {point.mean.size}, one per feature"
+        elif not any(np.all(initial == value) for value in usual):
+            message = f"= {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
+        if message:
+            return [row("running statistics", False, "running-statistics", f"starts with {learner_name} {message}")]
     if np.isnan(factor):
         point = replace(point, momentum=point.factor(run(False, point.x)[1]))
     return point.rows(row, run, either_factor=momentum != MOMENTUM_NAMES[0])
@@ -273,17 +268,16 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
     options = pair.format.cases[0].options[argument]
     row, x = partial(_row, pair), generator.uniform(1, 2, INPUT_SHAPE)
     y = load({argument: options}).forward(x)
-    rows = [_masked(row, x, y, options["p"])]
-    if rows[0].ok or rows[0].accepted:
-        rows = [_masked(row, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)]
-    if rows[0].ok and _same(y, load({argument: {**options, "seed": options["seed"] + 1}}).forward(x)):
-        rows = [
-            row(METHOD, False, "dropout-mask", "keeps the same values for every seed: draw a new mask in every call")
-        ]
+    masked = _masked(row, x, y, options["p"])
+    if masked.ok or masked.accepted:
+        masked = _masked(row, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)
     unseeded = load({argument: {name: value for name, value in options.items() if name != "seed"}})
-    if rows[0].ok and _same(unseeded.forward(x), unseeded.forward(x)):
-        message = "keeps the same values in every call without a seed: draw a new mask in every call"
-        rows = [row(METHOD, False, "dropout-mask", message)]
+    reseeded = load({argument: {**options, "seed": options["seed"] + 1}})
+    for when, first, other in (("for every seed", y, reseeded), ("in every call without a seed", None, unseeded)):
+        if masked.ok and _same(unseeded.forward(x) if first is None else first, other.forward(x)):
+            message = f"keeps the same values {when}: draw a new mask in every call"
+            masked = row(METHOD, False, "dropout-mask", message)
+    rows = [masked]
     testing = load({argument: {**options, "mode": "test"}})
     rows.append(_identity_row(row, testing, x, options["p"]))
     if not complete:
@@ -311,8 +305,8 @@ def dropout_rows(student: Student, rate: float, shape: tuple[int, ...], seed: in
     yield replace(_masked(row, x, first, rate), notes=notes)
     yield _mask_gradient(row, student, x, dy)
     subject = learner_subjects.SubmittedLayer(student, shape, {})
-    checked = CheckedProbe(Probe(subject, {"x": x}, dy, first, generator), {}, {}, frozenset())
-    yield from check_unchanged_arrays(checked, {"x": x / 2})
+    checked = CheckedProbe(Probe(subject, {"x": x}, dy, first, generator), {}, {}, frozenset(), {"x": x / 2})
+    yield from check_unchanged_arrays(checked)
 
 
 def _named_row(name: str, method: str, right: bool, mistake: str = "", message: str = "", tensor: str = "y") -> Row:

@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.check.comparison import TINY, Comparison, compare_with_array
 from chainrule.check.forms import DATA, class_format, impossible_value
-from chainrule.check.report import EPSILON_INSIDE, VELOCITY_MEAN, Diagnosis, FirstWrong, Row, WorstEntry
+from chainrule.check.report import EPSILON_INSIDE, EPSILON_SCALED, VELOCITY_MEAN, Diagnosis, FirstWrong, Row, WorstEntry
 from chainrule.custom.calls import Array, FormError
 from chainrule.custom.optimizers import Descent
 from chainrule.errors import OptionError
@@ -37,6 +37,7 @@ class Rule:
     nesterov   whether the step is h + β m instead of m̂
     root       power of v in the step
     inside     whether ε is under the root
+    uncorrected whether ε is added to √v instead of √v̂
     forgets    whether m and v are 0 before each step
     """
 
@@ -54,6 +55,7 @@ class Rule:
     nesterov: bool = False
     root: float = 0.5
     inside: bool = False
+    uncorrected: bool = False
     late: bool = False
     forgets: bool = False
 
@@ -86,7 +88,8 @@ class Rule:
                 for beta, on in zip((self.first, self.second), self.corrected, strict=True)
             ]
             square = v / biases[1]
-            scale = (square + self.epsilon) ** self.root if self.inside else square**self.root + self.epsilon
+            epsilon = self.epsilon / biases[1] ** self.root if self.uncorrected else self.epsilon
+            scale = (square + epsilon) ** self.root if self.inside else square**self.root + epsilon
             move = self.rate * (h + self.first * m if self.nesterov else m / biases[0]) / (scale if self.scaled else 1)
             shrunk = 1 - self.rate * self.decay
             p = (p - move) * shrunk if self.late else p * shrunk - move
@@ -98,6 +101,9 @@ MISTAKES: Sequence[tuple[str, str, Callable[[Rule], Rule]]] = (  # name, message
     (VELOCITY_MEAN, "uses the mean v ← μ v + (1 − μ) g, with steps 1 − μ times as long as those of v ← μ v + g",
      lambda rule: replace(rule, share=1 - rule.first)),
     (EPSILON_INSIDE, "adds ε under the root; the usual form is √v + ε", lambda rule: replace(rule, inside=True)),
+    (EPSILON_SCALED,
+     "adds ε to √v before the correction, p ← p − α √(1 − β₂ᵗ)/(1 − β₁ᵗ) · m/(√v + ε), as in section 2 of Kingma & Ba; "
+     "the usual form adds it to √(v/(1 − β₂ᵗ))", lambda rule: replace(rule, uncorrected=True)),
     ("gradient-added", "moves along the gradient: subtract the step",
      lambda rule: replace(rule, rate=-rule.rate, decay=-rule.decay)),
     ("no-bias-correction", "is not corrected for moments that start at 0: divide m by 1 − β₁ᵗ and v by 1 − β₂ᵗ",

@@ -1,6 +1,7 @@
 """Checks of a learner's layer with other options or constructor arguments."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -83,10 +84,15 @@ def check_variation(student: Student, description: str, seed: int) -> list[Row]:
     probe = make_probe(subject, values, seed, LayerJudge(intended, subject.layouts) if intended else None)
     tolerances = dict.fromkeys(("y", *subject.tensors), OPTIONS_TOLERANCE)
     examination = quick_check(probe, tolerances) if intended else examine(probe)
-    wrong = Diagnosis("options", f"is wrong for {description}: use the options that are passed instead of constants")
+    wrong = Diagnosis("options", f"is wrong for {description}: use the options that are passed")
     rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
-    rows = [replace(row, diagnoses=row.diagnoses or (wrong,)) for row in rows]
+    rows = [replace(row, diagnoses=_named_for(row.diagnoses, description) or (wrong,)) for row in rows]
     return [replace(row, method=f"other options: {description}") for row in [*rows, *unknown_output_rows(probe)]]
+
+
+def _named_for(diagnoses: Sequence[Diagnosis], description: str) -> tuple[Diagnosis, ...]:
+    """Return the diagnoses with the constructor arguments of the wrong code."""
+    return tuple(replace(mistake, message=f"{mistake.message} (with {description})") for mistake in diagnoses)
 
 
 def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:

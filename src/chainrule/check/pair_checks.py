@@ -5,8 +5,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from chainrule.check import learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.constructors import pair_adapter
@@ -27,7 +25,8 @@ from chainrule.check.forms import (
     is_derivative,
     tutorial_pairs,
 )
-from chainrule.check.learner_checks import ONLY_SQUARE, check_layer, check_loss, check_output
+from chainrule.check.learner_checks import ONLY_SQUARE, check_layer, check_loss, check_output, check_reading
+from chainrule.check.loss_reading import all_losses, read_loss
 from chainrule.check.mode_checks import mode_rows
 from chainrule.check.option_checks import check_options
 from chainrule.check.pairing import match_parameters
@@ -41,7 +40,6 @@ from chainrule.custom.held_arrays import arrays_named
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import AveragePool2D, Conv2D, Dense, Layer, MaxPool2D
-from chainrule.network import losses
 
 LOSS_TOLERANCE = 1e-5  # relative
 Load = Callable[[Mapping[str, Any]], Student]  # loads a pair of functions with the given options
@@ -61,8 +59,7 @@ def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, base: Learn
             intended = (
                 MulticlassHinge() if course_format.loss == MulticlassHinge.name else LossSubject(course_format.loss)
             )
-            code = file.loss(pair.forward)
-            yield from check_loss(code, intended, seed, pair.forward, labels=True).rows
+            yield from check_loss(file.loss(pair.forward), [intended], seed, labels=True).rows
             return
         for row in _function_rows(file, pair, complete, base, seed):
             yield replace(row, subject=pair.forward if row.tensor == "y" else pair.backward)
@@ -308,18 +305,10 @@ def _derivative_rows(file: CheckedFile, forward: str, backward: str, seed: int) 
 
 def _loss_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Sequence[Row] | None:
     """Return the rows of a loss and its gradient with respect to the predictions; None if no loss matches."""
-    for name in losses.NAMES:
-        for labels in (False, True):
-            values = probes.draw_predictions(name, seed, labels)
-            try:
-                code = file.loss(forward, backward=backward)
-                y = code.forward(**values).arrays["y"]
-            except UnwrittenError:
-                raise
-            except StudentError:
-                continue
-            intended = LossSubject(name, engine="reference")
-            mean = np.asarray(y.mean())
-            if y.size in (1, len(values["p"])) and nearly_equal(mean, intended.output(values), LOSS_TOLERANCE):
-                return check_loss(code, intended, seed, forward, labels).rows
-    return None
+    try:
+        reading = read_loss(file.loss(forward, backward=backward), all_losses(), seed, lenient=True)
+    except UnwrittenError:
+        raise
+    except StudentError:
+        return None
+    return check_reading(reading, seed).rows if reading.right else None

@@ -6,7 +6,14 @@ from itertools import product
 import numpy as np
 
 from chainrule.check.learner_subjects import SubmittedLayer
-from chainrule.check.parameters import SAME, ArrayLayout, influential_arrays, layouts_between, parameter_layouts
+from chainrule.check.parameters import (
+    SAME,
+    TRANSPOSED,
+    ArrayLayout,
+    influential_arrays,
+    layouts_between,
+    parameter_layouts,
+)
 from chainrule.check.subjects import LayerSubject
 from chainrule.core.shapes import text
 from chainrule.custom.calls import FormError
@@ -31,11 +38,11 @@ def assignments(student: Student, intended: LayerSubject, known: Mapping[str, Ar
 
     Errors   FormError or StudentError if a parameter has no suitable array
     """
-    options = _options(student, intended, known)
+    options = _with_bias_inside(student, intended) or _options(student, intended, known)
     if not all(options.values()):  # parameters may be created by the first call, or have unusual names
-        x = np.random.default_rng(0).normal(size=(2, *intended.shape))
+        x = known.get("x", SAME).to_learner(np.random.default_rng(0).normal(size=(2, *intended.shape)))
         student.explore(x, strict=False)
-        options = _options(student, intended, known)
+        options = _with_bias_inside(student, intended) or _options(student, intended, known)
         taken = {name for pairs in options.values() for name, _ in pairs}
         others = [] if all(options.values()) else [name for name in influential_arrays(student, x) if name not in taken]
         for parameter in [parameter for parameter, pairs in options.items() if not pairs]:
@@ -57,6 +64,21 @@ def assignments(student: Student, intended: LayerSubject, known: Mapping[str, Ar
             yield SubmittedLayer(student, intended.shape, names, all_layouts)
 
 
+def _with_bias_inside(student: Student, intended: LayerSubject) -> dict[str, list[tuple[str, ArrayLayout]]]:
+    """Return the parts to try of weights whose last or first row or column is the bias; {} if there are none."""
+    w, bias = intended.parameters.get("w", ()), intended.parameters.get("b", ())
+    if len(w) != 2 or not bias:
+        return {}
+    forms = ((w[1] + 1, w[0]), TRANSPOSED, "["), ((w[0], w[1] + 1), SAME, "[:, ")
+    for name, (shape, layout, start) in product(arrays_named("w", student.array_names()), forms):
+        held = student.copy_of(name)
+        if held is not None and held.shape == shape:
+            parts = {"w": [(f"{name}{start}{rows}", layout) for rows in (":-1]", "1:]")]}
+            parts["b"] = [(f"{name}{start}{row}", SAME) for row in ("-1]", "0]")]
+            return {key: sorted(pairs, key=lambda pair: pair[0] not in student.names) for key, pairs in parts.items()}
+    return {}
+
+
 def _options(
     student: Student, intended: LayerSubject, known: Mapping[str, ArrayLayout]
 ) -> dict[str, list[tuple[str, ArrayLayout]]]:
@@ -74,7 +96,8 @@ def _options(
             names = arrays_named("w", student.array_names())  # PyTorch's name for the scale of a normalization
         names = [name for name in dict.fromkeys(names) if name not in first]
         options[parameter] = _pairs(student, names, shape, known.get(parameter))
-        arrays = [(name, held) for name in names if (held := student.copy_of(name)) is not None and held.ndim]
+        held_arrays = ((name, held) for name in names if (held := student.copy_of(name)) is not None)
+        arrays = [(name, held) for name, held in held_arrays if held.ndim and held.dtype.kind not in "iu"]  # no sizes
         if arrays and not options[parameter]:
             name, held = arrays[0]
             raise StudentError(

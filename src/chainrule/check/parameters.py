@@ -134,6 +134,7 @@ class ArrayLayout:
 SAME = ArrayLayout()
 TRANSPOSED = ArrayLayout((1, 0))
 CHANNELS_LAST, NO_CHANNELS = ArrayLayout((0, 2, 3, 1)), ArrayLayout(squeezed=(1,))  # batches of images
+CHANNELS_LAST_1D = ArrayLayout((0, 2, 1))
 COLUMN, ROW = ArrayLayout(expanded=(2,)), ArrayLayout(expanded=(1,))  # batches of vectors
 # Orders of the axes of weights (C_out, C_in) and of kernels (C_out, C_in, KH, KW), by number of axes
 ORDERS = {2: ((1, 0),), 3: ((2, 1, 0), (1, 0, 2)), 4: ((2, 3, 1, 0), (0, 2, 3, 1), (1, 0, 2, 3), (1, 2, 3, 0))}
@@ -161,7 +162,8 @@ def parameter_layouts(shape: tuple[int, ...]) -> list[ArrayLayout]:
 
 def output_layouts(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> Iterator[ArrayLayout]:
     """Yield the layouts of a batch of outputs that convert this library's shape to the learner's."""
-    candidates = [SAME, CHANNELS_LAST] if len(shape) == 4 else [SAME, COLUMN, ROW]
+    last = {3: CHANNELS_LAST_1D, 4: CHANNELS_LAST}.get(len(shape))
+    candidates = [SAME, last] if last else [SAME, COLUMN, ROW]
     candidates += [NO_CHANNELS] if len(shape) == 4 and shape[1] == 1 else []
     for layout in candidates:
         if layout.to_learner(np.empty(shape)).shape == learner_shape:

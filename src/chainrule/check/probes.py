@@ -63,11 +63,15 @@ def _candidate_shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
 
 
 def larger_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a larger shape with the same number of channels; squares remain squares. Vectors are unchanged."""
+    """Return a larger shape with the same number of channels; squares remain squares. Vectors are unchanged.
+
+    An image that is higher than wide becomes wider than high, and the other way round.
+    """
     if len(shape) == 3 and shape[1] == shape[2]:  # the code may require square images
         return (shape[0], shape[1] + 3, shape[2] + 3)
     if len(shape) == 3:
-        return (shape[0], shape[1] + 1, shape[2] + 3)
+        size = max(shape[1:])
+        return (shape[0], size + 1, size + 3) if shape[1] > shape[2] else (shape[0], size + 3, size + 1)
     return (shape[0], shape[1] + 2) if len(shape) == 2 else shape
 
 

@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 
 from chainrule.check import learner_subjects, probes
-from chainrule.check.conventions import BY_STRENGTH, DIRECT, Convention, square_shapes
+from chainrule.check.conventions import BY_STRENGTH, CONVENTION_NOTE, DIRECT, Convention, square_shapes
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.forms import class_format
 from chainrule.check.intended_layer import contradicts_name, guess_layer, layer_by_name
@@ -111,6 +111,7 @@ def match_layer(original: Student, task: LearnerTask, seed: int) -> Match:
     """
     reading = read(original, task, seed)
     subject, notes = reading.subject, [*reading.notes]
+    notes += [f"{CONVENTION_NOTE} {needed}: backward fails without it"] if (needed := subject.student.needed) else []
     if original.rate and len(subject.tensors) > 1:
         notes.append(f"{UPDATES_NOTE}: their gradients are (before − after) / {original.rate}")
     if not subject.student.adapted_axis:
@@ -359,7 +360,9 @@ def _unreadable(original: Student, errors: Sequence[StudentError], shape: tuple[
     if re.search(r"forward\(\) missing 1 required positional argument", str(errors[0])):
         advice = "forward of a layer takes x only; check a loss, which takes p and t, with --against LOSS"
         return StudentError(f"{errors[0]}; {advice}")
-    return ShapeError(f"{original.name} accepts none of the usual input shapes; pass --input-shape: {errors[0]}")
+    is_of_shapes = any(f"{kind}Error" in str(errors[0]) for kind in ("Value", "Index"))  # and not of names or types
+    advice = "accepts none of the usual input shapes; pass --input-shape" if is_of_shapes else "fails for every input"
+    return ShapeError(f"{original.name} {advice}: {errors[0]}")
 
 
 def _identified(

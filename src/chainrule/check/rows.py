@@ -21,6 +21,7 @@ from chainrule.check.parameters import gradient_of, influential_arrays
 from chainrule.check.report import NOT_RETURNED, PADDING_ZERO, Diagnosis, Row
 from chainrule.check.subjects import Subject, Values
 from chainrule.core.shapes import text
+from chainrule.custom.student import whole_name
 from chainrule.engines.protocol import Array
 from chainrule.layers import CustomLayer
 from chainrule.network.network import Network
@@ -40,6 +41,9 @@ NOT_CHECKED = "not-checked"
 NO_INPUT_GRADIENT = Diagnosis(NOT_RETURNED, "is not returned, which only the first layer of a network may do")
 SHORTCUT_LEFT_OUT = Diagnosis("shortcut-left-out", "lacks dy: the shortcut in y = x + f(x) passes dy on, too")
 SHORTCUT_MISSING = Diagnosis("shortcut-missing", "contains dy, but y does not contain x: write y = x + f(x) in forward")
+WIDTH_FROM_HEIGHT = Diagnosis(
+    "width-from-height", "has as many columns as rows: compute the width from that of x, not from the height"
+)
 BRANCH_LEFT_OUT = Diagnosis(
     "branch-left-out", "is dy: the gradient of f is missing, alone or beside a shortcut, as in y = x + f(x)"
 )
@@ -211,13 +215,20 @@ def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) ->
     if result is None:
         return replace(_row(row.subject, row.tensor, row.tensor), method=row.method)
     if result.shape != shape:
-        empty = () if result.size else (Diagnosis(PADDING_ZERO, f"is an empty array: {EMPTY_SLICE}"),)
-        return replace(row, diagnoses=empty, notes=(comparison.shape_message(row.title, result, shape),))
+        empty = Diagnosis(PADDING_ZERO, f"is an empty array: {EMPTY_SLICE}")
+        diagnoses = (WIDTH_FROM_HEIGHT,) * _is_width_from_height(result.shape, shape) if result.size else (empty,)
+        return replace(row, diagnoses=diagnoses, notes=(comparison.shape_message(row.title, result, shape),))
     if result.dtype.kind == "f" and result.dtype.itemsize < 4:
         return half_precision_row(row, result)
     if message := comparison.non_finite_message(result):
         return replace(row, diagnoses=(Diagnosis(NOT_FINITE, message),))
     return None
+
+
+def _is_width_from_height(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    """Return whether a shape differs from the expected one only in an axis that is as long as the axis before it."""
+    different = [axis for axis, (size, other) in enumerate(zip(shape, expected, strict=False)) if size != other]
+    return len(shape) == len(expected) > 2 and len(different) == 1 and shape[different[0]] == shape[different[0] - 1]
 
 
 def half_precision_row(row: Row, result: Array) -> Row:
@@ -251,7 +262,7 @@ def find_unnamed_gradients(
     student, point = subject.student, dict(values)
     adopt_unnamed_gradients(subject, values, seed)
     rows = list[Row]()
-    for name in influential_arrays(student, values["x"], {*subject.names.values(), *constants}):
+    for name in influential_arrays(student, values["x"], {*map(whole_name, subject.names.values()), *constants}):
         extended = SubmittedLayer(copy.deepcopy(student), subject.shape, {**subject.names, name: name}, subject.layouts)
         extended.student.declare(*extended.names.values())
         array = np.asarray(student.copy_of(name), np.float64)

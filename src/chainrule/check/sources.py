@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -67,13 +68,13 @@ def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[
     """Return the selected code from a loaded file, wrapped as a layer or a loss, and its name.
 
     selection  {"name": name of an object, "backward": name of the second function of a pair or "", "loss": whether it
-               is a loss, "options": arguments by name; for a loss, "labels" if its targets are classes}
+               is a loss, "options": arguments by name}
     """
     source, name = pick(module, path, selection["name"])
     if selection["backward"]:
         source = (source, pick(module, path, selection["backward"])[0])
     if selection["loss"]:
-        return LossFunctions(source, name, "labels" in selection["options"] or isinstance(source, FunctionType)), name
+        return LossFunctions(source, name), name
     kind = Functions if isinstance(source, ModuleType | tuple) or takes_context(source) else Methods
     return kind(source, name, selection["options"]), name
 
@@ -85,8 +86,9 @@ class FileContents:
     layers     names of the constructor arguments of each layer; empty for an object. A default that is a text follows
                the name: "padding=same"
     required   names of the constructor arguments without a default, by class
-    methods    names of the two methods of each class, which are unusual if no class has usual ones
+    methods    calls of the two methods of each class, such as "forward(x)"; their names are unusual if none is usual
     functions  names of functions
+    losses     names of classes whose methods take predictions and targets
     engines    names of classes of automatic differentiation
     optimizers names of classes and functions that may be optimizers
     """
@@ -95,6 +97,7 @@ class FileContents:
     required: dict[str, tuple[str, ...]]
     methods: dict[str, tuple[str, ...]]
     functions: tuple[str, ...]
+    losses: tuple[str, ...]
     engines: tuple[str, ...]
     optimizers: tuple[str, ...]
 
@@ -107,8 +110,9 @@ def contents(module: ModuleType) -> FileContents:
     return FileContents(
         {name: _constructor_arguments(module, name) for name in named},
         {name: tuple(_required(kind)) for name, kind in classes.items() if name in names},
-        {name: _methods(kind) for name, kind in classes.items()},
+        {name: tuple(map(partial(_call, kind), _methods(kind))) for name, kind in classes.items()},
         tuple(functions(module)),
+        tuple(name for name, value in classes.items() if calling.is_loss(value)),
         tuple(name for name, value in vars(module).items() if _is_own_engine(module, value)),
         tuple(
             name
@@ -208,7 +212,8 @@ def layers(module: ModuleType) -> list[str]:
         kind: Any = value if isinstance(value, type) else type(value)
         is_local = kind.__module__ == module.__name__
         is_base = isinstance(value, type) and value in bases and _is_base_class(cast("type[Any]", value))
-        if not name.rpartition(".")[2].startswith("_") and is_local and calling.is_layer(value) and not is_base:
+        is_subject = calling.is_layer(value) or calling.is_loss(value)
+        if not name.rpartition(".")[2].startswith("_") and is_local and is_subject and not is_base:
             names.append(name)
     return names
 
@@ -245,11 +250,19 @@ def _incomplete_classes(module: ModuleType) -> list[str]:
 
 def _methods(kind: type[Any]) -> tuple[str, ...]:
     """Return the names of the forward and backward methods of a class; by default, its first two public methods."""
+    if calling.is_loss(kind):
+        return calling.loss_methods(kind)
     public = [name for name, value in vars(kind).items() if isinstance(value, FunctionType) and name[:1] != "_"]
     return (
         calling.method(kind, NAMES.forward) or "".join(public[:1]),
         calling.method(kind, NAMES.backward) or "".join(public[1:2]),
     )
+
+
+def _call(kind: type[Any], method: str) -> str:
+    """Return the call of a method with its required arguments, such as "backward(dy, rate)"."""
+    names = calling.required(getattr(kind, method)) if method else []
+    return f"{method}({', '.join(name for name in names if name != 'self')})" if method else ""
 
 
 def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
@@ -259,7 +272,14 @@ def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
     if len(names) == 1:
         return _value(module, names[0]), names[0]
     if not names:
-        raise StudentError(f"{path.name}: no class, object or pair of functions with forward and backward")
+        own = {name: kind for name, kind in vars(module).items() if getattr(kind, "__module__", "") == module.__name__}
+        methods = {name: _methods(kind) for name, kind in own.items() if isinstance(kind, type)}
+        calls = [f"{name} with {' and '.join(filter(None, pair))}" for name, pair in methods.items() if any(pair)]
+        held = "; ".join(calls) or ", ".join(functions(module)) or "no class or function"
+        raise StudentError(
+            f"{path.name}: no class, object or pair of functions with forward and backward; it has {held}: call the "
+            "methods forward(x) and backward(dy), or add a class that has them and calls yours"
+        )
     raise StudentError(
         f"{path.name} has several layers; select one: {', '.join(f'{path.name}:{name}' for name in names)}"
     )

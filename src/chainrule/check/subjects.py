@@ -180,13 +180,16 @@ class LayerSubject(PlanSubject):
 
 
 class LossSubject(Subject):
-    """A loss (the mean over the batch) as a function of the predictions p (N, K)."""
+    """A loss (the mean over the batch) as a function of the predictions p (N, K).
+
+    power   exponent of a factor K, for other definitions: 1 for sums over K instead of means
+    """
 
     tensors = ("p",)
     analytic = True
 
-    def __init__(self, loss: str, *, engine: str | None = None) -> None:
-        self.name = losses.find(loss)
+    def __init__(self, loss: str, *, engine: str | None = None, power: int = 0) -> None:
+        self.name, self.power = losses.find(loss), power
         self.engine = loader.find(engine)
 
     def forward(self, values: Values) -> Array:
@@ -200,11 +203,11 @@ class LossSubject(Subject):
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the gradient of the mean loss with respect to p, times dy."""
         (dp,) = self.engine.run(f"{self.name}_dp", (values["p"], values["t"]), {"batch": len(values["p"])})
-        return {"p": dp * dy}
+        return {"p": dp * dy * float(dp.shape[1]) ** self.power}
 
     def _mean(self, engine: Engine, values: Values) -> Array:
         (sample_losses,) = engine.run(self.name, (values["p"], values["t"]), {})
-        return np.asarray(sample_losses.mean())
+        return np.asarray(sample_losses.mean() * float(values["p"].shape[1]) ** self.power)
 
 
 class ModelSubject(Subject):

@@ -29,6 +29,11 @@ def evaluate(
     class_file: options.OutputFile = None,
     reliability: options.OutputFile = None,
     calibrated_file: options.OutputFile = None,
+    tuned_file: options.OutputFile = None,
+    metric: str = "f1",
+    mistakes: options.OutputFile = None,
+    roc: options.OutputFile = None,
+    precision_recall: options.OutputFile = None,
     skip_damaged: bool,
     data_folder: str | None,
     offline: bool | None,
@@ -50,11 +55,19 @@ def evaluate(
     reliability      (--reliability FILE.png) Plot the accuracy by the confidence of predictions.
     calibrated_file  (--calibrated FILE.safetensors) Calibrate the confidence on the run's validation images before the
                      evaluation, and write the model.
+    tuned_file       (--tuned FILE.safetensors) Choose the thresholds of yes-or-no outputs on the run's validation
+                     images before the evaluation, record them, and write the model.
+    metric           (--tuned-for METRIC) Metric of these thresholds: f1, balanced_accuracy or matthews_corrcoef.
+    mistakes         (--mistakes FILE.csv) List the wrongly classified images, the most confident first.
+    roc              (--roc FILE.png) Plot the ROC curves.
+    precision_recall  (--precision-recall FILE.png) Plot precision by recall.
     """
     from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import loading
     from chainrule.data.augmentation import Views
+    from chainrule.models import decisions, temperature
     from chainrule.plotting.figures import save
+    from chainrule.training.answers import Misclassification
 
     model, job = loading.load_model_and_job(run, **machine)
     loading.require_one_input_and_output(model, run)
@@ -62,9 +75,14 @@ def evaluate(
     test, part = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)
     selected_views = Views.choose(views)
     added: dict[str, Any] = {} if selected_views is None else {"views": str(selected_views)}
-    if calibrated_file is not None:
-        added["temperature"] = loading.calibrate(model, job, **where)
-        model.save(calibrated_file)
+    if calibrated_file is not None or tuned_file is not None:
+        validation = loading.validation_samples(model, job, **where)
+        if calibrated_file is not None:
+            added["temperature"] = temperature.calibrate(model, validation)
+            model.save(calibrated_file)
+        if tuned_file is not None:
+            added["thresholds"] = [*decisions.tune(model, validation, metric)]
+            model.save(tuned_file)
     ignore_label = None if job is None else job.recipe.ignore_label
     evaluation = model.evaluate(test, views=selected_views, ignore_label=ignore_label)
     figures = evaluation.to_json(model.classes)
@@ -74,8 +92,14 @@ def evaluate(
     if class_file is not None:
         rows = [[*(classes[0] if classes else ())], *([*row.values()] for row in classes)]
         write_atomic(class_file, csv_bytes(rows))
-    if reliability is not None:
-        save(evaluation.plot_reliability(), reliability)
+    if mistakes is not None:
+        names = test.names if test.names is not None else [f"sample {number}" for number in range(len(test))]
+        rows = [[names[row.sample], *row[1:]] for row in evaluation.mistakes]
+        write_atomic(mistakes, csv_bytes([["image", *Misclassification._fields[1:]], *rows]))
+    plots = {reliability: "plot_reliability", roc: "plot_roc", precision_recall: "plot_precision_recall"}
+    for path, plot in plots.items():
+        if path is not None:
+            save(getattr(evaluation, plot)(), path)
     if as_json:
         about = {"run": str(run), "model": model.name, "signature": model.signature.to_config(), "data": test.name}
         print_json({**about, "images": part, **added, **figures})
@@ -83,13 +107,19 @@ def evaluate(
     title = f"{model.name} on {test.name}: {part}"
     click.echo(_text(f"{title} in {len(selected_views)} views" if selected_views else title, figures, class_file))
     if calibrated_file is not None:
-        temperature = f"logits divided by the temperature {added['temperature']:.4g}"
-        click.echo("\n" + printable(f"{temperature}; wrote {calibrated_file}"))
+        change = f"logits divided by the temperature {added['temperature']:.4g}"
+        click.echo("\n" + printable(f"{change}; wrote {calibrated_file}"))
+    if tuned_file is not None:
+        values = ", ".join(f"{value:.4g}" for value in added["thresholds"])
+        click.echo("\n" + printable(f"yes from {values}; wrote {tuned_file}"))
 
 
 def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:
 
     rows = metric_rows({name: value for name, value in figures.items() if isinstance(value, float)})
+    if "accuracy_interval" in figures:
+        low, high = figures["accuracy_interval"]
+        rows[0][1] += f" (95 % interval {format_percent(low, 1)} to {format_percent(high, 1)})"
     parts = [printable(title), format_table(rows)]
     if "classes" in figures:
         classes = figures["classes"]

@@ -78,25 +78,25 @@ class ExplainedSubject:
 
 def subject(run: Path | None, options: Options) -> ExplainedSubject:
     """Return the subject selected by the options; by default the newest run or, without runs, the default network."""
-    is_chosen, run = run is not None or options["model"] is not None, run_paths.explained(run, options["model"])
-    if not is_chosen:
-        print_message(f"{run}, the newest run" if run else f"no run under {run_paths.RUNS}: {DEFAULT}, untrained")
-    model, training, test, recipe = _load_network(run, options)
+    source = run_paths.explained(run, options["model"])
+    if run is None and options["model"] is None:
+        print_message(f"{source}, the newest run" if source else f"no run under {run_paths.RUNS}: {DEFAULT}, untrained")
+    model, next_step, test, recipe = _load_network(source, options)
     optimizer = None if options["optimizer"] is None else optimizers.find(options["optimizer"])
-    training = resume_point.with_overrides(training, optimizer, options["learning_rate"])
+    training = resume_point.with_overrides(next_step, optimizer, options["learning_rate"])
     pixels, label, sample = _load_sample(model, test, options)
     x = model.normalization.apply(pixels[None], model.dtype)
     if len(model.output_shape) > 1:
         target = _dense_target(model, x, test, recipe, options)
         texts, assumed = (DENSE, DENSE), options["image"] is not None
     else:
-        answer, assumed = _answer(model, model.apply(x)[0]), label is None
-        target_label = answer if label is None else label
-        target = Samples.of(pixels[None], np.array([target_label]), model.output_shape).targets
-        target = targets_of_step(target, None, recipe.label_smoothing)
-        texts = _label_text(model, target_label), _label_text(model, answer)
+        answer = _answer(model, model.apply(x)[0])
+        expected, assumed = (answer, True) if label is None else (label, False)
+        one_hot = Samples.of(pixels[None], np.array([expected]), model.output_shape).targets
+        target = targets_of_step(one_hot, None, recipe.label_smoothing)
+        texts = _label_text(model, expected), _label_text(model, answer)
     trace = Trace(model, x, target, model.loss, training)
-    return ExplainedSubject(model, trace, sample, *texts, assumed, recipe, run)
+    return ExplainedSubject(model, trace, sample, *texts, assumed, recipe, source)
 
 
 def _dense_target(model: Model, x: Array, test: Dataset | None, recipe: Recipe, options: Options) -> Array:
@@ -110,7 +110,7 @@ def _dense_target(model: Model, x: Array, test: Dataset | None, recipe: Recipe, 
         return targets_of_step(samples.weighted_targets(model.loss), model.target_scaling, recipe.label_smoothing)
     if model.task == REGRESSION:
         raise OptionError("the target of an --image is unknown; use --sample")
-    return Samples.of(x, dense.classes_of(model.apply(x)), model.output_shape).targets
+    return Samples.of(x, dense.classes_of(model.apply(x), model.thresholds), model.output_shape).targets
 
 
 def _answer(model: Model, outputs: Array) -> float:
@@ -160,21 +160,19 @@ def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset, Recipe
 
 def _load_sample(model: Model, test: Dataset | None, options: Options) -> tuple[Array, int | None, str]:
     """Return the sample's pixels, its label (None if unknown), and its origin."""
-    if options["image"] is not None:
-        image = options["image"]
-        return model.normalization.of_image(loading.read_image(model, image)), _label(model, options["label"]), image
+    label, image = _label(model, options["label"]), options["image"]
+    if image is not None:
+        return model.normalization.of_image(loading.read_image(model, image)), label, image
     if test is None:
         raise OptionError("expected --sample or --image")
     index = options["sample"] or 0
     if not 0 <= index < len(test):
         raise OptionError(f"--sample {index}: expected 0 to {len(test) - 1}, the test images of {test.name}")
-    label = _label(model, options["label"])
     if label is None and not test.has_classes and not test.is_dense:
         raise OptionError(f"{test.name} has targets instead of classes; use model.trace(x, y) in Python")
-    if label is None and not test.is_dense:
-        label = int(test.y[index])
     x = input_array(test.x[index], model.input_shape, single=True)[0]
-    return x, None if test.is_dense else label, f"sample {index} of {test.name}"
+    own_label = int(test.y[index]) if label is None and not test.is_dense else label
+    return x, None if test.is_dense else own_label, f"sample {index} of {test.name}"
 
 
 def _label(model: Model, label: str | None) -> int | None:

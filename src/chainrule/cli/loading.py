@@ -16,7 +16,6 @@ from chainrule.data.inputs import read_input
 from chainrule.data.loading import read_sets
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
-from chainrule.models import temperature
 from chainrule.models.model import Model
 from chainrule.models.reading import Reading, training_data
 from chainrule.network import tasks
@@ -24,6 +23,7 @@ from chainrule.runs import checksums, jobs, loading
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import Job
 from chainrule.runs.loading import RunRecord, load, read_run
+from chainrule.training.streams import TrainingData
 
 
 def load_run(folder: Path, *, accept_changes: bool = False) -> RunRecord:
@@ -110,8 +110,8 @@ def load_test_data(
     return matched(test, model.classes), f"{len(test):,} of {format_count(total, 'image')}, the test set"
 
 
-def calibrate(model: Model, job: Job | None, *, folder: str | None, offline: bool | None) -> float:
-    """Calibrate a model on the validation images of its run, and return the temperature (`Model.calibrate`).
+def validation_samples(model: Model, job: Job | None, *, folder: str | None, offline: bool | None) -> TrainingData:
+    """Return the validation images of a model's run, to calibrate it or to tune its thresholds.
 
     Errors   OptionError if there is no run, or if it has no validation images
     """
@@ -122,8 +122,8 @@ def calibrate(model: Model, job: Job | None, *, folder: str | None, offline: boo
         samples = training_data(model, training, None, Reading(ignore_label=job.recipe.ignore_label))
         validation = samples.parts(job.recipe.validation, job.recipe.seed, training.groups)[1]
     if validation is None:
-        raise OptionError("--calibrated requires a run with validation images; train with --validation 0.1")
-    return temperature.calibrate(model, validation)
+        raise OptionError("--calibrated and --tuned require a run with validation images; train with --validation 0.1")
+    return validation
 
 
 def read_data_for(model: Model, name: str, **options: Any) -> tuple[Dataset, Dataset | None]:

@@ -20,6 +20,8 @@ METRIC_LABELS = {
     "r2": "R²",
     "f1": "F1",
     "roc_auc": "ROC-AUC",
+    "matthews_corrcoef": "Matthews correlation",
+    "cohen_kappa": "Cohen's kappa",
     "top_5_accuracy": "top-5 accuracy",
     "mean_f1": "mean F1",
     "mean_iou": "mean IoU",

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice, starmap
 from pathlib import Path
@@ -166,7 +166,7 @@ def _answers(
     from chainrule.network.tasks import MULTI_LABEL, REGRESSION
     from chainrule.plotting.figures import save
     from chainrule.training.calibration import confidences
-    from chainrule.training.dense import classes_of
+    from chainrule.training.dense import are_yes, classes_of
 
     names = ["output"] if model.classes == ("0",) else model.classes
     is_dense = len(model.output_shape) > 1
@@ -175,7 +175,7 @@ def _answers(
         pixels = [image_pixels for _, image_pixels in batch if not isinstance(image_pixels, str)]
         outputs = model.predict(model.normalization.of_image(np.stack(pixels))) if pixels else np.empty((0, len(names)))
         predictions = deque(outputs if by_output or not pixels else confidences(outputs, model.loss))
-        winners = deque([] if by_output or not pixels else classes_of(outputs))
+        winners = deque([] if by_output or not pixels else classes_of(outputs, model.thresholds))
         for image, image_pixels in batch:
             if isinstance(image_pixels, str):
                 yield {"image": image, "problem": image_pixels}
@@ -188,7 +188,11 @@ def _answers(
                 yield predicted_masks.describe(model, image, image_pixels, values, masks.get(image))
                 continue
             if by_output:
-                yield {"image": image, "outputs": dict(zip(names, map(float, values), strict=True))}
+                answer: dict[str, Any] = {"outputs": dict(zip(names, map(float, values), strict=True))}
+                if model.task == MULTI_LABEL:
+                    says_yes = are_yes(values[None], model.thresholds)[0]
+                    answer["labels"] = [name for name, is_yes in zip(names, says_yes, strict=True) if is_yes]
+                yield {"image": image, **answer}
                 continue
             first = winners.popleft()
             others = [index for index in np.argsort(-values, kind="stable") if index != first]
@@ -232,21 +236,23 @@ def _rows(answers: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:
 def _entries(answer: dict[str, Any]) -> dict[str, Any]:
     """Return an answer's outputs, or its classes and confidences, by the names of their columns; {} for a problem."""
     if "class" not in answer:
-        return answer.get("outputs", {})
+        labels = {"labels": ", ".join(answer["labels"])} if "labels" in answer else {}
+        return {**answer.get("outputs", {}), **labels}
     ranked = {"": answer} | {f"_{rank}": other for rank, other in enumerate(answer["runners_up"], 2)}
     return {f"{name}{rank}": entry[name] for rank, entry in ranked.items() for name in ("class", "confidence")}
 
 
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"
+
+
 def _text(answers: Sequence[dict[str, Any]]) -> str:
 
-    formats: dict[str, Callable[[float], str]] = {
-        "pixels": partial(format_percent, digits=1),
-        "outputs": "{:.6g}".format,
-    }
-    for kind, shown in formats.items():
-        if kind in answers[0]:
-            rows = [[answer["image"], *map(shown, answer[kind].values())] for answer in answers]
-            return format_table([["image", *answers[0][kind]], *rows], right=range(1, len(rows[0])))
+    if "class" not in answers[0]:
+        entries = [answer.get("pixels") or _entries(answer) for answer in answers]
+        shown = partial(format_percent, digits=1) if "pixels" in answers[0] else _shown
+        rows = [[answer["image"], *map(shown, entry.values())] for answer, entry in zip(answers, entries, strict=True)]
+        return format_table([["image", *entries[0]], *rows], right=range(1, len(rows[0])))
     rows = [["image", "class", "confidence", "runners-up"]]
     for answer in answers:
         others = [f"{other['class']} {format_percent(other['confidence'], 1)}" for other in answer["runners_up"]]

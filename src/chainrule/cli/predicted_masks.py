@@ -28,7 +28,7 @@ def describe(model: Model, image: str, pixels: NDArray[np.uint8], outputs: Array
     files: dict[str, bytes] = {}
     answer: dict[str, Any] = {"image": image}
     if model.task in (CLASSIFICATION, BINARY):
-        labels = dense.classes_of(outputs[None])[0]
+        labels = dense.classes_of(outputs[None], model.thresholds)[0]
         names = model.classes if len(model.classes) > 1 else ("0", "1")
         shares = np.bincount(labels.ravel(), minlength=len(names)) / labels.size
         answer["pixels"] = dict(zip(names, shares.tolist(), strict=True))

@@ -89,17 +89,16 @@ def convert_option(name: str, text: str) -> tuple[str, Any]:
     Errors   OptionError if the option is unknown or cannot be swept; a click error if the value is invalid
     """
     sweep = program.import_command(program.MainGroup.folder, "sweep")
-    option = ABBREVIATIONS.get(name, name).replace("_", "-")
     parameters = {
-        text.removeprefix("--"): parameter
+        flag.removeprefix("--"): parameter
         for parameter in sweep.params
         if parameter.name not in (*SWEEP_OPTIONS, *NOT_SWEPT)
-        for text in parameter.opts
+        for flag in parameter.opts
     }
-    if option not in parameters:
+    selected = parameters.get(ABBREVIATIONS.get(name, name).replace("_", "-"))
+    if selected is None:
         raise OptionError(f"grid: {unknown_name('option', name, [*parameters])}")
-    selected, context = parameters[option], click.Context(sweep, info_name="chainrule sweep")
-    return str(selected.name), selected.process_value(context, text)
+    return str(selected.name), selected.process_value(click.Context(sweep, info_name="chainrule sweep"), text)
 
 
 def _load_data(request: TrainingRequest) -> tuple[Dataset, Dataset]:

@@ -65,7 +65,8 @@ def network(
     source       (--from FILE) Start from the network, weights and normalization of a model file or a run folder.
                  Classes are matched by name; if none is known, the last layer is replaced.
     new_classes  With --from: also replace the last layer if only some of the classes are known, or fewer.
-    freeze       (--freeze NAME) Do not train a layer: conv1, or a pattern such as "conv*"; can be repeated.
+    freeze       (--freeze NAME) Do not train a layer: conv1, or a pattern such as "conv*", or backbone,
+                 all but the last; can be repeated.
     recipe       best: reaches the model's target accuracy; tutorial: as in the model's source.
     dtype        (--dtype NAME) float32 or float64.  [default: float32]
     """

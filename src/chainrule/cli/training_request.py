@@ -15,6 +15,7 @@ from chainrule.data.folder_layout import NUMBERS
 from chainrule.data.masks import has_masks
 from chainrule.errors import DataError, OptionError, quoted, unknown_name
 from chainrule.models.model import Model
+from chainrule.models.sizes import names_to_freeze
 from chainrule.network import losses, tasks
 from chainrule.network.network import DTYPES
 from chainrule.runs.jobs import DataChoice, Job
@@ -47,14 +48,12 @@ def find_entry(options: Options) -> Entry:
         if name is not None:
             raise OptionError("--from and --model cannot be combined: --from includes a network")
         return find_pretrained(options["source"])
-    own_data = None if data_name is None else resolve_data_name(data_name)
-    custom = own_data is not None and custom_data.is_custom(own_data)
-    if name is not None and network_files.is_file(name):
-        return network_files.find(name)
-    default = DEFAULT_MODEL
-    if own_data is not None and custom and options["recipe"] != "tutorial":
-        default = custom_data.MASK_MODEL if has_masks(Path(own_data)) else custom_data.MODEL
-    return zoo.find(name or default)
+    resolved = None if data_name is None else resolve_data_name(data_name)
+    if name is not None:
+        return network_files.find(name) if network_files.is_file(name) else zoo.find(name)
+    if resolved is None or not custom_data.is_custom(resolved) or options["recipe"] == "tutorial":
+        return zoo.find(DEFAULT_MODEL)
+    return zoo.find(custom_data.MASK_MODEL if has_masks(Path(resolved)) else custom_data.MODEL)
 
 
 def with_recipe_options(entry: Entry, options: Options) -> Options:
@@ -99,20 +98,18 @@ def resolve_data_name(name: str) -> str:
 
 def choose_recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
     """Return the model's recipe for the data, with the changes requested by the options."""
-    if options["recipe"] not in RECIPES:
-        raise unknown_name("recipe", options["recipe"], RECIPES)
-    recipe = entry.recipe_for(data_name) if options["recipe"] == "best" else entry.tutorial
-    if recipe is None:
+    for name, known in (("recipe", RECIPES), ("dtype", (None, *DTYPES))):
+        if options[name] not in known:
+            raise unknown_name(name, options[name], [*filter(None, known)])
+    base = entry.recipe_for(data_name) if options["recipe"] == "best" else entry.tutorial
+    if base is None:
         raise OptionError(f"model {entry.name}: its source states no recipe; use --recipe best")
-    changes = {name: options[parameter] for name, parameter in PARAMETERS.items() if options[parameter] is not None}
-    changes["lr_multipliers"] = LRMultipliers.choose(changes.get("lr_multipliers", recipe.lr_multipliers))
     hyperparameters = {name: options[name] for name in HYPERPARAMETERS if options[name] is not None}
-    recipe = replace(
-        recipe, optimizer=choose_optimizer(recipe.optimizer, options["optimizer"], hyperparameters), **changes
-    )
+    changes = {name: options[parameter] for name, parameter in PARAMETERS.items() if options[parameter] is not None}
+    changes["lr_multipliers"] = LRMultipliers.choose(changes.get("lr_multipliers", base.lr_multipliers))
+    changes["optimizer"] = choose_optimizer(base.optimizer, options["optimizer"], hyperparameters)
+    recipe = replace(base, **changes)
     custom_data.check_patience(recipe, custom_data.is_custom(data_name) and options["validation"] is None)
-    if options["dtype"] not in (None, *DTYPES):
-        raise unknown_name("dtype", options["dtype"], DTYPES)
     return recipe
 
 
@@ -205,10 +202,10 @@ class TrainingRequest:
                 recipe = replace(recipe, loss=arguments["loss"])
             recipe = replace(recipe, standardize_targets=True)
         model = self.entry.build(shape, training.classes, **arguments)
+        if self.options["source"] is not None and self.options["loss"] is None and training.has_classes:
+            recipe = replace(recipe, loss=model.loss)  # of a new head
         model.check_input(test.x)
-        names = [name for name in options["freeze"] if name not in model.names or model.size(name)]
-        frozen = LRMultipliers.frozen(*names)
-        frozen.groups(model.trainable_layout, "--freeze")
+        frozen = LRMultipliers.frozen(*names_to_freeze(model, options["freeze"], "--freeze"))
         recipe = replace(recipe, lr_multipliers=LRMultipliers((*recipe.lr_multipliers.factors, *frozen.factors)))
         recipe.lr_multipliers.groups(model.trainable_layout)
         machine = model.engine.name, model.threads

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, Union, cast, get_args, get_origin
 
 from chainrule.errors import OptionError, quoted
 
+CUSTOM_SUFFIX = " (own)"  # suffix for names of custom code in files, which do not contain the code
+
 
 class Kind(NamedTuple):
     """The values of a type that are accepted, and their description in messages, in the singular and the plural."""

@@ -7,7 +7,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from chainrule.custom import held_arrays
 from chainrule.custom.calls import NO_DEFAULT, FormError, defaults, is_numeric
@@ -41,6 +41,35 @@ def _defines_call(kind: type[Any]) -> bool:
 def is_layer(subject: Any) -> bool:
     """Return whether a class, an object or a module has a forward and a backward method."""
     return bool(method(subject, NAMES.forward) and method(subject, NAMES.backward))
+
+
+def loss_methods(subject: Any) -> tuple[str, str]:
+    """Return the names of the methods of a loss and of its gradient, of a class, an object or a module; "" for none."""
+    return method(subject, NAMES.losses), method(subject, NAMES.loss_gradients)
+
+
+def is_loss(subject: Any) -> bool:
+    """Return whether a class has the methods of a loss, and its first method takes predictions and targets."""
+    value, gradient = loss_methods(subject)
+    if not (value and gradient and isinstance(subject, type)):
+        return False
+    function = getattr(cast("type[Any]", subject), value)
+    names = [name for name in required(function) if name != "self"]
+    return len(names) == 2 and any(argument_roles(function)) and names[1].lower() not in TRAINING_MODES
+
+
+def argument_roles(function: Callable[..., Any], start: int = 0) -> tuple[str, str]:
+    """Return the roles of two arguments, from an index on, by usual names: "p" predictions, "t" targets, "" unknown.
+
+    The argument self of a method does not count.
+    """
+    names = [name.lower() for name, _ in defaults(function) or () if name != "self"][start : start + 2]
+    first, second, *_ = (
+        *("t" if name in NAMES.targets else "p" * (name in NAMES.predictions) for name in names),
+        "",
+        "",
+    )
+    return first, second
 
 
 def required(function: Callable[..., Any]) -> list[str]:

@@ -48,11 +48,13 @@ def call(label: str, function: Callable[..., Any], *arguments: Any, **named: Any
             result = tensors.call(getattr(function, "__self__", function), function, *arguments, **named)
     except StudentError:
         raise
-    except NotImplementedError as error:
-        raise UnwrittenError(f"{UNWRITTEN.format(label)}: {_describe_error(label, error)}") from error
     except (Exception, SystemExit) as error:
+        axes = len(getattr(arguments[0], "shape", ())) if arguments else 0
+        message = _describe_error(label, error, axes)
+        if isinstance(error, NotImplementedError):
+            raise UnwrittenError(f"{UNWRITTEN.format(label)}: {message}") from error
         kind = FormError if not _frames(error) and isinstance(error, TypeError) else StudentError
-        raise kind(f"{_describe_error(label, error)}{_shapes(function, arguments, named)}") from error
+        raise kind(f"{message}{_shapes(function, arguments, named)}") from error
     if result is None and _is_empty(function):
         raise UnwrittenError(f"{label} returned None: it is not written yet")
     return result
@@ -88,13 +90,17 @@ def with_advice(message: str) -> str:
     return message + next((f": {advice}" for word, advice in NAMES.removed.items() if word in message), "")
 
 
-def _describe_error(label: str, error: BaseException) -> str:
-    """Return an error's message with the line number of the innermost call in the learner's file."""
+def _describe_error(label: str, error: BaseException, axes: int) -> str:
+    """Return an error's message with the line number of the innermost call in the learner's file.
+
+    axes   number of axes of the first argument
+    """
     message = " ".join(f"{type(error).__name__}: {error}".split())
     message = with_advice(message)
     if mismatch := next(filter(None, (pattern.search(message) for pattern in SIZE_MISMATCHES)), None):
         sizes = " and ".join(mismatch.groups())
-        message = f"ValueError: the inner sizes {sizes} of a matrix product differ: transpose a factor, such as w.T"
+        advice = "flatten x first: x.reshape(len(x), -1)" if axes > 2 else "transpose a factor, such as w.T"
+        message = f"ValueError: the inner sizes {sizes} of a matrix product differ: {advice}"
     if not (frames := _frames(error)):
         return f"{label} cannot be called: {message}"
     in_file = [frame for frame in frames if frame.filename == frames[0].filename]

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from chainrule.custom.calls import Array
 
-CUSTOM_SUFFIX = " (own)"  # suffix for names of custom code in files, which do not contain the code
-
 
 @dataclass(frozen=True)
 class CallResult:
@@ -22,10 +20,12 @@ class CallResult:
 
     arrays   results by name: {"y": …} from forward; {"dx": …} and any other returned arrays from backward
     changed  names of the caller's arrays that the call has overwritten: x, dy, y, or the parameters of functions
+    needed   what the code needs beyond x and dy, such as "save_cache=True in forward"; "" if nothing
     """
 
     arrays: Mapping[str, Array]
     changed: tuple[str, ...] = ()
+    needed: str = ""
 
 
 class Code(Protocol):
@@ -100,7 +100,9 @@ def arrays_of(code: Code) -> dict[str, Array]:
 
 
 class LossCode(Protocol):
-    """A learner's loss for predictions p (N, K) and targets t (N, K)."""
+    """A learner's loss for predictions p (N, K) and targets t: (N, K), or class indices (N,)."""
+
+    name: str
 
     @property
     def independent(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule._io.locks import ThreadLock
 from chainrule.core.shapes import text
 from chainrule.custom import calling
-from chainrule.custom.calls import UNWRITTEN, Array, array, call, defaults, overwritten
+from chainrule.custom.calls import UNWRITTEN, Array, array, call, defaults, is_numeric, overwritten
 from chainrule.custom.interface import CallResult
 from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError, UnwrittenError
@@ -28,23 +28,22 @@ ONLY_LOSS = " returns only the loss: return (loss, dp)"
 class LossFunctions:
     """A learner's loss, run in this process.
 
-    source   a class or an object with forward(p, t) and backward() or backward(dy); functions forward(p, t) and
-             backward(p, t) or backward(dy, p, t), in a module or as a pair; or one function of p and t that returns
-             (loss, dp). If the names of the arguments are usual ones in the other order, such as y_true and y_pred,
-             t is passed first. In a class or an object, forward and backward may also store their results under usual
-             names
+    source   a class or an object with forward(p, t) and backward() or backward(dy), or with methods of other usual
+             names, such as loss and gradient; functions forward(p, t) and backward(p, t) or backward(dy, p, t), in a
+             module or as a pair; or one function of p and t that returns (loss, dp). If the names of the arguments are
+             usual ones in the other order, such as y_true and y_pred, t is passed first. In a class or an object,
+             forward and backward may also store their results under usual names. forward may also return probabilities
     name     name used in messages; None: the source's name
-    labels   whether the code expects labels (N,) instead of t: the index of the largest element in each row of t
 
     Errors   StudentError for any other source
     """
 
-    def __init__(self, source: Any, name: str | None, labels: bool = False) -> None:
-        self.name, self._labels = name or _name(source), labels
+    def __init__(self, source: Any, name: str | None) -> None:
+        self.name = name or _name(source)
         self._source, is_pair = source, isinstance(source, tuple | list)
         self._shared = is_pair or isinstance(source, type | ModuleType | FunctionType)
         self._thing = call(self.name, source) if isinstance(source, type) else source
-        pair = [getattr(self._thing, method, None) for method in ("forward", "backward")]
+        pair = [getattr(self._thing, name, None) for name in calling.loss_methods(self._thing)]
         if is_pair:
             pair = list(cast("tuple[Any, ...]", source))
         elif isinstance(source, FunctionType):
@@ -53,25 +52,29 @@ class LossFunctions:
             raise StudentError(self.name + NO_LOSS)
         self._forward, self._backward = cast("list[Callable[..., Any]]", pair)
         bound = is_pair and any(hasattr(function, "__self__") for function in pair)
-        self.independent = not bound and (self._shared or hasattr(cast("type[Any]", type(source)), "forward"))
+        own = hasattr(cast("type[Any]", type(source)), getattr(self._forward, "__name__", ""))
+        self.independent = not bound and (self._shared or own)
 
     def another(self) -> "LossFunctions":
         """Return another instance of a class, a copy of an object, or the same functions."""
         copied = self._source if self._shared else call(f"{self.name}: a copy", copy.deepcopy, self._source)
-        return LossFunctions(copied, self.name, self._labels)
+        return LossFunctions(copied, self.name)
 
     def forward(self, p: Array, t: Array) -> CallResult:
         """Call forward(p, t)."""
         passed = self._argument_copies(p, t, self.roles)
         result = call(f"{self.name}.forward", self._forward, *(now for now, _ in passed.values()))
-        result = calling.stored(self._thing, LOSSES, result)
+        result: Any = calling.stored(self._thing, LOSSES, result)
+        if isinstance(result, tuple):
+            parts = cast("tuple[Any, ...]", result)
+            result = next((part for part in parts if is_numeric(part) and np.size(part) in (1, len(p))), parts)
         return CallResult({"y": array(result, f"{self.name}.forward returned")}, overwritten(passed))
 
     def backward(self, p: Array, t: Array) -> CallResult:
         """Call backward with the arguments it accepts: none; dy; p and t; or dy, p and t."""
         accepted = defaults(self._backward)
         count = 3 if accepted is None else len(calling.required(self._backward)) or len(accepted)
-        roles = argument_roles(self._backward, max(count - 2, 0))
+        roles = calling.argument_roles(self._backward, max(count - 2, 0))
         passed = self._argument_copies(p, t, roles if any(roles) else self.roles)
         copies = [now for now, _ in passed.values()]
         arguments: tuple[Any, ...] = {0: (), 1: (1.0,), 2: tuple(copies)}.get(count, (1.0, *copies))
@@ -82,12 +85,11 @@ class LossFunctions:
     @property
     def roles(self) -> tuple[str, str]:
         """Roles of the arguments of forward; see `argument_roles`."""
-        return argument_roles(self._forward)
+        return calling.argument_roles(self._forward)
 
     def _argument_copies(self, p: Array, t: Array, roles: tuple[str, str]) -> dict[str, tuple[Array, Array]]:
         """Return pairs (copy, original) for the arguments of a call, by name, in the order of their roles."""
-        targets = t.argmax(axis=1) if self._labels else t
-        passed = {"p": (p.copy(), p), "t": (targets.copy(), targets)}
+        passed = {"p": (p.copy(), p), "t": (t.copy(), t)}
         first, second = roles
         is_reversed = second != "t" and (first == "t" or second == "p")
         return {name: passed[name] for name in ("t", "p")} if is_reversed else passed
@@ -148,17 +150,6 @@ class TrainableLoss:
     def __deepcopy__(self, memo: dict[int, Any]) -> "TrainableLoss":
         """Return the same object: it keeps no state between two calls, and calls are serialized by a lock."""
         return self
-
-
-def argument_roles(function: Callable[..., Any], start: int = 0) -> tuple[str, str]:
-    """Return the roles of two arguments, from an index on, by usual names: "p" predictions, "t" targets, "" unknown."""
-    names = [name.lower() for name, _ in defaults(function) or ()][start : start + 2]
-    first, second, *_ = (
-        *("t" if name in NAMES.targets else "p" * (name in NAMES.predictions) for name in names),
-        "",
-        "",
-    )
-    return first, second
 
 
 def _name(source: Any) -> str:

@@ -2,13 +2,16 @@
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
 from chainrule.custom import calling
 from chainrule.custom.calls import (
+    NO_DEFAULT,
     POSITION,
     Array,
     FormError,
@@ -23,8 +26,10 @@ from chainrule.custom.held_arrays import ModuleVariables, family, owners
 from chainrule.custom.interface import CallResult
 from chainrule.custom.local_code import LocalCode
 from chainrule.custom.names import NAMES
-from chainrule.custom.updates import Updates
+from chainrule.custom.updates import KeptGradients, Updates
+from chainrule.errors import StudentError, UnwrittenError
 
+Repair = tuple[Callable[[], Any], Callable[[], Any]]  # what to do before a call is repeated, and its reversal
 EVALUATED = "forward.eval"  # key in `arguments` that requests evaluation mode
 
 
@@ -80,17 +85,22 @@ class Methods(LocalCode):
         self._saved = dict[str, Any]()  # values of the last forward that backward may take as arguments
         self._modes = _set_evaluation_mode(self.thing) if arguments and arguments.get(EVALUATED) else dict[str, Any]()
         training = {} if self._modes else calling.TRAINING_MODES
-        names = calling.required(getattr(self.thing, self._forward))[1:]
-        self._modes |= {name: training[name.lower()] for name in names if name.lower() in training}
+        accepted = defaults(getattr(self.thing, self._forward))
+        self._input = _input_attribute(self.thing) if accepted == [] else ""
+        modes = {name: default for name, default in (accepted or ())[1:] if default in (NO_DEFAULT, True, False)}
+        self._modes |= {name: training[name.lower()] for name in modes if name.lower() in training}
+        # Other values of switches, which are added to the modes of all copies if backward needs them
+        switches = modes.keys() - self._modes.keys()
+        self._switches = {name: not modes[name] for name in switches if modes[name] is not NO_DEFAULT}
         self.variables = ModuleVariables(kind, forward, backward)
-        self._detector = OverwriteDetector()
+        self._detector, self._is_built = OverwriteDetector(), False
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call the object's forward."""
         label = f"{self._label}.{self._forward}"
         x_copy = copy_for_call(x, strided)
         self._x = x_copy.copy()
-        returned = call(label, getattr(self.thing, self._forward), x_copy, **self._modes)
+        returned = _retried(lambda: self._call_forward(label, x_copy), self._builds(x.shape))
         if isinstance(returned, tuple) and len(pair := cast("tuple[Any, ...]", returned)) == 2:
             returned, cache = pair
             self._saved["cache"] = cache
@@ -99,8 +109,50 @@ class Methods(LocalCode):
         self._saved |= {"x": self._x, **dict.fromkeys(NAMES.outputs, y)}
         return CallResult({"y": y}, self._detector.after_forward({"x": (x_copy, x.copy())}, returned))
 
+    def _call_forward(self, label: str, x: Array) -> Any:
+        """Call forward(x), or forward() if the object expects x in an attribute."""
+        if self._input:
+            setattr(self.thing, self._input, x)
+        return call(label, getattr(self.thing, self._forward), *(() if self._input else (x,)), **self._modes)
+
+    def _builds(self, shape: tuple[int, ...]) -> Iterator[Repair]:
+        """Yield the calls of a method such as build(shape), with the shape of one sample or of the batch."""
+        if self._is_built or not (builder := calling.method(self.thing, NAMES.builders)):
+            return
+        build, held = getattr(self.thing, builder), cast("dict[str, Any]", vars(self.thing))
+        before = copy.deepcopy(held)
+
+        def set_built(is_built: bool, arguments: tuple[Any, ...] = ()) -> None:
+            self._is_built = is_built
+            held.clear()
+            held.update(copy.deepcopy(before))
+            if is_built:
+                call(f"{self._label}.{builder}", build, *arguments)
+
+        for arguments in ((shape[1:],), (shape,), shape[1:2]) if calling.required(build) else ((),):
+            yield partial(set_built, True, arguments), partial(set_built, False)
+
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
-        """Call the object's backward, after `forward`, in which the object has saved the values it needs."""
+        """Call the object's backward, after `forward` has saved the values that it needs.
+
+        If it fails, the switches of forward, such as save_cache=False, are tried with their other values.
+        """
+        result = _retried(lambda: self._call_backward(dy, strided), self._switchings())
+        needed = [f"{name}={value}" for name, value in self._switches.items() if name in self._modes]
+        return replace(result, needed=f"{', '.join(needed)} in {self._forward}" * bool(needed))
+
+    def _switchings(self) -> Iterator[Repair]:
+        """Yield the calls of forward with the other value of a switch."""
+
+        def switch(name: str) -> None:
+            self._modes[name] = self._switches[name]
+            self.forward(np.zeros(()) if self._x is None else self._x)
+
+        for name in self._switches.keys() - self._modes.keys():
+            yield partial(switch, name), partial(self._modes.pop, name)
+
+    def _call_backward(self, dy: Array, strided: bool) -> CallResult:
+        """Call the object's backward with the arguments that it accepts."""
         label = f"{self._label}.{self._backward}"
         dy_copy = copy_for_call(dy, strided)
         if callable(reset := getattr(self.thing, "zero_grad", None)):  # for code that accumulates gradients
@@ -135,8 +187,9 @@ class Methods(LocalCode):
 
     @property
     def rate(self) -> str:
-        """Name of the learning-rate argument of backward; "" if it has none."""
-        return self._updates.argument
+        """Name of the learning-rate argument of backward; "" if it has none, or passes it on to an optimizer."""
+        passed_on = isinstance(getattr(self.thing, "optimizer", None), KeptGradients)
+        return "" if passed_on else self._updates.argument
 
     def another(self) -> "Methods":
         """Return another instance created with the same arguments or, if the source is an object, a copy."""
@@ -145,6 +198,7 @@ class Methods(LocalCode):
         duplicate = copy.copy(self)
         duplicate.thing = _instance(cast("type[Any]", type(self.thing)), self._label, self._constructed)
         duplicate._detector, duplicate._updates, duplicate._saved = OverwriteDetector(), self._updates.copy(), {}
+        duplicate._is_built = False
         return duplicate
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":
@@ -154,6 +208,33 @@ class Methods(LocalCode):
         duplicate._detector, duplicate._updates = OverwriteDetector(), self._updates.copy()
         duplicate._saved = copy.deepcopy(self._saved, memo)
         return duplicate
+
+
+def _retried(function: Callable[[], Any], repairs: Iterable[Repair]) -> Any:
+    """Return the result of a call. If it fails, repeat it after each repair, and undo repairs that do not help.
+
+    Errors   StudentError: that of the last repeated call
+    """
+    try:
+        return function()
+    except UnwrittenError:
+        raise
+    except StudentError as first:
+        error = first
+        for repair, undo in repairs:
+            try:
+                repair()
+                return function()
+            except StudentError as other:
+                error = other
+                undo()
+        raise error from None
+
+
+def _input_attribute(thing: Any) -> str:
+    """Return the attribute of x in an object whose forward takes no argument; "" if there is none."""
+    names = [name for name in getattr(thing, "__dict__", {}) if name.lower() in ("x", *NAMES.roles["x"])]
+    return next(iter(names), "")
 
 
 def _like(value: Any, default: Any) -> Any:
@@ -184,4 +265,7 @@ def _instance(kind: type[Any], label: str, values: Mapping[str, Any]) -> Any:
         raise FormError(
             f"{label} needs arguments: {signature}; pass an object, {kind.__name__}(…), instead of the class"
         ) from None
-    return call(label, kind, *bound.args, **bound.kwargs)
+    thing = call(label, kind, *bound.args, **bound.kwargs)
+    if getattr(thing, "optimizer", thing) is None:
+        thing.optimizer = KeptGradients()
+    return thing

@@ -23,8 +23,11 @@ class Names:
     rates: Words
     training: Words
     updates: Words
+    builders: Words
     steps: Words
     states: Words
+    losses: Words
+    loss_gradients: Words
     targets: Words
     predictions: Words
     holders: Words

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from chainrule.custom.calls import EARLIER, Array, same
 from chainrule.custom.interface import CallResult, Code, LossCode, arrays_of
 from chainrule.errors import StudentError
 
-ONE, LAST = "one", "last"
+ONE, LAST, OUTPUT = "one", "last", "output"
 
 
 class SampleAxis:
@@ -19,6 +20,7 @@ class SampleAxis:
     code   the learner's code
     axis   `ONE`: the code takes single samples; the gradients of a batch are sums over its samples.
            `LAST`: the code takes batches whose last axis counts the samples
+           `OUTPUT`: the last axis of y counts the samples, and the first axis of x
     """
 
     def __init__(self, code: Code, axis: str) -> None:
@@ -31,8 +33,9 @@ class SampleAxis:
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call forward for each sample, or for the transposed batch."""
         self._x, self._sums = np.array(x), {}
-        if self._axis == LAST:
-            return _moved(self._code.forward(np.moveaxis(x, 0, -1), strided=strided), "y")
+        if self._axis != ONE:
+            batch = x if self._axis == OUTPUT else np.moveaxis(x, 0, -1)
+            return _moved(self._code.forward(batch, strided=strided), "y")
         results = [self._code.forward(sample, strided=strided) for sample in x]
         if len({result.arrays["y"].shape for result in results}) > 1:
             raise StudentError(f"{self.kind}: forward returned different shapes for samples of the same shape")
@@ -42,8 +45,9 @@ class SampleAxis:
         """Call backward for each sample after its own forward, or for the transposed batch."""
         if self._x is None:
             raise StudentError(f"{self.kind}: backward before forward")
-        if self._axis == LAST:
-            return _moved(self._code.backward(np.moveaxis(dy, 0, -1), strided=strided), "dx")
+        if self._axis != ONE:
+            result = self._code.backward(np.moveaxis(dy, 0, -1), strided=strided)
+            return result if self._axis == OUTPUT else _moved(result, "dx")
         results, stored = list[CallResult](), list[dict[str, Array]]()
         names = dict[str, None]()
         for sample, gradient in zip(self._x, dy, strict=True):
@@ -57,7 +61,7 @@ class SampleAxis:
         arrays = {name: total for name, total in sums.items() if total is not None}
         if "dx" in arrays:
             arrays["dx"] = np.stack([result.arrays["dx"] for result in results])
-        return CallResult(arrays, _changed(results))
+        return CallResult(arrays, _changed(results), results[0].needed)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the code's arrays and numbers."""
@@ -91,35 +95,49 @@ class SampleAxis:
         return duplicate
 
 
-class SampleLoss:
-    """A learner's loss of one sample, with the interface `LossCode` for batches: the mean over the samples."""
+class AdaptedLoss:
+    """A learner's loss of labels or of one sample, with the interface `LossCode` for batches of targets (N, K).
 
-    def __init__(self, code: LossCode) -> None:
-        self._code, self.name, self.independent = code, getattr(code, "name", "loss"), code.independent
+    labels   whether the code takes the index of the largest target of each sample
+    single   whether the code takes one sample at a time; the loss is then the mean over the samples
+    """
 
-    def another(self) -> "SampleLoss":
+    def __init__(self, code: LossCode, *, labels: bool = False, single: bool = False) -> None:
+        self._code, self._labels, self._single = code, labels, single
+        self.name, self.independent = code.name, code.independent
+
+    def another(self) -> "AdaptedLoss":
         """Return another loss that runs the same code."""
-        return SampleLoss(self._code.another())
+        return AdaptedLoss(self._code.another(), labels=self._labels, single=self._single)
 
     def forward(self, p: Array, t: Array) -> CallResult:
-        """Return the loss of each sample."""
-        results = [self._code.forward(*pair) for pair in zip(p, t, strict=True)]
+        """Return the loss of the code, or the loss of each sample."""
+        targets = self._targets(t)
+        if not self._single:
+            return self._code.forward(p, targets)
+        results = [self._code.forward(*pair) for pair in zip(p, targets, strict=True)]
         return CallResult({"y": np.array([result.arrays["y"].sum() for result in results])}, _changed(results))
 
     def backward(self, p: Array, t: Array) -> CallResult:
-        """Return the gradient of the mean; forward is called for each sample before its backward."""
+        """Return the gradient of the mean. For single samples, forward is called before each backward."""
+        targets = self._targets(t)
+        if not self._single:
+            return self._code.backward(p, targets)
         results = list[CallResult]()
-        for pair in zip(p, t, strict=True):
+        for pair in zip(p, targets, strict=True):
             self._code.forward(*pair)
             results.append(self._code.backward(*pair))
         return CallResult({"dp": np.stack([part.arrays["dp"] for part in results]) / len(p)}, _changed(results))
+
+    def _targets(self, t: Array) -> Array:
+        return t.argmax(axis=1) if self._labels else t
 
 
 def _moved(result: CallResult, name: str) -> CallResult:
     """Return a result whose array with this name has its last axis moved to the front."""
     array = result.arrays[name]
     moved = np.moveaxis(array, -1, 0) if array.ndim else array
-    return CallResult({**result.arrays, name: np.ascontiguousarray(moved)}, result.changed)
+    return replace(result, arrays={**result.arrays, name: np.ascontiguousarray(moved)})
 
 
 def _changed(results: Iterable[CallResult]) -> tuple[str, ...]:

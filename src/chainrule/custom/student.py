@@ -23,6 +23,16 @@ from chainrule.custom.methods import Methods
 from chainrule.errors import StudentError
 
 __all__ = ["NO_DX", "Array", "Student"]
+PARTS: dict[str, Any] = {  # rows and columns of weights that contain a bias
+    "[:-1]": np.s_[:-1],
+    "[-1]": -1,
+    "[1:]": np.s_[1:],
+    "[0]": 0,
+    "[:, :-1]": np.s_[:, :-1],
+    "[:, -1]": np.s_[:, -1],
+    "[:, 1:]": np.s_[:, 1:],
+    "[:, 0]": np.s_[:, 0],
+}
 NO_DX: Array = np.empty(0)  # dx of a backward that returns nothing, such as that of a network's first layer
 
 
@@ -62,6 +72,7 @@ class Student:
         self._x: Array | None = None
         self._y: Array | None = None
         self.changed: tuple[str, ...] = ()
+        self.needed = ""  # what calls need beyond x and dy, such as "save_cache=True in forward"
 
     @property
     def independent(self) -> bool:
@@ -76,7 +87,7 @@ class Student:
     @property
     def parameters(self) -> dict[str, Array]:
         """Copies of the parameters, by name."""
-        values = {name: self._code.get(name) for name in self.names}
+        values = {name: self.copy_of(name) for name in self.names}
         return {name: array(value, name) for name, value in values.items() if value is not None}
 
     def array_names(self) -> tuple[str, ...]:
@@ -85,11 +96,15 @@ class Student:
 
     def has(self, name: str) -> bool:
         """Return whether the object has an attribute, or the functions an argument, with the given name."""
-        return self._code.has(name)
+        return self._code.has(whole_name(name))
 
     def copy_of(self, name: str) -> Array | None:
-        """Return a copy of the array or number with the given name, in its own dtype; None if there is none."""
-        return self._code.get(name)
+        """Return a copy of the array or number with the given name, in its own dtype; None if there is none.
+
+        The name of a part of an array ends with one of `PARTS`: weights[:-1].
+        """
+        held = self._code.get(whole := whole_name(name))
+        return held if held is None or whole == name else held[PARTS[name.removeprefix(whole)]]
 
     def declare(self, *names: str) -> None:
         """Set the names of the parameters. `backward` then does not detect them."""
@@ -101,14 +116,19 @@ class Student:
 
     def set(self, name: str, value: ArrayLike) -> None:
         """Set a parameter to a value, keeping the value's dtype; StudentError for an unknown parameter."""
-        if not self._code.has(name) or (self._names is not None and name not in self._names):
+        if not self.has(name) or (self._names is not None and name not in self._names):
             raise StudentError(f"{self.name} has no parameter {name!r}; known: {', '.join(self.names) or 'none'}")
         self.put(name, value)
 
     def put(self, name: str, value: ArrayLike) -> None:
         """Set any number or array, even if it is not a parameter. Integers remain integers."""
         is_integer = isinstance(value, np.ndarray) and value.dtype.kind in "iu"
-        self._code.set(name, np.array(value) if is_integer else array(value, f"{self.name}: the value of {name} is"))
+        changed = np.array(value) if is_integer else array(value, f"{self.name}: the value of {name} is")
+        if (whole := whole_name(name)) != name and (held := self._code.get(whole)) is not None:
+            joined = held.astype(np.result_type(held, changed))
+            joined[PARTS[name.removeprefix(whole)]] = changed
+            changed = joined if np.imag(joined).any() or np.iscomplexobj(changed) else np.real(joined)
+        self._code.set(whole, changed)
 
     def explore(self, x: ArrayLike, *, strict: bool = True) -> Array:
         """Call `forward` and, while the parameters are unknown, `backward`. Return y.
@@ -144,7 +164,7 @@ class Student:
             raise StudentError(f"{self.name}: backward before forward")
         label = f"{self.name}.backward"
         result = self._code.backward(np.array(dy), strided=strided)
-        self.changed = result.changed
+        self.changed, self.needed = result.changed, result.needed
         dx = result.arrays.get("dx", NO_DX)
         if strict and dx.shape != self._x.shape:
             raise StudentError(f"{label}: dx has the shape {_shown(dx.shape)}, and x {_shown(self._x.shape)}")
@@ -210,11 +230,13 @@ class Student:
             if owner is None:
                 raise FormError(f"{label} returned {key!r}, which belongs to no parameter of {self.name}")
             gradients[owner] = returned[key]
-        return gradients
+        wholes = {name: whole for name in self.names if (whole := whole_name(name)) != name and whole in gradients}
+        parts = {name: gradients[whole][PARTS[name.removeprefix(whole)]] for name, whole in wholes.items()}
+        return gradients | parts
 
     def _in_order(self, returned: Mapping[str, Array]) -> dict[str, str]:
         """Return gradient → array for gradients returned without names: the next parameter, of equal shape if any."""
-        found, names = dict[str, str](), self.names
+        found, names = dict[str, str](), tuple(dict.fromkeys(map(whole_name, self.names)))
         if any(key.startswith(POSITION) for key in returned) and not names:
             names = tuple(name for name in self._code.names() if family(name) and name not in self._paired[1].values())
         shapes = {name: squeezed(value.shape) for name in names if (value := self._code.get(name)) is not None}
@@ -239,11 +261,16 @@ class Student:
     def _checked(self, name: str, gradients: Mapping[str, Array], label: str) -> Array:
         if name not in gradients:
             raise StudentError(f"{label}: no gradient of {name}: expected it in d{name}, or returned")
-        shape, held = gradients[name].shape, self._code.get(name)
+        shape, held = gradients[name].shape, self.copy_of(name)
         expected = () if held is None else held.shape
         if shape != expected:
             raise StudentError(f"{label}: d{name} has the shape {_shown(shape)}, and {name} {_shown(expected)}")
         return gradients[name]
+
+
+def whole_name(name: str) -> str:
+    """Return the name of the whole array for the name of an array or of a part of it."""
+    return name.partition("[")[0]
 
 
 def _shown(shape: tuple[int, ...]) -> str:

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -21,6 +21,19 @@ class Updated(Code, Protocol):
     def last_output(self, factor: float) -> Array:
         """Return the output for the input of the last forward, times a factor, without changing any saved value."""
         ...
+
+
+class KeptGradients:
+    """A substitute for the optimizer that a layer calls in `backward`: it keeps the dictionary of gradients."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._keep
+
+    def _keep(self, *arguments: Any) -> None:
+        held = [cast("Mapping[str, Any]", value) for value in arguments if isinstance(value, Mapping)]
+        self.grads = held[-1] if held else {}
 
 
 class Updates:

@@ -27,18 +27,28 @@ LIMITS = {  # largest value and unit of each number
     "shift": (MAX_SHIFT, "whole pixels"),
     "rotation": (180, "degrees"),
     "scale": (1, "a number"),
-    **dict.fromkeys(("brightness", "contrast", "saturation", "mixup", "cutmix"), (10, "a number")),
+    **dict.fromkeys(("brightness", "contrast", "saturation", "gain", "noise", "mixup", "cutmix"), (10, "a number")),
     "cutout": (MAX_SHIFT, "whole pixels"),
+}
+KINDS = ("vectors", "series", "images")  # by the number of axes of a sample
+SUITABLE = {  # kinds of samples that an option can change; all others change every kind
+    **dict.fromkeys(("shift", "scale", "flip", "reflect", "cutout"), KINDS[1:]),
+    **dict.fromkeys(("rotation", "flip_vertical", "turn", "brightness", "contrast", "saturation"), KINDS[2:]),
+    **dict.fromkeys(("cutmix", "positions"), KINDS[2:]),
+    "gain": KINDS[:2],
 }
 CHUNK_PIXELS = 1 << 14  # number of image values transformed together, so that the intermediate arrays fit into a cache
 
 
 @dataclass(frozen=True)
 class Augmentation(TextOptions):
-    """Random transformations of training images, uniformly distributed within limits, in the order of this list.
+    """Random transformations of training samples, uniformly distributed within limits, in the order of this list.
+
+    Series (C, W) are changed like images with one row of pixels. `SUITABLE` lists what does not change all samples.
 
     brightness, contrast, saturation   maximum change: the factor is from max(0, 1 − change) to 1 + change
                (`coloring.jitter`); at most 10
+    gain       the same for the values of series and vectors
     shift      maximum shift in each direction, in whole pixels; at most 1000
     rotation   maximum rotation in either direction, in degrees
     scale      maximum relative change of the size, from 0 to below 1
@@ -47,7 +57,9 @@ class Augmentation(TextOptions):
     flip_vertical   whether to mirror images top to bottom with probability ½
     turn       whether to turn square images by 0, 90, 180 or 270 degrees, each with probability ¼
     reflect    whether to fill pixels outside the image by reflection at the border instead of black
-    cutout     side of a square that is set to black, in pixels, centered anywhere in the image. Masks are unchanged
+    cutout     side of a square that is set to black, in pixels, centered anywhere in the image; in series, length of a
+               span that is set to 0. Masks are unchanged
+    noise      standard deviation of normal noise that is added to the normalized values
     function   function f(image, target, generator) that returns a changed image and target of the same shapes, from a
                normalized image (C, H, W), the target (K,), one-hot for a label, and a NumPy generator for this sample
     keep_targets    whether numbers for a whole image, which are not moved with it, may stay as they are
@@ -75,6 +87,8 @@ class Augmentation(TextOptions):
     contrast: float = 0.0
     saturation: float = 0.0
     cutout: int = 0
+    gain: float = 0.0
+    noise: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
     function: Callable[..., Any] | None = None
@@ -109,8 +123,8 @@ class Augmentation(TextOptions):
 
     @property
     def recolors(self) -> bool:
-        """Whether colors change."""
-        return bool(self.brightness or self.contrast or self.saturation)
+        """Whether colors or the values of series and vectors change."""
+        return bool(self.brightness or self.contrast or self.saturation or self.gain)
 
     @property
     def moves(self) -> bool:
@@ -123,9 +137,13 @@ class Augmentation(TextOptions):
         return bool(self.shift or self.rotation or self.scale) and not self.reflect
 
     def check_shape(self, shape: Sequence[int]) -> None:
-        """Raise OptionError if samples of this shape are not images (C, H, W), unless there are no transformations."""
-        if self and len(shape) != 3:
-            raise OptionError(f"augmentation {self}: expected images (C, H, W), found inputs of shape {text(shape)}")
+        """Raise OptionError if an option does not change samples of this shape, (F,), (C, W) or (C, H, W)."""
+        kind = KINDS[len(shape) - 1]
+        for name, kinds in SUITABLE.items():
+            if getattr(self, name) and kind not in kinds:
+                advice = "; use brightness" if name == "gain" else ""
+                expected = f"expected {' or '.join(kinds)}, found {kind} of shape {text(shape)}{advice}"
+                raise OptionError(f"augmentation {name}: {expected}")
         if self.turn and shape[1] != shape[2]:
             raise OptionError(f"augmentation turn: expected square images, found {text(shape)}")
         if self.saturation and shape[0] != 3:
@@ -143,22 +161,27 @@ class Augmentation(TextOptions):
 
         Images are not mixed, and the custom function is not called.
 
-        x            images (N, C, H, W), floats
+        x            images (N, C, H, W), series (N, C, W) or vectors (N, F), floats
         draw, fill   as in `move`
         levels       values of black and white, as in `coloring.jitter`
 
-        Errors   OptionError if x is not an array of images
+        Errors   OptionError if an option does not change such samples
         """
         if not self or not len(x):
             return x
         self.check_shape(x.shape[1:])
         if self.recolors:
-            changes = np.array([self.brightness, self.contrast, self.saturation])
+            changes = np.array([self.brightness + self.gain, self.contrast, self.saturation])
             low, high = np.maximum(0, 1 - changes), 1 + changes
-            x = coloring.jitter(x, low + draw.uniform(COLOR_STREAM, 3) * (high - low), *levels)
+            factors = low + draw.uniform(COLOR_STREAM, 3) * (high - low)
+            x = coloring.jitter(_as_images(x), factors, *((fill, None) if self.gain else levels)).reshape(x.shape)
         x = self.move(x, draw, fill=fill)
         if self.cutout:
-            x = coloring.cut_out(x, self.cutout, draw.uniform(CUTOUT_STREAM, 2), fill)
+            centers = draw.uniform(CUTOUT_STREAM, 2)
+            x = coloring.cut_out(_as_images(x), self.cutout, centers, fill).reshape(x.shape)
+        if self.noise:
+            generators = (generator(draw.seed, "noise", draw.step, sample) for sample in draw.samples.tolist())
+            x = x + np.stack([self.noise * each.standard_normal(x.shape[1:]) for each in generators]).astype(x.dtype)
         return x
 
     def call_function(self, x: Array, targets: Array, draw: Draw) -> tuple[Array, Array]:
@@ -189,24 +212,26 @@ class Augmentation(TextOptions):
     ) -> Array:
         """Return images or masks with moved pixels, in the same shape and dtype; x itself if nothing moves.
 
-        x            images (N, C, H, W): floats or, without interpolation, values of any type
+        x            images (N, C, H, W) or series (N, C, W): floats or, without interpolation, values of any type
         draw         seed, number of the epoch, from 0, and indices (N,) of the images in their data set
         fill         value of pixels outside the image: a number, or one for each channel, (C, 1, 1)
         interpolate  whether to interpolate rotated and scaled images; otherwise, every pixel is a copy of the nearest
 
-        Errors   OptionError if x is not an array of images
+        Errors   OptionError if x is an array of vectors
         """
         if not self.moves or not len(x):
             return x
         self.check_shape(x.shape[1:])
-        matrix, move = self._inverse_maps(draw)
-        result, interpolate = np.empty_like(x), interpolate and bool(self.rotation or self.scale)
-        chunk = max(1, CHUNK_PIXELS // math.prod(x.shape[1:]))
+        matrix, shift = self._inverse_maps(draw)
+        if x.ndim == 3:
+            shift[:, 0] = 0
+        images, blends = _as_images(x), interpolate and bool(self.rotation or self.scale)  # others copy whole pixels
+        result, chunk = np.empty_like(images), max(1, CHUNK_PIXELS // math.prod(x.shape[1:]))
         for start in range(0, len(x), chunk):
             rows = slice(start, start + chunk)
-            sources = self._sources(x.shape[2:], matrix[rows], move[rows])
-            result[rows] = _sample_pixels(x[rows], *sources, fill, interpolate=interpolate)
-        return result
+            sources = self._sources(images.shape[2:], matrix[rows], shift[rows])
+            result[rows] = _sample_pixels(images[rows], *sources, fill, interpolate=blends)
+        return result.reshape(x.shape)
 
     def move_positions(self, targets: Floats, draw: Draw, size: Sequence[int]) -> Floats:
         """Return positions x, y, x, y, … (N, 2K) in images of a size (H, W) as `move` moves them."""
@@ -254,6 +279,11 @@ class Augmentation(TextOptions):
         return (u < 0.5) & bool(self.flip)
 
 
+def _as_images(x: Array) -> Array:
+    """Return images (N, C, H, W) as they are, series (N, C, W) as (N, C, 1, W), and vectors (N, F) as (N, F, 1, 1)."""
+    return x.reshape(*x.shape[:2], *[1] * (4 - x.ndim), *x.shape[2:])
+
+
 def _reflect(coordinates: Floats, size: int) -> Floats:
     """Reflect coordinates outside 0 … size − 1 at the first and last pixels."""
     if size == 1:
@@ -270,16 +300,16 @@ def _sample_pixels(x: Array, rows: Floats, columns: Floats, fill: Value, *, inte
     count, channels, height, width = x.shape
     padded = np.full((count, channels, height + 2, width + 2), fill, x.dtype)
     padded[:, :, 1:-1, 1:-1] = x
-    flat = padded.reshape(-1)
-    planes = np.arange(count * channels, dtype=np.intp).reshape(count, channels, 1, 1) * ((height + 2) * (width + 2))
-    rows, columns = rows.clip(-1, height) + 1, columns.clip(-1, width) + 1
+    flat, stride = padded.reshape(-1), width + 2
+    planes = np.arange(count * channels, dtype=np.intp).reshape(count, channels, 1, 1) * ((height + 2) * stride)
+    y, x_position = rows.clip(-1, height) + 1, columns.clip(-1, width) + 1  # in the padded image
     if not interpolate:
-        return flat[planes + (np.rint(rows) * (width + 2) + np.rint(columns)).astype(np.intp)[:, None]]
-    top, left = (np.minimum(rows, height).astype(np.intp), np.minimum(columns, width).astype(np.intp))
-    down, right = (rows - top).astype(x.dtype)[:, None], (columns - left).astype(x.dtype)[:, None]
-    corner = planes + (top * (width + 2) + left)[:, None]
+        return flat[planes + (np.rint(y) * stride + np.rint(x_position)).astype(np.intp)[:, None]]
+    top, left = (np.minimum(y, height).astype(np.intp), np.minimum(x_position, width).astype(np.intp))
+    down, right = (y - top).astype(x.dtype)[:, None], (x_position - left).astype(x.dtype)[:, None]
+    corner = planes + (top * stride + left)[:, None]
     upper = flat[corner] * (1 - right) + flat[corner + 1] * right
-    lower = flat[corner + width + 2] * (1 - right) + flat[corner + width + 3] * right
+    lower = flat[corner + stride] * (1 - right) + flat[corner + stride + 1] * right
     return upper * (1 - down) + lower * down
 
 

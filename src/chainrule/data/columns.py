@@ -9,7 +9,11 @@ from chainrule.core.shapes import text
 from chainrule.data.sources import as_array
 from chainrule.errors import DataError
 
-COLUMNS = {"weights": ("biuf", "numbers"), "groups": ("biuUS", "whole numbers or strings")}  # kinds of dtypes
+COLUMNS = {  # kinds of dtypes
+    "weights": ("biuf", "numbers"),
+    "groups": ("biuUS", "whole numbers or strings"),
+    "names": ("U", "strings"),
+}
 
 
 def checked_column(name: str, values: Any, count: int) -> Array:

@@ -44,6 +44,7 @@ class Dataset(metaclass=CheckedOptions):
     mask_values   for labels of pixels from mask files, the value of each label in these files; None for other data
     groups      what each image belongs to, such as a patient, (N,), whole numbers or strings. Images of a group are
                 kept together when data are split. None: each image is independent
+    names       name of each image, (N,), the path of its file; None if the images are read when needed, or are no files
     digits      whether the images are digits that were centered and scaled as in MNIST. A network trained on them
                 prepares the digits in image files in the same way (`as_mnist`)
 
@@ -64,6 +65,7 @@ class Dataset(metaclass=CheckedOptions):
     mask_values: "MaskValues | None" = None
     groups: Array | None = None
     digits: bool = False
+    names: Array | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.x, SampleSource):
@@ -174,8 +176,8 @@ class Dataset(metaclass=CheckedOptions):
                 raise DataError(f"{self.name}: cannot take {samples} samples; expected at least 1")
             return self.take(np.arange(min(samples, len(self))))
         indices = self._indices(samples)
-        rows = {"weights": self.weights, "groups": self.groups}
-        taken = {name: None if values is None else values[indices] for name, values in rows.items()}
+        columns: dict[str, Any] = {name: getattr(self, name) for name in COLUMNS}
+        taken = {name: values[indices] for name, values in columns.items() if values is not None}
         return replace(self, x=subset(self.x, indices), y=subset(self.y, indices), **taken)
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:

@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias, Unpack
+from typing import TypeAlias, Unpack, cast
 
 import numpy as np
 
 from chainrule.data import masks
-from chainrule.data.dataset import Dataset
+from chainrule.data.dataset import Dataset, Images
 from chainrule.data.folder_layout import ALL, NUMBERS, TABLE, TEST, TRAIN, VALIDATION, LabeledFile, Layout, read_layout
 from chainrule.data.image_files import header_shapes
 from chainrule.data.image_reader import FolderOptions, ImageOptions, ImageReader, UsableFile
 from chainrule.data.inventory import Inventory
+from chainrule.data.sources import SampleSource
 from chainrule.data.target_table import has_targets, read_table
 from chainrule.errors import DataError, OptionError
 
@@ -94,7 +95,9 @@ def _dataset(layout: Layout, reader: ImageReader, pairs: Sequence[tuple[UsableFi
     )
     groups = groups if reader.options.group_pattern is None else reader.groups(files)
     about = (layout.classes, layout.folder.name, str(layout.folder))
-    return Dataset(reader.images(files), y, *about, weights=weights, groups=groups)
+    x = reader.images(files)
+    names = None if isinstance(x, SampleSource) else np.array([str(file.path) for file in files])
+    return Dataset(cast(Images, x), y, *about, weights=weights, groups=groups, names=names)
 
 
 def _inventory(layout: Layout, reader: ImageReader, usable: Usable, *, allow_empty: bool = False) -> Inventory:

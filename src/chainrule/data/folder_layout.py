@@ -166,29 +166,29 @@ def _part_folders(tree: FolderTree, inside: Sequence[FolderEntry]) -> dict[str, 
     Errors   DataError if the subfolders cannot be interpreted in either way
     """
     folder, folders = tree.top.path, _folders(inside)
-    part_folders: dict[str, FolderEntry] = {}
-    for part, names in PART_NAMES.items():
-        matches = [entry for entry in folders if entry.path.name.casefold() in names]
-        if len(matches) > 1:
-            both = f"both {matches[0].path.name} and {matches[1].path.name}"
-            raise DataError(f"{folder}: {both}; expected one {part} folder")
-        if matches:
-            part_folders[part] = matches[0]
-    others = [entry for entry in folders if entry not in part_folders.values()]
-    if TRAIN not in part_folders:
-        if part_folders and not others:
-            names = " and ".join(entry.path.name for entry in part_folders.values())
-            raise DataError(
-                f"{folder}: contains {names}, but no train folder; expected train/CLASS, val/CLASS, test/CLASS"
-            )
-        return None
-    if len(part_folders) > 1 or not any(_count_images(entry, tree) for entry in others):
-        return part_folders
-    if _folders(tree.entries(part_folders[TRAIN])):
-        train, other = part_folders[TRAIN].path.name, others[0].path.name
+    parts = _folders_named_like_sets(folder, folders)
+    others = [entry for entry in folders if entry not in parts.values()]
+    if parts and TRAIN not in parts and not others:
+        names = " and ".join(entry.path.name for entry in parts.values())
+        raise DataError(f"{folder}: contains {names}, but no train folder; expected train/CLASS, val/CLASS, test/CLASS")
+    if TRAIN in parts and (len(parts) > 1 or not any(_count_images(entry, tree) for entry in others)):
+        return parts
+    if TRAIN in parts and _folders(tree.entries(parts[TRAIN])):
+        train, other = parts[TRAIN].path.name, others[0].path.name
         both = f"{train} has subfolders, so it is not a class, but {other} next to it contains images"
         raise DataError(f"{folder}: {both}; expected one folder per class, or only train, val and test")
     return None
+
+
+def _folders_named_like_sets(folder: Path, folders: Sequence[FolderEntry]) -> dict[str, FolderEntry]:
+    """Return set → folder with one of its names; DataError if a set has two folders."""
+    parts: dict[str, FolderEntry] = {}
+    for part, names in PART_NAMES.items():
+        for entry in folders:
+            if entry.path.name.casefold() in names and parts.setdefault(part, entry) is not entry:
+                both = f"both {parts[part].path.name} and {entry.path.name}"
+                raise DataError(f"{folder}: {both}; expected one {part} folder")
+    return parts
 
 
 def _contents(tree: FolderTree, roots: dict[str, FolderEntry]) -> tuple[Contents, list[FolderEntry]]:

@@ -48,26 +48,18 @@ class MaskValues:
 
         Errors   DataError for more than 64 values, or another number of names
         """
+        if not colored and (known := _labels_or_clusters(counts, names)) is not None:
+            return known
         occurring = sorted(counts)
-        labeled = [value for value in occurring if value != UNLABELED or colored]
-        largest = max(labeled, default=0)
-        if not colored and set(occurring) <= {0, UNLABELED} and names in (None, 2):
-            return MaskValues((0, UNLABELED))
-        if not colored and names is not None and largest < names:
-            return MaskValues(tuple(range(names)))
-        if not colored and names in (None, 2) and (threshold := _threshold(counts)) is not None:
-            return MaskValues((0, occurring[-1]), threshold)
-        if colored or largest >= MAX_COLORS or len(occurring) == names:
-            labeled = occurring
-        if len(occurring) > MAX_COLORS and len(labeled) != names:
+        others = [value for value in occurring if value != UNLABELED]
+        has_void = not colored and max(others, default=0) < MAX_COLORS and len(occurring) != names
+        values = MaskValues(tuple(others if has_void else occurring), colored=colored)
+        if len(occurring) > MAX_COLORS and len(values.values) != names:
             kind = "colors" if colored else "values"
             advice = "save masks as PNG without smoothing, or name the classes in classes.txt"
             raise DataError(f"the masks have {len(occurring):,} {kind}; expected at most {MAX_COLORS}: {advice}")
-        if not colored and names is None and 2 * len(labeled) > largest:
-            return MaskValues(tuple(range(largest + 1)))
-        values = MaskValues(tuple(labeled), colored=colored)
-        if names not in (None, len(labeled)):
-            raise DataError(f"{names} names, but {len(labeled)} values in the masks: {values.listed}")
+        if names not in (None, len(values.values)):
+            raise DataError(f"{names} names, but {len(values.values)} values in the masks: {values.listed}")
         return values
 
     @staticmethod
@@ -137,6 +129,23 @@ class MaskValues:
     def listed(self) -> str:
         """The values of the labels, as text."""
         return ", ".join(map(self.describe, self.values[:SHOWN])) + (", …" if len(self.values) > SHOWN else "")
+
+
+def _labels_or_clusters(counts: Mapping[int, int], names: int | None) -> MaskValues | None:
+    """Return the values if they are labels already, or background and foreground; else None.
+
+    The arguments are those of `MaskValues.of`, for masks without colors.
+    """
+    largest = max((value for value in counts if value != UNLABELED), default=0)
+    if {*counts} <= {0, UNLABELED} and names in (None, 2):
+        return MaskValues((0, UNLABELED))
+    if names is not None and largest < names:
+        return MaskValues(tuple(range(names)))
+    if names in (None, 2) and (threshold := _threshold(counts)) is not None:
+        return MaskValues((0, max(counts)), threshold)
+    is_void = largest < MAX_COLORS and UNLABELED in counts
+    fills_half = 2 * (len(counts) - is_void) > largest and len(counts) <= MAX_COLORS
+    return MaskValues(tuple(range(largest + 1))) if names is None and fills_half else None
 
 
 def _threshold(counts: Mapping[int, int]) -> int | None:

@@ -97,28 +97,28 @@ def _pairs(folder: Path) -> tuple[list[tuple[Path, Path]], list[LeftOut]]:
 
     Errors   DataError for an image without a mask, or if two images or two masks have the same name
     """
-    by_name: dict[str, dict[str, Path]] = {}
-    left_out = list[LeftOut]()
-    for part in (IMAGES, MASKS):
-        by_name[part] = {}
-        for path, problem in images_below(folder / part):
-            if problem:
-                left_out.append(LeftOut(relative(path, folder), problem))
-                continue
-            name = os.path.splitext(relative(path, folder / part))[0]
-            if name in by_name[part]:
-                both = f"{by_name[part][name]} and {path.name}"
-                raise DataError(f"{both}: an image and its mask have the same name, apart from the suffix; remove one")
-            by_name[part][name] = path
-    images, masks = by_name[IMAGES], by_name[MASKS]
+    (images, unread_images), (masks, unread_masks) = (_paths_by_name(folder, part) for part in (IMAGES, MASKS))
     if not images:
         raise DataError(f"{folder / IMAGES}: no images in this folder")
     missing = next((name for name in images if name not in masks), None)
     if missing is not None:
         raise DataError(f"{images[missing]}: there is no mask {folder / MASKS / missing}.png")
     alone = [relative(path, folder) for name, path in masks.items() if name not in images]
-    left_out += [LeftOut(path, "mask without an image") for path in alone]
+    left_out = [*unread_images, *unread_masks, *(LeftOut(path, "mask without an image") for path in alone)]
     return [(path, masks[name]) for name, path in images.items()], left_out
+
+
+def _paths_by_name(folder: Path, part: str) -> tuple[dict[str, Path], list[LeftOut]]:
+    """Return the images in a subfolder by their path in it, without the suffix, and the files that are not used."""
+    paths, left_out = dict[str, Path](), list[LeftOut]()
+    for path, problem in images_below(folder / part):
+        name = os.path.splitext(relative(path, folder / part))[0]
+        if problem:
+            left_out.append(LeftOut(relative(path, folder), problem))
+        elif paths.setdefault(name, path) is not path:
+            both = f"{paths[name]} and {path.name}"
+            raise DataError(f"{both}: an image and its mask have the same name, apart from the suffix; remove one")
+    return paths, left_out
 
 
 def _mask_values(
@@ -158,15 +158,14 @@ def mask_png(labels: Array, values: MaskValues | None = None) -> bytes:
     """
     from PIL import Image
 
-    if values is not None and labels.max(initial=0) >= len(values.values):
-        values = None
-    if values is not None and values.colored:
-        colors = np.array([list(value.to_bytes(3)) for value in values.values], np.uint8)
+    known = None if values is None or labels.max(initial=0) >= len(values.values) else values
+    if known is not None and known.colored:
+        colors = np.array([list(value.to_bytes(3)) for value in known.values], np.uint8)
         return _png(Image.fromarray(colors[labels]))
-    levels = [*range(256)] if values is None else values.values
+    levels = [*range(256)] if known is None else [*known.values]
     image = Image.fromarray(np.array(levels, np.uint8)[labels], "P")
     palette = np.zeros((256, 3), np.uint8)
-    palette[[*levels]] = [_color(label) for label in range(len(levels))]
+    palette[levels] = [_color(label) for label in range(len(levels))]
     image.putpalette(palette.tobytes())
     return _png(image)
 

@@ -77,24 +77,20 @@ def read_archive(path: Path) -> dict[str, Array]:
             return {name: read_member(archive, inside[name], path) for name in NAMES if name in inside}
 
 
-def _images(x: Array, path: Path, name: str) -> Images:
-    if x.ndim == 3:
-        x = x[:, None]
+def _images(array: Array, path: Path, name: str) -> Images:
+    """Return images (N, C, H, W): floats as float32, other numbers as bytes, and booleans as 0 and 255."""
+    x = array[:, None] if array.ndim == 3 else array
     if x.ndim != 4:
         raise DataError(f"{path}: {name} has shape {text(x.shape)}; expected (N, H, W), (N, C, H, W) or (N, H, W, C)")
-    if x.shape[3] <= MAX_COLORS < x.shape[1]:
-        x = x.transpose(0, 3, 1, 2)
-    if x.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # overflowing values are refused below
-            pixels = np.ascontiguousarray(x, np.float32)
-        if not np.isfinite(pixels).all():
-            raise DataError(f"{path}: {name} holds values that are not finite")
-        return pixels
-    if x.dtype.kind not in "biu":
+    if x.dtype.kind not in "biuf":
         raise DataError(f"{path}: {name} is {x.dtype}; expected bytes, whole numbers or floats")
-    if x.size and (x.min() < 0 or x.max() > 255):
+    if x.dtype.kind != "f" and x.size and (x.min() < 0 or x.max() > 255):
         raise DataError(f"{path}: {name} holds values from {x.min()} to {x.max()}; expected whole numbers 0 … 255")
-    pixels = np.ascontiguousarray(x, np.uint8)
+    channels_first = x.transpose(0, 3, 1, 2) if x.shape[3] <= MAX_COLORS < x.shape[1] else x
+    with np.errstate(over="ignore"):  # overflowing values are refused below
+        pixels: Any = np.ascontiguousarray(channels_first, np.float32 if x.dtype.kind == "f" else np.uint8)
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise DataError(f"{path}: {name} holds values that are not finite")
     return pixels * np.uint8(255) if x.dtype.kind == "b" else pixels
 
 

@@ -158,15 +158,14 @@ class _Worker:
             raise self._explained(error) from None
         if isinstance(reply, BaseException):
             raise reply
-        memory, arrays = memoryview(self._memory).cast("B"), list[Array]()
+        memory, start, arrays = memoryview(self._memory).cast("B"), offset, list[Array]()
         for item in reply:
             if isinstance(item, np.ndarray):
                 arrays.append(cast("Array", item))
-                continue
-            shape, dtype = cast("tuple[tuple[int, ...], str]", item)
-            count = prod(shape)
-            arrays.append(np.frombuffer(memory, dtype, count, offset).reshape(shape))
-            offset += _aligned(count * np.dtype(dtype).itemsize)
+            else:
+                shape, dtype = cast("tuple[tuple[int, ...], str]", item)
+                arrays.append(np.frombuffer(memory, dtype, prod(shape), start).reshape(shape))
+                start += _aligned(arrays[-1].nbytes)
         return tuple(arrays)
 
     def end(self) -> None:
@@ -224,22 +223,21 @@ def _serve(read: Reader, memory: Any, slot_bytes: int, connection: Any, inherite
 
 def _reply(read: Reader, request: Request, memory: memoryview, offset: int, size: int) -> Any:
     """Return the shape and dtype of each array, which is copied to the memory, or else the array; or the error."""
+    reply, start, end = list[Any](), offset, offset + size
     try:
-        reply: list[Any] = []
-        end = offset + size
         for array in read(*request):
-            if array.dtype.hasobject or offset + array.nbytes > end:
+            if array.dtype.hasobject or start + array.nbytes > end:
                 reply.append(array)
-                continue
-            np.frombuffer(memory, array.dtype, array.size, offset).reshape(array.shape)[...] = array
-            reply.append((array.shape, array.dtype.str))
-            offset += _aligned(array.nbytes)
-        return reply
+            else:
+                np.frombuffer(memory, array.dtype, array.size, start).reshape(array.shape)[...] = array
+                reply.append((array.shape, array.dtype.str))
+                start += _aligned(array.nbytes)
     except ChainruleError as error:
         return error
     except Exception as error:
         where = "; ".join([*getattr(error, "__notes__", ()), "readers=0 shows where"])
         return DataError(f"reading samples failed with {type(error).__name__}: {error}; {where}")
+    return reply
 
 
 def _aligned(size: int) -> int:

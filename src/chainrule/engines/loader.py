@@ -3,7 +3,6 @@
 import os
 from functools import cache
 
-from chainrule._io.extras import install_command
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import ModuleEngine
 from chainrule.engines.protocol import Engine
@@ -42,6 +41,8 @@ def _load(name: str) -> "Engine | str":
     except OptionError:  # invalid value of an environment variable
         raise
     except Exception as error:  # anything may be raised by a broken installation or on an unusual processor
+        from chainrule._io.extras import install_command
+
         hint = f"; {install_command('jax')}" if name == "jax" else ""
         return f"{fallback.first_line(error)}{hint}"
 

@@ -28,6 +28,8 @@ def build_catalogue(network: Network, plan: Plan, optimizer: Optimizer, samples:
     add_written(plan, catalogue)
     _joined(network, plan, catalogue)
     for name, shape in trained.items():
+        if gradient_name(name) not in catalogue.entries:  # the parameter is frozen
+            catalogue.add(gradient_name(name), shape, "gradient", per_sample=False)
         for moment in optimizer.moments:
             catalogue.add(f"{name}.{moment}", shape, "moment", per_sample=False)
         catalogue.add(f"{name}.update", shape, "update", per_sample=False)
@@ -115,6 +117,8 @@ def _parameters(network: Network, plan: Plan, catalogue: TensorCatalogue) -> dic
     target = plan.loss_tensors[0]
     catalogue.add("x", plan.input.shape, "input", per_sample=True)
     catalogue.add(target.name, target.shape, "target", per_sample=True)
+    if plan.weights is not None:
+        catalogue.add(plan.weights.name, plan.weights.shape, "weights", per_sample=True)
     states = {tensor.storage for operation in plan.deferred for tensor in operation.writes}
     trained: dict[str, Shape] = {}
     for name, values in network.weights.items():

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.plan import Operation, Plan, Tensor
+from chainrule.core.plan import Operation, Plan, Tensor, gradient_name
 from chainrule.core.shapes import is_whole, text
 from chainrule.core.words import Explained
 from chainrule.engines import fallback
@@ -66,31 +66,43 @@ class Trace(Explained):
     t         targets (N, K)
     loss      one of `losses.NAMES`, or a custom loss
     training  optimizer, learning rate, step number and moments for the update; None: Adam's first step
+    weights   weights in the loss (N,), or of positions (N, 2, …) as in `loss_plan.emit`; None: all are 1
 
     ``trace["conv2.dw"]`` is an array, and ``trace.explain("conv2.dw[3,1,0,2]")`` explains one of its values.
     """
 
-    def __init__(self, network: Network, x: Array, t: Array, loss: Loss, training: NextStep | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        x: Array,
+        t: Array,
+        loss: Loss,
+        training: NextStep | None = None,
+        weights: Array | None = None,
+    ) -> None:
         self.network = network
-        self.plan: Plan = network.plan(loss, input_gradient=True)
         self.training = training or NextStep()
+        frozen = self.training.lr_multipliers.frozen_names(network.trainable_layout)
+        self.plan: Plan = network.plan(loss, input_gradient=True, frozen=frozen, weighted=weights is not None)
         self.training.initial_moments(network.parameters)  # a custom optimizer's moments are defined by `init`
         inputs, targets = np.array(x, np.float64), np.array(t, np.float64)  # copies, which the caller cannot modify
         self.samples = _checked(network, inputs, targets)
         self.catalogue: TensorCatalogue = build_catalogue(network, self.plan, self.training.optimizer, self.samples)
         self._kernels = network.engine.kernels(self.plan, network.dtype)
         self._arrays = {"x": inputs, "t": targets}
+        if weights is not None:
+            self._arrays["weights"] = np.array(weights, np.float64)
         with np.errstate(all="ignore"):  # overflow is shown as infinity
-            self.update = self._run(inputs, targets)
+            self.update = self._run()
 
     # ------------------------------------------------------------------ arrays
 
-    def _run(self, x: Array, t: Array) -> Update:
+    def _run(self) -> Update:
         """Run the plan and the update, and store all arrays."""
         buffers = Float64Buffers(self.network)
         before = buffers.parameters.copy()
         walk = Interpreter(fallback.numpy_engine(), self.plan, self.network.layout, buffers)
-        _, _, gradient = walk.gradients(x, t, seed=self.training.seed, step=self.training.step)
+        _, _, gradient = walk.gradients(*self._arrays.values(), seed=self.training.seed, step=self.training.step)
         for operation in self.plan.operations:
             for tensor in operation.writes:
                 self._keep(tensor.storage, walk.read(tensor))
@@ -111,8 +123,10 @@ class Trace(Explained):
         """Store the trained parameters before and after the step, and the moments."""
         names = self.training.optimizer.moments
         for name, edges in self.network.trainable_layout.items():
-            place = slice(*edges)
+            place, gradient = slice(*edges), gradient_name(name)
             self._keep(name, before[place])
+            if gradient not in self._arrays:
+                self._keep(gradient, np.zeros_like(before[place]))
             self._keep(f"{name}.update", after[place])
             for moment, values in zip(names, moments, strict=True):
                 self._keep(f"{name}.{moment}", values[place])
@@ -132,7 +146,8 @@ class Trace(Explained):
         for operation, _ in (pair for joined in joined_layers(self.network, self.plan) for pair in joined.omitted):
             shape = (self.samples, *operation.writes[0].shape)
             reads = (self._arrays[tensor.storage].reshape(shape) for tensor in operation.reads if tensor)
-            (self._arrays[operation.writes[0].storage],) = engine.run(operation.name, tuple(reads), {})
+            arguments = operation.arguments({"batch": self.samples})
+            (self._arrays[operation.writes[0].storage],) = engine.run(operation.name, tuple(reads), arguments)
 
     @property
     def names(self) -> list[str]:
@@ -310,7 +325,7 @@ def _checked(network: Network, x: Array, t: Array) -> int:
     return len(x)
 
 
-KINDS = ("input", "target", "parameter", "state", "moment", "batch")
+KINDS = ("input", "target", "weights", "parameter", "state", "moment", "batch", "gradient")
 Explainer = Callable[[CellContext], Derivation]
 
 EXPLAINERS: dict[str, Explainer] = {
@@ -331,7 +346,7 @@ EXPLAINERS: dict[str, Explainer] = {
 
 
 def leaf(entry: TensorEntry, step: int) -> Derivation:
-    """Explain a cell that is not computed by an operation: an input, target, parameter, statistic or moment."""
+    """Explain a cell that is not computed by an operation, such as an input or a frozen parameter's gradient."""
     return _sentences("leaf", {**{kind: kind == entry.kind for kind in KINDS}, "first": step == 1})
 
 

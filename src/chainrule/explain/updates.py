@@ -104,11 +104,7 @@ def update(parameters: Array, gradient: Array, training: NextStep, layout: Mappi
     layout   name → range in the flat arrays, for each parameter in order
     """
     groups = training.lr_multipliers.groups(layout)
-    frozen = [slice(group.first, group.last) for group in groups if not group.factor]
-    learnt = gradient.copy()
-    for part in frozen:
-        learnt[part] = 0
-    norm = float(np.sqrt(np.dot(learnt, learnt)))
+    norm = float(np.sqrt(np.dot(gradient, gradient)))
     scale = clip_factor(norm, training.clip_norm)
     rate = training.optimizer.learning_rate if training.learning_rate is None else float(training.learning_rate)
     moments = training.initial_moments(parameters)

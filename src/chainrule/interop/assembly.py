@@ -35,6 +35,7 @@ class Imported:
     dtype     "float32" or "float64"
     options   further arguments, for files written by chainrule
     task      name of the task (`network.tasks`), for files written by chainrule; None if it is unknown
+    thresholds   smallest output that means yes, of each label, for files written by chainrule; empty: ½
     """
 
     x: Input
@@ -43,6 +44,7 @@ class Imported:
     dtype: str
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     task: str | None = None
+    thresholds: tuple[float, ...] = ()
 
     def equals(self, other: Imported) -> bool:
         """Return whether another network has the same layers, connections and weights."""

@@ -194,11 +194,11 @@ class Storages:
 
     def tensor(self, value: RecordedCall, name: str) -> Array:
         """Return a tensor as a view of its storage. bfloat16 is converted to float32. `name` is used in errors."""
-        if value.name == PARAMETER and value.arguments and isinstance(value.arguments[0], RecordedCall):
-            value = value.arguments[0]
-        if len(value.arguments) < 4:
+        inner = value.arguments[0] if value.name == PARAMETER and value.arguments else None
+        arguments = inner.arguments if isinstance(inner, RecordedCall) else value.arguments
+        if len(arguments) < 4:
             raise FormatError(f"{quoted(name)} is not a tensor")
-        stored, offset, shape, strides = value.arguments[:4]
+        stored, offset, shape, strides = arguments[:4]
         storage = self._storage(stored, name)
         numbers = _sizes((offset,)), _sizes(shape), _sizes(strides)
         if any(number is None for number in numbers) or len(shape) != len(strides) or len(shape) > 16:
@@ -209,9 +209,7 @@ class Storages:
         self._budget.write(math.prod(shape) * storage.itemsize, quoted(name))
         steps = [step * storage.itemsize for step in strides]
         view = np.lib.stride_tricks.as_strided(storage[min(offset, len(storage)) :], shape, steps, writeable=False)
-        if stored.key[1].name == "torch.BFloat16Storage":
-            return from_bfloat16(view)
-        return view
+        return from_bfloat16(view) if stored.key[1].name == "torch.BFloat16Storage" else view
 
     def _storage(self, stored: Any, name: str) -> Array:
         """Return the storage that a pickle refers to as an array. `name` is used in errors."""

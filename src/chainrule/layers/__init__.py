@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         pooling,
         rectifiers,
         resampling,
+        reshaping,
     )
     from chainrule.layers.activations import *  # noqa: F403
     from chainrule.layers.constants import *  # noqa: F403
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from chainrule.layers.pooling import *  # noqa: F403
     from chainrule.layers.rectifiers import *  # noqa: F403
     from chainrule.layers.resampling import *  # noqa: F403
+    from chainrule.layers.reshaping import *  # noqa: F403
 
     __all__ = ["Input"]
     __all__ += activations.__all__
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     __all__ += pooling.__all__
     __all__ += rectifiers.__all__
     __all__ += resampling.__all__
+    __all__ += reshaping.__all__
 
 # Files are imported in this order until one has a name, so that those of usual layers come first
 FAMILIES = (
@@ -74,6 +77,7 @@ FAMILIES = (
     "dense",
     "convolution",
     "pooling",
+    "reshaping",
     "geometry",
     "dropout",
     "normalization",

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule._io.locks import ThreadLock
+from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import text
-from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.errors import StudentError
 from chainrule.layers.base import CUSTOM, Layer, Parameter, Shape
 

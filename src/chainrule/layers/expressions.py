@@ -13,31 +13,35 @@ MODULES = ("", "cr", "chainrule", "layers", "cr.layers", "chainrule.layers")
 
 def layer(text: str) -> Layer:
     """Return the layer for an expression such as "Conv2D(4, (3, 2), stride=2)", or for a class name without options."""
+    call = _call(text)
+    name = str(_dotted(call.func)[-1])
+    if name not in IN_A_ROW:
+        raise unknown_name("layer", name, [*IN_A_ROW])
+    try:
+        options: dict[str, Any] = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        if "activation" in options:
+            raise OptionError(f"{quoted(text)}: the activation must be a layer of its own")
+        return IN_A_ROW[name](*map(ast.literal_eval, call.args), **options)
+    except OptionError:
+        raise
+    except TypeError as error:
+        problem = str(error).replace("__init__()", name).removeprefix(f"{name}.")
+        raise OptionError(f"{quoted(text)}: {problem}") from None
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        raise _unreadable(text) from None
+
+
+def _call(text: str) -> ast.Call:
+    """Return the call that the text consists of; a name alone is a call without arguments."""
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _unreadable(text) from None
     call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
     *module, name = _dotted(call.func)
-    if name is None or ".".join(map(str, module)) not in MODULES:
+    if name is None or ".".join(map(str, module)) not in MODULES or any(word.arg is None for word in call.keywords):
         raise _unreadable(text)
-    if name not in IN_A_ROW:
-        raise unknown_name("layer", name, [*IN_A_ROW])
-    if any(keyword.arg is None for keyword in call.keywords):
-        raise _unreadable(text)
-    try:
-        options: dict[str, Any] = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
-        if "activation" in options:
-            raise OptionError(f"{quoted(text)}: the activation must be a layer of its own")
-        return IN_A_ROW[name](*(ast.literal_eval(argument) for argument in call.args), **options)
-    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
-        if isinstance(error, OptionError):
-            raise
-        raise _unreadable(text) from None
-    except TypeError as error:
-        raise OptionError(
-            f"{quoted(text)}: {str(error).replace('__init__()', name).removeprefix(f'{name}.')}"
-        ) from None
+    return call
 
 
 def _dotted(node: ast.expr) -> list[str | None]:

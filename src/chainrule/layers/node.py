@@ -136,22 +136,22 @@ def trace(source: Any, output: Any) -> tuple[tuple[Connectable, ...], Wiring]:
     """
     if not isinstance(source, Input) or not isinstance(output, Node):
         raise OptionError("expected Graph(x, y) with x = Input(shape) and y the result of a layer")
-    nodes = ordered(output)
-    if others := [node for node in nodes if node.layer is None and node is not source]:
+    results = ordered(output)
+    if others := [node for node in results if node.layer is None and node is not source]:
         raise OptionError(f"the graph reads another input too, {others[0]!r}; pass all inputs: Graph([a, b], y)")
-    if source not in nodes or output is source:
+    if source not in results or output is source:
         raise OptionError("the output does not depend on the input")
-    nodes.remove(source)
-    number_of = {id(source): 0, **{id(node): number for number, node in enumerate(nodes, 1)}}
-    layers = tuple(node.layer for node in nodes if node.layer is not None)
-    first: dict[int, int] = {}
-    owners = tuple(first.setdefault(id(layer), number) for number, layer in enumerate(layers))
-    inputs = tuple(tuple(number_of[id(source_node)] for source_node in node.inputs) for node in nodes)
-    names = _names(layers, [node.name for node in nodes])
-    for number, (node, owner) in enumerate(zip(nodes, owners, strict=True)):
-        if owner != number and node.name and not node.read:
+    results.remove(source)
+    layers = tuple(node.layer for node in results if node.layer is not None)
+    names = _names(layers, [node.name for node in results])
+    first_uses: dict[int, int] = {}
+    owners = tuple(first_uses.setdefault(id(layer), index) for index, layer in enumerate(layers))
+    for index, (node, owner) in enumerate(zip(results, owners, strict=True)):
+        if owner != index and node.name and not node.read:
             called = f"a later call of {names[owner]}, whose parameters it shares"
             raise OptionError(f"layer name {node.name!r}: {called}; pass the name to the first call of the layer")
+    number_of = {id(node): number for number, node in enumerate((source, *results))}
+    inputs = tuple(tuple(number_of[id(read)] for read in node.inputs) for node in results)
     return layers, Wiring(names, inputs, owners)
 
 
@@ -205,5 +205,6 @@ def checked_shape(sizes: Any) -> Shape:
     entries: object = plain(sizes)
     shape: tuple[Any, ...] = tuple(cast("Iterable[Any]", entries)) if isinstance(entries, Iterable) else ()
     if not 1 <= len(shape) <= 3 or not all(is_whole(size) and size > 0 for size in shape):
-        raise ShapeError(f"input_shape {quoted(sizes)}: expected (C, H, W), (C, W) or (F,), whole numbers above 0")
+        expected = "(C, H, W), (C, W) or (F,), whole numbers above 0; for series of any length, a typical one"
+        raise ShapeError(f"input_shape {quoted(sizes)}: expected {expected}")
     return shape

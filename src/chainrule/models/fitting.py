@@ -39,12 +39,12 @@ from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.options import HIGH_RATE, LOW_RATE, RATE_STEPS
 from chainrule.training.recipe import BATCH_SIZE, Recipe, RecipeOptions, with_options_documented
 from chainrule.training.samples import Samples
-from chainrule.training.streams import BatchStream, TrainingData
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
     from chainrule.training.lr_finder import LRSearch
+    from chainrule.training.streams import TrainingData
 
 
 class RunWriter(Protocol):
@@ -156,11 +156,12 @@ def _recipe(network: Network, samples: TrainingData, settings: Mapping[str, Any]
     """Return the recipe of `fit`. Options that are None get the value in ``settings``, or the model's default."""
     defaults = {**settings, "standardize_targets": True, "seed": network.seed}
     resolved: dict[str, Any] = defaults | {name: value for name, value in options.items() if value is not None}
-    multipliers = LRMultipliers.choose(options.get("lr_multipliers"))
-    resolved["lr_multipliers"] = LRMultipliers((*LRMultipliers.frozen(*network.frozen).factors, *multipliers.factors))
+    if network.frozen:
+        frozen, chosen = LRMultipliers.frozen(*network.frozen), LRMultipliers.choose(options.get("lr_multipliers"))
+        resolved["lr_multipliers"] = LRMultipliers((*frozen.factors, *chosen.factors))
     if "normalization" not in resolved:
         resolved["normalization"] = default_normalization(network, samples)
-    if isinstance(samples, BatchStream):
+    if samples.batch_size is not None:
         resolved["batch_size"] = samples.batch_size
     return Recipe(**resolved)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import math
 from collections.abc import Mapping, Sequence
 from inspect import signature
@@ -19,7 +20,7 @@ from chainrule.data.normalization import BYTE, Normalization
 from chainrule.errors import OptionError, ShapeError, explain_memory_errors, printable, quoted
 from chainrule.layers import node
 from chainrule.layers.node import NodesLike, Wiring
-from chainrule.models import fitting, heat, prediction, stepping
+from chainrule.models import fitting
 from chainrule.models.options import ModelOptions
 from chainrule.models.reading import Reading, batched, samples_of
 from chainrule.network.fitted import Fitted
@@ -27,15 +28,30 @@ from chainrule.network.losses import LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
 from chainrule.training import optimizers
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from chainrule.explain import Trace
+    from chainrule.models import heat, prediction, stepping
     from chainrule.models.signature import NetworkSignature
     from chainrule.models.summary import Summary
+
+
+class LazyMethod:
+    """A method of models. The function with its name, in a file of this package, is imported on first use."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, model: Any, owner: type) -> Any:
+        """Return the method of a model, or the function if the model is None."""
+        function = getattr(importlib.import_module(f"chainrule.models.{self._file}"), self._name)
+        return function.__get__(model, owner)
 
 
 class Model(Explained, Network):
@@ -61,15 +77,27 @@ class Model(Explained, Network):
     fit = fitting.fit
     find_learning_rate = fitting.find_learning_rate
     trainer = fitting.trainer
-    train_step = stepping.train_step
-    gradients = stepping.gradients
-    predict = __call__ = prediction.predict
-    predict_classes = prediction.predict_classes
-    evaluate = prediction.evaluate
-    calibrate = prediction.calibrate
-    saliency = heat.saliency
-    grad_cam = heat.grad_cam
-    plot_heat = heat.plot_heat
+    if TYPE_CHECKING:
+        train_step = stepping.train_step
+        gradients = stepping.gradients
+        predict = __call__ = prediction.predict
+        predict_classes = prediction.predict_classes
+        evaluate = prediction.evaluate
+        calibrate = prediction.calibrate
+        tune_thresholds = prediction.tune_thresholds
+        set_thresholds = prediction.set_thresholds
+        saliency = heat.saliency
+        grad_cam = heat.grad_cam
+        plot_heat = heat.plot_heat
+    else:
+        train_step, gradients = (LazyMethod("stepping") for _ in range(2))
+        predict, predict_classes, evaluate, calibrate = (LazyMethod("prediction") for _ in range(4))
+        tune_thresholds, set_thresholds = (LazyMethod("prediction") for _ in range(2))
+        saliency, grad_cam, plot_heat = (LazyMethod("heat") for _ in range(3))
+
+        def __call__(self, x, **options):
+            """Return the outputs, as `predict`."""
+            return self.predict(x, **options)
 
     def freeze(self, *names: str) -> None:
         """Freeze parameters in all later calls of `fit`. Without names, unfreeze all parameters.
@@ -77,32 +105,37 @@ class Model(Explained, Network):
         No gradient is computed for frozen parameters. If a layer and all layers before it are frozen, no gradient is
         propagated to it. Frozen batch normalizations use their running statistics and do not update them.
 
-        names    layers (conv1, also without parameters), patterns (conv*) or parameters (conv1.w)
+        names    layers (conv1, also without parameters), patterns (conv*) or parameters (conv1.w); "backbone" for all
+                 layers but the last one with parameters
         Errors   OptionError for a pattern that matches no parameter
 
         >>> model.freeze("conv*")
         """
-        names = tuple(name for name in names if name not in self.names or self.size(name))
-        LRMultipliers.frozen(*names).groups(self.trainable_layout, "freeze")
-        self.frozen = names
+        from chainrule.models.sizes import names_to_freeze
+
+        self.frozen = names_to_freeze(self, names, "freeze")
 
     # ------------------------------------------------------------------ use
 
     @checked_options
-    def with_classes(self, classes: Sequence[str], *, seed: int = 0) -> Model:
-        """Return a copy of the model for other classes, with a new last dense layer.
+    def with_classes(self, classes: Sequence[str], *, seed: int = 0, append: bool = False) -> Model:
+        """Return a copy of the model for other classes, with a new last layer with parameters, the head.
+
+        A dense layer at the end is replaced; so is a convolution, if the model ends in Softmax or Sigmoid or was
+        trained here. Otherwise, the outputs are features, and global pooling, Dense and Softmax follow them.
 
         The copy has another seed, which follows from the model's seed and ``seed``. The weights of the new layer are
         drawn with it, so that they are independent of the layer that they replace.
 
         classes  names of the classes
         seed     number that selects one of several new layers
+        append   whether a dense layer at the end computes features, too, so that the new layers follow it
 
-        Errors   OptionError if the last layer with parameters is not dense
+        Errors   OptionError if no layer alone computes what Softmax or Sigmoid reads, or for several outputs
         """
         from chainrule.models.sizes import with_classes
 
-        model = with_classes(self, connect, classes, seed)
+        model = with_classes(self, connect, classes, seed, append=append)
         model.name = self.name
         return model
 
@@ -161,7 +194,7 @@ class Model(Explained, Network):
 
         >>> model.with_input_shape((3, 480, 640)).fit(photos, labels)
         """
-        from chainrule.models.sizes import resized
+        from chainrule.network.sizes import resized
 
         return copy.deepcopy(resized(self, input_shape))
 

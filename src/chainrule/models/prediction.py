@@ -1,30 +1,26 @@
-"""The methods `predict`, `evaluate` and `calibrate` of models, as functions of a network."""
+"""The methods of models that predict, evaluate, calibrate and decide, as functions of a network."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from chainrule.core.arrays import Array
 from chainrule.core.words import checked_options
 from chainrule.data.dataset import Dataset
 from chainrule.data.sources import SampleSource, as_samples, blocks
-from chainrule.errors import OptionError, explain_memory_errors
+from chainrule.errors import explain_memory_errors
 from chainrule.models.reading import Reading, packed, training_data
-from chainrule.network import tasks
 from chainrule.network.losses import LossLike
 from chainrule.network.network import PREDICT_BATCH, Network
 from chainrule.network.ports import ArraysLike, Ports
 from chainrule.network.shapes import input_array
-from chainrule.network.tasks import MULTI_LABEL, REGRESSION, Task
-from chainrule.training import dense, outputs
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Views
     from chainrule.data.inputs import ImageSource
+    from chainrule.training.answers import Metric
     from chainrule.training.metrics import Evaluation
 
 
@@ -55,6 +51,13 @@ def predict(
     >>> model.predict(x_test)
     >>> model.predict("seven.png")
     """
+    if isinstance(x, list | tuple):
+        from chainrule.models.sizes import of_each_length
+        from chainrule.training.series import have_lengths
+
+        series = cast("Any", x)
+        if have_lengths(self, series):
+            return of_each_length(series, lambda part: predict(self, part, batch_size=batch_size))
     if self.input_ports is None:
         self, samples = inputs_of(self, x)
     else:
@@ -82,25 +85,9 @@ def predict_classes(
     >>> model.predict_classes(["one.png", "two.png"])
     array(['cat', 'dog'], dtype='<U3')
     """
-    outputs = predict(self, x, batch_size=batch_size)
-    if self.output_ports is None:
-        return named(outputs, self.task, self.classes)
-    parts = tasks.parts(self.task) if self.task else (None,) * len(outputs)
-    return {name: named(values, part, ()) for (name, values), part in zip(outputs.items(), parts, strict=True)}
+    from chainrule.models.decisions import answers
 
-
-def named(outputs: Array, task: Task | None, names: Sequence[str]) -> Any:
-    """Return the answers for the outputs (N, K, …) of one task, see `predict_classes`.
-
-    names   class names; empty: numbers
-    """
-    if task == REGRESSION:
-        return outputs
-    words = np.array(names if len(names) > 1 else [str(k) for k in range(max(2, outputs.shape[1]))])
-    if task == MULTI_LABEL:
-        rows = np.moveaxis(dense.are_yes(outputs), 1, -1)
-        return [tuple(words[row].tolist()) for row in rows] if rows.ndim == 2 else rows
-    return words[dense.classes_of(outputs)]
+    return answers(self, predict(self, x, batch_size=batch_size))
 
 
 def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:
@@ -128,6 +115,7 @@ def evaluate(
     loss: LossLike | None = None,
     views: str | Views | None = None,
     ignore_label: int | None = None,
+    metrics: Mapping[str, Metric] | None = None,
 ) -> Evaluation:
     """Return the loss and the metrics of the task (`Evaluation.figures`) on labelled samples.
 
@@ -136,21 +124,12 @@ def evaluate(
     views   views of each image over which to average the outputs: `Views`, or text such as "flip,shift=1";
             None: only the image itself
     ignore_label   for dense labels, the label of positions that do not count; None: all positions count
+    metrics   further metrics by name: functions of the true and the predicted classes (N,), labels (N, K) of 0 and 1,
+            or numbers, such as those of scikit-learn, which return a number
     """
-    from chainrule.data.augmentation import Views
-    from chainrule.data.sample_hashes import overlap
-    from chainrule.models.sizes import sized
-    from chainrule.training.evaluation import evaluate
+    from chainrule.models.decisions import evaluate
 
-    self = sized(self, x)
-    samples = training_data(self, x, y, Reading(ignore_label=ignore_label))
-    resolved_loss = self.choose_loss(loss)
-    if samples.probe.is_dense and views is not None:
-        raise OptionError("views would move the images, but not their dense targets; evaluate without them")
-    outputs.check_targets(self, resolved_loss, samples.probe)
-    self.normalization.check_unit(samples.probe.x)
-    evaluation = evaluate(self, samples, self.normalization, resolved_loss, self.task, Views.choose(views))
-    return replace(evaluation, overlap=overlap(self.training_hashes, samples.inputs))
+    return evaluate(self, x, y, Reading(ignore_label=ignore_label), loss, views, metrics)
 
 
 @checked_options
@@ -168,3 +147,32 @@ def calibrate(self: Network, x: ArraysLike | Dataset, y: ArraysLike | None = Non
     from chainrule.models import temperature
 
     return temperature.calibrate(self, training_data(self, x, y, Reading()))
+
+
+@checked_options
+def tune_thresholds(
+    self: Network, x: ArraysLike | Dataset, y: ArraysLike | None = None, *, metric: str = "f1"
+) -> tuple[float, ...]:
+    """Choose the threshold of each yes-or-no output that is best on held-out samples, record it, and return all.
+
+    Outputs of at least their threshold mean yes in `predict_classes`, `evaluate` and the commands. By default, it is ½.
+
+    x, y    as in `fit`; samples that were not used for training
+    metric  "f1", "balanced_accuracy" or "matthews_corrcoef"
+    Errors  OptionError for tasks other than binary and multi-label; DataError unless yes and no occur for each output
+
+    >>> model.tune_thresholds(x_validation, y_validation)
+    """
+    from chainrule.models.decisions import tune
+
+    return tune(self, training_data(self, x, y, Reading()), metric)
+
+
+def set_thresholds(self: Network, *thresholds: float) -> None:
+    """Record the smallest output that means yes, from 0 to 1, for each output; without values, ½ for all.
+
+    >>> model.set_thresholds(0.3)
+    """
+    from chainrule.models.decisions import checked
+
+    self.thresholds = checked(self, thresholds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -20,15 +20,9 @@ from chainrule.network.ports import ArraysLike, Ports
 from chainrule.network.shapes import input_array
 from chainrule.training import outputs
 from chainrule.training.samples import Samples, label_array
-from chainrule.training.streams import (
-    BatchStream,
-    PairSamples,
-    SourcePairs,
-    TrainingData,
-    is_stream,
-    pairs_of,
-    stream_of,
-)
+
+if TYPE_CHECKING:
+    from chainrule.training.streams import Convert, TrainingData
 
 Data: TypeAlias = Dataset | tuple[ArraysLike, ArraysLike]
 
@@ -79,7 +73,9 @@ def new_classes(network: Network, x: Any, y: Any) -> tuple[str, ...]:
     elif network.has_ports or isinstance(y, SampleSource):
         return ()
     elif y is None:
-        names = _recorded_classes(x)
+        from chainrule.data.class_names import recorded_classes
+
+        names = recorded_classes(x)
     else:
         labels = label_array(Ports.single(y))
         names = tuple(np.unique(labels.astype(str)).tolist()) if labels.dtype.kind in "US" else ()
@@ -93,10 +89,11 @@ def new_classes(network: Network, x: Any, y: Any) -> tuple[str, ...]:
     return names if is_new else ()
 
 
-def _recorded_classes(data: Any) -> tuple[str, ...]:
-    from chainrule.data.class_names import recorded_classes
-
-    return recorded_classes(data)
+def is_stream(x: Any) -> bool:
+    """Return whether a value, passed without labels, provides samples or batches with their targets."""
+    if isinstance(x, np.ndarray | str | bytes) or np.isscalar(x) or hasattr(x, "__array__") or isinstance(x, dict):
+        return False
+    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 
 
 def held_out(network: Network, option: str, data: Any, reading: Reading) -> TrainingData:
@@ -115,70 +112,98 @@ def held_out(network: Network, option: str, data: Any, reading: Reading) -> Trai
 def training_data(
     network: Network, x: Any, y: ArraysLike | None, reading: Reading, steps: int | None = None
 ) -> TrainingData:
-    """Convert a user's data to samples, as `_samples`. Without y, x may provide samples or batches with targets.
+    """Convert a user's data to samples. Without y, x may provide samples or batches with targets.
 
     steps   number of batches per epoch, for an iterable without a length
     """
     if callable(x) and not isinstance(x, Dataset) and not hasattr(x, "__array__") and not is_stream(x):
         raise OptionError(f"x is a function: {quoted(x)}; call it, such as fit(batches(), steps_per_epoch=…)")
-    is_sampled = y is not None or isinstance(x, Dataset) or not is_stream(x)
-    if is_sampled and steps is not None:
+    is_streamed = y is None and not isinstance(x, Dataset) and is_stream(x)
+    if steps is not None and not is_streamed:
         raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
-    if y is None and isinstance(x, Dataset) and isinstance(x.y, SampleSource):
-        network.check_input(x.x)
-        return pairs_of(_matched(x, reading.classes or network.classes), network.output_shape, reading.ignore_label)
+    targets = x.y if y is None and isinstance(x, Dataset) else y
+    if is_streamed or isinstance(targets, SampleSource):
+        return _streamed(network, x, y, reading, steps)
+    if isinstance(x, list | tuple):
+        from chainrule.training.series import SeriesBatches, have_lengths
 
-    recorded = () if is_sampled or network.has_ports else _recorded_classes(x)
+        series = cast("Any", x)
+        if have_lengths(network, series):
+            return SeriesBatches.of(network, series, y, reading.classes or network.classes, reading.ignore_label)
+    return samples_of(network, cast("Any", x), y, reading).checked()
+
+
+def _streamed(network: Network, x: Any, y: Any, reading: Reading, steps: int | None) -> TrainingData:
+    """Return a data set whose targets are a source, pairs of x and such targets, or a stream as training data.
+
+    steps   number of batches per epoch, for an iterable without a length
+    """
+    from chainrule.data.class_names import recorded_classes
+    from chainrule.training import streams
+
+    if isinstance(x, Dataset) and y is None:
+        data = matched_data(network, x, reading)
+        network.check_input(data.x)
+        return streams.pairs_of(data, network.output_shape, reading.ignore_label)
+    if y is not None:
+        pairs = streams.SourcePairs(network.check_input(cast("Any", x)), y)
+        return streams.PairSamples.of(pairs, _converter(network, reading), network.input_shape)
+    if network.has_ports:
+        return streams.BatchStream(x, _converter(network, reading), steps)
+    convert = _converter(network, reading, recorded_classes(x))
+    return streams.stream_of(x, lambda x, y: convert(np.asarray(x), np.asarray(y)), network.input_shape, steps)
+
+
+def _converter(network: Network, reading: Reading, recorded: tuple[str, ...] = ()) -> Convert:
+    """Return a function that converts batches to samples, all with the normalization that is fitted to the first one.
+
+    recorded   class names of the labels, which are matched with the network's; empty: the labels are the network's
+    """
 
     def convert(x: Any, y: Any) -> Samples:
         nonlocal reading
         if recorded:
             from chainrule.data.class_names import matched_targets
 
-            classes = reading.classes or network.classes
-            y = matched_targets(np.asarray(y), recorded, classes, len(network.output_shape))
+            y = matched_targets(y, recorded, reading.classes or network.classes, len(network.output_shape))
         samples = samples_of(network, x, y, reading)
-        reading = replace(reading, normalization=samples.normalization)  # fitted to the first batch
+        reading = replace(reading, normalization=samples.normalization)
         return samples
 
-    if isinstance(y, SampleSource):
-        return PairSamples.of(SourcePairs(network.check_input(cast("Any", x)), y), convert, network.input_shape)
-    if is_sampled:
-        return convert(x, y).checked()
-    if network.has_ports:
-        return BatchStream(x, convert, steps)
-    return stream_of(x, lambda x, y: convert(np.asarray(x), np.asarray(y)), network.input_shape, steps)
+    return convert
 
 
 def samples_of(network: Network, x: ArraysLike | Dataset, y: ArraysLike | None, reading: Reading) -> Samples:
     """Convert a user's data to samples. Errors are raised if they do not match the model's input and outputs."""
-    ignore_label, names = reading.ignore_label, reading.classes or network.classes
     if isinstance(x, Dataset):
         if y is not None:
             raise DataError("a Dataset contains its labels; leave out y")
         if network.has_ports:
             raise DataError("a Dataset has one input and one label; pass x and y with all inputs and targets")
-        samples = Samples.of_dataset(_matched(x, names), network.output_shape, ignore_label)
+        samples = Samples.of_dataset(matched_data(network, x, reading), network.output_shape, reading.ignore_label)
         return replace(samples, x=network.check_input(x.x))
     if y is None:
         raise DataError("labels are missing: pass y, or a Dataset")
-    names = names if len(names) > 1 else ("0", "1")
-    normalization: Normalization | None = None
     if network.input_ports is None:
-        inputs = as_samples(input_array(Ports.single(x), network.input_shape))
-    else:
-        inputs, normalization = packed(network, network.input_ports, x, reading.normalization)
+        return _labelled(network, as_samples(input_array(Ports.single(x), network.input_shape)), y, reading)
+    inputs, normalization = packed(network, network.input_ports, x, reading.normalization)
+    return replace(_labelled(network, inputs, y, reading), normalization=normalization)
+
+
+def _labelled(network: Network, x: Array | SampleSource, y: ArraysLike, reading: Reading) -> Samples:
+    """Return inputs with the targets of one output, or with the packed targets of several."""
     if network.output_ports is None:
-        samples = Samples.of(inputs, Ports.single(y), network.output_shape, names, ignore_label)
-    elif ignore_label is not None:
-        raise OptionError(f"ignore_label {ignore_label} requires a network with one output")
-    else:
-        samples = outputs.packed_samples(network.output_ports, inputs, y)
-    return replace(samples, normalization=normalization)
+        names = reading.classes or network.classes
+        names = names if len(names) > 1 else ("0", "1")
+        return Samples.of(x, Ports.single(y), network.output_shape, names, reading.ignore_label)
+    if reading.ignore_label is not None:
+        raise OptionError(f"ignore_label {reading.ignore_label} requires a network with one output")
+    return outputs.packed_samples(network.output_ports, cast("Array", x), y)
 
 
-def _matched(data: Dataset, classes: tuple[str, ...]) -> Dataset:
+def matched_data(network: Network, data: Dataset, reading: Reading) -> Dataset:
     """Return a data set with the labels of a network, as `matched`."""
+    classes = reading.classes or network.classes
     if data.classes == classes:
         return data
     from chainrule.data.class_names import matched
@@ -200,10 +225,9 @@ def packed(
             raise OptionError(f"normalization {normalization!r} of a packed array: pass the inputs {names}")
         return cast("Array", x), None
     arrays = ports.checked(x, "inputs", single=single)
-    if isinstance(normalization, str) and all(map(len, arrays.values())):
-        kind = None if normalization == AUTOMATIC else normalization
-        normalization = fit_joint(network.layers, network.wiring, arrays, kind)
     fitted = network.normalization if normalization is None else normalization
+    if isinstance(fitted, str) and all(map(len, arrays.values())):
+        fitted = fit_joint(network.layers, network.wiring, arrays, None if fitted == AUTOMATIC else fitted)
     if not isinstance(fitted, JointNormalization):
         return ports.pack(arrays, "inputs"), None
     for name, part in fitted.parts.items():

@@ -82,6 +82,12 @@ def _largest_input(value: Any, network: Network) -> float:
     return value
 
 
+def _thresholds(values: Any, network: Network) -> tuple[float, ...]:
+    from chainrule.models.decisions import checked
+
+    return checked(network, expect_list(float, values, "thresholds"))
+
+
 RECORDED: dict[str, Callable[[Any, Network], Any]] = {  # optional entry and attribute → function that reads the entry
     "task": _task,
     "largest_input": _largest_input,
@@ -89,6 +95,7 @@ RECORDED: dict[str, Callable[[Any, Network], Any]] = {  # optional entry and att
         expect_list(str, values, "mask_values"), len(network.classes)
     ),
     "target_scaling": lambda value, network: TargetScaling.from_config(value, [end.shape for end in network.outputs]),
+    "thresholds": _thresholds,
     "training_hashes": lambda hashes, _: expect_list(int, hashes, "training_hashes"),
 }
 
@@ -97,7 +104,8 @@ def describe(fitted: Fitted) -> dict[str, Any]:
     """Return the entries of a description (`Model.about`) that are determined by training."""
     entries: dict[str, Any] = {"normalization": fitted.normalization.to_config(), "loss": str(fitted.loss)}
     entries |= {"task": fitted.task and fitted.task.name, "largest_input": fitted.largest_input}
-    entries["training_hashes"] = [*fitted.training_hashes] or None
+    for name in ("training_hashes", "thresholds"):
+        entries[name] = [*getattr(fitted, name)] or None
     for name in ("mask_values", "target_scaling"):
         values = getattr(fitted, name)
         entries[name] = values and values.to_config()

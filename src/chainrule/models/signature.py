@@ -47,19 +47,24 @@ class OutputSignature:
     shape    shape for one sample
     task     task that training inferred from the targets; None: unknown
     classes  names of the classes, or of the targets; empty: not recorded
+    thresholds   smallest output that means yes, of each label; empty: ½
     """
 
     shape: Shape
     task: Task | None
     classes: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = ()
 
     def __str__(self) -> str:
         names = ", ".join(self.classes[:SHOWN]) + (", …" if len(self.classes) > SHOWN else "")
-        return f"{text(self.shape)}, {self.task.name if self.task else 'task not recorded'}{names and ': '}{names}"
+        limits = "; thresholds " * bool(self.thresholds) + ", ".join(f"{value:.4g}" for value in self.thresholds)
+        known = self.task.name if self.task else "task not recorded"
+        return f"{text(self.shape)}, {known}{names and ': '}{names}{limits}"
 
     def to_config(self) -> dict[str, Any]:
         """Return the signature as JSON values."""
-        return {"shape": list(self.shape), "task": self.task and self.task.name, "classes": list(self.classes)}
+        values: dict[str, Any] = {"shape": list(self.shape), "task": self.task and self.task.name}
+        return {**values, "classes": list(self.classes), "thresholds": list(self.thresholds)}
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,11 @@ class NetworkSignature:
         parts = tasks.parts(task) if task else (None,) * len(ends)
         columns = zip(names, ends, parts, strict=True)
         return NetworkSignature(
-            inputs, {name: OutputSignature(end.shape, part, network.classes) for name, end, part in columns}
+            inputs,
+            {
+                name: OutputSignature(end.shape, part, network.classes, network.thresholds)
+                for name, end, part in columns
+            },
         )
 
     def __str__(self) -> str:

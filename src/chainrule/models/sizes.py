@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from chainrule.core import randomness
+from chainrule.core.arrays import Array
 from chainrule.core.options import plain
 from chainrule.core.shapes import differ_in_ones, text
 from chainrule.data.dataset import Dataset
-from chainrule.errors import OptionError, ShapeError, quoted
-from chainrule.layers import Dense
+from chainrule.errors import OptionError, ShapeError
+from chainrule.layers import Dense, GlobalAveragePool1D, GlobalAveragePool2D, Softmax, node
+from chainrule.layers.node import Wiring
+from chainrule.models.temperature import logit_layer
+from chainrule.network.fitted import checked_classes
+from chainrule.network.losses import PROBABILITIES
 from chainrule.network.network import Network
-from chainrule.network.ports import Ports, input_ports, output_ports
-from chainrule.network.shapes import checked_seed, checked_shape, shapes_and_parameters
+from chainrule.network.ports import Ports
+from chainrule.network.shapes import checked_seed
+from chainrule.network.sizes import resized
+from chainrule.training.lr_multipliers import LRMultipliers
 
-MAX_SIZES = 16  # maximum number of input sizes whose compiled plans are kept
+BACKBONE = "backbone"  # name for all layers but the last one with parameters
 N = TypeVar("N", bound=Network)
 
 
@@ -43,54 +49,27 @@ def sized(network: N, x: Any, *, single: bool = False) -> N:
         raise ShapeError(f"{expected}; {error}") from None
 
 
-def resized(network: N, shape: Sequence[int]) -> N:
-    """Return a network with the same buffers and compiled plans, for inputs of another height, width or length.
-
-    Errors   ShapeError if weights depend on the size, such as those of a dense layer after `Flatten`
-    """
-    twin = copy.copy(network)
-    twin.input_shape = checked_shape(shape)
-    twin.shapes, table = shapes_and_parameters(twin.layers, twin.wiring, twin.input_shape)
-    for name, parameter in network.table.items():
-        if table[name].shape != parameter.shape:
-            raise ShapeError(
-                f"for inputs of {text(shape)}, {name} would be {text(table[name].shape)} instead of "
-                f"{text(parameter.shape)}: the weights of all layers up to a global pooling must not depend on the size"
-            )
-    twin.output_shape = twin.shapes[-1]
-    twin.input_ports = input_ports(twin.layers, twin.wiring, twin.input_shape)
-    twin.output_ports = output_ports(twin.layers, twin.wiring, twin.shapes)
-    for plans in (network.idle_plans, network.cached_steps):
-        if len(plans) > MAX_SIZES:
-            plans.clear()
-    twin.idle_plans, twin.cached_steps = network.idle_plans, network.cached_steps
-    return twin
-
-
-def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int) -> N:
-    """Return a copy of a network for other classes, with a new last dense layer.
+def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int, *, append: bool) -> N:
+    """Return a copy of a network for other classes, with a new head, as `Model.with_classes`.
 
     connect   function (layers, input_shape, wiring, **options) that returns a network
-    classes, seed   as in `Model.with_classes`
-
-    Errors   OptionError if the last layer with parameters is not dense
     """
-    if not isinstance(plain(classes), Iterable):
-        raise OptionError(f"classes {quoted(classes)}: expected the names of the classes")
-    names = tuple(plain(classes))
-    trainable = [number for number, name in enumerate(network.names) if network.size(name)]
-    last = trainable[-1] if trainable else 0
-    layer = network.layers[last]
-    if not isinstance(layer, Dense):
-        raise OptionError(
-            f"the last layer with parameters is {layer.describe()}; expected Dense, to change the classes"
-        )
-    layers = [*network.layers]
-    layers[last] = replace(layer, features=len(names))
+    listed: Any = plain(classes)
+    names = checked_classes(listed, network.output_ports, len(listed) if hasattr(listed, "__len__") else 0)
+    layers, wiring, loss = [*network.layers], network.wiring, network.loss
+    head = None if append or _ends_in_features(network) else logit_layer(network)
+    if head is None:
+        pools = [[], [GlobalAveragePool1D()], [GlobalAveragePool2D()]][len(network.output_shape) - 1]
+        layers += [*pools, Dense(len(names)), Softmax()]
+        wiring, loss = _extended(wiring, layers), None
+    else:
+        layer = layers[network.names.index(head)]
+        size = {"features" if isinstance(layer, Dense) else "filters": len(names)}
+        layers = [replace(other, **size) if other is layer else other for other in layers]
     twin = connect(
         layers,
         network.input_shape,
-        network.wiring,
+        wiring,
         dtype=str(network.dtype),
         seed=randomness.child_seed(network.seed, "with_classes", checked_seed(seed)),
         engine=network.engine.name,
@@ -98,13 +77,45 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int)
         precise=network.precise,
         classes=names,
         normalization=network.normalization,
-        loss=network.loss,
+        loss=loss,
     )
     twin.largest_input = network.largest_input
     for name, values in twin.weights.items():
-        if not name.startswith(f"{network.names[last]}."):
+        if name in network.weights and name.rpartition(".")[0] != head:
             values[...] = network.weights[name]
     return twin
+
+
+def names_to_freeze(network: Network, names: Sequence[str], option: str) -> tuple[str, ...]:
+    """Return names for `LRMultipliers.frozen`: without layers that have no parameters, and with those of `BACKBONE`.
+
+    Errors   OptionError for a name that matches no parameter
+    """
+    trainable = [name for name in network.names if network.size(name)]
+    chosen = [name for name in names if name not in network.names or name in trainable]
+    if BACKBONE in chosen and BACKBONE not in network.names:
+        if len(trainable) < 2:
+            raise OptionError(f"{option} {BACKBONE}: the network has no parameters before its last layer")
+        chosen = [*trainable[:-1], *(name for name in chosen if name != BACKBONE)]
+    LRMultipliers.frozen(*chosen).groups(network.trainable_layout, option)
+    return tuple(chosen)
+
+
+def _ends_in_features(network: Network) -> bool:
+    """Return whether a network has no head: no probabilities, no recorded task, and no dense layer at the end."""
+    if network.last_layer in PROBABILITIES or network.task is not None:
+        return False
+    try:
+        return not isinstance(network.layers[network.names.index(logit_layer(network))], Dense)
+    except OptionError:
+        return True
+
+
+def _extended(wiring: Wiring, layers: Sequence[Any]) -> Wiring:
+    """Return a wiring to which the further layers are added one after the other."""
+    own, count = node.chain(layers), len(wiring.names)
+    names = (*wiring.names, *own.names[count:])
+    return Wiring(names, (*wiring.inputs, *own.inputs[count:]), (*wiring.owners, *own.owners[count:]))
 
 
 def _shape_of_other_size(sizes: tuple[int, ...], shape: tuple[int, ...], *, single: bool) -> tuple[int, ...] | None:
@@ -130,3 +141,14 @@ def _channels_first(sizes: tuple[int, ...], channels: int, axes: int) -> tuple[i
     if len(own) < axes or any(size != 1 for size in before) or channels not in (own[0], own[-1]):
         return None
     return own if own[0] == channels else (channels, *own[:-1])
+
+
+def of_each_length(series: Sequence[Any], predict: Callable[[Array], Array]) -> Array:
+    """Return the outputs (N, …) for series of different lengths, from those for series of one length."""
+    arrays = [np.asarray(values) for values in series]
+    shapes = [array.shape for array in arrays]
+    numbers = [[n for n, shape in enumerate(shapes) if shape == own] for own in dict.fromkeys(shapes)]
+    parts = [predict(np.stack([arrays[n] for n in group])) for group in numbers]
+    if len({part.shape[1:] for part in parts}) > 1:
+        raise ShapeError("the outputs for series of different lengths have different shapes; predict each length alone")
+    return np.concatenate(parts)[np.argsort(np.concatenate(numbers), kind="stable")]

@@ -18,7 +18,6 @@ from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
 from chainrule.network.tasks import Task
 from chainrule.training import optimizers, outputs
-from chainrule.training.components import clipping
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer, OptimizerLike
 from chainrule.training.options import check_option
@@ -146,8 +145,12 @@ def _steps(
     """
     cache, key = model.cached_steps, (optimizer, loss, task, clip_norm, weighted, model.frozen)
     if method not in cache or cache[method][0] != key:
-        multipliers, parts = LRMultipliers.frozen(*model.frozen), clipping(clip_norm)
-        stepper = Stepper(network, optimizer, loss, task, multipliers, weighted=weighted, components=parts)
+        from chainrule.training.components import clipping
+
+        multipliers = LRMultipliers.frozen(*model.frozen)
+        stepper = Stepper(
+            network, optimizer, loss, task, multipliers, weighted=weighted, components=clipping(clip_norm)
+        )
         cache[method] = key, _Steps(stepper)
     return cache[method][1]
 

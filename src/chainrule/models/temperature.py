@@ -34,7 +34,7 @@ def calibrate(model: Network, samples: TrainingData) -> float:
     """
     if model.has_ports:
         raise OptionError("calibrate requires a network with one input and one output")
-    layer = _logit_layer(model)
+    layer = logit_layer(model)
     probe = copy.deepcopy(model)
     _divide(probe, layer, REDUCTION)
     evaluation = evaluate(probe, samples, model.normalization, model.loss, model.task)
@@ -54,8 +54,8 @@ def _divide(model: Network, layer: str, divisor: float) -> None:
             values /= divisor
 
 
-def _logit_layer(model: Network) -> str:
-    """Return the name of the layer whose weights are proportional to the logits."""
+def logit_layer(model: Network) -> str:
+    """Return the name of the layer whose weights are proportional to the logits; OptionError if there is none."""
     wiring, parts = model.wiring, model.layers
     number = len(parts)
     if isinstance(parts[-1], layers.Softmax | layers.Sigmoid):

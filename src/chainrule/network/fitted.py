@@ -13,11 +13,11 @@ from chainrule.data.normalization import JointNormalization, Normalization
 from chainrule.errors import OptionError, printable_name, quoted
 from chainrule.network.losses import Loss
 from chainrule.network.ports import Ports
-from chainrule.network.target_scaling import TargetScaling
 from chainrule.network.tasks import BINARY, Task
 
 if TYPE_CHECKING:
     from chainrule.data.mask_values import MaskValues
+    from chainrule.network.target_scaling import TargetScaling
 
 UNFITTED = Normalization("none")
 
@@ -33,6 +33,7 @@ class Fitted:
     mask_values    value of each label in the masks of an image folder; None for other data
     target_scaling  scaling of regression targets; None: training uses the targets themselves
     training_hashes  hashes of samples that a run has trained on (`data.sample_hashes`)
+    thresholds     smallest output that means yes, of each label; empty: ½
     """
 
     normalization: Normalization
@@ -40,9 +41,10 @@ class Fitted:
     task: Task | None
     classes: tuple[str, ...] = ()
     largest_input: float | None = None
-    target_scaling: TargetScaling | None = None
+    target_scaling: "TargetScaling | None" = None
     mask_values: "MaskValues | None" = None
     training_hashes: tuple[int, ...] = ()
+    thresholds: tuple[float, ...] = ()
 
     def class_names(self, current: tuple[str, ...]) -> tuple[str, ...]:
         """Return the class names after training: from the data, or the current ones. A binary output has two."""

@@ -32,7 +32,9 @@ def emit(
     if weights is not None:
         tensors["weights"] = weights
     loss_weights = _plane(builder, weights, 0) if weights is not None and positions else weights
-    _emit_loss(builder, loss, (p, target), tensors["loss"], loss_weights)
+    losses.check_weights(loss, bool(positions) and weighted)
+    dp = p.gradient() if weights is None else builder.activation("unweighted_dp", p.shape)
+    _emit_loss(builder, loss, (p, target), tensors["loss"], loss_weights, dp)
     return {**tensors, "correct": _emit_metric(builder, task, (measured, target), weights if positions else None)}
 
 
@@ -125,34 +127,32 @@ def _emit_loss(
     arrays: tuple[Tensor, Tensor],
     result: Tensor,
     weights: Tensor | None,
-    dp: Tensor | None = None,
+    dp: Tensor,
 ) -> None:
     """Add operations for each sample's loss and for the gradient of the mean loss with respect to the predictions.
 
     arrays   predictions and targets
     result   loss of each sample
     weights  weight of each sample, (), or of each position; None: all are 1
-    dp       tensor for the gradient without weights; None: the gradient itself, or a new tensor if there are weights
+    dp       tensor for the gradient without weights
     """
     p, positions = arrays[0], arrays[0].shape[1:]
-    losses.check_weights(loss, bool(positions) and weights is not None)
-    if dp is None:
-        dp = p.gradient() if weights is None else builder.activation("unweighted_dp", p.shape)
     per_position = () if isinstance(loss, CustomLoss) or loss in losses.OF_SAMPLES else positions
     name = "positions" if per_position else "unweighted"
-    value = result if weights is None and not per_position else builder.activation(name, per_position)
+    unweighted = result if weights is None and not per_position else builder.activation(name, per_position)
     if isinstance(loss, CustomLoss):
         options = {"scope": "batch"}
-        builder.forward(f"{loss.name}.forward", arrays, (value,), call=_as_tuple_function(loss.losses), **options)
+        builder.forward(f"{loss.name}.forward", arrays, (unweighted,), call=_as_tuple_function(loss.losses), **options)
         builder.backward(f"{loss.name}.backward", arrays, (dp,), call=_as_tuple_function(loss.gradient), **options)
     else:
-        builder.forward(loss, arrays, (value,))
+        builder.forward(loss, arrays, (unweighted,))
         builder.backward(f"{loss}_dp", arrays, (dp,), runtime={"batch": ("batch", math.prod(per_position))})
+    values = unweighted
     if weights is not None:
         _emit_weights(builder, weights, dp, p)
-        value = _emit_product(builder, value, weights, "weighted", None if positions else result)
-    if positions and value is not result:
-        _emit_mean(builder, value, result)
+        values = _emit_product(builder, unweighted, weights, "weighted", None if positions else result)
+    if positions and values is not result:
+        _emit_mean(builder, values, result)
 
 
 def _plane(builder: Builder, weights: Tensor, number: int) -> Tensor:

@@ -16,10 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
-from chainrule.core.options import plain
+from chainrule.core.options import CUSTOM_SUFFIX, plain
 from chainrule.core.shapes import is_number
 from chainrule.core.words import match_name
-from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines.protocol import Array, Engine
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.network.ports import OutputEnd, Ports
@@ -123,6 +122,21 @@ class LossTerm:
     weight: float = 1.0
 
 
+def _weights_by_output(losses: Mapping[str, Any], weights: Any) -> Mapping[str, Any]:
+    values: Any = dict.fromkeys(losses, 1.0) if weights is None else plain(weights)
+    if isinstance(values, list | tuple) and len(cast("list[Any]", values)) == len(losses):
+        values = dict(zip(losses, cast("list[Any]", values), strict=True))
+    by_output = cast("Mapping[str, Any]", values if isinstance(values, Mapping) else {})
+    if by_output.keys() != losses.keys():
+        raise OptionError(f"loss weights {quoted(weights)}: expected one for each of {', '.join(map(str, losses))}")
+    for output, weight in by_output.items():
+        if not is_number(weight) or not 0 <= weight <= sys.float_info.max:
+            raise OptionError(f"loss weight of {quoted(output)} {quoted(weight)}: expected at least 0")
+    if not any(by_output.values()):
+        raise OptionError("loss weights: all are 0; expected at least one above 0")
+    return by_output
+
+
 @dataclass(frozen=True)
 class JointLoss:
     """The weighted sum of one loss per output, Σ_k weight_k · loss_k."""
@@ -160,18 +174,8 @@ class JointLoss:
         """
         if not isinstance(losses, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"losses {quoted(losses)}: expected a dictionary with the loss of each output")
-        by_output: Any = dict.fromkeys(losses, 1.0) if weights is None else plain(weights)
-        if isinstance(by_output, list | tuple) and len(cast("list[Any]", by_output)) == len(losses):
-            by_output = dict(zip(losses, cast("list[Any]", by_output), strict=True))
-        pairs = cast("Mapping[str, Any]", by_output if isinstance(by_output, Mapping) else {})
-        if pairs.keys() != losses.keys():
-            raise OptionError(f"loss weights {quoted(weights)}: expected one for each of {', '.join(map(str, losses))}")
-        for output, weight in pairs.items():
-            if not is_number(weight) or not 0 <= weight <= sys.float_info.max:
-                raise OptionError(f"loss weight of {quoted(output)} {quoted(weight)}: expected at least 0")
-        if not any(pairs.values()):
-            raise OptionError("loss weights: all are 0; expected at least one above 0")
-        terms = (LossTerm(output, choose_single(loss), float(pairs[output])) for output, loss in losses.items())
+        weight_of = _weights_by_output(losses, weights)
+        terms = (LossTerm(output, choose_single(loss), float(weight_of[output])) for output, loss in losses.items())
         return JointLoss(tuple(terms))
 
 

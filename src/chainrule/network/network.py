@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -40,8 +40,10 @@ from chainrule.network.flat_buffers import AssignableWeights, FlatBuffers, with_
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.ports import OutputEnd, input_ports, output_ports
 from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
-from chainrule.network.target_scaling import TargetScaling
 from chainrule.network.tasks import Task
+
+if TYPE_CHECKING:
+    from chainrule.network.target_scaling import TargetScaling
 
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256  # default batch size for inference
@@ -76,7 +78,7 @@ class Network:
     inherited      names of the layers whose initial weights are those of a trained network that they were taken from
     target_scaling  scaling of regression targets. The outputs of `apply` are standardized; None: there is no scaling
     mask_values    value of each label in the masks of the training data; None for other data
-    training_hashes  hashes of samples that a run has trained on (`data.sample_hashes`)
+    training_hashes, thresholds   as in `Fitted`
     input_ports, output_ports   names and shapes of several inputs or outputs, which `apply` accepts and returns packed
                    in one array; None if there is only one
 
@@ -85,6 +87,7 @@ class Network:
     """
 
     inherited: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = ()
 
     @explain_memory_errors("building a model", "choose fewer or smaller layers")
     def __init__(
@@ -355,9 +358,7 @@ class Network:
         if self._checks_outliers is None:
             self._checks_outliers = self.engine.spreads_errors(self.plan(), self.dtype)
         limit = OUTLIER_RATIO * (self.largest_input or math.inf)
-        if (
-            not self._checks_outliers or float(np.vdot(array, array)) <= limit**2
-        ):  # the sum of squares bounds the largest square
+        if not self._checks_outliers or float(np.vdot(array, array)) <= limit**2:  # a bound of the largest square
             return
         if not max(float(array.max()), -float(array.min())) > limit:  # also true for NaN
             return

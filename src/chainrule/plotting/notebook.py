@@ -71,7 +71,7 @@ def evaluation(figures: Mapping[str, Any], confusion: "Figure | None") -> str:
 
 
 def _format_metric(name: str, value: Any) -> object:
-    is_fraction = isinstance(value, float) and not name.endswith(("loss", "error", "r2"))
+    is_fraction = isinstance(value, float) and not name.endswith(("loss", "error", "r2", "corrcoef", "kappa"))
     return f"{100 * value:.2f} %" if is_fraction else value
 
 

@@ -25,6 +25,7 @@ from chainrule.runs.jobs import ARRAYS, DataChoice, Job, describe, require_same
 from chainrule.training.history import History
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
+from chainrule.training.series import SeriesBatches
 from chainrule.training.streams import BatchStream, PairSamples
 from chainrule.training.trainer import Callback, Trainer
 
@@ -104,6 +105,10 @@ class Run(metaclass=CheckedOptions):
         Errors   RunError if the folder contains a run that must not or cannot be resumed; OptionError if that run has
                  another model or recipe; DataError if it was trained on other data
         """
+        if isinstance(trainer.train_data, SeriesBatches):
+            raise OptionError(
+                "run: series of different lengths cannot be resumed; train without run=, and save the model"
+            )
         classes = trainer.fitted.class_names(model.classes)
         data, reading = FitData.of(training, classes), Reading(classes, normalization=trainer.normalization)
         plain = (Dataset,) if model.has_ports else (Dataset, tuple, list)  # data that are identified as a whole

@@ -82,6 +82,7 @@ def _import(
         model = Graph(network.x, network.y, **options)
         task = None if network.task is None else tasks.find(network.task)
         model.task = task if task is None or len(tasks.parts(task)) == len(model.outputs) else None
+        model.set_thresholds(*network.thresholds)
         return model
     except (OptionError, ShapeError, FormatError) as error:
         raise FormatError(f"{path}: {error}") from None

@@ -27,7 +27,6 @@ from chainrule.runs import checkpointer, checksums
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim, locked, require_run
 from chainrule.runs.jobs import EPOCH_SAMPLES, Job, Labelled, read_job
-from chainrule.training.calibration import confidences
 from chainrule.training.history import History
 from chainrule.training.loop import train
 from chainrule.training.metrics import Evaluation
@@ -340,6 +339,5 @@ def draw(result: Result, test: Labelled | None) -> None:
     if evaluation.outputs.ndim == 2:
         save(evaluation.plot_reliability(), folder / "reliability.png")
     if test.x.ndim == 4 and len(model.input_shape) == 3 and test.x.shape[1] in (1, 3) and test.y.ndim == 1:
-        confidence = confidences(evaluation.outputs, model.loss)
-        figure = mistakes.mistakes(test.x, test.y, evaluation.predicted, confidence.max(1), model.classes)
+        figure = mistakes.mistakes(test.x, test.y, evaluation.predicted, evaluation.confidence, model.classes)
         save(figure, folder / "mistakes.png")

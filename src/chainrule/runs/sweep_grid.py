@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import math
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -66,25 +67,26 @@ def trials(grid: Mapping[str, Iterable[Any]], seeds: Sequence[int]) -> list[Swee
 
     Errors   OptionError for an option without values, duplicate values or seeds, no seed, or over `MOST_TRIALS` trials
     """
-    for name, values_of in grid.items():
-        if not isinstance(values_of, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise OptionError(f"grid: {name} {quoted(values_of)}: expected a list of values")
-    values = {name: list(values_of) for name, values_of in grid.items()}
-    count = len(seeds)
-    for name, values_of in values.items():
-        texts = [str(value) for value in values_of]
-        if not texts or "" in texts:
-            raise OptionError(f"grid: {name} has an empty value" if texts else f"grid: {name} has no values")
-        if len({*texts}) < len(texts):
-            twice = next(text for text in texts if texts.count(text) > 1)
-            raise OptionError(f"grid: {name} has the value {quoted(twice)} twice")
-        count *= len(texts)
+    settings = [[(name, value) for value in _values(name, values)] for name, values in grid.items()]
     if not seeds or len({*seeds}) < len(seeds):
         raise OptionError(f"seeds {quoted(list(seeds))}: expected at least one seed, without duplicates")
+    count = len(seeds) * math.prod(map(len, settings))
     if count > MOST_TRIALS:
         raise OptionError(f"a grid of {count:,} trials: expected at most {MOST_TRIALS:,}")
-    combinations = itertools.product(*([(name, value) for value in values_of] for name, values_of in values.items()))
-    return [SweepTrial(settings, seed) for settings in combinations for seed in seeds]
+    return [SweepTrial(chosen, seed) for chosen in itertools.product(*settings) for seed in seeds]
+
+
+def _values(name: str, values: Any) -> list[Any]:
+    """Return the values of an option as a list; OptionError for none, an empty one, or duplicates."""
+    if not isinstance(values, Iterable):
+        raise OptionError(f"grid: {name} {quoted(values)}: expected a list of values")
+    listed = list(cast("Iterable[Any]", values))
+    texts = [str(value) for value in listed]
+    if not texts or "" in texts:
+        raise OptionError(f"grid: {name} has an empty value" if texts else f"grid: {name} has no values")
+    if twice := [text for text in texts if texts.count(text) > 1]:
+        raise OptionError(f"grid: {name} has the value {quoted(twice[0])} twice")
+    return listed
 
 
 def numbered(seeds: int | Sequence[int], first: int = 0) -> list[int]:

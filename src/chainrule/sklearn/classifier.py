@@ -43,18 +43,17 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
 
         Errors   ValueError for invalid shapes, numbers that are not finite, or fewer than two classes
         """
-        x, y = self._validated(X, y)
-        multiclass.check_classification_targets(y)
-        x, y, weights = self._weighted(x, y, sample_weight)
-        classes, indices = np.unique(y, return_inverse=True)
+        samples, labels = self._validated(X, y)
+        multiclass.check_classification_targets(labels)
+        x, kept_labels, weights = self._weighted(samples, labels, sample_weight)
+        classes, indices = np.unique(kept_labels, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"a classifier needs samples of at least 2 classes, but there is 1 class: {classes[0]}")
         if self.warm_start and hasattr(self, "classes_") and not np.array_equal(classes, self.classes_):
             raise ValueError(f"warm_start requires the same classes: expected {self.classes_}, found {classes}")
         self.classes_ = classes
-        self._train(
-            self._new, x, indices, weights, label_smoothing=self.label_smoothing, class_weight=self._class_weight()
-        )
+        options = {"label_smoothing": self.label_smoothing, "class_weight": self._class_weight()}
+        self._train(self._new, x, indices, weights, **options)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> "ChainruleClassifier":
@@ -72,16 +71,16 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
             raise ValueError(
                 "class_weight='balanced' needs all samples; use a mapping of labels to weights with partial_fit"
             )
-        x, y = self._validated(X, y, reset=first)
-        multiclass.check_classification_targets(y)
-        labels: Any = np.unique(classes) if first else self.classes_
-        unknown = np.setdiff1d(y, labels)
-        if unknown.size or (classes is not None and not np.array_equal(np.unique(classes), labels)):
-            raise ValueError(f"classes: {unknown if unknown.size else classes} differ from the known labels {labels}")
-        self.classes_ = labels
-        x, y, weights = self._weighted(x, y, sample_weight)
+        samples, labels = self._validated(X, y, reset=first)
+        multiclass.check_classification_targets(labels)
+        known: Any = np.unique(classes) if first else self.classes_
+        unknown = np.setdiff1d(labels, known)
+        if unknown.size or (classes is not None and not np.array_equal(np.unique(classes), known)):
+            raise ValueError(f"classes: {unknown if unknown.size else classes} differ from the known labels {known}")
+        self.classes_ = known
+        x, kept_labels, weights = self._weighted(samples, labels, sample_weight)
         options = {"label_smoothing": self.label_smoothing, "class_weight": self._class_weight()}
-        self._train_more(self._new, x, labels.searchsorted(y), weights, **options)
+        self._train_more(self._new, x, known.searchsorted(kept_labels), weights, **options)
         return self
 
     def predict_proba(self, X: Any) -> Array:

@@ -182,25 +182,26 @@ class NetworkEstimator(BaseEstimator):
     @explain_memory_errors("training", "use a smaller batch_size")
     def _train_more(self, build: Any, x: Array, y: Array, weights: Array | None, **options: Any) -> None:
         """Train for one more epoch, with the network, the step number and the moments of the previous call."""
-        x, seed = self._shaped(x), self._seed()
+        inputs, seed = self._shaped(x), self._seed()
         existing: Sequential | None = self.__dict__.get("model_")
-        model = build(x, seed) if existing is None else existing
-        samples = Samples.of(x, y, model.output_shape[0]).checked().with_weights(weights)
+        model = build(inputs, seed) if existing is None else existing
+        samples = Samples.of(inputs, y, model.output_shape[0]).checked().with_weights(weights)
         kind = samples.statistics.default_kind if self.normalization is None else self.normalization
         recipe = Recipe(
-            loss=model.check_loss(self.loss), normalization=kind, seed=seed, **self._options(len(x)), **options
+            loss=model.check_loss(self.loss), normalization=kind, seed=seed, **self._options(len(inputs)), **options
         )
         trainer = model.trainer(recipe, samples, normalization=existing and existing.normalization)
         trainer.adopt()
-        self._steps = 0 if existing is None else self._steps
-        if existing is not None and self._moments is not None:
+        if existing is None:
+            self._steps = 0
+        elif self._moments is not None:
             for target, moment in zip(trainer.moments, self._moments, strict=True):
                 target[:] = moment
         epoch = getattr(self, "n_iter_", 0)  # order and augmentation are other ones in every epoch
         for number in range(trainer.epoch_steps):
             self._steps += 1
-            x, t, w = trainer.loader.batch(epoch * trainer.epoch_steps + number)
-            trainer.stepper.step(x, t, w, step=self._steps, rate=recipe.optimizer.learning_rate, seed=seed)
+            images, t, w = trainer.loader.batch(epoch * trainer.epoch_steps + number)
+            trainer.stepper.step(images, t, w, step=self._steps, rate=recipe.optimizer.learning_rate, seed=seed)
         self._moments = tuple(trainer.moments)
         self.model_, self.n_iter_ = model, epoch + 1
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,21 +19,27 @@ from chainrule.network.network import Network
 from chainrule.training.components import Component, copy_weights, write_weights
 from chainrule.training.options import check_bounds
 
+if TYPE_CHECKING:
+    from chainrule.training.history import Criterion
+
 
 class _StoredWeights(Component):
     """A component with weights of its own, which a checkpoint needs.
 
+    name     name of its arrays in a checkpoint
     values   flat array: the parameters, then the running statistics
     """
 
-    def __init__(self, network: Network, name: str) -> None:
-        self._network, self._name = network, name
+    name: str
+
+    def __init__(self, network: Network, value: Any, criterion: Criterion) -> None:
+        super().__init__(network, value, criterion)
         self.values: Array = np.zeros_like(copy_weights(network))
 
     @property
     def state(self) -> dict[str, Array]:
         """The weights."""
-        return {f"{self._name}.values": self.values}
+        return {f"{self.name}.values": self.values}
 
 
 class WeightAverage(_StoredWeights):
@@ -47,14 +54,15 @@ class WeightAverage(_StoredWeights):
     values   aₙ
     """
 
-    def __init__(self, network: Network, decay: float) -> None:
-        super().__init__(network, "average")
-        self._decay = decay
+    name = "average"
+
+    def __init__(self, network: Network, value: float, criterion: Criterion) -> None:
+        super().__init__(network, value, criterion)
         self.values[:] = copy_weights(network)
 
     def stepped(self, step: int, steps: int) -> None:
         """Update the average with the current weights."""
-        share = (1 - self._decay) / (1 - self._decay**step)
+        share = (1 - self._value) / (1 - self._value**step)
         self.values += share * (copy_weights(self._network) - self.values)
 
     def finish(self, *, failed: bool) -> None:
@@ -111,13 +119,11 @@ class Lookahead(TextOptions):
 class SlowWeights(_StoredWeights):
     """The slow copy s of a network's parameters and running statistics p, for `Lookahead`."""
 
-    def __init__(self, network: Network, lookahead: Lookahead) -> None:
-        super().__init__(network, "lookahead")
-        self._lookahead = lookahead
+    name = "lookahead"
 
     def stepped(self, step: int, steps: int) -> None:
         """If averaging is due after this step, average the network and its slow copy in place."""
-        share = self._lookahead.slow_share(step, steps)
+        share = self._value.slow_share(step, steps)
         if share is not None:
             fast = copy_weights(self._network)
             self.values[:] = fast + fast.dtype.type(share) * (self.values - fast)

@@ -22,11 +22,11 @@ from chainrule.network.tasks import REGRESSION
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Batch, Preparation, Samples
 from chainrule.training.steps.stepper import Stepper
-from chainrule.training.streams import BatchStream, PairSamples, TrainingData
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation
     from chainrule.data.prefetch import Prefetcher
+    from chainrule.training.streams import BatchStream, PairSamples, TrainingData
 
 UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
 EVALUATION_BATCH = 1024  # maximum number of samples that are evaluated together
@@ -54,6 +54,12 @@ class BatchLoader:
 
     def __post_init__(self) -> None:
         self.epoch_steps = batch_count(len(self.data), self.recipe.batch_size)
+        if not isinstance(self.data, Samples):
+            from chainrule.training.streams import BatchStream
+
+            if isinstance(self.data, BatchStream):
+                self.data = self.data.drawn(self.recipe.batch_size, self.recipe.seed)
+                self.epoch_steps = self.data.steps
         self._prefetcher: Prefetcher | None = None
         self._mixing: Augmentation | None = None
         self.held = False
@@ -85,8 +91,8 @@ class BatchLoader:
 
         step   step number, from 0
         """
-        if isinstance(self.data, BatchStream):
-            return self._of_stream(self.data, step)[1]
+        if self.data.batch_size is not None:
+            return self._of_stream(step)[1]
         return self.batch_of(step // self.epoch_steps, self.indices(step))
 
     def indices(self, step: int) -> Ints:
@@ -95,9 +101,9 @@ class BatchLoader:
         size = self.recipe.batch_size
         return order(len(self.data), self.recipe.seed, epoch)[position * size : (position + 1) * size]
 
-    def _of_stream(self, data: BatchStream, step: int) -> tuple[int, Batch]:
+    def _of_stream(self, step: int) -> tuple[int, Batch]:
         """Return the size of a step's batch, and this worker's rows of it."""
-        samples, epoch = data.batch_at(step), step // self.epoch_steps
+        samples, epoch = cast("BatchStream", self.data).batch_at(step), step // self.epoch_steps
         own = np.arange(len(samples))[self.stepper.rows(len(samples))]
         first = step * self.recipe.batch_size
         drawn = self._with_partners(epoch, own, len(samples), first)
@@ -157,20 +163,20 @@ class BatchLoader:
 
         position   number of batches of the epoch that have been used
         """
-        if isinstance(self.data, BatchStream):
+        if self.data.batch_size is not None:
             for step in range(epoch * self.epoch_steps + position, (epoch + 1) * self.epoch_steps):
-                size, batch = self._of_stream(self.data, step)
+                size, batch = self._of_stream(step)
                 yield size, 1, batch
             return
-        groups, ahead = self._groups(epoch, position), None
-        if self.data.decodes and (processes := reading_processes(self.readers, self.data)):
+        groups, ahead, data = self._groups(epoch, position), None, cast("Samples | PairSamples", self.data)
+        if data.decodes and (processes := reading_processes(self.readers, data)):
             if self._prefetcher is None:
                 from chainrule.data.prefetch import Prefetcher
 
-                samples = min(self.recipe.batch_size * self.batches_at_once, len(self.data))
-                slot_bytes = samples * (2 if self._mixing else 1) * bytes_of_reading(self.data)
-                self._prefetcher = Prefetcher(self.data.read, processes, slot_bytes)
-            key, available = mix(self.recipe.seed, epoch), len(self.data)
+                samples = min(self.recipe.batch_size * self.batches_at_once, len(data))
+                slot_bytes = samples * (2 if self._mixing else 1) * bytes_of_reading(data)
+                self._prefetcher = Prefetcher(data.read, processes, slot_bytes)
+            key, available = mix(self.recipe.seed, epoch), len(data)
             ahead = self._prefetcher.batches((self._with_partners(epoch, own, available), key) for _, _, own in groups)
         for size, count, own in groups:
             yield size, count, (own,) if self.held else self.batch_of(epoch, own, next(ahead) if ahead else ())
@@ -193,7 +199,7 @@ class BatchLoader:
     @property
     def batches_at_once(self) -> int:
         """Number of full batches to prepare together, because NumPy's overhead per call dominates for small images."""
-        if isinstance(self.data, BatchStream):
+        if self.data.batch_size is not None:
             return 1
         full = max(1, len(self.data) // self.recipe.batch_size)
         limits = self.stepper.step_limits
@@ -255,10 +261,12 @@ def in_order(
 ) -> Iterator[Batch]:
     """Yield all samples in order, in batches for evaluation: normalized x, targets in float64, and weights or None."""
     preparation = Preparation(network, normalization)
-    if isinstance(data, BatchStream):
-        for samples in map(data.batch_at, range(data.steps)):
+    if data.batch_size is not None:
+        stream = cast("BatchStream", data)
+        for samples in map(stream.batch_at, range(stream.steps)):
             yield samples.batch(np.arange(len(samples)), preparation)
         return
+    data = cast("Samples | PairSamples", data)
     from chainrule.data.prefetch import Prefetcher
 
     count = max(1, min(EVALUATION_BATCH, EVALUATION_BYTES // (math.prod(network.input_shape) * 4)))

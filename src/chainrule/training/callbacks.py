@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
-from chainrule._io.console import notebook_line, progress_bars
 from chainrule.errors import OptionError
 from chainrule.training.history import CLASS_SCORES, TOP_SCORE, Epoch, formatted
 from chainrule.training.steps.gradients import Outcome
@@ -83,6 +82,8 @@ class ProgressBar(Callback):
 
     def begin(self, trainer: Trainer) -> None:
         """Show an empty bar in a terminal or Jupyter, and print the history's notes."""
+        from chainrule._io.console import notebook_line, progress_bars
+
         self._bar = progress_bars(refresh=False)
         if self._bar is not None:
             self._task = self._bar.add_task("", total=trainer.steps, completed=len(trainer.history), figures="")

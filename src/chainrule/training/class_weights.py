@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from chainrule.network.tasks import BINARY, CLASSIFICATION, Task
 from chainrule.training import dense
 from chainrule.training.options import named_numbers
 from chainrule.training.samples import Samples
-from chainrule.training.streams import TrainingData
+
+if TYPE_CHECKING:
+    from chainrule.training.streams import TrainingData
 
 BALANCED = "balanced"
 
@@ -91,7 +93,7 @@ ClassWeightsLike: TypeAlias = ClassWeights | str | Mapping[Any, float]
 def weighted(
     class_weights: ClassWeights | None,
     task: Task,
-    data_sets: Sequence[TrainingData],
+    data_sets: "Sequence[TrainingData]",
     names: Sequence[str],
     dtype: np.dtype[Any],
 ) -> list[Samples]:

@@ -4,16 +4,20 @@ To add an option, declare it in `options.OPTIONS` and `recipe.Recipe`. If it act
 list it in `trainer.COMPONENTS`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.core.arrays import Array
 from chainrule.engines import fallback
 from chainrule.network.network import Network
-from chainrule.training.history import Criterion, Epoch
+
+if TYPE_CHECKING:
+    from chainrule.training.history import Criterion, Epoch
 
 
 class Component:
@@ -24,6 +28,10 @@ class Component:
     """
 
     fused: Mapping[str, Any] | None = None
+
+    def __init__(self, network: Network, value: Any, criterion: Criterion) -> None:
+        """Create the component of an option with a value; the criterion determines the best epoch."""
+        self._network, self._value, self._criterion = network, value, criterion
 
     def handles(self, point: str) -> bool:
         """Return whether the component implements a method."""
@@ -68,11 +76,11 @@ class Component:
 
 
 class ClipNorm(Component):
-    """Scales the gradient down to the norm ``limit`` if its norm is larger."""
+    """Scales the gradient down to a maximum norm if its norm is larger."""
 
-    def __init__(self, limit: float) -> None:
-        self.limit = limit
-        self.fused = {"clip": limit}
+    def __init__(self, network: Network | None, value: float, criterion: Criterion | None = None) -> None:
+        self.limit = value
+        self.fused = {"clip": value}
 
     def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> None:
         """Multiply the gradient by its clip factor."""
@@ -87,19 +95,17 @@ class ClipNorm(Component):
 
 def clipping(limit: float | None) -> list[Component]:
     """Return the component that clips gradients; no component without a limit."""
-    return [] if limit is None else [ClipNorm(limit)]
+    return [] if limit is None else [ClipNorm(None, limit)]
 
 
 class EarlyStopping(Component):
-    """Stops training after ``patience`` epochs without a better one, and restores the best weights.
+    """Stops training after a number of epochs without a better one (the patience), and restores the best weights.
 
     The number of epochs follows from the history. A run folder has the best weights in a file of their own, so that
     checkpoints need no further arrays.
     """
 
-    def __init__(self, network: Network, patience: int, criterion: Criterion) -> None:
-        self._network, self._patience, self._criterion = network, patience, criterion
-        self._best: Array | None = None
+    _best: Array | None = None
 
     def epoch_ended(self, epochs: Sequence[Epoch]) -> None:
         """Copy the weights if this epoch is the best so far."""
@@ -109,7 +115,7 @@ class EarlyStopping(Component):
     def stops(self, epochs: Sequence[Epoch]) -> bool:
         """Return whether the patience is exhausted. Without validation, it never is."""
         is_validated = bool(epochs) and epochs[-1].validation_loss is not None
-        return is_validated and len(epochs) - 1 - self._criterion.best(epochs) >= self._patience
+        return is_validated and len(epochs) - 1 - self._criterion.best(epochs) >= self._value
 
     def finish(self, *, failed: bool) -> None:
         """Restore the best weights."""

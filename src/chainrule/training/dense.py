@@ -5,6 +5,7 @@ The outputs of a dense prediction have the shape (K, H, W), or (K, L) in one dim
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,14 +52,17 @@ class PositionWeights:
         return any(bool(self[slice(start, start + 64)][:, 0].any()) for start in range(0, len(self.targets), 64))
 
 
-def are_yes(values: Array) -> Bools:
-    """Return whether each output or target of a single class or label means yes: whether it is at least ½."""
-    return values >= 0.5
+def are_yes(values: Array, thresholds: Sequence[float] = ()) -> Bools:
+    """Return whether outputs or targets (N, K, …) mean yes: whether they are at least their threshold, (K,), or ½."""
+    return values >= (np.reshape(thresholds, (-1, *(1 for _ in values.shape[2:]))) if len(thresholds) else 0.5)
 
 
-def classes_of(targets: Array) -> Ints:
-    """Return classes (N, …) of outputs or targets (N, K, …): the index of the maximum or, for K = 1, 1 if it is ≥ ½."""
-    return are_yes(targets[:, 0]).astype(np.int64) if targets.shape[1] == 1 else targets.argmax(1)
+def classes_of(targets: Array, thresholds: Sequence[float] = ()) -> Ints:
+    """Return classes (N, …) of outputs or targets (N, K, …): the index of the maximum or, for K = 1, 1 for yes.
+
+    thresholds   as in `are_yes`, for K = 1
+    """
+    return are_yes(targets, thresholds)[:, 0].astype(np.int64) if targets.shape[1] == 1 else targets.argmax(1)
 
 
 def class_counts(targets: Array, valid: Bools | None, samples: Array | None = None) -> Floats:
@@ -118,20 +122,20 @@ def _finite(y: Array) -> Array:
 
 
 def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, Bools | None]:
-    if y.dtype.kind == "f" and not (y % 1).any():
-        y = y.astype(np.int64)
-    if y.dtype.kind not in "iub":
+    """Return one-hot targets of labels (N, …), and which positions count; None if all do."""
+    if y.dtype.kind not in "iub" and (y.dtype.kind != "f" or (y % 1).any()):
         shape = ", ".join(map(str, ("N", outputs, *y.shape[1:])))
         advice = f"numbers for {outputs} outputs have the shape ({shape})"
         raise DataError(f"labels must be whole numbers, found {y.dtype} of shape {y.shape}; {advice}")
-    valid = None if ignore_label is None else _valid(y, ignore_label)
-    y = y if valid is None else np.where(valid, y, 0)
-    _check_range(y, max(outputs, 2), ignore_label)
+    whole = y.astype(np.int64) if y.dtype.kind == "f" else y
+    valid = None if ignore_label is None else _valid(whole, ignore_label)
+    labels = whole if valid is None else np.where(valid, whole, 0)
+    _check_range(labels, max(outputs, 2), ignore_label)
     if outputs == 1:
-        return y[:, None].astype(np.uint8), valid
-    targets = np.zeros((len(y), outputs, *y.shape[1:]), np.uint8)
+        return labels[:, None].astype(np.uint8), valid
+    targets = np.zeros((len(labels), outputs, *labels.shape[1:]), np.uint8)
     for k in range(outputs):
-        targets[:, k] = y == k
+        targets[:, k] = labels == k
     if valid is not None:
         targets *= valid[:, None]
     return targets, valid

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.core.arrays import Array, Floats
+from chainrule.core.arrays import Array
 from chainrule.data.augmentation import Views
 from chainrule.data.normalization import Normalization
 from chainrule.network import losses
@@ -15,6 +16,7 @@ from chainrule.network.losses import JointLoss, Loss
 from chainrule.network.network import PREDICT_BATCH, Network
 from chainrule.network.plans import endings
 from chainrule.network.ports import Ports
+from chainrule.network.sizes import resized
 from chainrule.network.tasks import BINARY, CLASSIFICATION, JointTask, Task
 from chainrule.training import outputs as network_outputs
 from chainrule.training.batches import in_order
@@ -24,7 +26,9 @@ from chainrule.training.joint import JointEvaluation
 from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.streams import TrainingData
+
+if TYPE_CHECKING:
+    from chainrule.training.streams import TrainingData
 
 
 def evaluate(
@@ -55,31 +59,42 @@ def evaluate(
         not isinstance(samples, Samples) and samples.probe.is_dense and resolved_task in (CLASSIFICATION, BINARY)
     )
     confusion, all_outputs, all_targets, all_valid = np.int64(0), list[Array](), list[Array](), list[Array]()
+    each, thresholds = list[list[Array]](), network.thresholds
     for x, targets, weights in in_order(samples, normalization, network, readers):
-        outputs, scores = _outputs(network, loss, [(1.0, x)] if views is None else views.of(x))
+        is_resized = x.ndim == 3 and x.shape[1:] != network.input_shape  # series of another length
+        own = resized(network, x.shape[1:]) if is_resized else network
+        outputs, scores = _outputs(own, loss, [(1.0, x)] if views is None else views.of(x))
         t = (targets if scaling is None else scaling.standardized(targets)).astype(network.dtype, order="C")
         positions = None if weights is None or weights.ndim == 1 else weights[:, 1]  # weights in the metric
         if not weighted:
             weights = None if positions is None else np.stack([positions, positions], axis=1)
-        total += _summed_losses(network, loss, scores, t, weights)
+        each.append(_losses(network, loss, scores, t, weights))
+        total += [values.sum(dtype=np.float64) for values in each[-1]]
         count += len(outputs)
         valid = None if positions is None else positions > 0
         if counts_only:
-            confusion = confusion + Evaluation(0.0, outputs, targets, resolved_task, network.classes, valid).confusion
+            part = Evaluation(0.0, outputs, targets, resolved_task, network.classes, valid, thresholds=thresholds)
+            confusion = confusion + part.confusion
             outputs, targets, valid = outputs[:0], targets[:0], None
         all_outputs.append(outputs)
         all_targets.append(targets)
         all_valid += [] if valid is None else [valid]
-    outputs, targets = np.concatenate(all_outputs), np.concatenate(all_targets)
+    arrays = [np.concatenate(parts) for parts in (all_outputs, all_targets, *zip(*each, strict=True))]
+    if not isinstance(samples, Samples):
+        from chainrule.training.series import SeriesBatches
+
+        if isinstance(samples, SeriesBatches):
+            arrays = [array[np.argsort(samples.numbers)] for array in arrays]
+    outputs, targets, *sample_losses = arrays
     if scaling is not None:
         outputs = scaling.in_units(outputs)
     if isinstance(loss, JointLoss) and network.output_ports is not None and isinstance(resolved_task, JointTask):
         split = network.output_ports.split
-        return JointEvaluation.of(loss, total / count, split(outputs), split(targets), resolved_task)
+        return JointEvaluation.of(loss, sample_losses, total / count, split(outputs), split(targets), resolved_task)
     counted = (np.asarray(confusion), count) if counts_only else None
     valid = np.concatenate(all_valid) if all_valid else None
-    mean, is_logits = float(total[0]) / count, loss == LOGITS_LOSS
-    return Evaluation(mean, outputs, targets, resolved_task, network.classes, valid, counted, is_logits)
+    about = resolved_task, network.classes, valid, counted, loss == LOGITS_LOSS
+    return Evaluation(float(total[0]) / count, outputs, targets, *about, losses=sample_losses[0], thresholds=thresholds)
 
 
 def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]]) -> tuple[Array, list[Array]]:
@@ -113,14 +128,14 @@ def _averaged_scores(activation: str, parts: Sequence[tuple[float, Array]], like
     return (mean[:, 0] - mean[:, 1] if activation == "sigmoid" else mean).astype(like.dtype)
 
 
-def _summed_losses(network: Network, loss: Loss, scores: Sequence[Array], t: Array, weights: Array | None) -> Floats:
-    """Return the sum of each output's losses over the samples."""
-    ports, sums = network.output_ports, list[float]()
+def _losses(network: Network, loss: Loss, scores: Sequence[Array], t: Array, weights: Array | None) -> list[Array]:
+    """Return the loss of each sample, (N,), for each output."""
+    ports = network.output_ports
     targets = [t] if ports is None else [*ports.split(t).values()]
-    for end, p, target in zip(endings(network, loss), scores, targets, strict=True):
-        arrays = np.ascontiguousarray(p), np.ascontiguousarray(target)
-        sums.append(losses.of_samples(end.loss, network.engine, *arrays, weights).sum(dtype=np.float64))
-    return np.array(sums)
+    return [
+        losses.of_samples(end.loss, network.engine, np.ascontiguousarray(p), np.ascontiguousarray(target), weights)
+        for end, p, target in zip(endings(network, loss), scores, targets, strict=True)
+    ]
 
 
 def check_monitor(

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 ERROR = REGRESSION.metric
 AREAS = ("roc_auc", "average_precision")
-CLASS_SCORES = ("balanced_accuracy", "mean_f1", *AREAS, "calibration_error")
+AGREEMENT = ("balanced_accuracy", "matthews_corrcoef", "cohen_kappa")  # also of the positions of dense predictions
+CLASS_SCORES = (*AGREEMENT, "mean_f1", *AREAS, "calibration_error", "log_loss")
 TOP_SCORE = "top_5_accuracy"
 MONITORED = ("loss", CLASSIFICATION.metric, ERROR)  # values of every epoch, of training and validation data
 _Pair: TypeAlias = tuple[float | None, float | None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,7 @@ class JointEvaluation(Evaluation):
     @staticmethod
     def of(
         loss: JointLoss,
+        losses: Sequence[Array],
         values: Floats,
         outputs: Mapping[str, Array],
         targets: Mapping[str, Array],
@@ -41,17 +42,16 @@ class JointEvaluation(Evaluation):
     ) -> JointEvaluation:
         """Return the evaluation of outputs and targets by name.
 
-        values   mean loss of each output, in order
+        losses   loss of each sample, (N,), for each output, in order
+        values   their means
         """
-        parts = {
-            term.output: Evaluation(
-                float(value), outputs[term.output], targets[term.output], part, logits=term.loss == LOGITS_LOSS
-            )
-            for term, value, part in zip(loss.terms, values, task.parts, strict=True)
-        }
-        total = sum(term.weight * float(value) for term, value in zip(loss.terms, values, strict=True))
-        count = len(next(iter(outputs.values())))
-        return JointEvaluation(total, np.empty((count, 0)), np.empty((count, 0)), task, parts=parts)
+        columns, parts = [*zip(loss.terms, losses, values.tolist(), task.parts, strict=True)], dict[str, Evaluation]()
+        for term, own, mean, part in columns:
+            arrays = outputs[term.output], targets[term.output]
+            parts[term.output] = Evaluation(mean, *arrays, part, logits=term.loss == LOGITS_LOSS, losses=own)
+        total = sum(term.weight * mean for term, _, mean, _ in columns)
+        empty = np.empty((len(losses[0]), 0))
+        return JointEvaluation(total, empty, empty, task, parts=parts)
 
     def __getitem__(self, name: str) -> Evaluation:
         """Return the evaluation of an output; OptionError for an unknown name."""

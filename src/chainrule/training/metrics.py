@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule._io.files import without_nonfinite
 from chainrule._io.locks import cached_property
-from chainrule.core.arrays import Array, Bools, Floats, Ints
+from chainrule.core.arrays import Floats, Ints
+from chainrule.core.shapes import is_number
 from chainrule.data.input_statistics import mean_and_deviation
-from chainrule.errors import OptionError
-from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
-from chainrule.training import calibration, dense, ranking
+from chainrule.errors import OptionError, quoted
+from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION
+from chainrule.training import decisions, dense, ranking
+from chainrule.training.answers import Answers
 from chainrule.training.calibration import Reliability
-from chainrule.training.history import AREAS, CLASS_SCORES, TOP_SCORE, formatted
+from chainrule.training.history import AGREEMENT, AREAS, CLASS_SCORES, TOP_SCORE, formatted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,40 +28,14 @@ TOP = 5  # classes of the top-5 accuracy
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Evaluation:
+class Evaluation(Answers):
     """Loss and metrics over all samples. Metrics that are undefined for the task raise OptionError.
-
-    loss      mean loss
-    outputs   the network's outputs, (N, K), or (N, K, …) for dense predictions
-    targets   targets, in the shape of the outputs
-    task      the network's task
-    classes   names of the classes or labels; two names if there is a single output
-    valid     for dense labels, whether each position counts, (N, …); None: all positions count
-    logits    whether the outputs are logits, whose softmax gives the probabilities
-    counted   confusion matrix (K, K) and number of samples, if the outputs and targets are not kept in memory, but are
-              empty; this is so for dense labels that are read when they are needed
-    overlap   a sentence about samples that the network was trained on; "" if there are none
 
     For dense predictions, a metric counts positions instead of samples: accuracy is the pixel accuracy.
 
     >>> evaluation = model.evaluate(x_test, y_test)
     >>> evaluation.accuracy, evaluation.recall
     """
-
-    loss: float
-    outputs: Array
-    targets: Array
-    task: Task = CLASSIFICATION
-    classes: tuple[str, ...] = ()
-    valid: Bools | None = None
-    counted: tuple[Ints, int] | None = None
-    logits: bool = False
-    overlap: str = ""
-
-    @property
-    def samples(self) -> int:
-        """Number of samples."""
-        return len(self.outputs) if self.counted is None else self.counted[1]
 
     def __repr__(self) -> str:
         metrics = ", ".join(
@@ -72,28 +49,36 @@ class Evaluation:
 
     # ------------------------------------------------------------------ one class per sample
 
-    @cached_property
-    def predicted(self) -> Ints:
-        """Predicted classes (N,) or (N, …): index of the largest output or, for a single output, 1 if it is ≥ ½."""
-        self._require_task("predicted classes", CLASSIFICATION, BINARY)
-        return dense.classes_of(self.outputs)
-
-    @cached_property
-    def confusion(self) -> Ints:
-        """Confusion matrix (K, K). Rows are true classes, columns are predicted classes."""
-        self._require_task("a confusion matrix", CLASSIFICATION, BINARY)
-        if self.counted is not None:
-            return self.counted[0]
-        K = max(self.outputs.shape[1], 2)
-        pairs = dense.classes_of(self.targets) * K + self.predicted
-        counted = pairs.ravel() if self.valid is None else pairs[self.valid]
-        return np.bincount(counted, minlength=K * K).reshape(K, K)
-
     @property
     def accuracy(self) -> float:
         """Fraction of samples or positions that are classified correctly; only for classification and binary tasks."""
         self._require_task("accuracy", CLASSIFICATION, BINARY)
         return float(np.trace(self.confusion) / self.confusion.sum())
+
+    def accuracy_interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the bounds between which the accuracy for all possible samples is, with a probability of ``level``.
+
+        Source   Wilson (1927); the interval of the fraction of correct samples. Of labels, all must be correct
+        """
+        if not 0 < level < 1:
+            raise OptionError(f"level {quoted(level)}: expected a probability between 0 and 1, such as 0.95")
+        return decisions.wilson_interval(int(self.correct.sum()), self.samples, level)
+
+    @property
+    def matthews_corrcoef(self) -> float:
+        """Matthews correlation coefficient: that of true and predicted classes, from −1 to 1; 0 if undefined."""
+        return decisions.matthews_corrcoef(self.confusion)
+
+    @property
+    def cohen_kappa(self) -> float:
+        """Cohen's kappa: the agreement of true and predicted classes beyond chance; NaN if only one class occurs."""
+        return decisions.cohen_kappa(self.confusion)
+
+    @property
+    def log_loss(self) -> float:
+        """Mean of −log of the confidence in the true class, which is kept above the outputs' rounding error."""
+        true = np.take_along_axis(self.probabilities, self.ranked[1][:, None], 1)
+        return float(-np.log(true.clip(np.finfo(self.outputs.dtype).eps)).mean())
 
     @property
     def recall(self) -> Floats:
@@ -123,6 +108,26 @@ class Evaluation:
     def dice(self) -> Floats:
         """Dice coefficient of each class or label, (K,). It equals the F1 score."""
         return self.f1
+
+    @property
+    def image_ious(self) -> Floats:
+        """Intersection over union of each class or label in each sample of a dense prediction, (N, K)."""
+        return np.array([part.iou for part in self._images])
+
+    @property
+    def image_dices(self) -> Floats:
+        """Dice coefficient of each class or label in each sample of a dense prediction, (N, K)."""
+        return np.array([part.dice for part in self._images])
+
+    @property
+    def _images(self) -> Iterator[Evaluation]:
+        """The evaluation of each sample alone."""
+        if self.counted is not None:
+            raise OptionError("the outputs of streamed positions are not kept; evaluate arrays in memory instead")
+        for n in range(self.samples):
+            rows = slice(n, n + 1)
+            valid = None if self.valid is None else self.valid[rows]
+            yield replace(self, outputs=self.outputs[rows], targets=self.targets[rows], valid=valid)
 
     @property
     def mean_iou(self) -> float:
@@ -173,8 +178,7 @@ class Evaluation:
     def reliability(self) -> Reliability:
         """Accuracy and mean confidence of the samples, by their confidence in the predicted class."""
         outputs, classes = self.ranked
-        shares = calibration.confidences(outputs, calibration.LOGITS_LOSS if self.logits else "")
-        return Reliability.of(shares.max(1), dense.classes_of(outputs) == classes)
+        return Reliability.of(self.probabilities.max(1), dense.classes_of(outputs) == classes)
 
     @property
     def calibration_error(self) -> float:
@@ -185,16 +189,17 @@ class Evaluation:
 
     @property
     def label_accuracy(self) -> float:
-        """Fraction of all labels that are predicted correctly, with a threshold of ½."""
+        """Fraction of all labels that are predicted correctly."""
         self._require_task("label accuracy", MULTI_LABEL)
-        return float((dense.are_yes(self.outputs) == dense.are_yes(self.targets)).mean())
+        predicted, actual = self._labels
+        return float((predicted == actual).mean())
 
     @property
     def exact_match(self) -> float:
         """Fraction of samples for which all labels are predicted correctly."""
         self._require_task("exact match", MULTI_LABEL)
-        outputs, targets = self._rows
-        return float((dense.are_yes(outputs) == dense.are_yes(targets)).all(1).mean())
+        predicted, actual = self._labels
+        return float((predicted == actual).all(1).mean())
 
     # ------------------------------------------------------------------ numbers
 
@@ -268,14 +273,20 @@ class Evaluation:
         }.get(self.task, ("accuracy",))
         if self.outputs.ndim > 2:
             names += ("psnr",) if self.task == REGRESSION else ("mean_iou", "mean_dice")
-        return {**{name: float(getattr(self, name)) for name in names}, **self.of_outputs, "loss": self.loss}
+        metrics = {**{name: float(getattr(self, name)) for name in names}, **self.of_outputs, "loss": self.loss}
+        for name, function in self.functions.items():
+            value = function(*self.compared)
+            if name in metrics or not is_number(value):
+                raise OptionError(f"metric {name}: expected a number with another name, found {quoted(value)}")
+            metrics[name] = float(value)
+        return metrics
 
     @property
     def scores(self) -> dict[str, float]:
         """Further metrics of classes or labels, by name; none for regression. Those of positions are not ranked."""
         names = {REGRESSION: (), MULTI_LABEL: AREAS}.get(self.task, CLASS_SCORES)
         if self.outputs.ndim > 2:
-            names = names[:1]
+            names = AGREEMENT if names is CLASS_SCORES else names[:1]
         elif self.outputs.shape[1] > TOP and names is CLASS_SCORES:
             names = (*names, TOP_SCORE)
         return {name: float(getattr(self, name)) for name in names}
@@ -306,6 +317,8 @@ class Evaluation:
         """
         counts: dict[str, Any] = {"samples": self.samples, "warnings": list(self.warnings)}
         entries = {"task": self.task.name, **self.figures, **self.scores, **counts}
+        if self.task in (CLASSIFICATION, BINARY) and self.outputs.ndim == 2:
+            entries["accuracy_interval"] = [*self.accuracy_interval()]
         if self.task == REGRESSION:
             return without_nonfinite(entries)
         columns = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
@@ -322,47 +335,7 @@ class Evaluation:
     @cached_property
     def _areas(self) -> Floats:
         """Areas under the ROC and precision–recall curves of each class or label, (K, 2), one against the rest."""
-        if self.task == MULTI_LABEL:
-            scores, labels = self._rows
-            return ranking.curve_areas(scores, dense.are_yes(labels))
-        outputs, classes = self.ranked
-        scores = calibration.confidences(outputs, calibration.LOGITS_LOSS) if self.logits else outputs
-        scores = np.concatenate([-scores, scores], axis=1) if scores.shape[1] == 1 else scores
-        return ranking.curve_areas(scores, np.arange(scores.shape[1], dtype=np.int64) == classes[:, None])
-
-    @property
-    def ranked(self) -> tuple[Array, Ints]:
-        """Outputs (M, K) and true classes (M,) of the samples, or of the positions that count.
-
-        Errors   OptionError if the task has no classes, or if the outputs were not kept
-        """
-        self._require_task("a ranking of classes", CLASSIFICATION, BINARY)
-        if self.counted is not None:
-            raise OptionError("the outputs of streamed positions are not kept; evaluate arrays in memory instead")
-        counts = slice(None) if self.valid is None else self.valid.ravel()
-        return dense.rows(self.outputs)[counts], dense.classes_of(self.targets).ravel()[counts]
-
-    def _require_task(self, what: str, *allowed: Task) -> None:
-        if self.task not in allowed:
-            metrics = ", ".join(self.figures)
-            raise OptionError(f"{what} is not defined for {self.task.name}; its metrics are {metrics}")
-
-    def _counts(self) -> tuple[Ints, Ints, Ints]:
-        """Return three counts for each class or label, (K,): correct predictions, samples, and predictions."""
-        if self.task == MULTI_LABEL:
-            predicted, actual = map(dense.are_yes, self._rows)
-            return (predicted & actual).sum(0), actual.sum(0), predicted.sum(0)
-        return np.diag(self.confusion), self.confusion.sum(1), self.confusion.sum(0)
-
-    def _names(self) -> tuple[str, ...]:
-        count = self.outputs.shape[1] if self.task in (MULTI_LABEL, REGRESSION) else max(self.outputs.shape[1], 2)
-        return self.classes if len(self.classes) == count else tuple(map(str, range(count)))
-
-    @property
-    def _rows(self) -> tuple[Floats, Floats]:
-        """Outputs and targets as rows (M, K), one per sample or position."""
-        outputs, targets = (dense.rows(array.astype(np.float64)) for array in (self.outputs, self.targets))
-        return outputs, targets
+        return ranking.curve_areas(*self.one_against_rest)
 
     @property
     def _errors(self) -> Floats:
@@ -380,6 +353,23 @@ class Evaluation:
 
         bins = self.reliability
         return reliability.reliability_diagram(bins.counts, bins.confidence, bins.accuracy)
+
+    def plot_roc(self) -> Figure:
+        """Plot the ROC curve of class 1, or of each class or label, as a matplotlib figure."""
+        return self._plot_rates(self.roc_aucs, ("false positive rate", "recall"), "ROC curves")
+
+    def plot_precision_recall(self) -> Figure:
+        """Plot precision by recall for class 1, or for each class or label, as a matplotlib figure."""
+        return self._plot_rates(self.average_precisions, ("recall", "precision"), "Precision by recall")
+
+    def _plot_rates(self, areas: Floats, rates: tuple[str, str], title: str) -> Figure:
+        from chainrule.plotting.rates import rate_curves
+
+        lines = [
+            (name, *(getattr(curve, rate.replace(" ", "_")) for rate in rates), area)
+            for name, curve, area in zip(self._names(), self.curves, areas.tolist(), strict=True)
+        ]
+        return rate_curves(lines[self.task == BINARY :], title, rates, is_roc=rates[1] == "recall")
 
     def _repr_html_(self) -> str:
         """Return the metrics as HTML for a notebook. For classes, include a table and the confusion matrix."""

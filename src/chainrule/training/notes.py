@@ -7,7 +7,7 @@ import numpy as np
 from chainrule.core.arrays import Array
 from chainrule.data.normalization import scale_hint
 from chainrule.network.tasks import BINARY, MULTI_LABEL, REGRESSION, JointTask, Task
-from chainrule.training import dense, target_fitting
+from chainrule.training import dense
 from chainrule.training.history import History, formatted
 from chainrule.training.trainer import Trainer
 
@@ -39,31 +39,43 @@ def training_warnings(trainer: Trainer) -> list[str]:
 
     The list is empty if there is nothing to warn about. Predictions are not compared if the samples have weights.
     """
-    history, recipe, task = trainer.history, trainer.recipe, trainer.task
     half_epoch = max(1, trainer.epoch_steps // 2)
-    if len(history) < 2 * half_epoch:
+    if len(trainer.history) < 2 * half_epoch:
         return []
-    first, last = float(np.mean(history.loss[:half_epoch])), float(np.mean(history.loss[-half_epoch:]))
-    # The loss may have grown within the first half epoch
-    start = float(np.mean(history.loss[: -(-START_SAMPLES // recipe.batch_size)]))
-    is_divergent = half_epoch * recipe.batch_size >= MIN_DIVERGENCE_SAMPLES and last > DIVERGENCE * first > 0
-    if is_divergent or last > DIVERGENCE_FROM_START * start > 0:
-        advice = f"try a smaller learning rate than {recipe.optimizer.learning_rate:g}"
-        return [f"the loss grew from {min(first, start):.4g} to {last:.4g}: training diverged; {advice}"]
+    warning = _divergence(trainer, half_epoch) or _lack_of_progress(trainer)
+    return [warning] if warning else []
+
+
+def _divergence(trainer: Trainer, half_epoch: int) -> str:
+    """Return a warning if the loss grew; else "". half_epoch: number of steps."""
+    losses, batch_size = trainer.history.loss, trainer.recipe.batch_size
+    first, last = float(np.mean(losses[:half_epoch])), float(np.mean(losses[-half_epoch:]))
+    start = float(np.mean(losses[: -(-START_SAMPLES // batch_size)]))  # it may have grown within the first half epoch
+    grew = half_epoch * batch_size >= MIN_DIVERGENCE_SAMPLES and last > DIVERGENCE * first > 0
+    if not grew and not last > DIVERGENCE_FROM_START * start > 0:
+        return ""
+    advice = f"try a smaller learning rate than {trainer.recipe.optimizer.learning_rate:g}"
+    return f"the loss grew from {min(first, start):.4g} to {last:.4g}: training diverged; {advice}"
+
+
+def _lack_of_progress(trainer: Trainer) -> str:
+    """Return a warning if the last half epoch's metric is hardly better than that of a constant prediction; else ""."""
+    history, task = trainer.history, trainer.task
     if trainer.weights is not None or isinstance(task, JointTask):  # `baseline` ignores weights and outputs
-        return []
+        return ""
     probe, scaling = trainer.train_data.probe, trainer.target_scaling
     targets = scaling.standardized(probe.targets) if scaling and history.standardized else probe.targets
-    sizes = np.array(history.sizes[-trainer.epoch_steps :])[::-1]  # in the last epoch, from the last batch
-    sizes = sizes[: int((sizes.cumsum() < sizes.sum() / 2).sum()) + 1]  # at least half of the samples
-    reached = float(np.average(history.measured[-len(sizes) :][::-1], weights=sizes))
-    samples = int(sizes.sum()) * dense.positions_of(targets)
-    if not (problem := _chance_note(history, reached, samples, task, targets)):
-        return []
+    epoch = np.array(history.sizes[-trainer.epoch_steps :])
+    steps = int((epoch[::-1].cumsum() < epoch.sum() / 2).sum()) + 1  # the last ones, with at least half of the samples
+    reached = float(np.average(history.measured[-steps:], weights=epoch[-steps:]))
+    problem = _chance_note(history, reached, int(epoch[-steps:].sum()) * dense.positions_of(targets), task, targets)
     hint = scale_hint(probe.statistics, trainer.normalization)
-    if task == REGRESSION:
-        hint = hint or target_fitting.stall_hint(probe.targets, scaling)
-    return [f"{problem}: {hint or 'try another learning rate, more epochs, or check the labels'}"]
+    if task == REGRESSION and not hint:
+        from chainrule.training.target_fitting import stall_hint
+
+        hint = stall_hint(probe.targets, scaling)
+    advice = hint or "try another learning rate, more epochs, or check the labels"
+    return problem and f"{problem}: {advice}"
 
 
 def _chance_note(history: History, reached: float, samples: int, task: Task, targets: Array) -> str:

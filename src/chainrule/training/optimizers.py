@@ -15,8 +15,7 @@ from typing import Any, ClassVar, Protocol, cast
 import numpy as np
 
 from chainrule.core.arrays import Array, Arrays
-from chainrule.core.options import checked
-from chainrule.custom.interface import CUSTOM_SUFFIX
+from chainrule.core.options import CUSTOM_SUFFIX, checked
 from chainrule.engines import fallback
 from chainrule.errors import OptionError
 from chainrule.training.lr_multipliers import LRMultipliers

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
+from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.core.words import CheckedOptions, match_name
-from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.errors import OptionError, quoted, unknown_name
 
 MOST_EPOCHS = 1_000_000  # more than any real training needs
@@ -133,7 +133,8 @@ OPTIONS = {
         flag="--augment",
         help='Random transformations: "shift=2,rotation=10,scale=0.1,flip,reflect", or none. flip=alternate mirrors '
         "every image in every second epoch; reflect fills the border with mirrored pixels. Others: flip_vertical, turn "
-        "(by 90°), brightness=0.2, contrast=0.2, saturation=0.2, cutout=8, mixup=0.2, cutmix=1.",
+        "(by 90°), brightness=0.2, contrast=0.2, saturation=0.2, gain=0.2 (series), cutout=8, noise=0.1, mixup=0.2, "
+        "cutmix=1.",
         report="augmented {}",
     ),
     "label_smoothing": RecipeOption(

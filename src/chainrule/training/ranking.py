@@ -1,5 +1,7 @@
 """Metrics that depend only on the order of the outputs: ROC-AUC, average precision, and the rank of the true class."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from chainrule.core.arrays import Array, Bools, Floats, Ints
@@ -19,16 +21,43 @@ def curve_areas(scores: Array, positive: Bools) -> Floats:
     return np.array([_areas(*columns) for columns in zip(scores.T, positive.T, strict=True)])
 
 
+class RateCurve(NamedTuple):
+    """Rates of the decision that a sample belongs to a class if its score is at least a threshold.
+
+    thresholds   distinct scores in descending order, (T,)
+    false_positive_rate   fraction of the other samples that are taken for the class, (T,); NaN without others
+    recall       fraction of the samples of the class that are found, (T,), the true positive rate; NaN without samples
+    precision    fraction of the samples taken for the class that belong to it, (T,)
+    """
+
+    thresholds: Floats
+    false_positive_rate: Floats
+    recall: Floats
+    precision: Floats
+
+
+def curve(scores: Array, positive: Bools) -> RateCurve:
+    """Return the rates of one class at each threshold: scores and positive are (M,)."""
+    values, hits, predicted = cumulated(scores, positive)
+    with np.errstate(invalid="ignore"):
+        return RateCurve(values, (predicted - hits) / (predicted[-1] - hits[-1]), hits / hits[-1], hits / predicted)
+
+
+def cumulated(scores: Array, positive: Bools) -> tuple[Floats, Floats, Floats]:
+    """Return distinct scores in descending order, and the positive samples and all with at least each, all (T,)."""
+    values, inverse = np.unique(scores, return_inverse=True)
+    parts = (np.bincount(inverse.ravel(), weights)[::-1] for weights in (positive.ravel(), None))
+    hits, predicted = (np.cumsum(part.astype(np.float64)) for part in parts)
+    return values[::-1].astype(np.float64), hits, predicted
+
+
 def _areas(scores: Array, positive: Bools) -> tuple[float, float]:
     """Return both areas of one class: scores and positive are (M,)."""
-    _, inverse = np.unique(scores, return_inverse=True)
-    totals = np.bincount(inverse.ravel())[::-1].astype(np.float64)
-    positives = np.bincount(inverse.ravel(), positive.ravel())[::-1]
-    hits, predicted = np.cumsum(positives), np.cumsum(totals)
-    actual, others = float(positives.sum()), float(totals.sum() - positives.sum())
+    _, hits, predicted = cumulated(scores, positive)
+    positives, negatives = (np.diff(part, prepend=0.0) for part in (hits, predicted - hits))
+    actual, others = float(hits[-1]), float(predicted[-1] - hits[-1])
     if not actual:
         return float("nan"), float("nan")
-    negatives = totals - positives
     pairs = positives @ (others - np.cumsum(negatives) + negatives / 2)  # negatives below, and half of those that tie
     area = float(pairs / (actual * others)) if others else float("nan")
     return area, float(positives @ (hits / predicted) / actual)

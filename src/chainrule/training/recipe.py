@@ -1,19 +1,18 @@
 """Recipes: all training settings except the data and the network."""
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
+from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.core.words import CheckedOptions
-from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.data.normalization import KINDS
 from chainrule.errors import FormatError, OptionError, unknown_name
 from chainrule.network import losses
 from chainrule.network.losses import Loss
 from chainrule.training import optimizers, schedules
-from chainrule.training.averaging import Lookahead
-from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
 from chainrule.training.history import Criterion, Epoch
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer
@@ -22,6 +21,8 @@ from chainrule.training.schedules import Schedule, ScheduleLike
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation, Views
+    from chainrule.training.averaging import Lookahead
+    from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
 
 AVERAGES = ("lookahead", "ema_decay")  # options that replace the weights by averages
 BATCH_SIZE = 32  # default number of samples per step
@@ -35,13 +36,13 @@ class RecipeOptions(TypedDict, total=False):
     augmentation: "str | Augmentation | None"
     label_smoothing: float | None
     standardize_targets: bool | None
-    class_weight: ClassWeightsLike | None
+    class_weight: "ClassWeightsLike | None"
     ignore_label: int | None
     gradient_accumulation_steps: int | None
     shards: int | None
     ema_decay: float | None
     lr_multipliers: str | LRMultipliers | None
-    lookahead: str | Lookahead | None
+    lookahead: "str | Lookahead | None"
     views: "str | Views | None"
     clip_norm: float | None
     patience: int | None
@@ -50,15 +51,11 @@ class RecipeOptions(TypedDict, total=False):
     seed: int | None
 
 
-def _conversion(kind: str) -> Callable[[Any], Any]:
-    """Return the function `choose` of a class in `data.augmentation`, which is imported when it is used."""
+def _conversion(module: str, kind: str) -> Callable[[Any], Any]:
+    """Return the function `choose` of a class, whose module is imported when the option is used."""
 
     def choose(option: Any) -> Any:
-        if option is None:
-            return None
-        from chainrule.data import augmentation
-
-        return getattr(augmentation, kind).choose(option)
+        return None if option is None else getattr(importlib.import_module(module), kind).choose(option)
 
     return choose
 
@@ -67,11 +64,11 @@ CONVERSIONS: dict[str, Callable[[Any], Any]] = {  # from what users pass, such a
     "loss": losses.choose,
     "optimizer": optimizers.find,
     "schedule": schedules.find,
-    "class_weight": ClassWeights.choose,
-    "augmentation": _conversion("Augmentation"),
+    "class_weight": _conversion("chainrule.training.class_weights", "ClassWeights"),
+    "augmentation": _conversion("chainrule.data.augmentation", "Augmentation"),
     "lr_multipliers": LRMultipliers.choose,
-    "lookahead": Lookahead.choose,
-    "views": _conversion("Views"),
+    "lookahead": _conversion("chainrule.training.averaging", "Lookahead"),
+    "views": _conversion("chainrule.data.augmentation", "Views"),
 }
 
 
@@ -92,14 +89,14 @@ class Recipe(metaclass=CheckedOptions):
     normalization: str = "scale"
     augmentation: "Augmentation | None" = None
     label_smoothing: float = 0.0
-    class_weight: ClassWeights | None = None
+    class_weight: "ClassWeights | None" = None
     standardize_targets: bool = False
     ignore_label: int | None = None
     gradient_accumulation_steps: int = 1
     shards: int = 1
     ema_decay: float | None = None
     lr_multipliers: LRMultipliers = field(default_factory=LRMultipliers)
-    lookahead: Lookahead | None = None
+    lookahead: "Lookahead | None" = None
     views: "Views | None" = None
     clip_norm: float | None = None
     validation: float = 0.0

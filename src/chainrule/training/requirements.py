@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import OptionError, quoted
 from chainrule.network import tasks
@@ -12,7 +12,9 @@ from chainrule.training import outputs
 from chainrule.training.recipe import BATCH_SIZE, Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import Plateau
-from chainrule.training.streams import BatchStream, TrainingData
+
+if TYPE_CHECKING:
+    from chainrule.training.streams import TrainingData
 
 FOLLOWED = "patience=…, or the schedule plateau, which follow the best epoch"
 SCALED = "a regression whose last layer is Dense or a convolution, with a bias and no other readers"
@@ -29,7 +31,7 @@ def check(
     if options.get("standardize_targets") is False and standardized:
         raise OptionError("standardize_targets False: the outputs of the model are standardized by an earlier training")
     follows_best = recipe.patience is not None or isinstance(recipe.schedule, Plateau)
-    size_is_free = not isinstance(data, BatchStream) or options["batch_size"] in (BATCH_SIZE, data.batch_size)
+    size_is_free = data.batch_size is None or options["batch_size"] in (BATCH_SIZE, data.batch_size)
     requirements = {  # option → whether it has an effect, and what it needs for that
         "groups": (recipe.validation > 0, "validation_split=…, which divides no group"),
         "monitor": (follows_best, FOLLOWED),

@@ -19,7 +19,6 @@ from chainrule.data.sources import SampleSource, as_array, as_samples, finite_ex
 from chainrule.errors import DataError, OptionError, SampleError, printable_name, quoted
 from chainrule.layers import initializers
 from chainrule.network.network import Network
-from chainrule.network.target_scaling import TargetScaling
 from chainrule.training import dense
 from chainrule.training.dense import PositionWeights
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation
     from chainrule.data.coloring import Draw
     from chainrule.data.mask_values import MaskValues
+    from chainrule.network.target_scaling import TargetScaling
 
 Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, targets, and weights in the loss or None
 
@@ -92,6 +92,8 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    batch_size = None  # the samples are not in batches
 
     @property
     def decodes(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, cast
 
-from chainrule.custom.interface import CUSTOM_SUFFIX
+from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.errors import OptionError
 from chainrule.training.options import NamedOptions, options_in
 

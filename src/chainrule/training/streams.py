@@ -30,6 +30,8 @@ PROBE_SAMPLES = 256  # samples of a data set that determine the task and the nor
 class _Weighted:
     """Training data that may contain weights."""
 
+    batch_size: int | None = None  # of data in batches
+
     def with_weights(self, weights: Any) -> Self:
         """Return the data unchanged; OptionError for weights, which must be part of the items or batches."""
         if weights is not None:
@@ -175,6 +177,7 @@ class BatchStream(_Weighted):
     inputs = None
     validation = None
     mask_values = None
+    batch_size: int | None
 
     def __init__(self, batches: Any, convert: Convert, steps: int | None = None) -> None:
         self._batches, self._convert = batches, convert
@@ -191,7 +194,7 @@ class BatchStream(_Weighted):
         self._position = 0  # number of batches since the start of the first epoch that have been returned
         self.probe = self._first.checked()
         self.batch_size = len(self.probe)
-        self._samples = _sample_count(batches, self.steps, self.batch_size)
+        self._samples = _sample_count(batches, self.steps, len(self.probe))
 
     def __len__(self) -> int:
         return self._samples
@@ -211,11 +214,15 @@ class BatchStream(_Weighted):
             if self._position > step:
                 return samples
 
-    def parts(self, share: float, seed: int, groups: Any = None) -> tuple[BatchStream, None]:
+    def parts(self, share: float, seed: int, groups: Any = None) -> tuple[BatchStream, BatchStream | None]:
         """Return the stream as training data; OptionError for a share of validation samples."""
         if share:
             raise OptionError("validation_split requires a data set with a length and indices; pass validation_data")
         return self, None
+
+    def drawn(self, batch_size: int, seed: int) -> BatchStream:
+        """Return the batches of a training: those of the iterable."""
+        return self
 
     def _start(self) -> Iterator[Any]:
         if hasattr(self._batches, "__iter__"):
@@ -229,6 +236,10 @@ class BatchStream(_Weighted):
             batch = next(self._iterator, None)
         if batch is None:
             raise DataError(f"the iterable of batches ended too early; expected {self.steps} batches in every epoch")
+        return self._converted(batch)
+
+    def _converted(self, batch: Any) -> Samples:
+        """Return a batch as samples; DataError unless it is a pair or, as all batches before it, has weights."""
         if not _is_pair(batch):
             raise DataError(f"a batch is {quoted(batch)}; expected (x, y) or (x, y, weights)")
         x, y, *weights = batch
@@ -284,13 +295,6 @@ def _unusable_masks(occurring: NDArray[np.uint8], classes: int, ignore_label: in
 TrainingData: TypeAlias = Samples | PairSamples | BatchStream
 
 
-def is_stream(x: Any) -> bool:
-    """Return whether a value, passed without labels, provides samples or batches with their targets."""
-    if isinstance(x, np.ndarray | str | bytes) or np.isscalar(x) or hasattr(x, "__array__") or isinstance(x, dict):
-        return False
-    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
-
-
 def stream_of(x: Any, convert: Convert, shape: Shape, steps: int | None) -> PairSamples | BatchStream:
     """Return the training data for a data set indexed by sample, or an iterable of batches.
 
@@ -301,15 +305,14 @@ def stream_of(x: Any, convert: Convert, shape: Shape, steps: int | None) -> Pair
 
     Errors   DataError or OptionError for other values
     """
-    if not (hasattr(x, "__getitem__") and hasattr(x, "__len__")):
-        return BatchStream(x, convert, steps)
-    if not len(x):
+    is_indexed = hasattr(x, "__getitem__") and hasattr(x, "__len__")
+    if is_indexed and not len(x):
         raise DataError("the data set is empty")
-    first = x[0]
-    if _is_pair(first) and np.ndim(first[0]) == len(shape) + 1:
-        return BatchStream(x, convert, steps)
-    if not _is_pair(first):
+    first: Any = x[0] if is_indexed else None
+    if is_indexed and not _is_pair(first):
         raise DataError("labels are missing: pass y, a Dataset, or data whose items are pairs (x, y)")
+    if not is_indexed or np.ndim(first[0]) == len(shape) + 1:
+        return BatchStream(x, convert, steps)
     if steps is not None:
         raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
     return PairSamples.of(x, convert, shape)

@@ -85,23 +85,26 @@ def folded(network: _Network) -> _Network:
     It is a copy where the weights and the bias of each scaled output's layer are rescaled, or the network itself if it
     has no scaling.
     """
-    if network.target_scaling is None:
+    scaling = network.target_scaling
+    if scaling is None:
         return network
-    network = copy.deepcopy(network)
-    assert network.target_scaling is not None
-    first, weights = 0, network.weights
+    result = copy.deepcopy(network)
+    result.target_scaling, first = None, 0
     for output in network.outputs:
         columns = slice(first, first := first + output.shape[0])
-        means, deviations = (np.array(getattr(network.target_scaling, name)[columns]) for name in NAMES)
         if is_supported(network, output.number):  # the means and deviations of other outputs are 0 and 1
-            layer = network.names[output.number]
-            w, b = weights[f"{layer}.w"], weights[f"{layer}.b"]
-            output_axis = 1 if isinstance(network.layers[output.number], ConvTranspose2D) else 0
-            w[...] = w * deviations.reshape([-1 if axis == output_axis else 1 for axis in range(w.ndim)])
-            rows: Sequence[int] = (-1, *(1 for _ in range(b.ndim - 1)))
-            b[...] = b * deviations.reshape(rows) + means.reshape(rows)
-    network.target_scaling = None
-    return network
+            _rescale(result, output.number, *(np.array(getattr(scaling, name)[columns]) for name in NAMES))
+    return result
+
+
+def _rescale(network: Network, number: int, means: Array, deviations: Array) -> None:
+    """Multiply the outputs of a layer by the deviations and add the means, by changing its weights and its bias."""
+    layer = network.names[number]
+    w, b = network.weights[f"{layer}.w"], network.weights[f"{layer}.b"]
+    output_axis = 1 if isinstance(network.layers[number], ConvTranspose2D) else 0
+    w[...] = w * deviations.reshape([-1 if axis == output_axis else 1 for axis in range(w.ndim)])
+    rows: Sequence[int] = (-1, *(1 for _ in range(b.ndim - 1)))
+    b[...] = b * deviations.reshape(rows) + means.reshape(rows)
 
 
 def stall_hint(targets: Array, scaling: TargetScaling | None) -> str:

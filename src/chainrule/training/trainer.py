@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import KW_ONLY, InitVar, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,18 +20,18 @@ from chainrule.network import tasks
 from chainrule.network.fitted import Fitted
 from chainrule.network.network import Network
 from chainrule.training import requirements
-from chainrule.training.averaging import SlowWeights, WeightAverage
 from chainrule.training.batches import BatchLoader
-from chainrule.training.class_weights import weighted
-from chainrule.training.components import ClipNorm, Component, EarlyStopping
 from chainrule.training.history import Epoch, History
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Preparation, Samples, whiten
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.steps.stepper import Stepper
-from chainrule.training.streams import TrainingData
-from chainrule.training.target_fitting import fit_target_scaling, metric_units
 from chainrule.training.workers import SINGLE_PROCESS, Workers
+
+if TYPE_CHECKING:
+    from chainrule.network.target_scaling import TargetScaling
+    from chainrule.training.components import Component
+    from chainrule.training.streams import TrainingData
 
 CALLBACK_METHODS = ("begin", "stepped", "stopped", "epoch_ended", "end")
 
@@ -87,12 +88,19 @@ def watches_steps(callback: Callback) -> bool:
     return callback.each_step and getattr(callback.stepped, "__func__", None) is not Callback.stepped
 
 
-COMPONENTS: dict[str, Callable[[Network, Any, Recipe], Component]] = {  # option → component, in this order
-    "clip_norm": lambda _, limit, recipe: ClipNorm(limit),
-    "lookahead": lambda network, lookahead, recipe: SlowWeights(network, lookahead),
-    "ema_decay": lambda network, decay, recipe: WeightAverage(network, decay),
-    "patience": lambda network, patience, recipe: EarlyStopping(network, patience, recipe.criterion),
+COMPONENTS = {  # option → module and class of its component, in this order
+    "clip_norm": ("components", "ClipNorm"),
+    "lookahead": ("averaging", "SlowWeights"),
+    "ema_decay": ("averaging", "WeightAverage"),
+    "patience": ("components", "EarlyStopping"),
 }
+
+
+def component(name: str, network: Network, recipe: Recipe) -> Component:
+    """Return the component of an option, whose module is imported when the option is used."""
+    file, kind = COMPONENTS[name]
+    module = importlib.import_module(f"chainrule.training.{file}")
+    return getattr(module, kind)(network, getattr(recipe, name), recipe.criterion)
 
 
 @dataclass(eq=False)
@@ -135,24 +143,30 @@ class Trainer:
         network, recipe, train_data, validation = self.network, self.recipe, self.train_data, self.validation
         self.schedule = recipe.schedule
         self.task = requirements.task_of(network, recipe, train_data, validation)
-        self.target_scaling = fit_target_scaling(
-            network, self.task, train_data.probe, standardize=recipe.standardize_targets
-        )
+        self.target_scaling: TargetScaling | None = None
+        self.units: tuple[float, ...] = (1.0,)
+        if tasks.REGRESSION in tasks.parts(self.task):
+            from chainrule.training.target_fitting import fit_target_scaling, metric_units
+
+            standardize = recipe.standardize_targets
+            self.target_scaling = fit_target_scaling(network, self.task, train_data.probe, standardize=standardize)
+            self.units = metric_units(network, self.task, self.target_scaling)
         self.history = History(measure=self.task.metric)
         self.stop, self.ahead = False, 0
         data_sets = [train_data] if validation is None else [train_data, validation]
-        sets = weighted(recipe.class_weight, self.task, data_sets, self.classes or network.classes, network.dtype)
+        sets = [data.probe for data in data_sets]
+        if recipe.class_weight is not None or any(samples.weights is not None for samples in sets):
+            from chainrule.training.class_weights import weighted
+
+            sets = weighted(recipe.class_weight, self.task, data_sets, self.classes or network.classes, network.dtype)
         if recipe.augmentation is not None and recipe.augmentation.exposes_outside:
             sets[0] = sets[0].masked()
         self.weights = sets[0].loss_weights
         self.validation = sets[1] if isinstance(validation, Samples) else validation
         if recipe.monitor != Recipe.monitor:
             self._check_monitor()
-        self.components = {
-            name: make(network, value, recipe)
-            for name, make in COMPONENTS.items()
-            if (value := getattr(recipe, name)) is not None
-        }
+        chosen = [name for name in COMPONENTS if getattr(recipe, name) is not None]
+        self.components = {name: component(name, network, recipe) for name in chosen}
         self.stepper = Stepper(
             network,
             recipe.optimizer,
@@ -182,7 +196,6 @@ class Trainer:
         self.history.notes += self.history.warnings
         if self.target_scaling is not None:
             self.history.notes.append(f"the loss is that of standardized targets ({self.target_scaling})")
-        self.units = metric_units(network, self.task, self.target_scaling)
         self.seconds_per_sample = math.inf  # measured over the last steps
         self.started = self.clock()
 
@@ -204,6 +217,7 @@ class Trainer:
             target_scaling=self.target_scaling,
             mask_values=self.train_data.mask_values,
             training_hashes=self.network.training_hashes,
+            thresholds=self.network.thresholds,
         )
 
     @cached_property
@@ -259,7 +273,7 @@ class Trainer:
         self.recipe, self.schedule, self.steps = recipe, recipe.schedule, self.epoch_steps * recipe.epochs
         self.components.pop("patience", None)
         if recipe.patience is not None:
-            self.components["patience"] = EarlyStopping(self.network, recipe.patience, recipe.criterion)
+            self.components["patience"] = component("patience", self.network, recipe)
 
     @property
     def state(self) -> dict[str, Array]:

@@ -25,7 +25,7 @@ class Contributions:
 
     def __init__(self, trainer: Trainer, step: BatchStep) -> None:
         recipe, network = trainer.recipe, trainer.network
-        self._plan = network.plan(recipe.loss, task=trainer.task, weighted=trainer.weights is not None)
+        self._plan = trainer.stepper.plan
         self._samples = len(step.batch[0])
         arrays = [np.asarray(array, np.float64) for array in step.batch if array is not None]
         buffers = Float64Buffers(network)
@@ -40,24 +40,24 @@ class Contributions:
                 walk.gradients(*(array[first:last] for array in arrays), seed=recipe.seed, step=drawn)
             self._parts.append((walk, last - first))
 
-    def of(self, name: str, index: int) -> NDArray[np.float64]:
-        """Return the contribution of each sample to the gradient of one element of a parameter, (N,).
+    def of(self, name: str, indices: Sequence[int]) -> NDArray[np.float64]:
+        """Return the contribution of each sample to the gradients of elements of a parameter, (elements, N).
 
-        name    name of the parameter
-        index   index of the element in the flattened parameter
-        Errors  DataError if the parameter has no gradient or no such element
+        name      name of the parameter
+        indices   indices of the elements in the flattened parameter
+        Errors    DataError if the parameter has no gradient or no such element
         """
         gradient = gradient_name(name)
         operations = _operations_of(self._plan, gradient)
         sizes = [tensor.size for operation in operations for tensor in operation.writes if tensor.storage == gradient]
-        if not sizes or not 0 <= index < sizes[0]:
-            raise DataError(f"{name} has no gradient at {index}")
-        contributions: list[float] = []
+        for index in indices:
+            if not sizes or not 0 <= index < sizes[0]:
+                raise DataError(f"{name} has no gradient at {index}")
+        contributions: list[Array] = []
         for walk, size in self._parts:
-            share = size / self._samples
             parts = (_of_sample(walk, operations, n, size)[gradient] for n in range(size))
-            contributions += [share * float(part.reshape(-1)[index]) for part in parts]
-        return np.array(contributions)
+            contributions += [size / self._samples * part.reshape(-1)[list(indices)] for part in parts]
+        return np.stack(contributions, axis=1)
 
 
 class StepReplay:
@@ -74,13 +74,15 @@ class StepReplay:
         with self._lock:
             return self._cached_step(step, cancelled)
 
-    def contributions(self, step: int, name: str, index: int, cancelled: threading.Event) -> NDArray[np.float64]:
-        """Return each sample's contribution to a gradient in the step after frame `step`; see `Contributions.of`."""
+    def contributions(
+        self, step: int, name: str, indices: Sequence[int], cancelled: threading.Event
+    ) -> NDArray[np.float64]:
+        """Return each sample's contributions to gradients in the step after frame `step`; see `Contributions.of`."""
         with self._lock:
             batch_step = self._cached_step(step, cancelled)
             if self._contributions is None:
                 self._contributions = Contributions(self._replayer.twin, batch_step)
-            return self._contributions.of(name, index)
+            return self._contributions.of(name, indices)
 
     def _cached_step(self, step: int, cancelled: threading.Event) -> BatchStep:
         if self._step is None or self._step.before.step != step:

@@ -1,7 +1,7 @@
 """Description of a model for the page, as JSON (layers, plan and training recipe), and notices about its run."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from chainrule.explain.cataloguing import build_catalogue, title
 from chainrule.explain.code import CodeLocation
 from chainrule.models.model import Model
 from chainrule.network import tasks
-from chainrule.network.losses import JOINED, JointLoss
+from chainrule.network.losses import JointLoss
 from chainrule.operations import definitions
 from chainrule.runs import folder
 from chainrule.training.optimizers import Optimizer
@@ -22,12 +22,17 @@ from chainrule.training.trainer import Trainer
 FORMAT = 1
 
 
-def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
-    """Return everything the page needs to compute with a model, except the contents of its buffers."""
-    training = model.plan(recipe.loss, input_gradient=True)
-    names = [operation.name for operation in (*training.operations, *training.deferred)]
-    joined = _joined(model, names)
-    explained = dict.fromkeys([*names, *(joined or {}).values(), recipe.optimizer.operation])
+def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[str, Any]:
+    """Return everything the page needs to compute with a model, except the contents of its buffers.
+
+    weighted   whether each training sample has a weight in the loss
+    """
+    frozen = recipe.lr_multipliers.frozen_names(model.trainable_layout)
+    training = model.plan(recipe.loss, input_gradient=True, frozen=frozen, weighted=weighted)
+    catalogue = _catalogue(model, training, recipe.optimizer)
+    operations = [*training.operations, *training.deferred]
+    names = [*(operation.name for operation in operations), *(entry["name"] for entry in catalogue["omitted"])]
+    explained = dict.fromkeys([*names, recipe.optimizer.operation])
     return {
         "format": FORMAT,
         "name": model.name,
@@ -38,10 +43,9 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
         "layout": {name: list(place) for name, place in model.layout.items()},
         "shapes": {name: list(values.shape) for name, values in model.weights.items()},
         "plan": plan_to_json(training),
-        "catalogue": _catalogue(model, training, recipe.optimizer),
+        "catalogue": catalogue,
         "inference": plan_to_json(model.plan()),
         "saliency": plan_to_json(saliency.input_plan(model)),
-        "joined": joined,
         "outputs": (outputs := _outputs(model, recipe)),
         "measure": tasks.REGRESSION.metric
         if outputs
@@ -132,14 +136,6 @@ def _step(model: Model, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _joined(model: Model, operations: Sequence[str]) -> dict[str, str] | None:
-    """Return the operations omitted by a plan that joins the last layer with the loss, or None if it does not."""
-    for (activation, loss), joined in JOINED.items():
-        if joined in operations and getattr(model.layers[-1], "kind", "") == activation:
-            return {"activation": activation, "gradient": f"{loss}_dp"}
-    return None
-
-
 def _code_locations(
     model: Model, training: Plan, explained: Iterable[str]
 ) -> Iterator[tuple[str, tuple[CodeLocation, ...]]]:
@@ -158,8 +154,8 @@ def _code_locations(
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
-    """Return a plan as JSON: its input, output, target, loss and correctness, and its operations."""
-    ends = {"target": plan.target, "loss": plan.loss, "correct": plan.correct}
+    """Return a plan as JSON: its input, output, target, loss, correctness and weights, and its operations."""
+    ends = {name: getattr(plan, name) for name in ("target", "loss", "correct", "weights")}
     return {
         "input": _tensor(plan.input),
         "output": _tensor(plan.output),

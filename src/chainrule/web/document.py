@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.engines.protocol import Array
 from chainrule.errors import FormatError
@@ -70,7 +69,7 @@ def parts(folder: Path = PAGE) -> Parts:
     sheet = f"<style>{styles}</style>\n"
     page = page.replace(CHARSET, f"{CHARSET}\n    {policy}", 1).replace("</head>", f"{sheet}</head>", 1)
     head, tail = page.split("</body>", 1)
-    packed = pack_bytes(np.frombuffer(script.encode(), np.uint8))
+    packed = pack(np.frombuffer(script.encode(), np.uint8))
     scripts = _json("chainrule-modules", json.dumps(packed))
     return Parts(head, f"{scripts}<script>{LOADER}</script>\n</body>{tail}")
 
@@ -176,13 +175,15 @@ def pack_numbers(array: Array) -> dict[str, Any]:
     return {"length": int(numbers.size), "planes": 4, "base64": _deflate(planes.tobytes())}
 
 
-def pack_bytes(array: NDArray[np.uint8]) -> dict[str, Any]:
-    """Pack an array of bytes. The result contains its length and the deflated bytes."""
+def pack(array: Array) -> dict[str, Any]:
+    """Pack an array of bytes, whose result contains its length and the deflated bytes, or of other numbers."""
+    if array.dtype != np.uint8:
+        return pack_numbers(array)
     return {"length": int(array.size), "planes": 1, "base64": _deflate(np.ascontiguousarray(array).tobytes())}
 
 
 def unpack(packed: dict[str, Any]) -> Array:
-    """Return the flat array that `pack_numbers` or `pack_bytes` packed."""
+    """Return the flat array that `pack` packed."""
     content = np.frombuffer(zlib.decompress(base64.b64decode(packed["base64"]), RAW), np.uint8)
     if packed["planes"] == 1:
         return content

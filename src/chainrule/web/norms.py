@@ -92,8 +92,7 @@ class Gauge:
         """
         network, recipe = self._trainer.network, self._trainer.recipe
         if self._compiled is None:
-            weighted = self._trainer.weights is not None
-            plan = network.plan(recipe.loss, task=self._trainer.task, weighted=weighted)
+            plan = self._trainer.stepper.plan
             if recipe.batch_size == 1:
                 self._compiled = Interpreter(fallback.numpy_engine(), plan, network.layout, network)
             else:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.data.normalization import BYTE, Normalization
 from chainrule.engines.protocol import Array
@@ -24,6 +23,8 @@ from chainrule.training.trainer import Callback, Trainer
 from chainrule.web import frames
 from chainrule.web.frames import ALIGNMENT, Frame, Timeline, as_float32
 
+WHOLE = 0.01  # largest rounding error of whole pixels in float32
+
 
 @dataclass(frozen=True, eq=False)
 class BatchStep:
@@ -35,7 +36,7 @@ class BatchStep:
     norm, scale    norm of the gradient, and the factor that clips it
     numbers        indices (N,) of the images in the training data
     labels         labels (N,) of the images; None if the targets are not classes
-    images         images (N, …) as bytes; None if the inputs are not images of bytes
+    images         images (N, …) as bytes or float32, before normalization
     """
 
     before: Frame
@@ -46,26 +47,27 @@ class BatchStep:
     scale: float
     numbers: list[int]
     labels: list[int] | None
-    images: NDArray[np.uint8] | None
+    images: Array
 
     def packed(self) -> bytes:
         """Encode the step like a frame (`Frame.packed`).
 
-        The arrays are those of the frame after the step, followed by the gradient and the targets in float32 and the
-        images as bytes.
+        The arrays are those of the frame after the step, followed by the gradient, the targets and the weights in
+        float32 and the images.
         """
-        after = self.after
+        after, (_, targets, weights) = self.after, self.batch
         moments = [moment.size for moment in after.moments or ()]
         sizes: dict[str, Any] = {"parameters": after.parameters.size, "statistics": after.statistics.size}
-        sizes |= {"moments": moments, "targets": self.batch[1].size}
+        sizes |= {"moments": moments, "targets": targets.size, "weights": 0 if weights is None else weights.size}
         header: dict[str, Any] = {"step": self.before.step, "rate": self.before.rate, "sizes": sizes}
         header |= {"norm": self.norm, "scale": self.scale}
-        header |= {"numbers": self.numbers, "labels": self.labels, "images": self.images is not None}
+        header |= {"numbers": self.numbers, "labels": self.labels, "floats": self.images.dtype != np.uint8}
         text = json.dumps(header).encode()
         text += b" " * (-len(text) % ALIGNMENT)
-        arrays = (after.parameters, after.statistics, *(after.moments or ()), self.gradient, self.batch[1])
-        images = b"" if self.images is None else self.images.tobytes()
-        return b"".join([struct.pack("<I", len(text)), text, *(as_float32(array) for array in arrays), images])
+        arrays = [after.parameters, after.statistics, *(after.moments or ()), self.gradient, targets]
+        arrays += [] if weights is None else [weights]
+        parts = [struct.pack("<I", len(text)), text, *(as_float32(array) for array in arrays), self.images.tobytes()]
+        return b"".join(parts)
 
 
 def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
@@ -81,20 +83,23 @@ def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
     advance()
     scale = math.prod(part.scale(outcome.norm) for part in trainer.components.values())
     labels = batch[1].argmax(1).tolist() if trainer.task == CLASSIFICATION else None
-    after, images = frames.take_frame(trainer), _as_bytes(batch[0], trainer.normalization)
+    after, images = frames.take_frame(trainer), _before_normalization(batch[0], trainer.normalization)
     return BatchStep(before, after, batch, gradient, outcome.norm, scale, numbers, labels, images)
 
 
-def _as_bytes(x: Array, normalization: Normalization) -> NDArray[np.uint8] | None:
-    """Return normalized images as bytes, or None if their pixels are not bytes.
+def _before_normalization(x: Array, normalization: Normalization) -> Array:
+    """Return normalized inputs before their normalization: as bytes if they are whole pixels, otherwise as float32.
 
-    Pixels that augmentation has interpolated are rounded.
+    A constant feature has any value: its gain is 0.
     """
     gain, offset = normalization.arrays(x.ndim, np.float64)
-    if normalization.white is None or not gain.all():
-        return None
-    pixels = (x.astype(np.float64) - offset) / gain * (BYTE / normalization.white)
-    return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
+    values = (x.astype(np.float64) - offset) / np.where(gain, gain, 1.0)
+    if normalization.white is not None:
+        pixels = values * (BYTE / normalization.white)
+        whole = np.rint(np.clip(pixels, 0, BYTE))
+        if np.abs(pixels - whole).max(initial=0) < WHOLE:
+            return whole.astype(np.uint8)
+    return values.astype("<f4")
 
 
 class Cancelled(Exception):

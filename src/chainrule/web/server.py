@@ -114,9 +114,9 @@ async def _step(request: Request) -> Response:
 
 
 async def _contributions(request: Request) -> Response:
-    session, step, (name, index) = _session(request), _number(request, "step") or 0, _entry(request)
+    session, step, (name, indices) = _session(request), _number(request, "step") or 0, _entry(request)
     await _wait_until(session.loaded.is_set, request)
-    contributions = await _cancellable(request, lambda cancelled: session.contributions(step, name, index, cancelled))
+    contributions = await _cancellable(request, lambda cancelled: session.contributions(step, name, indices, cancelled))
     return JSONResponse(files.without_nonfinite(contributions))
 
 
@@ -156,7 +156,7 @@ async def _norms(request: Request) -> Response:
 
 
 async def _past(request: Request) -> Response:
-    session, (name, index) = _session(request), _entry(request)
+    session, (name, [index, *_]) = _session(request), _entry(request)
     await _wait_until(session.loaded.is_set, request)
     return JSONResponse(await in_thread(lambda: session.past(name, index)))
 
@@ -193,19 +193,21 @@ def _session(request: Request) -> Session:
 def _number(request: Request, name: str) -> int | None:
     """Return an integer from the query, or None if it is absent."""
     text = request.query_params.get(name)
-    if text is None:
-        return None
+    return None if text is None else _whole(name, text)
+
+
+def _whole(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
         raise HTTPException(400, f"{name}={text[:40]}: expected a whole number")
     return int(text)
 
 
-def _entry(request: Request) -> tuple[str, int]:
-    """Return the name of a parameter and the flat index of one of its elements, from the query."""
+def _entry(request: Request) -> tuple[str, list[int]]:
+    """Return the name of a parameter and the flat indices of some of its elements, from the query."""
     name = request.query_params.get("name", "")
     if name not in _session(request).subject.model.layout:
         raise HTTPException(404, f"there is no parameter {name[:40]!r}")
-    return name, _number(request, "index") or 0
+    return name, [_whole("index", text) for text in request.query_params.get("index", "0").split(",")]
 
 
 async def _wait_until(ready: Callable[[], bool], request: Request) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,15 @@ class Session:
 
     @property
     def described(self) -> bool:
-        """Whether `description` is available. The normalization of an untrained network is known only with the data."""
-        return self.subject.fitted or self.loaded.is_set()
+        """Whether `description` is available.
+
+        The normalization of an untrained network and the weights in the loss are known only with the data.
+        """
+        return bool(self.subject.fitted and self.subject.untrainable) or self.loaded.is_set()
+
+    @property
+    def _weighted(self) -> bool:
+        return self._running is not None and self._running.trainer.weights is not None
 
     @property
     def problem(self) -> str:
@@ -76,7 +84,7 @@ class Session:
     def description(self) -> dict[str, Any]:
         """Return the model's description; see `description.describe`."""
         return {
-            **describe(self.subject.model, self.subject.recipe),
+            **describe(self.subject.model, self.subject.recipe, weighted=self._weighted),
             **({"classes": list(self._class_names)} if self._class_names else {}),
             "from_file": bool(self.subject.untrainable) and not len(self.subject.history),
             "start": self.subject.start,
@@ -116,11 +124,13 @@ class Session:
         with running.backfill.paused():
             return running.step_replay.step(step, cancelled)
 
-    def contributions(self, step: int, name: str, index: int, cancelled: threading.Event) -> list[float]:
-        """Return the contribution of each image of a step's batch to a gradient; see `Contributions.of`."""
+    def contributions(
+        self, step: int, name: str, indices: Sequence[int], cancelled: threading.Event
+    ) -> list[list[float]]:
+        """Return the contribution of each image of a step's batch to each of some gradients; see `Contributions.of`."""
         running = self._stepping(step)
         with running.backfill.paused():
-            return running.step_replay.contributions(step, name, index, cancelled).tolist()
+            return running.step_replay.contributions(step, name, indices, cancelled).tolist()
 
     def _stepping(self, step: int) -> Running:
         running = self._running

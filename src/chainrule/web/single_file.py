@@ -8,17 +8,18 @@ The format of the file, as read by `source/file.js`:
     <script type="application/json" id="chainrule-data">, an object:
         format        1
         description   the answer of `GET /api/description`
-        samples       {count, labels, targets, shape, x: PACKED bytes}: every class is among them;
-                      targets is null for classes
+        samples       {count, floats, labels, targets, shape, x: PACKED}: every class is among them; x: bytes or
+                      floats; targets is null for classes
         training      TrainingState of page/types.js at the time of writing (running is false)
         series        {first: 1, loss: PACKED, accuracy: PACKED, norm_steps: PACKED, norms: {layer: PACKED}}: loss and
                       accuracy of every step so far (float32), gradient norms at `norm_steps`; lengths may be 0
         frames        by step, from the first (usually step 0) to the newest, which is the last:
                       [{step, rate, parameters: PACKED, statistics: PACKED, moments}, …]
                       moments: [PACKED, …], null (not kept), or "zeros" (before the first step)
-        batch_step    the training step after one of the frames, null if unknown: {step, norm, scale, numbers, labels,
-                      images: PACKED bytes, targets: PACKED, parameters: PACKED, statistics: PACKED}; see `BatchStep`.
-                      parameters, statistics: the bits of the frame before the step XOR those of the frame after it
+        batch_step    the training step after one of the frames, null if unknown (see `BatchStep`): {step, norm, scale,
+                      numbers, labels, images: PACKED, targets: PACKED, weights: PACKED or null, parameters: PACKED,
+                      statistics: PACKED}. parameters, statistics: the bits of the frame before the step XOR those of
+                      the frame after it
     PACKED   {length, planes, base64}: base64 of deflate-raw (DecompressionStream("deflate-raw")) of bytes.
              planes 1: `length` bytes as they are.
              planes 4: `length` float32, little-endian, as four planes of `length` bytes each: byte k of value n
@@ -41,7 +42,7 @@ from chainrule._io.reading import read_bytes
 from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError, FormatError, OptionError, quoted
 from chainrule.web import document, subjects
-from chainrule.web.document import pack_bytes, pack_numbers
+from chainrule.web.document import pack, pack_numbers
 from chainrule.web.frames import Frame
 from chainrule.web.replaying import BatchStep
 from chainrule.web.session import Session
@@ -129,13 +130,11 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
 
 
 def _batch_step(session: Session, step: int) -> BatchStep | None:
-    """Return the training step after frame `step`, or None if the page cannot show it, such as without image bytes."""
+    """Return the training step after frame `step`, or None if it cannot be computed, such as without the data."""
     try:
-        record = session.batch_step(step, threading.Event())
+        return session.batch_step(step, threading.Event())
     except ChainruleError:
         return None
-    weighted = record.batch[2] is not None
-    return None if weighted or record.images is None else record
 
 
 def _keyframes(session: Session, newest: int, walked: set[int | None], early: int | None) -> Iterable[Frame]:
@@ -185,7 +184,7 @@ def _column(values: list[Any]) -> dict[str, Any]:
 
 def _samples(session: Session) -> dict[str, Any]:
     all_images = session.sample_images()
-    size = max(int(np.prod(all_images.x.shape[1:])), 1)
+    size = max(all_images.x.nbytes // max(len(all_images.x), 1), 1)
     count = max(1, min(MAX_IMAGES, MAX_IMAGE_BYTES // size))
     if len(session.subject.model.output_shape) > 1 and all_images.targets is not None:
         images = subjects.images_with_dense_targets(all_images.x, all_images.targets)
@@ -194,7 +193,7 @@ def _samples(session: Session) -> dict[str, Any]:
     else:
         images = subjects.choose_images(all_images.x, all_images.labels, count)
     shape = list(images.x.shape[1:])
-    return {**images.about(), "shape": shape, "x": pack_bytes(images.x)}
+    return {**images.about(), "shape": shape, "x": pack(images.x)}
 
 
 def _packed(frame: Frame) -> dict[str, Any]:
@@ -206,12 +205,13 @@ def _packed(frame: Frame) -> dict[str, Any]:
 
 
 def _packed_step(step: BatchStep) -> dict[str, Any]:
-    assert step.images is not None  # guaranteed by `_batch_step`
+    weights = step.batch[2]
     return {
         **{name: getattr(step, name) for name in ("norm", "scale", "numbers", "labels")},
         "step": step.before.step,
-        "images": pack_bytes(step.images),
+        "images": pack(step.images),
         "targets": pack_numbers(step.batch[1]),
+        "weights": None if weights is None else pack_numbers(weights),
         "parameters": _packed_change(step.before.parameters, step.after.parameters),
         "statistics": _packed_change(step.before.statistics, step.after.statistics),
     }

@@ -169,19 +169,20 @@ def _of_file(path: Path, model: Model) -> PageSubject:
 class SampleImages:
     """Test images to choose from.
 
-    x         images (N, …) as bytes
+    x         images (N, …) as bytes, or inputs as float32
     labels    class of each image, (N,); (0,) for dense targets
     targets   targets (N, K) if they are numbers, or dense targets as rows; None if they are classes
     """
 
-    x: NDArray[np.uint8]
+    x: Array
     labels: NDArray[np.int64]
     targets: NDArray[np.float64] | None = None
 
     def about(self) -> dict[str, Any]:
-        """Return the number of images, the labels and the targets, for JSON."""
+        """Return the number of images, whether they are floats, the labels and the targets, for JSON."""
         targets = None if self.targets is None else self.targets.tolist()
-        return {"count": len(self.x), "labels": self.labels.tolist(), "targets": targets}
+        floats = self.x.dtype != np.uint8
+        return {"count": len(self.x), "floats": floats, "labels": self.labels.tolist(), "targets": targets}
 
 
 def no_images(shape: tuple[int, ...]) -> SampleImages:
@@ -190,41 +191,36 @@ def no_images(shape: tuple[int, ...]) -> SampleImages:
 
 
 def images_with_targets(x: Array, targets: NDArray[np.float64], count: int = COUNT) -> SampleImages:
-    """Return the first `count` images with their targets, or no images if they are not bytes.
+    """Return the first `count` images with their targets.
 
     The label of an image is the index of its largest target, or, for a single target, whether it exceeds 0.5.
     """
-    if x.dtype != np.uint8:
-        return no_images(x.shape[1:])
     labels = targets[:count].argmax(1) if targets.shape[1] > 1 else (targets[:count, 0] > 0.5)
-    return SampleImages(np.ascontiguousarray(x[:count], np.uint8), labels.astype(np.int64), targets[:count])
+    return SampleImages(_stored(x[:count]), labels.astype(np.int64), targets[:count])
 
 
 def images_with_dense_targets(x: Array, targets: Array, count: int = DENSE_COUNT) -> SampleImages:
-    """Return the first `count` images with their dense targets (N, K, …), which become rows, or no images.
-
-    There are no images if x does not contain bytes. The images have no labels.
-    """
-    if x.dtype != np.uint8:
-        return no_images(x.shape[1:])
+    """Return the first `count` images with their dense targets (N, K, …), which become rows. They have no labels."""
     rows = targets[:count].reshape(min(count, len(targets)), -1).astype(np.float64)
-    return SampleImages(np.ascontiguousarray(x[:count], np.uint8), np.zeros(0, np.int64), rows)
+    return SampleImages(_stored(x[:count]), np.zeros(0, np.int64), rows)
 
 
 def choose_images(x: Array, labels: NDArray[np.int64], count: int = COUNT) -> SampleImages:
-    """Return the first `count` images, or no images if they are not bytes.
+    """Return the first `count` images.
 
     If a class is missing among them, its first image replaces one of the last images.
     """
-    if x.dtype != np.uint8:  # the page supports only images of bytes
-        return no_images(x.shape[1:])
     indices = list(range(min(count, len(x))))
     firsts = [int(np.argmax(labels == label)) for label in np.unique(labels)]
     missing = [place for place in firsts if place not in indices]
     if missing and len(missing) < len(indices):
         kept = _drop_surplus(indices, set(firsts), len(missing))
         indices = kept + missing
-    return SampleImages(np.ascontiguousarray(x[indices], np.uint8), labels[indices])
+    return SampleImages(_stored(x[indices]), labels[indices])
+
+
+def _stored(x: Array) -> Array:
+    return np.ascontiguousarray(x, np.uint8 if x.dtype == np.uint8 else "<f4")
 
 
 def _drop_surplus(indices: list[int], needed: set[int], count: int) -> list[int]:

@@ -36,6 +36,14 @@ FINE_TUNING_RECIPE = Recipe(epochs=3, optimizer=Adam(0.001), schedule=OneCycle()
 ENTRIES = ("name", "input_shape", "dtype", "layers", "recipe")
 MAX_BYTES = 1 << 20  # maximum size of a TOML or JSON file
 CLASSES, SHAPE = 10, (1, 28, 28)  # arguments for functions called before the data are known
+READERS: Mapping[str, Callable[[Any], Any]] = {  # entry of a recipe → function that reads its value
+    "loss": losses.find,
+    "optimizer": optimizers.find,
+    "schedule": schedules.find,
+    "augmentation": lambda text: Augmentation.parse(text) or None,
+    "lr_multipliers": LRMultipliers.parse,
+    "views": lambda text: Views.parse(text) or None,
+}
 
 
 @dataclass(frozen=True)
@@ -120,9 +128,9 @@ def _from_python(name: str) -> CustomNetwork:
     def make(classes: int, shape: tuple[int, ...]) -> Model | Sequence[Any]:
         return _check_network(build(classes, shape), label, path)
 
-    network = build(CLASSES, SHAPE)
+    network = make(CLASSES, SHAPE)
     model = network if isinstance(network, Model) else None
-    recipe = replace(RECIPE, loss=_default_loss(_check_network(network, label, path), model))
+    recipe = replace(RECIPE, loss=_default_loss(network))
     return CustomNetwork(
         model.name if model is not None and model.name != "model" else path.stem,
         str(path),
@@ -186,24 +194,22 @@ def _check_network(value: Any, label: str, path: Path) -> Model | Sequence[Any]:
     raise StudentError(f"{path.name}: {label} is {actual}; expected a model or a list of layers")
 
 
-def _default_loss(network: Model | Sequence[Any], model: Model | None) -> str:
-    """Return the model's loss if the model can be trained with it, else the default loss for the last layer.
-
-    model   the network, if it is a model; None for a list of layers
+def _default_loss(network: Model | Sequence[Any]) -> str:
+    """Return the loss of a model that can be trained with it, else the default loss for the last layer.
 
     Errors   OptionError for a custom loss, or several inputs or outputs
     """
-    if model is not None and model.has_ports:
-        names = f"inputs {', '.join(model.input_names)} and outputs {', '.join(model.output_names)}"
-        raise OptionError(
-            f"the data of commands has one input and one output; the model has the {names}: use fit in Python"
-        )
-    if model is not None and not isinstance(model.loss, str):
-        raise OptionError(f"custom losses cannot be stored in a run folder: {model.loss}")
-    with suppress(ChainruleError):
-        if model is not None:
-            model.plan(model.loss)
-            return str(model.loss)
+    if isinstance(network, Model):
+        if network.has_ports:
+            names = f"inputs {', '.join(network.input_names)} and outputs {', '.join(network.output_names)}"
+            raise OptionError(
+                f"the data of commands has one input and one output; the model has the {names}: use fit in Python"
+            )
+        if not isinstance(network.loss, str):
+            raise OptionError(f"custom losses cannot be stored in a run folder: {network.loss}")
+        with suppress(ChainruleError):
+            network.plan(network.loss)
+            return network.loss
     layers = network.layers if isinstance(network, Model) else network
     return losses.default_for(type(layers[-1]).__name__, CLASSES)
 
@@ -232,7 +238,7 @@ def _from_data(path: Path) -> CustomNetwork:
     if not isinstance(name, str) or not name.isprintable() or not 1 <= len(name) <= 100:
         raise FormatError(f"{path}: name is {str(name)[:50]!r}; expected up to 100 printable characters")
     recipe_entries = content.get("recipe", {})
-    recipe = _recipe(recipe_entries, _default_loss(make(CLASSES, SHAPE), None), path)
+    recipe = _recipe(recipe_entries, _default_loss(make(CLASSES, SHAPE)), path)
     sizes = None if shape is None else tuple(cast("list[int]", shape))
     options: dict[str, Any] = {"input_shape": sizes, "dtype": dtype, "make": make, "file_recipe": recipe_entries}
     return CustomNetwork(name, str(path), lambda classes: [], recipe, **options)
@@ -280,20 +286,10 @@ def _recipe(entries: Any, loss: str, path: Path) -> Recipe:
         if name not in known_names:
             raise FormatError(f"{path}: recipe: {unknown_name('entry', name, known_names)}")
     try:
+        options = {name: READERS[name](value) if name in READERS else value for name, value in options.items()}
         learning_rate = options.pop("learning_rate", None)
-        options["loss"] = losses.find(options["loss"])
-        if "optimizer" in options:
-            options["optimizer"] = optimizers.find(options["optimizer"])
         if learning_rate is not None:
             options["optimizer"] = replace(options.get("optimizer", RECIPE.optimizer), learning_rate=learning_rate)
-        if "schedule" in options:
-            options["schedule"] = schedules.find(options["schedule"])
-        if "augmentation" in options:
-            options["augmentation"] = Augmentation.parse(options["augmentation"]) or None
-        if "lr_multipliers" in options:
-            options["lr_multipliers"] = LRMultipliers.parse(options["lr_multipliers"])
-        if "views" in options:
-            options["views"] = Views.parse(options["views"]) or None
         recipe = replace(RECIPE, **options)
     except (ChainruleError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FormatError(f"{path}: recipe: {str(error)[:250]}") from None

@@ -83,6 +83,43 @@ def test_a_path_is_the_product_along_it(modules: "Page", name: str) -> None:
             assert any(product == pytest.approx(each, rel=1e-9) for each in products)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_ways_through_each_map_of_the_next_convolution(modules: "Page", seed: int) -> None:
+    layers = [cr.Conv2D(3, (3, 2)), cr.Tanh(), cr.AveragePool2D(2), cr.Conv2D(7, 2, stride=(1, 2)), cr.Sigmoid()]
+    body, recipe = [*layers, cr.Flatten(), cr.Dense(4), cr.Softmax()], Recipe(loss="categorical_cross_entropy")
+    small = subject(cr.Sequential(body, (2, 9, 11), loss=recipe.loss, engine="numpy"), recipe)
+    picture = looked(modules, small, seed)
+    trace, place, nudge = small.trace(picture), (seed, 1, 2, 0), 2.0**-10  # exact in float32
+    outputs: list[np.ndarray] = []
+    for change in (nudge, -2 * nudge):
+        small.model.weights["conv1.w"][place] += change
+        outputs.append(np.asarray(small.trace(picture)["conv2.y"]))
+    expected = ((outputs[0] - outputs[1]) / (2 * nudge) * trace["conv2.dy"]).sum((1, 2))
+    cell = f"conv1.dw[{','.join(map(str, place))}]"
+    sign = np.sign(trace.explain(cell).value)
+    assert expected.sum() == pytest.approx(trace.explain(cell).value, rel=1e-4)
+    found = call(modules, "ways", cell)
+    assert found["layer"] == "conv2"
+    assert found["values"] == pytest.approx(sign * np.sort(sign * expected[sign * expected > 0])[::-1][:5], rel=1e-4)
+    for links in found["links"]:
+        assert links[-1]["cell"] == cell
+        through = [link["cell"] for link in links if link["cell"].startswith("conv2.dy")]
+        assert len(through) == 1
+        assert links[0]["cell"].startswith("dense1.dy")
+
+
+def test_the_ways_from_each_output_without_a_convolution(modules: "Page") -> None:
+    subject = find_subject("softmax_cross_entropy")
+    trace = subject.trace(looked(modules, subject, 2))
+    i, j = np.unravel_index(np.abs(trace["dense1.dw"]).argmax(), trace["dense1.dw"].shape)
+    x = np.asarray(trace["x"]).reshape(-1)
+    products = x[j] * subject.model.weights["dense2.w"][:, i] * trace["dense2.dy"]
+    sign = np.sign(products.sum())
+    found = call(modules, "ways", f"dense1.dw[{i},{j}]")
+    assert found["layer"] == "dense2"
+    assert_close(found["values"], sign * np.sort(sign * products[sign * products > 0])[::-1][:5], dtype=np.float32)
+
+
 OPTIMIZERS = [
     SGD(0.1),
     SGD(0.1, weight_decay=0.3),

@@ -62,8 +62,8 @@ def diagnose(
 ) -> tuple[Diagnosis, ...]:
     """Return the mistakes that explain the results on all probes.
 
-    If no single mistake does, reordered axes are tried, then pairs of mistakes. A mistake only explains a result if it
-    is at least ten times closer to it than the correct result is.
+    If no single mistake does, vague ones are tried, such as reordered axes, then pairs of mistakes. A mistake only
+    explains a result if it is at least ten times closer to it than the correct result is.
 
     cases   (truth, result) for each probe with a wrong result
     """
@@ -72,11 +72,10 @@ def diagnose(
     errors = [_relative_error(truth.expected(tensor), result) for truth, result in cases]
     tolerance = max(min([tolerance, *(error / 10 for error in errors)]), ROUNDING)
     mistakes = mistakes_for(cases[0][0].operation, tensor)
-    single = [mistake for mistake in mistakes if all(_explains(mistake, *case, tensor, tolerance) for case in cases)]
-    if single:
-        return tuple(mistake.diagnosis for mistake in single)
-    if all(_explains(general.reordered(tensor), *case, tensor, tolerance) for case in cases):
-        return (general.REORDERED,)
+    for kind in (mistakes, general.vague(tensor)):
+        single = [mistake for mistake in kind if all(_explains(mistake, *case, tensor, tolerance) for case in cases)]
+        if single:
+            return tuple(mistake.diagnosis for mistake in single)
     if factor := general.constant_factor([(truth.expected(tensor), result) for truth, result in cases], tolerance):
         return (factor,)
     combined: list[Diagnosis] = []

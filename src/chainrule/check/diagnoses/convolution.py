@@ -62,10 +62,6 @@ def _output_with(t: GroundTruth, w: Array | None = None, **changes: Any) -> Arra
     return cross_correlate(t.x, w, b, **{**t.attributes, **changes})
 
 
-def _rotated_output(t: GroundTruth) -> Array:
-    return cross_correlate(t.x, rotated(t.values["w"]), t.values.get("b"), **t.attributes)
-
-
 def _repeated_bias(t: GroundTruth) -> Candidates:
     if "b" in t.values and t.values["b"].ndim == 1:
         channels, rows, columns = t.values["w"].shape[1:]
@@ -102,10 +98,9 @@ def _exchanged_padding(t: GroundTruth) -> Candidates:
 LAST_TAPS = "leaves out the last row and the last column of the kernel: u runs to KH − 1, and v to KW − 1, inclusive"
 OUTPUTS = catalogue(
     "convolution",
-    ("y", "correlation-convolution-mixed-up", "is the output of a true convolution: do not rotate the kernel",
-     lambda t: [] if is_convolution(t) else [_rotated_output(t)]),
-    ("y", "correlation-convolution-mixed-up", "is the output of a cross-correlation: rotate the kernel by 180° first",
-     lambda t: [_rotated_output(t)] if is_convolution(t) else []),
+    ("y", "correlation-convolution-mixed-up",
+     "has the kernel rotated by 180°: a true convolution rotates it first, a cross-correlation does not",
+     lambda t: [_output_with(t, rotated(t.values["w"]))]),
     ("y", "bias-not-added", "equals the output without the bias: add b[o] to every element of output channel o",
      lambda t: [cross_correlate(t.x, t.values["w"], **t.attributes)] if "b" in t.values else []),
     ("y", "bias-added-repeatedly", "contains the bias several times: add it once, after the sums over c, u and v",
@@ -119,8 +114,6 @@ OUTPUTS = catalogue(
      _samples_added_up),
     ("y", "stride-forgotten", "equals the output for stride 1: move the window by s from one output to the next",
      lambda t: [_output_with(t, stride=(1, 1))] if geometry_of(t).stride != (1, 1) else []),
-    ("y", "dilation-ignored", "equals the output for dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
-     lambda t: [_output_with(t, dilation=(1, 1))] if is_dilated(t) else []),
     ("y", "padding-ignored", "equals the output without padding: pad x with zeros first",
      lambda t: [_output_with(t, padding=((0, 0), (0, 0)))]),
     ("y", "last-taps-left-out", LAST_TAPS, lambda t: (_output_with(t, w) for w in _without_last_taps(t.values["w"]))),
@@ -227,8 +220,6 @@ INPUTS = catalogue(
     ("x", "padding-cropped-at-start",
      "is cropped at the start only: crop the padding after x too, so start at row p_top and column p_left",
      lambda t: [_padded_dx(t)[:, :, -t.x.shape[2] :, -t.x.shape[3] :]]),
-    ("x", "dilation-ignored", "is scattered with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
-     lambda t: [_dx(t, dilation=(1, 1))] if is_dilated(t) else []),
     ("x", "channels-transposed",
      "swaps filters and channels of the kernel by a reshape: use a transpose, w.transpose(1, 0, 2, 3)",
      _reshaped_channels),
@@ -247,12 +238,6 @@ def _dw(t: GroundTruth, x: Array | None = None, dy: Array | None = None, **chang
     """Return dw for another x or dy (None: the layer's), or for other options."""
     options: dict[str, Any] = {**t.attributes, "kernel": geometry_of(t).window, **changes}
     return cross_correlate_dw(t.x if x is None else x, t.dy if dy is None else dy, **options)
-
-
-def _padded_at_end(t: GroundTruth) -> Array:
-    padded = np.zeros((*t.x.shape[:2], *geometry_of(t).padded_size))
-    padded[:, :, : t.x.shape[2], : t.x.shape[3]] = t.x
-    return padded
 
 
 def _at_one_position(t: GroundTruth) -> Iterator[Array]:
@@ -281,9 +266,10 @@ KERNELS = catalogue(
     ("w", "stride-forgotten", "reads x with stride 1: window (i, j) starts at row s·i and column s·j",
      lambda t: [_dw(t, stride=(1, 1))]),
     ("w", "padding-ignored", "reads x without its padding: pad x with zeros as in forward",
-     lambda t: [_dw(t, _padded_at_end(t), padding=((0, 0), (0, 0)))]),
-    ("w", "dilation-ignored", "reads x with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
-     lambda t: [_dw(t, dilation=(1, 1))] if is_dilated(t) else []),
+     lambda t: [_dw(t, np.pad(t.x, [(0, 0), (0, 0), *((0, sum(ends)) for ends in geometry_of(t).padding)]),
+                    padding=((0, 0), (0, 0)))]),
+    ("y x w", "dilation-ignored", "is computed with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
+     lambda t: (result(t, dilation=(1, 1)) for result in (_output_with, _dx, _dw) if is_dilated(t))),
     ("w", "channels-transposed", "has filters and channels swapped: dw has the shape (C_out, C_in, KH, KW)",
      exchanged_channels),
     ("w", "groups-added-up", "adds up the input channels: in a depthwise convolution, a filter reads its own channel",

@@ -1,9 +1,10 @@
 """Classic mistakes that can occur in any layer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import permutations, product
 from math import prod
+from typing import TypeAlias
 
 import numpy as np
 
@@ -31,7 +32,7 @@ EXCHANGED = Diagnosis(
 )
 REORDERED = Diagnosis(
     "axes-reordered",
-    "has the right numbers in the wrong order: an axis was moved, or a reshape was used instead of a transpose",
+    "has the right numbers in the wrong order: an axis was moved or reversed, or reshape was used instead of transpose",
 )
 DECAYED = Diagnosis(
     "weight-decay-added",
@@ -46,31 +47,25 @@ AVERAGED = Diagnosis(
     "averaged", "is the mean over samples and positions, or over positions: every use of the tensor adds up"
 )
 SHIFTED = Diagnosis("index-off-by-one", "is shifted by one position along an axis: check the first and last index")
+FIXED = Diagnosis(
+    "index-fixed", "reads one index in place of all, such as channel 0 for every channel: use the index of the loop"
+)
+HEIGHT_ONLY = Diagnosis(
+    "height-only", "covers as many columns of windows as rows: loop over the width, not over the height"
+)
 DECAYS = tuple(factor * 10.0**-exponent for exponent in range(6) for factor in (1, 2, 5))
 BOUNDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 UNPAIRED = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never combined with other mistakes
 
 
 def mistakes(tensor: str) -> list[Mistake]:
-    """Return the general mistakes in the gradient of a tensor. For y, return only a wrong sign."""
-    if tensor == "y":
-        return [Mistake(tensor, SIGN, lambda t: [-t.y])]
-    common = [
-        Mistake(tensor, SIGN, lambda t: [-t.expected(tensor)]),
-        Mistake(tensor, BATCH, lambda t: [t.expected(tensor) / len(t.x)]),
-        Mistake(tensor, DOUBLED, lambda t: [2 * t.expected(tensor)]),
-        Mistake(tensor, HALVED, lambda t: [t.expected(tensor) / 2]),
-        Mistake(tensor, ZERO, lambda t: [np.zeros_like(t.expected(tensor))]),
-        Mistake(tensor, UPSTREAM, partial(_without_upstream, tensor)),
-    ]
-    common += [Mistake(tensor, CLIPPED, partial(_clipped, tensor)), Mistake(tensor, RETURNED, partial(_first, tensor))]
-    further = ((SHIFTED, _shifts), (EXCHANGED, _other_gradients), (AVERAGED, _averages))
-    further = further[:-1] if tensor == "b" else further  # a bias has its own mistakes of averaging
-    common += [Mistake(tensor, diagnosis, partial(build, tensor)) for diagnosis, build in further]
-    if tensor in ("x", "p"):
-        return [*common, Mistake(tensor, LEFT_OUT, partial(_one_sample, tensor))]
-    common.append(Mistake(tensor, DECAYED, partial(_decayed, tensor)))
-    return common if tensor == "b" else [*common, Mistake(tensor, UNSUMMED, partial(_samples, tensor))]
+    """Return the general mistakes in the gradient of a tensor, or in y."""
+    builds = [*COMMON]
+    if tensor != "y":
+        builds += [*OF_GRADIENTS, *([(LEFT_OUT, _one_sample)] if tensor in ("x", "p") else [(DECAYED, _decayed)])]
+        builds += [(AVERAGED, _averages)] if tensor != "b" else []  # a bias has its own mistakes of averaging
+        builds += [(UNSUMMED, _samples)] if tensor not in ("x", "p", "b") else []
+    return [Mistake(tensor, diagnosis, partial(build, tensor)) for diagnosis, build in builds]
 
 
 def constant_factor(pairs: Sequence[tuple[Array, Array]], tolerance: float) -> Diagnosis | None:
@@ -90,17 +85,41 @@ def constant_factor(pairs: Sequence[tuple[Array, Array]], tolerance: float) -> D
     return Diagnosis("constant-factor", message)
 
 
-def reordered(tensor: str) -> Mistake:
-    """Return the mistake of reordered axes. It is tried last, because many other mistakes also reorder axes."""
-    return Mistake(tensor, REORDERED, partial(_permuted, tensor))
+def vague(tensor: str) -> list[Mistake]:
+    """Return the mistakes that are tried only if no other explains a result."""
+    return [Mistake(tensor, diagnosis, partial(build, tensor)) for diagnosis, build in VAGUE]
+
+
+def _fixed(tensor: str, t: GroundTruth) -> Candidates:
+    """Yield the result with one index in place of all along an axis, and the gradient for such a dy, x or parameter."""
+    yield from _frozen(t.expected(tensor))
+    if tensor != "y":
+        yield from (t.compute(t.values, dy)[tensor] for dy in _frozen(t.dy))
+        for name, array in t.values.items():
+            yield from (t.compute({**t.values, name: frozen}, t.dy)[tensor] for frozen in _frozen(array))
+
+
+def _frozen(array: Array) -> Candidates:
+    """Yield an array with its first index in place of all others along each axis."""
+    for axis in range(array.ndim):
+        if array.shape[axis] > 1:
+            yield np.broadcast_to(array.take([0], axis), array.shape)
 
 
 def _permuted(tensor: str, t: GroundTruth) -> Candidates:
-    """Yield the correct result with its axes in every order, in the resulting shape and in its original shape."""
+    """Yield the correct result with its axes in every order, in the resulting shape and in its original shape.
+
+    Axes are also reversed, one at a time.
+    """
     expected = t.expected(tensor)
+    yield from (np.flip(expected, axis) for axis in range(expected.ndim))
     for axes in permutations(range(expected.ndim)):
         yield expected.transpose(axes)
         yield expected.transpose(axes).reshape(expected.shape)
+
+
+def _multiplied(factor: float, tensor: str, t: GroundTruth) -> Candidates:
+    return [factor * t.expected(tensor)]
 
 
 def _without_upstream(tensor: str, t: GroundTruth) -> Candidates:
@@ -128,6 +147,12 @@ def _first(tensor: str, t: GroundTruth) -> Candidates:
         trailing[rows] = t.dy[rows]
         if count > 2:
             yield t.compute(t.values, trailing)[tensor]
+
+
+def _square(tensor: str, t: GroundTruth) -> Candidates:
+    """Yield the gradient for as many columns of dy as there are rows, if there are more columns than rows."""
+    if t.dy.ndim > 3 and t.dy.shape[3] > t.dy.shape[2]:
+        yield t.compute(t.values, t.dy * (np.arange(t.dy.shape[3]) < t.dy.shape[2]))[tensor]
 
 
 def _averages(tensor: str, t: GroundTruth) -> Candidates:
@@ -175,3 +200,18 @@ def _samples(tensor: str, t: GroundTruth) -> Candidates:
     yield np.stack([gradient.squeeze() for gradient in gradients])
     yield gradients[-1]
     yield gradients[0]
+
+
+Build: TypeAlias = Callable[[str, GroundTruth], Candidates]  # tensor, correct quantities
+COMMON: tuple[tuple[Diagnosis, Build], ...] = ((SIGN, partial(_multiplied, -1.0)), (ZERO, partial(_multiplied, 0.0)))
+OF_GRADIENTS: tuple[tuple[Diagnosis, Build], ...] = (
+    (DOUBLED, partial(_multiplied, 2.0)),
+    (HALVED, partial(_multiplied, 0.5)),
+    (BATCH, lambda tensor, t: [t.expected(tensor) / len(t.x)]),
+    (UPSTREAM, _without_upstream),
+    (CLIPPED, _clipped),
+    (RETURNED, _first),
+    (HEIGHT_ONLY, _square),
+    (EXCHANGED, _other_gradients),
+)
+VAGUE = ((FIXED, _fixed), (SHIFTED, _shifts), (REORDERED, _permuted))  # tried last: other mistakes have similar results

@@ -129,8 +129,9 @@ COMMON: tuple[Entry, ...] = (
     ("x", "gamma-outside-the-sums", "multiplies by γ at the end: the means over the group are of γ dy, not of dy",
      lambda t: [_image(t, _spread(t, "gamma")) * _dx(t, scale=False)]),
     ("x", "gamma-forgotten", "lacks the factor γ: begin with γ dy", lambda t: [_dx(t, scale=False)]),
-    ("gamma", "input-for-normalized", "uses x or y instead of x̂: dγ = Σ dy · x̂",
-     lambda t: [_summed(t, t.dy * other.reshape(t.dy.shape)) for other in (t.x, t.y)]),
+    ("gamma", "input-for-normalized", "uses x, x − μ or y instead of x̂: dγ = Σ dy · x̂",
+     lambda t: [_summed(t, t.dy * other.reshape(t.dy.shape))
+                for other in (t.x, t.y, _image(t, _normal(t) * _deviation(t)))]),
 )  # fmt: skip
 
 

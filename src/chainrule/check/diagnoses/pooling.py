@@ -105,18 +105,6 @@ def _last_window(t: GroundTruth) -> Candidates:
     yield _cropped(t, winners, mode="tap")
 
 
-def _is_wide(t: GroundTruth) -> bool:
-    """Return whether there are more columns of windows than rows, and several rows."""
-    return t.dy.shape[3] > t.dy.shape[2] > 1
-
-
-def _height_only(t: GroundTruth) -> Candidates:
-    if _is_wide(t):
-        dy = t.dy.copy()
-        dy[..., dy.shape[2] :] = 0
-        yield _cropped(replace(t, dy=dy), _window_weights(t))
-
-
 def _spread_maxima(t: GroundTruth) -> Candidates:
     geometry = _geometry(t)
     if geometry.stride[0] >= geometry.window[0] and geometry.stride[1] >= geometry.window[1]:
@@ -135,7 +123,13 @@ def _spread_maxima(t: GroundTruth) -> Candidates:
 
 
 def _scattered_densely(t: GroundTruth) -> Candidates:
-    yield _geometry(t).crop(_distribute(t, _window_weights(t), replace(_geometry(t), stride=(1, 1))))
+    """Yield dx with each window's weights at the position for stride 1, and with the weights of the window there."""
+    geometry, (rows, columns) = replace(_geometry(t), stride=(1, 1)), t.dy.shape[2:]
+    yield geometry.crop(_distribute(t, _window_weights(t), geometry))
+    dy = np.zeros((*t.x.shape[:2], *geometry.outputs))
+    dy[:, :, :rows, :columns] = t.dy
+    dense = replace(t, dy=dy, attributes={**t.attributes, "stride": (1, 1)})
+    yield _cropped(dense, _window_weights(dense))
 
 
 def _uncropped(t: GroundTruth) -> Candidates:
@@ -152,10 +146,6 @@ def _divided_by_side(t: GroundTruth) -> Candidates:
 
 
 FAMILY = "pooling"
-HEIGHT_ONLY = (
-    *("x", "height-only", "covers as many columns of windows as rows: loop over the width of x, not over its height"),
-    _height_only,
-)
 DENSE = (
     *("x", "stride-forgotten"), "is scattered with stride 1: window (i, j) starts at row s·i and column s·j",
     _scattered_densely,
@@ -176,10 +166,9 @@ MAXIMUM = catalogue(
      lambda t: (_cropped(t, _average_weight(t, divisor)) for divisor in ("cells", "window", "one"))),
     ("x", "overwritten-in-windows",
      "keeps only the last window that a cell won: windows overlap, so accumulate with +=", _last_window),
-    HEIGHT_ONLY,
     ("x", "height-only-overwritten",
      "covers as many columns of windows as rows, and keeps only the last window that a cell won: loop over the width "
-     "of x, and accumulate with +=", lambda t: [_assigned(t, t.dy.shape[2])] if _is_wide(t) else []),
+     "of x, and accumulate with +=", lambda t: [_assigned(t, t.dy.shape[2])] if t.dy.shape[3] > t.dy.shape[2] else []),
     ("x", "compared-with-spread-maximum",
      "compares x with maxima spread over the image, so that each cell counts in one window only: windows overlap, "
      "so find the maximum of each window and accumulate with +=", _spread_maxima),
@@ -193,7 +182,6 @@ MAXIMUM = catalogue(
 
 AVERAGE = catalogue(
     FAMILY,
-    HEIGHT_ONLY,
     DENSE,
     UNCROPPED,
     ("x", "average-not-divided",

@@ -90,7 +90,7 @@ def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
             return codes[number].set(*arguments)
         case "forward" | "backward":
             result: CallResult = getattr(codes[number], action)(**arguments[0])
-            return {"arrays": dict(result.arrays), "changed": list(result.changed)}
+            return {"arrays": dict(result.arrays), "changed": list(result.changed), "needed": result.needed}
         case "evaluate":
             paths, name, task = arguments
             source = sources.pick(module_of(*map(Path, paths)), Path(paths[0]), name)[0]

@@ -68,7 +68,7 @@ class HostedFile:
         match self._connection.request("list", 0, self._paths).get("value"):
             case {"layers": dict(), "required": dict(), "methods": dict()} as names:
                 layers, required, methods = [_arguments_by_name(names[key]) for key in keys]
-                others = (text_lines(names.get(key)) for key in ("functions", "engines", "optimizers"))
+                others = (text_lines(names.get(key)) for key in ("functions", "losses", "engines", "optimizers"))
                 return FileContents(layers, required, methods, *others)
             case _:
                 raise GuestEnded(NO_ANSWER)
@@ -92,9 +92,9 @@ class HostedFile:
         rate = text_line(description.get("rate"), MAX_NAME)
         return Student.around(RemoteCode(self._connection, number, kind, names, independent, rate), name)
 
-    def loss(self, name: str = "", *, backward: str = "", labels: bool = False) -> RemoteLoss:
-        """Load a loss by name (default: the only object in the file). Its targets are labels if ``labels`` is true."""
-        number, name, description = self._load(name, backward, True, {"labels": True} if labels else {})
+    def loss(self, name: str = "", *, backward: str = "") -> RemoteLoss:
+        """Load the loss with this name (default: the only object in the file)."""
+        number, name, description = self._load(name, backward, True, {})
         return RemoteLoss(self._connection, number, name, description.get("independent") is not False)
 
     def _load(

@@ -170,7 +170,10 @@ def _result(result: Any, required: str) -> CallResult:
         if required == "y":
             raise StudentError("forward returned an empty array y")
         raise StudentError(f"backward returned an empty array {required}: {EMPTY_SLICE}")
-    return CallResult(arrays_by_name, text_lines(cast("dict[str, Any]", result).get("changed")))
+    described = cast("dict[str, Any]", result)
+    return CallResult(
+        arrays_by_name, text_lines(described.get("changed")), text_line(described.get("needed"), MAX_NAME)
+    )
 
 
 def _is_numbers(value: Any) -> bool:

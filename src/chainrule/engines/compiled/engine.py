@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.core.plan import Plan
-from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
 from chainrule.engines.compiled import compiler, programs
 from chainrule.engines.compiled.kernels import batches, selection

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.shapes import Padding, Pair, output_size
-from chainrule.operations.normal import mills_ratio
 
 Array: TypeAlias = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -131,6 +130,8 @@ def normal_density(x: Array) -> Array:
 
 def normal_distribution(x: Array) -> Array:
     """Return Φ(x), the cumulative distribution function. It is computed from φ to avoid cancellation in the tails."""
+    from chainrule.operations.normal import mills_ratio
+
     tail = normal_density(x)
     tail *= mills_ratio(np.abs(x))
     return select(x > 0, 1 - tail, tail)

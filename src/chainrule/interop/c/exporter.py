@@ -52,7 +52,10 @@ REPORTS = {
         best = outputs[k] > outputs[best] ? k : best;
     printf("%s %g\n", ${name}_classes[best], (double)outputs[best]);""",
     ),
-    "yes or no": ("its class", r"""    printf("%s %g\n", ${name}_classes[outputs[0] >= 0.5f], (double)outputs[0]);"""),
+    "yes or no": (
+        "its class",
+        r"""    printf("%s %g\n", ${name}_classes[(double)outputs[0] >= $threshold], (double)outputs[0]);""",
+    ),
     "all": (
         "all outputs",
         r"""    for (int k = 0; k < ${guard}_OUTPUTS; k++)
@@ -264,7 +267,7 @@ def _example(model: Model, values: dict[str, Any]) -> str:
     kinds = {(tasks.CLASSIFICATION, values["outputs"]): "class", (tasks.BINARY, 2): "yes or no"}
     printed, report = REPORTS[kinds.get((task, values["classes"]), "all")]
     names = f"{values['name']}_classes[k]" if values["classes"] == values["outputs"] else '"output"'
-    report = Template(report).substitute(values, output_name=names)
+    report = Template(report).substitute(values, output_name=names, threshold=repr((*model.thresholds, 0.5)[0]))
     return template("example.c").substitute(values, printed=printed, report=report)
 
 

@@ -80,21 +80,20 @@ class _Fusion:
 
     def _with_padding(self, operation: Operation) -> Operation:
         """Return a convolution with the zeros that the preceding operation adds around the image, if it does."""
-        x, kernel = operation.reads[:2]
+        x, kernel = operation.operand(), operation.operand(1)
         index = self._producer(x, ("pad",))
-        if index is None or x is None:
+        pad = None if index is None else self.operations[index]
+        if index is None or pad is None or not _pads_image(pad, x):
             return operation
-        pad = self.operations[index]
-        image, before, after = pad.reads[0], pad.attributes["before"], pad.attributes["after"]
-        if image is None or len(before) != 3 or before[0] or after[0] or pad.writes[0].shape != x.shape:
-            return operation
-        zeros = zip(before[1:], after[1:], operation.attributes["padding"], strict=True)
+        zeros = zip(
+            pad.attributes["before"][1:], pad.attributes["after"][1:], operation.attributes["padding"], strict=True
+        )
         padding = tuple((first + top, last + bottom) for first, last, (top, bottom) in zeros)
-        if kernel is None or any(max(ends) >= size for ends, size in zip(padding, kernel.shape[2:], strict=True)):
+        if any(max(ends) >= size for ends, size in zip(padding, kernel.shape[2:], strict=True)):
             return operation
         del self.operations[index]
         attributes = {**operation.attributes, "padding": padding}
-        return replace(operation, reads=(image, *operation.reads[1:]), attributes=attributes)
+        return replace(operation, reads=(pad.operand(), *operation.reads[1:]), attributes=attributes)
 
     def _with_filters_first(self, operation: Operation) -> Operation:
         """Return a transposed convolution whose kernels have the axes of a convolution's, and which has no bias yet."""
@@ -189,3 +188,9 @@ class _Fusion:
         if operation.name not in self._convolutions:
             return operation
         return replace(operation, reads=(*operation.reads, None), attributes={**operation.attributes, "relu": False})
+
+
+def _pads_image(pad: Operation, x: Tensor) -> bool:
+    """Return whether a padding adds rows and columns, but no channels, to an image that a convolution reads as x."""
+    before, after = pad.attributes["before"], pad.attributes["after"]
+    return len(before) == 3 and not before[0] and not after[0] and pad.writes[0].shape == x.shape

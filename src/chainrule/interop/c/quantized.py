@@ -68,32 +68,40 @@ class Quantized:
             raise unknown_name("io", io, (*NUMBERS,))
         if model.has_ports:
             raise OptionError("int8 arithmetic requires one input and one output; export the model in floats")
-        model = folded(model)
-        self._engine, self._model = loader.find("numpy"), model
-        self._plan, self.values = model.plan(), dict[str, Array]()
-        self._scales, self.io, self.input_scale = Scales(), io, (1.0, 0.0)
+        self._engine, self._model, self.io = loader.find("numpy"), folded(model), io
+        self._plan, self.values, self.steps = self._model.plan(), dict[str, Array](), list[Int8Step]()
+        self._scales, self.input_scale = self._measured_scales(x), (1.0, 0.0)
+        fused, self._weights = fusing.fuse(move_roundings(self._plan), self._model.weights, int8=True)
+        operations, self._own_scales = absorb(fused, self._plan)
+        self._scales |= self._own_scales
+        in_floats = float_tail(operations, self._plan, self._own_scales)
+        if io != "float":  # element-wise functions are looked up in tables
+            in_floats = in_floats[-1:] if in_floats and in_floats[-1].name == "softmax" else []
+        self._add_operations(operations[: len(operations) - len(in_floats)], in_floats)
+
+    def _measured_scales(self, x: Array | None) -> Scales:
+        """Return the scales of the activations for images; empty without images, for a network with roundings."""
+        scales, model = Scales(), self._model
         if x is not None:
-            x = model.normalization.prepare(model.check_input(np.asarray(x)), model.dtype)
-            self._scales.update(activation_scales(model, x))
+            images = model.normalization.prepare(model.check_input(np.asarray(x)), model.dtype)
+            scales.update(activation_scales(model, images))
         elif not any(operation.name == FAKE_QUANTIZE for operation in self._plan.forward):
             raise OptionError("the network computes with floats; pass images to measure its scales (--calibrate DATA)")
-        operations, self._weights = fusing.fuse(move_roundings(self._plan), model.weights, int8=True)
-        operations, self._own_scales = absorb(operations, self._plan)
-        self._scales |= self._own_scales
-        tail = float_tail(operations, self._plan, self._own_scales)
-        if io != "float":  # element-wise functions are looked up in tables
-            tail = tail[-1:] if tail and tail[-1].name == "softmax" else []
-        body = operations[: len(operations) - len(tail)]
-        self.steps = list[Int8Step]()
-        if not body or any(self._reads_input(operation) for operation in operations if operation.name != FAKE_QUANTIZE):
+        return scales
+
+    def _add_operations(self, body: list[Operation], in_floats: list[Operation]) -> None:
+        """Add the steps of operations in int8, and of those after them that compute in floats."""
+        ends_in_floats = self.io == "float" or bool(in_floats)
+        computing = [operation for operation in (*body, *in_floats) if operation.name != FAKE_QUANTIZE]
+        if not body or any(map(self._reads_input, computing)):
             self._add_input(self._plan.input)
         for operation in body:
-            self._add_steps(operation, in_floats=operation is body[-1] and (io == "float" or bool(tail)))
-        if self.steps[-1].result.name != OUTPUTS and (io == "float" or tail):
-            self._add_to_floats(tail[0].operand() if tail else self._plan.output)
-        for operation in tail:
+            self._add_steps(operation, in_floats=operation is body[-1] and ends_in_floats)
+        if self.steps[-1].result.name != OUTPUTS and ends_in_floats:
+            self._add_to_floats(in_floats[0].operand() if in_floats else self._plan.output)
+        for operation in in_floats:
             self._add_float_operation(operation)
-        if io != "float":
+        if self.io != "float":
             self._add_integer_outputs()
 
     def _reads_input(self, operation: Operation) -> bool:

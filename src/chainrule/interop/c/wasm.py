@@ -56,9 +56,9 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None,
     if int8 is not None and int8.io != "float":
         raise OptionError(f"io {quoted(int8.io)}: WebAssembly programs have inputs and outputs in floats")
     import_optional("ziglang", "wasm", "compiling WebAssembly")
-    model = folded(model)
-    compiled = _compile(model, int8, compact)
-    values = exporter.template_values(model, "network") | {
+    network = folded(model)
+    compiled = _compile(network, int8, compact)
+    values = exporter.template_values(network, "network") | {
         "title": source.foreign(path.stem, "HTML"),
         "classes": f"[{source.strings(model.classes, 'JavaScript')}]",
         "most": model.normalization.white or BYTE,

@@ -115,21 +115,17 @@ def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...
 
     build_shape   input shape with the batch axis, used if the options of the first layer do not contain one
     """
+    start = list[KerasLayer]()
     if layers and layers[0].kind != "InputLayer":
-        first = layers[0].options
-        batch_shape = first.get("batch_input_shape") or first.get("batch_shape") or build_shape
-        layers = [
-            KerasLayer("InputLayer", "the input", {"batch_shape": batch_shape}, (), (*path, "the input")),
-            *layers,
-        ]
-    if len(layers) < 2:
+        options = layers[0].options
+        shape = options.get("batch_input_shape") or options.get("batch_shape") or build_shape
+        start = [KerasLayer("InputLayer", "the input", {"batch_shape": shape}, (), (*path, "the input"))]
+    chain = [*start, *layers]
+    if len(chain) < 2:
         raise FormatError("a model has no layers")
-    references = [(layer.name, 0, 0) for layer in layers]
-    chain = [
-        layers[0],
-        *(replace(layer, calls=((last,),)) for layer, last in zip(layers[1:], references, strict=False)),
-    ]
-    return KerasModel(_by_name(chain), (references[0],), (references[-1],))
+    references = [(layer.name, 0, 0) for layer in chain]
+    connected = [replace(layer, calls=((last,),)) for layer, last in zip(chain[1:], references, strict=False)]
+    return KerasModel(_by_name([chain[0], *connected]), (references[0],), (references[-1],))
 
 
 def _build_input_shape(layer_configs: list[dict[str, Any]]) -> Any:
@@ -147,32 +143,35 @@ def _by_name(layers: list[KerasLayer]) -> dict[str, KerasLayer]:
 
 def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...]) -> KerasLayer:
     """Parse the configuration of a layer; FormatError for a class that is not part of Keras."""
-    kind = expect(str, description.get("class_name"), "class_name of a layer")
-    if kind in tensorflow.CLASSES:
+    class_name = expect(str, description.get("class_name"), "class_name of a layer")
+    if class_name in tensorflow.CLASSES:
         return _parse_layer(tensorflow.as_operation(description), version, path)
-    config = expect_object(description.get("config"), f"config of a {quoted(kind)}")
-    options, wrapper = {option: decode(value) for option, value in config.items()}, ""
-    name = expect(str, options.get("name", description.get("name")), f"the name of a {quoted(kind)}")
+    outer = expect_object(description.get("config"), f"config of a {quoted(class_name)}")
+    name = expect(str, decode(outer.get("name", description.get("name"))), f"the name of a {quoted(class_name)}")
     if not _is_builtin(description):
-        problem = f"{kind} {quoted(name)}: a custom class, whose code would have to run"
+        problem = f"{class_name} {quoted(name)}: a custom class, whose code would have to run"
         raise FormatError(f"{problem}; expected layers of Keras itself")
-    if kind in WRAPPERS:
-        inner = expect_object(config.get("layer"), f"the layer of a {quoted(kind)}")
-        wrapper, kind = kind, expect(str, inner.get("class_name"), "class_name of a layer")
-        if kind not in WRAPPERS[wrapper] or not _is_builtin(inner):
-            raise FormatError(f"{wrapper} {quoted(name)} of a {quoted(kind)}; expected {', '.join(WRAPPERS[wrapper])}")
-        inner_options = expect_object(inner.get("config"), f"config of a {quoted(kind)}").items()
-        options = {option: decode(value) for option, value in inner_options}
+    wrapper = class_name if class_name in WRAPPERS else ""
+    kind, config = _wrapped(wrapper, name, outer) if wrapper else (class_name, outer)
+    options = {option: decode(value) for option, value in config.items()}
     is_operation = ".ops" in str(description.get("module", ""))
     nodes = expect_list(object, description.get("inbound_nodes", []), "inbound_nodes")
-    if is_operation:
-        nodes = [_without_options(node, kind, options) for node in nodes]
+    calls = [_without_options(node, kind, options) for node in nodes] if is_operation else nodes
     augments = version >= 3 and (kind.startswith("Random") or kind in ("CenterCrop", "Resizing"))
-    calls = tuple(_parse_call(node, name, augments) for node in nodes)
+    sources = tuple(_parse_call(call, name, augments) for call in calls)
     where = (*path, name)
     model = parse_model(description, version, where) if kind in MODELS else None
     shared_id = description.get("shared_object_id")
-    return KerasLayer(kind, name, options, calls, where, is_operation, model, wrapper, shared_id)
+    return KerasLayer(kind, name, options, sources, where, is_operation, model, wrapper, shared_id)
+
+
+def _wrapped(wrapper: str, name: str, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the class and the configuration of the layer inside a wrapper such as TimeDistributed."""
+    layer = expect_object(config.get("layer"), f"the layer of a {quoted(wrapper)}")
+    kind = expect(str, layer.get("class_name"), "class_name of a layer")
+    if kind not in WRAPPERS[wrapper] or not _is_builtin(layer):
+        raise FormatError(f"{wrapper} {quoted(name)} of a {quoted(kind)}; expected {', '.join(WRAPPERS[wrapper])}")
+    return kind, expect_object(layer.get("config"), f"config of a {quoted(kind)}")
 
 
 def _without_options(node: Any, kind: str, options: dict[str, Any]) -> Any:
@@ -197,21 +196,20 @@ def with_shared_layers(model: KerasModel, written: dict[str, list[KerasLayer]] |
 
     written   layers described earlier in the file, by configuration. The layers of this model are added
     """
-    written = {} if written is None else written
-    layers: dict[str, KerasLayer] = {}
-    for name, layer in model.layers.items():
-        if layer.model is not None:
-            layers[name] = replace(layer, model=with_shared_layers(layer.model, written))
-            continue
-        equal_layers = written.setdefault(
-            json.dumps([layer.kind, name, _without_ids(layer.options)], sort_keys=True), []
-        )
-        originals = {earlier.path for earlier in equal_layers if earlier.shared_id in (None, layer.shared_id)}
-        if layer.shared_id is not None and len(originals) == 1:
-            layer = replace(layer, path=originals.pop())
-        layers[name] = layer
-        equal_layers.append(layer)
-    return replace(model, layers=layers)
+    earlier = {} if written is None else written
+    return replace(model, layers={name: _shared_layer(layer, earlier) for name, layer in model.layers.items()})
+
+
+def _shared_layer(layer: KerasLayer, earlier: dict[str, list[KerasLayer]]) -> KerasLayer:
+    """Return a layer with the path of its first description, and add it to the earlier layers."""
+    if layer.model is not None:
+        return replace(layer, model=with_shared_layers(layer.model, earlier))
+    configuration = json.dumps([layer.kind, layer.name, _without_ids(layer.options)], sort_keys=True)
+    equal_layers = earlier.setdefault(configuration, [])
+    originals = {equal.path for equal in equal_layers if equal.shared_id in (None, layer.shared_id)}
+    is_shared = layer.shared_id is not None and len(originals) == 1
+    equal_layers.append(replace(layer, path=originals.pop()) if is_shared else layer)
+    return equal_layers[-1]
 
 
 def _without_ids(options: Any) -> Any:

@@ -187,26 +187,22 @@ class ModelTranslator:
         if len(inputs) != len(model.inputs):
             raise FormatError(f"a model of {len(model.inputs)} inputs is applied to {len(inputs)}")
         results = {(name, 0): [value] for (name, _, _), value in zip(model.inputs, inputs, strict=True)}
-        visiting: set[Call] = set()
+        waiting: set[Call] = set()  # calls whose sources are translated first
         pending = [reference[:2] for reference in model.outputs]
         while pending:
             call = pending.pop()
-            if call in results:
-                continue
-            sources = self._sources(model, call)
-            calls = [source[:2] for source in sources if isinstance(source, tuple)]
-            if missing := [source for source in calls if source not in results]:
-                if call in visiting:
-                    raise FormatError(f"layer {quoted(call[0])} depends on its own result")
-                visiting.add(call)
+            sources = () if call in results else self._sources(model, call)
+            missing = [source[:2] for source in sources if isinstance(source, tuple) and source[:2] not in results]
+            if missing and call in waiting:
+                raise FormatError(f"layer {quoted(call[0])} depends on its own result")
+            if missing:
+                waiting.add(call)
                 pending += [call, *missing]
-                continue
-            layer = model.layers[call[0]]
-            values = [
-                _result(results[source[:2]], source) if isinstance(source, tuple) else source for source in sources
-            ]
-            has_several_calls = is_shared or len(layer.calls) > 1 or layer.path in self._shared
-            results[call] = self._apply(layer, values, has_several_calls)
+            elif call not in results:
+                layer = model.layers[call[0]]
+                values = [_result(results[part[:2]], part) if isinstance(part, tuple) else part for part in sources]
+                has_several_calls = is_shared or len(layer.calls) > 1 or layer.path in self._shared
+                results[call] = self._apply(layer, values, has_several_calls)
         return [_result(results[reference[:2]], reference) for reference in model.outputs]
 
     def _sources(self, model: KerasModel, call: Call) -> tuple[Source, ...]:

@@ -207,8 +207,8 @@ class KerasCall:
             node = self.assembly.apply_weighted(kind, x.with_first(channels), options, weights, stem, source)
             return from_layout(node, axis_first(channels, x.rank))
         positions = np.argsort(x.order())
-        weights = {name: array[positions] for name, array in weights.items()}
-        return x.with_node(self.assembly.apply_weighted(kind, x.flat(), options, weights, stem, source))
+        moved = {name: array[positions] for name, array in weights.items()}
+        return x.with_node(self.assembly.apply_weighted(kind, x.flat(), options, moved, stem, source))
 
     @property
     def stem(self) -> str:

@@ -47,21 +47,20 @@ def as_operation(description: Mapping[str, Any]) -> dict[str, Any]:
 def _description(name: str, function: str, calls: Iterable[tuple[list[Any], dict[str, Any]]]) -> dict[str, Any]:
     """Return a function with these operands and keyword arguments of its calls, as Keras 3 describes it."""
     is_reversed = REVERSED.fullmatch(function) is not None
-    function = {"sub": "subtract", "mul": "multiply"}.get(function := function[is_reversed:], function)
-    if function not in FUNCTIONS:
-        raise FormatError(f"{quoted(name)}: chainrule has no layer for the TensorFlow function {quoted(function)}")
-    kind = FUNCTIONS[function]
+    spelled = function[is_reversed:]
+    known = {"sub": "subtract", "mul": "multiply"}.get(spelled, spelled)
+    if known not in FUNCTIONS:
+        raise FormatError(f"{quoted(name)}: chainrule has no layer for the TensorFlow function {quoted(known)}")
+    kind = FUNCTIONS[known]
     names, options = NAMES.arguments.get(kind, {}), dict(NAMES.defaults.get(kind, {}))
     nodes: list[dict[str, Any]] = []
-    for operands, arguments in calls:
-        for key, value in arguments.items():
-            if key in ("y", "values"):
-                operands = [*operands, *(value if key == "values" else [value])]
-            elif key in names:
-                options[names[key]] = value
-            elif key not in UNUSED and value is not None:
+    for operands, keywords in calls:
+        others = [keywords["y"]] if "y" in keywords else keywords.get("values", [])
+        for key, value in keywords.items():
+            if key not in ("y", "values", *names, *UNUSED) and value is not None:
                 raise FormatError(f"{quoted(name)} is called with {quoted(key)} {quoted(value)}; expected no {key}")
-        nodes.append({"args": [*map(_operand, operands[::-1] if is_reversed else operands)], "kwargs": {}})
+        options |= {names[key]: value for key, value in keywords.items() if key in names}
+        nodes.append({"args": [*map(_operand, [*operands, *others][:: -1 if is_reversed else 1])], "kwargs": {}})
     return {"class_name": kind, "module": OPS_MODULE, "config": {"name": name, **options}, "inbound_nodes": nodes}
 
 

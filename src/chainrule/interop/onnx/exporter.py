@@ -126,4 +126,5 @@ def _metadata(model: Model, raw_input: bool) -> dict[str, str]:
     texts["output"] = "probabilities" if model.last_layer in losses.PROBABILITIES else f"results of {model.names[-1]}"
     if model.output_ports:
         texts["output"] = str(model.output_ports)
+    texts |= {"thresholds": json.dumps(model.thresholds)} if model.thresholds else {}
     return texts | ({"task": model.task.name} if model.task else {}) | {"chainrule": __version__}

@@ -194,6 +194,10 @@ class GraphWriter:
         assert tensor is not None
         return self.constant(self.network.weights[tensor.storage].reshape(shape or tensor.shape), tensor.storage)
 
+    def channel_weight(self, tensor: Tensor | None, x: GraphResult) -> str:
+        """Add a parameter with a number for each channel of x (C, …) as a constant, and return its name."""
+        return self.weight(tensor, (x.shape[0], *(1,) * (len(x.shape) - 1)))
+
     # ------------------------------------------------------------------ graph
 
     def message(self, plan: Plan, name: str) -> GraphMessage:

@@ -84,7 +84,7 @@ def network(
             return result
         if names != [value.name for value in graph.outputs]:  # the loss and the task are those of all outputs
             return replace(result, options={"normalization": exported.options.get("normalization")})
-        return replace(result, options=exported.options, task=exported.task)
+        return replace(result, options=exported.options, task=exported.task, thresholds=exported.thresholds)
 
     one_differs = any(
         node.operator == "Squeeze" and len(node.inputs) < 2 and not node.attributes for node in graph.nodes
@@ -254,23 +254,28 @@ class GraphTranslator:
         Rows are the elements along the last axis, and no row is mixed with another. −1: the samples are merged with the
         second axis, as in (N·k, F).
         """
-        x, *others = [self._values.get(name) for name in node.inputs[:2]] or [None]
-        if (
-            node.operator not in NAMES.groups["onnx_rowwise"]
-            or not isinstance(x, Feature)
-            or x.positions is None
-            or x.batch == 1
-        ):
+        x = self._values.get(node.inputs[0]) if node.inputs else None
+        if not isinstance(x, Feature) or x.positions is None or x.batch == 1:
             return 0
-        rank, axes = len(x.shape), [part.integer for part in node.attributes if part.name == "axis"]
-        limit = 2 if node.operator in ("MatMul", "Gemm") else 1
-        fits = all(isinstance(value, np.ndarray) and value.ndim <= limit for value in others)
-        if not fits or self._opset < 13 or not all(number in (-1, rank - 1) for number in axes):
+        rank = len(x.shape)
+        if not self._treats_rows_equally(node, rank):
             return 0
         axis = batch_axis(x)
         if axis is None and rank == 2 and len(x.positions) % x.batch == 0 and batch_axis(unmerged(x, -1)) == 0:
             return -1
         return axis if axis and axis < rank - 1 and node.operator != "Gemm" else 0
+
+    def _treats_rows_equally(self, node: OnnxNode, rank: int) -> bool:
+        """Return whether a node applies the same function to each row of its first input, which has `rank` axes."""
+        others = [self._values.get(name) for name in node.inputs[1:2]]
+        axes = [part.integer for part in node.attributes if part.name == "axis"]
+        limit = 2 if node.operator in ("MatMul", "Gemm") else 1
+        return (
+            node.operator in NAMES.groups["onnx_rowwise"]
+            and self._opset >= 13
+            and all(isinstance(value, np.ndarray) and value.ndim <= limit for value in others)
+            and all(number in (-1, rank - 1) for number in axes)
+        )
 
     def _call(self, node: OnnxNode, values: Sequence[Value | None]) -> Call:
         node = replace(node, inputs=[self._original_names.get(name, name) for name in node.inputs])
@@ -302,22 +307,12 @@ class GraphTranslator:
             return (shape_slice(call, features[0].shape),)
         if operator == "Size":
             return (np.array(np.prod(features[0].shape), np.int64),)
-        if operator not in READERS:
-            if operator in DECISIONS:
-                raise call.unsupported(
-                    "it selects among scores, and a network returns the scores themselves",
-                    f"the scores as the output: chainrule import --output {one_line(call.name_of(0), MAX_NAME)}",
-                )
-            raise call.unsupported("chainrule has no layer for this operator", "an operator in docs/importing.md")
-        try:
-            result = quantization.read(call, READERS[operator])
-        except (ShapeError, OptionError, FormatError) as error:
-            if isinstance(error, FormatError) and str(error).startswith(operator):  # the message already names the node
-                raise
-            raise call.unsupported(str(error), "what a layer can express") from None
-        except (ValueError, IndexError, OverflowError) as error:
-            raise call.unsupported(f"invalid constants ({error})", "valid ones") from None
-        return cast("tuple[Value, ...]", result) if isinstance(result, tuple) else (result,)
+        if operator in DECISIONS and operator not in READERS:
+            raise call.unsupported(
+                "it selects among scores, and a network returns the scores themselves",
+                f"the scores as the output: chainrule import --output {one_line(call.name_of(0), MAX_NAME)}",
+            )
+        return _results(call)
 
     def _branch(self, call: Call) -> Sequence[Value]:
         """Return the results of the graph that an If node with a constant condition selects."""
@@ -372,3 +367,19 @@ class GraphTranslator:
         self._finished.add(readers[0])
         call.outputs[0] = node.outputs[0]
         return constant
+
+
+def _results(call: Call) -> Sequence[Value]:
+    """Return what the operator's reader computes; FormatError, with the name of the node, if it cannot."""
+    operator = call.operation.operator
+    if operator not in READERS:
+        raise call.unsupported("chainrule has no layer for this operator", "an operator in docs/importing.md")
+    try:
+        result = quantization.read(call, READERS[operator])
+    except (ShapeError, OptionError, FormatError) as error:
+        if isinstance(error, FormatError) and str(error).startswith(operator):  # the message already names the node
+            raise
+        raise call.unsupported(str(error), "what a layer can express") from None
+    except (ValueError, IndexError, OverflowError) as error:
+        raise call.unsupported(f"invalid constants ({error})", "valid ones") from None
+    return cast("tuple[Value, ...]", result) if isinstance(result, tuple) else (result,)

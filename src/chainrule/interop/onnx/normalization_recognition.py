@@ -6,7 +6,7 @@ A pattern is one of these: an operator with the patterns of its first inputs; a 
 constant; or a name. A name matches any value, but the same value wherever it occurs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -40,27 +40,31 @@ class NormalizationRecognizer:
 
         The node is LayerNormalization or GroupNormalization, with γ as the last input.
         """
-        for pattern, operator, describe in (
-            (NORMALIZED, "LayerNormalization", self._layer),
-            (GROUPS, "GroupNormalization", self._groups),
+        return self._described(call, NORMALIZED, "LayerNormalization", self._layer) or self._described(
+            call, GROUPS, "GroupNormalization", self._groups
+        )
+
+    def _described(
+        self, call: Call, pattern: Pattern, operator: str, describe: Callable[..., Found | None]
+    ) -> tuple[OnnxNode, list[Value]] | None:
+        """Return a node of an operator, with its inputs, if the nodes before a call match a pattern; else None.
+
+        describe   function that returns γ and the attributes of the operator; None if the nodes compute something else
+        """
+        names, nodes = dict[str, str](), list[OnnxNode]()
+        if not self._matches(("Mul", pattern, "gamma"), call.operation.outputs[0], names, nodes):
+            return None
+        place = nodes[0].inputs.index(names["gamma"])
+        x, y, gamma = self._values[names["x"]], call.values[1 - place], call.values[place]
+        if not (
+            isinstance(x, Feature) and isinstance(y, Feature) and isinstance(gamma, np.ndarray) and x.shape == y.shape
         ):
-            names, nodes = dict[str, str](), list[OnnxNode]()
-            if not self._matches(("Mul", pattern, "gamma"), call.operation.outputs[0], names, nodes):
-                continue
-            place = nodes[0].inputs.index(names["gamma"])
-            x, y, gamma = self._values[names["x"]], call.values[1 - place], call.values[place]
-            if (
-                not isinstance(x, Feature)
-                or not isinstance(gamma, np.ndarray)
-                or not isinstance(y, Feature)
-                or x.shape != y.shape
-            ):
-                continue
-            if (result := describe(names, nodes, x, gamma)) is not None:
-                inputs, outputs = [names["x"], call.operation.inputs[place]], list(call.operation.outputs)
-                node = OnnxNode(inputs, outputs, call.operation.name, operator, attributes=result[1])
-                return node, [x, result[0]]
-        return None
+            return None
+        if (description := describe(names, nodes, x, gamma)) is None:
+            return None
+        scale, attributes = description
+        inputs, outputs = [names["x"], call.operation.inputs[place]], list(call.operation.outputs)
+        return OnnxNode(inputs, outputs, call.operation.name, operator, attributes=attributes), [x, scale]
 
     def _matches(self, pattern: Pattern, name: str, names: dict[str, str], nodes: list[OnnxNode]) -> bool:
         """Return whether a value matches a pattern; store the values with names, and the nodes with operators."""

@@ -136,6 +136,11 @@ class Call:
         """Return whether an input is present."""
         return index < len(self.values) and self.values[index] is not None
 
+    @property
+    def first_feature(self) -> int:
+        """Index of the first input that is a feature."""
+        return next(index for index, value in enumerate(self.values) if isinstance(value, Feature))
+
     def feature(self, index: int = 0) -> Feature:
         """Return an input that is a feature; FormatError if it is a constant or missing."""
         value = self.values[index] if self.has_input(index) else None

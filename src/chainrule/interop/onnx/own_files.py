@@ -31,11 +31,13 @@ class ExportedModel:
     graph    the graph without the nodes of the normalization
     options  arguments of `model.Graph`: names of classes, normalization and loss
     task     name of the task; None if it is unknown
+    thresholds   smallest output that means yes, of each label; empty: ½
     """
 
     graph: GraphMessage
     options: Mapping[str, Any]
     task: str | None
+    thresholds: tuple[float, ...]
 
 
 def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel | None:
@@ -52,8 +54,9 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
     normalization = Normalization.from_config(expect_object(parse(metadata["normalization"]), "normalization"))
     options: dict[str, Any] = {}
     is_included = metadata.get("normalization_included") == "true" and not normalization.parts  # else they are layers
-    if is_included and (inner := _without(normalization, graph)) is not None:
-        graph, options["normalization"] = inner, normalization
+    inner = _without(normalization, graph) if is_included else None
+    if inner is not None:
+        options["normalization"] = normalization
     if "classes" in metadata:
         options["classes"] = expect_list(str, parse(metadata["classes"]), "classes")
     loss, task = metadata.get("loss", ""), metadata.get("task", "")
@@ -66,7 +69,10 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
             raise FormatError(str(error)) from None
         named = [replace(term, output=value.name) for term, value in zip(terms, graph.outputs, strict=False)]
         options["loss"] = losses.JointLoss(tuple(named))
-    return ExportedModel(graph, options, task if {*task.split(",")} <= tasks.NAMED.keys() else None)
+    thresholds = expect_list(float, parse(metadata.get("thresholds", "[]")), "thresholds")
+    return ExportedModel(
+        inner or graph, options, task if {*task.split(",")} <= tasks.NAMED.keys() else None, thresholds
+    )
 
 
 def _without(normalization: Normalization, graph: GraphMessage) -> GraphMessage | None:

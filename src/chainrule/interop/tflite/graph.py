@@ -76,23 +76,25 @@ class TfliteGraph:
             operator = TfliteOperator(self, self._library, graph.Operators(number), number)
             if operator.code == "DEQUANTIZE" and operator.constant(0) is not None:  # compressed weights
                 self._constants[operator.output] = operator.required(0).astype(np.float32)
-                continue
-            if operator.code not in DECISIONS and self.kind(operator.output) in INTEGERS:
-                continue  # a shape; translations read the shapes of the file's tensors
-            operator.follow_blocks()
-            operator.follow_rows()
-            if operator.code in translations:
-                translations[operator.code](operator)
-            else:
-                problem = "it selects among scores" if operator.code in DECISIONS else "there is no translation"
-                raise operator.unsupported(problem, "an operator in docs/importing.md")
-            if operator.code not in NAMES.groups["tflite_selecting"] or not self._same_grid(operator):
-                for number, output in enumerate(operator.outputs):
-                    self._quantize(f"{operator.name}_{number}" if number else operator.name, output)
+            elif operator.code in DECISIONS or self.kind(operator.output) not in INTEGERS:
+                self._translate_operator(operator, translations)
+            # others compute shapes; translations read the shapes of the file's tensors
         if missing := [y for y in outputs if y not in self.results or y in self.blocks or y in self.rows]:
             raise FormatError(f"its output, tensor {missing[0]}, is not the result of an operator")
         names = tuple(self._named(outputs, "Outputs")) if len(outputs) > 1 else ()
         return KerasModel(self._layers, tuple(inputs), tuple(self.results[y] for y in outputs), names)
+
+    def _translate_operator(self, operator: TfliteOperator, translations: Mapping[str, Translation]) -> None:
+        """Add the layers of an operator, and round its results as their tensors state."""
+        operator.follow_blocks()
+        operator.follow_rows()
+        if operator.code not in translations:
+            problem = "it selects among scores" if operator.code in DECISIONS else "there is no translation"
+            raise operator.unsupported(problem, "an operator in docs/importing.md")
+        translations[operator.code](operator)
+        if operator.code not in NAMES.groups["tflite_selecting"] or not self._same_grid(operator):
+            for number, output in enumerate(operator.outputs):
+                self._quantize(f"{operator.name}_{number}" if number else operator.name, output)
 
     def weights(self, layer: KerasLayer, shapes: WeightShapes) -> dict[str, Array]:
         """Return the weights of a layer by name; FormatError if the shapes differ from the expected ones."""
@@ -177,8 +179,9 @@ class TfliteGraph:
         if name in self._layers:
             raise FormatError(f"two layers are called {quoted(name)}")
         if arrays is not None:
-            self._arrays[name], options = arrays, {"use_bias": "bias" in arrays, **options}
-        self._layers[name] = KerasLayer(kind, name, options, (tuple(sources),), (name,), kind not in LAYERS)
+            self._arrays[name] = arrays
+        bias = {} if arrays is None else {"use_bias": "bias" in arrays}
+        self._layers[name] = KerasLayer(kind, name, {**bias, **options}, (tuple(sources),), (name,), kind not in LAYERS)
         self.results |= {index: (name, 0, number) for number, index in enumerate(results)}
         return [(name, 0, 0)]
 
@@ -294,16 +297,17 @@ class TfliteOperator:
             raise self.unsupported(
                 "it reads the blocks of SPACE_TO_BATCH_ND", "a convolution between the two operators"
             )
-        before, after = (list(self.graph.shape(index)[1:]) for index in (self.input(0), self.output))
-        axes = iter([axis for axis, size in enumerate(after, 1) if size > 1])
-        kept = {axis: next(axes, 0) for axis, size in enumerate(before, 1) if size > 1}
-        is_reshape = self.code in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
-        if is_reshape and [size for size in before if size > 1] != [size for size in after if size > 1]:
-            raise self.unsupported(f"from {before} to {after} between SPACE_TO_BATCH_ND", "only axes of size 1 added")
-        moved = {kept.get(axis, 0) if is_reshape else axis: count for axis, count in self.blocks.items()}
-        if 0 in moved:
+        before, after = (self.graph.shape(index)[1:] for index in (self.input(0), self.output))
+        moves = {axis: axis for axis in self.blocks}
+        if self.code in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"):
+            if [size for size in before if size > 1] != [size for size in after if size > 1]:
+                problem = f"from {[*before]} to {[*after]} between SPACE_TO_BATCH_ND"
+                raise self.unsupported(problem, "only axes of size 1 added")
+            longer = ([axis for axis, size in enumerate(sizes, 1) if size > 1] for sizes in (before, after))
+            moves = dict(zip(*longer, strict=True))
+        if not self.blocks.keys() <= moves.keys():
             raise self.unsupported("an axis of size 1 in blocks", "a longer one")
-        self.graph.blocks[self.output] = moved
+        self.graph.blocks[self.output] = {moves[axis]: count for axis, count in self.blocks.items()}
 
     def follow_rows(self) -> None:
         """Record that the rows of the result are those of the inputs; FormatError for an operator that mixes rows."""
@@ -338,6 +342,10 @@ class TfliteOperator:
         if array is None:
             raise self.unsupported(f"input {index + 1} is not a constant", "a constant")
         return array
+
+    def numbers(self, index: int) -> list[Any]:
+        """Return the numbers of an input that is a constant; FormatError for other inputs."""
+        return self.required(index).reshape(-1).tolist()
 
     def results(self) -> list[Source]:
         """Return the inputs that are results, as operands of a Keras layer."""

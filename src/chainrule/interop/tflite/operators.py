@@ -115,7 +115,7 @@ def cast(operator: TfliteOperator) -> None:
 
 def reduction(operator: TfliteOperator) -> None:
     """Add a reduction over constant axes."""
-    axes, keepdims = operator.required(1).reshape(-1).tolist(), bool(operator.options.KeepDims())
+    axes, keepdims = operator.numbers(1), bool(operator.options.KeepDims())
     operator.add(REDUCTIONS[operator.code], axis=axes, keepdims=keepdims)
 
 
@@ -144,7 +144,7 @@ def prelu(operator: TfliteOperator) -> None:
 
 def space_to_batch(operator: TfliteOperator) -> None:
     """Add Pad, and record the blocks: following convolutions are dilated."""
-    counts, pads = operator.required(1).reshape(-1).tolist(), operator.required(2).tolist()
+    counts, pads = operator.numbers(1), operator.required(2).tolist()
     rest = len(operator.shape(0)) - 1 - len(counts)
     operator.add("Pad", pad_width=[[0, 0], *pads, *[[0, 0]] * rest])
     operator.graph.blocks[operator.output] = dict(enumerate(counts, 1))
@@ -152,7 +152,7 @@ def space_to_batch(operator: TfliteOperator) -> None:
 
 def batch_to_space(operator: TfliteOperator) -> None:
     """Add GetItem for the elements that are not cropped; the blocks end."""
-    counts, crops = operator.required(1).reshape(-1).tolist(), operator.required(2).tolist()
+    counts, crops = operator.numbers(1), operator.required(2).tolist()
     if operator.blocks != dict(enumerate(counts, 1)):
         raise operator.unsupported(f"blocks {counts}", f"those of SPACE_TO_BATCH_ND before it, {operator.blocks}")
     ends = zip(crops, operator.graph.shape(operator.output)[1:], strict=False)
@@ -164,7 +164,7 @@ def resize(mode: str) -> Translation:
     """Return the translation of resizing of images."""
 
     def translate(operator: TfliteOperator) -> None:
-        options, size = operator.options, operator.required(1).reshape(-1).tolist()
+        options, size = operator.options, operator.numbers(1)
         is_whole = all(count % side == 0 for count, side in zip(size, operator.shape(0)[1:3], strict=True))
         if options.AlignCorners() or not (options.HalfPixelCenters() or (mode == "nearest" and is_whole)):
             raise operator.unsupported("another alignment", "half_pixel_centers")
@@ -241,7 +241,7 @@ def strided_slice(operator: TfliteOperator) -> None:
     options = operator.options
     if options.EllipsisMask() or options.NewAxisMask():
         raise operator.unsupported("an ellipsis or a new axis", "ranges of existing axes")
-    begins, ends, strides = (operator.required(index).reshape(-1).tolist() for index in (1, 2, 3))
+    begins, ends, strides = (operator.numbers(index) for index in (1, 2, 3))
     entries: list[Any] = []
     for axis, (begin, end, stride) in enumerate(zip(begins, ends, strides, strict=True)):
         first, last = (
@@ -254,7 +254,7 @@ def strided_slice(operator: TfliteOperator) -> None:
 
 def slice_(operator: TfliteOperator) -> None:
     """Add GetItem, with a range for each axis."""
-    ranges = zip(*(operator.required(index).reshape(-1).tolist() for index in (1, 2)), strict=True)
+    ranges = zip(*(operator.numbers(index) for index in (1, 2)), strict=True)
     _get_item(operator, [slice(begin, None if size < 0 else begin + size) for begin, size in ranges])
 
 

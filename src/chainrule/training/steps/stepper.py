@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.core.arrays import Shape
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import ONE_STEP, Array, HoldsSamples, StepLimits, StepRequest, WholeSteps
@@ -16,12 +17,15 @@ from chainrule.errors import NotFiniteError, OptionError
 from chainrule.network.losses import Loss
 from chainrule.network.network import Network
 from chainrule.network.tasks import Task
-from chainrule.training.components import Component
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.options import STEADIER
-from chainrule.training.steps.gradients import AccumulatedBatch, Batches, Outcome, WholeBatch
-from chainrule.training.workers import SINGLE_PROCESS, Division, Workers
+from chainrule.training.steps.gradients import Batches, Outcome, WholeBatch
+from chainrule.training.workers import SINGLE_PROCESS, Workers
+
+if TYPE_CHECKING:
+    from chainrule.training.components import Component
+    from chainrule.training.steps.division import Division
 
 LARGE_INPUT = 20.0  # absolute value of normalized inputs that makes steps large
 TOO_LARGE = "the gradient is too large for its norm to be finite"
@@ -37,7 +41,9 @@ class Stepper:
     parts           number of parts per batch for gradient accumulation
     shards          number of shards per batch, which are distributed over the workers
     components      components that may change the gradient
+    sizes           steppers for series of other lengths, by input shape
     moments         the optimizer's moments: flat arrays with the layout of the parameters
+    plan            the plan of a step
 
     If an engine can take whole steps and no option prevents it, a program of the engine does. A step of the program
     whose loss or gradient is not finite is repeated alone, so that the error names the tensor.
@@ -57,38 +63,46 @@ class Stepper:
     shards: int = 1
     workers: Workers = SINGLE_PROCESS
     components: Sequence[Component] = ()
+    sizes: dict[Shape, Stepper] = field(default_factory=dict[Shape, "Stepper"])
 
     def __post_init__(self) -> None:
         network, optimizer = self.network, self.optimizer
         if not network.parameters.size:
             raise OptionError("there is nothing to train: the model has no parameters")
-        frozen = self.lr_multipliers.frozen_names(network.trainable_layout)
-        if len(frozen) == len(network.trainable_layout):
-            multipliers = f"lr_multipliers={self.lr_multipliers}"
-            raise OptionError(f"there is nothing to train: all parameters are frozen by {multipliers}")
-        groups = self.lr_multipliers.groups(network.trainable_layout)
-        if groups and isinstance(optimizer, CustomOptimizer):
-            raise OptionError(
-                "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"
-            )
+        groups = self._rate_groups() if self.lr_multipliers else list[RateGroup]()
+        frozen = self.lr_multipliers.frozen_names(network.trainable_layout) if groups else frozenset[str]()
         self._groups = groups or [RateGroup(0, network.parameters.size, 1.0)]
-        self._plan = network.plan(self.loss, task=self.task, frozen=frozen, weighted=self.weighted)
+        self.plan = network.plan(self.loss, task=self.task, frozen=frozen, weighted=self.weighted)
         self._maximum = 1.0 if self.task is not None and self.task.is_share else math.inf  # sums are rounded
         self._changing = [part for part in self.components if part.handles("change_gradient")]
         self._fused = {name: value for part in self._changing for name, value in (part.fused or {}).items()}
         self.moments = optimizer.init(network.parameters)
-        program, fuses = network.compile(self._plan), all(part.fused is not None for part in self._changing)
+        program, fuses = network.compile(self.plan), all(part.fused is not None for part in self._changing)
         self._program: WholeSteps | None = None
         if self.shards > 1 or self.workers.size > 1:
             from chainrule.training.steps.sharding import ShardedBatch
 
-            self._source = ShardedBatch(network, self._plan, self.shards, self.workers)
+            self._source = ShardedBatch(network, self.plan, self.shards, self.workers)
         elif self.parts > 1:
+            from chainrule.training.steps.sharding import AccumulatedBatch
+
             self._source = AccumulatedBatch(program, self.parts)
         else:
             self._source = WholeBatch(program)
             if isinstance(program, WholeSteps) and fuses and not groups and not isinstance(optimizer, CustomOptimizer):
                 self._program = program
+
+    def _rate_groups(self) -> Sequence[RateGroup]:
+        """Return groups of parameters with equal rates; OptionError if all are frozen, or for a custom optimizer."""
+        groups = self.lr_multipliers.groups(self.network.trainable_layout)
+        if not any(group.factor for group in groups):
+            multipliers = f"lr_multipliers={self.lr_multipliers}"
+            raise OptionError(f"there is nothing to train: all parameters are frozen by {multipliers}")
+        if isinstance(self.optimizer, CustomOptimizer):
+            raise OptionError(
+                "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"
+            )
+        return groups
 
     @property
     def step_limits(self) -> StepLimits:
@@ -157,6 +171,11 @@ class Stepper:
 
         Errors   NotFiniteError if the first step's loss or gradient is not finite; nothing is modified in this case
         """
+        x = batches.inputs[0]
+        if x.ndim == 3 and x.shape[1:] != self.network.input_shape:
+            from chainrule.training.series import stepper_of
+
+            return stepper_of(self, x.shape[1:]).steps(batches)
         if self._program is not None:
             inputs, rates, step, seed, _ = batches
             attributes, options = self._attributes(step, rates[0]), {"seed": seed, "step": step, **self._fused}
@@ -238,7 +257,7 @@ class Stepper:
 
         The statistics can be infinite or NaN even if the loss and the gradient are finite.
         """
-        if not self._plan.deferred:
+        if not self.plan.deferred:
             return
         before = self.network.statistics.copy()
         self._source.commit_statistics()
@@ -261,9 +280,9 @@ class Stepper:
             return ""
         if not np.isfinite(batch.inputs[0]).all():
             return "the input is not finite"
-        interpreter = Interpreter(fallback.numpy_engine(), self._plan, self.network.layout, self.network)
+        interpreter = Interpreter(fallback.numpy_engine(), self.plan, self.network.layout, self.network)
         interpreter.gradients(*batch.inputs, seed=batch.seed, step=batch.step)
-        for operation in self._plan.operations:
+        for operation in self.plan.operations:
             for tensor in operation.writes:
                 if not np.isfinite(interpreter.read(tensor)).all():
                     layer, _, name = tensor.name.rpartition(".")

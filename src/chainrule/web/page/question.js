@@ -3,10 +3,12 @@
  * batch of one step, and largely to one image of the batch, which is shown.
  */
 
-import { stepValues } from "./engine/trace.js";
+import { gradientName, isCoupled } from "./engine/interpreter.js";
 import { byMagnitude, unravel } from "./engine/tensor.js";
+import { makeTrace, stepValues } from "./engine/trace.js";
 import { changeOf } from "./explain/change.js";
 import { named } from "./explain/naming.js";
+import { batchPicture } from "./source/samples.js";
 
 /** @typedef {import("./types.js").Description} Description */
 /** @typedef {import("./types.js").Place} Place */
@@ -14,9 +16,11 @@ import { named } from "./explain/naming.js";
 /** @typedef {import("./types.js").Trace} Trace */
 
 const TIMEOUT = 4000; // milliseconds to wait for an early step; after that, the first step is shown
-const SEARCHED = 600; // weights with the largest gradients
+const SEARCHED = 400; // weights, evenly among those with the largest gradients
+const LARGE = 0.25; // share of the weights, unless there are few
+const [TRACED, SIMILAR] = [6, 3]; // images that are traced alone, and largest ratio of their gradients
 const MOST = 0.5; // smallest share of the batch in the change
-const [TRIED, SEARCH] = [16, 400]; // weights whose images are compared, and milliseconds for it
+const [ENOUGH, SEARCH] = [0.3, 600]; // share of an image in the change, and milliseconds, after which no further step is tried
 const VISIBLE = 0.01; // smallest share of any cause in the change, and smallest size of the weight in changes
 
 /**
@@ -25,23 +29,60 @@ const VISIBLE = 0.01; // smallest share of any cause in the change, and smallest
  */
 export async function openingQuestion(source, description) {
   await source.samples(); // once these are available, earlier steps are available, too
-  const { early, newest, steps } = await source.training.state();
+  const { early, newest, steps, sparse } = await source.training.state();
   if (!steps || (early === undefined && newest > 0)) return {};
-  const step = early ?? Math.max(0, newest - 1);
-  const frame = await frameOf(source, step);
+  const first = early ?? Math.max(0, newest - 1);
+  const others = sparse ? [] : [0.5, 2, 4].map((times) => Math.floor(times * first)).filter((step) => step !== first && step < newest);
+  const end = performance.now() + SEARCH;
+  let best = await questionAt(source, description, first);
+  for (const step of others) {
+    if (!best || best.share >= ENOUGH || performance.now() > end) break;
+    const other = await questionAt(source, description, step);
+    if (other && other.share > best.share) best = other;
+  }
+  return best ? { phase: "backward", step: best.step, why: best.why, image: best.image } : {};
+}
+
+/**
+ * Returns the weight and the image of a step's batch with the largest share of the weight's change; null without weights.
+ * @param {Source} source @param {Description} description @param {number} at  the step
+ */
+async function questionAt(source, description, at) {
+  const frame = await frameOf(source, at);
   const batch = await source.batchStep(frame.step);
   const trace = /** @type {Trace} */ ({ description, frame, batch, values: stepValues(description, frame, batch) });
-  const end = performance.now() + SEARCH;
-  let best = { why: "", image: 0, share: -Infinity };
-  for (const { tensor, flat } of batch.images ? candidatesOf(trace) : []) {
-    const contributions = await source.contributions(frame.step, tensor, flat);
-    const image = leadingImage(contributions);
-    const share = contributions[image] / contributions.reduce((sum, value) => sum + value, 0);
-    const why = named(tensor, unravel(flat, description.shapes[tensor]));
-    if (!best.why || (share > best.share && share <= 1)) best = { why, image, share };
-    if (performance.now() > end) break;
+  const tensor = batch.images && searchedTensor(trace);
+  if (!tensor) return null;
+  const candidates = candidatesOf(trace, tensor);
+  const rows = await source.contributions(frame.step, tensor, candidates.map(({ flat }) => flat));
+  const questions = candidates.map(({ flat, share }, n) => {
+    const image = leadingImage(rows[n]);
+    const part = (share * rows[n][image]) / rows[n].reduce((sum, value) => sum + value, 0);
+    return { step: frame.step, why: named(tensor, unravel(flat, description.shapes[tensor])), image, share: part <= 1 ? part : 0 };
+  });
+  const agree = isCoupled(description) ? questions.filter(await agreesAlone(trace, tensor, candidates, rows, questions)) : questions;
+  return (agree.length ? agree : questions).reduce((best, other) => (other.share > best.share ? other : best));
+}
+
+/**
+ * Returns whether an image that is traced alone has a similar gradient as in its batch, for batches whose images depend on each
+ * other. Only the images with the largest shares are traced.
+ * @param {Trace} trace @param {string} tensor @param {{flat: number}[]} candidates @param {number[][]} rows  contributions
+ * @param {{image: number, share: number}[]} questions  of the candidates
+ */
+async function agreesAlone({ description, frame, batch }, tensor, candidates, rows, questions) {
+  const images = new Set([...questions].sort((a, b) => b.share - a.share).map(({ image }) => image));
+  const [alone, end] = [new Map(), performance.now() + SEARCH];
+  for (const image of images) {
+    const picture = batch && batchPicture(batch, image);
+    if (picture) alone.set(image, makeTrace(description, frame, picture).values.get(gradientName(tensor))?.data);
+    if (performance.now() > end || alone.size === TRACED) break;
+    await new Promise((resume) => setTimeout(resume));
   }
-  return best.why ? { phase: "backward", step: frame.step, why: best.why, image: best.image } : {};
+  return (/** @type {{image: number}} */ { image }, /** @type {number} */ n) => {
+    const ratio = (alone.get(image)?.[candidates[n].flat] ?? 0) / (rows[n][image] * rows[n].length);
+    return ratio > 1 / SIMILAR && ratio < SIMILAR;
+  };
 }
 
 /** Returns the frame of a step, or of the first step on a timeout. @param {Source} source @param {number} step */
@@ -59,27 +100,35 @@ async function frameOf(source, step) {
 }
 
 /**
- * Returns weights of the last convolution but one, so that their errors pass back through a convolution, or else of the only
- * convolution or the last layer with weights. Among the weights with large gradients whose change is mostly due to the batch,
- * and whose causes are all visible, they changed much compared with their values. If there are none, returns the weight with
- * the largest gradient.
- * @param {Trace} trace  of a step, without an image
+ * Returns the weights that are searched: those of the convolution before the last one with a kernel, so that errors pass back
+ * through a rotated kernel, or else of the only convolution or the last layer with weights. Frozen weights do not change.
+ * @param {Trace} trace  of a step, without an image @returns {string | undefined}
  */
-function candidatesOf(trace) {
-  const { description, batch } = trace;
-  const layers = description.plan.forward.filter(({ reads }) => reads[1]?.kind === "parameter" && trace.values.has(`${reads[1].storage}.g`));
+function searchedTensor({ description: { plan, step, shapes }, values }) {
+  const isLearned = (/** @type {string} */ name) => step.factors[name] !== 0 && values.has(`${name}.g`);
+  const layers = plan.forward.filter(({ reads }) => reads[1]?.kind === "parameter" && isLearned(reads[1].storage));
   const convolutions = layers.filter(({ name }) => name === "cross_correlate");
-  const tensor = (convolutions.at(-2) ?? convolutions[0] ?? layers.at(-1))?.reads[1]?.storage;
-  if (!batch || !tensor) return [];
-  const gradient = batch.gradient.subarray(...description.layout[tensor]);
-  const candidates = byMagnitude(gradient).slice(0, SEARCHED).map((flat) => {
+  const last = convolutions.findLastIndex(({ reads }) => Math.max(...(shapes[reads[1]?.storage ?? ""] ?? []).slice(2)) > 1);
+  return (convolutions[Math.max(0, last - 1)] ?? layers.at(-1))?.reads[1]?.storage;
+}
+
+/**
+ * Returns the weights with large gradients whose change is mostly due to the batch, and whose causes are all visible. If there
+ * are none, returns those whose change is partly due to the batch, or all.
+ * @param {Trace} trace  of a step, without an image @param {string} tensor
+ */
+function candidatesOf(trace, tensor) {
+  const { description, batch } = trace;
+  const gradient = batch?.gradient.subarray(...description.layout[tensor]) ?? [];
+  const large = byMagnitude(gradient).slice(0, Math.max(SEARCHED, LARGE * gradient.length));
+  const every = Math.ceil(large.length / SEARCHED);
+  const candidates = large.filter((_, at) => at % every === 0).map((flat) => {
     const { total = 0, memory = 0, batch = 0, decay = 0 } = changeOf(trace, tensor, unravel(flat, description.shapes[tensor])) ?? {};
-    const [size, before, ...parts] = [total, trace.values.get(tensor)?.data[flat] ?? 0, memory, batch, decay].map(Math.abs);
-    return { tensor, flat, before, size, share: batch / total, least: Math.min(before, ...parts.filter(Boolean)) / size };
+    const sizes = [trace.values.get(tensor)?.data[flat] ?? 0, memory, batch, decay].map(Math.abs);
+    return { flat, share: batch / total, least: Math.min(sizes[0], ...sizes.slice(1).filter(Boolean)) / Math.abs(total) };
   });
-  const caused = candidates.filter(({ share, least }) => share >= MOST && share <= 1 && least >= VISIBLE).sort((a, b) => b.size - a.size);
-  const visible = caused.slice(0, Math.ceil(caused.length / 4)).sort((a, b) => a.before - b.before);
-  return (visible.length ? visible : candidates.slice(0, 1)).slice(0, TRIED);
+  const caused = candidates.filter(({ share, least }) => share >= MOST && share <= 1 && least >= VISIBLE);
+  return [caused, candidates.filter(({ share }) => share > 0 && share <= 1), candidates].find(({ length }) => length) ?? [];
 }
 
 /** Returns the index of the value that contributes most to the sum. @param {number[]} values */

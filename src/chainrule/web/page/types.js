@@ -9,7 +9,7 @@
  *   runtime: Record<string, [string, number]>, scope: "sample" | "batch", opaque: boolean,
  * }} Operation
  * @typedef {{
- *   input: Tensor, output: Tensor, target: Tensor | null, loss: Tensor | null, correct: Tensor | null,
+ *   input: Tensor, output: Tensor, target: Tensor | null, loss: Tensor | null, correct: Tensor | null, weights: Tensor | null,
  *   forward: Operation[], backward: Operation[], deferred: Operation[],
  * }} Plan
  *
@@ -48,7 +48,7 @@
  *   entries: Entry[], aliases: Record<string, [string, number[]][]>, writers: Record<string, [number, number, string]>,
  *   inputs: Record<string, string>, omitted: Operation[],
  * }} Catalogue  writers: number of the operation (of the plan, forward, deferred and backward, then `omitted`), position
- *   among its outputs, and layer
+ *   among its outputs, and layer; omitted: operations that the plan leaves out because it joins a layer with the loss
  * @typedef {{title: string, words: string[], cell: string | null, sample: number | null, step: number | null}} OwnStop
  *   a stop of a teacher's walk. sample, step: null if the stop does not change them
  * @typedef {{
@@ -56,7 +56,7 @@
  *   normalization: {kind: string, gain: number | number[], offset: number | number[], white?: number, digits?: boolean},
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, shapes: Record<string, number[]>,
  *   plan: Plan, inference: Plan, saliency: Plan,
- *   from_file: boolean, catalogue: Catalogue, outputs: {name: string, size: number, loss: string, measure: string}[], joined: {activation: string, gradient: string} | null, measure: string, recipe: Record<string, any>, step: StepInfo, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
+ *   from_file: boolean, catalogue: Catalogue, outputs: {name: string, size: number, loss: string, measure: string}[], measure: string, recipe: Record<string, any>, step: StepInfo, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
  *   derivations?: Record<string, string>, start?: string, walk?: OwnStop[],
  *   operations: Record<string, OperationEntry>,
  * }} Description  written by `chainrule/web/description.py`. layout, shapes: of each parameter and running statistic;
@@ -65,8 +65,6 @@
  *   address to open, or "" if the page chooses it; walk: the stops of a teacher's walk, which replaces the page's own walk;
  *   operations: equations and sentences, from chainrule/operations;
  *   from_file: whether the network comes from a model file, so that nothing is known about its training;
- *   joined: the operations that the plan omits because it joins the last layer with the loss: that of the layer, and the
- *   gradient of the loss with respect to its output;
  *   measure: the metric of each step besides the loss: "accuracy", "label_accuracy" or "mean_absolute_error"
  *
  * @typedef {{
@@ -81,16 +79,18 @@
  * @typedef {{
  *   step: number, rate: number, norm: number, scale: number, after: Frame,
  *   gradient: Float32Array | Float64Array, numbers: number[], labels: number[] | null,
- *   targets?: number[][] | null, images: Uint8Array | null,
+ *   targets?: number[][] | null, weights?: number[][] | null, images: Uint8Array | Float32Array | null,
  * }} BatchStep  the training step after the frame of `step`. after: the next frame, bit-identical to training; gradient:
  *   of the mean loss, flat; norm: of the gradient; scale: the factor that clips it; numbers: indices of the images in the training data; labels: null without classes;
- *   targets: of the images, as training uses them
+ *   targets: of the images, as training uses them; weights: in the loss, null if all are 1
  *
  * @typedef {{cell: string, tensor: string, flat: number, value: number}} Nudge  a changed element; flat: its flat index in
  *   the tensor
  *
- * @typedef {{x: Uint8Array, label: number | null, target?: number[] | null, from: string, place?: number}} Picture
- *   one input in bytes, row-major in the input shape of the model; from: "sample 12", "image 3 of the batch", "drawn" or
+ * @typedef {{
+ *   x: Uint8Array | Float32Array, label: number | null, target?: number[] | null, weights?: number[] | null, from: string, place?: number,
+ * }} Picture
+ *   one input before its normalization, row-major in the input shape of the model: bytes, or floats in the unit of training; from: "sample 12", "image 3 of the batch", "drawn" or
  *   a file name; place: index of the image in its batch, which dropout depends on (default 0)
  *
  * @typedef {{
@@ -163,7 +163,9 @@
  * }} Past  the history of one element of a parameter: value and moments at the steps with stored frames, and the batch
  *   gradient at the measured steps; growing: whether more steps are being measured
  *
- * @typedef {{count: number, labels: number[], targets?: number[][] | null, x: Uint8Array}} Samples
+ * @typedef {{
+ *   count: number, labels: number[], targets?: number[][] | null, weights?: number[][] | null, x: Uint8Array | Float32Array,
+ * }} Samples
  *   images to choose from, in one array; targets: of each image if they are numbers, or classes of its pixels;
  *   null or missing for one class. Images with classes of pixels have no labels
  *
@@ -172,11 +174,11 @@
  *   frame(step: number | null, signal?: AbortSignal): Promise<Frame>,
  *   samples(): Promise<Samples>,
  *   batchStep(step: number): Promise<BatchStep>,
- *   contributions(step: number, name: string, index: number): Promise<number[]>,
+ *   contributions(step: number, name: string, indices: number[]): Promise<number[][]>,
  *   past(name: string, index: number): Promise<Past>,
  *   training: Training,
  * }} Source  provides the network: the server, or the file that contains the page. batchStep: the training step after a
- *   frame; contributions: those of each image of its batch to the gradient of one element of a parameter; past: the
+ *   frame; contributions: for each of some elements of a parameter, those of each image of its batch to its gradient; past: the
  *   history of one element of a parameter
  *
  * @typedef {{

@@ -1,5 +1,6 @@
 """The page's output for tasks other than classification: yes/no, several labels, regression."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,12 +8,16 @@ import pytest
 from web import train_page
 from web.fixed_networks import random_subject
 from web.fixed_page import Subject, served
-from web.views.opened import opened
+from web.journey import entered, journey, waited
+from web.views.opened import number, opened
 
 from chainrule import layers
+from chainrule.models.model import Sequential
 from chainrule.network import tasks
+from chainrule.runs.jobs import DataChoice
 from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
+from chainrule.web.subjects import PageSubject
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -66,3 +71,26 @@ def test_answers_are_said_in_the_words_of_the_task(
     named = task.metric.replace("_", " ")
     assert all(f"{part} {named}" in shown for part, shown in zip(("Batch", "batch"), measures, strict=True))
     assert ("Batch accuracy" in measures[0]) == (task is tasks.BINARY)
+
+
+def test_a_series_of_floats_is_drawn_as_curves(page: "Page", tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    x, y = random.normal(2, 3, (24, 2, 30)).astype(np.float32), random.integers(0, 3, 24)
+    np.savez(tmp_path / "series.npz", x=x, y=y, x_test=x[:9], y_test=y[:9])
+    body = [layers.Conv1D(4, 3), layers.ReLU(), layers.Flatten(), layers.Dense(3), layers.Softmax()]
+    recipe = Recipe(optimizer=optimizers.Adam(0.01), normalization="standardize", batch_size=6)
+    model, choice = Sequential(body, (2, 30), seed=1, engine="numpy"), DataChoice(str(tmp_path / "series.npz"))
+    moments = recipe.optimizer.init(model.parameters)
+    made = PageSubject("series", model, recipe, choice, moments=moments, fitted=False)
+    with journey(made, steps=2) as network:
+        entered(page, network.address, "#/network/forward/x[1,7]?sample=3")
+        shown = number(page.locator("output.computation-value").inner_text())
+        assert shown == pytest.approx(float(model.normalization.apply(x)[3, 1, 7]), rel=5e-3)
+        for tensor, channels in (("x", 2), ("conv1.y", 4)):
+            canvas = page.locator(f'#diagram canvas[data-tensor="{tensor}"]').first
+            box = canvas.bounding_box()
+            assert box
+            assert box["height"] >= 25 * channels
+        canvas.click(position={"x": box["width"] * 10.5 / 28, "y": box["height"] * 3.5 / 4})
+        waited(page, lambda: "forward/conv1.y[3,0,10]" in page.url)
+        page.goto("about:blank")  # which sends no requests to a stopped server

@@ -61,31 +61,34 @@ class OperationLines:
         Each thread then applies the later steps in the list to the channels or rows that it has computed in the first
         step.
         """
-        operation, *others = operations
+        operation = operations[0]
         if operations[-1].sharing is Sharing.CONCURRENT:
             return self._concurrent_steps(operations)
         if operation.sharing is Sharing.BY_FILTERS:
             return self._by_filters(operation)
         if operation.sharing is Sharing.BY_OUTPUTS:
             return self._by_outputs(operation)
-        shared = [step for step in operations if not _is_splittable(step)]
-        views, lines = self._whole_arrays(shared)
+        if _is_splittable(operation) and not operation.entry.alone:
+            return self._split_step(operation)
+        views, lines = self._whole_arrays([step for step in operations if not _is_splittable(step)])
         if operation.entry.alone:
             return [*lines, f"    {self._call(operation, views, 'n', '0')}"]
-        if _is_splittable(operation):
-            return self._split_step(operation)
+        return [*lines, *self._shared_steps(operations, views)]
+
+    def _shared_steps(self, operations: list[PlanStep], views: Views) -> list[str]:
+        """Return the lines in which each thread runs its share of the first step, and of the later ones."""
+        operation, *others = operations
         share = operation.share(np.dtype(self.dtype).itemsize)
-        lines += ["    for k in prange(threads):", edges_of(share)]
-        lines += [f"        {self._call(operation, views, 'n', '0', range_of(share.names))}"]
+        lines = ["    for k in prange(threads):", edges_of(share)]
+        lines.append(f"        {self._call(operation, views, 'n', '0', range_of(share.names))}")
         for other in others:
-            if share.axis == 1 and _is_splittable(other):
-                lines += self._channel_rows(other)
+            names = other.entry.by_row if share.axis == 1 else other.entry.by_channel
+            if not _is_splittable(other):
+                lines.append(f"        {self._call(other, views, 'n', '0', range_of(names))}")
             elif share.axis == 1:
-                lines += [f"        {self._call(other, views, 'n', '0', range_of(other.entry.by_row))}"]
-            elif _is_splittable(other):
-                lines += ["        for s in range(n):", *self._part_of_step(other, "s", "            ")]
+                lines += self._channel_rows(other)
             else:
-                lines += [f"        {self._call(other, views, 'n', '0', range_of(other.entry.by_channel))}"]
+                lines += ["        for s in range(n):", *self._part_of_step(other, "s", "            ")]
         return lines
 
     def _whole_arrays(self, operations: list[PlanStep]) -> tuple[Views, list[str]]:

@@ -138,34 +138,41 @@ def binary(code: KernelCode, name: str, a: Value, b: Value) -> Value:
 
     name  class name of the operator in `ast`, such as "Add"
     """
-    build = code.builder
     if name not in OPERATORS:
         raise Unsupported(f"the operator {name}")
-    function, integer_instruction, float_instruction = OPERATORS[name]
-    if is_constant(a) and is_constant(b):
-        return function(a, b)
-    if is_tuple(a):
+    function, integer_instruction, _ = OPERATORS[name]
+    if is_tuple(a) or (is_constant(a) and is_constant(b)):
         return function(a, b)
     if name == "Pow":
         return _power(code, a, b)
-    if integer_instruction and (simplified := _simplified(name, a, b)) is not None:
-        return simplified
-    dtype = result_dtype(dtype_of(a), dtype_of(b))
-    if dtype in (UINT8, INT32) or (dtype is BOOL and name not in ("BitAnd", "BitOr", "BitXor")):
-        dtype = INT64
-    if name == "Div" and not dtype.real:
-        dtype = FLOAT64
+    simplified = _simplified(name, a, b) if integer_instruction else None
+    return _emitted(code, name, a, b) if simplified is None else simplified
+
+
+def _emitted(code: KernelCode, name: str, a: Value, b: Value) -> KernelNumber:
+    """Emit the instruction of a binary operator, and return its result."""
+    build, dtype = code.builder, _dtype_of_operation(name, a, b)
+    _, integer_instruction, float_instruction = OPERATORS[name]
     x, y = to_number(code, a, dtype).value, to_number(code, b, dtype).value
     if dtype.real:
-        if name in ("FloorDiv", "Mod") or not float_instruction:
+        if not float_instruction:
             raise Unsupported(f"{name} of floats")
         return KernelNumber(dtype, getattr(build, float_instruction)(x, y))
     if name in ("FloorDiv", "Mod"):
         return KernelNumber(dtype, _divide(code, name, x, y, b, dtype))
     if name == "RShift":
         return KernelNumber(dtype, (build.lshr if dtype is UINT64 else build.ashr)(x, y))
-    flags = ("nsw",) if dtype is INT64 and name in ("Add", "Sub", "Mult") else ()
-    return KernelNumber(dtype, getattr(build, integer_instruction)(x, y, **({"flags": flags} if flags else {})))
+    flags = {"flags": ("nsw",)} if dtype is INT64 and name in ("Add", "Sub", "Mult") else {}
+    return KernelNumber(dtype, getattr(build, integer_instruction)(x, y, **flags))
+
+
+def _dtype_of_operation(name: str, a: Value, b: Value) -> DType:
+    """Return the dtype in which an operator computes: quotients are floats, and small integers become int64."""
+    dtype = result_dtype(dtype_of(a), dtype_of(b))
+    if name == "Div" and not dtype.real:
+        return FLOAT64
+    is_logical = dtype is BOOL and name in ("BitAnd", "BitOr", "BitXor")
+    return INT64 if dtype in (UINT8, INT32, BOOL) and not is_logical else dtype
 
 
 def _simplified(name: str, a: Value, b: Value) -> Value | None:
@@ -192,42 +199,47 @@ def _divide(code: KernelCode, name: str, a: Any, b: Any, divisor: Value, dtype: 
     if dtype is UINT64:
         raise Unsupported("division of uint64")
     if is_constant(divisor) and divisor > 0:
-        if divisor & (divisor - 1) == 0:
-            if name == "Mod":
-                return build.and_(a, dtype.llvm(divisor - 1))
-            return build.ashr(a, dtype.llvm(divisor.bit_length() - 1))
-        remainder = build.srem(a, b)
-        is_negative = build.icmp_signed("<", remainder, dtype.llvm(0))
-        if name == "Mod":
-            return build.select(is_negative, build.add(remainder, b), remainder)
-        return build.sub(build.sdiv(a, b), build.zext(is_negative, dtype.llvm))
+        return _divide_by_constant(build, name, a, divisor, dtype)
     zero = build.icmp_signed("==", b, dtype.llvm(0))
     safe = build.select(zero, dtype.llvm(1), b)
     quotient, remainder = build.sdiv(a, safe), build.srem(a, safe)
     signs_differ = build.icmp_signed("<", build.xor(a, safe), dtype.llvm(0))
     round_down = build.and_(signs_differ, build.icmp_signed("!=", remainder, dtype.llvm(0)))
-    result = build.select(round_down, build.add(remainder, safe), remainder) if name == "Mod" else None
-    if result is None:
+    if name == "Mod":
+        result = build.select(round_down, build.add(remainder, safe), remainder)
+    else:
         result = build.sub(quotient, build.zext(round_down, dtype.llvm))
     return build.select(zero, dtype.llvm(0), result)
+
+
+def _divide_by_constant(build: Any, name: str, a: Any, divisor: int, dtype: DType) -> Any:
+    """Return a // divisor or a % divisor, rounded down, for a divisor above 0; powers of two need no division."""
+    if divisor & (divisor - 1) == 0:
+        shift, mask = dtype.llvm(divisor.bit_length() - 1), dtype.llvm(divisor - 1)
+        return build.and_(a, mask) if name == "Mod" else build.ashr(a, shift)
+    b = dtype.llvm(divisor)
+    remainder = build.srem(a, b)
+    is_negative = build.icmp_signed("<", remainder, dtype.llvm(0))
+    if name == "Mod":
+        return build.select(is_negative, build.add(remainder, b), remainder)
+    return build.sub(build.sdiv(a, b), build.zext(is_negative, dtype.llvm))
 
 
 def _power(code: KernelCode, a: Value, b: Value) -> Value:
     """Return aᵇ, computed by repeated squaring if b is a constant integer from 1 to 64."""
     if type(b) is int and 0 < b < 65:
-        result, square = None, a
-        while b:
-            if b & 1:
+        result, square, exponent = None, a, b
+        while exponent:
+            if exponent & 1:
                 result = square if result is None else multiply(code, result, square)
-            b >>= 1
-            square = multiply(code, square, square) if b else square
+            exponent >>= 1
+            square = multiply(code, square, square) if exponent else square
         return result
     dtype = result_dtype(dtype_of(a), dtype_of(b))
     if not dtype.real:
         raise Unsupported("powers of integers, except with a constant exponent from 1 to 64")
-    return KernelNumber(
-        dtype, intrinsic(code, "pow", dtype, to_number(code, a, dtype).value, to_number(code, b, dtype).value)
-    )
+    x, y = to_number(code, a, dtype).value, to_number(code, b, dtype).value
+    return KernelNumber(dtype, intrinsic(code, "pow", dtype, x, y))
 
 
 def intrinsic(code: KernelCode, name: str, dtype: DType, *arguments: Any) -> Any:

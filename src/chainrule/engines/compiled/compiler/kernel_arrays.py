@@ -71,35 +71,31 @@ def locate(code: KernelCode, array: KernelArray, indices: Sequence[Value]) -> tu
 
     Indices are integers and `slice` objects without a step.
     """
-    steps: Value = 0
+    offset: Value = 0
     shape: list[Value] = []
     strides: list[Value] = []
-    inner_axes_whole = True  # whether all remaining axes except the first are complete, so the view is contiguous
-    for axis, size in enumerate(array.shape):
-        stride = array.strides[axis]
+    is_whole = True  # whether all axes of the view except the first are complete, so that it is contiguous
+    for axis, (size, stride) in enumerate(zip(array.shape, array.strides, strict=True)):
         index = indices[axis] if axis < len(indices) else slice(None)
-        if not isinstance(index, slice):
-            if is_constant(index) and index < 0:
-                index = add(code, size, index)
-            steps = add(code, steps, multiply(code, index, stride))
-            inner_axes_whole = inner_axes_whole and not shape
-            continue
-        if index.step is not None:
-            raise Unsupported("slices with a step")
-        if index.start is None and index.stop is None:
-            begin, length = 0, size
+        is_whole = is_whole and (index == slice(None) or not shape)
+        if isinstance(index, slice):
+            begin, length = _range(code, index, size)
+            shape.append(length)
+            strides.append(stride)
         else:
-            begin, length = _bounds(code, index, size)
-            inner_axes_whole = inner_axes_whole and not shape
-        steps = add(code, steps, multiply(code, begin, stride))
-        shape.append(length)
-        strides.append(stride)
-    address = address_at(code, array, steps)
+            begin = add(code, size, index) if is_constant(index) and index < 0 else index
+        offset = add(code, offset, multiply(code, begin, stride))
+    address = address_at(code, array, offset)
     if not shape:
         return address, None
-    return address, KernelArray(
-        array.dtype, address, tuple(shape), tuple(strides), array.contiguous and inner_axes_whole
-    )
+    return address, KernelArray(array.dtype, address, tuple(shape), tuple(strides), array.contiguous and is_whole)
+
+
+def _range(code: KernelCode, index: slice, size: Value) -> tuple[Value, Value]:
+    """Return the first index and the length of a slice."""
+    if index.step is not None:
+        raise Unsupported("slices with a step")
+    return (0, size) if index == slice(None) else _bounds(code, index, size)
 
 
 def _bounds(code: KernelCode, index: Any, size: Value) -> tuple[Value, Value]:

@@ -151,34 +151,39 @@ def _short_circuit(code: KernelCode, is_and: bool, values: Sequence[ast.expr]) -
 
 def _conditional(code: KernelCode, test: Any, then: ast.expr, otherwise: ast.expr) -> Value:
     """Return the value of a conditional expression. Only the selected operand is evaluated."""
-    build = code.builder
     if isinstance(test, bool):
         return evaluate(code, then if test else otherwise)
     if all(isinstance(item, ast.Name | ast.Constant) for item in (then, otherwise)):
         values = [evaluate(code, then), evaluate(code, otherwise)]
         if all(is_constant(item) or isinstance(item, KernelNumber) for item in values):
             return select_number(code, KernelNumber(BOOL, test), *values)
-    blocks = [build.append_basic_block() for _ in range(3)]
-    build.cbranch(test, blocks[0], blocks[1])
-    ends: list[Any] = []
-    values = []
+    return _branches(code, test, (then, otherwise))
+
+
+def _branches(code: KernelCode, test: Any, operands: tuple[ast.expr, ast.expr]) -> Value:
+    """Emit a branch to each operand, and return the value of the one that is taken, from a slot in memory."""
+    build = code.builder
+    *blocks, end = [build.append_basic_block() for _ in range(3)]
+    build.cbranch(test, *blocks)
     code.frame.depth += 1
-    for block, node in zip(blocks, (then, otherwise), strict=False):
+    branches: list[tuple[Any, Value]] = []  # the last block of each operand, and its value
+    for block, operand in zip(blocks, operands, strict=True):
         build.position_at_end(block)
-        values.append(materialize(code, evaluate(code, node)))
-        ends.append(build.block)
+        value = materialize(code, evaluate(code, operand))
+        branches.append((build.block, value))
     code.frame.depth -= 1
-    dtype = result_dtype(*map(dtype_of, values)) if all(isinstance(item, KernelNumber) for item in values) else None
+    are_numbers = all(isinstance(value, KernelNumber) for _, value in branches)
+    dtype = result_dtype(*(dtype_of(value) for _, value in branches)) if are_numbers else None
     slot: Any = None
-    for end, value in zip(ends, values, strict=True):
-        build.position_at_end(end)
-        value = value if dtype is None else to_number(code, value, dtype)
-        slot = slot or new_slot(code, value)
-        if slot_type(slot.template) != slot_type(value):
+    for block, value in branches:
+        build.position_at_end(block)
+        result = value if dtype is None else to_number(code, value, dtype)
+        slot = slot or new_slot(code, result)
+        if slot_type(slot.template) != slot_type(result):
             raise Unsupported("a conditional expression with operands of different types")
-        write_slot(code, slot, value)
-        build.branch(blocks[2])
-    build.position_at_end(blocks[2])
+        write_slot(code, slot, result)
+        build.branch(end)
+    build.position_at_end(end)
     return read_slot(code, slot)
 
 

@@ -23,14 +23,14 @@ def emit_range(
     """
     build = code.builder
     test, inside, after, out = (build.append_basic_block() for _ in range(4))
-    end, increment = as_int64(code, end), as_int64(code, step)
+    limit, increment = as_int64(code, end), as_int64(code, step)
     counter = stack_memory(code, I64)
     build.store(as_int64(code, begin), counter)
     build.branch(test)
     build.position_at_end(test)
     comparison = ">" if is_constant(step) and step < 0 else "<"
     current = build.load(counter, typ=I64)
-    build.cbranch(build.icmp_signed(comparison, current, end), inside, out)
+    build.cbranch(build.icmp_signed(comparison, current, limit), inside, out)
     build.position_at_end(inside)
     emit_loop_body(code, after, out, lambda: emit_iteration(KernelNumber(INT64, current)))
     build.store(build.add(current, increment, flags=("nsw",)), counter)

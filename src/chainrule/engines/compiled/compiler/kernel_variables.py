@@ -108,22 +108,27 @@ def store_variable(code: KernelCode, before: Any, value: Value, key: Any, depth:
         if depth:
             raise Unsupported(f"{key[-1]}: {value!r} is assigned in a loop or conditional")
         return value
-    value = materialize(code, value)
-    if isinstance(value, KernelNumber) and key in code.widened:
-        value = to_number(code, value, code.widened[key])
-    both_numbers = (
-        isinstance(before, Slot) and isinstance(before.template, KernelNumber) and isinstance(value, KernelNumber)
-    )
-    same = isinstance(before, Slot) and slot_type(before.template) == slot_type(value)
-    if not same and not (both_numbers and depth):
-        before = new_slot(code, value)
-    elif not same:
-        dtype = result_dtype(dtype_of(before.template), value.dtype)
-        if dtype is not before.template.dtype:
-            code.widened[key] = dtype
-            raise TypeWidened
-        value = to_number(code, value, dtype)
-    if has_array(value) and before.loops < len(code.loop_exits):
+    stored = materialize(code, value)
+    if isinstance(stored, KernelNumber) and key in code.widened:
+        stored = to_number(code, stored, code.widened[key])
+    slot = before if isinstance(before, Slot) else None
+    if slot is not None and slot_type(slot.template) != slot_type(stored):
+        are_numbers = isinstance(slot.template, KernelNumber) and isinstance(stored, KernelNumber)
+        if are_numbers and depth:  # later iterations read the same slot
+            stored = _as_in_slot(code, slot, stored, key)
+        else:
+            slot = None
+    slot = new_slot(code, stored) if slot is None else slot
+    if has_array(stored) and slot.loops < len(code.loop_exits):
         raise Unsupported(f"{key[-1]}: an array is assigned in a loop, but the variable outlives the iteration")
-    write_slot(code, before, value)
-    return before
+    write_slot(code, slot, stored)
+    return slot
+
+
+def _as_in_slot(code: KernelCode, slot: Slot, number: KernelNumber, key: Any) -> KernelNumber:
+    """Return a number in the dtype of a slot; TypeWidened, which compiles the kernel again, if that is too narrow."""
+    dtype = result_dtype(dtype_of(slot.template), number.dtype)
+    if dtype is not slot.template.dtype:
+        code.widened[key] = dtype
+        raise TypeWidened
+    return to_number(code, number, dtype)

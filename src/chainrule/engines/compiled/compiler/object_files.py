@@ -23,7 +23,7 @@ import numpy as np
 
 from chainrule._io import files, reading
 from chainrule._io.cache import LOCKS, use_programs
-from chainrule._io.locks import Locks
+from chainrule._io.process_locks import Locks
 from chainrule.core import randomness
 from chainrule.engines import fallback
 from chainrule.engines.compiled.compiler import processor

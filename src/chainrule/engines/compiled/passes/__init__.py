@@ -2,7 +2,7 @@
 
 steps         operations with their kernels and their division among threads; kernel selection
 rewriting     the order of the passes up to fusion; pooling moved before activations; fusion of activations with kernels
-branches      operations on a variable number of arrays, replaced by one operation per array; copies removed
+simplifying   operations on several arrays, replaced by one operation per array; convolutions by dense layers
 batch_norm    gradients joined into one step; normalization applied by convolutions, or split into steps
 sharing       large layers and large gradients that are divided among threads
 segments      division of the steps into segments, which each thread computes block by block

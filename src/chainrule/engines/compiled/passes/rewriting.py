@@ -16,8 +16,8 @@ from chainrule.engines.compiled.passes.batch_norm import (
     join_norm_gradients,
     scale_convolutions,
 )
-from chainrule.engines.compiled.passes.branches import follow_branches
 from chainrule.engines.compiled.passes.sharing import share_large_gradients, share_large_layers
+from chainrule.engines.compiled.passes.simplifying import simplify
 from chainrule.engines.compiled.passes.steps import (
     PlanStep,
     StepPlan,
@@ -35,7 +35,7 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> StepPla
     intra_sample  whether the plan is for one sample, with its large layers split across threads
     """
     repacks = intra_sample and plan.loss is not None  # in inference, packed weights are kept
-    steps = select_kernels(follow_branches(plan), itemsize, single=repacks)
+    steps = select_kernels(simplify(plan), itemsize, single=repacks)
     steps = move_pooling(steps)
     steps = share_large_layers(steps, itemsize) if intra_sample else share_large_gradients(steps)
     steps = scale_convolutions(steps)
@@ -45,9 +45,7 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> StepPla
 
 def uses_winograd(plan: Plan, itemsize: int) -> bool:
     """Return whether Winograd's algorithm computes an operation of a plan, for one sample or for several."""
-    operations = [operation for operation in follow_branches(plan).operations if not operation.call]
-    both = [Conditions(single, precise=plan.precise) for single in (False, True)]
-    steps = [with_kernel(operation, itemsize, conditions) for operation in operations for conditions in both]
+    steps = [*_unfused(plan, itemsize), *_unfused(plan, itemsize, single=True)]
     return any(step.entry.family == "winograd" for step in steps)
 
 
@@ -57,12 +55,16 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
     Tensors between fused operations remain in registers. They are attributed to the kernels of their own operations. A
     plan with custom operations is not compiled: every operation runs separately, and custom ones are omitted here.
     """
-    operations = [operation for operation in follow_branches(plan).operations if not operation.call]
-    steps = [with_kernel(operation, itemsize, Conditions(precise=plan.precise)) for operation in operations]
+    steps = [*_unfused(plan, itemsize), *(() if plan.opaque else rewrite(plan, itemsize).operations)]
     names = {tensor.storage: step.kernel for step in steps for tensor in step.writes}
-    if not plan.opaque:
-        names |= {tensor.storage: step.kernel for step in rewrite(plan, itemsize).operations for tensor in step.writes}
     return {storage: (KERNELS[name].family, name) for storage, name in names.items()}
+
+
+def _unfused(plan: Plan, itemsize: int, *, single: bool = False) -> list[PlanStep]:
+    """Return the steps of a plan, without custom operations, if each of them ran separately."""
+    conditions = Conditions(single, precise=plan.precise)
+    operations = [operation for operation in simplify(plan).operations if not operation.call]
+    return [with_kernel(operation, itemsize, conditions) for operation in operations]
 
 
 def move_pooling(plan: StepPlan) -> StepPlan:

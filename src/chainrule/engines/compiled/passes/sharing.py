@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.engines.compiled.kernels.registry import SHARED_FROM, Conditions
-from chainrule.engines.compiled.passes.branches import follow_branches
 from chainrule.engines.compiled.passes.segments import is_by_channel, shared_runs
+from chainrule.engines.compiled.passes.simplifying import simplify
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, select_kernels, with_kernel
 
 # Work of an operation, relative to the smallest layer that is split across threads (1).
@@ -26,7 +26,7 @@ def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
 
     In training, more work is needed for that, because threads read results from each other's caches.
     """
-    selected, training = select_kernels(follow_branches(plan), itemsize, single=True), plan.loss is not None
+    selected, training = select_kernels(simplify(plan), itemsize, single=True), plan.loss is not None
     works = [_work(step, itemsize, training=training) for step in selected.forward]
     return sum(work for work in works if work >= 1) >= (MIN_SHARED_WORK_IN_TRAINING if training else MIN_SHARED_WORK)
 

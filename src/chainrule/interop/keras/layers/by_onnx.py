@@ -61,11 +61,11 @@ def apply_in_order(
     """
     values = [operand for operand in operands if isinstance(operand, KerasValue)]
     rank = max(value.rank for value in values)
-    order = order or next(value.order_of_axes for value in values if value.rank == rank)
-    inputs = [_input(call, operand, rank, order) for operand in operands]
+    axes = order or next(value.order_of_axes for value in values if value.rank == rank)
+    inputs = [_input(call, operand, rank, axes) for operand in operands]
     y: Feature = READERS[operator](onnx_call(call, operator, [*inputs, *constants], **attributes))
-    kept = sorted(set(order) - set(removed))
-    return from_layout(y.node, [kept.index(axis) for axis in order if axis in kept])
+    kept = sorted(set(axes) - set(removed))
+    return from_layout(y.node, [kept.index(axis) for axis in axes if axis in kept])
 
 
 def _input(call: KerasCall, operand: Operand, rank: int, order: Sequence[int]) -> Value:

@@ -60,8 +60,7 @@ def write_as(kind: type[Layer], peer: Peer) -> Writer:
     def write(graph: GraphWriter, operation: Operation) -> GraphResult:
         tensor, *parameters = operation.reads
         x = graph.stored(tensor) if kind.kind in ELEMENTWISE else graph.channels(tensor)
-        shape = (x.shape[0], *(1,) * (len(x.shape) - 1))
-        weights = [graph.weight(parameter, shape) for parameter in parameters]
+        weights = [graph.channel_weight(parameter, x) for parameter in parameters]
         return graph.node(peer.name, x, *weights, **peer.translated(operation.attributes))
 
     return write

@@ -105,7 +105,7 @@ def write_add_bias(graph: GraphWriter, operation: Operation) -> GraphResult:
     if len(b.shape) > 1:
         return graph.node("Add", graph.view(operation.reads[0]), graph.weight(b))
     x = graph.channels(operation.reads[0])
-    return graph.node("Add", x, graph.weight(b, (x.shape[0], *(1,) * (len(x.shape) - 1))))
+    return graph.node("Add", x, graph.channel_weight(b, x))
 
 
 ADD = binary("Add; for a constant, Rescaling by a number, or FixedAffine", lambda a, b: a + b)

@@ -18,29 +18,27 @@ from chainrule.interop.onnx.operators.terms import ScaledTerm
 
 def read_gemm(call: Call) -> Feature:
     """Return Dense with the weights α B and the bias β C; without a batch axis, as MatMul."""
-    x, w = call.feature(), call.constant(1)
-    if len(x.shape) < 2 or w.ndim != 2:
-        raise call.invalid(f"inputs of {len(x.shape)} and {w.ndim} axes", "two matrices")
-    w = w if call.integer("transB", 0) else w.T
-    if (alpha := call.real("alpha", 1.0)) != 1:
-        w = w * np.asarray(alpha, w.dtype)
-    beta, c = call.real("beta", 1.0), call.values[2] if call.has_input(2) else None
-    x = x if x.batched or len(x.shape) > 2 else x.with_axes(2)
+    a, b = call.feature(), call.constant(1)
+    if len(a.shape) < 2 or b.ndim != 2:
+        raise call.invalid(f"inputs of {len(a.shape)} and {b.ndim} axes", "two matrices")
+    columns = b if call.integer("transB", 0) else b.T
+    alpha, beta = call.real("alpha", 1.0), call.real("beta", 1.0)
+    w = columns if alpha == 1 else columns * np.asarray(alpha, b.dtype)
+    x = a if a.batched or len(a.shape) > 2 else a.with_axes(2)
     if call.integer("transA", 0):
-        x, _ = call.sample_axes(x, [0])
-        x = x.with_node(permuted(x.node, (1, 0)))
+        matrix, _ = call.sample_axes(x, [0])
+        x = matrix.with_node(permuted(matrix.node, (1, 0)))
     if w.shape[1] != x.shape[-1]:
         raise call.invalid(f"matrices of {x.shape} and {w.T.shape}", "as many rows in B as columns in A")
-    is_bias = isinstance(c, np.ndarray) and c.ndim <= 2 and math.prod(c.shape[:-1]) == 1
-    bias = (
-        np.broadcast_to(c * np.asarray(beta, c.dtype), (1, len(w)))[0]
-        if isinstance(c, np.ndarray) and is_bias
-        else None
-    )
-    y = _dense(call, x, w, bias)
+    c = call.values[2] if call.has_input(2) else None
     if isinstance(c, Feature):
-        return (ScaledTerm(call, y) + ScaledTerm(call, c) * beta).feature
-    return y if c is None or is_bias else (ScaledTerm(call, y) + c * np.asarray(beta, c.dtype)).feature
+        return (ScaledTerm(call, _dense(call, x, w)) + ScaledTerm(call, c) * beta).feature
+    addend = None if c is None else c * np.asarray(beta, c.dtype)
+    if addend is None:
+        return _dense(call, x, w)
+    if addend.ndim <= 2 and math.prod(addend.shape[:-1]) == 1:
+        return _dense(call, x, w, np.broadcast_to(addend, (1, len(w)))[0])
+    return (ScaledTerm(call, _dense(call, x, w)) + addend).feature
 
 
 def _dense(call: Call, x: Feature, w: Array, bias: Array | None = None, *, shared: bool = True) -> Feature:
@@ -73,7 +71,7 @@ def read_matmul(call: Call) -> Feature:
     """Return Dense for a constant matrix on the right, or a 1×1 convolution for several axes; a constant that is added
     next becomes its bias.
     """
-    place = next(index for index, value in enumerate(call.values) if isinstance(value, Feature))
+    place = call.first_feature
     x, w = call.feature(place), _matrix(call, 1 - place)
     if len(x.shape) <= place or w.shape[-place] != x.shape[-1 - place]:
         raise call.invalid(f"matrices of {x.shape} and {w.shape}", "as many rows in B as columns in A")
@@ -102,7 +100,7 @@ def _matrix(call: Call, index: int) -> Array:
 def read_einsum(call: Call) -> Feature:
     """Return a 1×1 convolution for a value and a constant matrix, or Permute for one value."""
     inputs, output = _subscripts(call)
-    place = next(index for index, value in enumerate(call.values) if isinstance(value, Feature))
+    place = call.first_feature
     x, letters = call.feature(place), inputs[place]
     if len(inputs) == 1 and sorted(letters) == sorted(output):
         return moved(call, x, lambda places: places.transpose([letters.index(letter) for letter in output]))

@@ -125,23 +125,20 @@ def read_layer_norm(call: Call) -> Any:
 
 def _layer_norm(call: Call, x: Feature, file_axis: int) -> Feature:
     """Return LayerNorm over all axes from an axis of the file on. A constant that is added next becomes β."""
-    rank = len(x.shape)
-    x, (axis,) = call.sample_axes(x, [file_axis])
-    shape = x.node.shape
-    rows, size = math.prod(shape[:axis]), math.prod(shape[axis:])
-    gamma = np.broadcast_to(call.constant(1), shape[axis:]).reshape(size)
+    sample, (axis,) = call.sample_axes(x, [file_axis])
+    shape, normalized = sample.node.shape, sample.node.shape[axis:]
+    rows, size = math.prod(shape[:axis]), math.prod(normalized)
     beta: Array | None = call.constant(2) if call.has_input(2) else None
     if beta is None and call.used_outputs == 1:
-        beta = call.fuse_following_add((*[1] * (rank - len(shape[axis:])), *shape[axis:]))
-    beta = (
-        np.zeros(size)
-        if beta is None
-        else np.broadcast_to(beta.reshape(beta.shape[-len(shape[axis:]) :]), shape[axis:])
-    )
-    lifted = call.reshape(x, (size,) if rows == 1 else (rows, size))
-    options, weights = {"epsilon": call.real("epsilon", 1e-5)}, {"gamma": gamma, "beta": beta.reshape(size)}
-    shared = call.has_input(2)
-    return call.reshape(call.weighted("LayerNorm", lifted, options, weights, shared=shared), shape)
+        beta = call.fuse_following_add((*[1] * (len(x.shape) - len(normalized)), *normalized))
+    offsets = np.zeros(1) if beta is None else beta.reshape(beta.shape[-len(normalized) :])
+    weights = {
+        name: np.broadcast_to(values, normalized).reshape(size)
+        for name, values in (("gamma", call.constant(1)), ("beta", offsets))
+    }
+    lifted = call.reshape(sample, (size,) if rows == 1 else (rows, size))
+    options = {"epsilon": call.real("epsilon", 1e-5)}
+    return call.reshape(call.weighted("LayerNorm", lifted, options, weights, shared=call.has_input(2)), shape)
 
 
 def _moments(x: ScaledTerm, axes: range) -> tuple[ScaledTerm, ScaledTerm]:
@@ -178,8 +175,7 @@ def write_group_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
         for number, name in ((1, "ones"), (0, "zeros"))
     )
     y = graph.reshaped(graph.node("InstanceNormalization", rows, ones, zeros, epsilon=epsilon), x.shape)
-    shape = (x.shape[0], *(1,) * (len(x.shape) - 1))
-    return graph.node("Add", graph.node("Mul", y, graph.weight(gamma, shape)), graph.weight(beta, shape))
+    return graph.node("Add", graph.node("Mul", y, graph.channel_weight(gamma, y)), graph.channel_weight(beta, y))
 
 
 def read_local_response_norm(call: Call) -> Feature:

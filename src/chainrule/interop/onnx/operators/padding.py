@@ -1,7 +1,7 @@
 """Padding and cropping of values, with numbers or with copies of their own elements."""
 
-import math
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any, cast
 
 import numpy as np
@@ -11,6 +11,7 @@ from chainrule.core.shapes import Pair
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import POSITION, Array, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operators.resampling import along_axis
 from chainrule.interop.onnx.operators.shapes import moved
 from chainrule.interop.onnx.operators.terms import ScaledTerm
 
@@ -22,43 +23,40 @@ def read_pad(call: Call) -> Feature:
     x = call.feature()
     borders, value = _border_sizes(call, len(x.shape)), _fill_value(call)
     mode = call.choice("mode", "constant", *REPEATING_MODES)
-    padded_axes = [axis for axis, border in enumerate(borders) if any(border)]
     if mode != "constant":
         call.allocated([size + sum(border) for size, border in zip(x.shape, borders, strict=True)], POSITION.itemsize)
         return moved(call, x, lambda places: np.pad(places, borders, cast("Any", mode)))
     if not np.isfinite(value):
         raise call.unsupported(f"value {value}", "a finite number")
-    x, sample_axes = call.sample_axes(x, padded_axes)
-    pairs = {axis: borders[file_axis] for axis, file_axis in zip(sample_axes, padded_axes, strict=True)}
-    y = pad_with_zeros(call, x, pairs)
-    if not value or not padded_axes:
-        return y
-    cropped = [size + sum(min(amount, 0) for amount in pairs.get(axis, ())) for axis, size in enumerate(x.node.shape)]
-    amounts = [tuple(max(amount, 0) for amount in pairs.get(axis, (0, 0))) for axis in range(len(cropped))]
-    call.allocated(y.node.shape, 8)
-    return (ScaledTerm(call, y) + np.pad(np.zeros(cropped), amounts, constant_values=value)).feature
+    file_axes = [axis for axis, border in enumerate(borders) if any(border)]
+    sample, axes = call.sample_axes(x, file_axes)
+    pairs = {axis: borders[file_axis] for axis, file_axis in zip(axes, file_axes, strict=True)}
+    y = pad_with_zeros(call, sample, pairs)
+    return (ScaledTerm(call, y) + _border(call, sample, pairs, value)).feature if value and pairs else y
+
+
+def _border(call: Call, x: Feature, pairs: Mapping[int, Pair], value: float) -> Array:
+    """Return an array with a value where padding adds elements to x, and 0 elsewhere."""
+    sides = [pairs.get(axis, (0, 0)) for axis in range(len(x.node.shape))]
+    cropped = [size + sum(min(amount, 0) for amount in side) for size, side in zip(x.node.shape, sides, strict=True)]
+    added = [tuple(max(amount, 0) for amount in side) for side in sides]
+    call.allocated([size + sum(side) for size, side in zip(cropped, added, strict=True)], 8)
+    return np.pad(np.zeros(cropped), added, constant_values=value)
 
 
 def pad_with_zeros(call: Call, x: Feature, pairs: Mapping[int, Pair]) -> Feature:
     """Return a value with zeros before and after its elements along axes of a sample. Negative numbers crop."""
-    shape = x.node.shape
-    if not pairs:
-        return x
-    first, last = min(pairs), max(pairs)
-    if len(shape) != 3 or first == 0 or last - first > 1:
-        if first != last:
-            for axis, pair in pairs.items():
-                x = pad_with_zeros(call, x, {axis: pair})
-            return x
-        size = shape[first] + sum(pairs[first])
-        parts = (math.prod(shape[:first]), shape[first], math.prod(shape[first + 1 :]))
-        y = pad_with_zeros(call, call.reshape(x, parts), {1: pairs[first]})
-        return call.reshape(y, (*shape[:first], size, *shape[first + 1 :]))
-    sides = [pairs.get(axis, (0, 0)) for axis in (1, 2)]
-    for kind, option, sign in (("Crop2D", "cropping", -1), ("Pad2D", "padding", 1)):
-        amounts = tuple(tuple(max(sign * amount, 0) for amount in side) for side in sides)
-        x = call.layer(kind, x, **{option: amounts}) if any(map(any, amounts)) else x
-    return x
+    if len(x.node.shape) == 3 and {*pairs} <= {1, 2}:
+        sides, y = [pairs.get(axis, (0, 0)) for axis in (1, 2)], x
+        for kind, option, sign in (("Crop2D", "cropping", -1), ("Pad2D", "padding", 1)):
+            amounts = tuple(tuple(max(sign * amount, 0) for amount in side) for side in sides)
+            y = call.layer(kind, y, **{option: amounts}) if any(map(any, amounts)) else y
+        return y
+
+    def with_axis(y: Feature, axis: int) -> Feature:
+        return along_axis(call, y, axis, lambda image: pad_with_zeros(call, image, {1: pairs[axis]}))
+
+    return reduce(with_axis, pairs, x)
 
 
 def _border_sizes(call: Call, rank: int) -> list[Pair]:

@@ -44,25 +44,23 @@ def _norms(x: ScaledTerm) -> ScaledTerm:
     return p_norm(x, lambda y: ScaledTerm(y.call, _read_pool(y.call, "SumPool2D", {}, y.feature)))
 
 
-def _read_pool(call: Call, kind: str, options: dict[str, Any], x: Feature | None = None) -> Feature:
-    x = x or call.feature()
-    kernel = call.integers("kernel_shape")
-    if not x.batched or len(x.shape) != 2 + len(kernel):
-        x = call.batched_input(2 + len(kernel))
+def _read_pool(call: Call, kind: str, options: dict[str, Any], source: Feature | None = None) -> Feature:
+    """Return a pooling of the first input, or of `source`, whose options besides the windows are `options`."""
+    kernel, value = call.integers("kernel_shape"), source or call.feature()
+    fits = value.batched and len(value.shape) == 2 + len(kernel)
+    x = value if fits else call.batched_input(2 + len(kernel))
     window = window_of(call, kernel, x.node.shape[1:])
     if max(window.dilation) > 1 or len(kernel) > 2:
         return _pool_of_parts(call, x, window, kind, options)
-    own = window.options(2)
-    options = {
-        "window": own["kernel"],
-        "padding": own["padding"],
-        **({} if window.stride == window.kernel else {"stride": own["stride"]}),
-        **options,
-        **({"ceil_mode": True} if window.ceil_mode else {}),
-    }
-    if not any(map(sum, window.padding)) and not window.ceil_mode:
-        options.pop("count_padding", None)
-    return restore_rank(call, call.layer(kind, image(call, x), **options), x)
+    sizes = window.options(2)
+    chosen = {"window": sizes["kernel"], "padding": sizes["padding"], **options}
+    if window.stride != window.kernel:
+        chosen["stride"] = sizes["stride"]
+    if window.ceil_mode:
+        chosen["ceil_mode"] = True
+    elif not any(map(sum, window.padding)):
+        chosen.pop("count_padding", None)
+    return restore_rank(call, call.layer(kind, image(call, x), **chosen), x)
 
 
 def _pool_of_parts(call: Call, x: Feature, window: WindowOptions, kind: str, options: dict[str, Any]) -> Feature:

@@ -42,11 +42,10 @@ def settled(x: Feature, *, any_axis: bool = False) -> Feature:
     call.charge(places.nbytes)
     if not places.size:
         raise call.unsupported(f"a result of shape {text(places.shape)}", "one element or more")
-    if x.batch == 1:  # a number without axes is that of the only sample
-        places = places.reshape(places.shape or (1,))
+    if x.batch == 1:
         is_batched = places.ndim > 1 and len(places) == 1
-        node = _moved(call, source, places[0] if is_batched else places)
-        return Feature(node.node, 1, is_batched, x.grid)
+        y = _moved(call, source, places[0] if is_batched else np.atleast_1d(places))
+        return Feature(y.node, 1, is_batched, x.grid)
     if (axis := batch_axis(x)) is None:
         raise call.unsupported(f"a result of {places.shape} from several samples", "all samples, each on its own")
     if axis and not any_axis:
@@ -55,8 +54,7 @@ def settled(x: Feature, *, any_axis: bool = False) -> Feature:
     starts = size * np.arange(x.batch).reshape(-1, *[1] * sample.ndim)
     if not np.array_equal(np.moveaxis(places, axis, 0), sample + starts):
         raise call.unsupported("other elements of each sample", "the same elements of all samples")
-    y = _moved(call, source, sample.reshape(sample.shape or (1,)))
-    return Feature(y.node, x.batch, True, x.grid, scalar=not sample.ndim)
+    return Feature(_moved(call, source, np.atleast_1d(sample)).node, x.batch, True, x.grid, scalar=not sample.ndim)
 
 
 def batch_axis(x: Feature) -> int | None:
@@ -195,16 +193,22 @@ def _select(call: Call, x: Feature, tables: Sequence[Array]) -> Feature:
 
     Consecutive indices become a Slice, those at equal distances Resample2D, and others Concatenate of Slices.
     """
-    distant: dict[int, Positions] = {}
+    distant, y = dict[int, Positions](), x
     for axis, table in enumerate(tables):
         differences = {*np.diff(table).tolist()}
         if len(differences) == 1 and differences != {1}:
             distant[axis] = Positions(len(table), (differences.pop(), int(table[0]), 1))
-            continue
-        runs = np.split(table, np.flatnonzero(np.diff(table) != 1) + 1)
-        if len(runs) > MAX_SLICES:
-            raise call.unsupported(f"{len(runs)} separate parts of an axis", f"at most {MAX_SLICES}")
-        if len(table) < x.node.shape[axis] or len(runs) > 1:
-            parts = [call.layer("Slice", x, axis=axis, start=int(run[0]), stop=int(run[-1]) + 1) for run in runs]
-            x = call.layer("Concatenate", *parts, axis=axis) if len(parts) > 1 else parts[0]
-    return resample_axes(call, x, distant)
+        else:
+            y = _slices(call, y, axis, table)
+    return resample_axes(call, y, distant)
+
+
+def _slices(call: Call, x: Feature, axis: int, table: Array) -> Feature:
+    """Return the elements with the indices in a table along an axis: a Slice for each run of consecutive indices."""
+    runs = np.split(table, np.flatnonzero(np.diff(table) != 1) + 1)
+    if len(runs) > MAX_SLICES:
+        raise call.unsupported(f"{len(runs)} separate parts of an axis", f"at most {MAX_SLICES}")
+    if len(runs) == 1 and len(table) == x.node.shape[axis]:
+        return x
+    parts = [call.layer("Slice", x, axis=axis, start=int(run[0]), stop=int(run[-1]) + 1) for run in runs]
+    return call.layer("Concatenate", *parts, axis=axis) if len(parts) > 1 else parts[0]

@@ -114,13 +114,13 @@ def _represented(call: Call, index: int, axis: int = 0) -> Value:
     """
     scale, zero = call.constant(index + 1), call.constant(index + 2) if call.has_input(index + 2) else np.zeros(1)
     x = call.constant(index) if isinstance(call.values[index], np.ndarray) else call.feature(index)
-    axis = call.normalize_axis(axis, len(x.shape)) if scale.size > 1 else 0
+    scale_axis = call.normalize_axis(axis, len(x.shape)) if scale.size > 1 else 0
     if not isinstance(x, Feature):
         call.allocated(x.shape, 8)
-        return dequantized(x, scale, zero, axis)
+        return dequantized(x, scale, zero, scale_axis)
     if scale.size > 1:
         stored = as_stored(call.assembly, x)
-        factors, zeros = (_spread(value.astype(np.float64), x.shape, axis, 0) for value in (scale, zero))
+        factors, zeros = (_spread(value.astype(np.float64), x.shape, scale_axis, 0) for value in (scale, zero))
         return ((ScaledTerm(call, stored) - zeros) * factors).feature
     step, offset = float(scale.reshape(())), int(zero.reshape(()))
     own_step, own_zero = (x.grid.scale, x.grid.zero) if x.grid else (1.0, 0)

@@ -1,8 +1,9 @@
 """Operators that read a value at equally spaced positions along its axes, and its broadcasting to another shape."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -34,19 +35,24 @@ class Positions(NamedTuple):
 
 def resample_axes(call: Call, x: Feature, axes: Mapping[int, Positions], mode: str = "nearest") -> Feature:
     """Return a value that is read at the given positions along axes of a sample."""
-    axes = {axis: positions for axis, positions in axes.items() if positions != (x.node.shape[axis], EVERY)}
     shape = x.node.shape
-    if len(shape) == 3 and axes and set(axes) <= {1, 2}:
-        rows, columns = (axes.get(axis, Positions(shape[axis], EVERY)) for axis in (1, 2))
+    changed = {axis: positions for axis, positions in axes.items() if positions != (shape[axis], EVERY)}
+    if len(shape) == 3 and changed and set(changed) <= {1, 2}:
+        rows, columns = (changed.get(axis, Positions(shape[axis], EVERY)) for axis in (1, 2))
         outputs = (rows.outputs, columns.outputs)
         return call.layer("Resample2D", x, outputs=outputs, rows=rows.line, columns=columns.line, mode=mode)
-    for axis, (count, line) in axes.items():
-        shape = x.node.shape
-        after = math.prod(shape[axis + 1 :])
-        y = call.reshape(x, (math.prod(shape[:axis]), shape[axis], after))
-        y = call.layer("Resample2D", y, outputs=(count, after), rows=line, columns=EVERY, mode=mode)
-        x = call.reshape(y, (*shape[:axis], count, *shape[axis + 1 :]))
-    return x
+
+    def with_axis(y: Feature, axis: int) -> Feature:
+        return along_axis(call, y, axis, lambda image: resample_axes(call, image, {1: changed[axis]}, mode))
+
+    return reduce(with_axis, changed, x)
+
+
+def along_axis(call: Call, x: Feature, axis: int, change: Callable[[Feature], Feature]) -> Feature:
+    """Return a value whose axis is changed as the rows of images, which consist of all later axes."""
+    before, size, after = x.node.shape[:axis], x.node.shape[axis], x.node.shape[axis + 1 :]
+    y = change(call.reshape(x, (math.prod(before), size, math.prod(after))))
+    return call.reshape(y, (*before, y.node.shape[1], *after))
 
 
 def expand(call: Call, x: Feature, shape: Shape) -> Feature:
@@ -61,29 +67,26 @@ def read_resize(call: Call) -> Feature:
     """
     x = call.batched_input()
     mode, rounding = _interpolation(call)
-    axes: dict[int, Positions] = {}
-    for axis, (size, scale) in enumerate(_sizes_and_scales(call, x)):
-        if (size, scale) == (x.shape[axis], 1):
-            continue
-        if axis == 0:
-            raise call.unsupported(f"factor {float(scale):g} for the batch axis", "1")
-        axes[axis - 1] = Positions(size, _line(call, x.shape[axis], size, scale, mode, rounding))
+    batch, *resized = _sizes_and_scales(call, x)
+    if batch != (x.shape[0], 1):
+        raise call.unsupported(f"factor {float(batch[1]):g} for the batch axis", "1")
+    axes = {
+        axis: Positions(size, _line(call, own, size, scale, mode, rounding))
+        for axis, (own, (size, scale)) in enumerate(zip(x.shape[1:], resized, strict=True))
+        if (size, scale) != (own, 1)
+    }
     if mode == "cubic":
-        for axis, positions in axes.items():
-            x = _resample_cubic(call, x, axis, positions)
-        return x
+        return reduce(lambda y, axis: _resample_cubic(call, y, axis, axes[axis]), axes, x)
     rank = len(x.node.shape)
     if rank not in (2, 3) or not axes or not set(axes) <= {*range(1, rank)}:
         return resample_axes(call, x, axes, mode)
     y = image(call, x)
     image_axes = {axis + 3 - rank: positions for axis, positions in axes.items()}
     factors = tuple(_whole_factor(mode, y.node.shape[axis], image_axes.get(axis)) for axis in (1, 2))
-    if all(factors):
-        factor = factors[0] if factors[0] == factors[1] else factors
-        y = call.layer("UpSample2D", y, factor=factor, mode=mode)
-    else:
-        y = resample_axes(call, y, image_axes, mode)
-    return restore_rank(call, y, x)
+    if not all(factors):
+        return restore_rank(call, resample_axes(call, y, image_axes, mode), x)
+    factor = factors[0] if factors[0] == factors[1] else factors
+    return restore_rank(call, call.layer("UpSample2D", y, factor=factor, mode=mode), x)
 
 
 def _resample_cubic(call: Call, x: Feature, axis: int, positions: Positions) -> Feature:
@@ -146,26 +149,33 @@ def _sizes_and_scales(call: Call, x: Feature) -> list[tuple[int, Fraction]]:
     """Return the size of the result and the scale factor along each axis."""
     shape, rank = x.shape, len(x.shape)
     axes = [call.normalize_axis(axis, rank) for axis in call.integers("axes", range(rank))]
-    result = [(size, Fraction(1)) for size in shape]
-    if call.opset >= 11 and call.has_input(3):
-        sizes = call.integer_input(3)
-        if len(sizes) != len(axes) or min(sizes, default=1) < 1:
-            raise call.unsupported(f"sizes {sizes}", f"{len(axes)} sizes above 0")
-        scales = [Fraction(size, shape[axis]) for size, axis in zip(sizes, axes, strict=True)]
-        policy = call.choice("keep_aspect_ratio_policy", "stretch", "not_larger", "not_smaller")
-        if policy != "stretch":
-            scales = [min(scales) if policy == "not_larger" else max(scales)] * len(axes)
-            sizes = [math.floor(shape[axis] * scales[0] + Fraction(1, 2)) for axis in axes]
-    else:
-        scales = [_fraction(call, value) for value in _scale_factors(call)]
-        if len(scales) != len(axes):
-            raise call.unsupported(f"{len(scales)} factors", f"{len(axes)} factors")
-        sizes = [math.floor(shape[axis] * scale) for axis, scale in zip(axes, scales, strict=True)]
-    for axis, size, scale in zip(axes, sizes, scales, strict=True):
-        result[axis] = (size, scale)
+    read = _requested_sizes if call.opset >= 11 and call.has_input(3) else _requested_factors
+    resized = dict(zip(axes, read(call, [shape[axis] for axis in axes]), strict=True))
+    result = [resized.get(axis, (size, Fraction(1))) for axis, size in enumerate(shape)]
     if any(size < 1 for size, _ in result):
         raise call.unsupported(f"sizes {[size for size, _ in result]}", "sizes above 0")
     return result
+
+
+def _requested_sizes(call: Call, before: Sequence[int]) -> list[tuple[int, Fraction]]:
+    """Return the sizes of the input `sizes` and their factors, or as close to them as one factor for all comes."""
+    sizes = call.integer_input(3)
+    if len(sizes) != len(before) or min(sizes, default=1) < 1:
+        raise call.unsupported(f"sizes {sizes}", f"{len(before)} sizes above 0")
+    factors = [Fraction(size, own) for size, own in zip(sizes, before, strict=True)]
+    policy = call.choice("keep_aspect_ratio_policy", "stretch", "not_larger", "not_smaller")
+    if policy == "stretch":
+        return [*zip(sizes, factors, strict=True)]
+    factor = min(factors) if policy == "not_larger" else max(factors)
+    return [(math.floor(own * factor + Fraction(1, 2)), factor) for own in before]
+
+
+def _requested_factors(call: Call, before: Sequence[int]) -> list[tuple[int, Fraction]]:
+    """Return the factors of the input or attribute `scales`, and the sizes that they give, rounded down."""
+    factors = [_fraction(call, value) for value in _scale_factors(call)]
+    if len(factors) != len(before):
+        raise call.unsupported(f"{len(factors)} factors", f"{len(before)} factors")
+    return [(math.floor(own * factor), factor) for own, factor in zip(before, factors, strict=True)]
 
 
 def _scale_factors(call: Call) -> list[float]:
@@ -190,18 +200,18 @@ def _line(call: Call, size: int, count: int, scale: Fraction, mode: str, roundin
     step, start = _coordinates(call, size, count, scale)
     divisor = math.lcm(step.denominator, start.denominator)
     a, b, c = int(step * divisor), int(start * divisor), divisor
+    floor, ceil = (a, b, c), (a, b + c - 1, c)
     if mode != "nearest":
-        return a, b, c
-    if rounding == "floor or ceil":  # before opset 11, ONNX Runtime rounds up if the image becomes smaller
-        rounding = "ceil" if scale < 1 else "floor"
+        return floor
     lines = {
-        "floor": (a, b, c),
-        "ceil": (a, b + c - 1, c),
+        "floor": floor,
+        "ceil": ceil,
+        "floor or ceil": ceil if scale < 1 else floor,  # before opset 11, ONNX Runtime rounds up in smaller images
         "round_prefer_floor": (2 * a, 2 * b + c - 1, 2 * c),
         "round_prefer_ceil": (2 * a, 2 * b + c, 2 * c),
     }
     if rounding not in lines:
-        raise call.unsupported(f"nearest_mode {rounding!r}", f"one of {', '.join(lines)}")
+        raise call.unsupported(f"nearest_mode {rounding!r}", "floor, ceil, round_prefer_floor or round_prefer_ceil")
     return lines[rounding]
 
 
@@ -209,17 +219,17 @@ def _coordinates(call: Call, size: int, count: int, scale: Fraction) -> tuple[Fr
     """Return the distance of the positions that Resize reads along an axis, and the first position."""
     rule = call.text("coordinate_transformation_mode", "half_pixel" if call.opset >= 11 else "asymmetric")
     step, half, zero = 1 / scale, Fraction(1, 2), Fraction(0)
-    if rule == "pytorch_half_pixel" and count == 1:
-        return zero, zero
-    if rule in ("half_pixel", "pytorch_half_pixel"):
-        return step, (step - 1) * half
-    if rule == "half_pixel_symmetric":
-        return step, size * half * (1 - count * step / size) + (step - 1) * half
-    if rule == "asymmetric":
-        return step, zero
-    if rule == "align_corners":
-        return (Fraction(size - 1, count - 1) if count > 1 else zero), zero
-    raise call.unsupported(f"coordinate_transformation_mode {rule!r}", "half_pixel, align_corners or asymmetric")
+    centered = step, (step - 1) * half
+    rules = {
+        "half_pixel": centered,
+        "pytorch_half_pixel": centered if count > 1 else (zero, zero),
+        "half_pixel_symmetric": (step, centered[1] + size * half * (1 - count * step / size)),
+        "asymmetric": (step, zero),
+        "align_corners": (Fraction(size - 1, max(count - 1, 1)) if count > 1 else zero, zero),
+    }
+    if rule not in rules:
+        raise call.unsupported(f"coordinate_transformation_mode {rule!r}", "half_pixel, align_corners or asymmetric")
+    return rules[rule]
 
 
 def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:

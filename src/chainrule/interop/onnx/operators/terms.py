@@ -155,23 +155,23 @@ def scale_and_shift(call: Call, x: Feature, scale: Array, shift: Array) -> Featu
     first constant of the node has the name of a layer's weights. All other constants become FixedAffine.
     """
     axes = max(scale.ndim, shift.ndim)
-    if axes > len(x.shape) and x.batch == 1:
-        x = x.with_axes(axes)
-    factors, summands = (align_constant(call, value, x) for value in (scale, shift))
-    shape = np.broadcast_shapes(x.node.shape, factors.shape, summands.shape)
-    x = expand(call, x, tuple(map(int, shape)))
+    value = x.with_axes(axes) if axes > len(x.shape) and x.batch == 1 else x
+    factors, summands = (align_constant(call, constant, value) for constant in (scale, shift))
+    shape = np.broadcast_shapes(value.node.shape, factors.shape, summands.shape)
+    y = expand(call, value, tuple(map(int, shape)))
     if factors.size == summands.size == 1:
-        return rescale(call, x, float(factors.reshape(())), float(summands.reshape(())))
-    varying = {axis for value in (factors, summands) for axis, size in enumerate(value.shape) if size > 1}
-    if varying == {len(shape) - 1} and len(shape) > 1:  # so that permutations of axes can cancel
-        rows = [value.reshape(-1, *[1] * (len(shape) - 1)) for value in (factors, summands)]
-        first = x.with_node(permuted(x.node, [len(shape) - 1, *range(len(shape) - 1)]))
-        y = _scale_and_shift_channels(call, first, *rows)
-        return x.with_node(permuted(y.node, [*range(1, len(shape)), 0]))
+        return rescale(call, y, float(factors.reshape(())), float(summands.reshape(())))
+    varying = {axis for array in (factors, summands) for axis, size in enumerate(array.shape) if size > 1}
+    last = len(shape) - 1
     if varying == {0}:
-        return _scale_and_shift_channels(call, x, factors, summands)
-    weights = {name: np.broadcast_to(value, shape) for name, value in (("w", factors), ("b", summands))}
-    return x.with_node(call.assembly.apply_weighted("FixedAffine", x.node, {"per": "element"}, weights, ""))
+        return _scale_and_shift_channels(call, y, factors, summands)
+    if varying == {last}:  # so that permutations of axes can cancel
+        rows = [constant.reshape(-1, *[1] * last) for constant in (factors, summands)]
+        channels_first = y.with_node(permuted(y.node, [last, *range(last)]))
+        scaled = _scale_and_shift_channels(call, channels_first, *rows)
+        return y.with_node(permuted(scaled.node, [*range(1, last + 1), 0]))
+    weights = {name: np.broadcast_to(constant, shape) for name, constant in (("w", factors), ("b", summands))}
+    return y.with_node(call.assembly.apply_weighted("FixedAffine", y.node, {"per": "element"}, weights, ""))
 
 
 def rescale(call: Call, x: Feature, scale: float, shift: float = 0.0) -> Feature:
@@ -199,14 +199,12 @@ def align_constant(call: Call, value: Array, x: Feature) -> Array:
     aligned = value.reshape((1,) * (rank - value.ndim) + value.shape)
     if any(size != axis and 1 not in (size, axis) for size, axis in zip(aligned.shape, x.shape, strict=True)):
         raise call.invalid(problem, "a constant that can be broadcast to it")
-    if 0 in aligned.shape:
+    if not aligned.size:
         raise call.unsupported(problem, "one element or more")
-    if not x.batched:
-        return aligned
-    aligned = for_one_sample(aligned, x.shape)
-    if len(aligned) > 1:
+    samples = for_one_sample(aligned, x.shape) if x.batched else aligned[None]
+    if len(samples) > 1:
         raise call.unsupported(problem, "a constant that is equal for all samples")
-    return aligned[0]
+    return samples[0]
 
 
 # ---------------------------------------------------------------------- two variables
@@ -247,7 +245,7 @@ def _align_axes(call: Call, a: Feature, b: Feature) -> tuple[Feature, Feature]:
 
     As in NumPy, the value with fewer axes gets leading axes of size 1.
     """
-    problem = f"inputs of {a.shape} and {b.shape}"
+    problem, rank = f"inputs of {a.shape} and {b.shape}", max(len(a.shape), len(b.shape))
     if call.open_batch and len(a.shape) != len(b.shape):  # the batch axis of one would be aligned with another axis
         raise call.unsupported(problem, "the same number of axes")
     sizes = itertools.zip_longest(a.shape[::-1], b.shape[::-1], fillvalue=1)
@@ -257,6 +255,5 @@ def _align_axes(call: Call, a: Feature, b: Feature) -> tuple[Feature, Feature]:
         return a, b
     if a.batch != 1 or b.batch != 1 or call.opset < 7:
         raise call.unsupported(problem, "the same number of axes, and the same batch axis")
-    rank = max(len(a.shape), len(b.shape))
-    a, b = a.with_axes(rank), b.with_axes(rank)
-    return (a, b) if a.batched == b.batched else (a.as_sample(), b.as_sample())
+    first, second = a.with_axes(rank), b.with_axes(rank)
+    return (first, second) if first.batched == second.batched else (first.as_sample(), second.as_sample())

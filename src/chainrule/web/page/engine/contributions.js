@@ -12,25 +12,28 @@ import { operations } from "./operations.js";
 import { sizeOf } from "./tensor.js";
 
 /**
- * Returns the contributions of all samples of a batch to the gradient of one element; their sum is the gradient.
+ * Returns the contributions of all samples of a batch to the gradients of some elements; their sum is the gradient.
  *
- * @param {import("./training.js").BatchWalk} walk @param {string} name  name of the parameter @param {number} index  flat index
- * @returns {number[]}
+ * @param {import("./training.js").BatchWalk} walk @param {string} name  name of the parameter @param {number[]} indices  flat
+ * @returns {number[][]}  for each element those of all samples
  */
-export function contributions({ parts }, name, index) {
+export function contributions({ parts }, name, indices) {
   const samples = parts.reduce((sum, part) => sum + part.runtimeValues.batch, 0);
-  return parts.flatMap((part) => ofPart(part, name, index).map((value) => (value * part.runtimeValues.batch) / samples));
+  const rows = parts.flatMap((part) => {
+    const share = part.runtimeValues.batch / samples;
+    return ofPart(part, name).map((gradient) => indices.map((index) => gradient[index] * share));
+  });
+  return indices.map((_, at) => rows.map((row) => row[at]));
 }
 
-/** @param {Interpreter} walk @param {string} name @param {number} index */
-function ofPart(walk, name, index) {
+/** Returns the gradient of each sample. @param {Interpreter} walk @param {string} name */
+function ofPart(walk, name) {
   const gradient = gradientName(name);
   const list = operationsOf(walk.plan, gradient);
-  const samples = walk.runtimeValues.batch;
-  return Array.from({ length: samples }, (_, n) => {
+  return Array.from({ length: walk.runtimeValues.batch }, (_, n) => {
     const own = ofSample(walk, list, n).get(gradient);
-    if (!own || !(index in own.data)) throw new Error(`${name} has no gradient at ${index}`);
-    return own.data[index];
+    if (!own) throw new Error(`${name} has no gradient`);
+    return own.data;
   });
 }
 

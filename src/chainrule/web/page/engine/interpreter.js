@@ -19,6 +19,11 @@ export function perSample(tensor) {
   return PER_SAMPLE.has(tensor.kind);
 }
 
+/** Returns whether the samples of a batch depend on each other in training. @param {{plan: Plan}} description */
+export function isCoupled({ plan }) {
+  return plan.forward.some(({ scope }) => scope === "batch");
+}
+
 /**
  * Returns the attributes of an operation, including those that depend on runtime values.
  *
@@ -74,11 +79,13 @@ export class Interpreter {
    * Runs forward and, for a training plan, backward. `gradient` is then the gradient of the mean loss.
    *
    * @param {NDArray} x  (N, …) @param {NDArray | null} t  (N, K), for a training plan @param {Runtime} runtime
+   * @param {NDArray | null} weights  in the loss, (N,) or (N, 2, …)
    */
-  run(x, t, { seed, step, first = 0 } = { seed: 0, step: 0 }) {
+  run(x, t, { seed, step, first = 0 } = { seed: 0, step: 0 }, weights = null) {
     this.runtimeValues = { batch: x.shape[0], first, seed, step };
     this.values.set(this.plan.input.storage, x);
     if (t && this.plan.target) this.values.set(this.plan.target.storage, t);
+    if (weights && this.plan.weights) this.values.set(this.plan.weights.storage, weights);
     this.gradient.fill(0);
     this.walk(this.plan.forward);
     this.walk(this.plan.backward);

@@ -15,8 +15,9 @@ import { runtimeOf } from "./trace.js";
  *
  * @param {Trace} trace @param {string} tensor
  */
-export function canNudge({ description: { joined, layers, plan, layout } }, tensor) {
-  if (!plan.loss || tensor === plan.loss.storage || (joined && tensor === `${layers[layers.length - 1].name}.y`)) return false;
+export function canNudge({ description: { catalogue, plan, layout } }, tensor) {
+  const isOmitted = catalogue.omitted.some(({ writes }) => writes.some(({ storage }) => storage === tensor));
+  if (!plan.loss || tensor === plan.loss.storage || isOmitted) return false;
   if (tensor === plan.input.storage) return true;
   const reads = plan.forward.flatMap((operation) => operation.reads);
   const read = reads.find((candidate) => candidate?.storage === tensor);
@@ -35,7 +36,7 @@ function forward(trace, parameters) {
     return { shape: [1, ...shape], data: new Float64Array(data) };
   };
   const walk = new Interpreter({ ...plan, backward: [] }, layout, { parameters, statistics: new Float64Array(frame.statistics) });
-  walk.run(copy("x"), copy("t"), runtimeOf(trace));
+  walk.run(copy("x"), copy("t"), runtimeOf(trace), plan.weights ? copy("weights") : null);
   return walk;
 }
 

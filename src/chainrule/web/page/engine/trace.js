@@ -12,33 +12,34 @@
  * @typedef {Float32Array | Float64Array} Flat  values of all parameters or statistics
  */
 
-import { Interpreter, gradientName, perSample, primal } from "./interpreter.js";
+import { Interpreter, argumentsOf, gradientName, perSample, primal } from "./interpreter.js";
 import { operations } from "./operations.js";
 import { softmax } from "./reference.js";
 import { placeOfLargest, zeros } from "./tensor.js";
-import { clipping, freeze, squares, updated } from "./updating.js";
+import { clipping, squares, updated } from "./updating.js";
 
 /**
- * Normalizes an image for the network: bytes · gain + offset.
+ * Normalizes an image for the network: value · gain + offset.
  *
- * @param {Description} description @param {Picture} picture
+ * @param {Description} description @param {Pick<Picture, "x">} picture
  */
-export function normalized(description, picture) {
-  const plane = picture.x.length / description.input_shape[0];
-  return Float64Array.from(picture.x, (byte, place) => {
-    const { gain, offset } = factors(description, Math.floor(place / plane));
-    return byte * gain + offset;
+export function normalized(description, { x }) {
+  const [channels] = description.input_shape;
+  const constants = Array.from({ length: channels }, (_, channel) => factors(description, channel, x));
+  return Float64Array.from(x, (value, place) => {
+    const { gain, offset } = constants[Math.floor((place * channels) / x.length)];
+    return value * gain + offset;
   });
 }
 
 /**
- * Returns the numbers by which the bytes of a channel are normalized.
+ * Returns the numbers by which the values of a channel are normalized. Bytes are first converted to the unit of training.
  *
- * @param {Description} description @param {number} channel
+ * @param {Description} description @param {number} channel @param {Picture["x"]} x
  */
-export function factors({ normalization }, channel) {
+export function factors({ normalization }, channel, x) {
   const [gain, offset] = [normalization.gain, normalization.offset].map((values) => (typeof values === "number" ? values : values[channel]));
-  return { gain: gain * ((normalization.white ?? 255) / 255), offset };
+  return { gain: x instanceof Uint8Array ? gain * ((normalization.white ?? 255) / 255) : gain, offset };
 }
 
 /**
@@ -87,13 +88,15 @@ export function makeTrace(description, frame, picture, options = {}) {
   const { nudge = null } = options;
   const x = input(description, picture);
   applyNudge(nudge, walk, x, description);
-  walk.run(x, t, runtimeOf({ description, frame, picture, batch: options.batch ?? null }));
+  const weights = weightsOf(description, 1, picture.weights ? [picture.weights] : null);
+  walk.run(x, t, runtimeOf({ description, frame, picture, batch: options.batch ?? null }), weights);
 
   const values = parameterValues(description, buffers);
   values.set("x", { shape: plan.input.shape, data: walk.read(plan.input).data });
   values.set("t", { shape: t.shape.slice(1), data: t.data });
+  if (weights) values.set("weights", { shape: weights.shape.slice(1), data: weights.data });
   writtenValues(walk, values);
-  probabilities(description, walk, values);
+  omittedValues(description, walk, values);
   const batch = options.batch ?? null;
   if (batch) updates(description, frame, values, { ...batch.after, gradient: batch.gradient });
   else stepAlone(description, frame, walk, values);
@@ -144,6 +147,18 @@ export function targetsOf({ labels, targets }, description) {
   const t = zeros([targets.length, ...(description.plan.target?.shape ?? [targets[0].length])]);
   targets.forEach((target, n) => t.data.set(target, n * target.length));
   return t;
+}
+
+/**
+ * Returns the weights of images in the loss, with a batch axis. Without known weights they are 1; null if training has none.
+ *
+ * @param {Description} description @param {number} count @param {number[][] | null} [known]
+ */
+export function weightsOf({ plan: { weights } }, count, known) {
+  if (!weights) return null;
+  const all = zeros([count, ...weights.shape], 1);
+  known?.forEach((own, n) => all.data.set(own, n * own.length));
+  return all;
 }
 
 /** Spreads a share of each target over all outputs. @param {NDArray} t @param {number} share */
@@ -278,19 +293,18 @@ function writtenValues(walk, values) {
 }
 
 /**
- * Adds the probabilities and their gradient, which a plan omits if it joins their layer with the loss.
+ * Adds what a plan omits: the probabilities and their gradient, if it joins their layer with the loss, and the gradients of
+ * frozen parameters, which are 0.
  *
  * @param {Description} description @param {Interpreter} walk @param {Map<string, NDArray>} values
  */
-function probabilities({ joined, layers }, walk, values) {
-  if (!joined) return;
-  const { name, output } = layers[layers.length - 1];
-  const t = walk.read(/** @type {Tensor} */ (walk.plan.target));
-  const scores = { ...walk.read(walk.plan.output), shape: t.shape };
-  const [y] = operations[joined.activation]([scores], {});
-  const [dy] = operations[joined.gradient]([y, t], { batch: null });
-  values.set(`${name}.y`, { shape: output, data: y.data });
-  values.set(gradientName(`${name}.y`), { shape: output, data: dy.data });
+function omittedValues({ catalogue }, walk, values) {
+  for (const operation of catalogue.omitted) {
+    const arrays = operation.reads.map((tensor) => tensor && { shape: [1, ...tensor.shape], data: values.get(tensor.storage)?.data ?? new Float64Array() });
+    const results = operations[operation.name](arrays, argumentsOf(operation, walk.runtimeValues));
+    operation.writes.forEach(({ storage, shape }, place) => values.set(storage, { shape, data: results[place].data }));
+  }
+  for (const { name, kind, shape } of catalogue.entries) if (kind === "gradient" && !values.has(name)) values.set(name, zeros(shape));
 }
 
 /**
@@ -322,7 +336,7 @@ function updates(description, frame, values, { parameters, statistics, gradient 
 function stepAlone(description, frame, walk, values) {
   const { parameters, statistics } = walk.buffers;
   const moments = momentsOf(description, frame);
-  const results = updated(description, parameters, freeze(description, walk.gradient.slice()), moments, frame.step + 1, frame.rate);
+  const results = updated(description, parameters, walk.gradient, moments, frame.step + 1, frame.rate);
   walk.commitStatistics();
   updates(description, frame, values, { parameters: results?.[0], statistics });
 }

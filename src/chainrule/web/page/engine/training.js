@@ -3,8 +3,8 @@
  *
  * @typedef {import("../types.js").Description} Description
  * @typedef {import("../types.js").Frame} Frame
- * @typedef {{x: Uint8Array[], labels: number[], targets?: number[][] | null}} Pictures  a batch of images as bytes;
- *   targets: of each image if they are numbers, which then replace the labels
+ * @typedef {{x: (Uint8Array | Float32Array)[], labels: number[], targets?: number[][] | null, weights?: number[][] | null}} Pictures
+ *   a batch of images; targets: of each image if they are numbers, which then replace the labels; weights: in the loss
  * @typedef {{parts: Interpreter[], buffers: import("./interpreter.js").Buffers, gradient: Float64Array}} BatchWalk  the
  *   forward and backward passes of the parts of a batch, and the gradient of its mean loss
  * @typedef {{loss: number, accuracy: number, norms: Record<string, number>}} Outcome
@@ -12,8 +12,8 @@
  */
 
 import { Interpreter, backwardTo } from "./interpreter.js";
-import { isState, normalized, partsOf, targetsOf } from "./trace.js";
-import { freeze, squares, updated } from "./updating.js";
+import { isState, normalized, partsOf, targetsOf, weightsOf } from "./trace.js";
+import { squares, updated } from "./updating.js";
 
 export class Trainer {
   #plan;
@@ -70,15 +70,15 @@ export class Trainer {
     /** @type {Interpreter[]} */
     const parts = [];
     for (const [first, last] of partsOf(description, samples)) {
-      const part = { x: pictures.x.slice(first, last), labels: pictures.labels.slice(first, last), targets: pictures.targets?.slice(first, last) };
+      const { x, labels, targets, weights } = mapped(pictures, (rows) => rows?.slice(first, last));
       const walk = new Interpreter(this.#plan, description.layout, buffers);
       parts.at(-1)?.commitStatistics(); // the previous part's
       const runtime = { seed: description.recipe.seed, step: done * description.step.parts + parts.length + 1 };
-      walk.run(batch(description, part.x), targetsOf(part, description), runtime);
+      walk.run(batch(description, x), targetsOf({ labels, targets }, description), runtime, weightsOf(description, x.length, weights));
       walk.gradient.forEach((value, at) => (gradient[at] += (value * (last - first)) / samples));
       parts.push(walk);
     }
-    return { parts, buffers, gradient: freeze(description, gradient) };
+    return { parts, buffers, gradient };
   }
 
   /** Returns the current frame, which shares its arrays with the trainer. @returns {Frame} */
@@ -88,11 +88,16 @@ export class Trainer {
   }
 }
 
-/** Normalizes images for the network, (N, …). @param {Description} description @param {Uint8Array[]} pictures */
+/** @template T @param {T} record @param {(value: any) => any} map @returns {T} */
+function mapped(record, map) {
+  return /** @type {T} */ (Object.fromEntries(Object.entries(/** @type {any} */ (record)).map(([name, value]) => [name, map(value)])));
+}
+
+/** Normalizes images for the network, (N, …). @param {Description} description @param {Pictures["x"]} pictures */
 function batch(description, pictures) {
   const size = pictures[0].length;
   const data = new Float64Array(pictures.length * size);
-  pictures.forEach((x, n) => data.set(normalized(description, { x, label: null, from: "" }), n * size));
+  pictures.forEach((x, n) => data.set(normalized(description, { x }), n * size));
   return { shape: [pictures.length, ...description.input_shape], data };
 }
 

@@ -41,12 +41,6 @@ export function rateWith(factor, attributes) {
   return { ...attributes, rate: rate * factor, ...(decay !== undefined && { decay: factor ? decay / factor : 0 }) };
 }
 
-/** Sets the gradient of frozen parameters to 0, because training does not compute it. @param {Description} description @param {Float64Array} gradient */
-export function freeze({ step, layout }, gradient) {
-  for (const [name, factor] of Object.entries(step.factors)) if (!factor) gradient.fill(0, ...layout[name]);
-  return gradient;
-}
-
 /**
  * Returns the factor that clips the gradient; 1 without a limit.
  *

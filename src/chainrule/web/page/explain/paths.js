@@ -16,15 +16,16 @@
 
 import { argumentsOf, backwardTo, perSample } from "../engine/interpreter.js";
 import { operations } from "../engine/operations.js";
-import { ravel, unravel, zeros } from "../engine/tensor.js";
+import { byMagnitude as byMagnitudeOf, placeOfLargest, ravel, unravel, zeros } from "../engine/tensor.js";
 import { runtimeOf } from "../engine/trace.js";
+import { squares } from "../engine/updating.js";
 import { catalogueOf } from "./cells.js";
 import { CellContext } from "./cell_context.js";
 import { explain } from "./index.js";
 import { layered, parted, valueOf } from "./naming.js";
 
 const BEAM = 64; // unfinished paths to keep
-const MAPS = 5; // with the largest parts of a gradient
+const [SEARCHED, SHOWN] = [32, 5]; // maps or outputs with the largest gradients, and with the largest parts of the weight's gradient
 
 /**
  * Returns the paths with the largest products, in descending order, by a beam search over unfinished paths.
@@ -124,37 +125,49 @@ function ofDropout(trace, cell) {
 
 /**
  * Returns the ways to a weight's gradient, bundled by the maps whose gradients pass back through the convolution next to the
- * weight: for each map, all that comes through it (`value`), and its strongest path. Null without such a convolution.
+ * weight or, without one, by the outputs whose errors pass back through the last dense layer. For each of those with the largest
+ * parts: all that comes through it (`value`), and its strongest path, whose links are computed when they are read. Null without
+ * such a layer.
  *
- * @param {Trace} trace @param {string} cell  a gradient @returns {{paths: Path[], layer: string} | null}
+ * @param {Trace} trace @param {string} cell  a gradient @returns {{paths: Path[], layer: string, isMaps: boolean} | null}
  */
-export function pathsByMap(trace, cell) {
+export function pathsByPart(trace, cell) {
   const { tensor } = parted(cell);
-  const list = backwardTo(trace.description.plan, ({ storage }) => storage === tensor);
-  const at = list.findLastIndex(({ name }) => name === "cross_correlate_dx");
+  const list = backwardTo(trace.description.plan, ({ storage }) => storage === tensor).slice(0, -1);
+  const convolution = list.findLastIndex((operation) => operation.name === "cross_correlate_dx" && isUngrouped(operation));
+  const at = convolution < 0 ? list.findIndex(({ name }) => name === "dense_dx") : convolution;
   const source = list[at]?.reads[0];
   const whole = source && trace.values.get(source.storage);
   if (!whole) return null;
   const size = whole.data.length / source.shape[0];
-  const paths = Array.from({ length: source.shape[0] }, (_, map) => {
-    const own = zeros(whole.shape);
-    own.data.set(whole.data.subarray(map * size, (map + 1) * size), map * size);
-    const part = { ...trace, values: new Map([...trace.values, ...passedOn(trace, list.slice(at), source.storage, own)]) };
-    return { part, value: valueOf(part, cell) ?? 0 };
+  const rows = Array.from({ length: source.shape[0] }, (_, row) => whole.data.subarray(row * size, (row + 1) * size));
+  const branches = cachedBranches(trace);
+  const parts = byMagnitudeOf(rows.map(squares)).slice(0, SEARCHED).map((row) => {
+    const values = new Map([...trace.values, ...passedOn(trace, list.slice(at), source.storage, row, rows[row])]);
+    const part = { ...trace, values };
+    return { part, value: branches(cell).reduce((sum, branch) => sum + branch.coefficient * (valueOf(part, branch.cell) ?? 0), 0) };
   });
   const total = Math.sign(valueOf(trace, cell) ?? 0);
-  const largest = paths.sort((a, b) => total * (b.value - a.value)).slice(0, MAPS).filter(({ value }) => total * value > 0);
-  const branches = cachedBranches(trace);
-  return { layer: layered(source.storage).layer, paths: largest.map(({ part, value }) => ({ ...strongestThrough([part, trace], branches, cell, source.storage), value })) };
+  const largest = parts.sort((a, b) => total * (b.value - a.value)).slice(0, SHOWN).filter(({ value }) => total * value > 0);
+  const paths = largest.map(({ part, value }) => {
+    const compute = () => linksThrough([part, trace], branches, cell, source.storage, total);
+    /** @type {Link[] | null} */
+    let links = null;
+    return { value, start: value, weight: 1, get links() { return (links ??= compute()); } };
+  });
+  return { layer: layered(source.storage).layer, paths, isMaps: at === convolution };
 }
 
 /**
- * Returns the gradients that follow from a part of one gradient; all others are 0.
+ * Returns the gradients that follow from one row of a gradient, such as a map; all others are 0.
  *
- * @param {Trace} trace @param {Operation[]} list @param {string} source @param {NDArray} part
+ * @param {Trace} trace @param {Operation[]} list  the first one multiplies the gradient by weights with as many rows
+ * @param {string} source @param {number} row @param {NDArray["data"]} values  of the row
  */
-function passedOn(trace, list, source, part) {
-  const own = new Map([[source, part]]);
+function passedOn(trace, list, source, row, values) {
+  const whole = zeros(trace.values.get(source)?.shape ?? []);
+  whole.data.set(values, row * values.length);
+  const own = new Map([[source, whole]]);
   const gradients = new Set(trace.description.plan.backward.flatMap(({ writes }) => writes.map(({ storage }) => storage)));
   for (const operation of list) {
     if (!operation.reads.some((tensor) => tensor && own.has(tensor.storage))) continue;
@@ -164,27 +177,44 @@ function passedOn(trace, list, source, part) {
       const array = own.get(tensor.storage) ?? (gradients.has(tensor.storage) ? zeros(shape) : trace.values.get(tensor.storage));
       return array ? { shape, data: array.data } : null;
     });
-    const results = operations[operation.name](arrays, argumentsOf(operation, { batch: 1, ...runtimeOf(trace) }));
+    const results = operations[operation.name](operation === list[0] ? rowOf(arrays, row) : arrays, argumentsOf(operation, { batch: 1, ...runtimeOf(trace) }));
     operation.writes.forEach(({ storage }, place) => own.set(storage, { ...results[place], shape: trace.values.get(storage)?.shape ?? [] }));
   }
   return own;
+}
+
+/** @param {Operation} operation */
+function isUngrouped({ attributes: { groups = 1 } }) {
+  return groups === 1;
+}
+
+/** Returns one row of the gradient (1, O, …) and of the weights (O, …) that it is multiplied by. @param {(NDArray | null)[]} arrays @param {number} row */
+function rowOf([dy, w, ...others], row) {
+  const cut = (/** @type {NDArray | null} */ array, /** @type {number} */ axis) => {
+    if (!array) return null;
+    const size = array.data.length / array.shape[axis];
+    return { shape: array.shape.with(axis, 1), data: array.data.subarray(row * size, (row + 1) * size) };
+  };
+  return [cut(dy, 1), cut(w, 0), ...others];
 }
 
 /**
  * Returns the path that follows the largest term of every gradient: in a part of the trace up to a tensor, then in the trace.
  *
  * @param {Trace[]} traces  the part and the whole @param {(cell: string) => Branch[]} branches @param {string} cell
- * @param {string} source @returns {Path}
+ * @param {string} source @param {number} sign  of the gradient
  */
-function strongestThrough([part, trace], branches, cell, source) {
-  const start = valueOf(part, cell) ?? 0;
-  /** @type {Path} */
-  let path = { value: start, start, weight: 1, links: [{ cell, factor: 1, by: null }] };
-  for (let shown = part; ; ) {
-    if (parted(path.links[0].cell).tensor === source) shown = trace;
-    const longest = branches(path.links[0].cell).map((branch) => longer(shown, path, branch));
-    if (!longest.length) return path;
-    path = longest.reduce((best, other) => (Math.sign(start) * other.value > Math.sign(start) * best.value ? other : best));
+function linksThrough([part, trace], branches, cell, source, sign) {
+  /** @type {Link[]} */
+  const links = [{ cell, factor: 1, by: null }];
+  for (let [shown, weight] = [part, sign]; ; ) {
+    if (parted(links[0].cell).tensor === source) shown = trace;
+    const further = branches(links[0].cell);
+    if (!further.length) return links;
+    const values = further.map((branch) => weight * branch.coefficient * (valueOf(shown, branch.cell) ?? 0));
+    const { cell: next, coefficient: factor, by } = further[placeOfLargest(values)];
+    weight *= factor;
+    links.unshift({ cell: next, factor, by });
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { inStartedWorker, inWorker } from "./channels.js";
 import { FileTraining } from "./file_training.js";
-import { bitsOf, bytesOf, numbersOf } from "./packed.js";
+import { arrayOf, bitsOf, numbersOf } from "./packed.js";
 import { rowsOf } from "./samples.js";
 import { StoredStep } from "./stored_step.js";
 
@@ -23,7 +23,7 @@ async function readContents(data) {
   if (!location.hash) storedStep?.batchStep().catch(() => undefined); // the page opens on it; a worker computes it meanwhile
   /** @type {Frame[]} */
   const frames = await Promise.all(data.frames.map(frameOf(description)));
-  const samples = { ...data.samples, x: await bytesOf(data.samples.x) };
+  const samples = { ...data.samples, x: await arrayOf(data.samples.x) };
   const contents = { description, frames, samples, series: await seriesOf(data.series), training: data.training, storedStep };
   const training = new FileTraining(contents, inWorker("training"));
   return {
@@ -32,7 +32,7 @@ async function readContents(data) {
     samples: async () => samples,
     batchStep: (step) => training.batchStep(step),
     past: (name, index) => training.past(name, index),
-    contributions: (step, name, index) => training.contributions(step, name, index),
+    contributions: (step, name, indices) => training.contributions(step, name, indices),
     training,
   };
 }
@@ -49,13 +49,14 @@ async function seriesOf(packed) {
 async function storedStepOf({ batch_step: packed, frames, description }) {
   const frame = packed && frames.find((/** @type {Frame} */ { step }) => step === packed.step);
   if (!frame) return null;
-  const { parameters, statistics, images, targets, ...step } = packed;
+  const { parameters, statistics, images, targets, weights, ...step } = packed;
+  const rows = async (/** @type {any} */ numbers) => numbers && rowsOf(await numbersOf(numbers), step.numbers.length);
   const channel = location.hash ? inWorker("training") : inStartedWorker("training");
   const before = await frameOf(description)(frame);
   const [values, running] = await Promise.all([changed(before.parameters, parameters), changed(before.statistics, statistics)]);
   const after = { ...before, step: step.step + 1, parameters: values, statistics: running, moments: null };
   return new StoredStep(channel, description, before, {
-    ...step, rate: before.rate, after, images: await bytesOf(images), targets: rowsOf(await numbersOf(targets), step.numbers.length),
+    ...step, rate: before.rate, after, images: await arrayOf(images), targets: await rows(targets), weights: await rows(weights),
   });
 }
 

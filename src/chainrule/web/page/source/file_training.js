@@ -150,9 +150,9 @@ export class FileTraining {
     return this.current ? this.current.batchStep(step) : this.storedStep(step).batchStep();
   }
 
-  /** @param {number} step @param {string} name @param {number} index @returns {Promise<number[]>} */
-  async contributions(step, name, index) {
-    return this.current ? this.current.contributions(step, name, index) : this.storedStep(step).contributions(name, index);
+  /** @param {number} step @param {string} name @param {number[]} indices @returns {Promise<number[][]>} */
+  async contributions(step, name, indices) {
+    return this.current ? this.current.contributions(step, name, indices) : this.storedStep(step).contributions(name, indices);
   }
 
   /** Returns the stored training step of the run. @param {number} step */

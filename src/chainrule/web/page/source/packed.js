@@ -15,6 +15,11 @@ export async function bytesOf({ length, planes, base64 }) {
   return bytes;
 }
 
+/** Returns bytes or float32 values, as they were packed. @param {Packed} packed */
+export function arrayOf(packed) {
+  return packed.planes === 1 ? bytesOf(packed) : numbersOf(packed);
+}
+
 /** @param {Packed} packed */
 export async function numbersOf(packed) {
   return new Float32Array((await bitsOf(packed)).buffer);

@@ -99,9 +99,9 @@ export class PageHistory {
     return this.#asked("batchStep", { kind: "step", step });
   }
 
-  /** @param {number} step @param {string} name @param {number} index */
-  contributions(step, name, index) {
-    return this.#asked("contributions", { kind: "contributions", step, name, index });
+  /** @param {number} step @param {string} name @param {number[]} indices */
+  contributions(step, name, indices) {
+    return this.#asked("contributions", { kind: "contributions", step, name, indices });
   }
 
   /** @param {number} index  in the flat parameters */

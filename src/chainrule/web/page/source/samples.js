@@ -40,8 +40,9 @@ export function labelName({ classes }, label) {
 }
 
 /** Returns an image of a training step's batch. @param {import("../types.js").BatchStep} batch @param {number} number @returns {Picture | null} */
-export function batchPicture({ images, labels, targets, numbers }, number) {
+export function batchPicture({ images, labels, targets, weights, numbers }, number) {
   if (!images || number >= numbers.length) return null;
   const x = samplePixels({ count: numbers.length, labels: [], x: images }, number);
-  return { x, label: labels?.[number] ?? null, target: targets?.[number] ?? null, from: `image ${number} of the batch`, place: number };
+  const [target, own] = [targets, weights].map((rows) => rows?.[number] ?? null);
+  return { x, label: labels?.[number] ?? null, target, weights: own, from: `image ${number} of the batch`, place: number };
 }

@@ -26,10 +26,10 @@ export function serverSource() {
       if (response.headers.get("Content-Type")?.startsWith("application/json")) throw new Error((await response.json()).why);
       return readBatchStep(await response.arrayBuffer());
     },
-    async contributions(step, name, index) {
-      const query = new URLSearchParams({ step: String(step), name, index: String(index) });
-      const contributions = await json(`api/step/contributions?${query}`);
-      return contributions.map((/** @type {number | null} */ contribution) => contribution ?? NaN);
+    async contributions(step, name, indices) {
+      const query = new URLSearchParams({ step: String(step), name, index: indices.join() });
+      const rows = await json(`api/step/contributions?${query}`);
+      return rows.map((/** @type {(number | null)[]} */ row) => row.map((contribution) => contribution ?? NaN));
     },
     past: (name, index) => json(`api/training/past?${new URLSearchParams({ name, index: String(index) })}`),
     samples() {
@@ -76,15 +76,14 @@ function readFrame(bytes) {
   return { rate: header.rate, ...buffers(header, take) };
 }
 
-/** Decodes a step: a frame, followed by the gradient, the targets and the images in bytes. @param {ArrayBuffer} bytes @returns {BatchStep} */
+/** Decodes a step: a frame, followed by the gradient, the targets, the weights and the images. @param {ArrayBuffer} bytes @returns {BatchStep} */
 function readBatchStep(bytes) {
   const { header, take, rest } = parse(bytes);
   const { step, rate, norm, scale, numbers, labels } = header;
   const after = { rate, ...buffers(header, take), step: step + 1 };
   const gradient = take(header.sizes.parameters);
-  const targets = rowsOf(take(header.sizes.targets), numbers.length);
-  const images = header.images ? rest() : null;
-  return { step, rate, norm, scale, after, gradient, numbers, labels, targets, images };
+  const [targets, weights] = [header.sizes.targets, header.sizes.weights].map((size) => (size ? rowsOf(take(size), numbers.length) : null));
+  return { step, rate, norm, scale, after, gradient, numbers, labels, targets, weights, images: arrayOf(rest(), header) };
 }
 
 /** @param {any} header @param {(size: number) => Float32Array} take */
@@ -101,7 +100,7 @@ function parse(bytes) {
   let start = 4 + length;
   return {
     header: JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length))),
-    rest: () => new Uint8Array(bytes.slice(start)),
+    rest: () => bytes.slice(start),
     take(/** @type {number} */ size) {
       if (start + 4 * size > bytes.byteLength) throw short();
       const array = new Float32Array(bytes.slice(start, start + 4 * size));
@@ -113,8 +112,13 @@ function parse(bytes) {
 
 async function fetchSamples() {
   const [about, bytes] = await Promise.all([request("api/samples"), request("api/samples.bin")]);
-  const { count, labels, targets } = await about.json();
-  return { count, labels, targets, x: new Uint8Array(await bytes.arrayBuffer()) };
+  const { count, labels, targets, floats } = await about.json();
+  return { count, labels, targets, x: arrayOf(await bytes.arrayBuffer(), { floats }) };
+}
+
+/** @param {ArrayBuffer} bytes @param {{floats: boolean}} kind */
+function arrayOf(bytes, { floats }) {
+  return floats ? new Float32Array(bytes) : new Uint8Array(bytes);
 }
 
 /** @param {string} path @param {RequestInit} [options] */

@@ -35,15 +35,15 @@ export class StoredStep {
     return this.#step;
   }
 
-  /** @param {string} name @param {number} index @returns {Promise<number[]>} */
-  contributions(name, index) {
-    return this.history.contributions(this.step, name, index);
+  /** @param {string} name @param {number[]} indices @returns {Promise<number[][]>} */
+  contributions(name, indices) {
+    return this.history.contributions(this.step, name, indices);
   }
 
   /** The history in which the batch is the only one. */
   get history() {
-    const { labels, images, numbers, targets } = this.record;
-    const samples = { count: numbers.length, labels: labels ?? [], targets, x: images ?? new Uint8Array() };
+    const { labels, images, numbers, targets, weights } = this.record;
+    const samples = { count: numbers.length, labels: labels ?? [], targets, weights, x: images ?? new Uint8Array() };
     this.#history ??= new PageHistory(this.channel, this.description, samples, this.before, samples.count);
     return this.#history;
   }

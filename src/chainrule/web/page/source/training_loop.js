@@ -8,12 +8,12 @@
  * @typedef {{
  *   id: number, kind: "begin" | "until" | "frame" | "past" | "step" | "contributions",
  *   description?: Description, frame?: Frame, samples?: Samples, size?: number, step?: number,
- *   name?: string, index?: number,
+ *   name?: string, index?: number, indices?: number[],
  * }} Request  begin: start a history from a frame; until: train up to a step (stop if it is completed); frame: the frame
  *   of a step; past: the flat parameter `index` at the keyframes; step: the training step after that frame;
- *   contributions: those of each image of its batch to the gradient of one element of a parameter
+ *   contributions: those of each image of its batch to the gradients of elements of a parameter
  * @typedef {{step: number, loss: number, accuracy: number, norms: Record<string, number>}} Stepped
- * @typedef {{frame?: Frame, past?: Past, batchStep?: BatchStep, contributions?: number[]}} Content
+ * @typedef {{frame?: Frame, past?: Past, batchStep?: BatchStep, contributions?: number[][]}} Content
  * @typedef {Content & {id: number, error?: string} | {steps: Stepped[], kept: number[], error?: string}} Answer
  *   the answer to the request with this id, or a report: the completed steps and the steps of the keyframes
  */
@@ -84,7 +84,7 @@ export class TrainingLoop {
   }
 
   /** Returns the function that answers a request, given a trainer at its step. @param {Request} request */
-  answerFor({ kind, name = "", index = 0 }) {
+  answerFor({ kind, name = "", indices = [] }) {
     return (/** @type {Trainer} */ trainer) => {
       if (kind === "frame") {
         const frame = trainer.frame();
@@ -92,7 +92,7 @@ export class TrainingLoop {
         return { frame };
       }
       const { batchStep, walk } = this.inspect(trainer);
-      return kind === "step" ? { batchStep } : { contributions: contributions(walk, name, index) };
+      return kind === "step" ? { batchStep } : { contributions: contributions(walk, name, indices) };
     };
   }
 
@@ -107,10 +107,10 @@ export class TrainingLoop {
     copy.step(pictures, walk);
     const norm = Math.sqrt(squares(gradient));
     const scale = clipping(norm, trainer.description.recipe.clip_norm);
-    const images = new Uint8Array(pictures.x.flatMap((x) => [...x]));
-    const { targets } = pictures;
+    const images = joined(pictures.x);
+    const { targets, weights } = pictures;
     const labels = targets ? null : pictures.labels;
-    const batchStep = { step, rate, norm, scale, after: copy.frame(), gradient, numbers, labels, targets, images };
+    const batchStep = { step, rate, norm, scale, after: copy.frame(), gradient, numbers, labels, targets, weights, images };
     this.recent = { batchStep, walk };
     return this.recent;
   }
@@ -193,8 +193,8 @@ export class TrainingLoop {
     const { description, samples, size } = this.task;
     const numbers = batch(step, samples.count, size, description.recipe.seed);
     const x = numbers.map((n) => samplePixels(samples, n));
-    const targets = samples.targets && numbers.map((n) => samples.targets?.[n] ?? []);
-    return { numbers, pictures: { x, labels: numbers.map((n) => samples.labels[n] ?? 0), targets } };
+    const [targets, weights] = [samples.targets, samples.weights].map((rows) => rows && numbers.map((n) => rows[n]));
+    return { numbers, pictures: { x, labels: numbers.map((n) => samples.labels[n] ?? 0), targets, weights } };
   }
 
   /** @param {string} [error] */
@@ -203,4 +203,12 @@ export class TrainingLoop {
     this.unreported = [];
     this.lastReport = performance.now();
   }
+}
+
+/** Joins arrays of one size and kind. @param {(Uint8Array | Float32Array)[]} arrays */
+function joined(arrays) {
+  const [{ length }] = arrays;
+  const all = arrays[0] instanceof Uint8Array ? new Uint8Array(arrays.length * length) : new Float32Array(arrays.length * length);
+  arrays.forEach((array, n) => all.set(array, n * length));
+  return all;
 }

@@ -137,7 +137,7 @@ class View {
       follow: (/** @type {string} */ cell) => this.#follow(cell),
       hover: (/** @type {string | null} */ cell) => app.hover(cell),
       nudge: (/** @type {import("../../types.js").Nudge | null} */ change) => app.nudge(change),
-      contributions: (/** @type {[number, string, number]} */ ...of) => app.source.contributions(...of),
+      contributions: (/** @type {[number, string, number[]]} */ ...of) => app.source.contributions(...of),
       past: (/** @type {[string, number]} */ ...of) => app.source.past(...of),
       goTo: (/** @type {number} */ step) => app.go({ step: step === app.training?.newest ? null : step }),
       last: lastStep(app),

@@ -82,7 +82,7 @@ export class Block {
     const content = this.planes.page(page);
     const density = globalThis.devicePixelRatio || 1;
     const whole = (/** @type {number} */ pixels) => Math.max(1, Math.round(pixels * density)) / density;
-    this.tiling = new Tiling(content, this.shape ?? [], whole(this.planes.gap), whole(content.cell));
+    this.tiling = new Tiling(content, this.shape ?? [], whole(this.planes.gap), [content.cell, content.tall].map(whole));
     this.#resize(this.tiling, density);
     this.element.dataset.cell = String(this.tiling.cell);
     this.#describe(content.words, content.pages);

@@ -17,8 +17,9 @@ export function move(tiling, flat, key, gap) {
   const arrow = ARROWS[key];
   const rect = tiling.rect(flat);
   if (!arrow || !rect) return null;
-  for (const far of [tiling.cell, tiling.cell + gap]) {
-    const next = tiling.at(rect.x + rect.width / 2 + arrow[0] * far, rect.y + rect.height / 2 + arrow[1] * far);
+  for (const far of [0, gap]) {
+    const [x, y] = [rect.x + rect.width / 2, rect.y + rect.height / 2];
+    const next = tiling.at(x + arrow[0] * (rect.width + far), y + arrow[1] * (rect.height + far));
     if (next >= 0) return next;
   }
   return flat;

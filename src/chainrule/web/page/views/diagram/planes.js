@@ -7,13 +7,14 @@
  * @typedef {{wide: number, high: number, unit: number, cell: number, gap: number}} Room
  * wide, high: available pixels; unit, cell: pixels per cell of a plane and of a vector; gap: pixels between planes
  * @typedef {{
- *   planes: Plane[], across: number, page: number, pages: number, words: string, cell: number,
- * }} Page  the planes shown, `across` per row
+ *   planes: Plane[], across: number, page: number, pages: number, words: string, cell: number, tall: number,
+ * }} Page  the planes shown, `across` per row; tall: height of a cell, which is more than its width for the curve of a series
  */
 
 import { sizeOf } from "../../engine/tensor.js";
 
 const SHORT = 16; // a bias with up to this number of values is shown in a row
+const CURVE = [28, 64]; // pixels: smallest and largest height of the curve of a series
 
 /** Planes by the rank of the tensor. */
 export class Planes {
@@ -39,8 +40,10 @@ export class Planes {
     this.count = isVector ? Math.ceil(size / (rows * columns)) : sizeOf(this.inner.slice(0, -2));
     const gap = isVector ? 1 : room.gap;
     this.gap = gap;
+    const isSeries = role === "maps" && shape.at(-1) !== 1 && (shape.length === 2 || (shape.length === 3 && shape[1] === 1));
+    this.tall = isSeries ? Math.max(CURVE[0], Math.min(CURVE[1], Math.floor(room.high / shape[0]) - gap)) : this.cell;
     const fitAcross = Math.max(1, Math.floor((room.wide + gap) / (columns * this.cell + gap)));
-    const fitDown = Math.max(1, Math.floor((room.high + gap) / (rows * this.cell + gap)));
+    const fitDown = Math.max(1, Math.floor((room.high + gap) / (rows * this.tall + gap)));
     this.isGrid = this.inner.length === 4 && this.inner[1] > 1; // a row per filter
     const [across, down] = this.#grid(fitAcross, fitDown);
     this.across = across;
@@ -89,8 +92,8 @@ export class Planes {
       rows: Math.min(this.rows, Math.ceil((last - id * size) / this.columns)),
       columns: this.columns,
     }));
-    const { pages, cell } = this;
-    return { planes, across: this.#acrossOf(within), page, pages, words: this.#words(unit, ids), cell };
+    const { pages, cell, tall } = this;
+    return { planes, across: this.#acrossOf(within), page, pages, words: this.#words(unit, ids), cell, tall };
   }
 
   /** @param {number} within */

@@ -13,13 +13,14 @@ import { unravel } from "../../engine/tensor.js";
 export class Tiling {
   /**
    * @param {Page} page @param {number[]} shape  of the tensor @param {number} gap
-   * @param {number} cell  pixels of one cell
+   * @param {number[]} size  width and height of one cell in pixels
    */
-  constructor(page, shape, gap, cell = page.cell) {
+  constructor(page, shape, gap, [cell, tall] = [page.cell, page.tall]) {
     this.shape = shape;
     this.cell = cell;
+    this.tall = tall;
     const [first] = page.planes;
-    const [width, height] = [first.columns * cell, first.rows * cell];
+    const [width, height] = [first.columns * cell, first.rows * tall];
     this.tiles = page.planes.map((plane, i) => ({
       ...plane,
       x: (i % page.across) * (width + gap),
@@ -34,7 +35,7 @@ export class Tiling {
   at(x, y) {
     for (const tile of this.tiles) {
       const column = Math.floor((x - tile.x) / this.cell);
-      const row = Math.floor((y - tile.y) / this.cell);
+      const row = Math.floor((y - tile.y) / this.tall);
       if (column >= 0 && column < tile.columns && row >= 0 && row < tile.rows) {
         return tile.base + row * tile.columns + column;
       }
@@ -97,12 +98,12 @@ export class Tiling {
 
   /** @param {Tile} tile @param {number} top @param {number} left @param {number} bottom @param {number} right */
   #block(tile, top, left, bottom, right) {
-    const { cell } = this;
+    const { cell, tall } = this;
     return {
       x: tile.x + left * cell,
-      y: tile.y + top * cell,
+      y: tile.y + top * tall,
       width: (right - left) * cell,
-      height: (bottom - top) * cell,
+      height: (bottom - top) * tall,
     };
   }
 }

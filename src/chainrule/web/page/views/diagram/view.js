@@ -52,6 +52,7 @@ class Diagram {
   /** @type {string | null} */
   #selected = null;
   #size = "";
+  #reached = /** @type {string | null} */ (null); // the layer that the network was scrolled to
   trail = new Trail();
   united = false;
 
@@ -331,13 +332,14 @@ class Diagram {
     return cell.replace(tensor, gradientName(tensor));
   }
 
-  /** Dims the layers that a played pass has not reached. */
+  /** Dims the layers that a played pass has not reached, and scrolls to the one that it has. */
   #reach() {
     const { layer } = this.app.spotlight;
     for (const { stage, element } of this.stages) {
       element.classList.toggle("unreached", !this.#isReached(stage.name));
-      element.classList.toggle("reached-now", stage.name === layer);
+      if (element.classList.toggle("reached-now", stage.name === layer) && layer !== this.#reached) this.#center(element);
     }
+    this.#reached = layer;
   }
 
   /** Returns whether a played pass has reached a layer. @param {string} name */
@@ -355,11 +357,15 @@ class Diagram {
     if (trace) this.paths.draw(trace, paths, this.blocks, (layer) => this.#isReached(layer));
   }
 
+  /** Scrolls the network so that a stage is in the middle. @param {HTMLElement} element */
+  #center(element) {
+    const left = element.offsetLeft - Math.max(0, (this.place.clientWidth - element.offsetWidth) / 2);
+    this.place.scrollTo({ left, behavior: "instant" });
+  }
+
   /** Scrolls to a stage and moves the keyboard focus there. @param {StageView} stage */
   #visit({ element, button }) {
-    const { clientWidth } = this.place;
-    const left = element.offsetLeft - Math.max(0, (clientWidth - element.offsetWidth) / 2);
-    this.place.scrollTo({ left, behavior: "instant" });
+    this.#center(element);
     const target = button && !button.disabled ? button : element;
     target.focus({ preventScroll: true });
     target.animate([{ backgroundColor: "var(--accent-wash)" }, {}], { duration: 1200, easing: "ease-in" });

@@ -102,5 +102,5 @@ function maskCanvas(target, { plan }) {
   target.forEach((share, at) => {
     shades[at % size] += (255 * share * (Math.floor(at / size) + 1)) / K;
   });
-  return pictureCanvas(shades, positions);
+  return pictureCanvas(shades, [1, ...positions]);
 }

@@ -8,7 +8,7 @@
  */
 
 import { button, createElement } from "../../elements.js";
-import { gradientName } from "../../engine/interpreter.js";
+import { gradientName, isCoupled } from "../../engine/interpreter.js";
 import { byMagnitude, largestMagnitude, ravel, sizeOf } from "../../engine/tensor.js";
 import { inUnits } from "../../engine/trace.js";
 import { errorMessage } from "../../error_message.js";
@@ -203,7 +203,7 @@ class Question {
   async #changes() {
     const { tensor, index } = parted(this.weight);
     const flat = ravel(index, this.trace.description.shapes[tensor]);
-    const contributions = await this.app.source.contributions(this.batch.step, tensor, flat);
+    const [contributions] = await this.app.source.contributions(this.batch.step, tensor, [flat]);
     return contributions.map((contribution) => contribution * this.change.perGradient);
   }
 
@@ -248,7 +248,7 @@ class Question {
     const { layers, measure, recipe: { loss } } = description;
     const [y, t] = [`${layers[layers.length - 1].name}.y`, "t"].map((name) => values.get(name)?.data ?? []);
     const isNumbers = measure === "mean_absolute_error";
-    if (y.length !== t.length || (!isNumbers && !description.joined && /^s(?:oftmax|igmoid)_/u.test(loss))) return "";
+    if (y.length !== t.length || (!isNumbers && /^s(?:oftmax|igmoid)_/u.test(loss))) return "";
     const positions = sizeOf(layers[layers.length - 1].output.slice(1));
     const at = label && picture.label !== null && picture.label < y.length ? picture.label : largestMagnitude(Array.from(y, (value, k) => value - t[k]));
     const k = Math.floor(at / positions);
@@ -272,11 +272,6 @@ class Question {
     const alone = this.isCoupled ? ALONE : "";
     return [createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, arriving, `. As 1 of ${count} images, it adds ${part} to the mean gradient. `, ...effect, " The other images add ", this.#number(this.change.batch - this.ofImage), ". ", alone, follow)];
   }
-}
-
-/** Returns whether the samples of a batch depend on each other in training. @param {import("../../types.js").Description} description */
-export function isCoupled({ plan }) {
-  return plan.forward.some(({ scope }) => scope === "batch");
 }
 
 /** Formats a number with a fixed number of decimals, or with one digit if it would become 0. @param {number} value @param {number} decimals */

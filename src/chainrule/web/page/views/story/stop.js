@@ -19,7 +19,7 @@ export function stopElement(app, trace, stop, number, count) {
   const further = passed.length ? [createElement("p.story-meta", "On the way to the next stop:"), createElement("ul.story-passed", ...passed)] : [];
   if (!stop.cell || !stop.rule) return [...parts, ...further];
   const explanation = explain(trace, stop.cell);
-  const rule = ruleOf(trace, explanation);
+  const rule = stop.layer === "loss" ? null : ruleOf(trace, explanation);
   const name = stop.phase === "update" ? `${stop.cell.replace(".update", "")} after the step` : stop.cell;
   const shown = cellButton(app, stop.cell, `${name} = ${formatNumber(explanation.value)}`);
   return [...parts, createElement("p", explanation.words), ...(rule ? [rule] : []), createElement("p", shown), ...further];

@@ -14,8 +14,8 @@
 
 import { gradientName } from "../../engine/interpreter.js";
 import { explain } from "../../explain/index.js";
-import { layered, named, parted } from "../../explain/naming.js";
-import { formatNumber } from "../../explain/numbers.js";
+import { layered, named, parted, valueOf } from "../../explain/naming.js";
+import { digitsThat, formatNumber } from "../../explain/numbers.js";
 import { counted } from "../../numbers_brief.js";
 import { labelName } from "../../source/samples.js";
 import { cellOn, chainOf } from "./chain.js";
@@ -27,7 +27,7 @@ const OPERATIONS = {
     "A convolution",
     "Small kernels slide over the maps. At each position, multiply the values under the kernel by its weights and add the products.",
     "The kernel is rotated",
-    "Each input was multiplied by several weights, at several positions. Follow each way back and add. Laid over the gradients of the outputs, the kernel is rotated by half a turn.",
+    "Several outputs used this value, each with another weight. An output further up or left reached it with a weight further down or right in the kernel, and the other way round. Laid over the gradients of these outputs, the weights are therefore in reverse order: the kernel is rotated by half a turn.",
   ],
   dense: [
     "A dense layer",
@@ -65,13 +65,11 @@ const OPERATIONS = {
     "A copy for each term",
     "If one term grows by 1, the sum grows by 1. Each term receives the whole gradient.",
   ],
-  gelu: [
-    "GELU",
-    "Each value is multiplied by the share of a normal distribution that lies below it: large values pass, negative ones almost vanish.",
-    "The slope of the curve",
-    "The gradient is multiplied by the slope of the curve at the input.",
-  ],
 };
+/** What the backward pass of other convolutions does. */
+const UNTURNED = ["The kernel is not rotated", "Forward, this layer has already rotated its kernel. Laid over the gradients of the outputs, the kernel is as it is stored."];
+const SINGLE = ["One weight for each map", "Each map of the output used this value with one weight. Multiply the gradient of each output by its weight and add."];
+const CURVE = ["The slope of the curve", "If the input grows a little, the output grows by the slope of the curve times as much. The gradient is multiplied by this slope."];
 const SOFTMAX = [
   "Softmax",
   "Each score becomes e to the power of the score, divided by the sum of all. The results are positive and add up to 1.",
@@ -92,7 +90,7 @@ export function stopsOf(trace, path, label) {
   const gradient = path?.links[path.links.length - 1].cell ?? "";
   const last = shown.findIndex(({ name }) => name === layered(parted(gradient).tensor).layer);
   const back = shown.slice(Math.max(0, last)).reverse().filter(({ name }) => trace.values.has(`${name}.dy`));
-  const loss = plan.loss ? [lossStop(trace, label)] : [];
+  const loss = plan.loss ? [lossStop(trace, chain, label)] : [];
   return folded([
     inputStop(trace, chain),
     ...shown.map((layer) => layerStop(trace, chain, layer)),
@@ -139,21 +137,24 @@ function layerStop(trace, chain, { name, type }) {
   return { title: `${name}: ${title}`, words: words ? [words] : [], cell: cellOn(trace, chain, `${name}.y`), layer: name, phase: "forward", rule: true, kind: title };
 }
 
-/** @param {Trace} trace @param {number | null} label  of the image @returns {Stop} */
-function lossStop(trace, label) {
+/** @param {Trace} trace @param {Map<string, string>} chain @param {number | null} label  of the image @returns {Stop} */
+function lossStop(trace, chain, label) {
+  const { plan, outputs } = trace.description;
   const loss = trace.values.get("loss.y")?.data[0] ?? 0;
   const name = labelName(trace.description, trace.picture.label);
   const about = label === null ? `No label is chosen, so the prediction, ${name}, takes its place. ` : `The correct class is ${name}. `;
-  const best = /entropy/u.test(trace.description.recipe.loss) ? "the network is certain and right" : "every output equals its target";
-  const words = [`${name && about}The loss, ${formatNumber(loss)}, says in one number how wrong the network is. It is smallest if ${best}.`];
-  return { title: "The loss", words, cell: "loss.y", layer: "loss", phase: "forward", rule: false };
+  const words = [`${name && about}The loss, ${formatNumber(loss)}, says in one number how wrong the network is. Training makes it smaller.`];
+  const tensor = plan.forward.find(({ reads }) => reads[1]?.storage === plan.target?.storage)?.writes[0].storage ?? "loss.y";
+  if (outputs.length) words.push("It is the sum of the losses of the outputs.");
+  else if (trace.values.get(tensor)?.shape.length) words.push("It is the mean of the losses at all positions. At the position with the largest one:");
+  return { title: "The loss", words, cell: outputs.length ? "loss.y" : cellOn(trace, chain, tensor), layer: "loss", phase: "forward", rule: !outputs.length };
 }
 
 /** @param {Trace} trace @param {Map<string, string>} chain @param {string} name @param {boolean} isFirst @returns {Stop} */
 function gradientStop(trace, chain, name, isFirst) {
   const reader = readerOf(trace, name);
   const cell = cellOn(trace, chain, `${name}.dy`);
-  const [, , title, words] = OPERATIONS[reader?.name ?? ""] ?? ["", "", "", ""];
+  const [title, words] = backWords(trace, reader);
   const { operation } = cell ? explain(trace, cell) : { operation: "" };
   const error = errorOf(trace, { operation, tensor: `${name}.dy` });
   if (error) {
@@ -169,12 +170,30 @@ function gradientStop(trace, chain, name, isFirst) {
 
 /** The stops of the weight: its own gradient, and its update. @param {Trace} trace @param {string} gradient  of the weight @returns {Stop[]} */
 function weightStops(trace, gradient) {
-  const { optimizer, recipe, layout } = trace.description;
+  const { optimizer, layout } = trace.description;
   const { tensor, index } = parted(gradient);
   const parameter = Object.keys(layout).find((name) => gradientName(name) === tensor && trace.values.has(`${name}.update`));
   if (!parameter) return [];
-  const words = [`The optimizer, ${optimizer.name}, moves the weight against its gradient, averaged over a batch of ${counted(recipe.batch_size, "image")}.`];
-  return [{ title: "The weight’s own gradient", words: [], cell: gradient, layer: layered(tensor).layer, phase: "backward", rule: true }, { title: "The step", words, cell: named(`${parameter}.update`, index), layer: null, phase: "update", rule: true }];
+  const count = trace.batch?.numbers.length ?? 1;
+  const averaged = count > 1 ? `, averaged over the ${counted(count, "image")} of the batch` : " for this image";
+  const values = [named(parameter, index), named(`${parameter}.update`, index)].map((cell) => valueOf(trace, cell) ?? 0);
+  const apart = digitsThat((digits) => formatNumber(values[0], digits) !== formatNumber(values[1], digits) || values[0] === values[1]);
+  const [before, after] = values.map((value) => formatNumber(value, apart));
+  const words = [`The optimizer, ${optimizer.name}, moves the weight from ${before} to ${after}: against its gradient${averaged}.`];
+  const own = "A change of the weight changes every output that used it. The ways to the loss through all these outputs are added.";
+  return [{ title: "The weight’s own gradient", words: [own], cell: gradient, layer: layered(tensor).layer, phase: "backward", rule: true }, { title: "The step", words, cell: named(`${parameter}.update`, index), layer: null, phase: "update", rule: true }];
+}
+
+/** Returns the title and the words of the way back through an operation. @param {Trace} trace @param {import("../../types.js").Operation | undefined} operation */
+function backWords({ description: { operations, shapes } }, operation) {
+  if (!operation) return ["", ""];
+  const { name, attributes, reads: [, weights] } = operation;
+  if (operations[name]?.slope && name !== "relu") return CURVE;
+  if (name === "cross_correlate") {
+    if (Math.max(...(shapes[weights?.storage ?? ""] ?? []).slice(2)) === 1) return SINGLE;
+    if (attributes.flip) return UNTURNED;
+  }
+  return OPERATIONS[name]?.slice(2) ?? ["", ""];
 }
 
 /** Returns the name of the operation that computes a layer's output. @param {Trace} trace @param {string} layer */

@@ -4,16 +4,15 @@
  */
 
 import { button, createElement } from "../../elements.js";
-import { gradientName } from "../../engine/interpreter.js";
+import { gradientName, isCoupled } from "../../engine/interpreter.js";
 import { ravel } from "../../engine/tensor.js";
 import { parted, valueOf } from "../../explain/naming.js";
-import { formatNumber } from "../../explain/numbers.js";
-import { pathsByMap, strongestPaths } from "../../explain/paths.js";
+import { pathsByPart, strongestPaths } from "../../explain/paths.js";
 import { inLectureMode } from "../../lecture_mode.js";
 import { onTheme } from "../../theme.js";
 import { largest } from "./chain.js";
 import { ownStops } from "./own.js";
-import { isCoupled, questionOf } from "./question.js";
+import { questionOf } from "./question.js";
 import { stopsOf } from "./stops.js";
 import { stopElement } from "./stop.js";
 
@@ -42,7 +41,7 @@ class Story {
   /** @type {Trace | null} */
   #trace = null;
   #shown = "";
-  /** @type {{trace: Trace, weight: string, paths: import("../../explain/paths.js").Path[], layer: string} | null}  layer: whose maps the paths stand for */
+  /** @type {{trace: Trace, weight: string, paths: import("../../explain/paths.js").Path[], layer: string, isMaps: boolean} | null}  layer: whose maps or outputs the paths stand for */
   #paths = null;
   /** @type {{key: string, values: number[]} | null}  see `#contributionsTo` */
   #contributions = null;
@@ -123,7 +122,7 @@ class Story {
     } else this.body.replaceChildren(...this.#introduction());
     this.placeCauses();
     app.point({ cell: stop?.cell ?? why, layer: stop?.layer ?? null, paths: [] });
-    if (stop ? stop.phase === "backward" : why) setTimeout(() => this.#point(trace), 0);
+    if (stop ? stop.phase === "backward" : why) setTimeout(() => void this.#point(trace), 0);
   }
 
   /**
@@ -136,11 +135,11 @@ class Story {
     const key = `${batch.step} ${why}`;
     if (this.#contributions?.key === key) return this.#contributions.values;
     const { tensor, index } = parted(why);
-    const show = (/** @type {number[]} */ values) => {
+    const show = (/** @type {number[][]} */ [values]) => {
       this.#contributions = { key, values };
       if (this.app.place.why === why) this.repaint();
     };
-    this.app.source.contributions(batch.step, tensor, ravel(index, description.shapes[tensor])).then(show, () => undefined);
+    this.app.source.contributions(batch.step, tensor, [ravel(index, description.shapes[tensor])]).then(show, () => undefined);
     return null;
   }
 
@@ -155,19 +154,23 @@ class Story {
   }
 
   /** Highlights the strongest paths in the direction of the weight's gradient, once the page is painted. @param {Trace} trace */
-  #point(trace) {
+  async #point(trace) {
+    const place = this.#shown;
     if (trace !== this.#trace) return;
     const paths = this.#pathsOf(trace);
+    for (const { links } of paths) if (links.length) await new Promise((resume) => setTimeout(resume)); // computed one by one
+    if (trace !== this.#trace || place !== this.#shown) return;
     const gradient = valueOf(trace, this.#paths?.weight ?? "");
     if (!paths.length || !gradient) return;
     this.app.point({ paths });
     const share = Math.round((100 * paths.reduce((sum, { value }) => sum + value, 0)) / gradient);
-    const layer = this.#paths?.layer;
+    const { layer, isMaps } = this.#paths ?? {};
+    const [where, one] = isMaps ? ["pass through the maps", "map"] : ["start at the outputs", "output"];
     const effect = `by which the error of the shown image ${gradient < 0 ? "raises" : "lowers"} the weight`;
-    const words = layer
-      ? `The lines in the network pass through the maps of ${layer} ${effect} most. Each stands for all ways through its map. ` +
-        `Together they carry ${share} % of its gradient, the other maps ${formatNumber(100 - share)} %.`
-      : `The lines in the network are the strongest ways ${effect}. Together they carry ${share} % of its gradient, the other ways ${formatNumber(100 - share)} %.`;
+    const lines = layer ? `${where} of ${layer} ${effect} most. Each stands for all ways through its ${one}.` : `are the strongest ways ${effect}.`;
+    const others = share > 100 ? `; the other ${layer ? one : "way"}s pull the other way, ${100 - share} %` : `, the other ${layer ? one : "way"}s ${100 - share} %`;
+    const words = `The lines in the network ${lines} Together they carry ${share} % of its gradient${others.replace("-", "−")}.`;
+    this.body.querySelector(".story-key")?.remove();
     this.body.append(createElement("p.story-meta.story-key", words));
   }
 
@@ -175,8 +178,8 @@ class Story {
   #pathsOf(trace) {
     const weight = (this.#asked && gradientOf(this.#asked.why)) ?? largestGradient(trace) ?? "";
     if (this.#paths?.weight !== weight || this.#paths.trace !== trace) {
-      const bundled = valueOf(trace, weight) === null ? { paths: [], layer: "" } : pathsByMap(trace, weight);
-      this.#paths = { trace, weight, ...(bundled ?? { paths: pathsAlong(trace, weight), layer: "" }) };
+      const all = () => pathsByPart(trace, weight) ?? { paths: pathsAlong(trace, weight), layer: "", isMaps: false };
+      this.#paths = { trace, weight, ...(valueOf(trace, weight) === null ? { paths: [], layer: "", isMaps: false } : all()) };
     }
     return this.#paths.paths;
   }

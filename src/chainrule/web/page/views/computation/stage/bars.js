@@ -40,7 +40,7 @@ export function barStage(context) {
 
 /** @param {PanelContext} context */
 function probabilities({ trace, explanation }) {
-  const { joined, layers, plan } = trace.description;
+  const { catalogue, plan } = trace.description;
   if (explanation.operation === "softmax") return explanation.tensor;
-  return joined ? `${layers[layers.length - 1].name}.y` : plan.output.storage;
+  return (catalogue.omitted[0]?.writes[0] ?? plan.output).storage;
 }

@@ -40,8 +40,8 @@ export function batchStages(context) {
   const paths = createElement("div.computation-batch-paths");
   const head = createElement("h3", `The batch of this step: ${counted(count, "image")} and their gradients`);
   const { index, name } = parameter;
-  context.contributions(batch.step, name, ravel(index, context.trace.description.shapes[name])).then(
-    (contributions) => {
+  context.contributions(batch.step, name, [ravel(index, context.trace.description.shapes[name])]).then(
+    ([contributions]) => {
       body.replaceChildren(...imagesOf(context, batch, contributions, parameter));
       const show = () => paths.append(pathsOfImage(context, batch, leadingImage(contributions), cellOf(parameter)));
       setTimeout(() => paths.isConnected && show(), PAUSE);

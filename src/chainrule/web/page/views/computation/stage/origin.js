@@ -26,14 +26,16 @@ export function originStage(context) {
 /** @param {PanelContext} context @returns {Stage} */
 function pixelStage(context) {
   const { trace, explanation } = context;
-  const { gain, offset } = factors(trace.description, explanation.index[0]);
-  const byte = trace.picture.x[ravel(explanation.index, trace.description.input_shape)] ?? 0;
+  const { x } = trace.picture;
+  const { gain, offset } = factors(trace.description, explanation.index[0], x);
+  const value = x[ravel(explanation.index, trace.description.input_shape)] ?? 0;
+  const [name, symbols, shown] = x instanceof Uint8Array ? ["pixel", "byte", `${value}`] : ["input", "value", bracketed(value)];
   const steps = [
-    { name: "pixel", symbols: "byte", numbers: `${byte}`, value: byte, shown: `${byte}` },
+    { name, symbols, numbers: shown, value, shown },
     {
       name: "x",
-      symbols: "byte · gain + offset",
-      numbers: `${byte} · ${bracketed(gain)} + ${bracketed(offset)}`,
+      symbols: `${symbols} · gain + offset`,
+      numbers: `${shown} · ${bracketed(gain)} + ${bracketed(offset)}`,
       value: explanation.value,
       shown: explanation.shown,
     },

@@ -6,7 +6,7 @@
  * @typedef {{
  *   explanation: Explanation, trace: Trace, sequence: import("../sequence.js").Sequence, still: boolean, again?: boolean,
  *   follow(cell: string): void, hover(cell: string | null): void, href(cell: string): string,
- *   contributions?(step: number, name: string, index: number): Promise<number[]>,
+ *   contributions?(step: number, name: string, indices: number[]): Promise<number[][]>,
  *   past?(name: string, index: number): Promise<import("../../../types.js").Past>, goTo?(step: number): void, last?: number | null,
  *   nudge?(change: import("../../../types.js").Nudge | null): void,
  *   show?(picture: import("../../../types.js").Picture, cell: string): void,

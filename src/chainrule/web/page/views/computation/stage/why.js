@@ -1,3 +1,4 @@
+import { isCoupled } from "../../../engine/interpreter.js";
 import { makeTrace } from "../../../engine/trace.js";
 import { changeOf } from "../../../explain/change.js";
 import { layered, parted, valueOf } from "../../../explain/naming.js";
@@ -55,11 +56,10 @@ export function pathsOfImage({ trace: { description, frame }, show, hover }, bat
   if (!picture) return createElement("div");
   const trace = makeTrace(description, frame, picture);
   const name = labelName(description, picture.label);
-  const mixed = description.plan.forward.some(({ scope }) => scope === "batch");
   const words =
     `Where the gradient of ${picture.from}${name && `, class ${name}`} comes from. This image contributes most. Its gradient is ` +
     formatNumber(valueOf(trace, cell) ?? 0) +
-    (mixed ? " if it is normalized alone, not with its batch" : "");
+    (isCoupled(description) ? " if it is normalized alone, not with its batch" : "");
   const act = { open: (/** @type {string} */ at) => show?.(picture, at), hover };
   return createElement("section.computation-why", createElement("h3", words), pathsOf(trace, cell, act));
 }

@@ -1,20 +1,30 @@
-"""A pass for branches: give each operation a fixed number of arrays, and remove sums of gradients."""
+"""The first pass: give each operation a fixed number of arrays, and replace operations by cheaper ones."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from chainrule.core.plan import Operation, Plan, Tensor
+from chainrule.core.shapes import NO_PADDING
 from chainrule.engines.compiled.kernels.registry import PARTWISE
 
+IMAGE_WEIGHTS_RESULT = {  # operation → indices of x, w and y, or of their gradients, among the arrays read and written
+    "cross_correlate": (0, 1, 3),
+    "cross_correlate_dw": (0, 2, 1),
+    "cross_correlate_dx": (2, 1, 0),
+}
 
-def follow_branches(plan: Plan) -> Plan:
-    """Return an equivalent plan with a fixed number of arrays per operation, without sums of gradients.
+
+def simplify(plan: Plan) -> Plan:
+    """Return an equivalent plan with a fixed number of arrays per operation and fewer operations.
 
         c1.y = concatenate(a, b)           →    c1.y = place(a) with {"offset": 0, …}
                                                 c1.y = place(b) with {"offset": 8, …}
         conv1.dw = add(part1, part2)       →    left out: both kernels add their part to conv1.dw
+        conv2.y = cross_correlate(x, conv2.w, conv2.b)    →    dense(x, conv2.w, conv2.b), if x has one window
 
-    Each `place` writes one array into its part of the result. Gradients are added where layers share parameters.
+    Each `place` writes one array into its part of the result. Gradients are added where layers share parameters. The
+    kernels of some convolutions cover the whole image: in squeeze-and-excitation blocks, it is a single pixel.
     """
     forward = tuple(branch for operation in plan.forward for branch in _partwise(operation))
     operations = [branch for operation in plan.backward for branch in _partwise(operation)]
@@ -26,13 +36,34 @@ def follow_branches(plan: Plan) -> Plan:
 def _partwise(operation: Operation) -> Iterator[Operation]:
     """Yield one operation per array for an operation on any number of arrays (`PARTWISE`), else the operation."""
     if operation.name not in PARTWISE:
-        yield operation
+        yield _as_dense(operation)
         return
     kernel, divide = PARTWISE[operation.name]
     tensors = [tensor for tensor in operation.reads if tensor is not None]
     shapes = [(1, *tensor.shape) for tensor in tensors]
     for tensor, attributes in zip(tensors, divide(shapes, operation.attributes), strict=True):
         yield Operation(kernel, (tensor,), operation.writes, attributes, operation.runtime, operation.scope)
+
+
+def _as_dense(operation: Operation) -> Operation:
+    """Return an operation of a dense layer for a convolution with a single window, else the operation itself."""
+    if operation.name not in IMAGE_WEIGHTS_RESULT:
+        return operation
+    arrays, attributes = (*operation.reads, *operation.writes), operation.attributes
+    x, w, y = (arrays[index] for index in IMAGE_WEIGHTS_RESULT[operation.name])
+    covered = x and w and y and x.shape == w.shape[1:] and y.shape[1:] == (1, 1)
+    if not covered or attributes["padding"] != NO_PADDING or attributes["flip"]:
+        return operation
+    reads, writes = (tuple(map(_flat, tensors)) for tensors in (operation.reads, operation.writes))
+    return replace(
+        operation, name=operation.name.replace("cross_correlate", "dense"), reads=reads, writes=writes, attributes={}
+    )
+
+
+def _flat(tensor: Tensor | None) -> Tensor | None:
+    """Return a view of kernels (F, C, KH, KW) as a matrix (F, C·KH·KW), and of any other tensor as a vector."""
+    rows = tensor.shape[:-3] if tensor else ()
+    return tensor and tensor.viewed((*rows, tensor.size // math.prod(rows)))
 
 
 def _is_sum_of_gradients(operation: Operation) -> bool:

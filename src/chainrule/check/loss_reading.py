@@ -1,0 +1,114 @@
+"""Read a learner's loss: try intended losses, forms of targets, and scales."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from chainrule.check import probes
+from chainrule.check.diagnoses.truth import nearly_equal
+from chainrule.check.subjects import LossSubject, MulticlassHinge, Subject
+from chainrule.custom.interface import LossCode
+from chainrule.custom.sample_axis import AdaptedLoss
+from chainrule.engines.protocol import Array
+from chainrule.errors import StudentError, UnwrittenError
+from chainrule.network import losses
+
+TOLERANCE = 1e-5  # relative tolerance of a loss
+CLASSIFICATIONS = (*probes.DISTRIBUTIONS, MulticlassHinge.name)
+# Losses that are also defined with the sum, or with the mean, over the outputs of a sample: the power of K
+OTHER_SCALES = {
+    **dict.fromkeys(("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy"), 1),
+    "half_squared_error": -1,
+}
+SCALE_NOTE = "the loss and its gradient are {} times those of {}, which is right by another usual definition"
+
+
+@dataclass(frozen=True)
+class LossReading:
+    """One way to call a learner's loss.
+
+    code      the loss, which takes predictions and targets (N, K)
+    intended  the loss that it should compute
+    one_hot   whether the targets must be one-hot
+    right     whether the loss has the right value
+    notes     notes for the report
+    """
+
+    code: LossCode
+    intended: Subject
+    one_hot: bool = False
+    right: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def read_loss(code: LossCode, candidates: Sequence[Subject], seed: int, lenient: bool = False) -> LossReading:
+    """Return the first reading of a learner's loss whose value is right.
+
+    If there is none, return the first one with a finite value, or the last one. Class indices are passed to code that
+    fails for targets (N, K).
+
+    candidates  losses that the code may compute
+    lenient     whether the code may be right for one-hot targets only
+
+    Errors   UnwrittenError
+    """
+    readings = [reading for intended in candidates for reading in _readings(code, intended, lenient)]
+    values = [_value(reading, seed) for reading in readings]
+    for reading, value in zip(readings, values, strict=True):
+        if value is not None and nearly_equal(value, _expected(reading.intended, reading, seed), TOLERANCE):
+            return replace(reading, right=True)
+    for reading in readings:
+        if (scaled := _scaled(reading, seed)) is not None:
+            return scaled
+    finite = (pair[0] for pair in zip(readings, values, strict=True) if pair[1] is not None and np.isfinite(pair[1]))
+    return next(finite, readings[-1])
+
+
+def all_losses() -> list[LossSubject]:
+    """Return all losses of this library."""
+    return [LossSubject(name, engine="reference") for name in losses.NAMES]
+
+
+def _readings(code: LossCode, intended: Subject, lenient: bool) -> Iterator[LossReading]:
+    """Yield the readings of a loss with each form of targets: distributions, one-hot, or class indices."""
+    if intended.name != MulticlassHinge.name:
+        yield LossReading(code, intended)
+    if intended.name in CLASSIFICATIONS:
+        if lenient:
+            yield LossReading(code, intended, one_hot=True)
+        yield LossReading(AdaptedLoss(code, labels=True), intended, one_hot=True)
+
+
+def _value(reading: LossReading, seed: int) -> Array | None:
+    """Return the mean loss on a probe; None if the code fails, or returns neither one loss nor one per sample."""
+    values = probes.draw_predictions(reading.intended.name, seed, reading.one_hot)
+    try:
+        loss = reading.code.forward(**values).arrays["y"]
+    except UnwrittenError:
+        raise
+    except StudentError:
+        return None
+    return np.asarray(loss.mean()) if loss.size in (1, len(values["p"])) else None
+
+
+def _expected(intended: Subject, reading: LossReading, seed: int) -> Array:
+    return intended.output(probes.draw_predictions(intended.name, seed, reading.one_hot))
+
+
+def _scaled(reading: LossReading, seed: int) -> LossReading | None:
+    """Return the reading as a loss of another scale, if both the value and the gradient are right for it, or None."""
+    if not isinstance(reading.intended, LossSubject) or not (power := OTHER_SCALES.get(reading.intended.name)):
+        return None
+    intended = LossSubject(reading.intended.name, engine="reference", power=power)
+    values = probes.draw_predictions(intended.name, seed, reading.one_hot)
+    try:
+        loss = np.asarray(reading.code.forward(**values).arrays["y"].mean())
+        dp = reading.code.backward(**values).arrays["dp"]
+    except StudentError:
+        return None
+    pairs = (loss, intended.output(values)), (dp, intended.gradients(values, np.array(1.0))["p"])
+    if not all(nearly_equal(*pair, TOLERANCE) for pair in pairs):
+        return None
+    note = SCALE_NOTE.format("K" if power > 0 else "1/K", intended.name)
+    return replace(reading, intended=intended, right=True, notes=(note,))

@@ -1,0 +1,205 @@
+"""Outputs and targets of evaluated samples, and what follows for each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from chainrule._io.locks import cached_property
+from chainrule.core.arrays import Array, Bools, Floats, Ints
+from chainrule.errors import OptionError
+from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
+from chainrule.training import calibration, dense, ranking
+from chainrule.training.ranking import RateCurve
+
+Metric: TypeAlias = Callable[[Array, Array], Any]
+
+
+class Misclassification(NamedTuple):
+    """A sample that is classified wrongly.
+
+    sample      number of the sample, from 0
+    true, predicted   names of its class, or of its labels, separated by commas
+    confidence  confidence in the predicted class; of labels, the largest in a wrong answer
+    loss        loss of the sample
+    """
+
+    sample: int
+    true: str
+    predicted: str
+    confidence: float
+    loss: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Answers:
+    """Outputs and targets of evaluated samples.
+
+    loss      mean loss
+    outputs   the network's outputs, (N, K), or (N, K, …) for dense predictions
+    targets   targets, in the shape of the outputs
+    task      the network's task
+    classes   names of the classes or labels; two names if there is a single output
+    valid     for dense labels, whether each position counts, (N, …); None: all positions count
+    logits    whether the outputs are logits, whose softmax gives the probabilities
+    counted   confusion matrix (K, K) and number of samples, if the outputs and targets are not kept in memory, but are
+              empty; this is so for dense labels that are read when they are needed
+    overlap   a sentence about samples that the network was trained on; "" if there are none
+    losses    loss of each sample, (N,); for several outputs, only the parts have them
+    thresholds  smallest output of each label, (K,), that means yes; empty: ½
+    functions   further metrics by name, as in `Model.evaluate`
+    """
+
+    loss: float
+    outputs: Array
+    targets: Array
+    task: Task = CLASSIFICATION
+    classes: tuple[str, ...] = ()
+    valid: Bools | None = None
+    counted: tuple[Ints, int] | None = None
+    logits: bool = False
+    overlap: str = ""
+    losses: Array = field(default_factory=lambda: np.empty(0))
+    thresholds: tuple[float, ...] = ()
+    functions: Mapping[str, Metric] = field(default_factory=dict[str, Metric])
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return len(self.outputs) if self.counted is None else self.counted[1]
+
+    @cached_property
+    def predicted(self) -> Ints:
+        """Predicted classes (N,) or (N, …): index of the largest output; 1 if a single one reaches its threshold, ½."""
+        self._require_task("predicted classes", CLASSIFICATION, BINARY)
+        return dense.classes_of(self.outputs, self.thresholds)
+
+    @cached_property
+    def confusion(self) -> Ints:
+        """Confusion matrix (K, K). Rows are true classes, columns are predicted classes."""
+        self._require_task("a confusion matrix", CLASSIFICATION, BINARY)
+        if self.counted is not None:
+            return self.counted[0]
+        K = max(self.outputs.shape[1], 2)
+        pairs = dense.classes_of(self.targets) * K + self.predicted
+        counted = pairs.ravel() if self.valid is None else pairs[self.valid]
+        return np.bincount(counted, minlength=K * K).reshape(K, K)
+
+    @property
+    def ranked(self) -> tuple[Array, Ints]:
+        """Outputs (M, K) and true classes (M,) of the samples, or of the positions that count.
+
+        Errors   OptionError if the task has no classes, or if the outputs were not kept
+        """
+        self._require_task("a ranking of classes", CLASSIFICATION, BINARY)
+        if self.counted is not None:
+            raise OptionError("the outputs of streamed positions are not kept; evaluate arrays in memory instead")
+        counts = slice(None) if self.valid is None else self.valid.ravel()
+        return dense.rows(self.outputs)[counts], dense.classes_of(self.targets).ravel()[counts]
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The task's metrics and the loss, by name."""
+        raise NotImplementedError
+
+    @property
+    def compared(self) -> tuple[Array, Array]:
+        """True and predicted classes (M,), labels (M, K) of 0 and 1, or numbers (M, K), (M,) for K = 1."""
+        if self.task == REGRESSION:
+            outputs, targets = self._rows
+            return (targets[:, 0], outputs[:, 0]) if targets.shape[1] == 1 else (targets, outputs)
+        if self.task == MULTI_LABEL:
+            predicted, actual = self._labels
+            return actual.astype(np.int64), predicted.astype(np.int64)
+        classes = self.ranked[1]
+        return classes, (self.predicted if self.valid is None else self.predicted[self.valid]).ravel()
+
+    @property
+    def correct(self) -> Bools:
+        """Whether each sample is classified correctly, (N,); of labels, whether all are."""
+        self._require_single("the outcome of a sample")
+        true, predicted = self.compared
+        return (true == predicted).reshape(len(true), -1).all(1)
+
+    @property
+    def confidence(self) -> Floats:
+        """Confidence in the predicted class of each sample, (N,); of labels, the largest in a wrong answer, or 0."""
+        self._require_single("the confidence")
+        if self.task == MULTI_LABEL:
+            predicted, actual = self._labels
+            said = np.where(predicted, self._rows[0], 1 - self._rows[0])
+            return np.where(predicted == actual, 0.0, said).max(1)
+        return np.take_along_axis(self.probabilities, self.predicted[:, None], 1)[:, 0]
+
+    @property
+    def mistakes(self) -> list[Misclassification]:
+        """The samples that are classified wrongly, the most confident mistake first."""
+        names, confidence = self._names(), self.confidence
+        wrong, losses = ~self.correct, self.losses if len(self.losses) else np.full(self.samples, np.nan)
+
+        def named(answer: Any) -> str:
+            labels = [answer] if np.ndim(answer) == 0 else np.flatnonzero(answer)
+            return ", ".join(names[label] for label in labels)
+
+        true, predicted = self.compared
+        return [
+            Misclassification(n, named(true[n]), named(predicted[n]), float(confidence[n]), float(losses[n]))
+            for n in np.argsort(-confidence, kind="stable").tolist()
+            if wrong[n]
+        ]
+
+    @property
+    def probabilities(self) -> Floats:
+        """Confidence in each class, (M, K), of the samples, or of the positions that count; two for one output."""
+        return calibration.confidences(self.ranked[0], calibration.LOGITS_LOSS if self.logits else "")
+
+    @property
+    def curves(self) -> list[RateCurve]:
+        """Rates at each threshold for each class or label, one against the rest."""
+        return [ranking.curve(*columns) for columns in zip(*(part.T for part in self.one_against_rest), strict=True)]
+
+    @property
+    def one_against_rest(self) -> tuple[Array, Bools]:
+        """Scores (M, K), and whether each sample belongs to each class or label, (M, K)."""
+        if self.task == MULTI_LABEL:
+            return self._rows[0], self._labels[1]
+        outputs, classes = self.ranked
+        scores = self.probabilities if self.logits else outputs
+        scores = np.concatenate([-scores, scores], axis=1) if scores.shape[1] == 1 else scores
+        return scores, np.arange(scores.shape[1], dtype=np.int64) == classes[:, None]
+
+    @property
+    def _labels(self) -> tuple[Bools, Bools]:
+        """Predicted and true labels as rows (M, K)."""
+        outputs, targets = self._rows
+        return dense.are_yes(outputs, self.thresholds), dense.are_yes(targets)
+
+    def _require_single(self, what: str) -> None:
+        self._require_task(what, CLASSIFICATION, BINARY, MULTI_LABEL)
+        if self.outputs.ndim > 2 or self.counted is not None:
+            raise OptionError(f"{what} requires one answer for each sample, not one for each position")
+
+    def _require_task(self, what: str, *allowed: Task) -> None:
+        if self.task not in allowed:
+            metrics = ", ".join(self.figures)
+            raise OptionError(f"{what} is not defined for {self.task.name}; its metrics are {metrics}")
+
+    def _counts(self) -> tuple[Ints, Ints, Ints]:
+        """Return three counts for each class or label, (K,): correct predictions, samples, and predictions."""
+        if self.task == MULTI_LABEL:
+            predicted, actual = self._labels
+            return (predicted & actual).sum(0), actual.sum(0), predicted.sum(0)
+        return np.diag(self.confusion), self.confusion.sum(1), self.confusion.sum(0)
+
+    def _names(self) -> tuple[str, ...]:
+        count = self.outputs.shape[1] if self.task in (MULTI_LABEL, REGRESSION) else max(self.outputs.shape[1], 2)
+        return self.classes if len(self.classes) == count else tuple(map(str, range(count)))
+
+    @property
+    def _rows(self) -> tuple[Floats, Floats]:
+        """Outputs and targets as rows (M, K), one per sample or position."""
+        outputs, targets = (dense.rows(array.astype(np.float64)) for array in (self.outputs, self.targets))
+        return outputs, targets

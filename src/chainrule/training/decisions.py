@@ -1,0 +1,63 @@
+"""Decisions of classifiers: their agreement with the truth, intervals of their accuracy, and thresholds."""
+
+import math
+from collections.abc import Callable, Mapping
+from statistics import NormalDist
+
+import numpy as np
+
+from chainrule.core.arrays import Array, Bools, Floats, Ints
+from chainrule.errors import DataError, unknown_name
+from chainrule.training.ranking import cumulated
+
+
+def wilson_interval(correct: int, total: int, level: float) -> tuple[float, float]:
+    """Return Wilson's interval for the probability of a success, after ``correct`` successes in ``total`` trials."""
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    center, width = correct + z * z / 2, z * math.sqrt(correct * (total - correct) / total + z * z / 4)
+    return (center - width) / (total + z * z), (center + width) / (total + z * z)
+
+
+def matthews_corrcoef(confusion: Ints) -> float:
+    """Return the correlation of the true and predicted classes of a confusion matrix (K, K); 0 if it is undefined."""
+    counts = confusion.astype(np.float64)
+    actual, predicted, total = counts.sum(1), counts.sum(0), counts.sum()
+    squares = (total**2 - actual @ actual) * (total**2 - predicted @ predicted)
+    return float((np.trace(counts) * total - actual @ predicted) / math.sqrt(squares)) if squares > 0 else 0.0
+
+
+def cohen_kappa(confusion: Ints) -> float:
+    """Return (p − e) / (1 − e) with the accuracy p and that by chance, e, of a confusion matrix; NaN for e = 1."""
+    counts = confusion.astype(np.float64)
+    chance = counts.sum(1) @ counts.sum(0) / counts.sum() ** 2
+    return float((np.trace(counts) / counts.sum() - chance) / (1 - chance)) if chance < 1 else math.nan
+
+
+# Metrics of true and false positives and negatives, by name
+CRITERIA: Mapping[str, Callable[[Floats, Floats, Floats, Floats], Floats]] = {
+    "f1": lambda tp, fp, fn, tn: 2 * tp / (2 * tp + fp + fn),
+    "balanced_accuracy": lambda tp, fp, fn, tn: tp / (tp + fn) + tn / (fp + tn),  # its double
+    "matthews_corrcoef": lambda tp, fp, fn, tn: (
+        (tp * tn - fp * fn) / np.sqrt(np.maximum((tp + fp) * (tp + fn) * (fp + tn) * (fn + tn), 1))
+    ),
+}
+
+
+def best_threshold(scores: Array, positive: Bools, metric: str, label: str) -> float:
+    """Return the threshold with the best metric, if scores of at least this mean yes; of equal ones, the highest.
+
+    It is in the middle between two scores, so that rounding changes no decision.
+
+    Shapes   scores (M,), positive (M,)
+    Errors   OptionError for an unknown metric; DataError unless both answers occur
+    """
+    if metric not in CRITERIA:
+        raise unknown_name("metric of thresholds", metric, [*CRITERIA])
+    values, hits, predicted = cumulated(scores, positive)
+    actual, others = hits[-1], predicted[-1] - hits[-1]
+    if not (actual and others):
+        raise DataError(f"threshold of {label}: expected samples with and without it, found {actual:g} with it")
+    wrong = predicted - hits
+    best = int(CRITERIA[metric](hits, wrong, actual - hits, others - wrong).argmax())
+    middle = float(values[best] + np.append(values, 0.0)[best + 1]) / 2
+    return middle if best + 1 == len(values) or middle > values[best + 1] else float(values[best])

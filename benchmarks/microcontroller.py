@@ -141,15 +141,15 @@ def costs(name: str, flags: tuple[str, ...]) -> list[Cost]:
     """Return the cost of a network in floats and in int8."""
     model = build(name)
     x = np.random.default_rng(1).normal(size=(IMAGES, *model.input_shape)).astype("f4")
-    found = list[Cost]()
+    costs = list[Cost]()
     for integers in (None, Quantized(model, x, io="int8")):
         with tempfile.TemporaryDirectory() as folder:
             write_c(model, folder, int8=integers)
             cost, outputs = measure(Path(folder), x[:1], integers, flags)
             expected = (integers or model).predict(x[:1]).reshape(-1)
             np.testing.assert_allclose(outputs, expected, rtol=1e-3, atol=1e-5)
-            found.append(cost)
-    return found
+            costs.append(cost)
+    return costs
 
 
 @click.command()

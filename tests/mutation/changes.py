@@ -35,7 +35,7 @@ class Change:
         assert self.code is not None
         codes = {(code.co_qualname, code.co_firstlineno): code for code in _codes(self.code)}
         for value in gc.get_objects():
-            if isinstance(value, FunctionType) and value.__code__.co_filename == str(self.file):
+            if type(value) is FunctionType and value.__code__.co_filename == str(self.file):
                 new = codes.get((value.__code__.co_qualname, value.__code__.co_firstlineno))
                 if new and new.co_freevars == value.__code__.co_freevars:
                     value.__code__ = new

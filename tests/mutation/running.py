@@ -126,6 +126,8 @@ def run(chosen: list[Change], tests: Sequence[str], only: str = "", *, thorough:
     with tempfile.TemporaryDirectory() as cache:
         os.environ.update(QUIET, CHAINRULE_CACHE=cache)
         pytest.main([*options, *tests], plugins=[matrix])
+    if chosen and not matrix.sizes:
+        raise RuntimeError(f"{chosen[0].file}: none of its tests passes on the unchanged code and enters it")
     return matrix
 
 

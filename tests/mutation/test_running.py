@@ -1,13 +1,15 @@
 """Changes of code that runs, and the tests that can go without a change that none detects."""
 
 import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mutation.changes import changes
-from mutation.running import superfluous
+from mutation.running import run, superfluous
 
 SOURCE = '''
 def outer(x: int = 3) -> list[int]:
@@ -51,6 +53,17 @@ def test_a_change_is_in_the_functions_that_are_alive(tmp_path: Path) -> None:
             except Exception as error:
                 results.add(type(error).__name__)
     assert {"[4, False, -2]", "[2, False, -3]", "[1.0, False, -2]", "[6, False, -3]", "XXword", "TypeError"} <= results
+
+
+def test_changes_of_code_that_no_passing_test_enters_are_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "changed.py"
+    path.write_text(SOURCE)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(pytest, "main", lambda *_, **__: pytest.ExitCode.INTERRUPTED)
+    with pytest.raises(RuntimeError, match="none of its tests passes"):
+        run(changes(path, 5), ["tests/test_absent.py"])
 
 
 @given(st.dictionaries(st.text("abcdefgh", min_size=1), st.sets(st.integers(0, 20)), min_size=1), st.data())

@@ -20,6 +20,6 @@ def checked_column(name: str, values: Any, count: int) -> Array:
     """Return the groups or the weights of samples as an array (count,); DataError for other values."""
     array, (kinds, expected) = as_array(values), COLUMNS[name]
     if array.dtype.kind not in kinds or array.shape != (count,):
-        found = f"{array.dtype} of shape ({text(array.shape)})"
-        raise DataError(f"{name}: expected {count} {expected}, one for each sample; found {found}")
+        shape = f"{array.dtype} of shape ({text(array.shape)})"
+        raise DataError(f"{name}: expected {count} {expected}, one for each sample; found {shape}")
     return array.astype(np.float64) if name == "weights" else array

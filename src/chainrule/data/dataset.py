@@ -286,8 +286,8 @@ def _check_targets(data: Dataset) -> None:
         4: ("float32", (samples, names, *y.shape[2:]), "images (N, K, H, W)"),
     }.get(y.ndim, ("int64", (samples,), "one label per image (N,)"))
     if (y.dtype.name, y.shape) != (dtype, shape):
-        found = f"{samples} images but targets {y.dtype} of shape ({text(y.shape)})"
-        raise DataError(f"{data.name}: {found}; expected {axes}, {dtype} of shape ({text(shape)})")
+        shapes = f"{samples} images but targets {y.dtype} of shape ({text(y.shape)})"
+        raise DataError(f"{data.name}: {shapes}; expected {axes}, {dtype} of shape ({text(shape)})")
     if y.ndim == 3:
         return
     invalid = (y < 0) | (y >= names) if y.ndim == 1 else ~np.isfinite(y).reshape(samples, -1).all(1)

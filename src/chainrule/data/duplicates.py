@@ -64,7 +64,7 @@ def find_duplicates(folder: Path, files: Mapping[Path, str]) -> list[Duplicates]
         digests.append(digest)
         readable.append(path)
     groups = _connected([*_equal(digests), *_similar(np.array(thumbnails))])
-    found = [
+    duplicates = [
         Duplicates(
             tuple(sorted(relative(readable[n], folder) for n in group)),
             tuple(sorted({files[readable[n]] for n in group})),
@@ -72,7 +72,7 @@ def find_duplicates(folder: Path, files: Mapping[Path, str]) -> list[Duplicates]
         )
         for group in groups
     ]
-    return sorted(found, key=lambda group: (-len(group.parts), group.files))
+    return sorted(duplicates, key=lambda group: (-len(group.parts), group.files))
 
 
 def lines(duplicates: list[Duplicates], *, listed: bool = False) -> list[str]:

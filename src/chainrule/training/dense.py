@@ -108,9 +108,9 @@ def _misfit(y: Array, shape: Shape, ignore_label: int | None) -> DataError:
     if y.shape[1:] == shape:
         return DataError(f"ignore_label {quoted(ignore_label)} requires labels ({labels})")
     outputs = f"outputs {text(shape)}" if shape[1:] else f"a network with {shape[0]} outputs"
-    found = f"targets of shape ({', '.join(map(str, y.shape))}) for {outputs}"
+    shapes = f"targets of shape ({', '.join(map(str, y.shape))}) for {outputs}"
     advice = "" if shape[1:] or y.ndim < 3 else "; a target per position requires outputs (K, H, W)"
-    return DataError(f"{found}; expected labels ({labels}) or numbers ({numbers}){advice}")
+    return DataError(f"{shapes}; expected labels ({labels}) or numbers ({numbers}){advice}")
 
 
 def _finite(y: Array) -> Array:

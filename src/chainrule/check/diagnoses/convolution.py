@@ -44,14 +44,6 @@ def exchanged_axes(w: Array) -> Iterator[Array]:
     yield np.ascontiguousarray(w).reshape(C_out, C, KW, KH).swapaxes(2, 3)
 
 
-def _without_last_taps(kernels: Array) -> Iterator[Array]:
-    """Yield kernels, or their gradient, with zeros in the last row and the last column, if there are several."""
-    if min(kernels.shape[2:]) > 1:
-        kept = np.zeros_like(kernels)
-        kept[:, :, :-1, :-1] = kernels[:, :, :-1, :-1]
-        yield kept
-
-
 def _output_with(t: GroundTruth, w: Array | None = None, **changes: Any) -> Array:
     """Return the output for another kernel (None: the layer's) or for other options.
 
@@ -95,7 +87,6 @@ def _exchanged_padding(t: GroundTruth) -> Candidates:
     yield _output_with(t, padding=((bottom, top), (right, left)))
 
 
-LAST_TAPS = "leaves out the last row and the last column of the kernel: u runs to KH − 1, and v to KW − 1, inclusive"
 OUTPUTS = catalogue(
     "convolution",
     ("y", "correlation-convolution-mixed-up",
@@ -116,7 +107,6 @@ OUTPUTS = catalogue(
      lambda t: [_output_with(t, stride=(1, 1))] if geometry_of(t).stride != (1, 1) else []),
     ("y", "padding-ignored", "equals the output without padding: pad x with zeros first",
      lambda t: [_output_with(t, padding=((0, 0), (0, 0)))]),
-    ("y", "last-taps-left-out", LAST_TAPS, lambda t: (_output_with(t, w) for w in _without_last_taps(t.values["w"]))),
     ("y", "padding-at-wrong-end",
      "equals the output with the padding before and after x swapped: it is ((top, bottom), (left, right))",
      _exchanged_padding),
@@ -225,7 +215,6 @@ INPUTS = catalogue(
      _reshaped_channels),
     ("x", "kernel-axes-transposed", "uses the kernel with rows and columns swapped: K[u, v], not K[v, u]",
      lambda t: (_dx(t, w) for w in exchanged_axes(sliding_kernel(t)))),
-    ("x", "last-taps-left-out", LAST_TAPS, lambda t: (_dx(t, w) for w in _without_last_taps(sliding_kernel(t)))),
     ("x", "filter-sum-missing", "includes one filter only: sum over all filters that read the channel",
      lambda t: (_dx(t, w) for w in _single_filters(t))),
     ("x", "overwritten-in-windows",
@@ -255,6 +244,14 @@ def exchanged_channels(t: GroundTruth) -> list[Array]:
     return [other, other.reshape(t.gradients["w"].shape)]
 
 
+def _last_taps(t: GroundTruth) -> Candidates:
+    """Yield the results without the last row and the last column of the kernel, if there are several."""
+    KH, KW = geometry_of(t).window
+    kept = (np.arange(KH) < KH - 1)[:, None] & (np.arange(KW) < KW - 1)
+    if kept.any():
+        yield from (_output_with(t, t.values["w"] * kept), _dx(t, sliding_kernel(t) * kept), t.gradients["w"] * kept)
+
+
 KERNELS = catalogue(
     "convolution",
     ("w", "kernel-gradient-rotated",
@@ -274,7 +271,9 @@ KERNELS = catalogue(
      exchanged_channels),
     ("w", "groups-added-up", "adds up the input channels: in a depthwise convolution, a filter reads its own channel",
      lambda t: [_dw(t, np.repeat(t.x.sum(axis=1, keepdims=True), t.x.shape[1], axis=1))] if _is_depthwise(t) else []),
-    ("w", "last-taps-left-out", LAST_TAPS, lambda t: _without_last_taps(t.gradients["w"])),
+    ("y x w", "last-taps-left-out",
+     "leaves out the last row and the last column of the kernel: u runs to KH − 1, and v to KW − 1, inclusive",
+     _last_taps),
     ("w", "kernel-axes-transposed", "has rows and columns swapped: dw[u, v], not dw[v, u]",
      lambda t: [t.gradients["w"].swapaxes(2, 3), *exchanged_axes(t.gradients["w"])]),
     ("w", "positions-not-summed", "includes one output position only: sum over all positions (i, j)",

@@ -164,12 +164,11 @@ def _shifts(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the gradient moved by one element along each long axis, cyclically or with zeros."""
     expected = t.expected(tensor)
     for axis, step in product((axis for axis, size in enumerate(expected.shape) if size > 2), (1, -1)):
-        moved = np.moveaxis(np.roll(expected, step, axis), axis, 0)
-        yield np.moveaxis(moved, 0, axis)
-        first = 0 if step == 1 else -1  # the element that came from the other end
-        moved = np.array(moved)
-        moved[first] = 0
-        yield np.moveaxis(moved, 0, axis)
+        moved = np.roll(expected, step, axis)
+        yield moved
+        inside = moved.copy()
+        inside[(*(slice(None) for _ in range(axis)), 0 if step == 1 else -1)] = 0  # what came from the other end
+        yield inside
 
 
 def _decayed(tensor: str, t: GroundTruth) -> Candidates:

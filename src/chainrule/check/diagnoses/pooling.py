@@ -146,15 +146,14 @@ def _divided_by_side(t: GroundTruth) -> Candidates:
 
 
 FAMILY = "pooling"
-DENSE = (
-    *("x", "stride-forgotten"), "is scattered with stride 1: window (i, j) starts at row s·i and column s·j",
-    _scattered_densely,
-)  # fmt: skip
-UNCROPPED = (
-    *("x", "padding-not-cropped"), "still includes the padding: crop the rows and columns of the padding", _uncropped,
+COMMON = (
+    ("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j",
+     _scattered_densely),
+    ("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding", _uncropped),
 )  # fmt: skip
 MAXIMUM = catalogue(
     FAMILY,
+    *COMMON,
     ("x", "ties-all-credited",
      "passes dy to every cell that ties for the maximum: pass it to one of them, the first in row-major order",
      lambda t: [_cropped(t, _largest(t))]),
@@ -172,8 +171,6 @@ MAXIMUM = catalogue(
     ("x", "compared-with-spread-maximum",
      "compares x with maxima spread over the image, so that each cell counts in one window only: windows overlap, "
      "so find the maximum of each window and accumulate with +=", _spread_maxima),
-    DENSE,
-    UNCROPPED,
     ("y", "padding-wins", "lets zeros of the padding win: pad with −∞, so that padding never wins",
      lambda t: [_cells(t, 0.0).max(axis=(2, 3))]),
     ("y", "average-for-maximum", "is the mean of each window: take the maximum",
@@ -182,8 +179,7 @@ MAXIMUM = catalogue(
 
 AVERAGE = catalogue(
     FAMILY,
-    DENSE,
-    UNCROPPED,
+    *COMMON,
     ("x", "average-not-divided",
      "lacks the factor 1/k²: divide dy by the number of cells in the window",
      lambda t: [_cropped(t, _average_weight(t, "one"))]),

@@ -210,14 +210,9 @@ def _is_stale(tensor: str, case: JudgedResult, earlier: Values) -> bool:
     if tensor == "y":
         return False
     name = next(iter(case.values))
-    judge, points = case.judge, [dict(earlier), {**case.values, name: earlier[name]}]
-    expected = judge.gradients(case.values, case.dy)
-    others = [judge.gradients(point, case.dy) for point in points]
-    return any(
-        nearly_equal(case.result, gradients[tensor], EXACT)
-        and not nearly_equal(expected[tensor], gradients[tensor], EXACT)
-        for gradients in others
-    )
+    points = (case.values, earlier, {**case.values, name: earlier[name]})
+    expected, *others = (case.judge.result(tensor, point, case.dy) for point in points)
+    return any(nearly_equal(case.result, other, EXACT) and not nearly_equal(expected, other, EXACT) for other in others)
 
 
 def check_ties(probe: Probe, examination: Examination, exact: bool = False) -> Row | None:

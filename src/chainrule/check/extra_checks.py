@@ -318,7 +318,7 @@ def compare_with_derivatives(checked: CheckedProbe, values: Values, method: str,
 def check_batch_sizes(checked: CheckedProbe) -> list[Row]:
     """Compare the gradients for other batch sizes with numerical derivatives, if the intended layer is unknown."""
     values, rows = checked.probe.values, list[Row]()
-    samples, *shape = checked.probe.values[checked.subject.tensors[0]].shape
+    samples, *shape = values[checked.subject.tensors[0]].shape
     for count, diagnosis in ((1, BATCH_OF_ONE), (samples + 1, BATCH_SIZE)) if checked.probe.judge is None else ():
         other, method = checked.probe.generator.normal(size=(count, *shape)), f"batch of {count}"
         try:

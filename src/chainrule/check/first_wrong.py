@@ -32,9 +32,7 @@ def with_first_wrong(row: Row, examination: Examination) -> Row:
     probe, case = examination.probe, examination.case(row.tensor)
     if probe.judge is None or case is None or not case.result.ndim:
         return row
-    result, expected = case.result, probe.judge.output(probe.values)
-    if row.tensor != "y":
-        expected = probe.judge.gradients(probe.values, probe.dy)[row.tensor]
+    result, expected = case.result, probe.judge.result(row.tensor, probe.values, probe.dy)
     if result.shape != expected.shape or not np.isfinite(result).all():
         return row
     wrong = np.abs(result - expected) > max(row.tolerance, 1e-9) * float(np.abs(expected).max(initial=0.0))

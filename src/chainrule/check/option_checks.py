@@ -92,10 +92,9 @@ def check_variation(student: Student, description: str, seed: int) -> list[Row]:
 def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
     """Return whether a result has the correct number of elements but too few axes."""
     array = probe.output if row.tensor == "y" else examination.claimed.get(row.tensor)
-    judge = probe.judge
-    if array is None or judge is None:
+    if array is None or probe.judge is None:
         return False
-    expected = judge.output(probe.values) if row.tensor == "y" else judge.gradients(probe.values, probe.dy)[row.tensor]
+    expected = probe.judge.result(row.tensor, probe.values, probe.dy)
     return array.size == expected.size and array.ndim < expected.ndim
 
 

@@ -226,8 +226,9 @@ def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) ->
 
 def _is_width_from_height(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     """Return whether a shape differs from the expected one only in an axis that is as long as the axis before it."""
-    different = [axis for axis, (size, other) in enumerate(zip(shape, expected, strict=False)) if size != other]
-    return len(shape) == len(expected) > 2 and len(different) == 1 and shape[different[0]] == shape[different[0] - 1]
+    return any(
+        shape == (*expected[:axis], expected[axis - 1], *expected[axis + 1 :]) for axis in range(2, len(expected))
+    )
 
 
 def half_precision_row(row: Row, result: Array) -> Row:

@@ -139,14 +139,12 @@ def _first(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the gradients for the first sample, channel, row, and window of dy, and for combinations of them."""
     if t.dy.ndim < 3:
         return
-    for count in range(2, t.dy.ndim + 1):
-        leading, trailing = (np.zeros_like(t.dy) for _ in range(2))
-        leading[(0,) * count] = t.dy[(0,) * count]
-        yield t.compute(t.values, leading)[tensor]
-        rows = (slice(None), slice(None), *(0 for _ in range(count - 2)))
-        trailing[rows] = t.dy[rows]
-        if count > 2:
-            yield t.compute(t.values, trailing)[tensor]
+    corners = ((0,) * count for count in range(2, t.dy.ndim + 1))
+    rows = ((slice(None), slice(None), *(0,) * count) for count in range(1, t.dy.ndim - 1))
+    for place in (*corners, *rows):
+        part = np.zeros_like(t.dy)
+        part[place] = t.dy[place]
+        yield t.compute(t.values, part)[tensor]
 
 
 def _square(tensor: str, t: GroundTruth) -> Candidates:

@@ -11,28 +11,31 @@ from chainrule.engines.protocol import Array
 from chainrule.operations import reference
 
 FAMILY = "geometry"
-ENDS = "swaps the two ends of an axis: the first number is for its beginning, the second for its end"
 
 
-def _exchanged(move: Callable[..., Array], array: Array, t: GroundTruth) -> Candidates:
-    """Yield a padded or cropped array, with the two ends of some axes swapped. ``move`` is the function to call."""
+def _exchanged(t: GroundTruth) -> Candidates:
+    """Yield the padded or cropped image and dy, with the two ends of some axes swapped."""
     pairs = list(zip(t.attributes["before"], t.attributes["after"], strict=True))
+    moves = (reference.pad, reference.crop)
     for ends in product(*({pair, pair[::-1]} for pair in pairs)):
         before, after = zip(*ends, strict=True)
-        yield move(array, before=before, after=after)
+        arrays = (t.x, t.dy) if t.operation == "pad" else (t.dy, t.x)
+        yield from (move(array, before=before, after=after) for move, array in zip(moves, arrays, strict=True))
 
 
+ENDS = (
+    ("x y", "ends-exchanged",
+     "swaps the two ends of an axis: the first number is for its beginning, the second for its end", _exchanged),
+)  # fmt: skip
 PAD = catalogue(
     FAMILY,
-    ("y", "ends-exchanged", ENDS, lambda t: _exchanged(reference.pad, t.x, t)),
-    ("x", "ends-exchanged", ENDS, lambda t: _exchanged(reference.crop, t.dy, t)),
+    *ENDS,
     ("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding",
      lambda t: [t.dy, t.dy[tuple(slice(size) for size in t.x.shape)]]),
 )  # fmt: skip
 CROP = catalogue(
     FAMILY,
-    ("y", "ends-exchanged", ENDS, lambda t: _exchanged(reference.crop, t.x, t)),
-    ("x", "ends-exchanged", ENDS, lambda t: _exchanged(reference.pad, t.dy, t)),
+    *ENDS,
     ("x", "border-missing", "has the size of the cropped image: pixels that were cut off have the gradient 0",
      lambda t: [t.dy]),
 )  # fmt: skip

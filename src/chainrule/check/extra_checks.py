@@ -237,7 +237,7 @@ def _parts_of_dy(checked: CheckedProbe) -> list[Array]:
     single, few = np.zeros((2, *dy.shape))
     single.flat[order[-1:]] = few.flat[order[-4:-1]] = 1.0
     parts = [single, few, np.ones_like(dy), np.abs(dy)]
-    return [*parts, dy - sum(parts)]
+    return [*parts, dy - np.sum(parts, axis=0)]
 
 
 def check_strided_arrays(checked: CheckedProbe) -> list[Row]:

@@ -150,7 +150,7 @@ def _first(tensor: str, t: GroundTruth) -> Candidates:
 def _square(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the gradient for as many columns of dy as there are rows, if there are more columns than rows."""
     if t.dy.ndim > 3 and t.dy.shape[3] > t.dy.shape[2]:
-        yield t.compute(t.values, t.dy * (np.arange(t.dy.shape[3]) < t.dy.shape[2]))[tensor]
+        yield t.compute(t.values, np.where(np.arange(t.dy.shape[3]) < t.dy.shape[2], t.dy, 0.0))[tensor]
 
 
 def _averages(tensor: str, t: GroundTruth) -> Candidates:

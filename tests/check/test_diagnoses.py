@@ -52,7 +52,7 @@ def test_every_diagnosis_is_a_sentence_with_its_tensor_before_it(operation: str)
 def test_every_kind_of_mistake_in_the_catalogues_was_planted() -> None:
     planted = {name for *_, name in PLANTED} | {mistake.diagnosis for mistake in MISTAKES}
     written = {one.diagnosis.name for mistakes in CATALOGUES.values() for one in mistakes}
-    written |= {one.diagnosis.name for one in general.mistakes("w")}
+    written |= {one.diagnosis.name for one in (*general.mistakes("w"), *general.vague("w"))}
     assert written - {"ties-all-credited"} <= planted  # a note, not a mistake
 
 
@@ -85,6 +85,25 @@ def test_what_is_none_of_them_is_still_wrong() -> None:
     assert set(wrong) == {"x", "w"}
     assert all(row.diagnoses == () and row.worst for row in wrong.values())
     assert_close(wrong["w"].error, 0.001, error=1e-12)
+
+
+class Square(planted_convolution.Plain):
+    """As many columns as rows: on images that are higher than wide, nothing is missing."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        return y[..., : y.shape[2]]
+
+    def backward(self, dy):
+        H, W = self.x.shape[2:]
+        return super().backward(np.pad(dy, ((0, 0), (0, 0), (0, 0), (0, max(W - H + 1, 0)))))
+
+
+@pytest.mark.parametrize("against", [None, planted_convolution.PLAIN])
+def test_an_output_as_wide_as_high_is_found(against: str | None) -> None:
+    report = cr.check_gradients(Square, against=against)
+    named = {row.tensor: [one.name for one in row.diagnoses] for row in report.rows if row.is_wrong}
+    assert named == {"y": ["width-from-height"]}, str(report)
 
 
 SHORTCUT = """

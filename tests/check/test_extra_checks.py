@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from check import planted_conduct
 from check.planted_conduct import CONDUCT, misbehaving
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from selection import draws
 
 import chainrule as cr
 from chainrule.check import derivatives
@@ -38,6 +41,31 @@ def test_a_planted_mistake_is_found_by_a_look_that_is_on_the_page(case: tuple) -
 def test_what_they_are_made_from_is_right(source: type, against: str) -> None:
     assert cr.check_gradients(source, against=against).exit_code == 0
     assert cr.check_gradients(source).exit_code == 0
+
+
+KINDS = {  # of arrays: dy, or x with a name of x
+    "dy with one element": lambda dy: np.count_nonzero(dy) == 1,
+    "dy with few elements": lambda dy: 1 < np.count_nonzero(dy) < 5,
+    "dy constant": lambda dy: np.ptp(dy) == 0,
+    "dy positive": lambda dy: (dy > 0).all(),
+    "dy negative": lambda dy: (dy < 0).all(),
+    "x with zeros": lambda x: (x == 0).any(),
+    "x not negative": lambda x: (x >= 0).all(),
+}
+
+
+@settings(max_examples=draws(10))
+@given(
+    kind=st.sampled_from([*KINDS]),
+    source=st.sampled_from([(planted_conduct.ReLU, "ReLU()"), (planted_conduct.Dense, "Dense(4)")]),
+    seed=st.integers(0, 10_000),
+)
+def test_a_gradient_that_is_wrong_for_one_kind_of_array_is_found(kind: str, source: tuple, seed: int) -> None:
+    class Particular(source[0]):
+        def backward(self, dy):
+            return super().backward(dy) * (1 + KINDS[kind](self.x if kind[0] == "x" else dy))
+
+    assert "x" in found(cr.check_gradients(Particular, against=source[1], seed=seed))
 
 
 def test_a_remedy_is_named() -> None:

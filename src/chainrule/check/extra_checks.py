@@ -234,10 +234,10 @@ def _parts_of_dy(checked: CheckedProbe) -> list[Array]:
     dy, dx = checked.probe.dy, checked.claimed.get("x")
     influence = checked.probe.output if dx is None or dx.size != dy.size else dx
     order = np.argsort(np.abs(influence), axis=None)
-    single, few = np.zeros((2, *dy.shape))
+    single, few = np.zeros_like(dy), np.zeros_like(dy)
     single.flat[order[-1:]] = few.flat[order[-4:-1]] = 1.0
     parts = [single, few, np.ones_like(dy), np.abs(dy)]
-    return [*parts, dy - np.sum(parts, axis=0)]
+    return [*parts, dy - sum(parts)]
 
 
 def check_strided_arrays(checked: CheckedProbe) -> list[Row]:

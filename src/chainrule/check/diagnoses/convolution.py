@@ -32,11 +32,6 @@ def sliding_kernel(t: GroundTruth) -> Array:
     return rotated(t.values["w"]) if is_convolution(t) else t.values["w"]
 
 
-def is_dilated(t: GroundTruth) -> bool:
-    """Return whether the layer has a dilation other than 1."""
-    return tuple(geometry_of(t).dilation) != (1, 1)
-
-
 def exchanged_axes(w: Array) -> Iterator[Array]:
     """Yield w with rows and columns swapped, in its original shape: by a transpose and a reshape in either order."""
     C_out, C, KH, KW = w.shape
@@ -104,7 +99,7 @@ OUTPUTS = catalogue(
      "adds up the samples of the batch: each sample has its own output, so sum over c, u and v only",
      _samples_added_up),
     ("y", "stride-forgotten", "equals the output for stride 1: move the window by s from one output to the next",
-     lambda t: [_output_with(t, stride=(1, 1))] if geometry_of(t).stride != (1, 1) else []),
+     lambda t: [_output_with(t, stride=(1, 1))]),
     ("y", "padding-ignored", "equals the output without padding: pad x with zeros first",
      lambda t: [_output_with(t, padding=((0, 0), (0, 0)))]),
     ("y", "padding-at-wrong-end",
@@ -155,10 +150,9 @@ def _embedded(inner: Array, shape: tuple[int, ...]) -> Iterator[Array]:
 
 
 def _scattered_densely(t: GroundTruth) -> Candidates:
-    if geometry_of(t).stride != (1, 1):
-        padded = _padded_dx(t, stride=(1, 1))
-        yield geometry_of(t).crop(padded)
-        yield padded[:, :, : t.x.shape[2], : t.x.shape[3]]
+    padded = _padded_dx(t, stride=(1, 1))
+    yield geometry_of(t).crop(padded)
+    yield padded[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
 def _reshaped_channels(t: GroundTruth) -> Candidates:
@@ -266,7 +260,7 @@ KERNELS = catalogue(
      lambda t: [_dw(t, np.pad(t.x, [(0, 0), (0, 0), *((0, sum(ends)) for ends in geometry_of(t).padding)]),
                     padding=((0, 0), (0, 0)))]),
     ("y x w", "dilation-ignored", "is computed with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
-     lambda t: (result(t, dilation=(1, 1)) for result in (_output_with, _dx, _dw) if is_dilated(t))),
+     lambda t: (result(t, dilation=(1, 1)) for result in (_output_with, _dx, _dw))),
     ("w", "channels-transposed", "has filters and channels swapped: dw has the shape (C_out, C_in, KH, KW)",
      exchanged_channels),
     ("w", "groups-added-up", "adds up the input channels: in a depthwise convolution, a filter reads its own channel",

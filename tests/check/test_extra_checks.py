@@ -16,6 +16,7 @@ from chainrule.check import derivatives
 from chainrule.check.report import Report
 from chainrule.check.rows import REFERENCE_LOOPS
 
+RIGHT = [(planted_conduct.Dense, "Dense(4)"), (planted_conduct.ReLU, "ReLU()")]
 PAGE = (Path(__file__).parents[2] / "docs" / "checking.md").read_text(encoding="utf-8")
 
 
@@ -37,7 +38,7 @@ def test_a_planted_mistake_is_found_by_a_look_that_is_on_the_page(case: tuple) -
         assert look in PAGE or look.startswith(REFERENCE_LOOPS), look
 
 
-@pytest.mark.parametrize(("source", "against"), [(planted_conduct.Dense, "Dense(4)"), (planted_conduct.ReLU, "ReLU()")])
+@pytest.mark.parametrize(("source", "against"), RIGHT)
 def test_what_they_are_made_from_is_right(source: type, against: str) -> None:
     assert cr.check_gradients(source, against=against).exit_code == 0
     assert cr.check_gradients(source).exit_code == 0
@@ -57,7 +58,7 @@ KINDS = {  # of arrays: dy, or x with a name of x
 @settings(max_examples=draws(10))
 @given(
     kind=st.sampled_from([*KINDS]),
-    source=st.sampled_from([(planted_conduct.ReLU, "ReLU()"), (planted_conduct.Dense, "Dense(4)")]),
+    source=st.sampled_from(RIGHT),
     seed=st.integers(0, 10_000),
 )
 def test_a_gradient_that_is_wrong_for_one_kind_of_array_is_found(kind: str, source: tuple, seed: int) -> None:

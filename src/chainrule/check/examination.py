@@ -187,8 +187,9 @@ def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis
     ):
         return (STALE,)
     diagnoses = explain(row.tensor, cases, row.tolerance) if cases else ()
-    tied = _tied_case(row.tensor, wrong[0].probe) if len(diagnoses) > 1 else []
-    return explain(row.tensor, [*cases, *tied], row.tolerance) or diagnoses if tied else diagnoses
+    if len(diagnoses) > 1:
+        diagnoses = explain(row.tensor, [*cases, *_tied_case(row.tensor, wrong[0].probe)], row.tolerance) or diagnoses
+    return diagnoses
 
 
 def _tied_case(tensor: str, probe: Probe) -> list[JudgedResult]:

@@ -30,9 +30,9 @@ ACCUMULATED = "accumulated-over-calls"  # skip measurements in this case: furthe
 def with_first_wrong(row: Row, examination: Examination) -> Row:
     """Return a wrong row, completed with the first wrong element; unchanged if this element cannot be determined."""
     probe, case = examination.probe, examination.case(row.tensor)
-    if probe.judge is None or case is None or not case.result.ndim:
+    if case is None or not case.result.ndim:
         return row
-    result, expected = case.result, probe.judge.result(row.tensor, probe.values, probe.dy)
+    result, expected = case.result, case.judge.result(row.tensor, case.values, case.dy)
     if result.shape != expected.shape or not np.isfinite(result).all():
         return row
     wrong = np.abs(result - expected) > max(row.tolerance, 1e-9) * float(np.abs(expected).max(initial=0.0))
@@ -40,7 +40,7 @@ def with_first_wrong(row: Row, examination: Examination) -> Row:
         return row
     cell = tuple(int(index) for index in np.argwhere(wrong)[0])
     first = FirstWrong(cell, float(result[cell]), float(expected[cell]))
-    results = probe.judge.explained(probe.values, probe.dy)
+    results = case.judge.explained(probe.values, probe.dy)
     explanation = results and results.explanation(row.tensor, cell)
     if explanation is None:
         return replace(row, first=first)

@@ -14,7 +14,7 @@ from chainrule.check.judges import LayerJudge
 from chainrule.check.learner_checks import FIRST, credits_all_ties, reference_probe, unknown_output_rows
 from chainrule.check.reading import LearnerTask, fit, match_layer
 from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import Probe, adopt_unnamed_gradients
+from chainrule.check.rows import adopt_unnamed_gradients
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.student import Student
 from chainrule.errors import StudentError
@@ -64,7 +64,7 @@ def check_options(student: Student, other: Case, complete: bool, seed: int, ties
         diagnosis, message=f"is wrong for {other.description}: keep axes of length 1, which squeeze removes"
     )
     diagnoses = {
-        row.tensor: (squeezed if _lost_an_axis(probe, examination, row) else diagnosis,) for row in examination.rows
+        row.tensor: (squeezed if _lost_an_axis(examination, row.tensor) else diagnosis,) for row in examination.rows
     }
     rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
     return [replace(row, method=method, diagnoses=row.diagnoses or diagnoses[row.tensor]) for row in rows]
@@ -89,13 +89,12 @@ def check_variation(student: Student, description: str, seed: int) -> list[Row]:
     return [replace(row, method=f"other options: {description}") for row in [*rows, *unknown_output_rows(probe)]]
 
 
-def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
+def _lost_an_axis(examination: Examination, tensor: str) -> bool:
     """Return whether a result has the correct number of elements but too few axes."""
-    array = probe.output if row.tensor == "y" else examination.claimed.get(row.tensor)
-    if array is None or probe.judge is None:
+    if (case := examination.case(tensor)) is None:
         return False
-    expected = probe.judge.result(row.tensor, probe.values, probe.dy)
-    return array.size == expected.size and array.ndim < expected.ndim
+    expected = case.judge.result(tensor, case.values, case.dy)
+    return case.result.size == expected.size and case.result.ndim < expected.ndim
 
 
 def _has_touching_windows(layer: Layer) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from chainrule.check.diagnoses import sliding
 from chainrule.check.diagnoses.sliding import SlidingWindow
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
+from chainrule.check.diagnoses.truth import ByTensor, Candidates, GroundTruth, catalogue
 from chainrule.engines.numpy.convolution import cross_correlate, cross_correlate_dw, cross_correlate_dx
 from chainrule.engines.protocol import Array
 
@@ -42,11 +42,11 @@ def exchanged_axes(w: Array) -> Iterator[Array]:
 def _output_with(t: GroundTruth, w: Array | None = None, **changes: Any) -> Array:
     """Return the output for another kernel (None: the layer's) or for other options.
 
-    Untied biases are omitted, because their shape would not match.
+    An untied bias is omitted if its shape does not match.
     """
-    b = t.values.get("b")
-    w, b = t.values["w"] if w is None else w, None if b is None or b.ndim > 1 else b
-    return cross_correlate(t.x, w, b, **{**t.attributes, **changes})
+    y = cross_correlate(t.x, t.values["w"] if w is None else w, **{**t.attributes, **changes})
+    b = t.values.get("b", np.zeros((1, 1, 1)))
+    return y + b[:, None, None] if b.ndim == 1 else y + b if b.shape in ((1, 1, 1), y.shape[1:]) else y
 
 
 def _repeated_bias(t: GroundTruth) -> Candidates:
@@ -238,12 +238,13 @@ def exchanged_channels(t: GroundTruth) -> list[Array]:
     return [other, other.reshape(t.gradients["w"].shape)]
 
 
-def _last_taps(t: GroundTruth) -> Candidates:
+def _last_taps(t: GroundTruth) -> ByTensor:
     """Yield the results without the last row and the last column of the kernel, if there are several."""
     KH, KW = geometry_of(t).window
     kept = (np.arange(KH) < KH - 1)[:, None] & (np.arange(KW) < KW - 1)
     if kept.any():
-        yield from (_output_with(t, t.values["w"] * kept), _dx(t, sliding_kernel(t) * kept), t.gradients["w"] * kept)
+        y, dx = _output_with(t, t.values["w"] * kept), _dx(t, sliding_kernel(t) * kept)
+        yield {"y": y, "x": dx, "w": t.gradients["w"] * kept}
 
 
 KERNELS = catalogue(
@@ -260,7 +261,7 @@ KERNELS = catalogue(
      lambda t: [_dw(t, np.pad(t.x, [(0, 0), (0, 0), *((0, sum(ends)) for ends in geometry_of(t).padding)]),
                     padding=((0, 0), (0, 0)))]),
     ("y x w", "dilation-ignored", "is computed with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
-     lambda t: (result(t, dilation=(1, 1)) for result in (_output_with, _dx, _dw))),
+     lambda t: [{"y": _output_with(t, dilation=(1, 1)), "x": _dx(t, dilation=(1, 1)), "w": _dw(t, dilation=(1, 1))}]),
     ("w", "channels-transposed", "has filters and channels swapped: dw has the shape (C_out, C_in, KH, KW)",
      exchanged_channels),
     ("w", "groups-added-up", "adds up the input channels: in a depthwise convolution, a filter reads its own channel",

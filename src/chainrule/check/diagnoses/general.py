@@ -102,8 +102,7 @@ def _fixed(tensor: str, t: GroundTruth) -> Candidates:
 def _frozen(array: Array) -> Candidates:
     """Yield an array with its first index in place of all others along each axis."""
     for axis in range(array.ndim):
-        if array.shape[axis] > 1:
-            yield np.broadcast_to(array.take([0], axis), array.shape)
+        yield np.broadcast_to(array.take([0], axis), array.shape)
 
 
 def _permuted(tensor: str, t: GroundTruth) -> Candidates:
@@ -149,7 +148,7 @@ def _first(tensor: str, t: GroundTruth) -> Candidates:
 
 def _square(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the gradient for as many columns of dy as there are rows, if there are more columns than rows."""
-    if t.dy.ndim > 3 and t.dy.shape[3] > t.dy.shape[2]:
+    if t.dy.ndim > 3 and t.dy.shape[3] > t.dy.shape[2] > 1:
         dy = t.dy.copy()
         dy[..., dy.shape[2] :] = 0
         yield t.compute(t.values, dy)[tensor]

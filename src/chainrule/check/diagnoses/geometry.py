@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
+from chainrule.check.diagnoses.truth import ByTensor, Candidates, GroundTruth, catalogue
 from chainrule.core.shapes import WHOLE_IMAGE, resampling_weights
 from chainrule.engines.protocol import Array
 from chainrule.operations import reference
@@ -13,14 +13,13 @@ from chainrule.operations import reference
 FAMILY = "geometry"
 
 
-def _exchanged(t: GroundTruth) -> Candidates:
+def _exchanged(t: GroundTruth) -> ByTensor:
     """Yield the padded or cropped image and dy, with the two ends of some axes swapped."""
     pairs = list(zip(t.attributes["before"], t.attributes["after"], strict=True))
-    moves = (reference.pad, reference.crop)
+    forward, backward = (reference.pad, reference.crop)[:: 1 if t.operation == "pad" else -1]
     for ends in product(*({pair, pair[::-1]} for pair in pairs)):
         before, after = zip(*ends, strict=True)
-        arrays = (t.x, t.dy) if t.operation == "pad" else (t.dy, t.x)
-        yield from (move(array, before=before, after=after) for move, array in zip(moves, arrays, strict=True))
+        yield {"y": forward(t.x, before=before, after=after), "x": backward(t.dy, before=before, after=after)}
 
 
 ENDS = (

@@ -7,7 +7,7 @@ import numpy as np
 
 from chainrule.check.diagnoses import sliding
 from chainrule.check.diagnoses.sliding import SlidingWindow
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
+from chainrule.check.diagnoses.truth import ByTensor, Candidates, GroundTruth, catalogue
 from chainrule.engines.protocol import Array
 
 
@@ -56,9 +56,9 @@ def _pooled(t: GroundTruth, weights: Array | float) -> Array:
     return np.nansum(_cells(t, np.nan) * weights, axis=(2, 3))
 
 
-def _output_and_gradient(t: GroundTruth, weights: Array | float) -> Candidates:
+def _output_and_gradient(t: GroundTruth, weights: Array | float) -> ByTensor:
     """Return the output and the gradient for these weights."""
-    return [_pooled(t, weights), _cropped(t, weights)]
+    return [{"y": _pooled(t, weights), "x": _cropped(t, weights)}]
 
 
 def _divisor(t: GroundTruth) -> str:
@@ -138,7 +138,7 @@ def _uncropped(t: GroundTruth) -> Candidates:
     yield padded[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
-def _divided_by_side(t: GroundTruth) -> Candidates:
+def _divided_by_side(t: GroundTruth) -> ByTensor:
     window = _geometry(t).window
     if _divisor(t) != "one" and min(window) > 1:
         for side in {*window}:
@@ -167,7 +167,8 @@ MAXIMUM = catalogue(
      "keeps only the last window that a cell won: windows overlap, so accumulate with +=", _last_window),
     ("x", "height-only-overwritten",
      "covers as many columns of windows as rows, and keeps only the last window that a cell won: loop over the width "
-     "of x, and accumulate with +=", lambda t: [_assigned(t, t.dy.shape[2])] if t.dy.shape[3] > t.dy.shape[2] else []),
+     "of x, and accumulate with +=",
+     lambda t: [_assigned(t, t.dy.shape[2])] if t.dy.shape[3] > t.dy.shape[2] > 1 else []),
     ("x", "compared-with-spread-maximum",
      "compares x with maxima spread over the image, so that each cell counts in one window only: windows overlap, "
      "so find the maximum of each window and accumulate with +=", _spread_maxima),

@@ -111,8 +111,8 @@ def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[R
         return wrong
     reference, results = GraphSubject(network, engine="reference"), {"y": probe.output, **examination.claimed}
     expected = {"y": reference.output(values), **reference.gradients(values, probe.dy)}
-    checked = CheckedProbe(probe, examination.claimed, dict.fromkeys(results, FAR_TOLERANCE), frozenset(results))
-    return _comparison_rows(results, expected) or check_another_forward(checked, other)
+    checked = CheckedProbe(probe, examination.claimed, dict.fromkeys(results, FAR_TOLERANCE), frozenset(results), other)
+    return _comparison_rows(results, expected) or check_another_forward(checked)
 
 
 def _comparison_rows(results: Values, expected: Values) -> list[Row]:
@@ -153,8 +153,9 @@ def _verify_layer(configuration: Configuration, seed: int) -> Failure | None:
             examination.claimed,
             dict.fromkeys(tensors, max(FAR_TOLERANCE, tolerance)),
             frozenset(tensors),
+            other,
         )
-        wrong += extra_checks(checked, other, output_is_right=True)
+        wrong += extra_checks(checked)
     results = {"y": examination.probe.output, **examination.claimed}
     wrong += [
         Row(subject.name, name, f"{result.dtype}, not {subject.dtype}")

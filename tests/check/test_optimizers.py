@@ -12,7 +12,7 @@ from numerical import assert_close
 import chainrule as cr
 from chainrule.check.optimizer_checks import Rule
 from chainrule.engines.protocol import Array
-from chainrule.training.optimizers import NAMED, Momentum, Optimizer
+from chainrule.training.optimizers import NAMED, Optimizer
 
 OPTIONS = {
     **{name: st.floats(0.1, 0.9) for name in ("momentum", "alpha", "beta1", "beta2")},
@@ -42,11 +42,6 @@ def test_the_rule_equals_the_optimizers_of_this_library(optimizer: Optimizer, se
         p, moments = optimizer.update(p, gradient, moments, step=step)
         path.append(p)
     assert_close(rule, path)
-
-
-def test_the_rule_of_a_constant_gradient_is_a_geometric_series() -> None:
-    path = Rule.of(Momentum(0.5, momentum=0.25)).path(np.zeros(1), np.ones((40, 1)))
-    assert_close(np.diff(path[-2:, 0]), -0.5 / (1 - 0.25))
 
 
 @pytest.mark.parametrize(

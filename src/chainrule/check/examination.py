@@ -5,13 +5,13 @@ intended layer.
 """
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 
-from chainrule.check import derivatives, probes
+from chainrule.check import derivatives
 from chainrule.check.derivatives import LIMIT, TieSlopes
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import BATCH_SIZE, LARGE_FACTOR, NONLINEAR, STALE
@@ -187,30 +187,23 @@ def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis
     ):
         return (STALE,)
     diagnoses = explain(row.tensor, cases, row.tolerance) if cases else ()
-    for case in _further_cases(row.tensor, wrong[0].probe) if len(diagnoses) > 1 else ():
-        diagnoses = explain(row.tensor, [*cases, case], row.tolerance) or diagnoses
-        cases = [*cases, case]
-        if len(diagnoses) == 1:
-            break
+    if len(diagnoses) > 1:
+        diagnoses = explain(row.tensor, [*cases, *_tied_case(row.tensor, wrong[0].probe)], row.tolerance) or diagnoses
     return diagnoses
 
 
-def _further_cases(tensor: str, probe: Probe) -> Iterator[JudgedResult]:
-    """Yield cases that may rule out some of several diagnoses: integers with many ties, and values far from zero."""
-    name, judge = probe.subject.tensors[0], probe.judge
-    if name != "x" or judge is None:
-        return
-    shape, generator = probe.values[name].shape, np.random.default_rng(0)
-    for x in (derivatives.tied_integers(shape, generator), probes.spread_values(shape, generator)):
-        values = {**probe.values, name: x}
-        try:
-            y = probe.subject.output(values)
-            result = y if tensor == "y" else probe.subject.gradients(values, probe.dy)[tensor]
-        except StudentError:
-            continue
-        expected = judge.output(values) if tensor == "y" else judge.gradients(values, probe.dy)[tensor]
-        if y.shape == probe.dy.shape and not nearly_equal(result, expected, EXACT):
-            yield JudgedResult(judge, values, probe.dy, y, result)
+def _tied_case(tensor: str, probe: Probe) -> list[JudgedResult]:
+    """Return a case that may rule out some of several diagnoses, with integers that often tie; empty for a loss."""
+    if "x" not in probe.values or probe.judge is None:
+        return []
+    x = derivatives.tied_integers(probe.values["x"].shape, np.random.default_rng(0))
+    values = {**probe.values, "x": x}
+    try:
+        y = probe.subject.output(values)
+        result = y if tensor == "y" else probe.subject.gradients(values, probe.dy)[tensor]
+    except StudentError:
+        return []
+    return [JudgedResult(probe.judge, values, probe.dy, y, result)]
 
 
 def _is_stale(tensor: str, case: JudgedResult, earlier: Values) -> bool:
@@ -218,14 +211,9 @@ def _is_stale(tensor: str, case: JudgedResult, earlier: Values) -> bool:
     if tensor == "y":
         return False
     name = next(iter(case.values))
-    judge, points = case.judge, [dict(earlier), {**case.values, name: earlier[name]}]
-    expected = judge.gradients(case.values, case.dy)
-    others = [judge.gradients(point, case.dy) for point in points]
-    return any(
-        nearly_equal(case.result, gradients[tensor], EXACT)
-        and not nearly_equal(expected[tensor], gradients[tensor], EXACT)
-        for gradients in others
-    )
+    points = (case.values, earlier, {**case.values, name: earlier[name]})
+    expected, *others = (case.judge.result(tensor, point, case.dy) for point in points)
+    return any(nearly_equal(case.result, other, EXACT) and not nearly_equal(expected, other, EXACT) for other in others)
 
 
 def check_ties(probe: Probe, examination: Examination, exact: bool = False) -> Row | None:

@@ -238,10 +238,10 @@ def _parts_of_dy(checked: CheckedProbe) -> list[Array]:
     dy, dx = checked.probe.dy, checked.claimed.get("x")
     influence = checked.probe.output if dx is None or dx.size != dy.size else dx
     order = np.argsort(np.abs(influence), axis=None)
-    single, few = np.zeros((2, *dy.shape))
+    single, few = np.zeros_like(dy), np.zeros_like(dy)
     single.flat[order[-1:]] = few.flat[order[-4:-1]] = 1.0
-    parts = [single, few, np.ones_like(dy), np.abs(dy)]
-    return [*parts, dy - sum(parts)]
+    constant, positive = np.ones_like(dy), np.abs(dy)
+    return [single, few, constant, positive, dy - single - few - constant - positive]
 
 
 def check_strided_arrays(checked: CheckedProbe) -> list[Row]:
@@ -322,7 +322,7 @@ def compare_with_derivatives(checked: CheckedProbe, values: Values, method: str,
 def check_batch_sizes(checked: CheckedProbe) -> list[Row]:
     """Compare the gradients for other batch sizes with numerical derivatives, if the intended layer is unknown."""
     values, rows = checked.probe.values, list[Row]()
-    samples, *shape = checked.probe.values[checked.subject.tensors[0]].shape
+    samples, *shape = values[checked.subject.tensors[0]].shape
     for count, diagnosis in ((1, BATCH_OF_ONE), (samples + 1, BATCH_SIZE)) if checked.probe.judge is None else ():
         other, method = checked.probe.generator.normal(size=(count, *shape)), f"batch of {count}"
         try:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from chainrule.check.examination import Examination
 from chainrule.check.judges import ElementExplanation, Index, NamedFactor
 from chainrule.check.report import FirstWrong, Row, SumTerm
 from chainrule.check.rows import Probe
@@ -26,16 +27,12 @@ FACTOR_FORMS = (("", 1.0), ("−", -1.0), ("2 ", 2.0), ("½ ", 0.5))  # prefix o
 ACCUMULATED = "accumulated-over-calls"  # skip measurements in this case: further calls would change the gradient
 
 
-def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Row:
+def with_first_wrong(row: Row, examination: Examination) -> Row:
     """Return a wrong row, completed with the first wrong element; unchanged if this element cannot be determined."""
-    result = probe.output if row.tensor == "y" else claimed.get(row.tensor)
-    if probe.judge is None or result is None or not result.ndim:
+    probe, case = examination.probe, examination.case(row.tensor)
+    if case is None or not case.result.ndim:
         return row
-    expected = probe.judge.output(probe.values)
-    if row.tensor != "y":
-        if expected.size != probe.dy.size or expected.shape[:1] != probe.dy.shape[:1]:
-            return row
-        expected = probe.judge.gradients(probe.values, probe.dy)[row.tensor]
+    result, expected = case.result, case.judge.result(row.tensor, case.values, case.dy)
     if result.shape != expected.shape or not np.isfinite(result).all():
         return row
     wrong = np.abs(result - expected) > max(row.tolerance, 1e-9) * float(np.abs(expected).max(initial=0.0))
@@ -43,7 +40,7 @@ def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Ro
         return row
     cell = tuple(int(index) for index in np.argwhere(wrong)[0])
     first = FirstWrong(cell, float(result[cell]), float(expected[cell]))
-    results = probe.judge.explained(probe.values, probe.dy)
+    results = case.judge.explained(probe.values, probe.dy)
     explanation = results and results.explanation(row.tensor, cell)
     if explanation is None:
         return replace(row, first=first)

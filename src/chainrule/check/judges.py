@@ -119,6 +119,10 @@ class Judge:
         """Return the correct gradients."""
         return self._reference.gradients(values, dy)
 
+    def result(self, tensor: str, values: Values, dy: Array) -> Array:
+        """Return the correct output for y, or the correct gradient with respect to a tensor."""
+        return self.output(values) if tensor == "y" else self.gradients(values, dy)[tensor]
+
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the correct quantities, from which the results of classic mistakes are computed."""
         raise NotImplementedError

@@ -229,10 +229,7 @@ def credits_all_ties(row: Row) -> bool:
 def _with_first_wrong_entry(rows: Sequence[Row], examination: Examination) -> list[Row]:
     """Return the rows, with the first wrong element added to the first wrong row of the first probe."""
     wrong = [(row.tensor, row.method) for row in examination.rows if row.is_wrong][:1]
-    return [
-        with_first_wrong(row, examination.probe, examination.claimed) if (row.tensor, row.method) in wrong else row
-        for row in rows
-    ]
+    return [with_first_wrong(row, examination) if (row.tensor, row.method) in wrong else row for row in rows]
 
 
 def check_loss(code: LossCode, candidates: Sequence[Subject], seed: int, labels: bool = False) -> Report:

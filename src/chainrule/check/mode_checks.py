@@ -267,14 +267,16 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
     argument = pair.format.extra
     options = pair.format.cases[0].options[argument]
     row, x = partial(_row, pair), generator.uniform(1, 2, INPUT_SHAPE)
-    y = load({argument: options}).forward(x)
-    masked = _masked(row, x, y, options["p"])
+    usual, reseeded = load({argument: options}), load({argument: {**options, "seed": options["seed"] + 1}})
+    masked = _masked(row, x, usual.forward(x), options["p"])
     if masked.ok or masked.accepted:
         masked = _masked(row, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)
     unseeded = load({argument: {name: value for name, value in options.items() if name != "seed"}})
-    reseeded = load({argument: {**options, "seed": options["seed"] + 1}})
-    for when, first, other in (("for every seed", y, reseeded), ("in every call without a seed", None, unseeded)):
-        if masked.ok and _same(unseeded.forward(x) if first is None else first, other.forward(x)):
+    for when, one, another in (
+        ("for every seed", usual, reseeded),
+        ("in every call without a seed", unseeded, unseeded),
+    ):
+        if masked.ok and _same(one.forward(x), another.forward(x)):
             message = f"keeps the same values {when}: draw a new mask in every call"
             masked = row(METHOD, False, "dropout-mask", message)
     rows = [masked]

@@ -15,7 +15,7 @@ from chainrule.check.judges import LayerJudge
 from chainrule.check.learner_checks import FIRST, credits_all_ties, reference_probe, unknown_output_rows
 from chainrule.check.reading import LearnerTask, fit, match_layer
 from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import Probe, adopt_unnamed_gradients
+from chainrule.check.rows import adopt_unnamed_gradients
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.student import Student
 from chainrule.errors import StudentError
@@ -65,7 +65,7 @@ def check_options(student: Student, other: Case, complete: bool, seed: int, ties
         diagnosis, message=f"is wrong for {other.description}: keep axes of length 1, which squeeze removes"
     )
     diagnoses = {
-        row.tensor: (squeezed if _lost_an_axis(probe, examination, row) else diagnosis,) for row in examination.rows
+        row.tensor: (squeezed if _lost_an_axis(examination, row.tensor) else diagnosis,) for row in examination.rows
     }
     rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
     return [replace(row, method=method, diagnoses=row.diagnoses or diagnoses[row.tensor]) for row in rows]
@@ -97,14 +97,12 @@ def _named_for(diagnoses: Sequence[Diagnosis], description: str) -> tuple[Diagno
     return tuple(replace(mistake, message=f"{mistake.message} (with {description})") for mistake in diagnoses)
 
 
-def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
+def _lost_an_axis(examination: Examination, tensor: str) -> bool:
     """Return whether a result has the correct number of elements but too few axes."""
-    array = probe.output if row.tensor == "y" else examination.claimed.get(row.tensor)
-    judge = probe.judge
-    if array is None or judge is None:
+    if (case := examination.case(tensor)) is None:
         return False
-    expected = judge.output(probe.values) if row.tensor == "y" else judge.gradients(probe.values, probe.dy)[row.tensor]
-    return array.size == expected.size and array.ndim < expected.ndim
+    expected = case.judge.result(tensor, case.values, case.dy)
+    return case.result.size == expected.size and case.result.ndim < expected.ndim
 
 
 def _has_touching_windows(layer: Layer) -> bool:

@@ -216,19 +216,14 @@ def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) ->
         return replace(_row(row.subject, row.tensor, row.tensor), method=row.method)
     if result.shape != shape:
         empty = Diagnosis(PADDING_ZERO, f"is an empty array: {EMPTY_SLICE}")
-        diagnoses = (WIDTH_FROM_HEIGHT,) * _is_width_from_height(result.shape, shape) if result.size else (empty,)
+        squares = [(*shape[:axis], shape[axis - 1], *shape[axis + 1 :]) for axis in range(2, len(shape))]
+        diagnoses = (WIDTH_FROM_HEIGHT,) * (result.shape in squares) if result.size else (empty,)
         return replace(row, diagnoses=diagnoses, notes=(comparison.shape_message(row.title, result, shape),))
     if result.dtype.kind == "f" and result.dtype.itemsize < 4:
         return half_precision_row(row, result)
     if message := comparison.non_finite_message(result):
         return replace(row, diagnoses=(Diagnosis(NOT_FINITE, message),))
     return None
-
-
-def _is_width_from_height(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
-    """Return whether a shape differs from the expected one only in an axis that is as long as the axis before it."""
-    different = [axis for axis, (size, other) in enumerate(zip(shape, expected, strict=False)) if size != other]
-    return len(shape) == len(expected) > 2 and len(different) == 1 and shape[different[0]] == shape[different[0] - 1]
 
 
 def half_precision_row(row: Row, result: Array) -> Row:

@@ -7,7 +7,7 @@ import numpy as np
 
 from chainrule.check.diagnoses import sliding
 from chainrule.check.diagnoses.sliding import SlidingWindow
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
+from chainrule.check.diagnoses.truth import ByTensor, Candidates, GroundTruth, catalogue
 from chainrule.engines.numpy.convolution import cross_correlate, cross_correlate_dw, cross_correlate_dx
 from chainrule.engines.protocol import Array
 
@@ -32,11 +32,6 @@ def sliding_kernel(t: GroundTruth) -> Array:
     return rotated(t.values["w"]) if is_convolution(t) else t.values["w"]
 
 
-def is_dilated(t: GroundTruth) -> bool:
-    """Return whether the layer has a dilation other than 1."""
-    return tuple(geometry_of(t).dilation) != (1, 1)
-
-
 def exchanged_axes(w: Array) -> Iterator[Array]:
     """Yield w with rows and columns swapped, in its original shape: by a transpose and a reshape in either order."""
     C_out, C, KH, KW = w.shape
@@ -44,22 +39,14 @@ def exchanged_axes(w: Array) -> Iterator[Array]:
     yield np.ascontiguousarray(w).reshape(C_out, C, KW, KH).swapaxes(2, 3)
 
 
-def _without_last_taps(kernels: Array) -> Iterator[Array]:
-    """Yield kernels, or their gradient, with zeros in the last row and the last column, if there are several."""
-    if min(kernels.shape[2:]) > 1:
-        kept = np.zeros_like(kernels)
-        kept[:, :, :-1, :-1] = kernels[:, :, :-1, :-1]
-        yield kept
-
-
 def _output_with(t: GroundTruth, w: Array | None = None, **changes: Any) -> Array:
     """Return the output for another kernel (None: the layer's) or for other options.
 
-    Untied biases are omitted, because their shape would not match.
+    An untied bias is omitted if its shape does not match.
     """
-    b = t.values.get("b")
-    w, b = t.values["w"] if w is None else w, None if b is None or b.ndim > 1 else b
-    return cross_correlate(t.x, w, b, **{**t.attributes, **changes})
+    y = cross_correlate(t.x, t.values["w"] if w is None else w, **{**t.attributes, **changes})
+    b = t.values.get("b", np.zeros((1, 1, 1)))
+    return y + b[:, None, None] if b.ndim == 1 else y + b if b.shape in ((1, 1, 1), y.shape[1:]) else y
 
 
 def _repeated_bias(t: GroundTruth) -> Candidates:
@@ -95,7 +82,6 @@ def _exchanged_padding(t: GroundTruth) -> Candidates:
     yield _output_with(t, padding=((bottom, top), (right, left)))
 
 
-LAST_TAPS = "leaves out the last row and the last column of the kernel: u runs to KH − 1, and v to KW − 1, inclusive"
 OUTPUTS = catalogue(
     "convolution",
     ("y", "correlation-convolution-mixed-up",
@@ -113,10 +99,9 @@ OUTPUTS = catalogue(
      "adds up the samples of the batch: each sample has its own output, so sum over c, u and v only",
      _samples_added_up),
     ("y", "stride-forgotten", "equals the output for stride 1: move the window by s from one output to the next",
-     lambda t: [_output_with(t, stride=(1, 1))] if geometry_of(t).stride != (1, 1) else []),
+     lambda t: [_output_with(t, stride=(1, 1))]),
     ("y", "padding-ignored", "equals the output without padding: pad x with zeros first",
      lambda t: [_output_with(t, padding=((0, 0), (0, 0)))]),
-    ("y", "last-taps-left-out", LAST_TAPS, lambda t: (_output_with(t, w) for w in _without_last_taps(t.values["w"]))),
     ("y", "padding-at-wrong-end",
      "equals the output with the padding before and after x swapped: it is ((top, bottom), (left, right))",
      _exchanged_padding),
@@ -165,10 +150,9 @@ def _embedded(inner: Array, shape: tuple[int, ...]) -> Iterator[Array]:
 
 
 def _scattered_densely(t: GroundTruth) -> Candidates:
-    if geometry_of(t).stride != (1, 1):
-        padded = _padded_dx(t, stride=(1, 1))
-        yield geometry_of(t).crop(padded)
-        yield padded[:, :, : t.x.shape[2], : t.x.shape[3]]
+    padded = _padded_dx(t, stride=(1, 1))
+    yield geometry_of(t).crop(padded)
+    yield padded[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
 def _reshaped_channels(t: GroundTruth) -> Candidates:
@@ -225,7 +209,6 @@ INPUTS = catalogue(
      _reshaped_channels),
     ("x", "kernel-axes-transposed", "uses the kernel with rows and columns swapped: K[u, v], not K[v, u]",
      lambda t: (_dx(t, w) for w in exchanged_axes(sliding_kernel(t)))),
-    ("x", "last-taps-left-out", LAST_TAPS, lambda t: (_dx(t, w) for w in _without_last_taps(sliding_kernel(t)))),
     ("x", "filter-sum-missing", "includes one filter only: sum over all filters that read the channel",
      lambda t: (_dx(t, w) for w in _single_filters(t))),
     ("x", "overwritten-in-windows",
@@ -255,6 +238,15 @@ def exchanged_channels(t: GroundTruth) -> list[Array]:
     return [other, other.reshape(t.gradients["w"].shape)]
 
 
+def _last_taps(t: GroundTruth) -> ByTensor:
+    """Yield the results without the last row and the last column of the kernel, if there are several."""
+    KH, KW = geometry_of(t).window
+    kept = (np.arange(KH) < KH - 1)[:, None] & (np.arange(KW) < KW - 1)
+    if kept.any():
+        y, dx = _output_with(t, t.values["w"] * kept), _dx(t, sliding_kernel(t) * kept)
+        yield {"y": y, "x": dx, "w": t.gradients["w"] * kept}
+
+
 KERNELS = catalogue(
     "convolution",
     ("w", "kernel-gradient-rotated",
@@ -269,12 +261,14 @@ KERNELS = catalogue(
      lambda t: [_dw(t, np.pad(t.x, [(0, 0), (0, 0), *((0, sum(ends)) for ends in geometry_of(t).padding)]),
                     padding=((0, 0), (0, 0)))]),
     ("y x w", "dilation-ignored", "is computed with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
-     lambda t: (result(t, dilation=(1, 1)) for result in (_output_with, _dx, _dw) if is_dilated(t))),
+     lambda t: [{"y": _output_with(t, dilation=(1, 1)), "x": _dx(t, dilation=(1, 1)), "w": _dw(t, dilation=(1, 1))}]),
     ("w", "channels-transposed", "has filters and channels swapped: dw has the shape (C_out, C_in, KH, KW)",
      exchanged_channels),
     ("w", "groups-added-up", "adds up the input channels: in a depthwise convolution, a filter reads its own channel",
      lambda t: [_dw(t, np.repeat(t.x.sum(axis=1, keepdims=True), t.x.shape[1], axis=1))] if _is_depthwise(t) else []),
-    ("w", "last-taps-left-out", LAST_TAPS, lambda t: _without_last_taps(t.gradients["w"])),
+    ("y x w", "last-taps-left-out",
+     "leaves out the last row and the last column of the kernel: u runs to KH − 1, and v to KW − 1, inclusive",
+     _last_taps),
     ("w", "kernel-axes-transposed", "has rows and columns swapped: dw[u, v], not dw[v, u]",
      lambda t: [t.gradients["w"].swapaxes(2, 3), *exchanged_axes(t.gradients["w"])]),
     ("w", "positions-not-summed", "includes one output position only: sum over all positions (i, j)",

@@ -102,8 +102,7 @@ def _fixed(tensor: str, t: GroundTruth) -> Candidates:
 def _frozen(array: Array) -> Candidates:
     """Yield an array with its first index in place of all others along each axis."""
     for axis in range(array.ndim):
-        if array.shape[axis] > 1:
-            yield np.broadcast_to(array.take([0], axis), array.shape)
+        yield np.broadcast_to(array.take([0], axis), array.shape)
 
 
 def _permuted(tensor: str, t: GroundTruth) -> Candidates:
@@ -139,20 +138,20 @@ def _first(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the gradients for the first sample, channel, row, and window of dy, and for combinations of them."""
     if t.dy.ndim < 3:
         return
-    for count in range(2, t.dy.ndim + 1):
-        leading, trailing = (np.zeros_like(t.dy) for _ in range(2))
-        leading[(0,) * count] = t.dy[(0,) * count]
-        yield t.compute(t.values, leading)[tensor]
-        rows = (slice(None), slice(None), *(0 for _ in range(count - 2)))
-        trailing[rows] = t.dy[rows]
-        if count > 2:
-            yield t.compute(t.values, trailing)[tensor]
+    corners = ((0,) * count for count in range(2, t.dy.ndim + 1))
+    rows = ((slice(None), slice(None), *(0,) * count) for count in range(1, t.dy.ndim - 1))
+    for place in (*corners, *rows):
+        part = np.zeros_like(t.dy)
+        part[place] = t.dy[place]
+        yield t.compute(t.values, part)[tensor]
 
 
 def _square(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the gradient for as many columns of dy as there are rows, if there are more columns than rows."""
-    if t.dy.ndim > 3 and t.dy.shape[3] > t.dy.shape[2]:
-        yield t.compute(t.values, t.dy * (np.arange(t.dy.shape[3]) < t.dy.shape[2]))[tensor]
+    if t.dy.ndim > 3 and t.dy.shape[3] > t.dy.shape[2] > 1:
+        dy = t.dy.copy()
+        dy[..., dy.shape[2] :] = 0
+        yield t.compute(t.values, dy)[tensor]
 
 
 def _averages(tensor: str, t: GroundTruth) -> Candidates:
@@ -164,12 +163,11 @@ def _shifts(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the gradient moved by one element along each long axis, cyclically or with zeros."""
     expected = t.expected(tensor)
     for axis, step in product((axis for axis, size in enumerate(expected.shape) if size > 2), (1, -1)):
-        moved = np.moveaxis(np.roll(expected, step, axis), axis, 0)
-        yield np.moveaxis(moved, 0, axis)
-        first = 0 if step == 1 else -1  # the element that came from the other end
-        moved = np.array(moved)
-        moved[first] = 0
-        yield np.moveaxis(moved, 0, axis)
+        moved = np.roll(expected, step, axis)
+        yield moved
+        inside = moved.copy()
+        inside[(*(slice(None) for _ in range(axis)), 0 if step == 1 else -1)] = 0  # what came from the other end
+        yield inside
 
 
 def _decayed(tensor: str, t: GroundTruth) -> Candidates:

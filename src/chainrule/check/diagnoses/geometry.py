@@ -5,34 +5,36 @@ from itertools import product
 
 import numpy as np
 
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
+from chainrule.check.diagnoses.truth import ByTensor, Candidates, GroundTruth, catalogue
 from chainrule.core.shapes import WHOLE_IMAGE, resampling_weights
 from chainrule.engines.protocol import Array
 from chainrule.operations import reference
 
 FAMILY = "geometry"
-ENDS = "swaps the two ends of an axis: the first number is for its beginning, the second for its end"
 
 
-def _exchanged(move: Callable[..., Array], array: Array, t: GroundTruth) -> Candidates:
-    """Yield a padded or cropped array, with the two ends of some axes swapped. ``move`` is the function to call."""
+def _exchanged(t: GroundTruth) -> ByTensor:
+    """Yield the padded or cropped image and dy, with the two ends of some axes swapped."""
     pairs = list(zip(t.attributes["before"], t.attributes["after"], strict=True))
+    forward, backward = (reference.pad, reference.crop)[:: 1 if t.operation == "pad" else -1]
     for ends in product(*({pair, pair[::-1]} for pair in pairs)):
         before, after = zip(*ends, strict=True)
-        yield move(array, before=before, after=after)
+        yield {"y": forward(t.x, before=before, after=after), "x": backward(t.dy, before=before, after=after)}
 
 
+ENDS = (
+    ("x y", "ends-exchanged",
+     "swaps the two ends of an axis: the first number is for its beginning, the second for its end", _exchanged),
+)  # fmt: skip
 PAD = catalogue(
     FAMILY,
-    ("y", "ends-exchanged", ENDS, lambda t: _exchanged(reference.pad, t.x, t)),
-    ("x", "ends-exchanged", ENDS, lambda t: _exchanged(reference.crop, t.dy, t)),
+    *ENDS,
     ("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding",
      lambda t: [t.dy, t.dy[tuple(slice(size) for size in t.x.shape)]]),
 )  # fmt: skip
 CROP = catalogue(
     FAMILY,
-    ("y", "ends-exchanged", ENDS, lambda t: _exchanged(reference.crop, t.x, t)),
-    ("x", "ends-exchanged", ENDS, lambda t: _exchanged(reference.pad, t.dy, t)),
+    *ENDS,
     ("x", "border-missing", "has the size of the cropped image: pixels that were cut off have the gradient 0",
      lambda t: [t.dy]),
 )  # fmt: skip

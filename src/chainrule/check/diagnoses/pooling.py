@@ -7,7 +7,7 @@ import numpy as np
 
 from chainrule.check.diagnoses import sliding
 from chainrule.check.diagnoses.sliding import SlidingWindow
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
+from chainrule.check.diagnoses.truth import ByTensor, Candidates, GroundTruth, catalogue
 from chainrule.engines.protocol import Array
 
 
@@ -56,9 +56,9 @@ def _pooled(t: GroundTruth, weights: Array | float) -> Array:
     return np.nansum(_cells(t, np.nan) * weights, axis=(2, 3))
 
 
-def _output_and_gradient(t: GroundTruth, weights: Array | float) -> Candidates:
+def _output_and_gradient(t: GroundTruth, weights: Array | float) -> ByTensor:
     """Return the output and the gradient for these weights."""
-    return [_pooled(t, weights), _cropped(t, weights)]
+    return [{"y": _pooled(t, weights), "x": _cropped(t, weights)}]
 
 
 def _divisor(t: GroundTruth) -> str:
@@ -138,7 +138,7 @@ def _uncropped(t: GroundTruth) -> Candidates:
     yield padded[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
-def _divided_by_side(t: GroundTruth) -> Candidates:
+def _divided_by_side(t: GroundTruth) -> ByTensor:
     window = _geometry(t).window
     if _divisor(t) != "one" and min(window) > 1:
         for side in {*window}:
@@ -146,15 +146,14 @@ def _divided_by_side(t: GroundTruth) -> Candidates:
 
 
 FAMILY = "pooling"
-DENSE = (
-    *("x", "stride-forgotten"), "is scattered with stride 1: window (i, j) starts at row s·i and column s·j",
-    _scattered_densely,
-)  # fmt: skip
-UNCROPPED = (
-    *("x", "padding-not-cropped"), "still includes the padding: crop the rows and columns of the padding", _uncropped,
+COMMON = (
+    ("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j",
+     _scattered_densely),
+    ("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding", _uncropped),
 )  # fmt: skip
 MAXIMUM = catalogue(
     FAMILY,
+    *COMMON,
     ("x", "ties-all-credited",
      "passes dy to every cell that ties for the maximum: pass it to one of them, the first in row-major order",
      lambda t: [_cropped(t, _largest(t))]),
@@ -168,12 +167,11 @@ MAXIMUM = catalogue(
      "keeps only the last window that a cell won: windows overlap, so accumulate with +=", _last_window),
     ("x", "height-only-overwritten",
      "covers as many columns of windows as rows, and keeps only the last window that a cell won: loop over the width "
-     "of x, and accumulate with +=", lambda t: [_assigned(t, t.dy.shape[2])] if t.dy.shape[3] > t.dy.shape[2] else []),
+     "of x, and accumulate with +=",
+     lambda t: [_assigned(t, t.dy.shape[2])] if t.dy.shape[3] > t.dy.shape[2] > 1 else []),
     ("x", "compared-with-spread-maximum",
      "compares x with maxima spread over the image, so that each cell counts in one window only: windows overlap, "
      "so find the maximum of each window and accumulate with +=", _spread_maxima),
-    DENSE,
-    UNCROPPED,
     ("y", "padding-wins", "lets zeros of the padding win: pad with −∞, so that padding never wins",
      lambda t: [_cells(t, 0.0).max(axis=(2, 3))]),
     ("y", "average-for-maximum", "is the mean of each window: take the maximum",
@@ -182,11 +180,9 @@ MAXIMUM = catalogue(
 
 AVERAGE = catalogue(
     FAMILY,
-    DENSE,
-    UNCROPPED,
-    ("x", "average-not-divided",
-     "lacks the factor 1/k²: divide dy by the number of cells in the window",
-     lambda t: [_cropped(t, _average_weight(t, "one"))]),
+    *COMMON,
+    ("x y", "average-not-divided", "lacks the factor 1/k²: divide by the number of cells in the window",
+     lambda t: _output_and_gradient(t, 1.0)),
     ("x y", "average-divided-by-side",
      "is divided by one side k of the window: divide by the number of cells in the window, k²", _divided_by_side),
     ("x", "average-divided-twice", "has the factor 1/k² twice: divide dy by the number of cells once",
@@ -197,8 +193,6 @@ AVERAGE = catalogue(
     ("x y", "padding-not-counted",
      "divides by the number of cells inside x: divide by the size of the whole window, padding included",
      lambda t: _output_and_gradient(t, _average_weight(t, "cells")) if t.attributes.get("divisor") == "window" else []),
-    ("y", "average-not-divided", "is the sum of each window: divide it by the number of cells",
-     lambda t: [_pooled(t, 1.0)]),
     ("x", "overwritten-in-windows",
      "keeps only the last window that covers a cell: windows overlap, so accumulate with +=",
      lambda t: (_cropped(t, _average_weight(t), mode=mode) for mode in ("window", "tap"))),

@@ -46,7 +46,8 @@ class GroundTruth:
 
 
 Candidates: TypeAlias = Iterable[Array]
-Build: TypeAlias = Callable[[GroundTruth], Candidates]
+ByTensor: TypeAlias = Iterable[Mapping[str, Array]]  # candidates of a mistake that affects several tensors
+Build: TypeAlias = Callable[[GroundTruth], Candidates | ByTensor]
 Entry: TypeAlias = tuple[str, str, str, Build]  # tensors separated by spaces, name, message, results
 
 
@@ -65,9 +66,10 @@ class Mistake:
         """Return the result of every variant, or an empty list if the mistake is impossible for these shapes."""
         try:
             with np.errstate(all="ignore"):
-                return list(self.build(truth))
+                candidates = list(self.build(truth))
         except (ValueError, LookupError, ZeroDivisionError):  # impossible for these shapes or this operation
             return []
+        return [result[self.tensor] if isinstance(result, Mapping) else result for result in candidates]
 
 
 def catalogue(family: str, *mistakes: Entry) -> tuple[Mistake, ...]:

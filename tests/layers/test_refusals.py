@@ -92,7 +92,8 @@ MISFITS = [
     (
         layers.ReLU(),
         (1, 0, 4),
-        "input_shape (1, 0, 4): expected (C, H, W), (C, W) or (F,), whole numbers above 0",
+        "input_shape (1, 0, 4): expected (C, H, W), (C, W) or (F,), whole numbers above 0; "
+        "for series of any length, a typical one",
     ),
     (layers.Conv1D(4, 3), IMAGE, "Conv1D 'conv1': expected an input (C, W), found 1×4×4"),
     (layers.GroupNorm(3), (4, 2, 2), "GroupNorm 'norm1': 3 groups do not divide the 4 channels"),

@@ -25,6 +25,7 @@ import numpy as np
 from chainrule.check import comparison, learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.constructors import construct
+from chainrule.check.diagnoses.general import ZERO
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.file_checks import check_file
 from chainrule.check.forms import (
@@ -196,11 +197,11 @@ def verify(
 ) -> dict[str, str]:
     """Return the parts that do not count, even if the report calls them right, with a message for each.
 
-    If the forward pass is wrong, the gradients only count if the report identifies its mistake.
+    If the forward pass is wrong, the gradients only count if the report identifies its mistake; zeros are no attempt.
     """
     first = {row.title: row for row in reversed(report.rows)}  # its tolerance reflects the part's rounding errors
     tolerances = {title: min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE) for title, row in first.items()}
-    output_is_explained = "y" in first and bool(first["y"].diagnoses)  # later rows of y are about other mistakes
+    output_is_explained = "y" in first and bool({*first["y"].diagnoses} - {ZERO})  # later rows are of other mistakes
     wrong: dict[str, str] = {}
     if isinstance(task.layer, Dropout):  # its numbers are random
         return wrong
@@ -332,12 +333,8 @@ class FileAssignment:
         wrong = dict[str, str]()
         for course_format in self.formats.values():
             outputs = [row for row in rows if self.part(row) == getattr(course_format, "forward", None)]
-            if (
-                isinstance(course_format, FunctionFormat)
-                and outputs
-                and outputs[0].is_wrong
-                and not outputs[0].diagnoses
-            ):
+            is_unexplained = bool(outputs) and outputs[0].is_wrong and not {*outputs[0].diagnoses} - {ZERO}
+            if isinstance(course_format, FunctionFormat) and is_unexplained:
                 wrong[course_format.backward] = UNKNOWN_OUTPUT
         return Report("homework", (*rows, *absent), report.notes if report else (), brief=True), wrong
 

@@ -85,6 +85,7 @@ PICTURES = """() => [...document.querySelectorAll(".story-rule")].map((rule) => 
   ]),
   joints: [...rule.querySelectorAll(".story-joint")].map((joint) => joint.textContent),
   result: rule.querySelector(".story-result")?.textContent ?? "",
+  note: rule.nextElementSibling.textContent,
 }))"""
 
 NEXT = "stop => { location.hash = location.hash.replace(/stop=\\d+/, `stop=${stop}`); }"
@@ -117,11 +118,19 @@ class Printed:
         return abs(self.value - other.value) <= (self.error + other.error) * (1 + 1e-9) + 1e-12
 
 
+def turned(joints: list[str], grids: list[list[Printed]]) -> tuple[list[str], list[list[Printed]]]:
+    """Return a picture without the kernel as it is stored, which must be the reverse of the one that it multiplies."""
+    if joints[0] != "↻":
+        return joints, grids
+    assert [cell.value for cell in grids[0]] == [cell.value for cell in reversed(grids[1])]
+    return joints[1:], grids[1:]
+
+
 def holds(picture: dict[str, Any]) -> bool:
     """Whether the equation in a picture of the walk holds for the numbers in it, within their digits."""
     titles: list[str] = [title for title, _ in picture["grids"]]
     grids: list[list[Printed]] = [[Printed.read(text) for text in texts if text] for _, texts in picture["grids"]]
-    end = re.fullmatch(r"(.*)(?:→|here|← dy) (\S+)", picture["result"])
+    end = re.fullmatch(r"(.*)(?:→|framed|← dy) (\S+)", picture["result"])
     result = Printed.read(end[2]) if end else Printed(0, 0)
     if titles == ["the window"]:
         return result.agrees(max(grids[0], key=lambda cell: cell.value))
@@ -129,7 +138,12 @@ def holds(picture: dict[str, Any]) -> bool:
         winner = max(range(len(grids[0])), key=lambda at: grids[0][at].value)
         sent = [cell.value for cell in grids[1]]
         return result.agrees(grids[1][winner]) and sum(map(bool, sent)) == bool(sent[winner])
-    operation = {"·": Printed.__mul__, "−": Printed.__sub__}[picture["joints"][0]]
+    joints, grids = turned(picture["joints"], grids)
+    titles = titles[-3:]
+    framed = re.search(r"Framed[^:]*: (\S+) · (\S+) = (\S+)\.", picture["note"])
+    if framed and not (Printed.read(framed[1]) * Printed.read(framed[2])).agrees(Printed.read(framed[3])):
+        return False
+    operation = {"·": Printed.__mul__, "−": Printed.__sub__}[joints[0]]
     factor = re.search(r", times (\S+)", titles[2])
     found = [operation(a, b) for a, b in zip(grids[0], grids[1], strict=True)]
     found = [cell * Printed.read(factor[1]) if factor else cell for cell in found]
@@ -137,11 +151,13 @@ def holds(picture: dict[str, Any]) -> bool:
         return False
     if end is None or not end[1].startswith("Σ"):
         return end is None or any(result.agrees(cell) for cell in grids[2])
-    if not grids[2]:
-        return True  # maps, without printed numbers
     scale = re.search(r" · (\S+)", end[1])
-    total = sum((Printed.read(text) for text in re.findall(r"\+ [^+·]*?(\S+) (?=\+|·|$)", end[1])), Printed(0, 0))
-    total = sum(grids[2], total)
+    shown = re.match(r"Σ (\S+) ", end[1])
+    own = Printed.read(shown[1]) if shown else result
+    if grids[2] and not own.agrees(sum(grids[2], Printed(0, 0))):
+        return False  # maps have no printed numbers
+    others = (Printed.read(text) for text in re.findall(r"\+ [^+·]*?(\S+) (?=\+|·|$)", end[1]))
+    total = sum(others, own)
     return result.agrees(total * Printed.read(scale[1]) if scale else total)
 
 
@@ -180,7 +196,7 @@ def test_the_paths_of_the_error_grow_over_the_maps(opened: "Page") -> None:
         lines.append(opened.locator(".diagram-paths path").count())
     assert lines == sorted(lines)
     assert lines[-1] > lines[0]
-    shares = re.findall(r"(−?\d+) %", opened.locator(".story-key").inner_text())
+    shares = re.findall(r"(−?\d+)\s%", opened.locator(".story-key").inner_text())
     assert number(shares[0]) > 0
     assert sum(map(number, shares)) == 100
 

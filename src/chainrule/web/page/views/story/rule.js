@@ -12,7 +12,7 @@
 
 import { createElement } from "../../elements.js";
 import { gradientName, primal } from "../../engine/interpreter.js";
-import { byMagnitude, largestMagnitude } from "../../engine/tensor.js";
+import { byMagnitude, largestMagnitude, unravel } from "../../engine/tensor.js";
 import { bounds } from "../../explain/boxes.js";
 import { BAR } from "../../explain/evaluation.js";
 import { layered, named, parted, placeOf, valueOf } from "../../explain/naming.js";
@@ -131,24 +131,25 @@ function gate(trace, { cell, operation, tensor, value }) {
   const x = reads?.reads[0]?.storage;
   const incoming = isBack ? reads && gradientName(reads.writes[0].storage) : x;
   if (!x || !incoming) return [];
-  const maps = [incoming, x, tensor].map((name) => mapOf(trace, name, parted(cell).index));
+  const flat = placeOf(trace, cell)?.flat ?? 0;
+  const maps = [incoming, x, tensor].map((name) => mapOf(trace, name, flat));
   if (maps.some((map) => map === null)) return [];
   const [before, input, after] = /** @type {Grid[]} */ (maps);
   const open = { ...input, title: "gate: x > 0", values: input.values.map((number) => number && Number(number > 0)), scale: /** @type {Scale} */ ({ kind: "sequential", low: 0, high: 1 }) };
   const shown = picture([{ ...before, title: isBack ? "dy" : "x" }, open, { ...after, title: isBack ? "dx" : "y" }], "", "", ["·", "="]);
-  return [shown, note(framed([before, open], value, named(incoming, parted(cell).index)))];
+  return [shown, note(framed([before, open], value, named(incoming, unravel(flat, trace.values.get(incoming)?.shape ?? []))))];
 }
 
-/** Returns the map of a tensor that contains an index; a vector is folded. @param {Trace} trace @param {string} tensor @param {number[]} index @returns {Grid | null} */
-function mapOf(trace, tensor, index) {
+/** Returns the map that contains an element of a tensor, which is marked; a vector is folded. @param {Trace} trace @param {string} tensor @param {number} flat @returns {Grid | null} */
+function mapOf(trace, tensor, flat) {
   const array = trace.values.get(tensor);
   if (!array) return null;
   const { shape, data } = array;
-  const isMap = shape.length > 2;
-  const [rows, columns] = isMap ? shape.slice(-2) : [Math.ceil(data.length / Math.ceil(Math.sqrt(data.length))), Math.ceil(Math.sqrt(data.length))];
-  const first = isMap ? (placeOf(trace, named(tensor, [...index.slice(0, -2), 0, 0]))?.flat ?? 0) : 0;
-  const values = Array.from({ length: rows * columns }, (_, at) => data[first + at] ?? null);
-  return { title: tensor, rows, columns, values, mark: (placeOf(trace, named(tensor, index))?.flat ?? 0) - first };
+  const folded = Math.ceil(Math.sqrt(data.length));
+  const [rows, columns] = shape.length > 2 ? shape.slice(-2) : [Math.ceil(data.length / folded), folded];
+  const mark = flat % (rows * columns);
+  const values = Array.from({ length: rows * columns }, (_, at) => data[flat - mark + at] ?? null);
+  return { title: tensor, rows, columns, values, mark };
 }
 
 /** Shows the outputs, the targets and the gradient, which is their difference times a factor. @param {OutputError} error @param {number} index @param {number} value */

@@ -172,6 +172,9 @@ def test_the_last_stop_leads_from_the_image_s_gradient_to_the_change(page: "Page
     assert after - before == step
     assert part + others == mean
     assert sum(map(Decimal, re.findall(r"(\S+)\s%", text))) == 100
+    tops = "all => all.map((element) => element.getBoundingClientRect().top)"
+    controls, bar = page.locator(".story-controls, .train-bar").evaluate_all(tops)
+    assert controls < bar - 20  # the text is longer than the window
     change, gradient, contributions = changed(network, 1, weight)
     assert [float(step), float(mean), float(part)] == pytest.approx([change, gradient, contributions[0]], rel=0.01)
 

@@ -223,14 +223,12 @@ def test_the_largest_terms_first(opened: "Page", address: str) -> None:
     show(opened, address, "dense1.y[2]", "forward")
     opened.get_by_role("button", name="largest first").click()
     opened.locator(".computation-fold summary").first.click()
-    rows = opened.locator(".computation-term-value").all_inner_texts()
-    shown = [abs(float(text.replace("−", "-"))) for text in rows]
-    expected = sorted((abs(term.value) for term in terms), reverse=True)
-    assert shown == pytest.approx(expected[: len(shown)], rel=THREE_DIGITS)
-    assert len(shown) < len(terms)
-    sums = [float(text.replace("−", "-")) for text in opened.locator(".computation-term-sum").all_inner_texts()]
-    values = np.array(sorted((term.value for term in terms), key=abs, reverse=True))
-    assert sums == pytest.approx(np.cumsum(values)[: len(sums)], rel=THREE_DIGITS, abs=1e-6)
+    values = sorted((term.value for term in terms), key=abs, reverse=True)
+    for kind, expected in (("value", values), ("sum", np.cumsum(values))):
+        texts = opened.locator(f".computation-term-{kind}").all_inner_texts()
+        shown = [float(text.replace("−", "-")) for text in texts]
+        assert shown == pytest.approx(expected[: len(texts)], rel=THREE_DIGITS, abs=1e-6)
+        assert len(texts) < len(terms)
 
 
 def test_softmax_with_cross_entropy_collapses(opened: "Page", address: str) -> None:

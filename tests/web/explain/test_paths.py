@@ -29,23 +29,20 @@ def looked(modules: "Page", subject: Subject, seed: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_paths_of_two_dense_layers(modules: "Page", seed: int) -> None:
+def test_the_paths_of_two_dense_layers_and_the_ways_from_each_output(modules: "Page", seed: int) -> None:
     subject = find_subject("softmax_cross_entropy")
-    picture = looked(modules, subject, seed)
-    weights = {name: np.asarray(values, np.float64) for name, values in subject.model.weights.items()}
-    x = subject.model.normalization.apply(picture["x"][None], np.float64).reshape(-1)
-    z = weights["dense1.w"] @ x + weights["dense1.b"]
-    scores = weights["dense2.w"] @ np.maximum(z, 0) + weights["dense2.b"]
-    error = np.exp(scores - scores.max())
-    error = error / error.sum() - np.eye(len(scores))[picture["label"]]
-    i, j = int(np.argmax(z)), int(np.random.default_rng(seed).integers(len(x)))
-    products = x[j] * weights["dense2.w"][:, i] * error
+    trace = subject.trace(looked(modules, subject, seed))
+    i, j = np.unravel_index(np.abs(trace["dense1.dw"]).argmax(), trace["dense1.dw"].shape)
+    x = np.asarray(trace["x"]).reshape(-1)
+    products = x[j] * subject.model.weights["dense2.w"][:, i] * trace["dense2.dy"]
     expected = products[np.argsort(-abs(products))]
-    found = call(modules, "paths", f"dense1.dw[{i},{j}]", EVERY, EVERY)
-    assert_close([path["value"] for path in found], expected)
-    assert_close(sum(path["value"] for path in found), products.sum())
-    few = call(modules, "paths", f"dense1.dw[{i},{j}]", 2, 2)
-    assert_close([path["value"] for path in few], expected[:2])
+    for count in (EVERY, 2):
+        found = call(modules, "paths", f"dense1.dw[{i},{j}]", count, count)
+        assert_close([path["value"] for path in found], expected[:count], dtype=np.float32)
+    sign = np.sign(products.sum())
+    ways = call(modules, "ways", f"dense1.dw[{i},{j}]")
+    assert ways["layer"] == "dense2"
+    assert_close(ways["values"], sign * np.sort(sign * products[sign * products > 0])[::-1][:5], dtype=np.float32)
 
 
 def test_all_paths_through_a_batch_normalization_add_up_to_the_gradient(modules: "Page") -> None:
@@ -106,18 +103,6 @@ def test_the_ways_through_each_map_of_the_next_convolution(modules: "Page", seed
         through = [link["cell"] for link in links if link["cell"].startswith("conv2.dy")]
         assert len(through) == 1
         assert links[0]["cell"].startswith("dense1.dy")
-
-
-def test_the_ways_from_each_output_without_a_convolution(modules: "Page") -> None:
-    subject = find_subject("softmax_cross_entropy")
-    trace = subject.trace(looked(modules, subject, 2))
-    i, j = np.unravel_index(np.abs(trace["dense1.dw"]).argmax(), trace["dense1.dw"].shape)
-    x = np.asarray(trace["x"]).reshape(-1)
-    products = x[j] * subject.model.weights["dense2.w"][:, i] * trace["dense2.dy"]
-    sign = np.sign(products.sum())
-    found = call(modules, "ways", f"dense1.dw[{i},{j}]")
-    assert found["layer"] == "dense2"
-    assert_close(found["values"], sign * np.sort(sign * products[sign * products > 0])[::-1][:5], dtype=np.float32)
 
 
 OPTIMIZERS = [

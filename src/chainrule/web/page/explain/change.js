@@ -12,7 +12,7 @@
  */
 
 import { evaluateAll } from "./formulas.js";
-import { formatNumber } from "./numbers.js";
+import { decimalsThatAdd, formatNumber } from "./numbers.js";
 import { stepOf } from "./updates.js";
 import { fill } from "./words.js";
 
@@ -27,6 +27,11 @@ export function changeOf(trace, parameter, index) {
   const { p, dp, change, memory = 0, decay = 0, recall = 0 } = values;
   const [total, batch] = [after - p, change * dp];
   return { total, memory, batch, decay, rounding: total - memory - batch - decay, perGradient: change, perMoment: recall };
+}
+
+/** Returns the decimals with which the shares of the parts in percent add up to 100. @param {Change} change */
+export function shareDecimals({ memory, batch, decay, total }) {
+  return decimalsThatAdd(0, [[100, ...[memory, batch, decay].map((part) => (100 * part) / (total || 1))]]);
 }
 
 /**

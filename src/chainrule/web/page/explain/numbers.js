@@ -46,6 +46,17 @@ export function decimalsThatAdd(least, sums) {
   return Array.from({ length: MAX_DIGITS }, (_, more) => Math.min(least + more, MAX_DECIMALS)).find(add) ?? least;
 }
 
+/** Formats a number with a fixed number of decimals, or with one digit if it would become 0. @param {number} value @param {number} decimals */
+export function fixed(value, decimals) {
+  const text = value.toFixed(decimals);
+  return Number(text) ? text.replace("-", MINUS) : formatNumber(value, 1);
+}
+
+/** Returns the decimals that show three digits of a number. @param {number} value */
+export function decimalsOf(value) {
+  return Math.min(MAX_DECIMALS, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value) || 1))));
+}
+
 /** A number with enough digits to distinguish it from another one. @param {number} value @param {number} b */
 export function distinct(value, b) {
   return formatNumber(value, DIGITS, [b]);

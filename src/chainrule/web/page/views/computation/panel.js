@@ -40,13 +40,12 @@ export class Panel {
     /** @type {import("../../types.js").Trace | null} */
     this.trace = context.trace;
     this.speak = speak;
-    const choose = (/** @type {number} */ done) => this.player.to(done);
-    this.stage = stageOf(context, choose);
+    this.stage = stageOf(context);
     this.player = new Player(this.stage.count, () => this.#show());
     const ordered = context.explanation.terms.length > 1 && this.stage.count === context.sequence.count;
     this.controls = controlsOf(this.player, ordered ? context.sequence : null);
     this.controls.setSeconds(this.player.seconds);
-    this.terms = context.explanation.terms.length > 1 ? new TermTable(context, choose) : null;
+    this.terms = context.explanation.terms.length > 1 ? new TermTable(context, (done) => this.player.to(done)) : null;
     this.title = titleOf(context);
     const text = createElement(
       "div.computation-text",

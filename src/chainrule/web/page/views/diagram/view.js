@@ -334,9 +334,12 @@ class Diagram {
 
   /** Dims the layers that a played pass has not reached, and scrolls to the one that it has. */
   #reach() {
-    const { layer } = this.app.spotlight;
+    const { trace, spotlight, place } = this.app;
+    const { layer, cell } = spotlight;
+    const sources = trace && cell ? reach(trace, cell, place.phase).from.map(({ tensor }) => this.#first(tensor)?.canvas ?? null) : [];
     for (const { stage, element } of this.stages) {
-      element.classList.toggle("unreached", !this.#isReached(stage.name));
+      const isUsed = sources.some((canvas) => element.contains(canvas));
+      element.classList.toggle("unreached", !isUsed && !this.#isReached(stage.name));
       if (element.classList.toggle("reached-now", stage.name === layer) && layer !== this.#reached) this.#center(element);
     }
     this.#reached = layer;

@@ -32,7 +32,7 @@ export class Bars {
     const isNumbers = this.measure === "mean_absolute_error";
     const shown = isNumbers ? briefNumber : percent;
     const words = this.words(probabilities, best);
-    setText(this.winner, words);
+    setText(this.winner, words.replaceAll(" %", "\u00a0%"));
     const order = this.classes.map((_, k) => k);
     if (order.length > MAX_SHOWN) order.sort((a, b) => probabilities[b] - probabilities[a]);
     this.#rows.forEach(({ row, name, bar, share: number }, place) => {

@@ -12,9 +12,9 @@ import { gradientName, isCoupled } from "../../engine/interpreter.js";
 import { byMagnitude, largestMagnitude, ravel, sizeOf } from "../../engine/tensor.js";
 import { inUnits } from "../../engine/trace.js";
 import { errorMessage } from "../../error_message.js";
-import { changeOf, changeWords } from "../../explain/change.js";
+import { changeOf, changeWords, shareDecimals } from "../../explain/change.js";
 import { parted, valueOf } from "../../explain/naming.js";
-import { asPrinted, decimalsThatAdd, digitsThat, exactNumber, formatNumber } from "../../explain/numbers.js";
+import { asPrinted, decimalsOf, decimalsThatAdd, digitsThat, exactNumber, fixed, formatNumber } from "../../explain/numbers.js";
 import { signedBar } from "../../figures/bar.js";
 import { pictureCanvas } from "../../figures/picture.js";
 import { counted, percent } from "../../numbers_brief.js";
@@ -68,13 +68,13 @@ class Question {
     this.most = Math.abs(this.oneWay ? change.total : Math.max(...shares.map(Math.abs))) || 1;
     const parts = [change.memory, change.batch, change.decay];
     const sums = [[change.total, ...parts], [change.batch, this.ofImage, change.batch - this.ofImage], [values[1], values[0], change.total]];
-    this.decimals = decimalsThatAdd(Math.min(20, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(change.total) || 1)))), sums);
-    this.percentDecimals = decimalsThatAdd(0, [[100, ...parts.map((part) => (100 * part) / (change.total || 1))]]);
+    this.decimals = decimalsThatAdd(decimalsOf(change.total), sums);
+    this.percentDecimals = shareDecimals(change);
   }
 
   head() {
     const { change, weight } = this;
-    const values = this.values.map((value) => visibleText(value, this.decimals)).join(" to ");
+    const values = this.values.map((value) => fixed(value, this.decimals)).join(" to ");
     const head = createElement("h2", { tabindex: -1, title: this.values.map(exactNumber).join(" to ") }, `This weight went from ${values}. Why?`);
     const about = createElement("p.story-meta", cellButton(this.app, weight, weight), `, from step ${this.batch.step} to step ${this.batch.step + 1}`);
     const place = createElement("span.story-wide", " the network");
@@ -103,7 +103,7 @@ class Question {
     const detail = createElement("div.story-detail", { id: `cause-${kind}`, hidden: !isOpen }, ...(isOpen ? content() : []));
     const attributes = { class: `story-cause ${kind}`, "aria-expanded": String(isOpen), "aria-controls": detail.id };
     const line = button("", () => this.#open(line, detail, content), attributes);
-    const share = createElement("span.number.story-share", `${visibleText((100 * value) / this.change.total, this.percentDecimals)} % of the change`);
+    const share = createElement("span.number.story-share", `${fixed((100 * value) / this.change.total, this.percentDecimals)}\u00a0% of the change`);
     line.append(createElement("span.story-words", ...icons, words), share, this.#number(value), signedBar(value, this.most, this.oneWay ? from : null));
     return [line, detail];
   }
@@ -134,7 +134,7 @@ class Question {
 
   /** @param {number} value */
   #signed(value) {
-    return (value < 0 ? "" : "+") + visibleText(value, this.decimals);
+    return (value < 0 ? "" : "+") + fixed(value, this.decimals);
   }
 
   /**
@@ -272,12 +272,6 @@ class Question {
     const alone = this.isCoupled ? ALONE : "";
     return [createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, arriving, `. As 1 of ${count} images, it adds ${part} to the mean gradient. `, ...effect, " The other images add ", this.#number(this.change.batch - this.ofImage), ". ", alone, follow)];
   }
-}
-
-/** Formats a number with a fixed number of decimals, or with one digit if it would become 0. @param {number} value @param {number} decimals */
-function visibleText(value, decimals) {
-  const text = value.toFixed(decimals);
-  return Number(text) ? text.replace("-", "−") : formatNumber(value, 1);
 }
 
 /** Opens or closes a line. @param {Element} line @param {boolean} isOpen */

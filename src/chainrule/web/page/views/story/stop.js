@@ -3,6 +3,7 @@
 import { createElement } from "../../elements.js";
 import { explain } from "../../explain/index.js";
 import { formatNumber } from "../../explain/numbers.js";
+import { calculation } from "../../figures/calculation.js";
 import { cellButton } from "./cell_button.js";
 import { ruleOf } from "./rule.js";
 
@@ -19,8 +20,10 @@ export function stopElement(app, trace, stop, number, count) {
   const further = passed.length ? [createElement("p.story-meta", "On the way to the next stop:"), createElement("ul.story-passed", ...passed)] : [];
   if (!stop.cell || !stop.rule) return [...parts, ...further];
   const explanation = explain(trace, stop.cell);
-  const rule = stop.layer === "loss" ? null : ruleOf(trace, explanation);
+  const { steps = [], value } = explanation;
+  const rules = stop.layer === "loss" ? [] : ruleOf(trace, explanation, stop.chain ?? new Map());
+  const shownRules = rules.length || !steps.length ? rules : [calculation(steps)];
   const name = stop.phase === "update" ? `${stop.cell.replace(".update", "")} after the step` : stop.cell;
-  const shown = cellButton(app, stop.cell, `${name} = ${formatNumber(explanation.value)}`);
-  return [...parts, createElement("p", explanation.words), ...(rule ? [rule] : []), createElement("p", shown), ...further];
+  const shown = cellButton(app, stop.cell, `${name} = ${formatNumber(value)}`);
+  return [...parts, createElement("p", explanation.words), ...shownRules, createElement("p", shown), ...further];
 }

@@ -7,15 +7,16 @@
  * @typedef {import("../../explain/paths.js").Path} Path
  * @typedef {{
  *   title: string, words: string[], cell: string | null, layer: string | null, phase: Phase, rule: boolean,
- *   kind?: string, passed?: Stop[], opened?: string | null, sample?: number | null, step?: number | null,
+ *   kind?: string, passed?: Stop[], chain?: Map<string, string>, opened?: string | null, sample?: number | null, step?: number | null,
  * }} Stop  cell: the cell that is explained; rule: whether the rule of its layer is shown as a picture; kind: operation, of
- *   the stops that may be left out; passed: stops left out after this one; opened, sample, step: of a teacher's walk, the cell whose computation is shown below the network, the image and the step
+ *   the stops that may be left out; passed: stops left out after this one; chain: the cell of each tensor in the walk; opened, sample, step: of a teacher's walk, the cell whose computation is shown below the network, the image and the step
  */
 
-import { gradientName } from "../../engine/interpreter.js";
+import { gradientName, isCoupled } from "../../engine/interpreter.js";
+import { changeOf, shareDecimals } from "../../explain/change.js";
 import { explain } from "../../explain/index.js";
 import { layered, named, parted, valueOf } from "../../explain/naming.js";
-import { digitsThat, formatNumber } from "../../explain/numbers.js";
+import { asPrinted, decimalsOf, decimalsThatAdd, digitsThat, fixed, formatNumber } from "../../explain/numbers.js";
 import { counted } from "../../numbers_brief.js";
 import { labelName } from "../../source/samples.js";
 import { cellOn, chainOf } from "./chain.js";
@@ -91,13 +92,14 @@ export function stopsOf(trace, path, label) {
   const last = shown.findIndex(({ name }) => name === layered(parted(gradient).tensor).layer);
   const back = shown.slice(Math.max(0, last)).reverse().filter(({ name }) => trace.values.has(`${name}.dy`));
   const loss = plan.loss ? [lossStop(trace, chain, label)] : [];
-  return folded([
+  const stops = [
     inputStop(trace, chain),
     ...shown.map((layer) => layerStop(trace, chain, layer)),
     ...loss,
     ...back.map(({ name }, at) => gradientStop(trace, chain, name, at === 0)),
     ...weightStops(trace, gradient),
-  ]);
+  ];
+  return folded(stops).map((stop) => ({ ...stop, chain }));
 }
 
 /**
@@ -160,7 +162,7 @@ function gradientStop(trace, chain, name, isFirst) {
   if (error) {
     const times = error.factor === 1 ? "" : `, times ${formatNumber(error.factor)}`;
     const about = error.title === "p" ? ", where p are the probabilities of the scores" : "";
-    const text = `${GRADIENT} Here it is simply the output minus the target, ${error.title} − t${times}${about}.`;
+    const text = `${GRADIENT} Here it is simply the output minus the target, ${error.title} − t${times}${about}. The score of this stop is framed.`;
     return { title: "The error: output minus target", words: [text], cell, layer: name, phase: "backward", rule: true };
   }
   if (isFirst) return { title: "The gradient of the loss", words: [GRADIENT], cell, layer: name, phase: "backward", rule: true };
@@ -170,18 +172,50 @@ function gradientStop(trace, chain, name, isFirst) {
 
 /** The stops of the weight: its own gradient, and its update. @param {Trace} trace @param {string} gradient  of the weight @returns {Stop[]} */
 function weightStops(trace, gradient) {
-  const { optimizer, layout } = trace.description;
+  const { layout } = trace.description;
   const { tensor, index } = parted(gradient);
   const parameter = Object.keys(layout).find((name) => gradientName(name) === tensor && trace.values.has(`${name}.update`));
   if (!parameter) return [];
-  const count = trace.batch?.numbers.length ?? 1;
-  const averaged = count > 1 ? `, averaged over the ${counted(count, "image")} of the batch` : " for this image";
-  const values = [named(parameter, index), named(`${parameter}.update`, index)].map((cell) => valueOf(trace, cell) ?? 0);
-  const apart = digitsThat((digits) => formatNumber(values[0], digits) !== formatNumber(values[1], digits) || values[0] === values[1]);
-  const [before, after] = values.map((value) => formatNumber(value, apart));
-  const words = [`The optimizer, ${optimizer.name}, moves the weight from ${before} to ${after}: against its gradient${averaged}.`];
+  const words = [stepWords(trace, parameter, index), meanWords(trace, parameter, gradient), shareWords(trace, parameter, index)].filter(Boolean);
   const own = "A change of the weight changes every output that used it. The ways to the loss through all these outputs are added.";
   return [{ title: "The weight’s own gradient", words: [own], cell: gradient, layer: layered(tensor).layer, phase: "backward", rule: true }, { title: "The step", words, cell: named(`${parameter}.update`, index), layer: null, phase: "update", rule: true }];
+}
+
+/** Says how the optimizer moves the weight. @param {Trace} trace @param {string} parameter @param {number[]} index */
+function stepWords(trace, parameter, index) {
+  const [before, after] = [parameter, `${parameter}.update`].map((tensor) => valueOf(trace, named(tensor, index)) ?? 0);
+  const change = after - before;
+  const decimals = decimalsThatAdd(decimalsOf(change), [[after, before, change]]);
+  const count = trace.batch?.numbers.length ?? 1;
+  const averaged = count > 1 ? `, averaged over the ${counted(count, "image")} of the batch` : " for this image";
+  return `The optimizer, ${trace.description.optimizer.name}, moves the weight from ${fixed(before, decimals)} to ${fixed(after, decimals)}. The change is ${fixed(change, decimals)}. It goes against the gradient${averaged}.`;
+}
+
+/** Says how the shown image's gradient becomes that of the batch; "" if the image is not one of it. @param {Trace} trace @param {string} parameter @param {string} gradient */
+function meanWords(trace, parameter, gradient) {
+  const count = trace.batch?.numbers.length ?? 1;
+  if (count === 1 || trace.picture.place === undefined || isCoupled(trace.description)) return "";
+  const own = valueOf(trace, gradient) ?? 0;
+  const mean = valueOf(trace, named(`${parameter}.g`, parted(gradient).index)) ?? 0;
+  const [part, rest] = [own / count, mean - own / count];
+  const decimals = decimalsThatAdd(decimalsOf(mean), [[mean, part, rest]]);
+  const enough = digitsThat((digits) => fixed(asPrinted(own, digits) / count, decimals) === fixed(part, decimals));
+  return `The gradient of this image is 1 of ${count}: it adds ${formatNumber(own, enough)} / ${count} = ${fixed(part, decimals)} to their mean. The other images add ${fixed(rest, decimals)}, so the mean gradient is ${fixed(mean, decimals)}.`;
+}
+
+/** Says which shares of the change the batch and the optimizer's memory have; "" if there is only one. @param {Trace} trace @param {string} parameter @param {number[]} index */
+function shareWords(trace, parameter, index) {
+  const change = changeOf(trace, parameter, index);
+  if (!change) return "";
+  const { operations, optimizer } = trace.description;
+  const decimals = shareDecimals(change);
+  const causes = /** @type {[number, string][]} */ ([
+    [change.memory, `is due to the gradients of earlier steps, which the optimizer remembers in ${operations[optimizer.operation].moment}`],
+    [change.batch, "to the gradient of this batch"],
+    [change.decay, "to weight decay"],
+  ]).filter(([value]) => value);
+  const shares = causes.map(([value, words]) => `${fixed((100 * value) / change.total, decimals)}\u00a0% ${words}`);
+  return shares.length > 1 ? `Of this change, ${shares.join(", and ")}.` : "";
 }
 
 /** Returns the title and the words of the way back through an operation. @param {Trace} trace @param {import("../../types.js").Operation | undefined} operation */

@@ -22,6 +22,7 @@ import { stopElement } from "./stop.js";
 
 const CANDIDATES = 30; // strongest paths of either sign
 const PATHS = 5;
+const HEADER = 48; // pixels
 const LOOKING = "Looking for a weight that changed …";
 const WIDE = matchMedia("(min-width: 1280px)"); // the causes are below the network
 
@@ -168,8 +169,8 @@ class Story {
     const [where, one] = isMaps ? ["pass through the maps", "map"] : ["start at the outputs", "output"];
     const effect = `by which the error of the shown image ${gradient < 0 ? "raises" : "lowers"} the weight`;
     const lines = layer ? `${where} of ${layer} ${effect} most. Each stands for all ways through its ${one}.` : `are the strongest ways ${effect}.`;
-    const others = share > 100 ? `; the other ${layer ? one : "way"}s pull the other way, ${100 - share} %` : `, the other ${layer ? one : "way"}s ${100 - share} %`;
-    const words = `The lines in the network ${lines} Together they carry ${share} % of its gradient${others.replace("-", "−")}.`;
+    const others = share > 100 ? `; the other ${layer ? one : "way"}s pull the other way, ${100 - share}\u00a0%` : `, the other ${layer ? one : "way"}s ${100 - share}\u00a0%`;
+    const words = `The lines in the network ${lines} Together they carry ${share}\u00a0% of its gradient${others.replace("-", "−")}.`;
     this.body.querySelector(".story-key")?.remove();
     this.body.append(createElement("p.story-meta.story-key", words));
   }
@@ -224,7 +225,7 @@ class Story {
     const stop = this.stops[number - 1];
     if (!stop) return;
     this.app.go({ stop: number, phase: stop.phase, cell: null });
-    if (this.body.getBoundingClientRect().top < 0) scrollTo({ top: 0, behavior: "instant" }); // the last stop was longer
+    if (this.body.getBoundingClientRect().top < HEADER) scrollTo({ top: 0, behavior: "instant" }); // the last stop was longer
   }
 
   /** @param {KeyboardEvent} event */

@@ -1,6 +1,4 @@
-import { parted } from "../../../explain/naming.js";
 import { createElement } from "../../../elements.js";
-import { barStage } from "./bars.js";
 import { batchStages, storedStage } from "./batch.js";
 import { changeStage } from "./change.js";
 import { curveStage } from "./curve.js";
@@ -22,43 +20,36 @@ import { endedStage, pathStage, whyStage } from "./why.js";
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-/** @param {PanelContext} context @param {(done: number) => void} onSelect called with a position in the sum @returns {Stage} */
-export function stageOf(context, onSelect) {
-  return together([...parts(context, onSelect), nudgeStage(context)].filter((stage) => stage !== null));
+/** @param {PanelContext} context @returns {Stage} */
+export function stageOf(context) {
+  return together([...parts(context), nudgeStage(context)].filter((stage) => stage !== null));
 }
 
-/** @param {PanelContext} context @param {(done: number) => void} onSelect @returns {(Stage | null)[]} */
-function parts(context, onSelect) {
+/** @param {PanelContext} context @returns {(Stage | null)[]} */
+function parts(context) {
   const { explanation } = context;
   const steps = explanation.steps?.length ? stepStage(context) : null;
   if (explanation.jacobian) return [jacobianStage(context)];
   if (explanation.pick) return [pickStage(context)];
-  if (explanation.curve) return [curveStage(context), steps ?? termStage(context, onSelect), pathStage(context)];
-  if (explanation.terms.length) return [...sumParts(context, onSelect), steps, pathStage(context)];
+  if (explanation.curve) return [curveStage(context), steps ?? termStage(context), pathStage(context)];
+  if (explanation.terms.length) return [...sumParts(context), steps, pathStage(context)];
   if (explanation.operation === "max_pool_dx") return [routedStage(context)];
   if (explanation.operation.endsWith("_update")) return [changeStage(context), endedStage(context), whyStage(context), ...batchStages(context), steps, storedStage(context)];
   if (explanation.tensor.endsWith(".g")) return batchStages(context);
-  if (isProbability(context)) return [barStage(context), steps];
   return [placeStage(context), steps ?? originStage(context)];
 }
 
 /** @param {PanelContext} context */
-function isProbability({ explanation: { cell, tensor, operation } }) {
-  const ofClasses = operation === "softmax" && parted(cell).index.length === 1;
-  return ofClasses || (tensor === "loss.y" && operation.endsWith("cross_entropy"));
-}
-
-/** @param {PanelContext} context @param {(done: number) => void} onSelect */
-function sumParts(context, onSelect) {
+function sumParts(context) {
   const { operation } = context.explanation;
   const routed = operation === "max_pool_dx" ? routedStage(context) : null;
   const many = context.explanation.terms.length > 2;
-  return [routed, many ? productStage(context) : null, sumStage(context, onSelect)];
+  return [routed, many ? productStage(context) : null, sumStage(context)];
 }
 
-/** @param {PanelContext} context @param {(done: number) => void} onSelect */
-function termStage(context, onSelect) {
-  return context.explanation.terms.length ? sumStage(context, onSelect) : null;
+/** @param {PanelContext} context */
+function termStage(context) {
+  return context.explanation.terms.length ? sumStage(context) : null;
 }
 
 /** Combines several stages that are stepped through together. @param {Stage[]} stages @returns {Stage} */

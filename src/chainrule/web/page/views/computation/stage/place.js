@@ -26,32 +26,38 @@ export function placeStage(context) {
   const columns = flat ? Math.min(last, MAX_ROW) : last;
   const rows = flat ? Math.ceil(last / columns) : array.shape[array.shape.length - 2];
   const before = index.slice(0, flat ? -1 : -2);
-  const cellAt = (/** @type {number} */ row, /** @type {number} */ column) => {
+  const indexAt = (/** @type {number} */ row, /** @type {number} */ column) => {
     const place = row * columns + column;
     if (flat && place >= last) return null;
     return [...before, ...(flat ? [place] : [row, column])];
   };
+  const cellAt = (/** @type {number} */ row, /** @type {number} */ column) => {
+    const cellIndex = indexAt(row, column);
+    return cellIndex && named(tensor, cellIndex);
+  };
+  const valueAt = (/** @type {number} */ row, /** @type {number} */ column) => {
+    const cellIndex = indexAt(row, column);
+    return cellIndex && array.data[ravel(cellIndex, array.shape)];
+  };
   const at = flat ? index[index.length - 1] : index[index.length - 2] * columns + index[index.length - 1];
   const label = `${tensor}${before.length ? `[${[...before, "…"].join(",")}]` : ""}`;
-  const element =
-    columns <= MAX_DIGITS && rows <= MAX_DIGITS
-      ? digits(context, { tensor, rows, columns, cellAt, at, label })
-      : picture(context, { tensor, rows, columns, cellAt, at, label });
+  const sheet = { tensor, rows, columns, at, label, cellAt, valueAt };
+  const element = columns <= MAX_DIGITS && rows <= MAX_DIGITS ? digits(context, sheet) : picture(context, sheet);
   return staticStage(createElement("figure.computation-factor.computation-place", createElement("figcaption", label), element));
 }
 
 /**
  * @typedef {{tensor: string, rows: number, columns: number, at: number, label: string,
- *   cellAt(row: number, column: number): number[] | null}} Sheet
+ *   cellAt(row: number, column: number): string | null, valueAt(row: number, column: number): number | null}} Sheet
  */
 
 /** @param {PanelContext} context @param {Sheet} sheet */
-function digits(context, { tensor, rows, columns, cellAt, at, label }) {
+function digits(context, { tensor, rows, columns, cellAt, valueAt, at, label }) {
   const grid = new NumberGrid(rows, columns, label, context);
-  const { shape, data } = context.trace.values.get(tensor) ?? { shape: [], data: new Float64Array() };
   const entries = grid.squares.map((_, place) => {
-    const index = cellAt(Math.floor(place / columns), place % columns);
-    return index ? { value: data[ravel(index, shape)], cell: named(tensor, index), why: "" } : null;
+    const [row, column] = [Math.floor(place / columns), place % columns];
+    const value = valueAt(row, column);
+    return value === null ? null : { value, cell: cellAt(row, column), why: "" };
   });
   grid.fill(entries, scaleOfTensor(context.trace, tensor));
   grid.mark(at);
@@ -59,25 +65,9 @@ function digits(context, { tensor, rows, columns, cellAt, at, label }) {
 }
 
 /** @param {PanelContext} context @param {Sheet} sheet */
-function picture(context, { tensor, rows, columns, cellAt, at, label }) {
-  const { shape, data } = context.trace.values.get(tensor) ?? { shape: [], data: new Float64Array() };
-  const plane = new Plane(
-    rows,
-    columns,
-    label,
-    context,
-    (row, column) => {
-      const index = cellAt(row, column);
-      return index ? named(tensor, index) : null;
-    },
-  );
-  plane.fill(
-    (row, column) => {
-      const index = cellAt(row, column);
-      return index ? data[ravel(index, shape)] : null;
-    },
-    scaleOfTensor(context.trace, tensor),
-  );
+function picture(context, { tensor, rows, columns, cellAt, valueAt, at, label }) {
+  const plane = new Plane(rows, columns, label, context, cellAt);
+  plane.fill(valueAt, scaleOfTensor(context.trace, tensor));
   plane.mark(Math.floor(at / columns), at % columns);
   return plane.element;
 }

@@ -1,56 +1,24 @@
-import { mathml } from "../../../equations/mathml.js";
 import { spoken } from "../../../equations/text.js";
-import { exactNumber } from "../../../explain/numbers.js";
-import { createElement } from "../../../elements.js";
+import { calculation } from "../../../figures/calculation.js";
 import { lettersOf, markLetters } from "../letters.js";
 
 /**
- * A calculation line by line: a name, its formula, the formula with values, the result.
+ * A calculation line by line.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-const LONG = 40; // characters
-const LISTED = /^(argmax|max)\(([^()]*)\)$/u;
-const ADDED = /^(?:[\d.e−∞…]+|\(−[\d.e−∞]+\))(?: \+ (?:[\d.e−∞…]+|\(−[\d.e−∞]+\))){3,}$/u;
-
-/** Splits a long list or sum of numbers into parts, so that lines can break between them. @param {string} linear */
-function breakable(linear) {
-  const list = LISTED.exec(linear);
-  if (list) return [`${list[1]}(`, ...list[2].split(", ").map((part, at, all) => part + (at < all.length - 1 ? ", " : ")"))];
-  return ADDED.test(linear) ? linear.split(" + ").map((part, at) => (at ? `+ ${part} ` : `${part} `)) : null;
-}
-
-/** Creates one side of an equation; a long one can be scrolled with the keyboard.
- * @param {string} names @param {string} linear */
-function side(names, linear) {
-  const parts = breakable(linear);
-  if (parts) return createElement("span", { class: `${names} computation-listed` }, "= ", ...parts.map((part) => createElement("span", part)));
-  const element = createElement("span", { class: names }, "= ", mathml(linear));
-  if (linear.length > LONG) element.tabIndex = 0;
-  return element;
-}
-
 /** @param {PanelContext} context @returns {Stage} */
 export function stepStage(context) {
   const steps = context.explanation.steps ?? [];
-  const rows = steps.map(({ name, symbols, numbers, value, shown }) =>
-    createElement(
-      "li.computation-step",
-      createElement("span.computation-step-name", mathml(name)),
-      side("computation-step-symbols", symbols),
-      side("computation-step-numbers", numbers),
-      createElement("span.computation-step-value", "= ", createElement("b", { title: exactNumber(value) }, shown)),
-    ),
-  );
-  const element = createElement("ol.computation-steps", ...rows);
+  const element = calculation(steps);
   markLetters(element, lettersOf(context.explanation), context.hover);
   return {
     element,
     count: steps.length,
     show(done, stepping) {
-      rows.forEach((row, at) => {
+      [...element.children].forEach((row, at) => {
         row.classList.toggle("computation-waiting", at >= done);
         row.classList.toggle("computation-now", stepping && at === done - 1);
       });

@@ -1,7 +1,6 @@
 import { formatNumber } from "../../../explain/numbers.js";
 import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
-import { Waterfall } from "./waterfall.js";
 
 /**
  * The last added term and the partial sum in large digits; the factors if there is a single product.
@@ -10,18 +9,16 @@ import { Waterfall } from "./waterfall.js";
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-/** @param {PanelContext} context @param {(done: number) => void} onSelect @returns {Stage} */
-export function sumStage(context, onSelect) {
+/** @param {PanelContext} context @returns {Stage} */
+export function sumStage(context) {
   const { terms, scale, value } = context.explanation;
   const { sequence } = context;
   const single = terms.length === 1 && terms[0].factors.length > 1 && !scale;
-  const waterfall = new Waterfall(sequence, onSelect);
   const line = createElement("div.computation-term-line");
   return {
-    element: createElement("div.computation-sum", line, ...(terms.length > 1 ? [waterfall.element] : [])),
+    element: createElement("div.computation-sum", line),
     count: sequence.count,
     show(done, stepping) {
-      waterfall.show(done, stepping);
       const whole = done === sequence.count;
       const total = whole && !scale ? value : sequence.sums[done];
       if (single && done) return line.replaceChildren(...termParts(context, done));

@@ -62,7 +62,7 @@ def test_calibration_on_the_validation_images_of_the_run(invoke, finished, digit
     named = answer(invoke(f"evaluate {ENGINE} --json --data split.npz", files[0]))
     assert named["loss"] == pytest.approx(after["loss"])
     assert "temperature" in invoke(f"evaluate o {ENGINE}", *options).stdout
-    refused(invoke(f"evaluate {ENGINE} --data noisy.npz", files[0], *options), "--calibrated requires a run")
+    refused(invoke(f"evaluate {ENGINE} --data noisy.npz", files[0], *options), "--calibrated and --tuned require a run")
 
 
 def test_thresholds_mistakes_and_curves(invoke, tmp_path):

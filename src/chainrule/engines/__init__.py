@@ -7,5 +7,5 @@ reference  the literal loops that define the operations: exact, readable and slo
 
 The package also contains the protocol that engines implement, the loader of engines, and the interpreter of plans.
 
-Imports: errors, _io, core, operations, custom.
+Imports: errors, _io, core, operations.
 """

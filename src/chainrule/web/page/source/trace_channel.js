@@ -12,7 +12,7 @@ import { inWorker } from "./channels.js";
  * @import {Channel} from "./channels.js"
  */
 const FOLLOW_UP = 500; // milliseconds; a trace this soon after another one starts the worker
-const LARGE = 4e6; // products in the forward pass of a network whose first trace waits for the worker
+const LARGE = 1e6; // products in the forward pass of a network whose first trace waits for the worker
 const LONG_TRACE = 80; // milliseconds; after a longer trace in the page, the next one waits for the worker
 
 export class TraceChannel {

@@ -205,10 +205,7 @@ def _class_rows(
         task = with_own_variant(task, student)
         task, report = _report(student, task, seed)
         epsilon = stored_epsilon(student) if isinstance(task.against, NORMALIZATIONS) else None
-        mistake = () if epsilon is None else impossible_value("epsilon", epsilon)
-        rows = tuple(replace(row, diagnoses=mistake) if mistake and row.is_wrong else row for row in report.rows)
-        if epsilon is not None and not mistake and epsilon not in EPSILONS:
-            notes.append(f"{name} has epsilon = {epsilon:g}; usual is {EPSILONS[0]:g}")
+        rows = report.rows if epsilon is None else _rows_with_epsilon(report.rows, name, epsilon, notes)
         layer = task.against or (course_format and course_format.fixed_layer)
         if isinstance(layer, OF_VECTORS) and not report.ok and _may_take_vectors(notes, seen, certain=False):
             # The code may run on batches, so only a layer that takes single vectors shows that they are meant.
@@ -236,6 +233,14 @@ def _class_rows(
         adapter = constructors.class_adapter(name, signature[0], signature[2], is_loss)
         place = {"tensor": "p"} if str(failure).endswith(ONLY_LOSS) else {}
         yield failure_row(name, failure, checked=all_right, notes=() if all_right else (adapter,), **place)
+
+
+def _rows_with_epsilon(rows: Sequence[Row], name: str, epsilon: float, notes: list[str]) -> tuple[Row, ...]:
+    """Return the rows of a normalization. An impossible epsilon explains the wrong ones; an unusual one is noted."""
+    mistake = impossible_value("epsilon", epsilon)
+    if not mistake and epsilon not in EPSILONS:
+        notes.append(f"{name} has epsilon = {epsilon:g}; usual is {EPSILONS[0]:g}")
+    return tuple(replace(row, diagnoses=mistake) if mistake and row.is_wrong else row for row in rows)
 
 
 def _loss_class_rows(

@@ -165,7 +165,7 @@ class Trainer:
         self.validation = sets[1] if isinstance(validation, Samples) else validation
         if recipe.monitor != Recipe.monitor:
             self._check_monitor()
-        active = [name for name in COMPONENTS if getattr(recipe, name) is not None]
+        active = [name for name in COMPONENTS if getattr(recipe, name) != getattr(Recipe, name)]
         self.components = {name: component(name, network, recipe) for name in active}
         self.stepper = Stepper(
             network,

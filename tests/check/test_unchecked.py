@@ -42,8 +42,8 @@ def test_a_wrong_gradient_never_passes_whatever_its_name(name: str, seed: int, f
 
 
 def test_parameters_without_gradients_are_listed_in_a_model() -> None:
-    text = dense("theory", "foo", "0 * dy.T @ self.x").replace("self.db", "self.bar")
-    layer = module(text.replace("self.b,", "self.practice,").replace("+ self.b\n", "+ self.practice\n")).Dense()
+    text = dense("theory", "foo", "0 * dy.T @ self.x")
+    layer = module(text.replace("self.db", "self.other").replace("self.b", "self.practice")).Dense()
     with pytest.raises(cr.errors.OptionError, match="no parameters"):
         cr.check_gradients(cr.Sequential([layer, cr.Softmax()], (7,), engine="numpy"))
     report = cr.check_gradients(cr.Sequential([cr.Dense(7), layer, cr.Softmax()], (7,), engine="numpy"))

@@ -234,21 +234,21 @@ class MaxPool(Kinked):
         return image(won * dy[..., None].astype(self.dtype), self.x.shape)
 
 
-class Hidden(Kinked):
-    """A small network applied to every row of at most 20 numbers; each output has hundreds of kinks."""
+W1, W2 = (np.random.default_rng(5).normal(size=size) for size in ((40, 64), (3, 40)))
 
-    def __init__(self):
-        generator = np.random.default_rng(5)
-        self.w1, self.w2 = generator.normal(size=(40, 20)), generator.normal(size=(3, 40))
+
+class Hidden(Kinked):
+    """A small network applied to every row; each output has hundreds of kinks."""
+
+    def rows(self, x):
+        return x.reshape(-1, x.shape[-1])
 
     def function(self, x):
-        self.rows = x.reshape(-1, x.shape[-1])
-        self.h = np.maximum(self.rows @ self.w1[:, : x.shape[-1]].T.astype(self.dtype), 0)
-        return (self.h @ self.w2.T.astype(self.dtype)).reshape(*x.shape[:-1], 3)
+        w1, w2 = (w.astype(self.dtype) for w in (W1[:, : x.shape[-1]], W2))
+        self.h = np.maximum(self.rows(x) @ w1.T, 0)
+        return (self.h @ w2.T).reshape(*x.shape[:-1], 3)
 
     def backward(self, dy):
-        dy = dy.reshape(-1, 3).astype(self.dtype)
-        dh = (dy @ self.w2.astype(self.dtype)) * (self.h > 0)
-        self.dw1, self.dw2 = np.zeros(self.w1.shape), dy.T @ self.h
-        self.dw1[:, : self.x.shape[-1]] = dh.T @ self.rows
-        return (dh @ self.w1[:, : self.x.shape[-1]].astype(self.dtype)).reshape(self.x.shape)
+        w1, w2 = (w.astype(self.dtype) for w in (W1[:, : self.x.shape[-1]], W2))
+        dh = (self.rows(dy.astype(self.dtype)) @ w2) * (self.h > 0)
+        return (dh @ w1).reshape(self.x.shape)

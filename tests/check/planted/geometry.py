@@ -1,13 +1,8 @@
 """Layers that move or resample values, and their classic mistakes."""
 
 import numpy as np
-from check.planting import correct
-
-PAD, CROP, PERMUTE = "Pad2D(((1, 0), (2, 3)))", "Crop2D(((1, 0), (0, 2)))", "Permute((1, 2, 0))"
-NEAREST, BILINEAR, ADAPTIVE = "UpSample2D(2)", 'UpSample2D(2, mode="bilinear")', "AdaptiveAveragePool2D((3, 2))"
 
 
-@correct(PAD)
 class Pad:
     def forward(self, x):
         N, C, H, W = x.shape
@@ -19,7 +14,6 @@ class Pad:
         return dy[:, :, 1:, 2:-3]
 
 
-@correct(CROP)
 class Crop:
     def forward(self, x):
         self.shape = x.shape
@@ -31,7 +25,6 @@ class Crop:
         return dx
 
 
-@correct(PERMUTE)
 class Permute:
     def forward(self, x):
         self.shape = x.shape
@@ -41,7 +34,6 @@ class Permute:
         return dy.transpose(0, 3, 1, 2)
 
 
-@correct(NEAREST)
 class Nearest:
     def forward(self, x):
         return x.repeat(2, axis=2).repeat(2, axis=3)
@@ -62,7 +54,6 @@ class Weighted:
         return self.rows.T @ dy @ self.columns
 
 
-@correct(ADAPTIVE)
 class Adaptive(Weighted):
     def weights(self, size, axis):
         outputs = (3, 2)[axis]
@@ -73,7 +64,6 @@ class Adaptive(Weighted):
         return weights
 
 
-@correct(BILINEAR)
 class Bilinear(Weighted):
     def weights(self, size, axis):
         places = (np.arange(2 * size) + 0.5) / 2 - 0.5

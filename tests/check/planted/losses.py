@@ -1,10 +1,8 @@
 """Losses and their classic mistakes."""
 
 import numpy as np
-from check.planting import correct
 
 
-@correct("half_squared_error")
 class SquaredError:
     """The mean over the batch of half the squared distance."""
 
@@ -16,11 +14,6 @@ class SquaredError:
         return (self.p - self.t) / len(self.p)
 
 
-SLOPE = "(self.p - self.t) / len(self.p)"
-LOSS = "0.5 * ((p - t) ** 2).sum(axis=1).mean()"
-
-
-@correct("softmax_cross_entropy")
 class CrossEntropy:
     """Fused softmax and cross-entropy, one value per sample."""
 
@@ -34,10 +27,6 @@ class CrossEntropy:
         return dy * (self.y - self.t) / len(self.y)
 
 
-LOSS, SLOPE = "-(t * logarithm).sum(axis=1)", "dy * (self.y - self.t) / len(self.y)"
-
-
-@correct("binary_cross_entropy")
 class BinaryCrossEntropy:
     """The mean cross-entropy of independent probabilities."""
 

@@ -1,13 +1,9 @@
 """Convolutions without stride and padding, and their classic mistakes."""
 
 import numpy as np
-from check.planting import correct
 from numpy.lib.stride_tricks import sliding_window_view
 
-PLAIN, FLIPPED = "Conv2D(4, (3, 2))", "Conv2D(4, (3, 2), convolution=True)"
 
-
-@correct(PLAIN)
 class Plain:
     """Loops over the windows."""
 
@@ -36,7 +32,6 @@ class Plain:
         return dx
 
 
-@correct(PLAIN)
 class FullCorrelation(Plain):
     """Pad dy with zeros and correlate it with the rotated kernels."""
 
@@ -49,7 +44,6 @@ class FullCorrelation(Plain):
         return np.einsum("nohwuv,ocuv->nchw", windows, kernels)
 
 
-@correct(FLIPPED)
 class TrueConvolution(Plain):
     """Rotate the kernels in forward."""
 
@@ -66,10 +60,6 @@ class TrueConvolution(Plain):
         return dx
 
 
-UNTIED = 'Conv2D(4, (3, 2), bias="untied")'
-
-
-@correct(UNTIED)
 class Untied(Plain):
     """A bias for every position."""
 
@@ -89,10 +79,6 @@ class Untied(Plain):
         return dx
 
 
-TRANSPOSED = "ConvTranspose2D(4, (3, 2))"
-
-
-@correct(TRANSPOSED)
 class Transposed:
     """Spread every cell over a window."""
 

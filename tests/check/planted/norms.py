@@ -1,12 +1,8 @@
 """Normalizations and their classic mistakes."""
 
 import numpy as np
-from check.planting import CORRECT, correct
-
-BATCH, LINES, GROUPS, RESPONSE = "BatchNorm2D()", "BatchNorm1D()", "GroupNorm(2)", "LocalResponseNorm(3, alpha=0.5)"
 
 
-@correct(BATCH)
 class BatchNorm:
     """With running statistics, which are not parameters."""
 
@@ -43,10 +39,10 @@ class OfLines:
         return super().backward(dy[:, :, None])[:, :, 0]
 
 
-CORRECT.append((type("BatchNormOfLines", (OfLines, BatchNorm), {}), LINES))
+class BatchNormOfLines(OfLines, BatchNorm):
+    pass
 
 
-@correct(GROUPS)
 class GroupNorm:
     """Two groups of three channels."""
 
@@ -73,7 +69,6 @@ class GroupNorm:
         return ((g - (mean + normal * product)) / self.deviation).reshape(dy.shape)
 
 
-@correct(RESPONSE)
 class ResponseNorm:
     """α = ½ and windows of three of three channels."""
 

@@ -71,7 +71,7 @@ class Writer:
         self.inputs.append(self._add_result(None, shape))
         return self.inputs[-1]
 
-    def _add_result(self, grid: Grid | None, shape: Any = (1,), dtype: str = "float32") -> int:
+    def _add_result(self, grid: Grid | None, shape: Any = (1, 1, 1, 1), dtype: str = "float32") -> int:
         shape = self.shapes.get(len(self._tensors), shape)
         self._tensors.append((shape, TYPES[dtype if grid is None else "int8"], None, grid))
         return len(self._tensors) - 1

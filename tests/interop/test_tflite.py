@@ -52,7 +52,7 @@ def decoder(net: Writer) -> int:
     y = net.add("RESIZE_BILINEAR", y, [20, 9], HalfPixelCenters=True)
     y = net.add("RESIZE_NEAREST_NEIGHBOR", y, [10, 18], HalfPixelCenters=True)
     y = net.add("STRIDED_SLICE", y, [0, 1, -16, 0], [1, 9, -1, 9], [1, 2, 3, 1], EndMask=8)
-    return net.add("LOG_SOFTMAX", net.add("SLICE", y, [0, 0, 1, 0], [1, -1, 3, 2]))
+    return net.add("LOG_SOFTMAX", net.add("SLICE", y, [0, 0, 1, 0], [1, -1, 3, 2], shape=(1, 4, 3, 2)))
 
 
 def functions(net: Writer) -> int:

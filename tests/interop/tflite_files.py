@@ -71,7 +71,7 @@ class Writer:
         self.inputs.append(self._add_result(None, shape))
         return self.inputs[-1]
 
-    def _add_result(self, grid: Grid | None, shape: Any = (1, 1, 1, 1), dtype: str = "float32") -> int:
+    def _add_result(self, grid: Grid | None, shape: Any = (1,), dtype: str = "float32") -> int:
         shape = self.shapes.get(len(self._tensors), shape)
         self._tensors.append((shape, TYPES[dtype if grid is None else "int8"], None, grid))
         return len(self._tensors) - 1
@@ -88,11 +88,14 @@ class Writer:
         self._tensors.append((value.shape, TYPES[dtype], value, grid))
         return len(self._tensors) - 1
 
-    def add(self, code: str, *operands: Any, results: int = 1, dtype: str = "float32", **values: Any) -> int:
+    def add(
+        self, code: str, *operands: Any, results: int = 1, dtype: str = "float32", shape: Any = (1,), **values: Any
+    ) -> int:
         """Add an operator and return the index of its first result, which the others follow.
 
         operands   indices of tensors; anything but an int is a constant
         dtype      type of numbers that are not quantized
+        shape      shape in the draft, where LiteRT needs the right one
         values     options of the operator; strides and dilations are 1 by default, padding keeps the size
         """
         inputs = [operand if isinstance(operand, int) else self.constant(operand) for operand in operands]
@@ -105,7 +108,7 @@ class Writer:
             scale, zero = FIXED.get(code, (0, 0))
             grid = (np.array([scale]), np.array([zero]), 0) if scale else grid_of(*self.ranges[len(self._tensors)])
             grid = self._tensors[inputs[0]][3] if code in KEEPING else grid
-        outputs = [self._add_result(grid, dtype=dtype) for _ in range(results)]
+        outputs = [self._add_result(grid, shape, dtype) for _ in range(results)]
         number = getattr(schema.BuiltinOperator, code)
         version = VERSIONS.get(code, 2) if self.ranges is not None else 3 if code == "DEQUANTIZE" else 1  # for float16
         named: dict[str, Any] = {"OpcodeIndex": len(self._codes), "Inputs": inputs, "Outputs": outputs}

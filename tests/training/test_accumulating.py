@@ -107,21 +107,16 @@ class Weights(cr.Callback):
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.97, 0.9999])
 @pytest.mark.parametrize("patience", [None, 1])
-def test_the_average_is_validated_and_kept(decay: float, patience: int | None) -> None:
+def test_the_average_is_kept_and_has_no_influence_on_steps(decay: float, patience: int | None) -> None:
     x, t, _ = drawn(3, 60)
     made, weights = sequential(), Weights()
     held = (x[40:], t[40:].argmax(1))
-    history = made.fit(
-        x[:40], t[:40].argmax(1), epochs=6, learning_rate=0.1, batch_size=7, ema_decay=decay, patience=patience,
-        validation_data=held, callbacks=weights, progress=False,
-    )  # fmt: skip
+    options: dict[str, Any] = {"epochs": 6, "learning_rate": 0.1, "batch_size": 7, "progress": False}
+    options |= {"ema_decay": decay, "patience": patience, "validation_data": held}
+    history = made.fit(x[:40], t[:40].argmax(1), **options, callbacks=weights)
+    plain = sequential().fit(x[:40], t[:40].argmax(1), **options | {"ema_decay": None, "patience": None})
+    assert history.losses == plain.losses[: len(history)]
     last = len(history.epochs) - 1 if patience is None else Criterion().best(history.epochs)
     expected = weights.average(decay, weights.at[last])
     assert_close(np.r_[made.parameters, made.statistics], expected)
     assert_close(history.epochs[last].validation_loss, made.evaluate(*held).loss)
-
-
-def test_the_average_has_no_influence_on_the_steps() -> None:
-    x, t, _ = drawn(4, 30)
-    histories = [sequential().fit(x, t.argmax(1), epochs=3, ema_decay=one, progress=False) for one in (None, 0.9)]
-    assert histories[0].losses == histories[1].losses

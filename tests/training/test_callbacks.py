@@ -87,9 +87,3 @@ def test_an_exception_leaves_the_best_weights_where_patience_keeps_them() -> Non
         trained.parameters[:] = parameters
         losses.append(trained.evaluate(x, 2 - y).loss)
     assert losses[0] == min(losses[1:])
-
-
-@pytest.mark.parametrize("odd", [5, "save", [None], object(), Some])
-def test_what_is_no_callback_is_refused(odd: Any) -> None:
-    with pytest.raises(cr.OptionError, match=r"is not a callback|is a class; expected an instance"):
-        model().fit(*stripes(60), callbacks=odd, **QUIET)

@@ -15,7 +15,6 @@ from runs.run_driver import Halt
 from training.drawn_fits import FORMS, KINDS, LABELS, OPTIONS, N, state, trained
 
 import chainrule as cr
-from chainrule.data.augmentation import Augmentation
 from chainrule.errors import ChainruleError, DataError, OptionError, ShapeError
 
 RESOURCES = ("gradient_accumulation_steps", "shards", "readers")  # by design, the result may be the same
@@ -120,14 +119,3 @@ def test_test_data_are_checked_before_training(test_data: Any, error: Any, tmp_p
         model.fit(x, y, run=cr.Run(tmp_path / "run", test_data=test_data, plots=False), progress=False)
     assert state(model) == before
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize("text", ["flip", "shift=1,reflect"])
-def test_find_learning_rate_takes_augmentation_as_text(text: str) -> None:
-    create, x, y = KINDS["map"]
-    model = create()
-    same = [
-        model.find_learning_rate(x, y, batch_size=2, steps=10, augmentation=option).losses
-        for option in (text, Augmentation.parse(text))
-    ]
-    assert same[0].tobytes() == same[1].tobytes()

@@ -19,7 +19,6 @@ from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import node
 from chainrule.network.network import Network
 from chainrule.training.components import clipping
-from chainrule.training.recipe import Recipe
 from chainrule.training.steps.division import Division, add_in_place
 from chainrule.training.steps.stepper import Stepper
 from chainrule.training.workers import Workers
@@ -197,8 +196,3 @@ def test_layers_of_ones_own_are_refused_by_name() -> None:
 def test_more_workers_than_shards_are_refused() -> None:
     errors = together(3, lambda workers: Stepper(network(), cr.Adam(), LOSS, shards=2, workers=workers))
     assert all(isinstance(error, OptionError) and "3 workers for 2 shards" in str(error) for error in errors)
-
-
-def test_shards_do_not_accumulate() -> None:
-    with pytest.raises(OptionError, match="shards"):
-        Recipe(shards=2, gradient_accumulation_steps=2)

@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from training import test_gradients
 
 import chainrule as cr
-from chainrule.errors import DataError, OptionError
+from chainrule.errors import DataError
 from chainrule.network.network import Network
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.loop import train
@@ -139,30 +139,6 @@ def test_validation_has_the_same_loss() -> None:
     one = made.evaluate(x, t.argmax(1))
     assert history.epochs[0].validation_loss != pytest.approx(one.loss, rel=1e-3)
     assert history.epochs[0].validation_accuracy == one.accuracy
-
-
-@pytest.mark.parametrize(
-    ("weights", "said"),
-    [
-        (np.ones(8), "expected 9 numbers, .* float64 of shape .8"),
-        (np.ones((9, 1)), "of shape .9×1"),
-        (np.r_[np.ones(8), -1], "found -1 for sample 8"),
-        (np.r_[np.nan, np.ones(8)], "found nan for sample 0"),
-        (np.zeros(9), "the weights of all training samples are 0"),
-        (["a"] * 9, "expected 9 numbers"),
-    ],
-)
-def test_weights_that_are_none(weights: Any, said: str) -> None:
-    x, t, _ = drawn(1)
-    with pytest.raises(DataError, match=said):
-        fitted(x, t.argmax(1), sample_weight=weights)
-
-
-@pytest.mark.parametrize("given", ["even", {"c": 1}, {7: 1}, {0: -1}, {0: "x"}, {0: np.nan}, 3, [1, 2, 3]])
-def test_class_weights_that_are_none(given: Any) -> None:
-    x, t, _ = drawn(1)
-    with pytest.raises(OptionError, match="class"):
-        fitted(x, t.argmax(1), class_weight=given)
 
 
 @pytest.mark.parametrize("given", ["balanced", {"cat": 2.0, "b=,c": 0.5, "1": 3.0}])

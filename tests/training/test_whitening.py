@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from training.made import classifier, dense, points, stripes
+from training.made import classifier, stripes
 
 import chainrule as cr
 from chainrule.errors import OptionError
@@ -111,8 +111,3 @@ def test_smoothed_labels_by_hand() -> None:
     _, hard, _ = model.trainer(Recipe(batch_size=4), Samples.of(x, y, 3)).loader.batch(1)
     assert_close(t, np.where(hard == 1, 0.8, 0.1))
     assert_array_equal(trainer.train_data.targets, np.eye(3)[y])
-
-
-def test_numbers_are_not_smoothed() -> None:
-    with pytest.raises(OptionError, match="label smoothing requires classes, and the task is regression"):
-        dense(1, loss="mean_squared_error").fit(*points(20), label_smoothing=0.1, progress=False)

@@ -30,7 +30,7 @@ from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle, Plateau, Step
 from chainrule.training.steps import stepper as stepping
 from chainrule.training.steps.gradients import Batches, Outcome
-from chainrule.training.trainer import Trainer
+from chainrule.training.trainer import Callback, Trainer
 
 COUNT, BATCH = 23, 5
 STEPS = 5  # an epoch

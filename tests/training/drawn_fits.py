@@ -35,6 +35,16 @@ class Items:
         return tuple(rows(column, index) for column in self.columns)
 
 
+class Table:
+    """A table like those of pandas, whose columns have several dtypes: an array of objects."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.rows = array.tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.rows, dtype or object)
+
+
 def each(function: Callable[[Any], Any], values: Any) -> Any:
     """Apply a function to an array, or to each array of several inputs or targets."""
     return (
@@ -104,7 +114,7 @@ FORMS: dict[str, Callable[[Any, Any], tuple[Any, ...]]] = {
     "data set": lambda x, y: (cr.Dataset(x, y, tuple("012")),),
     "items": lambda x, y: (Items(x, y),),
     "mapped": lambda x, y: (each(mapped, x), y),
-    "objects": lambda x, y: (each(lambda array: array.astype(object), x), each(lambda array: array.astype(object), y)),
+    "tables": lambda x, y: (each(Table, x), each(Table, y)),
     "lists": lambda x, y: (each(np.ndarray.tolist, x), each(np.ndarray.tolist, y)),
     "batches": lambda x, y: ([(rows(x, part), rows(y, part)) for part in (slice(6), slice(6, N))],),
 }

@@ -57,14 +57,6 @@ def test_the_model_is_left_as_it_was() -> None:
     assert_close(model.predict(X), predicted)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"steps": 9}, {"low": 0}, {"low": 1, "high": 0.1}, {"high": np.inf}, {"low": np.nan}]
-)
-def test_options_out_of_range(wrong: dict[str, Any]) -> None:
-    with pytest.raises(OptionError):
-        linear().find_learning_rate(X, Y, **wrong)
-
-
 def test_rates_that_are_all_too_large() -> None:
     with pytest.raises(OptionError, match="learning rate"):
         linear().find_learning_rate(X, Y, optimizer="sgd", batch_size=300, low=50, high=100)

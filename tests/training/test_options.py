@@ -15,7 +15,7 @@ from runs.run_driver import Halt
 from training.drawn_fits import FORMS, KINDS, LABELS, OPTIONS, N, state, trained
 
 import chainrule as cr
-from chainrule.errors import ChainruleError, DataError, OptionError, ShapeError
+from chainrule.errors import ChainruleError
 
 RESOURCES = ("gradient_accumulation_steps", "shards", "readers")  # by design, the result may be the same
 RESUMED = [name for name in OPTIONS if name not in ("callbacks", "readers")]
@@ -99,23 +99,14 @@ def test_every_option_of_a_network_has_an_effect_or_is_refused(kind: str) -> Non
         assert described(**{option: value}) != described(), option
 
 
-@pytest.mark.parametrize(
-    ("test_data", "error"),
-    [
-        (5, OptionError),
-        ((1, 2), ShapeError),
-        (([[1], [1, 2]], LABELS), ShapeError),
-        ((np.ones((N, 6)), LABELS + 1), DataError),
-        ((np.full((N, 6), np.nan), LABELS), DataError),
-        ((np.ones((N, 6)), np.full(N, "unknown")), DataError),
-        ((np.ones((N, 6)), np.full((N, 3), 0.5)), DataError),
-    ],
-)
-def test_test_data_are_checked_before_training(test_data: Any, error: Any, tmp_path: Path) -> None:
-    create, x, y = KINDS["names"]
-    model = create()
-    before = state(model)
-    with pytest.raises(error):
-        model.fit(x, y, run=cr.Run(tmp_path / "run", test_data=test_data, plots=False), progress=False)
-    assert state(model) == before
+BAD_TEST_DATA: list[Any] = [
+    5, (1, 2), ([[1], [1, 2]], LABELS), (np.ones((N, 6)), LABELS + 1), (np.full((N, 6), np.nan), LABELS),
+    (np.ones((N, 6)), np.full(N, "unknown")), (np.ones((N, 6)), np.full((N, 3), 0.5)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("test_data", BAD_TEST_DATA)
+def test_test_data_are_checked_before_training(test_data: Any, tmp_path: Path) -> None:
+    run = cr.Run(tmp_path / "run", test_data=test_data, plots=False)
+    assert trained("names", "arrays", "numpy", {"run": run}) is None
     assert not (tmp_path / "run").exists()

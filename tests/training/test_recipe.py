@@ -1,6 +1,7 @@
 """A recipe and its config.json, from which a run is resumed."""
 
 import ast
+import json
 import re
 from dataclasses import fields
 from typing import Any
@@ -9,17 +10,22 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError
+from chainrule.training import optimizers, schedules
 from chainrule.training.options import OPTIONS
 from chainrule.training.recipe import Recipe, RecipeOptions
 
+PARTS = [
+    *((optimizers.find, name) for name in optimizers.NAMED),
+    *((schedules.find, name) for name in schedules.NAMED),
+]
 
-def test_a_config_of_before_there_were_smoothing_rates_lookahead_and_views_is_read() -> None:
-    config = {
-        name: value
-        for name, value in Recipe().to_config().items()
-        if name not in ("label_smoothing", "lr_multipliers", "lookahead", "views")
-    }
-    assert Recipe.from_config(config) == Recipe()
+
+@pytest.mark.parametrize(("find", "name"), PARTS)
+def test_a_config_makes_the_same_optimizer_or_schedule(find: Any, name: str) -> None:
+    part = find(name)
+    assert part.name == name
+    assert find(json.loads(json.dumps(part.to_config()))) == part
+    assert find(part) is part
 
 
 @pytest.mark.parametrize("written", [{"shift": 2}, 2, ["flip"]])

@@ -27,6 +27,7 @@ import chainrule as cr
 from chainrule.data import order
 from chainrule.data.coloring import Draw
 from chainrule.data.sources import MappedArray, SampleSource
+from chainrule.data.splits import split_validation
 from chainrule.errors import DataError, OptionError
 from chainrule.models.reading import Reading, training_data
 
@@ -126,7 +127,7 @@ def compared(result: Any, expected: Any, form: str) -> None:
         return
     (model, history), (twin, twin_history) = result, expected
     for found, wanted in ((history.loss, twin_history.loss), (model.parameters, twin.parameters)):
-        if form in ("objects", "lists"):
+        if form in ("tables", "lists"):
             assert_close(found, wanted, dtype=np.float32)
         else:
             assert_array_equal(found, wanted)
@@ -134,7 +135,7 @@ def compared(result: Any, expected: Any, form: str) -> None:
 
 @settings(max_examples=draws(40))
 @given(
-    *map(st.sampled_from, ([*KINDS], ("items", "mapped", "objects", "lists"))),
+    *map(st.sampled_from, ([*KINDS], ("items", "mapped", "tables", "lists"))),
     st.sets(st.sampled_from(sorted(OPTIONS.keys() - {"readers"})), max_size=3),
 )
 def test_data_in_every_form_train_and_are_evaluated_as_arrays(kind: str, form: str, names: set[str]) -> None:
@@ -153,6 +154,24 @@ def test_data_in_every_form_train_and_are_evaluated_as_arrays(kind: str, form: s
 
 def each_output(outputs: Any) -> list[np.ndarray]:
     return [*outputs.values()] if isinstance(outputs, dict) else [outputs]
+
+
+@settings(max_examples=draws(25))
+@given(
+    st.sampled_from([*KINDS]), st.sampled_from(["arrays", "items", "mapped"]), st.sampled_from([None, "standardize"])
+)
+def test_a_validation_split_is_validation_data(kind: str, form: str, normalization: str | None) -> None:
+    """Samples that are held back affect neither the normalization nor the scaling of the targets."""
+    _, x, y = KINDS[kind]
+    kept, held = split_validation(N, 0.4, 0)
+    known = {"normalization": normalization}
+    result = fitted(kind, FORMS[form](x, y), "numpy", known | {"validation_split": 0.4})
+    parts = [(rows(x, part), rows(y, part)) for part in (kept, held)]
+    expected = fitted(kind, parts[0], "numpy", known | {"validation_data": parts[1]})
+    compared(result, expected, form)
+    if result and expected:
+        assert result[1]["validation_loss"] == expected[1]["validation_loss"]
+        assert result[0].normalization == expected[0].normalization
 
 
 OF_STEPS = ("optimizer", "learning_rate", "loss", "clip_norm", "lr_multipliers", "lookahead", "ema_decay")

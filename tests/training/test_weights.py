@@ -87,29 +87,37 @@ def test_a_weight_is_a_number_of_copies() -> None:
     assert_close(weighted.parameters, repeated.parameters)
 
 
-def test_the_weight_of_a_class_is_that_of_its_samples() -> None:
+CLASS_WEIGHTS: list[tuple[Any, list[float]]] = [  # option, weights of the classes
+    ({0: 2.0, "2": 0.5}, [2.0, 1.0, 0.5]),
+    ({"no": 3}, [3.0, 1.0, 1.0]),
+    ("balanced", [30 / 3 / 6, 30 / 3 / 18, 30 / 3 / 6]),
+]
+
+
+@pytest.mark.parametrize(("option", "weights"), CLASS_WEIGHTS)
+@pytest.mark.parametrize("outputs", [3, 1])
+def test_the_weight_of_a_class_is_that_of_its_samples(option: Any, weights: list[float], outputs: int) -> None:
+    """Three classes, or one output for two of them."""
     x, _, w = drawn(8, 30)
-    y = np.array([0, 1, 1, 1, 2] * 6)
-    given = {0: 2.0, "2": 0.5}
-    by_class = fitted(x, y, class_weight=given, sample_weight=w, batch_size=7)
-    by_sample = fitted(x, y, sample_weight=w * np.array([2.0, 1.0, 0.5])[y], batch_size=7)
-    assert_array_equal(by_class.parameters, by_sample.parameters)
-    balanced = fitted(x, y, class_weight="balanced", batch_size=7)
-    by_hand = fitted(x, y, sample_weight=np.array([30 / 3 / 6, 30 / 3 / 18, 30 / 3 / 6])[y], batch_size=7)
-    assert_close(balanced.parameters, by_hand.parameters)
-
-
-def test_classes_have_names_and_one_output_has_two() -> None:
-    x, _, _ = drawn(9, 20)
-    y = np.array(["no", "yes", "no", "no"] * 5)
-    found = []
-    for option in ({"class_weight": {"yes": 3}}, {"sample_weight": np.where(y == "yes", 3, 1)}, {}):
-        made = cr.Sequential([cr.Dense(1), cr.Sigmoid()], (5,), engine="numpy", classes=("no", "yes"))
-        made.fit(x, y, optimizer="sgd", learning_rate=0.1, progress=False, **option)
-        found.append(made.parameters)
-        assert made.evaluate(x, y.astype(object)).accuracy == made.evaluate(x, y == "yes").accuracy
-    assert_array_equal(found[0], found[1])
-    assert (found[0] != found[2]).all()
+    w = np.ones(30) if option == "balanced" else w
+    y, ending = np.array([0, 1, 1, 1, 2] * 6), cr.Softmax()
+    if outputs == 1:
+        y, ending = y // 2, cr.Sigmoid()
+        weights = [30 / 2 / 24, 30 / 2 / 6] if option == "balanced" else weights[:2]
+        option = option if "2" not in option else {0: 2.0}
+    names = ("no", "yes", "odd")[: max(outputs, 2)]
+    models = []
+    for labels, given in (
+        (np.array(names)[y], {"class_weight": option, "sample_weight": w}),
+        (y, {"sample_weight": w * np.array(weights)[y]}),
+        (y, {}),
+    ):
+        model = cr.Sequential([cr.Dense(outputs), ending], (5,), engine="numpy", classes=names)
+        model.fit(x, labels, optimizer="sgd", learning_rate=0.1, batch_size=7, progress=False, **given)
+        models.append(model)
+    assert_close(models[0].parameters, models[1].parameters)
+    assert (models[0].parameters != models[2].parameters).all()
+    assert models[0].evaluate(x, np.array(names)[y].astype(object)).accuracy == models[0].evaluate(x, y).accuracy
 
 
 class Weighted(list[Any]):
@@ -161,46 +169,35 @@ def outcome(engine: str, dtype: str, loss: str, **options: Any) -> Any:
     return np.array(history.losses), model.parameters
 
 
-EXTREMES = [0.0, 1e-320, 1e-45, 1e-38, 1e15, 1.9e19, 3e38, 1e39, np.inf, np.nan, -1.0]
+EXTREMES = [0.0, 1e-320, 1e-40, 1e-38, 1e15, 1.7e19, 1.9e20, 3e38, 1e153, 1e155, np.inf, np.nan, -1.0]
+
+
+LIMITS = {"float32": 1.8e19, "float64": 1.3e154}  # weights whose squares do not overflow
 
 
 @pytest.mark.parametrize(("loss", "kind"), [
     ("half_squared_error", "every sample"), ("huber", "one sample"), ("binary_cross_entropy", "one class"),
-    ("softmax_cross_entropy", "balanced"),
+    ("softmax_cross_entropy", "balanced"), ("huber", "every class"),
 ])  # fmt: skip
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", LIMITS)
 def test_extreme_weights_do_the_same_on_both_engines(loss: str, dtype: str, kind: str) -> None:
+    """Of all samples or classes, weights are refused if they overflow or are all 0 in the dtype."""
     for value, optimizer in zip(EXTREMES, itertools.cycle(("sgd", "adam")), strict=False):
         weights = np.full(7, value)
-        if kind != "every sample":
+        if kind not in ("every sample", "every class"):
             weights[1:] = 1.0
-        options: dict[str, Any] = {"sample_weight": weights} | (
-            {"class_weight": "balanced"} if kind == "balanced" else {}
-        )
-        if kind == "one class":
-            options = {"class_weight": {1: value}}
+        options: dict[str, Any] = {"sample_weight": weights}
+        options |= {"class_weight": "balanced"} if kind == "balanced" else {}
+        if "class" in kind:
+            options = {"class_weight": dict.fromkeys((1,) if kind == "one class" else (0, 1, 2), value)}
         first, second = (outcome(engine, dtype, loss, optimizer=optimizer, **options) for engine in ENGINES)
+        if kind.startswith("every"):
+            is_refused = isinstance(first[0], str) and "step" not in first[0]
+            assert is_refused == (not np.finfo(dtype).tiny <= value <= LIMITS[dtype])
         if isinstance(first[0], str):
             assert first == second
+            assert first[1], "the model changed"
         else:
             assert not isinstance(second[0], str), second[0]
             assert_close(first[0], second[0], dtype=dtype, roundings=1000)
             assert_close(first[1], second[1])
-
-
-@pytest.mark.parametrize(("dtype", "most"), [("float32", 1.8e19), ("float64", 1.3e154)])
-def test_weights_are_refused_where_squares_overflow(dtype: str, most: float) -> None:
-    assert not isinstance(outcome("numpy", dtype, "huber", sample_weight=np.full(7, most))[0], str)
-    for options in ({"sample_weight": np.full(7, 10 * most)}, {"class_weight": {0: 10 * most}}):
-        said, unchanged = outcome("numpy", dtype, "huber", **options)
-        assert dtype in said
-        assert unchanged
-
-
-def test_weights_that_are_all_denormal_teach_nothing() -> None:
-    for options in ({"sample_weight": np.full(7, 1e-40)}, {"class_weight": dict.fromkeys(range(3), 0.0)}):
-        for engine in ENGINES:
-            said, unchanged = outcome(engine, "float32", "huber", **options)
-            assert "expected at least one above 0" in said
-            assert unchanged
-    assert not isinstance(outcome("numpy", "float64", "huber", sample_weight=np.full(7, 1e-40))[0], str)

@@ -156,10 +156,12 @@ def each_output(outputs: Any) -> list[np.ndarray]:
     return [*outputs.values()] if isinstance(outputs, dict) else [outputs]
 
 
-@settings(max_examples=draws(25))
-@given(
-    st.sampled_from([*KINDS]), st.sampled_from(["arrays", "items", "mapped"]), st.sampled_from([None, "standardize"])
-)
+UNSTRATIFIED = ("regression", "bounded", "images", "inputs", "outputs", "inputs and outputs")
+
+
+@pytest.mark.parametrize("kind", UNSTRATIFIED)
+@pytest.mark.parametrize("form", ["arrays", "mapped"])
+@pytest.mark.parametrize("normalization", [None, "standardize"])
 def test_a_validation_split_is_validation_data(kind: str, form: str, normalization: str | None) -> None:
     """Samples that are held back affect neither the normalization nor the scaling of the targets."""
     _, x, y = KINDS[kind]

@@ -39,12 +39,6 @@ def test_names_of_parameters_of_layers_and_of_kinds() -> None:
         LRMultipliers.parse("bet=64").groups(LAYOUT)
 
 
-@pytest.mark.parametrize("text", ["none", "beta=64,conv1.w=0", "dense1.w=0.012345679012345678,w=1e-300"])
-def test_written_and_read(text: str) -> None:
-    assert str(LRMultipliers.parse(text)) == text
-    assert LRMultipliers.parse(str(LRMultipliers.parse(text))) == LRMultipliers.parse(text)
-
-
 def stepper(engine: str, optimizer: optimizers.Optimizer, multipliers: str, clip: float | None = None) -> Stepper:
     layers = [cr.Dense(5), cr.BatchNorm1D(), cr.Tanh(), cr.Dense(3)]
     network = Network(layers, (4,), engine=engine, dtype="float64", seed=3, threads=2)

@@ -11,6 +11,9 @@ import pytest
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError
 from chainrule.training import optimizers, schedules
+from chainrule.training.averaging import Lookahead
+from chainrule.training.class_weights import ClassWeights
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.options import OPTIONS
 from chainrule.training.recipe import Recipe, RecipeOptions
 
@@ -26,6 +29,25 @@ def test_a_config_makes_the_same_optimizer_or_schedule(find: Any, name: str) -> 
     assert part.name == name
     assert find(json.loads(json.dumps(part.to_config()))) == part
     assert find(part) is part
+
+
+WRITTEN: list[tuple[str, Any]] = [  # options and their texts or values in a configuration
+    *(("lookahead", text) for text in ("every=5,decay=0.95", "every=1000000,decay=0.012345679012345678")),
+    *(("lr_multipliers", text) for text in ("beta=64,conv1.w=0", "dense1.w=0.012345679012345678,w=1e-300")),
+    *(("class_weight", weights) for weights in ("balanced", {"cat": 2.0, "b=,c": 0.5, "1": 3.0})),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRITTEN)
+def test_a_recipe_is_read_as_it_is_written(name: str, value: Any) -> None:
+    kinds = {"lookahead": Lookahead, "lr_multipliers": LRMultipliers, "class_weight": ClassWeights}
+    recipe = Recipe(**{name: kinds[name].choose(value)})
+    config = json.loads(json.dumps(recipe.to_config()))
+    assert Recipe.from_config(config) == recipe
+    assert config[name] == value
+    assert kinds[name].choose("none") in (None, LRMultipliers())
+    if isinstance(value, str):
+        assert str(getattr(recipe, name)) == value
 
 
 @pytest.mark.parametrize("written", [{"shift": 2}, 2, ["flip"]])

@@ -149,14 +149,6 @@ def test_validation_has_the_same_loss() -> None:
     assert history.epochs[0].validation_accuracy == one.accuracy
 
 
-@pytest.mark.parametrize("given", ["balanced", {"cat": 2.0, "b=,c": 0.5, "1": 3.0}])
-def test_a_recipe_keeps_them(given: Any) -> None:
-    recipe = Recipe(class_weight=given)
-    assert Recipe.from_config(recipe.to_config()) == recipe
-    assert recipe.to_config()["class_weight"] == given
-    assert ClassWeights.parse("cat=2, dog=0.5") == ClassWeights.choose({"cat": 2, "dog": 0.5})
-
-
 def outcome(engine: str, dtype: str, loss: str, **options: Any) -> Any:
     """Return losses and parameters of a short training, or its error and whether it left the model alone."""
     body: list[Any] = [cr.Dense(4), cr.Tanh(), cr.Dense(3), *ENDINGS[loss]]
@@ -169,7 +161,7 @@ def outcome(engine: str, dtype: str, loss: str, **options: Any) -> Any:
     return np.array(history.losses), model.parameters
 
 
-EXTREMES = [0.0, 1e-320, 1e-40, 1e-38, 1e15, 1.7e19, 1.9e20, 3e38, 1e153, 1e155, np.inf, np.nan, -1.0]
+EXTREMES = [0.0, 1e-320, 1e-45, 1e-38, 1e15, 1.9e19, 3e38, 1e39, np.inf, np.nan, -1.0, 1e155, 1e153, 1e308, 1.7e19]
 
 
 LIMITS = {"float32": 1.8e19, "float64": 1.3e154}  # weights whose squares do not overflow
@@ -193,7 +185,7 @@ def test_extreme_weights_do_the_same_on_both_engines(loss: str, dtype: str, kind
         first, second = (outcome(engine, dtype, loss, optimizer=optimizer, **options) for engine in ENGINES)
         if kind.startswith("every"):
             is_refused = isinstance(first[0], str) and "step" not in first[0]
-            assert first[1] or not is_refused, "the model changed"
+            assert not is_refused or first[1], "the model changed"
             assert is_refused == (not np.finfo(dtype).tiny <= value <= LIMITS[dtype])
         if isinstance(first[0], str):
             assert first == second

@@ -44,18 +44,11 @@ def test_arrays_may_have_the_channels_last_or_no_axis_for_one_channel(use: Any, 
 def test_an_input_shape_with_the_channels_last_is_reported(shape: tuple[int, ...], padding: str) -> None:
     height, width, channels = shape
     layers = [cr.Conv2D(4, 3, padding=padding), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax()]
-    with pytest.raises((cr.ShapeError, ChannelOrderWarning)) as caught:
+    advice = rf"{height} channels of {width}×{channels}.*input_shape=\({channels}, {height}, {width}\).*moveaxis"
+    with pytest.raises((cr.ShapeError, ChannelOrderWarning), match=advice):
         cr.Sequential(layers, shape)
-    for part in (
-        f"{height} channels of {width}×{channels}",
-        f"input_shape=({channels}, {height}, {width})",
-        "moveaxis",
-    ):
-        assert part in str(caught.value)
     cr.Sequential(layers, (channels, height, width))
-    with pytest.raises(
-        cr.ShapeError, match=rf"{height} channels of {channels};.* input_shape=\({channels}, {height}\)"
-    ):
+    with pytest.raises(cr.ShapeError, match=rf"{height} channels of {channels};.*\({channels}, {height}\)"):
         cr.Sequential([cr.Conv1D(4, 5)], (height, channels))
 
 

@@ -15,8 +15,6 @@ def residual(**options):
     return cr.Graph(x, cr.Softmax()(cr.Dense(4)(cr.GlobalAveragePool2D()(y))), **options)
 
 
-
-
 # ---------------------------------------------------------------------- building
 
 

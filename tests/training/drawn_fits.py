@@ -90,7 +90,7 @@ def graph(*, inputs: bool, outputs: bool) -> Create:
 PLANE: dict[str, Any] = {"shape": (1, 4, 5)}
 MSE: dict[str, Any] = {"loss": "mean_squared_error"}
 SEVERAL, BOTH = {"image": BYTES, "vector": VECTORS}, {"kind": LABELS, "size": NUMBERS}
-CONVOLUTION = cr.Conv2D(2, 2, initializer="whiten"), cr.BatchNorm2D(), cr.Flatten()
+CONVOLUTION = cr.Conv2D(2, 2), cr.BatchNorm2D(), cr.Flatten()
 KINDS: dict[str, tuple[Create, Any, Any]] = {  # network, inputs, targets
     "classes": (chain(*CONVOLUTION, cr.Dense(3), cr.Softmax(), **PLANE), BYTES, LABELS),
     "logits": (chain(cr.Dense(4), cr.Dropout(0.3), cr.Dense(3)), VECTORS, np.eye(3)[LABELS]),
@@ -103,6 +103,7 @@ KINDS: dict[str, tuple[Create, Any, Any]] = {  # network, inputs, targets
     "map": (chain(cr.Conv2D(3, 1), cr.Softmax(), **PLANE), IMAGES, MAP),
     "binary map": (chain(cr.Conv2D(1, 1), cr.Sigmoid(), **PLANE), IMAGES, MAP % 2),
     "images": (chain(cr.Conv2D(1, 3, padding="same"), **MSE, **PLANE), IMAGES, 300 * IMAGES),
+    "whitened": (chain(cr.Conv2D(4, 2, initializer="whiten"), cr.Flatten(), cr.Dense(3), **PLANE), IMAGES, LABELS),
     "custom layer": (chain(cr.Dense(3), Doubled(), cr.Softmax()), VECTORS, LABELS),
     "custom loss": (chain(cr.Dense(2), loss=Squares), VECTORS, NUMBERS),
     "inputs": (graph(inputs=True, outputs=False), SEVERAL, NUMBERS),

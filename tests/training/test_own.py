@@ -240,19 +240,3 @@ def test_an_own_loss_and_optimizer_are_traced() -> None:
     assert trace["dense1.w.update"].shape == (12, 6)
     assert "custom optimizer" in trace.explain("dense1.w.update[0,0]").derived.words
     assert_close(trace.explain("loss.y").value, (trace["dense2.y"][0] - y[0]) ** 2)
-
-
-def test_what_reads_files_says_what_they_only_name(tmp_path: Path) -> None:
-    from chainrule.cli.report import describe_recipe
-    from chainrule.web import subjects
-
-    x, y = points(40)
-    model = dense(1, loss=Squares)
-    model.fit(x, y, **QUIET)
-    model.save(tmp_path / "model.safetensors")
-    with pytest.raises(cr.DataError, match=r"custom code.*: loss Squares"):
-        subjects.of_path(tmp_path / "model.safetensors")
-    recipe = Recipe(optimizer=optimizers.find(PlainSGD()), schedule=schedules.find(Halving()))
-    assert describe_recipe(Recipe.from_config(recipe.to_config())).startswith(
-        "PlainSGD (own) at learning rate 0.1, Halving (own)"
-    )

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import math
 import re
 from dataclasses import fields
 from typing import Any
@@ -29,6 +30,36 @@ def test_a_config_makes_the_same_optimizer_or_schedule(find: Any, name: str) -> 
     assert part.name == name
     assert find(json.loads(json.dumps(part.to_config()))) == part
     assert find(part) is part
+
+
+NUMBERS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {  # option → allowed and refused numbers
+    **dict.fromkeys(("learning_rate", "epsilon"), ((1e-9, 5), (0, -0.1))),
+    **dict.fromkeys(("momentum", "alpha", "beta1", "beta2"), ((0, 0.99), (1.0, -0.1))),
+    "weight_decay": ((0, 0.5), (-0.1,)),
+    **dict.fromkeys(("warm", "peak"), ((0.01, 0.99), (0.0, 1.0))),
+    "divisor": ((1, 9.5), (0.5,)),
+    "final": ((1, 1e4), (0.0,)),
+    "epochs": ((1, 9), (0, 1.5)),
+    "share": ((0.01, 1.0), (0.0, 1.5)),
+    **dict.fromkeys(("start", "end"), ((0.0, 1.0), (-0.1, 1.5))),
+    "gamma": ((0.1, 1.0), (0.0,)),
+    "patience": ((0, 5), (-1, 0.5)),
+    "reductions": ((0, 5), (-1, 10**400)),
+}
+
+
+@pytest.mark.parametrize(("find", "name"), PARTS)
+def test_numbers_of_optimizers_and_schedules_have_bounds(find: Any, name: str) -> None:
+    for option in find(name).to_config().keys() - {"name"}:
+        allowed, refused = NUMBERS[option]
+        for value in allowed:
+            assert getattr(find({"name": name, option: value}), option) == value
+        for value in (*refused, math.nan, math.inf, "fast", None):
+            with pytest.raises(OptionError, match=f"{option}.* expected |{option}.*too large|expected a {option}"):
+                find({"name": name, option: value})
+    for unknown in (f"{name}x", {"learning_rate": 0.1}):
+        with pytest.raises(OptionError, match=r"unknown .*('|None).*; (known: |did you mean )"):
+            find(unknown)
 
 
 WRITTEN: list[tuple[str, Any]] = [  # options and their texts or values in a configuration

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numerical import assert_close
+from training.made import network_of_vectors, vectors
 
 import chainrule as cr
 from chainrule.engines import loader
 from chainrule.errors import OptionError
-from chainrule.network.network import Network
 from chainrule.training import optimizers
 from chainrule.training.components import clipping
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
@@ -40,15 +40,9 @@ def test_names_of_parameters_of_layers_and_of_kinds() -> None:
 
 
 def stepper(engine: str, optimizer: optimizers.Optimizer, multipliers: str, clip: float | None = None) -> Stepper:
-    layers = [cr.Dense(5), cr.BatchNorm1D(), cr.Tanh(), cr.Dense(3)]
-    network = Network(layers, (4,), engine=engine, dtype="float64", seed=3, threads=2)
+    network = network_of_vectors(cr.BatchNorm1D(), engine=engine)
     options: dict[str, Any] = {"lr_multipliers": LRMultipliers.parse(multipliers), "components": clipping(clip)}
     return Stepper(network, optimizer, "softmax_cross_entropy", **options)
-
-
-def batch(step: int, samples: int = 6) -> tuple[np.ndarray, np.ndarray]:
-    generator = np.random.default_rng(step)
-    return generator.normal(size=(samples, 4)), np.eye(3)[generator.integers(0, 3, samples)]
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
@@ -68,7 +62,7 @@ def test_parameters_take_the_step_of_their_own_rate_and_the_clipped_gradient(
     layout = network.trainable_layout
     moments = {name: [np.zeros(last - first) for _ in optimizer.moments] for name, (first, last) in layout.items()}
     for step, samples in enumerate((6, 1, 5), 1):
-        x, t = batch(step, samples)
+        x, t, _ = vectors(step, samples)
         gradient = network.compile(network.plan("softmax_cross_entropy")).gradients(x, t, seed=0, step=step)[2].copy()
         gradient[slice(*layout["norm1.gamma"])] *= factors.get("norm1.gamma", 1.0)
         before, norm = network.parameters.copy(), np.linalg.norm(gradient)
@@ -91,7 +85,7 @@ def test_an_explained_update_is_the_one_that_is_taken() -> None:
 
     optimizer, multipliers = optimizers.Nesterov(0.1, 0.8, 0.03), "beta=8,gamma=0,dense2.w=0.25"
     taking = stepper("numpy", optimizer, multipliers)
-    x, t = batch(1)
+    x, t, _ = vectors(1, 6)
     step = NextStep(optimizer, 0.02, lr_multipliers=LRMultipliers.parse(multipliers))
     trace = Trace(taking.network, x, t, "softmax_cross_entropy", step)
     taking.step(x, t, step=1, rate=0.02)

@@ -8,6 +8,7 @@ import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 from training import test_gradients
+from training.made import Squares, network_of_vectors, vectors
 
 import chainrule as cr
 from chainrule.errors import DataError
@@ -22,28 +23,6 @@ LOSSES = [name for name in ENDINGS if name in cr.losses.NAMES and name not in cr
 ENGINES = ("numpy", "compiled")
 
 
-class Cubes:
-    """A loss of one's own: Σ |p − t|³."""
-
-    def forward(self, p: np.ndarray, t: np.ndarray) -> np.ndarray:
-        self.e = p - t
-        return (np.abs(self.e) ** 3).sum(1)
-
-    def backward(self) -> np.ndarray:
-        return 3 * self.e * np.abs(self.e) / len(self.e)
-
-
-def network(loss: Any, engine: str = "numpy", seed: int = 0, *, norm: bool = False) -> Network:
-    body = [cr.Dense(4), *([cr.BatchNorm2D()] if norm else []), cr.Tanh(), cr.Dense(3)]
-    return Network([*body, *ENDINGS.get(loss, [])], (5,), dtype="float64", engine=engine, threads=2, seed=seed)
-
-
-def drawn(seed: int, samples: int = 9) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    generator = np.random.default_rng(seed)
-    x, t = generator.normal(size=(samples, 5)), np.eye(3)[generator.integers(0, 3, samples)]
-    return x, t, generator.exponential(size=samples) * (generator.random(samples) < 0.8)
-
-
 def gradients(made: Network, loss: Any, *batch: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     chosen = cr.losses.choose(loss)
     compiled = made.compile(made.plan(chosen, weighted=len(batch) == 3))
@@ -51,11 +30,11 @@ def gradients(made: Network, loss: Any, *batch: np.ndarray) -> tuple[np.ndarray,
     return first.copy(), second.copy(), third.copy()
 
 
-@pytest.mark.parametrize("loss", [*LOSSES, Cubes], ids=str)
+@pytest.mark.parametrize("loss", [*LOSSES, Squares], ids=str)
 @pytest.mark.parametrize("engine", ["numpy", "reference"])
 def test_the_gradient_is_the_weighted_sum_of_those_of_the_samples(engine: str, loss: Any) -> None:
     for seed in range(3):
-        made, (x, t, w) = network(loss, engine, seed), drawn(seed)
+        made, (x, t, w) = network_of_vectors(ending=ENDINGS.get(loss, ()), engine=engine, seed=seed), vectors(seed, 9)
         losses, hits, gradient = gradients(made, loss, x, t, w)
         alone = [gradients(made, loss, x[n : n + 1], t[n : n + 1]) for n in range(len(x))]
         assert_close(losses, [w[n] * one[0][0] for n, one in enumerate(alone)])
@@ -65,7 +44,7 @@ def test_the_gradient_is_the_weighted_sum_of_those_of_the_samples(engine: str, l
 
 
 def test_with_statistics_of_the_batch_it_is_linear_in_the_weights() -> None:
-    made, (x, t, first), (_, _, second) = network("half_squared_error", norm=True), drawn(5), drawn(6)
+    made, (x, t, first), (_, _, second) = network_of_vectors(cr.BatchNorm2D()), vectors(5, 9), vectors(6, 9)
     parts = [gradients(made, "half_squared_error", x, t, w)[2] for w in (first, second, first + second)]
     assert_close(parts[0] + parts[1], parts[2])
     plain = gradients(made, "half_squared_error", x, t)[2]
@@ -80,7 +59,7 @@ def fitted(x: np.ndarray, y: np.ndarray, **options: Any) -> cr.Sequential:
 
 def test_a_weight_is_a_number_of_copies() -> None:
     """Train on the whole set at once: its mean loss is Σ w l / N with weights, Σ w l / Σ w with copies."""
-    x, t, _ = drawn(7)
+    x, t, _ = vectors(7, 9)
     y, copies = t.argmax(1), np.array([0, 1, 2, 3, 1, 0, 2, 1, 1])
     repeated = fitted(x.repeat(copies, 0), y.repeat(copies))
     weighted = fitted(x, y, sample_weight=copies * len(x) / copies.sum())
@@ -98,7 +77,7 @@ CLASS_WEIGHTS: list[tuple[Any, list[float]]] = [  # option, weights of the class
 @pytest.mark.parametrize("outputs", [3, 1])
 def test_the_weight_of_a_class_is_that_of_its_samples(option: Any, weights: list[float], outputs: int) -> None:
     """Three classes, or one output for two of them."""
-    x, _, w = drawn(8, 30)
+    x, _, w = vectors(8, 30)
     w = np.ones(30) if option == "balanced" else w
     y, ending = np.array([0, 1, 1, 1, 2] * 6), cr.Softmax()
     if outputs == 1:
@@ -125,7 +104,7 @@ class Weighted(list[Any]):
 
 
 def test_evaluations_are_not_weighted_and_validation_without_weight_is_refused() -> None:
-    x, t, w = drawn(12, 10)
+    x, t, w = vectors(12, 10)
     x, y = x[:, None, None], t.argmax(1)
     made = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 1, 5), engine="numpy", dtype="float64")
     whole = cr.Dataset(x, y, tuple("abc"), weights=w)
@@ -138,7 +117,7 @@ def test_evaluations_are_not_weighted_and_validation_without_weight_is_refused()
 
 def test_validation_has_the_same_loss() -> None:
     """Without a step that changes anything, training and validation on the same samples have the same loss."""
-    x, t, w = drawn(10, 16)
+    x, t, w = vectors(10, 16)
     made = cr.Sequential([cr.Dense(3), cr.Softmax()], (5,), engine="numpy", dtype="float64")
     samples = Samples.of(x, t.argmax(1), 3).with_weights(w)
     recipe = Recipe(batch_size=16, optimizer=cr.SGD(1e-300), class_weight=ClassWeights.choose({1: 4}))

@@ -39,7 +39,7 @@ def refused(kind: type[ChainruleError], words: str, folder: Path, act: Any) -> N
 
 def accepted(run: Path, data: Path) -> Any:
     """Check that a changed run can be resumed with permission, unless it is damaged beyond use."""
-    return running.resume(run, *load(data), accept_changes=True)
+    return run_driver.resume(run, data, accept_changes=True)
 
 
 @pytest.mark.parametrize("name", [*CHECKED_FILES, None])
@@ -47,7 +47,7 @@ def test_a_folder_in_use_for_something_else_is_refused(run: Path, data: Path, tm
     """A run, a part of a run, none, or a file."""
 
     def start(folder: Path) -> Any:
-        return lambda: running.start(folder, make_job(data), *load(data))
+        return lambda: run_driver.start(folder, data)
 
     if name is None:
         refused(RunError, f"{run} already contains a run", run, start(run))
@@ -55,7 +55,7 @@ def test_a_folder_in_use_for_something_else_is_refused(run: Path, data: Path, tm
         for place in (tmp_path / "file", tmp_path / "file" / "run"):
             refused(RunError, "cannot create the run folder", tmp_path, start(place))
         for place in (tmp_path, tmp_path / "none"):
-            refused(RunError, "contains no run", tmp_path, lambda place=place: running.resume(place, *load(data)))
+            refused(RunError, "contains no run", tmp_path, lambda place=place: run_driver.resume(place, data))
         return
     other = tmp_path / "other"
     other.mkdir()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from runs import run_driver
 from runs.processes import assert_same, completed, started
-from runs.run_driver import RECIPE, make_job
+from runs.run_driver import RECIPE, make_job, resume, start
 
 from chainrule._io import files
 from chainrule.data import load
@@ -36,7 +36,7 @@ def test_the_best_model_is_that_of_the_best_validation(whole: Path, data: Path, 
         def epoch_ended(self, trainer: Any, epoch: Any) -> None:
             trainer.stop = epoch.epoch == best + 1
 
-    running.start(folder, make_job(data), *load(data), [Halt()])
+    start(folder, data, Halt())
     tensors = files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[0]
     model = files.read_tensors(whole / "best.safetensors", "model")[0]
     assert all((tensors[name] == model[name]).all() for name in model)
@@ -75,15 +75,15 @@ def test_a_run_that_is_being_trained(data: Path, tmp_path: Path) -> None:
 
         def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
             if len(trainer.history) == 2:
-                for begin in (lambda: running.resume(folder, *load(data)), again):
+                for begin in (lambda: resume(folder, data), again):
                     with pytest.raises(RunError) as caught:
                         begin()
                     said.append(str(caught.value))
 
     def again() -> None:
-        running.start(folder, make_job(data), *load(data))
+        start(folder, data)
 
-    result = running.start(folder, make_job(data), *load(data), [Intruder()])
+    result = start(folder, data, Intruder())
     assert len(said) == 2
     assert all(message.startswith(f"{folder} is in use") for message in said)
     assert result.evaluation
@@ -96,7 +96,7 @@ def test_a_run_that_is_being_trained(data: Path, tmp_path: Path) -> None:
 def test_a_step_that_is_not_finite_keeps_the_last_checkpoint(data: Path, tmp_path: Path) -> None:
     recipe: Recipe = replace(RECIPE, optimizer=run_driver.Adam(1e30), clip_norm=None)
     with pytest.raises(ChainruleError, match=r"not finite|too large"):
-        running.start(tmp_path / "run", make_job(data, recipe=recipe), *load(data), interval=0.0)
+        start(tmp_path / "run", data, recipe=recipe)
     tensors, about = files.read_tensors(tmp_path / "run" / "checkpoint.safetensors", "checkpoint")
     assert all(np.isfinite(tensor).all() for tensor in tensors.values())
     assert about["step"] == len((tmp_path / "run" / "history.csv").read_text().splitlines()) - 1

@@ -100,7 +100,6 @@ class Wrong:
 
 NOT_LOSSES = [
     (lambda target, label: (0.0, target), cr.StudentError, "both arguments"),
-    ((lambda p, output: p, lambda p, output: p), cr.StudentError, "both arguments"),
     (lambda p, t: ((p - t) ** 2).mean(), cr.StudentError, "returns only the loss"),
     (5, cr.StudentError, "int is not a loss"),
     ("hinge", cr.OptionError, "unknown loss 'hinge'"),
@@ -108,7 +107,6 @@ NOT_LOSSES = [
     (Wrong(np.ones(3)), cr.StudentError, "returned the shape 3 for predictions 32×1; expected 32"),
     (Wrong(1.0, np.ones((2, 2))), cr.StudentError, "Wrong.backward returned the shape 2×2"),
     (Wrong(1.0, None), cr.StudentError, "Wrong.backward returned None: is its return missing"),
-    (Wrong(1j), cr.StudentError, "returned complex numbers"),
     (Wrong(np.nan, np.zeros((32, 1))), cr.NotFiniteError, "y of loss is not finite"),
 ]
 
@@ -140,21 +138,20 @@ def test_an_own_optimizer_trains_as_the_same_of_the_house(engine: str, clip: flo
     assert_close(own.loss, ours.loss, dtype=float)
 
 
+def spoilt(**attributes: Any) -> Any:
+    """Return a custom optimizer with other attributes."""
+    return type("Bad", (PlainSGD,), attributes)()
+
+
 NOT_OPTIMIZERS = [
     (5, "5 is not an optimizer; expected a name"),
     (PlainSGD, "the class PlainSGD is not an optimizer"),
-    (type("Bad", (PlainSGD,), {"init": lambda self, p: np.zeros(3)})(), "Bad.init returned ndarray; expected arrays"),
-    (type("Bad", (PlainSGD,), {"init": lambda self, p: (np.zeros(3),)})(), "expected an array of shape"),
-    (
-        type("Bad", (PlainSGD,), {"update": lambda self, p, g, m, step, learning_rate: p})(),
-        "expected \\(parameters, moments\\)",
-    ),
-    (
-        type("Bad", (PlainSGD,), {"update": lambda self, p, g, m, step, learning_rate: (p, (p,))})(),
-        "1 moments; expected 0",
-    ),
-    (type("Bad", (PlainSGD,), {"learning_rate": -1.0})(), "learning_rate -1.0: expected a number above 0"),
-    (type("Bad", (PlainSGD,), {"learning_rate": "fast"})(), "learning_rate .fast.: expected a finite number"),
+    (spoilt(init=lambda self, p: np.zeros(3)), "Bad.init returned ndarray; expected arrays"),
+    (spoilt(init=lambda self, p: (np.zeros(3),)), "expected an array of shape"),
+    (spoilt(update=lambda self, p, g, m, step, learning_rate: p), r"expected \(parameters, moments\)"),
+    (spoilt(update=lambda self, p, g, m, step, learning_rate: (p, (p,))), "1 moments; expected 0"),
+    (spoilt(learning_rate=-1.0), "learning_rate -1.0: expected a number above 0"),
+    (spoilt(learning_rate="fast"), "learning_rate .fast.: expected a finite number"),
 ]
 
 

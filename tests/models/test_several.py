@@ -192,6 +192,6 @@ REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
 
 
 @pytest.mark.parametrize("message", REFUSED)
-def test_refused(message: str) -> None:
+def test_impossible_uses_of_several_inputs_or_outputs_are_refused(message: str) -> None:
     with pytest.raises(ChainruleError, match=message):
         REFUSED[message](model(loss=LOSSES))

@@ -157,7 +157,10 @@ def fitted(kind: str, data: tuple[Any, ...], engine: str, options: Mapping[str, 
 
 def trained(kind: str, form: str, engine: str, options: Mapping[str, Any]) -> tuple[Any, ...] | None:
     """Return the state, the losses and the epochs of a training; None if it is refused."""
-    result = fitted(kind, FORMS[form](*KINDS[kind][1:]), engine, options)
+    try:
+        result = fitted(kind, FORMS[form](*KINDS[kind][1:]), engine, options)
+    except ChainruleError:  # a `Dataset` has images and classes
+        return None
     if result is None:
         return None
     model, history = result

@@ -6,40 +6,15 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from training.made import PlainSGD, network_of_vectors, vectors
+from training.made import network_of_vectors, vectors
 
 import chainrule as cr
 from chainrule.errors import NotFiniteError
-from chainrule.training.components import clipping
 from chainrule.training.history import Criterion
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.steps.stepper import Stepper
 
 LOSS = "softmax_cross_entropy"
 RANDOM = cr.BatchNorm2D(), cr.Dropout(0.4)
-
-
-OPTIONS: list[dict[str, Any]] = [
-    {"optimizer": cr.SGD(0.1)},
-    {"optimizer": cr.Adam(0.01), "components": clipping(0.05)},
-    {"optimizer": cr.AdamW(0.01, weight_decay=0.1), "lr_multipliers": LRMultipliers.parse("b=3")},
-    {"optimizer": cr.optimizers.find(PlainSGD())},
-]
-
-
-@pytest.mark.parametrize("options", OPTIONS, ids=["sgd", "clipped", "lr_multipliers", "own"])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_a_step_in_parts_is_the_step(options: dict[str, Any], weighted: bool) -> None:
-    generator = np.random.default_rng(len(options) + weighted)
-    found = [
-        Stepper(network_of_vectors(), loss=LOSS, weighted=weighted, parts=parts, **options)
-        for parts in (1, int(generator.integers(2, 6)))
-    ]  # fmt: skip
-    for step in range(1, 5):
-        batch = vectors(step, int(generator.integers(1, 12)))[: 3 if weighted else 2]
-        one, other = (stepper.step(*batch, step=step, rate=0.1) for stepper in found)
-        assert_close(other, one)
-    assert_close(found[1].network.parameters, found[0].network.parameters)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])

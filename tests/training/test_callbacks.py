@@ -45,7 +45,7 @@ def test_an_object_with_some_of_the_methods_will_do_and_may_stop() -> None:
 
 
 @pytest.mark.parametrize("moment", ["begin", "stepped", "epoch_ended", "end"])
-def test_what_a_callback_raises_comes_out_and_the_model_can_be_used(moment: str) -> None:
+def test_an_exception_of_a_callback_is_raised_and_the_model_can_be_used(moment: str) -> None:
     def fail(*arguments: Any) -> None:
         raise ZeroDivisionError(moment)
 

@@ -62,7 +62,7 @@ def test_rates_that_are_all_too_large() -> None:
         linear().find_learning_rate(X, Y, optimizer="sgd", batch_size=300, low=50, high=100)
 
 
-def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_and_draws_the_suggestion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = bars(200)
     np.savez(tmp_path / "digits.npz", x=x, y=y)
     invoke = invoker(main, tmp_path, monkeypatch)

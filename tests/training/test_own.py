@@ -44,7 +44,7 @@ TASKS = ("numbers", "classes", "several labels")
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_an_own_loss_trains_as_the_same_loss_of_the_house(seed: int) -> None:
+def test_a_custom_loss_trains_as_the_same_built_in_loss(seed: int) -> None:
     """In every form, with every order of arguments, for every kind of targets, and on every engine."""
     random = np.random.default_rng(seed)
     arguments, form, task, engine = (str(random.choice(of)) for of in (ARGUMENTS, FORMS, TASKS, ENGINES))
@@ -70,7 +70,7 @@ def test_an_own_loss_trains_as_the_same_loss_of_the_house(seed: int) -> None:
     assert history.measure == expected.measure
 
 
-def test_an_own_loss_is_named_in_files_which_do_not_hold_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_name_a_custom_loss_and_do_not_hold_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     x, y = points(40)
     model = dense(1, loss=Squares)
     model.fit(x, y, **QUIET)
@@ -127,7 +127,7 @@ class Plain:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("clip", [None, 0.5])
-def test_an_own_optimizer_trains_as_the_same_of_the_house(engine: str, clip: float | None) -> None:
+def test_a_custom_optimizer_trains_as_the_same_built_in_one(engine: str, clip: float | None) -> None:
     x, y = points(40)
     models = [dense(1, loss="mean_squared_error", engine=engine, dtype="float64") for _ in range(2)]
     ours, own = (
@@ -180,7 +180,7 @@ SCHEDULES: list[tuple[Any, Any]] = [  # the schedule, and its factor as a functi
 
 
 @pytest.mark.parametrize(("schedule", "factor"), SCHEDULES)
-def test_a_schedule_gets_what_its_arguments_are_called(schedule: Any, factor: Any) -> None:
+def test_a_schedule_gets_the_values_that_its_arguments_name(schedule: Any, factor: Any) -> None:
     random = np.random.default_rng(0)
     batch_size, epochs = int(random.integers(3, 30)), int(random.integers(2, 5))
     options = {**QUIET, "batch_size": batch_size, "epochs": epochs}
@@ -206,7 +206,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("option", "value", "error", "words"), REFUSED)
-def test_what_cannot_be_used_is_refused_in_one_line(
+def test_unusable_custom_parts_are_refused_in_one_line(
     option: str, value: Any, error: type[Exception], words: str
 ) -> None:
     model = dense(1, loss="mean_squared_error")
@@ -231,7 +231,7 @@ def test_a_recipe_names_what_it_cannot_hold() -> None:
     assert Recipe().custom_parts == ()
 
 
-def test_an_own_loss_and_optimizer_are_traced() -> None:
+def test_a_custom_loss_and_optimizer_are_traced() -> None:
     x, y = points(40)
     trace = dense(1, loss=Squares).trace(x[0], y[:1], optimizer=PlainSGD())
     assert trace["dense1.w.update"].shape == (12, 6)

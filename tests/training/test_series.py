@@ -63,7 +63,7 @@ def test_evaluations_and_predictions_are_those_of_each_series() -> None:
     assert_close(model.normalization.apply(np.concatenate(SERIES, 1)[None], np.float64).std(2), 1)
 
 
-def test_what_is_refused(tmp_path) -> None:
+def test_unusable_series_are_refused(tmp_path) -> None:
     flat = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (2, 12), engine="numpy")
     along = cr.Sequential([cr.Conv1D(3, 3), cr.Softmax()], (2, 12), engine="numpy")
     last, model = SERIES[9], network()

@@ -182,7 +182,7 @@ def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:
         assert "step 1: the input is not finite" in str(error)
 
 
-def test_layers_of_ones_own_are_refused_by_name() -> None:
+def test_custom_layers_are_refused_by_name() -> None:
     made = Network([cr.Dense(6), Doubled(), cr.Dense(3)], (5,), engine="numpy")
     with pytest.raises(OptionError, match=r"student1: Doubled.forward needs the whole batch"):
         Stepper(made, cr.Adam(), LOSS, shards=8)

@@ -13,7 +13,7 @@ from chainrule.layers.activations import ELEMENTWISE, PARTIAL
 from chainrule.operations import definitions, parser, reference
 from chainrule.training import optimizers
 
-POINTS = (-3.7, -1.0, -0.2, 0.0, 0.3, 1.0, 2.9)
+POINTS = (-3.7, -3.0, -1.0, -0.2, 0.0, 0.3, 1.0, 2.9, 3.0, 0.5)  # kinks, too
 FAR = (-800.0, -40.0, 40.0, 800.0, math.nan)
 ATTRIBUTES = {name: kind(**kind.examples[-1].options).attributes() for name, kind in ELEMENTWISE.items()}
 OPTIMIZERS = (

@@ -6,15 +6,13 @@ Every comparison compiles a program: examples are few. CHAINRULE_DRAWS draws mor
 
 import ast
 import gc
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from engines.operation_cases import CASES
+from engines.processes import python
 from engines.test_operations import DTYPES, assert_results, call, sweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -237,30 +235,19 @@ def test_an_unknown_operation_is_named() -> None:
 # ---------------------------------------------------------------------- processes
 
 
-def run(code: str, **variables: str) -> tuple[str, str]:
-    """Return what a Python process prints on both streams."""
-    environment = {**os.environ, **variables}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
-    return done.stdout, done.stderr
-
-
 def test_without_jax_it_is_refused_and_where_it_is_the_default_numpy_stands_in() -> None:
     code = "import sys; sys.modules['jax'] = None; from chainrule.engines import loader; print(loader.find({}).name)"
-    assert install_command("jax") in run(code.format("'jax'"))[1]
-    name, said = run(code.format(""), CHAINRULE_ENGINE="jax")
-    assert name == "numpy\n"
-    assert said.startswith("chainrule: the jax engine cannot be used here")
+    assert install_command("jax") in python("-c", code.format("'jax'"), code=1).stderr
+    done = python("-c", code.format(""), CHAINRULE_ENGINE="jax")
+    assert done.stdout == "numpy\n"
+    assert done.stderr.startswith("chainrule: the jax engine cannot be used here")
 
 
 def test_devices_share_a_batch() -> None:
     """Compare steps on four and on three devices, a batch that they do not divide among them, with NumPy's."""
-    actual, said = run(
-        "from engines import devices_driver",
-        XLA_FLAGS="--xla_force_host_platform_device_count=4",
-        JAX_PLATFORMS="cpu",
-        PYTHONPATH=str(Path(__file__).parents[1]),
-    )
-    assert actual == "4 of 8, 3 of 9, 1 of 7: the same\n", said
+    flags = "--xla_force_host_platform_device_count=4"
+    done = python("-m", "engines.devices_driver", XLA_FLAGS=flags, JAX_PLATFORMS="cpu")
+    assert done.stdout == "4 of 8, 3 of 9, 1 of 7: the same\n"
 
 
 @pytest.mark.parametrize("layers", [[], [cr.BatchNorm2D()]], ids=["plain", "normalized"])

@@ -1,7 +1,5 @@
 """Compiled programs against the interpreter on the reference, and the structure of a program."""
 
-import threading
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -93,26 +91,6 @@ def test_a_batch_in_more_shares_than_threads(count: int, threads: int, data: st.
     assert own._workspaces["share_work"].size or shape == (2, 9, 8)
     assert_close(first, gradient, 1000, magnitude=1)
     assert all((each == first).all() for each in others)
-
-
-def test_predicting_from_several_threads_gives_what_one_gives() -> None:
-    made = network("compiled")
-    x, _ = batch(33)
-    expected = made.apply(x)
-    alone = [made.apply(x[n : n + 1])[0] for n in range(33)]
-    failures: list[str] = []
-
-    def work(number: int) -> None:
-        for _ in range(20):
-            if (made.apply(x) != expected).any() or (made.apply(x[number : number + 1])[0] != alone[number]).any():
-                failures.append(f"thread {number}")
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
 
 
 @pytest.mark.usefixtures("stand_ins")

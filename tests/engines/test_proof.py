@@ -1,13 +1,11 @@
 """Compiled code is tested once before use; if it is wrong or fails, the NumPy engine is the fallback."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from engines.processes import python
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 
@@ -30,7 +28,6 @@ def wrong(x, w, b, y, first=0, last=-1) -> None:
 
 
 LOSS = "softmax_cross_entropy"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
 FAULTS = {
     "a wrong kernel": (
         """
@@ -70,10 +67,6 @@ print(list(compiler.compiled_folder().glob(f"{compiler.NAME}*")))
 """
 
 
-def run(code: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
-
-
 def said(text: str) -> list[str]:
     """Return the lines on stderr, without the one that says that something is compiled."""
     return [line for line in text.splitlines() if "compiling for this machine" not in line]
@@ -82,7 +75,7 @@ def said(text: str) -> list[str]:
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_found_on_first_use(name: str) -> None:
     fault, reason = FAULTS[name]
-    done = run(DRIVER.replace("FAULT", fault))
+    done = python("-c", DRIVER.replace("FAULT", fault))
     used, refused, marks = done.stdout.splitlines()
     assert used == "numpy True"
     assert refused.startswith("the compiled engine cannot be used here")
@@ -95,11 +88,12 @@ def test_a_fault_is_found_on_first_use(name: str) -> None:
 
 
 def test_a_part_of_llvmlite_that_is_gone_is_no_crash() -> None:
-    done = run(
+    done = python(
+        "-c",
         "import llvmlite.binding as part; del part.create_pass_builder\n"
         "from chainrule.engines.compiled import compiler; compiler.NAME = 'planted'\n"
         "compiler.object_files.read = lambda name: None\n"
-        "from chainrule.engines import loader; print(loader.find().name)"
+        "from chainrule.engines import loader; print(loader.find().name)",
     )
     assert done.stdout == "numpy\n"
     lines = said(done.stderr)

@@ -9,8 +9,6 @@ import chainrule as cr
 from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled.kernels import batches
 from chainrule.engines.loader import find
-from chainrule.network.network import Network
-from chainrule.training.samples import Preparation, Samples
 
 
 def drawn(draw: np.random.Generator, kind: str) -> tuple[np.ndarray, Normalization]:
@@ -80,15 +78,3 @@ def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert histories[0] == histories[1]
     assert made[0] > 2 * 2  # batches made for steps, and for two evaluations
     assert made[1] == 0
-
-
-def test_a_failure_leaves_them_to_numpy(monkeypatch: pytest.MonkeyPatch, stand_ins: None) -> None:
-    def fails(*_: Any) -> None:
-        raise RuntimeError("LLVM fails")
-
-    monkeypatch.setattr(batches, "load", fails)
-    monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
-    samples = Samples.of(np.arange(12, dtype=np.uint8).reshape(3, 4), [0, 1, 2], 3)
-    network = Network([cr.Dense(3)], (4,), engine="compiled")
-    x, *_ = samples.batch(np.array([2, 0]), Preparation(network, Normalization("none")))
-    np.testing.assert_array_equal(x, samples.x[[2, 0]])

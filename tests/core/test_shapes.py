@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chainrule.core import shapes
-from chainrule.errors import OptionError, ShapeError
+from chainrule.errors import OptionError
 
 AXES = {
     "size": st.integers(1, 30),
@@ -102,12 +102,3 @@ def test_padding_in_all_its_forms(padding: shapes.PaddingLike, expected: shapes.
 def test_per_axis_refuses_the_rest(value: int) -> None:
     with pytest.raises(OptionError, match=r"^stride .*: expected a whole number of at least 1, or 2 of them$"):
         shapes.per_axis("stride", value, 2)
-
-
-def test_a_window_larger_than_the_padded_image_is_refused() -> None:
-    shapes.check_fits("Conv2D 'conv2'", "kernel", (5, 5), (4, 4), ((1, 0), (0, 1)))
-    with pytest.raises(ShapeError) as caught:
-        shapes.check_fits("Conv2D 'conv2'", "kernel", (5, 5), (4, 4), ((0, 0), (0, 0)))
-    assert str(caught.value) == "Conv2D 'conv2': kernel 5×5 does not fit the 4×4 input (padding 0)"
-    with pytest.raises(ShapeError, match=r"padding .*1"):
-        shapes.check_fits("Conv2D 'conv2'", "kernel", (6, 5), (4, 4), ((1, 0), (0, 1)))

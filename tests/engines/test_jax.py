@@ -17,7 +17,6 @@ from engines.test_operations import DTYPES, assert_results, call, sweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks.comparing import apart
-from numerical import assert_close
 from numpy.testing import assert_array_equal
 from selection import draws
 from training.networks import NETWORKS, build
@@ -106,19 +105,6 @@ def batch(count: int = 8) -> tuple[np.ndarray, np.ndarray]:
     return draw.normal(size=(count, 1, 6, 5)), draw.integers(0, 2, count)
 
 
-def test_a_fit_is_whole_steps_alone_and_as_on_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, y = batch()
-    expected = small("numpy", "float64")
-    history = expected.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False)
-    monkeypatch.setattr(XlaProgram, "gradients", None)
-    actual = small("jax", "float64")
-    assert_close(
-        actual.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False).loss, history.loss, error=1e-6
-    )
-    assert_close(actual.parameters, expected.parameters, error=1e-10)
-    assert_close(actual.statistics, expected.statistics, error=1e-10)
-
-
 @pytest.mark.parametrize("wrong", ["loss", "statistics"])
 def test_a_step_that_is_not_finite_changes_nothing(wrong: str) -> None:
     model = small()
@@ -173,7 +159,8 @@ def trained(number: int, engine: str, callbacks: list[Callback], **options: Any)
 
 @pytest.mark.parametrize("number", range(5))
 def test_a_training_is_that_of_the_numpy_engine(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compare steps taken one by one and at once, on samples that the device holds and on those it is given."""
+    """Compare whole steps taken one by one and at once, on samples that the device holds and on those it is given."""
+    monkeypatch.setattr(XlaProgram, "gradients", None)
     monkeypatch.setattr(XlaProgram, "step_limits", StepLimits(number % 3 * 2 + 1, 1 << 12, None))
     monkeypatch.setattr(XlaProgram, "max_held_bytes", (0, 1 << 20)[number // 2 % 2])
     augmentation = Augmentation(shift=1) if number % 4 == 3 else None
@@ -248,15 +235,3 @@ def test_devices_share_a_batch() -> None:
     flags = "--xla_force_host_platform_device_count=4"
     done = python("-m", "engines.devices_driver", XLA_FLAGS=flags, JAX_PLATFORMS="cpu")
     assert done.stdout == "4 of 8, 3 of 9, 1 of 7: the same\n"
-
-
-@pytest.mark.parametrize("layers", [[], [cr.BatchNorm2D()]], ids=["plain", "normalized"])
-def test_a_step_in_shards_is_that_of_the_whole_batch(layers: list[cr.layers.Layer]) -> None:
-    x, t = np.random.default_rng(3).normal(size=(7, 2, 5, 4)), np.eye(3)[[0, 2, 1, 1, 0, 2, 2]]
-    actual: list[np.ndarray] = []
-    for engine, shards in (("numpy", 1), ("jax", 3)):
-        made = [cr.Conv2D(3, 2), *layers, cr.Dropout(0.3), cr.Tanh(), cr.Flatten(), cr.Dense(3)]
-        network = Network(made, (2, 5, 4), dtype="float64", engine=engine, seed=5)
-        outcome = Stepper(network, cr.SGD(), "softmax_cross_entropy", shards=shards).step(x, t, step=2, rate=0.1)
-        actual.append(np.r_[outcome, network.parameters, network.statistics])
-    assert_close(actual[1], actual[0], error=1e-9)

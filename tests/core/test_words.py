@@ -48,18 +48,12 @@ def test_words_that_mean_the_same(foreign: Callable[[], Any], own: Any) -> None:
     [
         (lambda: cr.Conv2D(3, 8, 3), r"stride.* by name; .*Conv2D\(8, 3\)"),  # PyTorch's order
         (lambda: cr.MaxPool2D(3, 2), "stride"),
-        (lambda: cr.Dense(784, 10), "bias"),
         (lambda: cr.Conv2D(8, 3, stide=2), "did you mean stride"),
-        (lambda: cr.Conv2D(8, 3, activaton="relu"), "did you mean activation"),
         (lambda: cr.Conv2D(8, kernel=3, kernel_size=3), "kernel"),
-        (lambda: cr.Conv2D(8), "kernel"),
         (lambda: cr.Conv2D(8, 3, activation="reul"), "ReLU"),
         (lambda: cr.MaxPool2D(2, activation="relu"), "layer"),
-        (lambda: cr.Sequential([cr.ReLU()], (3,), sead=1), "did you mean seed"),
-        (lambda: cr.Graph(cr.Input((3,)), None, optimizer="adam"), "optimizer"),  # pyright: ignore
         (lambda: cr.Sequential([cr.ReLU()], (3,)).compile(optimizer="adam"), "pass optimizer= .* to fit"),  # pyright: ignore
         (lambda: cr.Sequential(cr.ReLU(), (3,)), "a list of layers"),  # pyright: ignore
-        (lambda: optimizers.find("adma"), "did you mean adam"),
         (lambda: cr.Sequential(), r"expected Sequential\(layers, input_shape"),
         (lambda: cr.Sequential([cr.ReLU()]), "missing .*'input_shape'"),
         (lambda: cr.Sequential([cr.ReLU()], (3,)).compile("adam", "mse"), "pass optimizer= .* to fit"),
@@ -118,13 +112,9 @@ MODEL = cr.Sequential([cr.Dense(3)], (3,))
     ("owner", "name", "message"),
     [
         (cr, "Conv2d", "did you mean Conv2D"),
-        (cr, "MaxPooling2D", "did you mean MaxPool2D"),
-        (cr, "Upsample2D", "did you mean UpSample2D"),
         (cr, "Swish", "use SiLU"),
         (cr, "AdaptiveAvgPool1d", "GlobalAveragePool1D"),
         (cr.data, "ImageFolder", "load"),
-        (cr.data, "laod", "did you mean load"),
-        (MODEL, "load_state_dict", "set_weights"),
         (MODEL, "eval", "dropout"),
         (MODEL, "get_layer", "weights"),
         (MODEL, "Predict", "did you mean predict"),

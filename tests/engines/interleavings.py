@@ -1,7 +1,7 @@
 """Explore every interleaving of threads that run functions written in LLVM code.
 
 Each instruction of `chainrule.engines.compiled.compiler.pool_code` becomes a statement of Python about the values of a
-call and the shared `memory`: integer arithmetic, atomic accesses to 64-bit words, and calls of CPython's lock functions.
+call and the shared `memory`: integer arithmetic, atomic accesses to 64-bit words, calls of CPython's lock functions.
 Memory is sequentially consistent. Between two accesses to shared memory a thread runs alone, since nobody can observe
 it there.
 """

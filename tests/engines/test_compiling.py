@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import signal
 import socket
 import sys
@@ -45,18 +44,6 @@ def test_four_processes_compile_once(cache: Path) -> None:
     assert within(cache, "compiling") == ([], [])
 
 
-def test_damaged_files_are_compiled_anew(cache: Path) -> None:
-    chosen = random.Random(4)
-    files = sorted(cache.rglob("*.o"))
-    for number, file in enumerate(files):
-        content = file.read_bytes()
-        file.write_bytes([b"", content[: chosen.randrange(len(content))], b"nonsense" * 9][number % 3])
-    assert within(cache, "compiling")[0]
-    for file in files:
-        file.unlink(missing_ok=True)
-    assert within(cache, "compiling")[0]
-
-
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of memory")
 @pytest.mark.parametrize("megabytes", [8, 40])
 def test_too_little_memory_to_compile(megabytes: int, tmp_path: Path) -> None:
@@ -92,48 +79,44 @@ def one_of_each(cache: Path) -> dict[Path, bytes]:
     return {file: file.read_bytes() for file in files}
 
 
-def test_files_in_the_place_of_others_are_compiled_again(shared_cache: Path) -> None:
-    files = one_of_each(shared_cache)
-    contents = list(files.values())
-    for file, content in zip(files, contents[2:] + contents[:2], strict=True):
-        file.write_bytes(content)
-    assert len([line for line in stepped(shared_cache) if "damaged" in line]) == 1
-    assert {file: file.read_bytes() for file in files} == files
-    assert stepped(shared_cache) == []
-
-
-def test_a_file_of_another_version_is_compiled_again(shared_cache: Path) -> None:
-    """Machine code of the same name may have been compiled for another processor."""
-    other, file = shared_cache / "other", min(shared_cache.rglob("clear_*.o"))
-    right = file.read_bytes()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(object_files, "compiled_folder", lambda: other)
-        object_files.store(file.stem, right[object_files.DIGEST_BYTES :])
-    file.write_bytes((other / file.name).read_bytes())
-    assert len(stepped(shared_cache)) == 1
-    assert file.read_bytes() == right
+def replace(file: Path, kind: str, other: bytes) -> None:
+    """Put something else in the place of a file of machine code."""
+    content = file.read_bytes()
+    file.unlink()
+    match kind:
+        case "pipe":
+            os.mkfifo(file)
+        case "folder":
+            file.mkdir()
+            (file / "file").touch()
+        case "socket":
+            with contextlib.chdir(file.parent), socket.socket(socket.AF_UNIX) as bound:  # whose names are short
+                bound.bind(file.name)
+        case "device":
+            file.symlink_to("/dev/zero")
+        case "another version":  # machine code of the same name, compiled for another processor
+            folder = file.parent / "other"
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(object_files, "compiled_folder", lambda: folder)
+                object_files.store(file.stem, content[object_files.DIGEST_BYTES :])
+            (folder / file.name).replace(file)
+        case _:
+            file.write_bytes({"empty": b"", "cut": content[:-9], "nonsense": b"nonsense" * 9, "another": other}[kind])
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
-def test_other_kinds_of_files_are_replaced(shared_cache: Path) -> None:
+@pytest.mark.parametrize(
+    "kinds",
+    [("pipe", "folder", "socket", "device", "empty"), ("cut", "nonsense", "another", "another version", "another")],
+)
+def test_what_is_no_machine_code_is_compiled_again(kinds: tuple[str, ...], shared_cache: Path) -> None:
     files = one_of_each(shared_cache)
-    for file, kind in zip(files, ("pipe", "folder", "socket", "device", "empty"), strict=True):
-        file.unlink()
-        if kind == "pipe":
-            os.mkfifo(file)
-        elif kind == "folder":
-            file.mkdir()
-            (file / "file").touch()
-        elif kind == "socket":
-            with contextlib.chdir(file.parent), socket.socket(socket.AF_UNIX) as bound:  # whose names are short
-                bound.bind(file.name)
-        elif kind == "device":
-            file.symlink_to("/dev/zero")
-        else:
-            file.touch()
-    assert [line for line in stepped(shared_cache) if "damaged" in line]
+    for (file, _), kind, other in zip(files.items(), kinds, reversed(files.values()), strict=True):
+        replace(file, kind, other)
+    assert len([line for line in stepped(shared_cache) if "damaged" in line]) == 1
     assert {file: file.read_bytes() for file in files} == files
     assert not any(file.is_symlink() for file in files)
+    assert stepped(shared_cache) == []
 
 
 @pytest.mark.thorough

@@ -6,7 +6,6 @@ windows: strides, dilations, paddings that differ on every side, and kernel rows
 """
 
 import inspect
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -41,31 +40,28 @@ class Case:
         return replace(self, arrays=tuple(None if array is None else change(array) for array in self.arrays))
 
 
-class Source(ABC):
-    """Draws numbers for the functions below: by hypothesis, or by a generator of NumPy (`guard.cases`)."""
+class Source:
+    """Draws numbers for the functions below by a generator of NumPy."""
 
-    @abstractmethod
+    def __init__(self, generator: np.random.Generator) -> None:
+        self.generator = generator
+
     def one(self, *choices: Any) -> Any:
-        """Return one of the choices."""
+        return choices[self.whole(0, len(choices) - 1)]
 
-    @abstractmethod
     def whole(self, least: int, most: int) -> int:
         """Return a whole number between both ends, inclusive."""
+        return int(self.generator.integers(least, most + 1))
 
     def size(self, *choices: int) -> int:
-        """Return the length of an axis, one of the choices or, if the source has room for it, a larger one."""
+        """Return the length of an axis, one of the choices; `guard.cases` draws larger ones, too."""
         return self.one(*choices)
 
     def flag(self) -> bool:
         return self.one(False, True)
 
-    def order(self, count: int) -> tuple[int, ...]:
-        """Return the numbers below `count` in any order."""
-        left = list(range(count))
-        return tuple(left.pop(self.whole(0, len(left) - 1)) for _ in range(count))
-
     def normal(self, *shape: int, scale: float = 1.0) -> Array:
-        return scale * np.random.default_rng(self.whole(0, 2**32 - 1)).standard_normal(shape)
+        return scale * self.generator.standard_normal(shape)
 
     def positive(self, *shape: int) -> Array:
         return np.abs(self.normal(*shape)) + 0.1
@@ -88,19 +84,6 @@ class Source(ABC):
         return self.one(2, 1, 3), self.one(1, 2, 3), self.one(2, 1, 3), self.one(1, 3, 2)
 
 
-class Hypothesis(Source):
-    """Draws by hypothesis."""
-
-    def __init__(self, draw: st.DrawFn) -> None:
-        self._draw = draw
-
-    def one(self, *choices: Any) -> Any:
-        return self._draw(st.sampled_from(choices))
-
-    def whole(self, least: int, most: int) -> int:
-        return self._draw(st.integers(least, most))
-
-
 Builder = Callable[[Source], Case]
 BUILDERS: dict[str, Builder] = {}
 CASES: dict[str, st.SearchStrategy[Case]] = {}
@@ -110,11 +93,6 @@ RESULTS = {
     "group_norm": ("y", "mean", "variance"),
 }
 FORWARD = {"bias_gradient": "add_bias", "maximum_dx": "maximum"}  # of gradients with a name of their own
-
-
-@st.composite
-def drawn(draw: st.DrawFn, name: str) -> Case:
-    return BUILDERS[name](Hypothesis(draw))
 
 
 def parameters(name: str, *, keyword_only: bool = False) -> list[str]:
@@ -137,7 +115,10 @@ def cases(*names: str, **choices: Any) -> Any:
                 own = choices.keys() & parameters(name, keyword_only=True)
                 return Case(arrays, {**attributes, **{key: source.one(*choices[key]) for key in sorted(own)}})
 
-            BUILDERS[name], CASES[name] = case, drawn(name)
+            BUILDERS[name] = case
+            CASES[name] = st.integers(0, 2**32 - 1).map(
+                lambda seed, case=case: case(Source(np.random.default_rng(seed)))
+            )
         return build
 
     return register
@@ -234,7 +215,7 @@ def ends(draw: Source, name: str) -> Any:
 
 @cases("permute")
 def permutations(draw: Source, name: str) -> Any:
-    axes = draw.order(draw.whole(1, 4))
+    axes = tuple(draw.generator.permutation(draw.whole(1, 4)).tolist())
     return (draw.normal(draw.one(2, 1, 3), *(draw.whole(1, 5) for _ in axes)),), {"axes": axes}
 
 

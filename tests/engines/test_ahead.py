@@ -77,10 +77,3 @@ def test_where_none_can_be_started_all_goes_on(folder: Path, monkeypatch: pytest
     with linking._helper_processes(len(LINKS), PROGRAM):
         done = True
     assert done
-
-
-def test_who_may_use_one_thread_is_not_helped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linking, "thread_count", lambda: 1)
-    monkeypatch.setattr(linking, "_start_process", lambda file, part: pytest.fail("started"))
-    with linking._helper_processes(len(LINKS), PROGRAM):
-        pass

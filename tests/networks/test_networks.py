@@ -6,7 +6,6 @@ Here in float64, whose kernels other tests compile too, and with programs interp
 import itertools
 from collections import Counter
 
-import numpy as np
 import pytest
 from drawn_networks import UNDRAWN, Drawn, draw_network
 from networks import interpreted
@@ -14,7 +13,6 @@ from networks.comparing import compare
 from selection import draws
 
 from chainrule import layers
-from chainrule.engines.compiled import programs
 from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.steps import Sharing
@@ -86,12 +84,3 @@ def test_every_rewriting_is_met() -> None:
     assert batch_wide > 20
     assert single_windows > 20
     assert held > 20
-
-
-def test_an_interpreted_program_sees_what_compiled_code_would_not() -> None:
-    with pytest.raises(IndexError, match="4 numbers from place 7 on of a room of 10"):
-        interpreted.view(np.zeros(10), 7, (2, 2))
-    interpreted.link("a kernel of this test", lambda x: None, [("float32", 2)], [])
-    with pytest.raises(TypeError, match="expected \\('float32', 2\\), found \\('float64', 2\\)"):
-        interpreted.call("a kernel of this test", (np.zeros((2, 2)),))
-    assert programs.load is not interpreted.load

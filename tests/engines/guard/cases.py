@@ -91,14 +91,9 @@ class Numbers(Source):
     """Draws by a generator of NumPy, with longer axes: vectors are filled several times, with a remainder."""
 
     def __init__(self, draw: Draw, itemsize: int) -> None:
-        self._draw, self._lanes, self._room = draw, lanes(itemsize), 4000  # entries of an array
+        super().__init__(draw)
+        self._lanes, self._room = lanes(itemsize), 4000  # entries of an array
         self._axes, self._special = list[Axis](), False
-
-    def one(self, *choices: Any) -> Any:
-        return choice(self._draw, *choices)
-
-    def whole(self, least: int, most: int) -> int:
-        return whole(self._draw, least, most)
 
     def size(self, *choices: int) -> int:
         longest = max(min(choices), min(70, self._room))
@@ -108,7 +103,7 @@ class Numbers(Source):
 
     def axes(self, pooling: bool) -> list[Axis]:
         """Return axes for which there are special kernels, or any."""
-        self._axes = [each.axis(self._draw, pooling) for each in RANGES[self.one("small", "small", *RANGES)]]
+        self._axes = [each.axis(self.generator, pooling) for each in RANGES[self.one("small", "small", *RANGES)]]
         sizes = [size for size, *_ in self._axes]
         if pooling:
             none = (0, 0)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from chainrule.core import shapes
 from chainrule.errors import OptionError
 
+
 class Axis(NamedTuple):
     """An axis of an image, and a window that slides along it."""
 

@@ -158,46 +158,6 @@ def exported_program(module: Any, x: Any, random: Random, is_open: bool) -> byte
     return program.model_proto.SerializeToString()
 
 
-class Shuffled(nn.Module):
-    """Parts of equal shapes, which are defined in another order than used."""
-
-    def __init__(self, random: Random) -> None:
-        super().__init__()
-        kinds = (
-            lambda: nn.Conv2d(4, 4, 3, padding=1),
-            lambda: OnRows(nn.Linear(4, 4)),
-            lambda: OnRows(nn.LayerNorm(4)),
-            lambda: nn.PReLU(4),
-            lambda: nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 1)),
-        )
-        parts = {name: random.choice(kinds)() for name in ("encoder", "conv1", "conv2", "decoder", "a_1", "up")}
-        self.order = random.sample([*parts], 6)
-        self.parts = nn.ModuleDict(parts)
-        for name in random.sample([*parts], 3):
-            setattr(self, name, self.parts.pop(name))
-        self.head = nn.Linear(4, 3)
-
-    def forward(self, x: Any) -> Any:
-        for name in self.order:
-            x = (self.parts[name] if name in self.parts else getattr(self, name))(torch.relu(x))
-        return self.head(x.mean((2, 3)))
-
-
-@pytest.mark.parametrize("seed", range(100 if WIDE else 8))
-def test_the_own_weights_of_a_network(seed: int, tmp_path: Path) -> None:
-    """As a wrapper names them, into the network imported before."""
-    random = Random(seed)
-    torch.manual_seed(seed)
-    module, x = Shuffled(random), torch.randn(3, 4, 9, 8)
-    model = loaded(tmp_path, exported(module.eval(), x))
-    settled(module)
-    prefix = random.choice(["", "module.", "_orig_mod.", "model.", "module._orig_mod."])
-    state = {f"{prefix}{name}": value for name, value in module.state_dict().items()}
-    torch.save({"epoch": 3, "state_dict": state}, tmp_path / "net.pt")
-    model.load_weights(tmp_path / "net.pt")
-    assert deviation(model, module, x) < 1e-4
-
-
 def test_tensors_of_every_kind_that_torch_saves(tmp_path: Path) -> None:
     whole = torch.arange(24.0)
     tensors = {

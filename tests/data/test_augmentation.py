@@ -1,4 +1,4 @@
-"""Augmentation: pixels against SciPy, colors against Pillow, every outcome of whole-pixel changes, and the text form."""
+"""Augmentation: pixels against SciPy, colors against Pillow, all outcomes of whole-pixel changes, and the text form."""
 
 from typing import Any
 
@@ -44,7 +44,10 @@ def drawn(seed: int, *, is_square: bool) -> Augmentation:
 def test_pixels_move_with_positions(seed: int, is_square: bool, interpolate: bool, dtype: str) -> None:
     """Compare with SciPy's interpolation at the inverse of the affine map of three positions."""
     augmentation, size = drawn(seed, is_square=is_square), (8, 8 if is_square else 11)
-    x, samples = np.random.default_rng(seed).normal(size=(5, 2, *size)).astype(dtype), Draw(seed, seed % 3, np.arange(5))
+    x, samples = (
+        np.random.default_rng(seed).normal(size=(5, 2, *size)).astype(dtype),
+        Draw(seed, seed % 3, np.arange(5)),
+    )
     moved = augmentation.move(x, samples, fill=FILL, interpolate=interpolate)
     assert interpolate is False or np.array_equal(augmentation.apply(x, samples, fill=FILL), moved)
     corners = np.tile([0.0, 0, 0, 1, 1, 0], (5, 1))  # x and y of the first pixel, the one below, and the one beside it
@@ -59,13 +62,15 @@ def test_pixels_move_with_positions(seed: int, is_square: bool, interpolate: boo
             image, offset = np.pad(x[n, c], 1, constant_values=fill), 1 - inverse @ (origin + 1)
             border = {"cval": fill}
         expected = ndimage.affine_transform(image, inverse, offset, order=int(interpolate), **border)
-        assert_close(moved[n, c], expected if augmentation.reflect else expected[1:-1, 1:-1], 3000)  # coordinates grow tenfold
+        assert_close(
+            moved[n, c], expected if augmentation.reflect else expected[1:-1, 1:-1], 3000
+        )  # coordinates grow tenfold
 
 
 def squares(size: int) -> list[np.ndarray]:
     """Return the image with a square of that size at every place, cut at the border."""
     near = [[np.arange(n) - at + size // 2 for at in range(n)] for n in IMAGE.shape[1:]]
-    rows, columns = ([(0 <= each) & (each < size) for each in places] for places in near)
+    rows, columns = ([(each >= 0) & (each < size) for each in places] for places in near)
     return [np.where(np.outer(row, column), FILL, IMAGE) for row in rows for column in columns]
 
 
@@ -117,7 +122,12 @@ def test_amounts_fill_their_limits() -> None:
         (0.8, 1.2): np.hypot(row, column),
         (-20, 20): np.degrees(np.arctan2(column, row)),
     }
-    for axes, change, limits in ((4, 0.3, (0.7, 1.3)), (4, 2.0, (0.0, 3.0)), (3, 0.3, (0.7, 1.3)), (2, 2.0, (0.0, 3.0))):
+    for axes, change, limits in (
+        (4, 0.3, (0.7, 1.3)),
+        (4, 2.0, (0.0, 3.0)),
+        (3, 0.3, (0.7, 1.3)),
+        (2, 2.0, (0.0, 3.0)),
+    ):
         brighter = Augmentation(brightness=change) if axes == 4 else Augmentation(gain=change)
         x = np.full((3000, *[1] * (axes - 1)), 3.0)
         factors = brighter.apply(x, Draw(1, 0, samples), fill=2.0, levels=(2.0, None)).ravel() - 2
@@ -129,7 +139,9 @@ def test_amounts_fill_their_limits() -> None:
     assert {*np.rint(middle - center[:, :2]).ravel()} == {-2, -1, 0, 1, 2}
 
 
-ALL = "shift=2,rotation=20,scale=0.2,flip,turn,flip_vertical,brightness=0.3,contrast=0.5,saturation=1,cutout=3,noise=0.1"
+ALL = (
+    "shift=2,rotation=20,scale=0.2,flip,turn,flip_vertical,brightness=0.3,contrast=0.5,saturation=1,cutout=3,noise=0.1"
+)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -224,7 +236,10 @@ def test_the_text_form_is_read_to_the_last_bit(options: Augmentation | Views) ->
         ("shift=1", (6,), "expected series or images"),
         ("rotation=3", (2, 11), "expected images"),
         ("gain=0.1", (1, 4, 4), "use brightness"),
-        *((f"views {text}", (), "[Vv]iews") for text in ("flip=1", "shift", "shift=-1", "shift=1.5", "shift=1001", "crop")),
+        *(
+            (f"views {text}", (), "[Vv]iews")
+            for text in ("flip=1", "shift", "shift=-1", "shift=1.5", "shift=1001", "crop")
+        ),
         ("views shift=5", (2, 5, 6), "larger than the shift"),
         ("views flip", (2, 5), "images"),
     ],

@@ -129,7 +129,9 @@ def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
         with pytest.raises(DataError, match="some: the data is empty"):
             data[index]
         return
-    actual = data.take(index) if isinstance(index, np.ndarray) and index.dtype != bool and min(index) >= 0 else data[index]
+    actual = (
+        data.take(index) if isinstance(index, np.ndarray) and index.dtype != bool and min(index) >= 0 else data[index]
+    )
     assert_array_equal(data.take(len(expected)).x, data.x[: len(expected)])
     assert_array_equal(actual.y, expected)
     assert_array_equal(actual.x, data.x[index])

@@ -28,7 +28,9 @@ HERE = Path(__file__).parent
 def source(kind: str, files: dict[str, bytes], asked: list[str]) -> Source:
     """Return a source that brings all files, only the first, the first with a wrong byte, or none."""
     (first, content), *_ = files.items()
-    brought = {"good": files, "first": {first: content}, "wrong": files | {first: content[:-1] + b"!"}, "empty": {}}[kind]
+    brought = {"good": files, "first": {first: content}, "wrong": files | {first: content[:-1] + b"!"}, "empty": {}}[
+        kind
+    ]
 
     def bring(wanted: Sequence[FileRecord], work: Path, report: Any):
         asked.extend(f"{kind} {record.name}" for record in wanted)

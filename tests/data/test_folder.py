@@ -35,7 +35,10 @@ AGAIN = "link to an image that is already used"
         ("0.txt 1.txt 2.txt 3.txt 4.txt", r"per class, .*, found only 0.txt, 1.txt, 2.txt and 2 more"),
         ("other*1 class/", "class: expected PNG, JPEG, WebP, TIFF, GIF, BMP or PPM images, found nothing"),
         ("other*1 class/a.txt class/b.HEIC", "found only a.txt, b.HEIC; convert to JPEG first, as with: magick"),
-        ("images/cat*1 images/dog*1", r"only one class, 'images'.*subfolders \(cat, dog\) are the classes, load images"),
+        (
+            "images/cat*1 images/dog*1",
+            r"only one class, 'images'.*subfolders \(cat, dog\) are the classes, load images",
+        ),
         ("a*2 data/dog*2 data/cat->../a", r"only one class, 'dog'.*cat: link out of the folder"),
         ("a*2 data/dog*2 data/cat/0.png->../../a/0.png", rf"cat: .*, found only 0.png \({OUTSIDE}\)"),
         (f"{IN_TRAIN} test/b*1", "test has no class 'a'; expected the same classes in train and test"),
@@ -46,7 +49,10 @@ AGAIN = "link to an image that is already used"
         ("val/a*1 val/b*1 test/a*1 test/b*1", "contains val and test, but no train folder"),
         (f"{IN_TRAIN} training/a*1 training/b*1", "both train and training; expected one train folder"),
         (f"{IN_TRAIN} bus/a*1 bus/b*1", "train has subfolders, so it is not a class, but bus next to it contains"),
-        ("a*1 a/x.png a/y.webp b/z/u.jpg b*1", "3 images cannot be used: a/x.png: .*; a/y.webp: .*; and 1 more; to leave"),
+        (
+            "a*1 a/x.png a/y.webp b/z/u.jpg b*1",
+            "3 images cannot be used: a/x.png: .*; a/y.webp: .*; and 1 more; to leave",
+        ),
     ],
 )
 def test_refused(tmp_path: Path, files: str, message: str) -> None:

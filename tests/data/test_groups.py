@@ -47,7 +47,9 @@ def write(folder: Path, kind: str) -> Path:
         rows.append(f"{path},{number},s{subject}")
         for place in {"classes": ["ab"[number % 2]], "masks": ["images", "masks"], "table": ["."]}[kind]:
             (folder / place).mkdir(exist_ok=True)
-            Image.fromarray(images[number] if place != "masks" else np.eye(4, dtype=np.uint8)).save(folder / place / path)
+            Image.fromarray(images[number] if place != "masks" else np.eye(4, dtype=np.uint8)).save(
+                folder / place / path
+            )
     if kind == "table":
         (folder / "targets.csv").write_text("\n".join(rows))
     return folder

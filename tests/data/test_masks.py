@@ -173,7 +173,13 @@ def test_masks_are_read_during_training(options: dict[str, Any], readers: int, t
     for lazy in (False, True):
         training, test = load(path, size=(4, 8), lazy=lazy)
         model = cr.Sequential([cr.Conv2D(3, 3, padding="same"), cr.Softmax()], training.shape)
-        settings: dict[str, Any] = {"batch_size": 4, "epochs": 2, "seed": 0, "readers": readers if lazy else 0, **options}
+        settings: dict[str, Any] = {
+            "batch_size": 4,
+            "epochs": 2,
+            "seed": 0,
+            "readers": readers if lazy else 0,
+            **options,
+        }
         history = model.fit(training, ignore_label=255, progress=False, **settings)
         evaluation = model.evaluate(test, ignore_label=255)
         assert (evaluation.samples, len(evaluation.outputs)) == (6, 0 if lazy else 6)

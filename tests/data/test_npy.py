@@ -73,7 +73,10 @@ WHOLE = "{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }"
         *("", "{}", WHOLE[:-1], WHOLE + "}", WHOLE + "; x", "(" * 200, WHOLE[:-1] + "'more': 1}"),
         *(WHOLE.replace("'|u1'", descr) for descr in ("'|V3'", "'<M8[s]'", "'<U0'", "'|u3'", "7", "[('a', '<f4')]")),
         *(WHOLE.replace("'|u1'", descr) for descr in ("'u1,u1'", "__import__('os')", "'object'")),
-        *(WHOLE.replace("3,", sizes) for sizes in ("-3,", "3.0,", "None,", "3,,", f"{10**30},", "9" * 4000 + ",", 9 * "1,")),
+        *(
+            WHOLE.replace("3,", sizes)
+            for sizes in ("-3,", "3.0,", "None,", "3,,", f"{10**30},", "9" * 4000 + ",", 9 * "1,")
+        ),
         *(WHOLE.replace("(3,)", "3"), WHOLE.replace("False", "0"), WHOLE.replace("'shape'", "'descr'")),
     ],
     ids=lambda text: text[:60],

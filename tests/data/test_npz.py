@@ -33,8 +33,8 @@ def test_without_a_test_set_a_share_is_split_off(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "axes"),
-    [((10, 6, 5), (0, 1, 2)), ((10, 6, 5, 1), (0, 3, 1, 2)), ((10, 5, 2, 3), (0, 3, 1, 2)), ((10, 3, 5, 2), (0, 1, 2, 3)),
-     ((10, 1, 6, 5), (0, 1, 2, 3)), ((10, 6, 1, 5), (0, 1, 2, 3))],
+    [((10, 6, 5), (0, 1, 2)), *((shape, (0, 3, 1, 2)) for shape in ((10, 6, 5, 1), (10, 5, 2, 3))),
+     *((shape, (0, 1, 2, 3)) for shape in ((10, 3, 5, 2), (10, 1, 6, 5), (10, 6, 1, 5)))],
 )  # fmt: skip
 def test_axes_and_kinds_of_numbers(tmp_path: Path, shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
     for x, dtype, expected in (

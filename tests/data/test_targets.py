@@ -115,7 +115,10 @@ def test_images_in_several_rows_are_reported(tmp_path: Path) -> None:
         ('file,age\n"0.png,1\n', "unexpected end of data"),
         ("file,age\n8.png,1\n", "8.png: "),
         ("file,age\n\udcff", "not text in UTF-8"),
-        ("file,age\nsame.png,1\n1.png,2\nout/secret.png,3\n", "row 4: file: expected the path of a file in this folder"),
+        (
+            "file,age\nsame.png,1\n1.png,2\nout/secret.png,3\n",
+            "row 4: file: expected the path of a file in this folder",
+        ),
     ],
 )
 def test_tables_that_are_refused(tmp_path: Path, table: str, says: str) -> None:

@@ -43,9 +43,7 @@ def test_a_new_version_clears_out_those_not_used_for_a_month(programs: Path) -> 
         made(programs / name, days, locks=locks)
     (programs / "used" / LOCKS).touch()  # just used by another checkout
     (programs / "a file").touch()
-    assert (
-        cache.use_programs("now").stat().st_mtime < time.time() - 40 * DAY
-    )  # is there already
+    assert cache.use_programs("now").stat().st_mtime < time.time() - 40 * DAY  # is there already
     assert (programs / "old").exists()
     assert cache.use_programs("new") == programs / "new"
     assert sorted(path.name for path in programs.iterdir()) == ["a file", "new", "now", "recent", "used"]

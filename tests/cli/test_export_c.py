@@ -17,11 +17,7 @@ import chainrule as cr
 
 def test_c_files_are_written_with_their_sizes_and_accuracy(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     for options, printed, function in (
-        (
-            "",
-            r"network\.c, network\.h, .*; bytes: constants [\d,]+, arena [\d,]+, input 3,136, outputs 40$",
-            "network_run(",
-        ),
+        ("", r"network\.c, .*; bytes: constants [\d,]+, arena [\d,]+, input 3,136, outputs 40$", "_run("),
         ("--train", r"parameters [\d,]+, gradients [\d,]+, activations [\d,]+", "_step("),
         ("--int8", r"accuracy on digits(?:\.npz)?: ([\d.]+) %.*, ([\d.]+) %", "_run("),
     ):

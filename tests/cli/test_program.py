@@ -47,9 +47,7 @@ def test_help_is_on_stdout(invoke, command):
 
 @pytest.mark.parametrize("command", program.COMMANDS)
 def test_a_mistyped_command_gets_a_suggestion(invoke, command):
-    for typed in (command[:-1], command.upper()[:1] + command[1:] + "s"):
-        if typed not in program.COMMANDS:
-            refused(invoke(typed), typed, f"Did you mean {command}")
+    refused(invoke(f"{command.title()}s"), f"Did you mean {command}")
 
 
 def test_help_lists_every_command(invoke):
@@ -150,24 +148,22 @@ def test_an_interrupt_exits_with_130(failing):
     assert (result.exit_code, result.stderr) == (130, "chainrule: interrupted\n")
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path):
+def test_outputs_that_go_away_are_full_closed_or_lack_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = python("-m chainrule models --json", tmp_path, stdout=writer)
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_output_is_one_line(run):
-    with Path("/dev/full").open("w") as full:
-        done = run("models", stdout=full)
-    assert (done.returncode, done.stderr) == (2, "chainrule: No space left on device\n")
-
-
-def test_a_terminal_without_the_letters_is_served(run, monkeypatch):
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("w") as full:
+            done = python("-m chainrule models", tmp_path, stdout=full)
+        assert (done.returncode, done.stderr) == (2, "chainrule: No space left on device\n")
+    if os.name == "posix":
+        closed = f'exec "{sys.executable}" -m chainrule models >&-'
+        done = subprocess.run(["/bin/sh", "-c", closed], capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1:strict")
-    done = run("models", errors="replace")
+    done = python("-m chainrule models", tmp_path, errors="replace")
     assert (done.returncode, done.stderr) == (0, "")
     assert "mnist ? 99.0 %" in done.stdout
 
@@ -208,14 +204,6 @@ def test_interrupted_before_training(tmp_path):
         _, said = process.communicate(timeout=120)
     assert (process.returncode, said) == (130, "chainrule: interrupted\n")
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
-def test_stdout_that_was_closed_before() -> None:
-    command = ["/bin/sh", "-c", f'exec "{sys.executable}" -m chainrule models >&-']
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.stderr == ""
-    assert done.returncode == 0
 
 
 def test_files_of_the_working_folder_are_not_imported(tmp_path: Path) -> None:

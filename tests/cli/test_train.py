@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from cli.commands import answer, bars, refused
 
-from chainrule import zoo
 from chainrule.runs import jobs, running
 from chainrule.runs.loading import load
 from chainrule.training.optimizers import Nesterov
@@ -102,14 +101,6 @@ def test_options_override_the_recipe(invoke, digits):
     )
     assert (job.model["dtype"], job.model["seed"], job.properties["training_samples"]) == ("float64", 3, 100)
     assert job.choice.name == str(digits)
-
-
-def test_the_recipe_of_the_tutorial(invoke, tmp_path):
-    x, y = bars(40)
-    np.savez(tmp_path / "few.npz", x=x, y=y)
-    words = ["train --data few.npz --engine numpy --recipe tutorial --out o --quiet"]
-    assert invoke(*words).exit_code == 0
-    assert jobs.read_job(Path("o")).recipe == zoo.find("numpy-cnn").tutorial
 
 
 def history(folder: Path) -> list[list[str]]:

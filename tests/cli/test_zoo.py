@@ -56,8 +56,6 @@ def test_quick_tries_every_network(invoke, known, tmp_path):
     page = (tmp_path / "zoo.md").read_text(encoding="utf-8")
     assert page.count("\n|") == len(rows) + 1
     assert "| target | reached | time |" in page
-    assert "numpy engine" in page
-    assert "Python 3" in page
     assert all(options["offline"] and not options["progress"] for _, options in known)
     assert list(tmp_path.iterdir()) == [tmp_path / "zoo.md"]
     (tmp_path / "zoo.md").write_text(f"<!-- table -->\n{page.replace(' zayan ', ' gone ')}<!-- end of table -->\n")

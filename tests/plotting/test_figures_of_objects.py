@@ -92,17 +92,3 @@ def test_predictions_of_files_and_of_pillow_images(channels: int, tmp_path: Path
     assert_close(model.predict(sources), model.predict(x))
     for source, image in zip(sources, x, strict=True):
         assert_close(model.predict(source), model.predict(image[None]))
-
-
-def test_predictions_that_cannot_be_made(tmp_path: Path) -> None:
-    model = cr.Sequential([cr.Flatten(), cr.Dense(2), cr.Softmax()], (1, 6, 5), engine="numpy")
-    for source, words in (
-        (tmp_path, "a folder; expected a PNG"),
-        (tmp_path / "none.png", r"none.png: cannot be read"),
-        ([str(tmp_path / "none.png")], r"none.png: cannot be read"),
-    ):
-        with pytest.raises(cr.ChainruleError, match=words):
-            model.predict(source)
-    flat = cr.Sequential([cr.Dense(2), cr.Softmax()], (3,), engine="numpy")
-    with pytest.raises(OptionError, match="the model input 3 is not an image"):
-        flat.predict("some.png")

@@ -1,6 +1,7 @@
 """Folders of images from a description in one line."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -12,7 +13,7 @@ def picture(path: Path, level: int, *, size: tuple[int, int] = (5, 4), mode: str
     Image.new(mode, size, level if mode == "L" else (level, 0, 255)).save(path)
 
 
-def tree(root: Path, description: str, **options: object) -> Path:
+def tree(root: Path, description: str, **options: Any) -> Path:
     """Write what a description lists, separated by spaces, and return the folder.
 
     a*3         images a/0.png, a/1.png and a/2.png, of gray levels 0, 1, 2 if listed first, 10, 11, 12 if second, …

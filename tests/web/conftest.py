@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from web import looked_at
-from web.fixed_page import Subject
-from web.fixed_page import served as served_page
 from web.looked_at import small, stripes
+from web.networks import Subject, digits
+from web.networks import served as served_page
 from web.site import served
-from web.views.subjects import digits
 from web.watching import absent, watched
 
 from chainrule.data import load

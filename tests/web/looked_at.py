@@ -1,5 +1,6 @@
 """Subjects for tests of the page: small networks with small data, and waiting functions."""
 
+import copy
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from runs.run_driver import Halt
 
 from chainrule.data.augmentation import Augmentation
 from chainrule.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Softmax
-from chainrule.models.model import Sequential
+from chainrule.models.model import Model, Sequential
 from chainrule.runs import running
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.training.loop import train
@@ -54,8 +55,14 @@ def stripes(path: Path, samples: int = 60) -> Path:
 def small(data: Path, engine: str = "numpy", recipe: Recipe = RECIPE) -> PageSubject:
     """Return an untrained network with its data."""
     model = Sequential(layers(), (1, 8, 8), seed=recipe.seed, engine=engine, threads=2, name="small")
+    return untrained(model, recipe, data)
+
+
+def untrained(model: Model, recipe: Recipe, data: Path | DataChoice) -> PageSubject:
+    """Return a network, before its first step, as a subject of the page."""
+    choice = data if isinstance(data, DataChoice) else DataChoice(str(data))
     moments = recipe.optimizer.init(model.parameters)
-    return PageSubject("small", model, recipe, DataChoice(str(data)), moments=moments, fitted=False)
+    return PageSubject(model.name, model, recipe, choice, moments=moments, fitted=False)
 
 
 def opened(subject: PageSubject) -> Session:
@@ -105,10 +112,10 @@ class Watch(Callback):
 
 
 def trained_through(subject: PageSubject) -> tuple[dict[int, list[np.ndarray]], Trainer]:
-    """Return the values after each step of ordinary training, without the page."""
-    model = small(Path(subject.choice.name), subject.model.engine.name, subject.recipe).model
-    training, _ = subject.choice.load(subject.recipe.seed)
-    trainer = model.trainer(subject.recipe, Samples.of_dataset(training, 3))
+    """Return the values after each step of ordinary training of a copy, without the page."""
+    model, recipe = copy.deepcopy(subject.model), subject.recipe
+    training, _ = subject.choice.load(recipe.seed)
+    trainer = model.trainer(recipe, Samples.of_dataset(training, model.output_shape, recipe.ignore_label))
     watch = Watch()
     train(trainer, [watch])
     return watch.seen, trainer

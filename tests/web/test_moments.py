@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from web.fixed_page import Subject
+from web.networks import Subject
 from web.views.opened import opened
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from web import serving
-from web.fixed_page import Subject, served
+from web.networks import Subject, served
 from web.views.opened import arrived, draw, hash_of, point, went
 from web.views.opened import opened as open_page
 

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from web import fixed_networks
-from web.fixed_page import Subject, served
-from web.networks import OTHERS
+from web.networks import OTHERS, Subject, built, find_subject, served
 from web.views.opened import number, went
 
 from chainrule import layers, zoo
@@ -30,8 +28,7 @@ SHOWN = ["conv1", "relu1", "pool1", "dense1", "relu2", "dense2", "softmax1"]
 
 @pytest.fixture(scope="module")
 def subject() -> Subject:
-    recipe = Recipe(optimizer=optimizers.Adam(learning_rate=0.01))
-    return fixed_networks.random_subject("small", BODY, (1, 9, 8), recipe, seed=7)
+    return built("small", BODY, (1, 9, 8))
 
 
 def test_the_walk_passes_every_layer_forward_and_back_with_python_s_values(opened: "Page", subject: Subject) -> None:
@@ -66,7 +63,7 @@ def walked(
     last: list[layers.Layer], loss: str, body: list[layers.Layer] = IMAGES, size: tuple[int, ...] = (2, 8, 8)
 ) -> Subject:
     recipe = Recipe(optimizer=optimizers.Adam(learning_rate=0.01), loss=loss)
-    return fixed_networks.random_subject("walked", [*body, *last], size, recipe, seed=5)
+    return built("walked", [*body, *last], size, recipe)
 
 
 WALKS: dict[str, Callable[[], Subject]] = {
@@ -163,7 +160,7 @@ def holds(picture: dict[str, Any]) -> bool:
     ],
 )
 def test_every_equation_of_the_walk_holds_for_the_printed_numbers(page: "Page", name: str) -> None:
-    subject = WALKS[name]() if name in WALKS else fixed_networks.with_images(name)
+    subject = WALKS[name]() if name in WALKS else find_subject(name)
     with served(subject) as address:
         page.goto(address)
         page.wait_for_selector("html[data-ready]")

@@ -39,11 +39,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def session(data: Path) -> Iterator[Session]:
+def session(data: Path) -> Session:
     """Open a session of a small untrained network."""
-    session = looked_at.opened(small(data))
-    yield session
-    session.close()
+    return looked_at.opened(small(data))
+
+
+@pytest.fixture(autouse=True)
+def close_sessions() -> Iterator[None]:
+    """Close the sessions that a test opened."""
+    before = len(looked_at.SESSIONS)
+    yield
+    while len(looked_at.SESSIONS) > before:
+        looked_at.SESSIONS.pop().close()
 
 
 @pytest.fixture(scope="session")

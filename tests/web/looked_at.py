@@ -1,6 +1,7 @@
 """Subjects for tests of the page: small networks with small data, and waiting functions."""
 
 import copy
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,8 @@ RECIPE = Recipe(
     augmentation=Augmentation(shift=1),
     seed=5,
 )
+SESSIONS: list[Session] = []  # that are open
+NOBODY = threading.Event()  # waits for a frame and gives up
 
 
 def layers() -> list[Layer]:
@@ -66,10 +69,20 @@ def untrained(model: Model, recipe: Recipe, data: Path | DataChoice) -> PageSubj
 
 
 def opened(subject: PageSubject) -> Session:
-    """Open a session and load its data."""
+    """Open a session and load its data; `close_sessions` closes those that a test opened."""
     session = Session(subject)
+    SESSIONS.append(session)
     assert session.loaded.wait(60)
     return session
+
+
+def assert_steps(session: Session, expected: dict[int, list[np.ndarray]], *steps: int) -> None:
+    """Compare the frames of steps with the values of ordinary training, bit for bit."""
+    for step in steps:
+        frame = session.frame(step, NOBODY)
+        assert frame.step == step
+        for array, values in zip((frame.parameters, frame.statistics, *frame.moments), expected[step], strict=True):
+            assert np.array_equal(array, values), step
 
 
 def until(true: Callable[[], Any], seconds: float = 60.0) -> None:

@@ -108,40 +108,28 @@ def test_samples_with_numbers_for_targets(tmp_path: Path) -> None:
 
 
 def test_all_classes_are_among_the_samples(tmp_path: Path) -> None:
-    path = tmp_path / "data.npz"
-    stripes(path)
-    arrays = dict(np.load(path))
+    path = stripes(tmp_path / "data.npz")
     y = np.array([0] * 300 + [1, 0, 2])
     x = np.arange(303 * 64).reshape(303, 8, 8).astype(np.uint8)
-    np.savez(path, **{**arrays, "x_test": x, "y_test": y})
-    session = opened(small(path))
-    found = session.sample_images()
-    assert len(found.x) == 200
-    assert np.bincount(found.labels).tolist() == [198, 1, 1]
-    assert np.array_equal(found.x[-2:, 0], x[[300, 302]])
-    assert np.array_equal(found.x[:198, 0], x[:198])
-    session.close()
+    np.savez(path, **{**np.load(path), "x_test": x, "y_test": y})
+    samples = opened(small(path)).sample_images()
+    assert np.bincount(samples.labels).tolist() == [198, 1, 1]
+    assert np.array_equal(samples.x[:, 0], x[[*range(198), 300, 302]])
 
 
-def test_frames(browser: Browser, session: Session, data: Path) -> None:
+def test_frames_are_sent_in_float32(browser: Browser, session: Session, data: Path) -> None:
+    """A frame of a session, and one of another dtype without moments."""
     expected, trainer = trained_through(small(data))
     finished(session)
-    for step in (27, 0, 5):
-        answer = browser.get(f"/api/frame?step={step}")
-        assert answer.headers["content-type"] == "application/octet-stream"
-        header, found = read(answer.content)
-        assert header["step"] == step
-        if step < 27:
-            assert header["rate"] == trainer.history.rates[step]
-        assert all(np.array_equal(a, b) for a, b in zip(found, expected[step], strict=True))
+    answer = browser.get("/api/frame?step=5")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    header, arrays = read(answer.content)
+    assert (header["step"], header["rate"]) == (5, trainer.history.rates[5])
+    assert all(np.array_equal(a, b) for a, b in zip(arrays, expected[5], strict=True))
     assert read(browser.get("/api/frame").content)[0]["step"] == 27
-
-
-def test_frames_of_other_dtypes_and_without_moments() -> None:
-    arrays = (np.arange(3.0), np.zeros(0), None)
-    header, found = read(Frame(0, 0.5, *arrays).packed())
+    header, arrays = read(Frame(0, 0.5, np.arange(3.0), np.zeros(0), None).packed())
     assert header == {"step": 0, "rate": 0.5, "sizes": {"parameters": 3, "statistics": 0, "moments": None}}
-    assert found[0].tolist() == [0, 1, 2]
+    assert arrays[0].tolist() == [0, 1, 2]
 
 
 def test_a_replay_ends_when_its_window_is_gone(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,15 +247,11 @@ def raw(served: Served, request: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
         with suppress(OSError):  # refused before all of it was sent
             connection.sendall(request)
-        found = b""
-        while True:
-            try:
-                piece = connection.recv(65536)
-            except ConnectionResetError:
-                return found
-            if not piece:
-                return found
-            found += piece
+        response = b""
+        with suppress(ConnectionResetError):
+            while piece := connection.recv(65536):
+                response += piece
+        return response
 
 
 def test_over_the_wire(served: Served) -> None:
@@ -279,20 +263,16 @@ def test_over_the_wire(served: Served) -> None:
     host = f"Host: 127.0.0.1:{served.port}\r\nCookie: {served.cookie}\r\nConnection: close\r\n".encode()
     post = b"POST /api/training/advance HTTP/1.1\r\n" + host
     chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
-    status = b"HTTP/1.1 %d"
     for request, code in (
         (post + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 6 + b"0\r\n\r\n", 413),
         (post + b"Content-Length: 6000000\r\n\r\n" + b" " * 6_000_000, 413),
-        (post + b"Content-Length: 999999999999\r\n\r\n", 413),
-        (b"GET /page/../server.py HTTP/1.1\r\n" + host + b"\r\n", 404),
-        (b"GET / HTTP/1.1\r\nConnection: close\r\nHost: evil.example\r\n\r\n", 421),
         (b"GET http://evil.example/ HTTP/1.1\r\n" + host + b"\r\n", 404),
         (b"GET / HTTP/1.0\r\n\r\n", 421),
         (b"nonsense\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nCookie: " + b"a" * 200_000 + b"\r\n\r\n", 400),
     ):
         answer = raw(served, request)
-        assert answer.startswith(status % code), (request[:80], answer[:300])
+        assert answer.startswith(b"HTTP/1.1 %d" % code), (request[:80], answer[:300])
         assert b"Traceback" not in answer
         assert b"server: uvicorn" not in answer.lower()
     assert json.loads(served.ask("GET", "/api/training"))["steps"] > 0

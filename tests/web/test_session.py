@@ -10,7 +10,7 @@ from web.looked_at import NOBODY, RECIPE, assert_steps, completed, finished, ope
 
 from chainrule.errors import OptionError
 from chainrule.training.optimizers import SGD, Momentum
-from chainrule.web.frames import Frame, Timeline
+from chainrule.web.frames import Frame, Timeline, early_step
 from chainrule.web.replaying import Cancelled
 from chainrule.web.session import Session
 
@@ -132,3 +132,12 @@ def test_without_data_the_network_is_shown_but_not_trained(tmp_path: Path) -> No
     assert session.frame(None, NOBODY).step == 0
     with pytest.raises(OptionError, match=r"missing\.npz"):
         session.command("start")
+
+
+@pytest.mark.parametrize("falls", [8, 30, 120])
+def test_the_page_opens_where_the_loss_begins_to_fall(falls: int) -> None:
+    assert falls < early_step([2.3] * falls + [0.5] * 500) <= falls + 5
+
+
+def test_the_page_opens_at_a_fixed_step_if_the_loss_never_falls() -> None:
+    assert [early_step([2.3] * 9), early_step([2.3] * 1000), early_step([float("nan")] * 1000)] == [None, 10, 10]

@@ -124,13 +124,13 @@ class Watch(Callback):
         self.seen[len(trainer.history)] = [array.copy() for array in arrays]
 
 
-def trained_through(subject: PageSubject) -> tuple[dict[int, list[np.ndarray]], Trainer]:
-    """Return the values after each step of ordinary training of a copy, without the page."""
+def trained_through(subject: PageSubject, stop: int = 10**9) -> tuple[dict[int, list[np.ndarray]], Trainer]:
+    """Return the values after each step of ordinary training of a copy, without the page; stop: the last step."""
     model, recipe = copy.deepcopy(subject.model), subject.recipe
     training, _ = subject.choice.load(recipe.seed)
     trainer = model.trainer(recipe, Samples.of_dataset(training, model.output_shape, recipe.ignore_label))
     watch = Watch()
-    train(trainer, [watch])
+    train(trainer, [watch, Halt(stop)])
     return watch.seen, trainer
 
 

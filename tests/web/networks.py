@@ -115,12 +115,9 @@ class Subject:
 
 
 @contextmanager
-def served(subject: Subject, key: Key | None = None) -> Iterator[str]:
-    """Serve the page of this subject with some images; yield the address with the token.
-
-    key   of an earlier server: this one has its address and recognises its browsers
-    """
-    key, history = key or Key(serving.free_port()), History()
+def served(subject: Subject) -> Iterator[str]:
+    """Serve the page of this subject with some images; yield the address with the token."""
+    key, history = Key(serving.free_port()), History()
     for _ in range(subject.step):
         history.add(1, 1, subject.rate, 1.0, 0.5)
     with TemporaryDirectory() as folder:

@@ -209,16 +209,3 @@ def test_the_images_of_a_step_and_one_of_them(page: "Page", data: Path) -> None:
         waited(page, lambda: "on the shown image alone" in page.locator("#phases .phase-words").first.inner_text())
         assert page.locator(".computation-batch").count() == 0
         page.goto("about:blank")  # which sends no requests to a stopped server
-
-
-def test_the_line_of_an_image_is_its_entry_among_the_images_of_the_batch(page: "Page", data: Path) -> None:
-    with journey(of_stripes(data, smooth_layers, replace(RECIPE, augmentation=None)), steps=STEPS) as network:
-        for image, weight in ((0, "conv1.w[1,0,2,1]"), (3, "dense1.w[2,5]")):
-            entered(page, network.address, f"#/network/backward?image={image}&step=5&why={weight}")
-            page.locator(".story-cause.image").wait_for()
-            page.locator(".story-cause.batch").click(force=True)
-            entry = page.locator(".story-image[aria-pressed=true]")
-            entry.wait_for()
-            listed = number((entry.get_attribute("title") or "").split(": ")[1].split(" ")[0])
-            assert number(page.locator(".story-cause.image b.number").inner_text()) == pytest.approx(listed, rel=0.01)
-        page.goto("about:blank")  # which sends no requests to a stopped server

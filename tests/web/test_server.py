@@ -17,15 +17,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numerical import assert_close
+from web import looked_at
 from web.looked_at import RECIPE, finished, opened, small, stripes, trained_through, until
 from web.serving import HOST, PORT, Browser, Served, client, in_a_loop
 
-from chainrule._io import files
 from chainrule.layers import Dense, Flatten
 from chainrule.models.model import Sequential
-from chainrule.runs import jobs
-from chainrule.runs.checksums import Recorder
-from chainrule.runs.jobs import EPOCH_SAMPLES, DataChoice, Job
+from chainrule.runs.jobs import DataChoice
 from chainrule.web import launch
 from chainrule.web.document import PAGE
 from chainrule.web.frames import Frame
@@ -176,17 +174,9 @@ def test_training_by_hand(browser: Browser, session: Session) -> None:
 
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create a run folder stopped before its first step, with many steps to go."""
+    """Train a run that stops after its first step, with many steps to go."""
     folder = tmp_path_factory.mktemp("runs") / "long"
-    recipe = replace(RECIPE, epochs=20_000)
-    subject = small(data, recipe=recipe)
-    training, test = subject.choice.load(recipe.seed)
-    job = Job(subject.model.about(), subject.choice, recipe, "numpy", 1)
-    folder.mkdir()
-    config = replace(job, properties={**job.check_data(training, test), EPOCH_SAMPLES: len(training)}).to_config()
-    Recorder(folder).write({"config.json": files.json_bytes(config)})
-    assert jobs.read_job(folder).recipe == recipe
-    return folder
+    return looked_at.run(folder, data, replace(RECIPE, epochs=20_000), stop=1)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from explain.networks import explained
 from web.conftest import DESKTOP
 from web.networks import Subject, find_subject, plain, served
 from web.views.opened import number
@@ -91,27 +92,22 @@ def test_a_cell_of_every_kind_is_printed_as_python_prints_it(page: "Page", name:
     subject = PLAIN if name == "plain" else find_subject(name)
     differing: dict[str, tuple[str, set[str]]] = {}
     with served(subject) as address:
-        for explained in one_of_each_kind(subject):
-            go(page, address, explained.cell)
+        for explanation in one_of_each_kind(subject):
+            go(page, address, explanation.cell)
             page.keyboard.press("ArrowRight")
             page.keyboard.press("End")
             shown = {value(page), *texts(page, SO_FAR)[-1:]}
-            if shown != {explained.shown}:
-                differing[explained.cell] = (explained.shown, shown)
-            assert page.locator("math.plain").count() == 0, explained.cell
+            if shown != {explanation.shown}:
+                differing[explanation.cell] = (explanation.shown, shown)
+            assert page.locator("math.plain").count() == 0, explanation.cell
         page.goto("about:blank")
     assert not differing
 
 
 def one_of_each_kind(subject: Subject) -> list[Explanation]:
     """Draw a random cell of one tensor for each operation and each role of a tensor in it."""
-    trace, random = subject.trace(SAMPLE), np.random.default_rng(6)
-    kinds: dict[tuple[str, ...], Explanation] = {}
-    for tensor in trace.names:
-        if tensor != "dx":  # of the input: only Python's trace has it
-            explained = trace.explain(tensor, [int(random.integers(size)) for size in trace[tensor].shape])
-            kinds[explained.operation, *tensor.split(".")[1:]] = explained
-    return list(kinds.values())
+    cells = [each for each in explained(subject.trace(SAMPLE)) if each.tensor != "dx"]  # which only Python's trace has
+    return list({(each.operation, *each.tensor.split(".")[1:]): each for each in cells}.values())
 
 
 def test_a_sum_grows_term_by_term_and_each_step_is_said(show: "Callable[..., Page]") -> None:

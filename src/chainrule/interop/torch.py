@@ -117,37 +117,39 @@ def _contents(value: Any, budget: Budget) -> tuple[dict[str, dict[str, RecordedC
     Entries of a dictionary with numbers as names, as in the state of an optimizer, are left out. The calls are counted
     by the name of the class or function: that of a network as often as the network has tensors, others 0 times.
     """
-    states, objects, visited = dict[str, dict[str, RecordedCall]](), Counter[str](), dict[int, Any]()
+    tensors_by_path, call_counts, visited = dict[str, dict[str, RecordedCall]](), Counter[str](), dict[int, Any]()
     pending = deque[tuple[str | None, Any, str]]([("", value, "")])
     while pending:
-        path, item, network = pending.pop()
-        if id(item) in visited:
+        path, node, network = pending.pop()
+        if id(node) in visited:
             continue
-        visited[id(item)] = item
-        if _is_tensor(item):
-            objects[network] += 1
-        elif isinstance(item, RecordedCall):
-            objects[item.name] += 0
-            is_network = any(isinstance(state, dict) and "_parameters" in state for state in item.contents)
-            owner = item.name if is_network and not network else network
-            pending.extendleft((None, part, owner) for part in (item.arguments, item.contents))
-        elif isinstance(item, dict | list | tuple):
-            part = cast("dict[Any, Any] | Sequence[Any]", item)
-            budget.visit(2 * len(part), "its nested values")
-            entries: dict[Any, Any] = (
-                part if isinstance(part, dict) else {f"[{number}]": entry for number, entry in enumerate(part)}
+        visited[id(node)] = node
+        if _is_tensor(node):
+            call_counts[network] += 1
+        elif isinstance(node, RecordedCall):
+            call_counts[node.name] += 0
+            is_network = any(isinstance(state, dict) and "_parameters" in state for state in node.contents)
+            owner = node.name if is_network and not network else network
+            pending.extendleft((None, container, owner) for container in (node.arguments, node.contents))
+        elif isinstance(node, dict | list | tuple):
+            container = cast("dict[Any, Any] | Sequence[Any]", node)
+            budget.visit(2 * len(container), "its nested values")
+            children: dict[Any, Any] = (
+                container
+                if isinstance(container, dict)
+                else {f"[{number}]": child for number, child in enumerate(container)}
             )
-            named = {k for k in entries if isinstance(k, str)} if path is not None else set[str]()
-            for key, entry in reversed(entries.items()):
-                if key in named and not isinstance(entry, RecordedCall):
+            text_keys = {k for k in children if isinstance(k, str)} if path is not None else set[str]()
+            for key, child in reversed(children.items()):
+                if key in text_keys and not isinstance(child, RecordedCall):
                     budget.visit(len(path or "") + len(key), "the names of its nested dictionaries")
-                    pending.append((f"{path}.{key}".removeprefix("."), entry, network))
+                    pending.append((f"{path}.{key}".removeprefix("."), child, network))
                 else:
-                    pending.appendleft((None, entry, network))  # after all that has a path
-            if tensors := {key: entries[key] for key in entries if key in named and _is_tensor(entries[key])}:
-                states[path or ""] = tensors
-    del objects[""]
-    return states, objects
+                    pending.appendleft((None, child, network))  # after all that has a path
+            if tensors := {key: children[key] for key in children if key in text_keys and _is_tensor(children[key])}:
+                tensors_by_path[path or ""] = tensors
+    del call_counts[""]
+    return tensors_by_path, call_counts
 
 
 def _state_dict(value: Any, budget: Budget) -> dict[str, RecordedCall]:

@@ -74,29 +74,29 @@ def _pool_of_parts(call: Call, x: Feature, window: WindowOptions, kind: str, opt
     extents = [*map(extent, window.kernel, dilation)]
     if window.ceil_mode:
         padding = tuple(map(ceil_padding, size, extents, window.stride, window.padding))
-    counts = [output_size(*sizes) for sizes in zip(size, extents, window.stride, padding, strict=True)]
+    outputs = [output_size(*sizes) for sizes in zip(size, extents, window.stride, padding, strict=True)]
     call.visit(math.prod(window.kernel))
     y = pad_with_zeros(call, x, {axis: pair for axis, pair in enumerate(padding, 1) if any(pair)})
     if kind == "MaxPool2D" and any(map(any, padding)):
         call.allocated(y.node.shape, 8)
         lowest = np.pad(np.zeros(x.node.shape), ((0, 0), *padding), constant_values=-MAX_FLOAT32)
         y = (ScaledTerm(call, y) + lowest).feature
-    parts = list[Feature]()
+    images = list[Feature]()
     for offsets in product(*(range(0, reach, d) for reach, d in zip(extents, dilation, strict=True))):
-        lines = zip(counts, window.stride, offsets, strict=True)
-        axes = {axis: Positions(count, (step, first, 1)) for axis, (count, step, first) in enumerate(lines, 1)}
-        parts.append(resample_axes(call, y, axes))
-    y = reduce(partial(call.layer, "Maximum" if kind == "MaxPool2D" else "Add"), parts)
+        window_starts = zip(outputs, window.stride, offsets, strict=True)
+        axes = {axis: Positions(count, (step, first, 1)) for axis, (count, step, first) in enumerate(window_starts, 1)}
+        images.append(resample_axes(call, y, axes))
+    y = reduce(partial(call.layer, "Maximum" if kind == "MaxPool2D" else "Add"), images)
     if kind != "AveragePool2D":
         return y
     counted = window.padding if options.get("count_padding") else ((0, 0),) * len(size)
     factors = np.ones(())
     for axis, (front, back) in enumerate(counted):
-        call.allocated((counts[axis], window.kernel[axis]), 16)
-        starts = np.arange(counts[axis])[:, None] * window.stride[axis] - padding[axis][0]
-        places = starts + dilation[axis] * np.arange(window.kernel[axis])
-        cells = ((places >= -front) & (places < size[axis] + back)).sum(1)
-        factors = factors[..., None] / np.maximum(cells, 1)
+        call.allocated((outputs[axis], window.kernel[axis]), 16)
+        starts = np.arange(outputs[axis])[:, None] * window.stride[axis] - padding[axis][0]
+        positions = starts + dilation[axis] * np.arange(window.kernel[axis])
+        counted_cells = ((positions >= -front) & (positions < size[axis] + back)).sum(1)
+        factors = factors[..., None] / np.maximum(counted_cells, 1)
     return (ScaledTerm(call, y) * factors).feature
 
 

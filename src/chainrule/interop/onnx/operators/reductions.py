@@ -55,16 +55,16 @@ def over(term: ScaledTerm, file_axes: Iterable[int], kind: str, *, keep: bool = 
     call = term.call
     x, axes = call.sample_axes(term.feature, [*file_axes])
     shape = x.node.shape
-    kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape) if keep or axis not in axes)
+    reduced_shape = tuple(1 if axis in axes else size for axis, size in enumerate(shape) if keep or axis not in axes)
     if not axes:
         return term
-    if not kept and not x.batched:
+    if not reduced_shape and not x.batched:
         raise call.unsupported(f"axes {axes} of {x.shape}", "at least one remaining axis, or keepdims")
-    scalar, kept = not kept, kept or (1,)
+    scalar, reduced_shape = not reduced_shape, reduced_shape or (1,)
     if axes != list(range(axes[0], axes[-1] + 1)):
-        others = [axis for axis in range(len(shape)) if axis not in axes]
-        x = x.with_node(permuted(x.node, [*others, *axes]))
-        shape, axes = x.node.shape, [*range(len(others), len(shape))]
+        unreduced = [axis for axis in range(len(shape)) if axis not in axes]
+        x = x.with_node(permuted(x.node, [*unreduced, *axes]))
+        shape, axes = x.node.shape, [*range(len(unreduced), len(shape))]
     before, size, after = shape[: axes[0]], shape[axes[0] : axes[-1] + 1], shape[axes[-1] + 1 :]
     if math.prod(after) == 1 and kind in GLOBAL:
         positions = size if len(size) == 2 else (1, math.prod(size))
@@ -72,7 +72,7 @@ def over(term: ScaledTerm, file_axes: Iterable[int], kind: str, *, keep: bool = 
     else:
         stacked = call.reshape(x, (math.prod(before), math.prod(size), math.prod(after)))
         y = call.layer(kind, stacked, window=(math.prod(size), 1))
-    return ScaledTerm(call, call.reshape(y, kept, scalar=scalar))
+    return ScaledTerm(call, call.reshape(y, reduced_shape, scalar=scalar))
 
 
 def _maximum(x: ScaledTerm) -> ScaledTerm:

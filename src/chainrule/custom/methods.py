@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -59,6 +59,13 @@ def _set_training(thing: Any, value: bool) -> bool:
     return False
 
 
+def _required(source: Any, names: Sequence[str], problem: str) -> str:
+    """Return the name of the method that has one of these usual names; FormError with the problem if there is none."""
+    if name := calling.method(source, names):
+        return name
+    raise FormError(problem)
+
+
 class Methods(LocalCode):
     """An object with methods, wrapped with the interface `Code`. The object contains parameters and gradients.
 
@@ -76,13 +83,8 @@ class Methods(LocalCode):
         kind = cast("type[Any]", source if isinstance(source, type) else type(source))
         self.kind = kind.__name__
         self._label = label = name or self.kind
-        self._forward, self._backward = (
-            calling.method(source, NAMES.forward),
-            calling.method(source, NAMES.backward),
-        )
-        for name, method, argument in ((self._forward, "forward", "x"), (self._backward, "backward", "dy")):
-            if not name:
-                raise FormError(f"{label} has no {method}({argument})")
+        self._forward = _required(source, NAMES.forward, f"{label} has no forward(x)")
+        self._backward = _required(source, NAMES.backward, f"{label} has no backward(dy)")
         forward, backward = (getattr(source, method) for method in (self._forward, self._backward))
         for argument, value in defaults(forward) or ():
             if isinstance(value, np.ndarray):

@@ -17,7 +17,7 @@ from PIL import Image
 import chainrule as cr
 from chainrule import zoo
 from chainrule.cli import main
-from chainrule.layers.activations import EXAMPLES
+from chainrule.layers.kinds import EXAMPLES
 from chainrule.plotting import markdown
 from chainrule.plotting.markdown import MARKS
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.randomness import uniform
 from chainrule.core.shapes import WHOLE_IMAGE, extent, output_size
-from chainrule.layers.activations import ELEMENTWISE, EXAMPLES, PARTIAL
+from chainrule.layers.kinds import ELEMENTWISE, EXAMPLES, PARTIAL
 from chainrule.network.losses import JOINED
 from chainrule.operations import definitions, reference
 

@@ -22,7 +22,7 @@ from chainrule.custom.held_arrays import family, squeezed
 from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer, expressions
-from chainrule.layers.activations import EXAMPLES
+from chainrule.layers.kinds import EXAMPLES
 
 TOLERANCE = 1e-4  # relative tolerance; sufficient for float32 code
 LAYERS_BY_NAME: dict[str, Layer] = {  # used if the output does not identify a variant

@@ -110,10 +110,8 @@ def _prepare(name: str, source: Any, descent: Descent, container: str) -> tuple[
     options = descent.arguments(names)
     passed = {argument: models[argument] for argument in names if argument in models}
     optimizer = call(name, source, **passed, **{word: descent.values[option] for word, option in options.items()})
-    in_use = {
-        **_stored_options(optimizer, descent, options),
-        **{option: np.array(descent.values[option]) for option in options.values()},
-    }
+    in_use = _stored_options(optimizer, descent, options)
+    in_use |= {option: np.array(descent.values[option]) for option in options.values()}
     update = getattr(optimizer, calling.method(source, NAMES.updates))
     if callable(init := getattr(optimizer, "init", None)):
         moments = call(f"{name}.init", init, descent.start.copy())
@@ -194,9 +192,8 @@ def _call_step(
         returned = call(label, function, **{argument: values[argument] for argument in form if argument in values})
         if moments is not None and not all(map(np.array_equal, arguments, before)):
             used["changed"] = np.array(1.0)
-        results: list[Any] = [returned]
-        if isinstance(returned, tuple) and (kept or count == 2):
-            results = [*cast("tuple[Any, ...]", returned)]
+        has_several = isinstance(returned, tuple) and (kept or count == 2)
+        results: list[Any] = [*returned] if has_several else [returned]
         if returned is not None:
             held[:] = results[:count]
             kept.update(zip(kept, results[count:], strict=False))

@@ -27,10 +27,10 @@ def dropout(ctx: CellContext) -> Derivation:
         if is_kept
         else CalculationStep(ctx.result, "0", "0", ctx.value, ctx.number(ctx.value)),
     )
-    y_symbol, x_symbol = (ctx.bracket(array, *letters(len(position))) for array in (ctx.result, x.name))
-    symbols = f"{y_symbol} = {x_symbol} / (1 − rate) if u ≥ rate, else 0"
-    y_element, x_element = (ctx.bracket(array, *position, sample=n) for array in (ctx.result, x.name))
+    names = letters(len(position))
+    symbols = f"{ctx.bracket(ctx.result, *names)} = {ctx.bracket(x.name, *names)} / (1 − rate) if u ≥ rate, else 0"
+    source = ctx.bracket(x.name, *position, sample=n)
     divisor = f" / (1 − {ctx.operand(rate)})"
-    numeric = f"{y_element} = {x_element + divisor if is_kept else '0'}"
+    numeric = f"{ctx.bracket(ctx.result, *position, sample=n)} = {source + divisor if is_kept else '0'}"
     words = ctx.sentences(kept=is_kept, u=ctx.number(u, rate), rate=ctx.number(rate, u))
     return Derivation(words, symbols, numeric, steps=steps, sources=(x.cell or "",))

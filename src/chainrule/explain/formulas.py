@@ -196,10 +196,8 @@ def elementwise_value(ctx: CellContext) -> Derivation:
     steps = chain(entry["value"], values, {}, {}, digits=ctx.digits, result_of_last=ctx.value)
     final_formula = entry["value"][-1]
     y, x_symbol = ctx.result, ctx.symbol_of(0)
-    index_letters = letters(len(position))
-    symbols = (
-        f"{ctx.bracket(y, *index_letters)} = {in_letters(final_formula, {'x': ctx.bracket(x_symbol, *index_letters)})}"
-    )
+    names = letters(len(position))
+    symbols = f"{ctx.bracket(y, *names)} = {in_letters(final_formula, {'x': ctx.bracket(x_symbol, *names)})}"
     own_names = {step.name: step.name for step in steps} | {"x": ctx.bracket(x_symbol, *position, sample=n)}
     numeric = f"{ctx.bracket(y, *position, sample=n)} = {in_numbers(final_formula, values, own_names, ctx.digits)}"
     facts = {fact: bool(evaluate(when["tree"], values)) for fact, when in entry.get("facts", {}).items()}

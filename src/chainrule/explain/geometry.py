@@ -77,22 +77,20 @@ def _put_in(partial: str, equation: str) -> str:
 def concatenate(ctx: CellContext) -> Derivation:
     """Explain y[c,i,j] = x_k[c − o_k,i,j], an element of one of the inputs."""
     axis: int = ctx.arguments["axis"]
-    source_number, offset, (n, *position) = 0, 0, ctx.index
-    while position[axis] >= offset + ctx.tensor(source_number).shape[axis]:
-        offset += ctx.tensor(source_number).shape[axis]
-        source_number += 1
-    index_letters = letters(len(position))
-    source_position = [index - offset * (position_axis == axis) for position_axis, index in enumerate(position)]
-    symbols = [
-        minus(index, offset) if position_axis == axis else index for position_axis, index in enumerate(index_letters)
-    ]
-    source_symbol = ctx.symbol_of(source_number)
-    written = f"{ctx.bracket(ctx.result, *index_letters)} = {ctx.bracket(source_symbol, *symbols)}"
+    source, offset, (n, *position) = 0, 0, ctx.index
+    while position[axis] >= offset + ctx.tensor(source).shape[axis]:
+        offset += ctx.tensor(source).shape[axis]
+        source += 1
+    names = letters(len(position))
+    source_position = [index - offset * (k == axis) for k, index in enumerate(position)]
+    symbols = [minus(index, offset) if k == axis else index for k, index in enumerate(names)]
+    source_symbol = ctx.symbol_of(source)
+    written = f"{ctx.bracket(ctx.result, *names)} = {ctx.bracket(source_symbol, *symbols)}"
     numeric = (
         f"{ctx.bracket(ctx.result, *position, sample=n)} = {ctx.bracket(source_symbol, *source_position, sample=n)}"
     )
     words = ctx.sentences(layer=ctx.layer, own=source_symbol, index=",".join(map(str, source_position)))
-    return Derivation(words, written, numeric, (Term.of(ctx.factor(source_number, (n, *source_position))),))
+    return Derivation(words, written, numeric, (Term.of(ctx.factor(source, (n, *source_position))),))
 
 
 # ---------------------------------------------------------------------------------------------------------- resampling

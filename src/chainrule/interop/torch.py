@@ -80,10 +80,10 @@ def _legacy_tensors(stream: BinaryIO, size: int, budget: Budget) -> dict[str, Ar
     """
     pickles = io.BytesIO(stream.read(MAX_PICKLE))
     machines = [PickleMachine(budget) for _ in range(5)]
-    magic, version, system, state, keys = (machine.run(pickles) for machine in machines)
+    magic, version, byte_order, state, keys = (machine.run(pickles) for machine in machines)
     if magic != LEGACY_MAGIC or version != LEGACY_PROTOCOL:
         raise FormatError("it does not start as torch.save starts a file")
-    if not isinstance(system, dict) or cast("dict[Any, Any]", system).get("little_endian") is not True:
+    if not isinstance(byte_order, dict) or cast("dict[Any, Any]", byte_order).get("little_endian") is not True:
         raise FormatError("its numbers are big-endian; expected little-endian")
     names = [key for key in cast("list[Any]", keys) if isinstance(key, str)] if isinstance(keys, list) else []
     if keys != names or len(set(names)) != len(names):
@@ -91,12 +91,7 @@ def _legacy_tensors(stream: BinaryIO, size: int, budget: Budget) -> dict[str, Ar
     stream.seek(pickles.tell())
     storages = [_storage_parts(reference) for reference in machines[3].references]
     item_sizes = {key: np.dtype(STORAGES[kind]).itemsize for kind, key, _ in filter(None, storages)}
-    contents: dict[str, bytes] = {}
-    for key in names:
-        count = int.from_bytes(stream.read(8), "little") * item_sizes.get(key, 1)
-        if count > size - stream.tell():
-            raise FormatError(f"storage {quoted(key)} has {count} bytes, which reach beyond the end of the file")
-        contents[key] = stream.read(count)
+    contents = {key: _legacy_content(stream, size, key, item_sizes.get(key, 1)) for key in names}
 
     def content(key: str) -> bytes:
         if key not in contents:
@@ -104,6 +99,14 @@ def _legacy_tensors(stream: BinaryIO, size: int, budget: Budget) -> dict[str, Ar
         return contents[key]
 
     return Storages(content, budget).tensors(state)
+
+
+def _legacy_content(stream: BinaryIO, size: int, key: str, item_size: int) -> bytes:
+    """Return the content of the next storage of a file of `size` bytes, from its number of elements on."""
+    count = int.from_bytes(stream.read(8), "little") * item_size
+    if count > size - stream.tell():
+        raise FormatError(f"storage {quoted(key)} has {count} bytes, which reach beyond the end of the file")
+    return stream.read(count)
 
 
 def _is_tensor(value: Any) -> bool:
@@ -196,8 +199,8 @@ class Storages:
 
     def tensor(self, value: RecordedCall, name: str) -> Array:
         """Return a tensor as a view of its storage. bfloat16 is converted to float32. `name` is used in errors."""
-        inner = value.arguments[0] if value.name == PARAMETER and value.arguments else None
-        arguments = inner.arguments if isinstance(inner, RecordedCall) else value.arguments
+        wrapped = value.arguments[0] if value.name == PARAMETER and value.arguments else None
+        arguments = wrapped.arguments if isinstance(wrapped, RecordedCall) else value.arguments
         if len(arguments) < 4:
             raise FormatError(f"{quoted(name)} is not a tensor")
         stored, offset, shape, strides = arguments[:4]
@@ -205,8 +208,8 @@ class Storages:
         numbers = _sizes((offset,)), _sizes(shape), _sizes(strides)
         if any(number is None for number in numbers) or len(shape) != len(strides) or len(shape) > 16:
             raise FormatError(f"{quoted(name)} has no valid offset, shape and strides")
-        last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
-        if math.prod(shape) > len(storage) or (math.prod(shape) and last >= len(storage)):
+        last_index = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
+        if math.prod(shape) > len(storage) or (math.prod(shape) and last_index >= len(storage)):
             raise FormatError(f"{quoted(name)} of shape {quoted(shape)} reaches beyond its {len(storage)} numbers")
         self._budget.write(math.prod(shape) * storage.itemsize, quoted(name))
         steps = [step * storage.itemsize for step in strides]

@@ -148,25 +148,23 @@ def _unpacked(
     sources: list[tuple[str, Node]], results: list[tuple[str, Node]]
 ) -> tuple[list[tuple[str, Node]], list[tuple[str, Node]]]:
     """Return the packed input and copies of the results that read it. Names are unchanged."""
+    needed = {id(original): original for _, result in results for original in node.ordered(result)}
+    layer_names = {original.name for original in needed.values() if original.layer is not None}
     packed = Input((sum(math.prod(source.shape) for _, source in sources),))
-    copies: dict[int, Node] = {}
-    reachable = {id(node_read): node_read for _, result in results for node_read in node.ordered(result)}
-    layer_names = {node_read.name for node_read in reachable.values() if node_read.layer is not None}
-    offset = 0
+    copies, start = dict[int, Node](), 0
     for number, (name, source) in enumerate(sources, 1):
         if not isinstance(source, Input) or id(source) in copies:
             raise OptionError(f"graph input {source!r}: expected different Input nodes")
+        if id(source) not in needed:
+            raise OptionError(f"no output depends on the input {quoted(name) if name else repr(source)}")
         label = name or source.name or f"{Unpack.kind}{number}"
         layer_name = label if node.is_name(label) and label not in layer_names else ""
-        unpack = Unpack(offset, source.shape, "" if layer_name else label)
+        unpack = Unpack(start, source.shape, "" if layer_name else label)
         copies[id(source)] = unpack(packed, name=layer_name)
-        offset += math.prod(source.shape)
-    for name, source in sources:
-        if id(source) not in reachable:
-            raise OptionError(f"no output depends on the input {quoted(name) if name else repr(source)}")
-    for node_read in reachable.values():
-        if node_read.layer is not None and id(node_read) not in copies:
-            inputs = [copies.get(id(source), source) for source in node_read.inputs]
-            copies[id(node_read)] = copied = Node(node_read.layer, inputs, node_read.shape, node_read.name)
-            copied.read = node_read.read
+        start += math.prod(source.shape)
+    for original in needed.values():
+        if original.layer is not None:
+            inputs = [copies.get(id(source), source) for source in original.inputs]
+            copies[id(original)] = copied = Node(original.layer, inputs, original.shape, original.name)
+            copied.read = original.read
     return [("", packed)], [(name, copies.get(id(result), result)) for name, result in results]

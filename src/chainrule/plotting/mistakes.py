@@ -115,17 +115,17 @@ def tiles(
     lines = [[legible(line, MAX_CHARACTERS) for line in caption.split("\n")] for caption in captions]
     count, _, height, width = images.shape
     tile_height, tile_width = side * height / max(height, width), side * width / max(height, width)
-    column_step = max(tile_width, widest(("\n".join(caption) for caption in lines), SMALL)) + _GAP
-    row_step = tile_height + _GAP + _LINE * max(map(len, lines), default=0)
+    across = max(tile_width, widest(("\n".join(caption) for caption in lines), SMALL)) + _GAP
+    down = tile_height + _GAP + _LINE * max(map(len, lines), default=0)
     columns = min(columns, count)
     rows = math.ceil(count / columns)
-    width, grid_height = columns * column_step - _GAP, rows * row_step - _GAP
+    width, grid_height = columns * across - _GAP, rows * down - _GAP
     sheet = new_sheet(max(width + 2 * MARGIN, 4.5), grid_height + MARGIN, title)
     axes = sheet.axes(MARGIN, 0, width, grid_height)
     ruled(axes)
     for number, picture in enumerate(as_images(images)):
         row, column = divmod(number, columns)
-        left, top = column * column_step + (column_step - _GAP - tile_width) / 2, row * row_step
+        left, top = column * across + (across - _GAP - tile_width) / 2, row * down
         placement = {
             "extent": (left, left + tile_width, top + tile_height, top),
             "aspect": "auto",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from selection import draws
 
 from chainrule.core.shapes import inverse_permutation
-from chainrule.layers.activations import EXAMPLES
+from chainrule.layers.kinds import EXAMPLES
 from chainrule.operations import reference
 
 sweep = settings(max_examples=draws(13), derandomize=True)

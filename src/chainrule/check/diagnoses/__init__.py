@@ -21,7 +21,7 @@ from chainrule.check.diagnoses import (
 from chainrule.check.diagnoses.truth import GroundTruth, Mistake, as_image, layer_truth, loss_truth, nearly_equal
 from chainrule.check.report import Diagnosis
 from chainrule.engines.protocol import Array
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.kinds import ELEMENTWISE
 from chainrule.network.losses import NAMES as LOSSES
 
 __all__ = ["GroundTruth", "diagnose", "layer_truth", "loss_truth", "mistakes_for"]

@@ -201,7 +201,7 @@ def dropout(x, y, rate=0.5, stream=0, seed=0, step=0, first=0, lowest=0, highest
     begin, end = cells // channels * lowest, cells // channels * (channels if highest < 0 else highest)
     key = _mix(_mix(np.uint64(seed), np.uint64(stream)), np.uint64(step))
     scale, zero = x.dtype.type(1 / (1 - rate)), x.dtype.type(0)
-    # A draw (hash >> 11)/2⁵³ is at least the rate if n is at least this threshold. Comparing integers avoids a conversion.
+    # A draw is (hash >> 11)/2⁵³. Comparing the hash with this threshold avoids a conversion.
     threshold = np.uint64(np.ceil(rate * 2.0**53)) << S11
     source, result = x.reshape(count * cells), y.reshape(count * cells)
     for n in range(count):

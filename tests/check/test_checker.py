@@ -11,7 +11,7 @@ from chainrule.check.derivatives import JACOBIAN
 from chainrule.engines.interpreter import ModuleEngine
 from chainrule.errors import OptionError, ShapeError, StudentError
 from chainrule.layers import IN_A_ROW
-from chainrule.layers.activations import ELEMENTWISE, PARTIAL
+from chainrule.layers.kinds import ELEMENTWISE, PARTIAL
 from chainrule.network import losses
 
 

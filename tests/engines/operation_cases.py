@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chainrule.core.randomness import uniform
 from chainrule.core.shapes import WHOLE_IMAGE, extent, inverse_permutation, output_size
 from chainrule.engines import loader
-from chainrule.layers.activations import ELEMENTWISE, EXAMPLES, PARTIAL
+from chainrule.layers.kinds import ELEMENTWISE, EXAMPLES, PARTIAL
 from chainrule.network.losses import JOINED, NAMES, OF_PROBABILITIES
 from chainrule.operations import definitions, reference
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chainrule.engines import loader
 from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.kernels import activations
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.kinds import ELEMENTWISE
 from chainrule.operations import elementwise, reference
 
 Function = Callable[[Any], Any]

@@ -4,7 +4,7 @@ import numpy as np
 
 from chainrule import layers
 from chainrule.engines.compiled.passes.rewriting import rewrite
-from chainrule.layers.activations import EXAMPLES
+from chainrule.layers.kinds import EXAMPLES
 from chainrule.network.network import Network
 from chainrule.operations import reference
 

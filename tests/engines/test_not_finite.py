@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainrule import layers
 from chainrule.engines import loader
 from chainrule.layers import Layer
-from chainrule.layers.activations import EXAMPLES
+from chainrule.layers.kinds import EXAMPLES
 from chainrule.network.network import Network
 from chainrule.operations import reference
 

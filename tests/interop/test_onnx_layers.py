@@ -19,7 +19,7 @@ from chainrule.interop.onnx.graph_writer import MIN_OPSET
 from chainrule.interop.onnx.messages import MAX_OPSET
 from chainrule.interop.onnx.operators import OPERATORS
 from chainrule.layers import NAMED, Add, Layer, Maximum, Minimum, Multiply
-from chainrule.layers.activations import ELEMENTWISE, PARTIAL
+from chainrule.layers.kinds import ELEMENTWISE, PARTIAL
 from chainrule.network.network import Network
 from experiments.configurations import DRAWERS
 

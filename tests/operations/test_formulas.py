@@ -8,7 +8,7 @@ from numerical import assert_close
 from operations.written import computed, docstring
 
 from chainrule.explain.formulas import chain, evaluate, in_letters, in_numbers, result
-from chainrule.layers.activations import ELEMENTWISE, PARTIAL
+from chainrule.layers.kinds import ELEMENTWISE, PARTIAL
 from chainrule.operations import definitions, parser, reference
 from chainrule.training import optimizers
 

@@ -22,7 +22,7 @@ from chainrule import layers, zoo
 from chainrule.data.normalization import Normalization
 from chainrule.explain import NextStep, Trace
 from chainrule.layers import expressions
-from chainrule.layers.activations import EXAMPLES
+from chainrule.layers.kinds import EXAMPLES
 from chainrule.models.model import Model, Sequential
 from chainrule.network import tasks
 from chainrule.runs.jobs import DataChoice

@@ -200,24 +200,23 @@ class Session:
 
         index   index of the element in the flattened parameter
         """
-        running, model = self._running, self.subject.model
-        first, last = model.trainable_layout.get(name, (0, 0))
-        place = first + index
-        if place >= last:
+        running = self._running
+        start, end = self.subject.model.trainable_layout.get(name, (0, 0))
+        position = start + index
+        if position >= end:
             raise DataError(f"{name} has no trained element {index}")
         stored = [self._first, self._opened] if running is None else [*running.timeline.frames(), running.frame()]
         frames_by_step = {frame.step: frame for frame in stored}
-        kept = [frames_by_step[step] for step in sorted(frames_by_step)]
-        names = self.subject.recipe.optimizer.moments
+        frames = [frames_by_step[step] for step in sorted(frames_by_step)]
         moments = {
-            moment: [None if frame.moments is None else float(frame.moments[at][place]) for frame in kept]
-            for at, moment in enumerate(names)
+            moment: [None if frame.moments is None else float(frame.moments[number][position]) for frame in frames]
+            for number, moment in enumerate(self.subject.recipe.optimizer.moments)
         }
-        steps, gradients = ([], []) if running is None else running.gradients.of(place)
+        steps, gradients = ([], []) if running is None else running.gradients.of(position)
         backfill = running is not None and running.backfill.measured < running.backfill.total
         series = {
-            "steps": [frame.step for frame in kept],
-            "values": [float(frame.parameters[place]) for frame in kept],
+            "steps": [frame.step for frame in frames],
+            "values": [float(frame.parameters[position]) for frame in frames],
             "moments": moments,
             "gradients": gradients,
         }

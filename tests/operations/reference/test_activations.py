@@ -11,7 +11,7 @@ import pytest
 from engines.operation_cases import LOSSES, Case, for_gradients, gradient_case
 from numerical import assert_close, frozen
 
-from chainrule.layers.activations import EXAMPLES
+from chainrule.layers.kinds import EXAMPLES
 from chainrule.operations import reference
 
 FAR = [-1e30, -1000.0, -100.0, -20.0, -1.0, -1e-8, 0.0, 1e-8, 1.0, 20.0, 100.0, 1000.0, 1e30]

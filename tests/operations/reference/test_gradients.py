@@ -15,7 +15,7 @@ from numerical import frozen
 from numpy.typing import NDArray
 from selection import draws
 
-from chainrule.layers.activations import EXAMPLES
+from chainrule.layers.kinds import EXAMPLES
 from chainrule.network.losses import OF_PROBABILITIES
 from chainrule.operations import reference
 

@@ -46,7 +46,7 @@ def importing(markdown: Path) -> None:
 @click.argument("folder", type=options.PATH)
 @click.argument("names", metavar="[NAME]...", nargs=-1, type=click.Choice(NAMES))
 def activations(folder: Path, names: tuple[str, ...]) -> None:
-    """Plot activations and their derivatives, computed by the reference engine, to FOLDER/NAME.png; all without NAME."""
+    """Plot activations and their derivatives, computed by the reference engine, to FOLDER/NAME.png; by default all."""
     for curve in curves(np.arange(-500, 501) / 100):
         if curve.name in (names or NAMES):
             save(graphs(curve), folder / f"{curve.name}.png")

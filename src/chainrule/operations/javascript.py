@@ -1,7 +1,7 @@
 """Translation of the reference operations to JavaScript, for the page.
 
-`python -m chainrule.operations.javascript` writes the page's module `engine/reference.js` into a checkout. Its functions
-have the names of those in `reference`; keyword-only arguments become one object. Checks of arguments are left out,
+`python -m chainrule.operations.javascript` writes the page's module `engine/reference.js` into a checkout. The names of
+its functions are those of `reference`; keyword-only arguments become one object. Checks of arguments are left out,
 because the page only runs plans that Python has checked. What a translated function calls is translated too.
 
 Arrays are contiguous. An index such as x[n, c, *ij] becomes an offset, where one counter ij runs over all remaining

@@ -20,22 +20,22 @@ USED = [(program, names) for program, uses in USES.items() for names in uses]
 WITHOUT_ERROR = {"wrong for one sample", "overwrites dout"}  # no variance to normalize; right, but changes its argument
 
 
-@pytest.mark.parametrize("case", sampled(CASES["courses"], 5), ids=str)
+@pytest.mark.parametrize("case", sampled(CASES["courses"], 10), ids=str)
 def test_homework_of_courses_is_judged(case: Case) -> None:
     require(case)
 
 
-@pytest.mark.parametrize("case", sampled(CASES["forms"], 5), ids=str)
+@pytest.mark.parametrize("case", sampled(CASES["forms"], 8), ids=str)
 def test_homework_in_the_forms_of_tutorials_is_judged(case: Case) -> None:
     require(case)
 
 
-@pytest.mark.parametrize("case", sampled(CASES["planted"], 8), ids=str)
+@pytest.mark.parametrize("case", sampled(CASES["planted"], 14), ids=str)
 def test_planted_mistakes_are_named(case: Case) -> None:
     require(case)
 
 
-@pytest.mark.parametrize("case", sampled(CASES["short"], 5), ids=str)
+@pytest.mark.parametrize("case", sampled(CASES["short"], 6), ids=str)
 def test_programs_in_unusual_forms_are_judged(case: Case) -> None:
     require(case)
 

@@ -283,7 +283,8 @@ def checked(text: str) -> Report:
 
 def wrong_mutant(text: str, form: str, name: str, seed: int) -> str:
     """Return a changed file whose results, without dx if the form does not return it, differ from the original's."""
-    shapes = KINDS[name].shapes
+    x, *parameters = KINDS[name].shapes
+    shapes = (1 if "[None]" in text else x[0], *x[1:]), *parameters  # single samples are batches of 1
     use = pair("_forward", "_backward", shapes)
 
     def run(code: ModuleType, generator: np.random.Generator) -> list[Any]:

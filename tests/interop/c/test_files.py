@@ -20,7 +20,6 @@ from interop.c.compiled import RUN, STRICT, VARIABLES, library, needs, run_main
 from numerical import assert_close
 from numpy.typing import NDArray
 from selection import draws
-from training.made import Doubled
 
 import chainrule as cr
 from chainrule import zoo
@@ -240,19 +239,6 @@ def test_the_self_test_notices_other_weights(tmp_path: Path, io: str) -> None:
         subprocess.run(["make", "-B", "CC=gcc", "CFLAGS=-O1"], cwd=tmp_path, check=True, capture_output=True)
         done = run_example(tmp_path, "--selftest")
         assert (done.stdout, done.returncode) == result
-
-
-def test_own_code_is_refused_by_the_name_of_its_layer(tmp_path: Path) -> None:
-    model = cr.Sequential((cr.Flatten(), Doubled(), cr.Dense(2)), (1, 2, 2), engine="numpy")
-    with pytest.raises(OptionError, match=f"'{model.names[1]}' is"):
-        write_c(model, tmp_path / "c")
-    assert not (tmp_path / "c").exists()
-
-
-@pytest.mark.parametrize("name", ["my network", "Network", "example", "math", "stdint", "all"])
-def test_names_that_files_in_c_cannot_have_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OptionError, match=name):
-        write_c(of_everything(), tmp_path, name=name)
 
 
 LAYER_NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,6}", fullmatch=True).filter(is_name)

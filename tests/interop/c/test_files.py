@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
-from html.parser import HTMLParser
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -254,37 +254,25 @@ def code(text: str) -> str:
     return re.sub(pattern, lambda match: '""' if match[0][0] == '"' else " ", text, flags=re.DOTALL)
 
 
-class Page(HTMLParser):
-    """The tags of a page, the code in its scripts, and its other text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags, self.scripts, self.texts = list[Any](), list[str](), list[str]()
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self.tags.append((tag, attrs))
-
-    def handle_data(self, data: str) -> None:
-        if self.cdata_elem == "script":
-            self.scripts.append(code(data))
-        else:
-            self.texts.append(data)
-
-
 def page(folder: Path, classes: list[str]) -> Any:
-    """Return the code of a module, and of a page, for a model with these classes and the first of them as its name."""
+    """Return the code of a module, and the tags and scripts of a page, for a model with these classes.
+
+    The first class is the name of the model, too.
+    """
     model = cr.Sequential([cr.Flatten(), cr.Dense(2), cr.Softmax()], (1, 3, 2), classes=classes, engine="numpy")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("import_optional", "_compile"):  # the compiler may be missing, and is tested elsewhere
             patch.setattr(wasm, name, lambda *_: b"")
         stem = re.sub(r"[/\0\ud800]", "", classes[0]) or "n"
-        _, script, html = wasm.write_wasm(model, folder / f"{stem}.wasm")
-    parsed, values = Page(html.read_text()), re.search(r"classes = (.*);", script.read_text())
-    assert parsed.texts.count(stem) == 2
+        _, script, document = wasm.write_wasm(model, folder / f"{stem}.wasm")
+    module, html = script.read_text(), document.read_text()
+    values = re.search(r"classes = (.*);", module)
     assert values is not None
     assert json.loads(values[1]) == [*model.classes]
-    return code(script.read_text()), parsed.tags, parsed.scripts
+    scripts, tag = r"(?<=<script>).*?(?=</script>)", r"<[^>]*>"
+    texts = re.sub(scripts, "", html, flags=re.DOTALL)
+    assert [*map(unescape, re.split(tag, texts))].count(stem) == 2
+    return code(module), re.findall(tag, texts), [*map(code, re.findall(scripts, html, re.DOTALL))]
 
 
 @settings(max_examples=draws(10), deadline=None)

@@ -15,8 +15,8 @@ from web import looked_at
 from web.looked_at import small, stripes
 from web.networks import Subject, digits
 from web.networks import served as served_page
+from web.pages import absent, watched
 from web.site import served
-from web.watching import absent, watched
 
 from chainrule.data import load
 from chainrule.errors import DataError

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from web import train_served
 from web.networks import branching, served
-from web.views.opened import name_is
-from web.watching import absent, watched
+from web.pages import absent, name_is, watched
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -13,9 +13,9 @@ from numerical import assert_close
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from web.bridge import call
-from web.journey import entered, journey, waited
+from web.journey import journey
 from web.looked_at import RECIPE, finished, layers, opened, trained_through, untrained
-from web.views.opened import number
+from web.pages import entered, number, waited
 
 from chainrule import zoo
 from chainrule.data.augmentation import Augmentation

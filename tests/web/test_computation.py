@@ -8,7 +8,7 @@ import pytest
 from explain.networks import explained
 from web.conftest import DESKTOP
 from web.networks import Subject, find_subject, plain, served
-from web.views.opened import number
+from web.pages import number
 
 from chainrule.explain import Explanation
 from chainrule.explain.notation import format_number

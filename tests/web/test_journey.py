@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from web.journey import Journey, entered, journey, numpy_cnn, waited
+from web.journey import Journey, journey, numpy_cnn
 from web.looked_at import until
-from web.views.opened import number
+from web.pages import entered, number, waited
 
 from chainrule.data import as_mnist, npz
 

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from web.journey import waited
-from web.views.opened import name_is, went
+from web.pages import name_is, waited, went
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

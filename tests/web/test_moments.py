@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from web.networks import Subject
-from web.views.opened import opened
+from web.pages import entered
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -39,7 +39,7 @@ def shown(page: "Page") -> list[str]:
 
 
 def test_maps_of_an_update_go_and_come_back(forgetful: "Page", address: str) -> None:
-    page = opened(forgetful, f"{address}#/network/update")
+    page = entered(forgetful, address, "#/network/update")
     whole = ["conv1.w", "conv1.w.change", "conv1.w.update"]
     assert shown(page) == whole
     page.evaluate(f"location.hash = '#/network/update?step={EARLY}'")

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from web.journey import Journey, entered, journey, smooth, waited
+from web.journey import Journey, journey, smooth
+from web.pages import entered, waited
 
 from chainrule.explain.notation import format_number
 

@@ -3,15 +3,14 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from web.views.opened import arrived, draw, hash_of, went
-from web.views.opened import opened as open_page
+from web.pages import arrived, draw, entered, hash_of, went
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
 def test_a_place_has_an_address(page: "Page", address: str) -> None:
-    open_page(page, f"{address}#/network?sample=0")
+    entered(page, address)
     page.get_by_role("button", name="Backward").click()
     assert hash_of(page) == "#/network/backward?sample=0"
     page.locator('#diagram canvas[data-tensor="conv1.dw"]').click(position={"x": 1, "y": 1})
@@ -49,7 +48,7 @@ def test_a_bad_address_is_said_and_the_page_stands(opened: "Page", wrong: str, w
 def test_nothing_is_fetched_from_outside(page: "Page", address: str) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    open_page(page, f"{address}#/network/backward/conv1.dw[0,0,0,0]")
+    entered(page, address, "#/network/backward/conv1.dw[0,0,0,0]")
     draw(page)
     own = address.partition("?")[0]
     assert asked
@@ -58,7 +57,7 @@ def test_nothing_is_fetched_from_outside(page: "Page", address: str) -> None:
 
 def test_light_and_dark(page: "Page", address: str) -> None:
     page.emulate_media(color_scheme="dark")
-    open_page(page, address)
+    entered(page, address)
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     dark = page.evaluate(ground)
     page.get_by_role("button", name="Light or dark theme").click()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from web.networks import OTHERS, Subject, built, find_subject, served
-from web.views.opened import number, went
+from web.pages import number, went
 
 from chainrule import layers, zoo
 from chainrule.explain.notation import format_number

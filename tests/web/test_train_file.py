@@ -9,7 +9,7 @@ import pytest
 from numerical import assert_close
 from web import train_served
 from web.conftest import new_page
-from web.train_page import shown, step, until, visit, weight, words
+from web.pages import shown, step, visit, waited, weight, words
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -42,19 +42,19 @@ def test_the_file_trains_and_finds_its_steps_again(offline: "Page", file: str) -
     slider.focus()
     while slider.input_value() != "10":  # stored without moments
         page.keyboard.press("ArrowLeft")
-    until(page, lambda: shown(page) == 10)
+    waited(page, lambda: shown(page) == 10)
     page.click(".train-one")
-    until(page, lambda: re.search(r"It can from step 0 or \d+ or 45\.", page.inner_text(".train-message")))
+    waited(page, lambda: re.search(r"It can from step 0 or \d+ or 45\.", page.inner_text(".train-message")))
     slider.focus()
     page.keyboard.press("Home")
-    until(page, lambda: shown(page) == 0)
+    waited(page, lambda: shown(page) == 0)
     page.click(".train-one")
-    until(page, lambda: step(page) == 1)
+    waited(page, lambda: step(page) == 1)
     first = float(words(page)["batch loss"])
     page.click(".train-go")
-    until(page, lambda: step(page) > 40)
+    waited(page, lambda: step(page) > 40)
     page.click(".train-go")
-    until(page, lambda: page.inner_text(".train-go") == "Continue")
+    waited(page, lambda: page.inner_text(".train-go") == "Continue")
     assert float(words(page)["batch loss"]) < first / 2
     slider.focus()
     page.keyboard.press("Home")
@@ -62,15 +62,15 @@ def test_the_file_trains_and_finds_its_steps_again(offline: "Page", file: str) -
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     chosen = int(slider.input_value())
-    until(page, lambda: shown(page) == chosen)
+    waited(page, lambda: shown(page) == chosen)
     seen = [weight(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))]
     page.click("text=The run")
-    until(page, lambda: words(page)["step"] == "45 of 30,000")
+    waited(page, lambda: words(page)["step"] == "45 of 30,000")
     page.click("text=Training on this page")
-    until(page, lambda: "of" not in words(page)["step"])
+    waited(page, lambda: "of" not in words(page)["step"])
     assert [weight(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] != seen
     page.evaluate("n => { location.hash = location.hash.replace(/[?].*|$/, `?step=${n}`) }", chosen)
-    until(page, lambda: shown(page) == chosen)
+    waited(page, lambda: shown(page) == chosen)
     assert [weight(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] == seen
 
 

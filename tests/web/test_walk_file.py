@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from web import train_served
-from web.watching import watched
+from web.pages import watched
 
 from chainrule.errors import FormatError
 from chainrule.web import single_file

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from web.conftest import new_page
 from web.networks import Subject, branching, served
-from web.views.opened import arrived, opened, point, went
+from web.pages import arrived, entered, point, went
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -35,7 +35,7 @@ def branched(request: pytest.FixtureRequest, context: "BrowserContext") -> "Iter
     """Open the page of a drawn network."""
     subject = branching(request.param)
     with served(subject) as address, new_page(context) as page:
-        yield opened(page, address), subject
+        yield entered(page, address), subject
 
 
 def gone(branched: "tuple[Page, Subject]", phase: str) -> "tuple[Page, Subject]":
@@ -178,7 +178,7 @@ def test_the_overview_steers(branched: "tuple[Page, Subject]") -> None:
 
 
 def test_no_overview_where_all_is_visible(page: "Page", address: str) -> None:
-    opened(page, f"{address}#/network/forward?sample=0")
+    entered(page, address)
     overview = page.get_by_role("slider", name="Overview of the network")
     assert page.locator(".diagram-wires path").count() == 0
     for width in (1440, 1100, 720):  # the cells shrink before the diagram scrolls

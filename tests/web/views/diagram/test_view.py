@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from web.networks import Subject
-from web.views.opened import hash_of, point, went
+from web.pages import hash_of, point, went
 
 from chainrule.explain import notation
 

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from web import train_page
-from web.journey import entered, journey, waited
+from web.journey import journey
 from web.looked_at import untrained
 from web.networks import find_subject, served
-from web.views.opened import number, opened
+from web.pages import entered, number, waited, words
 
 from chainrule import layers
 from chainrule.models.model import Sequential
@@ -27,12 +26,12 @@ def test_answers_are_said_in_the_words_of_the_task(page: "Page", name: str) -> N
     task, classes = subject.model.task, subject.description["classes"]
     y = subject.model.predict(subject.picture(0)["x"][None])[0]
     with served(subject) as address:
-        opened(page, f"{address}#/network?sample=0")
-        train_page.until(page, lambda: train_page.words(page))  # the training state is polled as well
+        entered(page, address)
+        waited(page, lambda: words(page))  # the training state is polled as well
         said = page.locator(".winner").inner_text()
         label, answer = (page.locator(f".input-{name}").bounding_box() for name in ("label", "answer"))
         assert label["x"] + label["width"] <= answer["x"]
-        measures = page.locator(".train-title").all_text_contents(), train_page.words(page)
+        measures = page.locator(".train-title").all_text_contents(), words(page)
         page.goto("about:blank")  # or it would keep polling the server
     if task is tasks.BINARY:
         assert said.startswith(f"Prediction: {classes[int(y[0] >= 0.5)]}, ")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from web.networks import Subject
-from web.views.opened import arrived, draw, hash_of, went
+from web.pages import arrived, draw, hash_of, went
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

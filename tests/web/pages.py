@@ -106,7 +106,6 @@ def point(page: "Page", tensor: str, x: int, y: int) -> str:
 
 def draw(page: "Page") -> None:
     box = page.locator(".pad-canvas").bounding_box()
-    assert box
     middle = box["x"] + box["width"] / 2
     page.mouse.move(middle + 4, box["y"] + 40)
     page.mouse.down()

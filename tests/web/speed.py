@@ -135,34 +135,33 @@ def nothing(page: Page) -> None:
     page.wait_for_timeout(1500)
 
 
+def moved(page: Page, selector: str, curve: Callable[[int], tuple[float, float]], *, pressed: bool = False) -> None:
+    """Move the pointer over an element along a curve of shares of its width and height."""
+    element = page.locator(selector).first
+    element.scroll_into_view_if_needed()
+    box = element.bounding_box()
+    for k in range(150):
+        x, y = curve(k)
+        page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+        if pressed and not k:
+            page.mouse.down()
+    page.mouse.up()
+
+
 def hover(tensor: str) -> Callable[[Page], None]:
     """Move the pointer over the maps of a tensor."""
 
     def act(page: Page) -> None:
         page.evaluate("location.hash.includes('/network') || (location.hash = '#/network?sample=0')")
-        canvas = page.locator(f'#diagram canvas[data-tensor="{tensor}"]')
-        canvas.first.scroll_into_view_if_needed()
-        box = canvas.first.bounding_box()
-        assert box
-        for k in range(150):
-            x = box["x"] + box["width"] * (0.5 + 0.45 * math.sin(k / 9))
-            page.mouse.move(x, box["y"] + box["height"] * (0.5 + 0.45 * math.cos(k / 7)))
+        place = f'#diagram canvas[data-tensor="{tensor}"]'
+        moved(page, place, lambda k: (0.5 + 0.45 * math.sin(k / 9), 0.5 + 0.45 * math.cos(k / 7)))
 
     return act
 
 
 def draw(page: Page) -> None:
     """Draw a curve on the pad; the output follows."""
-    pad = page.locator(".pad-canvas")
-    pad.scroll_into_view_if_needed()
-    box = pad.bounding_box()
-    assert box
-    at = [(0.5 + 0.35 * math.sin(k / 12), 0.5 + 0.35 * math.cos(k / 17)) for k in range(180)]
-    for k, (x, y) in enumerate(at):
-        page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
-        if not k:
-            page.mouse.down()
-    page.mouse.up()
+    moved(page, ".pad-canvas", lambda k: (0.5 + 0.35 * math.sin(k / 12), 0.5 + 0.35 * math.cos(k / 17)), pressed=True)
 
 
 def nudge(page: Page) -> None:
@@ -172,17 +171,9 @@ def nudge(page: Page) -> None:
     page.wait_for_timeout(500)  # a new trace draws the panel again
     if not page.locator(".computation-nudge input").is_visible():
         page.locator(".computation-nudge summary").click()
-    slider = page.locator(".computation-nudge input")
-    slider.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     page.evaluate("window.frameTimes.length = 0")
-    box = slider.bounding_box()
-    assert box
-    for k in range(150):
-        page.mouse.move(box["x"] + box["width"] * (0.5 + 0.4 * math.sin(k / 15)), box["y"] + box["height"] / 2)
-        if not k:
-            page.mouse.down()
-    page.mouse.up()
+    moved(page, ".computation-nudge input", lambda k: (0.5 + 0.4 * math.sin(k / 15), 0.5), pressed=True)
 
 
 def play(page: Page) -> None:

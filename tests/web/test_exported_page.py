@@ -21,7 +21,6 @@ def test_a_drawing_is_classified_and_cleared(tmp_path: Path, page: "Page") -> No
     *_, file = write_wasm(model, tmp_path / "sides.wasm")
     page.goto(file.as_uri())
     box = page.locator("canvas").bounding_box()
-    assert box
     assert box["width"] == pytest.approx(2 * box["height"], rel=0.02)
     for share, name in ((0.2, "left"), (0.8, "right")):
         page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)

@@ -41,7 +41,6 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
 def test_a_digit_drawn_by_mouse_is_answered_as_predict_does(page: "Page", network: Journey) -> None:
     entered(page, network.address)
     box = page.locator(".pad-canvas").bounding_box()
-    assert box
     at = [(box["x"] + x / 160 * box["width"], box["y"] + y / 160 * box["height"]) for x, y in SEVEN]
     page.mouse.move(*at[0])
     page.mouse.down()
@@ -94,7 +93,6 @@ def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newes
     page.wait_for_selector("html[data-ready]")
     page.wait_for_selector(".story-cause")
     found = re.search(r"#/network/backward\?image=(\d+)&step=(\d+)&why=(conv1\.w\[[\d,]+\])$", page.url)
-    assert found
     image, step, weight = int(found[1]), int(found[2]), found[3]
     assert 0 < step < newest
     change, gradient, contributions = changed(network, step, weight)
@@ -131,8 +129,6 @@ def test_causes_open_below_the_network_with_the_weight_and_its_paths_in_view(
     marks = page.locator(".diagram-paths path, .diagram-marks .chosen")
     ends = marks.evaluate_all("all => all.map(a => a.getBoundingClientRect().bottom)")
     bar, detail = (page.locator(part).bounding_box() for part in (".train-bar", "#cause-image"))
-    assert bar
-    assert detail
     assert max(ends) < detail["y"] < detail["y"] + detail["height"] <= bar["y"]
     is_roomy = size[0] > 1280
     assert page.locator("#cause-memory").is_visible() == is_roomy  # where both fit

@@ -53,9 +53,9 @@ def test_a_path_is_the_product_along_it(modules: "Page", name: str) -> None:
     tensor = next(each for each in trace.names if each.endswith(".dw"))
     index = np.unravel_index(np.abs(trace[tensor]).argmax(), trace[tensor].shape)
     cell = f"{tensor}[{','.join(map(str, index))}]"
-    found = call(modules, "paths", cell, 5, 64)
-    assert found
-    for path in found:
+    paths = call(modules, "paths", cell, 5, 64)
+    assert paths
+    for path in paths:
         first, *_ = links = path["links"]
         assert links[-1]["cell"] == cell
         assert_close(path["start"], trace.explain(first["cell"]).value, dtype=float)

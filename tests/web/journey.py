@@ -78,11 +78,15 @@ class Journey:
 
 
 @contextmanager
-def journey(subject: PageSubject, steps: int) -> Iterator[Journey]:
-    """Serve the page as `chainrule explain` does, after some steps of training."""
+def journey(subject: PageSubject, steps: int = 0, key: Key | None = None) -> Iterator[Journey]:
+    """Serve the page as `chainrule explain` does, after some steps of training.
+
+    key   of an earlier server: this one has its address and recognises its browsers
+    """
     session = opened(subject)
-    completed(session, "advance", steps)
-    key = Key(free_port())
+    if steps:
+        completed(session, "advance", steps)
+    key = key or Key(free_port())
     with listening(application(session, key), key.port):
         yield Journey(session, key.address)
     session.close()

@@ -17,7 +17,6 @@ from web.journey import journey
 from web.looked_at import RECIPE, finished, layers, opened, trained_through, untrained
 from web.pages import entered, number, waited
 
-from chainrule import zoo
 from chainrule.data.augmentation import Augmentation
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
@@ -28,7 +27,6 @@ from chainrule.runs.jobs import DataChoice
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, RMSProp
 from chainrule.training.recipe import Recipe
-from chainrule.web import subjects
 from chainrule.web.replaying import BatchStep
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
@@ -78,20 +76,6 @@ def drawn(seed: int, data: Path, folder: Path) -> PageSubject:
     return of_stripes(data, BODIES[seed % len(BODIES)], recipe)
 
 
-def of_zoo(name: str, _: Path, folder: Path) -> PageSubject:
-    """Return a network of the zoo with a few random images, or with shapes for masks."""
-    subject, random = subjects.of_name(name, engine="numpy"), np.random.default_rng(len(name))
-    model, (classes, *positions) = subject.model, subject.model.output_shape
-    x, y = random.integers(0, 256, (3, *model.input_shape), dtype=np.uint8), random.integers(0, classes, 3)
-    np.savez(folder / "data.npz", x=x, y=y, x_test=x[:1], y_test=y[:1], weights=random.uniform(0.5, 2, 3))
-    options: dict[str, Any] = {"batch_size": 3, "epochs": 1, "validation": 0.0, "augmentation": None}
-    options["gradient_accumulation_steps"] = 2
-    options["class_weight"] = "balanced" if positions else None
-    options["lr_multipliers"] = LRMultipliers.frozen(next(iter(model.trainable_layout)).partition(".")[0])
-    recipe = replace(subject.recipe, optimizer=Momentum(0.1), clip_norm=1.0, **options)
-    return untrained(model, recipe, DataChoice("shapes", limit=3) if positions else folder / "data.npz")
-
-
 def of_task(ending: list[Layer], loss: str, arrays: dict[str, NDArray[Any]], _: Path, folder: Path) -> PageSubject:
     """Return a network for targets of a task; without arrays, for masks of shapes."""
     between, size = ([Flatten()], (1, 8, 7)) if arrays else ([], (1, 32, 32))
@@ -106,8 +90,6 @@ def of_task(ending: list[Layer], loss: str, arrays: dict[str, NDArray[Any]], _: 
 RANDOM = np.random.default_rng(3)
 X, TARGETS = RANDOM.integers(0, 256, (40, 1, 8, 7), dtype=np.uint8), RANDOM.normal(5, [1, 20], (40, 2))
 FLOATS = RANDOM.normal(3, 2, X.shape).astype(np.float32)
-SMALL = [entry.name for entry in zoo.ENTRIES if entry.build(engine="numpy").parameters.size < 300_000]
-OF_ZOO = {name: partial(of_zoo, name) for name in SMALL if name != "denoising-autoencoder"}  # its data are a download
 SUBJECTS: dict[str, Callable[[Path, Path], PageSubject]] = {
     **{f"draw {seed}": partial(drawn, seed) for seed in range(10)},
     "regression": partial(of_task, [Dense(2)], "mean_squared_error", {"x": X, "targets": TARGETS}),
@@ -126,9 +108,9 @@ def taken_by_the_page(modules: "Page", session: Session, record: BatchStep) -> d
     return call(modules, "train", session.description(), frame, [batch])
 
 
-@pytest.mark.parametrize("name", [*SUBJECTS, *(pytest.param(name, marks=pytest.mark.thorough) for name in OF_ZOO)])
+@pytest.mark.parametrize("name", SUBJECTS)
 def test_the_page_takes_the_step_of_the_run(modules: "Page", data: Path, tmp_path: Path, name: str) -> None:
-    subject = (SUBJECTS | OF_ZOO)[name](data, tmp_path)
+    subject = SUBJECTS[name](data, tmp_path)
     expected, trainer = trained_through(subject)
     session = opened(subject)
     assert not session.problem

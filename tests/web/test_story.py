@@ -167,21 +167,6 @@ def test_the_paths_of_the_error_grow_over_the_maps(opened: "Page") -> None:
     assert sum(map(number, shares)) == 100
 
 
-def test_a_window_shows_where_the_gradient_of_its_maximum_goes(opened: "Page", subject: Subject) -> None:
-    trace = subject.trace(SAMPLE)
-    dy = np.asarray(trace["pool1.dy"])
-    c, i, j = np.unravel_index(np.abs(dy).argmax(), dy.shape)
-    went(
-        opened,
-        f"#/network/backward/relu1.dy[{c},{2 * i},{2 * j}]?sample={SAMPLE}",
-        ".computation-factors .computation-square",
-    )
-    squares = opened.locator(".computation-factor .computation-square .computation-digits").all_inner_texts()
-    window = np.asarray(trace["relu1.y"])[c, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].ravel()
-    expected = np.where(np.arange(4) == window.argmax(), dy[c, i, j], 0)
-    assert [number(text) for text in squares[4:8]] == pytest.approx(expected, rel=0.05)
-
-
 def test_another_kernel_is_run_over_the_whole_image(opened: "Page", subject: Subject) -> None:
     trace = subject.trace(SAMPLE)
     cell = "conv1.y[1,2,3]"

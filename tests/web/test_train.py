@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from web import looked_at, serving, train_served
-from web.pages import shown, step, tab, visit, waited, weight, words
-from web.train_served import EPOCH, Served
+from web.journey import Journey, journey
+from web.pages import point, shown, step, tab, visit, waited, weight, words
+from web.train_served import EPOCH
 
 from chainrule.runs import running
 from chainrule.runs.folder import locked
 from chainrule.training.optimizers import Adam
+from chainrule.web.guard import Key
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -26,17 +28,15 @@ pytestmark = [pytest.mark.usefixtures("mnist")]
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Served]:
-    server = train_served.made()
-    server.start()
-    yield server
-    server.kill()
+def network() -> Iterator[Journey]:
+    with journey(train_served.subject()) as network:
+        yield network
 
 
 @pytest.fixture
-def opened(page: "Page", served: Served) -> "Page":
+def opened(page: "Page", network: Journey) -> "Page":
     """Open the page, with training at step 0."""
-    visit(page, served.key.address)
+    visit(page, network.address)
     if step(page):
         page.click(".train-again")
         page.click(".train-dialog .train-go")
@@ -110,14 +110,14 @@ def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: "Page") -> 
     waited(opened, lambda: weight(opened, (0, 0, 0, 0)) != before)
 
 
-def test_training_outlives_its_window(opened: "Page", served: Served) -> None:
+def test_training_outlives_its_window(opened: "Page", network: Journey) -> None:
     opened.click(".train-go")
     waited(opened, lambda: step(opened) > 5)
     left = step(opened)
     opened.close()
     again = opened.context.new_page()
     again.wait_for_timeout(200)
-    visit(again, served.key.address)
+    visit(again, network.address)
     waited(again, lambda: step(again) > left)
     again.click(".train-go")
     waited(again, lambda: again.inner_text(".train-go") == "Continue")
@@ -126,30 +126,23 @@ def test_training_outlives_its_window(opened: "Page", served: Served) -> None:
 
 
 def test_a_server_that_is_gone_and_comes_back(context: "BrowserContext") -> None:
-    server = train_served.made()
-    server.start()
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    try:
-        visit(page, server.key.address)
+    page, key = context.new_page(), Key(serving.free_port())  # the page may report failed requests
+    with journey(train_served.subject(), key=key) as network:
+        visit(page, network.address)
         page.click(".train-ten")
         waited(page, lambda: step(page) == 10)
         page.locator(".train-slider").focus()
         page.keyboard.press("ArrowLeft")
         waited(page, lambda: shown(page) == 9)
-        server.kill()
-        page.wait_for_selector(".banner[data-kind=server]")
-        server.start()
+    page.wait_for_selector(".banner[data-kind=server]")
+    point(page, "conv1.y", 1, 1)  # what is there still works
+    with journey(train_served.subject(), key=key):
         page.wait_for_selector(".banner[data-kind=server]", state="detached", timeout=20_000)
         waited(page, lambda: step(page) == 0)
         assert "step=" not in page.evaluate("location.hash")
         page.click(".train-one")
         waited(page, lambda: step(page) == 1)
-    finally:
-        server.kill()
         page.close()
-    assert not wrong
 
 
 def test_with_the_keyboard_alone(opened: "Page") -> None:

@@ -4,12 +4,14 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
-if TYPE_CHECKING:
-    from playwright.sync_api import ConsoleMessage, Error, Page
+try:
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, Route, ViewportSize
+except ImportError:  # then tests of the page are skipped
+    Browser = BrowserContext = ConsoleMessage = Error = Locator = Page = Route = ViewportSize = Any
 
 FOCUSED = """() => {
   const at = document.activeElement;
@@ -19,15 +21,15 @@ PATIENCE = 120_000  # milliseconds: a busy machine may take many seconds to open
 
 
 @contextmanager
-def watched(page: "Page") -> Iterator["Page"]:
+def watched(page: Page) -> Iterator[Page]:
     """Yield the page, patient with a busy machine; at the end, fail if an error was unreported."""
     page.set_default_timeout(PATIENCE)
     wrong: list[str] = []
 
-    def threw(error: "Error") -> None:
+    def threw(error: Error) -> None:
         wrong.append(str(error))
 
-    def said(message: "ConsoleMessage") -> None:
+    def said(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             wrong.append(message.text)
 
@@ -49,7 +51,7 @@ def absent(reason: str) -> NoReturn:
 # ------------------------------------------------------------------------------------------------ opening and waiting
 
 
-def entered(page: "Page", address: str, place: str = "#/network?sample=0") -> "Page":
+def entered(page: Page, address: str, place: str = "#/network?sample=0") -> Page:
     """Open the page at a place, by default the first image at the newest step, and wait until it is ready."""
     page.goto(address + place)
     page.wait_for_selector("html[data-ready]")
@@ -57,13 +59,13 @@ def entered(page: "Page", address: str, place: str = "#/network?sample=0") -> "P
     return page
 
 
-def visit(page: "Page", address: str) -> None:
+def visit(page: Page, address: str) -> None:
     """Open the page and wait for the state of training."""
     entered(page, address)
     waited(page, lambda: words(page).get("step"))
 
 
-def waited(page: "Page", true: Callable[[], object], seconds: float = 60) -> None:
+def waited(page: Page, true: Callable[[], object], seconds: float = 60) -> None:
     """Wait until a condition holds, while the page keeps running."""
     end = time.monotonic() + seconds
     while not true():
@@ -71,7 +73,7 @@ def waited(page: "Page", true: Callable[[], object], seconds: float = 60) -> Non
         page.wait_for_timeout(20)
 
 
-def went(page: "Page", place: str, there: str) -> None:
+def went(page: Page, place: str, there: str) -> None:
     """Go to a place of a page that is open and wait for a selector."""
     page.evaluate("place => { location.hash = place; }", place)
     page.wait_for_selector(there)
@@ -87,24 +89,24 @@ def name_is(cell: str) -> str:
     return f'.computation-name:text-is("{cell}")'
 
 
-def arrived(page: "Page", place: str) -> None:
+def arrived(page: Page, place: str) -> None:
     """Wait until the address has this ending."""
     page.wait_for_url(lambda url: url.endswith(place))
 
 
-def hash_of(page: "Page") -> str:
+def hash_of(page: Page) -> str:
     return page.evaluate("location.hash")
 
 
-def point(page: "Page", tensor: str, x: int, y: int) -> str:
+def point(page: Page, tensor: str, x: int, y: int) -> str:
     """Return the text shown for the cell of the first map at column x, row y."""
     canvas = page.locator(f'#diagram canvas[data-tensor="{tensor}"]').first
     cell = canvas.evaluate("(canvas) => canvas.parentElement.parentElement.dataset.cell")
     canvas.hover(position={"x": (x + 0.5) * float(cell), "y": (y + 0.5) * float(cell)})
-    return page.locator(".diagram-readout").inner_text()
+    return page.inner_text(".diagram-readout")
 
 
-def draw(page: "Page") -> None:
+def draw(page: Page) -> None:
     box = page.locator(".pad-canvas").bounding_box()
     middle = box["x"] + box["width"] / 2
     page.mouse.move(middle + 4, box["y"] + 40)
@@ -116,23 +118,23 @@ def draw(page: "Page") -> None:
 # ------------------------------------------------------------------------------------------------ training
 
 
-def words(page: "Page") -> dict[str, str]:
+def words(page: Page) -> dict[str, str]:
     """Return the state of training as shown on the page."""
     pairs = page.evaluate("[...document.querySelectorAll('.train-words div')].map((pair) => pair.innerText)")
     return {name: value for name, _, value in (pair.partition("\n") for pair in pairs)}
 
 
-def step(page: "Page") -> int:
+def step(page: Page) -> int:
     """Return the newest step."""
-    return int(page.locator(".train-slider").get_attribute("max") or 0)
+    return int(page.get_attribute(".train-slider", "max") or 0)
 
 
-def shown(page: "Page") -> int:
+def shown(page: Page) -> int:
     """Return the shown step, or −1 while the page draws it."""
     return int(words(page).get("step", "-1").split(" ")[0].replace(",", ""))
 
 
-def weight(page: "Page", index: tuple[int, ...]) -> float:
+def weight(page: Page, index: tuple[int, ...]) -> float:
     """Return a weight of conv1 at the shown step, by its computation."""
     cell = f"conv1.w[{','.join(map(str, index))}]"
     page.evaluate(
@@ -143,7 +145,7 @@ def weight(page: "Page", index: tuple[int, ...]) -> float:
     return number(page.inner_text(".computation-value"))
 
 
-def tab(page: "Page", target: str) -> None:
+def tab(page: Page, target: str) -> None:
     """Press Tab until something has the focus: a button by its text, or the slider."""
     for _ in range(200):
         page.keyboard.press("Tab")

@@ -22,13 +22,6 @@ TIMES = 5
 SIZE = {"width": 1440, "height": 900}
 FRAME = 1000 / 60
 LATE = 1.5 * FRAME  # a frame that took longer skipped one
-TRAINS = "vgg-small"
-TRAINED = 10_000  # milliseconds
-TASKS = """() => {
-  window.longTasks = [];
-  new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map((task) => task.duration)))
-    .observe({ type: "longtask" });
-}"""
 OPENED = """new MutationObserver((_, watching) => {
   window.readyAt = performance.now();
   watching.disconnect();
@@ -50,8 +43,6 @@ def main() -> None:
         single_file.write(file, subject)
         with served(*[str(Path(word).resolve()) if Path(word).exists() else word for word in words]) as address:
             report(browser, address, file.as_uri())
-        with served("--model", TRAINS) as address:
-            training(browser, address)
 
 
 @contextmanager
@@ -77,20 +68,6 @@ def report(browser: Browser, address: str, file: str) -> None:
     for name, act in ACTS.items():
         count, longest, late = min((frames(page, act) for _ in range(TIMES)), key=lambda found: found[::-1])
         print(f"{name:<28}{count:>9.1f}{longest:>6.0f} ms{late:>9.1%}")
-    page.close()
-
-
-def training(browser: Browser, address: str) -> None:
-    """Print how long tasks of the page take while the server trains, as the browser reports those above 50 ms."""
-    page = shown(browser, address)
-    page.wait_for_timeout(1000)
-    page.evaluate(TASKS)
-    page.locator(".train-go").click()
-    page.wait_for_timeout(TRAINED)
-    page.locator(".train-go").click()
-    tasks: list[float] = page.evaluate("window.longTasks")
-    found = f"{len(tasks)} tasks above 50 ms, the longest {max(tasks, default=0):.0f} ms"
-    print(f"\ntraining {TRAINS} for {TRAINED / 1000:.0f} s: {found}")
     page.close()
 
 
@@ -170,7 +147,7 @@ def nudge(page: Page) -> None:
     page.wait_for_selector(".computation-nudge summary")
     page.wait_for_timeout(500)  # a new trace draws the panel again
     if not page.locator(".computation-nudge input").is_visible():
-        page.locator(".computation-nudge summary").click()
+        page.click(".computation-nudge summary")
     page.wait_for_timeout(500)
     page.evaluate("window.frameTimes.length = 0")
     moved(page, ".computation-nudge input", lambda k: (0.5 + 0.4 * math.sin(k / 15), 0.5), pressed=True)
@@ -183,7 +160,7 @@ def play(page: Page) -> None:
     page.locator(".computation-speed input").fill("0.6")
     page.keyboard.press("Home")
     page.evaluate("window.frameTimes.length = 0")
-    page.locator(".computation-play").click()
+    page.click(".computation-play")
     page.wait_for_timeout(2000)
 
 

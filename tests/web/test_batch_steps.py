@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from web.bridge import call
 from web.journey import journey
 from web.looked_at import RECIPE, finished, layers, opened, trained_through, untrained
-from web.pages import entered, number, waited
+from web.pages import Page, entered, number, waited
 
 from chainrule.data.augmentation import Augmentation
 from chainrule.engines import loader
@@ -30,9 +30,6 @@ from chainrule.training.recipe import Recipe
 from chainrule.web.replaying import BatchStep
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 NOBODY = threading.Event()
 STEPS = 11
@@ -99,7 +96,7 @@ SUBJECTS: dict[str, Callable[[Path, Path], PageSubject]] = {
 }
 
 
-def taken_by_the_page(modules: "Page", session: Session, record: BatchStep) -> dict[str, Any]:
+def taken_by_the_page(modules: Page, session: Session, record: BatchStep) -> dict[str, Any]:
     """Return the state after a step that the page takes from what the session says about it."""
     x, t, weights = record.batch
     frame = {**vars(record.before), "moments": list(record.before.moments or ())}
@@ -109,7 +106,7 @@ def taken_by_the_page(modules: "Page", session: Session, record: BatchStep) -> d
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
-def test_the_page_takes_the_step_of_the_run(modules: "Page", data: Path, tmp_path: Path, name: str) -> None:
+def test_the_page_takes_the_step_of_the_run(modules: Page, data: Path, tmp_path: Path, name: str) -> None:
     subject = SUBJECTS[name](data, tmp_path)
     expected, trainer = trained_through(subject)
     session = opened(subject)
@@ -169,7 +166,7 @@ def test_steps_that_training_does_not_have(data: Path) -> None:
     session.close()
 
 
-def test_the_images_of_a_step_and_one_of_them(page: "Page", data: Path) -> None:
+def test_the_images_of_a_step_and_one_of_them(page: Page, data: Path) -> None:
     recipe = replace(RECIPE, augmentation=None)
     with journey(of_stripes(data, plain_layers, recipe), steps=STEPS) as network:
         entered(page, network.address, f"#/network/update/conv2.w.update[1,0,0,1]?step={STEPS - 2}")
@@ -178,14 +175,14 @@ def test_the_images_of_a_step_and_one_of_them(page: "Page", data: Path) -> None:
         assert images.count() == 7 if (STEPS - 2) % 9 != 8 else 4
         assert f"step {STEPS - 1}," in page.locator("#phases .phase-words").first.inner_text()
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        mean = number(page.locator(".computation-batch-mean a").inner_text())
+        mean = number(page.inner_text(".computation-batch-mean a"))
         gradients = [number(text) for text in images.locator(".number").all_inner_texts()]
-        leading = page.locator(".computation-batch-paths h3").inner_text()
+        leading = page.inner_text(".computation-batch-paths h3")
         assert number(leading.split()[-1]) == (max(gradients) if mean > 0 else min(gradients))
         gradient = images.first.locator(".number").inner_text()
         images.first.click()
         waited(page, lambda: "/backward/conv2.dw[1,0,0,1]" in page.url)
-        waited(page, lambda: page.locator("output.computation-value").inner_text() == gradient)
+        waited(page, lambda: page.inner_text("output.computation-value") == gradient)
         page.evaluate("history.go(-2)")
         page.get_by_role("button", name="This image alone").click()
         waited(page, lambda: "on the shown image alone" in page.locator("#phases .phase-words").first.inner_text())

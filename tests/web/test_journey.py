@@ -7,18 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from web.journey import Journey, journey, numpy_cnn
 from web.looked_at import until
-from web.pages import entered, number, waited
+from web.pages import Page, entered, number, waited
 
 from chainrule.data import as_mnist, npz
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 SEVEN = [(40, 30), (110, 30), (70, 130)]
 
@@ -38,7 +35,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
             yield found
 
 
-def test_a_digit_drawn_by_mouse_is_answered_as_predict_does(page: "Page", network: Journey) -> None:
+def test_a_digit_drawn_by_mouse_is_answered_as_predict_does(page: Page, network: Journey) -> None:
     entered(page, network.address)
     box = page.locator(".pad-canvas").bounding_box()
     at = [(box["x"] + x / 160 * box["width"], box["y"] + y / 160 * box["height"]) for x, y in SEVEN]
@@ -56,12 +53,12 @@ def test_a_digit_drawn_by_mouse_is_answered_as_predict_does(page: "Page", networ
 
     waited(page, lambda: read() == pytest.approx([*answer], abs=1))  # the pad has a higher resolution than the input
     assert max(answer) > 20  # an untrained network would give the same answer for all
-    assert page.locator(".winner").inner_text().startswith(f"Prediction: {answer.argmax()}")
+    assert page.inner_text(".winner").startswith(f"Prediction: {answer.argmax()}")
     page.reload()
     waited(page, lambda: read() == pytest.approx([*answer], abs=1))
 
 
-def drawing(page: "Page") -> np.ndarray:
+def drawing(page: Page) -> np.ndarray:
     """Return the pad's content, 0 to 255, as a mixture of paper (its corner) and ink (the most distant colour)."""
     numbers = page.locator(".pad-canvas").evaluate(
         "c => [c.width, ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
@@ -84,7 +81,7 @@ def changed(network: Journey, step: int, weight: str) -> tuple[float, float, lis
 
 
 def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newest_step(
-    page: "Page", network: Journey
+    page: Page, network: Journey
 ) -> None:
     network.session.command("advance", 40)
     network.rest()
@@ -104,7 +101,7 @@ def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newes
     assert min(map(abs, shares)) >= 1  # all causes can be seen
     assert min(map(abs, parts)) > 0
     assert earlier + batch == pytest.approx(change, rel=0.02)
-    assert earlier + batch == pytest.approx(number(page.locator(".story-body > p b").inner_text()), rel=1e-9)
+    assert earlier + batch == pytest.approx(number(page.inner_text(".story-body > p b")), rel=1e-9)
     assert batch / change >= 0.5
     assert of_image == pytest.approx(batch * contributions[image] / gradient, rel=0.02, abs=abs(change) / 200)
     page.get_by_role("button", name="Newest").click()
@@ -116,14 +113,14 @@ def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newes
 
 @pytest.mark.parametrize("size", [(1280, 800), (1440, 900), (3440, 1440)], ids=str)
 def test_causes_open_below_the_network_with_the_weight_and_its_paths_in_view(
-    page: "Page", network: Journey, size: tuple[int, int]
+    page: Page, network: Journey, size: tuple[int, int]
 ) -> None:
     page.set_viewport_size({"width": size[0], "height": size[1]})
     entered(page, network.address, "#/network?image=0&step=1&why=conv2.w[6,6,3,2]")
     page.wait_for_selector(".story-cause.image")
     assert page.locator(".diagram-paths path").count() == 0  # forward, no way back is drawn
-    page.locator(".story-cause.memory").click()
-    page.locator(".story-cause.image").click()
+    page.click(".story-cause.memory")
+    page.click(".story-cause.image")
     page.wait_for_selector(".diagram-paths path")
     assert page.locator("#phases [aria-pressed=true]").first.inner_text() == "← Backward"
     marks = page.locator(".diagram-paths path, .diagram-marks .chosen")
@@ -135,7 +132,7 @@ def test_causes_open_below_the_network_with_the_weight_and_its_paths_in_view(
     assert page.evaluate("scrollY") == 0 or not is_roomy
 
 
-def test_the_last_stop_leads_from_the_image_s_gradient_to_the_change(page: "Page", network: Journey) -> None:
+def test_the_last_stop_leads_from_the_image_s_gradient_to_the_change(page: Page, network: Journey) -> None:
     weight = "conv2.w[6,6,3,2]"
     entered(page, network.address, f"#/network/update?image=0&step=1&stop=12&why={weight}")
     page.wait_for_selector(".computation-steps")
@@ -153,30 +150,30 @@ def test_the_last_stop_leads_from_the_image_s_gradient_to_the_change(page: "Page
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_an_image_is_a_part_of_its_batch_and_keeps_the_focus(page: "Page", network: Journey, width: int) -> None:
+def test_an_image_is_a_part_of_its_batch_and_keeps_the_focus(page: Page, network: Journey, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     entered(page, network.address, "#/network/backward?image=0&step=1&why=conv2.w[6,6,3,2]")
-    page.locator(".story-cause.batch").click()
+    page.click(".story-cause.batch")
     tracks = page.locator(".story-cause:is(.batch, .image) .signed-bar")
     ends = tracks.evaluate_all("all => all.map((a) => [a.getBoundingClientRect().x, a.offsetWidth])")
     assert ends == 2 * ends[:1]
     page.locator(".story-image[aria-pressed=false]").first.press("Enter")
     page.wait_for_selector(".story-image[aria-pressed=true]:focus")
-    page.locator(".story-cause.image").click()
+    page.click(".story-cause.image")
     numbers = page.locator(".story-cause:is(.batch, .image) > b, #cause-image b:last-of-type").all_inner_texts()
     batch, image, others = map(number, numbers)
     assert image + others == pytest.approx(batch, rel=1e-9)
 
 
-def test_two_windows_see_one_training(page: "Page", network: Journey) -> None:
+def test_two_windows_see_one_training(page: Page, network: Journey) -> None:
     entered(page, network.address)
     other = page.context.new_page()
     entered(other, network.address)
     before = network.session.state()["step"]
-    page.locator(".train-one").click()
+    page.click(".train-one")
     until(lambda: network.session.state()["step"] == before + 1)
     step = rf"step\s+{before + 1:,} of"
-    waited(other, lambda: re.search(step, other.locator(".train-words").inner_text()))
+    waited(other, lambda: re.search(step, other.inner_text(".train-words")))
     other.close()
     answer = page.request.get(f"{network.address.split('?')[0]}api/training")
     assert json.loads(answer.body())["step"] == before + 1

@@ -4,22 +4,18 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from web import looked_at, serving, train_served
 from web.journey import Journey, journey
-from web.pages import point, shown, step, tab, visit, waited, weight, words
+from web.pages import BrowserContext, Page, point, shown, step, tab, visit, waited, weight, words
 from web.train_served import EPOCH
 
 from chainrule.runs import running
 from chainrule.runs.folder import locked
 from chainrule.training.optimizers import Adam
 from chainrule.web.guard import Key
-
-if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
 
 LOOKED_AT = 37
 
@@ -34,7 +30,7 @@ def network() -> Iterator[Journey]:
 
 
 @pytest.fixture
-def opened(page: "Page", network: Journey) -> "Page":
+def opened(page: Page, network: Journey) -> Page:
     """Open the page, with training at step 0."""
     visit(page, network.address)
     if step(page):
@@ -53,7 +49,7 @@ def weights() -> dict[int, list[np.ndarray]]:
 # ------------------------------------------------------------------ served
 
 
-def test_one_step_ten_steps_an_epoch_start_and_pause(opened: "Page") -> None:
+def test_one_step_ten_steps_an_epoch_start_and_pause(opened: Page) -> None:
     opened.click(".train-one")
     waited(opened, lambda: step(opened) == 1)
     opened.click(".train-ten")
@@ -75,7 +71,7 @@ def test_one_step_ten_steps_an_epoch_start_and_pause(opened: "Page") -> None:
     assert words(opened)["batch accuracy"].endswith(" %")
 
 
-def test_an_earlier_step_is_that_of_python(opened: "Page", weights: dict[int, list[np.ndarray]]) -> None:
+def test_an_earlier_step_is_that_of_python(opened: Page, weights: dict[int, list[np.ndarray]]) -> None:
     opened.click(".train-epoch")
     waited(opened, lambda: step(opened) == EPOCH)
     opened.click(".train-epoch")
@@ -94,11 +90,11 @@ def test_an_earlier_step_is_that_of_python(opened: "Page", weights: dict[int, li
     waited(opened, lambda: "step=" not in opened.evaluate("location.hash"))
 
 
-def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: "Page") -> None:
+def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: Page) -> None:
     opened.click(".train-ten")
     waited(opened, lambda: step(opened) == 10)
     opened.click(".train-go")  # shows the newest step
-    opened.locator(".train-slider").focus()
+    opened.focus(".train-slider")
     opened.keyboard.press("Home")
     waited(opened, lambda: shown(opened) == 0)
     before = weight(opened, (0, 0, 0, 0))
@@ -110,7 +106,7 @@ def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: "Page") -> 
     waited(opened, lambda: weight(opened, (0, 0, 0, 0)) != before)
 
 
-def test_training_outlives_its_window(opened: "Page", network: Journey) -> None:
+def test_training_outlives_its_window(opened: Page, network: Journey) -> None:
     opened.click(".train-go")
     waited(opened, lambda: step(opened) > 5)
     left = step(opened)
@@ -125,13 +121,13 @@ def test_training_outlives_its_window(opened: "Page", network: Journey) -> None:
     again.close()
 
 
-def test_a_server_that_is_gone_and_comes_back(context: "BrowserContext") -> None:
+def test_a_server_that_is_gone_and_comes_back(context: BrowserContext) -> None:
     page, key = context.new_page(), Key(serving.free_port())  # the page may report failed requests
     with journey(train_served.subject(), key=key) as network:
         visit(page, network.address)
         page.click(".train-ten")
         waited(page, lambda: step(page) == 10)
-        page.locator(".train-slider").focus()
+        page.focus(".train-slider")
         page.keyboard.press("ArrowLeft")
         waited(page, lambda: shown(page) == 9)
     page.wait_for_selector(".banner[data-kind=server]")
@@ -145,7 +141,7 @@ def test_a_server_that_is_gone_and_comes_back(context: "BrowserContext") -> None
         page.close()
 
 
-def test_with_the_keyboard_alone(opened: "Page") -> None:
+def test_with_the_keyboard_alone(opened: Page) -> None:
     tab(opened, "Train")
     tab(opened, "10 steps")
     opened.keyboard.press("Enter")
@@ -178,7 +174,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return looked_at.run(home / "run", looked_at.stripes(home / "data.npz"), recipe)
 
 
-def test_a_run_trained_before_shows_its_norms_and_the_step_it_kept(page: "Page", ended: Path, tmp_path: Path) -> None:
+def test_a_run_trained_before_shows_its_norms_and_the_step_it_kept(page: Page, ended: Path, tmp_path: Path) -> None:
     served = serving.Served(tmp_path, str(ended))
     try:
         visit(page, f"http://127.0.0.1:{served.port}/?token={served.token}")

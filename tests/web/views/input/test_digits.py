@@ -1,16 +1,13 @@
 """The page prepares drawn and photographed digits as Python does."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from web.pages import Page
 
 from chainrule.data import as_mnist
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 PREPARED = """
 async ([width, height, grey, name]) => {
@@ -48,19 +45,19 @@ def photographed() -> np.ndarray:
     return light.clip(0, 255).astype(np.uint8)
 
 
-def prepared(page: "Page", grey: np.ndarray, name: str = "digit") -> np.ndarray | str:
+def prepared(page: Page, grey: np.ndarray, name: str = "digit") -> np.ndarray | str:
     """Return the page's prepared digit for a greyscale image, or its error message."""
     found = page.evaluate(PREPARED, [grey.shape[1], grey.shape[0], grey.ravel().tolist(), name])
     return found if isinstance(found, str) else np.array(found).reshape(28, 28)
 
 
 @pytest.mark.parametrize("picture", [seven, photographed, lambda: 255 - seven(), lambda: seven()[10:150, 20:131]])
-def test_as_python_has_it(modules: "Page", picture: Callable[[], np.ndarray]) -> None:
+def test_as_python_has_it(modules: Page, picture: Callable[[], np.ndarray]) -> None:
     found = prepared(modules, picture())
     assert np.abs(found - as_mnist(picture()).astype(int)).max() <= 1
 
 
-def test_strokes_need_no_search_for_ink(modules: "Page") -> None:
+def test_strokes_need_no_search_for_ink(modules: Page) -> None:
     drawings = [
         seven(),
         strokes([(80, 30), (80, 125)]),
@@ -71,7 +68,7 @@ def test_strokes_need_no_search_for_ink(modules: "Page") -> None:
         assert np.abs(found - as_mnist(drawing).astype(int)).max() <= 1
 
 
-def test_a_large_picture_is_reduced_first(modules: "Page") -> None:
+def test_a_large_picture_is_reduced_first(modules: Page) -> None:
     for size, corner in (((451, 331), (101, 50)), ((300, 420), (20, 130))):
         large = np.zeros(size, np.uint8)
         part = large[corner[0] : corner[0] + 250, corner[1] : corner[1] + 250]
@@ -80,7 +77,7 @@ def test_a_large_picture_is_reduced_first(modules: "Page") -> None:
         assert np.abs(found - as_mnist(large).astype(int)).max() <= 2
 
 
-def test_what_holds_no_digit(modules: "Page") -> None:
+def test_what_holds_no_digit(modules: Page) -> None:
     assert (
         prepared(modules, np.full((60, 60), 90, np.uint8), "note.png") == "note.png: no digit found; the image is blank"
     )

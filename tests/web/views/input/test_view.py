@@ -1,25 +1,22 @@
 """Drawing, samples and image files."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from web.networks import Subject
-from web.pages import arrived, draw, hash_of, went
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
+from web.pages import Page, arrived, draw, hash_of, went
 
 
-def test_draw_a_one_and_it_is_answered(opened: "Page") -> None:
+def test_draw_a_one_and_it_is_answered(opened: Page) -> None:
     went(opened, "#/network?sample=0", "text=Sample 0")
     draw(opened)
     arrived(opened, "#/network")
     opened.wait_for_selector("text=Prepared as in MNIST")
     shares = [float(text.strip("< %")) for text in opened.locator(".bars .number").all_inner_texts()]
     assert sum(shares) == pytest.approx(100, abs=1)
-    own = opened.locator(".winner").inner_text().removeprefix("Prediction: ")[0]
+    own = opened.inner_text(".winner").removeprefix("Prediction: ")[0]
     other = str(shares.index(min(shares)))  # its loss differs most from that of the prediction
     opened.locator("#input option", has_text=f"the prediction: {own}").wait_for(state="attached")
     loss = opened.locator('figure:has(canvas[data-tensor="loss.y"]) figcaption')
@@ -33,7 +30,7 @@ def test_draw_a_one_and_it_is_answered(opened: "Page") -> None:
     opened.wait_for_selector("text=Prepared as in MNIST")
 
 
-def test_samples_by_class(opened: "Page", subject: Subject) -> None:
+def test_samples_by_class(opened: Page, subject: Subject) -> None:
     went(opened, "#/network?sample=0", "text=Sample 0")
     opened.get_by_role("button", name="Samples").click()
     label = subject.labels[2]
@@ -42,7 +39,7 @@ def test_samples_by_class(opened: "Page", subject: Subject) -> None:
     opened.get_by_role("button", name=f"Sample 2: {label}").click()
     arrived(opened, "#/network?sample=2")
     opened.get_by_text("Sample 2", exact=True).wait_for()
-    assert opened.locator(".input-label").inner_text().split("\n\n") == ["Sample 2", f"label: {label}"]
+    assert opened.inner_text(".input-label").split("\n\n") == ["Sample 2", f"label: {label}"]
 
 
 def files() -> list[tuple[dict[str, Any], str]]:
@@ -62,7 +59,7 @@ def files() -> list[tuple[dict[str, Any], str]]:
     ]
 
 
-def test_an_image_that_cannot_be_used_is_refused_in_words(opened: "Page") -> None:
+def test_an_image_that_cannot_be_used_is_refused_in_words(opened: Page) -> None:
     went(opened, "#/network?sample=0", "text=Sample 0")
     for file, words in files():
         opened.locator("#input input[type=file]").set_input_files([{"mimeType": "image/png", **file}])
@@ -70,12 +67,12 @@ def test_an_image_that_cannot_be_used_is_refused_in_words(opened: "Page") -> Non
     assert hash_of(opened) == "#/network?sample=0"
 
 
-def test_an_image_of_a_digit(opened: "Page", tmp_path: Any) -> None:
+def test_an_image_of_a_digit(opened: Page, tmp_path: Any) -> None:
     grey = np.full((300, 200), 230, np.uint8)
     grey[60:240, 90:112] = 40
     Image.fromarray(grey).save(tmp_path / "one.jpg")
     went(opened, "#/network?sample=0", "text=Sample 0")
     opened.locator("#input input[type=file]").set_input_files(str(tmp_path / "one.jpg"))
     opened.wait_for_selector(".input-label:has-text('one.jpg')")
-    assert opened.locator(".input-trouble").inner_text() == ""
+    assert opened.inner_text(".input-trouble") == ""
     assert hash_of(opened) == "#/network"

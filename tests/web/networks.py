@@ -229,6 +229,11 @@ each_network = pytest.mark.parametrize(
 )
 
 
+few_networks = pytest.mark.parametrize(
+    "name", ["numpy-cnn", "flat", "lines", "rich", "normalized", "first-pool", "branching-1", "yes-or-no", "numbers"]
+)
+
+
 def find_subject(name: str) -> Subject:
     """Return a network of the zoo or one of the others."""
     return OTHERS[name]() if name in OTHERS else of_zoo(name)

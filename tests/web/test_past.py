@@ -58,7 +58,7 @@ def test_the_head_of_an_earlier_step_fits_a_phone(browser: Browser, network: Jou
     assert widest == 320
 
 
-def test_where_training_has_ended_update_leads_to_its_last_step(page: Page, network: Journey) -> None:
+def test_after_training_update_leads_to_its_last_step(page: Page, network: Journey) -> None:
     last = network.session.state()["step"] - 1
     entered(page, network.address, f"#/network/update/{CELL.replace('.w', '.w.update')}?sample=1")
     page.click(".computation-ended button")

@@ -49,7 +49,7 @@ def test_brackets_may_come_encoded(modules: Page) -> None:
         ("#/network/forward/%E0%A4%A", "%E0%A4%A"),
     ],
 )
-def test_what_cannot_be_read_is_said(modules: Page, address: str, words: str) -> None:
+def test_parts_that_cannot_be_read_are_named(modules: Page, address: str, words: str) -> None:
     found = modules.evaluate(READ, address)
     assert found["place"] == START
     assert len(found["complaints"]) == 1

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from web import looked_at, serving, train_served
 from web.journey import Journey, journey
@@ -40,22 +39,19 @@ def opened(page: Page, network: Journey) -> Page:
     return page
 
 
-@pytest.fixture(scope="module")
-def weights() -> dict[int, list[np.ndarray]]:
-    """Return the values after each of the first steps of ordinary training in Python."""
-    return looked_at.trained_through(train_served.subject(), LOOKED_AT)[0]
+def taken(page: Page, button: str, end: int) -> None:
+    """Press a button and wait until training is at a step."""
+    page.click(button)
+    waited(page, lambda: step(page) == end)
 
 
 # ------------------------------------------------------------------ served
 
 
 def test_one_step_ten_steps_an_epoch_start_and_pause(opened: Page) -> None:
-    opened.click(".train-one")
-    waited(opened, lambda: step(opened) == 1)
-    opened.click(".train-ten")
-    waited(opened, lambda: step(opened) == 11)
-    opened.click(".train-epoch")
-    waited(opened, lambda: step(opened) == EPOCH)
+    taken(opened, ".train-one", 1)
+    taken(opened, ".train-ten", 11)
+    taken(opened, ".train-epoch", EPOCH)
     assert words(opened)["epoch"] == "1 of 1,000"
     opened.click(".train-go")
     waited(opened, lambda: step(opened) > EPOCH + 5)
@@ -71,11 +67,9 @@ def test_one_step_ten_steps_an_epoch_start_and_pause(opened: Page) -> None:
     assert words(opened)["batch accuracy"].endswith(" %")
 
 
-def test_an_earlier_step_is_that_of_python(opened: Page, weights: dict[int, list[np.ndarray]]) -> None:
-    opened.click(".train-epoch")
-    waited(opened, lambda: step(opened) == EPOCH)
-    opened.click(".train-epoch")
-    waited(opened, lambda: step(opened) == 2 * EPOCH)
+def test_an_earlier_step_is_that_of_python(opened: Page, network: Journey) -> None:
+    taken(opened, ".train-epoch", EPOCH)
+    taken(opened, ".train-epoch", 2 * EPOCH)
     slider = opened.locator(".train-slider")
     slider.focus()
     for _ in range(2 * EPOCH - LOOKED_AT):
@@ -83,16 +77,15 @@ def test_an_earlier_step_is_that_of_python(opened: Page, weights: dict[int, list
     waited(opened, lambda: shown(opened) == LOOKED_AT)
     assert slider.get_attribute("aria-valuetext").startswith(f"step {LOOKED_AT} of 30,000, epoch 2 of 1,000, loss ")
     assert f"step={LOOKED_AT}" in opened.evaluate("location.hash")
+    weights = network.model(network.session.frame(LOOKED_AT, looked_at.NOBODY)).weights["conv1.w"]
     for index in ((0, 0, 0, 0), (2, 0, 3, 1), (3, 0, 4, 4)):
-        flat = int(np.ravel_multi_index(index, (4, 1, 5, 5)))
-        assert weight(opened, index) == pytest.approx(float(weights[LOOKED_AT][0][flat]), rel=5e-3)
+        assert weight(opened, index) == pytest.approx(float(weights[index]), rel=5e-3)
     opened.click(".train-newest")
     waited(opened, lambda: "step=" not in opened.evaluate("location.hash"))
 
 
 def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: Page) -> None:
-    opened.click(".train-ten")
-    waited(opened, lambda: step(opened) == 10)
+    taken(opened, ".train-ten", 10)
     opened.click(".train-go")  # shows the newest step
     opened.focus(".train-slider")
     opened.keyboard.press("Home")
@@ -125,8 +118,7 @@ def test_a_server_that_is_gone_and_comes_back(context: BrowserContext) -> None:
     page, key = context.new_page(), Key(serving.free_port())  # the page may report failed requests
     with journey(train_served.subject(), key=key) as network:
         visit(page, network.address)
-        page.click(".train-ten")
-        waited(page, lambda: step(page) == 10)
+        taken(page, ".train-ten", 10)
         page.focus(".train-slider")
         page.keyboard.press("ArrowLeft")
         waited(page, lambda: shown(page) == 9)
@@ -136,8 +128,7 @@ def test_a_server_that_is_gone_and_comes_back(context: BrowserContext) -> None:
         page.wait_for_selector(".banner[data-kind=server]", state="detached", timeout=20_000)
         waited(page, lambda: step(page) == 0)
         assert "step=" not in page.evaluate("location.hash")
-        page.click(".train-one")
-        waited(page, lambda: step(page) == 1)
+        taken(page, ".train-one", 1)
         page.close()
 
 

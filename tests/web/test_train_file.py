@@ -100,7 +100,7 @@ def test_keyframes_become_sparser_and_replays_stay_exact(modules: Page) -> None:
     assert found == {"steps": [5, 21, 37, 53, 69, 85, 101], "spacing": 16, "before": [5, 37, 50, 101]}
 
 
-def test_what_is_drawn_of_many_steps_is_what_they_are(modules: Page) -> None:
+def test_ranges_and_means_of_many_steps_are_those_of_numpy(modules: Page) -> None:
     """Compare ranges and running means of 5,000 values with NumPy's."""
     values = np.random.default_rng(0).normal(size=5000)
     asked = [(0, 5000), (17, 18), (1000, 3333), (4096, 4999)]

@@ -53,12 +53,12 @@ def test_a_drawn_walk_is_read_as_it_was_written(tmp_path: Path) -> None:
         ("## a\n" * 101, "101 stops"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path: Path, text: str, words: str) -> None:
+def test_the_line_of_an_error_is_named(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(FormatError, match=words.replace("(", r"\(")):
         read_walk(written(tmp_path, text), LAYERS)
 
 
-def test_it_plays_on_the_network(page: Page, tmp_path: Path) -> None:
+def test_a_walk_plays_on_the_network(page: Page, tmp_path: Path) -> None:
     walk = written(
         tmp_path, "## One\nFirst text.\n\n`loss.y?sample=2`\n## Two\n`conv1.dw[0,0,1,1]`\n## Three\nThe end."
     )

@@ -3,22 +3,12 @@
 import numpy as np
 import pytest
 from web.bridge import call, look
-from web.networks import find_subject
+from web.networks import few_networks, find_subject
 from web.pages import Page
 
 from chainrule.errors import OptionError
 from chainrule.explain import Trace
 
-NAMES = [
-    "numpy-cnn",
-    "flat",
-    "lines",
-    "rich",
-    "first-pool",
-    "branching-1",
-    "half_squared_error",
-    "softmax_cross_entropy",
-]
 WRONG = [
     "conv1.y[0,0]",
     "conv1.y[99,0,0]",
@@ -41,7 +31,7 @@ def read_by_python(trace: Trace, cell: str) -> str | dict[str, str]:
         return {"error": str(error)}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@few_networks
 def test_every_name_of_a_cell_leads_to_the_same_cell(modules: Page, name: str) -> None:
     subject = find_subject(name)
     trace = look(modules, subject)

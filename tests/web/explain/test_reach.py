@@ -4,15 +4,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pytest
 from explain.networks import explained
 from web.bridge import call, look
-from web.networks import find_subject
+from web.networks import few_networks, find_subject
 from web.pages import Page
 
 from chainrule.explain import Trace
 
-NAMES = ["numpy-cnn", "flat", "lines", "rich", "normalized", "first-pool", "branching-1", "mean_squared_error"]
 SOURCES = 4  # sources of each cell that are followed
 
 
@@ -35,7 +33,7 @@ def phase_of(trace: Trace, tensor: str) -> str:
     return {"update": "update", "gradient": "backward"}.get(kind, "forward")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@few_networks
 def test_a_number_is_reached_from_its_sources(modules: Page, name: str) -> None:
     trace = look(modules, find_subject(name))
     cells = {each.cell: each.derived.all_sources() for seed in range(3) for each in explained(trace, seed=seed)}

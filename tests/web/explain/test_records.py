@@ -60,7 +60,7 @@ def test_the_same_record(modules: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf])
-def test_what_is_not_finite_is_explained_alike(modules: Page, odd: float) -> None:
+def test_values_that_are_not_finite_are_explained_alike(modules: Page, odd: float) -> None:
     subject = find_subject("numpy-cnn")
     subject.model.weights["conv2.w"][1, 2, 3, 4] = odd
     trace = look(modules, subject)

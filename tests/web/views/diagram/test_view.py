@@ -20,7 +20,7 @@ def test_a_cell_that_is_pointed_at_says_its_value(opened: Page, subject: Subject
                 assert point(opened, tensor, column, row) == f"{name}\n= {expected}"
 
 
-def test_where_a_cell_came_from_lights_up(opened: Page) -> None:
+def test_sources_of_a_cell_light_up(opened: Page) -> None:
     went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
     point(opened, "conv1.y", 2, 3)
     boxes = opened.get_attribute(".diagram-marks path.from.line", "d")

@@ -208,7 +208,7 @@ def plain() -> Subject:
 def digits() -> Subject:
     """Build a network from 28×28 bytes to ten classes, for views that need images as in MNIST."""
     body = [layers.Conv2D(4, 5), layers.ReLU(), layers.MaxPool2D(2), layers.Flatten(), layers.Dense(10)]
-    network = built("digits", [*body, layers.Softmax()], (1, 28, 28), scale=0.1)
+    network = built("digits", [*body, layers.Softmax()], (1, 28, 28), scale=0.4)
     network.model.normalization = Normalization.fit("scale", np.array([[[[0, 255]]]], np.uint8), digits=True)
     network.model.classes = tuple("0123456789")
     return network

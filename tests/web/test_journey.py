@@ -4,10 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,57 +12,11 @@ from web.journey import Journey, journey, numpy_cnn
 from web.looked_at import until
 from web.pages import Page, entered, number, waited
 
-from chainrule.data import as_mnist, npz
-
-SEVEN = [(40, 30), (110, 30), (70, 130)]
-
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
-    """Serve a network that was trained on data that say of themselves that they are centered digits."""
-    read_sets = npz.read_sets
-
-    def read_digits(path: Path) -> tuple[Any, Any]:
-        training, test = read_sets(path)
-        return replace(training, digits=True), test and replace(test, digits=True)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(npz, "read_sets", read_digits)
-        with journey(numpy_cnn(tmp_path_factory.mktemp("data")), steps=20) as found:
-            yield found
-
-
-def test_a_digit_drawn_by_mouse_is_answered_as_predict_does(page: Page, network: Journey) -> None:
-    entered(page, network.address)
-    box = page.locator(".pad-canvas").bounding_box()
-    at = [(box["x"] + x / 160 * box["width"], box["y"] + y / 160 * box["height"]) for x, y in SEVEN]
-    page.mouse.move(*at[0])
-    page.mouse.down()
-    for point in at[1:]:
-        page.mouse.move(*point, steps=8)
-    page.mouse.up()
-    digit = as_mnist(drawing(page))
-    answer = 100 * network.model().predict(digit[None, None])[0]
-    bars = page.locator(".bars .number")
-
-    def read() -> list[float]:
-        return [float(text.strip("< %") or "nan") for text in bars.all_inner_texts()]
-
-    waited(page, lambda: read() == pytest.approx([*answer], abs=1))  # the pad has a higher resolution than the input
-    assert max(answer) > 20  # an untrained network would give the same answer for all
-    assert page.inner_text(".winner").startswith(f"Prediction: {answer.argmax()}")
-    page.reload()
-    waited(page, lambda: read() == pytest.approx([*answer], abs=1))
-
-
-def drawing(page: Page) -> np.ndarray:
-    """Return the pad's content, 0 to 255, as a mixture of paper (its corner) and ink (the most distant colour)."""
-    numbers = page.locator(".pad-canvas").evaluate(
-        "c => [c.width, ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
-    )
-    colours = np.reshape(numbers[1:], (-1, numbers[0], 4))[..., :3].astype(float)
-    away = np.abs(colours - colours[0, 0]).sum(-1)
-    return np.round(255 * away / away.max()).astype(np.uint8)
+    with journey(numpy_cnn(tmp_path_factory.mktemp("data")), steps=20) as network:
+        yield network
 
 
 def changed(network: Journey, step: int, weight: str) -> tuple[float, float, list[float]]:
@@ -97,7 +48,7 @@ def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newes
     assert image == np.argmax(np.array(contributions) * np.sign(gradient))
     parts = [number(text) for text in page.locator(".story-cause > .number:not(.story-share)").all_inner_texts()]
     earlier, batch, of_image = parts
-    shares = [number(text.split(" ")[0]) for text in page.locator(".story-share").all_inner_texts()]
+    shares = [number(text.split()[0]) for text in page.locator(".story-share").all_inner_texts()]
     assert min(map(abs, shares)) >= 1  # all causes can be seen
     assert min(map(abs, parts)) > 0
     assert earlier + batch == pytest.approx(change, rel=0.02)

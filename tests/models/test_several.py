@@ -114,17 +114,6 @@ def test_each_output_is_evaluated_and_recorded(capsys: pytest.CaptureFixture[str
         evaluation["other"]
 
 
-def test_files_keep_names_losses_and_outputs(tmp_path: Path) -> None:
-    whole, (x, y) = model(), batch()
-    whole.fit(x, y, loss=LOSSES, loss_weights=WEIGHTS, progress=False)
-    whole.save(tmp_path / "m.safetensors")
-    loaded = cr.load(tmp_path / "m.safetensors", engine="numpy")
-    assert loaded.about() == whole.about()
-    assert loaded.evaluate(x, y).loss == whole.evaluate(x, y).loss
-    for name, values in loaded.predict(x).items():
-        assert_array_equal(values, whole.predict(x)[name])
-
-
 def test_every_number_of_a_step_is_explained() -> None:
     whole, (x, y) = model(loss=LOSSES), batch(1)
     whole.fit(x, y, loss_weights=WEIGHTS, progress=False)

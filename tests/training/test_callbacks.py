@@ -35,8 +35,6 @@ class Some:
         self.log.append("end")
 
 
-
-
 @pytest.mark.parametrize("moment", ["begin", "stepped", "epoch_ended", "end"])
 def test_an_exception_of_a_callback_is_raised_and_the_model_can_be_used(moment: str) -> None:
     def fail(*arguments: Any) -> None:

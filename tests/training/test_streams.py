@@ -179,7 +179,7 @@ def test_a_validation_split_is_validation_data(kind: str, form: str, normalizati
 OF_STEPS = ("optimizer", "learning_rate", "loss", "clip_norm", "lr_multipliers", "lookahead", "ema_decay")
 
 
-@settings(max_examples=draws(25))
+@settings(max_examples=draws(15))
 @given(st.sampled_from(sorted(KINDS)), st.integers(1, 7), st.sets(st.sampled_from(OF_STEPS), max_size=3), st.booleans())
 def test_batches_and_weighted_items_train_as_arrays(kind: str, size: int, names: set[str], weigh: bool) -> None:
     """A whole batch may have no weight. The first batch would determine the normalization, and whitens."""

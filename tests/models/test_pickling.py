@@ -46,8 +46,8 @@ def test_a_used_model_goes_on_where_it_was(kind: str, engine: str, tmp_path: Pat
         model.save(tmp_path / "model.safetensors")
         twins.append(cr.load(tmp_path / "model.safetensors", engine=engine))
     for twin in twins:
-        for found, expected in zip(outputs(twin, x), before, strict=True):
-            assert_array_equal(found, expected)
+        for actual, expected in zip(outputs(twin, x), before, strict=True):
+            assert_array_equal(actual, expected)
         assert kind in OWN or twin.about() == model.about()
         assert (twin.engine.name, twin.threads, twin.classes) == (model.engine.name, model.threads, model.classes)
         assert twin.evaluate(x, y).figures == figures

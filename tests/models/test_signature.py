@@ -94,13 +94,13 @@ def test_files_become_inputs_as_recorded(channels: int, unit: float, digits: boo
     paths = [tmp_path / f"{number}.png" for number in range(3)]
     for path, image in zip(paths, pixels, strict=False):
         Image.fromarray(np.moveaxis(image, 0, -1).squeeze()).save(path)
-    found = model.predict(paths)
+    actual = model.predict(paths)
     if digits and channels == 1:
         expected = np.stack([cr.data.load_digit(path) for path in paths])
-        assert_close(found, model.predict(expected if unit == 255 else expected / 255))
-        assert np.abs(found - model.predict(data.x[:3])).max() > 1e-3
+        assert_close(actual, model.predict(expected if unit == 255 else expected / 255))
+        assert np.abs(actual - model.predict(data.x[:3])).max() > 1e-3
     else:
-        assert_close(found, model.predict(data.x[:3]))
+        assert_close(actual, model.predict(data.x[:3]))
 
 
 def test_several_outputs_are_answered_by_name() -> None:
@@ -111,6 +111,6 @@ def test_several_outputs_are_answered_by_name() -> None:
     x, t = draw.normal(size=(30, 1, 5, 7)), draw.integers(0, 3, 30)
     name, other = model.output_names
     model.fit(x, {name: t, other: t * 100.0}, epochs=1, progress=False)
-    found, predicted = model.predict_classes(x), model.predict(x)
-    assert found[name].tolist() == [str(k) for k in predicted[name].argmax(1)]
-    assert_array_equal(found[other], predicted[other])
+    actual, predicted = model.predict_classes(x), model.predict(x)
+    assert actual[name].tolist() == [str(k) for k in predicted[name].argmax(1)]
+    assert_array_equal(actual[other], predicted[other])

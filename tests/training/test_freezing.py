@@ -21,10 +21,10 @@ LAYERS = [
 
 
 def model(**options):
-    found = cr.Sequential(LAYERS, (2, 8, 7), **{"engine": "numpy", "dtype": "float64", "seed": 2, **options})
+    actual = cr.Sequential(LAYERS, (2, 8, 7), **{"engine": "numpy", "dtype": "float64", "seed": 2, **options})
     generator = np.random.default_rng(0)
-    found.statistics += generator.uniform(0.1, 0.5, found.statistics.shape).astype(found.dtype)
-    return found
+    actual.statistics += generator.uniform(0.1, 0.5, actual.statistics.shape).astype(actual.dtype)
+    return actual
 
 
 def data(count=12):

@@ -126,11 +126,11 @@ def compared(result: Any, expected: Any, form: str) -> None:
         assert expected is result or form == "items"
         return
     (model, history), (twin, twin_history) = result, expected
-    for found, wanted in ((history.loss, twin_history.loss), (model.parameters, twin.parameters)):
+    for actual, wanted in ((history.loss, twin_history.loss), (model.parameters, twin.parameters)):
         if form in ("tables", "lists"):
-            assert_close(found, wanted, dtype=np.float32)
+            assert_close(actual, wanted, dtype=np.float32)
         else:
-            assert_array_equal(found, wanted)
+            assert_array_equal(actual, wanted)
 
 
 @settings(max_examples=draws(40))

@@ -22,25 +22,20 @@ def test_images_are_bytes_that_differ_by_class():
     assert_array_equal(x, again)
 
 
-def test_a_network_of_the_zoo_travels():
-    subject = Subject(**subjects.find("numpy-cnn").to_config())
-    model, own = subject.build("numpy", 1), zoo.find("numpy-cnn").build(engine="numpy")
-    assert_array_equal(model.parameters, own.parameters)
-    assert subject.steps(8).batch_size == 8
-    assert subject.steps(8).augmentation is None
-    assert subject.steps(8).optimizer == zoo.find("numpy-cnn").recipe.optimizer
-
-
-def test_a_model_file_comes_with_its_weights(tmp_path):
+def test_networks_by_name_and_by_file(tmp_path):
+    subject, entry = Subject(**subjects.find("numpy-cnn").to_config()), zoo.find("numpy-cnn")
+    assert_array_equal(subject.build("numpy", 1).parameters, entry.build(engine="numpy").parameters)
+    steps = subject.steps(8)
+    assert (steps.batch_size, steps.augmentation, steps.optimizer) == (8, None, entry.recipe.optimizer)
     model = Sequential([cr.Dropout(0.5), cr.Dense(2), cr.Sigmoid()], (3,), engine="numpy", loss="half_squared_error")
     model.parameters[:] = np.arange(model.parameters.size)
     model.save(tmp_path / "own.safetensors")
     subject = subjects.find(str(tmp_path / "own.safetensors"))
     assert subject.steps(1).loss == "half_squared_error"
-    assert_array_equal(subject.build("numpy", 1).parameters, model.parameters)
-    still = subject.build("numpy", 1, dropout=False)
-    assert still.layers[0] == cr.Dropout(0.0)
-    assert_array_equal(still.parameters, model.parameters)
+    for dropout in (True, False):
+        built = subject.build("numpy", 1, dropout=dropout)
+        assert built.layers[0] == cr.Dropout(0.5 * dropout)
+        assert_array_equal(built.parameters, model.parameters)
 
 
 @pytest.mark.parametrize(

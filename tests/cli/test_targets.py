@@ -1,6 +1,7 @@
 """`chainrule train` on targets: the network's end and its loss, weights, and the commands that read the run."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,7 @@ from numerical import assert_close
 from PIL import Image
 
 import chainrule as cr
-from chainrule import zoo
 from chainrule.data import load
-from chainrule.network import tasks
 
 RNG = np.random.default_rng(2)
 MLP = "--model mlp --engine numpy --quiet --threads 1"
@@ -83,30 +82,17 @@ def test_the_weights_are_those_of_fit(invoke: Invoke, tmp_path: Path, task: str)
         refused(invoke(words, "--loss", "categorical-cross-entropy"), "categorical_cross_entropy", "labels")
 
 
-@pytest.mark.parametrize("name", ["numpy-cnn", "resnet-8", "photo-cnn", "vanilla-cnn"])
-def test_the_ends_of_named_networks(name: str) -> None:
-    names = ("a", "b", "c")
-    built = {
-        task.name: zoo.find(name).build(None, names, task=task, engine="numpy", loss="mean_squared_error")
-        for task in tasks.NAMED.values()
-    }
-    assert built["classification"].last_layer in ("Softmax", "Sigmoid")
-    assert [built[task].last_layer for task in ("multi-label", "regression")] == ["Sigmoid", "Dense"]
-    assert {model.output_shape for model in built.values()} == {(3,)}
-    assert len({model.parameters.size for model in built.values()}) == 1
-
-
 @pytest.mark.parametrize(("choice", "task"), [("", "classification"), ("--regression", "regression")])
 def test_whole_numbers_are_classes_unless_said(invoke: Invoke, tmp_path: Path, choice: str, task: str) -> None:
     """Train, evaluate and evaluate other data with the kind of targets that the run records."""
-    for folder in ("levels", "others"):
-        (tmp_path / folder).mkdir()
-        lines = ["image;level", *(f"{number};{number % 2}" for number in range(60))]
-        (tmp_path / folder / "targets.csv").write_text("\n".join(lines))
-        for number in range(60):
-            image = RNG.integers(0, 40, (7, 9)) + 90 * (number % 2)
-            Image.fromarray(image.astype(np.uint8)).save(tmp_path / folder / f"{number}.png")
-    assert f"{'--classes' if choice else '--regression'}" in invoke(f"data inspect levels {choice}").stdout
+    (tmp_path / "levels").mkdir()
+    for number in range(60):
+        image = RNG.integers(0, 40, (7, 9)) + 90 * (number % 2)
+        Image.fromarray(image.astype(np.uint8)).save(tmp_path / "levels" / f"{number}.png")
+    lines = ["image;level", *(f"{number};{number % 2}" for number in range(60))]
+    (tmp_path / "levels" / "targets.csv").write_text("\n".join(lines))
+    shutil.copytree("levels", "others")
+    assert ("--classes" if choice else "--regression") in invoke(f"data inspect levels {choice}").stdout
     inspected = answer(invoke(f"data inspect --json levels {choice}"))
     assert inspected.items() >= {"images": 60, "shape": [1, 7, 9]}.items()
     assert ("targets" in inspected) == (task == "regression")

@@ -56,8 +56,6 @@ def test_quick_tries_every_network(invoke, known, tmp_path):
     page = (tmp_path / "zoo.md").read_text(encoding="utf-8")
     assert page.count("\n|") == len(rows) + 1
     assert "| target | reached | time |" in page
-    assert "numpy engine" in page
-    assert "Python 3" in page
     assert all(options["offline"] and not options["progress"] for _, options in known)
     assert list(tmp_path.iterdir()) == [tmp_path / "zoo.md"]
     (tmp_path / "zoo.md").write_text(f"<!-- table -->\n{page.replace(' zayan ', ' gone ')}<!-- end of table -->\n")
@@ -150,24 +148,21 @@ def test_a_run_of_train_is_taken_into_the_table(invoke, known, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("trained", "said"),
     [
-        ("--epochs 1", "was trained with epochs 1, not 2"),
-        ("--seed 3", "was trained with seed 3, not 0"),
-        ("--lr 0.01", "was trained with optimizer"),
-        ("--limit 500", "data are not those"),
-        ("--dtype float64", "dtype"),
+        ("--model mlp --epochs 1", "was trained with epochs 1, not 2"),
+        ("--model mlp --lr 0.01", "was trained with optimizer"),
+        ("--model mlp --limit 500", "data are not those"),
+        ("--model mlp --dtype float64", "dtype"),
         ("--model zayan --epochs 1", "another model"),
         ("--from first --epochs 2 --lr 0.003 --augment shift=1", "weights in its start.safetensors"),
     ],
 )
-def test_another_run_is_refused(invoke, known, tmp_path, changed, said):
+def test_another_run_is_refused(invoke, known, tmp_path, trained, said):
     command = f"train {AS_MNIST} {ENGINE} --quiet"
-    if "--from" in changed:
+    if "--from" in trained:
         assert invoke(f"{command} --model mlp --out first").exit_code == 0
-    elif "--model" not in changed:
-        command += " --model mlp"
-    assert invoke(f"{command} {changed} --out kept/mlp-mnist").exit_code == 0
+    assert invoke(f"{command} {trained} --out kept/mlp-mnist").exit_code == 0
     kept = {path.name: path.read_bytes() for path in (tmp_path / "kept/mlp-mnist").iterdir()}
     refused(invoke(f"zoo mlp {ENGINE} --quiet --out kept"), said)
     assert kept == {path.name: path.read_bytes() for path in (tmp_path / "kept/mlp-mnist").iterdir()}
@@ -175,7 +170,5 @@ def test_another_run_is_refused(invoke, known, tmp_path, changed, said):
 
 def test_a_run_on_another_engine_is_refused(invoke, known):
     invoke(f"zoo mlp {ENGINE} --quiet --out kept --quick")
-    refused(
-        invoke("zoo mlp --quick --engine reference --quiet --out kept"),
-        "was trained on the numpy engine, not on reference",
-    )
+    said = "was trained on the numpy engine, not on reference"
+    refused(invoke("zoo mlp --quick --engine reference --quiet --out kept"), said)

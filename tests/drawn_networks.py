@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chainrule import layers as cr
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer, Node, node
-from chainrule.layers.activations import ELEMENTWISE, PARTIAL
+from chainrule.layers.kinds import ELEMENTWISE, PARTIAL
 from chainrule.layers.node import Wiring
 from chainrule.models.model import Graph, Sequential, connect
 from chainrule.network import losses

@@ -17,7 +17,7 @@ from PIL import Image
 import chainrule as cr
 from chainrule import zoo
 from chainrule.cli import main
-from chainrule.layers import activations
+from chainrule.layers import kinds
 from chainrule.plotting import markdown
 from chainrule.plotting.markdown import MARKS
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = [*ROOT.glob("[!R]*.md"), *(ROOT / ".github").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
 PICTURES = {f"docs/pictures/{name}.png" for name in ("curves", "kernels-conv1", "confusion", "mistakes")} | {
-    f"docs/derivations/pictures/{name}.png" for name in (*activations.EXAMPLES, "softmax")
+    f"docs/derivations/pictures/{name}.png" for name in (*kinds.EXAMPLES, "softmax")
 }
 PICTURES |= {f"docs/pictures/page-{name}" for name in ("network.png", "cell.png", "made.gif")}  # make screenshots
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.S | re.M)

@@ -30,11 +30,6 @@ def without(operations: tuple[PlanStep, ...], name: str) -> tuple[PlanStep, ...]
     return tuple(operation for operation in operations if operation.name != name)
 
 
-@pytest.mark.parametrize("loss", [None, LOSS])
-def test_a_plan_of_a_network_passes(loss: str | None) -> None:
-    check_plan(plan(loss), 4)
-
-
 @pytest.mark.parametrize("name", ["cross_correlate", "relu", "max_pool"])
 def test_reading_before_writing_is_refused(name: str) -> None:
     whole_plan = plan(LOSS)

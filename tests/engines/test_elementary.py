@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chainrule.engines import loader
 from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.kernels import activations
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.kinds import ELEMENTWISE
 from chainrule.operations import elementwise, reference
 
 Function = Callable[[Any], Any]
@@ -70,39 +70,29 @@ def smooth(x: Array) -> tuple[Array, Array, Array]:
     return twice, 1 / (1 + np.exp(-twice)), 1 / (1 + np.exp(twice))
 
 
+# name: (exact function, least and largest argument, error in units of the last place, special arguments)
+FUNCTIONS: dict[str, tuple[Function, float, float, float, tuple[float, ...]]] = {
+    "tanh": (np.tanh, -np.inf, np.inf, 2.7, (np.nan, np.inf, -np.inf)),
+    "arctan": (np.arctan, -np.inf, np.inf, 2.7, (np.nan, np.inf, -np.inf)),
+    "exponential": (np.exp, -np.inf, 0, 1.3, (-np.inf, np.nan, -1e30)),
+    "expm1": (np.expm1, -np.inf, 0, 2, (-np.inf, np.nan, -0.0)),
+    "log1p": (np.log1p, 0, 1, 3, (np.nan,)),
+}
+
+
 @each_dtype
-@pytest.mark.parametrize(("name", "bound"), [("tanh", 2.7), ("arctan", 2.7)])
-def test_tanh_and_arctan_to_the_last_places(dtype: str, name: str, bound: float) -> None:
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_to_the_last_places(dtype: str, name: str) -> None:
+    exact, least, largest, bound, specials = FUNCTIONS[name]
+    least = LOWEST[dtype] if name == "exponential" else least
     x = drawn(dtype)
+    x = np.concatenate([x, -x, np.linspace(max(least, -100), min(largest, 100), 100_001).astype(dtype)])
+    x = x[(x >= least) & (x <= largest)]
     actual = applied(getattr(compiler, name), x)
-    assert units(actual, getattr(np, name)(x.astype(np.longdouble))).max() < bound
-    assert_array_equal(np.signbit(actual), np.signbit(x))
-    assert np.abs(actual).max() <= (1 if name == "tanh" else np.dtype(dtype).type(np.pi / 2))
-
-
-@each_dtype
-def test_exponentials_to_the_last_place(dtype: str) -> None:
-    x = -np.abs(drawn(dtype))
-    x = np.concatenate([x[x > LOWEST[dtype]], np.linspace(LOWEST[dtype], 0, 100_001).astype(dtype)])
-    assert units(applied(compiler.exponential, x), np.exp(x.astype(np.longdouble))).max() < 1.3
-    special = np.array([-np.inf, np.nan, -1e30, 3 * LOWEST[dtype]], dtype)
-    assert_array_equal(applied(compiler.exponential, special), np.array([0, np.nan, 0, 0], dtype))
-
-
-@each_dtype
-def test_exponentials_less_one_to_the_last_places(dtype: str) -> None:
-    x = -np.abs(drawn(dtype))
-    assert units(applied(compiler.expm1, x), np.expm1(x.astype(np.longdouble))).max() < 2
-    special = np.array([-np.inf, np.nan, -0.0], dtype)
-    assert_array_equal(applied(compiler.expm1, special), np.array([-1, np.nan, 0], dtype))
-
-
-@each_dtype
-def test_logarithms_to_the_last_places(dtype: str) -> None:
-    x = np.abs(drawn(dtype))
-    x = np.concatenate([x[x <= 1], np.linspace(0, 1, 100_001).astype(dtype)])
-    assert units(applied(compiler.log1p, x), np.log1p(x.astype(np.longdouble))).max() < 3
-    assert np.isnan(applied(compiler.log1p, np.array([np.nan], dtype)))
+    assert units(actual, exact(x.astype(np.longdouble))).max() < bound
+    assert largest == 0 or (np.signbit(actual) == np.signbit(x)).all()
+    special = np.array(specials, dtype)
+    assert_array_equal(applied(getattr(compiler, name), special), exact(special))
 
 
 @each_dtype

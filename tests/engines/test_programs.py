@@ -1,7 +1,5 @@
 """Compiled programs against the interpreter on the reference, and the structure of a program."""
 
-import threading
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -77,8 +75,8 @@ def test_a_prepared_step_compiles_nothing(count: int, whole: bool, monkeypatch: 
 
 
 @settings(max_examples=draws(8), deadline=None)
-@given(count=st.integers(48, 150), threads=st.integers(3, 6), data=st.data())
-def test_a_batch_in_more_shares_than_threads(count: int, threads: int, data: st.DataObject) -> None:
+@given(count=st.one_of(st.just(1), st.integers(48, 150)), threads=st.integers(3, 6), data=st.data())
+def test_threads_share_a_sample_or_a_batch_in_more_parts(count: int, threads: int, data: st.DataObject) -> None:
     """Whichever thread does a share, the result is the same."""
     made, shape = data.draw(st.sampled_from([(EVERYTHING[:10], (2, 9, 8)), (EVERYTHING, (2, 9, 8)), LARGE_IMAGES]))
     actual, expected = (Network(made, shape, dtype="float64", engine=each) for each in ("compiled", "numpy"))
@@ -89,39 +87,18 @@ def test_a_batch_in_more_shares_than_threads(count: int, threads: int, data: st.
     gradient = reference.gradients(x, t, seed=5, step=2)[2]
     first, *others = (own.gradients(x, t, seed=5, step=2)[2].copy() for _ in range(4))
     assert len(own._results["loss"]) == count
-    assert len(own._bounds) - 1 > threads
-    assert own._workspaces["share_work"].size or shape == (2, 9, 8)
+    assert count == 1 or len(own._bounds) - 1 > threads
+    assert count == 1 or own._workspaces["share_work"].size or shape == (2, 9, 8)
     assert_close(first, gradient, 1000, magnitude=1)
+    others += [programs.Program(plan, actual.layout, actual, 1).gradients(x, t, seed=5, step=2)[2]] * (count == 1)
     assert all((each == first).all() for each in others)
-
-
-def test_predicting_from_several_threads_gives_what_one_gives() -> None:
-    made = network("compiled")
-    x, _ = batch(33)
-    expected = made.apply(x)
-    alone = [made.apply(x[n : n + 1])[0] for n in range(33)]
-    failures: list[str] = []
-
-    def work(number: int) -> None:
-        for _ in range(20):
-            if (made.apply(x) != expected).any() or (made.apply(x[number : number + 1])[0] != alone[number]).any():
-                failures.append(f"thread {number}")
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
 
 
 @pytest.mark.usefixtures("stand_ins")
 @pytest.mark.parametrize(
     "error",
     [
-        ImportError("No module named 'llvmlite'"),
         SystemError("initialization of _internal failed\nwithout raising an exception"),
-        OSError("libLLVM.so: cannot open shared object file"),
         AttributeError(),
         ValueError("x" * 5000),
     ],

@@ -5,9 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from interop.onnx_models import agree, made, ours
-
-from chainrule.errors import FormatError
+from interop.onnx_models import agree, made
 
 SHAPE = ("n", 4, 5)
 X = np.random.default_rng(1).standard_normal((3, 4, 5)).astype(np.float32)
@@ -41,20 +39,8 @@ TANH = """
     g = Mul(x, f)
     y = Mul(half, g)
 """
-CONSTANTS = {
-    name: number(value)
-    for name, value in {
-        "root": 2**0.5,
-        "inverse": 0.5**0.5,
-        "one": 1,
-        "half": 0.5,
-        "three": 3,
-        "cubic": 0.044715,
-        "six": 6,
-        "scale": (2 / np.pi) ** 0.5,
-        "zero": 0,
-    }.items()
-}
+NUMBERS = {"root": 2**0.5, "inverse": 0.5**0.5, "one": 1, "half": 0.5, "three": 3, "cubic": 0.044715, "six": 6}
+CONSTANTS = {name: number(value) for name, value in {**NUMBERS, "scale": (2 / np.pi) ** 0.5, "zero": 0}.items()}
 FUNCTIONS = {
     "exact GELU": (ERF, ["exactgelu1"]),
     "exact GELU with the half first": (HALVED_ERF, ["exactgelu1"]),
@@ -134,10 +120,3 @@ def test_nodes_in_any_order(tmp_path: Path) -> None:
         a = Tanh(x)
     """
     agree(tmp_path, made(nodes, {}, SHAPE, 13), X)
-    cycle = """
-        a = Add(x, b)
-        b = Tanh(a)
-        y = Neg(b)
-    """
-    with pytest.raises(FormatError, match="depends on its own result"):
-        ours(tmp_path, made(cycle, {}, SHAPE, 13))

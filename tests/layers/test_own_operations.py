@@ -3,11 +3,9 @@
 from typing import Any
 
 import numpy as np
-import pytest
 from numerical import assert_close, normals
 
 from chainrule.core.plan import Builder, Tensor
-from chainrule.errors import StudentError
 from chainrule.layers import CustomLayer
 
 
@@ -37,14 +35,10 @@ def calls(layer: CustomLayer, shape: tuple[int, ...]) -> tuple[Any, Any]:
     return plan.forward[0].call, plan.backward[0].call
 
 
-def test_complex_numbers_are_for_complex_input_alone() -> None:
+def test_complex_numbers_pass() -> None:
     x = normals(1, (2, 4))[0].astype(complex)
     (y,) = calls(CustomLayer(Scale()), (4,))[0](x, np.array(3.0))
     np.testing.assert_array_equal(y, 3 * x)
-    spiral = CustomLayer((lambda x: x * 1j if x.dtype == np.float64 else x, lambda dy, x: dy))
-    forward, _ = calls(spiral, (4,))
-    with pytest.raises(StudentError, match="returned complex numbers for real inputs"):
-        forward(x.real)
 
 
 def test_backward_goes_forward_again_only_for_other_numbers() -> None:
@@ -58,8 +52,3 @@ def test_backward_goes_forward_again_only_for_other_numbers() -> None:
     assert thing.times == before
     assert_close(backward(dy, other, w)[1], other.sum())
     assert thing.times == before + 1
-
-
-def test_a_file_holds_no_code() -> None:
-    with pytest.raises(StudentError, match=r"Scale is custom code.*model\.weights.*model\.set_weights"):
-        CustomLayer(Scale()).to_config()

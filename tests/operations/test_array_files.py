@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import chainrule.engines
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.kinds import ELEMENTWISE
 from chainrule.operations import array_files, definitions
 
 ENGINES = Path(chainrule.engines.__file__).parent

@@ -1,19 +1,18 @@
 """Formulas of element-wise operations and updates, as data: the reference and what is written about it say the same."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 from numerical import assert_close
-from operations.written import computed, docstring, page
+from operations.written import computed, docstring
 
 from chainrule.explain.formulas import chain, evaluate, in_letters, in_numbers, result
-from chainrule.layers.activations import ELEMENTWISE, PARTIAL
+from chainrule.layers.kinds import ELEMENTWISE, PARTIAL
 from chainrule.operations import definitions, parser, reference
 from chainrule.training import optimizers
 
-POINTS = (-3.7, -1.0, -0.2, 0.0, 0.3, 1.0, 2.9)
+POINTS = (-3.7, -3.0, -1.0, -0.2, 0.0, 0.3, 1.0, 2.9, 3.0, 0.5)  # kinks, too
 FAR = (-800.0, -40.0, 40.0, 800.0, math.nan)
 ATTRIBUTES = {name: kind(**kind.examples[-1].options).attributes() for name, kind in ELEMENTWISE.items()}
 OPTIMIZERS = (
@@ -27,7 +26,6 @@ OPTIMIZERS = (
     optimizers.AdamW(0.01, weight_decay=0.3),
 )
 GRADIENTS = [name for name, entry in definitions.entries().items() if name.endswith("_dp") and "steps" in entry]
-sources = pytest.mark.parametrize("source", [docstring, page], ids=["docstring", "page"])
 element_wise = pytest.mark.parametrize("name", definitions.element_wise())
 
 
@@ -59,19 +57,18 @@ def test_formulas_compute_what_the_reference_computes(name: str, x: float) -> No
 
 @element_wise
 @pytest.mark.parametrize("x", POINTS)
-@sources
-def test_docstrings_and_pages_have_the_formulas(name: str, x: float, source: Any) -> None:
+def test_docstrings_have_the_formulas(name: str, x: float) -> None:
+    """The pages have the equations of the docstrings (tests/docs)."""
     x = abs(x) + 0.1 if name in PARTIAL else x
     y, slope = at(name, x)
     known = {**ATTRIBUTES[name], "x": x, "y": y, "dy": 0.7}
-    forward = computed(source(name), {letter: value for letter, value in known.items() if letter != "y"})["y"]
+    forward = computed(docstring(name), {letter: value for letter, value in known.items() if letter != "y"})["y"]
     assert_close(forward, [y] * len(forward), roundings=1000, dtype=float)
-    assert_close(computed([*source(name), *source(f"{name}_dx")], known)["dx"], [0.7 * slope], dtype=float)
+    assert_close(computed([*docstring(name), *docstring(f"{name}_dx")], known)["dx"], [0.7 * slope], dtype=float)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: f"{optimizer.name} {optimizer.attributes()}")
-@sources
-def test_updates(optimizer: optimizers.Optimizer, source: Any) -> None:
+def test_updates(optimizer: optimizers.Optimizer) -> None:
     """The formulas, the reference and what is written about it take the same step."""
     given = {"rate": optimizer.learning_rate, **optimizer.step_attributes(7)}
     shared, entry = (definitions.entries()[name] for name in ("update", optimizer.operation))
@@ -86,7 +83,7 @@ def test_updates(optimizer: optimizers.Optimizer, source: Any) -> None:
     assert_close(after, float(first[0]), dtype=float)
     (rule,) = (each for each in entry["rule"] if definitions.holds(each, facts))
     assert_close(result(rule, known), after, dtype=float)
-    lines = source(optimizer.operation)
+    lines = docstring(optimizer.operation)
     letters = {**given, **constants, **start}
     nesterov = bool(given.get("nesterov"))
     assert_close(computed(lines, letters, nesterov=nesterov)["p"], [after], dtype=float)
@@ -94,15 +91,14 @@ def test_updates(optimizer: optimizers.Optimizer, source: Any) -> None:
 
 @pytest.mark.parametrize("name", GRADIENTS)
 @pytest.mark.parametrize("batch", [1, 3])
-@sources
-def test_gradients_of_losses(name: str, batch: int, source: Any) -> None:
+def test_gradients_of_losses(name: str, batch: int) -> None:
     generator = np.random.default_rng(batch)
     p, t = generator.uniform(0.1, 0.9, (2, batch, 4))
     expected = getattr(reference, name)(p, t)[0, 1]
     known = {"p": p[0, 1], "z": p[0, 1], "t": t[0, 1], "K": 4.0, "N": float(batch), "ε": 1e-16}
     steps = chain(definitions.entries()[name]["steps"], known, {"batch": batch > 1}, {})
     assert_close(steps[-1].value, expected)
-    lines = [line.replace("[n,k]", "") for line in source(name)]
+    lines = [line.replace("[n,k]", "") for line in docstring(name)]
     assert_close(computed(lines, {**known, "p̂": p[0, 1], "batch": batch})["dp"], [expected], dtype=float)
 
 

@@ -138,6 +138,6 @@ def test_trials_of_a_killed_process_are_not_lost(tmp_path: Path) -> None:
         ({"jobs": 0}, "jobs 0"),
     ],
 )
-def test_refused(tmp_path: Path, given: dict[str, Any], says: str) -> None:
+def test_impossible_sweeps_are_refused(tmp_path: Path, given: dict[str, Any], says: str) -> None:
     with pytest.raises(OptionError, match=says):
         swept(tmp_path, **given)

@@ -66,7 +66,7 @@ def test_frozen_layers_stay_as_they_are(engine, optimizer):
     assert changed == {name for name in before if name.startswith(("norm2", "dense1"))}
 
 
-def test_what_cannot_be_frozen_is_refused():
+def test_unknown_and_all_parameters_cannot_be_frozen():
     with pytest.raises(OptionError, match="no parameter is named 'cnov"):
         model().freeze("cnov*")
     network = model()

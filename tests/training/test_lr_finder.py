@@ -57,20 +57,12 @@ def test_the_model_is_left_as_it_was() -> None:
     assert_close(model.predict(X), predicted)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"steps": 9}, {"low": 0}, {"low": 1, "high": 0.1}, {"high": np.inf}, {"low": np.nan}]
-)
-def test_options_out_of_range(wrong: dict[str, Any]) -> None:
-    with pytest.raises(OptionError):
-        linear().find_learning_rate(X, Y, **wrong)
-
-
 def test_rates_that_are_all_too_large() -> None:
     with pytest.raises(OptionError, match="learning rate"):
         linear().find_learning_rate(X, Y, optimizer="sgd", batch_size=300, low=50, high=100)
 
 
-def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_and_draws_the_suggestion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = bars(200)
     np.savez(tmp_path / "digits.npz", x=x, y=y)
     invoke = invoker(main, tmp_path, monkeypatch)

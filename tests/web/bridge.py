@@ -26,9 +26,9 @@ def call(page: "Page", function: str, *arguments: Any) -> Any:
     return json.loads(answer, object_hook=_unpacked)
 
 
-def look(page: "Page", subject: Subject) -> Trace:
+def look(page: "Page", subject: Subject, seed: int = 0) -> Trace:
     """Show a subject with one of its pictures to the modules of the page, and trace it in Python."""
-    picture = subject.picture()
+    picture = subject.picture(seed)
     call(page, "look", subject.description, subject.frame, picture)
     return subject.trace(picture)
 

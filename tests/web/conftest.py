@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from web import looked_at
-from web.fixed_page import Subject
-from web.fixed_page import served as served_page
 from web.looked_at import small, stripes
+from web.networks import Subject, digits
+from web.networks import served as served_page
 from web.site import served
-from web.views.subjects import digits
 from web.watching import absent, watched
 
 from chainrule.data import load
@@ -40,11 +39,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def session(data: Path) -> Iterator[Session]:
+def session(data: Path) -> Session:
     """Open a session of a small untrained network."""
-    session = looked_at.opened(small(data))
-    yield session
-    session.close()
+    return looked_at.opened(small(data))
+
+
+@pytest.fixture(autouse=True)
+def close_sessions() -> Iterator[None]:
+    """Close the sessions that a test opened."""
+    before = len(looked_at.SESSIONS)
+    yield
+    while len(looked_at.SESSIONS) > before:
+        looked_at.SESSIONS.pop().close()
 
 
 @pytest.fixture(scope="session")

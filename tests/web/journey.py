@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from cli.commands import bars
-from web.looked_at import completed, opened, stripes, until
+from web.looked_at import completed, opened, stripes, until, untrained
+from web.networks import Subject
 from web.serving import free_port, listening
 
-from chainrule.explain import NextStep, Trace
+from chainrule.explain import Trace
 from chainrule.layers import AveragePool2D, BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Sigmoid, Softmax
 from chainrule.models.model import Sequential
 from chainrule.runs.jobs import DataChoice
@@ -45,9 +46,7 @@ def smooth(folder: Path) -> PageSubject:
     body = [Conv2D(3, 3), BatchNorm2D(), Sigmoid(), AveragePool2D(2), Flatten(), Dropout(0.3), Dense(3), Softmax()]
     recipe = Recipe(epochs=400, batch_size=7, optimizer=Adam(0.01), normalization="standardize", seed=5)
     model = Sequential(body, (1, 8, 8), seed=5, engine="numpy", name="smooth")
-    moments = recipe.optimizer.init(model.parameters)
-    choice = DataChoice(str(stripes(folder / "stripes.npz")))
-    return PageSubject("smooth", model, recipe, choice, moments=moments, fitted=False)
+    return untrained(model, recipe, stripes(folder / "stripes.npz"))
 
 
 @dataclass(frozen=True)
@@ -64,14 +63,9 @@ class Journey:
 
     def trace_of(self, picture: np.ndarray, label: int, step: int | None = None) -> Trace:
         """Trace a step for any image (C, H, W) of bytes."""
-        frame, subject = self.session.frame(step, threading.Event()), self.session.subject
-        x = subject.model.normalization.apply(picture[None], np.dtype("float64"))
-        t = np.eye(subject.model.output_shape[-1])[[label]]
-        assert frame.moments is not None
-        training = NextStep(
-            subject.recipe.optimizer, frame.rate, frame.step + 1, frame.moments, None, subject.recipe.seed
-        )
-        return Trace(self.model(frame), x, t, subject.recipe.loss, training)
+        frame, recipe = self.session.frame(step, threading.Event()), self.session.subject.recipe
+        subject = Subject(self.model(frame), recipe, frame.moments or (), frame.step, frame.rate)
+        return subject.trace({"x": picture, "label": label})
 
     def model(self, frame: Frame | None = None) -> Sequential:
         """Return a separate network with the values of a frame; None: the newest."""

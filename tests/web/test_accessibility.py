@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from web import train_served
-from web.branching import drawn
-from web.fixed_page import served
+from web.networks import branching, served
 from web.views.opened import name_is
 from web.watching import absent, watched
 
@@ -71,7 +70,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def branched() -> Iterator[str]:
     """Serve the page of a network that branches."""
-    with served(drawn(1)) as address:
+    with served(branching(1)) as address:
         yield address
 
 

@@ -4,8 +4,8 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
+from explain.networks import explained
 from web.networks import find_subject
 
 from chainrule.explain.formulas import in_letters
@@ -56,13 +56,13 @@ CASES = {
 }
 
 
-def test_every_sign_becomes_what_it_means(modules: "Page") -> None:
+def test_equations_become_mathml(modules: "Page") -> None:
     drawn: list[str] = modules.evaluate(DRAWN, list(CASES))
     assert dict(zip(CASES, drawn, strict=True)) == CASES
 
 
 @pytest.mark.parametrize("line", ["a +", "a[", "(a", "a b)", "€", "_x", "a / / b", ""])
-def test_what_is_no_equation_is_shown_as_it_is(modules: "Page", line: str) -> None:
+def test_a_text_that_is_no_equation_is_shown_as_it_is(modules: "Page", line: str) -> None:
     assert modules.evaluate(DRAWN, [line]) == [f"math(mtext({line}))"]
 
 
@@ -76,14 +76,12 @@ def test_the_equations_of_the_reference_are_read(modules: "Page") -> None:
 
 @pytest.mark.parametrize("network", ["vanilla-cnn", "rich", "normalized", "first-pool"])
 def test_every_equation_of_every_operation_is_read(modules: "Page", network: str) -> None:
-    subject = find_subject(network)
-    trace = subject.trace(subject.picture())
-    random = np.random.default_rng(0)
+    trace = find_subject(network).trace(0)
     lines: set[str] = set()
-    for name in trace.names:
-        record = trace.explain(name, [int(random.integers(size)) for size in trace[name].shape]).to_json()
-        lines |= {record["symbols"], record["here"]}
-        lines |= {step[key] for step in record.get("steps", []) for key in ("name", "symbols", "numbers")}
+    for explanation in explained(trace):
+        derived = explanation.derived
+        lines |= {derived.symbols, derived.instantiated}
+        lines |= {text for step in derived.steps or () for text in (step.name, step.symbols, step.numbers)}
     assert not unread(modules, sorted(lines - {""}))
 
 

@@ -72,29 +72,6 @@ def drawing(page: "Page") -> np.ndarray:
     return np.round(255 * away / away.max()).astype(np.uint8)
 
 
-def test_training_and_looking_at_once_and_a_reload_in_the_middle(page: "Page", network: Journey) -> None:
-    entered(page, network.address)
-    page.locator(".train-go").click()
-    start = network.session.state()["step"]
-    until(lambda: network.session.state()["step"] > start + 2)
-    names = ["conv2.y[3,4,5]", "conv2.dw[3,1,0,2]", "conv1.w.update[1,0,2,2]"]
-    for name, phase in zip(names, ("forward", "backward", "update"), strict=True):
-        page.evaluate("place => { location.hash = place; }", f"#/network/{phase}/{name}?sample=1")
-        waited(page, lambda name=name: page.locator(".computation-name").all_inner_texts() == [name])
-    page.reload()
-    page.wait_for_selector(".computation-name")
-    assert page.locator(".computation-name").inner_text() == names[-1]
-    assert network.session.state()["running"]  # reloading stops nothing
-    waited(page, lambda: page.locator(".train-go").inner_text() == "Pause")
-    page.locator(".train-go").click()
-    network.rest()
-    model = network.session.subject.model  # the update is that of the next step of training
-    taken = network.session.batch_step(network.session.state()["step"], threading.Event()).after
-    weights = taken.parameters[slice(*model.layout["conv1.w"])].reshape(model.weights["conv1.w"].shape)
-    expected = pytest.approx(float(weights[1, 0, 2, 2]), rel=0.01)  # the page shows few digits
-    waited(page, lambda: float(page.locator(".computation-value").inner_text().replace("−", "-")) == expected)
-
-
 def changed(network: Journey, step: int, weight: str) -> tuple[float, float, list[float]]:
     """Return the change of a weight in a step, its gradient, and each image's contribution to it."""
     name, index = weight[: weight.index("[")], tuple(map(int, weight[weight.index("[") + 1 : -1].split(",")))

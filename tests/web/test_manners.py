@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 SIDEWAYS = "document.documentElement.scrollWidth - innerWidth"
-FOCUS = "() => document.activeElement.dataset.tensor ?? document.activeElement.className"
 SMALLEST = """() => {
   const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
   const sizes = [];
@@ -49,35 +48,17 @@ def test_a_notice_about_an_address_leaves_with_it(opened: "Page") -> None:
     opened.wait_for_function("() => !document.querySelector('.banner')")
 
 
-def escaped_to_the_cell(opened: "Page") -> None:
-    """Leave the panel of conv1.y[0,1,2] by Esc: the focus is on that cell then, and nothing points at it."""
+def test_escape_leads_from_the_panel_of_an_opened_link_to_its_cell(opened: "Page") -> None:
+    """The focus is on that cell then, and nothing points at it."""
+    went(opened, "#/network/forward/conv1.y[0,1,2]?sample=0", ".computation-panel")
+    opened.reload()
+    opened.wait_for_selector(name_is("conv1.y[0,1,2]"))
     opened.keyboard.press("Escape")
     opened.wait_for_selector(".computation-panel", state="detached")
     waited(opened, lambda: opened.evaluate("document.activeElement.dataset.tensor === 'conv1.y'"))
     assert opened.locator(".diagram-readout").is_hidden()
     opened.keyboard.press("ArrowRight")
     assert opened.locator(".diagram-readout .cell-name").inner_text() == "conv1.y[0,1,3]"
-
-
-def test_enter_leads_to_the_panel_and_escape_back_to_the_cell(opened: "Page") -> None:
-    went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
-    opened.locator("canvas[data-tensor='conv1.y']").focus()
-    for key in ("Home", "ArrowRight", "ArrowRight", "ArrowDown", "Enter"):
-        opened.keyboard.press(key)
-    opened.wait_for_selector(name_is("conv1.y[0,1,2]"))
-    tabs = 0
-    while "computation-play" not in opened.evaluate(FOCUS):
-        opened.keyboard.press("Tab")
-        tabs += 1
-        assert tabs < 40
-    escaped_to_the_cell(opened)
-
-
-def test_escape_leads_from_the_panel_of_an_opened_link_to_its_cell(opened: "Page") -> None:
-    went(opened, "#/network/forward/conv1.y[0,1,2]?sample=0", ".computation-panel")
-    opened.reload()
-    opened.wait_for_selector(name_is("conv1.y[0,1,2]"))
-    escaped_to_the_cell(opened)
 
 
 def test_nothing_moves_sideways_on_a_phone(opened: "Page") -> None:

@@ -3,15 +3,11 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from web import serving
-from web.fixed_page import Subject, served
-from web.views.opened import arrived, draw, hash_of, point, went
+from web.views.opened import arrived, draw, hash_of, went
 from web.views.opened import opened as open_page
 
-from chainrule.web.guard import Key
-
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import Page
 
 
 def test_a_place_has_an_address(page: "Page", address: str) -> None:
@@ -70,15 +66,3 @@ def test_light_and_dark(page: "Page", address: str) -> None:
     page.reload()
     page.wait_for_selector("html[data-ready]")
     assert page.evaluate(ground) == dark  # the choice is not stored
-
-
-def test_the_server_goes_and_comes_back(context: "BrowserContext", subject: Subject) -> None:
-    page = context.new_page()  # it may report errors
-    key = Key(serving.free_port())
-    with served(subject, key) as address:
-        open_page(page, f"{address}#/network?sample=0")
-    page.locator(".banner", has_text="does not answer").wait_for()
-    point(page, "conv1.y", 1, 1)  # what is there still works
-    with served(subject, key):
-        page.locator(".banner").wait_for(state="detached")
-    page.close()

@@ -10,15 +10,11 @@ import numpy as np
 import pytest
 from web import looked_at, serving, train_served
 from web.train_page import shown, step, tab, until, visit, weight, words
-from web.train_served import EPOCH, RECIPE, Served
+from web.train_served import EPOCH, Served
 
 from chainrule.runs import running
 from chainrule.runs.folder import locked
-from chainrule.training.loop import train
 from chainrule.training.optimizers import Adam
-from chainrule.training.samples import Samples
-from chainrule.training.steps.gradients import Outcome
-from chainrule.training.trainer import Callback, Trainer
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -49,21 +45,9 @@ def opened(page: "Page", served: Served) -> "Page":
 
 
 @pytest.fixture(scope="module")
-def weights() -> dict[int, np.ndarray]:
-    """Return the parameters after each of the first steps of ordinary training in Python."""
-    subject = train_served.subject()
-    assert subject.choice is not None
-    training, _ = subject.choice.load(RECIPE.seed)
-    trainer = subject.model.trainer(RECIPE, Samples.of_dataset(training, 10))
-    seen: dict[int, np.ndarray] = {}
-
-    class Watch(Callback):
-        def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-            seen[len(trainer.history)] = trainer.network.parameters.copy()
-            trainer.stop = len(trainer.history) >= LOOKED_AT
-
-    train(trainer, [Watch()])
-    return seen
+def weights() -> dict[int, list[np.ndarray]]:
+    """Return the values after each of the first steps of ordinary training in Python."""
+    return looked_at.trained_through(train_served.subject(), LOOKED_AT)[0]
 
 
 # ------------------------------------------------------------------ served
@@ -91,7 +75,7 @@ def test_one_step_ten_steps_an_epoch_start_and_pause(opened: "Page") -> None:
     assert words(opened)["batch accuracy"].endswith(" %")
 
 
-def test_an_earlier_step_is_that_of_python(opened: "Page", weights: dict[int, np.ndarray]) -> None:
+def test_an_earlier_step_is_that_of_python(opened: "Page", weights: dict[int, list[np.ndarray]]) -> None:
     opened.click(".train-epoch")
     until(opened, lambda: step(opened) == EPOCH)
     opened.click(".train-epoch")
@@ -105,7 +89,7 @@ def test_an_earlier_step_is_that_of_python(opened: "Page", weights: dict[int, np
     assert f"step={LOOKED_AT}" in opened.evaluate("location.hash")
     for index in ((0, 0, 0, 0), (2, 0, 3, 1), (3, 0, 4, 4)):
         flat = int(np.ravel_multi_index(index, (4, 1, 5, 5)))
-        assert weight(opened, index) == pytest.approx(float(weights[LOOKED_AT][flat]), rel=5e-3)
+        assert weight(opened, index) == pytest.approx(float(weights[LOOKED_AT][0][flat]), rel=5e-3)
     opened.click(".train-newest")
     until(opened, lambda: "step=" not in opened.evaluate("location.hash"))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
+from web import looked_at, serving
 
 from chainrule.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Softmax
 from chainrule.models.model import Sequential
@@ -22,6 +23,7 @@ from chainrule.web.server import application
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
 
+TESTS = Path(__file__).parents[1]
 SAMPLES, BATCH = 600, 20
 EPOCH = SAMPLES // BATCH
 RECIPE = Recipe(epochs=1000, batch_size=BATCH, optimizer=Adam(0.003), normalization="standardize", seed=3)
@@ -31,22 +33,16 @@ LAYERS = (Conv2D(4, 5), ReLU(), MaxPool2D(3), Flatten(), Dense(10), Softmax())
 def subject() -> PageSubject:
     """Return the untrained network."""
     model = Sequential([*LAYERS], (1, 28, 28), seed=RECIPE.seed, engine="numpy", threads=1, name="small-mnist")
-    moments = RECIPE.optimizer.init(model.parameters)
-    return PageSubject("small-mnist", model, RECIPE, DataChoice(limit=SAMPLES), moments=moments, fitted=False)
+    return looked_at.untrained(model, RECIPE, DataChoice(limit=SAMPLES))
 
 
 def written(path: Path, steps: int = 0) -> str:
     """Write a self-contained file of the network after some steps; return its address."""
-    session = Session(subject())
-    try:
-        session.loaded.wait()
-        if steps:
-            session.command("advance", steps)
-        while session.state()["running"]:
-            time.sleep(0.01)
-        path.write_bytes(single_file.file_bytes(session))
-    finally:
-        session.close()
+    session = looked_at.opened(subject())
+    if steps:
+        looked_at.completed(session, "advance", steps)
+    path.write_bytes(single_file.file_bytes(session))
+    session.close()
     return path.as_uri()
 
 
@@ -60,7 +56,7 @@ class Served:
     def start(self) -> None:
         """Start it and wait until it answers."""
         words = [str(self.key.port), self.key.token, self.key.cookie]
-        self.process = subprocess.Popen([sys.executable, str(Path(__file__)), *words])
+        self.process = subprocess.Popen([sys.executable, "-m", "web.train_served", *words], cwd=TESTS)
         for _ in range(400):
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.key.port), timeout=5):
                 return
@@ -77,9 +73,7 @@ class Served:
 
 def made() -> Served:
     """Create a server for a free port, not started yet."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return Served(Key(listening.getsockname()[1]))
+    return Served(Key(serving.free_port()))
 
 
 def main() -> None:

@@ -94,38 +94,38 @@ class DirectionalDerivatives:
         remaining = self._with_smaller_steps(u, sides, curvature * self.narrow / self.wide, ~settled)
         return Slope(smooth + remaining.value, spread + remaining.error_bound, remaining.kink_width)
 
-    def _with_smaller_steps(self, u: Array, sides: OneSidedSlopes, expected: Array, selected: Array) -> Slope:
+    def _with_smaller_steps(self, u: Array, sides: OneSidedSlopes, explained: Array, selected: Array) -> Slope:
         """Return the contribution to the derivative of outputs with a kink within the step, from smaller steps.
 
-        sides     slopes for the current step
-        expected  for every output, the jump that its curvature explains
-        selected  mask of the outputs with a kink within the step
+        sides      slopes for the current step
+        explained  for every output, the jump that its curvature explains
+        selected   mask of the outputs with a kink within the step
         """
-        dy, size = self._dy, sides.middle.shape
-        value, rounding, disagreement, kink_width = (np.zeros(size) for _ in range(4))
-        step, unresolved = self.narrow, selected.copy()
+        value, rounding, disagreement, kink_width = (np.zeros(sides.middle.shape) for _ in range(4))
+        step, unresolved, wider, smooth_jump = self.narrow, selected.copy(), sides, explained
         for _ in range(MAX_SHRINKS):
             if not unresolved.any():
                 break
             step /= STEP_RATIO
             finer = self._sides(u, step)
-            gap, both_rounding = np.abs(sides.middle - finer.middle), sides.rounding + finer.rounding
+            gap, both_rounding = np.abs(wider.middle - finer.middle), wider.rounding + finer.rounding
             differ = gap > both_rounding
-            # the expected jump is that of a wider step, which may contain the kink: the slopes must agree, too
+            # the jump comes from a wider step, which may contain the kink: the slopes must agree, too
             agree = gap <= KINK_THRESHOLD * np.abs(finer.middle) + both_rounding
-            smooth = unresolved & sides.is_smooth(expected) & agree
-            value[smooth] = sides.middle[smooth]
-            rounding[smooth] = np.where(differ, sides.rounding, np.maximum(sides.rounding, SAFETY * gap))[smooth]
+            smooth = unresolved & wider.is_smooth(smooth_jump) & agree
+            value[smooth] = wider.middle[smooth]
+            rounding[smooth] = np.where(differ, wider.rounding, np.maximum(wider.rounding, SAFETY * gap))[smooth]
             disagreement[smooth] = np.where(differ, SAFETY * gap, 0.0)[smooth]
             unresolved &= ~smooth
-            sides, expected = finer, sides.jump / STEP_RATIO
+            wider, smooth_jump = finer, wider.jump / STEP_RATIO
         value[unresolved], rounding[unresolved], kink_width[unresolved] = (
-            sides.middle[unresolved],
-            sides.rounding[unresolved],
-            sides.jump[unresolved] / 2,
+            wider.middle[unresolved],
+            wider.rounding[unresolved],
+            wider.jump[unresolved] / 2,
         )
-        error_bound = float(np.linalg.norm(dy * rounding) + np.sum(np.abs(dy) * disagreement))
-        return Slope(float(np.sum(dy * value)), error_bound, float(np.sum(np.abs(dy) * kink_width)))
+        weights = np.abs(self._dy)
+        error_bound = float(np.linalg.norm(weights * rounding) + np.sum(weights * disagreement))
+        return Slope(float(np.sum(self._dy * value)), error_bound, float(np.sum(weights * kink_width)))
 
     def _sides(self, u: Array, step: float) -> OneSidedSlopes:
         below, above = self._at(u, -step), self._at(u, step)

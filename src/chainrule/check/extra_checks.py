@@ -337,7 +337,7 @@ def check_large_inputs(checked: CheckedProbe) -> list[Row]:
 
     If the correct results are unknown, only NaN is a mistake.
     """
-    probe, name = checked.probe, checked.subject.tensors[0]
+    probe, title, name = checked.probe, checked.subject.name, checked.subject.tensors[0]
     operation = ""
     if probe.judge is not None:
         operation = probe.judge.ground_truth(probe.values, np.zeros_like(probe.judge.output(probe.values))).operation
@@ -350,19 +350,19 @@ def check_large_inputs(checked: CheckedProbe) -> list[Row]:
     try:
         results = checked.results(values, probe.dy)
     except StudentError as error:
-        row = failure_row(checked.subject.name, error, "large inputs")
+        row = failure_row(title, error, "large inputs")
         return [replace(row, diagnoses=(replace(diagnosis, message=f"{diagnosis.message} ({error})"),))]
-    if checked.output_is_right:
-        expected = checked.right_results(values)
-        if not np.isfinite(expected["y"]).all():
-            return []  # the operation itself overflows, as eˣ does
-        finite = all(np.isfinite(array).all() for array in results.values())
-        rows = checked.compare("large inputs", results, expected, FAR if finite else diagnosis, x=values[name])
-        if operation == "softmax_cross_entropy" and [row.tensor for row in rows] == ["y"]:  # the gradient is right
-            return [replace(rows[0], diagnoses=(LOGARITHM,))]
-        return [row for row in rows if row.tensor == "y"] or rows  # NaN in y explains NaN in the gradients
-    overflowing = [tensor for tensor, array in results.items() if np.isnan(array).any()][:1]  # y, or a gradient
-    return [Row(checked.subject.name, tensor, "large inputs", diagnoses=(diagnosis,)) for tensor in overflowing]
+    if not checked.output_is_right:
+        overflowing = [tensor for tensor, array in results.items() if np.isnan(array).any()][:1]  # y, or a gradient
+        return [Row(title, tensor, "large inputs", diagnoses=(diagnosis,)) for tensor in overflowing]
+    expected = checked.right_results(values)
+    if not np.isfinite(expected["y"]).all():
+        return []  # the operation itself overflows, as eˣ does
+    finite = all(np.isfinite(array).all() for array in results.values())
+    rows = checked.compare("large inputs", results, expected, FAR if finite else diagnosis, x=values[name])
+    if operation == "softmax_cross_entropy" and [row.tensor for row in rows] == ["y"]:  # the gradient is right
+        return [replace(rows[0], diagnoses=(LOGARITHM,))]
+    return [row for row in rows if row.tensor == "y"] or rows  # NaN in y explains NaN in the gradients
 
 
 CHECKS = (

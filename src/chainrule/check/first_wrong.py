@@ -29,7 +29,7 @@ ACCUMULATED = "accumulated-over-calls"  # skip measurements in this case: furthe
 
 def with_first_wrong(row: Row, examination: Examination) -> Row:
     """Return a wrong row, completed with the first wrong element; unchanged if this element cannot be determined."""
-    probe, case = examination.probe, examination.case(row.tensor)
+    case = examination.case(row.tensor)
     if case is None or not case.result.ndim:
         return row
     result, expected = case.result, case.judge.result(row.tensor, case.values, case.dy)
@@ -38,23 +38,28 @@ def with_first_wrong(row: Row, examination: Examination) -> Row:
     wrong = np.abs(result - expected) > max(row.tolerance, 1e-9) * float(np.abs(expected).max(initial=0.0))
     if not wrong.any():
         return row
-    cell = tuple(int(index) for index in np.argwhere(wrong)[0])
-    first = FirstWrong(cell, float(result[cell]), float(expected[cell]))
-    results = case.judge.explained(probe.values, probe.dy)
-    explanation = results and results.explanation(row.tensor, cell)
-    if explanation is None:
-        return replace(row, first=first)
-    first = replace(first, page=explanation.page, steps=_steps(explanation))
-    if any(diagnosis.name == ACCUMULATED for diagnosis in row.diagnoses) or not explanation.terms:
-        return replace(row, first=first)
+    element = tuple(int(index) for index in np.argwhere(wrong)[0])
+    first_wrong = FirstWrong(element, float(result[element]), float(expected[element]))
+    explained = case.judge.explained(examination.probe.values, examination.probe.dy)
+    explanation = explained and explained.explanation(row.tensor, element)
+    if explanation is not None:
+        first_wrong = replace(first_wrong, page=explanation.page, steps=_steps(explanation))
+        if explanation.terms and not any(diagnosis.name == ACCUMULATED for diagnosis in row.diagnoses):
+            first_wrong = _with_terms(first_wrong, row.tensor, examination.probe, explanation)
+    return replace(row, first=first_wrong)
+
+
+def _with_terms(first_wrong: FirstWrong, tensor: str, probe: Probe, explanation: ElementExplanation) -> FirstWrong:
+    """Return a wrong element with the terms of its sum; unchanged if the code does not support a dy of zeros."""
+    element = first_wrong.index
     try:
-        terms = tuple(_terms(row.tensor, cell, probe, explanation))
-    except StudentError:  # the code does not support a dy of zeros
-        return replace(row, first=first)
-    constant = 0.0 if row.tensor == "y" else _gradient(probe, row.tensor, cell, np.zeros_like(probe.dy))
-    constant = constant if abs(constant) > NEGLIGIBLE * max(abs(first.expected), 1) else 0.0
+        terms = tuple(_terms(tensor, element, probe, explanation))
+    except StudentError:
+        return first_wrong
+    constant = 0.0 if tensor == "y" else _gradient(probe, tensor, element, np.zeros_like(probe.dy))
+    constant = constant if abs(constant) > NEGLIGIBLE * max(abs(first_wrong.expected), 1) else 0.0
     left_out = max(len(explanation.terms) - MAX_TERMS, 0)
-    return replace(row, first=replace(first, terms=terms, left_out=left_out, constant=constant))
+    return replace(first_wrong, terms=terms, left_out=left_out, constant=constant)
 
 
 def _steps(explanation: ElementExplanation) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from chainrule.custom.held_arrays import family, squeezed
 from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer, expressions
-from chainrule.layers.activations import EXAMPLES
+from chainrule.layers.kinds import EXAMPLES
 
 TOLERANCE = 1e-4  # relative tolerance; sufficient for float32 code
 LAYERS_BY_NAME: dict[str, Layer] = {  # used if the output does not identify a variant
@@ -145,7 +145,7 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
     A weighted sum is linear in the inputs and in the weights. If one weight is 1 and all others are 0, the sum equals
     one input. This applies to weights in any order and to any padding: a mirrored pixel is a copy of an input.
     """
-    x, rest = values["x"], {name: value for name, value in values.items() if name != "x"}
+    x, weights = values["x"], {name: value for name, value in values.items() if name != "x"}
     units = np.eye(x[0].size).reshape(-1, *x.shape[1:])
 
     def output(inputs: Array, parameters: Values) -> Array:
@@ -154,27 +154,26 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
     def slopes(parameters: Values) -> Array:
         return output(units, parameters) - output(np.zeros_like(units), parameters)
 
-    if not rest:
+    if not weights:
         return ""  # its parameters, if it has any, are unknown
+    absolute = {name: np.abs(value) for name, value in weights.items()}
     try:
-        single_weights = _single_weights(rest)
-        passed = np.stack([slopes(weights) for weights in single_weights])
-        y, others = (output(x, {name: f(value) for name, value in rest.items()}) for f in (np.positive, np.abs))
-        both = output(x, {name: value + np.abs(value) for name, value in rest.items()})
-        all_slopes = slopes(rest)
-        expected = output(np.zeros_like(x), rest) + x.reshape(len(x), -1) @ all_slopes
+        unit_slopes = np.stack([slopes(single) for single in _single_weights(weights)])
+        y, sum_of_y = output(x, weights), output(x, weights) + output(x, absolute)
+        y_of_sum = output(x, {name: value + absolute[name] for name, value in weights.items()})
+        y_slopes = slopes(weights)
+        affine_y = output(np.zeros_like(x), weights) + x.reshape(len(x), -1) @ y_slopes
     except StudentError:
         return ""  # the code does not support this batch size
-    if np.minimum(np.abs(passed), np.abs(passed - 1)).max(initial=0.0) > TOLERANCE:
+    if np.minimum(np.abs(unit_slopes), np.abs(unit_slopes - 1)).max(initial=0.0) > TOLERANCE:
         return "does not equal an input if one weight is 1 and all other weights are 0"
-    if passed.sum(axis=1).max(initial=0.0) > 1 + TOLERANCE:
+    if unit_slopes.sum(axis=1).max(initial=0.0) > 1 + TOLERANCE:
         return "adds several inputs if one weight is 1 and all others are 0: each weight multiplies one input of a sum"
-    unused = np.flatnonzero(np.abs(all_slopes).reshape(*x.shape[1:2], -1).max(axis=1) <= TOLERANCE)
-    if len(unused) and any(x.shape[1] in value.shape for value in rest.values()):
+    unused = np.flatnonzero(np.abs(y_slopes).reshape(*x.shape[1:2], -1).max(axis=1) <= TOLERANCE)
+    if len(unused) and any(x.shape[1] in value.shape for value in weights.values()):
         return f"does not depend on x[:, {unused[0]}], although there are weights for it"
-    linear = all(
-        comparison.compare_with_array(*pair).error <= TOLERANCE for pair in ((y, expected), (y + others, both))
-    )
+    pairs = (y, affine_y), (sum_of_y, y_of_sum)
+    linear = all(comparison.compare_with_array(*pair).error <= TOLERANCE for pair in pairs)
     return "" if linear else "is not a sum of weights times inputs plus a bias"
 
 

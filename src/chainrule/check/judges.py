@@ -147,10 +147,8 @@ class LayerJudge(Judge):
     """
 
     def __init__(self, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None) -> None:
-        self.intended, self.layouts = (
-            LayerSubject(intended.layer, intended.shape, engine="reference"),
-            dict(layouts or {}),
-        )
+        self.intended = LayerSubject(intended.layer, intended.shape, engine="reference")
+        self.layouts = dict(layouts or {})
         super().__init__(self.intended)
 
     def output(self, values: Values) -> Array:

@@ -132,7 +132,7 @@ def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Repo
     unchecked = find_unnamed_gradients(subject, first, constants, intended is not None, seed)
     if intended is None and not unchecked:
         subject, intended = with_intended_layer(subject, seed)
-    values, other = (learner_subjects.draw_values(subject, count, number, intended) for number in (seed, seed + 2))
+    values, earlier = (learner_subjects.draw_values(subject, count, number, intended) for number in (seed, seed + 2))
     notes.insert(0, shape_note(subject.shape))
     judge = LayerJudge(intended, subject.layouts) if intended is not None else None
     probe = make_probe(subject, values, seed, judge)
@@ -140,7 +140,7 @@ def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Repo
         replace(probe, subject=copy.deepcopy(subject)), dict.fromkeys(("y", *subject.tensors), QUICK_TOLERANCE)
     )
     try:
-        report = _complete_report(student, task, probe, (other, intended), (notes, unchecked), seed)
+        report = _complete_report(student, task, probe, earlier, notes, unchecked, seed)
     except GuestSlow as slow:
         if not cheap.rows:
             raise
@@ -157,41 +157,50 @@ def _complete_report(
     student: Student,
     task: LearnerTask,
     probe: Probe,
-    expected: tuple[Values, LayerSubject | None],
-    found: tuple[list[str], list[Row]],
+    earlier: Values,
+    notes: Sequence[str],
+    unchecked: Sequence[Row],
     seed: int,
 ) -> Report:
     """Return the report of all checks of a learner's layer.
 
-    expected  values of an earlier call, and the intended layer
-    found     notes, and rows of parameters that cannot be checked
+    earlier    values of an earlier call
+    unchecked  rows of parameters that cannot be checked
     """
-    (other, intended), (notes, unchecked) = expected, found
-    subject, values, constants = cast("SubmittedLayer", probe.subject), probe.values, task.constants
-    unknown = [] if unchecked else unknown_output_rows(probe)
-    examination = examine(probe, earlier=other)
+    subject, judge = cast("SubmittedLayer", probe.subject), cast("LayerJudge | None", probe.judge)
+    unknown_output = [] if unchecked else unknown_output_rows(probe)
+    examination = examine(probe, earlier=earlier)
     if student.rate and _returns_probabilities(probe.output) and any(row.is_wrong for row in examination.rows):
         single = examine(replace(probe, subject=OneNonzero(subject)))
         if not any(row.is_wrong for row in single.rows):
-            rows = (*single.rows, *extra_rows(single, other), *unchecked, *unknown)
+            rows = (*single.rows, *extra_rows(single, earlier), *unchecked, *unknown_output)
             return Report(student.name, rows, (*notes, ONE_NONZERO_NOTE))
-    others, batch_of_one = _check_other_sizes(subject, examination, task.larger, seed)
-    rows = _with_first_wrong_entry(with_diagnoses([examination, *others]), examination)
-    if intended is not None and intended.plan.forward and intended.plan.forward[0].name in TIE_OPERATIONS:
-        exact = task.ties == FIRST and intended.plan.forward[0].name == TIE_OPERATIONS[0]
-        row = check_ties(probe, examination, exact)
-        if row and credits_all_ties(row) and not exact:
-            rows = [replace(row, notes=(*row.notes, TIES_NOTE)) if row.tensor == "x" else row for row in rows]
-        else:
-            rows += [row] if row else []
-    right = {row.tensor for row in examination.rows if row.ok}
-    rows += [] if any(row.is_wrong for row in rows) else [row for row in batch_of_one if row.tensor in right]
+    other_sizes, batch_of_one = _check_other_sizes(subject, examination, task.larger, seed)
+    rows = _with_first_wrong_entry(with_diagnoses([examination, *other_sizes]), examination)
+    forward = judge.intended.plan.forward if judge is not None else ()
+    if forward and forward[0].name in TIE_OPERATIONS:
+        rows = _with_ties(rows, examination, exact=task.ties == FIRST and forward[0].name == TIE_OPERATIONS[0])
+    if not any(row.is_wrong for row in rows):
+        right = {row.tensor for row in examination.rows if row.ok}
+        rows += [row for row in batch_of_one if row.tensor in right]
     rows += _square_rows(student, subject, task)
     rows += [_reshaped_row(subject, name, shape) for name, shape in subject.reshaped.items()]
-    rows += [row for row in extra_rows(examination, other) if not _is_reported(row, rows)]
-    if task.against is None and not (unchecked or constants) and not any(row.is_wrong for row in rows):
-        unknown = misnamed_rows(student.kind, subject, intended, values) or unknown
-    return Report(student.name, (*rows, *unchecked, *unknown), tuple(notes))
+    rows += [row for row in extra_rows(examination, earlier) if not _is_reported(row, rows)]
+    if task.against is None and not (unchecked or task.constants) and not any(row.is_wrong for row in rows):
+        intended = judge and judge.intended
+        unknown_output = misnamed_rows(student.kind, subject, intended, probe.values) or unknown_output
+    return Report(student.name, (*rows, *unchecked, *unknown_output), tuple(notes))
+
+
+def _with_ties(rows: list[Row], examination: Examination, *, exact: bool) -> list[Row]:
+    """Return the rows with that of ties, or with a note if dy goes to all elements that tie for the maximum.
+
+    exact  whether dy must go to the first of them
+    """
+    row = check_ties(examination.probe, examination, exact)
+    if row is None or exact or not credits_all_ties(row):
+        return rows + ([row] if row else [])
+    return [replace(row, notes=(*row.notes, TIES_NOTE)) if row.tensor == "x" else row for row in rows]
 
 
 def _square_rows(student: Student, subject: SubmittedLayer, task: LearnerTask) -> list[Row]:

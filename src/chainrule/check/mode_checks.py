@@ -225,33 +225,33 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
     """
     layer, student = intended.layer, load({})
     names = [next((word for word in words if student.has(word)), "") for words in STATISTICS_NAMES]
-    momentum = next((word for word in MOMENTUM_NAMES if student.has(word)), "")
-    held = student.copy_of(momentum) if momentum else None
-    if not all(names) or (held is not None and held.ndim) or not isinstance(layer, BatchNorm2D):
+    momentum_name = next((word for word in MOMENTUM_NAMES if student.has(word)), "")
+    stored = student.copy_of(momentum_name) if momentum_name else None
+    if not all(names) or (stored is not None and stored.ndim) or not isinstance(layer, BatchNorm2D):
         return []
-    factor = np.nan if held is None or impossible_value("momentum", float(held)) else float(held)
-    point = NormalizationPoint.draw(intended.shape, layer.epsilon, factor, np.random.default_rng(seed))
+    momentum = np.nan if stored is None or impossible_value("momentum", float(stored)) else float(stored)
+    point = NormalizationPoint.draw(intended.shape, layer.epsilon, momentum, np.random.default_rng(seed))
 
     def run(evaluated: bool, x: Array) -> tuple[Array, list[Array]]:
         subject = match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
         copied, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
         parameters = {subject.names[parameter]: value for parameter, value in values.items()}
         for name, value in {**parameters, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
-            held = _held_array(copied, name, value)
-            copied.put(name, value if held.size == 1 else value.reshape(held.shape))  # may be a single 0 at first
+            initial = _held_array(copied, name, value)
+            copied.put(name, value if initial.size == 1 else value.reshape(initial.shape))  # may be a single 0 at first
         return copied.forward(x), [_held_array(copied, name, None).reshape(-1) for name in names]
 
-    for learner_name, usual in zip(names, ((0,), (0, 1)), strict=True):
-        initial, message = _held_array(student, learner_name, np.zeros_like(point.mean)), ""
+    for name, usual in zip(names, ((0,), (0, 1)), strict=True):
+        initial, message = _held_array(student, name, np.zeros_like(point.mean)), ""
         if initial.size not in (1, point.mean.size):
             message = f"of shape {initial.shape}: expected {point.mean.size}, one per feature"
         elif not any(np.all(initial == value) for value in usual):
             message = f"= {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
         if message:
-            return [row("running statistics", False, "running-statistics", f"starts with {learner_name} {message}")]
-    if np.isnan(factor):
+            return [row("running statistics", False, "running-statistics", f"starts with {name} {message}")]
+    if np.isnan(momentum):
         point = replace(point, momentum=point.factor(run(False, point.x)[1]))
-    return point.rows(row, run, either_factor=momentum != MOMENTUM_NAMES[0])
+    return point.rows(row, run, either_factor=momentum_name != MOMENTUM_NAMES[0])
 
 
 def _held_array(student: Student, name: str, default: Array | None) -> Array:
@@ -267,25 +267,28 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
     argument = pair.format.extra
     options = pair.format.cases[0].options[argument]
     row, x = partial(_row, pair), generator.uniform(1, 2, INPUT_SHAPE)
-    usual, reseeded = load({argument: options}), load({argument: {**options, "seed": options["seed"] + 1}})
-    masked = _masked(row, x, usual.forward(x), options["p"])
-    if masked.ok or masked.accepted:
-        masked = _masked(row, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)
+
+    def loaded(**changes: Any) -> Student:
+        return load({argument: {**options, **changes}})
+
+    usual, reseeded = loaded(), loaded(seed=options["seed"] + 1)
+    mask_row = _masked(row, x, usual.forward(x), options["p"])
+    if mask_row.ok or mask_row.accepted:
+        mask_row = _masked(row, x, loaded(p=KEEP_MORE).forward(x), KEEP_MORE)
     unseeded = load({argument: {name: value for name, value in options.items() if name != "seed"}})
-    for when, one, another in (
+    for when, student, another in (
         ("for every seed", usual, reseeded),
         ("in every call without a seed", unseeded, unseeded),
     ):
-        if masked.ok and _same(one.forward(x), another.forward(x)):
+        if mask_row.ok and _same(student.forward(x), another.forward(x)):
             message = f"keeps the same values {when}: draw a new mask in every call"
-            masked = row(METHOD, False, "dropout-mask", message)
-    rows = [masked]
-    testing = load({argument: {**options, "mode": "test"}})
-    rows.append(_identity_row(row, testing, x, options["p"]))
+            mask_row = row(METHOD, False, "dropout-mask", message)
+    testing = loaded(mode="test")
+    rows = [mask_row, _identity_row(row, testing, x, options["p"])]
     if not complete:
         return rows
     dy = generator.normal(size=x.shape)
-    rows.append(_mask_gradient(row, load({argument: options}), x, dy))
+    rows.append(_mask_gradient(row, loaded(), x, dy))
     if rows[-1].ok and not (repeated := _mask_gradient(row, unseeded, x, dy)).ok:
         message = "uses another mask than forward if there is no seed: store the mask in the cache"
         rows.append(replace(repeated, method="no seed", diagnoses=(Diagnosis("dropout-mask", message),)))

@@ -43,10 +43,14 @@ def assignments(student: Student, intended: LayerSubject, known: Mapping[str, Ar
         x = known.get("x", SAME).to_learner(np.random.default_rng(0).normal(size=(2, *intended.shape)))
         student.explore(x, strict=False)
         options = _with_bias_inside(student, intended) or _options(student, intended, known)
-        taken = {name for pairs in options.values() for name, _ in pairs}
-        others = [] if all(options.values()) else [name for name in influential_arrays(student, x) if name not in taken]
+        named_arrays = {name for pairs in options.values() for name, _ in pairs}
+        unnamed_arrays = (
+            []
+            if all(options.values())
+            else [name for name in influential_arrays(student, x) if name not in named_arrays]
+        )
         for parameter in [parameter for parameter, pairs in options.items() if not pairs]:
-            options[parameter] = _pairs(student, others, intended.parameters[parameter], known.get(parameter))
+            options[parameter] = _pairs(student, unnamed_arrays, intended.parameters[parameter], known.get(parameter))
     for parameter, pairs in options.items():
         if not pairs:
             expected = ", ".join(intended.parameters)
@@ -86,7 +90,7 @@ def _options(
 
     Errors   StudentError if the shapes of all arrays with usual names differ
     """
-    options, first = dict[str, list[tuple[str, ArrayLayout]]](), set[str]()
+    options, assigned = dict[str, list[tuple[str, ArrayLayout]]](), set[str]()
     for parameter, shape in intended.parameters.items():
         words = NAMES.families.get(parameter, (parameter,))
         spellings = [spelling for word in words for spelling in (word, word.upper(), word.capitalize())]
@@ -94,17 +98,19 @@ def _options(
         names += [spelling for spelling in spellings if student.has(spelling)]  # scalars, such as the k of a size
         if parameter == "gamma" and not names:
             names = arrays_named("w", student.array_names())  # PyTorch's name for the scale of a normalization
-        names = [name for name in dict.fromkeys(names) if name not in first]
+        names = [name for name in dict.fromkeys(names) if name not in assigned]
         options[parameter] = _pairs(student, names, shape, known.get(parameter))
-        held_arrays = ((name, held) for name in names if (held := student.copy_of(name)) is not None)
-        arrays = [(name, held) for name, held in held_arrays if held.ndim and held.dtype.kind not in "iu"]  # no sizes
+        stored_arrays = ((name, array) for name in names if (array := student.copy_of(name)) is not None)
+        arrays = [
+            (name, array) for name, array in stored_arrays if array.ndim and array.dtype.kind not in "iu"
+        ]  # no sizes
         if arrays and not options[parameter]:
-            name, held = arrays[0]
+            name, array = arrays[0]
             raise StudentError(
-                f"{student.name}: {name} has the shape {text(held.shape) or '()'}; {intended.name} on an input of "
+                f"{student.name}: {name} has the shape {text(array.shape) or '()'}; {intended.name} on an input of "
                 f"{text(intended.shape)} expects {text(shape)}: change the shape, or pass --input-shape"
             )
-        first |= {name for name, _ in options[parameter][:1]}
+        assigned |= {name for name, _ in options[parameter][:1]}
     return options
 
 

@@ -13,7 +13,7 @@ from chainrule import layers as cr
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
-from chainrule.layers.activations import PARTIAL_LAYERS
+from chainrule.layers.kinds import PARTIAL_LAYERS
 
 LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = tuple(
     (kind(**options), shape)

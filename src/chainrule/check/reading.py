@@ -97,11 +97,15 @@ def best_of(readings: Iterable[LayerReading], accept: Callable[[LayerReading], b
     """Return the first accepted reading that is right; if there is none, the best one, or None."""
     best: LayerReading | None = None
     for reading in filter(accept, readings):
-        if best is None or reading.score > best.score:
-            best = reading
+        best = _better(best, reading)
         if best.right:
             break
     return best
+
+
+def _better(best: LayerReading | None, reading: LayerReading) -> LayerReading:
+    """Return the reading with the higher score; the first of two that are equally good."""
+    return reading if best is None or reading.score > best.score else best
 
 
 def match_layer(original: Student, task: LearnerTask, seed: int) -> Match:
@@ -127,37 +131,33 @@ def read(original: Student, task: LearnerTask, seed: int) -> LayerReading:
 
     Errors   StudentError or ShapeError if the code runs in no convention
     """
-    course_format = class_format(original.kind)
-    named = course_format.fixed_layer if course_format and task.against is None else None
     batches, singles = BY_STRENGTH
     order = [singles, (DIRECT,), batches] if task.samples == ONE else [(DIRECT,), batches, singles]
+    intended = None
     if task.against is not None:
         intended = LayerSubject(task.against, task.shape or probes.input_shape_for(task.against))
         squares = [(square, conventions) for square in _square_subjects(intended) for conventions in BY_STRENGTH]
         trials = [*((intended, conventions) for conventions in order), *squares]
         groups = [readings(original, subject, conventions, task.layouts) for subject, conventions in trials]
     else:
-        intended = None
-        usual = named, [course_format.shape] if course_format and named else []
-        groups = [_identified_readings(original, conventions, task.shape, usual, seed) for conventions in order]
-    best, first_error = None, None
+        groups = [_identified_readings(original, conventions, task.shape, seed) for conventions in order]
+    best, errors = None, list[StudentError | ShapeError]()
     for number, group in enumerate(groups):
         try:
             reading = best_of(group)
         except UnwrittenError:
             raise
         except (StudentError, ShapeError) as error:
-            first_error = first_error or error
+            errors.append(error)
             continue
-        if reading is not None and (best is None or reading.score > best.score):
-            best = reading
-        is_direct = number == order.index((DIRECT,))
-        if reading is not None and _is_final(reading, intended, is_direct, bool(original.rate)):
-            break
+        if reading is not None:
+            best, is_direct = _better(best, reading), number == order.index((DIRECT,))
+            if _is_final(reading, intended, is_direct, bool(original.rate)):
+                break
     if best is not None:
         return best
     if intended is None:
-        raise first_error or StudentError(f"{original.name} cannot be called")
+        raise next(iter(errors), StudentError(f"{original.name} cannot be called"))
     return LayerReading(match_parameters(copy.deepcopy(original), intended, task.layouts), intended)
 
 
@@ -238,8 +238,8 @@ def fit(
     try:
         for subject in islice(assignments(adapted(student, convention.axis), intended, known_layouts), MAX_TRIALS):
             reading = _trial(subject, intended, "y" in known_layouts)
-            if reading is not None and (best is None or reading.score > best.score):
-                best = reading
+            if reading is not None:
+                best = _better(best, reading)
             if best is not None and best.fits and not best.subject.reshaped:
                 break
     except ChainruleError:
@@ -318,17 +318,18 @@ def _identified_readings(
     original: Student,
     conventions: Iterable[Convention],
     shape: tuple[int, ...] | None,
-    usual: tuple[Layer | None, Sequence[tuple[int, ...]]],
     seed: int,
 ) -> Iterator[LayerReading]:
     """Yield the readings of a learner's layer as the layer that its output or its name indicates.
 
     shape   shape of one input; None: try several
-    usual   the layer that the name of the class determines, or None, and its usual input shapes
     """
+    course_format = class_format(original.kind)
+    named = course_format.fixed_layer if course_format else None  # the name of the class determines the layer
+    usual_shapes = [course_format.shape] if course_format and named else []
     for convention in conventions:
         errors = list[StudentError]()
-        shapes = convention.shapes(original, usual[1]) if shape is None else filter(convention.accepts, [shape])
+        shapes = convention.shapes(original, usual_shapes) if shape is None else filter(convention.accepts, [shape])
         for candidate in shapes:
             x = np.random.default_rng(0).normal(size=(2, *candidate))
             student = adapted(original, convention.axis)
@@ -341,7 +342,7 @@ def _identified_readings(
                 continue
             names = {name: name for name in student.names}
             subject = SubmittedLayer(student, candidate, names, convention.layouts)
-            reading = _identified(original, subject, convention, usual[0], seed)
+            reading = _identified(original, subject, convention, named, seed)
             if convention == DIRECT or reading.complete:
                 yield reading
             if convention == DIRECT or reading.exact:

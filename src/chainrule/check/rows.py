@@ -4,10 +4,9 @@ Parameters that cannot be checked also get a row, so that their layer does not c
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeGuard
 
 import numpy as np
 
@@ -136,12 +135,12 @@ def comparison_row(
     array   the result; None if it is missing
     method  source of the expected values, for the row; empty: the reference loops with the input shape
     """
+
+    def is_right(transposed: Array) -> bool:
+        return nearly_equal(transposed, expected, tolerance)
+
     row = Row(probe.subject.name, tensor, method or _later_method(probe), None, tolerance, False)
-    if tensor == "x" and array is None:
-        return replace(row, diagnoses=(NO_INPUT_GRADIENT,))
-    if _is_transposed(array, expected.shape) and nearly_equal(np.transpose(array), expected, tolerance):
-        return _transposed_row(row, expected.shape)
-    if (incomparable := _incomparable_row(row, array, expected.shape)) or array is None:
+    if (incomparable := _incomparable_row(row, array, expected.shape, is_right)) or array is None:
         return incomparable or row
     result = comparison.compare_with_array(array, expected)
     return replace(row, error=result.error, ok=result.error <= tolerance, worst=result.worst)
@@ -149,41 +148,68 @@ def comparison_row(
 
 def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: NumericalDerivatives) -> Row:
     """Return the row of a gradient compared with a numerical derivative. ``claimed`` is None if it is missing."""
-    derivative, scalar, value = numerical.derivatives[tensor], numerical.scalars[tensor], probe.values[tensor]
+
+    def is_right(transposed: Array) -> bool:
+        return bool(gradient_row(probe, tensor, transposed, numerical).ok)
+
+    derivative, size = numerical.derivatives[tensor], probe.values[tensor].size
     row = Row(probe.subject.name, tensor, derivative.method, None, derivative.tolerance, False)
-    if tensor == "x" and claimed is None:
-        return replace(row, diagnoses=(NO_INPUT_GRADIENT,))
-    if _is_transposed(claimed, value.shape) and gradient_row(probe, tensor, np.transpose(claimed), numerical).ok:
-        return _transposed_row(row, value.shape)
-    if (incomparable := _incomparable_row(row, claimed, value.shape)) or claimed is None:
+    if (incomparable := _incomparable_row(row, claimed, probe.values[tensor].shape, is_right)) or claimed is None:
         return incomparable or row
     noise = max(numerical.noise, _backward_noise(probe, tensor))
     derivative = replace(derivative, tolerance=max(derivative.tolerance, probe.tolerance, 200 * noise))
     scale = max(derivative.size, numerical.min_scale)
-    result = comparison.compare_with_derivative(claimed, derivative, scale)
-    if result.excess > derivative.tolerance and derivative.method == COMPLEX and not probe.subject.analytic:
-        second = derivatives.by_differences(scalar, probe.generator)
-        second_result = comparison.compare_with_derivative(claimed, second, scale)
-        if second_result.excess <= second.tolerance and not comparison.agree(derivative, second, scale):
-            derivative, result = second, second_result  # the code drops imaginary parts
-    notes = [FLOAT32_NOTE] if noise else []
-    if result.kinks:
-        notes.append(f"{row.title}: {result.kinks} elements lie on a kink; any slope between the two sides is right")
-    if (imprecise := int(np.sum(derivative.error_bounds > derivative.tolerance * scale))) > 0:
-        notes.append(f"{row.title}: {imprecise} elements are checked less accurately, near kinks or large values")
-    if len(derivative.indices) < value.size:
+    if derivative.method == COMPLEX and not probe.subject.analytic:
+        derivative = _without_dropped_parts(derivative, claimed, numerical.scalars[tensor], probe, scale)
+    compared = comparison.compare_with_derivative(claimed, derivative, scale)
+    notes = ((FLOAT32_NOTE,) if noise else ()) + _accuracy_notes(row.title, derivative, compared.kinks, scale, size)
+    row = replace(row, method=derivative.method, tolerance=derivative.tolerance, error=compared.error, notes=notes)
+    if compared.excess > derivative.tolerance:
+        comparable = tensor == "x" and probe.judge is None and claimed.shape == probe.dy.shape
+        diagnoses = _shortcut_mistake(claimed, probe.dy, derivative, scale) if comparable else ()
+        return replace(row, worst=compared.worst, diagnoses=diagnoses)
+    if np.sum(derivative.error_bounds + derivative.kink_widths > MAX_ERROR_BOUND * scale) * 2 > len(derivative.indices):
+        return replace(row, checked=False, diagnoses=(HIDDEN_BY_KINKS,))
+    return replace(row, ok=True, worst=compared.worst)
+
+
+def _without_dropped_parts(
+    by_complex_step: Derivative, claimed: Array, scalar: Scalar, probe: Probe, scale: float
+) -> Derivative:
+    """Return the derivative by differences if it confirms a gradient that a complex step contradicts.
+
+    This is the case for code that drops imaginary parts.
+    """
+    if comparison.compare_with_derivative(claimed, by_complex_step, scale).excess <= by_complex_step.tolerance:
+        return by_complex_step
+    by_differences = derivatives.by_differences(scalar, probe.generator)
+    compared = comparison.compare_with_derivative(claimed, by_differences, scale)
+    confirmed = compared.excess <= by_differences.tolerance
+    return (
+        by_differences
+        if confirmed and not comparison.agree(by_complex_step, by_differences, scale)
+        else by_complex_step
+    )
+
+
+def _accuracy_notes(title: str, derivative: Derivative, kinks: int, scale: float, size: int) -> tuple[str, ...]:
+    """Return notes about elements that are checked less accurately, or not individually.
+
+    kinks  number of elements on a kink
+    scale  size of the gradient, for relative errors
+    size   number of elements of the tensor
+    """
+    notes, imprecise = list[str](), int(np.sum(derivative.error_bounds > derivative.tolerance * scale))
+    if kinks:
+        notes.append(f"{title}: {kinks} elements lie on a kink; any slope between the two sides is right")
+    if imprecise:
+        notes.append(f"{title}: {imprecise} elements are checked less accurately, near kinks or large values")
+    if len(derivative.indices) < size:
         notes.append(
             f"in large tensors {len(derivative.indices)} elements are checked individually, "
             "and all of them along random directions"
         )
-    row = replace(row, method=derivative.method, tolerance=derivative.tolerance, error=result.error)
-    if result.excess > derivative.tolerance:
-        comparable = tensor == "x" and probe.judge is None and claimed.shape == probe.dy.shape
-        diagnoses = _shortcut_mistake(claimed, probe.dy, derivative, scale) if comparable else ()
-        return replace(row, worst=result.worst, notes=tuple(notes), diagnoses=diagnoses)
-    if np.sum(derivative.error_bounds + derivative.kink_widths > MAX_ERROR_BOUND * scale) * 2 > len(derivative.indices):
-        return replace(row, checked=False, diagnoses=(HIDDEN_BY_KINKS,), notes=tuple(notes))
-    return replace(row, ok=True, worst=result.worst, notes=tuple(notes))
+    return tuple(notes)
 
 
 def _shortcut_mistake(claimed: Array, dy: Array, derivative: Derivative, scale: float) -> tuple[Diagnosis, ...]:
@@ -197,24 +223,21 @@ def _shortcut_mistake(claimed: Array, dy: Array, derivative: Derivative, scale: 
     return ()
 
 
-def _is_transposed(result: Array | None, shape: tuple[int, ...]) -> TypeGuard[Array]:
-    """Return whether a result is a matrix with the transposed shape, which is not the expected shape."""
-    return result is not None and result.ndim == 2 and result.shape != shape and result.shape[::-1] == shape
+def _incomparable_row(
+    row: Row, result: Array | None, shape: tuple[int, ...], is_right: Callable[[Array], bool]
+) -> Row | None:
+    """Return the row of a result that is missing, not finite, or of the wrong shape; None for other results.
 
-
-def _transposed_row(row: Row, shape: tuple[int, ...]) -> Row:
-    """Return the row of a result that is the transpose of the expected matrix of this shape."""
-    message = f"is transposed: its shape is {text(shape[::-1])}, not {text(shape)}"
-    return replace(row, diagnoses=(Diagnosis("axes-transposed", message),))
-
-
-def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) -> Row | None:
-    """Return the row of a result that is missing, not finite, or of the wrong shape; None for other results."""
+    is_right  whether a matrix of the expected shape is the expected result, to detect its transpose
+    """
     if result is None and row.tensor == "x":
-        return replace(row, failed=True, notes=(f"backward returns no {row.title}",))
+        return replace(row, diagnoses=(NO_INPUT_GRADIENT,))
     if result is None:
         return replace(_row(row.subject, row.tensor, row.tensor), method=row.method)
     if result.shape != shape:
+        if result.ndim == 2 and result.shape[::-1] == shape and is_right(result.T):
+            message = f"is transposed: its shape is {text(result.shape)}, not {text(shape)}"
+            return replace(row, diagnoses=(Diagnosis("axes-transposed", message),))
         empty = Diagnosis(PADDING_ZERO, f"is an empty array: {EMPTY_SLICE}")
         squares = [(*shape[:axis], shape[axis - 1], *shape[axis + 1 :]) for axis in range(2, len(shape))]
         diagnoses = (WIDTH_FROM_HEIGHT,) * (result.shape in squares) if result.size else (empty,)

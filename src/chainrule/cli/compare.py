@@ -1,6 +1,6 @@
 """The command `chainrule compare`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,35 +93,33 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _text(results: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]], differing: Sequence[str]) -> str:
-
+    """Return the table of results, then that of the options that differ, as printed."""
     metrics = list(dict.fromkeys(result["measure"] for result in results))
     metric_columns = [name for metric in metrics for name in (metric.replace("_", " "), "validation")]
     columns = ["", "run", "model", "parameters", "epochs", "loss", *metric_columns, "time", "images/s"]
-    rows = [columns]
-    for number, result in enumerate(results, 1):
-        speed = result["images_per_second"]
-        row = [
-            str(number),
-            Path(result["run"]).name or result["run"],
-            result["model"],
-            f"{result['parameters']:,}",
-            str(result["epochs"]),
-        ]
-        row.append(format_loss(result["loss"]))
-        for metric in metrics:
-            row += [
-                format_metric(metric, result.get(metric)),
-                format_metric(metric, result.get(f"best_validation_{metric}")),
-            ]
-        rows.append([*row, format_duration(result["seconds"]), MISSING if speed is None else f"{speed:,.0f}"])
+    rows = [columns, *([str(number), *_row(result, metrics)] for number, result in enumerate(results, 1))]
     text = format_table(rows, right=range(3, len(columns)))
     if not differing:
         return text + "\n\nall options are the same" if len(results) > 1 else text
     lines = [["option", *(str(number) for number in range(1, len(results) + 1))]]
     for name in differing:
-        values = [result.get(name) for result in settings]
+        values = [options.get(name) for options in settings]
         lines.append([name, *(MISSING if value is None else str(value) for value in values)])
     return f"{text}\n\n{format_table(lines)}"
+
+
+def _row(result: dict[str, Any], metrics: Sequence[str]) -> Iterator[str]:
+    """Yield the cells of a run, without its number."""
+    yield Path(result["run"]).name or result["run"]
+    yield result["model"]
+    yield f"{result['parameters']:,}"
+    yield str(result["epochs"])
+    yield format_loss(result["loss"])
+    for metric in metrics:
+        for name in (metric, f"best_validation_{metric}"):
+            yield format_metric(metric, result.get(name))
+    yield format_duration(result["seconds"])
+    yield MISSING if result["images_per_second"] is None else f"{result['images_per_second']:,.0f}"
 
 
 def _draw(runs: Sequence["RunRecord"], picture: Path) -> None:

@@ -115,25 +115,25 @@ def evaluate(
 
 
 def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:
-
+    """Return the metrics, the table of classes and the warnings, as printed."""
     rows = metric_rows({name: value for name, value in figures.items() if isinstance(value, float)})
     if "accuracy_interval" in figures:
         low, high = figures["accuracy_interval"]
         rows[0][1] += f" (95 % interval {format_percent(low, 1)} to {format_percent(high, 1)})"
-    parts = [printable(title), format_table(rows)]
+    paragraphs = [printable(title), format_table(rows)]
     if "classes" in figures:
         classes = figures["classes"]
         if len(classes) > MAX_CLASSES:
             scored = (row for row in classes if row["f1"] is not None)
             classes = sorted(scored, key=lambda row: row["f1"])[:WORST]
-            parts.append(f"the {len(classes)} of {len(figures['classes']):,} classes with the lowest F1:")
+            paragraphs.append(f"the {len(classes)} of {len(figures['classes']):,} classes with the lowest F1:")
         kind = "label" if figures["task"] == "multi-label" else "class"
         is_dense = "mean_iou" in figures
-        columns = ["precision", "recall", "f1", *(["iou"] if is_dense else [])]
-        lines = [[kind, *(METRIC_LABELS.get(name, name) for name in columns), "pixels" if is_dense else "images"]]
+        metrics = ["precision", "recall", "f1", *(["iou"] if is_dense else [])]
+        lines = [[kind, *(METRIC_LABELS.get(name, name) for name in metrics), "pixels" if is_dense else "images"]]
         for row in classes:
-            lines.append([row["class"], *(format_percent(row[name]) for name in columns), f"{row['samples']:,}"])
-        parts.append(format_table(lines, right=(1, 2, 3, 4, 5)))
+            lines.append([row["class"], *(format_percent(row[name]) for name in metrics), f"{row['samples']:,}"])
+        paragraphs.append(format_table(lines, right=(1, 2, 3, 4, 5)))
     if class_file is not None:
-        parts.append(printable(f"all classes: {class_file}"))
-    return "\n\n".join([*parts, *figures["warnings"]])
+        paragraphs.append(printable(f"all classes: {class_file}"))
+    return "\n\n".join([*paragraphs, *figures["warnings"]])

@@ -90,19 +90,22 @@ def name_in(module: str, table: str) -> Name:
     return Name(lambda: list(getattr(importlib.import_module(f"chainrule.{module}"), table)))
 
 
-class Integer(IntParamType):
-    """An integer in ASCII digits; forms such as 1_000 or digits of other scripts are rejected.
+class _Numeric(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
+    """A number whose text has a certain form. Bounds are checked where the number is used."""
 
-    Bounds are checked where the number is used.
-    """
-
-    name = "n"
+    pattern, expected = DIGITS, "a whole number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Convert a command-line argument to an int."""
-        if not DIGITS.fullmatch(str(value)):
-            self.fail(f"expected a whole number, found {quoted(str(value))}", param, ctx)
-        return super().convert(value, param, ctx)
+        """Check the form of a command-line argument, and convert it."""
+        if not self.pattern.fullmatch(str(value)):
+            self.fail(f"expected {self.expected}, found {quoted(str(value))}", param, ctx)
+        return super().convert(value, param, ctx)  # pyright: ignore[reportUnknownVariableType]
+
+
+class Integer(_Numeric, IntParamType):
+    """An integer in ASCII digits; forms such as 1_000 or digits of other scripts are rejected."""
+
+    name = "n"
 
 
 class BoundedInteger(click.IntRange):
@@ -118,16 +121,11 @@ class BoundedInteger(click.IntRange):
         return super().convert(INTEGER.convert(value, param, ctx), param, ctx)
 
 
-class Number(FloatParamType):
+class Number(_Numeric, FloatParamType):
     """A decimal number with a point as the decimal separator, such as 0.01 or 1e-3."""
 
     name = "x"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Convert a command-line argument to a float; bounds are checked where it is used."""
-        if not DECIMAL.fullmatch(str(value)):
-            self.fail(f"expected a number, found {quoted(str(value))}", param, ctx)
-        return super().convert(value, param, ctx)
+    pattern, expected = DECIMAL, "a number"
 
 
 INTEGER, NUMBER = Integer(), Number()

@@ -272,11 +272,11 @@ def _add_parts(layers: list[tuple[str, list[Operation]]], shapes: Mapping[str, S
     """
     emitted = [operation for _, operations in layers for operation in operations]
     writers = Counter(tensor.storage for operation in emitted for tensor in operation.writes)
-    parts: dict[str, list[Tensor]] = {}
+    parts_by_gradient: dict[str, list[Tensor]] = {}
     part_counts: Counter[tuple[str, str]] = Counter()
-    result: list[Operation] = []
+    ordered: list[Operation] = []
     for layer, operation in ((layer, operation) for layer, operations in reversed(layers) for operation in operations):
-        writes, sums = list[Tensor](), list[Operation]()
+        writes, additions = list[Tensor](), list[Operation]()
         for tensor in operation.writes:
             if writers[tensor.storage] == 1:
                 writes.append(tensor)
@@ -285,12 +285,12 @@ def _add_parts(layers: list[tuple[str, list[Operation]]], shapes: Mapping[str, S
             part = gradient.part(layer, part_counts[gradient.name, layer])
             part_counts[gradient.name, layer] += 1
             writes.append(part.viewed(tensor.shape))
-            gradient_parts = parts.setdefault(gradient.name, [])
+            gradient_parts = parts_by_gradient.setdefault(gradient.name, [])
             gradient_parts.append(part)
             if len(gradient_parts) == writers[gradient.name]:
-                sums += _sum(gradient_parts, gradient)
-        result += [replace(operation, writes=tuple(writes)), *sums]
-    return result
+                additions += _sum(gradient_parts, gradient)
+        ordered += [replace(operation, writes=tuple(writes)), *additions]
+    return ordered
 
 
 def _sum(parts: list[Tensor], gradient: Tensor) -> list[Operation]:

@@ -234,6 +234,8 @@ class Explained(metaclass=CheckedOptions):
 
         def __getattr__(self, name: str) -> Any:
             """Raise AttributeError with a hint if another library has such an attribute."""
+            if name.startswith("_"):  # looked up by Python, copy and pickle
+                raise AttributeError(name)
             raise attribute_error(type(self).__name__, name, dir(self), self)
 
         def __setattr__(self, name: str, value: Any) -> None:

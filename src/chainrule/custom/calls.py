@@ -251,23 +251,25 @@ def split_results(
         if "dx" not in entries:
             raise FormError(f"{label} returned a dictionary without 'dx': {', '.join(entries) or 'empty'}")
         return entries.pop("dx"), entries
-    parts = list(cast("tuple[Any, ...]", result)) if isinstance(result, tuple | list) else list[Any]()
-    if len(parts) == 2 and isinstance(parts[1], Mapping):
-        return parts[0], _named_entries(parts[1], label)
-    if len(parts) == 2 and isinstance(parts[1], tuple | list):
-        listed = cast("list[Any]", parts[1])
-        parts = [parts[0], *listed] if all(isinstance(part, np.ndarray) for part in listed) else parts
+    returned = list(cast("tuple[Any, ...]", result)) if isinstance(result, tuple | list) else list[Any]()
+    if len(returned) == 2 and isinstance(returned[1], Mapping):
+        return returned[0], _named_entries(returned[1], label)
+    if len(returned) == 2 and isinstance(returned[1], tuple | list):
+        further = cast("list[Any]", returned[1])
+        returned = [returned[0], *further] if all(isinstance(part, np.ndarray) for part in further) else returned
     if names is None and isinstance(result, tuple):
-        return parts[0], {f"{POSITION}{number}": part for number, part in enumerate(parts[1:], 1) if part is not None}
-    if names and parts and [np.shape(part) for part in parts] == [*shapes]:
-        parts = [None, *parts]
-    while names and len(parts) > 1 + len(names) and parts[-1] is None:  # gradients of options
-        parts.pop()
-    if (names or isinstance(result, tuple)) and len(parts) == 1 + len(names or ()):
-        return parts[0], {f"d{name}": gradient for name, gradient in zip(names or (), parts[1:], strict=True)}
+        return returned[0], {
+            f"{POSITION}{number}": part for number, part in enumerate(returned[1:], 1) if part is not None
+        }
+    if names and returned and [np.shape(part) for part in returned] == [*shapes]:
+        returned = [None, *returned]
+    while names and len(returned) > 1 + len(names) and returned[-1] is None:  # gradients of options
+        returned.pop()
+    if (names or isinstance(result, tuple)) and len(returned) == 1 + len(names or ()):
+        return returned[0], {f"d{name}": gradient for name, gradient in zip(names or (), returned[1:], strict=True)}
     if isinstance(result, tuple):
         expected = ", ".join(["dx", *(f"d{name}" for name in names or ())])
-        raise FormError(f"{label} returned {len(parts)} values; expected {expected}, or dx and a dictionary")
+        raise FormError(f"{label} returned {len(returned)} values; expected {expected}, or dx and a dictionary")
     return cast("Any", result), {}
 
 

@@ -93,23 +93,23 @@ class Functions(LocalCode):
         x, y = self._last
         dy_copy, parameters, label = copy_for_call(dy, strided), self._copy_parameters(), self._backward_label
         copies = {"x": (x.copy(), x), "y": (y.copy(), y)}
+        passed = {name: copied for name, (copied, _) in copies.items()}
         if self._derivative:
-            slope = array(call(label, self._backward, copies[self._derivative][0]), f"{label} returned")
+            slope = array(call(label, self._backward, passed[self._derivative]), f"{label} returned")
             return CallResult({"dx": dy * slope}, self._detector.after_backward(copies, slope))
-        values: dict[str, Any] = dict(self._options)
-        x_copy, y_copy = copies["x"][0], copies["y"][0]
-        values |= {"cache": self._cache[0]} if self._cache else {"x": x_copy, "y": y_copy, **parameters}
-        rest = self._cache or [x_copy, *parameters.values()]
-        result = call(label, self._backward, *calling.bind(label, self._backward, dy_copy, values, *rest))
-        if self._cache and _is_nothing(result):
+        named = {"cache": self._cache[0]} if self._cache else {**passed, **parameters}
+        positional = self._cache or [passed["x"], *parameters.values()]
+        arguments = calling.bind(label, self._backward, dy_copy, {**self._options, **named}, *positional)
+        returned = call(label, self._backward, *arguments)
+        if self._cache and _is_nothing(returned):
             raise UnwrittenError(UNWRITTEN.format(label))
-        shapes = [np.shape(value) for value in parameters.values()]
-        dx, others = split_results(result, label, self.arguments or (), shapes)
-        arrays = {} if dx is None and others else {"dx": array(dx, f"{label} returned")}
-        arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items() if value is not None}
-        passed = {} if self._cache else {**copies, **self._with_originals(parameters)}
-        changed = self._detector.after_backward({"dy": (dy_copy, dy), **passed}, dx)
-        return CallResult(arrays, (*changed, *changed_options(self._options, self._used_options)))
+        shapes = [np.shape(parameter) for parameter in parameters.values()]
+        dx, others = split_results(returned, label, self.arguments or (), shapes)
+        gradients = {} if dx is None and others else {"dx": array(dx, f"{label} returned")}
+        gradients |= {name: array(value, f"{label}: {name} is") for name, value in others.items() if value is not None}
+        with_originals = {} if self._cache else {**copies, **self._with_originals(parameters)}
+        changed = self._detector.after_backward({"dy": (dy_copy, dy), **with_originals}, dx)
+        return CallResult(gradients, (*changed, *changed_options(self._options, self._used_options)))
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the parameters, and of the module variables that the functions read."""

@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -59,6 +59,13 @@ def _set_training(thing: Any, value: bool) -> bool:
     return False
 
 
+def _required(source: Any, names: Sequence[str], problem: str) -> str:
+    """Return the name of the method that has one of these usual names; FormError with the problem if there is none."""
+    if name := calling.method(source, names):
+        return name
+    raise FormError(problem)
+
+
 class Methods(LocalCode):
     """An object with methods, wrapped with the interface `Code`. The object contains parameters and gradients.
 
@@ -76,13 +83,8 @@ class Methods(LocalCode):
         kind = cast("type[Any]", source if isinstance(source, type) else type(source))
         self.kind = kind.__name__
         self._label = label = name or self.kind
-        self._forward, self._backward = (
-            calling.method(source, NAMES.forward),
-            calling.method(source, NAMES.backward),
-        )
-        for name, method, argument in ((self._forward, "forward", "x"), (self._backward, "backward", "dy")):
-            if not name:
-                raise FormError(f"{label} has no {method}({argument})")
+        self._forward = _required(source, NAMES.forward, f"{label} has no forward(x)")
+        self._backward = _required(source, NAMES.backward, f"{label} has no backward(dy)")
         forward, backward = (getattr(source, method) for method in (self._forward, self._backward))
         for argument, value in defaults(forward) or ():
             if isinstance(value, np.ndarray):
@@ -161,21 +163,25 @@ class Methods(LocalCode):
         before = self._updates.arrays(self)
         backward = getattr(self.thing, self._backward)
         required = [*map(str.lower, calling.required(backward)), *NAMES.roles]
-        values = {name: value for name, value in self._saved.items() if name in required}
-        values[self._updates.argument] = calling.RATE
-        free = [values["cache"]] if "cache" in values else []
-        returned = call(label, backward, *calling.bind(label, backward, dy_copy, values, *free))
-        dx, others = split_results(calling.stored(self.thing, NAMES.input_gradients, returned), label, None)
-        arrays = {name: array(value, f"{label}: {name} is") for name, value in others.items()}
-        arrays |= self._updates.gradients(self, before)
-        if dx is not None or not (arrays or owners(self.names(), self.names())):  # a first layer needs no dx
-            arrays["dx"] = array(dx, f"{label} returned")
-            shape = arrays["dx"].shape
+        named_arguments = {name: value for name, value in self._saved.items() if name in required}
+        named_arguments[self._updates.argument] = calling.RATE
+        positional = [named_arguments["cache"]] if "cache" in named_arguments else []
+        returned = call(label, backward, *calling.bind(label, backward, dy_copy, named_arguments, *positional))
+        dx, parameter_gradients = split_results(
+            calling.stored(self.thing, NAMES.input_gradients, returned), label, None
+        )
+        gradients = {name: array(value, f"{label}: {name} is") for name, value in parameter_gradients.items()}
+        gradients |= self._updates.gradients(self, before)
+        if dx is not None or not (gradients or owners(self.names(), self.names())):  # a first layer needs no dx
+            gradients["dx"] = array(dx, f"{label} returned")
+            shape = gradients["dx"].shape
             if self._x is not None and shape != self._x.shape and shape in self._parameter_shapes():
-                weights = arrays.pop("dx")  # the first layer of a network may return only gradients of its parameters
-                named = arrays and not any(name.startswith(POSITION) for name in arrays)
-                arrays = {**({} if named else {f"{POSITION}0": weights}), **arrays}
-        return CallResult(arrays, self._detector.after_backward({"dy": (dy_copy, dy)}, dx))
+                weights = gradients.pop(
+                    "dx"
+                )  # the first layer of a network may return only gradients of its parameters
+                named = gradients and not any(name.startswith(POSITION) for name in gradients)
+                gradients = {**({} if named else {f"{POSITION}0": weights}), **gradients}
+        return CallResult(gradients, self._detector.after_backward({"dy": (dy_copy, dy)}, dx))
 
     def _parameter_shapes(self) -> list[tuple[int, ...]]:
         values = (self.get(name) for name in self.names() if family(name))

@@ -8,7 +8,7 @@ of this library.
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, cast
@@ -100,29 +100,40 @@ def _lacks_attribute(error: BaseException | None) -> bool:
 def _prepare(name: str, source: Any, descent: Descent, container: str) -> tuple[Step, dict[str, Array]]:
     """Return a function that takes a step, and the option values in use, to which it may add."""
     if isinstance(source, FunctionType):
-        used = dict[str, Array]()
-        return _call_step(name, source, descent, container, used), used
-    holders, layer = [_Holder(), _Holder()], _Holder()
-    layer.W, layer.b = holders[0].W, holders[1].W = _parts(descent.start)
+        in_use = dict[str, Array]()
+        return _call_step(name, source, descent, container, in_use), in_use
+    parameters, layer = [_Holder(), _Holder()], _Holder()
+    layer.W, layer.b = parameters[0].W, parameters[1].W = _parts(descent.start)
     layer.layers = layer.trainable_layers = [layer]
-    models = {"params": holders, "parameters": holders, "model_params": holders, "model": layer, "network": layer}
+    models = {**dict.fromkeys(("params", "parameters", "model_params"), parameters), "model": layer, "network": layer}
     names = [argument for argument, _ in defaults(source) or ()]
     options = descent.arguments(names)
     passed = {argument: models[argument] for argument in names if argument in models}
-    thing = call(name, source, **passed, **{word: descent.values[option] for word, option in options.items()})
-    used = {option: np.array(descent.values[option]) for option in options.values()}
-    for option, words in descent.words.items():
-        held = (getattr(thing, word, None) for word in words if word not in options)
-        value: Any = next((value for value in held if is_numeric(value) and np.ndim(cast("Any", value)) == 0), None)
-        used |= {} if value is None or option in used else {option: np.array(value)}
-    update = getattr(thing, calling.method(source, NAMES.updates))
-    if callable(init := getattr(thing, "init", None)):
+    optimizer = call(name, source, **passed, **{word: descent.values[option] for word, option in options.items()})
+    in_use = _stored_options(optimizer, descent, options)
+    in_use |= {option: np.array(descent.values[option]) for option in options.values()}
+    update = getattr(optimizer, calling.method(source, NAMES.updates))
+    if callable(init := getattr(optimizer, "init", None)):
         moments = call(f"{name}.init", init, descent.start.copy())
-        return _call_step(name, update, descent, "array", used, moments), used
+        return _call_step(name, update, descent, "array", in_use, moments), in_use
     if (count := len(calling.required(update))) <= 1:
-        parameters = holders if holders in passed.values() else [layer]
-        return _stored_step(name, thing, [layer][:count], [layer, *holders], parameters), used
-    return _call_step(name, update, descent, container, used), used
+        updated = parameters if parameters in passed.values() else [layer]
+        return _stored_step(name, optimizer, [layer][:count], [layer, *parameters], updated), in_use
+    return _call_step(name, update, descent, container, in_use), in_use
+
+
+def _stored_options(optimizer: Any, descent: Descent, passed: Container[str]) -> dict[str, Array]:
+    """Return the options that an optimizer stores as numbers in attributes with usual names.
+
+    passed  names of arguments that were passed, which are not read
+    """
+    stored = dict[str, Array]()
+    for option, words in descent.words.items():
+        attributes = (getattr(optimizer, word, None) for word in words if word not in passed)
+        numbers = (value for value in attributes if is_numeric(value) and np.ndim(cast("Any", value)) == 0)
+        if (number := next(numbers, None)) is not None:
+            stored[option] = np.array(number)
+    return stored
 
 
 def _stored_step(
@@ -181,9 +192,8 @@ def _call_step(
         returned = call(label, function, **{argument: values[argument] for argument in form if argument in values})
         if moments is not None and not all(map(np.array_equal, arguments, before)):
             used["changed"] = np.array(1.0)
-        results: list[Any] = [returned]
-        if isinstance(returned, tuple) and (kept or count == 2):
-            results = [*cast("tuple[Any, ...]", returned)]
+        has_several = isinstance(returned, tuple) and (kept or count == 2)
+        results: list[Any] = [*returned] if has_several else [returned]
         if returned is not None:
             held[:] = results[:count]
             kept.update(zip(kept, results[count:], strict=False))

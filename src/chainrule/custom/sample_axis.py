@@ -1,7 +1,7 @@
 """Adapter for code that takes one sample at a time, or a batch whose last axis counts the samples."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,22 +46,21 @@ class SampleAxis:
         if self._x is None:
             raise StudentError(f"{self.kind}: backward before forward")
         if self._axis != ONE:
-            result = self._code.backward(np.moveaxis(dy, 0, -1), strided=strided)
-            return result if self._axis == OUTPUT else _moved(result, "dx")
+            of_batch = self._code.backward(np.moveaxis(dy, 0, -1), strided=strided)
+            return of_batch if self._axis == OUTPUT else _moved(of_batch, "dx")
         results, stored = list[CallResult](), list[dict[str, Array]]()
-        names = dict[str, None]()
+        changed_names = dict[str, None]()
         for sample, gradient in zip(self._x, dy, strict=True):
             self._code.forward(sample)
             before = arrays_of(self._code)
             results.append(self._code.backward(gradient, strided=strided))
             stored.append(arrays_of(self._code))
-            names |= {name: None for name, value in stored[-1].items() if not same(value, before.get(name))}
-        self._sums = {name: total for name in names if (total := _sum([part.get(name) for part in stored])) is not None}
-        sums = {name: _sum([result.arrays.get(name) for result in results]) for name in results[0].arrays}
-        arrays = {name: total for name, total in sums.items() if total is not None}
-        if "dx" in arrays:
-            arrays["dx"] = np.stack([result.arrays["dx"] for result in results])
-        return CallResult(arrays, _changed(results), results[0].needed)
+            changed_names |= {name: None for name, array in stored[-1].items() if not same(array, before.get(name))}
+        self._sums = _sums(stored, changed_names)
+        gradients = _sums([result.arrays for result in results], results[0].arrays)
+        if "dx" in gradients:
+            gradients["dx"] = np.stack([result.arrays["dx"] for result in results])
+        return CallResult(gradients, _changed(results), results[0].needed)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the code's arrays and numbers."""
@@ -146,9 +145,11 @@ def _changed(results: Iterable[CallResult]) -> tuple[str, ...]:
     return tuple(name for name in names if not name.startswith(EARLIER))
 
 
-def _sum(parts: Sequence[Array | None]) -> Array | None:
-    """Return the sum of arrays of equal shape; None if one is missing or has another shape."""
-    arrays = [part for part in parts if part is not None]
-    if len(arrays) < len(parts) or len({part.shape for part in arrays}) != 1:
-        return None
-    return np.array(np.sum(arrays, axis=0))
+def _sums(samples: Sequence[Mapping[str, Array]], names: Iterable[str]) -> dict[str, Array]:
+    """Return the sum over the samples of each of these arrays that all samples have, in the same shape."""
+    sums = dict[str, Array]()
+    for name in names:
+        arrays = [stored[name] for stored in samples if name in stored]
+        if len(arrays) == len(samples) and len({array.shape for array in arrays}) == 1:
+            sums[name] = np.array(np.sum(arrays, axis=0))
+    return sums

@@ -97,27 +97,27 @@ def read_layout(folder: Path, *, allow_empty: bool = False, min_classes: int = 2
 
 def _read_layout(folder: Path, allow_empty: bool, min_classes: int) -> Layout:
     tree = FolderTree(folder)
-    inside = tree.entries(tree.top)
-    roots = _part_folders(tree, inside)
-    left_out, outside = list[LeftOut](), list(inside)
+    top_entries = tree.entries(tree.top)
+    roots = _part_folders(tree, top_entries)
+    left_out, unlabeled = list[LeftOut](), list(top_entries)
     if roots is None:
         roots = {ALL: tree.top}
     else:
-        left_out += [_files_beside(entry, tree) for entry in _folders(inside) if entry not in roots.values()]
-        outside += [entry for root in roots.values() for entry in tree.entries(root)]
+        left_out += [_files_beside(entry, tree) for entry in _folders(top_entries) if entry not in roots.values()]
+        unlabeled += [entry for root in roots.values() for entry in tree.entries(root)]
     contents, repeated = _contents(tree, roots)
-    unused = [*(entry for entry in outside if entry.kind is not EntryKind.FOLDER), *repeated]
+    unused = [*(entry for entry in unlabeled if entry.kind is not EntryKind.FOLDER), *repeated]
     left_out += [_left_out(entry, folder) for entry in unused]
     classes = _classes(tree, roots, contents, min_classes)
-    parts: dict[str, list[LabeledFile]] = {}
-    for part in roots:
-        parts[part] = []
+    files_by_subset: dict[str, list[LabeledFile]] = {}
+    for subset in roots:
+        files_by_subset[subset] = []
         for label, name in enumerate(classes):
-            images, others = _of_class(*contents[part][name], tree, allow_empty=allow_empty)
-            parts[part] += [LabeledFile(path, label) for path in images]
-            left_out += others
+            images, unused_in_class = _of_class(*contents[subset][name], tree, allow_empty=allow_empty)
+            files_by_subset[subset] += [LabeledFile(path, label) for path in images]
+            left_out += unused_in_class
     left_out.sort(key=lambda entry: entry.path)
-    return with_test_set(Layout(folder, classes, parts, left_out))
+    return with_test_set(Layout(folder, classes, files_by_subset, left_out))
 
 
 def with_test_set(layout: Layout) -> Layout:

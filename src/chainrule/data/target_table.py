@@ -67,19 +67,23 @@ def read_table(folder: Path, targets: str | None = None, *, min_classes: int = 2
     _check(path, GROUP, groups, lambda group: group != "", "a name or number")
     _check(path, WEIGHT, weights, lambda weight: weight is None or 0 <= weight < math.inf, "a weight of at least 0")
     numbers = np.array([[*map(_number, texts)] for texts in columns.values()])
-    kind = targets or _kind(numbers)
-    names, answers = _classes(path, columns) if kind == CLASSES else _numbers(path, columns, numbers)
-    if kind == CLASSES and len(names) < min_classes:
-        raise DataError(f"{path}: only one class, {names[0]!r}; expected at least two")
-    rows = [*map(LabeledFile, files, answers, weights, groups)]
-    is_whole = bool((numbers == np.rint(numbers)).all())
-    other = AS_NUMBERS if kind != NUMBERS else AS_CLASSES if len(columns) == 1 else ""
-    note = f"{TABLE}: files in the column {heading}, {kind} in {', '.join(columns)}"
-    note += f"; to change it: {other}" if is_whole and other else ""
+    target_kind = targets or _kind(numbers)
+    class_names, labels_or_numbers = (
+        _classes(path, columns) if target_kind == CLASSES else _numbers(path, columns, numbers)
+    )
+    if target_kind == CLASSES and len(class_names) < min_classes:
+        raise DataError(f"{path}: only one class, {class_names[0]!r}; expected at least two")
+    labeled_files = [*map(LabeledFile, files, labels_or_numbers, weights, groups)]
+    all_whole = bool((numbers == np.rint(numbers)).all())
+    alternative = AS_NUMBERS if target_kind != NUMBERS else AS_CLASSES if len(columns) == 1 else ""
+    note = f"{TABLE}: files in the column {heading}, {target_kind} in {', '.join(columns)}"
+    note += f"; to change it: {alternative}" if all_whole and alternative else ""
     unused = sorted({*images} - {relative(file, folder) for file in files})
     left_out = [LeftOut(name, f"not in {TABLE}") for name in unused]
-    notes = (note, *_repeated(rows, folder))
-    return with_test_set(Layout(folder, names, _parts(path, rows, splits), left_out, notes, kind == CLASSES))
+    notes = (note, *_repeated(labeled_files, folder))
+    return with_test_set(
+        Layout(folder, class_names, _parts(path, labeled_files, splits), left_out, notes, target_kind == CLASSES)
+    )
 
 
 def _columns(path: Path) -> Columns:

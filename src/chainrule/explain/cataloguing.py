@@ -86,23 +86,23 @@ class JoinedLayer:
 def joined_layers(network: Network, plan: Plan) -> list[JoinedLayer]:
     """Return the layers that a training plan joins with the loss: at most one per output."""
     emitted = {(operation.name, prefix(operation.writes[0].name)): operation for operation in plan.forward}
-    written = {tensor.storage for operation in plan.operations for tensor in operation.writes}
-    scaled = {prefix(operation.writes[0].name) for operation in plan.backward if operation.name.endswith("_dp")}
-    result: list[JoinedLayer] = []
+    in_plan = {tensor.storage for operation in plan.operations for tensor in operation.writes}
+    weighted = {prefix(operation.writes[0].name) for operation in plan.backward if operation.name.endswith("_dp")}
+    layers: list[JoinedLayer] = []
     for loss, number in _ends(network):
         name, kind = network.names[number - 1], getattr(network.layers[number - 1], "kind", "")
-        for (activation, apart), joined in JOINED.items():
+        for (activation, separate_loss), joined in JOINED.items():
             if activation != kind or (joined, loss) not in emitted:
                 continue
             scores, target = (emitted[joined, loss].operand(index) for index in (0, 1))
             y = Tensor(f"{name}.y", target.shape)
             rows = {"batch": ("batch", math.prod(y.shape[1:]))}
-            value = Operation(activation, (scores.viewed(y.shape),), (y,)), name
-            gradient = Operation(f"{apart}_dp", (y, target), (y.gradient(),), runtime=rows), loss
-            pairs = (value,) if loss in scaled else (value, gradient)  # the gradient would lack the weights
-            omitted = tuple(pair for pair in pairs if pair[0].writes[0].storage not in written)
-            result.append(JoinedLayer(loss, scores, omitted))
-    return result
+            separate = [(Operation(activation, (scores.viewed(y.shape),), (y,)), name)]
+            if loss not in weighted:  # the gradient would lack the weights
+                separate.append((Operation(f"{separate_loss}_dp", (y, target), (y.gradient(),), runtime=rows), loss))
+            omitted = tuple(pair for pair in separate if pair[0].writes[0].storage not in in_plan)
+            layers.append(JoinedLayer(loss, scores, omitted))
+    return layers
 
 
 def _ends(network: Network) -> list[tuple[str, int]]:

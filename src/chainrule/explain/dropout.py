@@ -10,27 +10,27 @@ from chainrule.explain.record import CalculationStep, Derivation
 
 def dropout(ctx: CellContext) -> Derivation:
     """Explain y = x / (1 − rate) where u ≥ rate, else 0. The gradient applies the same operation to dy."""
-    arguments, (n, *own) = ctx.arguments, ctx.index
-    rate, element = arguments["rate"], flat_index(tuple(own), ctx.shape)
+    arguments, (n, *position) = ctx.arguments, ctx.index
+    rate, element = arguments["rate"], flat_index(tuple(position), ctx.shape)
     elements = int(np.prod(ctx.shape))
     sample = arguments["first"] + n
     u = float(
         uniform(arguments["seed"], arguments["stream"], arguments["step"], np.array([sample]), elements)[0, element]
     )
-    x, kept = ctx.factor(0, (n, *own)), u >= rate
+    x, is_kept = ctx.factor(0, (n, *position)), u >= rate
     coordinates = f"{arguments['seed']}, {ctx.layer}, {arguments['step']}, {sample}, {element}"
     steps = (
         CalculationStep(
             "u", "uniform(seed, layer, step, sample, element)", f"uniform({coordinates})", u, ctx.number(u, rate)
         ),
         ctx.calculation(ctx.result, f"{x.name} / (1 − rate)", "{} / (1 − {})", (x.value, rate), ctx.value)
-        if kept
+        if is_kept
         else CalculationStep(ctx.result, "0", "0", ctx.value, ctx.number(ctx.value)),
     )
-    names = letters(len(own))
+    names = letters(len(position))
     symbols = f"{ctx.bracket(ctx.result, *names)} = {ctx.bracket(x.name, *names)} / (1 − rate) if u ≥ rate, else 0"
-    source = ctx.bracket(x.name, *own, sample=n)
-    share = f" / (1 − {ctx.operand(rate)})"
-    here = f"{ctx.bracket(ctx.result, *own, sample=n)} = {source + share if kept else '0'}"
-    words = ctx.sentences(kept=kept, u=ctx.number(u, rate), rate=ctx.number(rate, u))
-    return Derivation(words, symbols, here, steps=steps, sources=(x.cell or "",))
+    source = ctx.bracket(x.name, *position, sample=n)
+    divisor = f" / (1 − {ctx.operand(rate)})"
+    numeric = f"{ctx.bracket(ctx.result, *position, sample=n)} = {source + divisor if is_kept else '0'}"
+    words = ctx.sentences(kept=is_kept, u=ctx.number(u, rate), rate=ctx.number(rate, u))
+    return Derivation(words, symbols, numeric, steps=steps, sources=(x.cell or "",))

@@ -188,18 +188,18 @@ def joined(expression: Mapping[str, Any], write: Callable[[str], str]) -> str:
 
 def elementwise_value(ctx: CellContext) -> Derivation:
     """Explain y = f(x)."""
-    name, (n, *own) = ctx.operation.name, ctx.index
+    name, (n, *position) = ctx.operation.name, ctx.index
     entry = definitions.entries()[name]
     x = ctx.factor(0, ctx.index)
     attributes = ctx.operation.attributes
     values = {**attributes, "x": x.value}
     steps = chain(entry["value"], values, {}, {}, digits=ctx.digits, result_of_last=ctx.value)
-    last = entry["value"][-1]
-    y, read = ctx.result, ctx.symbol_of(0)
-    names = letters(len(own))
-    symbols = f"{ctx.bracket(y, *names)} = {in_letters(last, {'x': ctx.bracket(read, *names)})}"
-    own_names = {step.name: step.name for step in steps} | {"x": ctx.bracket(read, *own, sample=n)}
-    here = f"{ctx.bracket(y, *own, sample=n)} = {in_numbers(last, values, own_names, ctx.digits)}"
+    final_formula = entry["value"][-1]
+    y, x_symbol = ctx.result, ctx.symbol_of(0)
+    names = letters(len(position))
+    symbols = f"{ctx.bracket(y, *names)} = {in_letters(final_formula, {'x': ctx.bracket(x_symbol, *names)})}"
+    own_names = {step.name: step.name for step in steps} | {"x": ctx.bracket(x_symbol, *position, sample=n)}
+    numeric = f"{ctx.bracket(y, *position, sample=n)} = {in_numbers(final_formula, values, own_names, ctx.digits)}"
     facts = {fact: bool(evaluate(when["tree"], values)) for fact, when in entry.get("facts", {}).items()}
     words = ctx.sentences(
         x=ctx.number(x.value, *attributes.values()),
@@ -207,24 +207,24 @@ def elementwise_value(ctx: CellContext) -> Derivation:
         **{letter: ctx.number(number, x.value) for letter, number in attributes.items()},
     )
     return Derivation(
-        words, symbols, here, curve=_curve(ctx, name, x.value), steps=tuple(steps), sources=(x.cell or "",)
+        words, symbols, numeric, curve=_curve(ctx, name, x.value), steps=tuple(steps), sources=(x.cell or "",)
     )
 
 
 def elementwise_gradient(ctx: CellContext) -> Derivation:
     """Explain dx = dy · f′(x)."""
-    name, (n, *own) = ctx.operation.name.removesuffix("_dx"), ctx.index
+    name, (n, *position) = ctx.operation.name.removesuffix("_dx"), ctx.index
     entry = definitions.entries()[name]
-    dy, kept = ctx.factor(0, ctx.index), ctx.factor(1, ctx.index)
-    slope = _slope(ctx, name, kept.value)
-    values = {**ctx.operation.attributes, entry["keeps"]: kept.value}
+    dy, saved = ctx.factor(0, ctx.index), ctx.factor(1, ctx.index)
+    slope = _slope(ctx, name, saved.value)
+    values = {**ctx.operation.attributes, entry["keeps"]: saved.value}
     steps = chain(entry["slope"], values, {}, {}, digits=ctx.digits, result_of_last=slope)
-    dx, read = ctx.result, ctx.symbol_of(0)
-    steps.append(ctx.calculation(dx, f"{read} · f′(x)", "{} · {}", (dy.value, slope), ctx.value))
-    symbols, here = (
-        f"{ctx.bracket(dx, *index, sample=sample)} = {ctx.bracket(read, *index, sample=sample)} · "
+    dx, dy_symbol = ctx.result, ctx.symbol_of(0)
+    steps.append(ctx.calculation(dx, f"{dy_symbol} · f′(x)", "{} · {}", (dy.value, slope), ctx.value))
+    symbols, numeric = (
+        f"{ctx.bracket(dx, *index, sample=sample)} = {ctx.bracket(dy_symbol, *index, sample=sample)} · "
         f"f′({ctx.bracket('x', *index, sample=sample)})"
-        for index, sample in ((letters(len(own)), "n"), (own, n))
+        for index, sample in ((letters(len(position)), "n"), (position, n))
     )
     x = _before(ctx)
     words = ctx.sentences(
@@ -237,7 +237,7 @@ def elementwise_gradient(ctx: CellContext) -> Derivation:
     )
     terms = (Term.of(dy, Factor("f′(x)", None, slope)),)
     return Derivation(
-        words, symbols, here, terms, curve=_curve(ctx, name, x), steps=tuple(steps), sources=(kept.cell or "",)
+        words, symbols, numeric, terms, curve=_curve(ctx, name, x), steps=tuple(steps), sources=(saved.cell or "",)
     )
 
 

@@ -77,18 +77,20 @@ def _put_in(partial: str, equation: str) -> str:
 def concatenate(ctx: CellContext) -> Derivation:
     """Explain y[c,i,j] = x_k[c − o_k,i,j], an element of one of the inputs."""
     axis: int = ctx.arguments["axis"]
-    read, offset, (n, *own) = 0, 0, ctx.index
-    while own[axis] >= offset + ctx.tensor(read).shape[axis]:
-        offset += ctx.tensor(read).shape[axis]
-        read += 1
-    names = letters(len(own))
-    place = [index - offset * (number == axis) for number, index in enumerate(own)]
-    symbols = [minus(index, offset) if number == axis else index for number, index in enumerate(names)]
-    source = ctx.symbol_of(read)
-    written = f"{ctx.bracket(ctx.result, *names)} = {ctx.bracket(source, *symbols)}"
-    here = f"{ctx.bracket(ctx.result, *own, sample=n)} = {ctx.bracket(source, *place, sample=n)}"
-    words = ctx.sentences(layer=ctx.layer, own=source, index=",".join(map(str, place)))
-    return Derivation(words, written, here, (Term.of(ctx.factor(read, (n, *place))),))
+    source, offset, (n, *position) = 0, 0, ctx.index
+    while position[axis] >= offset + ctx.tensor(source).shape[axis]:
+        offset += ctx.tensor(source).shape[axis]
+        source += 1
+    names = letters(len(position))
+    source_position = [index - offset * (k == axis) for k, index in enumerate(position)]
+    symbols = [minus(index, offset) if k == axis else index for k, index in enumerate(names)]
+    source_symbol = ctx.symbol_of(source)
+    written = f"{ctx.bracket(ctx.result, *names)} = {ctx.bracket(source_symbol, *symbols)}"
+    numeric = (
+        f"{ctx.bracket(ctx.result, *position, sample=n)} = {ctx.bracket(source_symbol, *source_position, sample=n)}"
+    )
+    words = ctx.sentences(layer=ctx.layer, own=source_symbol, index=",".join(map(str, source_position)))
+    return Derivation(words, written, numeric, (Term.of(ctx.factor(source, (n, *source_position))),))
 
 
 # ---------------------------------------------------------------------------------------------------------- resampling
@@ -111,16 +113,16 @@ def resample_dx(ctx: CellContext) -> Derivation:
     mode, outputs, lines = ctx.arguments["mode"], ctx.tensor(0).shape[1:], ctx.arguments.get("lines", WHOLE_IMAGE)
     rows, columns = (
         [
-            (i, weights[cell])
-            for i in range(many)
-            if cell in (weights := dict(resampling_weights(mode, size, many, i, line)))
+            (i, weights[target])
+            for i in range(output_count)
+            if target in (weights := dict(resampling_weights(mode, input_count, output_count, i, line)))
         ]
-        for size, many, cell, line in zip(ctx.size, outputs, (h, k), lines, strict=True)
+        for input_count, output_count, target, line in zip(ctx.size, outputs, (h, k), lines, strict=True)
     )
     terms = [_weighted_cell(ctx, (c, i, j), a, b) for i, a in rows for j, b in columns]
-    symbols, here = _resampling_equations(ctx, "hk", "ij")
+    symbols, numeric = _resampling_equations(ctx, "hk", "ij")
     return Derivation(
-        ctx.sentences(values=len(terms), once=len(terms) == 1, unused=not terms), symbols, here, tuple(terms)
+        ctx.sentences(values=len(terms), once=len(terms) == 1, unused=not terms), symbols, numeric, tuple(terms)
     )
 
 

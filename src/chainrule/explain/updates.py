@@ -134,22 +134,22 @@ def explain(arrays: Mapping[str, Array], update: Update, cell: Cell, digits: int
     moments = update.training.optimizer.moments
     cells = {"p": parameter, "dp": gradient_name(parameter), **{name: f"{parameter}.{name}" for name in moments}}
     values = {name: float(arrays[tensor][cell.index]) for name, tensor in cells.items()}
-    after = float(arrays[cell.tensor][cell.index])
-    clip, shared, entry = (
+    updated = float(arrays[cell.tensor][cell.index])
+    clipping, shared, rule_entry = (
         definitions.entries()[name] for name in ("clip_factor", "update", update.training.optimizer.operation)
     )
     attributes = update.attributes(parameter)
-    facts = _facts(update, attributes, values, after, digits)
+    facts = _facts(update, attributes, values, updated, digits)
     letter = parameter.rpartition(".")[2]
     names = {"p": letter, "p′": f"{letter}′", "dp": f"d{letter}"}
-    words = definitions.fill([*shared["words"], *clip["words"], *entry["words"]], facts)
-    values = {**_constants(update, attributes, shared["letters"]), **values, "Δ": values["p"] - after}
-    formulas = [*clip["steps"], *shared["steps"], *entry["steps"]]
-    steps = chain(formulas, values, facts, names, digits=digits, result_of_last=after, others=(values["p"],))
-    (rule,) = (formula for formula in entry["rule"] if definitions.holds(formula, facts))
-    symbols, here = (_equation(rule, letter, names, index) for index in (letters(len(cell.index)), cell.index))
+    words = definitions.fill([*shared["words"], *clipping["words"], *rule_entry["words"]], facts)
+    values = {**_constants(update, attributes, shared["letters"]), **values, "Δ": values["p"] - updated}
+    formulas = [*clipping["steps"], *shared["steps"], *rule_entry["steps"]]
+    steps = chain(formulas, values, facts, names, digits=digits, result_of_last=updated, others=(values["p"],))
+    (rule,) = (formula for formula in rule_entry["rule"] if definitions.holds(formula, facts))
+    symbols, numeric = (_equation(rule, letter, names, index) for index in (letters(len(cell.index)), cell.index))
     sources = tuple(cell_name(name, cell.index) for name in cells.values())
-    return Derivation(words, symbols, here, steps=tuple(steps), sources=sources)
+    return Derivation(words, symbols, numeric, steps=tuple(steps), sources=sources)
 
 
 def _constants(update: Update, values_by_name: Mapping[str, Any], letters: Mapping[str, str]) -> Values:

@@ -15,8 +15,8 @@ from chainrule._io.budget import Budget
 from chainrule.core.arrays import Array, Shape
 from chainrule.core.shapes import text
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
-from chainrule.layers.activations import ELEMENTWISE as ACTIVATIONS
 from chainrule.layers.base import Layer
+from chainrule.layers.kinds import ELEMENTWISE as ACTIVATIONS
 from chainrule.layers.node import Input, Node, is_name, ordered
 from chainrule.layers.packing import pack_graph
 

@@ -80,10 +80,10 @@ def _legacy_tensors(stream: BinaryIO, size: int, budget: Budget) -> dict[str, Ar
     """
     pickles = io.BytesIO(stream.read(MAX_PICKLE))
     machines = [PickleMachine(budget) for _ in range(5)]
-    magic, version, system, state, keys = (machine.run(pickles) for machine in machines)
+    magic, version, byte_order, state, keys = (machine.run(pickles) for machine in machines)
     if magic != LEGACY_MAGIC or version != LEGACY_PROTOCOL:
         raise FormatError("it does not start as torch.save starts a file")
-    if not isinstance(system, dict) or cast("dict[Any, Any]", system).get("little_endian") is not True:
+    if not isinstance(byte_order, dict) or cast("dict[Any, Any]", byte_order).get("little_endian") is not True:
         raise FormatError("its numbers are big-endian; expected little-endian")
     names = [key for key in cast("list[Any]", keys) if isinstance(key, str)] if isinstance(keys, list) else []
     if keys != names or len(set(names)) != len(names):
@@ -91,12 +91,7 @@ def _legacy_tensors(stream: BinaryIO, size: int, budget: Budget) -> dict[str, Ar
     stream.seek(pickles.tell())
     storages = [_storage_parts(reference) for reference in machines[3].references]
     item_sizes = {key: np.dtype(STORAGES[kind]).itemsize for kind, key, _ in filter(None, storages)}
-    contents: dict[str, bytes] = {}
-    for key in names:
-        count = int.from_bytes(stream.read(8), "little") * item_sizes.get(key, 1)
-        if count > size - stream.tell():
-            raise FormatError(f"storage {quoted(key)} has {count} bytes, which reach beyond the end of the file")
-        contents[key] = stream.read(count)
+    contents = {key: _legacy_content(stream, size, key, item_sizes.get(key, 1)) for key in names}
 
     def content(key: str) -> bytes:
         if key not in contents:
@@ -104,6 +99,14 @@ def _legacy_tensors(stream: BinaryIO, size: int, budget: Budget) -> dict[str, Ar
         return contents[key]
 
     return Storages(content, budget).tensors(state)
+
+
+def _legacy_content(stream: BinaryIO, size: int, key: str, item_size: int) -> bytes:
+    """Return the content of the next storage of a file of `size` bytes, from its number of elements on."""
+    count = int.from_bytes(stream.read(8), "little") * item_size
+    if count > size - stream.tell():
+        raise FormatError(f"storage {quoted(key)} has {count} bytes, which reach beyond the end of the file")
+    return stream.read(count)
 
 
 def _is_tensor(value: Any) -> bool:
@@ -117,37 +120,39 @@ def _contents(value: Any, budget: Budget) -> tuple[dict[str, dict[str, RecordedC
     Entries of a dictionary with numbers as names, as in the state of an optimizer, are left out. The calls are counted
     by the name of the class or function: that of a network as often as the network has tensors, others 0 times.
     """
-    states, objects, visited = dict[str, dict[str, RecordedCall]](), Counter[str](), dict[int, Any]()
+    tensors_by_path, call_counts, visited = dict[str, dict[str, RecordedCall]](), Counter[str](), dict[int, Any]()
     pending = deque[tuple[str | None, Any, str]]([("", value, "")])
     while pending:
-        path, item, network = pending.pop()
-        if id(item) in visited:
+        path, node, network = pending.pop()
+        if id(node) in visited:
             continue
-        visited[id(item)] = item
-        if _is_tensor(item):
-            objects[network] += 1
-        elif isinstance(item, RecordedCall):
-            objects[item.name] += 0
-            is_network = any(isinstance(state, dict) and "_parameters" in state for state in item.contents)
-            owner = item.name if is_network and not network else network
-            pending.extendleft((None, part, owner) for part in (item.arguments, item.contents))
-        elif isinstance(item, dict | list | tuple):
-            part = cast("dict[Any, Any] | Sequence[Any]", item)
-            budget.visit(2 * len(part), "its nested values")
-            entries: dict[Any, Any] = (
-                part if isinstance(part, dict) else {f"[{number}]": entry for number, entry in enumerate(part)}
+        visited[id(node)] = node
+        if _is_tensor(node):
+            call_counts[network] += 1
+        elif isinstance(node, RecordedCall):
+            call_counts[node.name] += 0
+            is_network = any(isinstance(state, dict) and "_parameters" in state for state in node.contents)
+            owner = node.name if is_network and not network else network
+            pending.extendleft((None, container, owner) for container in (node.arguments, node.contents))
+        elif isinstance(node, dict | list | tuple):
+            container = cast("dict[Any, Any] | Sequence[Any]", node)
+            budget.visit(2 * len(container), "its nested values")
+            children: dict[Any, Any] = (
+                container
+                if isinstance(container, dict)
+                else {f"[{number}]": child for number, child in enumerate(container)}
             )
-            named = {k for k in entries if isinstance(k, str)} if path is not None else set[str]()
-            for key, entry in reversed(entries.items()):
-                if key in named and not isinstance(entry, RecordedCall):
+            text_keys = {k for k in children if isinstance(k, str)} if path is not None else set[str]()
+            for key, child in reversed(children.items()):
+                if key in text_keys and not isinstance(child, RecordedCall):
                     budget.visit(len(path or "") + len(key), "the names of its nested dictionaries")
-                    pending.append((f"{path}.{key}".removeprefix("."), entry, network))
+                    pending.append((f"{path}.{key}".removeprefix("."), child, network))
                 else:
-                    pending.appendleft((None, entry, network))  # after all that has a path
-            if tensors := {key: entries[key] for key in entries if key in named and _is_tensor(entries[key])}:
-                states[path or ""] = tensors
-    del objects[""]
-    return states, objects
+                    pending.appendleft((None, child, network))  # after all that has a path
+            if tensors := {key: children[key] for key in children if key in text_keys and _is_tensor(children[key])}:
+                tensors_by_path[path or ""] = tensors
+    del call_counts[""]
+    return tensors_by_path, call_counts
 
 
 def _state_dict(value: Any, budget: Budget) -> dict[str, RecordedCall]:
@@ -194,8 +199,8 @@ class Storages:
 
     def tensor(self, value: RecordedCall, name: str) -> Array:
         """Return a tensor as a view of its storage. bfloat16 is converted to float32. `name` is used in errors."""
-        inner = value.arguments[0] if value.name == PARAMETER and value.arguments else None
-        arguments = inner.arguments if isinstance(inner, RecordedCall) else value.arguments
+        wrapped = value.arguments[0] if value.name == PARAMETER and value.arguments else None
+        arguments = wrapped.arguments if isinstance(wrapped, RecordedCall) else value.arguments
         if len(arguments) < 4:
             raise FormatError(f"{quoted(name)} is not a tensor")
         stored, offset, shape, strides = arguments[:4]
@@ -203,8 +208,8 @@ class Storages:
         numbers = _sizes((offset,)), _sizes(shape), _sizes(strides)
         if any(number is None for number in numbers) or len(shape) != len(strides) or len(shape) > 16:
             raise FormatError(f"{quoted(name)} has no valid offset, shape and strides")
-        last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
-        if math.prod(shape) > len(storage) or (math.prod(shape) and last >= len(storage)):
+        last_index = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
+        if math.prod(shape) > len(storage) or (math.prod(shape) and last_index >= len(storage)):
             raise FormatError(f"{quoted(name)} of shape {quoted(shape)} reaches beyond its {len(storage)} numbers")
         self._budget.write(math.prod(shape) * storage.itemsize, quoted(name))
         steps = [step * storage.itemsize for step in strides]

@@ -11,7 +11,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core.words import module_attributes
-from chainrule.layers import activations as activations  # defines the names for ``activation=``
 from chainrule.layers.base import Layer as Layer
 from chainrule.layers.base import Parameter as Parameter
 from chainrule.layers.node import Input as Input
@@ -19,6 +18,7 @@ from chainrule.layers.node import Node as Node
 
 if TYPE_CHECKING:
     from chainrule.layers import (
+        activations,
         constants,
         convolution,
         custom,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         pooling,
         rectifiers,
         resampling,
+        softmax,
     )
     from chainrule.layers.activations import *  # noqa: F403
     from chainrule.layers.constants import *  # noqa: F403
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from chainrule.layers.dropout import *  # noqa: F403
     from chainrule.layers.elementary import *  # noqa: F403
     from chainrule.layers.geometry import *  # noqa: F403
+    from chainrule.layers.kinds import ACTIVATIONS as ACTIVATIONS
     from chainrule.layers.kinds import IN_A_ROW as IN_A_ROW
     from chainrule.layers.kinds import MERGING as MERGING
     from chainrule.layers.kinds import NAMED as NAMED
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from chainrule.layers.pooling import *  # noqa: F403
     from chainrule.layers.rectifiers import *  # noqa: F403
     from chainrule.layers.resampling import *  # noqa: F403
+    from chainrule.layers.softmax import *  # noqa: F403
 
     __all__ = ["Input"]
     __all__ += activations.__all__
@@ -65,15 +68,17 @@ if TYPE_CHECKING:
     __all__ += pooling.__all__
     __all__ += rectifiers.__all__
     __all__ += resampling.__all__
+    __all__ += softmax.__all__
 
 # Files are imported in this order until one has a name, so that those of usual layers come first
 FAMILIES = (
-    "activations",
     "rectifiers",
-    "elementary",
+    "softmax",
     "dense",
     "convolution",
     "pooling",
+    "activations",
+    "elementary",
     "geometry",
     "dropout",
     "normalization",
@@ -83,7 +88,7 @@ FAMILIES = (
     "custom",
 )
 public, __dir__ = module_attributes(__name__, {"node": "Input", **dict.fromkeys(FAMILIES, "")})
-_KINDS = ("IN_A_ROW", "MERGING", "NAMED", "PEERED", "from_config")  # names in `kinds`
+_KINDS = ("ACTIVATIONS", "IN_A_ROW", "MERGING", "NAMED", "PEERED", "from_config")  # names in `kinds`
 
 
 def __getattr__(name: str) -> Any:

@@ -1,24 +1,20 @@
-"""Activation layers: element-wise functions, and softmax over classes or channels."""
+"""Smooth activations, and activations with a threshold. The rectifiers, and softmax, have their own files."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from chainrule.errors import OptionError
-from chainrule.layers.base import ACTIVATIONS, example
-from chainrule.layers.elementary import Activation, FakeQuantize, Rescaling
+from chainrule.layers.base import Activation, example
 from chainrule.layers.peers import Peer, Peers
-from chainrule.layers.rectifiers import Clip, PReLU
 
 __all__ = [
     "GELU",
     "SELU",
     "ExactGELU",
-    "LogSoftmax",
     "Mish",
     "Shrink",
     "SiLU",
     "Sigmoid",
-    "Softmax",
     "Softplus",
     "Softsign",
     "Tanh",
@@ -173,7 +169,7 @@ class Shrink(Activation):
     bias: float = 0.0
 
     kind: ClassVar[str] = "shrink"
-    peers = Peers(onnx=Peer("Shrink", {"threshold": "lambd"}), classes=("shrink", "hardshrink", "softshrink"))
+    peers = Peers(onnx=Peer("Shrink", {"threshold": "lambd"}), classes=("shrink", "hardshrink"))
     examples = (example(), example(threshold=0.3, bias=0.3))
 
     def __post_init__(self) -> None:
@@ -203,61 +199,3 @@ class SELU(Activation):
         super().__post_init__()
         if not (self.alpha > 0 and self.gamma > 0):
             raise OptionError(f"{self.describe()}: expected positive numbers")
-
-
-@dataclass(frozen=True)
-class Softmax(Activation):
-    """Softmax over the classes of each sample, or over the channels at each position.
-
-    y_k = e^{x_k} / Σ_j e^{x_j},  dx_k = y_k (dy_k − Σ_j dy_j y_j)
-
-    In training, a final softmax layer is joined with the categorical cross-entropy loss: the gradient is ŷ − t.
-
-    Shapes   (K,) → (K,), (C, H, W) → (C, H, W)
-    Source   numpy-cnn eq. 33–34; reference/softmax.py
-    """
-
-    kind: ClassVar[str] = "softmax"
-    keeps: ClassVar[str] = "y"
-    peers = Peers(onnx=Peer("Softmax", fixed={"axis": 1}), torch=Peer("Softmax", fixed={"dim": 1}))
-    examples = (example((6,)), example())
-
-
-@dataclass(frozen=True)
-class LogSoftmax(Activation):
-    """Logarithm of softmax over the classes of each sample, or over the channels at each position.
-
-    y_k = x_k − log Σ_j e^{x_j},  dx_k = dy_k − e^{y_k} Σ_j dy_j
-
-    The softmax of y is the softmax of x. A network that ends with this layer therefore trains with
-    softmax_cross_entropy, which computes the negative log-likelihood.
-
-    Shapes   (K,) → (K,), (C, H, W) → (C, H, W)
-    Source   reference/softmax.py
-    """
-
-    kind: ClassVar[str] = "log_softmax"
-    keeps: ClassVar[str] = "y"
-    peers = Peers(onnx=Peer("LogSoftmax", fixed={"axis": 1}), torch=Peer("LogSoftmax", fixed={"dim": 1}))
-    examples = (example((6,)), example())
-
-
-# Operation → the element-wise layer that emits it.
-ELEMENTWISE = {kind.kind: kind for kind in Activation.__subclasses__() if kind not in (Softmax, LogSoftmax)}
-# Operations that are infinite or undefined for some finite numbers, or that turn rounding errors into steps.
-PARTIAL = ("sqrt", "log", "reciprocal", "fake_quantize")
-PARTIAL_LAYERS = tuple(ELEMENTWISE[name] for name in PARTIAL)
-# Any other operation → layers with different options.
-EXAMPLES = {
-    name: tuple(kind(**options) for _, options in kind.examples)
-    for name, kind in ELEMENTWISE.items()
-    if name not in PARTIAL
-}
-
-ACTIVATIONS.update(
-    {
-        kind.__name__: kind
-        for kind in (*ELEMENTWISE.values(), Softmax, LogSoftmax, PReLU)
-        if kind not in (Clip, FakeQuantize, Rescaling)
-    }
-)

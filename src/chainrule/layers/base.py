@@ -21,9 +21,9 @@ from chainrule.layers.initializers import Fans
 from chainrule.layers.node import Node, Shape
 from chainrule.layers.peers import Peers
 
-CUSTOM, PACK, UNPACK = "student", "pack", "input"  # kinds of layers that networks treat differently
+# Kinds of layers that networks or training treat differently
+CUSTOM, PACK, UNPACK, QUANTIZED = "student", "pack", "input", "fake_quantize"
 ONE = Fans(1, 1)
-ACTIVATIONS: dict[str, Any] = {}  # name → class of each activation without required options; see activations.py
 
 
 class Example(NamedTuple):
@@ -99,6 +99,8 @@ def activation_layer(activation: Any) -> Any:
     """
     if isinstance(activation, Layer):
         return activation
+    from chainrule.layers import ACTIVATIONS
+
     named = ACTIVATIONS.get(match_name(activation, ACTIVATIONS) or "", activation)
     if not isinstance(named, LayerType):
         raise unknown_name("activation", activation, sorted(ACTIVATIONS))
@@ -190,6 +192,31 @@ class Layer(Explained, metaclass=LayerType):
             raise ShapeError(
                 f"{type(self).__name__} {name!r}: expected an input {meaning}, found {text(shape) or '()'}"
             )
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """Base class of element-wise layers: an operation, and its gradient computed from the input x or the output y.
+
+    The last of its examples is plotted.
+
+    keeps   the tensor that the gradient is computed from, as in the operation's formulas: "x" or "y"
+    """
+
+    keeps_positions: ClassVar[bool] = True
+    keeps: ClassVar[str] = "x"
+
+    def attributes(self) -> dict[str, float]:
+        """Return the operation's attributes: the layer's options."""
+        return {field.name: float(getattr(self, field.name)) for field in fields(self)}
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit y = f(x) and dx = f'(x) dy."""
+        y = builder.activation("y", self.output_shape(x.shape, builder.layer))
+        kept = y if self.keeps == "y" else x
+        builder.forward(self.kind, (x,), (y,), **self.attributes())
+        builder.backward(f"{self.kind}_dx", (y.gradient(), kept), (x.gradient(),), **self.attributes())
+        return y
 
 
 def as_image(tensor: Tensor) -> Tensor:

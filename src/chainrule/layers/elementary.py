@@ -1,40 +1,14 @@
-"""The base class of element-wise layers, and layers that apply an elementary function to every element."""
+"""Layers that apply an elementary function to every element."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
-from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import MAX_INT32
 from chainrule.errors import OptionError
-from chainrule.layers.base import Layer, example
+from chainrule.layers.base import Activation, example
 from chainrule.layers.peers import Peer, Peers
 
 __all__ = ["Abs", "Arctan", "Erf", "Exp", "FakeQuantize", "Heaviside", "Log", "Reciprocal", "Rescaling", "Sqrt"]
-
-
-@dataclass(frozen=True)
-class Activation(Layer):
-    """Base class of element-wise layers: an operation, and its gradient computed from the input x or the output y.
-
-    The last of its examples is plotted.
-
-    keeps   the tensor that the gradient is computed from, as in the operation's formulas: "x" or "y"
-    """
-
-    keeps_positions: ClassVar[bool] = True
-    keeps: ClassVar[str] = "x"
-
-    def attributes(self) -> dict[str, float]:
-        """Return the operation's attributes: the layer's options."""
-        return {field.name: float(getattr(self, field.name)) for field in fields(self)}
-
-    def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y = f(x) and dx = f'(x) dy."""
-        y = builder.activation("y", self.output_shape(x.shape, builder.layer))
-        kept = y if self.keeps == "y" else x
-        builder.forward(self.kind, (x,), (y,), **self.attributes())
-        builder.backward(f"{self.kind}_dx", (y.gradient(), kept), (x.gradient(),), **self.attributes())
-        return y
 
 
 @dataclass(frozen=True)

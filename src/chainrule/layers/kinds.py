@@ -4,9 +4,13 @@ from typing import Any
 
 from chainrule import layers
 from chainrule.errors import FormatError, unknown_name
-from chainrule.layers import Layer
+from chainrule.layers import Layer, activations, elementary, rectifiers
+from chainrule.layers.base import Activation
+from chainrule.layers.elementary import FakeQuantize, Rescaling
 from chainrule.layers.merging import Merge
 from chainrule.layers.packing import Pack, Unpack
+from chainrule.layers.rectifiers import Clip, PReLU
+from chainrule.layers.softmax import LogSoftmax, Softmax
 
 _PUBLIC = {name: getattr(layers, name) for name in layers.public("__all__")}
 NAMED: dict[str, type[Layer]] = {
@@ -21,6 +25,29 @@ MERGING = [kind for kind in PEERED if issubclass(kind, Merge)]
 
 IN_A_ROW = {  # layers with a single input, except for the one that `Graph` adds
     name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge) and name != "Unpack"
+}
+
+# Operation → the element-wise layer that emits it.
+ELEMENTWISE = {
+    kind.kind: kind
+    for file in (elementary, rectifiers, activations)
+    for kind in vars(file).values()
+    if isinstance(kind, type) and issubclass(kind, Activation) and kind is not Activation
+}
+# Operations that are infinite or undefined for some finite numbers, or that turn rounding errors into steps.
+PARTIAL = ("sqrt", "log", "reciprocal", "fake_quantize")
+PARTIAL_LAYERS = tuple(ELEMENTWISE[name] for name in PARTIAL)
+# Any other operation → layers with different options.
+EXAMPLES = {
+    name: tuple(kind(**options) for _, options in kind.examples)
+    for name, kind in ELEMENTWISE.items()
+    if name not in PARTIAL
+}
+# Names for ``activation=``: the layers without required options.
+ACTIVATIONS = {
+    kind.__name__: kind
+    for kind in (*ELEMENTWISE.values(), Softmax, LogSoftmax, PReLU)
+    if kind not in (Clip, FakeQuantize, Rescaling)
 }
 
 

@@ -103,8 +103,34 @@ class BatchNorm1D(BatchNorm2D):
 # -------------------------------------------------------------------------------------------------- groups of channels
 
 
+class _SampleNorm(Layer):
+    """Base class of the normalizations of groups of channels in each sample, which have the option `epsilon`."""
+
+    kind: ClassVar[str] = "norm"
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.epsilon <= 0:
+            raise OptionError(f"{self.describe()}: expected epsilon > 0")
+
+    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
+        """Return γ and β, each of shape (C,)."""
+        return Parameter("gamma", shape[:1], "ones"), Parameter("beta", shape[:1], "zeros")
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit the normalization of each group."""
+        y = builder.activation("y", x.shape)
+        _emit_group_norm(builder, as_image(x), as_image(y), self._groups(x.shape[0]), epsilon=self.epsilon)
+        return y
+
+    def _groups(self, channels: int) -> int:
+        """Return the number of groups."""
+        return channels
+
+
 @dataclass(frozen=True)
-class GroupNorm(Layer):
+class GroupNorm(_SampleNorm):
     """Group normalization: normalize each group of channels per sample, then scale by γ and add β per channel.
 
     groups    number of equally sized groups of adjacent channels; 1: normalize the whole sample
@@ -121,13 +147,11 @@ class GroupNorm(Layer):
     _: KW_ONLY
     epsilon: float = 1e-5
 
-    kind: ClassVar[str] = "norm"
     examples = (example((6, 3, 4), groups=2), example((9,), groups=3, epsilon=1e-3))
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_whole(self, "groups", self.groups)
-        _check_epsilon(self, self.epsilon)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """Return the input's shape; raise ShapeError if the channels cannot be divided into equal groups."""
@@ -135,19 +159,12 @@ class GroupNorm(Layer):
             raise ShapeError(f"GroupNorm {name!r}: {self.groups} groups do not divide the {shape[0]} channels")
         return shape
 
-    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """Return γ and β, each of shape (C,)."""
-        return _scale_and_shift(shape[0])
-
-    def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit the normalization of each group."""
-        y = builder.activation("y", x.shape)
-        _emit_group_norm(builder, as_image(x), as_image(y), groups=self.groups, shared=False, epsilon=self.epsilon)
-        return y
+    def _groups(self, channels: int) -> int:
+        return self.groups
 
 
 @dataclass(frozen=True)
-class InstanceNorm2D(Layer):
+class InstanceNorm2D(_SampleNorm):
     """Instance normalization: normalize each channel per sample to mean 0 and variance 1, then scale by γ and add β.
 
     epsilon   added to the variance
@@ -162,30 +179,14 @@ class InstanceNorm2D(Layer):
     _: KW_ONLY
     epsilon: float = 1e-5
 
-    kind: ClassVar[str] = "norm"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_epsilon(self, self.epsilon)
-
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """Return the input's shape; raise ShapeError if it is not that of an image."""
         self._expect(shape, name, 3, "(C, H, W)")
         return shape
 
-    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """Return γ and β, each of shape (C,)."""
-        return _scale_and_shift(shape[0])
-
-    def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit the normalization of each channel."""
-        y = builder.activation("y", x.shape)
-        _emit_group_norm(builder, x, y, groups=x.shape[0], shared=False, epsilon=self.epsilon)
-        return y
-
 
 @dataclass(frozen=True)
-class LayerNorm(Layer):
+class LayerNorm(_SampleNorm):
     """Layer normalization: normalize each row along the last axis, then scale by γ and add β per entry.
 
     epsilon   added to the variance
@@ -200,36 +201,24 @@ class LayerNorm(Layer):
     _: KW_ONLY
     epsilon: float = 1e-5
 
-    kind: ClassVar[str] = "norm"
     keeps_positions: ClassVar[bool] = True
     examples = (example(), example((7,), epsilon=1e-3))
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_epsilon(self, self.epsilon)
-
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
         """Return γ and β, each of shape (F,)."""
-        return _scale_and_shift(shape[-1])
+        return super().parameters(shape[-1:], name)
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit group normalization of the flattened sample, with one group per row; all rows share γ and β."""
         y = builder.activation("y", x.shape)
         flat, rows = (math.prod(x.shape),), math.prod(x.shape[:-1])
-        _emit_group_norm(builder, x.viewed(flat), y.viewed(flat), groups=rows, shared=True, epsilon=self.epsilon)
+        _emit_group_norm(builder, x.viewed(flat), y.viewed(flat), rows, epsilon=self.epsilon, shared=True)
         return y
 
 
-def _check_epsilon(layer: Layer, epsilon: float) -> None:
-    if epsilon <= 0:
-        raise OptionError(f"{layer.describe()}: expected epsilon > 0")
-
-
-def _scale_and_shift(count: int) -> tuple[Parameter, ...]:
-    return Parameter("gamma", (count,), "ones"), Parameter("beta", (count,), "zeros")
-
-
-def _emit_group_norm(builder: Builder, x: Tensor, y: Tensor, *, groups: int, shared: bool, epsilon: float) -> None:
+def _emit_group_norm(
+    builder: Builder, x: Tensor, y: Tensor, groups: int, *, epsilon: float, shared: bool = False
+) -> None:
     """Emit y and the gradients dγ, dβ and dx, which depend on the statistics of each group.
 
     shared   whether all groups use the same γ and β

@@ -148,25 +148,23 @@ def _unpacked(
     sources: list[tuple[str, Node]], results: list[tuple[str, Node]]
 ) -> tuple[list[tuple[str, Node]], list[tuple[str, Node]]]:
     """Return the packed input and copies of the results that read it. Names are unchanged."""
+    needed = {id(original): original for _, result in results for original in node.ordered(result)}
+    layer_names = {original.name for original in needed.values() if original.layer is not None}
     packed = Input((sum(math.prod(source.shape) for _, source in sources),))
-    copies: dict[int, Node] = {}
-    read = {id(entry): entry for _, result in results for entry in node.ordered(result)}
-    layer_names = {entry.name for entry in read.values() if entry.layer is not None}
-    start = 0
+    copies, start = dict[int, Node](), 0
     for number, (name, source) in enumerate(sources, 1):
         if not isinstance(source, Input) or id(source) in copies:
             raise OptionError(f"graph input {source!r}: expected different Input nodes")
+        if id(source) not in needed:
+            raise OptionError(f"no output depends on the input {quoted(name) if name else repr(source)}")
         label = name or source.name or f"{Unpack.kind}{number}"
         layer_name = label if node.is_name(label) and label not in layer_names else ""
         unpack = Unpack(start, source.shape, "" if layer_name else label)
         copies[id(source)] = unpack(packed, name=layer_name)
         start += math.prod(source.shape)
-    for name, source in sources:
-        if id(source) not in read:
-            raise OptionError(f"no output depends on the input {quoted(name) if name else repr(source)}")
-    for entry in read.values():
-        if entry.layer is not None and id(entry) not in copies:
-            inputs = [copies.get(id(source), source) for source in entry.inputs]
-            copies[id(entry)] = copied = Node(entry.layer, inputs, entry.shape, entry.name)
-            copied.read = entry.read
+    for original in needed.values():
+        if original.layer is not None:
+            inputs = [copies.get(id(source), source) for source in original.inputs]
+            copies[id(original)] = copied = Node(original.layer, inputs, original.shape, original.name)
+            copied.read = original.read
     return [("", packed)], [(name, copies.get(id(result), result)) for name, result in results]

@@ -1,5 +1,6 @@
 """Pooling layers: max, average and sum pooling in one and two dimensions, and global max and average pooling."""
 
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
@@ -88,6 +89,18 @@ class _Pool(Layer):
         }
 
 
+def _emit_max(builder: Builder, image: Tensor, y: Tensor, options: Mapping[str, Any]) -> None:
+    winner = builder.activation("winner", y.shape, integer=True)
+    builder.forward("max_pool", (image,), (y, winner), **options)
+    builder.backward("max_pool_dx", (y.gradient(), winner), (image.gradient(),), size=image.shape[1:])
+
+
+def emit_average(builder: Builder, image: Tensor, y: Tensor, options: Mapping[str, Any]) -> None:
+    """Emit average pooling of an image and its gradient."""
+    builder.forward("average_pool", (image,), (y,), **options)
+    builder.backward("average_pool_dx", (y.gradient(),), (image.gradient(),), size=image.shape[1:], **options)
+
+
 @dataclass(frozen=True)
 class _MaxPool(_Pool):
     kind: ClassVar[str] = "pool"
@@ -95,11 +108,7 @@ class _MaxPool(_Pool):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = the maximum of each window, with its position;  dx = dy at that position."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
-        image, result = as_image(x), as_image(y)
-        winner = builder.activation("winner", result.shape, integer=True)
-        options = self._attributes(x.shape[1:])
-        builder.forward("max_pool", (image,), (result, winner), **options)
-        builder.backward("max_pool_dx", (result.gradient(), winner), (image.gradient(),), size=image.shape[1:])
+        _emit_max(builder, as_image(x), as_image(y), self._attributes(x.shape[1:]))
         return y
 
 
@@ -117,9 +126,8 @@ class _AveragePool(_Pool):
         options = {**self._attributes(x.shape[1:]), "divisor": self._divisor_rule()}
         if options["divisor"] == "window" and self._whole_padding(x.shape[1:]) != self._padding(x.shape[1:]):
             self._emit_padded(builder, image, result, options)
-            return y
-        builder.forward("average_pool", (image,), (result,), **options)
-        builder.backward("average_pool_dx", (result.gradient(),), (image.gradient(),), size=image.shape[1:], **options)
+        else:
+            emit_average(builder, image, result, options)
         return y
 
     def _emit_padded(self, builder: Builder, image: Tensor, y: Tensor, options: dict[str, Any]) -> None:
@@ -131,8 +139,7 @@ class _AveragePool(_Pool):
         rest = tuple((0, whole[1] - own[1]) for whole, own in zip(options["padding"], padding, strict=True))
         options = {**options, "padding": rest, "divisor": "cells"}
         builder.forward("pad", (image,), (padded,), before=before, after=after)
-        builder.forward("average_pool", (padded,), (y,), **options)
-        builder.backward("average_pool_dx", (y.gradient(),), (padded.gradient(),), size=sizes[1:], **options)
+        emit_average(builder, padded, y, options)
         builder.backward("crop", (padded.gradient(),), (image.gradient(),), before=before, after=after)
 
 
@@ -248,10 +255,7 @@ class GlobalAveragePool2D(_GlobalPool):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = the mean of each channel;  dx = dy/(H·W) at every position."""
         y, image, result, options = self._whole(builder, x)
-        options["divisor"] = "cells"
-        builder.forward("average_pool", (image,), (result,), **options)
-        size = image.shape[1:]
-        builder.backward("average_pool_dx", (result.gradient(),), (image.gradient(),), size=size, **options)
+        emit_average(builder, image, result, {**options, "divisor": "cells"})
         return y
 
 
@@ -270,9 +274,7 @@ class GlobalMaxPool2D(_GlobalPool):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = the maximum of each channel, with its position;  dx = dy at that position."""
         y, image, result, options = self._whole(builder, x)
-        winner = builder.activation("winner", result.shape, integer=True)
-        builder.forward("max_pool", (image,), (result, winner), **options)
-        builder.backward("max_pool_dx", (result.gradient(), winner), (image.gradient(),), size=image.shape[1:])
+        _emit_max(builder, image, result, options)
         return y
 
 

@@ -7,8 +7,7 @@ import numpy as np
 
 from chainrule.core.plan import Builder, Tensor
 from chainrule.errors import OptionError
-from chainrule.layers.base import Layer, Parameter, Shape, as_image, example
-from chainrule.layers.elementary import Activation
+from chainrule.layers.base import Activation, Layer, Parameter, Shape, as_image, example
 from chainrule.layers.peers import Peer, Peers
 
 __all__ = ["ELU", "Clip", "HardSigmoid", "HardSwish", "LeakyReLU", "PReLU", "ReLU"]

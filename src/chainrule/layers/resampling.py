@@ -7,12 +7,31 @@ from chainrule.core import shapes
 from chainrule.core.plan import Builder, Tensor
 from chainrule.errors import OptionError, quoted
 from chainrule.layers.base import Layer, Shape, check_choice, example
+from chainrule.layers.pooling import emit_average
 
 __all__ = ["AdaptiveAveragePool2D", "Resample2D", "UpSample2D"]
 
 
+class _Resized(Layer):
+    """Base class of layers with the option `outputs`, the size of their output."""
+
+    outputs: int | tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._sizes()
+
+    def _sizes(self) -> tuple[int, ...]:
+        return shapes.per_axis(f"{type(self).__name__}: outputs", self.outputs, 2)
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """Return (C, h, w)."""
+        self._expect(shape, name, 3, "(C, H, W)")
+        return (shape[0], *self._sizes())
+
+
 @dataclass(frozen=True)
-class AdaptiveAveragePool2D(Layer):
+class AdaptiveAveragePool2D(_Resized):
     """Average pooling to a given output size, h×w.
 
     Output (i, j) is the mean over the rows from ⌊i·H/h⌋ to ⌈(i+1)·H/h⌉ (exclusive), and the columns from ⌊j·W/w⌋ to
@@ -32,18 +51,6 @@ class AdaptiveAveragePool2D(Layer):
         example((2, 6, 4), outputs=(3, 2)),
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._sizes()
-
-    def _sizes(self) -> tuple[int, ...]:
-        return shapes.per_axis("AdaptiveAveragePool2D: outputs", self.outputs, 2)
-
-    def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return (C, h, w)."""
-        self._expect(shape, name, 3, "(C, H, W)")
-        return (shape[0], *self._sizes())
-
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = the mean of each window;  dx = dy, divided equally among the window's elements.
 
@@ -56,8 +63,7 @@ class AdaptiveAveragePool2D(Layer):
             return y
         window = tuple(cells // many for cells, many in zip(size, outputs, strict=True))
         options: dict[str, Any] = {"window": window, "stride": window, "padding": ((0, 0), (0, 0)), "divisor": "cells"}
-        builder.forward("average_pool", (x,), (y,), **options)
-        builder.backward("average_pool_dx", (y.gradient(),), (x.gradient(),), size=size, **options)
+        emit_average(builder, x, y, options)
         return y
 
 
@@ -103,7 +109,7 @@ class UpSample2D(Layer):
 
 
 @dataclass(frozen=True)
-class Resample2D(Layer):
+class Resample2D(_Resized):
     """Read every channel at equally spaced positions, to enlarge, reduce, flip or shift it, or to skip pixels.
 
     outputs   size of the output: a number of pixels, or (vertical, horizontal)
@@ -134,21 +140,12 @@ class Resample2D(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._sizes()
         check_choice(self, "mode", self.mode, ("nearest", "bilinear"))
         for option, line in (("rows", self.rows), ("columns", self.columns or self.rows)):
             if not shapes.is_line(line):
                 raise OptionError(
                     f"Resample2D: {option} {quoted(line)}: expected three whole numbers (a, b, c), and c of at least 1"
                 )
-
-    def _sizes(self) -> tuple[int, ...]:
-        return shapes.per_axis("Resample2D: outputs", self.outputs, 2)
-
-    def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return (C, h, w)."""
-        self._expect(shape, name, 3, "(C, H, W)")
-        return (shape[0], *self._sizes())
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = the pixels at the positions;  dx = dy, distributed to the pixels that were read."""

@@ -5,7 +5,3 @@ model in a file, without weights (`Model.about`).
 
 Imports: errors, _io, core, engines, plotting, layers, data, network, training, explain, interop.
 """
-
-from chainrule.core.words import module_attributes
-
-__getattr__, __dir__ = module_attributes(__name__, {})

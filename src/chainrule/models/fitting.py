@@ -14,7 +14,7 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import Normalization, decision
 from chainrule.engines.fallback import say_once
 from chainrule.errors import OptionError, explain_memory_errors, quoted
-from chainrule.layers.elementary import FakeQuantize
+from chainrule.layers.base import QUANTIZED
 from chainrule.models.normalizing_layers import has_constant_normalization, normalizing_layers
 from chainrule.models.reading import (
     AUTOMATIC,
@@ -269,7 +269,7 @@ def trainer(
 def _check_gradient_passes(network: Network) -> None:
     """Raise OptionError for a quantized network, which no gradient passes."""
     for name, layer in zip(network.names, network.layers, strict=True):
-        if isinstance(layer, FakeQuantize):
+        if layer.kind == QUANTIZED:
             raise OptionError(
                 f"layer {name!r} rounds numbers, so that no gradient passes: a quantized network cannot be "
                 "trained; train the network in floats and quantize it again"

@@ -80,14 +80,12 @@ def checked_classes(classes: Any, ports: Ports | None, outputs: int) -> tuple[st
 def checked_normalization(
     normalization: Any, ports: Ports | None, names: tuple[str, ...], shape: Shape
 ) -> Normalization:
-    """Return the normalization of a network's inputs; None: no normalization until training sets it.
+    """Return the normalization of a network's inputs.
 
     ports   names and shapes of several inputs; None if there is only one
     names   names of the inputs
     shape   shape of a single input
     """
-    if normalization is None:
-        return UNFITTED
     if not isinstance(normalization, Normalization):
         raise OptionError(f"normalization {quoted(normalization)}: expected a Normalization, which training sets")
     parts = normalization.parts

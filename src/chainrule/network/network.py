@@ -35,7 +35,7 @@ from chainrule.layers import node
 from chainrule.layers.base import CUSTOM
 from chainrule.layers.node import Wiring
 from chainrule.network import losses, plans
-from chainrule.network.fitted import Fitted, checked_classes, checked_normalization
+from chainrule.network.fitted import UNFITTED, Fitted, checked_classes, checked_normalization
 from chainrule.network.flat_buffers import AssignableWeights, FlatBuffers, with_origins
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.ports import OutputEnd, input_ports, output_ports
@@ -135,7 +135,10 @@ class Network:
         self.layout: dict[str, tuple[int, int]] = {}
         parameters, self.statistics = self._buffer(trained=True), self._buffer(trained=False)
         self._buffers = FlatBuffers(parameters, self.statistics, self.table, self.layout, weights is None)
-        self.normalization = checked_normalization(normalization, self.input_ports, self.input_names, self.input_shape)
+        self.normalization = UNFITTED  # until training sets it
+        if normalization is not None:
+            ports, names = self.input_ports, self.input_names
+            self.normalization = checked_normalization(normalization, ports, names, self.input_shape)
         channels = 0 if self.input_ports else self.input_shape[0]
         if weights is None:
             self.reset(self.seed)

@@ -11,8 +11,7 @@ from typing import Protocol
 
 from chainrule.core.arrays import Shape
 from chainrule.core.plan import Builder, Plan, Tensor
-from chainrule.layers.activations import Activation
-from chainrule.layers.base import Layer, Parameter
+from chainrule.layers.base import Activation, Layer, Parameter
 from chainrule.layers.node import Wiring
 from chainrule.network import loss_plan, losses, tasks
 from chainrule.network.losses import JointLoss, Loss, SingleLoss

@@ -84,18 +84,20 @@ class ArrayFunction:
     @classmethod
     def find(cls, name: str) -> "ArrayFunction":
         """Return the formulas that define a function of the engines."""
-        base = definitions.generated().get(name, name)
-        entry = definitions.entry(base)
+        operation_name = definitions.generated().get(name, name)
+        entry = definitions.entry(operation_name)
         if "slope" in entry:
-            operation, is_gradient = find_operation(base), name != base
+            operation, is_gradient = find_operation(operation_name), name != operation_name
             formulas = operation.slope if is_gradient else operation.value
-            table = {f["name"]: [ResultFormula((), _cases(f))] for f in formulas[:-1]}
-            result, kept = ("dx", operation.keeps) if is_gradient else ("y", "x")
+            table = {formula["name"]: [ResultFormula((), _cases(formula))] for formula in formulas[:-1]}
+            result, input_name = ("dx", operation.keeps) if is_gradient else ("y", "x")
             table[result] = [ResultFormula((), _cases(formulas[-1], gradient=is_gradient))]
-            return cls(name, table, {**({"dy": "e"} if is_gradient else {}), kept: "e"}, {result: "e"}, entry)
+            return cls(name, table, {**({"dy": "e"} if is_gradient else {}), input_name: "e"}, {result: "e"}, entry)
         if "writes" in entry:
             reads, writes = ({tensor["name"]: tensor["index"] for tensor in entry[key]} for key in ("reads", "writes"))
-            steps, rules = ([part for result in entry["results"] for part in result[key]] for key in ("steps", "rule"))
+            steps, rules = (
+                [formula for result in entry["results"] for formula in result[key]] for key in ("steps", "rule")
+            )
             sources = [entry.get("computed", ()), steps, entry["where"], rules]
             return cls(name, _table(sources), reads, writes, entry)
         parameters = _arrays(name)
@@ -204,39 +206,39 @@ def _inputs(
     calculation: ArrayFunction, layout: AxisLayout, counts: Mapping[str, int], library: str
 ) -> tuple[dict[str, Operand], list[str]]:
     """Return the values of the names in formulas that are not computed by formulas, and the lines that define them."""
-    lines: list[str] = []
-    values: dict[str, Operand] = {}
+    definitions_of_names: list[str] = []
+    operands: dict[str, Operand] = {}
     entry, attributes = calculation.entry, _attributes(calculation.name)
     if layout.is_grouped:
         main = layout.main
         keeps_shape = any(layout.axes(index) == layout.all_axes for index in calculation.results.values())
-        lines += [f"shape = {main}.shape"] if keeps_shape else []
-        lines += [f"rows = (len({main}), groups, {main}.shape[1] // groups, -1)"]
+        definitions_of_names += [f"shape = {main}.shape"] if keeps_shape else []
+        definitions_of_names += [f"rows = (len({main}), groups, {main}.shape[1] // groups, -1)"]
     for parameter, (name, index) in zip(_arrays(calculation.name), calculation.reads.items(), strict=True):
         axes = layout.axes(index)
         ordered = f'np.asarray({parameter}, order="C")'
         expression = layout.read(ordered if library == "np" and axes == layout.all_axes else parameter, index)
         if expression != parameter and (counts[name] or parameter == layout.main):
-            lines.append(f"{parameter} = {expression}")
-        values[name] = Operand(parameter, axes)
-    values |= {attribute: Operand(attribute) for attribute in attributes}
-    values |= {letter: Operand(name) for letter, name in entry.get("letters", {}).items() if name in attributes}
+            definitions_of_names.append(f"{parameter} = {expression}")
+        operands[name] = Operand(parameter, axes)
+    operands |= {attribute: Operand(attribute) for attribute in attributes}
+    operands |= {letter: Operand(name) for letter, name in entry.get("letters", {}).items() if name in attributes}
     sizes = {letter.upper(): axis for letter, axis in layout.letters.items()} if not layout.is_grouped else {}
     scalars = {letter: f"{layout.main}.shape[{axis}]" for letter, axis in sizes.items()}
     if "batch" in attributes:
         loss = definitions.entry(calculation.name.removesuffix("_dp"))["writes"][0]["index"]
         elements = layout.count(layout.axes(loss)) if len(loss) > 1 else ""
-        del values["N"]
+        del operands["N"]
         scalars["N"] = f"{elements or f'len({layout.main})'} if batch is None else batch"
     if isinstance(entry.get("letters", {}).get(EPSILON), float):
         scalars[EPSILON] = f"float({library}.finfo({layout.main}.dtype).eps)"
     if entry.get("over"):
         scalars["M"] = layout.count(frozenset(layout.letters[letter] for letter in entry["over"]))
     for letter, expression in scalars.items():
-        if counts[letter] and letter not in values:
-            values[letter] = Operand(identifier(letter))
-            lines.append(f"{identifier(letter)} = {expression}")
-    return values, lines
+        if counts[letter] and letter not in operands:
+            operands[letter] = Operand(identifier(letter))
+            definitions_of_names.append(f"{identifier(letter)} = {expression}")
+    return operands, definitions_of_names
 
 
 def _function(name: str, body: Iterable[str], decorator: str) -> str:

@@ -269,23 +269,23 @@ def sweep_figure(points: Sequence[tuple[Settings, float]], metric: str, where: s
     where    data on which it was computed
     """
     options = list(dict.fromkeys(name for settings, _ in points for name, _ in settings))
-    values = {name: list(dict.fromkeys(str(dict(settings)[name]) for settings, _ in points)) for name in options}
-    shown = [name for name in options if len(values[name]) > 1] or options[:1]
-    if not shown:
+    texts = {name: list(dict.fromkeys(str(dict(settings)[name]) for settings, _ in points)) for name in options}
+    varied = [name for name in options if len(texts[name]) > 1] or options[:1]
+    if not varied:
         return message(title, "No trials to compare.")
-    widths = [max(1.8, PER_VALUE * len(values[name])) for name in shown]
-    rows = -(-len(shown) // SWEEP_COLUMNS)
-    per_row = [widths[row * SWEEP_COLUMNS : (row + 1) * SWEEP_COLUMNS] for row in range(rows)]
-    across = max(sum(row) + len(row) * (TICKS + GAP) for row in per_row) + 2 * MARGIN
-    sheet = new_sheet(max(across, 4.0), rows * (HEIGHT + TICKS + GAP), title)
+    widths = [max(1.8, PER_VALUE * len(texts[name])) for name in varied]
+    rows = -(-len(varied) // SWEEP_COLUMNS)
+    row_widths = [widths[row * SWEEP_COLUMNS : (row + 1) * SWEEP_COLUMNS] for row in range(rows)]
+    sheet_width = max(sum(row) + len(row) * (TICKS + GAP) for row in row_widths) + 2 * MARGIN
+    sheet = new_sheet(max(sheet_width, 4.0), rows * (HEIGHT + TICKS + GAP), title)
     scale = 100.0 if metric != "mean_absolute_error" else 1.0
-    for number, name in enumerate(shown):
-        row, column = divmod(number, SWEEP_COLUMNS)
-        left = MARGIN + TICKS + sum(per_row[row][:column]) + column * (TICKS + GAP)
-        axes = sheet.axes(left, row * (HEIGHT + TICKS + GAP) + 0.1, widths[number], HEIGHT)
-        indices = [values[name].index(str(dict(settings)[name])) for settings, _ in points]
+    for panel, name in enumerate(varied):
+        row, column = divmod(panel, SWEEP_COLUMNS)
+        left = MARGIN + TICKS + sum(row_widths[row][:column]) + column * (TICKS + GAP)
+        axes = sheet.axes(left, row * (HEIGHT + TICKS + GAP) + 0.1, widths[panel], HEIGHT)
+        indices = [texts[name].index(str(dict(settings)[name])) for settings, _ in points]
         scores = scale * np.array([score for _, score in points])
-        _draw(axes, np.array(indices), scores, values[name], name)
+        _draw(axes, np.array(indices), scores, texts[name], name)
         if column == 0:
             unit = " (%)" if metric != "mean_absolute_error" else ""
             axes.set_ylabel(f"{where} {metric.replace('_', ' ')}{unit}", fontsize=BODY, color=INK)

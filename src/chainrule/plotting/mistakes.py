@@ -114,25 +114,30 @@ def tiles(
     """
     lines = [[legible(line, MAX_CHARACTERS) for line in caption.split("\n")] for caption in captions]
     count, _, height, width = images.shape
-    tall, wide = side * height / max(height, width), side * width / max(height, width)
-    across = max(wide, widest(("\n".join(caption) for caption in lines), SMALL)) + _GAP
-    down = tall + _GAP + _LINE * max(map(len, lines), default=0)
+    tile_height, tile_width = side * height / max(height, width), side * width / max(height, width)
+    across = max(tile_width, widest(("\n".join(caption) for caption in lines), SMALL)) + _GAP
+    down = tile_height + _GAP + _LINE * max(map(len, lines), default=0)
     columns = min(columns, count)
     rows = math.ceil(count / columns)
-    width, length = columns * across - _GAP, rows * down - _GAP
-    sheet = new_sheet(max(width + 2 * MARGIN, 4.5), length + MARGIN, title)
-    axes = sheet.axes(MARGIN, 0, width, length)
+    width, grid_height = columns * across - _GAP, rows * down - _GAP
+    sheet = new_sheet(max(width + 2 * MARGIN, 4.5), grid_height + MARGIN, title)
+    axes = sheet.axes(MARGIN, 0, width, grid_height)
     ruled(axes)
     for number, picture in enumerate(as_images(images)):
         row, column = divmod(number, columns)
-        left, top = column * across + (across - _GAP - wide) / 2, row * down
-        place = {"extent": (left, left + wide, top + tall, top), "aspect": "auto", "vmin": 0, "vmax": 1}
-        axes.imshow(picture, cmap="gray", interpolation="nearest", **place)
+        left, top = column * across + (across - _GAP - tile_width) / 2, row * down
+        placement = {
+            "extent": (left, left + tile_width, top + tile_height, top),
+            "aspect": "auto",
+            "vmin": 0,
+            "vmax": 1,
+        }
+        axes.imshow(picture, cmap="gray", interpolation="nearest", **placement)
         if heat and number in heat:
-            share = np.nan_to_num(heat[number] / (float(heat[number].max()) or 1.0))
-            axes.imshow(share, cmap="inferno", alpha=_OPACITY, interpolation="bilinear", **place)
+            relative_heat = np.nan_to_num(heat[number] / (float(heat[number].max()) or 1.0))
+            axes.imshow(relative_heat, cmap="inferno", alpha=_OPACITY, interpolation="bilinear", **placement)
         if lines:
-            where = (left + wide / 2, top + tall + 0.04)
+            where = (left + tile_width / 2, top + tile_height + 0.04)
             text = "\n".join(lines[number])
             axes.text(*where, text, ha="center", va="top", fontsize=SMALL, color=INK, linespacing=1.15, **typeface())
     return sheet.figure

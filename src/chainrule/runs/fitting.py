@@ -131,24 +131,23 @@ def _fit_in_folder(
     """
     folder, workers = files.as_path(run.folder), trainer.workers
     job = _job(model, trainer, parts)
+
+    def prepare(started: Job) -> tuple[Model, Trainer]:
+        require_same(folder, started, job, extending=True)
+        if started.properties.get("fingerprint") != job.properties["fingerprint"]:
+            difference = _data_differences(started.properties, job.properties)
+            raise DataError(f"{folder}: the {difference} are not those this run was started with")
+        trainer.replan(started.recipe)
+        return model, trainer
+
     changes: dict[str, Any] = {"epochs": job.recipe.epochs, "patience": job.recipe.patience}
-    resuming = workers.any(run.resume and not workers.rank and (folder / CONFIG).is_file())
-    if workers.rank and not resuming:
+    continues = workers.any(run.resume and not workers.rank and (folder / CONFIG).is_file())
+    if workers.rank and continues:
+        result = running.assist_continued(folder, prepare, callbacks, **changes)
+    elif workers.rank:
         result = running.assist(folder, model, trainer, callbacks)
-    elif resuming:
-
-        def prepare(kept: Job) -> tuple[Model, Trainer]:
-            require_same(folder, kept, job, extending=True)
-            if kept.properties.get("fingerprint") != job.properties["fingerprint"]:
-                difference = _data_differences(kept.properties, job.properties)
-                raise DataError(f"{folder}: the {difference} are not those this run was started with")
-            trainer.replan(kept.recipe)
-            return model, trainer
-
-        if workers.rank:
-            result = running.assist_continued(folder, prepare, callbacks, **changes)
-        else:
-            result = running.continue_run(folder, prepare, parts[2], callbacks, plots=run.plots, **changes)
+    elif continues:
+        result = running.continue_run(folder, prepare, parts[2], callbacks, plots=run.plots, **changes)
     else:
         initial = job.build().weights
         is_initial = all(np.array_equal(values, initial[name]) for name, values in model.weights.items())

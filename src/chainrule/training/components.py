@@ -17,7 +17,7 @@ from chainrule.engines import fallback
 from chainrule.network.network import Network
 
 if TYPE_CHECKING:
-    from chainrule.training.history import Criterion, Epoch
+    from chainrule.training.history import Criterion, Epoch, History
 
 
 class Component:
@@ -42,13 +42,14 @@ class Component:
         """Arrays that a checkpoint needs, by name. A resumed training overwrites them in place."""
         return {}
 
-    def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> None:
-        """Change the flat gradient of a step in place.
+    def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> float:
+        """Change the flat gradient of a step in place, and return its new norm.
 
-        norm   norm of the gradient
+        norm   norm of the gradient before
         step   number of the step, from 1
         seed   seed of random numbers
         """
+        return norm
 
     def scale(self, norm: float) -> float:
         """Return what `change_gradient` multiplies a gradient with this norm by, if it only scales it."""
@@ -74,6 +75,12 @@ class Component:
         failed   whether an error ended training
         """
 
+    def note(self, history: History, planned: int) -> None:
+        """Add notes on the effect of the option to the history, at the end of training. May be called twice.
+
+        planned   number of epochs of the recipe
+        """
+
 
 class ClipNorm(Component):
     """Scales the gradient down to a maximum norm if its norm is larger."""
@@ -82,11 +89,12 @@ class ClipNorm(Component):
         self.limit = value
         self.fused = {"clip": value}
 
-    def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> None:
+    def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> float:
         """Multiply the gradient by its clip factor."""
         factor = self.scale(norm)
         if factor != 1:
             gradient *= factor
+        return norm * factor
 
     def scale(self, norm: float) -> float:
         """Return the clip factor."""
@@ -121,6 +129,20 @@ class EarlyStopping(Component):
         """Restore the best weights."""
         if self._best is not None:
             write_weights(self._network, self._best)
+
+    def note(self, history: History, planned: int) -> None:
+        """Note which epoch's weights are restored, and why training stopped."""
+        epochs, metric = history.epochs, f"validation {self._criterion.monitor.replace('_', ' ')}"
+        if not epochs or epochs[-1].validation_loss is None or history.restored is not None:
+            return
+        history.restored = self._criterion.best(epochs) + 1
+        waited, reason = len(epochs) - history.restored, ""
+        if self.stops(epochs):
+            times = "an epoch" if waited == 1 else f"{waited} epochs"
+            reason = f"stopped after epoch {len(epochs)} of {planned}: no better {metric} for {times}; "
+        if waited:
+            weights = f"the weights are those of epoch {history.restored}, with the best {metric}"
+            history.notes.append(reason + weights)
 
 
 def copy_weights(network: Network) -> Array:

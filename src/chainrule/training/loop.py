@@ -44,7 +44,8 @@ def train(trainer: Trainer, callbacks: Sequence[Callback] = (), *, finish: bool 
         while not trainer.finished and not stopped:
             stopped = _epoch(trainer, len(trainer.history) // trainer.epoch_steps, callbacks)
         if trainer.finished:
-            trainer.note_restored()
+            for component in trainer.components.values():
+                component.note(trainer.history, trainer.recipe.epochs)
             warnings = [*batch_norm_warnings(trainer), *training_warnings(trainer)]
             trainer.history.warnings += warnings
             trainer.history.notes += warnings

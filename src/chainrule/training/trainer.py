@@ -165,7 +165,7 @@ class Trainer:
         self.validation = sets[1] if isinstance(validation, Samples) else validation
         if recipe.monitor != Recipe.monitor:
             self._check_monitor()
-        active = [name for name in COMPONENTS if getattr(recipe, name) is not None]
+        active = [name for name in COMPONENTS if getattr(recipe, name) != getattr(Recipe, name)]
         self.components = {name: component(name, network, recipe) for name in active}
         self.stepper = Stepper(
             network,
@@ -251,22 +251,7 @@ class Trainer:
         """
         for component in self.components.values() if len(self.history) else ():
             component.finish(failed=error is not None)
-        self.note_restored()
-
-    def note_restored(self) -> None:
-        """Note once in the history which epoch's weights early stopping restores, and why training stopped."""
-        history, patience, count = self.history, self.recipe.patience, len(self.history.epochs)
-        metric = f"validation {self.recipe.monitor.replace('_', ' ')}"
-        if patience is None or self.validation is None or not count or history.restored is not None:
-            return
-        history.restored = self.recipe.criterion.best(history.epochs) + 1
-        waited, reason = count - history.restored, ""
-        if waited >= patience:
-            times = "an epoch" if waited == 1 else f"{waited} epochs"
-            reason = f"stopped after epoch {count} of {self.recipe.epochs}: no better {metric} for {times}; "
-        if waited:
-            weights = f"the weights are those of epoch {history.restored}, with the best {metric}"
-            history.notes.append(reason + weights)
+            component.note(self.history, self.recipe.epochs)
 
     def replan(self, recipe: Recipe) -> None:
         """Replace the recipe by another one, which may differ only in epochs, schedule and patience."""

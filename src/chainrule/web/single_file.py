@@ -102,30 +102,30 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
     page = document.parts()
     session.backfill(NORM_SECONDS)
     newest, first = session.frame(None, threading.Event()), _frame(session, 0)
-    kept = {frame.step: _packed(frame) for frame in (first, newest) if frame is not None}
-    content = _assemble(page, session, kept)
+    frames = {frame.step: _packed(frame) for frame in (first, newest) if frame is not None}
+    content = _assemble(page, session, frames)
     if len(content) > limit:
-        kept = {newest.step: _packed(replace(newest, moments=None))}
-        content = _assemble(page, session, kept)
+        frames = {newest.step: _packed(replace(newest, moments=None))}
+        content = _assemble(page, session, frames)
     if len(content) > limit:
         size = f"{len(content) / 1e6:.1f} MB"
         raise OptionError(f"{session.subject.title}: the file would be {size}; expected at most {limit / 1e6:.0f} MB")
     early = session.state().get("early")
     step = _batch_step(session, early if early is not None else max(newest.step - 1, 0))
     if step is not None:
-        more = kept | {step.before.step: _packed(step.before)}
-        larger = _assemble(page, session, more, step)
-        if len(larger) <= limit:
-            kept, content = more, larger
+        with_frame = frames | {step.before.step: _packed(step.before)}
+        larger_content = _assemble(page, session, with_frame, step)
+        if len(larger_content) <= limit:
+            frames, content = with_frame, larger_content
         else:
             step = None
     walked = {stop["step"] for stop in session.subject.walk}
     for frame in _keyframes(session, newest.step, walked, early):
-        more = {frame.step: _packed(frame)} | kept
-        larger = _assemble(page, session, more, step)
-        if len(larger) > (limit if frame.step in walked else budget):
+        with_frame = {frame.step: _packed(frame)} | frames
+        larger_content = _assemble(page, session, with_frame, step)
+        if len(larger_content) > (limit if frame.step in walked else budget):
             break
-        kept, content = more, larger
+        frames, content = with_frame, larger_content
     return content
 
 
@@ -166,7 +166,7 @@ def _assemble(
         "format": FORMAT,
         "description": session.description(),
         "samples": _samples(session),
-        "training": {**session.state(), "running": False, "message": ""},
+        "training": {**session.state(), "running": False, "message": session.left_out()},
         "series": {
             "first": 1,
             **{name: _column(series[name]) for name in ("loss", "accuracy", "norm_steps")},

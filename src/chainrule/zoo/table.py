@@ -60,8 +60,8 @@ class ZooRow:
     epochs: int
     stated: str
     must_reach: float | None
-    reached: float | None
-    seconds: float | None
+    reached: float | None = None
+    seconds: float | None = None
     missed: bool = False
     note: str = ""
     metric: str = "accuracy"
@@ -91,9 +91,7 @@ def _row(entry: Entry, target: Target, setting: Setting, callbacks: Callable[[st
     if setting.quick:
         recipe, choice = replace(recipe, epochs=1), replace(choice, limit=QUICK_IMAGES)
     stated = entry.stated if is_own else "–"
-    row = ZooRow(
-        *(entry.name, entry.source, 0, data, recipe.epochs, stated, target.value, None, None), metric=target.metric
-    )
+    row = ZooRow(entry.name, entry.source, 0, data, recipe.epochs, stated, target.value, metric=target.metric)
     may_be_missing = data == "cifar10" and not setting.cifar10  # too large to download for a test
     location: dict[str, Any] = dict(setting.options or {})
     if may_be_missing and setting.quick:

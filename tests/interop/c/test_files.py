@@ -1,6 +1,5 @@
 """The files of an exported network: they compile without a warning anywhere, and the example classifies an image."""
 
-import ctypes
 import json
 import platform
 import re
@@ -17,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from interop.c.compiled import RUN, STRICT, VARIABLES, needs, run_main
+from interop.c.compiled import RUN, STRICT, VARIABLES, library, needs, run_main
 from numerical import assert_close
 from numpy.typing import NDArray
 from selection import draws
@@ -146,14 +145,12 @@ def symbols(folder: Path, *flags: str) -> dict[tuple[str, str], int]:
 def test_threads_with_their_own_arenas_do_not_disturb_each_other(tmp_path: Path, model: Model) -> None:
     x = np.random.default_rng(2).normal(size=(8, *model.input_shape)).astype("f4")
     written = write_c(model, tmp_path, int8=Quantized(model, x) if model.name == "integers" else None)
-    command = ["gcc", *STRICT, "-O1", "-shared", "-fPIC", "network.c", "-o", "network.so", "-lm"]
-    subprocess.run(command, cwd=tmp_path, check=True)
-    run: Any = ctypes.CDLL(str(tmp_path / "network.so")).network_run
+    run = library(tmp_path)
 
     def outputs(image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         arena, actual = np.empty(written.arena // 4, "f4"), np.empty((200, 3), "f4")
         for row in actual:
-            run(*(array.ctypes.data_as(ctypes.c_void_p) for array in (arena, image, row)))
+            run(arena, image, row)
         return [*actual]
 
     expected = [outputs(image)[0] for image in x]

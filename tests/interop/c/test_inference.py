@@ -21,7 +21,7 @@ from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.interop.c import packing, write_c
 from chainrule.interop.c.packing import Tiling
-from chainrule.layers.activations import EXAMPLES
+from chainrule.layers.kinds import EXAMPLES
 from chainrule.models.model import Model
 
 pytestmark = needs("gcc")

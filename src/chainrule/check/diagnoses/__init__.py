@@ -21,7 +21,7 @@ from chainrule.check.diagnoses import (
 from chainrule.check.diagnoses.truth import GroundTruth, Mistake, as_image, layer_truth, loss_truth, nearly_equal
 from chainrule.check.report import Diagnosis
 from chainrule.engines.protocol import Array
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.kinds import ELEMENTWISE
 from chainrule.network.losses import NAMES as LOSSES
 
 __all__ = ["GroundTruth", "diagnose", "layer_truth", "loss_truth", "mistakes_for"]
@@ -70,25 +70,23 @@ def diagnose(
     if not cases:
         return ()
     errors = [_relative_error(truth.expected(tensor), result) for truth, result in cases]
-    tolerance = max(min([tolerance, *(error / 10 for error in errors)]), ROUNDING)
-    mistakes = mistakes_for(cases[0][0].operation, tensor)
-    for kind in (mistakes, general.vague(tensor)):
-        single = [mistake for mistake in kind if all(_explains(mistake, *case, tensor, tolerance) for case in cases)]
+    limit = max(min([tolerance, *(error / 10 for error in errors)]), ROUNDING)
+    specific = mistakes_for(cases[0][0].operation, tensor)
+    for mistakes in (specific, general.vague(tensor)):
+        single = [mistake for mistake in mistakes if all(_explains(mistake, *case, tensor, limit) for case in cases)]
         if single:
             return tuple(mistake.diagnosis for mistake in single)
-    if factor := general.constant_factor([(truth.expected(tensor), result) for truth, result in cases], tolerance):
+    if factor := general.constant_factor([(truth.expected(tensor), result) for truth, result in cases], limit):
         return (factor,)
-    combined: list[Diagnosis] = []
-    for second in (general.SIGN, general.BATCH):
-        corrected = [(truth, -array if second is general.SIGN else array * len(truth.x)) for truth, array in cases]
-        for mistake in mistakes:
+    pairs: list[Diagnosis] = []
+    for added in (general.SIGN, general.BATCH):
+        without = [(truth, -result if added is general.SIGN else result * len(truth.x)) for truth, result in cases]
+        for mistake in specific:
             diagnosis = mistake.diagnosis
-            if diagnosis not in general.UNPAIRED and all(
-                _explains(mistake, *case, tensor, tolerance) for case in corrected
-            ):
-                message = f"{second.message}; in addition, it {diagnosis.message}"
-                combined.append(Diagnosis(f"{diagnosis.name}+{second.name}", message, diagnosis.page))
-    return tuple(combined)
+            if diagnosis not in general.UNPAIRED and all(_explains(mistake, *case, tensor, limit) for case in without):
+                message = f"{added.message}; in addition, it {diagnosis.message}"
+                pairs.append(Diagnosis(f"{diagnosis.name}+{added.name}", message, diagnosis.page))
+    return tuple(pairs)
 
 
 def _relative_error(expected: Array, result: Array) -> float:

@@ -10,7 +10,7 @@ from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation, Tensor
 from chainrule.errors import OptionError
 from chainrule.interop.c.routines import is_defined, parameters_of
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.kinds import ELEMENTWISE
 from chainrule.operations.scalar_code import C_NAMES
 
 MAX_AXES, MAX_PERMUTED_AXES = 4, 8  # maximum number of axes in kernels/geometry.c: of pad and crop, and of permute

@@ -17,6 +17,7 @@ from chainrule.core.plan import Operation, Plan, Tensor
 
 Values = dict[str, Array]
 CONVOLUTION, TRANSPOSED = "cross_correlate", "cross_correlate_dx"
+ONE_PIXEL = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}  # of dense layers
 
 
 def fuse(plan: Plan, weights: Mapping[str, Array], *, int8: bool = False) -> tuple[list[Operation], Values]:
@@ -134,9 +135,8 @@ class _Fusion:
         """Return the 1×1 depthwise convolution that copies x to y."""
         image = (x.shape[0], *(1,) * (3 - len(x.shape)), *x.shape[1:])
         w = self._new_parameter(f"{y.storage}.identity", np.ones((x.shape[0], 1, 1, 1), np.float32))
-        attributes = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": x.shape[0]}
-        reads, attributes = (x.viewed(image), w, None, None), {**attributes, "flip": False, "relu": False}
-        return Operation(CONVOLUTION, reads, (y.viewed(image),), attributes)
+        attributes = {**ONE_PIXEL, "groups": x.shape[0], "flip": False, "relu": False}
+        return Operation(CONVOLUTION, (x.viewed(image), w, None, None), (y.viewed(image),), attributes)
 
     def _fold_batch_norm(self, convolution: Operation, operation: Operation) -> tuple[Array, Array]:
         """Return the folded kernels w · s and bias (b − mean) · s + beta, where s = gamma/√(variance + ε)."""

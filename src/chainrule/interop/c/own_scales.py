@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.interop.c.fusing import count_readers
 from chainrule.interop.c.scales import INT8_MAX, INT8_MIN, Int8Scale, Scales
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.kinds import ELEMENTWISE
 
 MAX_TIE_SHARE = 1 / 256  # change of a mean by a Rescaling that only decides ties, which the int8 pooling decides itself
 # Operations whose results are elements of their input, or zeros.

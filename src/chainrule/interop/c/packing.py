@@ -280,10 +280,10 @@ def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[Regis
     taps, lanes = channels * kernel[0] * kernel[1], min(machine.lanes, filters)
     vectors = filters // lanes
     cycles_per_vector = 1.0 if lanes == machine.lanes else 0.5  # a shorter vector takes half the time
-    best, least_cost = RegisterTile(1, 1), math.inf
+    cheapest, least_cost = RegisterTile(1, 1), math.inf
     if 1 < machine.lanes <= columns and filters <= machine.registers:
         tiles = rows * math.ceil(columns / machine.lanes)
-        best, least_cost = RegisterTile(0, machine.lanes), tiles * (taps * (max(filters, LATENCY) + 1) + filters)
+        cheapest, least_cost = RegisterTile(0, machine.lanes), tiles * (taps * (max(filters, LATENCY) + 1) + filters)
     max_positions = max(1, machine.registers // vectors)
     for tile_rows in range(1, min(rows, max_positions) + 1):
         for tile_columns in range(1, min(columns, max_positions // tile_rows) + 1):
@@ -291,9 +291,9 @@ def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[Regis
             positions = tile_rows * tile_columns
             cycles_per_tap = max(positions * vectors * cycles_per_vector, LATENCY) + 0.7
             cost = tiles * (taps * cycles_per_tap + STORE_CYCLES * positions * filters)
-            if cost < least_cost or (cost == least_cost and best.rows and tile_columns > best.columns):
-                best, least_cost = RegisterTile(tile_rows, tile_columns), cost
-    return best, least_cost
+            if cost < least_cost or (cost == least_cost and cheapest.rows and tile_columns > cheapest.columns):
+                cheapest, least_cost = RegisterTile(tile_rows, tile_columns), cost
+    return cheapest, least_cost
 
 
 GROUP, POINTS = 16, 16  # tiles computed together, and products per tile and channel

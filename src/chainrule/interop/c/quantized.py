@@ -35,7 +35,7 @@ from chainrule.interop.c.scales import (
     quantize_filters,
     rescale,
 )
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.kinds import ELEMENTWISE
 from chainrule.training.metrics import Evaluation
 from chainrule.training.target_fitting import folded
 
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 INT8_VALUES = np.arange(-128, 128)
 FAKE_QUANTIZE = "fake_quantize"
 NUMBERS = {"float": "float", "int8": "int8_t", "uint8": "uint8_t"}  # type of the input and outputs → C type
-ONE_PIXEL = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}  # of dense layers
 
 
 class Quantized:
@@ -232,8 +231,8 @@ class Quantized:
         in_floats   whether the result is the network's output, in floats
         """
         x, w, b = operation.operand(), operation.operand(1), operation.reads[2]
-        y, attributes = operation.writes[0], dict[str, Any](ONE_PIXEL)
-        attributes |= {name: value for name, value in operation.attributes.items() if name in ONE_PIXEL}
+        y, attributes = operation.writes[0], dict[str, Any](fusing.ONE_PIXEL)
+        attributes |= {name: value for name, value in operation.attributes.items() if name in attributes}
         weights = self._weights[w.storage].reshape(*w.shape, *(1, 1)[: 4 - len(w.shape)])
         if operation.attributes.get("flip"):
             weights = weights[:, :, ::-1, ::-1]

@@ -25,15 +25,17 @@ def convolution(operation: Operation, values: dict[str, Array]) -> Operation:
     stride, dilation, crop = (operation.attributes[name] for name in ("stride", "dilation", "padding"))
     axes = zip(x.shape[1:], y.shape[1:], w.shape[2:], stride, dilation, crop, strict=True)
     (rows, vertical, height), (columns, horizontal, width) = (_cells(*axis) for axis in axes)
-    kernels = np.pad(values[w.storage].reshape(w.shape), ((0, 0), (0, 0), (0, 1), (0, 1)))
-    kernels = np.moveaxis(kernels[:, :, rows[:, None, :, None], columns[:, None, :]], 1, 3)
-    kernels = kernels.reshape(-1, *kernels.shape[3:])
+    cell_kernels = np.pad(values[w.storage].reshape(w.shape), ((0, 0), (0, 0), (0, 1), (0, 1)))
+    cell_kernels = np.moveaxis(cell_kernels[:, :, rows[:, None, :, None], columns[:, None, :]], 1, 3)
+    cell_kernels = cell_kernels.reshape(-1, *cell_kernels.shape[3:])
     bias = np.repeat(np.zeros(w.shape[0]) if b is None else values[b.storage], math.prod(stride))
-    parameters = [Tensor(f"{y.name}.{name}", array.shape, "parameter") for name, array in (("w", kernels), ("b", bias))]
-    values |= {tensor.storage: array for tensor, array in zip(parameters, (kernels, bias), strict=True)}
+    parameters = [
+        Tensor(f"{y.name}.{name}", array.shape, "parameter") for name, array in (("w", cell_kernels), ("b", bias))
+    ]
+    values |= {tensor.storage: array for tensor, array in zip(parameters, (cell_kernels, bias), strict=True)}
     attributes = {"stride": (1, 1), "padding": (vertical, horizontal), "dilation": (1, 1), "flip": False}
-    result = Tensor(f"{y.name}.cells", (len(kernels), height, width))
-    return Operation("cross_correlate", (x, *parameters, None), (result,), {**operation.attributes, **attributes})
+    cells = Tensor(f"{y.name}.cells", (len(cell_kernels), height, width))
+    return Operation("cross_correlate", (x, *parameters, None), (cells,), {**operation.attributes, **attributes})
 
 
 def _cells(

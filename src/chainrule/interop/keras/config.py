@@ -146,13 +146,13 @@ def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...
     class_name = expect(str, description.get("class_name"), "class_name of a layer")
     if class_name in tensorflow.CLASSES:
         return _parse_layer(tensorflow.as_operation(description), version, path)
-    outer = expect_object(description.get("config"), f"config of a {quoted(class_name)}")
-    name = expect(str, decode(outer.get("name", description.get("name"))), f"the name of a {quoted(class_name)}")
+    outer_config = expect_object(description.get("config"), f"config of a {quoted(class_name)}")
+    name = expect(str, decode(outer_config.get("name", description.get("name"))), f"the name of a {quoted(class_name)}")
     if not _is_builtin(description):
         problem = f"{class_name} {quoted(name)}: a custom class, whose code would have to run"
         raise FormatError(f"{problem}; expected layers of Keras itself")
     wrapper = class_name if class_name in WRAPPERS else ""
-    kind, config = _wrapped(wrapper, name, outer) if wrapper else (class_name, outer)
+    kind, config = _wrapped(wrapper, name, outer_config) if wrapper else (class_name, outer_config)
     options = {option: decode(value) for option, value in config.items()}
     is_operation = ".ops" in str(description.get("module", ""))
     nodes = expect_list(object, description.get("inbound_nodes", []), "inbound_nodes")
@@ -241,11 +241,8 @@ def _parse_call(value: Any, name: str, augments: bool) -> tuple[Source, ...]:
     augments   whether the layer augments images. For these layers, Keras 3 writes the default training=True, although
                `predict` passes False; it is ignored
     """
-    entries = as_list(value)
-    if entries is not None:
-        if entries and isinstance(entries[0], str):  # a single input, not in a list
-            entries = [entries]
-        return tuple(_parse_legacy_reference(argument, name) for argument in entries)
+    if (entries := as_list(value)) is not None:
+        return tuple(_parse_legacy_reference(argument, name) for argument in _several(entries))
     arguments = expect_object(value, f"a call of {quoted(name)}")
     keywords = expect_object(arguments.get("kwargs", {}), f"the arguments of {quoted(name)}")
     _check_keywords(keywords | {"training": False} if augments else keywords, name)
@@ -317,6 +314,9 @@ def _parse_reference(value: Any, name: str) -> Reference:
 def _parse_references(value: Any) -> tuple[Reference, ...]:
     """Parse the inputs or outputs of a functional model: a single reference, or references in a list or by name."""
     entries = as_list(value) or list(as_dict(value).values())
-    if entries and isinstance(entries[0], str):
-        entries = [entries]
-    return tuple(_parse_reference(entry, "the model") for entry in entries)
+    return tuple(_parse_reference(entry, "the model") for entry in _several(entries))
+
+
+def _several(entries: list[Any]) -> list[Any]:
+    """Return references as a list of them, also for a single one: a list that begins with the name of its layer."""
+    return [entries] if entries and isinstance(entries[0], str) else entries

@@ -228,8 +228,8 @@ class GraphTranslator:
         values = [self._read(node, name, settle=settle) if name else None for name in node.inputs]
         if axis:
             values = [settled(unmerged(v, axis), any_axis=True) if isinstance(v, Feature) else v for v in values]
-            last = [replace(part, integer=-1) if part.name == "axis" else part for part in node.attributes]
-            node = replace(node, attributes=last)
+            attributes = [replace(part, integer=-1) if part.name == "axis" else part for part in node.attributes]
+            node = replace(node, attributes=attributes)
         call = self._recognized(self._call(node, values))
         call.used_outputs = max(
             (k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1

@@ -6,9 +6,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from web.branching import drawn
 from web.conftest import new_page
-from web.fixed_page import Subject, served
+from web.networks import Subject, branching, served
 from web.views.opened import arrived, opened, point, went
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ GEOMETRY = """() => {
 @pytest.fixture(scope="module", params=[1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in (2, 3))])
 def branched(request: pytest.FixtureRequest, context: "BrowserContext") -> "Iterator[tuple[Page, Subject]]":
     """Open the page of a drawn network."""
-    subject = drawn(request.param)
+    subject = branching(request.param)
     with served(subject) as address, new_page(context) as page:
         yield opened(page, address), subject
 

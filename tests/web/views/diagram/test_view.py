@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from web.fixed_page import Subject
+from web.networks import Subject
 from web.views.opened import hash_of, point, went
 
 from chainrule.explain import notation

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
-from web.fixed_page import Subject
+from web.networks import Subject
 from web.views.opened import arrived, draw, hash_of, went
 
 if TYPE_CHECKING:

@@ -65,25 +65,29 @@ def plan_memory(segments: Sequence[Segment], arguments: Iterable[str], kept: Ite
 
 def _arrays(segments: Sequence[Segment], arguments: set[str]) -> list[_PlacedArray]:
     """Return the arrays to place, with their workspaces and lifetimes, without arguments of the program."""
-    users, arrays, time = _users(segments), dict[str, _PlacedArray](), 0
-    runs = [{*run} for run in runs_of(range(len(segments)), segments)]
-    run_of = {number: (time_of_run, run) for time_of_run, run in enumerate(runs) for number in run}
-    for number, segment in enumerate(segments):
-        time_of_run, run = run_of[number]
+    users, arrays, operation_number = _users(segments), dict[str, _PlacedArray](), 0
+    runs = [{*run_segments} for run_segments in runs_of(range(len(segments)), segments)]
+    run_of = {
+        segment_number: (run_number, run_segments)
+        for run_number, run_segments in enumerate(runs)
+        for segment_number in run_segments
+    }
+    for segment_number, segment in enumerate(segments):
+        run_number, run_segments = run_of[segment_number]
         for operation in segment.operations:
-            time += 1
+            operation_number += 1
             for tensor in tensors_of([operation]):
                 if tensor.kind not in ("activation", "statistic") or tensor.storage in arguments:
                     continue
                 storage = tensor.storage
-                per_chunk = segment.scope == "sample" and users[storage] <= run
+                per_chunk = segment.scope == "sample" and users[storage] <= run_segments
                 per_block = per_chunk and not segment.wide and len(users[storage]) == 1
-                kind = "" if per_block else "share_" if per_chunk else "batch_"
-                name = kind + ("indices" if tensor.integer else "work")
-                now = time if per_block else number if per_chunk else time_of_run
+                prefix = "" if per_block else "share_" if per_chunk else "batch_"
+                workspace = prefix + ("indices" if tensor.integer else "work")
+                moment = operation_number if per_block else segment_number if per_chunk else run_number
                 size = -(-tensor.size // ALIGNMENT_ELEMENTS) * ALIGNMENT_ELEMENTS
-                array = arrays.setdefault(storage, _PlacedArray(storage, size, now, now, workspace=name))
-                array.size, array.last = max(array.size, size), now
+                array = arrays.setdefault(storage, _PlacedArray(storage, size, moment, moment, workspace=workspace))
+                array.size, array.last = max(array.size, size), moment
     return list(arrays.values())
 
 

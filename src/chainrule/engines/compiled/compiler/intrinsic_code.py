@@ -144,12 +144,14 @@ def _load_cells(
     first, last = (code.broadcast_int32(tile, code.number(which)) for which in (4, 5))
     address, filled = code.address(1, code.number(2)), ir.Constant(vector, [outside] * width)
     cells = filled
-    for part in range(step):
-        offsets = range(part * width, (part + 1) * width)
+    for vector_number in range(step):
+        offsets = range(vector_number * width, (vector_number + 1) * width)
         lanes = ir.Constant(int32s, [offset // step if offset % step == 0 else UNUSED_LANE for offset in offsets])
         inside = builder.and_(builder.icmp_signed("<=", first, lanes), builder.icmp_signed("<", lanes, last))
-        loaded = code.masked_by("load", vector, [], code.advance(address, part * width), inside, filled)
-        order = [width + lane * step % width if lane * step // width == part else lane for lane in range(width)]
+        loaded = code.masked_by("load", vector, [], code.advance(address, vector_number * width), inside, filled)
+        order = [
+            width + lane * step % width if lane * step // width == vector_number else lane for lane in range(width)
+        ]
         cells = builder.shuffle_vector(cells, loaded, ir.Constant(int32s, order))
     return code, tile, cells
 

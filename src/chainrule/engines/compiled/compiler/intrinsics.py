@@ -165,18 +165,18 @@ def matrix_of(which: int, count: int) -> Array:
     count  number of weights (G) or of results (A); not used for Bᵀ
     """
     p, q = NEAR_POINT, FAR_POINT
-    both, squares = (p * q) ** 2, p**2 + q**2
+    product, squares = (p * q) ** 2, p**2 + q**2
     if which == CELLS:
-        ends = [both, 0, -squares, 0, 1]  # coefficients of (t² − p²)(t² − q²)
+        ends = [product, 0, -squares, 0, 1]  # coefficients of (t² − p²)(t² − q²)
         even, odd = [[0, 0, -(r**2), 0, 1, 0] for r in (q, p)], [[0, -p * q**2, 0, p, 0, 0], [0, -q * p**2, 0, q, 0, 0]]
         return np.array([[*ends, 0], even[0], odd[0], even[1], odd[1], [0, *ends]])
     powers = np.arange(count)
-    parts = [np.where(powers % 2 == odd, float(r) ** powers, 0) for r in (p, q) for odd in (0, 1)]
-    matrix = np.stack([powers == 0, *parts, powers == count - 1]).astype(float)
+    polynomial_rows = [np.where(powers % 2 == odd, float(r) ** powers, 0) for r in (p, q) for odd in (0, 1)]
+    matrix = np.stack([powers == 0, *polynomial_rows, powers == count - 1]).astype(float)
     if which == RESULTS:
         return matrix
     m, n = 1 / (2 * p**2 * (p**2 - q**2)), 1 / (2 * q**2 * (q**2 - p**2))
-    return matrix * np.array([1 / both, m, m, n, n, 1])[:, np.newaxis]
+    return matrix * np.array([1 / product, m, m, n, n, 1])[:, np.newaxis]
 
 
 def _with_sums_and_differences(values: Any) -> list[Any]:

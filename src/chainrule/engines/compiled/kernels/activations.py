@@ -84,11 +84,11 @@ def softmax(x, y):
     samples, classes = x.shape[0], x.shape[1]
     positions = x.size // max(samples * classes, 1)
     rows, results = x.reshape(samples, classes, positions), y.reshape(samples, classes, positions)
-    for s in range(samples):
+    for n in range(samples):
         if positions == 1:
-            _softmax_row(rows[s].reshape(classes), results[s].reshape(classes))
+            _softmax_row(rows[n].reshape(classes), results[n].reshape(classes))
         else:
-            _softmax_columns(rows[s], results[s])
+            _softmax_columns(rows[n], results[n])
 
 
 @inlined
@@ -125,13 +125,13 @@ def softmax_dx(dy, y, dx):
     positions = y.size // max(samples * classes, 1)
     shape = (samples, classes, positions)
     slopes, values, results = dy.reshape(shape), y.reshape(shape), dx.reshape(shape)
-    for s in range(samples):
+    for n in range(samples):
         for p in range(positions):
             total = y.dtype.type(0)
             for k in range(classes):
-                total += slopes[s, k, p] * values[s, k, p]
+                total += slopes[n, k, p] * values[n, k, p]
             for k in range(classes):
-                results[s, k, p] = values[s, k, p] * (slopes[s, k, p] - total)
+                results[n, k, p] = values[n, k, p] * (slopes[n, k, p] - total)
 
 
 @elementwise
@@ -140,16 +140,16 @@ def log_softmax(x, y):
     samples, classes = x.shape[0], x.shape[1]
     positions = x.size // max(samples * classes, 1)
     rows, results = x.reshape(samples, classes, positions), y.reshape(samples, classes, positions)
-    for s in range(samples):
+    for n in range(samples):
         for p in range(positions):
-            maximum, total = rows[s, 0, p], x.dtype.type(0)
+            maximum, total = rows[n, 0, p], x.dtype.type(0)
             for k in range(classes):
-                maximum = rows[s, k, p] if rows[s, k, p] > maximum else maximum
+                maximum = rows[n, k, p] if rows[n, k, p] > maximum else maximum
             for k in range(classes):
-                total += exponential(rows[s, k, p] - maximum)
+                total += exponential(rows[n, k, p] - maximum)
             logarithm = np.log(total)
             for k in range(classes):
-                results[s, k, p] = rows[s, k, p] - maximum - logarithm
+                results[n, k, p] = rows[n, k, p] - maximum - logarithm
 
 
 @elementwise
@@ -158,13 +158,13 @@ def log_softmax_dx(dy, y, dx):
     samples, classes = y.shape[0], y.shape[1]
     shape = (samples, classes, y.size // max(samples * classes, 1))
     slopes, values, results = dy.reshape(shape), y.reshape(shape), dx.reshape(shape)
-    for s in range(samples):
+    for n in range(samples):
         for p in range(shape[2]):
             total = y.dtype.type(0)
             for k in range(classes):
-                total += slopes[s, k, p]
+                total += slopes[n, k, p]
             for k in range(classes):
-                results[s, k, p] = slopes[s, k, p] - exponential(values[s, k, p]) * total
+                results[n, k, p] = slopes[n, k, p] - exponential(values[n, k, p]) * total
 
 
 GOLDEN = np.uint64(randomness.GOLDEN)
@@ -189,9 +189,9 @@ def share_channels(shape: tuple[int, ...], _: int, __: Attributes) -> Share:
 @operation(like(0), by_channel=("lowest", "highest"), share=share_channels, shared_from=COSTLY_FROM)
 @kernel
 def dropout(x, y, rate=0.5, stream=0, seed=0, step=0, first=0, lowest=0, highest=-1):
-    """Compute y = x/(1 − rate) where the draw of (seed, stream, step, first + s, element) is at least rate, else 0.
+    """Compute y = x/(1 − rate) where the draw of (seed, stream, step, first + n, element) is at least rate, else 0.
 
-    A draw is a pseudorandom number in [0, 1), which depends only on these five numbers; s is the sample.
+    A draw is a pseudorandom number in [0, 1), which depends only on these five numbers; n is the sample.
 
     first            index in the batch of the block's first sample
     lowest, highest  first channel to compute, and the channel after the last; −1: all channels
@@ -201,14 +201,14 @@ def dropout(x, y, rate=0.5, stream=0, seed=0, step=0, first=0, lowest=0, highest
     begin, end = cells // channels * lowest, cells // channels * (channels if highest < 0 else highest)
     key = _mix(_mix(np.uint64(seed), np.uint64(stream)), np.uint64(step))
     scale, zero = x.dtype.type(1 / (1 - rate)), x.dtype.type(0)
-    # A draw (n >> 11)/2⁵³ is at least the rate if n is at least this threshold. Comparing integers avoids a conversion.
+    # A draw is (hash >> 11)/2⁵³. Comparing the hash with this threshold avoids a conversion.
     threshold = np.uint64(np.ceil(rate * 2.0**53)) << S11
     source, result = x.reshape(count * cells), y.reshape(count * cells)
-    for s in range(count):
-        sample_key = _mix(key, np.uint64(first + s))
+    for n in range(count):
+        sample_key = _mix(key, np.uint64(first + n))
         for e in range(begin, end):
             is_kept = _mix(sample_key, np.uint64(e)) >= threshold
-            result[s * cells + e] = source[s * cells + e] * scale if is_kept else zero
+            result[n * cells + e] = source[n * cells + e] * scale if is_kept else zero
 
 
 PART = 2048  # elements that are summed in the precision of the array; these sums are added in float64
@@ -224,15 +224,15 @@ def _as_rows(x):
 def _select_by_sign(values, signs, slope, results):
     """Write slope · values where signs ≤ 0, and values elsewhere. There is one slope per channel."""
     count, channels, cells = values.shape
-    for s in range(count):
+    for n in range(count):
         if cells == 1:
-            value, sign, result = values[s, :, 0], signs[s, :, 0], results[s, :, 0]
+            value, sign, result = values[n, :, 0], signs[n, :, 0], results[n, :, 0]
             for c in range(channels):
                 product = slope[c] * value[c]
                 result[c] = product if sign[c] <= 0 else value[c]
             continue
         for c in range(channels):
-            value, sign, result, product = values[s, c], signs[s, c], results[s, c], slope[c]
+            value, sign, result, product = values[n, c], signs[n, c], results[n, c], slope[c]
             for p in range(cells):
                 result[p] = product * value[p] if sign[p] <= 0 else value[p]
 
@@ -267,10 +267,10 @@ def prelu_dw(dy, x, dslope):
     all_upstream, rows = _as_rows(dy), _as_rows(x)
     count, channels, cells = rows.shape
     total = np.zeros(channels)
-    for s in range(count):
+    for n in range(count):
         for c in range(channels):
             for p in range(0, cells, PART):
                 q = min(p + PART, cells)
-                total[c] += _products(all_upstream[s, c, p:q], rows[s, c, p:q])
+                total[c] += _products(all_upstream[n, c, p:q], rows[n, c, p:q])
     for c in range(channels):
         dslope[c] += total[c]

@@ -86,10 +86,10 @@ def _divisor_inverse(x, divisor, cells):
 def average_pool_2x2(x, y, divisor=1):
     """Compute the sum of each 2×2 window, divided by the window's divisor. Two rows of x are read at a time."""
     factor = _divisor_inverse(x, divisor, 4)
-    for s in range(x.shape[0]):
+    for n in range(x.shape[0]):
         for c in range(x.shape[1]):
             for i in range(y.shape[2]):
-                upper, lower, result = x[s, c, 2 * i], x[s, c, 2 * i + 1], y[s, c, i]
+                upper, lower, result = x[n, c, 2 * i], x[n, c, 2 * i + 1], y[n, c, i]
                 for j in range(result.size):
                     result[j] = (upper[2 * j] + upper[2 * j + 1] + lower[2 * j] + lower[2 * j + 1]) * factor
 
@@ -103,10 +103,10 @@ def average_pool_2x2_dx(dy, dx, divisor=1):
     """
     factor = _divisor_inverse(dy, divisor, 4)
     dx[:] = 0
-    for s in range(dx.shape[0]):
+    for n in range(dx.shape[0]):
         for c in range(dx.shape[1]):
             for i in range(dy.shape[2]):
-                upper, lower, slope = dx[s, c, 2 * i], dx[s, c, 2 * i + 1], dy[s, c, i]
+                upper, lower, slope = dx[n, c, 2 * i], dx[n, c, 2 * i + 1], dy[n, c, i]
                 for j in range(slope.size):
                     value = slope[j] * factor
                     upper[2 * j] = value

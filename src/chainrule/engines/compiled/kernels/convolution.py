@@ -114,8 +114,8 @@ def cross_correlate(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk
         outs if filter_end - lowest == y.shape[1] else (filter_end - lowest if groups == 1 else 1),
         weights_per_filter,
     )
-    for s in range(x.shape[0]):
-        lay_out(x[s], rows, layout, window, row_range)
+    for n in range(x.shape[0]):
+        lay_out(x[n], rows, layout, window, row_range)
         for g in range(groups):
             start = g * w.shape[1] * channel_size + skipped
             first_filter, count = max(lowest, g * outs), min(filter_end, (g + 1) * outs) - max(lowest, g * outs)
@@ -126,7 +126,7 @@ def cross_correlate(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk
             )
             correlate_tiles(Rows(rows, 0, offsets), start, weights, sums, count)
             for o in range(count):
-                write_results(sums.values, o * size, y, (s, first_filter + o), (first, last), row_epilogue, pooled)
+                write_results(sums.values, o * size, y, (n, first_filter + o), (first, last), row_epilogue, pooled)
 
 
 @operation(correlate_dx_shape, input_buffer=InputBuffer("dx", tiled=True))
@@ -164,13 +164,13 @@ def _correlate_phase(dy, w, dx, phase, window):
     flat = with_slack(w, ins, taps)
     number = dy.dtype.type
     epilogue = FilterEpilogue(width, number(0), number(1), number(-np.inf), number(np.inf))
-    for s in range(dy.shape[0]):
-        copy_rows(dy[s], rows, down.before * width + along.before, layout)
+    for n in range(dy.shape[0]):
+        copy_rows(dy[n], rows, down.before * width + along.before, layout)
         for g in range(groups):
             weights = Weights(flat, g * group_filters * ins * taps, taps, order)
             correlate_tiles(Rows(rows, 0, offsets), g * group_filters * layout.plane, weights, sums, ins)
             for c in range(ins):
-                target = dx[s, g * ins + c]
+                target = dx[n, g * ins + c]
                 if stride[0] == 1 and stride[1] == 1:
                     copy_with_bias(sums.values, c * size, target, epilogue)
                     continue
@@ -200,9 +200,9 @@ def cross_correlate_dw(x, dy, dw, window=PLAIN_WINDOW):
     outs = dy.shape[1] // groups
     for first in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - first)
-        for s in range(count):
-            lay_out(x[first + s], rows[s * image_stride :], layout, window, (0, x.shape[2]))
-            copy_rows(dy[first + s], upstream, s * upstream_stride, PaddedLayout(layout.width, size))
+        for n in range(count):
+            lay_out(x[first + n], rows[n * image_stride :], layout, window, (0, x.shape[2]))
+            copy_rows(dy[first + n], upstream, n * upstream_stride, PaddedLayout(layout.width, size))
         for g in range(groups):
             upstream_rows = UpstreamRows(upstream[g * outs * size :], upstream_stride, size, length)
             input_rows = Rows(rows[g * dw.shape[1] * channel_size :], image_stride, offsets)

@@ -70,7 +70,7 @@ class Columns(NamedTuple):
 @operation(lambda arrays, attributes: [(arrays[0].shape[0], arrays[1].shape[0])], shared_from=SHARED_FROM)
 @kernel
 def dense(x, w, b, y, first=0, last=-1):
-    """Compute y[s] = W x[s] + b for all rows of W, or for the rows `first` to `last` − 1 of a thread's chunk."""
+    """Compute y[n] = W x[n] + b for all rows of W, or for the rows `first` to `last` − 1 of a thread's chunk."""
     count, outs, ins = x.shape[0], w.shape[0], w.shape[1]
     last = outs if last < 0 else last
     rest = ins % (WIDTH // x.itemsize)
@@ -87,12 +87,12 @@ def dense(x, w, b, y, first=0, last=-1):
         _products(others, y[samples_per_block:], first, last, samples=TILE_SAMPLES, rows=TILE_WEIGHT_ROWS)
     elif count > samples_per_block:
         _products(others, y[samples_per_block:], first, last, samples=1, rows=SINGLE_TILE_ROWS)
-    for s in range(samples_per_block, count):
+    for n in range(samples_per_block, count):
         for o in range(first, last):
-            total = y[s, o] if b is None else y[s, o] + b[o]
+            total = y[n, o] if b is None else y[n, o] + b[o]
             for k in range(ins - rest, ins):
-                total += x[s, k] * w[o, k]
-            y[s, o] = total
+                total += x[n, k] * w[o, k]
+            y[n, o] = total
 
 
 @kernel
@@ -100,8 +100,8 @@ def _batched_samples(x, w, offsets, b, y):
     """Compute y for samples that fill pairs of vectors. x is transposed, so that no lanes have to be added up."""
     (count, outs), ins, batch = y.shape, w.size // y.shape[1], 2 * (WIDTH // x.itemsize)
     transposed, sums = np.empty(ins * batch, x.dtype), np.empty((outs + BATCH_TILE_COLUMNS) * batch, x.dtype)
-    for s in range(0, count, batch):
-        transpose_matrix(Matrix(x, s * ins, ins), batch, ins, Matrix(transposed, 0, batch))
+    for n in range(0, count, batch):
+        transpose_matrix(Matrix(x, n * ins, ins), batch, ins, Matrix(transposed, 0, batch))
         for o in range(0, outs, BATCH_TILE_COLUMNS):
             tile = zeros(x, 2, BATCH_TILE_COLUMNS)
             filters = load_offsets(offsets, o, BATCH_TILE_COLUMNS)
@@ -111,12 +111,12 @@ def _batched_samples(x, w, offsets, b, y):
         for o in range(outs):
             bias = x.dtype.type(0) if b is None else b[o]
             for t in range(batch):
-                y[s + t, o] = sums[o * batch + t] + bias
+                y[n + t, o] = sums[o * batch + t] + bias
 
 
 @kernel
 def _products(product, y, first, last, samples, rows):
-    """Compute y[s, o] = Σ_k x[s, k] w[o, k] for k < `product.length` and rows o from `first` to `last` − 1.
+    """Compute y[n, o] = Σ_k x[n, k] w[o, k] for k < `product.length` and rows o from `first` to `last` − 1.
 
     The last tile may compute some samples again.
 
@@ -128,15 +128,15 @@ def _products(product, y, first, last, samples, rows):
     count = y.shape[0]
     sums = np.empty(samples * rows + WIDTH // x.itemsize, x.dtype)  # of a tile, stored as whole vectors
     for t in range(0, count, samples):
-        s = min(t, count - samples)
+        n = min(t, count - samples)
         for o in range(first, last, rows):
             tile, filters = zeros(x, samples, rows), load_offsets(offsets, o, rows)
             for k in range(0, length, WIDTH // x.itemsize):
-                tile = add_products(tile, x, s * ins + k, ins, w, k, filters)
+                tile = add_products(tile, x, n * ins + k, ins, w, k, filters)
             store_sums(tile, sums, 0)
             for a in range(samples):
                 for c in range(min(rows, last - o)):
-                    y[s + a, o + c] = sums[a * rows + c]
+                    y[n + a, o + c] = sums[a * rows + c]
 
 
 def share_columns(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
@@ -149,7 +149,7 @@ def share_columns(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share
 )
 @kernel
 def dense_dx(dy, w, dx, left=0, right=-1):
-    """Compute dx[s] = Wᵀ dy[s] for all columns of W, or for the columns `left` to `right` − 1 of a thread's chunk."""
+    """Compute dx[n] = Wᵀ dy[n] for all columns of W, or for the columns `left` to `right` − 1 of a thread's chunk."""
     count, ins = dx.shape
     right = ins if right < 0 else right
     if left >= right:
@@ -178,7 +178,7 @@ def dense_dx(dy, w, dx, left=0, right=-1):
 
 @kernel
 def _rows_times(dy, w, dx, size, samples, columns, tile_rows, tile_columns):
-    """Compute dx[s, k] = Σ_o dy[s, o] w[o, k] for ranges of samples s and columns k. Tiles may overlap at the end."""
+    """Compute dx[n, k] = Σ_o dy[n, o] w[o, k] for ranges of samples n and columns k. Tiles may overlap at the end."""
     literally(tile_rows)
     literally(tile_columns)
     (_, outs, ins), (first, last), (left, right) = size, samples, columns
@@ -188,13 +188,13 @@ def _rows_times(dy, w, dx, size, samples, columns, tile_rows, tile_columns):
         for t in range(left, right, width):
             k = min(t, ins - width)
             _gather(w, k, ins, panel, outs, tile_rows)
-            for s in range(first, last, tile_columns):
-                _tile_times(dy, s * outs, outs, Columns(panel, 0, width), dx, s * ins + k, ins, tile_rows, tile_columns)
+            for n in range(first, last, tile_columns):
+                _tile_times(dy, n * outs, outs, Columns(panel, 0, width), dx, n * ins + k, ins, tile_rows, tile_columns)
     else:
-        for s in range(first, last, tile_columns):
+        for n in range(first, last, tile_columns):
             for t in range(left, right, width):
                 k = min(t, ins - width)
-                _tile_times(dy, s * outs, outs, Columns(w, k, ins), dx, s * ins + k, ins, tile_rows, tile_columns)
+                _tile_times(dy, n * outs, outs, Columns(w, k, ins), dx, n * ins + k, ins, tile_rows, tile_columns)
 
 
 @kernel
@@ -230,11 +230,11 @@ def _gather(source, first, step, panel, rows, tile_rows):
 @kernel
 def _add_weighted_rows(dy, w, dx, first):
     """Compute dx for sample `first` and all later samples, in plain loops."""
-    for s in range(first, dx.shape[0]):
-        row = dx[s]
+    for n in range(first, dx.shape[0]):
+        row = dx[n]
         row[:] = 0
         for o in range(w.shape[0]):
-            slope, weights = dy[s, o], w[o]
+            slope, weights = dy[n, o], w[o]
             for k in range(row.size):
                 row[k] += slope * weights[k]
 
@@ -252,7 +252,7 @@ def share_rows(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
 )
 @kernel
 def dense_dw(x, dy, dw, fresh=False, first=0, last=-1):
-    """Add Σ_s dy[s] x[s]ᵀ to dW, or overwrite dW if `fresh`.
+    """Add Σ_n dy[n] x[n]ᵀ to dW, or overwrite dW if `fresh`.
 
     A thread's chunk consists of the rows `first` to `last` − 1 of dW. Each tile is loaded and stored once. The last
     vector of columns is padded with zeros.
@@ -284,10 +284,10 @@ def dense_dw(x, dy, dw, fresh=False, first=0, last=-1):
             for k in range(vector_end, ins):
                 dw[o, k] += sums[o * vector + k - vector_end]
     else:
-        for s in range(count):
+        for n in range(count):
             for o in range(first, last):
                 for k in range(vector_end, ins):
-                    dw[o, k] += dy[s, o] * x[s, k]
+                    dw[o, k] += dy[n, o] * x[n, k]
 
 
 @kernel
@@ -300,7 +300,7 @@ def _copy_columns(source, width, first, target, target_width, target_column, row
 
 @kernel
 def _add_outer_to(dw, operands, size, rows, columns, tile_rows, tile_columns):
-    """Add Σ_s dy[s] x[s]ᵀ to ranges of rows and columns of dW.
+    """Add Σ_n dy[n] x[n]ᵀ to ranges of rows and columns of dW.
 
     A tile consists of `tile_rows` vectors of columns of dW by `tile_columns` rows of dW.
 
@@ -321,14 +321,14 @@ def _add_outer_to(dw, operands, size, rows, columns, tile_rows, tile_columns):
 
 @kernel
 def _tiles_added(dw, columns, dy, size, rows, fresh, tile_rows, tile_columns):
-    """Add Σ_s dy[s] x[s]ᵀ to a range of rows of dW, for the columns of one tile."""
+    """Add Σ_n dy[n] x[n]ᵀ to a range of rows of dW, for the columns of one tile."""
     literally(tile_rows)
     literally(tile_columns)
     (count, outs, ins), (x, start, step) = size, columns
     for o in range(rows[0], rows[1], tile_columns):
         tile = zeros(x, tile_rows, tile_columns) if fresh else load(dw, o * ins, ins, tile_rows, tile_columns)
-        for s in range(count):
-            tile = add_outer(tile, x, start + s * step, dy, s * outs + o, 1)
+        for n in range(count):
+            tile = add_outer(tile, x, start + n * step, dy, n * outs + o, 1)
         store(tile, dw, o * ins, ins)
 
 
@@ -341,14 +341,14 @@ def add_bias(x, b, y):
     source, target = x.reshape(x.size), y.reshape(y.size)
     if b.size != channels:
         width = channels * cells
-        for s in range(count):
-            row_in, result = source[s * width : (s + 1) * width], target[s * width : (s + 1) * width]
+        for n in range(count):
+            row_in, result = source[n * width : (n + 1) * width], target[n * width : (n + 1) * width]
             for k in range(width):
                 result[k] = row_in[k] + b[k]
         return
-    for s in range(count):
+    for n in range(count):
         for c in range(channels):
-            row, addend = (s * channels + c) * cells, b[c]
+            row, addend = (n * channels + c) * cells, b[c]
             for k in range(row, row + cells):
                 target[k] = source[k] + addend
 
@@ -369,8 +369,8 @@ def bias_gradient(dy, db, untied=False):
     upstream = dy.reshape(count * channels * cells)
     if untied or cells == 1:
         width = channels * cells
-        for s in range(count):
-            row = upstream[s * width : (s + 1) * width]
+        for n in range(count):
+            row = upstream[n * width : (n + 1) * width]
             for k in range(width):
                 db[k] += row[k]
         return

@@ -129,11 +129,11 @@ def correlate_few(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=W
             output_offsets[k] = o * outside
             lane_addends[k], lane_factors[k] = addends[o], factors[o]
         weights = vectors[first * count :]
-        for s in range(x.shape[0]):
+        for n in range(x.shape[0]):
             for c in range(ins):
-                image_start = (s * x.shape[1] + c) * inside + frame.start
+                image_start = (n * x.shape[1] + c) * inside + frame.start
                 lay_side_by_side(source, image_start, input_offsets, frame.rows, c * frame.plane, frame.cells)
-            image_start = s * y.shape[1] * outside
+            image_start = n * y.shape[1] * outside
             if writes_directly:
                 sum_taps(
                     frame.rows,
@@ -182,11 +182,11 @@ def correlate_few_dx(dy, w, dx, window=PLAIN_WINDOW):
             output_offsets[k] = c * inside
             weight_offsets[k] = (o * ins + c % ins) * size
         pack_weights(filters, weight_offsets, phases.weight_order, weights)
-        for s in range(dy.shape[0]):
+        for n in range(dy.shape[0]):
             for o in range(outs):
-                image_start = (s * dy.shape[1] + o) * outside + start
+                image_start = (n * dy.shape[1] + o) * outside + start
                 lay_side_by_side(source, image_start, input_offsets, frame, o * layout.plane * lanes, cell_offsets)
-            image_start = s * dx.shape[1] * inside
+            image_start = n * dx.shape[1] * inside
             if writes_directly:
                 inputs, taps = phases.input_offsets, phases.tap_offsets
                 sum_taps(frame, inputs, taps, weights, epilogue, result, image_start, output_offsets)
@@ -223,10 +223,10 @@ def correlate_few_dw(x, dy, dw, window=PLAIN_WINDOW):
             o = min(first + k, dy.shape[1] - 1)
             input_offsets[k], upstream_offsets[k] = o // outs * ins * inside, o * outside
         vectors[:] = 0
-        for s in range(x.shape[0]):
-            lay_side_by_side(all_upstream, s * dy.shape[1] * outside, upstream_offsets, upstream, 0, cell_offsets)
+        for n in range(x.shape[0]):
+            lay_side_by_side(all_upstream, n * dy.shape[1] * outside, upstream_offsets, upstream, 0, cell_offsets)
             for c in range(ins):
-                image_start = (s * x.shape[1] + c) * inside + frame.start
+                image_start = (n * x.shape[1] + c) * inside + frame.start
                 lay_side_by_side(source, image_start, input_offsets, frame.rows, c * frame.plane, frame.cells)
             add_tap_products(frame.rows, frame.outputs, ahead, upstream, vectors)
         for k in range(min(lanes, dy.shape[1] - first)):

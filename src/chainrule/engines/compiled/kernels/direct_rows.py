@@ -134,22 +134,22 @@ def correlate_rows(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
         weights = np.empty((lowest + padded) * w[0].size, w.dtype)
         pack_tiles(w, weights, lowest, filter_end)
     filters = _list_filters(weights[lowest * w[0].size :], padded, b, y, (lowest, filter_end), epilogue)
-    result, image, channels = y.reshape(y.size), x.shape[1] * x.shape[2] * x.shape[3], filter_end - lowest
+    results, image, channels = y.reshape(y.size), x.shape[1] * x.shape[2] * x.shape[3], filter_end - lowest
     (down, along), padding = window.stride, top + bottom + left + right
     if down == 1 and along == 1 and padding == 0:
         rows = copied_if_shared(x, channels < y.shape[1])
-        for s in range(x.shape[0]):
-            target = s * y.shape[1] * y.shape[2] * y.shape[3]
-            _correlate(rows[s * image :], offsets, vectors, filters, result[target:], columns)
+        for n in range(x.shape[0]):
+            sample_start = n * y.shape[1] * y.shape[2] * y.shape[3]
+            _correlate(rows[n * image :], offsets, vectors, filters, results[sample_start:], columns)
         return
     phases = layout.plane * window.stride[0] * window.stride[1]
     length = (last - 1) * layout.width + y.shape[3]
     rows = np.zeros(buffer_size(x.shape[1] * phases, 0, offsets, length), x.dtype)
     row_range = input_rows(x, w, window, first, last)
-    for s in range(x.shape[0]):
-        lay_out(x[s], rows, layout, window, row_range)
-        target = s * y.shape[1] * y.shape[2] * y.shape[3]
-        _correlate(rows, offsets, vectors, filters, result[target:], columns)
+    for n in range(x.shape[0]):
+        lay_out(x[n], rows, layout, window, row_range)
+        sample_start = n * y.shape[1] * y.shape[2] * y.shape[3]
+        _correlate(rows, offsets, vectors, filters, results[sample_start:], columns)
 
 
 @inlined

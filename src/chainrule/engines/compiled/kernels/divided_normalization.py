@@ -78,9 +78,9 @@ def combine(upstream, row, result, mean, mean_gradient, correlation, scale):
 def batch_norm_moments(x, moments):
     """Compute the mean and variance of each channel of each sample."""
     rows = as_rows(x)
-    for s in range(rows.shape[0]):
+    for n in range(rows.shape[0]):
         for c in range(rows.shape[1]):
-            moments[s, 0, c], moments[s, 1, c] = mean_and_variance(rows[s, c])
+            moments[n, 0, c], moments[n, 1, c] = mean_and_variance(rows[n, c])
 
 
 @operation(_of_channels(2), part_of="batch_norm")
@@ -106,10 +106,10 @@ def batch_norm_scale(gamma, beta, running_mean, running_variance, b, scale, epsi
 def batch_norm_products(dy, x, mean, products):
     """Compute Σ dy (x − μ) and Σ dy of each channel of each sample."""
     upstream, rows = as_rows(dy), as_rows(x)
-    for s in range(rows.shape[0]):
+    for n in range(rows.shape[0]):
         for c in range(rows.shape[1]):
-            product_sum, gradient_sum = gradient_sums(upstream[s, c], rows[s, c], mean[c])
-            products[s, 0, c], products[s, 1, c] = product_sum, gradient_sum
+            product_sum, gradient_sum = gradient_sums(upstream[n, c], rows[n, c], mean[c])
+            products[n, 0, c], products[n, 1, c] = product_sum, gradient_sum
 
 
 @operation(_coefficients, accumulates=True, part_of="batch_norm_backward")
@@ -140,7 +140,7 @@ def batch_norm_coefficients(
 def batch_norm_combination(dy, x, mean, coefficients, dx):
     """Compute dx from the coefficients; see `combine`."""
     upstream, rows, results = as_rows(dy), as_rows(x), as_rows(dx)
-    for s in range(rows.shape[0]):
+    for n in range(rows.shape[0]):
         for c in range(rows.shape[1]):
             mean_gradient, correlation, scale = coefficients[0, c], coefficients[1, c], coefficients[2, c]
-            combine(upstream[s, c], rows[s, c], results[s, c], mean[c], mean_gradient, correlation, scale)
+            combine(upstream[n, c], rows[n, c], results[n, c], mean[c], mean_gradient, correlation, scale)

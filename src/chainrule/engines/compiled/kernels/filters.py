@@ -153,9 +153,9 @@ def _write_results(sums, sizes, target, image):
     image  distance between images in the result
     """
     count, per_image, outs = sizes
-    for s in range(count // per_image):
-        source = Matrix(sums.values, s * per_image * sums.step, sums.step)
-        transpose_matrix(source, per_image, outs, Matrix(target.values, target.start + s * image, target.step))
+    for n in range(count // per_image):
+        source = Matrix(sums.values, n * per_image * sums.step, sums.step)
+        transpose_matrix(source, per_image, outs, Matrix(target.values, target.start + n * image, target.step))
 
 
 @inlined
@@ -258,8 +258,8 @@ def _lay_out_block(x, start, count, images, layout, window, row_range):
     rows = images.flat[start * images.stride :]
     if images.workspace.size > 0:
         rows = images.workspace
-        for s in range(count):
-            lay_out(x[start + s], rows[s * images.stride :], layout, window, row_range)
+        for n in range(count):
+            lay_out(x[start + n], rows[n * images.stride :], layout, window, row_range)
     return rows
 
 
@@ -277,10 +277,10 @@ def _window_offsets(samples, results, cells, steps, pooled):
         output_offsets(offsets, samples, results, cells, steps)
         return offsets
     (down, along, image), p = steps, 0
-    for s in range(samples):
+    for n in range(samples):
         for i in range(results):
             for j in range(cells):
-                offset = s * image + 2 * i * down + 2 * j * along
+                offset = n * image + 2 * i * down + 2 * j * along
                 offsets[p] = offset
                 offsets[p + 1] = offset + along
                 offsets[p + 2] = offset + down

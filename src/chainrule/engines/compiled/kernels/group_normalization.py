@@ -67,14 +67,14 @@ def group_norm(x, gamma, beta, y, mean, variance, groups=1, shared=False, epsilo
     """
     rows, results = _as_rows(x, groups), _as_rows(y, groups)
     depth, cells, number = x.shape[1] // groups, _cells(x), x.dtype.type
-    for s in range(x.shape[0]):
+    for n in range(x.shape[0]):
         for g in range(groups):
-            m, v = mean_and_variance(rows[s, g])
-            mean[s, g], variance[s, g] = m, v
+            m, v = mean_and_variance(rows[n, g])
+            mean[n, g], variance[n, g] = m, v
             k = 0 if shared else g * depth
             inverse = number(1.0 / np.sqrt(v + epsilon))
             scale, shift = gamma[k : k + depth], beta[k : k + depth]
-            _normalize(rows[s, g], results[s, g], number(m), inverse, scale, shift, cells)
+            _normalize(rows[n, g], results[n, g], number(m), inverse, scale, shift, cells)
 
 
 @kernel
@@ -127,15 +127,15 @@ def group_norm_dx(dy, x, gamma, mean, variance, dx, groups=1, shared=False, epsi
     """Compute dx = (γ dy − mean γ dy − x̂ mean(γ dy x̂))/√(σ² + ε). Means are over a group of one sample."""
     all_upstream, rows, results = _as_rows(dy, groups), _as_rows(x, groups), _as_rows(dx, groups)
     depth, cells, number = x.shape[1] // groups, _cells(x), x.dtype.type
-    for s in range(x.shape[0]):
+    for n in range(x.shape[0]):
         for g in range(groups):
             k = 0 if shared else g * depth
-            scale, upstream, row, m = gamma[k : k + depth], all_upstream[s, g], rows[s, g], mean[s, g]
+            scale, upstream, row, m = gamma[k : k + depth], all_upstream[n, g], rows[n, g], mean[n, g]
             gradient_sum, product_sum = _group_sums(upstream, row, scale, m, cells)
-            inverse = 1.0 / np.sqrt(variance[s, g] + epsilon)
+            inverse = 1.0 / np.sqrt(variance[n, g] + epsilon)
             mean_gradient = number(gradient_sum / row.size)
             correlation = number(product_sum * inverse * inverse / row.size)
-            _input_gradient(upstream, row, results[s, g], scale, m, mean_gradient, correlation, number(inverse), cells)
+            _input_gradient(upstream, row, results[n, g], scale, m, mean_gradient, correlation, number(inverse), cells)
 
 
 @operation(_of_parameters, accumulates=True)
@@ -145,11 +145,11 @@ def group_norm_dw(dy, x, mean, variance, dgamma, dbeta, groups=1, shared=False, 
     all_upstream, rows = _as_rows(dy, groups), _as_rows(x, groups)
     depth, cells = x.shape[1] // groups, _cells(x)
     scale, shift = np.zeros(dgamma.size), np.zeros(dgamma.size)
-    for s in range(x.shape[0]):
+    for n in range(x.shape[0]):
         for g in range(groups):
             k = 0 if shared else g * depth
-            upstream, row, m = all_upstream[s, g], rows[s, g], mean[s, g]
-            inverse = 1.0 / np.sqrt(variance[s, g] + epsilon)
+            upstream, row, m = all_upstream[n, g], rows[n, g], mean[n, g]
+            inverse = 1.0 / np.sqrt(variance[n, g] + epsilon)
             if cells == 1:
                 for d in range(depth):
                     scale[k + d] += upstream[d] * (row[d] - m) * inverse
@@ -210,10 +210,10 @@ def local_response_norm(x, y, size=1, alpha=1e-4, beta=0.75, k=1.0):
     """Compute y = x s^−β, where s = k + α/size Σ x² over a window of `size` channels."""
     rows, results, number = _as_channel_rows(x), _as_channel_rows(y), x.dtype.type
     squares, scales, power = np.empty_like(rows[0]), np.empty_like(rows[0]), number(beta)
-    for s in range(x.shape[0]):
-        _set_scales(rows[s], squares, scales, size // 2, number(alpha / size), number(k))
+    for n in range(x.shape[0]):
+        _set_scales(rows[n], squares, scales, size // 2, number(alpha / size), number(k))
         for c in range(x.shape[1]):
-            row, result, scale = rows[s, c], results[s, c], scales[c]
+            row, result, scale = rows[n, c], results[n, c], scales[c]
             for p in range(row.size):
                 result[p] = _divide_by_power(row[p], scale[p], power)
 
@@ -224,12 +224,12 @@ def local_response_norm_dx(dy, x, dx, size=1, alpha=1e-4, beta=0.75, k=1.0):
     all_upstream, rows, results, number = _as_channel_rows(dy), _as_channel_rows(x), _as_channel_rows(dx), x.dtype.type
     products, scales, total = np.empty_like(rows[0]), np.empty_like(rows[0]), np.empty_like(rows[0, 0])
     factor, power = number(2 * alpha * beta / size), number(beta)
-    for s in range(x.shape[0]):
-        _set_scales(rows[s], products, scales, size // 2, number(alpha / size), number(k))
+    for n in range(x.shape[0]):
+        _set_scales(rows[n], products, scales, size // 2, number(alpha / size), number(k))
         for c in range(x.shape[1]):
-            upstream = all_upstream[s, c]
-            row = rows[s, c]
-            result = results[s, c]
+            upstream = all_upstream[n, c]
+            row = rows[n, c]
+            result = results[n, c]
             scale = scales[c]
             product = products[c]
             for p in range(row.size):
@@ -237,6 +237,6 @@ def local_response_norm_dx(dy, x, dx, size=1, alpha=1e-4, beta=0.75, k=1.0):
                 product[p] = result[p] * row[p] / scale[p]
         for c in range(x.shape[1]):
             _add_window(products, c, size // 2, total)
-            row, result = rows[s, c], results[s, c]
+            row, result = rows[n, c], results[n, c]
             for p in range(row.size):
                 result[p] -= factor * row[p] * total[p]

@@ -67,14 +67,14 @@ def _sum_classes(term, p, t, loss):
     """Store Σ term(y, −log y, t, 1) over the classes of each row, for y = softmax(p)."""
     unit = p.dtype.type(1)
     outputs, targets, results = rows_of(p), rows_of(t), loss.reshape(p.shape[0], positions_of(p))
-    for s in range(p.shape[0]):
+    for n in range(p.shape[0]):
         for q in range(results.shape[1]):
-            maximum, total = _column_sums(outputs[s], q)
+            maximum, total = _column_sums(outputs[n], q)
             level, total_loss = maximum + np.log(total), p.dtype.type(0)
             for k in range(p.shape[1]):
-                share = exponential(outputs[s, k, q] - maximum) / total
-                total_loss += term(share, level - outputs[s, k, q], targets[s, k, q], unit)
-            results[s, q] = total_loss
+                share = exponential(outputs[n, k, q] - maximum) / total
+                total_loss += term(share, level - outputs[n, k, q], targets[n, k, q], unit)
+            results[n, q] = total_loss
 
 
 @inlined
@@ -82,17 +82,17 @@ def _store_slopes(slope, p, t, dp, batch):
     """Store (y Σ a − a)/batch, where y = softmax(p) and a = slope(y, −log y, t, 1) for each class."""
     outputs, targets, results = rows_of(p), rows_of(t), rows_of(dp)
     unit, divisor = p.dtype.type(1), p.dtype.type(row_count(p, batch))
-    for s in range(p.shape[0]):
+    for n in range(p.shape[0]):
         for q in range(positions_of(p)):
-            maximum, total = _column_sums(outputs[s], q)
+            maximum, total = _column_sums(outputs[n], q)
             level, slopes = maximum + np.log(total), p.dtype.type(0)
             for k in range(p.shape[1]):
-                share = exponential(outputs[s, k, q] - maximum) / total
-                slopes += slope(share, level - outputs[s, k, q], targets[s, k, q], unit)
+                share = exponential(outputs[n, k, q] - maximum) / total
+                slopes += slope(share, level - outputs[n, k, q], targets[n, k, q], unit)
             for k in range(p.shape[1]):
-                share = exponential(outputs[s, k, q] - maximum) / total
-                own = slope(share, level - outputs[s, k, q], targets[s, k, q], unit)
-                results[s, k, q] = (share * slopes - own) / divisor
+                share = exponential(outputs[n, k, q] - maximum) / total
+                own = slope(share, level - outputs[n, k, q], targets[n, k, q], unit)
+                results[n, k, q] = (share * slopes - own) / divisor
 
 
 @inlined

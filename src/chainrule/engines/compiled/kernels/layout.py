@@ -335,13 +335,13 @@ def spread_rows(sums, start, width, image, first, stride):
 
 @kernel
 def output_offsets(offsets, samples, rows, cells, steps):
-    """Set offsets[p] to the offset of the input under the first tap of output p = (s, i, j).
+    """Set offsets[p] to the offset of the input under the first tap of output p = (n, i, j).
 
     rows, cells  rows and columns of outputs
     steps        distances between rows, columns and images in the input
     """
     down, along, image = steps
-    for s in range(samples):
+    for n in range(samples):
         for i in range(rows):
             for j in range(cells):
-                offsets[(s * rows + i) * cells + j] = s * image + i * down + j * along
+                offsets[(n * rows + i) * cells + j] = n * image + i * down + j * along

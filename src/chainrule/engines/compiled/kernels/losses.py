@@ -51,12 +51,12 @@ def sum_rows(term, p, t, loss, divisor):
     """Store Σ term(p, t, 1, ε)/divisor over the K predictions of each row."""
     unit, tiny = p.dtype.type(1), p.dtype.type(np.finfo(p.dtype).eps)
     outputs, targets, results = rows_of(p), rows_of(t), loss.reshape(p.shape[0], positions_of(p))
-    for s in range(p.shape[0]):
+    for n in range(p.shape[0]):
         for q in range(results.shape[1]):
             total = p.dtype.type(0)
             for k in range(p.shape[1]):
-                total += term(outputs[s, k, q], targets[s, k, q], unit, tiny)
-            results[s, q] = total / p.dtype.type(divisor)
+                total += term(outputs[n, k, q], targets[n, k, q], unit, tiny)
+            results[n, q] = total / p.dtype.type(divisor)
 
 
 @kernel
@@ -187,12 +187,12 @@ def dice(p, t, loss):
     """Compute 1 − 1/K Σ (2 Σ p t + 1)/(Σ p + t + 1)."""
     unit = p.dtype.type(1)
     outputs, targets = rows_of(p), rows_of(t)
-    for s in range(p.shape[0]):
+    for n in range(p.shape[0]):
         total = p.dtype.type(0)
         for k in range(p.shape[1]):
-            overlap, areas = _areas(outputs[s, k], targets[s, k])
+            overlap, areas = _areas(outputs[n, k], targets[n, k])
             total += (overlap + overlap + unit) / (areas + unit)
-        loss[s] = unit - total / p.dtype.type(p.shape[1])
+        loss[n] = unit - total / p.dtype.type(p.shape[1])
 
 
 @elementwise
@@ -201,12 +201,12 @@ def dice_dp(p, t, dp, batch=None):
     unit = p.dtype.type(1)
     divisor = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1])
     outputs, targets, results = rows_of(p), rows_of(t), rows_of(dp)
-    for s in range(p.shape[0]):
+    for n in range(p.shape[0]):
         for k in range(p.shape[1]):
-            overlap, areas = _areas(outputs[s, k], targets[s, k])
+            overlap, areas = _areas(outputs[n, k], targets[n, k])
             share = (overlap + overlap + unit) / (areas + unit)
             for q in range(positions_of(p)):
-                results[s, k, q] = (share - targets[s, k, q] - targets[s, k, q]) / (areas + unit) / divisor
+                results[n, k, q] = (share - targets[n, k, q] - targets[n, k, q]) / (areas + unit) / divisor
 
 
 @kernel
@@ -224,9 +224,9 @@ def _index_of_largest(rows, q):
 def correct(p, t, right):
     """Compute 1 for each row where the maxima of p and t have the same index, else 0."""
     outputs, targets, results = rows_of(p), rows_of(t), right.reshape(p.shape[0], positions_of(p))
-    for s in range(p.shape[0]):
+    for n in range(p.shape[0]):
         for q in range(results.shape[1]):
-            results[s, q] = 1 if _index_of_largest(outputs[s], q) == _index_of_largest(targets[s], q) else 0
+            results[n, q] = 1 if _index_of_largest(outputs[n], q) == _index_of_largest(targets[n], q) else 0
 
 
 @inlined

@@ -33,8 +33,8 @@ def _statistics(rows, first, last, mean, variance):
     """Compute the mean and variance of long channels, from the mean and variance of each sample."""
     means, variances = np.empty(rows.shape[0]), np.empty(rows.shape[0])
     for c in range(first, last):
-        for s in range(rows.shape[0]):
-            means[s], variances[s] = mean_and_variance(rows[s, c])
+        for n in range(rows.shape[0]):
+            means[n], variances[n] = mean_and_variance(rows[n, c])
         mean[c], variance[c] = pooled_statistics(means, variances)
 
 
@@ -47,8 +47,8 @@ def _short_statistics(rows, first, last, mean, variance):
     center, total, squares = np.zeros(width), np.zeros(width), np.zeros(width)
     for c in range(first, last):
         center[(c - first) * cells : (c - first + 1) * cells] = finite_mean(rows[0, c])
-    for s in range(count):
-        line = lines[s, begin : begin + width]
+    for n in range(count):
+        line = lines[n, begin : begin + width]
         for q in range(width):
             deviation = line[q] - center[q]
             total[q] += deviation
@@ -80,24 +80,24 @@ def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell
     count, channels, cells = rows.shape
     (first, last), (minimum, maximum), (first_cell, end_cell) = channel_range, activation, cell_range
     if cells >= SHORT_CHANNEL or end_cell - first_cell < cells:
-        for s in range(count):
+        for n in range(count):
             for c in range(first, last):
-                row, result = rows[s, c][first_cell:end_cell], results[s, c][first_cell:end_cell]
-                m, a, b = mean[c], scale[c], beta[c]
-                for p in range(row.size):
-                    v = (row[p] - m) * a + b
-                    result[p] = minimum if v <= minimum else maximum if v >= maximum else v
+                row, target = rows[n, c][first_cell:end_cell], results[n, c][first_cell:end_cell]
+                mu, factor, shift = mean[c], scale[c], beta[c]
+                for k in range(row.size):
+                    value = (row[k] - mu) * factor + shift
+                    target[k] = minimum if value <= minimum else maximum if value >= maximum else value
         return
     begin, end = first * cells, last * cells
-    m = _spread(mean, first, last, cells, rows.dtype)
-    a = _spread(scale, first, last, cells, rows.dtype)
-    b = _spread(beta, first, last, cells, rows.dtype)
-    lines, written = rows.reshape((count, channels * cells)), results.reshape((count, channels * cells))
-    for s in range(count):
-        line, result = lines[s, begin:end], written[s, begin:end]
-        for q in range(m.size):
-            v = (line[q] - m[q]) * a[q] + b[q]
-            result[q] = minimum if v <= minimum else maximum if v >= maximum else v
+    means = _spread(mean, first, last, cells, rows.dtype)
+    scales = _spread(scale, first, last, cells, rows.dtype)
+    shifts = _spread(beta, first, last, cells, rows.dtype)
+    lines, result_lines = rows.reshape((count, channels * cells)), results.reshape((count, channels * cells))
+    for n in range(count):
+        line, target = lines[n, begin:end], result_lines[n, begin:end]
+        for k in range(means.size):
+            value = (line[k] - means[k]) * scales[k] + shifts[k]
+            target[k] = minimum if value <= minimum else maximum if value >= maximum else value
 
 
 @operation(like(0, 1, 1), epilogues=ACTIVATIONS)
@@ -191,9 +191,9 @@ def _gradient_sums(upstream, rows, first, last, mean, product_sum, gradient_sum)
     if cells >= SHORT_CHANNEL:
         for c in range(first, last):
             product_sum[c], gradient_sum[c] = 0.0, 0.0
-        for s in range(count):
+        for n in range(count):
             for c in range(first, last):
-                products, gradients = gradient_sums(upstream[s, c], rows[s, c], mean[c])
+                products, gradients = gradient_sums(upstream[n, c], rows[n, c], mean[c])
                 product_sum[c] += products
                 gradient_sum[c] += gradients
         return
@@ -202,8 +202,8 @@ def _gradient_sums(upstream, rows, first, last, mean, product_sum, gradient_sum)
     products, gradients = np.zeros(end - begin), np.zeros(end - begin)
     all_upstream = upstream.reshape((count, size))
     lines = rows.reshape((count, size))
-    for s in range(count):
-        slope, line = all_upstream[s, begin:end], lines[s, begin:end]
+    for n in range(count):
+        slope, line = all_upstream[n, begin:end], lines[n, begin:end]
         for q in range(m.size):
             products[q] += slope[q] * (line[q] - m[q])
             gradients[q] += slope[q]
@@ -217,12 +217,12 @@ def _input_gradient(upstream, rows, results, first, last, mean, mean_gradient, c
     """Compute dx = scale·(d − mean_gradient − (x − μ)·correlation) of some channels; see `_gradient_sums` for d."""
     count, channels, cells = rows.shape
     if cells >= SHORT_CHANNEL:
-        for s in range(count):
+        for n in range(count):
             for c in range(first, last):
                 combine(
-                    upstream[s, c],
-                    rows[s, c],
-                    results[s, c],
+                    upstream[n, c],
+                    rows[n, c],
+                    results[n, c],
                     mean[c],
                     mean_gradient[c],
                     correlation[c],
@@ -230,19 +230,19 @@ def _input_gradient(upstream, rows, results, first, last, mean, mean_gradient, c
                 )
         return
     begin, end, size = first * cells, last * cells, channels * cells
-    m = _spread(mean, first, last, cells, rows.dtype)
-    g = _spread(mean_gradient, first, last, cells, rows.dtype)
-    t = _spread(correlation, first, last, cells, rows.dtype)
-    a = _spread(scale, first, last, cells, rows.dtype)
+    means = _spread(mean, first, last, cells, rows.dtype)
+    mean_gradients = _spread(mean_gradient, first, last, cells, rows.dtype)
+    correlations = _spread(correlation, first, last, cells, rows.dtype)
+    scales = _spread(scale, first, last, cells, rows.dtype)
     all_upstream = upstream.reshape((count, size))
     lines = rows.reshape((count, size))
-    written = results.reshape((count, size))
-    for s in range(count):
-        slope = all_upstream[s, begin:end]
-        line = lines[s, begin:end]
-        result = written[s, begin:end]
-        for q in range(m.size):
-            result[q] = a[q] * (slope[q] - g[q] - (line[q] - m[q]) * t[q])
+    result_lines = results.reshape((count, size))
+    for n in range(count):
+        slope = all_upstream[n, begin:end]
+        line = lines[n, begin:end]
+        target = result_lines[n, begin:end]
+        for k in range(means.size):
+            target[k] = scales[k] * (slope[k] - mean_gradients[k] - (line[k] - means[k]) * correlations[k])
 
 
 @operation(like(2, 2), accumulates=True)

@@ -80,7 +80,7 @@ def _max_rows(x, y, winner, window, down, padding, along):
     A vector of neighboring windows is computed at a time. `along` is a constant.
     """
     height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
-    flat, best, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
+    flat, maxima, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
     vector = WIDTH // x.itemsize
     for c in range(x.shape[0]):
         for i in range(rows):
@@ -95,7 +95,7 @@ def _max_rows(x, y, winner, window, down, padding, along):
                         start, number = (c * height + h) * width + k, (h - top) * width + k - first_column
                         largest = keep_larger(largest, flat, start, along, first, last, number)
                 store_larger(
-                    largest, best, winners, (c * rows + i) * cells + j, count, top * width + first_column, along
+                    largest, maxima, winners, (c * rows + i) * cells + j, count, top * width + first_column, along
                 )
 
 
@@ -174,8 +174,10 @@ def _largest_rows(x, y, window, stride, padding):
                 first_column = image + j * step - before
                 end = first_column + min(top + window[0], height) * width + 2 * vector
                 if first_column < 0 or end > flat.size or output + j + span > results.size:
-                    for q in range(j, min(j + span, cells)):
-                        results[output + q] = _largest(flat[image:], top, q * step - before, window, (height, width))
+                    for edge_column in range(j, min(j + span, cells)):
+                        results[output + edge_column] = _largest(
+                            flat[image:], top, edge_column * step - before, window, (height, width)
+                        )
                     continue
                 tile = load(flat, first_column + max(top, 0) * width, 0, 2, 1)
                 for u in range(window[0]):

@@ -194,7 +194,7 @@ def _correlate_tiles_by(rows_and_taps, start_of_rows, weights, results, outs, ti
 
 @inlined
 def weight_gradient(upstream_rows, input_rows, dw, count):
-    """Add Σ_s Σ_p dy[s·image + o·size + p] · rows[s·image + p + taps[k]] over `count` samples to dw[o, k].
+    """Add Σ_n Σ_p dy[n·image + o·size + p] · rows[n·image + p + taps[k]] over `count` samples to dw[o, k].
 
     `image` is the distance between images, which differs between dy and the input rows.
     """
@@ -219,10 +219,12 @@ def _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows, tile_co
     for o in range(0, outs, tile_rows):
         for k in range(0, taps, tile_columns):
             tile, offsets_of_taps = zeros(rows, tile_rows, tile_columns), load_offsets(padded_offsets, k, tile_columns)
-            for s in range(count):
-                g, r = s * upstream_stride + o * size, s * image
-                for p in range(0, length, vector):
-                    tile = add_products(tile, upstream, g + p, size, rows, r + p, offsets_of_taps)
+            for n in range(count):
+                upstream_start, row_start = n * upstream_stride + o * size, n * image
+                for offset in range(0, length, vector):
+                    tile = add_products(
+                        tile, upstream, upstream_start + offset, size, rows, row_start + offset, offsets_of_taps
+                    )
             store_sums(tile, sums, 0)
             for i in range(min(tile_rows, outs - o)):
                 for j in range(min(tile_columns, taps - k)):
@@ -236,17 +238,17 @@ def write_results(sums, start, y, sample_and_filter, rows, row_epilogue, pooled)
     start   offset of the first sum
     pooled  whether to write the maximum of each 2×2 block of sums
     """
-    (s, f), (first, last) = sample_and_filter, rows
-    target, (minimum, maximum) = y[s, f, first:last], row_epilogue.clamp
+    (n, o), (first, last) = sample_and_filter, rows
+    target, (minimum, maximum) = y[n, o, first:last], row_epilogue.clamp
     if pooled:
         _pool_with_bias(
             sums,
             start,
             target,
-            FilterEpilogue(row_epilogue.width, row_epilogue.addends[f], row_epilogue.factors[f], minimum, maximum),
+            FilterEpilogue(row_epilogue.width, row_epilogue.addends[o], row_epilogue.factors[o], minimum, maximum),
         )
     elif row_epilogue.untied:
-        first_output = (f * y.shape[2] + first) * y.shape[3]
+        first_output = (o * y.shape[2] + first) * y.shape[3]
         biases = row_epilogue.addends[first_output : first_output + target.size]
         _copy_with_untied_bias(sums, start, target, FilterEpilogue(row_epilogue.width, biases, 1, minimum, maximum))
     else:
@@ -254,7 +256,7 @@ def write_results(sums, start, y, sample_and_filter, rows, row_epilogue, pooled)
             sums,
             start,
             target,
-            FilterEpilogue(row_epilogue.width, row_epilogue.addends[f], row_epilogue.factors[f], minimum, maximum),
+            FilterEpilogue(row_epilogue.width, row_epilogue.addends[o], row_epilogue.factors[o], minimum, maximum),
         )
 
 

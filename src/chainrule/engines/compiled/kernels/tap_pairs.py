@@ -73,10 +73,10 @@ def list_pairs(pairs, tap, samples, tap_offset, stride, image, outputs):
     bottom = min(outputs.height, (image.height - 1 - down) // stride[0] + 1)
     left = max(0, (stride[1] - 1 - along) // stride[1])
     right = min(outputs.width, (image.width - 1 - along) // stride[1] + 1)
-    for s in range(samples):
+    for n in range(samples):
         for i in range(top, bottom):
-            cell = ((i * stride[0] + down) * image.width + left * stride[1] + along) * image.step + s * image.sample
-            result = ((i - outputs.first) * outputs.width + left) * outputs.step + s * outputs.sample
+            cell = ((i * stride[0] + down) * image.width + left * stride[1] + along) * image.step + n * image.sample
+            result = ((i - outputs.first) * outputs.width + left) * outputs.step + n * outputs.sample
             for j in range(right - left):
                 cells[p], results[p] = cell + j * stride[1] * image.step, result + j * outputs.step
                 p += 1

@@ -113,7 +113,7 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
     first, lowest, last = chunk.first, chunk.lowest, y.shape[2] if chunk.last < 0 else chunk.last
     outs = (y.shape[1] if chunk.highest < 0 else chunk.highest) - lowest
     ins, taps = x.shape[1], w.shape[2] * w.shape[3]
-    cells, result = (last - first) * y.shape[3], y.reshape(y.size)
+    cells, results = (last - first) * y.shape[3], y.reshape(y.size)
     samples_per_block = samples_per_list(x.shape[0], cells)
     weight_rows = rows_of(w.reshape(w.size), lowest * ins * taps, outs, ins * taps)
     weights = new_weights(weight_rows, x.shape[0] > samples_per_block, _max_packed_vectors(ins, taps), packed)
@@ -135,10 +135,10 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
             )
         is_first = start == 0 and not packed
         _add_sums(weights, is_first, image_cells.values, pairs.cells, pairs.outputs, pairs, sums)
-        for s in range(count):
-            output_start = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
-            target = Matrix(result, output_start, y.shape[2] * y.shape[3])
-            transpose_matrix(Matrix(sums, s * cells * padded_width, padded_width), cells, outs, target)
+        for n in range(count):
+            output_start = ((start + n) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
+            target = Matrix(results, output_start, y.shape[2] * y.shape[3])
+            transpose_matrix(Matrix(sums, n * cells * padded_width, padded_width), cells, outs, target)
     if b is not None or epilogue.rectify or epilogue.capped > 0:
         addends, factors = scales_of(b, epilogue.scaled, y)
         untied, clamp = is_untied(b, epilogue.scaled, y), clamp_of(epilogue, y)
@@ -150,9 +150,9 @@ def _apply_epilogue(y, addends, factors, untied, rows, filters, clamp):
     """Apply the epilogue (factors, addends and clamp) to ranges of rows and filters of y."""
     (first, last), (lowest, outs), (minimum, maximum) = rows, filters, clamp
     length = (last - first) * y.shape[3]
-    for s in range(y.shape[0]):
+    for n in range(y.shape[0]):
         for o in range(lowest, lowest + outs):
-            row = y[s, o].reshape(y.shape[2] * y.shape[3])[first * y.shape[3] : first * y.shape[3] + length]
+            row = y[n, o].reshape(y.shape[2] * y.shape[3])[first * y.shape[3] : first * y.shape[3] + length]
             if untied:
                 biases = addends[o * y.shape[2] * y.shape[3] + first * y.shape[3] :]
                 for p in range(length):
@@ -190,9 +190,9 @@ def correlate_taps_dx(dy, w, dx, window=PLAIN_WINDOW):
                 pairs.outputs, pairs.cells, tap * pairs.spacing + pair_count, samples_per_block * cells * padded_width
             )
         _add_sums(weights, start == 0, image_cells.values, pairs.outputs, pairs.cells, pairs, sums)
-        for s in range(count):
-            target = Matrix(result, (start + s) * ins * cells, cells)
-            transpose_matrix(Matrix(sums, s * cells * padded_width, padded_width), cells, ins, target)
+        for n in range(count):
+            target = Matrix(result, (start + n) * ins * cells, cells)
+            transpose_matrix(Matrix(sums, n * cells * padded_width, padded_width), cells, ins, target)
 
 
 @operation(correlate_dw_shape, accumulates=True, fits=kernel_gradient_fit("correlate_taps_dw"))
@@ -241,9 +241,9 @@ def _lay_side_by_side(images, start, count, cells, row_range):
     channels, plane = images.shape[1], images.shape[2] * images.shape[3]
     begin, length = row_range[0] * images.shape[3], (row_range[1] - row_range[0]) * images.shape[3]
     flat = images.reshape(images.size)
-    for s in range(count):
-        source = Matrix(flat, (start + s) * channels * plane + begin, plane)
-        transpose_matrix(source, channels, length, Matrix(cells.values, (s * plane + begin) * cells.step, cells.step))
+    for n in range(count):
+        source = Matrix(flat, (start + n) * channels * plane + begin, plane)
+        transpose_matrix(source, channels, length, Matrix(cells.values, (n * plane + begin) * cells.step, cells.step))
 
 
 # ---------------------------------------------------------------------- tiles

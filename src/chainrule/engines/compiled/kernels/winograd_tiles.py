@@ -151,7 +151,7 @@ def correlate_at_points_dw(x, dy, dw, window, taps, side):
     below, right = (taps - 1) * dilation[0], (taps - 1) * dilation[1]
     work, cells = _new_work(x, bands, side, below, right), new_points(x, ins)
     upstream_work, upstream, line = _new_work(dy, bands, side, 0, 0), new_points(dy, outs), side * bands.along
-    padded_width, fresh = upstream.padded_width, True
+    padded_width, overwrites = upstream.padded_width, True
     step = conflict_free_stride(
         (ins + TILE_COLUMNS) * padded_width
     )  # the last tile also adds to channels that are never read
@@ -161,16 +161,16 @@ def correlate_at_points_dw(x, dy, dw, window, taps, side):
         count = min(bands.images, x.shape[0] - start)
         for row in range(0, bands.down, bands.rows):
             rows = min(bands.rows, bands.down - row)
-            for s in range(count):
-                _lay_out(tiled_images, start + s, side * row, side * rows + below, work, s, line + right)
-                _lay_out(tiled_upstream, start + s, side * row, side * rows, upstream_work, s, line)
+            for n in range(count):
+                _lay_out(tiled_images, start + n, side * row, side * rows + below, work, n, line + right)
+                _lay_out(tiled_upstream, start + n, side * row, side * rows, upstream_work, n, line)
             tiles = count * rows * bands.along
-            for t in range(0, tiles, BLOCK):
-                tile_count = min(BLOCK, tiles - t)
-                cells_to_points(work, bands, rows, t, tile_count, cells, side)
-                upstream_to_points(upstream_work, bands, rows, t, tile_count, upstream, side)
-                _add_all_products(cells, upstream, sums, fresh, ins, tile_count)
-                fresh = False
+            for first_tile in range(0, tiles, BLOCK):
+                tile_count = min(BLOCK, tiles - first_tile)
+                cells_to_points(work, bands, rows, first_tile, tile_count, cells, side)
+                upstream_to_points(upstream_work, bands, rows, first_tile, tile_count, upstream, side)
+                _add_all_products(cells, upstream, sums, overwrites, ins, tile_count)
+                overwrites = False
     gradient = np.empty(taps * taps * ins * padded_width, x.dtype)
     weights_from_points(sums, ins, window.flip, gradient, taps)
     add_transposed(gradient, padded_width, ins * taps * taps, dw)
@@ -194,21 +194,23 @@ def _correlate(tiled_images, kernels, results, dilation, side):
         count = min(bands.images, x.shape[0] - start)
         for row in range(0, bands.down, bands.rows):
             rows = min(bands.rows, bands.down - row)
-            whole = min(side * rows, height - side * row)
-            for s in range(count):
-                _lay_out(tiled_images, start + s, side * row, side * rows + below, work, s, line + right)
+            written_rows = min(side * rows, height - side * row)
+            for n in range(count):
+                _lay_out(tiled_images, start + n, side * row, side * rows + below, work, n, line + right)
             tiles = count * rows * bands.along
-            for t in range(0, tiles, BLOCK):
-                tile_count = min(BLOCK, tiles - t)
-                cells_to_points(work, bands, rows, t, tile_count, cells, side)
+            for first_tile in range(0, tiles, BLOCK):
+                tile_count = min(BLOCK, tiles - first_tile)
+                cells_to_points(work, bands, rows, first_tile, tile_count, cells, side)
                 _multiply_all(cells, kernels, products, ins, tile_count)
-                results_from_points(products, bands, rows, t, tile_count, results, rows_of_sums, side)
-            for s in range(count):
-                image_start = s * side * rows * line * kernels.padded_width
-                _close_gaps(rows_of_sums, image_start, whole, line * kernels.padded_width, width * kernels.padded_width)
+                results_from_points(products, bands, rows, first_tile, tile_count, results, rows_of_sums, side)
+            for n in range(count):
+                image_start = n * side * rows * line * kernels.padded_width
+                _close_gaps(
+                    rows_of_sums, image_start, written_rows, line * kernels.padded_width, width * kernels.padded_width
+                )
                 source = Matrix(rows_of_sums, image_start, kernels.padded_width)
-                target_start = ((start + s) * y.shape[1] + lowest) * plane + (first + side * row) * width
-                transpose_matrix(source, whole * width, outs, Matrix(flat, target_start, plane))
+                target_start = ((start + n) * y.shape[1] + lowest) * plane + (first + side * row) * width
+                transpose_matrix(source, written_rows * width, outs, Matrix(flat, target_start, plane))
 
 
 # ---------------------------------------------------------------------- bands of tiles
@@ -236,7 +238,7 @@ def _new_work(x, bands, side, below, right):
 
 
 @kernel
-def _lay_out(tiled_images, s, begin, rows, work, index, width):
+def _lay_out(tiled_images, image_number, begin, rows, work, index, width):
     """Copy `rows` rows of `width` elements of padded image s, starting with row `begin`, into the workspace.
 
     The channels of an element are contiguous in the workspace, and padding is 0.
@@ -250,7 +252,7 @@ def _lay_out(tiled_images, s, begin, rows, work, index, width):
     flat, start = x.reshape(x.size), index * rows * width * padded_width
     columns = min(image_width, width - left)
     if last > first:
-        rows_of_image = Matrix(flat, (s * channels * height + first) * image_width, height * image_width)
+        rows_of_image = Matrix(flat, (image_number * channels * height + first) * image_width, height * image_width)
         transpose_matrix(rows_of_image, channels, (last - first) * image_width, Matrix(dense, 0, padded_width))
     for i in range(rows):
         row, line = begin + i - top, start + i * width * padded_width

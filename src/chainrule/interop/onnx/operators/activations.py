@@ -11,7 +11,7 @@ from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator, Reader, Writer
 from chainrule.interop.onnx.operators.terms import ScaledTerm, align_constant, unary
 from chainrule.layers import PEERED, Layer
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.kinds import ELEMENTWISE
 from chainrule.layers.peers import Peer, description
 
 

@@ -63,8 +63,9 @@ def _dense(call: Call, x: Feature, w: Array, bias: Array | None = None, *, share
 def write_gemm(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Gemm."""
     x, *weights = operation.reads
-    names = [graph.weight(tensor) for tensor in weights if tensor is not None]
-    return graph.node("Gemm", graph.view(x), *names, shape=operation.writes[0].shape, transB=1)
+    return graph.node(
+        "Gemm", graph.view(x), *map(graph.weight, filter(None, weights)), shape=operation.writes[0].shape, transB=1
+    )
 
 
 def read_matmul(call: Call) -> Feature:

@@ -75,8 +75,8 @@ def _channel_parameter(call: Call, index: int, x: Feature) -> Array:
 def write_batch_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return BatchNormalization."""
     x, *weights = operation.reads
-    names = [graph.weight(tensor) for tensor in weights]
-    return graph.node("BatchNormalization", graph.channels(x), *names, epsilon=operation.attributes["epsilon"])
+    names, epsilon = map(graph.weight, weights), operation.attributes["epsilon"]
+    return graph.node("BatchNormalization", graph.channels(x), *names, epsilon=epsilon)
 
 
 def read_instance_norm(call: Call) -> Feature:

@@ -1,14 +1,16 @@
 """Pooling over windows."""
 
 import math
+from collections.abc import Sequence
 from functools import partial, reduce
 from itertools import product
 from typing import Any
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
-from chainrule.core.shapes import ceil_padding, extent, output_size
+from chainrule.core.shapes import Pair, ceil_padding, extent, output_size
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
 from chainrule.interop.onnx.operator_call import Call, Feature
@@ -66,38 +68,52 @@ def _read_pool(call: Call, kind: str, options: dict[str, Any], source: Feature |
 def _pool_of_parts(call: Call, x: Feature, window: WindowOptions, kind: str, options: dict[str, Any]) -> Feature:
     """Return pooling with dilated windows, or over more than two axes, as the maximum or the sum of images.
 
-    There is an image for each element of a window.
-
-    Padding of a maximum is the lowest number. A mean is scaled by the number of elements that it counts.
+    There is an image for each element of a window. Padding of a maximum is the lowest number.
     """
     size, dilation, padding = x.node.shape[1:], window.dilation, window.padding
     extents = [*map(extent, window.kernel, dilation)]
     if window.ceil_mode:
         padding = tuple(map(ceil_padding, size, extents, window.stride, window.padding))
-    counts = [output_size(*sizes) for sizes in zip(size, extents, window.stride, padding, strict=True)]
+    outputs = [output_size(*sizes) for sizes in zip(size, extents, window.stride, padding, strict=True)]
     call.visit(math.prod(window.kernel))
-    y = pad_with_zeros(call, x, {axis: pair for axis, pair in enumerate(padding, 1) if any(pair)})
+    padded = pad_with_zeros(call, x, {axis: pair for axis, pair in enumerate(padding, 1) if any(pair)})
     if kind == "MaxPool2D" and any(map(any, padding)):
-        call.allocated(y.node.shape, 8)
+        call.allocated(padded.node.shape, 8)
         lowest = np.pad(np.zeros(x.node.shape), ((0, 0), *padding), constant_values=-MAX_FLOAT32)
-        y = (ScaledTerm(call, y) + lowest).feature
-    parts = list[Feature]()
-    for offsets in product(*(range(0, reach, d) for reach, d in zip(extents, dilation, strict=True))):
-        lines = zip(counts, window.stride, offsets, strict=True)
-        axes = {axis: Positions(count, (step, first, 1)) for axis, (count, step, first) in enumerate(lines, 1)}
-        parts.append(resample_axes(call, y, axes))
-    y = reduce(partial(call.layer, "Maximum" if kind == "MaxPool2D" else "Add"), parts)
+        padded = (ScaledTerm(call, padded) + lowest).feature
+    images = list[Feature]()
+    for offsets in product(*(range(0, reach, step) for reach, step in zip(extents, dilation, strict=True))):
+        lines = zip(outputs, window.stride, offsets, strict=True)
+        axes = {axis: Positions(count, (step, offset, 1)) for axis, (count, step, offset) in enumerate(lines, 1)}
+        images.append(resample_axes(call, padded, axes))
+    pooled = reduce(partial(call.layer, "Maximum" if kind == "MaxPool2D" else "Add"), images)
     if kind != "AveragePool2D":
-        return y
+        return pooled
     counted = window.padding if options.get("count_padding") else ((0, 0),) * len(size)
-    factors = np.ones(())
-    for axis, (front, back) in enumerate(counted):
-        call.allocated((counts[axis], window.kernel[axis]), 16)
-        starts = np.arange(counts[axis])[:, None] * window.stride[axis] - padding[axis][0]
-        places = starts + dilation[axis] * np.arange(window.kernel[axis])
-        cells = ((places >= -front) & (places < size[axis] + back)).sum(1)
-        factors = factors[..., None] / np.maximum(cells, 1)
-    return (ScaledTerm(call, y) * factors).feature
+    return (ScaledTerm(call, pooled) * _weights_of_mean(call, size, outputs, window, padding, counted)).feature
+
+
+def _weights_of_mean(
+    call: Call,
+    size: Sequence[int],
+    outputs: Sequence[int],
+    window: WindowOptions,
+    padding: Sequence[Pair],
+    counted: Sequence[Pair],
+) -> Array:
+    """Return 1 / the number of elements that the mean of each window counts.
+
+    padding   zeros before and after each axis
+    counted   those of them that count
+    """
+    weights = np.ones(())
+    for axis, (before, after) in enumerate(counted):
+        call.allocated((outputs[axis], window.kernel[axis]), 16)
+        starts = np.arange(outputs[axis])[:, None] * window.stride[axis] - padding[axis][0]
+        positions = starts + window.dilation[axis] * np.arange(window.kernel[axis])
+        counts = ((positions >= -before) & (positions < size[axis] + after)).sum(1)
+        weights = weights[..., None] / np.maximum(counts, 1)
+    return weights
 
 
 def write_max_pool(graph: GraphWriter, operation: Operation) -> GraphResult:

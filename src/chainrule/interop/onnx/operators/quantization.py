@@ -62,19 +62,17 @@ def dequantized(x: Array, scale: Array, zero: Array, axis: int = 0, block: int =
     scale, zero   one number, a number for each index of an axis, or a number for each block of an axis
     block         length of a block; 0: there are no blocks
     """
-    factors, offsets = (_spread(value.astype(np.float64), x.shape, axis, block) for value in (scale, zero))
     numbers = x.astype(np.float64)
-    numbers -= offsets
-    numbers *= factors
+    numbers -= _spread(zero, x.shape, axis, block)
+    numbers *= _spread(scale, x.shape, axis, block)
     return numbers.astype(scale.dtype)
 
 
 def quantized(x: Array, scale: Array, zero: Array, axis: int = 0, block: int = 0) -> Array:
     """Return the integers, of the type of `zero`, that represent numbers x; see `dequantized`."""
-    factors, offsets = (_spread(value.astype(np.float64), x.shape, axis, block) for value in (scale, zero))
-    limits, numbers = np.iinfo(zero.dtype), x / factors
+    limits, numbers = np.iinfo(zero.dtype), x / _spread(scale, x.shape, axis, block)
     numbers = np.rint(numbers, out=numbers)
-    numbers += offsets
+    numbers += _spread(zero, x.shape, axis, block)
     return np.clip(numbers, limits.min, limits.max, out=numbers).astype(zero.dtype)
 
 
@@ -85,13 +83,14 @@ def default_zero(call: Call, shape: Shape) -> Array:
 
 def _spread(value: Array, shape: Shape, axis: int, block: int) -> Array:
     """Return quantization parameters in a form that can be broadcast to a shape; ValueError if they do not fit."""
+    numbers = value.astype(np.float64)
     if value.size == 1:
-        return value.reshape(())
+        return numbers.reshape(())
     if block:
-        return np.take(value, np.arange(shape[axis]) // block, axis)
+        return np.take(numbers, np.arange(shape[axis]) // block, axis)
     if value.size != shape[axis]:
         raise ValueError(f"{value.size} scales along an axis of {shape[axis]}")
-    return value.reshape(-1, *[1] * (len(shape) - axis - 1))
+    return numbers.reshape(-1, *[1] * (len(shape) - axis - 1))
 
 
 def _round(call: Call, y: Feature, index: int) -> Feature:
@@ -120,7 +119,7 @@ def _represented(call: Call, index: int, axis: int = 0) -> Value:
         return dequantized(x, scale, zero, scale_axis)
     if scale.size > 1:
         stored = as_stored(call.assembly, x)
-        factors, zeros = (_spread(value.astype(np.float64), x.shape, scale_axis, 0) for value in (scale, zero))
+        factors, zeros = (_spread(value, x.shape, scale_axis, 0) for value in (scale, zero))
         return ((ScaledTerm(call, stored) - zeros) * factors).feature
     step, offset = float(scale.reshape(())), int(zero.reshape(()))
     own_step, own_zero = (x.grid.scale, x.grid.zero) if x.grid else (1.0, 0)

@@ -54,25 +54,24 @@ def over(term: ScaledTerm, file_axes: Iterable[int], kind: str, *, keep: bool = 
     """
     call = term.call
     x, axes = call.sample_axes(term.feature, [*file_axes])
-    shape = x.node.shape
-    kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape) if keep or axis not in axes)
     if not axes:
         return term
-    if not kept and not x.batched:
+    remaining = tuple(1 if axis in axes else size for axis, size in enumerate(x.node.shape) if keep or axis not in axes)
+    if not remaining and not x.batched:
         raise call.unsupported(f"axes {axes} of {x.shape}", "at least one remaining axis, or keepdims")
-    scalar, kept = not kept, kept or (1,)
-    if axes != list(range(axes[0], axes[-1] + 1)):
-        others = [axis for axis in range(len(shape)) if axis not in axes]
+    if axes != list(range(axes[0], axes[-1] + 1)):  # a window needs adjacent axes
+        others = [axis for axis in range(len(x.node.shape)) if axis not in axes]
         x = x.with_node(permuted(x.node, [*others, *axes]))
-        shape, axes = x.node.shape, [*range(len(others), len(shape))]
-    before, size, after = shape[: axes[0]], shape[axes[0] : axes[-1] + 1], shape[axes[-1] + 1 :]
+        axes = [*range(len(others), len(x.node.shape))]
+    shape = x.node.shape
+    before, reduced, after = shape[: axes[0]], shape[axes[0] : axes[-1] + 1], shape[axes[-1] + 1 :]
     if math.prod(after) == 1 and kind in GLOBAL:
-        positions = size if len(size) == 2 else (1, math.prod(size))
+        positions = reduced if len(reduced) == 2 else (1, math.prod(reduced))
         y = call.layer(GLOBAL[kind], call.reshape(x, (math.prod(before), *positions)))
     else:
-        stacked = call.reshape(x, (math.prod(before), math.prod(size), math.prod(after)))
-        y = call.layer(kind, stacked, window=(math.prod(size), 1))
-    return ScaledTerm(call, call.reshape(y, kept, scalar=scalar))
+        stacked = call.reshape(x, (math.prod(before), math.prod(reduced), math.prod(after)))
+        y = call.layer(kind, stacked, window=(math.prod(reduced), 1))
+    return ScaledTerm(call, call.reshape(y, remaining or (1,), scalar=not remaining))
 
 
 def _maximum(x: ScaledTerm) -> ScaledTerm:

@@ -96,7 +96,7 @@ def _resample_cubic(call: Call, x: Feature, axis: int, positions: Positions) -> 
     nearest pixels of the image or, with `exclude_outside`, are left out.
     """
     order = [axis, *(other for other in range(len(x.node.shape)) if other != axis)]
-    first, (count, (a, b, c)) = x.with_node(permuted(x.node, order)), positions
+    axis_first, (count, (a, b, c)) = x.with_node(permuted(x.node, order)), positions
     below, remainders = np.divmod(a * np.arange(count) + b, c)
     weights = _cubic_weights(remainders / c, call.real("cubic_coeff_a", -0.75))
     if call.integer("exclude_outside", 0):
@@ -105,7 +105,7 @@ def _resample_cubic(call: Call, x: Feature, axis: int, positions: Positions) -> 
         weights /= weights.sum(0)
     terms: list[Feature] = []
     for offset, factors in enumerate(weights, -1):
-        tap = resample_axes(call, first, {0: Positions(count, (a, b + offset * c, c))})
+        tap = resample_axes(call, axis_first, {0: Positions(count, (a, b + offset * c, c))})
         constants = {"w": factors, "b": np.zeros(count)}
         node = call.assembly.apply_weighted("FixedAffine", tap.node, {"per": "channel"}, constants, "")
         terms.append(tap.with_node(node))

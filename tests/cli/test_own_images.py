@@ -161,6 +161,7 @@ def test_a_folder_as_a_table(invoke, tmp_path):
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["file", "class", "confidence", "class_2", "confidence_2", "problem"]
     files = {str(path) for path in Path("odd").rglob("*")} - {"odd/x", "odd/notes.txt"}
+    files = {str(path) for path in Path("odd").rglob("*")} - {"odd/x", "odd/notes.txt"}
     assert [row["file"] for row in rows] == sorted(files)
     problems = {row["file"]: row["problem"] for row in rows if row["problem"]}
     said = {"odd/0300.png": "not a PNG", "odd/x/root": "link out of the folder", "odd/x/telephone.heic": "not a PNG"}

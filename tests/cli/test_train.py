@@ -120,9 +120,8 @@ def test_an_interrupted_run_is_gone_on_with_bit_for_bit(run, digits, tmp_path):
     assert process.returncode == 130
     assert said.splitlines()[-1].endswith("chainrule train --resume cut")
     assert run("train --resume cut --quiet").returncode == 0
-    for rows in zip(
-        *((folder / "history.csv").read_text().splitlines() for folder in (cut, tmp_path / "whole")), strict=True
-    ):
+    histories = [(tmp_path / folder / "history.csv").read_text().splitlines() for folder in ("cut", "whole")]
+    for rows in zip(*histories, strict=True):
         assert len({row.rpartition(",")[0] for row in rows}) == 1  # without the seconds
     parameters = (load(folder, engine="numpy").parameters for folder in (cut, tmp_path / "whole"))
     np.testing.assert_array_equal(*parameters)

@@ -131,9 +131,9 @@ def test_a_trial_trains_and_moves_the_test_images(monkeypatch: pytest.MonkeyPatc
     digits = Dataset(images, np.arange(20) % 10)
     monkeypatch.setattr(cr.data, "load", lambda name: (digits, digits))
     trial = TRIALS["Trial"]("cropped", TRIALS["two_blocks"](TRIALS["MAX"]), change=TRIALS["crop"], shifts=(0, 4))
-    rows = TRIALS["rows"]("position", trial)
-    assert [row.split(" | ")[2] for row in rows] == ["cropped, moved by 0", "cropped, moved by 4"]
-    assert all(0 <= float(cell.rstrip("%")) <= 100 for row in rows for cell in row.split(" | ")[4:7])
+    cells = [row.split(" | ") for row in TRIALS["rows"]("position", trial)]
+    assert [row[2] for row in cells] == ["cropped, moved by 0", "cropped, moved by 4"]
+    assert all(0 <= float(cell.rstrip("%")) <= 100 for row in cells for cell in row[4:7])
 
 
 def test_every_claim_has_a_verdict_and_a_proof_or_a_trial() -> None:

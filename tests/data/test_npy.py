@@ -45,8 +45,8 @@ def member(path: Path, content: bytes, method: int = zipfile.ZIP_STORED) -> np.n
 def test_arrays_that_numpy_writes_are_read(
     tmp_path: Path, array: np.ndarray, version: tuple[int, int], fortran: bool, method: int
 ) -> None:
-    given = np.array(array, order="F" if fortran else "C")
-    actual = member(tmp_path / "some.npz", saved(given, version), method)
+    ordered = np.array(array, order="F" if fortran else "C")
+    actual = member(tmp_path / "some.npz", saved(ordered, version), method)
     assert (actual.dtype, actual.shape) == (array.dtype, array.shape)
     np.testing.assert_array_equal(actual, array)
 

@@ -46,13 +46,13 @@ def inventory() -> list[Item]:
 @cache
 def rows(page: str) -> dict[str, list[str]]:
     """Return the cells of every table row that begins with an id, by id."""
-    found: dict[str, list[str]] = {}
+    actual: dict[str, list[str]] = {}
     for line in (PAGES / page).read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         if cells and re.fullmatch(r"[a-z]{2}-[ce]?\d+", cells[0]):
-            assert cells[0] not in found, f"{page}: {cells[0]} stands there twice"
-            found[cells[0]] = cells
-    return found
+            assert cells[0] not in actual, f"{page}: {cells[0]} stands there twice"
+            actual[cells[0]] = cells
+    return actual
 
 
 @cache
@@ -71,11 +71,11 @@ def missing_test(name: str) -> bool:
 
 def resolved(name: str) -> object:
     """Resolve `chainrule.` and the name; functions take precedence over modules of the same name."""
-    found, place = importlib.import_module("chainrule"), "chainrule"
+    actual, place = importlib.import_module("chainrule"), "chainrule"
     for part in name.split("."):
         place += f".{part}"
-        found = getattr(found, part) if hasattr(found, part) else importlib.import_module(place)
-    return found
+        actual = getattr(actual, part) if hasattr(actual, part) else importlib.import_module(place)
+    return actual
 
 
 def test_the_inventory_is_sound() -> None:

@@ -66,6 +66,4 @@ def test_every_special_case_is_among_the_random_ones() -> None:
 
 def test_generated_operations_are_those_of_the_reference() -> None:
     written = (PAGE / "engine/reference.js").read_text(encoding="utf-8")
-    assert written == module(), (
-        "run python -m chainrule.operations.javascript > src/chainrule/web/page/engine/reference.js"
-    )
+    assert written == module(), "run make generated"

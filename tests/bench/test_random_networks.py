@@ -40,7 +40,7 @@ def test_means_are_against_the_quickest_form_of_a_library():
         row("a", 1, "onnxruntime", 0.25, "infer"),
     ]
     worst = random_networks.ratios_to_fastest(rows)
-    assert [(one.model, one.peer, one.ratio) for one in worst] == [
+    assert [(case.model, case.peer, case.ratio) for case in worst] == [
         ("a", "onnxruntime", 0.25),
         ("b", "torch", 0.5),
         ("a", "torch-channels-last", 2.0),

@@ -21,8 +21,8 @@ class Asked:
 
 def test_only_those_who_compute_the_same():
     processes = {"a": Asked(), "b": Asked(0.3), "c": Asked(error="no compiler"), "d": Asked(float("nan"))}
-    found, reasons = steps.ready("train", SUBJECT, 2, processes, Setting(1))
-    assert list(found) == ["a"]
+    actual, reasons = steps.ready("train", SUBJECT, 2, processes, Setting(1))
+    assert list(actual) == ["a"]
     assert reasons["b"] == "results differ: relative difference 0.3"
     assert reasons["c"] == "no compiler"
     assert "nan" in reasons["d"]

@@ -11,17 +11,6 @@ from chainrule import zoo
 from chainrule.models.model import Sequential
 
 
-def test_images_are_bytes_that_differ_by_class():
-    x, y = subjects.images((2, 9, 8), 3, 600)
-    assert (x.shape, x.dtype, y.shape) == ((600, 2, 9, 8), np.uint8, (600,))
-    assert set(y.tolist()) == {0, 1, 2}
-    assert 0.1 < (x > 0).mean() < 0.3
-    means = np.stack([x[y == label].mean(0) for label in range(3)])
-    assert np.abs(means[0] - means[1]).max() > 50
-    again, _ = subjects.images((2, 9, 8), 3, 600)
-    assert_array_equal(x, again)
-
-
 def test_networks_by_name_and_by_file(tmp_path):
     subject, entry = Subject(**subjects.find("numpy-cnn").to_config()), zoo.find("numpy-cnn")
     assert_array_equal(subject.build("numpy", 1).parameters, entry.build(engine="numpy").parameters)

@@ -49,8 +49,8 @@ def test_a_process_of_its_own_and_none_left():
 
 
 def test_threads_are_pinned():
-    found = environment(3)
-    assert {found[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CHAINRULE_THREADS")} == {"3"}
+    actual = environment(3)
+    assert {actual[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CHAINRULE_THREADS")} == {"3"}
 
 
 @pytest.mark.parametrize(("bits", "kernels"), [("256", "AVX2"), ("128", "DEFAULT")])

@@ -47,27 +47,22 @@ def test_clear_asks(invoke, cache):
 
 def test_clear_empties_compiled_programs_too(invoke, cache):
     programs = cache.parent.parent / "compiled"
-
-    def compiled() -> None:
-        (programs / "0123" / "kernels").mkdir(parents=True)
+    for line, said, keeps_programs in (
+        ("data list", "compiled programs: 2.5 MB of 1 version (", True),
+        ("data clear mnist --yes", "0.0 MB freed\n", True),
+        ("data clear", "nothing was removed\n", True),
+        ("data clear compiled --yes", "2.5 MB freed\n", False),
+        ("data clear --yes", "57.5 MB freed (data 55.0 MB, compiled programs 2.5 MB)\n", False),
+    ):
+        assert cache.exists()
+        (programs / "0123" / "kernels").mkdir(parents=True, exist_ok=True)
         (programs / "0123" / "kernels" / "relu.nbc").write_bytes(b"x" * 2_500_000)
-
-    compiled()
-    assert "compiled programs: 2.5 MB of 1 version (" in invoke("data list").stdout
-    assert invoke("data clear mnist --yes").stdout == "0.0 MB freed\n"
-    assert programs.exists()
-    asked = invoke("data clear", input="n\n")
-    assert "compiled programs (2.5 MB)" in asked.stderr
-    assert programs.exists()
-    assert invoke("data clear compiled --yes").stdout == "2.5 MB freed\n"
-    assert not programs.exists()
-    assert cache.exists()
-    assert "compiled programs: none" in invoke("data list").stdout
-    compiled()
-    freed = invoke("data clear --yes").stdout
-    assert freed == "57.5 MB freed (data 55.0 MB, compiled programs 2.5 MB)\n"
-    assert not programs.exists()
+        result = invoke(line, input="n\n")
+        assert said in result.stdout
+        assert ("compiled programs (2.5 MB)" in result.stderr) == (line == "data clear")
+        assert programs.exists() == keeps_programs
     assert not cache.exists()
+    assert "compiled programs: none" in invoke("data list").stdout
 
 
 def test_fetch_offline(invoke, cache):

@@ -75,7 +75,7 @@ SECTION = PAGE.partition("\n## ONNX\n")[2].partition("\n## ")[0]
 def test_the_commands_and_examples_of_the_page_run(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     """In their order, with a trained run in the place of runs/mine."""
     shutil.copytree(finished, tmp_path / "runs" / "mine")
-    made, names = list[str](), dict[str, Any]()
+    created, names = list[str](), dict[str, Any]()
     for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", SECTION, re.M | re.S):
         if language == "python":
             exec(block, names)
@@ -84,14 +84,14 @@ def test_the_commands_and_examples_of_the_page_run(invoke: Invoke, finished: Pat
             words = shlex.split(line, comments=True)
             if words[0] == "chainrule":
                 assert invoke(*words[1:]).exit_code == 0, line
-                made.append(words[words.index("--onnx") + 1])
+                created.append(words[words.index("--onnx") + 1])
             else:
                 assert re.sub(r"\d+ kB", "", line) in printed(invoke, tmp_path)
-    assert {path.name for path in tmp_path.glob("*.onnx")} == {*made, "python.onnx"}
+    assert {path.name for path in tmp_path.glob("*.onnx")} == {*created, "python.onnx"}
     assert names["outputs"].shape == (2, 10)
     assert metadata(tmp_path / "python.onnx")["author"] == "me"
     named = {name for row in re.findall(r"^\| (`.*?) \|", SECTION, re.M) for name in re.findall(r"`(\w+)`", row)}
-    assert {*metadata(tmp_path / made[0])} <= named
+    assert {*metadata(tmp_path / created[0])} <= named
 
 
 def printed(invoke: Invoke, folder: Path) -> str:

@@ -151,26 +151,22 @@ def test_a_folder_as_a_table(invoke, tmp_path):
     folder = write(tmp_path / "bars", 40)
     (folder / "a").rename(folder / "=1+1")
     assert invoke(f"train {MLP} --epochs 8 --out o --quiet --data", folder).exit_code == 0
-    odd = tree(tmp_path / "odd", "x/telephone.heic notes.txt x/root->/")
+    odd = tree(tmp_path / "odd", "x/telephone.heic notes.txt x/root->/ 0300.png")
     x, _ = bars(600, 16, 2)
-    for number in range(600):  # more than are read at once
+    for number in {*range(600)} - {300}:  # more than are read at once
         Image.fromarray(x[number]).save(odd / f"{number:04}.png")
-    Image.fromarray(x[0]).save(odd / "x" / "-1.png")
-    (odd / "0300.png").write_bytes(b"torn")
     result = invoke("predict --csv out.csv --top 9 --engine numpy o odd")
-    assert result.exit_code == 2
-    assert result.stderr == "chainrule: 3 of 603 images cannot be used: see out.csv\n"
+    assert (result.exit_code, result.stderr) == (2, "chainrule: 3 of 602 images cannot be used: see out.csv\n")
     with open("out.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["file", "class", "confidence", "class_2", "confidence_2", "problem"]
-    names = [row["file"] for row in rows]
-    assert names == sorted(str(path) for path in Path("odd").rglob("*") if path.name not in ("notes.txt", "x"))
+    files = {str(path) for path in Path("odd").rglob("*")} - {"odd/x", "odd/notes.txt"}
+    files = {str(path) for path in Path("odd").rglob("*")} - {"odd/x", "odd/notes.txt"}
+    assert [row["file"] for row in rows] == sorted(files)
     problems = {row["file"]: row["problem"] for row in rows if row["problem"]}
-    assert list(problems) == ["odd/0300.png", "odd/x/root", "odd/x/telephone.heic"]
-    for problem, part in zip(problems.values(), ("not a PNG", "link out of the folder", "not a PNG"), strict=True):
-        assert part in problem
-    shares = load_model("o", engine="numpy").predict([row["file"] for row in rows if not row["problem"]])
-    actual = [(row["class"], row["confidence"]) for row in rows if not row["problem"]]
-    for of_image, (name, probability) in zip(shares, actual, strict=True):
-        assert name == ("'=1+1", "b")[of_image.argmax()]
-        assert_close(float(probability), of_image.max())
+    said = {"odd/0300.png": "not a PNG", "odd/x/root": "link out of the folder", "odd/x/telephone.heic": "not a PNG"}
+    assert all(words in problems[file] for file, words in said.items())
+    usable = [row for row in rows if not row["problem"]]
+    shares = load_model("o", engine="numpy").predict([row["file"] for row in usable])
+    assert [row["class"] for row in usable] == [("'=1+1", "b")[share.argmax()] for share in shares]
+    assert_close([float(row["confidence"]) for row in usable], shares.max(1), error=1e-6)

@@ -53,40 +53,37 @@ def test_python_returns_what_the_command_prints(invoke: Any, tmp_path: Path, tas
     draw, channels = np.random.default_rng(1), 3 if task == "classes" else 1
     levels = draw.integers(0, 3, 60)
     x = (80 * levels[:, None, None, None] + draw.integers(0, 20, (60, channels, 6, 9))).astype(np.uint8)
-    shape = x.shape[1:]
-    model = cr.Sequential([cr.Flatten(), cr.Dense(16), cr.ReLU(), *layers], shape, engine="numpy", classes=names)
+    model = cr.Sequential([cr.Flatten(), cr.Dense(16), cr.ReLU(), *layers], x.shape[1:], engine="numpy", classes=names)
     loss = "mean_squared_error" if task == "regression" else None
     model.fit(x, targets_of(levels), epochs=60, learning_rate=0.02, loss=loss, progress=False)
     model.save(tmp_path / "model.safetensors")
-    files = [str(tmp_path / f"{number}.png") for number in range(9)]
+    files = [f"{number}.png" for number in range(9)]
     for file, image in zip(files, x, strict=False):
-        Image.fromarray(np.moveaxis(image, 0, -1).squeeze()).resize((45, 24), 0).save(file)
-    words = ("predict", str(tmp_path / "model.safetensors"), *files)
-    printed = json.loads(invoke(*words, "--json", "--inputs", "read").stdout)
+        Image.fromarray(np.moveaxis(image, 0, -1).squeeze()).resize((45, 24), 0).save(tmp_path / file)
+    words = ("predict model.safetensors", *files)
+    report, actual = json.loads(invoke(*words, "--json", "--inputs", "read").stdout), model.predict_classes(files)
     for file in files:
-        with Image.open(Path("read", Path(file).stem).with_suffix(".ppm" if channels == 3 else ".pgm")) as written:
+        with Image.open(Path("read", file).with_suffix(".ppm" if channels == 3 else ".pgm")) as written:
             read = np.asarray(written).reshape(6, 9, channels)
-        np.testing.assert_array_equal(np.moveaxis(read, -1, 0), load_image(file, shape))
-    actual = model.predict_classes(files)
+        np.testing.assert_array_equal(np.moveaxis(read, -1, 0), load_image(file, x.shape[1:]))
     if task in ("classes", "binary"):
-        assert [entry["class"] for entry in printed] == actual.tolist() == targets_of(levels)[:9].tolist()
-        assert [len(entry["runners_up"]) for entry in printed] == [len(names) - 1] * 9
+        assert [entry["class"] for entry in report] == actual.tolist() == targets_of(levels)[:9].tolist()
+        assert [len(entry["runners_up"]) for entry in report] == [len(names) - 1] * 9
         return
-    labels = ["labels"] if task == "labels" else []
-    assert {(*entry, *entry["outputs"]) for entry in printed} == {("image", "outputs", *labels, *names)}
-    outputs = np.array([list(entry["outputs"].values()) for entry in printed])
+    labels, numbers = ["labels"] * (task == "labels"), slice(1, 1 + len(names))
+    assert {(*entry, *entry["outputs"]) for entry in report} == {("image", "outputs", *labels, *names)}
+    outputs = np.array([list(entry["outputs"].values()) for entry in report])
     (tmp_path / "damaged.png").write_bytes(b"no image")
-    assert invoke(*words, tmp_path / "damaged.png", "--csv", tmp_path / "found.csv").exit_code == 2
-    heading, *rows, last = csv.reader((tmp_path / "found.csv").read_text(encoding="utf-8-sig").splitlines())
-    assert heading == ["file", *names, *labels, "problem"]
-    assert_close([[float(cell) for cell in row[1 : 1 + len(names)]] for row in rows], outputs)
-    assert last[1 : 1 + len(names)] == [""] * len(names)
+    assert invoke(*words, "damaged.png", "--csv", "table.csv").exit_code == 2
+    heading, *rows, last = csv.reader((tmp_path / "table.csv").read_text(encoding="utf-8-sig").splitlines())
     shown = [line.split() for line in invoke(*words).stdout.splitlines()]
-    assert shown[0] == ["image", *names, *labels]
-    assert_close([[float(cell) for cell in row[1 : 1 + len(names)]] for row in shown[1:]], outputs, error=1e-5)
+    assert (heading, shown[0]) == (["file", *names, *labels, "problem"], ["image", *names, *labels])
+    for table, error in ((rows, 0), (shown[1:], 1e-5)):
+        assert_close([[float(cell) for cell in row[numbers]] for row in table], outputs, error=error)
+    assert last[numbers] == [""] * len(names)
     if task == "labels":
         expected = [tuple(name for name, value in zip(names, row, strict=True) if value >= 0.5) for row in outputs]
-        assert actual == expected == [tuple(entry["labels"]) for entry in printed]
+        assert actual == expected == [tuple(entry["labels"]) for entry in report]
         assert [row[-2] for row in rows] == [", ".join(labels) for labels in expected]
     else:
         assert_close(actual, outputs)

@@ -40,14 +40,6 @@ def test_weights_and_normalization_are_kept_and_the_last_layer_is_new(invoke, fi
     assert not set(learnt) & set(kept)
 
 
-def test_an_interrupted_run_resumes_to_the_same_bits(invoke, finished, digits):
-    for options in ("--epochs 2 --out whole", "--epochs 1 --out parts"):
-        command = f"train {options} --schedule constant --engine numpy --quiet --from"
-        assert invoke(command, finished, "--data", digits).exit_code == 0
-    assert invoke("train --resume parts --epochs 2 --quiet").exit_code == 0
-    np.testing.assert_array_equal(*(load(name, engine="numpy").parameters for name in ("whole", "parts")))
-
-
 def test_images_of_a_folder_are_resized_to_the_input_of_the_network(invoke, finished, tmp_path):
     for number in range(20):
         (tmp_path / "small" / str(number % 2)).mkdir(parents=True, exist_ok=True)

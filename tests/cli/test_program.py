@@ -4,10 +4,8 @@ import errno
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -184,26 +182,6 @@ def test_names_are_completed(invoke, words, expected):
     place = str(len(words.split()) - 1)
     environment = {"_CHAINRULE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": place}
     assert invoke(env=environment).stdout.splitlines() == [f"plain,{expected}"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
-def test_interrupted_before_training(tmp_path):
-    """Interrupt while data are read: nothing is left behind."""
-    code = (
-        "import sys, time, chainrule.data as data\n"
-        "data.load = lambda *a, **k: (print('reading', flush=True), time.sleep(60))\n"
-        "sys.argv = ['chainrule', 'train', '--engine', 'numpy']\n"
-        "from chainrule.cli import main; main()"
-    )
-    command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "reading\n"
-        time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=120)
-    assert (process.returncode, said) == (130, "chainrule: interrupted\n")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_of_the_working_folder_are_not_imported(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """`chainrule sweep`: its table, its second start, its errors, and the commands of its page."""
 
 import csv
-import json
 import re
 import shlex
 from pathlib import Path
@@ -37,19 +36,12 @@ def test_trials_and_a_second_start(invoke: Invoke, digits: Path, tmp_path: Path)
     assert "was trained with batch_size 32, not 8" in other.stdout
 
 
-def test_a_trial_is_the_run_of_train(invoke: Invoke, digits: Path, tmp_path: Path) -> None:
-    """The same options give the same weights; one that diverges is a row, and the exit code 1."""
-    options = "--model mlp --engine numpy --epochs 1 --quiet --optimizer sgd --data"
-    swept = invoke(f"sweep --backend threading --grid lr=0.1,1e30 --seed 3 --out all {options}", digits)
+def test_a_trial_that_diverges_is_a_row(invoke: Invoke, digits: Path) -> None:
+    options = f"--model mlp {QUICK} --optimizer sgd --grid lr=0.1,1e30 --seed 3 --out all --data"
+    swept = invoke(f"sweep {options}", digits)
     assert swept.exit_code == 1
     assert "failed: lr=1e30,seed=3: step " in swept.stdout
     assert "use --validation" in swept.stdout
-    alone = invoke(f"train --lr 0.1 --seed 3 --threads 1 --out alone {options}", digits)
-    assert alone.exit_code == 0
-    first, second = (tmp_path / name / "model.safetensors" for name in ("all/lr=0.1,seed=3", "alone"))
-    assert first.read_bytes() == second.read_bytes()
-    recorded = [json.loads((path.parent / "config.json").read_text())["data"] for path in (first, second)]
-    assert recorded[0] == recorded[1]  # the checksum of the data among it
 
 
 def test_results_outlive_a_full_disk(invoke: Invoke, digits: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ RECORD = FileRecord("file", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
 
 def put(content: bytes, folder: Path) -> Path:
     with work_folder(folder) as work:
+        assert work.name.startswith(PARTIAL)
         return store(RECORD, content, work, folder)
 
 
@@ -52,6 +53,8 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file, not a folder")
     with pytest.raises(CacheWriteError, match=r"cannot write the cache .*taken.*set CHAINRULE_CACHE"):
         put(CONTENT, tmp_path / "taken" / "inner")
+    with pytest.raises(CacheWriteError, match=r"cannot write the cache .*absent \(No such file"):
+        store(RECORD, CONTENT, tmp_path, tmp_path / "absent")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")

@@ -45,8 +45,8 @@ def member(path: Path, content: bytes, method: int = zipfile.ZIP_STORED) -> np.n
 def test_arrays_that_numpy_writes_are_read(
     tmp_path: Path, array: np.ndarray, version: tuple[int, int], fortran: bool, method: int
 ) -> None:
-    given = np.array(array, order="F" if fortran else "C")
-    actual = member(tmp_path / "some.npz", saved(given, version), method)
+    ordered = np.array(array, order="F" if fortran else "C")
+    actual = member(tmp_path / "some.npz", saved(ordered, version), method)
     assert (actual.dtype, actual.shape) == (array.dtype, array.shape)
     np.testing.assert_array_equal(actual, array)
 
@@ -56,12 +56,10 @@ def header(text: str, version: int = 1) -> bytes:
     return b"\x93NUMPY" + bytes((version, 0)) + size + text.encode("latin-1")
 
 
-@pytest.mark.parametrize("order", [("descr", "fortran_order", "shape"), ("shape", "descr", "fortran_order")])
-def test_the_entries_of_a_header_have_no_order(order: tuple[str, ...], tmp_path: Path) -> None:
-    entries = {"descr": "'|u1'", "fortran_order": "False", "shape": "(3L, 2L)"}  # as Python 2 wrote them
-    text = "{" + ", ".join(f"'{name}': {entries[name]}" for name in order) + "}   \n"
-    actual = member(tmp_path / "some.npz", header(text) + bytes(range(6)))
-    np.testing.assert_array_equal(actual, [[0, 1], [2, 3], [4, 5]])
+def test_the_entries_of_a_header_have_no_order(tmp_path: Path) -> None:
+    text = "{'shape': (3L, 2L), 'descr': '|u1', 'fortran_order': False}   \n"  # as Python 2 wrote them
+    array = member(tmp_path / "some.npz", header(text) + bytes(range(6)))
+    np.testing.assert_array_equal(array, [[0, 1], [2, 3], [4, 5]])
 
 
 WHOLE = "{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }"

@@ -135,8 +135,11 @@ def test_tables_that_are_refused(tmp_path: Path, table: str, says: str) -> None:
 
 
 def test_arrays_of_an_archive(tmp_path: Path) -> None:
-    x = np.stack([pixels(number) for number in range(20)])
-    targets, weights = np.random.default_rng(1).normal(size=(20, 2)), np.arange(20.0)
+    x, targets, weights = (
+        np.stack([pixels(n) for n in range(20)]),
+        np.random.default_rng(1).normal(size=(20, 2)),
+        np.arange(20.0),
+    )
     np.savez(tmp_path / "some.npz", x=x, targets=targets, weights=weights, classes=["a", "b"])
     for part in load(tmp_path / "some.npz"):
         places = part.x[:, 0, 0, 0].astype(int)
@@ -144,6 +147,5 @@ def test_arrays_of_an_archive(tmp_path: Path) -> None:
         assert_array_equal(part.weights, weights[places])
         assert part.classes == ("a", "b")
     np.savez(tmp_path / "whole.npz", x=x, targets=targets[:, 0], x_test=x[:3], targets_test=targets[:3, 0])
-    training, test = load(tmp_path / "whole.npz")
-    assert_array_equal(training.y, targets[:, :1])
-    assert_array_equal(test.y, targets[:3, :1])
+    for part, count in zip(load(tmp_path / "whole.npz"), (20, 3), strict=True):
+        assert_array_equal(part.y, targets[:count, :1])

@@ -114,13 +114,13 @@ def disagreements(formula: str) -> tuple[int, list[str]]:
         for sign, side in sides:
             rounded |= sign == r"\approx"
             try:
-                found = value(side)
+                actual = value(side)
             except Symbolic:
                 continue
             if last is not None:
                 compared += 1
                 near = {"rtol": 0, "atol": tolerance(side)} if rounded else {"rtol": 1e-12, "atol": 1e-12}
-                if np.shape(found) != np.shape(last) or not np.allclose(found, last, **near):
+                if np.shape(actual) != np.shape(last) or not np.allclose(actual, last, **near):
                     wrong.append(f"{last} {sign} {side.strip()}")
-            last, rounded = found, False
+            last, rounded = actual, False
     return compared, wrong

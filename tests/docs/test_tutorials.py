@@ -46,13 +46,13 @@ def inventory() -> list[Item]:
 @cache
 def rows(page: str) -> dict[str, list[str]]:
     """Return the cells of every table row that begins with an id, by id."""
-    found: dict[str, list[str]] = {}
+    actual: dict[str, list[str]] = {}
     for line in (PAGES / page).read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         if cells and re.fullmatch(r"[a-z]{2}-[ce]?\d+", cells[0]):
-            assert cells[0] not in found, f"{page}: {cells[0]} stands there twice"
-            found[cells[0]] = cells
-    return found
+            assert cells[0] not in actual, f"{page}: {cells[0]} stands there twice"
+            actual[cells[0]] = cells
+    return actual
 
 
 @cache
@@ -71,11 +71,11 @@ def missing_test(name: str) -> bool:
 
 def resolved(name: str) -> object:
     """Resolve `chainrule.` and the name; functions take precedence over modules of the same name."""
-    found, place = importlib.import_module("chainrule"), "chainrule"
+    actual, place = importlib.import_module("chainrule"), "chainrule"
     for part in name.split("."):
         place += f".{part}"
-        found = getattr(found, part) if hasattr(found, part) else importlib.import_module(place)
-    return found
+        actual = getattr(actual, part) if hasattr(actual, part) else importlib.import_module(place)
+    return actual
 
 
 def test_the_inventory_is_sound() -> None:
@@ -131,9 +131,9 @@ def test_a_trial_trains_and_moves_the_test_images(monkeypatch: pytest.MonkeyPatc
     digits = Dataset(images, np.arange(20) % 10)
     monkeypatch.setattr(cr.data, "load", lambda name: (digits, digits))
     trial = TRIALS["Trial"]("cropped", TRIALS["two_blocks"](TRIALS["MAX"]), change=TRIALS["crop"], shifts=(0, 4))
-    rows = TRIALS["rows"]("position", trial)
-    assert [row.split(" | ")[2] for row in rows] == ["cropped, moved by 0", "cropped, moved by 4"]
-    assert all(0 <= float(cell.rstrip("%")) <= 100 for row in rows for cell in row.split(" | ")[4:7])
+    cells = [row.split(" | ") for row in TRIALS["rows"]("position", trial)]
+    assert [row[2] for row in cells] == ["cropped, moved by 0", "cropped, moved by 4"]
+    assert all(0 <= float(cell.rstrip("%")) <= 100 for row in cells for cell in row[4:7])
 
 
 def test_every_claim_has_a_verdict_and_a_proof_or_a_trial() -> None:

@@ -70,6 +70,6 @@ def test_prove(invoke, monkeypatch):
 
 def test_prove_counts_graphs(invoke):
     result = invoke("prove --count 60 --engine numpy --json")
-    found = answer(result)
-    assert found["ok"]
-    assert 0 < found["graphs"] < 20
+    actual = answer(result)
+    assert actual["ok"]
+    assert 0 < actual["graphs"] < 20

@@ -9,13 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
 
+EACH_OTHER = (
+    *((ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.BitOr, ast.BitAnd), (ast.And, ast.Or), (ast.Lt, ast.LtE)),
+    *((ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.Is, ast.IsNot), (ast.In, ast.NotIn), (ast.Break, ast.Continue)),
+)
 OTHER: dict[type, type] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Div, ast.Mod: ast.Div,
-    ast.Pow: ast.Mult, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr, ast.MatMult: ast.Mult, ast.And: ast.Or,
-    ast.Or: ast.And, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
-    ast.Break: ast.Continue, ast.Continue: ast.Break, ast.USub: ast.UAdd,
-}  # fmt: skip
+    **dict(EACH_OTHER),
+    **{second: first for first, second in EACH_OTHER},
+    ast.FloorDiv: ast.Div,
+    ast.Mod: ast.Div,
+    ast.Pow: ast.Mult,
+    ast.MatMult: ast.Mult,
+    ast.USub: ast.UAdd,
+}
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 

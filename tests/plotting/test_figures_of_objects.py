@@ -72,8 +72,8 @@ def test_everything_says_what_it_is_in_a_short_line(model: cr.Sequential, data: 
     for kind in layers.NAMED.values():
         if all(field.default is not field.default_factory for field in dataclasses.fields(kind)):
             several.append(kind())
-    for one in several:
-        text = repr(one)
+    for case in several:
+        text = repr(case)
         assert len(text) < 400, text
         assert "\n" not in text
         assert "array(" not in text

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from chainrule.errors import PrecisionWarning
 from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.version import __version__
+
+ROOT = Path(__file__).parents[2]
 
 CASES = {
     "a file that cannot be read": (
@@ -51,7 +54,16 @@ def test_a_mistyped_command_gets_a_suggestion(invoke, command):
 def test_help_lists_every_command(invoke):
     listed = invoke().stdout.partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in listed] == [*program.COMMANDS]
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    documented = {name for page in pages for name in re.findall(r"chainrule ([a-z-]+)", page.read_text("utf-8"))}
+    assert {*program.COMMANDS} <= documented
     assert invoke("--version").stdout.strip() == f"chainrule, version {__version__}"
+
+
+def test_commands_that_read_a_run_accept_changed_files() -> None:
+    for name in program.COMMANDS:
+        parameters = {parameter.name for parameter in program.import_command("chainrule.cli", name).params}
+        assert "accept_changes" in parameters or not {"run", "folders"} & parameters, name
 
 
 def python(code: str, folder: Path, **options: Any) -> "subprocess.CompletedProcess[str]":

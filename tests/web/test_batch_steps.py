@@ -1,5 +1,6 @@
 """The step of training that the page shows: to the bits of training, and in parts that add up."""
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +27,9 @@ from chainrule.models.model import Sequential
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, RMSProp
+from chainrule.training.options import LEFT_OUT, OPTIONS
 from chainrule.training.recipe import Recipe
+from chainrule.web import single_file
 from chainrule.web.replaying import BatchStep
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
@@ -188,3 +191,21 @@ def test_the_images_of_a_step_and_one_of_them(page: Page, data: Path) -> None:
         waited(page, lambda: "on the shown image alone" in page.locator("#phases .phase-words").first.inner_text())
         assert page.locator(".computation-batch").count() == 0
         page.goto("about:blank")  # which sends no requests to a stopped server
+
+
+LEFT_OUT_EXAMPLES = {"class_weight": "balanced", "ema_decay": 0.9, "lookahead": "every=1"}
+
+
+@pytest.mark.parametrize("option", [name for name, declared in OPTIONS.items() if declared.shown == LEFT_OUT])
+def test_training_on_the_page_leaves_out_options_and_names_them(modules: "Page", data: Path, option: str) -> None:
+    """Its steps are those that the page explains. Weights of classes are part of both."""
+    recipe = replace(RECIPE, **{option: LEFT_OUT_EXAMPLES[option]})
+    session = opened(of_stripes(data, plain_layers, recipe))
+    finished(session)
+    record = session.batch_step(4, NOBODY)
+    assert_close(taken_by_the_page(modules, session, record)["parameters"], record.after.parameters)
+    in_file = re.findall(r'"running":false,"message":"([^"]*)"', single_file.file_bytes(session).decode())
+    for message in (session.state()["message"], *in_file):
+        assert (recipe.reported()[option] in message) == (option != "class_weight")
+    assert in_file
+    session.close()

@@ -17,6 +17,7 @@ from chainrule.core.shapes import is_number
 from chainrule.data.mask_values import MaskValues
 from chainrule.data.normalization import Normalization
 from chainrule.engines import fallback
+from chainrule.engines.options import thread_count
 from chainrule.errors import FormatError, OptionError, quoted
 from chainrule.layers import Layer, node
 from chainrule.layers.node import Wiring
@@ -126,8 +127,9 @@ def build(
     connect   function (layers, input_shape, wiring, **options) that returns a model
     weights   weights by name; None: initial values drawn with the seed
 
-    Errors   FormatError for an invalid description
+    Errors   FormatError for an invalid description, OptionError for an invalid number of threads
     """
+    thread_count(threads)
     try:
         checked = checked_about(about)
         built_layers = layers_from(checked["layers"])

@@ -204,12 +204,18 @@ class Network:
 
     @property
     def trainable_layout(self) -> dict[str, tuple[int, int]]:
-        """Range (start, end) of each parameter in the flat buffer, by name and in order, without running statistics."""
+        """Range (start, end) of each parameter in the flat buffer, by name and in order, frozen ones included.
+
+        Running statistics and constants are not parameters.
+        """
         return {name: self.layout[name] for name, parameter in self.table.items() if parameter.trained}
 
     @property
     def weights(self) -> dict[str, Array]:
-        """Views of parameters and running statistics by name; an array assigned to conv1.w is copied into its view."""
+        """Views of parameters, running statistics and constants by name.
+
+        An array assigned to conv1.w is copied into its view. The names of parameters are those of `trainable_layout`.
+        """
         weights = AssignableWeights(self._buffers.views(self.parameters))
         weights.assign = self.set_weights
         return weights

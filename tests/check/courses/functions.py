@@ -1,4 +1,4 @@
-"""Correct solutions of an assignment of functions with a cache and options; test_courses.py introduces mistakes."""
+"""Correct solutions of an assignment of functions with a cache and options; cases.toml introduces mistakes."""
 
 # pyright: basic
 # ruff: noqa

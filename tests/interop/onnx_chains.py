@@ -248,3 +248,12 @@ def chain(random: Random) -> Chain:
         add = random.choice(COMPOSED) if random.random() < 0.25 else lambda draft, name=operator: draft.draw(name)
         any(draft.try_node(add) for _ in range(TRIES))
     return Chain(draft.model(), draft.batch, draft.sample, draft.nodes)
+
+
+def on_image(random: Random, operator: str) -> Chain:
+    """Return an operator on images that ONNX Runtime runs."""
+    draft = Draft(random)
+    draft.opset, draft.batch, draft.sample, draft.shape, draft.drawn_for = 21, OPEN, (2, 6, 7), (3, 2, 6, 7), 3
+    while not draft.try_node(lambda draft: draft.draw(operator)):
+        pass
+    return Chain(draft.model(), draft.batch, draft.sample, draft.nodes)

@@ -32,7 +32,7 @@ class Draft:
     def __init__(self, random: Random) -> None:
         self.random, self.opset = random, random.choice(OPSETS)
         self.batch = random.choice((1, 1, 3, OPEN, OPEN))
-        self.sample = tuple(random.choice((1, 1, 2, 3, 4, 7)) for _ in range(random.randint(1, 3)))
+        self.sample = tuple(random.choice((1, 1, 2, 3, 4, 7)) for _ in range(random.choice((1, 2, 3, 3))))
         self.shape: tuple[int, ...] = (self.batch or random.choice((1, 2)), *self.sample)
         self.drawn_for = self.shape[0]
         self.nodes: list[Any] = []
@@ -134,7 +134,7 @@ def drawn_values(draft: Draft, operator: str) -> dict[str, Any]:
     values |= {"pads": amounts, "repeats": [1 + each for each in amounts[:rank]], "constant_value": 1.25, "mode": mode}
     values |= {"scales": scales, "roi": "", "kernel_shape": kernel}
     values |= {
-        "sizes": [size + 3 * (scale > 1) for size, scale in zip(shape, scales, strict=True)],
+        "sizes": [max(1, int(size * scale)) + (scale > 1.5) for size, scale in zip(shape, scales, strict=True)],
         "nearest_mode": random.choice(ROUNDINGS),
     }
     values |= {"coordinate_transformation_mode": random.choice(RULES), "Scale": draft.normal(*shape[axis:])}
@@ -142,7 +142,11 @@ def drawn_values(draft: Draft, operator: str) -> dict[str, Any]:
     values |= {"scale": statistics, "mean": statistics[::-1], "var": 0.5 + abs(statistics), "alpha": 0.5}
     values |= {"input_mean": statistics[::-1], "input_var": 0.5 + abs(statistics), "blocksize": 1}
     values |= {"transA": random.choice((0, 0, 1)), "transB": 0}
+    policies = ("stretch", "not_larger", "not_smaller")
+    of_images = {"axes": [2, 3], "scales": scales[2:], "sizes": values["sizes"][2:]}
+    of_images |= {"keep_aspect_ratio_policy": random.choice(policies)}
     of_operator = {
+        "Resize": of_images if rank == 4 and random.random() < 0.6 else {},
         "Squeeze": {"axes": random.sample(ones, random.randint(1, len(ones)))} if ones else {},
         "Unsqueeze": {"axes": [random.randint(0, rank)]},
         "Slice": {"axes": [axis]},
@@ -227,9 +231,9 @@ TRIES = 8  # for values that fit an operator
 SWAPPED = ("Add", "Mul", "Sub", "Div", "Max", "Min", "Pow", "Concat")
 REDUCTIONS = ("Mean", "Max", "Min", "Sum", "L1", "L2", "SumSquare", "LogSumExp", "Prod")
 OPERATORS = (
-    *("Squeeze", "Squeeze", "Unsqueeze", "Softmax", "Softmax", "LayerNormalization", "Concat", "Slice", "Gather"),
+    *("Squeeze", "Unsqueeze", "Softmax", "LayerNormalization", "Concat", *["Slice"] * 4, "Gather", "Pad", "Pad"),
     *("Split", "Transpose", "Flatten", "Reshape", *SWAPPED, "PRelu", "MatMul", "Gemm", "Pad", "Tile", "Expand"),
-    *("Resize", "Resize", "Conv", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"),
+    *(*["Resize"] * 6, "Conv", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"),
     *("BatchNormalization", "InstanceNormalization", "LRN", "DepthToSpace", "Relu", "Identity", "Neg", "Dropout"),
     *("CumSum", "Gelu", "Clip", "Abs", "Sign", "Softplus", "Round", *(f"Reduce{kind}" for kind in REDUCTIONS)),
 )
@@ -243,4 +247,13 @@ def chain(random: Random) -> Chain:
         operator = random.choice(OPERATORS)
         add = random.choice(COMPOSED) if random.random() < 0.25 else lambda draft, name=operator: draft.draw(name)
         any(draft.try_node(add) for _ in range(TRIES))
+    return Chain(draft.model(), draft.batch, draft.sample, draft.nodes)
+
+
+def on_image(random: Random, operator: str) -> Chain:
+    """Return an operator on images that ONNX Runtime runs."""
+    draft = Draft(random)
+    draft.opset, draft.batch, draft.sample, draft.shape, draft.drawn_for = 21, OPEN, (2, 6, 7), (3, 2, 6, 7), 3
+    while not draft.try_node(lambda draft: draft.draw(operator)):
+        pass
     return Chain(draft.model(), draft.batch, draft.sample, draft.nodes)

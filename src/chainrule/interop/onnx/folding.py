@@ -32,6 +32,7 @@ NUMBERS = {  # attribute of Constant → field of the attribute, and type
 }
 IR_VERSION = 8  # of the format of the nodes that the package onnx evaluates
 COSTS = inverted(NAMES.costs)  # operators that the package onnx may evaluate → bytes charged per byte
+LEAST_OPSET = 14  # for BatchNormalization, which the package evaluates as in training before
 PRODUCTS = ("Einsum", "Gemm", "MatMul", "MatMulInteger")  # their cost is that of all products
 SELECTIONS = ("Compress", "NonZero", "Unique")  # the inputs determine the sizes of the results, and bound them
 
@@ -47,8 +48,6 @@ def fold(call: Call) -> tuple[Array, ...]:
                 result = _elementwise(call)
             else:
                 result = FOLDED.get(operator, _evaluated)(call)
-    except FormatError:
-        raise
     except (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError) as error:
         raise call.unsupported(f"invalid constants ({error})", "valid ones") from None
     results = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
@@ -67,12 +66,13 @@ def _evaluated(call: Call) -> Any:
     graph = GraphMessage(
         nodes=[node], name="constants", outputs=[*map(Value, filter(None, node.outputs[: call.used_outputs]))]
     )
-    message = ModelMessage(graph=graph, opsets=[Opset("", call.opset)], ir_version=IR_VERSION)
+    opset = max(call.opset, LEAST_OPSET) if node.operator == "BatchNormalization" else call.opset
+    message = ModelMessage(graph=graph, opsets=[Opset("", opset)], ir_version=IR_VERSION)
     model = onnx.load_model_from_string(serialize(message))
     constants = {name: call.constant(index) for index, name in enumerate(node.inputs) if name}
     cost = int(COSTS[node.operator])
     call.charge(cost * sum(value.nbytes for value in constants.values()))
-    model.graph.initializer.extend([onnx.numpy_helper.from_array(*pair[::-1]) for pair in constants.items()])
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True, strict_mode=True).graph.output
         results = [_inferred_size(call, output.type.tensor_type) for output in inferred]
@@ -134,10 +134,6 @@ def divide(a: Array, b: Array) -> Any:
 def of_engine(operation: str) -> Callable[[Array], Array]:
     """Return an element-wise operation of the NumPy engine as a function of one array, in float64."""
     return lambda x: loader.find("numpy").run(operation, (x.astype(np.float64),), {})[0]
-
-
-def _identity(x: Array) -> Array:
-    return x
 
 
 def _clip(x: Array, low: Any = -math.inf, high: Any = math.inf) -> Array:
@@ -221,7 +217,7 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "Clip": _clip,
     "Div": divide,
     "Erf": of_engine("erf"),
-    "Identity": _identity,
+    "Identity": np.asarray,
     "Max": _combined(np.maximum),
     "Min": _combined(np.minimum),
     "Relu": of_engine("relu"),

@@ -106,22 +106,19 @@ def completed(session: Session, command: str, *arguments: Any) -> dict[str, Any]
 
 
 class Watch(Callback):
-    """Copies all parameters, statistics and moments after each step."""
+    """Copies all parameters, statistics and moments at step 0 and after each step."""
 
     def __init__(self) -> None:
         self.seen: dict[int, list[np.ndarray]] = {}
 
     def begin(self, trainer: Trainer) -> None:
-        """Copy at step 0."""
-        self._look(trainer)
-
-    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Copy after each step."""
-        self._look(trainer)
-
-    def _look(self, trainer: Trainer) -> None:
+        """Copy the values as they are."""
         arrays = (trainer.network.parameters, trainer.network.statistics, *trainer.moments)
         self.seen[len(trainer.history)] = [array.copy() for array in arrays]
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        """Copy the values after a step."""
+        self.begin(trainer)
 
 
 def trained_through(subject: PageSubject, stop: int = 10**9) -> tuple[dict[int, list[np.ndarray]], Trainer]:

@@ -13,6 +13,7 @@ from chainrule.explain import Explanation
 from chainrule.explain.notation import format_number
 
 SAMPLE = 1
+Show = Callable[..., Page]
 PLAIN = plain()
 PART = "parts => document.activeElement.closest(parts)?.className ?? ''"
 PARTS = [f"computation-{name}" for name in ("likes", "onward", "player", "term-line", "term-room")]
@@ -51,7 +52,7 @@ def go(page: Page, address: str, cell: str, phase: str = "backward") -> None:
 
 
 @pytest.fixture
-def show(opened: Page, address: str) -> Callable[..., Page]:
+def show(opened: Page, address: str) -> Show:
     """Return a function that shows a cell on the page that is open, and returns the page."""
 
     def shown(cell: str, phase: str = "backward") -> Page:
@@ -106,7 +107,7 @@ def one_of_each_kind(subject: Subject) -> list[Explanation]:
     return list({(each.operation, *each.tensor.split(".")[1:]): each for each in cells}.values())
 
 
-def test_a_sum_grows_term_by_term_and_each_step_is_said(show: Callable[..., Page]) -> None:
+def test_a_sum_grows_term_by_term_and_each_step_is_said(show: Show) -> None:
     record = PLAIN.trace(SAMPLE).explain("conv2.dw[3,1,0,2]")
     terms = [term.value for term in record.derived.terms if term.value]
     assert 4 < len(terms) < len(record.derived.terms)  # some are 0, and left out
@@ -123,7 +124,7 @@ def test_a_sum_grows_term_by_term_and_each_step_is_said(show: Callable[..., Page
             assert "sum so far" in said
 
 
-def test_playing_ends_at_the_sum(show: Callable[..., Page]) -> None:
+def test_playing_ends_at_the_sum(show: Show) -> None:
     page = show("conv1.y[2,3,4]", "forward")
     assert float(page.inner_text(".computation-rate").removesuffix(" s")) <= 8
     page.locator(".computation-speed input").fill("1")  # in one second
@@ -136,7 +137,7 @@ def test_playing_ends_at_the_sum(show: Callable[..., Page]) -> None:
 # ------------------------------------------------------------------------------------------------ walking
 
 
-def test_a_number_is_followed_upstream_and_back(show: Callable[..., Page]) -> None:
+def test_a_number_is_followed_upstream_and_back(show: Show) -> None:
     show("conv1.b[0]", "forward")
     page = show("conv2.dw[3,1,0,2]")  # chosen elsewhere, it begins a new path
     page.keyboard.press("Home")
@@ -153,7 +154,7 @@ def test_a_number_is_followed_upstream_and_back(show: Callable[..., Page]) -> No
     assert texts(page, PATH) == ["conv2.dw[3,1,0,2]"]
 
 
-def test_from_a_weight_to_its_gradient_and_its_update(show: Callable[..., Page]) -> None:
+def test_from_a_weight_to_its_gradient_and_its_update(show: Show) -> None:
     page = show("conv2.w[3,1,0,2]", "forward")
     page.locator(".computation-likes").get_by_text("gradient", exact=True).click()
     page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
@@ -166,7 +167,7 @@ def test_from_a_weight_to_its_gradient_and_its_update(show: Callable[..., Page])
     page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
 
 
-def test_links_lead_on_to_the_loss(show: Callable[..., Page]) -> None:
+def test_links_lead_on_to_the_loss(show: Show) -> None:
     page = show("conv1.y[2,3,4]", "forward")
     passed: list[str] = []
     while page.inner_text(".computation-name") != "loss.y":
@@ -196,7 +197,7 @@ def titles(page: Page, grid: int) -> list[float]:
     return [number(text.rpartition("= ")[2]) for text in squares.evaluate_all("all => all.map((each) => each.title)")]
 
 
-def test_patch_and_kernel_hold_the_numbers_of_the_term(show: Callable[..., Page]) -> None:
+def test_patch_and_kernel_hold_the_numbers_of_the_term(show: Show) -> None:
     """The kernel of the input's gradient is shown rotated."""
     trace = PLAIN.trace(SAMPLE)
     x, dy = (np.pad(trace[name], ((0, 0), (1, 1), (1, 1))) for name in ("conv2.x", "conv2.dy"))
@@ -220,7 +221,7 @@ def test_less_motion_shows_the_rotated_kernel_at_once(page: Page, address: str) 
     assert page.locator(".computation-rotation .computation-grid").count() == 2
 
 
-def test_the_numbers_of_a_picture_are_those_of_python(show: Callable[..., Page]) -> None:
+def test_the_numbers_of_a_picture_are_those_of_python(show: Show) -> None:
     """The winner of a window and its gradient; a single product; the largest terms first; a softmax collapsed."""
     trace = PLAIN.trace(SAMPLE)
     window = trace["relu2.y"][2, 2:4, 4:6]
@@ -254,7 +255,7 @@ def test_the_numbers_of_a_picture_are_those_of_python(show: Callable[..., Page])
 # ------------------------------------------------------------------------------------------------ everybody
 
 
-def test_a_whole_computation_fits_into_one_screen(show: Callable[..., Page], opened: Page) -> None:
+def test_a_whole_computation_fits_into_one_screen(show: Show, opened: Page) -> None:
     opened.set_viewport_size({"width": 1280, "height": 720})
     beyond: dict[str, object] = {}
     for cell in ("conv2.dw[3,1,0,2]", "conv2.y[1,2,3]", "relu1.dy[1,0,3]", "dense1.y[2]", "pool1.y[2,1,2]"):
@@ -269,7 +270,7 @@ def test_a_whole_computation_fits_into_one_screen(show: Callable[..., Page], ope
 
 
 @pytest.mark.parametrize("width", [390, 768, 1024, 1440])
-def test_digits_are_never_cut_off(show: Callable[..., Page], opened: Page, width: int) -> None:
+def test_digits_are_never_cut_off(show: Show, opened: Page, width: int) -> None:
     opened.set_viewport_size({"width": width, "height": 900})
     for cell in ("pool1.dy[1,0,1]", "conv1.dw[1,0,2,1]", "softmax1.dy[0]"):
         show(cell).wait_for_selector(".computation-square")
@@ -277,7 +278,7 @@ def test_digits_are_never_cut_off(show: Callable[..., Page], opened: Page, width
     opened.set_viewport_size(DESKTOP)
 
 
-def test_everything_is_reached_by_the_keyboard(show: Callable[..., Page]) -> None:
+def test_everything_is_reached_by_the_keyboard(show: Show) -> None:
     page = show("conv2.y[3,1,0]", "forward")
     page.evaluate("document.querySelector('details.computation-fold').open = true")  # a fold stays as it was left
     page.keyboard.press("Home")

@@ -14,6 +14,7 @@ from chainrule.training.steps.stepper import Stepper
 from chainrule.web import frames
 from chainrule.web.frames import SLOW
 from chainrule.web.replaying import Replayer
+from chainrule.web.session import Session
 
 
 @pytest.mark.parametrize("slow", [SLOW, 0.0], ids=["quick steps", "slow steps"])
@@ -49,3 +50,10 @@ def test_the_frame_before_needs_no_replay(tmp_path: Path, monkeypatch: pytest.Mo
         looked += 1
     assert looked > 3
     assert len(replayed) <= looked // 2, replayed  # who is held up for several steps of a busy machine replays one
+
+
+def test_a_request_for_a_frame_as_training_ends_is_answered(session: Session) -> None:
+    session.command("start")
+    while session.state()["running"]:
+        session.frame(None, NOBODY)
+    assert session.frame(None, NOBODY).step == 27

@@ -156,6 +156,7 @@ def test_inputs_are_normalized_and_targets_standardized_one_by_one(standardize: 
 
 
 X, Y = batch()
+INPUTS, OUTPUTS = nodes()
 REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
     "inputs .ndarray.: expected a tuple or a dictionary with image, vector": lambda m: m.predict(X[0]),
     "vector: expected a batch of shape N×3, found 6×2": lambda m: m.predict((X[0], X[1][:, :2])),
@@ -172,7 +173,7 @@ REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
     "ignore_label 3 requires a network with one output": lambda m: m.fit(X, Y, ignore_label=3),
     "has several inputs": lambda m: m.with_input_normalization("imagenet"),
     "no output depends on the input": lambda m: cr.Graph([cr.Input((3,)), *nodes()[0]], nodes()[1]["size"]),
-    "expected different Input nodes": lambda m: cr.Graph([nodes()[0][0]] * 2, nodes()[1]),
+    "expected different Input nodes": lambda m: cr.Graph([INPUTS[0]] * 2, OUTPUTS),
     "the graph's input": lambda m: cr.Graph((x := cr.Input((3,))), [cr.ReLU()(x), x]),
     "loss weights require several outputs": lambda m: cr.Sequential([cr.Dense(1)], (3,)).fit(
         X[1], Y["size"][:, :1], loss_weights=[1]

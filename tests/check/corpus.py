@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from check.mutants import is_wrong, mutant, pair
 from check.programs import file_report, module
 
-from chainrule.check.report import Report
+from chainrule.check.report import NOT_CHECKED, Report
 from chainrule.errors import ChainruleError
 
 
@@ -283,7 +283,8 @@ def checked(text: str) -> Report:
 
 def wrong_mutant(text: str, form: str, name: str, seed: int) -> str:
     """Return a changed file whose results, without dx if the form does not return it, differ from the original's."""
-    shapes = KINDS[name].shapes
+    x, *parameters = KINDS[name].shapes
+    shapes = (1 if "[None]" in text else x[0], *x[1:]), *parameters  # single samples are batches of 1
     use = pair("_forward", "_backward", shapes)
 
     def run(code: ModuleType, generator: np.random.Generator) -> list[Any]:
@@ -296,12 +297,12 @@ def wrong_mutant(text: str, form: str, name: str, seed: int) -> str:
     return next(changed for changed in drawn if is_wrong(module(text), module(changed), run))
 
 
-def exit_code(text: str) -> int:
-    """Return the exit code of the check of a generated file; 2 if it cannot be used."""
+def verdicts(text: str) -> set[str]:
+    """Return the verdicts on the results of a generated file, or the error if it cannot be used."""
     try:
-        return checked(text).exit_code
-    except ChainruleError:
-        return 2
+        return {row.verdict for row in checked(text).rows}
+    except ChainruleError as error:
+        return {str(error)}
 
 
 def main() -> None:
@@ -310,11 +311,13 @@ def main() -> None:
     print("| form | files | right | not checked | WRONG or FAILS | mutants that pass |\n" + "| --- " * 6 + "|")
     for form in [form for form in FORMS if form in sys.argv[1:]] or FORMS:
         texts = [(source(*case), case[1]) for case in cases() if case[0] == form]
-        codes = [exit_code(text) for text, _ in texts]
+        judged = [verdicts(text) for text, _ in texts]
+        wrong, unchecked = (sum(bool(part & words) for part in judged) for words in ({"WRONG", "FAILS"}, {NOT_CHECKED}))
         passing = sum(
-            exit_code(wrong_mutant(text, form, name, number)) == 0 for number, (text, name) in enumerate(texts)
+            verdicts(wrong_mutant(text, form, name, number)) == judged[number]
+            for number, (text, name) in enumerate(texts)
         )
-        counts = [len(texts), *(codes.count(code) for code in (0, 3, 1)), passing]
+        counts = len(texts), len(texts) - wrong - unchecked, unchecked, wrong, passing
         print(f"| {form} | {' | '.join(map(str, counts))} |", flush=True)
 
 

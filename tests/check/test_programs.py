@@ -2,7 +2,7 @@
 
 import pytest
 from check.mutants import CONDUCT, USES, is_wrong, mutant, used, with_conduct
-from check.programs import CASES, TEXTS, Case, file_report, module, planted, require, sampled
+from check.programs import CASES, FOLDERS, TEXTS, Case, file_report, module, planted, require, sampled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from selection import draws
@@ -20,23 +20,39 @@ USED = [(program, names) for program, uses in USES.items() for names in uses]
 WITHOUT_ERROR = {"wrong for one sample", "overwrites dout"}  # no variance to normalize; right, but changes its argument
 
 
-@pytest.mark.parametrize("case", sampled(CASES["courses"], 5), ids=str)
-def test_homework_of_courses_is_judged(case: Case) -> None:
+def judged(step: int, *codes: int, folders: tuple[str, ...] = FOLDERS) -> pytest.MarkDecorator:
+    """Return the parameters of a test: the cases of some folders with these exit codes."""
+    cases = [case for folder in folders for case in CASES[folder] if case.code in codes]
+    return pytest.mark.parametrize("case", sampled(cases, step), ids=str)
+
+
+@judged(8, 0)
+def test_right_programs_pass(case: Case) -> None:
     require(case)
 
 
-@pytest.mark.parametrize("case", sampled(CASES["forms"], 5), ids=str)
-def test_homework_in_the_forms_of_tutorials_is_judged(case: Case) -> None:
+@judged(10, 1, folders=("courses",))
+def test_mistakes_in_homework_are_named(case: Case) -> None:
     require(case)
 
 
-@pytest.mark.parametrize("case", sampled(CASES["planted"], 8), ids=str)
+@judged(8, 1, folders=("forms",))
+def test_mistakes_in_the_forms_of_tutorials_are_found(case: Case) -> None:
+    require(case)
+
+
+@judged(12, 1, folders=("planted",))
 def test_planted_mistakes_are_named(case: Case) -> None:
     require(case)
 
 
-@pytest.mark.parametrize("case", sampled(CASES["short"], 5), ids=str)
-def test_programs_in_unusual_forms_are_judged(case: Case) -> None:
+@judged(6, 1, folders=("short",))
+def test_mistakes_in_unusual_forms_are_found(case: Case) -> None:
+    require(case)
+
+
+@judged(5, 2, 3)
+def test_unchecked_parts_are_never_right(case: Case) -> None:
     require(case)
 
 

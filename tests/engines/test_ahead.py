@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from engines.processes import python
 
-from chainrule.engines.compiled.compiler import linking, loading, object_files, signatures
+from chainrule.engines.compiled.compiler import linking, loading, object_files
 
 PROGRAM = """
 link('updates.clear float64', updates.clear, [('float64', 2)], [0, 0, 0])
@@ -35,21 +35,6 @@ def test_kernels_of_another_process_are_on_disk(tmp_path: Path) -> None:
     arguments = "-m", "chainrule.engines.compiled.compiler", tmp_path / "program.py", "0.5"
     python(*arguments, CHAINRULE_CACHE=tmp_path)
     assert {file.name for file in tmp_path.rglob("*.o")} == {f"{each.name}.o" for each in LINKS}
-
-
-def test_all_that_is_missing_is_compiled_once_whoever_does_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[str] = []
-
-    def compiled(each: signatures.Link, *, timeout: float | None = None) -> bytes:
-        made.append(each.name)
-        object_files.store(each.name, b"code")
-        return b"code"
-
-    monkeypatch.setattr(linking, "compile_kernel", compiled)
-    monkeypatch.setattr(linking, "_start_process", lambda file, part: linking.compile_from(LINKS[1:2], part))
-    linking.compile_kernels(LINKS, PROGRAM)
-    assert sorted(made) == sorted(each.name for each in LINKS)
-    assert not linking.missing(LINKS)
 
 
 def test_a_damaged_file_is_none(folder: Path) -> None:

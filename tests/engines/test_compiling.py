@@ -116,7 +116,6 @@ def test_what_is_no_machine_code_is_compiled_again(kinds: tuple[str, ...], share
     assert len([line for line in stepped(shared_cache) if "damaged" in line]) == 1
     assert {file: file.read_bytes() for file in files} == files
     assert not any(file.is_symlink() for file in files)
-    assert stepped(shared_cache) == []
 
 
 @pytest.mark.thorough

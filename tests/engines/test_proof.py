@@ -8,8 +8,8 @@ import pytest
 from engines.processes import python
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from training.networks import NETWORKS, batch, build
 
-from chainrule import layers
 from chainrule.engines import loader
 from chainrule.engines.compiled import compiler, programs, self_test
 from chainrule.engines.compiled.kernels import selection
@@ -27,7 +27,7 @@ def wrong(x, w, b, y, first=0, last=-1) -> None:
             y[n, o] = 0.5
 
 
-LOSS = "softmax_cross_entropy"
+LOSS = NETWORKS["pictures"][2]
 FAULTS = {
     "a wrong kernel": (
         """
@@ -106,22 +106,15 @@ def test_a_set_of_compiled_code_is_proven_once(tmp_path: Path, monkeypatch: pyte
     assert self_test.failure() == ""
 
 
-def network(engine: str) -> Network:
-    rows = [layers.Conv2D(3, 3), layers.BatchNorm2D(), layers.ReLU(), layers.Flatten(), layers.Dense(4)]
-    return Network(rows, (2, 7, 6), dtype="float64", engine=engine, threads=1, seed=2)
-
-
 def steps(made: Network, rates: str = "") -> list[np.ndarray]:
     """Parameters, running statistics and outputs after three steps."""
     stepper = Stepper(
         made, optimizers.Momentum(), LOSS, components=clipping(0.5), lr_multipliers=LRMultipliers.parse(rates)
     )
-    draw = np.random.default_rng(4)
     stepper.prepare(5)
     for step in range(1, 4):
-        x, t = draw.standard_normal((5, 2, 7, 6)), np.eye(4)[draw.integers(0, 4, 5)]
-        stepper.step(x, t, step=step, rate=0.01)
-    return [made.parameters, made.statistics, made.apply(draw.standard_normal((3, 2, 7, 6)))]
+        stepper.step(*batch("pictures", 5, seed=step), step=step, rate=0.01)
+    return [made.parameters, made.statistics, made.apply(batch("pictures", 3)[0])]
 
 
 @pytest.mark.usefixtures("stand_ins")
@@ -132,7 +125,7 @@ def test_a_program_that_fails_is_replaced(failing: str, monkeypatch: pytest.Monk
     def fails(*arguments: Any, **named: Any) -> None:
         raise RuntimeError("LLVM ERROR: out of registers\nand more")
 
-    expected, made = steps(network("numpy"), rates), network("compiled")
+    expected, made = steps(build("pictures", "numpy"), rates), build("pictures", "compiled")
     monkeypatch.setattr(programs.Program, failing, fails)
     for actual, wanted in zip(steps(made, rates), expected, strict=True):
         assert_close(actual, wanted)
@@ -160,9 +153,9 @@ def test_errors_of_users_are_raised_without_a_fallback(monkeypatch: pytest.Monke
     def fails(*arguments: Any) -> None:
         raise MemoryError("too large")
 
-    made = network("compiled")
+    made = build("pictures", "compiled")
     monkeypatch.setattr(programs.Program, "forward", fails)
     with pytest.raises(MemoryError, match="too large"):
-        made.apply(np.zeros((3, 2, 7, 6)))
+        made.apply(batch("pictures", 3)[0])
     with pytest.raises(OptionError, match="unknown operation of the compiled engine"):
         made.engine.run("nonsense", (), {})

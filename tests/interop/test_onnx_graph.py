@@ -19,20 +19,6 @@ def weights(*shape: int) -> Any:
     return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
 
 
-def test_the_arithmetic_that_exporters_leave_behind_is_folded(tmp_path: Path) -> None:
-    nodes = """
-        s = Shape(x)
-        n = Gather<axis = 0>(s, zero)
-        first = Unsqueeze(n, axes)
-        rest = Constant<value = int64[1] {-1}>()
-        target = Concat<axis = 0>(first, rest)
-        r = Relu(x)
-        y = Reshape(r, target)
-    """
-    model = agree(tmp_path, made(nodes, {"zero": np.array(0), "axes": np.array([0])}, ("n", 4, 6, 6)), X)
-    assert model.names == ["relu1", "flatten1"]
-
-
 @pytest.mark.parametrize("size", [4, 5])
 def test_a_condition_that_is_known_selects_a_branch(size: int, tmp_path: Path) -> None:
     """Branches read values from outside, also of outer branches, and have constants of their own."""
@@ -69,15 +55,6 @@ def test_a_constant_that_is_added_to_a_convolution_is_its_bias(tmp_path: Path) -
     np.testing.assert_array_equal(model.weights["stem.b"], constants["b"].ravel())
 
 
-def test_a_bias_is_not_taken_from_a_result_that_is_read_twice(tmp_path: Path) -> None:
-    nodes = """
-        c = Conv(x, w)
-        a = Add(b, c)
-        y = Mul(a, c)
-    """
-    agree(tmp_path, made(nodes, {"w": weights(5, 4, 3, 3), "b": weights(5, 1, 1)}, ("n", 4, 6, 6)), X)
-
-
 def test_nodes_of_the_same_weights_are_one_layer(tmp_path: Path) -> None:
     constants = {"w": weights(4, 4, 3, 3), "b": weights(4)}
     nodes = """
@@ -109,14 +86,6 @@ def test_axes_are_permuted_only_where_a_layer_needs_it(tmp_path: Path) -> None:
     model = agree(tmp_path, made(nodes, constants, ("n", 4, 6, 6), 22), X)
     kinds = [name.rstrip("0123456789") for name in model.names]
     assert kinds.count("permute") == 2  # around the normalization
-
-
-def test_nodes_that_lead_nowhere_are_left_out(tmp_path: Path) -> None:
-    nodes = """
-        e = Einsum<equation = "abcd->a">(x)
-        y = Relu(x)
-    """
-    assert ours(tmp_path, made(nodes, {}, ("n", 4, 6, 6))).names == ["relu1"]
 
 
 def test_float64_stays_float64(tmp_path: Path) -> None:

@@ -19,7 +19,10 @@ Y = np.random.default_rng(1).integers(0, 3, 12)
 
 
 class MyReLU:
+    calls = 0  # of all objects
+
     def forward(self, x):
+        MyReLU.calls += 1
         self.mask = x > 0
         return x * self.mask
 
@@ -150,8 +153,12 @@ def test_predictions_of_other_threads_do_not_spoil_a_step() -> None:
     own = {"run": staticmethod(meanwhile), "update": disturbed.network.engine.update}
     interpreter.engine = type("Disturbing", (), own)()
     t = np.eye(3)[Y]
+    calls = []
     for stepper in (quiet, disturbed):
+        before = MyReLU.calls
         stepper.step(X, t, step=1, rate=0.1)
+        calls.append(MyReLU.calls - before)
+    assert calls == [1, 3]  # forward once more for other numbers alone
     assert not dense.student.is_current(-2 * X[:7], {})
     assert relu.student is not quiet.network.layers[1].student
     np.testing.assert_array_equal(quiet.network.parameters, model.parameters)

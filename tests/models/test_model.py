@@ -32,8 +32,8 @@ def test_notebook_views_are_tables_and_pictures() -> None:
 def test_import_is_light(package: str) -> None:
     heavy = ("llvmlite", "jax", "matplotlib", "PIL", "rich", "click", "ssl", "http", "tarfile", "platformdirs")
     code = f"import sys, {package}; print([name for name in {heavy} if name in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    actual = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert actual.stdout.strip() == "[]"
 
 
 def test_every_public_name_can_be_had_and_is_documented() -> None:

@@ -27,9 +27,9 @@ def single(whole: cr.Graph, output: str, **options: Any) -> tuple[cr.Graph, Any]
 
 def test_outputs_are_named_and_equal_those_of_single_outputs() -> None:
     whole, (x, _) = model(), batch()
-    found = whole.predict({"vector": x[1], "image": x[0]})
-    assert {name: values.shape for name, values in found.items()} == {"digit": (6, 4), "size": (6, 2)}
-    for name, values in found.items():
+    actual = whole.predict({"vector": x[1], "image": x[0]})
+    assert {name: values.shape for name, values in actual.items()} == {"digit": (6, 4), "size": (6, 2)}
+    for name, values in actual.items():
         one, select = single(whole, name)
         assert_close(values, one.predict(select(x)))
     assert {name: len(y) for name, y in whole.predict(([], [])).items()} == {"digit": 0, "size": 0}
@@ -54,7 +54,7 @@ def test_the_gradient_is_the_weighted_sum_of_those_of_single_losses(engine: str,
         x, y, epochs=1, loss=LOSSES, loss_weights=WEIGHTS, learning_rate=1e-9, standardize_targets=False, progress=False
     )
     weights = np.arange(1.0, 7) if weighted else None
-    found, loss, expected = whole.gradients(x, y, sample_weight=weights), 0.0, dict[str, Any]()
+    actual, loss, expected = whole.gradients(x, y, sample_weight=weights), 0.0, dict[str, Any]()
     for name, weight in WEIGHTS.items():
         one, select = single(whole, name)
         part = one.gradients(select(x), y[name], sample_weight=weights)
@@ -62,9 +62,9 @@ def test_the_gradient_is_the_weighted_sum_of_those_of_single_losses(engine: str,
         for parameter, gradient in part.named.items():
             full = parameter.replace("dense1", "dense3") if name == "size" else parameter
             expected[full] = expected.get(full, 0) + weight * gradient
-    assert_close(found.loss, loss, dtype=float)
-    assert found.named.keys() == expected.keys()
-    for name, gradient in found.named.items():
+    assert_close(actual.loss, loss, dtype=float)
+    assert actual.named.keys() == expected.keys()
+    for name, gradient in actual.named.items():
         assert_close(gradient, expected[name], name=name)
 
 
@@ -112,17 +112,6 @@ def test_each_output_is_evaluated_and_recorded(capsys: pytest.CaptureFixture[str
         evaluation.accuracy  # noqa: B018
     with pytest.raises(OptionError, match="expected one of digit, size"):
         evaluation["other"]
-
-
-def test_files_keep_names_losses_and_outputs(tmp_path: Path) -> None:
-    whole, (x, y) = model(), batch()
-    whole.fit(x, y, loss=LOSSES, loss_weights=WEIGHTS, progress=False)
-    whole.save(tmp_path / "m.safetensors")
-    loaded = cr.load(tmp_path / "m.safetensors", engine="numpy")
-    assert loaded.about() == whole.about()
-    assert loaded.evaluate(x, y).loss == whole.evaluate(x, y).loss
-    for name, values in loaded.predict(x).items():
-        assert_array_equal(values, whole.predict(x)[name])
 
 
 def test_every_number_of_a_step_is_explained() -> None:

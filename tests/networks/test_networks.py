@@ -41,14 +41,11 @@ def test_everything_is_drawn() -> None:
     networks = [draw_network(0, number) for number in range(MANY)]
     assert {type(layer).__name__ for drawn in networks for layer in drawn.layers} == set(layers.NAMED) - UNDRAWN
     graphs = [drawn for drawn in networks if drawn.wiring and not drawn.wiring.is_chain]
-    assert MANY / 3 < len(graphs) < 2 * MANY / 3
     assert sum(len(set(drawn.wiring.owners)) < len(drawn.layers) for drawn in graphs if drawn.wiring) > 20
     assert {drawn.loss for drawn in networks} == {*losses.NAMES, None}
     assert {drawn.dtype for drawn in networks} == {"float32", "float64"}
     assert {drawn.threads for drawn in networks} == {1, 2, 3}
-    sizes = {count for drawn in networks for count in drawn.batches}
-    assert min(sizes) == 1
-    assert 100 < max(sizes) <= 130
+    assert {1, 2, 130} <= {count for drawn in networks for count in drawn.batches}
     shapes = {drawn.x.shape[1:] for drawn in networks}
     assert {len(shape) for shape in shapes} == {1, 2, 3}
     assert any(shape[1:] == (224, 224) for shape in shapes)

@@ -1,18 +1,15 @@
-"""Dense predictions against PyTorch, in float64: losses and gradients of random cases, and metrics."""
+"""Dense predictions against PyTorch, in float64: losses and gradients of random cases."""
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from numerical import assert_close
 from numpy.typing import NDArray
 from parity.sweeping import EXAMPLES, Largest, generator
 
 import chainrule as cr
 from chainrule.data.normalization import Normalization
-from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.trainer import Trainer
@@ -82,18 +79,3 @@ def test_losses_and_gradients(loss: str, record_property: Callable[[str, Any], N
         largest.meet(f"loss of example {example}", outcome.loss, expected.item())
         largest.meet(f"gradient of example {example}", gradient, torch.cat([w.grad.ravel(), b.grad.ravel()]).numpy())
     record_property("parity", [f"dense {loss}", largest.value, largest.where])
-
-
-def test_metrics_of_a_confusion_matrix_of_pixels() -> None:
-    """Compute pixel accuracy, IoU and Dice pixel by pixel."""
-    draw = generator("metrics")
-    outputs, y = draw.normal(size=(3, 4, 5, 6)), draw.integers(0, 4, (3, 5, 6))
-    y[0, :2] = IGNORED
-    samples = Samples.of(outputs, y, (4, 5, 6), ignore_label=IGNORED)
-    evaluation = Evaluation(0.0, outputs, samples.targets, classes=tuple("abcd"), valid=samples.valid)
-    predicted, counted = torch.from_numpy(outputs).argmax(1).numpy(), y != IGNORED
-    assert_close(evaluation.accuracy, (predicted == y)[counted].mean())
-    for k, iou, dice in zip(itertools.count(), evaluation.iou, evaluation.dice, strict=False):
-        a, b = (predicted == k) & counted, (y == k) & counted
-        assert_close(iou, (a & b).sum() / (a | b).sum())
-        assert_close(dice, 2 * (a & b).sum() / (a.sum() + b.sum()))

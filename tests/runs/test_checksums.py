@@ -154,13 +154,13 @@ def test_a_checkpoint_that_is_not_finite_is_not_restored(run: Path, data: Path, 
 def test_the_best_weights_there_are(data: Path, tmp_path: Path, step: int, name: str) -> None:
     folder = tmp_path / "run"
     start(folder, data, Halt(step))
-    found = loading.open_run(folder, engine="numpy")
+    actual = loading.open_run(folder, engine="numpy")
     assert files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[1]["step"] == step
     kind = "checkpoint" if name == "checkpoint" else "model"
     expected, _ = files.read_tensors(folder / f"{name}.safetensors", kind)
-    assert all(np.array_equal(values, expected[key]) for key, values in found.model.weights.items())
-    assert (found.remarks == ()) == (name == "model")
-    assert all(name in remark and "not finished" in remark for remark in found.remarks)
+    assert all(np.array_equal(values, expected[key]) for key, values in actual.model.weights.items())
+    assert (actual.remarks == ()) == (name == "model")
+    assert all(name in remark and "not finished" in remark for remark in actual.remarks)
 
 
 def test_a_run_without_weights(data: Path, tmp_path: Path) -> None:

@@ -80,6 +80,6 @@ def test_more_patience(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", schedules.NAMED)
 def test_a_restarted_schedule_reads_back(name: str) -> None:
-    found: Any = schedules.find(name).extended(9, 3).extended(30, 10)
-    assert schedules.find(found.to_config()) == found
-    assert found.factor(5, 99, 3) == schedules.find(name).factor(5, 9, 3)
+    actual: Any = schedules.find(name).extended(9, 3).extended(30, 10)
+    assert schedules.find(actual.to_config()) == actual
+    assert actual.factor(5, 99, 3) == schedules.find(name).factor(5, 9, 3)

@@ -81,8 +81,8 @@ def test_the_fingerprint_knows_shape_and_dtype() -> None:
     """Distinguish the same bytes in other shapes and dtypes."""
     x, y = np.zeros((4, 1, 2, 4), np.uint8), np.zeros(4, np.int64)
     same = [x, x.reshape(4, 1, 4, 2), x.view(np.float32)]
-    found = {describe(Dataset(one, y, ("0",)), Dataset(x, y, ("0",)))["fingerprint"] for one in same}
-    assert len(found) == 3
+    actual = {describe(Dataset(one, y, ("0",)), Dataset(x, y, ("0",)))["fingerprint"] for one in same}
+    assert len(actual) == 3
 
 
 def test_the_threads_that_really_run_are_kept(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,15 +35,6 @@ class Some:
         self.log.append("end")
 
 
-def test_an_object_with_some_of_the_methods_will_do_and_may_stop() -> None:
-    some = Some()
-    history = classifier().fit(*stripes(), epochs=9, callbacks=[some], **QUIET)
-    assert (len(history), len(history.epochs)) == (11, 1)
-    assert [samples for samples, _ in some.log[:-1]] == [50] * 11
-    np.testing.assert_array_equal([loss for _, loss in some.log[:-1]], history.loss)
-    assert some.log[-1] == "end"
-
-
 @pytest.mark.parametrize("moment", ["begin", "stepped", "epoch_ended", "end"])
 def test_an_exception_of_a_callback_is_raised_and_the_model_can_be_used(moment: str) -> None:
     def fail(*arguments: Any) -> None:

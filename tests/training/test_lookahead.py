@@ -57,5 +57,5 @@ def test_training_is_steps_and_averages(every: int, decay: float, epochs: int, s
         lookahead=Lookahead(every, decay),
         progress=False,
     )
-    for found, expected in zip((model.parameters, model.statistics), by_hand(every, decay, recipe), strict=True):
-        assert_close(found, expected)
+    for actual, expected in zip((model.parameters, model.statistics), by_hand(every, decay, recipe), strict=True):
+        assert_close(actual, expected)

@@ -120,14 +120,14 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
     done = len(trainer.history)
     train(trainer)
     assert len(given) == trainer.steps - done
-    for step, found in enumerate(given, done):
+    for step, actual in enumerate(given, done):
         x, t, weights = trainer.loader.batch(step)
-        assert_array_equal(found["x"], x)
-        assert_array_equal(found["t"], t)
-        assert_array_equal(found.get("weights"), weights)
+        assert_array_equal(actual["x"], x)
+        assert_array_equal(actual["t"], t)
+        assert_array_equal(actual.get("weights"), weights)
         rate = 0.05 * chosen.schedule.factor(step, trainer.steps, trainer.steps // 2)
-        assert (found["samples"], found["step"], found["seed"]) == (len(x), step + 1, 4)
-        assert found["rate"] == rate == trainer.history.rates[step]
+        assert (actual["samples"], actual["step"], actual["seed"]) == (len(x), step + 1, 4)
+        assert actual["rate"] == rate == trainer.history.rates[step]
 
 
 def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:

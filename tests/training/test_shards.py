@@ -36,9 +36,9 @@ class Threads(Workers):
         self._mail[self.rank, to].put(tuple(array.copy() for array in arrays))
 
     def receive(self, like: Arrays, source: int) -> Arrays:
-        found = self._mail[source, self.rank].get(timeout=120)
-        assert [(each.shape, each.dtype) for each in found] == [(each.shape, each.dtype) for each in like]
-        return found
+        actual = self._mail[source, self.rank].get(timeout=120)
+        assert [(each.shape, each.dtype) for each in actual] == [(each.shape, each.dtype) for each in like]
+        return actual
 
     def broadcast(self, array: np.ndarray) -> None:
         if self.rank:
@@ -61,20 +61,20 @@ class Threads(Workers):
 def together(size: int, work: Any) -> list[Any]:
     """Return what `work(workers)` gives for each of so many workers; an error is returned as a value."""
     mail: dict[tuple[int, int], Queue[Any]] = {(a, b): Queue() for a in range(size) for b in range(size)}
-    found: list[Any] = [None] * size
+    actual: list[Any] = [None] * size
 
     def run(rank: int) -> None:
         try:
-            found[rank] = work(Threads(rank, size, mail))
+            actual[rank] = work(Threads(rank, size, mail))
         except Exception as error:
-            found[rank] = error
+            actual[rank] = error
 
     threads = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return found
+    return actual
 
 
 def small(**options: Any) -> Network:

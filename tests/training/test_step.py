@@ -116,5 +116,5 @@ def test_steps_at_once_go_on_after_float32_squares_that_overflow(large: int) -> 
         assert np.abs(network.parameters - start).max() <= 0.51
         ends.append([network.parameters, *zip(*outcomes, strict=True)])
         assert_close(outcomes[large].norm, 1e23 * 3**0.5)
-    for found, expected in zip(*ends, strict=True):
-        assert_close(found, expected)
+    for actual, expected in zip(*ends, strict=True):
+        assert_close(actual, expected)

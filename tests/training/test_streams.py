@@ -126,11 +126,11 @@ def compared(result: Any, expected: Any, form: str) -> None:
         assert expected is result or form == "items"
         return
     (model, history), (twin, twin_history) = result, expected
-    for found, wanted in ((history.loss, twin_history.loss), (model.parameters, twin.parameters)):
+    for actual, wanted in ((history.loss, twin_history.loss), (model.parameters, twin.parameters)):
         if form in ("tables", "lists"):
-            assert_close(found, wanted, dtype=np.float32)
+            assert_close(actual, wanted, dtype=np.float32)
         else:
-            assert_array_equal(found, wanted)
+            assert_array_equal(actual, wanted)
 
 
 @settings(max_examples=draws(40))
@@ -179,7 +179,7 @@ def test_a_validation_split_is_validation_data(kind: str, form: str, normalizati
 OF_STEPS = ("optimizer", "learning_rate", "loss", "clip_norm", "lr_multipliers", "lookahead", "ema_decay")
 
 
-@settings(max_examples=draws(25))
+@settings(max_examples=draws(15))
 @given(st.sampled_from(sorted(KINDS)), st.integers(1, 7), st.sets(st.sampled_from(OF_STEPS), max_size=3), st.booleans())
 def test_batches_and_weighted_items_train_as_arrays(kind: str, size: int, names: set[str], weigh: bool) -> None:
     """A whole batch may have no weight. The first batch would determine the normalization, and whitens."""

@@ -2,7 +2,7 @@
 
 import puppeteer from "puppeteer-core";
 
-const PATIENCE = 120_000; // milliseconds, as in watching.py
+const PATIENCE = 120_000; // milliseconds, as in pages.py
 const TABS = 80;
 const SETTLED = "main[aria-busy=false]"; // what is shown is computed: the panel is not drawn anew
 const [executablePath, address] = process.argv.slice(2);

@@ -1,11 +1,10 @@
 """The real server with networks for the page, and Python's results for the same values."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from cli.commands import bars
@@ -25,9 +24,6 @@ from chainrule.web.guard import Key
 from chainrule.web.server import application
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 SAMPLE = 3
 
@@ -82,26 +78,15 @@ class Journey:
 
 
 @contextmanager
-def journey(subject: PageSubject, steps: int) -> Iterator[Journey]:
-    """Serve the page as `chainrule explain` does, after some steps of training."""
+def journey(subject: PageSubject, steps: int = 0, key: Key | None = None) -> Iterator[Journey]:
+    """Serve the page as `chainrule explain` does, after some steps of training.
+
+    key   of an earlier server: this one has its address and recognises its browsers
+    """
     session = opened(subject)
-    completed(session, "advance", steps)
-    key = Key(free_port())
+    if steps:
+        completed(session, "advance", steps)
+    key = key or Key(free_port())
     with listening(application(session, key), key.port):
         yield Journey(session, key.address)
     session.close()
-
-
-def entered(page: "Page", address: str, place: str = "") -> None:
-    """Open the page at a place, by default the first image at the newest step, and wait until it is ready."""
-    page.goto(address + (place or "#/network?sample=0"))
-    page.wait_for_selector("html[data-ready]")
-
-
-def waited(page: "Page", true: Callable[[], object]) -> None:
-    """Wait until a condition holds, while the page keeps running."""
-    for _ in range(1000):
-        if true():
-            return
-        page.wait_for_timeout(20)
-    raise AssertionError("waited too long")

@@ -208,7 +208,7 @@ def plain() -> Subject:
 def digits() -> Subject:
     """Build a network from 28×28 bytes to ten classes, for views that need images as in MNIST."""
     body = [layers.Conv2D(4, 5), layers.ReLU(), layers.MaxPool2D(2), layers.Flatten(), layers.Dense(10)]
-    network = built("digits", [*body, layers.Softmax()], (1, 28, 28), scale=0.1)
+    network = built("digits", [*body, layers.Softmax()], (1, 28, 28), scale=0.4)
     network.model.normalization = Normalization.fit("scale", np.array([[[[0, 255]]]], np.uint8), digits=True)
     network.model.classes = tuple("0123456789")
     return network
@@ -226,6 +226,11 @@ each_network = pytest.mark.parametrize(
         *(*OF_ZOO, *OTHERS),
         *(pytest.param(entry.name, marks=pytest.mark.thorough) for entry in zoo.ENTRIES if entry.name not in OF_ZOO),
     ],
+)
+
+
+few_networks = pytest.mark.parametrize(
+    "name", ["numpy-cnn", "flat", "lines", "rich", "normalized", "first-pool", "branching-1", "yes-or-no", "numbers"]
 )
 
 

@@ -2,16 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from web import train_served
 from web.networks import branching, served
-from web.views.opened import name_is
-from web.watching import absent, watched
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+from web.pages import Browser, absent, name_is, watched
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 # From the top, so that nothing lies half below the head: finish all animations, and draw the frame after the next.
@@ -75,17 +71,17 @@ def branched() -> Iterator[str]:
 
 
 @each_look
-def test_axe_finds_nothing(browser: "Browser", axe: str, file: str, size: str, scheme: Any) -> None:
+def test_axe_finds_nothing(browser: Browser, axe: str, file: str, size: str, scheme: Any) -> None:
     assert troubles(browser, axe, file, PLACES, size, scheme, targets=True) == {}
 
 
-def test_axe_finds_nothing_in_branches(browser: "Browser", axe: str, branched: str) -> None:
+def test_axe_finds_nothing_in_branches(browser: Browser, axe: str, branched: str) -> None:
     # the ends of wires, as thin as their lanes, are small
     assert troubles(browser, axe, branched, BRANCHES, "phone", "light", targets=False) == {}
 
 
 def troubles(
-    browser: "Browser",
+    browser: Browser,
     axe: str,
     address: str,
     places: dict[str, tuple[str, str]],

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +13,10 @@ from numerical import assert_close
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from web.bridge import call
-from web.journey import entered, journey, waited
+from web.journey import journey
 from web.looked_at import RECIPE, finished, layers, opened, trained_through, untrained
-from web.views.opened import number
+from web.pages import Page, entered, number, waited
 
-from chainrule import zoo
 from chainrule.data.augmentation import Augmentation
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
@@ -28,13 +27,9 @@ from chainrule.runs.jobs import DataChoice
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, RMSProp
 from chainrule.training.recipe import Recipe
-from chainrule.web import subjects
 from chainrule.web.replaying import BatchStep
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 NOBODY = threading.Event()
 STEPS = 11
@@ -78,20 +73,6 @@ def drawn(seed: int, data: Path, folder: Path) -> PageSubject:
     return of_stripes(data, BODIES[seed % len(BODIES)], recipe)
 
 
-def of_zoo(name: str, _: Path, folder: Path) -> PageSubject:
-    """Return a network of the zoo with a few random images, or with shapes for masks."""
-    subject, random = subjects.of_name(name, engine="numpy"), np.random.default_rng(len(name))
-    model, (classes, *positions) = subject.model, subject.model.output_shape
-    x, y = random.integers(0, 256, (3, *model.input_shape), dtype=np.uint8), random.integers(0, classes, 3)
-    np.savez(folder / "data.npz", x=x, y=y, x_test=x[:1], y_test=y[:1], weights=random.uniform(0.5, 2, 3))
-    options: dict[str, Any] = {"batch_size": 3, "epochs": 1, "validation": 0.0, "augmentation": None}
-    options["gradient_accumulation_steps"] = 2
-    options["class_weight"] = "balanced" if positions else None
-    options["lr_multipliers"] = LRMultipliers.frozen(next(iter(model.trainable_layout)).partition(".")[0])
-    recipe = replace(subject.recipe, optimizer=Momentum(0.1), clip_norm=1.0, **options)
-    return untrained(model, recipe, DataChoice("shapes", limit=3) if positions else folder / "data.npz")
-
-
 def of_task(ending: list[Layer], loss: str, arrays: dict[str, NDArray[Any]], _: Path, folder: Path) -> PageSubject:
     """Return a network for targets of a task; without arrays, for masks of shapes."""
     between, size = ([Flatten()], (1, 8, 7)) if arrays else ([], (1, 32, 32))
@@ -106,8 +87,6 @@ def of_task(ending: list[Layer], loss: str, arrays: dict[str, NDArray[Any]], _: 
 RANDOM = np.random.default_rng(3)
 X, TARGETS = RANDOM.integers(0, 256, (40, 1, 8, 7), dtype=np.uint8), RANDOM.normal(5, [1, 20], (40, 2))
 FLOATS = RANDOM.normal(3, 2, X.shape).astype(np.float32)
-SMALL = [entry.name for entry in zoo.ENTRIES if entry.build(engine="numpy").parameters.size < 300_000]
-OF_ZOO = {name: partial(of_zoo, name) for name in SMALL if name != "denoising-autoencoder"}  # its data are a download
 SUBJECTS: dict[str, Callable[[Path, Path], PageSubject]] = {
     **{f"draw {seed}": partial(drawn, seed) for seed in range(10)},
     "regression": partial(of_task, [Dense(2)], "mean_squared_error", {"x": X, "targets": TARGETS}),
@@ -117,7 +96,7 @@ SUBJECTS: dict[str, Callable[[Path, Path], PageSubject]] = {
 }
 
 
-def taken_by_the_page(modules: "Page", session: Session, record: BatchStep) -> dict[str, Any]:
+def taken_by_the_page(modules: Page, session: Session, record: BatchStep) -> dict[str, Any]:
     """Return the state after a step that the page takes from what the session says about it."""
     x, t, weights = record.batch
     frame = {**vars(record.before), "moments": list(record.before.moments or ())}
@@ -126,9 +105,9 @@ def taken_by_the_page(modules: "Page", session: Session, record: BatchStep) -> d
     return call(modules, "train", session.description(), frame, [batch])
 
 
-@pytest.mark.parametrize("name", [*SUBJECTS, *(pytest.param(name, marks=pytest.mark.thorough) for name in OF_ZOO)])
-def test_the_page_takes_the_step_of_the_run(modules: "Page", data: Path, tmp_path: Path, name: str) -> None:
-    subject = (SUBJECTS | OF_ZOO)[name](data, tmp_path)
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_the_page_takes_the_step_of_the_run(modules: Page, data: Path, tmp_path: Path, name: str) -> None:
+    subject = SUBJECTS[name](data, tmp_path)
     expected, trainer = trained_through(subject)
     session = opened(subject)
     assert not session.problem
@@ -187,7 +166,7 @@ def test_steps_that_training_does_not_have(data: Path) -> None:
     session.close()
 
 
-def test_the_images_of_a_step_and_one_of_them(page: "Page", data: Path) -> None:
+def test_the_images_of_a_step_and_one_of_them(page: Page, data: Path) -> None:
     recipe = replace(RECIPE, augmentation=None)
     with journey(of_stripes(data, plain_layers, recipe), steps=STEPS) as network:
         entered(page, network.address, f"#/network/update/conv2.w.update[1,0,0,1]?step={STEPS - 2}")
@@ -196,14 +175,14 @@ def test_the_images_of_a_step_and_one_of_them(page: "Page", data: Path) -> None:
         assert images.count() == 7 if (STEPS - 2) % 9 != 8 else 4
         assert f"step {STEPS - 1}," in page.locator("#phases .phase-words").first.inner_text()
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        mean = number(page.locator(".computation-batch-mean a").inner_text())
+        mean = number(page.inner_text(".computation-batch-mean a"))
         gradients = [number(text) for text in images.locator(".number").all_inner_texts()]
-        leading = page.locator(".computation-batch-paths h3").inner_text()
+        leading = page.inner_text(".computation-batch-paths h3")
         assert number(leading.split()[-1]) == (max(gradients) if mean > 0 else min(gradients))
         gradient = images.first.locator(".number").inner_text()
         images.first.click()
         waited(page, lambda: "/backward/conv2.dw[1,0,0,1]" in page.url)
-        waited(page, lambda: page.locator("output.computation-value").inner_text() == gradient)
+        waited(page, lambda: page.inner_text("output.computation-value") == gradient)
         page.evaluate("history.go(-2)")
         page.get_by_role("button", name="This image alone").click()
         waited(page, lambda: "on the shown image alone" in page.locator("#phases .phase-words").first.inner_text())

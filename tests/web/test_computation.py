@@ -1,20 +1,16 @@
 """The computation of a value: the page shows the same as Python, and all links work."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from explain.networks import explained
 from web.conftest import DESKTOP
 from web.networks import Subject, find_subject, plain, served
-from web.views.opened import number
+from web.pages import Page, number
 
 from chainrule.explain import Explanation
 from chainrule.explain.notation import format_number
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 SAMPLE = 1
 PLAIN = plain()
@@ -44,7 +40,7 @@ def subject() -> Subject:
     return PLAIN
 
 
-def go(page: "Page", address: str, cell: str, phase: str = "backward") -> None:
+def go(page: Page, address: str, cell: str, phase: str = "backward") -> None:
     """Open the address of a cell, in a page that may already be open."""
     place = f"#/network/{phase}/{cell}?sample={SAMPLE}"
     if page.url.startswith(address.partition("?")[0]):
@@ -55,25 +51,25 @@ def go(page: "Page", address: str, cell: str, phase: str = "backward") -> None:
 
 
 @pytest.fixture
-def show(opened: "Page", address: str) -> "Callable[..., Page]":
+def show(opened: Page, address: str) -> Callable[..., Page]:
     """Return a function that shows a cell on the page that is open, and returns the page."""
 
-    def shown(cell: str, phase: str = "backward") -> "Page":
+    def shown(cell: str, phase: str = "backward") -> Page:
         go(opened, address, cell, phase)
         return opened
 
     return shown
 
 
-def value(page: "Page") -> str:
+def value(page: Page) -> str:
     return page.inner_text(".computation-value")
 
 
-def texts(page: "Page", selector: str) -> list[str]:
+def texts(page: Page, selector: str) -> list[str]:
     return page.locator(selector).all_inner_texts()
 
 
-def printed(page: "Page", selector: str) -> list[float]:
+def printed(page: Page, selector: str) -> list[float]:
     return [number(text) for text in texts(page, selector)]
 
 
@@ -88,7 +84,7 @@ def near(values: object) -> object:
 @pytest.mark.parametrize(
     "name", ["plain", "first-pool", "half_squared_error", pytest.param("rich", marks=pytest.mark.thorough)]
 )
-def test_a_cell_of_every_kind_is_printed_as_python_prints_it(page: "Page", name: str) -> None:
+def test_a_cell_of_every_kind_is_printed_as_python_prints_it(page: Page, name: str) -> None:
     subject = PLAIN if name == "plain" else find_subject(name)
     differing: dict[str, tuple[str, set[str]]] = {}
     with served(subject) as address:
@@ -110,7 +106,7 @@ def one_of_each_kind(subject: Subject) -> list[Explanation]:
     return list({(each.operation, *each.tensor.split(".")[1:]): each for each in cells}.values())
 
 
-def test_a_sum_grows_term_by_term_and_each_step_is_said(show: "Callable[..., Page]") -> None:
+def test_a_sum_grows_term_by_term_and_each_step_is_said(show: Callable[..., Page]) -> None:
     record = PLAIN.trace(SAMPLE).explain("conv2.dw[3,1,0,2]")
     terms = [term.value for term in record.derived.terms if term.value]
     assert 4 < len(terms) < len(record.derived.terms)  # some are 0, and left out
@@ -127,11 +123,11 @@ def test_a_sum_grows_term_by_term_and_each_step_is_said(show: "Callable[..., Pag
             assert "sum so far" in said
 
 
-def test_playing_ends_at_the_sum(show: "Callable[..., Page]") -> None:
+def test_playing_ends_at_the_sum(show: Callable[..., Page]) -> None:
     page = show("conv1.y[2,3,4]", "forward")
     assert float(page.inner_text(".computation-rate").removesuffix(" s")) <= 8
     page.locator(".computation-speed input").fill("1")  # in one second
-    page.locator(".computation-name").focus()
+    page.focus(".computation-name")
     page.keyboard.press("Space")
     page.wait_for_function(ENDED)
     assert texts(page, SO_FAR) == [value(page)]
@@ -140,7 +136,7 @@ def test_playing_ends_at_the_sum(show: "Callable[..., Page]") -> None:
 # ------------------------------------------------------------------------------------------------ walking
 
 
-def test_a_number_is_followed_upstream_and_back(show: "Callable[..., Page]") -> None:
+def test_a_number_is_followed_upstream_and_back(show: Callable[..., Page]) -> None:
     show("conv1.b[0]", "forward")
     page = show("conv2.dw[3,1,0,2]")  # chosen elsewhere, it begins a new path
     page.keyboard.press("Home")
@@ -157,7 +153,7 @@ def test_a_number_is_followed_upstream_and_back(show: "Callable[..., Page]") -> 
     assert texts(page, PATH) == ["conv2.dw[3,1,0,2]"]
 
 
-def test_from_a_weight_to_its_gradient_and_its_update(show: "Callable[..., Page]") -> None:
+def test_from_a_weight_to_its_gradient_and_its_update(show: Callable[..., Page]) -> None:
     page = show("conv2.w[3,1,0,2]", "forward")
     page.locator(".computation-likes").get_by_text("gradient", exact=True).click()
     page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
@@ -170,7 +166,7 @@ def test_from_a_weight_to_its_gradient_and_its_update(show: "Callable[..., Page]
     page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
 
 
-def test_links_lead_on_to_the_loss(show: "Callable[..., Page]") -> None:
+def test_links_lead_on_to_the_loss(show: Callable[..., Page]) -> None:
     page = show("conv1.y[2,3,4]", "forward")
     passed: list[str] = []
     while page.inner_text(".computation-name") != "loss.y":
@@ -194,13 +190,13 @@ def test_links_lead_on_to_the_loss(show: "Callable[..., Page]") -> None:
 # ------------------------------------------------------------------------------------------------ pictures
 
 
-def titles(page: "Page", grid: int) -> list[float]:
+def titles(page: Page, grid: int) -> list[float]:
     """Return the values of a grid, row by row, from their titles."""
     squares = page.locator(".computation-products .computation-grid").nth(grid).locator(".computation-square")
     return [number(text.rpartition("= ")[2]) for text in squares.evaluate_all("all => all.map((each) => each.title)")]
 
 
-def test_patch_and_kernel_hold_the_numbers_of_the_term(show: "Callable[..., Page]") -> None:
+def test_patch_and_kernel_hold_the_numbers_of_the_term(show: Callable[..., Page]) -> None:
     """The kernel of the input's gradient is shown rotated."""
     trace = PLAIN.trace(SAMPLE)
     x, dy = (np.pad(trace[name], ((0, 0), (1, 1), (1, 1))) for name in ("conv2.x", "conv2.dy"))
@@ -216,7 +212,7 @@ def test_patch_and_kernel_hold_the_numbers_of_the_term(show: "Callable[..., Page
     assert [round(float(part)) for part in matrix[7:-1].split(",")][:4] == [-1, 0, 0, -1]
 
 
-def test_less_motion_shows_the_rotated_kernel_at_once(page: "Page", address: str) -> None:
+def test_less_motion_shows_the_rotated_kernel_at_once(page: Page, address: str) -> None:
     page.emulate_media(reduced_motion="reduce")
     go(page, address, "relu1.dy[1,0,3]")
     assert page.locator(TURNTABLE).evaluate("element => element.getAnimations().length") == 0
@@ -224,7 +220,7 @@ def test_less_motion_shows_the_rotated_kernel_at_once(page: "Page", address: str
     assert page.locator(".computation-rotation .computation-grid").count() == 2
 
 
-def test_the_numbers_of_a_picture_are_those_of_python(show: "Callable[..., Page]") -> None:
+def test_the_numbers_of_a_picture_are_those_of_python(show: Callable[..., Page]) -> None:
     """The winner of a window and its gradient; a single product; the largest terms first; a softmax collapsed."""
     trace = PLAIN.trace(SAMPLE)
     window = trace["relu2.y"][2, 2:4, 4:6]
@@ -258,7 +254,7 @@ def test_the_numbers_of_a_picture_are_those_of_python(show: "Callable[..., Page]
 # ------------------------------------------------------------------------------------------------ everybody
 
 
-def test_a_whole_computation_fits_into_one_screen(show: "Callable[..., Page]", opened: "Page") -> None:
+def test_a_whole_computation_fits_into_one_screen(show: Callable[..., Page], opened: Page) -> None:
     opened.set_viewport_size({"width": 1280, "height": 720})
     beyond: dict[str, object] = {}
     for cell in ("conv2.dw[3,1,0,2]", "conv2.y[1,2,3]", "relu1.dy[1,0,3]", "dense1.y[2]", "pool1.y[2,1,2]"):
@@ -273,7 +269,7 @@ def test_a_whole_computation_fits_into_one_screen(show: "Callable[..., Page]", o
 
 
 @pytest.mark.parametrize("width", [390, 768, 1024, 1440])
-def test_digits_are_never_cut_off(show: "Callable[..., Page]", opened: "Page", width: int) -> None:
+def test_digits_are_never_cut_off(show: Callable[..., Page], opened: Page, width: int) -> None:
     opened.set_viewport_size({"width": width, "height": 900})
     for cell in ("pool1.dy[1,0,1]", "conv1.dw[1,0,2,1]", "softmax1.dy[0]"):
         show(cell).wait_for_selector(".computation-square")
@@ -281,12 +277,12 @@ def test_digits_are_never_cut_off(show: "Callable[..., Page]", opened: "Page", w
     opened.set_viewport_size(DESKTOP)
 
 
-def test_everything_is_reached_by_the_keyboard(show: "Callable[..., Page]") -> None:
+def test_everything_is_reached_by_the_keyboard(show: Callable[..., Page]) -> None:
     page = show("conv2.y[3,1,0]", "forward")
     page.evaluate("document.querySelector('details.computation-fold').open = true")  # a fold stays as it was left
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
-    page.locator(".computation-name").focus()
+    page.focus(".computation-name")
     reached: set[str] = set()
     for _ in range(45):
         page.keyboard.press("Tab")

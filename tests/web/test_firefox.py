@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from web.journey import Journey, journey, numpy_cnn
-from web.views.opened import number
-from web.watching import absent
+from web.pages import absent, number
 
 from chainrule.explain.notation import format_number
 

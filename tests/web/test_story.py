@@ -2,18 +2,15 @@
 
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from web.networks import OTHERS, Subject, built, find_subject, served
-from web.views.opened import number, went
+from web.pages import Page, number, went
 
 from chainrule import layers, zoo
 from chainrule.explain.notation import format_number
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 SAMPLE = 1
 BODY = [
@@ -28,16 +25,16 @@ def subject() -> Subject:
     return built("small", BODY, (1, 9, 8))
 
 
-def test_the_walk_passes_every_layer_forward_and_back_with_python_s_values(opened: "Page", subject: Subject) -> None:
+def test_the_walk_passes_every_layer_forward_and_back_with_python_s_values(opened: Page, subject: Subject) -> None:
     trace, passed = subject.trace(SAMPLE), list[str]()
     went(opened, f"#/network?sample={SAMPLE}&stop=1", ".story-body h2")
     announced = [title.inner_text() for title in opened.locator(".story-plan li").all()]
-    count = int(opened.locator(".story-controls .story-meta").inner_text().split(" of ")[1])
+    count = int(opened.inner_text(".story-controls .story-meta").split(" of ")[1])
     assert count <= 12
     assert len(announced) == count - 1
     for stop in range(1, count + 1):
         opened.wait_for_selector(f".story-body .story-meta:text-matches('Stop {stop} of')")
-        assert opened.locator(".story-body h2").inner_text() == ["The input", *announced][stop - 1]
+        assert opened.inner_text(".story-body h2") == ["The input", *announced][stop - 1]
         for shown in opened.locator(".story-body > p > .story-cell").all():
             cell, value = shown.inner_text().split(" = ")
             layer, bracket, index = cell.removesuffix(" after the step").partition("[")
@@ -137,13 +134,13 @@ def holds(picture: dict[str, Any]) -> bool:
         *(pytest.param(name, marks=pytest.mark.thorough) for name in sorted({*OTHERS, *zoo.NAMED} - {*WALKS})),
     ],
 )
-def test_every_equation_of_the_walk_holds_for_the_printed_numbers(page: "Page", name: str) -> None:
+def test_every_equation_of_the_walk_holds_for_the_printed_numbers(page: Page, name: str) -> None:
     subject = find_subject(name)
     with served(subject) as address:
         page.goto(address)
         page.wait_for_selector("html[data-ready]")
         went(page, "#/network?stop=1", ".story-body h2")
-        count = int(page.locator(".story-controls .story-meta").inner_text().split(" of ")[1])
+        count = int(page.inner_text(".story-controls .story-meta").split(" of ")[1])
         pictures: list[dict[str, Any]] = []
         for stop in range(1, count + 1):
             page.evaluate(NEXT, stop)  # in the phase of the last stop, since changing it draws the network again
@@ -154,7 +151,7 @@ def test_every_equation_of_the_walk_holds_for_the_printed_numbers(page: "Page", 
     assert sum(any(texts for _, texts in picture["grids"]) for picture in pictures) >= 2 or name not in WALKS
 
 
-def test_the_paths_of_the_error_grow_over_the_maps(opened: "Page") -> None:
+def test_the_paths_of_the_error_grow_over_the_maps(opened: Page) -> None:
     lines: list[int] = []
     for stop in (7, 9, 11):
         went(opened, f"#/network/backward?sample={SAMPLE}&stop={stop}", f".story-meta:text-matches('Stop {stop} of')")
@@ -162,34 +159,19 @@ def test_the_paths_of_the_error_grow_over_the_maps(opened: "Page") -> None:
         lines.append(opened.locator(".diagram-paths path").count())
     assert lines == sorted(lines)
     assert lines[-1] > lines[0]
-    shares = re.findall(r"(−?\d+)\s%", opened.locator(".story-key").inner_text())
+    shares = re.findall(r"(−?\d+)\s%", opened.inner_text(".story-key"))
     assert number(shares[0]) > 0
     assert sum(map(number, shares)) == 100
 
 
-def test_a_window_shows_where_the_gradient_of_its_maximum_goes(opened: "Page", subject: Subject) -> None:
-    trace = subject.trace(SAMPLE)
-    dy = np.asarray(trace["pool1.dy"])
-    c, i, j = np.unravel_index(np.abs(dy).argmax(), dy.shape)
-    went(
-        opened,
-        f"#/network/backward/relu1.dy[{c},{2 * i},{2 * j}]?sample={SAMPLE}",
-        ".computation-factors .computation-square",
-    )
-    squares = opened.locator(".computation-factor .computation-square .computation-digits").all_inner_texts()
-    window = np.asarray(trace["relu1.y"])[c, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].ravel()
-    expected = np.where(np.arange(4) == window.argmax(), dy[c, i, j], 0)
-    assert [number(text) for text in squares[4:8]] == pytest.approx(expected, rel=0.05)
-
-
-def test_another_kernel_is_run_over_the_whole_image(opened: "Page", subject: Subject) -> None:
+def test_another_kernel_is_run_over_the_whole_image(opened: Page, subject: Subject) -> None:
     trace = subject.trace(SAMPLE)
     cell = "conv1.y[1,2,3]"
     went(opened, f"#/network/forward/{cell}?sample={SAMPLE}", f'.computation-name:text-is("{cell}")')
-    opened.locator(".computation-kernel summary").click()
+    opened.click(".computation-kernel summary")
     opened.get_by_role("button", name="Average").click()
     window = np.asarray(trace["x"])[0, 2:5, 3:5]
     for added in (0, (2 - 1 / 6) * window[0, 0]):
-        shown = opened.locator(".computation-kernel output").inner_text().split(" = ")[1].split(" ")[0]
+        shown = opened.inner_text(".computation-kernel output").split(" = ")[1].split(" ")[0]
         assert number(shown) == pytest.approx(window.mean() + np.asarray(trace["conv1.b"])[1] + added, rel=5e-3)
         opened.locator(".computation-kernel input").first.fill("2")

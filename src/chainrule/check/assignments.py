@@ -202,7 +202,7 @@ def verify(
     first = {row.title: row for row in reversed(report.rows)}  # its tolerance reflects the part's rounding errors
     tolerances = {title: min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE) for title, row in first.items()}
     output_is_explained = "y" in first and bool({*first["y"].diagnoses} - {ZERO})  # later rows are of other mistakes
-    wrong: dict[str, str] = {}
+    wrong = dict[str, str]()
     if isinstance(task.layer, Dropout):  # its numbers are random
         return wrong
     for subject, judges, values in _random_variants(code, task, seed, learner_task):
@@ -243,7 +243,7 @@ def _random_variants(
 
 def _compare(subject: Subject, judge: Judge, values: Values, dy: Array, tolerances: dict[str, float]) -> dict[str, str]:
     claimed, expected = subject.gradients(values, dy), judge.gradients(values, dy)
-    wrong: dict[str, str] = {}
+    wrong = dict[str, str]()
     for name in subject.tensors:
         tolerance = tolerances.get(f"d{name}", MIN_TOLERANCE)
         if name not in claimed or not _is_close(claimed[name], expected[name], tolerance):

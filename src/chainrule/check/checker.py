@@ -139,7 +139,7 @@ def _check(
 
 def check_everything(engine: str | None, seed: int) -> Report:
     """Check all layers, with options that reveal mistakes, and all losses."""
-    rows: list[Row] = []
+    rows = list[Row]()
     for layer, shape in probes.LAYERS:
         rows += _layer(LayerSubject(layer, shape, engine=engine), seed)
     for loss in losses.NAMES:

@@ -90,7 +90,7 @@ ZEROS = Diagnosis(
 
 def extra_checks(checked: CheckedProbe) -> list[Row]:
     """Return rows for mistakes that the probe does not reveal: the first row of each tensor."""
-    first_rows: dict[tuple[str, bool], Row] = {}
+    first_rows = dict[tuple[str, bool], Row]()
     for check in CHECKS:
         try:
             rows = check(checked)
@@ -285,23 +285,23 @@ def check_other_inputs(checked: CheckedProbe) -> list[Row]:
     probe, rows = checked.probe, list[Row]()
     if (x := probe.values.get("x")) is None:
         return []
-    far, zeros = probes.spread_values(x.shape, probe.generator), np.abs(x)
-    zeros[(slice(None), *(0 for _ in x.shape[1:]))] = 0.0
-    for method, diagnosis, other in (
-        (f"inputs up to ±{probes.FAR_LIMIT:.0f}", FAR, far),
+    rectified = np.abs(x)
+    rectified[(slice(None), *(0 for _ in x.shape[1:]))] = 0.0
+    for method, diagnosis, inputs in (
+        (f"inputs up to ±{probes.FAR_LIMIT:.0f}", FAR, probes.spread_values(x.shape, probe.generator)),
         (f"inputs up to ±{3 * SMALL_FACTOR:g}", NEAR, SMALL_FACTOR * x),
-        ("inputs with zeros", ZEROS, zeros),
+        ("inputs with zeros", ZEROS, rectified),
     ):
-        values = {**probe.values, "x": other}
+        values = {**probe.values, "x": inputs}
         if not checked.output_is_right:
             return list(compare_with_derivatives(checked, values, method, diagnosis))
-        sides = [checked.right_results({**values, "x": other + side * (other == 0)}) for side in (-SIDE, SIDE)]
+        sides = [checked.right_results({**values, "x": inputs + side * (inputs == 0)}) for side in (-SIDE, SIDE)]
         results, expected = checked.results(values, probe.dy), dict[str, Array]()
-        for name, right in sides[0].items():
-            between = np.sort([right, sides[1][name]], axis=0)
-            inside = name in results and results[name].shape == right.shape
-            expected[name] = np.clip(results[name], *between) if inside else right
-        rows += checked.compare(method, results, expected, diagnosis, x=other)
+        for name, before_kink in sides[0].items():
+            limits = np.sort([before_kink, sides[1][name]], axis=0)
+            is_comparable = name in results and results[name].shape == before_kink.shape
+            expected[name] = np.clip(results[name], *limits) if is_comparable else before_kink
+        rows += checked.compare(method, results, expected, diagnosis, x=inputs)
     return rows
 
 

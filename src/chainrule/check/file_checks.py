@@ -346,24 +346,23 @@ def _variation_rows(
 ) -> Iterator[Row]:
     """Yield the rows of a class with the author's own default values, and with other values if it has no format."""
     arguments, required, _ = signature
+    by_text = _activation_arguments(arguments)
+    slopes = {argument: slope for argument, slope in SLOPES.items() if argument in arguments}
     variations = list[dict[str, Any]]()
     if any(argument in options and argument not in required for argument in arguments):
         variations.append({argument: value for argument, value in options.items() if argument in required})
     for sizes in OTHER_SIZES if class_format(name) is None else ():
         if values := usual_values(arguments, sizes):
             variations.append({**options, **values})
-    slopes = {argument: value for argument, value in SLOPES.items() if argument in arguments}
     variations += [{**options, **slopes}] if slopes.keys() - options.keys() else []
-    by_text = _activation_arguments(arguments)
     variations += [{**options, argument: text} for argument in by_text for text in NAMES["activations"]]
-    for values in variations:
-        named = (*arguments, *by_text)
-        shown = ", ".join(f"{argument}={value}" for argument, value in values.items() if argument in named)
+    for variation in variations:
+        shown = (f"{name}={value}" for name, value in variation.items() if name in (*arguments, *by_text))
         with suppress(StudentError, ShapeError):  # code may support fewer options
-            student = file.layer(name, options=values)
-            rows = check_variation(student, shown or "the default arguments", seed)
-            certain = not (slopes or by_text)  # another slope may be that of no layer
-            yield from (row for row in rows if certain or (row.is_wrong and row.tensor != "y"))
+            student = file.layer(name, options=variation)
+            rows = check_variation(student, ", ".join(shown) or "the default arguments", seed)
+            is_known = not (slopes or by_text)  # another slope may be that of no layer
+            yield from (row for row in rows if is_known or (row.is_wrong and row.tensor != "y"))
 
 
 def _activation_arguments(arguments: Sequence[str]) -> list[str]:

@@ -75,26 +75,27 @@ def _steps(explanation: ElementExplanation) -> tuple[str, ...]:
 
 def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanation) -> Iterator[SumTerm]:
     """Yield the terms of the expected sum, then terms that are only in the actual sum; at most `MAX_TERMS` of each."""
-    sources = ("x", *probe.values) if tensor == "y" else ("dy",)  # a bias is a term without an element of x
+    varied = ("x", *probe.values) if tensor == "y" else ("dy",)  # a bias is a term without an element of x
     arrays = {name: value for name, value in probe.values.items() if tensor != "y" or name != "x"}
-    seen = set[tuple[str, Index]]()
+    expected_elements = set[tuple[str, Index]]()
     base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy)) if tensor != "y" else 0.0
     for factors in explanation.terms[:MAX_TERMS]:
-        element = next((factor for name in sources for factor in factors if factor.tensor == name), None)
+        element = next((factor for name in varied for factor in factors if factor.tensor == name), None)
         if element is None:  # the term is a constant
             continue
         others = [factor for factor in factors if factor is not element]
         expected = float(np.prod([factor.value for factor in others])) * explanation.scale[1]
         name = " · ".join([factor.label for factor in others] + [explanation.scale[0]] * bool(explanation.scale[0]))
-        seen.add((element.tensor, element.index))
+        expected_elements.add((element.tensor, element.index))
         yield _term(probe, tensor, cell, element, expected, name, arrays, base)
-    if tensor != "y" and probe.dy.size <= MAX_TERMS:
-        for index in map(tuple, np.argwhere(np.ones(probe.dy.shape))):
-            element = NamedFactor("dy", tuple(map(int, index)), "dy", float(probe.dy[index]))
-            if ("dy", element.index) not in seen:
-                term = _term(probe, tensor, cell, element, 0.0, "", arrays, base)
-                if abs(term.actual) > NEGLIGIBLE:
-                    yield term
+    if tensor == "y" or probe.dy.size > MAX_TERMS:
+        return
+    for index in np.ndindex(probe.dy.shape):
+        if ("dy", index) not in expected_elements:
+            element = NamedFactor("dy", index, "dy", float(probe.dy[index]))
+            term = _term(probe, tensor, cell, element, 0.0, "", arrays, base)
+            if abs(term.actual) > NEGLIGIBLE:
+                yield term
 
 
 def _term(

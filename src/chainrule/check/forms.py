@@ -193,25 +193,30 @@ class ClassFormat:
         A class whose default padding is a text is checked with this padding; if it is "same", with stride 1.
         """
         words, cases = {word.lower() for word in arguments}, list[Case]()
-        paddings = (word.partition("=")[2] for word in words if word.startswith(NAMES["text_paddings"]))
-        padding, axes, make = next(paddings, ""), len(self.shape), cast("Any", self.layer)
-        first: dict[str, Any] = {"values": {}, "shapes": (self.shape,)}
-        for entry in (first, *self.further):
-            values, advice = entry["values"], entry.get("advice", "")
-            square = axes != 3 or 3 not in self.base.values()
-            if (advice == "uneven" and "stride" not in self.options) or (advice == "oblong" and square):
+        axes, make = len(self.shape), cast("Any", self.layer)
+        is_square = axes != 3 or 3 not in self.base.values()
+        usual: dict[str, Any] = {"values": {}, "shapes": (self.shape,)}
+        for entry in (usual, *self.further):
+            advice = entry.get("advice", "")
+            if (advice == "uneven" and "stride" not in self.options) or (advice == "oblong" and is_square):
                 continue
-            options = {name: value if value == 1 else values.get(name, value) for name, value in self.base.items()}
-            for name, value in self.options.items():
-                if words & {*ARGUMENTS[name]}:
-                    options[name] = values.get(name, value)
-            if "window" in options and "padding" in options:  # every window of size 2 must overlap the input
-                options["padding"] = min(options["padding"], 1)
-            options |= {"stride": 1} if padding == "same" and "stride" in options else {}
-            options |= {"padding": padding} if padding in ("same", "valid") else {}
+            options = self._case_options(words, entry["values"])
             shape = next(shape for shape in entry["shapes"] if len(shape) == axes)
             cases.append(Case(make(**options), shape, () if cases else self.larger, advice=advice))
         return cases
+
+    def _case_options(self, words: set[str], values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the layer's options: these values, or the usual ones, of the options among the class's arguments."""
+        options = {name: usual if usual == 1 else values.get(name, usual) for name, usual in self.base.items()}
+        for name, usual in self.options.items():
+            if words & {*ARGUMENTS[name]}:
+                options[name] = values.get(name, usual)
+        if "window" in options and "padding" in options:  # every window of size 2 must overlap the input
+            options["padding"] = min(options["padding"], 1)
+        paddings = (word.partition("=")[2] for word in words if word.startswith(NAMES["text_paddings"]))
+        padding = next(paddings, "")
+        options |= {"stride": 1} if padding == "same" and "stride" in options else {}
+        return options | ({"padding": padding} if padding in ("same", "valid") else {})
 
 
 FUNCTIONS = tuple(

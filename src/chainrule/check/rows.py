@@ -184,12 +184,9 @@ def _without_dropped_parts(
         return by_complex_step
     by_differences = derivatives.by_differences(scalar, probe.generator)
     compared = comparison.compare_with_derivative(claimed, by_differences, scale)
-    confirmed = compared.excess <= by_differences.tolerance
-    return (
-        by_differences
-        if confirmed and not comparison.agree(by_complex_step, by_differences, scale)
-        else by_complex_step
-    )
+    confirms = compared.excess <= by_differences.tolerance
+    differ = not comparison.agree(by_complex_step, by_differences, scale)
+    return by_differences if confirms and differ else by_complex_step
 
 
 def _accuracy_notes(title: str, derivative: Derivative, kinks: int, scale: float, size: int) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def checked(owner: str, name: str, value: Any, annotation: Any) -> Any:
 def annotations(function: Callable[..., Any]) -> dict[str, Any]:
     """Return the annotations of a function's parameters that `checked` supports, by name."""
     source: Any = inspect.unwrap(function)
-    result: dict[str, Any] = {}
+    result = dict[str, Any]()
     for entry in inspect.signature(source).parameters.values():
         try:
             annotation = entry.annotation

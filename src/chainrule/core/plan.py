@@ -194,9 +194,9 @@ class Builder:
         self.layer = ""
         self._owner = ""
         self._parameters = parameters
-        self._forward: list[Operation] = []
-        self._backward: list[tuple[str, list[Operation]]] = []
-        self._deferred: list[Operation] = []
+        self._forward = list[Operation]()
+        self._backward = list[tuple[str, list[Operation]]]()
+        self._deferred = list[Operation]()
 
     def begin(self, layer: str, owner: str = "") -> None:
         """Start a layer. All operations emitted before the next call belong to it.
@@ -270,12 +270,12 @@ def _add_parts(layers: list[tuple[str, list[Operation]]], shapes: Mapping[str, S
     layers  the operations of each layer, in the order of the forward pass
     shapes  shape of each gradient, by storage
     """
-    emitted = [operation for _, operations in layers for operation in operations]
-    writers = Counter(tensor.storage for operation in emitted for tensor in operation.writes)
-    parts_by_gradient: dict[str, list[Tensor]] = {}
+    emitted = [(layer, operation) for layer, operations in reversed(layers) for operation in operations]
+    writers = Counter(tensor.storage for _, operation in emitted for tensor in operation.writes)
+    parts_by_gradient = dict[str, list[Tensor]]()
     part_counts: Counter[tuple[str, str]] = Counter()
     ordered: list[Operation] = []
-    for layer, operation in ((layer, operation) for layer, operations in reversed(layers) for operation in operations):
+    for layer, operation in emitted:
         writes, additions = list[Tensor](), list[Operation]()
         for tensor in operation.writes:
             if writers[tensor.storage] == 1:

@@ -64,11 +64,8 @@ def argument_roles(function: Callable[..., Any], start: int = 0) -> tuple[str, s
     The argument self of a method does not count.
     """
     names = [name.lower() for name, _ in defaults(function) or () if name != "self"][start : start + 2]
-    first, second, *_ = (
-        *("t" if name in NAMES.targets else "p" * (name in NAMES.predictions) for name in names),
-        "",
-        "",
-    )
+    roles = ("t" if name in NAMES.targets else "p" * (name in NAMES.predictions) for name in names)
+    first, second, *_ = *roles, "", ""
     return first, second
 
 

@@ -178,7 +178,7 @@ class OverwriteDetector:
     """
 
     def __init__(self) -> None:
-        self._arrays: dict[str, tuple[Any, Array]] = {}
+        self._arrays = dict[str, tuple[Any, Array]]()
 
     def after_forward(self, passed: Mapping[str, tuple[Any, Array]], returned: Any) -> tuple[str, ...]:
         """Return the names of arrays that a call of forward has overwritten.

@@ -67,9 +67,9 @@ class Functions(LocalCode):
         self.arguments: tuple[str, ...] | None = tuple(self._values)
         self.variables = ModuleVariables(self._forward, self._backward)
         self._last: tuple[Array, Array] | None = None
-        self._cache: list[Any] = []  # cache returned by the last forward; empty if there was none
+        self._cache = list[Any]()  # cache returned by the last forward; empty if there was none
         self._detector = OverwriteDetector()
-        self._used_options: dict[str, Any] = {}  # copy of the options passed to the last forward
+        self._used_options = dict[str, Any]()  # copy of the options passed to the last forward
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call forward(x, …)."""
@@ -103,7 +103,7 @@ class Functions(LocalCode):
         returned = call(label, self._backward, *arguments)
         if self._cache and _is_nothing(returned):
             raise UnwrittenError(UNWRITTEN.format(label))
-        shapes = [np.shape(parameter) for parameter in parameters.values()]
+        shapes = [*map(np.shape, parameters.values())]
         dx, others = split_results(returned, label, self.arguments or (), shapes)
         gradients = {} if dx is None and others else {"dx": array(dx, f"{label} returned")}
         gradients |= {name: array(value, f"{label}: {name} is") for name, value in others.items() if value is not None}

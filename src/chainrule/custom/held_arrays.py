@@ -29,7 +29,7 @@ def list_names(thing: Any) -> tuple[str, ...]:
 
     Errors   StudentError if there are more than `MAX_NAMES`: in a truncated list, parameters would remain unchecked
     """
-    names: list[str] = []
+    names = list[str]()
     for name in _walk(thing, "", 1, {id(thing)}):
         names.append(name)
         if len(names) > MAX_NAMES:
@@ -276,8 +276,8 @@ def owners(gradients: Iterable[str], held: Collection[str]) -> dict[str, str]:
     gradients   names of candidate gradients
     held        names of the arrays
     """
-    best: dict[str, tuple[int, str]] = {}
-    by_stem: dict[Stem, list[str]] = {}
+    best = dict[str, tuple[int, str]]()
+    by_stem = dict[Stem, list[str]]()
     for owner in held:
         by_stem.setdefault(_canonical(_own(owner)), []).append(owner)
     for name in gradients:

@@ -28,7 +28,7 @@ class SampleAxis:
         self.kind, self.arguments, self.independent = code.kind, code.arguments, code.independent
         self.rate = code.rate
         self._x: Array | None = None
-        self._sums: dict[str, Array] = {}  # arrays that backward stores, summed over the samples
+        self._sums = dict[str, Array]()  # arrays that backward stores, summed over the samples
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call forward for each sample, or for the transposed batch."""
@@ -37,9 +37,10 @@ class SampleAxis:
             batch = x if self._axis == OUTPUT else np.moveaxis(x, 0, -1)
             return _moved(self._code.forward(batch, strided=strided), "y")
         results = [self._code.forward(sample, strided=strided) for sample in x]
-        if len({result.arrays["y"].shape for result in results}) > 1:
+        outputs = [result.arrays["y"] for result in results]
+        if len({output.shape for output in outputs}) > 1:
             raise StudentError(f"{self.kind}: forward returned different shapes for samples of the same shape")
-        return CallResult({"y": np.stack([result.arrays["y"] for result in results])}, _changed(results))
+        return CallResult({"y": np.stack(outputs)}, _changed(results))
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
         """Call backward for each sample after its own forward, or for the transposed batch."""

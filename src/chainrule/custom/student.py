@@ -66,7 +66,7 @@ class Student:
         self.kind = code.kind
         self.name = name or code.kind
         self._names: tuple[str, ...] | None = code.arguments
-        self._adopted: dict[str, str] = {}
+        self._adopted = dict[str, str]()
         self._axis = ""
         self._paired: tuple[tuple[str, ...], dict[str, str]] = ((), {})
         self._x: Array | None = None

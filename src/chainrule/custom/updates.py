@@ -49,7 +49,7 @@ class Updates:
     def __init__(self, thing: Any, backward: Callable[..., Any]) -> None:
         self.argument = calling.rate_argument(backward)
         self._attribute = "" if self.argument else _rate_attribute(thing, backward)
-        self.names: dict[str, bool] = {}  # whether an array that backward changes affects the output
+        self.names = dict[str, bool]()  # whether an array that backward changes affects the output
 
     def copy(self) -> "Updates":
         """Return an independent copy."""

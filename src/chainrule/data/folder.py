@@ -113,8 +113,7 @@ def _inventory(layout: Layout, reader: ImageReader, usable: Usable, *, allow_emp
         if missing and not allow_empty:
             where = "" if part == ALL else f" in {part}"
             raise DataError(f"{layout.folder}: every image of class {missing[0]!r}{where} is damaged")
-    left_out = sorted([*layout.left_out, *reader.left_out()], key=lambda entry: entry.path)
-    return Inventory(str(layout.folder), used, tuple(left_out), dict(reader.changed), layout.notes)
+    return reader.inventory(used, layout.left_out, layout.notes)
 
 
 def image_paths(folder: Path, targets: str | None = None) -> list[Path]:

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ from chainrule.data.images import (
     to_array,
     treatments,
 )
-from chainrule.data.inventory import LeftOut
+from chainrule.data.inventory import Inventory, LeftOut
 from chainrule.data.mask_values import MAX_COLORS
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, quoted, unknown_name
 
@@ -210,12 +210,16 @@ class ImageReader:
         leave = "to leave them out" if count > 1 else "to leave it out"
         return kind(f"{prefix}{first}{more}; {leave}: skip_damaged=True (--skip-damaged)")
 
-    def left_out(self) -> list[LeftOut]:
-        """Return inventory entries for the damaged files."""
-        return [
+    def inventory(
+        self, used: Mapping[str, Mapping[str, int]], left_out: Iterable[LeftOut], notes: tuple[str, ...]
+    ) -> Inventory:
+        """Return the inventory of the folder, whose entries of left-out files include the damaged ones."""
+        damaged = (
             LeftOut(relative(path, self.top), "damaged", str(error).removeprefix(f"{path}: "))
             for path, error in self.damaged
-        ]
+        )
+        ordered = sorted([*left_out, *damaged], key=lambda entry: entry.path)
+        return Inventory(str(self.top), used, tuple(ordered), dict(self.changed), notes)
 
 
 def _examined(files: Files, options: ImageOptions) -> Iterator[UsableFile | ChainruleError]:

@@ -18,7 +18,7 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.folder_layout import ALL, images_below, relative
 from chainrule.data.image_files import MaskFiles
 from chainrule.data.image_reader import ImageOptions, ImageReader, Mask, UsableFile
-from chainrule.data.inventory import Inventory, LeftOut
+from chainrule.data.inventory import LeftOut
 from chainrule.data.mask_values import GRAY, UNLABELED, MaskValues
 from chainrule.errors import DataError, FormatError, printable
 
@@ -70,9 +70,8 @@ def read_masks(folder: Path, options: ImageOptions) -> Dataset:
         y: Any = MaskFiles(folder, paths, reader.shape[1:], digests, values, np.array(occurring))
     else:
         y = np.stack([values.labels(cast("Array", mask.pixels)) for mask in masks])
-    left_out = sorted([*left_out, *reader.left_out()], key=lambda entry: entry.path)
-    used, remarks = {ALL: {"images with masks": len(files)}}, (values.remark(counts, classes),)
-    inventory = Inventory(str(folder), used, tuple(left_out), dict(reader.changed), remarks)
+    used = {ALL: {"images with masks": len(files)}}
+    inventory = reader.inventory(used, left_out, (values.remark(counts, classes),))
     about: Any = {"inventory": inventory, "mask_values": values, "groups": reader.groups(files)}
     return Dataset(x, y, classes, folder.name, str(folder), **about)
 

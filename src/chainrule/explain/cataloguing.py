@@ -88,7 +88,7 @@ def joined_layers(network: Network, plan: Plan) -> list[JoinedLayer]:
     emitted = {(operation.name, prefix(operation.writes[0].name)): operation for operation in plan.forward}
     in_plan = {tensor.storage for operation in plan.operations for tensor in operation.writes}
     weighted = {prefix(operation.writes[0].name) for operation in plan.backward if operation.name.endswith("_dp")}
-    layers: list[JoinedLayer] = []
+    layers = list[JoinedLayer]()
     for loss, number in _ends(network):
         name, kind = network.names[number - 1], getattr(network.layers[number - 1], "kind", "")
         for (activation, separate_loss), joined in JOINED.items():
@@ -120,7 +120,7 @@ def _parameters(network: Network, plan: Plan, catalogue: TensorCatalogue) -> dic
     if plan.weights is not None:
         catalogue.add(plan.weights.name, plan.weights.shape, "weights", per_sample=True)
     states = {tensor.storage for operation in plan.deferred for tensor in operation.writes}
-    trained: dict[str, Shape] = {}
+    trained = dict[str, Shape]()
     for name, values in network.weights.items():
         is_trained = name in network.trainable_layout
         kind = "state" if name in states else "parameter" if is_trained else "constant"

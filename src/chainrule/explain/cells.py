@@ -164,7 +164,7 @@ def flat_index(index: Index, shape: Shape) -> int:
 
 def cell_index(place: int, shape: Shape) -> Index:
     """Convert a flat, row-major position to an index."""
-    index: list[int] = []
+    index = list[int]()
     for size in reversed(shape):
         place, here = divmod(place, size)
         index.append(here)

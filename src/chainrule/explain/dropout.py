@@ -12,11 +12,9 @@ def dropout(ctx: CellContext) -> Derivation:
     """Explain y = x / (1 − rate) where u ≥ rate, else 0. The gradient applies the same operation to dy."""
     arguments, (n, *position) = ctx.arguments, ctx.index
     rate, element = arguments["rate"], flat_index(tuple(position), ctx.shape)
-    elements = int(np.prod(ctx.shape))
-    sample = arguments["first"] + n
-    u = float(
-        uniform(arguments["seed"], arguments["stream"], arguments["step"], np.array([sample]), elements)[0, element]
-    )
+    sample, elements = arguments["first"] + n, int(np.prod(ctx.shape))
+    drawn = uniform(arguments["seed"], arguments["stream"], arguments["step"], np.array([sample]), elements)
+    u = float(drawn[0, element])
     x, is_kept = ctx.factor(0, (n, *position)), u >= rate
     coordinates = f"{arguments['seed']}, {ctx.layer}, {arguments['step']}, {sample}, {element}"
     steps = (

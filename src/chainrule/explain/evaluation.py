@@ -73,8 +73,8 @@ class Evaluator:
         letters = index_of(self.entry["writes"][ctx.place], ctx.operation.writes[ctx.place])
         index = ctx.index if ctx.operation.writes[ctx.place].per_sample else ctx.own_index
         self.own = Scope(dict(zip(letters, index, strict=False)))
-        self.values: dict[str, float] = {}
-        self._steps: dict[str, Sequence[str]] = {}
+        self.values = dict[str, float]()
+        self._steps = dict[str, Sequence[str]]()
         self.where = {formula["name"]: formula for formula in self.entry["where"]}
         self.tensors = named_tensors(ctx, self.entry)
         self.sizes = sizes(ctx, self.tensors, tuple(self.own.letters))

@@ -84,7 +84,7 @@ class FormulaWriter:
         Parts of an attribute that have the same value share the first letter: if stride is (2, 2), t for stride.1 is
         written as s, the letter of stride.0.
         """
-        first: dict[tuple[str, Any], str] = {}
+        first = dict[tuple[str, Any], str]()
         paths: Mapping[str, Any] = self.evaluator.entry.get("letters", {})
         keys = {
             letter: (str(path).partition(".")[0], self.evaluator.constants[letter]) for letter, path in paths.items()

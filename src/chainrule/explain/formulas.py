@@ -102,7 +102,7 @@ def result(formula: Formula, values: Mapping[str, float]) -> float:
 
 def right_side(formula: Formula, write: Callable[[Any], str]) -> str:
     """Return the right-hand side with all cases. ``write`` returns the text of a letter."""
-    cases: list[str] = []
+    cases = list[str]()
     for place, case in enumerate(formula["cases"]):
         text = joined(case["value"], write)
         when = f" if {joined(case['when'], write)}" if "when" in case else ""

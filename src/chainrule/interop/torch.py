@@ -142,14 +142,14 @@ def _contents(value: Any, budget: Budget) -> tuple[dict[str, dict[str, RecordedC
                 if isinstance(container, dict)
                 else {f"[{number}]": child for number, child in enumerate(container)}
             )
-            text_keys = {k for k in children if isinstance(k, str)} if path is not None else set[str]()
+            named = {key: child for key, child in children.items() if path is not None and isinstance(key, str)}
             for key, child in reversed(children.items()):
-                if key in text_keys and not isinstance(child, RecordedCall):
+                if key in named and not isinstance(child, RecordedCall):
                     budget.visit(len(path or "") + len(key), "the names of its nested dictionaries")
                     pending.append((f"{path}.{key}".removeprefix("."), child, network))
                 else:
                     pending.appendleft((None, child, network))  # after all that has a path
-            if tensors := {key: children[key] for key in children if key in text_keys and _is_tensor(children[key])}:
+            if tensors := {key: child for key, child in named.items() if _is_tensor(child)}:
                 tensors_by_path[path or ""] = tensors
     del call_counts[""]
     return tensors_by_path, call_counts

@@ -137,8 +137,9 @@ class Network:
         self._buffers = FlatBuffers(parameters, self.statistics, self.table, self.layout, weights is None)
         self.normalization = UNFITTED  # until training sets it
         if normalization is not None:
-            ports, names = self.input_ports, self.input_names
-            self.normalization = checked_normalization(normalization, ports, names, self.input_shape)
+            self.normalization = checked_normalization(
+                normalization, self.input_ports, self.input_names, self.input_shape
+            )
         channels = 0 if self.input_ports else self.input_shape[0]
         if weights is None:
             self.reset(self.seed)

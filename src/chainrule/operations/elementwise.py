@@ -134,13 +134,16 @@ def _is_costly(tree: Tree) -> bool:
     return (name in COSTLY and not (name == "^" and operands[0] != math.e)) or any(map(_is_costly, operands))
 
 
-def letters(tree: Tree) -> Iterator[str]:
-    """Yield the letters in a tree, once for each occurrence."""
-    if isinstance(tree, list):
-        for operand in cast("list[Any]", tree)[1:]:
-            yield from letters(operand)
-    elif isinstance(tree, str):
+def occurrences(tree: Tree) -> Iterator[str]:
+    """Yield the names in a tree, once for each occurrence."""
+    if isinstance(tree, str):
         yield tree
+    elif isinstance(tree, dict):
+        node = cast("dict[str, Any]", tree)
+        yield from occurrences(node["value"]["tree"] if "reduce" in node else node["name"])
+    elif isinstance(tree, list):
+        for operand in cast("list[Any]", tree)[1:]:
+            yield from occurrences(operand)
 
 
 def renamed(line: str, name: str, other: str) -> str:

@@ -16,8 +16,8 @@ from chainrule.operations.elementwise import (
     Tree,
     cases_of,
     folded,
-    letters,
     loss_formulas,
+    occurrences,
     renamed,
 )
 
@@ -207,7 +207,7 @@ class ScalarWriter:
 
     def _extreme(self, sign: str, first: Tree, second: Tree, level: int) -> str:
         """Return the maximum (sign "≤") or minimum ("≥") of a value and a bound. NaN values propagate."""
-        if self._options.keys() >= {*letters(first)}:
+        if self._options.keys() >= {*occurrences(first)}:
             first, second = second, first
         value, bound = self._operand(first), self._operand(second)
         text = self._language.choice.format(test=f"{value} {SIGNS[sign]} {bound}", value=bound, other=value)

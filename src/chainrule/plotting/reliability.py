@@ -53,7 +53,7 @@ def reliability_diagram(
     axes = sheet.axes(_LEFT, 0, _WIDTH, _HEIGHT)
     bars = {"width": 0.9 / number.size, "color": BLUE}
     axes.bar(middle, np.nan_to_num(right), **bars)
-    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--")
+    _draw_diagonal(axes)
     axes.plot(sure[number > 0], right[number > 0], color=MUTED, marker="o", markersize=3, linestyle="none")
     axes.set(xlim=(0, 1), ylim=(0, 1), xticklabels=[])
     below = sheet.axes(_LEFT, _HEIGHT + 0.15, _WIDTH, _COUNTS)
@@ -79,7 +79,7 @@ def rate_curves(lines: Sequence[Line], title: str, names: tuple[str, str], *, is
     sheet = new_sheet(_LEFT + _HEIGHT + 0.2, _HEIGHT + 0.75, title)
     axes = sheet.axes(_LEFT, 0, _HEIGHT, _HEIGHT)
     if is_roc:
-        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--")
+        _draw_diagonal(axes)
     for (name, x, y, area), color in zip(shown, CYCLE, strict=False):
         points = np.append(0.0, x), np.append(0.0 if is_roc else y[0], y)
         style: dict[str, Any] = {"color": color, "lw": 1.6, "drawstyle": "default" if is_roc else "steps-pre"}
@@ -91,6 +91,10 @@ def rate_curves(lines: Sequence[Line], title: str, names: tuple[str, str], *, is
     for entry in legend.get_texts():
         entry.set(**typeface())
     return sheet.figure
+
+
+def _draw_diagonal(axes: Drawing) -> None:
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--")
 
 
 def _label(axes: Drawing, label: str) -> None:

@@ -168,7 +168,8 @@ class BatchLoader:
                 size, batch = self._of_stream(step)
                 yield size, 1, batch
             return
-        groups, ahead, data = self._groups(epoch, position), None, cast("Samples | PairSamples", self.data)
+        groups, data = self._groups(epoch, position), cast("Samples | PairSamples", self.data)
+        read_ahead = None  # the samples of each group, if other processes read them
         if data.decodes and (processes := reading_processes(self.readers, data)):
             if self._prefetcher is None:
                 from chainrule.data.prefetch import Prefetcher
@@ -177,9 +178,11 @@ class BatchLoader:
                 slot_bytes = samples * (2 if self._mixing else 1) * bytes_of_reading(data)
                 self._prefetcher = Prefetcher(data.read, processes, slot_bytes)
             key, available = mix(self.recipe.seed, epoch), len(data)
-            ahead = self._prefetcher.batches((self._with_partners(epoch, own, available), key) for _, _, own in groups)
-        for size, count, own in groups:
-            yield size, count, (own,) if self.held else self.batch_of(epoch, own, next(ahead) if ahead else ())
+            requests = ((self._with_partners(epoch, rows, available), key) for _, _, rows in groups)
+            read_ahead = self._prefetcher.batches(requests)
+        for size, count, rows in groups:
+            samples_read = next(read_ahead) if read_ahead else ()
+            yield size, count, (rows,) if self.held else self.batch_of(epoch, rows, samples_read)
 
     def _groups(self, epoch: int, position: int) -> list[tuple[int, int, Ints]]:
         """Return the remaining batches of an epoch: (batch size, number of batches, indices of this worker's rows)."""

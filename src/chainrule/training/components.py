@@ -141,8 +141,7 @@ class EarlyStopping(Component):
             times = "an epoch" if waited == 1 else f"{waited} epochs"
             reason = f"stopped after epoch {len(epochs)} of {planned}: no better {metric} for {times}; "
         if waited:
-            weights = f"the weights are those of epoch {history.restored}, with the best {metric}"
-            history.notes.append(reason + weights)
+            history.notes.append(f"{reason}the weights are those of epoch {history.restored}, with the best {metric}")
 
 
 def copy_weights(network: Network) -> Array:

@@ -184,7 +184,7 @@ class History:
     def epoch_dicts(self) -> list[dict[str, Any]]:
         """Return the epochs as dictionaries for plots and JSON. Metrics of other tasks are omitted."""
         drop = CLASSIFICATION.metric if self.measure == ERROR else ERROR
-        dictionaries: list[dict[str, Any]] = []
+        dictionaries = list[dict[str, Any]]()
         for epoch in self.epochs:
             values = asdict(epoch)
             metrics = values.pop("validation_metrics")

@@ -67,7 +67,7 @@ class JointEvaluation(Evaluation):
     @property
     def of_outputs(self) -> dict[str, float]:
         """The main metric and the loss of each output, such as ``digit_accuracy`` and ``digit_loss``."""
-        values: dict[str, float] = {}
+        values = dict[str, float]()
         for output, part in self.parts.items():
             values |= {f"{output}_{part.task.metric}": part.measured, f"{output}_loss": part.loss}
         return values

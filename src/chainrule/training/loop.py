@@ -18,7 +18,7 @@ from chainrule.core.arrays import Arrays
 from chainrule.errors import NotFiniteError
 from chainrule.training.batches import StepInputs
 from chainrule.training.history import Epoch, History, epoch_means
-from chainrule.training.notes import batch_norm_warnings, training_warnings
+from chainrule.training.notes import training_warnings
 from chainrule.training.steps.gradients import Batches
 from chainrule.training.trainer import Callback, Trainer
 
@@ -46,7 +46,7 @@ def train(trainer: Trainer, callbacks: Sequence[Callback] = (), *, finish: bool 
         if trainer.finished:
             for component in trainer.components.values():
                 component.note(trainer.history, trainer.recipe.epochs)
-            warnings = [*batch_norm_warnings(trainer), *training_warnings(trainer)]
+            warnings = training_warnings(trainer)
             trainer.history.warnings += warnings
             trainer.history.notes += warnings
     return trainer.history

@@ -104,7 +104,7 @@ class LRMultipliers(TextOptions):
             if not matching:
                 raise OptionError(f"{option}: no parameter is named {pattern!r}; there are {', '.join(layout)}")
             factor_of |= dict.fromkeys(matching, factor)
-        groups: list[RateGroup] = []
+        groups = list[RateGroup]()
         for name, (first, last) in layout.items():
             if groups and groups[-1].factor == factor_of[name]:
                 groups[-1] = groups[-1]._replace(last=last)

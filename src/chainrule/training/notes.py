@@ -20,8 +20,20 @@ DIVERGENCE_FROM_START = 3.0
 MAX_ERROR_RATIO = 0.98  # above this fraction of a constant prediction's error, a regression has learned nothing
 
 
-def batch_norm_warnings(trainer: Trainer) -> list[str]:
-    """Return a list with a warning if batch normalizations saw one value per channel, whose variance is 0."""
+def training_warnings(trainer: Trainer) -> list[str]:
+    """Return warnings if layers normalized single values, if training diverged, or if it was hardly of any use.
+
+    Predictions are not compared with a constant one if the samples have weights.
+    """
+    half_epoch = max(1, trainer.epoch_steps // 2)
+    warnings = [_single_values(trainer)]
+    if len(trainer.history) >= 2 * half_epoch:
+        warnings.append(_divergence(trainer, half_epoch) or _lack_of_progress(trainer))
+    return [*filter(None, warnings)]
+
+
+def _single_values(trainer: Trainer) -> str:
+    """Return a warning if batch normalizations saw one value per channel, whose variance is 0; else ""."""
     network, recipe = trainer.network, trainer.recipe
     batch_size = min(recipe.batch_size, len(trainer.train_data)) // recipe.gradient_accumulation_steps
     layers = zip(network.names, network.layers, network.shapes, strict=True)
@@ -31,19 +43,7 @@ def batch_norm_warnings(trainer: Trainer) -> list[str]:
         if layer.mixes_samples and batch_size * math.prod(shape[1:]) <= 1 and name not in network.frozen
     ]
     problem = "normalized one value per channel to 0, and learned nothing: use a batch_size of at least 2"
-    return [f"{', '.join(single)} {problem}"] if single else []
-
-
-def training_warnings(trainer: Trainer) -> list[str]:
-    """Return a list with a warning if training diverged, or if the result is hardly better than a constant prediction.
-
-    The list is empty if there is nothing to warn about. Predictions are not compared if the samples have weights.
-    """
-    half_epoch = max(1, trainer.epoch_steps // 2)
-    if len(trainer.history) < 2 * half_epoch:
-        return []
-    warning = _divergence(trainer, half_epoch) or _lack_of_progress(trainer)
-    return [warning] if warning else []
+    return f"{', '.join(single)} {problem}" if single else ""
 
 
 def _divergence(trainer: Trainer, half_epoch: int) -> str:

@@ -294,7 +294,7 @@ def named_numbers(option: str, text: str, form: str) -> list[tuple[str, float]]:
 
     form     format of a part, for the OptionError if the text has another
     """
-    pairs: list[tuple[str, float]] = []
+    pairs = list[tuple[str, float]]()
     for part in text.split(","):
         name, _, number = part.rpartition("=")
         try:

@@ -165,7 +165,7 @@ class Recipe(metaclass=CheckedOptions):
 
     def to_config(self) -> dict[str, Any]:
         """Return all settings as JSON values. Custom code is represented by its name."""
-        config: dict[str, Any] = {}
+        config = dict[str, Any]()
         for name in OPTIONS:
             value = getattr(self, name)
             if name in CONVERSIONS and value is not None:

@@ -164,7 +164,9 @@ class Trainer:
         self.weights = sets[0].loss_weights
         self.validation = sets[1] if isinstance(validation, Samples) else validation
         if recipe.monitor != Recipe.monitor:
-            self._check_monitor()
+            from chainrule.training.evaluation import check_monitor
+
+            check_monitor(network, recipe, self.task, self.normalization, self.validation)
         active = [name for name in COMPONENTS if getattr(recipe, name) != getattr(Recipe, name)]
         self.components = {name: component(name, network, recipe) for name in active}
         self.stepper = Stepper(
@@ -198,12 +200,6 @@ class Trainer:
             self.history.notes.append(f"the loss is that of standardized targets ({self.target_scaling})")
         self.seconds_per_sample = math.inf  # measured over the last steps
         self.started = self.clock()
-
-    def _check_monitor(self) -> None:
-        """Raise OptionError if the metric that the recipe monitors does not exist."""
-        from chainrule.training.evaluation import check_monitor
-
-        check_monitor(self.network, self.recipe, self.task, self.normalization, self.validation)
 
     @property
     def fitted(self) -> Fitted:

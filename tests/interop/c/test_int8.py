@@ -178,12 +178,6 @@ def test_scales_hold_zero_exactly_and_factors_are_near() -> None:
     assert_close(multipliers / 2.0 ** shifts.astype(float), ratios, error=1e-8)
 
 
-def test_operations_without_an_integer_form_are_refused_by_name() -> None:
-    model = cr.Sequential((cr.GroupNorm(2), cr.Flatten(), cr.Dense(2)), (2, 3, 3), engine="numpy")
-    with pytest.raises(OptionError, match=r"'norm1' computes group_norm, which cannot be exported to C with --int8"):
-        Quantized(model, np.zeros((2, 2, 3, 3)))
-
-
 @needs("gcc")
 def test_sums_of_many_equal_weights_stay_within_32_bits(tmp_path: Path) -> None:
     """70,000 products of the largest weights and inputs are 2.3e9, and the bias makes the most of what is left."""

@@ -1,6 +1,6 @@
 """Training steps on the page: computed in float64 and stored in float32. More are in test_batch_steps.py."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +8,7 @@ from numerical import assert_close
 from numpy.testing import assert_array_equal
 from web.bridge import call
 from web.networks import Subject, each_network, find_subject
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
+from web.pages import Page
 
 
 def batch(subject: Subject) -> dict[str, Any]:
@@ -22,7 +20,7 @@ def batch(subject: Subject) -> dict[str, Any]:
 
 
 @each_network
-def test_a_step_is_that_of_the_trace(modules: "Page", name: str) -> None:
+def test_a_step_is_that_of_the_trace(modules: Page, name: str) -> None:
     subject = find_subject(name)
     trace, model = subject.trace(0), subject.model
     taken = call(modules, "train", subject.description, subject.frame, [batch(subject)])
@@ -37,7 +35,7 @@ def test_a_step_is_that_of_the_trace(modules: "Page", name: str) -> None:
         assert_close(buffer[first:last], trace[after].ravel(), name=weights)
 
 
-def test_moments_that_were_not_kept_begin_at_zero(modules: "Page") -> None:
+def test_moments_that_were_not_kept_begin_at_zero(modules: Page) -> None:
     subject = find_subject("numpy-cnn")
     zeros = [np.zeros_like(moment) for moment in subject.moments]
     expected, without = (
@@ -48,7 +46,7 @@ def test_moments_that_were_not_kept_begin_at_zero(modules: "Page") -> None:
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf])
-def test_a_step_that_is_not_finite_changes_nothing(modules: "Page", odd: float) -> None:
+def test_a_step_that_is_not_finite_changes_nothing(modules: Page, odd: float) -> None:
     subject = find_subject("numpy-cnn")
     subject.model.parameters[5] = odd
     outcome = call(modules, "failing", subject.description, subject.frame, batch(find_subject("numpy-cnn")))

@@ -1,20 +1,15 @@
 """Losses of a nudged number equal Python's, and their difference quotient the gradient."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import pytest
 from numerical import assert_close
 from web.bridge import call, look
-from web.networks import Subject, find_subject
+from web.networks import Subject, few_networks, find_subject
+from web.pages import Page
 
 from chainrule.core.plan import gradient_name
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
-NAMES = ["numpy-cnn", "flat", "rich", "lines", "branching-1", "yes-or-no", "numbers"]
 
 
 def loss_in_python(subject: Subject, picture: dict[str, Any], tensor: str, flat: int, value: float) -> float:
@@ -26,8 +21,8 @@ def loss_in_python(subject: Subject, picture: dict[str, Any], tensor: str, flat:
     return loss
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_losses_of_a_nudged_number(modules: "Page", name: str) -> None:
+@few_networks
+def test_losses_of_a_nudged_number(modules: Page, name: str) -> None:
     subject, random = find_subject(name), np.random.default_rng(len(name))
     subject = replace(subject, recipe=replace(subject.recipe, clip_norm=None))
     picture, trace = subject.picture(3), look(modules, subject, 3)

@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,19 +10,17 @@ from numerical import assert_close
 from numpy.testing import assert_array_equal
 from web.bridge import call, look
 from web.networks import built, find_subject
+from web.pages import Page
 
 import chainrule as cr
 from chainrule.training.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer, RMSProp
 from chainrule.training.recipe import Recipe
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
 EVERY = 10**6
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_paths_of_two_dense_layers_and_the_ways_from_each_output(modules: "Page", seed: int) -> None:
+def test_the_paths_of_two_dense_layers_and_the_ways_from_each_output(modules: Page, seed: int) -> None:
     subject = find_subject("softmax_cross_entropy")
     trace = look(modules, subject, seed)
     i, j = np.unravel_index(np.abs(trace["dense1.dw"]).argmax(), trace["dense1.dw"].shape)
@@ -39,7 +36,7 @@ def test_the_paths_of_two_dense_layers_and_the_ways_from_each_output(modules: "P
     assert_close(ways["values"], sign * np.sort(sign * products[sign * products > 0])[::-1][:5], dtype=np.float32)
 
 
-def test_all_paths_through_a_batch_normalization_add_up_to_the_gradient(modules: "Page") -> None:
+def test_all_paths_through_a_batch_normalization_add_up_to_the_gradient(modules: Page) -> None:
     layers = [cr.Conv2D(2, 2), cr.BatchNorm2D(), cr.Flatten(), cr.Dense(3)]
     trace = look(modules, built("small", layers, (1, 3, 4), Recipe(loss="softmax_cross_entropy")), 1)
     found = call(modules, "paths", "conv1.dw[1,0,1,0]", EVERY, EVERY)
@@ -48,14 +45,14 @@ def test_all_paths_through_a_batch_normalization_add_up_to_the_gradient(modules:
 
 
 @pytest.mark.parametrize("name", ["numpy-cnn", "flat", "branching-1", "rich"])
-def test_a_path_is_the_product_along_it(modules: "Page", name: str) -> None:
+def test_a_path_is_the_product_along_it(modules: Page, name: str) -> None:
     trace = look(modules, find_subject(name), 4)
     tensor = next(each for each in trace.names if each.endswith(".dw"))
     index = np.unravel_index(np.abs(trace[tensor]).argmax(), trace[tensor].shape)
     cell = f"{tensor}[{','.join(map(str, index))}]"
-    found = call(modules, "paths", cell, 5, 64)
-    assert found
-    for path in found:
+    paths = call(modules, "paths", cell, 5, 64)
+    assert paths
+    for path in paths:
         first, *_ = links = path["links"]
         assert links[-1]["cell"] == cell
         assert_close(path["start"], trace.explain(first["cell"]).value, dtype=float)
@@ -68,7 +65,7 @@ def test_a_path_is_the_product_along_it(modules: "Page", name: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_ways_through_each_map_of_the_next_convolution(modules: "Page", seed: int) -> None:
+def test_the_ways_through_each_map_of_the_next_convolution(modules: Page, seed: int) -> None:
     layers = [cr.Conv2D(3, (3, 2)), cr.Tanh(), cr.AveragePool2D(2), cr.Conv2D(7, 2, stride=(1, 2)), cr.Sigmoid()]
     small = built("small", [*layers, cr.Flatten(), cr.Dense(4), cr.Softmax()], (2, 9, 11), scale=0.5)
     trace, place, nudge = look(modules, small, seed), (seed, 1, 2, 0), 2.0**-10  # exact in float32
@@ -101,7 +98,7 @@ OPTIMIZERS = [
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda each: f"{each.name} {getattr(each, 'decay', 0)}")
-def test_the_parts_of_a_change(modules: "Page", optimizer: Optimizer) -> None:
+def test_the_parts_of_a_change(modules: Page, optimizer: Optimizer) -> None:
     subject = find_subject("mean_squared_error")
     random = np.random.default_rng(7)
     size = subject.model.parameters.size

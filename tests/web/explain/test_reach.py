@@ -1,20 +1,16 @@
 """The highlighted cells: inputs of a cell, and cells computed from it."""
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import pytest
 from explain.networks import explained
 from web.bridge import call, look
-from web.networks import find_subject
+from web.networks import few_networks, find_subject
+from web.pages import Page
 
 from chainrule.explain import Trace
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
-NAMES = ["numpy-cnn", "flat", "lines", "rich", "normalized", "first-pool", "branching-1", "mean_squared_error"]
 SOURCES = 4  # sources of each cell that are followed
 
 
@@ -37,8 +33,8 @@ def phase_of(trace: Trace, tensor: str) -> str:
     return {"update": "update", "gradient": "backward"}.get(kind, "forward")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_number_is_reached_from_its_sources(modules: "Page", name: str) -> None:
+@few_networks
+def test_a_number_is_reached_from_its_sources(modules: Page, name: str) -> None:
     trace = look(modules, find_subject(name))
     cells = {each.cell: each.derived.all_sources() for seed in range(3) for each in explained(trace, seed=seed)}
     reached = call(modules, "reach", [[cell, "forward"] for cell in cells])
@@ -51,7 +47,7 @@ def test_a_number_is_reached_from_its_sources(modules: "Page", name: str) -> Non
         assert lies_in(cell, answer["to"]), f"{source} goes to {cell}"
 
 
-def test_only_cells_under_the_kernel_are_reached(modules: "Page") -> None:
+def test_only_cells_under_the_kernel_are_reached(modules: Page) -> None:
     look(modules, find_subject("numpy-cnn"))
     asked = [["conv1.y[3,9,9]", "forward"], ["relu1.y[3,9,9]", "forward"], ["relu1.y[0,0,0]", "backward"]]
     asked += [["conv2.dw[1,2,3,4]", "update"], ["conv2.y[7,19,19]", "forward"]]

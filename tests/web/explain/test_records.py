@@ -2,17 +2,15 @@
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from explain.networks import explained
 from web.bridge import call, look
 from web.networks import OTHERS, each_network, find_subject
+from web.pages import Page
 
 from chainrule.explain import Trace
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 CELLS = 3  # of every tensor, besides the first and the last
 TOLERANCE = 1e-12  # relative to the value, or to the largest one of its record, where the rest may be rounding errors
@@ -52,7 +50,7 @@ def differences(record: Any, expected: Any) -> list[str]:
 
 
 @each_network
-def test_the_same_record(modules: "Page", name: str) -> None:
+def test_the_same_record(modules: Page, name: str) -> None:
     trace = look(modules, find_subject(name))
     cells = cells_of(trace, few=name not in OTHERS)  # networks of the zoo are large, and their layers much alike
     found = call(modules, "explain", cells)
@@ -62,7 +60,7 @@ def test_the_same_record(modules: "Page", name: str) -> None:
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf])
-def test_what_is_not_finite_is_explained_alike(modules: "Page", odd: float) -> None:
+def test_values_that_are_not_finite_are_explained_alike(modules: Page, odd: float) -> None:
     subject = find_subject("numpy-cnn")
     subject.model.weights["conv2.w"][1, 2, 3, 4] = odd
     trace = look(modules, subject)

@@ -78,7 +78,7 @@ def diagnose(
             return tuple(mistake.diagnosis for mistake in single)
     if factor := general.constant_factor([(truth.expected(tensor), result) for truth, result in cases], limit):
         return (factor,)
-    pairs: list[Diagnosis] = []
+    pairs = list[Diagnosis]()
     for added in (general.SIGN, general.BATCH):
         without = [(truth, -result if added is general.SIGN else result * len(truth.x)) for truth, result in cases]
         for mistake in specific:

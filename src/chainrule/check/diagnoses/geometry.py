@@ -53,7 +53,7 @@ def _mode(t: GroundTruth) -> str:
 
 def _matrices(t: GroundTruth) -> list[Array]:
     """Return the interpolation weights for each axis, (H', H) and (W', W)."""
-    matrices: list[Array] = []
+    matrices = list[Array]()
     lines = t.attributes.get("lines", WHOLE_IMAGE)
     for outputs, size, line in zip(t.dy.shape[2:], t.x.shape[2:], lines, strict=True):
         matrix = np.zeros((outputs, size))

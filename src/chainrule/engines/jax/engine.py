@@ -214,28 +214,24 @@ class XlaProgram:
         seed, step, max_norm = constants
 
         def take(carry: tuple[Any, ...], step_input: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
-            is_active, number, p, statistics, *moments = carry
+            is_active, number, parameters, statistics, *moments = carry
             indices, requested, rate = step_input
             inputs = tuple(array[indices] for array in samples)
-            derivatives = self._trace_derivatives(p, statistics, inputs, seed, number, 0, batch=len(indices))
+            derivatives = self._trace_derivatives(parameters, statistics, inputs, seed, number, 0, batch=len(indices))
             (scale,) = operations.call("clip_factor", (jnp.sqrt(derivatives.sums[2]),), {"limit": max_norm})
-            varying_values = {key: {"rate": rate, "step": number}[key] for key in varying}
-            new_parameters, *new_moments = operations.call(
-                name, (p, derivatives.gradient * scale.astype(p.dtype), *moments), {**dict(constant), **varying_values}
-            )
+            gradient = derivatives.gradient * scale.astype(parameters.dtype)
+            attributes = dict(constant) | {key: {"rate": rate, "step": number}[key] for key in varying}
+            updated, *updated_moments = operations.call(name, (parameters, gradient, *moments), attributes)
             finite = (
                 jnp.isfinite(derivatives.sums[0])
                 & jnp.isfinite(derivatives.sums[2])
                 & jnp.isfinite(derivatives.statistics).all()
             )
             applied = is_active & requested & finite
-            changes = zip(
-                (p, statistics, *moments), (new_parameters, derivatives.statistics, *new_moments), strict=True
-            )
-            return (applied, number + 1, *(jnp.where(applied, new, old) for old, new in changes)), (
-                derivatives.sums,
-                applied,
-            )
+            before = parameters, statistics, *moments
+            after = updated, derivatives.statistics, *updated_moments
+            kept = (jnp.where(applied, *pair) for pair in zip(after, before, strict=True))
+            return (applied, number + 1, *kept), (derivatives.sums, applied)
 
         (_, _, *new_state), (sums, steps_applied) = lax.scan(take, (jnp.array(True), step, *state), step_inputs)
         return sums, steps_applied, *new_state

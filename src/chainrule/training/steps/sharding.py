@@ -80,8 +80,8 @@ class ShardedBatch(WholeBatch):
             )
         self._network, self._plan, self._shards, self._workers = network, replace(plan, sharded=True), shards, workers
         self._barriers = sync_points(plan)
-        self._programs: dict[int, CompiledPlan] = {}
-        self._statistics: dict[str, Array] = {}  # the last batch's mean and variance, by storage
+        self._programs = dict[int, CompiledPlan]()
+        self._statistics = dict[str, Array]()  # the last batch's mean and variance, by storage
         self._samples = 0
 
     def _division(self, samples: int) -> Division:
@@ -111,7 +111,7 @@ class ShardedBatch(WholeBatch):
 
     def _runs(self, division: Division, batch: Batches) -> dict[int, Run]:
         """Return an unstarted generator for each of this worker's shards, by index."""
-        runs: dict[int, Run] = {}
+        runs = dict[int, Run]()
         for number in division.own:
             first, last = division.edge(number), division.edge(number + 1)
             rows = slice(first - division.rows.start, last - division.rows.start)

@@ -64,23 +64,22 @@ def plan_memory(segments: Sequence[Segment], arguments: Iterable[str], kept: Ite
 
 
 def _arrays(segments: Sequence[Segment], arguments: set[str]) -> list[_PlacedArray]:
-    """Return the arrays to place, with their workspaces and lifetimes, without arguments of the program."""
+    """Return the arrays to place, with their workspaces and lifetimes, without arguments of the program.
+
+    The lifetime of an array is a range of operations, segments or runs, whichever the array is used within.
+    """
     users, arrays, operation_number = _users(segments), dict[str, _PlacedArray](), 0
-    runs = [{*run_segments} for run_segments in runs_of(range(len(segments)), segments)]
-    run_of = {
-        segment_number: (run_number, run_segments)
-        for run_number, run_segments in enumerate(runs)
-        for segment_number in run_segments
-    }
+    runs = [{*run} for run in runs_of(range(len(segments)), segments)]
+    run_of = {segment: (number, run) for number, run in enumerate(runs) for segment in run}
     for segment_number, segment in enumerate(segments):
-        run_number, run_segments = run_of[segment_number]
+        run_number, run = run_of[segment_number]
         for operation in segment.operations:
             operation_number += 1
             for tensor in tensors_of([operation]):
                 if tensor.kind not in ("activation", "statistic") or tensor.storage in arguments:
                     continue
                 storage = tensor.storage
-                per_chunk = segment.scope == "sample" and users[storage] <= run_segments
+                per_chunk = segment.scope == "sample" and users[storage] <= run
                 per_block = per_chunk and not segment.wide and len(users[storage]) == 1
                 prefix = "" if per_block else "share_" if per_chunk else "batch_"
                 workspace = prefix + ("indices" if tensor.integer else "work")
@@ -179,15 +178,15 @@ def parameter_parts(
     deferred  operations for gradients that are computed by the update
     by_rows   whether layers are split across threads, so that each thread should update the rows of its outputs
     """
-    outer = {step.writes[0].differentiated: step for step in deferred}
-    whole = {step.writes[0].differentiated: step for step in plan.backward if step.sharing is Sharing.ONCE_PER_BATCH}
-    written = tensors_of(plan.backward)
-    rows = {tensor.differentiated: tensor.shape[0] for tensor in written if tensor.kind == "gradient" and tensor.shape}
+    at_update = {step.writes[0].differentiated: step for step in deferred}
+    once = {step.writes[0].differentiated: step for step in plan.backward if step.sharing is Sharing.ONCE_PER_BATCH}
+    tensors = tensors_of(plan.backward)
+    rows = {tensor.differentiated: tensor.shape[0] for tensor in tensors if tensor.kind == "gradient" and tensor.shape}
     parts, end = list[ParameterPart](), 0
-    for first, last, name in sorted((*layout[parameter], parameter) for parameter in rows):
-        size = last - first
-        if name in outer or name in whole or (by_rows and size >= MIN_PART):
-            part = ParameterPart(first, size, size // rows[name], outer.get(name), whole.get(name))
-            parts += [ParameterPart(end, first - end), part]
-            end = last
+    for start, stop, name in sorted((*layout[parameter], parameter) for parameter in rows):
+        size = stop - start
+        if name in at_update or name in once or (by_rows and size >= MIN_PART):
+            part = ParameterPart(start, size, size // rows[name], at_update.get(name), once.get(name))
+            parts += [ParameterPart(end, start - end), part]
+            end = stop
     return [part for part in (*parts, ParameterPart(end, count - end)) if part.size]

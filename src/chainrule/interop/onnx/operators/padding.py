@@ -1,7 +1,7 @@
 """Padding and cropping of values, with numbers or with copies of their own elements."""
 
 from collections.abc import Mapping
-from functools import reduce
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -11,7 +11,7 @@ from chainrule.core.shapes import Pair
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import POSITION, Array, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
-from chainrule.interop.onnx.operators.resampling import along_axis
+from chainrule.interop.onnx.operators.resampling import along_axes
 from chainrule.interop.onnx.operators.shapes import moved
 from chainrule.interop.onnx.operators.terms import ScaledTerm
 
@@ -52,11 +52,7 @@ def pad_with_zeros(call: Call, x: Feature, pairs: Mapping[int, Pair]) -> Feature
             amounts = tuple(tuple(max(sign * amount, 0) for amount in side) for side in sides)
             y = call.layer(kind, y, **{option: amounts}) if any(map(any, amounts)) else y
         return y
-
-    def with_axis(y: Feature, axis: int) -> Feature:
-        return along_axis(call, y, axis, lambda image: pad_with_zeros(call, image, {1: pairs[axis]}))
-
-    return reduce(with_axis, pairs, x)
+    return along_axes(call, x, pairs, partial(pad_with_zeros, call))
 
 
 def _border_sizes(call: Call, rank: int) -> list[Pair]:

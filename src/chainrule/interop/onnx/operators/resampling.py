@@ -3,8 +3,8 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from functools import reduce
-from typing import NamedTuple
+from functools import partial, reduce
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,18 +41,20 @@ def resample_axes(call: Call, x: Feature, axes: Mapping[int, Positions], mode: s
         rows, columns = (changed.get(axis, Positions(shape[axis], EVERY)) for axis in (1, 2))
         outputs = (rows.outputs, columns.outputs)
         return call.layer("Resample2D", x, outputs=outputs, rows=rows.line, columns=columns.line, mode=mode)
-
-    def with_axis(y: Feature, axis: int) -> Feature:
-        return along_axis(call, y, axis, lambda image: resample_axes(call, image, {1: changed[axis]}, mode))
-
-    return reduce(with_axis, changed, x)
+    return along_axes(call, x, changed, partial(resample_axes, call, mode=mode))
 
 
-def along_axis(call: Call, x: Feature, axis: int, change: Callable[[Feature], Feature]) -> Feature:
-    """Return a value whose axis is changed as the rows of images, which consist of all later axes."""
-    before, size, after = x.node.shape[:axis], x.node.shape[axis], x.node.shape[axis + 1 :]
-    y = change(call.reshape(x, (math.prod(before), size, math.prod(after))))
-    return call.reshape(y, (*before, y.node.shape[1], *after))
+def along_axes(call: Call, x: Feature, values: Mapping[int, Any], change: Callable[..., Feature]) -> Feature:
+    """Return a value whose axes are changed one by one, each as the rows of images, which consist of all later axes.
+
+    values   axis → what determines its change
+    change   function of images and {1: such a value}
+    """
+    for axis, value in values.items():
+        before, size, after = x.node.shape[:axis], x.node.shape[axis], x.node.shape[axis + 1 :]
+        y = change(call.reshape(x, (math.prod(before), size, math.prod(after))), {1: value})
+        x = call.reshape(y, (*before, y.node.shape[1], *after))
+    return x
 
 
 def expand(call: Call, x: Feature, shape: Shape) -> Feature:

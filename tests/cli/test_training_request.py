@@ -4,8 +4,9 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from selection import draws
 
 from chainrule.cli.training_request import choose_optimizer
 from chainrule.errors import OptionError
@@ -20,7 +21,10 @@ def numbers_of(optimizer: Any) -> dict[str, float]:
     return {field.name: getattr(optimizer, field.name) for field in fields(optimizer)}
 
 
-@given(st.sampled_from(KINDS), st.sampled_from([None, *KINDS]), st.sets(st.sampled_from([*NUMBERS])))
+@pytest.mark.parametrize("own", KINDS)
+@pytest.mark.parametrize("named", [None, *KINDS])
+@settings(max_examples=draws(4))
+@given(given_names=st.sets(st.sampled_from([*NUMBERS])))
 def test_numbers_are_kept_for_steps_of_the_same_size(own: Any, named: Any, given_names: set[str]) -> None:
     """Other steps begin with their defaults; Adam that decays is AdamW; numbers that are named win."""
     own_numbers = {name: value / 2 for name, value in numbers_of(own()).items()}

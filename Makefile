@@ -10,7 +10,7 @@ SEEDS  ?= 0 1 2 3 4
 SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors thorough thorough-tests operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
+.PHONY: help generated exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors thorough thorough-tests operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
 .PHONY: mcu int8-accuracy environment site notebooks experiments bench speed-check cifar page-speed screenshots clean
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo
 	@echo "For maintainers:"
 	@echo "make format            apply ruff's fixes and formatting"
+	@echo "make generated         write the files that follow from the formulas and the reference"
 	@echo "make thorough          run all tests, with ten times as many draws, and make test-processors"
 	@echo "make operations        compare hundreds of random calls of every operation with the reference and ONNX, also on the page (COUNT=500 for more)"
 	@echo "make prove             check 20,000 random layers and graphs: outputs and gradients (ARGS=\"--count 100000 --seed 1\")"
@@ -240,6 +241,11 @@ workflows: node_modules/.installed
 format: $(VENV)/.lint
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+generated: $(VENV)/.installed
+	$(BIN)/python -m chainrule.operations.array_files
+	$(BIN)/python -m chainrule.operations.javascript
+	$(BIN)/python -m experiments importing docs/importing.md
 
 experiments: $(VENV)/.installed
 	$(BIN)/chainrule zoo --markdown docs/zoo.md

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import click
+import numpy as np
 
 from chainrule.cli import import_, options
 from chainrule.cli.program import Group
 from chainrule.plotting import markdown as page
+from chainrule.plotting.figures import save
 from experiments import transcripts as recorded
+from experiments.activations import NAMES, curves, graphs
 from experiments.prove import prove
 
 LAYERS = ("<!-- layers -->", "<!-- end of layers -->")  # markers around a table on the page
@@ -15,7 +18,7 @@ LAYERS = ("<!-- layers -->", "<!-- end of layers -->")  # markers around a table
 
 @click.group(cls=Group)
 def experiment() -> None:
-    """Write tables and transcripts of the documentation; test random networks."""
+    """Write tables, transcripts and plots of the documentation; test random networks."""
 
 
 experiment.add_command(prove)
@@ -37,3 +40,13 @@ def importing(markdown: Path) -> None:
     """Write the tables of `chainrule import --operators` and `chainrule import --layers` to PAGE."""
     page.insert(markdown, import_.operator_list())
     page.insert(markdown, import_.layer_list(), LAYERS)
+
+
+@experiment.command(short_help="Plot activations and their derivatives.")
+@click.argument("folder", type=options.PATH)
+@click.argument("names", metavar="[NAME]...", nargs=-1, type=click.Choice(NAMES))
+def activations(folder: Path, names: tuple[str, ...]) -> None:
+    """Plot activations and their derivatives, computed by the reference engine, to FOLDER/NAME.png; by default all."""
+    for curve in curves(np.arange(-500, 501) / 100):
+        if curve.name in (names or NAMES):
+            save(graphs(curve), folder / f"{curve.name}.png")

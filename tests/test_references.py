@@ -199,22 +199,12 @@ def modules() -> dict[str, list[Path]]:
 
 
 @cache
-def names_in(file: Path) -> dict[str, ast.stmt]:
-    """Return the names that a module defines or imports; a package also holds its modules."""
-    found: dict[str, ast.stmt] = {}
-    for node in nodes_of(file):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
-            found.setdefault(node.name, node)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            found |= {(alias.asname or alias.name): node for alias in node.names}
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for target in (part for each in targets for part in ast.walk(each)):
-                if isinstance(target, ast.Name | ast.Attribute):
-                    found.setdefault(target.id if isinstance(target, ast.Name) else target.attr, node)
-    if file.stem == "__init__":
-        found |= {each.stem: ast.Pass() for each in file.parent.iterdir()}
-    return found
+def names_in(file: Path) -> set[str]:
+    """Return the words of a module's code; a package also holds its modules."""
+    used = {
+        text for node in nodes_of(file) for text in vars(node).values() if isinstance(text, str) and text.isidentifier()
+    }
+    return used | ({path.stem for path in file.parent.iterdir()} if file.stem == "__init__" else set())
 
 
 @cache
@@ -226,10 +216,20 @@ def libraries() -> set[str]:
 
 
 @cache
+def classes() -> dict[str, list[str]]:
+    """Return the files that define a class, by its name."""
+    places = defaultdict[str, list[str]](list)
+    for file in MODULES:
+        for node in nodes_of(file):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(name_of(file))
+    return places
+
+
+@cache
 def objects() -> set[str]:
     """Return the usual variable names for instances of the package's classes: evaluation, model, …"""
-    classes = {name for file in MODULES for name, node in names_in(file).items() if isinstance(node, ast.ClassDef)}
-    return {re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() for name in classes}
+    return {re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() for name in classes()}
 
 
 @cache
@@ -323,12 +323,7 @@ def test_a_wrong_reference_is_found(text: str, check: Checker, tmp_path: Path) -
 
 
 def test_a_class_name_means_one_class() -> None:
-    files: dict[str, list[str]] = defaultdict(list)
-    for file in MODULES:
-        for node in nodes_of(file):
-            if isinstance(node, ast.ClassDef):
-                files[node.name].append(name_of(file))
-    assert {name: places for name, places in files.items() if len(places) > 1} == {}
+    assert {name: places for name, places in classes().items() if len(places) > 1} == {}
 
 
 def test_the_docstring_of_a_public_function_begins_with_no_noun_substitute() -> None:

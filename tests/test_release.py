@@ -79,18 +79,14 @@ def metadata_readme(folder: Path, urls: str, readme: str) -> str:
 BADGE = "[![License](https://badges.example/mit)](LICENSE)\n"
 
 
-def test_without_an_address_the_metadata_have_no_relative_links(tmp_path: Path) -> None:
-    text = metadata_readme(tmp_path, "", BADGE + README)
-    assert [place for place in TARGET.findall(text) if not place.startswith("https://")] == []
-    assert re.findall(r"!\[.*?\]\((.*?)\)", text) == ["https://badges.example/mit"]
-    assert FENCE.findall(text) == FENCE.findall(README)
-
-
-def test_with_an_address_the_metadata_link_to_it(tmp_path: Path) -> None:
-    """The links lead to the same files; all else is unchanged."""
-    text = metadata_readme(tmp_path, f'Repository = "{ADDRESS}"', BADGE + README)
+def test_metadata_have_no_relative_links(tmp_path: Path) -> None:
+    """With an address, the links lead there to the same files; all else is unchanged."""
+    without, text = (metadata_readme(tmp_path, urls, BADGE + README) for urls in ("", f'Repository = "{ADDRESS}"'))
+    for readme in (without, text):
+        assert [place for place in TARGET.findall(readme) if not place.startswith("https://")] == []
+    assert re.findall(r"!\[.*?\]\((.*?)\)", without) == ["https://badges.example/mit"]
+    assert FENCE.findall(without) == FENCE.findall(README)
     assert re.sub(rf"{ADDRESS}/(blob|raw)/main/", "", text) == BADGE + README
-    assert [place for place in TARGET.findall(text) if not place.startswith("https://")] == []
     assert re.findall(rf"!\[[^]]*\]\({ADDRESS}/raw/main/(.*?)\)", text) == re.findall(r"!\[.*?\]\((docs.*?)\)", README)
 
 

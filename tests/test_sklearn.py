@@ -64,24 +64,21 @@ def test_a_search_over_a_pipeline_in_two_processes(tmp_path: Path) -> None:
 
 def test_images_flat_or_not() -> None:
     """Classify scikit-learn's digits with a convolution, as rows of 64 numbers, as images, and as bytes."""
-    data, labels = load_digits(return_X_y=True)
-    data, labels, images = data[:900], labels[:900], data[:900].reshape(-1, 1, 8, 8)
-    layers = [cr.Conv2D(6, 3), cr.ReLU(), cr.Flatten()]
-    options: dict[str, Any] = {
-        "batch_size": 32,
-        "dtype": "float32",
-        "normalization": "standardize",
-        "learning_rate": 0.01,
-    }
-    found = []
-    for given, shape in ((data, (1, 8, 8)), (images, None), (data.astype(np.uint8), (1, 8, 8))):
-        made = classifier(input_shape=shape, **options).set_params(layers=layers)
-        found.append(made.fit(given[:600], labels[:600]).predict_proba(given[600:]))
-        assert made.score(given[600:], labels[600:]) > 0.9
-    assert_array_equal(found[0], found[1])
-    assert_close(found[0], found[2], error=1e-3)
-    whole = classifier(**options).set_params(layers=layers[:2])  # not flat at the end
-    assert whole.fit(images[:600].astype(np.uint8), labels[:600]).score(images[600:], labels[600:]) > 0.9
+    data, labels = (array[:900] for array in load_digits(return_X_y=True))
+    images, layers = data.reshape(-1, 1, 8, 8), [cr.Conv2D(6, 3), cr.ReLU(), cr.Flatten()]
+    options: dict[str, Any] = {"batch_size": 32, "dtype": "float32", "normalization": "standardize"}
+    outputs = list[np.ndarray]()
+    for x, shape, ending in (
+        (data, (1, 8, 8), layers),
+        (images, None, layers),
+        (data.astype(np.uint8), (1, 8, 8), layers),
+        (images, None, layers[:2]),  # not flat at the end
+    ):
+        estimator = classifier(input_shape=shape, **options).set_params(layers=ending)
+        outputs.append(estimator.fit(x[:600], labels[:600]).predict_proba(x[600:]))
+        assert estimator.score(x[600:], labels[600:]) > 0.9
+    assert_array_equal(outputs[0], outputs[1])
+    assert_close(outputs[0], outputs[2], error=1e-3)
     with pytest.raises(ValueError, match="cannot be reshaped"):
         classifier(input_shape=(1, 8, 9)).fit(data, labels)
 
@@ -151,7 +148,6 @@ def test_the_defaults_suit_targets_of_any_size() -> None:
 def test_several_targets_and_other_losses() -> None:
     y = np.c_[NUMBERS, -NUMBERS]
     assert regressor(epochs=200, loss="half_squared_error", learning_rate=0.03).fit(X, y).score(X, y) > 0.9
-    assert regressor().fit(X, y).predict(X[:7]).shape == (7, 2)
     assert regressor().fit(X, y[:, :1]).predict(X[:7]).shape == (7, 1)
 
 
@@ -161,17 +157,13 @@ def test_several_targets_and_other_losses() -> None:
     "option",
     [
         *({"batch_size": 0}, {"batch_size": "all"}, {"optimizer": "best"}, {"dtype": "int8"}),
-        {"augmentation": "flip"},
-        {"augmentation": 5},
-        {"clip_norm": "a"},
-        {"input_shape": 5},
-        {"input_shape": (2, 2)},
-        {"input_shape": (2.5, 3)},
-        {"layers": 5},
-        {"batch_size": 0},
-        {"batch_size": "all"},
-        {"optimizer": "best"},
-        {"dtype": "int8"},
+        *(
+            {"augmentation": "flip"},
+            {"clip_norm": "a"},
+            {"input_shape": (2, 2)},
+            {"input_shape": (2.5, 3)},
+            {"layers": 5},
+        ),
     ],
 )
 def test_options_that_do_not_fit_are_refused_in_the_terms_of_the_library(

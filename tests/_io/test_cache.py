@@ -33,28 +33,20 @@ def made(folder: Path, days: float, *, locks: bool = True) -> Path:
 
 
 def test_a_new_version_clears_out_those_not_used_for_a_month(programs: Path) -> None:
-    old, older = made(programs / "old", 31), made(programs / "older", 40, locks=False)
-    used, recent = made(programs / "used", 90), made(programs / "recent", 29)
+    for name, days, locks in (
+        ("old", 31, True),
+        ("older", 40, False),
+        ("used", 90, True),
+        ("recent", 29, True),
+        ("now", 50, True),
+    ):
+        made(programs / name, days, locks=locks)
     (programs / "used" / LOCKS).touch()  # just used by another checkout
     (programs / "a file").touch()
-    now = cache.use_programs("now")
-    assert now == programs / "now"
-    assert not old.exists()
-    assert not older.exists()
-    assert used.exists()
-    assert recent.exists()
-    assert sorted(path.name for path in programs.iterdir()) == ["a file", "now", "recent", "used"]
-
-
-def test_a_version_that_is_there_clears_out_nothing(programs: Path) -> None:
-    made(programs / "now", 50)
-    old = made(programs / "old", 50)
-    assert cache.use_programs("now").stat().st_mtime < time.time() - 40 * DAY
-    assert old.exists()
-    made(programs / "newer", 0)
-    cache.use_programs("newest")
-    assert (programs / "now").exists(), "its use was noted"
-    assert not old.exists()
+    assert cache.use_programs("now").stat().st_mtime < time.time() - 40 * DAY  # is there already
+    assert (programs / "old").exists()
+    assert cache.use_programs("new") == programs / "new"
+    assert sorted(path.name for path in programs.iterdir()) == ["a file", "new", "now", "recent", "used"]
 
 
 def test_a_running_process_keeps_its_folder(programs: Path) -> None:

@@ -55,21 +55,25 @@ def test_processes_exclude_each_other(tmp_path: Path) -> None:
     assert count.read_text() == "300"
 
 
+def held(file: Path, name: str, timeout: float = 0) -> bool:
+    """Return whether a lock can be held here."""
+    with Locks(file).hold(name, timeout=timeout) as is_held:
+        return is_held
+
+
 def test_a_lock_is_of_its_name_and_ends_with_its_process(tmp_path: Path) -> None:
     file = tmp_path / "locks"
-    process, here = holder(file, "one"), Locks(file)
+    process = holder(file, "one")
     try:
-        with here.hold("one", timeout=0) as got:
-            assert not got
-        with here.hold("other", timeout=0) as got:
-            assert got
-        assert process_locks.in_use(file)
+        assert (held(file, "one"), held(file, "other"), process_locks.in_use(file)) == (False, True, True)
         process.kill()
         process.wait()
-        with here.hold("one", timeout=10) as got:
-            assert got
+        assert held(file, "one", 10)
     finally:
         ended(process)
+    assert held(tmp_path / "nowhere" / "locks", "one")  # without a file, nobody is kept out
+    assert not process_locks.in_use(tmp_path / "nowhere" / "locks")
+    assert os.listdir(tmp_path) == ["locks"]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped")
@@ -79,8 +83,7 @@ def test_a_stopped_process_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     try:
         process.send_signal(signal.SIGSTOP)
         start = time.monotonic()
-        with Locks(file).hold("one", timeout=0.2) as got:
-            assert not got
+        assert not held(file, "one", 0.2)
         assert 0.2 <= time.monotonic() - start < 60
     finally:
         ended(process)
@@ -89,8 +92,6 @@ def test_a_stopped_process_is_not_waited_for_for_ever(tmp_path: Path) -> None:
 def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path: Path) -> None:
     file = tmp_path / "locks"
     here = Locks(file)
-    with here.hold("one"), here.hold("one") as got:
-        assert got
     probe = "import sys; from pathlib import Path; from chainrule._io.process_locks import Locks\n"
     probe += "with Locks(Path(sys.argv[1])).hold('one', timeout=0) as got: sys.exit(0 if got else 3)"
     command = [sys.executable, "-c", probe, str(file)]
@@ -99,13 +100,6 @@ def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path: Path) -> N
             pass
         assert subprocess.run(command, check=False).returncode == 3
     assert subprocess.run(command, check=False).returncode == 0
-
-
-def test_without_a_file_nobody_is_kept_out(tmp_path: Path) -> None:
-    with Locks(tmp_path / "nowhere" / "locks").hold("one", timeout=0) as got:
-        assert got
-    assert not process_locks.in_use(tmp_path / "nowhere" / "locks")
-    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")

@@ -21,18 +21,8 @@ class Asked:
 
 def test_only_those_who_compute_the_same():
     processes = {"a": Asked(), "b": Asked(0.3), "c": Asked(error="no compiler"), "d": Asked(float("nan"))}
-    found, reasons = steps.ready("train", SUBJECT, 2, processes, Setting(1))
-    assert list(found) == ["a"]
+    actual, reasons = steps.ready("train", SUBJECT, 2, processes, Setting(1))
+    assert list(actual) == ["a"]
     assert reasons["b"] == "results differ: relative difference 0.3"
     assert reasons["c"] == "no compiler"
     assert "nan" in reasons["d"]
-
-
-def test_rows():
-    told = []
-    setting = Setting(1, 2, "numpy", lambda text, share: told.append((text, share)))
-    (row,) = steps.rows("infer", [SUBJECT], [3], ["numpy"], setting)
-    assert (row.work, row.model, row.batch, row.peer, row.missing) == ("infer", "mlp", 3, "numpy", None)
-    assert row.ratio == 1.0
-    assert row.more["ours_excess"] >= 0
-    assert told[-1][1] == 1.0

@@ -11,36 +11,20 @@ from chainrule import zoo
 from chainrule.models.model import Sequential
 
 
-def test_images_are_bytes_that_differ_by_class():
-    x, y = subjects.images((2, 9, 8), 3, 600)
-    assert (x.shape, x.dtype, y.shape) == ((600, 2, 9, 8), np.uint8, (600,))
-    assert set(y.tolist()) == {0, 1, 2}
-    assert 0.1 < (x > 0).mean() < 0.3
-    means = np.stack([x[y == label].mean(0) for label in range(3)])
-    assert np.abs(means[0] - means[1]).max() > 50
-    again, _ = subjects.images((2, 9, 8), 3, 600)
-    assert_array_equal(x, again)
-
-
-def test_a_network_of_the_zoo_travels():
-    subject = Subject(**subjects.find("numpy-cnn").to_config())
-    model, own = subject.build("numpy", 1), zoo.find("numpy-cnn").build(engine="numpy")
-    assert_array_equal(model.parameters, own.parameters)
-    assert subject.steps(8).batch_size == 8
-    assert subject.steps(8).augmentation is None
-    assert subject.steps(8).optimizer == zoo.find("numpy-cnn").recipe.optimizer
-
-
-def test_a_model_file_comes_with_its_weights(tmp_path):
+def test_networks_by_name_and_by_file(tmp_path):
+    subject, entry = Subject(**subjects.find("numpy-cnn").to_config()), zoo.find("numpy-cnn")
+    assert_array_equal(subject.build("numpy", 1).parameters, entry.build(engine="numpy").parameters)
+    steps = subject.steps(8)
+    assert (steps.batch_size, steps.augmentation, steps.optimizer) == (8, None, entry.recipe.optimizer)
     model = Sequential([cr.Dropout(0.5), cr.Dense(2), cr.Sigmoid()], (3,), engine="numpy", loss="half_squared_error")
     model.parameters[:] = np.arange(model.parameters.size)
     model.save(tmp_path / "own.safetensors")
     subject = subjects.find(str(tmp_path / "own.safetensors"))
     assert subject.steps(1).loss == "half_squared_error"
-    assert_array_equal(subject.build("numpy", 1).parameters, model.parameters)
-    still = subject.build("numpy", 1, dropout=False)
-    assert still.layers[0] == cr.Dropout(0.0)
-    assert_array_equal(still.parameters, model.parameters)
+    for dropout in (True, False):
+        built = subject.build("numpy", 1, dropout=dropout)
+        assert built.layers[0] == cr.Dropout(0.5 * dropout)
+        assert_array_equal(built.parameters, model.parameters)
 
 
 @pytest.mark.parametrize(

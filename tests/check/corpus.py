@@ -3,13 +3,12 @@
 Run this file to print the verdicts by form: `python tests/check/corpus.py`.
 """
 
-import random
 import re
 import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,10 +17,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from check.homework_files import file_report, module
-from check.mutants import is_wrong, mutant
+from check.mutants import is_wrong, mutant, pair
+from check.programs import file_report, module
 
-from chainrule.check.report import Report
+from chainrule.check.report import NOT_CHECKED, Report
 from chainrule.errors import ChainruleError
 
 
@@ -282,33 +281,28 @@ def checked(text: str) -> Report:
     return file_report(code, *[name for name, value in vars(code).items() if isinstance(value, type)])
 
 
-def run(name: str, dx: bool) -> Any:
-    """Return a test of the two functions of a layer, without dx if the form does not return it."""
-
-    def results(code: ModuleType, generator: np.random.Generator) -> list[Any]:
-        values = [generator.normal(size=shape) for shape in KINDS[name].shapes]
-        y = vars(code)["_forward"](*values)
-        gradients = vars(code)["_backward"](generator.normal(size=np.shape(y)), *values)
-        return [y, *(gradients if isinstance(gradients, tuple) else (gradients,))[not dx :]]
-
-    return results
-
-
 def wrong_mutant(text: str, form: str, name: str, seed: int) -> str:
-    """Return a changed file whose results differ from those of the original."""
-    draw = random.Random(seed)
-    while True:
-        _, changed = mutant(text, ("_forward", "_backward"), draw)
-        if is_wrong(module(text), module(changed), run(name, form != "no dx")):
-            return changed
+    """Return a changed file whose results, without dx if the form does not return it, differ from the original's."""
+    x, *parameters = KINDS[name].shapes
+    shapes = (1 if "[None]" in text else x[0], *x[1:]), *parameters  # single samples are batches of 1
+    use = pair("_forward", "_backward", shapes)
+
+    def run(code: ModuleType, generator: np.random.Generator) -> list[Any]:
+        results = use(code, generator)
+        if form == "no dx":
+            del results[2 + len(shapes)]
+        return results
+
+    drawn = (mutant(text, ("_forward", "_backward"), number) for number in count(seed, 100))
+    return next(changed for changed in drawn if is_wrong(module(text), module(changed), run))
 
 
-def exit_code(text: str) -> int:
-    """Return the exit code of the check of a generated file; 2 if it cannot be used."""
+def verdicts(text: str) -> set[str]:
+    """Return the verdicts on the results of a generated file, or the error if it cannot be used."""
     try:
-        return checked(text).exit_code
-    except ChainruleError:
-        return 2
+        return {row.verdict for row in checked(text).rows}
+    except ChainruleError as error:
+        return {str(error)}
 
 
 def main() -> None:
@@ -317,11 +311,13 @@ def main() -> None:
     print("| form | files | right | not checked | WRONG or FAILS | mutants that pass |\n" + "| --- " * 6 + "|")
     for form in [form for form in FORMS if form in sys.argv[1:]] or FORMS:
         texts = [(source(*case), case[1]) for case in cases() if case[0] == form]
-        codes = [exit_code(text) for text, _ in texts]
+        judged = [verdicts(text) for text, _ in texts]
+        wrong, unchecked = (sum(bool(part & words) for part in judged) for words in ({"WRONG", "FAILS"}, {NOT_CHECKED}))
         passing = sum(
-            exit_code(wrong_mutant(text, form, name, number)) == 0 for number, (text, name) in enumerate(texts)
+            verdicts(wrong_mutant(text, form, name, number)) == judged[number]
+            for number, (text, name) in enumerate(texts)
         )
-        counts = [len(texts), *(codes.count(code) for code in (0, 3, 1)), passing]
+        counts = len(texts), len(texts) - wrong - unchecked, unchecked, wrong, passing
         print(f"| {form} | {' | '.join(map(str, counts))} |", flush=True)
 
 

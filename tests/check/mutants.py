@@ -1,115 +1,28 @@
-"""Small changes to correct homework, and a test whether a change makes it wrong, which does not use the checker.
+"""Small changes of correct programs, and a test whether a change makes them wrong, which does not use the checker.
 
 A change is wrong if it changes the output, a gradient, an array of the caller, or the results of a later call, for
-inputs of several shapes, scales and dtypes. So the expected verdict does not depend on the checker under test.
+drawn inputs. So the expected verdict does not depend on the checker under test.
 """
 
-import ast
 import copy
-import random
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-
-BINARY = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.MatMult: ast.Mult}
-COMPARED = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE, ast.Eq: ast.NotEq}
-CALLED = {
-    "sum": "mean",
-    "mean": "sum",
-    "max": "min",
-    "argmax": "argmin",
-    "maximum": "minimum",
-    "var": "std",
-    "zeros": "ones",
-    "zeros_like": "ones_like",
-    "ones": "zeros",
-    "sqrt": "square",
-    "exp": "expm1",
-    "abs": "negative",
-}
-RETURNED = ("0 * {}", "-{}", "2 * {}", "np.float16({})", "np.nan * {}", "np.round({}, 2)", "{}[..., ::-1]", "dict()")
-
-
-def mutant(source: str, functions: tuple[str, ...], draw: random.Random) -> tuple[str, str]:
-    """Draw a change in these functions or methods (CLASS.METHOD); return its description and the changed source."""
-    tree = ast.parse(source)
-    places = [
-        (name, place, which)
-        for name in functions
-        for place, node in enumerate(ast.walk(_function(tree, name)))
-        for which, _ in enumerate(_changes(node))
-    ]
-    while True:
-        name, place, which = draw.choice(places)
-        changed = ast.parse(source)
-        where = [*ast.walk(_function(changed, name))][place]
-        before = ast.unparse(where)
-        said, change = [*_changes(where)][which]
-        change(where)
-        after = ast.unparse(ast.fix_missing_locations(where))
-        if after != before:
-            return f"{name}: {said}: {before} → {after}", ast.unparse(changed)
-
-
-def _function(tree: ast.AST, name: str) -> ast.AST:
-    for part in name.split("."):
-        tree = next(one for one in ast.walk(tree) if getattr(one, "name", "") == part)
-    return tree
-
-
-def _changes(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], None]]]:
-    """Yield the possible changes of a node, as functions that apply them."""
-    if isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in BINARY:
-        yield "operator", lambda copied: setattr(copied, "op", BINARY[type(copied.op)]())
-    if isinstance(node, ast.Compare) and type(node.ops[0]) in COMPARED:
-        yield "comparison", lambda copied: setattr(copied, "ops", [COMPARED[type(copied.ops[0])]()])
-    if isinstance(node, ast.Constant) and isinstance(node.value, int) and not isinstance(node.value, bool):
-        for step in (1, -1):
-            yield "number", lambda copied, step=step: setattr(copied, "value", copied.value + step)
-    if isinstance(node, ast.Attribute) and node.attr in CALLED:
-        yield "function", lambda copied: setattr(copied, "attr", CALLED[copied.attr])
-    if isinstance(node, ast.Attribute) and node.attr == "T":
-        yield "transpose", lambda copied: setattr(copied, "attr", "real")
-    if isinstance(node, ast.UnaryOp):
-        yield "sign", lambda copied: setattr(copied, "op", ast.UAdd())
-    if isinstance(node, ast.Return) and node.value is not None:
-        count = len(node.value.elts) if isinstance(node.value, ast.Tuple) else 1
-        for which in range(count):
-            for form in RETURNED:
-                yield "result", lambda copied, form=form, which=which: _wrap(copied, form, which)
-    if isinstance(node, ast.FunctionDef):
-        for which, statement in enumerate(node.body):
-            if isinstance(statement, ast.Assign | ast.AugAssign):
-                yield "statement left out", lambda copied, which=which: copied.body.__setitem__(which, ast.Pass())
-            if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.BinOp):
-                yield "in place", lambda copied, which=which: _in_place(copied, which)
-
-
-def _wrap(node: Any, form: str, which: int) -> None:
-    def wrapped(part: ast.expr) -> ast.expr:
-        return ast.parse(form.format(f"({ast.unparse(part)})"), mode="eval").body
-
-    if isinstance(node.value, ast.Tuple):
-        node.value.elts[which] = wrapped(node.value.elts[which])
-    else:
-        node.value = wrapped(node.value)
-
-
-def _in_place(function: Any, which: int) -> None:
-    """Compute an assigned product or sum in place, in its first operand, which may be the caller's array."""
-    statement = function.body[which]
-    operand, operator = statement.value.left, statement.value.op
-    if isinstance(operand, ast.Name) and isinstance(operator, ast.Add | ast.Sub | ast.Mult | ast.Div):
-        changed = ast.AugAssign(ast.Name(operand.id, ast.Store()), operator, statement.value.right)
-        statement.value = ast.Name(operand.id, ast.Load())
-        function.body.insert(which, changed)
-
-
-# ------------------------------------------------------------------------------------------ judged by the original
+from mutation.changes import drawn_change
 
 Run = Callable[[ModuleType, np.random.Generator], list[Any]]  # every result of one use, with what was passed in
+Shapes = tuple[tuple[int, ...], ...]
+RATE = 0.25
+
+
+def mutant(text: str, functions: Iterable[str], seed: int) -> str:
+    """Draw a change in these functions or methods (CLASS.METHOD); return the changed text."""
+    drawn = (drawn_change(text, number) for number in count(seed, 1000))
+    return next(changed for function, changed in drawn if function in functions)
 
 
 def is_wrong(right: ModuleType, mutant: ModuleType, run: Run, tolerance: float = 1e-6) -> bool:
@@ -118,90 +31,146 @@ def is_wrong(right: ModuleType, mutant: ModuleType, run: Run, tolerance: float =
         expected = run(right, np.random.default_rng(seed))
         try:
             with np.errstate(all="ignore"):
-                found = run(mutant, np.random.default_rng(seed))
+                results = run(mutant, np.random.default_rng(seed))
         except Exception:
             return True
-        if len(found) != len(expected) or not all(
-            _same(*pair, tolerance) for pair in zip(found, expected, strict=True)
-        ):
+        if len(results) != len(expected) or not all(map(_same, results, expected, [tolerance] * len(expected))):
             return True
     return False
 
 
-def _same(found: Any, expected: Any, tolerance: float) -> bool:
+def _same(result: Any, expected: Any, tolerance: float) -> bool:
     try:
-        found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+        result, expected = np.asarray(result, np.float64), np.asarray(expected, np.float64)
     except (TypeError, ValueError):
         return False
-    if found.shape != expected.shape or np.isnan(found).any():
+    if result.shape != expected.shape or np.isnan(result).any():
         return False
     scale = max(float(np.abs(expected).max(initial=0.0)), 1e-3)
-    return bool(np.abs(found - expected).max(initial=0.0) <= tolerance * scale)
+    return bool(np.abs(result - expected).max(initial=0.0) <= tolerance * scale)
 
 
-def pair(forward: str, backward: str, make: Callable[[np.random.Generator], tuple[list[Any], Any]]) -> Run:
-    """Return a test of a pair of functions; ``make`` returns the arguments of forward."""
+def pair(forward: str, backward: str, shapes: Shapes, *options: Any, passed: int = 9) -> Run:
+    """Return a test of two functions of x, parameters and options.
+
+    shapes   shapes of x and the parameters
+    passed   number of arrays that backward takes after dy if forward returns no cache
+    """
 
     def run(code: ModuleType, generator: np.random.Generator) -> list[Any]:
-        arguments = make(generator)
-        first, cache = getattr(code, forward)(*copy.deepcopy(arguments))
-        given = [one.copy() if isinstance(one, np.ndarray) else copy.deepcopy(one) for one in arguments]
-        out, cache = getattr(code, forward)(*given)
-        dout = generator.normal(size=np.shape(out))
-        upstream = dout.copy()
-        gradients = getattr(code, backward)(upstream, cache)
-        gradients = gradients if isinstance(gradients, tuple) else (gradients,)
-        passed = [one for one in given if isinstance(one, np.ndarray)]
-        return [first, out, *gradients, upstream, *passed]
+        arrays = [generator.normal(1, 2, size=shape) for shape in shapes]
+        chosen = copy.deepcopy(options)
+        y = vars(code)[forward](*arrays, *chosen)
+        y, rest = (y[0], y[1:]) if isinstance(y, tuple) else (y, (*arrays[:passed], *chosen))
+        dy = generator.normal(size=np.shape(y))
+        gradients = vars(code)[backward](dy, *rest)
+        return [y, dy, *arrays, *(gradients if isinstance(gradients, tuple) else (gradients,))]
 
     return run
 
 
-def _conv(generator: np.random.Generator) -> list[Any]:
-    stride, pad, *kernel = (int(generator.integers(low, high)) for low, high in ((1, 3), (1, 3), (1, 4), (1, 4)))
-    sizes = [4 * stride + taps + int(generator.integers(2)) * stride for taps in kernel]
-    x, w, b = (generator.normal(size=shape) for shape in ((3, 2, *sizes), (4, 2, *kernel), (4,)))
-    return [x, w, b, {"stride": stride, "pad": pad}]
+def layer(made: str, *shape: int, hot: bool = False) -> Run:
+    """Return a test of a layer: its results, and its parameters and gradients, in several calls.
+
+    made  the call of its class
+    hot   whether a single element of dy is not 0
+    """
+
+    def run(code: ModuleType, generator: np.random.Generator) -> list[Any]:
+        thing, results = eval(made, vars(code)), list[Any]()
+        parameters = dict(_arrays(thing))
+        for value in parameters.values():
+            value[...] = generator.uniform(0.5, 1.5, size=value.shape)
+        backward = getattr(thing, "backward", None) or thing.backprop
+        for scale in (1, 30):
+            x = scale * generator.normal(size=shape)
+            y = np.array(thing.forward(x))
+            dy = generator.normal(size=y.shape)
+            dy *= (np.arange(dy.size) == generator.integers(dy.size)).reshape(dy.shape) if hot else 1
+            dx = backward(*(dy, RATE)[: len(inspect.signature(backward).parameters)])
+            results += [x.copy(), y, dy, 0 if dx is None else np.array(dx)]
+            results += [value.copy() for name, value in _arrays(thing) if name in parameters or name.startswith("d")]
+        return results
+
+    return run
 
 
-def _pool(generator: np.random.Generator) -> list[Any]:
-    stride, height, width = (int(number) for number in generator.integers(1, 4, 3))
-    x = generator.normal(size=(3, 2, height + 2 * stride, width + 3 * stride))
-    return [x, {"pool_height": height, "pool_width": width, "stride": stride}]
-
-
-def _norm(shape: tuple[int, ...], features: tuple[int, ...], *options: Any) -> Callable[..., list[Any]]:
-    def make(generator: np.random.Generator) -> list[Any]:
-        scales = [generator.normal(size=features) for _ in range(2)]
-        return [generator.normal(1, 2, size=shape), *scales, *copy.deepcopy(options)]
-
-    return make
-
-
-def _affine(generator: np.random.Generator) -> list[Any]:
-    return [generator.normal(size=shape) for shape in ((4, 2, 3, 2), (12, 4), (4,))]
-
-
-def names_of(pair: str) -> tuple[str, str]:
-    """Return the names of forward and backward: conv_forward_naive, conv_backward_naive for conv_naive."""
-    stem, naive, _ = pair.partition("_naive")
-    return f"{stem}_forward{naive}", f"{stem}_backward{naive}"
+def _arrays(thing: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the arrays of an object and of the objects in it."""
+    for name, value in sorted(vars(thing).items()):
+        if isinstance(value, np.ndarray):
+            yield name, value
+        elif hasattr(value, "__dict__") and not callable(value):
+            yield from _arrays(value)
 
 
 TRAIN = {"mode": "train", "eps": 1e-3, "momentum": 0.8}
-PAIRS: dict[str, Run] = {
-    name: pair(*names_of(name), make)
-    for name, make in {
-        "affine": _affine,
-        "relu": lambda generator: [generator.normal(size=(4, 3, 5))],
-        "conv_naive": _conv,
-        "max_pool_naive": _pool,
-        "batchnorm": _norm((5, 6), (6,), TRAIN),
-        "spatial_batchnorm": _norm((3, 4, 3, 4), (4,), TRAIN),
-        "layernorm": _norm((5, 6), (6,), {"eps": 1e-3}),
-        "spatial_groupnorm": _norm((3, 6, 3, 4), (1, 6, 1, 1), 2, {"eps": 1e-3}),
-    }.items()
+NORM = (5, 6), (6,), (6,)
+IMAGES = (3, 4, 3, 4), (4,), (4,)
+CHANNELS_LAST = {"stride": 2, "pad": 1, "f": 3}
+USES: dict[str, dict[str, Run]] = {  # program → class, or two functions → their use
+    "courses/functions": {
+        f"{forward} {backward}": pair(forward, backward, *arguments)
+        for forward, backward, *arguments in (
+            ("affine_forward", "affine_backward", ((4, 2, 3, 2), (12, 4), (4,))),
+            ("relu_forward", "relu_backward", ((4, 3, 5),)),
+            ("conv_forward_naive", "conv_backward_naive", ((3, 2, 7, 8), (4, 2, 3, 2), (4,)), {"stride": 2, "pad": 1}),
+            (
+                "max_pool_forward_naive",
+                "max_pool_backward_naive",
+                ((3, 2, 7, 8),),
+                {"pool_height": 3, "pool_width": 2, "stride": 2},
+            ),
+            ("batchnorm_forward", "batchnorm_backward", NORM, TRAIN),
+            ("spatial_batchnorm_forward", "spatial_batchnorm_backward", IMAGES, TRAIN),
+            ("layernorm_forward", "layernorm_backward", NORM, {"eps": 1e-3}),
+            (
+                "spatial_groupnorm_forward",
+                "spatial_groupnorm_backward",
+                ((3, 6, 3, 4), (1, 6, 1, 1), (1, 6, 1, 1)),
+                2,
+                {"eps": 1e-3},
+            ),
+        )
+    },
+    "courses/classes": {
+        "Linear": layer("Linear(5, 3)", 4, 5),
+        "Sigmoid": layer("Sigmoid()", 4, 5),
+        "BatchNorm1d": layer("BatchNorm1d(5)", 4, 5),
+        "Conv2d_stride1": layer("Conv2d_stride1(2, 3, 2)", 3, 2, 7, 6),
+        "MaxPool2d_stride1": layer("MaxPool2d_stride1(2)", 3, 2, 7, 6),
+        "Conv2d": layer("Conv2d(2, 3, 2, 2, 1)", 3, 2, 7, 6),
+    },
+    "forms/updates": {
+        "Dense": layer("Dense(5, 3)", 5, 1),
+        "Convolutional": layer("Convolutional((2, 6, 6), 3, 4)", 2, 6, 6),
+        "Softmax": layer("Softmax()", 6, 1),
+    },
+    "forms/single": {
+        "Conv3x3": layer("Conv3x3(4)", 7, 7),
+        "MaxPool2": layer("MaxPool2()", 6, 8, 3),
+        "Softmax": layer("Softmax(7, 4)", 7, hot=True),
+    },
+    "forms/functions": {
+        "convolution convolutionBackward": pair(
+            "convolution", "convolutionBackward", ((2, 7, 7), (4, 2, 3, 3), (4, 1)), 2, passed=2
+        ),
+        "maxpool maxpoolBackward": pair("maxpool", "maxpoolBackward", ((5, 7, 9),), 3, 2),
+        "relu relu_backward": pair("relu", "relu_backward", ((4, 5),)),
+    },
+    "forms/channels_last": {
+        "conv_forward conv_backward": pair(
+            "conv_forward", "conv_backward", ((2, 7, 9, 3), (3, 3, 3, 4), (1, 1, 1, 4)), CHANNELS_LAST
+        ),
+        "pool_forward pool_backward": pair("pool_forward", "pool_backward", ((2, 7, 9, 3),), CHANNELS_LAST),
+    },
 }
+
+
+def used(names: str) -> tuple[str, ...]:
+    """Return the functions or methods that a use enters."""
+    return (*names.split(), *(f"{names}.{method}" for method in ("__init__", "forward", "backward", "backprop")))
+
 
 # what is added at the end of forward (out, of x) and of backward (out: the gradients, of dout); n: a drawn number
 CONDUCT = {
@@ -262,9 +231,10 @@ def {backward}(dout, cache):
 """
 
 
-def with_conduct(source: str, name: str, conduct: str, number: int) -> str:
-    """Return homework with a pair of functions that misbehaves in some calls; "nothing" returns it unchanged."""
-    forward, backward = names_of(name)
+def with_conduct(source: str, names: str, conduct: str, number: int) -> str:
+    """Return a program with a pair of functions that misbehaves in some calls; "nothing" returns it unchanged."""
+    forward, backward = names.split()
     first, second = CONDUCT.get(conduct, ("", ""))
-    parts = {"first": first or "pass", "second": second or "pass", "number": number}
-    return source + ADDED.format(forward=forward, backward=backward, **parts)
+    return source + ADDED.format(
+        forward=forward, backward=backward, first=first or "pass", second=second or "pass", number=number
+    )

@@ -1,14 +1,12 @@
 """`check` and `grade` judge the same file in the same way, dropout by its mask, and ties as the assignment asks."""
 
 import random
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from check.corpus import cases, source, wrong_mutant
-from check.homework_files import module, sampled
+from check.programs import module, sampled
 
 import chainrule as cr
 from chainrule.check import homework
@@ -128,16 +126,6 @@ def test_ties_are_those_of_the_assignment_with_other_options_too() -> None:
         report = check_file(LocalFile(module(POOL)), "pool", 1, replace(ANY_LAYER, ties=ties))
         assert report is not None
         assert report.exit_code == code, str(report)
-
-
-def test_forward_and_backward_may_be_in_two_files(tmp_path: Path) -> None:
-    head, forward, backward = source("a cache", "Linear", "batch").replace("Linear_", "linear_").rpartition("def ")
-    (tmp_path / "forward.py").write_text(head, encoding="utf-8")
-    for sign, code in (("", 0), ("-", 1)):
-        (tmp_path / "backward.py").write_text(head + forward + backward.replace("return ", f"return {sign}"))
-        words = [sys.executable, "-m", "chainrule", "check", "forward.py", "backward.py"]
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == code, done.stdout + done.stderr
 
 
 def test_all_ties_are_wrong_only_if_the_first_is_asked_for(tmp_path: Path) -> None:

@@ -42,7 +42,16 @@ def run(root: Path, env: dict[str, str]) -> dict:
     return json.loads((root / "results" / "results.json").read_text(encoding="utf-8"))
 
 
-def test_gradescope_runs_it(tmp_path: Path) -> None:
+def programs(folder: Path, **texts: str) -> dict[str, str]:
+    """Write scripts of bash, and return an environment in which they hide the programs of these names."""
+    folder.mkdir()
+    for name, text in texts.items():
+        (folder / name).write_text(f"#!/bin/bash\n{text}\n")
+        (folder / name).chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def test_gradescope_grades_submissions(tmp_path: Path) -> None:
     """Grade with the library in the zip: a wrong gradient, drawn by names, and a submission that cannot be judged."""
     env = unpacked(tmp_path, BY_NAME)
     library = tmp_path / "source" / "library"
@@ -54,25 +63,21 @@ def test_gradescope_runs_it(tmp_path: Path) -> None:
     users = {"users": [{"name": "Łucja $(id)"}, {"name": "Ada"}]}
     (tmp_path / "submission_metadata.json").write_text(json.dumps(users), encoding="utf-8")
     (tmp_path / "submission").mkdir()
-    found = run(tmp_path, env)
-    assert (found["score"], found["output"]) == (0, "not judged: an empty folder")
+    result = run(tmp_path, env)
+    assert (result["score"], result["output"]) == (0, "not judged: an empty folder")
     (tmp_path / "submission" / "layer.py").write_text(relu(gradient="0 * dy"), encoding="utf-8")
-    found = run(tmp_path, env)
-    assert (found["score"], [test["max_score"] for test in found["tests"]]) == (1, [1, 3])
-    assert found["visibility"] == "after_published"
-    assert found["extra_data"]["draw"].startswith("ada + łucja $(id): input ")
+    result = run(tmp_path, env)
+    assert (result["score"], [test["max_score"] for test in result["tests"]]) == (1, [1, 3])
+    assert result["visibility"] == "after_published"
+    assert result["extra_data"]["draw"].startswith("ada + łucja $(id): input ")
 
 
 def test_the_setup_installs_the_requirements(tmp_path: Path) -> None:
     """Run setup.sh with stand-ins for Python and apt-get, which record what they are told."""
     unpacked(tmp_path, TASK)
-    (tmp_path / "bin").mkdir()
-    stand_in = '#!/bin/bash\necho "$@" >> "$AUTOGRADER_ROOT/told"\nif [ "$1" = -m ] && [ "$2" = venv ]; then\n'
-    stand_in += '    mkdir -p "$3/bin"; cp "$0" "$3/bin/python"\nfi\n'
-    for name in ("python3.14", "apt-get"):
-        (tmp_path / "bin" / name).write_text(stand_in)
-        (tmp_path / "bin" / name).chmod(0o755)
-    env = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "AUTOGRADER_ROOT": str(tmp_path)}
+    record = 'echo "$@" >> "$AUTOGRADER_ROOT/told"\nif [ "$1" = -m ] && [ "$2" = venv ]; then\n'
+    record += '    mkdir -p "$3/bin"; cp "$0" "$3/bin/python"\nfi'
+    env = programs(tmp_path / "bin", **{"python3.14": record, "apt-get": record}) | {"AUTOGRADER_ROOT": str(tmp_path)}
     subprocess.run(["bash", tmp_path / "source" / "setup.sh"], env=env, check=True, capture_output=True)
     told = (tmp_path / "told").read_text().splitlines()
     assert told[1:] == [
@@ -96,16 +101,6 @@ def test_packages_are_installed_too(tmp_path: Path) -> None:
     assert "--package scipy" in (tmp_path / "run_autograder").read_text()
 
 
-def stand_ins(folder: Path) -> dict[str, str]:
-    """Return an environment whose python installs nothing and runs this library, and whose sudo does nothing."""
-    folder.mkdir()
-    python = f'#!/bin/bash\n[[ "$*" == *"pip install"* ]] && exit\nexec {sys.executable} "$@"\n'
-    for name, text in {"python": python, "sudo": "#!/bin/bash\n"}.items():
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
-
-
 def test_the_workflow_hands_its_result_to_the_reporter(tmp_path: Path) -> None:
     """Run the step that grades, and decode its output as the reporter does."""
     text = autograder(".yml", TASK).decode()
@@ -115,7 +110,9 @@ def test_the_workflow_hands_its_result_to_the_reporter(tmp_path: Path) -> None:
     assert step
     (tmp_path / "submission" / ".git").mkdir(parents=True)
     (tmp_path / "submission" / "layer.py").write_text(relu(), encoding="utf-8")
-    env = {**stand_ins(tmp_path / "bin"), "RUNNER_TEMP": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "output")}
+    python = f'[[ "$*" == *"pip install"* ]] && exit\nexec {sys.executable} "$@"'
+    env = programs(tmp_path / "bin", python=python, sudo="")
+    env |= {"RUNNER_TEMP": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "output")}
     subprocess.run(["bash", "-ec", textwrap.dedent(step[1])], cwd=tmp_path, env=env, check=True, capture_output=True)
     name, _, encoded = (tmp_path / "output").read_text().strip().partition("=")
     decoded = subprocess.run(["base64", "--decode"], input=encoded.encode(), capture_output=True, check=True).stdout
@@ -131,8 +128,8 @@ def test_the_script_writes_the_result_of_classroom50(tmp_path: Path) -> None:
     named = dict.fromkeys(("CLASSROOM", "ASSIGNMENT", "SUBMISSION_TAG", "COMMIT_URL", "RELEASE_URL"), "a")
     command = [sys.executable, tmp_path.parent / "autograder.py"]
     subprocess.run(command, cwd=tmp_path, env={**os.environ, **named}, check=True, capture_output=True)
-    found = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
-    assert (found["score"], found["max-score"], found["schema"]) == (4, 4, "classroom50/result/v1")
+    result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    assert (result["score"], result["max-score"], result["schema"]) == (4, 4, "classroom50/result/v1")
 
 
 @pytest.mark.parametrize(

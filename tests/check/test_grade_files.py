@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -15,16 +16,9 @@ from chainrule.errors import OptionError
 
 SCHEME = PointScheme({"y": 2, "dx": 4, "db": 1.5}, "Homework 3", "after_due_date")
 WRONG = PartResult("dx", False, "sign", "dx has the wrong sign.")
-ADA = Grade(
-    "ada.py",
-    2,
-    3,
-    "dx: sign",
-    WRONG.remark,
-    1.25,
-    seed=7,
-    results=(PartResult("y", True), WRONG, PartResult("db", True)),
-)
+RIGHT = tuple(PartResult(part, True) for part in SCHEME.points)
+ALL_RIGHT = Grade("ada.py", 3, 3, "", "", 1.25, seed=7, results=RIGHT)
+ADA = replace(ALL_RIGHT, passed=2, diagnosis="dx: sign", remark=WRONG.remark, results=(RIGHT[0], WRONG, RIGHT[2]))
 BELA = Grade("bela/layer.py", 0, 3, "", "not judged: an empty folder", 0.0, judged=False)
 RUNNER = {
     "CLASSROOM": "cnn", "ASSIGNMENT": "hw3", "SUBMISSION_TAG": "submit/1",
@@ -50,73 +44,69 @@ OF_RESULTS = {
 }  # fmt: skip
 
 
-def refused_by_gradescope(found: dict, keys: dict) -> list[str]:
+def refused_by_gradescope(result: dict, keys: dict) -> list[str]:
     """Return the keys that the specification lacks, and those with another value than it allows."""
 
     def allowed(value: object, what: object) -> bool:
         return value in what if isinstance(what, tuple) and isinstance(what[0], str) else isinstance(value, what)
 
-    return [key for key, value in found.items() if key not in keys or not allowed(value, keys[key])]
+    return [key for key, value in result.items() if key not in keys or not allowed(value, keys[key])]
 
 
 @pytest.mark.parametrize("row", [ADA, BELA], ids=["judged", "not judged"])
 def test_gradescope_reads_every_key(row: Grade) -> None:
-    found = written("gradescope", row)
-    assert refused_by_gradescope(found, OF_RESULTS) == []
-    assert [refused_by_gradescope(test, OF_TEST) for test in found["tests"]] == [[]] * 3
+    result = written("gradescope", row)
+    assert refused_by_gradescope(result, OF_RESULTS) == []
+    assert [refused_by_gradescope(test, OF_TEST) for test in result["tests"]] == [[]] * 3
 
 
 def test_gradescope() -> None:
     """Give points that add up to the score, and show what the teacher allows."""
-    found = written("gradescope", ADA)
-    assert found["score"] == sum(test["score"] for test in found["tests"]) == 3.5
-    assert [test["max_score"] for test in found["tests"]] == [2, 4, 1.5]
-    assert {test["visibility"] for test in found["tests"]} == {found["visibility"]} == {"after_due_date"}
-    assert found["stdout_visibility"] == "hidden"
-    assert (found["tests"][1]["output"], found["tests"][1]["status"]) == (WRONG.remark, "failed")
+    result = written("gradescope", ADA)
+    assert result["score"] == sum(test["score"] for test in result["tests"]) == 3.5
+    assert [test["max_score"] for test in result["tests"]] == [2, 4, 1.5]
+    assert {test["visibility"] for test in result["tests"]} == {result["visibility"]} == {"after_due_date"}
+    assert result["stdout_visibility"] == "hidden"
+    assert (result["tests"][1]["output"], result["tests"][1]["status"]) == (WRONG.remark, "failed")
 
 
-def test_what_was_not_judged_earns_nothing() -> None:
-    found = written("gradescope", BELA)
-    assert (found["score"], [test["score"] for test in found["tests"]]) == (0, [0, 0, 0])
-    assert BELA.remark in found["output"]
+def test_a_submission_that_was_not_judged_earns_nothing() -> None:
+    result = written("gradescope", BELA)
+    assert (result["score"], [test["score"] for test in result["tests"]]) == (0, [0, 0, 0])
+    assert BELA.remark in result["output"]
     assert written("github-classroom", BELA)["status"] == "error"
 
 
 def test_no_full_marks_where_something_else_is_wrong() -> None:
-    row = Grade(
-        "ada.py", 2, 3, "", "alpha is unchecked.", 1.0, results=tuple(PartResult(p, True) for p in SCHEME.points)
-    )
-    found = written("gradescope", row)
-    assert (found["score"], [test["status"] for test in found["tests"]]) == (6, ["passed", "passed", "failed"])
-    assert "alpha is unchecked." in found["tests"][2]["output"]
+    result = written("gradescope", replace(ALL_RIGHT, passed=2, remark="alpha is unchecked."))
+    assert (result["score"], [test["status"] for test in result["tests"]]) == (6, ["passed", "passed", "failed"])
+    assert "alpha is unchecked." in result["tests"][2]["output"]
 
 
 def test_github_classroom() -> None:
     """Read the result as the reporter does: the sum of the scores over max_score, and a status."""
-    found = written("github-classroom", ADA)
-    assert (sum(test["score"] for test in found["tests"]), found["max_score"], found["status"]) == (3.5, 7.5, "fail")
-    assert [test["status"] for test in found["tests"]] == ["pass", "fail", "pass"]
-    right = Grade("ada.py", 3, 3, "", "", 1.0, results=tuple(PartResult(part, True) for part in SCHEME.points))
-    assert written("github-classroom", right)["status"] == "pass"
+    result = written("github-classroom", ADA)
+    assert (sum(test["score"] for test in result["tests"]), result["max_score"]) == (3.5, 7.5)
+    assert (result["status"], [test["status"] for test in result["tests"]]) == ("fail", ["pass", "fail", "pass"])
+    assert written("github-classroom", ALL_RIGHT)["status"] == "pass"
 
 
-def refused_by_classroom50(found: dict) -> None:
+def refused_by_classroom50(result: dict) -> None:
     """Fail where classroom50 refuses a result: its schemas/result-v1.schema.json, and sums that do not agree.
 
     Its runner adds assignment_type and owner before it validates; entries of tests may have further keys.
     """
     texts = {"classroom", "assignment", "submission", "commit", "release", "review", "datetime"}
-    assert {*found} == {"schema", "score", "max-score", "tests", *texts}
-    assert all(isinstance(found[key], str) and found[key] for key in texts)
-    assert found["submission"].startswith("submit/")
-    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", found["datetime"])
-    for one in (found, *found["tests"]):
+    assert {*result} == {"schema", "score", "max-score", "tests", *texts}
+    assert all(isinstance(result[key], str) and result[key] for key in texts)
+    assert result["submission"].startswith("submit/")
+    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", result["datetime"])
+    for one in (result, *result["tests"]):
         assert (type(one["score"]), type(one["max-score"])) == (int, int)
         assert 0 <= one["score"] <= one["max-score"]
     for key in ("score", "max-score"):
-        assert found[key] == sum(one[key] for one in found["tests"])
-    assert all(isinstance(one["passed"], bool) and one["test-name"] for one in found["tests"])
+        assert result[key] == sum(one[key] for one in result["tests"])
+    assert all(isinstance(one["passed"], bool) and one["test-name"] for one in result["tests"])
 
 
 def test_classroom50(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,10 +119,10 @@ def test_classroom50(monkeypatch: pytest.MonkeyPatch) -> None:
         written("classroom50", ADA)
     for row in (ADA, BELA):
         refused_by_classroom50(written("classroom50", row, scheme=whole))
-    found = written("classroom50", ADA, scheme=whole)
-    assert (found["schema"], found["score"], found["max-score"]) == ("classroom50/result/v1", 2, 3)
-    assert {found[key] for key in ("classroom", "assignment", "submission", "commit", "release")} == {*RUNNER.values()}
-    assert [(one["test-name"], one["passed"]) for one in found["tests"]] == [("y", True), ("dx", False), ("db", True)]
+    result = written("classroom50", ADA, scheme=whole)
+    assert (result["schema"], result["score"], result["max-score"]) == ("classroom50/result/v1", 2, 3)
+    assert {result[key] for key in ("classroom", "assignment", "submission", "commit", "release")} == {*RUNNER.values()}
+    assert [(one["test-name"], one["passed"]) for one in result["tests"]] == [("y", True), ("dx", False), ("db", True)]
 
 
 OTTER = """\
@@ -171,7 +161,7 @@ def test_the_columns_of_nbgrader() -> None:
 
 
 @pytest.mark.parametrize("name", grade_files.SINGLE_FORMATS)
-def test_one_submission_a_file(name: str) -> None:
+def test_these_formats_take_one_submission(name: str) -> None:
     with pytest.raises(OptionError, match="--single"):
         grade_files.results(name, (ADA, BELA), SCHEME)
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from check.homework_files import file_report
-from check.planted import PLANTED
+from check.programs import CASES, Case, file_report, planted, sampled
 from click.testing import CliRunner
 from numerical import assert_close
 from test_docs import anchors
@@ -14,7 +13,7 @@ import chainrule as cr
 from chainrule.check import sources
 from chainrule.check.diagnoses import CATALOGUES
 from chainrule.check.homework import LEVELS, limit_hints
-from chainrule.check.report import FirstWrong, Row
+from chainrule.check.report import FirstWrong, Report
 from chainrule.cli import main
 from chainrule.explain.code import derivation_link
 from chainrule.explain.trace import EXPLAINERS
@@ -23,115 +22,53 @@ ROOT = Path(__file__).parents[2]
 FUNCTIONS = Path(__file__).parent / "courses" / "functions.py"
 CARL = ROOT / "examples" / "homework" / "submissions" / "carl.py"
 LAYER = "Conv2D(4, (3, 2))"
-LINEAR = ("x", "w", "b")
+LINEAR = [case for case in CASES["planted"] if case.title in ("dx", "dw", "db") and case.code == 1]
 
 
-def first_wrong(case: tuple, seed: int) -> Row | None:
-    report = cr.check_gradients(case[0], against=case[1], seed=seed)
-    return next((row for row in report.rows if row.first is not None), None)
+def first_of(report: Report) -> FirstWrong | None:
+    return next((row.first for row in report.rows if row.first is not None), None)
 
 
-@pytest.mark.parametrize("case", [case for case in PLANTED if case[2] in LINEAR][::20])
-def test_the_terms_add_up_to_both_sums(case: tuple) -> None:
-    row = first_wrong(case, seed=3)
-    if row is None or row.first is None or not row.first.terms:
+def first_wrong(*changes: tuple[str, str], seed: int = 0) -> FirstWrong:
+    """Return the first wrong number of a dense layer of seven features and four outputs."""
+    first = first_of(cr.check_gradients(planted("conduct", "Dense", *changes), against="Dense(4)", seed=seed))
+    assert first is not None
+    return first
+
+
+@pytest.mark.parametrize("case", sampled(LINEAR, 20), ids=str)
+def test_the_terms_add_up_to_both_sums(case: Case) -> None:
+    first = first_of(case.report(3))
+    if first is None or not first.terms:
         return  # the mistake shows on another probe, or changes the shape
-    terms, scale = row.first.terms, max(abs(row.first.expected), abs(row.first.actual))
-    assert row.first.actual != pytest.approx(row.first.expected, rel=1e-9)
-    if not row.first.left_out:
-        assert_close(sum(one.value * one.expected for one in terms), row.first.expected)
-    told = sum(one.value * one.actual for one in terms)
-    if told == pytest.approx(row.first.actual, abs=1e-6 * scale):
-        assert any(one.differs for one in terms)
-
-
-class Halved:
-    """y = 2x, with half the gradient at the first feature: worked out by hand."""
-
-    def __init__(self) -> None:
-        self.w = np.ones((2, 2))
-
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        self.x = x
-        return x @ self.w.T
-
-    def backward(self, dy: np.ndarray) -> np.ndarray:
-        self.dw = dy.T @ self.x
-        dx = dy @ self.w
-        dx[:, 0] -= dy[:, 1] * self.w[1, 0]
-        return dx
+    terms, scale = first.terms, max(abs(first.expected), abs(first.actual))
+    assert first.actual != pytest.approx(first.expected, rel=1e-9)
+    if not first.left_out:
+        assert_close(sum(term.value * term.expected for term in terms), first.expected)
+    if sum(term.value * term.actual for term in terms) == pytest.approx(first.actual, abs=1e-6 * scale):
+        assert any(term.differs for term in terms)
 
 
 def test_a_missing_term_is_shown_by_a_factor_of_zero() -> None:
-    report = cr.check_gradients(Halved, against="Dense(2, bias=False)", input_shape=(2,))
-    (first,) = (row.first for row in report.rows if row.first is not None)
+    """Leave out one of the terms of the first feature of dx."""
+    first = first_wrong(("dy @ self.W", "dy @ self.W - dy[:, 1:2] * self.W[1] * (np.arange(7) == 0)"))
     assert first.index == (0, 0)
-    assert [term.index for term in first.terms] == [(0, 0), (0, 1)]
-    kept, missing = first.terms
-    assert not kept.differs
-    assert missing.differs
-    assert (missing.actual, kept.actual) == (0.0, pytest.approx(kept.expected, abs=1e-9))
+    assert [term.index for term in first.terms] == [(0, o) for o in range(4)]
+    assert [term.differs for term in first.terms] == [False, True, False, False]
+    missing = first.terms[1]
+    assert missing.actual == 0.0
     assert_close(first.expected - first.actual, missing.value * missing.expected)
-    assert "the first wrong number is dx[0,0]: found" in str(report)
-
-
-def test_every_level_gives_away_more() -> None:
-    words = ["check", str(CARL), "--against", LAYER, "--input-shape", "3,4,3", "--hints", "2"]
-    result = CliRunner().invoke(main, words)
-    assert result.exit_code == 1
-    report = cr.check_gradients(sources.find(CARL)[0], against=LAYER, input_shape=(3, 4, 3))
-    texts = [str(limit_hints(report, level)) for level in range(len(LEVELS))]
-    texts[2] = result.stdout
-    assert ["the first wrong number" in text for text in texts] == [False, True, True, True]
-    assert ["a sum of" in text for text in texts] == [False, False, True, True]
-    assert ["docs/derivations/convolution.md" in text for text in texts] == [False, False, True, True]
-    assert ["rotate K by 180°" in text for text in texts] == [False, False, False, True]
-    assert all("WRONG" in text for text in texts)
-
-
-def test_hints_change_no_verdict() -> None:
-    report = cr.check_gradients(Halved, against="Dense(2, bias=False)", input_shape=(2,))
-    for level in range(len(LEVELS)):
-        less = limit_hints(report, level)
-        assert [row.verdict for row in less.rows] == [row.verdict for row in report.rows]
-        assert less.exit_code == report.exit_code
-    assert limit_hints(report, 3) == report
-    assert limit_hints(report, 0).to_json()["rows"][1]["first"] is None
-
-
-def wrong_dense(dx: str = "dy @ self.w", y: str = "x @ self.w.T + self.b") -> type:
-    text = f"""
-class Layer:
-    def __init__(self):
-        self.w, self.b = np.ones((4, 3)), np.zeros(4)
-
-    def forward(self, x):
-        self.x = x
-        return {y}
-
-    def backward(self, dy):
-        self.dw, self.db = dy.T @ self.x, dy.sum(0)
-        return {dx}
-"""
-    names: dict = {"np": np}
-    exec(text, names)
-    return names["Layer"]
-
-
-def first_of(code: object, against: str, seed: int) -> FirstWrong:
-    report = cr.check_gradients(code, against=against, input_shape=(3,) if "Dense" in against else None, seed=seed)
-    return next(row.first for row in report.rows if row.first is not None)
 
 
 @pytest.mark.parametrize("seed", [0, 7])
 def test_the_terms_of_a_gradient_name_the_weights(seed: int) -> None:
     """dx[n,f] = Σ_o dy[n,o] w[o,f]; with the weights reversed, the factor found is another weight."""
-    first = first_of(wrong_dense(dx="dy @ self.w[::-1]"), "Dense(4)", seed)
+    first = first_wrong(("dy @ self.W", "dy @ self.W[::-1]"), seed=seed)
     n, f = first.index
-    assert [(one.tensor, one.index, one.expected_as, one.actual_as) for one in first.terms] == [
+    assert [(term.tensor, term.index, term.expected_as, term.actual_as) for term in first.terms] == [
         ("dy", (n, o), f"w[{o},{f}]", f"w[{3 - o},{f}]") for o in range(4)
     ]
-    assert_close(sum(one.value * one.actual for one in first.terms), first.actual, dtype=float)
+    assert_close(sum(term.value * term.actual for term in first.terms), first.actual, dtype=float)
 
 
 def test_the_layers_own_input_is_named_in_its_gradient() -> None:
@@ -143,61 +80,65 @@ def test_the_layers_own_input_is_named_in_its_gradient() -> None:
     def backward(dy, x, w, b):
         return dy * x, dy.T @ x, dy.sum(axis=0)
 
-    first = first_of((forward, backward), "Dense(1)", 0)
+    first = first_of(cr.check_gradients((forward, backward), against="Dense(1)", input_shape=(3,)))
+    assert first is not None
     n, f = first.index
-    assert [(one.expected_as, one.actual_as) for one in first.terms] == [(f"w[0,{f}]", f"x[{n},{f}]")]
+    assert [(term.expected_as, term.actual_as) for term in first.terms] == [(f"w[0,{f}]", f"x[{n},{f}]")]
 
 
 def test_a_gradient_that_forgets_dy_has_no_factors_of_it() -> None:
-    first = first_of(wrong_dense(dx="np.ones_like(dy) @ self.w"), "Dense(4)", 0)
-    assert [one.actual for one in first.terms] == [0] * 4
+    assert {term.actual for term in first_wrong(("dy @ self.W", "np.ones_like(dy) @ self.W")).terms} == {0}
 
 
 def test_the_terms_of_an_output_are_those_of_x() -> None:
-    first = first_of(wrong_dense(y="2 * (x @ self.w.T) + self.b", dx="2 * dy @ self.w"), "Dense(4)", 1)
+    first = first_wrong(("x @ self.W.T", "2 * (x @ self.W.T)"), ("dy @ self.W", "2 * dy @ self.W"))
     n, o = first.index
-    assert [(one.tensor, one.index) for one in first.terms] == [("b", (o,)), *(("x", (n, f)) for f in range(3))]
-    assert [one.differs for one in first.terms] == [False, True, True, True]
-    assert [one.actual_as for one in first.terms[1:]] == [f"2 w[{o},{f}]" for f in range(3)]
+    assert [(term.tensor, term.index) for term in first.terms] == [("b", (o,)), *(("x", (n, f)) for f in range(7))]
+    assert [term.differs for term in first.terms] == [False] + [True] * 7
+    assert [term.actual_as for term in first.terms[1:]] == [f"2 w[{o},{f}]" for f in range(7)]
 
 
 def test_terms_are_named_by_the_indices_of_the_learners_layout() -> None:
     """Weights of (inputs, outputs), as some courses set them."""
     text = FUNCTIONS.read_text(encoding="utf-8").replace("dx = (dout @ w.T)", "dx = (2 * dout @ w.T)")
-    report = file_report(text, "affine_backward")
-    (first,) = (row.first for row in report.rows if row.first is not None)
+    first = first_of(file_report(text, "affine_backward"))
+    assert first is not None
     n, *cell = first.index
     flat = int(np.ravel_multi_index(cell, (2, 3, 2)))
-    assert [(one.index, one.expected_as) for one in first.terms] == [((n, o), f"w[{flat},{o}]") for o in range(4)]
-
-
-class WrongNorm:
-    """Batch normalization whose variance is held constant: no sum over the outputs, but a calculation."""
-
-    def __init__(self) -> None:
-        self.gamma, self.beta = np.ones(5), np.zeros(5)
-
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        self.scale = np.sqrt(x.var(0) + 1e-5)
-        self.hat = (x - x.mean(0)) / self.scale
-        return self.gamma * self.hat + self.beta
-
-    def backward(self, dy: np.ndarray) -> np.ndarray:
-        self.dgamma, self.dbeta = (dy * self.hat).sum(0), dy.sum(0)
-        return self.gamma / self.scale * (dy - dy.mean(0))
+    assert [(term.index, term.expected_as) for term in first.terms] == [((n, o), f"w[{flat},{o}]") for o in range(4)]
 
 
 def test_a_calculation_is_shown_where_there_is_no_sum() -> None:
-    report = cr.check_gradients(WrongNorm, against="BatchNorm2D()", input_shape=(5,))
-    first = next(row.first for row in report.rows if row.first is not None)
-    assert first.steps
+    """The variance of a batch normalization is held constant."""
+    wrong = planted("norms", "BatchNorm", ("self.normal * product", "0"))
+    report = cr.check_gradients(wrong, against="BatchNorm2D()")
+    first = first_of(report)
+    assert first is not None
     assert f"{first.expected:.3g}"[:4] in first.steps[-1].replace("−", "-")
     assert "see-derivation" not in str(limit_hints(report, 2))
 
 
+def test_every_level_gives_away_more_and_changes_no_verdict() -> None:
+    words = ["check", str(CARL), "--against", LAYER, "--input-shape", "3,4,3", "--hints", "2"]
+    result = CliRunner().invoke(main, words)
+    report = cr.check_gradients(sources.find(CARL)[0], against=LAYER, input_shape=(3, 4, 3))
+    limited = [limit_hints(report, level) for level in range(len(LEVELS))]
+    texts = [*map(str, limited[:2]), result.stdout, str(limited[3])]
+    assert ["the first wrong number" in text for text in texts] == [False, True, True, True]
+    assert ["a sum of" in text for text in texts] == [False, False, True, True]
+    assert ["docs/derivations/convolution.md" in text for text in texts] == [False, False, True, True]
+    assert ["rotate K by 180°" in text for text in texts] == [False, False, False, True]
+    assert all("WRONG" in text for text in texts)
+    for less in limited:
+        assert [row.verdict for row in less.rows] == [row.verdict for row in report.rows]
+        assert less.exit_code == report.exit_code == result.exit_code == 1
+    assert limited[3] == report
+    assert {row["first"] for row in limited[0].to_json()["rows"]} == {None}
+
+
 def test_every_link_leads_to_a_section() -> None:
-    mistakes = [one for mistakes in CATALOGUES.values() for one in mistakes]
-    links = {one.diagnosis.page for one in mistakes} | {derivation_link(name) for name in EXPLAINERS}
+    mistakes = [mistake for mistakes in CATALOGUES.values() for mistake in mistakes]
+    links = {mistake.diagnosis.page for mistake in mistakes} | {derivation_link(name) for name in EXPLAINERS}
     assert len(links) > 20
     for link in links - {""}:
         page, _, section = link.partition("#")
@@ -206,14 +147,14 @@ def test_every_link_leads_to_a_section() -> None:
 
 def test_a_grade_gives_away_no_more_than_the_hints(tmp_path: Path) -> None:
     """Write what students read on every service, and look for what each level withholds."""
-    results = tmp_path / "results.json"
+    results, table = tmp_path / "results.json", tmp_path / "grades.csv"
     words = ["grade", str(CARL), "--single", "--against", LAYER, "--input-shape", "3,4,3", "--quiet"]
     told = []
     for level in (0, 3):
-        options = ["--hints", str(level), "--results", "gradescope", str(results), "--csv", str(tmp_path / "a.csv")]
+        options = ["--hints", str(level), "--results", "gradescope", str(results), "--csv", str(table)]
         done = CliRunner().invoke(main, [*words, *options])
         assert done.exit_code == 0, done.output
-        told.append(done.stdout + results.read_text("utf-8") + (tmp_path / "a.csv").read_text("utf-8"))
+        told.append(done.stdout + results.read_text("utf-8") + table.read_text("utf-8"))
     for words in ("found", "a sum of", "rotate", "kernel-not-rotated"):
         assert [words in text for text in told] == [False, True]
     assert "dx is wrong" in told[0]

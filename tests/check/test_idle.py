@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from check.homework_files import TEXTS, sampled
+from check.programs import TEXTS, sampled
 
 from chainrule.check.forms import ARGUMENTS, CLASSES, DATA, ClassFormat
 from chainrule.check.homework import grade
@@ -45,7 +45,7 @@ def _wrapped(function):
 for _name in [name for name in globals() if name.endswith(("forward", "backward", "naive", "loss"))]:
     globals()[_name] = _wrapped(globals()[_name])
 """
-FUNCTIONS = [name for name in DATA["pair"] if f"def {name['name']}" in TEXTS["functions"]]
+FUNCTIONS = [name for name in DATA["pair"] if f"def {name['name']}" in TEXTS["courses/functions"]]
 
 
 def idle_class(course_format: ClassFormat, constant: str, option: str) -> str:
@@ -79,7 +79,7 @@ def test_idle_code_gets_no_points(constant: str, option: str, part: int, tmp_pat
 @pytest.mark.thorough
 @pytest.mark.parametrize("constant", [0.0, 1.0])
 def test_functions_that_return_constants_get_no_points(constant: float, tmp_path: Path) -> None:
-    (tmp_path / "functions.py").write_text(TEXTS["functions"] + WRAPPED.format(constant=constant))
+    (tmp_path / "functions.py").write_text(TEXTS["courses/functions"] + WRAPPED.format(constant=constant))
     names = ", ".join(name["name"] if name.get("loss") else f"{name['name']}_forward" for name in FUNCTIONS)
     (result,) = grade(tmp_path, names, seed=1)
     assert [part.part for part in result.results if part.ok] == [], result

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from check.homework_files import sampled
+from check.programs import sampled
 from check.separations import inseparable
 
 import chainrule as cr

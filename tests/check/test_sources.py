@@ -118,6 +118,6 @@ def test_a_notebook(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": 3}', '{"cells": [3]}', "[" * 100_000, "\xff"])
-def test_what_is_no_notebook(tmp_path: Path, text: str) -> None:
+def test_other_texts_are_no_notebooks(tmp_path: Path, text: str) -> None:
     with pytest.raises(StudentError, match="not a Jupyter notebook"):
         sources.find(written(tmp_path, text, "mine.ipynb"))

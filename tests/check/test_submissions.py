@@ -40,7 +40,7 @@ CHOSEN = {
 
 
 @pytest.mark.parametrize("chosen", CHOSEN)
-def test_what_is_graded(tmp_path: Path, chosen: str) -> None:
+def test_the_code_of_a_submission_is_found(tmp_path: Path, chosen: str) -> None:
     found = only(filled(tmp_path, CHOSEN[chosen]))
     assert (found.name, found.reason) == (str(Path(chosen)), "")
     assert found.file == tmp_path / chosen
@@ -62,7 +62,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_what_is_not(tmp_path: Path, reason: str) -> None:
+def test_a_submission_without_code_has_a_reason(tmp_path: Path, reason: str) -> None:
     found = only(filled(tmp_path, REASONS[reason]))
     assert found.file is None
     assert found.name.startswith("ada")
@@ -90,7 +90,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names and files of POSIX")
-def test_what_is_no_file_and_names_that_are_no_text(tmp_path: Path) -> None:
+def test_entries_that_are_no_files_and_names_that_are_no_text(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.py")
     names = ["two\nlines.py", "\x1b[31mred.py", "\u202egnp.py", "é.py"]
     for name in names:

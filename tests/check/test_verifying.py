@@ -1,7 +1,10 @@
 """A part counts as right only if it agrees with the reference, whatever a report claims."""
 
+import re
+
 import numpy as np
 import pytest
+from check.programs import planted
 
 import chainrule as cr
 from chainrule.check.assignments import MAX_TOLERANCE, Assignment, verify
@@ -11,7 +14,6 @@ from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.student import Student
 from chainrule.errors import OptionError, ShapeError
-from chainrule.operations import reference
 
 CONVOLUTION = Assignment.of("Conv2D(4, (3, 2))", (2, 5, 4))
 TASK = LearnerTask(CONVOLUTION.layer, CONVOLUTION.shape)
@@ -27,45 +29,38 @@ def believing(task: Assignment, tolerance: float = 1e-12, **known: str) -> Repor
     return Report("", tuple(rows))
 
 
-class Convolution:
-    """A right convolution with optional changes of y, the gradients and the kernel."""
+def convolution(y: float = 1, dx: float = 1, db: float = 1, turned: bool = False) -> Student:
+    """Return a right convolution with optional changes of y, the gradients and the kernel."""
 
-    def __init__(self, y: float = 1, dx: float = 1, db: float = 1, turned: bool = False) -> None:
-        self.w, self.b = np.zeros((4, 2, 3, 2)), np.zeros(4)
-        self.factors, self.turned = {"y": y, "dx": dx, "db": db}, turned
+    class Convolution(planted("convolution", "TrueConvolution" if turned else "Plain", ("3, 3, 2", "2, 3, 2"))):
+        def forward(self, x: np.ndarray) -> np.ndarray:
+            return super().forward(x) * y
 
-    @property
-    def kernel(self) -> np.ndarray:
-        return self.w[:, :, ::-1, ::-1] if self.turned else self.w
+        def backward(self, dy: np.ndarray) -> np.ndarray:
+            gradient = super().backward(dy) * dx
+            self.db = self.db * db
+            return gradient
 
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        self.x = x
-        return reference.cross_correlate(x, self.kernel, self.b) * self.factors["y"]
-
-    def backward(self, dy: np.ndarray) -> np.ndarray:
-        dw = reference.cross_correlate_dw(self.x, dy, kernel=(3, 2))
-        self.dw = dw[:, :, ::-1, ::-1] if self.turned else dw
-        self.db = dy.sum(axis=(0, 2, 3)) * self.factors["db"]
-        return reference.cross_correlate_dx(dy, self.kernel, size=self.x.shape[2:]) * self.factors["dx"]
+    return Student(Convolution)
 
 
 @pytest.mark.parametrize(
     ("code", "known", "wrong"),
     [
-        (Convolution(), {}, set()),
-        (Convolution(dx=0), {}, {"dx"}),
-        (Convolution(dx=1 + 1e-6, db=-1), {}, {"dx", "db"}),
-        (Convolution(dx=np.nan), {}, {"dx"}),
-        (Convolution(db=np.inf), {}, {"db"}),
-        (Convolution(y=0, dx=0, db=0), {}, {"y", "dx", "dw", "db"}),
-        (Convolution(y=2), {"y": "known"}, {"y"}),
-        (Convolution(turned=True), {}, {"y"}),
-        (Convolution(turned=True, dx=0), {"y": "known"}, {"y", "dx"}),
+        (convolution(), {}, set()),
+        (convolution(dx=0), {}, {"dx"}),
+        (convolution(dx=1 + 1e-6, db=-1), {}, {"dx", "db"}),
+        (convolution(dx=np.nan), {}, {"dx"}),
+        (convolution(db=np.inf), {}, {"db"}),
+        (convolution(y=0, dx=0, db=0), {}, {"y", "dx", "dw", "db"}),
+        (convolution(y=2), {"y": "known"}, {"y"}),
+        (convolution(turned=True), {}, {"y"}),
+        (convolution(turned=True, dx=0), {"y": "known"}, {"y", "dx"}),
     ],
 )
 @pytest.mark.parametrize("seed", [0, 2**32 - 1])
-def test_a_layer(code: Convolution, known: dict[str, str], wrong: set[str], seed: int) -> None:
-    found = verify(Student(code), CONVOLUTION, believing(CONVOLUTION, **known), seed, TASK)
+def test_a_layer(code: Student, known: dict[str, str], wrong: set[str], seed: int) -> None:
+    found = verify(code, CONVOLUTION, believing(CONVOLUTION, **known), seed, TASK)
     assert found.keys() == wrong
     assert all(said.startswith(("is wrong", "gradients")) for said in found.values())
 
@@ -77,10 +72,7 @@ def test_rounding_is_believed_within_reason() -> None:
         (1 + 3 * MAX_TOLERANCE, 0.1, {"dx"}),
         (1 + MAX_TOLERANCE / 3, 0.1, set[str]()),
     ):
-        assert (
-            verify(Student(Convolution(dx=factor)), CONVOLUTION, believing(CONVOLUTION, tolerance), 1, TASK).keys()
-            == wrong
-        )
+        assert verify(convolution(dx=factor), CONVOLUTION, believing(CONVOLUTION, tolerance), 1, TASK).keys() == wrong
 
 
 class Bent:
@@ -106,19 +98,13 @@ def test_a_forward_that_is_bent_to_its_gradients() -> None:
 
 
 @pytest.mark.parametrize(
-    ("divided", "signed", "wrong"), [(True, 1, set()), (False, 1, {"dp"}), (True, -1, {"dp"})]
-)  # fmt: skip
-def test_a_loss(divided: bool, signed: int, wrong: set[str]) -> None:
-    class HalfSquaredError:
-        def forward(self, p: np.ndarray, t: np.ndarray) -> float:
-            self.p, self.t = p, t
-            return 0.5 * ((p - t) ** 2).sum(axis=1).mean()
-
-        def backward(self) -> np.ndarray:
-            return signed * (self.p - self.t) / (len(self.p) if divided else 1)
-
+    ("slope", "wrong"), [("(p - t) / len(p)", set()), ("(p - t)", {"dp"}), ("(t - p) / len(p)", {"dp"})]
+)
+def test_a_loss(slope: str, wrong: set[str]) -> None:
+    slope = re.sub(r"\b([pt])\b", r"self.\1", slope)
+    loss = planted("losses", "SquaredError", ("(self.p - self.t) / len(self.p)", slope))
     task = Assignment.of("half-squared-error", None)
-    reading = read_loss(LossFunctions(HalfSquaredError, None), [task.intended], 4)
+    reading = read_loss(LossFunctions(loss, None), [task.intended], 4)
     assert verify(reading, task, believing(task), 4, TASK).keys() == wrong  # pyright: ignore
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from cli.commands import Invoke, bars, command_words, invoker
 from click.testing import CliRunner
+from PIL import Image
 
 from chainrule.cli import main
 from chainrule.runs import running
@@ -62,6 +63,15 @@ def finished_once(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     result = CliRunner().invoke(main, [*words, "--epochs", "4", "--validation", "0.2"])
     assert result.exit_code == 0, result.output
     return folder
+
+
+@pytest.fixture
+def stroke(tmp_path: Path) -> Path:
+    """Draw a dark stroke on light paper, off centre."""
+    pixels = np.full((90, 70), 230, np.uint8)
+    pixels[15:60, 20:27] = 30
+    Image.fromarray(pixels).save(tmp_path / "stroke.png")
+    return tmp_path / "stroke.png"
 
 
 @pytest.fixture

@@ -1,57 +1,138 @@
-"""Bad input: one line on stderr, exit code 2, nothing lost and nothing left behind."""
+"""Bad files, folders and names: one line on stderr, exit code 2, nothing lost and nothing left behind."""
 
 import errno
+import json
 import os
+import random
+import shutil
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from cli.commands import refused
+from cli.commands import Invoke, refused
+from cli.conftest import Run
+from PIL import Image
 
 from chainrule._io import files
-from chainrule.runs.folder import CHECKPOINT, HISTORY, MODEL
+from chainrule.runs.folder import CHECKPOINT, CHECKSUMS, CONFIG, EVALUATION, HISTORY, MODEL
 
-TRAIN = "train --engine numpy --quiet"
-MLP = f"{TRAIN} --model mlp --epochs 1"
-
-
-def untouched(folder: Path) -> dict[str, bytes]:
-    """Return the contents of a folder, for comparison."""
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-@pytest.mark.parametrize("place", ["file", "file/run", "/proc/run"])
-def test_an_unwritable_run_folder(invoke, digits, place, tmp_path):
-    if place.startswith("/proc") and not Path("/proc/self").exists():
-        pytest.skip("needs /proc")
-    (tmp_path / "file").write_text("mine")
-    refused(invoke("train --engine numpy --data", digits, "--out", place), "the run folder", place)
-    assert (tmp_path / "file").read_text() == "mine"
+TRAIN = "train --engine numpy --quiet --model mlp --epochs 1"
+READERS = {  # commands by what they read
+    CONFIG: ("evaluate RUN", "predict RUN x.png", "compare RUN", "train --quiet --resume RUN"),
+    CHECKPOINT: ("train --quiet --resume RUN",),
+    HISTORY: ("compare RUN", "train --quiet --resume RUN"),
+    EVALUATION: ("compare RUN",),
+    MODEL: ("evaluate RUN", "predict RUN x.png", "evaluate RUN/model.safetensors"),
+}
+OTHER_JSON = ["", "[]", "null", '"x"', "[" * 100_000, "\0", '{"accuracy": "x"}', '{"accuracy": 7.5, "format": 1e999}']
 
 
-def test_a_file_where_the_dated_folders_go(invoke, digits, tmp_path):
-    (tmp_path / "runs").write_text("mine")
-    refused(invoke("train --engine numpy --data", digits), "the run folder runs")
+@pytest.fixture
+def run_folder(finished: Path, tmp_path: Path) -> Path:
+    """Return a finished run named RUN beside an image."""
+    Image.new("L", (28, 28), 255).save(tmp_path / "x.png")
+    return finished.rename(tmp_path / "RUN")
 
 
-@pytest.mark.unprivileged
-def test_a_folder_without_the_right_to_write(invoke, digits, tmp_path):
-    (tmp_path / "out").mkdir(mode=0o555)
-    refused(invoke(f"{MLP} --out out --data", digits), "cannot write")
+@pytest.mark.parametrize("name", READERS)
+def test_damaged_files_of_a_run(invoke: Invoke, run_folder: Path, name: str) -> None:
+    whole = (run_folder / name).read_bytes()
+    flipped = whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:]
+    contents = [
+        whole[: len(whole) // 2],
+        flipped,
+        b"words",
+        *map(str.encode, OTHER_JSON if name.endswith(".json") else ()),
+    ]
+    for content in contents:
+        (run_folder / name).write_bytes(content)
+        for command in READERS[name]:
+            refused(invoke(command), name)
+    (run_folder / name).unlink()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(run_folder / name)
+        refused(invoke(READERS[name][-1]), name)
 
 
-def test_a_folder_that_holds_a_run(invoke, finished, digits):
-    before = untouched(finished)
-    refused(
-        invoke(f"{TRAIN} --model mlp --data", digits, "--out", finished),
-        "already contains a run",
-        f"--resume {finished}",
-    )
-    assert untouched(finished) == before
+NEEDED = (
+    *("format", "engine", "threads", "data", "recipe", "model", "command"),
+    *("data.name", "data.only", "data.training_samples", "data.fingerprint"),
+    *("recipe.optimizer", "recipe.schedule", "recipe.augmentation"),
+    *("model.name", "model.layers", "model.input_shape", "model.dtype", "model.classes", "model.normalization"),
+)
 
 
-@pytest.mark.parametrize("when", [1, 2, 3, 5])
-def test_a_full_disk(invoke, digits, tmp_path, monkeypatch, when):
-    """Fail one of the first writes; every existing file is complete."""
+def places(tree: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Return the paths of all entries; of lists only the first."""
+    pairs = tree.items() if isinstance(tree, dict) else list(enumerate(tree))[:1] if isinstance(tree, list) else ()
+    for key, value in pairs:
+        yield (*before, key)
+        yield from places(value, (*before, key))
+
+
+@pytest.mark.parametrize("command", READERS[CONFIG])
+def test_missing_entries_of_a_config_are_named(invoke: Invoke, run_folder: Path, command: str) -> None:
+    """Remove or replace each entry; harmless changes are accepted. `make fuzz` tries more."""
+    text, draw = (run_folder / CONFIG).read_text(), random.Random(command)
+    whole = shutil.copytree(run_folder, run_folder.parent / "whole")
+    for place in places(json.loads(text)):
+        for wrong in (None, draw.choice([True, -1, 2.5, 10**400, "x", [], ["x", 1], {}, {"x": {}}])):
+            inner = config = json.loads(text)
+            for key in place[:-1]:
+                inner = inner[key]
+            inner[place[-1]] = wrong
+            if wrong is None:
+                del inner[place[-1]]
+            (run_folder / CONFIG).write_text(json.dumps(config))
+            result, is_needed = (
+                invoke(command, "--accept-changes"),
+                wrong is None and ".".join(map(str, place)) in NEEDED,
+            )
+            assert (result.exit_code, is_needed) in ((0, False), (2, False), (2, True)), (
+                place,
+                wrong,
+                result.exception,
+            )
+            if result.exit_code:
+                *_, said = result.stderr.splitlines()
+                assert CONFIG in said or not is_needed
+            else:
+                shutil.copytree(whole, run_folder, dirs_exist_ok=True)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Fail every write to the disk."""
+
+    def failed(real: Callable[..., Any], is_always: bool) -> Callable[..., Any]:
+        def called(path: Any, flags: int = 0, *rest: Any, **options: Any) -> Any:
+            if is_always or flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+                raise OSError(number, os.strerror(number))
+            return real(path, flags, *rest, **options)
+
+        return called
+
+    for call in ("open", "mkdir"):
+        monkeypatch.setattr(os, call, failed(getattr(os, call), call == "mkdir"))
+
+
+def test_a_disk_that_can_only_be_read(
+    invoke: Invoke, run_folder: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: path.read_bytes() for path in run_folder.iterdir()}
+    failing(monkeypatch, errno.EROFS)
+    for command in ("evaluate RUN --engine numpy", "compare RUN", "predict RUN x.png --engine numpy"):
+        assert invoke(command).exit_code == 0
+    refused(invoke("train --quiet --resume RUN"), "lock the run folder", "Read-only file system")
+    refused(invoke(f"{TRAIN} --out new --data", digits), "the run folder", "Read-only file system")
+    assert {path: path.read_bytes() for path in run_folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("when", [0, 1, 2, 3, 5])
+def test_a_full_disk(invoke: Invoke, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: int) -> None:
+    """Fail all writes, or one of the first; every existing file is complete."""
     real, calls = os.fsync, []
 
     def fsync(handle: int) -> None:
@@ -61,45 +142,88 @@ def test_a_full_disk(invoke, digits, tmp_path, monkeypatch, when):
         real(handle)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    refused(invoke(f"{MLP} --out out --data", digits), "cannot write", "No space left on device")
+    if when == 0:
+        failing(monkeypatch, errno.ENOSPC)
+    refused(invoke(f"{TRAIN} --out out --data", digits), "No space left on device")
     if (tmp_path / "out" / CHECKPOINT).exists():
         files.read_tensors(tmp_path / "out" / CHECKPOINT, "checkpoint")
     assert not list((tmp_path / "out").glob(".*"))
 
 
-def test_a_limit_on_the_size_of_files(run, digits, tmp_path):
+def test_a_limit_on_the_size_of_files(run: Run, digits: Path) -> None:
     """Let the system refuse a write, in a process of its own."""
     resource = pytest.importorskip("resource")
-    done = run(
-        f"{MLP} --out out --data",
-        digits,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
-    )
-    refused(done, "cannot write", "checkpoint.safetensors")
+    limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))}
+    refused(run(f"{TRAIN} --out out --data", digits, **limit), "cannot write", "checkpoint.safetensors")
 
 
-@pytest.mark.parametrize("name", [CHECKPOINT, "config.json", HISTORY])
-def test_damaged_files_of_a_run(invoke, finished, name):
-    content = (finished / name).read_bytes()
-    (finished / name).write_bytes(content[: len(content) // 2])
-    refused(invoke("train --quiet --resume", finished), name)
-    (finished / name).unlink()
-    refused(invoke("train --quiet --resume", finished), name)
+@pytest.mark.parametrize("place", ["file", "file/run", "/proc/run", f"mine/{CHECKSUMS}", "RUN/config.json"])
+def test_folders_that_no_run_can_use(
+    invoke: Invoke, digits: Path, run_folder: Path, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "mine").mkdir()
+    for name in ("file", f"mine/{CHECKSUMS}", "runs"):
+        (tmp_path / name).write_text("precious")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    out, _, content = place.partition("/c")
+    said = (out, f"c{content}" if out == "mine" else f"--resume {out}") if content else ("the run folder", place)
+    refused(invoke(f"{TRAIN} --data", digits, "--out", out), *said)
+    refused(invoke(f"{TRAIN} --data", digits), "the run folder runs")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", "null", '{"accuracy": "x"}', '{"accuracy": 7.5}', "[" * 100_000])
-def test_a_damaged_evaluation(invoke, finished, content):
-    (finished / "evaluation.json").write_text(content)
-    refused(invoke("compare", finished), "evaluation.json")
+@pytest.mark.unprivileged
+def test_files_and_folders_without_permission(invoke: Invoke, digits: Path, finished: Path, tmp_path: Path) -> None:
+    for name in ("own.py", "model.safetensors", "data.npz"):
+        (tmp_path / name).touch(mode=0)
+    (tmp_path / "locked").mkdir(mode=0o555)
+    for command in ("check own.py", "check model.safetensors", f"export {finished} --onnx locked/m.onnx"):
+        refused(invoke(command), "ermission denied")
+    refused(invoke(f"{TRAIN} --out out --data data.npz"), "data.npz", "cannot be read")
+    refused(invoke(f"{TRAIN} --out locked --data", digits), "cannot write")
 
 
-@pytest.mark.parametrize("command", ["evaluate", "predict"])
-def test_a_damaged_model(invoke, finished, command):
-    model = finished / MODEL
-    content = bytearray(model.read_bytes())
-    content[-3] ^= 1
-    model.write_bytes(content)
-    rest = ["x.png"] if command == "predict" else []
-    refused(invoke(command, finished, *rest), "checksum")
-    model.write_bytes(b"words")
-    refused(invoke(command, model, *rest), "model.safetensors")
+# ---------------------------------------------------------------------- names
+
+ODD = "a\nb\x1b[2J"
+
+
+@pytest.mark.parametrize("name", ['it\'s "$HOME"; ünï–codé 🙂', "a" * 200])
+def test_names_of_run_folders(invoke: Invoke, digits: Path, name: str) -> None:
+    done = invoke(f"{TRAIN} --data", digits, "--out", name)
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, name)
+    for command in ("train --epochs 2 --quiet --resume", "evaluate --engine numpy", "compare"):
+        assert invoke(command, name).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["line\nbreak", "\x1b[31mred", "tab\t", os.fsdecode(b"\xff"), "a" * 300])
+def test_names_that_no_line_can_hold(invoke: Invoke, digits: Path, tmp_path: Path, name: str) -> None:
+    refused(invoke(f"{TRAIN} --data", digits, "--out", name), "run folder")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files that are not Unicode")
+def test_names_with_line_breaks_escapes_and_other_bytes(invoke: Invoke, run_folder: Path, tmp_path: Path) -> None:
+    """Escape names of images, runs, networks and classes; refuse data that a run could not find again."""
+    shutil.copytree(run_folder, tmp_path / ODD)
+    (tmp_path / "x.png").rename(tmp_path / f"{ODD}.png")
+    config = json.loads((tmp_path / ODD / CONFIG).read_text())
+    config["model"]["name"] = ODD
+    (tmp_path / ODD / CONFIG).write_text(json.dumps(config))
+    for words in (["predict --as-is", ODD, f"{ODD}.png"], ["compare RUN --picture", f"{ODD}.png", ODD]):
+        result = invoke(*words, "--accept-changes")
+        assert result.exit_code == 0, result.output
+        assert all(line.isprintable() for line in result.output.split("\n"))
+        assert r"a\nb\x1b[2J" in result.output
+    refused(invoke("predict RUN", f"{ODD}.jpg"), r"a\nb\x1b[2J.jpg")
+    for name in ("a", "\udcff"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for number in range(6):
+            pixels = np.random.default_rng(number).integers(0, 256, (28, 28), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "x.png")
+            (tmp_path / "x.png").rename(tmp_path / "pictures" / name / f"{number}.png")
+    assert invoke(f"{TRAIN} --out out --data pictures").exit_code == 0
+    assert json.loads((tmp_path / "out" / CONFIG).read_text())["model"]["classes"] == [r"\udcff", "a"]
+    assert invoke("evaluate out").exit_code == 0
+    (tmp_path / "pictures").rename(tmp_path / "\udcff")
+    refused(invoke(f"{TRAIN} --out other --data", "\udcff"), r"\udcff: the name is not Unicode")

@@ -15,30 +15,22 @@ from PIL import Image
 import chainrule as cr
 
 
-def test_c_files_are_written_and_their_sizes_printed(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
-    done = invoke("export --c out", finished)
-    assert done.exit_code == 0, done.stderr
-    sizes = r"bytes: constants [\d,]+, arena [\d,]+, input 3,136, outputs 40$"
-    assert re.search(rf"network\.c, network\.h, .*; {sizes}", done.stdout.strip())
-    assert (tmp_path / "out" / "network.c").exists()
+def test_c_files_are_written_with_their_sizes_and_accuracy(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
+    for options, printed, function in (
+        ("", r"network\.c, .*; bytes: constants [\d,]+, arena [\d,]+, input 3,136, outputs 40$", "_run("),
+        ("--train", r"parameters [\d,]+, gradients [\d,]+, activations [\d,]+", "_step("),
+        ("--int8", r"accuracy on digits(?:\.npz)?: ([\d.]+) %.*, ([\d.]+) %", "_run("),
+    ):
+        done = invoke(f"export --c out {options}", finished)
+        assert done.exit_code == 0, done.stderr
+        said = re.search(printed, done.stdout.strip())
+        assert said
+        assert function in (tmp_path / "out" / "network.h").read_text()
+    assert abs(float(said[1]) - float(said[2])) < 5
     cr.Sequential([cr.Dense(2)], (3,), engine="numpy").save(tmp_path / "other.safetensors")
     refused(invoke("export other.safetensors --c out"), "--name")
     assert invoke("export other.safetensors --c out --name other").exit_code == 0
     assert "other_run(" in (tmp_path / "out" / "other.h").read_text()
-
-
-def test_a_program_that_trains_prints_what_each_part_takes(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
-    done = invoke("export --c out --train", finished)
-    assert re.search(r"parameters [\d,]+, gradients [\d,]+, activations [\d,]+", done.stdout)
-    assert "network_step(" in (tmp_path / "out" / "network.h").read_text()
-
-
-def test_integers_are_written_with_their_accuracy(invoke: Invoke, finished: Path) -> None:
-    done = invoke("export --c out --int8", finished)
-    assert done.exit_code == 0, done.stderr
-    actual = re.search(r"accuracy on digits(?:\.npz)?: ([\d.]+) %.*, ([\d.]+) %", done.stdout)
-    assert actual
-    assert abs(float(actual[1]) - float(actual[2])) < 5
 
 
 @pytest.mark.parametrize("outputs", [1, 2])

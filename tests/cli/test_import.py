@@ -29,13 +29,20 @@ def network(tmp_path: Path) -> Path:
     return tmp_path / "net.onnx"
 
 
-def test_a_network_is_described_and_written(invoke: Invoke, network: Path, tmp_path: Path) -> None:
-    result = invoke("import", network, "--out", tmp_path / "m.safetensors")
-    assert result.exit_code == 0, result.stderr
-    assert "stem" in result.stdout
-    x = np.ones((2, 1, 6, 6), np.float32)
-    written, read = cr.load(tmp_path / "m.safetensors"), cr.load(network)
-    assert_array_equal(written.predict(x), read.predict(x))
+@pytest.mark.parametrize("name", ["net.onnx", "net.keras", "net.h5", "NET.HDF5"])
+def test_a_network_is_described_written_and_normalized(
+    name: str, invoke: Invoke, network: Path, tmp_path: Path
+) -> None:
+    if name != "net.onnx":
+        (tmp_path / name).write_bytes(keras_files.seeds()[1 if name == "net.keras" else 2])
+    for options, means in (((), lambda x: x), (("--normalize", "mean=0.5,std=0.25"), lambda x: (x / 255 - 0.5) / 0.25)):
+        result = invoke("import", tmp_path / name, *options, "--out", tmp_path / "m.safetensors")
+        assert result.exit_code == 0, result.stderr
+        assert ("stem" if name == "net.onnx" else "BatchNorm2D(momentum=0.01, epsilon=0.001)") in result.stdout
+        assert ("Inputs are normalized as" if options else "Inputs are not normalized") in result.stdout
+        written, read = (cr.load(tmp_path / file, engine="numpy") for file in ("m.safetensors", name))
+        x = np.arange(2 * np.prod(read.input_shape)).reshape(2, *read.input_shape).astype(np.uint8)
+        assert_close(written.predict(x), read.predict(means(x).astype(np.float32)))
 
 
 def test_outputs_are_selected_and_other_commands_refuse_several(invoke: Invoke, tmp_path: Path) -> None:
@@ -50,27 +57,6 @@ def test_outputs_are_selected_and_other_commands_refuse_several(invoke: Invoke, 
         refused(invoke(command.replace("MODEL", f"{tmp_path}/m.safetensors")), text)
     unknown = invoke("import --output area", tmp_path / "m.onnx")
     refused(unknown, "it has no output 'area'; expected one of digit, size")
-
-
-def test_inputs_are_normalized_and_the_command_says_so(invoke: Invoke, network: Path, tmp_path: Path) -> None:
-    assert "Inputs are not normalized" in invoke("import", network).stdout
-    result = invoke("import --normalize mean=0.5,std=0.25", network, "--out", tmp_path / "m.safetensors")
-    assert "Inputs are normalized as" in result.stdout
-    x = np.arange(36, dtype=np.uint8).reshape(1, 1, 6, 6)
-    expected = cr.load(network, engine="numpy").predict(((x / 255 - 0.5) / 0.25).astype(np.float32))
-    actual = cr.load(tmp_path / "m.safetensors", engine="numpy").predict(x)
-    assert_close(actual, expected)
-
-
-@pytest.mark.parametrize(("name", "number"), [("net.keras", 1), ("net.h5", 2), ("NET.HDF5", 2)])
-def test_a_network_of_keras_is_described_and_written(name: str, number: int, invoke: Invoke, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(keras_files.seeds()[number])
-    result = invoke("import", tmp_path / name, "--out", tmp_path / "m.safetensors")
-    assert result.exit_code == 0, result.stderr
-    assert "BatchNorm2D(momentum=0.01, epsilon=0.001)" in result.stdout
-    x = np.ones((2, 2, 6, 6), np.float32)
-    written, read = (cr.load(tmp_path / each, engine="numpy") for each in ("m.safetensors", name))
-    assert_array_equal(written.predict(x), read.predict(x))
 
 
 def test_weights_go_into_a_named_network_and_the_mapping_is_printed(invoke: Invoke, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from cli.commands import answer, refused
 from numerical import assert_close
 from PIL import Image
 
-import chainrule as cr
 from chainrule.data.computed import shapes
 
 
@@ -30,7 +29,7 @@ def test_masks_from_training_to_prediction(invoke: Any, street: Path, tmp_path: 
     train = ("train", "--data", str(street), "--epochs", "1", "--engine", "numpy", "--out", "run", "--quiet")
     result = invoke(*train)
     assert (result.exit_code, "set ignore_label (--ignore-label)" in result.stderr) == (2, True)
-    result = invoke(*train, "--ignore-label", "255", "--json")
+    result = invoke(*train, "--ignore-label", "255", "--stream", "--json")
     trained = answer(result)
     assert trained["model"] == "unet-small"
     evaluated = answer(invoke("evaluate run --json"))
@@ -48,15 +47,3 @@ def test_masks_from_training_to_prediction(invoke: Any, street: Path, tmp_path: 
         assert overlay.size == (32, 32)
     refused(invoke("predict run --csv x.csv", picture), "--masks")
     assert "10 images are used" in invoke("data inspect", str(street)).stdout
-
-
-def test_streamed_masks_train_as_loaded_ones_and_resume(invoke: Any, street: Path) -> None:
-    options = "--ignore-label 255 --augment shift=2,flip --validation 0.3 --schedule constant"
-    Path("small.toml").write_text('layers = ["Conv2D(classes, 3, padding=\'same\')", "Softmax()"]')
-    train = f"train --model small.toml --engine numpy --quiet {options}"
-    for more in ("--epochs 2 --out loaded", "--epochs 1 --stream --out streamed"):
-        result = invoke(f"{train} {more} --data", street)
-        assert result.exit_code == 0, result.stderr
-    assert invoke("train --resume streamed --epochs 2 --quiet").exit_code == 0
-    loaded, streamed = (cr.load(run).parameters for run in ("loaded", "streamed"))
-    np.testing.assert_array_equal(loaded, streamed)

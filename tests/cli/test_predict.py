@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cli.commands import answer, bars, refused
+from cli.commands import answer, refused
 from numerical import assert_close
 from PIL import Image
 
@@ -18,27 +18,18 @@ from chainrule.runs.loading import load
 ENGINE = "--engine numpy"
 
 
-@pytest.fixture
-def picture(tmp_path):
-    """Draw a dark stroke on light paper, off centre."""
-    pixels = np.full((90, 70), 230, np.uint8)
-    pixels[15:60, 20:27] = 30
-    Image.fromarray(pixels).save(tmp_path / "stroke.png")
-    return tmp_path / "stroke.png"
-
-
-def test_a_digit_is_prepared_as_in_mnist(invoke, finished, picture):
-    result = invoke(f"predict {ENGINE} --json --inputs read --digit", finished, picture, picture)
+def test_a_digit_is_prepared_as_in_mnist(invoke, finished, stroke):
+    result = invoke(f"predict {ENGINE} --json --inputs read --digit", finished, stroke, stroke)
     assert (result.exit_code, result.stderr) == (0, "")
     actual, again = answer(result)
-    pixels = load_digit(picture)
+    pixels = load_digit(stroke)
     with Image.open("read/stroke.pgm") as written:
         np.testing.assert_array_equal(np.asarray(written), pixels[0])
     shares = load(finished, engine="numpy").predict(pixels[None])[0]
     order = np.argsort(-shares)[:3]
     rows = [actual, *actual["runners_up"]]
     assert actual == again
-    assert actual["image"] == str(picture)
+    assert actual["image"] == str(stroke)
     assert [row["class"] for row in rows] == [*map(str, order)]
     assert_close([row["confidence"] for row in rows], shares[order], error=1e-6)
 
@@ -62,40 +53,37 @@ def test_python_returns_what_the_command_prints(invoke: Any, tmp_path: Path, tas
     draw, channels = np.random.default_rng(1), 3 if task == "classes" else 1
     levels = draw.integers(0, 3, 60)
     x = (80 * levels[:, None, None, None] + draw.integers(0, 20, (60, channels, 6, 9))).astype(np.uint8)
-    shape = x.shape[1:]
-    model = cr.Sequential([cr.Flatten(), cr.Dense(16), cr.ReLU(), *layers], shape, engine="numpy", classes=names)
+    model = cr.Sequential([cr.Flatten(), cr.Dense(16), cr.ReLU(), *layers], x.shape[1:], engine="numpy", classes=names)
     loss = "mean_squared_error" if task == "regression" else None
     model.fit(x, targets_of(levels), epochs=60, learning_rate=0.02, loss=loss, progress=False)
     model.save(tmp_path / "model.safetensors")
-    files = [str(tmp_path / f"{number}.png") for number in range(9)]
+    files = [f"{number}.png" for number in range(9)]
     for file, image in zip(files, x, strict=False):
-        Image.fromarray(np.moveaxis(image, 0, -1).squeeze()).resize((45, 24), 0).save(file)
-    words = ("predict", str(tmp_path / "model.safetensors"), *files)
-    printed = json.loads(invoke(*words, "--json", "--inputs", "read").stdout)
+        Image.fromarray(np.moveaxis(image, 0, -1).squeeze()).resize((45, 24), 0).save(tmp_path / file)
+    words = ("predict model.safetensors", *files)
+    report, actual = json.loads(invoke(*words, "--json", "--inputs", "read").stdout), model.predict_classes(files)
     for file in files:
-        with Image.open(Path("read", Path(file).stem).with_suffix(".ppm" if channels == 3 else ".pgm")) as written:
+        with Image.open(Path("read", file).with_suffix(".ppm" if channels == 3 else ".pgm")) as written:
             read = np.asarray(written).reshape(6, 9, channels)
-        np.testing.assert_array_equal(np.moveaxis(read, -1, 0), load_image(file, shape))
-    actual = model.predict_classes(files)
+        np.testing.assert_array_equal(np.moveaxis(read, -1, 0), load_image(file, x.shape[1:]))
     if task in ("classes", "binary"):
-        assert [entry["class"] for entry in printed] == actual.tolist() == targets_of(levels)[:9].tolist()
-        assert [len(entry["runners_up"]) for entry in printed] == [len(names) - 1] * 9
+        assert [entry["class"] for entry in report] == actual.tolist() == targets_of(levels)[:9].tolist()
+        assert [len(entry["runners_up"]) for entry in report] == [len(names) - 1] * 9
         return
-    labels = ["labels"] if task == "labels" else []
-    assert {(*entry, *entry["outputs"]) for entry in printed} == {("image", "outputs", *labels, *names)}
-    outputs = np.array([list(entry["outputs"].values()) for entry in printed])
+    labels, numbers = ["labels"] * (task == "labels"), slice(1, 1 + len(names))
+    assert {(*entry, *entry["outputs"]) for entry in report} == {("image", "outputs", *labels, *names)}
+    outputs = np.array([list(entry["outputs"].values()) for entry in report])
     (tmp_path / "damaged.png").write_bytes(b"no image")
-    assert invoke(*words, tmp_path / "damaged.png", "--csv", tmp_path / "found.csv").exit_code == 2
-    heading, *rows, last = csv.reader((tmp_path / "found.csv").read_text(encoding="utf-8-sig").splitlines())
-    assert heading == ["file", *names, *labels, "problem"]
-    assert_close([[float(cell) for cell in row[1 : 1 + len(names)]] for row in rows], outputs)
-    assert last[1 : 1 + len(names)] == [""] * len(names)
+    assert invoke(*words, "damaged.png", "--csv", "table.csv").exit_code == 2
+    heading, *rows, last = csv.reader((tmp_path / "table.csv").read_text(encoding="utf-8-sig").splitlines())
     shown = [line.split() for line in invoke(*words).stdout.splitlines()]
-    assert shown[0] == ["image", *names, *labels]
-    assert_close([[float(cell) for cell in row[1 : 1 + len(names)]] for row in shown[1:]], outputs, error=1e-5)
+    assert (heading, shown[0]) == (["file", *names, *labels, "problem"], ["image", *names, *labels])
+    for table, error in ((rows, 0), (shown[1:], 1e-5)):
+        assert_close([[float(cell) for cell in row[numbers]] for row in table], outputs, error=error)
+    assert last[numbers] == [""] * len(names)
     if task == "labels":
         expected = [tuple(name for name, value in zip(names, row, strict=True) if value >= 0.5) for row in outputs]
-        assert actual == expected == [tuple(entry["labels"]) for entry in printed]
+        assert actual == expected == [tuple(entry["labels"]) for entry in report]
         assert [row[-2] for row in rows] == [", ".join(labels) for labels in expected]
     else:
         assert_close(actual, outputs)
@@ -105,7 +93,6 @@ def test_python_returns_what_the_command_prints(invoke: Any, tmp_path: Path, tas
 @pytest.mark.parametrize(
     ("images", "written"),
     [
-        ("a", {"circle/0", "square/0", "square/1"}),
         ("a/circle", {"0"}),
         ("a/circle/0.png a/square", {"circle/0", "square/0", "square/1"}),
         ("a a/square/1.png b", {"a/circle/0.png", "a/square/0.png", "a/square/1.png", "b/0.png", "b/0.bmp"}),
@@ -122,29 +109,21 @@ def test_files_of_images_with_equal_names_keep_their_subfolders(invoke, tmp_path
     assert {row["output"] for row in rows} == {str(Path("masks", f"{name}-output.png")) for name in written}
 
 
-def test_pictures_that_cannot_be_used(invoke, finished, picture, tmp_path):
+@pytest.mark.parametrize("name", ["nowhere.png", "torn.png", "blank.png"])
+def test_pictures_that_cannot_be_used(invoke, finished, stroke, tmp_path, name):
     """Name each in one line, and predict the others."""
-    (tmp_path / "text.png").write_text("words")
-    (tmp_path / "torn.png").write_bytes(picture.read_bytes()[:60])
+    (tmp_path / "torn.png").write_bytes(stroke.read_bytes()[:60])
     Image.new("L", (40, 40), 255).save(tmp_path / "blank.png")
-    for name in ("nowhere.png", "text.png", "torn.png", "blank.png"):
-        refused(invoke(f"predict {ENGINE} --digit", finished, name), name)
-        result = invoke(f"predict {ENGINE} --digit --json", finished, picture, name)
-        assert [row["image"] for row in answer(result, 2)] == [str(picture)]
-        assert result.stderr.count("\n") == 1
-        assert name in result.stderr
+    refused(invoke(f"predict {ENGINE} --digit", finished, name), name)
+    result = invoke(f"predict {ENGINE} --digit --json", finished, stroke, name)
+    assert [row["image"] for row in answer(result, 2)] == [str(stroke)]
+    assert (result.stderr.count("\n"), name in result.stderr) == (1, True)
 
 
-def test_heat_maps_of_one_image_or_a_folder(invoke, tmp_path):
-    x, y = bars(40, size=16, classes=2)
-    np.savez(tmp_path / "d.npz", x=x, y=y)
-    for model, width in (("mlp", 2), ("numpy-cnn", 3)):
-        words = [f"train {ENGINE} --model {model} --data d.npz --out {model} --epochs 1 --quiet"]
-        assert invoke(*words).exit_code == 0, words
-        Image.fromarray(x[0, 0]).save(tmp_path / "a.png")
-        assert invoke(f"predict {model} a.png {ENGINE} --heat heat-{model}.png --as-is").exit_code == 0
-        with Image.open(f"heat-{model}.png") as figure:
-            assert figure.width > width * 100
-    assert invoke(f"predict mlp a.png a.png {ENGINE} --heat maps").exit_code == 0
-    assert [path.name for path in Path("maps").iterdir()] == ["a-heat.png"]
-    refused(invoke(f"predict mlp a.png a.png {ENGINE} --heat one.png"), "--heat one.png", "one image")
+def test_heat_maps_of_one_image_or_a_folder(invoke, finished, stroke):
+    assert invoke(f"predict {ENGINE} --heat heat.png --as-is", finished, stroke).exit_code == 0
+    with Image.open("heat.png") as figure:
+        assert figure.width > 200
+    assert invoke(f"predict {ENGINE} --heat maps", finished, stroke, stroke).exit_code == 0
+    assert [path.name for path in Path("maps").iterdir()] == ["stroke-heat.png"]
+    refused(invoke(f"predict {ENGINE} --heat one.png", finished, stroke, stroke), "--heat one.png", "one image")

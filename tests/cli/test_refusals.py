@@ -250,7 +250,7 @@ def test_refused(invoke: Invoke, place: Path, line: str) -> None:
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
     parts = REFUSED[line]
     refused(invoke(line), *([parts] if isinstance(parts, str) else parts))
-    left = {
+    remaining = {
         path: path.read_bytes() for path in place.rglob("*") if path.is_file() and path.parent.name != "__pycache__"
     }
-    assert left == before
+    assert remaining == before

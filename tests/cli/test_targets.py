@@ -1,6 +1,6 @@
 """`chainrule train` on targets: the network's end and its loss, weights, and the commands that read the run."""
 
-import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,8 @@ from numerical import assert_close
 from PIL import Image
 
 import chainrule as cr
-from chainrule import zoo
 from chainrule.data import load
-from chainrule.network import tasks
+from chainrule.runs import jobs
 
 RNG = np.random.default_rng(2)
 MLP = "--model mlp --engine numpy --quiet --threads 1"
@@ -38,38 +37,35 @@ TASKS: dict[str, tuple[str, Callable[[Any], Any], list[str], str, str]] = {
 def test_the_weights_are_those_of_fit(invoke: Invoke, tmp_path: Path, task: str) -> None:
     """Train by the command and in Python with what its config records; read the run by every command."""
     network, targets_of, names, loss, metric = TASKS[task]
-    k = RNG.integers(0, 2 if task == "binary" else 3, 80)
+    is_binary = task == "binary"
+    k = RNG.integers(0, 2 if is_binary else 3, 80)
     x = (RNG.integers(0, 40, (80, 6, 7)) + 100 * k[:, None, None]).astype(np.uint8)
-    key = "y" if task == "binary" else "targets"
-    arrays: dict[str, Any] = {"x": x, key: targets_of(k), "classes": names, "weights": RNG.integers(1, 4, 80)}
-    np.savez(tmp_path / "data.npz", **arrays)
+    arrays = {"y" if is_binary else "targets": targets_of(k), "weights": RNG.integers(1, 4, 80)}
+    np.savez(tmp_path / "data.npz", x=x, classes=names, **arrays)
     (tmp_path / "net.toml").write_text('layers = ["Flatten()", "Dense(1)", "Sigmoid()"]')
     shared = f"--data data.npz --model {network} --engine numpy --quiet --threads 1 --validation 0"
     shared += f" --normalization scale --augment none {'--loss huber' if loss == 'huber' else ''}"
     options = f"{shared} --schedule constant --lr 0.03"
-    found = answer(invoke(f"train --epochs 20 --json --out run {options}"))
+    trained = answer(invoke(f"train --epochs 20 --json --out run {options}"))
     run = cr.load(tmp_path / "run", engine="numpy")
-    assert (found["task"], run.classes, run.loss) == (task, tuple(names), loss)
-    assert found[metric] < 0.2 if task == "regression" else found[metric] > 0.8
+    assert (trained["task"], run.classes, run.loss) == (task, tuple(names), loss)
+    assert trained[metric] < 0.2 if task == "regression" else trained[metric] > 0.8
     training, test = load(tmp_path / "data.npz")
     model = cr.Sequential(
         run.layers, run.input_shape, engine="numpy", threads=1, seed=run.seed, loss=run.loss, classes=run.classes
     )
     model.reset(run.seed)
-    y: Any = [names[label] for label in training.y] if task == "binary" else training.y
-    recipe = json.loads(Path("run/config.json").read_text())["recipe"]
-    optimizer = {"optimizer": recipe["optimizer"]["name"], "learning_rate": recipe["optimizer"]["learning_rate"]}
-    kept = {name: recipe[name] for name in ("epochs", "batch_size", "normalization")}
-    model.fit(training.x, y, sample_weight=training.weights, progress=False, **optimizer, **kept)
+    y: Any = [names[label] for label in training.y] if is_binary else training.y
+    recipe = jobs.read_job(Path("run")).recipe
+    kept = {name: getattr(recipe, name) for name in ("epochs", "batch_size", "normalization", "optimizer")}
+    model.fit(training.x, y, sample_weight=training.weights, progress=False, **kept)
     np.testing.assert_array_equal(model.parameters, run.parameters)
-    assert_close(found[metric], getattr(model.evaluate(test.x, test.y), metric))
-    assert_close(answer(invoke("evaluate run --json"))[metric], found[metric])
-    losses = answer(invoke(f"find-lr --low 1e-9 --high 1e-8 --steps 10 --json {shared} --normalization scale"))[
-        "losses"
-    ]
-    assert_close(losses[0], np.genfromtxt("run/history.csv", delimiter=",", names=True)[0]["loss"])
-    if task == "binary":
-        assert f"{100 * found['accuracy']:.2f} %" in invoke("compare run").stdout
+    assert_close(trained[metric], getattr(model.evaluate(test.x, test.y), metric))
+    assert_close(answer(invoke("evaluate run --json"))[metric], trained[metric])
+    curve = answer(invoke(f"find-lr --low 1e-9 --high 1e-8 --steps 10 --json {shared} --normalization scale"))
+    assert_close(curve["losses"][0], np.genfromtxt("run/history.csv", delimiter=",", names=True)[0]["loss"])
+    if is_binary:
+        assert f"{100 * trained['accuracy']:.2f} %" in invoke("compare run").stdout
         for cell in ("loss.correct", "loss.y", "dense1.dw[0,3]"):
             assert cell in invoke("explain run --sample 2 --json --cell", cell).stdout
         (tmp_path / "net.toml").write_text('layers = ["Flatten()", "Dense(1)"]')
@@ -83,30 +79,17 @@ def test_the_weights_are_those_of_fit(invoke: Invoke, tmp_path: Path, task: str)
         refused(invoke(words, "--loss", "categorical-cross-entropy"), "categorical_cross_entropy", "labels")
 
 
-@pytest.mark.parametrize("name", ["numpy-cnn", "resnet-8", "photo-cnn", "vanilla-cnn"])
-def test_the_ends_of_named_networks(name: str) -> None:
-    names = ("a", "b", "c")
-    built = {
-        task.name: zoo.find(name).build(None, names, task=task, engine="numpy", loss="mean_squared_error")
-        for task in tasks.NAMED.values()
-    }
-    assert built["classification"].last_layer in ("Softmax", "Sigmoid")
-    assert [built[task].last_layer for task in ("multi-label", "regression")] == ["Sigmoid", "Dense"]
-    assert {model.output_shape for model in built.values()} == {(3,)}
-    assert len({model.parameters.size for model in built.values()}) == 1
-
-
 @pytest.mark.parametrize(("choice", "task"), [("", "classification"), ("--regression", "regression")])
 def test_whole_numbers_are_classes_unless_said(invoke: Invoke, tmp_path: Path, choice: str, task: str) -> None:
     """Train, evaluate and evaluate other data with the kind of targets that the run records."""
-    for folder in ("levels", "others"):
-        (tmp_path / folder).mkdir()
-        lines = ["image;level", *(f"{number};{number % 2}" for number in range(60))]
-        (tmp_path / folder / "targets.csv").write_text("\n".join(lines))
-        for number in range(60):
-            image = RNG.integers(0, 40, (7, 9)) + 90 * (number % 2)
-            Image.fromarray(image.astype(np.uint8)).save(tmp_path / folder / f"{number}.png")
-    assert f"{'--classes' if choice else '--regression'}" in invoke(f"data inspect levels {choice}").stdout
+    (tmp_path / "levels").mkdir()
+    for number in range(60):
+        image = RNG.integers(0, 40, (7, 9)) + 90 * (number % 2)
+        Image.fromarray(image.astype(np.uint8)).save(tmp_path / "levels" / f"{number}.png")
+    lines = ["image;level", *(f"{number};{number % 2}" for number in range(60))]
+    (tmp_path / "levels" / "targets.csv").write_text("\n".join(lines))
+    shutil.copytree("levels", "others")
+    assert ("--classes" if choice else "--regression") in invoke(f"data inspect levels {choice}").stdout
     inspected = answer(invoke(f"data inspect --json levels {choice}"))
     assert inspected.items() >= {"images": 60, "shape": [1, 7, 9]}.items()
     assert ("targets" in inspected) == (task == "regression")

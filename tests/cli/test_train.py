@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from cli.commands import answer, bars, refused
 
-from chainrule import zoo
 from chainrule.runs import jobs, running
 from chainrule.runs.loading import load
+from chainrule.training.optimizers import Nesterov
+from chainrule.training.recipe import Recipe
 
 QUICK = "--model mlp --engine numpy --epochs 1"
-ACCURACY = re.compile(r"(test accuracy|accuracy over views) +[0-9.]+ %")
 ALL_FILES = {
     *("best.safetensors", "checkpoint.safetensors", "checksums.json", "config.json", "confusion.png", "curves.png"),
     *("evaluation.json", "history.csv", "mistakes.png", "model.safetensors", "reliability.png"),
@@ -38,26 +38,23 @@ def test_a_run_prints_its_figures_and_its_path_last(run, digits, tmp_path):
     assert json.loads((tmp_path / "here" / "evaluation.json").read_text())["accuracy"] > 0.5
 
 
-@pytest.mark.parametrize("views", ["", "--views flip"])
-def test_results_are_printed_before_plots_are_drawn(invoke, digits, monkeypatch, views):
+def test_json_and_results_before_plots(invoke, digits, monkeypatch):
+    """Print the facts of the run, which keeps the command; figures are drawn after the results are printed."""
     monkeypatch.setattr(running, "draw", lambda *_: print("now"))
-    result = invoke(f"train {QUICK} {views} --out here --data", digits)
-    before, _ = result.stdout.split("now\n")
-    assert [match[1] for match in map(ACCURACY.match, before.splitlines()) if match] == [
+    words = ["train", "--data", str(digits), *QUICK.split(), "--out", "here", "--views", "flip"]
+    before, _ = invoke(*words).stdout.split("now\n")
+    assert re.findall(r"^(test accuracy|accuracy over views) +[0-9.]+ %", before, re.M) == [
         "test accuracy",
-        *(["accuracy over views"] if views else []),
+        "accuracy over views",
     ]
-
-
-def test_json(invoke, digits):
-    """Print the facts of the run, which keeps the command."""
-    words = ["train", "--data", str(digits), *QUICK.split(), "--out", "here", "--json", "--quiet"]
+    words = [*words[:-3], "there", "--json", "--quiet"]
+    monkeypatch.setattr(running, "draw", lambda *_: None)
     result = invoke(*words)
-    assert (result.exit_code, result.stderr) == (0, "")
     report = answer(result)
-    assert json.loads(Path("here/config.json").read_text())["command"] == ["chainrule", *words]
-    assert {*report["files"]} == {path.name for path in Path("here").iterdir()}
-    assert report.items() >= {"run": "here", "finished": True, "samples": 40, "epochs": 1, "steps": 5}.items()
+    assert result.stderr == ""
+    assert json.loads(Path("there/config.json").read_text())["command"] == ["chainrule", *words]
+    assert {*report["files"]} == {path.name for path in Path("there").iterdir()}
+    assert report.items() >= {"run": "there", "finished": True, "samples": 40, "epochs": 1, "steps": 5}.items()
     assert 0 <= report["accuracy"] <= 1
     assert report["seconds"] > 0
 
@@ -74,99 +71,64 @@ def test_folders_are_dated_and_never_used_twice(invoke, digits):
 
 
 def test_options_override_the_recipe(invoke, digits):
+    """Compare with the recipe that Python's options give."""
     options = "--batch-size 16 --lr 0.25 --optimizer nesterov --momentum 0.5 --weight-decay 0.01 --schedule cosine"
-    options += " --seed 3 --clip-norm 2 --class-weight balanced --gradient-accumulation-steps 3 --ema-decay 0.9"
+    options += " --seed 3 --clip-norm 2 --class-weight 3=2.5,4=0 --gradient-accumulation-steps 3 --ema-decay 0.9"
     options += " --loss mean-squared-error --augment shift=1,flip --normalization scale --validation 0.25 --patience 2"
     options += " --monitor accuracy --min-delta 0.01"
     result = invoke(f"train {QUICK} {options} --limit 100 --dtype float64 --out o --data", digits)
     assert result.exit_code == 0, result.stderr
+    assert "class weights 3=2.5,4=0" in " ".join(result.stderr.split())
     job = jobs.read_job(Path("o"))
-    assert job.recipe.to_config() == {
-        "epochs": 1,
-        "batch_size": 16,
-        "optimizer": {"name": "nesterov", "learning_rate": 0.25, "momentum": 0.5, "weight_decay": 0.01},
-        "loss": "mean_squared_error",
-        "schedule": {"name": "cosine"},
-        "normalization": "scale",
-        "augmentation": "shift=1,flip",
-        "clip_norm": 2.0,
-        "validation": 0.25,
-        "patience": 2,
-        "monitor": "accuracy",
-        "min_delta": 0.01,
-        "lr_multipliers": "none",
-        "seed": 3,
-        "label_smoothing": 0.0,
-        "lookahead": None,
-        "class_weight": "balanced",
-        "gradient_accumulation_steps": 3,
-        "shards": 1,
-        "ema_decay": 0.9,
-        "views": None,
-        "standardize_targets": False,
-        "ignore_label": None,
-    }
+    assert job.recipe == Recipe(
+        epochs=1,
+        batch_size=16,
+        optimizer=Nesterov(0.25, 0.5, 0.01),
+        loss="mean_squared_error",
+        schedule="cosine",
+        normalization="scale",
+        augmentation="shift=1,flip",
+        clip_norm=2,
+        validation=0.25,
+        patience=2,
+        monitor="accuracy",
+        min_delta=0.01,
+        seed=3,
+        class_weight={"3": 2.5, "4": 0.0},
+        gradient_accumulation_steps=3,
+        ema_decay=0.9,
+        standardize_targets=False,
+    )
     assert (job.model["dtype"], job.model["seed"], job.properties["training_samples"]) == ("float64", 3, 100)
     assert job.choice.name == str(digits)
 
 
-def test_classes_have_weights(invoke, digits):
-    done = invoke(f"train {QUICK} --class-weight 3=2.5,4=0 --out o --data", digits)
-    assert done.exit_code == 0, done.stderr
-    assert "class weights 3=2.5,4=0" in " ".join(done.stderr.split())
-    assert jobs.read_job(Path("o")).recipe.to_config()["class_weight"] == {"3": 2.5, "4": 0.0}
-
-
-def test_the_recipe_of_the_tutorial(invoke, tmp_path):
-    x, y = bars(40)
-    np.savez(tmp_path / "few.npz", x=x, y=y)
-    words = ["train --data few.npz --engine numpy --recipe tutorial --out o --quiet"]
-    assert invoke(*words).exit_code == 0
-    assert jobs.read_job(Path("o")).recipe == zoo.find("numpy-cnn").tutorial
-
-
-def history(folder: Path) -> list[list[str]]:
-    """Read the rows of history.csv without the seconds."""
-    return [line.split(",")[:8] for line in (folder / "history.csv").read_text().splitlines()]
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
-@pytest.mark.parametrize(
-    "number",
-    [pytest.param(signal.SIGINT, marks=pytest.mark.thorough, id="Ctrl-C"), pytest.param(signal.SIGKILL, id="kill -9")],
-)
-def test_a_stopped_run_is_gone_on_with_bit_for_bit(run, digits, tmp_path, number):
-    words = ["train", "--model", "mlp", "--data", str(digits), "--epochs", "4", "--batch-size", "1"]
-    words += ["--augment", "shift=2,rotation=9", "--validation", "0.1", "--quiet"]
-    assert run(*words, "--out", "whole").returncode == 0
+def test_an_interrupted_run_is_gone_on_with_bit_for_bit(run, digits, tmp_path):
+    """Other ends, such as kill -9, are tested with runs in Python."""
+    words = f"train --model mlp --data {digits} --epochs 4 --batch-size 1 --augment shift=2 --validation 0.1 --quiet"
+    assert run(f"{words} --out whole").returncode == 0
+    command, cut = [sys.executable, "-m", "chainrule", *words.split(), "--out", "cut"], tmp_path / "cut"
     env = {**os.environ, "CHAINRULE_ENGINE": "numpy"}
-    command = [sys.executable, "-m", "chainrule", *words, "--out", "cut"]
-    cut = tmp_path / "cut"
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=env) as process:
         while not (cut / "best.safetensors").exists():
             assert process.poll() is None
             time.sleep(0.01)
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=120)[1]
     assert not (cut / "model.safetensors").exists()
-    if number == signal.SIGINT:
-        assert process.returncode == 130
-        assert said.splitlines()[-1].endswith("chainrule train --resume cut")
-    done = run("train --resume cut --json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["finished"]
-    assert history(cut) == history(tmp_path / "whole")
-    weights, expected = (load(folder).weights for folder in (cut, tmp_path / "whole"))
-    for name, values in expected.items():
-        np.testing.assert_array_equal(weights[name], values)
+    assert process.returncode == 130
+    assert said.splitlines()[-1].endswith("chainrule train --resume cut")
+    assert run("train --resume cut --quiet").returncode == 0
+    histories = [(tmp_path / folder / "history.csv").read_text().splitlines() for folder in ("cut", "whole")]
+    for rows in zip(*histories, strict=True):
+        assert len({row.rpartition(",")[0] for row in rows}) == 1  # without the seconds
+    parameters = (load(folder, engine="numpy").parameters for folder in (cut, tmp_path / "whole"))
+    np.testing.assert_array_equal(*parameters)
 
 
-def test_a_finished_run_is_resumed_without_a_step(invoke, finished):
-    assert invoke("train --quiet --offline --json --resume", finished).exit_code == 0
-    assert "this run is finished" in invoke("train --resume", finished).stderr
-
-
-def test_resuming_finds_data_that_moved(invoke, finished, digits, tmp_path):
+def test_a_finished_run_is_resumed_without_a_step_and_finds_data_that_moved(invoke, finished, digits, tmp_path):
+    assert "this run is finished" in invoke("train --offline --resume", finished).stderr
     config = json.loads((finished / "config.json").read_text())
     config["data"]["name"] = str(tmp_path / "gone.npz")
     (finished / "config.json").write_text(json.dumps(config))

@@ -1,32 +1,37 @@
 """From options to an optimizer: the recipe's values that are kept."""
 
+from dataclasses import fields
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chainrule.cli.training_request import choose_optimizer
 from chainrule.errors import OptionError
 from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
 
-CASES = {
-    "nothing said": (Adam(0.003), None, {}, Adam(0.003)),
-    "the same named": (Adam(0.003, 0.8), "adam", {}, Adam(0.003, 0.8)),
-    "another rate": (SGD(3.0), None, {"learning_rate": 0.1}, SGD(0.1)),
-    "steps of the same size keep the numbers": (Nesterov(0.1, 0.8), "momentum", {}, Momentum(0.1, 0.8)),
-    "so with weight decay": (Adam(0.003, 0.8, 0.9), "adamw", {}, AdamW(0.003, 0.8, 0.9)),
-    "other steps begin anew": (SGD(3.0), "adam", {}, Adam()),
-    "so does momentum": (SGD(3.0), "momentum", {}, Momentum()),
-    "and SGD": (Adam(0.003, 0.8), "sgd", {}, SGD()),
-    "Adam that decays is AdamW": (Adam(0.003, 0.8), None, {"weight_decay": 0.1}, AdamW(0.003, 0.8, weight_decay=0.1)),
-    "whoever names it": (SGD(3.0), "adam", {"weight_decay": 0.1}, AdamW(weight_decay=0.1)),
-    "the others have a decay": (SGD(3.0), None, {"weight_decay": 0.1}, SGD(3.0, 0.1)),
-    "RMSProp": (Adam(), "rmsprop", {"alpha": 0.9, "momentum": 0.5}, RMSProp(alpha=0.9, momentum=0.5)),
-    "numbers given win": (SGD(3.0), "adam", {"learning_rate": 0.01, "beta1": 0.7}, Adam(0.01, 0.7)),
-}
+KINDS = (SGD, Momentum, Nesterov, Adam, AdamW, RMSProp)
+ALIKE = ({Momentum, Nesterov}, {Adam, AdamW})  # take steps of similar size
+NUMBERS = {"learning_rate": 0.37, "weight_decay": 0.21, "momentum": 0.31, "beta1": 0.71, "alpha": 0.83}
 
 
-@pytest.mark.parametrize("what", CASES)
-def test_optimizer(what):
-    own, name, given, expected = CASES[what]
-    assert choose_optimizer(own, name, given) == expected
+def numbers_of(optimizer: Any) -> dict[str, float]:
+    return {field.name: getattr(optimizer, field.name) for field in fields(optimizer)}
+
+
+@given(st.sampled_from(KINDS), st.sampled_from([None, *KINDS]), st.sets(st.sampled_from([*NUMBERS])))
+def test_numbers_are_kept_for_steps_of_the_same_size(own: Any, named: Any, given_names: set[str]) -> None:
+    """Other steps begin with their defaults; Adam that decays is AdamW; numbers that are named win."""
+    own_numbers = {name: value / 2 for name, value in numbers_of(own()).items()}
+    kind = named or own
+    keeps = kind is own or any({kind, own} <= alike for alike in ALIKE)
+    kind = AdamW if kind is Adam and "weight_decay" in given_names else kind
+    known = numbers_of(kind())
+    options = {name: NUMBERS[name] for name in given_names if name in known}
+    kept = {name: value for name, value in own_numbers.items() if keeps and name in known}
+    chosen = choose_optimizer(own(**own_numbers), named and named().name, options)
+    assert chosen == kind(**known | kept | options)
 
 
 @pytest.mark.parametrize(

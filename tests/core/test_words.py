@@ -6,6 +6,7 @@ import inspect
 import re
 import traceback
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,6 @@ X, Y = stripes(30)
 @pytest.mark.parametrize(
     ("foreign", "own"),
     [
-        (lambda: cr.Conv2D(8, kernel_size=3, strides=2, use_bias=False), cr.Conv2D(8, 3, stride=2, bias=False)),
-        (lambda: cr.MaxPool2D(pool_size=3, strides=2), cr.MaxPool2D(3, stride=2)),
-        (lambda: cr.Dense(units=3), cr.Dense(3)),
-        (lambda: cr.Dense(out_features=3, kernel_initializer="he_normal"), cr.Dense(3, initializer="he_normal")),
-        (lambda: cr.BatchNorm2D(eps=0.1), cr.BatchNorm2D(epsilon=0.1)),
-        (lambda: cr.LeakyReLU(negative_slope=0.2), cr.LeakyReLU(0.2)),
-        (lambda: cr.Dropout(p=0.3), cr.Dropout(0.3)),
         (lambda: cr.Adam(lr=0.1), cr.Adam(0.1)),
         (lambda: tuple(cr.Conv2D(8, 3, activation="relu")), (cr.Conv2D(8, 3), cr.ReLU())),
         (lambda: tuple(cr.Dense(8, activation="leaky_relu")), (cr.Dense(8), cr.LeakyReLU())),
@@ -54,18 +48,12 @@ def test_words_that_mean_the_same(foreign: Callable[[], Any], own: Any) -> None:
     [
         (lambda: cr.Conv2D(3, 8, 3), r"stride.* by name; .*Conv2D\(8, 3\)"),  # PyTorch's order
         (lambda: cr.MaxPool2D(3, 2), "stride"),
-        (lambda: cr.Dense(784, 10), "bias"),
         (lambda: cr.Conv2D(8, 3, stide=2), "did you mean stride"),
-        (lambda: cr.Conv2D(8, 3, activaton="relu"), "did you mean activation"),
         (lambda: cr.Conv2D(8, kernel=3, kernel_size=3), "kernel"),
-        (lambda: cr.Conv2D(8), "kernel"),
         (lambda: cr.Conv2D(8, 3, activation="reul"), "ReLU"),
         (lambda: cr.MaxPool2D(2, activation="relu"), "layer"),
-        (lambda: cr.Sequential([cr.ReLU()], (3,), sead=1), "did you mean seed"),
-        (lambda: cr.Graph(cr.Input((3,)), None, optimizer="adam"), "optimizer"),  # pyright: ignore
         (lambda: cr.Sequential([cr.ReLU()], (3,)).compile(optimizer="adam"), "pass optimizer= .* to fit"),  # pyright: ignore
         (lambda: cr.Sequential(cr.ReLU(), (3,)), "a list of layers"),  # pyright: ignore
-        (lambda: optimizers.find("adma"), "did you mean adam"),
         (lambda: cr.Sequential(), r"expected Sequential\(layers, input_shape"),
         (lambda: cr.Sequential([cr.ReLU()]), "missing .*'input_shape'"),
         (lambda: cr.Sequential([cr.ReLU()], (3,)).compile("adam", "mse"), "pass optimizer= .* to fit"),
@@ -101,18 +89,20 @@ def test_layers_with_activations_are_two_layers() -> None:
 
 
 def test_the_table_names_what_exists() -> None:
+    """Give each layer its options by all their foreign names."""
     options = {"progress", "epochs", "schedule", "clip_norm", "label_smoothing", "readers", "learning_rate"}
     for kind in cr.layers.NAMED.values():
-        options |= {*inspect.signature(kind).parameters}
+        own = {*inspect.signature(kind).parameters}
+        options |= own
+        for foreign, names in words.vocabulary()["options"].items():
+            for name in own.intersection(names.split()) - {"activation"} if foreign not in own else ():
+                layer = kind(**kind.examples[-1].options)
+                if hasattr(layer, name):
+                    given = {field.name: getattr(layer, field.name) for field in fields(layer)}
+                    assert kind(**{foreign if key == name else key: value for key, value in given.items()}) == layer
     assert {name for names in words.vocabulary()["options"].values() for name in names.split()} <= options
     assert {*words.vocabulary()["names"].values()} <= {*losses.NAMES, *activations}
     assert not words.vocabulary()["options"].keys() & words.vocabulary()["hints"].keys()
-
-
-def test_signatures_are_explicit() -> None:
-    assert [*inspect.signature(cr.Conv2D).parameters][:3] == ["filters", "kernel", "stride"]
-    for model in (cr.Sequential, cr.Graph):
-        assert {"dtype", "seed", "engine", "loss", "weights"} <= inspect.signature(model).parameters.keys()
 
 
 MODEL = cr.Sequential([cr.Dense(3)], (3,))
@@ -122,13 +112,9 @@ MODEL = cr.Sequential([cr.Dense(3)], (3,))
     ("owner", "name", "message"),
     [
         (cr, "Conv2d", "did you mean Conv2D"),
-        (cr, "MaxPooling2D", "did you mean MaxPool2D"),
-        (cr, "Upsample2D", "did you mean UpSample2D"),
         (cr, "Swish", "use SiLU"),
         (cr, "AdaptiveAvgPool1d", "GlobalAveragePool1D"),
         (cr.data, "ImageFolder", "load"),
-        (cr.data, "laod", "did you mean load"),
-        (MODEL, "load_state_dict", "set_weights"),
         (MODEL, "eval", "dropout"),
         (MODEL, "get_layer", "weights"),
         (MODEL, "Predict", "did you mean predict"),

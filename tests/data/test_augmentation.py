@@ -1,7 +1,5 @@
-"""Augmentation: against SciPy, and as a function of (seed, step, sample) alone."""
+"""Augmentation: pixels against SciPy, colors against Pillow, all outcomes of whole-pixel changes, and the text form."""
 
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,162 +8,264 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from scipy import ndimage
+from PIL import Image, ImageEnhance
+from scipy import ndimage, stats
+from training.made import classifier, stripes
 
-from chainrule.data import Augmentation
-from chainrule.data.coloring import Draw
-from chainrule.errors import OptionError
+import chainrule as cr
+from chainrule.data import Augmentation, Views
+from chainrule.data.coloring import Draw, jitter
+from chainrule.data.normalization import Normalization
+from chainrule.errors import OptionError, ShapeError
 from chainrule.training.recipe import Recipe
+from chainrule.training.samples import Samples
 
 RNG = np.random.default_rng(0)
-X = RNG.normal(size=(9, 2, 7, 6)).astype(np.float32)
-SAMPLES = np.arange(100, 109)
-ALL = Augmentation(shift=2, rotation=20, scale=0.2, flip=True)
+PHOTOS = RNG.integers(0, 256, (40, 3, 9, 9), dtype=np.uint8)
+IMAGE, SERIES = RNG.normal(size=(2, 4, 6)), RNG.normal(size=(2, 11))
+FILL = np.array([7.0, -3.0]).reshape(2, 1, 1)
 
 
-def changed(
-    augmentation: Augmentation,
-    x: np.ndarray = X,
-    samples: np.ndarray = SAMPLES,
-    seed: int = 1,
-    step: int = 2,
-    **more: Any,
-) -> np.ndarray:
-    return augmentation.apply(x, Draw(seed, step, samples), **more)
+def drawn(seed: int, *, is_square: bool) -> Augmentation:
+    """Draw what moves pixels: at random, as far as it suits the images."""
+    draw = np.random.default_rng(seed)
+    return Augmentation(
+        shift=int(draw.integers(4)),
+        rotation=draw.choice([0, 20, 180]),
+        scale=draw.choice([0, 0.2, 0.9]),
+        flip=(False, True, "alternate")[draw.integers(3)],
+        flip_vertical=bool(draw.integers(2)),
+        turn=is_square and bool(draw.integers(2)),
+        reflect=bool(draw.integers(2)),
+    )
+
+
+@given(st.integers(0, 2**32 - 1), st.booleans(), st.booleans(), st.sampled_from(["f4", "f8"]))
+def test_pixels_move_with_positions(seed: int, is_square: bool, interpolate: bool, dtype: str) -> None:
+    """Compare with SciPy's interpolation at the inverse of the affine map of three positions."""
+    augmentation, size = drawn(seed, is_square=is_square), (8, 8 if is_square else 11)
+    x, samples = (
+        np.random.default_rng(seed).normal(size=(5, 2, *size)).astype(dtype),
+        Draw(seed, seed % 3, np.arange(5)),
+    )
+    moved = augmentation.move(x, samples, fill=FILL, interpolate=interpolate)
+    assert interpolate is False or np.array_equal(augmentation.apply(x, samples, fill=FILL), moved)
+    corners = np.tile([0.0, 0, 0, 1, 1, 0], (5, 1))  # x and y of the first pixel, the one below, and the one beside it
+    positions = augmentation.move_positions(corners, samples, size).reshape(5, 3, 2)[..., ::-1]
+    for n, c in np.ndindex(5, 2):
+        origin, *ends = positions[n]
+        inverse = np.linalg.inv(np.stack(ends, 1) - origin[:, None])
+        if augmentation.reflect:
+            image, offset, border = x[n, c], -inverse @ origin, {"mode": "mirror"}
+        else:  # SciPy's edge is sharp, ours fades over a pixel
+            fill = FILL[c].item()
+            image, offset = np.pad(x[n, c], 1, constant_values=fill), 1 - inverse @ (origin + 1)
+            border = {"cval": fill}
+        expected = ndimage.affine_transform(image, inverse, offset, order=int(interpolate), **border)
+        assert_close(
+            moved[n, c], expected if augmentation.reflect else expected[1:-1, 1:-1], 3000
+        )  # coordinates grow tenfold
+
+
+def squares(size: int) -> list[np.ndarray]:
+    """Return the image with a square of that size at every place, cut at the border."""
+    near = [[np.arange(n) - at + size // 2 for at in range(n)] for n in IMAGE.shape[1:]]
+    rows, columns = ([(each >= 0) & (each < size) for each in places] for places in near)
+    return [np.where(np.outer(row, column), FILL, IMAGE) for row in rows for column in columns]
+
+
+PADDED = np.concatenate([np.full((2, 3), FILL[:, 0]), SERIES, np.full((2, 3), FILL[:, 0])], 1)
+OUTCOMES: dict[str, tuple[np.ndarray, list[np.ndarray]]] = {
+    "turn": (PHOTOS[0] * 1.0, [np.rot90(PHOTOS[0], quarters, (1, 2)) for quarters in range(4)]),
+    "flip,flip_vertical": (IMAGE, [IMAGE[:, ::row, ::column] for row in (1, -1) for column in (1, -1)]),
+    "flip=alternate": (IMAGE, [IMAGE, IMAGE[..., ::-1]]),
+    **{f"cutout={size}": (IMAGE, squares(size)) for size in (1, 2, 3)},
+    "cutout=20": (IMAGE, [np.broadcast_to(FILL, IMAGE.shape)]),
+    "shift=3": (SERIES, [PADDED[:, start : start + 11] for start in range(7)]),
+}
+
+
+@pytest.mark.parametrize("text", OUTCOMES)
+def test_every_outcome_is_as_frequent(text: str) -> None:
+    sample, expected = OUTCOMES[text]
+    count, fill = 3000, FILL if len(sample) == 2 else 0.0
+    x = np.broadcast_to(sample, (count, *sample.shape))
+    out = Augmentation.parse(text).apply(x, Draw(3, 2, np.arange(count)), fill=fill)
+    frequencies = np.array([(out == outcome).reshape(count, -1).all(1).sum() for outcome in expected])
+    assert frequencies.sum() == count
+    assert np.abs(frequencies - count / len(expected)).max() < 4 * np.sqrt(count / len(expected))
+    assert_array_equal(x[0], sample)
 
 
 def test_alternating_flips_show_every_image_both_ways_in_two_epochs() -> None:
-    x, samples, alternating = np.broadcast_to(X[:1], (400, 2, 7, 6)), np.arange(400), Augmentation(flip="alternate")
-    flipped = []
-    for epoch in range(4):
-        out = changed(alternating, x, samples, step=epoch)
-        flipped.append(np.array([np.array_equal(image, X[0, :, :, ::-1]) for image in out]))
-        assert np.all(flipped[-1] ^ np.array([np.array_equal(image, X[0]) for image in out]))
-    assert 150 < flipped[0].sum() < 250
-    assert_array_equal(flipped[0], ~flipped[1])
-    assert_array_equal(flipped[0::2], flipped[0:1] * 2)
-    assert_array_equal(flipped[1::2], flipped[1:2] * 2)
+    x = np.broadcast_to(IMAGE, (20, *IMAGE.shape))
+    epochs = [Augmentation(flip="alternate").apply(x, Draw(1, epoch, np.arange(20))) for epoch in range(4)]
+    for epoch in (0, 1):
+        assert_array_equal(epochs[epoch], epochs[epoch + 2])
+        assert_array_equal(epochs[epoch], epochs[epoch + 1][..., ::-1])
 
 
-@given(st.integers(0, 2**32 - 1), st.booleans(), st.booleans())
-def test_positions_move_with_points_in_the_image(seed: int, is_square: bool, is_exact: bool) -> None:
-    """Compare moved positions with the centers of moved spots, which are single pixels if pixels move by whole ones."""
-    draw, (height, width) = np.random.default_rng(seed), (41, 41 if is_square else 53)
-    exact = Augmentation(shift=4, flip=bool(seed % 2), flip_vertical=bool(seed % 3), turn=is_square)
-    augmentation = exact if is_exact else replace(exact, rotation=25.0, scale=0.2)
-    points = np.rint(draw.uniform(16, 25, (3, 2, 2)))  # samples, two points, x and y
-    rows, columns = np.arange(height)[:, None], np.arange(width)
-    x, y = points[..., 0, None, None], points[..., 1, None, None]
-    spots = np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (0.01 if is_exact else 5.0))
-    samples = Draw(seed, 1, np.arange(3))
-    moved = augmentation.apply(spots, samples)
-    mass = moved.sum((2, 3))
-    centers = np.stack([(moved * columns).sum((2, 3)) / mass, (moved * rows).sum((2, 3)) / mass], 2)
-    positions = augmentation.move_positions(points.reshape(3, 4), samples, (height, width)).reshape(3, 2, 2)
-    assert np.abs(positions - centers).max() <= (1e-9 if is_exact else 0.05)
+@pytest.mark.parametrize("text", ["scale=0.5,reflect", "scale=0.3,flip", "cutout=4,noise=0.2"])
+def test_series_are_changed_as_images_of_one_row(text: str) -> None:
+    x, samples = RNG.normal(size=(30, 2, 11)).astype(np.float32), Draw(3, 2, np.arange(30))
+    changed = Augmentation.parse(text).apply(x, samples, fill=FILL)
+    assert_array_equal(changed, Augmentation.parse(text).apply(x[:, :, None], samples, fill=FILL)[:, :, 0])
 
 
-def transformed(augmentation: Augmentation) -> Iterator[tuple[np.ndarray, ...]]:
-    """Yield each plane of the images, the inverse of its map (a matrix and an offset, for SciPy), and our result."""
-    x = X.astype(np.float64)
-    matrix, move = augmentation._inverse_maps(Draw(1, 2, SAMPLES))
-    centre = (np.array(x.shape[2:]) - 1) / 2
-    out = changed(augmentation, x, fill=-3.0)
-    for n, c in np.ndindex(*x.shape[:2]):
-        inverse = matrix[n].reshape(2, 2)
-        yield x[n, c], inverse, centre - inverse @ (centre + move[n]), out[n, c]
+def test_amounts_fill_their_limits() -> None:
+    samples, size = np.arange(3000), (7, 6)
+    center = np.tile([2.5, 3, 2.5, 4], (3000, 1))
+    augmentation = Augmentation(shift=2, rotation=20, scale=0.2, flip=True)
+    middle, below = augmentation.move_positions(center, Draw(5, 6, samples), size).reshape(3000, 2, 2).swapaxes(0, 1)
+    column, row = (below - middle).T
+    amounts: dict[tuple[float, float], np.ndarray] = {
+        (0.8, 1.2): np.hypot(row, column),
+        (-20, 20): np.degrees(np.arctan2(column, row)),
+    }
+    for axes, change, limits in (
+        (4, 0.3, (0.7, 1.3)),
+        (4, 2.0, (0.0, 3.0)),
+        (3, 0.3, (0.7, 1.3)),
+        (2, 2.0, (0.0, 3.0)),
+    ):
+        brighter = Augmentation(brightness=change) if axes == 4 else Augmentation(gain=change)
+        x = np.full((3000, *[1] * (axes - 1)), 3.0)
+        factors = brighter.apply(x, Draw(1, 0, samples), fill=2.0, levels=(2.0, None)).ravel() - 2
+        amounts[limits] = np.concatenate([amounts.get(limits, factors), factors])
+    for (low, high), actual in amounts.items():
+        margin = (high - low) / 50
+        assert low - 1e-9 <= actual.min() < low + margin
+        assert high - margin < actual.max() <= high + 1e-9
+    assert {*np.rint(middle - center[:, :2]).ravel()} == {-2, -1, 0, 1, 2}
 
 
-@pytest.mark.parametrize("reflect", [False, True])
-@pytest.mark.parametrize("amounts", [ALL, Augmentation(rotation=180), Augmentation(scale=0.9), Augmentation(shift=9)])
-def test_against_scipy(amounts: Augmentation, reflect: bool) -> None:
-    for image, inverse, offset, out in transformed(replace(amounts, reflect=reflect)):
-        if reflect:
-            expected = ndimage.affine_transform(image, inverse, offset, order=1, mode="mirror")
-        else:
-            padded = np.pad(image, 1, constant_values=-3.0)  # SciPy's edge is sharp, ours fades over a pixel
-            offset = offset + 1 - inverse @ [1, 1]
-            expected = ndimage.affine_transform(padded, inverse, offset, order=1, cval=-3.0)[1:-1, 1:-1]
-        assert_close(out, expected, 200)
-
-
-def test_amounts_are_within_their_limits() -> None:
-    matrix, move = ALL._inverse_maps(Draw(5, 6, np.arange(3000)))
-    inverse = matrix.reshape(-1, 2, 2)
-    sizes = 1 / np.sqrt(np.abs(np.linalg.det(inverse)))
-    angles = np.degrees(np.arctan2(inverse[:, 0, 1], inverse[:, 0, 0]))
-    assert 0.8 <= sizes.min() < 0.81
-    assert 1.19 < sizes.max() <= 1.2
-    assert np.abs(angles).max() <= 20 + 1e-9
-    assert angles.min() < -19 < 19 < angles.max()
-    assert set(move.reshape(-1).tolist()) == {-2, -1, 0, 1, 2}
+ALL = (
+    "shift=2,rotation=20,scale=0.2,flip,turn,flip_vertical,brightness=0.3,contrast=0.5,saturation=1,cutout=3,noise=0.1"
+)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_sample_does_not_depend_on_its_batch(dtype: Any) -> None:
-    x = X.astype(dtype)
-    together = changed(ALL, x)
+def test_a_sample_depends_on_seed_epoch_and_its_number_alone(dtype: Any) -> None:
+    x, samples, augmentation = PHOTOS[:9].astype(dtype), np.arange(100, 109), Augmentation.parse(ALL)
+    together = augmentation.apply(x, Draw(1, 2, samples))
     assert together.dtype == dtype
-    assert_array_equal(changed(ALL, x), together)
-    for order in (np.array([3]), np.arange(9)[::-1], np.array([8, 0, 5])):
-        assert_array_equal(changed(ALL, x[order], SAMPLES[order]), together[order])
-    assert_array_equal(changed(ALL, np.asfortranarray(x)), together)
+    for order in (np.arange(9), np.array([3]), np.arange(9)[::-1], np.array([8, 0, 5])):
+        part = np.asfortranarray(x[order])
+        assert_array_equal(augmentation.apply(part, Draw(1, 2, samples[order])), together[order])
+    for other in (Draw(2, 2, samples), Draw(1, 3, samples), Draw(1, 2, samples + 1)):
+        assert not np.array_equal(augmentation.apply(x, other), together)
 
 
-def test_seed_step_and_sample_all_matter() -> None:
-    base = changed(ALL)
-    for other in ({"seed": 2}, {"step": 3}, {"samples": SAMPLES + 1}):
-        assert not np.array_equal(changed(ALL, **other), base)
+@pytest.mark.parametrize("enhancer", ["Brightness", "Contrast", "Color"])
+def test_colors_are_those_of_pillow(enhancer: str) -> None:
+    """Pillow rounds gray levels and results to whole numbers."""
+    column = ["Brightness", "Contrast", "Color"].index(enhancer)
+    factors = np.ones((40, 3))
+    factors[:, column] = np.linspace(0, 2, 40)
+    colored = jitter(PHOTOS.astype(np.float64), factors, 0.0, 255.0)
+    for image, factor, actual in zip(PHOTOS, factors[:, column], colored, strict=True):
+        expected = getattr(ImageEnhance, enhancer)(Image.fromarray(image.transpose(1, 2, 0))).enhance(factor)
+        np.testing.assert_allclose(actual, np.asarray(expected).transpose(2, 0, 1), atol=1.6)
 
 
-@given(
+@pytest.mark.parametrize("kind", ["scale", "standardize"])
+def test_colors_do_not_depend_on_the_range_or_the_normalization_of_the_images(kind: str) -> None:
+    """Train on the same photos as bytes, floats, shares and signed numbers: all get the colors of the bytes."""
+    photos = PHOTOS.copy()
+    photos[0, :, 0, :2] = 0, 255
+    augmentation, order = Augmentation(brightness=0.5, contrast=0.5, saturation=1), cr.data.order(40, 1, 0)
+    colored = augmentation.apply(photos[order] * 1.0, Draw(1, 0, order), levels=(0.0, 255.0))
+    assert (colored.min(), colored.max()) == (0, 255)
+    normalization = Normalization.fit(kind, photos)
+    per_channel = [photos / 255, photos / 127.5 - 1]  # if they are standardized
+    for x in (photos, photos * 1.0, photos * 64.0, *(per_channel if kind == "scale" else [])):
+        model = cr.Sequential([cr.Flatten(), cr.Dense(2), cr.Softmax()], (3, 9, 9), dtype="float64", engine="numpy")
+        recipe = Recipe(augmentation=augmentation, normalization=kind, seed=1, batch_size=40)
+        inputs, *_ = model.trainer(recipe, Samples.of(x, np.arange(40) % 2, 2)).loader.batch(0)
+        np.testing.assert_allclose(inputs, normalization.apply(colored, np.float64), atol=1e-9)
+
+
+def test_noise_is_normal() -> None:
+    noise = Augmentation(noise=0.5).apply(np.zeros((300, 2, 11)), Draw(3, 2, np.arange(300)))
+    assert stats.kstest(noise.ravel() / 0.5, stats.norm.cdf).pvalue > 1e-3
+
+
+shares = st.floats(0, 1, exclude_max=True) | st.floats(0, 0.5, width=32).map(np.float32) | st.just(-0.0)
+AMOUNTS = ("rotation", "scale", "brightness", "contrast", "saturation", "gain", "noise", "mixup", "cutmix")
+SWITCHES = ("reflect", "flip_vertical", "turn", "keep_targets", "positions")
+written = st.builds(
+    Augmentation,
     shift=st.integers(0, 1000),
-    rotation=st.floats(0, 180) | st.integers(0, 180) | st.floats(0, 180, width=32).map(np.float32),
-    scale=st.floats(0, 1, exclude_max=True) | st.floats(0, 0.5, width=32).map(np.float32) | st.just(-0.0),
     flip=st.booleans() | st.just("alternate"),
-    reflect=st.booleans(),
-    others=st.dictionaries(st.sampled_from(("brightness", "contrast", "mixup", "cutmix")), st.floats(0, 1))
-    | st.just({"turn": True, "flip_vertical": True, "cutout": 3}),
-)
-def test_written_and_read_it_is_the_same_to_the_last_bit(
-    shift: int, rotation: Any, scale: Any, flip: bool | str, reflect: bool, others: dict[str, Any]
-) -> None:
-    augmentation = Augmentation(shift, rotation, scale, flip, reflect, **others)
-    recipe = Recipe(augmentation=augmentation)
-    assert Recipe.from_config(recipe.to_config()) == recipe
-    parsed = Augmentation.parse(f" {augmentation}".replace(",", " , "))
-    assert parsed == augmentation
-    draw = Draw(1, 2, SAMPLES)
-    for mine, read in zip(augmentation._inverse_maps(draw), parsed._inverse_maps(draw), strict=True):
-        assert mine.tobytes() == read.tobytes()
+    cutout=st.integers(0, 9),
+    **dict.fromkeys(AMOUNTS, shares | st.integers(0, 0)),
+    **dict.fromkeys(SWITCHES, st.booleans()),
+) | st.builds(Views, flip=st.booleans(), shift=st.integers(0, 1000))
+
+
+@given(written)
+def test_the_text_form_is_read_to_the_last_bit(options: Augmentation | Views) -> None:
+    recipe = Recipe(**{type(options).KIND: options})
+    for parsed in (
+        type(options).parse(f" {options}".replace(",", " , ")),
+        getattr(Recipe.from_config(recipe.to_config()), type(options).KIND) or type(options)(),
+    ):
+        assert repr(parsed) == repr(options)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "shape", "message"),
     [
-        ("shear=2", "unknown augmentation 'shear'; known: shift, rotation, scale, flip"),
-        ("shift=2.5", "shift: expected a whole number, found '2.5'"),
-        ("shift", "shift True: expected a whole number"),
-        ("shift=-1", "shift -1: expected whole pixels from 0 to 1000"),
-        ("shift=1001", "shift 1001: expected whole pixels from 0 to 1000"),
-        ("rotation=x", "rotation: expected a number, found 'x'"),
-        ("rotation=181", "rotation 181.0: expected degrees from 0 to 180"),
-        ("scale=1", "scale 1.0: expected at least 0 and less than 1"),
-        ("scale=nan", "scale nan: expected a finite number"),
-        ("flip=1", "flip '1': expected True, False or 'alternate'"),
-        ("reflect=1", "reflect '1': expected True or False"),
-        ("shift=1,shift=2", "names shift twice"),
+        ("shear=2", (), "unknown augmentation 'shear'; known: shift, rotation, scale, flip"),
+        ("shift=2.5", (), "shift: expected a whole number, found '2.5'"),
+        ("shift", (), "shift True: expected a whole number"),
+        ("shift=-1", (), "shift -1: expected whole pixels from 0 to 1000"),
+        ("cutout=1001", (), "cutout 1001: expected whole pixels from 0 to 1000"),
+        ("rotation=x", (), "rotation: expected a number, found 'x'"),
+        ("rotation=181", (), "rotation 181.0: expected degrees from 0 to 180"),
+        ("scale=1", (), "scale 1.0: expected at least 0 and less than 1"),
+        ("scale=nan", (), "scale nan: expected a finite number"),
+        ("brightness=11", (), "brightness 11.0: expected a number from 0 to 10"),
+        ("flip=1", (), "flip '1': expected True, False or 'alternate'"),
+        ("reflect=1", (), "reflect '1': expected True or False"),
+        ("shift=1,shift=2", (), "names shift twice"),
+        ("function=f", (), "only in Python"),
+        ("turn", (1, 4, 5), "square"),
+        ("saturation=0.2", (1, 4, 4), "3 channels"),
+        ("cutmix=0.2", (6,), "expected images"),
+        ("shift=1", (6,), "expected series or images"),
+        ("rotation=3", (2, 11), "expected images"),
+        ("gain=0.1", (1, 4, 4), "use brightness"),
+        *(
+            (f"views {text}", (), "[Vv]iews")
+            for text in ("flip=1", "shift", "shift=-1", "shift=1.5", "shift=1001", "crop")
+        ),
+        ("views shift=5", (2, 5, 6), "larger than the shift"),
+        ("views flip", (2, 5), "images"),
     ],
 )
-def test_parse_refuses(text: str, message: str) -> None:
-    with pytest.raises(OptionError, match=message):
-        Augmentation.parse(text)
+def test_refused(text: str, shape: tuple[int, ...], message: str) -> None:
+    kind = Views if text.startswith("views") else Augmentation
+    with pytest.raises((OptionError, ShapeError), match=message):
+        kind.parse(text.removeprefix("views ")).check_shape(shape)
 
 
-@pytest.mark.parametrize(("shift", "flip"), [(1, False), (3, True), (0, True), (40, True)])
-@pytest.mark.parametrize("shape", [(5, 1, 28, 28), (3, 3, 7, 10)])
-def test_whole_pixels_are_moved_to_the_bits_of_reading_between_them(shape, shift, flip) -> None:
-    x, samples = RNG.normal(size=shape).astype(np.float32), np.arange(shape[0])
-    whole = changed(Augmentation(shift=shift, flip=flip), x, samples, fill=-0.4)
-    between = changed(Augmentation(shift=shift, flip=flip, rotation=1e-300), x, samples, fill=-0.4)
-    assert_array_equal(whole, between)
+def test_six_views_by_hand() -> None:
+    """Compare with shifts that read row |i − 1| or, at the far border, 2(H − 1) − i."""
+    x = RNG.normal(size=(3, 2, 5, 6)).astype(np.float32)
+    views = list(Views(flip=True, shift=1).of(x))
+    assert [weight for weight, _ in views] == [0.25, 0.25, 0.125, 0.125, 0.125, 0.125]
+    up_left = x[:, :, [1, 0, 1, 2, 3]][:, :, :, [1, 0, 1, 2, 3, 4]]
+    down_right = x[:, :, [1, 2, 3, 4, 3]][:, :, :, [1, 2, 3, 4, 5, 4]]
+    expected = [x, x[..., ::-1], up_left, up_left[..., ::-1], down_right, down_right[..., ::-1]]
+    for (_, view), image in zip(views, expected, strict=True):
+        assert_array_equal(view, image)
+
+
+def test_an_evaluation_averages_the_outputs_of_views() -> None:
+    x, y = stripes(40)
+    model = classifier()
+    outputs = [model.predict(shown) for shown in (x, x[..., ::-1])]
+    evaluation = model.evaluate(x, y, views="flip")
+    assert_close(evaluation.outputs, (outputs[0] + outputs[1]) / 2)
+    assert_close(evaluation.loss, -np.log(evaluation.outputs[np.arange(40), y]).mean())

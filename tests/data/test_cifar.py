@@ -71,11 +71,7 @@ def test_both_containers_and_the_unpacked_one_agree(tmp_path: Path) -> None:
     for name, content in binary().items():
         (tmp_path / name).write_bytes(content)
     check(cifar.from_folder(tmp_path))
-
-
-def test_a_short_batch(tmp_path: Path) -> None:
-    for name, content in (binary() | {"data_batch_3.bin": b"short"}).items():
-        (tmp_path / name).write_bytes(content)
+    (tmp_path / "data_batch_3.bin").write_bytes(b"short")
     with pytest.raises(FormatError, match=r"data_batch_3.bin: expected 12292 bytes, found 5 bytes"):
         cifar.from_folder(tmp_path)
 

@@ -32,14 +32,21 @@ COPIES = {
 
 
 @pytest.mark.parametrize("kind", COPIES)
-def test_copies_are_found_and_other_images_are_not(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("most", [4, 100])
+def test_copies_are_found_and_other_images_are_not(
+    kind: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many images are compared by signs first."""
+    monkeypatch.setattr(duplicates, "MAX_COMPARED", most)
+    monkeypatch.setattr(duplicates, "BLOCK", 2)
     files = {save(photo(seed), tmp_path / f"{seed}.png"): "all" for seed in range(20)}
     copy, suffix, options = COPIES[kind](photo(3))
     files[save(copy, tmp_path / f"copy.{suffix}", **options)] = "all"
-    (group,) = find_duplicates(tmp_path, files)
-    assert group.files == ("3.png", f"copy.{suffix}")
-    assert group.exact == (kind == "same")
-    assert group.parts == ("all",)
+    groups = find_duplicates(tmp_path, files)
+    if groups or most == 100 or kind == "same":
+        (group,) = groups
+        assert group.files == ("3.png", f"copy.{suffix}")
+        assert (group.exact, group.parts) == (kind == "same", ("all",))
 
 
 def test_groups_across_sets_come_first_and_uniform_images_are_no_copies(tmp_path: Path) -> None:
@@ -55,17 +62,3 @@ def test_groups_across_sets_come_first_and_uniform_images_are_no_copies(tmp_path
     across, within = find_duplicates(tmp_path, {**files, damaged: "train"})
     assert (across.files, across.parts) == (("test/d.png", "train/c.png"), ("test", "train"))
     assert (within.files, within.exact) == (("train/a.png", "train/b.png"), True)
-
-
-def test_many_images_are_compared_by_signs_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = {save(photo(seed), tmp_path / f"{seed}.png"): "all" for seed in range(12)}
-    files[save(photo(3), tmp_path / "copy.jpg", quality=95)] = "all"
-    expected = find_duplicates(tmp_path, files)
-    monkeypatch.setattr(duplicates, "MAX_COMPARED", 4)
-    monkeypatch.setattr(duplicates, "BLOCK", 2)
-    files[save(photo(3), tmp_path / "same.png")] = "all"
-    (group,) = find_duplicates(tmp_path, files)
-    assert {*group.files} >= {"3.png", "same.png"}
-    monkeypatch.setattr(duplicates, "MAX_COMPARED", 100)
-    (whole,) = find_duplicates(tmp_path, files)
-    assert {*whole.files} == {*expected[0].files, "same.png"}

@@ -1,150 +1,227 @@
-"""A folder of images: classes, order, colours, sizes, and unusable files."""
+"""A folder of images: classes, order, colours, sizes, links, and files that are left out or refused."""
 
+import errno
 import json
+import os
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from data.trees import picture, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from PIL import Image
 from selection import draws
 
-from chainrule.data import load
+from chainrule.data import Dataset, load
 from chainrule.data.folder import image_paths, suggested_size
+from chainrule.data.folder_layout import images_below
 from chainrule.errors import DataError, FormatError, OptionError
 
-
-def picture(path: Path, level: int, *, size: tuple[int, int] = (5, 4), mode: str = "L") -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, level if mode == "L" else (level, 0, 255)).save(path)
-
-
-def tree(root: Path, counts: dict[str, int], **options: object) -> Path:
-    for number, (name, count) in enumerate(counts.items()):
-        for each in range(count):
-            picture(root / name / f"{each}.png", 10 * number + each, **options)
-    return root
+IN_TRAIN = "train/a*1 train/b*1"
+OUTSIDE = "link out of the folder"
+AROUND = "link to a folder around it"
+AGAIN = "link to an image that is already used"
 
 
 @pytest.mark.parametrize(
-    ("parts", "message"),
+    ("files", "message"),
     [
-        ({"train": "ab", "test": "b"}, r"test has no class 'a'; expected the same classes in train and test"),
-        ({"train": "ab", "test": "abcd"}, r"train has no class 'c', 'd'; expected the same"),
-        ({"train": "ab", "val": "ac", "test": "ab"}, r"val has no class 'b' and .*train has no class 'c'"),
-        ({"test": "ab"}, "contains test, but no train folder"),
-        ({"val": "ab", "test": "ab"}, "contains val and test, but no train folder"),
-        ({"train": "ab", "training": "ab"}, "both train and training; expected one train folder"),
+        ("", r"expected one subfolder of images per class, .* found nothing"),
+        ("0.txt 1.txt 2.txt 3.txt 4.txt", r"per class, .*, found only 0.txt, 1.txt, 2.txt and 2 more"),
+        ("other*1 class/", "class: expected PNG, JPEG, WebP, TIFF, GIF, BMP or PPM images, found nothing"),
+        ("other*1 class/a.txt class/b.HEIC", "found only a.txt, b.HEIC; convert to JPEG first, as with: magick"),
         (
-            {"train": "ab", "bus": "ab"},
-            "train has subfolders, so it is not a class, but bus next to it contains images",
+            "images/cat*1 images/dog*1",
+            r"only one class, 'images'.*subfolders \(cat, dog\) are the classes, load images",
         ),
-        ({"train": "ab", "test": ""}, "test has no class 'a', 'b'"),
+        ("a*2 data/dog*2 data/cat->../a", r"only one class, 'dog'.*cat: link out of the folder"),
+        ("a*2 data/dog*2 data/cat/0.png->../../a/0.png", rf"cat: .*, found only 0.png \({OUTSIDE}\)"),
+        (f"{IN_TRAIN} test/b*1", "test has no class 'a'; expected the same classes in train and test"),
+        (f"{IN_TRAIN} test/", "test has no class 'a', 'b'"),
+        (f"{IN_TRAIN} test/a*1 test/b*1 test/c*1 test/d*1", "train has no class 'c', 'd'; expected the same"),
+        (f"{IN_TRAIN} val/a*1 val/c*1 test/a*1 test/b*1", "val has no class 'b' and .*train has no class 'c'"),
+        ("test/a*1 test/b*1", "contains test, but no train folder"),
+        ("val/a*1 val/b*1 test/a*1 test/b*1", "contains val and test, but no train folder"),
+        (f"{IN_TRAIN} training/a*1 training/b*1", "both train and training; expected one train folder"),
+        (f"{IN_TRAIN} bus/a*1 bus/b*1", "train has subfolders, so it is not a class, but bus next to it contains"),
+        (
+            "a*1 a/x.png a/y.webp b/z/u.jpg b*1",
+            "3 images cannot be used: a/x.png: .*; a/y.webp: .*; and 1 more; to leave",
+        ),
     ],
 )
-def test_parts_that_do_not_fit_together(tmp_path: Path, parts: dict[str, str], message: str) -> None:
-    for part, classes in parts.items():
-        (tmp_path / part).mkdir()
-        tree(tmp_path / part, dict.fromkeys(classes, 1))
-    with pytest.raises(DataError, match=message):
-        load(tmp_path)
+def test_refused(tmp_path: Path, files: str, message: str) -> None:
+    tree(tmp_path, files)
+    with pytest.raises((DataError, FormatError), match=message):
+        load(tmp_path / "data" if "data/" in files else tmp_path)
 
 
-def test_a_folder_around_the_classes_is_named(tmp_path: Path) -> None:
-    tree(tmp_path / "images", {"cat": 1, "dog": 1})
-    with pytest.raises(
-        DataError, match=r"only one class, 'images'.*subfolders \(cat, dog\) are the classes, load images"
-    ):
+@pytest.mark.parametrize(
+    ("files", "used", "left_out"),
+    [
+        (  # loops and links out of the folder
+            "store/cats*3 data/dog*2 data/cat*1 data/.hidden*2 data/cat/more->../.hidden data/dog/around->../dog "
+            "data/dog/gone.png->nothing.png data/dog/loop.png->loop.png data/dog/outside->../../store "
+            "data/dog/outside.png->../../store/cats/0.png data/root->/ data/whole->../data",
+            {"all": {"cat": 3, "dog": 2}},
+            {
+                "dog/around": AROUND,
+                "dog/gone.png": "cannot be read",
+                "dog/loop.png": "cannot be read",
+                **dict.fromkeys(("dog/outside", "dog/outside.png", "root"), OUTSIDE),
+                "whole": AROUND,
+            },
+        ),
+        (  # each image counts once
+            "data/all/cat*3 data/all/dog*3 data/train/dog*1 data/test/cat*1 data/test/dog*1 "
+            "data/train/cat/a.png->../../all/cat/0.png data/train/cat/b.png->../../all/cat/0.png "
+            "data/train/cat/c.png->d.png data/train/cat/d.png->../../all/cat/1.png "
+            "data/train/dog/a.png->../../test/dog/0.png data/train/dog/both->../../all/dog "
+            "data/train/dog/twice->../../all/dog data/train/dogs->dog",
+            {"train": {"cat": 2, "dog": 4}, "test": {"cat": 1, "dog": 1}},
+            {
+                **dict.fromkeys(("train/cat/b.png", "train/cat/d.png", "train/dog/a.png"), AGAIN),
+                **dict.fromkeys(("train/dog/twice", "train/dogs"), "link to a folder that is already used"),
+            },
+        ),
+    ],
+    ids=["links out of it", "links within it"],
+)
+def test_links_are_followed_within_the_folder_and_count_no_image_twice(
+    tmp_path: Path, files: str, used: Any, left_out: dict[str, str]
+) -> None:
+    train, test = load(tree(tmp_path, files) / "data")
+    assert train.inventory is not None
+    assert train.inventory.used == used
+    assert len(train) + len(test) == sum(sum(part.values()) for part in used.values())
+    assert {entry.path: entry.reason for entry in train.inventory.left_out if entry.path != "all/"} == left_out
+    (tmp_path / "given").symlink_to("data")
+    assert load(tmp_path / "given")[0].classes == train.classes
+
+
+def test_many_links_between_folders_are_walked_in_linear_time(tmp_path: Path) -> None:
+    """Follow 20 folders that all link to each other, which have 20! paths."""
+    names = [f"{number:02}" for number in range(20)]
+    links = [f".all/{name}/{other}->../{other}" for name in names for other in names]
+    tree(tmp_path, " ".join(["a*1 b*1 a/in->../.all/00", *(f".all/{name}*1" for name in names), *links]))
+    train, _ = load(tmp_path)
+    assert train.inventory is not None
+    assert train.inventory.used == {"all": {"a": 21, "b": 1}}
+    assert len(images_below(tmp_path / "a")) == 2  # the image, and the link, which leads out of this folder
+
+
+def test_a_folder_named_like_an_image_and_deep_folders(tmp_path: Path) -> None:
+    deep = tree(tmp_path, "a/x.png*2 b*2") / "b"
+    for _ in range(1200):  # deeper than Python's limit of recursion
+        deep /= "d"
+        deep.mkdir()
+    picture(deep / "0.png", 99)
+    try:
+        train, test = load(tmp_path)
+    finally:  # shutil.rmtree, which cleans up after tests, is recursive
+        (deep / "0.png").unlink()
+        os.removedirs(deep)
+    assert len(train) + len(test) == 5
+
+
+@pytest.mark.unprivileged
+def test_unreadable_entries_are_listed(tmp_path: Path) -> None:
+    tree(tmp_path, "a*2 b*2 b/locked*1 b/unsearchable*1 .secret*1 a/x->../.secret/0.png stray->.secret/0.png")
+    for name in (".secret", "b/locked"):
+        (tmp_path / name).chmod(0o000)
+    train, _ = load(tmp_path)
+    assert train.inventory is not None
+    left_out = {entry.path: entry.detail for entry in train.inventory.left_out}
+    assert left_out == dict.fromkeys(("a/x", "b/locked", "stray"), "Permission denied")
+    below = {str(path.relative_to(tmp_path)) for path, problem in images_below(tmp_path) if "denied" in problem}
+    assert below == {*left_out}
+    (tmp_path / "b" / "unsearchable").chmod(0o444)  # names can be listed, files cannot be opened
+    with pytest.raises(DataError, match=r"b/unsearchable/0.png: cannot be read .Permission denied.*--skip-damaged"):
         load(tmp_path)
+    assert [len(part) for part in load(tmp_path, skip_damaged=True)] == [3, 1]
+    for folder in (tmp_path / "a", tmp_path):
+        folder.chmod(0o000)
+        for path in (tmp_path, tmp_path / "a", tmp_path / "a" / "0.png"):
+            with pytest.raises(DataError, match=r"cannot be read .Permission denied."):
+                load(path)
+        folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("call", ["scandir", "stat", "readlink"])
+def test_errors_of_the_operating_system_are_no_exceptions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Fail one system call for everything that is called bad, as disks and network drives do."""
+    tree(tmp_path, "a*2 b*2 b/bad*1 a/bad.png->../b/bad/0.png")
+    original = getattr(os, call)
+
+    def failing(path: Any, *words: Any, **options: Any) -> Any:
+        if "bad" in str(path):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return original(path, *words, **options)
+
+    monkeypatch.setattr(os, call, failing)
+    images = images_below(tmp_path)
+    assert {"0.png", "1.png"} <= {path.name for path, problem in images if not problem}
+    assert call == "scandir" or any("error" in problem for _, problem in images)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_no_image_and_is_not_waited_for(tmp_path: Path) -> None:
+    tree(tmp_path, "a*2 b*2")
+    os.mkfifo(tmp_path / "a" / "pipe.png")
+    train, _ = load(tmp_path)
+    assert train.inventory is not None
+    assert train.inventory.reasons == {"no regular file": 1}
+    assert [path.name for path, _ in images_below(tmp_path)] == ["0.png", "1.png", "0.png", "1.png"]
 
 
 def test_numbers_are_in_the_order_of_their_values(tmp_path: Path) -> None:
-    tree(tmp_path, {"10": 1, "9": 1, "100": 1})
-    assert load(tmp_path)[0].classes == ("9", "10", "100")
-
-
-def test_grey_or_colour(tmp_path: Path) -> None:
-    tree(tmp_path, {"a": 2, "b": 1})
-    picture(tmp_path / "b" / "c.png", 200, mode="RGB")
-    train, test = load(tmp_path)
-    colours = np.concatenate([train.x, test.x])
-    assert colours.shape == (4, 3, 4, 5)
-    assert sorted(colours[:, :, 0, 0].tolist())[-1] == [200, 0, 255]
-    assert sorted(colours[:, :, 0, 0].tolist())[:3] == [[0] * 3, [1] * 3, [10] * 3]
-    assert load(tmp_path, lazy=True)[0].shape == (3, 4, 5)
-    assert load(tmp_path, channels=1)[0].shape == (1, 4, 5)
-    with pytest.raises(OptionError, match="1 or 3 channels, not 2"):
-        load(tmp_path, channels=2)
-
-
-def test_nothing_to_learn_from(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"expected one subfolder of images per class, .* found nothing"):
-        load(tmp_path)
-    for number in range(5):
-        (tmp_path / f"{number}.txt").write_text("text")
-    with pytest.raises(DataError, match=r"per class, .*, found only 0.txt, 1.txt, 2.txt and 2 more"):
-        load(tmp_path)
-    tree(tmp_path, {"other": 1})
-    (tmp_path / "class").mkdir()
-    with pytest.raises(DataError, match="class: expected PNG, JPEG, WebP, TIFF, GIF, BMP or PPM images, found nothing"):
-        load(tmp_path)
-    (tmp_path / "class" / "a.txt").write_text("text")
-    (tmp_path / "class" / "b.HEIC").write_text("what a telephone took")
-    with pytest.raises(DataError, match=r"found only a.txt, b.HEIC; convert to JPEG first, as with: magick"):
-        load(tmp_path)
+    assert load(tree(tmp_path, "10*1 9*1 100*1"))[0].classes == ("9", "10", "100")
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA"])
 def test_grey_beside_colour_is_what_pillow_makes_of_it(tmp_path: Path, mode: str) -> None:
     levels = np.random.default_rng(3).integers(0, 256, (4, 5, 2), np.uint8)
     grey = Image.fromarray(levels, "LA") if mode == "LA" else Image.fromarray(levels[:, :, 0]).convert(mode)
+    tree(tmp_path, "a*2 b*2", mode="RGB")
     for name in "ab":
-        (tmp_path / name).mkdir()
         grey.save(tmp_path / name / "0.png")
-        picture(tmp_path / name / "1.png", 9, size=(5, 4), mode="RGB")
     for size in (None, (3, 7)):
-        mixed = load(tmp_path, size=size)
-        asked = load(tmp_path, size=size, channels=3)
-        for actual, expected in zip(mixed, asked, strict=True):
+        for actual, expected in zip(load(tmp_path, size=size), load(tmp_path, size=size, channels=3), strict=True):
             assert_array_equal(actual.x, expected.x)
+    assert load(tmp_path, lazy=True)[0].shape == (3, 4, 5)
+    assert load(tmp_path, channels=1)[0].shape == (1, 4, 5)
+    with pytest.raises(OptionError, match="1 or 3 channels, not 2"):
+        load(tmp_path, channels=2)
 
 
-def test_every_format_that_is_read(tmp_path: Path) -> None:
-    """Read lossless formats exactly, and the first image of a multi-page TIFF and an animated WebP."""
-    levels = np.random.default_rng(4).integers(0, 256, (6, 4, 5, 3), np.uint8)
-    first, jpeg = Image.fromarray(levels[0]), {"format": "JPEG", "quality": 100, "subsampling": 0}
-    lossless, several = {"lossless": True}, {"save_all": True, "append_images": [first]}
-    files = {"a/0.png": {}, "a/1.WEBP": lossless, "a/2.tiff": {}, "a/3.tif": several, "a/4.webp": lossless | several}
-    for (name, options), pixels in zip({**files, "b/5.jfif": jpeg}.items(), levels, strict=True):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        Image.fromarray(pixels).save(tmp_path / name, **options)
-    Image.fromarray(levels[5]).save(tmp_path / "b" / "6.jpe", **jpeg)
-    train, test = load(tmp_path, test_share=0.3, seed=2)
-    actual = np.concatenate([train.x, test.x])[np.concatenate([train.y, test.y]) == 0]
-    expected = {image.transpose(2, 0, 1).tobytes() for image in levels[:5]}
-    assert {image.tobytes() for image in actual} == expected
+def test_the_first_image_of_several_is_taken_and_lossless_formats_are_exact(tmp_path: Path) -> None:
+    levels = np.random.default_rng(4).integers(0, 256, (4, 4, 5, 3), np.uint8)
+    several = {"save_all": True, "append_images": [Image.fromarray(levels[0])]}
+    files = {"0.png": {}, "1.WEBP": {"lossless": True}, "2.tif": several, "3.webp": {"lossless": True} | several}
+    tree(tmp_path, "a/ b*2", mode="RGB")
+    for (name, options), pixels in zip(files.items(), levels, strict=True):
+        Image.fromarray(pixels).save(tmp_path / "a" / name, **options)
+    train, test = load(tmp_path, test_share=0.3)
+    images = {image.tobytes() for part in (train, test) for image, label in part if label == 0}
+    assert images == {image.transpose(2, 0, 1).tobytes() for image in levels}
     assert train.inventory is not None
     assert train.inventory.changed == {"animated or of several pages, the first taken": 2}
 
 
-def test_all_damaged_files_are_named_at_once_and_can_be_left_out(tmp_path: Path) -> None:
-    tree(tmp_path, {"a": 4, "b": 3})
-    for name in ("a/x.png", "a/y.webp", "b/deep/z.tiff", "b/u.jpg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"\x89PNG\r\n\x1a\n torn")
-    with pytest.raises(
-        FormatError, match=r"4 images cannot be used: a/x.png: .*; a/y.webp: .*; and 2 more; to leave them out"
-    ):
-        load(tmp_path)
-    train, test = load(tmp_path, skip_damaged=True)
+def test_damaged_files_can_be_left_out(tmp_path: Path) -> None:
+    train, test = load(tree(tmp_path, "a*4 b*3 a/x.png a/y.webp b/deep/z.tiff"), skip_damaged=True)
     assert len(train) + len(test) == 7
     assert train.inventory is not None
-    assert train.inventory.reasons == {"damaged": 4}
-    assert [entry.path for entry in train.inventory.left_out] == ["a/x.png", "a/y.webp", "b/deep/z.tiff", "b/u.jpg"]
+    assert [(entry.path, entry.reason) for entry in train.inventory.left_out] == [
+        (path, "damaged") for path in ("a/x.png", "a/y.webp", "b/deep/z.tiff")
+    ]
     for path in (tmp_path / "b").glob("[0-9].png"):
         path.write_bytes(b"torn")
     with pytest.raises(DataError, match="every image of class 'b' is damaged"):
@@ -170,50 +247,44 @@ def test_every_file_is_accounted_for(tmp_path_factory: pytest.TempPathFactory, d
     root = tmp_path_factory.mktemp("drawn")
     parts = draw.draw(st.sampled_from(FOLDERS))
     used: Counter[str] = Counter()
-    expected: dict[str, str] = {}
     for place, part in enumerate(parts):
         for label, name in enumerate("ab"):
             depths = draw.draw(st.lists(st.sampled_from(["", "x/", "x/y/", "z/"]), min_size=2, max_size=5))
             for number, depth in enumerate(depths):
-                suffix = draw.draw(st.sampled_from([".png", ".webp", ".TIF", ".jpeg"]))
+                suffix = draw.draw(st.sampled_from([".png", ".webp", ".TIF", ".jpeg", ".jfif", ".jpe", ".tiff"]))
                 picture(root / part / name / depth / f"{number}{suffix}", 100 * label + 20 * place + number)
             used[name] += len(depths)
     places = st.sampled_from(["", *parts, *(f"{part}a/" for part in parts), f"{parts[0]}b/deep/"])
-    for place, name in draw.draw(st.sets(st.tuples(places, st.sampled_from([*JUNK, *QUIET])), max_size=8)):
-        path = root / place / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"junk")
-        if name in JUNK:
-            expected[place + name] = JUNK[name]
-    train, test = load(root)
+    junk = draw.draw(st.sets(st.tuples(places, st.sampled_from([*JUNK, *QUIET])), max_size=8))
+    train, test = load(tree(root, " ".join(map("".join, junk))))
     assert train.inventory is not None
-    totals: Counter[str] = Counter()
-    for classes in train.inventory.used.values():
-        totals.update(classes)
-    assert totals == used
-    sets = [train, *([train.validation, train.only(["b"]).validation] if train.validation else []), test]
+    assert sum(map(Counter, train.inventory.used.values()), Counter()) == used
+    sets: list[Dataset] = [
+        *([train, train.validation, train.only(["b"]).validation] if train.validation else [train]),
+        test,
+    ]
     assert len(train) + len(test) + len(train.validation or ()) == used.total()
     for place, part in enumerate(sets):
         levels = part.x[:, 0, 0, 0]
         assert [part.classes[label] for label in part.y] == ["ab"[level // 100] for level in levels]
         if len(parts) > 1:
             assert {*(levels % 100 // 20).tolist()} == {place if len(parts) == len(sets) else (0, 1, 1, 2)[place]}
-    assert {entry.path: entry.reason for entry in train.inventory.left_out} == expected
+    assert {entry.path: entry.reason for entry in train.inventory.left_out} == {
+        place + name: JUNK[name] for place, name in junk if name in JUNK
+    }
     json.dumps(train.inventory.to_json())
 
 
 def test_suggested_sizes(tmp_path: Path) -> None:
-    tree(tmp_path, {"a": 2, "b": 1})
-    assert suggested_size(tmp_path, image_paths(tmp_path)) is None
-    picture(tmp_path / "a" / "z.png", 1, size=(20, 10))
-    assert suggested_size(tmp_path, image_paths(tmp_path)) == (20, 20)
-    picture(tmp_path / "a" / "y.png", 1, size=(300, 10))
-    assert suggested_size(tmp_path, image_paths(tmp_path)) == (64, 64)
+    tree(tmp_path, "a*2 b*1")
+    for name, width, size in (("x", 5, None), ("y", 20, (20, 20)), ("z", 300, (64, 64))):
+        picture(tmp_path / "a" / f"{name}.png", 1, size=(width, 4 if size is None else 10))
+        assert suggested_size(tmp_path, image_paths(tmp_path)) == size
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names that Windows does not have")
 def test_names_with_terminal_codes_and_line_breaks_are_written_out(tmp_path: Path) -> None:
-    tree(tmp_path, {"cat\x1b[31m": 2, "dog": 2})
+    tree(tmp_path, "cat\x1b[31m*2 dog*2")
     (tmp_path / "dog" / "new\nline.txt").write_text("x")
     train, _ = load(tmp_path)
     assert train.classes == ("cat\\x1b[31m", "dog")

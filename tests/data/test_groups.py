@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from data.trees import tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -40,17 +41,17 @@ def write(folder: Path, kind: str) -> Path:
     if kind == "npz":
         np.savez(folder / "x.npz", x=np.array(images), y=np.arange(200) % 2, groups=SUBJECTS.astype(str))
         return folder / "x.npz"
-    paths = [f"p{subject}_{number}.png" for number, subject in enumerate(SUBJECTS)]
-    places = {"classes": ("a", "b"), "masks": ("images",), "table": (".",)}[kind]
-    for number, (path, image) in enumerate(zip(paths, images, strict=True)):
-        for place in (*places[number % len(places) :][:1], *["masks"] * (kind == "masks")):
+    rows = ["file,age,group"]
+    for number, subject in enumerate(SUBJECTS):
+        path = f"p{subject}_{number}.png"
+        rows.append(f"{path},{number},s{subject}")
+        for place in {"classes": ["ab"[number % 2]], "masks": ["images", "masks"], "table": ["."]}[kind]:
             (folder / place).mkdir(exist_ok=True)
-            Image.fromarray(image if place != "masks" else np.eye(4, dtype=np.uint8)).save(folder / place / path)
+            Image.fromarray(images[number] if place != "masks" else np.eye(4, dtype=np.uint8)).save(
+                folder / place / path
+            )
     if kind == "table":
-        rows = [
-            f"{path},{number},s{subject}" for number, (path, subject) in enumerate(zip(paths, SUBJECTS, strict=True))
-        ]
-        (folder / "targets.csv").write_text("\n".join(["file,age,group", *rows]))
+        (folder / "targets.csv").write_text("\n".join(rows))
     return folder
 
 
@@ -72,20 +73,14 @@ def test_groups_of_files(kind: str, lazy: bool, tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", ["test", "val"])
 @pytest.mark.parametrize("shared", [0, 1, 3])
 def test_groups_in_training_and_other_data_are_refused(part: str, shared: int, tmp_path: Path) -> None:
-    folders = {"train": range(6), "test": range(6, 12), "val": range(6, 12), part: range(6 - shared, 12)}
-    for folder, subjects in folders.items():
-        for subject in subjects:
-            place = tmp_path / folder / "ab"[subject % 2]
-            place.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.full((4, 4), subject, np.uint8)).save(place / f"p{subject}_{folder}.png")
+    subjects = {"train": range(6), "test": range(6, 12), "val": range(6, 12), part: range(6 - shared, 12)}
+    tree(tmp_path, " ".join(f"{folder}/{'ab'[n % 2]}/p{n}*1" for folder in subjects for n in subjects[folder]))
     with pytest.raises(cr.DataError, match=f"'{6 - shared}'.*in the training data") if shared else nullcontext():
         load(tmp_path, group_pattern=PATTERN)
     assert len(load(tmp_path)[0]) == 6
 
 
-@pytest.mark.parametrize(
-    "bad", [{"group_pattern": "("}, {"group_pattern": "patient"}], ids=["no expression", "no match"]
-)
-def test_patterns_that_are_refused(bad: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("pattern", ["(", "patient"], ids=["no expression", "no match"])
+def test_patterns_that_are_refused(pattern: str, tmp_path: Path) -> None:
     with pytest.raises(ChainruleError, match="group pattern"):
-        load(write(tmp_path, "classes"), **bad)
+        load(tree(tmp_path, "a*2 b*2"), group_pattern=pattern)

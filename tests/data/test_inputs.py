@@ -22,28 +22,18 @@ def drawn(size: tuple[int, int] = (200, 300), corner: tuple[int, int] = (50, 40)
     return np.asarray(image)
 
 
-def centre_of_mass(image: np.ndarray) -> tuple[float, float]:
-    rows, columns = np.indices(image.shape)
-    return (rows * image).sum() / image.sum(), (columns * image).sum() / image.sum()
-
-
-def test_longest_side_twenty_and_centred_by_mass() -> None:
-    actual = as_mnist(drawn())
-    assert (actual.shape, actual.dtype, actual.max()) == ((28, 28), np.uint8, 255)
-    rows, columns = (np.flatnonzero((actual > 60).any(axis)) for axis in (1, 0))
-    assert np.ptp(rows) + 1 == 20
-    assert np.ptp(columns) + 1 == 12
-    assert all(13.4 <= middle <= 14.6 for middle in centre_of_mass(actual))
-
-
-def test_place_and_polarity_do_not_matter() -> None:
-    actual = as_mnist(drawn())
-    assert_close(as_mnist(255 - drawn()).astype(int), actual)
-    assert_array_equal(as_mnist(drawn()[None]), actual)
-    assert_array_equal(as_mnist(np.repeat(drawn()[:, :, None], 3, 2)), actual)
-    assert_array_equal(as_mnist(Image.fromarray(drawn())), actual)
+def test_a_digit_is_twenty_pixels_high_and_centred_by_mass_wherever_it_is() -> None:
+    digit = as_mnist(drawn())
+    assert (digit.shape, digit.dtype, digit.max()) == ((28, 28), np.uint8, 255)
+    rows, columns = (np.flatnonzero((digit > 60).any(axis)) for axis in (1, 0))
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (20, 12)
+    middle = (np.indices(digit.shape) * digit).sum((1, 2)) / digit.sum()
+    assert ((middle >= 13.4) & (middle <= 14.6)).all()
+    assert_close(as_mnist(255 - drawn()).astype(int), digit)
+    for same in (drawn()[None], np.repeat(drawn()[:, :, None], 3, 2), Image.fromarray(drawn())):
+        assert_array_equal(as_mnist(same), digit)
     for other in (drawn(corner=(90, 200)), drawn((700, 700), (300, 300)), drawn(ink=120)):
-        assert np.abs(as_mnist(other).astype(int) - actual).mean() < 6
+        assert np.abs(as_mnist(other).astype(int) - digit).mean() < 6
 
 
 def test_uneven_light_noise_and_dust() -> None:

@@ -13,41 +13,29 @@ from chainrule.errors import AmbiguousNameWarning, DataError, FormatError
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("inner", ["", "mini"])
-def test_a_given_folder_is_used_where_it_lies(mini, tmp_path: Path, packed: bool, inner: str) -> None:
-    mini.write(tmp_path / "given" / inner, packed=packed)
+def test_a_given_folder_is_used_where_it_lies(
+    mini, tmp_path: Path, packed: bool, inner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the name of the data, by the environment, or as a path of any IDX files."""
+    folder = mini.write(tmp_path / "given" / inner, packed=packed)
     sets = load_known(mini.info, folder=tmp_path / "given", offline=True)
     mini.check(sets)
     assert sets[0].source == str(tmp_path / "given")
     assert not mini.info.path.exists()
-
-
-def test_the_folder_of_the_environment(mini, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = mini.write(tmp_path / "given")
-    for path in list(folder.iterdir()):
-        path.rename(folder / path.name.replace("-idx", ".idx"))
-    monkeypatch.setenv("CHAINRULE_DATA", str(folder))
-    mini.check(load_known(mini.info, offline=True))
-    monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path / "absent"))
-    mini.check(load_known(mini.info, folder=folder, offline=True))
-
-
-def test_folders_that_do_not_serve(mini, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="absent: no such folder; expected a folder with mini"):
-        load_known(mini.info, folder=tmp_path / "absent", offline=True)
-    with pytest.raises(DataError, match=f"offline: folder {tmp_path}: no train-images-idx3-ubyte; the cache "):
-        load_known(mini.info, folder=tmp_path, offline=True)
-    folder = mini.write(tmp_path / "given")
-    (folder / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(DataError, match="given: expected images and labels for training and test, found only"):
-        load_known(mini.info, folder=folder, offline=True)
-
-
-def test_any_idx_folder_by_its_path(mini, tmp_path: Path) -> None:
-    train, test = load(mini.write(tmp_path / "letters", packed=True))
+    train, test = load(folder)
     np.testing.assert_array_equal(train.x[:, 0], mini.arrays["train-images-idx3-ubyte"])
     np.testing.assert_array_equal(test.y, mini.arrays["t10k-labels-idx1-ubyte"])
-    assert train.classes == test.classes == ("0", "1", "2")
-    assert train.name == "letters"
+    assert (train.classes, train.name) == (("0", "1", "2"), folder.name)
+    for path in [*folder.iterdir()]:
+        path.rename(folder / path.name.replace("-idx", ".idx"))
+    monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path / "given"))
+    mini.check(load_known(mini.info, offline=True))
+    monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path / "absent"))
+    mini.check(load_known(mini.info, folder=tmp_path / "given", offline=True))
+    with pytest.raises(DataError, match="absent: no such folder; expected a folder with mini"):
+        load_known(mini.info, offline=True)
+    with pytest.raises(DataError, match=f"offline: folder {tmp_path}: no train-images-idx3-ubyte; the cache "):
+        load_known(mini.info, folder=tmp_path, offline=True)
 
 
 def test_idx_folders_that_do_not_fit(mini, tmp_path: Path, write_idx: Callable[..., Path]) -> None:
@@ -60,8 +48,9 @@ def test_idx_folders_that_do_not_fit(mini, tmp_path: Path, write_idx: Callable[.
     with pytest.raises(DataError, match=r"4 images but targets int64 of shape \(3\)"):
         load(folder)
     labels.unlink()
-    with pytest.raises(DataError, match="expected images and labels for training and test, found only train-images"):
-        load(folder)
+    for load_folder in (load, lambda path: load_known(mini.info, folder=path, offline=True)):
+        with pytest.raises(DataError, match="expected images and labels for training and test, found only "):
+            load_folder(folder)
 
 
 def test_a_built_in_name_takes_precedence_over_a_folder(mini, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,8 +73,4 @@ def test_damaged_cifar_archives_are_named(tmp_path: Path) -> None:
 
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"no archive")
     with pytest.raises(FormatError, match=r"cifar-10-binary.tar.gz: not the known file"):
-        load_known(CIFAR10, folder=tmp_path, offline=True)
-    (tmp_path / "cifar-10-binary.tar.gz").unlink()
-    (tmp_path / "test_batch.bin").write_bytes(b"short")
-    with pytest.raises(DataError, match=r"data_batch_1.bin: cannot be read"):
         load_known(CIFAR10, folder=tmp_path, offline=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainrule.data import Dataset, as_mnist
+from chainrule.data import Dataset
 
 COUNT = 50
 
@@ -12,12 +12,3 @@ def test_mnist_has_its_known_images(real_mnist: tuple[Dataset, Dataset]) -> None
     assert (len(train), len(test), train.shape) == (60_000, 10_000, (1, 28, 28))
     assert train.y[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert np.bincount(test.y).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    few = train.only([0, 1]).per_class(100)
-    assert np.bincount(few.y).tolist() == [100, 100]
-
-
-def test_digits_are_prepared_as_mnist_was_made(real_mnist: tuple[Dataset, Dataset]) -> None:
-    images = real_mnist[1].x[:COUNT, 0]
-    again = np.stack([as_mnist(image) for image in images])
-    assert np.abs(again.astype(int) - images).mean() < 1.5
-    np.testing.assert_array_equal(np.stack([as_mnist(255 - image) for image in images]), again)

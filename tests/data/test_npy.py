@@ -45,8 +45,8 @@ def member(path: Path, content: bytes, method: int = zipfile.ZIP_STORED) -> np.n
 def test_arrays_that_numpy_writes_are_read(
     tmp_path: Path, array: np.ndarray, version: tuple[int, int], fortran: bool, method: int
 ) -> None:
-    given = np.array(array, order="F" if fortran else "C")
-    actual = member(tmp_path / "some.npz", saved(given, version), method)
+    ordered = np.array(array, order="F" if fortran else "C")
+    actual = member(tmp_path / "some.npz", saved(ordered, version), method)
     assert (actual.dtype, actual.shape) == (array.dtype, array.shape)
     np.testing.assert_array_equal(actual, array)
 
@@ -56,12 +56,10 @@ def header(text: str, version: int = 1) -> bytes:
     return b"\x93NUMPY" + bytes((version, 0)) + size + text.encode("latin-1")
 
 
-@pytest.mark.parametrize("order", [("descr", "fortran_order", "shape"), ("shape", "descr", "fortran_order")])
-def test_the_entries_of_a_header_have_no_order(order: tuple[str, ...], tmp_path: Path) -> None:
-    entries = {"descr": "'|u1'", "fortran_order": "False", "shape": "(3L, 2L)"}  # as Python 2 wrote them
-    text = "{" + ", ".join(f"'{name}': {entries[name]}" for name in order) + "}   \n"
-    actual = member(tmp_path / "some.npz", header(text) + bytes(range(6)))
-    np.testing.assert_array_equal(actual, [[0, 1], [2, 3], [4, 5]])
+def test_the_entries_of_a_header_have_no_order(tmp_path: Path) -> None:
+    text = "{'shape': (3L, 2L), 'descr': '|u1', 'fortran_order': False}   \n"  # as Python 2 wrote them
+    array = member(tmp_path / "some.npz", header(text) + bytes(range(6)))
+    np.testing.assert_array_equal(array, [[0, 1], [2, 3], [4, 5]])
 
 
 WHOLE = "{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }"
@@ -70,16 +68,14 @@ WHOLE = "{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }"
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "{}", "{'descr': '|u1'", WHOLE[:-1], WHOLE + "}", WHOLE + "; x", "(" * 200, "'''", "{" * 300),
-        *(WHOLE.replace("'|u1'", descr) for descr in ("'|V3'", "'<M8[s]'", "'<U0'", "'|u3'", "7", "('u1', 2)")),
+        *("", "{}", WHOLE[:-1], WHOLE + "}", WHOLE + "; x", "(" * 200, WHOLE[:-1] + "'more': 1}"),
+        *(WHOLE.replace("'|u1'", descr) for descr in ("'|V3'", "'<M8[s]'", "'<U0'", "'|u3'", "7", "[('a', '<f4')]")),
+        *(WHOLE.replace("'|u1'", descr) for descr in ("'u1,u1'", "__import__('os')", "'object'")),
         *(
-            WHOLE.replace("'|u1'", descr)
-            for descr in ("[('a', '<f4')]", "'u1,u1'", "'>'", "__import__('os')", "'object'")
+            WHOLE.replace("3,", sizes)
+            for sizes in ("-3,", "3.0,", "None,", "3,,", f"{10**30},", "9" * 4000 + ",", 9 * "1,")
         ),
-        *(WHOLE.replace("(3,)", shape) for shape in ("3", "[3]", "(-3,)", "(3.0,)", "(None,)", "(3,,)", "(1e3,)")),
-        *(WHOLE.replace("(3,)", f"({size},)") for size in (10**15, 10**30, "9" * 4000)),
-        *(WHOLE.replace("False", order) for order in ("0", "None", "'False'", "not True")),
-        *(WHOLE.replace("(3,)", "(" + "1, " * 9 + ")"), WHOLE.replace("'shape'", "'descr'"), WHOLE[:-1] + "'more': 1}"),
+        *(WHOLE.replace("(3,)", "3"), WHOLE.replace("False", "0"), WHOLE.replace("'shape'", "'descr'")),
     ],
     ids=lambda text: text[:60],
 )

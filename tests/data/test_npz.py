@@ -27,33 +27,25 @@ def loaded(folder: Path, x: Any, y: Any = Y) -> Any:
 
 def test_without_a_test_set_a_share_is_split_off(tmp_path: Path) -> None:
     train, test = load(npz(tmp_path, x=X, y=Y), test_share=0.3, seed=2)
-    assert (len(train), len(test)) == (7, 3)
-    assert train.name == "some"
-    assert train.classes == ("0", "1", "2")
+    assert (len(train), len(test), train.name, train.classes) == (7, 3, "some", ("0", "1", "2"))
     assert sorted(map(bytes, np.concatenate([train.x, test.x]))) == sorted(map(bytes, X))
 
 
 @pytest.mark.parametrize(
-    ("shape", "expected"),
-    [((10, 6, 5), (1, 6, 5)), ((10, 6, 5, 1), (1, 6, 5)), ((10, 5, 2, 3), (3, 5, 2)), ((10, 3, 5, 2), (3, 5, 2)),
-     ((10, 1, 6, 5), (1, 6, 5)), ((10, 6, 1, 5), (6, 1, 5))],
+    ("shape", "axes"),
+    [((10, 6, 5), (0, 1, 2)), *((shape, (0, 3, 1, 2)) for shape in ((10, 6, 5, 1), (10, 5, 2, 3))),
+     *((shape, (0, 1, 2, 3)) for shape in ((10, 3, 5, 2), (10, 1, 6, 5), (10, 6, 1, 5)))],
 )  # fmt: skip
-def test_axes(tmp_path: Path, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    x = X.reshape(shape)
-    images = loaded(tmp_path, x).x
-    assert images.shape[1:] == expected
-    if len(shape) == 4 and expected != shape[1:]:
-        assert_array_equal(images, x.transpose(0, 3, 1, 2))
-    else:
-        assert_array_equal(images.reshape(shape), x)
-
-
-def test_kinds_of_numbers(tmp_path: Path) -> None:
-    assert loaded(tmp_path, X.astype(np.int64)).x.dtype == np.uint8
-    floats = loaded(tmp_path, X / 255).x
-    assert floats.dtype == np.float32
-    assert_array_equal(floats[:, 0], (X / 255).astype(np.float32))
-    assert_array_equal(loaded(tmp_path, X > 99).x[:, 0], np.where(X > 99, 255, 0))
+def test_axes_and_kinds_of_numbers(tmp_path: Path, shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    for x, dtype, expected in (
+        (X, np.uint8, X),
+        (X.astype(np.int64), np.uint8, X),
+        (X / 255, np.float32, X / np.float32(255)),
+        (X > 99, np.uint8, np.where(X > 99, 255, 0)),
+    ):
+        images = loaded(tmp_path, x.reshape(shape)).x
+        assert (images.dtype, images.ndim) == (dtype, 4)
+        assert_array_equal(images.squeeze(), expected.reshape(shape).transpose(axes).squeeze())
 
 
 @pytest.mark.parametrize("y", [Y.reshape(10, 1), np.eye(3)[Y], np.eye(3, dtype=np.uint8)[Y], Y.astype(np.float32)])
@@ -74,12 +66,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"y": Y[:4]}, r"10 images but targets int64 of shape \(4\)"),
     ({"y": Y - 1}, "label -1 of sample 0 is outside the classes"),
     ({"y": Y * 1e300}, r"y holds values from 0.0 to 2e\+300; expected labels 0, 1, 2"),
-    ({"y": np.where(Y, np.nan, 0.0)}, "y is float64; expected integers"),
     ({"y": np.where(Y, np.inf, 0.0)}, "y holds values from 0.0 to inf; expected labels"),
-    (
-        {"y": Y.astype(np.uint64) << np.uint64(62)},
-        "y holds values from 0 to 9223372036854775808; expected labels",
-    ),
+    ({"y": Y.astype("u8") << np.uint64(62)}, "y holds values from 0 to 9223372036854775808; expected labels"),
     ({"y": np.array(["a"] * 10)}, "y is <U1; expected integers"),
     ({"y": Y, "classes": np.array(["a", "b"])}, "label 2 of sample 2 is outside the classes 0 … 1"),
     ({"y_test": None}, "no array 'y_test'"),
@@ -92,7 +80,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"targets": np.ones(10), "weights": np.ones(4)}, "expected 10 numbers"),
     ({"targets": np.ones(10), "x_test": X}, "no array 'targets_test'"),
     ({"targets": np.ones((10, 2)), "classes": ["a"]}, "float64 of shape"),
-    ({"targets": np.zeros(0)}, "float64 of shape"),
 ]
 
 
@@ -108,10 +95,7 @@ def test_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
 def test_a_label_far_outside_makes_no_classes(tmp_path: Path, label: int) -> None:
     y = Y.copy()
     y[4] = label
-    message = (
-        f"some.npz: y implies {label + 1} classes .0 … {label}.; without an array 'classes', expected at most 1000"
-    )
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=f"y implies {label + 1} classes .* 'classes', expected at most 1000"):
         load(npz(tmp_path, x=X, y=y))
     with pytest.raises(DataError, match=f"label {label} of sample 4 is outside the classes 0 … 2"):
         load(npz(tmp_path, x=X, y=y, classes=np.array(["a", "b", "c"])))

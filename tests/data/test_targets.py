@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data.trees import tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -14,7 +15,7 @@ from PIL import Image
 from selection import draws
 
 from chainrule.data import load
-from chainrule.errors import ChainruleError, FormatError
+from chainrule.errors import ChainruleError
 
 
 def pixels(number: int) -> np.ndarray:
@@ -98,8 +99,6 @@ def test_images_in_several_rows_are_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        ("", "expected a heading of 'file'"),
-        ("file\n0.png\n", "expected a heading of 'file'"),
         ("file,weight\n0.png,1\n", "expected a heading of 'file'"),
         ("photo,age\n0.png,1\n", "expected a heading of 'file'"),
         ("file,kind,color\n0.png,cat,red\n", "row 2: kind: expected a number"),
@@ -113,40 +112,34 @@ def test_images_in_several_rows_are_reported(tmp_path: Path) -> None:
         ("file,age\n0.png,old\n1.png,9\n", "row 2: age: expected a number"),
         ("file,age,weight\n0.png,1,-1\n", "row 2: weight: expected a weight of at least 0"),
         ("file,age\n../0.png,1\n", "row 2: file: expected the path of a file in this folder"),
-        ("file,age\n/etc/passwd,1\n", "expected the path of a file in this folder"),
         ('file,age\n"0.png,1\n', "unexpected end of data"),
-        ("file,age\n" + "\n".join(f"{n}.png,1" for n in range(9)), "8.png: "),
+        ("file,age\n8.png,1\n", "8.png: "),
         ("file,age\n\udcff", "not text in UTF-8"),
+        (
+            "file,age\nsame.png,1\n1.png,2\nout/secret.png,3\n",
+            "row 4: file: expected the path of a file in this folder",
+        ),
     ],
 )
 def test_tables_that_are_refused(tmp_path: Path, table: str, says: str) -> None:
-    write(tmp_path, ["file", "age"], [[f"{n}.png", n] for n in range(8)])
-    (tmp_path / "targets.csv").write_text(table, encoding="utf-8", errors="surrogateescape")
+    """Refuse a path that leaves the folder through a link, as one that leaves it by its name; follow others."""
+    Image.fromarray(pixels(9)).save(tmp_path / "secret.png")
+    folder = tree(tmp_path / "images", "same.png->0.png out->..")
+    write(folder, ["file", "age"], [["same.png", 1], ["1.png", 2]])
+    assert sum(map(len, load(folder))) == 2
+    (folder / "targets.csv").write_text(table, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(ChainruleError) as error:
-        load(tmp_path)
+        load(folder)
     assert says in str(error.value)
     assert "targets.csv" in str(error.value) or "8.png" in says
 
 
-def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
-    """Refuse a path that leaves the folder through a link, as one that leaves it by its name; follow others."""
-    folder = tmp_path / "images"
-    folder.mkdir()
-    write(folder, ["file", "age"], [[f"{n}.png", n] for n in range(8)])
-    (folder / "same.png").symlink_to("0.png")
-    (folder / "out").symlink_to(tmp_path)
-    Image.fromarray(pixels(9)).save(tmp_path / "secret.png")
-    table = "file,age\nsame.png,1\n1.png,2\n"
-    (folder / "targets.csv").write_text(table, encoding="utf-8")
-    assert sum(map(len, load(folder))) == 2
-    (folder / "targets.csv").write_text(f"{table}out/secret.png,3\n", encoding="utf-8")
-    with pytest.raises(FormatError, match=r"row 4: .*no link out of it, found .*secret"):
-        load(folder)
-
-
 def test_arrays_of_an_archive(tmp_path: Path) -> None:
-    x = np.stack([pixels(number) for number in range(20)])
-    targets, weights = np.random.default_rng(1).normal(size=(20, 2)), np.arange(20.0)
+    x, targets, weights = (
+        np.stack([pixels(n) for n in range(20)]),
+        np.random.default_rng(1).normal(size=(20, 2)),
+        np.arange(20.0),
+    )
     np.savez(tmp_path / "some.npz", x=x, targets=targets, weights=weights, classes=["a", "b"])
     for part in load(tmp_path / "some.npz"):
         places = part.x[:, 0, 0, 0].astype(int)
@@ -154,6 +147,5 @@ def test_arrays_of_an_archive(tmp_path: Path) -> None:
         assert_array_equal(part.weights, weights[places])
         assert part.classes == ("a", "b")
     np.savez(tmp_path / "whole.npz", x=x, targets=targets[:, 0], x_test=x[:3], targets_test=targets[:3, 0])
-    training, test = load(tmp_path / "whole.npz")
-    assert_array_equal(training.y, targets[:, :1])
-    assert_array_equal(test.y, targets[:3, :1])
+    for part, count in zip(load(tmp_path / "whole.npz"), (20, 3), strict=True):
+        assert_array_equal(part.y, targets[:count, :1])

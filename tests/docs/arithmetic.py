@@ -5,7 +5,8 @@
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,39 @@ from scipy.signal import correlate2d
 
 Values = float | np.ndarray
 
-TOKEN = re.compile(r"\s*(\\begin\{pmatrix\}.*?\\end\{pmatrix\}|\d+(?:\.\d+)?|\\[a-zA-Z]+|[a-zA-Z]|\S)", re.S)
-FUNCTIONS: dict[str, Callable[[Any], Any]] = {
-    r"\ln": np.log,
-    r"\tanh": np.tanh,
-    r"\arctan": np.arctan,
-    r"\exp": np.exp,
-    r"\sqrt": np.sqrt,
-}
-OPENING = {"(": ")", "{": "}"}
+GROUP = r"\s*\{([^{}]*)\}"
+REWRITTEN = (  # LaTeX → Python, innermost groups first
+    (r"\^\{\\mathsf T\}", ".T"),
+    (rf"\^{GROUP}", r"**(\1)"),
+    (r"\^(\d)", r"**\1"),
+    (r"\\t?frac(\d)(\d)", r"(\1/\2)"),
+    (rf"\\t?frac{GROUP}{GROUP}", r"((\1)/(\2))"),
+    (rf"\\sqrt{GROUP}", r"sqrt(\1)"),
+    (r"\\(ln|tanh|arctan|exp)\s*(\d+(?:\.\d+)?)", r"\1(\2)"),
+    (r"\\(ln|tanh|arctan|exp)\s*\(", r"\1("),
+    (r"\\(?:cdot|times)(?![a-z])", "*"),
+    (r"\\odot(?![a-z])", "@"),
+    (r"\\star(?![a-z])", "//"),
+    (r"\\pi(?![a-z])", "π"),
+)
+TOKEN = re.compile(r"M\d+|\d+(?:\.\d+)?|[a-zπ]+|\.T|\*\*|//|\S")
+FUNCTIONS = {"ln": np.log, "tanh": np.tanh, "arctan": np.arctan, "exp": np.exp, "sqrt": np.sqrt}
+NUMBERS = {"e": np.e, "π": np.pi}
 SPACES = re.compile(r"\\(?:left|right|,|;|!|quad\b|qquad\b)")
+MATRIX = re.compile(r"\\begin\{pmatrix\}(.*?)\\end\{pmatrix\}", re.S)
+
+
+class Matrix(np.ndarray):
+    """A matrix with the products of the pages: `*` of matrices, `@` of entries, `//` the cross-correlation."""
+
+    def __mul__(self, other: Any) -> Any:
+        return np.matmul(self, other) if isinstance(other, Matrix) else np.multiply(self, other)
+
+    def __matmul__(self, other: Any) -> Any:
+        return np.multiply(self, other)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return correlate2d(self, other, "valid").view(Matrix)
 
 
 class Symbolic(Exception):
@@ -48,97 +72,29 @@ def equations(formula: str) -> Iterator[list[tuple[str, str]]]:
 
 def value(side: str) -> Values:
     """Return the value of a side; raise Symbolic if it has none."""
-    tokens = TOKEN.findall(SPACES.sub(" ", side).strip().rstrip(".,;"))
-    reader = _Reader([token for token in tokens if token.strip()])
-    found = reader.sum()
-    if reader.tokens:
+    names: dict[str, Any] = {"__builtins__": {}, **FUNCTIONS, **NUMBERS}
+
+    def hold(match: re.Match[str]) -> str:
+        rows = [row.split("&") for row in match[1].split(r"\\") if row.strip()]
+        names[f"M{len(names)}"] = np.array([[*map(value, row)] for row in rows], np.float64).view(Matrix)
+        return f"M{len(names) - 1}"
+
+    text, before = SPACES.sub(" ", MATRIX.sub(hold, side)).strip().rstrip(".,;"), ""
+    while text != before:
+        before = text
+        for pattern, new in REWRITTEN:
+            text = re.sub(pattern, new, text)
+    tokens = TOKEN.findall(text)
+    if any((token[0].isalpha() and token not in names) or token in "\\{}=<>[],'\"" for token in tokens):
         raise Symbolic(side)
-    return found
-
-
-class _Reader:
-    """Parser for sums of products of powers, from left to right."""
-
-    def __init__(self, tokens: list[str]) -> None:
-        self.tokens = tokens
-
-    def _next(self) -> str:
-        return self.tokens[0] if self.tokens else ""
-
-    def _take(self) -> str:
-        if not self.tokens:
-            raise Symbolic("nothing")
-        return self.tokens.pop(0)
-
-    def sum(self) -> Values:
-        total = self._product()
-        while self._next() in ("+", "-"):
-            total = total + self._product() if self._take() == "+" else total - self._product()
-        return total
-
-    def _product(self) -> Values:
-        if self._next() in ("+", "-"):
-            return self._product() if self._take() == "+" else -self._product()
-        result = self._power()
-        while self._next() not in ("", "+", "-", ")", "}"):
-            if self._next() in (r"\cdot", r"\times", r"\odot", r"\star", "/"):
-                result = _combined(self._take(), result, self._power())
-            else:
-                result = _combined(r"\cdot", result, self._power())
-        return result
-
-    def _power(self) -> Values:
-        base = self._base()
-        if self._next() != "^":
-            return base
-        self._take()
-        if self.tokens[:3] == ["{", r"\mathsf", "T"]:
-            del self.tokens[:4]
-            return np.transpose(base)
-        return base ** self._base()
-
-    def _base(self) -> Values:
-        token = self._take()
-        if token[0].isdigit():
-            return float(token)
-        if token == "e":
-            return float(np.e)
-        if token == r"\pi":
-            return float(np.pi)
-        if token in OPENING:
-            inside = self.sum()
-            if self._take() != OPENING[token]:
-                raise Symbolic(token)
-            return inside
-        if token.startswith(r"\begin"):
-            return _matrix(token)
-        if token in (r"\frac", r"\tfrac"):
-            return self._argument() / self._argument()
-        if token in FUNCTIONS:
-            return FUNCTIONS[token](self._argument())
-        raise Symbolic(token)
-
-    def _argument(self) -> Values:
-        """Return the argument of a command: a group, or a single digit as in \\tfrac12."""
-        if len(self._next()) > 1 and self._next().isdigit():
-            self.tokens[:1] = [self._next()[0], self._next()[1:]]
-        return self._base()
-
-
-def _combined(operation: str, left: Values, right: Values) -> Values:
-    if operation == "/":
-        return left / right
-    if operation == r"\star":
-        return correlate2d(left, right, "valid")
-    if operation != r"\odot" and isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
-        return left @ right
-    return left * right
-
-
-def _matrix(text: str) -> np.ndarray:
-    inside = text.removeprefix(r"\begin{pmatrix}").removesuffix(r"\end{pmatrix}")
-    rows = [row for row in inside.split(r"\\") if row.strip()]
-    return np.array([[value(cell) for cell in row.split("&")] for row in rows], np.float64)
+    code = ""
+    for last, token in pairwise(["", *tokens]):
+        is_product = (last[-1:].isalnum() and last not in FUNCTIONS) or last == ")"
+        code += "*" * (is_product and (token[0].isalnum() or token == "(")) + token
+    try:
+        return eval(code, names)
+    except (SyntaxError, AttributeError):
+        raise Symbolic(side) from None
 
 
 def tolerance(side: str) -> float:
@@ -158,13 +114,13 @@ def disagreements(formula: str) -> tuple[int, list[str]]:
         for sign, side in sides:
             rounded |= sign == r"\approx"
             try:
-                found = value(side)
+                actual = value(side)
             except Symbolic:
                 continue
             if last is not None:
                 compared += 1
                 near = {"rtol": 0, "atol": tolerance(side)} if rounded else {"rtol": 1e-12, "atol": 1e-12}
-                if np.shape(found) != np.shape(last) or not np.allclose(found, last, **near):
+                if np.shape(actual) != np.shape(last) or not np.allclose(actual, last, **near):
                     wrong.append(f"{last} {sign} {side.strip()}")
-            last, rounded = found, False
+            last, rounded = actual, False
     return compared, wrong

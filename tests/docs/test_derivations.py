@@ -56,7 +56,7 @@ def test_every_session_gives_what_is_printed(page: Path) -> None:
 @each_page
 def test_every_equation_between_numbers_is_right(page: Path) -> None:
     checked = [disagreements(formula) for formula in formulas(page)]
-    assert [found for _, wrong in checked for found in wrong] == []
+    assert [actual for _, wrong in checked for actual in wrong] == []
     assert sum(compared for compared, _ in checked) > 0
 
 
@@ -68,8 +68,8 @@ def test_every_block_is_of_a_kind_that_is_checked(page: Path) -> None:
 
 @each_page
 def test_formulas_in_a_line_survive_markdown(page: Path) -> None:
-    found = INLINE.findall(prose(page))
-    assert [formula for formula in found if MANGLED.search(formula)] == []
+    actual = INLINE.findall(prose(page))
+    assert [formula for formula in actual if MANGLED.search(formula)] == []
     assert "$" not in INLINE.sub("", prose(page))
 
 

@@ -5,6 +5,7 @@ import csv
 import importlib
 import re
 import runpy
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -45,13 +46,13 @@ def inventory() -> list[Item]:
 @cache
 def rows(page: str) -> dict[str, list[str]]:
     """Return the cells of every table row that begins with an id, by id."""
-    found: dict[str, list[str]] = {}
+    actual: dict[str, list[str]] = {}
     for line in (PAGES / page).read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         if cells and re.fullmatch(r"[a-z]{2}-[ce]?\d+", cells[0]):
-            assert cells[0] not in found, f"{page}: {cells[0]} stands there twice"
-            found[cells[0]] = cells
-    return found
+            assert cells[0] not in actual, f"{page}: {cells[0]} stands there twice"
+            actual[cells[0]] = cells
+    return actual
 
 
 @cache
@@ -70,54 +71,42 @@ def missing_test(name: str) -> bool:
 
 def resolved(name: str) -> object:
     """Resolve `chainrule.` and the name; functions take precedence over modules of the same name."""
-    found, place = importlib.import_module("chainrule"), "chainrule"
+    actual, place = importlib.import_module("chainrule"), "chainrule"
     for part in name.split("."):
         place += f".{part}"
-        found = getattr(found, part) if hasattr(found, part) else importlib.import_module(place)
-    return found
+        actual = getattr(actual, part) if hasattr(actual, part) else importlib.import_module(place)
+    return actual
 
 
 def test_the_inventory_is_sound() -> None:
-    items = inventory()
+    """VanillaCNN numbers its equations to 42, the NumPy CNN to 36, Venchislaw to 4."""
+    items, numbered = inventory(), defaultdict[str, list[int]](list)
     assert len({item.id for item in items}) == len(items)
     assert {item.kind for item in items} == KINDS
     assert all(item.place and item.what for item in items)
-    assert len({item.tutorial for item in items}) == 5
-
-
-def test_every_numbered_equation_is_in_the_inventory() -> None:
-    """VanillaCNN counts to 42, the NumPy CNN to 36, Venchislaw to 4."""
-    numbered: dict[str, list[int]] = {}
-    for item in inventory():
+    for item in items:
         if item.tag.isdigit():
-            numbered.setdefault(item.tutorial, []).append(int(item.tag))
-    assert numbered == {
-        "VanillaCNN": list(range(1, 43)),
-        "NumPy CNN": list(range(1, 37)),
-        "Venchislaw": list(range(1, 5)),
-    }
+            numbered[item.tutorial].append(int(item.tag))
+    last = {"VanillaCNN": 42, "NumPy CNN": 36, "Venchislaw": 4}
+    assert numbered == {tutorial: [*range(1, number + 1)] for tutorial, number in last.items()}
 
 
 @pytest.mark.parametrize("page", ["tutorials.md", "claims.md"])
 def test_the_tables_have_the_rows_of_the_inventory(page: str) -> None:
-    expected = [item.id for item in inventory() if (item.kind == "claim") == (page == "claims.md")]
-    assert list(rows(page)) == expected
+    items = [item for item in inventory() if (item.kind == "claim") == (page == "claims.md")]
+    assert [*rows(page)] == [item.id for item in items]
+    for item in items:
+        _, place, what, *_ = rows(page)[item.id]
+        assert item.what == what.replace("\\|", "|"), item.id
+        assert item.place in place, item.id
+        assert item.tag in place, item.id
 
 
-def test_rows_say_what_the_inventory_says() -> None:
-    for item in inventory():
-        cells = rows("claims.md" if item.kind == "claim" else "tutorials.md")[item.id]
-        assert item.what == cells[2].replace("\\|", "|"), item.id
-        assert item.place in cells[1], item.id
-        assert item.tag in cells[1], item.id
-
-
-@pytest.mark.parametrize("id_", list(rows("tutorials.md")))
-def test_every_row_has_a_function_and_a_test(id_: str) -> None:
-    _, _, _, symbols, function, test, _ = rows("tutorials.md")[id_]
-    assert symbols
-    assert callable(resolved(function.strip("`")))
-    assert CALCULATION.fullmatch(test) or not missing_test(test.strip("`"))
+def test_every_row_has_a_function_and_a_test() -> None:
+    for id_, (_, _, _, symbols, function, test, _) in rows("tutorials.md").items():
+        assert symbols, id_
+        assert callable(resolved(function.strip("`"))), id_
+        assert CALCULATION.fullmatch(test) or not missing_test(test.strip("`")), id_
 
 
 TRIALS = runpy.run_path(str(TESTS.parent / "examples" / "trials.py"))
@@ -142,37 +131,29 @@ def test_a_trial_trains_and_moves_the_test_images(monkeypatch: pytest.MonkeyPatc
     digits = Dataset(images, np.arange(20) % 10)
     monkeypatch.setattr(cr.data, "load", lambda name: (digits, digits))
     trial = TRIALS["Trial"]("cropped", TRIALS["two_blocks"](TRIALS["MAX"]), change=TRIALS["crop"], shifts=(0, 4))
-    rows = TRIALS["rows"]("position", trial)
-    assert [row.split(" | ")[2] for row in rows] == ["cropped, moved by 0", "cropped, moved by 4"]
-    assert all(0 <= float(cell.rstrip("%")) <= 100 for row in rows for cell in row.split(" | ")[4:7])
+    cells = [row.split(" | ") for row in TRIALS["rows"]("position", trial)]
+    assert [row[2] for row in cells] == ["cropped, moved by 0", "cropped, moved by 4"]
+    assert all(0 <= float(cell.rstrip("%")) <= 100 for row in cells for cell in row[4:7])
 
 
-@pytest.mark.parametrize("id_", list(rows("claims.md")))
-def test_every_claim_has_a_verdict_and_a_proof_or_a_trial(id_: str) -> None:
-    _, _, _, verdict, why, checks = rows("claims.md")[id_]
-    assert verdict
-    assert why
-    found = QUOTED.findall(checks)
-    assert found or LINK.search(checks)
-    for check in found:
-        assert check in (*TRIALS["TRIALS"], "chainrule train", "chainrule zoo") or not missing_test(check), check
+def test_every_claim_has_a_verdict_and_a_proof_or_a_trial() -> None:
+    for id_, (_, _, _, verdict, why, checks) in rows("claims.md").items():
+        assert verdict, id_
+        assert why, id_
+        names = QUOTED.findall(checks)
+        assert names or LINK.search(checks), id_
+        for name in names:
+            assert name in (*TRIALS["TRIALS"], "chainrule train", "chainrule zoo") or not missing_test(name), name
 
 
-def test_errata_are_linked_from_where_they_belong() -> None:
-    known = set(rows("errata.md"))
-    linked: set[str] = set()
+def test_errata_are_complete_and_linked_from_where_they_belong() -> None:
+    for id_, (_, where, printed, why, right, _, calculation) in rows("errata.md").items():
+        assert all((where, printed, why, right)), id_
+        assert CALCULATION.fullmatch(calculation), id_
     for page in ("tutorials.md", "claims.md"):
-        linked |= set(ERRATUM.findall((PAGES / page).read_text(encoding="utf-8")))
-    assert linked <= known
+        assert {*ERRATUM.findall((PAGES / page).read_text(encoding="utf-8"))} <= {*rows("errata.md")}
     for id_, cells in rows("tutorials.md").items():
         assert all(erratum[:2] == id_[:2] for erratum in ERRATUM.findall(cells[6]))
-
-
-@pytest.mark.parametrize("id_", list(rows("errata.md")))
-def test_every_erratum_says_what_is_wrong_and_what_is_right(id_: str) -> None:
-    _, where, printed, why, right, _, calculation = rows("errata.md")[id_]
-    assert all((where, printed, why, right))
-    assert CALCULATION.fullmatch(calculation)
 
 
 def test_every_test_of_the_tutorials_has_a_row() -> None:

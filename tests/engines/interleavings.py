@@ -1,99 +1,117 @@
 """Explore every interleaving of threads that run functions written in LLVM code.
 
-The interpreter knows the instructions of `chainrule.engines.compiled.compiler.pool_code`: integer arithmetic, branches,
-atomic accesses to 64-bit words, calls of functions in the module, and of CPython's lock functions. Memory is
-sequentially consistent. Between two accesses to shared memory a thread runs alone, since nobody can observe it there.
+Each instruction of `chainrule.engines.compiled.compiler.pool_code` becomes a statement of Python about the values of a
+call and the shared `memory`: integer arithmetic, atomic accesses to 64-bit words, calls of CPython's lock functions.
+Memory is sequentially consistent. Between two accesses to shared memory a thread runs alone, since nobody can observe
+it there.
 """
 
-import operator
+import functools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any, NamedTuple
 
-BINARY: dict[str, Callable[[int, int], int]] = {
-    "add": operator.add,
-    "sub": operator.sub,
-    "mul": operator.mul,
-    "sdiv": operator.floordiv,  # operands are not negative
-    "and": operator.and_,
-    "or": operator.or_,
-    "shl": operator.lshift,
-    "lshr": operator.rshift,
+OPERATORS = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "and": "&",
+    "or": "|",
+    "shl": "<<",
+    "lshr": ">>",
+    "sdiv": "//",
+    "eq": "==",
+    "ne": "!=",
+    "slt": "<",
+    "sge": ">=",  # operands of a division are not negative
 }
-COMPARISONS: dict[str, Callable[[int, int], bool]] = {
-    "eq": operator.eq,
-    "ne": operator.ne,
-    "slt": operator.lt,
-    "sge": operator.ge,
-}
-VALUE = r'(%"[^"]+"|-?\d+)'
-PATTERNS = {
-    "binary": re.compile(rf"({'|'.join(BINARY)})  ?i\d+ {VALUE}, {VALUE}"),
-    "compare": re.compile(rf"icmp (\w+)  ?i\d+ {VALUE}, {VALUE}"),
-    "select": re.compile(rf"select +i1 {VALUE}, i64 {VALUE}, i64 {VALUE}"),
-    "cast": re.compile(rf"inttoptr .*?{VALUE} to "),
-    "part": re.compile(rf"extractvalue .*?{VALUE}, (\d+)"),
-    "load": re.compile(rf"load atomic i64, i64\* {VALUE}"),
-    "store": re.compile(rf"store atomic i64 {VALUE}, i64\* {VALUE}"),
-    "modify": re.compile(rf"atomicrmw (\w+) i64\* {VALUE}, i64 {VALUE}"),
-    "exchange": re.compile(rf"cmpxchg i64\* {VALUE}, i64 {VALUE}, i64 {VALUE}"),
-    "branch": re.compile(rf'br (?:label %"([^"]+)"|i1 {VALUE}, label %"([^"]+)", label %"([^"]+)")'),
-    "call": re.compile(r"call \S+ (@?%?\"[^\"]+\")\((.*)\)"),
-    "return": re.compile(r"ret void"),
-}
-SHARED = ("load", "store", "modify", "exchange")
-ACQUIRE, RELEASE = '@"PyThread_acquire_lock"', '@"PyThread_release_lock"'
+VALUE, WORD = r"(v_\w+|-?\d+)", r"i64\* (v_\w+)"
+STATEMENTS = (  # instruction, statement
+    (rf"(.+) = (?:icmp )?({'|'.join(OPERATORS)}) +i\d+ {VALUE}, {VALUE}", "{0} = {2} {1} {3}"),
+    (rf"(.+) = select +i1 {VALUE}, i64 {VALUE}, i64 {VALUE}", "{0} = {2} if {1} else {3}"),
+    (rf"(.+) = (?:inttoptr|extractvalue) .*?{VALUE}(?: to|, 1)", "{0} = {1}"),
+    (rf"(.+) = load atomic i64, {WORD}", "{0} = memory[{1} // 8]"),
+    (rf"store atomic i64 {VALUE}, {WORD}", "memory[{1} // 8] = {0}"),
+    (rf"(.+) = atomicrmw add {WORD}, i64 {VALUE}", "{0} = memory[{1} // 8]; memory[{1} // 8] += {2}"),
+    (rf"(.+) = atomicrmw xchg {WORD}, i64 {VALUE}", "{0} = memory[{1} // 8]; memory[{1} // 8] = {2}"),
+    (
+        rf"(.+) = cmpxchg {WORD}, i64 {VALUE}, i64 {VALUE}",
+        "{0} = memory[{1} // 8] == {2}; memory[{1} // 8] = {3} if {0} else memory[{1} // 8]",
+    ),
+    (rf'(?:.+ = )?call \w+ @"PyThread_(acquire|release)_lock"\(i8\* {VALUE}', "memory[{1}] = {0}(memory[{1}])"),
+    (r'br label %"([^"]+)"', "target = {0!r}"),
+    (rf'br i1 {VALUE}, label %"([^"]+)", label %"([^"]+)"', "target = {1!r} if {0} else {2!r}"),
+    (r'call void @?"?(\w+)"?\((.*)\)', "called = {0!r}; arguments = ({1})"),
+    ("ret void", "called = None"),
+)
+IGNORED = r'alloca|ptrtoint|store \[|call i64 @"chainrule_own"|call i32 @"chainrule_yield"'
 
 
-class Instruction(NamedTuple):
-    """An instruction: its kind, the name of its result ("" if it has none) and its operands."""
+class Blocked(Exception):
+    """The lock that a thread acquires is held."""
 
-    kind: str
-    result: str
-    operands: tuple[Any, ...]
+
+def acquire(held: int) -> int:
+    if held:
+        raise Blocked
+    return 1
+
+
+def release(held: int) -> int:
+    assert held, "a free lock is released"
+    return 0
 
 
 @dataclass
 class Function:
-    """A function: its parameters, its first block, and the instructions and phis of each block.
+    """A function: its parameters, its first block, and its statements.
 
-    phis  block → (result, preceding block → value)
-    live  position (block, index) → names of the values that are used from there on
+    blocks  block → statements
+    phis    (preceding block, block) → the statement that assigns the values of the block's phis
+    live    (block, index) → names of the values that are used from there on
     """
 
-    parameters: tuple[str, ...]
-    blocks: dict[str, list[Instruction]] = field(default_factory=dict)
-    phis: dict[str, list[tuple[str, dict[str, str]]]] = field(default_factory=dict)
-    live: dict[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
+    parameters: list[str]
+    blocks: dict[str, list[str]] = field(default_factory=dict)
+    phis: dict[tuple[str, str], str] = field(default_factory=dict)
+    live: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
 
 def parse(code: str) -> dict[str, Function]:
     """Return the functions defined in LLVM code, by name."""
     functions = dict[str, Function]()
     for name, parameters, body in re.findall(r'define void @"(\w+)"\((.*?)\)\n\{\n(.*?)\n\}', code, re.DOTALL):
-        function = functions[name] = Function(tuple(re.findall(r'%"[^"]+"', parameters)))
+        function = functions[name] = Function(re.findall(r"v_\w+", _named(parameters)))
+        block = ""
         for line in body.splitlines():
             if not line.startswith(" "):
                 block = line.rstrip(":")
-                function.blocks[block], function.phis[block] = [], []
-                continue
-            result, _, text = line.strip().rpartition(" = ") if " = " in line else ("", "", line.strip())
-            if text.startswith("phi"):
-                values = {before: value for value, before in re.findall(rf'\[{VALUE}, %"([^"]+)"\]', text)}
-                function.phis[block].append((result, values))
-            elif not re.match(
-                r"alloca|ptrtoint|store \[|call i64 @\"chainrule_own\"|call i32 @\"chainrule_yield\"", text
-            ):
-                function.blocks[block].append(_instruction(result, text))
+                function.blocks[block] = []
+            elif " = phi" in line:
+                result = _named(line).split()[0]
+                for value, before in re.findall(rf'\[{VALUE}, %"([^"]+)"\]', _named(line)):
+                    names, values = function.phis.get((before, block), "=").split("=")
+                    function.phis[before, block] = f"{result}, {names}= {value}, {values}"
+            elif not re.match(IGNORED, line.strip().rpartition(" = ")[2]):
+                function.blocks[block].append(_statement(_named(line.strip())))
         _find_live_values(function)
     return functions
 
 
-def _instruction(result: str, text: str) -> Instruction:
-    for kind, pattern in PATTERNS.items():
-        if match := pattern.match(text):
-            return Instruction(kind, result, tuple(part for part in match.groups() if part is not None))
+def _named(text: str) -> str:
+    """Return code with identifiers of Python for its values; labels stay as they are."""
+    return re.sub(r'(?<!label )%"([.\d]+)"(?!\])', lambda match: "v_" + match[1].replace(".", "_"), text)
+
+
+def _statement(text: str) -> str:
+    for pattern, statement in STATEMENTS:
+        if match := re.match(pattern, text):
+            parts = [OPERATORS.get(part, part) for part in match.groups()]
+            if statement.startswith("called = {"):
+                parts[1] = "".join(f"{argument.split()[-1]}, " for argument in parts[1].split(", "))
+            return statement.format(*parts)
     raise ValueError(f"unknown instruction: {text}")
 
 
@@ -104,20 +122,24 @@ def _find_live_values(function: Function) -> None:
     while changed:
         before = sum(map(len, live.values()))
         for block, body in function.blocks.items():
-            last = body[-1]
-            following = [part for part in last.operands if part in function.blocks] if last.kind == "branch" else []
-            after = set[str]()
-            for target in following:
-                own = {result for result, _ in function.phis[target]}
-                after |= live[target, 0] - own | {
-                    values[block] for _, values in function.phis[target] if values[block][0] == "%"
-                }
-            live[block, len(body)] |= after
+            for target in (target for begin, target in _edges(function) if begin == block):
+                live[block, len(body)] |= _before(function.phis.get((block, target), ""), live[target, 0])
             for n in reversed(range(len(body))):
-                used = re.findall(r'%"[^"]+"', " ".join(body[n].operands))
-                live[block, n] |= live[block, n + 1] - {body[n].result} | set(used)
+                live[block, n] |= _before(body[n], live[block, n + 1])
         changed = sum(map(len, live.values())) != before
-    function.live = {place: tuple(sorted(names)) for place, names in live.items()}
+    function.live = {place: sorted(names) for place, names in live.items()}
+
+
+def _edges(function: Function) -> list[tuple[str, str]]:
+    """Return the pairs of a block and one that follows it."""
+    return [(block, target) for block, body in function.blocks.items() for target in re.findall(r"'(.+?)'", body[-1])]
+
+
+def _before(statement: str, after: set[str]) -> set[str]:
+    """Return the names of the values that are used by a statement or after it."""
+    results = set(re.findall(r"v_\w+", statement.partition(" = ")[0])) if statement[:8] != "memory[v" else set()
+    text = statement.partition(" = ")[2] if results else statement
+    return after - results | set(re.findall(r"v_\w+", text)) - results
 
 
 class Frame(NamedTuple):
@@ -153,143 +175,78 @@ class Machine:
     """
 
     def __init__(self, functions: dict[str, Function], words: list[int], constants: dict[int, int]) -> None:
-        self.functions, self.constants = functions, constants
+        self.functions, self.words, self.constants = functions, words, constants
         self.place = {word: n for n, word in enumerate(words)}
 
     def start(self, name: str, *arguments: int) -> Thread:
         """Return a thread that is about to call a function."""
-        return (_Call.start(self.functions, name, arguments).frame(),)
+        return (self._frame(name, next(iter(self.functions[name].blocks)), 0, self._values(name, arguments)),)
 
     def next_states(self, state: State) -> Iterator[State]:
         """Yield the states after one access to shared memory by any thread that is not blocked."""
         for number, thread in enumerate(state.threads):
-            run = _Run(self, thread, list(state.memory), list(state.runs))
-            if thread and run.advance():
-                threads = (*state.threads[:number], run.thread(), *state.threads[number + 1 :])
-                yield State(threads, tuple(run.memory), tuple(sorted(run.runs)))
+            memory, runs = {**self.constants, **dict(zip(self.words, state.memory, strict=True))}, list(state.runs)
+            try:
+                after = self._advance(thread, memory, runs)
+            except Blocked:
+                continue
+            if thread:
+                threads = (*state.threads[:number], after, *state.threads[number + 1 :])
+                yield State(threads, tuple(memory[word] for word in self.words), tuple(sorted(runs)))
+
+    def _values(self, name: str, arguments: Any) -> dict[str, int]:
+        return dict(zip(self.functions[name].parameters, arguments, strict=True))
+
+    def _frame(self, name: str, block: str, index: int, values: dict[str, Any]) -> Frame:
+        return Frame(name, block, index, tuple(values[key] for key in self.functions[name].live[block, index]))
+
+    def _advance(self, thread: Thread, memory: dict[int, int], runs: list[tuple[int, int, int]]) -> Thread:
+        """Run a thread from an access to shared memory up to its next one."""
+        frames, accessed = [*thread], False
+        while frames:
+            name, block, index, given = frames.pop()
+            function = self.functions[name]
+            values: dict[str, Any] = dict(zip(function.live[block, index], given, strict=True))
+            while True:
+                statement = function.blocks[block][index]
+                if self._is_shared(statement, values):
+                    if accessed:
+                        return (*frames, self._frame(name, block, index, values))
+                    accessed = True
+                self._execute(statement, memory, values)
+                index += 1
+                if target := values.pop("target", ""):
+                    self._execute(function.phis.get((block, target), ""), memory, values)
+                    block, index = target, 0
+                elif statement.startswith("called"):
+                    break
+            called = values.pop("called")
+            if called is not None:
+                frames.append(self._frame(name, block, index, values))
+                if called in self.functions:
+                    first = next(iter(self.functions[called].blocks))
+                    frames.append(self._frame(called, first, 0, self._values(called, values["arguments"])))
+                else:
+                    number, table, _ = values["arguments"]
+                    runs.append((values[called], table, number))
+        return ()
+
+    def _is_shared(self, statement: str, values: dict[str, Any]) -> bool:
+        """Return whether a statement accesses a word that other threads change."""
+        word = _word(statement)
+        return word != "" and values.get(word, 0) // 8 not in self.constants
+
+    def _execute(self, statement: str, memory: dict[int, int], values: dict[str, Any]) -> None:
+        exec(_compiled(statement), {"memory": memory, "acquire": acquire, "release": release}, values)
 
 
-class _Call:
-    """An active call with the values of all names."""
-
-    def __init__(self, functions: dict[str, Function], name: str, block: str, index: int, values: dict[str, int]):
-        self.name, self.function = name, functions[name]
-        self.block, self.index, self.values = block, index, values
-
-    @staticmethod
-    def start(functions: dict[str, Function], name: str, arguments: Iterable[int]) -> "_Call":
-        function = functions[name]
-        values = dict(zip(function.parameters, arguments, strict=True))
-        return _Call(functions, name, next(iter(function.blocks)), 0, values)
-
-    @staticmethod
-    def resume(functions: dict[str, Function], frame: Frame) -> "_Call":
-        names = functions[frame.function].live[frame.block, frame.index]
-        return _Call(functions, frame.function, frame.block, frame.index, dict(zip(names, frame.values, strict=True)))
-
-    def frame(self) -> Frame:
-        names = self.function.live[self.block, self.index]
-        return Frame(self.name, self.block, self.index, tuple(self.values[name] for name in names))
-
-    def get(self, operand: str) -> int:
-        return self.values[operand] if operand[0] == "%" else int(operand)
-
-    def jump(self, target: str) -> None:
-        """Continue with a block."""
-        phis = self.function.phis[target]
-        self.values |= {result: self.get(sources[self.block]) for result, sources in phis}
-        self.block, self.index = target, 0
+@functools.cache
+def _compiled(statement: str) -> CodeType:
+    return compile(statement, "LLVM", "exec")
 
 
-class _Run:
-    """One thread, from an access to shared memory up to its next one."""
-
-    def __init__(self, machine: Machine, thread: Thread, memory: list[int], runs: list[tuple[int, int, int]]) -> None:
-        self.machine, self.memory, self.runs = machine, memory, runs
-        self.calls = [_Call.resume(machine.functions, frame) for frame in thread]
-
-    def thread(self) -> Thread:
-        return tuple(call.frame() for call in self.calls)
-
-    def advance(self) -> bool:
-        """Run the thread; return False if it is blocked."""
-        accessed = False
-        while self.calls:
-            call = self.calls[-1]
-            instruction = call.function.blocks[call.block][call.index]
-            if self._is_shared(call, instruction):
-                if accessed:
-                    return True
-                accessed = True
-                if not self._access(call, instruction):
-                    return False
-                call.index += 1
-            else:
-                self._local(call, instruction)
-        return True
-
-    def _is_shared(self, call: _Call, instruction: Instruction) -> bool:
-        kind, _, operands = instruction
-        if kind == "load":
-            return call.get(operands[0]) // 8 not in self.machine.constants
-        return kind in SHARED or (kind == "call" and operands[0] in (ACQUIRE, RELEASE))
-
-    def _access(self, call: _Call, instruction: Instruction) -> bool:
-        """Access shared memory; return False if the thread is blocked."""
-        kind, result, operands = instruction
-        if kind == "call":
-            lock = self.machine.place[call.get(_arguments(operands[1])[0])]
-            acquires = operands[0] == ACQUIRE
-            if acquires and self.memory[lock]:
-                return False
-            assert acquires or self.memory[lock], "a free lock is released"
-            self.memory[lock] = int(acquires)
-            return True
-        at = self.machine.place[call.get(operands[1 if kind in ("store", "modify") else 0]) // 8]
-        before = self.memory[at]
-        if kind == "store":
-            self.memory[at] = call.get(operands[0])
-        elif kind == "modify":
-            self.memory[at] = call.get(operands[2]) + (before if operands[0] == "add" else 0)
-        elif kind == "exchange" and before == call.get(operands[1]):
-            self.memory[at] = call.get(operands[2])
-        call.values[result] = int(before == call.get(operands[1])) if kind == "exchange" else before
-        return True
-
-    def _local(self, call: _Call, instruction: Instruction) -> None:
-        """Execute an instruction that no other thread observes."""
-        kind, result, operands = instruction
-        if kind == "branch":
-            call.jump(operands[0] if len(operands) == 1 else operands[1 if call.get(operands[0]) else 2])
-            return
-        call.index += 1
-        if kind == "return":
-            self.calls.pop()
-        elif kind == "call":
-            arguments = [call.get(argument) for argument in _arguments(operands[1])]
-            if operands[0][0] == "%":
-                self.runs.append((call.get(operands[0]), arguments[1], arguments[0]))
-            else:
-                self.calls.append(_Call.start(self.machine.functions, operands[0][2:-1], arguments))
-        elif kind == "load":
-            call.values[result] = self.machine.constants[call.get(operands[0]) // 8]
-        else:
-            call.values[result] = _result(kind, operands, call.get)
-
-
-def _arguments(text: str) -> list[str]:
-    """Return the values in a list of arguments: i64 %"x", i32 1."""
-    return [argument.split()[-1] for argument in text.split(", ")]
-
-
-def _result(kind: str, operands: tuple[str, ...], get: Callable[[str], int]) -> int:
-    """Return the result of an instruction that only computes."""
-    match kind:
-        case "binary":
-            return BINARY[operands[0]](get(operands[1]), get(operands[2]))
-        case "compare":
-            return int(COMPARISONS[operands[0]](get(operands[1]), get(operands[2])))
-        case "select":
-            return get(operands[1] if get(operands[0]) else operands[2])
-        case _:  # a cast, or the only part of a cmpxchg's result that is read
-            return get(operands[0])
+@functools.cache
+def _word(statement: str) -> str:
+    """Return the value that holds the address of the word that a statement accesses; "lock" for a lock, "" for none."""
+    address = re.search(r"memory\[(v_\w+) // 8\]", statement)
+    return address[1] if address else "lock" * ("memory" in statement)

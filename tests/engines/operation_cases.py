@@ -1,10 +1,11 @@
 """A hypothesis strategy of arguments for every operation: random arrays, shapes and attributes.
 
 Arrays are small, because the reference is slow, and of order one. They are float64; `Case.astype` makes them float32.
-`sliding` draws windows: strides, dilations, paddings that differ on every side, and kernel rows on padding.
+A gradient reads what the forward pass of drawn arguments leaves, and a random upstream gradient. `sliding` draws
+windows: strides, dilations, paddings that differ on every side, and kernel rows on padding.
 """
 
-from abc import ABC, abstractmethod
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,17 +15,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from chainrule.core.randomness import uniform
-from chainrule.core.shapes import WHOLE_IMAGE, extent, output_size
+from chainrule.core.shapes import WHOLE_IMAGE, extent, inverse_permutation, output_size
+from chainrule.engines import loader
 from chainrule.layers.kinds import ELEMENTWISE, EXAMPLES, PARTIAL
-from chainrule.network.losses import JOINED
+from chainrule.network.losses import JOINED, NAMES, OF_PROBABILITIES
 from chainrule.operations import definitions, reference
+
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Case:
     """The arguments of one call."""
 
-    arrays: tuple[NDArray[Any] | None, ...]
+    arrays: tuple[Array | None, ...]
     attributes: dict[str, Any]
 
     def astype(self, dtype: Any) -> "Case":
@@ -36,69 +40,110 @@ class Case:
         return replace(self, arrays=tuple(None if array is None else change(array) for array in self.arrays))
 
 
-class Source(ABC):
-    """Draws numbers for the functions below: by hypothesis, or by a generator of NumPy (`guard.cases`)."""
+class Source:
+    """Draws numbers for the functions below by a generator of NumPy."""
 
-    @abstractmethod
+    def __init__(self, generator: np.random.Generator) -> None:
+        self.generator = generator
+
     def one(self, *choices: Any) -> Any:
-        """Return one of the choices."""
+        return choices[self.whole(0, len(choices) - 1)]
 
-    @abstractmethod
     def whole(self, least: int, most: int) -> int:
         """Return a whole number between both ends, inclusive."""
+        return int(self.generator.integers(least, most + 1))
 
     def size(self, *choices: int) -> int:
-        """Return the length of an axis, one of the choices or, if the source has room for it, a larger one."""
+        """Return the length of an axis, one of the choices; `guard.cases` draws larger ones, too."""
         return self.one(*choices)
 
     def flag(self) -> bool:
         return self.one(False, True)
 
-    def order(self, count: int) -> tuple[int, ...]:
-        """Return the numbers below `count` in any order."""
-        left = list(range(count))
-        return tuple(left.pop(self.whole(0, len(left) - 1)) for _ in range(count))
+    def normal(self, *shape: int, scale: float = 1.0) -> Array:
+        return scale * self.generator.standard_normal(shape)
 
-    def normal(self, *shape: int, scale: float = 1.0) -> NDArray[np.float64]:
-        return scale * np.random.default_rng(self.whole(0, 2**32 - 1)).standard_normal(shape)
-
-    def positive(self, *shape: int) -> NDArray[np.float64]:
+    def positive(self, *shape: int) -> Array:
         return np.abs(self.normal(*shape)) + 0.1
 
+    def axis(self, pooling: bool) -> tuple[int, int, int, tuple[int, int], int]:
+        """Return size, window, stride, padding and dilation of an axis of an image that the window fits."""
+        window, stride = self.one(2, 3, 4, 1), self.whole(1, 3)
+        dilation = 1 if pooling else self.whole(1, 3)
+        zeros = min(window - 1, 2) if pooling else 3
+        padding = (self.whole(0, zeros), self.whole(0, zeros))
+        least = max(1, extent(window, dilation) - sum(padding))
+        return self.whole(least, least + 4), window, stride, padding, dilation
 
-class Hypothesis(Source):
-    """Draws by hypothesis."""
+    def axes(self, pooling: bool) -> list[tuple[int, int, int, tuple[int, int], int]]:
+        """Return both axes of an image."""
+        return [self.axis(pooling) for _ in range(2)]
 
-    def __init__(self, draw: st.DrawFn) -> None:
-        self._draw = draw
-
-    def one(self, *choices: Any) -> Any:
-        return self._draw(st.sampled_from(choices))
-
-    def whole(self, least: int, most: int) -> int:
-        return self._draw(st.integers(least, most))
+    def channels(self) -> tuple[int, int, int, int]:
+        """Return the samples, the groups, and the channels and filters of a group."""
+        return self.one(2, 1, 3), self.one(1, 2, 3), self.one(2, 1, 3), self.one(1, 3, 2)
 
 
 Builder = Callable[[Source], Case]
 BUILDERS: dict[str, Builder] = {}
 CASES: dict[str, st.SearchStrategy[Case]] = {}
+RESULTS = {
+    "max_pool": ("y", "winner"),
+    "batch_norm": ("y", "mean", "variance"),
+    "group_norm": ("y", "mean", "variance"),
+}
+FORWARD = {"bias_gradient": "add_bias", "maximum_dx": "maximum"}  # of gradients with a name of their own
 
 
-@st.composite
-def drawn(draw: st.DrawFn, name: str) -> Case:
-    return BUILDERS[name](Hypothesis(draw))
+def parameters(name: str, *, keyword_only: bool = False) -> list[str]:
+    """Return the names of the arrays that an operation reads, or those of its attributes."""
+    every = inspect.signature(getattr(reference, name)).parameters.values()
+    return [item.name for item in every if (item.kind is inspect.Parameter.KEYWORD_ONLY) == keyword_only]
 
 
-def cases(*names: str, **options: Any) -> Any:
-    """Register a function of a source, the operation's name and the options that returns (arrays, attributes)."""
+def cases(*names: str, **choices: Any) -> Any:
+    """Register a function of a source and the operation's name that returns (arrays, attributes).
+
+    choices  values of further attributes, for the operations that have them
+    """
 
     def register(build: Any) -> Any:
         for name in names:
-            BUILDERS[name] = lambda source, name=name: Case(*build(source, name, **options))
-            CASES[name] = drawn(name)
+
+            def case(source: Source, name: str = name) -> Case:
+                arrays, attributes = build(source, name)
+                own = choices.keys() & parameters(name, keyword_only=True)
+                return Case(arrays, {**attributes, **{key: source.one(*choices[key]) for key in sorted(own)}})
+
+            BUILDERS[name] = case
+            CASES[name] = st.integers(0, 2**32 - 1).map(
+                lambda seed, case=case: case(Source(np.random.default_rng(seed)))
+            )
         return build
 
     return register
+
+
+def for_gradients(name: str, case: Case, results: tuple[Array, ...], dy: Array) -> dict[str, Any]:
+    """Return all that the gradients of an operation may read, by name; `Case` of one of them: `gradient_case`."""
+    known = {**dict(zip(parameters(name), case.arrays, strict=False)), **case.attributes, "dy": dy}
+    known |= zip(RESULTS.get(name, ("y",)), results, strict=False)
+    (first, *rest), bias = case.arrays, known.get("b")
+    if name in ("maximum", "minimum"):
+        known |= {"x": first, "other": rest[0]}
+    if known.get("w") is not None:
+        known["kernel"] = known["w"].shape[2:]
+    return {"size": first.shape[2:], "untied": bias is not None and bias.ndim > 1, **known}
+
+
+def gradient_case(gradient: str, known: dict[str, Any]) -> Case:
+    """Return the arguments of a gradient, or of an operation that is its own gradient or that of another."""
+    if gradient in ("dropout", "crop", "pad", "permute"):
+        known = {**known, "x": known["dy"]}
+    if gradient == "permute":
+        known["axes"] = inverse_permutation(known["axes"])
+    names = parameters(gradient, keyword_only=True)
+    return Case(tuple(known[name] for name in parameters(gradient)), {name: known[name] for name in names})
 
 
 def features(draw: Source) -> tuple[int, int]:
@@ -113,48 +158,32 @@ def any_shape(draw: Source) -> tuple[int, ...]:
 
 def sliding(draw: Source, *, pooling: bool) -> tuple[tuple[int, int], tuple[int, int], dict[str, Any], tuple[int, int]]:
     """Draw a window and an image that it fits: size, window, attributes of the sliding window, number of outputs."""
-    axes = []
-    for _ in range(2):
-        window, stride = draw.one(2, 3, 4, 1), draw.whole(1, 3)
-        dilation = 1 if pooling else draw.whole(1, 3)
-        zeros = min(window - 1, 2) if pooling else 3
-        padding = (draw.whole(0, zeros), draw.whole(0, zeros))
-        least = max(1, extent(window, dilation) - sum(padding))
-        size = draw.whole(least, least + 4)
-        axes.append((size, window, stride, padding, dilation, output_size(size, window, stride, padding, dilation)))
-    size, window, stride, padding, dilation, outputs = zip(*axes, strict=True)
+    axes = draw.axes(pooling)
+    size, window, stride, padding, dilation = zip(*axes, strict=True)
     attributes: dict[str, Any] = {"stride": stride, "padding": padding}
     if not pooling:
         attributes["dilation"] = dilation
-    return size, window, attributes, outputs
+    height, width = (output_size(*axis) for axis in axes)
+    return size, window, attributes, (height, width)
 
 
-@cases("cross_correlate", "cross_correlate_dx", "cross_correlate_dw")
+@cases("cross_correlate", flip=(False, True))
 def convolutions(draw: Source, name: str) -> Any:
     size, kernel, attributes, outputs = sliding(draw, pooling=False)
-    groups = draw.one(1, 2, 3)
-    C_group, C_out, N = draw.one(2, 1, 3), groups * draw.one(1, 3, 2), draw.one(2, 1, 3)
-    attributes |= {"groups": groups, "flip": draw.flag()}
-    x, w = draw.normal(N, groups * C_group, *size), draw.normal(C_out, C_group, *kernel)
-    dy = draw.normal(N, C_out, *outputs)
-    if name == "cross_correlate_dx":
-        return (dy, w), {**attributes, "size": size}
-    if name == "cross_correlate_dw":
-        return (x, dy), {**attributes, "kernel": kernel}
-    b = draw.one(None, (C_out,), (C_out, *outputs))
-    return (x, w, b if b is None else draw.normal(*b)), attributes
+    N, groups, ins, outs = draw.channels()
+    x, w = draw.normal(N, groups * ins, *size), draw.normal(groups * outs, ins, *kernel)
+    b = draw.one(None, (len(w),), (len(w), *outputs))
+    return (x, w, b if b is None else draw.normal(*b)), {**attributes, "groups": groups}
 
 
-@cases("add_bias", "bias_gradient")
+@cases("add_bias")
 def biases(draw: Source, name: str) -> Any:
-    shape, untied = any_shape(draw), draw.flag()
-    if name == "bias_gradient":
-        return (draw.normal(*shape),), {"untied": untied}
-    return (draw.normal(*shape), draw.normal(*(shape[1:] if untied else shape[1:2]))), {}
+    shape = any_shape(draw)
+    return (draw.normal(*shape), draw.normal(*draw.one(shape[1:2], shape[1:]))), {}
 
 
-def picture(draw: Source, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Draw values for max pooling: sometimes with ties, all negative, or with NaN and −∞."""
+def picture(draw: Source, *shape: int) -> Array:
+    """Draw values: sometimes with ties, all negative, or with NaN and −∞."""
     x = draw.normal(*shape)
     kind = draw.one("any", "ties", "negative", "special")
     if kind == "ties":
@@ -166,27 +195,11 @@ def picture(draw: Source, shape: tuple[int, ...]) -> NDArray[np.float64]:
     return x
 
 
-@cases("max_pool", "average_pool", "average_pool_dx")
+@cases("max_pool", "average_pool", divisor=("cells", "window", "one"))
 def pools(draw: Source, name: str) -> Any:
-    size, window, attributes, outputs = sliding(draw, pooling=True)
-    planes = (draw.one(2, 1), draw.one(2, 3, 1))
-    attributes["window"] = window
-    if name == "max_pool":
-        return (picture(draw, (*planes, *size)),), attributes
-    attributes["divisor"] = draw.one("cells", "window", "one")
-    if name == "average_pool_dx":
-        return (draw.normal(*planes, *outputs),), {**attributes, "size": size}
-    return (draw.normal(*planes, *size),), attributes
-
-
-@cases("max_pool_dx")
-def winners(draw: Source, name: str) -> Any:
-    """Draw any winners, so that some cells are won by several windows and some by none."""
-    planes = (draw.whole(1, 3), draw.whole(1, 3))
-    size = (draw.whole(1, 5), draw.whole(1, 5))
-    shape = (*planes, draw.whole(1, 4), draw.whole(1, 4))
-    places = np.random.default_rng(draw.whole(0, 2**32 - 1)).integers(0, size[0] * size[1], shape)
-    return (draw.normal(*shape), places.astype(np.int32)), {"size": size}
+    size, window, attributes, _ = sliding(draw, pooling=True)
+    values = picture if name == "max_pool" else Source.normal
+    return (values(draw, draw.one(2, 1), draw.one(2, 3, 1), *size),), {**attributes, "window": window}
 
 
 @cases("pad", "crop")
@@ -197,48 +210,38 @@ def ends(draw: Source, name: str) -> Any:
     sizes = [draw.whole(1, 4) for _ in range(axes)]
     if name == "crop":
         sizes = [sum(axis) for axis in zip(sizes, before, after, strict=True)]
-    return (draw.normal(draw.one(2, 1, 3), *sizes),), {"before": before, "after": after}
+    return (picture(draw, draw.one(2, 1, 3), *sizes),), {"before": before, "after": after}
 
 
 @cases("permute")
 def permutations(draw: Source, name: str) -> Any:
-    axes = draw.order(draw.whole(1, 4))
-    sizes = [draw.whole(1, 5) for _ in axes]
-    return (draw.normal(draw.one(2, 1, 3), *sizes),), {"axes": axes}
+    axes = tuple(draw.generator.permutation(draw.whole(1, 4)).tolist())
+    return (draw.normal(draw.one(2, 1, 3), *(draw.whole(1, 5) for _ in axes)),), {"axes": axes}
 
 
-@cases("resample", "resample_dx")
+@cases("resample")
 def resamplings(draw: Source, name: str) -> Any:
     """Draw input and output sizes; with nearest-neighbor interpolation, images grow by integer factors."""
     mode = draw.one("average", "nearest", "bilinear")
     size, outputs = (tuple(draw.whole(1, 7) for _ in range(2)) for _ in range(2))
     if mode == "nearest":
         outputs = tuple(cells * draw.whole(1, 3) for cells in size)
-    planes = (draw.one(2, 1), draw.one(2, 3, 1))
     lines = tuple((draw.whole(-4, 4), draw.whole(-9, 9), draw.whole(1, 4)) for _ in range(2))
-    options = {"mode": mode, "lines": draw.one(WHOLE_IMAGE, lines)}
-    if name == "resample_dx":
-        return (draw.normal(*planes, *outputs),), {"size": size, **options}
-    return (draw.normal(*planes, *size),), {"outputs": outputs, **options}
+    x = draw.normal(draw.one(2, 1), draw.one(2, 3, 1), *size)
+    return (x,), {"outputs": outputs, "mode": mode, "lines": draw.one(WHOLE_IMAGE, lines)}
 
 
-@cases("dense", "dense_dx", "dense_dw")
+@cases("dense")
 def linear(draw: Source, name: str) -> Any:
     (N, F_in), F_out = features(draw), draw.size(1, 2, 3, 6)
-    x, w, dy = draw.normal(N, F_in), draw.normal(F_out, F_in), draw.normal(N, F_out)
-    if name == "dense":
-        return (x, w, draw.one(None, draw.normal(F_out))), {}
-    return ((dy, w) if name == "dense_dx" else (x, dy)), {}
+    return (draw.normal(N, F_in), draw.normal(F_out, F_in), draw.one(None, draw.normal(F_out))), {}
 
 
-@cases("expand_positions", "expand_positions_dx", "expand_channels", "expand_channels_dx")
+@cases("expand_positions", "expand_channels")
 def repeats(draw: Source, name: str) -> Any:
     N, C, H, W = (draw.size(1, 2, 3, 4) for _ in range(4))
-    if name.endswith("_dx"):
-        return (draw.normal(N, C, H, W),), {}
-    if name == "expand_positions":
-        return (draw.normal(N, C),), {"size": (H, W)}
-    return (draw.normal(N, H, W),), {"channels": C}
+    by_channel = name == "expand_channels"
+    return (draw.normal(N, *((H, W) if by_channel else (C,))),), {"channels": C} if by_channel else {"size": (H, W)}
 
 
 @cases("concatenate")
@@ -255,24 +258,18 @@ def joined(draw: Source, name: str) -> Any:
 SCALES = (1.0, 1.0, 30.0, 1000.0)
 
 
-@cases(*ELEMENTWISE, *(f"{name}_dx" for name in ELEMENTWISE))
+@cases(*ELEMENTWISE)
 def elementwise(draw: Source, name: str) -> Any:
-    """Draw values up to thousands, including zeros and integers; gradients that read y get the y of the reference."""
-    shape, scale, forward = any_shape(draw), draw.one(*SCALES), name.removesuffix("_dx")
-    x = draw.normal(*shape, scale=scale)
+    """Draw values up to thousands, including zeros and integers."""
+    x = draw.normal(*any_shape(draw), scale=draw.one(*SCALES))
     x[np.abs(x) < 0.2] = 0
-    x = np.minimum(x, 20) if forward == "exp" else x
+    x = np.minimum(x, 20) if name == "exp" else x
     x = np.round(x) if draw.flag() else x
-    x = np.abs(x) + 0.2 if forward in PARTIAL else x
-    layers = EXAMPLES[forward] if forward in EXAMPLES else (ELEMENTWISE[forward](),)
-    attributes = draw.one(*layers).attributes()
-    if name == forward:
-        return (x,), attributes
-    kept = getattr(reference, forward)(x, **attributes) if ELEMENTWISE[forward].keeps == "y" else x
-    return (draw.normal(*shape), kept), attributes
+    layers = EXAMPLES[name] if name in EXAMPLES else (ELEMENTWISE[name](),)
+    return (np.abs(x) + 0.2 if name in PARTIAL else x,), draw.one(*layers).attributes()
 
 
-def distributions(draw: Source, *shape: int) -> NDArray[np.float64]:
+def distributions(draw: Source, *shape: int) -> Array:
     """Draw rows along the second axis that sum to 1; sometimes of zeros and ones only."""
     rows = np.exp(draw.normal(*shape))
     if draw.flag():
@@ -280,27 +277,22 @@ def distributions(draw: Source, *shape: int) -> NDArray[np.float64]:
     return rows / rows.sum(axis=1, keepdims=True)
 
 
-@cases("softmax", "softmax_dx", "log_softmax", "log_softmax_dx")
+@cases("softmax", "log_softmax")
 def classes(draw: Source, name: str) -> Any:
     shape = (*features(draw), *draw.one((), (), (3,), (2, 3), (4, 1)))
-    if name.endswith("_dx"):
-        return (draw.normal(*shape), np.abs(draw.normal(*shape)) * (-1 if name.startswith("log") else 1)), {}
     return (draw.normal(*shape, scale=draw.one(*SCALES)),), {}
 
 
-@cases("half_squared_error", "half_squared_error_dp", "mean_squared_error", "mean_squared_error_dp", prediction="any")
-@cases("mean_absolute_error", "mean_absolute_error_dp", "huber", "huber_dp", prediction="any")
-@cases("correct", prediction="any")
-@cases(*(f"{name}{end}" for name in JOINED.values() for end in ("", "_dp")), prediction="any")
-@cases("binary_cross_entropy", "binary_cross_entropy_dp", "correct_labels", prediction="probability")
-@cases("categorical_cross_entropy", "categorical_cross_entropy_dp", prediction="probability")
-@cases("binary_focal_cross_entropy", "binary_focal_cross_entropy_dp", "dice", "dice_dp", prediction="probability")
-@cases("categorical_focal_cross_entropy", "categorical_focal_cross_entropy_dp", prediction="probability")
-def losses(draw: Source, name: str, prediction: str) -> Any:
+LOSSES = (*NAMES, *JOINED.values())
+
+
+@cases(*LOSSES, "correct", "correct_labels")
+@cases(*(f"{name}_dp" for name in LOSSES), batch=(None, 70))
+def losses(draw: Source, name: str) -> Any:
     """Draw large predictions, or probabilities with exact zeros and ones; targets one-hot, soft, or any values."""
-    N, K = features(draw)
-    shape = (N, K, *draw.one((), (), (4,), (2, 3)))
-    p = draw.normal(*shape, scale=draw.one(*SCALES)) if prediction == "any" else distributions(draw, *shape)
+    shape = (*features(draw), *draw.one((), (), (4,), (2, 3)))
+    likely = name.removesuffix("_dp") in (*OF_PROBABILITIES, "correct_labels")
+    p = distributions(draw, *shape) if likely else draw.normal(*shape, scale=draw.one(*SCALES))
     t = distributions(draw, *shape) if draw.flag() else draw.normal(*shape)
     if name.startswith("dice"):
         t = np.abs(t)  # areas of negative targets can cancel
@@ -308,54 +300,38 @@ def losses(draw: Source, name: str, prediction: str) -> Any:
         p, t = np.round(p), np.round(t)
     if name == "correct_labels":
         p, t = np.where(p < 0.1, 0.5, p), np.where(np.abs(t) < 0.1, 0.5, t)  # neither slightly more nor slightly less
-    return (p, t), {"batch": draw.one(None, N + 3)} if name.endswith("_dp") else {}
+    return (p, t), {}
 
 
-@cases("batch_norm", "batch_norm_inference", "batch_norm_inference_dx", "batch_norm_dx", "batch_norm_dw")
+@cases("batch_norm", "batch_norm_inference", epsilon=(1e-5, 0.1))
 def norms(draw: Source, name: str) -> Any:
     """Draw at least four values per channel: with two, x̂ is ±1 and dx is pure rounding error."""
     N, C = draw.whole(4, 6), draw.size(1, 2, 3)
     shape = (N, C, *draw.one((), (draw.size(1), draw.size(3)), (draw.size(3), draw.size(2))))
-    x, dy = draw.normal(*shape) + 2, draw.normal(*shape)
-    gamma, beta, mean, variance = draw.normal(C), draw.normal(C), draw.normal(C), draw.positive(C)
-    arrays = {
-        "batch_norm": (x, gamma, beta),
-        "batch_norm_inference": (x, gamma, beta, mean, variance),
-        "batch_norm_inference_dx": (dy, gamma, variance),
-        "batch_norm_dx": (dy, x, gamma, mean, variance),
-        "batch_norm_dw": (dy, x, mean, variance),
-    }
-    return arrays[name], {"epsilon": draw.one(1e-5, 0.1)}
+    kept = (draw.normal(C), draw.positive(C)) if name == "batch_norm_inference" else ()
+    return (draw.normal(*shape) + 2, draw.normal(C), draw.normal(C), *kept), {}
 
 
-@cases("group_norm", "group_norm_dx", "group_norm_dw")
+@cases("group_norm", epsilon=(1e-5, 0.1))
 def group_norms(draw: Source, name: str) -> Any:
     """Draw at least three values for each group: with two, x̂ is ±1 and dx is pure rounding error."""
     N, groups, shared = draw.size(1, 2, 3, 4), draw.whole(1, 3), draw.flag()
     cells = draw.one((), (draw.size(1), draw.size(3)), (draw.size(3), draw.size(2)))
     D = draw.size(*(range(1, 5) if cells else (3, 4)))
-    shape, count = (N, groups * D, *cells), D if shared else groups * D
-    x, dy = draw.normal(*shape) + 2, draw.normal(*shape)
-    gamma, beta, mean = draw.normal(count), draw.normal(count), draw.normal(N, groups)
-    kept = mean, draw.positive(N, groups)
-    arrays = {"group_norm": (x, gamma, beta), "group_norm_dx": (dy, x, gamma, *kept), "group_norm_dw": (dy, x, *kept)}
-    return arrays[name], {"groups": groups, "shared": shared, "epsilon": draw.one(1e-5, 0.1)}
+    count = D if shared else groups * D
+    x = draw.normal(N, groups * D, *cells) + 2
+    return (x, draw.normal(count), draw.normal(count)), {"groups": groups, "shared": shared}
 
 
-@cases("local_response_norm", "local_response_norm_dx")
+@cases("local_response_norm", size=(3, 1, 5), alpha=(1.0, 0.1), beta=(0.75, 0.5, 1.3), k=(1.0, 2.0))
 def response_norms(draw: Source, name: str) -> Any:
-    shape = (draw.whole(1, 3), draw.whole(1, 7), draw.size(1, 2, 3), draw.size(1, 2, 3, 4))
-    x, dy = draw.normal(*shape), draw.normal(*shape)
-    options = {"size": draw.one(3, 1, 5), "alpha": draw.one(1.0, 0.1)}
-    options |= {"beta": draw.one(0.75, 0.5, 1.3), "k": draw.one(1.0, 2.0)}
-    return ((x,) if name == "local_response_norm" else (dy, x)), options
+    return (draw.normal(draw.whole(1, 3), draw.whole(1, 7), draw.size(1, 2, 3), draw.size(1, 2, 3, 4)),), {}
 
 
-@cases("running_statistics")
+@cases("running_statistics", momentum=(0.1, 0.5), count=(1, 2, 64))
 def running(draw: Source, name: str) -> Any:
     C = draw.size(1, 2, 3, 4)
-    arrays = (draw.normal(C), draw.positive(C), draw.normal(C), draw.positive(C))
-    return arrays, {"momentum": draw.one(0.1, 0.5), "count": draw.one(1, 2, 64)}
+    return (draw.normal(C), draw.positive(C), draw.normal(C), draw.positive(C)), {}
 
 
 @cases("dropout")
@@ -364,33 +340,37 @@ def dropouts(draw: Source, name: str) -> Any:
     seed, stream, step = (draw.whole(0, 2**31) for _ in range(3))
     first = draw.whole(0, 1000)
     number = float(uniform(seed, stream, step, np.array([first]), 1)[0, 0])
-    rate = draw.one(0.5, number, 0.0, 0.9)
     coordinates = {"seed": seed, "stream": stream, "step": step, "first": first}
-    return (draw.normal(*any_shape(draw)),), {"rate": rate, **coordinates}
+    return (draw.normal(*any_shape(draw)),), {"rate": draw.one(0.5, number, 0.0, 0.9), **coordinates}
 
 
-@cases("clip_factor")
+@cases("clip_factor", limit=(0.001, 0.5, 4.0))
 def clipping(draw: Source, name: str) -> Any:
-    return (draw.positive(*any_shape(draw)),), {"limit": draw.one(0.001, 0.5, 4.0)}
+    return (draw.positive(*any_shape(draw)),), {}
 
 
-@cases("sgd_update", "momentum_update", "rmsprop_update", "adam_update")
+@cases(
+    *(name for name in reference.__all__ if name.endswith("_update")),
+    rate=(0.001, 0.1),
+    decay=(0.0, 0.1),
+    momentum=(0.0, 0.9),
+    nesterov=(False, True),
+    alpha=(0.9, 0.99),
+    beta1=(0.9,),
+    beta2=(0.99, 0.999),
+    epsilon=(1e-8,),
+    step=range(1, 1001),
+)
 def updates(draw: Source, name: str) -> Any:
     size = draw.size(1, 2, 7, 20)
-    p, g, m, v = draw.normal(size), draw.normal(size), draw.normal(size), draw.positive(size)
-    common = {"rate": draw.one(0.001, 0.1), "decay": draw.one(0.0, 0.1)}
-    if name == "sgd_update":
-        return (p, g), common
-    momentum = {"momentum": draw.one(0.0, 0.9)}
-    if name == "momentum_update":
-        return (p, g, m), {**common, **momentum, "nesterov": draw.flag()}
-    if name == "rmsprop_update":
-        return (p, g, v, m), {**common, **momentum, "alpha": draw.one(0.9, 0.99), "epsilon": 1e-8}
-    betas = {"beta1": 0.9, "beta2": draw.one(0.99, 0.999), "epsilon": 1e-8}
-    return (p, g, m, v), {**common, **betas, "step": draw.whole(1, 1000)}
+    squares = "v" if name != "momentum_update" else ""
+    return tuple((draw.positive if array == squares else draw.normal)(size) for array in parameters(name)), {}
 
 
-@cases(*(name for name in reference.__all__ if name not in BUILDERS))
+GRADIENTS = ("_dx", "_dw", "_dp", "bias_gradient")
+
+
+@cases(*(name for name in reference.__all__ if name not in BUILDERS and not name.endswith(GRADIENTS)))
 def declared(draw: Source, name: str) -> Any:
     """Draw arrays with the axes that the operation's entry declares; rounded, so that elements are equal or 0."""
     reads = [tensor["index"] for tensor in definitions.entries()[name]["reads"]]
@@ -398,3 +378,13 @@ def declared(draw: Source, name: str) -> Any:
     shapes = [[sizes[letter] for letter in index if letter in sizes] for index in reads]
     digits = draw.one(1, 0)
     return tuple(np.round(draw.normal(*shape), digits) for shape in shapes), {}
+
+
+@cases(*(name for name in reference.__all__ if name not in BUILDERS))
+def gradients(draw: Source, name: str) -> Any:
+    """Draw a forward pass and the gradient of its result."""
+    forward = FORWARD.get(name) or name.rpartition("_")[0]
+    case = BUILDERS[forward](draw)
+    results = loader.find("numpy").run(forward, case.arrays, case.attributes)
+    case = gradient_case(name, for_gradients(forward, case, results, draw.normal(*results[0].shape)))
+    return case.arrays, case.attributes

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from engines.processes import python
 
-from chainrule.engines.compiled.compiler import linking, loading, object_files, signatures
+from chainrule.engines.compiled.compiler import linking, loading, object_files
 
 PROGRAM = """
 link('updates.clear float64', updates.clear, [('float64', 2)], [0, 0, 0])
@@ -29,27 +30,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_kernels_of_another_process_are_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path))
+def test_kernels_of_another_process_are_on_disk(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
-    module = "chainrule.engines.compiled.compiler"
-    subprocess.run([sys.executable, "-m", module, str(tmp_path / "program.py"), "0.5"], check=True)
+    arguments = "-m", "chainrule.engines.compiled.compiler", tmp_path / "program.py", "0.5"
+    python(*arguments, CHAINRULE_CACHE=tmp_path)
     assert {file.name for file in tmp_path.rglob("*.o")} == {f"{each.name}.o" for each in LINKS}
-
-
-def test_all_that_is_missing_is_compiled_once_whoever_does_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[str] = []
-
-    def compiled(each: signatures.Link, *, timeout: float | None = None) -> bytes:
-        made.append(each.name)
-        object_files.store(each.name, b"code")
-        return b"code"
-
-    monkeypatch.setattr(linking, "compile_kernel", compiled)
-    monkeypatch.setattr(linking, "_start_process", lambda file, part: linking.compile_from(LINKS[1:2], part))
-    linking.compile_kernels(LINKS, PROGRAM)
-    assert sorted(made) == sorted(each.name for each in LINKS)
-    assert not linking.missing(LINKS)
 
 
 def test_a_damaged_file_is_none(folder: Path) -> None:
@@ -77,10 +62,3 @@ def test_where_none_can_be_started_all_goes_on(folder: Path, monkeypatch: pytest
     with linking._helper_processes(len(LINKS), PROGRAM):
         done = True
     assert done
-
-
-def test_who_may_use_one_thread_is_not_helped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linking, "thread_count", lambda: 1)
-    monkeypatch.setattr(linking, "_start_process", lambda file, part: pytest.fail("started"))
-    with linking._helper_processes(len(LINKS), PROGRAM):
-        pass

@@ -5,12 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import chainrule as cr
 from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled.kernels import batches
 from chainrule.engines.loader import find
-from chainrule.network.network import Network
-from chainrule.training.samples import Preparation, Samples
 
 
 def drawn(draw: np.random.Generator, kind: str) -> tuple[np.ndarray, Normalization]:
@@ -55,40 +52,3 @@ def test_leaves_other_samples_and_rows_to_numpy(
 ) -> None:
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
     assert find("compiled").normalized_rows(x, np.array(rows), np.ones(1), np.zeros(1), "float32", 1) is None
-
-
-def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compare trainings, and what validation finds, with batches that the engine makes, and with NumPy's."""
-    x, y = np.random.default_rng(1).integers(0, 256, (30, 1, 6, 6)).astype(np.uint8), np.arange(30) % 3
-    made: list[int] = []
-    ours = batches.normalized_rows
-
-    def counted(*given: Any) -> Any:
-        actual = ours(*given)
-        made[-1] += actual is not None
-        return actual
-
-    monkeypatch.setattr(batches, "normalized_rows", counted)
-    histories = []
-    for worth in (0, 1 << 30):
-        made.append(0)
-        monkeypatch.setattr(batches, "MIN_ENTRIES", worth)
-        model = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 6, 6), seed=1, threads=2)
-        options: Any = {"epochs": 2, "batch_size": 7, "normalization": "standardize", "progress": False}
-        history = model.fit(x, y, validation_data=(x, y), **options)
-        histories.append((history.losses, history.epochs[-1].validation_loss))
-    assert histories[0] == histories[1]
-    assert made[0] > 2 * 2  # batches made for steps, and for two evaluations
-    assert made[1] == 0
-
-
-def test_a_failure_leaves_them_to_numpy(monkeypatch: pytest.MonkeyPatch, stand_ins: None) -> None:
-    def fails(*_: Any) -> None:
-        raise RuntimeError("LLVM fails")
-
-    monkeypatch.setattr(batches, "load", fails)
-    monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
-    samples = Samples.of(np.arange(12, dtype=np.uint8).reshape(3, 4), [0, 1, 2], 3)
-    network = Network([cr.Dense(3)], (4,), engine="compiled")
-    x, *_ = samples.batch(np.array([2, 0]), Preparation(network, Normalization("none")))
-    np.testing.assert_array_equal(x, samples.x[[2, 0]])

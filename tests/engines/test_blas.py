@@ -1,5 +1,6 @@
 """NumPy's matrix products use the model's number of threads while it runs, and only then."""
 
+import contextlib
 import threading
 
 import numpy as np
@@ -42,16 +43,7 @@ def test_a_model_runs_on_its_threads_and_leaves_the_others_theirs(engine: str, t
         assert now() == {2}
 
 
-def test_after_an_error_too() -> None:
-    with CONTROLLER.limit(limits=2, user_api="blas"):
-        with pytest.raises(ZeroDivisionError), options.limit_blas_threads(1):
-            _ = 1 / 0
-        assert now() == {2}
-        with options.limit_blas_threads(None):
-            assert now() == {2}
-
-
-def test_passes_that_overlap_leave_what_was_before_the_first() -> None:
+def test_passes_that_overlap_or_fail_leave_what_was_before_the_first() -> None:
     began, end = threading.Event(), threading.Event()
     before = now()
 
@@ -61,10 +53,11 @@ def test_passes_that_overlap_leave_what_was_before_the_first() -> None:
             end.wait(10)
 
     thread = threading.Thread(target=other)
-    with options.limit_blas_threads(1):
+    with contextlib.suppress(ZeroDivisionError), options.limit_blas_threads(1):
         thread.start()
         assert began.wait(10)
         assert now() == {1}  # the first decides
+        _ = 1 / 0
     end.set()
     thread.join()
     assert now() == before

@@ -2,7 +2,7 @@
 
 import ctypes
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -78,37 +78,6 @@ def test_buffers_do_not_overlap(seed: int, own: bool) -> None:
         return True
 
     assert in_thread(work)
-
-
-def test_buffers_lie_where_the_last_ones_lay() -> None:
-    sizes = [int(size) for size in np.random.default_rng(5).integers(1, 100_000, 9)]
-
-    def places() -> Iterator[list[int]]:
-        buffers.use_stack()
-        living = Living()
-        for _ in range(4):
-            yield [living.make(size, 7) for size in sizes]
-            while living.all:
-                living.release()
-
-    first, *_, before, last = in_thread(lambda: list(places()))
-    assert before == last
-    assert [later - item for item, later in pairwise(last)] == [-(-size // 64) * 64 + 64 for size in sizes[:-1]]
-    assert len(first) == len(last)
-
-
-def test_a_large_buffer_lies_apart() -> None:
-    def work() -> int:
-        buffers.use_stack()
-        living, apart = Living(), 0
-        for _ in range(3):
-            first, _, last = (living.make(size, 7) for size in (8, 2 * buffers.MAX_STACK_BYTES, 8))
-            apart = last - first
-            for _ in range(3):
-                living.release()
-        return apart
-
-    assert in_thread(work) == 2 * buffers.LINE
 
 
 @pytest.mark.skipif(not hasattr(ctypes, "pythonapi"), reason="not CPython")

@@ -13,7 +13,7 @@ from llvmlite import ir
 
 import chainrule
 from chainrule.engines.compiled import compiler
-from chainrule.engines.compiled.compiler import COUNT, WIDTH, add_cells, intrinsic_code, tile_code, vectors
+from chainrule.engines.compiled.compiler import WIDTH, add_cells, intrinsic_code, tile_code, vectors
 from chainrule.engines.compiled.compiler.kernel_values import FLOAT32, INT32, INT64, Literal
 from chainrule.engines.compiled.kernels import tiles
 
@@ -39,11 +39,6 @@ def test_llvmlite_is_touched_in_one_folder() -> None:
             hits = FORBIDDEN.finditer(file.read_text("utf-8"))
             actual += [f"{file.relative_to(SOURCE)}: {hit.group()}" for hit in hits]
     assert not actual
-
-
-def test_the_face_has_what_it_names() -> None:
-    assert sorted(compiler.__all__) == compiler.__all__
-    assert all(hasattr(compiler, name) for name in compiler.__all__)
 
 
 TILES = {  # in addition to all parameters named "tile"
@@ -85,11 +80,6 @@ def test_code_is_emitted_where_pointers_have_no_types(name: str, monkeypatch: py
     emit(intrinsic_code.Context(), builder, SimpleNamespace(args=kinds, return_type=result(kinds)), function.args)
     builder.ret_void()
     binding.parse_assembly(str(module)).verify()
-
-
-def test_a_vector_is_as_wide_as_a_register() -> None:
-    assert tiles.lanes(4) == 2 * tiles.lanes(8) == WIDTH // 4
-    assert COUNT in (16, 32)
 
 
 def test_a_step_that_is_no_constant_does_not_compile() -> None:

@@ -6,20 +6,17 @@ Every comparison compiles a program: examples are few. CHAINRULE_DRAWS draws mor
 
 import ast
 import gc
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from engines.operation_cases import CASES
+from engines.processes import python
 from engines.test_operations import DTYPES, assert_results, call, sweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks.comparing import apart
-from numerical import assert_close
 from numpy.testing import assert_array_equal
 from selection import draws
 from training.networks import NETWORKS, build
@@ -108,19 +105,6 @@ def batch(count: int = 8) -> tuple[np.ndarray, np.ndarray]:
     return draw.normal(size=(count, 1, 6, 5)), draw.integers(0, 2, count)
 
 
-def test_a_fit_is_whole_steps_alone_and_as_on_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, y = batch()
-    expected = small("numpy", "float64")
-    history = expected.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False)
-    monkeypatch.setattr(XlaProgram, "gradients", None)
-    actual = small("jax", "float64")
-    assert_close(
-        actual.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False).loss, history.loss, error=1e-6
-    )
-    assert_close(actual.parameters, expected.parameters, error=1e-10)
-    assert_close(actual.statistics, expected.statistics, error=1e-10)
-
-
 @pytest.mark.parametrize("wrong", ["loss", "statistics"])
 def test_a_step_that_is_not_finite_changes_nothing(wrong: str) -> None:
     model = small()
@@ -175,7 +159,8 @@ def trained(number: int, engine: str, callbacks: list[Callback], **options: Any)
 
 @pytest.mark.parametrize("number", range(5))
 def test_a_training_is_that_of_the_numpy_engine(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compare steps taken one by one and at once, on samples that the device holds and on those it is given."""
+    """Compare whole steps taken one by one and at once, on samples that the device holds and on those it is given."""
+    monkeypatch.setattr(XlaProgram, "gradients", None)
     monkeypatch.setattr(XlaProgram, "step_limits", StepLimits(number % 3 * 2 + 1, 1 << 12, None))
     monkeypatch.setattr(XlaProgram, "max_held_bytes", (0, 1 << 20)[number // 2 % 2])
     augmentation = Augmentation(shift=1) if number % 4 == 3 else None
@@ -237,39 +222,16 @@ def test_an_unknown_operation_is_named() -> None:
 # ---------------------------------------------------------------------- processes
 
 
-def run(code: str, **variables: str) -> tuple[str, str]:
-    """Return what a Python process prints on both streams."""
-    environment = {**os.environ, **variables}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
-    return done.stdout, done.stderr
-
-
 def test_without_jax_it_is_refused_and_where_it_is_the_default_numpy_stands_in() -> None:
     code = "import sys; sys.modules['jax'] = None; from chainrule.engines import loader; print(loader.find({}).name)"
-    assert install_command("jax") in run(code.format("'jax'"))[1]
-    name, said = run(code.format(""), CHAINRULE_ENGINE="jax")
-    assert name == "numpy\n"
-    assert said.startswith("chainrule: the jax engine cannot be used here")
+    assert install_command("jax") in python("-c", code.format("'jax'"), code=1).stderr
+    done = python("-c", code.format(""), CHAINRULE_ENGINE="jax")
+    assert done.stdout == "numpy\n"
+    assert done.stderr.startswith("chainrule: the jax engine cannot be used here")
 
 
 def test_devices_share_a_batch() -> None:
     """Compare steps on four and on three devices, a batch that they do not divide among them, with NumPy's."""
-    actual, said = run(
-        "from engines import devices_driver",
-        XLA_FLAGS="--xla_force_host_platform_device_count=4",
-        JAX_PLATFORMS="cpu",
-        PYTHONPATH=str(Path(__file__).parents[1]),
-    )
-    assert actual == "4 of 8, 3 of 9, 1 of 7: the same\n", said
-
-
-@pytest.mark.parametrize("layers", [[], [cr.BatchNorm2D()]], ids=["plain", "normalized"])
-def test_a_step_in_shards_is_that_of_the_whole_batch(layers: list[cr.layers.Layer]) -> None:
-    x, t = np.random.default_rng(3).normal(size=(7, 2, 5, 4)), np.eye(3)[[0, 2, 1, 1, 0, 2, 2]]
-    actual: list[np.ndarray] = []
-    for engine, shards in (("numpy", 1), ("jax", 3)):
-        made = [cr.Conv2D(3, 2), *layers, cr.Dropout(0.3), cr.Tanh(), cr.Flatten(), cr.Dense(3)]
-        network = Network(made, (2, 5, 4), dtype="float64", engine=engine, seed=5)
-        outcome = Stepper(network, cr.SGD(), "softmax_cross_entropy", shards=shards).step(x, t, step=2, rate=0.1)
-        actual.append(np.r_[outcome, network.parameters, network.statistics])
-    assert_close(actual[1], actual[0], error=1e-9)
+    flags = "--xla_force_host_platform_device_count=4"
+    done = python("-m", "engines.devices_driver", XLA_FLAGS=flags, JAX_PLATFORMS="cpu")
+    assert done.stdout == "4 of 8, 3 of 9, 1 of 7: the same\n"

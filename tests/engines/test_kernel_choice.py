@@ -1,15 +1,13 @@
 """docs/kernels.md names every kernel under its file, and the kernels of its convolutions for each register width."""
 
 import json
-import os
 import platform
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from engines.processes import python
 
 from chainrule.engines.compiled.compiler import WIDTH
 from chainrule.engines.compiled.kernels.registry import Conditions
@@ -59,12 +57,11 @@ def test_the_page_names_every_kernel_under_its_file() -> None:
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="the page is about x86")
 @pytest.mark.parametrize("bits", [bits for bits in WIDTHS if bits <= 8 * WIDTH])
 def test_the_convolutions_of_the_page_are_computed_by_its_kernels(bits: int) -> None:
-    environment = {**os.environ, "CHAINRULE_VECTOR": str(bits)}
-    found = subprocess.run([sys.executable, __file__], capture_output=True, check=True, env=environment, text=True)
+    done = python(__file__, CHAINRULE_VECTOR=bits)
     column = WIDTHS.index(bits)
     expected = [[re.findall(r"\w+", cell) for cell in cells] for cells in examples().values()]
     assert len(expected) > 9
-    assert json.loads(found.stdout) == [[names[column if len(names) > 1 else 0] for names in row] for row in expected]
+    assert json.loads(done.stdout) == [[names[column if len(names) > 1 else 0] for names in row] for row in expected]
 
 
 if __name__ == "__main__":

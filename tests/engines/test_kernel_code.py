@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from engines.expressions import expressions
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
@@ -109,22 +110,13 @@ def same(run: Callable[..., None], numbers: tuple[int, int, int]) -> None:
 
 def integers() -> st.SearchStrategy[str]:
     """Draw expressions of integers, negative ones too."""
-    return st.recursive(
-        st.sampled_from(["a", "b", "c", "3", "-2", "reals.size", "wholes.shape[1]", "wholes[1, 2]", "wholes[-1, 0]"]),
-        lambda inner: st.one_of(
-            st.tuples(inner, st.sampled_from(["+", "-", "*"]), inner).map(lambda each: f"({' '.join(each)})"),
-            st.tuples(inner, st.sampled_from(["//", "%"]), st.sampled_from(["3", "8", "c", "-a"])).map(
-                lambda each: f"({' '.join(each)})"
-            ),
-            st.tuples(inner, inner, inner).map(lambda each: f"({each[0]} if {each[1]} < {each[2]} else {each[1]})"),
-            st.tuples(st.sampled_from(["min", "max"]), inner, inner).map(
-                lambda each: f"{each[0]}({each[1]}, {each[2]})"
-            ),
-            inner.map(lambda each: f"abs({each})"),
-            st.tuples(inner, inner).map(lambda each: f"(1 if {each[0]} > 0 and not {each[1]} <= 2 or a == b else 0)"),
-        ),
-        max_leaves=8,
-    )
+    names = "a", "b", "c", "3", "-2", "reals.size", "wholes.shape[1]", "wholes[1, 2]", "wholes[-1, 0]"
+    forms = [
+        *("({0} + {1})", "({0} - {1})", "({0} * {1})", "min({0}, {1})", "max({0}, {1})", "abs({0})"),
+        *(f"({{0}} {sign} {divisor})" for sign in ("//", "%") for divisor in ("3", "8", "c", "-a")),
+        *("({0} if {1} < {2} else {1})", "(1 if {0} > 0 and not {1} <= 2 or a == b else 0)"),
+    ]
+    return expressions(names, forms)
 
 
 @settings(max_examples=draws(8))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from engines.expressions import expressions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import interpreted
@@ -35,24 +36,14 @@ def both(lines: str, *arguments: Any) -> tuple[list[np.ndarray], list[np.ndarray
     return results[0], results[1]
 
 
-def expressions() -> st.SearchStrategy[str]:
+def whole_numbers() -> st.SearchStrategy[str]:
     """Draw expressions of whole numbers that are not negative."""
-    names = st.sampled_from(["a", "b", "c", "room.size", "rows.shape[1]", "3", "17"])
-    return st.recursive(
-        names,
-        lambda inner: st.one_of(
-            st.tuples(inner, st.sampled_from(["+", "*"]), inner).map(lambda each: f"({' '.join(each)})"),
-            st.tuples(inner, inner).map(lambda each: f"({each[0]} // ({each[1]} + 1))"),
-            st.tuples(st.sampled_from(["min", "max"]), inner, inner).map(
-                lambda each: f"{each[0]}({each[1]}, {each[2]})"
-            ),
-        ),
-        max_leaves=6,
-    )
+    names = "a", "b", "c", "room.size", "rows.shape[1]", "3", "17"
+    return expressions(names, ["({0} + {1})", "({0} * {1})", "({0} // ({1} + 1))", "min({0}, {1})", "max({0}, {1})"])
 
 
 @settings(max_examples=draws(8))
-@given(begin=expressions(), length=expressions(), numbers=st.tuples(*[st.integers(0, 9)] * 3))
+@given(begin=whole_numbers(), length=whole_numbers(), numbers=st.tuples(*[st.integers(0, 9)] * 3))
 def test_expressions_are_those_of_python(begin: str, length: str, numbers: tuple[int, int, int]) -> None:
     lines = f"    begin = min({begin}, rows.size)\n    end = min(begin + {length}, rows.size)\n"
     lines += HEAD + A_LINE.format(begin="begin", end="end")
@@ -83,6 +74,13 @@ LOOPS = {
     "turns of some threads": """    for k, thread in turns(b, 1):
         call('updates.clear float64', (rows, k, a + thread, 7))
 """,
+    "a name of arrays of other axes": """    part = view(rows, 4, (1, 2))
+    call('updates.clear float64', (part, 0, 0, 1))
+    part = view(room, 1, (1,))
+    part[0] = 5
+    part = view(rows, 0, (1, 2))
+    call('updates.clear float64', (part, 0, 1, 2))
+""",
     "parts": """    some = room[: a]
     s = slice(1, some.size)
     part = some[s]
@@ -101,19 +99,18 @@ def test_lines_do_what_they_do_in_python(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["room = [a]", "print(a)", "a = b if c else a", "while a: pass", "a = b % c", "room[0] = a"]
+    ("line", "error", "words"),
+    [
+        *(
+            (line, NotImplementedError, "programs")
+            for line in ("room = [a]", "print(a)", "a = b if c else a", "while a: pass", "a = b % c", "room[0] = a")
+        ),
+        ("call('updates.clear float64', (room, 0, 0, 1))", TypeError, "expects"),  # an array of other axes
+    ],
 )
-def test_other_lines_are_refused(line: str) -> None:
-    with pytest.raises(NotImplementedError, match="programs"):
+def test_other_lines_are_refused(line: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
         compiler.load(f"{MARK}    {line}\n")
-
-
-def test_a_kernel_is_never_given_arrays_of_other_types() -> None:
-    with pytest.raises(TypeError, match="expects"):
-        compiler.load(f"{MARK}    call('updates.clear float64', (room, 0, 0, 1))\n")
-
-
-CLEAR = "updates.clear float64"
 
 
 @compiler.kernel
@@ -130,6 +127,8 @@ def test_errors_of_kernels_are_raised() -> None:
     assert not actual.any()
     with pytest.raises(MemoryError, match="allocation"):
         allocating(actual, 1 << 50)
+    with pytest.raises(TypeError, match="contiguous"):
+        allocating(np.ones(6)[::2], 3)
 
 
 def test_errors_of_kernels_in_threads_are_raised() -> None:
@@ -169,26 +168,6 @@ def test_turns_that_run_at_once_have_threads_of_their_own(threads: int) -> None:
         program(rows, changed, len(changed), threads)
     assert not changed.any()
     assert (rows[min(threads, 2) :] == -1).all()  # a pool of two has no third
-
-
-def test_a_variable_may_name_arrays_of_other_axes_later() -> None:
-    lines = ["k = 0", "part = view(rows, 4, (1, 2))", f"call({CLEAR!r}, (part, 0, 0, 1))"]
-    lines += [
-        "part = view(room, 1, (1,))",
-        "part[0] = 5",
-        "part = view(rows, 0, (1, 2))",
-        f"call({CLEAR!r}, (part, 0, 1, 2))",
-    ]
-    run = compiler.load(MARK + "".join(f"    {line}\n" for line in lines))
-    room, rows = np.ones(3), np.ones((2, 4))
-    run(room, rows, 0, 0, 0, 1.0)
-    assert room.tolist() == [1, 5, 1]
-    assert rows.tolist() == [[1, 0, 1, 1], [0, 1, 1, 1]]
-
-
-def test_arrays_that_are_not_contiguous_are_refused() -> None:
-    with pytest.raises(TypeError, match="contiguous"):
-        allocating(np.ones(6)[::2], 3)
 
 
 def test_a_program_refuses_arrays_of_other_types_than_it_declares() -> None:

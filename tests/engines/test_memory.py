@@ -11,7 +11,6 @@ from networks.interpreted import running
 from networks.test_networks import plans_of
 
 import chainrule as cr
-from chainrule.engines.arena import new_zeros
 from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.compiled.passes.steps import tensors_of
 
@@ -64,22 +63,6 @@ def _steps(writer: ProgramWriter, samples: list[int], draw: np.random.Generator)
             yield from (((), each.writes, sample) for sample in samples)
     for sample in samples:
         yield tensors_of(writer.plan.deferred) + tensors_of(writer.deferred_gradients), (), sample
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
-def test_arrays_of_the_first_sample_begin_with_a_line_of_the_cache(dtype: str) -> None:
-    """So does each thread's row of a workspace, however many samples a block has."""
-    line = 64 // np.dtype(dtype).itemsize
-    generator = np.random.default_rng(3)
-    for writer in plans_of(draw_network(7, 5)):
-        offsets = [first for _, first in writer.memory.offsets.values()]
-        assert not any(first % line for first in offsets)
-        for name, size in writer.memory.sizes.items():
-            threads, block = generator.integers(1, 5, 2)
-            rows = new_zeros((int(threads), int(size * block)), dtype)
-            assert rows.shape == (threads, size * block), name
-            assert not rows.any()
-            assert not any(row.ctypes.data % 64 for row in rows if size)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])

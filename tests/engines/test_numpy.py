@@ -1,17 +1,33 @@
-"""Updates of parameters of any shape and layout, which only the NumPy engine supports; others use flat buffers."""
+"""The NumPy engine beyond its drawn comparisons with the reference: blocks of a batch, huge numbers, defaults."""
 
 from typing import Any
 
 import numpy as np
 import pytest
+from engines.operation_cases import CASES
+from engines.test_operations import assert_results, call, sweep
+from hypothesis import given
+from hypothesis import strategies as st
 from numerical import assert_close, normals
 
 from chainrule.engines import numpy as engine
+from chainrule.engines.numpy import convolution
 from chainrule.operations import reference
 
 
 def as_tuple(results: Any) -> tuple[Any, ...]:
     return results if isinstance(results, tuple) else (results,)
+
+
+@pytest.mark.parametrize("name", ["cross_correlate", "cross_correlate_dx", "cross_correlate_dw"])
+@sweep
+@given(data=st.data(), room=st.sampled_from([1, 3000]))
+def test_blocks_of_samples_equal_the_whole_batch(name: str, room: int, data: st.DataObject) -> None:
+    case = data.draw(CASES[name])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convolution, "BLOCK_BYTES", room)
+        blocks = call(engine, name, case)
+    assert_results(blocks, call(engine, name, case))
 
 
 @pytest.mark.parametrize(("dtype", "huge"), [(np.float32, 1e30), (np.float64, 1e200)])

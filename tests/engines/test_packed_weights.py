@@ -4,8 +4,6 @@ import copy
 import pickle
 import tempfile
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -139,32 +137,6 @@ def test_every_change_of_the_weights_shows_in_the_next_prediction(steps: list[tu
         for change, count in steps:
             getattr(subject, change)()
             check(subject.model, count)
-
-
-def test_forked_processes_and_threads_predict_at_once() -> None:
-    """A forked process and its parent change their own weights; threads share packed weights that are kept."""
-    subject = Subject()
-    model, expected = subject.model, subject.model.predict(X)
-
-    def changed_in_child(results: Any) -> None:
-        kept = bool((model.predict(X) == expected).all())
-        subject.write()
-        check(model, 1)
-        check(model, 6)
-        results.put(kept)
-
-    context: Any = get_context("fork")
-    results = context.Queue()
-    child = context.Process(target=changed_in_child, args=(results,))
-    child.start()
-    with ThreadPoolExecutor(4) as pool:
-        outputs = list(pool.map(model.predict, [X[:1], X] * 20))
-    assert results.get(timeout=60)
-    child.join()
-    assert child.exitcode == 0
-    alone = cr.Sequential(LAYERS, SHAPE, engine="compiled", threads=2, weights=model.get_weights())
-    for number, output in enumerate(outputs):
-        np.testing.assert_array_equal(output, alone.predict(X[: [1, 6][number % 2]]))
 
 
 def test_packed_weights_of_several_outputs() -> None:

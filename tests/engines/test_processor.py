@@ -1,10 +1,9 @@
 """The width of vector registers is the processor's, or the one set by CHAINRULE_VECTOR."""
 
-import os
-import subprocess
 import sys
 
 import pytest
+from engines.processes import python
 
 from chainrule.engines.compiled.compiler.processor import feature_string, vector_bits
 from chainrule.errors import OptionError
@@ -49,9 +48,7 @@ def test_instructions_of_wider_registers_are_taken_away() -> None:
 def test_programs_of_each_width_are_kept_apart() -> None:
     folders: set[str] = set()
     for bits in ("128", ""):
-        words = {**os.environ, "CHAINRULE_VECTOR": bits}
-        done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, env=words, check=True)
-        first, wide = done.stdout.splitlines()
+        first, wide = python("-c", LOOK, CHAINRULE_VECTOR=bits).stdout.splitlines()
         width, count, folder = first.split(" ", 2)
         folders.add(folder)
         if bits:

@@ -1,17 +1,15 @@
 """Compiled code is tested once before use; if it is wrong or fails, the NumPy engine is the fallback."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from engines.processes import python
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from training.networks import NETWORKS, batch, build
 
-from chainrule import layers
 from chainrule.engines import loader
 from chainrule.engines.compiled import compiler, programs, self_test
 from chainrule.engines.compiled.kernels import selection
@@ -29,8 +27,7 @@ def wrong(x, w, b, y, first=0, last=-1) -> None:
             y[n, o] = 0.5
 
 
-LOSS = "softmax_cross_entropy"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+LOSS = NETWORKS["pictures"][2]
 FAULTS = {
     "a wrong kernel": (
         """
@@ -70,10 +67,6 @@ print(list(compiler.compiled_folder().glob(f"{compiler.NAME}*")))
 """
 
 
-def run(code: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
-
-
 def said(text: str) -> list[str]:
     """Return the lines on stderr, without the one that says that something is compiled."""
     return [line for line in text.splitlines() if "compiling for this machine" not in line]
@@ -82,7 +75,7 @@ def said(text: str) -> list[str]:
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_found_on_first_use(name: str) -> None:
     fault, reason = FAULTS[name]
-    done = run(DRIVER.replace("FAULT", fault))
+    done = python("-c", DRIVER.replace("FAULT", fault))
     used, refused, marks = done.stdout.splitlines()
     assert used == "numpy True"
     assert refused.startswith("the compiled engine cannot be used here")
@@ -92,19 +85,6 @@ def test_a_fault_is_found_on_first_use(name: str) -> None:
     assert len(lines) == 1
     assert lines[0].endswith("falling back to the NumPy engine")
     assert reason in lines[0]
-
-
-def test_a_part_of_llvmlite_that_is_gone_is_no_crash() -> None:
-    done = run(
-        "import llvmlite.binding as part; del part.create_pass_builder\n"
-        "from chainrule.engines.compiled import compiler; compiler.NAME = 'planted'\n"
-        "compiler.object_files.read = lambda name: None\n"
-        "from chainrule.engines import loader; print(loader.find().name)"
-    )
-    assert done.stdout == "numpy\n"
-    lines = said(done.stderr)
-    assert len(lines) == 1
-    assert "create_pass_builder" in lines[0]
 
 
 def test_compiled_code_is_right() -> None:
@@ -126,54 +106,33 @@ def test_a_set_of_compiled_code_is_proven_once(tmp_path: Path, monkeypatch: pyte
     assert self_test.failure() == ""
 
 
-def network(engine: str) -> Network:
-    rows = [layers.Conv2D(3, 3), layers.BatchNorm2D(), layers.ReLU(), layers.Flatten(), layers.Dense(4)]
-    return Network(rows, (2, 7, 6), dtype="float64", engine=engine, threads=1, seed=2)
-
-
 def steps(made: Network, rates: str = "") -> list[np.ndarray]:
     """Parameters, running statistics and outputs after three steps."""
     stepper = Stepper(
         made, optimizers.Momentum(), LOSS, components=clipping(0.5), lr_multipliers=LRMultipliers.parse(rates)
     )
-    draw = np.random.default_rng(4)
     stepper.prepare(5)
     for step in range(1, 4):
-        x, t = draw.standard_normal((5, 2, 7, 6)), np.eye(4)[draw.integers(0, 4, 5)]
-        stepper.step(x, t, step=step, rate=0.01)
-    return [made.parameters, made.statistics, made.apply(draw.standard_normal((3, 2, 7, 6)))]
-
-
-def replaced(monkeypatch: pytest.MonkeyPatch, place: tuple[Any, str], error: Exception, rates: str = "") -> None:
-    """Let a function raise an error, and compare the steps with those of the NumPy engine."""
-
-    def fails(*arguments: Any, **named: Any) -> None:
-        raise error
-
-    expected, made = steps(network("numpy"), rates), network("compiled")
-    monkeypatch.setattr(*place, fails)
-    for actual, wanted in zip(steps(made, rates), expected, strict=True):
-        assert_close(actual, wanted)
+        stepper.step(*batch("pictures", 5, seed=step), step=step, rate=0.01)
+    return [made.parameters, made.statistics, made.apply(batch("pictures", 3)[0])]
 
 
 @pytest.mark.usefixtures("stand_ins")
 @pytest.mark.parametrize("failing", ["__init__", "forward", "steps", "gradients", "commit_statistics", "prepare"])
 def test_a_program_that_fails_is_replaced(failing: str, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     rates = "conv1.w=2" if failing in ("gradients", "commit_statistics") else ""  # steps of parts
-    error = RuntimeError("LLVM ERROR: out of registers\nand more")
-    replaced(monkeypatch, (programs.Program, failing), error, rates)
+
+    def fails(*arguments: Any, **named: Any) -> None:
+        raise RuntimeError("LLVM ERROR: out of registers\nand more")
+
+    expected, made = steps(build("pictures", "numpy"), rates), build("pictures", "compiled")
+    monkeypatch.setattr(programs.Program, failing, fails)
+    for actual, wanted in zip(steps(made, rates), expected, strict=True):
+        assert_close(actual, wanted)
     assert said(capsys.readouterr().err) == [
         "chainrule: the compiled engine cannot run this model's program (LLVM ERROR: out of registers); "
         "falling back to the NumPy engine"
     ]
-
-
-@pytest.mark.usefixtures("stand_ins")
-def test_errors_of_linking_are_caught(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    replaced(monkeypatch, (programs, "load"), OSError("libLLVM.so: cannot map"))
-    failed = [line.split(" (libLLVM.so: cannot map)")[0] for line in said(capsys.readouterr().err)]
-    refused = "chainrule: the compiled engine cannot run"
-    assert failed == [f"{refused} this model's program", f"{refused} momentum_update"]
 
 
 @pytest.mark.usefixtures("stand_ins")
@@ -194,9 +153,9 @@ def test_errors_of_users_are_raised_without_a_fallback(monkeypatch: pytest.Monke
     def fails(*arguments: Any) -> None:
         raise MemoryError("too large")
 
-    made = network("compiled")
+    made = build("pictures", "compiled")
     monkeypatch.setattr(programs.Program, "forward", fails)
     with pytest.raises(MemoryError, match="too large"):
-        made.apply(np.zeros((3, 2, 7, 6)))
+        made.apply(batch("pictures", 3)[0])
     with pytest.raises(OptionError, match="unknown operation of the compiled engine"):
         made.engine.run("nonsense", (), {})

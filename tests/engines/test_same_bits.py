@@ -1,11 +1,9 @@
 """Bit-identical results in the process that compiles kernels, those that load them, and one that cannot store them."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from engines.processes import python
 
 DRIVER = """
 import hashlib, sys
@@ -37,29 +35,21 @@ for dtype in sys.argv[2:]:
 """
 
 
-def started(cache: Path, order: str = "in order") -> "subprocess.Popen[str]":
-    environment = {**os.environ, "CHAINRULE_CACHE": str(cache), "PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, "-c", DRIVER, order, "float64", "float32"]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def digests(process: "subprocess.Popen[str]") -> list[str]:
-    """Return what a process printed, which must succeed."""
-    words, complaints = process.communicate(timeout=300)
-    assert process.returncode == 0, complaints
-    return words.splitlines()
+def trained(cache: Path | str, order: str = "in order") -> tuple[list[str], list[str]]:
+    """Return the digests of results and the lines on stderr of a process."""
+    done = python("-c", DRIVER, order, "float64", "float32", CHAINRULE_CACHE=cache)
+    return done.stdout.splitlines(), done.stderr.splitlines()
 
 
 def test_the_process_that_compiles_has_the_bits_of_those_that_load(compiling: list[str], cache: Path) -> None:
     files = sorted(cache.rglob("*.o"))
-    assert digests(started(cache, "backwards")) == compiling
+    assert trained(cache, "backwards")[0] == compiling
     assert sorted(cache.rglob("*.o")) == files
 
 
 def test_so_has_a_process_that_cannot_keep_them(compiling: list[str]) -> None:
-    words, complaints = started(Path("~nobody-of-this-name/cache")).communicate(timeout=300)
-    assert words.splitlines() == compiling
-    (line,) = complaints.splitlines()
+    digests, (line,) = trained("~nobody-of-this-name/cache")
+    assert digests == compiling
     assert "cannot be kept (CHAINRULE_CACHE=~nobody-of-this-name/cache:" in line
 
 
@@ -70,6 +60,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def compiling(cache: Path) -> list[str]:
-    result = digests(started(cache))
+    result, _ = trained(cache)
     assert len(result) == 2
     return result

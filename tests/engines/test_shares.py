@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.engines.compiled.codegen.updates import bounds_of
-from chainrule.engines.compiled.codegen.workspaces import MAX_CHUNKS, MIN_CHUNK, ParameterPart, chunk_bounds, max_chunks
+from chainrule.engines.compiled.codegen.workspaces import MAX_CHUNKS, MIN_CHUNK, ParameterPart, chunk_bounds
 
 
 @given(
@@ -29,13 +29,6 @@ def test_shares_are_all_of_the_batch_and_become_smaller(count: int, threads: int
         assert all(one >= other - 1 for one, other in pairwise(own))  # a half may be rounded up
         assert each == 1 or own[-1] >= max(MIN_CHUNK, fewest)
         assert each == most or sum(own) < 2**each * max(MIN_CHUNK, fewest) + threads
-
-
-@given(threads=st.integers(1, 64), size=st.integers(0, 1 << 30))
-def test_two_threads_have_a_share_each_and_large_gradients_few(threads: int, size: int) -> None:
-    actual = max_chunks(threads, size)
-    assert 1 <= actual <= (MAX_CHUNKS if threads > 2 else 1)
-    assert actual == 1 or actual * threads * size <= 1 << 25
 
 
 @given(st.integers(0, 99), st.integers(1, 5000), st.integers(1, 900), st.integers(1, 64))

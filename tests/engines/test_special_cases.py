@@ -3,11 +3,8 @@
 Kernels run uncompiled (CHAINRULE_UNCOMPILED), so that the loops they enter can be observed.
 """
 
-import os
-import subprocess
-import sys
-
 import pytest
+from engines.processes import python
 
 WATCHED = """
 import sys
@@ -277,6 +274,4 @@ print("all taken")
 
 @pytest.mark.filterwarnings("ignore")
 def test_every_special_loop_is_taken_and_right() -> None:
-    words = {**os.environ, "CHAINRULE_UNCOMPILED": "1"}
-    done = subprocess.run([sys.executable, "-c", WATCHED], capture_output=True, text=True, env=words, check=False)
-    assert done.stdout.strip() == "all taken", done.stderr[-2000:]
+    assert python("-c", WATCHED, CHAINRULE_UNCOMPILED=1).stdout.strip() == "all taken"

@@ -3,11 +3,15 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.special
 from cli.commands import Invoke, answer, invoker, refused
+from numerical import assert_close
 
 import chainrule as cr
 from chainrule.plotting.markdown import write
+from experiments.activations import curves, graphs
 from experiments.commands import experiment
 from experiments.configurations import draw
 
@@ -16,6 +20,21 @@ from experiments.configurations import draw
 def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """Return a function that runs a command in tmp_path."""
     return invoker(experiment, tmp_path, monkeypatch)
+
+
+X = np.arange(-100, 101) / 100
+
+
+def test_curves_of_activations(invoke, tmp_path: Path) -> None:
+    (tmp_path / "drawn").mkdir()
+    assert invoke("activations drawn tanh softmax").exit_code == 0
+    assert {path.stem for path in (tmp_path / "drawn").iterdir()} == {"tanh", "softmax"}
+    drawn = {curve.name: curve for curve in curves(X)}
+    assert_close(drawn["tanh"].slope["y"], 1 / np.cosh(X) ** 2)
+    y = scipy.special.softmax(np.stack([X, 0 * X, 0 * X + 1]), axis=0)
+    assert_close(drawn["softmax"].slope["y2"], -y[0] * y[2])
+    (line,) = (line for line in graphs(drawn["relu"]).axes[1].lines if line.get_label() == "y")
+    np.testing.assert_array_equal(np.asarray(line.get_ydata())[np.isfinite(line.get_ydata())], X > 0)  # a gap at 0
 
 
 def test_refused(invoke):
@@ -51,6 +70,6 @@ def test_prove(invoke, monkeypatch):
 
 def test_prove_counts_graphs(invoke):
     result = invoke("prove --count 60 --engine numpy --json")
-    found = answer(result)
-    assert found["ok"]
-    assert 0 < found["graphs"] < 20
+    actual = answer(result)
+    assert actual["ok"]
+    assert 0 < actual["graphs"] < 20

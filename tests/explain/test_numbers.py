@@ -28,8 +28,15 @@ from chainrule.explain.notation import as_printed, bracketed, format_list, forma
         (-math.inf, "−∞"),
     ],
 )
-def test_one_number(value, text):
+def test_numbers_of_six_digits(value, text):
     assert format_number(value, 6) == text
+
+
+def test_numbers_have_three_digits_unless_they_are_whole():
+    values = (1 / 3, -0.0123456, 1.23456e-7, 1234.56, 1.0038, -2.9982, 1234.0, 1234567.0)
+    expected = ["0.333", "−0.0123", "1.23e−7", "1234.6", "1.00", "−3.00", "1234", "1.23e6"]
+    assert [format_number(value) for value in values] == expected
+    assert format_number(0.1, 17) == "0.10000000000000001"
 
 
 def test_a_printed_number_shows_how_far_it_is_rounded():
@@ -46,16 +53,6 @@ def test_a_printed_number_shows_how_far_it_is_rounded():
             assert "." in text or "e" in text
             assert len(printed.as_tuple().digits) >= digits or float(text) == value
         assert float(text) != value or "." not in text or text.split("e")[0][-1] != "0"
-
-
-def test_three_digits_by_default():
-    values = (1 / 3, -0.0123456, 1.23456e-7, 1234.56, 1.0038, -2.9982)
-    assert [format_number(value) for value in values] == ["0.333", "−0.0123", "1.23e−7", "1234.6", "1.00", "−3.00"]
-    assert format_number(0.1, 17) == "0.10000000000000001"
-
-
-def test_whole_numbers_are_exact():
-    assert [format_number(value) for value in (1234.0, -56789.0, 1234567.0)] == ["1234", "−56789", "1.23e6"]
 
 
 def test_equations_hold_for_the_printed_numbers_although_their_operands_nearly_cancel():
@@ -80,7 +77,7 @@ def test_numbers_that_differ_look_different():
     assert format_number(-0.3, 3, [0.3]) == "−0.3"
 
 
-def test_in_equations():
+def test_negative_numbers_of_equations_are_in_brackets_and_long_lists_are_shortened():
     assert (bracketed(-0.5), bracketed(0.5), bracketed(1e-7)) == ("(−0.5)", "0.5", "1e−7")
     assert format_list([1, -2], " + ") == "1 + (−2)"
     assert format_list([1, -2], ", ") == "1, −2"

@@ -22,7 +22,7 @@ def model():
     return model, x, y
 
 
-def test_a_sample(model):
+def test_a_sample_is_normalized_and_labelled_as_in_training(model):
     network, x, y = model
     trace = network.trace(x[4], y[4])
     assert_array_equal(trace["x"], network.normalization.apply(x[4:5], np.float32)[0])
@@ -33,7 +33,7 @@ def test_a_sample(model):
     assert repr(trace).startswith("Trace of one sample, input 1×6×5")
 
 
-def test_a_batch_with_options(model):
+def test_a_batch_is_traced_with_options_of_training(model):
     network, x, y = model
     trace = network.trace(
         x[:5], y[:5], optimizer="sgd", learning_rate=0.5, step=3, seed=9, clip_norm=1e-4, loss="half_squared_error"

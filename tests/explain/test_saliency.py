@@ -1,4 +1,7 @@
-"""Saliency and Grad-CAM, compared with differences of the outputs, class activation maps and PyTorch."""
+"""Saliency and Grad-CAM, compared with differences of the scores."""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,24 +10,51 @@ from PIL import Image
 
 import chainrule as cr
 
-SHAPE = (2, 9, 7)
+Array = np.ndarray
+IMAGES = (2, 9, 7)
+BODY = [cr.Conv2D(4, (3, 2)), cr.BatchNorm2D(), cr.Tanh(), cr.Dropout(0.5), cr.Conv2D(3, 2, stride=2)]
+POOLED = [cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(4), cr.SiLU(), cr.Dense(3), cr.Softmax()]
+NETWORKS: dict[str, tuple[list[Any], tuple[int, ...]]] = {
+    "softmax": ([*BODY, cr.Flatten(), cr.Dense(3), cr.Softmax()], IMAGES),
+    "logits": ([*BODY, cr.Flatten(), cr.Dense(3)], IMAGES),
+    "pooled": ([*BODY, *POOLED], IMAGES),
+    "pixels": ([*BODY, cr.Softmax()], IMAGES),
+    "yes or no": ([cr.Dense(5), cr.Tanh(), cr.Dense(1), cr.Sigmoid()], (6,)),
+}
 
 
-def network(*ending, seed=0, **options) -> cr.Sequential:
+def network(name: str, **options: Any) -> cr.Sequential:
     """Build a network whose batch normalization has seen data; its dropout must not matter."""
-    layers = [cr.Conv2D(4, (3, 2)), cr.BatchNorm2D(), cr.Tanh(), cr.Dropout(0.5), cr.Conv2D(3, 2, stride=2)]
-    model = cr.Sequential([*layers, *ending], SHAPE, engine="numpy", seed=seed, dtype="float64", **options)
-    generator = np.random.default_rng(seed)
-    for name, values in model.weights.items():
-        values[...] += 0.2 * np.abs(generator.normal(size=values.shape)) if "variance" in name else 0.1
+    layers, shape = NETWORKS[name]
+    model = cr.Sequential(layers, shape, engine="numpy", dtype="float64", **options)
+    generator = np.random.default_rng(0)
+    for weight, values in model.weights.items():
+        values[...] += 0.2 * np.abs(generator.normal(size=values.shape)) if "variance" in weight else 0.1
     return model
 
 
-def images(count=2, seed=1) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(count, *SHAPE))
+def images(model: cr.Sequential, count: int = 2) -> Array:
+    return np.random.default_rng(1).normal(size=(count, *model.input_shape))
 
 
-def numerical(score, x: np.ndarray, h=1e-5) -> np.ndarray:
+def part(model: cr.Sequential, first: int, last: int | None, shape: tuple[int, ...]) -> cr.Sequential:
+    """Return some layers of a network, by default up to the scores: without a softmax or sigmoid at the end."""
+    last = len(model.layers) - isinstance(model.layers[-1], cr.Softmax | cr.Sigmoid) if last is None else last
+    result = cr.Sequential(model.layers[first:last], shape, engine="numpy", dtype="float64")
+    names = [name for name in model.weights if name.partition(".")[0] in model.names[first:last]]
+    for own, name in zip(result.weights.values(), names, strict=True):
+        own[...] = model.weights[name]
+    return result
+
+
+def scores(model: Any, values: Array) -> Array:
+    """Return the scores of the classes, added up over the positions; a single one is that of yes."""
+    outputs = model.predict(values)
+    outputs = outputs.reshape(*outputs.shape[:2], -1).sum(2)
+    return np.concatenate([-outputs, outputs], 1) if outputs.shape[1] == 1 else outputs
+
+
+def differences(score: Callable[[Array], Array], x: Array, h: float = 1e-5) -> Array:
     """Return the gradients of scores (N,) with respect to x, by central differences."""
     result = np.zeros_like(x)
     for place in np.ndindex(x.shape[1:]):
@@ -34,57 +64,15 @@ def numerical(score, x: np.ndarray, h=1e-5) -> np.ndarray:
     return result
 
 
-ENDINGS = {
-    "softmax": (cr.Flatten(), cr.Dense(3), cr.Softmax()),
-    "logits": (cr.Flatten(), cr.Dense(3)),
-    "pooled": (cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(4), cr.SiLU(), cr.Dense(3), cr.Softmax()),
-    "pixels": (cr.Softmax(),),
-}
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_saliency_is_the_derivative_of_the_score(ending: str) -> None:
-    """The scores are the outputs of the network without its last softmax, summed over the positions."""
-    model, x = network(*ENDINGS[ending]), images()
-    layers = model.layers[: len(model.layers) - isinstance(model.layers[-1], cr.Softmax)]
-    inner = cr.Sequential(layers, SHAPE, engine="numpy", dtype="float64")
-    inner.set_weights(model.weights)
-
-    def scores(values: np.ndarray) -> np.ndarray:
-        return inner.predict(values).reshape(len(values), 3, -1).sum(2)
-
-    for label in range(3):
-        expected = np.abs(numerical(lambda values, label=label: scores(values)[:, label], x)).max(1)
-        assert_close(model.saliency(x, label), expected, error=1e-8)
-    np.testing.assert_array_equal(model.saliency(x), model.saliency(x, scores(x).argmax(1)))
-    assert_close(model.saliency(x, [2, 1])[1:], model.saliency(x[1:], 1))
-
-
-def test_one_output_has_two_labels_and_vectors_have_a_saliency() -> None:
-    model = cr.Sequential([cr.Dense(5), cr.Tanh(), cr.Dense(1), cr.Sigmoid()], (6,), engine="numpy", dtype="float64")
-    x = np.random.default_rng(0).normal(size=(3, 6))
-
-    def score(values: np.ndarray) -> np.ndarray:
-        p = model.predict(values)[:, 0]
-        return np.log(p / (1 - p))
-
-    expected = np.abs(numerical(score, x))
-    for label in (None, 0, 1):
-        assert_close(model.saliency(x, label), expected, error=1e-9)
-
-
-def test_grad_cam_of_a_pooled_network_is_its_class_activation_map() -> None:
-    """After a global mean, score = Σ w[k] mean(A[k]) + b, so that α = w / (H W): Zhou's class activation map."""
-    model, x = network(cr.ReLU(), cr.GlobalAveragePool2D(), cr.Dense(4), cr.Softmax()), images(3)
-    maps = cr.Sequential(model.layers[:6], SHAPE, engine="numpy", dtype="float64")
-    maps.set_weights({name: model.weights[name] for name in maps.weights})
-    features = maps.predict(x)
-    for label in range(4):
-        expected = np.einsum("k,nkij->nij", model.weights["dense1.w"][label], features) / features[0, 0].size
-        assert_close(model.grad_cam(x, label), np.maximum(expected, 0))
-        np.testing.assert_array_equal(model.grad_cam(x, label, "relu1"), model.grad_cam(x, label))
-    assert model.grad_cam(x, 0, "conv1").shape == (3, 7, 6)
-    assert model.grad_cam(x, 0, "conv1").any()
+@pytest.mark.parametrize("name", NETWORKS)
+def test_saliency_is_the_derivative_of_the_score(name: str) -> None:
+    model = network(name)
+    x, inner = images(model), part(model, 0, None, model.input_shape)
+    for label in range(scores(inner, x).shape[1]):
+        expected = np.abs(differences(lambda values, label=label: scores(inner, values)[:, label], x))
+        assert_close(model.saliency(x, label), expected.max(1) if x.ndim > 2 else expected, error=1e-8)
+    np.testing.assert_array_equal(model.saliency(x), model.saliency(x, scores(inner, x).argmax(1)))
+    assert_close(model.saliency(x, [0, 1])[1:], model.saliency(x[1:], 1))
 
 
 def test_branches_add_their_gradients() -> None:
@@ -93,39 +81,29 @@ def test_branches_add_their_gradients() -> None:
     both = cr.Add()(inner, cr.Conv2D(2, 1)(inner))
     model = cr.Graph(x, cr.Dense(3)(cr.Flatten()(both)), engine="numpy", dtype="float64")
     values = np.random.default_rng(2).normal(size=(2, 2, 5, 4))
-    expected = np.abs(numerical(lambda v: model.predict(v)[:, 1], values)).max(1)
+    expected = np.abs(differences(lambda v: model.predict(v)[:, 1], values)).max(1)
     assert_close(model.saliency(values, 1), expected, error=1e-9)
 
 
-def test_the_same_as_pytorch_with_hooks() -> None:
-    """Copy a network of convolutions, batch normalization and pooling, and record a layer's maps and gradients."""
-    torch = pytest.importorskip("torch")
-    model, x = network(cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax(), seed=3), images(2, seed=4)
-    weights = {name: torch.tensor(values) for name, values in model.weights.items()}
-    conv1, norm, conv2 = (
-        torch.nn.Conv2d(2, 4, (3, 2)),
-        torch.nn.BatchNorm2d(4),
-        torch.nn.Conv2d(4, 3, 2, stride=2),
-    )
-    dense = torch.nn.Linear(weights["dense1.w"].shape[1], 3)
-    for layer, name in ((conv1, "conv1"), (conv2, "conv2"), (dense, "dense1")):
-        layer.load_state_dict({"weight": weights[f"{name}.w"], "bias": weights[f"{name}.b"]}, assign=True)
-    statistics = {"weight": "gamma", "bias": "beta", "running_mean": "running_mean", "running_var": "running_variance"}
-    norm.load_state_dict({key: weights[f"norm1.{name}"] for key, name in statistics.items()}, strict=False, assign=True)
-    parts = [conv1, norm, torch.nn.Tanh(), torch.nn.Dropout(0.5), conv2, torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
-    theirs = torch.nn.Sequential(*parts, torch.nn.Flatten(), dense).double().eval()
-    kept: dict[str, np.ndarray] = {}
-    conv2.register_forward_hook(lambda _, __, output: kept.update(maps=output.detach().numpy()))
-    conv2.register_full_backward_hook(lambda _, __, gradients: kept.update(gradient=gradients[0].numpy()))
-    inputs = torch.tensor(x, requires_grad=True)
-    theirs(inputs)[:, 2].sum().backward()
-    assert_close(model.saliency(x, 2), inputs.grad.abs().amax(1).numpy())
-    expected = np.maximum((kept["gradient"].mean((2, 3), keepdims=True) * kept["maps"]).sum(1), 0)
-    assert_close(model.grad_cam(x, 2, "conv2"), expected)
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [("softmax", "conv1"), ("softmax", None), ("pooled", "relu1"), ("pixels", "norm1"), ("logits", "conv2")],
+)
+def test_grad_cam_weights_maps_by_their_mean_gradient(name: str, layer: str | None) -> None:
+    """Without a layer, take the last one whose output has positions."""
+    model = network(name)
+    x, count = images(model), model.names.index(layer or "conv2") + 1
+    maps = part(model, 0, count, model.input_shape).predict(x)
+    rest = part(model, count, None, maps.shape[1:])
+    for label in range(3):
+        gradient = differences(lambda values, label=label: scores(rest, values)[:, label], maps)
+        expected = np.maximum((gradient.mean((2, 3), keepdims=True) * maps).sum(1), 0)
+        assert_close(model.grad_cam(x, label, layer), expected, error=1e-7)
 
 
-def test_what_cannot_be_shown() -> None:
-    model, x = network(*ENDINGS["softmax"], classes=("ant", "bee", "cat")), images(1)
+def test_unknown_labels_and_layers_are_refused() -> None:
+    model = network("softmax", classes=("ant", "bee", "cat"))
+    x = images(model, 1)
     np.testing.assert_array_equal(model.saliency(x, "bee"), model.saliency(x, 1))
     refused = [
         (lambda: model.saliency(x, "dog"), "dog"),

@@ -23,45 +23,48 @@ def products(explanation):
     return [tuple(factor.value for factor in term.factors) for term in explanation.derived.terms]
 
 
+def check(trace, cells):
+    """Compare the products of cells, whose sum is the value, and the equations with their indices."""
+    for cell, (expected, here) in cells.items():
+        explanation = trace.explain(cell)
+        assert products(explanation) == expected
+        assert explanation.value == sum(one * other for one, other in expected)
+        assert here in ("", explanation.derived.instantiated)
+
+
 def test_the_walk_through_of_independent_code():
     """Step 1: 1·1 + 2·6 + −1·5 + 0·3 = 8; the output is 8 7, 4 5."""
     trace = of(cr.Conv2D(1, 2, bias=False), IMAGE, KERNEL)
     assert trace["conv1.y"][0].tolist() == [[8, 7], [4, 5]]
-    first = trace.explain("conv1.y[0,0,0]")
-    assert products(first) == [(1, 1), (6, 2), (5, -1), (3, 0)]
-    assert (first.value, first.shown) == (8, "8")
-    assert first.derived.instantiated == "y[0,0,0] = Σ_{c,u,v} x[c,u,v] · w[0,c,u,v]"
-    last = trace.explain("conv1.y[0,1,1]")
-    assert products(last) == [(3, 1), (1, 2), (0, -1), (4, 0)]
-    assert last.derived.instantiated == "y[0,1,1] = Σ_{c,u,v} x[c, 1+u, 1+v] · w[0,c,u,v]"
-    assert [factor.cell for factor in last.derived.terms[2].factors] == ["x[0,2,1]", "conv1.w[0,0,1,0]"]
+    cells = {
+        "conv1.y[0,0,0]": ([(1, 1), (6, 2), (5, -1), (3, 0)], "y[0,0,0] = Σ_{c,u,v} x[c,u,v] · w[0,c,u,v]"),
+        "conv1.y[0,1,1]": ([(3, 1), (1, 2), (0, -1), (4, 0)], "y[0,1,1] = Σ_{c,u,v} x[c, 1+u, 1+v] · w[0,c,u,v]"),
+    }
+    check(trace, cells)
+    last = trace.explain("conv1.y[0,1,1]").derived.terms[2]
+    assert [factor.cell for factor in last.factors] == ["x[0,2,1]", "conv1.w[0,0,1,0]"]
 
 
-def test_its_gradients():
+def test_gradients_of_the_walk_through():
     """dK = X ⋆ dY, and dX the full convolution: rotated kernel on the padded gradient."""
     trace = of(cr.Conv2D(1, 2, bias=False), IMAGE, KERNEL, [[7, 5], [1, 1]])  # dY = 1 2, 3 4
-    dw = trace.explain("conv1.dw[0,0,0,1]")
-    assert products(dw) == [(1, 6), (2, 2), (3, 3), (4, 1)]
-    assert dw.value == 6 + 4 + 9 + 4
-    corner = trace.explain("conv1.dx[0,0,0]")
-    assert products(corner) == [(1, 1), (0, 2), (0, -1), (0, 0)]
-    assert [term.factors[0].why for term in corner.derived.terms] == ["", "padding", "padding", "padding"]
-    middle = trace.explain("conv1.dx[0,1,1]")
-    assert products(middle) == [(4, 1), (3, 2), (2, -1), (1, 0)]
-    assert middle.derived.symbols == "dx[c,h,k] = Σ_{o,u,v} dȳ[o, h−u, k−v] · w[o,c,u,v]".replace("ȳ", "y\u0304")
-    update = trace.explain("conv1.update[0,0,0,1]")
-    assert update.derived.steps[0].value == dw.value
+    cells = {
+        "conv1.dw[0,0,0,1]": ([(1, 6), (2, 2), (3, 3), (4, 1)], ""),
+        "conv1.dx[0,0,0]": ([(1, 1), (0, 2), (0, -1), (0, 0)], ""),
+        "conv1.dx[0,1,1]": ([(4, 1), (3, 2), (2, -1), (1, 0)], ""),
+    }
+    check(trace, cells)
+    terms = trace.explain("conv1.dx[0,0,0]").derived.terms
+    assert [term.factors[0].why for term in terms] == ["", "padding", "padding", "padding"]
+    assert trace.explain("conv1.update[0,0,0,1]").derived.steps[0].value == 6 + 4 + 9 + 4
 
 
 def test_the_true_convolution():
     """Rotate the kernel to 0 −1, 2 1; 1·0 + 6·−1 + 5·2 + 3·1 = 7."""
     trace = of(cr.Conv2D(1, 2, bias=False, convolution=True), IMAGE, KERNEL)
-    explanation = trace.explain("conv1.y[0,0,0]")
-    assert products(explanation) == [(1, 0), (6, -1), (5, 2), (3, 1)]
-    assert explanation.value == 7
-    assert explanation.derived.terms[0].factors[1].cell == "conv1.w[0,0,1,1]"
-    assert explanation.derived.instantiated == "y[0,0,0] = Σ_{c,u,v} x[c,u,v] · w[0, c, 1−u, 1−v]"
-    assert explanation.derived.symbols == "y[o,i,j] = Σ_{c,u,v} x[c, i+u, j+v] · w[o, c, 1−u, 1−v]"
+    here = "y[0,0,0] = Σ_{c,u,v} x[c,u,v] · w[0, c, 1−u, 1−v]"
+    check(trace, {"conv1.y[0,0,0]": ([(1, 0), (6, -1), (5, 2), (3, 1)], here)})
+    assert trace.explain("conv1.y[0,0,0]").derived.terms[0].factors[1].cell == "conv1.w[0,0,1,1]"
 
 
 def test_max_pooling_of_zayan():

@@ -14,8 +14,9 @@ from fuzz.mutators import mutated
 class Format:
     """A file format, or the words of a command.
 
+    file    name of the file of an input, in a folder of the format
+    open    reads that file; exceptions are judged
     seeds   valid files to mutate
-    read    reads an input in a writable folder; exceptions are judged
     craft   makes an input that blind mutation would not find: a changed value with a right checksum; None: none
     words   tokens with a meaning in this format
     found   inputs that once failed otherwise than with an error of ours, by failure
@@ -23,12 +24,20 @@ class Format:
     """
 
     name: str
+    file: str
+    open: Callable[[Path], object]
     seeds: Callable[[], Sequence[bytes]]
-    read: Callable[[Path, bytes], object]
     craft: Callable[[Random], bytes] | None = None
     words: tuple[bytes, ...] = ()
     found: Callable[[], dict[str, bytes]] = dict
     heavy: Callable[[], dict[str, bytes]] = dict
+
+    def read(self, folder: Path, content: bytes) -> None:
+        """Write an input to its file in a writable folder, and read it."""
+        path = folder / self.file
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        self.open(path)
 
 
 @dataclass

@@ -1,6 +1,8 @@
-"""Mutations of whole files: blind changes of bytes, and changes of JSON values."""
+"""Mutations of whole files: blind changes of bytes, changes of JSON values, and archives with right checksums."""
 
+import io
 import json
+import zipfile
 from collections.abc import Sequence
 from copy import deepcopy
 from random import Random
@@ -82,8 +84,11 @@ def places(tree: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return result
 
 
-def changed(tree: Any, random: Random) -> Any:
-    """Return a JSON value with one to four entries missing, of another type, far too large or deeply nested."""
+def changed(tree: Any, random: Random, same_type: float = 0.4) -> Any:
+    """Return a JSON value with one to four entries missing, of another type, far too large or deeply nested.
+
+    same_type   share of the changes that keep an entry's type
+    """
     result = json.loads(json.dumps(tree))
     for _ in range(random.randint(1, MOST_CHANGES)):
         ways = places(result)
@@ -98,7 +103,7 @@ def changed(tree: Any, random: Random) -> Any:
         elif isinstance(inner, list) and random.random() < 0.3:
             inner += deepcopy(inner) * random.choice((1, 40))
         else:
-            inner[last] = near(inner[last], random) if random.random() < 0.4 else value(random)
+            inner[last] = near(inner[last], random) if random.random() < same_type else value(random)
     return result
 
 
@@ -110,6 +115,10 @@ def near(old: Any, random: Random) -> Any:
         return random.choice((old + 1, old - 1, 2 * old, random.randint(1, 9)))
     if isinstance(old, float):
         return random.choice((-old, old / 2, 1 - old, random.random()))
+    if isinstance(old, list):
+        return random.choice((old[::-1], 2 * old))
+    if isinstance(old, str) and old.lstrip("-").isdigit():
+        return str(random.choice(WHOLE))
     if isinstance(old, str):
         return random.choice((old[:-1], old + "x", old.upper(), "é\n" + old))
     return old
@@ -133,3 +142,18 @@ def value(random: Random) -> Any:
 def text_of(tree: Any) -> str:
     """Return JSON as Python writes it, including NaN and lone surrogates."""
     return json.dumps(tree)
+
+
+def packed(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    """Return a reproducible archive."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content, method)
+    return stream.getvalue()
+
+
+def unpacked(content: bytes) -> dict[str, bytes]:
+    """Return the members of an archive."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}

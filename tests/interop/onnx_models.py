@@ -1,5 +1,6 @@
 """ONNX models made for tests, and what ONNX Runtime computes with them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +22,43 @@ def parsed(nodes: str) -> list[NodeProto]:
 
 
 def made(
-    nodes: str | list[Any], constants: dict[str, Array], shape: tuple[Any, ...], opset: int = OPSET, **types: int
+    nodes: str | list[Any],
+    constants: dict[str, Array],
+    shape: tuple[Any, ...] | dict[str, tuple[Any, ...]],
+    opset: int = OPSET,
+    outputs: Sequence[str] = ("y",),
+    **kinds: int,
 ) -> bytes:
-    """Return a model from x to y of these nodes."""
-    nodes = parsed(nodes) if isinstance(nodes, str) else nodes
-    x, y = (
-        helper.make_tensor_value_info(name, types.get("kind", TensorProto.FLOAT), size)
-        for name, size in (("x", shape), ("y", None))
-    )
-    held = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "g", [x], [y], held)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
-    model.ir_version = 8
-    return model.SerializeToString()
+    """Return a model of these nodes.
+
+    shape   shape of the input x, or of each input by name
+    kinds   types of inputs and outputs by name, or of all of them as `kind`
+    """
+    shapes = shape if isinstance(shape, dict) else {"x": shape}
+    ends = [
+        helper.make_tensor_value_info(name, kinds.get(name, kinds.get("kind", TensorProto.FLOAT)), size)
+        for name, size in (shapes | dict.fromkeys(outputs)).items()
+    ]
+    arrays = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    listed = parsed(nodes) if isinstance(nodes, str) else nodes
+    graph = helper.make_graph(listed, "g", ends[: len(shapes)], ends[len(shapes) :], arrays)
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
 
 
-def theirs(model: bytes, x: Array) -> Array:
-    """Return the output of ONNX Runtime."""
+def theirs(model: bytes, x: Any) -> Any:
+    """Return the output of ONNX Runtime, or its outputs by name if the inputs are given by name."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: x})[0]
+    names = [each.name for each in session.get_inputs()]
+    results = session.run(None, {name: x[name] for name in names} if isinstance(x, dict) else {names[0]: x})
+    return (
+        dict(zip((each.name for each in session.get_outputs()), results, strict=True))
+        if isinstance(x, dict)
+        else results[0]
+    )
 
 
 def ours(folder: Path, model: bytes, engine: str = "numpy") -> Any:

@@ -90,9 +90,3 @@ def test_outputs_are_selected_and_need_only_their_inputs(tmp_path: Path) -> None
     assert (selected.output_names, selected.input_names) == (("shared_1", "map"), ("image", "vector"))
     with pytest.raises(FormatError, match="it has no output 'other'; expected one of main, map, shared, shared_1"):
         cr.load(path, outputs=["main", "other"])
-
-
-def test_an_input_is_no_output(tmp_path: Path) -> None:
-    x = keras.Input((3,))
-    with pytest.raises(FormatError, match="does not depend on its input through any layer"):
-        cr.load(saved(tmp_path, keras.Model(x, [x, L.Dense(2)(x)]), ".keras"))

@@ -19,20 +19,6 @@ def weights(*shape: int) -> Any:
     return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
 
 
-def test_the_arithmetic_that_exporters_leave_behind_is_folded(tmp_path: Path) -> None:
-    nodes = """
-        s = Shape(x)
-        n = Gather<axis = 0>(s, zero)
-        first = Unsqueeze(n, axes)
-        rest = Constant<value = int64[1] {-1}>()
-        target = Concat<axis = 0>(first, rest)
-        r = Relu(x)
-        y = Reshape(r, target)
-    """
-    model = agree(tmp_path, made(nodes, {"zero": np.array(0), "axes": np.array([0])}, ("n", 4, 6, 6)), X)
-    assert model.names == ["relu1", "flatten1"]
-
-
 @pytest.mark.parametrize("size", [4, 5])
 def test_a_condition_that_is_known_selects_a_branch(size: int, tmp_path: Path) -> None:
     """Branches read values from outside, also of outer branches, and have constants of their own."""
@@ -69,15 +55,6 @@ def test_a_constant_that_is_added_to_a_convolution_is_its_bias(tmp_path: Path) -
     np.testing.assert_array_equal(model.weights["stem.b"], constants["b"].ravel())
 
 
-def test_a_bias_is_not_taken_from_a_result_that_is_read_twice(tmp_path: Path) -> None:
-    nodes = """
-        c = Conv(x, w)
-        a = Add(b, c)
-        y = Mul(a, c)
-    """
-    agree(tmp_path, made(nodes, {"w": weights(5, 4, 3, 3), "b": weights(5, 1, 1)}, ("n", 4, 6, 6)), X)
-
-
 def test_nodes_of_the_same_weights_are_one_layer(tmp_path: Path) -> None:
     constants = {"w": weights(4, 4, 3, 3), "b": weights(4)}
     nodes = """
@@ -111,20 +88,6 @@ def test_axes_are_permuted_only_where_a_layer_needs_it(tmp_path: Path) -> None:
     assert kinds.count("permute") == 2  # around the normalization
 
 
-def test_rows_and_columns_are_selected_by_one_layer(tmp_path: Path) -> None:
-    constants = {"first": np.array([1]), "end": np.array([6]), "rows": np.array([2]), "columns": np.array([3])}
-    nodes = "a = Slice(x, first, end, rows, rows) y = Slice(a, first, end, columns, columns)"
-    assert agree(tmp_path, made(nodes, constants, ("n", 4, 6, 6)), X).names == ["resample1"]
-
-
-def test_nodes_that_lead_nowhere_are_left_out(tmp_path: Path) -> None:
-    nodes = """
-        e = Einsum<equation = "abcd->a">(x)
-        y = Relu(x)
-    """
-    assert ours(tmp_path, made(nodes, {}, ("n", 4, 6, 6))).names == ["relu1"]
-
-
 def test_float64_stays_float64(tmp_path: Path) -> None:
     w = weights(3, 24).astype(np.float64)
     model = made("y = Gemm<transB = 1>(x, w)", {"w": w}, ("n", 24), kind=TensorProto.DOUBLE)
@@ -134,78 +97,59 @@ def test_float64_stays_float64(tmp_path: Path) -> None:
 
 
 SHAPE = ("n", 4, 6, 6)
-REFUSED: dict[str, tuple[str, dict[str, Any], tuple[Any, ...], int, str]] = {
-    "an operator": ("[det] y = Det(x)", {}, SHAPE, 21, "Det 'det': .*no layer"),
-    "a domain": ("y = com.other.Relu(x)", {}, SHAPE, 21, "Relu.*'com.other'"),
-    "an attribute": (
+STATISTICS = {name: np.ones(4, np.float32) for name in ("s", "b", "m", "v")}
+OF_ENTRIES = {name: np.ones((4, 6, 6), np.float32) for name in STATISTICS}
+RATE = {"r": np.float32(0.5), "t": np.array(True)}
+INFINITE = {"m": np.arange(6) < 5, "f": np.array([np.inf, 1, 1, 1, 1, 1], np.float32)}
+REFUSED: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("Det 'det': .*no layer", "[det] y = Det(x)", {}),
+    ("Relu.*'com.other'", "y = com.other.Relu(x)", {}),
+    (
+        "MaxPool 'p': auto_pad 'NONE'; expected NOTSET",
         '[p] y = MaxPool<kernel_shape = [2, 2], auto_pad = "NONE">(x)',
         {},
-        SHAPE,
-        21,
-        r"MaxPool 'p': auto_pad 'NONE'; expected NOTSET",
     ),
-    "a kernel that is computed": ("y = Conv(x, x)", {}, SHAPE, 21, "input 2 depends on"),
-    "another batch axis": ("t = Transpose<perm = [1, 0, 2, 3]>(x) y = GlobalMaxPool(t)", {}, SHAPE, 21, "batch axis"),
-    "samples that are mixed": ("y = Reshape(x, s)", {"s": np.array([2, -1])}, SHAPE, 21, "several samples"),
-    "softmax over samples": ("y = Softmax<axis = 0>(x)", {}, SHAPE, 21, "axis 0 of"),
-    "an old opset": ("y = Relu(x)", {}, SHAPE, 5, "version 5 of the operators; expected 6"),
-    "a size that is unknown": ("y = Relu(x)", {}, ("n", 3, "h", "w"), 21, r"unknown sizes \(h, w\)"),
-    "five axes": ("y = Relu(x)", {}, ("n", 3, 4, 5, 6), 21, "5 axes"),
-    "no input": ("y = Identity(c)", {"c": np.ones(3)}, SHAPE, 21, "does not depend on its input"),
-    "a sum over axes": ('y = Einsum<equation = "abcd->ab">(x)', {}, SHAPE, 21, "equation abcd->ab"),
-    "an infinite element": (
-        "y = Where(m, x, f)",
-        {"m": np.arange(6) < 5, "f": np.array([np.inf, 1, 1, 1, 1, 1], np.float32)},
-        SHAPE,
-        21,
-        "input 3 with infinite elements",
-    ),
-    "a condition that is computed": (
+    ("input 2 depends on", "y = Conv(x, x)", {}),
+    ("batch axis", "t = Transpose<perm = [1, 0, 2, 3]>(x) y = GlobalMaxPool(t)", {}),
+    ("several samples", "y = Reshape(x, s)", {"s": np.array([2, -1])}),
+    ("axis 0 of", "y = Softmax<axis = 0>(x)", {}),
+    ("version 5 of the operators; expected 6", "y = Relu(x)", {"opset": 5}),
+    (r"unknown sizes \(h, w\)", "y = Relu(x)", {"shape": ("n", 3, "h", "w")}),
+    ("5 axes", "y = Relu(x)", {"shape": ("n", 3, 4, 5, 6)}),
+    ("does not depend on its input", "y = Identity(c)", {"c": np.ones(3)}),
+    ("equation abcd->ab", 'y = Einsum<equation = "abcd->ab">(x)', {}),
+    ("input 3 with infinite elements", "y = Where(m, x, f)", INFINITE),
+    (
+        "If → 'y': input 1 depends on",
         "g = Cast<to = 9>(x) y = If(g) <then_branch = a () => (float t) {t = Abs(x)}>",
         {},
-        SHAPE,
-        21,
-        "If → 'y': input 1 depends on",
     ),
-    "a wrong size": ("y = Conv(x, w)", {"w": weights(2, 3, 3, 3)}, SHAPE, 21, "Conv → 'y': "),
-}
-STATISTICS = {name: np.ones(4, np.float32) for name in ("s", "b", "m", "v")}
-RATE = {"r": np.float32(0.5), "t": np.array(True)}
-TRAINING: dict[str, tuple[str, dict[str, Any], int, str]] = {
-    "batch statistics by a test mode": ("y = BatchNormalization<is_test = 0>(x, s, b, m, v)", STATISTICS, 6, "is_"),
-    "batch statistics by default": ("y = BatchNormalization(x, s, b, m, v)", STATISTICS, 6, "is_test 0"),
-    "batch statistics by outputs": ("y, p, q, k, l = BatchNormalization(x, s, b, m, v)", STATISTICS, 9, "5 outputs"),
-    "batch statistics by an attribute": (
-        "y, p, q = BatchNormalization<training_mode = 1>(x, s, b, m, v)",
-        STATISTICS,
-        15,
-        "training_mode 1",
+    ("Conv → 'y': ", "y = Conv(x, w)", {"w": weights(2, 3, 3, 3)}),
+    ("is_test 0", "y = BatchNormalization<is_test = 0>(x, s, b, m, v)", {"opset": 6, **STATISTICS}),
+    ("is_test 0", "y = BatchNormalization(x, s, b, m, v)", {"opset": 6, **STATISTICS}),
+    ("5 outputs", "y, p, q, k, l = BatchNormalization(x, s, b, m, v)", {"opset": 9, **STATISTICS}),
+    ("training_mode 1", "y, p, q = BatchNormalization<training_mode = 1>(x, s, b, m, v)", {"opset": 15, **STATISTICS}),
+    ("spatial 0", "y = BatchNormalization<spatial = 0>(x, s, b, m, v)", {"opset": 8, **OF_ENTRIES}),
+    ("is_test 0, ratio 0.5", "y = Dropout<is_test = 0>(x)", {"opset": 6}),
+    ("is_test 0, ratio 0.5", "y = Dropout(x)", {"opset": 6}),
+    ("training_mode true, ratio 0.5", "y = Dropout(x, r, t)", {"opset": 13, **RATE}),
+    (
+        "Dropout → 'd': training_mode true",
+        "d = Dropout(c, r, t) y = Add(x, d)",
+        {"opset": 13, "c": np.ones(6, "f4"), **RATE},
     ),
-    "another normalization for each entry": (
-        "y = BatchNormalization<spatial = 0>(x, s, b, m, v)",
-        {name: np.ones((4, 6, 6), np.float32) for name in STATISTICS},
-        8,
-        "spatial 0",
-    ),
-    "dropout by a test mode": ("y = Dropout<is_test = 0>(x)", {}, 6, "is_test 0, ratio 0.5"),
-    "dropout by default": ("y = Dropout(x)", {}, 6, "is_test 0, ratio 0.5"),
-    "dropout by an input": ("y = Dropout(x, r, t)", RATE, 13, "training_mode true, ratio 0.5"),
-}
-REFUSED |= {what: (node, values, SHAPE, opset, text) for what, (node, values, opset, text) in TRAINING.items()}
-REFUSED["dropout of a constant"] = (
-    "d = Dropout(c, r, t) y = Add(x, d)",
-    RATE | {"c": np.ones(6, np.float32)},
-    SHAPE,
-    13,
-    "Dropout → 'd': training_mode true",
+    ("depends on its own result", "a = Add(x, b) b = Tanh(a) y = Neg(b)", {}),
 )
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_nodes_without_a_counterpart_are_refused_by_name(what: str, tmp_path: Path) -> None:
-    nodes, constants, shape, opset, text = REFUSED[what]
+@pytest.mark.parametrize(("text", "nodes", "options"), REFUSED, ids=[nodes for _, nodes, _ in REFUSED])
+def test_nodes_without_a_counterpart_are_refused_by_name(
+    text: str, nodes: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    """Options are the shape of the input, the opset, and constants by name."""
+    constants = {name: value for name, value in options.items() if name not in ("shape", "opset")}
     with pytest.raises(FormatError, match=text) as refused:
-        ours(tmp_path, made(nodes, constants, shape, opset))
+        ours(tmp_path, made(nodes, constants, options.get("shape", SHAPE), options.get("opset", 21)))
     assert re.match(r"\S*some\.onnx: ", str(refused.value))
     assert "\n" not in str(refused.value)
 

@@ -10,10 +10,9 @@ import numpy as np
 import onnx
 import pytest
 from interop.c.compiled import INT8_FLAGS, outputs
-from interop.onnx_models import parsed, theirs
+from interop.onnx_models import made, theirs
 from numerical import assert_close
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 from selection import draws
 
 import chainrule as cr
@@ -79,18 +78,7 @@ def drawn(seed: int) -> tuple[onnx.ModelProto, Array]:
         channels = 2 * channels if kind == "concat" else filters
     nodes += [f"g = GlobalAveragePool({x})", "h = Flatten(g)", f"y = Gemm<transB = 1>(h, {parameters(5, channels)})"]
     x = random.standard_normal((30, *shape)).astype("f4")
-    return model("\n".join(nodes), constants, shape, (5,)), x
-
-
-def model(nodes: str, constants: dict[str, Any], shape: tuple[int, ...], outputs: tuple[int, ...]) -> onnx.ModelProto:
-    ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *sizes])
-        for name, sizes in (("x", shape), ("y", outputs))
-    ]
-    arrays = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
-    graph = helper.make_graph(parsed(nodes), "quantized", ends[:1], ends[1:], arrays)
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    return onnx.ModelProto.FromString(made("\n".join(nodes), constants, ("N", *shape), 17)), x
 
 
 class Images(quantization.CalibrationDataReader):
@@ -142,9 +130,8 @@ def test_dynamic_quantization_is_refused(floats: Path, tmp_path: Path) -> None:
         cr.load(tmp_path / "m.onnx")
 
 
-INTEGERS: dict[str, tuple[str, tuple[int, ...]]] = {
-    "a pooling of integers that are read with another scale; the results are integers": (
-        """
+INTEGERS = {
+    "a pooling of integers that are read with another scale; the results are integers": """
             q = QuantizeLinear(x, s, z)
             m = MaxPool<kernel_shape = [2], strides = [2]>(q)
             r = DequantizeLinear(m, t, z)
@@ -152,10 +139,7 @@ INTEGERS: dict[str, tuple[str, tuple[int, ...]]] = {
             k = QuantizeLinear(n, t, u)
             y = Cast<to = 1>(k)
         """,
-        (2, 6),
-    ),
-    "products of integers": (
-        """
+    "products of integers": """
             q = QuantizeLinear(x, s, z)
             c = ConvInteger(q, kernel, z, z)
             f = Cast<to = 1>(c)
@@ -164,10 +148,7 @@ INTEGERS: dict[str, tuple[str, tuple[int, ...]]] = {
             i = MatMulInteger(h, matrix, z)
             y = DequantizeLinear<axis = 2>(i, scales)
         """,
-        (3, 4),
-    ),
-    "quantized matrix products from both sides": (
-        """
+    "quantized matrix products from both sides": """
             q = QuantizeLinear(x, s, z)
             p = QLinearMatMul(q, s, z, wide, scales, zeros, t, z)
             left = Constant<value = uint8[3, 2] {90, 110, 104, 96, 100, 120}>()
@@ -175,8 +156,6 @@ INTEGERS: dict[str, tuple[str, tuple[int, ...]]] = {
             l = QLinearMatMul(left, step, z, p, t, z, t, z)
             y = DequantizeLinear(l, t, z)
         """,
-        (3, 4),
-    ),
 }
 PARAMETERS: dict[str, Any] = {
     "s": np.float32(0.05),
@@ -192,8 +171,7 @@ PARAMETERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", INTEGERS)
 def test_operators_of_integers(name: str, tmp_path: Path) -> None:
-    nodes, shape = INTEGERS[name]
-    onnx_files.save(model(nodes, PARAMETERS, (2, 12), shape), tmp_path / "m.onnx")
+    (tmp_path / "m.onnx").write_bytes(made(INTEGERS[name], PARAMETERS, ("N", 2, 12), 17))
     x = 2 * draw(20, 2, 12)
     outputs = cr.load(tmp_path / "m.onnx", engine="numpy").predict(x)
     assert_close(outputs, theirs((tmp_path / "m.onnx").read_bytes(), x))

@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from interop.onnx_models import parsed
+from interop.onnx_models import made, theirs
 from models.several import LOSSES, WEIGHTS, batch, model, scaled_batch
 from numerical import assert_close
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 from selection import draws
 
 import chainrule as cr
@@ -21,10 +19,9 @@ from chainrule.errors import FormatError, OptionError
 
 DRAW = np.random.default_rng(0)
 SHAPES = {"image": (2, 5, 6), "in:0": (3,), "count": (1,)}
-CONSTANTS = {
-    "w": DRAW.normal(size=(3, 2, 3, 2)), "v": DRAW.normal(size=(3, 7)), "one": np.ones(1), "flat": np.array([0, -1])
-}  # fmt: skip
-NODES = parsed("""
+WEIGHTS_OF_NODES = {"w": (3, 2, 3, 2), "v": (3, 7), "one": (1,)}
+CONSTANTS = {name: DRAW.normal(size=size).astype(np.float32) for name, size in WEIGHTS_OF_NODES.items()}
+NODES = """
     c = Conv(image, w)
     "map/1" = Relu(c)
     f = Reshape("map/1", flat)
@@ -33,34 +30,15 @@ NODES = parsed("""
     t = Tanh(m)
     n = Cast<to = 1>(count)
     counted = Add(n, one)
-""")
+"""
 
 
 def written(path: Path, outputs: Sequence[str], batch_size: Any = "n") -> Path:
     """Write the network with some of its results as outputs; the input count contains integers."""
-    kinds = {"count": TensorProto.INT64}
-    inputs = [
-        helper.make_tensor_value_info(name, kinds.get(name, TensorProto.FLOAT), (batch_size, *shape))
-        for name, shape in SHAPES.items()
-    ]
-    results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
-    constants = [
-        numpy_helper.from_array(value.astype(np.int64 if name == "flat" else np.float32), name)
-        for name, value in CONSTANTS.items()
-    ]
-    proto = helper.make_model(
-        helper.make_graph(NODES, "g", inputs, results, constants), opset_imports=[helper.make_opsetid("", 17)]
-    )
-    proto.ir_version = 8
-    path.write_bytes(proto.SerializeToString())
+    shapes = {name: (batch_size, *shape) for name, shape in SHAPES.items()}
+    constants = CONSTANTS | {"flat": np.array([0, -1])}
+    path.write_bytes(made(NODES, constants, shapes, 17, outputs, count=TensorProto.INT64))
     return path
-
-
-def theirs(path: Path, x: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return the outputs of ONNX Runtime by name."""
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    used = {each.name: x[each.name] for each in session.get_inputs()}
-    return dict(zip((each.name for each in session.get_outputs()), session.run(None, used), strict=True))
 
 
 @pytest.mark.parametrize(("outputs", "inputs"), [
@@ -79,7 +57,7 @@ def test_results_are_those_of_onnx_runtime(
     network = cr.load(all_outputs, outputs=outputs, engine="numpy")
     draw = np.random.default_rng(1)
     x = {name: draw.normal(size=(1, *shape)).astype(np.float32) for name, shape in SHAPES.items()}
-    expected = theirs(all_outputs, {**x, "count": np.ones((1, 1), np.int64)})
+    expected = theirs(all_outputs.read_bytes(), {**x, "count": np.ones((1, 1), np.int64)})
     assert not network.input_ports or list(network.input_names) == inputs
     actual = network.predict({name: x[name] for name in inputs})
     for name, values in (actual if network.output_ports else {outputs[0]: actual}).items():
@@ -109,7 +87,11 @@ def test_a_written_network_is_read_as_it_was(scaled: bool, tmp_path: Path) -> No
     assert loaded.weights.keys() == whole.weights.keys()
     size = cr.load(tmp_path / "m.onnx", outputs="size", engine="numpy").predict(samples["image"])
     assert_close(size, whole.predict(samples)["size"])
-    runtime, predicted, again = theirs(tmp_path / "m.onnx", samples), whole.predict(samples), loaded.predict(samples)
+    runtime, predicted, again = (
+        theirs((tmp_path / "m.onnx").read_bytes(), samples),
+        whole.predict(samples),
+        loaded.predict(samples),
+    )
     assert list(runtime) == list(predicted) == list(again)
     for name, values in predicted.items():
         assert_close(runtime[name], values)
@@ -136,7 +118,9 @@ def test_inputs_and_outputs_have_any_names(names: list[str], results: list[str],
     whole.fit(x, {name: np.zeros((4, 2)) for name in results}, loss=["mse"] * 4, progress=False)
     expected = [*whole.predict(x).values()]
     cr.export_onnx(whole, tmp_path / "m.onnx")
-    runtime = theirs(tmp_path / "m.onnx", {name: values.astype(np.float32) for name, values in x.items()})
+    runtime = theirs(
+        (tmp_path / "m.onnx").read_bytes(), {name: values.astype(np.float32) for name, values in x.items()}
+    )
     assert_close([*runtime.values()], expected)
     whole.save(tmp_path / "m.safetensors")
     for ending in ("onnx", "safetensors"):

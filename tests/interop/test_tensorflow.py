@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from interop.keras_graphs import draw_model
+from interop.keras_draws import draw_model
 from interop.keras_models import channels_first, filled, keras
 from interop.tflite_files import computed, step
 from numpy.typing import NDArray

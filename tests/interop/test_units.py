@@ -27,37 +27,26 @@ def normalized(normalization: Normalization) -> Model:
 
 @pytest.mark.parametrize("x", DATA)
 @pytest.mark.parametrize("kind", ["scale", "standardize", "none"])
-def test_the_sentence_is_true(kind: str, x: NDArray[Any]) -> None:
+def test_the_sentence_is_true_and_part_of_all_exports(kind: str, x: NDArray[Any], tmp_path: Path) -> None:
     normalization = Normalization.fit(kind, x)
-    sentence = normalized(normalization).normalization.unit
-    numbers = [float(number) for number in re.findall(r"-?[\d.]+(?:e[+-]\d+)?", sentence)]
-    if x.dtype == np.uint8:
-        assert numbers == [0, 255]
-        assert "bytes" in sentence
-    else:
-        axes = (0, 2, 3) if isinstance(normalization.gain, tuple) else None
-        statistics = np.ravel([x.mean(axes), x.std(axes)]) if kind == "standardize" else []
-        expected = [x.min(), x.max(), *statistics]
-        assert len(numbers) == len(expected)
-        assert_close(numbers, expected, error=2e-3)
-
-
-@pytest.mark.parametrize("x", DATA)
-def test_all_exports_contain_the_sentence(tmp_path: Path, x: NDArray[Any]) -> None:
-    model = normalized(Normalization.fit("scale", x))
+    model = normalized(normalization)
     sentence = model.normalization.unit
+    numbers = [float(number) for number in re.findall(r"-?[\d.]+(?:e[+-]\d+)?", sentence)]
+    axes = (0, 2, 3) if isinstance(normalization.gain, tuple) else None
+    statistics = [*np.ravel([x.mean(axes), x.std(axes)])] if kind == "standardize" else []
+    expected = [0, 255] if x.dtype == np.uint8 else [x.min(), x.max(), *statistics]
+    assert len(numbers) == len(expected)
+    assert_close(numbers, expected, error=2e-3)
+    assert ("bytes" in sentence) == (x.dtype == np.uint8)
+    values = exporter.template_values(model, "network") | {"classes": ""}
+    cr.export_onnx(model, tmp_path / "model.onnx")
+    metadata = onnx.ModelProto.FromString((tmp_path / "model.onnx").read_bytes()).metadata_props
     assert sentence in str(write_c(model, tmp_path))
     assert sentence in (tmp_path / "network.h").read_text()
-    values = exporter.template_values(model, "network") | {"classes": ""}
     assert sentence in exporter.template("wasm.js").substitute(values)
-    cr.export_onnx(model, tmp_path / "model.onnx")
-    metadata = {
-        pair.key: pair.value
-        for pair in onnx.ModelProto.FromString((tmp_path / "model.onnx").read_bytes()).metadata_props
-    }
-    assert metadata["input"] == sentence
-    imported = cr.load(tmp_path / "model.onnx")
-    assert "first layer" in imported.normalization.unit or imported.normalization.unit == sentence
+    assert {pair.key: pair.value for pair in metadata}["input"] == sentence
+    imported = cr.load(tmp_path / "model.onnx").normalization.unit
+    assert "first layer" in imported or imported == sentence
 
 
 def test_each_of_several_inputs_has_its_sentence() -> None:

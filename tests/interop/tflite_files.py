@@ -1,5 +1,7 @@
 """TensorFlow Lite files, written with the objects of the schema, and their results in LiteRT."""
 
+import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +15,7 @@ interpreter: Any = pytest.importorskip("ai_edge_litert.interpreter", reason="nee
 flatbuffers: Any = pytest.importorskip("flatbuffers", reason="needs flatbuffers")
 
 Array = NDArray[Any]
+Ranges = Mapping[int, tuple[float, float]]
 Grid = tuple[Array, Array, int]  # scales, zero points and the axis that they belong to
 TYPES = {"float32": 0, "float16": 1, "int32": 2, "bool": 6, "int8": 9}
 VERSIONS = {
@@ -27,6 +30,7 @@ OPTIONS = {  # operators that share a table of options; for others, it is called
     **dict.fromkeys(("MAX_POOL_2D", "AVERAGE_POOL_2D"), "Pool2D"),
     **dict.fromkeys(("MEAN", "REDUCE_MAX"), "Reducer"),
 }
+STEPS = ("StrideH", "StrideW", "DilationHFactor", "DilationWFactor")
 OUTPUT_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}  # axes of the weights
 FIXED = {"SOFTMAX": (1 / 256, -128), "LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}  # scales required by LiteRT
 KEEPING = (
@@ -50,24 +54,31 @@ class Writer:
     """Writes a file with one graph.
 
     shape    shape of the input, with the batch axis
+    shapes   shapes of all results, by index; without them, the file has others, and only LiteRT can read it
     ranges   smallest and largest number of each result, by index: write a quantized file with int8 numbers
     """
 
-    def __init__(self, shape: Sequence[int], ranges: Mapping[int, tuple[float, float]] | None = None) -> None:
+    def __init__(self, shape: Sequence[int], shapes: Mapping[int, Any] = {}, ranges: Ranges | None = None) -> None:
         self._tensors: list[tuple[Sequence[int], int, Array | None, Grid | None]] = []
         self._operators: list[Any] = []
         self._codes: list[Any] = []
-        self.ranges = ranges
-        self.inputs = [self._add_result(shape, None if ranges is None else grid_of(*ranges[0]))]
+        self._random = np.random.default_rng(7)
+        self.shapes, self.ranges = shapes, ranges
+        self.inputs = [self._add_result(None if ranges is None else grid_of(*ranges[0]), shape)]
 
     def input(self, shape: Sequence[int]) -> int:
         """Add another input of floats and return its index."""
-        self.inputs.append(self._add_result(shape, None))
+        self.inputs.append(self._add_result(None, shape))
         return self.inputs[-1]
 
-    def _add_result(self, shape: Sequence[int], grid: Grid | None, dtype: str = "float32") -> int:
+    def _add_result(self, grid: Grid | None, shape: Any = (1,), dtype: str = "float32") -> int:
+        shape = self.shapes.get(len(self._tensors), shape)
         self._tensors.append((shape, TYPES[dtype if grid is None else "int8"], None, grid))
         return len(self._tensors) - 1
+
+    def weights(self, *shape: int) -> Array:
+        """Return random weights; their products with inputs of variance 1 have a variance above 1."""
+        return self._random.standard_normal(shape) * 1.5 / math.prod(shape[1:]) ** 0.5
 
     def constant(self, array: Any, dtype: str = "", grid: Grid | None = None) -> int:
         """Add a constant and return its index. By default, whole numbers are int32, and others are float32."""
@@ -78,42 +89,38 @@ class Writer:
         return len(self._tensors) - 1
 
     def add(
-        self,
-        code: str,
-        inputs: Sequence[int],
-        shape: Sequence[int],
-        dtype: str = "float32",
-        shapes: Sequence[Sequence[int]] = (),
-        **values: Any,
+        self, code: str, *operands: Any, results: int = 1, dtype: str = "float32", shape: Any = (1,), **values: Any
     ) -> int:
         """Add an operator and return the index of its first result, which the others follow.
 
-        shape     shape of the first result
-        dtype     type of numbers that are not quantized
-        shapes    shapes of further results
-        values    options of the operator
+        operands   indices of tensors; anything but an int is a constant
+        dtype      type of numbers that are not quantized
+        shape      shape in the draft, where LiteRT needs the right one
+        values     options of the operator; strides and dilations are 1 by default, padding keeps the size
         """
+        inputs = [operand if isinstance(operand, int) else self.constant(operand) for operand in operands]
         grid = None
         if self.ranges is not None:
             if code in OUTPUT_AXES:
                 shape_first = code == "TRANSPOSE_CONV"  # the shape of the result, weights, image, bias
-                operands = [inputs[2], inputs[1], *inputs[3:]] if shape_first else inputs
-                self._quantize_weights(operands, OUTPUT_AXES[code])
+                weighted = [inputs[2], inputs[1], *inputs[3:]] if shape_first else inputs
+                self._quantize_weights(weighted, OUTPUT_AXES[code])
             scale, zero = FIXED.get(code, (0, 0))
             grid = (np.array([scale]), np.array([zero]), 0) if scale else grid_of(*self.ranges[len(self._tensors)])
             grid = self._tensors[inputs[0]][3] if code in KEEPING else grid
-        result = self._add_result(shape, grid, dtype)
-        others = [self._add_result(other, grid) for other in shapes]
+        outputs = [self._add_result(grid, shape, dtype) for _ in range(results)]
         number = getattr(schema.BuiltinOperator, code)
         version = VERSIONS.get(code, 2) if self.ranges is not None else 3 if code == "DEQUANTIZE" else 1  # for float16
-        named: dict[str, Any] = {"OpcodeIndex": len(self._codes), "Inputs": [*inputs], "Outputs": [result, *others]}
+        named: dict[str, Any] = {"OpcodeIndex": len(self._codes), "Inputs": inputs, "Outputs": outputs}
         options = OPTIONS.get(code, code.title().replace("_", "").replace("Nd", "ND")) + "Options"
         if (kind := getattr(schema.BuiltinOptions, options, None)) is not None:
-            named |= {"BuiltinOptionsType": kind, "BuiltinOptions": made(options, **values)}
+            known = vars(made(options))
+            steps = {name: 1 for name in STEPS if name[0].lower() + name[1:] in known}
+            named |= {"BuiltinOptionsType": kind, "BuiltinOptions": made(options, **(steps | values))}
         codes = {"DeprecatedBuiltinCode": min(number, 127), "BuiltinCode": number}
         self._codes.append(made("OperatorCode", **codes, Version=version))
         self._operators.append(made("Operator", **named))
-        return result
+        return outputs[0]
 
     def _quantize_weights(self, inputs: Sequence[int], axis: int) -> None:
         """Quantize the weights and the bias of an operator, with a scale for each output."""
@@ -183,21 +190,25 @@ def step(content: bytes) -> float:
     return float(interpreter.Interpreter(model_content=content).get_output_details()[0]["quantization"][0])
 
 
-def quantized(shape: Sequence[int], build: Callable[[Writer], int], x: Array) -> bytes:
-    """Return the int8 file of a graph, with scales from the ranges of all results for a batch.
+def written(shape: Sequence[int], build: Callable[[Writer], int], x: Array | None = None) -> bytes:
+    """Return the file of a graph, in int8 with scales from the ranges of all results if there is a batch.
 
     build   function that adds the operators and returns the index of the output
     """
-    floats = Writer(shape)
-    runner = interpreter.Interpreter(model_content=floats.finish(build(floats)), experimental_preserve_all_tensors=True)
+    draft = Writer(shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tensors need much memory
+        content = draft.finish(build(draft))
+        runner = interpreter.Interpreter(model_content=content, experimental_preserve_all_tensors=True)
     runner.allocate_tensors()
     ranges: dict[int, tuple[float, float]] = {}
-    for sample in x:
+    for sample in () if x is None else x:
         runner.set_tensor(runner.get_input_details()[0]["index"], sample[None])
         runner.invoke()
         for detail in runner.get_tensor_details():
             low, high = ranges.get(index := detail["index"], (0.0, 0.0))
             value = runner.get_tensor(index)
             ranges[index] = min(low, float(value.min())), max(high, float(value.max()))
-    writer = Writer(shape, ranges)
+    shapes = {detail["index"]: detail["shape"].tolist() for detail in runner.get_tensor_details()}
+    writer = Writer(shape, shapes, None if x is None else ranges)
     return writer.finish(build(writer))

@@ -36,12 +36,6 @@ def test_unknown_layers_and_options_in_a_file_are_named() -> None:
         layers.from_config({"layer": "Dense", "features": 3, "colour": "red"})
 
 
-def test_numbers_of_numpy_and_lists_are_taken_as_pythons() -> None:
-    layer = layers.Conv2D(np.int64(8), [np.int32(3), 5], padding=[[1, 0], [2, 1]], bias=np.True_)
-    assert layer == layers.Conv2D(8, (3, 5), padding=((1, 0), (2, 1)))
-    assert type(layer.filters) is int
-
-
 def test_the_options_of_a_normalization_reach_its_operations() -> None:
     x = np.random.default_rng(1).standard_normal((5, 2, 3, 4))
     layer = layers.BatchNorm2D(momentum=0.25, epsilon=0.5)

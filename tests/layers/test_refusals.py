@@ -22,30 +22,13 @@ ERRORS = [
         "unknown padding 'sane'; known: valid, same, full, a number, a pair, a pair of pairs",
     ),
     (lambda: layers.Conv2D(2, 3, bias="none"), "unknown Conv2D bias 'none'; known: True, False, untied"),
-    (
-        lambda: layers.Conv2D(2, 3, initializer="glorot"),
-        "unknown initializer 'glorot'; known: zeros, ones, glorot_uniform, he_normal, he_uniform, "
-        "lecun_normal, lecun_uniform, dirac, whiten, normal, normal:STD",
-    ),
     (lambda: Network([], (1, 4, 4)), "a model needs at least one layer"),
     (
         lambda: Network([layers.ReLU], (1, 4, 4)),
         "layer 1 is not a layer but <class 'chainrule.layers.rectifiers.ReLU'>",
     ),
-    (
-        lambda: Network([layers.ReLU()], (4,), dtype="float16"),
-        "unknown dtype 'float16'; did you mean float64? known: float32, float64",
-    ),
-    (
-        lambda: Network([layers.ReLU()], (4,), engine="cuda"),
-        "unknown engine 'cuda'; known: compiled, numpy, jax, reference",
-    ),
     (lambda: Network([layers.ReLU()], (4,), seed=-1), "seed -1: expected a whole number from 0 to 2⁶³ − 1"),
-    (lambda: layers.Conv2D(2, 3, padding=(1, 1, 1)), "padding (1, 1, 1) has 3 entries for 2 axes"),
-    (lambda: layers.UpSample2D(2, mode="average"), "unknown UpSample2D mode 'average'; known: nearest, bilinear"),
-    (lambda: layers.Permute((1, 1, 0)), "Permute: axes (1, 1, 0): expected (0, 1, 2) in any order"),
     (lambda: layers.Pad2D("same"), "Pad2D: padding 'same': expected a whole number of at least 0, or 2 of them"),
-    (lambda: layers.Clip(6, 6), "Clip: low 6, high 6: expected low below high"),
     (
         lambda: layers.LocalResponseNorm(4),
         "LocalResponseNorm: size 4: expected an odd number; PyTorch and ONNX disagree on others",
@@ -62,7 +45,6 @@ def test_errors_name_the_thing_and_quote_both_sides(make, message: str) -> None:
 
 IMAGE = (1, 4, 4)
 MISFITS = [
-    (layers.Conv2D(4, 5), IMAGE, "Conv2D 'conv1': kernel 5×5 does not fit the 4×4 input (padding 0)"),
     (layers.Conv2D(4, 3, groups=2), (3, 8, 8), "Conv2D 'conv1': 3 channels and 4 filters do not divide into 2 groups"),
     (layers.Dense(4), IMAGE, "Dense 'dense1': expected an input vector (put Flatten() before it), found 1×4×4"),
     (
@@ -70,9 +52,7 @@ MISFITS = [
         IMAGE,
         "MaxPool2D 'pool1': padding ((2, 2), (2, 2)) must be smaller than the window (2, 2)",
     ),
-    (layers.MaxPool2D(9), IMAGE, "MaxPool2D 'pool1': window 9×9 does not fit the 4×4 input (padding 0)"),
     (layers.Crop2D((2, 0)), IMAGE, "Crop2D 'crop1': cropping ((2, 2), (0, 0)) leaves nothing of the 4×4 input"),
-    (layers.Reshape((3, 3)), IMAGE, "Reshape 'reshape1': 1×4×4 elements do not fill 3×3"),
     (
         layers.ConvTranspose2D(1, 2, padding=3),
         IMAGE,
@@ -95,10 +75,8 @@ MISFITS = [
         "input_shape (1, 0, 4): expected (C, H, W), (C, W) or (F,), whole numbers above 0; "
         "for series of any length, a typical one",
     ),
-    (layers.Conv1D(4, 3), IMAGE, "Conv1D 'conv1': expected an input (C, W), found 1×4×4"),
     (layers.GroupNorm(3), (4, 2, 2), "GroupNorm 'norm1': 3 groups do not divide the 4 channels"),
     (layers.BatchNorm1D(), IMAGE, "BatchNorm1D 'norm1': expected an input (C, W) or (F,), found 1×4×4"),
-    (layers.BatchNorm2D(), (2, 3), "BatchNorm2D 'norm1': expected an input (C, H, W) or (F,), found 2×3"),
 ]
 
 

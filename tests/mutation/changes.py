@@ -9,13 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
 
+EACH_OTHER = (
+    *((ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.BitOr, ast.BitAnd), (ast.And, ast.Or), (ast.Lt, ast.LtE)),
+    *((ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.Is, ast.IsNot), (ast.In, ast.NotIn), (ast.Break, ast.Continue)),
+)
 OTHER: dict[type, type] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Div, ast.Mod: ast.Div,
-    ast.Pow: ast.Mult, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr, ast.MatMult: ast.Mult, ast.And: ast.Or,
-    ast.Or: ast.And, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
-    ast.Break: ast.Continue, ast.Continue: ast.Break, ast.USub: ast.UAdd,
-}  # fmt: skip
+    **dict(EACH_OTHER),
+    **{second: first for first, second in EACH_OTHER},
+    ast.FloorDiv: ast.Div,
+    ast.Mod: ast.Div,
+    ast.Pow: ast.Mult,
+    ast.MatMult: ast.Mult,
+    ast.USub: ast.UAdd,
+}
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -47,6 +53,15 @@ def changes(file: Path, count: int, seed: int = 0) -> list[Change]:
     places = [(name, *pair) for name, function in _functions(tree) for pair in _replacements(function)]
     drawn = sorted(random.Random(seed).sample(range(len(places)), min(count, len(places))))
     return [_change(file, tree, *places[index]) for index in drawn]
+
+
+def drawn_change(text: str, seed: int) -> tuple[str, str]:
+    """Draw one change of a text's functions; return the name of the function, and the changed text."""
+    tree = ast.parse(text)
+    places = [(name, *pair) for name, function in _functions(tree) for pair in _replacements(function)]
+    name, old, new = random.Random(seed).choice(places)
+    mutant = copy.deepcopy(tree, {id(old): ast.copy_location(new, old)})
+    return name, ast.unparse(ast.fix_missing_locations(mutant))
 
 
 def _change(file: Path, tree: ast.Module, name: str, old: ast.AST, new: ast.AST) -> Change:

@@ -69,7 +69,7 @@ def _numpy(module: str) -> Subject:
     operations = [one for file in files for one in _operations(_file(f"engines/numpy/{file}"))]
     only = " or ".join(operations)
     if name == "convolution":
-        return Subject(module, (OPERATIONS, NUMPY, "tests/engines/test_blocks.py"), f"{only} or block")
+        return Subject(module, (OPERATIONS, NUMPY), f"{only} or block")
     return Subject(module, (OPERATIONS, NUMPY), only)
 
 

@@ -5,27 +5,18 @@ Here in float64, whose kernels other tests compile too, and with programs interp
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
 import pytest
 from drawn_networks import UNDRAWN, Drawn, draw_network
 from networks import interpreted
-from networks.comparing import TOLERANCE, Rounding, apart, compare
+from networks.comparing import compare
 from selection import draws
 
-import chainrule as cr
 from chainrule import layers
-from chainrule.engines.compiled import programs
 from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.steps import Sharing
-from chainrule.layers import node
-from chainrule.layers.node import Wiring
-from chainrule.models.model import connect
 from chainrule.network import losses
-from chainrule.training import optimizers
 
 COUNT, PARTS = draws(64), 8
 MANY = 800  # networks that are only drawn, to check their variety
@@ -36,27 +27,6 @@ def test_drawn_networks_are_the_same_on_both_engines(part: int) -> None:
     for number in range(part, COUNT, PARTS):
         with interpreted.running(small=number // PARTS % 2 == 1):
             compare(draw_network(7, number, ("float64",)))
-
-
-def named(row: Sequence[Any], wiring: Wiring | None = None, loss: str = "half_squared_error", count: int = 5) -> Drawn:
-    draw = np.random.default_rng(1)
-    made = tuple(row) if wiring else (*row, cr.Flatten())
-    x = draw.normal(size=(count, 1, 20, 20))
-    t = draw.normal(size=(count, connect(made, x.shape[1:], wiring, engine="numpy").output_shape[0]))
-    return Drawn(made, loss, x, t, wiring, batches=(count, 1, 3), threads=2, optimizer=optimizers.SGD(0.01))
-
-
-def gated() -> tuple[Any, Any]:
-    """Return input and output of a graph with a sum, a gate, a shared layer and a concatenation."""
-    x = cr.Input((1, 20, 20))
-    shared = cr.Conv2D(1, 3, padding="same")
-    y = cr.ReLU()(cr.Add()(shared(x), cr.BatchNorm2D()(shared(shared(x)))))
-    y = cr.Multiply()(y, cr.Sigmoid()(cr.Conv2D(1, 1)(cr.AveragePool2D((20, 20))(y))))
-    return x, cr.Flatten()(cr.Concatenate()(cr.MaxPool2D(2)(y), cr.Conv2D(2, 2, stride=2)(x)))
-
-
-def test_a_compiled_graph_predicts_and_trains_as_an_interpreted_one() -> None:
-    assert compare(named(*node.trace(*gated()))) == "same"
 
 
 def plans_of(drawn: Drawn) -> list[ProgramWriter]:
@@ -71,14 +41,11 @@ def test_everything_is_drawn() -> None:
     networks = [draw_network(0, number) for number in range(MANY)]
     assert {type(layer).__name__ for drawn in networks for layer in drawn.layers} == set(layers.NAMED) - UNDRAWN
     graphs = [drawn for drawn in networks if drawn.wiring and not drawn.wiring.is_chain]
-    assert MANY / 3 < len(graphs) < 2 * MANY / 3
     assert sum(len(set(drawn.wiring.owners)) < len(drawn.layers) for drawn in graphs if drawn.wiring) > 20
     assert {drawn.loss for drawn in networks} == {*losses.NAMES, None}
     assert {drawn.dtype for drawn in networks} == {"float32", "float64"}
     assert {drawn.threads for drawn in networks} == {1, 2, 3}
-    sizes = {count for drawn in networks for count in drawn.batches}
-    assert min(sizes) == 1
-    assert 100 < max(sizes) <= 130
+    assert {1, 2, 130} <= {count for drawn in networks for count in drawn.batches}
     shapes = {drawn.x.shape[1:] for drawn in networks}
     assert {len(shape) for shape in shapes} == {1, 2, 3}
     assert any(shape[1:] == (224, 224) for shape in shapes)
@@ -86,7 +53,7 @@ def test_everything_is_drawn() -> None:
 
 
 def test_every_rewriting_is_met() -> None:
-    met, summed, batch_wide, held = Counter[str](), Counter[str](), 0, 0
+    met, summed, batch_wide, held, single_windows = Counter[str](), Counter[str](), 0, 0, 0
     with interpreted.running(small=True):
         for number in range(MANY // 2):
             for writer in plans_of(draw_network(0, number)):
@@ -95,6 +62,7 @@ def test_every_rewriting_is_met() -> None:
                     steps = [step for step in facts.epilogues if operation.epilogue.get(step)]
                     met[" ".join([operation.kernel, *steps])] += 1
                     summed[operation.kernel] += operation.sharing is Sharing.BY_OUTPUTS
+                    single_windows += operation.kernel == "dense" and operation.writes[0].name.startswith("conv")
                     batch_wide += operation.scope == "batch" and facts.shared_from is not None
                 held += bool(writer.training and writer.deferred_gradients)
     for kernel, steps in itertools.product(
@@ -111,24 +79,5 @@ def test_every_rewriting_is_met() -> None:
     assert {"batch_norm_scale", "batch_norm_backward", "batch_norm_coefficients", "correlate_rows"} < set(met)
     assert {"max_pool_2x2", "largest_cells"} < set(met)
     assert batch_wide > 20
+    assert single_windows > 20
     assert held > 20
-
-
-def test_rounding_is_told_from_errors() -> None:
-    drawn = named([cr.Conv2D(4, 3), cr.ReLU()])
-    model, moved = drawn.build("numpy"), drawn.build("numpy")
-    moved.engine = Rounding(1)
-    difference = apart(moved.predict(drawn.x), model.predict(drawn.x))
-    assert 0 < difference < TOLERANCE["float64"]
-    assert apart(np.array([1.0, np.nan]), np.array([1.0, 2.0])) == np.inf
-    assert apart(np.zeros(2), np.zeros(3)) == np.inf
-    assert apart(np.array([np.inf]), np.array([-np.inf])) == np.inf
-
-
-def test_an_interpreted_program_sees_what_compiled_code_would_not() -> None:
-    with pytest.raises(IndexError, match="4 numbers from place 7 on of a room of 10"):
-        interpreted.view(np.zeros(10), 7, (2, 2))
-    interpreted.link("a kernel of this test", lambda x: None, [("float32", 2)], [])
-    with pytest.raises(TypeError, match="expected \\('float32', 2\\), found \\('float64', 2\\)"):
-        interpreted.call("a kernel of this test", (np.zeros((2, 2)),))
-    assert programs.load is not interpreted.load

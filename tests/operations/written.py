@@ -1,4 +1,4 @@
-"""Equations as docstrings and pages write them, read and computed: y = ½ x (1 + tanh a)        a = √(2/π) x³.
+"""Equations as docstrings write them, read and computed: y = ½ x (1 + tanh a)        a = √(2/π) x³.
 
 A small reader of its own, which knows nothing of the library's.
 """
@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from docs.pages import FOLDER, stated
 
-from chainrule.operations import definitions, reference
+from chainrule.operations import reference
 
 FUNCTIONS: dict[str, Any] = {
     "tanh": math.tanh,
@@ -48,11 +47,6 @@ SIGNS = {
 def docstring(operation: str) -> list[str]:
     """Return the lines of an operation's docstring."""
     return (inspect.getdoc(getattr(reference, operation)) or "").splitlines()
-
-
-def page(operation: str) -> list[str]:
-    """Return the lines about an operation on the page that derives it."""
-    return stated(FOLDER / f"{definitions.family(operation)}.md")[operation]
 
 
 def computed(lines: list[str], known: Mapping[str, float], *, nesterov: bool = False) -> dict[str, list[float]]:

@@ -1,18 +1,15 @@
-"""Dense predictions against PyTorch, in float64: losses and gradients of random cases, and metrics."""
+"""Dense predictions against PyTorch, in float64: losses and gradients of random cases."""
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from numerical import assert_close
 from numpy.typing import NDArray
 from parity.sweeping import EXAMPLES, Largest, generator
 
 import chainrule as cr
 from chainrule.data.normalization import Normalization
-from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.trainer import Trainer
@@ -22,7 +19,6 @@ functional = torch.nn.functional
 
 Array = NDArray[Any]
 IGNORED = 255
-ENGINES = ("numpy", "compiled", "jax")
 # loss → (last layers, PyTorch's loss of each position (N, …) for logits (N, K, …), kind of targets)
 LOSSES: dict[str, tuple[list[Any], Callable[..., Any], str]] = {
     "softmax_cross_entropy": ([], functional.cross_entropy, "labels"),
@@ -32,12 +28,6 @@ LOSSES: dict[str, tuple[list[Any], Callable[..., Any], str]] = {
     "mean_absolute_error": ([], functional.l1_loss, "numbers"),
     "huber": ([], functional.huber_loss, "numbers"),
 }
-
-
-def engine_or_skip(name: str) -> str:
-    if name == "jax":
-        pytest.importorskip("jax")
-    return name
 
 
 def targets(draw: np.random.Generator, kind: str, shape: tuple[int, ...]) -> Array:
@@ -59,18 +49,16 @@ def dense_mean(loss: Callable[..., Any], logits: Any, y: Array, weights: Array |
     return (losses.flatten(1).sum(1) / counted).mean()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_losses_and_gradients(loss: str, engine: str, record_property: Callable[[str, Any], None]) -> None:
+def test_losses_and_gradients(loss: str, record_property: Callable[[str, Any], None]) -> None:
     """Compare the loss and the gradients of a layer's parameters, with ignored positions and class weights."""
     ending, their_loss, kind = LOSSES[loss]
     largest, draw = Largest(), generator("dense", loss)
-    examples = EXAMPLES if engine == "numpy" else EXAMPLES // 50  # each one is compiled
-    for example in range(examples):
+    for example in range(EXAMPLES):
         count, classes = int(draw.integers(1, 5)), int(draw.integers(2 if kind == "labels" else 1, 5))
         positions = tuple(draw.integers(1, 6, size=int(draw.integers(1, 3))).tolist())
         layer = (cr.Conv1D if len(positions) == 1 else cr.Conv2D)(classes, 1)
-        model = cr.Sequential([layer, *ending], (2, *positions), dtype="float64", engine=engine_or_skip(engine))
+        model = cr.Sequential([layer, *ending], (2, *positions), dtype="float64", engine="numpy")
         x, y = draw.normal(size=(count, 2, *positions)), targets(draw, kind, (count, classes, *positions))
         weights = draw.uniform(0.1, 3, classes) if kind == "labels" and draw.random() < 0.5 else None
         if kind == "labels" and draw.random() < 0.5:
@@ -84,29 +72,10 @@ def test_losses_and_gradients(loss: str, engine: str, record_property: Callable[
         _, gradient = trainer.stepper.gradient(*batch, step=1)
         outcome = trainer.stepper.step(*batch, step=1, rate=0.0)
         order = trainer.loader.indices(0)
-        w, b = (torch.tensor(initial(model, name), requires_grad=True) for name in ("conv1.w", "conv1.b"))
+        w, b = (torch.tensor(model.drawn(name, model.seed), requires_grad=True) for name in ("conv1.w", "conv1.b"))
         logits = (functional.conv1d if len(positions) == 1 else functional.conv2d)(torch.from_numpy(x[order]), w, b)
         expected = dense_mean(their_loss, logits, y[order], weights)
         expected.backward()
         largest.meet(f"loss of example {example}", outcome.loss, expected.item())
         largest.meet(f"gradient of example {example}", gradient, torch.cat([w.grad.ravel(), b.grad.ravel()]).numpy())
-    record_property("parity", [f"dense {loss}, {engine}", largest.value, largest.where])
-
-
-def initial(model: Any, name: str) -> Array:
-    return model.drawn(name, model.seed).copy()
-
-
-def test_metrics_of_a_confusion_matrix_of_pixels() -> None:
-    """Compute pixel accuracy, IoU and Dice pixel by pixel."""
-    draw = generator("metrics")
-    outputs, y = draw.normal(size=(3, 4, 5, 6)), draw.integers(0, 4, (3, 5, 6))
-    y[0, :2] = IGNORED
-    samples = Samples.of(outputs, y, (4, 5, 6), ignore_label=IGNORED)
-    evaluation = Evaluation(0.0, outputs, samples.targets, classes=tuple("abcd"), valid=samples.valid)
-    predicted, counted = torch.from_numpy(outputs).argmax(1).numpy(), y != IGNORED
-    assert_close(evaluation.accuracy, (predicted == y)[counted].mean())
-    for k, iou, dice in zip(itertools.count(), evaluation.iou, evaluation.dice, strict=False):
-        a, b = (predicted == k) & counted, (y == k) & counted
-        assert_close(iou, (a & b).sum() / (a | b).sum())
-        assert_close(dice, 2 * (a & b).sum() / (a.sum() + b.sum()))
+    record_property("parity", [f"dense {loss}", largest.value, largest.where])

@@ -22,15 +22,10 @@ def trained(*data: Any, **options: Any) -> np.ndarray:
     return model.parameters
 
 
-@pytest.mark.parametrize("readers", [0, 2])
-def test_data_sets(readers: int) -> None:
-    data = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
-    np.testing.assert_array_equal(trained(data, batch_size=BATCH, readers=readers), trained(X, Y, batch_size=BATCH))
-
-
 @pytest.mark.parametrize("processes", [0, 2])
-def test_loaders(processes: int) -> None:
+def test_data_sets_and_loaders(processes: int) -> None:
     data = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
+    np.testing.assert_array_equal(trained(data, batch_size=BATCH, readers=processes), trained(X, Y, batch_size=BATCH))
     loader = torch.utils.data.DataLoader(data, BATCH, num_workers=processes)
     in_order = [(X[start : start + BATCH], Y[start : start + BATCH]) for start in range(0, len(X), BATCH)]
     np.testing.assert_array_equal(trained(loader), trained(in_order))

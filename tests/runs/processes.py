@@ -33,19 +33,19 @@ def completed(*arguments: object) -> str:
 
 def content(folder: Path) -> dict[str, Any]:
     """Return the exact contents of a run, except for the seconds."""
-    found: dict[str, Any] = {}
+    actual: dict[str, Any] = {}
     for name, kind in (("model", "model"), ("best", "model"), ("checkpoint", "checkpoint")):
         tensors, about = files.read_tensors(folder / f"{name}.safetensors", kind)
-        found[name] = {key: (str(value.dtype), value.shape, value.tobytes()) for key, value in tensors.items()}
-        found[f"about {name}"] = about
+        actual[name] = {key: (str(value.dtype), value.shape, value.tobytes()) for key, value in tensors.items()}
+        actual[f"about {name}"] = about
     rows = (folder / "history.csv").read_text().splitlines()
-    found["history"] = [row.rpartition(",")[0] for row in rows]
-    found["evaluation"] = files.read_json(folder / "evaluation.json")
-    found["files"] = sorted(os.listdir(folder))
-    return found
+    actual["history"] = [row.rpartition(",")[0] for row in rows]
+    actual["evaluation"] = files.read_json(folder / "evaluation.json")
+    actual["files"] = sorted(os.listdir(folder))
+    return actual
 
 
 def assert_same(folder: Path, whole: Path) -> None:
-    found, expected = content(folder), content(whole)
+    actual, expected = content(folder), content(whole)
     for part in expected:
-        assert found[part] == expected[part], part
+        assert actual[part] == expected[part], part

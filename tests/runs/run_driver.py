@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -75,12 +76,14 @@ class Halt(Callback):
         trainer.stop = len(trainer.history) >= self.step
 
 
-def start(folder: Path, data: Path, engine: str = "numpy", *callbacks: Callback, recipe: Recipe = RECIPE) -> Result:
+def start(folder: Path, data: Path, *callbacks: Callback, engine: str = "numpy", recipe: Recipe = RECIPE) -> Result:
+    """Train a run, with a checkpoint after every step."""
     return running.start(folder, make_job(data, engine, recipe), *load(data), callbacks, interval=0.0)
 
 
-def resume(folder: Path, data: Path, *callbacks: Callback, interval: float = 0.0) -> Result:
-    return running.resume(folder, *load(data), callbacks, interval)
+def resume(folder: Path, data: Path, *callbacks: Callback, interval: float = 0.0, **options: Any) -> Result:
+    """Resume a run."""
+    return running.resume(folder, *load(data), callbacks, interval, **options)
 
 
 def make_data(path: Path) -> None:
@@ -103,7 +106,7 @@ def main(command: str, *arguments: str) -> int:
             result = resume(folder, data, Slowly())
         else:
             recipe = replace(RECIPE, epochs=int(arguments[3])) if arguments[3:] else RECIPE
-            result = start(folder, data, arguments[2], Slowly(), recipe=recipe)
+            result = start(folder, data, Slowly(), engine=arguments[2], recipe=recipe)
         print("finished" if result.finished else f"stopped {len(result.history)}")
     except ChainruleError as error:
         print(error, file=sys.stderr)

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs.run_driver import Halt, make_job
+from runs.run_driver import Halt, resume, start
 
 from chainrule._io import files
-from chainrule.data import load
 from chainrule.errors import ChainruleError, FormatError
-from chainrule.runs import checksums, loading, resume_point, running
+from chainrule.runs import checksums, loading, resume_point
 from chainrule.runs.folder import CHECKED_FILES, CHECKSUMS
 
 FILES = ("config.json", "history.csv", "checkpoint.safetensors", "best.safetensors", "model.safetensors")
@@ -72,7 +71,7 @@ def test_figures_changed_by_hand(run: Path, data: Path) -> None:
     config["recipe"]["batch_size"] = 14
     (run / "config.json").write_text(json.dumps(config))
     for act in (
-        lambda: running.resume(run, *load(data)),
+        lambda: resume(run, data),
         lambda: loading.open_run(run, engine="numpy"),
         lambda: checksums.check(run, ("config.json",)),
     ):
@@ -97,8 +96,8 @@ def test_rows_behind_those_vouched_for_are_not_read(run: Path, data: Path) -> No
 def test_accepted_changes_are_the_runs_own_from_then_on(run: Path, data: Path) -> None:
     (run / "evaluation.json").write_text('{"accuracy": 1.0}')
     with pytest.raises(FormatError):
-        running.resume(run, *load(data))
-    running.resume(run, *load(data), accept_changes=True)
+        resume(run, data)
+    resume(run, data, accept_changes=True)
     assert checksums.check(run) == []
 
 
@@ -119,7 +118,7 @@ def test_a_run_that_is_read_while_it_trains_is_never_doubted(data: Path, tmp_pat
     reader = threading.Thread(target=look)
     reader.start()
     try:
-        running.start(folder, make_job(data), *load(data), interval=0.0)
+        start(folder, data)
     finally:
         done.set()
         reader.join()
@@ -140,7 +139,7 @@ def test_a_checkpoint_that_is_not_finite_is_not_restored(run: Path, data: Path, 
     tensors[name].flat[-1] = value
     files.write_tensors(path, "checkpoint", tensors, about)
     for act in (
-        lambda: running.resume(run, *load(data), accept_changes=True),
+        lambda: resume(run, data, accept_changes=True),
         lambda: resume_point.read_resume_point(run),
     ):
         with pytest.raises(FormatError, match=f"{name} contains weights"):
@@ -154,19 +153,19 @@ def test_a_checkpoint_that_is_not_finite_is_not_restored(run: Path, data: Path, 
 @pytest.mark.parametrize(("step", "name"), [(3, "checkpoint"), (10, "best"), (28, "model")])
 def test_the_best_weights_there_are(data: Path, tmp_path: Path, step: int, name: str) -> None:
     folder = tmp_path / "run"
-    running.start(folder, make_job(data), *load(data), [Halt(step)])
-    found = loading.open_run(folder, engine="numpy")
+    start(folder, data, Halt(step))
+    actual = loading.open_run(folder, engine="numpy")
     assert files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[1]["step"] == step
     kind = "checkpoint" if name == "checkpoint" else "model"
     expected, _ = files.read_tensors(folder / f"{name}.safetensors", kind)
-    assert all(np.array_equal(values, expected[key]) for key, values in found.model.weights.items())
-    assert (found.remarks == ()) == (name == "model")
-    assert all(name in remark and "not finished" in remark for remark in found.remarks)
+    assert all(np.array_equal(values, expected[key]) for key, values in actual.model.weights.items())
+    assert (actual.remarks == ()) == (name == "model")
+    assert all(name in remark and "not finished" in remark for remark in actual.remarks)
 
 
 def test_a_run_without_weights(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    running.start(folder, make_job(data), *load(data), [Halt(1)])
+    start(folder, data, Halt(1))
     for path in folder.glob("*.safetensors"):
         path.unlink()
     with pytest.raises(ChainruleError, match="contains no weights yet"):

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from runs.processes import assert_same
-from runs.run_driver import RECIPE, Halt, make_job
+from runs.run_driver import RECIPE, Halt, resume, start
 
-from chainrule.data import load
 from chainrule.errors import OptionError
-from chainrule.runs import checksums, jobs, loading, running
+from chainrule.runs import checksums, jobs, loading
 from chainrule.training import schedules
 from chainrule.training.schedules import Constant, Cosine, OneCycle, Restarted, Schedule, Step, WarmUp
 from chainrule.web import subjects
@@ -26,19 +25,19 @@ def test_schedules_that_know_no_end_give_the_run_of_so_many_epochs(
     schedule: Schedule, stop: int | None, data: Path, tmp_path: Path
 ) -> None:
     """Compare the bits."""
-    long, short = (make_job(data, recipe=replace(RECIPE, schedule=schedule, epochs=epochs)) for epochs in (5, 3))
-    running.start(tmp_path / "long", long, *load(data))
-    running.start(tmp_path / "short", short, *load(data), [] if stop is None else [Halt(stop)])
-    result = running.resume(tmp_path / "short", *load(data), epochs=5)
+    recipe = replace(RECIPE, schedule=schedule, epochs=5)
+    start(tmp_path / "long", data, recipe=recipe)
+    start(tmp_path / "short", data, *([] if stop is None else [Halt(stop)]), recipe=replace(recipe, epochs=3))
+    result = resume(tmp_path / "short", data, epochs=5)
     assert (result.finished, len(result.history)) == (True, 5 * EPOCH)
     assert_same(tmp_path / "short", tmp_path / "long")
 
 
 @pytest.mark.parametrize("schedule", [OneCycle(), Cosine(), WarmUp()], ids=["one-cycle", "cosine", "warm-up"])
 def test_the_others_begin_a_new_cycle_over_what_is_left(schedule: Schedule, data: Path, tmp_path: Path) -> None:
-    folder, job = tmp_path / "run", make_job(data, recipe=replace(RECIPE, schedule=schedule, epochs=2))
-    first = list(running.start(folder, job, *load(data)).history.rates)
-    rates = list(running.resume(folder, *load(data), epochs=5).history.rates)
+    folder, recipe = tmp_path / "run", replace(RECIPE, schedule=schedule, epochs=2)
+    first = list(start(folder, data, recipe=recipe).history.rates)
+    rates = list(resume(folder, data, epochs=5).history.rates)
     again = [0.02 * schedule.factor(step, 3 * EPOCH, EPOCH) for step in range(3 * EPOCH)]
     assert_close(rates, first + again)
     kept = jobs.read_job(folder).recipe
@@ -49,40 +48,38 @@ def test_the_others_begin_a_new_cycle_over_what_is_left(schedule: Schedule, data
 def test_an_extended_run_that_is_cut_short_again(data: Path, tmp_path: Path) -> None:
     for name, steps in (("whole", []), ("cut", [Halt(18)])):
         folder = tmp_path / name
-        running.start(folder, make_job(data, recipe=replace(RECIPE, epochs=2)), *load(data))
-        running.resume(folder, *load(data), steps, epochs=4)
+        start(folder, data, recipe=replace(RECIPE, epochs=2))
+        resume(folder, data, *steps, epochs=4)
         assert checksums.check(folder) == []
     opened = loading.open_run(tmp_path / "cut", engine="numpy")
     assert "is not finished" in opened.remarks[0]  # model.safetensors is the end of two epochs
-    running.resume(tmp_path / "cut", *load(data))
+    resume(tmp_path / "cut", data)
     assert_same(tmp_path / "cut", tmp_path / "whole")
-    running.resume(tmp_path / "cut", *load(data), epochs=6)  # and once more
+    resume(tmp_path / "cut", data, epochs=6)  # and once more
     assert len(subjects.of_path(tmp_path / "cut").history) == 6 * EPOCH
 
 
 def test_fewer_epochs_than_are_done(whole: Path, run: Path, data: Path) -> None:
     for epochs in (1, 3):
         with pytest.raises(OptionError, match=f"{epochs} epochs: 4 epochs are done"):
-            running.resume(run, *load(data), epochs=epochs)
-    running.resume(run, *load(data), epochs=4)
+            resume(run, data, epochs=epochs)
+    resume(run, data, epochs=4)
     assert_same(run, whole)
 
 
 def test_more_patience(data: Path, tmp_path: Path) -> None:
     recipe = replace(RECIPE, epochs=40, patience=1, schedule=Constant())
-    short = running.start(tmp_path / "run", make_job(data, recipe=recipe), *load(data))
+    short = start(tmp_path / "run", data, recipe=recipe)
     assert len(short.history.epochs) < 40
-    longer = running.resume(tmp_path / "run", *load(data), patience=3)
+    longer = resume(tmp_path / "run", data, patience=3)
     assert len(longer.history.epochs) > len(short.history.epochs)
-    weights = running.start(
-        tmp_path / "other", make_job(data, recipe=replace(recipe, patience=3)), *load(data)
-    ).model.weights
+    weights = start(tmp_path / "other", data, recipe=replace(recipe, patience=3)).model.weights
     for name, values in loading.load(tmp_path / "run", engine="numpy").weights.items():
         np.testing.assert_array_equal(values, weights[name])
 
 
 @pytest.mark.parametrize("name", schedules.NAMED)
 def test_a_restarted_schedule_reads_back(name: str) -> None:
-    found: Any = schedules.find(name).extended(9, 3).extended(30, 10)
-    assert schedules.find(found.to_config()) == found
-    assert found.factor(5, 99, 3) == schedules.find(name).factor(5, 9, 3)
+    actual: Any = schedules.find(name).extended(9, 3).extended(30, 10)
+    assert schedules.find(actual.to_config()) == actual
+    assert actual.factor(5, 99, 3) == schedules.find(name).factor(5, 9, 3)

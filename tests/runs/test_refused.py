@@ -24,7 +24,7 @@ from chainrule.runs.jobs import describe
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
 
 
 def refused(kind: type[ChainruleError], words: str, folder: Path, act: Any) -> None:
@@ -39,53 +39,50 @@ def refused(kind: type[ChainruleError], words: str, folder: Path, act: Any) -> N
 
 def accepted(run: Path, data: Path) -> Any:
     """Check that a changed run can be resumed with permission, unless it is damaged beyond use."""
-    return running.resume(run, *load(data), accept_changes=True)
+    return run_driver.resume(run, data, accept_changes=True)
 
 
-def test_a_folder_that_holds_a_run(run: Path, data: Path) -> None:
-    refused(RunError, f"{run} already contains a run", run, lambda: running.start(run, make_job(data), *load(data)))
+@pytest.mark.parametrize("name", [*CHECKED_FILES, None])
+def test_a_folder_in_use_for_something_else_is_refused(run: Path, data: Path, tmp_path: Path, name: str | None) -> None:
+    """A run, a part of a run, none, or a file."""
+
+    def start(folder: Path) -> Any:
+        return lambda: run_driver.start(folder, data)
+
+    if name is None:
+        refused(RunError, f"{run} already contains a run", run, start(run))
+        (tmp_path / "file").write_text("precious")
+        for place in (tmp_path / "file", tmp_path / "file" / "run"):
+            refused(RunError, "cannot create the run folder", tmp_path, start(place))
+        for place in (tmp_path, tmp_path / "none"):
+            refused(RunError, "contains no run", tmp_path, lambda place=place: run_driver.resume(place, data))
+        return
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / name).write_text("precious")
+    refused(RunError, f"({name})", other, start(other))
 
 
-@pytest.mark.parametrize("name", CHECKED_FILES)
-def test_a_folder_that_holds_part_of_a_run(data: Path, tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("precious")
-    refused(RunError, f"({name})", tmp_path, lambda: running.start(tmp_path, make_job(data), *load(data)))
-
-
-def test_a_folder_that_holds_none(data: Path, tmp_path: Path) -> None:
-    refused(RunError, "contains no run", tmp_path, lambda: running.resume(tmp_path, *load(data)))
-    refused(RunError, "contains no run", tmp_path, lambda: running.resume(tmp_path / "none", *load(data)))
-
-
-def test_a_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("precious")
-    for place in (tmp_path / "file", tmp_path / "file" / "run"):
-        refused(
-            RunError,
-            "cannot create the run folder",
-            tmp_path,
-            lambda p=place: running.start(p, make_job(data), *load(data)),
-        )
-
-
-def test_changed_data(run: Path, data: Path) -> None:
+def test_changed_data_are_refused(run: Path, data: Path) -> None:
     training, test = load(data)
     x = training.x.copy()
     x[5, 0, 3, 3] ^= 1
-    other = replace(training, x=x)
-    refused(DataError, "are not those this run was started with", run, lambda: running.resume(run, other, test))
-    y = np.roll(training.y, 1)
-    refused(DataError, "not those", run, lambda: running.resume(run, replace(training, y=y), test))
-    refused(DataError, "not those", run, lambda: running.resume(run, training, replace(test, x=test.x ^ 1)))
-    refused(DataError, "not those", run, lambda: running.resume(run, training, test.take(19)))
+    for parts in (
+        (replace(training, x=x), test),
+        (replace(training, y=np.roll(training.y, 1)), test),
+        (training, replace(test, x=test.x ^ 1)),
+        (training, test.take(19)),
+    ):
+        words = "are not those this run was started with"
+        refused(DataError, words, run, lambda parts=parts: running.resume(run, *parts))
 
 
 def test_the_fingerprint_knows_shape_and_dtype() -> None:
     """Distinguish the same bytes in other shapes and dtypes."""
     x, y = np.zeros((4, 1, 2, 4), np.uint8), np.zeros(4, np.int64)
     same = [x, x.reshape(4, 1, 4, 2), x.view(np.float32)]
-    found = {describe(Dataset(one, y, ("0",)), Dataset(x, y, ("0",)))["fingerprint"] for one in same}
-    assert len(found) == 3
+    actual = {describe(Dataset(one, y, ("0",)), Dataset(x, y, ("0",)))["fingerprint"] for one in same}
+    assert len(actual) == 3
 
 
 def test_the_threads_that_really_run_are_kept(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ def test_before_the_first_step():
     assert_close(training.learning_rate, 0.02 * OneCycle().factor(0, 28, 7))
 
 
-def test_otherwise():
+def test_an_optimizer_or_a_rate_of_the_user_takes_the_place_of_the_recorded_one():
     training = NextStep(Adam(0.3), 0.1, 9, (np.ones(2), np.ones(2)))
     assert resume_point.with_overrides(training, None, None) == training
     assert resume_point.with_overrides(training, None, 0.7) == replace(training, learning_rate=0.7)

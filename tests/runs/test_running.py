@@ -10,39 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 from runs import run_driver
-from runs.processes import assert_same, completed, content, started
-from runs.run_driver import RECIPE, make_job
+from runs.processes import assert_same, completed, started
+from runs.run_driver import RECIPE, make_job, resume, start
 
 from chainrule._io import files
 from chainrule.data import load
 from chainrule.errors import ChainruleError, NotFiniteError, RunError
-from chainrule.runs import checkpointer, loading, running
+from chainrule.runs import checkpointer, running
 from chainrule.runs.checksums import Recorder
-from chainrule.runs.jobs import Job
 from chainrule.runs.running import STOPPING
 from chainrule.training.history import Epoch
 from chainrule.training.recipe import Recipe
 
 STEPS = 4 * 7  # 60 samples, 12 of them held back, in batches of 7
-
-
-def test_a_run_leaves_what_it_should(whole: Path, data: Path) -> None:
-    found = content(whole)
-    names = ["best", "checkpoint", "model"]
-    assert found["files"] == sorted(
-        [
-            *("checksums.json", "config.json", "evaluation.json", "history.csv", "validation.csv"),
-            *(f"{n}.safetensors" for n in names),
-        ]
-    )
-    assert len(found["history"]) == 1 + STEPS
-    assert found["about checkpoint"]["step"] == STEPS
-    moments = {name for name in found["checkpoint"] if name.startswith("optimizer.")}
-    assert moments == {"optimizer.m", "optimizer.v"}
-    assert {name: found["checkpoint"][name] for name in found["model"]} == found["model"]
-    _, test = load(data)
-    assert found["evaluation"]["accuracy"] == loading.load(whole, engine="numpy").evaluate(test).accuracy > 0.5
-    assert Job.from_config(files.read_json(whole / "config.json"), whole).recipe == RECIPE
 
 
 def test_the_best_model_is_that_of_the_best_validation(whole: Path, data: Path, tmp_path: Path) -> None:
@@ -56,7 +36,7 @@ def test_the_best_model_is_that_of_the_best_validation(whole: Path, data: Path, 
         def epoch_ended(self, trainer: Any, epoch: Any) -> None:
             trainer.stop = epoch.epoch == best + 1
 
-    running.start(folder, make_job(data), *load(data), [Halt()])
+    start(folder, data, Halt())
     tensors = files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[0]
     model = files.read_tensors(whole / "best.safetensors", "model")[0]
     assert all((tensors[name] == model[name]).all() for name in model)
@@ -84,18 +64,6 @@ def test_interrupted_saves_and_stops(whole: Path, data: Path, tmp_path: Path) ->
     assert_same(folder, whole)
 
 
-def test_the_compiled_engine_killed_and_resumed(data: Path, tmp_path: Path) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert completed("start", whole, data, "compiled") == "finished"
-    process = started("start", killed, data, "compiled")
-    while not (killed / "config.json").exists():
-        time.sleep(0.001)
-    process.kill()
-    process.communicate(timeout=60)
-    assert completed("resume", killed, data) == "finished"
-    assert_same(killed, whole)
-
-
 # ---------------------------------------------------------------------- one process a run
 
 
@@ -107,28 +75,19 @@ def test_a_run_that_is_being_trained(data: Path, tmp_path: Path) -> None:
 
         def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
             if len(trainer.history) == 2:
-                for begin in (lambda: running.resume(folder, *load(data)), again):
+                for begin in (lambda: resume(folder, data), again):
                     with pytest.raises(RunError) as caught:
                         begin()
                     said.append(str(caught.value))
 
     def again() -> None:
-        running.start(folder, make_job(data), *load(data))
+        start(folder, data)
 
-    result = running.start(folder, make_job(data), *load(data), [Intruder()])
+    result = start(folder, data, Intruder())
     assert len(said) == 2
     assert all(message.startswith(f"{folder} is in use") for message in said)
     assert result.evaluation
     assert not (folder / ".lock").exists()
-
-
-def test_beginning_in_one_folder_at_once(data: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    processes = [started("start", folder, data, "numpy") for _ in range(3)]
-    ended = [(*process.communicate(timeout=60), process.returncode) for process in processes]
-    assert sorted(code for *_, code in ended) == [0, 2, 2]
-    for _, err, code in ended:
-        assert code == 0 or "is in use" in err or "already contains a run" in err
 
 
 # ---------------------------------------------------------------------- numbers that are not finite
@@ -137,7 +96,7 @@ def test_beginning_in_one_folder_at_once(data: Path, tmp_path: Path) -> None:
 def test_a_step_that_is_not_finite_keeps_the_last_checkpoint(data: Path, tmp_path: Path) -> None:
     recipe: Recipe = replace(RECIPE, optimizer=run_driver.Adam(1e30), clip_norm=None)
     with pytest.raises(ChainruleError, match=r"not finite|too large"):
-        running.start(tmp_path / "run", make_job(data, recipe=recipe), *load(data), interval=0.0)
+        start(tmp_path / "run", data, recipe=recipe)
     tensors, about = files.read_tensors(tmp_path / "run" / "checkpoint.safetensors", "checkpoint")
     assert all(np.isfinite(tensor).all() for tensor in tensors.values())
     assert about["step"] == len((tmp_path / "run" / "history.csv").read_text().splitlines()) - 1

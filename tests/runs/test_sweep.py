@@ -42,11 +42,11 @@ def test_each_trial_is_the_training_that_it_says(
         monkeypatch.setitem(sys.modules, "joblib", None)
         with pytest.raises(OptionError, match="backend threading needs joblib"):
             swept(tmp_path)
-    found = swept(tmp_path, backend=backend)
-    assert [dict(result.trial.settings) | {"seed": result.trial.seed} for result in found.results] == [
+    actual = swept(tmp_path, backend=backend)
+    assert [dict(result.trial.settings) | {"seed": result.trial.seed} for result in actual.results] == [
         {"learning_rate": rate, "seed": seed} for rate in (0.1, 0.5) for seed in (0, 1)
     ]
-    for result in found.results:
+    for result in actual.results:
         alone = model(result.trial.seed)
         history = alone.fit(X, Y, learning_rate=dict(result.trial.settings)["learning_rate"], progress=False, **OPTIONS)
         assert (result.state, result.epochs) == ("finished", 2)
@@ -57,7 +57,7 @@ def test_each_trial_is_the_training_that_it_says(
 
 
 def test_the_table_the_best_and_the_picture(tmp_path: Path) -> None:
-    found = swept(tmp_path, seeds=[3, 4, 5])
+    actual = swept(tmp_path, seeds=[3, 4, 5])
     with (tmp_path / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
@@ -65,21 +65,21 @@ def test_the_table_the_best_and_the_picture(tmp_path: Path) -> None:
         rate: np.mean([float(row["validation"]) for row in rows if row["learning_rate"] == rate])
         for rate in ("0.1", "0.5")
     }
-    assert str(found.best["learning_rate"]) == max(means, key=lambda rate: means[rate])
-    first = found.combinations[0]
-    values = [float(row["validation"]) for row in rows if row["learning_rate"] == str(found.best["learning_rate"])]
+    assert str(actual.best["learning_rate"]) == max(means, key=lambda rate: means[rate])
+    first = actual.combinations[0]
+    values = [float(row["validation"]) for row in rows if row["learning_rate"] == str(actual.best["learning_rate"])]
     assert_close(first.mean("validation"), np.mean(values))
     assert_close(first.deviation("validation"), np.std(values, ddof=1))
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_failed_trial_is_a_row(tmp_path: Path) -> None:
-    found = swept(tmp_path, grid={"learning_rate": [0.1, -1.0, "fast"]}, seeds=1)
-    assert [result.state for result in found.results] == ["finished", "failed", "failed"]
-    assert "learning_rate -1.0: expected a number above 0" in found.results[1].error
-    assert found.results[2].error
-    assert found.best == {"learning_rate": 0.1}
-    assert [combination.mean("score") is None for combination in found.combinations] == [False, True, True]
+    actual = swept(tmp_path, grid={"learning_rate": [0.1, -1.0, "fast"]}, seeds=1)
+    assert [result.state for result in actual.results] == ["finished", "failed", "failed"]
+    assert "learning_rate -1.0: expected a number above 0" in actual.results[1].error
+    assert actual.results[2].error
+    assert actual.best == {"learning_rate": 0.1}
+    assert [combination.mean("score") is None for combination in actual.combinations] == [False, True, True]
 
 
 def test_an_interrupted_sweep_goes_on(tmp_path: Path) -> None:
@@ -123,9 +123,9 @@ class Deadly:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills processes")
 def test_trials_of_a_killed_process_are_not_lost(tmp_path: Path) -> None:
-    found = run_trials(Deadly(tmp_path), trials({"learning_rate": [0.1]}, range(6)), tmp_path / "runs", jobs=2)
-    assert [result.state for result in found.results] == ["finished", "finished", "failed", *["finished"] * 3]
-    assert found.results[2].error == PROCESS_ENDED
+    actual = run_trials(Deadly(tmp_path), trials({"learning_rate": [0.1]}, range(6)), tmp_path / "runs", jobs=2)
+    assert [result.state for result in actual.results] == ["finished", "finished", "failed", *["finished"] * 3]
+    assert actual.results[2].error == PROCESS_ENDED
 
 
 @pytest.mark.parametrize(
@@ -138,6 +138,6 @@ def test_trials_of_a_killed_process_are_not_lost(tmp_path: Path) -> None:
         ({"jobs": 0}, "jobs 0"),
     ],
 )
-def test_refused(tmp_path: Path, given: dict[str, Any], says: str) -> None:
+def test_impossible_sweeps_are_refused(tmp_path: Path, given: dict[str, Any], says: str) -> None:
     with pytest.raises(OptionError, match=says):
         swept(tmp_path, **given)

@@ -20,13 +20,13 @@ GRIDS = st.dictionaries(NAMES, st.lists(VALUES, min_size=1, max_size=4, unique=T
 @given(GRIDS, st.integers(1, 3), st.integers(0, 5))
 def test_every_combination_once(drawn: dict[str, list[str]], seeds: int, first: int) -> None:
     text = " ".join(f"{name}={','.join(values)}" for name, values in drawn.items())
-    found = grid.trials(grid.parse(text), grid.numbered(seeds, first))
+    actual = grid.trials(grid.parse(text), grid.numbered(seeds, first))
     expected = [
         (dict(zip(drawn, values, strict=True)), seed)
         for values in itertools.product(*drawn.values())
         for seed in range(first, first + seeds)
     ]
-    assert [(dict(trial.settings), trial.seed) for trial in found] == expected
+    assert [(dict(trial.settings), trial.seed) for trial in actual] == expected
 
 
 @given(st.lists(COMMAS, min_size=2, max_size=4, unique=True))

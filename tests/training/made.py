@@ -1,10 +1,12 @@
 """Small learnable data and small models for it, drawn from a seed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 import chainrule as cr
+from chainrule.network.network import Network
 
 
 def points(count: int = 240, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -34,6 +36,19 @@ def dense(outputs: int, *ending: Any, shape: tuple[int, ...] = (6,), **options: 
 def classifier(**options: Any) -> cr.Sequential:
     """Build a network that tells the classes of `stripes` apart."""
     return dense(3, cr.Softmax(), shape=(1, 8, 8), **options)
+
+
+def vectors(seed: int, count: int, dtype: str = "float64") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw inputs (N, 5), one-hot targets (N, 3), and weights (N,), of which some are 0."""
+    generator = np.random.default_rng(seed)
+    x, t = generator.normal(size=(count, 5)).astype(dtype), np.eye(3, dtype=dtype)[generator.integers(0, 3, count)]
+    return x, t, generator.exponential(size=count) * (generator.random(count) < 0.8)
+
+
+def network_of_vectors(*middle: Any, ending: Sequence[Any] = (), **options: Any) -> Network:
+    """Build a network for `vectors` with layers between its two dense layers and at its end."""
+    layers = [cr.Dense(6), *middle, cr.Tanh(), cr.Dense(3), *ending]
+    return Network(layers, (5,), **{"dtype": "float64", "engine": "numpy", "threads": 2, "seed": 3, **options})
 
 
 class Doubled:

@@ -82,8 +82,8 @@ NETWORKS: dict[str, tuple[Sequence[Layer], tuple[int, ...], str]] = {
 
 def build(name: str, engine: str, threads: int = 1, dtype: str = "float64") -> Network:
     """Build the network of that name, with parameters and running statistics different from 0 and 1."""
-    found, shape, _ = NETWORKS[name]
-    network = Network(found, shape, dtype=dtype, seed=5, engine=engine, threads=threads)
+    actual, shape, _ = NETWORKS[name]
+    network = Network(actual, shape, dtype=dtype, seed=5, engine=engine, threads=threads)
     generator = np.random.default_rng(6)
     network.parameters += generator.normal(scale=0.2, size=network.parameters.shape).astype(dtype)
     network.statistics += generator.uniform(0, 0.5, network.statistics.shape).astype(dtype)

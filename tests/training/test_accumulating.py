@@ -6,60 +6,22 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from training.made import PlainSGD
+from training.made import network_of_vectors, vectors
 
 import chainrule as cr
 from chainrule.errors import NotFiniteError
-from chainrule.network.network import Network
-from chainrule.training.components import clipping
 from chainrule.training.history import Criterion
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.steps.stepper import Stepper
 
 LOSS = "softmax_cross_entropy"
-
-
-def network(*, random: bool = False, engine: str = "numpy", seed: int = 0) -> Network:
-    extra = [cr.BatchNorm2D(), cr.Dropout(0.4)] if random else []
-    return Network(
-        [cr.Dense(6), *extra, cr.Tanh(), cr.Dense(3)], (5,), dtype="float64", engine=engine, threads=2, seed=seed
-    )
-
-
-def drawn(seed: int, samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    generator = np.random.default_rng(seed)
-    t = np.eye(3)[generator.integers(0, 3, samples)]
-    return generator.normal(size=(samples, 5)), t, generator.exponential(size=samples)
-
-
-OPTIONS: list[dict[str, Any]] = [
-    {"optimizer": cr.SGD(0.1)},
-    {"optimizer": cr.Adam(0.01), "components": clipping(0.05)},
-    {"optimizer": cr.AdamW(0.01, weight_decay=0.1), "lr_multipliers": LRMultipliers.parse("b=3")},
-    {"optimizer": cr.optimizers.find(PlainSGD())},
-]
-
-
-@pytest.mark.parametrize("options", OPTIONS, ids=["sgd", "clipped", "lr_multipliers", "own"])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_a_step_in_parts_is_the_step(options: dict[str, Any], weighted: bool) -> None:
-    generator = np.random.default_rng(len(options) + weighted)
-    found = [
-        Stepper(network(), loss=LOSS, weighted=weighted, parts=parts, **options)
-        for parts in (1, int(generator.integers(2, 6)))
-    ]  # fmt: skip
-    for step in range(1, 5):
-        batch = drawn(step, int(generator.integers(1, 12)))[: 3 if weighted else 2]
-        one, other = (stepper.step(*batch, step=step, rate=0.1) for stepper in found)
-        assert_close(other, one)
-    assert_close(found[1].network.parameters, found[0].network.parameters)
+RANDOM = cr.BatchNorm2D(), cr.Dropout(0.4)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_a_part_has_its_own_statistics_and_its_own_random_numbers(engine: str) -> None:
     """Expect what three plans of their own give for the parts of 3, 4 and 4 samples, at the steps 4, 5 and 6."""
-    x, t, _ = drawn(1, 11)
-    made, twin = (network(random=True, engine=engine) for _ in range(2))
+    x, t, _ = vectors(1, 11)
+    made, twin = (network_of_vectors(*RANDOM, engine=engine) for _ in range(2))
     before = made.parameters.copy()
     outcome = Stepper(made, cr.SGD(0.1), LOSS, parts=3).step(x, t, step=2, rate=1.0, seed=7)
     expected, total, compiled = 0.0, 0.0, twin.compile(twin.plan(LOSS))
@@ -73,9 +35,9 @@ def test_a_part_has_its_own_statistics_and_its_own_random_numbers(engine: str) -
 
 
 def test_a_later_part_that_is_not_finite_changes_nothing() -> None:
-    x, t, _ = drawn(1, 9)
+    x, t, _ = vectors(1, 9)
     x[8] = np.inf
-    made = network(random=True)
+    made = network_of_vectors(*RANDOM)
     before = made.parameters.copy(), made.statistics.copy()
     with pytest.raises(NotFiniteError, match="the input is not finite"):
         Stepper(made, cr.Adam(), LOSS, parts=3).step(x, t, step=1, rate=0.1)
@@ -83,16 +45,11 @@ def test_a_later_part_that_is_not_finite_changes_nothing() -> None:
     assert_array_equal(made.statistics, before[1])
 
 
-def sequential() -> cr.Sequential:
-    return cr.Sequential([cr.Dense(6), cr.BatchNorm2D(), cr.Tanh(), cr.Dense(3), cr.Softmax()], (5,), engine="numpy")
-
-
 class Weights(cr.Callback):
-    """Keeps the weights after every step, and the validation loss after every epoch."""
+    """Keeps the weights after every step, and the number of steps after every epoch."""
 
-    def begin(self, trainer: Any) -> None:
-        self.kept: list[np.ndarray] = []
-        self.at: list[int] = []
+    def __init__(self) -> None:
+        self.kept, self.at = list[np.ndarray](), list[int]()
 
     def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
         self.kept.append(np.r_[trainer.network.parameters, trainer.network.statistics].astype(np.float64))
@@ -100,28 +57,22 @@ class Weights(cr.Callback):
     def epoch_ended(self, trainer: Any, epoch: Any) -> None:
         self.at.append(len(self.kept))
 
-    def average(self, decay: float, steps: int) -> np.ndarray:
-        shares = decay ** np.arange(steps - 1, -1, -1.0)
-        return shares @ np.array(self.kept[:steps]) / shares.sum()
-
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.97, 0.9999])
 @pytest.mark.parametrize("patience", [None, 1])
-def test_the_average_is_validated_and_kept(decay: float, patience: int | None) -> None:
-    x, t, _ = drawn(3, 60)
-    made, weights = sequential(), Weights()
+def test_the_average_is_kept_and_has_no_influence_on_steps(decay: float, patience: int | None) -> None:
+    x, t, _ = vectors(3, 60)
+    layers, weights = [cr.Dense(6), cr.BatchNorm2D(), cr.Tanh(), cr.Dense(3), cr.Softmax()], Weights()
+    made, twin = (cr.Sequential(layers, (5,), engine="numpy") for _ in range(2))
     held = (x[40:], t[40:].argmax(1))
-    history = made.fit(
-        x[:40], t[:40].argmax(1), epochs=6, learning_rate=0.1, batch_size=7, ema_decay=decay, patience=patience,
-        validation_data=held, callbacks=weights, progress=False,
-    )  # fmt: skip
+    options: dict[str, Any] = {"epochs": 6, "learning_rate": 0.1, "batch_size": 7, "progress": False}
+    options |= {"ema_decay": decay, "patience": patience, "validation_data": held}
+    history = made.fit(x[:40], t[:40].argmax(1), **options, callbacks=weights)
+    plain = twin.fit(x[:40], t[:40].argmax(1), **options | {"ema_decay": None, "patience": None})
+    assert history.losses == plain.losses[: len(history)]
     last = len(history.epochs) - 1 if patience is None else Criterion().best(history.epochs)
-    expected = weights.average(decay, weights.at[last])
+    steps = weights.at[last]
+    shares = decay ** np.arange(steps - 1, -1, -1.0)
+    expected = shares @ np.array(weights.kept[:steps]) / shares.sum()
     assert_close(np.r_[made.parameters, made.statistics], expected)
     assert_close(history.epochs[last].validation_loss, made.evaluate(*held).loss)
-
-
-def test_the_average_has_no_influence_on_the_steps() -> None:
-    x, t, _ = drawn(4, 30)
-    histories = [sequential().fit(x, t.argmax(1), epochs=3, ema_decay=one, progress=False) for one in (None, 0.9)]
-    assert histories[0].losses == histories[1].losses

@@ -21,10 +21,10 @@ LAYERS = [
 
 
 def model(**options):
-    found = cr.Sequential(LAYERS, (2, 8, 7), **{"engine": "numpy", "dtype": "float64", "seed": 2, **options})
+    actual = cr.Sequential(LAYERS, (2, 8, 7), **{"engine": "numpy", "dtype": "float64", "seed": 2, **options})
     generator = np.random.default_rng(0)
-    found.statistics += generator.uniform(0.1, 0.5, found.statistics.shape).astype(found.dtype)
-    return found
+    actual.statistics += generator.uniform(0.1, 0.5, actual.statistics.shape).astype(actual.dtype)
+    return actual
 
 
 def data(count=12):
@@ -66,7 +66,7 @@ def test_frozen_layers_stay_as_they_are(engine, optimizer):
     assert changed == {name for name in before if name.startswith(("norm2", "dense1"))}
 
 
-def test_what_cannot_be_frozen_is_refused():
+def test_unknown_and_all_parameters_cannot_be_frozen():
     with pytest.raises(OptionError, match="no parameter is named 'cnov"):
         model().freeze("cnov*")
     network = model()
@@ -81,22 +81,29 @@ def test_other_classes_take_a_new_last_layer():
     old = model(dtype="float32", classes=["a", "b", "c"])
     old.fit(*data(), progress=False)
     new = old.with_classes(["yes", "no"], seed=5)
-    assert new.classes == ("yes", "no")
-    assert new.predict(data()[0]).shape == (12, 2)
-    assert new.normalization == old.normalization
+    assert (new.classes, new.normalization, new.output_shape) == (("yes", "no"), old.normalization, (2,))
     for name in old.weights.keys() - {"dense1.w", "dense1.b"}:
         np.testing.assert_array_equal(new.weights[name], old.weights[name])
-    for seed in range(20):
-        heads = [cr.Sequential([cr.Dense(40)], (50,), seed=seed, engine="numpy")]
-        for _ in range(3):  # a new layer is independent of all earlier ones, and reproducible
-            heads += [heads[-1].with_classes(heads[0].classes, seed=seed)]
-        again = heads[-2].with_classes(heads[0].classes, seed=seed)
-        heads += [heads[-2].with_classes(heads[0].classes, seed=seed + 1)]
-        values = [head.weights["dense1.w"].ravel() for head in heads]
-        assert np.abs(np.corrcoef(values) - np.eye(len(heads))).max() < 0.12  # 5 standard deviations of 2,000 numbers
-        np.testing.assert_array_equal(again.parameters, heads[-2].parameters)
+    masks = cr.Sequential([cr.Conv2D(4, 3), cr.ReLU(), cr.Conv2D(2, 1), cr.Softmax()], (1, 6, 7), engine="numpy")
+    assert masks.with_classes("abc").output_shape == (3, 4, 5)
+    embedding = cr.Sequential([cr.Flatten(), cr.Dense(5)], (1, 6, 7), engine="numpy")
+    assert [len(embedding.with_classes("abc", append=append).layers) for append in (False, True)] == [2, 4]
+    with pytest.raises(OptionError, match="backbone"):
+        embedding.freeze("backbone")
     with pytest.raises(OptionError, match="expected Dense"):
         cr.Sequential([cr.Dense(3), cr.Tanh(), cr.Softmax()], (4,), engine="numpy").with_classes(["a", "b"])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_new_layer_is_independent_of_all_earlier_ones_and_reproducible(seed):
+    heads = [cr.Sequential([cr.Dense(40)], (50,), seed=seed, engine="numpy")]
+    for _ in range(3):
+        heads.append(heads[-1].with_classes(heads[0].classes, seed=seed))
+    again = heads[-2].with_classes(heads[0].classes, seed=seed)
+    heads.append(heads[-2].with_classes(heads[0].classes, seed=seed + 1))
+    values = [head.weights["dense1.w"].ravel() for head in heads]
+    assert np.abs(np.corrcoef(values) - np.eye(len(heads))).max() < 0.12  # 5 standard deviations of 2,000 numbers
+    np.testing.assert_array_equal(again.parameters, heads[-2].parameters)
 
 
 FEATURES: list[Any] = [
@@ -121,12 +128,3 @@ def test_features_get_a_head_that_alone_is_trained(shape: Any, layers: Any) -> N
         new.freeze("backbone")
         new.fit(x, ["a", "b", "c", "a"] * 2, progress=False)
         assert all(np.array_equal(values, new.weights[name]) for name, values in old.weights.items())
-
-
-def test_which_layer_is_the_head() -> None:
-    masks = cr.Sequential([cr.Conv2D(4, 3), cr.ReLU(), cr.Conv2D(2, 1), cr.Softmax()], (1, 6, 7), engine="numpy")
-    assert masks.with_classes("abc").output_shape == (3, 4, 5)
-    embedding = cr.Sequential([cr.Flatten(), cr.Dense(5)], (1, 6, 7), engine="numpy")
-    assert [len(embedding.with_classes("abc", append=each).layers) for each in (False, True)] == [2, 4]
-    with pytest.raises(OptionError, match="backbone"):
-        embedding.freeze("backbone")

@@ -102,8 +102,8 @@ def test_every_layer_by_numbers(name: str, number: int) -> None:
         network = drawn(name, number, engine)
         program = network.compile(network.plan("half_squared_error"))
         results.append([array.copy() for array in program.gradients(x, t, seed=SEED, step=STEP)])
-    for expected, found in zip(*results, strict=True):
-        assert_close(found, expected)
+    for expected, actual in zip(*results, strict=True):
+        assert_close(actual, expected)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled", "jax"])

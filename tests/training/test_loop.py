@@ -1,7 +1,6 @@
 """The training loop: the inputs of a step, their order, and the callbacks."""
 
 import math
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.data.coloring import Draw
 from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled import programs
-from chainrule.errors import OptionError
 from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, ReLU, Softmax, Tanh
 from chainrule.models.model import Sequential
 from chainrule.network.network import Fitted, Network
@@ -60,27 +58,17 @@ def recipe(**options: Any) -> Recipe:
     )
 
 
-class Recorder(Callback):
-    """Records every call, and the inputs of the steps."""
+def callback(**methods: Any) -> Callback:
+    return type("Recorder", (Callback,), {name: staticmethod(method) for name, method in methods.items()})()
 
-    def __init__(self, log: list[Any] | None = None, name: str = "") -> None:
-        self.log = [] if log is None else log
-        self.name = name
 
-    def begin(self, trainer: Trainer) -> None:
-        self.log.append((self.name, "begin"))
+def recorder(log: list[Any], name: str = "") -> Any:
+    """Return a callback that records every call with the number of steps so far."""
 
-    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        self.log.append((self.name, "stepped", len(trainer.history), samples))
+    def record(event: str) -> Any:
+        return lambda trainer, *_: log.append((name, event, len(trainer.history)))
 
-    def stopped(self, trainer: Trainer) -> None:
-        self.log.append((self.name, "stopped", len(trainer.history)))
-
-    def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        self.log.append((self.name, "epoch", epoch.epoch))
-
-    def end(self, trainer: Trainer) -> None:
-        self.log.append((self.name, "end"))
+    return callback(**{event: record(event) for event in ("begin", "stepped", "stopped", "epoch_ended", "end")})
 
 
 def spied(trainer: Trainer) -> list[dict[str, Any]]:
@@ -105,22 +93,6 @@ def make(
     chosen: Recipe | None = None, validation: Samples | None = None, engine: str = "numpy", **options: Any
 ) -> Trainer:
     return Trainer(network(engine), chosen or recipe(), samples(), Normalization("none"), validation, **options)
-
-
-def test_every_sample_once_an_epoch_in_a_seeded_order() -> None:
-    orders = []
-    for seed in (4, 4, 5):
-        trainer = make(recipe(seed=seed))
-        given = spied(trainer)
-        train(trainer)
-        assert [len(step["x"]) for step in given] == [5, 5, 5, 5, 3] * 3
-        seen = np.concatenate([step["x"][:, 0, 0, 0] for step in given]).astype(int).reshape(3, COUNT)
-        assert all(Counter(epoch) == Counter(range(COUNT)) for epoch in seen.tolist())
-        assert len({tuple(epoch) for epoch in seen.tolist()} | {tuple(range(COUNT))}) == 4
-        orders.append(seen.tolist())
-        for step in given:  # targets stay with their samples
-            assert (step["t"] == samples().targets[step["x"][:, 0, 0, 0].astype(int)]).all()
-    assert orders[0] == orders[1] != orders[2]
 
 
 @pytest.mark.parametrize("number", range(12))
@@ -148,14 +120,14 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
     done = len(trainer.history)
     train(trainer)
     assert len(given) == trainer.steps - done
-    for step, found in enumerate(given, done):
+    for step, actual in enumerate(given, done):
         x, t, weights = trainer.loader.batch(step)
-        assert_array_equal(found["x"], x)
-        assert_array_equal(found["t"], t)
-        assert_array_equal(found.get("weights"), weights)
+        assert_array_equal(actual["x"], x)
+        assert_array_equal(actual["t"], t)
+        assert_array_equal(actual.get("weights"), weights)
         rate = 0.05 * chosen.schedule.factor(step, trainer.steps, trainer.steps // 2)
-        assert (found["samples"], found["step"], found["seed"]) == (len(x), step + 1, 4)
-        assert found["rate"] == rate == trainer.history.rates[step]
+        assert (actual["samples"], actual["step"], actual["seed"]) == (len(x), step + 1, 4)
+        assert actual["rate"] == rate == trainer.history.rates[step]
 
 
 def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
@@ -177,48 +149,35 @@ def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
     assert len(first & second) < COUNT / 2
 
 
-def test_callbacks_are_called_in_order() -> None:
-    log: list[Any] = []
-    train(make(recipe(epochs=2)), [Recorder(log, "a"), Recorder(log, "b")])
-    expected: list[Any] = ["begin"]
-    for epoch in (1, 2):
-        expected += [("stepped", (epoch - 1) * STEPS + i + 1, size) for i, size in enumerate([5, 5, 5, 5, 3])]
-        expected.append(("epoch", epoch))
-    told = [(name, *((event,) if isinstance(event, str) else event)) for event in expected for name in ("a", "b")]
-    assert log == [*told, ("b", "end"), ("a", "end")]  # the last begun ends first
-
-
-@pytest.mark.parametrize(
-    ("step", "tail"), [(3, ("stopped", 3)), (5, ("epoch", 1)), (7, ("stopped", 7)), (15, ("epoch", 3))]
-)
-def test_a_stop_ends_after_the_current_step(step: int, tail: Any) -> None:
-    trainer, recorder = make(), Recorder()
-    train(trainer, [Halt(step), recorder])
-    assert len(trainer.history) == step
-    assert len(trainer.history.epochs) == step // STEPS
-    assert recorder.log[-2:] == [("", *tail), ("", "end")]
-    assert trainer.finished == (step == 15)
+@pytest.mark.parametrize("halt", [3, 5, 7, 10, None])
+def test_callbacks_are_called_in_order_until_training_stops(halt: int | None) -> None:
+    trainer, log, steps = make(recipe(epochs=2)), list[Any](), halt or 2 * STEPS
+    train(trainer, [*([Halt(halt)] if halt else []), recorder(log, "a"), recorder(log, "b")])
+    expected: list[Any] = [("begin", 0)]
+    for step in range(1, steps + 1):
+        expected += [("stepped", step), *([("epoch_ended", step)] if step % STEPS == 0 else [])]
+    expected += [("stopped", steps)] if steps % STEPS else []
+    calls = [(name, *event) for event in expected for name in ("a", "b")]
+    assert log == [*calls, ("b", "end", steps), ("a", "end", steps)]  # the last begun ends first
+    assert len(trainer.history.epochs) == steps // STEPS
+    assert trainer.finished == (steps == 2 * STEPS)
 
 
 def test_epochs_have_their_means_and_validation() -> None:
     held_back = samples(9, 1)
     clock = iter(np.arange(0.0, 1000.0, 0.5).tolist())
     trainer = make(None, held_back, clock=lambda: next(clock))
-    outcomes: list[tuple[float, float, int]] = []
 
-    class Note(Callback):
-        def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-            outcomes.append((outcome.loss, outcome.measured, samples))
+    def compare(trainer: Trainer, epoch: Epoch) -> None:
+        expected = evaluate(trainer.network, held_back, trainer.normalization, "categorical_cross_entropy")
+        assert (epoch.validation_loss, epoch.validation_accuracy) == (expected.loss, expected.accuracy)
+        history, sizes = trainer.history, [5, 5, 5, 5, 3]
+        assert [*history.sizes][-STEPS:] == sizes
+        for mean, values in ((epoch.loss, history.losses), (epoch.accuracy, history.measures)):
+            assert_close(mean, np.average([*values][-STEPS:], weights=sizes), dtype=float)
+        assert epoch.step == len(history)
 
-        def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-            found = evaluate(trainer.network, held_back, trainer.normalization, "categorical_cross_entropy")
-            assert (epoch.validation_loss, epoch.validation_accuracy) == (found.loss, found.accuracy)
-            last = outcomes[-STEPS:]
-            assert_close(epoch.loss, sum(loss * n for loss, _, n in last) / COUNT, dtype=float)
-            assert_close(epoch.accuracy, sum(share * n for _, share, n in last) / COUNT, dtype=float)
-            assert epoch.step == len(trainer.history)
-
-    history = train(trainer, [Note()])
+    history = train(trainer, [callback(epoch_ended=compare)])
     assert [epoch.epoch for epoch in history.epochs] == [1, 2, 3]
     seconds = [epoch.seconds for epoch in history.epochs]
     assert seconds == sorted(set(seconds))
@@ -240,7 +199,9 @@ def test_the_best_epoch_is_never_one_that_is_not_a_number() -> None:
 
 @pytest.mark.parametrize("monitor", ["loss", "accuracy", "mean_f1"])
 @pytest.mark.parametrize("min_delta", [0.0, 0.02])
-def test_what_is_monitored_decides_when_training_stops(monitor: str, min_delta: float, tmp_path: Path) -> None:
+def test_the_monitored_metric_decides_when_training_stops(
+    monitor: str, min_delta: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Replay the history with an independent rule; the learning rates and the weights follow it, also when resumed."""
     draw = np.random.default_rng(3)
     x, y = draw.normal(size=(90, 4)), draw.integers(0, 3, 90)
@@ -248,10 +209,11 @@ def test_what_is_monitored_decides_when_training_stops(monitor: str, min_delta: 
     def fit(epochs: int, **options: Any) -> tuple[Sequential, Any]:
         model = Sequential([Dense(8), ReLU(), Dense(3), Softmax()], (4,), engine="numpy", seed=1)
         known: dict[str, Any] = {"monitor": monitor, "min_delta": min_delta, "validation_data": (x[:40], y[:40])}
-        known |= {"schedule": Plateau(gamma=0.5, patience=1), "patience": 4, "learning_rate": 0.05, "progress": False}
+        known |= {"schedule": Plateau(gamma=0.5, patience=1), "patience": 4, "learning_rate": 0.05}
         return model, model.fit(x[40:], y[40:], epochs=epochs, **known, **options)
 
     model, history = fit(30)
+    printed = capsys.readouterr().err
     sign = 1 if monitor == "loss" else -1
     best, kept, waited, rate, rates = math.inf, 0, 0, 0.05, list[float]()
     for number, epoch in enumerate(history.epochs):
@@ -266,21 +228,14 @@ def test_what_is_monitored_decides_when_training_stops(monitor: str, min_delta: 
     assert_close(list(history.rates), rates, dtype=float)
     assert (history.restored, len(history.epochs)) == (kept + 1, min(kept + 5, 30))
     assert_close(model.evaluate(x[:40], y[:40]).loss, history.epochs[kept].validation_loss)
+    (note,) = (note for note in history.notes if f"after epoch {len(history.epochs)} of 30" in note)
+    assert f"epoch {kept + 1}," in note
+    assert note in printed
+    assert f"epoch {kept + 1}, loss {history['loss'][kept]:.4f}" in repr(history)
     fit(3, run=Run(tmp_path / "run", plots=False))
     resumed, again = fit(30, run=Run(tmp_path / "run", resume=True, plots=False))
     assert list(again.rates) == list(history.rates)
     np.testing.assert_array_equal(resumed.parameters, model.parameters)
-
-
-def test_metrics_that_cannot_be_monitored() -> None:
-    model = Sequential(layers(), (1, 4, 4), engine="numpy")
-    data: dict[str, Any] = {"x": samples().x, "y": np.arange(COUNT) % 3, "validation_split": 0.3, "progress": False}
-    with pytest.raises(OptionError, match="unknown metric to monitor 'mean_f2'; did you mean mean_f1"):
-        model.fit(**data, patience=1, monitor="mean_f2")
-    options: tuple[dict[str, Any], ...] = ({"monitor": "accuracy"}, {"groups": range(COUNT), "validation_split": 0})
-    for option in options:
-        with pytest.raises(OptionError, match=f"{next(iter(option))}.* has no effect here"):
-            model.fit(**data | option)
 
 
 def test_to_build_a_trainer_changes_nothing_and_to_run_it_gives_what_was_fitted() -> None:

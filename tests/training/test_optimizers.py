@@ -1,54 +1,8 @@
 """Optimizers by name, and their options."""
 
-import math
-
 import numpy as np
-import pytest
 
-from chainrule.errors import OptionError
 from chainrule.training import optimizers
-
-
-@pytest.mark.parametrize("name", optimizers.NAMED)
-def test_a_config_makes_the_same_optimizer(name: str) -> None:
-    optimizer = optimizers.find(name)
-    assert optimizer.name == name
-    assert optimizers.find(optimizer.to_config()) == optimizer
-    assert optimizers.find(optimizer) is optimizer
-
-
-BELOW_ONE = ("momentum", "alpha", "beta1", "beta2")
-NOT_ZERO = ("learning_rate", "epsilon")
-
-
-@pytest.mark.parametrize("name", optimizers.NAMED)
-def test_numbers_out_of_range_are_refused(name: str) -> None:
-    options = optimizers.find(name).to_config()
-    for option in options.keys() - {"name"}:
-        wrong = [-0.1, math.nan, math.inf, "fast", None]
-        for value in wrong + [1.0] * (option in BELOW_ONE) + [0] * (option in NOT_ZERO):
-            with pytest.raises(OptionError, match=f"{option} {value!r}: expected "):
-                optimizers.find({"name": name, option: value})
-
-
-def test_an_unknown_optimizer_is_named() -> None:
-    for unknown in ("lbfgs", {"learning_rate": 0.1}):
-        with pytest.raises(OptionError, match=r"unknown optimizer ('lbfgs'|None); known: sgd, momentum, nesterov"):
-            optimizers.find(unknown)
-
-
-@pytest.mark.parametrize(
-    ("name", "option"),
-    [
-        ("momentum", "momentum"),
-        ("nesterov", "momentum"),
-        ("adam", "beta1"),
-        ("adam", "beta2"),
-        ("adamw", "weight_decay"),
-    ],
-)
-def test_nought_is_in_range(name: str, option: str) -> None:
-    assert getattr(optimizers.find({"name": name, option: 0}), option) == 0
 
 
 def test_numbers_become_pythons_own() -> None:

@@ -1,6 +1,8 @@
 """A recipe and its config.json, from which a run is resumed."""
 
 import ast
+import json
+import math
 import re
 from dataclasses import fields
 from typing import Any
@@ -9,17 +11,74 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError
+from chainrule.training import optimizers, schedules
+from chainrule.training.averaging import Lookahead
+from chainrule.training.class_weights import ClassWeights
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.options import OPTIONS
 from chainrule.training.recipe import Recipe, RecipeOptions
 
+PARTS = [
+    *((optimizers.find, name) for name in optimizers.NAMED),
+    *((schedules.find, name) for name in schedules.NAMED),
+]
 
-def test_a_config_of_before_there_were_smoothing_rates_lookahead_and_views_is_read() -> None:
-    config = {
-        name: value
-        for name, value in Recipe().to_config().items()
-        if name not in ("label_smoothing", "lr_multipliers", "lookahead", "views")
-    }
-    assert Recipe.from_config(config) == Recipe()
+
+@pytest.mark.parametrize(("find", "name"), PARTS)
+def test_a_config_makes_the_same_optimizer_or_schedule(find: Any, name: str) -> None:
+    part = find(name)
+    assert part.name == name
+    assert find(json.loads(json.dumps(part.to_config()))) == part
+    assert find(part) is part
+
+
+NUMBERS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {  # option → allowed and refused numbers
+    **dict.fromkeys(("learning_rate", "epsilon"), ((1e-9, 5), (0, -0.1))),
+    **dict.fromkeys(("momentum", "alpha", "beta1", "beta2"), ((0, 0.99), (1.0, -0.1))),
+    "weight_decay": ((0, 0.5), (-0.1,)),
+    **dict.fromkeys(("warm", "peak"), ((0.01, 0.99), (0.0, 1.0))),
+    "divisor": ((1, 9.5), (0.5,)),
+    "final": ((1, 1e4), (0.0,)),
+    "epochs": ((1, 9), (0, 1.5)),
+    "share": ((0.01, 1.0), (0.0, 1.5)),
+    **dict.fromkeys(("start", "end"), ((0.0, 1.0), (-0.1, 1.5))),
+    "gamma": ((0.1, 1.0), (0.0,)),
+    "patience": ((0, 5), (-1, 0.5)),
+    "reductions": ((0, 5), (-1, 10**400)),
+}
+
+
+@pytest.mark.parametrize(("find", "name"), PARTS)
+def test_numbers_of_optimizers_and_schedules_have_bounds(find: Any, name: str) -> None:
+    for option in find(name).to_config().keys() - {"name"}:
+        allowed, refused = NUMBERS[option]
+        for value in allowed:
+            assert getattr(find({"name": name, option: value}), option) == value
+        for value in (*refused, math.nan, math.inf, "fast", None):
+            with pytest.raises(OptionError, match=f"{option}.* expected |{option}.*too large|expected a {option}"):
+                find({"name": name, option: value})
+    for unknown in (f"{name}x", {"learning_rate": 0.1}):
+        with pytest.raises(OptionError, match=r"unknown .*('|None).*; (known: |did you mean )"):
+            find(unknown)
+
+
+WRITTEN: list[tuple[str, Any]] = [  # options and their texts or values in a configuration
+    *(("lookahead", text) for text in ("every=5,decay=0.95", "every=1000000,decay=0.012345679012345678")),
+    *(("lr_multipliers", text) for text in ("beta=64,conv1.w=0", "dense1.w=0.012345679012345678,w=1e-300")),
+    *(("class_weight", weights) for weights in ("balanced", {"cat": 2.0, "b=,c": 0.5, "1": 3.0})),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRITTEN)
+def test_a_recipe_is_read_as_it_is_written(name: str, value: Any) -> None:
+    kinds = {"lookahead": Lookahead, "lr_multipliers": LRMultipliers, "class_weight": ClassWeights}
+    recipe = Recipe(**{name: kinds[name].choose(value)})
+    config = json.loads(json.dumps(recipe.to_config()))
+    assert Recipe.from_config(config) == recipe
+    assert config[name] == value
+    assert kinds[name].choose("none") in (None, LRMultipliers())
+    if isinstance(value, str):
+        assert str(getattr(recipe, name)) == value
 
 
 @pytest.mark.parametrize("written", [{"shift": 2}, 2, ["flip"]])

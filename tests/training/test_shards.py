@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 from selection import draws
-from training.made import Doubled
+from training.made import Doubled, network_of_vectors, vectors
 
 import chainrule as cr
 from chainrule.core.arrays import Arrays
@@ -19,7 +19,6 @@ from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import node
 from chainrule.network.network import Network
 from chainrule.training.components import clipping
-from chainrule.training.recipe import Recipe
 from chainrule.training.steps.division import Division, add_in_place
 from chainrule.training.steps.stepper import Stepper
 from chainrule.training.workers import Workers
@@ -37,9 +36,9 @@ class Threads(Workers):
         self._mail[self.rank, to].put(tuple(array.copy() for array in arrays))
 
     def receive(self, like: Arrays, source: int) -> Arrays:
-        found = self._mail[source, self.rank].get(timeout=120)
-        assert [(each.shape, each.dtype) for each in found] == [(each.shape, each.dtype) for each in like]
-        return found
+        actual = self._mail[source, self.rank].get(timeout=120)
+        assert [(each.shape, each.dtype) for each in actual] == [(each.shape, each.dtype) for each in like]
+        return actual
 
     def broadcast(self, array: np.ndarray) -> None:
         if self.rank:
@@ -62,25 +61,25 @@ class Threads(Workers):
 def together(size: int, work: Any) -> list[Any]:
     """Return what `work(workers)` gives for each of so many workers; an error is returned as a value."""
     mail: dict[tuple[int, int], Queue[Any]] = {(a, b): Queue() for a in range(size) for b in range(size)}
-    found: list[Any] = [None] * size
+    actual: list[Any] = [None] * size
 
     def run(rank: int) -> None:
         try:
-            found[rank] = work(Threads(rank, size, mail))
+            actual[rank] = work(Threads(rank, size, mail))
         except Exception as error:
-            found[rank] = error
+            actual[rank] = error
 
     threads = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return found
+    return actual
 
 
-def network(**options: Any) -> Network:
-    options = {"dtype": "float32", "engine": "numpy", "threads": 1, "seed": 3} | options
-    return Network([cr.Dense(6), cr.BatchNorm1D(), cr.Dropout(0.3), cr.Tanh(), cr.Dense(3)], (5,), **options)
+def small(**options: Any) -> Network:
+    layers = cr.BatchNorm1D(), cr.Dropout(0.3)
+    return network_of_vectors(*layers, **{"dtype": "float32", "threads": 1} | options)
 
 
 def graph(**options: Any) -> Network:
@@ -93,11 +92,6 @@ def graph(**options: Any) -> Network:
     y = cr.Dense(3)(cr.BatchNorm1D(epsilon=0.1)(cr.Dense(5)(cr.Flatten()(cr.BatchNorm2D()(y)))))
     layers, wiring = node.trace(x, y)
     return Network(layers, (2, 9, 8), wiring=wiring, **{"dtype": "float64", "threads": 1, "seed": 3} | options)
-
-
-def drawn(seed: int, samples: int) -> tuple[np.ndarray, np.ndarray]:
-    generator = np.random.default_rng(seed)
-    return generator.normal(size=(samples, 5)).astype("f4"), np.eye(3, dtype="f4")[generator.integers(0, 3, samples)]
 
 
 @given(samples=st.integers(1, 70), parts=st.integers(1, 20), size=st.integers(1, 9), seed=st.integers(0, 99))
@@ -131,10 +125,10 @@ def test_workers_have_every_sample_once_and_sum_in_one_order(samples: int, parts
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("clip", [None, 0.05])
 def test_steps_have_the_same_bits_for_any_number_of_workers(engine: str, clip: float | None) -> None:
-    batches = [drawn(seed, samples) for seed, samples in enumerate((23, 8, 5, 1))]
+    batches = [vectors(seed, samples, "float32")[:2] for seed, samples in enumerate((23, 8, 5, 1))]
 
     def work(workers: Workers) -> Any:
-        made = network(engine=engine)
+        made = small(engine=engine)
         stepper = Stepper(made, cr.Adam(0.05), LOSS, components=clipping(clip), shards=8, workers=workers)
         outcomes = []
         for step, (x, t) in enumerate(batches, 1):
@@ -170,11 +164,11 @@ def test_the_step_is_that_of_the_whole_batch(engine: str, multipliers: str) -> N
 
 
 def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:
-    x, t = drawn(4, 16)
+    x, t, _ = vectors(4, 16, "float32")
     x[13] = np.nan
 
     def work(workers: Workers) -> None:
-        made = network()
+        made = small()
         before = made.parameters.copy()
         stepper = Stepper(made, cr.Adam(), LOSS, shards=8, workers=workers)
         rows = stepper.rows(16)
@@ -188,17 +182,12 @@ def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:
         assert "step 1: the input is not finite" in str(error)
 
 
-def test_layers_of_ones_own_are_refused_by_name() -> None:
+def test_custom_layers_are_refused_by_name() -> None:
     made = Network([cr.Dense(6), Doubled(), cr.Dense(3)], (5,), engine="numpy")
     with pytest.raises(OptionError, match=r"student1: Doubled.forward needs the whole batch"):
         Stepper(made, cr.Adam(), LOSS, shards=8)
 
 
 def test_more_workers_than_shards_are_refused() -> None:
-    errors = together(3, lambda workers: Stepper(network(), cr.Adam(), LOSS, shards=2, workers=workers))
+    errors = together(3, lambda workers: Stepper(small(), cr.Adam(), LOSS, shards=2, workers=workers))
     assert all(isinstance(error, OptionError) and "3 workers for 2 shards" in str(error) for error in errors)
-
-
-def test_shards_do_not_accumulate() -> None:
-    with pytest.raises(OptionError, match="shards"):
-        Recipe(shards=2, gradient_accumulation_steps=2)

@@ -7,22 +7,28 @@ import random
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 from PIL import Image
 from runs.run_driver import Halt
-from tests.training.made import classifier, dense, stripes
+from selection import draws
+from training.drawn_fits import FORMS, KINDS, OPTIONS, Items, N, fitted, mapped, rows
+from training.made import classifier, dense, stripes
 
 import chainrule as cr
 from chainrule.data import order
 from chainrule.data.coloring import Draw
 from chainrule.data.sources import MappedArray, SampleSource
-from chainrule.errors import ChainruleError, DataError, OptionError
+from chainrule.data.splits import split_validation
+from chainrule.errors import DataError, OptionError
 from chainrule.models.reading import Reading, training_data
 
 X, Y = stripes(90)
@@ -75,20 +81,26 @@ def trained(*data: Any, **options: Any) -> np.ndarray:
 
 @pytest.mark.parametrize(("options", "readers"), [
     ({}, 0), ({"validation_split": 0.3, "patience": 2}, 2), ({"augmentation": "shift=1,flip"}, 2),
-    ({"normalization": "standardize"}, 0), ({"class_weight": {"class1": 3.0}}, 2),
+    ({"normalization": "standardize", "class_weight": {"class1": 3.0}}, 0),
 ])  # fmt: skip
-def test_a_folder_trains_as_in_memory(folder: Path, options: dict[str, Any], readers: int) -> None:
+def test_a_folder_trains_as_in_memory(folder: Path, options: dict[str, Any], readers: int, tmp_path: Path) -> None:
+    """The run on files that are read when they are needed is resumed."""
     loaded, test = cr.data.load(folder, test_share=0.1)
     lazy, lazy_test = cr.data.load(folder, test_share=0.1, lazy=True)
     assert isinstance(lazy.x, SampleSource)
     assert_array_equal(np.asarray(lazy.x), loaded.x)
-    assert_array_equal(trained(lazy, readers=readers, **options), trained(loaded, **options))
+    for halt in ([Halt(4)], []):
+        run = cr.Run(tmp_path / "run", resume=True, plots=False)
+        parameters = trained(lazy, readers=readers, run=run, callbacks=halt, **options)
+    assert_array_equal(parameters, trained(loaded, **options))
+    with pytest.raises(DataError):
+        trained(loaded.take(60), **options, run=run)
     model = classifier()
     assert_array_equal(model.predict(lazy_test), model.predict(test))
     assert model.evaluate(lazy_test).loss == model.evaluate(test).loss
 
 
-def test_fit_takes_the_path_of_a_folder(folder: Path) -> None:
+def test_the_path_of_a_folder_is_data(folder: Path) -> None:
     ordered = np.concatenate([np.flatnonzero(label == Y) for label in range(3)])  # the order of the folder
     assert_array_equal(trained(folder), trained(X[ordered], Y[ordered]))
     with pytest.raises(DataError):
@@ -97,84 +109,94 @@ def test_fit_takes_the_path_of_a_folder(folder: Path) -> None:
         dense(3, cr.Softmax()).fit(folder)
 
 
-SHAPES = ((5,), (2, 9), (1, 6, 5), (3, 4, 7))
-LOSSES = {"labels": "categorical_cross_entropy", "shares": "binary_cross_entropy", "numbers": "mean_squared_error"}
+def test_the_validation_part_of_a_data_set_is_used_unless_another_is_an_argument() -> None:
+    parts = [cr.Dataset(X[rows], Y[rows], tuple("abc")) for rows in (slice(50), slice(50, 80), slice(80, 90))]
+    whole = replace(parts[0], validation=parts[1])
+    for arguments, held_out in (({}, parts[1]), ({"validation_data": parts[2]}, parts[2])):
+        model, twin = classifier(), classifier()
+        history = model.fit(whole, patience=2, progress=False, **arguments)
+        expected = twin.fit(parts[0], patience=2, validation_data=held_out, progress=False)
+        assert history["validation_loss"] == expected["validation_loss"]
+        assert_array_equal(model.parameters, twin.parameters)
 
 
-class Drawn:
-    """A network, inputs, targets, weights and options of `fit`; and the same data in other forms."""
-
-    def __init__(self, seed: int) -> None:
-        draw = np.random.default_rng(seed)
-        self.shape, self.task = SHAPES[seed % 4], [*LOSSES][int(draw.integers(3))]
-        self.count, self.dense = int(draw.integers(20, 60)), len(self.shape) == 3 and draw.random() < 0.5
-        x = draw.integers(0, draw.choice([2, 200]), (self.count, *self.shape))
-        x = x.astype(draw.choice(["uint8", "int32", "float32"])) if draw.random() < 0.7 else x / 255
-        positions = self.shape[1:] if self.dense else ()
-        y = {
-            "labels": draw.integers(0, 3, (self.count, *positions)),
-            "shares": draw.integers(0, 2, (self.count, 3, *positions)),
-            "numbers": draw.normal(3, 50, (self.count, 3, *positions)),
-        }[self.task]
-        weights = [draw.uniform(-1, 2, self.count).clip(0)] if draw.random() < 0.5 else []
-        self.columns = (x, y, *weights)
-        self.options: dict[str, Any] = {
-            "optimizer": str(draw.choice(["sgd", "adam"])),
-            "clip_norm": 0.5 if draw.random() < 0.5 else None,
-            "batch_size": int(draw.integers(1, 12)),  # a whole batch may have no weight
-            "epochs": 2,
-            "seed": seed,
-            "progress": False,
-        }
-        self.arrays = {"x": x, "y": y, "sample_weight": weights[0] if weights else None}
-
-    def model(self, normalization: Any = None) -> cr.Sequential:
-        first = {1: cr.Dense(4), 2: cr.Conv1D(3, 3), 3: cr.Conv2D(2, 3, padding="same")}[len(self.shape)]
-        last = [cr.Conv2D(3, 1)] if self.dense else [*([cr.Flatten()] if self.shape[1:] else []), cr.Dense(3)]
-        ending = {"labels": [cr.Softmax()], "shares": [cr.Sigmoid()], "numbers": []}[self.task]
-        options: dict[str, Any] = {"loss": LOSSES[self.task], "normalization": normalization}
-        return cr.Sequential([first, cr.Tanh(), *last, *ending], self.shape, engine="numpy", seed=1, **options)
-
-    def batches(self, indices: Any, size: int) -> list[Any]:
-        """Return batches of the samples at some indices."""
-        parts = [indices[first : first + size] for first in range(0, len(indices), size)]
-        return [tuple(column[part] for column in self.columns) for part in parts]
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> Any:
-        """Return a sample (x, y) or (x, y, weight), like a data set of PyTorch."""
-        return tuple(column[index] for column in self.columns)
+def compared(result: Any, expected: Any, form: str) -> None:
+    """Check that a training is refused, or gives the same numbers: the same bits if the inputs have the same dtype."""
+    if expected is None or result is None:
+        assert expected is result or form == "items"
+        return
+    (model, history), (twin, twin_history) = result, expected
+    for actual, wanted in ((history.loss, twin_history.loss), (model.parameters, twin.parameters)):
+        if form in ("tables", "lists"):
+            assert_close(actual, wanted, dtype=np.float32)
+        else:
+            assert_array_equal(actual, wanted)
 
 
-@pytest.mark.parametrize("seed", range(16))
-def test_data_in_every_form_train_and_are_evaluated_as_arrays(seed: int, tmp_path: Path) -> None:
-    data = Drawn(seed)
-    (x, y, *_), size = data.columns, data.options["batch_size"]
-    np.save(tmp_path / "x.npy", x)
-    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    expected = data.model()
-    history = expected.fit(**data.arrays, **data.options)
-    for form in ({**data.arrays, "x": mapped}, {"x": data, "readers": seed % 2}):
-        model = data.model()
-        assert_array_equal(model.fit(**form, **data.options)["loss"], history["loss"])
-        assert_array_equal(model.parameters, expected.parameters)
-        assert model.about() == expected.about()
-    evaluation = expected.evaluate(x, y)
-    for form in ((mapped, y), (data,), (data.batches(np.arange(len(x)), 7),)):
-        assert_close(list(expected.evaluate(*form).figures.values()), list(evaluation.figures.values()))
-    assert_array_equal(expected.predict(data), expected.predict(x))
-    # The first batch would determine the normalization.
-    options = {**data.options, "standardize_targets": None if data.task != "numbers" else False}
-    model = data.model(expected.normalization)
-    model.fit(**data.arrays, **options)
-    del options["batch_size"]
-    batches = [batch for epoch in range(2) for batch in data.batches(order(len(x), seed, epoch), size)]
-    for form in ({"x": batches, "epochs": 1}, {"x": iter(batches), "steps_per_epoch": len(batches) // 2}):
-        streamed = data.model(expected.normalization)
-        streamed.fit(**{**options, **form})
-        assert_array_equal(streamed.parameters, model.parameters)
+@settings(max_examples=draws(40))
+@given(
+    *map(st.sampled_from, ([*KINDS], ("items", "mapped", "tables", "lists"))),
+    st.sets(st.sampled_from(sorted(OPTIONS.keys() - {"readers"})), max_size=3),
+)
+def test_data_in_every_form_train_and_are_evaluated_as_arrays(kind: str, form: str, names: set[str]) -> None:
+    _, x, y = KINDS[kind]
+    data, options = FORMS[form](x, y), {name: OPTIONS[name] for name in names}
+    result, expected = (fitted(kind, each, "numpy", options) for each in (data, (x, y)))
+    compared(result, expected, form)
+    if result and expected:
+        model, twin = result[0], expected[0]
+        assert model.classes == twin.classes
+        figures = model.evaluate(*data).figures
+        assert_close([*figures.values()], [*twin.evaluate(x, y).figures.values()], dtype=np.float32)
+        for outputs in zip(*map(each_output, (model.predict(data[0]), twin.predict(x))), strict=True):
+            assert_close(*outputs)
+
+
+def each_output(outputs: Any) -> list[np.ndarray]:
+    return [*outputs.values()] if isinstance(outputs, dict) else [outputs]
+
+
+UNSTRATIFIED = ("regression", "bounded", "images", "inputs", "outputs", "inputs and outputs")
+
+
+@pytest.mark.parametrize("kind", UNSTRATIFIED)
+@pytest.mark.parametrize("form", ["arrays", "mapped"])
+@pytest.mark.parametrize("normalization", [None, "standardize"])
+def test_a_validation_split_is_validation_data(kind: str, form: str, normalization: str | None) -> None:
+    """Samples that are held back affect neither the normalization nor the scaling of the targets."""
+    _, x, y = KINDS[kind]
+    kept, held = split_validation(N, 0.4, 0)
+    known = {"normalization": normalization}
+    result = fitted(kind, FORMS[form](x, y), "numpy", known | {"validation_split": 0.4})
+    parts = [(rows(x, part), rows(y, part)) for part in (kept, held)]
+    expected = fitted(kind, parts[0], "numpy", known | {"validation_data": parts[1]})
+    compared(result, expected, form)
+    if result and expected:
+        assert result[1]["validation_loss"] == expected[1]["validation_loss"]
+        assert result[0].normalization == expected[0].normalization
+
+
+OF_STEPS = ("optimizer", "learning_rate", "loss", "clip_norm", "lr_multipliers", "lookahead", "ema_decay")
+
+
+@settings(max_examples=draws(15))
+@given(st.sampled_from(sorted(KINDS)), st.integers(1, 7), st.sets(st.sampled_from(OF_STEPS), max_size=3), st.booleans())
+def test_batches_and_weighted_items_train_as_arrays(kind: str, size: int, names: set[str], weigh: bool) -> None:
+    """A whole batch may have no weight. The first batch would determine the normalization, and whitens."""
+    assume(kind != "whitened")
+    _, x, y = KINDS[kind]
+    weights = [np.random.default_rng(size).uniform(-1, 2, N).clip(0)] if weigh else []
+    options = {name: OPTIONS[name] for name in names} | {"normalization": "none", "seed": 3}
+    options |= {"standardize_targets": False} if fitted(kind, (x, y), "numpy", {"standardize_targets": True}) else {}
+    expected = fitted(kind, (x, y), "numpy", options | {"batch_size": size, "sample_weight": (weights or [None])[0]})
+    columns = (x, y, *weights)
+    if "input" not in kind and "output" not in kind:  # items have one input and one target
+        compared(fitted(kind, (Items(*columns),), "numpy", options | {"batch_size": size}), expected, "weighted items")
+    orders = [order(N, 3, epoch)[first : first + size] for epoch in range(2) for first in range(0, N, size)]
+    batches = [tuple(rows(column, part) for column in columns) for part in orders]
+    streams = {"list": (batches, {"epochs": 1}), "iterator": (iter(batches), {"steps_per_epoch": len(batches) // 2})}
+    for stream, steps in streams.values():
+        compared(fitted(kind, (stream,), "numpy", options | {"batch_size": 32} | steps), expected, "batches")
 
 
 def test_a_memory_map_releases_its_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,31 +233,21 @@ def test_random_numbers_of_a_data_set_do_not_depend_on_the_processes() -> None:
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-def test_positions_are_moved_in_streamed_images_and_resumed_runs(engine: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("read", [np.asarray, mapped])
+def test_positions_are_moved_with_their_images(engine: str, read: Any) -> None:
     """Each engine is compared with moving every image and its positions by hand."""
-    x, places = (
-        np.random.default_rng(0).random((40, 1, 6, 6)).astype("f4"),
-        np.random.default_rng(1).random((40, 4)) * 5,
-    )
+    draw = np.random.default_rng(0)
+    x, places = draw.random((40, 1, 6, 6)).astype("f4"), draw.random((40, 4)) * 5
     augmentation = cr.Augmentation(turn=True, flip=True, shift=1, rotation=9.0, positions=True)
-    np.save(tmp_path / "x.npy", x)
-
-    def parameters(inputs: Any, targets: Any, augmentation: Any, **more: Any) -> np.ndarray:
+    samples, parameters = Draw(0, 0, np.arange(40)), list[np.ndarray]()
+    moved = augmentation.apply(x, samples), augmentation.move_positions(places, samples, (6, 6))
+    for inputs, targets, option in ((read(x), places, augmentation), (*moved, None)):
         layers = [cr.Flatten(), cr.Dense(4)]
         model = cr.Sequential(layers, (1, 6, 6), engine=engine, threads=1, loss="mean_squared_error", seed=1)
-        options: dict[str, Any] = {"batch_size": 40, "normalization": "none", "standardize_targets": False}
-        options |= {"optimizer": "sgd", "seed": 0, "progress": False, **more}
-        model.fit(inputs, targets, augmentation=augmentation, **options)
-        return model.parameters
-
-    whole = parameters(x, places, augmentation)
-    assert_array_equal(parameters(np.load(tmp_path / "x.npy", mmap_mode="r"), places, augmentation), whole)
-    for done, resume in ((1, False), (3, True)):
-        resumed = parameters(x, places, augmentation, epochs=done, run=cr.Run(tmp_path / "run", resume=resume))
-    assert_array_equal(resumed, parameters(x, places, augmentation, epochs=3))
-    drawn = Draw(0, 0, np.arange(40))
-    moved = augmentation.apply(x, drawn), augmentation.move_positions(places, drawn, (6, 6))
-    assert_close(parameters(*moved, None), whole)
+        options: dict[str, Any] = {"batch_size": 40, "normalization": "none", "standardize_targets": False, "seed": 0}
+        model.fit(inputs, targets, augmentation=option, optimizer="sgd", progress=False, **options)
+        parameters.append(model.parameters)
+    assert_close(*parameters)
 
 
 def test_epochs_of_iterables() -> None:
@@ -261,43 +273,6 @@ def test_unequal_batches_have_the_mean_of_their_samples(sizes: tuple[int, ...], 
     assert [*history.sizes] == [*sizes, *sizes]
     assert history["loss"] == pytest.approx([expected.loss] * 2, rel=1e-5)
     assert history["accuracy"] == pytest.approx([expected.accuracy] * 2, rel=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("data", "options", "error"),
-    [
-        (batches(), {}, OptionError),  # no length
-        (batches(), {"steps_per_epoch": 0}, OptionError),
-        (batches, {"steps_per_epoch": 2}, OptionError),  # a function
-        (batches(), {"steps_per_epoch": STEPS}, DataError),  # ends after one epoch of three
-        (iter(()), {"steps_per_epoch": 2}, DataError),
-        ([], {}, DataError),
-        ([(X[0], 1), (X[1], 2)], {"steps_per_epoch": 2}, OptionError),  # samples, not batches
-        ([X, X], {}, DataError),
-        (iter([(X,)]), {"steps_per_epoch": 1}, DataError),
-        (Pairs(), {"class_weight": "balanced"}, OptionError),
-        (Pairs(), {"sample_weight": np.ones(90)}, OptionError),
-        (Pairs(), {"readers": -1}, OptionError),
-        ([*batches()], {"validation_split": 0.5}, OptionError),
-        (X, {}, DataError),
-    ],
-)
-def test_unusable_data(data: Any, options: dict[str, Any], error: type[ChainruleError]) -> None:
-    with pytest.raises(error):
-        trained(data, **options)
-
-
-@pytest.mark.parametrize(("kind", "stop"), [("folder", 4), ("pairs", 6), ("list", 9)])
-def test_a_run_is_resumed_to_the_bit(folder: Path, tmp_path: Path, kind: str, stop: int) -> None:
-    data = {"folder": folder, "pairs": Pairs(noisy=True), "list": [*batches()]}[kind]
-    options: dict[str, Any] = {"epochs": 2}
-    expected = trained(data, **options)
-    trained(data, **options, run=cr.Run(tmp_path / "run", plots=False), callbacks=Halt(stop))
-    run = cr.Run(tmp_path / "run", resume=True, plots=False)
-    assert_array_equal(trained(data, **options, run=run), expected)
-    if kind == "folder":
-        with pytest.raises(DataError):
-            trained(X, Y, **options, run=run)
 
 
 def test_each_worker_reads_only_its_share(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

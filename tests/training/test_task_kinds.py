@@ -19,9 +19,9 @@ def rows(draw: st.DrawFn, kind: str) -> np.ndarray:
     if kind == "one-hot":
         return np.eye(width)[generator.integers(0, width, count)]
     if kind == "labels":
-        found = (generator.random((count, width)) < 0.5).astype(float)
-        found[0] = 1.0  # several in one row
-        return found
+        actual = (generator.random((count, width)) < 0.5).astype(float)
+        actual[0] = 1.0  # several in one row
+        return actual
     return generator.normal(size=(count, width))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from training.made import classifier, dense, points, stripes
+from training.made import classifier, stripes
 
 import chainrule as cr
 from chainrule.errors import OptionError
@@ -26,27 +26,17 @@ def patches(x: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.concatenate([x[:, :, i : i + height, j : j + width].reshape(len(x), -1) for i in rows for j in columns])
 
 
-def test_whitened_patches_are_uncorrelated_and_of_variance_one() -> None:
-    w = initializers.whitening(np.zeros((24, 2, 2, 3)), X, epsilon=0.0)
-    seen = patches(X, 2, 3) @ w[:12].reshape(12, -1).T
-    assert_close(seen.T @ seen / len(seen), np.eye(12))
-    assert_array_equal(w[12:], -w[:12])
-
-
-def test_eigenvalues_fall_and_epsilon_damps_the_small_ones() -> None:
-    plain, damped = (initializers.whitening(np.zeros((24, 2, 2, 3)), X, epsilon)[:12] for epsilon in (0.0, 0.5))
-    values = 1 / np.square(plain.reshape(12, -1)).sum(1)
-    assert (np.diff(values) <= 0).all()
-    assert_close(1 / np.square(damped.reshape(12, -1)).sum(1), values + 0.5)
-
-
-@pytest.mark.parametrize(("filters", "kept"), [(7, 1), (30, 6)])
-def test_filters_beyond_the_directions_keep_their_values(filters: int, kept: int) -> None:
-    drawn = np.random.default_rng(2).normal(size=(filters, 2, 2, 3))
-    w = initializers.whitening(drawn, X)
-    assert_array_equal(w[-kept:], drawn[-kept:])
-    half = (filters - kept) // 2
-    assert_array_equal(w[:half], -w[half : 2 * half])
+@pytest.mark.parametrize(("filters", "kept"), [(24, 0), (7, 1), (30, 6)])
+@pytest.mark.parametrize("epsilon", [0.0, 0.5])
+def test_patches_are_whitened_by_the_largest_directions(filters: int, kept: int, epsilon: float) -> None:
+    """Filters and their negatives; those beyond the directions keep their values, and ε damps small eigenvalues."""
+    start = np.random.default_rng(2).normal(size=(filters, 2, 2, 3))
+    w, half, samples = initializers.whitening(start, X, epsilon=epsilon), (filters - kept) // 2, patches(X, 2, 3)
+    assert_array_equal(w[filters - kept :], start[filters - kept :])
+    assert_array_equal(w[half : 2 * half], -w[:half])
+    eigenvalues = np.linalg.eigvalsh(samples.T @ samples / len(samples))[::-1][:half]
+    projected = samples @ w[:half].reshape(half, -1).T
+    assert_close(projected.T @ projected / len(projected), np.diag(eigenvalues / (eigenvalues + epsilon)))
 
 
 def test_dirac_filters_pass_their_channel_on() -> None:
@@ -111,8 +101,3 @@ def test_smoothed_labels_by_hand() -> None:
     _, hard, _ = model.trainer(Recipe(batch_size=4), Samples.of(x, y, 3)).loader.batch(1)
     assert_close(t, np.where(hard == 1, 0.8, 0.1))
     assert_array_equal(trainer.train_data.targets, np.eye(3)[y])
-
-
-def test_numbers_are_not_smoothed() -> None:
-    with pytest.raises(OptionError, match="label smoothing requires classes, and the task is regression"):
-        dense(1, loss="mean_squared_error").fit(*points(20), label_smoothing=0.1, progress=False)

@@ -5,30 +5,28 @@
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from web.networks import Subject
+from web.pages import Page
 
 from chainrule.explain import Trace
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 KINDS = {"f8": np.float64, "f4": np.float32, "i4": np.int32, "u1": np.uint8}
 
 
-def call(page: "Page", function: str, *arguments: Any) -> Any:
+def call(page: Page, function: str, *arguments: Any) -> Any:
     """Call a function of bridge.js and return its result; arrays are transferred exactly."""
     script = "async ([name, text]) => (await import('/tests/bridge.js')).answered(name, text)"
     answer = page.evaluate(script, [function, json.dumps(arguments, default=_packed, allow_nan=False)])
     return json.loads(answer, object_hook=_unpacked)
 
 
-def look(page: "Page", subject: Subject) -> Trace:
+def look(page: Page, subject: Subject, seed: int = 0) -> Trace:
     """Show a subject with one of its pictures to the modules of the page, and trace it in Python."""
-    picture = subject.picture()
+    picture = subject.picture(seed)
     call(page, "look", subject.description, subject.frame, picture)
     return subject.trace(picture)
 

@@ -8,25 +8,20 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from web import looked_at
-from web.fixed_page import Subject
-from web.fixed_page import served as served_page
 from web.looked_at import small, stripes
+from web.networks import Subject, digits
+from web.networks import served as served_page
+from web.pages import Browser, BrowserContext, Page, ViewportSize, absent, watched
 from web.site import served
-from web.views.subjects import digits
-from web.watching import absent, watched
 
 from chainrule.data import load
 from chainrule.errors import DataError
 from chainrule.web.session import Session
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
-
-DESKTOP: "ViewportSize" = {"width": 1440, "height": 900}
+DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--renderer-process-limit=1"),
@@ -40,11 +35,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def session(data: Path) -> Iterator[Session]:
+def session(data: Path) -> Session:
     """Open a session of a small untrained network."""
-    session = looked_at.opened(small(data))
-    yield session
-    session.close()
+    return looked_at.opened(small(data))
+
+
+@pytest.fixture(autouse=True)
+def close_sessions() -> Iterator[None]:
+    """Close the sessions that a test opened."""
+    before = len(looked_at.SESSIONS)
+    yield
+    while len(looked_at.SESSIONS) > before:
+        looked_at.SESSIONS.pop().close()
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +59,7 @@ def mnist() -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> "Iterator[Browser]":
+def browser() -> Iterator[Browser]:
     """Start one browser for all tests of the session."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
@@ -73,7 +75,7 @@ def browser() -> "Iterator[Browser]":
 
 
 @pytest.fixture(scope="session")
-def shared_context(browser: "Browser") -> "Iterator[BrowserContext]":
+def shared_context(browser: Browser) -> Iterator[BrowserContext]:
     """Open a context for most pages; each further context costs a second of computing, for processes of its own."""
     context = browser.new_context(viewport=DESKTOP)
     context.new_page()  # never closed, so that the process of the pages is kept
@@ -82,7 +84,7 @@ def shared_context(browser: "Browser") -> "Iterator[BrowserContext]":
 
 
 @pytest.fixture(scope="module")
-def context(shared_context: "BrowserContext") -> "Iterator[BrowserContext]":
+def context(shared_context: BrowserContext) -> Iterator[BrowserContext]:
     """Return the shared context; its cookies are deleted after each module."""
     yield shared_context
     shared_context.clear_cookies()
@@ -109,7 +111,7 @@ def address(subject: Subject) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def opened(context: "BrowserContext", address: str) -> "Iterator[Page]":
+def opened(context: BrowserContext, address: str) -> Iterator[Page]:
     """Open one page of that network for all tests of a module; no error may go unreported on it."""
     with new_page(context) as page:
         page.goto(address)
@@ -118,14 +120,14 @@ def opened(context: "BrowserContext", address: str) -> "Iterator[Page]":
 
 
 @pytest.fixture
-def page(context: "BrowserContext") -> "Iterator[Page]":
+def page(context: BrowserContext) -> Iterator[Page]:
     """Open a page; the test fails if an error goes unreported on it."""
     with new_page(context) as page:
         yield page
 
 
 @pytest.fixture(scope="module")
-def modules(context: "BrowserContext", site: str) -> "Iterator[Page]":
+def modules(context: BrowserContext, site: str) -> Iterator[Page]:
     """Open an empty page from which the modules can be imported: /engine/trace.js, /explain/index.js, …"""
     with new_page(context) as page:
         page.goto(f"{site}/empty")
@@ -133,7 +135,7 @@ def modules(context: "BrowserContext", site: str) -> "Iterator[Page]":
 
 
 @contextmanager
-def new_page(context: "BrowserContext") -> "Iterator[Page]":
+def new_page(context: BrowserContext) -> Iterator[Page]:
     """Open a page; at the end, close it and fail if an error went unreported on it."""
     with watched(context.new_page()) as page:
         yield page

@@ -2,10 +2,10 @@
 
 import puppeteer from "puppeteer-core";
 
-const PATIENCE = 120_000; // milliseconds, as in watching.py
+const PATIENCE = 120_000; // milliseconds, as in pages.py
 const TABS = 80;
 const SETTLED = "main[aria-busy=false]"; // what is shown is computed: the panel is not drawn anew
-const [executablePath, address, pictures] = process.argv.slice(2);
+const [executablePath, address] = process.argv.slice(2);
 const wrong = [];
 
 const browser = await puppeteer.launch({ browser: "firefox", executablePath, protocolTimeout: PATIENCE, timeout: PATIENCE });
@@ -23,25 +23,15 @@ try {
   await page.keyboard.press("Enter");
   const gradient = await tabbed(page, "#cause-image .story-cell", "dw[");
   gradient.tabs += opening;
-  const stop = await playing(page);
   const update = await tabbed(page, ".computation-why-link", ".update[");
-  await page.waitForSelector(".computation-batch-images li");
-  const shares = await texts(page, ".computation-shares li");
-  const images = await texts(page, ".computation-batch-images li");
-  await seen(page, "why");
   const nudged = await nudging(page, "conv1.w[0,0,2,2]");
   const hall = await inTheHall(page);
   await page.reload(); // the address is a link to what is shown
   const link = { ...(await shown(page)), hall: await page.evaluate(() => document.documentElement.hasAttribute("data-hall")) };
   const walk = await walking(page);
-  process.stdout.write(JSON.stringify({ start, gradient, stop, update, shares, images, nudged, hall, link, walk, wrong }));
+  process.stdout.write(JSON.stringify({ start, gradient, update, nudged, hall, link, walk, wrong }));
 } finally {
   await browser.close();
-}
-
-/** Takes a picture, where pictures are wanted. */
-async function seen(page, name) {
-  if (pictures) await page.screenshot({ path: `${pictures}/${name}.png` });
 }
 
 function texts(page, selector) {
@@ -73,16 +63,6 @@ async function tabbed(page, selector, part) {
   return { ...(await shown(page)), tabs };
 }
 
-/** Plays a computation by its keys: the first term, the second, the first again, all. */
-async function playing(page) {
-  const stops = [];
-  for (const key of ["Home", "ArrowRight", "ArrowRight", "ArrowLeft", "End"]) {
-    await page.keyboard.press(key);
-    stops.push((await texts(page, ".computation-where-now"))[0]);
-  }
-  return stops;
-}
-
 /** Moves the slider of a weight. */
 async function nudging(page, weight) {
   await goTo(page, weight, "forward");
@@ -95,7 +75,6 @@ async function nudging(page, weight) {
   await page.waitForFunction((old) => document.querySelector(".bars").innerText !== old, {}, before);
   const [words] = await texts(page, ".computation-nudge-words");
   const probabilities = await texts(page, ".bars .number");
-  await seen(page, "nudge");
   await page.focus(".computation-name");
   return { words, probabilities };
 }
@@ -115,7 +94,6 @@ async function inTheHall(page) {
   const before = await size();
   await page.keyboard.press("l");
   await page.waitForSelector("html[data-hall]");
-  await seen(page, "hall");
   return [before, await size()];
 }
 
@@ -128,7 +106,6 @@ async function walking(page) {
   await page.evaluate(() => (location.hash = "#/network?sample=0&stop=2"));
   await page.waitForSelector(".story-rule");
   await page.waitForSelector(SETTLED);
-  await seen(page, "walk");
   const titles = await texts(page, ".story-body h2");
   await page.focus(".story-controls button:last-of-type");
   for (const key of ["ArrowRight", "ArrowLeft"]) {

@@ -1,18 +1,18 @@
 """The real server with networks for the page, and Python's results for the same values."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from cli.commands import bars
-from web.looked_at import completed, opened, stripes, until
+from web.looked_at import completed, opened, stripes, until, untrained
+from web.networks import Subject
 from web.serving import free_port, listening
 
-from chainrule.explain import NextStep, Trace
+from chainrule.explain import Trace
 from chainrule.layers import AveragePool2D, BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Sigmoid, Softmax
 from chainrule.models.model import Sequential
 from chainrule.runs.jobs import DataChoice
@@ -24,9 +24,6 @@ from chainrule.web.guard import Key
 from chainrule.web.server import application
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 SAMPLE = 3
 
@@ -45,9 +42,7 @@ def smooth(folder: Path) -> PageSubject:
     body = [Conv2D(3, 3), BatchNorm2D(), Sigmoid(), AveragePool2D(2), Flatten(), Dropout(0.3), Dense(3), Softmax()]
     recipe = Recipe(epochs=400, batch_size=7, optimizer=Adam(0.01), normalization="standardize", seed=5)
     model = Sequential(body, (1, 8, 8), seed=5, engine="numpy", name="smooth")
-    moments = recipe.optimizer.init(model.parameters)
-    choice = DataChoice(str(stripes(folder / "stripes.npz")))
-    return PageSubject("smooth", model, recipe, choice, moments=moments, fitted=False)
+    return untrained(model, recipe, stripes(folder / "stripes.npz"))
 
 
 @dataclass(frozen=True)
@@ -64,14 +59,9 @@ class Journey:
 
     def trace_of(self, picture: np.ndarray, label: int, step: int | None = None) -> Trace:
         """Trace a step for any image (C, H, W) of bytes."""
-        frame, subject = self.session.frame(step, threading.Event()), self.session.subject
-        x = subject.model.normalization.apply(picture[None], np.dtype("float64"))
-        t = np.eye(subject.model.output_shape[-1])[[label]]
-        assert frame.moments is not None
-        training = NextStep(
-            subject.recipe.optimizer, frame.rate, frame.step + 1, frame.moments, None, subject.recipe.seed
-        )
-        return Trace(self.model(frame), x, t, subject.recipe.loss, training)
+        frame, recipe = self.session.frame(step, threading.Event()), self.session.subject.recipe
+        subject = Subject(self.model(frame), recipe, frame.moments or (), frame.step, frame.rate)
+        return subject.trace({"x": picture, "label": label})
 
     def model(self, frame: Frame | None = None) -> Sequential:
         """Return a separate network with the values of a frame; None: the newest."""
@@ -88,26 +78,15 @@ class Journey:
 
 
 @contextmanager
-def journey(subject: PageSubject, steps: int) -> Iterator[Journey]:
-    """Serve the page as `chainrule explain` does, after some steps of training."""
+def journey(subject: PageSubject, steps: int = 0, key: Key | None = None) -> Iterator[Journey]:
+    """Serve the page as `chainrule explain` does, after some steps of training.
+
+    key   of an earlier server: this one has its address and recognises its browsers
+    """
     session = opened(subject)
-    completed(session, "advance", steps)
-    key = Key(free_port())
+    if steps:
+        completed(session, "advance", steps)
+    key = key or Key(free_port())
     with listening(application(session, key), key.port):
         yield Journey(session, key.address)
     session.close()
-
-
-def entered(page: "Page", address: str, place: str = "") -> None:
-    """Open the page at a place, by default the first image at the newest step, and wait until it is ready."""
-    page.goto(address + (place or "#/network?sample=0"))
-    page.wait_for_selector("html[data-ready]")
-
-
-def waited(page: "Page", true: Callable[[], object]) -> None:
-    """Wait until a condition holds, while the page keeps running."""
-    for _ in range(1000):
-        if true():
-            return
-        page.wait_for_timeout(20)
-    raise AssertionError("waited too long")

@@ -1,5 +1,7 @@
 """Subjects for tests of the page: small networks with small data, and waiting functions."""
 
+import copy
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ from runs.run_driver import Halt
 
 from chainrule.data.augmentation import Augmentation
 from chainrule.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Softmax
-from chainrule.models.model import Sequential
+from chainrule.models.model import Model, Sequential
 from chainrule.runs import running
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.training.loop import train
@@ -32,6 +34,8 @@ RECIPE = Recipe(
     augmentation=Augmentation(shift=1),
     seed=5,
 )
+SESSIONS: list[Session] = []  # that are open
+NOBODY = threading.Event()  # waits for a frame and gives up
 
 
 def layers() -> list[Layer]:
@@ -54,15 +58,31 @@ def stripes(path: Path, samples: int = 60) -> Path:
 def small(data: Path, engine: str = "numpy", recipe: Recipe = RECIPE) -> PageSubject:
     """Return an untrained network with its data."""
     model = Sequential(layers(), (1, 8, 8), seed=recipe.seed, engine=engine, threads=2, name="small")
+    return untrained(model, recipe, data)
+
+
+def untrained(model: Model, recipe: Recipe, data: Path | DataChoice) -> PageSubject:
+    """Return a network, before its first step, as a subject of the page."""
+    choice = data if isinstance(data, DataChoice) else DataChoice(str(data))
     moments = recipe.optimizer.init(model.parameters)
-    return PageSubject("small", model, recipe, DataChoice(str(data)), moments=moments, fitted=False)
+    return PageSubject(model.name, model, recipe, choice, moments=moments, fitted=False)
 
 
 def opened(subject: PageSubject) -> Session:
-    """Open a session and load its data."""
+    """Open a session and load its data; `close_sessions` closes those that a test opened."""
     session = Session(subject)
+    SESSIONS.append(session)
     assert session.loaded.wait(60)
     return session
+
+
+def assert_steps(session: Session, expected: dict[int, list[np.ndarray]], *steps: int) -> None:
+    """Compare the frames of steps with the values of ordinary training, bit for bit."""
+    for step in steps:
+        frame = session.frame(step, NOBODY)
+        assert frame.step == step
+        for array, values in zip((frame.parameters, frame.statistics, *frame.moments), expected[step], strict=True):
+            assert np.array_equal(array, values), step
 
 
 def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
@@ -104,13 +124,13 @@ class Watch(Callback):
         self.seen[len(trainer.history)] = [array.copy() for array in arrays]
 
 
-def trained_through(subject: PageSubject) -> tuple[dict[int, list[np.ndarray]], Trainer]:
-    """Return the values after each step of ordinary training, without the page."""
-    model = small(Path(subject.choice.name), subject.model.engine.name, subject.recipe).model
-    training, _ = subject.choice.load(subject.recipe.seed)
-    trainer = model.trainer(subject.recipe, Samples.of_dataset(training, 3))
+def trained_through(subject: PageSubject, stop: int = 10**9) -> tuple[dict[int, list[np.ndarray]], Trainer]:
+    """Return the values after each step of ordinary training of a copy, without the page; stop: the last step."""
+    model, recipe = copy.deepcopy(subject.model), subject.recipe
+    training, _ = subject.choice.load(recipe.seed)
+    trainer = model.trainer(recipe, Samples.of_dataset(training, model.output_shape, recipe.ignore_label))
     watch = Watch()
-    train(trainer, [watch])
+    train(trainer, [watch, Halt(stop)])
     return watch.seen, trainer
 
 

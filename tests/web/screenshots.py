@@ -34,8 +34,10 @@ def main() -> None:
         with chromium() as browser:
             weight, query = start(browser, file)
             cell = weight.replace(".w[", ".dw[")
-            take(browser, file, "", folder / "page-network.png")
-            take_made(browser, file, f"#/network/backward/{cell}?{query}", folder / "page-cell.png")
+            page = opened(browser, file, "")
+            save(Image.open(io.BytesIO(page.screenshot())), folder / "page-network.png")
+            page = opened(browser, file, f"#/network/backward/{cell}?{query}", TALL)
+            save(scene(page), folder / "page-cell.png")
             animate(browser, file, f"#/network/backward/{ROTATED}?{query}", folder / "page-made.gif")
 
 
@@ -64,22 +66,7 @@ def start(browser: Browser, file: Path) -> tuple[str, str]:
     page = opened(browser, file, "")
     page.wait_for_selector(".story-cause")
     query, _, weight = page.evaluate("location.hash").partition("?")[2].partition("&why=")
-    page.context.close()
     return weight, query
-
-
-def take(browser: Browser, file: Path, place: str, target: Path) -> None:
-    """Take a screenshot of the page."""
-    page = opened(browser, file, place)
-    save(Image.open(io.BytesIO(page.screenshot())), target)
-    page.context.close()
-
-
-def take_made(browser: Browser, file: Path, place: str, target: Path) -> None:
-    """Take a screenshot of a value's computation."""
-    page = opened(browser, file, place, TALL)
-    save(scene(page), target)
-    page.context.close()
 
 
 def scene(page: Page) -> Image.Image:
@@ -87,8 +74,6 @@ def scene(page: Page) -> Image.Image:
     page.evaluate("scrollTo(0, scrollY + document.querySelector('#computation').getBoundingClientRect().top - 60)")
     top = page.locator("#computation").bounding_box()
     end = page.locator(".computation-player").bounding_box()
-    assert top
-    assert end
     clip = {**top, "height": end["y"] + end["height"] - top["y"] + 8}
     return Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
 
@@ -116,12 +101,11 @@ def animate(browser: Browser, file: Path, place: str, target: Path) -> None:
         for _ in range(TERMS):
             page.keyboard.press("ArrowRight")
         scenes.append(scene(page))
-    page.context.close()
     height = round(scenes[0].height * SCENE_WIDTH / scenes[0].width)
     frames = [each.resize((SCENE_WIDTH, height), Image.Resampling.LANCZOS) for each in scenes]
     colours = Image.new("RGB", (SCENE_WIDTH, height * 3))
-    for place_of, each in enumerate((frames[0], frames[len(frames) // 2], frames[-1])):
-        colours.paste(each, (0, height * place_of))
+    for row, frame in enumerate((frames[0], frames[len(frames) // 2], frames[-1])):
+        colours.paste(frame, (0, height * row))
     palette = colours.quantize(256, Image.Quantize.MAXCOVERAGE)
     reduced = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     pauses = [PAUSE] * (len(reduced) - 1) + [LAST]

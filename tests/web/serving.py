@@ -1,7 +1,6 @@
 """A session with its server, for requests in this process or over the network."""
 
 import asyncio
-import http.client
 import os
 import re
 import socket
@@ -11,6 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partialmethod
 from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
@@ -38,37 +38,31 @@ class Browser:
     """A client that calls the application in this process and keeps its cookies."""
 
     def __init__(self, session: Session, key: Key) -> None:
-        self._transport = httpx.ASGITransport(application(session, key), raise_app_exceptions=True)
-        self._cookies = httpx.Cookies()
+        self._transport, self._cookies = httpx.ASGITransport(application(session, key)), httpx.Cookies()
 
-    def request(self, method: str, path: str, **options: object) -> httpx.Response:
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Send a request."""
-        return in_a_loop(lambda: self._asked(method, path, options))
 
-    async def _asked(self, method: str, path: str, options: dict[str, object]) -> httpx.Response:
-        async with httpx.AsyncClient(
-            transport=self._transport, base_url=f"http://{HOST}", cookies=self._cookies
-        ) as client:
-            answer = await client.request(method, path, **options)
-            self._cookies = client.cookies
-            return answer
+        async def answer() -> httpx.Response:
+            known = {"transport": self._transport, "base_url": f"http://{HOST}", "cookies": self._cookies}
+            async with httpx.AsyncClient(**known) as client:
+                response = await client.request(method, path, **options)
+                self._cookies = client.cookies
+            return response
 
-    def get(self, path: str, **options: object) -> httpx.Response:
-        """Send a GET request."""
-        return self.request("GET", path, **options)
+        return in_a_loop(answer)
 
-    def post(self, path: str, **options: object) -> httpx.Response:
-        """Send a POST request."""
-        return self.request("POST", path, **options)
+    get = partialmethod(request, "GET")
+    post = partialmethod(request, "POST")
 
 
 def client(session: Session, key: Key | None = None, *, inside: bool = True) -> Browser:
     """Return a client, by default one that has already opened the address with the token."""
     key = key or Key(PORT)
-    found = Browser(session, key)
+    browser = Browser(session, key)
     if inside:
-        assert found.get(f"/?token={key.token}").status_code == 303
-    return found
+        assert browser.get(f"/?token={key.token}").status_code == 303
+    return browser
 
 
 def free_port() -> int:
@@ -112,23 +106,13 @@ class Served:
         found = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", line)
         assert found, (line, self.process.poll(), self.process.stderr and self.process.stderr.readline())
         self.port, self.token = int(found[1]), found[2]
-        self.cookie = ""
-        self.cookie = self._asked("GET", f"/?token={self.token}")[0]["set-cookie"].split(";")[0]
+        answer = httpx.get(f"http://127.0.0.1:{self.port}/?token={self.token}")
+        self.cookie = answer.headers["set-cookie"].split(";")[0]
 
     def ask(self, method: str, path: str) -> bytes:
         """Send one request over a new connection and return the response."""
-        headers, content = self._asked(method, path)
-        assert headers["status"] == "200", content
-        return content
-
-    def _asked(self, method: str, path: str) -> tuple[dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request(method, path, headers={"Cookie": self.cookie})
-            answer = connection.getresponse()
-            return {"status": str(answer.status), **dict(answer.getheaders())}, answer.read()
-        finally:
-            connection.close()
+        url, headers = f"http://127.0.0.1:{self.port}{path}", {"Cookie": self.cookie}
+        return httpx.request(method, url, headers=headers, timeout=60).raise_for_status().content
 
     def end(self, signal: int) -> tuple[int, str]:
         """Stop the server; return its exit code and stderr."""

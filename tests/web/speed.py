@@ -22,13 +22,6 @@ TIMES = 5
 SIZE = {"width": 1440, "height": 900}
 FRAME = 1000 / 60
 LATE = 1.5 * FRAME  # a frame that took longer skipped one
-TRAINS = "vgg-small"
-TRAINED = 10_000  # milliseconds
-TASKS = """() => {
-  window.longTasks = [];
-  new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map((task) => task.duration)))
-    .observe({ type: "longtask" });
-}"""
 OPENED = """new MutationObserver((_, watching) => {
   window.readyAt = performance.now();
   watching.disconnect();
@@ -50,8 +43,6 @@ def main() -> None:
         single_file.write(file, subject)
         with served(*[str(Path(word).resolve()) if Path(word).exists() else word for word in words]) as address:
             report(browser, address, file.as_uri())
-        with served("--model", TRAINS) as address:
-            training(browser, address)
 
 
 @contextmanager
@@ -77,20 +68,6 @@ def report(browser: Browser, address: str, file: str) -> None:
     for name, act in ACTS.items():
         count, longest, late = min((frames(page, act) for _ in range(TIMES)), key=lambda found: found[::-1])
         print(f"{name:<28}{count:>9.1f}{longest:>6.0f} ms{late:>9.1%}")
-    page.close()
-
-
-def training(browser: Browser, address: str) -> None:
-    """Print how long tasks of the page take while the server trains, as the browser reports those above 50 ms."""
-    page = shown(browser, address)
-    page.wait_for_timeout(1000)
-    page.evaluate(TASKS)
-    page.locator(".train-go").click()
-    page.wait_for_timeout(TRAINED)
-    page.locator(".train-go").click()
-    tasks: list[float] = page.evaluate("window.longTasks")
-    found = f"{len(tasks)} tasks above 50 ms, the longest {max(tasks, default=0):.0f} ms"
-    print(f"\ntraining {TRAINS} for {TRAINED / 1000:.0f} s: {found}")
     page.close()
 
 
@@ -135,34 +112,33 @@ def nothing(page: Page) -> None:
     page.wait_for_timeout(1500)
 
 
+def moved(page: Page, selector: str, curve: Callable[[int], tuple[float, float]], *, pressed: bool = False) -> None:
+    """Move the pointer over an element along a curve of shares of its width and height."""
+    element = page.locator(selector).first
+    element.scroll_into_view_if_needed()
+    box = element.bounding_box()
+    for k in range(150):
+        x, y = curve(k)
+        page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+        if pressed and not k:
+            page.mouse.down()
+    page.mouse.up()
+
+
 def hover(tensor: str) -> Callable[[Page], None]:
     """Move the pointer over the maps of a tensor."""
 
     def act(page: Page) -> None:
         page.evaluate("location.hash.includes('/network') || (location.hash = '#/network?sample=0')")
-        canvas = page.locator(f'#diagram canvas[data-tensor="{tensor}"]')
-        canvas.first.scroll_into_view_if_needed()
-        box = canvas.first.bounding_box()
-        assert box
-        for k in range(150):
-            x = box["x"] + box["width"] * (0.5 + 0.45 * math.sin(k / 9))
-            page.mouse.move(x, box["y"] + box["height"] * (0.5 + 0.45 * math.cos(k / 7)))
+        place = f'#diagram canvas[data-tensor="{tensor}"]'
+        moved(page, place, lambda k: (0.5 + 0.45 * math.sin(k / 9), 0.5 + 0.45 * math.cos(k / 7)))
 
     return act
 
 
 def draw(page: Page) -> None:
     """Draw a curve on the pad; the output follows."""
-    pad = page.locator(".pad-canvas")
-    pad.scroll_into_view_if_needed()
-    box = pad.bounding_box()
-    assert box
-    at = [(0.5 + 0.35 * math.sin(k / 12), 0.5 + 0.35 * math.cos(k / 17)) for k in range(180)]
-    for k, (x, y) in enumerate(at):
-        page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
-        if not k:
-            page.mouse.down()
-    page.mouse.up()
+    moved(page, ".pad-canvas", lambda k: (0.5 + 0.35 * math.sin(k / 12), 0.5 + 0.35 * math.cos(k / 17)), pressed=True)
 
 
 def nudge(page: Page) -> None:
@@ -171,18 +147,10 @@ def nudge(page: Page) -> None:
     page.wait_for_selector(".computation-nudge summary")
     page.wait_for_timeout(500)  # a new trace draws the panel again
     if not page.locator(".computation-nudge input").is_visible():
-        page.locator(".computation-nudge summary").click()
-    slider = page.locator(".computation-nudge input")
-    slider.scroll_into_view_if_needed()
+        page.click(".computation-nudge summary")
     page.wait_for_timeout(500)
     page.evaluate("window.frameTimes.length = 0")
-    box = slider.bounding_box()
-    assert box
-    for k in range(150):
-        page.mouse.move(box["x"] + box["width"] * (0.5 + 0.4 * math.sin(k / 15)), box["y"] + box["height"] / 2)
-        if not k:
-            page.mouse.down()
-    page.mouse.up()
+    moved(page, ".computation-nudge input", lambda k: (0.5 + 0.4 * math.sin(k / 15), 0.5), pressed=True)
 
 
 def play(page: Page) -> None:
@@ -192,7 +160,7 @@ def play(page: Page) -> None:
     page.locator(".computation-speed input").fill("0.6")
     page.keyboard.press("Home")
     page.evaluate("window.frameTimes.length = 0")
-    page.locator(".computation-play").click()
+    page.click(".computation-play")
     page.wait_for_timeout(2000)
 
 

@@ -2,17 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from web import train_served
-from web.branching import drawn
-from web.fixed_page import served
-from web.views.opened import name_is
-from web.watching import absent, watched
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+from web.networks import branching, served
+from web.pages import Browser, absent, name_is, watched
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 # From the top, so that nothing lies half below the head: finish all animations, and draw the frame after the next.
@@ -71,22 +66,22 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def branched() -> Iterator[str]:
     """Serve the page of a network that branches."""
-    with served(drawn(1)) as address:
+    with served(branching(1)) as address:
         yield address
 
 
 @each_look
-def test_axe_finds_nothing(browser: "Browser", axe: str, file: str, size: str, scheme: Any) -> None:
+def test_axe_finds_nothing(browser: Browser, axe: str, file: str, size: str, scheme: Any) -> None:
     assert troubles(browser, axe, file, PLACES, size, scheme, targets=True) == {}
 
 
-def test_axe_finds_nothing_in_branches(browser: "Browser", axe: str, branched: str) -> None:
+def test_axe_finds_nothing_in_branches(browser: Browser, axe: str, branched: str) -> None:
     # the ends of wires, as thin as their lanes, are small
     assert troubles(browser, axe, branched, BRANCHES, "phone", "light", targets=False) == {}
 
 
 def troubles(
-    browser: "Browser",
+    browser: Browser,
     axe: str,
     address: str,
     places: dict[str, tuple[str, str]],

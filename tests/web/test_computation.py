@@ -1,24 +1,21 @@
 """The computation of a value: the page shows the same as Python, and all links work."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from web import fixed_networks
+from explain.networks import explained
 from web.conftest import DESKTOP
-from web.fixed_page import Subject, served
+from web.networks import Subject, find_subject, plain, served
+from web.pages import Page, number
 
 from chainrule.explain import Explanation
 from chainrule.explain.notation import format_number
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
-THREE_DIGITS = 5e-3  # largest relative error of a number with three significant digits
 SAMPLE = 1
-PLAIN = fixed_networks.plain()
-WIDE = ["conv2.y[1,2,3]", "relu1.dy[1,0,3]", "conv2.w.update[3,1,0,2]", "dense1.dy[3]", "loss.y"]
+PLAIN = plain()
 PART = "parts => document.activeElement.closest(parts)?.className ?? ''"
+PARTS = [f"computation-{name}" for name in ("likes", "onward", "player", "term-line", "term-room")]
 ENDED = "() => /^(\\d+) of \\1$/.test(document.querySelector('.computation-where-now').textContent)"
 # how far the computation reaches below the window, and whether the network above it is visible
 FITS = """() => {
@@ -26,7 +23,16 @@ FITS = """() => {
   const { top } = document.querySelector(".computation-strip").getBoundingClientRect();
   return [Math.max(bottom(".computation-show"), bottom(".computation-equations")) - innerHeight, top];
 }"""
+CLIPPED = """() => [...document.querySelectorAll(".computation-square, .story-number")]
+  .filter((cell) => cell.checkVisibility({ visibilityProperty: true }) && cell.scrollWidth > cell.clientWidth + 1)
+  .filter((cell) => getComputedStyle(cell.firstElementChild ?? cell).visibility !== "hidden")
+  .map((cell) => cell.textContent)"""
+TURNED = """grid => Promise.all(grid.getAnimations({subtree: true}).map((each) => each.finished))
+  .then(() => getComputedStyle(grid).transform)"""
 SHOWS = "cell => document.querySelector('.computation-name')?.textContent === cell"
+SO_FAR = ".computation-so-far .computation-digits"
+PATH = ".computation-path-cells li"
+TURNTABLE = ".computation-turntable .computation-grid"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +40,7 @@ def subject() -> Subject:
     return PLAIN
 
 
-def show(page: "Page", address: str, cell: str, phase: str = "backward") -> None:
+def go(page: Page, address: str, cell: str, phase: str = "backward") -> None:
     """Open the address of a cell, in a page that may already be open."""
     place = f"#/network/{phase}/{cell}?sample={SAMPLE}"
     if page.url.startswith(address.partition("?")[0]):
@@ -44,8 +50,32 @@ def show(page: "Page", address: str, cell: str, phase: str = "backward") -> None
     page.wait_for_function(SHOWS, arg=cell)
 
 
-def value(page: "Page") -> str:
-    return page.locator(".computation-value").inner_text()
+@pytest.fixture
+def show(opened: Page, address: str) -> Callable[..., Page]:
+    """Return a function that shows a cell on the page that is open, and returns the page."""
+
+    def shown(cell: str, phase: str = "backward") -> Page:
+        go(opened, address, cell, phase)
+        return opened
+
+    return shown
+
+
+def value(page: Page) -> str:
+    return page.inner_text(".computation-value")
+
+
+def texts(page: Page, selector: str) -> list[str]:
+    return page.locator(selector).all_inner_texts()
+
+
+def printed(page: Page, selector: str) -> list[float]:
+    return [number(text) for text in texts(page, selector)]
+
+
+def near(values: object) -> object:
+    """Return what numbers with three significant digits are compared with."""
+    return pytest.approx(values, rel=5e-3, abs=1e-6)
 
 
 # ------------------------------------------------------------------------------------------------ every kind of cell
@@ -54,203 +84,181 @@ def value(page: "Page") -> str:
 @pytest.mark.parametrize(
     "name", ["plain", "first-pool", "half_squared_error", pytest.param("rich", marks=pytest.mark.thorough)]
 )
-def test_a_cell_of_every_kind_is_printed_as_python_prints_it(page: "Page", name: str) -> None:
-    subject = PLAIN if name == "plain" else fixed_networks.with_images(name)
-    differing: dict[str, tuple[str, str]] = {}
+def test_a_cell_of_every_kind_is_printed_as_python_prints_it(page: Page, name: str) -> None:
+    subject = PLAIN if name == "plain" else find_subject(name)
+    differing: dict[str, tuple[str, set[str]]] = {}
     with served(subject) as address:
-        for explained in one_of_each_kind(subject):
-            show(page, address, explained.cell)
+        for explanation in one_of_each_kind(subject):
+            go(page, address, explanation.cell)
             page.keyboard.press("ArrowRight")
             page.keyboard.press("End")
-            printed = [value(page), *page.locator(".computation-so-far .computation-digits").all_inner_texts()[-1:]]
-            if set(printed) != {explained.shown}:
-                differing[explained.cell] = (explained.shown, " ".join(printed))
-            assert page.locator("math.plain").count() == 0, explained.cell
+            shown = {value(page), *texts(page, SO_FAR)[-1:]}
+            if shown != {explanation.shown}:
+                differing[explanation.cell] = (explanation.shown, shown)
+            assert page.locator("math.plain").count() == 0, explanation.cell
         page.goto("about:blank")
     assert not differing
 
 
 def one_of_each_kind(subject: Subject) -> list[Explanation]:
     """Draw a random cell of one tensor for each operation and each role of a tensor in it."""
-    trace, random = subject.trace(SAMPLE), np.random.default_rng(6)  # with 5, a value lies between two of three digits
-    kinds: dict[tuple[str, ...], Explanation] = {}
-    for tensor in trace.names:
-        if tensor != "dx":  # of the input: only Python's trace has it
-            explained = trace.explain(tensor, [int(random.integers(size)) for size in trace[tensor].shape])
-            kinds[explained.operation, *tensor.split(".")[1:]] = explained
-    return list(kinds.values())
+    cells = [each for each in explained(subject.trace(SAMPLE)) if each.tensor != "dx"]  # which only Python's trace has
+    return list({(each.operation, *each.tensor.split(".")[1:]): each for each in cells}.values())
 
 
-def test_a_sum_grows_term_by_term(opened: "Page", address: str) -> None:
+def test_a_sum_grows_term_by_term_and_each_step_is_said(show: Callable[..., Page]) -> None:
     record = PLAIN.trace(SAMPLE).explain("conv2.dw[3,1,0,2]")
     terms = [term.value for term in record.derived.terms if term.value]
     assert 4 < len(terms) < len(record.derived.terms)  # some are 0, and left out
-    show(opened, address, "conv2.dw[3,1,0,2]")
-    opened.get_by_role("button", name="in order").click()
-    opened.keyboard.press("Home")
-    assert number(opened, ".computation-so-far .computation-digits") == 0
-    for count in range(1, len(terms)):
-        opened.keyboard.press("ArrowRight")
-        assert number(opened, ".computation-so-far .computation-digits") == pytest.approx(
-            sum(terms[:count]), rel=THREE_DIGITS
-        )
-        assert opened.locator(".computation-where-now").inner_text() == f"{count} of {len(terms)}"
-    opened.keyboard.press("ArrowLeft")
-    assert number(opened, ".computation-so-far .computation-digits") == pytest.approx(
-        sum(terms[: len(terms) - 2]), rel=THREE_DIGITS
-    )
+    page = show("conv2.dw[3,1,0,2]")
+    page.get_by_role("button", name="in order").click()
+    page.keyboard.press("Home")
+    for key, counts in (("ArrowRight", range(1, len(terms))), ("ArrowLeft", [len(terms) - 2])):
+        for count in counts:
+            page.keyboard.press(key)
+            assert printed(page, SO_FAR)[0] == near(sum(terms[:count]))
+            assert page.inner_text(".computation-where-now") == f"{count} of {len(terms)}"
+            said = page.inner_text("#computation > [role=status]")
+            assert said.startswith(f"term {count} of ")
+            assert "sum so far" in said
 
 
-def number(page: "Page", selector: str) -> float:
-    return float(page.locator(selector).first.inner_text().replace("−", "-"))
-
-
-def test_a_single_product_shows_its_factors(opened: "Page", address: str) -> None:
-    record = PLAIN.trace(SAMPLE).explain("dense1.dw[2,7]")
-    (product,) = record.derived.terms
-    show(opened, address, "dense1.dw[2,7]")
-    digits = opened.locator(".computation-term-line .computation-digits").all_inner_texts()
-    assert digits == [format_number(each) for each in (*(factor.value for factor in product.factors), record.value)]
-
-
-def test_playing_ends_at_the_sum(opened: "Page", address: str) -> None:
-    show(opened, address, "conv1.y[2,3,4]", "forward")
-    assert float(opened.locator(".computation-rate").inner_text().removesuffix(" s")) <= 8
-    opened.locator(".computation-speed input").fill("1")  # in one second
-    opened.locator(".computation-name").focus()
-    opened.keyboard.press("Space")
-    opened.wait_for_function(ENDED)
-    assert opened.locator(".computation-so-far .computation-digits").inner_text() == value(opened)
+def test_playing_ends_at_the_sum(show: Callable[..., Page]) -> None:
+    page = show("conv1.y[2,3,4]", "forward")
+    assert float(page.inner_text(".computation-rate").removesuffix(" s")) <= 8
+    page.locator(".computation-speed input").fill("1")  # in one second
+    page.focus(".computation-name")
+    page.keyboard.press("Space")
+    page.wait_for_function(ENDED)
+    assert texts(page, SO_FAR) == [value(page)]
 
 
 # ------------------------------------------------------------------------------------------------ walking
 
 
-def test_a_number_is_followed_upstream_and_back(opened: "Page", address: str) -> None:
-    show(opened, address, "conv2.dw[3,1,0,2]")
-    opened.keyboard.press("Home")
-    opened.keyboard.press("ArrowRight")
-    factor = opened.locator(".computation-term-line a").first
-    followed, printed = (factor.get_attribute("title") or "").partition(" = ")[0], factor.inner_text()
+def test_a_number_is_followed_upstream_and_back(show: Callable[..., Page]) -> None:
+    show("conv1.b[0]", "forward")
+    page = show("conv2.dw[3,1,0,2]")  # chosen elsewhere, it begins a new path
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    factor = page.locator(".computation-term-line a").first
+    followed, text = (factor.get_attribute("title") or "").partition(" = ")[0], factor.inner_text()
     factor.click()
-    opened.wait_for_function(SHOWS, arg=followed)
-    assert value(opened) == printed
-    assert str(followed) in opened.evaluate("decodeURI(location.hash)")
-    assert opened.locator(".computation-path-cells li").all_inner_texts() == ["conv2.dw[3,1,0,2]", followed]
-    opened.go_back()
-    opened.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
-    assert opened.locator(".computation-path-cells li").all_inner_texts() == ["conv2.dw[3,1,0,2]"]
+    page.wait_for_function(SHOWS, arg=followed)
+    assert value(page) == text
+    assert str(followed) in page.evaluate("decodeURI(location.hash)")
+    assert texts(page, PATH) == ["conv2.dw[3,1,0,2]", followed]
+    page.go_back()
+    page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
+    assert texts(page, PATH) == ["conv2.dw[3,1,0,2]"]
 
 
-def test_from_a_weight_to_its_gradient_and_its_update(opened: "Page", address: str) -> None:
-    show(opened, address, "conv2.w[3,1,0,2]", "forward")
-    opened.locator(".computation-likes").get_by_text("gradient", exact=True).click()
-    opened.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
-    assert "/backward/" in opened.url
-    opened.locator(".computation-likes").get_by_text("after the step").click()
-    opened.wait_for_function(SHOWS, arg="conv2.w.update[3,1,0,2]")
-    assert "/update/" in opened.url
-    assert opened.locator(".computation-path-cells li").count() == 3
-    opened.get_by_role("button", name="Back along the path").click()
-    opened.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
+def test_from_a_weight_to_its_gradient_and_its_update(show: Callable[..., Page]) -> None:
+    page = show("conv2.w[3,1,0,2]", "forward")
+    page.locator(".computation-likes").get_by_text("gradient", exact=True).click()
+    page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
+    assert "/backward/" in page.url
+    page.locator(".computation-likes").get_by_text("after the step").click()
+    page.wait_for_function(SHOWS, arg="conv2.w.update[3,1,0,2]")
+    assert "/update/" in page.url
+    assert page.locator(PATH).count() == 3
+    page.get_by_role("button", name="Back along the path").click()
+    page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
 
 
-def test_links_lead_on_to_the_loss(opened: "Page", address: str) -> None:
-    show(opened, address, "conv1.y[2,3,4]", "forward")
+def test_links_lead_on_to_the_loss(show: Callable[..., Page]) -> None:
+    page = show("conv1.y[2,3,4]", "forward")
     passed: list[str] = []
-    while opened.locator(".computation-name").inner_text() != "loss.y":
-        cell = opened.locator(".computation-onward a").first.get_attribute("title") or ""
-        opened.locator(".computation-onward a").first.click()
-        opened.wait_for_function(
-            "cell => document.querySelector('.computation-name').textContent === cell.split(', the')[0]", arg=cell
-        )
-        passed.append(opened.locator(".computation-name").inner_text().split(".")[0])
+    while page.inner_text(".computation-name") != "loss.y":
+        onward = page.locator(".computation-onward a").first
+        cell = (onward.get_attribute("title") or "").split(", the")[0]
+        onward.click()
+        page.wait_for_function(SHOWS, arg=cell)
+        passed.append(cell.split(".")[0])
     assert passed == ["relu1", "conv2", "relu2", "pool1", "dense1", "loss"]
-
-
-def test_a_cell_chosen_elsewhere_begins_a_new_path(opened: "Page", address: str) -> None:
-    show(opened, address, "conv2.w[3,1,0,2]", "forward")
-    show(opened, address, "conv1.b[0]", "forward")
-    assert opened.locator(".computation-path-cells li").all_inner_texts() == ["conv1.b[0]"]
+    show("conv2.y[1,2,3]", "forward")
+    page.locator(".computation-onward a").first.click()
+    page.wait_for_function(SHOWS, arg="relu2.y[1,2,3]")
+    walked = page.locator(".computation-strip .walked .strip-name")  # leads back
+    assert walked.all_inner_texts() == ["conv2", "relu2"]
+    assert texts(page, ".computation-strip [aria-current] .strip-name") == ["relu2"]
+    walked.first.click()
+    page.wait_for_function(SHOWS, arg="conv2.y[1,2,3]")
+    assert texts(page, ".computation-strip .source .strip-name") == ["relu1"]
 
 
 # ------------------------------------------------------------------------------------------------ pictures
 
 
-def test_patch_and_kernel_hold_the_numbers_of_the_term(opened: "Page", address: str) -> None:
-    subject = PLAIN
-    trace = subject.trace(SAMPLE)
-    show(opened, address, "conv2.y[1,2,3]", "forward")
-    opened.get_by_role("button", name="c = 2").click()
-    patch, kernel = (titles(opened, at) for at in range(2))
-    x, w = np.pad(trace["conv2.x"], ((0, 0), (1, 1), (1, 1))), trace["conv2.w"]
-    assert patch == pytest.approx(x[2, 2:5, 3:6].ravel(), rel=1e-5)
-    assert kernel == pytest.approx(w[1, 2].ravel(), rel=1e-5)
-    assert titles(opened, 2) == pytest.approx((x[2, 2:5, 3:6] * w[1, 2]).ravel(), rel=1e-5)
+def titles(page: Page, grid: int) -> list[float]:
+    """Return the values of a grid, row by row, from their titles."""
+    squares = page.locator(".computation-products .computation-grid").nth(grid).locator(".computation-square")
+    return [number(text.rpartition("= ")[2]) for text in squares.evaluate_all("all => all.map((each) => each.title)")]
 
 
-def test_the_kernel_of_an_input_gradient_is_rotated(opened: "Page", address: str) -> None:
+def test_patch_and_kernel_hold_the_numbers_of_the_term(show: Callable[..., Page]) -> None:
+    """The kernel of the input's gradient is shown rotated."""
     trace = PLAIN.trace(SAMPLE)
-    show(opened, address, "relu1.dy[1,0,3]")
-    dy = np.pad(trace["conv2.dy"], ((0, 0), (1, 1), (1, 1)))
-    assert titles(opened, 0) == pytest.approx(dy[0, 0:3, 3:6].ravel(), rel=1e-5)
-    assert titles(opened, 1) == pytest.approx(trace["conv2.w"][0, 1].ravel(), rel=1e-5)
-    grid = opened.locator(".computation-turntable .computation-grid")
-    grid.evaluate("element => Promise.all(element.getAnimations({subtree: true}).map((each) => each.finished))")
-    matrix = grid.evaluate("element => getComputedStyle(element).transform")
+    x, dy = (np.pad(trace[name], ((0, 0), (1, 1), (1, 1))) for name in ("conv2.x", "conv2.dy"))
+    page = show("conv2.y[1,2,3]", "forward")
+    page.get_by_role("button", name="c = 2").click()
+    patch, kernel = x[2, 2:5, 3:6], trace["conv2.w"][1, 2]
+    for grid, expected in enumerate((patch, kernel, patch * kernel)):
+        assert titles(page, grid) == pytest.approx(expected.ravel(), rel=1e-5)
+    show("relu1.dy[1,0,3]").get_by_role("button", name="o = 0").click()
+    for grid, expected in enumerate((dy[0, 0:3, 3:6], trace["conv2.w"][0, 1])):
+        assert titles(page, grid) == pytest.approx(expected.ravel(), rel=1e-5)
+    matrix = page.locator(TURNTABLE).evaluate(TURNED)
     assert [round(float(part)) for part in matrix[7:-1].split(",")][:4] == [-1, 0, 0, -1]
 
 
-def titles(page: "Page", grid: int) -> list[float]:
-    """Return the values of a grid, row by row, from their titles."""
-    squares = page.locator(".computation-products .computation-grid").nth(grid).locator(".computation-square")
-    texts: list[str] = squares.evaluate_all("all => all.map((each) => each.title)")
-    return [float(text.rpartition("= ")[2].replace("−", "-")) for text in texts]
+def test_less_motion_shows_the_rotated_kernel_at_once(page: Page, address: str) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    go(page, address, "relu1.dy[1,0,3]")
+    assert page.locator(TURNTABLE).evaluate("element => element.getAnimations().length") == 0
+    assert page.locator(".computation-turntable .computation-turned").count() == 1
+    assert page.locator(".computation-rotation .computation-grid").count() == 2
 
 
-def test_the_winner_of_a_window_and_its_gradient(opened: "Page", address: str) -> None:
+def test_the_numbers_of_a_picture_are_those_of_python(show: Callable[..., Page]) -> None:
+    """The winner of a window and its gradient; a single product; the largest terms first; a softmax collapsed."""
     trace = PLAIN.trace(SAMPLE)
     window = trace["relu2.y"][2, 2:4, 4:6]
-    show(opened, address, "pool1.y[2,1,2]", "forward")
-    best = opened.locator(".computation-square.computation-best").get_attribute("title") or ""
+    page = show("pool1.y[2,1,2]", "forward")
+    best = page.get_attribute(".computation-square.computation-best", "title") or ""
     row, column = np.unravel_index(window.argmax(), window.shape)
     assert best.startswith(f"relu2.y[2,{2 + row},{4 + column}] =")
-    assert opened.locator(".computation-route a").all_inner_texts() == [trace.explain("pool1.dy[2,1,2]").shown] * 2
+    assert texts(page, ".computation-route a") == [trace.explain("pool1.dy[2,1,2]").shown] * 2
 
+    (product,) = trace.explain("dense1.dw[2,7]").derived.terms
+    page = show("dense1.dw[2,7]")
+    factors = [format_number(number) for number in (*(factor.value for factor in product.factors), product.value)]
+    assert texts(page, ".computation-term-line .computation-digits") == factors
 
-def test_the_largest_terms_first(opened: "Page", address: str) -> None:
-    terms = PLAIN.trace(SAMPLE).explain("dense1.y[2]").derived.terms
-    show(opened, address, "dense1.y[2]", "forward")
-    opened.get_by_role("button", name="largest first").click()
-    opened.locator(".computation-fold summary").first.click()
-    values = sorted((term.value for term in terms), key=abs, reverse=True)
+    terms = [term.value for term in trace.explain("dense1.y[2]").derived.terms]
+    page = show("dense1.y[2]", "forward")
+    page.get_by_role("button", name="largest first").click()
+    page.locator(".computation-fold summary").first.click()
+    values = sorted(terms, key=abs, reverse=True)
     for kind, expected in (("value", values), ("sum", np.cumsum(values))):
-        texts = opened.locator(f".computation-term-{kind}").all_inner_texts()
-        shown = [float(text.replace("−", "-")) for text in texts]
-        assert shown == pytest.approx(expected[: len(texts)], rel=THREE_DIGITS, abs=1e-6)
-        assert len(texts) < len(terms)
+        shown = printed(page, f".computation-term-{kind}")
+        assert shown == near(expected[: len(shown)])
+        assert len(shown) < len(terms)
+
+    p = trace["softmax1.y"]
+    page = show("dense1.dy[3]")
+    assert printed(page, ".computation-chain tbody .computation-filled") == near(p * (np.eye(5)[3] - p[3]))
+    assert page.inner_text(".computation-chain .computation-total") == value(page)
 
 
-def test_softmax_with_cross_entropy_collapses(opened: "Page", address: str) -> None:
-    subject = PLAIN
-    p = subject.trace(SAMPLE)["softmax1.y"]
-    show(opened, address, "dense1.dy[3]")
-    slopes = [
-        float(text.replace("−", "-"))
-        for text in opened.locator(".computation-chain tbody .computation-filled").all_inner_texts()
-    ]
-    assert slopes == pytest.approx(p * (np.eye(5)[3] - p[3]), rel=THREE_DIGITS)
-    assert opened.locator(".computation-chain .computation-total").inner_text() == value(opened)
+# ------------------------------------------------------------------------------------------------ everybody
 
 
-# ------------------------------------------------------------------------------------------------ one screen
-
-
-def test_a_whole_computation_fits_into_one_screen(opened: "Page", address: str) -> None:
+def test_a_whole_computation_fits_into_one_screen(show: Callable[..., Page], opened: Page) -> None:
     opened.set_viewport_size({"width": 1280, "height": 720})
     beyond: dict[str, object] = {}
     for cell in ("conv2.dw[3,1,0,2]", "conv2.y[1,2,3]", "relu1.dy[1,0,3]", "dense1.y[2]", "pool1.y[2,1,2]"):
-        show(opened, address, cell)
+        show(cell)
         for key in ("Home", "ArrowRight", "ArrowRight"):
             opened.keyboard.press(key)
         below, top = opened.evaluate(FITS)
@@ -260,74 +268,23 @@ def test_a_whole_computation_fits_into_one_screen(opened: "Page", address: str) 
     assert not beyond, beyond
 
 
-def test_the_strip_shows_the_path_and_leads_along_it(opened: "Page", address: str) -> None:
-    show(opened, address, "conv2.y[1,2,3]", "forward")
-    opened.locator(".computation-onward a").first.click()
-    opened.wait_for_function(SHOWS, arg="relu2.y[1,2,3]")
-    walked = opened.locator(".computation-strip .walked .strip-name")
-    assert walked.all_inner_texts() == ["conv2", "relu2"]
-    assert opened.locator(".computation-strip [aria-current] .strip-name").inner_text() == "relu2"
-    walked.first.click()
-    opened.wait_for_function(SHOWS, arg="conv2.y[1,2,3]")
-    assert opened.locator(".computation-strip .source .strip-name").all_inner_texts() == ["relu1"]
-
-
-# ------------------------------------------------------------------------------------------------ everybody
-
-
-def test_every_step_is_said(opened: "Page", address: str) -> None:
-    show(opened, address, "conv2.dw[3,1,0,2]")
-    opened.keyboard.press("Home")
-    opened.keyboard.press("ArrowRight")
-    said = opened.locator("#computation > [role=status]").inner_text()
-    assert said.startswith("term 1 of ")
-    assert "sum so far" in said
-
-
-def test_less_motion_shows_the_rotated_kernel_at_once(page: "Page", address: str) -> None:
-    page.emulate_media(reduced_motion="reduce")
-    show(page, address, "relu1.dy[1,0,3]")
-    assert (
-        page.locator(".computation-turntable .computation-grid").evaluate("element => element.getAnimations().length")
-        == 0
-    )
-    assert page.locator(".computation-turntable .computation-turned").count() == 1
-    assert page.locator(".computation-rotation .computation-grid").count() == 2
-
-
-def test_everything_is_reached_by_the_keyboard(opened: "Page", address: str) -> None:
-    show(opened, address, "conv2.y[3,1,0]", "forward")
-    opened.evaluate("document.querySelector('details.computation-fold').open = true")  # a fold stays as it was left
-    opened.evaluate("document.activeElement.blur()")
-    opened.keyboard.press("Home")
-    opened.keyboard.press("ArrowRight")
-    opened.locator(".computation-name").focus()
-    parts = [f"computation-{name}" for name in ("likes", "onward", "player", "term-line", "term-room")]
-    reached: set[str] = set()
-    for _ in range(45):
-        opened.keyboard.press("Tab")
-        reached.add(opened.evaluate(PART, ", ".join(f".{part}" for part in parts)))
-    assert set(parts) <= reached
-
-
-def test_another_picture_makes_the_same_cell_anew(opened: "Page", address: str) -> None:
-    subject = PLAIN
-    show(opened, address, "conv1.y[2,3,4]", "forward")
-    opened.evaluate("location.hash = '#/network/forward/conv1.y[2,3,4]?sample=2'")
-    expected = subject.trace(2).explain("conv1.y[2,3,4]").shown
-    opened.wait_for_function("text => document.querySelector('.computation-value').textContent === text", arg=expected)
-
-
-CLIPPED = """() => [...document.querySelectorAll(".computation-square, .story-number")]
-  .filter((cell) => cell.checkVisibility({ visibilityProperty: true }) && cell.scrollWidth > cell.clientWidth + 1)
-  .filter((cell) => getComputedStyle(cell.firstElementChild ?? cell).visibility !== "hidden")
-  .map((cell) => cell.textContent)"""
-
-
 @pytest.mark.parametrize("width", [390, 768, 1024, 1440])
-def test_digits_are_never_cut_off(opened: "Page", address: str, width: int) -> None:
+def test_digits_are_never_cut_off(show: Callable[..., Page], opened: Page, width: int) -> None:
     opened.set_viewport_size({"width": width, "height": 900})
     for cell in ("pool1.dy[1,0,1]", "conv1.dw[1,0,2,1]", "softmax1.dy[0]"):
-        show(opened, address, cell)
-        opened.wait_for_selector(".computation-square")
+        show(cell).wait_for_selector(".computation-square")
         assert opened.evaluate(CLIPPED) == []
+    opened.set_viewport_size(DESKTOP)
+
+
+def test_everything_is_reached_by_the_keyboard(show: Callable[..., Page]) -> None:
+    page = show("conv2.y[3,1,0]", "forward")
+    page.evaluate("document.querySelector('details.computation-fold').open = true")  # a fold stays as it was left
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.focus(".computation-name")
+    reached: set[str] = set()
+    for _ in range(45):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate(PART, ", ".join(f".{part}" for part in PARTS)))
+    assert set(PARTS) <= reached

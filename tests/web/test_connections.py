@@ -75,39 +75,31 @@ SENT: dict[str, Callable[[Key], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("what", SENT)
-def test_the_owner_gets_in_beside_200_connections_that_drip(key: Key, what: str) -> None:
+@pytest.mark.parametrize("kind", SENT)
+def test_the_owner_gets_in_beside_200_connections_that_drip(key: Key, kind: str) -> None:
     ended = Event()
     with ExitStack() as stack:
-        others: list[socket.socket] = []
+        others = [stack.enter_context(socket.create_connection(("127.0.0.1", key.port), 5)) for _ in range(200)]
 
-        def open_all() -> None:
-            for _ in range(200):
-                others.append(stack.enter_context(socket.create_connection(("127.0.0.1", key.port), 5)))
-                others[-1].setblocking(False)
-                drip(others[-1], SENT[what](key))
+        def drip() -> None:
+            content = SENT[kind](key)
+            while content and not ended.wait(0.2):
+                for connection in others:
+                    connection.setblocking(False)
+                    with suppress(OSError):
+                        connection.send(content)
+                content = b"x"
 
-        def drip(connection: socket.socket, content: bytes) -> None:
-            with suppress(OSError):
-                connection.send(content)
-
-        def go_on() -> None:
-            while not ended.wait(0.2):
-                for each in others:
-                    drip(each, b"x")
-
-        open_all()
-        thread = Thread(target=go_on)
-        if what != "nothing":
-            thread.start()
+        thread = Thread(target=drip)
+        thread.start()
         try:
+            time.sleep(0.5)
             for path in ("/x", "/x", "/api/y"):
                 assert ask(key, path) == (200, "0")
             time.sleep(1.5)
         finally:
             ended.set()
-            if thread.ident:
-                thread.join()
+            thread.join()
         assert all(map(is_closed, others))
 
 

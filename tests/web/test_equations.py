@@ -2,17 +2,15 @@
 
 import inspect
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pytest
+from explain.networks import explained
 from web.networks import find_subject
+from web.pages import Page
 
 from chainrule.explain.formulas import in_letters
 from chainrule.operations import definitions, reference
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 DRAWN = """async (lines) => {
   const { mathml } = await import("/equations/mathml.js");
@@ -56,17 +54,17 @@ CASES = {
 }
 
 
-def test_every_sign_becomes_what_it_means(modules: "Page") -> None:
+def test_equations_become_mathml(modules: Page) -> None:
     drawn: list[str] = modules.evaluate(DRAWN, list(CASES))
     assert dict(zip(CASES, drawn, strict=True)) == CASES
 
 
 @pytest.mark.parametrize("line", ["a +", "a[", "(a", "a b)", "€", "_x", "a / / b", ""])
-def test_what_is_no_equation_is_shown_as_it_is(modules: "Page", line: str) -> None:
+def test_a_text_that_is_no_equation_is_shown_as_it_is(modules: Page, line: str) -> None:
     assert modules.evaluate(DRAWN, [line]) == [f"math(mtext({line}))"]
 
 
-def test_the_equations_of_the_reference_are_read(modules: "Page") -> None:
+def test_the_equations_of_the_reference_are_read(modules: Page) -> None:
     lines = [line for name in reference.__all__ for line in equations(getattr(reference, name))]
     forms = [entry.get(key, ()) for entry in definitions.entries().values() for key in ("value", "slope")]
     lines += [f"y = {in_letters(formula, {})}" for formulas in forms for formula in formulas]
@@ -75,19 +73,17 @@ def test_the_equations_of_the_reference_are_read(modules: "Page") -> None:
 
 
 @pytest.mark.parametrize("network", ["vanilla-cnn", "rich", "normalized", "first-pool"])
-def test_every_equation_of_every_operation_is_read(modules: "Page", network: str) -> None:
-    subject = find_subject(network)
-    trace = subject.trace(subject.picture())
-    random = np.random.default_rng(0)
+def test_every_equation_of_every_operation_is_read(modules: Page, network: str) -> None:
+    trace = find_subject(network).trace(0)
     lines: set[str] = set()
-    for name in trace.names:
-        record = trace.explain(name, [int(random.integers(size)) for size in trace[name].shape]).to_json()
-        lines |= {record["symbols"], record["here"]}
-        lines |= {step[key] for step in record.get("steps", []) for key in ("name", "symbols", "numbers")}
+    for explanation in explained(trace):
+        derived = explanation.derived
+        lines |= {derived.symbols, derived.instantiated}
+        lines |= {text for step in derived.steps or () for text in (step.name, step.symbols, step.numbers)}
     assert not unread(modules, sorted(lines - {""}))
 
 
-def unread(modules: "Page", lines: list[str]) -> list[str]:
+def unread(modules: Page, lines: list[str]) -> list[str]:
     drawn: list[str] = modules.evaluate(DRAWN, lines)
     return [line for line, made in zip(lines, drawn, strict=True) if made.startswith("math(mtext(")]
 

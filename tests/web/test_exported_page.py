@@ -1,19 +1,16 @@
 """The page that `chainrule export --wasm` writes shows what the network makes of a drawing; needs ziglang."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from web.pages import Page
 
 import chainrule as cr
 from chainrule.interop.c.wasm import write_wasm
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
-
-def test_a_drawing_is_classified_and_cleared(tmp_path: Path, page: "Page") -> None:
+def test_a_drawing_is_classified_and_cleared(tmp_path: Path, page: Page) -> None:
     pytest.importorskip("ziglang")
     model = cr.Sequential((cr.Flatten(), cr.Dense(2), cr.Softmax()), (1, 7, 14), classes=["left", "right"])
     left = np.broadcast_to(np.arange(14) < 7, (7, 14)).ravel()
@@ -21,7 +18,6 @@ def test_a_drawing_is_classified_and_cleared(tmp_path: Path, page: "Page") -> No
     *_, file = write_wasm(model, tmp_path / "sides.wasm")
     page.goto(file.as_uri())
     box = page.locator("canvas").bounding_box()
-    assert box
     assert box["width"] == pytest.approx(2 * box["height"], rel=0.02)
     for share, name in ((0.2, "left"), (0.8, "right")):
         page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)

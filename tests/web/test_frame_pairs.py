@@ -1,6 +1,5 @@
 """During training, the frame before the newest one is available."""
 
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,15 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from web.looked_at import RECIPE, opened, small, stripes, trained_through, until
+from web.looked_at import NOBODY, RECIPE, opened, small, stripes, trained_through, until
 
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.steps.stepper import Stepper
 from chainrule.web import frames
 from chainrule.web.frames import SLOW
 from chainrule.web.replaying import Replayer
-
-NOBODY = threading.Event()
 
 
 @pytest.mark.parametrize("slow", [SLOW, 0.0], ids=["quick steps", "slow steps"])
@@ -52,14 +49,3 @@ def test_the_frame_before_needs_no_replay(tmp_path: Path, monkeypatch: pytest.Mo
         looked += 1
     assert looked > 3
     assert len(replayed) <= looked // 2, replayed  # who is held up for several steps of a busy machine replays one
-    session.close()
-
-
-def test_who_asks_as_training_ends_is_answered(tmp_path: Path) -> None:
-    subject = small(stripes(tmp_path / "data.npz"))
-    session = opened(subject)
-    session.command("start")
-    while session.state()["running"]:
-        session.frame(None, NOBODY)
-    assert session.frame(None, NOBODY).step == 27
-    session.close()

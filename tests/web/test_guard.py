@@ -3,7 +3,9 @@
 import re
 from collections.abc import AsyncIterator, Iterator
 from http.cookies import SimpleCookie
+from typing import Any
 
+import httpx
 import pytest
 from web.looked_at import opened, small, stripes
 from web.serving import HOST, PORT, Browser, client
@@ -16,6 +18,68 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+HOSTS = (
+    "evil.example", f"evil.example:{PORT}", "127.0.0.1", "localhost", "127.0.0.1:80", f"127.0.0.2:{PORT}",
+    f"127.0.0.1.evil.example:{PORT}", f"localhost.evil.example:{PORT}", f"[::1]:{PORT}", f"0.0.0.0:{PORT}", "",
+    f"user@{HOST}", f"{HOST}/", f"{HOST}, evil.example",
+)  # fmt: skip
+ORIGINS = (
+    "http://evil.example", "null", "", f"https://{HOST}", "http://127.0.0.1", f"http://localhost:{PORT}",
+    "http://127.0.0.1:9999", f"http://{HOST}.evil.example", f"http://{HOST}/", "file://",
+)  # fmt: skip
+PATHS = (
+    "/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2fserver.py", "/..%2f..%2fpyproject.toml", "/server.py",
+    "/page//etc/passwd", "//etc/passwd", "/%2fetc%2fpasswd", "/page.js%00.html", "/page/SCRIPT.JS", "/page/.",
+    "/page.js/", "/page/types.js", "/page/index.html", "/index.html", "/page/engine", "/page/..\\server.py", "/api",
+    "/api/", "/api/nothing", "/favicon.ico", "/page/" + "a/" * 2000,
+)  # fmt: skip
+NO_STEPS = (
+    b"", b"{}", b"[]", b"3", b'{"steps": "3"}', b'{"steps": true}', b'{"steps": 1.5}', b"\xff", b"[" * 100_000,
+    b'{"steps": NaN}',
+)  # fmt: skip
+STATE, START, ADVANCE = "/api/training", "/api/training/start", "/api/training/advance"
+WHOLE, LARGE = "expected a whole number", "5,000,000 bytes"
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    """Send more than is allowed."""
+    for _ in range(6):
+        yield b" " * 1_000_000
+
+
+def refused() -> Iterator[tuple[int, str, str, str, dict[str, Any]]]:
+    """Return status, a part of the message, method, path and options of requests with the token."""
+    yield 421, HOST, "GET", STATE, {"headers": [("Host", HOST), ("Host", "evil.example")]}
+    for host in HOSTS:
+        yield 421, HOST, "GET", "/api/description", {"headers": {"Host": host}}
+    for origin in ORIGINS:
+        for method, path in (("GET", STATE), ("POST", START)):
+            yield 403, "another site", method, path, {"headers": {"Origin": origin}}
+    for site in ("cross-site", "same-site"):
+        for path in ("/api/frame", "/page.js"):
+            yield 403, "another site", "GET", path, {"headers": {"Sec-Fetch-Site": site}}
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "BREW"):
+        yield 405, method, method, STATE, {}
+    yield 405, "", "POST", "/", {}
+    yield 405, "", "POST", "/api/description", {}
+    yield 404, "", "GET", START, {}
+    yield 404, "known: start, pause, advance, epoch, restart", "POST", "/api/training/fly", {}
+    yield 400, "", "GET", STATE, {"content": b"x"}
+    for length in (str(MAX_BODY + 1), "9" * 400, "-1", "+5", "5e3", "٣", "many"):
+        yield 413, LARGE, "POST", ADVANCE, {"content": b"{}", "headers": {"Content-Length": length.encode()}}
+    for path in (ADVANCE, START):
+        for headers in ({}, {"Content-Length": "10"}):  # no length, or one that is not true
+            yield 413, LARGE, "POST", path, {"content": pieces(), "headers": headers}
+    for path in PATHS:
+        yield 404, "", "GET", path, {}
+    for step in ("-1", "1e3", "٣", "9" * 5000):
+        yield 400, WHOLE, "GET", f"/api/frame?step={step}", {}
+    yield 400, f"after=x: {WHOLE}", "GET", "/api/training/series?after=x", {}
+    yield 404, "there is no step 28 yet; the newest is 0", "GET", "/api/frame?step=28", {}
+    for body in NO_STEPS:
+        yield 400, 'expected {"steps": a whole number}', "POST", ADVANCE, {"content": body}
+    for steps in (0, -1, 10**7, 10**30):
+        yield 409, "expected from 1 to 1000000", "POST", ADVANCE, {"json": {"steps": steps}}
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +99,32 @@ def inside(session: Session) -> Browser:
     return client(session)
 
 
-def error(answer: object) -> str:
-    """Return the message of a refusal."""
-    found = answer.json()
-    assert list(found) == ["error"]
-    assert found["error"]
-    assert "\n" not in found["error"]
-    return found["error"]
+def error(answer: httpx.Response) -> str:
+    """Return the message of a refusal, after a look at the headers of every response."""
+    assert answer.headers["content-security-policy"] == POLICY
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "access-control-allow-origin" not in answer.headers
+    content = answer.json()
+    assert list(content) == ["error"]
+    assert content["error"]
+    assert "\n" not in content["error"]
+    return content["error"]
+
+
+def test_requests_are_refused_in_one_line(inside: Browser, outside: Browser) -> None:
+    for status, words, method, path, options in refused():
+        answer = inside.request(method, path, **options)
+        assert answer.status_code == status, (method, path[:50], options)
+        assert words in error(answer)
+        assert words != method or answer.headers["allow"] == "GET, HEAD, POST"
+    for method, path in (("GET", "/api/description"), ("GET", "/api/nothing"), ("POST", START)):
+        answer = outside.request(method, path)
+        assert answer.status_code == 401
+        assert "token" in error(answer)
 
 
 def test_the_token_is_exchanged_for_a_cookie(session: Session) -> None:
@@ -70,25 +153,19 @@ def test_without_the_token_a_readable_page(outside: Browser, path: str) -> None:
     answer = outside.get(path)
     assert answer.status_code == 401
     assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["content-security-policy"] == POLICY
     assert "chainrule explain" in answer.text
     assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", "/api/description"), ("GET", "/api/frame"), ("GET", "/api/nothing"), ("POST", "/api/training/start")],
-)
-def test_without_the_token_nothing_of_the_network(outside: Browser, method: str, path: str) -> None:
-    answer = outside.request(method, path)
-    assert answer.status_code == 401
-    assert "token" in error(answer)
-
-
-def test_the_token_opens_only_the_entrance(session: Session) -> None:
+def test_the_token_opens_only_the_entrance_to_this_page(session: Session) -> None:
     key = Key(PORT)
     browser = client(session, key, inside=False)
     assert browser.get(f"/api/description?token={key.token}").status_code == 401
     assert browser.post(f"/?token={key.token}").status_code == 401
+    answer = browser.get(f"/?token={key.token}", headers={"Origin": "http://evil.example"})
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
 
 
 def test_cookies_of_other_ports_and_values(session: Session) -> None:
@@ -107,135 +184,24 @@ def test_cookies_of_other_ports_and_values(session: Session) -> None:
     assert browser.get("/api/training", headers={"Cookie": both}).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "evil.example", f"evil.example:{PORT}", "127.0.0.1", "localhost", "127.0.0.1:80", f"127.0.0.2:{PORT}",
-        f"127.0.0.1.evil.example:{PORT}", f"localhost.evil.example:{PORT}", f"[::1]:{PORT}", f"0.0.0.0:{PORT}", "",
-        f"user@{HOST}", f"{HOST}/", f"{HOST}, evil.example",
-    ],
-)  # fmt: skip
-def test_foreign_hosts(inside: Browser, host: str) -> None:
-    answer = inside.get("/api/description", headers={"Host": host})
-    assert answer.status_code == 421
-    assert HOST in error(answer)
-
-
-def test_two_hosts(inside: Browser) -> None:
-    assert inside.get("/api/training", headers=[("Host", HOST), ("Host", "evil.example")]).status_code == 421
-
-
-def test_localhost_is_this_machine(session: Session) -> None:
+def test_the_owner_is_let_in(session: Session) -> None:
+    """This machine by its name, the page's own origin, links to the page from elsewhere, and a large body."""
     key = Key(PORT)
-    browser = client(session, key)
-    headers = {"Host": f"LocalHost:{PORT}", "Cookie": f"chainrule-{PORT}={key.cookie}"}
-    assert browser.get("/api/training", headers=headers).status_code == 200
-
-
-@pytest.mark.parametrize(
-    "origin",
-    [
-        "http://evil.example", "null", "", f"https://{HOST}", "http://127.0.0.1", f"http://localhost:{PORT}",
-        "http://127.0.0.1:9999", f"http://{HOST}.evil.example", f"http://{HOST}/", "file://",
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_foreign_origins(inside: Browser, method: str, origin: str) -> None:
-    path = "/api/training" if method == "GET" else "/api/training/start"
-    answer = inside.request(method, path, headers={"Origin": origin})
-    assert answer.status_code == 403
-    assert "another site" in error(answer)
-
-
-def test_foreign_pages_cannot_open_it_with_a_token_either(session: Session) -> None:
-    key = Key(PORT)
-    browser = client(session, key, inside=False)
-    answer = browser.get(f"/?token={key.token}", headers={"Origin": "http://evil.example"})
-    assert answer.status_code == 403
-    assert "set-cookie" not in answer.headers
-
-
-def test_our_own_origin(inside: Browser) -> None:
-    assert inside.post("/api/training/pause", headers={"Origin": f"http://{HOST}"}).status_code == 200
-
-
-@pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_what_the_browser_says_came_from_elsewhere(inside: Browser, site: str) -> None:
-    headers = {"Sec-Fetch-Site": site}
-    assert inside.get("/api/frame", headers=headers).status_code == 403
-    assert inside.get("/page.js", headers=headers).status_code == 403
-    assert inside.get("/", headers=headers).status_code != 403  # a link to the page itself
-    assert inside.get("/api/training", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
-
-
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "BREW"])
-def test_unknown_methods(inside: Browser, method: str) -> None:
-    answer = inside.request(method, "/api/training")
-    assert answer.status_code == 405
-    assert answer.headers["allow"] == "GET, HEAD, POST"
-    assert method in error(answer)
-
-
-@pytest.mark.parametrize(
-    ("method", "path"), [("POST", "/"), ("POST", "/api/description"), ("GET", "/api/training/start")]
-)
-def test_known_methods_in_the_wrong_place(inside: Browser, method: str, path: str) -> None:
-    assert inside.request(method, path).status_code in (404, 405)
-
-
-@pytest.mark.parametrize("length", [str(MAX_BODY + 1), "9" * 400, "-1", "+5", "5e3", "٣", "many"])
-def test_lengths_that_are_too_large_or_none(inside: Browser, length: str) -> None:
-    headers = {"Content-Length": length.encode()}
-    answer = inside.post("/api/training/advance", content=b"{}", headers=headers)
-    assert answer.status_code == 413
-    assert "5,000,000 bytes" in error(answer)
-
-
-@pytest.mark.parametrize("headers", [{}, {"Content-Length": "10"}], ids=["no length", "a length that is not true"])
-@pytest.mark.parametrize("command", ["advance", "start", "pause"])
-def test_bodies_longer_than_they_say(inside: Browser, headers: dict[str, str], command: str) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
-        for _ in range(6):
-            yield b" " * 1_000_000
-
-    answer = inside.post(f"/api/training/{command}", content=pieces(), headers=headers)
-    assert answer.status_code == 413
-    assert "5,000,000 bytes" in error(answer)
-
-
-def test_a_body_that_is_large_but_allowed(inside: Browser) -> None:
-    assert inside.post("/api/training/advance", content=b" " * 4_000_000 + b'{"steps": 1}').status_code == 200
-
-
-def test_a_get_has_no_body(inside: Browser) -> None:
-    assert inside.request("GET", "/api/training", content=b"x").status_code == 400
-
-
-def answers(inside: Browser, outside: Browser) -> list[object]:
-    """Return one response of every kind."""
-    return [
-        inside.get("/"), inside.get("/api/training"), inside.get("/api/frame"), inside.get("/nothing"),
-        inside.get("/api/frame?step=x"), inside.get("/api/frame?step=99999"), inside.request("DELETE", "/"),
-        inside.post("/api/training/advance", content=b"[]"), inside.get("/", headers={"Host": "evil.example"}),
-        inside.get("/", headers={"Origin": "null"}), outside.get("/"), outside.get("/api/training"),
-        inside.post("/api/training/start", headers={"Content-Length": "99999999"}),
-    ]  # fmt: skip
-
-
-def test_every_answer_has_the_headers(inside: Browser, outside: Browser) -> None:
-    found = answers(inside, outside)
-    assert [answer.status_code for answer in found] == [200, 200, 200, 404, 400, 404, 405, 400, 421, 403, 401, 401, 413]
-    for answer in found:
+    inside, cookie = client(session, key), f"chainrule-{PORT}={key.cookie}"
+    for method, path, options in (
+        ("GET", STATE, {"headers": {"Host": f"LocalHost:{PORT}", "Cookie": cookie}}),
+        ("POST", "/api/training/pause", {"headers": {"Origin": f"http://{HOST}"}}),
+        ("GET", STATE, {"headers": {"Sec-Fetch-Site": "same-origin"}}),
+        ("GET", "/", {"headers": {"Sec-Fetch-Site": "cross-site"}}),
+        ("POST", ADVANCE, {"content": b" " * 4_000_000 + b'{"steps": 1}'}),
+    ):
+        answer = inside.request(method, path, **options)
+        assert answer.status_code == 200, (method, path)
         assert answer.headers["content-security-policy"] == POLICY
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
-        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
-        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
-        assert answer.headers["cache-control"] == ("no-cache" if answer is found[0] else "no-store")  # a file; others
-        assert "access-control-allow-origin" not in answer.headers
+        assert answer.headers["cache-control"] == ("no-cache" if path == "/" else "no-store")
 
 
-def test_what_goes_wrong_inside_stays_inside(
+def test_an_internal_error_is_printed_in_the_terminal_only(
     session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(self: Session) -> None:
@@ -247,7 +213,6 @@ def test_what_goes_wrong_inside_stays_inside(
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert "terminal" in error(answer)
-    assert answer.headers["content-security-policy"] == POLICY
     line = capsys.readouterr().err
     assert line.startswith("chainrule: /api/training: RuntimeError: secret")
     assert "Traceback" not in line

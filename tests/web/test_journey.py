@@ -4,95 +4,19 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from web.journey import Journey, entered, journey, numpy_cnn, waited
+from web.journey import Journey, journey, numpy_cnn
 from web.looked_at import until
-from web.views.opened import number
-
-from chainrule.data import as_mnist, npz
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
-SEVEN = [(40, 30), (110, 30), (70, 130)]
+from web.pages import Page, entered, number, waited
 
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
-    """Serve a network that was trained on data that say of themselves that they are centered digits."""
-    read_sets = npz.read_sets
-
-    def read_digits(path: Path) -> tuple[Any, Any]:
-        training, test = read_sets(path)
-        return replace(training, digits=True), test and replace(test, digits=True)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(npz, "read_sets", read_digits)
-        with journey(numpy_cnn(tmp_path_factory.mktemp("data")), steps=20) as found:
-            yield found
-
-
-def test_a_digit_drawn_by_mouse_is_answered_as_predict_does(page: "Page", network: Journey) -> None:
-    entered(page, network.address)
-    box = page.locator(".pad-canvas").bounding_box()
-    assert box
-    at = [(box["x"] + x / 160 * box["width"], box["y"] + y / 160 * box["height"]) for x, y in SEVEN]
-    page.mouse.move(*at[0])
-    page.mouse.down()
-    for point in at[1:]:
-        page.mouse.move(*point, steps=8)
-    page.mouse.up()
-    digit = as_mnist(drawing(page))
-    answer = 100 * network.model().predict(digit[None, None])[0]
-    bars = page.locator(".bars .number")
-
-    def read() -> list[float]:
-        return [float(text.strip("< %") or "nan") for text in bars.all_inner_texts()]
-
-    waited(page, lambda: read() == pytest.approx([*answer], abs=1))  # the pad has a higher resolution than the input
-    assert max(answer) > 20  # an untrained network would give the same answer for all
-    assert page.locator(".winner").inner_text().startswith(f"Prediction: {answer.argmax()}")
-    page.reload()
-    waited(page, lambda: read() == pytest.approx([*answer], abs=1))
-
-
-def drawing(page: "Page") -> np.ndarray:
-    """Return the pad's content, 0 to 255, as a mixture of paper (its corner) and ink (the most distant colour)."""
-    numbers = page.locator(".pad-canvas").evaluate(
-        "c => [c.width, ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
-    )
-    colours = np.reshape(numbers[1:], (-1, numbers[0], 4))[..., :3].astype(float)
-    away = np.abs(colours - colours[0, 0]).sum(-1)
-    return np.round(255 * away / away.max()).astype(np.uint8)
-
-
-def test_training_and_looking_at_once_and_a_reload_in_the_middle(page: "Page", network: Journey) -> None:
-    entered(page, network.address)
-    page.locator(".train-go").click()
-    start = network.session.state()["step"]
-    until(lambda: network.session.state()["step"] > start + 2)
-    names = ["conv2.y[3,4,5]", "conv2.dw[3,1,0,2]", "conv1.w.update[1,0,2,2]"]
-    for name, phase in zip(names, ("forward", "backward", "update"), strict=True):
-        page.evaluate("place => { location.hash = place; }", f"#/network/{phase}/{name}?sample=1")
-        waited(page, lambda name=name: page.locator(".computation-name").all_inner_texts() == [name])
-    page.reload()
-    page.wait_for_selector(".computation-name")
-    assert page.locator(".computation-name").inner_text() == names[-1]
-    assert network.session.state()["running"]  # reloading stops nothing
-    waited(page, lambda: page.locator(".train-go").inner_text() == "Pause")
-    page.locator(".train-go").click()
-    network.rest()
-    model = network.session.subject.model  # the update is that of the next step of training
-    taken = network.session.batch_step(network.session.state()["step"], threading.Event()).after
-    weights = taken.parameters[slice(*model.layout["conv1.w"])].reshape(model.weights["conv1.w"].shape)
-    expected = pytest.approx(float(weights[1, 0, 2, 2]), rel=0.01)  # the page shows few digits
-    waited(page, lambda: float(page.locator(".computation-value").inner_text().replace("−", "-")) == expected)
+    with journey(numpy_cnn(tmp_path_factory.mktemp("data")), steps=20) as network:
+        yield network
 
 
 def changed(network: Journey, step: int, weight: str) -> tuple[float, float, list[float]]:
@@ -108,7 +32,7 @@ def changed(network: Journey, step: int, weight: str) -> tuple[float, float, lis
 
 
 def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newest_step(
-    page: "Page", network: Journey
+    page: Page, network: Journey
 ) -> None:
     network.session.command("advance", 40)
     network.rest()
@@ -117,7 +41,6 @@ def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newes
     page.wait_for_selector("html[data-ready]")
     page.wait_for_selector(".story-cause")
     found = re.search(r"#/network/backward\?image=(\d+)&step=(\d+)&why=(conv1\.w\[[\d,]+\])$", page.url)
-    assert found
     image, step, weight = int(found[1]), int(found[2]), found[3]
     assert 0 < step < newest
     change, gradient, contributions = changed(network, step, weight)
@@ -125,11 +48,11 @@ def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newes
     assert image == np.argmax(np.array(contributions) * np.sign(gradient))
     parts = [number(text) for text in page.locator(".story-cause > .number:not(.story-share)").all_inner_texts()]
     earlier, batch, of_image = parts
-    shares = [number(text.split(" ")[0]) for text in page.locator(".story-share").all_inner_texts()]
+    shares = [number(text.split()[0]) for text in page.locator(".story-share").all_inner_texts()]
     assert min(map(abs, shares)) >= 1  # all causes can be seen
     assert min(map(abs, parts)) > 0
     assert earlier + batch == pytest.approx(change, rel=0.02)
-    assert earlier + batch == pytest.approx(number(page.locator(".story-body > p b").inner_text()), rel=1e-9)
+    assert earlier + batch == pytest.approx(number(page.inner_text(".story-body > p b")), rel=1e-9)
     assert batch / change >= 0.5
     assert of_image == pytest.approx(batch * contributions[image] / gradient, rel=0.02, abs=abs(change) / 200)
     page.get_by_role("button", name="Newest").click()
@@ -141,28 +64,26 @@ def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newes
 
 @pytest.mark.parametrize("size", [(1280, 800), (1440, 900), (3440, 1440)], ids=str)
 def test_causes_open_below_the_network_with_the_weight_and_its_paths_in_view(
-    page: "Page", network: Journey, size: tuple[int, int]
+    page: Page, network: Journey, size: tuple[int, int]
 ) -> None:
     page.set_viewport_size({"width": size[0], "height": size[1]})
     entered(page, network.address, "#/network?image=0&step=1&why=conv2.w[6,6,3,2]")
     page.wait_for_selector(".story-cause.image")
     assert page.locator(".diagram-paths path").count() == 0  # forward, no way back is drawn
-    page.locator(".story-cause.memory").click()
-    page.locator(".story-cause.image").click()
+    page.click(".story-cause.memory")
+    page.click(".story-cause.image")
     page.wait_for_selector(".diagram-paths path")
     assert page.locator("#phases [aria-pressed=true]").first.inner_text() == "← Backward"
     marks = page.locator(".diagram-paths path, .diagram-marks .chosen")
     ends = marks.evaluate_all("all => all.map(a => a.getBoundingClientRect().bottom)")
     bar, detail = (page.locator(part).bounding_box() for part in (".train-bar", "#cause-image"))
-    assert bar
-    assert detail
     assert max(ends) < detail["y"] < detail["y"] + detail["height"] <= bar["y"]
     is_roomy = size[0] > 1280
     assert page.locator("#cause-memory").is_visible() == is_roomy  # where both fit
     assert page.evaluate("scrollY") == 0 or not is_roomy
 
 
-def test_the_last_stop_leads_from_the_image_s_gradient_to_the_change(page: "Page", network: Journey) -> None:
+def test_the_last_stop_leads_from_the_image_s_gradient_to_the_change(page: Page, network: Journey) -> None:
     weight = "conv2.w[6,6,3,2]"
     entered(page, network.address, f"#/network/update?image=0&step=1&stop=12&why={weight}")
     page.wait_for_selector(".computation-steps")
@@ -180,30 +101,30 @@ def test_the_last_stop_leads_from_the_image_s_gradient_to_the_change(page: "Page
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_an_image_is_a_part_of_its_batch_and_keeps_the_focus(page: "Page", network: Journey, width: int) -> None:
+def test_an_image_is_a_part_of_its_batch_and_keeps_the_focus(page: Page, network: Journey, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     entered(page, network.address, "#/network/backward?image=0&step=1&why=conv2.w[6,6,3,2]")
-    page.locator(".story-cause.batch").click()
+    page.click(".story-cause.batch")
     tracks = page.locator(".story-cause:is(.batch, .image) .signed-bar")
     ends = tracks.evaluate_all("all => all.map((a) => [a.getBoundingClientRect().x, a.offsetWidth])")
     assert ends == 2 * ends[:1]
     page.locator(".story-image[aria-pressed=false]").first.press("Enter")
     page.wait_for_selector(".story-image[aria-pressed=true]:focus")
-    page.locator(".story-cause.image").click()
+    page.click(".story-cause.image")
     numbers = page.locator(".story-cause:is(.batch, .image) > b, #cause-image b:last-of-type").all_inner_texts()
     batch, image, others = map(number, numbers)
     assert image + others == pytest.approx(batch, rel=1e-9)
 
 
-def test_two_windows_see_one_training(page: "Page", network: Journey) -> None:
+def test_two_windows_see_one_training(page: Page, network: Journey) -> None:
     entered(page, network.address)
     other = page.context.new_page()
     entered(other, network.address)
     before = network.session.state()["step"]
-    page.locator(".train-one").click()
+    page.click(".train-one")
     until(lambda: network.session.state()["step"] == before + 1)
     step = rf"step\s+{before + 1:,} of"
-    waited(other, lambda: re.search(step, other.locator(".train-words").inner_text()))
+    waited(other, lambda: re.search(step, other.inner_text(".train-words")))
     other.close()
     answer = page.request.get(f"{network.address.split('?')[0]}api/training")
     assert json.loads(answer.body())["step"] == before + 1

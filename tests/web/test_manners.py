@@ -1,15 +1,8 @@
 """Small things that readers stumble over: focus, history, notices, phones, the lecture hall."""
 
-from typing import TYPE_CHECKING
-
-from web.journey import waited
-from web.views.opened import name_is, went
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
+from web.pages import Page, name_is, waited, went
 
 SIDEWAYS = "document.documentElement.scrollWidth - innerWidth"
-FOCUS = "() => document.activeElement.dataset.tensor ?? document.activeElement.className"
 SMALLEST = """() => {
   const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
   const sizes = [];
@@ -22,7 +15,7 @@ SMALLEST = """() => {
 }"""
 
 
-def test_leafing_through_images_is_one_step_of_back(opened: "Page") -> None:
+def test_leafing_through_images_is_one_step_of_back(opened: Page) -> None:
     went(opened, "#/network/backward?sample=0", ".diagram-track[data-phase=backward]")
     before = opened.evaluate("history.length")
     for number in (1, 2, 3, 4):
@@ -33,15 +26,15 @@ def test_leafing_through_images_is_one_step_of_back(opened: "Page") -> None:
     opened.wait_for_function("() => location.hash.includes('sample=0')")
 
 
-def test_clear_leaves_no_answer_of_the_last_image(opened: "Page") -> None:
+def test_clear_leaves_no_answer_of_the_last_image(opened: Page) -> None:
     went(opened, "#/network/forward?sample=1", ".diagram-track[data-phase=forward]")
-    before = opened.locator(".winner").inner_text()
+    before = opened.inner_text(".winner")
     opened.get_by_role("button", name="Clear").click()
     opened.wait_for_function("old => document.querySelector('.winner').textContent !== old", arg=before)
     assert opened.locator(".input-pad .hint").is_visible()
 
 
-def test_a_notice_about_an_address_leaves_with_it(opened: "Page") -> None:
+def test_a_notice_about_an_address_leaves_with_it(opened: Page) -> None:
     for place in ("#/network/forward?sample=999", "#/lab"):
         went(opened, place, ".banner")
         assert opened.locator(".banner").count() == 1
@@ -49,38 +42,20 @@ def test_a_notice_about_an_address_leaves_with_it(opened: "Page") -> None:
     opened.wait_for_function("() => !document.querySelector('.banner')")
 
 
-def escaped_to_the_cell(opened: "Page") -> None:
-    """Leave the panel of conv1.y[0,1,2] by Esc: the focus is on that cell then, and nothing points at it."""
+def test_escape_leads_from_the_panel_of_an_opened_link_to_its_cell(opened: Page) -> None:
+    """The focus is on that cell then, and nothing points at it."""
+    went(opened, "#/network/forward/conv1.y[0,1,2]?sample=0", ".computation-panel")
+    opened.reload()
+    opened.wait_for_selector(name_is("conv1.y[0,1,2]"))
     opened.keyboard.press("Escape")
     opened.wait_for_selector(".computation-panel", state="detached")
     waited(opened, lambda: opened.evaluate("document.activeElement.dataset.tensor === 'conv1.y'"))
     assert opened.locator(".diagram-readout").is_hidden()
     opened.keyboard.press("ArrowRight")
-    assert opened.locator(".diagram-readout .cell-name").inner_text() == "conv1.y[0,1,3]"
+    assert opened.inner_text(".diagram-readout .cell-name") == "conv1.y[0,1,3]"
 
 
-def test_enter_leads_to_the_panel_and_escape_back_to_the_cell(opened: "Page") -> None:
-    went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
-    opened.locator("canvas[data-tensor='conv1.y']").focus()
-    for key in ("Home", "ArrowRight", "ArrowRight", "ArrowDown", "Enter"):
-        opened.keyboard.press(key)
-    opened.wait_for_selector(name_is("conv1.y[0,1,2]"))
-    tabs = 0
-    while "computation-play" not in opened.evaluate(FOCUS):
-        opened.keyboard.press("Tab")
-        tabs += 1
-        assert tabs < 40
-    escaped_to_the_cell(opened)
-
-
-def test_escape_leads_from_the_panel_of_an_opened_link_to_its_cell(opened: "Page") -> None:
-    went(opened, "#/network/forward/conv1.y[0,1,2]?sample=0", ".computation-panel")
-    opened.reload()
-    opened.wait_for_selector(name_is("conv1.y[0,1,2]"))
-    escaped_to_the_cell(opened)
-
-
-def test_nothing_moves_sideways_on_a_phone(opened: "Page") -> None:
+def test_nothing_moves_sideways_on_a_phone(opened: Page) -> None:
     opened.set_viewport_size({"width": 320, "height": 700})
     cells = {"conv1.y[1,2,3]": "forward", "conv1.dw[1,0,2,2]": "backward", "dense1.dy[3]": "backward"}
     cells |= {"softmax1.y[3]": "forward", "conv1.w.update[1,0,2,2]": "update"}
@@ -99,7 +74,7 @@ def test_nothing_moves_sideways_on_a_phone(opened: "Page") -> None:
 WHERE = "words => document.querySelector('.computation-where-now').textContent.startsWith(words)"
 
 
-def test_the_lecture_hall(opened: "Page") -> None:
+def test_the_lecture_hall(opened: Page) -> None:
     opened.set_viewport_size({"width": 1920, "height": 1080})
     went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
     opened.keyboard.press("l")
@@ -127,7 +102,7 @@ def test_the_lecture_hall(opened: "Page") -> None:
     opened.set_viewport_size({"width": 1440, "height": 900})
 
 
-def test_a_window_with_space_for_it_shows_the_nudge_until_it_is_folded(opened: "Page") -> None:
+def test_a_window_with_space_for_it_shows_the_nudge_until_it_is_folded(opened: Page) -> None:
     nudge = opened.locator(".computation-nudge")
     opened.set_viewport_size({"width": 1280, "height": 720})
     went(opened, "#/network/forward/conv1.w[0,0,1,1]?sample=0", ".computation-nudge")

@@ -17,15 +17,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numerical import assert_close
+from web import looked_at
 from web.looked_at import RECIPE, finished, opened, small, stripes, trained_through, until
 from web.serving import HOST, PORT, Browser, Served, client, in_a_loop
 
-from chainrule._io import files
 from chainrule.layers import Dense, Flatten
 from chainrule.models.model import Sequential
-from chainrule.runs import jobs
-from chainrule.runs.checksums import Recorder
-from chainrule.runs.jobs import EPOCH_SAMPLES, DataChoice, Job
+from chainrule.runs.jobs import DataChoice
 from chainrule.web import launch
 from chainrule.web.document import PAGE
 from chainrule.web.frames import Frame
@@ -77,23 +75,6 @@ def test_a_file_is_sent_again_only_when_it_has_changed(browser: Browser, path: s
     assert browser.get(path, headers={"If-None-Match": '"another"'}).content == first.content
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2fserver.py", "/..%2f..%2fpyproject.toml",
-        "/server.py",
-        "/page//etc/passwd", "//etc/passwd", "/%2fetc%2fpasswd", "/page.js%00.html", "/page/SCRIPT.JS",
-        "/page/.", "/page.js/", "/page/types.js", "/page/index.html", "/index.html", "/page/engine",
-        "/page/..\\server.py", "/api", "/api/", "/api/nothing", "/favicon.ico",
-        "/page/" + "a/" * 2000,
-    ],
-)  # fmt: skip
-def test_no_other_name_leads_anywhere(browser: Browser, path: str) -> None:
-    answer = browser.get(path)
-    assert answer.status_code == 404
-    assert list(answer.json()) == ["error"]
-
-
 # ------------------------------------------------------------------ the network
 
 
@@ -125,57 +106,28 @@ def test_samples_with_numbers_for_targets(tmp_path: Path) -> None:
 
 
 def test_all_classes_are_among_the_samples(tmp_path: Path) -> None:
-    path = tmp_path / "data.npz"
-    stripes(path)
-    arrays = dict(np.load(path))
+    path = stripes(tmp_path / "data.npz")
     y = np.array([0] * 300 + [1, 0, 2])
     x = np.arange(303 * 64).reshape(303, 8, 8).astype(np.uint8)
-    np.savez(path, **{**arrays, "x_test": x, "y_test": y})
-    session = opened(small(path))
-    found = session.sample_images()
-    assert len(found.x) == 200
-    assert np.bincount(found.labels).tolist() == [198, 1, 1]
-    assert np.array_equal(found.x[-2:, 0], x[[300, 302]])
-    assert np.array_equal(found.x[:198, 0], x[:198])
-    session.close()
+    np.savez(path, **{**np.load(path), "x_test": x, "y_test": y})
+    samples = opened(small(path)).sample_images()
+    assert np.bincount(samples.labels).tolist() == [198, 1, 1]
+    assert np.array_equal(samples.x[:, 0], x[[*range(198), 300, 302]])
 
 
-def test_frames(browser: Browser, session: Session, data: Path) -> None:
+def test_frames_are_sent_in_float32(browser: Browser, session: Session, data: Path) -> None:
+    """A frame of a session, and one of another dtype without moments."""
     expected, trainer = trained_through(small(data))
     finished(session)
-    for step in (27, 0, 5):
-        answer = browser.get(f"/api/frame?step={step}")
-        assert answer.headers["content-type"] == "application/octet-stream"
-        header, found = read(answer.content)
-        assert header["step"] == step
-        if step < 27:
-            assert header["rate"] == trainer.history.rates[step]
-        assert all(np.array_equal(a, b) for a, b in zip(found, expected[step], strict=True))
+    answer = browser.get("/api/frame?step=5")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    header, arrays = read(answer.content)
+    assert (header["step"], header["rate"]) == (5, trainer.history.rates[5])
+    assert all(np.array_equal(a, b) for a, b in zip(arrays, expected[5], strict=True))
     assert read(browser.get("/api/frame").content)[0]["step"] == 27
-
-
-def test_frames_of_other_dtypes_and_without_moments() -> None:
-    arrays = (np.arange(3.0), np.zeros(0), None)
-    header, found = read(Frame(0, 0.5, *arrays).packed())
+    header, arrays = read(Frame(0, 0.5, np.arange(3.0), np.zeros(0), None).packed())
     assert header == {"step": 0, "rate": 0.5, "sizes": {"parameters": 3, "statistics": 0, "moments": None}}
-    assert found[0].tolist() == [0, 1, 2]
-
-
-@pytest.mark.parametrize(
-    ("path", "status", "said"),
-    [
-        ("/api/frame?step=28", 404, "there is no step 28 yet; the newest is 0"),
-        ("/api/frame?step=-1", 400, "step=-1: expected a whole number"),
-        ("/api/frame?step=1e3", 400, "expected a whole number"),
-        ("/api/frame?step=٣", 400, "expected a whole number"),
-        ("/api/frame?step=" + "9" * 5000, 400, "expected a whole number"),
-        ("/api/training/series?after=x", 400, "after=x: expected a whole number"),
-    ],
-)
-def test_steps_that_make_no_sense(browser: Browser, path: str, status: int, said: str) -> None:
-    answer = browser.get(path)
-    assert answer.status_code == status
-    assert said in answer.json()["error"]
+    assert arrays[0].tolist() == [0, 1, 2]
 
 
 def test_a_replay_ends_when_its_window_is_gone(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,24 +157,6 @@ def test_a_replay_ends_when_its_window_is_gone(session: Session, monkeypatch: py
 # ------------------------------------------------------------------ training
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"{}", b"[]", b"3", b'{"steps": "3"}', b'{"steps": true}', b'{"steps": 1.5}', b"\xff", b"[" * 100_000,
-     b'{"steps": NaN}'],
-)  # fmt: skip
-def test_advancing_by_what_is_no_number(browser: Browser, body: bytes) -> None:
-    answer = browser.post("/api/training/advance", content=body)
-    assert answer.status_code == 400
-    assert answer.json()["error"] == 'expected {"steps": a whole number}'
-
-
-@pytest.mark.parametrize("steps", [0, -1, 10**7, 10**30])
-def test_advancing_too_far(browser: Browser, steps: int) -> None:
-    answer = browser.post("/api/training/advance", json={"steps": steps})
-    assert answer.status_code == 409
-    assert "expected from 1 to 1000000" in answer.json()["error"]
-
-
 def test_training_by_hand(browser: Browser, session: Session) -> None:
     state = browser.get("/api/training").json()
     assert state == {"step": 0, "steps": 27, "epochSteps": 9, "running": False, "message": "", "newest": 0}
@@ -233,9 +167,6 @@ def test_training_by_hand(browser: Browser, session: Session) -> None:
     assert len(series["loss"]) == len(series["accuracy"]) == 3
     assert browser.get("/api/training/series?after=3").json()["loss"] == []
     assert browser.post("/api/training/restart").json()["step"] == 0
-    unknown = browser.post("/api/training/fly")
-    assert unknown.status_code == 404
-    assert "known: start, pause, advance, epoch, restart" in unknown.json()["error"]
 
 
 # ------------------------------------------------------------------ as a process
@@ -243,17 +174,9 @@ def test_training_by_hand(browser: Browser, session: Session) -> None:
 
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create a run folder stopped before its first step, with many steps to go."""
+    """Train a run that stops after its first step, with many steps to go."""
     folder = tmp_path_factory.mktemp("runs") / "long"
-    recipe = replace(RECIPE, epochs=20_000)
-    subject = small(data, recipe=recipe)
-    training, test = subject.choice.load(recipe.seed)
-    job = Job(subject.model.about(), subject.choice, recipe, "numpy", 1)
-    folder.mkdir()
-    config = replace(job, properties={**job.check_data(training, test), EPOCH_SAMPLES: len(training)}).to_config()
-    Recorder(folder).write({"config.json": files.json_bytes(config)})
-    assert jobs.read_job(folder).recipe == recipe
-    return folder
+    return looked_at.run(folder, data, replace(RECIPE, epochs=20_000), stop=1)
 
 
 @pytest.fixture
@@ -314,15 +237,11 @@ def raw(served: Served, request: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
         with suppress(OSError):  # refused before all of it was sent
             connection.sendall(request)
-        found = b""
-        while True:
-            try:
-                piece = connection.recv(65536)
-            except ConnectionResetError:
-                return found
-            if not piece:
-                return found
-            found += piece
+        response = b""
+        with suppress(ConnectionResetError):
+            while piece := connection.recv(65536):
+                response += piece
+        return response
 
 
 def test_over_the_wire(served: Served) -> None:
@@ -334,20 +253,16 @@ def test_over_the_wire(served: Served) -> None:
     host = f"Host: 127.0.0.1:{served.port}\r\nCookie: {served.cookie}\r\nConnection: close\r\n".encode()
     post = b"POST /api/training/advance HTTP/1.1\r\n" + host
     chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
-    status = b"HTTP/1.1 %d"
     for request, code in (
         (post + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 6 + b"0\r\n\r\n", 413),
         (post + b"Content-Length: 6000000\r\n\r\n" + b" " * 6_000_000, 413),
-        (post + b"Content-Length: 999999999999\r\n\r\n", 413),
-        (b"GET /page/../server.py HTTP/1.1\r\n" + host + b"\r\n", 404),
-        (b"GET / HTTP/1.1\r\nConnection: close\r\nHost: evil.example\r\n\r\n", 421),
         (b"GET http://evil.example/ HTTP/1.1\r\n" + host + b"\r\n", 404),
         (b"GET / HTTP/1.0\r\n\r\n", 421),
         (b"nonsense\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nCookie: " + b"a" * 200_000 + b"\r\n\r\n", 400),
     ):
         answer = raw(served, request)
-        assert answer.startswith(status % code), (request[:80], answer[:300])
+        assert answer.startswith(b"HTTP/1.1 %d" % code), (request[:80], answer[:300])
         assert b"Traceback" not in answer
         assert b"server: uvicorn" not in answer.lower()
     assert json.loads(served.ask("GET", "/api/training"))["steps"] > 0

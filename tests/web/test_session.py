@@ -6,24 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from web.looked_at import RECIPE, completed, finished, opened, small, trained_through, until
+from web.looked_at import NOBODY, RECIPE, assert_steps, completed, finished, opened, small, trained_through, until
 
-from chainrule.errors import DataError, OptionError
+from chainrule.errors import OptionError
 from chainrule.training.optimizers import SGD, Momentum
-from chainrule.web.frames import Frame, Timeline
+from chainrule.web.frames import Frame, Timeline, early_step
 from chainrule.web.replaying import Cancelled
 from chainrule.web.session import Session
-from chainrule.web.subjects import PageSubject
-
-NOBODY = threading.Event()
 
 
-def arrays(frame: Frame) -> list[np.ndarray]:
-    return [frame.parameters, frame.statistics, *(frame.moments or ())]
-
-
-def same(frame: Frame, expected: list[np.ndarray]) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(arrays(frame), expected, strict=True))
+def forget(session: Session) -> None:
+    """Forget all frames but the first, so that steps must be replayed."""
+    timeline = session._running.timeline
+    timeline.forget(session.frame(0, NOBODY))
+    timeline._kept.clear()
+    timeline.spacing = 4
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
@@ -34,21 +31,12 @@ def test_any_step_comes_back_to_the_bit(data: Path, engine: str, optimizer: obje
     session = opened(subject)
     state = finished(session)
     assert (state["step"], state["steps"], state["epochSteps"]) == (27, 27, 9)
-    running = session._running
-    running.timeline.forget(session.frame(0, NOBODY))  # so that all steps must be replayed
-    running.timeline._kept.clear()
-    running.timeline.spacing = 4
-    for step in (26, 3, 9, 10, 25, 1, 18, 0, 27):
-        frame = session.frame(step, NOBODY)
-        assert frame.step == step
-        assert same(frame, expected[step]), step
-        if step < 27:
-            assert frame.rate == trainer.history.rates[step]
-    assert same(session.frame(None, NOBODY), expected[27])
+    forget(session)
+    assert_steps(session, expected, 26, 3, 9, 10, 25, 1, 18, 0, 27)
+    assert [session.frame(step, NOBODY).rate for step in range(27)] == list(trainer.history.rates)
     assert session.series(0)["loss"] == list(trainer.history.losses)
     assert session.series(20)["accuracy"] == list(trainer.history.measures)[20:]
     assert session.series(20)["first"] == 21
-    session.close()
 
 
 def test_replaying_does_not_disturb_training(data: Path) -> None:
@@ -63,9 +51,8 @@ def test_replaying_does_not_disturb_training(data: Path) -> None:
         generator = np.random.default_rng(seed)
         while session.state()["running"]:
             newest = session.frame(None, NOBODY)
-            step = int(generator.integers(0, newest.step + 1))
-            for frame in (newest, session.frame(step, NOBODY)):
-                if not same(frame, expected[frame.step]):
+            for frame in (newest, session.frame(int(generator.integers(0, newest.step + 1)), NOBODY)):
+                if not np.array_equal(frame.parameters, expected[frame.step][0]):
                     wrong.append(frame.step)
 
     threads = [threading.Thread(target=scrub, args=[seed]) for seed in range(3)]
@@ -73,28 +60,24 @@ def test_replaying_does_not_disturb_training(data: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert session.state()["step"] == 108
+    assert session.frame(None, NOBODY).step == session.state()["step"] == 108
     assert wrong == []
-    assert same(session.frame(None, NOBODY), expected[108])
-    session.close()
+    assert_steps(session, expected, 108)
 
 
-def test_stepping_pausing_and_beginning_again(session: Session) -> None:
-    start = session.frame(None, NOBODY)
+def test_steps_and_epochs_are_taken_again_after_a_restart(session: Session) -> None:
+    expected, _ = trained_through(session.subject)
     assert completed(session, "advance", 4)["step"] == 4
     assert completed(session, "epoch")["step"] == 9
     assert completed(session, "epoch")["step"] == 18
-    through = session.frame(4, NOBODY)
     assert session.command("restart")["step"] == 0
-    assert same(session.frame(None, NOBODY), arrays(start))
     assert session.series(0)["loss"] == []
     completed(session, "advance", 4)
-    assert same(session.frame(None, NOBODY), arrays(through))
+    assert_steps(session, expected, 0, 4)
 
 
-def test_pausing_and_beginning_again_while_it_trains(data: Path) -> None:
-    subject = small(data, recipe=replace(RECIPE, epochs=1000))
-    session = opened(subject)
+def test_training_is_paused_and_restarted_while_it_runs(data: Path) -> None:
+    session = opened(small(data, recipe=replace(RECIPE, epochs=1000)))
     for _ in range(5):
         session.command("start")
         before = session.state()["step"]
@@ -105,31 +88,19 @@ def test_pausing_and_beginning_again_while_it_trains(data: Path) -> None:
         session.command("start")
         assert session.command("restart")["step"] == 0
         assert not session.state()["running"]
-    session.close()
 
 
-def test_a_rate_that_is_too_large_stops_training_and_says_so(data: Path) -> None:
+def test_a_rate_that_is_too_large_stops_training_with_a_message(data: Path) -> None:
     session = opened(small(data, recipe=replace(RECIPE, optimizer=SGD(1e30))))
     state = finished(session)
     assert "not finite" in state["message"]
     assert state["step"] < 27
     assert session.command("restart")["message"] == ""
-    session.close()
-
-
-def test_steps_that_are_not_there(session: Session) -> None:
-    with pytest.raises(DataError, match="there is no step 1 yet; the newest is 0"):
-        session.frame(1, NOBODY)
-    with pytest.raises(OptionError, match="unknown command 'fly'"):
-        session.command("fly")
-    with pytest.raises(OptionError, match="0 steps: expected from 1"):
-        session.command("advance", 0)
 
 
 def test_a_replay_nobody_waits_for_ends(session: Session) -> None:
     finished(session)
-    session._running.timeline.forget(session.frame(0, NOBODY))
-    session._running.timeline._kept.clear()
+    forget(session)
     given_up = threading.Event()
     given_up.set()
     with pytest.raises(Cancelled):
@@ -154,12 +125,19 @@ def test_keyframes_are_bounded_and_spread() -> None:
     assert timeline.before(800).step == 777
 
 
-def test_data_that_cannot_be_had(tmp_path: Path) -> None:
-    subject: PageSubject = small(tmp_path / "missing.npz")
-    session = opened(subject)
+def test_without_data_the_network_is_shown_but_not_trained(tmp_path: Path) -> None:
+    session = opened(small(tmp_path / "missing.npz"))
     assert "missing.npz" in session.state()["message"]
     assert len(session.sample_images().x) == 0
     assert session.frame(None, NOBODY).step == 0
     with pytest.raises(OptionError, match=r"missing\.npz"):
         session.command("start")
-    session.close()
+
+
+@pytest.mark.parametrize("falls", [8, 30, 120])
+def test_the_page_opens_where_the_loss_begins_to_fall(falls: int) -> None:
+    assert falls < early_step([2.3] * falls + [0.5] * 500) <= falls + 5
+
+
+def test_the_page_opens_at_a_fixed_step_if_the_loss_never_falls() -> None:
+    assert [early_step([2.3] * 9), early_step([2.3] * 1000), early_step([float("nan")] * 1000)] == [None, 10, 10]

@@ -1,21 +1,11 @@
 """The page around its views: addresses, notices, light and dark."""
 
-from typing import TYPE_CHECKING
-
 import pytest
-from web import serving
-from web.fixed_page import Subject, served
-from web.views.opened import arrived, draw, hash_of, point, went
-from web.views.opened import opened as open_page
-
-from chainrule.web.guard import Key
-
-if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
+from web.pages import Page, arrived, draw, entered, hash_of, went
 
 
-def test_a_place_has_an_address(page: "Page", address: str) -> None:
-    open_page(page, f"{address}#/network?sample=0")
+def test_a_place_has_an_address(page: Page, address: str) -> None:
+    entered(page, address)
     page.get_by_role("button", name="Backward").click()
     assert hash_of(page) == "#/network/backward?sample=0"
     page.locator('#diagram canvas[data-tensor="conv1.dw"]').click(position={"x": 1, "y": 1})
@@ -41,7 +31,7 @@ def test_a_place_has_an_address(page: "Page", address: str) -> None:
         ("#/network?sample=999", "no sample 999", "#/network?sample=0"),
     ],
 )
-def test_a_bad_address_is_said_and_the_page_stands(opened: "Page", wrong: str, words: str, right: str) -> None:
+def test_a_bad_address_is_said_and_the_page_stands(opened: Page, wrong: str, words: str, right: str) -> None:
     went(opened, wrong, ".banner p")
     banner = opened.locator(".banner p")
     assert words in banner.inner_text()
@@ -50,19 +40,19 @@ def test_a_bad_address_is_said_and_the_page_stands(opened: "Page", wrong: str, w
     assert banner.count() == 0
 
 
-def test_nothing_is_fetched_from_outside(page: "Page", address: str) -> None:
+def test_nothing_is_fetched_from_outside(page: Page, address: str) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    open_page(page, f"{address}#/network/backward/conv1.dw[0,0,0,0]")
+    entered(page, address, "#/network/backward/conv1.dw[0,0,0,0]")
     draw(page)
     own = address.partition("?")[0]
     assert asked
     assert [url for url in asked if not url.startswith((own, "data:", "blob:"))] == []
 
 
-def test_light_and_dark(page: "Page", address: str) -> None:
+def test_light_and_dark(page: Page, address: str) -> None:
     page.emulate_media(color_scheme="dark")
-    open_page(page, address)
+    entered(page, address)
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     dark = page.evaluate(ground)
     page.get_by_role("button", name="Light or dark theme").click()
@@ -70,15 +60,3 @@ def test_light_and_dark(page: "Page", address: str) -> None:
     page.reload()
     page.wait_for_selector("html[data-ready]")
     assert page.evaluate(ground) == dark  # the choice is not stored
-
-
-def test_the_server_goes_and_comes_back(context: "BrowserContext", subject: Subject) -> None:
-    page = context.new_page()  # it may report errors
-    key = Key(serving.free_port())
-    with served(subject, key) as address:
-        open_page(page, f"{address}#/network?sample=0")
-    page.locator(".banner", has_text="does not answer").wait_for()
-    point(page, "conv1.y", 1, 1)  # what is there still works
-    with served(subject, key):
-        page.locator(".banner").wait_for(state="detached")
-    page.close()

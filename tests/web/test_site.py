@@ -11,15 +11,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from web.pages import Browser, Page
 
 import chainrule
 from chainrule import sklearn
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[2]
 SECTIONS = [file.stem for file in (ROOT / "site").glob("*.md")]
@@ -58,7 +55,7 @@ def test_every_page_is_in_exactly_one_section() -> None:
 
 
 @contextmanager
-def offline(browser: "Browser", scheme: str, size: tuple[int, int]) -> "Iterator[Page]":
+def offline(browser: Browser, scheme: str, size: tuple[int, int]) -> Iterator[Page]:
     """Open a page without a network; it may ask for nothing but files, and report no error."""
     wide, high = size
     context = browser.new_context(color_scheme=scheme, viewport={"width": wide, "height": high})  # pyright: ignore
@@ -75,7 +72,7 @@ def offline(browser: "Browser", scheme: str, size: tuple[int, int]) -> "Iterator
 
 @needs_site
 @pytest.mark.parametrize(("scheme", "size"), WINDOWS)
-def test_the_first_page_and_the_search(browser: "Browser", scheme: str, size: tuple[int, int]) -> None:
+def test_the_first_page_and_the_search(browser: Browser, scheme: str, size: tuple[int, int]) -> None:
     with offline(browser, scheme, size) as page:
         page.goto(f"{SITE.as_uri()}/index.html")
         frame = page.frame_locator("iframe")
@@ -97,7 +94,7 @@ def test_the_first_page_and_the_search(browser: "Browser", scheme: str, size: tu
 
 
 @needs_site
-def test_nothing_is_wider_than_its_column(browser: "Browser") -> None:
+def test_nothing_is_wider_than_its_column(browser: Browser) -> None:
     """Equations and tables may scroll on small screens only, and aligned equations are aligned."""
     page = browser.new_context(java_script_enabled=False).new_page()
     wide: dict[str, list[object]] = {}

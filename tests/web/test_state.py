@@ -1,11 +1,9 @@
 """Places and their addresses."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
+from web.pages import Page
 
 READ = 'async (hash) => (await import("/state.js")).readAddress(hash)'
 WRITTEN = 'async (place) => (await import("/state.js")).address(place)'
@@ -30,13 +28,13 @@ START = {
         ("#/network?image=4&step=9&stop=2&why=conv1.w[0,1]", {"image": 4, "step": 9, "stop": 2, "why": "conv1.w[0,1]"}),
     ],
 )  # fmt: skip
-def test_there_and_back(modules: "Page", address: str, change: dict[str, Any]) -> None:
+def test_there_and_back(modules: Page, address: str, change: dict[str, Any]) -> None:
     place = {**START, **change}
     assert modules.evaluate(READ, address) == {"place": place, "complaints": []}
     assert modules.evaluate(WRITTEN, place) == address
 
 
-def test_brackets_may_come_encoded(modules: "Page") -> None:
+def test_brackets_may_come_encoded(modules: Page) -> None:
     found = modules.evaluate(READ, "#/network/forward/conv2.y%5B3%2C4%2C5%5D")
     assert (found["place"]["cell"], found["complaints"]) == ("conv2.y[3,4,5]", [])
 
@@ -51,7 +49,7 @@ def test_brackets_may_come_encoded(modules: "Page") -> None:
         ("#/network/forward/%E0%A4%A", "%E0%A4%A"),
     ],
 )
-def test_what_cannot_be_read_is_said(modules: "Page", address: str, words: str) -> None:
+def test_parts_that_cannot_be_read_are_named(modules: Page, address: str, words: str) -> None:
     found = modules.evaluate(READ, address)
     assert found["place"] == START
     assert len(found["complaints"]) == 1

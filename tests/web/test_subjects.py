@@ -1,8 +1,6 @@
-"""Subjects of the page: runs in every state, networks of the zoo, model files; none of them is changed."""
+"""Subjects of the page: runs in every state and model files; none of them is changed."""
 
-import json
 import os
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +8,9 @@ import numpy as np
 import pytest
 from runs.run_driver import Halt
 from web.looked_at import (
+    NOBODY,
     RECIPE,
+    assert_steps,
     completed,
     finished,
     layers,
@@ -19,11 +19,9 @@ from web.looked_at import (
     small,
     stripes,
     trained_through,
-    until,
 )
 from web.serving import client
 
-from chainrule import zoo
 from chainrule.errors import DataError, FormatError, OptionError, RunError
 from chainrule.models.model import Sequential
 from chainrule.runs import running
@@ -31,9 +29,6 @@ from chainrule.runs.folder import LOCK, locked
 from chainrule.runs.loading import load
 from chainrule.training.optimizers import Adam
 from chainrule.web import subjects
-from chainrule.web.description import describe
-
-NOBODY = threading.Event()
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +40,12 @@ def content(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
+@pytest.fixture
+def folder(data: Path, tmp_path: Path) -> Path:
+    """Train a run that stops within its second epoch."""
+    return run(tmp_path / "run", data, stop=12)
+
+
 @pytest.mark.parametrize("stop", [27, 12, 9], ids=["finished", "within an epoch", "after an epoch"])
 def test_a_run_opens_where_it_is_and_goes_back_and_on(data: Path, tmp_path: Path, stop: int) -> None:
     folder = run(tmp_path / "run", data, stop=stop)
@@ -54,64 +55,49 @@ def test_a_run_opens_where_it_is_and_goes_back_and_on(data: Path, tmp_path: Path
     state = session.state()
     assert (state["step"], state["newest"], state["steps"], state["epochSteps"]) == (stop, stop, 27, 9)
     assert len(session.series(0)["loss"]) == stop
-    for step in (stop, 5, 0, stop - 1):
-        frame = session.frame(step, NOBODY)
-        arrays = (frame.parameters, frame.statistics, *frame.moments)
-        assert all(np.array_equal(a, b) for a, b in zip(arrays, expected[step], strict=True)), step
+    assert "best" not in state
+    assert_steps(session, expected, stop, 5, 0, stop - 1)
     assert finished(session)["step"] == 27
-    frame = session.frame(None, NOBODY)
-    assert all(np.array_equal(a, b) for a, b in zip((frame.parameters, frame.statistics), expected[27], strict=False))
+    assert_steps(session, expected, 27)
     session.close()
     assert content(folder) == before
 
 
-def test_a_run_that_is_being_trained_is_read_only(data: Path, tmp_path: Path) -> None:
-    folder = run(tmp_path / "run", data, stop=12)
+def test_a_run_that_another_process_trains_is_read_only(folder: Path) -> None:
+    session = opened(subjects.of_path(folder))
+    assert session.state()["message"] == ""
     with locked(folder):
         before = content(folder)
-        session = opened(subjects.of_path(folder))
-        session.command("advance", 2)
-        until(lambda: session.state()["step"] == 14)
-        session.close()
+        message = session.state()["message"]
+        assert "being trained by another process" in message
+        assert "its checkpoint of step 12" in message
+        with pytest.raises(RunError, match="another process"), locked(folder):
+            pass
+        assert completed(session, "advance", 2)["step"] == 14
         assert content(folder) == before
+    assert session.state()["message"] == ""
+    (folder / LOCK).touch()  # of a process that died
+    assert session.state()["message"] == ""
+    assert (folder / LOCK).exists()
 
 
-def test_a_history_longer_than_its_checkpoint_is_normal(data: Path, tmp_path: Path) -> None:
-    folder = run(tmp_path / "run", data, stop=12)
+def test_a_history_longer_than_its_checkpoint_is_normal(folder: Path) -> None:
     with (folder / "history.csv").open("a") as stream:
         stream.write("13,2,0.1,0.5,0.5,,,\n14,2,0.1,0.")
-    session = opened(subjects.of_path(folder))
-    assert session.state()["step"] == 12
-    session.close()
+    assert opened(subjects.of_path(folder)).state()["step"] == 12
 
 
-def test_a_run_before_its_first_checkpoint(data: Path, tmp_path: Path) -> None:
-    folder = run(tmp_path / "run", data, stop=12)
+def test_a_run_before_its_first_checkpoint_begins_at_step_0(data: Path, folder: Path) -> None:
     for path in folder.iterdir():
         if path.name != "config.json":
             path.unlink()
     expected, _ = trained_through(small(data))
     session = opened(subjects.of_path(folder, accept_changes=True))
-    session.command("advance", 3)
-    until(lambda: session.state()["step"] == 3)
-    assert np.array_equal(session.frame(None, NOBODY).parameters, expected[3][0])
-    session.close()
+    completed(session, "advance", 3)
+    assert_steps(session, expected, 0, 3)
 
 
-def test_a_run_that_stopped_early_for_want_of_patience(data: Path, tmp_path: Path) -> None:
-    recipe = replace(RECIPE, epochs=40, validation=0.3, patience=1)
-    folder = run(tmp_path / "run", data, recipe)
-    ended = json.loads((folder / "evaluation.json").read_text())
-    assert ended
-    session = opened(subjects.of_path(folder))
-    state = session.state()
-    assert state["step"] < state["steps"]
-    assert not session.command("start")["running"]  # its patience is exhausted here too
-    assert session.frame(1, NOBODY).step == 1
-    session.close()
-
-
-def test_other_data_than_the_run_began_with(data: Path, tmp_path: Path) -> None:
+def test_steps_are_not_replayed_with_other_data(data: Path, tmp_path: Path) -> None:
     folder = run(tmp_path / "run", stripes(tmp_path / "data.npz"), stop=12)
     stripes(tmp_path / "data.npz", samples=61)
     session = opened(subjects.of_path(folder))
@@ -121,10 +107,9 @@ def test_other_data_than_the_run_began_with(data: Path, tmp_path: Path) -> None:
     assert session.frame(0, NOBODY).step == 0
     with pytest.raises(DataError, match="step 5 cannot be shown"):
         session.frame(5, NOBODY)
-    session.close()
 
 
-def test_a_model_file_by_itself(data: Path, tmp_path: Path) -> None:
+def test_a_model_file_is_shown_but_not_trained(data: Path, tmp_path: Path) -> None:
     model = Sequential(layers(), (1, 8, 8), engine="numpy")
     model.save(tmp_path / "model.safetensors")
     session = opened(subjects.of_path(tmp_path / "model.safetensors", engine="numpy"))
@@ -136,25 +121,16 @@ def test_a_model_file_by_itself(data: Path, tmp_path: Path) -> None:
     assert np.array_equal(frame.parameters, model.parameters)
     with pytest.raises(OptionError, match="run folder"):
         session.command("start")
-    session.close()
 
 
-def test_the_model_file_of_a_run_has_its_pictures(data: Path, tmp_path: Path) -> None:
+def test_the_model_file_of_a_run_has_its_images(data: Path, tmp_path: Path) -> None:
     folder = run(tmp_path / "run", data)
     session = opened(subjects.of_path(folder / "model.safetensors"))
     assert len(session.sample_images().x) == 30
     assert np.array_equal(session.frame(None, NOBODY).parameters, load(folder).parameters)
-    session.close()
 
 
-def test_every_network_of_the_zoo_can_be_described() -> None:
-    for name in zoo.NAMED:
-        subject = subjects.of_name(name, engine="numpy")
-        assert describe(subject.model, subject.recipe)["name"] == name
-        assert subject.moments is not None
-
-
-def test_the_newest_run(tmp_path: Path, data: Path) -> None:
+def test_the_newest_run_is_found(tmp_path: Path, data: Path) -> None:
     assert subjects.newest_run(tmp_path / "runs") is None
     (tmp_path / "runs" / "empty").mkdir(parents=True)
     assert subjects.newest_run(tmp_path / "runs") is None
@@ -164,66 +140,41 @@ def test_the_newest_run(tmp_path: Path, data: Path) -> None:
     assert subjects.newest_run(tmp_path / "runs") == tmp_path / "runs" / "a"
 
 
-def test_what_is_no_run(tmp_path: Path, data: Path) -> None:
-    with pytest.raises(DataError, match="no such run folder or model file"):
-        subjects.of_path(tmp_path / "nowhere")
-    with pytest.raises(RunError, match="contains no run"):
-        subjects.of_path(tmp_path)
+def test_files_that_are_no_runs_are_refused(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(b"x" * 100)
-    with pytest.raises(FormatError, match="it is text"):
-        subjects.of_path(tmp_path / "x.safetensors")
+    (folder / "checkpoint.safetensors").write_bytes(b"")
+    for path, error, words in (
+        ("nowhere", DataError, "no such run folder or model file"),
+        ("", RunError, "contains no run"),
+        ("x.safetensors", FormatError, "it is text"),
+        ("run", FormatError, "checkpoint"),
+    ):
+        with pytest.raises(error, match=words):
+            subjects.of_path(tmp_path / path)
     with pytest.raises(OptionError, match="unknown model"):
         subjects.of_name("nothing")
-    folder = run(tmp_path / "run", data, stop=3)
-    (folder / "checkpoint.safetensors").write_bytes(b"")
-    with pytest.raises(FormatError, match="checkpoint"):
-        subjects.of_path(folder)
 
 
-def test_a_run_that_another_process_trains(data: Path, tmp_path: Path) -> None:
-    folder = run(tmp_path / "run", data, stop=12)
-    session = opened(subjects.of_path(folder))
-    assert session.state()["message"] == ""
-    with locked(folder):
-        said = session.state()["message"]
-        assert "being trained by another process" in said
-        assert "its checkpoint of step 12" in said
-        assert (folder / LOCK).exists()
-        with pytest.raises(RunError, match="another process"), locked(folder):
-            pass
-    assert session.state()["message"] == ""
-    assert not (folder / LOCK).exists()
-    (folder / LOCK).touch()  # of a process that died
-    assert session.state()["message"] == ""
-    assert (folder / LOCK).exists()
-    session.close()
-
-
-def test_a_page_loaded_again_shows_the_newer_checkpoint(data: Path, tmp_path: Path) -> None:
-    folder = run(tmp_path / "run", data, stop=12)
+def test_a_page_loaded_again_shows_the_newer_checkpoint(data: Path, folder: Path) -> None:
     expected, _ = trained_through(small(data))
     session = opened(subjects.of_path(folder))
     browser = client(session)
-    browser.get("/api/description")
-    assert session.state()["step"] == 12
     training, test = session.subject.choice.load(RECIPE.seed)
     running.resume(folder, training, test, [Halt(20)])
     assert session.state()["step"] == 12
     browser.get("/api/description")
     state = session.state()
     assert (state["step"], state["newest"], len(session.series(0)["loss"])) == (20, 20, 20)
-    for step in (20, 12, 15):
-        assert np.array_equal(session.frame(step, NOBODY).parameters, expected[step][0]), step
+    assert_steps(session, expected, 20, 12, 15)
     completed(session, "advance", 4)
     running.resume(folder, training, test, [Halt(22)])
     browser.get("/api/description")  # older than the training here
     assert session.state()["step"] == 24
     assert finished(session)["step"] == 27
-    assert np.array_equal(session.frame(None, NOBODY).parameters, expected[27][0])
-    session.close()
+    assert_steps(session, expected, 27)
 
 
-def test_a_run_that_keeps_an_earlier_step_says_so(data: Path, tmp_path: Path) -> None:
+def test_a_run_that_keeps_an_earlier_step_reports_it(data: Path, tmp_path: Path) -> None:
     recipe = replace(RECIPE, epochs=30, validation=0.3, patience=1, optimizer=Adam(0.05))
     folder = run(tmp_path / "run", data, recipe)
     rows = [line.split(",") for line in (folder / "history.csv").read_text().splitlines()[1:]]
@@ -237,8 +188,4 @@ def test_a_run_that_keeps_an_earlier_step_says_so(data: Path, tmp_path: Path) ->
     assert f"lowest after step {best}:" in state["message"]
     kept = load(folder / "model.safetensors").parameters
     assert np.array_equal(session.frame(best, NOBODY).parameters, kept)
-    session.close()
-    again = opened(subjects.of_path(run(tmp_path / "other", data)))
-    assert "best" not in again.state()
-    assert again.state()["message"] == ""
-    again.close()
+    assert not session.command("start")["running"]  # its patience is exhausted here too

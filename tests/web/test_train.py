@@ -4,24 +4,17 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from web import looked_at, serving, train_served
-from web.train_page import shown, step, tab, until, visit, weight, words
-from web.train_served import EPOCH, RECIPE, Served
+from web.journey import Journey, journey
+from web.pages import BrowserContext, Page, point, shown, step, tab, visit, waited, weight, words
+from web.train_served import EPOCH
 
 from chainrule.runs import running
 from chainrule.runs.folder import locked
-from chainrule.training.loop import train
 from chainrule.training.optimizers import Adam
-from chainrule.training.samples import Samples
-from chainrule.training.steps.gradients import Outcome
-from chainrule.training.trainer import Callback, Trainer
-
-if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
+from chainrule.web.guard import Key
 
 LOOKED_AT = 37
 
@@ -30,60 +23,43 @@ pytestmark = [pytest.mark.usefixtures("mnist")]
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Served]:
-    server = train_served.made()
-    server.start()
-    yield server
-    server.kill()
+def network() -> Iterator[Journey]:
+    with journey(train_served.subject()) as network:
+        yield network
 
 
 @pytest.fixture
-def opened(page: "Page", served: Served) -> "Page":
+def opened(page: Page, network: Journey) -> Page:
     """Open the page, with training at step 0."""
-    visit(page, served.key.address)
+    visit(page, network.address)
     if step(page):
         page.click(".train-again")
         page.click(".train-dialog .train-go")
-        until(page, lambda: step(page) == 0)
+        waited(page, lambda: step(page) == 0)
     return page
 
 
-@pytest.fixture(scope="module")
-def weights() -> dict[int, np.ndarray]:
-    """Return the parameters after each of the first steps of ordinary training in Python."""
-    subject = train_served.subject()
-    assert subject.choice is not None
-    training, _ = subject.choice.load(RECIPE.seed)
-    trainer = subject.model.trainer(RECIPE, Samples.of_dataset(training, 10))
-    seen: dict[int, np.ndarray] = {}
-
-    class Watch(Callback):
-        def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-            seen[len(trainer.history)] = trainer.network.parameters.copy()
-            trainer.stop = len(trainer.history) >= LOOKED_AT
-
-    train(trainer, [Watch()])
-    return seen
+def taken(page: Page, button: str, end: int) -> None:
+    """Press a button and wait until training is at a step."""
+    page.click(button)
+    waited(page, lambda: step(page) == end)
 
 
 # ------------------------------------------------------------------ served
 
 
-def test_one_step_ten_steps_an_epoch_start_and_pause(opened: "Page") -> None:
-    opened.click(".train-one")
-    until(opened, lambda: step(opened) == 1)
-    opened.click(".train-ten")
-    until(opened, lambda: step(opened) == 11)
-    opened.click(".train-epoch")
-    until(opened, lambda: step(opened) == EPOCH)
+def test_one_step_ten_steps_an_epoch_start_and_pause(opened: Page) -> None:
+    taken(opened, ".train-one", 1)
+    taken(opened, ".train-ten", 11)
+    taken(opened, ".train-epoch", EPOCH)
     assert words(opened)["epoch"] == "1 of 1,000"
     opened.click(".train-go")
-    until(opened, lambda: step(opened) > EPOCH + 5)
+    waited(opened, lambda: step(opened) > EPOCH + 5)
     assert opened.inner_text(".train-go") == "Pause"
     assert opened.is_disabled(".train-one")
     assert opened.get_attribute(".train-one", "title")
     opened.click(".train-go")
-    until(opened, lambda: opened.inner_text(".train-go") == "Continue")
+    waited(opened, lambda: opened.inner_text(".train-go") == "Continue")
     rested = step(opened)
     opened.wait_for_timeout(400)
     assert step(opened) == rested
@@ -91,101 +67,89 @@ def test_one_step_ten_steps_an_epoch_start_and_pause(opened: "Page") -> None:
     assert words(opened)["batch accuracy"].endswith(" %")
 
 
-def test_an_earlier_step_is_that_of_python(opened: "Page", weights: dict[int, np.ndarray]) -> None:
-    opened.click(".train-epoch")
-    until(opened, lambda: step(opened) == EPOCH)
-    opened.click(".train-epoch")
-    until(opened, lambda: step(opened) == 2 * EPOCH)
+def test_an_earlier_step_is_that_of_python(opened: Page, network: Journey) -> None:
+    taken(opened, ".train-epoch", EPOCH)
+    taken(opened, ".train-epoch", 2 * EPOCH)
     slider = opened.locator(".train-slider")
     slider.focus()
     for _ in range(2 * EPOCH - LOOKED_AT):
         opened.keyboard.press("ArrowLeft")
-    until(opened, lambda: shown(opened) == LOOKED_AT)
+    waited(opened, lambda: shown(opened) == LOOKED_AT)
     assert slider.get_attribute("aria-valuetext").startswith(f"step {LOOKED_AT} of 30,000, epoch 2 of 1,000, loss ")
     assert f"step={LOOKED_AT}" in opened.evaluate("location.hash")
+    weights = network.model(network.session.frame(LOOKED_AT, looked_at.NOBODY)).weights["conv1.w"]
     for index in ((0, 0, 0, 0), (2, 0, 3, 1), (3, 0, 4, 4)):
-        flat = int(np.ravel_multi_index(index, (4, 1, 5, 5)))
-        assert weight(opened, index) == pytest.approx(float(weights[LOOKED_AT][flat]), rel=5e-3)
+        assert weight(opened, index) == pytest.approx(float(weights[index]), rel=5e-3)
     opened.click(".train-newest")
-    until(opened, lambda: "step=" not in opened.evaluate("location.hash"))
+    waited(opened, lambda: "step=" not in opened.evaluate("location.hash"))
 
 
-def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: "Page") -> None:
-    opened.click(".train-ten")
-    until(opened, lambda: step(opened) == 10)
+def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: Page) -> None:
+    taken(opened, ".train-ten", 10)
     opened.click(".train-go")  # shows the newest step
-    opened.locator(".train-slider").focus()
+    opened.focus(".train-slider")
     opened.keyboard.press("Home")
-    until(opened, lambda: shown(opened) == 0)
+    waited(opened, lambda: shown(opened) == 0)
     before = weight(opened, (0, 0, 0, 0))
-    until(opened, lambda: step(opened) > 40)
+    waited(opened, lambda: step(opened) > 40)
     assert shown(opened) == 0
     assert weight(opened, (0, 0, 0, 0)) == before
     opened.click(".train-go")
     opened.click(".train-newest")
-    until(opened, lambda: weight(opened, (0, 0, 0, 0)) != before)
+    waited(opened, lambda: weight(opened, (0, 0, 0, 0)) != before)
 
 
-def test_training_outlives_its_window(opened: "Page", served: Served) -> None:
+def test_training_outlives_its_window(opened: Page, network: Journey) -> None:
     opened.click(".train-go")
-    until(opened, lambda: step(opened) > 5)
+    waited(opened, lambda: step(opened) > 5)
     left = step(opened)
     opened.close()
     again = opened.context.new_page()
     again.wait_for_timeout(200)
-    visit(again, served.key.address)
-    until(again, lambda: step(again) > left)
+    visit(again, network.address)
+    waited(again, lambda: step(again) > left)
     again.click(".train-go")
-    until(again, lambda: again.inner_text(".train-go") == "Continue")
-    until(again, lambda: f"steps 1 to {step(again):,}," in again.get_attribute(".train-loss canvas", "aria-label"))
+    waited(again, lambda: again.inner_text(".train-go") == "Continue")
+    waited(again, lambda: f"steps 1 to {step(again):,}," in again.get_attribute(".train-loss canvas", "aria-label"))
     again.close()
 
 
-def test_a_server_that_is_gone_and_comes_back(context: "BrowserContext") -> None:
-    server = train_served.made()
-    server.start()
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    try:
-        visit(page, server.key.address)
-        page.click(".train-ten")
-        until(page, lambda: step(page) == 10)
-        page.locator(".train-slider").focus()
+def test_a_server_that_is_gone_and_comes_back(context: BrowserContext) -> None:
+    page, key = context.new_page(), Key(serving.free_port())  # the page may report failed requests
+    with journey(train_served.subject(), key=key) as network:
+        visit(page, network.address)
+        taken(page, ".train-ten", 10)
+        page.focus(".train-slider")
         page.keyboard.press("ArrowLeft")
-        until(page, lambda: shown(page) == 9)
-        server.kill()
-        page.wait_for_selector(".banner[data-kind=server]")
-        server.start()
+        waited(page, lambda: shown(page) == 9)
+    page.wait_for_selector(".banner[data-kind=server]")
+    point(page, "conv1.y", 1, 1)  # what is there still works
+    with journey(train_served.subject(), key=key):
         page.wait_for_selector(".banner[data-kind=server]", state="detached", timeout=20_000)
-        until(page, lambda: step(page) == 0)
+        waited(page, lambda: step(page) == 0)
         assert "step=" not in page.evaluate("location.hash")
-        page.click(".train-one")
-        until(page, lambda: step(page) == 1)
-    finally:
-        server.kill()
+        taken(page, ".train-one", 1)
         page.close()
-    assert not wrong
 
 
-def test_with_the_keyboard_alone(opened: "Page") -> None:
+def test_with_the_keyboard_alone(opened: Page) -> None:
     tab(opened, "Train")
     tab(opened, "10 steps")
     opened.keyboard.press("Enter")
-    until(opened, lambda: step(opened) == 10)
+    waited(opened, lambda: step(opened) == 10)
     assert opened.evaluate("document.activeElement.textContent") == "10 steps"
     tab(opened, "Restart …")
     opened.keyboard.press("Enter")
     assert opened.is_visible(".train-dialog")
     opened.keyboard.press("Escape")
-    until(opened, lambda: opened.locator(".train-dialog").count() == 0)
+    waited(opened, lambda: opened.locator(".train-dialog").count() == 0)
     assert step(opened) == 10
     tab(opened, "slider")
     opened.keyboard.press("Home")
     opened.keyboard.press("PageUp")
-    until(opened, lambda: shown(opened) == 1)
+    waited(opened, lambda: shown(opened) == 1)
     opened.keyboard.press("End")
-    until(opened, lambda: not opened.is_visible(".train-newest"))
+    waited(opened, lambda: not opened.is_visible(".train-newest"))
 
 
 # ------------------------------------------------------------------ a run that was trained before
@@ -201,14 +165,14 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return looked_at.run(home / "run", looked_at.stripes(home / "data.npz"), recipe)
 
 
-def test_a_run_trained_before_shows_its_norms_and_the_step_it_kept(page: "Page", ended: Path, tmp_path: Path) -> None:
+def test_a_run_trained_before_shows_its_norms_and_the_step_it_kept(page: Page, ended: Path, tmp_path: Path) -> None:
     served = serving.Served(tmp_path, str(ended))
     try:
         visit(page, f"http://127.0.0.1:{served.port}/?token={served.token}")
         done = step(page)
         state = page.evaluate("async () => (await fetch('api/training')).json()")
-        until(page, lambda: page.is_visible(".train-norms"))
-        until(page, lambda: page.inner_text(".train-norms figcaption").strip() == "Gradient norm")
+        waited(page, lambda: page.is_visible(".train-norms"))
+        waited(page, lambda: page.inner_text(".train-norms figcaption").strip() == "Gradient norm")
         assert page.locator(".train-norms .train-name").all_inner_texts() == ["conv1", "norm1", "dense1"]
         assert f"steps 1 to {done}," in page.get_attribute(".train-norms canvas", "aria-label")
         said = page.inner_text(".train-message")
@@ -216,7 +180,7 @@ def test_a_run_trained_before_shows_its_norms_and_the_step_it_kept(page: "Page",
         assert f"lowest after step {state['best']}:" in said
         assert page.get_attribute(".train-marks span", "title") == f"step {state['best']}: kept by the run"
         with locked(ended):
-            until(page, lambda: "being trained by another process" in page.inner_text(".train-message"))
-        until(page, lambda: "another process" not in page.inner_text(".train-message"))
+            waited(page, lambda: "being trained by another process" in page.inner_text(".train-message"))
+        waited(page, lambda: "another process" not in page.inner_text(".train-message"))
     finally:
         served.end(signal.SIGINT)

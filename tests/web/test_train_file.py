@@ -2,18 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from numerical import assert_close
 from web import train_served
 from web.conftest import new_page
-from web.train_page import shown, step, until, visit, weight, words
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
-
+from web.pages import Browser, Page, shown, step, visit, waited, weight, words
 
 pytestmark = pytest.mark.usefixtures("mnist")
 
@@ -25,14 +20,14 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def offline(browser: "Browser") -> "Iterator[Page]":
+def offline(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(offline=True)
     with new_page(context) as page:
         yield page
     context.close()
 
 
-def test_the_file_trains_and_finds_its_steps_again(offline: "Page", file: str) -> None:
+def test_the_file_trains_and_finds_its_steps_again(offline: Page, file: str) -> None:
     page = offline
     visit(page, file)
     assert "only the 60 images in this file" in page.inner_text(".train-about")
@@ -42,19 +37,19 @@ def test_the_file_trains_and_finds_its_steps_again(offline: "Page", file: str) -
     slider.focus()
     while slider.input_value() != "10":  # stored without moments
         page.keyboard.press("ArrowLeft")
-    until(page, lambda: shown(page) == 10)
+    waited(page, lambda: shown(page) == 10)
     page.click(".train-one")
-    until(page, lambda: re.search(r"It can from step 0 or \d+ or 45\.", page.inner_text(".train-message")))
+    waited(page, lambda: re.search(r"It can from step 0 or \d+ or 45\.", page.inner_text(".train-message")))
     slider.focus()
     page.keyboard.press("Home")
-    until(page, lambda: shown(page) == 0)
+    waited(page, lambda: shown(page) == 0)
     page.click(".train-one")
-    until(page, lambda: step(page) == 1)
+    waited(page, lambda: step(page) == 1)
     first = float(words(page)["batch loss"])
     page.click(".train-go")
-    until(page, lambda: step(page) > 40)
+    waited(page, lambda: step(page) > 40)
     page.click(".train-go")
-    until(page, lambda: page.inner_text(".train-go") == "Continue")
+    waited(page, lambda: page.inner_text(".train-go") == "Continue")
     assert float(words(page)["batch loss"]) < first / 2
     slider.focus()
     page.keyboard.press("Home")
@@ -62,19 +57,19 @@ def test_the_file_trains_and_finds_its_steps_again(offline: "Page", file: str) -
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     chosen = int(slider.input_value())
-    until(page, lambda: shown(page) == chosen)
+    waited(page, lambda: shown(page) == chosen)
     seen = [weight(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))]
     page.click("text=The run")
-    until(page, lambda: words(page)["step"] == "45 of 30,000")
+    waited(page, lambda: words(page)["step"] == "45 of 30,000")
     page.click("text=Training on this page")
-    until(page, lambda: "of" not in words(page)["step"])
+    waited(page, lambda: "of" not in words(page)["step"])
     assert [weight(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] != seen
     page.evaluate("n => { location.hash = location.hash.replace(/[?].*|$/, `?step=${n}`) }", chosen)
-    until(page, lambda: shown(page) == chosen)
+    waited(page, lambda: shown(page) == chosen)
     assert [weight(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] == seen
 
 
-def test_an_epoch_sees_every_picture_once_in_an_order_of_its_own(modules: "Page") -> None:
+def test_an_epoch_sees_every_picture_once_in_an_order_of_its_own(modules: Page) -> None:
     """Of 23 images in batches of 5, the last step of an epoch has 3."""
     epochs = modules.evaluate(
         """async () => {
@@ -90,7 +85,7 @@ def test_an_epoch_sees_every_picture_once_in_an_order_of_its_own(modules: "Page"
     assert epochs[0] != epochs[1]
 
 
-def test_keyframes_become_sparser_and_replays_stay_exact(modules: "Page") -> None:
+def test_keyframes_become_sparser_and_replays_stay_exact(modules: Page) -> None:
     found = modules.evaluate(
         """async () => {
           const { Keyframes } = await import("/source/keyframes.js");
@@ -105,7 +100,7 @@ def test_keyframes_become_sparser_and_replays_stay_exact(modules: "Page") -> Non
     assert found == {"steps": [5, 21, 37, 53, 69, 85, 101], "spacing": 16, "before": [5, 37, 50, 101]}
 
 
-def test_what_is_drawn_of_many_steps_is_what_they_are(modules: "Page") -> None:
+def test_ranges_and_means_of_many_steps_are_those_of_numpy(modules: Page) -> None:
     """Compare ranges and running means of 5,000 values with NumPy's."""
     values = np.random.default_rng(0).normal(size=5000)
     asked = [(0, 5000), (17, 18), (1000, 3333), (4096, 4999)]

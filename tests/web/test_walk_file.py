@@ -2,20 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from web import train_served
-from web.watching import watched
+from web.pages import Page, watched
 
 from chainrule.errors import FormatError
 from chainrule.web import single_file
 from chainrule.web.session import Session
 from chainrule.web.single_file import read_walk
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 LAYERS = ["conv1", "dense1"]
 
@@ -57,12 +53,12 @@ def test_a_drawn_walk_is_read_as_it_was_written(tmp_path: Path) -> None:
         ("## a\n" * 101, "101 stops"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path: Path, text: str, words: str) -> None:
+def test_the_line_of_an_error_is_named(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(FormatError, match=words.replace("(", r"\(")):
         read_walk(written(tmp_path, text), LAYERS)
 
 
-def test_it_plays_on_the_network(page: "Page", tmp_path: Path) -> None:
+def test_a_walk_plays_on_the_network(page: Page, tmp_path: Path) -> None:
     walk = written(
         tmp_path, "## One\nFirst text.\n\n`loss.y?sample=2`\n## Two\n`conv1.dw[0,0,1,1]`\n## Three\nThe end."
     )
@@ -82,7 +78,7 @@ def test_it_plays_on_the_network(page: "Page", tmp_path: Path) -> None:
         page.keyboard.press("PageDown")
         page.wait_for_selector('.computation-name:text-is("conv1.dw[0,0,1,1]")')
         page.keyboard.press("ArrowRight")
-        assert page.locator(".computation-where-now").inner_text().startswith("1 of ")
+        assert page.inner_text(".computation-where-now").startswith("1 of ")
         page.keyboard.press("PageDown")
         page.wait_for_selector('.story-body h2:text-is("Three")')
         assert page.locator(".computation-panel").count() == 0

@@ -24,7 +24,8 @@ def text(explanation: CellExplanation, *, everything: bool = False) -> str:
     """Return the explanation of one cell as text, shortened to fit the screen or with all terms."""
     screen, width = shutil.get_terminal_size(SCREEN), screen_width()
     derivation = explanation.derived
-    above = [f"{explanation.cell} = {explanation.shown}", explanation.title, "", *_wrapped(derivation.words, width)]
+    above = [f"{explanation.cell} = {explanation.shown}", *textwrap.wrap(explanation.title, width), ""]
+    above += textwrap.wrap(derivation.words, width)
     if derivation.symbols:
         above += ["", *_equations(derivation.symbols, derivation.instantiated, width)]
     below = [*step_lines(derivation.steps or (), width), *_curve(explanation), *_footer(explanation, width)]
@@ -41,10 +42,6 @@ def text(explanation: CellExplanation, *, everything: bool = False) -> str:
 def screen_width() -> int:
     """Return the width of texts in columns, adapted to the terminal."""
     return max(min(shutil.get_terminal_size(SCREEN).columns, MAX_WIDTH), MIN_WIDTH)
-
-
-def _wrapped(words: str, width: int) -> list[str]:
-    return textwrap.wrap(words, width)
 
 
 def _equations(symbols: str, here: str, width: int) -> list[str]:

@@ -169,7 +169,7 @@ class Shrink(Activation):
     bias: float = 0.0
 
     kind: ClassVar[str] = "shrink"
-    peers = Peers(onnx=Peer("Shrink", {"threshold": "lambd"}), classes=("shrink", "hardshrink", "softshrink"))
+    peers = Peers(onnx=Peer("Shrink", {"threshold": "lambd"}), classes=("shrink", "hardshrink"))
     examples = (example(), example(threshold=0.3, bias=0.3))
 
     def __post_init__(self) -> None:

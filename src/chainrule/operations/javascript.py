@@ -1,8 +1,8 @@
 """Translation of the reference operations to JavaScript, for the page.
 
-`python -m chainrule.operations.javascript` prints the page's module `engine/reference.js`. Its functions have the names
-of those in `reference`; keyword-only arguments become one object. Checks of arguments are left out, because the page
-only runs plans that Python has checked. What a translated function calls is translated too.
+`python -m chainrule.operations.javascript` writes the page's module `engine/reference.js` into a checkout. The names of
+its functions are those of `reference`; keyword-only arguments become one object. Checks of arguments are left out,
+because the page only runs plans that Python has checked. What a translated function calls is translated too.
 
 Arrays are contiguous. An index such as x[n, c, *ij] becomes an offset, where one counter ij runs over all remaining
 axes. Indices that are computed as lists, as in `permute`, are slower.
@@ -10,8 +10,8 @@ axes. Indices that are computed as lists, as in `permute`, are slower.
 
 import ast
 import inspect
-import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import FunctionType
 from typing import Any, get_args, get_origin
 
@@ -20,6 +20,7 @@ from chainrule.operations import reference
 from chainrule.operations.javascript_expressions import NEW, NEW_LIKE, OPERATORS, Addition, TranslatedExpressions
 from chainrule.operations.reference.windows import Array
 
+FILE = Path(__file__).parents[1] / "web" / "page" / "engine" / "reference.js"
 WRITTEN_BY_HAND = ("convolution", "dropout")  # files; the page has faster code
 TRANSLATED_TOO = (shapes.resampling_weights,)
 TENSOR_FUNCTIONS = ("indices", "negated", "range", "ravel", "sizeOf", "strides", "zeros", "zip")  # of engine/tensor.js
@@ -278,4 +279,4 @@ def _indented(lines: Iterable[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(module())
+    FILE.write_text(module(), encoding="utf-8")

@@ -42,13 +42,14 @@ class Component:
         """Arrays that a checkpoint needs, by name. A resumed training overwrites them in place."""
         return {}
 
-    def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> None:
-        """Change the flat gradient of a step in place.
+    def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> float:
+        """Change the flat gradient of a step in place, and return its new norm.
 
-        norm   norm of the gradient
+        norm   norm of the gradient before
         step   number of the step, from 1
         seed   seed of random numbers
         """
+        return norm
 
     def scale(self, norm: float) -> float:
         """Return what `change_gradient` multiplies a gradient with this norm by, if it only scales it."""
@@ -88,11 +89,12 @@ class ClipNorm(Component):
         self.limit = value
         self.fused = {"clip": value}
 
-    def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> None:
+    def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> float:
         """Multiply the gradient by its clip factor."""
         factor = self.scale(norm)
         if factor != 1:
             gradient *= factor
+        return norm * factor
 
     def scale(self, norm: float) -> float:
         """Return the clip factor."""

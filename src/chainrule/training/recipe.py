@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from chainrule.training.averaging import Lookahead
     from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
 
-AVERAGES = ("lookahead", "ema_decay")  # options that replace the weights by averages
 BATCH_SIZE = 32  # default number of samples per step
 
 
@@ -129,10 +128,6 @@ class Recipe(metaclass=CheckedOptions):
         """Return a sentence about the options that a single step leaves out when it is shown; "" if there are none."""
         parts = [text for name, text in self.reported().items() if OPTIONS[name].shown == LEFT_OUT]
         return f"Left out of the step that is shown: {', '.join(parts)}." if parts else ""
-
-    def without_averages(self) -> "Recipe":
-        """Return the recipe without averages of the weights."""
-        return replace(self, **dict.fromkeys(AVERAGES))
 
     def check_input(self, shape: Sequence[int]) -> None:
         """Raise OptionError or ShapeError if augmentation or views do not support the input shape."""

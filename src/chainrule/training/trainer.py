@@ -167,9 +167,8 @@ class Trainer:
             from chainrule.training.evaluation import check_monitor
 
             check_monitor(network, recipe, self.task, self.normalization, self.validation)
-        self.components = {
-            name: component(name, network, recipe) for name in COMPONENTS if getattr(recipe, name) is not None
-        }
+        active = [name for name in COMPONENTS if getattr(recipe, name) != getattr(Recipe, name)]
+        self.components = {name: component(name, network, recipe) for name in active}
         self.stepper = Stepper(
             network,
             recipe.optimizer,

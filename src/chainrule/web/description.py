@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from chainrule.network.losses import JointLoss
 from chainrule.operations import definitions
 from chainrule.runs import folder
 from chainrule.training.optimizers import Optimizer
+from chainrule.training.options import LEFT_OUT, OPTIONS
 from chainrule.training.recipe import Recipe
 from chainrule.training.trainer import Trainer
 
@@ -204,6 +205,12 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
         "storage": tensor.storage,
         "integer": tensor.integer,
     }
+
+
+def on_page(recipe: Recipe) -> Recipe:
+    """Return the recipe of a training on the page, whose steps leave out options as declared, but weigh classes."""
+    left_out = [name for name, option in OPTIONS.items() if option.shown == LEFT_OUT and name != "class_weight"]
+    return replace(recipe, **{name: getattr(Recipe, name) for name in left_out})
 
 
 def busy_notice(place: Path | None, step: int) -> str:

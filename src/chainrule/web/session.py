@@ -17,7 +17,7 @@ from chainrule.network.fitted import UNFITTED
 from chainrule.runs.folder import CHECKPOINT
 from chainrule.training.samples import Samples, targets_of_step
 from chainrule.web import frames, subjects
-from chainrule.web.description import best_step, best_step_notice, busy_notice, describe
+from chainrule.web.description import best_step, best_step_notice, busy_notice, describe, on_page
 from chainrule.web.frames import Frame, Timeline, early_step
 from chainrule.web.replaying import BatchStep
 from chainrule.web.running import Running
@@ -172,10 +172,13 @@ class Session:
         notices = [self.problem if running is None else running.message]
         if running is None or not running.active:
             if running is not None:
-                recipe = replace(self.subject.recipe, class_weight=None)  # a training step follows it
-                notices += [best_step_notice(running.trainer), recipe.left_out()]
+                notices += [best_step_notice(running.trainer), self.left_out()]
             notices.append(busy_notice(self.subject.folder, step))
         return " ".join(filter(None, notices))
+
+    def left_out(self) -> str:
+        """Return a sentence about the options that the training on the page leaves out; "" if there are none."""
+        return replace(self.subject.recipe, class_weight=None).left_out()  # a training step weighs the classes
 
     def page_opened(self) -> None:
         """Record that a page is open, so that the backfill may run."""
@@ -328,7 +331,7 @@ class Session:
 
     def _prepared(self, samples: Samples) -> Running:
         """Return a trainer that continues from the opened frame, in its thread."""
-        subject, recipe = self.subject, self.subject.recipe.without_averages()
+        subject, recipe = self.subject, on_page(self.subject.recipe)
         training, validation = samples.parts(recipe.validation, recipe.seed)
         normalization = subject.model.normalization if subject.fitted else UNFITTED
         trainer = subject.model.trainer(

@@ -166,7 +166,7 @@ def _assemble(
         "format": FORMAT,
         "description": session.description(),
         "samples": _samples(session),
-        "training": {**session.state(), "running": False, "message": ""},
+        "training": {**session.state(), "running": False, "message": session.left_out()},
         "series": {
             "first": 1,
             **{name: _column(series[name]) for name in ("loss", "accuracy", "norm_steps")},

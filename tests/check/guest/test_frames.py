@@ -58,7 +58,7 @@ def test_byte_orders_and_gaps_in_memory(values: np.ndarray, kind: str) -> None:
     assert np.array_equal(decode(encode(given)), given)
 
 
-def test_what_does_not_travel() -> None:
+def test_other_objects_do_not_travel() -> None:
     for value in (object(), np.array(["text"]), np.array([object()]), np.zeros(1, "M8[s]"), {"a": {1, 2}}):
         with pytest.raises(FrameError):
             encode(value)

@@ -8,10 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from check import planted_losses
-from check.planted_activations import ReLU, Sigmoid
-from check.planted_convolution import Plain
-from check.planting import changed, text_of
+from check.programs import changed, module
 
 import chainrule as cr
 from chainrule.check import guest
@@ -47,12 +44,6 @@ ODD = """
             self.grads = {"W": self.scale * dy.T @ self.x, "b": self.scale * dy.sum(0)}
             return self.scale * dy @ self.params["W"]
 """
-
-
-@pytest.fixture(autouse=True)
-def neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Allow the planted mistakes to import each other."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
 
 
 @contextmanager
@@ -99,30 +90,33 @@ def test_all_that_can_be_asked(tmp_path: Path) -> None:
 
 
 MISTAKES = [
-    (Plain, "dx[window] +=", "dx[window] ="),
-    (Sigmoid, "y = self.y\n", "y = self.x\n"),
-    (ReLU, "self.x > 0", "dy > 0"),
+    ("convolution", "Plain", "dx[window] +=", "dx[window] ="),
+    ("activations", "Sigmoid", "y = self.y\n", "y = self.x\n"),
+    ("activations", "ReLU", "self.x > 0", "dy > 0"),
 ]
 
 
-@pytest.mark.parametrize(("source", "old", "new"), MISTAKES)
-def test_the_same_report(tmp_path: Path, source: type, old: str, new: str) -> None:
-    (tmp_path / "mine.py").write_text("import numpy as np\n" + text_of(source, (old, new)), encoding="utf-8")
-    here = cr.check_gradients(changed(source, (old, new)))
-    with hosted(tmp_path / "mine.py", source.__name__) as hosting:
+@pytest.mark.parametrize(("file", "name", "old", "new"), MISTAKES)
+def test_the_same_report(tmp_path: Path, file: str, name: str, old: str, new: str) -> None:
+    text = changed(f"planted/{file}", (old, new), subject=name)
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    here = cr.check_gradients(getattr(module(text), name))
+    with hosted(tmp_path / "mine.py", name) as hosting:
         there = cr.check_gradients(hosting, name=hosting.name)
     assert not there.ok
     assert str(here) == str(there)
 
 
-@pytest.mark.parametrize("source", [planted_losses.SquaredError, planted_losses.CrossEntropy])
-def test_losses_too(tmp_path: Path, source: type) -> None:
-    (tmp_path / "mine.py").write_text("import numpy as np\n" + text_of(source), encoding="utf-8")
+@pytest.mark.parametrize("name", ["SquaredError", "CrossEntropy"])
+def test_losses_too(tmp_path: Path, name: str) -> None:
+    text = changed("planted/losses")
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
     p, t = np.random.default_rng(0).random((2, 5, 4))
-    here = LossFunctions(source, source.__name__)
-    with hosted(tmp_path / "mine.py", source.__name__, loss=True) as hosting:
-        assert hosting.forward(p, t).arrays["y"].tolist() == here.forward(p, t).arrays["y"].tolist()  # pyright: ignore
-        assert hosting.backward(p, t).arrays["dp"].tolist() == here.backward(p, t).arrays["dp"].tolist()  # pyright: ignore
+    here = LossFunctions(getattr(module(text), name), name)
+    with hosted(tmp_path / "mine.py", name, loss=True) as hosting:
+        for method, tensor in (("forward", "y"), ("backward", "dp")):
+            results, expected = (getattr(loss, method)(p, t).arrays[tensor] for loss in (hosting, here))
+            assert results.tolist() == expected.tolist()
 
 
 def test_copies_share_nothing(tmp_path: Path) -> None:
@@ -136,7 +130,7 @@ def test_copies_share_nothing(tmp_path: Path) -> None:
         assert (float(first.copy_of("scale")), float(second.copy_of("scale"))) == (2.0, 5.0)  # pyright: ignore
 
 
-def test_what_cannot_be_set_is_said(tmp_path: Path) -> None:
+def test_a_property_cannot_be_set(tmp_path: Path) -> None:
     _, opened = both(tmp_path, ODD, "Odd")
     with opened as hosting:  # pyright: ignore
         hosting.put("double", np.array(5.0))

@@ -5,12 +5,12 @@ hundreds of cells) and broad (images with paddings of dozens). Filters fill vect
 """
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from engines.guard import norm_parts
 from engines.operation_cases import BUILDERS, Source
 from numpy.typing import NDArray
 
@@ -23,6 +23,7 @@ from experiments.configurations import choice
 
 Array = NDArray[Any]
 Draw = np.random.Generator
+Axis = tuple[int, int, int, tuple[int, int], int]  # size, window, stride, padding, dilation
 MOST = 3_000_000  # multiplications of a case, as NumPy computes it too
 
 
@@ -62,18 +63,19 @@ class Range:
     dilation: int
     padding: int
 
-    def axis(self, draw: Draw, pooling: bool) -> tuple[int, int, int, tuple[int, int], int] | None:
-        """Draw size, window, stride, padding and dilation of one axis; return None where the window does not fit."""
-        size, window = whole(draw, 1, self.size), whole(draw, 1, self.window)
-        stride = choice(draw, 1, 1, whole(draw, 1, self.stride))
-        dilation = 1 if pooling else choice(draw, 1, whole(draw, 1, self.dilation))
-        most = window - 1 if pooling else self.padding
-        reach = extent(window, dilation)
-        same = ((reach - 1) // 2, reach // 2)
-        pairs = (0, 0), same, (reach - 1, reach - 1), (whole(draw, 0, most), whole(draw, 0, most))
-        padding = choice(draw, pairs[0], pairs[3]) if pooling else choice(draw, *pairs)
-        fits = reach <= size + sum(padding) and max(padding) <= 4 * self.padding
-        return (size, window, stride, padding, dilation) if fits else None
+    def axis(self, draw: Draw, pooling: bool) -> Axis:
+        """Draw an axis that the window fits."""
+        while True:
+            size, window = whole(draw, 1, self.size), whole(draw, 1, self.window)
+            stride = choice(draw, 1, 1, whole(draw, 1, self.stride))
+            dilation = 1 if pooling else choice(draw, 1, whole(draw, 1, self.dilation))
+            most = window - 1 if pooling else self.padding
+            reach = extent(window, dilation)
+            same = ((reach - 1) // 2, reach // 2)
+            pairs = (0, 0), (whole(draw, 0, most), whole(draw, 0, most)), same, (reach - 1, reach - 1)
+            padding = choice(draw, *pairs[: 2 if pooling else 4])
+            if reach <= size + sum(padding) and max(padding) <= 4 * self.padding:
+                return size, window, stride, padding, dilation
 
 
 ONE = Range(1, 1, 1, 1, 0)
@@ -85,116 +87,13 @@ RANGES = {
 }
 
 
-def axes(draw: Draw, *, pooling: bool = False) -> list[tuple[Any, ...]]:
-    """Draw sizes, windows, strides, paddings, dilations and numbers of outputs for two axes."""
-    ranges = RANGES[choice(draw, "small", "small", *RANGES)]
-    result = []
-    for each in ranges:
-        while (axis := each.axis(draw, pooling)) is None:
-            pass
-        result.append((*axis, output_size(axis[0], axis[1], axis[2], axis[3], axis[4])))
-    return list(zip(*result, strict=True))
-
-
-def normal(draw: Draw, dtype: Any, *shape: int) -> Array:
-    return draw.standard_normal(shape).astype(dtype)
-
-
-def convolution(draw: Draw, name: str, dtype: Any) -> Case:
-    """Draw any of the three operations, with either kernel that supports it."""
-    while True:
-        size, window, stride, padding, dilation, outputs = axes(draw)
-        groups = choice(draw, 1, 1, 1, 2, 3)
-        if not draw.integers(6):  # those of 1×1, which have a kernel of their own
-            window, stride, padding, dilation, outputs, groups = (1, 1), (1, 1), ((0, 0),) * 2, (1, 1), size, 1
-        elif not draw.integers(4):  # square ones at stride 1, which Winograd's algorithm computes
-            window, stride, groups = choice(draw, *WINOGRAD), (1, 1), 1
-            outputs = [output_size(*axis) for axis in zip(size, window, stride, padding, dilation, strict=True)]
-            if min(outputs) < 1:
-                continue
-        elif not draw.integers(4):  # those of 3×3, which have another
-            window, stride, dilation, groups = (3, 3), (1, 1), (1, 1), 1
-            padding = tuple((whole(draw, 0, 2), whole(draw, 0, 2)) for _ in range(2))
-            size = tuple(whole(draw, 3, 20) for _ in range(2))
-            outputs = tuple(cells + sum(pair) - 2 for cells, pair in zip(size, padding, strict=True))
-        full = lanes(np.dtype(dtype).itemsize)
-        ins, outs = (
-            choice(draw, 1, 2, 3, whole(draw, 1, 9), full, 2 * full, whole(draw, 1, 3 * full), most)
-            for most in (whole(draw, 100, 400), full)  # weights of many channels are packed in parts
-        )
-        if groups > 1 and draw.integers(2):  # those of few filters in many groups, which have a kernel too
-            groups, ins, outs = whole(draw, 2, 3 * full), whole(draw, 1, 3), whole(draw, 1, 3)
-        count = choice(draw, 1, 1, 2, whole(draw, 1, 20))
-        if count * groups * ins * outs * int(np.prod(window) * max(np.prod(outputs), np.prod(size))) <= MOST:
-            break
-    attributes = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    attributes["flip"] = bool(draw.integers(2))
-    x, w = normal(draw, dtype, count, groups * ins, *size), normal(draw, dtype, groups * outs, ins, *window)
-    dy = normal(draw, dtype, count, groups * outs, *outputs)
-    b = choice(draw, None, normal(draw, dtype, *dy.shape[1:2]), normal(draw, dtype, *dy.shape[1:]))
-    given: dict[str, tuple[tuple[Array | None, ...], dict[str, Any]]] = {
-        "cross_correlate": ((x, w, b), {}),
-        "cross_correlate_dx": ((dy, w), {"size": size}),
-        "cross_correlate_dw": ((x, dy), {"kernel": window}),
-    }
-    arrays, more = given[name]
-    attributes |= more
-    fitted = select_kernel(name, arrays, attributes, np.dtype(dtype).itemsize)
-    untied = name == "cross_correlate" and b is not None and b.ndim > 1
-    by_tiles = WINOGRAD.get(window) if stride == (1, 1) and groups == 1 and not untied else None
-    within = all(max(pads) <= (taps - 1) * apart for pads, taps, apart in zip(padding, window, dilation, strict=True))
-    others = [name.replace("cross_correlate", by_tiles)] if by_tiles and within else []
-    kernel = choice(draw, name, fitted, *others)
-    if name != "cross_correlate":
-        return Case(name, kernel, arrays, attributes)
-    scaled = not untied and bool(draw.integers(2))
-    if scaled:
-        arrays = (x, w, normal(draw, dtype, 2, groups * outs))
-    may_pool = (
-        min(outputs) > 1 and not scaled and not (untied and kernel == name) and "pooled" in KERNELS[kernel].epilogues
-    )
-    joined = {"rectify": bool(draw.integers(2)), "pooled": bool(may_pool and draw.integers(2))}
-    joined |= {"capped": choice(draw, 0.0, 0.0, 0.7), "scaled": scaled}
-    return Case(name, kernel, arrays, attributes, joined, choice(draw, 1, 1, 2, 3) if count == 1 else 1)
-
-
-def pool(draw: Draw, name: str, dtype: Any) -> Case:
-    """Draw 2×2 windows with stride 2 or whole images, which have kernels of their own, or any windows."""
-    size, window, stride, padding, _, outputs = axes(draw, pooling=True)
-    if choice(draw, True, False, False):
-        window = stride = size
-        padding, outputs = ((0, 0), (0, 0)), (1, 1)
-    elif draw.integers(2):
-        size = whole(draw, 2, 40), whole(draw, 2, 70)
-        window, stride, padding = (2, 2), (2, 2), ((0, 0), (0, 0))
-        outputs = size[0] // 2, size[1] // 2
-    planes = whole(draw, 1, 4), whole(draw, 1, 4)
-    attributes: dict[str, Any] = {"window": window, "stride": stride, "padding": padding}
-    if name.startswith("average"):
-        attributes["divisor"] = choice(draw, "cells", "window", "one")
-    x, dy = normal(draw, dtype, *planes, *size), normal(draw, dtype, *planes, *outputs)
-    if name == "max_pool_dx":
-        winner = draw.integers(0, size[0] * size[1], dy.shape).astype(np.int32)
-        return Case(name, name, (dy, winner), {"size": size})
-    if name.endswith("_dx"):
-        attributes["size"] = size
-    arrays = (dy,) if name.endswith("_dx") else (x,)
-    unread = name == "max_pool" and bool(draw.integers(2))
-    fitted = select_kernel(name, arrays, attributes, np.dtype(dtype).itemsize, Conditions(unread=unread))
-    return Case(name, choice(draw, name, fitted, fitted), arrays, attributes)
-
-
 class Numbers(Source):
     """Draws by a generator of NumPy, with longer axes: vectors are filled several times, with a remainder."""
 
-    def __init__(self, draw: Draw) -> None:
-        self._draw, self._room = draw, 4000  # entries of an array
-
-    def one(self, *choices: Any) -> Any:
-        return choice(self._draw, *choices)
-
-    def whole(self, least: int, most: int) -> int:
-        return whole(self._draw, least, most)
+    def __init__(self, draw: Draw, itemsize: int) -> None:
+        super().__init__(draw)
+        self._lanes, self._room = lanes(itemsize), 4000  # entries of an array
+        self._axes, self._special = list[Axis](), False
 
     def size(self, *choices: int) -> int:
         longest = max(min(choices), min(70, self._room))
@@ -202,31 +101,130 @@ class Numbers(Source):
         self._room = max(1, self._room // result)
         return result
 
+    def axes(self, pooling: bool) -> list[Axis]:
+        """Return axes for which there are special kernels, or any."""
+        self._axes = [each.axis(self.generator, pooling) for each in RANGES[self.one("small", "small", *RANGES)]]
+        sizes = [size for size, *_ in self._axes]
+        if pooling:
+            none = (0, 0)
+            whole_image = [(size, size, size, none, 1) for size in sizes]
+            halved = [(self.whole(2, most), 2, 2, none, 1) for most in (40, 70)]
+            return self.one(whole_image, halved, self._axes)
+        if not self.whole(0, 5):
+            self._axes = [(size, 1, 1, (0, 0), 1) for size in sizes]
+        elif not self.whole(0, 3):
+            tile = self.one(*WINOGRAD)
+            drawn_axes = zip(tile, self._axes, strict=True)
+            self._axes = [
+                (max(size, extent(taps, apart) - sum(pads)), taps, 1, pads, apart)
+                for taps, (size, _, _, pads, apart) in drawn_axes
+            ]
+        elif not self.whole(0, 3):
+            self._axes = [(self.whole(3, 20), 3, 1, (self.whole(0, 2), self.whole(0, 2)), 1) for _ in sizes]
+        else:
+            return self._axes
+        self._special = True
+        return self._axes
+
+    def channels(self) -> tuple[int, int, int, int]:
+        """Return few channels and filters, as many as fill vectors, or so many that weights are packed in parts."""
+        cells = [max(size, output_size(size, *rest)) * rest[0] for size, *rest in self._axes]
+        full, work = self._lanes, math.prod(cells)
+        while True:
+            ins, outs = (
+                self.one(1, 2, 3, self.whole(1, 9), full, 2 * full, self.whole(1, 3 * full), most)
+                for most in (self.whole(100, 400), full)
+            )
+            groups = 1 if self._special else self.one(1, 1, 1, 2, 3)
+            if groups > 1 and self.flag():  # few filters in many groups, which have a kernel too
+                groups, ins, outs = self.whole(2, 3 * full), self.whole(1, 3), self.whole(1, 3)
+            count = self.one(1, 1, 2, self.whole(1, 20))
+            if count * groups * ins * outs * work <= MOST:
+                return count, groups, ins, outs
+
+
+def drawn(draw: Draw, name: str, dtype: Any) -> tuple[tuple[Array | None, ...], dict[str, Any]]:
+    """Draw an operation's arguments as its comparison with the reference does."""
+    case = BUILDERS[name](Numbers(draw, np.dtype(dtype).itemsize)).astype(dtype)
+    return case.arrays, case.attributes
+
+
+def convolution(draw: Draw, name: str, dtype: Any) -> Case:
+    """Draw any of the three operations, with any kernel that supports it."""
+    arrays, attributes = drawn(draw, name, dtype)
+    itemsize = np.dtype(dtype).itemsize
+    fitted = select_kernel(name, arrays, attributes, itemsize)
+    first, second, *bias = arrays
+    assert first is not None
+    assert second is not None
+    window = attributes.get("kernel", second.shape[2:])
+    untied = bias != [] and bias[0] is not None and bias[0].ndim > 1
+    by_tiles = None if untied or attributes["groups"] > 1 or attributes["stride"] != (1, 1) else WINOGRAD.get(window)
+    axes = zip(attributes["padding"], window, attributes["dilation"], strict=True)
+    within = all(max(pads) <= (taps - 1) * apart for pads, taps, apart in axes)
+    others = [name.replace("cross_correlate", by_tiles)] if by_tiles and within else []
+    kernel = choice(draw, name, fitted, *others)
+    if name != "cross_correlate":
+        return Case(name, kernel, arrays, attributes)
+    shape = KERNELS[name].shapes(arrays, attributes)[0]
+    scaled = not untied and bool(draw.integers(2))
+    if scaled:
+        arrays = (first, second, draw.standard_normal((2, shape[1])).astype(dtype))
+    may_pool = min(shape[2:]) > 1 and not scaled and not (untied and kernel == name)
+    joined = {"rectify": bool(draw.integers(2)), "capped": choice(draw, 0.0, 0.0, 0.7), "scaled": scaled}
+    joined["pooled"] = bool(may_pool and "pooled" in KERNELS[kernel].epilogues and draw.integers(2))
+    return Case(name, kernel, arrays, attributes, joined, choice(draw, 1, 1, 2, 3) if len(first) == 1 else 1)
+
+
+def pool(draw: Draw, name: str, dtype: Any) -> Case:
+    """Draw 2×2 windows with stride 2 or whole images, which have kernels of their own, or any windows."""
+    arrays, attributes = drawn(draw, name, dtype)
+    unread = Conditions(unread=name == "max_pool" and bool(draw.integers(2)))
+    fitted = select_kernel(name, arrays, attributes, np.dtype(dtype).itemsize, unread)
+    return Case(name, choice(draw, name, fitted, fitted), arrays, attributes)
+
 
 def placed(draw: Draw, name: str, dtype: Any) -> Case:
     """Draw a part of a concatenation."""
     part, axis = tuple(whole(draw, 1, most) for most in (9, 9, 5, 40)), whole(draw, 0, 2)
     offset, rest = whole(draw, 0, 3), whole(draw, 0, 3)
     spot = {"axis": axis, "offset": offset, "whole": offset + part[axis + 1] + rest}
-    return Case(name, name, (normal(draw, dtype, *part),), spot)
+    return Case(name, name, (draw.standard_normal(part).astype(dtype),), spot)
+
+
+def part_of_norm(draw: Draw, name: str, dtype: Any) -> Case:
+    """Draw a part of a divided batch normalization."""
+    N, C, *cells = (whole(draw, 1, most) for most in (9, 5, 9, 40)[: choice(draw, 2, 4)])
+
+    def some(*shape: int) -> Array:
+        return draw.standard_normal(shape).astype(dtype)
+
+    x, dy, mean, gamma, variance = some(N, C, *cells), some(N, C, *cells), some(C), some(C), np.abs(some(C)) + 1
+    forward = {"batch_norm_moments": (x,), "batch_norm_statistics": (np.abs(some(N, 2, C)),)}
+    backward = {
+        "batch_norm_products": (dy, x, mean),
+        "batch_norm_coefficients": (some(N, 2, C), gamma, variance),
+        "batch_norm_combination": (dy, x, mean, some(3, C)),
+    }
+    scale = {"batch_norm_scale": (gamma, some(C), mean, variance, choice(draw, None, some(C)))}
+    parts: Any = {"batch_norm": forward, "batch_norm_dx": backward, "batch_norm_inference": scale}[name]
+    kernel = choice(draw, *parts)
+    return Case(name, kernel, parts[kernel], {"cells": math.prod(cells)} if kernel.endswith("coefficients") else {})
 
 
 def plain(draw: Draw, name: str, dtype: Any) -> Case:
-    """Draw an operation's arguments as its comparison with the reference does, and what the kernel does in addition."""
+    """Draw an operation's arguments, and what the kernel does in addition."""
     if name == "place":
         return placed(draw, name, dtype)
-    if name in norm_parts.PARTS and draw.integers(2):
-        part = choice(draw, *norm_parts.PARTS[name])
-        shape = (whole(draw, 1, 9), whole(draw, 1, 5), whole(draw, 1, 9), whole(draw, 1, 40))
-        arrays, options = norm_parts.drawn(part, draw, shape[: choice(draw, 2, 4)], dtype)
-        return Case(name, part, tuple(arrays), options)
-    case = BUILDERS[name](Numbers(draw)).astype(dtype)
+    if name in ("batch_norm", "batch_norm_dx", "batch_norm_inference") and draw.integers(2):
+        return part_of_norm(draw, name, dtype)
+    arrays, attributes = drawn(draw, name, dtype)
     if name == "batch_norm_dx" and draw.integers(2):
-        return Case(name, "batch_norm_backward", case.arrays, {})
+        return Case(name, "batch_norm_backward", arrays, {})
     steps = {"rectify": True, "capped": 0.7}
     joined = choice(draw, {}, *({step: steps[step]} for step in KERNELS[name].epilogues))
-    shared = name == "dropout" or (name in ("dense", "dense_dx") and len(np.asarray(case.arrays[0])) == 1)
-    return Case(name, name, case.arrays, case.attributes, joined, choice(draw, 1, 2, 3) if shared else 1)
+    shared = name == "dropout" or (name in ("dense", "dense_dx") and len(np.asarray(arrays[0])) == 1)
+    return Case(name, name, arrays, attributes, joined, choice(draw, 1, 2, 3) if shared else 1)
 
 
 DRAWERS: dict[str, Callable[[Draw, str, Any], Case]] = {

@@ -1,8 +1,8 @@
 """IDX files, plain and gzip."""
 
 import gzip
+import math
 import struct
-from pathlib import Path
 from random import Random
 
 from fuzz.campaign import Format
@@ -13,10 +13,8 @@ from chainrule.data import read_idx
 
 def idx(*sizes: int, content: bytes | None = None) -> bytes:
     """Return an IDX file whose header states these sizes."""
-    count = 1
-    for size in sizes:
-        count *= size
-    return struct.pack(f">HBB{len(sizes)}I", 0, 8, len(sizes), *sizes) + (bytes(count) if content is None else content)
+    header = struct.pack(f">HBB{len(sizes)}I", 0, 8, len(sizes), *sizes)
+    return header + (bytes(math.prod(sizes)) if content is None else content)
 
 
 def seeds() -> list[bytes]:
@@ -34,13 +32,6 @@ def craft(random: Random) -> bytes:
     return gzip.compress(content, mtime=0) if random.random() < 0.5 else content
 
 
-def read(folder: Path, content: bytes) -> None:
-    """Read the input as any array and as labels."""
-    path = folder / "some-idx"
-    path.write_bytes(content)
-    read_idx(path)
-
-
 def found() -> dict[str, bytes]:
     """Return inputs that once failed."""
     return {
@@ -49,4 +40,4 @@ def found() -> dict[str, bytes]:
     }
 
 
-FORMAT = Format("IDX", seeds, read, craft, (b"\x1f\x8b", b"\0\0\x08\x03", b"\0\0\x0d\x03"), found)
+FORMAT = Format("IDX", "some-idx", read_idx, seeds, craft, (b"\x1f\x8b", b"\0\0\x08\x03", b"\0\0\x0d\x03"), found)

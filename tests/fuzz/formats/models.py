@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -9,21 +11,17 @@ from typing import Any
 import numpy as np
 from fuzz.campaign import Format
 from fuzz.mutators import changed, mutated, text_of, value
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 import chainrule as cr
 from chainrule.web import subjects
 
+Known = tuple[dict[str, np.ndarray], Any]  # the tensors of a file, and its description
 LAYERS = (
     [cr.Conv2D(2, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax()],
     [cr.Conv2D(2, (3, 2), padding="same", bias="untied"), cr.BatchNorm2D(), cr.Dropout(0.2), cr.Flatten(), cr.Dense(3)],
     [cr.ConvTranspose2D(2, 2, stride=2), cr.AveragePool2D(2), cr.GELU(), cr.Reshape((128,)), cr.Dense(3), cr.Sigmoid()],
 )
-
-
-def networks() -> list[cr.Sequential]:
-    """Return small networks with most kinds of layers."""
-    return [cr.Sequential(layers, (1, 8, 8), engine="numpy", name="small") for layers in LAYERS]
 
 
 def described(tensors: dict[str, np.ndarray], about: str, metadata: Any = None, kind: str = "model") -> bytes:
@@ -36,45 +34,55 @@ def described(tensors: dict[str, np.ndarray], about: str, metadata: Any = None, 
     return save(tensors, {"chainrule": text_of(entries if metadata is None else metadata)})
 
 
+def parts(content: bytes) -> Known:
+    """Return the tensors of a file and its description."""
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return load(content), json.loads(json.loads(header["__metadata__"]["chainrule"])["about"])
+
+
+@cache
 def seeds() -> list[bytes]:
-    """Return the model files of the networks."""
-    return [described(dict(model.weights), json.dumps(model.about())) for model in networks()]
+    """Return the model files of small networks with most kinds of layers."""
+    models = [cr.Sequential(layers, (1, 8, 8), engine="numpy", name="small") for layers in LAYERS]
+    return [described(dict(model.weights), json.dumps(model.about())) for model in models]
 
 
-KNOWN = [(dict(model.weights), model.about()) for model in networks()]
+@cache
+def known() -> list[Known]:
+    """Return the tensors and descriptions of the networks."""
+    return [parts(content) for content in seeds()]
 
 
-def craft(random: Random) -> bytes:
+def craft(random: Random, known: Callable[[], list[Known]] = known, kind: str = "model") -> bytes:
     """Return a file with a changed description or changed tensors and a right checksum."""
-    tensors, about = random.choice(KNOWN)
-    kind = random.random()
-    if kind < 0.7:
-        return described(tensors, text_of(changed(about, random)))
-    if kind < 0.8:
+    (tensors, about), share, metadata = random.choice(known()), random.random(), None
+    text = json.dumps(about)
+    if share < 0.7:
+        text = text_of(changed(about, random))
+    elif share < 0.8:
         shape = tuple(random.choice((0, 1, 2, 3, 40)) for _ in range(random.randint(0, 4)))
-        numbers = np.zeros(shape, random.choice((np.float32, np.float64, np.float16, np.int32)))
-        return described({**tensors, random.choice([*tensors, "é\n"]): numbers}, json.dumps(about))
-    if kind < 0.9:
-        return described(tensors, mutated(json.dumps(about).encode(), [b""], FORMAT.words, random).decode("latin-1"))
-    return described(tensors, json.dumps(about), value(random))
+        numbers = np.full(shape, random.choice((0, 1e4)), random.choice((np.float32, np.float64, np.float16, np.int32)))
+        tensors = {**tensors, random.choice([*tensors, "é\n"]): numbers}
+    elif share < 0.9:
+        text = mutated(text.encode(), [b""], FORMAT.words, random).decode("latin-1")
+    else:
+        metadata = value(random)
+    return described(tensors, text, metadata, kind)
 
 
-def read(folder: Path, content: bytes) -> None:
-    """Open the input as the page does and describe it."""
-    path = folder / "model.safetensors"
-    path.write_bytes(content)
-    subject = subjects.of_path(path, engine="numpy")
-    subject.model.summary()
+def read(path: Path) -> None:
+    """Open a file as the page does and describe it."""
+    subjects.of_path(path, engine="numpy").model.summary()
 
 
 def _with(**changes: Any) -> bytes:
-    tensors, about = KNOWN[0]
+    tensors, about = known()[0]
     return described(tensors, text_of({**about, **changes}))
 
 
 def found() -> dict[str, bytes]:
     """Return inputs that once failed."""
-    tensors, about = KNOWN[0]
+    tensors, about = known()[0]
     deep: Any = 3
     for _ in range(900):
         deep = [deep]
@@ -93,6 +101,5 @@ def found() -> dict[str, bytes]:
     }
 
 
-FORMAT = Format(
-    "model file", seeds, read, craft, (b'"layers"', b'"F32"', b'"shape":[', b"\\ud800", b"Own", b"1e400"), found
-)
+WORDS = (b'"layers"', b'"F32"', b'"shape":[', b"\\ud800", b"Own", b"1e400")
+FORMAT = Format("model file", "model.safetensors", read, seeds, craft, WORDS, found)

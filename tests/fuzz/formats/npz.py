@@ -3,12 +3,11 @@
 import io
 import struct
 import zipfile
-from pathlib import Path
 from random import Random
 
 import numpy as np
 from fuzz.campaign import Format
-from fuzz.mutators import WHOLE, mutated
+from fuzz.mutators import WHOLE, mutated, packed, unpacked
 
 from chainrule.data import load
 
@@ -56,23 +55,11 @@ def npy(header: str, content: bytes, version: int = 1) -> bytes:
     return b"\x93NUMPY" + bytes((version, 0)) + struct.pack("<H" if version == 1 else "<I", len(text)) + text + content
 
 
-def packed(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
-    """Return a reproducible archive."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", method) as archive:
-        for name, content in members.items():
-            archive.writestr(zipfile.ZipInfo(name), content, method)
-    return stream.getvalue()
-
-
 def arrays(**given: np.ndarray) -> dict[str, bytes]:
     """Return arrays as .npy files."""
-    result: dict[str, bytes] = {}
-    for name, array in given.items():
-        stream = io.BytesIO()
-        np.save(stream, array)
-        result[f"{name}.npy"] = stream.getvalue()
-    return result
+    stream = io.BytesIO()
+    np.savez(stream, **given)
+    return unpacked(stream.getvalue())
 
 
 def seeds() -> list[bytes]:
@@ -107,44 +94,25 @@ def craft(random: Random) -> bytes:
     return packed(members, random.choice(METHODS if random.random() < 0.2 else METHODS[:2]))
 
 
-def read(folder: Path, content: bytes) -> None:
-    """Load the input as training and test data."""
-    path = folder / "some.npz"
-    path.write_bytes(content)
-    load(path)
-
-
-def wrong_checksum() -> bytes:
-    """Return an archive with one changed pixel and the old checksum."""
-    content = bytearray(seeds()[0])
-    at = content.index(X.tobytes())
-    content[at + 77] ^= 0x40
-    return bytes(content)
-
-
 def found() -> dict[str, bytes]:
     """Return inputs that once failed, by the exception of NumPy or zipfile."""
     y = arrays(y=Y)
-    header = "{'descr': '|u1', 'fortran_order': False, 'shape': (10, 6, 5), }"
-    wanted = {
+    headers = {
         "TokenError": "{'descr': '|u1', 'fortran_order': False, 'shape': (10, 6, 5",
         "TypeError": "{'descr': '|u1', 'fortran_order': False, 'shape': (10, None), [1]: 2}",
         "OverflowError": f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({10**30},), }}",
         "SyntaxError": "{'descr': 'u1,', 'fortran_order': False, 'shape': (10,), ",
-        "letters that Unicode does not have": header,
     }
-    files = {name: packed({"x.npy": npy(text, X.tobytes()), **y}) for name, text in wanted.items()}
-    files["letters that Unicode does not have"] = packed(
-        {
-            **arrays(x=X, y=Y),
-            "classes.npy": npy("{'descr': '<U1', 'fortran_order': False, 'shape': (3,), }", b"\xff" * 12),
-        }
-    )
+    files = {name: packed({"x.npy": npy(text, X.tobytes()), **y}) for name, text in headers.items()}
+    classes = npy("{'descr': '<U1', 'fortran_order': False, 'shape': (3,), }", b"\xff" * 12)
+    files["letters that Unicode does not have"] = packed({**arrays(x=X, y=Y), "classes.npy": classes})
     files["LZMAError"] = packed(arrays(x=X, y=Y), zipfile.ZIP_LZMA).replace(b"\x09\x04\x05\0", b"\xff\x04\x05\0")
-    files["wrong checksum"] = wrong_checksum()
+    files["wrong checksum"] = seeds()[0].replace(X.tobytes(), X.tobytes()[::-1])
     bomb = npy("{'descr': '|u1', 'fortran_order': False, 'shape': (3000000, 28, 28), }", bytes(3_000_000 * 784 // 8))
     files["a bomb"] = packed({"x.npy": bomb, **y}, zipfile.ZIP_DEFLATED)
     return files
 
 
-FORMAT = Format("NumPy archive", seeds, read, craft, (b"'shape': (", b"'|O'", b"PK\x01\x02", b"PK\x05\x06"), found)
+FORMAT = Format(
+    "NumPy archive", "some.npz", load, seeds, craft, (b"'shape': (", b"'|O'", b"PK\x01\x02", b"PK\x05\x06"), found
+)

@@ -10,12 +10,11 @@ from random import Random
 from unittest.mock import patch
 
 import click
-import numpy as np
 from fuzz.campaign import Format
 from fuzz.commands import command
+from fuzz.formats import runs
 from PIL import Image
 
-import chainrule as cr
 from chainrule.cli import main
 from chainrule.errors import DataError
 
@@ -110,19 +109,13 @@ def craft(random: Random) -> bytes:
 
 def seeds() -> list[bytes]:
     """Return valid commands."""
-    return [
-        b"models",
-        b"compare run",
-        b"predict run photo.png",
-        b"evaluate run --data tiny.npz",
-        b"models mlp --json",
-        b"models mlp --program",
-    ]
+    lines = ("compare run", "predict run photo.png", "evaluate run --data tiny.npz", "models mlp --json")
+    return [line.encode() for line in lines]
 
 
 def _special(folder: Path) -> None:
     """Create special files and awkward names in a folder."""
-    (folder / "pictures").mkdir(parents=True)
+    (folder / "pictures").mkdir()
     (folder / "empty").mkdir()
     os.mkfifo(folder / "fifo")
     os.mkfifo(folder / "fifo.py")
@@ -132,27 +125,16 @@ def _special(folder: Path) -> None:
     (folder / "code.py").write_text("class A:\n    pass\n")
     (folder / "unreadable").write_text("")
     (folder / "unreadable").chmod(0)
-    x = np.arange(20 * 64).astype(np.uint8).reshape(20, 8, 8)
-    np.savez(folder / "tiny.npz", x=x, y=np.arange(20) % 3)
     for name in ("photo.png", "a\nb.png", "\x1b[2J.png", "pictures/x.png"):
-        Image.fromarray(x[3]).save(folder / name)
+        Image.new("L", (8, 8)).save(folder / name)
 
 
 @cache
 def place(folder: Path) -> Path:
     """Return a folder with a run, a model, data, images, and special files."""
-    from fuzz.formats.runs import config, history
-
-    from chainrule._io.files import json_bytes, write_atomic
-
+    folder.mkdir()
+    runs.train(folder)
     _special(folder)
-    layers = [cr.Conv2D(2, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
-    model = cr.Sequential(layers, (1, 8, 8), engine="numpy", name="small")
-    model.save(folder / "model.safetensors")
-    (folder / "run").mkdir()
-    model.save(folder / "run" / "model.safetensors")
-    write_atomic(folder / "run" / "config.json", json_bytes(config()))
-    (folder / "run" / "history.csv").write_bytes(history())
     return folder
 
 
@@ -169,14 +151,14 @@ def idle() -> Iterator[None]:
         yield
 
 
-def read(folder: Path, content: bytes) -> None:
+def read(path: Path) -> None:
     """Run the command up to its work; of commands not listed here, only parse the options."""
     try:
-        text = content.replace(b"\0", b"")  # which no shell can pass
+        text = path.read_bytes().replace(b"\0", b"")  # which no shell can pass
         words = shlex.split(text.decode("utf-8", errors="surrogateescape"))
     except ValueError:
         return
-    where = place(folder / "place")
+    where = place(path.with_name("place"))
     way, each = next(((way, each) for way, each in commands() if tuple(words[: len(way)]) == way), ((), main))
     if way and way[0] not in RUN_WHOLE:
         _parse(each, way, words[len(way) :])
@@ -223,4 +205,4 @@ def found() -> dict[str, bytes]:
     return {line[:60]: line.encode() for line in lines}
 
 
-FORMAT = Format("options", seeds, read, craft, (), found)
+FORMAT = Format("options", "line", read, seeds, craft, (), found)

@@ -1,7 +1,7 @@
-"""The files of a run folder: config.json and history.csv, which users may edit, and the checkpoint."""
+"""The files of a run folder: config.json and the tables, which users may edit, and the checkpoint."""
 
 import json
-from collections.abc import Callable
+import tempfile
 from functools import cache, partial
 from pathlib import Path
 from random import Random
@@ -10,131 +10,56 @@ from typing import Any
 import numpy as np
 from fuzz.campaign import Format
 from fuzz.commands import command
-from fuzz.formats.models import described
+from fuzz.formats import models
 from fuzz.mutators import changed, text_of
 
 import chainrule as cr
-from chainrule.models.model import Sequential
 from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, VALIDATION
-from chainrule.runs.jobs import DataChoice, Job
-from chainrule.training.history import Epoch, History, columns
-from chainrule.training.optimizers import Adam
-from chainrule.training.recipe import Recipe
-from chainrule.training.schedules import OneCycle
 from chainrule.web import subjects
 
-STEPS = 4  # of an epoch
-FOUND = {"source": "x.npz", "training_samples": 32, "test_samples": 8, "fingerprint": "0" * 64, "epoch_samples": 32}
-
-
-@cache
-def config() -> Any:
-    """Return the config.json of a small run."""
-    layers = [cr.Conv2D(2, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
-    model = cr.Sequential(layers, (1, 8, 8), engine="numpy", name="small")
-    recipe = Recipe(epochs=2, batch_size=8, optimizer=Adam(0.01), schedule=OneCycle())
-    job = Job(model.about(), DataChoice("x.npz", (0, 1, 2)), recipe, "numpy", 1, FOUND, ("chainrule", "train"))
-    return json.loads(json.dumps(job.to_config()))
-
-
-@cache
-def history() -> bytes:
-    """Return history.csv after two epochs."""
-    kept = History()
-    for step in range(2 * STEPS):
-        kept.add(step // STEPS + 1, 4, 0.01 / (step + 1), 1.5 / (step + 1), step / 10)
-    for number in (1, 2):
-        kept.epochs.append(Epoch(number, number * STEPS, 1.0, 0.5, 0.9 / number, 0.25 * number, 3.25 * number))
-    return (",".join(columns("accuracy")) + "\n" + "".join(kept.rows())).encode()
-
-
-@cache
-def validation() -> bytes:
-    """Return validation.csv after two epochs."""
-    metrics = {"roc_auc": 0.75, 'a "quoted", name': float("nan")}
-    return History(
-        epochs=[Epoch(number, number, 1.0, validation_metrics=metrics) for number in (1, 2)]
-    ).validation_csv()
-
-
-@cache
-def tensors() -> dict[str, np.ndarray]:
-    """Return the tensors of a checkpoint of the run."""
-    model = Sequential.from_about(config()["model"], engine="numpy")
-    moments = {f"optimizer.{name}": np.ones_like(model.parameters) for name in Adam.moments}
-    return {**model.weights, **moments}
-
-
-def checkpoint(about: str, **changes: np.ndarray) -> bytes:
-    """Return a checkpoint with these contents and a right checksum."""
-    return described({**tensors(), **changes}, about, kind="checkpoint")
-
-
-def _run(folder: Path) -> Path:
-    """Create a run in a folder."""
-    run = folder / "run"
-    if not run.is_dir():
-        run.mkdir(parents=True)
-        (run / CONFIG).write_text(json.dumps(config()))
-        (run / HISTORY).write_bytes(history())
-        (run / VALIDATION).write_bytes(validation())
-    return run
-
-
-def read_checkpoint(folder: Path, content: bytes) -> None:
-    """Open a run with this checkpoint as the page does."""
-    run = _run(folder / "checkpoint")
-    (run / CHECKPOINT).write_bytes(content)
-    subjects.of_path(run, accept_changes=True)
-
-
-def craft_checkpoint(random: Random) -> bytes:
-    """Return a checkpoint with changed metadata or tensors and a right checksum."""
-    about = {"step": 2 * STEPS, "model": config()["model"]}
-    if random.random() < 0.7:
-        return checkpoint(text_of(changed(about, random)))
-    shape = tuple(random.choice((0, 1, 3, 200)) for _ in range(random.randint(0, 3)))
-    numbers = np.full(shape, random.choice((0.0, np.nan, 1e30)), random.choice((np.float32, np.float64)))
-    return checkpoint(json.dumps(about), **{random.choice([*tensors()]): numbers})
-
-
-def _compare(folder: Path, name: str, content: bytes) -> None:
-    """Run `chainrule compare` on a run with the input as one of its files: it reads both and counts the parameters."""
-    run = _run(folder)
-    whole = (run / name).read_bytes()
-    (run / name).write_bytes(content)
-    try:
-        command(folder, ["compare", "run", "--accept-changes"])
-    finally:
-        (run / name).write_bytes(whole)
-
-
-def read_config(folder: Path, content: bytes) -> None:
-    """Compare a run with this config.json."""
-    _compare(folder / "config", CONFIG, content)
-
-
-def read_history(folder: Path, content: bytes) -> None:
-    """Compare a run with this history.csv."""
-    _compare(folder / "history", HISTORY, content)
-
-
-def read_validation(folder: Path, content: bytes) -> None:
-    """Compare a run with this validation.csv."""
-    _compare(folder / "validation", VALIDATION, content)
-
-
-def craft_config(random: Random) -> bytes:
-    """Return JSON with changed values."""
-    return text_of(changed(config(), random)).encode()
-
-
+TRAIN = "train --from model.safetensors --data tiny.npz --epochs 2 --batch-size 8 --validation 0.25 --out run --quiet"
 FIGURES = ("", "nan", "inf", "-inf", "1e999", "-1", "0", "1e308", "9" * 400, "1_0", "0x1", "٣", "1e-400", "None", " 1 ")
 
 
-def craft_history(random: Random, content: Callable[[], bytes] = history) -> bytes:
+def train(folder: Path) -> Path:
+    """Save a model and data, train the model, and return the folder of the run."""
+    layers = [cr.Conv2D(2, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    cr.Sequential(layers, (1, 8, 8), engine="numpy", name="small").save(folder / "model.safetensors")
+    x = np.random.default_rng(0).integers(0, 256, (40, 8, 8)).astype(np.uint8)
+    np.savez(folder / "tiny.npz", x=x, y=np.arange(40) % 3)
+    command(folder, TRAIN.split())
+    return folder / "run"
+
+
+@cache
+def files() -> dict[str, bytes]:
+    """Return the files of a run by name."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {path.name: path.read_bytes() for path in train(Path(folder)).iterdir()}
+
+
+def config() -> Any:
+    """Return the config.json of the run."""
+    return json.loads(files()[CONFIG])
+
+
+def opened(path: Path) -> None:
+    """Open a run as the page does, with the input as one of its files."""
+    for name in {CONFIG, HISTORY, VALIDATION} - {path.name}:
+        path.with_name(name).write_bytes(files()[name])
+    subjects.of_path(path.parent, accept_changes=True)
+
+
+def compared(path: Path) -> None:
+    """Run `chainrule compare` on a run with the input as one of its files: it reads all and counts the parameters."""
+    for name in {CONFIG, HISTORY, VALIDATION} - {path.name}:
+        path.with_name(name).write_bytes(files()[name])
+    command(path.parents[1], ["compare", "run", "--accept-changes"])
+
+
+def craft_table(random: Random, name: str) -> bytes:
     """Return rows with changed figures."""
-    rows = [line.split(",") for line in content().decode().splitlines()]
+    rows = [line.split(",") for line in files()[name].decode().splitlines()]
     for _ in range(random.randint(1, 3)):
         row = random.choice(rows)
         row[random.randrange(len(row))] = random.choice(FIGURES)
@@ -144,49 +69,41 @@ def craft_history(random: Random, content: Callable[[], bytes] = history) -> byt
 def found_config() -> dict[str, bytes]:
     """Return contents of config.json that once failed."""
     layers = [{"layer": "Flatten"}, {"layer": "Dense", "features": 10**12}]
-    whole = config()
-    return {
-        "numbers of 400 digits": json.dumps({**whole, "threads": 10**400}).encode(),
-        "numbers of 5,000 digits": json.dumps(whole).replace('"threads": 1', '"threads": ' + "9" * 5000).encode(),
-        "10^12 features": json.dumps({**whole, "model": {**whole["model"], "layers": layers}}).encode(),
-        "deep": b"[" * 100_000,
-        "an escape in a name": json.dumps({**whole, "model": {**whole["model"], "name": "\x1b[2J\nx"}}).encode(),
-        "half a surrogate pair": json.dumps({**whole, "model": {**whole["model"], "name": "\ud800"}}).encode(),
+    network, digits = config()["model"], text_of({**config(), "threads": 99}).replace("99", "9" * 5000)
+    changes: dict[str, Any] = {
+        "numbers of 400 digits": {"threads": 10**400},
+        "10^12 features": {"model": {**network, "layers": layers}},
+        "an escape in a name": {"model": {**network, "name": "\x1b[2J\nx"}},
+        "half a surrogate pair": {"model": {**network, "name": "\ud800"}},
     }
+    contents = {name: text_of({**config(), **change}) for name, change in changes.items()}
+    contents |= {"numbers of 5,000 digits": digits, "deep": "[" * 100_000}
+    return {name: text.encode() for name, text in contents.items()}
 
 
 def found_history() -> dict[str, bytes]:
     """Return contents of history.csv that once failed."""
-    whole = history()
-    return {
-        "OverflowError": whole.replace(b",6.5\n", b",inf\n"),
-        "ValueError": whole.replace(b",6.5\n", b",nan\n"),
-        "other line ends": whole.replace(b"\n", b"\x0b"),
-    }
+    whole = files()[HISTORY]
+    ends = {"OverflowError": b",inf\n", "ValueError": b",nan\n"}
+    contents = {name: whole.rpartition(b",")[0] + end for name, end in ends.items()}
+    return contents | {"other line ends": whole.replace(b"\n", b"\x0b")}
 
 
-CONFIG_JSON = Format(
-    "config.json",
-    lambda: [json.dumps(config(), indent=2).encode()],
-    read_config,
-    craft_config,
-    (b"null", b"{}"),
-    found_config,
-)
-HISTORY_CSV = Format(
-    "history.csv", lambda: [history()], read_history, craft_history, (b",,", b"nan", b"inf"), found_history
-)
-VALIDATION_CSV = Format(
-    "validation.csv",
-    lambda: [validation()],
-    read_validation,
-    partial(craft_history, content=validation),
-    (b'"', b"nan"),
-)
-CHECKPOINT_FILE = Format(
-    "checkpoint",
-    lambda: [checkpoint(json.dumps({"step": step, "model": config()["model"]})) for step in (0, 2 * STEPS)],
-    read_checkpoint,
-    craft_checkpoint,
-    (b'"step"', b'"F64"', b"optimizer.m"),
+def of_run(kind: str, name: str, open: Any, craft: Any, words: tuple[bytes, ...], found: Any = dict) -> Format:
+    """Return the format of a file of a run."""
+    return Format(kind, f"run/{name}", open, lambda: [files()[name]], craft, words, found)
+
+
+def craft_config(random: Random) -> bytes:
+    """Return a config.json with changed values."""
+    return text_of(changed(config(), random)).encode()
+
+
+craft_checkpoint = partial(models.craft, known=lambda: [models.parts(files()[CHECKPOINT])], kind="checkpoint")
+craft_history, craft_validation = (partial(craft_table, name=name) for name in (HISTORY, VALIDATION))
+FORMATS = (
+    of_run("checkpoint", CHECKPOINT, opened, craft_checkpoint, (b'"step"', b'"F64"', b"optimizer.m")),
+    of_run("config.json", CONFIG, compared, craft_config, (b"null", b"{}"), found_config),
+    of_run("history.csv", HISTORY, compared, craft_history, (b",,", b"nan", b"inf"), found_history),
+    of_run("validation.csv", VALIDATION, compared, craft_validation, (b'"', b"nan")),
 )

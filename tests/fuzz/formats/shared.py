@@ -1,7 +1,6 @@
 """Small files of which much follows: operators on constants with huge sizes, and parts that refer to one another."""
 
 import io
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -12,9 +11,9 @@ import onnx
 import tflite
 from fuzz.campaign import Format
 from fuzz.formats import onnx_files, torch_files
-from onnx import helper, numpy_helper
+from interop.onnx_models import made, parsed
+from onnx import helper
 
-import chainrule as cr
 from chainrule.interop.importing import read_weights
 
 OPSET = 24
@@ -31,20 +30,19 @@ def constant(random: Random) -> Any:
         shape[random.randrange(axes)] = size
     kind = random.choice((np.float32, np.float32, np.int64, np.int64, np.int8, np.uint8, bool, np.float64))
     if kind is np.int64 and random.random() < 0.7:
-        return np.array([random.choice(SIZES) for _ in range(random.randint(1, 4))], kind)
+        return np.array(random.choices(SIZES, k=random.randint(1, 4)), kind)
     return np.full(shape, random.randint(0, 3), kind)
 
 
 def value(attribute: Any, random: Random) -> Any:
     """Return a value of an attribute of its type; None: none."""
-    kinds = onnx.defs.OpSchema.AttrType
-    makers = {
-        kinds.INT: lambda: random.choice(SIZES),
-        kinds.INTS: lambda: [random.choice(SIZES) for _ in range(random.randint(1, 4))],
-        kinds.FLOAT: lambda: random.choice((0.0, 0.5, 1e30)),
-        kinds.STRING: lambda: random.choice(("i,j->ij", "i,j,k->", "linear", "NOTSET", "RGB")),
+    values = {
+        "INT": random.choice(SIZES),
+        "INTS": random.choices(SIZES, k=random.randint(1, 4)),
+        "FLOAT": random.choice((0.0, 0.5, 1e30)),
+        "STRING": random.choice(("i,j->ij", "i,j,k->", "linear", "NOTSET", "RGB")),
     }
-    return makers[attribute.type]() if attribute.type in makers else None
+    return values.get(attribute.type.name)
 
 
 def constants(random: Random) -> bytes:
@@ -59,18 +57,10 @@ def constants(random: Random) -> bytes:
             schema = random.choice(SCHEMAS)
             name, inputs = schema.name, random.choices([*arrays, *(f"r{j}" for j in range(k))], k=random.randint(1, 4))
             chosen = [each for each in schema.attributes.values() if each.required or random.random() < 0.3]
-            attributes = {each.name: made for each in chosen if (made := value(each, random)) is not None}
+            attributes = {each.name: drawn for each in chosen if (drawn := value(each, random)) is not None}
         nodes.append(helper.make_node(name, inputs, [f"r{k}"], **attributes))
-    nodes += [
-        helper.make_node("Cast", [nodes[-1].output[0]], ["f"], to=1),
-        helper.make_node("ReduceSum", ["f"], ["s"], keepdims=0),
-        helper.make_node("MatMul", ["x", "w"], ["m"]),
-        helper.make_node("Add", ["m", "s"], ["y"]),
-    ]
-    ends = [helper.make_tensor_value_info(name, 1, ["n", size]) for name, size in (("x", 4), ("y", 2))]
-    held = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
-    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], held)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9).SerializeToString()
+    nodes += parsed(f"f = Cast<to = 1>(r{k}) s = ReduceSum<keepdims = 0>(f) m = MatMul(x, w) y = Add(m, s)")
+    return made(nodes, arrays, ("n", 4), OPSET)
 
 
 def references(random: Random) -> bytes:
@@ -95,16 +85,15 @@ def groups(random: Random) -> bytes:
     """Return an HDF5 file of weights whose groups have several names, the root among them."""
     stream = io.BytesIO()
     with h5py.File(stream, "w") as file:
-        made = [file["/"]]
-        for _ in range(random.choice((3, 40, 300))):
-            parent = random.choice((made[-1], random.choice(made)))
+        children = [file["/"]]
+        for number in range(random.choice((3, 40, 300))):
+            parent = random.choice((children[-1], random.choice(children)))
             layers = parent.require_group("layers")
-            child = layers.require_group(f"dense_{len(made)}")
-            made.append(child)
+            child = layers.require_group(f"dense_{number}")
+            children.append(child)
             for k in range(random.randint(0, 3)):
-                layers[f"dense_{len(made)}_{k}" + "x" * random.choice((0, 5000))] = random.choice(
-                    (child, random.choice(made))
-                )
+                name = f"dense_{number}_{k}" + "x" * random.choice((0, 5000))
+                layers[name] = random.choice((child, random.choice(children)))
             if random.random() < 0.3:
                 weights = child.require_group("vars")
                 weights["0"], weights["1"] = np.ones((3, 2), np.float32), np.ones(2, np.float32)
@@ -150,29 +139,14 @@ def tables(random: Random) -> bytes:
     return bytes(builder.Output())
 
 
-def read(folder: Path, content: bytes) -> None:
-    """Read a network, or weights."""
-    start = content[:4]
-    path = folder / ("some.pt" if start[:2] in (b"PK", b"\x80\x02") else "some.h5" if start == b"\x89HDF" else "some")
-    if path.suffix:
-        path.write_bytes(content)
-        read_weights(path)
-        return
-    path = folder / ("some.tflite" if content[4:8] == b"TFL3" else "some.onnx")
-    path.write_bytes(content)
-    cr.load(path, engine="numpy").summary()
+def maker(name: str, file: str, open: Any, make: Any, seeds: Any = None) -> Format:
+    """Return the format of a maker: by default, its seeds are files that it makes."""
+    return Format(name, file, open, seeds or (lambda: [make(Random(k)) for k in range(80)]), make)
 
 
-MAKERS = {
-    "ONNX constants": constants,
-    "references in pickles": references,
-    "HDF5 links": groups,
-    "TFLite tables": tables,
-}
-WHOLE = {"ONNX constants": onnx_files.seeds, "references in pickles": torch_files.seeds}
-
-
-FORMATS = tuple(
-    Format(name, WHOLE.get(name, lambda make=make: [make(Random(k)) for k in range(80)]), read, make)
-    for name, make in MAKERS.items()
+FORMATS = (
+    maker("ONNX constants", "some.onnx", onnx_files.read, constants, onnx_files.seeds),
+    maker("references in pickles", "some.pt", read_weights, references, torch_files.seeds),
+    maker("HDF5 links", "some.h5", read_weights, groups),
+    maker("TFLite tables", "some.tflite", onnx_files.read, tables),
 )

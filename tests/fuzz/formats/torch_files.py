@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from fuzz.campaign import Format
-from fuzz.mutators import WHOLE, mutated
+from fuzz.mutators import WHOLE, mutated, packed
 
 from chainrule.interop.torch import read_state
 
@@ -58,13 +58,9 @@ def pickled(value: Any, protocol: int = 2) -> bytes:
 
 def archive(content: bytes, storages: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
     """Return the archive that torch.save writes."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", method) as made:
-        members = {"data.pkl": content, "byteorder": b"little"}
-        members |= {f"data/{key}": storage for key, storage in storages.items()}
-        for name, each in members.items():
-            made.writestr(zipfile.ZipInfo(f"some/{name}"), each, method)
-    return stream.getvalue()
+    members = {"data.pkl": content, "byteorder": b"little"}
+    members |= {f"data/{key}": storage for key, storage in storages.items()}
+    return packed({f"some/{name}": member for name, member in members.items()}, method)
 
 
 def legacy(content: bytes, storages: dict[str, bytes]) -> bytes:
@@ -121,10 +117,8 @@ def craft(random: Random) -> bytes:
     return archive(content, STORAGES, method)
 
 
-def read(folder: Path, content: bytes) -> None:
-    """Read the input, and every number of it."""
-    path = folder / "some.pt"
-    path.write_bytes(content)
+def read(path: Path) -> None:
+    """Read a file, and every number of it."""
     for each in read_state(path).values():
         each.sum()
 
@@ -150,4 +144,6 @@ def found() -> dict[str, bytes]:
     }
 
 
-FORMAT = Format("PyTorch file", seeds, read, craft, (b"ctorch\n", b"Q", b"tR", b"PK\x01\x02", b"PK\x05\x06"), found)
+FORMAT = Format(
+    "PyTorch file", "some.pt", read, seeds, craft, (b"ctorch\n", b"Q", b"tR", b"PK\x01\x02", b"PK\x05\x06"), found
+)

@@ -1,8 +1,9 @@
 """Exported networks compiled into one program, which is given images and gives their outputs."""
 
+import ctypes
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,14 @@ def build(folder: Path, sources: Sequence[str], flags: Sequence[str], compiler: 
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:3000]
     return built
+
+
+def library(folder: Path) -> Callable[..., None]:
+    """Compile the network of a folder to a library, and return its function of arena, image and outputs."""
+    command = ["gcc", *STRICT, "-O1", "-shared", "-fPIC", "network.c", "-o", "network.so", "-lm"]
+    subprocess.run(command, cwd=folder, check=True)
+    run: Any = ctypes.CDLL(str(folder / "network.so")).network_run
+    return lambda *arrays: run(*(array.ctypes.data_as(ctypes.c_void_p) for array in arrays))
 
 
 def split(values: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:

@@ -1,6 +1,5 @@
 """The files of an exported network: they compile without a warning anywhere, and the example classifies an image."""
 
-import ctypes
 import json
 import platform
 import re
@@ -9,7 +8,7 @@ import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
-from html.parser import HTMLParser
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from interop.c.compiled import RUN, STRICT, VARIABLES, needs, run_main
+from interop.c.compiled import RUN, STRICT, VARIABLES, library, needs, run_main
 from numerical import assert_close
 from numpy.typing import NDArray
 from selection import draws
-from training.made import Doubled
 
 import chainrule as cr
 from chainrule import zoo
@@ -146,14 +144,12 @@ def symbols(folder: Path, *flags: str) -> dict[tuple[str, str], int]:
 def test_threads_with_their_own_arenas_do_not_disturb_each_other(tmp_path: Path, model: Model) -> None:
     x = np.random.default_rng(2).normal(size=(8, *model.input_shape)).astype("f4")
     written = write_c(model, tmp_path, int8=Quantized(model, x) if model.name == "integers" else None)
-    command = ["gcc", *STRICT, "-O1", "-shared", "-fPIC", "network.c", "-o", "network.so", "-lm"]
-    subprocess.run(command, cwd=tmp_path, check=True)
-    run: Any = ctypes.CDLL(str(tmp_path / "network.so")).network_run
+    run = library(tmp_path)
 
     def outputs(image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         arena, actual = np.empty(written.arena // 4, "f4"), np.empty((200, 3), "f4")
         for row in actual:
-            run(*(array.ctypes.data_as(ctypes.c_void_p) for array in (arena, image, row)))
+            run(arena, image, row)
         return [*actual]
 
     expected = [outputs(image)[0] for image in x]
@@ -245,19 +241,6 @@ def test_the_self_test_notices_other_weights(tmp_path: Path, io: str) -> None:
         assert (done.stdout, done.returncode) == result
 
 
-def test_own_code_is_refused_by_the_name_of_its_layer(tmp_path: Path) -> None:
-    model = cr.Sequential((cr.Flatten(), Doubled(), cr.Dense(2)), (1, 2, 2), engine="numpy")
-    with pytest.raises(OptionError, match=f"'{model.names[1]}' is"):
-        write_c(model, tmp_path / "c")
-    assert not (tmp_path / "c").exists()
-
-
-@pytest.mark.parametrize("name", ["my network", "Network", "example", "math", "stdint", "all"])
-def test_names_that_files_in_c_cannot_have_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OptionError, match=name):
-        write_c(of_everything(), tmp_path, name=name)
-
-
 LAYER_NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,6}", fullmatch=True).filter(is_name)
 HOSTILE = st.text(
     st.sampled_from("*/\\\"'<>!-{}$`;?&%()\n\r\t\0\u2028\u202eaé\ud800"), min_size=1, max_size=12
@@ -271,37 +254,25 @@ def code(text: str) -> str:
     return re.sub(pattern, lambda match: '""' if match[0][0] == '"' else " ", text, flags=re.DOTALL)
 
 
-class Page(HTMLParser):
-    """The tags of a page, the code in its scripts, and its other text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags, self.scripts, self.texts = list[Any](), list[str](), list[str]()
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self.tags.append((tag, attrs))
-
-    def handle_data(self, data: str) -> None:
-        if self.cdata_elem == "script":
-            self.scripts.append(code(data))
-        else:
-            self.texts.append(data)
-
-
 def page(folder: Path, classes: list[str]) -> Any:
-    """Return the code of a module, and of a page, for a model with these classes and the first of them as its name."""
+    """Return the code of a module, and the tags and scripts of a page, for a model with these classes.
+
+    The first class is the name of the model, too.
+    """
     model = cr.Sequential([cr.Flatten(), cr.Dense(2), cr.Softmax()], (1, 3, 2), classes=classes, engine="numpy")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("import_optional", "_compile"):  # the compiler may be missing, and is tested elsewhere
             patch.setattr(wasm, name, lambda *_: b"")
         stem = re.sub(r"[/\0\ud800]", "", classes[0]) or "n"
-        _, script, html = wasm.write_wasm(model, folder / f"{stem}.wasm")
-    parsed, values = Page(html.read_text()), re.search(r"classes = (.*);", script.read_text())
-    assert parsed.texts.count(stem) == 2
+        _, script, document = wasm.write_wasm(model, folder / f"{stem}.wasm")
+    module, html = script.read_text(), document.read_text()
+    values = re.search(r"classes = (.*);", module)
     assert values is not None
     assert json.loads(values[1]) == [*model.classes]
-    return code(script.read_text()), parsed.tags, parsed.scripts
+    scripts, tag = r"(?<=<script>).*?(?=</script>)", r"<[^>]*>"
+    texts = re.sub(scripts, "", html, flags=re.DOTALL)
+    assert [*map(unescape, re.split(tag, texts))].count(stem) == 2
+    return code(module), re.findall(tag, texts), [*map(code, re.findall(scripts, html, re.DOTALL))]
 
 
 @settings(max_examples=draws(10), deadline=None)

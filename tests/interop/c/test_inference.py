@@ -18,7 +18,6 @@ from selection import draws
 import chainrule as cr
 from chainrule import zoo
 from chainrule.data.normalization import Normalization
-from chainrule.errors import OptionError
 from chainrule.interop.c import packing, write_c
 from chainrule.interop.c.packing import Tiling
 from chainrule.layers.kinds import EXAMPLES
@@ -209,5 +208,3 @@ def test_several_inputs_and_outputs_follow_each_other(scaled: bool, tmp_path: Pa
     header = (tmp_path / "net0.h").read_text()
     assert "NET0_INPUT_VECTOR 60 " in header
     assert "NET0_OUTPUT_SIZE 4 " in header
-    with pytest.raises(OptionError, match="cannot be trained in C"):
-        write_c(model, tmp_path / "training", train=True)

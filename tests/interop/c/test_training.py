@@ -15,12 +15,11 @@ from selection import draws
 import chainrule as cr
 from chainrule.data import dataset
 from chainrule.data.normalization import Normalization
-from chainrule.errors import OptionError
 from chainrule.interop.c import write_c
 from chainrule.layers import Layer
 from chainrule.models.model import Model, connect
 from chainrule.network import losses
-from chainrule.training.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer
+from chainrule.training.optimizers import SGD, Momentum, Nesterov, Optimizer
 
 pytestmark = needs("gcc")
 STEPS, RATE = 100, 0.02
@@ -178,14 +177,3 @@ def test_sizes_in_memory_are_printed(tmp_path: Path) -> None:
     written = write_c(model, tmp_path, train=Momentum())
     assert written.trained["parameters"] == written.trained["gradients"] == written.trained["moments"] == 4 * 15
     assert "parameters 60" in str(written)
-
-
-def test_other_optimizers_and_own_losses_are_refused(tmp_path: Path) -> None:
-    model = small()
-    with pytest.raises(OptionError, match="adam"):
-        write_c(model, tmp_path, train=Adam())
-    model.freeze("dense1")
-    with pytest.raises(OptionError, match="frozen"):
-        write_c(model, tmp_path, train=True)
-    with pytest.raises(OptionError, match="no parameters"):
-        write_c(cr.Sequential((cr.ReLU(),), (3,), engine="numpy"), tmp_path, train=True)

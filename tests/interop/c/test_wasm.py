@@ -10,7 +10,6 @@ from interop.c.compiled import needs
 from numerical import assert_close
 
 import chainrule as cr
-from chainrule.errors import OptionError
 from chainrule.interop.c import Quantized
 from chainrule.interop.c.wasm import write_wasm
 from chainrule.models.model import Model
@@ -47,8 +46,3 @@ def test_the_module_computes_what_the_model_computes(tmp_path: Path, is_quantize
     assert actual["classes"] == list(given.classes)
     assert wasm.stat().st_size < 100_000
     assert page.read_text().count("</script>") == 1
-
-
-def test_another_suffix_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"ends with \.wasm"):
-        write_wasm(model(), tmp_path / "network.js")

@@ -1,6 +1,6 @@
 """Every operation of the page's engine agrees with the reference, on random shapes and options."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,13 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from numerical import assert_close
 from selection import draws
 from web.bridge import call
+from web.pages import Page
 
 from chainrule.operations import reference
 from chainrule.operations.javascript import module
 from chainrule.web.document import PAGE
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 EXAMPLES = draws(15)
 TOLERANCE = 1e-12  # relative to the largest entry of the result, or to 1 if that is larger
@@ -47,7 +45,7 @@ def request(name: str, case: Case) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", reference.__all__)
-def test_computes_what_the_reference_defines(modules: "Page", name: str) -> None:
+def test_computes_what_the_reference_defines(modules: Page, name: str) -> None:
     found = drawn(name)
     answers = call(modules, "run", [request(name, case) for case in found])
     for case, results in zip(found, answers, strict=True):
@@ -66,6 +64,4 @@ def test_every_special_case_is_among_the_random_ones() -> None:
 
 def test_generated_operations_are_those_of_the_reference() -> None:
     written = (PAGE / "engine/reference.js").read_text(encoding="utf-8")
-    assert written == module(), (
-        "run python -m chainrule.operations.javascript > src/chainrule/web/page/engine/reference.js"
-    )
+    assert written == module(), "run make generated"

@@ -1,15 +1,11 @@
 """The page's random numbers equal Python's, bit for bit."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pytest
 from web.bridge import call
+from web.pages import Page
 
 from chainrule.core.randomness import stream_key, uniform
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 COORDINATES = [
     (0, 0, 0, 0),
@@ -20,12 +16,12 @@ COORDINATES = [
 
 
 @pytest.mark.parametrize("coordinates", COORDINATES)
-def test_the_same_numbers_bit_for_bit(modules: "Page", coordinates: tuple[int, int, int, int]) -> None:
+def test_the_same_numbers_bit_for_bit(modules: Page, coordinates: tuple[int, int, int, int]) -> None:
     seed, stream, step, sample = coordinates
     found = call(modules, "uniform", str(seed), stream, step, sample, 3000)
     np.testing.assert_array_equal(found, uniform(seed, stream, step, np.array([sample]), 3000)[0])
 
 
 @pytest.mark.parametrize("purpose", ["", "shuffle", "dropout1", "größe"])
-def test_the_same_streams(modules: "Page", purpose: str) -> None:
+def test_the_same_streams(modules: Page, purpose: str) -> None:
     assert call(modules, "streamNumber", purpose) == stream_key(purpose)

@@ -1,12 +1,11 @@
 """A training step on the page equals Python's, for every network of the zoo and others."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pytest
 from numerical import assert_close
 from web.bridge import call
 from web.networks import OTHERS, each_network, find_subject
+from web.pages import Page
 
 from chainrule.data.normalization import Normalization
 from chainrule.explain import saliency
@@ -14,14 +13,11 @@ from chainrule.models.model import Model
 from chainrule.network.target_scaling import TargetScaling
 from chainrule.network.tasks import REGRESSION
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
 TOLERANCE = 1e-10  # relative to the largest entry of a tensor
 
 
 @each_network
-def test_every_tensor_of_a_step(modules: "Page", name: str) -> None:
+def test_every_tensor_of_a_step(modules: Page, name: str) -> None:
     subject = find_subject(name)
     picture = subject.picture()
     found = call(modules, "trace", subject.description, subject.frame, picture)
@@ -35,7 +31,7 @@ def test_every_tensor_of_a_step(modules: "Page", name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::chainrule.errors.InputUnitWarning")
 @pytest.mark.parametrize("seed", range(24))
-def test_answers_as_the_model_predicts(modules: "Page", seed: int) -> None:
+def test_answers_as_the_model_predicts(modules: Page, seed: int) -> None:
     """Draw a network, training data of a unit and dtype, and their normalization; the page computes in float64."""
     draw = np.random.default_rng(seed)
     subject = find_subject(str(draw.choice(["numpy-cnn", "unet-small", *OTHERS])))
@@ -60,7 +56,7 @@ def test_answers_as_the_model_predicts(modules: "Page", seed: int) -> None:
 
 
 @each_network
-def test_the_saliency_of_the_label_and_of_the_prediction(modules: "Page", name: str) -> None:
+def test_the_saliency_of_the_label_and_of_the_prediction(modules: Page, name: str) -> None:
     subject = find_subject(name)
     picture = subject.picture(1)
     x = subject.model.normalization.apply(picture["x"][None], np.float64)
@@ -70,7 +66,7 @@ def test_the_saliency_of_the_label_and_of_the_prediction(modules: "Page", name: 
         assert_close(found, expected, 300)
 
 
-def test_a_picture_without_a_label_is_taken_for_what_the_network_thinks_it_is(modules: "Page") -> None:
+def test_a_picture_without_a_label_has_the_predicted_one(modules: Page) -> None:
     subject = find_subject("numpy-cnn")
     picture = {**subject.picture(2), "label": None}
     answer = call(modules, "answer", subject.description, subject.frame, picture)["probabilities"]
@@ -79,20 +75,14 @@ def test_a_picture_without_a_label_is_taken_for_what_the_network_thinks_it_is(mo
     assert found["t"].sum() == 1
 
 
-def test_without_moments_the_first_step_begins_at_zero(modules: "Page") -> None:
+def test_without_moments_only_the_first_step_has_an_update(modules: Page) -> None:
+    """The moments begin at zero, so that Adam's first step is the rate."""
     subject = find_subject("numpy-cnn")
-    picture = subject.picture()
-    first = {**subject.frame, "step": 0, "moments": None}
-    found = call(modules, "trace", subject.description, first, picture)
-    assert not found["conv1.w.m"].any()
-    assert not found["conv1.w.v"].any()
-    assert_close(
-        np.abs(found["dense2.b.update"] - found["dense2.b"]), subject.rate, error=1e-5
-    )  # Adam's first step is the rate
-
-
-def test_without_moments_later_steps_show_no_update(modules: "Page") -> None:
-    subject = find_subject("numpy-cnn")
-    found = call(modules, "trace", subject.description, {**subject.frame, "moments": None}, subject.picture())
-    assert "conv1.dw" in found
-    assert not [name for name in found if name.endswith((".update", ".m", ".v"))]
+    later = {**subject.frame, "moments": None}
+    first = call(modules, "trace", subject.description, {**later, "step": 0}, subject.picture())
+    assert not first["conv1.w.m"].any()
+    assert not first["conv1.w.v"].any()
+    assert_close(np.abs(first["dense2.b.update"] - first["dense2.b"]), subject.rate, error=1e-5)
+    tensors = call(modules, "trace", subject.description, later, subject.picture())
+    assert "conv1.dw" in tensors
+    assert not [name for name in tensors if name.endswith((".update", ".m", ".v"))]

@@ -1,28 +1,14 @@
 """The page accepts and refuses the same names of cells as Python, with the same canonical form."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pytest
 from web.bridge import call, look
-from web.networks import find_subject
+from web.networks import few_networks, find_subject
+from web.pages import Page
 
 from chainrule.errors import OptionError
 from chainrule.explain import Trace
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
-NAMES = [
-    "numpy-cnn",
-    "flat",
-    "lines",
-    "rich",
-    "first-pool",
-    "branching-1",
-    "half_squared_error",
-    "softmax_cross_entropy",
-]
 WRONG = [
     "conv1.y[0,0]",
     "conv1.y[99,0,0]",
@@ -45,8 +31,8 @@ def read_by_python(trace: Trace, cell: str) -> str | dict[str, str]:
         return {"error": str(error)}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_name_of_a_cell_leads_to_the_same_cell(modules: "Page", name: str) -> None:
+@few_networks
+def test_every_name_of_a_cell_leads_to_the_same_cell(modules: Page, name: str) -> None:
     subject = find_subject(name)
     trace = look(modules, subject)
     random = np.random.default_rng(1)
@@ -63,7 +49,7 @@ def test_every_name_of_a_cell_leads_to_the_same_cell(modules: "Page", name: str)
     assert found == [read_by_python(trace, cell) for cell in cells]
 
 
-def test_refuses_in_the_words_of_python(modules: "Page") -> None:
+def test_refuses_in_the_words_of_python(modules: Page) -> None:
     trace = look(modules, find_subject("numpy-cnn"))
     for cell, answer in zip(WRONG, call(modules, "canonical", WRONG), strict=True):
         with pytest.raises(OptionError) as refused:
@@ -71,7 +57,7 @@ def test_refuses_in_the_words_of_python(modules: "Page") -> None:
         assert answer == {"error": str(refused.value)}
 
 
-def test_a_tensor_that_is_not_there(modules: "Page") -> None:
+def test_a_tensor_that_is_not_there(modules: Page) -> None:
     look(modules, find_subject("numpy-cnn"))
     (answer,) = call(modules, "canonical", ["nothing[0]"])
     assert answer["error"].startswith("there is no tensor 'nothing' in this trace")

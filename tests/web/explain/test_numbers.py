@@ -1,16 +1,13 @@
 """Numbers are formatted on the page as in Python, to the last digit."""
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from web.bridge import call
+from web.pages import Page
 
 from chainrule.explain import notation
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 EDGES = [0.0, -0.0, 1.0, -1.0, 1e-4, 1e6, 1e5, 999999.5, 999999.4999, 99999.95, 0.5, 1e16, 1e21, 1e22, 123456.5, 2.5e-7]
 TIES = [1.000005, 1.0000005, 0.1234565, 12345.65, 123456.5, 1234565.0, 0.00012345649999999, 2**-20, 1 + 2**-21]
@@ -32,14 +29,14 @@ def nasty() -> np.ndarray:
 
 
 @pytest.mark.parametrize("digits", [1, 3, 6, 17])
-def test_printed_as_in_python(modules: "Page", digits: int) -> None:
+def test_printed_as_in_python(modules: Page, digits: int) -> None:
     values = nasty()
     one, two = notation.format_number, notation.bracketed
     found = call(modules, "numbers", values, digits)
     assert found == [[one(value, digits), two(value, digits)] for value in values.tolist()]
 
 
-def test_different_numbers_look_different_as_in_python(modules: "Page") -> None:
+def test_different_numbers_look_different_as_in_python(modules: Page) -> None:
     values = nasty()
     with np.errstate(all="ignore"):
         others = values * (1 + np.random.default_rng(8).choice([-2, 0, 1e-15, 1e-9, 1e-5, 1e-3], len(values)))
@@ -50,7 +47,7 @@ def test_different_numbers_look_different_as_in_python(modules: "Page") -> None:
     ]
 
 
-def test_long_rows_are_shortened_alike(modules: "Page") -> None:
+def test_long_rows_are_shortened_alike(modules: Page) -> None:
     for many in (0, 1, 12, 13, 40):
         values = np.arange(many) - 5.5
         for joint in (" + ", ", "):

@@ -3,35 +3,26 @@
 import math
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from web.bridge import call
-from web.networks import Subject, find_subject, subject
+from web.bridge import call, look
+from web.networks import built, find_subject
+from web.pages import Page
 
 import chainrule as cr
 from chainrule.training.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer, RMSProp
 from chainrule.training.recipe import Recipe
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
 EVERY = 10**6
 
 
-def looked(modules: "Page", subject: Subject, seed: int) -> dict[str, Any]:
-    picture = subject.picture(seed)
-    call(modules, "look", subject.description, subject.frame, picture)
-    return picture
-
-
 @pytest.mark.parametrize("seed", range(3))
-def test_the_paths_of_two_dense_layers_and_the_ways_from_each_output(modules: "Page", seed: int) -> None:
+def test_the_paths_of_two_dense_layers_and_the_ways_from_each_output(modules: Page, seed: int) -> None:
     subject = find_subject("softmax_cross_entropy")
-    trace = subject.trace(looked(modules, subject, seed))
+    trace = look(modules, subject, seed)
     i, j = np.unravel_index(np.abs(trace["dense1.dw"]).argmax(), trace["dense1.dw"].shape)
     x = np.asarray(trace["x"]).reshape(-1)
     products = x[j] * subject.model.weights["dense2.w"][:, i] * trace["dense2.dy"]
@@ -45,52 +36,43 @@ def test_the_paths_of_two_dense_layers_and_the_ways_from_each_output(modules: "P
     assert_close(ways["values"], sign * np.sort(sign * products[sign * products > 0])[::-1][:5], dtype=np.float32)
 
 
-def test_all_paths_through_a_batch_normalization_add_up_to_the_gradient(modules: "Page") -> None:
-    layers, recipe = (
-        [cr.Conv2D(2, 2), cr.BatchNorm2D(), cr.Flatten(), cr.Dense(3)],
-        Recipe(loss="softmax_cross_entropy"),
-    )
-    small = subject(cr.Sequential(layers, (1, 3, 4), loss=recipe.loss, engine="numpy"), recipe)
-    trace = small.trace(looked(modules, small, 1))
+def test_all_paths_through_a_batch_normalization_add_up_to_the_gradient(modules: Page) -> None:
+    layers = [cr.Conv2D(2, 2), cr.BatchNorm2D(), cr.Flatten(), cr.Dense(3)]
+    trace = look(modules, built("small", layers, (1, 3, 4), Recipe(loss="softmax_cross_entropy")), 1)
     found = call(modules, "paths", "conv1.dw[1,0,1,0]", EVERY, EVERY)
     assert len(found) == 6 * 6 * 3  # positions, those of the normalized channel, classes
     assert_close(sum(path["value"] for path in found), trace.explain("conv1.dw[1,0,1,0]").value, 1000, dtype=float)
 
 
 @pytest.mark.parametrize("name", ["numpy-cnn", "flat", "branching-1", "rich"])
-def test_a_path_is_the_product_along_it(modules: "Page", name: str) -> None:
-    subject = find_subject(name)
-    picture = looked(modules, subject, 4)
-    trace = subject.trace(picture)
+def test_a_path_is_the_product_along_it(modules: Page, name: str) -> None:
+    trace = look(modules, find_subject(name), 4)
     tensor = next(each for each in trace.names if each.endswith(".dw"))
     index = np.unravel_index(np.abs(trace[tensor]).argmax(), trace[tensor].shape)
     cell = f"{tensor}[{','.join(map(str, index))}]"
-    found = call(modules, "paths", cell, 5, 64)
-    assert found
-    for path in found:
+    paths = call(modules, "paths", cell, 5, 64)
+    assert paths
+    for path in paths:
         first, *_ = links = path["links"]
         assert links[-1]["cell"] == cell
         assert_close(path["start"], trace.explain(first["cell"]).value, dtype=float)
         assert_close(path["value"], path["start"] * math.prod(link["factor"] for link in links), dtype=float)
         for link, following in pairwise(links):
-            terms = trace.explain(following["cell"]).derived.terms
-            products = [term.value for term in terms if link["cell"] in [factor.cell for factor in term.factors]]
-            scaled = trace.explain(following["cell"]).derived.scale
-            product = link["factor"] * trace.explain(link["cell"]).value / (scaled.value if scaled else 1)
+            derived = trace.explain(following["cell"]).derived
+            products = [term.value for term in derived.terms if link["cell"] in [each.cell for each in term.factors]]
+            product = link["factor"] * trace.explain(link["cell"]).value / (derived.scale.value if derived.scale else 1)
             assert any(product == pytest.approx(each, rel=1e-9) for each in products)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_ways_through_each_map_of_the_next_convolution(modules: "Page", seed: int) -> None:
+def test_the_ways_through_each_map_of_the_next_convolution(modules: Page, seed: int) -> None:
     layers = [cr.Conv2D(3, (3, 2)), cr.Tanh(), cr.AveragePool2D(2), cr.Conv2D(7, 2, stride=(1, 2)), cr.Sigmoid()]
-    body, recipe = [*layers, cr.Flatten(), cr.Dense(4), cr.Softmax()], Recipe(loss="categorical_cross_entropy")
-    small = subject(cr.Sequential(body, (2, 9, 11), loss=recipe.loss, engine="numpy"), recipe)
-    picture = looked(modules, small, seed)
-    trace, place, nudge = small.trace(picture), (seed, 1, 2, 0), 2.0**-10  # exact in float32
+    small = built("small", [*layers, cr.Flatten(), cr.Dense(4), cr.Softmax()], (2, 9, 11), scale=0.5)
+    trace, place, nudge = look(modules, small, seed), (seed, 1, 2, 0), 2.0**-10  # exact in float32
     outputs: list[np.ndarray] = []
     for change in (nudge, -2 * nudge):
         small.model.weights["conv1.w"][place] += change
-        outputs.append(np.asarray(small.trace(picture)["conv2.y"]))
+        outputs.append(np.asarray(small.trace(seed)["conv2.y"]))
     expected = ((outputs[0] - outputs[1]) / (2 * nudge) * trace["conv2.dy"]).sum((1, 2))
     cell = f"conv1.dw[{','.join(map(str, place))}]"
     sign = np.sign(trace.explain(cell).value)
@@ -116,7 +98,7 @@ OPTIMIZERS = [
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda each: f"{each.name} {getattr(each, 'decay', 0)}")
-def test_the_parts_of_a_change(modules: "Page", optimizer: Optimizer) -> None:
+def test_the_parts_of_a_change(modules: Page, optimizer: Optimizer) -> None:
     subject = find_subject("mean_squared_error")
     random = np.random.default_rng(7)
     size = subject.model.parameters.size

@@ -1,19 +1,16 @@
 """The highlighted cells: inputs of a cell, and cells computed from it."""
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import pytest
+from explain.networks import explained
 from web.bridge import call, look
-from web.networks import find_subject
+from web.networks import few_networks, find_subject
+from web.pages import Page
 
 from chainrule.explain import Trace
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
-NAMES = ["numpy-cnn", "flat", "lines", "rich", "normalized", "first-pool", "branching-1", "mean_squared_error"]
 SOURCES = 4  # sources of each cell that are followed
 
 
@@ -36,34 +33,21 @@ def phase_of(trace: Trace, tensor: str) -> str:
     return {"update": "update", "gradient": "backward"}.get(kind, "forward")
 
 
-def made_cells(trace: Trace) -> list[str]:
-    """Draw random cells of every computed tensor."""
-    random = np.random.default_rng(2)
-    found: list[str] = []
-    for name in trace.names:
-        shape = trace[name].shape
-        for _ in range(3):
-            index = ",".join(str(int(random.integers(size))) for size in shape)
-            found.append(f"{name}[{index}]" if shape else name)
-    return [cell for cell in found if trace.explain(cell).derived.all_sources()]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_what_a_number_came_from_goes_to_it(modules: "Page", name: str) -> None:
+@few_networks
+def test_a_number_is_reached_from_its_sources(modules: Page, name: str) -> None:
     trace = look(modules, find_subject(name))
-    cells = made_cells(trace)
-    sources = {cell: trace.explain(cell).derived.all_sources() for cell in cells}
+    cells = {each.cell: each.derived.all_sources() for seed in range(3) for each in explained(trace, seed=seed)}
     reached = call(modules, "reach", [[cell, "forward"] for cell in cells])
-    for cell, answer in zip(cells, reached, strict=True):
-        assert all(lies_in(source, answer["from"]) for source in sources[cell]), cell
+    for (cell, sources), answer in zip(cells.items(), reached, strict=True):
+        assert all(lies_in(source, answer["from"]) for source in sources), cell
     random = np.random.default_rng(3)
-    followed = [(str(source), cell) for cell in cells for source in random.permutation(list(sources[cell]))[:SOURCES]]
+    followed = [(str(source), cell) for cell in cells for source in random.permutation(list(cells[cell]))[:SOURCES]]
     asked = [[source, phase_of(trace, split(cell)[0])] for source, cell in followed]
     for (source, cell), answer in zip(followed, call(modules, "reach", asked), strict=True):
         assert lies_in(cell, answer["to"]), f"{source} goes to {cell}"
 
 
-def test_no_more_than_the_kernel_reaches(modules: "Page") -> None:
+def test_only_cells_under_the_kernel_are_reached(modules: Page) -> None:
     look(modules, find_subject("numpy-cnn"))
     asked = [["conv1.y[3,9,9]", "forward"], ["relu1.y[3,9,9]", "forward"], ["relu1.y[0,0,0]", "backward"]]
     asked += [["conv2.dw[1,2,3,4]", "update"], ["conv2.y[7,19,19]", "forward"]]

@@ -2,17 +2,15 @@
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pytest
+from explain.networks import explained
 from web.bridge import call, look
 from web.networks import OTHERS, each_network, find_subject
+from web.pages import Page
 
 from chainrule.explain import Trace
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 CELLS = 3  # of every tensor, besides the first and the last
 TOLERANCE = 1e-12  # relative to the value, or to the largest one of its record, where the rest may be rounding errors
@@ -20,60 +18,49 @@ LEAST = 1e-15  # the remainder when 1 is subtracted from a probability of about 
 
 
 def cells_of(trace: Trace, *, few: bool = False) -> list[str]:
-    """Draw random cells of every tensor, and add the first and the last; ``few``: draw one of them."""
-    random = np.random.default_rng(3)
-    found: list[str] = []
-    for name in trace.names:
+    """Draw cells of every tensor, and add the first and the last; ``few``: draw one."""
+    drawn = [each.cell for seed in range(1 if few else CELLS) for each in explained(trace, seed=seed)]
+    for name in () if few else trace.names:
         shape = trace[name].shape
-        places = sorted({0, trace[name].size - 1, *random.integers(0, trace[name].size, CELLS).tolist()})
-        for place in random.choice(places, 1) if few else places:
-            index = ",".join(str(int(axis)) for axis in np.unravel_index(place, shape)) if shape else ""
-            found.append(f"{name}[{index}]" if shape else name)
-    return found
+        drawn += [trace.explain(name, index).cell for index in ([0] * len(shape), [size - 1 for size in shape])]
+    return drawn
 
 
-def numbers(record: Any) -> Iterator[float]:
-    """Return all numbers of a record."""
-    if isinstance(record, float):
-        yield abs(record)
-    for part in record.values() if isinstance(record, dict) else record if isinstance(record, list | tuple) else ():
-        yield from numbers(part)
+def leaves(record: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Return the paths and values of all parts of a record that have no parts."""
+    if not isinstance(record, dict | list | tuple):
+        yield path, record
+        return
+    for key, part in record.items() if isinstance(record, dict) else enumerate(record):
+        yield from leaves(part, f"{path}.{key}")
 
 
-def differences(found: Any, expected: Any, slight: float, path: str = "") -> Iterator[str]:
-    """Return where two records differ: numbers by more than ``slight`` or a relative tolerance, others at all."""
-    if isinstance(expected, dict) and isinstance(found, dict):
-        if found.keys() != expected.keys():
-            yield f"{path}: {sorted(found)} for {sorted(expected)}"
-        for key in expected.keys() & found.keys():
-            yield from differences(found[key], expected[key], slight, f"{path}.{key}")
-    elif isinstance(expected, list | tuple) and isinstance(found, list):
-        if len(found) != len(expected):
-            yield f"{path}: {len(found)} for {len(expected)}"
-        for place, (one, other) in enumerate(zip(found, expected, strict=False)):
-            yield from differences(one, other, slight, f"{path}[{place}]")
-    elif isinstance(expected, float) and isinstance(found, float | int):
-        if not math.isclose(found, expected, rel_tol=TOLERANCE, abs_tol=slight):
-            yield f"{path}: {found!r} for {expected!r}"
-    elif found != expected:
-        yield f"{path}: {found!r} for {expected!r}"
+def differences(record: Any, expected: Any) -> list[str]:
+    """Return where two records differ: numbers by more than their rounding, others at all."""
+    found, wanted = dict(leaves(record)), dict(leaves(expected))
+    slight = max(TOLERANCE * max((abs(each) for each in wanted.values() if isinstance(each, float)), default=0), LEAST)
+
+    def is_same(value: Any, other: Any) -> bool:
+        if isinstance(other, float) and isinstance(value, float | int):
+            return math.isclose(value, other, rel_tol=TOLERANCE, abs_tol=slight)
+        return value == other
+
+    pairs = {path: (found.get(path, ...), wanted.get(path, ...)) for path in found | wanted}
+    return [f"{path}: {value!r} for {other!r}" for path, (value, other) in pairs.items() if not is_same(value, other)]
 
 
 @each_network
-def test_the_same_record(modules: "Page", name: str) -> None:
+def test_the_same_record(modules: Page, name: str) -> None:
     trace = look(modules, find_subject(name))
     cells = cells_of(trace, few=name not in OTHERS)  # networks of the zoo are large, and their layers much alike
     found = call(modules, "explain", cells)
-    wrong: list[str] = []
-    for cell, record in zip(cells, found, strict=True):
-        expected = trace.explain(cell).to_json()
-        slight = max(TOLERANCE * max(numbers(expected), default=0), LEAST)
-        wrong += [f"{cell}{difference}" for difference in differences(record, expected, slight)]
-    assert not wrong, "\n".join(wrong[:60])
+    pairs = zip(cells, found, strict=True)
+    wrong = {cell: differences(record, trace.explain(cell).to_json()) for cell, record in pairs}
+    assert {cell: parts for cell, parts in wrong.items() if parts} == {}
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf])
-def test_what_is_not_finite_is_explained_alike(modules: "Page", odd: float) -> None:
+def test_values_that_are_not_finite_are_explained_alike(modules: Page, odd: float) -> None:
     subject = find_subject("numpy-cnn")
     subject.model.weights["conv2.w"][1, 2, 3, 4] = odd
     trace = look(modules, subject)

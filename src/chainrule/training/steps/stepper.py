@@ -189,8 +189,9 @@ class Stepper:
         before = self.network.statistics.copy() if self._source.writes_statistics else None
         try:
             outcome, gradient = self._gradient(batch)
+            norm = outcome.norm
             for component in self._changing:
-                component.change_gradient(gradient, outcome.norm, batch.step, batch.seed)
+                norm = component.change_gradient(gradient, norm, batch.step, batch.seed)
             self._update(gradient, batch)
         except NotFiniteError:
             if before is not None:

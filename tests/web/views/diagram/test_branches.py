@@ -3,17 +3,14 @@
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from web.branching import drawn
 from web.conftest import new_page
-from web.fixed_page import Subject, served
-from web.views.opened import arrived, opened, point, went
+from web.networks import Subject, branching, served
+from web.pages import BrowserContext, Page, arrived, entered, point, went
 
-if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
-
+REST = "(place) => [place.scrollLeft, place.scrollWidth - place.clientWidth - place.scrollLeft]"
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 GEOMETRY = """() => {
   const origin = document.querySelector(".diagram-track").getBoundingClientRect();
@@ -32,14 +29,14 @@ GEOMETRY = """() => {
 
 
 @pytest.fixture(scope="module", params=[1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in (2, 3))])
-def branched(request: pytest.FixtureRequest, context: "BrowserContext") -> "Iterator[tuple[Page, Subject]]":
+def branched(request: pytest.FixtureRequest, context: BrowserContext) -> Iterator[tuple[Page, Subject]]:
     """Open the page of a drawn network."""
-    subject = drawn(request.param)
+    subject = branching(request.param)
     with served(subject) as address, new_page(context) as page:
-        yield opened(page, address), subject
+        yield entered(page, address), subject
 
 
-def gone(branched: "tuple[Page, Subject]", phase: str) -> "tuple[Page, Subject]":
+def gone(branched: tuple[Page, Subject], phase: str) -> tuple[Page, Subject]:
     """Show a phase of the network, with nothing pointed at."""
     page, _ = branched
     page.mouse.move(1, 1)
@@ -61,12 +58,12 @@ def corners(d: str) -> tuple[float, float, float, float, float]:
     return x, y, across + bend, end, down + bend
 
 
-def lit(page: "Page") -> set[tuple[str, str]]:
+def lit(page: Page) -> set[tuple[str, str]]:
     found = page.locator(".diagram-wires .wire.lit")
     return {tuple(pair) for pair in found.evaluate_all("all => all.map(({dataset}) => [dataset.from, dataset.to])")}
 
 
-def test_every_wire_leads_from_its_layer_to_the_reader(branched: "tuple[Page, Subject]") -> None:
+def test_every_wire_leads_from_its_layer_to_the_reader(branched: tuple[Page, Subject]) -> None:
     page, subject = gone(branched, "forward")
     found: dict[str, Any] = page.evaluate(GEOMETRY)
     stages = found["stages"]
@@ -87,21 +84,20 @@ def test_every_wire_leads_from_its_layer_to_the_reader(branched: "tuple[Page, Su
         assert all(before[1] <= after[0] for before, after in pairwise(ordered))
 
 
-def test_layers_say_what_they_read(branched: "tuple[Page, Subject]") -> None:
+def test_layers_list_what_they_read(branched: tuple[Page, Subject]) -> None:
     page, subject = gone(branched, "forward")
-    names = ["input", *subject.model.names]
-    for name, read, layer in zip(subject.model.names, subject.model.wiring.inputs, subject.model.layers, strict=True):
-        said = page.locator(f'[data-stage="{name}"] .reads')
+    names, signs = ["input", *subject.model.names], {"add": " + ", "multiply": " · "}
+    for place, (read, layer) in enumerate(zip(subject.model.wiring.inputs, subject.model.layers, strict=True), 1):
+        listed = page.locator(f'[data-stage="{names[place]}"] .reads').all_inner_texts()
+        expected = signs.get(layer.kind, ", ").join(names[one] for one in read)
         if len(read) > 1:
-            sign = {"add": " + ", "multiply": " · "}.get(layer.kind, ", ")
-            assert said.inner_text().replace("\xa0", " ") == sign.join(names[one] for one in read)
+            assert [text.replace("\xa0", " ") for text in listed] == [expected]
         else:
-            before = names[names.index(name) - 1]
-            assert said.count() == (names[read[0]] != before)
-    assert page.locator('[data-stage="conv2"] .shares').inner_text() == "weights of conv1"
+            assert len(listed) == (read[0] != place - 1)
+    assert page.inner_text('[data-stage="conv2"] .shares') == "weights of conv1"
 
 
-def test_the_end_of_a_wire_leads_to_the_other_end(branched: "tuple[Page, Subject]") -> None:
+def test_the_end_of_a_wire_leads_to_the_other_end(branched: tuple[Page, Subject]) -> None:
     page, subject = gone(branched, "forward")
     focused = "document.activeElement?.closest('.diagram-stage')?.dataset.stage"
     for one, other in wires_of(subject):
@@ -114,11 +110,10 @@ def test_the_end_of_a_wire_leads_to_the_other_end(branched: "tuple[Page, Subject
                 end.click()
             assert page.evaluate(focused) == there
             stage = page.locator(f'[data-stage="{there}"]').bounding_box()
-            assert stage
             assert 0 <= stage["x"] <= 1440 - stage["width"]
 
 
-def test_the_path_of_a_gradient_lights_its_wires(branched: "tuple[Page, Subject]") -> None:
+def test_the_path_of_a_gradient_lights_its_wires(branched: tuple[Page, Subject]) -> None:
     page, subject = gone(branched, "backward")
     stem = subject.model.names[1]  # the activation of the stem: read by the layer after it and by others
     assert lit(page) == set()
@@ -145,41 +140,41 @@ def test_the_path_of_a_gradient_lights_its_wires(branched: "tuple[Page, Subject]
     assert (stem, "add1") in lit(page)
 
 
-def test_update_shows_no_wires(branched: "tuple[Page, Subject]") -> None:
+def test_update_shows_no_wires(branched: tuple[Page, Subject]) -> None:
     page, _ = gone(branched, "update")
     assert page.locator(".diagram-wires .wire").count() == 0
     assert page.locator('[data-stage="conv1"] canvas').count() == 6
     assert page.locator('[data-stage="conv2"]').count() == 0  # its weights are those of conv1
 
 
-def test_the_overview_steers(branched: "tuple[Page, Subject]") -> None:
+def test_the_overview_steers(branched: tuple[Page, Subject]) -> None:
     page, subject = gone(branched, "forward")
     bar = page.get_by_role("slider", name="Overview of the network")
     assert page.locator(".diagram-overview .mark").count() == len(subject.model.names) + 2
     assert page.locator(".diagram-overview .branch").count() == len(wires_of(subject))
-    left = "document.querySelector('.diagram-place').scrollLeft"
-    end = "document.querySelector('.diagram-place').scrollWidth - document.querySelector('.diagram-place').clientWidth"
+
+    def rest() -> tuple[int, int]:
+        """Return how far the diagram can be scrolled to the left and to the right."""
+        return tuple(page.locator(".diagram-place").evaluate(REST))
+
     box = bar.bounding_box()
-    assert box
     page.mouse.click(box["x"] + box["width"] - 2, box["y"] + 10)
-    assert page.evaluate(left) == pytest.approx(page.evaluate(end), abs=1)
-    assert "loss" in (bar.get_attribute("aria-valuetext") or "")
+    assert rest()[1] == pytest.approx(0, abs=1)
+    assert "loss" in bar.get_attribute("aria-valuetext")
     page.mouse.move(box["x"] + box["width"] - 40, box["y"] + 10)
     page.mouse.down()
     page.mouse.move(box["x"] - 40, box["y"] + 10, steps=4)
     page.mouse.up()
-    assert page.evaluate(left) == 0
+    assert rest()[0] == 0
     bar.focus()
-    page.keyboard.press("ArrowRight")
-    assert 0 < page.evaluate(left) < 200
-    page.keyboard.press("End")
-    assert page.evaluate(left) == pytest.approx(page.evaluate(end), abs=1)
-    page.keyboard.press("Home")
-    assert page.evaluate(left) == 0
+    for key, at_least, at_most in (("ArrowRight", 1, 199), ("End", 200, 10**6), ("Home", 0, 0)):
+        page.keyboard.press(key)
+        assert at_least <= rest()[0] <= at_most
+        assert (rest()[1] <= 1) == (key == "End")
 
 
-def test_no_overview_where_all_is_visible(page: "Page", address: str) -> None:
-    opened(page, f"{address}#/network/forward?sample=0")
+def test_no_overview_where_all_is_visible(page: Page, address: str) -> None:
+    entered(page, address)
     overview = page.get_by_role("slider", name="Overview of the network")
     assert page.locator(".diagram-wires path").count() == 0
     for width in (1440, 1100, 720):  # the cells shrink before the diagram scrolls

@@ -1,18 +1,13 @@
 """The network diagram's text for its cells, with mouse and keyboard."""
 
-from typing import TYPE_CHECKING
-
 import pytest
-from web.fixed_page import Subject
-from web.views.opened import hash_of, point, went
+from web.networks import Subject
+from web.pages import Page, hash_of, point, went
 
 from chainrule.explain import notation
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
-
-def test_a_cell_that_is_pointed_at_says_its_value(opened: "Page", subject: Subject) -> None:
+def test_a_cell_that_is_pointed_at_says_its_value(opened: Page, subject: Subject) -> None:
     trace = subject.trace(1)
     for phase, tensors in (("forward", ("x", "conv1.y", "conv1.w", "pool1.y")), ("backward", ("conv1.dy", "conv1.dw"))):
         went(opened, f"#/network/{phase}?sample=1", f".diagram-track[data-phase={phase}]")
@@ -25,34 +20,31 @@ def test_a_cell_that_is_pointed_at_says_its_value(opened: "Page", subject: Subje
                 assert point(opened, tensor, column, row) == f"{name}\n= {expected}"
 
 
-def test_where_a_cell_came_from_lights_up(opened: "Page") -> None:
+def test_sources_of_a_cell_light_up(opened: Page) -> None:
     went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
     point(opened, "conv1.y", 2, 3)
-    boxes = opened.locator(".diagram-marks path.from.line").get_attribute("d")
-    assert boxes
+    boxes = opened.get_attribute(".diagram-marks path.from.line", "d")
     assert boxes.count("M") == 3  # the patch of x, the kernel, the bias
-    goes = opened.locator(".diagram-marks path.to.line").get_attribute("d")
-    assert goes
+    goes = opened.get_attribute(".diagram-marks path.to.line", "d")
     assert goes.count("M") == 1
     opened.mouse.move(1, 1)
     assert opened.locator(".diagram-readout").is_hidden()
-    assert opened.locator(".diagram-marks path.from.line").get_attribute("d") == ""
+    assert opened.get_attribute(".diagram-marks path.from.line", "d") == ""
 
 
-def test_maps_are_in_true_proportion(opened: "Page") -> None:
+def test_maps_are_in_true_proportion(opened: Page) -> None:
     went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
     cells = {
-        name: float(opened.locator(f'figure:has(canvas[data-tensor="{name}"])').get_attribute("data-cell") or 0)
+        name: float(opened.get_attribute(f'figure:has(canvas[data-tensor="{name}"])', "data-cell") or 0)
         for name in ("x", "conv1.y", "relu1.y", "pool1.y", "conv1.w", "dense1.w")
     }
     assert cells.pop("conv1.w") >= 8  # kernels are never smaller
     assert len(set(cells.values())) == 1
     box = opened.locator('canvas[data-tensor="x"]').bounding_box()
-    assert box
     assert box["width"] == box["height"] == pytest.approx(28 * cells["x"])
 
 
-def test_by_keyboard_alone(opened: "Page", subject: Subject) -> None:
+def test_by_keyboard_alone(opened: Page, subject: Subject) -> None:
     went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
     for _ in range(60):
         opened.keyboard.press("Tab")

@@ -1,16 +1,11 @@
 """The page prepares drawn and photographed digits as Python does."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from web.pages import Page
 
 from chainrule.data import as_mnist
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 PREPARED = """
 async ([width, height, grey, name]) => {
@@ -48,39 +43,38 @@ def photographed() -> np.ndarray:
     return light.clip(0, 255).astype(np.uint8)
 
 
-def prepared(page: "Page", grey: np.ndarray, name: str = "digit") -> np.ndarray | str:
+def prepared(page: Page, grey: np.ndarray, name: str = "digit") -> np.ndarray | str:
     """Return the page's prepared digit for a greyscale image, or its error message."""
     found = page.evaluate(PREPARED, [grey.shape[1], grey.shape[0], grey.ravel().tolist(), name])
     return found if isinstance(found, str) else np.array(found).reshape(28, 28)
 
 
-@pytest.mark.parametrize("picture", [seven, photographed, lambda: 255 - seven(), lambda: seven()[10:150, 20:131]])
-def test_as_python_has_it(modules: "Page", picture: Callable[[], np.ndarray]) -> None:
-    found = prepared(modules, picture())
-    assert np.abs(found - as_mnist(picture()).astype(int)).max() <= 1
+def large(height: int, width: int, top: int, left: int) -> np.ndarray:
+    """Return a large picture, which is reduced first."""
+    picture = np.zeros((height, width), np.uint8)
+    part = Image.fromarray(seven()).resize((250, 250), Image.Resampling.BICUBIC)
+    picture[top : top + 250, left : left + 250] = np.asarray(part)
+    return picture
 
 
-def test_strokes_need_no_search_for_ink(modules: "Page") -> None:
-    drawings = [
-        seven(),
-        strokes([(80, 30), (80, 125)]),
-        strokes([(50, 40), (100, 40), (50, 80), (105, 110), (45, 130)]),
-    ]
-    for drawing in drawings:
-        found = prepared(modules, drawing, "strokes")
-        assert np.abs(found - as_mnist(drawing).astype(int)).max() <= 1
+PICTURES = [seven(), photographed(), 255 - seven(), seven()[10:150, 20:131]]
+DRAWN = [seven(), strokes([(80, 30), (80, 125)]), strokes([(50, 40), (100, 40), (50, 80), (105, 110), (45, 130)])]
+LARGE = [large(451, 331, 101, 50), large(300, 420, 20, 130)]
 
 
-def test_a_large_picture_is_reduced_first(modules: "Page") -> None:
-    for size, corner in (((451, 331), (101, 50)), ((300, 420), (20, 130))):
-        large = np.zeros(size, np.uint8)
-        part = large[corner[0] : corner[0] + 250, corner[1] : corner[1] + 250]
-        part[:] = np.asarray(Image.fromarray(seven()).resize((250, 250), Image.Resampling.BICUBIC))
-        found = prepared(modules, large)
-        assert np.abs(found - as_mnist(large).astype(int)).max() <= 2
+@pytest.mark.parametrize(
+    ("picture", "name", "off"),
+    [
+        *((picture, "digit", 1) for picture in PICTURES),
+        *((picture, "strokes", 1) for picture in DRAWN),  # without a search for ink
+        *((picture, "digit", 2) for picture in LARGE),
+    ],
+)
+def test_digits_are_prepared_as_in_python(modules: Page, picture: np.ndarray, name: str, off: int) -> None:
+    assert np.abs(prepared(modules, picture, name) - as_mnist(picture).astype(int)).max() <= off
 
 
-def test_what_holds_no_digit(modules: "Page") -> None:
+def test_pictures_without_a_digit_are_refused(modules: Page) -> None:
     assert (
         prepared(modules, np.full((60, 60), 90, np.uint8), "note.png") == "note.png: no digit found; the image is blank"
     )

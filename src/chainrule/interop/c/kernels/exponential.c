@@ -35,10 +35,10 @@ INLINE float exponential_minus_one(float x)
     return power * q + change.value;
 }
 
-/* 1/(1 + e^-x) */
+/* 1/(1 + e^-x); 0 where this is subnormal, so that x times it is 0, too, for the most negative x */
 INLINE float logistic(float x)
 {
-    return 1 / (1 + exponential(-x));
+    return x < -88.0f ? 0.0f : 1 / (1 + exponential(-x));
 }
 
 /* tanh(x) = (e^2x - 1)/(e^2x + 1), for -|x|, so that no power is large */

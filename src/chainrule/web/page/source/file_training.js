@@ -36,9 +36,9 @@ export class FileTraining {
 
   async state() {
     if (this.current) return this.current.state();
-    const { step, steps, epochSteps } = this.contents.training;
+    const { step, steps, epochSteps, message } = this.contents.training;
     const early = this.contents.storedStep?.step ?? this.contents.training.early;
-    return { step, steps, epochSteps, early, running: false, message: "", newest: step, history: "run", origin: 0, sparse: true };
+    return { step, steps, epochSteps, early, running: false, message, newest: step, history: "run", origin: 0, sparse: true };
   }
 
   /** @param {number} after @returns {Promise<Series>} */

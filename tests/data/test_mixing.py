@@ -1,0 +1,135 @@
+"""Mixed images against literal definitions, and augmentation in training: the same batches by every path."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numerical import assert_close
+from numpy.testing import assert_array_equal
+from scipy import stats
+from training.made import classifier, stripes
+
+import chainrule as cr
+from chainrule.data import Augmentation, Dataset, mixing
+from chainrule.data.coloring import Draw
+from chainrule.data.normalization import Normalization
+from chainrule.errors import OptionError
+from chainrule.training.recipe import Recipe
+from chainrule.training.samples import Preparation, Samples
+from chainrule.training.streams import BatchStream
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("strengths", [(0.2, 0.0), (0.5, 0.0), (3.0, 0.0), (0.0, 1.0), (1.0, 0.3)])
+def test_an_image_is_mixed_in_the_shares_of_its_target(strengths: tuple[float, float]) -> None:
+    """Mixup adds both images, CutMix pastes a rectangle; the shares of mixup are distributed as Beta(α, α)."""
+    count = 1000
+    labels = np.arange(count) % 5
+    x, w, t = RNG.normal(size=(2 * count, 2, 8, 6)), RNG.random(2 * count), np.eye(5)[[*labels, *(labels + 1) % 5]]
+    y, mixed_t, mixed_w = mixing.mix(x, t, w, strengths, Draw(1, 2, np.arange(count)))
+    share = mixed_t[np.arange(count), labels]
+    for values, mixed in ((t, mixed_t), (w[:, None], mixed_w[:, None])):
+        assert_close(mixed, share[:, None] * values[:count] + (1 - share[:, None]) * values[count:])
+    is_cut = ((y == x[:count]) | (y == x[count:])).all((1, 2, 3))
+    a = share[~is_cut, None, None, None]
+    assert_close(y[~is_cut], a * x[:count][~is_cut] + (1 - a) * x[count:][~is_cut], magnitude=1)
+    areas = [1.0, 0.0] if not is_cut.any() else list[float]()
+    for n in np.flatnonzero(is_cut):
+        pasted = (y[n] == x[count + n]).all(0)
+        rows, columns = (np.flatnonzero(pasted.any(axis)) for axis in (1, 0))
+        assert_array_equal(pasted, np.outer(np.isin(range(8), rows), np.isin(range(6), columns)))
+        assert {*np.diff(rows), *np.diff(columns)} <= {1}
+        assert_close(share[n], 1 - pasted.mean())
+        areas.append(pasted.mean())
+    assert min(areas) < 0.1
+    assert max(areas) >= 0.5
+    assert abs(is_cut.mean() - (0.5 if all(strengths) else bool(strengths[1]))) < 0.05
+    if not strengths[1]:
+        assert stats.kstest(share, stats.beta(strengths[0], strengths[0]).cdf).pvalue > 1e-3
+
+
+def trained(augmentation: Any, x: Any, y: Any, **options: Any) -> np.ndarray:
+    model = classifier(threads=options.pop("threads", 1))
+    model.fit(x, y, epochs=2, batch_size=50, augmentation=augmentation, progress=False, **options)
+    return model.parameters.copy()
+
+
+ALL = "brightness=0.3,contrast=0.2,cutout=3,turn,flip_vertical,mixup=0.4,cutmix=1"
+
+
+@pytest.mark.parametrize(("text", "shape"), [(ALL, (1, 8, 8)), ("gain=0.3,scale=0.1,noise=0.1,mixup=1", (8, 8))])
+def test_batches_do_not_depend_on_the_engine_threads_or_the_source_of_the_data(
+    text: str, shape: tuple[int, ...]
+) -> None:
+    """The same bits on each engine with 1 and 3 threads, from arrays, pairs, and processes that read ahead."""
+    x, y = stripes(210)
+    if len(shape) == 3:
+        loaded = trained(text, x, y)
+        assert not np.array_equal(loaded, trained(None, x, y))
+        for readers in (0, 2):
+            assert_array_equal(trained(text, [*zip(x, y, strict=True)], None, readers=readers), loaded)
+    layers, batches = [cr.Flatten(), cr.Dense(3), cr.Softmax()], list[tuple[np.ndarray, ...]]()
+    for engine, threads in (("numpy", 1), ("compiled", 1), ("compiled", 3)):
+        model = cr.Sequential(layers, shape, engine=engine, threads=threads)
+        samples = Samples.of(x.reshape(-1, *shape), y, (3,))
+        loader = model.trainer(Recipe(augmentation=text, batch_size=50), samples).loader
+        batches.append(tuple(map(np.concatenate, zip(*(loader.batch(step)[:2] for step in range(8)), strict=True))))
+    for batch in batches[1:]:
+        for actual, expected in zip(batch, batches[0], strict=True):
+            assert_array_equal(actual, expected)
+
+
+def test_a_batch_of_an_iterable_is_mixed_with_its_own_samples() -> None:
+    x, y = stripes(150)
+    batches = [(x[n : n + 50], y[n : n + 50]) for n in range(0, 150, 50)]
+    recipe = Recipe(augmentation=Augmentation(mixup=1.0), batch_size=50, normalization="none")
+    stream = BatchStream(batches, lambda x, y: Samples.of(x.astype(float), y, (3,)))
+    trainer = classifier(dtype="float64").trainer(recipe, stream)
+    for step in (0, 1, 4):
+        images, targets, _ = trainer.loader.batch(step)
+        own, labels = batches[step % 3]
+        assert_close(targets.sum(1), 1)
+        assert images.max() <= own.max()
+        assert {*np.flatnonzero(targets.any(0))} <= {*labels}
+
+
+def test_a_function_of_the_image_the_target_and_a_generator(tmp_path: Path) -> None:
+    """It receives copies, and a generator that depends on seed, epoch and sample alone."""
+    x, y = stripes(120)
+    calls: dict[tuple[int, ...], list[float]] = {}
+
+    def swap(image: np.ndarray, target: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        calls.setdefault(tuple((image * 255).round().astype(int).ravel()), []).append(generator.random())
+        image += 1.0  # of the copy
+        return image[:, ::-1] - 1.0, np.roll(target, 1)
+
+    kept = x.copy()
+    first, drawn = trained(Augmentation(function=swap), x, y), dict(calls)
+    calls.clear()
+    assert_array_equal(trained(Augmentation(function=swap), x, y, threads=2), first)
+    assert calls == drawn
+    assert all(len(values) == len(set(values)) for values in drawn.values())
+    assert_array_equal(x, kept)
+    assert_close(first, trained(None, x[:, :, ::-1], np.roll(np.eye(3)[y], 1, axis=1)))
+    for unusable in (lambda image, target, generator: image, lambda image, target, generator: (image[0], target)):
+        with pytest.raises(OptionError, match="an image and a target of the shapes"):
+            trained(Augmentation(function=unusable), x, y)
+    with pytest.raises(cr.RunError, match="augmentation"):
+        trained(Augmentation(function=swap), x, y, run=cr.Run(tmp_path / "run"))
+
+
+def test_masks_move_with_images_and_keep_their_labels_under_a_cutout() -> None:
+    x = RNG.integers(0, 255, (6, 1, 5, 5), dtype=np.uint8)
+    labels = x[:, 0].astype(np.int64) % 3
+    segmenting = cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], (1, 5, 5), engine="numpy")
+    for text in ("turn,flip_vertical,flip", "cutout=2"):
+        preparation = Preparation(segmenting, Normalization("none"), Augmentation.parse(text), 1)
+        images, targets, _ = Samples.of(x, labels, (3, 5, 5)).batch(np.arange(6), preparation)
+        assert_array_equal(targets.argmax(1), images[:, 0].astype(int) % 3 if "turn" in text else labels)
+        assert not np.array_equal(images, x)
+    with pytest.raises(OptionError, match="one per position"):
+        segmenting.fit(Dataset(x, labels), augmentation="cutmix=1")
+    with pytest.raises(OptionError, match="3 channels"):
+        segmenting.fit(Dataset(x, labels), augmentation="saturation=1")

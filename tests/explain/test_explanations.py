@@ -1,0 +1,183 @@
+"""Explanations of random cells of every kind of layer, loss and optimizer: what they state gives the value."""
+
+import itertools
+import json
+import math
+import re
+from unicodedata import combining
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from explain.linear import number
+from explain.networks import LOSSES, TRACES, around, explained, trace_of
+from numerical import assert_close
+
+from chainrule import layers as cr
+from chainrule._io.files import without_nonfinite
+from chainrule.explain import Explanation, Trace
+from chainrule.explain.calculations import Calculation
+from chainrule.explain.cells import CellContext
+from chainrule.explain.record import OPTIONAL
+from chainrule.explain.text import text
+from chainrule.operations import definitions
+
+ALWAYS = (
+    *("cell", "tensor", "index", "value", "shown", "layer", "operation", "title", "words", "symbols", "here", "terms"),
+    *("code", "derivation", "sources"),
+)
+CALCULATIONS = [name for name, entry in definitions.entries().items() if "writes" in entry]
+NUMBER = re.compile(r"(?<![\w.])(?<!e−)(?!(?<=\^\{)\d+\})\d+(?:\.\d+)?(?:e[−-]\d+)?")  # none of the whole exponents
+TABLE = ("  ·  ", "product", "smaller", "sum", "  =  ", "∂")  # parts of lines that are not wrapped
+every_trace = pytest.mark.parametrize("name", TRACES)
+
+
+def value_of(trace: Trace, cell: str) -> float:
+    """Look up a value by its canonical name in the tensor's array."""
+    name, _, index = cell.partition("[")
+    return float(trace[name][tuple(int(k) for k in index.rstrip("]").split(",") if k)])
+
+
+@every_trace
+def test_terms_steps_and_rows_give_the_value(name: str) -> None:
+    """Terms, last step, winner and Jacobian rows give the value; factors are those of the tensors."""
+    trace, branches = TRACES[name](), False
+    for explanation in explained(trace):
+        record = explanation.to_json()
+        assert [key for key in record if key in ALWAYS] == list(ALWAYS)
+        assert record.keys() - set(ALWAYS) <= set(OPTIONAL)
+        assert record["value"] == trace[record["tensor"]][tuple(record["index"])]
+        check_sums(explanation, record)
+        check_sources(trace, record)
+        assert record["title"]
+        assert record["words"].endswith(".")
+        if trace.samples == 1:
+            assert "[n" not in record["symbols"] + record["here"]
+        if record["operation"]:
+            assert record["symbols"].count("=") >= 1
+            assert record["code"][0]["file"].startswith("operations/reference/")
+            assert len(record["code"]) in (2, 3)  # the engines' code of element-wise operations is generated
+        branches |= record["operation"] == "add" and ".d" in record["tensor"]
+    assert branches == name.startswith("graph")
+
+
+def check_sums(explanation: Explanation, record: dict) -> None:
+    """Check that all that is added up gives the value, within a rounding of the largest terms."""
+    value, sums, size = record["value"], {}, max(abs(record["value"]), 1.0)
+    if record["terms"]:
+        scale = record.get("scale", {"value": 1.0})["value"]
+        sums["terms"] = scale * math.fsum(term["value"] for term in record["terms"])
+        size = abs(scale) * math.fsum(abs(term["value"]) for term in record["terms"])
+    if "steps" in record:
+        sums["steps"] = record["steps"][-1]["value"]
+    if "pick" in record and record["operation"] == "max_pool" and record["tensor"].endswith(".y"):
+        sums["pick"] = record["pick"]["candidates"][record["pick"]["winner"]]["value"]
+    if "jacobian" in record:
+        sums["jacobian"] = math.fsum(row["product"] for row in record["jacobian"]["rows"])
+        for row in record["jacobian"]["rows"]:
+            assert_close(row["dp"] * row["j"], row["product"], dtype=float)
+    for part, total in sums.items():
+        assert abs(total - value) <= 1e-12 * max(size, abs(value)), (record["cell"], part, total, value)
+    assert sums or record["operation"] in ("", "max_pool", "max_pool_dx", "average_pool_dx", "resample_dx")
+
+
+def check_sources(trace: Trace, record: dict) -> None:
+    """Check that factors have the values of their cells, which are among the sources."""
+    for term in record["terms"]:
+        assert math.prod(factor["value"] for factor in term["factors"]) == term["value"]
+        for factor in term["factors"]:
+            if factor["cell"] is not None:
+                assert value_of(trace, factor["cell"]) == factor["value"]
+                assert factor["cell"] in record["sources"] or len(record["sources"]) == 4096
+            assert factor["why"] == "" or (factor["cell"], factor["value"]) == (None, 0.0)
+    for source in record["sources"][::5]:
+        assert str(trace.catalogue.read(source)) == source
+    assert record["sources"] == list(dict.fromkeys(record["sources"]))
+
+
+@every_trace
+def test_rules_give_the_value(name: str) -> None:
+    """Evaluate the rule of each calculation with the values of the steps."""
+    trace = TRACES[name]()
+    for explanation in explained(trace, seed=1):
+        operation, place, _ = trace.catalogue.writers.get(explanation.tensor, (None, 0, None))
+        if operation is None or operation.name not in CALCULATIONS:
+            continue
+        if operation.name == "max_pool" and place == 1:  # a position in the whole map, not in the window
+            continue
+        calculation = Calculation(context(trace, explanation.tensor, explanation.index))
+        calculation.derive()
+        evaluator = calculation.evaluator
+        for rule in evaluator.entry["results"][place]["rule"]:
+            if definitions.holds(rule, calculation.facts):
+                value = float(evaluator.formula(rule, evaluator.own))
+                assert_close(value, explanation.value, name=(explanation.cell, rule), dtype=float, magnitude=1)
+
+
+def context(trace: Trace, name: str, index: tuple[int, ...]) -> CellContext:
+    """Return what the rules of a cell are evaluated with."""
+    cell = trace.catalogue.find(name, index)
+    return CellContext.of(cell, trace._arrays, trace.catalogue, {"first": 0, "seed": 0, "step": 1})
+
+
+def half_unit(text: str, digits: int) -> float:
+    """Return half a unit of the last digit of a printed number; 0 and 1 are exact."""
+    value = abs(number(text))
+    return 0 if text in "01" else 0.5 * 10.0 ** (math.floor(math.log10(value)) + 1 - digits)
+
+
+def rounding(text: str, digits: int) -> float:
+    """Return by how much the result may differ because each number is printed with so few digits."""
+    whole, total = number(text), 0.0
+    for place in NUMBER.finditer(text):
+        moved = [number(place[0]) + sign * half_unit(place[0], digits) for sign in (1, -1)]
+        total += max(abs(number(f"{text[: place.start()]}{near:.17f}{text[place.end() :]}") - whole) for near in moved)
+    return total
+
+
+@every_trace
+@pytest.mark.parametrize("digits", [3, 6])
+def test_steps_hold_for_their_printed_numbers(name: str, digits: int) -> None:
+    for explanation in explained(TRACES[name](), digits):
+        for step in explanation.derived.steps or ():
+            if "uniform" in step.numbers or "…" in step.numbers or step.name == "correct":
+                continue
+            shown = number(step.shown)
+            assert shown == pytest.approx(step.value, rel=0.51 * 10.0 ** (1 - digits)), (name, step)
+            allowed = rounding(step.numbers, digits) + half_unit(step.shown.lstrip("−"), digits)
+            assert number(step.numbers) == pytest.approx(shown, rel=1e-9, abs=allowed + 1e-15), (name, step)
+
+
+def parsed(html: str) -> ElementTree.Element:
+    """Parse as XML, in which every tag must be closed."""
+    return ElementTree.fromstring(re.sub(r"<img ([^>]*)>", r"<img \1/>", html.replace("<br>", "<br/>")))
+
+
+@every_trace
+def test_text_fits_the_screen_and_html_is_well_formed(name: str, screen) -> None:
+    trace = TRACES[name]()
+    for picture in parsed(trace._repr_html_()).iter("img"):
+        assert picture.get("alt")
+    for explanation, columns in zip(explained(trace), itertools.cycle((80, 100)), strict=False):
+        screen(columns, 30)
+        lines = text(explanation).splitlines()
+        wide = [line for line in lines if sum(not combining(letter) for letter in line) > columns]
+        assert all(any(part in line for part in TABLE) for line in wide), wide
+        assert not any(line != line.rstrip() for line in lines)
+        assert str(explanation) == text(explanation)
+        html = "".join(parsed(explanation._repr_html_()).itertext())
+        assert explanation.derived.words in html
+        assert f"{explanation.cell} = {explanation.shown}" in html
+        assert not re.search("#[0-9a-f]{3}", explanation._repr_html_())  # colours are those of the notebook
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_values_that_are_not_finite_are_explained(loss: str) -> None:
+    value = (np.nan, np.inf, -np.inf, 3e38)[LOSSES.index(loss) % 4]
+    for layer in (cr.GELU(), cr.MaxPool2D(2), cr.Conv2D(2, 2), cr.LayerNorm()):
+        network = around(layer, (2, 3, 3), loss)
+        network.parameters[::2] = np.float32(value)
+        for explanation in explained(trace_of(network, loss, 2)):
+            assert explanation.shown in str(explanation)
+            assert explanation._repr_html_()
+            json.dumps(without_nonfinite(explanation.to_json()), allow_nan=False)

@@ -1,0 +1,107 @@
+"""Arguments of `fit` that cannot be used: the error is one line that quotes them, and the model stays as it was."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from training.made import PlainSGD, classifier, dense, points, stripes
+
+import chainrule as cr
+
+X, Y = stripes(60)
+ROWS = [(X[:30], Y[:30]), (X[30:], Y[30:])]
+NUMBERS = {"model": dense(1, loss="mean_squared_error"), **dict(zip("xy", points(20), strict=True))}
+
+
+class Pairs(list[Any]):
+    """A data set with items (x, y)."""
+
+
+ITEMS: dict[str, Any] = {"x": Pairs(zip(X, Y, strict=True)), "y": None}
+HELD_OUT = np.zeros((4, 1, 8, 8))
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    # inputs
+    ({"x": np.where(np.arange(60).reshape(-1, 1, 1, 1) == 7, np.nan, X)}, "finite, the first in sample 7"),
+    ({"x": X.astype(str)}, "expected numbers"),
+    ({"x": X[:, :, :0]}, "expected a batch of shape"),
+    ({"x": X[:0], "y": Y[:0]}, "the data is empty"),
+    # targets
+    ({"y": Y + 1}, "is outside the classes 0 … 2"),
+    ({"y": -Y - 1}, "label -"),
+    ({"y": Y[:-1]}, "60 inputs but 59 targets"),
+    ({"y": 3}, "60 inputs but a single targets"),
+    ({"y": [[1, 2], [3]]}, "the samples have different shapes"),
+    ({"y": [{"a": 1}] * 60}, "found object: .*'a'"),
+    ({"y": Y.astype(complex)}, "found complex128"),
+    ({"y": np.eye(2)[Y % 2]}, "for a network with 3 outputs"),
+    ({"y": np.array(["cat"] * 60)}, "label 'cat' of sample 0 is not a class of the model: 0"),
+    ({"y": [*np.array(["ant", "bee", "cat"])[Y][:-1], "dog"]}, "classes="),
+    ({"y": np.where(np.eye(3)[Y] > 0, np.inf, 0.0)}, "targets must be finite; the target of sample 0"),
+    ({"y": Y + 0.5}, "labels must be whole numbers"),
+    ({"y": None}, "labels are missing"),
+    ({"y": np.eye(3)[Y] - 0.5}, "expects labels, or probabilities that sum to 1 in every row"),
+    # weights
+    ({"sample_weight": np.ones(8)}, "expected 60 numbers, .* float64 of shape .8"),
+    ({"sample_weight": np.ones((60, 1))}, "of shape .60×1"),
+    ({"sample_weight": np.r_[np.ones(59), -1]}, "found -1 for sample 59"),
+    ({"sample_weight": np.r_[np.nan, np.ones(59)]}, "found nan for sample 0"),
+    ({"sample_weight": np.zeros(60)}, "the weights of all training samples are 0"),
+    ({"sample_weight": ["a"] * 60}, "expected 60 numbers"),
+    *(
+        ({"class_weight": weights}, "class")
+        for weights in ("even", {"c": 1}, {7: 1}, {0: -1}, {0: "x"}, {0: np.nan}, 3, [1, 2, 3])
+    ),
+    # validation
+    ({"validation_data": (HELD_OUT * np.nan, np.zeros(4, int))}, "inputs are not finite, the first in sample 0"),
+    ({"validation_data": (HELD_OUT,)}, "expected .x, y. or a Dataset, found tuple"),
+    ({"validation_data": (HELD_OUT, np.full(4, 3))}, "label 3 of sample 0 is outside the classes"),
+    ({"validation_split": 0.5, "validation_data": (X, Y)}, "cannot both be given"),
+    ({"patience": 2}, "patience requires a validation loss"),
+    ({"validation_split": 0.3, "patience": 1, "monitor": "mean_f2"}, "'mean_f2'; did you mean mean_f1"),
+    ({"validation_split": 0.3, "monitor": "accuracy"}, "monitor.* has no effect here"),
+    ({"groups": range(60)}, "groups.* has no effect here"),
+    # parts of the training
+    ({"optimizer": {"name": "adam", "rat": 1}}, "optimizer adam has no option rat; known: learning_rate, beta1"),
+    ({"schedule": {"name": "step", "foo": 1}}, "schedule step has no option foo; known: epochs, gamma"),
+    ({"loss": "softmax_cross_entropy"}, "expects logits: leave out Softmax"),
+    ({"optimizer": PlainSGD(), "lr_multipliers": "dense1=0"}, "per-parameter learning rates"),
+    ({"lr_multipliers": "dense=0"}, r"'dense'; there are dense1\.w"),
+    ({"shards": 2, "gradient_accumulation_steps": 2}, "shards"),
+    ({**NUMBERS, "label_smoothing": 0.1}, "label smoothing requires classes, and the task is regression"),
+    *(({"callbacks": callback}, "is not a callback") for callback in (5, "save", [None], object())),
+    ({"callbacks": PlainSGD}, "is a class; expected an instance"),
+    *(({"lr_multipliers": f"b{end}"}, "(?i)lr_?multipliers|factor") for end in ("", "=", "=x", "=-1", "=nan", "=inf")),
+    *(
+        ({"lookahead": text}, "(?i)lookahead")
+        for text in ("5", "every=0", "every=1.5", "decay=2", "decay=nan", "slow=1")
+    ),
+    # data that are read during training
+    ({"x": iter(ROWS), "y": None}, "steps_per_epoch"),
+    ({"x": iter(ROWS), "y": None, "steps_per_epoch": 0}, "0 batches per epoch"),
+    ({"x": lambda: iter(ROWS), "y": None, "steps_per_epoch": 2}, "function"),
+    ({"x": iter(()), "y": None, "steps_per_epoch": 2}, "expected 2 batches"),
+    ({"x": [X, X], "y": None}, r"pairs .x, y"),
+    ({"x": iter([(X,)]), "y": None, "steps_per_epoch": 1}, r"expected .x, y"),
+    ({"x": Pairs([(X[0], 1), (X[1], 2)]), "y": None, "steps_per_epoch": 2}, "steps_per_epoch"),
+    ({"x": ROWS, "y": None, "validation_split": 0.5}, "validation"),
+    ({**ITEMS, "class_weight": "balanced"}, "class weights"),
+    ({**ITEMS, "sample_weight": np.ones(60)}, "sample_weight"),
+    ({**ITEMS, "readers": -1}, "readers"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_arguments_are_refused_in_one_line(arguments: dict[str, Any], message: str) -> None:
+    model = arguments.get("model") or classifier()
+    call = {"x": X, "y": Y, **{name: value for name, value in arguments.items() if name != "model"}}
+    before = model.parameters.copy()
+    uses = [lambda **options: model.fit(**options, progress=False)]
+    if arguments.keys() <= {"x", "y"} and isinstance(call["x"], np.ndarray):
+        uses.append(model.evaluate)
+    for use in uses:
+        with pytest.raises(cr.ChainruleError, match=message) as caught:
+            use(**call)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 300
+    assert_array_equal(model.parameters, before)

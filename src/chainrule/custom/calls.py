@@ -256,7 +256,8 @@ def split_results(
         return returned[0], _named_entries(returned[1], label)
     if len(returned) == 2 and isinstance(returned[1], tuple | list):
         further = cast("list[Any]", returned[1])
-        returned = [returned[0], *further] if all(isinstance(part, np.ndarray) for part in further) else returned
+        if all(isinstance(part, np.ndarray) for part in further):
+            returned = [returned[0], *further]
     if names is None and isinstance(result, tuple):
         return returned[0], {
             f"{POSITION}{number}": part for number, part in enumerate(returned[1:], 1) if part is not None

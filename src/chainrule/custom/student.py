@@ -232,8 +232,8 @@ class Student:
             if owner is None:
                 raise FormError(f"{label} returned {key!r}, which belongs to no parameter of {self.name}")
             gradients[owner] = returned[key]
-        places = {name: _place(name) for name in self.names}
-        return gradients | {name: gradients[key][part] for name, (key, part) in places.items() if key in gradients}
+        places = ((name, *_place(name)) for name in self.names)
+        return gradients | {name: gradients[key][part] for name, key, part in places if key in gradients}
 
     def _in_order(self, returned: Mapping[str, Array]) -> dict[str, str]:
         """Return gradient → array for gradients returned without names: the next parameter, of equal shape if any."""

@@ -106,8 +106,8 @@ def subject() -> Subject:
 @pytest.fixture(scope="module")
 def address(subject: Subject) -> Iterator[str]:
     """Serve the page of that network; return the address."""
-    with served_page(subject) as found:
-        yield found
+    with served_page(subject) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

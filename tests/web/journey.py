@@ -1,6 +1,5 @@
 """The real server with networks for the page, and Python's results for the same values."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from cli.commands import bars
-from web.looked_at import completed, opened, stripes, until, untrained
+from web.looked_at import NOBODY, completed, opened, stripes, until, untrained
 from web.networks import Subject
 from web.serving import free_port, listening
 
@@ -32,9 +31,9 @@ def numpy_cnn(folder: Path) -> PageSubject:
     """Build numpy-cnn itself, for bars in place of digits."""
     x, y = bars(64)
     np.savez(folder / "bars.npz", x=x, y=y)
-    found = subjects.of_name("numpy-cnn", engine="numpy")
-    recipe = replace(found.recipe, epochs=4000, batch_size=8, validation=0.25, schedule=Recipe().schedule)
-    return replace(found, recipe=recipe, choice=DataChoice(str(folder / "bars.npz")))
+    subject = subjects.of_name("numpy-cnn", engine="numpy")
+    recipe = replace(subject.recipe, epochs=4000, batch_size=8, validation=0.25, schedule=Recipe().schedule)
+    return replace(subject, recipe=recipe, choice=DataChoice(str(folder / "bars.npz")))
 
 
 def smooth(folder: Path) -> PageSubject:
@@ -59,13 +58,13 @@ class Journey:
 
     def trace_of(self, picture: np.ndarray, label: int, step: int | None = None) -> Trace:
         """Trace a step for any image (C, H, W) of bytes."""
-        frame, recipe = self.session.frame(step, threading.Event()), self.session.subject.recipe
+        frame, recipe = self.session.frame(step, NOBODY), self.session.subject.recipe
         subject = Subject(self.model(frame), recipe, frame.moments or (), frame.step, frame.rate)
         return subject.trace({"x": picture, "label": label})
 
     def model(self, frame: Frame | None = None) -> Sequential:
         """Return a separate network with the values of a frame; None: the newest."""
-        frame = frame or self.session.frame(None, threading.Event())
+        frame = frame or self.session.frame(None, NOBODY)
         known = self.session.subject.model
         model = Sequential(known.layers, known.input_shape, loss=known.loss, engine="numpy", name=known.name)
         model.normalization = known.normalization

@@ -141,10 +141,10 @@ def of_zoo(name: str) -> Subject:
 def element_wise() -> Subject:
     """Use every element-wise activation, each behind a dense layer."""
     body = [part for *_, activation in EXAMPLES.values() for part in (layers.Dense(6), activation)]
-    made = Sequential(
+    model = Sequential(
         [layers.Flatten(), *body, layers.Dense(4), layers.Softmax()], (1, 2, 3), name="element-wise", engine="numpy"
     )
-    return subject(made, Recipe(optimizer=optimizers.SGD(0.1)))
+    return subject(model, Recipe(optimizer=optimizers.SGD(0.1)))
 
 
 def listed(name: str) -> Subject:

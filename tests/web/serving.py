@@ -28,10 +28,10 @@ PORT = 8123
 HOST = f"127.0.0.1:{PORT}"
 
 
-def in_a_loop(made: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+def in_a_loop(coroutine: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
     """Run a coroutine in a separate thread, since Playwright occupies the event loop of the tests' thread."""
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: asyncio.run(made())).result()
+        return pool.submit(lambda: asyncio.run(coroutine())).result()
 
 
 class Browser:
@@ -67,9 +67,9 @@ def client(session: Session, key: Key | None = None, *, inside: bool = True) -> 
 
 def free_port() -> int:
     """Return a free port."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return bound.getsockname()[1]
 
 
 @contextmanager
@@ -103,9 +103,9 @@ class Served:
         )
         assert self.process.stdout
         line = self.process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", line)
-        assert found, (line, self.process.poll(), self.process.stderr and self.process.stderr.readline())
-        self.port, self.token = int(found[1]), found[2]
+        printed = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", line)
+        assert printed, (line, self.process.poll(), self.process.stderr and self.process.stderr.readline())
+        self.port, self.token = int(printed[1]), printed[2]
         answer = httpx.get(f"http://127.0.0.1:{self.port}/?token={self.token}")
         self.cookie = answer.headers["set-cookie"].split(";")[0]
 

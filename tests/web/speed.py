@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page
+from web.pages import entered
 from web.screenshots import chromium
 from web.serving import Served
 
@@ -63,21 +64,12 @@ def report(browser: Browser, address: str, file: str) -> None:
         times = sorted(opening(browser, opened, again=again) for _ in range(TIMES))
         print(f"{name:<28}{times[0]:>8.0f}{times[len(times) // 2]:>8.0f}")
     print(f"\n{'frames':<28}{'a second':>9}{'longest':>9}{'left out':>9}   (best of {TIMES})")
-    page = shown(browser, address)
+    page = entered(browser.new_page(viewport=SIZE), address)
     page.evaluate(FRAMES)
     for name, act in ACTS.items():
-        count, longest, late = min((frames(page, act) for _ in range(TIMES)), key=lambda found: found[::-1])
+        count, longest, late = min((frames(page, act) for _ in range(TIMES)), key=lambda measured: measured[::-1])
         print(f"{name:<28}{count:>9.1f}{longest:>6.0f} ms{late:>9.1%}")
     page.close()
-
-
-def shown(browser: Browser, address: str) -> Page:
-    """Open the page and wait until the network is drawn."""
-    page = browser.new_page(viewport=SIZE)
-    page.goto(address)
-    page.wait_for_selector("html[data-ready]")
-    page.wait_for_selector("#diagram canvas")
-    return page
 
 
 def opening(browser: Browser, address: str, *, again: bool) -> float:
@@ -89,9 +81,9 @@ def opening(browser: Browser, address: str, *, again: bool) -> float:
         page.goto("about:blank")
         page.goto(address)
         page.wait_for_function("() => window.readyAt")
-    found = page.evaluate("window.readyAt")
+    milliseconds: float = page.evaluate("window.readyAt")
     context.close()
-    return found
+    return milliseconds
 
 
 def frames(page: Page, act: Callable[[Page], None]) -> tuple[float, float, float]:

@@ -1,7 +1,6 @@
 """The step of training that the page shows: to the bits of training, and in parts that add up."""
 
 import re
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -15,7 +14,7 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from web.bridge import call
 from web.journey import journey
-from web.looked_at import RECIPE, finished, layers, opened, trained_through, untrained
+from web.looked_at import NOBODY, RECIPE, finished, layers, opened, trained_through, untrained
 from web.pages import Page, entered, number, waited
 
 from chainrule.data.augmentation import Augmentation
@@ -34,7 +33,6 @@ from chainrule.web.replaying import BatchStep
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
 
-NOBODY = threading.Event()
 STEPS = 11
 
 

@@ -149,22 +149,12 @@ def test_a_number_is_followed_upstream_and_back(show: Show) -> None:
     assert value(page) == text
     assert str(followed) in page.evaluate("decodeURI(location.hash)")
     assert texts(page, PATH) == ["conv2.dw[3,1,0,2]", followed]
-    page.go_back()
+    page.get_by_role("button", name="Back along the path").click()
     page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
     assert texts(page, PATH) == ["conv2.dw[3,1,0,2]"]
-
-
-def test_from_a_weight_to_its_gradient_and_its_update(show: Show) -> None:
-    page = show("conv2.w[3,1,0,2]", "forward")
-    page.locator(".computation-likes").get_by_text("gradient", exact=True).click()
-    page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
-    assert "/backward/" in page.url
     page.locator(".computation-likes").get_by_text("after the step").click()
     page.wait_for_function(SHOWS, arg="conv2.w.update[3,1,0,2]")
     assert "/update/" in page.url
-    assert page.locator(PATH).count() == 3
-    page.get_by_role("button", name="Back along the path").click()
-    page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
 
 
 def test_links_lead_on_to_the_loss(show: Show) -> None:

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,31 +11,31 @@ from typing import Any
 import numpy as np
 import pytest
 from web.journey import Journey, journey, numpy_cnn
+from web.looked_at import NOBODY
 from web.pages import absent, number
 
 from chainrule.explain.notation import format_number
 
 SCRIPT = Path(__file__).parent / "firefox.mjs"
 DRIVER = Path(__file__).parents[2] / "node_modules" / "puppeteer-core"
-NEVER = threading.Event()
 
 
 @pytest.fixture(scope="module")
 def firefox() -> str:
     """Return the path of Firefox."""
-    found = shutil.which("firefox-esr") or shutil.which("firefox")
-    if found is None:
+    path = shutil.which("firefox-esr") or shutil.which("firefox")
+    if path is None:
         absent("no firefox on this machine")
     if shutil.which("node") is None or not DRIVER.is_dir():
         absent("puppeteer-core is not installed (make node_modules/.installed)")
-    return found
+    return path
 
 
 @pytest.fixture(scope="module")
 def network(firefox: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
     """Train numpy-cnn for some steps and serve its page."""
-    with journey(numpy_cnn(tmp_path_factory.mktemp("data")), steps=20) as found:
-        yield found
+    with journey(numpy_cnn(tmp_path_factory.mktemp("data")), steps=20) as network:
+        yield network
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +56,7 @@ def test_a_visit_in_firefox_shows_the_numbers_of_python(visit: dict[str, Any], n
     assert visit["wrong"] == []
     image, step = map(int, re.fullmatch(r"#/network/backward\?image=(\d+)&step=(\d+)&why=.*", visit["start"]).groups())
     assert 0 < step < network.session.state()["step"]
-    record = network.session.batch_step(step, NEVER)
+    record = network.session.batch_step(step, NOBODY)
     before, after = (network.model(frame) for frame in (record.before, record.after))
     picture, label = record.images[image], record.labels[image]
     trace = network.trace_of(picture, label, step)

@@ -10,7 +10,6 @@ import pytest
 from web.looked_at import opened, small, stripes
 from web.serving import HOST, PORT, Browser, client
 
-from chainrule.web import guard
 from chainrule.web.guard import MAX_BODY, Key
 from chainrule.web.session import Session
 
@@ -19,19 +18,14 @@ POLICY = (
     "worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HOSTS = (
-    "evil.example", f"evil.example:{PORT}", "127.0.0.1", "localhost", "127.0.0.1:80", f"127.0.0.2:{PORT}",
-    f"127.0.0.1.evil.example:{PORT}", f"localhost.evil.example:{PORT}", f"[::1]:{PORT}", f"0.0.0.0:{PORT}", "",
-    f"user@{HOST}", f"{HOST}/", f"{HOST}, evil.example",
+    f"evil.example:{PORT}", "127.0.0.1", "127.0.0.1:80", f"127.0.0.1.evil.example:{PORT}", f"[::1]:{PORT}", "",
+    f"user@{HOST}", f"{HOST}, evil.example",
 )  # fmt: skip
-ORIGINS = (
-    "http://evil.example", "null", "", f"https://{HOST}", "http://127.0.0.1", f"http://localhost:{PORT}",
-    "http://127.0.0.1:9999", f"http://{HOST}.evil.example", f"http://{HOST}/", "file://",
-)  # fmt: skip
+ORIGINS = ("null", "", f"https://{HOST}", f"http://localhost:{PORT}", "http://127.0.0.1:9999", f"http://{HOST}.evil")
 PATHS = (
-    "/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2fserver.py", "/..%2f..%2fpyproject.toml", "/server.py",
-    "/page//etc/passwd", "//etc/passwd", "/%2fetc%2fpasswd", "/page.js%00.html", "/page/SCRIPT.JS", "/page/.",
-    "/page.js/", "/page/types.js", "/page/index.html", "/index.html", "/page/engine", "/page/..\\server.py", "/api",
-    "/api/", "/api/nothing", "/favicon.ico", "/page/" + "a/" * 2000,
+    "/page/../server.py", "/page/%2e%2e/server.py", "/..%2f..%2fpyproject.toml", "/page//etc/passwd",
+    "/%2fetc%2fpasswd", "/page.js%00.html", "/page.js/", "/page/index.html", r"/page/..\server.py",
+    "/api", "/api/nothing", "/page/" + "a/" * 2000,
 )  # fmt: skip
 NO_STEPS = (
     b"", b"{}", b"[]", b"3", b'{"steps": "3"}', b'{"steps": true}', b'{"steps": 1.5}', b"\xff", b"[" * 100_000,
@@ -158,30 +152,20 @@ def test_without_the_token_a_readable_page(outside: Browser, path: str) -> None:
     assert "set-cookie" not in answer.headers
 
 
-def test_the_token_opens_only_the_entrance_to_this_page(session: Session) -> None:
+def test_only_this_token_and_cookie_open_only_this_page(session: Session) -> None:
     key = Key(PORT)
-    browser = client(session, key, inside=False)
-    assert browser.get(f"/api/description?token={key.token}").status_code == 401
-    assert browser.post(f"/?token={key.token}").status_code == 401
-    answer = browser.get(f"/?token={key.token}", headers={"Origin": "http://evil.example"})
-    assert answer.status_code == 403
-    assert "set-cookie" not in answer.headers
-
-
-def test_cookies_of_other_ports_and_values(session: Session) -> None:
-    key = Key(PORT)
-    browser = client(session, key, inside=False)
-    for cookie in (
-        f"chainrule-8124={key.cookie}",
-        f"chainrule-{PORT}={key.cookie}x",
-        f"chainrule-{PORT}=",
-        f"chainrule-{PORT}={key.token}",
-        "chainrule-\x01;;;=",
-        f"chainrule={key.cookie}",
+    browser, entrance = client(session, key, inside=False), f"/?token={key.token}"
+    cookies = (f"chainrule-8124={key.cookie}", *(f"{key.name}={value}" for value in (f"{key.cookie}x", "", key.token)))
+    for status, method, path, headers in (
+        *((401, "GET", STATE, {"Cookie": cookie}) for cookie in (*cookies, "chainrule-\x01;;;=")),
+        (401, "GET", f"/api/description?token={key.token}", {}),
+        (401, "POST", entrance, {}),
+        (403, "GET", entrance, {"Origin": "http://evil.example"}),
+        (200, "GET", STATE, {"Cookie": f"chainrule-8124=other; {key.name}={key.cookie}"}),
     ):
-        assert browser.get("/api/training", headers={"Cookie": cookie}).status_code == 401, cookie
-    both = f"chainrule-8124=other; chainrule-{PORT}={key.cookie}"
-    assert browser.get("/api/training", headers={"Cookie": both}).status_code == 200
+        answer = browser.request(method, path, headers=headers)
+        assert answer.status_code == status, (method, path, headers)
+        assert "set-cookie" not in answer.headers
 
 
 def test_the_owner_is_let_in(session: Session) -> None:
@@ -217,11 +201,3 @@ def test_an_internal_error_is_printed_in_the_terminal_only(
     assert line.startswith("chainrule: /api/training: RuntimeError: secret")
     assert "Traceback" not in line
     assert line.count("\n") == 1
-
-
-def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch, session: Session) -> None:
-    compared: list[bytes] = []
-    monkeypatch.setattr(guard.secrets, "compare_digest", lambda given, known: compared.append(given) or given == known)
-    browser = client(session)
-    browser.get("/api/training")
-    assert len(compared) == 2

@@ -1,15 +1,13 @@
 """A complete visit to the real server with mouse, keyboard and drawing."""
 
-import json
 import re
-import threading
 from collections.abc import Iterator
 from decimal import Decimal
 
 import numpy as np
 import pytest
 from web.journey import Journey, journey, numpy_cnn
-from web.looked_at import until
+from web.looked_at import NOBODY
 from web.pages import Page, entered, number, waited
 
 
@@ -22,13 +20,13 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
 def changed(network: Journey, step: int, weight: str) -> tuple[float, float, list[float]]:
     """Return the change of a weight in a step, its gradient, and each image's contribution to it."""
     name, index = weight[: weight.index("[")], tuple(map(int, weight[weight.index("[") + 1 : -1].split(",")))
-    record = network.session.batch_step(step, threading.Event())
+    record = network.session.batch_step(step, NOBODY)
     place = slice(*network.session.subject.model.layout[name])
     shape = network.session.subject.model.weights[name].shape
     arrays = (record.before.parameters, record.after.parameters, record.gradient)
     before, after, gradient = (float(array[place].reshape(shape)[index]) for array in arrays)
     flat = int(np.ravel_multi_index(index, shape))
-    return after - before, gradient, network.session.contributions(step, name, [flat], threading.Event())[0]
+    return after - before, gradient, network.session.contributions(step, name, [flat], NOBODY)[0]
 
 
 def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newest_step(
@@ -40,8 +38,8 @@ def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newes
     page.goto(network.address)
     page.wait_for_selector("html[data-ready]")
     page.wait_for_selector(".story-cause")
-    found = re.search(r"#/network/backward\?image=(\d+)&step=(\d+)&why=(conv1\.w\[[\d,]+\])$", page.url)
-    image, step, weight = int(found[1]), int(found[2]), found[3]
+    place = re.search(r"#/network/backward\?image=(\d+)&step=(\d+)&why=(conv1\.w\[[\d,]+\])$", page.url)
+    image, step, weight = int(place[1]), int(place[2]), place[3]
     assert 0 < step < newest
     change, gradient, contributions = changed(network, step, weight)
     assert change * gradient < 0  # the step goes against the gradient of its batch
@@ -114,17 +112,3 @@ def test_an_image_is_a_part_of_its_batch_and_keeps_the_focus(page: Page, network
     numbers = page.locator(".story-cause:is(.batch, .image) > b, #cause-image b:last-of-type").all_inner_texts()
     batch, image, others = map(number, numbers)
     assert image + others == pytest.approx(batch, rel=1e-9)
-
-
-def test_two_windows_see_one_training(page: Page, network: Journey) -> None:
-    entered(page, network.address)
-    other = page.context.new_page()
-    entered(other, network.address)
-    before = network.session.state()["step"]
-    page.click(".train-one")
-    until(lambda: network.session.state()["step"] == before + 1)
-    step = rf"step\s+{before + 1:,} of"
-    waited(other, lambda: re.search(step, other.inner_text(".train-words")))
-    other.close()
-    answer = page.request.get(f"{network.address.split('?')[0]}api/training")
-    assert json.loads(answer.body())["step"] == before + 1

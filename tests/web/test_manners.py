@@ -100,17 +100,3 @@ def test_the_lecture_hall(opened: Page) -> None:
     opened.keyboard.press("l")
     opened.wait_for_selector("html:not([data-hall])")
     opened.set_viewport_size({"width": 1440, "height": 900})
-
-
-def test_a_window_with_space_for_it_shows_the_nudge_until_it_is_folded(opened: Page) -> None:
-    nudge = opened.locator(".computation-nudge")
-    opened.set_viewport_size({"width": 1280, "height": 720})
-    went(opened, "#/network/forward/conv1.w[0,0,1,1]?sample=0", ".computation-nudge")
-    assert nudge.get_attribute("open") is None
-    opened.set_viewport_size({"width": 3440, "height": 1440})
-    went(opened, "#/network/forward/conv1.w[0,0,1,2]?sample=0", name_is("conv1.w[0,0,1,2]"))
-    assert opened.locator(".computation-nudge input").is_visible()
-    nudge.locator("summary").click()
-    went(opened, "#/network/forward/conv1.w[0,0,2,2]?sample=0", name_is("conv1.w[0,0,2,2]"))
-    assert nudge.get_attribute("open") is None
-    opened.set_viewport_size({"width": 1440, "height": 900})

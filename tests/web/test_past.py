@@ -1,13 +1,13 @@
 """The past of a weight on the page, its letters, and the way to the last step of training."""
 
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from web.journey import Journey, journey, smooth
-from web.pages import Browser, Locator, Page, entered, waited
+from web.looked_at import NOBODY
+from web.pages import Locator, Page, entered, waited
 
 from chainrule.explain.notation import format_number
 
@@ -22,8 +22,8 @@ LINES = """(letters) => [...document.querySelectorAll(letters)].map((each) =>
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
     """Train a network to the end."""
     subject = smooth(tmp_path_factory.mktemp("data"))
-    with journey(replace(subject, recipe=replace(subject.recipe, epochs=EPOCHS)), steps=10**6) as found:
-        yield found
+    with journey(replace(subject, recipe=replace(subject.recipe, epochs=EPOCHS)), steps=10**6) as network:
+        yield network
 
 
 def curve(page: Page, name: str) -> Locator:
@@ -38,7 +38,7 @@ def test_a_step_of_a_weights_past_is_pointed_at_and_gone_to(page: Page, network:
     page.keyboard.press("Home")
     for at in range(1, 4):
         page.keyboard.press("ArrowRight")
-        frame = network.session.frame(steps[at], threading.Event())
+        frame = network.session.frame(steps[at], NOBODY)
         weight = format_number(float(network.model(frame).weights["conv1.w"][2, 0, 1, 1]))
         assert value.get_attribute("aria-valuetext") == f"step {steps[at]}: {weight}"
     page.keyboard.press("Enter")
@@ -49,22 +49,13 @@ def test_a_step_of_a_weights_past_is_pointed_at_and_gone_to(page: Page, network:
     waited(page, lambda: "step=" not in page.url)  # the newest step
 
 
-def test_the_head_of_an_earlier_step_fits_a_phone(browser: Browser, network: Journey) -> None:
-    page = browser.new_page(viewport={"width": 320, "height": 640}, has_touch=True, is_mobile=True)
-    entered(page, network.address, "#/network/forward?sample=1&step=2")
-    page.wait_for_selector(".train-newest")
-    widest = page.evaluate("document.documentElement.scrollWidth")
-    page.close()
-    assert widest == 320
-
-
 def test_after_training_update_leads_to_its_last_step(page: Page, network: Journey) -> None:
     last = network.session.state()["step"] - 1
     entered(page, network.address, f"#/network/update/{CELL.replace('.w', '.w.update')}?sample=1")
     page.click(".computation-ended button")
     waited(page, lambda: f"step={last}" in page.url)
     page.wait_for_selector(".computation-batch")
-    weights = network.session.frame(last + 1, threading.Event()).parameters
+    weights = network.session.frame(last + 1, NOBODY).parameters
     after = weights[slice(*network.session.subject.model.layout["conv1.w"])].reshape(3, 1, 3, 3)[2, 0, 1, 1]
     assert page.inner_text(".computation-value") == format_number(float(after))
     page.evaluate("location.hash = '#/network/update?sample=1'")
@@ -81,17 +72,12 @@ def test_after_training_update_leads_to_its_last_step(page: Page, network: Journ
     waited(page, lambda: page.url.endswith(question))
 
 
-def test_operands_have_underlines_of_their_own(page: Page, network: Journey) -> None:
+def test_a_letter_lights_its_operand_which_has_an_underline_of_its_own(page: Page, network: Journey) -> None:
     entered(page, network.address, "#/network/forward/conv1.y[1,2,3]?sample=1")
     page.wait_for_selector(".computation-factor[data-slot]")
     lines = {tuple(each) for each in page.evaluate(LINES, LETTERS)}
     assert {slot for slot, _ in lines} == {"1", "2", "3"}  # x, w, b
     assert len(lines) == len({line for _, line in lines}) == 3
-
-
-def test_a_letter_lights_its_operand_and_an_operand_its_letter(page: Page, network: Journey) -> None:
-    entered(page, network.address, "#/network/forward/conv1.y[1,2,3]?sample=1")
-    page.wait_for_selector(".computation-factor[data-slot]")
     ground = "(each) => getComputedStyle(each).backgroundColor"
     letter = page.locator(
         '.computation-here [data-name="w"][data-slot], .computation-equation [data-name="w"][data-slot]'
@@ -128,9 +114,9 @@ def test_the_letters_of_an_update_are_those_of_its_operands(page: Page, network:
         slots[letter] = page.locator(".computation-like", has_text=re.compile(f"(^|, ){words}$")).get_attribute(
             "data-slot"
         )
-        found = page.locator(f'.computation-steps [data-name="{letter}"]').evaluate_all(
+        letters = page.locator(f'.computation-steps [data-name="{letter}"]').evaluate_all(
             "(all) => all.map((each) => each.dataset.slot)"
         )
-        assert set(found) == {slots[letter]}
+        assert set(letters) == {slots[letter]}
     assert None not in slots.values()
     assert len(set(slots.values())) == len(operands)

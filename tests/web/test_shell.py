@@ -1,7 +1,7 @@
 """The page around its views: addresses, notices, light and dark."""
 
 import pytest
-from web.pages import Page, arrived, draw, entered, hash_of, went
+from web.pages import Page, arrived, entered, hash_of, went
 
 
 def test_a_place_has_an_address(page: Page, address: str) -> None:
@@ -38,16 +38,6 @@ def test_a_bad_address_is_said_and_the_page_stands(opened: Page, wrong: str, wor
     arrived(opened, right)
     opened.get_by_role("button", name="Dismiss").click()
     assert banner.count() == 0
-
-
-def test_nothing_is_fetched_from_outside(page: Page, address: str) -> None:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    entered(page, address, "#/network/backward/conv1.dw[0,0,0,0]")
-    draw(page)
-    own = address.partition("?")[0]
-    assert asked
-    assert [url for url in asked if not url.startswith((own, "data:", "blob:"))] == []
 
 
 def test_light_and_dark(page: Page, address: str) -> None:

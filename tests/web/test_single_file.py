@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-import threading
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,6 @@ from chainrule.runs.jobs import DataChoice
 from chainrule.web import document, single_file, subjects
 from chainrule.web.document import bundle, pack_numbers, unpack
 
-NOBODY = threading.Event()
 INDEX = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>t</title>
 <link rel="icon" href="data:,">
@@ -179,16 +177,6 @@ def test_without_data_there_is_still_a_file(tmp_path: Path, page: Path) -> None:
 
 
 # ------------------------------------------------------------------ the document
-
-
-def test_one_script_holds_the_modules_of_the_page_and_its_worker(page: Path) -> None:
-    content = document.assemble(document.parts(), "{}")
-    script = unpacked(embedded(content, "chainrule-modules")).tobytes().decode()
-    assert re.findall(r'^"(.*)": \(\) => \{$', script, re.MULTILINE) == ["b.js", "engine/a.js", "app.js", "worker.js"]
-    assert FILES["app.js"].split("\n", 1)[1] in script
-    assert 'const { b: c } = load("b.js");' in script
-    assert not re.search(r"^(?:import|export)", script, re.MULTILINE)
-    assert script.endswith('for (const path of globalThis.document ? ["app.js"] : ["worker.js"]) load(path);\n')
 
 
 def test_nothing_is_fetched_and_nothing_else_may_run(page: Path) -> None:

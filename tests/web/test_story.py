@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from web.networks import OTHERS, Subject, built, find_subject, served
 from web.pages import Page, number, went
 
@@ -63,68 +64,64 @@ PICTURES = """() => [...document.querySelectorAll(".story-rule")].map((rule) => 
 NEXT = "stop => { location.hash = location.hash.replace(/stop=\\d+/, `stop=${stop}`); }"
 
 
-class Printed:
-    """A printed number, or what is computed from printed numbers, with the largest error due to rounding."""
+Interval = NDArray[np.float64]  # its two ends; of a printed number, or of what is computed from printed numbers
 
-    def __init__(self, value: float, error: float) -> None:
-        self.value, self.error = value, error
 
-    @classmethod
-    def read(cls, text: str) -> "Printed":
-        """Read a number: a whole one is exact, any other within half a unit of the last digit shown."""
-        printed = Decimal(text.strip("()").replace("−", "-"))
-        is_exact = printed == int(printed) and "." not in text
-        return cls(float(printed), 0.0 if is_exact else 0.5 * 10.0 ** int(printed.as_tuple().exponent))
+def read(text: str) -> Interval:
+    """Read a number: a whole one is exact, any other within half a unit of the last digit shown."""
+    printed = Decimal(text.strip("()").replace("−", "-"))
+    is_exact = printed == int(printed) and "." not in text
+    return float(printed) + (0 if is_exact else 0.5 * 10.0 ** int(printed.as_tuple().exponent)) * np.array([-1, 1])
 
-    def __add__(self, other: "Printed") -> "Printed":
-        return Printed(self.value + other.value, self.error + other.error)
 
-    def __sub__(self, other: "Printed") -> "Printed":
-        return Printed(self.value - other.value, self.error + other.error)
+def difference(first: Interval, second: Interval) -> Interval:
+    return first - second[::-1]
 
-    def __mul__(self, other: "Printed") -> "Printed":
-        error = abs(self.value) * other.error + abs(other.value) * self.error + self.error * other.error
-        return Printed(self.value * other.value, error)
 
-    def agrees(self, other: "Printed") -> bool:
-        return abs(self.value - other.value) <= (self.error + other.error) * (1 + 1e-9) + 1e-12
+def product(first: Interval, second: Interval) -> Interval:
+    products = np.outer(first, second)
+    return np.array([products.min(), products.max()])
+
+
+def agree(first: Interval, second: Interval) -> bool:
+    slack = 1e-12 + 1e-9 * (np.ptp(first) + np.ptp(second))
+    return max(first[0], second[0]) <= min(first[1], second[1]) + slack
 
 
 def holds(picture: dict[str, Any]) -> bool:
     """Whether the equation in a picture of the walk holds for the numbers in it, within their digits."""
     titles: list[str] = [title for title, _ in picture["grids"]]
-    grids: list[list[Printed]] = [[Printed.read(text) for text in texts if text] for _, texts in picture["grids"]]
+    grids: list[list[Interval]] = [[read(text) for text in texts if text] for _, texts in picture["grids"]]
     end = re.fullmatch(r"(.*)(?:→|framed|← dy) (\S+)", picture["result"])
-    result = Printed.read(end[2]) if end else Printed(0, 0)
+    result = read(end[2]) if end else np.zeros(2)
     if titles == ["the window"]:
-        return result.agrees(max(grids[0], key=lambda cell: cell.value))
+        return agree(result, max(grids[0], key=np.mean))
     if titles[:1] == ["the window, forward"]:
-        winner = max(range(len(grids[0])), key=lambda at: grids[0][at].value)
-        sent = [cell.value for cell in grids[1]]
-        return result.agrees(grids[1][winner]) and sum(map(bool, sent)) == bool(sent[winner])
+        winner = int(np.mean(grids[0], 1).argmax())
+        sent = np.mean(grids[1], 1)
+        return agree(result, grids[1][winner]) and np.count_nonzero(sent) == (sent[winner] != 0)
     if picture["joints"][0] == "↻":
         stored = grids.pop(0)
-        if [cell.value for cell in stored] != [cell.value for cell in reversed(grids[0])]:
+        if not np.array_equal(stored, grids[0][::-1]):
             return False
     framed = re.search(r"Framed[^:]*: (\S+) · (\S+) = (\S+)\.", picture["note"])
-    if framed and not (Printed.read(framed[1]) * Printed.read(framed[2])).agrees(Printed.read(framed[3])):
+    if framed and not agree(product(read(framed[1]), read(framed[2])), read(framed[3])):
         return False
-    operation = {"·": Printed.__mul__, "−": Printed.__sub__}[picture["joints"][-2]]
+    operation = {"·": product, "−": difference}[picture["joints"][-2]]
     factor = re.search(r", times (\S+)", titles[-1])
-    found = [operation(a, b) for a, b in zip(grids[0], grids[1], strict=True)]
-    found = [cell * Printed.read(factor[1]) if factor else cell for cell in found]
-    if not all(a.agrees(b) for a, b in zip(found, grids[2], strict=True)):
+    cells = [operation(*pair) for pair in zip(grids[0], grids[1], strict=True)]
+    cells = [product(cell, read(factor[1])) if factor else cell for cell in cells]
+    if not all(map(agree, cells, grids[2])) or len(cells) != len(grids[2]):
         return False
     if end is None or not end[1].startswith("Σ"):
-        return end is None or any(result.agrees(cell) for cell in grids[2])
+        return end is None or any(agree(result, cell) for cell in grids[2])
     scale = re.search(r" · (\S+)", end[1])
     shown = re.match(r"Σ (\S+) ", end[1])
-    own = Printed.read(shown[1]) if shown else result
-    if grids[2] and not own.agrees(sum(grids[2], Printed(0, 0))):
+    own = read(shown[1]) if shown else result
+    if grids[2] and not agree(own, np.sum(grids[2], 0)):
         return False  # maps have no printed numbers
-    others = (Printed.read(text) for text in re.findall(r"\+ [^+·]*?(\S+) (?=\+|·|$)", end[1]))
-    total = sum(others, own)
-    return result.agrees(total * Printed.read(scale[1]) if scale else total)
+    total = sum((read(text) for text in re.findall(r"\+ [^+·]*?(\S+) (?=\+|·|$)", end[1])), own)
+    return agree(result, product(total, read(scale[1])) if scale else total)
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,6 @@ from chainrule.runs.folder import locked
 from chainrule.training.optimizers import Adam
 from chainrule.web.guard import Key
 
-LOOKED_AT = 37
-
-
 pytestmark = [pytest.mark.usefixtures("mnist")]
 
 
@@ -65,23 +62,6 @@ def test_one_step_ten_steps_an_epoch_start_and_pause(opened: Page) -> None:
     assert step(opened) == rested
     assert float(words(opened)["batch loss"]) > 0
     assert words(opened)["batch accuracy"].endswith(" %")
-
-
-def test_an_earlier_step_is_that_of_python(opened: Page, network: Journey) -> None:
-    taken(opened, ".train-epoch", EPOCH)
-    taken(opened, ".train-epoch", 2 * EPOCH)
-    slider = opened.locator(".train-slider")
-    slider.focus()
-    for _ in range(2 * EPOCH - LOOKED_AT):
-        opened.keyboard.press("ArrowLeft")
-    waited(opened, lambda: shown(opened) == LOOKED_AT)
-    assert slider.get_attribute("aria-valuetext").startswith(f"step {LOOKED_AT} of 30,000, epoch 2 of 1,000, loss ")
-    assert f"step={LOOKED_AT}" in opened.evaluate("location.hash")
-    weights = network.model(network.session.frame(LOOKED_AT, looked_at.NOBODY)).weights["conv1.w"]
-    for index in ((0, 0, 0, 0), (2, 0, 3, 1), (3, 0, 4, 4)):
-        assert weight(opened, index) == pytest.approx(float(weights[index]), rel=5e-3)
-    opened.click(".train-newest")
-    waited(opened, lambda: "step=" not in opened.evaluate("location.hash"))
 
 
 def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: Page) -> None:

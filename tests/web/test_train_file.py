@@ -38,11 +38,15 @@ def test_the_file_trains_and_finds_its_steps_again(offline: Page, file: str) -> 
     while slider.input_value() != "10":  # stored without moments
         page.keyboard.press("ArrowLeft")
     waited(page, lambda: shown(page) == 10)
+    page.evaluate("location.hash = location.hash.replace(/network[^?]*/, 'network/update')")
+    page.get_by_text("not stored at step 10").wait_for()
+    assert page.locator('#diagram canvas[data-key="conv1.w.change"]').count() == 0
     page.click(".train-one")
     waited(page, lambda: re.search(r"It can from step 0 or \d+ or 45\.", page.inner_text(".train-message")))
     slider.focus()
     page.keyboard.press("Home")
     waited(page, lambda: shown(page) == 0)
+    page.wait_for_selector('#diagram canvas[data-key="conv1.w.change"]')
     page.click(".train-one")
     waited(page, lambda: step(page) == 1)
     first = float(words(page)["batch loss"])

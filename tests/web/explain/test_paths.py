@@ -28,8 +28,8 @@ def test_the_paths_of_two_dense_layers_and_the_ways_from_each_output(modules: Pa
     products = x[j] * subject.model.weights["dense2.w"][:, i] * trace["dense2.dy"]
     expected = products[np.argsort(-abs(products))]
     for count in (EVERY, 2):
-        found = call(modules, "paths", f"dense1.dw[{i},{j}]", count, count)
-        assert_close([path["value"] for path in found], expected[:count], dtype=np.float32)
+        paths = call(modules, "paths", f"dense1.dw[{i},{j}]", count, count)
+        assert_close([path["value"] for path in paths], expected[:count], dtype=np.float32)
     sign = np.sign(products.sum())
     ways = call(modules, "ways", f"dense1.dw[{i},{j}]")
     assert ways["layer"] == "dense2"
@@ -39,9 +39,9 @@ def test_the_paths_of_two_dense_layers_and_the_ways_from_each_output(modules: Pa
 def test_all_paths_through_a_batch_normalization_add_up_to_the_gradient(modules: Page) -> None:
     layers = [cr.Conv2D(2, 2), cr.BatchNorm2D(), cr.Flatten(), cr.Dense(3)]
     trace = look(modules, built("small", layers, (1, 3, 4), Recipe(loss="softmax_cross_entropy")), 1)
-    found = call(modules, "paths", "conv1.dw[1,0,1,0]", EVERY, EVERY)
-    assert len(found) == 6 * 6 * 3  # positions, those of the normalized channel, classes
-    assert_close(sum(path["value"] for path in found), trace.explain("conv1.dw[1,0,1,0]").value, 1000, dtype=float)
+    paths = call(modules, "paths", "conv1.dw[1,0,1,0]", EVERY, EVERY)
+    assert len(paths) == 6 * 6 * 3  # positions, those of the normalized channel, classes
+    assert_close(sum(path["value"] for path in paths), trace.explain("conv1.dw[1,0,1,0]").value, 1000, dtype=float)
 
 
 @pytest.mark.parametrize("name", ["numpy-cnn", "flat", "branching-1", "rich"])
@@ -77,10 +77,10 @@ def test_the_ways_through_each_map_of_the_next_convolution(modules: Page, seed: 
     cell = f"conv1.dw[{','.join(map(str, place))}]"
     sign = np.sign(trace.explain(cell).value)
     assert expected.sum() == pytest.approx(trace.explain(cell).value, rel=1e-4)
-    found = call(modules, "ways", cell)
-    assert found["layer"] == "conv2"
-    assert found["values"] == pytest.approx(sign * np.sort(sign * expected[sign * expected > 0])[::-1][:5], rel=1e-4)
-    for links in found["links"]:
+    ways = call(modules, "ways", cell)
+    assert ways["layer"] == "conv2"
+    assert ways["values"] == pytest.approx(sign * np.sort(sign * expected[sign * expected > 0])[::-1][:5], rel=1e-4)
+    for links in ways["links"]:
         assert links[-1]["cell"] == cell
         through = [link["cell"] for link in links if link["cell"].startswith("conv2.dy")]
         assert len(through) == 1
@@ -121,9 +121,9 @@ def test_the_parts_of_a_change(modules: Page, optimizer: Optimizer) -> None:
     stored = after.astype(np.float32)
     picture = subject.picture(1)
     cells = [["dense1.w", [n // 12, n % 12]] for n in range(last - first)]
-    found = call(modules, "changed", subject.description, subject.frame, picture, stored, gradient, cells)
+    changes = call(modules, "changed", subject.description, subject.frame, picture, stored, gradient, cells)
     own = slice(first, last)
-    parts = {name: np.array([each[name] for each in found]) for name in found[0]}
+    parts = {name: np.array([each[name] for each in changes]) for name in changes[0]}
     assert_array_equal(parts["total"], stored[own].astype(np.float64) - before[own])
     assert_close(parts["memory"] + parts["decay"], (alone - before)[own], error=1e-12)
     assert_close(parts["batch"], (after - alone)[own], error=1e-12)

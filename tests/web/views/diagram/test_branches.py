@@ -1,6 +1,5 @@
 """A network that branches: its wires, the parts of a gradient as terms, and the overview of a long network."""
 
-import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -11,7 +10,6 @@ from web.networks import Subject, branching, served
 from web.pages import BrowserContext, Page, arrived, entered, point, went
 
 REST = "(place) => [place.scrollLeft, place.scrollWidth - place.clientWidth - place.scrollLeft]"
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 GEOMETRY = """() => {
   const origin = document.querySelector(".diagram-track").getBoundingClientRect();
   const box = (element) => {
@@ -19,9 +17,11 @@ GEOMETRY = """() => {
     return [left - origin.left, right - origin.left, top - origin.top, bottom - origin.top];
   };
   const of = (stage, role) => [...stage.querySelectorAll(`figure.${role} canvas`)].map(box);
+  const ends = (path) => [0, path.getTotalLength()].map((at) => path.getPointAtLength(at)).map(({ x, y }) => [x, y]);
+  const lane = (path) => path.getBBox().y + path.getBBox().height;
   return {
     wires: [...document.querySelectorAll(".diagram-wires .wire")].map((path) =>
-      ({ ...path.dataset, d: path.getAttribute("d") })),
+      ({ ...path.dataset, ends: ends(path), lane: lane(path) })),
     stages: Object.fromEntries([...document.querySelectorAll(".diagram-stage")].map((stage) =>
       [stage.dataset.stage, { box: box(stage), maps: of(stage, "maps"), parameters: of(stage, "parameters") }])),
   };
@@ -48,30 +48,28 @@ def wires_of(subject: Subject) -> list[tuple[str, str]]:
     """Return what is read from a layer other than the one before, from the model."""
     names = ["input", *subject.model.names]
     inputs = subject.model.wiring.inputs
-    return [(names[one], names[k]) for k, read in enumerate(inputs, 1) for one in dict.fromkeys(read) if one != k - 1]
-
-
-def corners(d: str) -> tuple[float, float, float, float, float]:
-    """Return where a line begins and ends, and the height of its lane: M x y V … q… H … q… V y."""
-    numbers = [float(number) for number in NUMBER.findall(d)]
-    x, y, down, _, _, _, bend, across, *_, end = numbers
-    return x, y, across + bend, end, down + bend
+    return [
+        (names[source], names[k])
+        for k, read in enumerate(inputs, 1)
+        for source in dict.fromkeys(read)
+        if source != k - 1
+    ]
 
 
 def lit(page: Page) -> set[tuple[str, str]]:
-    found = page.locator(".diagram-wires .wire.lit")
-    return {tuple(pair) for pair in found.evaluate_all("all => all.map(({dataset}) => [dataset.from, dataset.to])")}
+    wires = page.locator(".diagram-wires .wire.lit")
+    return {tuple(pair) for pair in wires.evaluate_all("all => all.map(({dataset}) => [dataset.from, dataset.to])")}
 
 
 def test_every_wire_leads_from_its_layer_to_the_reader(branched: tuple[Page, Subject]) -> None:
     page, subject = gone(branched, "forward")
-    found: dict[str, Any] = page.evaluate(GEOMETRY)
-    stages = found["stages"]
-    assert sorted((wire["from"], wire["to"]) for wire in found["wires"]) == sorted(wires_of(subject))
+    geometry: dict[str, Any] = page.evaluate(GEOMETRY)
+    stages = geometry["stages"]
+    assert sorted((wire["from"], wire["to"]) for wire in geometry["wires"]) == sorted(wires_of(subject))
     lanes: dict[float, list[tuple[float, float]]] = {}
-    for wire in found["wires"]:
-        x, y, across, end, lane = corners(wire["d"])
-        for name, at, top in ((wire["from"], x, y), (wire["to"], across, end)):
+    for wire in geometry["wires"]:
+        (x, _), (across, _), lane = *wire["ends"], wire["lane"]
+        for name, (at, top) in zip((wire["from"], wire["to"]), wire["ends"], strict=True):
             left, right, *_ = stages[name]["box"]
             assert left <= at <= right, (wire, name)
             assert top >= max(bottom for *_, bottom in stages[name]["maps"])
@@ -89,7 +87,7 @@ def test_layers_list_what_they_read(branched: tuple[Page, Subject]) -> None:
     names, signs = ["input", *subject.model.names], {"add": " + ", "multiply": " · "}
     for place, (read, layer) in enumerate(zip(subject.model.wiring.inputs, subject.model.layers, strict=True), 1):
         listed = page.locator(f'[data-stage="{names[place]}"] .reads').all_inner_texts()
-        expected = signs.get(layer.kind, ", ").join(names[one] for one in read)
+        expected = signs.get(layer.kind, ", ").join(names[source] for source in read)
         if len(read) > 1:
             assert [text.replace("\xa0", " ") for text in listed] == [expected]
         else:
@@ -100,8 +98,8 @@ def test_layers_list_what_they_read(branched: tuple[Page, Subject]) -> None:
 def test_the_end_of_a_wire_leads_to_the_other_end(branched: tuple[Page, Subject]) -> None:
     page, subject = gone(branched, "forward")
     focused = "document.activeElement?.closest('.diagram-stage')?.dataset.stage"
-    for one, other in wires_of(subject):
-        for here, there, key in ((one, other, False), (other, one, True)):
+    for source, reader in wires_of(subject):
+        for here, there, key in ((source, reader, False), (reader, source, True)):
             end = page.locator(f'[data-stage="{here}"] .wire-end[data-leads="{there}"]')
             if key:
                 end.focus()

@@ -49,6 +49,15 @@ def changes(file: Path, count: int, seed: int = 0) -> list[Change]:
     return [_change(file, tree, *places[index]) for index in drawn]
 
 
+def drawn_change(text: str, seed: int) -> tuple[str, str]:
+    """Draw one change of a text's functions; return the name of the function, and the changed text."""
+    tree = ast.parse(text)
+    places = [(name, *pair) for name, function in _functions(tree) for pair in _replacements(function)]
+    name, old, new = random.Random(seed).choice(places)
+    mutant = copy.deepcopy(tree, {id(old): ast.copy_location(new, old)})
+    return name, ast.unparse(ast.fix_missing_locations(mutant))
+
+
 def _change(file: Path, tree: ast.Module, name: str, old: ast.AST, new: ast.AST) -> Change:
     mutant = copy.deepcopy(tree, {id(old): ast.copy_location(new, old)})
     code = compile(ast.fix_missing_locations(mutant), str(file), "exec", dont_inherit=True)

@@ -4,8 +4,6 @@ A change is wrong if it changes the output, a gradient, an array of the caller, 
 drawn inputs. So the expected verdict does not depend on the checker under test.
 """
 
-import copy
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from types import ModuleType
@@ -16,7 +14,6 @@ from mutation.changes import drawn_change
 
 Run = Callable[[ModuleType, np.random.Generator], list[Any]]  # every result of one use, with what was passed in
 Shapes = tuple[tuple[int, ...], ...]
-RATE = 0.25
 
 
 def mutant(text: str, functions: Iterable[str], seed: int) -> str:
@@ -50,45 +47,47 @@ def _same(result: Any, expected: Any, tolerance: float) -> bool:
     return bool(np.abs(result - expected).max(initial=0.0) <= tolerance * scale)
 
 
-def pair(forward: str, backward: str, shapes: Shapes, *options: Any, passed: int = 9) -> Run:
-    """Return a test of two functions of x, parameters and options.
+def pair(forward: str, backward: str, shapes: Shapes, *options: Any) -> Run:
+    """Return a test of two functions of x, parameters and options, by the shapes of x and the parameters."""
 
-    shapes   shapes of x and the parameters
-    passed   number of arrays that backward takes after dy if forward returns no cache
-    """
-
-    def run(code: ModuleType, generator: np.random.Generator) -> list[Any]:
+    def results(code: ModuleType, generator: np.random.Generator, left_out: tuple[str, ...]) -> list[Any]:
         arrays = [generator.normal(1, 2, size=shape) for shape in shapes]
-        chosen = copy.deepcopy(options)
+        chosen = [
+            {key: value for key, value in option.items() if key not in left_out} if isinstance(option, dict) else option
+            for option in options
+        ]
         y = vars(code)[forward](*arrays, *chosen)
-        y, rest = (y[0], y[1:]) if isinstance(y, tuple) else (y, (*arrays[:passed], *chosen))
+        y, rest = (y[0], y[1:]) if isinstance(y, tuple) else (y, (*arrays, *chosen))
         dy = generator.normal(size=np.shape(y))
         gradients = vars(code)[backward](dy, *rest)
-        return [y, dy, *arrays, *(gradients if isinstance(gradients, tuple) else (gradients,))]
+        arrays += [y, dy, *(gradients if isinstance(gradients, tuple) else (gradients,))]
+        for option in chosen:
+            if isinstance(option, dict) and "mode" in option:  # running statistics, and what inference makes of them
+                arrays += [value for value in option.values() if isinstance(value, np.ndarray)]
+                option["mode"] = "test"
+                arrays.append(vars(code)[forward](*arrays[: len(shapes)], *chosen)[0])
+        return arrays
+
+    def run(code: ModuleType, generator: np.random.Generator) -> list[Any]:
+        return [each for left_out in ((), ("eps", "momentum")) for each in results(code, generator, left_out)]
 
     return run
 
 
-def layer(made: str, *shape: int, hot: bool = False) -> Run:
-    """Return a test of a layer: its results, and its parameters and gradients, in several calls.
-
-    made  the call of its class
-    hot   whether a single element of dy is not 0
-    """
+def layer(call: str, *shape: int) -> Run:
+    """Return a test of a layer, by the call of its class: results, parameters and gradients, in several calls."""
 
     def run(code: ModuleType, generator: np.random.Generator) -> list[Any]:
-        thing, results = eval(made, vars(code)), list[Any]()
+        thing, results = eval(call, vars(code)), list[Any]()
         parameters = dict(_arrays(thing))
         for value in parameters.values():
             value[...] = generator.uniform(0.5, 1.5, size=value.shape)
-        backward = getattr(thing, "backward", None) or thing.backprop
         for scale in (1, 30):
             x = scale * generator.normal(size=shape)
             y = np.array(thing.forward(x))
             dy = generator.normal(size=y.shape)
-            dy *= (np.arange(dy.size) == generator.integers(dy.size)).reshape(dy.shape) if hot else 1
-            dx = backward(*(dy, RATE)[: len(inspect.signature(backward).parameters)])
-            results += [x.copy(), y, dy, 0 if dx is None else np.array(dx)]
+            dx = thing.backward(dy)
+            results += [x.copy(), y, dy, np.array(dx)]
             results += [value.copy() for name, value in _arrays(thing) if name in parameters or name.startswith("d")]
         return results
 
@@ -107,7 +106,6 @@ def _arrays(thing: Any) -> Iterator[tuple[str, np.ndarray]]:
 TRAIN = {"mode": "train", "eps": 1e-3, "momentum": 0.8}
 NORM = (5, 6), (6,), (6,)
 IMAGES = (3, 4, 3, 4), (4,), (4,)
-CHANNELS_LAST = {"stride": 2, "pad": 1, "f": 3}
 USES: dict[str, dict[str, Run]] = {  # program → class, or two functions → their use
     "courses/functions": {
         f"{forward} {backward}": pair(forward, backward, *arguments)
@@ -141,35 +139,12 @@ USES: dict[str, dict[str, Run]] = {  # program → class, or two functions → t
         "MaxPool2d_stride1": layer("MaxPool2d_stride1(2)", 3, 2, 7, 6),
         "Conv2d": layer("Conv2d(2, 3, 2, 2, 1)", 3, 2, 7, 6),
     },
-    "forms/updates": {
-        "Dense": layer("Dense(5, 3)", 5, 1),
-        "Convolutional": layer("Convolutional((2, 6, 6), 3, 4)", 2, 6, 6),
-        "Softmax": layer("Softmax()", 6, 1),
-    },
-    "forms/single": {
-        "Conv3x3": layer("Conv3x3(4)", 7, 7),
-        "MaxPool2": layer("MaxPool2()", 6, 8, 3),
-        "Softmax": layer("Softmax(7, 4)", 7, hot=True),
-    },
-    "forms/functions": {
-        "convolution convolutionBackward": pair(
-            "convolution", "convolutionBackward", ((2, 7, 7), (4, 2, 3, 3), (4, 1)), 2, passed=2
-        ),
-        "maxpool maxpoolBackward": pair("maxpool", "maxpoolBackward", ((5, 7, 9),), 3, 2),
-        "relu relu_backward": pair("relu", "relu_backward", ((4, 5),)),
-    },
-    "forms/channels_last": {
-        "conv_forward conv_backward": pair(
-            "conv_forward", "conv_backward", ((2, 7, 9, 3), (3, 3, 3, 4), (1, 1, 1, 4)), CHANNELS_LAST
-        ),
-        "pool_forward pool_backward": pair("pool_forward", "pool_backward", ((2, 7, 9, 3),), CHANNELS_LAST),
-    },
 }
 
 
 def used(names: str) -> tuple[str, ...]:
-    """Return the functions or methods that a use enters."""
-    return (*names.split(), *(f"{names}.{method}" for method in ("__init__", "forward", "backward", "backprop")))
+    """Return the functions or methods that a use enters; the values of a constructor are replaced by drawn ones."""
+    return (*names.split(), *(f"{names}.{method}" for method in ("forward", "backward")))
 
 
 # what is added at the end of forward (out, of x) and of backward (out: the gradients, of dout); n: a drawn number

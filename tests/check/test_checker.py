@@ -6,7 +6,6 @@ from check.programs import TEXTS, module, planted
 from numerical import assert_close
 
 import chainrule as cr
-from chainrule.check import probes
 from chainrule.check.derivatives import JACOBIAN
 from chainrule.engines.interpreter import ModuleEngine
 from chainrule.errors import OptionError, ShapeError, StudentError
@@ -35,13 +34,6 @@ def test_a_model_is_checked_with_its_own_loss(loss: str, outputs: int) -> None:
     assert repr(report) == "Report('model': all right, 2 rows)"
 
 
-def test_the_probes_are_hard_to_fool() -> None:
-    convolutions = [(layer, shape) for layer, shape in probes.LAYERS if isinstance(layer, cr.Conv2D)]
-    assert all(shape[0] != layer.filters and shape[1] != shape[2] for layer, shape in convolutions)
-    assert {layer.kernel for layer, _ in convolutions} <= {(3, 2), (2, 3)}
-    assert all(probes.batch_size(shape) >= 2 for _, shape in probes.LAYERS)
-
-
 SPOILT = {
     "cross_correlate_dx": (cr.Conv2D(4, (3, 2)), lambda dx: dx[:, ::-1]),
     "cross_correlate_dw": (cr.Conv2D(4, (3, 2)), lambda dw: dw + 1e-9),
@@ -50,6 +42,9 @@ SPOILT = {
     "max_pool_dx": (cr.MaxPool2D(2), lambda dx: np.roll(dx, 1, axis=-1)),
     "half_squared_error_dp": ("half_squared_error", lambda dp: -dp),
     "relu": (cr.ReLU(), lambda y: y + 1e-10),
+    "sigmoid": (cr.Sigmoid(), lambda y: np.where(np.abs(y - 0.5) > 0.4997, 9.0, y)),  # far from 0
+    "gelu": (cr.GELU(), lambda y: np.where(y > 8, 9.0, y)),
+    "leaky_relu": (cr.LeakyReLU(0.2), lambda y: np.where(y > 8, 9.0, y)),
 }
 
 

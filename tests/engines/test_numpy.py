@@ -1,6 +1,4 @@
-"""The NumPy engine beyond its drawn comparisons with the reference: blocks of a batch, huge numbers, defaults."""
-
-from typing import Any
+"""The NumPy engine beyond its drawn comparisons with the reference: blocks of a batch and huge numbers."""
 
 import numpy as np
 import pytest
@@ -8,15 +6,11 @@ from engines.operation_cases import CASES
 from engines.test_operations import assert_results, call, sweep
 from hypothesis import given
 from hypothesis import strategies as st
-from numerical import assert_close, normals
+from numerical import assert_close
 
 from chainrule.engines import numpy as engine
 from chainrule.engines.numpy import convolution
 from chainrule.operations import reference
-
-
-def as_tuple(results: Any) -> tuple[Any, ...]:
-    return results if isinstance(results, tuple) else (results,)
 
 
 @pytest.mark.parametrize("name", ["cross_correlate", "cross_correlate_dx", "cross_correlate_dw"])
@@ -37,23 +31,6 @@ def test_powers_of_huge_numbers_do_not_overflow(name: str, dtype: type, huge: fl
     x = np.array([[huge, -huge, 1]], dtype)
     arrays = (np.ones_like(x), x) if name.endswith("_dx") else (x,)
     assert_close(getattr(engine, name)(*arrays), getattr(reference, name)(*arrays))
-
-
-# operation, shapes of its arrays, the attributes that have no default; the default stride is the window
-DEFAULTS: dict[str, tuple[tuple[tuple[int, ...], ...], dict[str, Any]]] = {
-    "max_pool": (((2, 2, 7, 6),), {"window": (3, 2)}),
-    "average_pool": (((2, 2, 7, 6),), {"window": (3, 2)}),
-    "average_pool_dx": (((2, 2, 2, 3),), {"window": (3, 2), "size": (7, 6)}),
-}
-
-
-@pytest.mark.parametrize("name", DEFAULTS)
-def test_defaults_are_those_of_the_reference(name: str) -> None:
-    shapes, attributes = DEFAULTS[name]
-    arrays = normals(4, *shapes)
-    actual, expected = (as_tuple(getattr(place, name)(*arrays, **attributes)) for place in (engine, reference))
-    for result, wanted in zip(actual, expected, strict=True):
-        assert_close(result, wanted)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

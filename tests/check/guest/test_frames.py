@@ -54,8 +54,8 @@ def test_a_value_travels(value: object) -> None:
 @given(arrays.arrays("f8", (3, 4)), st.sampled_from([">f8", ">i4", "<c16"]))
 def test_byte_orders_and_gaps_in_memory(values: np.ndarray, kind: str) -> None:
     with np.errstate(all="ignore"):
-        given = np.nan_to_num(values, posinf=0, neginf=0).clip(-9, 9).astype(kind).T[::2]
-    assert np.array_equal(decode(encode(given)), given)
+        array = np.nan_to_num(values, posinf=0, neginf=0).clip(-9, 9).astype(kind).T[::2]
+    assert np.array_equal(decode(encode(array)), array)
 
 
 def test_other_objects_do_not_travel() -> None:
@@ -80,10 +80,10 @@ def test_damage_is_noticed_or_is_another_value(value: object, data: st.DataObjec
             case _:
                 body += data.draw(st.binary(max_size=9))
     try:
-        found = decode(bytes(body))
+        changed = decode(bytes(body))
     except FrameError:
         return
-    encode(found)
+    encode(changed)
 
 
 @settings(max_examples=draws(166))
@@ -136,4 +136,3 @@ def test_truth_values_are_what_they_are_not_bytes() -> None:
     frame = encode(np.array([True, False]))
     assert np.asarray(decode(frame[:-1] + b"\7")).view(np.uint8).tolist() == [1, 1]
     assert same(np.array(True), decode(encode(np.array(True))))
-    assert len(frames.DTYPES) == len(KINDS)

@@ -1,10 +1,13 @@
 """Code in another process is judged in the same way as in this one."""
 
+import copy
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,40 +56,39 @@ def hosted(file: Path, name: str = "", loss: bool = False, permissions: Permissi
         yield opened.loss(name) if loss else opened.layer(name)
 
 
-def both(folder: Path, text: str, name: str) -> "tuple[Student, object]":
-    """Return a learner's class in this process, and a function that opens it in another."""
-    (folder / "mine.py").write_text(textwrap.dedent(text), encoding="utf-8")
-    names: dict[str, object] = {"__name__": "mine"}
-    exec(textwrap.dedent(text), names)
-    return Student(names[name]), hosted(folder / "mine.py", name)
+@pytest.fixture
+def odd(tmp_path: Path) -> Iterator[tuple[Student, Any]]:
+    """Return a learner's class in this process, and in another."""
+    text = textwrap.dedent(ODD)
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    with hosted(tmp_path / "mine.py", "Odd") as there:
+        yield Student(module(text, "mine").Odd), there
 
 
-def test_all_that_can_be_asked(tmp_path: Path) -> None:
-    here, opened = both(tmp_path, ODD, "Odd")
-    with opened as hosting:  # pyright: ignore
-        there = hosting
-        for student in (here, there):
-            student.put("params.b", np.array([2.0, 3.0]))
-            student.put("scale", np.array(3.0))
-        x, dy = np.arange(12.0).reshape(4, 3), np.ones((4, 2))
-        for number in (x, x.astype(np.float32), x + 1e-9j):
-            y, other = here.forward(number), there.forward(number)
-            assert (y.dtype, y.tolist()) == (other.dtype, other.tolist())
-            assert here.changed == there.changed == ("x",)
-        assert here.array_names() == there.array_names()
-        for name in (*here.array_names(), "text", "nothing", "none", "double"):
-            assert here.has(name) == there.has(name), name
-            found, other = here.copy_of(name), there.copy_of(name)
-            assert (found is None) == (other is None), name
-            if found is not None and other is not None:
-                assert (found.dtype, found.tolist()) == (other.dtype, other.tolist()), name
-        (dx, gradients), (other, others) = here.backward(dy, strict=False), there.backward(dy, strict=False)
-        assert dx.tolist() == other.tolist()
-        assert {key: value.tolist() for key, value in gradients.items()} == {
-            key: value.tolist() for key, value in others.items()
-        }
-        with pytest.raises(StudentError, match=r"line \d+ of mine\.py"):
-            there.forward(np.ones((4, 5)))
+def test_all_that_can_be_asked(odd: tuple[Student, Any]) -> None:
+    here, there = odd
+    for student in odd:
+        student.put("params.b", np.array([2.0, 3.0]))
+        student.put("scale", np.array(3.0))
+    x, dy = np.arange(12.0).reshape(4, 3), np.ones((4, 2))
+    for number in (x, x.astype(np.float32), x + 1e-9j):
+        y, other = here.forward(number), there.forward(number)
+        assert (y.dtype, y.tolist()) == (other.dtype, other.tolist())
+        assert here.changed == there.changed == ("x",)
+    assert here.array_names() == there.array_names()
+    for name in (*here.array_names(), "text", "nothing", "none", "double"):
+        assert here.has(name) == there.has(name), name
+        array, other = here.copy_of(name), there.copy_of(name)
+        assert (array is None) == (other is None), name
+        if array is not None and other is not None:
+            assert (array.dtype, array.tolist()) == (other.dtype, other.tolist()), name
+    (dx, gradients), (other, others) = here.backward(dy, strict=False), there.backward(dy, strict=False)
+    assert dx.tolist() == other.tolist()
+    assert {key: value.tolist() for key, value in gradients.items()} == {
+        key: value.tolist() for key, value in others.items()
+    }
+    with pytest.raises(StudentError, match=r"line \d+ of mine\.py"):
+        there.forward(np.ones((4, 5)))
 
 
 MISTAKES = [
@@ -119,23 +121,18 @@ def test_losses_too(tmp_path: Path, name: str) -> None:
             assert results.tolist() == expected.tolist()
 
 
-def test_copies_share_nothing(tmp_path: Path) -> None:
-    import copy
-
-    _, opened = both(tmp_path, ODD, "Odd")
-    with opened as hosting:  # pyright: ignore
-        first = hosting
-        second = copy.deepcopy(first)
-        second.put("scale", np.array(5.0))
-        assert (float(first.copy_of("scale")), float(second.copy_of("scale"))) == (2.0, 5.0)  # pyright: ignore
+def test_copies_share_nothing(odd: tuple[Student, Any]) -> None:
+    _, first = odd
+    second = copy.deepcopy(first)
+    second.put("scale", np.array(5.0))
+    assert (float(first.copy_of("scale")), float(second.copy_of("scale"))) == (2.0, 5.0)
 
 
-def test_a_property_cannot_be_set(tmp_path: Path) -> None:
-    _, opened = both(tmp_path, ODD, "Odd")
-    with opened as hosting:  # pyright: ignore
-        hosting.put("double", np.array(5.0))
-        with pytest.raises(StudentError, match="double cannot be set: AttributeError"):
-            hosting.forward(np.ones((4, 3)))
+def test_a_property_cannot_be_set(odd: tuple[Student, Any]) -> None:
+    _, there = odd
+    there.put("double", np.array(5.0))
+    with pytest.raises(StudentError, match="double cannot be set: AttributeError"):
+        there.forward(np.ones((4, 3)))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")

@@ -49,10 +49,10 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def embedded(content: bytes, name: str) -> Any:
     """Return the JSON of an element."""
-    found = re.findall(rf'<script type="application/json" id="{name}">(.*?)</script>', content.decode(), re.DOTALL)
-    assert len(found) == 1
-    assert "<" not in found[0]
-    return json.loads(found[0])
+    elements = re.findall(rf'<script type="application/json" id="{name}">(.*?)</script>', content.decode(), re.DOTALL)
+    assert len(elements) == 1
+    assert "<" not in elements[0]
+    return json.loads(elements[0])
 
 
 def unpacked(packed: dict[str, Any]) -> np.ndarray:

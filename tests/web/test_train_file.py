@@ -90,7 +90,7 @@ def test_an_epoch_sees_every_picture_once_in_an_order_of_its_own(modules: Page) 
 
 
 def test_keyframes_become_sparser_and_replays_stay_exact(modules: Page) -> None:
-    found = modules.evaluate(
+    keyframes = modules.evaluate(
         """async () => {
           const { Keyframes } = await import("/source/keyframes.js");
           const frame = (step) => ({ step, rate: 1, parameters: new Float32Array(4), statistics: new Float32Array(0) });
@@ -101,14 +101,14 @@ def test_keyframes_become_sparser_and_replays_stay_exact(modules: Page) -> None:
           return { steps: kept.steps, spacing: kept.spacing, before };
         }"""
     )
-    assert found == {"steps": [5, 21, 37, 53, 69, 85, 101], "spacing": 16, "before": [5, 37, 50, 101]}
+    assert keyframes == {"steps": [5, 21, 37, 53, 69, 85, 101], "spacing": 16, "before": [5, 37, 50, 101]}
 
 
 def test_ranges_and_means_of_many_steps_are_those_of_numpy(modules: Page) -> None:
     """Compare ranges and running means of 5,000 values with NumPy's."""
     values = np.random.default_rng(0).normal(size=5000)
     asked = [(0, 5000), (17, 18), (1000, 3333), (4096, 4999)]
-    found = modules.evaluate(
+    signals = modules.evaluate(
         """async ([values, asked]) => {
           const { Signal } = await import("/views/train/signal.js");
           const signal = new Signal();
@@ -118,7 +118,7 @@ def test_ranges_and_means_of_many_steps_are_those_of_numpy(modules: Page) -> Non
         }""",
         [values.tolist(), asked],
     )
-    assert found["ranges"] == [[values[a:b].min(), values[a:b].max()] for a, b in asked]
+    assert signals["ranges"] == [[values[a:b].min(), values[a:b].max()] for a, b in asked]
     half = 35  # ½ √5000, rounded down
     means = [values[0], values[:7].mean(), values[2500 - half : 2500 + half + 1].mean(), values[4999 - half :].mean()]
-    assert_close(found["means"], means)
+    assert_close(signals["means"], means)

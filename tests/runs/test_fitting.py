@@ -51,7 +51,10 @@ def test_a_run_folder_has_the_model_and_its_evaluation(parts: Any, tmp_path: Pat
     assert same(model.weights, weights(tmp_path / "run"))
     assert {path.name for path in (tmp_path / "run").iterdir()} == {*CHECKED_FILES, "checksums.json"} - {START}
     assert checksums.check(tmp_path / "run") == []
-    evaluation, loaded = files.read_json(tmp_path / "run" / "evaluation.json"), loading.open_run(tmp_path / "run").model
+    evaluation, loaded = (
+        files.read_json(tmp_path / "run" / "evaluation.json"),
+        loading.open_run(tmp_path / "run", engine="numpy").model,
+    )
     assert evaluation["accuracy"] == loaded.evaluate(test).accuracy
     assert evaluation["averaged"]["loss"] == loaded.evaluate(test, views="flip").loss
 

@@ -47,12 +47,16 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 def test_a_run_folder_has_the_model_and_its_evaluation(parts: Any, tmp_path: Path) -> None:
     training, test = parts
     model = network()
-    model.fit(training, epochs=2, run=cr.Run(tmp_path / "run", test_data=test), **FIT)
+    model.fit(training, epochs=2, views="flip", run=cr.Run(tmp_path / "run", test_data=test), **FIT)
     assert same(model.weights, weights(tmp_path / "run"))
     assert {path.name for path in (tmp_path / "run").iterdir()} == {*CHECKED_FILES, "checksums.json"} - {START}
     assert checksums.check(tmp_path / "run") == []
-    accuracy = files.read_json(tmp_path / "run" / "evaluation.json")["accuracy"]
-    assert accuracy == loading.open_run(tmp_path / "run", engine="numpy").model.evaluate(test).accuracy
+    evaluation, loaded = (
+        files.read_json(tmp_path / "run" / "evaluation.json"),
+        loading.open_run(tmp_path / "run", engine="numpy").model,
+    )
+    assert evaluation["accuracy"] == loaded.evaluate(test).accuracy
+    assert evaluation["averaged"]["loss"] == loaded.evaluate(test, views="flip").loss
 
 
 class Stops(cr.Callback):

@@ -61,6 +61,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"validation_split": 0.3, "patience": 1, "monitor": "mean_f2"}, "'mean_f2'; did you mean mean_f1"),
     ({"validation_split": 0.3, "monitor": "accuracy"}, "monitor.* has no effect here"),
     ({"groups": range(60)}, "groups.* has no effect here"),
+    ({"views": "flip"}, "views.* has no effect here"),
     # parts of the training
     ({"optimizer": {"name": "adam", "rat": 1}}, "optimizer adam has no option rat; known: learning_rate, beta1"),
     ({"schedule": {"name": "step", "foo": 1}}, "schedule step has no option foo; known: epochs, gamma"),

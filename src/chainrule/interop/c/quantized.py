@@ -271,22 +271,18 @@ class Quantized:
         return self._add(function, arguments, y, lambda done: rescale(sums(done), *scaling, y_scale))
 
     def _add_transposed(self, operation: Operation) -> None:
-        """Add a transposed convolution: a convolution whose results are then moved and cropped."""
+        """Add a transposed convolution: a convolution of cells, whose elements are then moved and cropped."""
         y, convolution = operation.writes[0], transposed.convolution(operation, self._weights)
         cells, stride = convolution.writes[0], operation.attributes["stride"]
         sizes = [count * step for count, step in zip(cells.shape[1:], stride, strict=True)]
-        ends = (0, *(size - end for size, end in zip(sizes, y.shape[1:], strict=True)))
-        whole = Tensor(f"{y.name}.whole", (y.shape[0], *sizes)) if any(ends) else y
+        surplus = (0, *(size - end for size, end in zip(sizes, y.shape[1:], strict=True)))  # of the last cells
+        whole = Tensor(f"{y.name}.whole", (y.shape[0], *sizes)) if any(surplus) else y
         self._scales[cells.storage] = self._scales[whole.storage] = self._scales[y.storage]
         self._add_filtered(convolution)
-
-        def interleave(activations: Activations) -> Array:
-            values = activations[cells.storage].reshape(-1, y.shape[0], *stride, *cells.shape[1:])
-            return values.transpose(0, 1, 4, 2, 5, 3).reshape(-1, *whole.shape)
-
-        self._add_copies(transposed.interleaving(cells, whole, stride), whole, interleave)
-        if any(ends):
-            self._add_selection(Operation("crop", (whole,), (y,), {"before": (0, 0, 0), "after": ends}))
+        interleaving = transposed.interleaving(cells, whole, stride)
+        self._add_copies(interleaving, whole, lambda done: transposed.interleaved(done[cells.storage], cells, stride))
+        if any(surplus):
+            self._add_selection(Operation("crop", (whole,), (y,), {"before": (0, 0, 0), "after": surplus}))
 
     def _add_elementwise(self, operation: Operation) -> None:
         x, y, scale = operation.operand(), operation.writes[0], self._scales[operation.operand().storage]

@@ -59,8 +59,20 @@ def _cells(
 def interleaving(x: Tensor, y: Tensor, stride: tuple[int, int]) -> Operation:
     """Return the operation that moves cells x (filters · SH · SW, rows, columns) to y (filters, height, width).
 
-    Its tensors have the axes of memory, where the channels are last.
+    It does the same as `interleaved`, but its tensors have the axes of memory, where the channels are last.
     """
     _, rows, columns = x.shape
     memory = x.viewed((rows, columns, y.shape[0], *stride)), y.viewed((rows, stride[0], columns, stride[1], y.shape[0]))
     return Operation("permute", memory[:1], memory[1:], {"axes": (0, 3, 1, 4, 2)})
+
+
+def interleaved(values: Array, x: Tensor, stride: tuple[int, int]) -> Array:
+    """Return the elements of cells x (filters · SH · SW, rows, columns) at their places, for all samples.
+
+    For one filter and stride (1, 2), the two channels are the even and the odd columns of the result:
+
+        (a c e), (b d f)  →  (a b c d e f)
+    """
+    _, rows, columns = x.shape
+    cells = values.reshape(len(values), -1, *stride, rows, columns)  # (N, filters, SH, SW, rows, columns)
+    return cells.transpose(0, 1, 4, 2, 5, 3).reshape(len(values), -1, rows * stride[0], columns * stride[1])

@@ -119,6 +119,11 @@ def _contents(value: Any, budget: Budget) -> tuple[dict[str, dict[str, RecordedC
     The tensors are listed by the path of names of their dictionary. A dictionary with several names has the first.
     Entries of a dictionary with numbers as names, as in the state of an optimizer, are left out. The calls are counted
     by the name of the class or function: that of a network as often as the network has tensors, others 0 times.
+
+        {"epoch": 3, "model": {"w": tensor, "b": tensor}}    →    {"model": {"w": …, "b": …}}
+
+    Of pending values, those with a path are visited first, in the order of the file, because a dictionary has the first
+    of its names. Values inside of objects and under other keys have no path.
     """
     tensors_by_path, call_counts, visited = dict[str, dict[str, RecordedCall]](), Counter[str](), dict[int, Any]()
     pending = deque[tuple[str | None, Any, str]]([("", value, "")])
@@ -199,12 +204,14 @@ class Storages:
 
     def tensor(self, value: RecordedCall, name: str) -> Array:
         """Return a tensor as a view of its storage. bfloat16 is converted to float32. `name` is used in errors."""
+        # The first argument of a parameter is a tensor. A tensor has the arguments storage, offset, shape and strides.
         wrapped = value.arguments[0] if value.name == PARAMETER and value.arguments else None
         arguments = wrapped.arguments if isinstance(wrapped, RecordedCall) else value.arguments
         if len(arguments) < 4:
             raise FormatError(f"{quoted(name)} is not a tensor")
         stored, offset, shape, strides = arguments[:4]
         storage = self._storage(stored, name)
+        # Offset, shape and strides are checked, because `as_strided` would read memory outside the storage.
         numbers = _sizes((offset,)), _sizes(shape), _sizes(strides)
         if any(number is None for number in numbers) or len(shape) != len(strides) or len(shape) > 16:
             raise FormatError(f"{quoted(name)} has no valid offset, shape and strides")

@@ -169,7 +169,7 @@ class Quantized:
         elif self.io == "int8" and gain.size == offset.size == 1:
             self.steps.append(Int8Step(None, x, compute))  # the integers of the image are those of x
         else:
-            step, zero = self.input_scale
+            step, zero = self.input_scale  # a table for each channel contains x for all values of a byte
             values = step * ((INT8_VALUES if self.io == "int8" else INT8_VALUES % 256) - zero)
             channels = np.broadcast_shapes(gain.shape, offset.shape)
             table = compute({IMAGE: values.astype(np.float32).reshape(-1, *(1,) * len(x.shape))})
@@ -313,6 +313,7 @@ class Quantized:
         def compute(activations: Activations) -> Array:
             inputs = self._multiples(activations, x)
             count = sums(np.ones_like(inputs[:1])) << shift
+            # ⌊mean + 1/2⌋ rounds ties, with remainder 0, up: 1 too much for an odd result, or one below 0.
             means, remainders = np.divmod(2 * sums(inputs) * multiplier + count, 2 * count)
             excess = means % 2 if are_even else means + y_scale.zero <= 0
             return np.clip(means + y_scale.zero - excess * (remainders == 0), -128, 127).astype(np.int8)
@@ -321,14 +322,16 @@ class Quantized:
         self._add("average_pool_int8", (x, y, calls.pooling(x, y, attributes), *numbers), y, compute)
 
     def _add_combination(self, operation: Operation) -> None:
-        """Add a sum or a product."""
+        """Add a sum, (a · factor + b · factor) / 2^shift, or a product, a · b · multiplier / 2^shift."""
         operands, y, is_sum = (operation.operand(), operation.operand(1)), operation.writes[0], operation.name == "add"
         *scales, y_scale = (self._scales[tensor.storage] for tensor in (*operands, y))
-        steps, factors = [scale.step / y_scale.step for scale in scales], [1, 1]
-        multiplier, shift = (int(array[0]) for array in fixed_point(np.array([scales[0].step * steps[1]])))
+        steps = [scale.step / y_scale.step for scale in scales]
         if is_sum:
-            multiplier, shift = 1, SUM_BITS - max(0, math.frexp(max(steps))[1])
-            factors = [round(step * 2**shift) for step in steps]
+            shift = SUM_BITS - max(0, math.frexp(max(steps))[1])
+            factors, multiplier = [round(step * 2**shift) for step in steps], 1
+        else:
+            factors = [1, 1]
+            multiplier, shift = (int(array[0]) for array in fixed_point(np.array([scales[0].step * steps[1]])))
 
         def compute(activations: Activations) -> Array:
             a, b = (self._multiples(activations, x) * factor for x, factor in zip(operands, factors, strict=True))

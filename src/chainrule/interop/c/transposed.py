@@ -25,6 +25,7 @@ def convolution(operation: Operation, values: dict[str, Array]) -> Operation:
     stride, dilation, crop = (operation.attributes[name] for name in ("stride", "dilation", "padding"))
     axes = zip(x.shape[1:], y.shape[1:], w.shape[2:], stride, dilation, crop, strict=True)
     (rows, vertical, height), (columns, horizontal, width) = (_cells(*axis) for axis in axes)
+    # The appended row and column are the zeros that `_cells` refers to as index KH or KW.
     cell_kernels = np.pad(values[w.storage].reshape(w.shape), ((0, 0), (0, 0), (0, 1), (0, 1)))
     cell_kernels = np.moveaxis(cell_kernels[:, :, rows[:, None, :, None], columns[:, None, :]], 1, 3)
     cell_kernels = cell_kernels.reshape(-1, *cell_kernels.shape[3:])
@@ -42,6 +43,11 @@ def _cells(
     size: int, result: int, kernel: int, step: int, dilation: int, crop: tuple[int, int]
 ) -> tuple[Ints, tuple[int, int], int]:
     """Return taps, padding and number of cells for an axis with sizes of input, result and kernel.
+
+    With step 2 and 3 weights w, without dilation and crop, cell i contains two positions:
+
+        y[2·i]     = w[0] · x[i] + w[2] · x[i − 1]        taps[0] = (2, 0), for x[i − 1] and x[i]
+        y[2·i + 1] = w[1] · x[i]                          taps[1] = (3, 1), where 3 is no weight
 
     taps[a, t] is the kernel's index at tap t for position a in a cell, or the kernel's size for no weight. The weight
     u acts on x[i] and y[step · i + dilation · u − crop].

@@ -147,7 +147,11 @@ def _by_name(layers: list[KerasLayer]) -> dict[str, KerasLayer]:
 
 
 def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...]) -> KerasLayer:
-    """Parse the configuration of a layer; FormatError for a class that is not part of Keras."""
+    """Parse the configuration of a layer; FormatError for a class that is not part of Keras.
+
+    A file describes a layer as {"class_name": "Dense", "config": {"name": "dense", "units": 3}, "inbound_nodes": […]},
+    with one inbound node for each call. The description of a wrapper contains that of the layer inside.
+    """
     class_name = expect(str, description.get("class_name"), "class_name of a layer")
     if class_name in tensorflow.CLASSES:
         return _parse_layer(tensorflow.as_operation(description), version, path)

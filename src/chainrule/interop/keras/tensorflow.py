@@ -45,7 +45,11 @@ def as_operation(description: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _description(name: str, function: str, calls: Iterable[tuple[list[Any], dict[str, Any]]]) -> dict[str, Any]:
-    """Return a function with these operands and keyword arguments of its calls, as Keras 3 describes it."""
+    """Return a function with these operands and keyword arguments of its calls, as Keras 3 describes it.
+
+    A reversed function, such as the __rsub__ of 1 − x, has its operands in the other order. Further operands may be the
+    keyword arguments `y` or `values`; the other keyword arguments become options of the function.
+    """
     is_reversed = REVERSED.fullmatch(function) is not None
     spelled = function[is_reversed:]
     canonical = {"sub": "subtract", "mul": "multiply"}.get(spelled, spelled)

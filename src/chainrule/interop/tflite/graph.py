@@ -290,7 +290,11 @@ class TfliteOperator:
         return self.graph.blocks.get(self.input(0), {})
 
     def follow_blocks(self) -> None:
-        """Record that the result has the blocks of the input; FormatError for an operator that mixes blocks."""
+        """Record that the result has the blocks of the input; FormatError for an operator that mixes blocks.
+
+        A dilated convolution is often stored as SPACE_TO_BATCH_ND, a plain convolution of the blocks, and
+        BATCH_TO_SPACE_ND. In between, axes of size 1 may be added or removed, which renumbers the axes in blocks.
+        """
         if not any(index in self.graph.blocks for index in self.inputs):
             return
         if self.code not in NAMES.groups["tflite_blockwise"]:

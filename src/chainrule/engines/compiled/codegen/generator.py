@@ -288,7 +288,12 @@ class ProgramWriter(GradientLines):
         return (dtype, 2 if whole and name in ROW_INDEX else 1)
 
     def _run_function(self, deferred: list[PlanStep], segment_numbers: range, name: str) -> str:
-        """Return the source of the function `name`, which runs a range of segments."""
+        """Return the source of the function `name`, which runs a range of segments.
+
+        The first function of a training step clears the sums of metrics and the gradients, and the last one adds up the
+        threads' parts. The gradients are cleared in the first parallel loop, by the threads that will use them: `zeros`
+        contains these lines until they are written.
+        """
         arguments = self._arguments()
         lines = [
             self._declare(name, ["shares", "threads", "parts", *self._scalars]),

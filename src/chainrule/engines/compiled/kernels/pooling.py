@@ -163,6 +163,13 @@ def _largest_rows(x, y, window, stride, padding):
     A tile contains the maxima over the rows of the windows, and over every second column for stride 2. A row outside
     the image is replaced by the nearest one, which is in the window. Results beyond the end of a row are overwritten
     later. Windows that extend beyond the columns of the image are computed one by one.
+
+    A tile reads two adjacent vectors, and yields `span` results. With stride 2, vectors of four and windows of two
+    columns, the tile contains the maxima of columns 0 to 7 over the rows, and `larger_neighbors` yields four results:
+
+        columns    0 1 | 2 3 | 4 5 | 6 7     →    results 0, 1, 2, 3
+
+    first, last  the first window that begins inside the image, and the window after the last that ends inside
     """
     (height, width), (rows, cells), step, vector = x.shape[2:], y.shape[2:], stride[1], WIDTH // x.itemsize
     flat, results, span, before = x.reshape(x.size), y.reshape(y.size), 2 * vector // step, padding[1][0]

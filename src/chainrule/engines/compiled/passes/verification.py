@@ -156,7 +156,7 @@ class _SlidingKernel:
                 phase_extent(axis, phase, self.window, self.shape, (1, *upstream), (1, 0, *size)) for axis in range(2)
             )
             has_tap = (self.u % stride[0] == phase[0]).any() and (self.v % stride[1] == phase[1]).any()
-            if rows <= 0 or cells <= 0 or not has_tap:
+            if rows <= 0 or cells <= 0 or not has_tap:  # the kernel skips such a phase
                 continue
             width = upstream[2] + max(before, after)
             plane = (above + upstream[1] + below) * width

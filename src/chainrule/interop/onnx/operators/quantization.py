@@ -129,7 +129,8 @@ def _represented(call: Call, index: int, axis: int = 0) -> Value:
 def quantized_input(assembly: Assembly, graph: GraphMessage, name: str, values: Mapping[str, Value]) -> Feature:
     """Return an input of 8-bit integers that a DequantizeLinear converts to numbers; FormatError for other readers.
 
-    The input of the network are the numbers that the integers represent.
+    The input of the network are the numbers that the integers represent. FakeQuantize rounds them to the grid of these
+    integers, scale · (q − zero), as the file's runtime does.
     """
     assembly.budget.visit(len(graph.nodes), f"input {quoted(name)}")
     x, parameters = values[name], {tuple(node.inputs[1:]) for node in graph.nodes if name in node.inputs}

@@ -268,6 +268,7 @@ def loss_kernel_source(name: str) -> str:
 def _kernel(
     head: str, equation: str, arrays: Sequence[str], constants: _Constants, writer: ScalarWriter, last: str
 ) -> str:
+    """Return a kernel: flat arrays, the constants that are used, and a loop over the elements; the result is `last`."""
     flat = ", ".join(f"{name}.reshape({name}.size)" for name in arrays)
     dtype, *used = constants.assignments(arrays[-1])
     statements = [*writer.lines, f"flat_{arrays[-1]}[k] = {last}"]

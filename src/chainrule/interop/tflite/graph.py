@@ -107,6 +107,8 @@ class TfliteGraph:
     def _named(self, tensors: Sequence[int], kind: str) -> dict[str, int]:
         """Return the inputs or outputs of the graph by their names in the signature, or else by those of the tensors.
 
+        A single one needs no name of the file. FormatError if names are empty or not different.
+
         kind   "Inputs" or "Outputs"
         """
         if len(tensors) == 1:

@@ -178,6 +178,10 @@ def parameter_parts(
 ) -> list[ParameterPart]:
     """Return the parts of the parameters, in buffer order. Adjacent parameters are merged unless treated separately.
 
+    Separate are parameters whose gradient is computed by the update, or once per batch, and large ones if threads
+    divide layers by rows. Each is preceded by a part for the parameters since the previous one. Empty parts are left
+    out.
+
     layout    name of a parameter → its range in the flat buffer
     count     number of parameters
     deferred  operations for gradients that are computed by the update

@@ -42,7 +42,10 @@ class Method(NamedTuple):
 
 
 def call_builtin(code: KernelCode, callee: Any, arguments: list[Value], named: dict[str, Value]) -> Value:
-    """Return the result of a Python or NumPy function, or NotImplemented if the function is not supported."""
+    """Return the result of a Python or NumPy function, or NotImplemented if the function is not supported.
+
+    `literally` marks a compile-time constant. A number is finite if |x| < ∞, which is false for NaN.
+    """
     if getattr(callee, "__name__", "") == "literally":
         return arguments[0]
     if callee in (min, max):

@@ -260,7 +260,11 @@ def dense_dw(x, dy, dw, fresh=False, first=0, last=-1):
     """Add Σ_n dy[n] x[n]ᵀ to dW, or overwrite dW if `fresh`.
 
     A thread's chunk consists of the rows `first` to `last` − 1 of dW. Each tile is loaded and stored once. The last
-    vector of columns is padded with zeros.
+    vector of columns is padded with zeros, or computed element by element for few samples. The other columns and the
+    rows are divided among these tiles:
+
+        rows to row_end           `TILE_COLUMNS` rows: `TILE_ROWS` vectors up to tile_end, then one vector
+        the remaining rows        one row: `SINGLE_TILE_ROWS` vectors up to tile_width, then one vector
     """
     count, ins = x.shape
     outs, vector = dw.shape[0], WIDTH // x.itemsize

@@ -208,7 +208,7 @@ def correlate_few_dx(dy, w, dx, window=PLAIN_WINDOW):
 def correlate_few_dw(x, dy, dw, window=PLAIN_WINDOW):
     """Add x ⋆ dy to dw, summed over the samples of a block.
 
-    A vector contains `lanes` filters; lane k is filter first + k, or the last filter once more. For each filter, its
+    A vector contains `lanes` filters; lane k is filter first + k, or repeats the last filter. For each filter, its
     upstream gradient and the channels of its group are copied to the lane. The vectors are:
 
         frame.rows    element p of channel c of the group    at c · plane + cells[p]

@@ -143,7 +143,7 @@ def frame_of_dy(dy, w, dx, window):
 def phases_of_dx(w, dx, layout, origin, outs, window):
     """Return the `Phases` of dx in the frame of `frame_of_dy`.
 
-    Element i of dx is read under the taps u for which top + i − d·u is a multiple of the stride s (dilation d).
+    Element i of dx is read under tap u if top + i − d·u is a multiple of the stride s, where d is the dilation.
     Elements with the same remainder (top + i) mod s thus use the same taps, and form a phase. Phases are numbered row
     by row. On an axis of 3 taps with stride 2, padding 1 and without dilation:
 

@@ -161,7 +161,11 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
 
 @kernel
 def _apply_epilogue(y, addends, factors, untied, rows, filters, clamp):
-    """Apply the epilogue (factors, addends and clamp) to ranges of rows and filters of y."""
+    """Apply the epilogue (factors, addends and clamp) to ranges of rows and filters of y.
+
+    An untied bias has an addend for each element of y, and no factors; otherwise, each filter has a factor and an
+    addend. A NaN is neither below the minimum nor above the maximum, and remains.
+    """
     (first, last), (lowest, outs), (minimum, maximum) = rows, filters, clamp
     length = (last - first) * y.shape[3]
     for n in range(y.shape[0]):

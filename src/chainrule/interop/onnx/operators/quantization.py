@@ -109,6 +109,10 @@ def _round(call: Call, y: Feature, index: int) -> Feature:
 def _represented(call: Call, index: int, axis: int = 0) -> Value:
     """Return the numbers represented by an input, which is followed by the inputs for its scale and zero point.
 
+    A constant is converted. A value with one scale per channel is first divided into its integers. A value already
+    contains the numbers of its own grid, own_step · (q − own_zero), and needs only a change of scale: none if the grids
+    are equal.
+
     axis   axis that several scales belong to
     """
     scale, zero = call.constant(index + 1), call.constant(index + 2) if call.has_input(index + 2) else np.zeros(1)

@@ -76,7 +76,8 @@ def _legacy_tensors(stream: BinaryIO, size: int, budget: Budget) -> dict[str, Ar
     """Return the tensors in a file from before PyTorch 1.6. `size` is the size of the file in bytes.
 
     The file contains five pickles: a magic number, the version of the format, the byte order, the state dictionary,
-    and the keys of the storages. For each key, the number of elements (8 bytes) and the elements follow.
+    and the keys of the storages. For each key, the number of elements (8 bytes) and the elements follow. The type of a
+    storage, and thus the size of its elements, is only in the references to it in the state dictionary.
     """
     pickles = io.BytesIO(stream.read(MAX_PICKLE))
     machines = [PickleMachine(budget) for _ in range(5)]

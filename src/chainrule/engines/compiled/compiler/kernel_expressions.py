@@ -166,7 +166,10 @@ def _conditional(code: KernelCode, test: Any, then: ast.expr, otherwise: ast.exp
 
 
 def _branches(code: KernelCode, test: Any, operands: tuple[ast.expr, ast.expr]) -> Value:
-    """Emit a branch to each operand, and return the value of the one that is taken, from a slot in memory."""
+    """Emit a branch to each operand, and return the value of the one that is taken, from a slot in memory.
+
+    Both operands are emitted before the slot is created, because its type depends on both: 1 if c else x is a float.
+    """
     build = code.builder
     *blocks, end = [build.append_basic_block() for _ in range(3)]
     build.cbranch(test, *blocks)

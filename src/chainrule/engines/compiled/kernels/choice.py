@@ -304,7 +304,17 @@ def _rows(
     strided: float | None = None,
     gradient: bool = False,
 ) -> float:
-    """Return the estimate of convolution.py for the tile that leaves the fewest columns unused."""
+    """Return the estimate of convolution.py for the tile that leaves the fewest columns unused.
+
+    A tile consists of vectors of outputs by columns, the filters. The outputs of an image form one row, with garbage
+    between its lines of `width` elements, and are rounded up to vectors and tiles. Per multiply-add, the estimate is 1,
+    plus the costs of laying out the image, divided among the multiply-adds that read an element.
+
+    size     (H', W') of the results
+    width    length of a row of the padded input
+    weights  (channels, KH, KW)
+    strided  cost of an element of a phase, if the stride is not 1; None: `COSTS.gathered`
+    """
     stride, taps, count = attributes.get("stride", (1, 1)), math.prod(weights[1:]), math.prod(weights)
     vectors = -(-((size[0] - 1) * width + size[1]) // lanes(itemsize))
     if gradient:

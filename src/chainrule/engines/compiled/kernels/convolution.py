@@ -190,7 +190,9 @@ def _correlate_phase(dy, w, dx, phase, window):
 def cross_correlate_dw(x, dy, dw, window=PLAIN_WINDOW):
     """Add x ⋆ dy to dw, summed over the samples of a block.
 
-    Only a few samples are laid out at a time, so that they stay in a cache.
+    Only a few samples are laid out at a time, so that they stay in a cache. `rows` contains their padded images, and
+    `upstream` a row of `size` elements for each filter, with zeros where `rows` has garbage between the lines of an
+    image. Distances between samples avoid that their elements use the same lines of the cache.
     """
     groups, layout = window.groups, padded_layout(x, window)
     offsets = forward_taps(dw.shape, layout, window)

@@ -77,7 +77,9 @@ def _lanes_inside(first_column, stride, width, count):
 def _max_rows(x, y, winner, window, down, padding, along):
     """Apply max pooling with stride (down, along) to images (channels, H, W).
 
-    A vector of neighboring windows is computed at a time. `along` is a constant.
+    A vector of neighboring windows is computed at a time: where the first window reads column k of the image, lane l
+    reads column k + l · along. Lanes outside the image, or beyond the last window, keep their maxima. `along` is a
+    constant.
     """
     height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
     flat, maxima, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
@@ -101,7 +103,10 @@ def _max_rows(x, y, winner, window, down, padding, along):
 
 @kernel
 def _max_apart(x, y, winner, window, stride, padding):
-    """Apply max pooling to an image (H, W), one window at a time."""
+    """Apply max pooling to an image (H, W), one window at a time.
+
+    The first of equal elements wins, and the first NaN: once the maximum is NaN, it is not replaced.
+    """
     height, width = x.shape
     for i in range(y.shape[0]):
         top = i * stride[0] - padding[0][0]

@@ -220,7 +220,11 @@ def correlate_taps_dx(dy, w, dx, window=PLAIN_WINDOW):
 @operation(correlate_dw_shape, accumulates=True, fits=kernel_gradient_fit("correlate_taps_dw"))
 @kernel
 def correlate_taps_dw(x, dy, dw, window=PLAIN_WINDOW):
-    """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs (p, q) of tap (u, v)."""
+    """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs (p, q) of tap (u, v).
+
+    x is read where it is: channel c begins at planes[c]. dy is packed into panels of filters, with a column per output.
+    The sums of channel c and tap t begin at (c · taps + t) · padded_width, with contiguous filters: dw transposed.
+    """
     if x.shape[0] == 0:
         return  # no sum would be written
     outs, ins, taps = dw.shape[0], dw.shape[1], dw.shape[2] * dw.shape[3]

@@ -127,7 +127,12 @@ class _SlidingKernel:
         self.u, self.v = (step * np.arange(cells) for step, cells in zip(dilation, shape[2:], strict=True))
 
     def forward(self, image: tuple[int, ...]) -> tuple[int, int]:
-        """Return the size of the buffer for a padded image (C, H, W), and how many of its elements are read."""
+        """Return the size of the buffer for a padded image (C, H, W), and how many of its elements are read.
+
+        The second number is computed here independently of the kernel: the offset of the last channel's farthest tap,
+        plus the elements that tiles read from there. Only kernels with vectors along a row of outputs divide the image
+        into phases.
+        """
         stride, padding, dilation, *_ = self.window
         axes = zip(image[1:], self.shape[2:], stride, padding, dilation, strict=True)
         rows, cells = (output_size(*axis) for axis in axes)

@@ -20,6 +20,7 @@ def read_gemm(call: Call) -> Feature:
     """Return Dense with the weights α B and the bias β C; without a batch axis, as MatMul.
 
     C is a bias only if it is a constant with the same numbers for all rows. Otherwise, it is added in another layer.
+    The usual α = 1 leaves the weights as they are, because several nodes may share them.
     """
     a, b = call.feature(), call.constant(1)
     if len(a.shape) < 2 or b.ndim != 2:

@@ -216,10 +216,11 @@ class Storages:
         numbers = _sizes((offset,)), _sizes(shape), _sizes(strides)
         if any(number is None for number in numbers) or len(shape) != len(strides) or len(shape) > 16:
             raise FormatError(f"{quoted(name)} has no valid offset, shape and strides")
+        count = math.prod(shape)
         last_index = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
-        if math.prod(shape) > len(storage) or (math.prod(shape) and last_index >= len(storage)):
+        if count > len(storage) or (count and last_index >= len(storage)):
             raise FormatError(f"{quoted(name)} of shape {quoted(shape)} reaches beyond its {len(storage)} numbers")
-        self._budget.write(math.prod(shape) * storage.itemsize, quoted(name))
+        self._budget.write(count * storage.itemsize, quoted(name))
         steps = [step * storage.itemsize for step in strides]
         view = np.lib.stride_tricks.as_strided(storage[min(offset, len(storage)) :], shape, steps, writeable=False)
         return from_bfloat16(view) if stored.key[1].name == "torch.BFloat16Storage" else view

@@ -238,7 +238,8 @@ class GraphTranslator:
         call.used_outputs = max(
             (k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1
         )
-        if node.domain not in (OPERATORS[node.operator].domains if node.operator in OPERATORS else ONNX_DOMAINS):
+        known = OPERATORS.get(node.operator)
+        if node.domain not in (known.domains if known else ONNX_DOMAINS):
             raise call.unsupported(f"an operator of {quoted(node.domain)}", "an operator of ONNX itself")
         results = self._translate(call)
         if axis:

@@ -143,8 +143,8 @@ def buffer_size(cells, start, taps, length):
 def forward_taps(shape, layout, window):
     """Return the distance from an output to its input under each tap (c, u, v), in the layout of a padded image.
 
-    For 2×2 kernels, rows of 5 elements and channels of 20, the distances are 0, 1, 5, 6 in channel 0, and 20, 21, 25, 26
-    in channel 1. If kernels are flipped, the taps of a channel are in reverse order.
+    For 2×2 kernels, rows of 5 elements and channels of 20, the distances are 0, 1, 5, 6 in channel 0, and 20, 21, 25,
+    26 in channel 1. If kernels are flipped, the taps of a channel are in reverse order.
 
     shape  (filters, C, KH, KW)
     """

@@ -146,11 +146,13 @@ def _selected(call: Call, x: Feature, start: int, factors: Sequence[Array]) -> F
     for block in _blocks(x.node.shape, start, factors):
         inside = [k for k, factor in enumerate(factors) if _contains(block, _step(factor))]
         inside.sort(key=lambda k: -_step(factors[k]))
-        size = block.size
-        for k in inside or [-1]:  # −1: no factor
-            unit = _step(factors[k]) // block.stride if k not in inside[-1:] and k >= 0 else 1
-            distances = factors[k] // (unit * block.stride) if k >= 0 else np.zeros(1, int)
-            table = start // block.stride % block.size // unit % (size // unit) + distances
+        size, first = block.size, start // block.stride % block.size
+        if not inside:
+            sizes.append(size)
+            tables.append(np.array([first]))
+        for k in inside:
+            unit = 1 if k == inside[-1] else _step(factors[k]) // block.stride
+            table = first // unit % (size // unit) + factors[k] // (unit * block.stride)
             if size % unit or table.max() >= size // unit:
                 return None  # the distances do not fit the axis
             order[k] = len(sizes)

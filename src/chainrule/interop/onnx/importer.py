@@ -238,8 +238,8 @@ class GraphTranslator:
         call.used_outputs = max(
             (k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1
         )
-        known = OPERATORS.get(node.operator)
-        if node.domain not in (known.domains if known else ONNX_DOMAINS):
+        operator = OPERATORS.get(node.operator)
+        if node.domain not in (operator.domains if operator else ONNX_DOMAINS):
             raise call.unsupported(f"an operator of {quoted(node.domain)}", "an operator of ONNX itself")
         results = self._translate(call)
         if axis:

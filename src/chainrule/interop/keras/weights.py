@@ -224,7 +224,7 @@ def legacy_weights(file: Hdf5) -> ReadWeights:
         names = file.strings(group, "weight_names")
         if layer.wrapper:
             names = [name for name in names if name.split("/")[-1].split(":")[0] not in WRAPPER_STATE]
-        if len(layer.path) > 1:
+        if len(layer.path) > 1:  # names end with LAYER/ARRAY or, in a wrapper, with LAYER/WRAPPED/ARRAY
             place = -3 if layer.wrapper else -2
             names = [name for name in names if name.split("/")[place : place + 1] == [layer.name]]
         return [(name.split("/")[-1].split(":")[0], file.child(group, name)) for name in names]

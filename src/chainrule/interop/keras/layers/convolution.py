@@ -34,7 +34,14 @@ def _window(call: KerasCall, axes: int) -> dict[str, Any]:
 
 
 def conv(axes: int, kind: str) -> Translation:
-    """Return the translation of a convolution, of a kind of `CONVOLUTIONS`."""
+    """Return the translation of a convolution, of a kind of `CONVOLUTIONS`.
+
+    The kernels of the file, for C channels and F filters:
+
+        kind ""             kernel (*size, C / groups, F)
+        depthwise           kernel (*size, C, multiplier): C groups of one channel and `multiplier` filters
+        "Separable"         a depthwise convolution, followed by 1×1 kernels (1, …, C · multiplier, F)
+    """
 
     def translate(call: KerasCall) -> KerasValue:
         channels, window, size = call.channel_axis(axes + 1), _window(call, axes), call.integers("kernel_size", axes)

@@ -271,6 +271,9 @@ def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
 def function_values(layer: Layer, omitted: str = "") -> dict[str, Any]:
     """Return the values of a layer's options under the names that arguments of functions usually have.
 
+    Conv2D(4, 3, stride=2), for example, gives a value for each usual name of a stride, and a dictionary such as
+    conv_param = {"stride": 2, "pad": 0} for each usual name of a dictionary that contains one of its options.
+
     omitted  name of an option that dictionaries omit, together with all other options that have defaults
     """
     if isinstance(layer, LayerSequence):

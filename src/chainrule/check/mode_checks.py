@@ -224,6 +224,7 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
     accepted.
     """
     layer, student = intended.layer, load({})
+    # names of the running mean and variance in the learner's object; "" for a missing one
     names = [next((word for word in words if student.has(word)), "") for words in STATISTICS_NAMES]
     momentum_name = next((word for word in MOMENTUM_NAMES if student.has(word)), "")
     stored = student.copy_of(momentum_name) if momentum_name else None
@@ -232,7 +233,7 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
     momentum = np.nan if stored is None or impossible_value("momentum", float(stored)) else float(stored)
     point = NormalizationPoint.draw(intended.shape, layer.epsilon, momentum, np.random.default_rng(seed))
 
-    def run(evaluated: bool, x: Array) -> tuple[Array, list[Array]]:
+    def run(evaluated: bool, x: Array) -> tuple[Array, list[Array]]:  # the output, and the new mean and variance
         subject = match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
         copied, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
         parameters = {subject.names[parameter]: value for parameter, value in values.items()}
@@ -241,7 +242,7 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
             copied.put(name, value if initial.size == 1 else value.reshape(initial.shape))  # may be a single 0 at first
         return copied.forward(x), [_held_array(copied, name, None).reshape(-1) for name in names]
 
-    for name, usual in zip(names, ((0,), (0, 1)), strict=True):
+    for name, usual in zip(names, ((0,), (0, 1)), strict=True):  # usual initial values
         initial, message = _held_array(student, name, np.zeros_like(point.mean)), ""
         if initial.size not in (1, point.mean.size):
             message = f"of shape {initial.shape}: expected {point.mean.size}, one per feature"
@@ -249,7 +250,7 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
             message = f"= {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
         if message:
             return [row("running statistics", False, "running-statistics", f"starts with {name} {message}")]
-    if np.isnan(momentum):
+    if np.isnan(momentum):  # unknown: infer it from one update of the statistics
         point = replace(point, momentum=point.factor(run(False, point.x)[1]))
     return point.rows(row, run, either_factor=momentum_name != MOMENTUM_NAMES[0])
 

@@ -321,10 +321,12 @@ class Report:
             table.add_column(title, overflow="fold")
         for name in dict.fromkeys(row.subject for row in self.rows):
             rows = [row for row in self.rows if row.subject == name]
-            told = [row for row in rows if not row.ok and row.verdict != NOT_RETURNED.replace("-", " ")]
-            worst = next((row for row in told if row.is_wrong), (told or [row for row in rows if row.ok] or rows)[0])
-            cells = {row.title: row.title if row.ok else f"{row.title} {row.verdict}" for row in reversed(rows)}
-            cells |= {row.title: f"{row.title} {row.verdict}" for row in reversed(rows) if not row.ok}
+            right = [row for row in rows if row.ok]
+            reported = [row for row in rows if not row.ok and row.verdict != NOT_RETURNED.replace("-", " ")]
+            worst = ([row for row in reported if row.is_wrong] or reported or right or rows)[0]
+            by_importance = sorted(rows, key=lambda row: row.ok)  # in `cells`, the first row of a tensor wins
+            texts = ((row.title, row.title if row.ok else f"{row.title} {row.verdict}") for row in by_importance[::-1])
+            cells = dict(texts)
             tensors = ", ".join(cells[title] for title in dict.fromkeys(row.title for row in rows))
             style = "red" if worst.is_wrong else "green" if worst.ok and not worst.single else "yellow"
             table.add_row(escape(name), f"[{style}]{worst.verdict}[/{style}]", escape(tensors))
@@ -340,7 +342,8 @@ class Report:
         for row in self.rows:
             prefix = f"{row.subject}: " if self.brief else ""
             if row.first is not None:
-                lines += [f"{prefix}{line}" if line[0] != " " else line for line in row.first.lines(row.title)]
+                # indented lines, such as a table of terms, continue the line before
+                lines += [line if line[0] == " " else f"{prefix}{line}" for line in row.first.lines(row.title)]
             if self._has_inline_notes(row):
                 worst = f": {row.worst}" if row.worst and row.first is None else ""
                 sentence = "; ".join(row.notes) or f"{row.title} is wrong{worst}"

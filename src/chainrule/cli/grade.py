@@ -25,7 +25,7 @@ UNISOLATED = (
 FORMATS = ("gradescope", "github-classroom", "classroom50", "otter", "nbgrader")
 
 
-@options.group(task_options)
+@options.option_group(task_options)
 def assignment_options(
     *,
     points: options.InputPath = None,
@@ -47,7 +47,7 @@ def assignment_options(
     """
 
 
-@options.group(
+@options.option_group(
     click.option(
         "--results",
         "written",

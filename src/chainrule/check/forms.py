@@ -330,7 +330,7 @@ class FunctionPair:
 def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]:
     """Return the pairs with known formats in a file, and the names of known forward functions that the file lacks.
 
-    If there are no pairs, both lists are empty.
+    If there are no pairs, both lists are empty, because the file is not of a known course.
     """
     pairs, missing = list[FunctionPair](), list[str]()
     for course_format in FUNCTIONS:
@@ -339,6 +339,7 @@ def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]
         for suffix in suffixes:
             names = [f"{backward}{suffix}{other}" for other in NAMES["backward_suffixes"]] if backward else [""]
             present = [name for name in names if name in functions]
+            # without a backward, the pair has the name that it should have
             pairs += [FunctionPair(course_format, f"{forward}{suffix}", name) for name in present or names[:1]]
         optional = course_format.cases and isinstance(course_format.cases[0].layer, LayerSequence)
         missing += [] if suffixes or optional else [forward]

@@ -132,7 +132,7 @@ class NormalizationPoint:
         (_, trained), (test_output, statistics_after) = run(False, self.x), run(True, self.x)
         single_output, _ = run(True, self.x[:1])
         (mean, variance), factor = self.statistics, self.factor(trained)
-        other = 1 - self.momentum
+        other = 1 - self.momentum  # the weight of the new statistic, or of the old one if they are swapped
         stored = self.is_updated_by(trained, self.momentum) or (either_factor and self.is_updated_by(trained, other))
         swapped = not (stored or either_factor) and _same(trained[0], other * self.mean + self.momentum * mean)
         message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
@@ -342,6 +342,7 @@ def _masked(row: Callable[..., Row], x: Array, y: Array, p: float) -> Row:
     if y.shape != x.shape:
         return row(METHOD, False, "dropout-mask", comparison.shape_message("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
+    # A mask that is the same along an axis drops whole rows of it. Along the samples, it is shared, and judged last.
     shared = bool((kept == kept.take([0], 0)).all()) and not kept.all()
     if not (shared or kept.all()) and any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
         return row(METHOD, False, "dropout-mask", "drops whole samples: draw a mask with the shape of x")
@@ -353,6 +354,7 @@ def _masked(row: Callable[..., Row], x: Array, y: Array, p: float) -> Row:
     def near(keep: float) -> bool:
         return abs(kept_fraction - keep) < DEVIATIONS * np.sqrt(p * (1 - p) / (x[0] if shared else x).size)
 
+    # p is the probability of keeping or, in older editions of the course, of dropping
     keep = next((keep for keep in (p, 1 - p) if near(keep)), None)
     if keep is None:
         message = (

@@ -128,6 +128,7 @@ class FirstWrong:
         """Return table rows for the terms, for the sum of the omitted terms, and for the two totals."""
         shown = sorted(self.terms, key=lambda term: not term.differs)[:MAX_TERMS]
         others = self.left_out + len(self.terms) - len(shown)
+        # what the omitted terms, or other parts of the code, contribute to the expected and to the actual sum
         rest = [
             total - sum(term.value * factor for term, factor in zip(shown, factors, strict=True))
             for total, factors in (

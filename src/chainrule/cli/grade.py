@@ -191,6 +191,7 @@ def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | Non
     columns["diagnosis"] = [row.diagnosis for row in rows]
     if any(unjudged := [row.unjudged for row in rows]):
         columns["not judged"] = unjudged
+    # The table is formatted as a whole, so that its columns align, then split to insert remarks.
     head, *lines = format_table([[*columns], *map(list, zip(*columns.values(), strict=True))]).splitlines()
     parts = [head]
     for row, line in zip(rows, lines, strict=True):

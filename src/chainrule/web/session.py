@@ -156,6 +156,7 @@ class Session:
             "message": self._message(step),
             "newest": step,
         }
+        # Keys without a value are omitted, as their types in types.js are optional.
         best = None if trainer is None else best_step(trainer)
         early = None if running is None else early_step(running.trainer.history.losses)
         surveyed = running.backfill if running is not None and running.backfill.total else None

@@ -110,6 +110,7 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
     if len(content) > limit:
         size = f"{len(content) / 1e6:.1f} MB"
         raise OptionError(f"{session.subject.title}: the file would be {size}; expected at most {limit / 1e6:.0f} MB")
+    # The first step of falling loss shows most. Without it, the last step is shown.
     early = session.state().get("early")
     step = _batch_step(session, early if early is not None else max(newest.step - 1, 0))
     if step is not None:

@@ -324,9 +324,7 @@ class Report:
             reported = [row for row in rows if not row.ok and row.verdict != NOT_RETURNED.replace("-", " ")]
             wrong = [row for row in reported if row.is_wrong]
             worst = (wrong or reported or [row for row in rows if row.ok] or rows)[0]
-            by_importance = sorted(
-                rows, key=lambda row: row.ok
-            )  # reversed below, so that the first row of a tensor wins
+            by_importance = sorted(rows, key=lambda row: row.ok)  # of the rows of a tensor, the first one is shown
             cells = {row.title: row.title if row.ok else f"{row.title} {row.verdict}" for row in by_importance[::-1]}
             tensors = ", ".join(cells[title] for title in dict.fromkeys(row.title for row in rows))
             style = "red" if worst.is_wrong else "green" if worst.ok and not worst.single else "yellow"

@@ -71,12 +71,6 @@ def test_history_by_name() -> None:
     }  # fmt: skip
 
 
-def test_a_data_set_without_names_of_classes() -> None:
-    assert cr.Dataset(X, Y).classes == cr.Dataset(X, Y.astype(np.uint8)).classes == ("0", "1", "2")
-    assert cr.Dataset(X[:2], [0, 1]).classes == ("0", "1")  # pyright: ignore[reportArgumentType]
-    assert cr.Dataset(X[:2], np.zeros((2, 3))).classes == ("0", "1", "2")
-
-
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("optimizer", [cr.Adam(0.01), cr.Momentum(0.1), cr.AdamW(0.01, weight_decay=0.1)])
 @pytest.mark.parametrize(("y", "weights"), [(0.7 * np.eye(3)[Y] + 0.1, None), (Y, 0.5 + np.arange(48) % 3)])

@@ -10,7 +10,6 @@ from numerical import assert_close
 from runs.processes import assert_same
 from runs.run_driver import RECIPE, Halt, resume, start
 
-from chainrule.errors import OptionError
 from chainrule.runs import checksums, jobs, loading
 from chainrule.training import schedules
 from chainrule.training.schedules import Constant, Cosine, OneCycle, Restarted, Schedule, Step, WarmUp
@@ -57,14 +56,6 @@ def test_an_extended_run_that_is_cut_short_again(data: Path, tmp_path: Path) -> 
     assert_same(tmp_path / "cut", tmp_path / "whole")
     resume(tmp_path / "cut", data, epochs=6)  # and once more
     assert len(subjects.of_path(tmp_path / "cut").history) == 6 * EPOCH
-
-
-def test_fewer_epochs_than_are_done(whole: Path, run: Path, data: Path) -> None:
-    for epochs in (1, 3):
-        with pytest.raises(OptionError, match=f"{epochs} epochs: 4 epochs are done"):
-            resume(run, data, epochs=epochs)
-    resume(run, data, epochs=4)
-    assert_same(run, whole)
 
 
 def test_more_patience(data: Path, tmp_path: Path) -> None:

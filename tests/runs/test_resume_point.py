@@ -1,6 +1,5 @@
 """The resume point of a run: the trace of its next step agrees with the step then taken."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +10,6 @@ from runs.run_driver import RECIPE, Halt, make_job
 from chainrule._io import files
 from chainrule.data import load
 from chainrule.data.dataset import order
-from chainrule.errors import FormatError
 from chainrule.explain import NextStep, Trace
 from chainrule.runs import resume_point, running
 from chainrule.training.optimizers import SGD, Adam
@@ -71,23 +69,3 @@ def test_an_optimizer_or_a_rate_of_the_user_takes_the_place_of_the_recorded_one(
     assert resume_point.with_overrides(training, None, 0.7) == replace(training, learning_rate=0.7)
     assert resume_point.with_overrides(training, SGD(0.5), None) == NextStep(SGD(0.5), 0.5)
     assert resume_point.with_overrides(training, SGD(0.5), 0.2) == NextStep(SGD(0.5), 0.2)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda tensors, about: tensors.pop("optimizer.m"), "optimizer.m is missing"),
-        (lambda tensors, about: about.update(step="nine"), "step 'nine'"),
-        (lambda tensors, about: about.update(model=3), "expected the description of a model, found 3"),
-        (lambda tensors, about: about["model"].pop("layers"), "not a description of a model"),
-        (lambda tensors, about: tensors.pop("conv1.w"), "conv1.w"),
-    ],
-)
-def test_checkpoints_that_cannot_be_used(run, change, words):
-    path = run / "checkpoint.safetensors"
-    tensors, about = files.read_tensors(path, "checkpoint")
-    tensors, about = dict(tensors), json.loads(json.dumps(about))
-    change(tensors, about)
-    files.write_tensors(path, "checkpoint", tensors, about)
-    with pytest.raises(FormatError, match=words):
-        resume_point.read_resume_point(run)

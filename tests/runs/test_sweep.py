@@ -73,15 +73,6 @@ def test_the_table_the_best_and_the_picture(tmp_path: Path) -> None:
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_failed_trial_is_a_row(tmp_path: Path) -> None:
-    actual = swept(tmp_path, grid={"learning_rate": [0.1, -1.0, "fast"]}, seeds=1)
-    assert [result.state for result in actual.results] == ["finished", "failed", "failed"]
-    assert "learning_rate -1.0: expected a number above 0" in actual.results[1].error
-    assert actual.results[2].error
-    assert actual.best == {"learning_rate": 0.1}
-    assert [combination.mean("score") is None for combination in actual.combinations] == [False, True, True]
-
-
 def test_an_interrupted_sweep_goes_on(tmp_path: Path) -> None:
     """Stop it after some results, enlarge the grid, and get what one sweep would have given."""
     seen: list[TrialResult] = []

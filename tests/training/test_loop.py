@@ -1,7 +1,6 @@
 """The training loop: the inputs of a step, their order, and the callbacks."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled import programs
 from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, ReLU, Softmax, Tanh
 from chainrule.models.model import Sequential
-from chainrule.network.network import Fitted, Network
+from chainrule.network.network import Network
 from chainrule.runs.fitting import Run
 from chainrule.training import batches as looping
-from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Criterion, Epoch
 from chainrule.training.loop import train
 from chainrule.training.optimizers import SGD
@@ -163,30 +161,6 @@ def test_callbacks_are_called_in_order_until_training_stops(halt: int | None) ->
     assert trainer.finished == (steps == 2 * STEPS)
 
 
-def test_epochs_have_their_means_and_validation() -> None:
-    held_back = samples(9, 1)
-    clock = iter(np.arange(0.0, 1000.0, 0.5).tolist())
-    trainer = make(None, held_back, clock=lambda: next(clock))
-
-    def compare(trainer: Trainer, epoch: Epoch) -> None:
-        expected = evaluate(trainer.network, held_back, trainer.normalization, "categorical_cross_entropy")
-        assert (epoch.validation_loss, epoch.validation_accuracy) == (expected.loss, expected.accuracy)
-        history, sizes = trainer.history, [5, 5, 5, 5, 3]
-        assert [*history.sizes][-STEPS:] == sizes
-        for mean, values in ((epoch.loss, history.losses), (epoch.accuracy, history.measures)):
-            assert_close(mean, np.average([*values][-STEPS:], weights=sizes), dtype=float)
-        assert epoch.step == len(history)
-
-    history = train(trainer, [callback(epoch_ended=compare)])
-    assert [epoch.epoch for epoch in history.epochs] == [1, 2, 3]
-    seconds = [epoch.seconds for epoch in history.epochs]
-    assert seconds == sorted(set(seconds))
-
-
-def test_without_validation_patience_waits_for_nothing() -> None:
-    assert len(train(make(recipe(patience=1))).epochs) == 3
-
-
 def test_the_best_epoch_is_never_one_that_is_not_a_number() -> None:
     def epochs(*values: float) -> list[Epoch]:
         return [Epoch(k + 1, k + 1, 0.0, 0.0, value, 0.0) for k, value in enumerate(values)]
@@ -236,15 +210,3 @@ def test_the_monitored_metric_decides_when_training_stops(
     resumed, again = fit(30, run=Run(tmp_path / "run", resume=True, plots=False))
     assert list(again.rates) == list(history.rates)
     np.testing.assert_array_equal(resumed.parameters, model.parameters)
-
-
-def test_to_build_a_trainer_changes_nothing_and_to_run_it_gives_what_was_fitted() -> None:
-    model = Sequential(layers(), (1, 4, 4), engine="numpy")
-    before = model.about()
-    trainer = model.trainer(replace(recipe(), normalization="standardize"), samples())
-    assert model.about() == before
-    assert model.task is None
-    train(trainer)
-    known = Fitted(model.normalization, model.loss, model.task, largest_input=model.largest_input)
-    assert known == trainer.fitted
-    assert model.normalization.kind == "standardize"

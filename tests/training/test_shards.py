@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from selection import draws
 from training.made import Doubled, network_of_vectors, vectors
 
 import chainrule as cr
@@ -19,7 +16,6 @@ from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import node
 from chainrule.network.network import Network
 from chainrule.training.components import clipping
-from chainrule.training.steps.division import Division, add_in_place
 from chainrule.training.steps.stepper import Stepper
 from chainrule.training.workers import Workers
 
@@ -92,34 +88,6 @@ def graph(**options: Any) -> Network:
     y = cr.Dense(3)(cr.BatchNorm1D(epsilon=0.1)(cr.Dense(5)(cr.Flatten()(cr.BatchNorm2D()(y)))))
     layers, wiring = node.trace(x, y)
     return Network(layers, (2, 9, 8), wiring=wiring, **{"dtype": "float64", "threads": 1, "seed": 3} | options)
-
-
-@given(samples=st.integers(1, 70), parts=st.integers(1, 20), size=st.integers(1, 9), seed=st.integers(0, 99))
-@settings(max_examples=draws(20))
-def test_workers_have_every_sample_once_and_sum_in_one_order(samples: int, parts: int, size: int, seed: int) -> None:
-    """Compare with one process bit for bit, and with the exact sum to rounding."""
-    values = np.random.default_rng(seed).normal(size=(samples, 4)).astype("f4")
-
-    def work(workers: Workers) -> tuple[slice, bytes, np.ndarray]:
-        division = Division(samples, parts, workers)
-
-        def part(number: int) -> Arrays:
-            assert number in division.own
-            rows = slice(division.edge(number), division.edge(number + 1))
-            assert rows.start < rows.stop
-            return np.array([rows.stop - rows.start, 1.0]), values[rows].sum(0)
-
-        totals, total = division.join(part, add_in_place, (np.zeros(2), np.zeros(4, "f4")))
-        return division.rows, total.tobytes(), totals
-
-    (alone,) = together(1, work)
-    several = together(size, work)
-    covered = [index for rows, _, _ in several for index in range(samples)[rows]]
-    assert covered == list(range(samples))
-    assert {bits for _, bits, _ in several} == {alone[1]}
-    for _, bits, totals in several:
-        assert_close(np.frombuffer(bits, "f4"), values.astype("f8").sum(0))
-        assert_array_equal(totals, [samples, min(parts, samples)])
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])

@@ -29,7 +29,6 @@ from chainrule.data.coloring import Draw
 from chainrule.data.sources import MappedArray, SampleSource
 from chainrule.data.splits import split_validation
 from chainrule.errors import DataError, OptionError
-from chainrule.models.reading import Reading, training_data
 
 X, Y = stripes(90)
 BATCH = 16
@@ -273,23 +272,3 @@ def test_unequal_batches_have_the_mean_of_their_samples(sizes: tuple[int, ...], 
     assert [*history.sizes] == [*sizes, *sizes]
     assert history["loss"] == pytest.approx([expected.loss] * 2, rel=1e-5)
     assert history["accuracy"] == pytest.approx([expected.accuracy] * 2, rel=1e-9)
-
-
-def test_each_worker_reads_only_its_share(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    lazy, _ = cr.data.load(folder, lazy=True)
-    model = classifier()
-    samples = training_data(model, lazy, None, Reading())
-    trainer = model.trainer(cr.Recipe(batch_size=BATCH), samples)
-    monkeypatch.setattr(trainer.stepper, "rows", lambda size: slice(size // 2, size))  # as in the second of two
-    read = list[int]()
-    original = type(samples).read
-
-    def recorded(self: Any, indices: Any, key: int = 0) -> Any:
-        read.extend(indices.tolist())
-        return original(self, indices, key)
-
-    monkeypatch.setattr(type(samples), "read", recorded)
-    trainer.loader.readers = 0
-    sizes = [size for size, count, _ in trainer.loader.remaining(0, 0) for _ in range(count)]
-    assert sum(sizes) == len(lazy)
-    assert len(read) == len({*read}) == sum(size - size // 2 for size in sizes)

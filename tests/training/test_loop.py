@@ -56,22 +56,19 @@ def recipe(**options: Any) -> Recipe:
     )
 
 
-def callback(**methods: Any) -> Callback:
-    return type("Recorder", (Callback,), {name: staticmethod(method) for name, method in methods.items()})()
-
-
 def recorder(log: list[Any], name: str = "") -> Any:
     """Return a callback that records every call with the number of steps so far."""
 
     def record(event: str) -> Any:
         return lambda trainer, *_: log.append((name, event, len(trainer.history)))
 
-    return callback(**{event: record(event) for event in ("begin", "stepped", "stopped", "epoch_ended", "end")})
+    events = ("begin", "stepped", "stopped", "epoch_ended", "end")
+    return type("Recorder", (Callback,), {event: staticmethod(record(event)) for event in events})()
 
 
 def spied(trainer: Trainer) -> list[dict[str, Any]]:
     """Record the inputs of each of the trainer's steps."""
-    given: list[dict[str, Any]] = []
+    calls: list[dict[str, Any]] = []
     steps = trainer.stepper.steps
 
     def spy(batches: Batches) -> list[Outcome]:
@@ -80,11 +77,11 @@ def spied(trainer: Trainer) -> list[dict[str, Any]]:
             own = (array[number * size : (number + 1) * size].copy() for array in batches.inputs)
             named = dict(zip(("x", "t", "weights"), own, strict=False))
             rest = {"seed": batches.seed, "samples": batches.samples}
-            given.append({**named, "step": batches.step + number, "rate": batches.rates[number], **rest})
+            calls.append({**named, "step": batches.step + number, "rate": batches.rates[number], **rest})
         return outcomes
 
     trainer.stepper.steps = spy
-    return given
+    return calls
 
 
 def make(
@@ -112,13 +109,13 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
         schedule=(OneCycle(), Step(1, 0.5))[draw.integers(2)],
     )
     trainer = make(chosen, engine=("numpy", "compiled")[number % 2])
-    given = spied(trainer)
+    batches = spied(trainer)
     for _ in range(int(draw.integers(3))):  # some steps of the first epoch are done: training goes on from there
         trainer.history.add(1, BATCH, 0.05, 1.0, 0.0)
     done = len(trainer.history)
     train(trainer)
-    assert len(given) == trainer.steps - done
-    for step, actual in enumerate(given, done):
+    assert len(batches) == trainer.steps - done
+    for step, actual in enumerate(batches, done):
         x, t, weights = trainer.loader.batch(step)
         assert_array_equal(actual["x"], x)
         assert_array_equal(actual["t"], t)
@@ -128,22 +125,24 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
         assert actual["rate"] == rate == trainer.history.rates[step]
 
 
-def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
-    normalization = Normalization("standardize", 0.5, 2.0)
-    chosen = recipe(augmentation=Augmentation(shift=1, flip=True), epochs=2)
-    trainer = Trainer(network(), chosen, samples(), normalization)
-    given = spied(trainer)
+def test_images_and_positions_are_normalized_and_augmented_anew_every_epoch() -> None:
+    normalization, x = Normalization("standardize", 0.5, 2.0), samples().x
+    places = np.random.default_rng(1).uniform(0, 3, (COUNT, 4))
+    augmentation = Augmentation(shift=1, flip=True, positions=True)
+    chosen = recipe(augmentation=augmentation, epochs=2, loss="mean_squared_error", standardize_targets=False)
+    line = Network([Flatten(), Dense(4)], (1, 4, 4), engine="numpy")
+    trainer = Trainer(line, chosen, Samples.of(x, places, 4), normalization)
+    batches = spied(trainer)
     train(trainer)
     order = [cr.data.order(COUNT, 4, epoch) for epoch in range(2)]
-    for number, step in enumerate(given):
+    for number, step in enumerate(batches):
         epoch, place = divmod(number, STEPS)
         indices = order[epoch][place * BATCH : (place + 1) * BATCH]
-        plain = (samples().x[indices] * np.float32(0.5) + np.float32(2.0)).astype(np.float32)
-        expected = chosen.augmentation.apply(plain, Draw(4, epoch, indices), fill=2.0)
+        draw, plain = Draw(4, epoch, indices), (x[indices] * np.float32(0.5) + np.float32(2.0)).astype(np.float32)
         assert step["x"].dtype == np.float32
-        assert_array_equal(step["x"], expected)
-    first = {step["x"][i].tobytes() for step in given[:STEPS] for i in range(len(step["x"]))}
-    second = {step["x"][i].tobytes() for step in given[STEPS:] for i in range(len(step["x"]))}
+        assert_array_equal(step["x"], augmentation.apply(plain, draw, fill=2.0))
+        assert_close(step["t"], augmentation.move_positions(places[indices], draw, (4, 4)))
+    first, second = ({x.tobytes() for step in part for x in step["x"]} for part in (batches[:STEPS], batches[STEPS:]))
     assert len(first & second) < COUNT / 2
 
 

@@ -20,12 +20,11 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from runs.run_driver import Halt
 from selection import draws
-from training.drawn_fits import FORMS, KINDS, OPTIONS, Items, N, fitted, mapped, rows
+from training.drawn_fits import FORMS, KINDS, OPTIONS, Items, N, fitted, outputs, rows
 from training.made import classifier, dense, stripes
 
 import chainrule as cr
 from chainrule.data import order
-from chainrule.data.coloring import Draw
 from chainrule.data.sources import MappedArray, SampleSource
 from chainrule.data.splits import split_validation
 from chainrule.errors import DataError, OptionError
@@ -147,12 +146,8 @@ def test_data_in_every_form_train_and_are_evaluated_as_arrays(kind: str, form: s
         assert model.classes == twin.classes
         figures = model.evaluate(*data).figures
         assert_close([*figures.values()], [*twin.evaluate(x, y).figures.values()], dtype=np.float32)
-        for outputs in zip(*map(each_output, (model.predict(data[0]), twin.predict(x))), strict=True):
-            assert_close(*outputs)
-
-
-def each_output(outputs: Any) -> list[np.ndarray]:
-    return [*outputs.values()] if isinstance(outputs, dict) else [outputs]
+        for predictions in zip(outputs(model, data[0]), outputs(twin, x), strict=True):
+            assert_close(*predictions)
 
 
 UNSTRATIFIED = ("regression", "bounded", "images", "inputs", "outputs", "inputs and outputs")
@@ -229,24 +224,6 @@ def test_few_pages_of_a_mapped_file_are_in_memory(tmp_path: Path, monkeypatch: p
 
 def test_random_numbers_of_a_data_set_do_not_depend_on_the_processes() -> None:
     assert_array_equal(trained(Pairs(noisy=True), readers=2), trained(Pairs(noisy=True), readers=0))
-
-
-@pytest.mark.parametrize("engine", ["numpy", "compiled"])
-@pytest.mark.parametrize("read", [np.asarray, mapped])
-def test_positions_are_moved_with_their_images(engine: str, read: Any) -> None:
-    """Each engine is compared with moving every image and its positions by hand."""
-    draw = np.random.default_rng(0)
-    x, places = draw.random((40, 1, 6, 6)).astype("f4"), draw.random((40, 4)) * 5
-    augmentation = cr.Augmentation(turn=True, flip=True, shift=1, rotation=9.0, positions=True)
-    samples, parameters = Draw(0, 0, np.arange(40)), list[np.ndarray]()
-    moved = augmentation.apply(x, samples), augmentation.move_positions(places, samples, (6, 6))
-    for inputs, targets, option in ((read(x), places, augmentation), (*moved, None)):
-        layers = [cr.Flatten(), cr.Dense(4)]
-        model = cr.Sequential(layers, (1, 6, 6), engine=engine, threads=1, loss="mean_squared_error", seed=1)
-        options: dict[str, Any] = {"batch_size": 40, "normalization": "none", "standardize_targets": False, "seed": 0}
-        model.fit(inputs, targets, augmentation=option, optimizer="sgd", progress=False, **options)
-        parameters.append(model.parameters)
-    assert_close(*parameters)
 
 
 def test_epochs_of_iterables() -> None:

@@ -41,8 +41,8 @@ def weights(folder: Path) -> dict[str, Any]:
     return files.read_tensors(folder / "model.safetensors", "model")[0]
 
 
-def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+def same(actual: dict[str, Any], expected: dict[str, Any]) -> bool:
+    return actual.keys() == expected.keys() and all(np.array_equal(actual[name], expected[name]) for name in actual)
 
 
 def test_a_run_folder_has_the_model_and_its_evaluation(parts: Any, tmp_path: Path) -> None:

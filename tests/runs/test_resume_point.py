@@ -28,17 +28,17 @@ def stopped(data, tmp_path):
 
 def test_the_next_step(stopped, data):
     """Include rate, moments, clipping, dropout, augmentation and batch statistics."""
-    stands = resume_point.read_resume_point(stopped, engine="numpy")
-    assert (stands.training.step, stands.training.clip_norm, stands.training.seed) == (STOP + 1, 2.0, 3)
+    point = resume_point.read_resume_point(stopped, engine="numpy")
+    assert (point.training.step, point.training.clip_norm, point.training.seed) == (STOP + 1, 2.0, 3)
     training, test = load(data)
     samples, _ = Samples.of_dataset(training, 3).parts(RECIPE.validation, RECIPE.seed)
     epoch, place = divmod(STOP, 7)
     indices = order(len(samples), RECIPE.seed, epoch)[place * 7 : (place + 1) * 7]
-    preparation = Preparation(stands.model, stands.model.normalization, RECIPE.augmentation, RECIPE.seed)
+    preparation = Preparation(point.model, point.model.normalization, RECIPE.augmentation, RECIPE.seed)
     x, t, _ = samples.batch(indices, preparation, epoch=epoch)
-    trace = Trace(stands.model, x, t, stands.model.loss, stands.training)
+    trace = Trace(point.model, x, t, point.model.loss, point.training)
     result = running.resume(stopped, training, test, [Halt(STOP + 1)])
-    assert_close(result.history.rates[STOP], stands.training.learning_rate, dtype=float)
+    assert_close(result.history.rates[STOP], point.training.learning_rate, dtype=float)
     assert_close(result.history.losses[STOP], float(trace["loss.y"].mean()))
     for name, weights in result.model.weights.items():
         if name == "conv1.b":  # batch norm cancels shifts: this gradient is rounding error, which Adam amplifies
@@ -48,12 +48,12 @@ def test_the_next_step(stopped, data):
 
 
 def test_a_finished_run_takes_one_more_step_at_the_rate_of_the_last(whole):
-    stands = resume_point.read_resume_point(whole)
-    assert stands.training.step == 29
-    assert_close(stands.training.learning_rate, 0.02 * OneCycle().factor(27, 28, 7))
-    assert stands.training.learning_rate > 0
+    point = resume_point.read_resume_point(whole)
+    assert point.training.step == 29
+    assert_close(point.training.learning_rate, 0.02 * OneCycle().factor(27, 28, 7))
+    assert point.training.learning_rate > 0
     held = files.read_tensors(whole / "checkpoint.safetensors", "checkpoint")[0]
-    for moment, name in zip(stands.training.moments, ("m", "v"), strict=True):
+    for moment, name in zip(point.training.moments, ("m", "v"), strict=True):
         np.testing.assert_array_equal(moment, held[f"optimizer.{name}"])
 
 

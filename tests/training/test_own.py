@@ -89,13 +89,13 @@ class Wrong:
     """Returns prescribed values from forward and backward."""
 
     def __init__(self, forward: Any = 1.0, backward: Any = 0.0) -> None:
-        self.given = forward, backward
+        self.values = forward, backward
 
     def forward(self, p: Any, t: Any) -> Any:
-        return self.given[0]
+        return self.values[0]
 
     def backward(self, p: Any, t: Any) -> Any:
-        return self.given[1]
+        return self.values[1]
 
 
 NOT_LOSSES = [

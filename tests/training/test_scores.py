@@ -299,24 +299,14 @@ def test_thresholds_metrics_and_temperatures_that_cannot_be_are_refused() -> Non
             call()
 
 
-@pytest.mark.parametrize("content", ["epoch,a\n1,x\n", "epoch,a\n", "epoch,a\n2,0.5\n", "epoch,a\n1,0.5,0.5\n", "\0"])
-def test_damaged_validation_metrics_are_refused(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "validation.csv"
-    path.write_text(content)
-    log = History(epochs=[Epoch(1, 3, 0.5)])
-    if content == "\0":  # no metrics at all
-        history_files.add_validation(log, path)
-        assert not log.epochs[0].validation_metrics
-        return
-    with pytest.raises(cr.FormatError, match="row of epoch 1"):
-        history_files.add_validation(log, path)
-
-
-def test_validation_metrics_of_any_name_are_read_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["epoch,a\n1,x\n", "epoch,a\n", "epoch,a\n2,0.5\n", "epoch,a\n1,0.5,0.5\n"])
+def test_validation_metrics_of_any_name_are_read_back_unless_damaged(tmp_path: Path, content: str) -> None:
     metrics = {'an "odd", name': 1 / 3, "größe": float("inf"), "c": -5e-324}
     log = History(epochs=[Epoch(n, n, 0.5, validation_metrics=metrics) for n in (1, 2)])
-    path = tmp_path / "validation.csv"
+    path, again = tmp_path / "validation.csv", History(epochs=[Epoch(n, n, 0.5) for n in (1, 2)])
     path.write_bytes(log.validation_csv())
-    again = History(epochs=[Epoch(n, n, 0.5) for n in (1, 2)])
     history_files.add_validation(again, path)
     assert again.epochs == log.epochs
+    path.write_text(content)
+    with pytest.raises(cr.FormatError, match="row of epoch 1"):
+        history_files.add_validation(again, path)

@@ -96,13 +96,13 @@ def test_steps_have_the_same_bits_for_any_number_of_workers(engine: str, clip: f
     batches = [vectors(seed, samples, "float32")[:2] for seed, samples in enumerate((23, 8, 5, 1))]
 
     def work(workers: Workers) -> Any:
-        made = small(engine=engine)
-        stepper = Stepper(made, cr.Adam(0.05), LOSS, components=clipping(clip), shards=8, workers=workers)
+        network = small(engine=engine)
+        stepper = Stepper(network, cr.Adam(0.05), LOSS, components=clipping(clip), shards=8, workers=workers)
         outcomes = []
         for step, (x, t) in enumerate(batches, 1):
             rows = stepper.rows(len(x))
             outcomes.append(stepper.step(x[rows], t[rows], step=step, rate=0.05, seed=9, samples=len(x)))
-        return made.parameters.tobytes(), outcomes
+        return network.parameters.tobytes(), outcomes
 
     (alone,) = together(1, work)
     for size in (2, 3, 8):
@@ -119,13 +119,13 @@ def test_the_step_is_that_of_the_whole_batch(engine: str, multipliers: str) -> N
         "lr_multipliers": cr.LRMultipliers.parse(multipliers),
         "weighted": True,
     }
-    one = Stepper(whole, cr.Nesterov(0.1, 0.9), LOSS, **options)
-    other = Stepper(cut, cr.Nesterov(0.1, 0.9), LOSS, **options, shards=8)
+    single = Stepper(whole, cr.Nesterov(0.1, 0.9), LOSS, **options)
+    sharded = Stepper(cut, cr.Nesterov(0.1, 0.9), LOSS, **options, shards=8)
     generator = np.random.default_rng(4)
     for step, samples in enumerate((21, 5), 1):
         x = generator.normal(2, 3, size=(samples, 2, 9, 8))
         batch = x, np.eye(3)[generator.integers(0, 3, samples)], generator.exponential(size=samples)
-        outcomes = [stepper.step(*batch, step=step, rate=0.1, seed=2) for stepper in (one, other)]
+        outcomes = [stepper.step(*batch, step=step, rate=0.1, seed=2) for stepper in (single, sharded)]
         assert_close(outcomes[1], outcomes[0])
     assert_close(cut.parameters, whole.parameters)
     assert_close(cut.statistics, whole.statistics)
@@ -136,14 +136,14 @@ def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:
     x[13] = np.nan
 
     def work(workers: Workers) -> None:
-        made = small()
-        before = made.parameters.copy()
-        stepper = Stepper(made, cr.Adam(), LOSS, shards=8, workers=workers)
+        network = small()
+        before = network.parameters.copy()
+        stepper = Stepper(network, cr.Adam(), LOSS, shards=8, workers=workers)
         rows = stepper.rows(16)
         try:
             stepper.step(x[rows], t[rows], step=1, rate=0.1, samples=16)
         finally:
-            assert_array_equal(made.parameters, before)
+            assert_array_equal(network.parameters, before)
 
     for error in together(4, work):
         assert isinstance(error, NotFiniteError)
@@ -151,9 +151,9 @@ def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:
 
 
 def test_custom_layers_are_refused_by_name() -> None:
-    made = Network([cr.Dense(6), Doubled(), cr.Dense(3)], (5,), engine="numpy")
+    network = Network([cr.Dense(6), Doubled(), cr.Dense(3)], (5,), engine="numpy")
     with pytest.raises(OptionError, match=r"student1: Doubled.forward needs the whole batch"):
-        Stepper(made, cr.Adam(), LOSS, shards=8)
+        Stepper(network, cr.Adam(), LOSS, shards=8)
 
 
 def test_more_workers_than_shards_are_refused() -> None:

@@ -13,7 +13,6 @@ from runs.run_driver import RECIPE, Halt, resume, start
 from chainrule.runs import checksums, jobs, loading
 from chainrule.training import schedules
 from chainrule.training.schedules import Constant, Cosine, OneCycle, Restarted, Schedule, Step, WarmUp
-from chainrule.web import subjects
 
 EPOCH = 7  # steps
 
@@ -54,8 +53,7 @@ def test_an_extended_run_that_is_cut_short_again(data: Path, tmp_path: Path) -> 
     assert "is not finished" in opened.remarks[0]  # model.safetensors is the end of two epochs
     resume(tmp_path / "cut", data)
     assert_same(tmp_path / "cut", tmp_path / "whole")
-    resume(tmp_path / "cut", data, epochs=6)  # and once more
-    assert len(subjects.of_path(tmp_path / "cut").history) == 6 * EPOCH
+    assert len(resume(tmp_path / "cut", data, epochs=6).history) == 6 * EPOCH  # and once more
 
 
 def test_more_patience(data: Path, tmp_path: Path) -> None:

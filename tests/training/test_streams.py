@@ -193,19 +193,17 @@ def test_batches_and_weighted_items_train_as_arrays(kind: str, size: int, names:
         compared(fitted(kind, (stream,), "numpy", options | {"batch_size": 32} | steps), expected, "batches")
 
 
-def test_a_memory_map_releases_its_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mode", ["r", "c"])
+def test_a_memory_map_keeps_private_changes(mode: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chainrule.data.sources.MAX_RESIDENT_BYTES", 1)
-    for mode in ("r", "c", "r+"):
-        np.save(tmp_path / "x.npy", X)
-        mapped = np.load(tmp_path / "x.npy", mmap_mode=mode)
-        expected = X.copy()
-        if mode != "r":
-            mapped[5], expected[5] = 7, 7  # a private change is kept
-        source = MappedArray(mapped, mapped)
-        for _ in range(2):
-            assert_array_equal(source[:], expected)
-        assert_array_equal(source[-85], expected[5])
-        assert_array_equal(source.subset(np.array([5, 2]))[[1, 0]], expected[[2, 5]])
+    np.save(tmp_path / "x.npy", X)
+    mapped, expected = np.load(tmp_path / "x.npy", mmap_mode=mode), X.copy()
+    if mode == "c":
+        mapped[5], expected[5] = 7, 7
+    source = MappedArray(mapped, mapped)
+    for _ in range(2):  # the pages are released after the first
+        assert_array_equal(source[:], expected)
+    assert_array_equal(source.subset(np.array([5, 2]))[[1, -2]], expected[[2, 5]])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")

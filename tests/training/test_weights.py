@@ -126,7 +126,7 @@ EXTREMES = [0.0, 1e-320, 1e-45, 1e-38, 1e15, 1.7e19, 1.9e19, 3e38, 1e39, 1e153, 
 def test_weights_that_overflow_or_vanish_in_the_dtype_are_refused_before_training(dtype: str, option: str) -> None:
     x, y = np.random.default_rng(1).normal(size=(7, 5)), np.arange(7) % 3
     for value in EXTREMES:
-        weights = np.full(7, value) if option == "sample_weight" else dict.fromkeys(range(3), value)
+        weights: Any = np.full(7, value) if option == "sample_weight" else dict.fromkeys(range(3), value)
         model = network_of_classes(dtype=dtype)
         before = model.parameters.copy()
         usable = float(np.finfo(dtype).tiny) <= value <= LIMITS[dtype]

@@ -57,6 +57,12 @@ def test_a_finished_run_takes_one_more_step_at_the_rate_of_the_last(whole):
         np.testing.assert_array_equal(moment, held[f"optimizer.{name}"])
 
 
+def test_a_run_begins_at_the_first_rate():
+    training = resume_point.next_step(RECIPE, 0, 48)
+    assert (training.step, training.moments) == (1, None)
+    assert_close(training.learning_rate, 0.02 * OneCycle().factor(0, 28, 7))
+
+
 def test_an_optimizer_or_a_rate_of_the_user_takes_the_place_of_the_recorded_one():
     training = NextStep(Adam(0.3), 0.1, 9, (np.ones(2), np.ones(2)))
     assert resume_point.with_overrides(training, None, None) == training

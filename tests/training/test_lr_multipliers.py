@@ -35,7 +35,7 @@ def test_parameters_take_the_step_of_their_own_rate_and_the_clipped_gradient(
 ) -> None:
     """Compare steps, some of one sample, with the reference's update of each parameter, with weight decay undone.
 
-    The narrowest of several names decides. The norm is that of the parameters that are not frozen, before clipping.
+    The last of several names decides. The norm is that of the parameters that are not frozen, before clipping.
     """
     taking = stepper(engine, optimizer, multipliers, clip)
     network, reference = taking.network, loader.find("reference")

@@ -6,13 +6,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from runs import run_driver
 from runs.processes import assert_same, completed, started
 from runs.run_driver import resume, start
 
 from chainrule._io import files
-from chainrule.errors import RunError
+from chainrule.errors import ChainruleError, RunError
 from chainrule.runs.running import STOPPING
 
 STEPS = 4 * 7  # 60 samples, 12 of them held back, in batches of 7
@@ -92,3 +93,19 @@ def test_a_run_that_is_being_trained(data: Path, tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------- numbers that are not finite
+
+
+# ---------------------------------------------------------------------- numbers that are not finite
+
+
+def test_no_model_is_kept_that_is_not_finite(data: Path, tmp_path: Path) -> None:
+    class Spoil(run_driver.Callback):
+        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
+            if len(trainer.history) == 7:  # the end of the epoch
+                trainer.network.parameters[3] = np.nan
+
+    with pytest.raises(ChainruleError, match="parameters infinite"):
+        start(tmp_path / "run", data, Spoil())
+    for name, kind in (("best", "model"), ("checkpoint", "checkpoint")):
+        if (path := tmp_path / "run" / f"{name}.safetensors").exists():
+            assert all(np.isfinite(values).all() for values in files.read_tensors(path, kind)[0].values())

@@ -5,6 +5,7 @@ import zipfile
 from argparse import Namespace
 from collections import Counter, defaultdict, deque
 from datetime import datetime
+from itertools import permutations
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +25,7 @@ from chainrule.interop.detection import BY_SUFFIX
 from chainrule.interop.importing import match
 from chainrule.interop.torch import read_state
 
+L = keras.layers
 LAYERS = [cr.Conv2D(4, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(4, 3), cr.BatchNorm2D(), cr.Flatten(), cr.Dense(3)]
 NAMES = {"conv1": "0", "norm1": "1", "conv2": "3", "norm2": "4", "dense1": "6"}
 KINDS = {"w": "weight", "b": "bias", "gamma": "weight", "beta": "bias", "running_variance": "running_var"}
@@ -168,7 +170,7 @@ def test_constants_that_import_inserts_keep_their_values_and_take_no_name(tmp_pa
 @pytest.mark.parametrize("ending", [".weights.h5", ".h5", ".keras"])
 def test_weights_of_keras_in_a_network_of_chainrule(ending: str, tmp_path: Path) -> None:
     """The columns of Dense, and the normalization before it, are permuted to chainrule's order of the elements."""
-    L, random = keras.layers, np.random.default_rng(0)
+    random = np.random.default_rng(0)
     convolutions = [L.Conv2D(4, 3), L.ReLU(), L.DepthwiseConv2D(3), L.SeparableConv2D(5, 2), L.BatchNormalization()]
     ends = [L.Flatten(), L.BatchNormalization(), L.Dense(7, activation="tanh"), L.Dense(3)]
     theirs = filled(keras.Sequential([keras.Input((8, 7, 2)), *convolutions, *ends]), random)
@@ -244,9 +246,23 @@ def test_other_weights_of_a_keras_network(seed: int, tmp_path: Path) -> None:
     """Layers of equal shapes, created in another order than used; matrices on maps, and models within models."""
     random = Random(seed)
     keras.utils.clear_session()
-    theirs = draw_model(random, IN_ORDER, is_permuted=False)
-    ours = cr.load(saved(tmp_path, filled(theirs, seed), ".keras"), engine="numpy")
-    ours.load_weights(saved(tmp_path, filled(theirs, seed + 1), random.choice([".weights.h5", ".h5", ".keras"])))
+    assert_other_weights_fit(
+        draw_model(random, IN_ORDER), seed, random.choice([".weights.h5", ".h5", ".keras"]), tmp_path
+    )
+
+
+@pytest.mark.parametrize("order", [*permutations((1, 2, 3))], ids=str)
+def test_other_weights_after_exchanged_axes_are_flattened(order: tuple[int, ...], tmp_path: Path) -> None:
+    """The network records the order of the elements, whether a layer reads the exchanged axes or `Flatten` alone."""
+    for middle in ([], [L.Conv2D(2, 2)], [L.ReLU(), L.BatchNormalization()]):
+        layers = [L.Conv2D(6, 2), L.Permute(order), *middle, L.Flatten(), L.BatchNormalization(), L.Dense(3)]
+        assert_other_weights_fit(keras.Sequential([keras.Input((4, 5, 3)), *layers]), 1, ".weights.h5", tmp_path)
+
+
+def assert_other_weights_fit(theirs: Any, seed: int, ending: str, folder: Path) -> None:
+    """Import a Keras network, load other weights of it from a second file, and compare with Keras."""
+    ours = cr.load(saved(folder, filled(theirs, seed), ".keras"), engine="numpy")
+    ours.load_weights(saved(folder, filled(theirs, seed + 1), ending))
     x = np.random.default_rng(seed).standard_normal((3, *theirs.input_shape[1:])).astype(np.float32)
     assert deviation(theirs, ours, x) < 1e-5
 

@@ -11,7 +11,7 @@ import pytest
 from interop.onnx_files import TOLERANCE, agree, check, difference, exported
 from interop.onnx_models import theirs
 from numpy.testing import assert_array_equal
-from onnx import helper, numpy_helper
+from onnx import helper
 
 import chainrule as cr
 from chainrule.data.normalization import Normalization
@@ -110,27 +110,6 @@ def test_every_opset_has_the_version_of_the_format_that_came_with_it(opset: int)
 def test_other_opsets_are_refused(opset: int) -> None:
     with pytest.raises(OptionError, match=f"opset {opset}: expected a whole number from 13 to 28"):
         exported(cr.Sequential([cr.Dense(1)], (2,), engine="numpy"), opset=opset)
-
-
-def test_float64_has_the_same_nodes_and_all_digits() -> None:
-    """ONNX Runtime has no convolutions of float64; the file of float32, which it computes, differs in type alone."""
-    layers = [cr.Conv2D(3, 3), cr.Clip(-1, 1), cr.SumPool2D(2), cr.GroupNorm(3), cr.AdaptiveAveragePool2D(2)]
-    whole, half = (
-        cr.Sequential([*layers, cr.Flatten(), cr.Dense(2)], (2, 8, 9), dtype=dtype, engine="numpy")
-        for dtype in ("float64", "float32")
-    )
-    half.set_weights(whole.weights)
-    normalization = Normalization("standardize", 1 / 3, -0.7, (0.0, 255.0), 255.0)
-    ours, theirs = (check(exported(model, normalization)).graph for model in (whole, half))
-    assert [*ours.node] == [*theirs.node]
-    for first, second in zip(ours.initializer, theirs.initializer, strict=True):
-        assert first.name == second.name
-        value, expected = numpy_helper.to_array(first), numpy_helper.to_array(second)
-        assert value.dtype == (np.float64 if expected.dtype == np.float32 else np.int64)
-        assert_array_equal(value.astype(expected.dtype), expected)
-    weights = {each.name: numpy_helper.to_array(each) for each in ours.initializer}
-    assert_array_equal(weights["conv1.w"], whole.weights["conv1.w"])
-    assert {value.type.tensor_type.elem_type for value in (*ours.input, *ours.output)} == {onnx.TensorProto.DOUBLE}
 
 
 def test_a_network_that_only_hands_on_its_input() -> None:

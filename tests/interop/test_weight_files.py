@@ -232,9 +232,15 @@ def test_layers_of_equal_shapes_are_matched_by_name_only(seed: int) -> None:
     files = {f"{there}{name}.weight": sizes[name] for name in random.sample(names, 7)}
     expected = {f"{own}{name.replace('.', '_')}.w": f"{there}{name}.weight" for name in names}
     assert match(mine, files) == expected
-    unlike = {f"{there}part{number}.weight": shape for number, shape in enumerate(files.values())}
+    renamed = {name: f"{there}part{number}.weight" for number, name in enumerate(files)}
+    unlike = {renamed[name]: shape for name, shape in files.items()}
     with pytest.raises(FormatError, match=r"part.*mapping"):
         match(mine, unlike)
+    pairs = {name: renamed[other] for name, other in expected.items()}
+    layers = {name.removesuffix(".w"): other.removesuffix(".weight") for name, other in pairs.items()}
+    assert match(mine, unlike, pairs) == match(mine, unlike, layers) == pairs
+    with pytest.raises(OptionError, match="no such layer"):
+        match(mine, unlike, {next(iter(mine)): "other"})
     numbers = sorted(random.sample(range(20), 7))
     positions = {f"module.{number}.weight": size for number, size in zip(numbers, sizes.values(), strict=True)}
     shuffled = dict(random.sample([*positions.items()], 7))
@@ -277,14 +283,6 @@ def test_a_header_whose_length_looks_like_a_pickle_or_an_archive(header: int, tm
     target = cr.Sequential([cr.Dense(2, bias=False)], (3,), engine="numpy")
     target.load_weights(path)
     assert_array_equal(target.weights["dense1.w"], w)
-
-
-def test_a_mapping_comes_before_both() -> None:
-    mine, there = {"a.w": (2, 3), "b.w": (2, 3)}, {"a.weight": (2, 3), "c.weight": (2, 3)}
-    for mapping in ({"a": "c", "b": "a"}, {"a.w": "c.weight", "b.w": "a.weight"}):
-        assert match(mine, there, mapping) == {"a.w": "c.weight", "b.w": "a.weight"}
-    with pytest.raises(OptionError, match="no such layer"):
-        match(mine, there, {"a": "other"})
 
 
 def test_layers_without_a_counterpart_are_named(tmp_path: Path) -> None:

@@ -206,6 +206,5 @@ def _within(random: Random, nodes: list[Any], shared: dict[Any, Any]) -> Any:
     return shared["model", shape](x)
 
 
-IN_ORDER: tuple[Step, ...] = (_new, _new, _new, _merged, _gated, _within, _within)
-LAYERS_ALONE = (*IN_ORDER, _shuffled)
+LAYERS_ALONE: tuple[Step, ...] = (_new, _new, _new, _merged, _gated, _within, _within, _shuffled)
 STEPS = (*LAYERS_ALONE, _arithmetic)  # operators such as x + y are of Keras 3

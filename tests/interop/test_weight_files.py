@@ -5,16 +5,14 @@ import zipfile
 from argparse import Namespace
 from collections import Counter, defaultdict, deque
 from datetime import datetime
-from itertools import permutations
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
-from fuzz.formats.torch_files import STORAGES, archive, legacy, pickled, state
-from interop.keras_draws import IN_ORDER, draw_model
-from interop.keras_models import channels_first, deviation, filled, keras, predicted, saved
+from fuzz.formats.torch_files import STORAGES, Harmful, archive, legacy, pickled, state
+from interop.keras_models import channels_first, filled, keras, predicted, saved
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 from safetensors.numpy import save_file
@@ -75,11 +73,10 @@ def test_weights_of_a_model_of_our_own(tmp_path: Path) -> None:
 def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
     whole = np.arange(24, dtype=np.float32)
     loss, moments = state(shape=(), strides=())["conv.weight"], {"state": {0: state(), 1: state()}}
-    others = {"epoch": 3, "best": np.float64(0.9), "loss": loss, "optimizer": moments, "ema": {"decay": loss}}
-    options, curves = Namespace(rate=0.1, folder=tmp_path), defaultdict(list, a=[1])
-    others |= {"path": tmp_path, "options": options, "losses": np.arange(5.0), "ids": {1, 2}, (1, 2): 3}
-    others |= {"curves": curves, "when": datetime.now(), "recent": deque([1, 2], 3), "names": frozenset("ab")}
-    others |= {"b": b"c", "counts": Counter("aab"), "large": 2**3000, "raw": bytearray(b"c"), "z": 1 + 2j}
+    others: dict[Any, Any] = {"best": np.float64(0.9), "loss": loss, "optimizer": moments, "ema": {"decay": loss}}
+    others |= {"path": tmp_path, "options": Namespace(rate=0.1, folder=tmp_path), "losses": np.arange(5.0), (1, 2): 3}
+    others |= {"curves": defaultdict(list, a=[1]), "when": datetime.now(), "recent": deque([1, 2], 3), "ids": {1, 2}}
+    others |= {"names": frozenset("ab"), "counts": Counter("aab"), "large": 2**3000, "raw": bytearray(b"c"), "z": 2j}
     checkpoint = pickled({**others, "state_dict": state()})
     contents = *(pickled({**others, "net": state()}, protocol) for protocol in (2, 3, 4, 5)), checkpoint
     archives = [archive(content, STORAGES) for content in (pickled(state()), pickled(state(), 4), *contents)]
@@ -105,7 +102,6 @@ def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
     ("changes", "text"),
     [
         ({"shape": (5, 6)}, "reaches beyond its 24 numbers"),
-        ({"offset": 1}, "reaches beyond"),
         ({"strides": (7, 1)}, "reaches beyond"),
         ({"strides": (-1, 1)}, "strides"),
         ({"shape": (2**40, 2**40), "strides": (0, 0)}, "reaches beyond"),
@@ -122,16 +118,6 @@ def test_a_tensor_that_reaches_elsewhere_is_refused(changes: Any, text: str, tmp
             read_state(path)
 
 
-class Harmful:
-    """What a pickle would run on reading: it would make a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return Path.touch, (self.path,)
-
-
 class Network:
     """A network of PyTorch that was saved as an object."""
 
@@ -139,21 +125,19 @@ class Network:
         self._parameters, self.more = {"w": state()["conv.weight"]}, [state()]
 
 
-def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
+def test_nothing_in_a_file_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Calls beside a state dictionary are left out, and a network as an object is refused."""
-    harmful = Harmful(tmp_path / "ran")
-    pickle.loads(pickle.dumps({"a": harmful}, 2))
-    assert (tmp_path / "ran").exists()
-    (tmp_path / "ran").unlink()
+    pickle.loads(pickle.dumps({"a": Harmful()}, 2))
+    assert capsys.readouterr().out == "run\n"
     for write in (archive, legacy):
-        (tmp_path / "s.pt").write_bytes(write(pickled({"a": harmful, "net": state()}), STORAGES))
+        (tmp_path / "s.pt").write_bytes(write(pickled({"a": Harmful(), "net": state()}), STORAGES))
         assert {*read_state(tmp_path / "s.pt")} == {*state()}
-        refused = ({"a": harmful}, {}), (Network(), STORAGES), ({"model": Network(), "ema": state()}, STORAGES)
+        refused = ({"a": Harmful()}, {}), (Network(), STORAGES), ({"model": Network(), "ema": state()}, STORAGES)
         for value, storages in refused:
             (tmp_path / "s.pt").write_bytes(write(pickled(value), storages))
             with pytest.raises(FormatError, match="whose code would have to run"):
                 read_state(tmp_path / "s.pt")
-    assert not (tmp_path / "ran").exists()
+    assert capsys.readouterr().out == ""
 
 
 def test_constants_that_import_inserts_keep_their_values_and_take_no_name(tmp_path: Path) -> None:
@@ -245,32 +229,6 @@ def test_layers_of_equal_shapes_are_matched_by_name_only(seed: int) -> None:
     positions = {f"module.{number}.weight": size for number, size in zip(numbers, sizes.values(), strict=True)}
     shuffled = dict(random.sample([*positions.items()], 7))
     assert [*match(mine, shuffled).values()] == [*positions]
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_other_weights_of_a_keras_network(seed: int, tmp_path: Path) -> None:
-    """Layers of equal shapes, created in another order than used; matrices on maps, and models within models."""
-    random = Random(seed)
-    keras.utils.clear_session()
-    assert_other_weights_fit(
-        draw_model(random, IN_ORDER), seed, random.choice([".weights.h5", ".h5", ".keras"]), tmp_path
-    )
-
-
-@pytest.mark.parametrize("order", [*permutations((1, 2, 3))], ids=str)
-def test_other_weights_after_exchanged_axes_are_flattened(order: tuple[int, ...], tmp_path: Path) -> None:
-    """The network records the order of the elements, whether a layer reads the exchanged axes or `Flatten` alone."""
-    for middle in ([], [L.Conv2D(2, 2)], [L.ReLU(), L.BatchNormalization()]):
-        layers = [L.Conv2D(6, 2), L.Permute(order), *middle, L.Flatten(), L.BatchNormalization(), L.Dense(3)]
-        assert_other_weights_fit(keras.Sequential([keras.Input((4, 5, 3)), *layers]), 1, ".weights.h5", tmp_path)
-
-
-def assert_other_weights_fit(theirs: Any, seed: int, ending: str, folder: Path) -> None:
-    """Import a Keras network, load other weights of it from a second file, and compare with Keras."""
-    ours = cr.load(saved(folder, filled(theirs, seed), ".keras"), engine="numpy")
-    ours.load_weights(saved(folder, filled(theirs, seed + 1), ending))
-    x = np.random.default_rng(seed).standard_normal((3, *theirs.input_shape[1:])).astype(np.float32)
-    assert deviation(theirs, ours, x) < 1e-5
 
 
 @pytest.mark.parametrize("header", [0x0280, 0x0380, 0x4B50])

@@ -52,6 +52,9 @@ def test_weights_after_exchanged_axes_are_flattened(order: tuple[int, ...], tmp_
         layers = [L.Conv2D(6, 2), L.Permute(order), *middle, L.Flatten(), L.BatchNormalization(), L.Dense(3)]
         model = keras.Sequential([keras.Input((4, 5, 3)), *layers])
         assert_other_weights_fit(tmp_path, model, agree(tmp_path, model, 1), 2, ".weights.h5")
+    x, shared = keras.Input((4, 5, 3)), L.Dense(3)
+    model = keras.Model(x, L.Add()([shared(L.Flatten()(y)) for y in (L.ReLU()(x), L.Permute(order)(x))]))
+    assert_other_weights_fit(tmp_path, model, agree(tmp_path, model, 1), 2, ".weights.h5")
 
 
 @pytest.mark.parametrize("seed", range(COUNT // 2))

@@ -153,18 +153,21 @@ def test_constants_that_import_inserts_keep_their_values_and_take_no_name(tmp_pa
 
 @pytest.mark.parametrize("ending", [".weights.h5", ".h5", ".keras"])
 def test_weights_of_keras_in_a_network_of_chainrule(ending: str, tmp_path: Path) -> None:
-    """The columns of Dense, and the normalization before it, are permuted to chainrule's order of the elements."""
+    """The columns of Dense, and the normalization before it, are permuted unless the network permutes the image."""
     random = np.random.default_rng(0)
     convolutions = [L.Conv2D(4, 3), L.ReLU(), L.DepthwiseConv2D(3), L.SeparableConv2D(5, 2), L.BatchNormalization()]
     ends = [L.Flatten(), L.BatchNormalization(), L.Dense(7, activation="tanh"), L.Dense(3)]
     theirs = filled(keras.Sequential([keras.Input((8, 7, 2)), *convolutions, *ends]), random)
     path = saved(tmp_path, theirs, ending)
     deep = [cr.Conv2D(4, 3, groups=4), cr.Conv2D(4, 2, groups=4, bias=False), cr.Conv2D(5, 1)]
-    image = [cr.Conv2D(4, 3), cr.ReLU(), *deep, cr.BatchNorm2D(epsilon=1e-3), cr.Flatten()]
-    ours = cr.Sequential([*image, cr.BatchNorm1D(epsilon=1e-3), cr.Dense(7), cr.Tanh(), cr.Dense(3)], (2, 8, 7))
-    ours.load_weights(path)
+    image = [cr.Conv2D(4, 3), cr.ReLU(), *deep, cr.BatchNorm2D(epsilon=1e-3)]
     x = random.standard_normal((3, 8, 7, 2)).astype(np.float32)
-    assert_close(ours.predict(channels_first(x)), predicted(theirs, x))
+    to_last, to_first = cr.Permute((1, 2, 0)), cr.Permute((2, 0, 1))
+    for order in ([], [to_last], [to_last, to_first]):
+        vectors = [cr.Flatten(), cr.BatchNorm1D(epsilon=1e-3), cr.Dense(7), cr.Tanh(), cr.Dense(3)]
+        ours = cr.Sequential([*image, *order, *vectors], (2, 8, 7), engine="numpy")
+        ours.load_weights(path)
+        assert_close(ours.predict(channels_first(x)), predicted(theirs, x))
 
 
 def test_files_are_recognized_by_their_content(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Keras models as networks: wiring, shared weights, models within models, order of entries, names."""
 
-from itertools import permutations
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -45,7 +44,7 @@ def test_drawn_models(seed: int, tmp_path: Path) -> None:
     assert_other_weights_fit(tmp_path, model, loaded, seed, random.choice((".weights.h5", ".h5", ".keras")))
 
 
-@pytest.mark.parametrize("order", [*permutations((1, 2, 3))], ids=str)
+@pytest.mark.parametrize("order", [(3, 1, 2), (2, 1, 3)], ids=str)
 def test_weights_after_exchanged_axes_are_flattened(order: tuple[int, ...], tmp_path: Path) -> None:
     """The network records the order of the elements, whether a layer reads the exchanged axes or `Flatten` alone."""
     for middle in ([], [L.Conv2D(2, 2)], [L.ReLU(), L.BatchNormalization()]):

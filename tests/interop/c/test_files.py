@@ -265,7 +265,7 @@ def test_names_from_outside_change_no_code_of_a_page(names: list[str]) -> None:
 
 
 @needs("gcc", "g++")
-@settings(max_examples=draws(8), deadline=None)
+@settings(max_examples=draws(3), deadline=None)
 @given(st.lists(LAYER_NAMES, min_size=5, max_size=5, unique=True), st.lists(NAMES, min_size=3, max_size=3, unique=True))
 @example([*"abcde"], ["*/", "/*", "??/"])
 def test_any_names_give_macros_that_a_caller_in_cpp_can_read(layers: list[str], ends: list[str]) -> None:

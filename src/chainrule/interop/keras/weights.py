@@ -309,12 +309,6 @@ class KerasValue:
         count = math.prod(self.inner)
         return np.arange(count).reshape(self.inner).transpose(self.axes).reshape(count)
 
-    @property
-    def in_order(self) -> bool:
-        """Whether the node's elements are in Keras' row-major order."""
-        moving_axes = [axis for axis in self.axes if self.inner[axis] > 1]
-        return moving_axes == sorted(moving_axes)
-
 
 def axis_first(axis: int, rank: int) -> list[int]:
     """Return the order of axes that moves one axis to the front."""

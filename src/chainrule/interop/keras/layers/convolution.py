@@ -154,10 +154,8 @@ def dense(call: KerasCall) -> KerasValue:
     if x.rank > 1:
         kernel = kernel.reshape(*[1] * (x.rank - 1), count, units)
         return _convolved(call, x, x.rank - 1, kernel, bias)
-    in_order = x.in_order or call.is_shared
-    w, node = (kernel.T, x.plain()) if in_order else (kernel.T[:, np.argsort(x.order())], x.flat())
     options = {"features": units, "bias": bias is not None}
-    return call.weighted("Dense", from_layout(node, [0]), 0, options, _named(w, bias))
+    return call.weighted("Dense", x, 0, options, _named(kernel.T, bias))
 
 
 def pool(kind: str, axes: int) -> Translation:

@@ -43,8 +43,8 @@ def run(tmp_path: Path) -> Run:
     ) -> "subprocess.CompletedProcess[str]":
         env = {**os.environ, "CHAINRULE_ENGINE": engine, "CHAINRULE_OFFLINE": "1", "PYTHONUTF8": "1"}
         command = [sys.executable, "-m", "chainrule", *command_words(line, words)]
-        given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.run(command, cwd=tmp_path, env=env, text=True, encoding="utf-8", timeout=120, **given)  # pyright: ignore
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.run(command, cwd=tmp_path, env=env, text=True, encoding="utf-8", timeout=120, **pipes)  # pyright: ignore
 
     return start
 

@@ -33,18 +33,18 @@ def _column(run, name):
 def test_json_and_table(invoke, finished, second):
     result = invoke("compare --json", finished, second)
     assert (result.exit_code, result.stderr) == (0, "")
-    entry, two = answer(result)
+    first, two = answer(result)
     kept = json.loads((finished / "evaluation.json").read_text())
-    assert (entry["run"], entry["model"], entry["parameters"], entry["epochs"]) == (str(finished), "mlp", 101_770, 4)
+    assert (first["run"], first["model"], first["parameters"], first["epochs"]) == (str(finished), "mlp", 101_770, 4)
     assert (two["model"], two["parameters"], two["epochs"]) == ("single", 7_850, 2)
-    assert entry["accuracy"] == kept["accuracy"]
-    assert entry["seconds"] > 0
-    assert_close(entry["images_per_second"], 4 * 128 / entry["seconds"])
-    assert entry["best_validation_accuracy"] == max(_column(finished, "validation_accuracy"))
+    assert first["accuracy"] == kept["accuracy"]
+    assert first["seconds"] > 0
+    assert_close(first["images_per_second"], 4 * 128 / first["seconds"])
+    assert first["best_validation_accuracy"] == max(_column(finished, "validation_accuracy"))
     assert two["best_validation_accuracy"] is None
-    assert entry["differing"]["optimizer.learning_rate"] == 0.003
+    assert first["differing"]["optimizer.learning_rate"] == 0.003
     assert (two["differing"]["optimizer"], two["differing"]["optimizer.learning_rate"]) == ("sgd", 0.5)
-    assert "engine" not in entry["differing"]
+    assert "engine" not in first["differing"]
     table = invoke("compare", finished, second).stdout
     assert "101,770" in table
     rows = [line.split() for line in table.splitlines()]

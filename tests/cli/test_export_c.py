@@ -47,21 +47,16 @@ def test_integers_that_predict_numbers_are_judged_by_their_error(invoke: Invoke,
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.onnx"])
-@pytest.mark.parametrize("shape", [(2, 9, 7), (1, 40), (20,)])
-def test_networks_without_a_run_are_calibrated_with_data(
-    invoke: Invoke, tmp_path: Path, shape: tuple[int, ...], name: str
-) -> None:
-    kind = {1: [], 2: [cr.Conv1D(4, 3), cr.Flatten()], 3: [cr.Conv2D(4, 3), cr.Flatten()]}[len(shape)]
-    model = cr.Sequential([*kind, cr.Dense(3), cr.Softmax()], shape, engine="numpy")
+def test_networks_without_a_run_are_calibrated_with_data(invoke: Invoke, tmp_path: Path, name: str) -> None:
+    model = cr.Sequential([cr.Conv1D(4, 3), cr.Flatten(), cr.Dense(3), cr.Softmax()], (2, 40), engine="numpy")
     model.save(tmp_path / "model.safetensors")
     cr.export_onnx(model, tmp_path / "model.onnx")
-    x = np.random.default_rng(0).normal(size=(40, *shape)).astype("f4")
-    y = np.arange(40) % 3
-    for file, arrays in (("data", {"x": x}), ("wrong", {"x": x[..., 1:], "y": y}), ("empty", {"y": y})):
+    x = np.random.default_rng(0).normal(size=(40, 2, 40)).astype("f4")
+    for file, arrays in (("data", {"x": x}), ("wrong", {"x": x[..., 1:]}), ("empty", {"y": x})):
         np.savez(tmp_path / f"{file}.npz", **arrays)
     done = invoke(f"export {name} --c out --int8 --calibrate data.npz")
     assert done.exit_code == 0, done.stderr
-    assert re.search(r"40 (samples|images) of data\S*: outputs differ by at most 0\.0", done.stdout), done.stdout
+    assert re.search(r"40 samples of data\S*: outputs differ by at most 0\.0", done.stdout), done.stdout
     refused(invoke(f"export {name} --c out --int8"), "--calibrate DATA")
     refused(invoke(f"export {name} --c out --calibrate data.npz"), "add --int8")
     for data, said in (("wrong.npz", "expected"), ("empty.npz", "no array 'x'")):

@@ -10,7 +10,6 @@ from numerical import assert_close
 
 import chainrule
 from chainrule.cli import models
-from chainrule.runs import jobs
 
 ENGINE = "--engine numpy"
 
@@ -65,14 +64,3 @@ def test_the_effect_of_more_epochs_is_stated(invoke: Invoke, finished: Path) -> 
     assert "6 epochs instead of 4: a new cycle of one-cycle" in said
     assert "same result" not in said
     refused(invoke("train --epochs 5 --quiet --resume", finished), "6 epochs are done")
-
-
-def test_options_come_before_the_files_recipe(invoke: Invoke, digits: Path) -> None:
-    recipe = {"epochs": 2, "learning_rate": 0.1}
-    Path("mine.json").write_text(
-        json.dumps({"layers": ["Flatten()", "Dense(classes)"], "dtype": "float64", "recipe": recipe})
-    )
-    assert invoke(f"train {ENGINE} --model mine.json --epochs 1 --out o --quiet --data", digits).exit_code == 0
-    job = jobs.read_job(Path("o"))
-    assert (job.recipe.epochs, job.recipe.optimizer.learning_rate, job.model["dtype"]) == (1, 0.1, "float64")
-    assert job.recipe.loss == "softmax_cross_entropy"

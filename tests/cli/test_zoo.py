@@ -75,12 +75,12 @@ def test_a_figure_that_is_missed_exits_with_1(invoke, monkeypatch):
 
 
 def test_cifar10_is_skipped_where_it_cannot_be_had(invoke, known, monkeypatch):
-    given = data.load
+    small_data = data.load
 
     def load(name, **options):
         if name == "cifar10":
             raise DataError("cifar10 could not be downloaded: no network")
-        return given(name, **options)
+        return small_data(name, **options)
 
     monkeypatch.setattr(data, "load", load)
     command = f"zoo venchislaw --quick {ENGINE} --quiet"
@@ -100,33 +100,25 @@ def weights(folder):
 def test_an_interrupted_table_goes_on(invoke, known, monkeypatch, tmp_path):
     """Interrupt the second of two networks; both must end as if nothing had happened, and the first be only read."""
     command = f"zoo mlp photo-cnn --quick {ENGINE} --json --quiet"
-    whole = answer(invoke(command, "--out", "whole"))
+    whole, steps = answer(invoke(command, "--out", "whole")), []
 
-    class Interrupt(Callback):
-        def __init__(self, title):
-            self.last = 1 if title.startswith("photo-cnn") else None
+    class Recorded(Callback):
+        def __init__(self, title, last):
+            self.title, self.last = title, last
 
         def stepped(self, trainer, outcome, samples):
-            trainer.stop = len(trainer.history) == self.last
+            steps.append((self.title, len(trainer.history)))
+            trainer.stop = steps[-1] == ("photo-cnn on mnist", self.last)
 
-    monkeypatch.setattr(options, "run_callbacks", lambda title, quiet: [Interrupt(title)])
+    monkeypatch.setattr(options, "run_callbacks", lambda title, quiet: [Recorded(title, 1)])
     stopped = invoke(command, "--out", "kept")
     assert (stopped.exit_code, stopped.stdout) == (130, "")
     assert "same command" in stopped.stderr
     assert not (tmp_path / "kept/photo-cnn-mnist/model.safetensors").exists()
-
-    trained = []
-
-    class Count(Callback):
-        def __init__(self, title):
-            self.title = title
-
-        def stepped(self, trainer, outcome, samples):
-            trained.append((self.title, len(trainer.history)))
-
-    monkeypatch.setattr(options, "run_callbacks", lambda title, quiet: [Count(title)])
+    steps.clear()
+    monkeypatch.setattr(options, "run_callbacks", lambda title, quiet: [Recorded(title, None)])
     rows = answer(invoke(command, "--out", "kept"))
-    assert trained == [("photo-cnn on mnist", 2)]
+    assert steps == [("photo-cnn on mnist", 2)]
     assert [row["reached"] for row in rows] == [row["reached"] for row in whole]
     for name in ("mlp-mnist", "photo-cnn-mnist"):
         before, now = (weights(tmp_path / folder / name) for folder in ("whole", "kept"))
@@ -152,6 +144,7 @@ def test_a_run_of_train_is_taken_into_the_table(invoke, known, tmp_path):
         ("--model mlp --limit 500", "data are not those"),
         ("--model mlp --dtype float64", "dtype"),
         ("--model zayan --epochs 1", "another model"),
+        ("--model mlp --engine compiled", "was trained on the compiled engine, not on numpy"),
         ("--from first --epochs 2 --lr 0.003 --augment shift=1", "weights in its start.safetensors"),
     ],
 )
@@ -163,9 +156,3 @@ def test_another_run_is_refused(invoke, known, tmp_path, trained, said):
     kept = {path.name: path.read_bytes() for path in (tmp_path / "kept/mlp-mnist").iterdir()}
     refused(invoke(f"zoo mlp {ENGINE} --quiet --out kept"), said)
     assert kept == {path.name: path.read_bytes() for path in (tmp_path / "kept/mlp-mnist").iterdir()}
-
-
-def test_a_run_on_another_engine_is_refused(invoke, known):
-    invoke(f"zoo mlp {ENGINE} --quiet --out kept --quick")
-    said = "was trained on the numpy engine, not on reference"
-    refused(invoke("zoo mlp --quick --engine reference --quiet --out kept"), said)

@@ -32,8 +32,6 @@ AGAIN = "link to an image that is already used"
     ("files", "message"),
     [
         ("", r"expected one subfolder of images per class, .* found nothing"),
-        ("0.txt 1.txt 2.txt 3.txt 4.txt", r"per class, .*, found only 0.txt, 1.txt, 2.txt and 2 more"),
-        ("other*1 class/", "class: expected PNG, JPEG, WebP, TIFF, GIF, BMP or PPM images, found nothing"),
         ("other*1 class/a.txt class/b.HEIC", "found only a.txt, b.HEIC; convert to JPEG first, as with: magick"),
         (
             "images/cat*1 images/dog*1",
@@ -42,11 +40,9 @@ AGAIN = "link to an image that is already used"
         ("a*2 data/dog*2 data/cat->../a", r"only one class, 'dog'.*cat: link out of the folder"),
         ("a*2 data/dog*2 data/cat/0.png->../../a/0.png", rf"cat: .*, found only 0.png \({OUTSIDE}\)"),
         (f"{IN_TRAIN} test/b*1", "test has no class 'a'; expected the same classes in train and test"),
-        (f"{IN_TRAIN} test/", "test has no class 'a', 'b'"),
         (f"{IN_TRAIN} test/a*1 test/b*1 test/c*1 test/d*1", "train has no class 'c', 'd'; expected the same"),
         (f"{IN_TRAIN} val/a*1 val/c*1 test/a*1 test/b*1", "val has no class 'b' and .*train has no class 'c'"),
         ("test/a*1 test/b*1", "contains test, but no train folder"),
-        ("val/a*1 val/b*1 test/a*1 test/b*1", "contains val and test, but no train folder"),
         (f"{IN_TRAIN} training/a*1 training/b*1", "both train and training; expected one train folder"),
         (f"{IN_TRAIN} bus/a*1 bus/b*1", "train has subfolders, so it is not a class, but bus next to it contains"),
         (
@@ -100,8 +96,8 @@ def test_links_are_followed_within_the_folder_and_count_no_image_twice(
     assert train.inventory.used == used
     assert len(train) + len(test) == sum(sum(part.values()) for part in used.values())
     assert {entry.path: entry.reason for entry in train.inventory.left_out if entry.path != "all/"} == left_out
-    (tmp_path / "given").symlink_to("data")
-    assert load(tmp_path / "given")[0].classes == train.classes
+    (tmp_path / "link").symlink_to("data")
+    assert load(tmp_path / "link")[0].classes == train.classes
 
 
 def test_many_links_between_folders_are_walked_in_linear_time(tmp_path: Path) -> None:
@@ -215,15 +211,8 @@ def test_the_first_image_of_several_is_taken_and_lossless_formats_are_exact(tmp_
     assert train.inventory.changed == {"animated or of several pages, the first taken": 2}
 
 
-def test_damaged_files_can_be_left_out(tmp_path: Path) -> None:
-    train, test = load(tree(tmp_path, "a*4 b*3 a/x.png a/y.webp b/deep/z.tiff"), skip_damaged=True)
-    assert len(train) + len(test) == 7
-    assert train.inventory is not None
-    assert [(entry.path, entry.reason) for entry in train.inventory.left_out] == [
-        (path, "damaged") for path in ("a/x.png", "a/y.webp", "b/deep/z.tiff")
-    ]
-    for path in (tmp_path / "b").glob("[0-9].png"):
-        path.write_bytes(b"torn")
+def test_a_class_of_damaged_files_is_refused(tmp_path: Path) -> None:
+    tree(tmp_path, "a*4 a/x.png b/y.webp b/deep/z.tiff")
     with pytest.raises(DataError, match="every image of class 'b' is damaged"):
         load(tmp_path, skip_damaged=True)
 

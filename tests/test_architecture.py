@@ -4,7 +4,7 @@ import ast
 import re
 from graphlib import TopologicalSorter
 
-from structure import MODULES, SOURCE, import_cycle, imports
+from structure import MODULES, SOURCE, imports
 
 BASE = {"errors": set[str](), "version": set[str]()}  # modules that every package may import
 ENTRANCES = {"__init__", "__main__"}  # the public names and the command
@@ -40,10 +40,6 @@ def test_packages_import_what_they_say_and_nothing_else() -> None:
 
 def test_imports_of_packages_have_no_cycle() -> None:
     assert [*TopologicalSorter(layering()).static_order()]
-
-
-def test_imports_of_modules_have_no_cycle() -> None:
-    assert import_cycle() == []
 
 
 def test_the_package_needs_nothing_that_only_a_clone_has() -> None:

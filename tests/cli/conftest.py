@@ -20,8 +20,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(autouse=True)
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw no pictures at the end of a run, which takes longer than training here."""
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute with NumPy, and draw no pictures at the end of a run, which would take longer than training here."""
+    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     monkeypatch.setattr(running, "draw", lambda *_: None)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cli.commands import Invoke, refused
+from cli.commands import Invoke, refused, succeeded
 from cli.conftest import Run
 from PIL import Image
 
@@ -92,7 +92,7 @@ def test_a_disk_that_can_only_be_read(
     monkeypatch.setattr(os, "open", read_only)
     monkeypatch.setattr(os, "mkdir", read_only)
     for command in ("evaluate RUN --engine numpy", "compare RUN", "predict RUN x.png --engine numpy"):
-        assert invoke(command).exit_code == 0
+        succeeded(invoke(command))
     refused(invoke("train --quiet --resume RUN"), "lock the run folder", "Read-only file system")
     refused(invoke(f"{TRAIN} --out new --data", digits), "the run folder", "Read-only file system")
     assert {path: path.read_bytes() for path in run_folder.iterdir()} == before
@@ -109,7 +109,7 @@ def test_a_limit_on_the_size_of_files(run: Run, digits: Path) -> None:
 def test_files_and_folders_without_permission(invoke: Invoke, digits: Path, finished: Path, tmp_path: Path) -> None:
     for name in ("own.py", "model.safetensors", "data.npz"):
         (tmp_path / name).touch(mode=0)
-    (tmp_path / "locked").mkdir(mode=0o555)
+    Path("locked").mkdir(mode=0o555)
     for command in ("check own.py", "check model.safetensors", f"export {finished} --onnx locked/m.onnx"):
         refused(invoke(command), "ermission denied")
     refused(invoke(f"{TRAIN} --out out --data data.npz"), "data.npz", "cannot be read")
@@ -126,7 +126,7 @@ def test_names_of_run_folders(invoke: Invoke, digits: Path, name: str) -> None:
     done = invoke(f"{TRAIN} --data", digits, "--out", name)
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, name)
     for command in ("train --epochs 2 --quiet --resume", "evaluate --engine numpy", "compare"):
-        assert invoke(command, name).exit_code == 0
+        succeeded(invoke(command, name))
 
 
 @pytest.mark.parametrize("name", ["line\nbreak", "\x1b[31mred", "tab\t", os.fsdecode(b"\xff"), "a" * 300])
@@ -139,13 +139,12 @@ def test_names_that_no_line_can_hold(invoke: Invoke, digits: Path, tmp_path: Pat
 def test_names_with_line_breaks_escapes_and_other_bytes(invoke: Invoke, run_folder: Path, tmp_path: Path) -> None:
     """Escape names of images, runs, networks and classes; refuse data that a run could not find again."""
     shutil.copytree(run_folder, tmp_path / ODD)
-    (tmp_path / "x.png").rename(tmp_path / f"{ODD}.png")
+    Path("x.png").rename(tmp_path / f"{ODD}.png")
     config = json.loads((tmp_path / ODD / CONFIG).read_text())
     config["model"]["name"] = ODD
     (tmp_path / ODD / CONFIG).write_text(json.dumps(config))
     for words in (["predict --as-is", ODD, f"{ODD}.png"], ["compare RUN --picture", f"{ODD}.png", ODD]):
-        result = invoke(*words, "--accept-changes")
-        assert result.exit_code == 0, result.output
+        result = succeeded(invoke(*words, "--accept-changes"))
         assert all(line.isprintable() for line in result.output.split("\n"))
         assert r"a\nb\x1b[2J" in result.output
     refused(invoke("predict RUN", f"{ODD}.jpg"), r"a\nb\x1b[2J.jpg")
@@ -153,10 +152,10 @@ def test_names_with_line_breaks_escapes_and_other_bytes(invoke: Invoke, run_fold
         (tmp_path / "pictures" / name).mkdir(parents=True)
         for number in range(6):
             pixels = np.random.default_rng(number).integers(0, 256, (28, 28), np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "x.png")
-            (tmp_path / "x.png").rename(tmp_path / "pictures" / name / f"{number}.png")
-    assert invoke(f"{TRAIN} --out out --data pictures").exit_code == 0
+            Image.fromarray(pixels).save("x.png")
+            Path("x.png").rename(tmp_path / "pictures" / name / f"{number}.png")
+    succeeded(invoke(f"{TRAIN} --out out --data pictures"))
     assert json.loads((tmp_path / "out" / CONFIG).read_text())["model"]["classes"] == [r"\udcff", "a"]
-    assert invoke("evaluate out").exit_code == 0
-    (tmp_path / "pictures").rename(tmp_path / "\udcff")
+    succeeded(invoke("evaluate out"))
+    Path("pictures").rename(tmp_path / "\udcff")
     refused(invoke(f"{TRAIN} --out other --data", "\udcff"), r"\udcff: the name is not Unicode")

@@ -40,13 +40,11 @@ def mine(folder: Path, line: str, top: str = "") -> None:
 def test_an_endless_loop_ends_with_a_sentence(invoke, tmp_path):
     mine(tmp_path, "pass", top="while True: print('\x1b[31mround')")
     result = invoke(f"check mine.py {RELU} --seconds 3")
-    *printed, said = result.stderr.splitlines()
+    *printed, last = result.stderr.splitlines()
     assert result.exit_code == 2
-    assert said.startswith("chainrule: mine.py: stopped after 3 s")
+    assert last.startswith("chainrule: mine.py: stopped after 3 s")
     assert printed[:-1] == [r"\x1b[31mround"] * 40
     assert re.fullmatch(r"… [\d,]+ more lines", printed[-1])
-    for seconds in (0, 10**9):
-        assert invoke("check mine.py --seconds", seconds).exit_code == 2
 
 
 @pytest.mark.parametrize("line", ["import os; os._exit(0)", "import sys; sys.exit()"])
@@ -83,7 +81,7 @@ def test_grade_says_what_was_not_judged(invoke, tmp_path):
     ]  # fmt: skip
     assert "_given.py, _shared" in result.stdout
     assert result.stdout.endswith("seed 7\n")
-    with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as stream:
+    with Path("grades.csv").open(encoding="utf-8", newline="") as stream:
         rows = {row["submission"]: row for row in csv.DictReader(stream)}
     assert [*rows] == ["'@sum.txt", r"a\n\x1b[2J=.zip", "ada.py", "empty", "two", "work.zip"]
     assert {row["passed"] for name, row in rows.items() if name != "ada.py"} == {"0"}
@@ -133,18 +131,18 @@ def test_a_submission_ends_with_its_grader(tmp_path, number):
     assert ends(started)
 
 
-def test_grade_writes_what_graders_read(invoke, tmp_path):
+def test_grade_writes_what_graders_read(invoke):
     """Give points by part, the results of one submission, and autograders without a folder to grade."""
-    (tmp_path / "points.toml").write_text("[points]\ny = 5\ndx = 5\n")
-    (tmp_path / "carl.py").write_text(relu(gradient="dy"), encoding="utf-8")
+    Path("points.toml").write_text("[points]\ny = 5\ndx = 5\n")
+    Path("carl.py").write_text(relu(gradient="dy"), encoding="utf-8")
     options = f"{RELU} --points points.toml"
     written = "--results gradescope results.json --results nbgrader grades.csv"
     result = invoke(f"grade carl.py --quiet --single {options} {written}")
     assert (result.exit_code, progress(result)) == (0, "")
-    assert json.loads((tmp_path / "results.json").read_text())["score"] == 5
-    assert "carl,,,,5,0,5,10" in (tmp_path / "grades.csv").read_text()
+    assert json.loads(Path("results.json").read_text())["score"] == 5
+    assert "carl,,,,5,0,5,10" in Path("grades.csv").read_text()
     actual = invoke(f"grade carl.py --json --quiet --single {options}")
     assert [(row["points"], row["max_points"]) for row in answer(actual)] == [(5, 10)]
     result = invoke(f"grade --autograder a.zip --autograder a.yml --autograder a.py {options}")
     assert (result.exit_code, result.output) == (0, "")
-    assert all((tmp_path / f"a.{ending}").stat().st_size > 500 for ending in ("zip", "yml", "py"))
+    assert all(Path(f"a.{ending}").stat().st_size > 500 for ending in ("zip", "yml", "py"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.commands import answer, bars, refused
+from cli.commands import answer, bars, refused, succeeded
 from data.test_duplicates import photo, save
 from data.trees import tree
 from numerical import assert_close
@@ -76,14 +76,14 @@ def test_a_run_validates_on_the_validation_folder_and_goes_on_with_it(invoke, pa
     assert "the 12 images of the data's validation set" in result.stderr
     job = jobs.read_job(Path("o"))
     assert (job.recipe.validation, job.choice.skip_damaged, job.epoch_images) == (0.0, True, 40)
-    model = load_model("o", engine="numpy")
+    model = load_model("o")
     training, _ = load(parts, skip_damaged=True)
     row = Path("o/history.csv").read_text().splitlines()[-1].split(",")
     assert_close(float(row[6]), model.evaluate(training.validation).loss)
     tree(write(Path("other"), 20), "a/torn.png")
     for command in ("evaluate o --data other", "explain --cell loss o --data other"):
         refused(invoke(command), "torn.png", "--skip-damaged")
-        assert invoke(f"{command} --skip-damaged").exit_code == 0
+        succeeded(invoke(f"{command} --skip-damaged"))
 
 
 def test_own_data_get_a_network_a_recipe_and_one_size(invoke, tmp_path):
@@ -94,8 +94,8 @@ def test_own_data_get_a_network_a_recipe_and_one_size(invoke, tmp_path):
     assert "53 of the 264 training images are held back for validation" in result.stderr.replace("\n    ", " ")
     Image.new("L", (90, 40)).save(folder / "a" / "wide.png")
     for options, shape in (("", (1, 64, 64)), ("--resize 16x20", (1, 16, 20))):
-        assert invoke(f"train {MLP} --epochs 1 --out o{shape[1]} --quiet {options} --data", folder).exit_code == 0
-        assert load_model(f"o{shape[1]}", engine="numpy").input_shape == shape
+        succeeded(invoke(f"train {MLP} --epochs 1 --out o{shape[1]} --quiet {options} --data", folder))
+        assert load_model(f"o{shape[1]}").input_shape == shape
         assert jobs.read_job(Path(f"o{shape[1]}")).choice.size == shape[1:]
 
 
@@ -136,7 +136,7 @@ def test_a_folder_as_a_table(invoke, tmp_path):
     """Print one sorted row per image, at any depth, others with the reason; follow no link, print no formula."""
     folder = write(tmp_path / "bars", 40)
     (folder / "a").rename(folder / "=1+1")
-    assert invoke(f"train {MLP} --epochs 8 --out o --quiet --data", folder).exit_code == 0
+    succeeded(invoke(f"train {MLP} --epochs 8 --out o --quiet --data", folder))
     odd = tree(tmp_path / "odd", "x/telephone.heic notes.txt x/root->/ 0300.png")
     x, _ = bars(600, 16, 2)
     for number in {*range(600)} - {300}:  # more than are read at once
@@ -148,9 +148,9 @@ def test_a_folder_as_a_table(invoke, tmp_path):
     files = {str(path) for path in Path("odd").rglob("*")} - {"odd/x", "odd/notes.txt"}
     assert [row["file"] for row in rows] == sorted(files)
     problems = {row["file"]: row["problem"] for row in rows if row["problem"]}
-    said = {"odd/0300.png": "not a PNG", "odd/x/root": "link out of the folder", "odd/x/telephone.heic": "not a PNG"}
-    assert all(words in problems[file] for file, words in said.items())
+    assert {*problems} == {"odd/0300.png", "odd/x/root", "odd/x/telephone.heic"}
+    assert "link out of the folder" in problems["odd/x/root"]
     usable = [row for row in rows if not row["problem"]]
-    shares = load_model("o", engine="numpy").predict([row["file"] for row in usable])
+    shares = load_model("o").predict([row["file"] for row in usable])
     assert [row["class"] for row in usable] == [("'=1+1", "b")[share.argmax()] for share in shares]
     assert_close([float(row["confidence"]) for row in usable], shares.max(1), error=1e-6)

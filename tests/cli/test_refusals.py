@@ -191,23 +191,23 @@ def place(invoke: Invoke, finished: Path, digits: Path, tmp_path: Path, monkeypa
     """Return the folder of the commands."""
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CHAINRULE_DATA", "")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "digits.npz").symlink_to(digits)
+    Path("empty").mkdir()
+    Path("digits.npz").symlink_to(digits)
     for name, samples, size, classes in (
         ("small", 20, 9, None),
         ("more", 96, 28, [*map(str, range(12))]),
         ("named", 96, 28, ["cat", "dog"]),
     ):
         labels = {"y": np.arange(samples) % len(classes or range(10)), **({"classes": classes} if classes else {})}
-        np.savez(tmp_path / f"{name}.npz", x=np.zeros((samples, size, size), np.uint8), **labels)
+        np.savez(f"{name}.npz", x=np.zeros((samples, size, size), np.uint8), **labels)
     for name in ("old.onnx", "bad.onnx", "bad.safetensors", "bad.pt", "bad.txt"):
         (tmp_path / name).write_bytes(b"\xff" * 100)
-    save_file({"stem.weight": np.ones((4, 1, 3, 3), np.float32)}, tmp_path / "stem.safetensors")
-    (tmp_path / "net.onnx").write_bytes(made("y = Relu(x)", {}, ("n", 1, 6, 6)))
-    cr.Sequential([cr.Dense(2), cr.GELU()], (3,), engine="numpy").save(tmp_path / "gelu.safetensors")
-    Image.new("L", (28, 28), 255).save(tmp_path / "x.png")
-    (tmp_path / "nine.toml").write_text('layers = ["Flatten()", "Dense(9)"]')
-    (tmp_path / "own.py").write_text(
+    save_file({"stem.weight": np.ones((4, 1, 3, 3), np.float32)}, "stem.safetensors")
+    Path("net.onnx").write_bytes(made("y = Relu(x)", {}, ("n", 1, 6, 6)))
+    cr.Sequential([cr.Dense(2), cr.GELU()], (3,)).save("gelu.safetensors")
+    Image.new("L", (28, 28), 255).save("x.png")
+    Path("nine.toml").write_text('layers = ["Flatten()", "Dense(9)"]')
+    Path("own.py").write_text(
         "import chainrule as cr\nclass Mine:\n    def forward(self, x): return x\n"
         "    def backward(self, dy): return dy\n"
         "layers = [Mine(), cr.Flatten(), cr.Dense(10), cr.Softmax()]\n"

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from cli.commands import answer, refused
+from cli.commands import answer, refused, succeeded
 
 from chainrule.runs import jobs, running
 from chainrule.training.optimizers import Nesterov
@@ -74,8 +74,7 @@ def test_options_override_the_recipe(invoke, digits):
     options += " --seed 3 --clip-norm 2 --class-weight 3=2.5,4=0 --gradient-accumulation-steps 3 --ema-decay 0.9"
     options += " --loss mean-squared-error --augment shift=1,flip --normalization scale --validation 0.25 --patience 2"
     options += " --monitor accuracy --min-delta 0.01"
-    result = invoke(f"train {QUICK} {options} --limit 100 --dtype float64 --out o --data", digits)
-    assert result.exit_code == 0, result.stderr
+    result = succeeded(invoke(f"train {QUICK} {options} --limit 100 --dtype float64 --out o --data", digits))
     assert "class weights 3=2.5,4=0" in " ".join(result.stderr.split())
     job = jobs.read_job(Path("o"))
     assert job.recipe == Recipe(
@@ -125,7 +124,7 @@ def test_a_finished_run_is_resumed_without_a_step_and_finds_data_that_moved(invo
     config["data"]["name"] = str(tmp_path / "gone.npz")
     (finished / "config.json").write_text(json.dumps(config))
     refused(invoke("train --quiet --accept-changes --resume", finished), "gone.npz")
-    assert invoke("train --quiet --accept-changes --resume", finished, "--data", digits).exit_code == 0
+    succeeded(invoke("train --quiet --accept-changes --resume", finished, "--data", digits))
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(invoke, digits, tmp_path):

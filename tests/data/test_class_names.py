@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from data.trees import mask_folder
 from numpy.testing import assert_allclose, assert_array_equal
-from PIL import Image
 
 import chainrule as cr
 from chainrule.data import Dataset, load_test
@@ -48,11 +48,7 @@ def turned(part: Dataset, order: np.ndarray, kind: str, path: Path) -> Any:
     if kind != "lazy masks":
         other = replace(part, y=y, classes=names)
         return named(other) if kind.startswith("pairs") else other
-    for folder in ("images", "masks"):
-        (path / folder).mkdir(parents=True, exist_ok=True)
-    for n, (pixels, mask) in enumerate(zip(part.x, y, strict=True)):
-        Image.fromarray(pixels[0]).save(path / "images" / f"{n:02}.png")
-        Image.fromarray(mask.astype(np.uint8)).save(path / "masks" / f"{n:02}.png")
+    mask_folder(path, y, part.x[:, 0])
     (path / "classes.txt").write_text("\n".join(names))
     return load_test(path, lazy=True)
 

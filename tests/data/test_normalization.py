@@ -113,9 +113,3 @@ def test_values_that_can_be_in_the_unit_raise_no_warning() -> None:
         bright.check_unit(x)
     Normalization.fit("none", dark).check_unit(dark.astype(np.float64))
     Normalization("none").check_unit(BYTES)
-
-
-def test_images_in_files_are_converted_to_the_unit_of_training() -> None:
-    for x in (BYTES, BYTES / 255, BYTES.astype(np.float32), np.minimum(BYTES, 1)):
-        image = BYTES / 255 if x.dtype == np.float64 else BYTES
-        assert_close(Normalization.fit("none", x).of_image(BYTES), image)

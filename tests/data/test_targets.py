@@ -142,6 +142,3 @@ def test_arrays_of_an_archive(tmp_path: Path) -> None:
         assert_array_equal(part.y, targets[places])
         assert_array_equal(part.weights, weights[places])
         assert part.classes == ("a", "b")
-    np.savez(tmp_path / "whole.npz", x=x, targets=targets[:, 0], x_test=x[:3], targets_test=targets[:3, 0])
-    for part, count in zip(load(tmp_path / "whole.npz"), (20, 3), strict=True):
-        assert_array_equal(part.y, targets[:count, :1])

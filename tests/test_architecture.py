@@ -2,13 +2,23 @@
 
 import ast
 import re
+import sys
 from graphlib import TopologicalSorter
+from pathlib import Path
+from types import FrameType
+from typing import Any
 
+import numpy as np
+import pytest
 from structure import MODULES, SOURCE, imports
+
+import chainrule as cr
+from chainrule.engines.compiled.compiler.loading import MachineFunction
 
 BASE = {"errors": set[str](), "version": set[str]()}  # modules that every package may import
 ENTRANCES = {"__init__", "__main__"}  # the public names and the command
 MOST_ENTRIES = 19
+MOST_FUNCTIONS = 7  # between `fit` and a compiled program
 
 
 def layering() -> dict[str, set[str]]:
@@ -51,3 +61,31 @@ def test_the_package_needs_nothing_that_only_a_clone_has() -> None:
 def test_every_package_is_described_in_the_documentation() -> None:
     page = (SOURCE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert [name for name in layering() if name not in BASE and not re.search(rf"^`?{name}/?`?\b", page, re.M)] == []
+
+
+def test_few_functions_lie_between_fit_and_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = cr.Sequential([cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 8, 8))
+    x, y = np.random.default_rng(0).standard_normal((12, 1, 8, 8)), np.arange(12) % 3
+    stacks: list[list[str]] = []
+    call: Any = MachineFunction.__call__
+
+    def recorded(self: MachineFunction, *arguments: Any) -> Any:
+        frame: FrameType | None = sys._getframe(1)
+        names: list[str] = []
+        while frame is not None:
+            if Path(frame.f_code.co_filename).is_relative_to(SOURCE):
+                names.insert(0, frame.f_code.co_qualname)
+            frame = frame.f_back
+        begun = names.index("fit") if "fit" in names else len(names)
+        stacks.append([*names[begun:], "MachineFunction.__call__"])
+        return call(self, *arguments)
+
+    monkeypatch.setattr(MachineFunction, "__call__", recorded)
+    model.fit(x, y, batch_size=4, progress=False)
+    steps = [names for names in stacks if "_epoch" in names]
+    page = (SOURCE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert steps
+    for names in steps:
+        assert names[0] == "fit"
+        assert len(names) - 1 <= MOST_FUNCTIONS, names
+        assert [name for name in names if f"`{name}`" not in page] == []

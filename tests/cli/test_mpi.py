@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli.commands import Invoke
 
 from chainrule._io import files
 
@@ -128,6 +129,13 @@ def test_any_number_of_workers_gives_the_same_bits_also_when_one_was_killed(
     assert weights_then == alone[1]
     assert weights(folder / "killed") == weights(alone[0])
     assert losses(folder / "killed") == losses(alone[0])
+
+
+def test_one_worker_cuts_batches_as_several_do(folder: Path, invoke: Invoke) -> None:
+    code, _, error = run(folder, f"mpiexec -n 1 chainrule train --out one {QUICK} --epochs 1")
+    assert code == 0, error
+    assert invoke("train --shards 8 --out none --epochs 1", *QUICK.split()).exit_code == 0
+    assert weights(folder / "one") == weights(folder / "none")
 
 
 def test_an_error_is_said_once_and_ends_all(folder: Path) -> None:

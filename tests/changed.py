@@ -54,14 +54,14 @@ def direct(path: Path) -> frozenset[Path]:
 
 def used(path: Path) -> set[Path]:
     """Return a test file and all files that it uses."""
-    found, waiting = {path}, [path]
+    loaded, waiting = {path}, [path]
     command = ROOT / "src" / "chainrule" / "cli" / path.name.removeprefix("test_")
     waiting += [command] if path.parent.name == "cli" and command.is_file() else []
     while waiting:
-        new = direct(waiting.pop()) - found
-        found |= new
+        new = direct(waiting.pop()) - loaded
+        loaded |= new
         waiting += new
-    return found
+    return loaded
 
 
 def affected(changed: Iterable[str]) -> list[str]:

@@ -110,8 +110,8 @@ def no_stand_in() -> Generator[None]:
 @pytest.fixture(autouse=True)
 def jax_where_it_is_named(request: pytest.FixtureRequest) -> None:
     """Skip a test of the JAX engine where JAX is not installed."""
-    given = getattr(getattr(request.node, "callspec", None), "params", {})
-    if any(isinstance(value, str) and value == "jax" for value in given.values()):
+    values = getattr(getattr(request.node, "callspec", None), "params", {}).values()
+    if any(isinstance(value, str) and value == "jax" for value in values):
         pytest.importorskip("jax", reason="JAX is not installed (make jax)")
 
 

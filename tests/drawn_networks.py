@@ -177,18 +177,18 @@ def targets(draw: Draw, loss: str | None, count: int, classes: int) -> Array:
 # ------------------------------------------------------------------------------------------------------------ networks
 
 
-def next_layer(draw: Draw, given: Node) -> Layer | None:
+def next_layer(draw: Draw, source: Node) -> Layer | None:
     """Draw a layer that accepts a node's result; return None if none was found."""
-    usual = AFTER.get(type(given.layer).__name__, ())
+    usual = AFTER.get(type(source.layer).__name__, ())
     for _ in range(TRIES):
         name = choice(draw, *DRAWERS)
         if usual and draw.random() < 0.6:
             name = choice(draw, *usual)
-        elif len(given.shape) > 1 and draw.random() < 0.6:
+        elif len(source.shape) > 1 and draw.random() < 0.6:
             name = choice(draw, *CONVOLUTIONS)
         try:
-            layer = candidate(draw, name, given.shape)
-            layer.output_shape(given.shape, "drawn")
+            layer = candidate(draw, name, source.shape)
+            layer.output_shape(source.shape, "drawn")
         except ChainruleError:
             continue
         return layer
@@ -218,9 +218,9 @@ def draw_graph(draw: Draw) -> Drawn:
     average, rounding errors would decide which of two equal numbers a maximum selects.
     """
 
-    def of_several_values(draw: Draw, given: Node) -> Layer | None:
-        layer = next_layer(draw, given)
-        values = math.prod(given.shape[1:] if isinstance(layer, cr.InstanceNorm2D) else given.shape[-1:])
+    def of_several_values(draw: Draw, source: Node) -> Layer | None:
+        layer = next_layer(draw, source)
+        values = math.prod(source.shape[1:] if isinstance(layer, cr.InstanceNorm2D) else source.shape[-1:])
         is_alone = values == 1 and isinstance(layer, cr.GroupNorm | cr.InstanceNorm2D | cr.LayerNorm)
         return None if is_alone else layer
 
@@ -244,9 +244,9 @@ def draw_network(seed: int, number: int, dtypes: tuple[str, ...] = ("float64", "
         if y is x:
             continue
         layers, wiring = node.trace(x, y)
-        read, given = shapes(layers, wiring, shape)
-        entries = max(math.prod(each) for each in (shape, *given))
-        if work(layers, read, given) * max(batches) <= MOST and entries * max(batches) <= NUMBERS:
+        read, written = shapes(layers, wiring, shape)
+        entries = max(math.prod(each) for each in (shape, *written))
+        if work(layers, read, written) * max(batches) <= MOST and entries * max(batches) <= NUMBERS:
             break
     count = max(batches)
     return Drawn(
@@ -307,10 +307,10 @@ def shapes(layers: Sequence[Layer], wiring: Wiring, shape: Shape) -> tuple[list[
     return [known[places[0]] for places in wiring.inputs], known[1:]
 
 
-def work(layers: Sequence[Layer], read: Sequence[Shape], given: Sequence[Shape]) -> int:
+def work(layers: Sequence[Layer], read: Sequence[Shape], written: Sequence[Shape]) -> int:
     """Estimate the multiplications of a forward pass per sample, from the shapes that layers read and give."""
     total = 0
-    for layer, shape, out in zip(layers, read, given, strict=True):
+    for layer, shape, out in zip(layers, read, written, strict=True):
         weights = [parameter for parameter in layer.parameters(shape, "drawn") if parameter.name == "w"]
         cells = max(np.prod(out[1:]), np.prod(shape[1:])) if len(out) > 1 else 1
         total += sum(int(np.prod(parameter.shape) * cells) for parameter in weights)
@@ -334,10 +334,10 @@ OF_IMAGES: tuple[Layer, ...] = (
 def smooth_graph(draw: Draw, **options: Any) -> Graph:
     """Draw a graph of some ten layers without kinks on images of 2×5×6, whose results lead to a softmax."""
 
-    def smooth_layer(draw: Draw, given: Node) -> Layer:
-        known = (*SMOOTH, *OF_IMAGES * 2) if len(given.shape) == 3 else SMOOTH
-        layer = graph_configurations.fit_options(draw, known[draw.integers(len(known))], given.shape)
-        return layer if len(given.shape) != 2 or not isinstance(layer, cr.BatchNorm2D) else cr.BatchNorm1D()
+    def smooth_layer(draw: Draw, source: Node) -> Layer:
+        known = (*SMOOTH, *OF_IMAGES * 2) if len(source.shape) == 3 else SMOOTH
+        layer = graph_configurations.fit_options(draw, known[draw.integers(len(known))], source.shape)
+        return layer if len(source.shape) != 2 or not isinstance(layer, cr.BatchNorm2D) else cr.BatchNorm1D()
 
     steps = int(draw.integers(3, 9))
     x, y = graph_configurations.draw_graph(draw, (2, 5, 6), smooth_layer, steps=steps, max_entries=500)

@@ -22,13 +22,13 @@ def problems(wheel: str) -> list[str]:
     urls = dict(entry.split(", ", 1) for entry in metadata.get_all("Project-URL") or [])
     page = markdown.render(metadata.get_payload(decode=True).decode()) or ""
     anchors = set(re.findall(r'id="(?:user-content-)?([^"]+)"', page))
-    found = []
+    broken = []
     for place in re.findall(r'(?:href|src)="(?!#user-content-)([^"]+)"', page):
         target, _, anchor = place.partition("#")
         own = re.match(rf"{re.escape(urls.get('Repository', '://'))}/\w+/\w+/(.+)", target)
         exists = (ROOT / own[1]).exists() if own else target.startswith("https://") or anchor in anchors
-        found += [] if exists else [place]
-    return found if "<h1" in page else ["the README is not rendered"]
+        broken += [] if exists else [place]
+    return broken if "<h1" in page else ["the README is not rendered"]
 
 
 if __name__ == "__main__":

@@ -65,11 +65,11 @@ def anchors(place: str) -> set[str]:
     """Return the anchors of a page: its headings in lower case, without punctuation; repeated ones are numbered."""
     text = re.sub(r"^```.*?^```", "", text_of(place), flags=re.S | re.M)
     titles = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title) for title in re.findall(r"^#+ (.*?) *$", text, re.M)]
-    seen, found = Counter[str](), set[str]()
+    seen, slugs = Counter[str](), set[str]()
     for slug in (re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles):
-        found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        slugs.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
         seen[slug] += 1
-    return found
+    return slugs
 
 
 def test_every_page_with_marks_is_written_by_make() -> None:
@@ -138,9 +138,8 @@ def test_the_commands_of_the_readme_run_in_order(tmp_path: Path) -> None:
             assert ended.returncode in (0, *[1] * is_checked), f"{command}: {ended.stderr}"
 
 
-def test_the_example_of_a_few_images_runs(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_of_a_few_images_runs(run: Run) -> None:
     """Train on twenty images beside a file of another network, whose features are not changed by the first training."""
-    monkeypatch.chdir(tmp_path)
     page = text_of("docs/own-images.md")
     series = run(BLOCK.findall(page[page.index("**Series of different") :])[0])
     assert (series["model"].evaluate(series["series"], series["y"]).accuracy, len(series["names"])) == (1, 60)
@@ -149,9 +148,8 @@ def test_the_example_of_a_few_images_runs(run: Run, tmp_path: Path, monkeypatch:
     for name, brightness in {"cat": 200, "dog": 90}.items():
         Path("photos", name).mkdir(parents=True)
         for number in range(10):
-            Image.new("RGB", (20 + number, 24), (brightness, brightness - 3 * number, 0)).save(
-                f"photos/{name}/{number}.png"
-            )
+            color = brightness, brightness - 3 * number, 0
+            Image.new("RGB", (20 + number, 24), color).save(f"photos/{name}/{number}.png")
     names = run(BLOCK.findall(page[page.index("## A few images") :])[0])
     assert names["model"].predict_classes(["photos/cat/3.png", "photos/dog/3.png"]).tolist() == ["cat", "dog"]
     words = "chainrule train --from backbone.onnx --freeze backbone --data photos --epochs 1 --engine numpy --out run"

@@ -1,6 +1,6 @@
 """References in the documentation and in docstrings: the targets, commands, options, paths and names exist.
 
-And the names of classes are unique, and the docstrings of public functions begin with a verb.
+And the names of classes are unique.
 
 Everything is derived from the source tree, so that moved modules need no change here.
 """
@@ -48,7 +48,6 @@ NAMES_OF_OTHERS = {  # of models in PyTorch and Keras, and of these libraries, a
     *("keras.applications", "torch.compile", "torch.save", "torch.nn.Module"),
     *("autograd.Function", "torch.autograd.Function"),
 }
-NOT_A_VERB = {"What", "That", "Those"}
 EXCERPTS = {"mutation.md"}  # quotes changed source code
 Checker = Callable[[Path], Iterator[str]]  # from a file to what is wrong in it
 
@@ -84,9 +83,10 @@ def name_of(file: Path) -> str:
     return file.relative_to(ROOT).as_posix() if file.is_relative_to(ROOT) else file.name
 
 
-def wrong(files: list[Path], problems: Checker) -> dict[str, list[str]]:
-    found = {name_of(file): sorted({*problems(file)}) for file in files}
-    return {name: texts for name, texts in found.items() if texts}
+def assert_none(problems: Checker, files: list[Path]) -> None:
+    """Check that nothing is wrong in any of the files."""
+    texts = {name_of(file): sorted({*problems(file)}) for file in files}
+    assert {name: wrong for name, wrong in texts.items() if wrong} == {}
 
 
 # Targets of the Makefile
@@ -127,11 +127,11 @@ def missing_options(line: str, command: click.Command) -> Iterator[str]:
     """Find what a command line says after the name of its program, and that does not exist."""
     words = line.split()
     while isinstance(command, click.Group) and words and WORD.fullmatch(words[0]):
-        found = command.get_command(click.Context(command), words[0])
-        if found is None:
+        inner = command.get_command(click.Context(command), words[0])
+        if inner is None:
             yield words[0]
             return
-        command, words = found, words[1:]
+        command, words = inner, words[1:]
     if not isinstance(command, click.Group):
         yield from {*OPTION.findall(" ".join(words))} - options_of(command)
 
@@ -152,8 +152,8 @@ def missing_commands(file: Path) -> Iterator[str]:
 @cache
 def files() -> list[Path]:
     folders = (*(".ci", ".github", "benchmarks", "docs", "examples", "experiments", "site", "src", "tests"), ".")
-    found = [file for name in folders for file in (ROOT / name).glob("*" if name == "." else "**/*")]
-    return [file for file in found if "__pycache__" not in file.parts]
+    below = [file for name in folders for file in (ROOT / name).glob("*" if name == "." else "**/*")]
+    return [file for file in below if "__pycache__" not in file.parts]
 
 
 @cache
@@ -192,10 +192,10 @@ def missing_places(file: Path) -> Iterator[str]:
 @cache
 def modules() -> dict[str, list[Path]]:
     """Return the modules of the package by their own name, without the packages that hold them."""
-    found: dict[str, list[Path]] = defaultdict(list)
+    places: dict[str, list[Path]] = defaultdict(list)
     for file in MODULES:
-        found[file.parent.name if file.stem == "__init__" else file.stem].append(file)
-    return found
+        places[file.parent.name if file.stem == "__init__" else file.stem].append(file)
+    return places
 
 
 @cache
@@ -278,40 +278,27 @@ def missing_names(file: Path) -> Iterator[str]:
             yield span
 
 
-CHECKS = [missing_targets, missing_commands, missing_paths, missing_places, missing_names]
-
-
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", [missing_targets, missing_commands, missing_paths, missing_places, missing_names])
 def test_references_of_pages(check: Checker) -> None:
-    assert wrong(PAGES, check) == {}
+    assert_none(check, PAGES)
 
 
-def test_files_in_comments() -> None:
-    assert wrong([*MODULES, *sorted(PACKAGE.rglob("*.js"))], missing_files) == {}
-
-
-@pytest.mark.parametrize("check", [missing_targets, missing_commands, missing_names])
-def test_references_of_docstrings(check: Checker) -> None:
-    assert wrong(MODULES, check) == {}
+@pytest.mark.parametrize("check", [missing_targets, missing_commands, missing_names, missing_files])
+def test_references_of_docstrings_and_comments(check: Checker) -> None:
+    assert_none(check, [*MODULES, *(sorted(PACKAGE.rglob("*.js")) if check is missing_files else [])])
 
 
 @pytest.mark.parametrize(
     ("text", "check"),
     [
         ("Run `make numba-range`.", missing_targets),
-        ("```\nmake nothing  # a comment\n```", missing_targets),
         ("`chainrule bench`", missing_commands),
-        ("`mpiexec -n 2 chainrule train --nodes 3`", missing_commands),
         ("`chainrule data forget`", missing_commands),
-        ("`--nothing`", missing_commands),
         ("`python -m benchmarks drawn --markdwon PAGE`", missing_commands),
-        ("`layers/nothing.py`", missing_paths),
         ("`docs/nothing/`", missing_paths),
-        ("`nothing.py`", missing_paths),
         ("as in layers/nothing.py", missing_files),
         ("`nowhere_at_all` in `core/plan.py`", missing_places),
         ("`idx.opened`", missing_names),
-        ("`chainrule.nothing.at_all`", missing_names),
         ("`cr.Nothing(3)`", missing_names),
         ("`model.nothing_of_this_name`", missing_names),
     ],
@@ -324,13 +311,3 @@ def test_a_wrong_reference_is_found(text: str, check: Checker, tmp_path: Path) -
 
 def test_a_class_name_means_one_class() -> None:
     assert {name: places for name, places in classes().items() if len(places) > 1} == {}
-
-
-def test_the_docstring_of_a_public_function_begins_with_no_noun_substitute() -> None:
-    functions = [
-        (node.name, ast.get_docstring(node) or "-")
-        for file in MODULES
-        for node in nodes_of(file)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_")
-    ]
-    assert [name for name, text in functions if text.split(maxsplit=1)[0].rstrip(":,") in NOT_A_VERB] == []

@@ -26,21 +26,21 @@ LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
 NUMBERS = X @ [1.0, -2.0, 0.5, 0.0, 1.0]
 
 
-GIVEN: dict[str, Any] = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "learning_rate": 0.01}
+OPTIONS: dict[str, Any] = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "learning_rate": 0.01}
 
 
 def classifier(**options: Any) -> ChainruleClassifier:
-    return ChainruleClassifier([cr.Dense(8), cr.Tanh()], **(GIVEN | options))
+    return ChainruleClassifier([cr.Dense(8), cr.Tanh()], **(OPTIONS | options))
 
 
 def regressor(**options: Any) -> ChainruleRegressor:
-    return ChainruleRegressor([cr.Dense(8), cr.Tanh()], **(GIVEN | options))
+    return ChainruleRegressor([cr.Dense(8), cr.Tanh()], **(OPTIONS | options))
 
 
 CHECKS = [
-    pytest.param(one, check, id=f"{type(one).__name__}-{getattr(check, 'func', check).__name__}")
-    for made in (ChainruleClassifier(engine="numpy", threads=1), ChainruleRegressor(engine="numpy", threads=1))
-    for one, check in estimator_checks_generator(made, mark="skip")
+    pytest.param(estimator, check, id=f"{type(estimator).__name__}-{getattr(check, 'func', check).__name__}")
+    for kind in (ChainruleClassifier, ChainruleRegressor)
+    for estimator, check in estimator_checks_generator(kind(engine="numpy", threads=1), mark="skip")
 ]
 
 
@@ -99,12 +99,12 @@ def test_calls_of_partial_fit_are_the_epochs_of_fit(kind: str, optimizer: str, t
 
 
 def test_partial_fit_knows_classes_that_come_later() -> None:
-    made = classifier(learning_rate=0.02).partial_fit(X[LABELS < 2], LABELS[LABELS < 2], classes=[0, 1, 2])
+    estimator = classifier(learning_rate=0.02).partial_fit(X[LABELS < 2], LABELS[LABELS < 2], classes=[0, 1, 2])
     for _ in range(60):
-        made.partial_fit(X, LABELS)
-    assert made.score(X, LABELS) > 0.8
+        estimator.partial_fit(X, LABELS)
+    assert estimator.score(X, LABELS) > 0.8
     with pytest.raises(ValueError, match="known labels"):
-        made.partial_fit(X, LABELS + 1)
+        estimator.partial_fit(X, LABELS + 1)
     with pytest.raises(ValueError, match="first call"):
         classifier().partial_fit(X, LABELS)
     with pytest.raises(ValueError, match="balanced"):
@@ -112,9 +112,8 @@ def test_partial_fit_knows_classes_that_come_later() -> None:
 
 
 def test_weights_of_classes_are_those_of_their_samples() -> None:
-    given = {0: 3.0, 2: 0.5, 9: 2.0}  # a fold may lack a class
     weights = np.array([3.0, 1.0, 0.5])[LABELS]
-    by_class = classifier(optimizer="sgd", class_weight=given).fit(X, LABELS)
+    by_class = classifier(optimizer="sgd", class_weight={0: 3.0, 2: 0.5, 9: 2.0}).fit(X, LABELS)  # 9: in other folds
     rate = 0.01 * weights.mean()  # weights of samples are divided by their mean
     by_sample = classifier(optimizer="sgd", learning_rate=rate).fit(X, LABELS, sample_weight=weights)
     assert_close(by_class.predict_proba(X), by_sample.predict_proba(X))
@@ -131,10 +130,10 @@ def test_a_warm_start_goes_on(make: Any, y: np.ndarray) -> None:
 
 
 def test_early_stopping() -> None:
-    made = regressor(early_stopping=True, validation_fraction=0.25, n_iter_no_change=2, epochs=500, learning_rate=0.3)
-    noise = RNG.normal(size=60)
-    assert 2 < made.fit(X, noise).n_iter_ < 500
-    assert made.history_.epochs[0].validation_loss is not None
+    options = {"validation_fraction": 0.25, "n_iter_no_change": 2, "epochs": 500, "learning_rate": 0.3}
+    estimator = regressor(early_stopping=True, **options).fit(X, RNG.normal(size=60))
+    assert 2 < estimator.n_iter_ < 500
+    assert estimator.history_.epochs[0].validation_loss is not None
 
 
 def test_the_defaults_suit_targets_of_any_size() -> None:
@@ -151,26 +150,18 @@ def test_several_targets_and_other_losses() -> None:
     assert regressor().fit(X, y[:, :1]).predict(X[:7]).shape == (7, 1)
 
 
-@pytest.mark.parametrize("estimator", [ChainruleClassifier, ChainruleRegressor])
+@pytest.mark.parametrize("kind", [ChainruleClassifier, ChainruleRegressor])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize(
     "option",
-    [
-        *({"batch_size": 0}, {"batch_size": "all"}, {"optimizer": "best"}, {"dtype": "int8"}),
-        *(
-            {"augmentation": "flip"},
-            {"clip_norm": "a"},
-            {"input_shape": (2, 2)},
-            {"input_shape": (2.5, 3)},
-            {"layers": 5},
-        ),
-    ],
+    [{"batch_size": "all"}, {"dtype": "int8"}, {"augmentation": "flip"}, {"input_shape": (2, 2)}, {"layers": 5}],
+    ids=str,
 )
 def test_options_that_do_not_fit_are_refused_in_the_terms_of_the_library(
-    estimator: Any, method: str, option: dict[str, Any]
+    kind: Any, method: str, option: dict[str, Any]
 ) -> None:
-    made = estimator(epochs=1, **option)
-    classes = {"classes": [0, 1, 2]} if (estimator, method) == (ChainruleClassifier, "partial_fit") else {}
+    estimator = kind(epochs=1, **option)
+    classes = {"classes": [0, 1, 2]} if (kind, method) == (ChainruleClassifier, "partial_fit") else {}
     with pytest.raises(ChainruleError):
-        getattr(made, method)(np.ones((9, 6)), np.arange(9) % 3, **classes)
-    assert not hasattr(made, "model_")
+        getattr(estimator, method)(np.ones((9, 6)), np.arange(9) % 3, **classes)
+    assert not hasattr(estimator, "model_")

@@ -5,22 +5,22 @@ import pytest
 from check.submissions import relu
 
 from chainrule.check import homework, probes
-from chainrule.check.assignments import Assignment, draw
+from chainrule.check.assignments import Assignment, draw_task
 
 NAMES = [f"student {number}" for number in range(40)]
 CONVOLUTION = Assignment.of("Conv2D(4, (3, 2))", None)
 
 
 def test_equal_names_draw_the_same() -> None:
-    first = draw(CONVOLUTION, 3, "Zoë  Müller")
-    again = draw(CONVOLUTION, 3, "zoe\u0308 mu\u0308ller ")
+    first = draw_task(CONVOLUTION, 3, "Zoë  Müller")
+    again = draw_task(CONVOLUTION, 3, "zoe\u0308 mu\u0308ller ")
     assert (first.seed, first.task.shape, first.record) == (again.seed, again.task.shape, again.record)
-    assert first.seed != draw(CONVOLUTION, 4, "Zoë  Müller").seed
+    assert first.seed != draw_task(CONVOLUTION, 4, "Zoë  Müller").seed
     assert first.record == f"zoë müller: input {'×'.join(map(str, first.task.shape or ()))}, seed {first.seed}"
 
 
 def test_other_names_draw_other_values_and_shapes() -> None:
-    drawn = [draw(CONVOLUTION, 3, name) for name in NAMES]
+    drawn = [draw_task(CONVOLUTION, 3, name) for name in NAMES]
     assert len({one.seed for one in drawn}) == len(NAMES)
     assert len({one.task.shape for one in drawn}) > 5
     values = [probes.draw_values((7,), {}, 2, one.seed)["x"] for one in drawn]
@@ -33,22 +33,22 @@ def test_right_code_accepts_every_draw(number: int) -> None:
     layer, _ = probes.LAYERS[number]
     meant = Assignment.of(layer.describe(), None)
     for name in NAMES[:5]:
-        found = draw(meant, 0, name).task.intended
+        found = draw_task(meant, 0, name).task.intended
         assert found.parameters == meant.intended.parameters  # pyright: ignore
         assert all(size >= least for size, least in zip(found.shape, meant.intended.shape, strict=True))  # pyright: ignore
 
 
 def test_a_shape_that_is_given_stays() -> None:
     task = Assignment.of("Conv2D(4, (3, 2))", (2, 9, 5))
-    assert {draw(task, 0, name).task.shape for name in NAMES} == {(2, 9, 5)}
+    assert {draw_task(task, 0, name).task.shape for name in NAMES} == {(2, 9, 5)}
     loss = Assignment.of("half-squared-error", None)
-    assert draw(loss, 0, "ada").task is loss
+    assert draw_task(loss, 0, "ada").task is loss
 
 
 def test_a_class(tmp_path) -> None:
     """Grade a class in which one answers only the inputs of another: it earns nothing, and the draw is recorded."""
     task = Assignment.of("ReLU()", None)
-    shape = draw(task, 5, "ada").task.shape
+    shape = draw_task(task, 5, "ada").task.shape
     copied = relu(f"assert x.shape[1:] == {shape}, 'learnt by heart'")
     for name, text in {"ada": copied, "bela": copied, "Bela ": relu()}.items():
         (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")

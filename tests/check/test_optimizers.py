@@ -33,7 +33,7 @@ def test_the_rule_equals_the_optimizers_of_this_library(optimizer: Optimizer, se
     generator = np.random.default_rng(seed)
     p, gradients = generator.normal(size=7), generator.normal(size=(4, 7))
     moments, path = optimizer.init(p), []
-    rule = Rule.of(optimizer).path(p, gradients)
+    rule = Rule.of(optimizer).trajectory(p, gradients)
     for step, gradient in enumerate(gradients, 1):
         p, moments = optimizer.update(p, gradient, moments, step=step)
         path.append(p)

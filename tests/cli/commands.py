@@ -45,6 +45,12 @@ def bars(samples: int, size: int = 28, classes: int = 10) -> tuple[np.ndarray, n
     return x, y
 
 
+def succeeded(result: Result) -> Result:
+    """Check that the command exited with 0, and return its result."""
+    assert result.exit_code == 0, result.output
+    return result
+
+
 def answer(result: Result, exit_code: int = 0) -> Any:
     """Check the exit code of a command, and return what it printed as JSON."""
     assert result.exit_code == exit_code, result.output

@@ -20,8 +20,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(autouse=True)
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw no pictures at the end of a run, which takes longer than training here."""
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute with NumPy, and draw no pictures at the end of a run, which would take longer than training here."""
+    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     monkeypatch.setattr(running, "draw", lambda *_: None)
 
 
@@ -43,8 +44,8 @@ def run(tmp_path: Path) -> Run:
     ) -> "subprocess.CompletedProcess[str]":
         env = {**os.environ, "CHAINRULE_ENGINE": engine, "CHAINRULE_OFFLINE": "1", "PYTHONUTF8": "1"}
         command = [sys.executable, "-m", "chainrule", *command_words(line, words)]
-        given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.run(command, cwd=tmp_path, env=env, text=True, encoding="utf-8", timeout=120, **given)  # pyright: ignore
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.run(command, cwd=tmp_path, env=env, text=True, encoding="utf-8", timeout=120, **pipes)  # pyright: ignore
 
     return start
 

@@ -6,18 +6,17 @@ import os
 import random
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cli.commands import Invoke, refused
+from cli.commands import Invoke, refused, succeeded
 from cli.conftest import Run
 from PIL import Image
 
-from chainrule._io import files
-from chainrule.runs.folder import CHECKPOINT, CHECKSUMS, CONFIG, EVALUATION, HISTORY, MODEL
+from chainrule.runs.folder import CHECKPOINT, CONFIG, EVALUATION, HISTORY, MODEL
 
 TRAIN = "train --engine numpy --quiet --model mlp --epochs 1"
 READERS = {  # commands by what they read
@@ -27,7 +26,6 @@ READERS = {  # commands by what they read
     EVALUATION: ("compare RUN",),
     MODEL: ("evaluate RUN", "predict RUN x.png", "evaluate RUN/model.safetensors"),
 }
-OTHER_JSON = ["", "[]", "null", '"x"', "[" * 100_000, "\0", '{"accuracy": "x"}', '{"accuracy": 7.5, "format": 1e999}']
 
 
 @pytest.fixture
@@ -40,14 +38,7 @@ def run_folder(finished: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", READERS)
 def test_damaged_files_of_a_run(invoke: Invoke, run_folder: Path, name: str) -> None:
     whole = (run_folder / name).read_bytes()
-    flipped = whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:]
-    contents = [
-        whole[: len(whole) // 2],
-        flipped,
-        b"words",
-        *map(str.encode, OTHER_JSON if name.endswith(".json") else ()),
-    ]
-    for content in contents:
+    for content in (whole[: len(whole) // 2], whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:]):
         (run_folder / name).write_bytes(content)
         for command in READERS[name]:
             refused(invoke(command), name)
@@ -55,14 +46,6 @@ def test_damaged_files_of_a_run(invoke: Invoke, run_folder: Path, name: str) -> 
     if hasattr(os, "mkfifo"):
         os.mkfifo(run_folder / name)
         refused(invoke(READERS[name][-1]), name)
-
-
-NEEDED = (
-    *("format", "engine", "threads", "data", "recipe", "model", "command"),
-    *("data.name", "data.only", "data.training_samples", "data.fingerprint"),
-    *("recipe.optimizer", "recipe.schedule", "recipe.augmentation"),
-    *("model.name", "model.layers", "model.input_shape", "model.dtype", "model.classes", "model.normalization"),
-)
 
 
 def places(tree: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -74,10 +57,10 @@ def places(tree: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 
 
 @pytest.mark.parametrize("command", READERS[CONFIG])
-def test_missing_entries_of_a_config_are_named(invoke: Invoke, run_folder: Path, command: str) -> None:
-    """Remove or replace each entry; harmless changes are accepted. `make fuzz` tries more."""
+def test_any_config_is_used_or_refused(invoke: Invoke, run_folder: Path, command: str) -> None:
+    """Remove or replace each entry: at least the ten that every command reads are refused by the name of the file."""
     text, draw = (run_folder / CONFIG).read_text(), random.Random(command)
-    whole = shutil.copytree(run_folder, run_folder.parent / "whole")
+    whole, refusals = shutil.copytree(run_folder, run_folder.parent / "whole"), 0
     for place in places(json.loads(text)):
         for wrong in (None, draw.choice([True, -1, 2.5, 10**400, "x", [], ["x", 1], {}, {"x": {}}])):
             inner = config = json.loads(text)
@@ -87,96 +70,46 @@ def test_missing_entries_of_a_config_are_named(invoke: Invoke, run_folder: Path,
             if wrong is None:
                 del inner[place[-1]]
             (run_folder / CONFIG).write_text(json.dumps(config))
-            result, is_needed = (
-                invoke(command, "--accept-changes"),
-                wrong is None and ".".join(map(str, place)) in NEEDED,
-            )
-            assert (result.exit_code, is_needed) in ((0, False), (2, False), (2, True)), (
-                place,
-                wrong,
-                result.exception,
-            )
+            result = invoke(command, "--accept-changes")
+            assert result.exit_code in (0, 2), (place, wrong, result.exception)
             if result.exit_code:
-                *_, said = result.stderr.splitlines()
-                assert CONFIG in said or not is_needed
+                refusals += wrong is None and CONFIG in result.stderr.splitlines()[-1]
             else:
                 shutil.copytree(whole, run_folder, dirs_exist_ok=True)
-
-
-def failing(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Fail every write to the disk."""
-
-    def failed(real: Callable[..., Any], is_always: bool) -> Callable[..., Any]:
-        def called(path: Any, flags: int = 0, *rest: Any, **options: Any) -> Any:
-            if is_always or flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-                raise OSError(number, os.strerror(number))
-            return real(path, flags, *rest, **options)
-
-        return called
-
-    for call in ("open", "mkdir"):
-        monkeypatch.setattr(os, call, failed(getattr(os, call), call == "mkdir"))
+    assert refusals >= 10
 
 
 def test_a_disk_that_can_only_be_read(
     invoke: Invoke, run_folder: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = {path: path.read_bytes() for path in run_folder.iterdir()}
-    failing(monkeypatch, errno.EROFS)
+    before, opened = {path: path.read_bytes() for path in run_folder.iterdir()}, os.open
+
+    def read_only(path: Any, flags: int = os.O_CREAT, *rest: Any, **options: Any) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return opened(path, flags, *rest, **options)
+
+    monkeypatch.setattr(os, "open", read_only)
+    monkeypatch.setattr(os, "mkdir", read_only)
     for command in ("evaluate RUN --engine numpy", "compare RUN", "predict RUN x.png --engine numpy"):
-        assert invoke(command).exit_code == 0
+        succeeded(invoke(command))
     refused(invoke("train --quiet --resume RUN"), "lock the run folder", "Read-only file system")
     refused(invoke(f"{TRAIN} --out new --data", digits), "the run folder", "Read-only file system")
     assert {path: path.read_bytes() for path in run_folder.iterdir()} == before
 
 
-@pytest.mark.parametrize("when", [0, 1, 2, 3, 5])
-def test_a_full_disk(invoke: Invoke, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: int) -> None:
-    """Fail all writes, or one of the first; every existing file is complete."""
-    real, calls = os.fsync, []
-
-    def fsync(handle: int) -> None:
-        calls.append(handle)
-        if len(calls) >= when and not os.path.isdir(f"/proc/self/fd/{handle}"):
-            raise OSError(errno.ENOSPC, "No space left on device")
-        real(handle)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    if when == 0:
-        failing(monkeypatch, errno.ENOSPC)
-    refused(invoke(f"{TRAIN} --out out --data", digits), "No space left on device")
-    if (tmp_path / "out" / CHECKPOINT).exists():
-        files.read_tensors(tmp_path / "out" / CHECKPOINT, "checkpoint")
-    assert not list((tmp_path / "out").glob(".*"))
-
-
 def test_a_limit_on_the_size_of_files(run: Run, digits: Path) -> None:
-    """Let the system refuse a write, in a process of its own."""
+    """Let the system refuse a write, in a process of its own. `make faults` fails every system call."""
     resource = pytest.importorskip("resource")
     limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))}
     refused(run(f"{TRAIN} --out out --data", digits, **limit), "cannot write", "checkpoint.safetensors")
-
-
-@pytest.mark.parametrize("place", ["file", "file/run", "/proc/run", f"mine/{CHECKSUMS}", "RUN/config.json"])
-def test_folders_that_no_run_can_use(
-    invoke: Invoke, digits: Path, run_folder: Path, tmp_path: Path, place: str
-) -> None:
-    (tmp_path / "mine").mkdir()
-    for name in ("file", f"mine/{CHECKSUMS}", "runs"):
-        (tmp_path / name).write_text("precious")
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    out, _, content = place.partition("/c")
-    said = (out, f"c{content}" if out == "mine" else f"--resume {out}") if content else ("the run folder", place)
-    refused(invoke(f"{TRAIN} --data", digits, "--out", out), *said)
-    refused(invoke(f"{TRAIN} --data", digits), "the run folder runs")
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.unprivileged
 def test_files_and_folders_without_permission(invoke: Invoke, digits: Path, finished: Path, tmp_path: Path) -> None:
     for name in ("own.py", "model.safetensors", "data.npz"):
         (tmp_path / name).touch(mode=0)
-    (tmp_path / "locked").mkdir(mode=0o555)
+    Path("locked").mkdir(mode=0o555)
     for command in ("check own.py", "check model.safetensors", f"export {finished} --onnx locked/m.onnx"):
         refused(invoke(command), "ermission denied")
     refused(invoke(f"{TRAIN} --out out --data data.npz"), "data.npz", "cannot be read")
@@ -193,7 +126,7 @@ def test_names_of_run_folders(invoke: Invoke, digits: Path, name: str) -> None:
     done = invoke(f"{TRAIN} --data", digits, "--out", name)
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, name)
     for command in ("train --epochs 2 --quiet --resume", "evaluate --engine numpy", "compare"):
-        assert invoke(command, name).exit_code == 0
+        succeeded(invoke(command, name))
 
 
 @pytest.mark.parametrize("name", ["line\nbreak", "\x1b[31mred", "tab\t", os.fsdecode(b"\xff"), "a" * 300])
@@ -206,13 +139,12 @@ def test_names_that_no_line_can_hold(invoke: Invoke, digits: Path, tmp_path: Pat
 def test_names_with_line_breaks_escapes_and_other_bytes(invoke: Invoke, run_folder: Path, tmp_path: Path) -> None:
     """Escape names of images, runs, networks and classes; refuse data that a run could not find again."""
     shutil.copytree(run_folder, tmp_path / ODD)
-    (tmp_path / "x.png").rename(tmp_path / f"{ODD}.png")
+    Path("x.png").rename(tmp_path / f"{ODD}.png")
     config = json.loads((tmp_path / ODD / CONFIG).read_text())
     config["model"]["name"] = ODD
     (tmp_path / ODD / CONFIG).write_text(json.dumps(config))
     for words in (["predict --as-is", ODD, f"{ODD}.png"], ["compare RUN --picture", f"{ODD}.png", ODD]):
-        result = invoke(*words, "--accept-changes")
-        assert result.exit_code == 0, result.output
+        result = succeeded(invoke(*words, "--accept-changes"))
         assert all(line.isprintable() for line in result.output.split("\n"))
         assert r"a\nb\x1b[2J" in result.output
     refused(invoke("predict RUN", f"{ODD}.jpg"), r"a\nb\x1b[2J.jpg")
@@ -220,10 +152,10 @@ def test_names_with_line_breaks_escapes_and_other_bytes(invoke: Invoke, run_fold
         (tmp_path / "pictures" / name).mkdir(parents=True)
         for number in range(6):
             pixels = np.random.default_rng(number).integers(0, 256, (28, 28), np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "x.png")
-            (tmp_path / "x.png").rename(tmp_path / "pictures" / name / f"{number}.png")
-    assert invoke(f"{TRAIN} --out out --data pictures").exit_code == 0
+            Image.fromarray(pixels).save("x.png")
+            Path("x.png").rename(tmp_path / "pictures" / name / f"{number}.png")
+    succeeded(invoke(f"{TRAIN} --out out --data pictures"))
     assert json.loads((tmp_path / "out" / CONFIG).read_text())["model"]["classes"] == [r"\udcff", "a"]
-    assert invoke("evaluate out").exit_code == 0
-    (tmp_path / "pictures").rename(tmp_path / "\udcff")
+    succeeded(invoke("evaluate out"))
+    Path("pictures").rename(tmp_path / "\udcff")
     refused(invoke(f"{TRAIN} --out other --data", "\udcff"), r"\udcff: the name is not Unicode")

@@ -17,26 +17,19 @@ from cli.commands import answer, refused
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "homework" / "submissions"
 LAYER = "Conv2D(4, (3, 2))"
-AGAINST = f"--against '{LAYER}'"
-SMALL = f"{AGAINST} --input-shape 3,4,3"
 RELU = "--against ReLU()"
 
 
-def test_json(invoke):
-    assert invoke(f"check {EXAMPLES.parent}/skeleton.py {AGAINST}").exit_code == 3  # not written yet
-    report = answer(invoke(f"check --json {EXAMPLES}/ida.py {SMALL}"), 1)
-    assert report["ok"] is False
-    assert {row["tensor"]: (row["ok"], row["diagnosis"]) for row in report["rows"]} == {
-        "y": (False, "correlation-convolution-mixed-up"),
-        **dict.fromkeys(("dx", "dw", "db"), (True, None)),
-    }
-
-
-def test_printed_lines_do_not_spoil_the_json(invoke, tmp_path):
-    (tmp_path / "loud.py").write_text("print('hello')\n" + relu("print('here')"), encoding="utf-8")
-    result = invoke(f"check loud.py {RELU} --json")
+def test_printed_lines_are_on_stderr_also_before_an_error(invoke, tmp_path):
+    mine(tmp_path, "print('here')", top="print('hello')")
+    result = invoke(f"check mine.py {RELU} --json")
     assert answer(result)["ok"]
     assert "hello" in result.stderr
+    mine(tmp_path, "print('so far'); 1 / 0")
+    result = invoke(f"check mine.py {RELU}")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[0] == "so far"
+    assert "Layer.forward: ZeroDivisionError: division by zero (line" in result.stderr.splitlines()[-1]
 
 
 def mine(folder: Path, line: str, top: str = "") -> None:
@@ -47,21 +40,11 @@ def mine(folder: Path, line: str, top: str = "") -> None:
 def test_an_endless_loop_ends_with_a_sentence(invoke, tmp_path):
     mine(tmp_path, "pass", top="while True: print('\x1b[31mround')")
     result = invoke(f"check mine.py {RELU} --seconds 3")
-    *printed, said = result.stderr.splitlines()
+    *printed, last = result.stderr.splitlines()
     assert result.exit_code == 2
-    assert said.startswith("chainrule: mine.py: stopped after 3 s")
+    assert last.startswith("chainrule: mine.py: stopped after 3 s")
     assert printed[:-1] == [r"\x1b[31mround"] * 40
     assert re.fullmatch(r"… [\d,]+ more lines", printed[-1])
-    for seconds in (0, 10**9):
-        assert invoke("check mine.py --seconds", seconds).exit_code == 2
-
-
-def test_lines_printed_before_an_error_are_shown(invoke, tmp_path):
-    mine(tmp_path, "print('so far'); 1 / 0")
-    result = invoke(f"check mine.py {RELU}")
-    assert result.exit_code == 2
-    assert result.stderr.splitlines()[0] == "so far"
-    assert "Layer.forward: ZeroDivisionError: division by zero (line" in result.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("line", ["import os; os._exit(0)", "import sys; sys.exit()"])
@@ -70,8 +53,8 @@ def test_code_that_ends_itself(invoke, tmp_path, line):
     refused(invoke(f"check mine.py {RELU}"), "mine.py" if "os" in line else "SystemExit")
 
 
-@pytest.mark.parametrize("subject", ["Dense(4)", "softmax-cross-entropy", "mlp", "finished"])
-def test_built_in_layers_losses_networks_and_runs_are_right(invoke, finished, subject):
+@pytest.mark.parametrize("subject", ["softmax-cross-entropy", "mlp", "finished"])
+def test_built_in_losses_networks_and_runs_are_right(invoke, finished, subject):
     result = invoke("check --engine numpy", subject)
     assert (result.exit_code, result.stderr) == (0, "")
 
@@ -98,13 +81,11 @@ def test_grade_says_what_was_not_judged(invoke, tmp_path):
     ]  # fmt: skip
     assert "_given.py, _shared" in result.stdout
     assert result.stdout.endswith("seed 7\n")
-    with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as stream:
+    with Path("grades.csv").open(encoding="utf-8", newline="") as stream:
         rows = {row["submission"]: row for row in csv.DictReader(stream)}
     assert [*rows] == ["'@sum.txt", r"a\n\x1b[2J=.zip", "ada.py", "empty", "two", "work.zip"]
     assert {row["passed"] for name, row in rows.items() if name != "ada.py"} == {"0"}
     assert "a.py, b.py" in rows["two"]["remark"]
-    again = json.loads(invoke(f"grade class {RELU} --quiet --seed 7 --json").stdout)
-    assert [row["ok"] for row in again] == [row["judged"] for row in again] == [False, False, True, *[False] * 3]
 
 
 def running(group_of: int) -> list[str]:
@@ -150,20 +131,18 @@ def test_a_submission_ends_with_its_grader(tmp_path, number):
     assert ends(started)
 
 
-def test_grade_writes_what_graders_read(invoke, tmp_path):
+def test_grade_writes_what_graders_read(invoke):
     """Give points by part, the results of one submission, and autograders without a folder to grade."""
-    (tmp_path / "points.toml").write_text("[points]\ny = 5\ndx = 5\n")
-    (tmp_path / "carl.py").write_text(relu(gradient="dy"), encoding="utf-8")
+    Path("points.toml").write_text("[points]\ny = 5\ndx = 5\n")
+    Path("carl.py").write_text(relu(gradient="dy"), encoding="utf-8")
     options = f"{RELU} --points points.toml"
-    written = "--results gradescope results.json --results nbgrader grades.csv --csv table.csv"
+    written = "--results gradescope results.json --results nbgrader grades.csv"
     result = invoke(f"grade carl.py --quiet --single {options} {written}")
     assert (result.exit_code, progress(result)) == (0, "")
-    assert json.loads((tmp_path / "results.json").read_text())["score"] == 5
-    assert "carl,,,,5,0,5,10" in (tmp_path / "grades.csv").read_text()
-    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as stream:
-        assert [(row["points"], row["max_points"]) for row in csv.DictReader(stream)] == [("5", "10")]
+    assert json.loads(Path("results.json").read_text())["score"] == 5
+    assert "carl,,,,5,0,5,10" in Path("grades.csv").read_text()
     actual = invoke(f"grade carl.py --json --quiet --single {options}")
     assert [(row["points"], row["max_points"]) for row in answer(actual)] == [(5, 10)]
     result = invoke(f"grade --autograder a.zip --autograder a.yml --autograder a.py {options}")
     assert (result.exit_code, result.output) == (0, "")
-    assert all((tmp_path / f"a.{ending}").stat().st_size > 500 for ending in ("zip", "yml", "py"))
+    assert all(Path(f"a.{ending}").stat().st_size > 500 for ending in ("zip", "yml", "py"))

@@ -3,10 +3,11 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.commands import answer, refused
+from cli.commands import answer, refused, succeeded
 from numerical import assert_close
 from PIL import Image
 
@@ -17,10 +18,10 @@ from chainrule.runs.folder import HISTORY, MODEL
 @pytest.fixture
 def second(invoke, digits, tmp_path):
     """Train another network with another optimizer."""
-    (tmp_path / "single.toml").write_text('layers = ["Flatten()", "Dense(classes)", "Softmax()"]')
+    Path("single.toml").write_text('layers = ["Flatten()", "Dense(classes)", "Softmax()"]')
     words = ["train --model single.toml --engine numpy --epochs 2 --lr 0.5 --data", digits]
     words += ["--optimizer", "sgd"]
-    assert invoke(*words, "--out", "second", "--quiet").exit_code == 0
+    succeeded(invoke(*words, "--out", "second", "--quiet"))
     return tmp_path / "second"
 
 
@@ -33,18 +34,18 @@ def _column(run, name):
 def test_json_and_table(invoke, finished, second):
     result = invoke("compare --json", finished, second)
     assert (result.exit_code, result.stderr) == (0, "")
-    entry, two = answer(result)
+    first, two = answer(result)
     kept = json.loads((finished / "evaluation.json").read_text())
-    assert (entry["run"], entry["model"], entry["parameters"], entry["epochs"]) == (str(finished), "mlp", 101_770, 4)
+    assert (first["run"], first["model"], first["parameters"], first["epochs"]) == (str(finished), "mlp", 101_770, 4)
     assert (two["model"], two["parameters"], two["epochs"]) == ("single", 7_850, 2)
-    assert entry["accuracy"] == kept["accuracy"]
-    assert entry["seconds"] > 0
-    assert_close(entry["images_per_second"], 4 * 128 / entry["seconds"])
-    assert entry["best_validation_accuracy"] == max(_column(finished, "validation_accuracy"))
+    assert first["accuracy"] == kept["accuracy"]
+    assert first["seconds"] > 0
+    assert_close(first["images_per_second"], 4 * 128 / first["seconds"])
+    assert first["best_validation_accuracy"] == max(_column(finished, "validation_accuracy"))
     assert two["best_validation_accuracy"] is None
-    assert entry["differing"]["optimizer.learning_rate"] == 0.003
+    assert first["differing"]["optimizer.learning_rate"] == 0.003
     assert (two["differing"]["optimizer"], two["differing"]["optimizer.learning_rate"]) == ("sgd", 0.5)
-    assert "engine" not in entry["differing"]
+    assert "engine" not in first["differing"]
     table = invoke("compare", finished, second).stdout
     assert "101,770" in table
     rows = [line.split() for line in table.splitlines()]
@@ -54,9 +55,9 @@ def test_json_and_table(invoke, finished, second):
 
 def test_best_error(invoke, tmp_path):
     x = np.arange(200, dtype=np.float32).reshape(50, 1, 2, 2)
-    np.savez(tmp_path / "sums.npz", x=x, targets=x.sum((2, 3)), classes=["sum"])
+    np.savez("sums.npz", x=x, targets=x.sum((2, 3)), classes=["sum"])
     command = "train --quiet --data sums.npz --model mlp --engine numpy --epochs 3 --validation 0.2 --out run"
-    assert invoke(command).exit_code == 0
+    succeeded(invoke(command))
     (result,) = answer(invoke("compare run --json"))
     errors = _column(tmp_path / "run", "validation_mean_absolute_error")
     assert result["best_validation_mean_absolute_error"] == min(errors) < max(errors)
@@ -73,7 +74,7 @@ def test_a_run_that_has_just_begun(invoke, finished):
 
 
 def test_picture_of_equal_runs(invoke, finished, tmp_path):
-    again = shutil.copytree(finished, tmp_path / "again")
+    again = shutil.copytree(finished, "again")
     *_, said, _, picture = invoke("compare --picture curves.png", finished, again).stdout.splitlines()
     assert (said, picture) == ("all options are the same", "curves.png")
     with Image.open(tmp_path / "curves.png") as opened:

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cli.commands import refused
+from cli.commands import refused, succeeded
 
 from chainrule.cli import docs
 
@@ -54,7 +54,7 @@ def test_a_page_is_printed_as_it_is(invoke, root: Path, page: str, file: str) ->
 def test_a_page_is_opened(invoke, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr("click.launch", lambda place: opened.append(place) or 0)
-    assert invoke("docs checking --open").exit_code == 0
+    succeeded(invoke("docs checking --open"))
     assert opened == [str(root / "checking.md")]
     monkeypatch.setattr("click.launch", lambda place: 1)
     refused(invoke("docs checking --open"), "checking.md")

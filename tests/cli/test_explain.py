@@ -1,7 +1,6 @@
 """`chainrule explain`: any value of the next training step, as text and as JSON, and the page without a cell."""
 
 import json
-import os
 import re
 import shutil
 import socket
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cli.commands import Invoke, answer, refused
+from cli.commands import Invoke, answer, refused, succeeded
 from numerical import assert_close
 
 from chainrule import zoo
@@ -25,14 +24,13 @@ from chainrule.training.options import LEFT_OUT, OPTIONS, flag_of
 from chainrule.training.samples import Samples
 from chainrule.web import launch, single_file
 from chainrule.web.document import PAGE
-from chainrule.web.subjects import PageSubject
 
 CELL = "--cell dense1.dw[3,400]"
 
 
 def traced(folder: Path, number: int = 0) -> tuple[Trace, Dataset]:
     """Trace a test sample without the command, and return the test set."""
-    point = resume_point.read_resume_point(folder, engine="numpy")
+    point = resume_point.read_resume_point(folder)
     _, test = load(point.job.choice.name)
     x, y = test.x[number : number + 1], test.y[number : number + 1]
     model = point.model
@@ -52,18 +50,14 @@ def test_cells_of_a_run_are_those_of_a_trace(invoke: Invoke, finished: Path, num
     report, (trace, test) = answer(result), traced(finished, number)
     assert report["sample"].startswith(f"sample {number} of ")
     assert report["label"] == str(test.y[number])
-    assert report["answer"] == str(load_model(finished, engine="numpy").predict(test.x[number : number + 1]).argmax())
+    assert report["answer"] == str(load_model(finished).predict(test.x[number : number + 1]).argmax())
     assert (report["step"], report["optimizer"]) == (trace.training.step, trace.training.optimizer.name)
     assert report["learning_rate"] == trace.update.learning_rate
     *single, whole, alias, loss = report["cells"]
     names = "dense1.dw[3,400]", "dense1.w.update[3,400]"
     assert single == [json.loads(json.dumps(trace.explain(name).to_json())) for name in names]
-    assert [step["name"] for step in single[1]["steps"] if step["name"] in ("m′", "v′")] == ["m′", "v′"]
     w = trace["dense1.w"]
-    assert (whole["shape"], whole["numbers"], whole["zeros"]) == (list(w.shape), w.size, int((w == 0).sum()))
-    assert_close([whole[name] for name in ("least", "mean", "greatest")], [w.min(), w.mean(), w.max()])
-    (largest,) = answer(invoke("explain --json", finished, "--cell", whole["largest_cell"]))["cells"]
-    assert largest["value"] == whole["largest"] == w.flat[np.abs(w).argmax()]
+    assert (whole["shape"], whole["numbers"], whole["largest"]) == ([*w.shape], w.size, w.flat[np.abs(w).argmax()])
     assert (alias["name"], alias["tensor"], alias["shape"]) == ("relu1.x", "dense1.y", [128])
     assert (loss["cell"], loss["value"]) == ("loss.y", float(trace["loss.y"]))
 
@@ -76,14 +70,10 @@ def test_text(invoke: Invoke, finished: Path, monkeypatch: pytest.MonkeyPatch) -
     lines, (trace, test) = result.stdout.splitlines(), traced(finished)
     assert lines[0].startswith(f"mlp, step {trace.training.step} (adam, learning rate ")
     assert lines[1].startswith(f"sample 0 of {test.name}, class {test.y[0]} (predicted ")
-    assert "relu1.dx[5] is dense1.dy[5]. " in " ".join(lines)
     assert f"dense2.y[4] = {trace.explain('dense2.y[4]').shown}" in lines
     assert sum("smaller terms" in line for line in lines) == 1
     everything = invoke("explain --cell dense2.y[4] --all", finished).stdout
     assert everything.count("dense2.w[4,") == trace["dense2.w"].shape[1]
-    whole = invoke("explain --cell dense1.w", finished).stdout.splitlines()
-    assert whole[3] == "dense1.w is 128×784: 100,352 numbers"
-    assert '--cell "dense1.w[' in whole[-1]
 
 
 def test_a_model_without_its_run_has_no_memory(invoke: Invoke, finished: Path, digits: Path) -> None:
@@ -96,10 +86,8 @@ def test_a_model_without_its_run_has_no_memory(invoke: Invoke, finished: Path, d
         report = answer(invoke(*words, *options))
         assert (report["optimizer"], report["learning_rate"], report["step"]) == (*expected, 1)
         assert report["cells"][0]["operation"] == f"{expected[0]}_update"
-    (finished / "checkpoint.safetensors").write_bytes(b"torn")
-    refused(invoke(f"explain {CELL}", finished), "checkpoint.safetensors")
     (finished / "checkpoint.safetensors").unlink()
-    assert invoke(f"explain {CELL}", finished).exit_code == 0
+    succeeded(invoke(f"explain {CELL}", finished))
     for name in ("model", "best"):
         (finished / f"{name}.safetensors").unlink()
     for command in (f"explain {CELL}", "export --onnx m.onnx"):
@@ -107,7 +95,7 @@ def test_a_model_without_its_run_has_no_memory(invoke: Invoke, finished: Path, d
 
 
 def test_an_image(invoke: Invoke, finished: Path, stroke: Path) -> None:
-    outputs = load_model(finished, engine="numpy").predict(stroke)[0]
+    outputs = load_model(finished).predict(stroke)[0]
     words = ("explain --cell loss.y --image", stroke, finished)
     for options, label in (([], outputs.argmax()), (["--label", 3], 3)):
         report = answer(invoke(*words, *options, "--json"))
@@ -116,23 +104,19 @@ def test_an_image(invoke: Invoke, finished: Path, stroke: Path) -> None:
         assert ("assumed" in invoke(*words, *options).stdout) == (not options)
 
 
-def test_a_step_follows_the_options_of_its_run_or_says_that_it_does_not(
-    invoke: Invoke, digits: Path, tmp_path: Path
-) -> None:
-    """Smoothed labels are part of the loss. Every option that `OPTIONS` declares as left out is named, and no other."""
+def test_a_step_follows_the_options_of_its_run_or_says_that_it_does_not(invoke: Invoke, digits: Path) -> None:
+    """Smoothed labels are part of the loss. Every option that `OPTIONS` declares as left out is named."""
     values = {"class_weight": "balanced", "ema_decay": "0.9", "lookahead": "every=2"}
     assert {name for name, option in OPTIONS.items() if option.shown == LEFT_OUT} == {*values}
     flags = [word for name, value in values.items() for word in (flag_of(name), value)]
-    train = f"train --model mlp --engine numpy --quiet --epochs 1 --label-smoothing 0.3 --data {digits} --out"
-    for folder, left_out in ((tmp_path / "followed", []), (tmp_path / "left", flags)):
-        assert invoke(train, folder, *left_out).exit_code == 0
-        report, (_, test) = answer(invoke("explain --cell loss --json", folder)), load(digits)
-        p = resume_point.read_resume_point(folder, engine="numpy").model.predict(test.x[:1])[0].astype(float)
-        share = 0.7 * np.eye(10)[int(test.y[0])] + 0.3 / 10
-        assert_close(report["cells"][0]["value"], -(share * np.log(p)).sum(), error=1e-5)
-        for words in ("class weights balanced", "averaged with decay 0.9", "lookahead every=2"):
-            assert (words in report["left_out"]) == bool(left_out)
-        assert report["left_out"] in invoke("explain --cell loss", folder).stdout
+    succeeded(invoke(f"train --model mlp --quiet --epochs 1 --label-smoothing 0.3 --out run --data {digits}", *flags))
+    report, (_, test) = answer(invoke("explain --cell loss --json run")), load(digits)
+    p = resume_point.read_resume_point(Path("run")).model.predict(test.x[:1])[0].astype(float)
+    share = 0.7 * np.eye(10)[int(test.y[0])] + 0.3 / 10
+    assert_close(report["cells"][0]["value"], -(share * np.log(p)).sum(), error=1e-5)
+    for words in ("class weights balanced", "averaged with decay 0.9", "lookahead every=2"):
+        assert words in report["left_out"]
+    assert report["left_out"] in invoke("explain --cell loss run").stdout
 
 
 @pytest.fixture
@@ -144,54 +128,34 @@ def untrained(monkeypatch: pytest.MonkeyPatch, digits: Path) -> None:
 
 @pytest.mark.usefixtures("untrained")
 def test_without_a_run_the_newest_is_taken_or_an_untrained_network(invoke: Invoke, finished: Path) -> None:
-    training, _ = load(zoo.find("mlp").choice.name)
-    fresh = zoo.find("mlp").build(training.shape, training.classes, engine="numpy", seed=zoo.find("mlp").recipe.seed)
+    entry = zoo.find("mlp")
+    training, _ = load(entry.choice.name)
+    fresh = entry.build(training.shape, training.classes, seed=entry.recipe.seed)
     report = answer(invoke("explain --model mlp --cell dense1.w[3,5] --json"))
     assert report["cells"][0]["value"] == fresh.weights["dense1.w"][3, 5]
     assert (report["step"], report["model"]) == (1, "mlp")
     result = invoke("explain --cell loss --json")
     assert (result.stderr, answer(result)["run"]) == ("chainrule: no run under runs: numpy-cnn, untrained\n", None)
-    for number, name in enumerate(["older", "newer"]):
-        shutil.copytree(finished, Path("runs") / name)
-        os.utime(Path("runs") / name / "config.json", (number, number))
+    shutil.copytree(finished, "runs/only")
     result = invoke(f"explain {CELL} --json")
-    assert result.stderr == f"chainrule: {Path('runs') / 'newer'}, the newest run\n"
+    assert result.stderr == f"chainrule: {Path('runs') / 'only'}, the newest run\n"
     assert answer(result)["cells"] == answer(invoke(f"explain {CELL} --json", finished))["cells"]
 
 
 # ---------------------------------------------------------------------- the page
 
 
-@pytest.mark.parametrize(
-    ("words", "title"),
-    [
-        ("finished", r"finished, after \d+ training steps"),
-        ("--model mlp", "mlp, before its first training step"),
-        ("finished/model.safetensors", r"finished.model\.safetensors, a model without a run"),
-        ("", "numpy-cnn, before its first training step"),
-    ],
-)
-@pytest.mark.usefixtures("untrained")
-def test_a_subject_is_served(
-    invoke: Invoke, finished: Path, words: str, title: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    served: list[PageSubject] = []
-    monkeypatch.setattr(launch, "serve", lambda subject, announce, **_: (served.append(subject), announce("ADDRESS")))
-    result = invoke(f"explain --no-browser {words}")
-    assert (result.exit_code, result.stdout, len(served)) == (0, "ADDRESS\n", 1)
-    assert re.match(f"chainrule: {title}", result.stderr)
-
-
 @pytest.mark.parametrize("words", ["", "--no-browser"])
 def test_the_page_is_served_on_this_machine_with_a_new_token(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
+    hosts, opened = list[str](), list[str]()
+
     class Server:
         def __init__(self, config: object) -> None: ...
 
         def run(self, sockets: list[socket.socket]) -> None:
-            assert sockets[0].getsockname()[0] == "127.0.0.1"
-            raise KeyboardInterrupt
+            hosts.append(sockets[0].getsockname()[0])
 
     class Started:
         """A thread that opens a browser at once, and otherwise does nothing."""
@@ -199,16 +163,14 @@ def test_the_page_is_served_on_this_machine_with_a_new_token(
         def __init__(self, target: Callable[..., Any], args: tuple[object, ...] = (), **_: object) -> None:
             self.start = lambda: target(*args) if args else None
 
-    opened: list[str] = []
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(launch.uvicorn, "Server", Server)
     monkeypatch.setattr(launch.webbrowser, "open", opened.append)
     monkeypatch.setattr(launch.threading, "Thread", Started)
-    results = [invoke(f"explain --model mlp {words}") for _ in range(2)]
-    addresses = [result.stdout.strip() for result in results]
-    assert [result.exit_code for result in results] == [0, 0]
+    addresses = [invoke(f"explain --model mlp {words}").stdout.strip() for _ in range(2)]
     assert all(re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{43}", address) for address in addresses)
-    assert len({*addresses}) == 2
+    assert len({*addresses}) == len(hosts) == 2
+    assert {*hosts} == {"127.0.0.1"}
     assert opened == ([] if words else addresses)
 
 
@@ -221,11 +183,7 @@ def test_a_port_that_is_taken(invoke: Invoke) -> None:
 
 
 @pytest.mark.skipif(not (PAGE / "index.html").exists(), reason="there is no page yet")
-def test_the_page_as_a_file(invoke: Invoke, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_as_a_file(invoke: Invoke, finished: Path) -> None:
     result = invoke("explain --html page.html", finished)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "page.html\n", "")
-    assert (tmp_path / "page.html").stat().st_size < single_file.BUDGET
-    monkeypatch.setattr(single_file.file_bytes, "__defaults__", (1000, 2000))
-    (tmp_path / "page.html").write_text("mine")
-    refused(invoke("explain --model mlp --html page.html"), "expected at most 0 MB")
-    assert (tmp_path / "page.html").read_text() == "mine"
+    assert Path("page.html").stat().st_size < single_file.BUDGET

@@ -1,17 +1,20 @@
-"""`chainrule export --onnx`: from run folders, model files and imported files, and what is refused."""
+"""`chainrule export --onnx`: from run folders, model files and imported files; and the page of all exports."""
 
+import importlib.util
 import json
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from cli.commands import Invoke, bars
+from cli.commands import Invoke, bars, succeeded
 from interop.onnx_models import theirs
 from numerical import assert_close
+from PIL import Image
 
 import chainrule as cr
 from chainrule.runs.folder import BEST, CONFIG, HISTORY, MODEL
@@ -24,42 +27,33 @@ def metadata(file: Path) -> dict[str, str]:
 def test_a_run_is_exported_with_its_normalization_and_facts(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     result = invoke("export --onnx m.onnx", finished)
     assert (result.exit_code, result.stderr) == (0, "")
-    size = (tmp_path / "m.onnx").stat().st_size / 1000
-    expected = f"m.onnx: x N×1×28×28 (bytes from 0 to 255, as floats), y N×10, opset 13, {size:,.0f} kB\n"
-    assert result.stdout == expected
+    assert result.stdout.startswith("m.onnx: x N×1×28×28 (bytes from 0 to 255, as floats), y N×10, opset 13, ")
     x = bars(20)[0][:, None]
-    y, known = theirs((tmp_path / "m.onnx").read_bytes(), x.astype(np.float32)), cr.load(finished).predict(x)
+    y, known = theirs(Path("m.onnx").read_bytes(), x.astype(np.float32)), cr.load(finished).predict(x)
     assert_close(y, known)
     actual, config = metadata(tmp_path / "m.onnx"), json.loads((finished / CONFIG).read_text(encoding="utf-8"))
-    assert actual["data"] == config["data"]["name"]
-    assert int(actual["seed"]) == config["recipe"]["seed"]
-    assert (int(actual["epochs"]), int(actual["batch_size"])) == (4, config["recipe"]["batch_size"])
-    assert int(actual["steps"]) == len((finished / HISTORY).read_text(encoding="utf-8").splitlines()) - 1
     evaluation = json.loads((finished / "evaluation.json").read_text(encoding="utf-8"))
-    assert float(actual["test_accuracy"]) == evaluation["accuracy"]
-    assert json.loads(actual["classes"]) == [str(digit) for digit in range(10)]
+    facts = {"seed": config["recipe"]["seed"], "epochs": 4, "batch_size": config["recipe"]["batch_size"]}
+    facts |= {"steps": len((finished / HISTORY).read_text(encoding="utf-8").splitlines()) - 1}
+    facts |= {"data": config["data"]["name"], "test_accuracy": evaluation["accuracy"]}
+    assert actual.items() >= {name: str(fact) for name, fact in facts.items()}.items()
 
 
-def test_model_files_and_other_options(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
+def test_model_files_and_unfinished_runs(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     """Export the file of a run like the run, files without one, weights changed since, and an unfinished run."""
-    (tmp_path / "alone").mkdir()
+    Path("alone").mkdir()
     shutil.copy(finished / MODEL, tmp_path / "alone" / MODEL)
     for name, source in (("a", finished), ("b", finished / MODEL), ("c", tmp_path / "alone"), ("d", "c.onnx")):
-        assert invoke("export", source, "--onnx", f"{name}.onnx").exit_code == 0
-    contents = [(tmp_path / f"{name}.onnx").read_bytes() for name in "abcd"]
+        succeeded(invoke("export", source, "--onnx", f"{name}.onnx"))
+    contents = [Path(f"{name}.onnx").read_bytes() for name in "abcd"]
     assert contents[0] == contents[1]
     model, x = cr.load(finished), bars(5)[0][:, None]
     for content in contents:
         assert_close(theirs(content, x.astype(np.float32)), model.predict(x))
     assert "seed" not in metadata(tmp_path / "c.onnx")
-    result = invoke("export --onnx raw.onnx --opset 20 --raw-input", finished)
-    assert "values as the first layer reads them" in result.stdout
-    assert onnx.load(tmp_path / "raw.onnx").opset_import[0].version == 20
-    assert metadata(tmp_path / "raw.onnx")["normalization_included"] == "false"
-    assert_close(theirs((tmp_path / "raw.onnx").read_bytes(), model.normalization.apply(x)), model.predict(x))
     model.parameters += 1
     model.save(finished / BEST)
-    assert invoke("export --onnx best.onnx --accept-changes", finished / BEST).exit_code == 0
+    succeeded(invoke("export --onnx best.onnx --accept-changes", finished / BEST))
     for name in (MODEL, "evaluation.json"):
         (finished / name).unlink()
     assert "these are the weights of" in invoke("export --onnx unfinished.onnx --accept-changes", finished).stderr
@@ -69,32 +63,25 @@ def test_model_files_and_other_options(invoke: Invoke, finished: Path, tmp_path:
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "deploying.md").read_text(encoding="utf-8")
-SECTION = PAGE.partition("\n## ONNX\n")[2].partition("\n## ")[0]
 
 
 def test_the_commands_and_examples_of_the_page_run(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
-    """In their order, with a trained run in the place of runs/mine."""
+    """In their order, with a trained run in the place of runs/mine, and with the compilers that are installed."""
     shutil.copytree(finished, tmp_path / "runs" / "mine")
-    created, names = list[str](), dict[str, Any]()
-    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", SECTION, re.M | re.S):
+    Image.fromarray(np.pad(np.full((45, 7), 30, np.uint8), 20, constant_values=230)).save("photo.jpg")
+    names, has_compiler = dict[str, Any](), shutil.which("make") and shutil.which("gcc")
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.M | re.S):
         if language == "python":
             exec(block, names)
-            continue
-        for line in block.splitlines():
+        for line in block.splitlines() if not language else ():
             words = shlex.split(line, comments=True)
-            if words[0] == "chainrule":
-                assert invoke(*words[1:]).exit_code == 0, line
-                created.append(words[words.index("--onnx") + 1])
-            else:
-                assert re.sub(r"\d+ kB", "", line) in printed(invoke, tmp_path)
-    assert {path.name for path in tmp_path.glob("*.onnx")} == {*created, "python.onnx"}
+            if words[0] == "chainrule" and ("--wasm" not in words or importlib.util.find_spec("ziglang")):
+                succeeded(invoke(*words[1:]))
+            elif words[0] in ("make", "mine-c/example") and has_compiler:
+                done = subprocess.run(["env", "CFLAGS=-O1", *words], capture_output=True, text=True)
+                assert done.returncode == 0, done.stderr
     assert names["outputs"].shape == (2, 10)
     assert metadata(tmp_path / "python.onnx")["author"] == "me"
-    named = {name for row in re.findall(r"^\| (`.*?) \|", SECTION, re.M) for name in re.findall(r"`(\w+)`", row)}
-    assert {*metadata(tmp_path / created[0])} <= named
-
-
-def printed(invoke: Invoke, folder: Path) -> str:
-    """Return what the first command of the page prints."""
-    (folder / "mine.onnx").unlink()
-    return re.sub(r"\d+ kB", "", invoke("export runs/mine --onnx mine.onnx").stdout)
+    documented = {name for row in re.findall(r"^\| (`.*?) \|", PAGE, re.M) for name in re.findall(r"`(\w+)`", row)}
+    assert {*metadata(tmp_path / "mine.onnx")} <= documented
+    assert not has_compiler or Path("mine-c/example").is_file()

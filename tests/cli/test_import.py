@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from cli.commands import Invoke, refused
+from cli.commands import Invoke, refused, succeeded
 from fuzz.formats import keras_files
 from interop.onnx_models import made
 from models import several
@@ -36,37 +36,35 @@ def test_a_network_is_described_written_and_normalized(
     if name != "net.onnx":
         (tmp_path / name).write_bytes(keras_files.seeds()[1 if name == "net.keras" else 2])
     for options, means in (((), lambda x: x), (("--normalize", "mean=0.5,std=0.25"), lambda x: (x / 255 - 0.5) / 0.25)):
-        result = invoke("import", tmp_path / name, *options, "--out", tmp_path / "m.safetensors")
-        assert result.exit_code == 0, result.stderr
+        result = succeeded(invoke("import", tmp_path / name, *options, "--out", "m.safetensors"))
         assert ("stem" if name == "net.onnx" else "BatchNorm2D(momentum=0.01, epsilon=0.001)") in result.stdout
         assert ("Inputs are normalized as" if options else "Inputs are not normalized") in result.stdout
-        written, read = (cr.load(tmp_path / file, engine="numpy") for file in ("m.safetensors", name))
+        written, read = (cr.load(tmp_path / file) for file in ("m.safetensors", name))
         x = np.arange(2 * np.prod(read.input_shape)).reshape(2, *read.input_shape).astype(np.uint8)
         assert_close(written.predict(x), read.predict(means(x).astype(np.float32)))
 
 
 def test_outputs_are_selected_and_other_commands_refuse_several(invoke: Invoke, tmp_path: Path) -> None:
     cr.export_onnx(several.model(dtype="float32"), tmp_path / "m.onnx")
-    whole = invoke("import", tmp_path / "m.onnx", "--out", tmp_path / "m.safetensors")
+    whole = invoke("import", "m.onnx", "--out", tmp_path / "m.safetensors")
     assert all(name in whole.stdout for name in ("image", "vector", "digit", "size"))
-    assert "dense2" not in invoke("import --output size", tmp_path / "m.onnx").stdout
+    assert "dense2" not in invoke("import --output size", "m.onnx").stdout
     export = "export", tmp_path / "m.safetensors", "--onnx", tmp_path / "n.onnx", "--c", tmp_path / "c"
-    assert invoke(*export).exit_code == 0
+    succeeded(invoke(*export))
     text = "has the inputs image 2×5×6, vector 3 and the outputs digit 4, size 2"
     for command in ("predict MODEL x", "evaluate MODEL --data mnist", "explain MODEL --cell x --image x"):
         refused(invoke(command.replace("MODEL", f"{tmp_path}/m.safetensors")), text)
-    unknown = invoke("import --output area", tmp_path / "m.onnx")
+    unknown = invoke("import --output area", "m.onnx")
     refused(unknown, "it has no output 'area'; expected one of digit, size")
 
 
 def test_weights_go_into_a_named_network_and_the_mapping_is_printed(invoke: Invoke, tmp_path: Path) -> None:
-    source = cr.zoo.find("numpy-cnn").build(seed=5, engine="numpy")
+    source = cr.zoo.find("numpy-cnn").build(seed=5)
     kinds = {"w": "weight", "b": "bias"}
     tensors = {name.rpartition(".")[0] + "." + kinds[name[-1]]: value for name, value in source.weights.items()}
-    save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, tmp_path / "w.safetensors")
+    save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, "w.safetensors")
     target = tmp_path / "m.safetensors"
-    result = invoke("import --model numpy-cnn", tmp_path / "w.safetensors", "--out", target)
-    assert result.exit_code == 0, result.stderr
+    result = succeeded(invoke("import --model numpy-cnn", "w.safetensors", "--out", target))
     assert "←  conv1.weight" in result.stdout
     assert_array_equal(cr.load(target).parameters, source.parameters)
 
@@ -86,7 +84,7 @@ def test_outputs_are_compared_with_those_of_onnx_runtime(
             difference = re.search(r"ONNX Runtime by at most (\S+) \(largest output (\S+)\)", result.stdout)
             assert difference, result.output
             assert float(difference[1]) == pytest.approx(error, abs=1e-5 * float(difference[2]))
-    (tmp_path / "net.h5").write_bytes(keras_files.seeds()[2])
+    Path("net.h5").write_bytes(keras_files.seeds()[2])
     for package, file in (("onnxruntime", network), ("keras", tmp_path / "net.h5")):
         monkeypatch.setitem(sys.modules, package, None)
         refused(invoke("import --verify", file), f"pip install {package}")
@@ -94,6 +92,5 @@ def test_outputs_are_compared_with_those_of_onnx_runtime(
 
 @pytest.mark.parametrize("option", ["--operators", "--layers"])
 def test_the_tables_of_the_page_are_those_that_are_printed(option: str, invoke: Invoke) -> None:
-    result = invoke("import", option)
-    assert result.exit_code == 0, result.stderr
+    result = succeeded(invoke("import", option))
     assert result.stdout.strip() in PAGE.read_text(encoding="utf-8")

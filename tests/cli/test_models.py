@@ -22,12 +22,12 @@ def test_every_network_is_listed(invoke):
 
 def test_json(invoke):
     report = answer(invoke("models --json"))
-    assert [one["name"] for one in report] == [entry.name for entry in zoo.ENTRIES]
-    one = answer(invoke("models venchislaw --json"))
-    assert one in report
-    assert one["targets"] == [{"data": "mnist", "accuracy": 0.99}, {"data": "cifar10", "accuracy": 0.69}]
-    assert one["recipe"]["optimizer"]["name"] == "adam"
-    assert one["tutorial"] is None
+    assert [row["name"] for row in report] == [entry.name for entry in zoo.ENTRIES]
+    row = answer(invoke("models venchislaw --json"))
+    assert row in report
+    assert row["targets"] == [{"data": "mnist", "accuracy": 0.99}, {"data": "cifar10", "accuracy": 0.69}]
+    assert row["recipe"]["optimizer"]["name"] == "adam"
+    assert row["tutorial"] is None
 
 
 def test_one_network(invoke):

@@ -5,14 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.commands import Invoke, answer, refused
+from cli.commands import Invoke, answer, succeeded
 from numerical import assert_close
 
 import chainrule
 from chainrule.cli import models
-from chainrule.runs import jobs
-
-ENGINE = "--engine numpy"
 
 
 @pytest.mark.parametrize("ending", models.TEMPLATES)
@@ -22,19 +19,18 @@ def test_a_skeleton_trains_as_it_stands(invoke: Invoke, digits: Path, stroke: Pa
     assert (begun.exit_code, begun.stdout) == (0, f"{name}\n")
     assert begun.stderr == f"train it with: chainrule train --model {name}\n"
     epochs = ["--epochs", 3] if ending == ".py" else []  # the others set it in their recipe
-    done = invoke(f"train {ENGINE} --quiet --model {name} --data", digits, *epochs)
-    assert done.exit_code == 0, done.stderr
+    done = succeeded(invoke(f"train --quiet --model {name} --data", digits, *epochs))
     folder = Path(done.stdout.splitlines()[-1])
     assert folder.name.startswith("mine-")
     assert json.loads((folder / "config.json").read_text())["recipe"]["epochs"] == 3
     Path(name).unlink()  # the run contains the whole network
     for words in (
-        (f"evaluate {ENGINE}", folder),
-        (f"predict {ENGINE}", folder, stroke),
+        ("evaluate", folder),
+        ("predict", folder, stroke),
         ("explain --cell conv1.w[0,0,0,0]", folder),
         ("train --epochs 4 --quiet --resume", folder),
     ):
-        assert invoke(*words).exit_code == 0
+        succeeded(invoke(*words))
     assert answer(invoke("compare --json", folder))[0]["epochs"] == 4
 
 
@@ -44,19 +40,19 @@ def test_a_network_for_series_trains_on_a_file(invoke: Invoke) -> None:
         np.savez(f"{length}.npz", x=x[:, :, :length], y=y, x_test=x[:, :, :length], y_test=y)
     layers = "[cr.Conv1D(3, 3), cr.ReLU(), cr.GlobalMaxPool1D(), cr.Dense(2), cr.Softmax()]"
     Path("own.py").write_text(f"import chainrule as cr\nnet = cr.Sequential({layers}, (2, 16))")
-    words = f"{ENGINE} --model own.py --data 16.npz"
+    words = "--model own.py --data 16.npz"
     for command in (
         f"train --epochs 2 --out o --quiet {words}",
         f"find-lr {words}",
         "train --epochs 3 --quiet --resume o",
     ):
-        assert invoke(command).exit_code == 0
-    model, cell = chainrule.load("o", engine="numpy"), "conv1.y[1,0,2]"
+        succeeded(invoke(command))
+    model, cell = chainrule.load("o"), "conv1.y[1,0,2]"
     (explained,) = answer(invoke("explain o --sample 4 --json --cell", cell))["cells"]
     assert_close(explained["value"], model.trace(x[4:5], y[4:5]).explain(cell).value)
     assert model.normalization.kind == "standardize"
     for length in (16, 12):
-        figures = answer(invoke(f"evaluate o --json {ENGINE} --data {length}.npz"))
+        figures = answer(invoke(f"evaluate o --json --data {length}.npz"))
         assert_close(figures["loss"], model.evaluate(x[:, :, :length], y).loss)
 
 
@@ -64,15 +60,3 @@ def test_the_effect_of_more_epochs_is_stated(invoke: Invoke, finished: Path) -> 
     said = invoke("train --epochs 6 --resume", finished).stderr
     assert "6 epochs instead of 4: a new cycle of one-cycle" in said
     assert "same result" not in said
-    refused(invoke("train --epochs 5 --quiet --resume", finished), "6 epochs are done")
-
-
-def test_options_come_before_the_files_recipe(invoke: Invoke, digits: Path) -> None:
-    recipe = {"epochs": 2, "learning_rate": 0.1}
-    Path("mine.json").write_text(
-        json.dumps({"layers": ["Flatten()", "Dense(classes)"], "dtype": "float64", "recipe": recipe})
-    )
-    assert invoke(f"train {ENGINE} --model mine.json --epochs 1 --out o --quiet --data", digits).exit_code == 0
-    job = jobs.read_job(Path("o"))
-    assert (job.recipe.epochs, job.recipe.optimizer.learning_rate, job.model["dtype"]) == (1, 0.1, "float64")
-    assert job.recipe.loss == "softmax_cross_entropy"

@@ -126,9 +126,9 @@ def failing(invoke, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("what", CASES)
-def test_errors_are_one_line(failing, what):
-    error, text = CASES[what]
+@pytest.mark.parametrize("case", CASES)
+def test_errors_are_one_line(failing, case):
+    error, text = CASES[case]
     refused(failing(error), text)
 
 

@@ -1,7 +1,7 @@
 """What commands refuse: one line on stderr, exit code 2, and nothing left behind. A row has a command and its message.
 
 The commands run in a folder with a finished run and the files that `place` writes, offline, with an empty cache:
-options are refused before data are fetched.
+options are refused before data are fetched. Values out of their bounds are refused as in Python, of which one is here.
 """
 
 from pathlib import Path
@@ -32,15 +32,12 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
     f"check {HOMEWORK}/ada.py --against 'Conv2D(4, 3)'": "w has the shape 4×3×3×2",
     f"check {HOMEWORK}/ada.py {AGAINST} --input-shape big": "input shape 'big'",
     f"check {HOMEWORK}/bela.py": "forward needs w, b",
-    "check mlp --engine numpy --loss hinge": "unknown loss 'hinge'",
     f"grade {HOMEWORK} {AGAINST} --package chainrule": "package 'chainrule'",
     f"grade {HOMEWORK} {AGAINST} --seconds 0": "--seconds",
     f"grade {HOMEWORK} {AGAINST} --memory 99999999": "--memory",
     f"grade empty {AGAINST}": "no submissions",
     f"grade none {AGAINST}": "none: no such folder",
     f"grade {HOMEWORK} --against Nothing()": "unknown layer 'Nothing'",
-    f"grade {HOMEWORK}": "Missing option '--against'",
-    f"grade {AGAINST}": "Missing argument 'FOLDER'",
     f"grade none.py --single {AGAINST}": "none.py: no such file or folder",
     f"grade {HOMEWORK} {AGAINST} --points none.toml": "none.toml: cannot be read",
     f"grade {HOMEWORK} {AGAINST} --results moodle x": "'moodle' is not one of 'gradescope'",
@@ -61,7 +58,6 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
     f"{CELL} finished --label ten": ("--label ten", "0, 1, 2"),
     f"{CELL} finished --image none.png": "none.png",
     f"{CELL} finished --optimizer newton": ("newton", "sgd"),
-    f"{CELL} finished --lr -1": "learning_rate -1",
     "explain finished --model mlp": "found both",
     "explain finished --port 70000": "70000",
     "explain finished --json": "--json requires --cell",
@@ -78,7 +74,6 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
     "export empty --onnx m.onnx": "empty contains no run",
     "export bad.safetensors --onnx m.onnx": "bad.safetensors",
     "export finished --onnx m.onnx --opset 12": ("opset 12: expected", "from 13 to 28"),
-    "export finished --onnx m.onnx --opset new": "--opset",
     "export gelu.safetensors --onnx m.onnx --opset 19": ("gelu1: Gelu", "since opset 20"),
     "export finished --train": "--onnx FILE",
     "export finished --onnx a.onnx --train": "--train",
@@ -108,45 +103,25 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
         for options, message in {
             "--epocks 3": "--epocks",
             "--epochs three": "three",
-            "--epochs 0": "epochs 0",
-            "--learning-rate nan": "learning_rate nan",
-            "--batch-size 0": "batch size 0",
-            "--limit 0": "limit 0",
             f"--seed {2**63}": "seed",
-            "--validation 1": "validation fraction 1",
-            "--patience 0 --validation 0.1": "patience 0",
             "--patience 2 --validation 0": "--validation",
-            "--clip-norm 0": "clip norm 0",
-            "--threads 0": "threads 0",
             "--momentum 0.9": "adam has no momentum",
-            "--weight-decay -1": "decay -1",
             "--model vanilla-cnn --loss categorical-cross-entropy": "every output is 1",
             "--engine cuda": "unknown engine 'cuda'; known: compiled, numpy, jax, reference",
             "--model resnet": "unknown model 'resnet'; did you mean resnet-8? known: independent-code",
             "--recipe worst": "known: best, tutorial",
             "--model zayan --recipe tutorial": ("zayan", "states no recipe"),
-            "--optimizer lion": "known: sgd, momentum",
-            "--loss hinge": "known: half_squared_error",
-            "--schedule daily": "known: constant, step",
-            "--normalization max": "known: scale, standardize, none",
-            "--augment blur=2": "known: shift",
-            "--dtype float16": "known: float32, float64",
             "--data imagenet": "imagenet",
             "--offline": "mnist",
-            "--resize 3y4": "28x28",
             "--resize 0x3": "0x3",
             "--resize 28x28": "folder of images",
             "--stream": "--stream requires a folder of images",
             "--data mnist --skip-damaged": ("--skip-damaged", "folder of images"),
             "--data mnist --classes": "folder of images",
             "--out ''": "--out",
-            "--data-folder ''": "--data-folder",
             "--data ''": "--data",
             f"--epochs {2**63}": f"epochs {2**63}: expected a whole number of at least 1 and of at most 1000000",
-            f"--limit {LONG}": "limit ",
             f"--epochs {'9' * 5000}": "expected a whole number, found",
-            f"--threads {2**63 - 1}": "expected at most 1024",
-            f"--batch-size {10**9}": "batch size 1000000000: expected a whole number of at least 1",
             f"--resize {LONG}x3": "expected HxW",
             "--data ~nobody-of-this-name/x": "unknown home folder",
             "--model mlp --data digits.npz --class-weight cat=2": ("class weights", "'cat'"),
@@ -162,6 +137,7 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
             "--from finished --data small.npz": ("1×28×28", "1×9×9"),
         }.items()
     },
+    "train --engine numpy --quiet --data digits.npz --out old.onnx": "the run folder old.onnx",
     "train --batch-size 3 --resume finished": ("--batch-size", "--resume"),
     "train --out x --resume finished": ("--out", "--resume"),
     "train --model numpy-cnn --resume finished": ("--model", "--resume"),
@@ -169,15 +145,9 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
     # sweep
     f"{SWEEP} learning_rate": "expected OPTION=VALUE",
     f"{SWEEP} speed=1,2": "unknown option 'speed'",
-    f"{SWEEP} seed=1,2": "unknown option 'seed'",
     f"{SWEEP} learning-rate=0.1,fast": "expected a number, found 'fast'",
-    f"{SWEEP} learning-rate=0.1,-1": "learning_rate -1",
     f"{SWEEP} model=mlp,mlq": "unknown model 'mlq'",
-    f"{SWEEP} learning-rate=0.1,0.1": "twice",
     f"{SWEEP} 'learning-rate=0.1 lr=0.2'": "the same option",
-    f"{SWEEP} learning-rate=0.1 --seeds 0": "seeds 0",
-    f"{SWEEP} learning-rate=0.1 --jobs 0": "jobs 0",
-    f"{SWEEP} learning-rate=0.1 --backend nobody": "backend nobody",
     f"{SWEEP} data=nothing.npz,nowhere": "nothing.npz",
     # runs and their evaluation
     **{
@@ -221,23 +191,23 @@ def place(invoke: Invoke, finished: Path, digits: Path, tmp_path: Path, monkeypa
     """Return the folder of the commands."""
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CHAINRULE_DATA", "")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "digits.npz").symlink_to(digits)
+    Path("empty").mkdir()
+    Path("digits.npz").symlink_to(digits)
     for name, samples, size, classes in (
         ("small", 20, 9, None),
         ("more", 96, 28, [*map(str, range(12))]),
         ("named", 96, 28, ["cat", "dog"]),
     ):
         labels = {"y": np.arange(samples) % len(classes or range(10)), **({"classes": classes} if classes else {})}
-        np.savez(tmp_path / f"{name}.npz", x=np.zeros((samples, size, size), np.uint8), **labels)
+        np.savez(f"{name}.npz", x=np.zeros((samples, size, size), np.uint8), **labels)
     for name in ("old.onnx", "bad.onnx", "bad.safetensors", "bad.pt", "bad.txt"):
         (tmp_path / name).write_bytes(b"\xff" * 100)
-    save_file({"stem.weight": np.ones((4, 1, 3, 3), np.float32)}, tmp_path / "stem.safetensors")
-    (tmp_path / "net.onnx").write_bytes(made("y = Relu(x)", {}, ("n", 1, 6, 6)))
-    cr.Sequential([cr.Dense(2), cr.GELU()], (3,), engine="numpy").save(tmp_path / "gelu.safetensors")
-    Image.new("L", (28, 28), 255).save(tmp_path / "x.png")
-    (tmp_path / "nine.toml").write_text('layers = ["Flatten()", "Dense(9)"]')
-    (tmp_path / "own.py").write_text(
+    save_file({"stem.weight": np.ones((4, 1, 3, 3), np.float32)}, "stem.safetensors")
+    Path("net.onnx").write_bytes(made("y = Relu(x)", {}, ("n", 1, 6, 6)))
+    cr.Sequential([cr.Dense(2), cr.GELU()], (3,)).save("gelu.safetensors")
+    Image.new("L", (28, 28), 255).save("x.png")
+    Path("nine.toml").write_text('layers = ["Flatten()", "Dense(9)"]')
+    Path("own.py").write_text(
         "import chainrule as cr\nclass Mine:\n    def forward(self, x): return x\n"
         "    def backward(self, dy): return dy\n"
         "layers = [Mine(), cr.Flatten(), cr.Dense(10), cr.Softmax()]\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.commands import Invoke, answer
+from cli.commands import Invoke, answer, succeeded
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
 QUICK = "--engine numpy --epochs 1 --backend threading --quiet --limit 90"
@@ -15,12 +15,11 @@ QUICK = "--engine numpy --epochs 1 --backend threading --quiet --limit 90"
 
 def test_trials_and_a_second_start(invoke: Invoke, digits: Path, tmp_path: Path) -> None:
     words = [f"sweep --model mlp {QUICK} --validation 0.2 --out all --data", digits, "--grid"]
-    first = invoke(*words, "learning-rate=0.001,0.02", "--seeds", 2)
-    assert first.exit_code == 0, first.output
+    first = succeeded(invoke(*words, "learning-rate=0.001,0.02", "--seeds", 2))
     lines = first.stdout.splitlines()
     assert lines[0].split()[:4] == ["learning-rate", "trials", "validation", "accuracy"]
     assert [line.split()[0] for line in lines[1:]] == ["0.02", "0.001", "all"]  # the best first, the folder last
-    models = {path: path.stat().st_mtime_ns for path in (tmp_path / "all").glob("*/model.safetensors")}
+    models = {path: path.stat().st_mtime_ns for path in Path("all").glob("*/model.safetensors")}
     assert len(models) == 4
     again = invoke(*words, "learning-rate=0.001,0.02 batch=16,32", "--seeds", 1, "--json")
     report = answer(again)
@@ -36,14 +35,6 @@ def test_trials_and_a_second_start(invoke: Invoke, digits: Path, tmp_path: Path)
     assert "was trained with batch_size 32, not 8" in other.stdout
 
 
-def test_a_trial_that_diverges_is_a_row(invoke: Invoke, digits: Path) -> None:
-    options = f"--model mlp {QUICK} --optimizer sgd --grid lr=0.1,1e30 --seed 3 --out all --data"
-    swept = invoke(f"sweep {options}", digits)
-    assert swept.exit_code == 1
-    assert "failed: lr=1e30,seed=3: step " in swept.stdout
-    assert "use --validation" in swept.stdout
-
-
 def test_results_outlive_a_full_disk(invoke: Invoke, digits: Path, tmp_path: Path) -> None:
     """The table is printed where its files cannot be written."""
     (tmp_path / "all" / "sweep.png").mkdir(parents=True)
@@ -55,15 +46,13 @@ def test_results_outlive_a_full_disk(invoke: Invoke, digits: Path, tmp_path: Pat
 
 
 def test_the_commands_and_the_example_of_the_page(
-    invoke: Invoke, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    invoke: Invoke, digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Run the command of docs/sweeps.md, short and quiet, and the example in Python."""
     (line,) = re.findall(r"^```\n(chainrule sweep .*?)\n```", PAGE, re.S | re.M)
     words = shlex.split(line.replace("mnist", str(digits)))[1:]
-    result = invoke(*words[:-1], "page", *QUICK.split())
-    assert result.exit_code == 0, result.output
-    assert len([*(tmp_path / "page").glob("*/evaluation.json")]) == 20
-    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
+    succeeded(invoke(*words[:-1], "page", *QUICK.split()))
+    assert len([*Path("page").glob("*/evaluation.json")]) == 20
     (code,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.S | re.M)
     names: dict[str, Any] = {}
     exec(code.replace("seeds=3,", 'seeds=1, backend="threading",'), names)

@@ -10,12 +10,10 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
-from cli.commands import answer, bars, refused
+from cli.commands import answer, refused, succeeded
 
 from chainrule.runs import jobs, running
-from chainrule.runs.loading import load
 from chainrule.training.optimizers import Nesterov
 from chainrule.training.recipe import Recipe
 
@@ -76,8 +74,7 @@ def test_options_override_the_recipe(invoke, digits):
     options += " --seed 3 --clip-norm 2 --class-weight 3=2.5,4=0 --gradient-accumulation-steps 3 --ema-decay 0.9"
     options += " --loss mean-squared-error --augment shift=1,flip --normalization scale --validation 0.25 --patience 2"
     options += " --monitor accuracy --min-delta 0.01"
-    result = invoke(f"train {QUICK} {options} --limit 100 --dtype float64 --out o --data", digits)
-    assert result.exit_code == 0, result.stderr
+    result = succeeded(invoke(f"train {QUICK} {options} --limit 100 --dtype float64 --out o --data", digits))
     assert "class weights 3=2.5,4=0" in " ".join(result.stderr.split())
     job = jobs.read_job(Path("o"))
     assert job.recipe == Recipe(
@@ -104,11 +101,10 @@ def test_options_override_the_recipe(invoke, digits):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
-def test_an_interrupted_run_is_gone_on_with_bit_for_bit(run, digits, tmp_path):
-    """Other ends, such as kill -9, are tested with runs in Python."""
-    words = f"train --model mlp --data {digits} --epochs 4 --batch-size 1 --augment shift=2 --validation 0.1 --quiet"
-    assert run(f"{words} --out whole").returncode == 0
-    command, cut = [sys.executable, "-m", "chainrule", *words.split(), "--out", "cut"], tmp_path / "cut"
+def test_an_interrupted_run_says_how_to_go_on(run, digits, tmp_path):
+    """Runs in Python compare the bits, also after other ends, such as kill -9."""
+    words = f"train --model mlp --data {digits} --epochs 4 --batch-size 1 --validation 0.1 --quiet --out cut"
+    command, cut = [sys.executable, "-m", "chainrule", *words.split()], tmp_path / "cut"
     env = {**os.environ, "CHAINRULE_ENGINE": "numpy"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=env) as process:
         while not (cut / "best.safetensors").exists():
@@ -120,11 +116,6 @@ def test_an_interrupted_run_is_gone_on_with_bit_for_bit(run, digits, tmp_path):
     assert process.returncode == 130
     assert said.splitlines()[-1].endswith("chainrule train --resume cut")
     assert run("train --resume cut --quiet").returncode == 0
-    histories = [(tmp_path / folder / "history.csv").read_text().splitlines() for folder in ("cut", "whole")]
-    for rows in zip(*histories, strict=True):
-        assert len({row.rpartition(",")[0] for row in rows}) == 1  # without the seconds
-    parameters = (load(folder, engine="numpy").parameters for folder in (cut, tmp_path / "whole"))
-    np.testing.assert_array_equal(*parameters)
 
 
 def test_a_finished_run_is_resumed_without_a_step_and_finds_data_that_moved(invoke, finished, digits, tmp_path):
@@ -133,13 +124,7 @@ def test_a_finished_run_is_resumed_without_a_step_and_finds_data_that_moved(invo
     config["data"]["name"] = str(tmp_path / "gone.npz")
     (finished / "config.json").write_text(json.dumps(config))
     refused(invoke("train --quiet --accept-changes --resume", finished), "gone.npz")
-    assert invoke("train --quiet --accept-changes --resume", finished, "--data", digits).exit_code == 0
-    x, y = bars(200)
-    np.savez(tmp_path / "other.npz", x=x[::-1], y=y[::-1])
-    refused(
-        invoke("train --quiet --data other.npz --resume", finished),
-        "not those this run was started with",
-    )
+    succeeded(invoke("train --quiet --accept-changes --resume", finished, "--data", digits))
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(invoke, digits, tmp_path):

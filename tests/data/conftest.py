@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,17 +25,6 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("CHAINRULE_DATA", raising=False)
     monkeypatch.delenv("CHAINRULE_OFFLINE", raising=False)
-
-
-@pytest.fixture
-def write_idx(tmp_path: Path) -> Callable[..., Path]:
-    def write(array: np.ndarray, name: str = "some-idx", **lies: object) -> Path:
-        path = tmp_path / name
-        content = idx_bytes(array, **lies)
-        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-        return path
-
-    return write
 
 
 class Mini:

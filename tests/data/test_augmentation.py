@@ -117,26 +117,18 @@ def test_amounts_fill_their_limits() -> None:
     center = np.tile([2.5, 3, 2.5, 4], (3000, 1))
     augmentation = Augmentation(shift=2, rotation=20, scale=0.2, flip=True)
     middle, below = augmentation.move_positions(center, Draw(5, 6, samples), size).reshape(3000, 2, 2).swapaxes(0, 1)
+    assert {*np.rint(middle - center[:, :2]).ravel()} == {-2, -1, 0, 1, 2}
     column, row = (below - middle).T
-    amounts: dict[tuple[float, float], np.ndarray] = {
-        (0.8, 1.2): np.hypot(row, column),
-        (-20, 20): np.degrees(np.arctan2(column, row)),
-    }
-    for axes, change, limits in (
-        (4, 0.3, (0.7, 1.3)),
-        (4, 2.0, (0.0, 3.0)),
-        (3, 0.3, (0.7, 1.3)),
-        (2, 2.0, (0.0, 3.0)),
-    ):
-        brighter = Augmentation(brightness=change) if axes == 4 else Augmentation(gain=change)
-        x = np.full((3000, *[1] * (axes - 1)), 3.0)
-        factors = brighter.apply(x, Draw(1, 0, samples), fill=2.0, levels=(2.0, None)).ravel() - 2
-        amounts[limits] = np.concatenate([amounts.get(limits, factors), factors])
-    for (low, high), actual in amounts.items():
+    amounts = [((0.8, 1.2), np.hypot(row, column)), ((-20.0, 20.0), np.degrees(np.arctan2(column, row)))]
+    for shape, name in (((1, 1, 1), "brightness"), ((1, 1), "gain"), ((1,), "gain")):
+        for change, limits in ((0.3, (0.7, 1.3)), (2.0, (0.0, 3.0))):
+            x = np.full((3000, *shape), 3.0)
+            changed = Augmentation(**{name: change}).apply(x, Draw(1, 0, samples), fill=2.0, levels=(2.0, None))
+            amounts.append((limits, changed.ravel() - 2))
+    for (low, high), actual in amounts:
         margin = (high - low) / 50
         assert low - 1e-9 <= actual.min() < low + margin
         assert high - margin < actual.max() <= high + 1e-9
-    assert {*np.rint(middle - center[:, :2]).ravel()} == {-2, -1, 0, 1, 2}
 
 
 ALL = (
@@ -218,28 +210,17 @@ def test_the_text_form_is_read_to_the_last_bit(options: Augmentation | Views) ->
     [
         ("shear=2", (), "unknown augmentation 'shear'; known: shift, rotation, scale, flip"),
         ("shift=2.5", (), "shift: expected a whole number, found '2.5'"),
-        ("shift", (), "shift True: expected a whole number"),
-        ("shift=-1", (), "shift -1: expected whole pixels from 0 to 1000"),
         ("cutout=1001", (), "cutout 1001: expected whole pixels from 0 to 1000"),
-        ("rotation=x", (), "rotation: expected a number, found 'x'"),
         ("rotation=181", (), "rotation 181.0: expected degrees from 0 to 180"),
         ("scale=1", (), "scale 1.0: expected at least 0 and less than 1"),
-        ("scale=nan", (), "scale nan: expected a finite number"),
-        ("brightness=11", (), "brightness 11.0: expected a number from 0 to 10"),
         ("flip=1", (), "flip '1': expected True, False or 'alternate'"),
-        ("reflect=1", (), "reflect '1': expected True or False"),
         ("shift=1,shift=2", (), "names shift twice"),
         ("function=f", (), "only in Python"),
         ("turn", (1, 4, 5), "square"),
         ("saturation=0.2", (1, 4, 4), "3 channels"),
-        ("cutmix=0.2", (6,), "expected images"),
         ("shift=1", (6,), "expected series or images"),
-        ("rotation=3", (2, 11), "expected images"),
         ("gain=0.1", (1, 4, 4), "use brightness"),
-        *(
-            (f"views {text}", (), "[Vv]iews")
-            for text in ("flip=1", "shift", "shift=-1", "shift=1.5", "shift=1001", "crop")
-        ),
+        *((f"views {text}", (), "[Vv]iews") for text in ("flip=1", "shift=-1", "shift=1.5", "crop")),
         ("views shift=5", (2, 5, 6), "larger than the shift"),
         ("views flip", (2, 5), "images"),
     ],

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from data.trees import mask_folder
 from numpy.testing import assert_allclose, assert_array_equal
-from PIL import Image
 
 import chainrule as cr
 from chainrule.data import Dataset, load_test
@@ -48,11 +48,7 @@ def turned(part: Dataset, order: np.ndarray, kind: str, path: Path) -> Any:
     if kind != "lazy masks":
         other = replace(part, y=y, classes=names)
         return named(other) if kind.startswith("pairs") else other
-    for folder in ("images", "masks"):
-        (path / folder).mkdir(parents=True, exist_ok=True)
-    for n, (pixels, mask) in enumerate(zip(part.x, y, strict=True)):
-        Image.fromarray(pixels[0]).save(path / "images" / f"{n:02}.png")
-        Image.fromarray(mask.astype(np.uint8)).save(path / "masks" / f"{n:02}.png")
+    mask_folder(path, y, part.x[:, 0])
     (path / "classes.txt").write_text("\n".join(names))
     return load_test(path, lazy=True)
 
@@ -114,13 +110,13 @@ def test_data_with_fewer_classes(kind: str) -> None:
     """Give data their own class numbers, in any order; only their names tell which classes of the model they are."""
     generator = np.random.default_rng(3)
     part, model = data(kind, generator), network(kind, NAMES)
-    for count in (1, 2, 4):
+    for count in (1, 4):
         chosen = generator.permutation(6)[:count]
         y = np.resize(np.arange(count), part.y.shape)
         few = Dataset(part.x, y, tuple(NAMES[k] for k in chosen))
+        assert_array_equal(matched(few, NAMES).y, chosen[y])
         for form in (few, named(few)):
             assert figures(model.evaluate(form)) == pytest.approx(figures(model.evaluate(part.x, chosen[y])))
-        assert_array_equal(matched(few, NAMES).y, chosen[y])
 
 
 @pytest.mark.parametrize(("classes", "names", "rows"), [
@@ -147,19 +143,18 @@ def test_numbers_are_no_names(classes: tuple[str, ...], names: tuple[str, ...], 
 def test_names_that_a_trained_network_does_not_have() -> None:
     """Refuse them in every method; never rename a class."""
     generator = np.random.default_rng(5)
-    x, y = generator.integers(0, 256, (24, 1, 4, 5), dtype=np.uint8), np.arange(24) % 6
-    model = network("labels")
-    model.fit(Dataset(x, y, NAMES), epochs=1, progress=False)
-    other = Dataset(x, y, ("cow", *NAMES[1:5], "eel"))
-    for method, form in product((model.evaluate, model.calibrate, model.fit), (other, named(other))):
+    part, model = data("labels", generator), network("labels", NAMES)
+    other = replace(part, classes=("cow", *NAMES[1:5], "eel"))
+    model.fit(part, epochs=1, progress=False)
+    for use, form in product((model.evaluate, model.calibrate, model.fit), (other, named(other))):
         with pytest.raises(DataError, match="'cow', 'eel'"):
-            method(form)
+            use(form)
     with pytest.raises(DataError, match="'cow', 'eel'"):
-        model.fit(x, y, validation_data=other)
+        model.fit(part, validation_data=other)
     with pytest.raises(DataError, match="target '1' is missing"):
-        model.evaluate(Dataset(x, generator.random((24, 5)), NAMES[:5]))
-    with pytest.raises(DataError, match=r"'cow' of sample 0 is not a class .* 'eel'"):
-        model.evaluate(x, np.array(other.classes)[y])
+        model.evaluate(Dataset(part.x, generator.random((36, 5)), NAMES[:5]))
+    with pytest.raises(DataError, match=r"'(cow|eel)' of sample \d+ is not a class"):
+        model.evaluate(part.x, np.array(other.classes)[part.y])
     assert model.classes == NAMES
 
 

@@ -3,14 +3,13 @@
 import errno
 import json
 import os
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from data.trees import picture, tree
+from data.trees import inventory, picture, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -32,8 +31,6 @@ AGAIN = "link to an image that is already used"
     ("files", "message"),
     [
         ("", r"expected one subfolder of images per class, .* found nothing"),
-        ("0.txt 1.txt 2.txt 3.txt 4.txt", r"per class, .*, found only 0.txt, 1.txt, 2.txt and 2 more"),
-        ("other*1 class/", "class: expected PNG, JPEG, WebP, TIFF, GIF, BMP or PPM images, found nothing"),
         ("other*1 class/a.txt class/b.HEIC", "found only a.txt, b.HEIC; convert to JPEG first, as with: magick"),
         (
             "images/cat*1 images/dog*1",
@@ -42,11 +39,9 @@ AGAIN = "link to an image that is already used"
         ("a*2 data/dog*2 data/cat->../a", r"only one class, 'dog'.*cat: link out of the folder"),
         ("a*2 data/dog*2 data/cat/0.png->../../a/0.png", rf"cat: .*, found only 0.png \({OUTSIDE}\)"),
         (f"{IN_TRAIN} test/b*1", "test has no class 'a'; expected the same classes in train and test"),
-        (f"{IN_TRAIN} test/", "test has no class 'a', 'b'"),
         (f"{IN_TRAIN} test/a*1 test/b*1 test/c*1 test/d*1", "train has no class 'c', 'd'; expected the same"),
         (f"{IN_TRAIN} val/a*1 val/c*1 test/a*1 test/b*1", "val has no class 'b' and .*train has no class 'c'"),
         ("test/a*1 test/b*1", "contains test, but no train folder"),
-        ("val/a*1 val/b*1 test/a*1 test/b*1", "contains val and test, but no train folder"),
         (f"{IN_TRAIN} training/a*1 training/b*1", "both train and training; expected one train folder"),
         (f"{IN_TRAIN} bus/a*1 bus/b*1", "train has subfolders, so it is not a class, but bus next to it contains"),
         (
@@ -96,12 +91,11 @@ def test_links_are_followed_within_the_folder_and_count_no_image_twice(
     tmp_path: Path, files: str, used: Any, left_out: dict[str, str]
 ) -> None:
     train, test = load(tree(tmp_path, files) / "data")
-    assert train.inventory is not None
-    assert train.inventory.used == used
+    assert inventory(train).used == used
     assert len(train) + len(test) == sum(sum(part.values()) for part in used.values())
-    assert {entry.path: entry.reason for entry in train.inventory.left_out if entry.path != "all/"} == left_out
-    (tmp_path / "given").symlink_to("data")
-    assert load(tmp_path / "given")[0].classes == train.classes
+    assert {entry.path: entry.reason for entry in inventory(train).left_out if entry.path != "all/"} == left_out
+    (tmp_path / "link").symlink_to("data")
+    assert load(tmp_path / "link")[0].classes == train.classes
 
 
 def test_many_links_between_folders_are_walked_in_linear_time(tmp_path: Path) -> None:
@@ -110,8 +104,7 @@ def test_many_links_between_folders_are_walked_in_linear_time(tmp_path: Path) ->
     links = [f".all/{name}/{other}->../{other}" for name in names for other in names]
     tree(tmp_path, " ".join(["a*1 b*1 a/in->../.all/00", *(f".all/{name}*1" for name in names), *links]))
     train, _ = load(tmp_path)
-    assert train.inventory is not None
-    assert train.inventory.used == {"all": {"a": 21, "b": 1}}
+    assert inventory(train).used == {"all": {"a": 21, "b": 1}}
     assert len(images_below(tmp_path / "a")) == 2  # the image, and the link, which leads out of this folder
 
 
@@ -135,8 +128,7 @@ def test_unreadable_entries_are_listed(tmp_path: Path) -> None:
     for name in (".secret", "b/locked"):
         (tmp_path / name).chmod(0o000)
     train, _ = load(tmp_path)
-    assert train.inventory is not None
-    left_out = {entry.path: entry.detail for entry in train.inventory.left_out}
+    left_out = {entry.path: entry.detail for entry in inventory(train).left_out}
     assert left_out == dict.fromkeys(("a/x", "b/locked", "stray"), "Permission denied")
     below = {str(path.relative_to(tmp_path)) for path, problem in images_below(tmp_path) if "denied" in problem}
     assert below == {*left_out}
@@ -176,8 +168,7 @@ def test_a_pipe_is_no_image_and_is_not_waited_for(tmp_path: Path) -> None:
     tree(tmp_path, "a*2 b*2")
     os.mkfifo(tmp_path / "a" / "pipe.png")
     train, _ = load(tmp_path)
-    assert train.inventory is not None
-    assert train.inventory.reasons == {"no regular file": 1}
+    assert inventory(train).reasons == {"no regular file": 1}
     assert [path.name for path, _ in images_below(tmp_path)] == ["0.png", "1.png", "0.png", "1.png"]
 
 
@@ -211,19 +202,11 @@ def test_the_first_image_of_several_is_taken_and_lossless_formats_are_exact(tmp_
     train, test = load(tmp_path, test_share=0.3)
     images = {image.tobytes() for part in (train, test) for image, label in part if label == 0}
     assert images == {image.transpose(2, 0, 1).tobytes() for image in levels}
-    assert train.inventory is not None
-    assert train.inventory.changed == {"animated or of several pages, the first taken": 2}
+    assert inventory(train).changed == {"animated or of several pages, the first taken": 2}
 
 
-def test_damaged_files_can_be_left_out(tmp_path: Path) -> None:
-    train, test = load(tree(tmp_path, "a*4 b*3 a/x.png a/y.webp b/deep/z.tiff"), skip_damaged=True)
-    assert len(train) + len(test) == 7
-    assert train.inventory is not None
-    assert [(entry.path, entry.reason) for entry in train.inventory.left_out] == [
-        (path, "damaged") for path in ("a/x.png", "a/y.webp", "b/deep/z.tiff")
-    ]
-    for path in (tmp_path / "b").glob("[0-9].png"):
-        path.write_bytes(b"torn")
+def test_a_class_of_damaged_files_is_refused(tmp_path: Path) -> None:
+    tree(tmp_path, "a*4 a/x.png b/y.webp b/deep/z.tiff")
     with pytest.raises(DataError, match="every image of class 'b' is damaged"):
         load(tmp_path, skip_damaged=True)
 
@@ -257,8 +240,7 @@ def test_every_file_is_accounted_for(tmp_path_factory: pytest.TempPathFactory, d
     places = st.sampled_from(["", *parts, *(f"{part}a/" for part in parts), f"{parts[0]}b/deep/"])
     junk = draw.draw(st.sets(st.tuples(places, st.sampled_from([*JUNK, *QUIET])), max_size=8))
     train, test = load(tree(root, " ".join(map("".join, junk))))
-    assert train.inventory is not None
-    assert sum(map(Counter, train.inventory.used.values()), Counter()) == used
+    assert sum(map(Counter, inventory(train).used.values()), Counter()) == used
     sets: list[Dataset] = [
         *([train, train.validation, train.only(["b"]).validation] if train.validation else [train]),
         test,
@@ -269,10 +251,10 @@ def test_every_file_is_accounted_for(tmp_path_factory: pytest.TempPathFactory, d
         assert [part.classes[label] for label in part.y] == ["ab"[level // 100] for level in levels]
         if len(parts) > 1:
             assert {*(levels % 100 // 20).tolist()} == {place if len(parts) == len(sets) else (0, 1, 1, 2)[place]}
-    assert {entry.path: entry.reason for entry in train.inventory.left_out} == {
+    assert {entry.path: entry.reason for entry in inventory(train).left_out} == {
         place + name: JUNK[name] for place, name in junk if name in JUNK
     }
-    json.dumps(train.inventory.to_json())
+    json.dumps(inventory(train).to_json())
 
 
 def test_suggested_sizes(tmp_path: Path) -> None:
@@ -280,13 +262,3 @@ def test_suggested_sizes(tmp_path: Path) -> None:
     for name, width, size in (("x", 5, None), ("y", 20, (20, 20)), ("z", 300, (64, 64))):
         picture(tmp_path / "a" / f"{name}.png", 1, size=(width, 4 if size is None else 10))
         assert suggested_size(tmp_path, image_paths(tmp_path)) == size
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="names that Windows does not have")
-def test_names_with_terminal_codes_and_line_breaks_are_written_out(tmp_path: Path) -> None:
-    tree(tmp_path, "cat\x1b[31m*2 dog*2")
-    (tmp_path / "dog" / "new\nline.txt").write_text("x")
-    train, _ = load(tmp_path)
-    assert train.classes == ("cat\\x1b[31m", "dog")
-    assert train.inventory is not None
-    assert [str(entry) for entry in train.inventory.left_out] == ["dog/new\\nline.txt: no image"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from data.trees import inventory
 from numpy.testing import assert_array_equal
 from PIL import Image
 
@@ -92,9 +93,8 @@ def outcome(folder: Path, options: dict[str, Any]) -> tuple[Any, ...]:
     except ChainruleError as error:
         return type(error), str(error)
     training: Dataset = parts[0]
-    assert training.inventory is not None
     arrays = [np.asarray(array) for part in parts for array in (part.x, part.y)]
-    return training.classes, training.inventory.to_json(), training.mask_values, *arrays
+    return training.classes, inventory(training).to_json(), training.mask_values, *arrays
 
 
 @pytest.mark.parametrize("start", [0, 20, pytest.param(range(40, 2000), marks=pytest.mark.thorough)])

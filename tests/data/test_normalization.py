@@ -84,18 +84,11 @@ def test_refused() -> None:
         with pytest.raises(DataError, match="the training data are not finite, the first in sample 4"):
             Normalization.fit(kind, x)
     valid = {"kind": "none", "gain": 1, "offset": 0}
-    changes = (
-        {"gain": "inf"},
-        {"gain": []},
-        {"kind": "x"},
-        {"limits": [1]},
-        {"limits": 3},
-        {"white": "w"},
-        {"white": -1},
-    )
-    for config in ({}, {"kind": "none", "gain": "a"}, *(valid | change for change in changes)):
+    for change in ({"gain": "inf"}, {"gain": []}, {"kind": "x"}, {"limits": [1]}, {"limits": 3}, {"white": -1}):
         with pytest.raises(FormatError, match="expected kind, gain, offset"):
-            Normalization.from_config(config)
+            Normalization.from_config(valid | change)
+    with pytest.raises(FormatError, match="expected kind, gain, offset"):
+        Normalization.from_config({})
 
 
 @pytest.mark.parametrize(
@@ -120,9 +113,3 @@ def test_values_that_can_be_in_the_unit_raise_no_warning() -> None:
         bright.check_unit(x)
     Normalization.fit("none", dark).check_unit(dark.astype(np.float64))
     Normalization("none").check_unit(BYTES)
-
-
-def test_images_in_files_are_converted_to_the_unit_of_training() -> None:
-    for x in (BYTES, BYTES / 255, BYTES.astype(np.float32), np.minimum(BYTES, 1)):
-        image = BYTES / 255 if x.dtype == np.float64 else BYTES
-        assert_close(Normalization.fit("none", x).of_image(BYTES), image)

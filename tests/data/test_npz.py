@@ -55,20 +55,13 @@ def test_labels(tmp_path: Path, y: np.ndarray) -> None:
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"x": X[0]}, "x has shape 6×5; expected"),
-    ({"x": X[:, :, :0]}, "some: the data is empty"),
     ({"x": X - 3.0 * np.inf}, "x holds values that are not finite"),
     ({"x": X.astype(int) + 1}, "x holds values from 1 to 256; expected whole numbers 0 … 255"),
-    ({"x": X.astype(complex)}, "x is complex128"),
     ({"x": np.array([{}, {}], object)}, r"array x.npy holds Python objects"),
     ({"y": Y + 0.5}, "y is float64; expected integers"),
-    ({"y": np.full((10, 3), 1)}, "y of shape 10×3 is not one-hot"),
     ({"y": np.zeros((10, 2, 2), int)}, "y has shape 10×2×2"),
-    ({"y": Y[:4]}, r"10 images but targets int64 of shape \(4\)"),
     ({"y": Y - 1}, "label -1 of sample 0 is outside the classes"),
-    ({"y": Y * 1e300}, r"y holds values from 0.0 to 2e\+300; expected labels 0, 1, 2"),
     ({"y": np.where(Y, np.inf, 0.0)}, "y holds values from 0.0 to inf; expected labels"),
-    ({"y": Y.astype("u8") << np.uint64(62)}, "y holds values from 0 to 9223372036854775808; expected labels"),
-    ({"y": np.array(["a"] * 10)}, "y is <U1; expected integers"),
     ({"y": Y, "classes": np.array(["a", "b"])}, "label 2 of sample 2 is outside the classes 0 … 1"),
     ({"y_test": None}, "no array 'y_test'"),
     ({"y": None, "y_test": None, "x_test": None}, "no array 'y'; found x"),
@@ -76,10 +69,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"targets": np.full(10, np.nan)}, "targets must be finite; those of sample 0"),
     ({"targets": np.array(["a"] * 10)}, "expected numbers"),
     ({"targets": np.ones((10, 2, 2))}, r"expected numbers \(N,\) or \(N, K\)"),
-    ({"targets": np.ones(4)}, "float64 of shape"),
     ({"targets": np.ones(10), "weights": np.ones(4)}, "expected 10 numbers"),
     ({"targets": np.ones(10), "x_test": X}, "no array 'targets_test'"),
-    ({"targets": np.ones((10, 2)), "classes": ["a"]}, "float64 of shape"),
 ]
 
 

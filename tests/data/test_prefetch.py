@@ -3,7 +3,6 @@
 import errno
 import multiprocessing
 import os
-import random
 import sys
 import time
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.data.prefetch import Prefetcher, SeededGlobals
+from chainrule.data.prefetch import Prefetcher
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, a process imports the test's main module")
 
@@ -59,13 +58,3 @@ def test_a_process_that_cannot_start_is_replaced_by_this_process(monkeypatch: py
 
     monkeypatch.setattr(os, "fork", fail)
     assert [int(squares[0]) for squares, _ in Prefetcher(square, 2, 64).batches([(np.array([4]),)])] == [16]
-
-
-def test_global_generators_are_seeded_and_restored() -> None:
-    before, drawn = (random.getstate(), np.random.get_state()[1].tolist()), list[Any]()  # noqa: NPY002
-    for _ in range(2):
-        with SeededGlobals() as generators:
-            generators.seed(2**63 + 5)
-            drawn.append((random.random(), np.random.random()))  # noqa: NPY002
-    assert drawn[0] == drawn[1]
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002

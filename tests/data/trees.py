@@ -3,8 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
+
+from chainrule.data import Dataset
+from chainrule.data.inventory import Inventory
 
 
 def picture(path: Path, level: int, *, size: tuple[int, int] = (5, 4), mode: str = "L") -> None:
@@ -40,3 +44,20 @@ def tree(root: Path, description: str, **options: Any) -> Path:
         elif not entry.endswith("/"):
             (root / path).write_bytes(b"junk")
     return root
+
+
+def inventory(data: Dataset) -> Inventory:
+    """Return the inventory of a folder."""
+    assert data.inventory is not None
+    return data.inventory
+
+
+def mask_folder(path: Path, masks: Any, images: Any = None, suffix: str = "png") -> Path:
+    """Write images and their masks, of values (H, W) or colors (H, W, 3); by default, images of levels 10, 11, …"""
+    for name in ("images", "masks"):
+        (path / name).mkdir(parents=True, exist_ok=True)
+    for number, mask in enumerate(np.asarray(masks, np.uint8)):
+        image = np.full(mask.shape[:2], 10 + number, np.uint8) if images is None else images[number]
+        Image.fromarray(image).save(path / "images" / f"{number:02}.png")
+        Image.fromarray(mask).save(path / "masks" / f"{number:02}.{suffix}", quality=70)
+    return path

@@ -122,18 +122,13 @@ def draw_layer(random: Random, kind: str, shape: Shape, **fixed: Any) -> Any:
             continue
 
 
-def draw_model(random: Random, steps: Sequence[Step] | None = None, *, is_permuted: bool = True) -> Any:
-    """Return a model of some ten layers on drawn images, with drawn weights to come.
-
-    is_permuted   whether the axes of flattened images may be exchanged
-    """
+def draw_model(random: Random, steps: Sequence[Step] | None = None) -> Any:
+    """Return a model of some ten layers on drawn images, with drawn weights to come."""
     x = keras.Input((random.randint(5, 7), random.randint(5, 7), random.choice((2, 4))))
     nodes, shared = [x], dict[Any, Any]()
     for _ in range(random.randint(3, 8)):
         nodes.append(random.choice(steps or STEPS)(random, nodes, shared))
-    ends = [
-        _vector(random, node, shared, is_permuted) for node in nodes[1:] if node is nodes[-1] or random.random() < 0.3
-    ]
+    ends = [_vector(random, node, shared) for node in nodes[1:] if node is nodes[-1] or random.random() < 0.3]
     if len(ends) > 1 and random.random() < 0.5:
         y = L.Dense(3)(L.Concatenate()(ends))
     else:
@@ -142,12 +137,12 @@ def draw_model(random: Random, steps: Sequence[Step] | None = None, *, is_permut
     return keras.Model(x, random.choice((y, L.Softmax()(y))))
 
 
-def _vector(random: Random, x: Any, shared: dict[Any, Any], is_permuted: bool) -> Any:
+def _vector(random: Random, x: Any, shared: dict[Any, Any]) -> Any:
     """Return a vector of an image: its means, its largest values, or all of it, perhaps with its axes exchanged."""
     if random.random() < 0.5:
         return random.choice((L.GlobalAveragePooling2D(), L.GlobalMaxPooling2D()))(x)
     order = random.sample((1, 2, 3), 3)
-    flat = L.Flatten()(L.Permute(order)(x) if is_permuted and random.random() < 0.5 else x)
+    flat = L.Flatten()(L.Permute(order)(x) if random.random() < 0.5 else x)
     layer = random.choice((L.BatchNormalization(), L.ReLU(), shared.setdefault(flat.shape, L.Dense(5))))
     return layer(flat)
 
@@ -211,6 +206,5 @@ def _within(random: Random, nodes: list[Any], shared: dict[Any, Any]) -> Any:
     return shared["model", shape](x)
 
 
-IN_ORDER: tuple[Step, ...] = (_new, _new, _new, _merged, _gated, _within, _within)
-LAYERS_ALONE = (*IN_ORDER, _shuffled)
+LAYERS_ALONE: tuple[Step, ...] = (_new, _new, _new, _merged, _gated, _within, _within, _shuffled)
 STEPS = (*LAYERS_ALONE, _arithmetic)  # operators such as x + y are of Keras 3

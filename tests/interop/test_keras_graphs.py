@@ -24,11 +24,36 @@ def assert_shared(model: Any, loaded: Any) -> None:
     assert loaded.parameters.size == sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
+def assert_other_weights_fit(folder: Path, model: Any, loaded: Any, seed: int, ending: str) -> None:
+    """Load other weights of a Keras model from a second file into its network, and compare both."""
+    loaded.load_weights(saved(folder, filled(model, seed), ending))
+    x = np.random.default_rng(seed).standard_normal((3, *model.input_shape[1:])).astype(np.float32)
+    assert deviation(model, loaded, x) < 1e-5
+
+
 @pytest.mark.parametrize("seed", range(COUNT))
 def test_drawn_models(seed: int, tmp_path: Path) -> None:
-    model = draw_model(Random(seed))
-    assert_shared(model, agree(tmp_path, model, seed))
-    agree(tmp_path, model, seed + 1, ".h5")
+    """Layers of equal shapes are created in another order than used, and are in models within models."""
+    random = Random(seed)
+    keras.utils.clear_session()
+    model = draw_model(random)
+    ending = random.choice((".keras", ".h5"))
+    loaded = agree(tmp_path, model, seed, ending)
+    if ending == ".keras":
+        assert_shared(model, loaded)
+    assert_other_weights_fit(tmp_path, model, loaded, seed, random.choice((".weights.h5", ".h5", ".keras")))
+
+
+@pytest.mark.parametrize("order", [(3, 1, 2), (2, 1, 3)], ids=str)
+def test_weights_after_exchanged_axes_are_flattened(order: tuple[int, ...], tmp_path: Path) -> None:
+    """The network records the order of the elements, whether a layer reads the exchanged axes or `Flatten` alone."""
+    for middle in ([], [L.Conv2D(2, 2)], [L.ReLU(), L.BatchNormalization()]):
+        layers = [L.Conv2D(6, 2), L.Permute(order), *middle, L.Flatten(), L.BatchNormalization(), L.Dense(3)]
+        model = keras.Sequential([keras.Input((4, 5, 3)), *layers])
+        assert_other_weights_fit(tmp_path, model, agree(tmp_path, model, 1), 2, ".weights.h5")
+    x, shared = keras.Input((4, 5, 3)), L.Dense(3)
+    model = keras.Model(x, L.Add()([shared(L.Flatten()(y)) for y in (L.ReLU()(x), L.Permute(order)(x))]))
+    assert_other_weights_fit(tmp_path, model, agree(tmp_path, model, 1), 2, ".weights.h5")
 
 
 @pytest.mark.parametrize("seed", range(COUNT // 2))

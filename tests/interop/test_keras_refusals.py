@@ -82,12 +82,6 @@ def test_weights_alone_are_refused(tmp_path: Path) -> None:
         cr.load(path)
 
 
-def _dense(tmp_path: Path) -> tuple[Path, dict[str, bytes]]:
-    """Return the path and the members of a file of a dense layer 'd'."""
-    path = saved(tmp_path, keras.Sequential([keras.Input((3,)), L.Dense(2, name="d")]), ".keras")
-    return path, unpacked(path.read_bytes())
-
-
 @pytest.mark.parametrize(
     ("option", "value", "text"),
     [
@@ -95,22 +89,20 @@ def _dense(tmp_path: Path) -> tuple[Path, dict[str, bytes]]:
         ("use_bias", False, "Dense 'd': 2 arrays in the file; expected 1: kernel"),
         ("units", "2", "Dense 'd': units '2'; expected a whole number of at least 1"),
         ("quantization_config", {"bits": 4}, "Dense 'd': quantization_config .*; expected no quantization_config"),
+        ("units", 2, "Dense 'd': kernel is"),
     ],
 )
-def test_options_that_do_not_fit(option: str, value: Any, text: str, tmp_path: Path) -> None:
-    path, members = _dense(tmp_path)
+def test_options_and_weights_that_do_not_fit(option: str, value: Any, text: str, tmp_path: Path) -> None:
+    """Compressed weights are not read."""
+    path = saved(tmp_path, keras.Sequential([keras.Input((3,)), L.Dense(2, name="d")]), ".keras")
+    members = unpacked(path.read_bytes())
     config = json.loads(members["config.json"])
     config["config"]["layers"][1]["config"][option] = value
+    if "kernel is" in text:
+        with h5py.File(tmp_path / "w.h5", "w") as file:
+            file.create_dataset("layers/dense/vars/0", data=np.zeros((3, 2), "f4"), compression="gzip")
+            file.create_dataset("layers/dense/vars/1", data=np.zeros(2, "f4"))
+        members["model.weights.h5"] = (tmp_path / "w.h5").read_bytes()
     path.write_bytes(packed({**members, "config.json": json.dumps(config).encode()}))
     with pytest.raises(FormatError, match=text):
-        cr.load(path)
-
-
-def test_packed_weights_are_refused(tmp_path: Path) -> None:
-    path, members = _dense(tmp_path)
-    with h5py.File(tmp_path / "w.h5", "w") as file:
-        file.create_dataset("layers/dense/vars/0", data=np.zeros((3, 2), "f4"), compression="gzip")
-        file.create_dataset("layers/dense/vars/1", data=np.zeros(2, "f4"))
-    path.write_bytes(packed({**members, "model.weights.h5": (tmp_path / "w.h5").read_bytes()}))
-    with pytest.raises(FormatError, match="Dense 'd': kernel is"):
         cr.load(path)

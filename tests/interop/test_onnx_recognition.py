@@ -39,18 +39,8 @@ TANH = """
     g = Mul(x, f)
     y = Mul(half, g)
 """
-SHAPES = """
-    s = Shape(x)
-    n = Gather<axis = 0>(s, place)
-    first = Unsqueeze(n, axes)
-    rest = Constant<value = int64[1] {-1}>()
-    target = Concat<axis = 0>(first, rest)
-    r = Relu(x)
-    y = Reshape(r, target)
-"""
 NUMBERS = {"root": 2**0.5, "inverse": 0.5**0.5, "one": 1, "half": 0.5, "three": 3, "cubic": 0.044715, "six": 6}
 CONSTANTS = {name: number(value) for name, value in {**NUMBERS, "scale": (2 / np.pi) ** 0.5, "zero": 0}.items()}
-CONSTANTS |= {"place": np.array(0), "axes": np.array([0])}
 CONSTANTS |= {"w": np.arange(12, dtype=np.float32).reshape(3, 4, 1), "v": np.arange(3, dtype=np.float32).reshape(3, 1)}
 FUNCTIONS = {
     "exact GELU": (ERF, ["exactgelu1"]),
@@ -63,7 +53,6 @@ FUNCTIONS = {
     "nodes in any order": ("y = Sigmoid(c) c = Sub(a, b) b = Neg(a) a = Tanh(x)", None),
     "nodes that lead nowhere": ('e = Einsum<equation = "abc->a">(x) y = Relu(x)', ["relu1"]),
     "a bias that is read twice": ("c = Conv(x, w) a = Add(c, v) y = Mul(a, c)", None),
-    "arithmetic of shapes": (SHAPES, ["relu1", "flatten1"]),
 }
 
 

@@ -128,15 +128,3 @@ def test_inputs_and_outputs_have_any_names(names: list[str], results: list[str],
         assert loaded.input_names == tuple(names)
         assert ending == "onnx" or loaded.output_names == tuple(results)
         assert_close([*loaded.predict(x).values()], expected)
-
-
-def test_a_selected_output_keeps_the_normalization(tmp_path: Path) -> None:
-    x = cr.Input((1, 4, 4))
-    h = cr.Conv2D(2, 3)(x)
-    whole = cr.Graph(x, {"map": h, "mean": cr.GlobalAveragePool2D()(h)}, engine="numpy")
-    images = np.random.default_rng(0).integers(0, 256, (5, 1, 4, 4), np.uint8)
-    whole.fit(images, (np.zeros((5, 2, 2), int), np.zeros(5, int)), progress=False)
-    cr.export_onnx(whole, tmp_path / "m.onnx")
-    loaded = cr.load(tmp_path / "m.onnx", outputs="mean", engine="numpy")
-    assert loaded.normalization == whole.normalization != cr.Normalization("none")
-    assert_close(loaded.predict(images), whole.predict(images)["mean"])

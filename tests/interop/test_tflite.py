@@ -181,9 +181,8 @@ def test_files_that_are_refused(text: str, tmp_path: Path) -> None:
         cr.load(tmp_path / "m.tflite")
 
 
-@pytest.mark.parametrize("x", [None, normal(2, *SHAPE[1:])], ids=["float", "int8"])
-def test_damaged_files_are_refused(x: Array | None, tmp_path: Path) -> None:
-    content = written(SHAPE, functions if x is None else branches, x)
+def test_damaged_files_are_refused(tmp_path: Path) -> None:
+    content = written(SHAPE, branches, normal(2, *SHAPE[1:]))
     for length in (*range(8, 200, 7), *range(200, len(content) - 1, 97)):
         (tmp_path / "m.tflite").write_bytes(content[:length])
         with pytest.raises((FormatError, OptionError)):

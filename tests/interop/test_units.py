@@ -1,4 +1,4 @@
-"""The sentence about a model's inputs states the range or the statistics of the training data, in every export."""
+"""Exports contain the normalization, and a sentence about the range or the statistics of the training data."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from interop.onnx_models import theirs
 from numerical import assert_close
 from numpy.typing import NDArray
 
@@ -40,7 +41,13 @@ def test_the_sentence_is_true_and_part_of_all_exports(kind: str, x: NDArray[Any]
     assert ("bytes" in sentence) == (x.dtype == np.uint8)
     values = exporter.template_values(model, "network") | {"classes": ""}
     cr.export_onnx(model, tmp_path / "model.onnx")
-    metadata = onnx.ModelProto.FromString((tmp_path / "model.onnx").read_bytes()).metadata_props
+    content = (tmp_path / "model.onnx").read_bytes()
+    cr.export_onnx(model, tmp_path / "raw.onnx", raw_input=True)
+    raw, images = (tmp_path / "raw.onnx").read_bytes(), x.astype(np.float32)
+    for outputs in (theirs(content, images), theirs(raw, normalization.apply(x))):
+        assert_close(outputs, model.predict(x))
+    assert not {"Mul", "Add"} & {node.op_type for node in onnx.ModelProto.FromString(raw).graph.node}
+    metadata = onnx.ModelProto.FromString(content).metadata_props
     assert sentence in str(write_c(model, tmp_path))
     assert sentence in (tmp_path / "network.h").read_text()
     assert sentence in exporter.template("wasm.js").substitute(values)

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fuzz.formats.torch_files import STORAGES, archive, legacy, pickled, state
-from interop.keras_draws import IN_ORDER, draw_model
-from interop.keras_models import channels_first, deviation, filled, keras, predicted, saved
+from fuzz.formats.torch_files import STORAGES, Harmful, archive, legacy, pickled, state
+from interop.keras_models import channels_first, filled, keras, predicted, saved
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 from safetensors.numpy import save_file
@@ -24,6 +23,7 @@ from chainrule.interop.detection import BY_SUFFIX
 from chainrule.interop.importing import match
 from chainrule.interop.torch import read_state
 
+L = keras.layers
 LAYERS = [cr.Conv2D(4, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(4, 3), cr.BatchNorm2D(), cr.Flatten(), cr.Dense(3)]
 NAMES = {"conv1": "0", "norm1": "1", "conv2": "3", "norm2": "4", "dense1": "6"}
 KINDS = {"w": "weight", "b": "bias", "gamma": "weight", "beta": "bias", "running_variance": "running_var"}
@@ -73,11 +73,10 @@ def test_weights_of_a_model_of_our_own(tmp_path: Path) -> None:
 def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
     whole = np.arange(24, dtype=np.float32)
     loss, moments = state(shape=(), strides=())["conv.weight"], {"state": {0: state(), 1: state()}}
-    others = {"epoch": 3, "best": np.float64(0.9), "loss": loss, "optimizer": moments, "ema": {"decay": loss}}
-    options, curves = Namespace(rate=0.1, folder=tmp_path), defaultdict(list, a=[1])
-    others |= {"path": tmp_path, "options": options, "losses": np.arange(5.0), "ids": {1, 2}, (1, 2): 3}
-    others |= {"curves": curves, "when": datetime.now(), "recent": deque([1, 2], 3), "names": frozenset("ab")}
-    others |= {"b": b"c", "counts": Counter("aab"), "large": 2**3000, "raw": bytearray(b"c"), "z": 1 + 2j}
+    others: dict[Any, Any] = {"best": np.float64(0.9), "loss": loss, "optimizer": moments, "ema": {"decay": loss}}
+    others |= {"path": tmp_path, "options": Namespace(rate=0.1, folder=tmp_path), "losses": np.arange(5.0), (1, 2): 3}
+    others |= {"curves": defaultdict(list, a=[1]), "when": datetime.now(), "recent": deque([1, 2], 3), "ids": {1, 2}}
+    others |= {"names": frozenset("ab"), "counts": Counter("aab"), "large": 2**3000, "raw": bytearray(b"c"), "z": 2j}
     checkpoint = pickled({**others, "state_dict": state()})
     contents = *(pickled({**others, "net": state()}, protocol) for protocol in (2, 3, 4, 5)), checkpoint
     archives = [archive(content, STORAGES) for content in (pickled(state()), pickled(state(), 4), *contents)]
@@ -103,7 +102,6 @@ def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
     ("changes", "text"),
     [
         ({"shape": (5, 6)}, "reaches beyond its 24 numbers"),
-        ({"offset": 1}, "reaches beyond"),
         ({"strides": (7, 1)}, "reaches beyond"),
         ({"strides": (-1, 1)}, "strides"),
         ({"shape": (2**40, 2**40), "strides": (0, 0)}, "reaches beyond"),
@@ -120,16 +118,6 @@ def test_a_tensor_that_reaches_elsewhere_is_refused(changes: Any, text: str, tmp
             read_state(path)
 
 
-class Harmful:
-    """What a pickle would run on reading: it would make a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return Path.touch, (self.path,)
-
-
 class Network:
     """A network of PyTorch that was saved as an object."""
 
@@ -137,21 +125,19 @@ class Network:
         self._parameters, self.more = {"w": state()["conv.weight"]}, [state()]
 
 
-def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
+def test_nothing_in_a_file_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Calls beside a state dictionary are left out, and a network as an object is refused."""
-    harmful = Harmful(tmp_path / "ran")
-    pickle.loads(pickle.dumps({"a": harmful}, 2))
-    assert (tmp_path / "ran").exists()
-    (tmp_path / "ran").unlink()
+    pickle.loads(pickle.dumps({"a": Harmful()}, 2))
+    assert capsys.readouterr().out == "run\n"
     for write in (archive, legacy):
-        (tmp_path / "s.pt").write_bytes(write(pickled({"a": harmful, "net": state()}), STORAGES))
+        (tmp_path / "s.pt").write_bytes(write(pickled({"a": Harmful(), "net": state()}), STORAGES))
         assert {*read_state(tmp_path / "s.pt")} == {*state()}
-        refused = ({"a": harmful}, {}), (Network(), STORAGES), ({"model": Network(), "ema": state()}, STORAGES)
+        refused = ({"a": Harmful()}, {}), (Network(), STORAGES), ({"model": Network(), "ema": state()}, STORAGES)
         for value, storages in refused:
             (tmp_path / "s.pt").write_bytes(write(pickled(value), storages))
             with pytest.raises(FormatError, match="whose code would have to run"):
                 read_state(tmp_path / "s.pt")
-    assert not (tmp_path / "ran").exists()
+    assert capsys.readouterr().out == ""
 
 
 def test_constants_that_import_inserts_keep_their_values_and_take_no_name(tmp_path: Path) -> None:
@@ -167,18 +153,21 @@ def test_constants_that_import_inserts_keep_their_values_and_take_no_name(tmp_pa
 
 @pytest.mark.parametrize("ending", [".weights.h5", ".h5", ".keras"])
 def test_weights_of_keras_in_a_network_of_chainrule(ending: str, tmp_path: Path) -> None:
-    """The columns of Dense, and the normalization before it, are permuted to chainrule's order of the elements."""
-    L, random = keras.layers, np.random.default_rng(0)
+    """The columns of Dense, and the normalization before it, are permuted unless the network permutes the image."""
+    random = np.random.default_rng(0)
     convolutions = [L.Conv2D(4, 3), L.ReLU(), L.DepthwiseConv2D(3), L.SeparableConv2D(5, 2), L.BatchNormalization()]
     ends = [L.Flatten(), L.BatchNormalization(), L.Dense(7, activation="tanh"), L.Dense(3)]
     theirs = filled(keras.Sequential([keras.Input((8, 7, 2)), *convolutions, *ends]), random)
     path = saved(tmp_path, theirs, ending)
     deep = [cr.Conv2D(4, 3, groups=4), cr.Conv2D(4, 2, groups=4, bias=False), cr.Conv2D(5, 1)]
-    image = [cr.Conv2D(4, 3), cr.ReLU(), *deep, cr.BatchNorm2D(epsilon=1e-3), cr.Flatten()]
-    ours = cr.Sequential([*image, cr.BatchNorm1D(epsilon=1e-3), cr.Dense(7), cr.Tanh(), cr.Dense(3)], (2, 8, 7))
-    ours.load_weights(path)
+    image = [cr.Conv2D(4, 3), cr.ReLU(), *deep, cr.BatchNorm2D(epsilon=1e-3)]
     x = random.standard_normal((3, 8, 7, 2)).astype(np.float32)
-    assert_close(ours.predict(channels_first(x)), predicted(theirs, x))
+    to_last, to_first = cr.Permute((1, 2, 0)), cr.Permute((2, 0, 1))
+    for order in ([], [to_last], [to_last, to_first]):
+        vectors = [cr.Flatten(), cr.BatchNorm1D(epsilon=1e-3), cr.Dense(7), cr.Tanh(), cr.Dense(3)]
+        ours = cr.Sequential([*image, *order, *vectors], (2, 8, 7), engine="numpy")
+        ours.load_weights(path)
+        assert_close(ours.predict(channels_first(x)), predicted(theirs, x))
 
 
 def test_files_are_recognized_by_their_content(tmp_path: Path) -> None:
@@ -230,25 +219,19 @@ def test_layers_of_equal_shapes_are_matched_by_name_only(seed: int) -> None:
     files = {f"{there}{name}.weight": sizes[name] for name in random.sample(names, 7)}
     expected = {f"{own}{name.replace('.', '_')}.w": f"{there}{name}.weight" for name in names}
     assert match(mine, files) == expected
-    unlike = {f"{there}part{number}.weight": shape for number, shape in enumerate(files.values())}
+    renamed = {name: f"{there}part{number}.weight" for number, name in enumerate(files)}
+    unlike = {renamed[name]: shape for name, shape in files.items()}
     with pytest.raises(FormatError, match=r"part.*mapping"):
         match(mine, unlike)
+    pairs = {name: renamed[other] for name, other in expected.items()}
+    layers = {name.removesuffix(".w"): other.removesuffix(".weight") for name, other in pairs.items()}
+    assert match(mine, unlike, pairs) == match(mine, unlike, layers) == pairs
+    with pytest.raises(OptionError, match="no such layer"):
+        match(mine, unlike, {next(iter(mine)): "other"})
     numbers = sorted(random.sample(range(20), 7))
     positions = {f"module.{number}.weight": size for number, size in zip(numbers, sizes.values(), strict=True)}
     shuffled = dict(random.sample([*positions.items()], 7))
     assert [*match(mine, shuffled).values()] == [*positions]
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_other_weights_of_a_keras_network(seed: int, tmp_path: Path) -> None:
-    """Layers of equal shapes, created in another order than used; matrices on maps, and models within models."""
-    random = Random(seed)
-    keras.utils.clear_session()
-    theirs = draw_model(random, IN_ORDER, is_permuted=False)
-    ours = cr.load(saved(tmp_path, filled(theirs, seed), ".keras"), engine="numpy")
-    ours.load_weights(saved(tmp_path, filled(theirs, seed + 1), random.choice([".weights.h5", ".h5", ".keras"])))
-    x = np.random.default_rng(seed).standard_normal((3, *theirs.input_shape[1:])).astype(np.float32)
-    assert deviation(theirs, ours, x) < 1e-5
 
 
 @pytest.mark.parametrize("header", [0x0280, 0x0380, 0x4B50])
@@ -261,14 +244,6 @@ def test_a_header_whose_length_looks_like_a_pickle_or_an_archive(header: int, tm
     target = cr.Sequential([cr.Dense(2, bias=False)], (3,), engine="numpy")
     target.load_weights(path)
     assert_array_equal(target.weights["dense1.w"], w)
-
-
-def test_a_mapping_comes_before_both() -> None:
-    mine, there = {"a.w": (2, 3), "b.w": (2, 3)}, {"a.weight": (2, 3), "c.weight": (2, 3)}
-    for mapping in ({"a": "c", "b": "a"}, {"a.w": "c.weight", "b.w": "a.weight"}):
-        assert match(mine, there, mapping) == {"a.w": "c.weight", "b.w": "a.weight"}
-    with pytest.raises(OptionError, match="no such layer"):
-        match(mine, there, {"a": "other"})
 
 
 def test_layers_without_a_counterpart_are_named(tmp_path: Path) -> None:

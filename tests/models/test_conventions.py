@@ -35,7 +35,7 @@ def test_arrays_may_have_the_channels_last_or_no_axis_for_one_channel(use: Any, 
     x, y = np.random.default_rng(1).normal(size=(12, *shape)).astype("f4"), np.arange(12) % 3
     layers = [cr.Flatten(), cr.Dense(3), cr.Softmax()]
     for layout in (np.moveaxis(x, 1, -1), x[:, None], x[..., None], *([x[:, 0]] if shape[0] == 1 else [])):
-        results = [use(cr.Sequential(layers, shape, engine="numpy"), given, y) for given in (x, layout)]
+        results = [use(cr.Sequential(layers, shape, engine="numpy"), inputs, y) for inputs in (x, layout)]
         assert_array_equal(*results)
 
 
@@ -53,11 +53,11 @@ def test_an_input_shape_with_the_channels_last_is_reported(shape: tuple[int, ...
 
 
 def test_weights_are_copies() -> None:
-    one, other = classifier(), classifier(seed=2)
-    other.set_weights(one.get_weights())
-    assert (one.parameters == other.parameters).all()
-    one.state_dict()["dense1.w"][:] = 0
-    assert one.weights["dense1.w"].any()
+    source, copied = classifier(), classifier(seed=2)
+    copied.set_weights(source.get_weights())
+    assert (source.parameters == copied.parameters).all()
+    source.state_dict()["dense1.w"][:] = 0
+    assert source.weights["dense1.w"].any()
 
 
 def test_history_by_name() -> None:
@@ -69,12 +69,6 @@ def test_history_by_name() -> None:
     assert cr.Sequential([cr.Dense(1)], (6,)).fit(np.ones((4, 6)), np.ones(4), progress=False).history.keys() == {
         "loss", "mean_absolute_error", "seconds"
     }  # fmt: skip
-
-
-def test_a_data_set_without_names_of_classes() -> None:
-    assert cr.Dataset(X, Y).classes == cr.Dataset(X, Y.astype(np.uint8)).classes == ("0", "1", "2")
-    assert cr.Dataset(X[:2], [0, 1]).classes == ("0", "1")  # pyright: ignore[reportArgumentType]
-    assert cr.Dataset(X[:2], np.zeros((2, 3))).classes == ("0", "1", "2")
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])

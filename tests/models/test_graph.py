@@ -103,6 +103,3 @@ def test_damaged_wirings_are_refused(entry, value, message):
     about["wiring"][entry] = value
     with pytest.raises(FormatError, match=message):
         Model.from_about(about, engine="numpy")
-
-
-# ---------------------------------------------------------------------- drawn

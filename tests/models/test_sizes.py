@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.errors import ChainruleError, ShapeError
+from chainrule.errors import ShapeError
 from chainrule.network.fitted import Fitted
 
 LAYERS: Any = {  # by the number of axes
@@ -53,25 +53,6 @@ def test_other_sizes_have_the_results_of_a_network_of_that_size(engine: str, exa
             np.testing.assert_array_equal(copy.predict(x), same.predict(x))
 
     check()
-
-
-def test_the_first_batch_of_another_size_determines_the_normalization() -> None:
-    layers, x = [cr.Conv1D(2, 3), cr.GlobalMaxPool1D(), cr.Dense(2)], np.random.default_rng(0).normal(size=(6, 2, 14))
-    model, same = (cr.Sequential(layers, (2, length), engine="numpy") for length in (9, 14))
-    for network in (model, same):
-        network.gradients(x * [[1], [100]], np.arange(6) % 2)
-    assert (model.normalization, model.task) == (same.normalization, same.task)
-    assert model.normalization.kind == "standardize"
-
-
-def test_arrays_of_series_of_different_lengths_are_explained() -> None:
-    series: Any = [np.zeros((2, length)) for length in (9, 7, 9)]
-    objects = np.array([*series, None], object)[:3]
-    model = cr.Sequential([cr.Conv1D(2, 3), cr.GlobalMaxPool1D()], (2, 9), engine="numpy")
-    calls: list[Any] = [lambda: model.fit(objects, [0, 1, 0]), lambda: model.predict(objects)]
-    for call in [*calls, lambda: model.evaluate(objects, [0, 1, 0]), lambda: cr.Dataset(series, [0, 1, 0])]:
-        with pytest.raises(ChainruleError, match="different shapes, such as 2×9 and 2×7"):
-            call()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from numpy.testing import assert_allclose
 import chainrule as cr
 from chainrule.errors import FormatError
 from chainrule.network.target_scaling import TargetScaling
-from chainrule.training.target_fitting import folded
 
 UNITS = np.array([300_000.0, 2e-4])  # of the two targets
 
@@ -77,14 +76,13 @@ def test_a_badly_scaled_target_is_named_in_the_hint() -> None:
         ([cr.Conv1D(2, 3, padding="same")], (1, 4)),
     ],
 )
-def test_a_folded_network_needs_no_scaling(layers: list[Any], shape: tuple[int, ...], tmp_path: Path) -> None:
+def test_exports_contain_the_scaling(layers: list[Any], shape: tuple[int, ...], tmp_path: Path) -> None:
     """Compare with ONNX Runtime."""
     model = cr.Sequential(layers, shape, engine="numpy", loss="mean_squared_error")
     draw = np.random.default_rng(1)
     x, y = draw.normal(size=(20, *shape)).astype(np.float32), 500 + 90 * draw.normal(size=(20, *model.output_shape))
     model.fit(x, y, epochs=2, progress=False, normalization="none")
     assert model.target_scaling is not None
-    assert_close(folded(model).apply(x), model.predict(x))
     runtime = pytest.importorskip("onnxruntime")
     cr.export_onnx(model, tmp_path / "model.onnx")
     session = runtime.InferenceSession(tmp_path / "model.onnx")

@@ -14,13 +14,10 @@ from runs.run_driver import make_job
 from chainrule import layers as cr
 from chainrule._io import files
 from chainrule.data import load
-from chainrule.data.dataset import Dataset
-from chainrule.engines.loader import find
-from chainrule.errors import ChainruleError, DataError, FormatError, RunError, ShapeError
+from chainrule.errors import ChainruleError, DataError, FormatError, RunError
 from chainrule.models.model import Sequential
-from chainrule.runs import running
+from chainrule.runs import loading, resume_point, running
 from chainrule.runs.folder import CHECKED_FILES
-from chainrule.runs.jobs import describe
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -77,26 +74,6 @@ def test_changed_data_are_refused(run: Path, data: Path) -> None:
         refused(DataError, words, run, lambda parts=parts: running.resume(run, *parts))
 
 
-def test_the_fingerprint_knows_shape_and_dtype() -> None:
-    """Distinguish the same bytes in other shapes and dtypes."""
-    x, y = np.zeros((4, 1, 2, 4), np.uint8), np.zeros(4, np.int64)
-    same = [x, x.reshape(4, 1, 4, 2), x.view(np.float32)]
-    actual = {describe(Dataset(one, y, ("0",)), Dataset(x, y, ("0",)))["fingerprint"] for one in same}
-    assert len(actual) == 3
-
-
-def test_the_threads_that_really_run_are_kept(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(find("numpy")), "thread_limit", lambda self, threads: min(threads, 3))
-    running.start(tmp_path / "run", replace(make_job(data), threads=1000), *load(data))
-    assert files.read_json(tmp_path / "run" / "config.json")["threads"] == 3
-
-
-def test_images_of_another_size(data: Path, tmp_path: Path) -> None:
-    training, test = load(data)
-    small = replace(training, x=np.ascontiguousarray(training.x[..., :7]))
-    refused(ShapeError, "1×8×7", tmp_path, lambda: running.start(tmp_path / "run", make_job(data), small, test))
-
-
 def test_a_checkpoint_of_another_model(run: Path, data: Path, tmp_path: Path) -> None:
     parts = [*run_driver.layers()[:-2], cr.Dense(3, bias=False), cr.Softmax()]
     about = Sequential(parts, (1, 8, 8), seed=3, engine="numpy").about()
@@ -107,14 +84,31 @@ def test_a_checkpoint_of_another_model(run: Path, data: Path, tmp_path: Path) ->
     refused(FormatError, "expected a 'chainrule checkpoint 1'", run, lambda: accepted(run, data))
 
 
-def test_a_checkpoint_of_another_dtype_or_optimizer(run: Path, data: Path) -> None:
+def test_a_checkpoint_of_another_dtype_or_recipe(run: Path, data: Path) -> None:
     config = files.read_json(run / "config.json")
     for change in ({"model": {**config["model"], "dtype": "float64"}}, {"recipe": {**config["recipe"], "epochs": 1}}):
         (run / "config.json").write_text(json.dumps({**config, **change}))
         refused(FormatError, "checkpoint", run, lambda: accepted(run, data))
-    tensors, about = files.read_tensors(run / "checkpoint.safetensors", "checkpoint")
-    files.write_tensors(run / "checkpoint.safetensors", "checkpoint", tensors, about)
-    (run / "config.json").write_text(json.dumps(config))
-    del tensors["optimizer.v"]
-    files.write_tensors(run / "checkpoint.safetensors", "checkpoint", tensors, about)
-    refused(FormatError, "optimizer.v is missing", run, lambda: accepted(run, data))
+
+
+DAMAGED_CHECKPOINTS: list[tuple[str, Any]] = [  # part of the message, change
+    ("optimizer.m is missing", lambda tensors, about: tensors.pop("optimizer.m")),
+    ("nine", lambda tensors, about: about.update(step="nine")),
+    ("model", lambda tensors, about: about.update(model=3)),
+    ("model", lambda tensors, about: about["model"].pop("layers")),
+    ("conv1.w", lambda tensors, about: tensors.pop("conv1.w")),
+    ("dense1.b contains weights", lambda tensors, about: tensors.update({"dense1.b": tensors["dense1.b"] * np.nan})),
+    ("mean contains weights", lambda tensors, about: tensors["norm1.running_mean"].fill(np.inf)),
+]
+
+
+@pytest.mark.parametrize(("words", "change"), DAMAGED_CHECKPOINTS)
+def test_a_damaged_checkpoint_is_neither_resumed_nor_explained(run: Path, data: Path, words: str, change: Any) -> None:
+    path = run / "checkpoint.safetensors"
+    tensors, about = files.read_tensors(path, "checkpoint")
+    tensors = {name: values.copy() for name, values in tensors.items()}
+    change(tensors, about)
+    files.write_tensors(path, "checkpoint", tensors, about)
+    for use in (lambda: accepted(run, data), lambda: resume_point.read_resume_point(run)):
+        refused(FormatError, words, run, use)
+    assert loading.open_run(run, engine="numpy").model  # its other files are intact

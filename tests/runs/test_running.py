@@ -3,7 +3,6 @@
 import signal
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,11 @@ import numpy as np
 import pytest
 from runs import run_driver
 from runs.processes import assert_same, completed, started
-from runs.run_driver import RECIPE, make_job, resume, start
+from runs.run_driver import resume, start
 
 from chainrule._io import files
-from chainrule.data import load
-from chainrule.errors import ChainruleError, NotFiniteError, RunError
-from chainrule.runs import checkpointer, running
-from chainrule.runs.checksums import Recorder
+from chainrule.errors import ChainruleError, RunError
 from chainrule.runs.running import STOPPING
-from chainrule.training.history import Epoch
-from chainrule.training.recipe import Recipe
 
 STEPS = 4 * 7  # 60 samples, 12 of them held back, in batches of 7
 
@@ -46,20 +40,28 @@ def test_the_best_model_is_that_of_the_best_validation(whole: Path, data: Path, 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_interrupted_saves_and_stops(whole: Path, data: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    process = started("start", folder, data, "numpy")
-    history = folder / "history.csv"
+@pytest.mark.parametrize(("engine", "name"), [("numpy", "SIGINT"), ("compiled", "SIGKILL")])
+def test_interrupted_and_killed_runs_are_resumed_to_the_same_bits(
+    engine: str, name: str, whole: Path, data: Path, tmp_path: Path
+) -> None:
+    """Ctrl-C also saves the last step, and stops without an error."""
+    if engine == "compiled":
+        whole = tmp_path / "whole"
+        assert completed("start", whole, data, engine) == "finished"
+    folder, number = tmp_path / "run", getattr(signal, name)
+    process, history = started("start", folder, data, engine), folder / "history.csv"
     while not (history.exists() and len(history.read_text().splitlines()) > 1):  # until a step has been taken
         time.sleep(0.001)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0, STOPPING + "\n")
-    steps = int(out.removeprefix("stopped "))
-    assert 0 < steps < STEPS
     assert not (folder / "model.safetensors").exists()
-    assert files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[1]["step"] == steps
-    assert len((folder / "history.csv").read_text().splitlines()) == 1 + steps
+    if name == "SIGINT":
+        steps = int(out.removeprefix("stopped "))
+        assert (process.returncode, err, 0 < steps < STEPS) == (0, STOPPING + "\n", True)
+        assert files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[1]["step"] == steps
+        assert len(history.read_text().splitlines()) == 1 + steps
+    else:
+        assert process.returncode == -number
     assert completed("resume", folder, data) == "finished"
     assert_same(folder, whole)
 
@@ -93,23 +95,17 @@ def test_a_run_that_is_being_trained(data: Path, tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- numbers that are not finite
 
 
-def test_a_step_that_is_not_finite_keeps_the_last_checkpoint(data: Path, tmp_path: Path) -> None:
-    recipe: Recipe = replace(RECIPE, optimizer=run_driver.Adam(1e30), clip_norm=None)
-    with pytest.raises(ChainruleError, match=r"not finite|too large"):
-        start(tmp_path / "run", data, recipe=recipe)
-    tensors, about = files.read_tensors(tmp_path / "run" / "checkpoint.safetensors", "checkpoint")
-    assert all(np.isfinite(tensor).all() for tensor in tensors.values())
-    assert about["step"] == len((tmp_path / "run" / "history.csv").read_text().splitlines()) - 1
+# ---------------------------------------------------------------------- numbers that are not finite
 
 
-def test_no_model_is_kept_before_it_is_known_to_be_finite(data: Path, tmp_path: Path) -> None:
-    job, training = make_job(data), load(data)[0]
-    model, trainer = running._prepare(job, training)
-    keeping = checkpointer.Checkpointer(Recorder(tmp_path), model)
-    keeping.begin(trainer)
-    epoch = Epoch(1, 1, 0.5, 0.5)
-    trainer.history.epochs.append(epoch)
-    model.parameters[3] = np.nan
-    with pytest.raises(NotFiniteError):
-        keeping.epoch_ended(trainer, epoch)
-    assert not (tmp_path / "best.safetensors").exists()
+def test_no_model_is_kept_that_is_not_finite(data: Path, tmp_path: Path) -> None:
+    class Spoil(run_driver.Callback):
+        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
+            if len(trainer.history) == 7:  # the end of the epoch
+                trainer.network.parameters[3] = np.nan
+
+    with pytest.raises(ChainruleError, match="parameters infinite"):
+        start(tmp_path / "run", data, Spoil())
+    for name, kind in (("best", "model"), ("checkpoint", "checkpoint")):
+        if (path := tmp_path / "run" / f"{name}.safetensors").exists():
+            assert all(np.isfinite(values).all() for values in files.read_tensors(path, kind)[0].values())

@@ -143,6 +143,12 @@ def state(model: Any) -> tuple[Any, ...]:
     return *arrays, model.normalization, str(model.loss), model.task, model.classes, model.target_scaling
 
 
+def outputs(model: Any, x: Any) -> list[np.ndarray]:
+    """Return the output, or each of several outputs."""
+    predicted = model.predict(x)
+    return [*predicted.values()] if isinstance(predicted, dict) else [predicted]
+
+
 def fitted(kind: str, data: tuple[Any, ...], engine: str, options: Mapping[str, Any]) -> tuple[Any, Any] | None:
     """Return a trained network and its history; None if the training is refused and changed nothing."""
     model = KINDS[kind][0](engine=engine)

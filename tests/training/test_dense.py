@@ -147,20 +147,6 @@ def test_numbers_that_count_are_not_mixed_with_the_outside(augmentation: str) ->
     assert_close(targets.transpose(0, 2, 3, 1)[weights > 0], 100)
 
 
-@pytest.mark.parametrize("share", [0.5, 0.25])
-def test_a_function_may_return_soft_labels_of_masks(share: float) -> None:
-    x, y = normal(8, 2, *SHAPE[1:]), labels(8)
-
-    def soften(image: Any, target: Any, generator: Any) -> Any:
-        return image, share * target + (1 - share) / 3
-
-    model = cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], (2, 4, 5), dtype="float64", engine="numpy")
-    t = share * np.moveaxis(np.eye(3)[y], -1, 1) + (1 - share) / 3
-    expected = -(t * np.log(model.predict(x))).sum(1).mean()
-    history = model.fit(x, y, augmentation=cr.Augmentation(function=soften), batch_size=8, **EXACT)
-    assert_close(history.loss[0], expected, dtype=float)
-
-
 @pytest.mark.parametrize("move", ["flip", "shift=1", "rotation=9,reflect", "scale=0.1", "turn", "flip_vertical"])
 def test_numbers_of_a_moved_image_are_refused_unless_they_stay(move: str) -> None:
     pairs, triples, classes = normal(8, 2, seed=1), normal(8, 3), np.arange(8) % 2

@@ -15,7 +15,7 @@ SIZES = [4, 4, 3]
 NUMBERS = [0.1, 1 / 3, 5e-324, 1e300, 2.0, 0.1 + 0.2, math.pi]
 
 
-def made(*, validated: bool = True) -> History:
+def two_epochs(*, validated: bool = True) -> History:
     """Return a history of two epochs and a step."""
     log = History()
     for step in range(7):
@@ -44,7 +44,7 @@ TAILS = [b"", b"8", b"8,3,4,0.1,0.2,0.3,,,1", b"\0\0", b"8,3,4,0.1,0.2,0.3,,,\n9
 @pytest.mark.parametrize("tail", TAILS)
 @pytest.mark.parametrize("validated", [True, False])
 def test_as_many_steps_as_are_wanted_are_read_bit_for_bit(path: Path, validated: bool, tail: bytes) -> None:
-    log = made(validated=validated)
+    log = two_epochs(validated=validated)
     write(path, log)
     path.write_bytes(path.read_bytes() + tail)
     for steps in range(8):
@@ -58,11 +58,11 @@ def test_as_many_steps_as_are_wanted_are_read_bit_for_bit(path: Path, validated:
 
 
 def test_rows_are_as_the_heading_says(path: Path) -> None:
-    lines = write(path, made())
+    lines = write(path, two_epochs())
     assert lines[0] == "step,epoch,samples,rate,loss,accuracy,validation_loss,validation_accuracy,seconds\n"
     assert lines[1] == "1,1,4,0.1,0.1,0.0,,,\n"
     assert lines[3] == f"3,1,3,5e-324,{NUMBERS[-2]!r},{2 / 7!r},5e-324,{2 / 3!r},2.469\n"
-    assert list(made().rows(5)) == lines[6:]
+    assert list(two_epochs().rows(5)) == lines[6:]
 
 
 def refused(path: Path, steps: int, words: str) -> None:
@@ -76,42 +76,39 @@ def refused(path: Path, steps: int, words: str) -> None:
 
 def test_a_history_that_is_too_short_is_refused(path: Path) -> None:
     refused(path, 1, "cannot be read")
-    write(path, made())
+    write(path, two_epochs())
     refused(path, 8, "expected at least 8 steps, found 7")
 
 
 @pytest.mark.parametrize("heading", ["", "step,epoch,samples,rate,loss\n", "1,1,4,0.1,0.1,0.0,,,\n", "\ufeffstep\n"])
 def test_a_wrong_heading_is_refused(path: Path, heading: str) -> None:
-    path.write_text(heading + "".join(write(path, made())[1:]))
+    path.write_text(heading + "".join(write(path, two_epochs())[1:]))
     refused(path, 1, "expected the heading step,epoch,samples,rate,loss,accuracy")
 
 
-DAMAGED = [  # row of step 2, inside an epoch
-    *("", "2,1,4,0.1", "3,1,4,0.1,0.2,0.3,,,", "x,1,4,0.1,0.2,0.3,,,", "2,2,4,0.1,0.2,0.3,,,", "2,x,4,0.1,0.2,0.3,,,"),
-    *("2,1,4,0.1,0.2,0.3,,,5.0", "2,1,4,0.1,0.2,0.3,,,,", "2,1,4,0.1,0.2,1.5,,,", f"2,1,4,0.1,{'9' * 400},0.3,,,"),
-    *(f"2,1,{size},0.1,0.2,0.3,,," for size in ("", "0", "-1", "4.0", "٤", 10**30)),
-    *(f"2,1,4,{rate},0.2,0.3,,," for rate in ("rate", "nan", "-0.1", "1_0", "٣", " 0.1", "0x1")),
-    *(f"2,1,4,0.1,{loss},0.3,,," for loss in ("inf", "1e999")),
-]
-STEP = "3,1,3,5e-324,0.1,0.2,"  # the last of an epoch
-DAMAGED_ENDS = [
-    *(f"{STEP},,", f"{STEP}-inf,0.5,1.0", f"{STEP}infinity,0.5,1.0", f"{STEP}NAN,0.5,1.0"),
-    *(f"{STEP}5e-324,0.5,{seconds}" for seconds in ("nan", "inf", "-1.0", "", "1_0")),
-]
+ROWS = {2: "2,1,4,0.1,0.2,0.3,,,", 3: "3,1,3,0.1,0.2,0.3,0.4,0.5,1.0"}  # inside an epoch, and its last
+DAMAGED = {  # (step, column) → cells that are refused there
+    (2, 0): "|3|x", (2, 1): "|2|x", (2, 2): "|0|-1|4.0|٤|1" + 30 * "0", (2, 3): "|rate|nan|-0.1|1_0|٣| 0.1|0x1",
+    (2, 4): "|inf|1e999|" + 400 * "9", (2, 5): "|1.5", (2, 8): "5.0|,", (3, 6): "-inf|infinity|NAN",
+    (3, 8): "|nan|inf|-1.0|1_0|1.0,",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("line", [*DAMAGED, *DAMAGED_ENDS], ids=lambda line: line[:30])
-def test_a_damaged_row_is_refused(path: Path, line: str) -> None:
-    lines, step = write(path, made()), 3 if line in DAMAGED_ENDS else 2
-    path.write_text("".join([*lines[:step], line + "\n", *lines[step + 1 :]]))
-    refused(path, 7, f"the row of step {step}")
-    assert len(history_files.read(path, step - 1, SAMPLES, BATCH)) == step - 1
+@pytest.mark.parametrize(("place", "cells"), DAMAGED.items())
+def test_a_damaged_row_is_refused(path: Path, place: tuple[int, int], cells: str) -> None:
+    (step, column), lines = place, write(path, two_epochs())
+    for cell in cells.split("|"):
+        row = ROWS[step].split(",")
+        row[column] = cell
+        path.write_text("".join([*lines[:step], ",".join(row) + "\n", *lines[step + 1 :]]))
+        refused(path, 7, f"the row of step {step}")
+        assert len(history_files.read(path, step - 1, SAMPLES, BATCH)) == step - 1
 
 
 @pytest.mark.parametrize(("text", "expected"), [("inf", math.inf), ("", None), ("0.25", 0.25)])
 def test_validation_results_may_be_infinite_or_nothing(path: Path, text: str, expected: float | None) -> None:
-    lines = write(path, made())
-    lines[3] = f"{STEP}{text},{text},1.0\n"
+    lines = write(path, two_epochs())
+    lines[3] = f"3,1,3,0.1,0.2,0.3,{text},{text},1.0\n"
     path.write_text("".join(lines))
     epoch = history_files.read(path, 3, SAMPLES, BATCH).epochs[0]
     assert (epoch.validation_loss, epoch.validation_measured) == (expected, expected)

@@ -1,7 +1,6 @@
 """The training loop: the inputs of a step, their order, and the callbacks."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled import programs
 from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, ReLU, Softmax, Tanh
 from chainrule.models.model import Sequential
-from chainrule.network.network import Fitted, Network
+from chainrule.network.network import Network
 from chainrule.runs.fitting import Run
 from chainrule.training import batches as looping
-from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Criterion, Epoch
 from chainrule.training.loop import train
 from chainrule.training.optimizers import SGD
@@ -58,22 +56,19 @@ def recipe(**options: Any) -> Recipe:
     )
 
 
-def callback(**methods: Any) -> Callback:
-    return type("Recorder", (Callback,), {name: staticmethod(method) for name, method in methods.items()})()
-
-
 def recorder(log: list[Any], name: str = "") -> Any:
     """Return a callback that records every call with the number of steps so far."""
 
     def record(event: str) -> Any:
         return lambda trainer, *_: log.append((name, event, len(trainer.history)))
 
-    return callback(**{event: record(event) for event in ("begin", "stepped", "stopped", "epoch_ended", "end")})
+    events = ("begin", "stepped", "stopped", "epoch_ended", "end")
+    return type("Recorder", (Callback,), {event: staticmethod(record(event)) for event in events})()
 
 
 def spied(trainer: Trainer) -> list[dict[str, Any]]:
     """Record the inputs of each of the trainer's steps."""
-    given: list[dict[str, Any]] = []
+    calls: list[dict[str, Any]] = []
     steps = trainer.stepper.steps
 
     def spy(batches: Batches) -> list[Outcome]:
@@ -82,11 +77,11 @@ def spied(trainer: Trainer) -> list[dict[str, Any]]:
             own = (array[number * size : (number + 1) * size].copy() for array in batches.inputs)
             named = dict(zip(("x", "t", "weights"), own, strict=False))
             rest = {"seed": batches.seed, "samples": batches.samples}
-            given.append({**named, "step": batches.step + number, "rate": batches.rates[number], **rest})
+            calls.append({**named, "step": batches.step + number, "rate": batches.rates[number], **rest})
         return outcomes
 
     trainer.stepper.steps = spy
-    return given
+    return calls
 
 
 def make(
@@ -114,13 +109,13 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
         schedule=(OneCycle(), Step(1, 0.5))[draw.integers(2)],
     )
     trainer = make(chosen, engine=("numpy", "compiled")[number % 2])
-    given = spied(trainer)
+    batches = spied(trainer)
     for _ in range(int(draw.integers(3))):  # some steps of the first epoch are done: training goes on from there
         trainer.history.add(1, BATCH, 0.05, 1.0, 0.0)
     done = len(trainer.history)
     train(trainer)
-    assert len(given) == trainer.steps - done
-    for step, actual in enumerate(given, done):
+    assert len(batches) == trainer.steps - done
+    for step, actual in enumerate(batches, done):
         x, t, weights = trainer.loader.batch(step)
         assert_array_equal(actual["x"], x)
         assert_array_equal(actual["t"], t)
@@ -130,22 +125,24 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
         assert actual["rate"] == rate == trainer.history.rates[step]
 
 
-def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
-    normalization = Normalization("standardize", 0.5, 2.0)
-    chosen = recipe(augmentation=Augmentation(shift=1, flip=True), epochs=2)
-    trainer = Trainer(network(), chosen, samples(), normalization)
-    given = spied(trainer)
+def test_images_and_positions_are_normalized_and_augmented_anew_every_epoch() -> None:
+    normalization, x = Normalization("standardize", 0.5, 2.0), samples().x
+    places = np.random.default_rng(1).uniform(0, 3, (COUNT, 4))
+    augmentation = Augmentation(shift=1, flip=True, positions=True)
+    chosen = recipe(augmentation=augmentation, epochs=2, loss="mean_squared_error", standardize_targets=False)
+    line = Network([Flatten(), Dense(4)], (1, 4, 4), engine="numpy")
+    trainer = Trainer(line, chosen, Samples.of(x, places, 4), normalization)
+    batches = spied(trainer)
     train(trainer)
     order = [cr.data.order(COUNT, 4, epoch) for epoch in range(2)]
-    for number, step in enumerate(given):
+    for number, step in enumerate(batches):
         epoch, place = divmod(number, STEPS)
         indices = order[epoch][place * BATCH : (place + 1) * BATCH]
-        plain = (samples().x[indices] * np.float32(0.5) + np.float32(2.0)).astype(np.float32)
-        expected = chosen.augmentation.apply(plain, Draw(4, epoch, indices), fill=2.0)
+        draw, plain = Draw(4, epoch, indices), (x[indices] * np.float32(0.5) + np.float32(2.0)).astype(np.float32)
         assert step["x"].dtype == np.float32
-        assert_array_equal(step["x"], expected)
-    first = {step["x"][i].tobytes() for step in given[:STEPS] for i in range(len(step["x"]))}
-    second = {step["x"][i].tobytes() for step in given[STEPS:] for i in range(len(step["x"]))}
+        assert_array_equal(step["x"], augmentation.apply(plain, draw, fill=2.0))
+        assert_close(step["t"], augmentation.move_positions(places[indices], draw, (4, 4)))
+    first, second = ({x.tobytes() for step in part for x in step["x"]} for part in (batches[:STEPS], batches[STEPS:]))
     assert len(first & second) < COUNT / 2
 
 
@@ -161,30 +158,6 @@ def test_callbacks_are_called_in_order_until_training_stops(halt: int | None) ->
     assert log == [*calls, ("b", "end", steps), ("a", "end", steps)]  # the last begun ends first
     assert len(trainer.history.epochs) == steps // STEPS
     assert trainer.finished == (steps == 2 * STEPS)
-
-
-def test_epochs_have_their_means_and_validation() -> None:
-    held_back = samples(9, 1)
-    clock = iter(np.arange(0.0, 1000.0, 0.5).tolist())
-    trainer = make(None, held_back, clock=lambda: next(clock))
-
-    def compare(trainer: Trainer, epoch: Epoch) -> None:
-        expected = evaluate(trainer.network, held_back, trainer.normalization, "categorical_cross_entropy")
-        assert (epoch.validation_loss, epoch.validation_accuracy) == (expected.loss, expected.accuracy)
-        history, sizes = trainer.history, [5, 5, 5, 5, 3]
-        assert [*history.sizes][-STEPS:] == sizes
-        for mean, values in ((epoch.loss, history.losses), (epoch.accuracy, history.measures)):
-            assert_close(mean, np.average([*values][-STEPS:], weights=sizes), dtype=float)
-        assert epoch.step == len(history)
-
-    history = train(trainer, [callback(epoch_ended=compare)])
-    assert [epoch.epoch for epoch in history.epochs] == [1, 2, 3]
-    seconds = [epoch.seconds for epoch in history.epochs]
-    assert seconds == sorted(set(seconds))
-
-
-def test_without_validation_patience_waits_for_nothing() -> None:
-    assert len(train(make(recipe(patience=1))).epochs) == 3
 
 
 def test_the_best_epoch_is_never_one_that_is_not_a_number() -> None:
@@ -236,15 +209,3 @@ def test_the_monitored_metric_decides_when_training_stops(
     resumed, again = fit(30, run=Run(tmp_path / "run", resume=True, plots=False))
     assert list(again.rates) == list(history.rates)
     np.testing.assert_array_equal(resumed.parameters, model.parameters)
-
-
-def test_to_build_a_trainer_changes_nothing_and_to_run_it_gives_what_was_fitted() -> None:
-    model = Sequential(layers(), (1, 4, 4), engine="numpy")
-    before = model.about()
-    trainer = model.trainer(replace(recipe(), normalization="standardize"), samples())
-    assert model.about() == before
-    assert model.task is None
-    train(trainer)
-    known = Fitted(model.normalization, model.loss, model.task, largest_input=model.largest_input)
-    assert known == trainer.fitted
-    assert model.normalization.kind == "standardize"

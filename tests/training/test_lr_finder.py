@@ -19,8 +19,8 @@ Y = X @ RNG.normal(size=6)
 
 
 def linear(**options: Any) -> cr.Sequential:
-    given: dict[str, Any] = {"engine": "numpy", "dtype": "float64", "loss": "half_squared_error"}
-    return cr.Sequential([cr.Dense(1, bias=False)], (6,), **given, **options)
+    defaults: dict[str, Any] = {"engine": "numpy", "dtype": "float64", "loss": "half_squared_error"}
+    return cr.Sequential([cr.Dense(1, bias=False)], (6,), **defaults, **options)
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
@@ -38,8 +38,8 @@ def test_gradient_descent_on_a_parabola_has_a_known_limit(scale: float) -> None:
 
 def test_losses_are_those_of_the_steps() -> None:
     """The first losses are those of steps that are taken by hand on the whole set."""
-    made, twin = linear(seed=3), linear(seed=3)
-    actual = made.find_learning_rate(X, Y, optimizer="sgd", batch_size=300, low=0.01, high=0.1, steps=10)
+    model, twin = linear(seed=3), linear(seed=3)
+    actual = model.find_learning_rate(X, Y, optimizer="sgd", batch_size=300, low=0.01, high=0.1, steps=10)
     for rate, loss in zip(actual.learning_rates, actual.losses, strict=True):
         assert_close(loss, twin.evaluate(X, Y).loss, dtype=float)
         twin.fit(X, Y, optimizer="sgd", learning_rate=float(rate), batch_size=300, normalization="none", progress=False)
@@ -68,12 +68,9 @@ def test_the_command_prints_and_draws_the_suggestion(tmp_path: Path, monkeypatch
     invoke = invoker(main, tmp_path, monkeypatch)
     command = "find-lr --data digits.npz --model mlp --engine numpy --quiet --low 1e-5 --steps 30"
     actual = answer(invoke(f"{command} --json --picture rates.png"))
-    assert actual["learning_rates"][0] == 1e-5
-    assert actual["learning_rates"][0] < actual["suggested"] < actual["lowest"]
-    assert len(actual["learning_rates"]) == len(actual["losses"]) <= 30
+    assert actual["learning_rates"][0] == 1e-5 < actual["suggested"]
     with Image.open(tmp_path / "rates.png") as picture:
         assert np.asarray(picture.convert("L")).min() < 100  # something is drawn
-    said = invoke(command).stdout
-    assert said.startswith(f"suggested learning rate: {actual['suggested']:.2g}")
+    assert invoke(command).stdout.startswith(f"suggested learning rate: {actual['suggested']:.2g}")
     refused(invoke(f"{command} --high 1e-6"), "learning rates from 1e-05 to 1e-06")
     refused(invoke(f"{command} --picture no/rates.png"), "there is no folder")

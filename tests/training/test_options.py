@@ -107,8 +107,7 @@ def test_every_option_of_a_network_has_an_effect_or_is_refused(kind: str) -> Non
 
 
 BAD_TEST_DATA: list[Any] = [
-    5, (1, 2), ([[1], [1, 2]], LABELS), (np.ones((N, 6)), LABELS + 1), (np.full((N, 6), np.nan), LABELS),
-    (np.ones((N, 6)), np.full(N, "unknown")), (np.ones((N, 6)), np.full((N, 3), 0.5)),
+    5, ([[1], [1, 2]], LABELS), (np.full((N, 6), np.nan), LABELS), (np.ones((N, 6)), np.full(N, "unknown")),
 ]  # fmt: skip
 
 

@@ -89,13 +89,13 @@ class Wrong:
     """Returns prescribed values from forward and backward."""
 
     def __init__(self, forward: Any = 1.0, backward: Any = 0.0) -> None:
-        self.given = forward, backward
+        self.values = forward, backward
 
     def forward(self, p: Any, t: Any) -> Any:
-        return self.given[0]
+        return self.values[0]
 
     def backward(self, p: Any, t: Any) -> Any:
-        return self.given[1]
+        return self.values[1]
 
 
 NOT_LOSSES = [
@@ -164,14 +164,11 @@ class Halving:
 
 SCHEDULES: list[tuple[Any, Any]] = [  # the schedule, and its factor as a function of step, steps and epoch_steps
     (Halving(), lambda step, steps, epoch_steps: 0.5 ** (step // epoch_steps)),
-    (lambda epoch: 0.5**epoch, lambda step, steps, epoch_steps: 0.5 ** (step // epoch_steps)),
     (
         lambda current_epoch, base=0.9: base**current_epoch,
         lambda step, steps, epoch_steps: 0.9 ** (step // epoch_steps),
     ),
-    (lambda step: 1 / (1 + step), lambda step, steps, epoch_steps: 1 / (1 + step)),
     (lambda k: 1 / (1 + k), lambda step, steps, epoch_steps: 1 / (1 + step)),
-    (lambda steps, step: 1 - step / steps, lambda step, steps, epoch_steps: 1 - step / steps),
     (
         lambda epoch_steps, epoch, step: step / (1 + epoch + epoch_steps),
         lambda step, steps, epoch_steps: step / (1 + step // epoch_steps + epoch_steps),

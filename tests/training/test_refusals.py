@@ -28,12 +28,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"x": X[:0], "y": Y[:0]}, "the data is empty"),
     # targets
     ({"y": Y + 1}, "is outside the classes 0 … 2"),
-    ({"y": -Y - 1}, "label -"),
     ({"y": Y[:-1]}, "60 inputs but 59 targets"),
     ({"y": 3}, "60 inputs but a single targets"),
     ({"y": [[1, 2], [3]]}, "the samples have different shapes"),
     ({"y": [{"a": 1}] * 60}, "found object: .*'a'"),
-    ({"y": Y.astype(complex)}, "found complex128"),
     ({"y": np.eye(2)[Y % 2]}, "for a network with 3 outputs"),
     ({"y": np.array(["cat"] * 60)}, "label 'cat' of sample 0 is not a class of the model: 0"),
     ({"y": [*np.array(["ant", "bee", "cat"])[Y][:-1], "dog"]}, "classes="),
@@ -43,15 +41,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"y": np.eye(3)[Y] - 0.5}, "expects labels, or probabilities that sum to 1 in every row"),
     # weights
     ({"sample_weight": np.ones(8)}, "expected 60 numbers, .* float64 of shape .8"),
-    ({"sample_weight": np.ones((60, 1))}, "of shape .60×1"),
     ({"sample_weight": np.r_[np.ones(59), -1]}, "found -1 for sample 59"),
-    ({"sample_weight": np.r_[np.nan, np.ones(59)]}, "found nan for sample 0"),
     ({"sample_weight": np.zeros(60)}, "the weights of all training samples are 0"),
-    ({"sample_weight": ["a"] * 60}, "expected 60 numbers"),
-    *(
-        ({"class_weight": weights}, "class")
-        for weights in ("even", {"c": 1}, {7: 1}, {0: -1}, {0: "x"}, {0: np.nan}, 3, [1, 2, 3])
-    ),
+    *(({"class_weight": weights}, "class") for weights in ("even", {"c": 1}, {7: 1}, {0: -1}, {0: "x"})),
     # validation
     ({"validation_data": (HELD_OUT * np.nan, np.zeros(4, int))}, "inputs are not finite, the first in sample 0"),
     ({"validation_data": (HELD_OUT,)}, "expected .x, y. or a Dataset, found tuple"),
@@ -61,21 +53,18 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"validation_split": 0.3, "patience": 1, "monitor": "mean_f2"}, "'mean_f2'; did you mean mean_f1"),
     ({"validation_split": 0.3, "monitor": "accuracy"}, "monitor.* has no effect here"),
     ({"groups": range(60)}, "groups.* has no effect here"),
+    ({"views": "flip"}, "views.* has no effect here"),
     # parts of the training
-    ({"optimizer": {"name": "adam", "rat": 1}}, "optimizer adam has no option rat; known: learning_rate, beta1"),
     ({"schedule": {"name": "step", "foo": 1}}, "schedule step has no option foo; known: epochs, gamma"),
     ({"loss": "softmax_cross_entropy"}, "expects logits: leave out Softmax"),
     ({"optimizer": PlainSGD(), "lr_multipliers": "dense1=0"}, "per-parameter learning rates"),
     ({"lr_multipliers": "dense=0"}, r"'dense'; there are dense1\.w"),
     ({"shards": 2, "gradient_accumulation_steps": 2}, "shards"),
     ({**NUMBERS, "label_smoothing": 0.1}, "label smoothing requires classes, and the task is regression"),
-    *(({"callbacks": callback}, "is not a callback") for callback in (5, "save", [None], object())),
+    ({"callbacks": [None]}, "is not a callback"),
     ({"callbacks": PlainSGD}, "is a class; expected an instance"),
-    *(({"lr_multipliers": f"b{end}"}, "(?i)lr_?multipliers|factor") for end in ("", "=", "=x", "=-1", "=nan", "=inf")),
-    *(
-        ({"lookahead": text}, "(?i)lookahead")
-        for text in ("5", "every=0", "every=1.5", "decay=2", "decay=nan", "slow=1")
-    ),
+    *(({"lr_multipliers": f"b{end}"}, "(?i)lr_?multipliers|factor") for end in ("", "=x", "=-1", "=inf")),
+    *(({"lookahead": text}, "(?i)lookahead") for text in ("5", "every=0", "decay=2", "slow=1")),
     # data that are read during training
     ({"x": iter(ROWS), "y": None}, "steps_per_epoch"),
     ({"x": iter(ROWS), "y": None, "steps_per_epoch": 0}, "0 batches per epoch"),

@@ -68,6 +68,7 @@ def test_unusable_series_are_refused(tmp_path) -> None:
     along = cr.Sequential([cr.Conv1D(3, 3), cr.Softmax()], (2, 12), engine="numpy")
     last, model = SERIES[9], network()
     calls: dict[str, Any] = {
+        "such as 2×7 and 2×12": lambda: model.fit(np.array([*SERIES, None], object)[:-1], LABELS),
         "must not depend on the size": lambda: flat.fit(SERIES, LABELS),
         "requires series of one length": lambda: along.fit(SERIES, LABELS),
         "expected series of shape": lambda: model.fit([*SERIES[:9], last[:1]], LABELS),

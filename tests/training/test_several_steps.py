@@ -22,12 +22,10 @@ class Told(Callback):
     """Notes what it is told of, and the state of the network where that is as after the step.
 
     each_step   whether it is told of each step before the next one
-    last        the step after which it stops training
     """
 
-    def __init__(self, *, each_step: bool, last: int = 0) -> None:
+    def __init__(self, *, each_step: bool) -> None:
         self.each_step = each_step
-        self.last = last
         self.outcomes: list[Any] = []
         self.ahead: list[int] = []
         self.states: dict[int, list[bytes]] = {}
@@ -38,7 +36,6 @@ class Told(Callback):
         self.ahead.append(trainer.ahead)
         if not trainer.ahead:
             self.states[step] = state_of(trainer)
-        trainer.stop = trainer.stop or step == self.last
 
 
 @pytest.fixture
@@ -66,31 +63,16 @@ def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch
         class_weight={0: 2.0} if draw.integers(2) else None,
     )
     single, several = Told(each_step=True), Told(each_step=False)
-    one, other = (make(chosen, engine="compiled") for _ in range(2))
-    train(one, [single])
+    slow, other = (make(chosen, engine="compiled") for _ in range(2))
+    train(slow, [single])
     train(other, [several])
     assert several.outcomes == single.outcomes
-    assert (one.history.rates, one.history.losses) == (other.history.rates, other.history.losses)
+    assert (slow.history.rates, slow.history.losses) == (other.history.rates, other.history.losses)
     assert set(single.ahead) == {0}
     assert max(several.ahead) == min(most, COUNT // chosen.batch_size) - 1
     assert several.states == {step: single.states[step] for step in several.states}
     assert not other.ahead
-    assert state_of(other) == state_of(one)
-
-
-@pytest.mark.usefixtures("unhurried")
-def test_a_stop_ends_after_the_steps_that_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    most = 16
-    monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(steps=most))
-    trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False, last=3)
-    train(trainer, [told])
-    assert len(trainer.history) == most
-    assert told.ahead == list(range(most))[::-1]
-    trainer.stop = False
-    whole = make(recipe(batch_size=1), engine="compiled")
-    train(trainer)
-    train(whole, [Told(each_step=True)])
-    assert state_of(trainer) == state_of(whole)
+    assert state_of(other) == state_of(slow)
 
 
 def test_a_training_looks_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

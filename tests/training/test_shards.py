@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from selection import draws
 from training.made import Doubled, network_of_vectors, vectors
 
 import chainrule as cr
@@ -19,7 +16,6 @@ from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import node
 from chainrule.network.network import Network
 from chainrule.training.components import clipping
-from chainrule.training.steps.division import Division, add_in_place
 from chainrule.training.steps.stepper import Stepper
 from chainrule.training.workers import Workers
 
@@ -94,47 +90,19 @@ def graph(**options: Any) -> Network:
     return Network(layers, (2, 9, 8), wiring=wiring, **{"dtype": "float64", "threads": 1, "seed": 3} | options)
 
 
-@given(samples=st.integers(1, 70), parts=st.integers(1, 20), size=st.integers(1, 9), seed=st.integers(0, 99))
-@settings(max_examples=draws(20))
-def test_workers_have_every_sample_once_and_sum_in_one_order(samples: int, parts: int, size: int, seed: int) -> None:
-    """Compare with one process bit for bit, and with the exact sum to rounding."""
-    values = np.random.default_rng(seed).normal(size=(samples, 4)).astype("f4")
-
-    def work(workers: Workers) -> tuple[slice, bytes, np.ndarray]:
-        division = Division(samples, parts, workers)
-
-        def part(number: int) -> Arrays:
-            assert number in division.own
-            rows = slice(division.edge(number), division.edge(number + 1))
-            assert rows.start < rows.stop
-            return np.array([rows.stop - rows.start, 1.0]), values[rows].sum(0)
-
-        totals, total = division.join(part, add_in_place, (np.zeros(2), np.zeros(4, "f4")))
-        return division.rows, total.tobytes(), totals
-
-    (alone,) = together(1, work)
-    several = together(size, work)
-    covered = [index for rows, _, _ in several for index in range(samples)[rows]]
-    assert covered == list(range(samples))
-    assert {bits for _, bits, _ in several} == {alone[1]}
-    for _, bits, totals in several:
-        assert_close(np.frombuffer(bits, "f4"), values.astype("f8").sum(0))
-        assert_array_equal(totals, [samples, min(parts, samples)])
-
-
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("clip", [None, 0.05])
 def test_steps_have_the_same_bits_for_any_number_of_workers(engine: str, clip: float | None) -> None:
     batches = [vectors(seed, samples, "float32")[:2] for seed, samples in enumerate((23, 8, 5, 1))]
 
     def work(workers: Workers) -> Any:
-        made = small(engine=engine)
-        stepper = Stepper(made, cr.Adam(0.05), LOSS, components=clipping(clip), shards=8, workers=workers)
+        network = small(engine=engine)
+        stepper = Stepper(network, cr.Adam(0.05), LOSS, components=clipping(clip), shards=8, workers=workers)
         outcomes = []
         for step, (x, t) in enumerate(batches, 1):
             rows = stepper.rows(len(x))
             outcomes.append(stepper.step(x[rows], t[rows], step=step, rate=0.05, seed=9, samples=len(x)))
-        return made.parameters.tobytes(), outcomes
+        return network.parameters.tobytes(), outcomes
 
     (alone,) = together(1, work)
     for size in (2, 3, 8):
@@ -151,13 +119,13 @@ def test_the_step_is_that_of_the_whole_batch(engine: str, multipliers: str) -> N
         "lr_multipliers": cr.LRMultipliers.parse(multipliers),
         "weighted": True,
     }
-    one = Stepper(whole, cr.Nesterov(0.1, 0.9), LOSS, **options)
-    other = Stepper(cut, cr.Nesterov(0.1, 0.9), LOSS, **options, shards=8)
+    single = Stepper(whole, cr.Nesterov(0.1, 0.9), LOSS, **options)
+    sharded = Stepper(cut, cr.Nesterov(0.1, 0.9), LOSS, **options, shards=8)
     generator = np.random.default_rng(4)
     for step, samples in enumerate((21, 5), 1):
         x = generator.normal(2, 3, size=(samples, 2, 9, 8))
         batch = x, np.eye(3)[generator.integers(0, 3, samples)], generator.exponential(size=samples)
-        outcomes = [stepper.step(*batch, step=step, rate=0.1, seed=2) for stepper in (one, other)]
+        outcomes = [stepper.step(*batch, step=step, rate=0.1, seed=2) for stepper in (single, sharded)]
         assert_close(outcomes[1], outcomes[0])
     assert_close(cut.parameters, whole.parameters)
     assert_close(cut.statistics, whole.statistics)
@@ -168,14 +136,14 @@ def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:
     x[13] = np.nan
 
     def work(workers: Workers) -> None:
-        made = small()
-        before = made.parameters.copy()
-        stepper = Stepper(made, cr.Adam(), LOSS, shards=8, workers=workers)
+        network = small()
+        before = network.parameters.copy()
+        stepper = Stepper(network, cr.Adam(), LOSS, shards=8, workers=workers)
         rows = stepper.rows(16)
         try:
             stepper.step(x[rows], t[rows], step=1, rate=0.1, samples=16)
         finally:
-            assert_array_equal(made.parameters, before)
+            assert_array_equal(network.parameters, before)
 
     for error in together(4, work):
         assert isinstance(error, NotFiniteError)
@@ -183,9 +151,9 @@ def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:
 
 
 def test_custom_layers_are_refused_by_name() -> None:
-    made = Network([cr.Dense(6), Doubled(), cr.Dense(3)], (5,), engine="numpy")
+    network = Network([cr.Dense(6), Doubled(), cr.Dense(3)], (5,), engine="numpy")
     with pytest.raises(OptionError, match=r"student1: Doubled.forward needs the whole batch"):
-        Stepper(made, cr.Adam(), LOSS, shards=8)
+        Stepper(network, cr.Adam(), LOSS, shards=8)
 
 
 def test_more_workers_than_shards_are_refused() -> None:

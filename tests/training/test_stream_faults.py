@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
+from runs.run_driver import Halt
 
 import chainrule as cr
 from chainrule.errors import ChainruleError, DataError
@@ -74,16 +75,11 @@ def failing(error: BaseException) -> Callable[[], None]:
     return fail
 
 
-def kill(number: int) -> Callable[[], None]:
-    return lambda: os.kill(os.getpid(), number)
-
-
 @pytest.mark.parametrize(("fault", "says"), [
     (failing(KeyError("lost")), f"KeyError.*sample {FAULTY} of the data set"), (failing(DataError("bad")), "bad"),
-    (failing(OSError(5, "I/O error")), f"sample {FAULTY}"), (failing(MemoryError()), f"sample {FAULTY}"),
     (failing(StopIteration()), f"sample {FAULTY}"), (failing(SystemExit(3)), r"has ended \(exit code 3\)"),
-    (failing(KeyboardInterrupt()), r"has ended"), (lambda: os._exit(7), r"has ended \(exit code 7\)"),
-    (kill(signal.SIGKILL), "has ended .*-9"), (kill(signal.SIGTERM), "has ended .*-15"),
+    (lambda: os._exit(7), r"has ended \(exit code 7\)"),
+    (lambda: os.kill(os.getpid(), signal.SIGKILL), "has ended .*-9"),
 ])  # fmt: skip
 def test_faults_in_a_process(fault: Callable[[], None], says: str) -> None:
     with pytest.raises(DataError, match=says):
@@ -100,15 +96,11 @@ def test_an_unusable_sample_is_named(sample: Any, readers: int) -> None:
         fit(Faulty(lambda: sample or (), everywhere=True), readers=readers)
 
 
-def test_batches_with_weights_in_some_of_them() -> None:
+def test_weights_of_some_batches_are_refused() -> None:
     batches = [(X[:4], Y[:4], np.ones(4)), (X[4:8], Y[4:8])]
     for order in (batches, batches[::-1]):
         with pytest.raises(DataError, match="weights"):
             fit(order)
-
-
-def test_slow_readers_change_nothing() -> None:
-    assert_array_equal(fit(Faulty(lambda: time.sleep(0.2)), readers=3), fit(X, Y))
 
 
 class DeadlineError(TimeoutError):
@@ -168,29 +160,21 @@ def test_a_file_that_changes_during_training_is_named(photos: Path, change: str,
         fit(data, epochs=4, callbacks=stepped, readers=readers)
 
 
-@pytest.mark.parametrize("change", ["replaced", "touched"])
 @pytest.mark.parametrize("lazy", [False, True])
-def test_a_run_on_changed_files_is_refused(photos: Path, tmp_path: Path, change: str, lazy: bool) -> None:
-    """Compare the contents of the files: another time of a file does not matter."""
+def test_a_run_is_resumed_on_files_of_the_same_contents_alone(photos: Path, tmp_path: Path, lazy: bool) -> None:
+    """Another time of a file does not matter."""
 
-    def stop(trainer: Any, epoch: Any) -> None:
-        trainer.stop = True
+    def resumed(**options: Any) -> np.ndarray:
+        run = cr.Run(tmp_path / "run", resume=True, plots=False)
+        return fit(cr.data.load(photos, lazy=lazy)[0], epochs=3, run=run, **options)
 
-    def run(*, resume: bool = False) -> cr.Run:
-        return cr.Run(tmp_path / "run", resume=resume, plots=False)
-
-    training, _ = cr.data.load(photos, lazy=lazy)
-    fit(training, epochs=3, run=run(), callbacks=stop)
     file = photos / "1" / "13.pgm"
+    resumed(callbacks=Halt(5))
     file.touch()
-    if change == "replaced":
-        replaced(file)
-    training, _ = cr.data.load(photos, lazy=lazy)
-    if change == "replaced":
-        with pytest.raises(DataError, match="not those this run was started with"):
-            fit(training, epochs=3, run=run(resume=True))
-    else:
-        assert_array_equal(fit(training, epochs=3, run=run(resume=True)), fit(training, epochs=3))
+    assert_array_equal(resumed(), fit(cr.data.load(photos, lazy=lazy)[0], epochs=3))
+    replaced(file)
+    with pytest.raises(DataError, match="not those this run was started with"):
+        resumed()
 
 
 def test_a_truncated_memory_map_is_refused(tmp_path: Path) -> None:

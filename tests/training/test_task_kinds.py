@@ -1,5 +1,8 @@
 """The task implied by a loss and its targets, over drawn targets."""
 
+from contextlib import nullcontext
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,52 +11,37 @@ from hypothesis import strategies as st
 from chainrule.errors import DataError, OptionError
 from chainrule.network import losses, tasks
 
+CLASSES = ("categorical_cross_entropy", "softmax_cross_entropy", "categorical_focal_cross_entropy")
 ENDINGS = ("Softmax", "Sigmoid", "Dense", "")
 
 
 @st.composite
-def rows(draw: st.DrawFn, kind: str) -> np.ndarray:
-    """Draw one-hot rows, several labels, or values: (N, K)."""
-    seed, count, width = draw(st.integers(0, 2**32 - 1)), draw(st.integers(2, 9)), draw(st.integers(2, 5))
-    generator = np.random.default_rng(seed)
-    if kind == "one-hot":
-        return np.eye(width)[generator.integers(0, width, count)]
-    if kind == "labels":
-        actual = (generator.random((count, width)) < 0.5).astype(float)
-        actual[0] = 1.0  # several in one row
-        return actual
-    return generator.normal(size=(count, width))
+def targets(draw: st.DrawFn) -> np.ndarray:
+    """Draw one-hot rows, zeros and ones, shares, or numbers: (N, K)."""
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    count, width = draw(st.integers(2, 9)), draw(st.integers(1, 5))
+    drawn = generator.normal(size=(count, width))
+    kinds = np.eye(width)[generator.integers(0, width, count)], drawn > 0, drawn**2 / (drawn**2).sum(1, keepdims=True)
+    return draw(st.sampled_from((*kinds, drawn, abs(drawn)))).astype(float)
 
 
-@given(rows("one-hot"), st.sampled_from(losses.NAMES), st.sampled_from(ENDINGS))
-def test_rows_with_a_single_one_are_classes(t: np.ndarray, loss: str, ending: str) -> None:
-    tasks.check(loss, t)
-    assert tasks.infer_task(loss, ending, t) is tasks.CLASSIFICATION
-
-
-@given(rows("labels"))
-def test_several_ones_are_labels_where_outputs_are_probabilities(t: np.ndarray) -> None:
-    assert tasks.infer_task("binary_cross_entropy", "Sigmoid", t) is tasks.MULTI_LABEL
-    assert tasks.infer_task("half_squared_error", "Sigmoid", t) is tasks.MULTI_LABEL
-    assert tasks.infer_task("half_squared_error", "Dense", t) is tasks.REGRESSION
-    with pytest.raises(DataError, match="sum to 1 in every row; the target of sample"):
-        tasks.check("categorical_cross_entropy", t)
-
-
-@given(rows("numbers"), st.sampled_from(("half_squared_error", "mean_squared_error")), st.sampled_from(ENDINGS))
-def test_other_numbers_are_regression(t: np.ndarray, loss: str, ending: str) -> None:
-    tasks.check(loss, t)
-    assert tasks.infer_task(loss, ending, t) is tasks.REGRESSION
-    with pytest.raises(DataError, match="targets from 0 to 1"):
-        tasks.check("binary_cross_entropy", np.abs(t) + 1.01)
-
-
-def test_one_output_is_a_yes_or_no_or_a_number() -> None:
-    t = np.array([[0.0], [1.0], [1.0]])
-    assert tasks.infer_task("binary_cross_entropy", "Sigmoid", t) is tasks.BINARY
-    assert tasks.infer_task("half_squared_error", "Sigmoid", t) is tasks.BINARY
-    assert tasks.infer_task("half_squared_error", "Dense", t) is tasks.REGRESSION
-    assert tasks.infer_task("binary_cross_entropy", "Sigmoid", t * 0.9) is tasks.REGRESSION
+@given(targets())
+def test_the_task_follows_from_targets_loss_and_ending(t: np.ndarray) -> None:
+    """Rows with a single 1 are classes. Other zeros and ones are answers if outputs or losses are probabilities."""
+    answers = ((t == 0) | (t == 1)).all()
+    for loss, ending in product(losses.NAMES, ENDINGS):
+        is_answer = loss in ("binary_cross_entropy", "binary_focal_cross_entropy")
+        if loss in CLASSES or (answers and t.shape[1] > 1 and (t.sum(1) == 1).all()):
+            expected = tasks.CLASSIFICATION
+        elif answers and (is_answer or ending == "Sigmoid"):
+            expected = tasks.BINARY if t.shape[1] == 1 else tasks.MULTI_LABEL
+        else:
+            expected = tasks.REGRESSION
+        assert tasks.infer_task(loss, ending, t) is expected
+        rows = np.allclose(t.sum(1), 1) if loss in CLASSES else t.max() <= 1
+        allowed = (t.min() >= 0 and rows) or not (is_answer or loss in CLASSES)
+        with nullcontext() if allowed else pytest.raises(DataError, match=r"sum to 1 in every row|targets from 0 to 1"):
+            tasks.check(loss, t)
 
 
 def refuses(loss: str, ending: str, outputs: int, *, trains: bool) -> bool:
@@ -69,7 +57,7 @@ def refuses(loss: str, ending: str, outputs: int, *, trains: bool) -> bool:
 @pytest.mark.parametrize("outputs", [1, 4])
 def test_a_loss_that_cannot_be_learnt_from_after_an_ending_is_refused(loss: str, ending: str, outputs: int) -> None:
     """Refuse classes by one output, a softmax of one output, and classes by independent sigmoids."""
-    classes = loss in ("categorical_cross_entropy", "softmax_cross_entropy", "categorical_focal_cross_entropy")
+    classes = loss in CLASSES
     senseless = (classes and (outputs == 1 or ending == "Sigmoid")) or (ending == "Softmax" and outputs == 1)
     assert refuses(loss, ending, outputs, trains=True) == (senseless or refuses(loss, ending, outputs, trains=False))
 

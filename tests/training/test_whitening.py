@@ -51,14 +51,10 @@ def test_dirac_filters_pass_their_channel_on() -> None:
     assert_array_equal(square, np.eye(2, 4))
 
 
-def whitening_model(**options: object) -> Sequential:
-    layers = [cr.Conv2D(8, 2, initializer="whiten"), cr.Tanh(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
-    return Sequential(layers, (1, 8, 8), engine="numpy", **options)  # pyright: ignore[reportArgumentType]
-
-
-def test_kernels_whiten_from_the_first_training_on() -> None:
+def test_kernels_whiten_in_the_first_training_alone() -> None:
     x, y = stripes(60)
-    model = whitening_model()
+    layers = [cr.Conv2D(8, 2, initializer="whiten"), cr.Tanh(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    model = Sequential(layers, (1, 8, 8), engine="numpy")
     drawn = model.weights["conv1.w"].copy()
     recipe = Recipe(
         lr_multipliers=LRMultipliers.parse("conv1.w=0"), normalization="standardize", epochs=1, batch_size=20
@@ -68,14 +64,8 @@ def test_kernels_whiten_from_the_first_training_on() -> None:
     train(trainer)
     seen = patches(model.normalization.apply(x, np.float32), 2, 2) @ model.weights["conv1.w"][:4].reshape(4, -1).T
     assert_close(seen.T @ seen / len(seen), np.eye(4), error=0.02)
-
-
-def test_kernels_that_were_trained_are_left_alone() -> None:
-    x, y = stripes(60)
-    model = whitening_model()
-    model.fit(x, y, epochs=1, learning_rate=0.01, progress=False)
     trained = model.weights["conv1.w"].copy()
-    model.trainer(Recipe(), Samples.of(x, y, 3)).adopt()
+    model.fit(x[::2] * 0.5, y[::2], lr_multipliers="conv1.w=0", normalization="scale", progress=False)
     assert_array_equal(model.weights["conv1.w"], trained)
 
 

@@ -43,7 +43,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    monkeypatch.setattr(document.parts, "__defaults__", (folder,))
+    monkeypatch.setattr(document.inlined_page, "__defaults__", (folder,))
     return folder
 
 
@@ -180,7 +180,7 @@ def test_without_data_there_is_still_a_file(tmp_path: Path, page: Path) -> None:
 
 
 def test_nothing_is_fetched_and_nothing_else_may_run(page: Path) -> None:
-    text = document.assemble(document.parts(), '{"x": "</script><script>alert(1)</script>"}').decode()
+    text = document.assemble(document.inlined_page(), '{"x": "</script><script>alert(1)</script>"}').decode()
     assert "page/" not in text
     policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', text)
     assert text.index("<meta http-equiv") < text.index("<title>")
@@ -211,7 +211,7 @@ def test_nothing_is_fetched_and_nothing_else_may_run(page: Path) -> None:
 def test_pages_that_need_more_than_one_file_are_refused(page: Path, name: str, text: str, said: str) -> None:
     (page / name).write_text(text)
     with pytest.raises(FormatError, match=re.escape(said)):
-        document.parts()
+        document.inlined_page()
 
 
 def test_imports_and_exports_in_one_script() -> None:

@@ -140,7 +140,7 @@ class Assignment:
                 learner_task, report = base, check_loss(code, [self.intended], seed)
             else:
                 specified = replace(base, against=self.layer, shape=self.shape)
-                code, learner_task = layer_in(file, name, specified, self.constructor_values)
+                code, learner_task = load_layer(file, name, specified, self.constructor_values)
                 report = check_layer(code, learner_task, seed)
             try:
                 reading = read_loss(code, [self.intended], seed) if isinstance(code, AdaptedLoss) else code
@@ -171,18 +171,19 @@ def quiet() -> Generator[None]:
         yield
 
 
-def layer_in(
+def load_layer(
     file: CheckedFile, name: str, task: LearnerTask, options: Mapping[str, Any]
 ) -> tuple[Student, LearnerTask]:
-    """Return a layer of a file, or a pair of functions, with the completed task.
+    """Return a layer of a file with its task, which a pair of functions completes with its options and layouts.
 
-    options  values of constructor arguments
+    name     of a class, an object or a pair's forward function; "": the only one in the file
+    options  values of constructor arguments; `construct` finds values for required arguments that are not among them
     """
     pair = pair_named(file, name)
     if pair:
         return pair_task(file, *pair, task)
-    required = file.contents().required
-    key = name or next(iter(required), "") if len(required) == 1 else name
+    required = file.contents().required  # constructor arguments by class
+    key = next(iter(required)) if len(required) == 1 and not name else name
     if {*required.get(key, ())} - set(options):
         return construct(file, key, required[key], options, 0)[0], task
     return file.layer(name, options=options), task
@@ -364,14 +365,14 @@ class StudentTask:
     record: str = ""
 
 
-def draw(task: Assignment | FileAssignment, seed: int, name: str) -> StudentTask:
-    """Return a student's assignment. Equal seeds and names give equal results; case and spacing in names are ignored.
+def draw_task(task: Assignment | FileAssignment, seed: int, name: str) -> StudentTask:
+    """Return a student's assignment, drawn from a hash of seed and name; case and spacing in names are ignored.
 
     The values always depend on the name. The input shape also does, unless the teacher specified it.
     """
     normalized_name = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
     digest = hashlib.sha256(f"{seed}\n{normalized_name}".encode(errors="backslashreplace")).digest()
-    student_seed = int.from_bytes(digest[:4], "little")
+    student_seed = int.from_bytes(digest[:4], "little")  # the other bytes choose the shape, independently of the values
     if isinstance(task, FileAssignment) or task.shape is not None or isinstance(task.intended, LossSubject):
         return StudentTask(task, student_seed, f"{normalized_name}: seed {student_seed}")
     shape = next(_other_shapes(task.intended, np.random.default_rng(list(digest[4:]))), task.intended.shape)

@@ -93,7 +93,10 @@ def combinations(
 
 
 def _values(name: str, course_format: ClassFormat | None) -> Sequence[Any]:
-    """Return the values to try for an argument."""
+    """Return the values to try for an argument: for its exact name, its parameter, its option, or a part of its name.
+
+    Earlier kinds are more certain. A kernel may be an array of weights or, as here, its size.
+    """
     plain, role = name.replace("_", "").lower(), family(name)
     if plain in VALUES["exact"]:
         return VALUES["exact"][plain]
@@ -114,11 +117,13 @@ def class_adapter(name: str, arguments: Sequence[str], methods: Sequence[str], i
     arguments  names of the constructor arguments
     methods    calls of the two methods: "forward(x, training)", "backward(dy)"
     is_loss    whether the methods take predictions and targets
+
+    A text times a condition, such as ", dy" * (not is_loss), is the text or "".
     """
     own = [argument.partition("=")[0] for argument in arguments]
     (forward, first), (backward, second) = map(_call, methods or ("forward(x)", "backward(dy)"))
     inputs = ("p", "t") if is_loss else ("x",)
-    roles = dict(zip(first, inputs, strict=False))
+    roles = dict(zip(first, inputs, strict=False))  # argument of forward → input, and `later` for backward
     later = {name: f"self.{role}" for name, role in roles.items()} if is_loss else dict.fromkeys(second[:1], "dy")
     free = [name for name in (*own, *first, *second) if name not in (*roles, *later)]
     return ADAPTER.format(

@@ -97,6 +97,7 @@ def _shapes_of_weights(student: Student) -> Sequence[tuple[int, ...]]:
     for name in arrays_named("w", student.array_names()):
         w = student.copy_of(name)
         if w is not None and w.ndim in (2, 3, 4):
+            # channels and window in each of the three orders
             orders = ((w.shape[1], w.shape[2:]), (w.shape[0], w.shape[1:-1]), (w.shape[-2], w.shape[:-2]))
             return [*(_shape_around(channels, taps) for channels, taps in orders), *SHAPES]
     scales = (student.copy_of(name) for name in arrays_named("gamma", student.array_names()))

@@ -176,6 +176,7 @@ def _derive_entries(
     steps = [generator.normal(size=v.shape) for _ in range(DIRECTIONS)]
     indices = np.sort(generator.permutation(v.size)[:limit])
     slopes = [derive_element(basis(v.shape, index)) for index in indices]
+    # Bounds of rounding errors. A central difference loses a fifth of the digits: noise⁰·⁸ is larger than the noise.
     rounding = 200 * scalar.noise if method != CENTRAL else 150 * scalar.noise**0.8
     if method == CENTRAL and len(indices) == v.size:
         steps = []  # all elements are checked, so directions are redundant

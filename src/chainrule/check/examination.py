@@ -139,6 +139,7 @@ def with_diagnoses(examinations: Sequence[Examination]) -> list[Row]:
     """
     first, *others = examinations
     right = {row.tensor for row in first.rows if not row.is_wrong}
+    # each row with the diagnosis to report if no classic mistake explains its result
     rows: list[tuple[Row, tuple[Diagnosis, ...]]] = [
         (row, (VARYING,) if row.tensor in first.varying else ()) for row in first.rows
     ]
@@ -174,6 +175,11 @@ def _batch_size_diagnosis(row: Row, first: Examination, other: Examination) -> t
 
 
 def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis, ...]:
+    """Return the mistakes that explain all wrong results for the tensor of a row.
+
+    Results of an earlier call come first: they would not equal those of any mistake on this call's values. If several
+    mistakes explain the results, values with ties may rule out some of them.
+    """
     wrong = [
         examination
         for examination in examinations
@@ -224,7 +230,7 @@ def check_ties(probe: Probe, examination: Examination, exact: bool = False) -> R
     Returns the row of x, or None if another row is wrong or dx has the wrong shape.
     """
     x = derivatives.tied_integers(probe.values["x"].shape, probe.generator)
-    values, dy = {**probe.values, "x": x}, np.abs(probe.dy) + 0.1
+    values, dy = {**probe.values, "x": x}, np.abs(probe.dy) + 0.1  # positive, so that no terms cancel
     dx = probe.subject.gradients(values, dy).get("x")
     if dx is None or dx.shape != x.shape or not all(row.ok for row in examination.rows):
         return None

@@ -168,15 +168,19 @@ def check_another_forward(checked: CheckedProbe) -> list[Row]:
 
 
 def check_another_instance(checked: CheckedProbe) -> list[Row]:
-    """Check that a forward of another object between forward and backward does not change the gradients."""
+    """Check that a forward of another object between forward and backward does not change the gradients.
+
+    Objects that share a cache would use each other's values. The other object runs on a batch of the same size, whose
+    values would give wrong gradients, then on one sample less, which would also reveal a shared shape.
+    """
     probe, subject = checked.probe, checked.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss) or not subject.independent:
         return []
     kind = "loss" if isinstance(subject, SubmittedLoss) else "layer"
     instance, another = subject.another(), subject.another()
     expected = instance.gradients(probe.values, probe.dy)
-    smaller = {name: value[:-1] if name in BATCHES else value for name, value in checked.other.items()}
-    for values in (checked.other, smaller):
+    smaller_batch = {name: value[:-1] if name in BATCHES else value for name, value in checked.other.items()}
+    for values in (checked.other, smaller_batch):
         instance.output(probe.values)
         try:
             another.output(values)
@@ -212,13 +216,14 @@ def check_linearity(checked: CheckedProbe) -> list[Row]:
     values, dy = checked.probe.values, checked.probe.dy
     if not dy.ndim:
         return []
+    # Each row: the sum of the gradients for the parts, divided by the factor, should equal the gradients for dy.
     for method, factor, parts in (
         ("dy times 1000", LARGE_FACTOR, [LARGE_FACTOR * dy]),
         ("dy divided by 1000", 1 / LARGE_FACTOR, [dy / LARGE_FACTOR]),
         ("dy in parts", 1.0, _parts_of_dy(checked)),
     ):
         results = [checked.subject.gradients(values, part) for part in parts]
-        if any({*gradients} != {*checked.claimed} for gradients in results):
+        if any({*gradients} != {*checked.claimed} for gradients in results):  # code that fails for such a dy
             return []
         whole = {
             name: sum((gradients[name] for gradients in results[1:]), results[0][name]) / factor
@@ -241,7 +246,8 @@ def _parts_of_dy(checked: CheckedProbe) -> list[Array]:
     single, few = np.zeros_like(dy), np.zeros_like(dy)
     single.flat[order[-1:]] = few.flat[order[-4:-1]] = 1.0
     constant, positive = np.ones_like(dy), np.abs(dy)
-    return [single, few, constant, positive, dy - single - few - constant - positive]
+    negative = dy - single - few - constant - positive  # dy − |dy| ≤ 0, so the remainder to dy is ≤ −1
+    return [single, few, constant, positive, negative]
 
 
 def check_strided_arrays(checked: CheckedProbe) -> list[Row]:
@@ -286,7 +292,7 @@ def check_other_inputs(checked: CheckedProbe) -> list[Row]:
     if (x := probe.values.get("x")) is None:
         return []
     rectified = np.abs(x)
-    rectified[(slice(None), *(0 for _ in x.shape[1:]))] = 0.0
+    rectified[(slice(None), *(0 for _ in x.shape[1:]))] = 0.0  # the first element of every sample
     for method, diagnosis, inputs in (
         (f"inputs up to ±{probes.FAR_LIMIT:.0f}", FAR, probes.spread_values(x.shape, probe.generator)),
         (f"inputs up to ±{3 * SMALL_FACTOR:g}", NEAR, SMALL_FACTOR * x),
@@ -295,6 +301,7 @@ def check_other_inputs(checked: CheckedProbe) -> list[Row]:
         values = {**probe.values, "x": inputs}
         if not checked.output_is_right:
             return list(compare_with_derivatives(checked, values, method, diagnosis))
+        # A gradient at a kink counts as right between its values on both sides, so it is limited to this interval.
         sides = [checked.right_results({**values, "x": inputs + side * (inputs == 0)}) for side in (-SIDE, SIDE)]
         results, expected = checked.results(values, probe.dy), dict[str, Array]()
         for name, before_kink in sides[0].items():

@@ -62,6 +62,8 @@ def check_file(
 ) -> Report | None:
     """Return the report of a file's functions and classes, or None if the file must be checked as a single layer.
 
+    Classes whose form depends on that of others are checked last (`_is_last`), but reported in the order of the file.
+
     base    names of constants, and the treatment of ties
     names   names of the functions and classes to check; empty: all
     """
@@ -74,18 +76,19 @@ def check_file(
     pairs, missing = find_pairs(functions)
     pairs = [pair for pair in pairs if is_selected(pair.forward, pair.backward)]
     classes = {key: arguments for key, arguments in contents.layers.items() if is_selected(key)}
-    unknown = [pair for pair in tutorial_pairs(functions) if is_selected(*pair)]
+    other_pairs = [pair for pair in tutorial_pairs(functions) if is_selected(*pair)]
     engines = [name for name in contents.engines if is_selected(name)]
     kinds = {name: optimizer_kind(name) for name in contents.optimizers if is_selected(name)}
     optimizers = {name: kind for name, kind in kinds.items() if kind}
     methods = {call.partition("(")[0] for call in chain(*contents.methods.values())}
-    unusual = contents.methods and not methods & {*sources.METHODS}
-    if not (unusual or engines or optimizers or pairs or unknown or contents.losses or _are_checkable(classes)):
+    # The check of a single layer only calls methods with usual names, such as forward and backward.
+    has_unusual_methods = contents.methods and not methods & {*sources.METHODS}
+    has_functions = pairs or other_pairs or engines or optimizers
+    if not (has_functions or has_unusual_methods or contents.losses or _are_checkable(classes)):
         return None
-    subjects, seen = (
-        {pair.title: pair_rows(file, pair, pair.backward in functions, base, seed) for pair in pairs},
-        list[Row](),
-    )
+    # The iterators of rows run in the loop below, in this order. Those of classes read `seen`, the earlier rows.
+    subjects = {pair.title: pair_rows(file, pair, pair.backward in functions, base, seed) for pair in pairs}
+    seen = list[Row]()
     notes = [f"not in the file: {', '.join(missing)}"] if missing and not names else []
     for key in sorted(classes, key=_is_last):
         signature = (classes[key], contents.required.get(key, ()), contents.methods.get(key, ()))
@@ -94,7 +97,7 @@ def check_file(
         subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)
     for name, kind in optimizers.items():
         subjects[name] = _optimizer_rows(file, name, kind, seed, None if names else notes)
-    subjects |= {" / ".join(pair): other_pair_rows(file, *pair, base, seed) for pair in unknown}
+    subjects |= {" / ".join(pair): other_pair_rows(file, *pair, base, seed) for pair in other_pairs}
     for row in _rows(file, subjects):
         seen.append(row)
     places = {name: place for place, name in enumerate([*(pair.title for pair in pairs), *classes])}
@@ -203,7 +206,7 @@ def _class_rows(
             yield from other_pair_rows(file, name, "", base, seed)
             return
         task = with_own_variant(task, student)
-        task, report = _report(student, task, seed)
+        task, report = _report_of_fitting_task(student, task, seed)
         epsilon = stored_epsilon(student) if isinstance(task.against, NORMALIZATIONS) else None
         rows = report.rows if epsilon is None else _rows_with_epsilon(report.rows, name, epsilon, notes)
         layer = task.against or (course_format and course_format.fixed_layer)
@@ -272,22 +275,32 @@ def _loss_class_rows(
     return rows
 
 
-def _report(student: Student, task: LearnerTask, seed: int) -> tuple[LearnerTask, Report]:
-    """Return the report of a layer, and the task that it fits: the given one, without bias, or without a layer."""
+def _report_of_fitting_task(student: Student, task: LearnerTask, seed: int) -> tuple[LearnerTask, Report]:
+    """Return the first task that a layer's code can be checked against, and the report of this check.
+
+    Three tasks are tried, from the strictest to the most lenient: the intended layer; this layer without a bias, which
+    a learner may omit; no intended layer, where only the gradients are checked. Code that raises an error does not fit
+    a task. For the task without a bias, the output must also be right, since a wrong one means another layer.
+
+    Errors   UnwrittenError if a function is not written; StudentError if the code fits no task
+    """
     layer: Any = task.against
     tasks = [task]
-    tasks += [replace(task, against=replace(layer, bias=False))] if getattr(layer, "bias", False) else []
-    tasks += [replace(task, against=None, shape=None, larger=())] if layer is not None else []
-    for candidate in tasks[:-1]:
+    if getattr(layer, "bias", False):
+        tasks.append(replace(task, against=replace(layer, bias=False)))
+    if layer is not None:
+        tasks.append(replace(task, against=None, shape=None, larger=()))
+    *stricter, last = tasks
+    for candidate in stricter:
         try:
             report = check_layer(student, candidate, seed)
-        except UnwrittenError:
+        except UnwrittenError:  # no task can change this
             raise
         except StudentError:
             continue
         if candidate is task or not any(row.tensor == "y" and row.is_wrong for row in report.rows):
             return candidate, report
-    return tasks[-1], check_layer(student, tasks[-1], seed)
+    return last, check_layer(student, last, seed)
 
 
 def _task(
@@ -348,8 +361,9 @@ def _variation_rows(
     arguments, required, _ = signature
     by_text = _activation_arguments(arguments)
     slopes = {argument: slope for argument, slope in SLOPES.items() if argument in arguments}
-    variations = list[dict[str, Any]]()
+    variations = list[dict[str, Any]]()  # each contains the values of the constructor arguments of one object
     if any(argument in options and argument not in required for argument in arguments):
+        # without the optional arguments, the author's defaults apply
         variations.append({argument: value for argument, value in options.items() if argument in required})
     for sizes in OTHER_SIZES if class_format(name) is None else ():
         if values := usual_values(arguments, sizes):

@@ -74,7 +74,11 @@ def _steps(explanation: ElementExplanation) -> tuple[str, ...]:
 
 
 def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanation) -> Iterator[SumTerm]:
-    """Yield the terms of the expected sum, then terms that are only in the actual sum; at most `MAX_TERMS` of each."""
+    """Yield the terms of the expected sum, then terms that are only in the actual sum; at most `MAX_TERMS` of each.
+
+    A term is an element times a factor: in y, an element of x times a weight; in a gradient, an element of dy. The
+    actual factor is measured by changing this element alone.
+    """
     varied = ("x", *probe.values) if tensor == "y" else ("dy",)  # a bias is a term without an element of x
     arrays = {name: value for name, value in probe.values.items() if tensor != "y" or name != "x"}
     expected_elements = set[tuple[str, Index]]()
@@ -88,7 +92,7 @@ def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanati
         name = " · ".join([factor.label for factor in others] + [explanation.scale[0]] * bool(explanation.scale[0]))
         expected_elements.add((element.tensor, element.index))
         yield _term(probe, tensor, cell, element, expected, name, arrays, base)
-    if tensor == "y" or probe.dy.size > MAX_TERMS:
+    if tensor == "y" or probe.dy.size > MAX_TERMS:  # too many elements to measure each
         return
     for index in np.ndindex(probe.dy.shape):
         if ("dy", index) not in expected_elements:

@@ -271,6 +271,9 @@ def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
 def function_values(layer: Layer, omitted: str = "") -> dict[str, Any]:
     """Return the values of a layer's options under the names that arguments of functions usually have.
 
+    Conv2D(4, 3, stride=2), for example, gives a value for each usual name of a stride, and a dictionary such as
+    conv_param = {"stride": 2, "pad": 0} for each usual name of a dictionary that contains one of its options.
+
     omitted  name of an option that dictionaries omit, together with all other options that have defaults
     """
     if isinstance(layer, LayerSequence):
@@ -327,7 +330,7 @@ class FunctionPair:
 def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]:
     """Return the pairs with known formats in a file, and the names of known forward functions that the file lacks.
 
-    If there are no pairs, both lists are empty.
+    If there are no pairs, both lists are empty, because the file is not of a known course.
     """
     pairs, missing = list[FunctionPair](), list[str]()
     for course_format in FUNCTIONS:
@@ -336,6 +339,7 @@ def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]
         for suffix in suffixes:
             names = [f"{backward}{suffix}{other}" for other in NAMES["backward_suffixes"]] if backward else [""]
             present = [name for name in names if name in functions]
+            # without a backward, the pair has the name that it should have
             pairs += [FunctionPair(course_format, f"{forward}{suffix}", name) for name in present or names[:1]]
         optional = course_format.cases and isinstance(course_format.cases[0].layer, LayerSequence)
         missing += [] if suffixes or optional else [forward]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule._io.files import csv_bytes, write_atomic
-from chainrule.check.assignments import Assignment, FileAssignment, StudentTask, draw
+from chainrule.check.assignments import Assignment, FileAssignment, StudentTask, draw_task
 from chainrule.check.host import (
     Limits,
     Permissions,
@@ -49,6 +49,7 @@ def limit_hints(report: Report, level: int) -> Report:
 
 
 def _limit_row(row: Row, level: int) -> Row:
+    """Return a row without what its level of hints withholds: diagnoses, then the terms of the first wrong number."""
     if level >= ALL or row.ok or row.accepted:
         return row
     kept = tuple(diagnosis for diagnosis in row.diagnoses if diagnosis.name in ALWAYS_SHOWN)
@@ -57,7 +58,7 @@ def _limit_row(row: Row, level: int) -> Row:
     first, notes = row.first, row.notes
     if first is not None and level < TERMS:
         first = FirstWrong(first.index, first.actual, first.expected)
-    elif level >= TERMS and (first is None or not first.page):
+    elif level >= TERMS and (first is None or not first.page):  # the first wrong number would name its page itself
         pages = dict.fromkeys(diagnosis.page for diagnosis in row.diagnoses if diagnosis.page)
         notes = (*notes, *(f"{row.title} is derived in {page}" for page in pages))
     return replace(row, diagnoses=kept, first=first, notes=notes)
@@ -148,7 +149,7 @@ def grade(
     memory    memory limit in MB
     packages  packages that submissions may import in addition to NumPy and the standard library
     single    whether the folder, or a file, is one submission
-    by_name   whether values and input shapes are drawn from each student's name (`assignments.draw`)
+    by_name   whether values and input shapes are drawn from each student's name (`assignments.draw_task`)
     student   student's name for a single submission; default: the name of its file or folder
     hints     how much the grades reveal, from 0 (verdicts) to 3 (mistakes)
     ties      "first" if max pooling must pass dy to the first of several largest elements
@@ -162,9 +163,8 @@ def grade(
     )
 
     def row(entry: Submission) -> Grade:
-        drawn = (
-            draw(task, grading_seed, student or student_of(entry.name)) if by_name else StudentTask(task, grading_seed)
-        )
+        name = student or student_of(entry.name)
+        drawn = draw_task(task, grading_seed, name) if by_name else StudentTask(task, grading_seed)
         permissions = Permissions(entry.readable, folders, memory << 20)
         return _grade_entry(entry, drawn, grading_seed, seconds, permissions, hints, base)
 

@@ -194,6 +194,7 @@ def guess_layer(
 
     points   values of equal shapes, both near and far from zero, which distinguishes ReLU6 from ReLU, for example
     """
+    # Every layer that the parameters allow is tried in every layout until one reproduces all outputs.
     named_points = [named for values in points if (named := _by_library_name(values)) is not None]
     if not named_points:
         return None
@@ -214,7 +215,7 @@ def guess_layer(
                 )
                 if all(_equal_in_some_layout(output, candidate.output(values)) for output, values in pairs):
                     return candidate, layouts
-        except ChainruleError:
+        except ChainruleError:  # the layer does not support this input shape
             continue
     return None
 
@@ -268,6 +269,10 @@ def _by_library_name(values: Mapping[str, Array]) -> dict[str, Array] | None:
 
 
 def _candidates(values: Mapping[str, Array]) -> Iterator[Layer]:
+    """Yield the layers whose parameters have the names and numbers of axes of these values, the most usual ones first.
+
+    For w (8, 6) and b (8,), these are Dense(8) and Dense(6), whose weights are transposed.
+    """
     w, b = values.get("w"), values.get("b")
     if "gamma" in values:
         yield cr.BatchNorm1D() if values["x"].ndim == 3 else cr.BatchNorm2D()

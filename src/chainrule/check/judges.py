@@ -232,21 +232,30 @@ class JudgedResult:
 def explain(tensor: str, cases: Sequence[JudgedResult], tolerance: float) -> tuple[Diagnosis, ...]:
     """Return the mistakes that explain the results for a tensor on all of these probes.
 
-    Gradients are compared with those of the function that forward computes, which may be the layer with a rotated
-    kernel. If a gradient is correct for the intended layer but forward computes another layer, a separate diagnosis is
-    returned.
+    A gradient is right if it is that of the function that forward computes. There are three cases:
+
+    - Forward computes the intended layer: compare with the intended layer's gradient.
+    - Forward computes the layer with a rotated kernel: compare with this layer's gradient.
+    - Forward computes another layer, but the gradient is that of the intended one: only forward is to be corrected.
+
+    In all other cases, the intended layer's gradient is the best guess.
     """
+    # Float32 code differs from the truth by its rounding errors, so its own tolerance decides what is equal.
     exact = tolerance if tolerance > MAX_FLOAT64_TOLERANCE else EXACT
-    truths = [case.judge.ground_truth(case.values, case.dy) for case in cases]
     results = [case.to_library(tensor, case.result) for case in cases]
-    if tensor == "y" or (_computed(cases, truths, exact) and not _all_same(tensor, truths, results, CLOSEST)):
-        return diagnose(tensor, list(zip(truths, results, strict=True)), exact)
-    others = [judge.ground_truth(case.values, case.dy) for case in cases if (judge := case.judge.rotated())]
-    if others and _computed(cases, others, exact):
-        return diagnose(tensor, list(zip(others, results, strict=True)), exact)
-    if _all_same(tensor, truths, results, exact):
-        message = f"is the gradient of {cases[0].judge.name}, but forward does not compute that layer: correct forward"
-        return (Diagnosis(FOREIGN, message),)
+    truths = intended = [case.judge.ground_truth(case.values, case.dy) for case in cases]
+    # If a result that was judged wrong equals the intended gradient, forward is only almost the intended layer.
+    forward_is_intended = tensor == "y" or (
+        _computed(cases, intended, exact) and not _all_same(tensor, intended, results, CLOSEST)
+    )
+    if not forward_is_intended:
+        rotated = [judge.ground_truth(case.values, case.dy) for case in cases if (judge := case.judge.rotated())]
+        if rotated and _computed(cases, rotated, exact):
+            truths = rotated
+        elif _all_same(tensor, intended, results, exact):
+            name = cases[0].judge.name
+            message = f"is the gradient of {name}, but forward does not compute that layer: correct forward"
+            return (Diagnosis(FOREIGN, message),)
     return diagnose(tensor, list(zip(truths, results, strict=True)), exact)
 
 

@@ -46,8 +46,9 @@ class LossReading:
 def read_loss(code: LossCode, candidates: Sequence[Subject], seed: int, lenient: bool = False) -> LossReading:
     """Return the first reading of a learner's loss whose value is right.
 
-    If there is none, return the first one with a finite value, or the last one. Class indices are passed to code that
-    fails for targets (N, K).
+    If there is none, return the first one with a finite value, or the last one. Unusual readings, which have notes, are
+    no fallback, because wrong code may run in them by chance. Class indices are passed to code that fails for targets
+    (N, K).
 
     candidates  losses that the code may compute
     lenient     whether the code may be right for one-hot targets only

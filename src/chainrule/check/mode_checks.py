@@ -132,7 +132,7 @@ class NormalizationPoint:
         (_, trained), (test_output, statistics_after) = run(False, self.x), run(True, self.x)
         single_output, _ = run(True, self.x[:1])
         (mean, variance), factor = self.statistics, self.factor(trained)
-        other = 1 - self.momentum
+        other = 1 - self.momentum  # the weight of the new statistic, or of the old one if they are swapped
         stored = self.is_updated_by(trained, self.momentum) or (either_factor and self.is_updated_by(trained, other))
         swapped = not (stored or either_factor) and _same(trained[0], other * self.mean + self.momentum * mean)
         message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
@@ -224,6 +224,7 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
     accepted.
     """
     layer, student = intended.layer, load({})
+    # names of the running mean and variance in the learner's object; "" for a missing one
     names = [next((word for word in words if student.has(word)), "") for words in STATISTICS_NAMES]
     momentum_name = next((word for word in MOMENTUM_NAMES if student.has(word)), "")
     stored = student.copy_of(momentum_name) if momentum_name else None
@@ -232,7 +233,7 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
     momentum = np.nan if stored is None or impossible_value("momentum", float(stored)) else float(stored)
     point = NormalizationPoint.draw(intended.shape, layer.epsilon, momentum, np.random.default_rng(seed))
 
-    def run(evaluated: bool, x: Array) -> tuple[Array, list[Array]]:
+    def run(evaluated: bool, x: Array) -> tuple[Array, list[Array]]:  # the output, and the new mean and variance
         subject = match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
         copied, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
         parameters = {subject.names[parameter]: value for parameter, value in values.items()}
@@ -241,7 +242,7 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
             copied.put(name, value if initial.size == 1 else value.reshape(initial.shape))  # may be a single 0 at first
         return copied.forward(x), [_held_array(copied, name, None).reshape(-1) for name in names]
 
-    for name, usual in zip(names, ((0,), (0, 1)), strict=True):
+    for name, usual in zip(names, ((0,), (0, 1)), strict=True):  # usual initial values
         initial, message = _held_array(student, name, np.zeros_like(point.mean)), ""
         if initial.size not in (1, point.mean.size):
             message = f"of shape {initial.shape}: expected {point.mean.size}, one per feature"
@@ -249,7 +250,7 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
             message = f"= {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
         if message:
             return [row("running statistics", False, "running-statistics", f"starts with {name} {message}")]
-    if np.isnan(momentum):
+    if np.isnan(momentum):  # unknown: infer it from one update of the statistics
         point = replace(point, momentum=point.factor(run(False, point.x)[1]))
     return point.rows(row, run, either_factor=momentum_name != MOMENTUM_NAMES[0])
 
@@ -341,6 +342,7 @@ def _masked(row: Callable[..., Row], x: Array, y: Array, p: float) -> Row:
     if y.shape != x.shape:
         return row(METHOD, False, "dropout-mask", comparison.shape_message("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
+    # A mask that is the same along an axis drops whole rows of it. Along the samples, it is shared, and judged last.
     shared = bool((kept == kept.take([0], 0)).all()) and not kept.all()
     if not (shared or kept.all()) and any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
         return row(METHOD, False, "dropout-mask", "drops whole samples: draw a mask with the shape of x")
@@ -352,6 +354,7 @@ def _masked(row: Callable[..., Row], x: Array, y: Array, p: float) -> Row:
     def near(keep: float) -> bool:
         return abs(kept_fraction - keep) < DEVIATIONS * np.sqrt(p * (1 - p) / (x[0] if shared else x).size)
 
+    # p is the probability of keeping or, in older editions of the course, of dropping
     keep = next((keep for keep in (p, 1 - p) if near(keep)), None)
     if keep is None:
         message = (

@@ -18,6 +18,7 @@ from chainrule.errors import OptionError
 from chainrule.training.optimizers import NAMED, Optimizer
 
 STEPS, PARAMETERS = 5, 9
+SMALLEST_SCALE, LARGEST_SCALE = 0.05, 20  # of the parameters' gradients: they differ, so that √v and ε matter
 TOLERANCE, FLOAT32_TOLERANCE = 1e-8, 1e-3  # relative to the longest step of each parameter
 OPTIONS: dict[str, tuple[str, ...]] = DATA["optimizers"]["options"]  # by name in this library
 WORDS: dict[str, tuple[str, ...]] = DATA["optimizers"]["words"]
@@ -75,26 +76,37 @@ class Rule:
         return replace(rule, first=options.get("momentum", 0.0), coupled=decay)
 
     @np.errstate(all="ignore")
-    def path(self, start: Array, gradients: Array) -> Array:
-        """Return the parameters after each step (steps, n). They are NaN for the root of a negative number."""
-        p, path = start, list[Array]()
-        m = v = np.zeros_like(start)
+    def trajectory(self, start: Array, gradients: Array) -> Array:
+        """Return the parameters after each step (steps, n). They are NaN for the root of a negative number.
+
+        start      the parameters p before the first step (n,)
+        gradients  the gradient g of each step (steps, n)
+
+        A rule with rate 0.1 and no other options moves from p = 1 with g = 2, then 3, to 0.8 and 0.5.
+        """
+        p, trajectory = start, list[Array]()
+        m = v = zeros = np.zeros_like(start)
         for step, gradient in enumerate(gradients, 1 + self.shift):
             h = gradient + self.coupled * p
-            m, v = (np.zeros_like(start),) * 2 if self.forgets else (m, v)
-            m, v = self.first * m + self.share * h, self.second * v + self.second_share * h**2
-            biases = [
-                1 - beta**step if on else 1.0
-                for beta, on in zip((self.first, self.second), self.corrected, strict=True)
-            ]
-            square = v / biases[1]
-            epsilon = self.epsilon / biases[1] ** self.root if self.uncorrected else self.epsilon
-            scale = (square + epsilon) ** self.root if self.inside else square**self.root + epsilon
-            move = self.rate * (h + self.first * m if self.nesterov else m / biases[0]) / (scale if self.scaled else 1)
-            shrunk = 1 - self.rate * self.decay
-            p = (p - move) * shrunk if self.late else p * shrunk - move
-            path.append(p)
-        return np.stack(path)
+            m = self.first * (zeros if self.forgets else m) + self.share * h
+            v = self.second * (zeros if self.forgets else v) + self.second_share * h**2
+            # Because m and v start at 0, they are too small by the factors 1 − βᵗ and 1 − β₂ᵗ.
+            m_factor = 1 - self.first**step if self.corrected[0] else 1.0
+            v_factor = 1 - self.second**step if self.corrected[1] else 1.0
+            direction = h + self.first * m if self.nesterov else m / m_factor
+            move = self.rate * direction / (self._scale(v / v_factor, v_factor) if self.scaled else 1)
+            shrinkage = 1 - self.rate * self.decay
+            p = (p - move) * shrinkage if self.late else p * shrinkage - move
+            trajectory.append(p)
+        return np.stack(trajectory)
+
+    def _scale(self, v: Array, v_factor: float) -> Array:
+        """Return √v̂ + ε, the divisor of a step, or its variant: another power, or ε under the root or added to √v.
+
+        Adding ε to √v before the correction, with v = v̂·v_factor, equals adding ε/√v_factor to √v̂.
+        """
+        epsilon = self.epsilon / v_factor**self.root if self.uncorrected else self.epsilon
+        return (v + epsilon) ** self.root if self.inside else v**self.root + epsilon
 
 
 MISTAKES: Sequence[tuple[str, str, Callable[[Rule], Rule]]] = (  # name, message, and the changed rule
@@ -138,7 +150,10 @@ MISTAKES: Sequence[tuple[str, str, Callable[[Rule], Rule]]] = (  # name, message
 
 
 def optimizer_rows(name: str, kind: str, descend: Callable[[Descent], Mapping[str, Array]], seed: int) -> Iterator[Row]:
-    """Yield the row of an optimizer.
+    """Yield the row of an optimizer, whose steps are compared with those of this library's optimizer.
+
+    Options that are not known have several usual values. The optimizer is right if its steps are those of any of them.
+    If it is wrong, the first diagnosis that applies is reported: an impossible value, then a mistake in the rule.
 
     kind      name of the optimizer in this library
     descend   runs the optimizer in the learner's process
@@ -146,25 +161,26 @@ def optimizer_rows(name: str, kind: str, descend: Callable[[Descent], Mapping[st
     Errors   StudentError for any error in the code; FormError for an unknown form
     """
     generator = np.random.default_rng(seed)
-    start, scales = generator.normal(size=PARAMETERS), np.geomspace(0.05, 20, PARAMETERS)
+    start = generator.normal(size=PARAMETERS)
+    scales = np.geomspace(SMALLEST_SCALE, LARGEST_SCALE, PARAMETERS)
     gradients = generator.normal(size=(STEPS, PARAMETERS)) * scales
     drawn = {option: float(generator.uniform(*RANGES[option])) for option in OPTIONS[kind]}
     results = descend(Descent(start, gradients, drawn, {option: WORDS[option] for option in drawn}))
-    claimed = results.get("parameters", start)
+    claimed = results.get("parameters", start)  # the parameters after each step (steps, n)
     if claimed.shape != gradients.shape or claimed.dtype.kind != "f":
         raise FormError(f"{name} did not return parameters")
     try:
         rules = [Rule.of(*_optimizer(kind, options)) for options in _possible_options(kind, results, drawn)]
     except OptionError as error:
         raise FormError(f"{name}: {error}") from None
-    own = {option: float(np.real(results[option]).item()) for option in drawn if option in results}
-    comparisons = [_compare(claimed, rule.path(start, gradients), start) for rule in rules]
+    used = {option: float(np.real(results[option]).item()) for option in drawn if option in results}
+    comparisons = [_compare(claimed, rule.trajectory(start, gradients), start) for rule in rules]
     best = min(comparisons, key=lambda comparison: comparison.error)
     tolerance = TOLERANCE if claimed.dtype.itemsize >= 8 else FLOAT32_TOLERANCE
-    impossible = (mistake for item in own.items() if item[1] for mistake in impossible_value(*item))
+    impossible = (mistake for option in used if used[option] for mistake in impossible_value(option, used[option]))
     notes = tuple(
         f"{name} has {option} = {value:g}; usual values are {', '.join(f'{usual:g}' for usual in USUAL[option])}"
-        for option, value in own.items()
+        for option, value in used.items()
         if value not in (0, drawn[option], *USUAL[option])
     )
     row = Row(name, "update", f"{STEPS} steps", best.error, tolerance, best.error <= tolerance, notes=notes)
@@ -175,7 +191,7 @@ def optimizer_rows(name: str, kind: str, descend: Callable[[Descent], Mapping[st
             Diagnosis(mistake, message)
             for rule in rules
             for mistake, message, change in MISTAKES
-            if _compare(claimed, change(rule).path(start, gradients), start).error <= tolerance
+            if _compare(claimed, change(rule).trajectory(start, gradients), start).error <= tolerance
         )
         worst = best.worst
         first = FirstWrong(worst.index, worst.actual, worst.expected, page=PAGES[kind]) if worst else None
@@ -218,9 +234,13 @@ def _optimizer(kind: str, options: Mapping[str, float]) -> tuple[Optimizer, floa
 
 
 def _compare(claimed: Array, path: Array, start: Array) -> Comparison:
-    """Compare the parameters. Errors are relative to the longest step of each parameter."""
+    """Compare the parameters after each step (steps, n). Errors are relative to the longest step of each parameter.
+
+    Relative to the parameters themselves, an error in a short step would disappear.
+    """
     longest = np.maximum(np.abs(np.diff(path, axis=0, prepend=start[None])).max(axis=0), TINY)
     comparison = compare_with_array((claimed - start) / longest, (path - start) / longest, 1.0)
     if (worst := comparison.worst) is None:
         return comparison
+    # The comparison contains scaled distances from the start. The report shows the parameters themselves.
     return replace(comparison, worst=WorstEntry(worst.index, float(claimed[worst.index]), float(path[worst.index])))

@@ -47,9 +47,9 @@ def check_options(student: Student, other: Case, complete: bool, seed: int, ties
             adopt_unnamed_gradients(probe.subject, probe.values, seed)
     except StudentError as error:
         return [] if other.advice else [failure_row(student.name, error, method)]
-    if (other.advice == "uneven" or (other.advice and len(probe.subject.tensors) == 1)) and (
-        probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape
-    ):
+    # A stride that does not divide the input, or a pooling, may round the output size up instead of down.
+    may_round_up = other.advice == "uneven" or (other.advice and len(probe.subject.tensors) == 1)
+    if may_round_up and probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape:
         return []
     try:
         examination = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
@@ -60,15 +60,14 @@ def check_options(student: Student, other: Case, complete: bool, seed: int, ties
             examination = replace(examination, rows=(*examination.rows, row))
     except StudentError as error:
         return [failure_row(student.name, error, method)]
-    diagnosis = Diagnosis("options", f"is wrong for {other.description}: {other.remedy}")
-    squeezed = replace(
-        diagnosis, message=f"is wrong for {other.description}: keep axes of length 1, which squeeze removes"
-    )
-    diagnoses = {
-        row.tensor: (squeezed if _lost_an_axis(examination, row.tensor) else diagnosis,) for row in examination.rows
-    }
+
+    def fallback(tensor: str) -> Diagnosis:  # for results that no classic mistake explains
+        squeezed = "keep axes of length 1, which squeeze removes"
+        remedy = squeezed if _lost_an_axis(examination, tensor) else other.remedy
+        return Diagnosis("options", f"is wrong for {other.description}: {remedy}")
+
     rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
-    return [replace(row, method=method, diagnoses=row.diagnoses or diagnoses[row.tensor]) for row in rows]
+    return [replace(row, method=method, diagnoses=row.diagnoses or (fallback(row.tensor),)) for row in rows]
 
 
 def check_variation(student: Student, description: str, seed: int) -> list[Row]:

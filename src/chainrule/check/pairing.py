@@ -36,6 +36,8 @@ def match_parameters(
 def assignments(student: Student, intended: LayerSubject, known: Mapping[str, ArrayLayout]) -> Iterator[SubmittedLayer]:
     """Yield the learner's layer with each choice of arrays as parameters, and of their layouts.
 
+    A dense layer with 2 outputs and 2 inputs is yielded twice, for example: its array W may be w or w transposed.
+
     Errors   FormError or StudentError if a parameter has no suitable array
     """
     options = _with_bias_inside(student, intended) or _options(student, intended, known)
@@ -49,6 +51,7 @@ def assignments(student: Student, intended: LayerSubject, known: Mapping[str, Ar
             if all(options.values())
             else [name for name in influential_arrays(student, x) if name not in named_arrays]
         )
+        # An array of any name may be a parameter if the output depends on it.
         for parameter in [parameter for parameter, pairs in options.items() if not pairs]:
             options[parameter] = _pairs(student, unnamed_arrays, intended.parameters[parameter], known.get(parameter))
     for parameter, pairs in options.items():
@@ -61,7 +64,7 @@ def assignments(student: Student, intended: LayerSubject, known: Mapping[str, Ar
     x_and_y = {name: layout for name, layout in known.items() if name not in intended.parameters}
     for choice in product(*options.values()):
         names = {parameter: name for parameter, (name, _) in zip(options, choice, strict=True)}
-        if len({*names.values()}) == len(names):
+        if len({*names.values()}) == len(names):  # an array cannot be two parameters
             layouts = {parameter: layout for parameter, (_, layout) in zip(options, choice, strict=True)}
             student.declare(*names.values())
             all_layouts = {**x_and_y, **{name: layout for name, layout in layouts.items() if layout != SAME}}
@@ -69,7 +72,11 @@ def assignments(student: Student, intended: LayerSubject, known: Mapping[str, Ar
 
 
 def _with_bias_inside(student: Student, intended: LayerSubject) -> dict[str, list[tuple[str, ArrayLayout]]]:
-    """Return the parts to try of weights whose last or first row or column is the bias; {} if there are none."""
+    """Return the parts to try of weights whose last or first row or column is the bias; {} if there are none.
+
+    For w (3, 2) and b (3,), an array W (3, 3) gives "W[:, :-1]" or "W[:, 1:]" for w and "W[:, -1]" or "W[:, 0]" for b.
+    Parts that the learner's code declares come first.
+    """
     w, bias = intended.parameters.get("w", ()), intended.parameters.get("b", ())
     if len(w) != 2 or not bias:
         return {}

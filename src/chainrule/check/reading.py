@@ -374,6 +374,7 @@ def _identified(
     named   the layer that the name of the class determines; None if the output determines it
     """
     values = learner_subjects.draw_values(subject, SAMPLES, seed)
+    # The output decides. Only if it contradicts the name does the name decide, because the output may be wrong.
     guessed, direct = None if named else _guess(subject, seed), convention == DIRECT
     layer, how = named, "compared with {}, by its name"
     if guessed and not (direct and contradicts_name(original.kind, guessed[0].layer)):

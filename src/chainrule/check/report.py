@@ -128,7 +128,7 @@ class FirstWrong:
         """Return table rows for the terms, for the sum of the omitted terms, and for the two totals."""
         shown = sorted(self.terms, key=lambda term: not term.differs)[:MAX_TERMS]
         others = self.left_out + len(self.terms) - len(shown)
-        rest = [
+        rest = [  # the contribution of omitted terms, or of other code, to the expected and to the actual sum
             total - sum(term.value * factor for term, factor in zip(shown, factors, strict=True))
             for total, factors in (
                 (self.expected, [term.expected for term in shown]),
@@ -321,10 +321,11 @@ class Report:
             table.add_column(title, overflow="fold")
         for name in dict.fromkeys(row.subject for row in self.rows):
             rows = [row for row in self.rows if row.subject == name]
-            told = [row for row in rows if not row.ok and row.verdict != NOT_RETURNED.replace("-", " ")]
-            worst = next((row for row in told if row.is_wrong), (told or [row for row in rows if row.ok] or rows)[0])
-            cells = {row.title: row.title if row.ok else f"{row.title} {row.verdict}" for row in reversed(rows)}
-            cells |= {row.title: f"{row.title} {row.verdict}" for row in reversed(rows) if not row.ok}
+            reported = [row for row in rows if not row.ok and row.verdict != NOT_RETURNED.replace("-", " ")]
+            wrong = [row for row in reported if row.is_wrong]
+            worst = (wrong or reported or [row for row in rows if row.ok] or rows)[0]
+            by_importance = sorted(rows, key=lambda row: row.ok)  # of the rows of a tensor, the first one is shown
+            cells = {row.title: row.title if row.ok else f"{row.title} {row.verdict}" for row in by_importance[::-1]}
             tensors = ", ".join(cells[title] for title in dict.fromkeys(row.title for row in rows))
             style = "red" if worst.is_wrong else "green" if worst.ok and not worst.single else "yellow"
             table.add_row(escape(name), f"[{style}]{worst.verdict}[/{style}]", escape(tensors))
@@ -335,12 +336,12 @@ class Report:
         return self.brief and row.is_wrong and not row.diagnoses
 
     def _lines(self) -> list[str]:
-        """Return the diagnoses and notes, one per line."""
+        """Return the diagnoses and notes, one per line. Indented lines, such as terms, continue the line before."""
         lines: list[str] = []
         for row in self.rows:
             prefix = f"{row.subject}: " if self.brief else ""
             if row.first is not None:
-                lines += [f"{prefix}{line}" if line[0] != " " else line for line in row.first.lines(row.title)]
+                lines += [line if line[0] == " " else f"{prefix}{line}" for line in row.first.lines(row.title)]
             if self._has_inline_notes(row):
                 worst = f": {row.worst}" if row.worst and row.first is None else ""
                 sentence = "; ".join(row.notes) or f"{row.title} is wrong{worst}"

@@ -110,6 +110,7 @@ def numerical_derivatives(probe: Probe, limit: int) -> NumericalDerivatives:
         for scalar in scalars.values()
     )
     relative = MIN_SCALE if probe.tolerance <= EXACT_TOLERANCE else MIN_SCALE_FLOAT32
+    # Errors of a gradient that is 0, or almost, are relative to the largest one, or to dy · y, instead of itself.
     return NumericalDerivatives(by_name, scalars, noise, max(1e-3 * largest, relative * typical))
 
 
@@ -168,6 +169,7 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: Nu
         comparable = tensor == "x" and probe.judge is None and claimed.shape == probe.dy.shape
         diagnoses = _shortcut_mistake(claimed, probe.dy, derivative, scale) if comparable else ()
         return replace(row, worst=compared.worst, diagnoses=diagnoses)
+    # If kinks make most numerical derivatives too inaccurate, their agreement proves nothing.
     if np.sum(derivative.error_bounds + derivative.kink_widths > MAX_ERROR_BOUND * scale) * 2 > len(derivative.indices):
         return replace(row, checked=False, diagnoses=(HIDDEN_BY_KINKS,))
     return replace(row, ok=True, worst=compared.worst)
@@ -236,6 +238,7 @@ def _incomparable_row(
             message = f"is transposed: its shape is {text(result.shape)}, not {text(shape)}"
             return replace(row, diagnoses=(Diagnosis("axes-transposed", message),))
         empty = Diagnosis(PADDING_ZERO, f"is an empty array: {EMPTY_SLICE}")
+        # shapes (…, H, W) with a size replaced by that of the axis before it, as by code that takes H for both
         squares = [(*shape[:axis], shape[axis - 1], *shape[axis + 1 :]) for axis in range(2, len(shape))]
         diagnoses = (WIDTH_FROM_HEIGHT,) * (result.shape in squares) if result.size else (empty,)
         return replace(row, diagnoses=diagnoses, notes=(comparison.shape_message(row.title, result, shape),))

@@ -104,20 +104,19 @@ class FileContents:
 
 def contents(module: ModuleType) -> FileContents:
     """Return the names in a loaded file."""
-    names = layers(module)
-    named = [*names, *_incomplete_classes(module)]
+    complete = layers(module)
+    named = [*complete, *_incomplete_classes(module)]  # incomplete classes are reported as unwritten
     classes = {name: value for name in named if isinstance(value := _value(module, name), type)}
+    values = vars(module).items()
     return FileContents(
-        {name: _constructor_arguments(module, name) for name in named},
-        {name: tuple(_required(kind)) for name, kind in classes.items() if name in names},
-        {name: tuple(map(partial(_call, kind), _methods(kind))) for name, kind in classes.items()},
-        tuple(functions(module)),
-        tuple(name for name, value in classes.items() if calling.is_loss(value)),
-        tuple(name for name, value in vars(module).items() if _is_own_engine(module, value)),
-        tuple(
-            name
-            for name, value in vars(module).items()
-            if optimizers.is_optimizer(value) and value.__module__ == module.__name__
+        layers={name: _constructor_arguments(module, name) for name in named},
+        required={name: tuple(_required(kind)) for name, kind in classes.items() if name in complete},
+        methods={name: tuple(map(partial(_call, kind), _methods(kind))) for name, kind in classes.items()},
+        functions=tuple(functions(module)),
+        losses=tuple(name for name, value in classes.items() if calling.is_loss(value)),
+        engines=tuple(name for name, value in values if _is_own_engine(module, value)),
+        optimizers=tuple(
+            name for name, value in values if optimizers.is_optimizer(value) and value.__module__ == module.__name__
         ),
     )
 

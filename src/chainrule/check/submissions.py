@@ -100,7 +100,11 @@ def _entry(path: Path, shared: tuple[Path, ...], definitions: Definitions) -> Su
 
 
 def _folder(path: Path, name: str, shared: tuple[Path, ...], definitions: Definitions) -> Submission:
-    """Return the entry of a folder: its only candidate, inside any folders that contain only another folder."""
+    """Return the entry of a folder: its only candidate, inside any folders that contain only another folder.
+
+    Candidates are Python files or, without any, notebooks. Of several Python files, those that define what is to be
+    graded are candidates. Links are refused, because they may lead out of the submission.
+    """
     folder = path
     for _ in range(MAX_NESTING):
         contents = [entry for entry in sorted(folder.iterdir()) if not _is_ignored(entry)]

@@ -20,7 +20,7 @@ MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
 SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
 
 
-@options.group()
+@options.option_group()
 def task_options(
     *,
     against: options.Text = None,
@@ -149,7 +149,7 @@ def _report_of_file(
         if against is not None:
             return assignment(against, base.shape).report(file, seed, name, base)[0]
         report = check_file(file, path.name, seed, base, [name] * bool(name)) if base.shape is None else None
-        return report if report is not None else check_layer(*assignments.layer_in(file, name, base, {}), seed)
+        return report if report is not None else check_layer(*assignments.load_layer(file, name, base, {}), seed)
 
 
 @contextmanager

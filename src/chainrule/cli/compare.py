@@ -32,6 +32,7 @@ def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: boo
     from chainrule.cli import loading
 
     runs = [loading.load_run(folder, accept_changes=accept_changes) for folder in folders]
+    # An option that only some runs have differs, too: it is None for the others.
     results = [_results(run) for run in runs]
     settings = [_settings(run.job) for run in runs]
     names = dict.fromkeys(name for run_settings in settings for name in run_settings)
@@ -83,6 +84,10 @@ def _settings(job: "Job") -> dict[str, Any]:
 
 
 def _flatten(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Return the values of nested dictionaries by dotted name; "name" is the value of its dictionary.
+
+    {"epochs": 3, "optimizer": {"name": "sgd", "rate": 0.1}} → epochs 3, optimizer "sgd", optimizer.rate 0.1
+    """
     pairs: list[tuple[str, Any]] = []
     for name, value in tree.items():
         if isinstance(value, dict):

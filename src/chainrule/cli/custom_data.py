@@ -82,16 +82,24 @@ def adapt_recipe(
         train_count = len(training) * (1 - changes.get("validation", recipe.validation))
         if options["epochs"] is None:
             changes["epochs"] = int(np.clip(np.ceil(TARGET_IMAGES / train_count), FEWEST_EPOCHS, MOST_EPOCHS))
-        is_picture = len(shape) == 3 and shape[0] in (1, COLOR_CHANNELS)
-        is_picture = is_picture and InputStatistics(training.x).default_kind != "standardize"
-        if options["augment"] is None and (training.is_dense or not training.has_classes or not is_picture):
-            changes["augmentation"] = None  # the targets may be positions in the image
-        elif options["augment"] is None:
-            photographs = shape[0] == COLOR_CHANNELS
-            shift = max(1, round((SHIFT if photographs else GRAY_SHIFT) * shape[2]))
-            changes["augmentation"] = Augmentation(shift=shift, flip=photographs)
-    check_patience(adapted := replace(recipe, **changes), training.validation is not None)
+        if options["augment"] is None:
+            changes["augmentation"] = _default_augmentation(training, shape)
+    adapted = replace(recipe, **changes)
+    check_patience(adapted, training.validation is not None)
     return adapted
+
+
+def _default_augmentation(training: Dataset, shape: tuple[int, ...]) -> Augmentation | None:
+    """Return the augmentation of custom images with classes; None for all other data, as in `adapt_recipe`."""
+    if training.is_dense or not training.has_classes:  # the targets may be positions in the image
+        return None
+    if len(shape) != 3 or shape[0] not in (1, COLOR_CHANNELS):
+        return None
+    if InputStatistics(training.x).default_kind == "standardize":  # arrays in the shape of images, in other units
+        return None
+    is_color, width = shape[0] == COLOR_CHANNELS, shape[2]
+    shift = max(1, round((SHIFT if is_color else GRAY_SHIFT) * width))
+    return Augmentation(shift=shift, flip=is_color)
 
 
 def check_patience(recipe: Recipe, validated: bool) -> None:

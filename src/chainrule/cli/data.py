@@ -114,7 +114,7 @@ def inspect(
     if name in known_names():
         raise OptionError(f"{name} is a built-in data set; to inspect the folder of this name, write ./{name}")
     folder = Path(name)
-    if masks.has_masks(folder) and not has_targets(folder):
+    if masks.has_masks(folder) and not has_targets(folder):  # a table takes precedence, as in training
         paths = folders.image_paths(folder)
         size = folders.suggested_size(folder, paths)
         used, _ = folders.read_sets(folder, size=size, skip_damaged=True, lazy=True)
@@ -165,7 +165,7 @@ def clear(
     if not infos and name != COMPILED:
         raise unknown_name("name", name, _clearable())
     contents = [f"{info.name} ({_size(info.bytes_on_disk)})" for info in infos if info.bytes_on_disk]
-    programs = name in (None, COMPILED)
+    programs = name in (None, COMPILED)  # whether to remove the compiled programs
     if programs and cache.program_versions():
         contents.append(f"compiled programs ({_size(cache.programs_size())})")
     if not yes and contents:

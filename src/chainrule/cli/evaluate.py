@@ -123,7 +123,7 @@ def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:
     paragraphs = [printable(title), format_table(rows)]
     if "classes" in figures:
         classes = figures["classes"]
-        if len(classes) > MAX_CLASSES:
+        if len(classes) > MAX_CLASSES:  # too many for a table: show the worst, all others are in `class_file`
             scored = (row for row in classes if row["f1"] is not None)
             classes = sorted(scored, key=lambda row: row["f1"])[:WORST]
             paragraphs.append(f"the {len(classes)} of {len(figures['classes']):,} classes with the lowest F1:")

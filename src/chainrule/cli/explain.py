@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chainrule.explain.cataloguing import Overview
 
 
-@options.group()
+@options.option_group()
 def subject_options(
     *,
     model: options.ModelName = None,

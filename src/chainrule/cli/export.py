@@ -68,6 +68,7 @@ def export(
 
     if onnx_file is None and c_folder is None and wasm_file is None:
         raise OptionError("nothing to write: add --onnx FILE, --c FOLDER or --wasm FILE")
+    # Each row: an option, its value, what it applies to, and whether that is exported.
     for option, value, target, is_written in (
         ("--name", name, "C: add --c FOLDER", c_folder),
         ("--train", train, "C: add --c FOLDER", c_folder),

@@ -25,7 +25,7 @@ UNISOLATED = (
 FORMATS = ("gradescope", "github-classroom", "classroom50", "otter", "nbgrader")
 
 
-@options.group(task_options)
+@options.option_group(task_options)
 def assignment_options(
     *,
     points: options.InputPath = None,
@@ -47,7 +47,7 @@ def assignment_options(
     """
 
 
-@options.group(
+@options.option_group(
     click.option(
         "--results",
         "written",
@@ -191,6 +191,7 @@ def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | Non
     columns["diagnosis"] = [row.diagnosis for row in rows]
     if any(unjudged := [row.unjudged for row in rows]):
         columns["not judged"] = unjudged
+    # The table is formatted as a whole, so that its columns align, then split to insert remarks.
     head, *lines = format_table([[*columns], *map(list, zip(*columns.values(), strict=True))]).splitlines()
     parts = [head]
     for row, line in zip(rows, lines, strict=True):

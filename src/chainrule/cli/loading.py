@@ -93,6 +93,7 @@ def load_test_data(
     where: dict[str, Any] = {"folder": folder, "offline": offline}
     if job is not None and (name is None or resolve_data_name(name) == job.choice.name):
         choice = replace(job.choice, skip_damaged=job.choice.skip_damaged or skip_damaged)
+        # A run on a part of the training data is still tested on all test data.
         whole = replace(job, choice=replace(choice, per_class=None, limit=None))
         training, test = whole.load(**where)
         if is_custom(choice.name):

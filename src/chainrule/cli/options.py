@@ -160,19 +160,34 @@ DataName: TypeAlias = Annotated[str | None, DATA]
 ModelName: TypeAlias = Annotated[str | None, MODEL]
 
 
-def group(*others: Callable[[Any], Any]) -> Callable[[Callable[..., Any]], Callable[[Any], Any]]:
+def option_group(*others: Callable[[Any], Any]) -> Callable[[Callable[..., Any]], Callable[[Any], Any]]:
     """Return a decorator that turns a function into one that adds the options it declares, and others, to a command.
 
     The signature has an option's type and default. A row of the docstring has its name in the signature, its flags and
-    placeholder in parentheses unless they follow from the name, and its help. Options of type bool take no value.
+    placeholder in parentheses unless they follow from the name, and its help. Options of type bool take no value:
+
+        @option_group(as_json)
+        def table(*, rows: Whole = 10, output: OutputFile = None) -> None:
+            '''Options of tables.
+
+            rows    Number of rows.
+            output  (-o,--output FILE.csv) Write a table.
+            '''
+
+        @click.command()
+        @table
+        def show(rows: int, output: Path | None, as_json: bool) -> None: ...
+
+    The rows are removed from the docstring, which is the help of the command itself for `declared`.
     """
 
     def decorate(declaration: Callable[..., Any]) -> Callable[[Any], Any]:
         parameters, hints = signature(declaration).parameters, get_type_hints(declaration, include_extras=True)
         row = re.compile(rf"^({'|'.join(parameters)}) {{2,}}(?:\((--[^)]+)\) )?", re.M)
-        declaration.__doc__, *rows = row.split(cleandoc(declaration.__doc__ or ""))
-        names = zip(rows[::3], rows[1::3], rows[2::3], strict=True)
-        options = [_option(name, form, text, hints[name], parameters[name].default) for name, form, text in names]
+        # A split at two groups returns the text before the rows, then name, flags and help of each row in turn.
+        declaration.__doc__, *parts = row.split(cleandoc(declaration.__doc__ or ""))
+        rows = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+        options = [_option(name, flags, text, hints[name], parameters[name].default) for name, flags, text in rows]
         return combine(*options, *others)
 
     return decorate
@@ -181,7 +196,7 @@ def group(*others: Callable[[Any], Any]) -> Callable[[Callable[..., Any]], Calla
 def _option(name: str, form: str | None, text: str, kind: Any, default: Any) -> Callable[[Any], Any]:
     """Return the option for a row of a declaration.
 
-    form   flags and placeholder; None: those of the name
+    form   flags and placeholder, such as "-o,--output FILE"; None: the flag of the name, such as --batch-size
     text   help
     kind   annotation, whose metadata may be a type of click
     """
@@ -198,8 +213,8 @@ def _option(name: str, form: str | None, text: str, kind: Any, default: Any) -> 
 
 
 def declared(command: F) -> F:
-    """Add the options that the parameters of a command declare (`group`)."""
-    return group()(command)(command)
+    """Add the options that the parameters of a command declare (`option_group`)."""
+    return option_group()(command)(command)
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -29,7 +29,7 @@ SHARED_OPTIONS = (  # allowed with and without --cell
 )
 
 
-@options.group()
+@options.option_group()
 def page_options(
     *,
     html: options.OutputFile = None,

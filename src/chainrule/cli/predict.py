@@ -247,6 +247,7 @@ def _shown(value: Any) -> str:
 
 
 def _text(answers: Sequence[dict[str, Any]]) -> str:
+    """Return a table with a row per image: its class, confidence and runners-up, or its numbers or shares of pixels."""
 
     if "class" not in answers[0]:
         entries = [answer.get("pixels") or _entries(answer) for answer in answers]

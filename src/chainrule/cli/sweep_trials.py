@@ -70,6 +70,9 @@ class CommandTrial:
     def check(self, trials: Sequence[SweepTrial]) -> str:
         """Check every combination and load its data; return the name of the first network.
 
+        Trials of a combination differ only in their seed, so one is checked. Combinations with the same data share one
+        loading.
+
         Errors   the error of the first combination that cannot be trained
         """
         names = dict[str, str]()

@@ -48,7 +48,7 @@ def _size(context: click.Context, parameter: click.Parameter, value: Any) -> tup
     return int(size[1]), int(size[2])
 
 
-@options.group(recipe_options("network"))
+@options.option_group(recipe_options("network"))
 def network(
     *,
     model: options.ModelName = None,
@@ -72,7 +72,7 @@ def network(
     """
 
 
-@options.group(
+@options.option_group(
     options.data_location,
     click.option(
         "--resize",
@@ -108,7 +108,7 @@ def data(
 TRAINING = ("learning_rate", *names_of("training"))  # options for the training as a whole
 
 
-@options.group(recipe_options("training"))
+@options.option_group(recipe_options("training"))
 def training(*, learning_rate: options.Real = None) -> None:
     """Declare the training as a whole.
 
@@ -116,7 +116,7 @@ def training(*, learning_rate: options.Real = None) -> None:
     """
 
 
-@options.group(recipe_options("step"))
+@options.option_group(recipe_options("step"))
 def step(
     *,
     optimizer: Annotated[str | None, options.name_in("training.optimizers", "NAMED")] = None,
@@ -143,7 +143,7 @@ def step(
 optimization = options.combine(training, step)
 
 
-@options.group(options.accept_changes, options.quiet, options.as_json)
+@options.option_group(options.accept_changes, options.quiet, options.as_json)
 def output(
     *, out: options.InputPath = None, resume: options.InputPath = None, tensorboard: options.OutputFolder = None
 ) -> None:

@@ -73,14 +73,15 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
     if limit is not None and not 1 <= limit <= MAX_IMAGES:
         raise OptionError(f"limit {quoted(limit)}: expected from 1 to {MAX_IMAGES} training samples")
     if limit is None and options["recipe"] == "tutorial":
-        limit = entry.tutorial_images
+        limit = entry.tutorial_images  # the tutorial's results are those of this number of images
     choice = entry.choice
     if name is not None and resolve_data_name(name) != choice.name:
-        choice = DataChoice(resolve_data_name(name))
+        choice = DataChoice(resolve_data_name(name))  # without the restriction of the model's own data
     reading: dict[str, Any] = {"size": None, "stream": False}
     if custom_data.is_image_folder(choice.name):
         reading = custom_data.choose_reading(Path(choice.name), options, getattr(entry, "input_shape", None))
     elif unused := [option for option in (*FOLDER_OPTIONS, "resize", "stream") if options[option]]:
+        # `targets` is set by two flags of other names
         flag = "--classes or --regression" if unused[0] == "targets" else f"--{unused[0].replace('_', '-')}"
         raise OptionError(f"{flag} requires a folder of images; the data are {choice.name}")
     return replace(choice, limit=limit, **reading, **{option: options[option] for option in FOLDER_OPTIONS})

@@ -145,6 +145,7 @@ def _cells(row: "ZooRow") -> list[str]:
 def _text(rows: "Sequence[ZooRow]") -> str:
     """Format the table for a terminal, followed by the sources and the long notes."""
 
+    # notes that are too long for a cell follow the table
     short = [replace(row, note="") if len(row.note) > MAX_NOTE else row for row in rows]
     cells = [HEADS, *(_cells(row) for row in short)]
     shown = [[*row[:1], *row[2:5], *row[6:]] for row in cells]

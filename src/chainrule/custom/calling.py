@@ -77,7 +77,9 @@ def required(function: Callable[..., Any]) -> list[str]:
 def bind(label: str, backward: Callable[..., Any], dy: Any, values: Mapping[str, Any], *free: Any) -> list[Any]:
     """Return the positional arguments of `backward`.
 
-    dy is passed to the argument with one of its usual names, otherwise to the first one without a value.
+    dy is passed to the argument with one of its usual names, otherwise to the first one without a value. For
+    backward(cache, dout), for example, the result is [cache, dy]; for backward(g, learning_rate=0.1), it is [g, 0.1]
+    unless `values` contains a learning rate.
 
     values  values of other arguments by name, or by a name with the same role: x, cache, w for weights
     free    the cache, or x: value of the first other argument, unless its name has a value
@@ -86,10 +88,11 @@ def bind(label: str, backward: Callable[..., Any], dy: Any, values: Mapping[str,
     """
     if (accepted := defaults(backward)) is None:
         return [dy, *free]
-    keys = {name: _key(name, values) for name, _ in accepted}
+    keys = {name: _key(name, values) for name, _ in accepted}  # argument → name of its value
     unknown = [name for name, key in keys.items() if key is None]
     upstream = next((name for name in keys if name.lower() in NAMES.upstream), (unknown or [*keys, ""])[0])
     others = [name for name in keys if name != upstream]
+    # The free value goes to the first argument of an unknown name, unless a default suggests that it is an option.
     first = next((name for name in others if name in unknown and name in (*required(backward), others[0])), "")
     arguments = list[Any]()
     for name, default in accepted:

@@ -237,8 +237,14 @@ def split_results(
 ) -> tuple[Any, dict[str, Any]]:
     """Split the result of `backward` into dx and the other gradients, by name.
 
-    The result can be dx, a tuple of dx and the gradients in order, a tuple of dx and a list or dictionary of the
-    gradients, or a dictionary of all gradients that includes "dx".
+    The result can have one of these forms, here for parameters w and b:
+
+        dx                      of a layer without parameters, or whose object stores dw and db
+        (dx, dw, db)            in the order of the parameters
+        (dx, [dw, db])          an inner list or tuple of arrays only
+        (dx, {"dw": dw, …})     a dictionary of the other gradients
+        {"dx": dx, "dw": dw, …}
+        (dw, db)                without dx, as in the first layer of a network; see `shapes`
 
     label    name of the function, for messages
     names    names of the parameters of plain functions, in the order of their gradients; None for objects, whose
@@ -251,6 +257,7 @@ def split_results(
         if "dx" not in entries:
             raise FormError(f"{label} returned a dictionary without 'dx': {', '.join(entries) or 'empty'}")
         return entries.pop("dx"), entries
+    # A list of numbers may also be dx itself. The end of this function decides by its length.
     returned = list(cast("tuple[Any, ...]", result)) if isinstance(result, tuple | list) else list[Any]()
     if len(returned) == 2 and isinstance(returned[1], Mapping):
         return returned[0], _named_entries(returned[1], label)
@@ -262,7 +269,7 @@ def split_results(
         return returned[0], {
             f"{POSITION}{number}": part for number, part in enumerate(returned[1:], 1) if part is not None
         }
-    if names and returned and [np.shape(part) for part in returned] == [*shapes]:
+    if names and returned and [np.shape(part) for part in returned] == [*shapes]:  # (dw, db)
         returned = [None, *returned]
     while names and len(returned) > 1 + len(names) and returned[-1] is None:  # gradients of options
         returned.pop()

@@ -271,7 +271,8 @@ Stem = tuple[tuple[str, ...], str]  # containers, and the last part of a name, w
 def owners(gradients: Iterable[str], held: Collection[str]) -> dict[str, str]:
     """Return name of an array → name of its gradient. Arrays without a gradient are omitted.
 
-    If the names of several gradients match an array, the gradient with the most usual naming scheme is chosen.
+    If the names of several gradients match an array, the gradient with the most usual naming scheme is chosen. For
+    example, "dW" and "grad_b" belong to "W" and "b".
 
     gradients   names of candidate gradients
     held        names of the arrays

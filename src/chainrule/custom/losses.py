@@ -51,6 +51,8 @@ class LossFunctions:
         if len(pair) != 2 or not all(callable(function) for function in pair):
             raise StudentError(self.name + NO_LOSS)
         self._forward, self._backward = cast("list[Callable[..., Any]]", pair)
+        # Another instance shares nothing unless the functions are methods of an object that cannot be copied with them:
+        # those of a pair, or functions stored in the attributes of an object.
         bound = is_pair and any(hasattr(function, "__self__") for function in pair)
         own = hasattr(cast("type[Any]", type(source)), getattr(self._forward, "__name__", ""))
         self.independent = not bound and (self._shared or own)
@@ -73,7 +75,7 @@ class LossFunctions:
     def backward(self, p: Array, t: Array) -> CallResult:
         """Call backward with the arguments it accepts: none; dy; p and t; or dy, p and t."""
         accepted = defaults(self._backward)
-        count = 3 if accepted is None else len(calling.required(self._backward)) or len(accepted)
+        count = 3 if accepted is None else len(calling.required(self._backward)) or len(accepted)  # of arguments
         roles = calling.argument_roles(self._backward, max(count - 2, 0))
         passed = self._argument_copies(p, t, roles if any(roles) else self.roles)
         copies = [now for now, _ in passed.values()]

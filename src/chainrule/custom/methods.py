@@ -155,7 +155,10 @@ class Methods(LocalCode):
             del self._modes[name]
 
     def _call_backward(self, dy: Array, strided: bool) -> CallResult:
-        """Call the object's backward with the arguments that it accepts."""
+        """Call the object's backward with the arguments that it accepts, and return dx and the other gradients.
+
+        Gradients may be returned, stored in attributes, or applied to the parameters at once (`Updates`).
+        """
         label = f"{self._label}.{self._backward}"
         dy_copy = copy_for_call(dy, strided)
         if callable(reset := getattr(self.thing, "zero_grad", None)):  # for code that accumulates gradients
@@ -176,11 +179,11 @@ class Methods(LocalCode):
             gradients["dx"] = array(dx, f"{label} returned")
             shape = gradients["dx"].shape
             if self._x is not None and shape != self._x.shape and shape in self._parameter_shapes():
-                weights = gradients.pop(
-                    "dx"
-                )  # the first layer of a network may return only gradients of its parameters
-                named = gradients and not any(name.startswith(POSITION) for name in gradients)
-                gradients = {**({} if named else {f"{POSITION}0": weights}), **gradients}
+                # The first layer of a network may return only gradients of its parameters. If they also have names,
+                # the returned one repeats one of them.
+                first_returned = gradients.pop("dx")
+                if not gradients or any(name.startswith(POSITION) for name in gradients):
+                    gradients = {f"{POSITION}0": first_returned, **gradients}
         return CallResult(gradients, self._detector.after_backward({"dy": (dy_copy, dy)}, dx))
 
     def _parameter_shapes(self) -> list[tuple[int, ...]]:

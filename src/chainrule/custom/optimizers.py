@@ -98,7 +98,12 @@ def _lacks_attribute(error: BaseException | None) -> bool:
 
 
 def _prepare(name: str, source: Any, descent: Descent, container: str) -> tuple[Step, dict[str, Array]]:
-    """Return a function that takes a step, and the option values in use, to which it may add."""
+    """Return a function that takes a step, and the option values in use, to which it may add.
+
+    There are four forms: a function; a class with `init`, as in this library, whose `update` returns new parameters; a
+    class whose `update` takes no argument or one layer, and updates arrays in place; a class whose `update` takes
+    parameters and gradients.
+    """
     if isinstance(source, FunctionType):
         in_use = dict[str, Array]()
         return _call_step(name, source, descent, container, in_use), in_use
@@ -164,6 +169,10 @@ def _call_step(
 ) -> Step:
     """Return the step of a function or a method that takes parameters and gradients.
 
+    A function sgd(w, dw, config), for example, is called with a dictionary of options; adam(w, dw, m, v, t) with
+    moments that start at 0 and the number of the step; sgd(w, b, dw, db) with the parameters in two parts. The step
+    keeps the parameters and what else the function returns, and passes them to the next call.
+
     moments   the first moments, for a method of this library's form, which may not change its arguments
     """
     label, form = (f"{name}.update" if moments is not None else name), inspect.signature(function).parameters
@@ -171,7 +180,8 @@ def _call_step(
     used |= {option: np.array(descent.values[option]) for option in options.values()}
     names = [argument for argument in form if argument not in (*options, *NAMES.steps)]
     required = [argument for argument in names if form[argument].default is NO_DEFAULT]
-    count = 2 if len(required) == 4 and required[2].lower()[:1] in ("d", "g") else 1  # w, b, dw, db
+    # the parameters are passed in two parts to a function of w, b, dw and db, otherwise as one array or container
+    count = 2 if len(required) == 4 and required[2].lower()[:1] in ("d", "g") else 1
     zeros = np.zeros_like(descent.start)
     kept = {argument: _contained(zeros, container, container) for argument in required[2 * count :]}
     if configuration := next((argument for argument in names if argument in NAMES.states), ""):
@@ -181,6 +191,7 @@ def _call_step(
         used["configured"] = np.array(1.0)
     elif moments is not None:
         kept = dict.fromkeys(required[2:], moments)
+    # `held` and `kept` are the state of the optimizer: the parameters, and moments or options by argument
     held: list[Any] = [*_parts(descent.start)] if count == 2 else [_contained(descent.start, container, "")]
 
     def step(gradient: Array, number: int) -> Array:

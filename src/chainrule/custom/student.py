@@ -236,7 +236,11 @@ class Student:
         return gradients | {name: gradients[key][part] for name, key, part in places if key in gradients}
 
     def _in_order(self, returned: Mapping[str, Array]) -> dict[str, str]:
-        """Return gradient → array for gradients returned without names: the next parameter, of equal shape if any."""
+        """Return gradient → array for gradients returned without names: the next parameter, of equal shape if any.
+
+        Gradients "returned 1" (3,) and "returned 2" (4, 3), for example, belong to b (3,) and W (4, 3), although W is
+        the first parameter. The first round of the loop only assigns equal shapes, the second one whatever is left.
+        """
         found, names = dict[str, str](), tuple(dict.fromkeys(map(whole_name, self.names)))
         if any(key.startswith(POSITION) for key in returned) and not names:
             names = tuple(name for name in self._code.names() if family(name) and name not in self._paired[1].values())

@@ -66,6 +66,9 @@ class Updates:
     def gradients(self, layer: Updated, before: Mapping[str, Array]) -> dict[str, Array]:
         """Return the gradients of the parameters that a call of `backward` has updated, and undo the updates.
 
+        Code that subtracts rate · gradient has the gradient (before − after) / rate, which is 0 for unchanged arrays.
+        Arrays that change but do not influence the output, such as counters, are no parameters.
+
         before   the result of `arrays` before the call
         """
         changed = dict[str, Array]()

@@ -268,7 +268,7 @@ class Augmentation(TextOptions):
         upside = np.where((u[:, 5] < 0.5) & self.flip_vertical, -1.0, 1.0)
         matrix = np.stack([cos * upside, sin * upside, -sin * mirror, cos * mirror], axis=1)
         quarters = np.floor(u[:, 6] * 4) * self.turn
-        for number in (1, 2, 3):
+        for number in (1, 2, 3):  # the images with at least this many quarter turns
             turned = np.stack([matrix[:, 2], matrix[:, 3], -matrix[:, 0], -matrix[:, 1]], axis=1)
             matrix = np.where((quarters >= number)[:, None], turned, matrix)
         return matrix, move

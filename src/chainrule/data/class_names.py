@@ -25,6 +25,8 @@ def rows_of(names: Sequence[str], classes: Sequence[str], source: str) -> Ints:
     If either are only numbers and they have no name in common, classes are matched by their number. Numbered data may
     have fewer classes: their labels are those of the network.
 
+    ("dog", "cat") in ("cat", "cow", "dog") is [2, 0]; ("0", "1") in these classes, or in ("cat", "dog"), is [0, 1].
+
     classes   class names of a network
     source    name of the data, for the message
 
@@ -64,11 +66,12 @@ def numbers_of(y: Array, names: Sequence[str]) -> Ints:
     """Return the number in ``names`` of each label y (N,) or (N, 1); SampleError that lists unknown labels."""
     index_of = {name: number for number, name in enumerate(names)}
     texts = y.astype(str).reshape(len(y), -1)
+    # each label that occurs, its first flat index in `texts`, and its number for each element of `texts`
     values, first, places = np.unique(texts, return_index=True, return_inverse=True)
     unknown = sorted((int(n), name) for n, name in zip(first, values.tolist(), strict=True) if name not in index_of)
     if unknown or texts.shape[1] != 1:
-        number, name = unknown[0] if unknown else (0, texts[0, 1])
-        number //= texts.shape[1]
+        flat_index, name = unknown[0] if unknown else (0, texts[0, 1])  # a second column has no class
+        number = flat_index // texts.shape[1]
         others = f" (nor are {', '.join(repr(other[:40]) for _, other in unknown[1:])})" if unknown[1:] else ""
         shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
         raise SampleError(

@@ -103,7 +103,11 @@ def _equal(keys: list[Any]) -> Iterator[tuple[int, int]]:
 
 
 def _similar(vectors: NDArray[np.float32]) -> Iterator[tuple[int, int]]:
-    """Yield pairs of indices of vectors (N, D) whose product is at least `SIMILAR`."""
+    """Yield pairs of indices of vectors (N, D) whose product is at least `SIMILAR`.
+
+    The product of two thumbnails is their correlation. Comparing all pairs takes N² products, so that of many vectors,
+    only those with the same signs are compared. Blocks of rows bound the memory of the products.
+    """
     subsets: list[Ints] = [np.arange(len(vectors))]
     if len(vectors) > MAX_COMPARED:
         by_signs: defaultdict[bytes, list[int]] = defaultdict(list)
@@ -114,6 +118,7 @@ def _similar(vectors: NDArray[np.float32]) -> Iterator[tuple[int, int]]:
         for start in range(0, len(subset), BLOCK):
             rows = subset[start : start + BLOCK]
             similar = np.argwhere(vectors[rows] @ vectors[subset[start:]].T >= SIMILAR)
+            # each pair once; a vector equals itself
             for row, column in similar[similar[:, 0] < similar[:, 1]].tolist():
                 yield int(rows[row]), int(subset[start + column])
 

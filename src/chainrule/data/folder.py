@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias, Unpack, cast
@@ -89,7 +89,7 @@ def _dataset(layout: Layout, reader: ImageReader, pairs: Sequence[tuple[UsableFi
     """Return a set of a folder as a data set."""
     files, rows = [file for file, _ in pairs], [row for _, row in pairs]
     y = np.array([row.target for row in rows], np.int64 if layout.has_classes else np.float64)
-    weights, groups = (
+    weights, groups = (  # a table has these columns for all rows or for none
         None if getattr(rows[0], name) is None else np.array([getattr(row, name) for row in rows])
         for name in ("weight", "group")
     )
@@ -102,12 +102,13 @@ def _dataset(layout: Layout, reader: ImageReader, pairs: Sequence[tuple[UsableFi
 
 def _inventory(layout: Layout, reader: ImageReader, usable: Usable, *, allow_empty: bool = False) -> Inventory:
     """Return the inventory of a folder; DataError if all images of a class are damaged, unless ``allow_empty``."""
+
+    def label_counts(rows: Iterable[LabeledFile]) -> Counter[int]:  # images without classes count as label 0
+        return Counter(row.target if isinstance(row.target, int) else 0 for row in rows)
+
     names, used = layout.classes if layout.has_classes else (f"images of {TABLE}",), dict[str, dict[str, int]]()
     for part, rows in layout.parts.items():
-        listed, kept = (
-            Counter(row.target if isinstance(row.target, int) else 0 for row in some)
-            for some in (rows, [row for _, row in usable[part]])
-        )
+        listed, kept = label_counts(rows), label_counts(row for _, row in usable[part])
         used[part] = {name: kept[label] for label, name in enumerate(names)}
         missing = [names[label] for label in listed if not kept[label]]
         if missing and not allow_empty:
@@ -132,7 +133,7 @@ def suggested_size(folder: Path, paths: Sequence[Path]) -> tuple[int, int] | Non
     """
     sizes = {shape[1:] for shape in header_shapes(paths)}
     longest = min(max((max(size) for size in sizes), default=MAX_UNRESIZED), MAX_UNRESIZED)
-    common = next(iter(sizes)) if len(sizes) == 1 else (0, 0)
+    common = next(iter(sizes)) if len(sizes) == 1 else (0, 0)  # (0, 0): the sizes differ, or no file is readable
     height, width = common if 0 < max(common) <= MAX_UNRESIZED else (longest, longest)
     multiple = MULTIPLE if masks.has_masks(folder) else 1
     size = -(-height // multiple) * multiple, -(-width // multiple) * multiple

@@ -96,9 +96,11 @@ def read_layout(folder: Path, *, allow_empty: bool = False, min_classes: int = 2
 
 
 def _read_layout(folder: Path, allow_empty: bool, min_classes: int) -> Layout:
+    """Return the layout of a folder; see `read_layout`."""
     tree = FolderTree(folder)
     top_entries = tree.entries(tree.top)
     roots = _part_folders(tree, top_entries)
+    # entries beside the class folders, which belong to no class
     left_out, unlabeled = list[LeftOut](), list(top_entries)
     if roots is None:
         roots = {ALL: tree.top}
@@ -163,6 +165,9 @@ def _folders(entries: Sequence[FolderEntry]) -> list[FolderEntry]:
 def _part_folders(tree: FolderTree, inside: Sequence[FolderEntry]) -> dict[str, FolderEntry] | None:
     """Return set → folder; None if the subfolders are classes rather than sets.
 
+    A folder "train" may be a set or a class of trains. It is a set if there is also one of "val" or "test", or if no
+    other folder contains images.
+
     Errors   DataError if the subfolders cannot be interpreted in either way
     """
     folder, folders = tree.top.path, _folders(inside)
@@ -211,6 +216,7 @@ def _contents(tree: FolderTree, roots: dict[str, FolderEntry]) -> tuple[Contents
 
 def _mark_repeats(contents: Sequence[Sequence[FolderEntry]]) -> list[list[FolderEntry]]:
     """Return the entries with redundant links to images marked as unusable, so that each image is used only once."""
+    # A link is redundant if its image is also used without a link, or by an earlier link.
     images = [entry for entries in contents for entry in entries if _is_image(entry)]
     used = {entry.real for entry in images if not entry.is_link}
     repeated: set[Path] = set()
@@ -228,7 +234,7 @@ def _mark_repeats(contents: Sequence[Sequence[FolderEntry]]) -> list[list[Folder
 def _classes(tree: FolderTree, roots: dict[str, FolderEntry], contents: Contents, min_classes: int) -> tuple[str, ...]:
     """Return the names of the classes; DataError for too few, or if the sets have different classes."""
     first, *others = roots
-    for part in others:
+    for part in others:  # a network has the same classes on all sets
         _check_same(roots[first].path, set(contents[first]), roots[part].path, set(contents[part]))
     names, root = list(contents[first]), roots[first]
     if not names:

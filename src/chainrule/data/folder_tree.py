@@ -82,15 +82,19 @@ class FolderTree:
     def walk(self, roots: Sequence[FolderEntry]) -> list[list[FolderEntry]]:
         """Return the files and unusable entries below each root, sorted by path.
 
+        For the roots cats and dogs, where dogs/more is a link to cats, the entries of dogs are its own files, and
+        dogs/more as unusable: its images already belong to cats.
+
         Links are followed after all folders have been listed, so that each folder belongs to the root that contains it.
         For a root that was already listed or cannot be listed, the only entry is the root itself, marked as unusable.
         """
         results: list[list[FolderEntry]] = [[] for _ in roots]
         listed: set[str] = set()
+        # folders to list, with the index of their root; links wait until no other folder is left
         pending = [(index, root) for index, root in enumerate(roots) if not root.is_link]
         links = [(index, root) for index, root in enumerate(roots) if root.is_link]
         while pending or links:
-            if not pending:
+            if not pending:  # in reverse order, because `pop` takes the last one
                 pending, links = sorted(links, key=lambda link: link[1].path, reverse=True), []
             index, folder = pending.pop()
             if folder.real in listed:

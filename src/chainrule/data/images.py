@@ -277,8 +277,9 @@ def _opaque(image: "Image") -> "Image":
     rows = max(1, STRIP // image.width)
     for top in range(0, image.height, rows):  # in strips, to avoid three copies of a large image
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-        if is_16_bit:
+        if is_16_bit:  # 65535 / 257 = 255
             strip = Image.fromarray(np.rint(np.asarray(strip).astype(np.float64).clip(0, 65535) / 257).astype(np.uint8))
+        # Pasting with the alpha channel as the mask blends transparent pixels with the white image.
         strip_image = strip.convert("LA" if is_grey(strip) else "RGBA") if is_transparent else strip
         flat.paste(strip_image.convert(flat.mode), (0, top), strip_image.getchannel("A") if is_transparent else None)
     return flat

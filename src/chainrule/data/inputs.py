@@ -84,7 +84,12 @@ class PairInputs(SampleSource):
 
 
 def _inputs_of_pairs(data: Any, shape: Sequence[int], normalization: Normalization) -> Any:
-    """Return the inputs of a data set of pairs (x, y), or of batches with a length; return other values unchanged."""
+    """Return the inputs of a data set of pairs (x, y), or of batches with a length; return other values unchanged.
+
+    The first item decides: an x with the axes of a sample is one of many pairs, read when it is needed; with another
+    axis, it is a batch, and all batches are joined. If their samples do not have the network's shape, the data are not
+    what this function expects, and the caller's check raises the error.
+    """
 
     def prepare(item: Any) -> Array:
         return read_inputs(item[0], shape, normalization)[0] if is_source(item[0]) else np.asarray(item[0])

@@ -55,7 +55,10 @@ class Inventory:
         return dict(Counter(entry.reason for entry in self.left_out).most_common())
 
     def lines(self) -> list[str]:
-        """Return lines of text: the notes, one line per reason with its first files, and one line per conversion."""
+        """Return lines of text: the notes, one line per reason with its first files, and one line per conversion.
+
+        For example, "left out 2 (damaged): cats/a.png, cats/b.png" and "3 images: transparent parts shown on white".
+        """
         lines = list(self.notes)
         for reason, count in self.reasons.items():
             of_reason = [entry for entry in self.left_out if entry.reason == reason]

@@ -112,6 +112,7 @@ class MaskValues:
         start, meanings = "values in the masks", list(map(self.describe, self.values))
         if self.threshold is not None:
             start, meanings = f"{len(counts)} values in the masks, in two clusters", [f"≤ {self.threshold}", "above"]
+        # "0 is background (71.0%)", but only "cat (3.0%)" for a class that is called by its value
         texts = [
             f"{meaning} {'' if meaning == name else f'is {name} '}({share:.1%})"
             for meaning, name, share in zip(meanings, names, shares, strict=False)
@@ -134,7 +135,9 @@ class MaskValues:
 def _labels_or_clusters(counts: Mapping[int, int], names: int | None) -> MaskValues | None:
     """Return the values if they are labels already, or background and foreground; else None.
 
-    The arguments are those of `MaskValues.of`, for masks without colors.
+    The arguments are those of `MaskValues.of`, for masks without colors. The cases are tried in this order: 0 and 255
+    alone, which many tools write for two classes; labels below the number of names; two clusters, such as a smoothed
+    black-and-white mask; labels without names, such as 0 … 20, if at least half of them occur.
     """
     largest = max((value for value in counts if value != UNLABELED), default=0)
     if {*counts} <= {0, UNLABELED} and names in (None, 2):

@@ -123,7 +123,10 @@ def _paths_by_name(folder: Path, part: str) -> tuple[dict[str, Path], list[LeftO
 def _mask_values(
     files: Sequence[UsableFile], names: tuple[str, ...] | None, folder: Path
 ) -> tuple[MaskValues, dict[int, int]]:
-    """Return the values in all masks with their labels, and the number of pixels of each value."""
+    """Return the values in all masks with their labels, and the number of pixels of each value.
+
+    If any mask has colors, gray pixels of the others count as colors, too: 0x80 becomes #808080.
+    """
     masks, counts = [cast(Mask, file.mask) for file in files], Counter[int]()
     is_colored = any(mask.values.dtype != np.uint8 for mask in masks)
     for mask in masks:

@@ -44,6 +44,7 @@ def mix(
     draw       seed, epoch and numbers (N,) of the samples
     """
     count, u = len(x) // 2, draw.uniform(STREAM, 6)
+    # whether each image is cut: always if only CutMix is used, never if only mixup is
     cuts = (u[:, CHOICE] < 0.5) | (strengths[0] == 0) if strengths[1] else np.zeros(count, np.bool_)
     shares = np.array([_beta(strengths[int(cut)], *row[[RADIUS, ANGLE]]) for cut, row in zip(cuts, u, strict=True)])
     mixed = np.array(x[:count])

@@ -86,6 +86,7 @@ def _images(array: Array, path: Path, name: str) -> Images:
         raise DataError(f"{path}: {name} is {x.dtype}; expected bytes, whole numbers or floats")
     if x.dtype.kind != "f" and x.size and (x.min() < 0 or x.max() > 255):
         raise DataError(f"{path}: {name} holds values from {x.min()} to {x.max()}; expected whole numbers 0 … 255")
+    # Few channels at the end and many sizes in second place mean (N, H, W, C).
     channels_first = x.transpose(0, 3, 1, 2) if x.shape[3] <= MAX_COLORS < x.shape[1] else x
     with np.errstate(over="ignore"):  # overflowing values are refused below
         pixels: Any = np.ascontiguousarray(channels_first, np.float32 if x.dtype.kind == "f" else np.uint8)

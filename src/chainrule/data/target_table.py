@@ -60,6 +60,7 @@ def read_table(folder: Path, targets: str | None = None, *, min_classes: int = 2
     path = folder / TABLE
     columns = _columns(path)
     heading = next(name for name in FILES if name in columns)
+    # Columns with a meaning are taken out one after the other. Those that remain are the targets.
     images = {relative(image, folder): image for image, _ in images_below(folder)}
     files = _files(path, heading, columns.pop(heading), images)
     groups, splits = columns.pop(GROUP, [None] * len(files)), columns.pop(SPLIT, None)
@@ -74,8 +75,9 @@ def read_table(folder: Path, targets: str | None = None, *, min_classes: int = 2
     if target_kind == CLASSES and len(class_names) < min_classes:
         raise DataError(f"{path}: only one class, {class_names[0]!r}; expected at least two")
     labeled_files = [*map(LabeledFile, files, labels_or_numbers, weights, groups)]
-    all_whole = bool((numbers == np.rint(numbers)).all())
-    alternative = AS_NUMBERS if target_kind != NUMBERS else AS_CLASSES if len(columns) == 1 else ""
+    as_classes = AS_CLASSES if len(columns) == 1 else ""  # the classes are in a single column
+    alternative = as_classes if target_kind == NUMBERS else AS_NUMBERS
+    all_whole = bool((numbers == np.rint(numbers)).all())  # only whole numbers may be either kind of target
     note = f"{TABLE}: files in the column {heading}, {target_kind} in {', '.join(columns)}"
     note += f"; to change it: {alternative}" if all_whole and alternative else ""
     unused = sorted({*images} - {relative(file, folder) for file in files})
@@ -87,7 +89,10 @@ def read_table(folder: Path, targets: str | None = None, *, min_classes: int = 2
 
 
 def _columns(path: Path) -> Columns:
-    """Return the entries of each column, by heading. Headings with a meaning are in lower case."""
+    """Return the entries of each column, by heading. Headings with a meaning are in lower case.
+
+    The lines "File,age" and "a.png,3" become {"file": ("a.png",), "age": ("3",)}.
+    """
     heading, *lines = _lines(path) or [[]]
     names = [printable_name(name) for name in heading]
     names = [lower if (lower := name.casefold()) in (*FILES, WEIGHT, GROUP, SPLIT) else name for name in names]
@@ -125,6 +130,8 @@ def _check(path: Path, column: str, entries: Sequence[Any], accepts: Callable[[A
 
 def _files(path: Path, heading: str, texts: Sequence[str], images: Mapping[str, Path]) -> list[Path]:
     """Return the file of each row: an image with this path, in any Unicode normal form, also without its suffix.
+
+    A file that is no image of the folder is returned as written, so that reading it raises the error.
 
     images   path relative to the folder → path
     """

@@ -163,6 +163,9 @@ class Calculation:
     def _factors(self, factor: Expression, over: Sequence[str] | None) -> list[Factor]:
         """Return a factor of all terms of a sum: elements of an input, or values of an expression.
 
+        In Σ_k w[o,k] · x[n,k], the factors w and x are elements. In Σ_k (p[n,k] − t[n,k])², there is an expression.
+        `over` contains the letters of the sum, here k, or is None if there is no sum.
+
         An expression is written with indices only if the sum runs over one letter. Otherwise it would be too long.
         """
         inner = self.own if over is None else self.evaluator.summed(over, self.own)
@@ -181,7 +184,11 @@ class Calculation:
         return [Factor(name, None, value) for name, value in zip(texts, flat, strict=True)]
 
     def _element_factors(self, elements: Elements, inner: Scope) -> list[Factor]:
-        """Return elements of an input as factors, with zeros for elements that the input does not have."""
+        """Return elements of an input as factors, with zeros for elements that the input does not have.
+
+        A position such as (i + 1 − u) / s may be a fraction: then the zero is due to the stride (`whole` is false). It
+        may also be outside the input: then the zero is due to padding (`within` is false).
+        """
         read = elements.tensor.read or 0
         axes = len(elements.tensor.letters)
         positions = np.broadcast_to(elements.positions, (*inner.shape, axes)).reshape(-1, axes).tolist()

@@ -84,7 +84,12 @@ class JoinedLayer:
 
 
 def joined_layers(network: Network, plan: Plan) -> list[JoinedLayer]:
-    """Return the layers that a training plan joins with the loss: at most one per output."""
+    """Return the layers that a training plan joins with the loss: at most one per output.
+
+    A plan computes softmax and categorical cross-entropy in one operation, softmax_cross_entropy. The separate
+    operations, softmax and the gradient of the loss alone, are therefore missing in the trace. They are returned as
+    `omitted`, so that softmax1.y and its gradient can be explained nevertheless.
+    """
     emitted = {(operation.name, prefix(operation.writes[0].name)): operation for operation in plan.forward}
     in_plan = {tensor.storage for operation in plan.operations for tensor in operation.writes}
     weighted = {prefix(operation.writes[0].name) for operation in plan.backward if operation.name.endswith("_dp")}
@@ -154,7 +159,11 @@ def _joined(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
 
 
 def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
-    """Add the aliases: x and dx of every layer (x2 … for further inputs), and y and dy of layers that only reshape."""
+    """Add the aliases: x and dx of every layer (x2 … for further inputs), and y and dy of layers that only reshape.
+
+    If relu1 follows conv1 and flatten1 follows relu1, relu1.x is conv1.y, relu1.dx is the gradient conv1.dy, and
+    flatten1.y is relu1.y in another shape. The loss has the aliases p and dp of its input.
+    """
     results = [("x", network.input_shape)]
     for number, (name, layer, output) in enumerate(zip(network.names, network.layers, network.shapes, strict=True)):
         if isinstance(layer, Pack):

@@ -9,7 +9,10 @@ from chainrule.explain.record import CalculationStep, Derivation
 
 
 def dropout(ctx: CellContext) -> Derivation:
-    """Explain y = x / (1 − rate) where u ≥ rate, else 0. The gradient applies the same operation to dy."""
+    """Explain y = x / (1 − rate) where u ≥ rate, else 0. The gradient applies the same operation to dy.
+
+    The random number u is drawn again: it depends only on seed, layer, step, sample and element.
+    """
     arguments, (n, *position) = ctx.arguments, ctx.index
     rate, element = arguments["rate"], flat_index(tuple(position), ctx.shape)
     sample, elements = arguments["first"] + n, int(np.prod(ctx.shape))

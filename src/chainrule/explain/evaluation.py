@@ -81,7 +81,7 @@ class Evaluator:
         self.letters = {*self.sizes, *self.own.letters, *self.entry["ranges"], *self.entry["indices"]}
         self._recorded: dict[str, set[int]] | None = {name: set() for name in self.tensors}
         self.constants = constants(ctx, self.entry, self.tensors, self.sizes)
-        for name, expression in self.entry["constants"].items():
+        for name, expression in self.entry["constants"].items():  # in this order: later ones may contain earlier ones
             self.constants[name] = self.evaluate(expression["tree"], self.own)
         if "over" in self.entry:
             self.constants["M"] = int(np.prod(self.summed((), self.own).shape))

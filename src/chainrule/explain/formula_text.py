@@ -56,7 +56,11 @@ class FormulaWriter:
         return own
 
     def _index_texts(self) -> dict[str, Index]:
-        """Return the text of each index that is defined by cases: the applicable case."""
+        """Return the text of each index that is defined by cases: the applicable case.
+
+        For k = "c mod D if shared > 0, else c" and D = 4, the text of k is "c mod 4" or "c": sizes are written as
+        numbers, other letters remain letters.
+        """
         formulas = {
             name: formula for name, formula in self.evaluator.entry["indices"].items() if len(formula["cases"]) > 1
         }

@@ -187,7 +187,10 @@ def joined(expression: Mapping[str, Any], write: Callable[[str], str]) -> str:
 
 
 def elementwise_value(ctx: CellContext) -> Derivation:
-    """Explain y = f(x)."""
+    """Explain y = f(x): the steps of f, the equation in letters and in numbers, and the point on the curve of f.
+
+    For a leaky ReLU, symbols and numbers are those of y[i,j] = α · x[i,j] and y[0,3] = 0.01 · (−2).
+    """
     name, (n, *position) = ctx.operation.name, ctx.index
     entry = definitions.entries()[name]
     x = ctx.factor(0, ctx.index)
@@ -212,7 +215,10 @@ def elementwise_value(ctx: CellContext) -> Derivation:
 
 
 def elementwise_gradient(ctx: CellContext) -> Derivation:
-    """Explain dx = dy · f′(x)."""
+    """Explain dx = dy · f′(x), after the steps of f′.
+
+    The gradient reads the saved x, or y if f′ is computed from the result, as for tanh: f′ = 1 − y².
+    """
     name, (n, *position) = ctx.operation.name.removesuffix("_dx"), ctx.index
     entry = definitions.entries()[name]
     dy, saved = ctx.factor(0, ctx.index), ctx.factor(1, ctx.index)

@@ -44,6 +44,8 @@ def explanation(record: CellExplanation) -> str:
 def trace(layers: Sequence[str], arrays: Mapping[str, Array], samples: int) -> str:
     """Return a trace as HTML: a row of layers, each with small maps of its output and of the output's gradient.
 
+    `cells` contains the columns of each row: names, forward pass and backward pass. Maps show the first sample.
+
     layers    names of the layers, in order
     arrays    tensors of the trace by name; without the axis of samples if there is one sample
     samples   number of samples

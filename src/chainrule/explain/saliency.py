@@ -90,7 +90,11 @@ def input_plan(network: Network) -> Plan:
 
 
 def _plan(network: Network, requested: int) -> _ScorePlan:
-    """Return a plan that differentiates the scores with respect to the input (0) or the output of a layer (k ≥ 1)."""
+    """Return a plan that differentiates the scores with respect to the input (0) or the output of a layer (k ≥ 1).
+
+    The scores are the inputs of a final softmax or sigmoid, whose gradients vanish if the network is certain. Dropout
+    is left out, since the prediction is explained and not a training step.
+    """
     table = network.table
     tensors = {
         name: Tensor(name, parameter.shape, "parameter" if parameter.trained else "state")
@@ -124,7 +128,8 @@ def _gradients(
 def _directions(scores: Array, labels: Any, names: Sequence[str]) -> Array:
     """Return the gradient of each sample's chosen score with respect to all scores, in their shape (N, K, …).
 
-    For dense predictions, the chosen score is the sum over the positions.
+    For dense predictions, the chosen score is the sum over the positions. A single output is the score of class 1; its
+    negative is that of class 0. Without labels, the class with the largest score is chosen.
     """
     count, outputs = scores.shape[:2]
     directions, is_single = np.zeros(scores.shape, np.float64), outputs == 1

@@ -96,7 +96,11 @@ def _size(term: Term) -> float:
 
 
 def _terms(explanation: CellExplanation, max_terms: int | None) -> list[str]:
-    """Return the lines for the largest terms, a line for the rest, and the sum."""
+    """Return the lines for the largest terms, a line for the rest, and the sum.
+
+    A term of several factors has three columns for each, name, value and sign, and its product in the last column.
+    Names are aligned on the left, and numbers on the right.
+    """
     derivation = explanation.derived
     if not derivation.terms:
         return []

@@ -101,6 +101,9 @@ class Update:
 def update(parameters: Array, gradient: Array, training: NextStep, layout: Mapping[str, tuple[int, int]]) -> Update:
     """Compute in float64 the step that training would take, without modifying anything.
 
+    Without learning-rate multipliers, the optimizer updates all parameters at once; it may be a custom one. With them,
+    each parameter is updated with its own rate by the operation of a built-in optimizer. Frozen ones do not change.
+
     layout   name → range in the flat arrays, for each parameter in order
     """
     groups = training.lr_multipliers.groups(layout)
@@ -129,7 +132,11 @@ def _factor(groups: Sequence[RateGroup], index: int) -> float:
 
 
 def explain(arrays: Mapping[str, Array], update: Update, cell: Cell, digits: int = DIGITS) -> Derivation:
-    """Explain one element of an updated parameter."""
+    """Explain one element of an updated parameter.
+
+    The steps are those of clipping, those shared by all optimizers, and those of this optimizer's rule. In formulas, p
+    is the parameter, p′ the updated one and dp the gradient; they are shown under the name of the parameter: w, w′, dw.
+    """
     parameter = cell.tensor.removesuffix(UPDATE)
     moments = update.training.optimizer.moments
     cells = {"p": parameter, "dp": gradient_name(parameter), **{name: f"{parameter}.{name}" for name in moments}}

@@ -248,16 +248,19 @@ def reshaped(x: Node, shape: Shape) -> Node:
 
 
 def permuted(x: Node, order: Sequence[int]) -> Node:
-    """Permute the axes of a node. Axes that remain adjacent are merged first.
+    """Permute the axes of a node. Axes that remain adjacent are merged first, and axes of size 1 are left out.
 
-    Successive permutations are merged, and removed if they cancel.
+    Successive permutations are merged, and removed if they cancel. For (2, 1, 3, 4) in the order (2, 3, 0, 1), axes 2
+    and 3 remain adjacent:
+
+        (2, 1, 3, 4)  reshape→  (2, 12)  Permute(1, 0)→  (12, 2)  reshape→  (3, 4, 2, 1)
     """
     new_shape = tuple(x.shape[axis] for axis in order)
     longer = [axis for axis, size in enumerate(x.shape) if size > 1]
     moving = [longer.index(axis) for axis in order if x.shape[axis] > 1]
     if moving == sorted(moving):
         return reshaped(x, new_shape)
-    groups: list[list[int]] = []
+    groups: list[list[int]] = []  # adjacent axes, in the new order
     for axis in moving:
         if groups and axis == groups[-1][-1] + 1:
             groups[-1].append(axis)

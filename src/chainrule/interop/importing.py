@@ -22,9 +22,10 @@ from chainrule.errors import FormatError, OptionError, one_line, quoted
 from chainrule.interop import torch
 from chainrule.interop.assembly import Imported
 from chainrule.interop.detection import FileFormat, detect
-from chainrule.interop.flattening import flattened_shapes, to_channels_first
+from chainrule.interop.flattening import flattened_shape, to_channels_first
 from chainrule.interop.names import NAMES, inverted
 from chainrule.layers import FixedAffine
+from chainrule.layers.node import ordered, rebuild
 
 if TYPE_CHECKING:
     from chainrule.network.network import Network
@@ -153,8 +154,11 @@ def weights_for(
         sources = match(required, {name: array.shape for name, array in file.tensors.items()}, mapping)
     weights = {name: file.tensors[source].reshape(own[name].shape) for name, source in sources.items()}
     if file.from_keras:
-        flattened = flattened_shapes(network.layers, network.wiring, [network.input_shape, *network.shapes])
-        weights = {name: to_channels_first(name, value, flattened) for name, value in weights.items()}
+        _, y = rebuild(network.layers, network.input_shape, network.wiring)
+        shapes = {node.name: flattened_shape(node.inputs[0]) for node in ordered(y) if node.inputs}
+        weights = {
+            name: to_channels_first(name, value, shapes[name.rpartition(".")[0]]) for name, value in weights.items()
+        }
     return weights, sources
 
 

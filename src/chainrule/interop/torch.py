@@ -76,7 +76,8 @@ def _legacy_tensors(stream: BinaryIO, size: int, budget: Budget) -> dict[str, Ar
     """Return the tensors in a file from before PyTorch 1.6. `size` is the size of the file in bytes.
 
     The file contains five pickles: a magic number, the version of the format, the byte order, the state dictionary,
-    and the keys of the storages. For each key, the number of elements (8 bytes) and the elements follow.
+    and the keys of the storages. For each key, the number of elements (8 bytes) and the elements follow. The type of a
+    storage, and thus the size of its elements, is only in the references to it in the state dictionary.
     """
     pickles = io.BytesIO(stream.read(MAX_PICKLE))
     machines = [PickleMachine(budget) for _ in range(5)]
@@ -119,6 +120,11 @@ def _contents(value: Any, budget: Budget) -> tuple[dict[str, dict[str, RecordedC
     The tensors are listed by the path of names of their dictionary. A dictionary with several names has the first.
     Entries of a dictionary with numbers as names, as in the state of an optimizer, are left out. The calls are counted
     by the name of the class or function: that of a network as often as the network has tensors, others 0 times.
+
+        {"epoch": 3, "model": {"w": tensor, "b": tensor}}    →    {"model": {"w": …, "b": …}}
+
+    Of pending values, those with a path are visited first, in the order of the file, because a dictionary has the first
+    of its names. Values inside of objects and under other keys have no path.
     """
     tensors_by_path, call_counts, visited = dict[str, dict[str, RecordedCall]](), Counter[str](), dict[int, Any]()
     pending = deque[tuple[str | None, Any, str]]([("", value, "")])
@@ -199,19 +205,22 @@ class Storages:
 
     def tensor(self, value: RecordedCall, name: str) -> Array:
         """Return a tensor as a view of its storage. bfloat16 is converted to float32. `name` is used in errors."""
+        # The first argument of a parameter is a tensor. A tensor has the arguments storage, offset, shape and strides.
         wrapped = value.arguments[0] if value.name == PARAMETER and value.arguments else None
         arguments = wrapped.arguments if isinstance(wrapped, RecordedCall) else value.arguments
         if len(arguments) < 4:
             raise FormatError(f"{quoted(name)} is not a tensor")
         stored, offset, shape, strides = arguments[:4]
         storage = self._storage(stored, name)
+        # Offset, shape and strides are checked, because `as_strided` would read memory outside the storage.
         numbers = _sizes((offset,)), _sizes(shape), _sizes(strides)
         if any(number is None for number in numbers) or len(shape) != len(strides) or len(shape) > 16:
             raise FormatError(f"{quoted(name)} has no valid offset, shape and strides")
+        count = math.prod(shape)
         last_index = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
-        if math.prod(shape) > len(storage) or (math.prod(shape) and last_index >= len(storage)):
+        if count > len(storage) or (count and last_index >= len(storage)):
             raise FormatError(f"{quoted(name)} of shape {quoted(shape)} reaches beyond its {len(storage)} numbers")
-        self._budget.write(math.prod(shape) * storage.itemsize, quoted(name))
+        self._budget.write(count * storage.itemsize, quoted(name))
         steps = [step * storage.itemsize for step in strides]
         view = np.lib.stride_tricks.as_strided(storage[min(offset, len(storage)) :], shape, steps, writeable=False)
         return from_bfloat16(view) if stored.key[1].name == "torch.BFloat16Storage" else view

@@ -40,6 +40,7 @@ def comparison(path: Path, model: Model) -> str:
     limits = (0, 255) if model.normalization.white == BYTE else (-2, 2)
 
     def draw(count: int) -> list[Array]:
+        """Set x to `count` random samples of each input, as many as the runtime can compute, and return it."""
         shapes = ports.shapes.values() if ports else [model.input_shape]
         x.extend(random.uniform(*limits, (count, *shape)).astype(model.dtype) for shape in shapes)
         return x
@@ -68,7 +69,10 @@ def _onnx(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
 
 
 def _litert(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
-    """Return the outputs of LiteRT for random inputs, which a quantized network rounds as the model does."""
+    """Return the outputs of LiteRT for random inputs, which a quantized network rounds as the model does.
+
+    The runtime computes one sample at a time, with the channels last.
+    """
     runner = library.Interpreter(model_path=str(path))
     runner.allocate_tensors()
     x, outputs = draw(SAMPLES), list[list[Array]]()

@@ -69,6 +69,7 @@ def description(normalization: Normalization, layers: Sequence[Layer], wiring: W
     if normalization.parts:
         return f"Inputs are normalized: {decision(normalization)}."
     if normalization.kind != "none":
+        # gain and offset of each channel, or one of each for all
         terms = zip(*(array.tolist() for array in normalization.arrays(2, np.float64)), strict=True)
         texts = [f"{gain:.4g} · x {'−' if offset < 0 else '+'} {abs(offset):.4g}" for gain, offset in terms]
         parts.insert(0, f"as {', '.join(texts[:SHOWN])}{', …' if len(texts) > SHOWN else ''}")

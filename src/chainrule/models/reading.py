@@ -79,7 +79,7 @@ def new_classes(network: Network, x: Any, y: Any) -> tuple[str, ...]:
     else:
         labels = label_array(Ports.single(y))
         names = tuple(np.unique(labels.astype(str)).tolist()) if labels.dtype.kind in "US" else ()
-    if {*names} <= {*network.classes}:
+    if {*names} <= {*network.classes}:  # also without names
         return ()
     from chainrule.data.class_names import are_numbers
 
@@ -237,6 +237,7 @@ def packed(
 
 def batched(network: Network, x: Any, y: Any) -> tuple[Any, Any]:
     """Return a batch of one sample for a single sample and its targets; return a batch unchanged."""
+    # one unnamed input and output, or several by name
     inputs = {"": x} if network.input_ports is None else network.input_ports.named(x, "inputs")
     shapes = [network.input_shape] if network.input_ports is None else network.input_ports.shapes.values()
     try:

@@ -33,6 +33,8 @@ N = TypeVar("N", bound=Network)
 def sized(network: N, x: Any, *, single: bool = False) -> N:
     """Return the network, or one with the same weights for the height, width or length of inputs x.
 
+    For a network of inputs (3, 32, 32), for example, x of shape (10, 3, 48, 64) returns one of inputs (3, 48, 64).
+
     x        an array, a list or a `Dataset`; the network itself is returned for other values
     single   whether x may be one sample
     Errors   ShapeError if the network does not support this size
@@ -40,11 +42,13 @@ def sized(network: N, x: Any, *, single: bool = False) -> N:
     values = Ports.single(x.x if isinstance(x, Dataset) else x)
     try:
         sizes = np.shape(cast("Any", values)) if isinstance(values, list | tuple) else getattr(values, "shape", ())
-    except ValueError:  # samples of different shapes
+    except ValueError:  # samples of different shapes: the caller predicts those of each shape in turn
         return network
     shape = None if network.input_ports else _shape_of_other_size(tuple(sizes), network.input_shape, single=single)
+    if shape is None:
+        return network
     try:
-        return network if shape is None else resized(network, shape)
+        return resized(network, shape)
     except ShapeError as error:
         expected = f"expected a batch of shape N×{text(network.input_shape)}, found {text(sizes)}"
         raise ShapeError(f"{expected}; {error}") from None
@@ -58,8 +62,9 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int,
     listed: Any = plain(classes)
     names = checked_classes(listed, network.output_ports, len(listed) if hasattr(listed, "__len__") else 0)
     layers, wiring, loss = [*network.layers], network.wiring, network.loss
-    head = None if append or _ends_in_features(network) else logit_layer(network)
+    head = None if append or _ends_in_features(network) else logit_layer(network)  # the layer to replace
     if head is None:
+        # features (F,), series (C, L) and images (C, H, W) become vectors for the dense layer
         pools = [[], [GlobalAveragePool1D()], [GlobalAveragePool2D()]][len(network.output_shape) - 1]
         layers += [*pools, Dense(len(names)), Softmax()]
         wiring, loss = _extended(wiring, layers), None
@@ -89,6 +94,9 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int,
 
 def names_to_freeze(network: Network, names: Sequence[str], option: str) -> tuple[str, ...]:
     """Return names for `LRMultipliers.frozen`: without layers that have no parameters, and with those of `BACKBONE`.
+
+    For layers conv1, relu1, conv2, dense1, "backbone" becomes conv1 and conv2. Names of single parameters, such as
+    "conv1.w", are kept.
 
     Errors   OptionError for a name that matches no parameter
     """
@@ -128,6 +136,7 @@ def _shape_of_other_size(sizes: tuple[int, ...], shape: tuple[int, ...], *, sing
     single   whether the array may be one sample
     """
     channels, *positions = shape
+    # possible shapes of a sample: the array without its first axis, or all of it
     samples = [sizes[1:], *([sizes] if single else [])]
     if not positions or any(differ_in_ones(part, shape) or part == (*positions, channels) for part in samples):
         return None

@@ -90,10 +90,10 @@ def _divide(model: Network, layer: str, divisor: float) -> None:
 def logit_layer(model: Network) -> str:
     """Return the name of the layer whose weights are proportional to the logits; OptionError if there is none."""
     wiring, parts = model.wiring, model.layers
-    number = len(parts)
+    number = len(parts)  # layers are numbered from 1 in `wiring.inputs`, where 0 is the network's input
     if isinstance(parts[-1], layers.Softmax | layers.Sigmoid):
         (number,) = wiring.inputs[-1]
-    while number and isinstance(parts[number - 1], PASSED):
+    while number and isinstance(parts[number - 1], PASSED):  # layers that keep the proportion, such as Flatten
         (number,) = wiring.inputs[number - 1]
     layer = parts[number - 1] if number else None
     is_read_once = sum(number in inputs for inputs in wiring.inputs) <= 1

@@ -71,7 +71,11 @@ class ArrayFunction:
 
     @classmethod
     def find(cls, name: str) -> "ArrayFunction":
-        """Return the formulas that define a function of the engines."""
+        """Return the formulas that define a function of the engines.
+
+        Entries of the TOML files have three forms: an element-wise operation with `slope`, an operation with `reads`
+        and `writes`, or the update of an optimizer, whose arrays are the parameters of the reference's function.
+        """
         operation_name = definitions.generated().get(name, name)
         entry = definitions.entry(operation_name)
         if "slope" in entry:
@@ -86,13 +90,14 @@ class ArrayFunction:
             steps, rules = (
                 [formula for result in entry["results"] for formula in result[key]] for key in ("steps", "rule")
             )
+            # First the numerically stable forms, if there are any; last the rules, which are often unstable.
             sources = [entry.get("computed", ()), steps, entry["where"], rules]
-            return cls(name, _table(sources), reads, writes, entry)
+            return cls(name, _definitions_by_name(sources), reads, writes, entry)
         parameters = _arrays(name)
         results = {f"{parameter}′": "e" for parameter in parameters if parameter != "g"}
         sources = [entry.get("computed", ()), entry["steps"]]
         letters = definitions.entry("update")["letters"]
-        table = _table(sources)
+        table = _definitions_by_name(sources)
         return cls(name, table, dict.fromkeys(parameters, "e"), results, {**entry, "letters": letters})
 
     @property
@@ -127,23 +132,28 @@ class ArrayFunction:
         return [used for case in cases for tree in case if tree is not None for used in occurrences(tree)]
 
 
-def _table(sources: Iterable[Iterable[Formula]]) -> dict[str, list[ResultFormula]]:
-    """Return the definitions of each name in the first of the sources that contains it."""
-    table: dict[str, list[ResultFormula]] = {}
+def _definitions_by_name(sources: Iterable[Iterable[Formula]]) -> dict[str, list[ResultFormula]]:
+    """Return name → its definitions, from the first of the sources that defines the name.
+
+    A name has several definitions if they apply under different conditions, such as "shared" and "not shared". A
+    formula defines the name on its left side, if it has cases, and the names that it declares as equal (`alias`).
+    """
+    by_name: dict[str, list[ResultFormula]] = {}
     for source in sources:
-        names: dict[str, list[ResultFormula]] = {}
+        of_source: dict[str, list[ResultFormula]] = {}
         for formula in source:
-            aliases = formula.get("alias", {})
-            conditions = [*formula.get("if", ()), *(f"not {fact}" for fact in formula.get("unless", ()))]
-            known = [condition for condition in conditions if condition.removeprefix("not ") in FACTS]
-            if all(FACTS[fact.removeprefix("not ")] is not fact.startswith("not ") for fact in known):
-                open_conditions = tuple(condition for condition in conditions if condition not in known)
-                for name, other in aliases.items():
-                    names.setdefault(name, []).append(ResultFormula(open_conditions, (FormulaCase(other, None),)))
-                if "cases" in formula:
-                    names.setdefault(formula["name"], []).append(ResultFormula(open_conditions, _cases(formula)))
-        table = {**names, **table}
-    return table
+            required = dict.fromkeys(formula.get("if", ()), True) | dict.fromkeys(formula.get("unless", ()), False)
+            if any(FACTS.get(fact, value) is not value for fact, value in required.items()):
+                continue  # the formula never applies in the engines
+            undecided = {fact: value for fact, value in required.items() if fact not in FACTS}
+            conditions = tuple(fact if value else f"not {fact}" for fact, value in undecided.items())
+            for name, equal_name in formula.get("alias", {}).items():
+                alias = FormulaCase(equal_name, None)
+                of_source.setdefault(name, []).append(ResultFormula(conditions, (alias,)))
+            if "cases" in formula:
+                of_source.setdefault(formula["name"], []).append(ResultFormula(conditions, _cases(formula)))
+        by_name = {**of_source, **by_name}  # earlier sources take precedence
+    return by_name
 
 
 def _cases(formula: Formula, *, gradient: bool = False) -> tuple[FormulaCase, ...]:
@@ -193,7 +203,17 @@ def array_source(name: str, library: str) -> str:
 def _inputs(
     calculation: ArrayFunction, layout: AxisLayout, counts: Mapping[str, int], library: str
 ) -> tuple[dict[str, Operand], list[str]]:
-    """Return the values of the names in formulas that are not computed by formulas, and the lines that define them."""
+    """Return the operands of the names in formulas that no formula defines, and the lines of code that define them.
+
+    The names are those of arrays, attributes, and scalars: sizes such as C, the batch size N, the machine epsilon ε,
+    and M, the number of elements in a sum. For an average over the channels of a group, the lines could be:
+
+        rows = (len(x), groups, x.shape[1] // groups, -1)
+        x = np.asarray(x, order="C").reshape(rows)
+        M = x.shape[2] * x.shape[3]
+
+    counts   name → its number of occurrences; names without any need no line
+    """
     definitions_of_names: list[str] = []
     operands: dict[str, Operand] = {}
     entry, attributes = calculation.entry, _attributes(calculation.name)

@@ -185,7 +185,12 @@ def _step(part: str | dict[str, Any], *, is_sum: bool = False) -> dict[str, Any]
 
 
 def _calculation(entry: dict[str, Any]) -> dict[str, Any]:
-    """Parse the tensors and formulas of an operation that is explained with named steps and sums."""
+    """Parse the tensors and formulas of an operation that is explained with named steps and sums.
+
+    The parsed entry has the keys of the TOML entry, with trees instead of texts and empty values for missing keys. Only
+    `steps` and `computed` remain missing, since their presence has a meaning. An entry without `results` has one
+    result, which is described by the entry itself.
+    """
     results: list[dict[str, Any]] = entry.get("results", [entry])
     return {
         **{key: list(map(parser.parse_reference, entry[key])) for key in ("reads", "writes")},

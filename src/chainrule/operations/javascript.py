@@ -97,21 +97,34 @@ class Translation(TranslatedExpressions):
         return "\n".join([f"function {name}({', '.join(positional)}) {{", *_indented(lines), "}", ""])
 
     def _inline(self, node: ast.For) -> None:
-        """Convert a loop over a generator of the reference to the loop in the generator."""
+        """Convert a loop over a generator of the reference to the loop in the generator; leave other loops as they are.
+
+            def elements(p):                                  # of the reference
+                for n, k, *ij in np.ndindex(p.shape):
+                    yield (n, *ij), (n, k, *ij)
+
+            for row, element in elements(y):                  # before
+                loss[row] += y[element]
+
+            for n, k, *ij in np.ndindex(y.shape):             # after: p is replaced by y, row by (n, *ij), …
+                loss[(n, *ij)] += y[(n, k, *ij)]
+
+        The node is changed in place. NotImplementedError for a generator that does not end with such a loop.
+        """
         match node:
-            case ast.For(ast.Tuple(targets), ast.Call(ast.Name(name), arguments)) if callable(
-                generator := self.globals.get(name)
-            ) and inspect.isgeneratorfunction(generator):
-                pass
+            case ast.For(ast.Tuple(targets), ast.Call(ast.Name(name), arguments)):
+                generator = self.globals.get(name)
             case _:
                 return
+        if not inspect.isgeneratorfunction(generator):
+            return
         function = parsed(generator)
         match function.body[-1]:
-            case ast.For(target, iterated, [ast.Expr(ast.Yield(ast.Tuple(values)))]):
-                node.target = target
-                node.iter = Replacement((arg.arg for arg in function.args.args), arguments).visit(iterated)
-                replacement = Replacement(map(ast.unparse, targets), values)
-                node.body = [replacement.visit(statement) for statement in node.body]
+            case ast.For(inner_target, inner_iterated, [ast.Expr(ast.Yield(ast.Tuple(yielded)))]):
+                by_parameter = Replacement((arg.arg for arg in function.args.args), arguments)
+                by_target = Replacement(map(ast.unparse, targets), yielded)
+                node.target, node.iter = inner_target, by_parameter.visit(inner_iterated)
+                node.body = [by_target.visit(statement) for statement in node.body]
             case _:
                 raise NotImplementedError(name)
 
@@ -213,7 +226,14 @@ class Translation(TranslatedExpressions):
         return [head, *_indented(body()), "}"]
 
     def _over_indices(self, target: ast.expr, arguments: list[ast.expr], body: list[ast.stmt]) -> list[str]:
-        """Return the lines of a loop over all indices of a shape, with nested loops where the index is not a list."""
+        """Return the lines of a loop over all indices of a shape, with nested loops where the index is not a list.
+
+        A remaining index *ij becomes one counter over the remaining axes, since arrays are contiguous:
+
+            for n, k, *ij in np.ndindex(p.shape)      before
+            for (n …) for (k …) for (ij …)            after; ij runs to the product of all sizes after the second
+            for (const [n, k, ...ij] of indices(…))   if the body computes with ij as a list, which is slower
+        """
         names = target.elts if isinstance(target, ast.Tuple) else [ast.Starred(target)]
         match names[-1]:
             case ast.Starred(ast.Name(rest)):

@@ -188,6 +188,10 @@ class TranslatedExpressions(ABC):
                 return self.value(index)
 
     def _call(self, node: ast.Call, name: str, arguments: list[ast.expr]) -> str:
+        """Return the expression of a call of a built-in, of a NumPy function, or of a function of the reference.
+
+        Keyword-only arguments of the last kind become one object: max_pool(x, window=w) → max_pool(x, { window: w }).
+        """
         match name, arguments:
             case "sum", [ast.GeneratorExp() as source]:
                 return self._collected(source, "sum", "0", "{0} += {1};")

@@ -232,6 +232,10 @@ class _Reader:
         return ["^", base, power]
 
     def _atom(self) -> Any:
+        """Parse the next number, name, constant, function, sum, or expression in brackets such as (…), |…| and ⌊…⌋.
+
+        Reductions and functions come before names, whose pattern their tokens may match, too.
+        """
         token = self.take()
         if token in REDUCTIONS:
             return self._letter(self.position - len(token), lambda: self._reduction(token))

@@ -268,6 +268,7 @@ def loss_kernel_source(name: str) -> str:
 def _kernel(
     head: str, equation: str, arrays: Sequence[str], constants: _Constants, writer: ScalarWriter, last: str
 ) -> str:
+    """Return a kernel: flat arrays, the constants that are used, and a loop over the elements; the result is `last`."""
     flat = ", ".join(f"{name}.reshape({name}.size)" for name in arrays)
     dtype, *used = constants.assignments(arrays[-1])
     statements = [*writer.lines, f"flat_{arrays[-1]}[k] = {last}"]
@@ -331,16 +332,23 @@ def c_source(operation: Elementwise, *, gradient: bool, literal: Callable[[float
 def loss_c_source(name: str, *, literal: Callable[[float], str]) -> str:
     """Return a C function that computes the loss of one sample with `count` outputs, or the gradient of the loss.
 
+    Formulas without an index are statements before the loop of the result. Those with an index are written within the
+    loop that uses them. For softmax_cross_entropy_dp, m and S are scalars; ŷ and dz have an index:
+
+        float S = 0;
+        for (int e = 0; e < count; e++) { S += exponential(z[e] - m); }
+        for (int e = 0; e < count; e++) { y_hat = exponential(z[e] - m) / S;  dz[e] = y_hat * T - t[e]; }
+
     literal   function that formats a float constant
     """
-    entry, facts = definitions.entry(name), {"batch": False, "one_class": False}
+    entry, one_sample = definitions.entry(name), {"batch": False, "one_class": False}
     (result,), where = entry["results"], entry["where"]
     formulas = result["steps"] or result["rule"]
-    steps = [step for step in formulas if "cases" in step and definitions.holds(step, facts)]
-    equation = ", ".join(map(_text, (*where, *steps)))
+    steps = [step for step in formulas if "cases" in step and definitions.holds(step, one_sample)]
     arrays = [tensor["name"] for tensor in (*entry["reads"], *entry["writes"])]
-    of_elements = (formula for formula in (*where, *steps, *entry.get("computed", ())) if "index" in formula)
-    names = {array: f"{array}[e]" for array in arrays} | {formula["name"]: formula for formula in of_elements}
+    # The numerically stable forms are last and replace other formulas of the same name.
+    indexed = (formula for formula in (*where, *steps, *entry.get("computed", ())) if "index" in formula)
+    names = {array: f"{array}[e]" for array in arrays} | {formula["name"]: formula for formula in indexed}
     writer = ScalarWriter(C, {"K": "(float)count", "ε": literal(2.0**-23)}, names, literal)
     *before, last = steps
     for step in before:
@@ -350,7 +358,7 @@ def loss_c_source(name: str, *, literal: Callable[[float], str]) -> str:
         writer.lines += writer.loop(last, f"{arrays[-1]}[e] = {{}};")
     else:
         writer.lines.append(f"*{arrays[-1]} = {writer.write([last])};")
-    return _c_function(name, equation, arrays, [], writer.lines)
+    return _c_function(name, ", ".join(map(_text, (*where, *steps))), arrays, [], writer.lines)
 
 
 def _text(part: Any) -> str:

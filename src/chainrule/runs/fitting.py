@@ -68,6 +68,7 @@ class FitData:
         inputs, y = map(Ports.single, samples)
         y = np.asarray(y)
         x = as_samples(inputs if isinstance(inputs, SampleSource) else as_array(inputs))
+        # labels (N,) or (N, H, W); names of classes may be a list of Python strings
         are_labels, are_names = y.ndim in (1, 3) and y.dtype.kind in "iub", y.dtype.kind == "O"
         return FitData(x, y.astype(np.int64) if are_labels else y.astype(str) if are_names else y)
 
@@ -127,6 +128,9 @@ def _fit_in_folder(
 ) -> History:
     """Train in a run folder.
 
+    There are four cases. Worker 0 starts a new run or continues one, and writes the folder. The other workers assist
+    in either, and write nothing.
+
     parts   training, validation and test data
     """
     folder, workers = files.as_path(run.folder), trainer.workers
@@ -149,6 +153,7 @@ def _fit_in_folder(
     elif continues:
         result = running.continue_run(folder, prepare, parts[2], callbacks, plots=run.plots, **changes)
     else:
+        # Weights other than those that the job's seed gives are saved, because the run could not start again from them.
         initial = job.build().weights
         is_initial = all(np.array_equal(values, initial[name]) for name, values in model.weights.items())
         first = None if is_initial else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))

@@ -247,6 +247,11 @@ def describe(training: Labelled, test: Labelled | None, validation: Labelled | N
 
 
 def _describe(training: Labelled, test: Labelled | None, validation: Labelled | None) -> dict[str, Any]:
+    """Return the source, the numbers of samples, and a fingerprint of the data; see `describe`.
+
+    The fingerprint is a hash of all arrays with their dtypes and shapes, in a fixed order. Arrays that a set does not
+    have are omitted.
+    """
     digest = hashlib.sha256()
     for part in (training, test, getattr(training, "validation", None), validation):
         others = (getattr(part, name, None) for name in ("weights", "groups"))

@@ -263,7 +263,7 @@ def _train(
         try:
             train(trainer, [checkpointer.Checkpointer(recorder, model, interval), *callbacks], finish=True)
         finally:
-            # The best epoch may be one before a resumption
+            # The best epoch may be one before a resumption, whose weights are only in the folder.
             if trainer.history.restored is not None and (folder / BEST).is_file():
                 model.set_weights(files.read_tensors(folder / BEST, "model")[0])
     seconds = trainer.history.epochs[-1].seconds if trainer.history.epochs else trainer.seconds

@@ -136,7 +136,7 @@ class Answers:
 
     @property
     def mistakes(self) -> list[Misclassification]:
-        """The samples that are classified wrongly, the most confident mistake first."""
+        """The samples that are classified wrongly, the most confident mistake first; ties in the order of samples."""
         names, confidence = self._names(), self.confidence
         wrong, losses = ~self.correct, self.losses if len(self.losses) else np.full(self.samples, np.nan)
 
@@ -168,6 +168,7 @@ class Answers:
             return self._rows[0], self._labels[1]
         outputs, classes = self.ranked
         scores = self.probabilities if self.logits else outputs
+        # of a single output, large scores mean class 1, small ones class 0
         scores = np.concatenate([-scores, scores], axis=1) if scores.shape[1] == 1 else scores
         return scores, np.arange(scores.shape[1], dtype=np.int64) == classes[:, None]
 

@@ -185,13 +185,15 @@ class BatchLoader:
             yield size, count, (rows,) if self.held else self.batch_of(epoch, rows, samples_read)
 
     def _groups(self, epoch: int, position: int) -> list[tuple[int, int, Ints]]:
-        """Return the remaining batches of an epoch: (batch size, number of batches, indices of this worker's rows)."""
+        """Return the remaining batches of an epoch: (batch size, number of batches, indices of this worker's rows).
+
+        For 10 samples in batches of 4, prepared two at a time, these are (4, 2, 8 indices) and (2, 1, 2 indices).
+        """
         size, all_samples = self.recipe.batch_size, order(len(self.data), self.recipe.seed, epoch)
         full_batches, groups = len(all_samples) // size, list[tuple[int, int, Ints]]()
         while position < self.epoch_steps:
-            end = (
-                min(position + self.batches_at_once, full_batches) if position < full_batches else self.epoch_steps
-            )  # the last batch, which is smaller
+            is_full = position < full_batches  # otherwise, only the last batch is left, which is smaller
+            end = min(position + self.batches_at_once, full_batches) if is_full else self.epoch_steps
             batches = all_samples[position * size : end * size].reshape(end - position, -1)
             groups.append((batches.shape[1], len(batches), batches[:, self.stepper.rows(batches.shape[1])].ravel()))
             position = end

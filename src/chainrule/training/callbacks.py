@@ -124,7 +124,7 @@ class ProgressBar(Callback):
                 if not name.endswith((*CLASS_SCORES, TOP_SCORE))
             }
             text += f" ({', '.join(f'{name} {value}' for name, value in values.items())})" if values else ""
-        earlier = trainer.history.epochs[:-1]
+        earlier = trainer.history.epochs[:-1]  # the seconds of an epoch are those since the start of training
         text += f"  {epoch.seconds - (earlier[-1].seconds if earlier else 0.0):.1f} s"
         (self._line or self._print)(text)
 

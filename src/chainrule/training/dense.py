@@ -129,7 +129,7 @@ def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, Bo
         raise DataError(f"labels must be whole numbers, found {y.dtype} of shape {y.shape}; {advice}")
     whole = y.astype(np.int64) if y.dtype.kind == "f" else y
     valid = None if ignore_label is None else _valid(whole, ignore_label)
-    labels = whole if valid is None else np.where(valid, whole, 0)
+    labels = whole if valid is None else np.where(valid, whole, 0)  # any label in range, without effect
     _check_range(labels, max(outputs, 2), ignore_label)
     if outputs == 1:
         return labels[:, None].astype(np.uint8), valid

@@ -109,12 +109,15 @@ def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]])
 
     The scores of averaged probabilities are the logarithms of these, or of their odds. A probability that is rounded
     to 0 or 1 does not have them (`losses.JOINED`).
+
+    views    weight and inputs of each view; the weights add up to 1
     """
     ends, ports = endings(network, loss), Ports({end.name: end.shape for end in network.outputs})
     scored, rows = loss if any(end.activation for end in ends) else None, list[tuple[float, Array]]()
     for weight, x in views:
         values = network.infer(np.ascontiguousarray(x, network.dtype), PREDICT_BATCH, scored)
         rows.append((weight, values.reshape(len(x), -1)))
+    # With scores, a row contains the outputs, then the scores; without, the outputs are the scores.
     averaged = np.asarray(sum(weight * values for weight, values in rows), network.dtype)
     scores = [*ports.split(averaged[:, -ports.size :]).values()]
     for number, (end, columns) in enumerate(zip(ends, ports.columns.values(), strict=True)):
@@ -125,7 +128,11 @@ def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]])
 
 
 def _averaged_scores(activation: str, parts: Sequence[tuple[float, Array]], like: Array) -> Array:
-    """Return scores, in the form of ``like``, whose activation is the weighted mean of those of scores (N, F)."""
+    """Return scores, in the form of ``like``, whose activation is the weighted mean of those of scores (N, F).
+
+    log Σ wᵢ softmax(zᵢ) is computed from log wᵢ + zᵢ − log Σ exp zᵢ, which is finite even if a probability rounds to 0.
+    A sigmoid is a softmax of z and 0. Its score is the difference of the two logarithms.
+    """
     logs = list[Array]()
     for weight, part in parts:
         z = part.reshape(like.shape).astype(np.float64)

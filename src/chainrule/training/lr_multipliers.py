@@ -98,6 +98,11 @@ class LRMultipliers(TextOptions):
         return self._groups(layout, option) if self.factors else []
 
     def _groups(self, layout: Mapping[str, tuple[int, int]], option: str) -> Sequence[RateGroup]:
+        """Return the ranges of the flat parameter buffer with equal factors. Later patterns override earlier ones.
+
+        For conv1.w (0, 54), conv1.b (54, 60) and dense1.w (60, 90), the factor 0.1 for "conv1*" gives the groups
+        (0, 60, 0.1) and (60, 90, 1.0). Fewer groups mean fewer updates.
+        """
         factor_of = dict.fromkeys(layout, 1.0)
         for pattern, factor in self.factors:
             matching = [name for name in layout if any(fnmatchcase(spelling, pattern) for spelling in _spellings(name))]

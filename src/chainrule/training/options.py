@@ -358,6 +358,8 @@ class NamedOptions(metaclass=CheckedOptions):
     def choose(cls, option: Any) -> Self:
         """Return an object for a name, a config from `to_config`, or custom code; such an object is returned unchanged.
 
+        "momentum", {"name": "momentum", "learning_rate": 0.1} and Momentum(0.1), for example, are all accepted.
+
         Errors   OptionError for an unknown name or option
         """
         if type(option) in (*cls.kinds.values(), cls.custom):

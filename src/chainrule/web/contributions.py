@@ -94,6 +94,9 @@ class StepReplay:
 def _operations_of(plan: Plan, gradient: str) -> list[Operation]:
     """Return the backward operations that compute a parameter's gradient from per-sample tensors, in execution order.
 
+    The plan is searched from its end. An operation that writes the gradient, such as a sum over the batch, may read
+    other tensors of the batch; the operations that compute these are included, too.
+
     gradient   storage of the gradient
     """
     storages, operations = {gradient}, list[Operation]()
@@ -107,6 +110,9 @@ def _operations_of(plan: Plan, gradient: str) -> list[Operation]:
 
 def _of_sample(walk: Interpreter, operations: Sequence[Operation], sample: int, batch: int) -> dict[str, Array]:
     """Return the contribution of one sample to each result of the operations, by storage.
+
+    An operation reads results of earlier ones for this sample alone; of tensors per sample, the row of this sample;
+    of all others, such as parameters, the whole.
 
     sample   index of the sample
     batch    number of samples over which the loss is averaged

@@ -85,9 +85,10 @@ def _outputs(model: Model, recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _catalogue(model: Model, plan: Plan, optimizer: Optimizer) -> dict[str, Any]:
-    """Return the catalogue of a trace of one sample. Its writers refer to operations by number.
+    """Return the catalogue of a trace of one sample: its tensors, and which operation computes each.
 
-    The operations are those of the plan, forward, deferred and backward, followed by `omitted`.
+    Writers refer to operations by number: {"conv1.y": [0, 0, "conv1"]} means the first result of operation 0, in layer
+    conv1. The operations are those of the plan, forward, deferred and backward, followed by `omitted`.
     """
     catalogue, moments = build_catalogue(model, plan, optimizer, 1), len(optimizer.moments)
     for name in model.trainable_layout:

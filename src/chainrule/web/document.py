@@ -48,33 +48,37 @@ RAW = -15  # zlib's window bits for what JavaScript's DecompressionStream calls 
 
 
 @dataclass(frozen=True)
-class Parts:
+class PageTemplate:
     """The HTML before (`head`) and after (`tail`) the position where the data are inserted."""
 
     head: str
     tail: str
 
 
-def parts(folder: Path = PAGE) -> Parts:
-    """Return the page with its styles and modules inlined, in two parts.
+def inlined_page(folder: Path = PAGE) -> PageTemplate:
+    """Return the page with its styles and modules inlined, divided where `assemble` inserts the data:
+
+        head   <html><head>… policy <style>…</style></head><body>…
+        tail   the packed modules, their loader, </body></html>
+
+    The data precede the loader, so that the modules can read them as soon as they run.
 
     Errors   FormatError if a file is missing or a style loads another file
     """
-    page = _text(folder, "index.html")
-    script, styles = _script(folder, page), _styles(folder, page)
-    if CHARSET not in page or "</body>" not in page:
+    html = _text(folder, "index.html")
+    script, styles = _script(folder, html), _styles(folder, html)
+    if CHARSET not in html or "</body>" not in html:
         raise FormatError(f"index.html: expected {CHARSET} and </body>")
-    page = STYLE.sub("", SCRIPT.sub("", page))
+    without_links = STYLE.sub("", SCRIPT.sub("", html))
     policy = f'<meta http-equiv="Content-Security-Policy" content="{_policy(styles)}">'
-    sheet = f"<style>{styles}</style>\n"
-    page = page.replace(CHARSET, f"{CHARSET}\n    {policy}", 1).replace("</head>", f"{sheet}</head>", 1)
-    head, tail = page.split("</body>", 1)
-    packed = pack(np.frombuffer(script.encode(), np.uint8))
-    scripts = _json("chainrule-modules", json.dumps(packed))
-    return Parts(head, f"{scripts}<script>{LOADER}</script>\n</body>{tail}")
+    # The policy precedes all that it restricts, and follows the character set, which browsers expect at the start.
+    with_policy = without_links.replace(CHARSET, f"{CHARSET}\n    {policy}", 1)
+    head, tail = with_policy.replace("</head>", f"<style>{styles}</style>\n</head>", 1).split("</body>", 1)
+    modules = _json("chainrule-modules", json.dumps(pack(np.frombuffer(script.encode(), np.uint8))))
+    return PageTemplate(head, f"{modules}<script>{LOADER}</script>\n</body>{tail}")
 
 
-def assemble(page: Parts, data: str) -> bytes:
+def assemble(page: PageTemplate, data: str) -> bytes:
     """Return the complete file: the page with its data inserted."""
     return (page.head + _json("chainrule-data", data) + page.tail).encode()
 
@@ -169,7 +173,11 @@ def _served(text: str, media_type: str) -> ServedFile:
 
 
 def pack_numbers(array: Array) -> dict[str, Any]:
-    """Pack an array of any dtype as float32. The result contains its length and its deflated byte planes."""
+    """Pack an array of any dtype as float32. The result contains its length and its deflated byte planes.
+
+    Bytes of equal significance are similar, so that planes deflate better: the numbers 1.0 and 2.0, with the bytes
+    00 00 80 3f and 00 00 00 40, become the planes 00 00, 00 00, 80 00 and 3f 40.
+    """
     numbers = np.ascontiguousarray(array, "<f4").reshape(-1)
     planes = numbers.view(np.uint8).reshape(-1, 4).T
     return {"length": int(numbers.size), "planes": 4, "base64": _deflate(planes.tobytes())}
@@ -246,7 +254,11 @@ def _visit(path: str, sources: Mapping[str, str], paths: dict[str, None], chain:
 
 
 def _as_function(path: str, source: str) -> str:
-    """Wrap a module in a function that loads its imports and returns its exports."""
+    """Wrap a module in a function that loads its imports and returns its exports.
+
+    For example, `import { a } from "./x.js"; export const b = a;` becomes
+    `() => { const { a } = load("x.js"); const b = a; return { b }; }`.
+    """
     exports = [match["name"] for match in DECLARED.finditer(source)]
     for match in LISTED.finditer(source):
         exports += [_property_alias(name, first=1) for name in _list(match["names"])]
@@ -259,7 +271,12 @@ def _as_function(path: str, source: str) -> str:
 
 
 def _import_as_constant(path: str, match: re.Match[str]) -> str:
-    """Convert an import statement to the declaration of a constant."""
+    """Convert an import statement to the declaration of a constant.
+
+    import "./x.js";                  →  load("x.js");
+    import { a, b as c } from "./x.js";  →  const { a, b: c } = load("x.js");
+    import * as x from "./x.js";      →  const x = load("x.js");
+    """
     what, origin = match["what"], f'load("{_resolve(path, match["name"])}")'
     if what is None:
         return f"{origin};"

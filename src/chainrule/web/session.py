@@ -58,7 +58,7 @@ class Session:
         self._problem = _loading_message(subject)
         self._opened = _opened_frame(subject)
         self._first = _first_frame(subject, self._opened)
-        self._checkpoint = _checkpoint_time(subject.folder)
+        self._checkpoint_time = _checkpoint_time(subject.folder)
         if threaded:
             threading.Thread(target=self._load, name="loading", daemon=True).start()
         else:
@@ -156,6 +156,7 @@ class Session:
             "message": self._message(step),
             "newest": step,
         }
+        # Keys without a value are omitted, as their types in types.js are optional.
         best = None if trainer is None else best_step(trainer)
         early = None if running is None else early_step(running.trainer.history.losses)
         surveyed = running.backfill if running is not None and running.backfill.total else None
@@ -206,7 +207,7 @@ class Session:
         if position >= end:
             raise DataError(f"{name} has no trained element {index}")
         stored = [self._first, self._opened] if running is None else [*running.timeline.frames(), running.frame()]
-        frames_by_step = {frame.step: frame for frame in stored}
+        frames_by_step = {frame.step: frame for frame in stored}  # the newest frame may also be in the timeline
         frames = [frames_by_step[step] for step in sorted(frames_by_step)]
         moments = {
             moment: [None if frame.moments is None else float(frame.moments[number][position]) for frame in frames]
@@ -264,21 +265,23 @@ class Session:
         return self.state()
 
     def catch_up(self) -> None:
-        """Move to the run's newest checkpoint if another process has written one."""
+        """Move to the run's newest checkpoint if another process has written one, as its modification time shows.
+
+        The time is read before the run. A checkpoint that is written meanwhile is noticed by the next call.
+        """
         folder, running = self.subject.folder, self._running
-        if folder is None or not self.loaded.is_set() or self._checkpoint == _checkpoint_time(folder):
+        checkpoint_time = _checkpoint_time(folder)
+        if folder is None or not self.loaded.is_set() or self._checkpoint_time == checkpoint_time:
             return
-        changed = _checkpoint_time(folder)
         try:
             newer = subjects.of_path(folder, accept_changes=self.subject.accepted)
         except ChainruleError:  # the folder is gone or contains another run: keep the opened one
             return
-        if running is None:
-            if newer.fitted:
-                self.subject, self._opened = newer, _opened_frame(newer)
-        else:
+        if running is not None:
             running.jump(_opened_frame(newer), newer.history)
-        self._checkpoint = changed
+        elif newer.fitted:
+            self.subject, self._opened = newer, _opened_frame(newer)
+        self._checkpoint_time = checkpoint_time
 
     def close(self) -> None:
         """Stop the threads."""

@@ -99,7 +99,7 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
              the first frame exceed it, only the newest frame is included, without moments
     Errors   OptionError if the file exceeds `limit` even then
     """
-    page = document.parts()
+    page = document.inlined_page()
     session.backfill(NORM_SECONDS)
     newest, first = session.frame(None, threading.Event()), _frame(session, 0)
     frames = {frame.step: _packed(frame) for frame in (first, newest) if frame is not None}
@@ -110,6 +110,7 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
     if len(content) > limit:
         size = f"{len(content) / 1e6:.1f} MB"
         raise OptionError(f"{session.subject.title}: the file would be {size}; expected at most {limit / 1e6:.0f} MB")
+    # The first step of falling loss shows most. Without it, the last step is shown.
     early = session.state().get("early")
     step = _batch_step(session, early if early is not None else max(newest.step - 1, 0))
     if step is not None:
@@ -158,7 +159,7 @@ def _frame(session: Session, step: int) -> Frame | None:
 
 
 def _assemble(
-    page: document.Parts, session: Session, frames: dict[int, dict[str, Any]], step: BatchStep | None = None
+    page: document.PageTemplate, session: Session, frames: dict[int, dict[str, Any]], step: BatchStep | None = None
 ) -> bytes:
     """Return the content of the file with packed frames, by step, and a training step."""
     series = session.series(0)

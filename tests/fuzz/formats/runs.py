@@ -43,18 +43,21 @@ def config() -> Any:
     return json.loads(files()[CONFIG])
 
 
-def opened(path: Path) -> None:
-    """Open a run as the page does, with the input as one of its files."""
+def completed(path: Path) -> Path:
+    """Return the folder of a run, with the input as one of its files, which all others join."""
     for name in {CONFIG, HISTORY, VALIDATION} - {path.name}:
         path.with_name(name).write_bytes(files()[name])
-    subjects.of_path(path.parent, accept_changes=True)
+    return path.parent
+
+
+def opened(path: Path) -> None:
+    """Open a run as the page does."""
+    subjects.of_path(completed(path), accept_changes=True)
 
 
 def compared(path: Path) -> None:
-    """Run `chainrule compare` on a run with the input as one of its files: it reads all and counts the parameters."""
-    for name in {CONFIG, HISTORY, VALIDATION} - {path.name}:
-        path.with_name(name).write_bytes(files()[name])
-    command(path.parents[1], ["compare", "run", "--accept-changes"])
+    """Run `chainrule compare` on a run: it reads all files and counts the parameters."""
+    command(completed(path).parent, ["compare", "run", "--accept-changes"])
 
 
 def craft_table(random: Random, name: str) -> bytes:

@@ -205,6 +205,3 @@ def test_several_inputs_and_outputs_follow_each_other(scaled: bool, tmp_path: Pa
     (actual,) = outputs(tmp_path, [model], [packed], PLAIN)
     expected = np.concatenate([*model.predict(x).values()], 1)
     assert_close(actual, expected)
-    header = (tmp_path / "net0.h").read_text()
-    assert "NET0_INPUT_VECTOR 60 " in header
-    assert "NET0_OUTPUT_SIZE 4 " in header

@@ -36,7 +36,7 @@ def test_the_module_computes_what_the_model_computes(tmp_path: Path, is_quantize
     given = model()
     x = np.random.default_rng(1).normal(size=(3, *given.input_shape)).astype("f4")
     quantized = Quantized(given, x) if is_quantized else None
-    wasm, script, page = write_wasm(given, tmp_path / "network.wasm", int8=quantized)
+    wasm, script, _ = write_wasm(given, tmp_path / "network.wasm", int8=quantized)
     script.rename(tmp_path / "network.mjs")
     (tmp_path / "images.json").write_text(json.dumps(x.reshape(3, -1).tolist()))
     (tmp_path / "call.mjs").write_text(CALL)
@@ -45,4 +45,3 @@ def test_the_module_computes_what_the_model_computes(tmp_path: Path, is_quantize
     assert_close(actual["outputs"], (quantized or given).predict(x))
     assert actual["classes"] == list(given.classes)
     assert wasm.stat().st_size < 100_000
-    assert page.read_text().count("</script>") == 1

@@ -79,6 +79,7 @@ def diagnose(
     if factor := general.constant_factor([(truth.expected(tensor), result) for truth, result in cases], limit):
         return (factor,)
     pairs = list[Diagnosis]()
+    # The two mistakes that most often accompany another one are undone; the rest is compared with single mistakes.
     for added in (general.SIGN, general.BATCH):
         without = [(truth, -result if added is general.SIGN else result * len(truth.x)) for truth, result in cases]
         for mistake in specific:

@@ -90,10 +90,14 @@ def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth
     """Return the correct quantities of a layer.
 
     The NumPy engine computes them, because many mistakes are derived from them. Verdicts do not depend on them.
+
+    Mistakes are known by operation. A layer counts as its first operation only if this operation alone determines the
+    size of the output, and reads no state, such as running statistics. Otherwise, the operation is "". Arrays of
+    one-dimensional layers get an axis of height 1, so that the mistakes are those of two-dimensional ones.
     """
     forward = subject.plan.forward
-    constant = bool(forward) and any(tensor and tensor.kind == "state" for tensor in forward[0].reads)
-    named = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape) and not constant
+    reads_state = bool(forward) and any(tensor and tensor.kind == "state" for tensor in forward[0].reads)
+    named = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape) and not reads_state
     operation = forward[0].name if named else ""
     first = forward[0].reads[0] if named else None
     one_dimensional = first is not None and len(first.shape) == len(subject.shape) + 1

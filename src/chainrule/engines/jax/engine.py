@@ -214,20 +214,21 @@ class XlaProgram:
         seed, step, max_norm = constants
 
         def take(carry: tuple[Any, ...], step_input: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
+            """Take one step of the loop, and return the state after it with the step's results.
+
+            After a step that is not finite, `is_active` is false, and all later steps leave the state as it is.
+            """
             is_active, number, parameters, statistics, *moments = carry
             indices, requested, rate = step_input
             inputs = tuple(array[indices] for array in samples)
             derivatives = self._trace_derivatives(parameters, statistics, inputs, seed, number, 0, batch=len(indices))
-            (scale,) = operations.call("clip_factor", (jnp.sqrt(derivatives.sums[2]),), {"limit": max_norm})
+            loss, _, squared_norm = derivatives.sums
+            (scale,) = operations.call("clip_factor", (jnp.sqrt(squared_norm),), {"limit": max_norm})
             gradient = derivatives.gradient * scale.astype(parameters.dtype)
             attributes = dict(constant) | {key: {"rate": rate, "step": number}[key] for key in varying}
             updated, *updated_moments = operations.call(name, (parameters, gradient, *moments), attributes)
-            finite = (
-                jnp.isfinite(derivatives.sums[0])
-                & jnp.isfinite(derivatives.sums[2])
-                & jnp.isfinite(derivatives.statistics).all()
-            )
-            applied = is_active & requested & finite
+            is_finite = jnp.isfinite(loss) & jnp.isfinite(squared_norm) & jnp.isfinite(derivatives.statistics).all()
+            applied = is_active & requested & is_finite
             before = parameters, statistics, *moments
             after = updated, derivatives.statistics, *updated_moments
             kept = (jnp.where(applied, *pair) for pair in zip(after, before, strict=True))

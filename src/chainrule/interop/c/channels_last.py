@@ -42,7 +42,11 @@ def order(shape: Shape) -> Ints:
 
 
 def of_operation(operation: Operation) -> Operation:
-    """Return the operation that computes the same on tensors whose axes are in the order of memory."""
+    """Return the operation that computes the same on tensors whose axes are in the order of memory.
+
+    The channels, axis 0, are last in memory. Axis k ≥ 1 thus becomes axis k − 1: a concatenation along axis 0 of
+    (C, H, W) is one along axis 2 of (H, W, C).
+    """
     name, attributes, rank = operation.name, dict(operation.attributes), len(operation.writes[0].shape)
     if name in EXPANSIONS:
         x, y = operation.operand(), operation.writes[0]

@@ -54,7 +54,13 @@ def _rounded_first(producer: Operation, rounding: Operation, producers: dict[str
     """Return operations that round the inputs of an operation instead of its result; empty if they would not be equal.
 
     Copies of rounded elements are rounded, so a copying operation needs no rounding after it. Other operations keep
-    theirs, because a bound or an element of another input may not be a multiple of the step.
+    theirs, because a bound or an element of another input may not be a multiple of the step. In the order of the cases:
+
+        max_pool(x), round(…)            →    max_pool(x), if x has been rounded in the same way
+        tanh(x), round(…)                →    unchanged, as is any operation whose inputs are all rounded
+        relu(x), round(…)                →    round(x), if the range of the scale clips x in the same way
+        max_pool(x), round(…)            →    round(x), max_pool(…)
+        concatenate(a, b), round(…)      →    round(a), round(b), concatenate(…), round(…)
     """
     y, copies = rounding.writes[0], producer.name in SELECTING
     copied = replace(producer, writes=(y.viewed(producer.writes[0].shape), *producer.writes[1:]))

@@ -188,7 +188,8 @@ class _PackedConvolution:
     def add_blocks(self) -> None:
         """Add a call for each run of filter blocks of the same size (`filter_runs`).
 
-        Kernels are packed as [block][c][u][v][o], where o is the filter within its block.
+        Kernels are packed as [block][c][u][v][o], where o is the filter within its block. If a block is larger than its
+        `count` filters, zeros are added as its last ones.
         """
         size, stride_x = self._padded_size(), self._attributes["stride"][1]
         if self._is_pointwise():
@@ -271,7 +272,9 @@ def filter_runs(filters: int) -> list[tuple[int, int, int, int]]:
 def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[RegisterTile, float]:
     """Return the tile with the lowest estimated time for a convolution, and this time in half cycles.
 
-    Vectors of filters must be transposed before they are stored; vectors of positions are stored as they are.
+    Vectors of filters must be transposed before they are stored; vectors of positions are stored as they are. The
+    latter are tried first, as a tile of 0 rows, if a row of results fills a vector. Of tiles of filters with equal
+    estimates, the widest is chosen.
 
     window    struct `sliding` of the convolution
     filters   filters per block

@@ -169,7 +169,7 @@ class Quantized:
         elif self.io == "int8" and gain.size == offset.size == 1:
             self.steps.append(Int8Step(None, x, compute))  # the integers of the image are those of x
         else:
-            step, zero = self.input_scale
+            step, zero = self.input_scale  # a table for each channel contains x for all values of a byte
             values = step * ((INT8_VALUES if self.io == "int8" else INT8_VALUES % 256) - zero)
             channels = np.broadcast_shapes(gain.shape, offset.shape)
             table = compute({IMAGE: values.astype(np.float32).reshape(-1, *(1,) * len(x.shape))})
@@ -271,22 +271,18 @@ class Quantized:
         return self._add(function, arguments, y, lambda done: rescale(sums(done), *scaling, y_scale))
 
     def _add_transposed(self, operation: Operation) -> None:
-        """Add a transposed convolution: a convolution whose results are then moved and cropped."""
+        """Add a transposed convolution: a convolution of cells, whose elements are then moved and cropped."""
         y, convolution = operation.writes[0], transposed.convolution(operation, self._weights)
         cells, stride = convolution.writes[0], operation.attributes["stride"]
         sizes = [count * step for count, step in zip(cells.shape[1:], stride, strict=True)]
-        ends = (0, *(size - end for size, end in zip(sizes, y.shape[1:], strict=True)))
-        whole = Tensor(f"{y.name}.whole", (y.shape[0], *sizes)) if any(ends) else y
+        surplus = (0, *(size - end for size, end in zip(sizes, y.shape[1:], strict=True)))  # of the last cells
+        whole = Tensor(f"{y.name}.whole", (y.shape[0], *sizes)) if any(surplus) else y
         self._scales[cells.storage] = self._scales[whole.storage] = self._scales[y.storage]
         self._add_filtered(convolution)
-
-        def interleave(activations: Activations) -> Array:
-            values = activations[cells.storage].reshape(-1, y.shape[0], *stride, *cells.shape[1:])
-            return values.transpose(0, 1, 4, 2, 5, 3).reshape(-1, *whole.shape)
-
-        self._add_copies(transposed.interleaving(cells, whole, stride), whole, interleave)
-        if any(ends):
-            self._add_selection(Operation("crop", (whole,), (y,), {"before": (0, 0, 0), "after": ends}))
+        interleaving = transposed.interleaving(cells, whole, stride)
+        self._add_copies(interleaving, whole, lambda done: transposed.interleaved(done[cells.storage], cells, stride))
+        if any(surplus):
+            self._add_selection(Operation("crop", (whole,), (y,), {"before": (0, 0, 0), "after": surplus}))
 
     def _add_elementwise(self, operation: Operation) -> None:
         x, y, scale = operation.operand(), operation.writes[0], self._scales[operation.operand().storage]
@@ -317,6 +313,7 @@ class Quantized:
         def compute(activations: Activations) -> Array:
             inputs = self._multiples(activations, x)
             count = sums(np.ones_like(inputs[:1])) << shift
+            # ⌊mean + 1/2⌋ rounds ties, with remainder 0, up: 1 too much for an odd result, or one below 0.
             means, remainders = np.divmod(2 * sums(inputs) * multiplier + count, 2 * count)
             excess = means % 2 if are_even else means + y_scale.zero <= 0
             return np.clip(means + y_scale.zero - excess * (remainders == 0), -128, 127).astype(np.int8)
@@ -325,14 +322,16 @@ class Quantized:
         self._add("average_pool_int8", (x, y, calls.pooling(x, y, attributes), *numbers), y, compute)
 
     def _add_combination(self, operation: Operation) -> None:
-        """Add a sum or a product."""
+        """Add a sum, (a · factor + b · factor) / 2^shift, or a product, a · b · multiplier / 2^shift."""
         operands, y, is_sum = (operation.operand(), operation.operand(1)), operation.writes[0], operation.name == "add"
         *scales, y_scale = (self._scales[tensor.storage] for tensor in (*operands, y))
-        steps, factors = [scale.step / y_scale.step for scale in scales], [1, 1]
-        multiplier, shift = (int(array[0]) for array in fixed_point(np.array([scales[0].step * steps[1]])))
+        steps = [scale.step / y_scale.step for scale in scales]
         if is_sum:
-            multiplier, shift = 1, SUM_BITS - max(0, math.frexp(max(steps))[1])
-            factors = [round(step * 2**shift) for step in steps]
+            shift = SUM_BITS - max(0, math.frexp(max(steps))[1])
+            factors, multiplier = [round(step * 2**shift) for step in steps], 1
+        else:
+            factors = [1, 1]
+            multiplier, shift = (int(array[0]) for array in fixed_point(np.array([scales[0].step * steps[1]])))
 
         def compute(activations: Activations) -> Array:
             a, b = (self._multiples(activations, x) * factor for x, factor in zip(operands, factors, strict=True))

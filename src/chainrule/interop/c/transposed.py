@@ -25,6 +25,7 @@ def convolution(operation: Operation, values: dict[str, Array]) -> Operation:
     stride, dilation, crop = (operation.attributes[name] for name in ("stride", "dilation", "padding"))
     axes = zip(x.shape[1:], y.shape[1:], w.shape[2:], stride, dilation, crop, strict=True)
     (rows, vertical, height), (columns, horizontal, width) = (_cells(*axis) for axis in axes)
+    # The appended row and column are the zeros that `_cells` refers to as index KH or KW.
     cell_kernels = np.pad(values[w.storage].reshape(w.shape), ((0, 0), (0, 0), (0, 1), (0, 1)))
     cell_kernels = np.moveaxis(cell_kernels[:, :, rows[:, None, :, None], columns[:, None, :]], 1, 3)
     cell_kernels = cell_kernels.reshape(-1, *cell_kernels.shape[3:])
@@ -43,6 +44,11 @@ def _cells(
 ) -> tuple[Ints, tuple[int, int], int]:
     """Return taps, padding and number of cells for an axis with sizes of input, result and kernel.
 
+    With step 2 and 3 weights w, without dilation and crop, cell i contains two positions:
+
+        y[2·i]     = w[0] · x[i] + w[2] · x[i − 1]        taps[0] = (2, 0), for x[i − 1] and x[i]
+        y[2·i + 1] = w[1] · x[i]                          taps[1] = (3, 1), where 3 is no weight
+
     taps[a, t] is the kernel's index at tap t for position a in a cell, or the kernel's size for no weight. The weight
     u acts on x[i] and y[step · i + dilation · u − crop].
     """
@@ -59,8 +65,20 @@ def _cells(
 def interleaving(x: Tensor, y: Tensor, stride: tuple[int, int]) -> Operation:
     """Return the operation that moves cells x (filters · SH · SW, rows, columns) to y (filters, height, width).
 
-    Its tensors have the axes of memory, where the channels are last.
+    It does the same as `interleaved`, but its tensors have the axes of memory, where the channels are last.
     """
     _, rows, columns = x.shape
     memory = x.viewed((rows, columns, y.shape[0], *stride)), y.viewed((rows, stride[0], columns, stride[1], y.shape[0]))
     return Operation("permute", memory[:1], memory[1:], {"axes": (0, 3, 1, 4, 2)})
+
+
+def interleaved(values: Array, x: Tensor, stride: tuple[int, int]) -> Array:
+    """Return the elements of cells x (filters · SH · SW, rows, columns) at their places, for all samples.
+
+    For one filter and stride (1, 2), the two channels are the even and the odd columns of the result:
+
+        (a c e), (b d f)  →  (a b c d e f)
+    """
+    _, rows, columns = x.shape
+    cells = values.reshape(len(values), -1, *stride, rows, columns)  # (N, filters, SH, SW, rows, columns)
+    return cells.transpose(0, 1, 4, 2, 5, 3).reshape(len(values), -1, rows * stride[0], columns * stride[1])

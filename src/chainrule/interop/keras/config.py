@@ -89,25 +89,30 @@ def parse_model(value: Any, version: int, path: tuple[str, ...] = ()) -> KerasMo
 def _functional(layer_list: list[KerasLayer], options: Mapping[str, Any], version: int) -> KerasModel:
     """Return a functional model, with the calls of all layers numbered from 0.
 
-    Keras 2 numbers the calls of nested models from 1. Keras 3 does this only in the list of outputs.
+    Files number the calls of layers from 0, but those of some nested models from 1. If "encoder" is a functional model
+    that is called once, a reference to its first result is:
+
+        file of        as the input of a layer    as an output
+        Keras 2        ("encoder", 1, 0)          ("encoder", 1, 0)
+        Keras 3        ("encoder", 0, 0)          ("encoder", 1, 0)    but ("encoder", 0, 0) if it is Sequential
+        the result     ("encoder", 0, 0)          ("encoder", 0, 0)
     """
     layers = _by_name(layer_list)
 
-    def count_from_zero(reference: Reference, is_output: bool) -> Reference:
-        name, number, result = reference
+    def count_from_zero(source: Reference, *, is_output: bool) -> Reference:
+        name, number, result = source
         is_model = name in layers and layers[name].model is not None
         is_counted_from_one = is_model and (version < 3 or (is_output and layers[name].kind != "Sequential"))
         return name, number - is_counted_from_one, result
 
+    def renumbered(call: tuple[Source, ...]) -> tuple[Source, ...]:
+        return tuple(count_from_zero(part, is_output=False) if isinstance(part, tuple) else part for part in call)
+
     for layer in layer_list:
-        calls = tuple(
-            tuple(count_from_zero(source, False) if isinstance(source, tuple) else source for source in call)
-            for call in layer.calls
-        )
-        layers[layer.name] = replace(layer, calls=calls)
+        layers[layer.name] = replace(layer, calls=tuple(map(renumbered, layer.calls)))
     inputs, outputs = (_parse_references(options.get(name)) for name in ("input_layers", "output_layers"))
     names = tuple(as_dict(options.get("output_layers")))
-    return KerasModel(layers, inputs, tuple(count_from_zero(source, True) for source in outputs), names)
+    return KerasModel(layers, inputs, tuple(count_from_zero(source, is_output=True) for source in outputs), names)
 
 
 def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...]) -> KerasModel:
@@ -142,7 +147,11 @@ def _by_name(layers: list[KerasLayer]) -> dict[str, KerasLayer]:
 
 
 def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...]) -> KerasLayer:
-    """Parse the configuration of a layer; FormatError for a class that is not part of Keras."""
+    """Parse the configuration of a layer; FormatError for a class that is not part of Keras.
+
+    A file describes a layer as {"class_name": "Dense", "config": {"name": "dense", "units": 3}, "inbound_nodes": […]},
+    with one inbound node for each call. The description of a wrapper contains that of the layer inside.
+    """
     class_name = expect(str, description.get("class_name"), "class_name of a layer")
     if class_name in tensorflow.CLASSES:
         return _parse_layer(tensorflow.as_operation(description), version, path)

@@ -182,6 +182,9 @@ class ModelTranslator:
     def run(self, model: KerasModel, inputs: Sequence[KerasValue], is_shared: bool) -> list[KerasValue]:
         """Translate a model for the given inputs, and return its outputs.
 
+        Calls are translated after the calls whose results they read, from the outputs back to the inputs. A call with
+        missing sources is put back below them on the stack; if it is reached again while it waits, there is a cycle.
+
         is_shared   whether the model is called several times
         """
         if len(inputs) != len(model.inputs):

@@ -5,14 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.arrays import Array
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
+from chainrule.interop.flattening import channels_first, flattened_shape, to_channels_first
 from chainrule.interop.keras.config import KerasLayer
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, ReadWeights, axis_first, from_layout
 from chainrule.interop.names import NAMES
+from chainrule.layers.node import Node
 
 UNUSED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 # Keras writes some options even for layers that ignore them: in Keras 2, for example, `groups` for depthwise, separable
@@ -196,19 +198,36 @@ class KerasCall:
     ) -> KerasValue:
         """Apply a layer with weights to an input with channels. The number of axes is unchanged.
 
-        Weights for the elements of a vector are permuted to the order of the elements in the node.
+        Weights for the elements of a vector are permuted to the order of the elements in the node; see `_vector`.
 
         kind       name of the layer's class
         channels   axis of a sample with the channels
         part       name of this layer if the Keras layer is translated to several layers
         """
         source, stem = (*self.layer.path, kind, part), "_".join(filter(None, (self.stem, part)))
-        if x.rank > 1 or x.in_order or self.is_shared:
+        if x.rank > 1:
             node = self.assembly.apply_weighted(kind, x.with_first(channels), options, weights, stem, source)
             return from_layout(node, axis_first(channels, x.rank))
-        positions = np.argsort(x.order())
-        moved = {name: array[positions] for name, array in weights.items()}
-        return x.with_node(self.assembly.apply_weighted(kind, x.flat(), options, moved, stem, source))
+        node, shape = self._vector(x)
+        moved = {name: to_channels_first(name, array, shape) for name, array in weights.items()}
+        y = self.assembly.apply_weighted(kind, node, options, moved, stem, source)
+        return from_layout(y, [0]) if flattened_shape(y) is None else x.with_node(y)
+
+    def _vector(self, x: KerasValue) -> tuple[Node, Shape | None]:
+        """Return the node of a vector, and the shape by which a layer's weights for it are permuted; None: as they are.
+
+        Weights of another file are permuted as `interop.flattening` reads from the layers. Where this is not the order
+        in Keras, `Permute` or `Reshape` record that the weights are in Keras' order.
+        """
+        node = x.flat()
+        shape = flattened_shape(node)
+        is_usual = shape is not None and np.array_equal(np.argsort(x.order()), channels_first(shape))
+        if is_usual and not self.is_shared:
+            return node, shape
+        node = x.plain()
+        if flattened_shape(node) is not None:
+            node = self.assembly.apply("Reshape", node, shape=node.shape)
+        return node, None
 
     @property
     def stem(self) -> str:

@@ -24,6 +24,10 @@ REVERSED = re.compile(r"r(add|subtract|sub|mul|multiply|truediv)")  # __operator
 def as_operation(description: Mapping[str, Any]) -> dict[str, Any]:
     """Return the description of a layer of the class TFOpLambda or TensorFlowOpLayer, as Keras 3 describes a function.
 
+    A TFOpLambda contains the name of the function, such as math.reduce_mean, and its keyword arguments in the calls. A
+    TensorFlowOpLayer contains a node of a graph, and its constants: the option of a function with options, such as the
+    axes of Mean, or else operands between the inputs.
+
     Errors   FormatError for an unknown function, or for arguments that the function does not have in Keras 3
     """
     config = expect_object(description.get("config"), "config of a TensorFlow function")
@@ -45,7 +49,11 @@ def as_operation(description: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _description(name: str, function: str, calls: Iterable[tuple[list[Any], dict[str, Any]]]) -> dict[str, Any]:
-    """Return a function with these operands and keyword arguments of its calls, as Keras 3 describes it."""
+    """Return a function with these operands and keyword arguments of its calls, as Keras 3 describes it.
+
+    A reversed function, such as the __rsub__ of 1 − x, has its operands in the other order. Further operands may be the
+    keyword arguments `y` or `values`; the other keyword arguments become options of the function.
+    """
     is_reversed = REVERSED.fullmatch(function) is not None
     spelled = function[is_reversed:]
     canonical = {"sub": "subtract", "mul": "multiply"}.get(spelled, spelled)

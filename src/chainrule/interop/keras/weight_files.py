@@ -79,7 +79,7 @@ def _numbered(file: Hdf5, group: Any, visited: set[int], prefix: str = "") -> It
                 continue
             kind, count = re.sub(r"_\d+$", "", name), len(variables)
             expected = NAMES.keras.get(kind, "").split()
-            if kind == "batch_normalization" and count == 2:
+            if kind == "batch_normalization" and count == 2:  # without γ and β, which are the first
                 expected = expected[2:]
             if count not in (len(expected), len(expected) - ("bias" in expected)):
                 raise FormatError(f"group {quoted(name)} has {count} arrays; expected {', '.join(expected) or 'none'}")

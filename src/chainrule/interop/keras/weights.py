@@ -224,7 +224,7 @@ def legacy_weights(file: Hdf5) -> ReadWeights:
         names = file.strings(group, "weight_names")
         if layer.wrapper:
             names = [name for name in names if name.split("/")[-1].split(":")[0] not in WRAPPER_STATE]
-        if len(layer.path) > 1:
+        if len(layer.path) > 1:  # names end with LAYER/ARRAY or, in a wrapper, with LAYER/WRAPPED/ARRAY
             place = -3 if layer.wrapper else -2
             names = [name for name in names if name.split("/")[place : place + 1] == [layer.name]]
         return [(name.split("/")[-1].split(":")[0], file.child(group, name)) for name in names]
@@ -308,12 +308,6 @@ class KerasValue:
         """Return the index in the node of each element, in Keras' row-major order. The caller must limit the size."""
         count = math.prod(self.inner)
         return np.arange(count).reshape(self.inner).transpose(self.axes).reshape(count)
-
-    @property
-    def in_order(self) -> bool:
-        """Whether the node's elements are in Keras' row-major order."""
-        moving_axes = [axis for axis in self.axes if self.inner[axis] > 1]
-        return moving_axes == sorted(moving_axes)
 
 
 def axis_first(axis: int, rank: int) -> list[int]:

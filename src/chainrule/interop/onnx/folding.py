@@ -55,7 +55,11 @@ def fold(call: Call) -> tuple[Array, ...]:
 
 
 def _evaluated(call: Call) -> Any:
-    """Return the results of a node according to the reference implementation of ONNX, for the listed operators."""
+    """Return the results of a node according to the reference implementation of ONNX, for the listed operators.
+
+    The node is run as a model of its own, with its inputs as constants. The sizes of its results are inferred first and
+    charged, so that a small file cannot use much memory or time.
+    """
     node = call.operation
     if node.operator not in COSTS or node.domain not in ONNX_DOMAINS:
         raise call.unsupported(

@@ -203,6 +203,9 @@ class GraphWriter:
     def message(self, plan: Plan, name: str) -> GraphMessage:
         """Return the finished graph. Several inputs or outputs have their names; single ones are called x and y.
 
+        The result of a layer is renamed in all nodes if it is an output. An output that is also an input, or another
+        output, needs a name of its own, and becomes the result of an Identity.
+
         name   name of the graph
         """
         outputs = self.network.output_ports

@@ -219,7 +219,11 @@ class GraphTranslator:
         return {name: quantization.as_stored(self._assembly, self._settled(name, any_axis=True)) for name in names}
 
     def _run(self, number: int) -> None:
-        """Fold or translate a node, and store its results by name."""
+        """Fold or translate a node, and store its results by name.
+
+        A node that treats all rows equally (see `_row_axis`) gets its input with the samples first, and works along the
+        last axis. Its results get their axes back in the order of the file.
+        """
         node = self._graph.nodes[number]
         self._finished.add(number)
         self._assembly.budget.visit(STEPS_PER_NODE + len(node.inputs), "its nodes")
@@ -234,7 +238,8 @@ class GraphTranslator:
         call.used_outputs = max(
             (k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1
         )
-        if node.domain not in (OPERATORS[node.operator].domains if node.operator in OPERATORS else ONNX_DOMAINS):
+        operator = OPERATORS.get(node.operator)
+        if node.domain not in (operator.domains if operator else ONNX_DOMAINS):
             raise call.unsupported(f"an operator of {quoted(node.domain)}", "an operator of ONNX itself")
         results = self._translate(call)
         if axis:

@@ -67,7 +67,15 @@ class NormalizationRecognizer:
         return OnnxNode(inputs, outputs, call.operation.name, operator, attributes=attributes), [x, scale]
 
     def _matches(self, pattern: Pattern, name: str, names: dict[str, str], nodes: list[OnnxNode]) -> bool:
-        """Return whether a value matches a pattern; store the values with names, and the nodes with operators."""
+        """Return whether a value matches a pattern; store the values with names, and the nodes with operators.
+
+        A pattern is one of:
+
+            "x"                       any value; the same value wherever "x" occurs
+            2.0                       this constant
+            ["x", ("Mul", …)]         one of several patterns
+            ("Sub", "x", "mean")      the result of this operator; for a commutative one, in either order
+        """
         if isinstance(pattern, str):
             return names.setdefault(pattern, name) == name
         if isinstance(pattern, float):

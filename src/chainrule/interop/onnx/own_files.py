@@ -76,7 +76,11 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
 
 
 def _without(normalization: Normalization, graph: GraphMessage) -> GraphMessage | None:
-    """Return a graph without the nodes that normalize the input; None if it does not start with them."""
+    """Return a graph without the nodes that normalize the input; None if it does not start with them.
+
+    The first nodes must be the expected chain, each with its constant, from the input on. Readers of the last of them
+    then read the input.
+    """
     constants = {initializer.name: initializer for initializer in graph.initializers}
     source, expected = INPUT, normalizing_steps(normalization)
     for (operator, numbers), node in zip(expected, graph.nodes, strict=False):

@@ -99,7 +99,10 @@ def _check_count(count: int, expected: int, what: str) -> None:
 
 
 def _read_external(entries: Sequence[Pair], folder: Path | None, size: int, budget: Budget) -> bytes:
-    """Return the bytes of a tensor in another file of this folder; FormatError if it is outside the folder."""
+    """Return the bytes of a tensor in another file of this folder; FormatError if it is outside the folder.
+
+    A file may come from anywhere. Its names must not lead to other folders, by a path or by a link.
+    """
     values = {entry.key: entry.value for entry in entries}
     name = values.get("location", "")
     if folder is None:

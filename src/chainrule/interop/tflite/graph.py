@@ -107,6 +107,8 @@ class TfliteGraph:
     def _named(self, tensors: Sequence[int], kind: str) -> dict[str, int]:
         """Return the inputs or outputs of the graph by their names in the signature, or else by those of the tensors.
 
+        A single one needs no name of the file. FormatError if names are empty or not different.
+
         kind   "Inputs" or "Outputs"
         """
         if len(tensors) == 1:
@@ -290,7 +292,11 @@ class TfliteOperator:
         return self.graph.blocks.get(self.input(0), {})
 
     def follow_blocks(self) -> None:
-        """Record that the result has the blocks of the input; FormatError for an operator that mixes blocks."""
+        """Record that the result has the blocks of the input; FormatError for an operator that mixes blocks.
+
+        A dilated convolution is often stored as SPACE_TO_BATCH_ND, a plain convolution of the blocks, and
+        BATCH_TO_SPACE_ND. In between, axes of size 1 may be added or removed, which renumbers the axes in blocks.
+        """
         if not any(index in self.graph.blocks for index in self.inputs):
             return
         if self.code not in NAMES.groups["tflite_blockwise"]:

@@ -171,7 +171,19 @@ class ProgramWriter(GradientLines):
         return lines
 
     def _steps_function(self, update: str, *, single: bool) -> list[str]:
-        """Return the source of `run` for training steps. Step i reads rates[i], and writes row i of `outcomes`."""
+        """Return the source of `run` for training steps. Step i reads rates[i], and writes row i of `outcomes`.
+
+        In outline:
+
+            def run(all_x, all_t, parameters, …, count, …):
+                for i in range(count):
+                    x = all_x[slice(i * n, (i + 1) * n)]        the batch of step i
+                    derivatives(x, t, …)
+                    call('copied …'), commit(after, …)          running statistics after the step, not yet in force
+                    call('accepted …', …)                       whether all results are finite; the factor of clipping
+                    …                                           the update, with rate and scale
+                    step = step + 1
+        """
         arguments, batch_names = self._arguments(), [name for name in self.data if name in BATCH_ARRAYS]
         moments, constants = KERNELS[update].arrays[2:], constants_of(update)
         arrays = [
@@ -288,7 +300,12 @@ class ProgramWriter(GradientLines):
         return (dtype, 2 if whole and name in ROW_INDEX else 1)
 
     def _run_function(self, deferred: list[PlanStep], segment_numbers: range, name: str) -> str:
-        """Return the source of the function `name`, which runs a range of segments."""
+        """Return the source of the function `name`, which runs a range of segments.
+
+        The first function of a training step clears the sums of metrics and the gradients, and the last one adds up the
+        threads' parts. The gradients are cleared in the first parallel loop, by the threads that will use them: `zeros`
+        contains these lines until they are written.
+        """
         arguments = self._arguments()
         lines = [
             self._declare(name, ["shares", "threads", "parts", *self._scalars]),

@@ -98,7 +98,11 @@ class OperationLines:
         return views, [f"    {views[key]} = {self._view(tensor, 'n')}" for key, tensor in tensors.items()]
 
     def _concurrent_steps(self, operations: list[PlanStep]) -> list[str]:
-        """Return the lines for independent steps on the whole batch, each run by a different thread."""
+        """Return the lines for independent steps on the whole batch, each run by a different thread.
+
+        A thread runs the steps with the numbers `begin` to `end` − 1. Programs have no `if`, so that a step is the body
+        of a loop with one iteration, or with none if the range does not contain the step's number.
+        """
         views, lines = self._whole_arrays(operations)
         lines += ["    for k in prange(threads):", edges_of(Share(("begin", "end"), len(operations)))]
         for number, operation in enumerate(operations):
@@ -107,20 +111,30 @@ class OperationLines:
         return lines
 
     def _by_filters(self, operation: PlanStep) -> list[str]:
-        """Return the lines for a convolution's weight gradient for one sample. Each thread computes some filters."""
-        (x, dy), dw = operation.reads, operation.writes[0]
-        share, views = Share(("begin", "end"), dw.shape[0], FILTERS), Views()
-        lines = ["    for k in prange(threads):", edges_of(share)]
+        """Return the lines for a convolution's weight gradient for one sample. Each thread computes some filters.
+
+        A filter's gradient needs all of x, but only this filter's part of dy. For 8 filters, in multiples of 2:
+
+            for k in prange(threads):
+                begin, end = min(8, k * 4 // threads * 2), min(8, (k + 1) * 4 // threads * 2)
+                x_block = view(x, 0, (n, …))
+                conv1_y_gradient = view(…, … + begin * …, (n, end - begin, …))
+                conv1_w_gradient = view(…, … + begin * …, (end - begin, …))
+                for s in range(min(end - begin, 1)):
+                    call('….cross_correlate_dw …', (x_block, conv1_y_gradient, conv1_w_gradient, …))
+
+        The loop over s calls the kernel once, or not at all if the thread has no filters: programs have no `if`.
+        """
+        x, dy = (operation.operand(number) for number in range(2))
+        dw = operation.writes[0]
+        views = Views()
+        lines = ["    for k in prange(threads):", edges_of(Share(("begin", "end"), dw.shape[0], FILTERS))]
         for tensor in (x, dy, dw):
-            if tensor is None:
-                continue
             views[tensor.storage, tensor.shape] = name = self._name(tensor, views)
             view = self._view(tensor, "n") if tensor is x else self._view_of_outputs(tensor)
             lines.append(f"        {name} = {view}")
-        lines += [
-            "        for s in range(min(end - begin, 1)):",
-            f"            {self._call(operation, views, 'n', '0')}",
-        ]
+        lines.append("        for s in range(min(end - begin, 1)):")
+        lines.append(f"            {self._call(operation, views, 'n', '0')}")
         return lines
 
     def _by_outputs(self, operation: PlanStep) -> list[str]:
@@ -235,22 +249,33 @@ class OperationLines:
     def _location(self, tensor: Tensor, sample: str) -> tuple[str, str]:
         """Return the name of the array where a tensor is stored, and the expression for the offset of a sample.
 
+        For sample "s" of a tensor with 10 elements per sample:
+
+            packed weights, parameters, gradients    "parameters", "250"        the same for all samples
+            argument of the program                  "x", "s * 10"
+            array for the whole batch                "batch_work", "32 * n + s * 10"
+            array for the chunk of a thread          "share_work", "32 * share + (s - first) * 10"
+            array for a block, which starts at s     "work", "32 * block"
+
+        Workspaces store their arrays one after another. Here, those before this array have 32 elements per sample, for
+        each of the n, `share` or `block` samples.
+
         sample  expression for the sample's index
         """
-        if tensor.storage in self._packed:
+        if tensor.storage in self._packed:  # before the buffers: packed weights are also of the kind "parameter"
             return "packed", str(self._packed[tensor.storage])
         if tensor.kind in BUFFER:
             first, _ = self.gradient_range(tensor) if tensor.kind == "gradient" else self._layout[tensor.storage]
             return BUFFER[tensor.kind], str(first)
-        ahead = f"{sample} * {tensor.size}" if tensor.per_sample and sample != "0" else ""
+        is_offset = tensor.per_sample and sample != "0"
+        sample_offset = f"{sample} * {tensor.size}" if is_offset else "0"
         if tensor.storage in self._argument_names:
-            return self._argument_names[tensor.storage], ahead or "0"
-        # The arrays in a workspace are stored one after another, each for a whole block, chunk or batch.
+            return self._argument_names[tensor.storage], sample_offset
         workspace, offset = self.memory.offsets[tensor.storage]
         if workspace.startswith("batch_"):
-            return workspace, f"{offset} * n" + (f" + {ahead}" if ahead else "")
+            return workspace, f"{offset} * n" + (f" + {sample_offset}" if is_offset else "")
         if workspace.startswith("share_"):
-            return workspace, f"{offset} * share" + (f" + ({sample} - first) * {tensor.size}" if ahead else "")
+            return workspace, f"{offset} * share" + (f" + ({sample} - first) * {tensor.size}" if is_offset else "")
         return workspace, f"{offset} * block"
 
     def _name(self, tensor: Tensor, views: Mapping[Any, str]) -> str:

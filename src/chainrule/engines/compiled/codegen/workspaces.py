@@ -66,7 +66,12 @@ def plan_memory(segments: Sequence[Segment], arguments: Iterable[str], kept: Ite
 def _arrays(segments: Sequence[Segment], arguments: set[str]) -> list[_PlacedArray]:
     """Return the arrays to place, with their workspaces and lifetimes, without arguments of the program.
 
-    The lifetime of an array is a range of operations, segments or runs, whichever the array is used within.
+    The lifetime of an array is a range of operations, segments or runs, whichever the array is used within:
+
+        used by                          workspace    lifetime
+        one segment of scope "sample"    work         operations      one block is computed after the other
+        one run of such segments         share_work   segments        one thread computes its whole chunk
+        several runs                     batch_work   runs            threads are at different places within a run
     """
     users, arrays, operation_number = _users(segments), dict[str, _PlacedArray](), 0
     runs = [{*run} for run in runs_of(range(len(segments)), segments)]
@@ -172,6 +177,10 @@ def parameter_parts(
     plan: StepPlan, layout: Mapping[str, tuple[int, int]], count: int, deferred: Iterable[PlanStep], *, by_rows: bool
 ) -> list[ParameterPart]:
     """Return the parts of the parameters, in buffer order. Adjacent parameters are merged unless treated separately.
+
+    Separate are parameters whose gradient is computed by the update, or once per batch, and large ones if threads
+    divide layers by rows. Each is preceded by a part for the parameters since the previous one. Empty parts are left
+    out.
 
     layout    name of a parameter → its range in the flat buffer
     count     number of parameters

@@ -177,7 +177,12 @@ def _grow(code: _WordEmitter, stack: Any) -> None:
 
 
 def _allocate(code: _WordEmitter, size: Any) -> None:
-    """Emit code that returns the address of a new buffer's header, or 0 if out of memory."""
+    """Emit code that returns the address of a new buffer's header, or 0 if out of memory.
+
+    A buffer is placed on top of the thread's stack, if there is one and the buffer fits. A stack smaller than its
+    target size grows first, but only while it is empty, because its memory moves. Otherwise, the buffer is allocated on
+    the heap, and the target size becomes large enough for all buffers in use, up to `MAX_STACK_BYTES`.
+    """
     build, stack, padded = code.builder, code.stack(), code.align(size, LINE)
     has_stack = code.compare("!=", stack, I64(0))
     with build.if_then(has_stack, likely=True):

@@ -166,6 +166,14 @@ def _tanh(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Emit arctan x = sign(x) · (constant + arctan z), with |z| ≤ tan(π/8), where a polynomial is accurate.
+
+        |x| ≤ tan(π/8)      z = |x|                        constant 0
+        |x| ≤ tan(3π/8)     z = (|x| − 1) / (|x| + 1)      constant π/4
+        larger |x|          z = −1 / |x|                   constant π/2
+
+    The constant is the sum of a rounded number, `high`, and the rest, `low`. The smallest terms are added first.
+    """
     code = _FloatCode(builder, signature.return_type.bitwidth)
     unit, magnitude = code.number(1.0), code.call("fabs", arguments[0])
     # The flag `arcp` allows approximate reciprocals. The reciprocal of ∞ may be NaN, so the argument is clamped.

@@ -69,7 +69,8 @@ def read_element(code: KernelCode, array: KernelArray, indices: Sequence[Value])
 def locate(code: KernelCode, array: KernelArray, indices: Sequence[Value]) -> tuple[Any, KernelArray | None]:
     """Return the address of array[indices], and the view if this is an array; for a single element, None.
 
-    Indices are integers and `slice` objects without a step.
+    Indices are integers and `slice` objects without a step; missing ones are the whole axis. For an array of shape
+    (4, 5, 6), a[1, 2:4] has the offset 1·30 + 2·6, the shape (2, 6) and the strides (6, 1).
     """
     offset: Value = 0
     shape: list[Value] = []

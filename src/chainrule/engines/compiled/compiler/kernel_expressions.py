@@ -132,7 +132,12 @@ def _logical_and(code: KernelCode, a: Value, b: Value) -> Value:
 
 
 def _short_circuit(code: KernelCode, is_and: bool, values: Sequence[ast.expr]) -> Value:
-    """Return the result of `and` or `or`, with short-circuit evaluation."""
+    """Return the result of `and` or `or`, with short-circuit evaluation.
+
+    A first operand that is known at compile time decides the result, or is left out. If the other operands are cheap
+    and have no effects (`EAGER_NODES`), all are evaluated, since branches would be slower. Otherwise, `a and b` is
+    emitted as `b if a else False`, and `a or b` as `True if a else b`.
+    """
     first, *others = values
     result = truth(code, evaluate(code, first))
     if not others:
@@ -161,7 +166,10 @@ def _conditional(code: KernelCode, test: Any, then: ast.expr, otherwise: ast.exp
 
 
 def _branches(code: KernelCode, test: Any, operands: tuple[ast.expr, ast.expr]) -> Value:
-    """Emit a branch to each operand, and return the value of the one that is taken, from a slot in memory."""
+    """Emit a branch to each operand, and return the value of the one that is taken, from a slot in memory.
+
+    Both operands are emitted before the slot is created, because its type depends on both: 1 if c else x is a float.
+    """
     build = code.builder
     *blocks, end = [build.append_basic_block() for _ in range(3)]
     build.cbranch(test, *blocks)

@@ -42,7 +42,10 @@ class Method(NamedTuple):
 
 
 def call_builtin(code: KernelCode, callee: Any, arguments: list[Value], named: dict[str, Value]) -> Value:
-    """Return the result of a Python or NumPy function, or NotImplemented if the function is not supported."""
+    """Return the result of a Python or NumPy function, or NotImplemented if the function is not supported.
+
+    `literally` marks a compile-time constant. A number is finite if |x| < ∞, which is false for NaN.
+    """
     if getattr(callee, "__name__", "") == "literally":
         return arguments[0]
     if callee in (min, max):
@@ -101,7 +104,11 @@ def _extremum(code: KernelCode, name: str, values: Sequence[Value]) -> Value:
 
 
 def _array_function(code: KernelCode, callee: Any, arguments: list[Value], named: dict[str, Value]) -> Value:
-    """Return the result of a NumPy function that operates on or creates an array."""
+    """Return the result of a NumPy function that operates on or creates an array.
+
+    NotImplemented if the function, or this form of its arguments, is not part of the subset. np.minimum is enough for
+    the lists of offsets in kernels; other element-wise operations are loops.
+    """
     dtypes = [named.get("dtype", arguments[1] if len(arguments) > 1 else FLOAT64)]
     if callee in (np.zeros, np.empty, np.ones):
         shape = arguments[0] if is_tuple(arguments[0]) else (arguments[0],)

@@ -80,7 +80,14 @@ def _slot_variables(function: ast.FunctionDef) -> frozenset[str]:
     """Return the variables whose value depends on the control flow.
 
     Such a variable is assigned several times, at least once inside a loop or conditional. Or it is assigned once,
-    inside a loop or conditional, and read outside this loop or conditional.
+    inside a loop or conditional, and read outside this loop or conditional. Here, these are total and last:
+
+        total = 0.0
+        for k in range(n):
+            value = x[k]
+            total += value
+            last = k
+        y[0] = total + last
     """
     depths_by_name: dict[str, list[int]] = {argument.arg: [0] for argument in function.args.args}
     blocks: dict[str, Any] = {}

@@ -36,7 +36,10 @@ def emit_statements(code: KernelCode, body: Sequence[ast.stmt]) -> None:
 
 
 def emit_statement(code: KernelCode, node: ast.stmt) -> None:
-    """Emit a statement."""
+    """Emit a statement; Unsupported for one outside the subset of Python that kernels are written in.
+
+    `raise FloatingPointError` releases all buffers and returns the error number `NOT_FINITE`. Docstrings emit nothing.
+    """
     match node:
         case ast.Assign([target], value):
             _assign_target(code, target, evaluate(code, value))

@@ -201,7 +201,11 @@ def _thread_offset(emit: _Emitter, number: Any) -> Any:
 
 
 def _run_iterations(emit: _Emitter, pool: Any, thread: Any, loop: Any) -> None:
-    """Emit code that runs iterations of a loop until none are left.
+    """Emit code that runs iterations of a loop until none are left: those of the thread's own range, then of others.
+
+    An iteration is claimed by decreasing the range's counter with compare-and-exchange, which fails and is repeated if
+    another thread was faster. A counter of another loop is left alone. The thread that completes the last iteration
+    wakes the caller.
 
     thread  index of the thread
     loop    number of the loop
@@ -236,6 +240,10 @@ def _share_out(emit: _Emitter, pool: Any, function: Any, table: Any, count: Any,
     """Emit code that runs a parallel loop of `count` iterations on at most `max_threads` threads.
 
     If there is only one thread, or if the pool is busy with another loop, the calling thread runs all iterations.
+
+    The iterations are divided into as many ranges as threads. The counter of a range contains the number of the loop
+    and how many iterations are left. The counters are stored before LOOP, whose change starts the threads. Then the
+    sleeping threads are woken, the calling thread takes part as thread 0, and waits until all iterations are DONE.
     """
     b = emit.builder
     ranges = emit.load(pool, THREAD_LIMIT)

@@ -119,7 +119,14 @@ class Emitter(Expressions):
         self._context, self._function = context, function
 
     def emit_statements(self, body: Sequence[ast.stmt]) -> None:
-        """Emit a list of statements."""
+        """Emit a list of statements, which have one of these forms:
+
+            x = …    x, y = …, …    a[i] = 0
+            for k in range(…)    for k in prange(n)    for k, thread in turns(n, threads)
+            call('kernel', (…))    function_of_the_program(…)
+
+        The iterations of `prange` and `turns` are divided among threads. `turns` also yields the index of the thread.
+        """
         for node in body:
             match node:
                 case ast.Assign([ast.Name(name)], value):

@@ -290,6 +290,11 @@ def is_new_maximum(builder: Any, value: Any, most: Any) -> Any:
 
 
 def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Emit `tiles.largest_of_four`.
+
+    A window has the elements a, b above c, d. The maximum is first a, then replaced by b, c and d if they exceed it, so
+    that the first of equal elements wins. Two adjacent vectors are divided into even elements (a or c) and odd ones.
+    """
     code = CodeBuilder(context, builder, signature, arguments)
     tile = Tile(signature.args[0].dtype, 1, 1)
     numbers = ir.VectorType(ir.IntType(32), tile.lanes)

@@ -190,7 +190,12 @@ def forward_estimates(
 def input_gradient_estimates(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
-    """Return kernel name → estimate for an input gradient from (dy, w); see `forward_estimates`."""
+    """Return kernel name → estimate for an input gradient from (dy, w); see `forward_estimates`.
+
+    The gradient is a convolution of dy in the other direction: channels and filters are exchanged in the estimates, and
+    with a stride, each phase of dx has a part of the taps. Winograd's kernel needs `within`: its dy is padded with
+    zeros, so that no row or column of dy may be skipped.
+    """
     dy, w, size = arrays[0].shape[-2:], arrays[1].shape, attributes["size"]
     stride = attributes.get("stride", (1, 1))
     phase = [-(-cells // step) for cells, step in zip(size, stride, strict=True)]
@@ -204,9 +209,7 @@ def input_gradient_estimates(
         for apart, taps_on_axis in zip(attributes.get("dilation", (1, 1)), w[2:], strict=True)
     ]
     pads = map(max, attributes.get("padding", NO_PADDING))
-    within = all(
-        zeros <= taps_on_axis for zeros, taps_on_axis in zip(pads, reaches, strict=True)
-    )  # dy is padded with zeros, and none are skipped
+    within = all(zeros <= reach for zeros, reach in zip(pads, reaches, strict=True))
     right = reaches[1] // stride[1] if stride[1] > 1 else reaches[1] - min(attributes.get("padding", NO_PADDING)[1])
     return {
         "cross_correlate_dx": _rows(
@@ -220,7 +223,12 @@ def input_gradient_estimates(
 def kernel_gradient_estimates(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
-    """Return kernel name → estimate for a kernel gradient from (x, dy); see `forward_estimates`."""
+    """Return kernel name → estimate for a kernel gradient from (x, dy); see `forward_estimates`.
+
+    The sums are the weights (C_out, C_in · KH · KW), each over the outputs of all samples. Tiles of filters by taps, or
+    by channels in taps.py, are counted as if they were full; `odd` is the extra cost of vectors of filters without a
+    pair, for the kernels with filters in vectors.
+    """
     x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], attributes["kernel"]
     odd = (COSTS.odd, COSTS.odd if conditions.single else COSTS.odd_taps)
     ungrouped = 1.0 if attributes.get("groups", 1) == 1 else math.inf
@@ -296,7 +304,17 @@ def _rows(
     strided: float | None = None,
     gradient: bool = False,
 ) -> float:
-    """Return the estimate of convolution.py for the tile that leaves the fewest columns unused."""
+    """Return the estimate of convolution.py for the tile that leaves the fewest columns unused.
+
+    A tile consists of vectors of outputs by columns, the filters. The outputs of an image form one row, with garbage
+    between its lines of `width` elements, and are rounded up to vectors and tiles. Per multiply-add, the estimate is 1,
+    plus the costs of laying out the image, divided among the multiply-adds that read an element.
+
+    size     (H', W') of the results
+    width    length of a row of the padded input
+    weights  (channels, KH, KW)
+    strided  cost of an element of a phase, if the stride is not 1; None: `COSTS.gathered`
+    """
     stride, taps, count = attributes.get("stride", (1, 1)), math.prod(weights[1:]), math.prod(weights)
     vectors = -(-((size[0] - 1) * width + size[1]) // lanes(itemsize))
     if gradient:

@@ -90,6 +90,10 @@ def share_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
 def cross_correlate(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
+    `rows` contains the padded image. `sums` contains `size` elements for each filter of a group, with result (i, j) at
+    index i · width + j. A thread's part of `rows` begins `skipped` elements after the first element. With pooling, two
+    rows of sums yield one row of y.
+
     See `epilogue.correlation` for the parameters. `epilogue.pooled` requires a tied bias.
     """
     groups, pooled, first, lowest = window.groups, epilogue.pooled, chunk.first, chunk.lowest
@@ -142,7 +146,9 @@ def cross_correlate_dx(dy, w, dx, window=PLAIN_WINDOW):
 def _correlate_phase(dy, w, dx, phase, window):
     """Compute dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], on both axes, for phase r.
 
-    Here, dx is padded, u ≡ r means d·u ≡ r modulo the stride s, and d is the dilation.
+    Here, dx is padded, u ≡ r means d·u ≡ r modulo the stride s, and d is the dilation. The phase consists of every s-th
+    row and column of dx. Its sums are contiguous, like the results of a forward convolution of dy, and are then written
+    to these rows and columns; with stride 1, there is one phase, and its sums are dx.
     """
     stride, padding, groups = window.stride, window.padding, window.groups
     down = phase_extent(0, phase, window, w.shape, dy.shape, dx.shape)
@@ -184,7 +190,9 @@ def _correlate_phase(dy, w, dx, phase, window):
 def cross_correlate_dw(x, dy, dw, window=PLAIN_WINDOW):
     """Add x ⋆ dy to dw, summed over the samples of a block.
 
-    Only a few samples are laid out at a time, so that they stay in a cache.
+    Only a few samples are laid out at a time, so that they stay in a cache. `rows` contains their padded images, and
+    `upstream` a row of `size` elements for each filter, with zeros where `rows` has garbage between the lines of an
+    image. Distances between samples avoid that their elements use the same lines of the cache.
     """
     groups, layout = window.groups, padded_layout(x, window)
     offsets = forward_taps(dw.shape, layout, window)

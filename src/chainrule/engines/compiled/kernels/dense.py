@@ -70,7 +70,12 @@ class Columns(NamedTuple):
 @operation(lambda arrays, attributes: [(arrays[0].shape[0], arrays[1].shape[0])], shared_from=SHARED_FROM)
 @kernel
 def dense(x, w, b, y, first=0, last=-1):
-    """Compute y[n] = W x[n] + b for all rows of W, or for the rows `first` to `last` − 1 of a thread's chunk."""
+    """Compute y[n] = W x[n] + b for all rows of W, or for the rows `first` to `last` − 1 of a thread's chunk.
+
+    Pairs of vectors of samples are computed first, if all rows are requested. The other samples are computed in tiles
+    of samples by rows, or one by one, with vectors along the inputs. Their last `rest` inputs, which fill no vector,
+    are added at the end, together with the bias.
+    """
     count, outs, ins = x.shape[0], w.shape[0], w.shape[1]
     last = outs if last < 0 else last
     rest = ins % (WIDTH // x.itemsize)
@@ -255,7 +260,11 @@ def dense_dw(x, dy, dw, fresh=False, first=0, last=-1):
     """Add Σ_n dy[n] x[n]ᵀ to dW, or overwrite dW if `fresh`.
 
     A thread's chunk consists of the rows `first` to `last` − 1 of dW. Each tile is loaded and stored once. The last
-    vector of columns is padded with zeros.
+    vector of columns is padded with zeros, or computed element by element for few samples. The other columns and the
+    rows are divided among these tiles:
+
+        rows to row_end           `TILE_COLUMNS` rows: `TILE_ROWS` vectors up to tile_end, then one vector
+        the remaining rows        one row: `SINGLE_TILE_ROWS` vectors up to tile_width, then one vector
     """
     count, ins = x.shape
     outs, vector = dw.shape[0], WIDTH // x.itemsize

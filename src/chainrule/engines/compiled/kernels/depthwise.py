@@ -206,7 +206,15 @@ def correlate_few_dx(dy, w, dx, window=PLAIN_WINDOW):
 @operation(correlate_dw_shape, accumulates=True, fits=gradients_are_few)
 @kernel
 def correlate_few_dw(x, dy, dw, window=PLAIN_WINDOW):
-    """Add x ⋆ dy to dw, summed over the samples of a block."""
+    """Add x ⋆ dy to dw, summed over the samples of a block.
+
+    A vector contains `lanes` filters; lane k is filter first + k, or repeats the last filter. For each filter, its
+    upstream gradient and the channels of its group are copied to the lane. The vectors are:
+
+        frame.rows    element p of channel c of the group    at c · plane + cells[p]
+        upstream      output q                               at q · lanes
+        vectors       weight t of the filter                 at t · lanes; the last tile of taps is filled up
+    """
     outs = dy.shape[1] // window.groups
     ins = dw.shape[1]
     lanes = WIDTH // x.itemsize

@@ -120,6 +120,8 @@ def pack_tiles(w, packed, lowest=0, highest=-1):
 def correlate_rows(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
+    Without padding and with stride 1, tiles read x itself. Otherwise, each sample is first laid out in `rows`.
+
     See `epilogue.correlation` for the parameters.
     """
     first, lowest = chunk.first, chunk.lowest

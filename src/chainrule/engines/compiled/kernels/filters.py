@@ -199,7 +199,12 @@ def samples_per_list(samples, cells):
 )
 @kernel
 def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
-    """Add x ⋆ dy to dw, summed over the samples of a block."""
+    """Add x ⋆ dy to dw, summed over the samples of a block.
+
+    Several samples are laid out together, so that their outputs fill tiles. `upstream` contains panels of filters with
+    a column per output, and `sums` a row of filters for each tap (c, u, v): dw is their transpose. `offsets` are the
+    distances of the taps, with zeros to fill the last tile.
+    """
     if x.shape[0] == 0:
         return  # no sum would be written
     unit_stride = with_unit_stride(window)

@@ -141,7 +141,11 @@ def group_norm_dx(dy, x, gamma, mean, variance, dx, groups=1, shared=False, epsi
 @operation(_of_parameters, accumulates=True)
 @kernel
 def group_norm_dw(dy, x, mean, variance, dgamma, dbeta, groups=1, shared=False, epsilon=1e-5):
-    """Add Σ dy x̂ to dγ and Σ dy to dβ. The samples of the block are summed in float64."""
+    """Add Σ dy x̂ to dγ and Σ dy to dβ. The samples of the block are summed in float64.
+
+    Channel d of group g has the parameters with index k + d: those of its group or, if `shared`, those of all groups.
+    A channel of one element needs no sum over elements.
+    """
     all_upstream, rows = _as_rows(dy, groups), _as_rows(x, groups)
     depth, cells = x.shape[1] // groups, _cells(x)
     scale, shift = np.zeros(dgamma.size), np.zeros(dgamma.size)
@@ -220,7 +224,11 @@ def local_response_norm(x, y, size=1, alpha=1e-4, beta=0.75, k=1.0):
 
 @elementwise
 def local_response_norm_dx(dy, x, dx, size=1, alpha=1e-4, beta=0.75, k=1.0):
-    """Compute dx = dy s^−β − 2αβ/size · x Σ dy x s^(−β−1) over the window of channels."""
+    """Compute dx = dy s^−β − 2αβ/size · x Σ dy x s^(−β−1) over the window of channels.
+
+    The first term is stored in dx, and the summands dy x s^(−β−1) of all channels in `products`. Then the sums over
+    windows are subtracted.
+    """
     all_upstream, rows, results, number = _as_channel_rows(dy), _as_channel_rows(x), _as_channel_rows(dx), x.dtype.type
     products, scales, total = np.empty_like(rows[0]), np.empty_like(rows[0]), np.empty_like(rows[0, 0])
     factor, power = number(2 * alpha * beta / size), number(beta)

@@ -79,7 +79,11 @@ def _sum_classes(term, p, t, loss):
 
 @inlined
 def _store_slopes(slope, p, t, dp, batch):
-    """Store (y Σ a − a)/batch, where y = softmax(p) and a = slope(y, −log y, t, 1) for each class."""
+    """Store (y Σ a − a)/batch, where y = softmax(p) and a = slope(y, −log y, t, 1) for each class.
+
+    The first loop over the classes computes Σ a, and the second one the results. Both compute y and a, so that no
+    buffer is needed. −log y is computed as log Σ e^p − p, which does not overflow.
+    """
     outputs, targets, results = rows_of(p), rows_of(t), rows_of(dp)
     unit, divisor = p.dtype.type(1), p.dtype.type(row_count(p, batch))
     for n in range(p.shape[0]):

@@ -143,6 +143,9 @@ def buffer_size(cells, start, taps, length):
 def forward_taps(shape, layout, window):
     """Return the distance from an output to its input under each tap (c, u, v), in the layout of a padded image.
 
+    For 2×2 kernels, rows of 5 elements and channels of 20, the distances are 0, 1, 5, 6 in channel 0, and 20, 21, 25,
+    26 in channel 1. If kernels are flipped, the taps of a channel are in reverse order.
+
     shape  (filters, C, KH, KW)
     """
     (width, plane), stride, dilation, flip = layout, window.stride, window.dilation, window.flip
@@ -283,7 +286,15 @@ def rows_within(begin, end, size):
 
 @kernel
 def lay_out(image, buffer, layout, window, row_range):
-    """Copy a range of rows of an image into a buffer of zeros. With a stride, each phase is copied separately."""
+    """Copy a range of rows of an image into a buffer of zeros. With a stride, each phase is copied separately.
+
+    With stride (1, 2), the columns of a row alternate between two phases, which are `plane` elements apart:
+
+        x0 x1 x2 x3 x4 x5    →    x0 x2 x4 …        phase 0
+                                  x1 x3 x5 …        phase 1; with an odd number of zeros on the left, they are exchanged
+
+    Two phases of columns are the most frequent case, and are separated with vectors.
+    """
     (top, _), (left, _) = window.padding
     if window.stride[0] == 1 and window.stride[1] == 1:
         copy_row_range(image, buffer, top * layout.width + left, layout, row_range)

@@ -40,7 +40,12 @@ def _statistics(rows, first, last, mean, variance):
 
 @kernel
 def _short_statistics(rows, first, last, mean, variance):
-    """Compute the mean and variance of short channels, from the deviations from the channel's mean in sample 0."""
+    """Compute the mean and variance of short channels, from the deviations from the channel's mean in sample 0.
+
+    A short channel does not fill vectors. The elements of all channels are therefore summed side by side over the
+    samples, and those of each channel are added up at the end. Without the deviations, the difference of two large
+    numbers would be the variance, E[x²] − E[x]². Rounding may still make it negative, and then it is 0.
+    """
     count, channels, cells = rows.shape
     lines = rows.reshape((count, channels * cells))
     begin, width = first * cells, (last - first) * cells
@@ -76,6 +81,9 @@ def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell
     channel_range  first channel, and the channel after the last
     activation     minimum and maximum of the result
     cell_range     first element of each channel, and the element after the last
+
+    Short channels are treated as one row of elements, with the numbers of each channel repeated for its elements, so
+    that they fill vectors.
     """
     count, channels, cells = rows.shape
     (first, last), (minimum, maximum), (first_cell, end_cell) = channel_range, activation, cell_range
@@ -183,9 +191,9 @@ def batch_norm_inference_dx(dy, gamma, running_variance, dx, epsilon=1e-5):
 
 @kernel
 def _gradient_sums(upstream, rows, first, last, mean, product_sum, gradient_sum):
-    """Compute Σ d (x − μ) and Σ d of channels `first` to `last` − 1, in float64.
+    """Compute Σ d (x − μ) and Σ d of channels `first` to `last` − 1, in float64. d is the upstream gradient.
 
-    d is the upstream gradient, times `slope_below` where signs ≤ 0.
+    The elements of short channels are summed side by side over the samples, as in `_short_statistics`.
     """
     count, channels, cells = rows.shape
     if cells >= SHORT_CHANNEL:
@@ -263,7 +271,12 @@ def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, l
 @operation(like(2, 2, 0), joins=("batch_norm_dw", "batch_norm_dx"), accumulates=True)
 @kernel
 def batch_norm_backward(dy, x, gamma, mean, variance, dgamma, dbeta, dx, epsilon=1e-5, first=0, last=-1):
-    """Compute dx and add to dγ and dβ, with shared sums."""
+    """Compute dx and add to dγ and dβ, with shared sums.
+
+        dβ = Σ dy    dγ = Σ dy x̂    dx = γ/σ · (dy − dβ/n − x̂ dγ/n)        n elements in a channel, x̂ = (x − μ)/σ
+
+    A few channels at a time are summed and then read a second time, while they are still in a cache.
+    """
     upstream, rows, results = as_rows(dy), as_rows(x), as_rows(dx)
     channels, cells = rows.shape[1:]
     end, step = channels if last < 0 else last, _channels_per_group(cells)

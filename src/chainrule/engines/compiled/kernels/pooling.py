@@ -77,7 +77,9 @@ def _lanes_inside(first_column, stride, width, count):
 def _max_rows(x, y, winner, window, down, padding, along):
     """Apply max pooling with stride (down, along) to images (channels, H, W).
 
-    A vector of neighboring windows is computed at a time. `along` is a constant.
+    A vector of neighboring windows is computed at a time: where the first window reads column k of the image, lane l
+    reads column k + l · along. Lanes outside the image, or beyond the last window, keep their maxima. `along` is a
+    constant.
     """
     height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
     flat, maxima, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
@@ -101,7 +103,10 @@ def _max_rows(x, y, winner, window, down, padding, along):
 
 @kernel
 def _max_apart(x, y, winner, window, stride, padding):
-    """Apply max pooling to an image (H, W), one window at a time."""
+    """Apply max pooling to an image (H, W), one window at a time.
+
+    The first of equal elements wins, and the first NaN: once the maximum is NaN, it is not replaced.
+    """
     height, width = x.shape
     for i in range(y.shape[0]):
         top = i * stride[0] - padding[0][0]
@@ -163,6 +168,13 @@ def _largest_rows(x, y, window, stride, padding):
     A tile contains the maxima over the rows of the windows, and over every second column for stride 2. A row outside
     the image is replaced by the nearest one, which is in the window. Results beyond the end of a row are overwritten
     later. Windows that extend beyond the columns of the image are computed one by one.
+
+    A tile reads two adjacent vectors, and yields `span` results. With stride 2, vectors of four and windows of two
+    columns, the tile contains the maxima of columns 0 to 7 over the rows, and `larger_neighbors` yields four results:
+
+        columns    0 1 | 2 3 | 4 5 | 6 7     →    results 0, 1, 2, 3
+
+    first, last  the first window that begins inside the image, and the window after the last that ends inside
     """
     (height, width), (rows, cells), step, vector = x.shape[2:], y.shape[2:], stride[1], WIDTH // x.itemsize
     flat, results, span, before = x.reshape(x.size), y.reshape(y.size), 2 * vector // step, padding[1][0]

@@ -206,7 +206,11 @@ def weight_gradient(upstream_rows, input_rows, dw, count):
 
 @kernel
 def _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows, tile_columns):
-    """Compute `weight_gradient` in tiles of filters by taps. Sums beyond the edges are not written."""
+    """Compute `weight_gradient` in tiles of filters by taps. Sums beyond the edges are not written.
+
+    A tile starts at filter o and tap k, and sums vectors of products over all samples and outputs. `store_sums` then
+    adds up the lanes: sums[i · tile_columns + j] belongs to filter o + i and tap k + j.
+    """
     literally(tile_rows)
     literally(tile_columns)
     upstream, upstream_stride, size, length = upstream_rows

@@ -79,7 +79,11 @@ class Phases(NamedTuple):
 
 @kernel
 def vector_frame(x, w, y, window):
-    """Return the `VectorFrame` of an image."""
+    """Return the `VectorFrame` of an image.
+
+    The frame has only the rows that outputs read. With a stride, neighboring outputs are `stride` elements apart in it;
+    images are not divided into phases, because a vector contains channels and not neighboring elements.
+    """
     lanes, (top, left) = WIDTH // x.itemsize, (window.padding[0][0], window.padding[1][0])
     stride, unit_stride = window.stride, with_unit_stride(window)
     width, reach = padded_layout(x, unit_stride).width, window.dilation[0] * (w.shape[2] - 1) + 1
@@ -137,7 +141,17 @@ def frame_of_dy(dy, w, dx, window):
 
 @kernel
 def phases_of_dx(w, dx, layout, origin, outs, window):
-    """Return the `Phases` of dx in the frame of `frame_of_dy`."""
+    """Return the `Phases` of dx in the frame of `frame_of_dy`.
+
+    Element i of dx is read under tap u if top + i − d·u is a multiple of the stride s, where d is the dilation.
+    Elements with the same remainder (top + i) mod s thus use the same taps, and form a phase. Phases are numbered row
+    by row. On an axis of 3 taps with stride 2, padding 1 and without dilation:
+
+        phase 0    taps 0 and 2    elements 1, 3, 5, …
+        phase 1    tap 1           elements 0, 2, 4, …
+
+    All offsets are multiplied by the number of lanes, since every element is a vector.
+    """
     (down, along), ((top, _), (left, _)), dilation, flip = window.stride, window.padding, window.dilation, window.flip
     size, count, lanes = w.shape[2] * w.shape[3], down * along, WIDTH // dx.itemsize
     tap_offsets, weight_order = np.empty(outs * size, np.int64), np.empty(outs * size, np.int64)
@@ -158,7 +172,7 @@ def phases_of_dx(w, dx, layout, origin, outs, window):
                 row, column = origin[0] + (top + i) // down, origin[1] + (left + j) // along
                 input_offsets[cell] = (row * layout.width + column) * lanes
                 sum_offsets[cell], cell = (i * dx.shape[3] + j) * lanes, cell + 1
-        while cell_starts[phase] < cell < cell_starts[phase] + OUTPUTS:
+        while cell_starts[phase] < cell < cell_starts[phase] + OUTPUTS:  # repeat the last element to fill a tile
             input_offsets[cell], sum_offsets[cell], cell = input_offsets[cell - 1], sum_offsets[cell - 1], cell + 1
         tap_starts[phase + 1], cell_starts[phase + 1] = tap, cell
     return Phases(

@@ -64,6 +64,9 @@ def new_pairs(taps, max_pairs):
 def list_pairs(pairs, tap, samples, tap_offset, stride, image, outputs):
     """List the pairs of a tap for `samples` images, and return the number of pairs.
 
+    Output i reads input i · stride + down. The outputs whose input is inside the image have rows `top` to `bottom` − 1
+    and columns `left` to `right` − 1.
+
     tap_offset      result of the function `tap_offset`
     image, outputs  `Grid` of the inputs, and of the outputs
     """

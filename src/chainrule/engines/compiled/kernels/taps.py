@@ -87,7 +87,13 @@ class TapProducts(NamedTuple):
 @operation(panels_shape, part_of="cross_correlate")
 @kernel
 def pack_taps(w, packed, lowest=0, highest=-1):
-    """Pack a range of filters into panels as `pack_panels` does, but in the order of the taps, not of the channels."""
+    """Pack a range of filters into panels as `pack_panels` does, but in the order of the taps, not of the channels.
+
+    A column of a panel contains the weights of its filters for one channel c and tap t. With two channels and three
+    taps, the columns (c, t) are reordered:
+
+        (0,0) (0,1) (0,2) (1,0) (1,1) (1,2)    →    (0,0) (1,0) (0,1) (1,1) (0,2) (1,2)
+    """
     outs, ins, taps = (w.shape[0] if highest < 0 else highest) - lowest, w.shape[1], w.shape[2] * w.shape[3]
     pack_panels(w, packed, lowest, highest)
     vector, columns = WIDTH // w.itemsize, ins * taps
@@ -107,6 +113,14 @@ def pack_taps(w, packed, lowest=0, highest=-1):
 @kernel
 def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
+
+    Several samples are computed together, so that their pairs fill tiles:
+
+        image_cells   element p of sample n, with contiguous channels
+        sums          output q of sample n at (n · cells + q) · padded_width, with contiguous filters
+        y             transposed back: contiguous outputs of a filter
+
+    `pad_tile` fills the last tile of a tap with pairs whose results are added to an unused output after the others.
 
     See `epilogue.correlation` for the parameters.
     """
@@ -147,7 +161,11 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
 
 @kernel
 def _apply_epilogue(y, addends, factors, untied, rows, filters, clamp):
-    """Apply the epilogue (factors, addends and clamp) to ranges of rows and filters of y."""
+    """Apply the epilogue (factors, addends and clamp) to ranges of rows and filters of y.
+
+    An untied bias has an addend for each element of y, and no factors; otherwise, each filter has a factor and an
+    addend. A NaN is neither below the minimum nor above the maximum, and remains.
+    """
     (first, last), (lowest, outs), (minimum, maximum) = rows, filters, clamp
     length = (last - first) * y.shape[3]
     for n in range(y.shape[0]):
@@ -168,7 +186,11 @@ def _apply_epilogue(y, addends, factors, untied, rows, filters, clamp):
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_taps_dx"))
 @kernel
 def correlate_taps_dx(dy, w, dx, window=PLAIN_WINDOW):
-    """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q], where output q reads element p under tap (u, v)."""
+    """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q], where output q reads element p under tap (u, v).
+
+    Buffers are those of `correlate_taps` with the two sides of the pairs exchanged: filters of dy are contiguous, and
+    the sums are elements of dx with contiguous channels.
+    """
     outs, ins, taps = w.shape[0], w.shape[1], w.shape[2] * w.shape[3]
     cells, result, padded_width = dx.shape[2] * dx.shape[3], dx.reshape(dx.size), whole_vectors(ins, dx.itemsize)
     samples_per_block = samples_per_list(dy.shape[0], dy.shape[2] * dy.shape[3])
@@ -198,7 +220,11 @@ def correlate_taps_dx(dy, w, dx, window=PLAIN_WINDOW):
 @operation(correlate_dw_shape, accumulates=True, fits=kernel_gradient_fit("correlate_taps_dw"))
 @kernel
 def correlate_taps_dw(x, dy, dw, window=PLAIN_WINDOW):
-    """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs (p, q) of tap (u, v)."""
+    """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs (p, q) of tap (u, v).
+
+    x is read where it is: channel c begins at planes[c]. dy is packed into panels of filters, with a column per output.
+    The sums of channel c and tap t begin at (c · taps + t) · padded_width, with contiguous filters: dw transposed.
+    """
     if x.shape[0] == 0:
         return  # no sum would be written
     outs, ins, taps = dw.shape[0], dw.shape[1], dw.shape[2] * dw.shape[3]

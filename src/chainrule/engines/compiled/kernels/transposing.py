@@ -78,7 +78,8 @@ def transpose_matrix(matrix, rows, columns, transposed):
     """Transpose a matrix of `rows` by `columns`. The result has `columns` rows.
 
     Square blocks are transposed in registers. The last block may overlap the previous one. A matrix narrower than a
-    block is copied to a separate block, to avoid reading or writing beyond the matrix.
+    block is copied to a separate block, to avoid reading or writing beyond the matrix. A matrix smaller than a block in
+    both directions is not worth this, and is transposed element by element.
     """
     x, start, step = matrix
     y, begin, target_step = transposed

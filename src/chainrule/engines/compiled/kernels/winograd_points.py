@@ -1,6 +1,7 @@
 """Transforms for `winograd_tiles.py`, which defines the terms: weights, inputs and gradients to 36 points, and back.
 
-Vectors of channels or filters are transformed along one axis and then along the other, with a small buffer in between.
+A tile has 6×6 inputs and therefore 6×6 points on its two axes; point (i, j) has the number 6·i + j. Vectors of channels
+or filters are transformed along one axis and then along the other, with a small buffer in between.
 
 Parameters of several functions, which are compile-time constants:
 
@@ -94,6 +95,14 @@ class Results(NamedTuple):
 def tile_offsets(bands, rows, first, count, side, with_margin):
     """Return the offsets in the workspace of `count` tiles of a band, starting with tile `first`.
 
+    The images of a band lie one below the other. An offset is the number of elements before the tile's upper left one.
+    The next tile starts `side` columns later but reads 6 inputs, so that 6 − side more columns are necessary at the end
+    of a row, the margin. With dilation, tiles are interleaved. Two tiles in a row of inputs, for side = 4:
+
+        column        0  1  2  3  4  5  6  7  8  9  10 11
+        dilation 1    0  0  0  0  01 01 1  1  1  1           read by tiles 0 and 1, which start in columns 0 and 4
+        dilation 2    0  1  0  1  0  1  0  1  0  1  0  1     they start in columns 0 and 1
+
     rows         rows of tiles in the band
     with_margin  1 if the workspace contains the inputs of the tiles; 0 if it contains as many elements as results
     """
@@ -102,8 +111,8 @@ def tile_offsets(bands, rows, first, count, side, with_margin):
     height, width = side * rows + margin * row_dilation, side * along + margin * column_dilation
     offsets = np.empty(BLOCK, np.int64)
     for t in range(count):
-        line, j = (first + t) // along, (first + t) % along
-        i = line % rows
+        line, j = (first + t) // along, (first + t) % along  # row of tiles, counted through all images; tile in it
+        i = line % rows  # row of tiles in its image
         row = line // rows * height + i // row_dilation * side * row_dilation + i % row_dilation
         offsets[t] = row * width + j // column_dilation * side * column_dilation + j % column_dilation
     return offsets
@@ -121,7 +130,12 @@ def new_points(x, channels):
 def weights_to_points(panels, transformed_weights, ins, flip, taps):
     """Compute G w Gᵀ of the weights w, which are in panels of filters.
 
-    The result has one matrix (o, c) per point, which is also stored in panels of filters o.
+    The result has one matrix (o, c) per point, which is also stored in panels of filters o. A panel contains `wide`
+    filters, which are contiguous for each weight. A vector of filters is stored at these offsets:
+
+        w[c, u, v]                     weight_start + (taps²·c + taps·u + v) · wide        read backwards to flip w
+        (G w)[i, v]                    (taps·i + v) · vector                               in `between`
+        (G w Gᵀ)[i, j] of channel c    (6·i + j) · step + point_start + c · wide
 
     ins   number of channels c
     flip  whether kernels are rotated by 180°
@@ -150,7 +164,15 @@ def weights_to_points(panels, transformed_weights, ins, flip, taps):
 def cells_to_points(work, bands, rows, first, count, points, side):
     """Compute Bᵀ x̄ B of `count` tiles of a band, starting with tile `first`.
 
-    Channels are contiguous. Zeros follow the last tile, because products are computed for several tiles at once.
+    The `padded_width` channels of an element are contiguous. A vector of channels, from channel c on, is stored at
+    these offsets, where x̄[i, j] is one of the 6×6 inputs of tile t:
+
+        x̄[i, j]           tile_start + i · below + j · right                  in `cells`
+        (Bᵀ x̄)[i, j]      (6·i + j) · vector                                  in `between`
+        (Bᵀ x̄ B)[i, j]    (6·i + j) · step + t · padded_width + c             in `values`
+
+    The first loop over k transforms the columns of x̄, and the second loop the rows of Bᵀ x̄. Zeros follow the last
+    tile, because products are computed for `TILE_COLUMNS` tiles at once.
     """
     cells, _, padded_width = work
     values, step, _ = points
@@ -175,7 +197,11 @@ def cells_to_points(work, bands, rows, first, count, points, side):
 
 @kernel
 def upstream_to_points(work, bands, rows, first, count, points, side):
-    """Compute A dy Aᵀ of `count` tiles of a band, starting with tile `first`. Filters are contiguous."""
+    """Compute A dy Aᵀ of `count` tiles of a band, starting with tile `first`. Filters are contiguous.
+
+    The order is that of `cells_to_points`, for tiles of side × side gradients instead of 6×6 inputs. These tiles do not
+    overlap, so that the workspace has no margin.
+    """
     literally(side)
     cells, _, padded_width = work
     values, step, _ = points
@@ -196,7 +222,16 @@ def upstream_to_points(work, bands, rows, first, count, points, side):
 
 @kernel
 def weights_from_points(sums, ins, flip, gradient, taps):
-    """Compute the kernel gradient Gᵀ m G from the sums m. It has one row of contiguous filters for each (c, u, v)."""
+    """Compute the kernel gradient Gᵀ m G from the sums m. It has one row of contiguous filters for each (c, u, v).
+
+    A vector of filters, from filter o on, is stored at these offsets:
+
+        m[i, j] of channel c    (6·i + j) · step + c · padded_width + o                   in `values`
+        (Gᵀ m)[u, j]            (6·u + j) · vector                                        in `between`
+        (Gᵀ m G)[u, v]          (taps²·c + taps·u + v) · padded_width + o                 in `gradient`
+
+    To flip the kernels, the taps of a channel are written backwards, from the last one on.
+    """
     literally(taps)
     values, step, padded_width = sums
     vector = WIDTH // values.itemsize
@@ -216,7 +251,12 @@ def weights_from_points(sums, ins, flip, gradient, taps):
 def results_from_points(products, bands, rows, first, count, results, rows_of_sums, side):
     """Compute Aᵀ m A for `count` tiles of a band, starting with tile `first`, and apply the epilogue.
 
-    m is the sums at the points, `products`. Filters are contiguous in the result, `rows_of_sums`.
+    m is the sums at the points, `products`. A vector of filters, from filter o on, is stored at these offsets, where
+    tile t has side × side results:
+
+        m[i, j]           (6·i + j) · step + t · padded_width + o             in `products`
+        (Aᵀ m)[i, j]      (6·i + j) · vector                                  in `between`
+        (Aᵀ m A)[i, j]    tile_start + i · below + j · right                  in `rows_of_sums`
     """
     literally(side)
     m, step, padded_width = products

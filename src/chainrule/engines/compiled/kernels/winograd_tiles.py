@@ -105,7 +105,12 @@ def pack_points(w, packed, window=PLAIN_WINDOW, lowest=0, highest=-1):
 
 @inlined
 def correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, side):
-    """Compute y = w ⋆ x + b for the kernels of `winograd.py`, which document the parameters."""
+    """Compute y = w ⋆ x + b for the kernels of `winograd.py`, which document the parameters.
+
+    The weights are transformed first, unless they are packed. The epilogue's factors and addends are extended to whole
+    vectors of filters, with 1 and 0 for the missing ones. Row `first` of y is treated as row 0 of a smaller result,
+    whose padding is larger or smaller by `first` rows.
+    """
     first, last, lowest = chunk.first, y.shape[2] if chunk.last < 0 else chunk.last, chunk.lowest
     outs, ins = (y.shape[1] if chunk.highest < 0 else chunk.highest) - lowest, x.shape[1]
     if last <= first or outs <= 0:
@@ -143,7 +148,15 @@ def correlate_at_points_dx(dy, w, dx, window, taps, side):
 
 @inlined
 def correlate_at_points_dw(x, dy, dw, window, taps, side):
-    """Add x ⋆ dy to dw, summed over the samples of a block. The samples are summed at the 36 points."""
+    """Add x ⋆ dy to dw, summed over the samples of a block. The samples are summed at the 36 points.
+
+    For each band of tiles, the inputs and the upstream gradients are copied to two workspaces. `BLOCK` tiles at a time
+    are transformed, and their products are added to the sums. The transform back is linear and follows at the end.
+
+        x  → work → cells ─────────┐
+                                   ├─→ sums (36 matrices of channels by filters) → gradient → dw
+        dy → upstream_work → upstream ─┘
+    """
     if x.shape[0] == 0:
         return  # no sum would be written
     outs, ins, padding, dilation = dy.shape[1], x.shape[1], window.padding, window.dilation
@@ -151,7 +164,7 @@ def correlate_at_points_dw(x, dy, dw, window, taps, side):
     below, right = (taps - 1) * dilation[0], (taps - 1) * dilation[1]
     work, cells = _new_work(x, bands, side, below, right), new_points(x, ins)
     upstream_work, upstream, line = _new_work(dy, bands, side, 0, 0), new_points(dy, outs), side * bands.along
-    padded_width, overwrites = upstream.padded_width, True
+    padded_width, overwrites = upstream.padded_width, True  # the first products overwrite the uninitialized sums
     step = conflict_free_stride(
         (ins + TILE_COLUMNS) * padded_width
     )  # the last tile also adds to channels that are never read
@@ -179,6 +192,10 @@ def correlate_at_points_dw(x, dy, dw, window, taps, side):
 @kernel
 def _correlate(tiled_images, kernels, results, dilation, side):
     """Compute the results of all images, one band of tiles at a time.
+
+    A band is copied to the workspace, and `BLOCK` tiles at a time are transformed, multiplied and transformed back to
+    `rows_of_sums`. There, filters are contiguous and rows end with the unused results of incomplete tiles. These gaps
+    are removed before the results are transposed into y, where the elements of a filter are contiguous.
 
     kernels  weights at the 36 points
     """
@@ -218,7 +235,11 @@ def _correlate(tiled_images, kernels, results, dilation, side):
 
 @inlined
 def _bands(samples, height, width, dilation, side):
-    """Return the division of results of this size into bands. If images are small, a band contains whole images."""
+    """Return the division of results of this size into bands. If images are small, a band contains whole images.
+
+    There are about `TILES_PER_BAND` tiles in a band: as many rows of tiles as fit, in multiples of the dilation because
+    dilated tiles are interleaved, or several images if all rows of one image fit.
+    """
     row_step, column_step = side * dilation[0], side * dilation[1]
     down = (height + row_step - 1) // row_step * dilation[0]
     along = (width + column_step - 1) // column_step * dilation[1]
@@ -239,11 +260,13 @@ def _new_work(x, bands, side, below, right):
 
 @kernel
 def _lay_out(tiled_images, image_number, begin, rows, work, index, width):
-    """Copy `rows` rows of `width` elements of padded image s, starting with row `begin`, into the workspace.
+    """Copy `rows` rows of `width` elements of a padded image, starting with row `begin`, into the workspace.
 
-    The channels of an element are contiguous in the workspace, and padding is 0.
+    The channels of an element are contiguous in the workspace, and padding is 0. All rows are first transposed together
+    into `dense`, which has no padding, and then copied to their places in `cells`.
 
-    index  index of the image in the band
+    image_number  index of the image in the block
+    index         index of the image in the band
     """
     x, top, left = tiled_images
     cells, dense, padded_width = work

@@ -83,6 +83,9 @@ def _shared_gradients(plan: StepPlan, itemsize: int) -> list[PlanStep]:
     In both gradients of a layer, each thread processes the same filters (or rows of dense weights) as in the forward
     pass and in the update, so that these weights remain in its cache. The exception is a convolution with few weights
     whose two gradients are consecutive: different threads compute the two gradients at the same time.
+
+    A dense input gradient is handled alone. For a convolution, the loop stops at the kernel gradient, and also decides
+    about the input gradient if it is the next step.
     """
     backward = plan.backward
     shared = [replace(step, scope="batch") if _work(step, itemsize, training=True) >= 1 else step for step in backward]

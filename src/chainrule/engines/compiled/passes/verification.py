@@ -127,7 +127,12 @@ class _SlidingKernel:
         self.u, self.v = (step * np.arange(cells) for step, cells in zip(dilation, shape[2:], strict=True))
 
     def forward(self, image: tuple[int, ...]) -> tuple[int, int]:
-        """Return the size of the buffer for a padded image (C, H, W), and how many of its elements are read."""
+        """Return the size of the buffer for a padded image (C, H, W), and how many of its elements are read.
+
+        The second number is computed here independently of the kernel: the offset of the last channel's farthest tap,
+        plus the elements that tiles read from there. Only kernels with vectors along a row of outputs divide the image
+        into phases.
+        """
         stride, padding, dilation, *_ = self.window
         axes = zip(image[1:], self.shape[2:], stride, padding, dilation, strict=True)
         rows, cells = (output_size(*axis) for axis in axes)
@@ -156,7 +161,7 @@ class _SlidingKernel:
                 phase_extent(axis, phase, self.window, self.shape, (1, *upstream), (1, 0, *size)) for axis in range(2)
             )
             has_tap = (self.u % stride[0] == phase[0]).any() and (self.v % stride[1] == phase[1]).any()
-            if rows <= 0 or cells <= 0 or not has_tap:
+            if rows <= 0 or cells <= 0 or not has_tap:  # the kernel skips such a phase
                 continue
             width = upstream[2] + max(before, after)
             plane = (above + upstream[1] + below) * width

@@ -155,6 +155,9 @@ def translate_as(kind: type[Layer], peer: Peer) -> Callable[[KerasCall], KerasVa
 def per_channel(call: KerasCall, kind: type[Layer], options: dict[str, float], names: dict[str, str]) -> KerasValue:
     """Return a layer with parameters for each channel, or for each element.
 
+    Axes in `shared_axes` have size 1 in the parameters. If one longer axis remains, it is that of the channels. If no
+    axis is shared, all elements are treated as channels.
+
     names   Keras' name of a parameter → name of the layer
     """
     x = call.x

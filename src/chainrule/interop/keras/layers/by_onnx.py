@@ -146,7 +146,9 @@ def resized(call: KerasCall, x: KerasValue, channels: int, size: Sequence[int], 
 def moved(call: KerasCall, x: KerasValue, move: Callable[[Array], Any]) -> KerasValue | list[KerasValue]:
     """Return a value whose elements are moved as a function of arrays moves them; several values for several arrays.
 
-    A function that only permutes or reshapes axes changes the layout, without layers.
+    A function that only permutes or reshapes axes changes the layout, without layers. This is recognized by a result
+    that is a view of the array. Otherwise, the function is applied to the positions of the elements instead, and layers
+    are found that move elements to these positions.
 
     move   function of an array with the batch axis
     """

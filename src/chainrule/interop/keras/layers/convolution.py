@@ -34,7 +34,14 @@ def _window(call: KerasCall, axes: int) -> dict[str, Any]:
 
 
 def conv(axes: int, kind: str) -> Translation:
-    """Return the translation of a convolution, of a kind of `CONVOLUTIONS`."""
+    """Return the translation of a convolution, of a kind of `CONVOLUTIONS`.
+
+    The kernels of the file, for C channels and F filters:
+
+        kind ""             kernel (*size, C / groups, F)
+        depthwise           kernel (*size, C, multiplier): C groups of one channel and `multiplier` filters
+        "Separable"         a depthwise convolution, followed by 1×1 kernels (1, …, C · multiplier, F)
+    """
 
     def translate(call: KerasCall) -> KerasValue:
         channels, window, size = call.channel_axis(axes + 1), _window(call, axes), call.integers("kernel_size", axes)
@@ -147,10 +154,8 @@ def dense(call: KerasCall) -> KerasValue:
     if x.rank > 1:
         kernel = kernel.reshape(*[1] * (x.rank - 1), count, units)
         return _convolved(call, x, x.rank - 1, kernel, bias)
-    in_order = x.in_order or call.is_shared
-    w, node = (kernel.T, x.plain()) if in_order else (kernel.T[:, np.argsort(x.order())], x.flat())
     options = {"features": units, "bias": bias is not None}
-    return call.weighted("Dense", from_layout(node, [0]), 0, options, _named(w, bias))
+    return call.weighted("Dense", x, 0, options, _named(kernel.T, bias))
 
 
 def pool(kind: str, axes: int) -> Translation:

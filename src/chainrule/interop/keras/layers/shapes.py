@@ -17,7 +17,7 @@ Translated = KerasValue | list[KerasValue]
 
 
 def flatten(call: KerasCall) -> KerasValue:
-    """Return Flatten, preceded by Permute for Keras' order of the elements unless the next layer is Dense."""
+    """Return Flatten, with Permute or Reshape if the weights of the next layer stay in Keras' order of the elements."""
     x = call.x
     if call.has_channels_first() and x.rank > 1:
         x = x.permuted([*range(1, x.rank), 0])

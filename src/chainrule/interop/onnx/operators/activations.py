@@ -100,7 +100,9 @@ def _hard_sigmoid(x: ScaledTerm) -> ScaledTerm:
 def read_softmax(call: Call) -> Feature:
     """Return Softmax or LogSoftmax along one axis of a sample.
 
-    Before opset 13, they normalize over `axis` and all later axes together.
+    Before opset 13, they normalize over `axis` and all later axes together. The layers normalize over the first axis of
+    a sample. The value is therefore reshaped to (before, along, after), and the second axis moved to the front and
+    back.
     """
     x = call.feature()
     x, (axis,) = call.sample_axes(x, [call.axis("axis", -1 if call.opset >= 13 else 1, len(x.shape))])

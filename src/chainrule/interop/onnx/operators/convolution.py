@@ -81,7 +81,11 @@ def write_conv(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def read_conv_transpose(call: Call) -> Feature:
-    """Return ConvTranspose2D; Pad2D if the output is larger than that of the largest output padding."""
+    """Return ConvTranspose2D; Pad2D if the output is larger than that of the largest output padding.
+
+    The output padding of a layer is smaller than the stride. The rest, `missing`, is padded with zeros. The bias is
+    then added after the padding, because it belongs to all elements.
+    """
     x, w, window = _inputs_and_window(call)
     axes, groups = len(window.kernel), call.integer("group", 1)
     padding, output_padding = _transposed_padding(call, window, x.node.shape[1:])

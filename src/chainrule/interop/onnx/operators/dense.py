@@ -17,7 +17,11 @@ from chainrule.interop.onnx.operators.terms import ScaledTerm
 
 
 def read_gemm(call: Call) -> Feature:
-    """Return Dense with the weights α B and the bias β C; without a batch axis, as MatMul."""
+    """Return Dense with the weights α B and the bias β C; without a batch axis, as MatMul.
+
+    C is a bias only if it is a constant with the same numbers for all rows. Otherwise, it is added in another layer.
+    The usual α = 1 leaves the weights as they are, because several nodes may share them.
+    """
     a, b = call.feature(), call.constant(1)
     if len(a.shape) < 2 or b.ndim != 2:
         raise call.invalid(f"inputs of {len(a.shape)} and {b.ndim} axes", "two matrices")
@@ -76,7 +80,7 @@ def read_matmul(call: Call) -> Feature:
     x, w = call.feature(place), _matrix(call, 1 - place)
     if len(x.shape) <= place or w.shape[-place] != x.shape[-1 - place]:
         raise call.invalid(f"matrices of {x.shape} and {w.shape}", "as many rows in B as columns in A")
-    if place or w.ndim == 1:
+    if place or w.ndim == 1:  # the constant is on the left, or a vector
         letters = string.ascii_lowercase[: len(x.shape)]
         summed, added = letters[-1 - place], "Z" * (w.ndim - 1)
         own = added + summed if place else summed + added
@@ -113,6 +117,9 @@ def read_einsum(call: Call) -> Feature:
 def _contracted(call: Call, x: Feature, letters: str, w: Array, own: str, output: str) -> Feature:
     """Return a sum of products of a value with a constant, as Einsum defines it by letters for all axes.
 
+    In ncw,kc->nkw, c is summed, k is added, and n and w are kept. The value becomes rows (n, w, c), the constant a
+    matrix (k, c), and Dense gives (n, w, k), whose axes are then permuted to (n, k, w).
+
     letters, own, output   letters of the axes of the value, the constant and the result
     """
     summed = [letter for letter in letters if letter in own and letter not in output]
@@ -122,12 +129,12 @@ def _contracted(call: Call, x: Feature, letters: str, w: Array, own: str, output
         raise call.unsupported(f"equation {letters},{own}->{output}", "a sum of products with a constant matrix")
     sizes = dict(zip(letters, x.shape, strict=True)) | dict(zip(own, w.shape, strict=True))
     matrix = w.transpose([own.index(letter) for letter in (*added, *summed)])
-    order = [letters.index(letter) for letter in (*kept, *summed)]
+    input_order = [letters.index(letter) for letter in (*kept, *summed)]
     kept_sizes, added_sizes = ([sizes[letter] for letter in part] for part in (kept, added))
-    rows = settled(moved(call, x, lambda places: places.transpose(order).reshape(*kept_sizes, -1)))
+    rows = settled(moved(call, x, lambda places: places.transpose(input_order).reshape(*kept_sizes, -1)))
     y = _dense(call, rows, matrix.reshape(math.prod(added_sizes), -1))
-    order = [[*kept, *added].index(letter) for letter in output]
-    return moved(call, y, lambda places: places.reshape(*kept_sizes, *added_sizes).transpose(order))
+    output_order = [[*kept, *added].index(letter) for letter in output]
+    return moved(call, y, lambda places: places.reshape(*kept_sizes, *added_sizes).transpose(output_order))
 
 
 def _subscripts(call: Call) -> tuple[list[str], str]:

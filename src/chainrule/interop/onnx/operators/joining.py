@@ -30,7 +30,12 @@ def read_concat(call: Call) -> Feature:
 def _concatenate(call: Call, first: Feature, values: Sequence[Value], axis: int) -> Feature:
     """Return the concatenation of values and constants along an axis of a sample.
 
-    The place of each constant is filled with zeros, and the constant is added.
+    The place of each constant is filled with zeros, and the constant is added: of x, constant a, z and constant b,
+
+        Concatenate(x, (0, z, 0)) + (0, a, 0, b)
+
+    `zeros` is the size of the constants since the last value. They become padding of the next value or, at the end, of
+    the last one.
     """
     inputs, shifts, zeros = list[Feature](), list[Array](), 0
     for value in values:

@@ -124,7 +124,11 @@ def read_layer_norm(call: Call) -> Any:
 
 
 def _layer_norm(call: Call, x: Feature, file_axis: int) -> Feature:
-    """Return LayerNorm over all axes from an axis of the file on. A constant that is added next becomes β."""
+    """Return LayerNorm over all axes from an axis of the file on. A constant that is added next becomes β.
+
+    The layer normalizes over the last axis, so the axes before and the normalized ones are merged to (rows, size). A
+    following Add is not fused if the mean or the variance is also read.
+    """
     sample, (axis,) = call.sample_axes(x, [file_axis])
     shape, normalized = sample.node.shape, sample.node.shape[axis:]
     rows, size = math.prod(shape[:axis]), math.prod(normalized)

@@ -19,7 +19,10 @@ REPEATING_MODES = ("edge", "reflect", "wrap")  # of ONNX and of numpy.pad
 
 
 def read_pad(call: Call) -> Feature:
-    """Return Pad2D, Crop2D for negative numbers, and Concatenate of Slices for repeated elements."""
+    """Return Pad2D, Crop2D for negative numbers, and Concatenate of Slices for repeated elements.
+
+    The layers pad with zeros. Another number is added afterwards, in the borders only.
+    """
     x = call.feature()
     borders, value = _border_sizes(call, len(x.shape)), _fill_value(call)
     mode = call.choice("mode", "constant", *REPEATING_MODES)

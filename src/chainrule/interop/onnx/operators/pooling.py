@@ -68,7 +68,9 @@ def _read_pool(call: Call, kind: str, options: dict[str, Any], source: Feature |
 def _pool_of_parts(call: Call, x: Feature, window: WindowOptions, kind: str, options: dict[str, Any]) -> Feature:
     """Return pooling with dilated windows, or over more than two axes, as the maximum or the sum of images.
 
-    There is an image for each element of a window. Padding of a maximum is the lowest number.
+    There is an image for each element of a window: image (u, v) contains that element of all windows. For windows of 2
+    elements at distance 3, with stride 1, y[i] = max(x[i], x[i + 3]). Padding of a maximum is the lowest number. The
+    sum for an average is divided by the number of counted elements in each window.
     """
     size, dilation, padding = x.node.shape[1:], window.dilation, window.padding
     extents = [*map(extent, window.kernel, dilation)]

@@ -131,21 +131,30 @@ def _split(distances: Array) -> list[Array]:
 def _selected(call: Call, x: Feature, start: int, factors: Sequence[Array]) -> Feature | None:
     """Return the elements at the positions start + Σ distances; None if it is impossible.
 
-    factors   distances along each axis of the result
+    The source is reshaped such that each factor selects elements along an axis of its own. For x[1:3, ::2].T with x of
+    shape (4, 6), start is 6 and the factors are [0, 2, 4] and [0, 6]. The blocks are the axes of x:
 
-    The source is reshaped such that each factor selects elements along an axis of its own.
+        axis 0, stride 6    factor 1, indices (tables) 1, 2
+        axis 1, stride 1    factor 0, indices 0, 2, 4        finally, the axes get the order of the factors
+
+    A block with several factors is divided into an axis for each, in the order of their steps: (6,) into (2, 3) for the
+    factors [0, 3] and [0, 1, 2]. A block without factors has one index. A factor without a block repeats elements.
+
+    factors   distances along each axis of the result
     """
     sizes, tables, order = list[int](), list[Array](), dict[int, int]()
     for block in _blocks(x.node.shape, start, factors):
         inside = [k for k, factor in enumerate(factors) if _contains(block, _step(factor))]
         inside.sort(key=lambda k: -_step(factors[k]))
-        size = block.size
-        for k in inside or [-1]:
-            unit = _step(factors[k]) // block.stride if k not in inside[-1:] and k >= 0 else 1
-            distances = factors[k] // (unit * block.stride) if k >= 0 else np.zeros(1, int)
-            table = start // block.stride % block.size // unit % (size // unit) + distances
+        size, first = block.size, start // block.stride % block.size
+        if not inside:
+            sizes.append(size)
+            tables.append(np.array([first]))
+        for k in inside:
+            unit = 1 if k == inside[-1] else _step(factors[k]) // block.stride
+            table = first // unit % (size // unit) + factors[k] // (unit * block.stride)
             if size % unit or table.max() >= size // unit:
-                return None
+                return None  # the distances do not fit the axis
             order[k] = len(sizes)
             sizes.append(size // unit)
             tables.append(table)
@@ -168,7 +177,11 @@ def _contains(block: Block, step: int) -> bool:
 
 
 def _blocks(shape: Sequence[int], start: int, factors: Sequence[Array]) -> list[Block]:
-    """Return the axes of a source, merged where the elements of a factor are in several of them."""
+    """Return the axes of a source, merged where the elements of a factor are in several of them.
+
+    For axes of (4, 6), whose strides are 6 and 1, the distances [0, 8, 16] are no multiples of 6 and do not fit into
+    the inner axis; they need one block of 24 elements.
+    """
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     blocks = [Block(stride, size) for stride, size in zip(strides, shape, strict=True) if size > 1]
     place = 0
@@ -176,6 +189,7 @@ def _blocks(shape: Sequence[int], start: int, factors: Sequence[Array]) -> list[
         block = blocks[place]
         inside = [factor for factor in factors if _contains(block, _step(factor))]
         last = start // block.stride % block.size + sum(int(factor.max()) for factor in inside) // block.stride
+        # Merge the inner neighbor until the stride divides all steps, and the outer one if elements are beyond the end.
         if any(_step(factor) % block.stride for factor in inside) and place + 1 < len(blocks):
             lower = blocks.pop(place + 1)
             blocks[place] = Block(lower.stride, lower.size * block.size)

@@ -109,6 +109,10 @@ def _round(call: Call, y: Feature, index: int) -> Feature:
 def _represented(call: Call, index: int, axis: int = 0) -> Value:
     """Return the numbers represented by an input, which is followed by the inputs for its scale and zero point.
 
+    A constant is converted. A value with one scale per channel is first divided into its integers. A value already
+    contains the numbers of its own grid, own_step · (q − own_zero), and needs only a change of scale: none if the grids
+    are equal.
+
     axis   axis that several scales belong to
     """
     scale, zero = call.constant(index + 1), call.constant(index + 2) if call.has_input(index + 2) else np.zeros(1)
@@ -129,7 +133,8 @@ def _represented(call: Call, index: int, axis: int = 0) -> Value:
 def quantized_input(assembly: Assembly, graph: GraphMessage, name: str, values: Mapping[str, Value]) -> Feature:
     """Return an input of 8-bit integers that a DequantizeLinear converts to numbers; FormatError for other readers.
 
-    The input of the network are the numbers that the integers represent.
+    The input of the network are the numbers that the integers represent. FakeQuantize rounds them to the grid of these
+    integers, scale · (q − zero), as the file's runtime does.
     """
     assembly.budget.visit(len(graph.nodes), f"input {quoted(name)}")
     x, parameters = values[name], {tuple(node.inputs[1:]) for node in graph.nodes if name in node.inputs}

@@ -48,6 +48,10 @@ def _axes(call: Call, x: Feature) -> list[int] | None:
 def over(term: ScaledTerm, file_axes: Iterable[int], kind: str, *, keep: bool = True) -> ScaledTerm:
     """Return the mean, maximum or sum over axes.
 
+    The layers pool images, so the value is reshaped to (axes before, reduced axes, axes after). Over the last two axes
+    of a sample (C, H, W), a global pooling is enough. Over the first axis, the sample becomes (1, C, H·W), and a window
+    has C rows. Axes that are not adjacent are first moved to the end.
+
     file_axes   indices in the file, in increasing order, where the batch axis has index 0
     kind        layer that pools: AveragePool2D, MaxPool2D or SumPool2D
     keep        whether the axes remain, with size 1

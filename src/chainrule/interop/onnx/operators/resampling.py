@@ -77,10 +77,10 @@ def read_resize(call: Call) -> Feature:
         for axis, (own, (size, scale)) in enumerate(zip(x.shape[1:], resized, strict=True))
         if (size, scale) != (own, 1)
     }
-    if mode == "cubic":
+    if mode == "cubic":  # no layer interpolates it
         return reduce(lambda y, axis: _resample_cubic(call, y, axis, axes[axis]), axes, x)
     rank = len(x.node.shape)
-    if rank not in (2, 3) or not axes or not set(axes) <= {*range(1, rank)}:
+    if rank not in (2, 3) or not axes or not set(axes) <= {*range(1, rank)}:  # no images, or resized channels
         return resample_axes(call, x, axes, mode)
     y = image(call, x)
     image_axes = {axis + 3 - rank: positions for axis, positions in axes.items()}
@@ -94,8 +94,12 @@ def read_resize(call: Call) -> Feature:
 def _resample_cubic(call: Call, x: Feature, axis: int, positions: Positions) -> Feature:
     """Return a value with cubic interpolation between four neighbors along an axis of a sample.
 
-    The distance of a position from the second neighbor is its fractional part t. Neighbors outside the image are the
-    nearest pixels of the image or, with `exclude_outside`, are left out.
+        y[k] = Σ_{offset = −1, 0, 1, 2} w[offset, k] · x[below[k] + offset]        below[k] = ⌊(a·k + b) / c⌋
+
+    Each summand is a Resample2D to the nearest element, times a constant for each channel. The axis is therefore moved
+    to the place of the channels, and back at the end. The distance of a position from the second neighbor is its
+    fractional part t. Neighbors outside the image are the nearest pixels of the image or, with `exclude_outside`, are
+    left out.
     """
     order = [axis, *(other for other in range(len(x.node.shape)) if other != axis)]
     axis_first, (count, (a, b, c)) = x.with_node(permuted(x.node, order)), positions

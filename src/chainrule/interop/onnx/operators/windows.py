@@ -41,6 +41,9 @@ class WindowOptions:
 def window_of(call: Call, kernel: Sequence[int], size: Sequence[int]) -> WindowOptions:
     """Return the window of a node; FormatError for attributes with another number of axes or invalid values.
 
+    Padding is none for VALID, as much as ⌈size / stride⌉ outputs need for SAME_UPPER and SAME_LOWER, and otherwise
+    `pads`: the zeros before all axes, then those after them. ceil_mode is ignored if no size is rounded.
+
     kernel   size of the window along each axis
     size     sizes of the axes, such as height and width of an image
     """

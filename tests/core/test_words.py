@@ -15,6 +15,7 @@ import pytest
 from tests.training.made import classifier, stripes
 
 import chainrule as cr
+from chainrule import models
 from chainrule.core import words
 from chainrule.layers.activations import __all__ as activations
 from chainrule.network import losses
@@ -115,6 +116,7 @@ MODEL = cr.Sequential([cr.Dense(3)], (3,))
         (cr, "Swish", "use SiLU"),
         (cr, "AdaptiveAvgPool1d", "GlobalAveragePool1D"),
         (cr.data, "ImageFolder", "load"),
+        (models, "load_model", "chainrule.load"),
         (MODEL, "eval", "dropout"),
         (MODEL, "get_layer", "weights"),
         (MODEL, "Predict", "did you mean predict"),

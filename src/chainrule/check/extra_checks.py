@@ -285,8 +285,8 @@ def check_float32_inputs(checked: CheckedProbe) -> list[Row]:
 def check_other_inputs(checked: CheckedProbe) -> list[Row]:
     """Check inputs far from zero and close to it, and inputs that are positive or 0, as after a ReLU.
 
-    If the intended results are unknown, only inputs far from zero are checked, by numerical derivatives: these would
-    cross the kinks of inputs close to zero. At a kink, any gradient between those of the two sides is right: of ReLU at
+    If the intended results are unknown, only inputs far from zero are checked, by numerical derivatives: close to zero,
+    the differences would cross kinks. At a kink, any gradient between those of the two sides is right: of ReLU at
     0, all from 0 to dy.
     """
     probe, rows = checked.probe, list[Row]()

@@ -77,7 +77,7 @@ def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
             if is_unwritten:
                 return Report(student.name, (row,))
             raise
-        if task.against is None and not is_unwritten:  # without backward, learners are asked to write it first
+        if task.against is None and not is_unwritten:  # that it is missing needs no explanation
             task = with_layer_of_output(student, task, seed)
         output = check_output(student, task, seed)
         if not output and not is_unwritten:

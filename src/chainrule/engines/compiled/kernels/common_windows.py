@@ -36,12 +36,11 @@ def _covers_image(arrays: Sequence[Any], attributes: Attributes, itemsize: int, 
 def max_pool_2x2(x, y, winner):
     """Compute the maximum of each 2×2 window and the index of the maximum in its channel.
 
-    A vector of windows is computed at a time, also where fewer remain in a row of y. The surplus results are stored in
-    the next row of y, which overwrites them because rows are computed in ascending order. For rows of 6 results and
-    vectors of 4, the second vector of row 0 stores its last two results where row 1 begins.
+    A vector of windows is computed at a time, also where fewer remain in a row of y. The surplus results are stored
+    where the next row of y begins, which overwrites them because rows are computed in ascending order. For rows of 6
+    results and vectors of 4, the second vector of row 0 stores its last two results in row 1.
 
-    A vector that would read beyond the end of x or store beyond the end of y is computed window by window instead; this
-    happens only in the last rows of the last channel.
+    Near the ends of x and y, where a vector would read or store beyond them, windows are computed one by one.
 
     A window has three indices:
 

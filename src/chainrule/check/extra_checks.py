@@ -285,11 +285,12 @@ def check_float32_inputs(checked: CheckedProbe) -> list[Row]:
 def check_other_inputs(checked: CheckedProbe) -> list[Row]:
     """Check inputs far from zero and close to it, and inputs that are positive or 0, as after a ReLU.
 
-    Without an intended layer, only inputs far from zero are checked. At a kink, any gradient between those of the two
-    sides is right.
+    If the intended results are unknown, only inputs far from zero are checked, by numerical derivatives: close to zero,
+    the differences would cross kinks. At a kink, any gradient between those of the two sides is right: of ReLU at
+    0, all from 0 to dy.
     """
     probe, rows = checked.probe, list[Row]()
-    if (x := probe.values.get("x")) is None:
+    if (x := probe.values.get("x")) is None:  # a loss, which reads p and t
         return []
     rectified = np.abs(x)
     rectified[(slice(None), *(0 for _ in x.shape[1:]))] = 0.0  # the first element of every sample
@@ -301,15 +302,21 @@ def check_other_inputs(checked: CheckedProbe) -> list[Row]:
         values = {**probe.values, "x": inputs}
         if not checked.output_is_right:
             return list(compare_with_derivatives(checked, values, method, diagnosis))
-        # A gradient at a kink counts as right between its values on both sides, so it is limited to this interval.
-        sides = [checked.right_results({**values, "x": inputs + side * (inputs == 0)}) for side in (-SIDE, SIDE)]
-        results, expected = checked.results(values, probe.dy), dict[str, Array]()
-        for name, before_kink in sides[0].items():
-            limits = np.sort([before_kink, sides[1][name]], axis=0)
-            is_comparable = name in results and results[name].shape == before_kink.shape
-            expected[name] = np.clip(results[name], *limits) if is_comparable else before_kink
+        below, above = (checked.right_results({**values, "x": inputs + d * (inputs == 0)}) for d in (-SIDE, SIDE))
+        results = checked.results(values, probe.dy)
+        expected = {name: _nearest_right(results.get(name), below[name], above[name]) for name in below}
         rows += checked.compare(method, results, expected, diagnosis, x=inputs)
     return rows
+
+
+def _nearest_right(result: Array | None, below: Array, above: Array) -> Array:
+    """Return the array between those below and above a kink, element by element, that is nearest to a result.
+
+    If the result is missing or has another shape, return the one below: `compare` reports the shape.
+    """
+    if result is None or result.shape != below.shape:
+        return below
+    return np.clip(result, *np.sort([below, above], axis=0))
 
 
 def compare_with_derivatives(checked: CheckedProbe, values: Values, method: str, diagnosis: Diagnosis) -> Iterator[Row]:

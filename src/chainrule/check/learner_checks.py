@@ -62,21 +62,25 @@ QUICK_TOLERANCE = 1e-6  # tolerance of the comparison with the reference that pr
 def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
     """Return the report of a learner's layer. Each unwritten function gets a row that reports it as missing.
 
-    If backward fails, the report still contains the row of y: a wrong output may be the cause.
+    If backward fails or is missing, the report still contains the row of y: a wrong output may be the cause.
+
+    Errors   StudentError if forward fails, or if backward fails and nothing is known about y: the error alone is then
+             the result
     """
     try:
         if isinstance(task.against, Dropout) and task.against.rate:
             return _dropout_report(student, task.against.rate, task.shape or probes.input_shape_for(task.against), seed)
         return _check_written_layer(student, task, seed)
     except StudentError as error:
-        row = failure_row(student.name, error)
-        if isinstance(error, UnwrittenError):
-            return Report(student.name, (row,) if row.tensor == "y" else (*check_output(student, task, seed), row))
-        if row.tensor != "x":
+        row, is_unwritten = failure_row(student.name, error), isinstance(error, UnwrittenError)
+        if row.tensor == "y":  # forward fails; a failure of backward has the row of x
+            if is_unwritten:
+                return Report(student.name, (row,))
             raise
-        task = task if task.against is not None else with_layer_of_output(student, task, seed)
+        if task.against is None and not is_unwritten:  # that it is missing needs no explanation
+            task = with_layer_of_output(student, task, seed)
         output = check_output(student, task, seed)
-        if not output:
+        if not output and not is_unwritten:
             raise
         return Report(student.name, (*output, row))
 

@@ -207,10 +207,7 @@ def with_layer_of_output(original: Student, task: LearnerTask, seed: int) -> Lea
 
 
 def readings(
-    student: Student,
-    intended: LayerSubject,
-    conventions: Iterable[Convention],
-    layouts: Mapping[str, ArrayLayout],
+    student: Student, intended: LayerSubject, conventions: Iterable[Convention], layouts: Mapping[str, ArrayLayout]
 ) -> Iterator[LayerReading]:
     """Yield the readings of a learner's layer as an intended layer, up to one for each convention.
 
@@ -315,10 +312,7 @@ def _square_subjects(intended: LayerSubject) -> Iterator[LayerSubject]:
 
 
 def _identified_readings(
-    original: Student,
-    conventions: Iterable[Convention],
-    shape: tuple[int, ...] | None,
-    seed: int,
+    original: Student, conventions: Iterable[Convention], shape: tuple[int, ...] | None, seed: int
 ) -> Iterator[LayerReading]:
     """Yield the readings of a learner's layer as the layer that its output or its name indicates.
 

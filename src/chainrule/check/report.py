@@ -370,9 +370,7 @@ class Report:
 
         from chainrule.plotting import notebook
 
-        table = notebook.table(
-            [*TITLES, "diagnosis"], [_html_row(row) for row in self.rows], f"{self.subject}: gradients"
-        )
+        table = notebook.table([*TITLES, "diagnosis"], [*map(_html_row, self.rows)], f"{self.subject}: gradients")
         notes = "".join(f"<p>{quoted(line)}</p>" for line in self.notes)
         return table + notes
 

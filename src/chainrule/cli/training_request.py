@@ -169,7 +169,10 @@ class TrainingRequest:
         return arguments | {name: options[name] for name in ("engine", "threads", "precise")}
 
     def load(self) -> tuple[Dataset, Dataset]:
-        """Load the training and test data. With --from, classes are matched with those of the network by name.
+        """Return the training and test data. With --from, their classes are those of the network, matched by name.
+
+        Data with the classes (dog, cat) for a network of (cat, dog, fox) get the network's class numbers: 1 and 0. If
+        no class has a name of the network, they are another problem: they stay as they are, and the last layer is new.
 
         Errors   DataError that lists the unknown classes if only some of them are classes of the network
         """
@@ -177,6 +180,7 @@ class TrainingRequest:
         location: dict[str, Any] = {"folder": options["data_folder"], "offline": options["offline"]}
         training, test = self.choice.load(self.recipe.seed, progress=not options["quiet"], **location)
         classes = self.entry.outputs
+        # without --from, or with --new-classes, the last layer is made for the classes of the data
         if options["source"] is None or options["new_classes"] or not share_names(training.classes, classes):
             return training, test
         try:

@@ -92,13 +92,16 @@ def _columns(path: Path) -> Columns:
     """Return the entries of each column, by heading. Headings with a meaning are in lower case.
 
     The lines "File,age" and "a.png,3" become {"file": ("a.png",), "age": ("3",)}.
+
+    Errors   FormatError for an unusable heading, or a row of another length; DataError if there are no rows
     """
-    heading, *lines = _lines(path) or [[]]
-    names = [printable_name(name) for name in heading]
-    names = [lower if (lower := name.casefold()) in (*FILES, WEIGHT, GROUP, SPLIT) else name for name in names]
+    heading, *lines = _lines(path) or [[]]  # an empty file has an empty heading
+    meanings = (*FILES, WEIGHT, GROUP, SPLIT)
+    names = [name.casefold() if name.casefold() in meanings else name for name in map(printable_name, heading)]
     file = next((name for name in FILES if name in names), "")
     targets = {*names} - {file, WEIGHT, GROUP, SPLIT}
-    if not file or not 0 < len(targets) <= MOST_TARGETS or len({*names}) < len(names) or "" in targets:
+    are_distinct = len({*names} - {""}) == len(names)  # and none is empty
+    if not file or not 0 < len(targets) <= MOST_TARGETS or not are_distinct:
         expected = f"expected a heading of {FILES[0]!r} and the names of at most {MOST_TARGETS} targets, each once"
         others = f"{FILES[0]!r} may also be {', '.join(FILES[1:])}"
         raise FormatError(f"{path}: {expected}; found {quoted(','.join(names))}; {others}")

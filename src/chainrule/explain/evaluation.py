@@ -68,6 +68,15 @@ class Evaluator:
     """
 
     def __init__(self, ctx: CellContext) -> None:
+        """Prepare the evaluation of the formulas of the explained element.
+
+        For y[n,o] of a dense layer, explained at n = 0 and o = 2, `own` contains n = 0 and o = 2, the tensors are
+        x[n,c], w[o,c] and b[o], and the sizes are those of the axes n, c and o.
+
+        The order matters. Tensors and sizes determine which letters have values. The entry's own constants are
+        formulas, such as D = C / groups, so everything that `evaluate` reads must exist before them. M comes last,
+        because the ranges of its sum may contain these constants.
+        """
         self.ctx = ctx
         self.entry: Mapping[str, Any] = definitions.entries()[ctx.operation.name]
         letters = index_of(self.entry["writes"][ctx.place], ctx.operation.writes[ctx.place])
@@ -79,11 +88,13 @@ class Evaluator:
         self.tensors = named_tensors(ctx, self.entry)
         self.sizes = sizes(ctx, self.tensors, tuple(self.own.letters))
         self.letters = {*self.sizes, *self.own.letters, *self.entry["ranges"], *self.entry["indices"]}
+        # Flat indices of the elements that have been read, by tensor: the sources of the explained element. None while
+        # nothing is recorded, see `unrecorded`.
         self._recorded: dict[str, set[int]] | None = {name: set() for name in self.tensors}
         self.constants = constants(ctx, self.entry, self.tensors, self.sizes)
         for name, expression in self.entry["constants"].items():  # in this order: later ones may contain earlier ones
             self.constants[name] = self.evaluate(expression["tree"], self.own)
-        if "over" in self.entry:
+        if "over" in self.entry:  # the letters of sums that are written without letters, as in 1/M Σ x
             self.constants["M"] = int(np.prod(self.summed((), self.own).shape))
 
     # ------------------------------------------------------------------ evaluation

@@ -317,7 +317,6 @@ class Model(Explained, Network):
         """Plot the kernels of a convolution as a matplotlib figure.
 
         layer   name of the layer; None: the first convolution
-
         Errors   OptionError if the model has no such convolution
         """
         from chainrule.plotting import kernels

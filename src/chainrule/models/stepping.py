@@ -18,6 +18,7 @@ from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
 from chainrule.network.tasks import Task
 from chainrule.training import optimizers, outputs
+from chainrule.training.components import clipping
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer, OptimizerLike
 from chainrule.training.options import check_option
@@ -80,7 +81,7 @@ def train_step(
     x, t, weights, task, resolved = _batch(self, self, x, y, loss, sample_weight)
     resolved_optimizer = optimizers.find(optimizer)
     options: dict[str, Any] = {"weighted": weights is not None, "clip_norm": clip_norm}
-    steps = _steps(self, self, "train_step", resolved_optimizer, resolved, task, **options)
+    steps = _kept_steps(self, self, "train_step", resolved_optimizer, resolved, task, **options)
     rate = optimizers.choose(resolved_optimizer, learning_rate).learning_rate
     step_seed = self.seed if seed is None else seed
     outcome = steps.stepper.step(x, t, weights, step=steps.count + 1, rate=rate, seed=step_seed)
@@ -119,7 +120,7 @@ def gradients(
     x, t, weights, task, resolved = _batch(self, network, x, y, loss, sample_weight)
 
     key = (f"gradients {network.input_shape}", optimizers.SGD(), resolved, task)
-    stepper = _steps(self, network, *key, weighted=weights is not None).stepper
+    stepper = _kept_steps(self, network, *key, weighted=weights is not None).stepper
     outcome, flat = stepper.gradient(x, t, weights, step=step, seed=self.seed if seed is None else seed)
     named = {
         name: flat[first:last].reshape(self.weights[name].shape)
@@ -128,7 +129,7 @@ def gradients(
     return BatchGradients(outcome.loss, outcome.measured, flat, named)
 
 
-def _steps(
+def _kept_steps(
     model: Network,
     network: Network,
     method: str,
@@ -139,14 +140,16 @@ def _steps(
     weighted: bool,
     clip_norm: float | None = None,
 ) -> _Steps:
-    """Return what the last call of a method has made if its options are the same; otherwise make it.
+    """Return the stepper and the step count of a method's last call if its options are the same; otherwise new ones.
+
+    The options are those that a stepper is built for. The network is not among them, because the model and the method
+    determine it: `gradients` adds the input shape to the name of the method. The model keeps one stepper per method, so
+    that `gradients` between two calls of `train_step` does not reset the moments.
 
     network   the model, or one with the same weights for the size of the batch
     """
     cache, key = model.cached_steps, (optimizer, loss, task, clip_norm, weighted, model.frozen)
     if method not in cache or cache[method][0] != key:
-        from chainrule.training.components import clipping
-
         multipliers = LRMultipliers.frozen(*model.frozen)
         stepper = Stepper(
             network, optimizer, loss, task, multipliers, weighted=weighted, components=clipping(clip_norm)

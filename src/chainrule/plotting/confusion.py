@@ -57,7 +57,7 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Co
     bar.set_label("errors, as a fraction of the true class", fontsize=SMALL, color=MUTED)
     bar.ax.yaxis.set_major_formatter(_percent)
     _numbers(axes, table, cell)
-    _margins(axes, table, names, layout)
+    _label_edges(axes, table, names, layout)
     return sheet.figure
 
 
@@ -132,7 +132,12 @@ def _numbers(axes: Drawing, table: NDArray[np.generic], cell: float) -> None:
         axes.text(j, i, text, ha="center", va="center", fontsize=size, color=INK, fontweight=weight, **typeface())
 
 
-def _margins(axes: Drawing, table: NDArray[np.generic], names: list[str], layout: _MatrixLayout) -> None:
+def _label_edges(axes: Drawing, table: NDArray[np.generic], names: list[str], layout: _MatrixLayout) -> None:
+    """Write class names at the top and left, the recall of each row at the right, and precisions at the bottom.
+
+    Rows are true classes, so that recall = correct / sum of the row and precision = correct / sum of the column. The
+    rates need axes of their own, since an axis of the plot has ticks with one text each.
+    """
     positions, correct = np.arange(len(names)), np.diagonal(table)
     recall, precision = axes.secondary_yaxis("right"), axes.secondary_xaxis("bottom")
     axes.xaxis.set(label_position="top", ticks_position="top")
@@ -151,6 +156,8 @@ def _margins(axes: Drawing, table: NDArray[np.generic], names: list[str], layout
     precision.xaxis.set_tick_params(labelrotation=90 if layout.percents_turned else 0)
     for spine in (*axes.spines.values(), *recall.spines.values(), *precision.spines.values()):
         spine.set_visible(False)
+    # The headings of the rates stand outside the corners where their rows of numbers begin, 4 points from the matrix:
+    # "recall" above its column, "precision" left of its row. Corners are fractions: (0, 0) is bottom left.
     heading = {"textcoords": "offset points", "xycoords": "axes fraction", "fontsize": SMALL, "color": MUTED}
     axes.annotate("recall", (1, 1), (4, 4), ha="left", va="bottom", **heading)
     axes.annotate("precision", (0, 0), (-4, -4), ha="right", va="top", **heading)

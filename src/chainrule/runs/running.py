@@ -98,13 +98,22 @@ def begin(
     first: bytes | None = None,
     plots: bool = True,
 ) -> Result:
-    """Train a model in a new folder.
+    """Train a model in a new folder, and return the history, the seconds and, if training is finished, the evaluation.
 
-    first   content of a model file with the initial weights; None if the model's seed determines them
-    plots   whether to draw plots at the end
+    job        what a later `resume` needs to repeat the preparation; written to the folder before training
+    model      with its initial weights; it has the trained weights at the end
+    trainer    for this model, with the training data, before the first step
+    test       data for the evaluation at the end; None: no evaluation
+    callbacks  called after those that write checkpoints
+    interval   seconds between checkpoints within an epoch
+    first      content of a model file with the initial weights; None if the model's seed determines them
+    plots      whether to draw plots at the end
+
+    Errors   RunError if the folder contains a run, is in use, or cannot be created
     """
     job = replace(job, properties={**job.properties, EPOCH_SAMPLES: len(trainer.train_data)})
     with claim(folder):
+        # before the first file is written, which would change the other program's list
         checksums.refuse_foreign(folder)
         recorder = Recorder(folder)
         start = {} if first is None else {START: first}

@@ -136,11 +136,16 @@ class Answers:
 
     @property
     def mistakes(self) -> list[Misclassification]:
-        """The samples that are classified wrongly, the most confident mistake first; ties in the order of samples."""
+        """The samples that are classified wrongly, the most confident mistake first; ties in the order of samples.
+
+        An answer is a class, such as 2, which becomes "cat", or labels, such as (1, 0, 1), which become "cat, dog".
+        """
         names, confidence = self._names(), self.confidence
-        wrong, losses = ~self.correct, self.losses if len(self.losses) else np.full(self.samples, np.nan)
+        wrong = ~self.correct
+        losses = self.losses if len(self.losses) else np.full(self.samples, np.nan)  # NaN: not computed
 
         def named(answer: Any) -> str:
+            """Return the names in an answer of one sample."""
             labels = [answer] if np.ndim(answer) == 0 else np.flatnonzero(answer)
             return ", ".join(names[label] for label in labels)
 

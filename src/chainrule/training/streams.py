@@ -180,6 +180,13 @@ class BatchStream(_Weighted):
     batch_size: int | None
 
     def __init__(self, batches: Any, convert: Convert, steps: int | None = None) -> None:
+        """Start the iteration, and read the first batch.
+
+        The probe, the batch size and the number of samples are needed before training. The batch is kept for the first
+        `batch_at`, since many iterables can be read only once. `_start` and `_next` use the attributes set before them.
+
+        Errors   OptionError without a usable number of batches; DataError if there is no first batch, or an invalid one
+        """
         self._batches, self._convert = batches, convert
         self._continues = steps is not None
         length = _length(batches) if steps is None else steps

@@ -153,7 +153,7 @@ def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...
     with one inbound node for each call. The description of a wrapper contains that of the layer inside.
     """
     class_name = expect(str, description.get("class_name"), "class_name of a layer")
-    if class_name in tensorflow.CLASSES:
+    if class_name in tensorflow.CLASSES:  # first, because the options of these layers have another format
         return _parse_layer(tensorflow.as_operation(description), version, path)
     outer_config = expect_object(description.get("config"), f"config of a {quoted(class_name)}")
     name = expect(str, decode(outer_config.get("name", description.get("name"))), f"the name of a {quoted(class_name)}")
@@ -163,15 +163,16 @@ def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...
     wrapper = class_name if class_name in WRAPPERS else ""
     kind, config = _wrapped(wrapper, name, outer_config) if wrapper else (class_name, outer_config)
     options = {option: decode(value) for option, value in config.items()}
+    # A function of keras.ops has its options among the arguments of its calls, a layer in its configuration.
     is_operation = ".ops" in str(description.get("module", ""))
     nodes = expect_list(object, description.get("inbound_nodes", []), "inbound_nodes")
     calls = [_without_options(node, kind, options) for node in nodes] if is_operation else nodes
     augments = version >= 3 and (kind.startswith("Random") or kind in ("CenterCrop", "Resizing"))
     sources = tuple(_parse_call(call, name, augments) for call in calls)
-    where = (*path, name)
-    model = parse_model(description, version, where) if kind in MODELS else None
+    own_path = (*path, name)
+    model = parse_model(description, version, own_path) if kind in MODELS else None  # a model may be a layer of another
     shared_id = description.get("shared_object_id")
-    return KerasLayer(kind, name, options, sources, where, is_operation, model, wrapper, shared_id)
+    return KerasLayer(kind, name, options, sources, own_path, is_operation, model, wrapper, shared_id)
 
 
 def _wrapped(wrapper: str, name: str, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

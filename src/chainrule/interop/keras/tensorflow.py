@@ -51,11 +51,14 @@ def as_operation(description: Mapping[str, Any]) -> dict[str, Any]:
 def _description(name: str, function: str, calls: Iterable[tuple[list[Any], dict[str, Any]]]) -> dict[str, Any]:
     """Return a function with these operands and keyword arguments of its calls, as Keras 3 describes it.
 
+    The calls of tf.math.reduce_mean(x, axis=1), [([x], {"axis": 1})], become {"class_name": "Mean", "config": {"name":
+    …, "axis": 1}, "inbound_nodes": [{"args": [x], "kwargs": {}}], …}.
+
     A reversed function, such as the __rsub__ of 1 − x, has its operands in the other order. Further operands may be the
     keyword arguments `y` or `values`; the other keyword arguments become options of the function.
     """
-    is_reversed = REVERSED.fullmatch(function) is not None
-    spelled = function[is_reversed:]
+    is_reversed = REVERSED.fullmatch(function)
+    spelled = is_reversed[1] if is_reversed else function
     canonical = {"sub": "subtract", "mul": "multiply"}.get(spelled, spelled)
     if canonical not in FUNCTIONS:
         raise FormatError(f"{quoted(name)}: chainrule has no layer for the TensorFlow function {quoted(canonical)}")
@@ -68,7 +71,8 @@ def _description(name: str, function: str, calls: Iterable[tuple[list[Any], dict
             if key not in ("y", "values", *names, *UNUSED) and value is not None:
                 raise FormatError(f"{quoted(name)} is called with {quoted(key)} {quoted(value)}; expected no {key}")
         options |= {names[key]: value for key, value in keywords.items() if key in names}
-        nodes.append({"args": [*map(_operand, [*operands, *others][:: -1 if is_reversed else 1])], "kwargs": {}})
+        values = [*map(_operand, [*operands, *others])]
+        nodes.append({"args": values[::-1] if is_reversed else values, "kwargs": {}})
     return {"class_name": kind, "module": OPS_MODULE, "config": {"name": name, **options}, "inbound_nodes": nodes}
 
 

@@ -232,12 +232,20 @@ def _table_entries(value: Any) -> Sequence[Any]:
 def _calling_program(kernel: Any, types: Sequence[Any]) -> MachineFunction:
     """Return a program that calls one kernel.
 
-    The program has the kernel's arguments, but tuples are flattened, and arguments that are None are omitted.
+    The program has the kernel's arguments, but tuples are flattened, and arguments that are None are omitted, because
+    the table of a call contains only numbers and arrays. For an array, a pair and None:
+
+        def run(a0, a1, a2):
+            call('average_pool_… alone', (a0, (a1, a2, ), None, ))
+
+    The symbol contains the name of the compiled kernel, which depends on the types: a symbol can be linked with one
+    list of types only. The word "alone" distinguishes it from the symbols of other programs.
     """
-    name = Link("", kernel, types).name
+    name = Link("", kernel, types).name  # the name does not depend on the symbol
     link, entry_types, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()
 
     def expression(argument_type: Any) -> str:
+        """Return the code of an argument, and declare the arguments of `run` that it contains."""
         if isinstance(argument_type, TupleType):
             return f"({''.join(expression(item) + ', ' for item in argument_type)})"
         if argument_type is None:

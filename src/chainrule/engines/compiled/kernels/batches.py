@@ -53,12 +53,19 @@ def normalized(x, rows, out, gain, offset, first, last, adds):
 
 
 def normalized_rows(x: Array, rows: Array, gain: Array, offset: Array, dtype: DTypeLike, threads: int) -> Array | None:
-    """Return x[rows]·gain + offset in a dtype. If NumPy is as fast, or no kernel fits the arrays, return None."""
+    """Return x[rows]·gain + offset in a dtype. If NumPy is as fast, or no kernel fits the arrays, return None.
+
+    The caller then computes the same with NumPy, which also knows negative indices and raises the errors.
+    """
     out_dtype = np.dtype(dtype)
+    # The size comes first: it excludes empty batches, whose rows have no minimum. Kernels address x as one block of
+    # memory, with int32 indices.
     if len(rows) * math.prod(x.shape[1:]) < MIN_ENTRIES or len(x) > MAX_SAMPLES or not x.flags.c_contiguous:
         return None
+    # One program is compiled for each pair of dtypes: only for images in bytes, and for numbers that are not converted.
     if x.dtype not in (np.uint8, out_dtype) or out_dtype not in (np.float32, np.float64):
         return None
+    # Kernels do not check indices: others than 0 to len(x) − 1 would read foreign memory.
     if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= len(x):
         return None
     out = np.empty((len(rows), *x.shape[1:]), out_dtype)

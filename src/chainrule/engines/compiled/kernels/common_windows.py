@@ -36,8 +36,17 @@ def _covers_image(arrays: Sequence[Any], attributes: Attributes, itemsize: int, 
 def max_pool_2x2(x, y, winner):
     """Compute the maximum of each 2×2 window and the index of the maximum in its channel.
 
-    A vector of windows is computed at a time. Results beyond the end of a row are overwritten by the next row. The last
-    windows are computed one by one.
+    A vector of windows is computed at a time, also where fewer remain in a row of y. The surplus results are stored
+    where the next row of y begins, which overwrites them because rows are computed in ascending order. For rows of 6
+    results and vectors of 4, the second vector of row 0 stores its last two results in row 1.
+
+    Near the ends of x and y, where a vector would read or store beyond them, windows are computed one by one.
+
+    A window has three indices:
+
+        first    of its first element in its channel; `winner` contains such indices
+        start    of the same element in x
+        output   of its result in y and in `winner`
     """
     height, width, rows, cells = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
     flat, best, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
@@ -47,6 +56,7 @@ def max_pool_2x2(x, y, winner):
             for j in range(0, cells, vector):
                 first, output = 2 * (i * width + j), (c * rows + i) * cells + j
                 start = c * height * width + first
+                # the vector reads 2·vector elements of each of two rows, and stores `vector` results
                 if start + width + 2 * vector <= flat.size and output + vector <= best.size:
                     largest_of_four(flat, start, width, best, winners, output, first)
                     continue

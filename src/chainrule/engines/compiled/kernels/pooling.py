@@ -303,7 +303,20 @@ def _mean_rows(x, y, share, window, down, padding, along):
 def _mean_apart(x, y, factors, window, stride, padding):
     """Apply average pooling to images (channels, H, W), one window at a time, with vectors along a window's rows.
 
-    factors  reciprocal of the divisor of each window
+    For windows at a distance of 4 or more columns. With smaller strides, `_mean_rows` computes a vector of adjacent
+    windows, whose lanes read elements at a distance of the stride; the stride must then be a constant of its code. Here
+    the lanes are adjacent elements of one row of the window, for any stride:
+
+        row of the window    a b c d e f g      with vectors of 4
+        added to the tile    a b c d, then e f g in the first three lanes
+
+    Each lane of the tile sums its elements of all rows; the sum of the window is that of the lanes. Only the part of
+    the window inside the image is read: rows begin to end − 1, columns first to last − 1.
+
+    The tile is a single vector (1 row and 1 column of vectors). `add_cells` reads adjacent elements (step 1) into the
+    lanes from 0 to the number of columns that remain.
+
+    factors  reciprocal of the divisor of each window (rows, columns)
     """
     height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
     flat, result, vector = x.reshape(x.size), y.reshape(y.size), WIDTH // x.itemsize

@@ -47,20 +47,24 @@ def _norms(x: ScaledTerm) -> ScaledTerm:
 
 
 def _read_pool(call: Call, kind: str, options: dict[str, Any], source: Feature | None = None) -> Feature:
-    """Return a pooling of the first input, or of `source`, whose options besides the windows are `options`."""
-    kernel, value = call.integers("kernel_shape"), source or call.feature()
-    fits = value.batched and len(value.shape) == 2 + len(kernel)
-    x = value if fits else call.batched_input(2 + len(kernel))
+    """Return a pooling of the first input, or of `source`, whose options besides the windows are `options`.
+
+    A value that already has a batch axis, a channel axis and one axis for each axis of the window is pooled as it is.
+    For any other, `batched_input` finds the batch axis, or raises the error about the number of axes.
+    """
+    kernel, given = call.integers("kernel_shape"), source or call.feature()
+    has_all_axes = given.batched and len(given.shape) == 2 + len(kernel)
+    x = given if has_all_axes else call.batched_input(2 + len(kernel))
     window = window_of(call, kernel, x.node.shape[1:])
-    if max(window.dilation) > 1 or len(kernel) > 2:
+    if max(window.dilation) > 1 or len(kernel) > 2:  # no layer has such windows
         return _pool_of_parts(call, x, window, kind, options)
     sizes = window.options(2)
     layer_options = {"window": sizes["kernel"], "padding": sizes["padding"], **options}
-    if window.stride != window.kernel:
+    if window.stride != window.kernel:  # the default of layers
         layer_options["stride"] = sizes["stride"]
     if window.ceil_mode:
         layer_options["ceil_mode"] = True
-    elif not any(map(sum, window.padding)):
+    elif not any(map(sum, window.padding)):  # no zeros to count: the layer is the one without the option
         layer_options.pop("count_padding", None)
     return restore_rank(call, call.layer(kind, image(call, x), **layer_options), x)
 

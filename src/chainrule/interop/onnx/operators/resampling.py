@@ -202,13 +202,23 @@ def _fraction(call: Call, value: float) -> Fraction:
 
 
 def _line(call: Call, size: int, count: int, scale: Fraction, mode: str, rounding: str) -> Line:
-    """Return the numbers (a, b, c) of the positions that Resize reads along an axis."""
+    """Return the numbers (a, b, c) of the positions (a·i + b)/c that Resize reads along an axis, for outputs i.
+
+    A layer in mode "nearest" reads the element ⌊(a·i + b)/c⌋. The other ways of rounding are written as such floors.
+    For whole numbers p = a·i + b and c > 0:
+
+        ⌈p/c⌉                     = ⌊(p + c − 1)/c⌋
+        p/c + ½ rounded down      = ⌊(2p + c)/2c⌋           round_prefer_ceil: halves are rounded up
+        p/c − ½ rounded up        = ⌊(2p + c − 1)/2c⌋       round_prefer_floor: halves are rounded down
+
+    Enlarging two elements to four with half_pixel reads −1/4, 1/4, 3/4 and 5/4: (a, b, c) = (2, −1, 4).
+    """
     step, start = _coordinates(call, size, count, scale)
-    divisor = math.lcm(step.denominator, start.denominator)
-    a, b, c = int(step * divisor), int(start * divisor), divisor
+    c = math.lcm(step.denominator, start.denominator)  # the smallest divisor for which a and b are whole
+    a, b = int(step * c), int(start * c)
     floor, ceil = (a, b, c), (a, b + c - 1, c)
     if mode != "nearest":
-        return floor
+        return floor  # the exact position: the layer interpolates
     lines = {
         "floor": floor,
         "ceil": ceil,

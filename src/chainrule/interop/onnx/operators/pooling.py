@@ -52,9 +52,9 @@ def _read_pool(call: Call, kind: str, options: dict[str, Any], source: Feature |
     A value that already has a batch axis, a channel axis and one axis for each axis of the window is pooled as it is.
     For any other, `batched_input` finds the batch axis, or raises the error about the number of axes.
     """
-    kernel, given = call.integers("kernel_shape"), source or call.feature()
-    has_all_axes = given.batched and len(given.shape) == 2 + len(kernel)
-    x = given if has_all_axes else call.batched_input(2 + len(kernel))
+    kernel, feature = call.integers("kernel_shape"), source or call.feature()
+    has_all_axes = feature.batched and len(feature.shape) == 2 + len(kernel)
+    x = feature if has_all_axes else call.batched_input(2 + len(kernel))
     window = window_of(call, kernel, x.node.shape[1:])
     if max(window.dilation) > 1 or len(kernel) > 2:  # no layer has such windows
         return _pool_of_parts(call, x, window, kind, options)

@@ -83,6 +83,18 @@ def test_options_that_reorder_float_arithmetic_change_only_rounding(tmp_path: Pa
     check(tmp_path / "zoo", [zoo.find(name).build(engine="numpy") for name in ("vanilla-cnn", "zayan")], flags)
 
 
+@np.errstate(all="ignore")
+def test_functions_of_the_largest_numbers(tmp_path: Path) -> None:
+    x = np.outer((-1, 1), (30, 100, 1e4, 1e10, 1e30, 8e37)).astype("f4").reshape(1, -1)
+    models = [
+        cr.Sequential([layer], x.shape[1:], engine="numpy") for examples in EXAMPLES.values() for layer in examples
+    ]
+    for model, y in zip(models, outputs(tmp_path, models, [x] * len(models), VECTORS), strict=True):
+        expected = exact(model, x).astype("f4")
+        finite = np.isfinite(expected)  # others are limited, such as e^88
+        np.testing.assert_allclose(y[finite], expected[finite], rtol=1e-5, atol=1e-6, err_msg=repr(model.layers))
+
+
 def test_images_are_normalized_as_in_training(tmp_path: Path) -> None:
     layers = (cr.Conv2D(3, 3), cr.ReLU(), cr.Flatten(), cr.Dense(4), cr.Softmax())
     rows: list[tuple[Any, Any]] = [(0.012, -0.4), ((0.012, 0.3), (-0.4, 7.0)), (0.012, (0.0, 1.0))]

@@ -1,4 +1,4 @@
-"""NaN, infinities, signed zeros and the largest numbers give the reference's results on every engine."""
+"""NaN, infinities, signed zeros, the largest and the smallest numbers give the reference's results on every engine."""
 
 import itertools
 from typing import Any
@@ -48,6 +48,21 @@ def test_activations_and_their_gradients(engine: str, dtype: str, name: str) -> 
     columns = [np.ascontiguousarray(column[: len(rows) // LENGTH * LENGTH]).reshape(-1, LENGTH) for column in rows.T]
     attributes = EXAMPLES[name.removesuffix("_dx")][0].attributes()
     compare(engine, name, *columns[: 2 if name.endswith("_dx") else 1], **attributes)
+
+
+@each_engine
+@each_dtype
+def test_small_results_of_activations_are_accurate(engine: str, dtype: str) -> None:
+    """Errors are relative to each element. The reference of GELU, 1 + tanh, is inaccurate itself where it is small."""
+    x = np.outer((-1, 1), np.geomspace(1e-6, 80, 400)).astype(dtype)
+    limits = np.finfo(dtype)
+    for layer in (layer for name, examples in EXAMPLES.items() if name != "gelu" for layer in examples):
+        attributes = layer.attributes()
+        (actual,) = loader.find(engine).run(layer.kind, (x,), attributes)
+        with np.errstate(all="ignore"):
+            expected = getattr(reference, layer.kind)(x.astype(float), **attributes)
+        normal = (abs(expected) > 10 * limits.tiny) & (abs(expected) < limits.max)
+        np.testing.assert_allclose(actual[normal], expected[normal], rtol=600 * limits.eps, err_msg=repr(layer))
 
 
 @each_engine

@@ -7,6 +7,7 @@ kernels fuse them.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import layers as cr
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, ChannelOrderWarning
 from chainrule.layers import Layer, Node, node
 from chainrule.layers.kinds import ELEMENTWISE, PARTIAL
 from chainrule.layers.node import Wiring
@@ -94,7 +95,9 @@ class Drawn:
     def build(self, engine: str) -> Sequential | Graph:
         """Build the model on an engine; biases and running statistics differ from 0 and 1."""
         options: dict[str, Any] = {"dtype": self.dtype, "seed": self.seed, "engine": engine, "threads": self.threads}
-        model = connect(self.layers, self.x.shape[1:], self.wiring, loss=self.loss or losses.NAMES[0], **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ChannelOrderWarning)  # few rows and many channels may be drawn
+            model = connect(self.layers, self.x.shape[1:], self.wiring, loss=self.loss or losses.NAMES[0], **options)
         draw = np.random.default_rng([self.seed, 1])
         model.parameters += draw.normal(scale=0.2, size=model.parameters.shape).astype(self.dtype)
         model.statistics += draw.uniform(0, 0.5, model.statistics.shape).astype(self.dtype)

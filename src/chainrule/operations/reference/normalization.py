@@ -222,9 +222,9 @@ def group_norm_dx(
 
     a[n,g] = 1/M Σ_{c∈g,i,j} gamma[k] · dy[n,c,i,j],  b[n,g] = 1/M Σ_{c∈g,i,j} gamma[k] · dy[n,c,i,j] · x̂[n,c,i,j]
 
-    g = ⌊c/D⌋ is the group of channel c, and k the index of its scale: k = c, or k = c − g·D if ``shared``.
-
-    Mean and variance depend on x. The terms with a and b are the contributions of this dependence to the gradient.
+    Here, g is the group of channel c, which has D channels, and k the index of the channel's scale: c, or its place in
+    the group if ``shared``. Mean and variance depend on x. The terms with a and b are the contributions of this
+    dependence to the gradient.
 
     Source   Ba, Kiros, Hinton 2016, with the scale of each channel inside the sums
     """

@@ -59,7 +59,7 @@ def test_unchecked_parts_are_never_right(case: Case) -> None:
 @settings(max_examples=draws(8))
 @given(case=st.sampled_from(EVERY), seed=st.integers(1, 10_000))
 def test_verdicts_do_not_depend_on_the_probes(case: Case, seed: int) -> None:
-    require(case._replace(diagnosis="", says=""), seed)
+    require(case if case.code == 2 else case._replace(diagnosis="", says=""), seed)
 
 
 def test_every_kind_of_mistake_in_the_catalogues_was_planted() -> None:

@@ -4,10 +4,12 @@ import ast
 import copy
 import gc
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
+
+from mutation.subjects import PACKAGE
 
 OTHER: dict[type, type] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Div, ast.Mod: ast.Div,
@@ -30,6 +32,12 @@ class Change:
     after: str
     code: CodeType | None
 
+    @property
+    def module(self) -> str:
+        """Name of the changed module, such as "layers/dense"."""
+        path = self.file.with_suffix("")
+        return path.relative_to(PACKAGE).as_posix() if path.is_relative_to(PACKAGE) else path.name
+
     def apply(self) -> None:
         """Exchange the code of every function of the file that is alive in this process."""
         assert self.code is not None
@@ -41,19 +49,25 @@ class Change:
                     value.__code__ = new
 
 
-def changes(file: Path, count: int, seed: int = 0) -> list[Change]:
-    """Draw at most ``count`` changes of a file's functions."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    places = [(name, *pair) for name, function in _functions(tree) for pair in _replacements(function)]
+def changes(files: Sequence[Path], count: int, seed: int = 0) -> list[Change]:
+    """Draw at most ``count`` changes of the functions of files."""
+    trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in files}
+    places = [(file, tree, *place) for file, tree in trees.items() for place in _places(tree)]
     drawn = sorted(random.Random(seed).sample(range(len(places)), min(count, len(places))))
-    return [_change(file, tree, *places[index]) for index in drawn]
+    return [_change(*places[index]) for index in drawn]
+
+
+def _places(tree: ast.Module) -> Iterator[tuple[str, ast.AST, ast.AST]]:
+    """Yield the functions of a file, each with a part and what replaces it."""
+    for name, function in _functions(tree):
+        for old, new in _replacements(function):
+            yield name, old, new
 
 
 def drawn_change(text: str, seed: int) -> tuple[str, str]:
     """Draw one change of a text's functions; return the name of the function, and the changed text."""
     tree = ast.parse(text)
-    places = [(name, *pair) for name, function in _functions(tree) for pair in _replacements(function)]
-    name, old, new = random.Random(seed).choice(places)
+    name, old, new = random.Random(seed).choice([*_places(tree)])
     mutant = copy.deepcopy(tree, {id(old): ast.copy_location(new, old)})
     return name, ast.unparse(ast.fix_missing_locations(mutant))
 

@@ -21,13 +21,13 @@ from mutation.changes import Change
 # The same in every run: hypothesis treats CI as a machine without a database.
 QUIET = {
     "CI": "1",
-    "CHAINRULE_DRAWS": "2",
+    "CHAINRULE_DRAWS": "1",
     "CHAINRULE_ENGINE": "numpy",
     "CHAINRULE_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
-LONGER = 10  # times the seconds of the unchanged code, and at least this many seconds
+LONGER = 10  # times the seconds of the unchanged code, and at least this many, of the processor; 5 times that in all
 
 
 class Matrix:
@@ -68,11 +68,13 @@ class Matrix:
             name = _function(line["item"])
             self.seconds[name] = self.seconds.get(name, 0.0) + line.get("seconds", 0.0)
         entering = [item for item in session.items if entered.get(item.nodeid)]
+        if not self.thorough:
+            entering.sort(key=lambda item: self.seconds[_function(item.nodeid)])  # the first that fails ends a run
         self.sizes = {_function(item.nodeid): len(inspect.getsourcelines(item.obj)[0]) for item in entering}
         self.kills = {name: set() for name in self.sizes}
         for number, change in enumerate(self.changes):
             place = str(change.file), change.function
-            items = [item for item in session.items if place in entered.get(item.nodeid, ())]
+            items = [item for item in entering if place in entered[item.nodeid]]
             for line in _forked(lambda write, change=change, items=items: self._mutated(change, items, write)):
                 if line.get("failed", True):
                     self.kills[_function(line["item"])].add(number)
@@ -119,10 +121,10 @@ class Matrix:
             threading.setprofile(None)
 
 
-def run(chosen: list[Change], tests: Sequence[str], only: str = "", *, thorough: bool = False) -> Matrix:
-    """Run tests, files or single ones with pytest's ``-k``, on the changes."""
+def run(chosen: list[Change], tests: Sequence[str], *, thorough: bool = False) -> Matrix:
+    """Run what `make test` runs of files and folders on the changes."""
     matrix = Matrix(chosen, thorough=thorough)
-    options = ["-p", "no:terminal", "-p", "no:cacheprovider", "-m", "", "-k", only]
+    options = ["-p", "no:terminal", "-p", "no:cacheprovider", "-k", "not compiled"]
     with tempfile.TemporaryDirectory() as cache:
         os.environ.update(QUIET, CHAINRULE_CACHE=cache)
         pytest.main([*options, *tests], plugins=[matrix])
@@ -136,7 +138,9 @@ def _forked(work: Callable[[Callable[[object], None]], None]) -> list[dict]:
     with tempfile.TemporaryFile("w+b") as report:
 
         def write(line: dict) -> None:
-            signal.alarm(int(line.get("limit", 0)))  # the default action ends the process
+            limit = line.get("limit", 0)
+            signal.setitimer(signal.ITIMER_PROF, limit)  # the default actions end the process
+            signal.setitimer(signal.ITIMER_REAL, 5 * limit)
             os.write(report.fileno(), json.dumps(line).encode() + b"\n")
 
         child = os.fork()
@@ -145,7 +149,8 @@ def _forked(work: Callable[[Callable[[object], None]], None]) -> list[dict]:
             os.dup2(quiet, 1)
             os.dup2(quiet, 2)
             with contextlib.suppress(BaseException):
-                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                for number in (signal.SIGPROF, signal.SIGALRM):
+                    signal.signal(number, signal.SIG_DFL)
                 work(write)
             os._exit(0)
         os.waitpid(child, 0)

@@ -1,82 +1,41 @@
-"""The mutated modules, each with the tests that must detect the mutants."""
+"""What `make mutate` changes: packages, folders or modules, each with the tests that must detect its mutants."""
 
-import ast
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = Path("src/chainrule")
-REFERENCE = "tests/operations/reference"
-EVERY_OPERATION = tuple(f"{REFERENCE}/test_{kind}.py" for kind in ("gradients", "oracles", "refusals"))
-OPERATIONS = "tests/engines/test_operations.py"
-NUMPY = "tests/engines/test_numpy.py"
-TESTED_WITH = {  # modules without a test file of the same name
-    "windows": ("convolution", "pooling"),
-    **dict.fromkeys(("elementary", "rectifiers", "softmax"), ("activations",)),
+PACKAGE = ROOT / "src/chainrule"
+NOT_CHANGED = ("engines/compiled/kernels", "engines/jax")  # each mutant would have to be compiled
+MORE_TESTS = {  # besides the folder of the package's name
+    "layers": ("core/test_plan.py", "training/test_gradients.py", "interop/test_onnx_layers.py"),
+    "network": ("training",),
 }
-LAYERS = (
-    "tests/layers",
-    "tests/core/test_plan.py",
-    "tests/training/test_gradients.py::test_every_layer_by_numbers",
-    "tests/interop/test_onnx_layers.py::test_a_layer",
-)
-STEPS = ("optimizers", "step", "own", "lr_multipliers")  # tests of optimizers
-EMPTY = {"operations/reference/__init__"}  # names only: no functions
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A module and its tests: files or single tests, and pytest's ``-k``."""
+    """A package, folder or module, and the files and folders of its tests."""
 
-    module: str
+    name: str  # such as "data", "engines/numpy" or "layers/dense"
     tests: tuple[str, ...]
-    only: str
 
     @property
-    def source(self) -> Path:
-        """Path of the module's file, relative to the root."""
-        return PACKAGE / f"{self.module}.py"
+    def files(self) -> list[Path]:
+        """Paths of the changed files."""
+        path = PACKAGE / self.name
+        files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+        excluded = [PACKAGE / name for name in NOT_CHANGED]
+        return [file for file in files if not any(file.is_relative_to(folder) for folder in excluded)]
 
 
-def subjects() -> dict[str, Subject]:
-    """Return all subjects by module: "operations/reference/pooling", "layers/dense", "network/losses"."""
-    found = [
-        *(_reference(name) for name in _names("operations/reference")),
-        *(_numpy(name) for name in _names("engines/numpy")),
-        *(Subject(name, LAYERS, "not compiled") for name in _names("layers")),
-        Subject("network/losses", ("tests/network", "tests/training/test_task_kinds.py"), "not compiled"),
-        Subject("training/optimizers", tuple(f"tests/training/test_{kind}.py" for kind in STEPS), "not compiled"),
-    ]
-    return {subject.module: subject for subject in found if subject.module not in EMPTY}
+def subject(name: str, tests: tuple[str, ...] = ()) -> Subject:
+    """Return a subject by its name, with the tests of its package unless others are given."""
+    package = name.partition("/")[0]
+    own = tuple(f"tests/{each}" for each in (package, *MORE_TESTS.get(package, ())))
+    return Subject(name, tests or own)
 
 
-def _names(folder: str) -> list[str]:
-    return sorted(f"{folder}/{file.stem}" for file in (ROOT / PACKAGE / folder).glob("*.py"))
-
-
-def _reference(module: str) -> Subject:
-    """Return the test file of the same name, if there is one, and those of all operations."""
-    name = Path(module).name
-    files = [f"{REFERENCE}/test_{each}.py" for each in TESTED_WITH.get(name, (name,))]
-    own = [file for file in files if (ROOT / file).is_file()]
-    return Subject(module, (*own, *EVERY_OPERATION), "not compiled")
-
-
-def _numpy(module: str) -> Subject:
-    """Return the comparison of the engine's operations with the reference, selected by name."""
-    name = Path(module).name
-    files = {"arrays": ("dense", "convolution", "normalization", "pooling")}.get(name, (name,))
-    operations = [one for file in files for one in _operations(_file(f"engines/numpy/{file}"))]
-    only = " or ".join(operations)
-    if name == "convolution":
-        return Subject(module, (OPERATIONS, NUMPY), f"{only} or block")
-    return Subject(module, (OPERATIONS, NUMPY), only)
-
-
-def _file(module: str) -> Path:
-    return ROOT / PACKAGE / f"{module}.py"
-
-
-def _operations(file: Path) -> list[str]:
-    tree = ast.parse(file.read_text(encoding="utf-8")) if file.is_file() else ast.Module([], [])
-    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+def packages() -> list[Subject]:
+    """Return the packages that have a folder of tests."""
+    names = sorted(file.parent.name for file in PACKAGE.glob("*/__init__.py"))
+    return [subject(name) for name in names if (ROOT / "tests" / name).is_dir()]

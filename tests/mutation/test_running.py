@@ -38,8 +38,8 @@ def loaded(path: Path) -> Any:
 def test_a_change_is_in_the_functions_that_are_alive(tmp_path: Path) -> None:
     path = tmp_path / "changed.py"
     path.write_text(SOURCE)
-    drawn = changes(path, 1000)
-    assert changes(path, 5) != changes(path, 5, seed=1)
+    drawn = changes([path], 1000)
+    assert changes([path], 5) != changes([path], 5, seed=1)
     assert {change.function for change in drawn} == {"outer", "Kind.method"}
     assert {"y / 2", "y <= 3", "'XXword'"} <= {change.after for change in drawn}
     results = set[str]()
@@ -63,7 +63,7 @@ def test_changes_of_code_that_no_passing_test_enters_are_not_counted(
     monkeypatch.setattr(os, "environ", dict(os.environ))
     monkeypatch.setattr(pytest, "main", lambda *_, **__: pytest.ExitCode.INTERRUPTED)
     with pytest.raises(RuntimeError, match="none of its tests passes"):
-        run(changes(path, 5), ["tests/test_absent.py"])
+        run(changes([path], 5), ["tests/test_absent.py"])
 
 
 @given(st.dictionaries(st.text("abcdefgh", min_size=1), st.sets(st.integers(0, 20)), min_size=1), st.data())

@@ -44,9 +44,9 @@ def row(subject: Subject, outcome: Outcome) -> tuple[str, ...]:
 def kept(page: Path) -> dict[str, tuple[str, ...]]:
     """Return the page's rows of sources that have not changed since."""
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
-    lines = text.partition(MARKS[0])[2].partition(MARKS[1])[0].splitlines()[2:]
+    lines = text.partition(MARKS[0])[2].partition(MARKS[1])[0].splitlines()
     rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if line.startswith("| ")]
-    return {row[0]: row for row in rows if row[0] != "total" and row[-1] == digest(subject(row[0]))}
+    return {row[0]: row for row in rows if row[-1] not in (HEAD[-1], "") and row[-1] == digest(subject(row[0]))}
 
 
 def write(page: Path, rows: dict[str, tuple[str, ...]]) -> None:

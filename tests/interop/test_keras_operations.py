@@ -197,6 +197,7 @@ def test_functions_of_tensorflow_in_old_files(layers: Any, expected: Callable[[A
         (called("a", "nn.relu", ["x", 0, 0, {"something": 3}]), "'a' is called with 'something' 3"),
         (op_layer("a", "", "Sub", ("x", 1.0), 6), "'a' has constants"),
         (called("a", "nn.relu", 3), "'a' reads 3"),
+        (op_layer("a", "", "Relu", ("x", 1.0)), "'a': 2 inputs"),
     ],
 )
 def test_functions_of_tensorflow_that_are_refused(layer: Any, text: str, tmp_path: Path) -> None:

@@ -186,9 +186,12 @@ class Student:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Student":
         """Return a student with a copy of the learner's code."""
+        return self._with(copy.deepcopy(self._code, memo))
+
+    def _with(self, code: Code) -> "Student":
+        """Return a student with the same names that runs other code."""
         duplicate = copy.copy(self)
-        duplicate._code = copy.deepcopy(self._code, memo)
-        duplicate._adopted = dict(self._adopted)
+        duplicate._code, duplicate._adopted = code, dict(self._adopted)
         return duplicate
 
     @property
@@ -203,15 +206,13 @@ class Student:
 
     def adapted(self, axis: str) -> "Student":
         """Return a student whose code takes samples along another axis; see `interface.Code.adapted`."""
-        duplicate = copy.copy(self)
-        duplicate._code, duplicate._adopted, duplicate._axis = self._code.adapted(axis), dict(self._adopted), axis
+        duplicate = self._with(self._code.adapted(axis))
+        duplicate._axis = axis
         return duplicate
 
     def another(self) -> "Student":
         """Return a student with another instance of the learner's class."""
-        duplicate = copy.copy(self)
-        duplicate._code = self._code.another()
-        return duplicate
+        return self._with(self._code.another())
 
     def _gradients(self, returned: Mapping[str, Array], label: str) -> dict[str, Array]:
         """Return array name → gradient, for gradients that `backward` has returned or stored under usual names.

@@ -54,9 +54,9 @@ class KerasCall:
 
     @property
     def x(self) -> KerasValue:
-        """The only input; FormatError if there are several."""
-        if len(self.inputs) != 1:
-            raise self.unsupported(f"{len(self.inputs)} inputs", "one")
+        """The only input; FormatError if there are several, or also constants."""
+        if len(self.operands) != 1 or len(self.inputs) != 1:
+            raise self.unsupported(f"{len(self.operands)} inputs", "one")
         return self.inputs[0]
 
     # ------------------------------------------------------------------ options

@@ -41,6 +41,15 @@ def movement(move: Move) -> Translation:
     return translate
 
 
+def take(call: KerasCall) -> KerasValue | list[KerasValue]:
+    """Return the elements of an axis at constant positions."""
+    x, *positions = call.operands
+    if not isinstance(x, KerasValue) or len(positions) != 1 or isinstance(positions[0], KerasValue):
+        raise call.unsupported("computed positions", "an input and constant positions")
+    chosen = positions[0].astype(int)
+    return moved(call, x, lambda places: np.take(places, chosen, _axis(call)))
+
+
 def _axis(call: KerasCall, name: str = "axis", default: Any = None) -> Any:
     """Return an option that is an axis, or several axes; axis 0 is the batch axis."""
     axes: Any = call.option(name, default)
@@ -118,7 +127,6 @@ MOVEMENTS: dict[str, Move] = {
     "Split": split,
     "Squeeze": lambda call, x: np.squeeze(x, _axis(call)),
     "Swapaxes": lambda call, x: x.swapaxes(_axis(call, "axis1"), _axis(call, "axis2")),
-    "Take": lambda call, x: np.take(x, np.asarray(call.operands[1], int), _axis(call)),
     "Tile": lambda call, x: np.tile(bounded(call, x, prod(n := _axis(call, "repeats"))), n),
     "Transpose": lambda call, x: x.transpose(_axis(call, "axes")),
     "Unstack": unstack,
@@ -133,4 +141,5 @@ OPERATIONS: dict[str, Translation] = {
     "Stack": stack,
     "Pad": pad,
     **{name: movement(move) for name, move in MOVEMENTS.items()},
+    "Take": take,
 }

@@ -205,8 +205,7 @@ def _class_rows(
         if signature[0] == ("ctx",):
             yield from other_pair_rows(file, name, "", base, seed)
             return
-        task = with_own_variant(task, student)
-        task, report = _report_of_fitting_task(student, task, seed)
+        task, report = _report_of_fitting_task(student, with_own_variant(task, student), seed)
         epsilon = stored_epsilon(student) if isinstance(task.against, NORMALIZATIONS) else None
         rows = report.rows if epsilon is None else _rows_with_epsilon(report.rows, name, epsilon, notes)
         layer = task.against or (course_format and course_format.fixed_layer)
@@ -219,23 +218,35 @@ def _class_rows(
         yield from rows
         notes += [f"{name}: {note}" for note in report.notes if note.startswith(REPORTED_NOTES)]
         all_right = all(row.ok or row.accepted for row in rows)
-        if task.against is not None and all_right:
-            intended = LayerSubject(task.against, task.shape or ())
-            yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
-        if (
-            not (options or {*SLOPES} & {*signature[0]} or _activation_arguments(signature[0]))
-            or isinstance(task.against, (*NORMALIZATIONS, Dropout))
-            or not all_right
-        ):
-            return  # the only option of these is the number of features or the probability
-        if course_format is not None and task.against is not None:
-            yield from _other_options_rows(file, name, (course_format, task), signature[0], seed)
-        yield from _variation_rows(file, name, options, signature, seed)
+        if all_right:
+            yield from _rows_with_other_options(file, name, options, signature, (course_format, task), seed)
     except (StudentError, ShapeError) as error:
         failure = error if isinstance(error, StudentError) else str(error)
         adapter = constructors.class_adapter(name, signature[0], signature[2], is_loss)
         place = {"tensor": "p"} if str(failure).endswith(ONLY_LOSS) else {}
         yield failure_row(name, failure, checked=all_right, notes=() if all_right else (adapter,), **place)
+
+
+def _rows_with_other_options(
+    file: CheckedFile,
+    name: str,
+    options: Mapping[str, Any],
+    signature: Signature,
+    course: tuple[ClassFormat | None, LearnerTask],
+    seed: int,
+) -> Iterator[Row]:
+    """Yield the rows of a class whose first instance is right, for its modes and for other arguments."""
+    course_format, task = course
+    if task.against is not None:
+        intended = LayerSubject(task.against, task.shape or ())
+        yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
+    if not (options or {*SLOPES} & {*signature[0]} or _activation_arguments(signature[0])):
+        return
+    if isinstance(task.against, (*NORMALIZATIONS, Dropout)):
+        return  # the only option of these is the number of features or the probability
+    if course_format is not None and task.against is not None:
+        yield from _other_options_rows(file, name, (course_format, task), signature[0], seed)
+    yield from _variation_rows(file, name, options, signature, seed)
 
 
 def _rows_with_epsilon(rows: Sequence[Row], name: str, epsilon: float, notes: list[str]) -> tuple[Row, ...]:
@@ -304,10 +315,7 @@ def _report_of_fitting_task(student: Student, task: LearnerTask, seed: int) -> t
 
 
 def _task(
-    name: str,
-    course_format: ClassFormat | None,
-    signature: Signature,
-    task: LearnerTask,
+    name: str, course_format: ClassFormat | None, signature: Signature, task: LearnerTask
 ) -> tuple[LearnerTask, dict[str, Any]]:
     """Return the completed task of a layer class, and values of its constructor arguments.
 
@@ -351,11 +359,7 @@ def _other_options_rows(
 
 
 def _variation_rows(
-    file: CheckedFile,
-    name: str,
-    options: Mapping[str, Any],
-    signature: Signature,
-    seed: int,
+    file: CheckedFile, name: str, options: Mapping[str, Any], signature: Signature, seed: int
 ) -> Iterator[Row]:
     """Yield the rows of a class with the author's own default values, and with other values if it has no format."""
     arguments, required, _ = signature

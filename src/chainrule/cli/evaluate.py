@@ -1,13 +1,19 @@
 """The command `chainrule evaluate`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from chainrule.cli import options
 from chainrule.cli.output import METRIC_LABELS, format_percent, format_table, metric_rows, print_json
 from chainrule.errors import printable
+
+if TYPE_CHECKING:
+    from chainrule.data.dataset import Dataset
+    from chainrule.models.model import Model
+    from chainrule.training.metrics import Evaluation
+    from chainrule.training.streams import TrainingData
 
 MAX_CLASSES, WORST = 50, 10  # largest number of classes that are all printed; number that is printed of more
 
@@ -65,9 +71,7 @@ def evaluate(
     from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import loading
     from chainrule.data.augmentation import Views
-    from chainrule.models import temperature
     from chainrule.plotting.figures import save
-    from chainrule.training.answers import Misclassification
 
     model, job = loading.load_model_and_job(run, **machine)
     loading.require_one_input_and_output(model, run)
@@ -75,18 +79,11 @@ def evaluate(
     test, part = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)
     selected_views = Views.choose(views)
     added: dict[str, Any] = {} if selected_views is None else {"views": str(selected_views)}
-    remarks = list[str]()
+    remarks: list[str] = []
     if calibrated_file is not None or tuned_file is not None:
         validation = loading.validation_samples(model, job, **where)
-        if calibrated_file is not None:
-            added["temperature"] = temperature.calibrate(model, validation)
-            model.save(calibrated_file)
-            remarks += [f"logits divided by the temperature {added['temperature']:.4g}; wrote {calibrated_file}"]
-        if tuned_file is not None:
-            added["thresholds"] = [*temperature.tune(model, validation, metric)]
-            model.save(tuned_file)
-            values = ", ".join(f"{value:.4g}" for value in added["thresholds"])
-            remarks += [f"thresholds {values}; wrote {tuned_file}"]
+        adjusted, remarks = _adjusted(model, validation, calibrated_file, tuned_file, metric)
+        added |= adjusted
     ignore_label = None if job is None else job.recipe.ignore_label
     evaluation = model.evaluate(test, views=selected_views, ignore_label=ignore_label)
     figures = evaluation.to_json(model.classes)
@@ -97,9 +94,7 @@ def evaluate(
         rows = [[*(classes[0] if classes else ())], *([*row.values()] for row in classes)]
         write_atomic(class_file, csv_bytes(rows))
     if mistakes is not None:
-        names = test.names if test.names is not None else [f"sample {number}" for number in range(len(test))]
-        rows = [[names[row.sample], *row[1:]] for row in evaluation.mistakes]
-        write_atomic(mistakes, csv_bytes([["image", *Misclassification._fields[1:]], *rows]))
+        write_atomic(mistakes, csv_bytes(_mistake_rows(evaluation, test)))
     plots = {reliability: "plot_reliability", roc: "plot_roc", precision_recall: "plot_precision_recall"}
     for path, plot in plots.items():
         if path is not None:
@@ -112,6 +107,34 @@ def evaluate(
     click.echo(_text(f"{title} in {len(selected_views)} views" if selected_views else title, figures, class_file))
     for remark in remarks:
         click.echo("\n" + printable(remark))
+
+
+def _adjusted(
+    model: "Model", validation: "TrainingData", calibrated_file: Path | None, tuned_file: Path | None, metric: str
+) -> tuple[dict[str, Any], list[str]]:
+    """Calibrate the model, choose thresholds, or both, and write the files; return the new values and remarks."""
+    from chainrule.models import temperature
+
+    added, remarks = dict[str, Any](), list[str]()
+    if calibrated_file is not None:
+        added["temperature"] = temperature.calibrate(model, validation)
+        model.save(calibrated_file)
+        remarks += [f"logits divided by the temperature {added['temperature']:.4g}; wrote {calibrated_file}"]
+    if tuned_file is not None:
+        added["thresholds"] = [*temperature.tune(model, validation, metric)]
+        model.save(tuned_file)
+        values = ", ".join(f"{value:.4g}" for value in added["thresholds"])
+        remarks += [f"thresholds {values}; wrote {tuned_file}"]
+    return added, remarks
+
+
+def _mistake_rows(evaluation: "Evaluation", test: "Dataset") -> list[list[Any]]:
+    """Return the rows of a CSV file that lists the wrongly classified images by their names."""
+    from chainrule.training.answers import Misclassification
+
+    names = test.names if test.names is not None else [f"sample {number}" for number in range(len(test))]
+    rows = [[names[row.sample], *row[1:]] for row in evaluation.mistakes]
+    return [["image", *Misclassification._fields[1:]], *rows]
 
 
 def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:

@@ -6,15 +6,36 @@ import copy
 import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
+from chainrule.errors import FormatError
 
 if TYPE_CHECKING:
     from chainrule.layers import Layer
     from chainrule.layers.node import Wiring
+
+
+class Buffer(np.ndarray[Any, Any]):
+    """A flat array that explains ``model.parameters()``."""
+
+    def __call__(self) -> NoReturn:
+        """Raise TypeError: it is an attribute."""
+        raise TypeError("parameters is an array, not a method; optimizers need no parameters: fit(…, optimizer=Adam())")
+
+
+def checked_weights(weights: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Array]:
+    """Convert the weights to arrays; FormatError if names or shapes differ from those of a network's ``table``."""
+    if missing := sorted(table.keys() ^ weights.keys()):
+        raise FormatError(f"weights do not belong to this model: {', '.join(missing[:5])} missing or unknown")
+    values = {name: np.asarray(value) for name, value in weights.items()}
+    for name, parameter in table.items():
+        if values[name].shape != parameter.shape:
+            raise FormatError(f"{name}: expected shape {text(parameter.shape)}, found {text(values[name].shape)}")
+    return values
 
 
 class AssignableWeights(dict[str, Array]):

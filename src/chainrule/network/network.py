@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from chainrule.core import randomness
 from chainrule.core.arrays import Shape
 from chainrule.core.plan import Plan
-from chainrule.core.shapes import expected_integer, is_whole, text
+from chainrule.core.shapes import expected_integer, is_whole
 from chainrule.core.words import checked_options
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource
@@ -23,20 +23,13 @@ from chainrule.engines import loader
 from chainrule.engines.arena import new_zeros
 from chainrule.engines.options import checked_precise, thread_count
 from chainrule.engines.protocol import Array, CompiledPlan, Engine
-from chainrule.errors import (
-    FormatError,
-    OptionError,
-    PrecisionWarning,
-    explain_memory_errors,
-    quoted,
-    unknown_name,
-)
+from chainrule.errors import OptionError, PrecisionWarning, explain_memory_errors, quoted, unknown_name
 from chainrule.layers import node
 from chainrule.layers.base import CUSTOM
 from chainrule.layers.node import Wiring
 from chainrule.network import losses, plans
 from chainrule.network.fitted import UNFITTED, Fitted, checked_classes, checked_normalization
-from chainrule.network.flat_buffers import AssignableWeights, FlatBuffers, with_origins
+from chainrule.network.flat_buffers import AssignableWeights, Buffer, FlatBuffers, checked_weights, with_origins
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.ports import OutputEnd, input_ports, output_ports
 from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
@@ -48,14 +41,6 @@ if TYPE_CHECKING:
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256  # default batch size for inference
 OUTLIER_RATIO = 10_000  # warn if an input exceeds the largest training input by this factor
-
-
-class Buffer(np.ndarray[Any, Any]):
-    """A flat array that explains ``model.parameters()``."""
-
-    def __call__(self) -> NoReturn:
-        """Raise TypeError: it is an attribute."""
-        raise TypeError("parameters is an array, not a method; optimizers need no parameters: fit(…, optimizer=Adam())")
 
 
 class Network:
@@ -128,7 +113,7 @@ class Network:
         self.input_ports = input_ports(self.layers, self.wiring, self.input_shape)
         self.output_ports = output_ports(self.layers, self.wiring, self.shapes)
         if weights is not None:
-            self._check_weights(weights)
+            checked_weights(weights, self.table)
         self.classes = checked_classes(classes, self.output_ports, self.output_shape[0])
         self.loss = losses.choose_for(self.outputs, self.output_ports, loss)
         self.frozen: tuple[str, ...] = ()
@@ -140,20 +125,24 @@ class Network:
             self.normalization = checked_normalization(
                 normalization, self.input_ports, self.input_names, self.input_shape
             )
+        self._initialize(weights, normalization)
+        # Compiled plans of `infer` that no thread is using, by input shape and loss, and compiled steps of the last
+        # calls, with what they depend on, by method
+        self.idle_plans: dict[tuple[Shape, Loss | None], list[CompiledPlan]] = {}
+        self.cached_steps: dict[str, tuple[Any, Any]] = {}
+
+    def _initialize(self, weights: Mapping[str, ArrayLike] | None, normalization: Normalization | None) -> None:
+        """Set all weights to ``weights``. If None, draw them, or inherit those of the networks that layers are from."""
         channels = 0 if self.input_ports else self.input_shape[0]
-        if weights is None:
+        if weights is not None:
+            self.set_weights(weights)
+        else:
             self.reset(self.seed)
             if any(layer.origin for layer in self.layers):
                 from chainrule.network.carried_weights import inherit
 
                 self.inherited = inherit(self.layers, self.wiring, self._buffers, channels, normalization)
-        else:
-            self.set_weights(weights)
         self.layers = with_origins(self.layers, self.wiring, self._buffers, channels)
-        # Compiled plans of `infer` that no thread is using, by input shape and loss, and compiled steps of the last
-        # calls, with what they depend on, by method
-        self.idle_plans: dict[tuple[Shape, Loss | None], list[CompiledPlan]] = {}
-        self.cached_steps: dict[str, tuple[Any, Any]] = {}
 
     # ------------------------------------------------------------------ parameters
 
@@ -224,9 +213,7 @@ class Network:
         """Return copies of all parameters and running statistics by name, for `set_weights`."""
         return {name: values.copy() for name, values in self.weights.items()}
 
-    def state_dict(self) -> dict[str, Array]:
-        """Return copies of all parameters and running statistics by name, as `get_weights`."""
-        return self.get_weights()
+    state_dict = get_weights  # as PyTorch calls it
 
     @checked_options
     def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
@@ -234,20 +221,10 @@ class Network:
 
         Errors   FormatError if names or shapes differ from the network's
         """
-        values = self._check_weights(weights)
+        values = checked_weights(weights, self.table)
         for name, target in self.weights.items():
             target[...] = values[name]
         self._buffers.untrained = False
-
-    def _check_weights(self, weights: Mapping[str, ArrayLike]) -> dict[str, Array]:
-        """Convert the weights to arrays; FormatError if names or shapes differ from the layers'."""
-        if missing := sorted(self.table.keys() ^ weights.keys()):
-            raise FormatError(f"weights do not belong to this model: {', '.join(missing[:5])} missing or unknown")
-        values = {name: np.asarray(value) for name, value in weights.items()}
-        for name, parameter in self.table.items():
-            if values[name].shape != parameter.shape:
-                raise FormatError(f"{name}: expected shape {text(parameter.shape)}, found {text(values[name].shape)}")
-        return values
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes to copy or pickle: without compiled plans, and with only the name of the engine."""

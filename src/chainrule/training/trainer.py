@@ -183,12 +183,7 @@ class Trainer:
         )
         data = sets[0] if isinstance(train_data, Samples) else train_data
         preparation = Preparation(
-            network,
-            self.normalization,
-            recipe.augmentation,
-            recipe.seed,
-            self.target_scaling,
-            recipe.label_smoothing,
+            network, self.normalization, recipe.augmentation, recipe.seed, self.target_scaling, recipe.label_smoothing
         )
         self.loader = BatchLoader(preparation, recipe, data, self.stepper, readers)
         self.epoch_steps = self.loader.epoch_steps

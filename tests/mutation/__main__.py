@@ -17,19 +17,22 @@ from mutation import running
 from mutation.changes import changes
 from mutation.subjects import Subject, packages, subject
 
+FALL = 5.0  # points of per cent: twice the standard deviation of a share of 300 mutants
+
 
 @click.command(help=__doc__)
 @click.argument("names", nargs=-1)
 @click.option("--tests", multiple=True, help="Files or folders of tests, in place of the package's own.")
 @click.option("--count", default=300, show_default=True, help="Mutants of each name at most; a sample.")
 @click.option("--kills", is_flag=True, help="List how many each test kills, and tests that can go without a kill lost.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="The page whose table to write.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="The page to write the rows of packages to.")
 def main(names: tuple[str, ...], tests: tuple[str, ...], count: int, kills: bool, markdown: Path | None) -> None:
     subjects = [subject(name, tests) for name in names] or packages()
     if unknown := [each.name for each in subjects if not all(file.is_file() for file in each.files)]:
         raise click.UsageError(f"no package, folder or module named {unknown[0]!r}")
     page = markdown or pages.PAGE
-    rows = pages.kept(page)
+    before = pages.stored(page)
+    rows = dict(before)
     for each in subjects:
         with multiprocessing.get_context("fork").Pool(1) as pool:  # pytest collects the tests of each in a new process
             outcome = pool.apply(outcome_of, (each, count, kills))
@@ -39,10 +42,15 @@ def main(names: tuple[str, ...], tests: tuple[str, ...], count: int, kills: bool
             click.echo(f"    lived: {change.module}, line {change.line}")
             click.echo(f"        - {change.before}\n        + {change.after}")
         if markdown:
-            pages.write(page, rows)
-    low = [name for name in rows if float(rows[name][pages.PERCENT]) < pages.LEAST]
-    click.echo(f"less than {pages.LEAST:g} % killed: {', '.join(low) or 'nowhere'}")
-    sys.exit(bool(low))
+            pages.write(page, {package.name: rows[package.name] for package in packages() if package.name in rows})
+    worse = [each.name for each in subjects if each.name in before and fell(rows[each.name], before[each.name])]
+    click.echo(f"more than {FALL:g} points fewer killed than on the page: {', '.join(worse) or 'nowhere'}")
+    sys.exit(bool(worse))
+
+
+def fell(row: tuple[str, ...], before: tuple[str, ...]) -> bool:
+    """Return whether fewer mutants are killed than by chance in a sample of the same size."""
+    return float(before[pages.PERCENT]) - float(row[pages.PERCENT]) > FALL
 
 
 def outcome_of(subject: Subject, count: int, kills: bool) -> pages.Outcome:

@@ -1,20 +1,20 @@
 """docs/mutation.md: the table of counts is generated, the reasons for surviving mutants are written by hand."""
 
 import fnmatch
-import hashlib
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from mutation.changes import Change
-from mutation.subjects import ROOT, Subject, packages, subject
+from mutation.subjects import ROOT, Subject
 
 from chainrule.plotting.markdown import MARKS, insert, table
 
 PAGE = ROOT / "docs/mutation.md"
-HEAD = ("name", "mutants", "killed", "endless", "survived", "killed, %", "seconds", "source")
+HEAD = ("name", "mutants", "killed", "endless", "survived", "killed, %", "seconds", "commit")
+TOTAL = "all"
 PERCENT = HEAD.index("killed, %")
-LEAST = 75.0  # per cent of the mutants of each package that its tests kill
 REASON = re.compile(r"^\| `(?P<module>[^`]+)` \| `+ ?(?P<part>.+?) ?`+ \| (?P<why>.+) \|$", re.M)
 
 
@@ -29,45 +29,39 @@ class Outcome:
     seconds: float
 
 
-def digest(subject: Subject) -> str:
-    """Return the first letters of the sources' SHA-256, which ties a row to this version of them."""
-    return hashlib.sha256(b"".join(file.read_bytes() for file in subject.files)).hexdigest()[:8]
+def commit() -> str:
+    """Return the beginning of the current commit's hash, or "" outside a clone."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def row(subject: Subject, outcome: Outcome) -> tuple[str, ...]:
     """Return a subject's row of the table."""
     counts = (outcome.mutants, outcome.killed, outcome.endless, len(outcome.survivors))
     percent = _percent(outcome.killed, outcome.mutants)
-    return (subject.name, *map(str, counts), percent, f"{outcome.seconds:.0f}", digest(subject))
+    return (subject.name, *map(str, counts), percent, f"{outcome.seconds:.0f}", commit())
 
 
-def kept(page: Path) -> dict[str, tuple[str, ...]]:
-    """Return the page's rows of sources that have not changed since."""
+def stored(page: Path) -> dict[str, tuple[str, ...]]:
+    """Return the page's rows by name."""
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
     lines = text.partition(MARKS[0])[2].partition(MARKS[1])[0].splitlines()
     rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if line.startswith("| ")]
-    return {row[0]: row for row in rows if row[-1] not in (HEAD[-1], "") and row[-1] == digest(subject(row[0]))}
+    return {row[0]: row for row in rows if row[0] not in (HEAD[0], "---", TOTAL)}
 
 
 def write(page: Path, rows: dict[str, tuple[str, ...]]) -> None:
-    """Write the table to the page, with the total and the packages not run."""
+    """Write the table to the page, with the total."""
     ordered = [rows[name] for name in sorted(rows)]
-    absent = [each.name for each in packages() if each.name not in rows]
-    end = f"Not run on the source as it is: {', '.join(absent)}." if absent else "Every package has been run."
-    insert(page, f"{table([HEAD, *ordered, total(ordered)])}\n\n{end}")
+    insert(page, table([HEAD, *ordered, total(ordered)]))
 
 
 def total(rows: list[tuple[str, ...]]) -> tuple[str, ...]:
     """Return the total of all rows."""
-    mutants, killed, endless, survived = (sum(int(one[column]) for one in rows) for column in range(1, 5))
-    seconds = sum(int(one[6]) for one in rows)
-    return (
-        "total",
-        *map(str, (mutants, killed, endless, survived)),
-        _percent(killed, mutants),
-        str(seconds),
-        "",
+    mutants, killed, endless, survived, seconds = (
+        sum(int(row[HEAD.index(name)]) for row in rows) for name in (*HEAD[1:5], "seconds")
     )
+    return (TOTAL, *map(str, (mutants, killed, endless, survived)), _percent(killed, mutants), str(seconds), "")
 
 
 def _percent(killed: int, mutants: int) -> str:

@@ -35,7 +35,7 @@ def test_all_layers_and_options_are_drawn_on_both_engines_in_both_dtypes() -> No
             assert len({repr(getattr(layer, option)) for layer in layers}) > 1, (kind, option)
 
 
-GRAPHS = [number for number in range(4000) if is_graph(number)]
+GRAPHS = [number for number in range(2800) if is_graph(number)]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from chainrule.errors import OptionError
 from chainrule.plotting import markdown
 from chainrule.training.optimizers import SGD, Adam
 
-
 COLORED = "venchislaw", "cifar10"  # has another input, and therefore other parameters
 PAGES = Path(__file__).parents[2] / "docs"
 COUNTED = {  # by hand

@@ -10,7 +10,6 @@ from numerical import assert_close
 from numpy.testing import assert_array_equal
 from PIL import Image, ImageEnhance
 from scipy import ndimage, stats
-from training.made import classifier, stripes
 
 import chainrule as cr
 from chainrule.data import Augmentation, Views
@@ -241,12 +240,3 @@ def test_six_views_by_hand() -> None:
     expected = [x, x[..., ::-1], up_left, up_left[..., ::-1], down_right, down_right[..., ::-1]]
     for (_, view), image in zip(views, expected, strict=True):
         assert_array_equal(view, image)
-
-
-def test_an_evaluation_averages_the_outputs_of_views() -> None:
-    x, y = stripes(40)
-    model = classifier()
-    outputs = [model.predict(shown) for shown in (x, x[..., ::-1])]
-    evaluation = model.evaluate(x, y, views="flip")
-    assert_close(evaluation.outputs, (outputs[0] + outputs[1]) / 2)
-    assert_close(evaluation.loss, -np.log(evaluation.outputs[np.arange(40), y]).mean())

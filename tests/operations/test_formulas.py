@@ -10,7 +10,6 @@ from operations.written import computed, docstring
 from chainrule.explain.formulas import chain, evaluate, in_letters, in_numbers, result
 from chainrule.layers.kinds import ELEMENTWISE, PARTIAL
 from chainrule.operations import definitions, parser, reference
-from chainrule.training import optimizers
 
 POINTS = (-3.7, -3.0, -1.0, -0.2, 0.0, 0.3, 1.0, 2.9, 3.0, 0.5)  # kinks, too
 FAR = (-800.0, -40.0, 40.0, 800.0, math.nan)
@@ -19,16 +18,6 @@ ATTRIBUTES = [
     for name, kind in ELEMENTWISE.items()
     for attributes in (kind(**kind.examples[place].options).attributes() for place in (0, -1))
 ]
-OPTIMIZERS = (
-    *(
-        optimizers.SGD(0.1),
-        optimizers.SGD(0.1, weight_decay=0.3),
-        optimizers.Momentum(0.1),
-        optimizers.RMSProp(weight_decay=0.2),
-    ),
-    *(optimizers.Nesterov(0.1, weight_decay=0.3), optimizers.RMSProp(momentum=0.5), optimizers.Adam()),
-    optimizers.AdamW(0.01, weight_decay=0.3),
-)
 GRADIENTS = [name for name, entry in definitions.entries().items() if name.endswith("_dp") and "steps" in entry]
 
 
@@ -56,17 +45,6 @@ def test_formulas_and_docstrings_compute_what_the_reference_computes(
         assert_close(forward, [y] * len(forward), roundings=1000, dtype=float)
         lines = [*docstring(name), *docstring(f"{name}_dx")]
         assert_close(computed(lines, {**known, "dy": 0.7})["dx"], [0.7 * slope], dtype=float)
-
-
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: f"{optimizer.name} {optimizer.attributes()}")
-def test_docstrings_compute_the_updates_of_the_reference(optimizer: optimizers.Optimizer) -> None:
-    options = {"rate": optimizer.learning_rate, **optimizer.step_attributes(7)}
-    letters = definitions.entries()["update"]["letters"]
-    start = {"p": 0.8, "g": -0.6, **dict(zip(optimizer.moments, (0.35, 0.15), strict=False))}
-    results = getattr(reference, optimizer.operation)(*(np.array([value]) for value in start.values()), **options)
-    known = {**options, **{letter: options[name] for letter, name in letters.items() if name in options}, **start}
-    after = computed(docstring(optimizer.operation), known, nesterov=bool(options.get("nesterov")))["p"]
-    assert_close(after, results[0] if optimizer.moments else results, dtype=float)
 
 
 @pytest.mark.parametrize("name", GRADIENTS)

@@ -17,10 +17,6 @@ UNKNOWN = "(no known mistake)"
 ERRATA = text(ROOT / "docs" / "derivations" / "errata.md")
 
 
-def test_every_tutorial_has_a_page() -> None:
-    assert len(PAGES) == 5
-
-
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize(
     ("page", "complete"),

@@ -42,19 +42,8 @@ def test_the_architecture():
     conv1 = listings.convolution(image, np.ones((8, 1, 5, 5)), np.zeros((8, 1)))
     conv2 = listings.convolution(conv1, np.ones((8, 8, 5, 5)), np.zeros((8, 1)))
     pooled = listings.maxpool(conv2, 2, 2)
-    given = [
-        conv1.shape,
-        conv1.shape,
-        conv2.shape,
-        conv2.shape,
-        pooled.shape,
-        (pooled.size,),
-        (128,),
-        (128,),
-        (10,),
-        (10,),
-    ]
-    assert list(model.shapes) == given
+    shapes = [conv1.shape] * 2 + [conv2.shape] * 2 + [pooled.shape, (pooled.size,)] + [(128,)] * 2 + [(10,)] * 2
+    assert list(model.shapes) == shapes
 
 
 def test_batches_take_every_image_of_an_epoch_once():

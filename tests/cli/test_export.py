@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 from cli.commands import Invoke, bars, succeeded
+from docs.pages import FENCE, text
 from interop.onnx_models import theirs
 from numerical import assert_close
 from PIL import Image
@@ -59,7 +60,7 @@ def test_model_files_and_unfinished_runs(invoke: Invoke, finished: Path, tmp_pat
         assert "test_accuracy" not in metadata(tmp_path / f"{name}.onnx")
 
 
-PAGE = (Path(__file__).parents[2] / "docs" / "deploying.md").read_text(encoding="utf-8")
+PAGE = text("docs/deploying.md")
 
 
 def test_the_commands_and_examples_of_the_page_run(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
@@ -67,7 +68,7 @@ def test_the_commands_and_examples_of_the_page_run(invoke: Invoke, finished: Pat
     shutil.copytree(finished, tmp_path / "runs" / "mine")
     Image.fromarray(np.pad(np.full((45, 7), 30, np.uint8), 20, constant_values=230)).save("photo.jpg")
     names, has_compiler = dict[str, Any](), shutil.which("make") and shutil.which("gcc")
-    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.M | re.S):
+    for language, block in FENCE.findall(PAGE):
         if language == "python":
             exec(block, names)
         for line in block.splitlines() if not language else ():

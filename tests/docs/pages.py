@@ -21,14 +21,14 @@ EQUATION = re.compile(r"\w+(\[[^\]]*\])?\s*(=|←) ")
 
 
 @cache
-def text(page: Path) -> str:
-    """Read a page."""
-    return page.read_text(encoding="utf-8")
+def text(page: str | Path) -> str:
+    """Read a page, by its path or by that from the root."""
+    return (ROOT / page).read_text(encoding="utf-8")
 
 
-def fences(page: Path, language: str) -> list[str]:
+def fences(page: str | Path, language: str) -> list[str]:
     """Return the code blocks of one language."""
-    return [block for found, block in FENCE.findall(text(page)) if found == language]
+    return [block for name, block in FENCE.findall(text(page)) if name == language]
 
 
 def session(page: Path) -> str:

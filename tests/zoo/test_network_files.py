@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docs.pages import fences
 
 import chainrule as cr
 from chainrule.cli import models
@@ -143,7 +144,6 @@ def test_another_shape_than_the_datas(tmp_path: Path) -> None:
 
 
 def test_the_example_of_the_page(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "runs.md").read_text(encoding="utf-8")
-    entry = network_files.find(written(tmp_path, page.split("```toml\n")[1].split("```")[0], "mine.toml"))
+    entry = network_files.find(written(tmp_path, fences("docs/runs.md", "toml")[0], "mine.toml"))
     assert entry.build((3, 32, 32), ("cat", "dog"), engine="numpy").output_shape == (2,)
     assert (entry.recipe.epochs, entry.recipe.validation, entry.recipe.schedule.name) == (5, 0.1, "one-cycle")

@@ -13,8 +13,6 @@ from selection import draws
 from chainrule.data import Dataset
 from chainrule.errors import DataError
 
-NINE = np.zeros((9, 1, 3, 3), np.uint8)
-
 
 def some(count: int = 12, classes: int = 3) -> Dataset:
     x = np.arange(count * 2 * 4 * 3, dtype=np.uint8).reshape(count, 2, 4, 3)

@@ -177,13 +177,13 @@ DAMAGED = {
 
 @pytest.mark.parametrize("kind", DAMAGED)
 def test_damaged_files_are_refused(path: Path, kind: str) -> None:
-    whole, found = path.read_bytes(), DAMAGED[kind]
+    whole, contents = path.read_bytes(), DAMAGED[kind]
     read = files.read_json if kind == "no JSON" else lambda path: files.read_tensors(path, "model")
     cut = [whole[:length] for length in (0, 1, 7, 8, 9, 100, len(whole) // 2, len(whole) - 8, len(whole) - 1)]
-    for content in (*found, *cut, whole):  # the whole is of another kind
+    for content in (*contents, *cut, whole):  # the whole is of another kind
         path.write_bytes(content)
         text = one_line(lambda: read(path), path)
-        assert content not in found or kind != "no floats" or "floats" in text
+        assert content not in contents or kind != "no floats" or "floats" in text
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

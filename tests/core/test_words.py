@@ -114,8 +114,10 @@ def test_the_table_names_what_exists() -> None:
             for name in own.intersection(names.split()) - {"activation"} if foreign not in own else ():
                 layer = kind(**kind.examples[-1].options)
                 if hasattr(layer, name):
-                    given = {field.name: getattr(layer, field.name) for field in fields(layer)}
-                    assert kind(**{foreign if key == name else key: value for key, value in given.items()}) == layer
+                    own_options = {field.name: getattr(layer, field.name) for field in fields(layer)}
+                    assert (
+                        kind(**{foreign if key == name else key: value for key, value in own_options.items()}) == layer
+                    )
     assert {name for names in words.vocabulary()["options"].values() for name in names.split()} <= options
     assert {*words.vocabulary()["names"].values()} <= {*losses.NAMES, *activations}
     assert not words.vocabulary()["options"].keys() & words.vocabulary()["hints"].keys()

@@ -111,12 +111,12 @@ def test_data_with_fewer_classes(kind: str) -> None:
     generator = np.random.default_rng(3)
     part, model = data(kind, generator), network(kind, NAMES)
     for count in (1, 4):
-        chosen = generator.permutation(6)[:count]
+        order = generator.permutation(6)[:count]
         y = np.resize(np.arange(count), part.y.shape)
-        few = Dataset(part.x, y, tuple(NAMES[k] for k in chosen))
-        assert_array_equal(matched(few, NAMES).y, chosen[y])
+        few = Dataset(part.x, y, tuple(NAMES[k] for k in order))
+        assert_array_equal(matched(few, NAMES).y, order[y])
         for form in (few, named(few)):
-            assert figures(model.evaluate(form)) == pytest.approx(figures(model.evaluate(part.x, chosen[y])))
+            assert figures(model.evaluate(form)) == pytest.approx(figures(model.evaluate(part.x, order[y])))
 
 
 @pytest.mark.parametrize(("classes", "names", "rows"), [

@@ -116,5 +116,5 @@ def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
     assert_array_equal([target for _, target in actual], expected)
     assert (actual.classes, actual.name) == (data.classes, data.name)
     places = np.arange(12)[index]
-    for selection, taken in ((places, expected), (len(places), data.y[: len(places)])):
-        assert_array_equal(data.take(selection).y, taken)
+    for selection, targets in ((places, expected), (len(places), data.y[: len(places)])):
+        assert_array_equal(data.take(selection).y, targets)

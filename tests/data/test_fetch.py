@@ -30,9 +30,9 @@ def source(kind: str, files: dict[str, bytes], asked: list[str]) -> Source:
         kind
     ]
 
-    def bring(wanted: Sequence[FileRecord], work: Path, report: Any):
-        asked.extend(f"{kind} {record.name}" for record in wanted)
-        for record in wanted:
+    def bring(records: Sequence[FileRecord], work: Path, report: Any):
+        asked.extend(f"{kind} {record.name}" for record in records)
+        for record in records:
             if record.name not in brought:
                 raise DataError(f"no {record.name}")
             yield record, brought[record.name]
@@ -213,8 +213,8 @@ from chainrule.data.fetch import Source
 
 mini = Mini()
 
-def bring(wanted, work, report):
-    for record in wanted:
+def bring(records, work, report):
+    for record in records:
         with (work / "download").open("wb") as file:
             for number in mini.files[record.name]:
                 file.write(bytes([number]))

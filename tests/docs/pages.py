@@ -65,8 +65,8 @@ def defined_equations(operation: str) -> list[str]:
 
 def rows(page: Path) -> dict[str, list[str]]:
     """Return the rows of all tables that begin with a name in code: name → the other cells."""
-    found = re.findall(r"^\| `(\w+)` \|(.*)\|$", text(page), flags=re.M)
-    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in found}
+    cells = re.findall(r"^\| `(\w+)` \|(.*)\|$", text(page), flags=re.M)
+    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in cells}
 
 
 def target(page: Path, place: str) -> Path:
@@ -77,13 +77,13 @@ def target(page: Path, place: str) -> Path:
 @cache
 def names_in(file: Path) -> frozenset[str]:
     """Return the names defined in a Python file: functions, classes with their methods, and constants."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found.add(node.name)
+            names.add(node.name)
         if isinstance(node, ast.ClassDef):
-            found |= {f"{node.name}.{part.name}" for part in node.body if isinstance(part, ast.FunctionDef)}
+            names |= {f"{node.name}.{part.name}" for part in node.body if isinstance(part, ast.FunctionDef)}
         if isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            found |= {one.id for one in targets if isinstance(one, ast.Name)}
-    return frozenset(found)
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return frozenset(names)

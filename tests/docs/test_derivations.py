@@ -75,9 +75,9 @@ def test_formulas_in_a_line_survive_markdown(page: Path) -> None:
 
 @each_operation
 def test_the_equation_on_the_page_is_that_of_the_code(name: str) -> None:
-    wanted = defined_equations(name)
-    assert wanted, f"the docstring of {name} has no equation"
-    assert stated(page_of(name)).get(name) == wanted
+    expected = defined_equations(name)
+    assert expected, f"the docstring of {name} has no equation"
+    assert stated(page_of(name)).get(name) == expected
 
 
 @each_operation

@@ -99,6 +99,6 @@ def test_no_two_parameters_share_their_draws() -> None:
         {n: w.ravel() / w.std() for n, w in network(seed).weights.items() if n.endswith(".w")} for seed in range(40)
     ]
     names = list(weights[0])
-    drawn = np.stack([np.concatenate([one[name][:25] for one in weights]) for name in names])
+    drawn = np.stack([np.concatenate([of_seed[name][:25] for of_seed in weights]) for name in names])
     assert np.abs(np.corrcoef(drawn) - np.eye(len(names))).max() < 0.12
     assert len(np.unique(drawn)) == drawn.size

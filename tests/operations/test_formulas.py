@@ -26,22 +26,22 @@ def result_of(name: str, part: str, known: dict[str, float]) -> float:
     return chain(definitions.entries()[name][part], known, {}, {})[-1].value
 
 
-@pytest.mark.parametrize(("name", "given"), ATTRIBUTES)
+@pytest.mark.parametrize(("name", "attributes"), ATTRIBUTES)
 @pytest.mark.parametrize("x", [*POINTS, *FAR])
 def test_formulas_and_docstrings_compute_what_the_reference_computes(
-    name: str, given: dict[str, float], x: float
+    name: str, attributes: dict[str, float], x: float
 ) -> None:
     """The pages have the equations of the docstrings (tests/docs); those of numbers that are not far are computed."""
     x = abs(x) + 0.1 if name in PARTIAL and abs(x) < 10 else x
     keeps = definitions.entries()[name]["keeps"]
-    y = float(getattr(reference, name)(np.array([x]), **given)[0])
-    known = {**given, "x": x, "y": y}
-    slope = float(getattr(reference, f"{name}_dx")(np.ones(1), np.array([known[keeps]]), **given)[0])
-    assert_close(result_of(name, "value", {**given, "x": x}), y)
+    y = float(getattr(reference, name)(np.array([x]), **attributes)[0])
+    known = {**attributes, "x": x, "y": y}
+    slope = float(getattr(reference, f"{name}_dx")(np.ones(1), np.array([known[keeps]]), **attributes)[0])
+    assert_close(result_of(name, "value", {**attributes, "x": x}), y)
     if abs(x) < 100 or name != "gelu":  # where ∞ · 0 is NaN, which the reference leaves out
-        assert_close(result_of(name, "slope", {**given, keeps: known[keeps]}), slope)
+        assert_close(result_of(name, "slope", {**attributes, keeps: known[keeps]}), slope)
     if abs(x) < 10:
-        forward = computed(docstring(name), {**given, "x": x})["y"]
+        forward = computed(docstring(name), {**attributes, "x": x})["y"]
         assert_close(forward, [y] * len(forward), roundings=1000, dtype=float)
         lines = [*docstring(name), *docstring(f"{name}_dx")]
         assert_close(computed(lines, {**known, "dy": 0.7})["dx"], [0.7 * slope], dtype=float)

@@ -27,17 +27,17 @@ GRAPHS = 10  # times as many graphs as configurations of a layer
 
 def by_torch(network: Network, plan: Plan, config: Drawn) -> dict[str, Any]:
     """Return output, mean loss, gradients of x and of all parameters, running statistics and inference by PyTorch."""
-    made = theirs.translate(network, plan)
+    module = theirs.translate(network, plan)
     ending = training.ending(plan)
-    theirs.at_step(made, STEP)
+    theirs.at_step(module, STEP)
     x = torch.from_numpy(config.x).requires_grad_()
-    y = made(x)
+    y = module(x)
     loss = training.LOSSES[ending](y, training.targets(ending, config.t))
     loss.backward()
-    result = {"y": y.detach().numpy(), "loss": loss.item(), "dx": x.grad.numpy(), "gradients": made.gradient()}
+    result = {"y": y.detach().numpy(), "loss": loss.item(), "dx": x.grad.numpy(), "gradients": module.gradient()}
     after = copy.deepcopy(network)
     for name, value in after.weights.items():
-        value[...] = made.tensors[name].detach().numpy().reshape(value.shape)
+        value[...] = module.tensors[name].detach().numpy().reshape(value.shape)
     inference = theirs.translate(after, after.plan()).eval()(torch.from_numpy(config.x))
     return {**result, "statistics": after.statistics, "inference": inference.detach().numpy()}
 

@@ -15,12 +15,12 @@ def test_the_whole_network_and_its_gradients():
     image, label = np.random.default_rng(6).uniform(size=(1, 28, 28)), np.eye(10)[7]
     places = ["conv1.w", "conv2.w", "dense1.w", "dense2.w", "conv1.b", "conv2.b", "dense1.b", "dense2.b"]
     params = [model.weights[name].reshape(-1, 1) if name.endswith("b") else model.weights[name] for name in places]
-    found, loss = listings.conv(image, label[:, None], params, 1, 2, 2)
+    gradients, loss = listings.conv(image, label[:, None], params, 1, 2, 2)
     losses, _, gradient = model.compile(model.plan(find("categorical_cross_entropy"))).gradients(
         image[None], label[None], seed=0, step=1
     )
     same(losses[0], loss)
-    for name, ours in zip(places, found, strict=True):
+    for name, ours in zip(places, gradients, strict=True):
         first, last = model.layout[name]
         same(ours.ravel(), gradient[first:last])
 
@@ -47,5 +47,5 @@ def test_the_architecture():
 
 
 def test_batches_take_every_image_of_an_epoch_once():
-    taken = np.concatenate([data.order(100, 0, 0)[k : k + 32] for k in range(0, 100, 32)])
-    assert sorted(taken) == list(range(100))
+    drawn = np.concatenate([data.order(100, 0, 0)[k : k + 32] for k in range(0, 100, 32)])
+    assert sorted(drawn) == list(range(100))

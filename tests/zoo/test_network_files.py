@@ -65,7 +65,7 @@ def test_the_same_network_in_every_form(tmp_path: Path) -> None:
         written(tmp_path, LAYERS, "b.json"),
         written(tmp_path, {"layers": tables}, "c.json"),
         written(tmp_path, toml, "d.toml"),
-        written(tmp_path, f"import chainrule as cr\nlayers = [{', '.join(f'cr.{one}' for one in LAYERS)}]".replace(
+        written(tmp_path, f"import chainrule as cr\nlayers = [{', '.join(f'cr.{layer}' for layer in LAYERS)}]".replace(
             "classes", "10"), "e.py"),
     ]  # fmt: skip
     for form in forms:

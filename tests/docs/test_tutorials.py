@@ -7,19 +7,19 @@ import re
 import runpy
 from collections import defaultdict
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+from docs.pages import ROOT, text
 
 import chainrule as cr
 from chainrule.data.dataset import Dataset
 
-TESTS = Path(__file__).parents[1]
-PAGES = TESTS.parent / "docs" / "derivations"
+TESTS = ROOT / "tests"
+PAGES = ROOT / "docs" / "derivations"
 KINDS = {"equation", "derivation", "code", "claim"}
-ERRATUM = re.compile(r"\b[a-z]{2}-e\d+\b")
+ERRATUM = re.compile(r"\b(?:ic|vc|nc|za|ve)-e\d+\b")
 QUOTED = re.compile(r"`([^`]+)`")
 CALCULATION = re.compile(r"\[calculation\]\([\w-]*calculations\.md#[\w-]+\)")
 LINK = re.compile(rf"{CALCULATION.pattern}|\]\(\.\./[\w.-]+\.md\)")
@@ -150,8 +150,9 @@ def test_errata_are_complete_and_linked_from_where_they_belong() -> None:
     for id_, (_, where, printed, why, right, _, calculation) in rows("errata.md").items():
         assert all((where, printed, why, right)), id_
         assert CALCULATION.fullmatch(calculation), id_
-    for page in ("tutorials.md", "claims.md"):
-        assert {*ERRATUM.findall((PAGES / page).read_text(encoding="utf-8"))} <= {*rows("errata.md")}
+    for page in (*ROOT.glob("docs/**/*.*"), *ROOT.glob("examples/tutorials/*.py")):
+        if page.suffix in (".md", ".py"):
+            assert {*ERRATUM.findall(text(page))} <= {*rows("errata.md")}, page.name
     for id_, cells in rows("tutorials.md").items():
         assert all(erratum[:2] == id_[:2] for erratum in ERRATUM.findall(cells[6]))
 

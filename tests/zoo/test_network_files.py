@@ -8,8 +8,7 @@ import pytest
 from docs.pages import fences
 
 import chainrule as cr
-from chainrule.cli import models
-from chainrule.errors import ChainruleError, OptionError, RunError
+from chainrule.errors import ChainruleError
 from chainrule.zoo import network_files
 from experiments import configurations
 
@@ -42,19 +41,6 @@ def written(folder: Path, content: Any, name: str = "mine.json") -> str:
     path = folder / name
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return str(path)
-
-
-@pytest.mark.parametrize("ending", models.TEMPLATES)
-def test_a_skeleton_is_a_network(tmp_path: Path, ending: str) -> None:
-    path = tmp_path / f"mine{ending}"
-    models.write_template(path)
-    entry = network_files.find(str(path))
-    model = entry.build((3, 32, 32), ("cat", "dog"), engine="numpy")
-    assert (model.name, model.output_shape, model.classes) == ("mine", (2,), ("cat", "dog"))
-    with pytest.raises(RunError, match=f"mine{ending}.*exists"):
-        models.write_template(path)
-    with pytest.raises(OptionError, match=r"\.py, \.toml, \.json"):
-        models.write_template(tmp_path / "mine.txt")
 
 
 def test_the_same_network_in_every_form(tmp_path: Path) -> None:

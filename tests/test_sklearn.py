@@ -1,5 +1,6 @@
 """The estimators for scikit-learn: its own checks, its tools, and what they add to `Sequential`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,8 @@ NUMBERS = X @ [1.0, -2.0, 0.5, 0.0, 1.0]
 OPTIONS: dict[str, Any] = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "learning_rate": 0.01}
 
 
-def classifier(**options: Any) -> ChainruleClassifier:
-    return ChainruleClassifier([cr.Dense(8), cr.Tanh()], **(OPTIONS | options))
-
-
-def regressor(**options: Any) -> ChainruleRegressor:
-    return ChainruleRegressor([cr.Dense(8), cr.Tanh()], **(OPTIONS | options))
-
-
+LAYERS = [cr.Dense(8), cr.Tanh()]
+classifier, regressor = (partial(kind, LAYERS, **OPTIONS) for kind in (ChainruleClassifier, ChainruleRegressor))
 CHECKS = [
     pytest.param(estimator, check, id=f"{type(estimator).__name__}-{getattr(check, 'func', check).__name__}")
     for kind in (ChainruleClassifier, ChainruleRegressor)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli.commands import answer, bars, refused, succeeded
-from data.test_duplicates import photo, save
-from data.trees import tree
+from data.test_duplicates import photo
+from data.trees import save, tree
 from numerical import assert_close
 from PIL import Image
 
@@ -44,7 +44,7 @@ def test_inspect(invoke, parts):
     """Count the images and duplicates of each set, and list what is left out."""
     for part, seeds in (("train", (1, 2)), ("test", (1, 20))):
         for seed in seeds:
-            save(photo(seed, 16).convert("L"), parts / part / "a" / f"photo{seed}.png")
+            save(parts / part / "a" / f"photo{seed}.png", photo(seed, 16).convert("L"))
     result = invoke("data inspect", parts)
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()

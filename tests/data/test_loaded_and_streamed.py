@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data.trees import inventory
+from data.trees import inventory, save
 from numpy.testing import assert_array_equal
 from PIL import Image
 
@@ -18,11 +18,6 @@ ORIENTATION = 0x0112
 VALUES: tuple[tuple[int, ...], ...] = ((0, 1), (0, 255), (0, 128), (0, 1, 255), (0, 2, 7), (0, 128, 255), (255,))
 COLORS = np.array([(0, 0, 0), (255, 0, 0), (0, 0, 255)], np.uint8)
 Draw = np.random.Generator
-
-
-def save(path: Path, pixels: np.ndarray, **options: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, quality=60, **options)
 
 
 def turn(path: Path, pixels: np.ndarray, draw: Draw) -> None:
@@ -56,7 +51,8 @@ def write_folder(top: Path, seed: int) -> None:
         save(top / place / f"{number}.png", draw.integers(0, 256, (height, width, 3), np.uint8))
         labels = draw.integers(0, len(values), (height, width))
         if kind == "masks":
-            save(top / "masks" / f"{number}.{suffix}", COLORS[labels] if are_colors else values[labels])
+            mask = COLORS[labels] if are_colors else values[labels]
+            save(top / "masks" / f"{number}.{suffix}", mask, quality=60)
     if kind == "table":
         rows = [f"{number}.png,{number}\n" for number in range(count)]
         (top / "targets.csv").write_text("".join(["file,size\n", *rows]))

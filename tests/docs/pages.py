@@ -1,6 +1,7 @@
 """Contents of the pages in docs/derivations/: code blocks, formulas, table rows, links to code."""
 
 import ast
+import importlib
 import inspect
 import re
 from functools import cache
@@ -87,3 +88,13 @@ def names_in(file: Path) -> frozenset[str]:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names |= {target.id for target in targets if isinstance(target, ast.Name)}
     return frozenset(names)
+
+
+@cache
+def resolved(name: str) -> object:
+    """Resolve `chainrule.` and the name; functions take precedence over modules of the same name."""
+    actual, place = importlib.import_module("chainrule"), "chainrule"
+    for part in name.split("."):
+        place += f".{part}"
+        actual = getattr(actual, part) if hasattr(actual, part) else importlib.import_module(place)
+    return actual

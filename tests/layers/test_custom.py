@@ -1,5 +1,6 @@
 """A learner's own layers in a model: they train like built-in ones, alone and among others, on every engine."""
 
+import copy
 from collections.abc import Callable
 from types import ModuleType
 
@@ -133,7 +134,8 @@ def test_predictions_within_a_step_do_not_spoil_it() -> None:
         model.predict(-2 * X[:7])
         return (p - t) / len(p)
 
-    model, quiet = mixed(MyDense, cr.Tanh()), mixed(MyDense, cr.Tanh())
+    model = mixed(MyDense, cr.Tanh())
+    quiet = copy.deepcopy(model)
     model.fit(X, np.eye(3)[Y], loss=(squares, slope), progress=False)
     quiet.fit(X, np.eye(3)[Y], loss="half_squared_error", progress=False)
     assert_close(model.parameters, quiet.parameters)
@@ -165,6 +167,8 @@ BAD = [
     (changed(lambda y: y / (len(y) == 2)), "y of student1 is not finite (Changed.forward)"),
     (lambda x: x, "layer 2 is not a layer but"),
     (cr.ReLU, "layer 2 is not a layer but"),
+    ((forward, backward), "forward needs w, b: pass initial values by name"),
+    *((other, "layer 2 is not a layer but") for other in ((forward, 3), (forward, backward, forward))),
     (cr.Dense(3), "expected an input vector"),
 ]
 

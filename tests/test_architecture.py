@@ -37,7 +37,7 @@ def test_packages_import_what_they_say_and_nothing_else() -> None:
     for name in MODULES:
         package = name.partition(".")[0]
         if package and package not in ENTRANCES:
-            used[package] |= {each.imported.partition(".")[0] or "chainrule" for each in imports(name)} - {package}
+            used[package] |= {entry.imported.partition(".")[0] or "chainrule" for entry in imports(name)} - {package}
     assert used == known
 
 

@@ -159,7 +159,7 @@ def files() -> list[Path]:
 def all_paths() -> set[str]:
     """Return every end of the path of every file and folder, such as layers/convolution.py."""
     parts = [file.relative_to(ROOT).parts for file in files()]
-    return {"/".join(each[start:]) for each in parts for start in range(len(each))}
+    return {"/".join(path[start:]) for path in parts for start in range(len(path))}
 
 
 def missing_paths(file: Path) -> Iterator[str]:
@@ -180,7 +180,7 @@ def missing_files(file: Path) -> Iterator[str]:
 def missing_places(file: Path) -> Iterator[str]:
     """Find names that a file does not hold: `Operation.scope` in `plan.py` needs both of its parts."""
     for name, path in NAME_IN_FILE.findall(text_of(file)):
-        texts = [each.read_text(encoding="utf-8") for each in files() if each.as_posix().endswith(f"/{path}")]
+        texts = [file.read_text(encoding="utf-8") for file in files() if file.as_posix().endswith(f"/{path}")]
         if not any(all(re.search(rf"\b{part}\b", text) for part in name.split(".")) for text in texts):
             yield f"{name} in {path}"
 

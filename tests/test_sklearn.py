@@ -50,7 +50,7 @@ def test_a_search_over_a_pipeline_in_two_processes(tmp_path: Path) -> None:
     grid = {f"{name}__learning_rate": [1e-7, 0.05], f"{name}__epochs": [15]}
     both = [GridSearchCV(pipeline, grid, cv=3, n_jobs=jobs, error_score="raise").fit(X, y) for jobs in (2, 1)]
     assert both[0].best_params_[f"{name}__learning_rate"] == 0.05
-    assert_array_equal(*(each.cv_results_["mean_test_score"] for each in both))
+    assert_array_equal(*(search.cv_results_["mean_test_score"] for search in both))
     joblib.dump(both[0], tmp_path / "search")
     assert_array_equal(joblib.load(tmp_path / "search").predict(X), both[1].predict(X))
     scores = cross_val_score(pipeline.set_params(**both[0].best_params_), X, y, cv=3)

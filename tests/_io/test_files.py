@@ -154,7 +154,7 @@ def archive(metadata: dict[str, str] | None) -> bytes:
 
 def described(**about: Any) -> bytes:
     """Return a file with a right checksum."""
-    tensors, (text, *_) = {"a": np.zeros(3)}, (*(each for each in about.values() if isinstance(each, str)), "")
+    tensors, (text, *_) = {"a": np.zeros(3)}, (*(value for value in about.values() if isinstance(value, str)), "")
     entries = {"format": "chainrule model 1", "sha256": files._checksum(tensors, text), **about}
     return save(tensors, {"chainrule": json.dumps(entries)})
 
@@ -168,7 +168,7 @@ def of_numbers(kind: str) -> bytes:
 ABOUTS = (None, 3, {}, "", "{", "[]", "null", '"text"', "[" * 100_000)
 DAMAGED = {
     "no file of tensors": [b"", b"hello", b"\x80\x04\x95" * 40, b"PK\x03\x04" * 40, b"\xff" * 200],
-    "of others": [archive(each) for each in (None, {}, {"format": "pt"}, {"format": "chainrule model 1"})],
+    "of others": [archive(metadata) for metadata in (None, {}, {"format": "pt"}, {"format": "chainrule model 1"})],
     "no description": [described(), *(described(about=about) for about in ABOUTS)],
     "no floats": [of_numbers(kind) for kind in ("F8_E4M3", "C64", "I64", "BOOL")],
     "no JSON": [b"", b"{", b"{'a': 1}", b"\xff\xfe", b'{"a": 1', b"[" * 100_000],

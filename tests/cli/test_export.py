@@ -22,7 +22,7 @@ from chainrule.runs.folder import BEST, CONFIG, HISTORY, MODEL
 
 
 def metadata(file: Path) -> dict[str, str]:
-    return {each.key: each.value for each in onnx.load(file).metadata_props}
+    return {entry.key: entry.value for entry in onnx.load(file).metadata_props}
 
 
 def test_a_run_is_exported_with_its_normalization_and_facts(invoke: Invoke, finished: Path, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def losses(run_folder: Path) -> list[str]:
 def workers_of(launcher: int) -> list[int]:
     """Return the processes that a launcher started, in the order of their ids."""
     result = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
-    deeper = [each for child in map(int, result) for each in workers_of(child)]
+    deeper = [process for child in map(int, result) for process in workers_of(child)]
     own = [int(child) for child in result if b"chainrule" in Path(f"/proc/{child}/cmdline").read_bytes()]
     return sorted({*own, *deeper})
 

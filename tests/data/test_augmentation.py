@@ -67,7 +67,7 @@ def test_pixels_move_with_positions(augmentation: Augmentation, seed: int, inter
 def squares(size: int) -> list[np.ndarray]:
     """Return the image with a square of that size at every place, cut at the border."""
     near = [[np.arange(n) - at + size // 2 for at in range(n)] for n in IMAGE.shape[1:]]
-    rows, columns = ([(each >= 0) & (each < size) for each in places] for places in near)
+    rows, columns = ([(offsets >= 0) & (offsets < size) for offsets in places] for places in near)
     return [np.where(np.outer(row, column), FILL, IMAGE) for row in rows for column in columns]
 
 

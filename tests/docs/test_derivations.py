@@ -113,5 +113,5 @@ def test_every_family_has_all_five_forms(family: str) -> None:
 @each_family
 def test_reference_and_contents_lead_to_the_page(family: str) -> None:
     functions = [getattr(reference, name) for name in reference.__all__ if definitions.family(name) == family]
-    assert all(f"{family}.md" in (inspect.getdoc(inspect.getmodule(each)) or "") for each in functions)
+    assert all(f"{family}.md" in (inspect.getdoc(inspect.getmodule(function)) or "") for function in functions)
     assert f"({family}.md)" in text(FOLDER / "README.md")

@@ -46,8 +46,8 @@ def by_engine(name: str, network: Network, plan: Plan, config: Drawn) -> dict[st
     """Return the same by an engine's single operations, so that no program is compiled per configuration."""
     network = copy.deepcopy(network)
     walk = Interpreter(loader.find(name), plan, network.layout, network, 1)
-    each, _, gradients = walk.gradients(config.x, config.t, seed=0, step=STEP)
-    result = {"y": walk.read(plan.output), "loss": each.mean(), "dx": walk.read(plan.input.gradient())}
+    losses_of_samples, _, gradients = walk.gradients(config.x, config.t, seed=0, step=STEP)
+    result = {"y": walk.read(plan.output), "loss": losses_of_samples.mean(), "dx": walk.read(plan.input.gradient())}
     walk.commit_statistics()
     inference = Interpreter(loader.find(name), network.plan(), network.layout, network, 1).forward(config.x)
     return {**result, "gradients": gradients, "statistics": network.statistics, "inference": inference}

@@ -50,21 +50,20 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configur
              each pass over the engines
     """
     generator = np.random.default_rng([seed, number])
-    kinds = list(DRAWERS)
-    kind = kinds[number % len(kinds)]
-    cycle = number // len(kinds)
+    cycle = number // len(DRAWERS)
     engine = engines[cycle % len(engines)]
     dtype = DTYPES[cycle // len(engines) % len(DTYPES)]
-    layer, shape = _draw_layer(DRAWERS[kind], generator)
-    min_samples = 4 if kind.startswith("BatchNorm") else 1
+    layer, shape = draw_layer(generator, number)
+    min_samples = 4 if isinstance(layer, cr.BatchNorm1D | cr.BatchNorm2D) else 1
     samples = int(generator.integers(min_samples, min_samples + 3))
     if cycle % LARGE_BATCH_PERIOD == LARGE_BATCH_PERIOD - 1:  # more samples than one block of a kernel
         samples += int(generator.integers(14, 36))
     return Configuration(number, layer, shape, samples, engine, dtype)
 
 
-def _draw_layer(drawer: Callable[[Generator], LayerAndShape], generator: Generator) -> LayerAndShape:
-    """Draw a layer and a compatible input shape. Incompatible draws are repeated."""
+def draw_layer(generator: Generator, number: int) -> LayerAndShape:
+    """Draw a layer of the type with this number, and a compatible input shape. Incompatible draws are repeated."""
+    drawer = [*DRAWERS.values()][number % len(DRAWERS)]
     for _ in range(DRAW_TRIES):
         try:
             layer, shape = drawer(generator)
@@ -163,14 +162,14 @@ def _drawer(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
     axes: Any = getattr(kind, "axes", 2)
     names = [field.name for field in fields(kind) if field.name in OPTIONS]
 
-    def draw_layer(generator: Generator) -> LayerAndShape:
+    def layer_and_shape(generator: Generator) -> LayerAndShape:
         options = {name: OPTIONS[name](generator, axes) for name in names}
         shape, groups = any_shape(generator), options.get("groups", 1)
         if "filters" in options:
             options["filters"] *= groups
         return kind(**options), (groups * shape[0], *shape[1:])
 
-    return draw_layer
+    return layer_and_shape
 
 
 def _of_examples(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
@@ -202,11 +201,11 @@ def _long_rows(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
     """
     drawer = _drawer(kind)
 
-    def draw_layer(generator: Generator) -> LayerAndShape:
+    def layer_and_shape(generator: Generator) -> LayerAndShape:
         layer, shape = drawer(generator)
         return layer, (*shape[:-1], shape[-1] + 3 * getattr(layer, "groups", 1))
 
-    return draw_layer
+    return layer_and_shape
 
 
 SPECIAL: dict[type[Layer], Callable[[Generator], LayerAndShape]] = {  # options that depend on the shape

@@ -21,7 +21,7 @@ from chainrule.layers.merging import Merge
 from chainrule.layers.node import Wiring
 from chainrule.network.network import Network
 from chainrule.network.shapes import checked_layers
-from experiments.configurations import DRAWERS, ENGINES, any_shape, choice
+from experiments.configurations import DRAWERS, ENGINES, choice, draw_layer
 
 TRIES = 30  # maximum number of attempts to draw a compatible layer
 STEP_COUNTS = (3, 9)  # minimum and maximum number of steps that build a graph
@@ -55,11 +55,12 @@ class GraphConfiguration:
 
 
 def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> GraphConfiguration:
-    """Draw the graph with this number."""
+    """Draw the graph with this number. First layers of consecutive graphs alternate between layer types."""
     generator = np.random.default_rng([seed, number, len(DRAWERS)])
-    shape = any_shape(generator)
+    first, shape = draw_layer(generator, number)
     steps = int(generator.integers(STEP_COUNTS[0], STEP_COUNTS[1] + 1))
-    layers, wiring = node.trace(*draw_graph(generator, shape, _next_layer, steps=steps, max_entries=MAX_ENTRIES))
+    ends = draw_graph(generator, shape, _next_layer, steps=steps, max_entries=MAX_ENTRIES, first=first)
+    layers, wiring = node.trace(*ends)
     graph = checked_layers(layers), wiring
     samples = int(generator.integers(SAMPLES[0], SAMPLES[1] + 1))
     return GraphConfiguration(number, *graph, shape, samples, engines[int(generator.integers(len(engines)))])
@@ -86,16 +87,23 @@ KEEP_PROBABILITY = 0.8  # probability that an unused result is connected to the 
 
 
 def draw_graph(
-    generator: Generator, shape: Shape, next_layer: NextLayer, *, steps: int, max_entries: int
+    generator: Generator,
+    shape: Shape,
+    next_layer: NextLayer,
+    *,
+    steps: int,
+    max_entries: int,
+    first: Layer | None = None,
 ) -> tuple[Input, Node]:
     """Return the input and output nodes of a random graph.
 
     next_layer   draws a layer for a node's result, or returns None if it finds none
     steps        number of attempts to add a layer, a merge or a concatenation
     max_entries  maximum number of elements of a result per sample
+    first        a layer that is applied to the input
     """
     x = Input(shape)
-    nodes: list[Node] = [x]
+    nodes: list[Node] = [x] if first is None else [x, first(x)]
     while steps > 0 or len(nodes) == 1:
         steps -= 1
         try:
@@ -218,16 +226,14 @@ def _join(generator: Generator, ends: Sequence[Node]) -> Node:
         return ends[0]
     if len({end.shape for end in ends}) == 1:
         return cr.Add()(*ends)
-    return cr.Concatenate()(*(_as_vector(generator, end) for end in ends))
+    return cr.Concatenate()(*(choice(generator, *TO_VECTOR[len(end.shape)])()(end) for end in ends))
 
 
-def _as_vector(generator: Generator, node: Node) -> Node:
-    reductions: list[Layer] = [cr.Flatten()]
-    if len(node.shape) == 2:
-        reductions += [cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D()]
-    elif len(node.shape) == 3:
-        reductions += [cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D()]
-    return node if len(node.shape) == 1 else choice(generator, *reductions)(node)
+TO_VECTOR: dict[int, tuple[type[Layer], ...]] = {  # by number of axes
+    1: (cr.Flatten,),
+    2: (cr.Flatten, cr.GlobalAveragePool1D, cr.GlobalMaxPool1D),
+    3: (cr.Flatten, cr.GlobalAveragePool2D, cr.GlobalMaxPool2D),
+}
 
 
 ACTIONS = (*[_apply_layer] * 5, *[_merge] * 2, _reuse_layer, _gate, _concatenate)

@@ -53,6 +53,7 @@ def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as
     engines = ENGINES if engine is None else (loader.find(engine).name,)
     failures: list[Failure] = []
     numbers = range(first, first + count)
+    graphs = sum(map(is_graph, numbers))
     results = sweep(numbers, seed, engines)
     with click.progressbar(results, length=count, label="proving", file=sys.stderr, hidden=quiet) as shown:
         failures += [failure for failure in shown if failure is not None]
@@ -61,22 +62,19 @@ def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as
             {
                 "ok": not failures,
                 "count": count,
-                "graphs": sum(map(is_graph, numbers)),
+                "graphs": graphs,
                 "seed": seed,
                 "failures": [str(failure.configuration) for failure in failures],
             }
         )
     else:
-        click.echo(_text(failures, numbers, seed, engine))
+        click.echo(_text(failures, count - graphs, graphs, seed, engine))
     if failures:
         raise SystemExit(1)
 
 
-def _text(failures: "list[Failure]", numbers: range, seed: int, engine: str | None) -> str:
-    from experiments.sweep import is_graph
-
-    graphs = sum(map(is_graph, numbers))
-    counted = f"{len(numbers) - graphs:,} layers and {graphs:,} graphs"
+def _text(failures: "list[Failure]", layers: int, graphs: int, seed: int, engine: str | None) -> str:
+    counted = f"{layers:,} layers and {graphs:,} graphs"
     if not failures:
         return f"{counted}: all right (seed {seed})"
     parts = [f"{counted}: {len(failures):,} are wrong (seed {seed})"]

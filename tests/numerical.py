@@ -36,7 +36,7 @@ def deviation(found: Any, expected: Any, magnitude: float = 0.0) -> float:
     if expected.ndim and found.shape != expected.shape:
         return np.inf
     finite = np.isfinite(expected) & np.isfinite(found)
-    if not np.array_equal(*(np.where(finite, 0, each) for each in (found, expected)), equal_nan=True):
+    if not np.array_equal(*(np.where(finite, 0, array) for array in (found, expected)), equal_nan=True):
         return np.inf
     difference = np.abs(np.where(finite, found, 0) - np.where(finite, expected, 0)).max(initial=0)
     scale = max(magnitude, float(np.abs(np.where(finite, expected, 0)).max(initial=0)))
@@ -64,7 +64,7 @@ def assert_close(
                 numbers, which do not show what they were computed in
     error       the bound relative to the magnitude where methods differ and not only rounding: finite differences
     """
-    kinds = [np.dtype(each.dtype) for each in (found, expected) if hasattr(each, "dtype")] or [np.dtype(np.float32)]
+    kinds = [np.dtype(array.dtype) for array in (found, expected) if hasattr(array, "dtype")] or [np.dtype(np.float32)]
     units = [float(np.finfo(kind).eps) for kind in ([np.dtype(dtype)] if dtype else kinds) if kind.kind == "f"]
     allowed, off = error or roundings * max(units, default=np.finfo(float).eps), deviation(found, expected, magnitude)
     assert off <= allowed, (

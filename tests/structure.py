@@ -5,6 +5,7 @@ layout. The imports of all modules are read from their source, including those i
 """
 
 import ast
+import inspect
 import sys
 import tokenize
 from collections import defaultdict
@@ -95,16 +96,6 @@ def token_count(file: str, lines: Container[int] | None = None) -> int:
         )
 
 
-def function_lines(file: str, starts: Container[int]) -> set[int]:
-    """Return the lines of the functions in a file whose first line, decorators included, is among ``starts``."""
-    lines: set[int] = set()
-    for node in ast.walk(ast.parse(Path(file).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.FunctionDef):
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            lines |= {*range(first, (node.end_lineno or first) + 1)} if first in starts else set()
-    return lines
-
-
 def calls_of_a_fit() -> tuple[list[CodeType], list[CodeType]]:
     """Return the functions of the package that a small `fit` calls, and those calls that belong to its third step."""
     import numpy as np
@@ -136,13 +127,15 @@ def measured() -> tuple[int, ...]:
     """Return the numbers to which `LIMITS` apply, in order."""
     calls, step = calls_of_a_fit()
     entered: dict[str, set[int]] = defaultdict(set)
-    for code in calls:
-        entered[code.co_filename].add(code.co_firstlineno)
+    functions = {code for code in calls if code.co_flags & inspect.CO_OPTIMIZED and code.co_name[0] != "<"}
+    for code in functions:
+        lines, first = inspect.getsourcelines(code)
+        entered[code.co_filename] |= {*range(first, first + len(lines))}
     loaded = {str(module.__file__) for name, module in [*sys.modules.items()] if name.startswith("chainrule")}
     files = [code.co_filename for code in step]
     return (
         sum(map(token_count, loaded)),
-        sum(token_count(file, function_lines(file, starts)) for file, starts in entered.items()),
+        sum(token_count(file, lines) for file, lines in entered.items()),
         len(step),
         len({*files}),
         sum(a != b for a, b in pairwise(files)),

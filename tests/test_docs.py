@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from docs.pages import FENCE, ROOT, fences
+from docs.pages import text as text_of
 from PIL import Image
 
 import chainrule as cr
@@ -21,21 +23,15 @@ from chainrule.layers import kinds
 from chainrule.plotting import markdown
 from chainrule.plotting.markdown import MARKS
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = [*ROOT.glob("[!R]*.md"), *(ROOT / ".github").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
 PICTURES = {f"docs/pictures/{name}.png" for name in ("curves", "kernels-conv1", "confusion", "mistakes")} | {
     f"docs/derivations/pictures/{name}.png" for name in (*kinds.EXAMPLES, "softmax")
 }
 PICTURES |= {f"docs/pictures/page-{name}" for name in ("network.png", "cell.png", "made.gif")}  # make screenshots
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)#\s]*)#?([^)\s]*)[^)]*\)")
 
 Run = Callable[[str], dict[str, Any]]
-
-
-def text_of(place: str | Path) -> str:
-    return (ROOT / place).read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -126,7 +122,7 @@ def test_the_commands_of_the_readme_run_in_order(tmp_path: Path) -> None:
     """Run all commands and programs from top to bottom in an empty folder, beside the examples of the checkout."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text_of("README.md"), re.S | re.M):
+    for language, block in FENCE.findall(text_of("README.md")):
         lines = [line.split(" #")[0] for line in block.splitlines() if line.startswith("chainrule ")]
         served = [f"{line} --html page.html" if "explain" in line and "--cell" not in line else line for line in lines]
         commands = [["bash", "-c", line] for line in served]
@@ -141,7 +137,7 @@ def test_the_commands_of_the_readme_run_in_order(tmp_path: Path) -> None:
 def test_the_example_of_a_few_images_runs(run: Run) -> None:
     """Train on twenty images beside a file of another network, whose features are not changed by the first training."""
     page = text_of("docs/own-images.md")
-    series = run(BLOCK.findall(page[page.index("**Series of different") :])[0])
+    series = run(FENCE.findall(page[page.index("**Series of different") :])[0][1])
     assert (series["model"].evaluate(series["series"], series["y"]).accuracy, len(series["names"])) == (1, 60)
     layers = [cr.Conv2D(6, 3, stride=2), cr.ReLU(), cr.Conv2D(8, 3), cr.ReLU()]
     cr.export_onnx(cr.Sequential(layers, (3, 12, 14), engine="numpy"), "backbone.onnx")
@@ -150,7 +146,7 @@ def test_the_example_of_a_few_images_runs(run: Run) -> None:
         for number in range(10):
             color = brightness, brightness - 3 * number, 0
             Image.new("RGB", (20 + number, 24), color).save(f"photos/{name}/{number}.png")
-    names = run(BLOCK.findall(page[page.index("## A few images") :])[0])
+    names = run(FENCE.findall(page[page.index("## A few images") :])[0][1])
     assert names["model"].predict_classes(["photos/cat/3.png", "photos/dog/3.png"]).tolist() == ["cat", "dog"]
     words = "chainrule train --from backbone.onnx --freeze backbone --data photos --epochs 1 --engine numpy --out run"
     with pytest.raises(SystemExit, match="0"):
@@ -159,7 +155,7 @@ def test_the_example_of_a_few_images_runs(run: Run) -> None:
 
 
 def blocks(*pages: str) -> list[str]:
-    return [code for page in pages for code in BLOCK.findall(text_of(f"docs/{page}.md"))]
+    return [code for page in pages for code in fences(f"docs/{page}.md", "python")]
 
 
 def learns(names: dict[str, Any]) -> bool:
@@ -196,9 +192,9 @@ def test_an_example_runs_alone(code: str, works: Callable[[dict[str, Any]], bool
 def test_the_example_of_runs_leaves_the_files_of_the_page(run: Run, tmp_path: Path) -> None:
     (code,) = blocks("runs")
     assert len(run(code)["history"].epochs) == 6
-    left = {path.name for path in (tmp_path / "runs" / "stripes").iterdir() if path.suffix != ".png"}
+    files = {path.name for path in (tmp_path / "runs" / "stripes").iterdir() if path.suffix != ".png"}
     named = re.findall(r"`([\w.]+\.(?:json|csv|safetensors))`", text_of("docs/runs.md").split("## ")[0])
-    assert left == {*named} - {"start.safetensors", "validation.csv"}
+    assert files == {*named} - {"start.safetensors", "validation.csv"}
 
 
 def test_the_examples_of_branches_run_one_after_the_other(run: Run) -> None:
@@ -213,7 +209,7 @@ def test_the_first_example_of_the_readme(run: Run, monkeypatch: pytest.MonkeyPat
     rng = np.random.default_rng(0)
     images = cr.data.Dataset(rng.integers(0, 256, (60, 1, 28, 28)).astype(np.uint8), rng.integers(0, 10, 60))
     monkeypatch.setattr(cr.data, "load", lambda name: (images, images))
-    code, shown = re.findall(r"^```(?:python|text)\n(.*?)^```", text_of("README.md"), re.S | re.M)[:2]
+    code, shown = (fences("README.md", language)[0] for language in ("python", "text"))
     run(code)
     *printed, accuracy = capsys.readouterr().out.splitlines()
     assert printed == shown.splitlines()[:-1]

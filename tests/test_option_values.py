@@ -96,18 +96,12 @@ def use_layer(shape: tuple[int, ...]) -> Callable[[Any], Any]:
     return use
 
 
-def joint_model() -> cr.Graph:
-    """Return a network with two inputs and two outputs."""
-    vector, image = cr.Input((2,)), cr.Input((1, 6, 5))
-    return cr.Graph([vector, image], [cr.Dense(3)(vector), cr.Dense(1)(cr.Flatten()(image))], engine="numpy")
-
-
-def method(name: str, create: Callable[[], Any] = model) -> Callable[..., Any]:
+def method(name: str) -> Callable[..., Any]:
     """Return a function that calls a method of a new model."""
     function = getattr(cr.Graph, name)
 
     def call(**options: Any) -> Any:
-        return function(create(), **options)
+        return function(model(), **options)
 
     vars(call)["__signature__"] = inspect.signature(function)
     return call
@@ -129,7 +123,6 @@ USES: dict[Any, Callable[[Any], Any]] = {
     cr.Graph: lambda model: (model.predict(np.ones((2, 3))), json.dumps(model.about())),
 }
 INPUT = cr.Input((3,))
-JOINT_METHODS = ("fit", "evaluate", "predict", "trace", "train_step", "gradients")
 ARGUMENTS: dict[str, dict[str, Any]] = {  # by the name of the class or function
     "Pack": {"names": ("a",)},
     "Unpack": {"start": 1, "shape": (3,)},
@@ -158,9 +151,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {  # by the name of the class or function
     **{key: {"x": DATA["x"]} for key in ("predict", "check_input", "saliency", "grad_cam", "plot_heat")},
     **{key: {} for key in ("plot_kernels", "check_loss")},
     "JointLoss.of": {"losses": {"a": "huber"}},
-    **{
-        f"joint.{name}": {"x": [np.ones((3, 2)), DATA["x"][:3]], "y": [[0, 1, 2], np.ones(3)]} for name in JOINT_METHODS
-    },
 }
 INTERNAL = {"about", "adopt", "apply", "architecture", "choose_loss", "compile", "drawn", "from_about", "infer"}
 INTERNAL |= {"held_out", "plan", "trainer"}
@@ -185,8 +175,6 @@ def subjects() -> Iterator[tuple[str, Subject]]:
             yield f"model.{name}", Subject(method(name), ARGUMENTS.get(name, DATA))
 
     yield "JointLoss.of", Subject(cr.losses.JointLoss.of, ARGUMENTS["JointLoss.of"], str)
-    for name in JOINT_METHODS:
-        yield f"joint.{name}", Subject(method(name, joint_model), ARGUMENTS[f"joint.{name}"])
 
 
 SUBJECTS = {name: subject for name, subject in subjects() if subject.options()}

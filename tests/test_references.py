@@ -6,7 +6,6 @@ Everything is derived from the source tree, so that moved modules need no change
 """
 
 import ast
-import importlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
+from docs.pages import ROOT, resolved
 from mutation.__main__ import main as mutate
 
 import chainrule
@@ -22,7 +22,6 @@ from benchmarks.commands import bench
 from chainrule.cli import main
 from experiments.commands import experiment
 
-ROOT = Path(__file__).parents[1]
 PACKAGE = Path(chainrule.__file__).parent
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
@@ -160,7 +159,7 @@ def files() -> list[Path]:
 def all_paths() -> set[str]:
     """Return every end of the path of every file and folder, such as layers/convolution.py."""
     parts = [file.relative_to(ROOT).parts for file in files()]
-    return {"/".join(each[start:]) for each in parts for start in range(len(each))}
+    return {"/".join(path[start:]) for path in parts for start in range(len(path))}
 
 
 def missing_paths(file: Path) -> Iterator[str]:
@@ -181,7 +180,7 @@ def missing_files(file: Path) -> Iterator[str]:
 def missing_places(file: Path) -> Iterator[str]:
     """Find names that a file does not hold: `Operation.scope` in `plan.py` needs both of its parts."""
     for name, path in NAME_IN_FILE.findall(text_of(file)):
-        texts = [each.read_text(encoding="utf-8") for each in files() if each.as_posix().endswith(f"/{path}")]
+        texts = [file.read_text(encoding="utf-8") for file in files() if file.as_posix().endswith(f"/{path}")]
         if not any(all(re.search(rf"\b{part}\b", text) for part in name.split(".")) for text in texts):
             yield f"{name} in {path}"
 
@@ -240,24 +239,19 @@ def every_name() -> set[str]:
 def exists(name: str) -> bool:
     """Return whether a dotted name that begins with a module, or with an instance of a class, resolves."""
     first, *rest = name.split(".")
-    if public_name_exists(f"chainrule.{name}"):
+    if is_public(name):
         return True
     if first in objects():
         return {*rest} <= every_name()
     return any(all(part in names_in(file) for part in rest) for file in modules()[first])
 
 
-@cache
-def public_name_exists(name: str) -> bool:
-    """Return whether a name that begins with the package resolves; modules are imported."""
-    place: object = chainrule
-    for k, part in enumerate(parts := name.split(".")[1:]):
-        if not hasattr(place, part):
-            try:
-                importlib.import_module(".".join(["chainrule", *parts[: k + 1]]))
-            except ImportError:
-                return False
-        place = getattr(place, part)
+def is_public(name: str) -> bool:
+    """Return whether a name below the package resolves; modules are imported."""
+    try:
+        resolved(name)
+    except ImportError:
+        return False
     return True
 
 
@@ -270,7 +264,7 @@ def missing_names(file: Path) -> Iterator[str]:
             continue
         first = match[0].partition(".")[0]
         if first in ("cr", "chainrule"):
-            if not public_name_exists(match[0]):
+            if not is_public(match[0].partition(".")[2]):
                 yield span
         elif match[0] in NAMES_OF_OTHERS or first in libraries():
             continue

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docs.pages import FENCE, ROOT
+from docs.pages import text as text_of
 from hatchling.metadata.core import ProjectMetadata
 from hatchling.plugin.manager import PluginManager
 
@@ -23,18 +25,12 @@ from chainrule._io import extras
 from chainrule.errors import OptionError
 from chainrule.interop.c.wasm import write_wasm
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.S | re.M)
+README = text_of("README.md")
+PROJECT = tomllib.loads(text_of("pyproject.toml"))["project"]
 TARGET = re.compile(r"\]\((?!#)([^)\s]+)\)")
 ADDRESS = "https://host.example/owner/name"
 WRITTEN = re.compile(r".*\.(md|py|toml|ya?ml|cff|js|json)")  # kinds of files that are written by hand
 IGNORED = {"node_modules", "__pycache__", "build", "dist", "runs", ".venv", ".git"}
-
-
-def text_of(name: str | Path) -> str:
-    return (ROOT / name).read_text(encoding="utf-8")
 
 
 def written_files() -> Iterator[Path]:

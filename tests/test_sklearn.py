@@ -1,5 +1,6 @@
 """The estimators for scikit-learn: its own checks, its tools, and what they add to `Sequential`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,8 @@ NUMBERS = X @ [1.0, -2.0, 0.5, 0.0, 1.0]
 OPTIONS: dict[str, Any] = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "learning_rate": 0.01}
 
 
-def classifier(**options: Any) -> ChainruleClassifier:
-    return ChainruleClassifier([cr.Dense(8), cr.Tanh()], **(OPTIONS | options))
-
-
-def regressor(**options: Any) -> ChainruleRegressor:
-    return ChainruleRegressor([cr.Dense(8), cr.Tanh()], **(OPTIONS | options))
-
-
+LAYERS = [cr.Dense(8), cr.Tanh()]
+classifier, regressor = (partial(kind, LAYERS, **OPTIONS) for kind in (ChainruleClassifier, ChainruleRegressor))
 CHECKS = [
     pytest.param(estimator, check, id=f"{type(estimator).__name__}-{getattr(check, 'func', check).__name__}")
     for kind in (ChainruleClassifier, ChainruleRegressor)
@@ -55,7 +50,7 @@ def test_a_search_over_a_pipeline_in_two_processes(tmp_path: Path) -> None:
     grid = {f"{name}__learning_rate": [1e-7, 0.05], f"{name}__epochs": [15]}
     both = [GridSearchCV(pipeline, grid, cv=3, n_jobs=jobs, error_score="raise").fit(X, y) for jobs in (2, 1)]
     assert both[0].best_params_[f"{name}__learning_rate"] == 0.05
-    assert_array_equal(*(each.cv_results_["mean_test_score"] for each in both))
+    assert_array_equal(*(search.cv_results_["mean_test_score"] for search in both))
     joblib.dump(both[0], tmp_path / "search")
     assert_array_equal(joblib.load(tmp_path / "search").predict(X), both[1].predict(X))
     scores = cross_val_score(pipeline.set_params(**both[0].best_params_), X, y, cv=3)

@@ -111,7 +111,9 @@ def test_parts_that_a_browser_lacks_are_not_required() -> None:
 
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     there = {"sys_platform": "emscripten", "platform_python_implementation": "CPython", "python_version": "3.14"}
-    needed = [Requirement(each) for each in project["dependencies"]]
-    names = {each.name for each in needed if each.marker is None or each.marker.evaluate(there)}
+    needed = [Requirement(requirement) for requirement in project["dependencies"]]
+    names = {
+        requirement.name for requirement in needed if requirement.marker is None or requirement.marker.evaluate(there)
+    }
     assert {"numpy", "safetensors", "click"} <= names
     assert not names & {"llvmlite", "starlette", "uvicorn"}

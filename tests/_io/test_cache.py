@@ -20,7 +20,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "compiled"
 
 
-def made(folder: Path, days: float, *, locks: bool = True) -> Path:
+def unused_programs(folder: Path, days: float, *, locks: bool = True) -> Path:
     """Create a folder of 1,000 bytes last used some days ago, by a version with or without locks."""
     (folder / "kernels").mkdir(parents=True)
     (folder / "kernels" / "a.nbc").write_bytes(b"x" * 1000)
@@ -40,7 +40,7 @@ def test_a_new_version_clears_out_those_not_used_for_a_month(programs: Path) -> 
         ("recent", 29, True),
         ("now", 50, True),
     ):
-        made(programs / name, days, locks=locks)
+        unused_programs(programs / name, days, locks=locks)
     (programs / "used" / LOCKS).touch()  # just used by another checkout
     (programs / "a file").touch()
     assert cache.use_programs("now").stat().st_mtime < time.time() - 40 * DAY  # is there already
@@ -50,7 +50,7 @@ def test_a_new_version_clears_out_those_not_used_for_a_month(programs: Path) -> 
 
 
 def test_a_running_process_keeps_its_folder(programs: Path) -> None:
-    old = made(programs / "old", 50)
+    old = unused_programs(programs / "old", 50)
     code = (
         f"from pathlib import Path; from chainrule._io.process_locks import Locks; Locks(Path({str(old / LOCKS)!r})); "
     )
@@ -66,8 +66,8 @@ def test_a_running_process_keeps_its_folder(programs: Path) -> None:
 
 def test_clearing_says_what_it_freed(programs: Path) -> None:
     assert cache.clear_programs() == cache.programs_size() == cache.program_versions() == 0
-    made(programs / "a", 0)
-    Locks(made(programs / "b", 3) / LOCKS)
+    unused_programs(programs / "a", 0)
+    Locks(unused_programs(programs / "b", 3) / LOCKS)
     assert (cache.programs_size(), cache.program_versions()) == (2000, 2)
     assert cache.clear_programs() == 2000
     assert not programs.exists()
@@ -81,14 +81,14 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, monkeypatch: p
     assert cache.programs_size() == cache.clear_programs() == 0
 
 
-@pytest.mark.parametrize("found", ["~/.cache/chainrule", RuntimeError("no home"), ValueError("no home")])
-def test_a_user_without_a_home_folder(found: str | Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("folder", ["~/.cache/chainrule", RuntimeError("no home"), ValueError("no home")])
+def test_a_user_without_a_home_folder(folder: str | Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     """Handle platformdirs versions that keep the ~ or raise: no folder named ~ is created."""
 
     def user_cache_dir(name: str) -> str:
-        if isinstance(found, Exception):
-            raise found
-        return found
+        if isinstance(folder, Exception):
+            raise folder
+        return folder
 
     monkeypatch.delenv("CHAINRULE_CACHE", raising=False)
     monkeypatch.setattr("platformdirs.user_cache_dir", user_cache_dir)

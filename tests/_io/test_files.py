@@ -154,7 +154,7 @@ def archive(metadata: dict[str, str] | None) -> bytes:
 
 def described(**about: Any) -> bytes:
     """Return a file with a right checksum."""
-    tensors, (text, *_) = {"a": np.zeros(3)}, (*(each for each in about.values() if isinstance(each, str)), "")
+    tensors, (text, *_) = {"a": np.zeros(3)}, (*(value for value in about.values() if isinstance(value, str)), "")
     entries = {"format": "chainrule model 1", "sha256": files._checksum(tensors, text), **about}
     return save(tensors, {"chainrule": json.dumps(entries)})
 
@@ -168,7 +168,7 @@ def of_numbers(kind: str) -> bytes:
 ABOUTS = (None, 3, {}, "", "{", "[]", "null", '"text"', "[" * 100_000)
 DAMAGED = {
     "no file of tensors": [b"", b"hello", b"\x80\x04\x95" * 40, b"PK\x03\x04" * 40, b"\xff" * 200],
-    "of others": [archive(each) for each in (None, {}, {"format": "pt"}, {"format": "chainrule model 1"})],
+    "of others": [archive(metadata) for metadata in (None, {}, {"format": "pt"}, {"format": "chainrule model 1"})],
     "no description": [described(), *(described(about=about) for about in ABOUTS)],
     "no floats": [of_numbers(kind) for kind in ("F8_E4M3", "C64", "I64", "BOOL")],
     "no JSON": [b"", b"{", b"{'a': 1}", b"\xff\xfe", b'{"a": 1', b"[" * 100_000],
@@ -177,13 +177,13 @@ DAMAGED = {
 
 @pytest.mark.parametrize("kind", DAMAGED)
 def test_damaged_files_are_refused(path: Path, kind: str) -> None:
-    whole, found = path.read_bytes(), DAMAGED[kind]
+    whole, contents = path.read_bytes(), DAMAGED[kind]
     read = files.read_json if kind == "no JSON" else lambda path: files.read_tensors(path, "model")
     cut = [whole[:length] for length in (0, 1, 7, 8, 9, 100, len(whole) // 2, len(whole) - 8, len(whole) - 1)]
-    for content in (*found, *cut, whole):  # the whole is of another kind
+    for content in (*contents, *cut, whole):  # the whole is of another kind
         path.write_bytes(content)
         text = one_line(lambda: read(path), path)
-        assert content not in found or kind != "no floats" or "floats" in text
+        assert content not in contents or kind != "no floats" or "floats" in text
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

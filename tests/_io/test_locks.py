@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,16 +36,17 @@ for _ in range(100):
 """
 
 
-def holder(file: Path, name: str) -> "subprocess.Popen[str]":
+@contextmanager
+def held_elsewhere(file: Path, name: str) -> Iterator["subprocess.Popen[str]"]:
+    """Yield a process that holds a lock, and end it."""
     process = subprocess.Popen([sys.executable, "-c", HOLDER, str(file), name], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
-    return process
-
-
-def ended(process: "subprocess.Popen[str]") -> None:
-    process.kill()
-    process.communicate()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_processes_exclude_each_other(tmp_path: Path) -> None:
@@ -63,14 +66,9 @@ def held(file: Path, name: str, timeout: float = 0) -> bool:
 
 def test_a_lock_is_of_its_name_and_ends_with_its_process(tmp_path: Path) -> None:
     file = tmp_path / "locks"
-    process = holder(file, "one")
-    try:
+    with held_elsewhere(file, "one"):
         assert (held(file, "one"), held(file, "other"), process_locks.in_use(file)) == (False, True, True)
-        process.kill()
-        process.wait()
-        assert held(file, "one", 10)
-    finally:
-        ended(process)
+    assert held(file, "one", 10)
     assert held(tmp_path / "nowhere" / "locks", "one")  # without a file, nobody is kept out
     assert not process_locks.in_use(tmp_path / "nowhere" / "locks")
     assert os.listdir(tmp_path) == ["locks"]
@@ -79,14 +77,11 @@ def test_a_lock_is_of_its_name_and_ends_with_its_process(tmp_path: Path) -> None
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped")
 def test_a_stopped_process_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     file = tmp_path / "locks"
-    process = holder(file, "one")
-    try:
+    with held_elsewhere(file, "one") as process:
         process.send_signal(signal.SIGSTOP)
         start = time.monotonic()
         assert not held(file, "one", 0.2)
         assert 0.2 <= time.monotonic() - start < 60
-    finally:
-        ended(process)
 
 
 def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path: Path) -> None:

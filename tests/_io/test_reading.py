@@ -19,7 +19,9 @@ unix = pytest.mark.skipif(os.name != "posix", reason="pipes and devices of Unix"
 
 @unix
 @pytest.mark.parametrize("kind", ["a pipe", "a folder", "a device", "a socket"])
-def test_what_is_no_file_is_refused_at_once(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pipes_folders_and_devices_are_refused_at_once(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)  # names of sockets must be short
     path = Path("some")
     with socket.socket(socket.AF_UNIX) as listener:

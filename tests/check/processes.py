@@ -5,16 +5,16 @@ from pathlib import Path
 from chainrule.check.host import process
 
 
-def orphaned_submissions() -> list[int]:
-    """Return the numbers of the processes that run a submission although their judge is gone.
+def orphaned_submissions(parent: int = 1) -> list[int]:
+    """Return the numbers of the processes that run a submission for another process, or although their judge is gone.
 
     Processes of tests that run at the same time have a parent.
     """
     numbers = list[int]()
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == 1 and str(process.BOOT).encode() in (entry / "cmdline").read_bytes():
+            is_child = int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == parent
+            if is_child and str(process.BOOT).encode() in (entry / "cmdline").read_bytes():
                 numbers.append(int(entry.name))
         except OSError:
             continue

@@ -3,17 +3,14 @@
 import errno
 import json
 import os
-import random
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from cli.commands import Invoke, refused, succeeded
-from cli.conftest import Run
 from PIL import Image
 
 from chainrule.runs.folder import CHECKPOINT, CONFIG, EVALUATION, HISTORY, MODEL
@@ -48,37 +45,6 @@ def test_damaged_files_of_a_run(invoke: Invoke, run_folder: Path, name: str) -> 
         refused(invoke(READERS[name][-1]), name)
 
 
-def places(tree: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Return the paths of all entries; of lists only the first."""
-    pairs = tree.items() if isinstance(tree, dict) else list(enumerate(tree))[:1] if isinstance(tree, list) else ()
-    for key, value in pairs:
-        yield (*before, key)
-        yield from places(value, (*before, key))
-
-
-@pytest.mark.parametrize("command", READERS[CONFIG])
-def test_any_config_is_used_or_refused(invoke: Invoke, run_folder: Path, command: str) -> None:
-    """Remove or replace each entry: at least the ten that every command reads are refused by the name of the file."""
-    text, draw = (run_folder / CONFIG).read_text(), random.Random(command)
-    whole, refusals = shutil.copytree(run_folder, run_folder.parent / "whole"), 0
-    for place in places(json.loads(text)):
-        for wrong in (None, draw.choice([True, -1, 2.5, 10**400, "x", [], ["x", 1], {}, {"x": {}}])):
-            inner = config = json.loads(text)
-            for key in place[:-1]:
-                inner = inner[key]
-            inner[place[-1]] = wrong
-            if wrong is None:
-                del inner[place[-1]]
-            (run_folder / CONFIG).write_text(json.dumps(config))
-            result = invoke(command, "--accept-changes")
-            assert result.exit_code in (0, 2), (place, wrong, result.exception)
-            if result.exit_code:
-                refusals += wrong is None and CONFIG in result.stderr.splitlines()[-1]
-            else:
-                shutil.copytree(whole, run_folder, dirs_exist_ok=True)
-    assert refusals >= 10
-
-
 def test_a_disk_that_can_only_be_read(
     invoke: Invoke, run_folder: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,13 +62,6 @@ def test_a_disk_that_can_only_be_read(
     refused(invoke("train --quiet --resume RUN"), "lock the run folder", "Read-only file system")
     refused(invoke(f"{TRAIN} --out new --data", digits), "the run folder", "Read-only file system")
     assert {path: path.read_bytes() for path in run_folder.iterdir()} == before
-
-
-def test_a_limit_on_the_size_of_files(run: Run, digits: Path) -> None:
-    """Let the system refuse a write, in a process of its own. `make faults` fails every system call."""
-    resource = pytest.importorskip("resource")
-    limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))}
-    refused(run(f"{TRAIN} --out out --data", digits, **limit), "cannot write", "checkpoint.safetensors")
 
 
 @pytest.mark.unprivileged

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from check.processes import orphaned_submissions
 from check.submissions import relu
-from cli.commands import answer, refused
+from cli.commands import answer
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "homework" / "submissions"
 LAYER = "Conv2D(4, (3, 2))"
@@ -47,12 +49,6 @@ def test_an_endless_loop_ends_with_a_sentence(invoke, tmp_path):
     assert re.fullmatch(r"… [\d,]+ more lines", printed[-1])
 
 
-@pytest.mark.parametrize("line", ["import os; os._exit(0)", "import sys; sys.exit()"])
-def test_code_that_ends_itself(invoke, tmp_path, line):
-    mine(tmp_path, line)
-    refused(invoke(f"check mine.py {RELU}"), "mine.py" if "os" in line else "SystemExit")
-
-
 @pytest.mark.parametrize("subject", ["softmax-cross-entropy", "mlp", "finished"])
 def test_built_in_losses_networks_and_runs_are_right(invoke, finished, subject):
     result = invoke("check --engine numpy", subject)
@@ -76,40 +72,23 @@ def test_grade_says_what_was_not_judged(invoke, tmp_path):
     (folder / "ada.py").write_text(relu(), encoding="utf-8")
     result = invoke(f"grade class {RELU} --csv grades.csv --quiet --seed 7")
     assert (result.exit_code, progress(result)) == (3, "")
-    assert [line.split()[0] for line in result.stdout.splitlines() if re.search(r" \d/2", line)] == [
-        "@sum.txt", r"a\n\x1b[2J=.zip", "ada.py", "empty", "two", "work.zip",
-    ]  # fmt: skip
+    names = ["@sum.txt", r"a\n\x1b[2J=.zip", "ada.py", "empty", "two", "work.zip"]
+    assert [line.split()[0] for line in result.stdout.splitlines() if re.search(r" \d/2", line)] == names
     assert "_given.py, _shared" in result.stdout
     assert result.stdout.endswith("seed 7\n")
     with Path("grades.csv").open(encoding="utf-8", newline="") as stream:
         rows = {row["submission"]: row for row in csv.DictReader(stream)}
-    assert [*rows] == ["'@sum.txt", r"a\n\x1b[2J=.zip", "ada.py", "empty", "two", "work.zip"]
+    assert [*rows] == ["'@sum.txt", *names[1:]]
     assert {row["passed"] for name, row in rows.items() if name != "ada.py"} == {"0"}
     assert "a.py, b.py" in rows["two"]["remark"]
 
 
-def running(group_of: int) -> list[str]:
-    """Return the submissions whose parent is that process."""
-    result = []
-    for place in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-            result += [place.name] * (parent == group_of and b"boot.py" in (place / "cmdline").read_bytes())
-    return result
-
-
-def ends(numbers: list[str]) -> bool:
-    """Return whether these submissions end soon; they may remain as zombies."""
+def eventually(is_true: Callable[[], Any]) -> bool:
+    """Wait up to a minute until a condition holds, and return whether it does."""
     until = time.monotonic() + 60
-    while time.monotonic() < until:
-        alive = []
-        for number in numbers:
-            with suppress(OSError):
-                alive += [number] * (b"boot.py" in Path("/proc", number, "cmdline").read_bytes())
-        if not alive:
-            return True
-        time.sleep(0.1)
-    return False
+    while not is_true() and time.monotonic() < until:
+        time.sleep(0.05)
+    return bool(is_true())
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are seen in /proc")
@@ -117,18 +96,12 @@ def ends(numbers: list[str]) -> bool:
 def test_a_submission_ends_with_its_grader(tmp_path, number):
     shutil.copy(EXAMPLES / "gus.py", tmp_path)
     command = [sys.executable, "-m", "chainrule", "grade", str(tmp_path), "--against", LAYER]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        until = time.monotonic() + 60
-        while not (started := running(process.pid)) and time.monotonic() < until:
-            time.sleep(0.05)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert eventually(lambda: orphaned_submissions(process.pid))
         process.send_signal(number)
         _, errors = process.communicate(timeout=120)
-    finally:
-        process.kill()
-    assert started
     assert number == signal.SIGKILL or (process.returncode, errors) == (130, "chainrule: interrupted\n")
-    assert ends(started)
+    assert eventually(lambda: not orphaned_submissions())
 
 
 def test_grade_writes_what_graders_read(invoke):

@@ -38,14 +38,12 @@ def net(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("seed", [0, 4])
-def test_the_seed_chooses_the_test_set(invoke, net, seed):
+def test_the_seed_chooses_the_test_set(invoke, net):
     """The command and Python evaluate the same samples. Other test sets overlap the training samples."""
-    generator = np.random.default_rng(seed)
+    seed, generator = 4, np.random.default_rng(4)
     x, y = generator.integers(0, 256, (70, 3, 5), dtype=np.uint8), generator.permutation(np.arange(70) % 3)
     np.savez("d.npz", x=x, y=y)
-    words = f"train --model {net} --data d.npz --epochs 1 --quiet --seed {seed} --out run"
-    succeeded(invoke(words, *(["--limit", 40] if seed == 4 else [])))
+    succeeded(invoke(f"train --model {net} --data d.npz --epochs 1 --quiet --seed {seed} --limit 40 --out run"))
     report = answer(invoke("evaluate run --json"))
     assert count(invoke("evaluate run").stdout) == (14, 70)
     model = cr.load("run")
@@ -58,9 +56,8 @@ def test_the_seed_chooses_the_test_set(invoke, net, seed):
             assert report["loss"] == pytest.approx(evaluation.loss)
     training, _ = cr.data.load("d.npz", seed=seed)
     for part in (training, cr.data.load_test("d.npz")):
-        known = 40 if seed == 4 else 56
         whole = np.asarray(part.x, generator.choice(["float64", "int64", "uint8"]))
-        assert f"trained on {known} of these {len(part)} samples" in model.evaluate(whole, part.y).warnings[0]
+        assert f"trained on 40 of these {len(part)} samples" in model.evaluate(whole, part.y).warnings[0]
 
 
 @pytest.mark.parametrize(("seed", "names"), [(1, "cat bee"), (2, "bee")])

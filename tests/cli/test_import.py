@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from cli.commands import Invoke, refused, succeeded
+from docs.pages import text
 from fuzz.formats import keras_files
 from interop.onnx_models import made
 from models import several
@@ -17,8 +18,6 @@ from onnx import helper
 from safetensors.numpy import save_file
 
 import chainrule as cr
-
-PAGE = Path(__file__).parents[2] / "docs" / "importing.md"
 
 
 @pytest.fixture
@@ -93,4 +92,4 @@ def test_outputs_are_compared_with_those_of_onnx_runtime(
 @pytest.mark.parametrize("option", ["--operators", "--layers"])
 def test_the_tables_of_the_page_are_those_that_are_printed(option: str, invoke: Invoke) -> None:
     result = succeeded(invoke("import", option))
-    assert result.stdout.strip() in PAGE.read_text(encoding="utf-8")
+    assert result.stdout.strip() in text("docs/importing.md")

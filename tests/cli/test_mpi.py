@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli.commands import Invoke
+from docs.pages import fences
 
 from chainrule._io import files
 
@@ -28,7 +29,7 @@ if not MPIEXEC.exists():
 LONG = "CHAINRULE_MPI" in os.environ
 PATIENCE = 600  # seconds: eight workers share the processors with whatever else the machine does
 RESUMED = {1: 2, 2: 1, 4: 8, 8: 4}  # workers before one is killed, and after
-PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
+PAGE = "docs/scaling.md"
 QUICK = "--model mlp --data data.npz --engine numpy --quiet --lr 0.01 --batch-size 30 --seed 4"
 SCRIPT = """  # named after chainrule, by which `workers_of` finds its processes
 import numpy as np, sys, chainrule as cr
@@ -96,7 +97,7 @@ def losses(run_folder: Path) -> list[str]:
 def workers_of(launcher: int) -> list[int]:
     """Return the processes that a launcher started, in the order of their ids."""
     result = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
-    deeper = [each for child in map(int, result) for each in workers_of(child)]
+    deeper = [process for child in map(int, result) for process in workers_of(child)]
     own = [int(child) for child in result if b"chainrule" in Path(f"/proc/{child}/cmdline").read_bytes()]
     return sorted({*own, *deeper})
 
@@ -149,10 +150,9 @@ def test_an_error_is_said_once_and_ends_all(folder: Path) -> None:
 @pytest.mark.skipif(not LONG, reason="run by make mpi")
 def test_the_commands_of_the_page(folder: Path) -> None:
     """Run every command of docs/scaling.md, with a small set of data, short and quiet."""
-    blocks: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)\n```", PAGE.read_text("utf-8"), re.S | re.M)
-    (script,) = [text for kind, text in blocks if kind == "python"]
+    (script,) = fences(PAGE, "python")
     (folder / "train.py").write_text(script.replace("threads=1", 'threads=1, engine="numpy"'))
-    commands = [text for kind, text in blocks if not kind]
+    commands = fences(PAGE, "")
     assert [line.split()[0] for line in commands] == ["chainrule", *["mpiexec"] * 3, "chainrule"]
     for number, line in enumerate(commands):
         words = line.replace("mnist", "data.npz").replace("RUN", "run1").replace("-n 4", "-n 2")

@@ -4,18 +4,15 @@ import errno
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 import pytest
 from cli.commands import refused
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,47 +63,34 @@ def test_commands_that_read_a_run_accept_changed_files() -> None:
         assert "accept_changes" in parameters or not {"run", "folders"} & parameters, name
 
 
-def python(code: str, folder: Path, **options: Any) -> "subprocess.CompletedProcess[str]":
-    """Run a program in a process of its own."""
-    pipes = {} if "stdout" in options else {"stdout": subprocess.PIPE}
-    return subprocess.run(
-        [sys.executable, *shlex.split(code)], cwd=folder, text=True, stderr=subprocess.PIPE, **pipes, **options
-    )
-
-
-def test_help_and_version_import_neither_llvmlite_nor_matplotlib_nor_numpy(tmp_path: Path) -> None:
+def test_help_and_version_import_neither_llvmlite_nor_matplotlib_nor_numpy(run, monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
     for word in ("--version", "--help"):
-        done = python(f"-X importtime -m chainrule {word}", tmp_path)
+        done = run(word)
         assert done.returncode == 0
         loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
         assert "click" in loaded
         assert not {"llvmlite", "matplotlib", "numpy", "rich"} & loaded
 
 
-def taken(kind: click.ParamType, word: str) -> object:
-    """Parse a word as an option of a type; None when it is refused."""
-    results: list[object] = []
-
-    @click.command()
-    @click.option("--n", type=kind)
-    def command(n: object) -> None:
-        results.append(n)
-
-    result = CliRunner().invoke(command, [f"--n={word}"])
-    assert result.exit_code in (0, 2), result.exception
-    return results[0] if results else None
+def parsed(kind: click.ParamType, word: str) -> object:
+    """Parse a word as an option of a type; None if it is refused."""
+    try:
+        return kind.convert(word, None, None)
+    except click.UsageError:
+        return None
 
 
 @given(st.integers(-(10**30), 10**30), st.floats(allow_nan=False))
 def test_numbers_are_plain_digits_within_bounds(whole: int, number: float) -> None:
-    assert taken(options.INTEGER, str(whole)) == whole
-    assert taken(options.BoundedInteger(-5, 5), str(whole)) == (whole if abs(whole) <= 5 else None)
-    assert taken(options.NUMBER, repr(number)) == number
+    assert parsed(options.INTEGER, str(whole)) == whole
+    assert parsed(options.BoundedInteger(-5, 5), str(whole)) == (whole if abs(whole) <= 5 else None)
+    assert parsed(options.NUMBER, repr(number)) == number
 
 
 @given(st.text(max_size=8) | st.from_regex(r"[0-9_٣.eE+ -]{1,9}", fullmatch=True))
 def test_other_words_are_no_numbers(word: str) -> None:
-    whole, number = taken(options.INTEGER, word), taken(options.NUMBER, word)
+    whole, number = parsed(options.INTEGER, word), parsed(options.NUMBER, word)
     assert whole is None or word.strip("+-").isascii()
     assert "_" not in word or (whole is None and number is None)
 
@@ -158,22 +142,22 @@ def test_an_interrupt_exits_with_130(failing):
     assert (result.exit_code, result.stderr) == (130, "chainrule: interrupted\n")
 
 
-def test_outputs_that_go_away_are_full_closed_or_lack_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outputs_that_go_away_are_full_closed_or_lack_letters(run, monkeypatch) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    done = python("-m chainrule models --json", tmp_path, stdout=writer)
+    done = run("models --json", stdout=writer)
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
     if Path("/dev/full").exists():
         with Path("/dev/full").open("w") as full:
-            done = python("-m chainrule models", tmp_path, stdout=full)
+            done = run("models", stdout=full)
         assert (done.returncode, done.stderr) == (2, "chainrule: No space left on device\n")
     if os.name == "posix":
         closed = f'exec "{sys.executable}" -m chainrule models >&-'
         done = subprocess.run(["/bin/sh", "-c", closed], capture_output=True, text=True, timeout=60, check=False)
         assert (done.returncode, done.stderr) == (0, "")
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1:strict")
-    done = python("-m chainrule models", tmp_path, errors="replace")
+    done = run("models", errors="replace")
     assert (done.returncode, done.stderr) == (0, "")
     assert "mnist ? 99.0 %" in done.stdout
 
@@ -196,11 +180,11 @@ def test_names_are_completed(invoke, words, expected):
     assert invoke(env=environment).stdout.splitlines() == [f"plain,{expected}"]
 
 
-def test_files_of_the_working_folder_are_not_imported(tmp_path: Path) -> None:
+def test_files_of_the_working_folder_are_not_imported(run, tmp_path: Path) -> None:
     """`python -m chainrule grade .` is run in a folder of submissions, which may have the names of our imports."""
     for name in ("click", "numpy", "rich", "chainrule_more"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working folder')", encoding="utf-8")
-    done = python("-m chainrule check half_squared_error --json", tmp_path)
+    done = run("check half_squared_error --json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ok"]
 

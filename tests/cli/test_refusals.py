@@ -176,6 +176,7 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
     "models lenet": "known: independent-code",
     "models --program": "name of a model",
     "models --new own.py": "own.py already exists",
+    "models --new own.txt": ".py, .toml, .json",
     "models --new no/where.py": "no folder no",
     "models mlp --new x.py": "--new",
     "data inspect nowhere": "nowhere",

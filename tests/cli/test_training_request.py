@@ -24,18 +24,18 @@ def numbers_of(optimizer: Any) -> dict[str, float]:
 @pytest.mark.parametrize("own", KINDS)
 @pytest.mark.parametrize("named", [None, *KINDS])
 @settings(max_examples=draws(4))
-@given(given_names=st.sets(st.sampled_from([*NUMBERS])))
-def test_numbers_are_kept_for_steps_of_the_same_size(own: Any, named: Any, given_names: set[str]) -> None:
+@given(named_numbers=st.sets(st.sampled_from([*NUMBERS])))
+def test_numbers_are_kept_for_steps_of_the_same_size(own: Any, named: Any, named_numbers: set[str]) -> None:
     """Other steps begin with their defaults; Adam that decays is AdamW; numbers that are named win."""
     own_numbers = {name: value / 2 for name, value in numbers_of(own()).items()}
     kind = named or own
     keeps = kind is own or any({kind, own} <= alike for alike in ALIKE)
-    kind = AdamW if kind is Adam and "weight_decay" in given_names else kind
+    kind = AdamW if kind is Adam and "weight_decay" in named_numbers else kind
     known = numbers_of(kind())
-    options = {name: NUMBERS[name] for name in given_names if name in known}
+    options = {name: NUMBERS[name] for name in named_numbers if name in known}
     kept = {name: value for name, value in own_numbers.items() if keeps and name in known}
-    chosen = choose_optimizer(own(**own_numbers), named and named().name, options)
-    assert chosen == kind(**known | kept | options)
+    optimizer = choose_optimizer(own(**own_numbers), named and named().name, options)
+    assert optimizer == kind(**known | kept | options)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_every_class_gives_its_share(counts: list[int], share: float, seed: int,
         *((249, 0.02, 0), (320, 0.0, 0), (1_000, 0.5, 500)),
     ],
 )
-def test_how_many_validate(count: int, share: float, expected: int) -> None:
+def test_small_data_hold_back_a_larger_share(count: int, share: float, expected: int) -> None:
     """Hold back enough for a standard error of 1.6 points, √(¼/1000); at most a fifth of small data, none of tiny."""
-    chosen = validation_share(count, share)
-    assert (validation_count(count, chosen) if chosen else 0) == expected
+    fraction = validation_share(count, share)
+    assert (validation_count(count, fraction) if fraction else 0) == expected

@@ -58,19 +58,15 @@ def archive(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def check(arrays: dict[str, np.ndarray]) -> None:
-    assert_array_equal(arrays["train-images-idx4-ubyte"], np.concatenate([PIXELS[n] for n in cifar.TRAIN]))
-    assert_array_equal(arrays["train-labels-idx1-ubyte"], np.concatenate([LABELS[n] for n in cifar.TRAIN]))
-    assert_array_equal(arrays["test-images-idx4-ubyte"], PIXELS["test_batch"])
-    assert_array_equal(arrays["test-labels-idx1-ubyte"], LABELS["test_batch"])
-
-
 def test_both_containers_and_the_unpacked_one_agree(tmp_path: Path) -> None:
-    check(cifar.from_archive(tmp_path / "ARCHIVE"))
-    check(cifar.from_package(tmp_path / "PACKAGE"))
     for name, content in binary().items():
         (tmp_path / name).write_bytes(content)
-    check(cifar.from_folder(tmp_path))
+    for arrays in (
+        cifar.from_archive(tmp_path / "ARCHIVE"), cifar.from_package(tmp_path / "PACKAGE"), cifar.from_folder(tmp_path)
+    ):  # fmt: skip
+        for part, names in (("train", cifar.TRAIN), ("test", cifar.TEST)):
+            assert_array_equal(arrays[f"{part}-images-idx4-ubyte"], np.concatenate([PIXELS[name] for name in names]))
+            assert_array_equal(arrays[f"{part}-labels-idx1-ubyte"], np.concatenate([LABELS[name] for name in names]))
     (tmp_path / "data_batch_3.bin").write_bytes(b"short")
     with pytest.raises(FormatError, match=r"data_batch_3.bin: expected 12292 bytes, found 5 bytes"):
         cifar.from_folder(tmp_path)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data.trees import save
 from PIL import Image, ImageEnhance
 
 from chainrule.data import duplicates
@@ -15,12 +16,6 @@ def photo(seed: int, size: int = 96) -> Image.Image:
     generator = np.random.default_rng(seed)
     coarse = Image.fromarray(generator.integers(0, 256, (6, 6, 3), dtype=np.uint8))
     return coarse.resize((size, size), Image.Resampling.BICUBIC)
-
-
-def save(image: Image.Image, path: Path, **options: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, **options)
-    return path
 
 
 COPIES = {
@@ -39,9 +34,9 @@ def test_copies_are_found_and_other_images_are_not(
     """Many images are compared by signs first."""
     monkeypatch.setattr(duplicates, "MAX_COMPARED", most)
     monkeypatch.setattr(duplicates, "BLOCK", 2)
-    files = {save(photo(seed), tmp_path / f"{seed}.png"): "all" for seed in range(20)}
+    files = {save(tmp_path / f"{seed}.png", photo(seed)): "all" for seed in range(20)}
     copy, suffix, options = COPIES[kind](photo(3))
-    files[save(copy, tmp_path / f"copy.{suffix}", **options)] = "all"
+    files[save(tmp_path / f"copy.{suffix}", copy, **options)] = "all"
     groups = find_duplicates(tmp_path, files)
     if groups or most == 100 or kind == "same":
         (group,) = groups
@@ -51,11 +46,11 @@ def test_copies_are_found_and_other_images_are_not(
 
 def test_groups_across_sets_come_first_and_uniform_images_are_no_copies(tmp_path: Path) -> None:
     files = {
-        save(photo(1), tmp_path / "train" / "a.png"): "train",
-        save(photo(1), tmp_path / "train" / "b.png"): "train",
-        save(photo(2), tmp_path / "train" / "c.png"): "train",
-        save(photo(2).resize((40, 40)), tmp_path / "test" / "d.png"): "test",
-        **{save(Image.new("RGB", (20, 20), (n, n, n)), tmp_path / "train" / f"{n}.png"): "train" for n in (10, 90)},
+        save(tmp_path / "train" / "a.png", photo(1)): "train",
+        save(tmp_path / "train" / "b.png", photo(1)): "train",
+        save(tmp_path / "train" / "c.png", photo(2)): "train",
+        save(tmp_path / "test" / "d.png", photo(2).resize((40, 40))): "test",
+        **{save(tmp_path / "train" / f"{n}.png", Image.new("RGB", (20, 20), (n, n, n))): "train" for n in (10, 90)},
     }
     damaged = tmp_path / "train" / "damaged.png"
     damaged.write_bytes(b"no image")

@@ -30,9 +30,9 @@ def source(kind: str, files: dict[str, bytes], asked: list[str]) -> Source:
         kind
     ]
 
-    def bring(wanted: Sequence[FileRecord], work: Path, report: Any):
-        asked.extend(f"{kind} {record.name}" for record in wanted)
-        for record in wanted:
+    def bring(records: Sequence[FileRecord], work: Path, report: Any):
+        asked.extend(f"{kind} {record.name}" for record in records)
+        for record in records:
             if record.name not in brought:
                 raise DataError(f"no {record.name}")
             yield record, brought[record.name]
@@ -100,7 +100,14 @@ def test_an_unwritable_cache_asks_no_further(mini, use, tmp_path: Path, monkeypa
     assert asked == []
 
 
-def test_a_mirror(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
+class Endless(io.RawIOBase):
+    """A file of empty members of gzip."""
+
+    def read(self, size: int = -1) -> bytes:
+        return gzip.compress(b"") * max(1, size // 20)
+
+
+def test_mirrors(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     @contextmanager
@@ -109,34 +116,23 @@ def test_a_mirror(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
         if "dead.example" in url:
             raise urllib.error.URLError(OSError(-2, "Name or service not known"))
         content = gzip.compress(mini.files[url.rsplit("/", 1)[1].removesuffix(".gz")])
-        cut = content[:20] if "cut.example" in url else content
-        yield io.BytesIO(cut), len(cut)
-
-    monkeypatch.setattr(fetch, "open_https", opened)
-    broken = mirror("dead.example", "d"), mirror("cut.example", "c")
-    use(*broken)
-    with pytest.raises(DataError, match=r"dead.example: Name or service not known; cut.example: Compressed file ended"):
-        loaded(mini)
-    assert asked == [f"https://{place}/train-images-idx3-ubyte.gz" for place in ("dead.example/d", "cut.example/c")]
-    use(*broken, mirror("good.example", "path/to"))
-    mini.check(loaded(mini))
-    assert asked[-1] == "https://good.example/path/to/t10k-labels-idx1-ubyte.gz"
-
-
-def test_a_mirror_that_sends_empty_members_without_end(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Endless(io.RawIOBase):
-        def read(self, size: int = -1) -> bytes:
-            return gzip.compress(b"") * max(1, size // 20)
-
-    @contextmanager
-    def opened(url: str):
-        yield Endless(), None
+        files = {"cut.example": io.BytesIO(content[:20]), "endless.example": Endless()}
+        yield files.get(url.split("/")[2], io.BytesIO(content)), None
 
     monkeypatch.setattr(fetch, "BLOCK", 2000)
     monkeypatch.setattr(fetch, "open_https", opened)
-    use(mirror("endless.example", "d"))
-    with pytest.raises(DataError, match=r"endless.example: .*\.gz is larger than the \d+ bytes expected"):
-        loaded(mini)
+    for host, problem in (
+        ("dead.example", "Name or service not known"),
+        ("cut.example", "Compressed file ended"),
+        ("endless.example", r".*\.gz is larger than the \d+ bytes expected"),
+    ):
+        use(mirror(host, "d"))
+        with pytest.raises(DataError, match=f"{host}: {problem}"):
+            loaded(mini)
+        assert asked.pop() == f"https://{host}/d/train-images-idx3-ubyte.gz"
+    use(mirror("good.example", "path/to"))
+    mini.check(loaded(mini))
+    assert asked[-1] == "https://good.example/path/to/t10k-labels-idx1-ubyte.gz"
 
 
 class Response(io.BytesIO):
@@ -217,8 +213,8 @@ from chainrule.data.fetch import Source
 
 mini = Mini()
 
-def bring(wanted, work, report):
-    for record in wanted:
+def bring(records, work, report):
+    for record in records:
         with (work / "download").open("wb") as file:
             for number in mini.files[record.name]:
                 file.write(bytes([number]))

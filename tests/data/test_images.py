@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from data.trees import save
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image, ImageOps
 
@@ -22,11 +23,6 @@ COLORS, WEIGHT = LEVELS[:, :, :3] * 1.0, LEVELS[:, :, 3:] / 255  # WEIGHT: of al
 ON_WHITE = WEIGHT * COLORS + (1 - WEIGHT) * 255
 
 
-def saved(path: Path, array: np.ndarray, **options: object) -> Path:
-    Image.fromarray(array).save(path, **options)
-    return path
-
-
 def indexed(path: Path) -> None:
     """Write an image whose pixels are places in a palette."""
     image = Image.fromarray(LEVELS[:, :, 0]).convert("P")
@@ -36,13 +32,13 @@ def indexed(path: Path) -> None:
 
 # file → how to write it, its colors or gray levels, how many levels it may differ, what is said
 FILES: dict[str, tuple[Callable[[Path], object], np.ndarray, int, list[str]]] = {
-    "rgb.png": (lambda path: saved(path, LEVELS[:, :, :3]), COLORS, 0, []),
-    "grey.png": (lambda path: saved(path, LEVELS[:, :, 0]), COLORS[:, :, :1], 0, []),
-    "luma.png": (lambda path: saved(path, LEVELS[:, :, :3]), COLORS @ [[0.299], [0.587], [0.114]], 1, []),
+    "rgb.png": (lambda path: save(path, LEVELS[:, :, :3]), COLORS, 0, []),
+    "grey.png": (lambda path: save(path, LEVELS[:, :, 0]), COLORS[:, :, :1], 0, []),
+    "luma.png": (lambda path: save(path, LEVELS[:, :, :3]), COLORS @ [[0.299], [0.587], [0.114]], 1, []),
     "palette.png": (indexed, PALETTE[LEVELS[:, :, 0]], 0, []),
     **{
         f"alpha.{suffix}": (
-            lambda path, options=options: saved(path, LEVELS, **options),
+            lambda path, options=options: save(path, LEVELS, **options),
             ON_WHITE,
             1,
             ["transparent parts shown on white"],
@@ -57,7 +53,7 @@ FILES: dict[str, tuple[Callable[[Path], object], np.ndarray, int, list[str]]] = 
     ),
     **{
         f"deep.{suffix}": (
-            lambda path: saved(path, DEEP),
+            lambda path: save(path, DEEP),
             np.rint(DEEP / 257)[:, :, None],
             0,
             ["16 bits per channel, reduced to 8"],
@@ -79,7 +75,7 @@ def test_pixels_are_those_of_the_file(name: str, tmp_path: Path) -> None:
 
 
 def test_too_many_pixels(tmp_path: Path) -> None:
-    path = saved(tmp_path / "big.png", np.zeros((30, 20), np.uint8))
+    path = save(tmp_path / "big.png", np.zeros((30, 20), np.uint8))
     assert open_image(path, max_pixels=600).size == (20, 30)
     with pytest.raises(DataError, match=r"big.png: 20×30 pixels is too large; expected at most 599 pixels"):
         open_image(path, max_pixels=599)
@@ -89,7 +85,7 @@ NO_IMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "none.png": (lambda path: None, r"cannot be read \(No such file"),
     "folder.png": (lambda path: path.mkdir(), "cannot be read"),
     "other.png": (
-        lambda path: saved(path, np.zeros((3, 3), np.uint8), format="TGA"),
+        lambda path: save(path, np.zeros((3, 3), np.uint8), format="TGA"),
         "not a PNG, JPEG, WebP, TIFF, GIF, BMP or PPM image",
     ),
     "torn.png": (lambda path: path.write_bytes(b"torn"), "not a PNG"),
@@ -98,8 +94,8 @@ NO_IMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         "not a PNG.* but HEIC or AVIF: convert to JPEG first",
     ),
     # levels that would have to be guessed
-    "float.tiff": (lambda path: saved(path, DEEP / np.float32(9)), "mode F; expected 8 or 16 bits per channel"),
-    "large.tiff": (lambda path: saved(path, DEEP + np.int32(70_000)), "mode I; expected 8 or 16 bits per channel"),
+    "float.tiff": (lambda path: save(path, DEEP / np.float32(9)), "mode F; expected 8 or 16 bits per channel"),
+    "large.tiff": (lambda path: save(path, DEEP + np.int32(70_000)), "mode I; expected 8 or 16 bits per channel"),
     "lab.tiff": (lambda path: Image.fromarray(LEVELS[:, :, :3], "LAB").save(path), "mode LAB; expected 8 or 16 bits"),
 }
 
@@ -121,7 +117,7 @@ def test_other_files_are_refused(name: str, tmp_path: Path) -> None:
 def test_every_orientation_is_what_pillow_makes_of_it(orientation: int, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = saved(tmp_path / "p.png", np.arange(6, dtype=np.uint8).reshape(2, 3), exif=exif)
+    path = save(tmp_path / "p.png", np.arange(6, dtype=np.uint8).reshape(2, 3), exif=exif)
     with Image.open(path) as stored:
         upright = np.asarray(ImageOps.exif_transpose(stored))
     assert_array_equal(np.asarray(open_image(path)), upright)
@@ -135,7 +131,7 @@ def test_every_orientation_is_what_pillow_makes_of_it(orientation: int, tmp_path
 )
 def test_an_orientation_that_is_none_is_passed_over(entry: bytes, tmp_path: Path) -> None:
     oriented = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12"  # followed by the type, count and value of the orientation
-    path = saved(tmp_path / "p.jpg", np.zeros((8, 16), np.uint8), exif=oriented + entry + bytes(4), quality=100)
+    path = save(tmp_path / "p.jpg", np.zeros((8, 16), np.uint8), exif=oriented + entry + bytes(4), quality=100)
     assert open_image(path).size == (16, 8)
 
 
@@ -157,7 +153,7 @@ def test_colors_of_sixteen_bits_and_few_levels_are_reported(tmp_path: Path, low:
     content = [struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks.items()]
     (tmp_path / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(content))
     (tmp_path / "c.ppm").write_bytes(b"P6 30 40 65535\n" + colors.tobytes())
-    saved(tmp_path / "g.png", colors[..., 0].astype(np.uint16))
+    save(tmp_path / "g.png", colors[..., 0].astype(np.uint16))
     expected: dict[str, Any] = {"c.png": colors, "c.ppm": colors, "g.png": colors[..., 0]}
     for name, levels in expected.items():
         image = open_image(tmp_path / name)

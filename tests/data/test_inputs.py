@@ -63,10 +63,11 @@ def test_images_without_a_digit_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("text")
     with pytest.raises(FormatError, match=r"text.png: not a PNG, JPEG, WebP, TIFF, GIF, BMP or PPM image"):
         load_digit(tmp_path / "text.png")
-    with pytest.raises(DataError, match="1×2 pixels is too small for a digit"):
-        as_mnist(np.array([[0], [255]], np.uint8))
-    for array in (np.zeros((3, 4)), np.zeros(5, np.uint8), np.zeros((2, 4, 4), np.uint8)):
-        with pytest.raises(DataError, match="expected bytes of shape"):
+    for array, message in (
+        (np.array([[0], [255]], np.uint8), "1×2 pixels is too small for a digit"),
+        *((np.zeros(shape, np.uint8), "expected bytes of shape") for shape in (5, (2, 4, 4))),
+        (np.zeros((3, 4)), "expected bytes of shape"),
+        (np.zeros((0, 4), np.uint8), "the image is empty"),
+    ):
+        with pytest.raises(DataError, match=message):
             as_mnist(array)
-    with pytest.raises(DataError, match="the image is empty"):
-        as_mnist(np.zeros((0, 4), np.uint8))

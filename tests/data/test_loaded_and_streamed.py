@@ -1,11 +1,12 @@
 """Random folders, many of them damaged: loading and streaming accept, refuse and report the same."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from data.trees import inventory
+from data.trees import inventory, save
 from numpy.testing import assert_array_equal
 from PIL import Image
 
@@ -16,74 +17,53 @@ SIZES = ((8, 6), (6, 8), (5, 5))
 ORIENTATION = 0x0112
 VALUES: tuple[tuple[int, ...], ...] = ((0, 1), (0, 255), (0, 128), (0, 1, 255), (0, 2, 7), (0, 128, 255), (255,))
 COLORS = np.array([(0, 0, 0), (255, 0, 0), (0, 0, 255)], np.uint8)
+Draw = np.random.Generator
 
 
-class Folder:
-    """Draws a folder of images: in classes, with a table, or with masks. Each kind of fault occurs in some folders."""
+def turn(path: Path, pixels: np.ndarray, draw: Draw) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = int(draw.choice([3, 6]))
+    save(path, pixels, exif=exif)
 
-    def __init__(self, top: Path, seed: int) -> None:
-        self.top, self.draw = top, np.random.default_rng(seed)
-        self.faults, self.sizes = self.draw.random(12) < 0.15, SIZES[: 1 + int(self.draw.random() < 0.3)]
-        self.values = VALUES[self.draw.integers(len(VALUES))]
-        self.mask_mode = str(self.draw.choice(["L", "L", "P", "RGB", "JPEG"]))
-        kind = ("classes", "table", "masks")[min(seed % 4, 2)]
-        for number in range(int(self.draw.integers(4, 9))):
-            getattr(self, kind)(number)
 
-    def fault(self, kind: int) -> bool:
-        """Return whether a fault of a kind occurs in this file."""
-        return bool(self.faults[kind] and self.draw.random() < 0.4)
+FAULTS: tuple[Callable[[Path, np.ndarray, Draw], Any], ...] = (  # of an image or a mask
+    turn,
+    lambda path, pixels, draw: save(path, pixels.reshape(*pixels.shape[:2], -1)[..., 0]),  # gray levels
+    lambda path, pixels, draw: save(path, pixels[1:, 1:]),  # another size
+    lambda path, pixels, draw: save(path, np.full_like(pixels, 255)),
+    lambda path, pixels, draw: save(path, np.arange(pixels.size, dtype=np.uint8).reshape(pixels.shape)),  # many values
+    lambda path, pixels, draw: Image.fromarray(pixels).convert("RGBA").save(path.with_suffix(".png")),
+    lambda path, pixels, draw: Image.fromarray(pixels).convert("L").save(path.with_suffix(".bmp")),  # beside it
+    lambda path, pixels, draw: path.write_bytes(path.read_bytes()[: draw.integers(60)]),
+    lambda path, pixels, draw: path.rename(path.with_suffix(".txt")),
+    lambda path, pixels, draw: path.unlink(missing_ok=True),
+)
 
-    def image(self, path: Path) -> tuple[int, int]:
-        """Write an image or a damaged file, and return the size (W, H) of its stored pixels."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        width, height = self.sizes[self.draw.integers(len(self.sizes))]
-        shape = (height, width) if self.fault(0) else (height, width, 3)
-        exif = Image.Exif()
-        if self.fault(1):
-            exif[ORIENTATION] = int(self.draw.choice([3, 6]))
-        Image.fromarray(self.draw.integers(0, 256, shape, np.uint8)).save(path, exif=exif)
-        if self.fault(2):
-            path.write_bytes(path.read_bytes()[: int(self.draw.integers(0, 60))])
-        return width, height
 
-    def classes(self, number: int) -> None:
-        """Write an image into a class folder, or a text file."""
-        folder = self.top / "ab"[number % 2]
-        self.image(folder / f"{number}.png")
-        if self.fault(3):
-            (folder / f"{number}.png").rename(folder / f"{number}.txt")
-
-    def table(self, number: int) -> None:
-        """Write an image and a row of the table."""
-        self.image(self.top / f"{number}.png")
-        with (self.top / "targets.csv").open("a") as table:
-            table.write(f"{'' if number else chr(10).join(['file,size', ''])}{number}.png,{number}\n")
-        if self.fault(4):
-            (self.top / f"{number}.png").unlink()
-
-    def masks(self, number: int) -> None:
-        """Write an image and its mask."""
-        width, height = self.image(self.top / "images" / f"{number}.png")
-        size = (3, 4) if self.fault(5) else (height, width)
-        labels = self.draw.integers(0, len(self.values), size)
-        levels = np.array(self.values, np.uint8)[labels]
-        if self.fault(6):
-            levels[:] = 255
-        if self.fault(7):
-            levels[0] = np.arange(levels.shape[1]) * 30
-        picture = Image.fromarray(COLORS[labels % len(COLORS)] if self.mask_mode == "RGB" else levels)
-        if self.fault(8):
-            picture = picture.convert("RGBA")
-        path = self.top / "masks" / f"{number}.png"
-        path.parent.mkdir(exist_ok=True)
-        if not self.fault(9):
-            is_lossy = self.mask_mode == "JPEG" and picture.mode == "L"
-            picture.save(path.with_suffix(".jpg") if is_lossy else path, quality=60)
-        if self.fault(10):
-            picture.convert("L").save(path.with_suffix(".bmp"))
-        if self.fault(11):
-            (self.top / "classes.txt").write_text("road\nsky\n")
+def write_folder(top: Path, seed: int) -> None:
+    """Draw a folder of images: in classes, with a table, or with masks. Each fault occurs in some folders."""
+    draw, kind = np.random.default_rng(seed), ("classes", "table", "masks")[min(seed % 4, 2)]
+    sizes, values = SIZES[: 1 + int(draw.random() < 0.3)], np.array(VALUES[draw.integers(len(VALUES))], np.uint8)
+    suffix, are_colors, count = draw.choice(["png", "png", "jpg"]), draw.random() < 0.2, int(draw.integers(4, 9))
+    for number in range(count):
+        width, height = sizes[draw.integers(len(sizes))]
+        place = {"classes": "ab"[number % 2], "table": ".", "masks": "images"}[kind]
+        save(top / place / f"{number}.png", draw.integers(0, 256, (height, width, 3), np.uint8))
+        labels = draw.integers(0, len(values), (height, width))
+        if kind == "masks":
+            mask = COLORS[labels] if are_colors else values[labels]
+            save(top / "masks" / f"{number}.{suffix}", mask, quality=60)
+    if kind == "table":
+        rows = [f"{number}.png,{number}\n" for number in range(count)]
+        (top / "targets.csv").write_text("".join(["file,size\n", *rows]))
+    elif kind == "masks" and draw.random() < 0.15:
+        (top / "classes.txt").write_text("road\nsky\n")
+    faults = [fault for fault in FAULTS if draw.random() < 0.15]
+    for path in sorted(top.rglob("[0-9].*")):
+        pixels = np.asarray(Image.open(path))
+        for fault in faults:
+            if draw.random() < 0.4:
+                fault(path, pixels, draw)
 
 
 def outcome(folder: Path, options: dict[str, Any]) -> tuple[Any, ...]:
@@ -102,7 +82,7 @@ def test_loading_and_streaming_agree(start: int | range, tmp_path: Path) -> None
     accepted = 0
     seeds = range(start, start + 20) if isinstance(start, int) else start
     for seed in seeds:
-        Folder(tmp_path / str(seed), seed)
+        write_folder(tmp_path / str(seed), seed)
         for options in ({}, {"size": (6, 8)}, {"size": (7, 5), "skip_damaged": True}, {"channels": 1}):
             loaded, streamed = (outcome(tmp_path / str(seed), {**options, "lazy": lazy}) for lazy in (False, True))
             assert len(loaded) == len(streamed), (seed, options, loaded, streamed)

@@ -11,10 +11,16 @@ from chainrule.data import Dataset
 from chainrule.data.inventory import Inventory
 
 
+def save(path: Path, image: Any, **options: Any) -> Path:
+    """Write an image of Pillow, or pixels, and return the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(path, **options)
+    return path
+
+
 def picture(path: Path, level: int, *, size: tuple[int, int] = (5, 4), mode: str = "L") -> None:
     """Write an image of one gray level or, in RGB, of one color."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, level if mode == "L" else (level, 0, 255)).save(path)
+    save(path, Image.new(mode, size, level if mode == "L" else (level, 0, 255)))
 
 
 def tree(root: Path, description: str, **options: Any) -> Path:
@@ -54,10 +60,8 @@ def inventory(data: Dataset) -> Inventory:
 
 def mask_folder(path: Path, masks: Any, images: Any = None, suffix: str = "png") -> Path:
     """Write images and their masks, of values (H, W) or colors (H, W, 3); by default, images of levels 10, 11, …"""
-    for name in ("images", "masks"):
-        (path / name).mkdir(parents=True, exist_ok=True)
     for number, mask in enumerate(np.asarray(masks, np.uint8)):
         image = np.full(mask.shape[:2], 10 + number, np.uint8) if images is None else images[number]
-        Image.fromarray(image).save(path / "images" / f"{number:02}.png")
-        Image.fromarray(mask).save(path / "masks" / f"{number:02}.{suffix}", quality=70)
+        save(path / "images" / f"{number:02}.png", image)
+        save(path / "masks" / f"{number:02}.{suffix}", mask, quality=70)
     return path

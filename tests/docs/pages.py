@@ -1,6 +1,7 @@
 """Contents of the pages in docs/derivations/: code blocks, formulas, table rows, links to code."""
 
 import ast
+import importlib
 import inspect
 import re
 from functools import cache
@@ -21,14 +22,14 @@ EQUATION = re.compile(r"\w+(\[[^\]]*\])?\s*(=|←) ")
 
 
 @cache
-def text(page: Path) -> str:
-    """Read a page."""
-    return page.read_text(encoding="utf-8")
+def text(page: str | Path) -> str:
+    """Read a page, by its path or by that from the root."""
+    return (ROOT / page).read_text(encoding="utf-8")
 
 
-def fences(page: Path, language: str) -> list[str]:
+def fences(page: str | Path, language: str) -> list[str]:
     """Return the code blocks of one language."""
-    return [block for found, block in FENCE.findall(text(page)) if found == language]
+    return [block for name, block in FENCE.findall(text(page)) if name == language]
 
 
 def session(page: Path) -> str:
@@ -65,8 +66,8 @@ def defined_equations(operation: str) -> list[str]:
 
 def rows(page: Path) -> dict[str, list[str]]:
     """Return the rows of all tables that begin with a name in code: name → the other cells."""
-    found = re.findall(r"^\| `(\w+)` \|(.*)\|$", text(page), flags=re.M)
-    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in found}
+    cells = re.findall(r"^\| `(\w+)` \|(.*)\|$", text(page), flags=re.M)
+    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in cells}
 
 
 def target(page: Path, place: str) -> Path:
@@ -77,13 +78,23 @@ def target(page: Path, place: str) -> Path:
 @cache
 def names_in(file: Path) -> frozenset[str]:
     """Return the names defined in a Python file: functions, classes with their methods, and constants."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found.add(node.name)
+            names.add(node.name)
         if isinstance(node, ast.ClassDef):
-            found |= {f"{node.name}.{part.name}" for part in node.body if isinstance(part, ast.FunctionDef)}
+            names |= {f"{node.name}.{part.name}" for part in node.body if isinstance(part, ast.FunctionDef)}
         if isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            found |= {one.id for one in targets if isinstance(one, ast.Name)}
-    return frozenset(found)
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return frozenset(names)
+
+
+@cache
+def resolved(name: str) -> object:
+    """Resolve `chainrule.` and the name; functions take precedence over modules of the same name."""
+    actual, place = importlib.import_module("chainrule"), "chainrule"
+    for part in name.split("."):
+        place += f".{part}"
+        actual = getattr(actual, part) if hasattr(actual, part) else importlib.import_module(place)
+    return actual

@@ -14,11 +14,6 @@ PAGES = sorted((ROOT / "docs" / "check-your-copy").glob("*.md"))
 COMMAND = re.compile(r"^chainrule check (examples/tutorials/\w+\.py)$", re.M)
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| WRONG \| (.*?) \| (.*) \|$", re.M)
 UNKNOWN = "(no known mistake)"
-ERRATA = text(ROOT / "docs" / "derivations" / "errata.md")
-
-
-def test_every_tutorial_has_a_page() -> None:
-    assert len(PAGES) == 5
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -44,11 +39,3 @@ def test_the_verdicts_are_those_of_the_check(page: Path, complete: bool) -> None
     for key, message in stated.items():
         messages = [diagnosis.message for diagnosis in wrong[key].diagnoses]
         assert not messages if message == UNKNOWN else any(message in other for other in messages), messages
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_errata_are_listed(page: Path) -> None:
-    code = ROOT / "examples" / "tutorials" / f"{page.stem.replace('-', '_')}.py"
-    identifiers = set(re.findall(r"\b[a-z]{2}-e\d+\b", text(page) + text(code)))
-    assert identifiers
-    assert all(f"\n| {identifier} |" in ERRATA for identifier in identifiers)

@@ -75,9 +75,9 @@ def test_formulas_in_a_line_survive_markdown(page: Path) -> None:
 
 @each_operation
 def test_the_equation_on_the_page_is_that_of_the_code(name: str) -> None:
-    wanted = defined_equations(name)
-    assert wanted, f"the docstring of {name} has no equation"
-    assert stated(page_of(name)).get(name) == wanted
+    expected = defined_equations(name)
+    assert expected, f"the docstring of {name} has no equation"
+    assert stated(page_of(name)).get(name) == expected
 
 
 @each_operation
@@ -113,5 +113,5 @@ def test_every_family_has_all_five_forms(family: str) -> None:
 @each_family
 def test_reference_and_contents_lead_to_the_page(family: str) -> None:
     functions = [getattr(reference, name) for name in reference.__all__ if definitions.family(name) == family]
-    assert all(f"{family}.md" in (inspect.getdoc(inspect.getmodule(each)) or "") for each in functions)
+    assert all(f"{family}.md" in (inspect.getdoc(inspect.getmodule(function)) or "") for function in functions)
     assert f"({family}.md)" in text(FOLDER / "README.md")

@@ -2,24 +2,23 @@
 
 import ast
 import csv
-import importlib
 import re
 import runpy
 from collections import defaultdict
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+from docs.pages import ROOT, resolved, text
 
 import chainrule as cr
 from chainrule.data.dataset import Dataset
 
-TESTS = Path(__file__).parents[1]
-PAGES = TESTS.parent / "docs" / "derivations"
+TESTS = ROOT / "tests"
+PAGES = ROOT / "docs" / "derivations"
 KINDS = {"equation", "derivation", "code", "claim"}
-ERRATUM = re.compile(r"\b[a-z]{2}-e\d+\b")
+ERRATUM = re.compile(r"\b(?:ic|vc|nc|za|ve)-e\d+\b")
 QUOTED = re.compile(r"`([^`]+)`")
 CALCULATION = re.compile(r"\[calculation\]\([\w-]*calculations\.md#[\w-]+\)")
 LINK = re.compile(rf"{CALCULATION.pattern}|\]\(\.\./[\w.-]+\.md\)")
@@ -47,7 +46,7 @@ def inventory() -> list[Item]:
 def rows(page: str) -> dict[str, list[str]]:
     """Return the cells of every table row that begins with an id, by id."""
     actual: dict[str, list[str]] = {}
-    for line in (PAGES / page).read_text(encoding="utf-8").splitlines():
+    for line in text(PAGES / page).splitlines():
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         if cells and re.fullmatch(r"[a-z]{2}-[ce]?\d+", cells[0]):
             assert cells[0] not in actual, f"{page}: {cells[0]} stands there twice"
@@ -67,15 +66,6 @@ def functions_in(file: str) -> frozenset[str]:
 def missing_test(name: str) -> bool:
     file, _, function = name.partition("::")
     return function not in functions_in(file)
-
-
-def resolved(name: str) -> object:
-    """Resolve `chainrule.` and the name; functions take precedence over modules of the same name."""
-    actual, place = importlib.import_module("chainrule"), "chainrule"
-    for part in name.split("."):
-        place += f".{part}"
-        actual = getattr(actual, part) if hasattr(actual, part) else importlib.import_module(place)
-    return actual
 
 
 def test_the_inventory_is_sound() -> None:
@@ -113,7 +103,7 @@ TRIALS = runpy.run_path(str(TESTS.parent / "examples" / "trials.py"))
 
 
 def test_the_page_has_the_results_of_every_trial() -> None:
-    _, _, trials = (PAGES / "claims.md").read_text(encoding="utf-8").partition("## The trials")
+    _, _, trials = text(PAGES / "claims.md").partition("## The trials")
     results = [line.split(" | ")[:3] for line in trials.splitlines() if line.startswith("| ")]
     expected = [
         [f"| {question}", trial.data, trial.setting + (f", moved by {pixels}" if len(trial.shifts) > 1 else "")]
@@ -150,8 +140,9 @@ def test_errata_are_complete_and_linked_from_where_they_belong() -> None:
     for id_, (_, where, printed, why, right, _, calculation) in rows("errata.md").items():
         assert all((where, printed, why, right)), id_
         assert CALCULATION.fullmatch(calculation), id_
-    for page in ("tutorials.md", "claims.md"):
-        assert {*ERRATUM.findall((PAGES / page).read_text(encoding="utf-8"))} <= {*rows("errata.md")}
+    for page in (*ROOT.glob("docs/**/*.*"), *ROOT.glob("examples/tutorials/*.py")):
+        if page.suffix in (".md", ".py"):
+            assert {*ERRATUM.findall(text(page))} <= {*rows("errata.md")}, page.name
     for id_, cells in rows("tutorials.md").items():
         assert all(erratum[:2] == id_[:2] for erratum in ERRATUM.findall(cells[6]))
 

@@ -25,29 +25,29 @@ def main() -> int:
     parser.add_argument("--traced", type=int, default=20, help="faults by strace at each system call (20)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table to a file, too")
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chainrule-faults-") as place:
-        outcomes = list(_outcomes(Trials(Path(place)), given))
-    made = _table(outcomes)
-    print(made)
-    if given.markdown is not None:
-        insert(given.markdown, made, MARKS)
+        outcomes = list(_outcomes(Trials(Path(place)), options))
+    text = _table(outcomes)
+    print(text)
+    if options.markdown is not None:
+        insert(options.markdown, text, MARKS)
     for outcome in outcomes:
         for line in outcome.wrong:
             print(f"{outcome.name}: {line}", file=sys.stderr)
     return 1 if any(outcome.wrong for outcome in outcomes) else 0
 
 
-def _outcomes(trials: Trials, given: argparse.Namespace) -> Iterator[Outcome]:
-    draw = random.Random(given.seed)
-    yield _told(trials.at_moments(given.kills, draw))
+def _outcomes(trials: Trials, options: argparse.Namespace) -> Iterator[Outcome]:
+    draw = random.Random(options.seed)
+    yield _told(trials.at_moments(options.kills, draw))
     numbers = range(len(trials.calls))
     for effect in EFFECTS:
-        chosen = sorted(draw.sample(numbers, given.calls)) if given.calls else list(numbers)
-        yield _told(trials.at_calls(chosen, effect))
-    yield _told(trials.at_once(given.pairs, draw))
+        calls = sorted(draw.sample(numbers, options.calls)) if options.calls else list(numbers)
+        yield _told(trials.at_calls(calls, effect))
+    yield _told(trials.at_once(options.pairs, draw))
     if tracing.available():
-        yield _told(tracing.sweep(trials, given.traced, draw))
+        yield _told(tracing.sweep(trials, options.traced, draw))
     else:
         print("strace is not installed or may not trace: real system calls were not failed", file=sys.stderr)
 
@@ -59,8 +59,9 @@ def _told(outcome: Outcome) -> Outcome:
 
 def _table(outcomes: list[Outcome]) -> str:
     rows = [HEADS]
-    for one in outcomes:
-        rows.append((one.name, str(one.tried), str(one.cut), str(one.tried - len(one.wrong)), str(len(one.wrong))))
+    for outcome in outcomes:
+        wrong = len(outcome.wrong)
+        rows.append((outcome.name, *map(str, (outcome.tried, outcome.cut, outcome.tried - wrong, wrong))))
     return f"{table(rows)}\n\n{machine()}"
 
 

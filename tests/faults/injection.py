@@ -44,10 +44,13 @@ class Layer:
             if due and self.effect == "killed before":
                 os.kill(os.getpid(), signal.SIGKILL)
             if due and self.effect == "killed during":
-                self._half(call, real, arguments)
+                self._write_half(call, real, arguments)
+                os.kill(os.getpid(), signal.SIGKILL)
             if self.effect in ERRORS and (due or self.failed) and not (self.failed and call in ("close", "unlink")):
                 self.failed = True
-                self._let_go(call, real, arguments)
+                self._write_half(call, real, arguments)
+                if call == "close":
+                    real(*arguments)
                 raise OSError(ERRORS[self.effect], os.strerror(ERRORS[self.effect]))
             result = real(*arguments, **options)
             if due and self.effect == "killed after":
@@ -72,16 +75,8 @@ class Layer:
         torn = TEMPORARY.fullmatch(name)
         return (torn["name"] if torn else name) or "folder"
 
-    def _half(self, call: str, real: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    def _write_half(self, call: str, real: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        """Write half of the bytes, if the call writes."""
         if call == "write":
             handle, content = arguments
             real(handle, bytes(content)[: len(content) // 2])
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def _let_go(self, call: str, real: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        """Perform the side effects of a failing call: half of the bytes are written, a file is closed."""
-        if call == "write":
-            handle, content = arguments
-            real(handle, bytes(content)[: len(content) // 2])
-        if call == "close":
-            real(*arguments)

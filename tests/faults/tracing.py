@@ -30,7 +30,7 @@ def sweep(trials: Trials, count: int, draw: random.Random) -> Outcome:
     """Inject faults at `count` drawn occurrences of each call."""
     outcome = Outcome("killed, ENOSPC and EIO by strace")
     for call in TRACED:
-        most = sum(one.startswith("replace" if call == "rename" else call) for one in trials.calls)
+        most = sum(entry.startswith("replace" if call == "rename" else call) for entry in trials.calls)
         for _ in range(count):
             fault = draw.choice(["signal=KILL", *(f"error={name}" for name in ERRORS)])
             at = draw.randint(FIRST, most)

@@ -4,27 +4,27 @@ A small reader of its own, which knows nothing of the library's.
 """
 
 import inspect
-import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from chainrule.operations import reference
 
 FUNCTIONS: dict[str, Any] = {
-    "tanh": math.tanh,
-    "arctan": math.atan,
-    "erfc": math.erfc,
-    "exp": math.exp,
-    "log": math.log,
-    "sqrt": math.sqrt,
+    "tanh": np.tanh,
+    "arctan": np.arctan,
+    "erfc": special.erfc,
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
     "max": max,
     "min": min,
     "sgn": np.sign,
-    "pi": math.pi,
+    "pi": np.pi,
     "abs": abs,
     "round": round,
 }
@@ -49,7 +49,7 @@ def docstring(operation: str) -> list[str]:
     return (inspect.getdoc(getattr(reference, operation)) or "").splitlines()
 
 
-def computed(lines: list[str], known: Mapping[str, float], *, nesterov: bool = False) -> dict[str, list[float]]:
+def computed(lines: list[str], known: Mapping[str, Any], *, nesterov: bool = False) -> dict[str, list[Any]]:
     """Return the value of every form that is written of what is assigned: ← in order, = wherever it is needed.
 
     A form in letters that nobody defines, such as σ(x), is left out.
@@ -59,7 +59,7 @@ def computed(lines: list[str], known: Mapping[str, float], *, nesterov: bool = F
     env = {_python(name): value for name, value in known.items()}
     parted = [(_python(name), sign, right.split(" = ")) for name, sign, right in map(_assigned, pieces)]
     defined = {name: forms[-1] for name, sign, forms in parted if sign == "="}
-    result: dict[str, list[float]] = {}
+    result: dict[str, list[Any]] = {}
     for name, sign, forms in parted:
         values = [value for form in forms if (value := _value(form, env, defined)) is not None]
         result.setdefault(name, []).extend(values)
@@ -81,7 +81,7 @@ def _pieces(line: str) -> Iterator[str]:
                 yield piece
 
 
-def _value(form: str, env: Mapping[str, float], defined: Mapping[str, str]) -> float | None:
+def _value(form: str, env: Mapping[str, Any], defined: Mapping[str, str]) -> Any:
     """Return the value of a right-hand side, those of the letters in it worked out before."""
     value, where, rest = form.partition(" where ")
     if where:

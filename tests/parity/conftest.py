@@ -12,7 +12,7 @@ def pytest_report_header() -> str:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print a line for each comparison recorded with `record_property`, and the networks of torchvision."""
     reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
-    recorded = [each for report in reports for each in report.user_properties]
+    recorded = [entry for report in reports for entry in report.user_properties]
     if rows := sorted(value for key, value in recorded if key == "parity"):
         terminalreporter.section("largest deviation from PyTorch, as a share of the largest number")
     for name, deviation, where in rows:

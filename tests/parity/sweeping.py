@@ -30,11 +30,11 @@ class Largest:
 
     def meet(self, where: str, ours: Any, theirs: Any, tolerance: float = TOLERANCE) -> None:
         """Compare two arrays; fail the test if they differ by more than the tolerance."""
-        found = deviation(ours, theirs, SMALL)
-        if found > self.value:
-            self.value, self.where = found, where
-        if not found <= tolerance:
+        difference = deviation(ours, theirs, SMALL)
+        if difference > self.value:
+            self.value, self.where = difference, where
+        if not difference <= tolerance:
             raise AssertionError(
-                f"{where}: {found:.1e} of the largest number away from PyTorch, allowed {tolerance:.0e}; "
+                f"{where}: {difference:.1e} of the largest number away from PyTorch, allowed {tolerance:.0e}; "
                 f"seen again with CHAINRULE_SEED={SEED} CHAINRULE_DRAWS={draws(1)} make parity"
             )

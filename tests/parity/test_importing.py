@@ -40,10 +40,10 @@ def exported(module: Any, x: Any) -> bytes:
 
 def settled(module: Any) -> Any:
     """Return a module for inference whose running statistics are not 0 and 1."""
-    for each in module.modules():
-        if isinstance(each, nn.BatchNorm2d | nn.BatchNorm1d):
-            each.running_mean.normal_(0, 0.1)
-            each.running_var.uniform_(0.5, 1.5)
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d | nn.BatchNorm1d):
+            part.running_mean.normal_(0, 0.1)
+            part.running_var.uniform_(0.5, 1.5)
     return module.eval()
 
 

@@ -27,17 +27,17 @@ GRAPHS = 10  # times as many graphs as configurations of a layer
 
 def by_torch(network: Network, plan: Plan, config: Drawn) -> dict[str, Any]:
     """Return output, mean loss, gradients of x and of all parameters, running statistics and inference by PyTorch."""
-    made = theirs.translate(network, plan)
+    module = theirs.translate(network, plan)
     ending = training.ending(plan)
-    theirs.at_step(made, STEP)
+    theirs.at_step(module, STEP)
     x = torch.from_numpy(config.x).requires_grad_()
-    y = made(x)
+    y = module(x)
     loss = training.LOSSES[ending](y, training.targets(ending, config.t))
     loss.backward()
-    result = {"y": y.detach().numpy(), "loss": loss.item(), "dx": x.grad.numpy(), "gradients": made.gradient()}
+    result = {"y": y.detach().numpy(), "loss": loss.item(), "dx": x.grad.numpy(), "gradients": module.gradient()}
     after = copy.deepcopy(network)
     for name, value in after.weights.items():
-        value[...] = made.tensors[name].detach().numpy().reshape(value.shape)
+        value[...] = module.tensors[name].detach().numpy().reshape(value.shape)
     inference = theirs.translate(after, after.plan()).eval()(torch.from_numpy(config.x))
     return {**result, "statistics": after.statistics, "inference": inference.detach().numpy()}
 
@@ -46,8 +46,8 @@ def by_engine(name: str, network: Network, plan: Plan, config: Drawn) -> dict[st
     """Return the same by an engine's single operations, so that no program is compiled per configuration."""
     network = copy.deepcopy(network)
     walk = Interpreter(loader.find(name), plan, network.layout, network, 1)
-    each, _, gradients = walk.gradients(config.x, config.t, seed=0, step=STEP)
-    result = {"y": walk.read(plan.output), "loss": each.mean(), "dx": walk.read(plan.input.gradient())}
+    losses_of_samples, _, gradients = walk.gradients(config.x, config.t, seed=0, step=STEP)
+    result = {"y": walk.read(plan.output), "loss": losses_of_samples.mean(), "dx": walk.read(plan.input.gradient())}
     walk.commit_statistics()
     inference = Interpreter(loader.find(name), network.plan(), network.layout, network, 1).forward(config.x)
     return {**result, "gradients": gradients, "statistics": network.statistics, "inference": inference}

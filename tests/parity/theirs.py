@@ -31,11 +31,11 @@ class Masked(torch.nn.Module):
 
 def translate(network: Network, plan: Plan) -> Any:
     """Return a `peer.Translation`, with `Masked` for each dropout."""
-    made = peer.Translation(network, plan)
-    for place, (module, operation) in enumerate(zip(made.steps, plan.forward, strict=False)):
+    translation = peer.Translation(network, plan)
+    for place, (module, operation) in enumerate(zip(translation.steps, plan.forward, strict=False)):
         if isinstance(module, torch.nn.Dropout):
-            made.steps[place] = Masked(operation.attributes["rate"], operation.attributes["stream"])
-    return made
+            translation.steps[place] = Masked(operation.attributes["rate"], operation.attributes["stream"])
+    return translation
 
 
 def at_step(module: Any, step: int) -> None:

@@ -6,16 +6,16 @@ import numpy as np
 from numerical import assert_close
 
 
-def same(found: Any, expected: Any) -> None:
+def same(actual: Any, expected: Any) -> None:
     """Check equality up to rounding."""
-    assert_close(found, expected, 200)
+    assert_close(actual, expected, 200)
 
 
-def other(found: Any, expected: Any) -> None:
+def other(actual: Any, expected: Any) -> None:
     """Check that shapes differ, or values by far more than rounding."""
-    found, expected = np.asarray(found), np.asarray(expected)
-    if found.shape == expected.shape:
-        assert np.abs(found - expected).max() > 1e-3, "the printed formula gives the right numbers after all"
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    if actual.shape == expected.shape:
+        assert np.abs(actual - expected).max() > 1e-3, "the printed formula gives the right numbers after all"
 
 
 def plane(array: Any) -> Any:

@@ -5,7 +5,6 @@ oracle for the paper's formulas and for our operations alike.
 """
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,6 +32,20 @@ def second(S1: Array, K2: Array, b2: Array) -> Array:
     )
 
 
+Stages = dict[str, Array]
+STAGES: dict[str, Callable[[Stages], Array]] = {  # z: the paper's ŷ, a: its ŷσ
+    "C1": lambda known: first(known["image"], known["K1"], known["b1"]),
+    "C1s": lambda known: expit(known["C1"]),
+    "S1": lambda known: pooled(known["C1s"]),
+    "C2": lambda known: second(known["S1"], known["K2"], known["b2"]),
+    "C2s": lambda known: expit(known["C2"]),
+    "S2": lambda known: pooled(known["C2s"]),
+    "v": lambda known: known["S2"].ravel(),
+    "z": lambda known: known["W"] @ known["v"] + known["b"],
+    "a": lambda known: expit(known["z"]),
+}
+
+
 class Paper:
     """The network with random parameters in the paper's shapes, its stages, and the loss from any stage on."""
 
@@ -42,45 +55,18 @@ class Paper:
         self.K1, self.b1 = r.normal(size=(6, 5, 5)) / 3, r.normal(size=6)
         self.K2, self.b2 = r.normal(size=(6, 12, 5, 5)) / 4, r.normal(size=12)
         self.W, self.b = r.normal(size=(10, 192)) / 4, r.normal(size=10)
+        vars(self).update(self.stages())
 
-    @cached_property
-    def stages(self) -> dict[str, Array]:
-        """Compute C1, C1s, S1, C2, C2s, S2, v, z (the paper's ŷ), a (its ŷσ)."""
-        C1 = first(self.image, self.K1, self.b1)
-        S1 = pooled(expit(C1))
-        C2 = second(S1, self.K2, self.b2)
-        S2 = pooled(expit(C2))
-        z = self.W @ S2.ravel() + self.b
-        named = {"C1": C1, "C1s": expit(C1), "S1": S1, "C2": C2, "C2s": expit(C2), "S2": S2, "v": S2.ravel(), "z": z}
-        return {**named, "a": expit(z)}
-
-    def __getattr__(self, name: str) -> Array:
-        try:
-            return self.stages[name]
-        except KeyError:
-            raise AttributeError(name) from None
+    def stages(self, **changed: Array) -> Stages:
+        """Compute all stages, with other values of one stage or parameter."""
+        known = {**vars(self), **changed}
+        for name, compute in STAGES.items():
+            known[name] = changed[name] if name in changed else compute(known)
+        return known
 
     def loss(self, **changed: Array) -> float:
-        """Compute the loss with other values of one stage or parameter, recomputing what follows it."""
-        now = {**self.stages, **vars(self), **changed}
-        last = next(iter(changed))
-
-        def stage(name: str, make: Callable[[], Array], *reads: str) -> None:
-            if name not in changed and not done.isdisjoint(reads):
-                now[name] = make()
-                done.add(name)
-
-        done = {last}
-        stage("C1", lambda: first(now["image"], now["K1"], now["b1"]), "K1", "b1")
-        stage("C1s", lambda: expit(now["C1"]), "C1")
-        stage("S1", lambda: pooled(now["C1s"]), "C1s")
-        stage("C2", lambda: second(now["S1"], now["K2"], now["b2"]), "S1", "K2", "b2")
-        stage("C2s", lambda: expit(now["C2"]), "C2")
-        stage("S2", lambda: pooled(now["C2s"]), "C2s")
-        stage("v", lambda: now["S2"].ravel(), "S2")
-        stage("z", lambda: now["W"] @ now["v"] + now["b"], "v", "W", "b")
-        stage("a", lambda: expit(now["z"]), "z")
-        return 0.5 * float(np.sum((now["a"] - now["y"]) ** 2))
+        """Compute the loss with other values of one stage or parameter."""
+        return 0.5 * float(np.sum((self.stages(**changed)["a"] - self.y) ** 2))
 
     def slope(self, name: str, place: tuple[int, ...], step: float = 1e-5) -> float:
         """Return ∂L/∂(one entry of a stage or parameter) by central differences."""

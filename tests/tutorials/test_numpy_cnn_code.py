@@ -15,12 +15,12 @@ def test_the_whole_network_and_its_gradients():
     image, label = np.random.default_rng(6).uniform(size=(1, 28, 28)), np.eye(10)[7]
     places = ["conv1.w", "conv2.w", "dense1.w", "dense2.w", "conv1.b", "conv2.b", "dense1.b", "dense2.b"]
     params = [model.weights[name].reshape(-1, 1) if name.endswith("b") else model.weights[name] for name in places]
-    found, loss = listings.conv(image, label[:, None], params, 1, 2, 2)
+    gradients, loss = listings.conv(image, label[:, None], params, 1, 2, 2)
     losses, _, gradient = model.compile(model.plan(find("categorical_cross_entropy"))).gradients(
         image[None], label[None], seed=0, step=1
     )
     same(losses[0], loss)
-    for name, ours in zip(places, found, strict=True):
+    for name, ours in zip(places, gradients, strict=True):
         first, last = model.layout[name]
         same(ours.ravel(), gradient[first:last])
 
@@ -42,21 +42,10 @@ def test_the_architecture():
     conv1 = listings.convolution(image, np.ones((8, 1, 5, 5)), np.zeros((8, 1)))
     conv2 = listings.convolution(conv1, np.ones((8, 8, 5, 5)), np.zeros((8, 1)))
     pooled = listings.maxpool(conv2, 2, 2)
-    given = [
-        conv1.shape,
-        conv1.shape,
-        conv2.shape,
-        conv2.shape,
-        pooled.shape,
-        (pooled.size,),
-        (128,),
-        (128,),
-        (10,),
-        (10,),
-    ]
-    assert list(model.shapes) == given
+    shapes = [conv1.shape] * 2 + [conv2.shape] * 2 + [pooled.shape, (pooled.size,)] + [(128,)] * 2 + [(10,)] * 2
+    assert list(model.shapes) == shapes
 
 
 def test_batches_take_every_image_of_an_epoch_once():
-    taken = np.concatenate([data.order(100, 0, 0)[k : k + 32] for k in range(0, 100, 32)])
-    assert sorted(taken) == list(range(100))
+    drawn = np.concatenate([data.order(100, 0, 0)[k : k + 32] for k in range(0, 100, 32)])
+    assert sorted(drawn) == list(range(100))

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docs.pages import fences
 
 import chainrule as cr
-from chainrule.cli import models
-from chainrule.errors import ChainruleError, OptionError, RunError
+from chainrule.errors import ChainruleError
 from chainrule.zoo import network_files
 from experiments import configurations
 
@@ -43,19 +43,6 @@ def written(folder: Path, content: Any, name: str = "mine.json") -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("ending", models.TEMPLATES)
-def test_a_skeleton_is_a_network(tmp_path: Path, ending: str) -> None:
-    path = tmp_path / f"mine{ending}"
-    models.write_template(path)
-    entry = network_files.find(str(path))
-    model = entry.build((3, 32, 32), ("cat", "dog"), engine="numpy")
-    assert (model.name, model.output_shape, model.classes) == ("mine", (2,), ("cat", "dog"))
-    with pytest.raises(RunError, match=f"mine{ending}.*exists"):
-        models.write_template(path)
-    with pytest.raises(OptionError, match=r"\.py, \.toml, \.json"):
-        models.write_template(tmp_path / "mine.txt")
-
-
 def test_the_same_network_in_every_form(tmp_path: Path) -> None:
     tables = [layer.to_config() for layer in BUILT]
     toml = 'layers = ["Conv2D(4, 3)", "ReLU()", "Flatten()", {layer = "Dense", features = "classes"}, "Softmax()"]'
@@ -64,7 +51,7 @@ def test_the_same_network_in_every_form(tmp_path: Path) -> None:
         written(tmp_path, LAYERS, "b.json"),
         written(tmp_path, {"layers": tables}, "c.json"),
         written(tmp_path, toml, "d.toml"),
-        written(tmp_path, f"import chainrule as cr\nlayers = [{', '.join(f'cr.{one}' for one in LAYERS)}]".replace(
+        written(tmp_path, f"import chainrule as cr\nlayers = [{', '.join(f'cr.{layer}' for layer in LAYERS)}]".replace(
             "classes", "10"), "e.py"),
     ]  # fmt: skip
     for form in forms:
@@ -143,7 +130,6 @@ def test_another_shape_than_the_datas(tmp_path: Path) -> None:
 
 
 def test_the_example_of_the_page(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "runs.md").read_text(encoding="utf-8")
-    entry = network_files.find(written(tmp_path, page.split("```toml\n")[1].split("```")[0], "mine.toml"))
+    entry = network_files.find(written(tmp_path, fences("docs/runs.md", "toml")[0], "mine.toml"))
     assert entry.build((3, 32, 32), ("cat", "dog"), engine="numpy").output_shape == (2,)
     assert (entry.recipe.epochs, entry.recipe.validation, entry.recipe.schedule.name) == (5, 0.1, "one-cycle")

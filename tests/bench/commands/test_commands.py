@@ -18,8 +18,8 @@ QUICK = "--rounds 1 --threads 1 --quiet"
 def quick(monkeypatch):
     """Use the NumPy engine and no PyTorch, even where it is installed."""
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
-    found = importlib.util.find_spec
-    monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None if name == "torch" else found(name))
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None if name == "torch" else find_spec(name))
 
 
 def test_missing_peers_are_rows(invoke):

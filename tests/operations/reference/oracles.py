@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from engines.operation_cases import parameters
 from numpy.typing import NDArray
 from operations.reference.splitmix import splitmix64
+from operations.written import computed, docstring
 from scipy import special
 
 from chainrule.layers import PEERED
+from chainrule.operations import definitions, reference
 
 Array = NDArray[Any]
 IR_VERSION, OPSET = 9, 20
@@ -146,28 +149,17 @@ def dice(p: Array, t: Array) -> Array:
     return 1 - ((2 * (p * t).sum(2) + 1) / ((p + t).sum(2) + 1)).mean(1)
 
 
-def momentum_update(
-    p: Array, g: Array, v: Array, *, rate: float, momentum: float, nesterov: bool, decay: float
-) -> tuple[Array, Array]:
-    slope = g + decay * p
-    speed = momentum * v + slope
-    return p - rate * (slope + momentum * speed if nesterov else speed), speed
+def written_update(name: str) -> Callable[..., Any]:
+    """Return the oracle of an update: the equations of its docstring."""
 
+    def update(*arrays: Array, **options: Any) -> Any:
+        letters, states = definitions.entries()["update"]["letters"], parameters(name)
+        known = {letter: options[option] for letter, option in letters.items() if option in options}
+        known |= options | dict(zip(states, arrays, strict=True))
+        results = computed(docstring(name), known, nesterov=options.get("nesterov", False))
+        return tuple(results[state][-1] for state in states if state != "g")
 
-def rmsprop_update(
-    p: Array, g: Array, v: Array, u: Array, *, rate: float, alpha: float, decay: float, epsilon: float, momentum: float
-) -> tuple[Array, Array, Array]:
-    slope = g + decay * p
-    square = alpha * v + (1 - alpha) * slope**2
-    speed = momentum * u + slope / (np.sqrt(square) + epsilon)
-    return p - rate * speed, square, speed
-
-
-def adam_update(p: Array, g: Array, *moments: Array, rate: float, step: int, decay: float, **options: float) -> Any:
-    betas = options["beta1"], options["beta2"]
-    m, v = (beta * old + (1 - beta) * new for beta, old, new in zip(betas, moments, (g, g**2), strict=True))
-    mean, square = (moment / (1 - beta**step) for moment, beta in zip((m, v), betas, strict=True))
-    return p * (1 - rate * decay) - rate * mean / (np.sqrt(square) + options["epsilon"]), m, v
+    return update
 
 
 def _peer(operator: Any) -> Callable[..., Any]:
@@ -179,12 +171,12 @@ def _peer(operator: Any) -> Callable[..., Any]:
 
 ORACLES: dict[str, Callable[..., Any]] = {
     **{kind.kind: _peer(kind.peers.onnx) for kind in PEERED if kind.peers.onnx},
+    **{name: written_update(name) for name in reference.__all__ if name.endswith("_update")},
     "add": np.add,
     "multiply": np.multiply,
     "maximum": np.maximum,
     "minimum": np.minimum,
     "add_bias": lambda x, b: x + of_channels(b, x),
-    "adam_update": adam_update,
     "average_pool": average_pool,
     "batch_norm": batch_norm,
     "batch_norm_inference": normalized,
@@ -213,14 +205,11 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "max_pool": max_pool,
     "mean_absolute_error": lambda p, t: np.abs(p - t).mean(1),
     "mean_squared_error": lambda p, t: ((p - t) ** 2).mean(1),
-    "momentum_update": momentum_update,
     "pad": lambda x, before, after: np.pad(x, [(0, 0), *zip(before, after, strict=True)]),
     "permute": lambda x, axes: x.transpose(0, *(axis + 1 for axis in axes)),
     "resample": resample,
     "rescaling": lambda x, scale, shift: scale * x + shift,
-    "rmsprop_update": rmsprop_update,
     "running_statistics": running_statistics,
-    "sgd_update": lambda p, g, rate, decay: p - rate * (g + decay * p),
     "sigmoid_cross_entropy": lambda z, t: of_logits(z, t, 0),
     "sigmoid_focal_cross_entropy": lambda z, t: of_logits(z, t, 2),
     "silu": lambda x: x * special.expit(x),

@@ -43,6 +43,6 @@ def test_forward_is_that_of_other_libraries(name: str, data: st.DataObject) -> N
     assert set(case.attributes) == set(parameters(name, keyword_only=True))
     ours = results_of(getattr(reference, name)(*case.arrays, **case.attributes))
     expected = results_of(ORACLES[name](*case.arrays, **case.attributes))
-    for result, wanted in zip(ours, expected, strict=True):
-        assert (result.shape, result.dtype) == (wanted.shape, wanted.dtype)
-        assert_close(result, wanted, magnitude=1)
+    for result, expected_result in zip(ours, expected, strict=True):
+        assert (result.shape, result.dtype) == (expected_result.shape, expected_result.dtype)
+        assert_close(result, expected_result, magnitude=1)

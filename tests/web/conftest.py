@@ -11,14 +11,13 @@ from pathlib import Path
 
 import pytest
 from web import looked_at
+from web.journey import Journey, journey, numpy_cnn
 from web.looked_at import small, stripes
 from web.networks import Subject, digits
 from web.networks import served as served_page
 from web.pages import Browser, BrowserContext, Page, ViewportSize, absent, watched
 from web.site import served
 
-from chainrule.data import load
-from chainrule.errors import DataError
 from chainrule.web.session import Session
 
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
@@ -49,13 +48,11 @@ def close_sessions() -> Iterator[None]:
         looked_at.SESSIONS.pop().close()
 
 
-@pytest.fixture(scope="session")
-def mnist() -> None:
-    """Load MNIST itself, or skip."""
-    try:
-        load("mnist", progress=False)
-    except DataError as error:
-        pytest.skip(f"MNIST is out of reach: {error}")
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
+    """Serve the page of numpy-cnn after some steps of training."""
+    with journey(numpy_cnn(tmp_path_factory.mktemp("data")), steps=20) as network:
+        yield network
 
 
 @pytest.fixture(scope="session")

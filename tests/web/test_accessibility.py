@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from web import train_served
+from web.journey import numpy_cnn, written
 from web.networks import branching, served
 from web.pages import Browser, absent, name_is, watched
 
@@ -60,7 +60,8 @@ def axe() -> str:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Write a self-contained file of an untrained network; return its address."""
-    return train_served.written(tmp_path_factory.mktemp("file") / "page.html")
+    folder = tmp_path_factory.mktemp("file")
+    return written(folder / "page.html", numpy_cnn(folder))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,6 @@
-"""The page prepares drawn and photographed digits as Python does."""
+"""The page reads the size of an image file before it decodes it, and prepares digits as Python does."""
+
+import io
 
 import numpy as np
 import pytest
@@ -79,3 +81,25 @@ def test_pictures_without_a_digit_are_refused(modules: Page) -> None:
         prepared(modules, np.full((60, 60), 90, np.uint8), "note.png") == "note.png: no digit found; the image is blank"
     )
     assert prepared(modules, np.zeros((2, 9), np.uint8), "dot.png") == "dot.png: 9×2 pixels is too small for a digit"
+
+
+SIZE = 'async (bytes) => (await import("/views/input/image_header.js")).imageSize(Uint8Array.from(bytes))'
+
+
+def encoded(kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((23, 37, 3), np.uint8)).save(file, kind, **options)
+    return file.getvalue()
+
+
+def test_png_and_jpeg_files_name_their_size(modules: Page) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "x" * 3000
+    for file in (encoded("PNG"), encoded("JPEG"), encoded("JPEG", progressive=True), encoded("JPEG", exif=exif)):
+        assert modules.evaluate(SIZE, list(file)) == {"width": 37, "height": 23}
+
+
+def test_other_or_short_files_have_no_size(modules: Page) -> None:
+    no_frame = b"\xff\xd8" + b"\xff\xe1\x00\x02" * 3
+    for file in (encoded("GIF"), encoded("BMP"), b"", b"\xff\xd8\xff\xe0", encoded("PNG")[:20], no_frame):
+        assert modules.evaluate(SIZE, list(file)) is None

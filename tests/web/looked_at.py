@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from runs.run_driver import Halt
 
+from chainrule.core.plan import gradient_name
 from chainrule.data.augmentation import Augmentation
+from chainrule.explain import NextStep, Trace
 from chainrule.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Softmax
 from chainrule.models.model import Model, Sequential
 from chainrule.runs import running
@@ -22,6 +24,7 @@ from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
+from chainrule.web.frames import Frame
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
 
@@ -76,13 +79,24 @@ def opened(subject: PageSubject) -> Session:
     return session
 
 
+def assert_frame(frame: Frame, expected: list[np.ndarray]) -> None:
+    """Compare a frame with the values of ordinary training, bit for bit."""
+    for array, values in zip((frame.parameters, frame.statistics, *frame.moments), expected, strict=True):
+        assert np.array_equal(array, values), frame.step
+
+
 def assert_steps(session: Session, expected: dict[int, list[np.ndarray]], *steps: int) -> None:
     """Compare the frames of steps with the values of ordinary training, bit for bit."""
     for step in steps:
         frame = session.frame(step, NOBODY)
         assert frame.step == step
-        for array, values in zip((frame.parameters, frame.statistics, *frame.moments), expected[step], strict=True):
-            assert np.array_equal(array, values), step
+        assert_frame(frame, expected[step])
+
+
+def gradient_of(model: Model, recipe: Recipe, x: np.ndarray, t: np.ndarray, step: int) -> np.ndarray:
+    """Return the gradient of a batch, by a trace."""
+    trace = Trace(model, x, t, recipe.loss, NextStep(seed=recipe.seed, step=step))
+    return np.concatenate([trace[gradient_name(name)].ravel() for name in model.trainable_layout])
 
 
 def until(true: Callable[[], Any], seconds: float = 60.0) -> None:

@@ -10,22 +10,29 @@ from typing import Any
 import numpy as np
 import pytest
 from numerical import assert_close
-from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from web.bridge import call
 from web.journey import journey
-from web.looked_at import NOBODY, RECIPE, finished, layers, opened, trained_through, untrained
+from web.looked_at import (
+    NOBODY,
+    RECIPE,
+    assert_frame,
+    finished,
+    gradient_of,
+    layers,
+    opened,
+    trained_through,
+    untrained,
+)
 from web.pages import Page, entered, number, waited
 
 from chainrule.data.augmentation import Augmentation
-from chainrule.engines import loader
-from chainrule.engines.interpreter import Interpreter
 from chainrule.errors import DataError
 from chainrule.layers import AveragePool2D, BatchNorm2D, Conv2D, Dense, Flatten, Layer, Sigmoid, Softmax, Tanh
 from chainrule.models.model import Sequential
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.lr_multipliers import LRMultipliers
-from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, RMSProp
+from chainrule.training.optimizers import SGD, AdamW, Momentum, RMSProp
 from chainrule.training.options import LEFT_OUT, OPTIONS
 from chainrule.training.recipe import Recipe
 from chainrule.web import single_file
@@ -116,19 +123,16 @@ def test_the_page_takes_the_step_of_the_run(modules: Page, data: Path, tmp_path:
     last, layout = max(expected), session.subject.model.layout
     for step in {0, last - 1, *np.random.default_rng(last).integers(0, last, 2).tolist()}:
         record = session.batch_step(step, NOBODY)
-        for frame, values in ((record.before, expected[step]), (record.after, expected[step + 1])):
-            for array, value in zip((frame.parameters, frame.statistics, *frame.moments), values, strict=True):
-                assert_array_equal(array, value)
+        assert_frame(record.before, expected[step])
+        assert_frame(record.after, expected[step + 1])
         tensor = list(session.subject.model.trainable_layout)[-1]
         first, end = layout[tensor]
         sums = np.sum(session.contributions(step, tensor, range(end - first), NOBODY), axis=1)
         assert_close(sums, record.gradient[first:end], magnitude=1e-3)
         taken = taken_by_the_page(modules, session, record)
-        for part in ("parameters", "statistics", "moments"):
-            for array, value in zip(
-                np.atleast_2d(taken[part]), np.atleast_2d(getattr(record.after, part)), strict=True
-            ):
-                assert_close(array, value, name=part)
+        buffers = (taken["parameters"], taken["statistics"], *taken["moments"])
+        for array, values in zip(buffers, expected[step + 1], strict=True):
+            assert_close(array, values)
         (outcome,) = taken["outcomes"]
         assert_close(outcome["loss"], trainer.history.losses[step], name="loss")
         assert_close(outcome["accuracy"], trainer.history.measures[step], name="measure")
@@ -137,29 +141,21 @@ def test_the_page_takes_the_step_of_the_run(modules: Page, data: Path, tmp_path:
 
 
 def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
-    recipe = replace(RECIPE, optimizer=Adam(0.01))
-    session = opened(of_stripes(data, plain_layers, recipe))
+    """Steps that training does not have are refused, and parameters that a tensor does not have."""
+    session = opened(of_stripes(data, plain_layers, RECIPE))
+    with pytest.raises(DataError, match="there is no step 1 yet"):
+        session.batch_step(1, NOBODY)
     finished(session)
     random, model = np.random.default_rng(3), session.subject.model
     step = int(random.integers(0, 27))
     record = session.batch_step(step, NOBODY)
     model.parameters[:] = record.before.parameters
     x, t, _ = record.batch
-    walk = Interpreter(loader.find("reference"), model.plan(recipe.loss), model.layout, model)
-    options = {"seed": recipe.seed, "step": step + 1}
-    alone = [walk.gradients(x[n : n + 1], t[n : n + 1], **options)[2].copy() for n in range(len(x))]
+    alone = [gradient_of(model, RECIPE, x[n : n + 1], t[n : n + 1], step + 1) for n in range(len(x))]
     for name, (first, last) in model.layout.items():
         index = int(random.integers(last - first))
         [contributions] = session.contributions(step, name, [index], NOBODY)
-        assert_close(contributions, [each[first + index] / len(x) for each in alone])
-    session.close()
-
-
-def test_steps_that_training_does_not_have(data: Path) -> None:
-    session = opened(of_stripes(data, plain_layers, RECIPE))
-    with pytest.raises(DataError, match="there is no step 1 yet"):
-        session.batch_step(1, NOBODY)
-    finished(session)
+        assert_close(contributions, [gradient[first + index] / len(x) for gradient in alone])
     with pytest.raises(DataError, match="training ended with step 27"):
         session.batch_step(27, NOBODY)
     with pytest.raises(DataError, match=r"conv1\.w has no gradient at 18"):

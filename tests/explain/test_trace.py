@@ -1,6 +1,7 @@
 """A trace's arrays against the reference engine and finite differences, and its update against a training step."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,11 +22,6 @@ from chainrule.training.components import clipping
 from chainrule.training.steps.stepper import Stepper
 
 
-class Buffers:
-    def __init__(self, network):
-        self.parameters, self.statistics = network.parameters.astype(float), network.statistics.astype(float)
-
-
 @pytest.mark.parametrize("samples", [1, 3])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_arrays_are_those_of_the_reference(loss, samples):
@@ -33,7 +29,7 @@ def test_arrays_are_those_of_the_reference(loss, samples):
     training = NextStep(optimizers.Adam(), step=4, seed=11)
     trace = trace_of(network, loss, samples, 1, training)
     x, t = trace._arrays["x"], trace._arrays["t"]
-    buffers = Buffers(network)
+    buffers = SimpleNamespace(parameters=network.parameters.astype(float), statistics=network.statistics.astype(float))
     walk = Interpreter(loader.find("reference"), trace.plan, network.layout, buffers)
     walk.gradients(x, t, seed=11, step=4)
     for operation in trace.plan.operations:

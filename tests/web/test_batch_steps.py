@@ -12,7 +12,6 @@ import pytest
 from numerical import assert_close
 from numpy.typing import NDArray
 from web.bridge import call
-from web.journey import journey
 from web.looked_at import (
     NOBODY,
     RECIPE,
@@ -24,7 +23,7 @@ from web.looked_at import (
     trained_through,
     untrained,
 )
-from web.pages import Page, entered, number, waited
+from web.pages import Page
 
 from chainrule.data.augmentation import Augmentation
 from chainrule.errors import DataError
@@ -39,8 +38,6 @@ from chainrule.web import single_file
 from chainrule.web.replaying import BatchStep
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
-
-STEPS = 11
 
 
 def smooth_layers() -> list[Layer]:
@@ -163,35 +160,11 @@ def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
     session.close()
 
 
-def test_the_images_of_a_step_and_one_of_them(page: Page, data: Path) -> None:
-    recipe = replace(RECIPE, augmentation=None)
-    with journey(of_stripes(data, plain_layers, recipe), steps=STEPS) as network:
-        entered(page, network.address, f"#/network/update/conv2.w.update[1,0,0,1]?step={STEPS - 2}")
-        images = page.locator(".computation-batch-images button")
-        images.first.wait_for()
-        assert images.count() == 7 if (STEPS - 2) % 9 != 8 else 4
-        assert f"step {STEPS - 1}," in page.locator("#phases .phase-words").first.inner_text()
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        mean = number(page.inner_text(".computation-batch-mean a"))
-        gradients = [number(text) for text in images.locator(".number").all_inner_texts()]
-        leading = page.inner_text(".computation-batch-paths h3")
-        assert number(leading.split()[-1]) == (max(gradients) if mean > 0 else min(gradients))
-        gradient = images.first.locator(".number").inner_text()
-        images.first.click()
-        waited(page, lambda: "/backward/conv2.dw[1,0,0,1]" in page.url)
-        waited(page, lambda: page.inner_text("output.computation-value") == gradient)
-        page.evaluate("history.go(-2)")
-        page.get_by_role("button", name="This image alone").click()
-        waited(page, lambda: "on the shown image alone" in page.locator("#phases .phase-words").first.inner_text())
-        assert page.locator(".computation-batch").count() == 0
-        page.goto("about:blank")  # which sends no requests to a stopped server
-
-
 LEFT_OUT_EXAMPLES = {"class_weight": "balanced", "ema_decay": 0.9, "lookahead": "every=1"}
 
 
 @pytest.mark.parametrize("option", [name for name, declared in OPTIONS.items() if declared.shown == LEFT_OUT])
-def test_training_on_the_page_leaves_out_options_and_names_them(modules: "Page", data: Path, option: str) -> None:
+def test_training_on_the_page_leaves_out_options_and_names_them(modules: Page, data: Path, option: str) -> None:
     """Its steps are those that the page explains. Weights of classes are part of both."""
     recipe = replace(RECIPE, **{option: LEFT_OUT_EXAMPLES[option]})
     session = opened(of_stripes(data, plain_layers, recipe))

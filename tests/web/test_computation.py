@@ -1,6 +1,6 @@
 """The computation of a value: the page shows the same as Python, and all links work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -245,27 +245,30 @@ def test_the_numbers_of_a_picture_are_those_of_python(show: Show) -> None:
 # ------------------------------------------------------------------------------------------------ everybody
 
 
-def test_a_whole_computation_fits_into_one_screen(show: Show, opened: Page) -> None:
-    opened.set_viewport_size({"width": 1280, "height": 720})
-    beyond: dict[str, object] = {}
-    for cell in ("conv2.dw[3,1,0,2]", "conv2.y[1,2,3]", "relu1.dy[1,0,3]", "dense1.y[2]", "pool1.y[2,1,2]"):
-        show(cell)
-        for key in ("Home", "ArrowRight", "ArrowRight"):
-            opened.keyboard.press(key)
-        below, top = opened.evaluate(FITS)
-        if below > 0 or not 0 <= top < 60:
-            beyond[cell] = below, top
+@pytest.fixture
+def resized(opened: Page) -> Iterator[Callable[[int, int], None]]:
+    """Return a function that sets the size of the window until the test ends."""
+    yield lambda width, height: opened.set_viewport_size({"width": width, "height": height})
     opened.set_viewport_size(DESKTOP)
-    assert not beyond, beyond
+
+
+def test_a_whole_computation_fits_into_one_screen(show: Show, resized: Callable[[int, int], None]) -> None:
+    resized(1280, 720)
+    for cell in ("conv2.dw[3,1,0,2]", "conv2.y[1,2,3]", "relu1.dy[1,0,3]", "dense1.y[2]", "pool1.y[2,1,2]"):
+        page = show(cell)
+        for key in ("Home", "ArrowRight", "ArrowRight"):
+            page.keyboard.press(key)
+        below, top = page.evaluate(FITS)
+        assert (cell, below <= 0, 0 <= top < 60) == (cell, True, True)
 
 
 @pytest.mark.parametrize("width", [390, 768, 1024, 1440])
-def test_digits_are_never_cut_off(show: Show, opened: Page, width: int) -> None:
-    opened.set_viewport_size({"width": width, "height": 900})
+def test_digits_are_never_cut_off(show: Show, resized: Callable[[int, int], None], width: int) -> None:
+    resized(width, 900)
     for cell in ("pool1.dy[1,0,1]", "conv1.dw[1,0,2,1]", "softmax1.dy[0]"):
-        show(cell).wait_for_selector(".computation-square")
-        assert opened.evaluate(CLIPPED) == []
-    opened.set_viewport_size(DESKTOP)
+        page = show(cell)
+        page.wait_for_selector(".computation-square")
+        assert page.evaluate(CLIPPED) == []
 
 
 def test_everything_is_reached_by_the_keyboard(show: Show) -> None:

@@ -121,6 +121,26 @@ def test_an_image_is_a_part_of_its_batch_and_keeps_the_focus(page: Page, network
     assert image + others == pytest.approx(batch, rel=1e-9)
 
 
+def test_the_images_of_a_step_lead_to_the_gradient_of_one_of_them(page: Page, network: Journey) -> None:
+    entered(page, network.address, "#/network/update/conv2.w.update[1,0,0,1]?step=9")
+    images = page.locator(".computation-batch-images button")
+    images.first.wait_for()
+    assert images.count() == 6  # in the last batch of an epoch
+    assert "step 10," in page.locator("#phases .phase-words").first.inner_text()
+    mean = number(page.inner_text(".computation-batch-mean a"))
+    gradients = [number(text) for text in images.locator(".number").all_inner_texts()]
+    leading = page.inner_text(".computation-batch-paths h3")
+    assert number(leading.split()[-1]) == (max(gradients) if mean > 0 else min(gradients))
+    gradient = images.first.locator(".number").inner_text()
+    images.first.click()
+    waited(page, lambda: "/backward/conv2.dw[1,0,0,1]" in page.url)
+    waited(page, lambda: page.inner_text("output.computation-value") == gradient)
+    page.evaluate("history.go(-2)")
+    page.get_by_role("button", name="This image alone").click()
+    waited(page, lambda: "on the shown image alone" in page.locator("#phases .phase-words").first.inner_text())
+    assert page.locator(".computation-batch").count() == 0
+
+
 # ------------------------------------------------------------------------------------------------ after training
 
 

@@ -5,17 +5,15 @@ import hashlib
 import json
 import re
 import zlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cli.commands import bars
-from web.looked_at import RECIPE, completed, finished, opened, run, small, stripes, trained_through
+from web.journey import numpy_cnn
+from web.looked_at import completed, finished, opened, run, small, stripes, trained_through
 
 from chainrule.errors import FormatError, OptionError, RunError
-from chainrule.runs.jobs import DataChoice
 from chainrule.web import document, single_file, subjects
 from chainrule.web.document import bundle, pack_numbers, unpack
 
@@ -134,13 +132,7 @@ def test_special_numbers_survive() -> None:
 
 
 def test_numpy_cnn_is_smaller_than_five_megabytes_and_loads_nothing(tmp_path: Path) -> None:
-    """Train until none of its values is a short decimal."""
-    x, y = bars(600)
-    noise = np.random.default_rng(0).integers(0, 60, x.shape).astype(np.uint8)
-    np.savez(tmp_path / "bars.npz", x=x // 2 + noise, y=y)
-    session = opened(
-        replace(subjects.of_name("numpy-cnn", engine="numpy"), choice=DataChoice(str(tmp_path / "bars.npz")))
-    )
+    session = opened(numpy_cnn(tmp_path))
     completed(session, "advance", 12)
     content = single_file.file_bytes(session)
     assert kept(content)[:: len(kept(content)) - 1] == [0, 12]
@@ -174,6 +166,9 @@ def test_without_data_there_is_still_a_file(tmp_path: Path, page: Path) -> None:
     assert "missing.npz" in written.lacking
     assert embedded(content, "chainrule-data")["samples"]["count"] == 0
     assert kept(content) == [0]
+    with pytest.raises(RunError, match="cannot write"):
+        single_file.write(tmp_path, small(tmp_path / "missing.npz"))
+    assert not [*tmp_path.parent.glob("*.part"), *tmp_path.glob("*.part")]
 
 
 # ------------------------------------------------------------------ the document
@@ -224,10 +219,3 @@ def test_imports_and_exports_in_one_script() -> None:
     assert "return { f, C, x, z: y };" in text
     assert 'const m = load("m.js");\nload("side.js");\nconst { f: g, C } = load("m.js");' in text
     assert "return { later, many };" in text
-
-
-def test_a_file_that_cannot_be_written(tmp_path: Path, page: Path) -> None:
-    (tmp_path / "out.html").mkdir()
-    with pytest.raises(RunError, match="cannot write"):
-        single_file.write(tmp_path / "out.html", small(tmp_path / "missing.npz", recipe=RECIPE))
-    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from cli.commands import bars
-from web.looked_at import NOBODY, completed, opened, until
+from web.looked_at import NOBODY, completed, opened
 from web.networks import Subject
 from web.serving import free_port, listening
 
@@ -21,8 +21,6 @@ from chainrule.web.guard import Key
 from chainrule.web.server import application
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
-
-SAMPLE = 3
 
 
 def numpy_cnn(folder: Path, epochs: int = 4000) -> PageSubject:
@@ -51,11 +49,6 @@ class Journey:
     session: Session
     address: str
 
-    def trace(self, sample: int = SAMPLE, step: int | None = None) -> Trace:
-        """Trace the step after `step` steps for one sample in Python; None: the next."""
-        pictures = self.session.sample_images()
-        return self.trace_of(pictures.x[sample], int(pictures.labels[sample]), step)
-
     def trace_of(self, picture: np.ndarray, label: int, step: int | None = None) -> Trace:
         """Trace a step for any image (C, H, W) of bytes."""
         frame, recipe = self.session.frame(step, NOBODY), self.session.subject.recipe
@@ -70,10 +63,6 @@ class Journey:
         model.normalization = known.normalization
         model.parameters[:], model.statistics[:] = frame.parameters, frame.statistics
         return model
-
-    def rest(self) -> None:
-        """Wait until no step is being taken."""
-        until(lambda: not self.session.state()["running"])
 
 
 @contextmanager

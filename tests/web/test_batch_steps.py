@@ -90,12 +90,10 @@ def of_task(ending: list[Layer], loss: str, arrays: dict[str, NDArray[Any]], _: 
 
 
 RANDOM = np.random.default_rng(3)
-X, TARGETS = RANDOM.integers(0, 256, (40, 1, 8, 7), dtype=np.uint8), RANDOM.normal(5, [1, 20], (40, 2))
-FLOATS = RANDOM.normal(3, 2, X.shape).astype(np.float32)
+X, TARGETS = RANDOM.normal(3, 2, (40, 1, 8, 7)).astype(np.float32), RANDOM.normal(5, [1, 20], (40, 2))
 SUBJECTS: dict[str, Callable[[Path, Path], PageSubject]] = {
     **{f"draw {seed}": partial(drawn, seed) for seed in range(10)},
     "regression": partial(of_task, [Dense(2)], "mean_squared_error", {"x": X, "targets": TARGETS}),
-    "floats": partial(of_task, [Dense(2)], "mean_squared_error", {"x": FLOATS, "targets": TARGETS}),
     "yes or no": partial(of_task, [Dense(1), Sigmoid()], "binary_cross_entropy", {"x": X, "y": np.arange(40) % 2}),
     "masks": partial(of_task, [Conv2D(4, 1), Softmax()], "categorical_cross_entropy", {}),
 }

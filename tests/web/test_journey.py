@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from web.journey import Journey, journey, numpy_cnn
-from web.looked_at import NOBODY
+from web.looked_at import NOBODY, completed
 from web.pages import Locator, Page, absent, entered, number, waited
 
 from chainrule.explain.notation import format_number
@@ -39,9 +39,7 @@ def changed(network: Journey, step: int, weight: str) -> tuple[float, float, lis
 def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newest_step(
     page: Page, network: Journey
 ) -> None:
-    network.session.command("advance", 40)
-    network.rest()
-    newest = network.session.state()["step"]
+    newest = completed(network.session, "advance", 40)["step"]
     page.goto(network.address)
     page.wait_for_selector("html[data-ready]")
     page.wait_for_selector(".story-cause")

@@ -18,7 +18,7 @@ import pytest
 from numerical import assert_close
 from web import looked_at
 from web.looked_at import RECIPE, finished, opened, small, stripes, trained_through, until
-from web.serving import HOST, PORT, Browser, Served, client, in_a_loop
+from web.serving import HOST, PORT, Browser, Served, client, in_a_loop, in_a_process
 
 from chainrule.layers import Dense, Flatten
 from chainrule.models.model import Sequential
@@ -173,11 +173,8 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def served(run: Path, tmp_path: Path) -> Iterator[Served]:
-    served = Served(tmp_path, str(run))
-    yield served
-    if served.process.poll() is None:
-        served.process.kill()
-        served.process.communicate()
+    with in_a_process(tmp_path, str(run)) as served:
+        yield served
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")

@@ -1,6 +1,5 @@
 """The training panel with a real server."""
 
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,9 +135,8 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_trained_before_shows_its_norms_and_the_step_it_kept(page: Page, ended: Path, tmp_path: Path) -> None:
-    served = serving.Served(tmp_path, str(ended))
-    try:
-        visit(page, f"http://127.0.0.1:{served.port}/?token={served.token}")
+    with serving.in_a_process(tmp_path, str(ended)) as served:
+        visit(page, served.address)
         done = step(page)
         state = page.evaluate("async () => (await fetch('api/training')).json()")
         waited(page, lambda: page.is_visible(".train-norms"))
@@ -152,5 +150,4 @@ def test_a_run_trained_before_shows_its_norms_and_the_step_it_kept(page: Page, e
         with locked(ended):
             waited(page, lambda: "being trained by another process" in page.inner_text(".train-message"))
         waited(page, lambda: "another process" not in page.inner_text(".train-message"))
-    finally:
-        served.end(signal.SIGINT)
+        page.goto("about:blank")  # which sends no requests to a stopped server

@@ -140,6 +140,7 @@ def test_the_parts_of_a_change(modules: Page, optimizer: Optimizer) -> None:
 # ------------------------------------------------------------------------------------------------ cells that are lit
 
 
+WITH_GAPS = ("flat", "lines", "rich", "normalized")  # networks with strides or groups, whose readers have gaps
 SOURCES = 4  # sources of each cell that are followed
 
 
@@ -157,38 +158,34 @@ def lies_in(cell: str, boxes: list[dict[str, Any]]) -> bool:
     )
 
 
+def corners(boxes: list[dict[str, Any]]) -> set[str]:
+    """Return the first and the last cell of each box."""
+    pairs = [(box["tensor"], end) for box in boxes for end in (box["from"], [place - 1 for place in box["to"]])]
+    return {f"{tensor}[{','.join(map(str, index))}]" if index else tensor for tensor, index in pairs}
+
+
 def phase_of(trace: Trace, tensor: str) -> str:
     kind = trace.catalogue.entries[tensor].kind
     return {"update": "update", "gradient": "backward"}.get(kind, "forward")
 
 
 @few_networks
-def test_a_number_is_reached_from_its_sources(modules: Page, name: str) -> None:
+def test_a_number_is_reached_from_its_sources_and_from_nothing_else(modules: Page, name: str) -> None:
+    """The corners of what is lit are sources, too; forward and backward."""
     trace = look(modules, find_subject(name))
-    cells = {each.cell: each.derived.all_sources() for seed in range(3) for each in explained(trace, seed=seed)}
+    cells = {each.cell: {*each.derived.all_sources()} for seed in range(3) for each in explained(trace, seed=seed)}
     reached = call(modules, "reach", [[cell, "forward"] for cell in cells])
     for (cell, sources), answer in zip(cells.items(), reached, strict=True):
         assert all(lies_in(source, answer["from"]) for source in sources), cell
+        assert corners(answer["from"]) <= sources
     random = np.random.default_rng(3)
-    followed = [(str(source), cell) for cell in cells for source in random.permutation(list(cells[cell]))[:SOURCES]]
+    followed = [(str(source), cell) for cell in cells for source in random.permutation(sorted(cells[cell]))[:SOURCES]]
     asked = [[source, phase_of(trace, split(cell)[0])] for source, cell in followed]
     for (source, cell), answer in zip(followed, call(modules, "reach", asked), strict=True):
         assert lies_in(cell, answer["to"]), f"{source} goes to {cell}"
-
-
-def test_only_cells_under_the_kernel_are_reached(modules: Page) -> None:
-    look(modules, find_subject("numpy-cnn"))
-    asked = [["conv1.y[3,9,9]", "forward"], ["relu1.y[3,9,9]", "forward"], ["relu1.y[0,0,0]", "backward"]]
-    asked += [["conv2.dw[1,2,3,4]", "update"], ["conv2.y[7,19,19]", "forward"]]
-    answers = call(modules, "reach", asked)
-    assert answers[0]["to"] == [{"tensor": "relu1.y", "from": [3, 9, 9], "to": [4, 10, 10]}]
-    assert answers[1]["to"] == [{"tensor": "conv2.y", "from": [0, 5, 5], "to": [8, 10, 10]}]
-    assert {"tensor": "conv2.dw", "from": [0, 0, 0, 0], "to": [8, 1, 1, 1]} in answers[2]["to"]
-    assert answers[3]["to"] == [{"tensor": "conv2.w.update", "from": [1, 2, 3, 4], "to": [2, 3, 4, 5]}]
-    boxes = {box["tensor"]: (box["from"], box["to"]) for box in answers[4]["from"]}
-    assert boxes["relu1.y"] == ([0, 19, 19], [8, 24, 24])
-    assert boxes["conv2.w"] == ([7, 0, 0, 0], [8, 8, 5, 5])
-    assert all(one["tensor"] != other["tensor"] for one, other in pairwise(answers[4]["from"]))
+        is_exact = name not in WITH_GAPS and len(answer["to"]) == 1  # an operation may write several tensors
+        for reader in corners(answer["to"]) if is_exact else ():
+            assert source in trace.explain(reader).derived.all_sources(), f"{source} goes to {reader}"
 
 
 # ------------------------------------------------------------------------------------------------ nudged numbers

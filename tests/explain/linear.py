@@ -63,9 +63,8 @@ def _argmax(inside: str) -> int:
 
 def right_hand_side(here: str, lookup: Lookup, ranges: dict[str, range]) -> float:
     """Evaluate the right-hand side of the first `=`: sums over letters of products of tensors at indices."""
-    right = here.partition(" = ")[2]
     total = 0.0
-    for part in _summands(right):
+    for part in re.split(r" \+ (?![^\[]*\])", here.partition(" = ")[2]):  # outside of indices
         scale, _, rest = part.rpartition("Σ") if "Σ" in part else ("", "", part)
         factor = number(scale.strip().removesuffix("·").strip() or "1")
         letters: list[str] = []
@@ -75,18 +74,6 @@ def right_hand_side(here: str, lookup: Lookup, ranges: dict[str, range]) -> floa
         for values in itertools.product(*(ranges[letter] for letter in letters)):
             total += factor * _product(rest, dict(zip(letters, values, strict=True)), lookup)
     return total
-
-
-def _summands(right: str) -> list[str]:
-    """Return the top-level summands: a bias and a sum."""
-    parts, depth, begin = [], 0, 0
-    for place, letter in enumerate(right):
-        depth += letter in "[({"
-        depth -= letter in "])}"
-        if not depth and right.startswith(" + ", place):
-            parts.append(right[begin:place])
-            begin = place + 3
-    return [*parts, right[begin:]]
 
 
 def _product(text: str, letters: dict[str, int], lookup: Lookup) -> float:

@@ -16,7 +16,6 @@ BODY = [cr.Conv2D(4, (3, 2)), cr.BatchNorm2D(), cr.Tanh(), cr.Dropout(0.5), cr.C
 POOLED = [cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(4), cr.SiLU(), cr.Dense(3), cr.Softmax()]
 NETWORKS: dict[str, tuple[list[Any], tuple[int, ...]]] = {
     "softmax": ([*BODY, cr.Flatten(), cr.Dense(3), cr.Softmax()], IMAGES),
-    "logits": ([*BODY, cr.Flatten(), cr.Dense(3)], IMAGES),
     "pooled": ([*BODY, *POOLED], IMAGES),
     "pixels": ([*BODY, cr.Softmax()], IMAGES),
     "yes or no": ([cr.Dense(5), cr.Tanh(), cr.Dense(1), cr.Sigmoid()], (6,)),
@@ -82,7 +81,7 @@ def test_branches_add_their_gradients() -> None:
 
 @pytest.mark.parametrize(
     ("name", "layer"),
-    [("softmax", "conv1"), ("softmax", None), ("pooled", "relu1"), ("pixels", "norm1"), ("logits", "conv2")],
+    [("softmax", "conv1"), ("softmax", None), ("pooled", "relu1"), ("pixels", "norm1")],
 )
 def test_grad_cam_weights_maps_by_their_mean_gradient(name: str, layer: str | None) -> None:
     """Without a layer, take the last one whose output has positions."""

@@ -76,14 +76,6 @@ def test_the_update_is_the_step_of_training(name, clip):
     assert (trace.update.scale < 1) == (clip is not None)
 
 
-def test_tracing_does_not_change_the_network():
-    network = around(cr.Dropout(0.5), (2, 3, 3))
-    before = network.parameters.copy(), network.statistics.copy()
-    trace_of(network, samples=4)
-    assert_array_equal(network.parameters, before[0])
-    assert_array_equal(network.statistics, before[1])
-
-
 REFUSED = [
     (ShapeError, "N×2×3×3", {"x": np.zeros((2, 3, 3))}),
     (ShapeError, "N×2×3×3", {"x": np.zeros((0, 2, 3, 3)), "t": np.zeros((0, 3))}),
@@ -105,10 +97,13 @@ def test_a_network_without_parameters():
     assert "tanh1.update" not in trace.names
 
 
-def test_a_trace_does_not_depend_on_later_changes_of_its_inputs():
-    model = Sequential([cr.Conv2D(1, 3), cr.Flatten(), cr.Dense(2)], (1, 5, 5), dtype="float64", engine="numpy")
-    x, t = np.ones((1, 1, 5, 5)), np.array([[1.0, 0.0]])
+def test_a_trace_and_its_network_do_not_change_each_other():
+    model = Sequential([cr.BatchNorm2D(), cr.Flatten(), cr.Dense(2)], (1, 5, 5), dtype="float64", engine="numpy")
+    before = model.parameters.copy(), model.statistics.copy()
+    x, t = np.ones((2, 1, 5, 5)), np.array([[1.0, 0.0]] * 2)
     trace = model.trace(x, t, loss="softmax_cross_entropy")
     x[:], t[:] = 0, 0
     assert trace["x"].all()
     assert trace["t"].any()
+    assert_array_equal(model.parameters, before[0])
+    assert_array_equal(model.statistics, before[1])

@@ -4,10 +4,12 @@ import copy
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from runs.run_driver import Halt
 
 from chainrule.core.plan import gradient_name
@@ -37,6 +39,7 @@ RECIPE = Recipe(
     augmentation=Augmentation(shift=1),
     seed=5,
 )
+IMPATIENT = replace(RECIPE, epochs=30, validation=0.3, patience=1, optimizer=Adam(0.05))  # stops early
 SESSIONS: list[Session] = []  # that are open
 NOBODY = threading.Event()  # waits for a frame and gives up
 
@@ -135,13 +138,13 @@ class Watch(Callback):
         self.begin(trainer)
 
 
-def trained_through(subject: PageSubject, stop: int = 10**9) -> tuple[dict[int, list[np.ndarray]], Trainer]:
-    """Return the values after each step of ordinary training of a copy, without the page; stop: the last step."""
+def trained_through(subject: PageSubject) -> tuple[dict[int, list[np.ndarray]], Trainer]:
+    """Return the values after each step of ordinary training of a copy, without the page."""
     model, recipe = copy.deepcopy(subject.model), subject.recipe
     training, _ = subject.choice.load(recipe.seed)
     trainer = model.trainer(recipe, Samples.of_dataset(training, model.output_shape, recipe.ignore_label))
     watch = Watch()
-    train(trainer, [watch, Halt(stop)])
+    train(trainer, [watch])
     return watch.seen, trainer
 
 
@@ -150,5 +153,7 @@ def run(folder: Path, data: Path, recipe: Recipe = RECIPE, stop: int = 10**9) ->
     subject = small(data, recipe=recipe)
     training, test = subject.choice.load(recipe.seed)
     job = Job(subject.model.about(), subject.choice, recipe, "numpy", 2)
-    running.start(folder, job, training, test, [Halt(stop)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "draw", lambda *_: None)
+        running.start(folder, job, training, test, [Halt(stop)])
     return folder

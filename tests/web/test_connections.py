@@ -52,13 +52,12 @@ def head(key: Key, rest: str = "") -> bytes:
 def is_closed(connection: socket.socket) -> bool:
     """Return whether the server closes a connection within three seconds."""
     connection.settimeout(3)
-    try:
-        while connection.recv(65536):
-            pass
-    except TimeoutError:
-        return False
-    except OSError:
-        return True
+    with suppress(ConnectionError):
+        try:
+            while connection.recv(65536):
+                pass
+        except TimeoutError:
+            return False
     return True
 
 

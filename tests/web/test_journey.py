@@ -28,12 +28,10 @@ def changed(network: Journey, step: int, weight: str) -> tuple[float, float, lis
     """Return the change of a weight in a step, its gradient, and each image's contribution to it."""
     name, index = split(weight)
     record = network.session.batch_step(step, NOBODY)
-    place = slice(*network.session.subject.model.layout[name])
-    shape = network.session.subject.model.weights[name].shape
-    arrays = (record.before.parameters, record.after.parameters, record.gradient)
-    before, after, gradient = (float(array[place].reshape(shape)[index]) for array in arrays)
-    flat = int(np.ravel_multi_index(index, shape))
-    return after - before, gradient, network.session.contributions(step, name, [flat], NOBODY)[0]
+    before, after = (network.model(frame).weights[name] for frame in (record.before, record.after))
+    flat = int(np.ravel_multi_index(index, before.shape))
+    [contributions] = network.session.contributions(step, name, [flat], NOBODY)
+    return float(after[index]) - float(before[index]), float(np.sum(contributions)), contributions
 
 
 def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newest_step(

@@ -2,7 +2,6 @@
 
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from numerical import assert_close
 from runs.run_driver import Halt
 from web.looked_at import (
+    IMPATIENT,
     NOBODY,
     RECIPE,
     assert_steps,
@@ -32,7 +32,6 @@ from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.folder import LOCK, locked
 from chainrule.runs.loading import load
-from chainrule.training.optimizers import Adam
 from chainrule.web import norms, subjects
 from chainrule.web.norms import POINTS, Gradients, evenly_spaced_steps
 from chainrule.web.session import Session
@@ -41,8 +40,7 @@ STOP = 12
 
 
 @pytest.fixture(autouse=True)
-def _no_pictures_and_no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "draw", lambda *_: None)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(norms, "QUIET", 0.0)
 
 
@@ -199,8 +197,7 @@ def test_a_page_loaded_again_shows_the_newer_checkpoint(data: Path, folder: Path
 
 
 def test_a_run_that_keeps_an_earlier_step_reports_it(data: Path, tmp_path: Path) -> None:
-    recipe = replace(RECIPE, epochs=30, validation=0.3, patience=1, optimizer=Adam(0.05))
-    folder = run(tmp_path / "run", data, recipe)
+    folder = run(tmp_path / "run", data, IMPATIENT)
     rows = [line.split(",") for line in (folder / "history.csv").read_text().splitlines()[1:]]
     checked = {int(row[0]): float(row[6]) for row in rows if row[6]}
     best, last = min(checked, key=lambda step: checked[step]), len(rows)

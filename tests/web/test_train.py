@@ -1,6 +1,5 @@
 """The training panel with a real server."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +7,7 @@ from web import looked_at, serving
 from web.journey import Journey, journey, numpy_cnn
 from web.pages import BrowserContext, Page, point, shown, step, tab, visit, waited, weight, words
 
-from chainrule.runs import running
 from chainrule.runs.folder import locked
-from chainrule.training.optimizers import Adam
 from chainrule.web.guard import Key
 
 
@@ -128,10 +125,7 @@ def test_with_the_keyboard_alone(opened: Page) -> None:
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train a run that stops early because its validation loss rises."""
     home = tmp_path_factory.mktemp("ended")
-    recipe = replace(looked_at.RECIPE, epochs=30, validation=0.3, patience=1, optimizer=Adam(0.05))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "draw", lambda *_: None)
-        return looked_at.run(home / "run", looked_at.stripes(home / "data.npz"), recipe)
+    return looked_at.run(home / "run", looked_at.stripes(home / "data.npz"), looked_at.IMPATIENT)
 
 
 def test_a_run_trained_before_shows_its_norms_and_the_step_it_kept(page: Page, ended: Path, tmp_path: Path) -> None:

@@ -19,17 +19,14 @@ from numerical import assert_close
 from web import looked_at
 from web.looked_at import RECIPE, opened, small, stripes, trained_through, until
 from web.serving import HOST, PORT, Browser, Served, client, in_a_loop, in_a_process
+from web.test_batch_steps import SUBJECTS
 
-from chainrule.layers import Dense, Flatten
-from chainrule.models.model import Sequential
-from chainrule.runs.jobs import DataChoice
 from chainrule.web.document import PAGE
 from chainrule.web.frames import Frame
 from chainrule.web.guard import Key
 from chainrule.web.replaying import Cancelled
 from chainrule.web.server import application
 from chainrule.web.session import Session
-from chainrule.web.subjects import PageSubject
 
 
 @pytest.fixture
@@ -86,15 +83,10 @@ def test_the_description_and_the_samples(browser: Browser, data: Path) -> None:
     assert browser.get("/api/samples.bin").content == arrays["x_test"].tobytes()
 
 
-def test_samples_with_numbers_for_targets(tmp_path: Path) -> None:
-    draw = np.random.default_rng(3)
-    x, targets = draw.integers(0, 256, (12, 1, 8, 8), np.uint8), draw.normal(size=(12, 2))
-    np.savez(tmp_path / "numbers.npz", x=x, targets=targets, x_test=x[:5], targets_test=targets[:5])
-    model = Sequential([Flatten(), Dense(2)], (1, 8, 8), loss="mean_squared_error", engine="numpy")
-    subject = PageSubject("numbers", model, RECIPE, DataChoice(str(tmp_path / "numbers.npz")), moments=())
+def test_samples_with_numbers_for_targets(data: Path, tmp_path: Path) -> None:
+    subject = SUBJECTS["regression"](data, tmp_path)
     about = client(opened(subject)).get("/api/samples").json()
-    assert about["count"] == 5
-    assert np.array_equal(about["targets"], targets[:5])
+    assert (about["count"], about["targets"]) == (16, np.load(tmp_path / "data.npz")["targets_test"].tolist())
 
 
 def test_all_classes_are_among_the_samples(tmp_path: Path) -> None:

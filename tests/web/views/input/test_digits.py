@@ -47,8 +47,8 @@ def photographed() -> np.ndarray:
 
 def prepared(page: Page, grey: np.ndarray, name: str = "digit") -> np.ndarray | str:
     """Return the page's prepared digit for a greyscale image, or its error message."""
-    found = page.evaluate(PREPARED, [grey.shape[1], grey.shape[0], grey.ravel().tolist(), name])
-    return found if isinstance(found, str) else np.array(found).reshape(28, 28)
+    digit = page.evaluate(PREPARED, [grey.shape[1], grey.shape[0], grey.ravel().tolist(), name])
+    return digit if isinstance(digit, str) else np.array(digit).reshape(28, 28)
 
 
 def large() -> np.ndarray:

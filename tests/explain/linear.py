@@ -79,16 +79,8 @@ def right_hand_side(here: str, lookup: Lookup, ranges: dict[str, range]) -> floa
 def _product(text: str, letters: dict[str, int], lookup: Lookup) -> float:
     product = 1.0
     for factor in text.strip().split(" · "):
-        found = re.fullmatch(r"([^\[]+)\[(.*)\]", factor)
-        assert found, factor
-        index: list[int] = []
-        for part in found[2].split(","):
-            place = eval(part.replace("−", "-").replace("·", "*"), {}, letters)
-            if place != int(place):
-                return 0.0  # between strides
-            index.append(int(place))
-        value = lookup(found[1], tuple(index))
-        if value is None:
-            return 0.0
-        product *= value
+        name, _, inside = factor.removesuffix("]").partition("[")
+        places = [eval(part.replace("−", "-").replace("·", "*"), {}, letters) for part in inside.split(",")]
+        is_between_strides = any(place != int(place) for place in places)
+        product *= 0.0 if is_between_strides else lookup(name, tuple(map(int, places))) or 0.0
     return product

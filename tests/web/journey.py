@@ -55,9 +55,8 @@ class Journey:
         subject = Subject(self.model(frame), recipe, frame.moments or (), frame.step, frame.rate)
         return subject.trace({"x": picture, "label": label})
 
-    def model(self, frame: Frame | None = None) -> Sequential:
-        """Return a separate network with the values of a frame; None: the newest."""
-        frame = frame or self.session.frame(None, NOBODY)
+    def model(self, frame: Frame) -> Sequential:
+        """Return a separate network with the values of a frame."""
         known = self.session.subject.model
         model = Sequential(known.layers, known.input_shape, loss=known.loss, engine="numpy", name=known.name)
         model.normalization = known.normalization

@@ -15,7 +15,7 @@ from runs.run_driver import Halt
 from chainrule.core.plan import gradient_name
 from chainrule.data.augmentation import Augmentation
 from chainrule.explain import NextStep, Trace
-from chainrule.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Softmax
+from chainrule.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Softmax
 from chainrule.models.model import Model, Sequential
 from chainrule.runs import running
 from chainrule.runs.jobs import DataChoice, Job
@@ -40,13 +40,10 @@ RECIPE = Recipe(
     seed=5,
 )
 IMPATIENT = replace(RECIPE, epochs=30, validation=0.3, patience=1, optimizer=Adam(0.05))  # stops early
+# make replaying hard: batch statistics, dropout
+LAYERS = (Conv2D(3, 3), BatchNorm2D(), ReLU(), MaxPool2D(2), Flatten(), Dropout(0.3), Dense(3), Softmax())
 SESSIONS: list[Session] = []  # that are open
 NOBODY = threading.Event()  # waits for a frame and gives up
-
-
-def layers() -> list[Layer]:
-    """Return layers that make replaying hard: batch statistics, dropout."""
-    return [Conv2D(3, 3), BatchNorm2D(), ReLU(), MaxPool2D(2), Flatten(), Dropout(0.3), Dense(3), Softmax()]
 
 
 def stripes(path: Path, samples: int = 60) -> Path:
@@ -63,7 +60,7 @@ def stripes(path: Path, samples: int = 60) -> Path:
 
 def small(data: Path, engine: str = "numpy", recipe: Recipe = RECIPE) -> PageSubject:
     """Return an untrained network with its data."""
-    model = Sequential(layers(), (1, 8, 8), seed=recipe.seed, engine=engine, threads=2, name="small")
+    model = Sequential(LAYERS, (1, 8, 8), seed=recipe.seed, engine=engine, threads=2, name="small")
     return untrained(model, recipe, data)
 
 

@@ -13,12 +13,12 @@ from numerical import assert_close
 from numpy.typing import NDArray
 from web.bridge import call
 from web.looked_at import (
+    LAYERS,
     NOBODY,
     RECIPE,
     assert_frame,
     finished,
     gradient_of,
-    layers,
     opened,
     trained_through,
     untrained,
@@ -39,21 +39,14 @@ from chainrule.web.replaying import BatchStep
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
 
-
-def smooth_layers() -> list[Layer]:
-    return [Conv2D(3, 3), BatchNorm2D(), Sigmoid(), AveragePool2D(2), Flatten(), Dense(3), Softmax()]
-
-
-def plain_layers() -> list[Layer]:
-    return [Conv2D(2, 3, stride=2), Tanh(), Conv2D(3, 2, padding="same"), Flatten(), Dense(3), Softmax()]
-
-
-BODIES = (layers, smooth_layers, plain_layers)
+SMOOTH = (Conv2D(3, 3), BatchNorm2D(), Sigmoid(), AveragePool2D(2), Flatten(), Dense(3), Softmax())
+PLAIN = (Conv2D(2, 3, stride=2), Tanh(), Conv2D(3, 2, padding="same"), Flatten(), Dense(3), Softmax())
+BODIES = (LAYERS, SMOOTH, PLAIN)
 OPTIMIZERS = (AdamW(0.01, weight_decay=0.1), Momentum(0.05), RMSProp(0.01, momentum=0.5), SGD(0.1))
 
 
-def of_stripes(data: Path, body: Callable[[], list[Layer]], recipe: Recipe) -> PageSubject:
-    model = Sequential(body(), (1, 8, 8), seed=recipe.seed, engine="numpy", name="stepped")
+def of_stripes(data: Path, body: tuple[Layer, ...], recipe: Recipe) -> PageSubject:
+    model = Sequential(body, (1, 8, 8), seed=recipe.seed, engine="numpy", name="stepped")
     return untrained(model, recipe, data)
 
 
@@ -132,12 +125,11 @@ def test_the_page_takes_the_step_of_the_run(modules: Page, data: Path, tmp_path:
         assert_close(outcome["loss"], trainer.history.losses[step], name="loss")
         assert_close(outcome["accuracy"], trainer.history.measures[step], name="measure")
         assert_close(np.linalg.norm([*outcome["norms"].values()]), record.norm, dtype="f4", name="norm")
-    session.close()
 
 
 def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
     """Steps that training does not have are refused, and parameters that a tensor does not have."""
-    session = opened(of_stripes(data, plain_layers, RECIPE))
+    session = opened(of_stripes(data, PLAIN, RECIPE))
     with pytest.raises(DataError, match="there is no step 1 yet"):
         session.batch_step(1, NOBODY)
     finished(session)
@@ -155,7 +147,6 @@ def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
         session.batch_step(27, NOBODY)
     with pytest.raises(DataError, match=r"conv1\.w has no gradient at 18"):
         session.contributions(0, "conv1.w", [18], NOBODY)
-    session.close()
 
 
 LEFT_OUT_EXAMPLES = {"class_weight": "balanced", "ema_decay": 0.9, "lookahead": "every=1"}
@@ -165,7 +156,7 @@ LEFT_OUT_EXAMPLES = {"class_weight": "balanced", "ema_decay": 0.9, "lookahead": 
 def test_training_on_the_page_leaves_out_options_and_names_them(modules: Page, data: Path, option: str) -> None:
     """Its steps are those that the page explains. Weights of classes are part of both."""
     recipe = replace(RECIPE, **{option: LEFT_OUT_EXAMPLES[option]})
-    session = opened(of_stripes(data, plain_layers, recipe))
+    session = opened(of_stripes(data, PLAIN, recipe))
     finished(session)
     record = session.batch_step(4, NOBODY)
     assert_close(taken_by_the_page(modules, session, record)["parameters"], record.after.parameters)
@@ -173,4 +164,3 @@ def test_training_on_the_page_leaves_out_options_and_names_them(modules: Page, d
     for message in (session.state()["message"], *in_file):
         assert (recipe.reported()[option] in message) == (option != "class_weight")
     assert in_file
-    session.close()

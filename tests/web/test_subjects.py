@@ -11,13 +11,13 @@ from numerical import assert_close
 from runs.run_driver import Halt
 from web.looked_at import (
     IMPATIENT,
+    LAYERS,
     NOBODY,
     RECIPE,
     assert_steps,
     completed,
     finished,
     gradient_of,
-    layers,
     opened,
     run,
     small,
@@ -81,7 +81,6 @@ def test_a_run_opens_where_it_is_and_goes_back_and_on(data: Path, tmp_path: Path
     assert finished(session)["step"] == 27
     assert_steps(session, expected, 3, 11, stop, 27)
     assert session.norms()["norm_steps"][:stop] == [*range(1, stop + 1)]
-    session.close()
     assert content(folder) == before
 
 
@@ -132,7 +131,7 @@ def test_steps_are_not_replayed_with_other_data(data: Path, tmp_path: Path) -> N
 
 
 def test_a_model_file_is_shown_but_not_trained(data: Path, tmp_path: Path) -> None:
-    model = Sequential(layers(), (1, 8, 8), engine="numpy")
+    model = Sequential(LAYERS, (1, 8, 8), engine="numpy")
     model.save(tmp_path / "model.safetensors")
     session = opened(subjects.of_path(tmp_path / "model.safetensors", engine="numpy"))
     assert session.state()["steps"] == 0

@@ -271,7 +271,7 @@ page-speed: $(VENV)/.test
 
 screenshots: $(VENV)/.test
 	test -d runs/screenshots || $(BIN)/chainrule train --model numpy-cnn --out runs/screenshots
-	$(BIN)/python tests/web/screenshots.py runs/screenshots docs/pictures
+	PYTHONPATH=tests $(BIN)/python tests/web/screenshots.py runs/screenshots docs/pictures
 
 faults: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m faults --markdown docs/reliability.md $(ARGS)

@@ -7,6 +7,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from statistics import NormalDist
 
 Lookup = Callable[[str, tuple[int, ...]], float | None]  # None: outside the array
@@ -21,6 +22,8 @@ FUNCTIONS = {
 }
 NAMES = {"math": math, "largest": lambda *values: max(values), "normal": NormalDist().cdf}
 
+NUMBER = re.compile(r"(?<![\w.])(?<!e−)(?!(?<=\^\{)\d+\})\d+(?:\.\d+)?(?:e[−-]\d+)?")  # none of the whole exponents
+
 
 def number(text: str) -> float:
     """Evaluate an equation of numbers: 0.9·(−0.002) + (1 − 0.9)·1.5e-7^{2}, e^{−3}, √(…), max(…)."""
@@ -33,6 +36,26 @@ def number(text: str) -> float:
     return float(eval(python, NAMES))
 
 
+def holds(equation: str, result: str, digits: int = 1) -> bool:
+    """Return whether an equation gives its result for numbers within half a unit of their last digits.
+
+    digits   significant digits of numbers that are rounded; 1: not known
+    """
+    whole, allowed = number(equation), half_unit(result, digits)
+    for place in NUMBER.finditer(equation):
+        moved = [number(place[0]) + sign * half_unit(place[0], digits) for sign in (1, -1)]
+        texts = [f"{equation[: place.start()]}{near:.17f}{equation[place.end() :]}" for near in moved]
+        allowed += max(abs(number(text) - whole) for text in texts)
+    return math.isclose(whole, number(result), rel_tol=1e-9, abs_tol=allowed + 1e-15)
+
+
+def half_unit(text: str, digits: int) -> float:
+    """Return half a unit of the last digit of a printed number; whole ones, and those with fewer digits, are exact."""
+    printed = Decimal(text.strip("()").replace("−", "-")).as_tuple()
+    is_exact = "." not in text or len(printed.digits) < digits
+    return 0.0 if is_exact else 0.5 * 10.0 ** int(printed.exponent)
+
+
 def _argmax(inside: str) -> int:
     values = [float(part.replace("−", "-")) for part in inside.split(", ")]
     return values.index(max(values))
@@ -40,9 +63,8 @@ def _argmax(inside: str) -> int:
 
 def right_hand_side(here: str, lookup: Lookup, ranges: dict[str, range]) -> float:
     """Evaluate the right-hand side of the first `=`: sums over letters of products of tensors at indices."""
-    right = here.partition(" = ")[2]
     total = 0.0
-    for part in _summands(right):
+    for part in re.split(r" \+ (?![^\[]*\])", here.partition(" = ")[2]):  # outside of indices
         scale, _, rest = part.rpartition("Σ") if "Σ" in part else ("", "", part)
         factor = number(scale.strip().removesuffix("·").strip() or "1")
         letters: list[str] = []
@@ -54,31 +76,11 @@ def right_hand_side(here: str, lookup: Lookup, ranges: dict[str, range]) -> floa
     return total
 
 
-def _summands(right: str) -> list[str]:
-    """Return the top-level summands: a bias and a sum."""
-    parts, depth, begin = [], 0, 0
-    for place, letter in enumerate(right):
-        depth += letter in "[({"
-        depth -= letter in "])}"
-        if not depth and right.startswith(" + ", place):
-            parts.append(right[begin:place])
-            begin = place + 3
-    return [*parts, right[begin:]]
-
-
 def _product(text: str, letters: dict[str, int], lookup: Lookup) -> float:
     product = 1.0
     for factor in text.strip().split(" · "):
-        found = re.fullmatch(r"([^\[]+)\[(.*)\]", factor)
-        assert found, factor
-        index: list[int] = []
-        for part in found[2].split(","):
-            place = eval(part.replace("−", "-").replace("·", "*"), {}, letters)
-            if place != int(place):
-                return 0.0  # between strides
-            index.append(int(place))
-        value = lookup(found[1], tuple(index))
-        if value is None:
-            return 0.0
-        product *= value
+        name, _, inside = factor.removesuffix("]").partition("[")
+        places = [eval(part.replace("−", "-").replace("·", "*"), {}, letters) for part in inside.split(",")]
+        is_between_strides = any(place != int(place) for place in places)
+        product *= 0.0 if is_between_strides else lookup(name, tuple(map(int, places))) or 0.0
     return product

@@ -9,19 +9,12 @@ from drawn_networks import smooth_graph
 
 from chainrule import layers as cr
 from chainrule.explain import Explanation, NextStep, Trace
+from chainrule.network import losses
 from chainrule.network.network import Network
 from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
 from experiments.configurations import DRAWERS, draw
 
-LOSSES = (
-    *("half_squared_error", "mean_squared_error", "mean_absolute_error", "huber", "softmax_cross_entropy"),
-    *("binary_cross_entropy", "categorical_cross_entropy"),
-    *("binary_focal_cross_entropy", "categorical_focal_cross_entropy", "dice"),
-)
-ENDINGS = {
-    **dict.fromkeys(("binary_cross_entropy", "binary_focal_cross_entropy"), (cr.Sigmoid(),)),
-    **dict.fromkeys(("categorical_cross_entropy", "categorical_focal_cross_entropy", "dice"), (cr.Softmax(),)),
-}
+LOSSES = losses.NAMES
 TRAININGS = (
     *(NextStep(SGD(0.1)), NextStep(Momentum(0.1)), NextStep(Nesterov(0.05), clip_norm=0.01)),
     *(NextStep(Adam(), step=7), NextStep(AdamW(0.01), clip_norm=0.1, step=3)),
@@ -32,10 +25,17 @@ KINDS = tuple(DRAWERS)
 SEED = 31
 
 
+def ending(loss) -> list[cr.Layer]:
+    """Return the layers that a loss of probabilities reads."""
+    if loss not in losses.OF_PROBABILITIES:
+        return []
+    return [cr.Sigmoid() if loss.startswith("binary") else cr.Softmax()]
+
+
 def around(layer, shape, loss="half_squared_error", outputs=3, seed=0) -> Network:
     """Build a network with a trainable layer, the given layer and a dense layer."""
     first = [cr.Sigmoid()] if len(shape) == 2 else [cr.BatchNorm2D()]
-    layers = [*first, layer, cr.Tanh(), cr.Flatten(), cr.Dense(outputs), *ENDINGS.get(loss, ())]
+    layers = [*first, layer, cr.Tanh(), cr.Flatten(), cr.Dense(outputs), *ending(loss)]
     network = Network(layers, shape, seed=seed, engine="numpy")
     generator = np.random.default_rng(seed)
     network.parameters[:] += generator.normal(0, 0.3, network.parameters.size)
@@ -63,7 +63,7 @@ def drawn(number: int) -> Trace:
 def dense(loss: str, positions: tuple[int, ...], samples: int) -> Trace:
     """Trace a network that predicts a row of outputs for each position."""
     layer = (cr.Conv1D if len(positions) == 1 else cr.Conv2D)(3, 1)
-    network = Network([layer, *ENDINGS.get(loss, ())], (2, *positions), seed=2, engine="numpy")
+    network = Network([layer, *ending(loss)], (2, *positions), seed=2, engine="numpy")
     return trace_of(network, loss, samples)
 
 

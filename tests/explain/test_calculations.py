@@ -34,12 +34,10 @@ def value(evaluator: Evaluator, text: str) -> Any:
     [
         ("Σ_{n,i,j} x", lambda x, c: x[:, c].sum()),
         ("Σ_{n,i,j} x·x / N", lambda x, c: (x[:, c] ** 2).sum() / 3),
-        ("Σ x / M", lambda x, c: x[:, c].mean()),
         ("Σ_{n} (max_{i,j} x − Σ_{c} x[n,c,0,1])", lambda x, c: x[:, c].max((1, 2)).sum() - x[:, :, 0, 1].sum()),
         ("Σ_{n} (Σ_{i,j} x)^{2}", lambda x, c: (x[:, c].sum((1, 2)) ** 2).sum()),
         ("Σ_{n} (max_{i,j} x) · max_{c} x[n,c,1,0]", lambda x, c: (x[:, c].max((1, 2)) * x[:, :, 1, 0].max(1)).sum()),
         ("Σ_{i,j} Σ_{n} x·i·j", lambda x, c: np.einsum("nij,i,j->", x[:, c], np.arange(2), np.arange(5))),
-        ("Σ_{n} max_{i} Σ_{j} x", lambda x, c: x[:, c].sum(2).max(1).sum()),
         ("Σ_{n,c,i,j} x·δ[c,i]", lambda x, c: sum(x[:, i, i].sum() for i in range(2))),
         ("argmax_{c} Σ_{n} x[n,c,1,1]", lambda x, c: x[:, :, 1, 1].sum(0).argmax()),
         ("Σ_{n,i} x[n, c − 1, i, 2·i + 1]", lambda x, c: x[:, c - 1, [0, 1], [1, 3]].sum()),

@@ -32,11 +32,8 @@ def test_code_locations_are_those_of_python(operation):
         assert source_line(places[1]) == f"[{entry}]"
         assert len(places) == 2
         return
-    assert [place.file.rpartition("/")[0] for place in places] == [
-        "operations/reference",
-        "engines/numpy",
-        "engines/compiled/kernels",
-    ]
+    folders = [place.file.rpartition("/")[0] for place in places]
+    assert folders == ["operations/reference", "engines/numpy", "engines/compiled/kernels"]
     for place, module in zip(places, (reference, engine), strict=False):
         code = inspect.unwrap(getattr(module, operation)).__code__
         assert (SOURCE / place.file).samefile(code.co_filename)
@@ -47,8 +44,8 @@ def test_code_locations_are_those_of_python(operation):
 
 def test_the_kernel_that_ran_is_named():
     """The one chosen for the shapes; a ReLU that no other operation needs is done by the convolution before it."""
-    made = [cr.Conv2D(lanes(4), 3), cr.ReLU(), cr.Conv2D(3, 2), cr.Tanh(), cr.Flatten(), cr.Dense(2)]
-    model = Sequential(made, (8, 9, 7), loss="half_squared_error", engine="compiled")
+    layers = [cr.Conv2D(lanes(4), 3), cr.ReLU(), cr.Conv2D(3, 2), cr.Tanh(), cr.Flatten(), cr.Dense(2)]
+    model = Sequential(layers, (8, 9, 7), loss="half_squared_error", engine="compiled")
     trace = model.trace(np.ones((1, 8, 9, 7)), np.zeros((1, 2)))
     for cell, place in {
         "conv1.y[0,0,0]": ("filters.py", "correlate_filters"),
@@ -68,34 +65,30 @@ def test_custom_operations_have_no_code():
     assert derivation("mine.forward") == ""
 
 
-@pytest.mark.parametrize(
-    ("cell", "title"),
-    [
-        ("x[0,0,0]", "one value of the input"),
-        ("t[0]", "one value of the target"),
-        ("dx[0,0,0]", "the gradient of one value of the input"),
-        ("loss.y", "the loss"),
-        ("loss.correct", "whether the prediction is correct"),
-        ("conv1.w[0,0,0,0]", "one weight of conv1"),
-        ("conv1.dw[0,0,0,0]", "the gradient of one weight of conv1"),
-        ("conv1.b.update[0]", "one bias of conv1 after the step"),
-        ("conv1.w.m[0,0,0,0]", "the running mean of the gradient of one weight of conv1"),
-        ("conv1.w.v[0,0,0,0]", "the running mean of the squared gradient of one weight of conv1"),
-        ("tanh1.dy[0,0,0]", "the gradient of one output of tanh1"),
-        ("norm1.gamma[0]", "one scale γ of norm1"),
-        ("norm1.dbeta[0]", "the gradient of one shift β of norm1"),
-        ("norm1.mean[0]", "the mean of one channel of norm1"),
-        ("norm1.running_variance.update[0]", "the running variance of one channel of norm1 after the step"),
-    ],
-)
-def test_titles(cell, title):
-    assert trace_of(around(cr.Conv2D(2, 2), (1, 3, 3))).explain(cell).title == title
+TITLES = {
+    "x[0,0,0]": "one value of the input",
+    "t[0]": "one value of the target",
+    "dx[0,0,0]": "the gradient of one value of the input",
+    "loss.y": "the loss",
+    "loss.correct": "whether the prediction is correct",
+    "conv1.w[0,0,0,0]": "one weight of conv1",
+    "conv1.b.update[0]": "one bias of conv1 after the step",
+    "conv1.w.m[0,0,0,0]": "the running mean of the gradient of one weight of conv1",
+    "conv1.w.v[0,0,0,0]": "the running mean of the squared gradient of one weight of conv1",
+    "tanh1.dy[0,0,0]": "the gradient of one output of tanh1",
+    "norm1.dbeta[0]": "the gradient of one shift β of norm1",
+    "norm1.running_variance.update[0]": "the running variance of one channel of norm1 after the step",
+}
 
 
-def test_a_velocity_is_not_a_mean():
-    trace = trace_of(around(cr.Conv2D(2, 2), (1, 3, 3)), training=NextStep(Momentum(0.1), step=3))
-    assert trace.explain("conv1.w.v[0,0,0,0]").title == "the velocity of one weight of conv1"
-    assert "initial value" not in trace.explain("conv1.w.v[0,0,0,0]").derived.words
+def test_titles_name_a_value_and_its_layer():
+    """A velocity is not a mean."""
+    network = around(cr.Conv2D(2, 2), (1, 3, 3))
+    trace = trace_of(network)
+    assert {cell: trace.explain(cell).title for cell in TITLES} == TITLES
+    velocity = trace_of(network, training=NextStep(Momentum(0.1), step=3)).explain("conv1.w.v[0,0,0,0]")
+    assert velocity.title == "the velocity of one weight of conv1"
+    assert "initial value" not in velocity.derived.words
 
 
 def test_an_update_states_its_direction_and_reason():

@@ -16,14 +16,13 @@ from numerical import assert_close
 from numpy.testing import assert_array_equal
 
 from chainrule.errors import ShapeError
-from chainrule.plotting.confusion import confusion_matrix, fractions
+from chainrule.plotting.confusion import confusion_matrix
+from chainrule.plotting.curves import compare_curves, learning_curves
 from chainrule.plotting.figures import legible, message, png, save
 from chainrule.plotting.kernels import MAX_CHANNELS, MAX_FILTERS, kernel_grid
 from chainrule.plotting.mistakes import as_images, batch_grid, mistakes
 
 CLASSES = ["cat", "dog", "owl"]
-COUNTS = np.array([[90, 8, 2], [0, 40, 10], [1, 0, 1199]])
-SHARES = np.ma.masked_array([[0, 0.08, 0.02], [0, 0, 0.2], [1 / 1200, 0, 0]], np.eye(3))
 DRAW = np.random.default_rng(0)
 PHOTOS = DRAW.integers(0, 256, (100, 3, 6, 4), dtype=np.uint8)
 MANY = DRAW.normal(0, 0.3, (MAX_FILTERS + 6, MAX_CHANNELS + 2, 3, 3)).astype(np.float32)
@@ -58,15 +57,7 @@ def perfect(count: int) -> Callable[[], Figure]:
 
 SURE = np.linspace(0.2, 0.9, 100)
 CASES = {
-    "confusion": Case(
-        lambda: confusion_matrix(COUNTS, CLASSES),
-        "Confusion matrix: 1,329 of 1,350 correct (98.44 %)",
-        [SHARES],
-        ("90", "8", "2", "40", "10", "1", "1,199", "recall", "precision"),
-        (0, 0.2),
-    ),
-    "no samples": Case(lambda: confusion_matrix([[0]], ["a"]), "Confusion matrix: no samples", [[[np.nan]]], None),
-    **{str(shape): kernels(*shape) for shape in ((8, 1, 5, 5), (5, 3, 3, 4), (1, 1, 1, 1), (6, 2, 1, 9), (3, 2, 7, 1))},
+    **{str(shape): kernels(*shape) for shape in ((5, 3, 3, 4), (1, 1, 1, 1), (6, 2, 1, 9))},
     "many kernels": Case(
         lambda: kernel_grid(MANY, "conv2"),
         CUT,
@@ -90,7 +81,7 @@ CASES = {
     "names": Case(
         lambda: batch_grid(PHOTOS[:3], [2, 0, 1], CLASSES), "3 images", shown(0, 1, 2), ("owl", "cat", "dog")
     ),
-    "numbers": Case(lambda: batch_grid(PHOTOS[:3], [2, 0, 1]), "3 images", shown(0, 1, 2), ("2", "0", "1")),
+    "numbers": Case(lambda: batch_grid(PHOTOS[:2], [2, 0]), "2 images", shown(0, 1), ("2", "0")),
     "no labels": Case(lambda: batch_grid(PHOTOS[:3]), "3 images", shown(0, 1, 2)),
 }
 
@@ -101,37 +92,35 @@ def test_a_figure_shows_its_arrays_in_order_with_their_captions(name: str) -> No
     figure = case.figure()
     axes = figure.axes[0]
     assert case.title in figure.get_suptitle() + axes.get_title("left")
-    if case.texts is not None:
-        assert [text.get_text() for text in axes.texts] == [*case.texts]
-        for image, expected in zip(axes.images[: len(case.images)], case.images, strict=True):
-            assert_array_equal(np.ma.getmaskarray(image.get_array()), np.ma.getmaskarray(expected))
-            assert_close(np.ma.filled(image.get_array(), 0), np.ma.filled(expected, 0))
-            assert case.limits in (None, image.get_clim())
+    assert [text.get_text() for text in axes.texts] == [*case.texts]
+    for image, expected in zip(axes.images, case.images, strict=True):
+        assert_close(image.get_array(), expected)
+        assert case.limits in (None, image.get_clim())
     assert png(figure)
 
 
-def test_counts_stand_in_their_cells_with_recall_and_precision_at_the_margins() -> None:
-    axes = confusion_matrix(COUNTS, CLASSES).axes[0]
-    for text in axes.texts[:-2]:
-        column, row = map(int, text.get_position())
-        assert text.get_text() == f"{COUNTS[row, column]:,}"
-    recall, precision = axes.child_axes
-    named = [
-        [text.get_text() for text in axis.get_ticklabels()] for axis in (recall.yaxis, precision.xaxis, axes.yaxis)
-    ]
-    assert named == [["90.0 %", "80.0 %", "99.9 %"], ["98.9 %", "83.3 %", "99.0 %"], CLASSES]
-    recall, precision = confusion_matrix([[3, 0], [0, 0]], ["a", "b"]).axes[0].child_axes
-    for axis in (recall.yaxis, precision.xaxis):  # a class that never occurs
-        assert [text.get_text() for text in axis.get_ticklabels()] == ["100.0 %", "–"]
-    assert np.isnan(fractions(np.array([0]), np.array([0])))
-
-
-@pytest.mark.parametrize("size", [2, 10, 60])
-def test_any_number_of_classes_fits_into_the_figure(size: int) -> None:
-    counts = np.random.default_rng(size).poisson(0.2, (size, size)) + 200 * np.eye(size, dtype=int)
+@pytest.mark.parametrize("size", [1, 2, 3, 10, 60])
+def test_counts_stand_in_their_cells_with_recall_and_precision_at_the_margins(size: int) -> None:
+    """All texts fit into the figure; the numbers of many classes are left out."""
+    draw = np.random.default_rng(size)
+    counts = draw.poisson(0.2, (size, size)) + np.diag(draw.integers(0, 3, size) * 700)
+    right, rows, columns, total = np.diag(counts), counts.sum(1), counts.sum(0), counts.sum()
     figure = confusion_matrix(counts, [f"class {k}" for k in range(size)])
     axes, whole = figure.axes[0], figure.bbox
-    assert len(axes.texts) - 2 == (np.count_nonzero(counts) if size <= 40 else 0)
+    title = f"{right.sum():,} of {total:,} correct ({100 * right.sum() / total:.2f} %)" if total else "no samples"
+    assert figure.get_suptitle() == f"Confusion matrix: {title}"
+    cells = {text.get_position(): text.get_text() for text in axes.texts[:-2]}
+    expected = {(column, row): f"{counts[row, column]:,}" for row, column in np.argwhere(counts)}
+    assert cells == (expected if size <= 40 else {})
+    errors = axes.images[0].get_array()
+    assert_array_equal(np.ma.getmaskarray(errors), np.eye(size))
+    assert_close(errors.filled(0), (counts - np.diag(right)) / np.maximum(rows, 1)[:, None])
+    assert axes.images[0].get_clim() == (0, errors.filled(0).max() or 0.01)
+    recall, precision = axes.child_axes
+    for axis, totals in ((recall.yaxis, rows), (precision.xaxis, columns)):
+        shares = [f"{100 * count / of:.1f} %" if of else "–" for count, of in zip(right, totals, strict=True)]
+        assert [text.get_text() for text in axis.get_ticklabels()] == shares or size > 40
+    assert [text.get_text() for text in axes.get_yticklabels()] == [f"class {k}" for k in range(size)] or size > 40
     figure.draw_without_rendering()
     for text in (axes.yaxis.label, axes.xaxis.label, *axes.texts):
         box = text.get_window_extent()
@@ -163,11 +152,12 @@ def test_pictures_are_between_black_and_white(limits: tuple[float, float]) -> No
     [
         (lambda: confusion_matrix(np.zeros((3, 2), int), CLASSES), r"for 3 classes; expected \(3, 3\)"),
         (lambda: confusion_matrix(np.zeros((0, 0), int), []), r"for 0 classes; expected \(0, 0\)"),
-        (lambda: kernel_grid(np.zeros((3, 3)), "dense"), "expected four axes"),
         (lambda: kernel_grid(np.zeros((0, 1, 3, 3)), "conv"), "expected four axes"),
         (lambda: batch_grid(PHOTOS[0]), "expected four axes"),
         (lambda: batch_grid(PHOTOS[:3], [0, 1]), r"3 images but labels of shape \(2,\)"),
         (lambda: mistakes(PHOTOS[:3], [0] * 3, [1] * 3, [0.5], CLASSES), r"3 images but confidence of shape \(1,\)"),
+        (lambda: learning_curves([1, 2], [1.0, 1.0], [0.1], [], "run"), r"2 steps but accuracy of shape \(1,\)"),
+        (lambda: compare_curves({"lenet": ([1, 2, 3], [1.0], [0.1], [])}), "lenet: 3 steps but loss"),
     ],
 )
 def test_shapes_are_checked(draw: Callable[[], Figure], message: str) -> None:
@@ -177,7 +167,7 @@ def test_shapes_are_checked(draw: Callable[[], Figure], message: str) -> None:
 
 def test_the_same_figure_is_the_same_bytes_in_any_thread_and_style(tmp_path: Path) -> None:
     def drawn() -> list[bytes]:
-        return [png(CASES[name].figure()) for name in ("confusion", "(5, 3, 3, 4)", "mistakes")]
+        return [png(CASES[name].figure()) for name in ("mistakes", "(5, 3, 3, 4)", "many mistakes")]
 
     expected = drawn()
     with ThreadPoolExecutor(2) as pool:
@@ -186,7 +176,7 @@ def test_the_same_figure_is_the_same_bytes_in_any_thread_and_style(tmp_path: Pat
         assert drawn() == expected
     (tmp_path / "again.png").write_bytes(b"the old one")
     for place in (tmp_path / "new.png", str(tmp_path / "again.png")):
-        save(CASES["confusion"].figure(), place)
+        save(CASES["mistakes"].figure(), place)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == dict.fromkeys(
         ("new.png", "again.png"), expected[0]
     )

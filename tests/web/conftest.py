@@ -4,28 +4,22 @@ The browser is Chromium, run by Playwright. Where there is none, these tests are
 CHAINRULE_BROWSER=required, fail.
 """
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from web import looked_at
+from web.journey import Journey, journey, numpy_cnn
 from web.looked_at import small, stripes
 from web.networks import Subject, digits
 from web.networks import served as served_page
-from web.pages import Browser, BrowserContext, Page, ViewportSize, absent, watched
+from web.pages import Browser, BrowserContext, Page, ViewportSize, chromium, watched
 from web.site import served
 
-from chainrule.data import load
-from chainrule.errors import DataError
 from chainrule.web.session import Session
 
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
-ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--renderer-process-limit=1"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -49,29 +43,18 @@ def close_sessions() -> Iterator[None]:
         looked_at.SESSIONS.pop().close()
 
 
-@pytest.fixture(scope="session")
-def mnist() -> None:
-    """Load MNIST itself, or skip."""
-    try:
-        load("mnist", progress=False)
-    except DataError as error:
-        pytest.skip(f"MNIST is out of reach: {error}")
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
+    """Serve the page of numpy-cnn after some steps of training."""
+    with journey(numpy_cnn(tmp_path_factory.mktemp("data")), steps=20) as network:
+        yield network
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Start one browser for all tests of the session."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        absent("no chromium on this machine")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        absent("playwright is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=[*ARGUMENTS])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,18 @@ import copy
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from runs.run_driver import Halt
 
+from chainrule.core.plan import gradient_name
 from chainrule.data.augmentation import Augmentation
-from chainrule.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Softmax
+from chainrule.explain import NextStep, Trace
+from chainrule.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Softmax
 from chainrule.models.model import Model, Sequential
 from chainrule.runs import running
 from chainrule.runs.jobs import DataChoice, Job
@@ -22,6 +26,7 @@ from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
+from chainrule.web.frames import Frame
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
 
@@ -34,13 +39,11 @@ RECIPE = Recipe(
     augmentation=Augmentation(shift=1),
     seed=5,
 )
+IMPATIENT = replace(RECIPE, epochs=30, validation=0.3, patience=1, optimizer=Adam(0.05))  # stops early
+# make replaying hard: batch statistics, dropout
+LAYERS = (Conv2D(3, 3), BatchNorm2D(), ReLU(), MaxPool2D(2), Flatten(), Dropout(0.3), Dense(3), Softmax())
 SESSIONS: list[Session] = []  # that are open
 NOBODY = threading.Event()  # waits for a frame and gives up
-
-
-def layers() -> list[Layer]:
-    """Return layers that make replaying hard: batch statistics, dropout."""
-    return [Conv2D(3, 3), BatchNorm2D(), ReLU(), MaxPool2D(2), Flatten(), Dropout(0.3), Dense(3), Softmax()]
 
 
 def stripes(path: Path, samples: int = 60) -> Path:
@@ -57,7 +60,7 @@ def stripes(path: Path, samples: int = 60) -> Path:
 
 def small(data: Path, engine: str = "numpy", recipe: Recipe = RECIPE) -> PageSubject:
     """Return an untrained network with its data."""
-    model = Sequential(layers(), (1, 8, 8), seed=recipe.seed, engine=engine, threads=2, name="small")
+    model = Sequential(LAYERS, (1, 8, 8), seed=recipe.seed, engine=engine, threads=2, name="small")
     return untrained(model, recipe, data)
 
 
@@ -76,13 +79,24 @@ def opened(subject: PageSubject) -> Session:
     return session
 
 
+def assert_frame(frame: Frame, expected: list[np.ndarray]) -> None:
+    """Compare a frame with the values of ordinary training, bit for bit."""
+    for array, values in zip((frame.parameters, frame.statistics, *frame.moments), expected, strict=True):
+        assert np.array_equal(array, values), frame.step
+
+
 def assert_steps(session: Session, expected: dict[int, list[np.ndarray]], *steps: int) -> None:
     """Compare the frames of steps with the values of ordinary training, bit for bit."""
     for step in steps:
         frame = session.frame(step, NOBODY)
         assert frame.step == step
-        for array, values in zip((frame.parameters, frame.statistics, *frame.moments), expected[step], strict=True):
-            assert np.array_equal(array, values), step
+        assert_frame(frame, expected[step])
+
+
+def gradient_of(model: Model, recipe: Recipe, x: np.ndarray, t: np.ndarray, step: int) -> np.ndarray:
+    """Return the gradient of a batch, by a trace."""
+    trace = Trace(model, x, t, recipe.loss, NextStep(seed=recipe.seed, step=step))
+    return np.concatenate([trace[gradient_name(name)].ravel() for name in model.trainable_layout])
 
 
 def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
@@ -121,13 +135,13 @@ class Watch(Callback):
         self.begin(trainer)
 
 
-def trained_through(subject: PageSubject, stop: int = 10**9) -> tuple[dict[int, list[np.ndarray]], Trainer]:
-    """Return the values after each step of ordinary training of a copy, without the page; stop: the last step."""
+def trained_through(subject: PageSubject) -> tuple[dict[int, list[np.ndarray]], Trainer]:
+    """Return the values after each step of ordinary training of a copy, without the page."""
     model, recipe = copy.deepcopy(subject.model), subject.recipe
     training, _ = subject.choice.load(recipe.seed)
     trainer = model.trainer(recipe, Samples.of_dataset(training, model.output_shape, recipe.ignore_label))
     watch = Watch()
-    train(trainer, [watch, Halt(stop)])
+    train(trainer, [watch])
     return watch.seen, trainer
 
 
@@ -136,5 +150,7 @@ def run(folder: Path, data: Path, recipe: Recipe = RECIPE, stop: int = 10**9) ->
     subject = small(data, recipe=recipe)
     training, test = subject.choice.load(recipe.seed)
     job = Job(subject.model.about(), subject.choice, recipe, "numpy", 2)
-    running.start(folder, job, training, test, [Halt(stop)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "draw", lambda *_: None)
+        running.start(folder, job, training, test, [Halt(stop)])
     return folder

@@ -1,6 +1,7 @@
 """Pages in tests: opening them, waiting, reading what they show, what they need, and errors that go unreported."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,14 +10,28 @@ from typing import Any, NoReturn
 import pytest
 
 try:
-    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, Route, ViewportSize
+    from playwright.sync_api import (
+        Browser,
+        BrowserContext,
+        ConsoleMessage,
+        Error,
+        Locator,
+        Page,
+        ViewportSize,
+        sync_playwright,
+    )
 except ImportError:  # then tests of the page are skipped
-    Browser = BrowserContext = ConsoleMessage = Error = Locator = Page = Route = ViewportSize = Any
+    Browser = BrowserContext = ConsoleMessage = Error = Locator = Page = ViewportSize = Any
+    sync_playwright = None
 
 FOCUSED = """() => {
   const at = document.activeElement;
   return at.type === "range" ? "slider" : at.textContent;
 }"""
+ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--renderer-process-limit=1"),
+)
 PATIENCE = 120_000  # milliseconds: a busy machine may take many seconds to open a page
 
 
@@ -46,6 +61,18 @@ def absent(reason: str) -> NoReturn:
     if os.environ.get("CHAINRULE_BROWSER") == "required":
         pytest.fail(f"{reason}, and CHAINRULE_BROWSER=required")
     pytest.skip(f"{reason}: the tests of the page need it")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the browser."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None or sync_playwright is None:
+        absent("no chromium on this machine" if path is None else "playwright is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS])
+        yield browser
+        browser.close()
 
 
 # ------------------------------------------------------------------------------------------------ opening and waiting

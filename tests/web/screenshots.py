@@ -1,25 +1,21 @@
 """The screenshots in the README: `make screenshots`, with a trained run; needs Chromium and Playwright.
 
-python tests/web/screenshots.py RUN docs/pictures
+PYTHONPATH=tests python tests/web/screenshots.py RUN docs/pictures
 """
 
 import io
-import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from web.conftest import DESKTOP
+from web.pages import PATIENCE, Browser, Page, ViewportSize, chromium
 
 from chainrule.web import single_file, subjects
 
-SIZE: ViewportSize = {"width": 1440, "height": 900}
 ROTATED = "relu1.dy[3,8,9]"
 TALL: ViewportSize = {"width": 1440, "height": 1150}  # shows the whole computation at once
-PATIENCE = 120_000  # milliseconds, on a machine that others use
 TURNING, TERMS = 12, 4  # frames of the kernel's rotation; terms between two frames
 PAUSE, LAST = 140, 2500  # milliseconds
 SCENE_WIDTH = 900
@@ -41,17 +37,7 @@ def main() -> None:
             animate(browser, file, f"#/network/backward/{ROTATED}?{query}", folder / "page-made.gif")
 
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Start the browser."""
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
-        yield browser
-        browser.close()
-
-
-def opened(browser: Browser, file: Path, place: str, size: ViewportSize = SIZE) -> Page:
+def opened(browser: Browser, file: Path, place: str, size: ViewportSize = DESKTOP) -> Page:
     """Open the page at a place and wait until it is ready."""
     page = browser.new_context(viewport=size, device_scale_factor=1.5, color_scheme="light").new_page()
     page.set_default_timeout(PATIENCE)

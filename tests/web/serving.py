@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -93,7 +94,7 @@ def listening(app: ASGIApp, port: int) -> Iterator[None]:
 
 
 class Served:
-    """A real server in a process of its own, stopped by `end`."""
+    """A real server in a process of its own, at an address with its token, stopped by `end`."""
 
     def __init__(self, folder: Path, *words: str, engine: str = "numpy") -> None:
         environment = {**os.environ, "CHAINRULE_ENGINE": engine, "CHAINRULE_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
@@ -103,10 +104,11 @@ class Served:
         )
         assert self.process.stdout
         line = self.process.stdout.readline()
-        printed = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", line)
+        printed = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=\S+", line)
         assert printed, (line, self.process.poll(), self.process.stderr and self.process.stderr.readline())
-        self.port, self.token = int(printed[1]), printed[2]
-        answer = httpx.get(f"http://127.0.0.1:{self.port}/?token={self.token}")
+        self.port = int(printed[1])
+        self.address = printed[0]
+        answer = httpx.get(self.address)
         self.cookie = answer.headers["set-cookie"].split(";")[0]
 
     def ask(self, method: str, path: str) -> bytes:
@@ -114,8 +116,19 @@ class Served:
         url, headers = f"http://127.0.0.1:{self.port}{path}", {"Cookie": self.cookie}
         return httpx.request(method, url, headers=headers, timeout=60).raise_for_status().content
 
-    def end(self, signal: int) -> tuple[int, str]:
+    def end(self, number: int) -> tuple[int, str]:
         """Stop the server; return its exit code and stderr."""
-        self.process.send_signal(signal)
+        self.process.send_signal(number)
         _, errors = self.process.communicate(timeout=60)
         return self.process.returncode, errors
+
+
+@contextmanager
+def in_a_process(folder: Path, *words: str, engine: str = "numpy") -> Iterator[Served]:
+    """Serve in a process of its own, killed at the end if it is still running."""
+    served = Served(folder, *words, engine=engine)
+    try:
+        yield served
+    finally:
+        if served.process.poll() is None:
+            served.end(signal.SIGKILL)

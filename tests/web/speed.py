@@ -1,26 +1,22 @@
 """Speed of the page: `make page-speed`; needs Chromium and Playwright. Not a test, as a busy machine varies.
 
-python tests/web/speed.py [RUN]     without a RUN numpy-cnn before its first step
+PYTHONPATH=tests python tests/web/speed.py [RUN]     without a RUN numpy-cnn before its first step
 """
 
 import math
 import os
-import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page
-from web.pages import entered
-from web.screenshots import chromium
-from web.serving import Served
+from web.conftest import DESKTOP
+from web.pages import Browser, Page, chromium, entered
+from web.serving import in_a_process
 
 from chainrule.web import single_file, subjects
 
 TIMES = 5
-SIZE = {"width": 1440, "height": 900}
 FRAME = 1000 / 60
 LATE = 1.5 * FRAME  # a frame that took longer skipped one
 OPENED = """new MutationObserver((_, watching) => {
@@ -42,18 +38,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, chromium() as browser:
         file = Path(scratch) / "page.html"
         single_file.write(file, subject)
-        with served(*[str(Path(word).resolve()) if Path(word).exists() else word for word in words]) as address:
-            report(browser, address, file.as_uri())
-
-
-@contextmanager
-def served(*words: str) -> Iterator[str]:
-    """Serve the page in a process of its own and yield its address."""
-    server = Served(Path.cwd(), *words, engine="compiled")
-    try:
-        yield f"http://127.0.0.1:{server.port}/?token={server.token}"
-    finally:
-        server.end(signal.SIGINT)
+        with in_a_process(Path.cwd(), *words, engine="compiled") as served:
+            report(browser, served.address, file.as_uri())
 
 
 def report(browser: Browser, address: str, file: str) -> None:
@@ -64,7 +50,7 @@ def report(browser: Browser, address: str, file: str) -> None:
         times = sorted(opening(browser, opened, again=again) for _ in range(TIMES))
         print(f"{name:<28}{times[0]:>8.0f}{times[len(times) // 2]:>8.0f}")
     print(f"\n{'frames':<28}{'a second':>9}{'longest':>9}{'left out':>9}   (best of {TIMES})")
-    page = entered(browser.new_page(viewport=SIZE), address)
+    page = entered(browser.new_page(viewport=DESKTOP), address)
     page.evaluate(FRAMES)
     for name, act in ACTS.items():
         count, longest, late = min((frames(page, act) for _ in range(TIMES)), key=lambda measured: measured[::-1])
@@ -74,7 +60,7 @@ def report(browser: Browser, address: str, file: str) -> None:
 
 def opening(browser: Browser, address: str, *, again: bool) -> float:
     """Return the milliseconds from navigation until the page reports that it is ready; again: with a warm cache."""
-    context = browser.new_context(viewport=SIZE)
+    context = browser.new_context(viewport=DESKTOP)
     context.add_init_script(OPENED)
     page = context.new_page()
     for _ in range(2 if again else 1):

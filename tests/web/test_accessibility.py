@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from web import train_served
+from web.journey import numpy_cnn, written
 from web.networks import branching, served
-from web.pages import Browser, absent, name_is, watched
+from web.pages import Browser, absent, name_is, watched, went
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 # From the top, so that nothing lies half below the head: finish all animations, and draw the frame after the next.
@@ -60,7 +60,8 @@ def axe() -> str:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Write a self-contained file of an untrained network; return its address."""
-    return train_served.written(tmp_path_factory.mktemp("file") / "page.html")
+    folder = tmp_path_factory.mktemp("file")
+    return written(folder / "page.html", numpy_cnn(folder))
 
 
 @pytest.fixture(scope="module")
@@ -72,40 +73,31 @@ def branched() -> Iterator[str]:
 
 @each_look
 def test_axe_finds_nothing(browser: Browser, axe: str, file: str, size: str, scheme: Any) -> None:
-    assert troubles(browser, axe, file, PLACES, size, scheme, targets=True) == {}
+    assert troubles(browser, axe, file, PLACES, size, scheme) == {}
 
 
 def test_axe_finds_nothing_in_branches(browser: Browser, axe: str, branched: str) -> None:
-    # the ends of wires, as thin as their lanes, are small
-    assert troubles(browser, axe, branched, BRANCHES, "phone", "light", targets=False) == {}
+    assert troubles(browser, axe, branched, BRANCHES, "phone", "light") == {}
 
 
 def troubles(
-    browser: Browser,
-    axe: str,
-    address: str,
-    places: dict[str, tuple[str, str]],
-    size: str,
-    scheme: Any,
-    *,
-    targets: bool,
+    browser: Browser, axe: str, address: str, places: dict[str, tuple[str, str]], size: str, scheme: Any
 ) -> dict[str, list[str]]:
-    """Return what axe finds at each of these places of a page, where it finds anything; targets: too small ones too."""
+    """Return what axe finds at each of these places of a page, where it finds anything."""
     width, height = SIZES[size]
     touch = size == "phone"  # where controls are larger
+    targets = places is not BRANCHES  # the ends of wires, as thin as their lanes, are small
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch)
     context.set_offline(address.startswith("file:"))
-    page = context.new_page()
     trouble: dict[str, list[str]] = {}
-    with watched(page):
+    with watched(context.new_page()) as page:
         page.goto(address)
-        page.wait_for_selector("html[data-ready]", timeout=20_000)
+        page.wait_for_selector("html[data-ready]")
         page.evaluate(axe)
         for name, (place, there) in places.items():
-            page.evaluate("place => { location.hash = place; }", place)
-            page.wait_for_selector(there)
+            went(page, place, there)
             page.evaluate(STILL)
             trouble[name] = page.evaluate(FOUND, targets)
     context.close()
     assert [*trouble] == [*places]
-    return {place: found for place, found in trouble.items() if found}
+    return {place: violations for place, violations in trouble.items() if violations}

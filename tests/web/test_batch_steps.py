@@ -10,22 +10,28 @@ from typing import Any
 import numpy as np
 import pytest
 from numerical import assert_close
-from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from web.bridge import call
-from web.journey import journey
-from web.looked_at import NOBODY, RECIPE, finished, layers, opened, trained_through, untrained
-from web.pages import Page, entered, number, waited
+from web.looked_at import (
+    LAYERS,
+    NOBODY,
+    RECIPE,
+    assert_frame,
+    finished,
+    gradient_of,
+    opened,
+    trained_through,
+    untrained,
+)
+from web.pages import Page
 
 from chainrule.data.augmentation import Augmentation
-from chainrule.engines import loader
-from chainrule.engines.interpreter import Interpreter
 from chainrule.errors import DataError
 from chainrule.layers import AveragePool2D, BatchNorm2D, Conv2D, Dense, Flatten, Layer, Sigmoid, Softmax, Tanh
 from chainrule.models.model import Sequential
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.lr_multipliers import LRMultipliers
-from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, RMSProp
+from chainrule.training.optimizers import SGD, AdamW, Momentum, RMSProp
 from chainrule.training.options import LEFT_OUT, OPTIONS
 from chainrule.training.recipe import Recipe
 from chainrule.web import single_file
@@ -33,23 +39,14 @@ from chainrule.web.replaying import BatchStep
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
 
-STEPS = 11
-
-
-def smooth_layers() -> list[Layer]:
-    return [Conv2D(3, 3), BatchNorm2D(), Sigmoid(), AveragePool2D(2), Flatten(), Dense(3), Softmax()]
-
-
-def plain_layers() -> list[Layer]:
-    return [Conv2D(2, 3, stride=2), Tanh(), Conv2D(3, 2, padding="same"), Flatten(), Dense(3), Softmax()]
-
-
-BODIES = (layers, smooth_layers, plain_layers)
+SMOOTH = (Conv2D(3, 3), BatchNorm2D(), Sigmoid(), AveragePool2D(2), Flatten(), Dense(3), Softmax())
+PLAIN = (Conv2D(2, 3, stride=2), Tanh(), Conv2D(3, 2, padding="same"), Flatten(), Dense(3), Softmax())
+BODIES = (LAYERS, SMOOTH, PLAIN)
 OPTIMIZERS = (AdamW(0.01, weight_decay=0.1), Momentum(0.05), RMSProp(0.01, momentum=0.5), SGD(0.1))
 
 
-def of_stripes(data: Path, body: Callable[[], list[Layer]], recipe: Recipe) -> PageSubject:
-    model = Sequential(body(), (1, 8, 8), seed=recipe.seed, engine="numpy", name="stepped")
+def of_stripes(data: Path, body: tuple[Layer, ...], recipe: Recipe) -> PageSubject:
+    model = Sequential(body, (1, 8, 8), seed=recipe.seed, engine="numpy", name="stepped")
     return untrained(model, recipe, data)
 
 
@@ -86,12 +83,10 @@ def of_task(ending: list[Layer], loss: str, arrays: dict[str, NDArray[Any]], _: 
 
 
 RANDOM = np.random.default_rng(3)
-X, TARGETS = RANDOM.integers(0, 256, (40, 1, 8, 7), dtype=np.uint8), RANDOM.normal(5, [1, 20], (40, 2))
-FLOATS = RANDOM.normal(3, 2, X.shape).astype(np.float32)
+X, TARGETS = RANDOM.normal(3, 2, (40, 1, 8, 7)).astype(np.float32), RANDOM.normal(5, [1, 20], (40, 2))
 SUBJECTS: dict[str, Callable[[Path, Path], PageSubject]] = {
     **{f"draw {seed}": partial(drawn, seed) for seed in range(10)},
     "regression": partial(of_task, [Dense(2)], "mean_squared_error", {"x": X, "targets": TARGETS}),
-    "floats": partial(of_task, [Dense(2)], "mean_squared_error", {"x": FLOATS, "targets": TARGETS}),
     "yes or no": partial(of_task, [Dense(1), Sigmoid()], "binary_cross_entropy", {"x": X, "y": np.arange(40) % 2}),
     "masks": partial(of_task, [Conv2D(4, 1), Softmax()], "categorical_cross_entropy", {}),
 }
@@ -116,89 +111,52 @@ def test_the_page_takes_the_step_of_the_run(modules: Page, data: Path, tmp_path:
     last, layout = max(expected), session.subject.model.layout
     for step in {0, last - 1, *np.random.default_rng(last).integers(0, last, 2).tolist()}:
         record = session.batch_step(step, NOBODY)
-        for frame, values in ((record.before, expected[step]), (record.after, expected[step + 1])):
-            for array, value in zip((frame.parameters, frame.statistics, *frame.moments), values, strict=True):
-                assert_array_equal(array, value)
+        assert_frame(record.before, expected[step])
+        assert_frame(record.after, expected[step + 1])
         tensor = list(session.subject.model.trainable_layout)[-1]
         first, end = layout[tensor]
         sums = np.sum(session.contributions(step, tensor, range(end - first), NOBODY), axis=1)
         assert_close(sums, record.gradient[first:end], magnitude=1e-3)
         taken = taken_by_the_page(modules, session, record)
-        for part in ("parameters", "statistics", "moments"):
-            for array, value in zip(
-                np.atleast_2d(taken[part]), np.atleast_2d(getattr(record.after, part)), strict=True
-            ):
-                assert_close(array, value, name=part)
+        buffers = (taken["parameters"], taken["statistics"], *taken["moments"])
+        for array, values in zip(buffers, expected[step + 1], strict=True):
+            assert_close(array, values)
         (outcome,) = taken["outcomes"]
         assert_close(outcome["loss"], trainer.history.losses[step], name="loss")
         assert_close(outcome["accuracy"], trainer.history.measures[step], name="measure")
         assert_close(np.linalg.norm([*outcome["norms"].values()]), record.norm, dtype="f4", name="norm")
-    session.close()
 
 
 def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
-    recipe = replace(RECIPE, optimizer=Adam(0.01))
-    session = opened(of_stripes(data, plain_layers, recipe))
+    """Steps that training does not have are refused, and parameters that a tensor does not have."""
+    session = opened(of_stripes(data, PLAIN, RECIPE))
+    with pytest.raises(DataError, match="there is no step 1 yet"):
+        session.batch_step(1, NOBODY)
     finished(session)
     random, model = np.random.default_rng(3), session.subject.model
     step = int(random.integers(0, 27))
     record = session.batch_step(step, NOBODY)
     model.parameters[:] = record.before.parameters
     x, t, _ = record.batch
-    walk = Interpreter(loader.find("reference"), model.plan(recipe.loss), model.layout, model)
-    options = {"seed": recipe.seed, "step": step + 1}
-    alone = [walk.gradients(x[n : n + 1], t[n : n + 1], **options)[2].copy() for n in range(len(x))]
+    alone = [gradient_of(model, RECIPE, x[n : n + 1], t[n : n + 1], step + 1) for n in range(len(x))]
     for name, (first, last) in model.layout.items():
         index = int(random.integers(last - first))
         [contributions] = session.contributions(step, name, [index], NOBODY)
-        assert_close(contributions, [each[first + index] / len(x) for each in alone])
-    session.close()
-
-
-def test_steps_that_training_does_not_have(data: Path) -> None:
-    session = opened(of_stripes(data, plain_layers, RECIPE))
-    with pytest.raises(DataError, match="there is no step 1 yet"):
-        session.batch_step(1, NOBODY)
-    finished(session)
+        assert_close(contributions, [gradient[first + index] / len(x) for gradient in alone])
     with pytest.raises(DataError, match="training ended with step 27"):
         session.batch_step(27, NOBODY)
     with pytest.raises(DataError, match=r"conv1\.w has no gradient at 18"):
         session.contributions(0, "conv1.w", [18], NOBODY)
-    session.close()
-
-
-def test_the_images_of_a_step_and_one_of_them(page: Page, data: Path) -> None:
-    recipe = replace(RECIPE, augmentation=None)
-    with journey(of_stripes(data, plain_layers, recipe), steps=STEPS) as network:
-        entered(page, network.address, f"#/network/update/conv2.w.update[1,0,0,1]?step={STEPS - 2}")
-        images = page.locator(".computation-batch-images button")
-        images.first.wait_for()
-        assert images.count() == 7 if (STEPS - 2) % 9 != 8 else 4
-        assert f"step {STEPS - 1}," in page.locator("#phases .phase-words").first.inner_text()
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        mean = number(page.inner_text(".computation-batch-mean a"))
-        gradients = [number(text) for text in images.locator(".number").all_inner_texts()]
-        leading = page.inner_text(".computation-batch-paths h3")
-        assert number(leading.split()[-1]) == (max(gradients) if mean > 0 else min(gradients))
-        gradient = images.first.locator(".number").inner_text()
-        images.first.click()
-        waited(page, lambda: "/backward/conv2.dw[1,0,0,1]" in page.url)
-        waited(page, lambda: page.inner_text("output.computation-value") == gradient)
-        page.evaluate("history.go(-2)")
-        page.get_by_role("button", name="This image alone").click()
-        waited(page, lambda: "on the shown image alone" in page.locator("#phases .phase-words").first.inner_text())
-        assert page.locator(".computation-batch").count() == 0
-        page.goto("about:blank")  # which sends no requests to a stopped server
 
 
 LEFT_OUT_EXAMPLES = {"class_weight": "balanced", "ema_decay": 0.9, "lookahead": "every=1"}
 
 
 @pytest.mark.parametrize("option", [name for name, declared in OPTIONS.items() if declared.shown == LEFT_OUT])
-def test_training_on_the_page_leaves_out_options_and_names_them(modules: "Page", data: Path, option: str) -> None:
+def test_training_on_the_page_leaves_out_options_and_names_them(modules: Page, data: Path, option: str) -> None:
     """Its steps are those that the page explains. Weights of classes are part of both."""
     recipe = replace(RECIPE, **{option: LEFT_OUT_EXAMPLES[option]})
-    session = opened(of_stripes(data, plain_layers, recipe))
+    session = opened(of_stripes(data, PLAIN, recipe))
     finished(session)
     record = session.batch_step(4, NOBODY)
     assert_close(taken_by_the_page(modules, session, record)["parameters"], record.after.parameters)
@@ -206,4 +164,3 @@ def test_training_on_the_page_leaves_out_options_and_names_them(modules: "Page",
     for message in (session.state()["message"], *in_file):
         assert (recipe.reported()[option] in message) == (option != "class_weight")
     assert in_file
-    session.close()

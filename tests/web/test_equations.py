@@ -20,18 +20,13 @@ DRAWN = """async (lines) => {
 }"""
 
 CASES = {
-    "3": "math(mn(3))",
-    "x": "math(mi(x))",
-    "exp": "math(mi(exp))",
     "x\u0304": "math(mover(mi(x) mo(¯)))",
     "ŷ": "math(mover(mi(y) mo(ˆ)))",
     "dw": "math(mrow(mtext(d) mi(w)))",
     "dgamma": "math(mrow(mtext(d) mi(γ)))",
     "−x": "math(mrow(mo(−) mi(x)))",
-    "a + b": "math(mrow(mi(a) mo(+) mi(b)))",
     "x[c,3]": "math(msub(mi(x) mrow(mi(c) mo(,) mn!(3))))",
     "a[i+2]": "math(msub(mi(a) mrow(mi(i) mo(+) mn!(2))))",
-    "g²": "math(msup(mi(g) mn(2)))",
     "g^{2}": "math(msup(mi(g) mn(2)))",
     "β₁ᵗ": "math(msubsup(mi(β) mn(1) mi(t)))",
     "0.9^{12}": "math(msup(mn(0.9) mn(12)))",

@@ -17,19 +17,16 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from web import looked_at
-from web.looked_at import RECIPE, finished, opened, small, stripes, trained_through, until
-from web.serving import HOST, PORT, Browser, Served, client, in_a_loop
+from web.looked_at import RECIPE, opened, small, stripes, trained_through, until
+from web.serving import HOST, PORT, Browser, Served, client, in_a_loop, in_a_process
+from web.test_batch_steps import SUBJECTS
 
-from chainrule.layers import Dense, Flatten
-from chainrule.models.model import Sequential
-from chainrule.runs.jobs import DataChoice
 from chainrule.web.document import PAGE
 from chainrule.web.frames import Frame
 from chainrule.web.guard import Key
 from chainrule.web.replaying import Cancelled
 from chainrule.web.server import application
 from chainrule.web.session import Session
-from chainrule.web.subjects import PageSubject
 
 
 @pytest.fixture
@@ -86,15 +83,10 @@ def test_the_description_and_the_samples(browser: Browser, data: Path) -> None:
     assert browser.get("/api/samples.bin").content == arrays["x_test"].tobytes()
 
 
-def test_samples_with_numbers_for_targets(tmp_path: Path) -> None:
-    draw = np.random.default_rng(3)
-    x, targets = draw.integers(0, 256, (12, 1, 8, 8), np.uint8), draw.normal(size=(12, 2))
-    np.savez(tmp_path / "numbers.npz", x=x, targets=targets, x_test=x[:5], targets_test=targets[:5])
-    model = Sequential([Flatten(), Dense(2)], (1, 8, 8), loss="mean_squared_error", engine="numpy")
-    subject = PageSubject("numbers", model, RECIPE, DataChoice(str(tmp_path / "numbers.npz")), moments=())
+def test_samples_with_numbers_for_targets(data: Path, tmp_path: Path) -> None:
+    subject = SUBJECTS["regression"](data, tmp_path)
     about = client(opened(subject)).get("/api/samples").json()
-    assert about["count"] == 5
-    assert np.array_equal(about["targets"], targets[:5])
+    assert (about["count"], about["targets"]) == (16, np.load(tmp_path / "data.npz")["targets_test"].tolist())
 
 
 def test_all_classes_are_among_the_samples(tmp_path: Path) -> None:
@@ -107,16 +99,23 @@ def test_all_classes_are_among_the_samples(tmp_path: Path) -> None:
     assert np.array_equal(samples.x[:, 0], x[[*range(198), 300, 302]])
 
 
-def test_frames_are_sent_in_float32(browser: Browser, session: Session, data: Path) -> None:
-    """A frame of a session, and one of another dtype without moments."""
+def test_frames_of_training_are_sent_in_float32(browser: Browser, data: Path) -> None:
+    """A frame of a session, and one of another dtype without moments; the series are of the steps after one."""
     expected, trainer = trained_through(small(data))
-    finished(session)
+    state = browser.get("/api/training").json()
+    assert state == {"step": 0, "steps": 27, "epochSteps": 9, "running": False, "message": "", "newest": 0}
+    browser.post("/api/training/advance", json={"steps": 27})
+    until(lambda: browser.get("/api/training").json()["step"] == 27)
+    for after in (0, 20, 27):
+        series = browser.get(f"/api/training/series?after={after}").json()
+        assert (series["first"], series["loss"]) == (after + 1, list(trainer.history.losses[after:]))
     answer = browser.get("/api/frame?step=5")
     assert answer.headers["content-type"] == "application/octet-stream"
     header, arrays = read(answer.content)
     assert (header["step"], header["rate"]) == (5, trainer.history.rates[5])
     assert all(np.array_equal(a, b) for a, b in zip(arrays, expected[5], strict=True))
     assert read(browser.get("/api/frame").content)[0]["step"] == 27
+    assert browser.post("/api/training/restart").json()["step"] == 0
     header, arrays = read(Frame(0, 0.5, np.arange(3.0), np.zeros(0), None).packed())
     assert header == {"step": 0, "rate": 0.5, "sizes": {"parameters": 3, "statistics": 0, "moments": None}}
     assert arrays[0].tolist() == [0, 1, 2]
@@ -146,21 +145,6 @@ def test_a_replay_ends_when_its_window_is_gone(session: Session, monkeypatch: py
     assert ended.wait(10)
 
 
-# ------------------------------------------------------------------ training
-
-
-def test_training_by_hand(browser: Browser, session: Session) -> None:
-    state = browser.get("/api/training").json()
-    assert state == {"step": 0, "steps": 27, "epochSteps": 9, "running": False, "message": "", "newest": 0}
-    browser.post("/api/training/advance", json={"steps": 3})
-    until(lambda: not browser.get("/api/training").json()["running"])
-    series = browser.get("/api/training/series").json()
-    assert series["first"] == 1
-    assert len(series["loss"]) == len(series["accuracy"]) == 3
-    assert browser.get("/api/training/series?after=3").json()["loss"] == []
-    assert browser.post("/api/training/restart").json()["step"] == 0
-
-
 # ------------------------------------------------------------------ as a process
 
 
@@ -173,11 +157,8 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def served(run: Path, tmp_path: Path) -> Iterator[Served]:
-    served = Served(tmp_path, str(run))
-    yield served
-    if served.process.poll() is None:
-        served.process.kill()
-        served.process.communicate()
+    with in_a_process(tmp_path, str(run)) as served:
+        yield served
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")

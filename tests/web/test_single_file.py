@@ -5,17 +5,15 @@ import hashlib
 import json
 import re
 import zlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cli.commands import bars
-from web.looked_at import RECIPE, completed, finished, opened, run, small, stripes, trained_through
+from web.journey import numpy_cnn
+from web.looked_at import completed, finished, opened, run, small, stripes, trained_through
 
 from chainrule.errors import FormatError, OptionError, RunError
-from chainrule.runs.jobs import DataChoice
 from chainrule.web import document, single_file, subjects
 from chainrule.web.document import bundle, pack_numbers, unpack
 
@@ -70,9 +68,10 @@ def unpacked(packed: dict[str, Any]) -> np.ndarray:
 
 
 def test_the_file_holds_the_network_to_the_bit(tmp_path: Path, page: Path) -> None:
-    subject = small(stripes(tmp_path / "data.npz"))
-    expected, trainer = trained_through(subject)
-    session = opened(subject)
+    """Train a run that was stopped to its end."""
+    data = stripes(tmp_path / "data.npz")
+    expected, trainer = trained_through(small(data))
+    session = opened(subjects.of_path(run(tmp_path / "run", data, stop=12)))
     finished(session)
     content = single_file.file_bytes(session)
     data = embedded(content, "chainrule-data")
@@ -94,22 +93,16 @@ def test_the_file_holds_the_network_to_the_bit(tmp_path: Path, page: Path) -> No
     for name, before, after in zip(("parameters", "statistics"), expected[early], expected[early + 1], strict=False):
         assert np.array_equal(unpacked(step[name]).view("<u4") ^ before.view("<u4"), after.view("<u4"))
     assert step["numbers"] == trainer.loader.indices(early).tolist()
-    arrays = np.load(subject.choice.name)
+    arrays = np.load(tmp_path / "data.npz")
     assert data["samples"]["labels"] == arrays["y_test"].tolist()
     assert np.array_equal(unpacked(data["samples"]["x"]), arrays["x_test"].reshape(-1))
-    assert np.array_equal(unpacked(data["series"]["loss"]), np.float32(trainer.history.losses))
+    series = {name: unpacked(data["series"][name]).tolist() for name in ("loss", "norm_steps")}
+    norms = {layer: unpacked(values).tolist() for layer, values in data["series"]["norms"].items()}
+    assert series["loss"] == np.float32(trainer.history.losses).tolist()
+    assert series["norm_steps"][:12] == [*range(1, 13)]
+    assert norms == {layer: np.float32(values).tolist() for layer, values in session.norms()["norms"].items()}
     assert data["training"]["step"] == 27
     assert not data["training"]["running"]
-
-
-def test_the_file_holds_norms_of_steps_taken_before(tmp_path: Path, page: Path) -> None:
-    folder = run(tmp_path / "run", stripes(tmp_path / "data.npz"), stop=12)
-    session = opened(subjects.of_path(folder))
-    series = embedded(single_file.file_bytes(session), "chainrule-data")["series"]
-    assert unpacked(series["norm_steps"]).tolist() == [*range(1, 13)]
-    norms = {layer: unpacked(packed).tolist() for layer, packed in series["norms"].items()}
-    assert norms == {layer: np.float32(values).tolist() for layer, values in session.norms()["norms"].items()}
-    assert {len(values) for values in norms.values()} == {12}
 
 
 def kept(content: bytes) -> list[int]:
@@ -134,13 +127,7 @@ def test_special_numbers_survive() -> None:
 
 
 def test_numpy_cnn_is_smaller_than_five_megabytes_and_loads_nothing(tmp_path: Path) -> None:
-    """Train until none of its values is a short decimal."""
-    x, y = bars(600)
-    noise = np.random.default_rng(0).integers(0, 60, x.shape).astype(np.uint8)
-    np.savez(tmp_path / "bars.npz", x=x // 2 + noise, y=y)
-    session = opened(
-        replace(subjects.of_name("numpy-cnn", engine="numpy"), choice=DataChoice(str(tmp_path / "bars.npz")))
-    )
+    session = opened(numpy_cnn(tmp_path))
     completed(session, "advance", 12)
     content = single_file.file_bytes(session)
     assert kept(content)[:: len(kept(content)) - 1] == [0, 12]
@@ -174,6 +161,9 @@ def test_without_data_there_is_still_a_file(tmp_path: Path, page: Path) -> None:
     assert "missing.npz" in written.lacking
     assert embedded(content, "chainrule-data")["samples"]["count"] == 0
     assert kept(content) == [0]
+    with pytest.raises(RunError, match="cannot write"):
+        single_file.write(tmp_path, small(tmp_path / "missing.npz"))
+    assert not [*tmp_path.parent.glob("*.part"), *tmp_path.glob("*.part")]
 
 
 # ------------------------------------------------------------------ the document
@@ -224,10 +214,3 @@ def test_imports_and_exports_in_one_script() -> None:
     assert "return { f, C, x, z: y };" in text
     assert 'const m = load("m.js");\nload("side.js");\nconst { f: g, C } = load("m.js");' in text
     assert "return { later, many };" in text
-
-
-def test_a_file_that_cannot_be_written(tmp_path: Path, page: Path) -> None:
-    (tmp_path / "out.html").mkdir()
-    with pytest.raises(RunError, match="cannot write"):
-        single_file.write(tmp_path / "out.html", small(tmp_path / "missing.npz", recipe=RECIPE))
-    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []

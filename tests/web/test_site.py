@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from web.pages import Browser, Page
+from web.pages import Browser, Page, watched
 
 import chainrule
 from chainrule import sklearn
@@ -50,8 +50,8 @@ def listed(section: str) -> list[str]:
 def test_every_page_is_in_exactly_one_section() -> None:
     pages = [file.relative_to(ROOT).with_suffix("").as_posix() for file in (ROOT / "docs").rglob("*.md")]
     pages = [page for page in pages if not page.startswith(("docs/course/slides/", "docs/course/exercises/"))]
-    found = {page: [name for name in SECTIONS if page in listed(name)] for page in pages}
-    assert {page: names for page, names in found.items() if len(names) != 1} == {}
+    sections = {page: [name for name in SECTIONS if page in listed(name)] for page in pages}
+    assert {page: names for page, names in sections.items() if len(names) != 1} == {}
 
 
 @contextmanager
@@ -60,14 +60,12 @@ def offline(browser: Browser, scheme: str, size: tuple[int, int]) -> Iterator[Pa
     wide, high = size
     context = browser.new_context(color_scheme=scheme, viewport={"width": wide, "height": high})  # pyright: ignore
     context.set_offline(True)
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    page.on("request", lambda asked: wrong.append(asked.url) if asked.url.startswith(("http", "ws")) else None)
-    yield page
+    addresses: list[str] = []
+    with watched(context.new_page()) as page:
+        page.on("request", lambda request: addresses.append(request.url))
+        yield page
     context.close()
-    assert wrong == []
+    assert [address for address in addresses if address.startswith(("http", "ws"))] == []
 
 
 @needs_site
@@ -81,9 +79,7 @@ def test_the_first_page_and_the_search(browser: Browser, scheme: str, size: tupl
         assert page.evaluate("scrollY") == 0  # what is embedded does not scroll the page
         light = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g)[0] > 127")
         assert light == (scheme == "light")
-        doors = page.locator(".door a")
-        places = [doors.nth(k).get_attribute("href") or "" for k in range(doors.count())]
-        for place in places:
+        for place in page.locator(".door a").evaluate_all("all => all.map((door) => door.getAttribute('href'))"):
             page.goto(f"{SITE.as_uri()}/{place}")
             assert page.locator("article a").count() > 3
         for query, place in SEARCHES.items():
@@ -113,13 +109,10 @@ def test_nothing_is_wider_than_its_column(browser: Browser) -> None:
 @needs_site
 def test_no_page_loads_anything_from_elsewhere() -> None:
     loaded = re.compile(r"""<(?:script|link|img|iframe|source|video)\b[^>]*?(?:src|href)=["'](?:https?:)?//[^"']*""")
-    found = {
-        file.relative_to(SITE).as_posix(): match[0]
-        for file in SITE.rglob("*.html")
-        for match in loaded.finditer(file.read_text(encoding="utf-8"))
-    }
-    styles = {file.name for file in SITE.rglob("*.css") if re.search(r"url\(.?(https?:)?//|@import", file.read_text())}
-    assert (found, styles) == ({}, set())
+    imported = re.compile(r"url\(.?(https?:)?//|@import")
+    for kind, pattern in (("html", loaded), ("css", imported)):
+        files = [file for file in SITE.rglob(f"*.{kind}") if pattern.search(file.read_text(encoding="utf-8"))]
+        assert files == []
 
 
 @needs_site

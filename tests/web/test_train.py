@@ -1,28 +1,14 @@
-"""The training panel with a real server that trains on MNIST."""
+"""The training panel with a real server."""
 
-import signal
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from web import looked_at, serving, train_served
-from web.journey import Journey, journey
+from web import looked_at, serving
+from web.journey import Journey, journey, numpy_cnn
 from web.pages import BrowserContext, Page, point, shown, step, tab, visit, waited, weight, words
-from web.train_served import EPOCH
 
-from chainrule.runs import running
 from chainrule.runs.folder import locked
-from chainrule.training.optimizers import Adam
 from chainrule.web.guard import Key
-
-pytestmark = [pytest.mark.usefixtures("mnist")]
-
-
-@pytest.fixture(scope="module")
-def network() -> Iterator[Journey]:
-    with journey(train_served.subject()) as network:
-        yield network
 
 
 @pytest.fixture
@@ -48,10 +34,10 @@ def taken(page: Page, button: str, end: int) -> None:
 def test_one_step_ten_steps_an_epoch_start_and_pause(opened: Page) -> None:
     taken(opened, ".train-one", 1)
     taken(opened, ".train-ten", 11)
-    taken(opened, ".train-epoch", EPOCH)
-    assert words(opened)["epoch"] == "1 of 1,000"
+    taken(opened, ".train-epoch", 15)
+    assert words(opened)["epoch"] == "3 of 4,000"
     opened.click(".train-go")
-    waited(opened, lambda: step(opened) > EPOCH + 5)
+    waited(opened, lambda: step(opened) > 20)
     assert opened.inner_text(".train-go") == "Pause"
     assert opened.is_disabled(".train-one")
     assert opened.get_attribute(".train-one", "title")
@@ -94,9 +80,9 @@ def test_training_outlives_its_window(opened: Page, network: Journey) -> None:
     again.close()
 
 
-def test_a_server_that_is_gone_and_comes_back(context: BrowserContext) -> None:
+def test_a_server_that_is_gone_and_comes_back(context: BrowserContext, tmp_path: Path) -> None:
     page, key = context.new_page(), Key(serving.free_port())  # the page may report failed requests
-    with journey(train_served.subject(), key=key) as network:
+    with journey(numpy_cnn(tmp_path), key=key) as network:
         visit(page, network.address)
         taken(page, ".train-ten", 10)
         page.focus(".train-slider")
@@ -104,7 +90,7 @@ def test_a_server_that_is_gone_and_comes_back(context: BrowserContext) -> None:
         waited(page, lambda: shown(page) == 9)
     page.wait_for_selector(".banner[data-kind=server]")
     point(page, "conv1.y", 1, 1)  # what is there still works
-    with journey(train_served.subject(), key=key):
+    with journey(numpy_cnn(tmp_path), key=key):
         page.wait_for_selector(".banner[data-kind=server]", state="detached", timeout=20_000)
         waited(page, lambda: step(page) == 0)
         assert "step=" not in page.evaluate("location.hash")
@@ -139,16 +125,12 @@ def test_with_the_keyboard_alone(opened: Page) -> None:
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train a run that stops early because its validation loss rises."""
     home = tmp_path_factory.mktemp("ended")
-    recipe = replace(looked_at.RECIPE, epochs=30, validation=0.3, patience=1, optimizer=Adam(0.05))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "draw", lambda *_: None)
-        return looked_at.run(home / "run", looked_at.stripes(home / "data.npz"), recipe)
+    return looked_at.run(home / "run", looked_at.stripes(home / "data.npz"), looked_at.IMPATIENT)
 
 
 def test_a_run_trained_before_shows_its_norms_and_the_step_it_kept(page: Page, ended: Path, tmp_path: Path) -> None:
-    served = serving.Served(tmp_path, str(ended))
-    try:
-        visit(page, f"http://127.0.0.1:{served.port}/?token={served.token}")
+    with serving.in_a_process(tmp_path, str(ended)) as served:
+        visit(page, served.address)
         done = step(page)
         state = page.evaluate("async () => (await fetch('api/training')).json()")
         waited(page, lambda: page.is_visible(".train-norms"))
@@ -162,5 +144,4 @@ def test_a_run_trained_before_shows_its_norms_and_the_step_it_kept(page: Page, e
         with locked(ended):
             waited(page, lambda: "being trained by another process" in page.inner_text(".train-message"))
         waited(page, lambda: "another process" not in page.inner_text(".train-message"))
-    finally:
-        served.end(signal.SIGINT)
+        page.goto("about:blank")  # which sends no requests to a stopped server

@@ -1,22 +1,22 @@
-"""Training in the self-contained file, opened from disk without a network."""
+"""The self-contained file, opened from disk without a network: training in it, and a teacher's walk."""
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numerical import assert_close
-from web import train_served
 from web.conftest import new_page
-from web.pages import Browser, Page, shown, step, visit, waited, weight, words
+from web.journey import numpy_cnn, written
+from web.looked_at import small, stripes
+from web.pages import Browser, Page, number, shown, step, visit, waited, weight, words
 
-pytestmark = pytest.mark.usefixtures("mnist")
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Write a self-contained file of a run of 45 steps; return its address."""
-    return train_served.written(tmp_path_factory.mktemp("file") / "page.html", 45)
+from chainrule.errors import FormatError
+from chainrule.training.optimizers import Adam
+from chainrule.training.recipe import Recipe
+from chainrule.web.single_file import read_walk
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def offline(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def test_the_file_trains_and_finds_its_steps_again(offline: Page, file: str) -> None:
-    page = offline
-    visit(page, file)
-    assert "only the 60 images in this file" in page.inner_text(".train-about")
-    assert words(page)["step"] == "45 of 30,000"
-    assert page.locator(".train-norms .train-name").all_inner_texts() == ["conv1", "dense1"]
+def test_the_file_trains_and_finds_its_steps_again(offline: Page, tmp_path: Path) -> None:
+    page, recipe = offline, Recipe(epochs=1000, batch_size=7, optimizer=Adam(0.01), seed=5)
+    visit(page, written(tmp_path / "page.html", small(stripes(tmp_path / "data.npz"), recipe=recipe), 45))
+    assert "only the 30 images in this file" in page.inner_text(".train-about")
+    assert words(page)["step"] == "45 of 9,000"
+    assert page.locator(".train-norms .train-name").all_inner_texts() == ["conv1", "norm1", "dense1"]
     slider = page.locator(".train-slider")
     slider.focus()
     while slider.input_value() != "10":  # stored without moments
@@ -49,12 +49,12 @@ def test_the_file_trains_and_finds_its_steps_again(offline: Page, file: str) -> 
     page.wait_for_selector('#diagram canvas[data-key="conv1.w.change"]')
     page.click(".train-one")
     waited(page, lambda: step(page) == 1)
-    first = float(words(page)["batch loss"])
+    first = number(words(page)["batch loss"])
     page.click(".train-go")
     waited(page, lambda: step(page) > 40)
     page.click(".train-go")
     waited(page, lambda: page.inner_text(".train-go") == "Continue")
-    assert float(words(page)["batch loss"]) < first / 2
+    assert number(words(page)["batch loss"]) < first / 2
     slider.focus()
     page.keyboard.press("Home")
     page.keyboard.press("PageUp")
@@ -62,15 +62,15 @@ def test_the_file_trains_and_finds_its_steps_again(offline: Page, file: str) -> 
         page.keyboard.press("ArrowRight")
     chosen = int(slider.input_value())
     waited(page, lambda: shown(page) == chosen)
-    seen = [weight(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))]
+    seen = [weight(page, index) for index in ((0, 0, 0, 0), (2, 0, 1, 2))]
     page.click("text=The run")
-    waited(page, lambda: words(page)["step"] == "45 of 30,000")
+    waited(page, lambda: words(page)["step"] == "45 of 9,000")
     page.click("text=Training on this page")
     waited(page, lambda: "of" not in words(page)["step"])
-    assert [weight(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] != seen
+    assert [weight(page, index) for index in ((0, 0, 0, 0), (2, 0, 1, 2))] != seen
     page.evaluate("n => { location.hash = location.hash.replace(/[?].*|$/, `?step=${n}`) }", chosen)
     waited(page, lambda: shown(page) == chosen)
-    assert [weight(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] == seen
+    assert [weight(page, index) for index in ((0, 0, 0, 0), (2, 0, 1, 2))] == seen
 
 
 def test_an_epoch_sees_every_picture_once_in_an_order_of_its_own(modules: Page) -> None:
@@ -122,3 +122,62 @@ def test_ranges_and_means_of_many_steps_are_those_of_numpy(modules: Page) -> Non
     half = 35  # ½ √5000, rounded down
     means = [values[0], values[:7].mean(), values[2500 - half : 2500 + half + 1].mean(), values[4999 - half :].mean()]
     assert_close(signals["means"], means)
+
+
+# ------------------------------------------------------------------------------------------------ a walk
+
+
+def read(folder: Path, text: str) -> list[dict[str, object]]:
+    """Write a walk of a network with two layers and read it."""
+    path = folder / "walk.md"
+    path.write_text(text, encoding="utf-8")
+    return read_walk(path, ["conv1", "dense1"])
+
+
+def test_a_drawn_walk_is_read_as_it_was_written(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    for _ in range(20):
+        stops: list[dict[str, object]] = []
+        lines = ["# The title of all", ""]
+        for stop in range(random.integers(1, 6)):
+            paragraphs = [f"paragraph {k} of {stop}, with `code` and *stars*" for k in range(random.integers(0, 4))]
+            cell = random.choice(["", "loss.y", "conv1.dw[0,0,1,1]", "dense1.w.update[3,2]"])
+            options = {name: int(random.integers(99)) for name in ("sample", "step") if cell and random.random() < 0.5}
+            query = "&".join(f"{name}={value}" for name, value in options.items())
+            blocks = [text.replace(" of ", " of\n") for text in paragraphs]
+            if cell:
+                blocks.insert(int(random.integers(len(blocks) + 1)), f"`{cell}{'?' if query else ''}{query}`")
+            lines += [f"## Stop {stop}", *(part for block in blocks for part in (*block.split("\n"), ""))]
+            place = {"cell": cell or None, "sample": None, "step": None, **options}
+            stops.append({"title": f"Stop {stop}", "words": paragraphs, **place})
+        assert read(tmp_path, "\n".join(lines)) == stops
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "0 stops"),
+        ("text before any stop", "walk.md:1: expected a stop"),
+        ("## a\n`conv7.y[0,1,2]`", "walk.md:2: the network has no layer 'conv7'"),
+        ("## a\n\n`loss.y`\n`loss.y`", "walk.md:4: "),
+        ("## a\n" * 101, "101 stops"),
+    ],
+)
+def test_the_line_of_an_error_is_named(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(FormatError, match=words.replace("(", r"\(")):
+        read(tmp_path, text)
+
+
+def test_a_walk_plays_on_the_network(page: Page, tmp_path: Path) -> None:
+    text = "## One\nFirst text.\n\n`loss.y?sample=2`\n## Two\n`conv1.dw[0,0,1,1]`\n## Three\nThe end."
+    page.goto(written(tmp_path / "page.html", replace(numpy_cnn(tmp_path), walk=tuple(read(tmp_path, text)))))
+    page.wait_for_selector('.computation-name:text-is("loss.y")')
+    assert page.locator(".story-body p").all_inner_texts()[-1] == "First text."
+    page.wait_for_function("location.hash.includes('sample=2')")
+    page.keyboard.press("PageDown")
+    page.wait_for_selector('.computation-name:text-is("conv1.dw[0,0,1,1]")')
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text(".computation-where-now").startswith("1 of ")
+    page.keyboard.press("PageDown")
+    page.wait_for_selector('.story-body h2:text-is("Three")')
+    assert page.locator(".computation-panel").count() == 0

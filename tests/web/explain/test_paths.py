@@ -1,18 +1,22 @@
-"""Paths of the chain rule and the parts of a weight's change, against products and updates taken here."""
+"""What a number leads to: the cells computed from it, the loss once it is nudged, its paths, the parts of a change."""
 
 import math
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
+from explain.networks import explained
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 from web.bridge import call, look
-from web.networks import built, find_subject
+from web.networks import Subject, built, few_networks, find_subject
 from web.pages import Page
 
 import chainrule as cr
+from chainrule.core.plan import gradient_name
+from chainrule.explain import Trace
 from chainrule.training.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer, RMSProp
 from chainrule.training.recipe import Recipe
 
@@ -131,3 +135,95 @@ def test_the_parts_of_a_change(modules: Page, optimizer: Optimizer) -> None:
     assert_close(parts["rounding"], (stored - after)[own], error=1e-7)
     if not optimizer.moments:
         assert not parts["memory"].any()
+
+
+# ------------------------------------------------------------------------------------------------ cells that are lit
+
+
+WITH_GAPS = ("flat", "lines", "rich", "normalized")  # networks with strides or groups, whose readers have gaps
+SOURCES = 4  # sources of each cell that are followed
+
+
+def split(cell: str) -> tuple[str, tuple[int, ...]]:
+    name, _, inside = cell.partition("[")
+    return name, tuple(int(part) for part in inside.rstrip("]").split(",")) if inside else ()
+
+
+def lies_in(cell: str, boxes: list[dict[str, Any]]) -> bool:
+    tensor, index = split(cell)
+    return any(
+        box["tensor"] == tensor
+        and all(low <= here < high for low, here, high in zip(box["from"], index, box["to"], strict=True))
+        for box in boxes
+    )
+
+
+def corners(boxes: list[dict[str, Any]]) -> set[str]:
+    """Return the first and the last cell of each box."""
+    pairs = [(box["tensor"], end) for box in boxes for end in (box["from"], [place - 1 for place in box["to"]])]
+    return {f"{tensor}[{','.join(map(str, index))}]" if index else tensor for tensor, index in pairs}
+
+
+def phase_of(trace: Trace, tensor: str) -> str:
+    kind = trace.catalogue.entries[tensor].kind
+    return {"update": "update", "gradient": "backward"}.get(kind, "forward")
+
+
+@few_networks
+def test_a_number_is_reached_from_its_sources_and_from_nothing_else(modules: Page, name: str) -> None:
+    """The corners of what is lit are sources, too; forward and backward."""
+    trace = look(modules, find_subject(name))
+    cells = {each.cell: {*each.derived.all_sources()} for seed in range(3) for each in explained(trace, seed=seed)}
+    reached = call(modules, "reach", [[cell, "forward"] for cell in cells])
+    for (cell, sources), answer in zip(cells.items(), reached, strict=True):
+        assert all(lies_in(source, answer["from"]) for source in sources), cell
+        assert corners(answer["from"]) <= sources
+    random = np.random.default_rng(3)
+    followed = [(str(source), cell) for cell in cells for source in random.permutation(sorted(cells[cell]))[:SOURCES]]
+    asked = [[source, phase_of(trace, split(cell)[0])] for source, cell in followed]
+    for (source, cell), answer in zip(followed, call(modules, "reach", asked), strict=True):
+        assert lies_in(cell, answer["to"]), f"{source} goes to {cell}"
+        is_exact = name not in WITH_GAPS and len(answer["to"]) == 1  # an operation may write several tensors
+        for reader in corners(answer["to"]) if is_exact else ():
+            assert source in trace.explain(reader).derived.all_sources(), f"{source} goes to {reader}"
+
+
+# ------------------------------------------------------------------------------------------------ nudged numbers
+
+
+def loss_in_python(subject: Subject, picture: dict[str, Any], tensor: str, flat: int, value: float) -> float:
+    """Return the loss with one parameter, of float32, replaced."""
+    weights = subject.model.weights[tensor].reshape(-1)
+    before, weights[flat] = weights[flat], value
+    loss = float(subject.trace(picture)["loss.y"].sum())
+    weights[flat] = before
+    return loss
+
+
+@few_networks
+def test_losses_of_a_nudged_number(modules: Page, name: str) -> None:
+    subject, random = find_subject(name), np.random.default_rng(len(name))
+    subject = replace(subject, recipe=replace(subject.recipe, clip_norm=None))
+    picture, trace = subject.picture(3), look(modules, subject, 3)
+    reads = {each.storage: each for operation in trace.plan.forward for each in operation.reads if each is not None}
+    tensors = [each for each in reads if each != "t" and not reads[each].integer and reads[each].kind != "statistic"]
+    random.shuffle(tensors)
+    compared: list[Any] = []
+    for tensor in ["x", *tensors[:6]]:
+        if not call(modules, "nudgeable", tensor):
+            continue
+        array = trace[tensor]
+        flat = int(random.integers(array.size))
+        here = float(array.reshape(-1)[flat])
+        values = [here, *np.float32([here + 0.3, here - 0.01]).tolist()]
+        losses, quotient = call(modules, "nudged", tensor, flat, values, 1e-6)
+        assert_close(losses[0], float(trace["loss.y"].sum()), name=tensor, dtype=float)
+        if tensor in subject.model.trainable_layout:
+            expected = [loss_in_python(subject, picture, tensor, flat, value) for value in values]
+            assert_close(losses, expected, name=tensor, roundings=1000)
+        compared.append(tensor)
+        if gradient_name(tensor) not in trace:
+            continue
+        slope = float(trace[gradient_name(tensor)].reshape(-1)[flat])
+        assert_close(quotient, slope, name=tensor, error=1e-3)
+    assert len(compared) > 2

@@ -83,6 +83,7 @@ def test_every_wire_leads_from_its_layer_to_the_reader(branched: tuple[Page, Sub
 
 
 def test_layers_list_what_they_read(branched: tuple[Page, Subject]) -> None:
+    """The update shows no wires, and shared weights once."""
     page, subject = gone(branched, "forward")
     names, signs = ["input", *subject.model.names], {"add": " + ", "multiply": " · "}
     for place, (read, layer) in enumerate(zip(subject.model.wiring.inputs, subject.model.layers, strict=True), 1):
@@ -93,6 +94,9 @@ def test_layers_list_what_they_read(branched: tuple[Page, Subject]) -> None:
         else:
             assert len(listed) == (read[0] != place - 1)
     assert page.inner_text('[data-stage="conv2"] .shares') == "weights of conv1"
+    gone(branched, "update")
+    assert page.locator(".diagram-wires .wire, [data-stage=conv2]").count() == 0
+    assert page.locator('[data-stage="conv1"] canvas').count() == 6
 
 
 def test_the_end_of_a_wire_leads_to_the_other_end(branched: tuple[Page, Subject]) -> None:
@@ -136,13 +140,6 @@ def test_the_path_of_a_gradient_lights_its_wires(branched: tuple[Page, Subject])
         page.wait_for_selector(f'.computation-name:text-is("{part}")')
     page.mouse.move(1, 1)
     assert (stem, "add1") in lit(page)
-
-
-def test_update_shows_no_wires(branched: tuple[Page, Subject]) -> None:
-    page, _ = gone(branched, "update")
-    assert page.locator(".diagram-wires .wire").count() == 0
-    assert page.locator('[data-stage="conv1"] canvas').count() == 6
-    assert page.locator('[data-stage="conv2"]').count() == 0  # its weights are those of conv1
 
 
 def test_the_overview_steers(branched: tuple[Page, Subject]) -> None:

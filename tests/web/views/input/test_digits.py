@@ -1,4 +1,6 @@
-"""The page prepares drawn and photographed digits as Python does."""
+"""The page reads the size of an image file before it decodes it, and prepares digits as Python does."""
+
+import io
 
 import numpy as np
 import pytest
@@ -45,21 +47,19 @@ def photographed() -> np.ndarray:
 
 def prepared(page: Page, grey: np.ndarray, name: str = "digit") -> np.ndarray | str:
     """Return the page's prepared digit for a greyscale image, or its error message."""
-    found = page.evaluate(PREPARED, [grey.shape[1], grey.shape[0], grey.ravel().tolist(), name])
-    return found if isinstance(found, str) else np.array(found).reshape(28, 28)
+    digit = page.evaluate(PREPARED, [grey.shape[1], grey.shape[0], grey.ravel().tolist(), name])
+    return digit if isinstance(digit, str) else np.array(digit).reshape(28, 28)
 
 
-def large(height: int, width: int, top: int, left: int) -> np.ndarray:
+def large() -> np.ndarray:
     """Return a large picture, which is reduced first."""
-    picture = np.zeros((height, width), np.uint8)
-    part = Image.fromarray(seven()).resize((250, 250), Image.Resampling.BICUBIC)
-    picture[top : top + 250, left : left + 250] = np.asarray(part)
+    picture = np.zeros((451, 331), np.uint8)
+    picture[101:351, 50:300] = np.asarray(Image.fromarray(seven()).resize((250, 250), Image.Resampling.BICUBIC))
     return picture
 
 
 PICTURES = [seven(), photographed(), 255 - seven(), seven()[10:150, 20:131]]
 DRAWN = [seven(), strokes([(80, 30), (80, 125)]), strokes([(50, 40), (100, 40), (50, 80), (105, 110), (45, 130)])]
-LARGE = [large(451, 331, 101, 50), large(300, 420, 20, 130)]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ LARGE = [large(451, 331, 101, 50), large(300, 420, 20, 130)]
     [
         *((picture, "digit", 1) for picture in PICTURES),
         *((picture, "strokes", 1) for picture in DRAWN),  # without a search for ink
-        *((picture, "digit", 2) for picture in LARGE),
+        (large(), "digit", 2),
     ],
 )
 def test_digits_are_prepared_as_in_python(modules: Page, picture: np.ndarray, name: str, off: int) -> None:
@@ -79,3 +79,25 @@ def test_pictures_without_a_digit_are_refused(modules: Page) -> None:
         prepared(modules, np.full((60, 60), 90, np.uint8), "note.png") == "note.png: no digit found; the image is blank"
     )
     assert prepared(modules, np.zeros((2, 9), np.uint8), "dot.png") == "dot.png: 9×2 pixels is too small for a digit"
+
+
+SIZE = 'async (bytes) => (await import("/views/input/image_header.js")).imageSize(Uint8Array.from(bytes))'
+
+
+def encoded(kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((23, 37, 3), np.uint8)).save(file, kind, **options)
+    return file.getvalue()
+
+
+def test_png_and_jpeg_files_name_their_size(modules: Page) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "x" * 3000
+    for file in (encoded("PNG"), encoded("JPEG"), encoded("JPEG", progressive=True), encoded("JPEG", exif=exif)):
+        assert modules.evaluate(SIZE, list(file)) == {"width": 37, "height": 23}
+
+
+def test_other_or_short_files_have_no_size(modules: Page) -> None:
+    no_frame = b"\xff\xd8" + b"\xff\xe1\x00\x02" * 3
+    for file in (encoded("GIF"), encoded("BMP"), b"", b"\xff\xd8\xff\xe0", encoded("PNG")[:20], no_frame):
+        assert modules.evaluate(SIZE, list(file)) is None

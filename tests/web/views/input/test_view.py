@@ -59,26 +59,24 @@ def test_samples_by_class(opened: Page, subject: Subject) -> None:
     assert opened.inner_text(".input-label").split("\n\n") == ["Sample 2", f"label: {label}"]
 
 
-def files() -> list[tuple[dict[str, Any], str]]:
-    gif = b"GIF89a" + bytes(60)
-    bomb = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (60000).to_bytes(4, "big") + (50000).to_bytes(4, "big") + bytes(20)
-    broken = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (20).to_bytes(4, "big") * 2 + bytes(80)
-    return [
-        ({"name": "a.gif", "buffer": gif}, "a.gif: not a PNG or JPEG image"),
-        (
-            {"name": "bomb.png", "buffer": bomb},
-            "bomb.png: 60000×50000 pixels is too large; expected at most 4 megapixels",
-        ),
-        ({"name": "cut.png", "buffer": broken}, "cut.png: damaged image, it could not be decoded"),
-        ({"name": "big.png", "buffer": bytes(5_000_001)}, "big.png: 5.0 MB is too large; expected at most 5 MB"),
-    ]
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+REFUSED = {
+    "a.gif": (b"GIF89a" + bytes(60), "not a PNG or JPEG image"),
+    "bomb.png": (
+        PNG + (60000).to_bytes(4, "big") + (50000).to_bytes(4, "big") + bytes(20),
+        "60000×50000 pixels is too large; expected at most 4 megapixels",
+    ),
+    "cut.png": (PNG + (20).to_bytes(4, "big") * 2 + bytes(80), "damaged image, it could not be decoded"),
+    "big.png": (bytes(5_000_001), "5.0 MB is too large; expected at most 5 MB"),
+}
 
 
 def test_an_image_that_cannot_be_used_is_refused_in_words(opened: Page) -> None:
     went(opened, "#/network?sample=0", "text=Sample 0")
-    for file, words in files():
-        opened.locator("#input input[type=file]").set_input_files([{"mimeType": "image/png", **file}])
-        opened.get_by_text(words, exact=True).wait_for()
+    for name, (content, words) in REFUSED.items():
+        file = {"name": name, "mimeType": "image/png", "buffer": content}
+        opened.locator("#input input[type=file]").set_input_files([file])
+        opened.get_by_text(f"{name}: {words}", exact=True).wait_for()
     assert hash_of(opened) == "#/network?sample=0"
 
 

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chainrule.core import shapes
-from chainrule.errors import OptionError
+from chainrule.errors import OptionError, ShapeError
 
 
 class Axis(NamedTuple):
@@ -49,6 +49,13 @@ def test_ceil_padding_takes_in_a_last_window_that_begins_before_the_end(
     padding = shapes.ceil_padding(size, window, stride, (before, after))
     assert padding == (before, max(after, starts[-1] + window - size - before))
     assert shapes.output_size(size, window, stride, padding) == len(starts)
+
+
+@given(st.integers(1, 30), ENDS, ENDS)
+def test_the_largest_window_covers_the_padded_image(size: int, before: int, after: int) -> None:
+    shapes.check_fits("conv1", "kernel", (size + before + after,), (size,), ((before, after),))
+    with pytest.raises(ShapeError):
+        shapes.check_fits("conv1", "kernel", (size + before + after + 1,), (size,), ((before, after),))
 
 
 @given(AXES)

@@ -51,6 +51,8 @@ MODEL = cr.Sequential([cr.Dense(3)], (3,))
     ("use", "message"),
     [
         (lambda: cr.Conv2D(3, 8, 3), r"stride.* by name; .*Conv2D\(8, 3\)"),  # PyTorch's order
+        (lambda: cr.Conv2D(8, filters=3), "multiple values for argument 'filters'"),
+        (lambda: cr.Dense(3, 8, True), "pass bias, initializer, activation by name$"),  # pyright: ignore
         (lambda: cr.MaxPool2D(3, 2), "stride"),
         (lambda: cr.Conv2D(8, 3, stide=2), "did you mean stride"),
         (lambda: cr.Conv2D(8, kernel=3, kernel_size=3), "kernel"),

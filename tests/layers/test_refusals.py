@@ -33,6 +33,11 @@ ERRORS = [
         lambda: layers.LocalResponseNorm(4),
         "LocalResponseNorm: size 4: expected an odd number; PyTorch and ONNX disagree on others",
     ),
+    (lambda: layers.UpSample2D(2, mode="bicubic"), "unknown UpSample2D mode 'bicubic'; known: nearest, bilinear"),
+    (
+        lambda: layers.FakeQuantize(scale=1.0, zero=0, low=-(2**31), high=1),
+        "FakeQuantize(low=-2147483648, high=1): expected low ≤ zero ≤ high, each from −2147483647 to 2147483647",
+    ),
 ]
 
 
@@ -51,6 +56,11 @@ MISFITS = [
         layers.MaxPool2D(2, padding=2),
         IMAGE,
         "MaxPool2D 'pool1': padding ((2, 2), (2, 2)) must be smaller than the window (2, 2)",
+    ),
+    (
+        layers.Conv2D(1, (4, 6), padding=((1, 0), (0, 2))),
+        (1, 2, 3),
+        "Conv2D 'conv1': kernel 4×6 does not fit the 2×3 input (padding ((1, 0), (0, 2)))",
     ),
     (layers.Crop2D((2, 0)), IMAGE, "Crop2D 'crop1': cropping ((2, 2), (0, 0)) leaves nothing of the 4×4 input"),
     (

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from drawn_networks import next_layer
 from interop.c.compiled import INT8_FLAGS, int8_outputs, library, needs, outputs
 from numerical import assert_close
 from numpy.typing import NDArray
@@ -20,25 +20,10 @@ from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.interop.c import Quantized, write_c
 from chainrule.interop.c.scales import Int8Scale, fixed_point
-from chainrule.layers import Layer, Node
 from chainrule.models.model import Model
 from experiments import graph_configurations
 
 NETWORKS = draws(4)
-
-
-LAYERS = (
-    *(
-        cr.Conv2D(6, 3, padding="same", stride=2),
-        cr.Conv2D(21, (3, 2), dilation=2, padding=1),
-        cr.Conv2D(9, 1, groups=3),
-    ),
-    *(cr.Conv2D(5, 2, bias="untied", convolution=True), cr.ConvTranspose2D(3, (1, 4), stride=(2, 1)), cr.BatchNorm2D()),
-    *(cr.ConvTranspose2D(6, (2, 3), stride=2, dilation=(1, 2), padding=1, groups=2), cr.MaxPool2D(2, padding=1)),
-    *(cr.MaxPool2D((3, 2)), cr.AveragePool2D(2), cr.AdaptiveAveragePool2D(1), cr.Permute(()), cr.GELU(), cr.Sigmoid()),
-    *(cr.HardSwish(), cr.HardSigmoid(), cr.Pad2D(((1, 2), (0, 1))), cr.Crop2D(((1, 0), (0, 1)))),
-)
-OF_VECTORS = (cr.ReLU(), cr.ReLU(), cr.Tanh(), cr.Dense(7))
 
 
 class Case(NamedTuple):
@@ -49,16 +34,8 @@ class Case(NamedTuple):
     integers: Quantized
 
 
-def next_layer(draw: np.random.Generator, node: Node) -> Layer:
-    """Draw a layer that integers can compute; channels and filters often are no multiples of 4."""
-    known = (*LAYERS, *OF_VECTORS[:3]) if len(node.shape) == 3 else OF_VECTORS
-    layer = graph_configurations.fit_options(draw, known[draw.integers(len(known))], node.shape)
-    is_depthwise = isinstance(layer, cr.Conv2D) and draw.integers(3) == 0
-    return replace(layer, groups=node.shape[0], filters=node.shape[0]) if is_depthwise else layer
-
-
 def cases() -> Iterator[Case]:
-    """Draw graphs of layers that integers can compute."""
+    """Draw graphs until integers can compute all layers of one."""
     for number in count():
         draw = np.random.default_rng([41, number])
         shape = tuple(int(size) for size in draw.integers((2, 6, 6), (5, 13, 13)))
@@ -72,7 +49,7 @@ def cases() -> Iterator[Case]:
         model.statistics += draw.uniform(0, 0.3, model.statistics.shape).astype("f4")
         x = draw.normal(size=(30, *shape)).astype("f4") * 10.0 ** draw.uniform(-2, 2, (shape[0], 1, 1)).astype("f4")
         model.normalization = Normalization.fit("standardize", x)
-        with suppress(OptionError):  # graphs have maxima and minima, which have no integer form
+        with suppress(OptionError):  # of layers without an integer form
             yield Case(model, x, Quantized(model, x))
 
 

@@ -1,6 +1,6 @@
 """Random chains of operators of ONNX that move, reduce, or touch the batch axis, as models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
@@ -235,20 +235,11 @@ OPERATORS = (
 COMPOSED = (gather_parts, reshape_by_shape, with_itself, with_bias, with_folded)
 
 
-def chain(random: Random) -> Chain:
-    """Return a chain of one to four drawn nodes that ONNX Runtime runs."""
+def chain(random: Random, operators: Sequence[str] = OPERATORS) -> Chain:
+    """Return a chain of one to four drawn nodes that ONNX Runtime runs, of these operators or composed."""
     draft = Draft(random)
     for _ in range(random.randint(1, 4)):
-        operator = random.choice(OPERATORS)
+        operator = random.choice(operators)
         add = random.choice(COMPOSED) if random.random() < 0.25 else lambda draft, name=operator: draft.draw(name)
         any(draft.try_node(add) for _ in range(TRIES))
-    return Chain(draft.model(), draft.batch, draft.sample, draft.nodes)
-
-
-def on_image(random: Random, operator: str) -> Chain:
-    """Return an operator on images that ONNX Runtime runs."""
-    draft = Draft(random)
-    draft.opset, draft.batch, draft.sample, draft.shape, draft.drawn_for = 21, OPEN, (2, 6, 7), (3, 2, 6, 7), 3
-    while not draft.try_node(lambda draft: draft.draw(operator)):
-        pass
     return Chain(draft.model(), draft.batch, draft.sample, draft.nodes)

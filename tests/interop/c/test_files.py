@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from interop.c.compiled import RUN, STRICT, VARIABLES, library, needs, run_main
+from interop.c.compiled import RUN, STRICT, VARIABLES, library, needs, of_integers, run_main
 from numerical import assert_close
 from numpy.typing import NDArray
 from selection import draws
@@ -47,14 +47,6 @@ EVERYTHING = (
 
 def of_everything(**options: Any) -> Model:
     return cr.Sequential(EVERYTHING, (2, 12, 12), engine="numpy", **options)
-
-
-def of_integers() -> Model:
-    layers = (
-        *(cr.Conv2D(9, 3), cr.ReLU(), cr.Conv2D(9, 3, groups=9), cr.MaxPool2D(2), cr.AveragePool2D(2)),
-        *(cr.Permute((1, 2, 0)), cr.Flatten(), cr.Dense(3), cr.Tanh(), cr.Dense(3), cr.Softmax()),
-    )
-    return cr.Sequential(layers, (2, 12, 12), engine="numpy", name="integers")
 
 
 @pytest.mark.parametrize(("compiler", "flags"), COMPILERS)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from drawn_networks import TRIES, candidate
-from interop.c.compiled import INT8_FLAGS, int8_outputs, library, needs, outputs
+from interop.c.compiled import INT8_FLAGS, int8_outputs, library, needs, of_integers, outputs
 from numerical import assert_close, deviation
 from numpy.typing import NDArray
 from selection import draws
@@ -144,14 +144,7 @@ def test_accuracy_is_kept_and_the_error_is_below_that_of_onnx_runtime() -> None:
 
 
 def test_integers_take_a_quarter_of_the_memory(tmp_path: Path) -> None:
-    image = (
-        cr.Conv2D(6, 3, padding="same", stride=2),
-        cr.ReLU(),
-        cr.Conv2D(6, 3, groups=6),
-        cr.MaxPool2D(2, padding=1),
-    )
-    layers = (*image, cr.GELU(), cr.Conv2D(5, 2, bias="untied"), cr.Flatten(), cr.Dense(12), cr.ReLU(), cr.Dense(4))
-    model = cr.Sequential(layers, (2, 12, 11), engine="numpy")
+    model = of_integers()
     x: NDArray[Any] = np.random.default_rng(1).normal(size=(4, *model.input_shape))
     floats, integers = write_c(model, tmp_path / "a"), write_c(model, tmp_path / "b", int8=Quantized(model, x))
     assert integers.arena <= floats.arena / 4

@@ -116,6 +116,14 @@ def of_integers(**options: Any) -> Model:
     return cr.Sequential(layers, (2, 12, 12), engine="numpy", name="integers", **options)
 
 
+def wide(channels: int, filters: int, size: tuple[int, int], padding: Any, **options: Any) -> Model:
+    """Return a convolution, and one to which the result of the first is added before a ReLU."""
+    x = cr.Input((channels, *size))
+    y = cr.ReLU()(cr.Conv2D(filters, 3, padding=padding, **options)(x))
+    z = cr.ReLU()(cr.Add()(y, cr.BatchNorm2D()(cr.Conv2D(filters, 3, padding="same")(y))))
+    return cr.Graph(x, z, engine="numpy", seed=filters)
+
+
 def called(model: Model) -> set[str]:
     """Return the names of the C functions that a model calls."""
     return {call.function for call in program.inference(model.plan(), model.weights, model.normalization).calls}

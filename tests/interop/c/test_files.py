@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from interop.c.compiled import RUN, STRICT, VARIABLES, library, needs, of_integers, run_main
+from interop.c.compiled import RUN, STRICT, VARIABLES, library, needs, of_integers, run_main, wide
 from numerical import assert_close
 from numpy.typing import NDArray
 from selection import draws
@@ -43,6 +43,7 @@ EVERYTHING = (
     *(cr.Crop2D(1), cr.Permute((1, 2, 0)), cr.Flatten(), cr.GELU(), cr.ExactGELU(), cr.ELU(), cr.Softplus()),
     *(cr.Tanh(), cr.Arctan(), cr.Shrink(), cr.Rescaling(2.0), cr.Dense(3, bias=False), cr.Softmax()),
 )
+WIDE = wide(32, 32, (16, 16), "same")  # Winograd's algorithm pays where there are vectors
 
 
 def of_everything(**options: Any) -> Model:
@@ -53,7 +54,7 @@ def of_everything(**options: Any) -> Model:
 def test_no_compiler_warns(tmp_path: Path, compiler: str, flags: tuple[str, ...]) -> None:
     if not shutil.which(compiler):
         pytest.skip(f"needs {compiler}")
-    models = (of_everything(), (), False), (of_everything(), (), True), (wide(), ("-O0",), False)
+    models = (of_everything(), (), False), (of_everything(), (), True), (WIDE, ("-O0",), False)
     for number, (model, more, train) in enumerate((*models, (of_integers(), (), False))):
         quantized = Quantized(model, np.ones((1, *model.input_shape))) if model.name == "integers" else None
         write_c(model, tmp_path, name=f"net{number}", int8=quantized, train=train)
@@ -101,14 +102,8 @@ def test_another_network_needs_another_name(tmp_path: Path) -> None:
     assert (tmp_path / "network.c").read_bytes() == before["network.c"]
 
 
-def wide() -> Model:
-    """Return a network with a convolution for which Winograd's algorithm pays where there are vectors."""
-    layers = (cr.Conv2D(32, 3, padding="same"), cr.GlobalAveragePool2D(), cr.Flatten(), cr.Dense(2))
-    return cr.Sequential(layers, (32, 16, 16), engine="numpy")
-
-
 @needs("gcc")
-@pytest.mark.parametrize("model", [zoo.find("vanilla-cnn").build(engine="numpy"), wide()], ids=["narrow", "wide"])
+@pytest.mark.parametrize("model", [zoo.find("vanilla-cnn").build(engine="numpy"), WIDE], ids=["narrow", "wide"])
 def test_sizes_are_those_of_the_object_file(tmp_path: Path, model: Model) -> None:
     """With vectors and without: then the file holds no kernels that only vectors need. No variables are written."""
     written = write_c(model, tmp_path)

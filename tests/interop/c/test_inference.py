@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from drawn_networks import draw_graph, fitting, smooth_graph
-from interop.c.compiled import NATIVE, SANITIZED, called, covering, needs, outputs
+from interop.c.compiled import NATIVE, SANITIZED, called, covering, needs, outputs, wide
 from models import several
 from numerical import assert_close, exact
 from numpy.typing import NDArray
@@ -143,14 +143,6 @@ def test_winograd_computes_the_same(tmp_path: Path, flags: tuple[str, ...], monk
 
 def free(tiling: Tiling, channels: int, filters: int) -> float:
     return 0.0 * tiling.rows * channels * filters
-
-
-def wide(channels: int, filters: int, size: tuple[int, int], padding: Any, **options: Any) -> Model:
-    """Return a convolution, and one to which the result of the first is added before a ReLU."""
-    x = cr.Input((channels, *size))
-    y = cr.ReLU()(cr.Conv2D(filters, 3, padding=padding, **options)(x))
-    z = cr.ReLU()(cr.Add()(y, cr.BatchNorm2D()(cr.Conv2D(filters, 3, padding="same")(y))))
-    return cr.Graph(x, z, engine="numpy", seed=filters)
 
 
 def test_wide_convolutions_alone_are_computed_by_winograd(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Random chains of operators of ONNX that move, reduce, or touch the batch axis, as models."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
 from typing import Any, NamedTuple
 
@@ -29,10 +29,10 @@ class Draft:
     shape   of the value that the next node reads, for the batch size that is drawn with
     """
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, sample: tuple[int, ...] = ()) -> None:
         self.random, self.opset = random, random.choice(OPSETS)
         self.batch = random.choice((1, 1, 3, OPEN, OPEN))
-        self.sample = tuple(random.choice((1, 1, 2, 3, 4, 7)) for _ in range(random.choice((1, 2, 3, 3))))
+        self.sample = sample or tuple(random.choice((1, 1, 2, 3, 4, 7)) for _ in range(random.choice((1, 2, 3, 3))))
         self.shape: tuple[int, ...] = (self.batch or random.choice((1, 2)), *self.sample)
         self.drawn_for = self.shape[0]
         self.nodes: list[Any] = []
@@ -235,11 +235,12 @@ OPERATORS = (
 COMPOSED = (gather_parts, reshape_by_shape, with_itself, with_bias, with_folded)
 
 
-def chain(random: Random, operators: Sequence[str] = OPERATORS) -> Chain:
-    """Return a chain of one to four drawn nodes that ONNX Runtime runs, of these operators or composed."""
-    draft = Draft(random)
-    for _ in range(random.randint(1, 4)):
-        operator = random.choice(operators)
-        add = random.choice(COMPOSED) if random.random() < 0.25 else lambda draft, name=operator: draft.draw(name)
+def chain(random: Random, operator: str = "") -> Chain:
+    """Return a chain of one to four drawn nodes that ONNX Runtime runs, or of an operator on images."""
+    draft = Draft(random, (2, 6, 7) if operator else ())
+    for _ in range(1 if operator else random.randint(1, 4)):
+        name = operator or random.choice(OPERATORS)
+        is_composed = not operator and random.random() < 0.25
+        add = random.choice(COMPOSED) if is_composed else lambda draft, name=name: draft.draw(name)
         any(draft.try_node(add) for _ in range(TRIES))
     return Chain(draft.model(), draft.batch, draft.sample, draft.nodes)

@@ -3,13 +3,12 @@
 A batch axis is never taken for another.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
-from interop.onnx_chains import OPEN, OPERATORS, Chain, chain
+from interop.onnx_chains import OPEN, Chain, chain
 from interop.onnx_files import exported
 from interop.onnx_models import ours, theirs
 from numerical import deviation
@@ -41,8 +40,9 @@ def loads_as_onnx_runtime_computes(folder: Path, drawn: Chain) -> bool:
     return True
 
 
-@pytest.mark.parametrize("operators", [*[OPERATORS] * 8, ["Resize"] * 2, ["Pad"], ["Slice"]], ids=len)
-def test_chains_of_operators(operators: Sequence[str], request: pytest.FixtureRequest, tmp_path: Path) -> None:
+@pytest.mark.parametrize("operator", [*[""] * 8, *["Resize"] * 2, "Pad", "Slice"])
+def test_chains_of_operators(operator: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Chains of any operators, or one operator on images with any options."""
     random = Random(request.node.name)
-    loaded = sum(loads_as_onnx_runtime_computes(tmp_path, chain(random, operators)) for _ in range(COUNT))
+    loaded = sum(loads_as_onnx_runtime_computes(tmp_path, chain(random, operator)) for _ in range(COUNT))
     assert loaded >= COUNT // 4

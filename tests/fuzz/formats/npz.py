@@ -82,5 +82,5 @@ def found() -> dict[str, bytes]:
 
 
 DTYPES = (b">f8", b"|b1", b"<U5", b"|S4", b"|O", b"<c8", b"<M8[s]", b"<V3", b"<U0", b"|u3", b"<f16", b"<U999999")
-WORDS = (*DTYPES, b"'shape': (", b"'|O'", b"PK\x01\x02", b"PK\x05\x06")
+WORDS = (*DTYPES, b"'shape': (", b"PK\x01\x02", b"PK\x05\x06")
 FORMAT = Format("NumPy archive", "some.npz", load, trees, build, WORDS, found)

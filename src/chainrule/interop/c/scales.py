@@ -96,8 +96,8 @@ def activation_scales(model: Model, x: Array) -> dict[str, Int8Scale]:
     readers = count_readers(plan.forward, plan)
     own = {operation.writes[0].storage for operation in plan.forward if operation.name == "relu"}
     for operation in reversed(plan.forward):
-        for part in filter(None, operation.reads if operation.name == "concatenate" else ()):
-            if readers[part.storage] == 1 and part.storage not in own:
+        for part in operation.reads if operation.name == "concatenate" else ():
+            if part and readers[part.storage] == 1 and part.storage not in own:
                 scales[part.storage] = scales[operation.writes[0].storage]
     return scales
 

@@ -75,7 +75,7 @@ def _change(kind: str, found: bytearray, others: Sequence[bytes], words: Sequenc
             found[_place(found, random) :] = other[random.randint(0, len(other)) :]
 
 
-def changed(tree: Any, random: Random, words: Sequence[bytes] = ()) -> Any:
+def changed(tree: Any, random: Random, words: Sequence[bytes]) -> Any:
     """Return a JSON value with one to four entries missing, repeated, of another type, far too large or deeply nested.
 
     Most changes keep an entry's type: a value that no file can have says little about a reader.
@@ -106,7 +106,7 @@ def _entry(root: list[Any], random: Random) -> tuple[Any, Any]:
         inner = inner[key]
 
 
-def near(old: Any, random: Random, words: Sequence[bytes] = ()) -> Any:
+def near(old: Any, random: Random, words: Sequence[bytes]) -> Any:
     """Return another value of the same type."""
     if isinstance(old, bool):
         return not old

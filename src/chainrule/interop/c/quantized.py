@@ -80,13 +80,13 @@ class Quantized:
 
     def _measured_scales(self, x: Array | None) -> Scales:
         """Return the scales of the activations for images; empty without images, for a network with roundings."""
-        scales, model = Scales(), self._model
+        model = self._model
         if x is not None:
             images = model.normalization.prepare(model.check_input(np.asarray(x)), model.dtype)
-            scales.update(activation_scales(model, images))
-        elif not any(operation.name == FAKE_QUANTIZE for operation in self._plan.forward):
+            return Scales(activation_scales(model, images))
+        if not any(operation.name == FAKE_QUANTIZE for operation in self._plan.forward):
             raise OptionError("the network computes with floats; pass images to measure its scales (--calibrate DATA)")
-        return scales
+        return Scales()
 
     def _add_operations(self, body: list[Operation], in_floats: list[Operation]) -> None:
         """Add the steps of operations in int8, and of those after them that compute in floats."""

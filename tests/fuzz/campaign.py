@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from fuzz.judge import Verdict, judge
-from fuzz.mutators import mutated
+from fuzz.mutators import changed, mutated
 
 
 @dataclass(frozen=True)
@@ -16,21 +17,23 @@ class Format:
 
     file    name of the file of an input, in a folder of the format
     open    reads that file; exceptions are judged
-    seeds   valid files to mutate
-    craft   makes an input that blind mutation would not find: a changed value with a right checksum; None: none
+    trees   JSON values that describe valid files
+    build   makes the file of a tree, with right lengths and checksums; any exception: there is no such file
     words   tokens with a meaning in this format
     found   inputs that once failed otherwise than with an error of ours, by failure
     heavy   inputs at the resource limits, tried only by `make fuzz`
+    craft   draws inputs that changes of trees would not find; None: trees are changed
     """
 
     name: str
     file: str
     open: Callable[[Path], object]
-    seeds: Callable[[], Sequence[bytes]]
-    craft: Callable[[Random], bytes] | None = None
+    trees: Callable[[], Sequence[Any]]
+    build: Callable[[Any], bytes]
     words: tuple[bytes, ...] = ()
     found: Callable[[], dict[str, bytes]] = dict
     heavy: Callable[[], dict[str, bytes]] = dict
+    craft: Callable[[Random], bytes] | None = None
 
     def read(self, folder: Path, content: bytes) -> None:
         """Write an input to its file in a writable folder, and read it."""
@@ -74,13 +77,19 @@ class Inputs:
     def __init__(self, kind: Format, seed: int) -> None:
         self._kind = kind
         self._seed = seed
-        self.seeds = list(kind.seeds())
+        self._trees = list(kind.trees())
+        self.seeds = [*map(kind.build, self._trees)]
 
     def __getitem__(self, number: int) -> bytes:
-        random = Random(f"{self._seed} {self._kind.name} {number}")
-        if self._kind.craft is not None and random.random() < 0.5:
-            return self._kind.craft(random)
-        return mutated(random.choice(self.seeds), self.seeds, self._kind.words, random)
+        kind, random = self._kind, Random(f"{self._seed} {self._kind.name} {number}")
+        if kind.craft is not None and random.random() < 0.5:
+            return kind.craft(random)
+        if random.random() < 0.5:
+            try:
+                return kind.build(changed(random.choice(self._trees), random, kind.words))
+            except Exception:  # of any class: no file has such values
+                pass
+        return mutated(random.choice(self.seeds), self.seeds, kind.words, random)
 
 
 def campaign(kind: Format, count: int, folder: Path, seed: int = 0, *, heavy: bool = False) -> Tally:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from interop.peak_memory import memory
+
 from chainrule.errors import MAX_CHARACTERS, ChainruleError, printable
 
 SECONDS = 2.0  # of processor time, so that other work on the machine does not count
 BYTES = 500_000_000
 HANG = 60.0  # seconds of wall time after which an input is considered to hang
-STATUS, PEAK_AGAIN = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+PEAK_AGAIN = Path("/proc/self/clear_refs")
 
 
 class Hang(BaseException):
@@ -41,7 +43,7 @@ class Verdict:
 
 def judge(read: Callable[[], object], *, again: bool = True) -> Verdict:
     """Read one input and judge the outcome; read a slow one twice, because other work on the machine slows it, too."""
-    before = _memory("VmRSS")
+    before = memory("VmRSS")
     _start_peak()
     began = time.process_time()
     refused, fault = False, None
@@ -56,7 +58,7 @@ def judge(read: Callable[[], object], *, again: bool = True) -> Verdict:
     except BaseException as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         fault = f"{type(error).__name__}: {str(error)[:200]} ({Path(place.filename).name}:{place.lineno})"
-    seconds, grown = time.process_time() - began, max(0, _memory("VmHWM") - before)
+    seconds, grown = time.process_time() - began, max(0, memory("VmHWM") - before)
     if fault is None and seconds > SECONDS:
         if again:
             return judge(read, again=False)
@@ -77,7 +79,7 @@ def one_line_fault(line: str) -> str | None:
 def little_memory(more: int = 4 * BYTES) -> Generator[None]:
     """Limit this process to `more` bytes above its current memory: a bomb ends in a MemoryError."""
     before = resource.getrlimit(resource.RLIMIT_AS)
-    size = _memory("VmSize")
+    size = memory("VmSize")
     if size:
         resource.setrlimit(resource.RLIMIT_AS, (size + more, before[1]))
     try:
@@ -115,12 +117,3 @@ def _start_peak() -> None:
         PEAK_AGAIN.write_text("5")
     except OSError:
         return
-
-
-def _memory(what: str) -> int:
-    """Return a field of /proc/self/status in bytes; 0 if it does not exist."""
-    try:
-        text = STATUS.read_text()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(what)), 0)

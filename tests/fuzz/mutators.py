@@ -75,44 +75,43 @@ def _change(kind: str, found: bytearray, others: Sequence[bytes], words: Sequenc
             found[_place(found, random) :] = other[random.randint(0, len(other)) :]
 
 
-def places(tree: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the paths of all entries of a JSON value."""
-    pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, (list, tuple)) else ()
-    result: list[tuple[Any, ...]] = []
-    for key, value in pairs:
-        result += [(*before, key), *places(value, (*before, key))]
-    return result
+def changed(tree: Any, random: Random, words: Sequence[bytes]) -> Any:
+    """Return a JSON value with one to four entries missing, repeated, of another type, far too large or deeply nested.
 
-
-def changed(tree: Any, random: Random, same_type: float = 0.4) -> Any:
-    """Return a JSON value with one to four entries missing, of another type, far too large or deeply nested.
-
-    same_type   share of the changes that keep an entry's type
+    Most changes keep an entry's type: a value that no file can have says little about a reader.
     """
-    result = json.loads(json.dumps(tree))
+    root = [json.loads(json.dumps(tree))]
     for _ in range(random.randint(1, MOST_CHANGES)):
-        ways = places(result)
-        if not ways:
-            return value(random)
-        *way, last = random.choice(ways)
-        inner = result
-        for key in way:
-            inner = inner[key]
-        if random.random() < 0.15:
-            del inner[last]
-        elif isinstance(inner, list) and random.random() < 0.3:
+        inner, key = _entry(root, random)
+        if random.random() < 0.1:
+            del inner[key]
+            root = root or [None]
+        elif isinstance(inner, list) and inner is not root and random.random() < 0.2:
             inner += deepcopy(inner) * random.choice((1, 40))
+        elif random.random() < 0.1:
+            other, place = _entry(root, random)
+            inner[key] = deepcopy(other[place])
         else:
-            inner[last] = near(inner[last], random) if random.random() < same_type else value(random)
-    return result
+            inner[key] = near(inner[key], random, words) if random.random() < 0.8 else value(random)
+    return root[0]
 
 
-def near(old: Any, random: Random) -> Any:
+def _entry(root: list[Any], random: Random) -> tuple[Any, Any]:
+    """Return a drawn entry, as what holds it and its key."""
+    inner: Any = root
+    while True:
+        key = random.choice([*inner] if isinstance(inner, dict) else range(len(inner)))
+        if not isinstance(inner[key], (dict, list)) or not inner[key] or random.random() < 0.1:
+            return inner, key
+        inner = inner[key]
+
+
+def near(old: Any, random: Random, words: Sequence[bytes]) -> Any:
     """Return another value of the same type."""
     if isinstance(old, bool):
         return not old
     if isinstance(old, int):
-        return random.choice((old + 1, old - 1, 2 * old, random.randint(1, 9)))
+        return random.choice((old + 1, old - 1, 2 * old, random.randint(1, 9), random.choice(WHOLE)))
     if isinstance(old, float):
         return random.choice((-old, old / 2, 1 - old, random.random()))
     if isinstance(old, list):
@@ -120,7 +119,9 @@ def near(old: Any, random: Random) -> Any:
     if isinstance(old, str) and old.lstrip("-").isdigit():
         return str(random.choice(WHOLE))
     if isinstance(old, str):
-        return random.choice((old[:-1], old + "x", old.upper(), "é\n" + old))
+        blind = mutated(old.encode("latin-1", "replace"), [b""], words, random)
+        texts = (old[:-1], old + "x", old.upper(), "é\n" + old)
+        return random.choice((*texts, *[text_of(random.choice((b"", *words)))] * 4, *[text_of(blind)] * 4))
     return old
 
 
@@ -139,9 +140,19 @@ def value(random: Random) -> Any:
     return random.choice((random.randint(-(10**6), 10**12), random.random() * 10 ** random.randint(-300, 300)))
 
 
-def text_of(tree: Any) -> str:
+def json_of(tree: Any) -> bytes:
     """Return JSON as Python writes it, including NaN and lone surrogates."""
-    return json.dumps(tree)
+    return json.dumps(tree).encode()
+
+
+def text_of(content: bytes) -> str:
+    """Return bytes as a text of a tree."""
+    return content.decode("latin-1")
+
+
+def bytes_of(text: str) -> bytes:
+    """Return the bytes that a text of a tree stands for."""
+    return text.encode("latin-1")
 
 
 def packed(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:

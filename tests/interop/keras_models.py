@@ -10,7 +10,6 @@ import warnings
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -25,15 +24,6 @@ Array = NDArray[Any]
 Seed = int | np.random.Generator
 
 
-class StandIn(ModuleType):
-    """A module of JAX: it has whatever is asked for."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return MagicMock()
-
-
 class StandInFinder(MetaPathFinder, Loader):
     """Finds the modules of JAX."""
 
@@ -41,14 +31,11 @@ class StandInFinder(MetaPathFinder, Loader):
         """Return a module for every name in JAX."""
         return ModuleSpec(name, self, is_package=True) if name.split(".")[0] == "jax" else None
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Return the module; that of JAX itself has the windows."""
-        made: Any = StandIn(spec.name)
-        if spec.name == "jax":
-            made.Array, made.lax = type("Array", (), {}), windows_of_jax
-        return made
+    def create_module(self, spec: ModuleSpec) -> Any:
+        """Return a module that has whatever is asked for; that of JAX itself has the windows."""
+        return MagicMock(Array=type("Array", (), {}), lax=windows_of_jax)
 
-    def exec_module(self, module: ModuleType) -> None:
+    def exec_module(self, module: Any) -> None:
         """Run nothing."""
 
 
@@ -65,7 +52,7 @@ def _keras() -> Any:
     finally:
         if finder in sys.meta_path:
             sys.meta_path.remove(finder)
-            for name in [name for name, module in sys.modules.items() if isinstance(module, StandIn)]:
+            for name in [name for name, module in sys.modules.items() if isinstance(module, MagicMock)]:
                 del sys.modules[name]  # JAX itself, where it was imported before, cannot be imported a second time
     return keras
 

@@ -1,7 +1,17 @@
-"""Peak memory of this process."""
+"""Memory of this process."""
 
+import resource
 import sys
 from pathlib import Path
+
+
+def memory(field: str) -> int:
+    """Return a field of /proc/self/status in bytes; 0 if it does not exist."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(field)), 0)
 
 
 def peak() -> int:
@@ -9,13 +19,5 @@ def peak() -> int:
 
     On Linux it is read from /proc, because `getrusage` includes the process from which this one was forked.
     """
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text(encoding="ascii", errors="replace").splitlines()
-        fields = [line.split() for line in lines if line.startswith("VmHWM:")]
-        if fields:
-            return int(fields[0][1]) * 1024
-    import resource
-
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    return memory("VmHWM") or (most if sys.platform == "darwin" else most * 1024)

@@ -44,18 +44,6 @@ def test_drawn_models(seed: int, tmp_path: Path) -> None:
     assert_other_weights_fit(tmp_path, model, loaded, seed, random.choice((".weights.h5", ".h5", ".keras")))
 
 
-@pytest.mark.parametrize("order", [(3, 1, 2), (2, 1, 3)], ids=str)
-def test_weights_after_exchanged_axes_are_flattened(order: tuple[int, ...], tmp_path: Path) -> None:
-    """The network records the order of the elements, whether a layer reads the exchanged axes or `Flatten` alone."""
-    for middle in ([], [L.Conv2D(2, 2)], [L.ReLU(), L.BatchNormalization()]):
-        layers = [L.Conv2D(6, 2), L.Permute(order), *middle, L.Flatten(), L.BatchNormalization(), L.Dense(3)]
-        model = keras.Sequential([keras.Input((4, 5, 3)), *layers])
-        assert_other_weights_fit(tmp_path, model, agree(tmp_path, model, 1), 2, ".weights.h5")
-    x, shared = keras.Input((4, 5, 3)), L.Dense(3)
-    model = keras.Model(x, L.Add()([shared(L.Flatten()(y)) for y in (L.ReLU()(x), L.Permute(order)(x))]))
-    assert_other_weights_fit(tmp_path, model, agree(tmp_path, model, 1), 2, ".weights.h5")
-
-
 @pytest.mark.parametrize("seed", range(COUNT // 2))
 def test_drawn_models_as_keras_2_wrote_them(seed: int, tmp_path: Path) -> None:
     draw, random = np.random.default_rng(seed), Random(seed)

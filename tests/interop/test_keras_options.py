@@ -10,7 +10,6 @@ import h5py  # pyright: ignore[reportMissingTypeStubs]
 import numpy as np
 import pytest
 from interop.keras2_files import written
-from interop.keras2_options import CASES, EVERY_LAYER, POLICY
 from interop.keras_draws import layer_class
 from interop.keras_models import Array, channels_first, deviation, filled, keras, predicted, saved
 from interop.test_keras_layers import FORMER, IDLE, KINDS, MERGING
@@ -21,6 +20,11 @@ from chainrule.errors import FormatError, ShapeError
 from chainrule.interop.keras.layers import LAYERS
 
 L = keras.layers
+# The options that Keras 2.0.9 to 2.15 write for each layer, with their defaults, and arguments that have none: those of
+# `get_config` and `__init__` in the released sources. An option is listed if any of these versions writes it.
+CASES: dict[str, Any] = json.loads(Path(__file__).with_name("keras2_options.json").read_text(encoding="utf-8"))
+EVERY_LAYER: dict[str, Any] = {"trainable": True, "dtype": "float32", "dynamic": False}
+POLICY = {"class_name": "Policy", "config": {"name": "float32"}, "module": "keras.mixed_precision"}
 FOR_TRAINING = {"fused", "momentum", "renorm_momentum", "init_values", "activity_regularizer", *EVERY_LAYER}
 FOR_TRAINING_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 
@@ -32,13 +36,13 @@ def _keras_model(kind: str) -> tuple[Any, Array, Array]:
     A class that Keras 3 no longer has did nothing in inference.
     """
     case, make = CASES[kind], layer_class(kind)
-    required = dict(case.required) if make else {}
-    if "pool_size" in case.defaults:
+    required = dict(case["required"]) if make else {}
+    if "pool_size" in case["defaults"]:
         required["pool_size"] = 2  # AveragePooling has no default for it in Keras 3
-    layer, x = (make or L.Identity)(name="tested", **required), keras.Input(case.shape)
+    layer, x = (make or L.Identity)(name="tested", **required), keras.Input(case["shape"])
     inputs = [x, L.Activation("tanh")(x)] if kind in MERGING else x
     model = filled(keras.Model(x, L.Activation("tanh")(layer(inputs))), 0)
-    batch = np.random.default_rng(1).standard_normal((3, *case.shape)).astype(np.float32)
+    batch = np.random.default_rng(1).standard_normal((3, *case["shape"])).astype(np.float32)
     return model, np.ascontiguousarray(channels_first(batch)), channels_first(predicted(model, batch))
 
 
@@ -77,8 +81,8 @@ def test_defaults_in_every_notation(kind: str, tmp_path: Path) -> None:
     """Keras 2 wrote all options, or those without a default, with names of types and arrays in several notations."""
     model, x, expected = _keras_model(kind)
     assert_close(cr.load(saved(tmp_path, model, ".keras"), engine="numpy").predict(x), expected)
-    required, path = CASES[kind].required, written(tmp_path / "m.h5", model)
-    whole = required | CASES[kind].defaults
+    required, path = CASES[kind]["required"], written(tmp_path / "m.h5", model)
+    whole = required | CASES[kind]["defaults"]
     forms = [{name: noted(value) for name, value in whole.items()} for noted in NOTATIONS]
     for options in (required, EVERY_LAYER | whole, EVERY_LAYER | whole | {"dtype": POLICY}, *forms):
         assert_close(_computed(path, kind, options), expected)
@@ -105,10 +109,10 @@ def test_no_other_value_is_ignored(kind: str, tmp_path: Path) -> None:
     """Every option that matters in inference changes the result, or is refused."""
     case, (model, _, expected) = CASES[kind], _keras_model(kind)
     path = written(tmp_path / "m.h5", model)
-    for name, value in (case.required | case.defaults | {"unheard_of": None}).items():
+    for name, value in (case["required"] | case["defaults"] | {"unheard_of": None}).items():
         if name in FOR_TRAINING or name.endswith(FOR_TRAINING_ENDINGS):
             continue
-        changed = case.required | case.defaults | {name: _other(name, value)}
+        changed = case["required"] | case["defaults"] | {name: _other(name, value)}
         try:
             y = _computed(path, kind, changed)
         except (FormatError, ShapeError):

@@ -46,7 +46,7 @@ def test_results_are_those_of_keras(kind: str, ending: str, tmp_path: Path) -> N
     theirs = filled(build(*two_branches()), draw)
     ours = cr.load(saved(tmp_path, theirs, ending), engine="numpy")
     x = [draw.standard_normal(shape).astype(np.float32) for shape in ((4, 5, 6, 2), (4, 3))]
-    expected = predicted(theirs, dict(zip(("image", "vector"), x, strict=True)) if kind == "dictionary" else x)
+    expected = predicted(theirs, dict(zip(("image", "vector"), x, strict=True)))
     actual = ours.predict([channels_first(values) for values in x])
     assert list(actual) == names
     for name, values in expected.items() if kind == "dictionary" else zip(names, expected, strict=True):

@@ -44,8 +44,6 @@ def written(path: Path, outputs: Sequence[str], batch_size: Any = "n") -> Path:
 @pytest.mark.parametrize(("outputs", "inputs"), [
     (["joined", "map/1", "t"], ["image", "in:0"]),
     (["map/1", "c"], ["image"]),
-    (["t"], ["in:0"]),
-    (["joined"], ["image", "in:0"]),
     (["m", "joined"], ["image", "in:0"]),
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize("batch_size", ["n", 1])

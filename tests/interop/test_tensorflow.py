@@ -51,13 +51,6 @@ def split(x: Any) -> Any:
     return L.Flatten()(L.Concatenate()([a, b])) + 0.0 * L.Dense(144)(ops.stack([first, last], 2)[:, :, 1, 0])
 
 
-def activations(x: Any) -> Any:
-    """Return the sum of many activations."""
-    kinds = ("gelu", "silu", "hard_silu", "elu", "softplus", "leaky_relu", "selu", "mish", "softsign", "exponential")
-    y = L.BatchNormalization()(x)
-    return L.Add()([L.Activation(kind)(y) for kind in kinds]) + L.PReLU(shared_axes=[1, 2])(y) + L.Softmax()(y)
-
-
 def large(x: Any) -> Any:
     """Return results of weights that are large enough for int8 without calibration."""
     y = L.Dense(64, activation="relu")(L.Flatten()(L.DepthwiseConv2D(3, activation="relu6")(L.Conv2D(32, 3)(x))))
@@ -65,7 +58,7 @@ def large(x: Any) -> Any:
 
 
 MODELS: dict[str, Callable[[Any], Any]] = {
-    function.__name__: function for function in (causal, resized, compared, split, activations, large)
+    function.__name__: function for function in (causal, resized, compared, split, large)
 }
 
 

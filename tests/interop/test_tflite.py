@@ -1,23 +1,28 @@
 """TensorFlow Lite files give the results of LiteRT, or are refused in one line."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 from interop.c.compiled import int8_outputs
 from interop.keras_models import channels_first
-from interop.mlperf_tiny import NETWORKS, RELU, Build
 from interop.tflite_files import Writer, computed, step, written
 from numerical import assert_close
 from numpy.typing import NDArray
+from selection import draws
 
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError
 from chainrule.interop import verification
 
 Array = NDArray[Any]
+Build = Callable[[Writer], int]  # adds operators and returns the index of the output
+RELU = {"FusedActivationFunction": 1}
+KINDS = ("CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "CONCATENATION", "PAD", "MAX_POOL_2D", "AVERAGE_POOL_2D")
 SHAPE = (1, 8, 6, 4)
 RANDOM = np.random.default_rng(0)
 
@@ -34,17 +39,6 @@ def normal(*shape: int) -> Array:
     return RANDOM.standard_normal(shape).astype(np.float32) / 2
 
 
-def network(net: Writer) -> int:
-    """Return the result of a small classifier with a skip connection and float16 weights."""
-    kernel = net.add("DEQUANTIZE", net.constant(net.weights(4, 3, 3, 4), "float16"))
-    x = net.add("CONV_2D", 0, kernel, net.weights(4), **RELU)
-    options = {"Padding": 1, "StrideH": 2, "StrideW": 2, "DepthMultiplier": 2, "FusedActivationFunction": 3}
-    y = net.add("DEPTHWISE_CONV_2D", x, net.weights(1, 3, 3, 8), net.weights(8), **options)
-    z = net.add("MAX_POOL_2D", y, Padding=1, StrideH=3, StrideW=2, FilterHeight=3, FilterWidth=2)
-    y = net.add("RESHAPE", net.add("ADD", y, z, **RELU), [1, 48])
-    return net.add("SOFTMAX", net.add("FULLY_CONNECTED", y, net.weights(5, 48), net.weights(5)), Beta=1.0)
-
-
 def decoder(net: Writer) -> int:
     """Return parts of an enlarged image."""
     y = net.add("TRANSPOSE_CONV", [1, 16, 12, 3], net.weights(3, 3, 3, 4), 0, StrideH=2, StrideW=2)
@@ -58,7 +52,7 @@ def decoder(net: Writer) -> int:
 def functions(net: Writer) -> int:
     """Return sums of several functions and constants."""
     y = 0
-    for code in ("LOGISTIC", "TANH", "HARD_SWISH", "ABS", "RELU6", "SQUARE", "EXP", "NEG"):
+    for code in ("ABS", "RELU6", "SQUARE", "EXP", "NEG"):
         y = net.add("ADD", y, net.add(code, 0))
     y = net.add("SUB", 2.0, net.add("MUL", y, [1, 2, -1, 0.5]), FusedActivationFunction=3)
     y = net.add("CONCATENATION", y, net.add("LEAKY_RELU", 0, Alpha=0.2), Axis=3)
@@ -93,11 +87,57 @@ def selections(net: Writer) -> int:
 
 def heads_on_maps(net: Writer) -> int:
     """Return dense layers on every position, whose inputs or results have a row for each position in the file."""
-    y = net.add("FULLY_CONNECTED", net.add("RESHAPE", 0, [-1, 4]), net.weights(5, 4), net.weights(5))
+    halves = net.add("DEQUANTIZE", net.constant(net.weights(5, 4), "float16"))
+    y = net.add("FULLY_CONNECTED", net.add("RESHAPE", 0, [-1, 4]), halves, net.weights(5))
     z = net.add("RESHAPE", net.add("MUL", y, net.weights(5), **RELU), [1, 6, 8, 5])
     z = net.add("FULLY_CONNECTED", z, net.weights(3, 5), net.weights(3))
     z = net.add("RESHAPE", net.add("SOFTMAX", z, Beta=1.0), [1, 12, 4, 3])
     return net.add("MEAN", z, [1], KeepDims=False)
+
+
+def drawn(seed: int) -> Build:
+    """Return a network of drawn layers and a function, whose end is a classifier."""
+
+    def build(net: Writer) -> int:
+        random, x, channels = Random(seed), 0, SHAPE[-1]
+
+        def convolution(code: str, *sizes: int, **options: int) -> int:
+            biases = net.weights(sizes[0] * sizes[-1] if options else sizes[0]) / 5
+            return net.add(
+                code, x, net.weights(*sizes), biases, FusedActivationFunction=random.choice((0, 1, 3)), **options
+            )
+
+        for kind in ("CONV_2D", *random.sample(KINDS, 3), random.choice(("LOGISTIC", "TANH", "HARD_SWISH"))):
+            filters, size = random.randint(3, 7), random.choice((1, 3))
+            if kind == "CONV_2D":
+                x, channels = convolution(kind, filters, size, 3, channels), filters
+            elif kind == "DEPTHWISE_CONV_2D":
+                times = random.choice((1, 2))
+                x = convolution(kind, 1, 3, size, times * channels, DepthMultiplier=times, StrideH=2, StrideW=1)
+                channels *= times
+            elif kind == "ADD":
+                x = net.add(kind, x, convolution("CONV_2D", channels, size, size, channels), **RELU)
+            elif kind == "CONCATENATION":
+                x, channels = net.add(kind, x, x, Axis=3), 2 * channels
+            elif kind == "PAD":
+                x = net.add(kind, x, [[0, 0], [1, 0], [0, 2], [0, 0]])
+            elif kind in KINDS:  # a pooling
+                x = net.add(kind, x, StrideH=2, StrideW=2, FilterHeight=3, FilterWidth=2)
+            else:
+                x = net.add("ADD", x, net.add(kind, x))
+        x = net.add("MEAN", x, [1, 2], KeepDims=False)
+        x = net.add("FULLY_CONNECTED", x, net.weights(9, channels), net.weights(9), **RELU)
+        x = net.add("FULLY_CONNECTED", x, net.weights(5, 9) / 4, net.weights(5))
+        return net.add("SOFTMAX", x, Beta=1.0) if seed % 2 else net.add("LOGISTIC", x)
+
+    return build
+
+
+def enlarged(net: Writer) -> int:
+    """Return an image enlarged by two transposed convolutions, one of which has a bias."""
+    steps = {"StrideH": 2, "StrideW": 3}
+    y = net.add("TRANSPOSE_CONV", [1, 16, 18, 5], net.weights(5, 3, 4, 4), 0, net.weights(5), **steps)
+    return net.add("TRANSPOSE_CONV", [1, 33, 54, 2], net.weights(2, 3, 2, 5), y, Padding=1, **steps)
 
 
 def test_several_inputs_and_outputs_have_the_names_of_the_file(tmp_path: Path) -> None:
@@ -111,7 +151,9 @@ def test_several_inputs_and_outputs_have_the_names_of_the_file(tmp_path: Path) -
     assert_close(y[f"t{total + 1}"], np.tanh(z))
 
 
-@pytest.mark.parametrize("build", [network, decoder, functions, dilated, selections, heads_on_maps])
+@pytest.mark.parametrize(
+    "build", [*map(drawn, range(draws(3))), decoder, functions, dilated, selections, heads_on_maps]
+)
 def test_results_are_those_of_litert(build: Build, tmp_path: Path) -> None:
     content, x = written(SHAPE, build), normal(3, *SHAPE[1:])
     (tmp_path / "m.tflite").write_bytes(content)
@@ -121,35 +163,11 @@ def test_results_are_those_of_litert(build: Build, tmp_path: Path) -> None:
     assert_equal_outputs(tmp_path / "m.tflite", 1e-3)
 
 
-def branches(net: Writer) -> int:
-    """Return functions, clippings, poolings and a concatenation, with results on several scales."""
-    x = net.add("CONV_2D", 0, net.weights(6, 3, 3, 4), net.weights(6))
-    y = net.add("CONV_2D", x, net.weights(6, 1, 1, 6), net.weights(6), FusedActivationFunction=2)
-    for code in ("LOGISTIC", "TANH", "HARD_SWISH"):
-        y = net.add("ADD", y, net.add(code, x))
-    y = net.add("PAD", net.add("CONCATENATION", y, y, Axis=3), [[0, 0], [1, 0], [0, 2], [0, 0]])
-    y = net.add("MAX_POOL_2D", y, StrideH=2, StrideW=2, FilterHeight=3, FilterWidth=2)
-    y = net.add("MEAN", y, [1, 2], KeepDims=False)
-    return net.add("LOGISTIC", net.add("FULLY_CONNECTED", y, net.weights(5, 12), net.weights(5)))
-
-
-def enlarged(net: Writer) -> int:
-    """Return an image enlarged by two transposed convolutions, one of which has a bias."""
-    steps = {"StrideH": 2, "StrideW": 3}
-    y = net.add("TRANSPOSE_CONV", [1, 16, 18, 5], net.weights(5, 3, 4, 4), 0, net.weights(5), **steps)
-    return net.add("TRANSPOSE_CONV", [1, 33, 54, 2], net.weights(2, 3, 2, 5), y, Padding=1, **steps)
-
-
-INT8: list[tuple[tuple[int, ...], Build]] = [*NETWORKS.items(), (SHAPE[1:], branches), (SHAPE[1:], enlarged)]
-
-
-@pytest.mark.parametrize(("shape", "build"), INT8, ids=[build.__name__ for _, build in INT8])
-def test_int8_networks_and_their_c_programs_compute_what_litert_computes(
-    shape: tuple[int, ...], build: Build, tmp_path: Path
-) -> None:
-    """The four networks of MLPerf Tiny, and two of other operators: outputs are equal, or differ by one step."""
-    x = np.random.default_rng(1).standard_normal((6, *shape)).astype(np.float32)
-    content = written((1, *shape), build, x)
+@pytest.mark.parametrize("build", [*map(drawn, range(draws(5))), enlarged])
+def test_int8_networks_and_their_c_programs_compute_what_litert_computes(build: Build, tmp_path: Path) -> None:
+    """Outputs are equal, or differ by one step."""
+    x = np.random.default_rng(1).standard_normal((6, *SHAPE[1:])).astype(np.float32)
+    content = written(SHAPE, build, x)
     (tmp_path / "m.tflite").write_bytes(content)
     expected, images = channels_first(computed(content, x)), np.ascontiguousarray(channels_first(x))
     model = cr.load(tmp_path / "m.tflite", engine="numpy")
@@ -182,7 +200,7 @@ def test_files_that_are_refused(text: str, tmp_path: Path) -> None:
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
-    content = written(SHAPE, branches, normal(2, *SHAPE[1:]))
+    content = written(SHAPE, drawn(0), normal(2, *SHAPE[1:]))
     for length in (*range(8, 200, 7), *range(200, len(content) - 1, 97)):
         (tmp_path / "m.tflite").write_bytes(content[:length])
         with pytest.raises((FormatError, OptionError)):

@@ -63,13 +63,6 @@ def test_weights_of_any_floating_type(tmp_path: Path) -> None:
                 assert_array_equal(target.weights[parameter], values[tensor])
 
 
-def test_weights_of_a_model_of_our_own(tmp_path: Path) -> None:
-    source, target = model(1), model(2)
-    source.save(tmp_path / "m.safetensors")
-    assert target.load_weights(tmp_path / "m.safetensors") == {name: name for name in source.weights}
-    assert_array_equal(target.parameters, source.parameters)
-
-
 def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
     whole = np.arange(24, dtype=np.float32)
     loss, moments = state(shape=(), strides=())["conv.weight"], {"state": {0: state(), 1: state()}}

@@ -1,4 +1,4 @@
-"""Convolution and pooling as JAX defines them (jax.lax), in plain NumPy.
+"""Convolution and pooling as JAX defines them (jax.lax), computed by ONNX Runtime and NumPy.
 
 Keras' NumPy backend takes these from JAX and computes everything else itself: padding rules, layouts, activations,
 normalization. With them it runs without JAX, which takes 380 MB.
@@ -7,11 +7,12 @@ normalization. With them it runs without JAX, which takes 380 MB.
 from typing import Any, NamedTuple
 
 import numpy as np
+from interop.onnx_models import made, theirs
 from numpy.typing import NDArray
+from onnx import helper
 
 max, add = np.maximum, np.add  # as JAX calls them
 Array = NDArray[Any]
-Pairs = list[tuple[int, int]]
 
 
 class ConvDimensionNumbers(NamedTuple):
@@ -22,31 +23,22 @@ class ConvDimensionNumbers(NamedTuple):
     out_spec: tuple[int, ...]
 
 
-def _pairs(padding: Any, sizes: Any, windows: Any, strides: Any) -> Pairs:
+def _pairs(padding: Any, sizes: Any, windows: Any, strides: Any) -> Any:
     """Return the padding of each axis: SAME gives ⌈size/stride⌉ outputs, with an odd entry at the end."""
     if not isinstance(padding, str):
-        return [tuple(pair) for pair in padding]
-    if padding.upper() == "VALID":
-        return [(0, 0)] * len(sizes)
-    totals = [
-        np.maximum((-(-size // stride) - 1) * stride + window - size, 0)
-        for size, window, stride in zip(sizes, windows, strides, strict=True)
-    ]
-    return [(total // 2, total - total // 2) for total in totals]
-
-
-def _windows(x: Array, windows: Any, strides: Any, dilations: Any) -> Array:
-    """Return windows of the last axes: their positions, and then the entries of each, are the last axes."""
-    reaches = [(size - 1) * dilation + 1 for size, dilation in zip(windows, dilations, strict=True)]
-    views = np.lib.stride_tricks.sliding_window_view(x, reaches, tuple(range(-len(reaches), 0)))
-    return views[(..., *(slice(None, None, step) for step in (*strides, *dilations)))]
+        return padding
+    sizes, windows, strides = map(np.asarray, (sizes, windows, strides))
+    totals = np.maximum((-(-sizes // strides) - 1) * strides + windows - sizes, 0) * (padding.upper() == "SAME")
+    return np.stack([totals // 2, totals - totals // 2], 1)
 
 
 def reduce_window(operand: Array, initial: float, reduce: Any, windows: Any, strides: Any, padding: str) -> Array:
     """Return the reduction of every window; padding has the initial value."""
-    pairs, axes = _pairs(padding, operand.shape, windows, strides), operand.ndim
-    padded = np.pad(operand, pairs, constant_values=initial)
-    return reduce.reduce(_windows(padded, windows, strides, [1] * axes), axis=tuple(range(axes, 2 * axes)))
+    padded = np.pad(operand, _pairs(padding, operand.shape, windows, strides), constant_values=initial)
+    views = np.lib.stride_tricks.sliding_window_view(padded, windows)[
+        tuple(slice(None, None, step) for step in strides)
+    ]
+    return reduce.reduce(views, axis=tuple(range(-operand.ndim, 0)))
 
 
 def conv_general_dilated(
@@ -54,28 +46,17 @@ def conv_general_dilated(
     rhs: Array,
     strides: Any,
     padding: Any,
-    lhs_dilation: Any = None,
     rhs_dilation: Any = None,
     dimension_numbers: Any = None,
     feature_group_count: int = 1,
 ) -> Array:
-    """Return the cross-correlation of images, enlarged by zeros between their entries, with dilated kernels."""
+    """Return the cross-correlation of images with dilated kernels."""
     x, w = lhs.transpose(dimension_numbers.lhs_spec), rhs.transpose(dimension_numbers.rhs_spec)
-    axes = x.ndim - 2
-    gaps, dilations = lhs_dilation or (1,) * axes, rhs_dilation or (1,) * axes
-    sizes = [(size - 1) * gap + 1 for size, gap in zip(x.shape[2:], gaps, strict=True)]
-    wide = np.zeros((*x.shape[:2], *sizes), x.dtype)
-    wide[(..., *(slice(None, None, gap) for gap in gaps))] = x
-    reaches = [(size - 1) * dilation + 1 for size, dilation in zip(w.shape[2:], dilations, strict=True)]
-    padded = np.pad(wide, [(0, 0), (0, 0), *_pairs(padding, sizes, reaches, strides)])
-    cells = [1, *range(2 + axes, 2 + 2 * axes)], [1, *range(2, 2 + axes)]  # channels and entries of windows
-    parts = [
-        np.tensordot(_windows(image, kernels.shape[2:], strides, dilations), kernels, cells)
-        for image, kernels in zip(
-            np.split(padded, feature_group_count, 1), np.split(w, feature_group_count, 0), strict=True
-        )
-    ]
-    return np.moveaxis(np.concatenate(parts, -1), -1, 1).transpose(np.argsort(dimension_numbers.out_spec))
+    steps = np.ones(x.ndim - 2, int) if rhs_dilation is None else np.array(rhs_dilation)
+    pairs = np.array(_pairs(padding, x.shape[2:], (np.array(w.shape[2:]) - 1) * steps + 1, strides))
+    options = {"strides": strides, "dilations": steps, "pads": pairs.T.ravel(), "group": feature_group_count}
+    y = theirs(made([helper.make_node("Conv", ["x", "w"], ["y"], **options)], {"w": w}, x.shape), x)
+    return y.transpose(np.argsort(dimension_numbers.out_spec))
 
 
 def conv_transpose(
@@ -89,7 +70,9 @@ def conv_transpose(
 ) -> Array:
     """Return the transposed convolution: that of an image with zeros between its entries, and rotated kernels."""
     assert transpose_kernel
-    spec = dimension_numbers.rhs_spec
+    spec, sizes, gaps = dimension_numbers.rhs_spec, np.array(lhs.shape), np.ones(lhs.ndim, int)
+    gaps[[*dimension_numbers.lhs_spec[2:]]] = strides
+    wide = np.zeros((sizes - 1) * gaps + 1, lhs.dtype)
+    wide[tuple(slice(None, None, gap) for gap in gaps)] = lhs
     turned = np.flip(rhs, spec[2:]).swapaxes(spec[0], spec[1])
-    steps = (1,) * len(strides)
-    return conv_general_dilated(lhs, turned, steps, padding, strides, rhs_dilation, dimension_numbers)
+    return conv_general_dilated(wide, turned, (1,) * len(strides), padding, rhs_dilation, dimension_numbers)

@@ -3,33 +3,30 @@
 import gzip
 import math
 import struct
-from random import Random
+from typing import Any
 
 from fuzz.campaign import Format
-from fuzz.mutators import WHOLE, mutated
+from fuzz.mutators import bytes_of, text_of
 
 from chainrule.data import read_idx
 
 
-def idx(*sizes: int, content: bytes | None = None) -> bytes:
+def idx(*sizes: int, content: bytes) -> bytes:
     """Return an IDX file whose header states these sizes."""
-    header = struct.pack(f">HBB{len(sizes)}I", 0, 8, len(sizes), *sizes)
-    return header + (bytes(math.prod(sizes)) if content is None else content)
+    return struct.pack(f">HBB{len(sizes)}I", 0, 8, len(sizes), *sizes) + content
 
 
-def seeds() -> list[bytes]:
+def trees() -> list[Any]:
     """Return images, labels, and both compressed."""
-    plain = [idx(3, 5, 4, content=bytes(range(60))), idx(7, content=bytes(range(7))), idx(2, 3, 4, 5)]
-    return [*plain, *(gzip.compress(content, mtime=0) for content in plain[:2])]
+    shapes = ((3, 5, 4), (7,), (2, 3, 4, 5))
+    plain = [{"sizes": sizes, "content": text_of(bytes(range(math.prod(sizes))))} for sizes in shapes]
+    return [{**tree, "is_zipped": is_zipped} for tree in plain for is_zipped in (False, True)]
 
 
-def craft(random: Random) -> bytes:
-    """Return a header with drawn sizes, or a mutation with a right gzip checksum."""
-    sizes = [abs(random.choice((*WHOLE, 1, 2, 3, 4))) % 2**32 for _ in range(random.randint(1, 4))]
-    content = idx(*sizes, content=bytes(random.choice((0, 1, 24, 60, 1000))))
-    if random.random() < 0.5:
-        content = mutated(random.choice(seeds()[:3]), seeds(), (), random)
-    return gzip.compress(content, mtime=0) if random.random() < 0.5 else content
+def build(tree: Any) -> bytes:
+    """Return a file whose header may state other sizes than its content has."""
+    content = idx(*tree["sizes"], content=bytes_of(tree["content"]))
+    return gzip.compress(content, mtime=0) if tree["is_zipped"] else content
 
 
 def found() -> dict[str, bytes]:
@@ -40,4 +37,4 @@ def found() -> dict[str, bytes]:
     }
 
 
-FORMAT = Format("IDX", "some-idx", read_idx, seeds, craft, (b"\x1f\x8b", b"\0\0\x08\x03", b"\0\0\x0d\x03"), found)
+FORMAT = Format("IDX", "some-idx", read_idx, trees, build, (b"\x1f\x8b", b"\0\0\x08\x03", b"\0\0\x0d\x03"), found)

@@ -5,11 +5,11 @@ import struct
 import zlib
 from contextlib import suppress
 from pathlib import Path
-from random import Random
+from typing import Any
 
 import numpy as np
 from fuzz.campaign import Format
-from fuzz.mutators import WHOLE, mutated
+from fuzz.mutators import bytes_of, text_of
 from PIL import Image
 
 from chainrule.data import load_digit, load_image
@@ -82,57 +82,17 @@ def seeds() -> list[bytes]:
     return files
 
 
-PNGS = [content for content in seeds() if content.startswith(START)]
-ADDED = (
-    b"tRNS",
-    b"PLTE",
-    b"eXIf",
-    b"iCCP",
-    b"tEXt",
-    b"zTXt",
-    b"iTXt",
-    b"gAMA",
-    b"acTL",
-    b"fdAT",
-    b"IHDR",
-    b"IDAT",
-    b"pHYs",
-)
+def trees() -> list[Any]:
+    """Return the chunks of PNG files, and the content of other files."""
+    return [
+        [[*map(text_of, part)] for part in chunks(content)] if content.startswith(START) else text_of(content)
+        for content in seeds()
+    ]
 
 
-def craft(random: Random) -> bytes:
-    """Return a PNG file with changed chunks and right checksums, or a JPEG file with a changed orientation."""
-    if random.random() < 0.2:
-        entry = struct.pack(
-            ">HII",
-            random.choice((0, 1, 2, 3, 4, 5, 7, 12, 99)),
-            random.choice((0, 1, 2, 9, 2**31)),
-            random.getrandbits(32),
-        )
-        return oriented(entry)
-    parts = chunks(random.choice(PNGS))
-    for _ in range(random.randint(1, 2)):
-        at, kind = random.randrange(len(parts)), random.random()
-        name, content = parts[at]
-        if kind < 0.4:
-            parts[at] = (name, mutated(content, [content, b""], FORMAT.words, random)[:100_000])
-        elif kind < 0.5 and name == b"IHDR":
-            sizes = [abs(random.choice((*WHOLE, 12, 9))) % 2**32 for _ in range(2)]
-            parts[at] = (name, struct.pack(">II", *sizes) + content[8:])
-        elif kind < 0.6:
-            parts[at] = (
-                name,
-                zlib.compress(bytes(random.choice((0, 9, 99, 10_000)))) if name == b"IDAT" else content[:-1],
-            )
-        elif kind < 0.7:
-            parts.pop(at)
-            parts = parts or [(b"IEND", b"")]
-        else:
-            text = random.choice(
-                (b"", b"\0" * 9, b"a\0\0", b"a\0\0" + zlib.compress(bytes(10**6)), content[:20], bytes(800))
-            )
-            parts.insert(random.randint(0, len(parts)), (random.choice(ADDED), text))
-    return png(parts)
+def build(tree: Any) -> bytes:
+    """Return a file; of a PNG file, the checksums are right."""
+    return bytes_of(tree) if isinstance(tree, str) else png([(bytes_of(kind), bytes_of(part)) for kind, part in tree])
 
 
 def read(path: Path) -> None:
@@ -153,9 +113,9 @@ def bomb(mode: int, width: int, height: int, depth: int = 8) -> bytes:
 
 def found() -> dict[str, bytes]:
     """Return inputs that once failed, by Pillow's exception."""
-    parts = chunks(saved("P", "PNG"))
+    gray, parts = saved("L", "PNG"), chunks(saved("P", "PNG"))
     head, rest = parts[0], [part for part in parts[1:] if part[0] != b"PLTE"]
-    idat = next(content for name, content in chunks(PNGS[0]) if name == b"IDAT")
+    idat = next(content for name, content in chunks(gray) if name == b"IDAT")
     return {
         "IndexError": png([head, (b"tRNS", b""), *rest]),
         "ValueError: palette": png([head, (b"PLTE", b"ab"), *rest]),
@@ -165,9 +125,7 @@ def found() -> dict[str, bytes]:
         "SyntaxError": png([(b"IHDR", head[1]), (b"IHDR", b"")]),
         "a text of 1 GB": png([head, (b"zTXt", b"a\0\0" + zlib.compress(bytes(10**7))), *rest]),
         "a bomb": bomb(0, 60_000, 1),
-        "MemoryError: a chunk of 4 GB": PNGS[0].replace(
-            struct.pack(">I", len(idat)) + b"IDAT", b"\xff\xff\xff\xf0IDAT"
-        ),
+        "MemoryError: a chunk of 4 GB": gray.replace(struct.pack(">I", len(idat)) + b"IDAT", b"\xff\xff\xff\xf0IDAT"),
     }
 
 
@@ -180,5 +138,6 @@ def large() -> dict[str, bytes]:
     }
 
 
-WORDS = (b"IHDR", b"IDAT", b"PLTE", b"tRNS", b"Exif", b"\xff\xda", b"\xff\xc4", b"II*\0")
-FORMAT = Format("image", "some.png", read, seeds, craft, WORDS, found, large)
+CHUNKS = (b"tRNS", b"PLTE", b"eXIf", b"iCCP", b"tEXt", b"zTXt", b"iTXt", b"gAMA", b"acTL", b"fdAT", b"IHDR", b"IDAT")
+WORDS = (*CHUNKS, b"Exif", b"\xff\xda", b"\xff\xc4", b"II*\0", b"a\0\0" + zlib.compress(bytes(10**5)))
+FORMAT = Format("image", "some.png", read, trees, build, WORDS, found, large)

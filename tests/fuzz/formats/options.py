@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -96,7 +96,7 @@ def _options(each: click.Command, random: Random) -> Iterator[str]:
 
 
 def craft(random: Random) -> bytes:
-    """Return a command with drawn options and arguments, as a shell passes them."""
+    """Return a command with drawn options and arguments."""
     way, each = random.choice(commands())
     words = list(_options(each, random))
     for parameter in each.params:
@@ -104,13 +104,18 @@ def craft(random: Random) -> bytes:
             words += [_value(parameter, random) for _ in range(random.choice((1, 1, 2)) if parameter.nargs < 0 else 1)]
     if random.random() < 0.05:
         words.insert(random.randint(0, len(words)), random.choice(("--", "-x", "--no-such-option", "-h")))
-    return shlex.join((*way, *words)).encode("utf-8", errors="surrogatepass")
+    return build((*way, *words))
 
 
-def seeds() -> list[bytes]:
-    """Return valid commands."""
+def trees() -> list[list[str]]:
+    """Return the words of valid commands."""
     lines = ("compare run", "predict run photo.png", "evaluate run --data tiny.npz", "models mlp --json")
-    return [line.encode() for line in lines]
+    return [line.split() for line in lines]
+
+
+def build(words: Sequence[str]) -> bytes:
+    """Return a command as a shell passes it."""
+    return shlex.join(words).encode("utf-8", errors="surrogatepass")
 
 
 def _special(folder: Path) -> None:
@@ -205,4 +210,4 @@ def found() -> dict[str, bytes]:
     return {line[:60]: line.encode() for line in lines}
 
 
-FORMAT = Format("options", "line", read, seeds, craft, (), found)
+FORMAT = Format("options", "line", read, trees, build, (), found, craft=craft)

@@ -2,23 +2,40 @@
 
 import json
 import tempfile
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
 from fuzz.campaign import Format
 from fuzz.commands import command
 from fuzz.formats import models
-from fuzz.mutators import changed, text_of
+from fuzz.mutators import bytes_of, json_of
+from safetensors.numpy import load
 
 import chainrule as cr
 from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, VALIDATION
 from chainrule.web import subjects
 
 TRAIN = "train --from model.safetensors --data tiny.npz --epochs 2 --batch-size 8 --validation 0.25 --out run --quiet"
-FIGURES = ("", "nan", "inf", "-inf", "1e999", "-1", "0", "1e308", "9" * 400, "1_0", "0x1", "٣", "1e-400", "None", " 1 ")
+FIGURES = (
+    *(
+        b"",
+        b"nan",
+        b"inf",
+        b"-inf",
+        b"1e999",
+        b"-1",
+        b"0",
+        b"1e308",
+        b"9" * 400,
+        b"1_0",
+        b"0x1",
+        "٣".encode(),
+        b"1e-400",
+    ),
+    *(b"None", b" 1 ", b",,", b'"'),
+)
 
 
 def train(folder: Path) -> Path:
@@ -60,28 +77,36 @@ def compared(path: Path) -> None:
     command(completed(path).parent, ["compare", "run", "--accept-changes"])
 
 
-def craft_table(random: Random, name: str) -> bytes:
-    """Return rows with changed figures."""
-    rows = [line.split(",") for line in files()[name].decode().splitlines()]
-    for _ in range(random.randint(1, 3)):
-        row = random.choice(rows)
-        row[random.randrange(len(row))] = random.choice(FIGURES)
-    return ("\n".join(map(",".join, rows)) + "\n").encode()
+def rows(name: str) -> list[Any]:
+    """Return the tree of a table: its rows of cells."""
+    return [[line.split(",") for line in files()[name].decode().splitlines()]]
+
+
+def table(tree: Any) -> bytes:
+    """Return a table of rows."""
+    return bytes_of("".join(",".join(row) + "\n" for row in tree))
+
+
+def checkpoint() -> list[Any]:
+    """Return the tree of the checkpoint."""
+    content = files()[CHECKPOINT]
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    about = json.loads(json.loads(header["__metadata__"]["chainrule"])["about"])
+    return [models.tree_of(load(content), about, "checkpoint")]
 
 
 def found_config() -> dict[str, bytes]:
     """Return contents of config.json that once failed."""
     layers = [{"layer": "Flatten"}, {"layer": "Dense", "features": 10**12}]
-    network, digits = config()["model"], text_of({**config(), "threads": 99}).replace("99", "9" * 5000)
+    network, digits = config()["model"], json_of({**config(), "threads": 99}).replace(b"99", b"9" * 5000)
     changes: dict[str, Any] = {
         "numbers of 400 digits": {"threads": 10**400},
         "10^12 features": {"model": {**network, "layers": layers}},
         "an escape in a name": {"model": {**network, "name": "\x1b[2J\nx"}},
         "half a surrogate pair": {"model": {**network, "name": "\ud800"}},
     }
-    contents = {name: text_of({**config(), **change}) for name, change in changes.items()}
-    contents |= {"numbers of 5,000 digits": digits, "deep": "[" * 100_000}
-    return {name: text.encode() for name, text in contents.items()}
+    contents = {name: json_of({**config(), **change}) for name, change in changes.items()}
+    return contents | {"numbers of 5,000 digits": digits, "deep": b"[" * 100_000}
 
 
 def found_history() -> dict[str, bytes]:
@@ -92,21 +117,9 @@ def found_history() -> dict[str, bytes]:
     return contents | {"other line ends": whole.replace(b"\n", b"\x0b")}
 
 
-def of_run(kind: str, name: str, open: Any, craft: Any, words: tuple[bytes, ...], found: Any = dict) -> Format:
-    """Return the format of a file of a run."""
-    return Format(kind, f"run/{name}", open, lambda: [files()[name]], craft, words, found)
-
-
-def craft_config(random: Random) -> bytes:
-    """Return a config.json with changed values."""
-    return text_of(changed(config(), random)).encode()
-
-
-craft_checkpoint = partial(models.craft, known=lambda: [models.parts(files()[CHECKPOINT])], kind="checkpoint")
-craft_history, craft_validation = (partial(craft_table, name=name) for name in (HISTORY, VALIDATION))
 FORMATS = (
-    of_run("checkpoint", CHECKPOINT, opened, craft_checkpoint, (b'"step"', b'"F64"', b"optimizer.m")),
-    of_run("config.json", CONFIG, compared, craft_config, (b"null", b"{}"), found_config),
-    of_run("history.csv", HISTORY, compared, craft_history, (b",,", b"nan", b"inf"), found_history),
-    of_run("validation.csv", VALIDATION, compared, craft_validation, (b'"', b"nan")),
+    Format("checkpoint", f"run/{CHECKPOINT}", opened, checkpoint, models.build, (b'"step"', b'"F64"', b"optimizer.m")),
+    Format("config.json", f"run/{CONFIG}", compared, lambda: [config()], json_of, (b"null", b"{}"), found_config),
+    Format("history.csv", f"run/{HISTORY}", compared, lambda: rows(HISTORY), table, FIGURES, found_history),
+    Format("validation.csv", f"run/{VALIDATION}", compared, lambda: rows(VALIDATION), table, FIGURES),
 )

@@ -1,6 +1,7 @@
 """Small files of which much follows: operators on constants with huge sizes, and parts that refer to one another."""
 
 import io
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -139,14 +140,14 @@ def tables(random: Random) -> bytes:
     return bytes(builder.Output())
 
 
-def maker(name: str, file: str, open: Any, make: Any, seeds: Any = None) -> Format:
-    """Return the format of a maker: by default, its seeds are files that it makes."""
-    return Format(name, file, open, seeds or (lambda: [make(Random(k)) for k in range(80)]), make)
+def maker(name: str, file: str, open: Any, make: Callable[[Random], bytes]) -> Format:
+    """Return the format of files that a function draws."""
+    return Format(name, file, open, lambda: range(80), lambda number: make(Random(number)), craft=make)
 
 
 FORMATS = (
-    maker("ONNX constants", "some.onnx", onnx_files.read, constants, onnx_files.seeds),
-    maker("references in pickles", "some.pt", read_weights, references, torch_files.seeds),
+    maker("ONNX constants", "some.onnx", onnx_files.read, constants),
+    maker("references in pickles", "some.pt", read_weights, references),
     maker("HDF5 links", "some.h5", read_weights, groups),
     maker("TFLite tables", "some.tflite", onnx_files.read, tables),
 )

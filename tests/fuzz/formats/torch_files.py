@@ -5,12 +5,11 @@ import pickle
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
 from fuzz.campaign import Format
-from fuzz.mutators import WHOLE, mutated, packed
+from fuzz.mutators import bytes_of, packed, text_of
 
 from chainrule.interop.torch import read_state
 
@@ -72,49 +71,43 @@ def legacy(content: bytes, storages: dict[str, bytes]) -> bytes:
     return start + content + pickle.dumps([*storages], 2) + b"".join(ends)
 
 
+FLOATS = "torch.FloatStorage"
 STORAGES = {"0": np.arange(24, dtype="<f4").tobytes(), "1": np.arange(6, dtype="<f8").tobytes()}
+
+
+TENSORS: dict[str, dict[str, Any]] = {
+    "conv.weight": {"key": "0", "kind": FLOATS, "count": 24, "offset": 0, "shape": (4, 6), "strides": (6, 1)},
+    "conv.turned": {"key": "0", "kind": FLOATS, "count": 24, "offset": 2, "shape": (3, 4), "strides": (1, 4)},
+    "conv.bias": {"key": "1", "kind": "torch.DoubleStorage", "count": 6, "offset": 0, "shape": (6,), "strides": (1,)},
+}
 
 
 def state(**changes: Any) -> OrderedDict[str, Any]:
     """Return a state dictionary; changes are of the first tensor's record."""
-    first = {"key": "0", "kind": "torch.FloatStorage", "count": 24, "offset": 0, "shape": (4, 6), "strides": (6, 1)}
-    return OrderedDict(
-        {
-            "conv.weight": TensorRecord(**(first | changes)),
-            "conv.turned": TensorRecord("0", "torch.FloatStorage", 24, 2, (3, 4), (1, 4)),
-            "conv.bias": TensorRecord("1", "torch.DoubleStorage", 6, 0, (6,), (1,)),
-        }
-    )
+    return records({**TENSORS, "conv.weight": {**TENSORS["conv.weight"], **changes}})
 
 
-def seeds() -> list[bytes]:
-    """Return whole files: a state dictionary, and a checkpoint that holds one."""
+def records(tree: Any) -> Any:
+    """Return a tree in which dictionaries with the entries of a tensor are tensors."""
+    if isinstance(tree, dict) and "strides" in tree:
+        return TensorRecord(**{name: tuple(x) if isinstance(x, list) else x for name, x in tree.items()})
+    return OrderedDict((name, records(value)) for name, value in tree.items()) if isinstance(tree, dict) else tree
+
+
+def trees() -> list[Any]:
+    """Return a state dictionary in either form of files, a checkpoint that holds one, and a pickle as a text."""
+    checkpoint = {"state_dict": TENSORS, "epoch": 3, "best": 0.5, "names": ["a", "b"]}
     return [
-        archive(pickled(state()), STORAGES),
-        archive(pickled({"state_dict": state(), "epoch": 3, "best": 0.5, "names": ["a", "b"]}), STORAGES),
-        legacy(pickled(state()), STORAGES),
+        *({"is_archive": is_archive, "content": TENSORS} for is_archive in (True, False)),
+        *({"is_archive": True, "content": content} for content in (checkpoint, text_of(pickled(state())))),
     ]
 
 
-def craft(random: Random) -> bytes:
-    """Return an archive with right checksums whose tensors reach elsewhere, or whose pickle is changed."""
-    if random.random() < 0.5:
-        count = random.choice((1, 1, 2, 3, 20))
-        numbers = [random.choice((*WHOLE, 0, 1, 2, 6)) for _ in range(2 * count)]
-        changes = {
-            "key": random.choice(("0", "1", "2", "../0", 0, None)),
-            "kind": random.choice(("torch.FloatStorage", "torch.HalfStorage", "torch.FloatStorage", "os.system")),
-            "count": random.choice((24, 24, *WHOLE)),
-            "offset": random.choice((0, 1, 23, *WHOLE)),
-            "shape": tuple(numbers[:count]),
-            "strides": tuple(numbers[count:]),
-        }
-        chosen = random.sample([*changes], random.randint(1, 2))
-        write = random.choice((archive, legacy))
-        return write(pickled(state(**{name: changes[name] for name in chosen})), STORAGES)
-    content = mutated(pickled(state()), [pickled([1, 2])], FORMAT.words, random)
-    method = zipfile.ZIP_DEFLATED if random.random() < 0.1 else zipfile.ZIP_STORED
-    return archive(content, STORAGES, method)
+def build(tree: Any) -> bytes:
+    """Return a file with right checksums."""
+    content = tree["content"]
+    content = bytes_of(content) if isinstance(content, str) else pickled(records(content))
+    return (archive if tree["is_archive"] else legacy)(content, STORAGES)
 
 
 def read(path: Path) -> None:
@@ -144,6 +137,5 @@ def found() -> dict[str, bytes]:
     }
 
 
-FORMAT = Format(
-    "PyTorch file", "some.pt", read, seeds, craft, (b"ctorch\n", b"Q", b"tR", b"PK\x01\x02", b"PK\x05\x06"), found
-)
+WORDS = (b"torch.HalfStorage", b"os.system", b"../0", b"ctorch\n", b"Q", b"tR", b"PK\x01\x02", b"PK\x05\x06")
+FORMAT = Format("PyTorch file", "some.pt", read, trees, build, WORDS, found)

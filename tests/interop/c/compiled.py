@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import chainrule as cr
 from chainrule.interop.c import Quantized, program, write_c
 from chainrule.models.model import Model
 
@@ -104,6 +105,23 @@ def outputs(
 def int8_outputs(folder: Path, model: Model, x: Array, integers: Quantized | None = None) -> Array:
     """Return the outputs of the int8 program of a network; without `integers`, with the network's own scales."""
     return outputs(folder, [model], [x], INT8_FLAGS, [integers or Quantized(model)])[0]
+
+
+def of_integers(**options: Any) -> Model:
+    """Return a network that integers can compute."""
+    layers = (
+        *(cr.Conv2D(9, 3), cr.ReLU(), cr.Conv2D(9, 3, groups=9), cr.MaxPool2D(2), cr.AveragePool2D(2)),
+        *(cr.Permute((1, 2, 0)), cr.Flatten(), cr.Dense(3), cr.Tanh(), cr.Dense(3), cr.Softmax()),
+    )
+    return cr.Sequential(layers, (2, 12, 12), engine="numpy", name="integers", **options)
+
+
+def wide(channels: int, filters: int, size: tuple[int, int], padding: Any, **options: Any) -> Model:
+    """Return a convolution, and one to which the result of the first is added before a ReLU."""
+    x = cr.Input((channels, *size))
+    y = cr.ReLU()(cr.Conv2D(filters, 3, padding=padding, **options)(x))
+    z = cr.ReLU()(cr.Add()(y, cr.BatchNorm2D()(cr.Conv2D(filters, 3, padding="same")(y))))
+    return cr.Graph(x, z, engine="numpy", seed=filters)
 
 
 def called(model: Model) -> set[str]:

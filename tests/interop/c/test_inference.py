@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn_networks import draw_graph, smooth_graph
-from interop.c.compiled import NATIVE, SANITIZED, called, covering, needs, outputs
+from drawn_networks import draw_graph, fitting, smooth_graph
+from interop.c.compiled import NATIVE, SANITIZED, called, covering, needs, outputs, wide
 from models import several
 from numerical import assert_close, exact
 from numpy.typing import NDArray
@@ -51,15 +51,6 @@ def check(folder: Path, models: list[Model], flags: tuple[str, ...], images: lis
         assert np.abs(y - expected).max() <= LOST * rounding + 2e-6 * scale, repr(model.layers)
 
 
-@pytest.mark.parametrize(("kind", "flags"), [(0, VECTORS), (1, PLAIN), (2, NATIVE)])
-def test_drawn_graphs_compute_the_same(tmp_path: Path, kind: int, flags: tuple[str, ...]) -> None:
-    count = SWEEP or POOL
-    pairs = [drawn(number) for number in range(kind * count, (kind + 1) * count)]
-    pairs = [(model, x) for model, x in pairs if np.isfinite(model.apply(x.astype("f4"))).all()]  # exponentials of sums
-    chosen = pairs if SWEEP else [pairs[number] for number in covering(model for model, _ in pairs)]
-    check(tmp_path, [model for model, _ in chosen], flags, [x for _, x in chosen])
-
-
 X87 = ("-m32", "-mfpmath=387")  # floats are computed with 80 bits; needs the package gcc-multilib
 REORDERED = (
     *(("-O2", "-ffast-math"), ("-O3", "-march=native", "-ffast-math"), ("-Ofast", "-DNETWORK_PLAIN")),
@@ -95,20 +86,6 @@ def test_functions_of_the_largest_numbers(tmp_path: Path) -> None:
         np.testing.assert_allclose(y[finite], expected[finite], rtol=1e-5, atol=1e-6, err_msg=repr(model.layers))
 
 
-def test_images_are_normalized_as_in_training(tmp_path: Path) -> None:
-    layers = (cr.Conv2D(3, 3), cr.ReLU(), cr.Flatten(), cr.Dense(4), cr.Softmax())
-    rows: list[tuple[Any, Any]] = [(0.012, -0.4), ((0.012, 0.3), (-0.4, 7.0)), (0.012, (0.0, 1.0))]
-    models: list[Model] = [
-        cr.Sequential(
-            layers, (2, 6, 5), normalization=Normalization("standardize", *row, (0.0, 255.0), 255.0), engine="numpy"
-        )
-        for row in rows
-    ]
-    x = np.random.default_rng(1).integers(0, 256, (3, 2, 6, 5)).astype(np.uint8)
-    for actual, model in zip(outputs(tmp_path, models, [x] * len(models), VECTORS), models, strict=True):
-        assert_close(actual, model.predict(x))
-
-
 EACH_WIDTH = pytest.mark.parametrize(
     "flags",
     [
@@ -125,9 +102,14 @@ EACH_WIDTH = pytest.mark.parametrize(
 
 
 @EACH_WIDTH
-def test_convolutions_compute_the_same(tmp_path: Path, flags: tuple[str, ...]) -> None:
-    models = [depthwise(np.random.default_rng([9, number])) for number in range(8)]
-    check(tmp_path, [*models, of_any_filters()], flags)
+def test_models_compute_the_same(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    pairs = [drawn(number) for number in range(SWEEP or POOL)]
+    pairs = [(model, x) for model, x in pairs if np.isfinite(model.apply(x.astype("f4"))).all()]  # exponentials of sums
+    chosen = pairs if SWEEP else [pairs[number] for number in covering(model for model, _ in pairs)]
+    images = np.random.default_rng(8)
+    for model in (*(depthwise(np.random.default_rng([9, number])) for number in range(8)), of_any_filters()):
+        chosen.append((model, images.normal(size=(2, *model.input_shape))))
+    check(tmp_path, [model for model, _ in chosen], flags, [x for _, x in chosen])
 
 
 def of_any_filters() -> Model:
@@ -137,21 +119,11 @@ def of_any_filters() -> Model:
 
 
 def depthwise(draw: np.random.Generator) -> Model:
-    """Draw a convolution with a kernel for each channel, whose windows may lie on zeros alone, and what it takes in."""
-    channels, (tall, broad), dilation = int(draw.integers(2, 7)), draw.integers(1, 5, 2), draw.integers(1, 3, 2)
-    padding = [[int(end) for end in draw.integers(0, 5, 2)] for _ in range(2)] if draw.random() < 0.7 else "valid"
-    own = cr.Conv2D(
-        channels,
-        (int(tall), int(broad)),
-        stride=tuple(int(step) for step in draw.integers(1, 4, 2)),
-        dilation=tuple(map(int, dilation)),
-        padding=padding,
-        groups=channels,
-        bias=bool(draw.integers(2)),
-    )
-    least = (np.array([tall, broad]) - 1) * dilation + 1
-    size = least + draw.integers(0, 30, 2)
-    return cr.Sequential((own, cr.BatchNorm2D(), cr.ReLU()), (channels, *map(int, size)), engine="numpy")
+    """Draw a convolution with a kernel for each channel, and what it takes in."""
+    layer, (channels, *size) = fitting(draw, "Conv2D")
+    own: Any = replace(layer, groups=channels, filters=channels)
+    shape = (channels, *(int(side) for side in size + draw.integers(0, 30, 2)))
+    return cr.Sequential((own, cr.BatchNorm2D(), cr.ReLU()), shape, engine="numpy")
 
 
 @EACH_WIDTH
@@ -171,14 +143,6 @@ def test_winograd_computes_the_same(tmp_path: Path, flags: tuple[str, ...], monk
 
 def free(tiling: Tiling, channels: int, filters: int) -> float:
     return 0.0 * tiling.rows * channels * filters
-
-
-def wide(channels: int, filters: int, size: tuple[int, int], padding: Any, **options: Any) -> Model:
-    """Return a convolution, and one to which the result of the first is added before a ReLU."""
-    x = cr.Input((channels, *size))
-    y = cr.ReLU()(cr.Conv2D(filters, 3, padding=padding, **options)(x))
-    z = cr.ReLU()(cr.Add()(y, cr.BatchNorm2D()(cr.Conv2D(filters, 3, padding="same")(y))))
-    return cr.Graph(x, z, engine="numpy", seed=filters)
 
 
 def test_wide_convolutions_alone_are_computed_by_winograd(tmp_path: Path) -> None:
@@ -208,12 +172,20 @@ def test_normalization_of_many_elements_and_permutations_of_five_axes(tmp_path: 
     np.testing.assert_array_equal(unchanged, small.reshape(2, -1))
 
 
-@pytest.mark.parametrize("scaled", [False, True])
-def test_several_inputs_and_outputs_follow_each_other(scaled: bool, tmp_path: Path) -> None:
-    """The normalization of each input, and the scaling of each output, are part of the program."""
-    model, (x, y) = several.model(dtype="float32", loss=several.LOSSES), several.scaled_batch(4)
-    model.fit(x, y, standardize_targets=scaled, normalization="standardize" if scaled else "none", progress=False)
+def test_normalization_and_scaling_are_part_of_the_program(tmp_path: Path) -> None:
+    """Several inputs and outputs, which follow each other, have their own."""
+    layers = (cr.Conv2D(3, 3), cr.ReLU(), cr.Flatten(), cr.Dense(4), cr.Softmax())
+    rows: list[tuple[Any, Any]] = [(0.012, -0.4), ((0.012, 0.3), (-0.4, 7.0)), (0.012, (0.0, 1.0))]
+    normalizations = [Normalization("standardize", *row, (0.0, 255.0), 255.0) for row in rows]
+    models: list[Model] = [
+        cr.Sequential(layers, (2, 6, 5), normalization=each, engine="numpy") for each in normalizations
+    ]
+    images = np.random.default_rng(1).integers(0, 256, (3, 2, 6, 5)).astype(np.uint8)
+    both, (x, y) = several.model(dtype="float32", loss=several.LOSSES), several.scaled_batch(4)
+    both.fit(x, y, standardize_targets=True, normalization="standardize", progress=False)
     packed = np.concatenate([part.reshape(4, -1) for part in x], 1)
-    (actual,) = outputs(tmp_path, [model], [packed], PLAIN)
-    expected = np.concatenate([*model.predict(x).values()], 1)
-    assert_close(actual, expected)
+    expected = [*(model.predict(images) for model in models), np.concatenate([*both.predict(x).values()], 1)]
+    for actual, result in zip(
+        outputs(tmp_path, [*models, both], [images] * 3 + [packed], PLAIN), expected, strict=True
+    ):
+        assert_close(actual, result)

@@ -80,13 +80,13 @@ class Quantized:
 
     def _measured_scales(self, x: Array | None) -> Scales:
         """Return the scales of the activations for images; empty without images, for a network with roundings."""
-        scales, model = Scales(), self._model
+        model = self._model
         if x is not None:
             images = model.normalization.prepare(model.check_input(np.asarray(x)), model.dtype)
-            scales.update(activation_scales(model, images))
-        elif not any(operation.name == FAKE_QUANTIZE for operation in self._plan.forward):
+            return Scales(activation_scales(model, images))
+        if not any(operation.name == FAKE_QUANTIZE for operation in self._plan.forward):
             raise OptionError("the network computes with floats; pass images to measure its scales (--calibrate DATA)")
-        return scales
+        return Scales()
 
     def _add_operations(self, body: list[Operation], in_floats: list[Operation]) -> None:
         """Add the steps of operations in int8, and of those after them that compute in floats."""
@@ -285,7 +285,8 @@ class Quantized:
             self._add_selection(Operation("crop", (whole,), (y,), {"before": (0, 0, 0), "after": surplus}))
 
     def _add_elementwise(self, operation: Operation) -> None:
-        x, y, scale = operation.operand(), operation.writes[0], self._scales[operation.operand().storage]
+        x, y = operation.operand(), operation.writes[0]
+        scale = self._scales[x.storage]
         results = self._run(operation, scale.values(INT8_VALUES))
         if y.storage not in self._scales:  # the scale of x determines the range of the result
             is_exact = np.array_equal(scale.values(scale.numbers(results)), results)  # as for a ReLU
@@ -300,7 +301,8 @@ class Quantized:
 
     def _add_average_pool(self, operation: Operation) -> None:
         """Add average pooling, whose result has the scale of x unless it has its own."""
-        x, y, x_scale = operation.operand(), operation.writes[0], self._scales[operation.operand().storage]
+        x, y = operation.operand(), operation.writes[0]
+        x_scale = self._scales[x.storage]
         y_scale = self._scales.setdefault(y.storage, x_scale)
         attributes = {**operation.attributes, "divisor": "one"}
         are_even, pooling = attributes.pop("ties", "even") == "even", replace(operation, attributes=attributes)
@@ -359,7 +361,8 @@ class Quantized:
     def _add_concatenation(self, operation: Operation) -> None:
         y, reads = operation.writes[0], list[Tensor]()
         for number in range(len(operation.reads)):
-            x, scale = operation.operand(number), self._scales[operation.operand(number).storage]
+            x = operation.operand(number)
+            scale = self._scales[x.storage]
             reads.append(x)
             if scale != self._scales[y.storage]:
                 reads[-1] = Tensor(f"{y.name}.part{number}", x.shape)

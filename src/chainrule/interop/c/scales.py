@@ -82,7 +82,8 @@ class Scales(dict[str, Int8Scale]):
 def activation_scales(model: Model, x: Array) -> dict[str, Int8Scale]:
     """Return storage → scale for each activation, from its range when the model runs on the normalized images x.
 
-    A value that only a concatenation reads has the scale of its result, so that it is rounded once.
+    A value that only a concatenation reads has the scale of its result, so that it is rounded once. A ReLU keeps its
+    own, which begins at 0, because a convolution before it clips its result to the range of the scale.
     """
     plan, ranges = model.plan(), dict[str, tuple[float, float]]()
     interpreter = Interpreter(loader.find("numpy"), plan, model.layout, model)
@@ -93,9 +94,10 @@ def activation_scales(model: Model, x: Array) -> dict[str, Int8Scale]:
             ranges[storage] = min(low, float(values.min())), max(high, float(values.max()))
     scales = {storage: Int8Scale.of(*ends) for storage, ends in ranges.items()}
     readers = count_readers(plan.forward, plan)
+    own = {operation.writes[0].storage for operation in plan.forward if operation.name == "relu"}
     for operation in reversed(plan.forward):
-        for part in filter(None, operation.reads if operation.name == "concatenate" else ()):
-            if readers[part.storage] == 1:
+        for part in operation.reads if operation.name == "concatenate" else ():
+            if part and readers[part.storage] == 1 and part.storage not in own:
                 scales[part.storage] = scales[operation.writes[0].storage]
     return scales
 

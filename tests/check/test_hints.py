@@ -31,7 +31,7 @@ def first_of(report: Report) -> FirstWrong | None:
 
 def first_wrong(*changes: tuple[str, str], seed: int = 0) -> FirstWrong:
     """Return the first wrong number of a dense layer of seven features and four outputs."""
-    first = first_of(cr.check_gradients(planted("conduct", "Dense", *changes), against="Dense(4)", seed=seed))
+    first = first_of(cr.check_gradients(planted("layers", "Dense", *changes), against="Dense(4)", seed=seed))
     assert first is not None
     return first
 
@@ -106,7 +106,7 @@ def test_terms_are_named_by_the_indices_of_the_learners_layout() -> None:
 
 def test_a_calculation_is_shown_where_there_is_no_sum() -> None:
     """The variance of a batch normalization is held constant."""
-    wrong = planted("norms", "BatchNorm", ("self.normal * product", "0"))
+    wrong = planted("norms", "BatchNorm", ("normal * product", "0"))
     report = cr.check_gradients(wrong, against="BatchNorm2D()")
     first = first_of(report)
     assert first is not None

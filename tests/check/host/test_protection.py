@@ -23,7 +23,6 @@ from chainrule.cli.grade import UNISOLATED
 
 SECURITY = Path(__file__).parents[3] / "SECURITY.md"
 SOURCE = Path(host.__file__).parents[2]
-NAMES = tuple((attempt.__doc__ or "").rstrip(".") for attempt in attempts.ATTEMPTS)
 HARMLESS = "Call a function of the C library"  # what native code does is what matters
 BOOT_WITHOUT_FENCE = f"""
 import importlib.util, sys
@@ -63,9 +62,8 @@ def stopped(folder: Path) -> dict[str, bool]:
         permissions = Permissions((submission,), host.package_folders(), 2 << 30)
         with open_file(submission, Limits(60), permissions=permissions) as file:
             outputs = file.layer("Trial").forward(np.ones((1, 1)))
-    succeeded = dict(zip(NAMES, map(bool, outputs), strict=True))
-    left = (attempts.leave_process.__doc__ or "").rstrip(".")
-    succeeded[left] = succeeded[left] and is_left()
+    succeeded = dict(zip(attempts.ATTEMPTS, map(bool, outputs), strict=True))
+    succeeded[attempts.LEAVE] = succeeded[attempts.LEAVE] and is_left()
     return {name: not success for name, success in succeeded.items()}
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from check.submissions import relu
+from check.submissions import filled, relu
 
 from chainrule.check import homework, probes
 from chainrule.check.assignments import Assignment, draw_task
@@ -50,8 +50,7 @@ def test_a_class(tmp_path) -> None:
     task = Assignment.of("ReLU()", None)
     shape = draw_task(task, 5, "ada").task.shape
     copied = relu(f"assert x.shape[1:] == {shape}, 'learnt by heart'")
-    for name, text in {"ada": copied, "bela": copied, "Bela ": relu()}.items():
-        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    filled(tmp_path, {"ada.py": copied, "bela.py": copied, "Bela .py": relu()})
     rows = {row.submission: row for row in homework.grade(tmp_path, "ReLU()", seed=5, seconds=120, by_name=True)}
     assert rows["Bela .py"].ok
     assert "learnt by heart" in rows["bela.py"].remark

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from check.forgeries import FORGED, HARMFUL
 from check.processes import orphaned_submissions
-from check.submissions import relu
+from check.submissions import graded, relu, written
 
 import chainrule
 from chainrule.check import homework, host
@@ -42,8 +42,10 @@ def grades(tmp_path_factory: pytest.TempPathFactory) -> Grades:
                 patch.setattr(host, "available_protection", lambda: Protection(False, False, "for this test"))
             texts = GROUPS[group]
             if group == "late":
-                return {name: homework_row(tmp_path_factory.mktemp("late"), text) for name, text in texts.items()}
-            return graded(tmp_path_factory.mktemp("class"), texts, seconds=120)
+                folder = tmp_path_factory.mktemp("late")
+                # enough time to load it on a busy machine
+                return {name: graded(folder, text, shape=SHAPE, seconds=3) for name, text in texts.items()}
+            return rows(tmp_path_factory.mktemp("class"), texts, seconds=120)
 
     return grade
 
@@ -61,11 +63,10 @@ def each(*groups: str) -> pytest.MarkDecorator:
     )
 
 
-def graded(folder: Path, texts: dict[str, str], seconds: int) -> dict[str, homework.Grade]:
+def rows(folder: Path, texts: dict[str, str], seconds: int) -> dict[str, homework.Grade]:
     """Return the rows of a class by the names of the submissions; the first and the last submission are right."""
     for name, text in {"0 right": relu(), **texts, "~ right": relu()}.items():
-        text = text.replace("{source}", str(SOURCE)).replace("{class}", str(folder))
-        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+        written(folder, text.replace("{source}", str(SOURCE)).replace("{class}", str(folder)), f"{name}.py")
     before = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     found = homework.grade(folder, "ReLU()", shape=SHAPE, seconds=seconds)
     rows = {row.submission.removesuffix(".py"): row for row in found}
@@ -74,12 +75,6 @@ def graded(folder: Path, texts: dict[str, str], seconds: int) -> dict[str, homew
     assert rows["0 right"].ok
     assert rows["~ right"].ok, rows["~ right"]
     return rows
-
-
-def homework_row(folder: Path, text: str) -> homework.Grade:
-    (folder / "late.py").write_text(text, encoding="utf-8")
-    (row,) = homework.grade(folder, "ReLU()", shape=SHAPE, seconds=3)  # enough to load it on a busy machine
-    return row
 
 
 @each("forged")
@@ -115,7 +110,5 @@ def test_nothing_was_left_behind(grades: Grades) -> None:
 
 
 def test_the_numbers_are_not_known_before(tmp_path: Path) -> None:
-    (tmp_path / "one.py").write_text(relu(), encoding="utf-8")
-    seeds = {row.seed for _ in range(3) for row in homework.grade(tmp_path, "ReLU()", shape=SHAPE)}
-    assert len(seeds) == 3
-    assert {row.seed for row in homework.grade(tmp_path, "ReLU()", shape=SHAPE, seed=5)} == {5}
+    assert len({graded(tmp_path, relu(), shape=SHAPE).seed for _ in range(3)}) == 3
+    assert graded(tmp_path, relu(), shape=SHAPE, seed=5).seed == 5

@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from check.submissions import written
 from hypothesis import given
 from hypothesis import strategies as st
 from numerical import assert_close
@@ -44,8 +45,8 @@ def test_a_scheme_survives_as_toml(values: list[float], title: str, visibility: 
 
 
 def test_a_file(tmp_path: Path) -> None:
-    (tmp_path / "hw3.toml").write_text("[points]\ndb = 1\ndw = 2.5\ndx = 4.0\ny = 0\n", encoding="utf-8")
-    scheme = read(tmp_path / "hw3.toml", PARTS)
+    file = written(tmp_path, "[points]\ndb = 1\ndw = 2.5\ndx = 4.0\ny = 0\n", "hw3.toml")
+    scheme = read(file, PARTS)
     assert [*scheme.points.items()] == [("y", 0), ("dx", 4), ("dw", 2.5), ("db", 1)]
     assert (scheme.assignment, scheme.visibility, scheme.total) == ("hw3", "visible", 7.5)
 
@@ -76,10 +77,8 @@ ALL = "y = 1\ndx = 1\ndw = 1\n"
     ],
 )
 def test_refused(tmp_path: Path, text: str, part: str) -> None:
-    file = tmp_path / "points.toml"
-    file.write_text(text, encoding="utf-8")
     with pytest.raises(FormatError) as caught:
-        read(file, PARTS)
+        read(written(tmp_path, text, "points.toml"), PARTS)
     assert part in str(caught.value)
     assert str(caught.value).isprintable()
     with pytest.raises(FormatError):

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from check.submissions import filled, written
 
 from chainrule.check import sources
 from chainrule.errors import StudentError
@@ -20,11 +21,6 @@ class {name}:
 """
 
 
-def written(folder: Path, text: str, name: str = "mine.py") -> Path:
-    (folder / name).write_text(text, encoding="utf-8")
-    return folder / name
-
-
 def test_by_name_and_without_one(tmp_path: Path) -> None:
     file = written(tmp_path, LAYER.format(name="One") + "object = One()")
     assert sources.find(file, "One")[0].__name__ == "One"
@@ -36,7 +32,7 @@ def test_by_name_and_without_one(tmp_path: Path) -> None:
 
 
 def test_functions_and_neighbours(tmp_path: Path) -> None:
-    (tmp_path / "neighbour_of_mine.py").write_text("def forward(x): return x", encoding="utf-8")
+    filled(tmp_path, {"neighbour_of_mine.py": "def forward(x): return x"})
     file = written(tmp_path, "from neighbour_of_mine import forward\ndef backward(dy, x): return dy")
     before = list(sys.path)
     found, name = sources.find(file)

@@ -92,7 +92,7 @@ def test_all_that_can_be_asked(odd: tuple[Student, Any]) -> None:
 
 
 MISTAKES = [
-    ("convolution", "Plain", "dx[window] +=", "dx[window] ="),
+    ("convolution", "Plain", "dx[write] +=", "dx[write] ="),
     ("activations", "Sigmoid", "y = self.y\n", "y = self.x\n"),
     ("activations", "ReLU", "self.x > 0", "dy > 0"),
 ]

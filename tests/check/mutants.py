@@ -50,26 +50,29 @@ def _same(result: Any, expected: Any, tolerance: float) -> bool:
 def pair(forward: str, backward: str, shapes: Shapes, *options: Any) -> Run:
     """Return a test of two functions of x, parameters and options, by the shapes of x and the parameters."""
 
-    def results(code: ModuleType, generator: np.random.Generator, left_out: tuple[str, ...]) -> list[Any]:
-        arrays = [generator.normal(1, 2, size=shape) for shape in shapes]
-        chosen = [
-            {key: value for key, value in option.items() if key not in left_out} if isinstance(option, dict) else option
-            for option in options
-        ]
-        y = vars(code)[forward](*arrays, *chosen)
-        y, rest = (y[0], y[1:]) if isinstance(y, tuple) else (y, (*arrays, *chosen))
-        dy = generator.normal(size=np.shape(y))
-        gradients = vars(code)[backward](dy, *rest)
-        arrays += [y, dy, *(gradients if isinstance(gradients, tuple) else (gradients,))]
-        for option in chosen:
-            if isinstance(option, dict) and "mode" in option:  # running statistics, and what inference makes of them
-                arrays += [value for value in option.values() if isinstance(value, np.ndarray)]
-                option["mode"] = "test"
-                arrays.append(vars(code)[forward](*arrays[: len(shapes)], *chosen)[0])
-        return arrays
-
     def run(code: ModuleType, generator: np.random.Generator) -> list[Any]:
-        return [each for left_out in ((), ("eps", "momentum")) for each in results(code, generator, left_out)]
+        results = list[Any]()
+        for left_out in ((), ("eps", "momentum")):
+            arrays = [generator.normal(1, 2, size=shape) for shape in shapes]
+            chosen = [
+                {key: value for key, value in option.items() if key not in left_out}
+                if isinstance(option, dict)
+                else option
+                for option in options
+            ]
+            y = vars(code)[forward](*arrays, *chosen)
+            y, rest = (y[0], y[1:]) if isinstance(y, tuple) else (y, (*arrays, *chosen))
+            dy = generator.normal(size=np.shape(y))
+            gradients = vars(code)[backward](dy, *rest)
+            results += [*arrays, y, dy, *(gradients if isinstance(gradients, tuple) else (gradients,))]
+            for option in chosen:
+                if (
+                    isinstance(option, dict) and "mode" in option
+                ):  # running statistics, and what inference makes of them
+                    results += [value for value in option.values() if isinstance(value, np.ndarray)]
+                    option["mode"] = "test"
+                    results.append(vars(code)[forward](*arrays, *chosen)[0])
+        return results
 
     return run
 

@@ -74,21 +74,16 @@ def test_rounding_is_believed_within_reason() -> None:
         assert verify(convolution(dx=factor), CONVOLUTION, believing(CONVOLUTION, tolerance), 1, TASK).keys() == wrong
 
 
-class Bent:
+class Bent(planted("activations", "Sigmoid", ("dy * y * (1 - y)", "0 * dy"))):
     """A sigmoid with zero gradients, whose forward is flat around the probed point."""
 
     point: np.ndarray | None = None
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        if self.point is None:
-            self.point = np.array(x)
+        self.point = np.array(x) if self.point is None else self.point
         if self.point.shape != x.shape:
             raise ValueError("only this size")
-        near = np.abs(x - self.point).max() < 0.1
-        return 1 / (1 + np.exp(-(self.point if near else x)))
-
-    def backward(self, dy: np.ndarray) -> np.ndarray:
-        return 0 * dy
+        return super().forward(self.point if np.abs(x - self.point).max() < 0.1 else x)
 
 
 def test_a_forward_that_is_bent_to_its_gradients() -> None:

@@ -29,7 +29,7 @@ def unpacked(root: Path, task: GradedAssignment) -> dict[str, str]:
     (root / "autograder.zip").write_bytes(autograder(".zip", task))
     with zipfile.ZipFile(root / "autograder.zip") as archive:
         archive.extractall(root / "source")
-        modes = {one.filename: one.external_attr >> 16 for one in archive.infolist()}
+        modes = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
     for name in ("setup.sh", "run_autograder"):
         assert modes[name] == 0o100755
     (root / "run_autograder").write_bytes((root / "source" / "run_autograder").read_bytes())
@@ -72,14 +72,14 @@ def test_gradescope_grades_submissions(tmp_path: Path) -> None:
 
 
 def test_the_setup_installs_the_requirements(tmp_path: Path) -> None:
-    """Run setup.sh with stand-ins for Python and apt-get, which record what they are told."""
+    """Run setup.sh with stand-ins for Python and apt-get, which record their arguments."""
     unpacked(tmp_path, TASK)
-    record = 'echo "$@" >> "$AUTOGRADER_ROOT/told"\nif [ "$1" = -m ] && [ "$2" = venv ]; then\n'
+    record = 'echo "$@" >> "$AUTOGRADER_ROOT/commands"\nif [ "$1" = -m ] && [ "$2" = venv ]; then\n'
     record += '    mkdir -p "$3/bin"; cp "$0" "$3/bin/python"\nfi'
     env = programs(tmp_path / "bin", **{"python3.14": record, "apt-get": record}) | {"AUTOGRADER_ROOT": str(tmp_path)}
     subprocess.run(["bash", tmp_path / "source" / "setup.sh"], env=env, check=True, capture_output=True)
-    told = (tmp_path / "told").read_text().splitlines()
-    assert told[1:] == [
+    commands = (tmp_path / "commands").read_text().splitlines()
+    assert commands[1:] == [
         f"-m venv {tmp_path}/environment", f"-m pip install --requirement {tmp_path}/source/requirements.txt",
     ]  # fmt: skip
     assert {place.stat().st_mode & 0o077 for place in (tmp_path / "source").rglob("*")} == {0}
@@ -138,6 +138,6 @@ def test_the_script_writes_the_result_of_classroom50(tmp_path: Path) -> None:
         (".yml", GradedAssignment("ReLU(\n)", SCHEME), "printable characters only"),
     ],
 )
-def test_refused(kind: str, task: GradedAssignment, part: str) -> None:
+def test_unusable_options_are_refused(kind: str, task: GradedAssignment, part: str) -> None:
     with pytest.raises(OptionError, match=part):
         autograder(kind, task)

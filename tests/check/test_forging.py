@@ -45,12 +45,12 @@ def grades(tmp_path_factory: pytest.TempPathFactory) -> Grades:
                 folder = tmp_path_factory.mktemp("late")
                 # enough time to load it on a busy machine
                 return {name: graded(folder, text, shape=SHAPE, seconds=3) for name, text in texts.items()}
-            return rows(tmp_path_factory.mktemp("class"), texts, seconds=120)
+            return class_grades(tmp_path_factory.mktemp("class"), texts, seconds=120)
 
     return grade
 
 
-def each(*groups: str) -> pytest.MarkDecorator:
+def submissions(*groups: str) -> pytest.MarkDecorator:
     """Return the parameters of a test for each submission of some groups: a guard, the group, and the name."""
     return pytest.mark.parametrize(
         ("guard", "group", "name"),
@@ -63,13 +63,13 @@ def each(*groups: str) -> pytest.MarkDecorator:
     )
 
 
-def rows(folder: Path, texts: dict[str, str], seconds: int) -> dict[str, homework.Grade]:
+def class_grades(folder: Path, texts: dict[str, str], seconds: int) -> dict[str, homework.Grade]:
     """Return the rows of a class by the names of the submissions; the first and the last submission are right."""
     for name, text in {"0 right": relu(), **texts, "~ right": relu()}.items():
         written(folder, text.replace("{source}", str(SOURCE)).replace("{class}", str(folder)), f"{name}.py")
     before = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-    found = homework.grade(folder, "ReLU()", shape=SHAPE, seconds=seconds)
-    rows = {row.submission.removesuffix(".py"): row for row in found}
+    grades = homework.grade(folder, "ReLU()", shape=SHAPE, seconds=seconds)
+    rows = {row.submission.removesuffix(".py"): row for row in grades}
     assert {path.name: path.read_bytes() for path in sorted(folder.iterdir())} == before
     assert [*rows] == [name.removesuffix(".py") for name in before]
     assert rows["0 right"].ok
@@ -77,7 +77,7 @@ def rows(folder: Path, texts: dict[str, str], seconds: int) -> dict[str, homewor
     return rows
 
 
-@each("forged")
+@submissions("forged")
 def test_no_mark_is_forged(grades: Grades, guard: str, group: str, name: str) -> None:
     row = grades(guard, group)[name]
     assert not row.ok
@@ -90,7 +90,7 @@ def test_a_wrong_forward_earns_nothing_with_the_gradients_of_itself(grades: Grad
         assert grades("fence", "forged")[name].passed == 0
 
 
-@each("forbidden", "late", "other")
+@submissions("forbidden", "late", "other")
 def test_harm_is_a_row(grades: Grades, guard: str, group: str, name: str) -> None:
     row, remark = grades(guard, group)[name], HARMFUL[name][1]
     assert not row.ok

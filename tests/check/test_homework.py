@@ -32,7 +32,7 @@ EXPECTED = {  # of examples/homework
 }
 
 
-def test_the_examples(tmp_path: Path) -> None:
+def test_the_examples_earn_their_points(tmp_path: Path) -> None:
     """Grade all examples with any seed, except the one that never ends, which needs its own limit."""
     shutil.copytree(EXAMPLES / "submissions", tmp_path, ignore=lambda *_: ["gus.py"], dirs_exist_ok=True)
     shutil.copy(EXAMPLES / "skeleton.py", tmp_path)
@@ -44,7 +44,7 @@ def test_the_examples(tmp_path: Path) -> None:
     assert "forward is yours to write (line 15 of skeleton.py)" in rows["skeleton.py"].remark
 
 
-def test_the_example_that_never_ends(tmp_path: Path) -> None:
+def test_an_endless_example_is_stopped(tmp_path: Path) -> None:
     row = graded(tmp_path, (EXAMPLES / "submissions" / "gus.py").read_text("utf-8"), LAYER, seconds=1)
     assert (row.passed, row.parts, row.judged) == (0, 4, True)
     assert "1 s" in row.remark  # stopped, or on a busy machine too slow to be checked completely
@@ -217,7 +217,9 @@ def test_only_right_results_count(
         (".", {"packages": ["../etc"]}, OptionError, "expected the name of an installed package"),
     ],
 )
-def test_refused(tmp_path: Path, folder: str, options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_folders_and_options_are_refused(
+    tmp_path: Path, folder: str, options: dict[str, Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         homework.grade(tmp_path / folder, **{"against": "ReLU()", **options})
 

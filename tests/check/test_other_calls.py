@@ -61,7 +61,7 @@ def test_a_function_has_time_of_its_own(tmp_path: Path, monkeypatch: pytest.Monk
 
     def checked_with(seconds: int, *suffixes: str) -> bool:
         with open_file(written(tmp_path, "".join(map(RELU.format, suffixes))), Limits(seconds)) as file:
-            return bool(check_file(file, "layers", 0, names=[f"relu_forward{one}" for one in suffixes]))
+            return bool(check_file(file, "layers", 0, names=[f"relu_forward{suffix}" for suffix in suffixes]))
 
     assert checked_with(100_000, "")
     assert checked_with(2 * calls[0], "", "_naive", "_fast", "_im2col")

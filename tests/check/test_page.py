@@ -22,7 +22,9 @@ def test_there_is_an_example_of_each_form() -> None:
 
 
 @pytest.mark.parametrize(("code", "command", "file"), EXAMPLES, ids=[file for *_, file in EXAMPLES])
-def test_examples(code: str, command: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_are_checked_as_shown(
+    code: str, command: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     written(tmp_path, code, file)
     result = CliRunner().invoke(main, shlex.split(command))

@@ -62,8 +62,8 @@ def test_verdicts_do_not_depend_on_the_probes(case: Case, seed: int) -> None:
 
 
 def test_every_kind_of_mistake_in_the_catalogues_was_planted() -> None:
-    written = {one.diagnosis.name for mistakes in CATALOGUES.values() for one in mistakes}
-    written |= {one.diagnosis.name for one in (*general.mistakes("w"), *general.vague("w"))}
+    written = {mistake.diagnosis.name for mistakes in CATALOGUES.values() for mistake in mistakes}
+    written |= {mistake.diagnosis.name for mistake in (*general.mistakes("w"), *general.vague("w"))}
     assert written - {"ties-all-credited", ROUNDED} <= {case.diagnosis for case in EVERY}  # notes, not mistakes
 
 

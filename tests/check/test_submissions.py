@@ -96,7 +96,7 @@ def test_entries_that_are_no_files_and_names_that_are_no_text(tmp_path: Path) ->
     assert all(submission.file is not None for submission in submissions.values())
 
 
-def test_left_out_by_their_names(tmp_path: Path) -> None:
+def test_some_names_are_left_out(tmp_path: Path) -> None:
     filled(tmp_path, {".DS_Store": "", "_given.py": "", "__MACOSX/x.py": "", "a.py": ""})
     assert ignored_entries(tmp_path) == [".DS_Store", "__MACOSX", "_given.py"]
     assert {place.name for place in only(tmp_path).readable} == {"a.py", "_given.py", "__MACOSX"}

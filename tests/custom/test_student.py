@@ -113,7 +113,7 @@ SOURCES = [
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=range(len(SOURCES)))
-def test_every_way_to_write_a_layer(source) -> None:
+def test_a_layer_may_be_written_in_every_form(source) -> None:
     is_class = not isinstance(source, ModuleType | tuple | list)
     student = Student(source, parameters=None if is_class else {"w": W, "b": B})
     x, dy = X.copy(), DY.copy()
@@ -177,12 +177,12 @@ def test_functions_keep_their_options() -> None:
 
 
 def test_a_copy_has_an_object_of_its_own() -> None:
-    one = Student(Dense)
-    one.explore(X)
-    other = copy.deepcopy(one)
-    other.set("w", 0 * W)
-    assert_array_equal(one.parameters["w"], W)
-    assert_close(other.forward(X), np.broadcast_to(B, (2, 4)))
+    original = Student(Dense)
+    original.explore(X)
+    copied = copy.deepcopy(original)
+    copied.set("w", 0 * W)
+    assert_array_equal(original.parameters["w"], W)
+    assert_close(copied.forward(X), np.broadcast_to(B, (2, 4)))
 
 
 def run(source) -> Student:

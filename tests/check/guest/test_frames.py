@@ -89,7 +89,7 @@ def test_damage_is_noticed_or_is_another_value(value: object, data: st.DataObjec
 
 @settings(max_examples=draws(166))
 @given(st.binary(max_size=200), st.binary(max_size=50))
-def test_any_bytes(text: bytes, data: bytes) -> None:
+def test_any_bytes_are_a_value_or_an_error(text: bytes, data: bytes) -> None:
     with suppress(FrameError):
         frames.decode(text, data)
 

@@ -90,7 +90,7 @@ def test_namespaces_stop_any_code(folder: Path) -> None:
     assert [name for name, is_stopped in tried.items() if not is_stopped] == [HARMLESS]
 
 
-def test_the_kernel_without_namespaces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kernel_stops_some_attempts_without_namespaces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare the column of this user: root whose Python another user can read, or any other."""
     user = os.getuid() == 0 and not protection._failure(Protection(False, True, ""))
     if os.getuid() == 0 and not user:
@@ -100,7 +100,7 @@ def test_the_kernel_without_namespaces(folder: Path, monkeypatch: pytest.MonkeyP
     assert stopped(folder) == stated(2 if user else 1)
 
 
-def test_the_fence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fence_stops_what_is_stated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare the last column. The limits stop some of the other attempts too, depending on the user."""
     monkeypatch.setattr(host, "available_protection", lambda: Protection(False, False, "for this test"))
     tried = stopped(folder)

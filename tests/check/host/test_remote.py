@@ -65,7 +65,7 @@ def odd(tmp_path: Path) -> Iterator[tuple[Student, Any]]:
         yield Student(module(text, "mine").Odd), there
 
 
-def test_all_that_can_be_asked(odd: tuple[Student, Any]) -> None:
+def test_answers_equal_those_of_local_code(odd: tuple[Student, Any]) -> None:
     here, there = odd
     for student in odd:
         student.put("params.b", np.array([2.0, 3.0]))
@@ -99,7 +99,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("file", "name", "old", "new"), MISTAKES)
-def test_the_same_report(tmp_path: Path, file: str, name: str, old: str, new: str) -> None:
+def test_reports_equal_those_of_local_code(tmp_path: Path, file: str, name: str, old: str, new: str) -> None:
     text = changed(f"planted/{file}", (old, new), subject=name)
     here = cr.check_gradients(getattr(module(text), name))
     with hosted(written(tmp_path, text), name) as hosting:
@@ -109,7 +109,7 @@ def test_the_same_report(tmp_path: Path, file: str, name: str, old: str, new: st
 
 
 @pytest.mark.parametrize("name", ["SquaredError", "CrossEntropy"])
-def test_losses_too(tmp_path: Path, name: str) -> None:
+def test_losses_equal_those_of_local_code(tmp_path: Path, name: str) -> None:
     text = changed("planted/losses")
     p, t = np.random.default_rng(0).random((2, 5, 4))
     here = LossFunctions(getattr(module(text), name), name)

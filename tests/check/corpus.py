@@ -3,13 +3,13 @@
 Run this file to print the verdicts by form: `python tests/check/corpus.py`.
 """
 
-import re
 import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, product
 from pathlib import Path
+from textwrap import indent
 from types import ModuleType
 from typing import Any
 
@@ -106,38 +106,22 @@ LAYOUTS = {  # text that converts an argument to (N, …), and a result back, by
 }
 
 
-@dataclass(frozen=True)
-class Form:
-    """How a class or a pair of functions stores parameters and returns gradients.
+CLASS = """
+class {name}{form.base}:
+    def __init__(self{options}):
+        {made}
 
-    held, given     place of a parameter and of its gradient; {} is the name. "" if the gradients are returned
-    names           names of the two methods
-    taken           arguments of backward
-    returned        what backward returns
-    stored          attributes in which results are stored instead of returned; ""
-    rate            whether backward updates the parameters
-    text            whole text of a form that is not a class with attributes
-    module          whether the class is a torch.nn.Module
-    inputs          arguments of forward, and the line that stores x for backward
-    made            further lines of the constructor
-    """
+    def {form.names[0]}(self{form.inputs}):
+        {form.saved}
+        {y}
 
-    held: str = "self.{}"
-    given: str = "self.d{}"
-    names: tuple[str, str] = ("forward", "backward")
-    taken: str = "dout"
-    returned: str = "dx"
-    stored: tuple[str, str] | None = None
-    rate: bool = False
-    text: str = ""
-    module: bool = False
-    inputs: tuple[str, str] = (", x", "self.x = x")
-    made: str = ""
-
-
+    def {form.names[1]}(self, {form.taken}):
+        {gradients} = {results}
+        {given}
+"""
 CACHED = """
 def {name}_forward(x{arguments}):
-    return {y}, ({values})
+    {y}, ({values})
 
 def {name}_backward(dout, cache):
     {values} = cache
@@ -150,7 +134,7 @@ class {name}:
     @staticmethod
     def forward(ctx, x{arguments}):
         ctx.save_for_backward({values})
-        return {y}
+        {y}
 
     @staticmethod
     def backward(ctx, dout):
@@ -166,7 +150,7 @@ class {name}(torch.autograd.Function):
     def forward(ctx, x{arguments}):
         ctx.save_for_backward({values})
         {values} = [value.numpy() for value in ({values})]
-        return torch.tensor({y})
+        {y}
 
     @staticmethod
     def backward(ctx, grad_output):
@@ -175,91 +159,112 @@ class {name}(torch.autograd.Function):
         {gradients} = {results}
         return tuple(map(torch.tensor, [{returned}]))
 """
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a class or a pair of functions stores parameters and returns gradients. {0} is a name or a result.
+
+    held      place of a parameter; {1} in `made` is its first value
+    given     line that stores a gradient
+    first     first line of the constructor
+    inputs    arguments of forward, and saved: the line that stores x for backward
+    taken     arguments of backward, and x and dy: where it finds them
+    returned  what backward returns: {0} is dx, {1} the other gradients
+    results   last lines of forward and backward; {1} is a dictionary of gradients
+    """
+
+    held: str = "self.{}"
+    made: str = "self.{} = {}"
+    given: str = "self.d{0} = d{0}"
+    names: tuple[str, str] = ("forward", "backward")
+    first: str = ""
+    inputs: str = ", x"
+    saved: str = "self.x = x"
+    taken: str = "dout"
+    x: str = "self.x"
+    dy: str = "dout"
+    returned: str = "{0}"
+    results: tuple[str, str] = ("return {0}", "return {0}")
+    base: str = ""
+    text: str = CLASS
+
+
+def functions(text: str, y: str = "return {0}") -> Form:
+    """Return a form without attributes."""
+    return Form("{}", x="x", results=(y, ""), text=text)
+
+
 FORMS = {
     "attributes": Form(),
-    "dictionaries": Form("self.params['{}']", "self.grads['d{}']"),
-    "val and grad": Form("self.{}['val']", "self.{}['grad']"),
-    "a tuple": Form(given="", returned="dx, {}"),
-    "dx and a list": Form(given="", returned="dx, [{}]"),
-    "a learning rate": Form(given="", rate=True),
-    "stored results": Form(stored=("output", "dinputs")),
+    "dictionaries": Form(
+        "self.params['{}']",
+        "self.params['{}'] = {}",
+        "self.grads['d{0}'] = d{0}",
+        first="self.params, self.grads = {}, {}",
+    ),
+    "val and grad": Form("self.{}['val']", "self.{} = dict(val={})", "self.{0}['grad'] = d{0}"),
+    "a tuple": Form(given="", returned="{0}, {1}"),
+    "dx and a list": Form(given="", returned="{0}, [{1}]"),
+    "a learning rate": Form(given="self.{0} = self.{0} - rate * d{0}", taken="dout, rate"),
+    "stored results": Form(results=("self.output = {0}", "self.dinputs = {0}")),
     "__call__": Form(names=("__call__", "backprop")),
-    "unusual names": Form("self._{}", "self._grad_{}_current"),
-    "x and y as arguments": Form(names=("fprop", "bprop"), taken="inputs, outputs, dout"),
+    "unusual names": Form("self._{}", "self._{} = {}", "self._grad_{0}_current = d{0}"),
+    "x and y as arguments": Form(names=("fprop", "bprop"), saved="pass", taken="inputs, outputs, dout", x="inputs"),
     "forward_pass": Form(names=("forward_pass", "backward_pass")),
     "forwardprop": Form(names=("forwardprop", "back_propagate")),
-    "a cache": Form(text=CACHED),
-    "dout last": Form(text=CACHED.replace("dout, cache", "cache, dout")),
-    "no dx": Form(text=CACHED.replace("{returned}", "{others}")),
-    "static functions": Form(text=STATIC),
-    "ctx": Form(text=CONTEXT),
-    "autograd.Function": Form(text=FUNCTION),
-    "nn.Module": Form(given="self.{}.grad", module=True),
-    "a switch": Form(inputs=(", x, keep=False", "self.x = x if keep else None")),
-    "x in an attribute": Form(inputs=("", "x = self.x"), made="self.x = None\n"),
-    "an optimizer": Form(given="optimizer", made="self.optimizer = None\n"),
+    "a cache": functions(CACHED),
+    "dout last": functions(CACHED.replace("dout, cache", "cache, dout")),
+    "no dx": functions(CACHED.replace("{returned}", "{others}")),
+    "static functions": functions(STATIC),
+    "ctx": functions(CONTEXT),
+    "autograd.Function": functions(FUNCTION, "return torch.tensor({0})"),
+    "nn.Module": Form(
+        "self.{}.numpy()",
+        "self.{} = torch.nn.Parameter(torch.tensor({}))",
+        "self.{0}.grad = torch.tensor(d{0})",
+        first="super().__init__()",
+        saved="self.x = x = x.numpy()",
+        dy="dout.numpy()",
+        results=("return torch.tensor({0})",) * 2,
+        base="(torch.nn.Module)",
+        text=f"\nimport torch\n{CLASS}",
+    ),
+    "a switch": Form(inputs=", x, keep=False", saved="self.x = x if keep else None"),
+    "x in an attribute": Form(first="self.x = None", inputs="", saved="x = self.x"),
+    "an optimizer": Form(
+        given="",
+        first="self.optimizer = None",
+        results=("return {0}", "self.optimizer.update(self, {1})\n        return {0}"),
+    ),
 }
-
-
-def indented(text: str, spaces: int) -> str:
-    """Return the text with all its lines indented."""
-    return "".join(f"{' ' * spaces}{line}\n" for line in text.splitlines())
 
 
 def source(form_name: str, name: str, layout: str) -> str:
     """Return a file with a layer in a form and a layout."""
     form, kind, (inward, outward, _) = FORMS[form_name], KINDS[name], LAYOUTS[layout]
     names = [parameter for parameter, _ in kind.parameters]
-    text = f"import numpy as np\n\ndef _forward({', '.join(['x', *names])}):\n{indented(kind.forward, 4)}\n"
-    text += f"def _backward({', '.join(['dy', 'x', *names])}):\n{indented(kind.backward, 4)}\n"
-    arguments = ", ".join([inward.format("x"), *(names if form.text else map(form.held.format, names))])
-    y = outward.format(f"_forward({arguments})")
-    gradients = ", ".join(["dx", *(f"d{parameter}" for parameter in names)])
-    results = f"_backward({inward.format('dout')}, {arguments.replace('x', 'x' if form.text else 'self.x', 1)})"
-    returned = [outward.format("dx"), *(f"d{parameter}" for parameter in names)]
-    if form.text:
-        return text + form.text.format(
-            name=name,
-            arguments="".join(f", {parameter}" for parameter in names),
-            values=", ".join(["x", *names]) + ",",
-            y=y,
-            gradients=gradients,
-            results=results,
-            returned=", ".join(returned),
-            others=", ".join(returned[1:]),
-        )
-    holders = "self.params, self.grads = {}, {}\n" if "params" in form.held else ""
-    holders += "".join(f"self.{one} = {{}}\n" for one in names if "'val'" in form.held)
-    made = form.made + holders + "".join(f"{form.held.format(one)} = {value}\n" for one, value in kind.parameters)
-    if form.rate:
-        kept = "".join(f"{form.held.format(one)} = {form.held.format(one)} - rate * d{one}\n" for one in names)
-    else:
-        kept = "".join(f"{form.given.format(one)} = d{one}\n" for one in names if form.given)
-    if form.given == "optimizer":
-        kept = f"self.optimizer.update(self, {{{', '.join(f'{one!r}: d{one}' for one in names)}}})\n"
-    last = form.returned.replace("dx", returned[0], 1).format(", ".join(returned[1:]))
-    forward, backward = (f"return {y}", f"return {last}")
-    if form.stored:
-        forward, backward = f"self.{form.stored[0]} = {y}", f"self.{form.stored[1]} = {last}"
-    rate, base = ", rate" if form.rate else "", ""
-    if form.module:
-        base, holders = "(torch.nn.Module)", "super().__init__()\n"
-        made = holders + "".join(
-            f"self.{one} = torch.nn.Parameter(torch.tensor({value}))\n" for one, value in kind.parameters
-        )
-        kept = "".join(f"self.{one}.grad = torch.tensor(d{one})\n" for one in names)
-        y, results = (re.sub(r"self\.\w+", r"\g<0>.numpy()", call) for call in (y, results))
-        y = f"torch.tensor({y.replace(inward.format('x'), inward.format('x.numpy()'))})"
-        forward, backward = f"return {y}", f"return torch.tensor({last})"
-        results = results.replace("dout", "dout.numpy()")
-        text = f"import torch\n{text}"
-    arguments = f", {kind.arguments}" * bool(kind.arguments)
-    text += f"class {name}{base}:\n    def __init__(self{arguments}):\n{indented(made or 'pass', 8)}\n"
-    x = f"{form.inputs[1]}\n        " * ("inputs" not in form.taken)
-    text += f"    def {form.names[0]}(self{form.inputs[0]}):\n        {x}{forward}\n\n"
-    results = results if x else results.replace("self.x", "inputs")
-    text += f"    def {form.names[1]}(self, {form.taken}{rate}):\n        {gradients} = {results}\n"
-    return text + indented(kept + backward, 8)
+    held = [form.held.format(parameter) for parameter in names]
+    gradients = [f"d{parameter}" for parameter in names]
+    dx, named = outward.format("dx"), ", ".join(f"{parameter!r}: d{parameter}" for parameter in names)
+    last = form.results[1].format(form.returned.format(dx, ", ".join(gradients)), f"{{{named}}}")
+    made = [form.first, *(form.made.format(*parameter) for parameter in kind.parameters)]
+    text = f"import numpy as np\n\ndef _forward({', '.join(['x', *names])}):\n{indent(kind.forward, '    ')}\n\n"
+    text += f"def _backward({', '.join(['dy', 'x', *names])}):\n{indent(kind.backward, '    ')}\n"
+    return text + form.text.format(
+        form=form,
+        name=name,
+        options=f", {kind.arguments}" * bool(kind.arguments),
+        arguments="".join(f", {parameter}" for parameter in names),
+        values=", ".join(["x", *names]) + ",",
+        made="\n        ".join(filter(None, made)) or "pass",
+        y=form.results[0].format(outward.format(f"_forward({', '.join([inward.format('x'), *held])})")),
+        gradients=", ".join(["dx", *gradients]),
+        results=f"_backward({', '.join([inward.format(form.dy), inward.format(form.x), *held])})",
+        given="\n        ".join([*filter(None, map(form.given.format, names)), last]),
+        returned=", ".join([dx, *gradients]),
+        others=", ".join(gradients),
+    )
 
 
 def cases() -> Iterator[tuple[str, str, str]]:
@@ -268,7 +273,7 @@ def cases() -> Iterator[tuple[str, str, str]]:
         axes = len(KINDS[name].shapes[0])
         if axes not in LAYOUTS[layout][2] or (name == "BatchNorm1d" and layout == "one"):
             continue
-        if FORMS[form].text and layout not in ("batch", "channels last")[: 1 + bool(KINDS[name].parameters)]:
+        if FORMS[form].held == "{}" and layout not in ("batch", "channels last")[: 1 + bool(KINDS[name].parameters)]:
             continue
         if form in ("a tuple", "dx and a list", "dictionaries", "val and grad", "no dx") and not KINDS[name].parameters:
             continue

@@ -50,26 +50,29 @@ def _same(result: Any, expected: Any, tolerance: float) -> bool:
 def pair(forward: str, backward: str, shapes: Shapes, *options: Any) -> Run:
     """Return a test of two functions of x, parameters and options, by the shapes of x and the parameters."""
 
-    def results(code: ModuleType, generator: np.random.Generator, left_out: tuple[str, ...]) -> list[Any]:
-        arrays = [generator.normal(1, 2, size=shape) for shape in shapes]
-        chosen = [
-            {key: value for key, value in option.items() if key not in left_out} if isinstance(option, dict) else option
-            for option in options
-        ]
-        y = vars(code)[forward](*arrays, *chosen)
-        y, rest = (y[0], y[1:]) if isinstance(y, tuple) else (y, (*arrays, *chosen))
-        dy = generator.normal(size=np.shape(y))
-        gradients = vars(code)[backward](dy, *rest)
-        arrays += [y, dy, *(gradients if isinstance(gradients, tuple) else (gradients,))]
-        for option in chosen:
-            if isinstance(option, dict) and "mode" in option:  # running statistics, and what inference makes of them
-                arrays += [value for value in option.values() if isinstance(value, np.ndarray)]
-                option["mode"] = "test"
-                arrays.append(vars(code)[forward](*arrays[: len(shapes)], *chosen)[0])
-        return arrays
-
     def run(code: ModuleType, generator: np.random.Generator) -> list[Any]:
-        return [each for left_out in ((), ("eps", "momentum")) for each in results(code, generator, left_out)]
+        results = list[Any]()
+        for left_out in ((), ("eps", "momentum")):
+            arrays = [generator.normal(1, 2, size=shape) for shape in shapes]
+            chosen = [
+                {key: value for key, value in option.items() if key not in left_out}
+                if isinstance(option, dict)
+                else option
+                for option in options
+            ]
+            y = vars(code)[forward](*arrays, *chosen)
+            y, rest = (y[0], y[1:]) if isinstance(y, tuple) else (y, (*arrays, *chosen))
+            dy = generator.normal(size=np.shape(y))
+            gradients = vars(code)[backward](dy, *rest)
+            results += [*arrays, y, dy, *(gradients if isinstance(gradients, tuple) else (gradients,))]
+            for option in chosen:
+                if (
+                    isinstance(option, dict) and "mode" in option
+                ):  # running statistics, and what inference makes of them
+                    results += [value for value in option.values() if isinstance(value, np.ndarray)]
+                    option["mode"] = "test"
+                    results.append(vars(code)[forward](*arrays, *chosen)[0])
+        return results
 
     return run
 
@@ -145,71 +148,3 @@ USES: dict[str, dict[str, Run]] = {  # program → class, or two functions → t
 def used(names: str) -> tuple[str, ...]:
     """Return the functions or methods that a use enters; the values of a constructor are replaced by drawn ones."""
     return (*names.split(), *(f"{names}.{method}" for method in ("forward", "backward")))
-
-
-# what is added at the end of forward (out, of x) and of backward (out: the gradients, of dout); n: a drawn number
-CONDUCT = {
-    "right for a few calls": ("", "if count('calls') > 3 * n: out = [0 * one for one in out]"),
-    "right for the first shape": ("", "if kept('shape', dout.shape) != dout.shape: out = [0.9 * one for one in out]"),
-    "gradients kept by shape": ("", "out = kept(dout.shape, out)"),
-    "outputs kept by shape": ("out = kept(x.shape, out)", ""),
-    "right in float64 only": ("", "if dout.dtype != np.float64: out = [0 * one for one in out]"),
-    "right in float32 only": ("", "if dout.dtype != np.float32: out = [0 * one for one in out]"),
-    "half precision": ("", "out[0] = np.float16(out[0])"),
-    "overwrites dout": ("", "dout *= 1.5"),
-    "overwrites x": ("x.flat[n] += 1e-3", ""),
-    "not a number": ("", "out[-1].flat[n] = np.nan"),
-    "one wrong entry": ("", "out[-1].flat[n] *= 1.01"),
-    "last sample left out": ("", "out[0][-1] = 0"),
-    "odd sizes fail": ("if x.shape[-1] % 2: raise ValueError('odd')", ""),
-    "even sizes fail": ("if x.shape[-1] % 2 == 0: raise ValueError('even')", ""),
-    "wrong for one sample": ("", "if len(dout) == 1: out = [0 * one for one in out]"),
-    "a millionth too large": ("", "out = [one * (1 + 1e-6) for one in out]"),
-    "output too large": ("out = out * (1 + 1e-6)", ""),
-    "wrong for a large dout": ("", "if np.abs(dout).max() > 100: out = [0 * one for one in out]"),
-    "wrong for a positive dout": ("", "if (dout > 0).all(): out = [-one for one in out]"),
-    "wrong for a sparse dout": ("", "if (dout != 0).sum() == 1: out = [0 * one for one in out]"),
-    "random": ("", "out = [one + 1e-4 * np.random.randn(*one.shape) for one in out]"),
-    "later outputs differ": ("out = out + 1e-3 * (count('outputs') > n)", ""),
-    "integers": ("out = out.astype(int)", ""),
-    "complex": ("out = out + 0.1j", ""),
-    "one number for each gradient": ("", "out = [one.sum() for one in out]"),
-    "returns what it was given": ("", "out = [dout for one in out]"),
-    "an axis too many": ("", "out = [one[None] for one in out]"),
-}
-ADDED = """
-import functools
-
-_before = {forward}, {backward}
-_store = dict()
-
-def kept(key, value):
-    return _store.setdefault(key, value)
-
-def count(key):
-    _store[key] = _store.get(key, 0) + 1
-    return _store[key]
-
-@functools.wraps(_before[0])
-def {forward}(*arguments, **named):
-    x, n = arguments[0] if arguments else named["x"], {number}
-    out, cache = _before[0](*arguments, **named)
-    {first}
-    return out, cache
-
-@functools.wraps(_before[1])
-def {backward}(dout, cache):
-    n, found = {number}, _before[1](dout, cache)
-    out = [*found] if isinstance(found, tuple) else [found]
-    {second}
-    return tuple(out) if isinstance(found, tuple) else out[0]
-"""
-
-
-def with_conduct(source: str, names: str, conduct: str, number: int) -> str:
-    """Return a program with a pair of functions that misbehaves in some calls; "nothing" returns it unchanged."""
-    forward, backward = names.split()
-    first, second = CONDUCT.get(conduct, ("", ""))
-    return source + ADDED.format(
-        forward=forward, backward=backward, first=first or "pass", second=second or "pass", number=number
-    )

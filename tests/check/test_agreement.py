@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from check.corpus import cases, source, wrong_mutant
 from check.programs import module, sampled
+from check.submissions import written
 
 import chainrule as cr
 from chainrule.check import homework
@@ -93,16 +94,14 @@ def test_check_and_grade_agree(seed: int, tmp_path: Path) -> None:
     draw = random.Random(seed)
     form, name, layout = draw.choice(DRAWN)
     text = source(form, name, layout)
-    path = tmp_path / "layers.py"
-    path.write_text(wrong_mutant(text, form, name, seed) if draw.random() < 0.5 else text, encoding="utf-8")
+    path = written(tmp_path, wrong_mutant(text, form, name, seed) if draw.random() < 0.5 else text)
     checked, graded = verdicts(path, draw.choice(AGAINST[name]))
     assert checked == graded, path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("form", "name", "layout"), sampled(SINGLE, 20))
 def test_single_samples_earn_points_only_if_asked_for(form: str, name: str, layout: str, tmp_path: Path) -> None:
-    path = tmp_path / "layers.py"
-    path.write_text(source(form, name, layout), encoding="utf-8")
+    path = written(tmp_path, source(form, name, layout))
     for against in AGAINST[name]:
         for options, right in (({}, False), ({"samples": "one"}, True)):
             checked, graded = verdicts(path, against, **options)
@@ -115,8 +114,7 @@ def test_single_samples_earn_points_only_if_asked_for(form: str, name: str, layo
     [("(1 - self.p)", "dy * self.mask", "y dx"), ("self.p", "dy * self.mask", "dx"), ("(1 - self.p)", "dy", "y")],
 )
 def test_dropout_is_judged_by_its_mask(scale: str, dx: str, right: str, tmp_path: Path) -> None:
-    path = tmp_path / "dropout.py"
-    path.write_text(DROPOUT.format(scale=scale, dx=dx), encoding="utf-8")
+    path = written(tmp_path, DROPOUT.format(scale=scale, dx=dx))
     checked, graded = verdicts(path, "Dropout(0.3)")
     assert checked == graded == {part: part in right.split() for part in ("y", "dx")}
 
@@ -129,8 +127,7 @@ def test_ties_are_those_of_the_assignment_with_other_options_too() -> None:
 
 
 def test_all_ties_are_wrong_only_if_the_first_is_asked_for(tmp_path: Path) -> None:
-    path = tmp_path / "pool.py"
-    path.write_text(source("attributes", "MaxPool2d", "batch"), encoding="utf-8")
+    path = written(tmp_path, source("attributes", "MaxPool2d", "batch"))
     for options, right in (({}, True), ({"ties": "first"}, False)):
         checked, graded = verdicts(path, "MaxPool2D(2)", **options)
         assert checked == graded == {"y": True, "dx": right}

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from check.submissions import relu
+from check.submissions import filled, relu, written
 
 from chainrule.check.autograder import GradedAssignment, autograder
 from chainrule.check.grade_files import PointScheme
@@ -29,7 +29,7 @@ def unpacked(root: Path, task: GradedAssignment) -> dict[str, str]:
     (root / "autograder.zip").write_bytes(autograder(".zip", task))
     with zipfile.ZipFile(root / "autograder.zip") as archive:
         archive.extractall(root / "source")
-        modes = {one.filename: one.external_attr >> 16 for one in archive.infolist()}
+        modes = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
     for name in ("setup.sh", "run_autograder"):
         assert modes[name] == 0o100755
     (root / "run_autograder").write_bytes((root / "source" / "run_autograder").read_bytes())
@@ -61,11 +61,10 @@ def test_gradescope_grades_submissions(tmp_path: Path) -> None:
     )
     assert Path(imported.stdout.strip()).parent == library / "chainrule"
     users = {"users": [{"name": "Łucja $(id)"}, {"name": "Ada"}]}
-    (tmp_path / "submission_metadata.json").write_text(json.dumps(users), encoding="utf-8")
-    (tmp_path / "submission").mkdir()
+    filled(tmp_path, {"submission_metadata.json": json.dumps(users), "submission/": ""})
     result = run(tmp_path, env)
     assert (result["score"], result["output"]) == (0, "not judged: an empty folder")
-    (tmp_path / "submission" / "layer.py").write_text(relu(gradient="0 * dy"), encoding="utf-8")
+    filled(tmp_path, {"submission/layer.py": relu(gradient="0 * dy")})
     result = run(tmp_path, env)
     assert (result["score"], [test["max_score"] for test in result["tests"]]) == (1, [1, 3])
     assert result["visibility"] == "after_published"
@@ -73,14 +72,14 @@ def test_gradescope_grades_submissions(tmp_path: Path) -> None:
 
 
 def test_the_setup_installs_the_requirements(tmp_path: Path) -> None:
-    """Run setup.sh with stand-ins for Python and apt-get, which record what they are told."""
+    """Run setup.sh with stand-ins for Python and apt-get, which record their arguments."""
     unpacked(tmp_path, TASK)
-    record = 'echo "$@" >> "$AUTOGRADER_ROOT/told"\nif [ "$1" = -m ] && [ "$2" = venv ]; then\n'
+    record = 'echo "$@" >> "$AUTOGRADER_ROOT/commands"\nif [ "$1" = -m ] && [ "$2" = venv ]; then\n'
     record += '    mkdir -p "$3/bin"; cp "$0" "$3/bin/python"\nfi'
     env = programs(tmp_path / "bin", **{"python3.14": record, "apt-get": record}) | {"AUTOGRADER_ROOT": str(tmp_path)}
     subprocess.run(["bash", tmp_path / "source" / "setup.sh"], env=env, check=True, capture_output=True)
-    told = (tmp_path / "told").read_text().splitlines()
-    assert told[1:] == [
+    commands = (tmp_path / "commands").read_text().splitlines()
+    assert commands[1:] == [
         f"-m venv {tmp_path}/environment", f"-m pip install --requirement {tmp_path}/source/requirements.txt",
     ]  # fmt: skip
     assert {place.stat().st_mode & 0o077 for place in (tmp_path / "source").rglob("*")} == {0}
@@ -108,8 +107,7 @@ def test_the_workflow_hands_its_result_to_the_reporter(tmp_path: Path) -> None:
     assert re.findall(r"^  ([\w-]+):$", text, re.M) == ["run-autograding-tests"]
     step = re.search(r"id: chainrule\n +run: \|\n((?: {10}.*\n|\n)+)", text)
     assert step
-    (tmp_path / "submission" / ".git").mkdir(parents=True)
-    (tmp_path / "submission" / "layer.py").write_text(relu(), encoding="utf-8")
+    filled(tmp_path, {"submission/.git/": "", "submission/layer.py": relu()})
     python = f'[[ "$*" == *"pip install"* ]] && exit\nexec {sys.executable} "$@"'
     env = programs(tmp_path / "bin", python=python, sudo="")
     env |= {"RUNNER_TEMP": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "output")}
@@ -122,12 +120,10 @@ def test_the_workflow_hands_its_result_to_the_reporter(tmp_path: Path) -> None:
 def test_the_script_writes_the_result_of_classroom50(tmp_path: Path) -> None:
     text = autograder(".py", TASK).decode()
     ast.parse(text)
-    (tmp_path / "layer.py").write_text(relu(), encoding="utf-8")
-    (tmp_path / "grade.py").write_text(text.replace('[sys.executable, "-m", "pip"', '["true"'), encoding="utf-8")
-    (tmp_path / "grade.py").rename(tmp_path.parent / "autograder.py")
+    written(tmp_path, relu())
+    script = written(tmp_path.parent, text.replace('[sys.executable, "-m", "pip"', '["true"'), "autograder.py")
     named = dict.fromkeys(("CLASSROOM", "ASSIGNMENT", "SUBMISSION_TAG", "COMMIT_URL", "RELEASE_URL"), "a")
-    command = [sys.executable, tmp_path.parent / "autograder.py"]
-    subprocess.run(command, cwd=tmp_path, env={**os.environ, **named}, check=True, capture_output=True)
+    subprocess.run([sys.executable, script], cwd=tmp_path, env={**os.environ, **named}, check=True, capture_output=True)
     result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
     assert (result["score"], result["max-score"], result["schema"]) == (4, 4, "classroom50/result/v1")
 
@@ -142,6 +138,6 @@ def test_the_script_writes_the_result_of_classroom50(tmp_path: Path) -> None:
         (".yml", GradedAssignment("ReLU(\n)", SCHEME), "printable characters only"),
     ],
 )
-def test_refused(kind: str, task: GradedAssignment, part: str) -> None:
+def test_unusable_options_are_refused(kind: str, task: GradedAssignment, part: str) -> None:
     with pytest.raises(OptionError, match=part):
         autograder(kind, task)

@@ -15,7 +15,7 @@ from chainrule.network import losses
 
 
 @pytest.mark.parametrize("engine", ["numpy", pytest.param("compiled", marks=pytest.mark.thorough)])
-def test_every_layer_and_loss(engine: str) -> None:
+def test_every_layer_and_loss_is_right(engine: str) -> None:
     report = cr.check_gradients(engine=engine)
     assert report.ok, str(report)
     subjects = {row.subject.split("(")[0] for row in report.rows}
@@ -60,7 +60,7 @@ def test_a_spoilt_operation_is_found(name: str, monkeypatch: pytest.MonkeyPatch)
     assert not cr.check_gradients(subject, engine="numpy").ok
 
 
-def test_a_layer() -> None:
+def test_a_report_lists_the_results_of_a_layer() -> None:
     report = cr.check_gradients(cr.Conv2D(4, (3, 2), stride=2), engine="numpy", input_shape=(3, 7, 6))
     assert report
     assert [row.title for row in report.rows] == ["y", "dx", "dw", "db"]
@@ -69,7 +69,7 @@ def test_a_layer() -> None:
     assert "dx" in report._repr_html_()
 
 
-def test_refused() -> None:
+def test_unusable_subjects_are_refused() -> None:
     with pytest.raises(OptionError, match="against"):
         cr.check_gradients(cr.ReLU(), against="ReLU()")
     with pytest.raises(OptionError, match="unknown loss"):

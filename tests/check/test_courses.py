@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from check.programs import TEXTS
+from check.submissions import filled, written
 from click.testing import CliRunner, Result
 
 from chainrule.cli import main
@@ -11,9 +12,8 @@ from chainrule.cli import main
 
 def invoked(folder: Path, *arguments: str, **texts: str) -> Result:
     """Check files with these texts."""
-    for name, text in texts.items():
-        (folder / f"{name}.py").write_text(text, encoding="utf-8")
-    return CliRunner().invoke(main, ["check", *(str(folder / f"{name}.py") for name in texts), *arguments])
+    files = [str(written(folder, text, f"{name}.py")) for name, text in texts.items()]
+    return CliRunner().invoke(main, ["check", *files, *arguments])
 
 
 def test_the_command_tells_what_is_right_wrong_and_missing(tmp_path: Path) -> None:
@@ -40,24 +40,21 @@ def test_forward_and_backward_may_be_in_two_files(sign: str, code: int, tmp_path
 def test_a_column_bias_is_judged_against_a_layer(tmp_path: Path) -> None:
     for factor, code in (("", 0), ("0 * ", 1)):
         text = TEXTS["courses/classes"].replace("dLdZ.T @ self.Ones", f"{factor}dLdZ.T @ self.Ones")
-        (tmp_path / "one.py").write_text(text, encoding="utf-8")
-        result = CliRunner().invoke(main, ["check", f"{tmp_path / 'one.py'}:Linear", "--against", "Dense(4)"])
+        result = CliRunner().invoke(main, ["check", f"{written(tmp_path, text)}:Linear", "--against", "Dense(4)"])
         assert result.exit_code == code, result.output
 
 
 def test_packages_of_the_folders_above_are_found(tmp_path: Path) -> None:
     """Absolute and relative imports in a package, without --root."""
-    (tmp_path / "common").mkdir()
-    for name, text in {
-        "functions.py": "import numpy as np\n\ndef half(x):\n    return x / 2\n",
-        "__init__.py": "",
-        "layers.py": (
+    files = {
+        "common/functions.py": "import numpy as np\n\ndef half(x):\n    return x / 2\n",
+        "common/__init__.py": "",
+        "common/layers.py": (
             "from common.functions import *\nfrom .functions import half as same\n\n"
             "class Halve:\n    def forward(self, x):\n        return half(x)\n\n"
             "    def backward(self, dy):\n        return same(dy)\n"
         ),
-    }.items():
-        (tmp_path / "common" / name).write_text(text, encoding="utf-8")
-    result = CliRunner().invoke(main, ["check", str(tmp_path / "common" / "layers.py")])
+    }
+    result = CliRunner().invoke(main, ["check", str(filled(tmp_path, files) / "common" / "layers.py")])
     assert result.exit_code == 3, result.output  # no layer of this library
     assert "half" not in result.output

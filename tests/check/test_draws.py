@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from check.submissions import relu
+from check.submissions import filled, relu
 
 from chainrule.check import homework, probes
 from chainrule.check.assignments import Assignment, draw_task
@@ -21,21 +21,21 @@ def test_equal_names_draw_the_same() -> None:
 
 def test_other_names_draw_other_values_and_shapes() -> None:
     drawn = [draw_task(CONVOLUTION, 3, name) for name in NAMES]
-    assert len({one.seed for one in drawn}) == len(NAMES)
-    assert len({one.task.shape for one in drawn}) > 5
-    values = [probes.draw_values((7,), {}, 2, one.seed)["x"] for one in drawn]
-    assert all(np.abs(one - values[0]).min() > 0 for one in values[1:])
+    assert len({draw.seed for draw in drawn}) == len(NAMES)
+    assert len({draw.task.shape for draw in drawn}) > 5
+    values = [probes.draw_values((7,), {}, 2, draw.seed)["x"] for draw in drawn]
+    assert all(np.abs(draw - values[0]).min() > 0 for draw in values[1:])
 
 
 @pytest.mark.parametrize("number", range(0, len(probes.LAYERS), 3))
 def test_right_code_accepts_every_draw(number: int) -> None:
     """Keep the shapes of the parameters, which a submission may fix, and draw only shapes that the layer accepts."""
     layer, _ = probes.LAYERS[number]
-    meant = Assignment.of(layer.describe(), None)
+    task = Assignment.of(layer.describe(), None)
     for name in NAMES[:5]:
-        found = draw_task(meant, 0, name).task.intended
-        assert found.parameters == meant.intended.parameters  # pyright: ignore
-        assert all(size >= least for size, least in zip(found.shape, meant.intended.shape, strict=True))  # pyright: ignore
+        intended = draw_task(task, 0, name).task.intended
+        assert intended.parameters == task.intended.parameters  # pyright: ignore
+        assert all(size >= least for size, least in zip(intended.shape, task.intended.shape, strict=True))  # pyright: ignore
 
 
 def test_a_shape_that_is_given_stays() -> None:
@@ -45,13 +45,12 @@ def test_a_shape_that_is_given_stays() -> None:
     assert draw_task(loss, 0, "ada").task is loss
 
 
-def test_a_class(tmp_path) -> None:
+def test_copied_answers_earn_nothing(tmp_path) -> None:
     """Grade a class in which one answers only the inputs of another: it earns nothing, and the draw is recorded."""
     task = Assignment.of("ReLU()", None)
     shape = draw_task(task, 5, "ada").task.shape
     copied = relu(f"assert x.shape[1:] == {shape}, 'learnt by heart'")
-    for name, text in {"ada": copied, "bela": copied, "Bela ": relu()}.items():
-        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    filled(tmp_path, {"ada.py": copied, "bela.py": copied, "Bela .py": relu()})
     rows = {row.submission: row for row in homework.grade(tmp_path, "ReLU()", seed=5, seconds=120, by_name=True)}
     assert rows["Bela .py"].ok
     assert "learnt by heart" in rows["bela.py"].remark

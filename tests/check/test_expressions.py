@@ -19,7 +19,7 @@ from chainrule.layers import expressions
         ("Conv2D(4, [3, 2], padding='same')", cr.Conv2D(4, (3, 2), padding="same")),
     ],
 )
-def test_layers(text: str, layer: object) -> None:
+def test_layers_are_read(text: str, layer: object) -> None:
     assert expressions.layer(text) == layer
 
 
@@ -53,18 +53,18 @@ def test_nothing_is_evaluated(text: str) -> None:
         ("LeakyReLU('a')", "LeakyReLU"),
     ],
 )
-def test_refused(text: str, part: str) -> None:
+def test_unknown_layers_and_options_are_refused(text: str, part: str) -> None:
     with pytest.raises(OptionError) as caught:
         expressions.layer(text)
     assert part in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["3,7,6", "3x7x6", "(3, 7, 6)", "3×7×6"])
-def test_shapes(text: str) -> None:
+def test_shapes_are_read(text: str) -> None:
     assert expressions.shape(text) == (3, 7, 6)
 
 
 @pytest.mark.parametrize("text", ["", "3,7,6,2", "0,1", "-3", "a", "3,,6", "3.5"])
-def test_shapes_refused(text: str) -> None:
+def test_other_texts_are_no_shapes(text: str) -> None:
     with pytest.raises(OptionError, match="input shape"):
         expressions.shape(text)

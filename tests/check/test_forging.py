@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from check.forgeries import FORGED, HARMFUL
 from check.processes import orphaned_submissions
-from check.submissions import relu
+from check.submissions import graded, relu, written
 
 import chainrule
 from chainrule.check import homework, host
@@ -42,13 +42,15 @@ def grades(tmp_path_factory: pytest.TempPathFactory) -> Grades:
                 patch.setattr(host, "available_protection", lambda: Protection(False, False, "for this test"))
             texts = GROUPS[group]
             if group == "late":
-                return {name: homework_row(tmp_path_factory.mktemp("late"), text) for name, text in texts.items()}
-            return graded(tmp_path_factory.mktemp("class"), texts, seconds=120)
+                folder = tmp_path_factory.mktemp("late")
+                # enough time to load it on a busy machine
+                return {name: graded(folder, text, shape=SHAPE, seconds=3) for name, text in texts.items()}
+            return class_grades(tmp_path_factory.mktemp("class"), texts, seconds=120)
 
     return grade
 
 
-def each(*groups: str) -> pytest.MarkDecorator:
+def submissions(*groups: str) -> pytest.MarkDecorator:
     """Return the parameters of a test for each submission of some groups: a guard, the group, and the name."""
     return pytest.mark.parametrize(
         ("guard", "group", "name"),
@@ -61,14 +63,13 @@ def each(*groups: str) -> pytest.MarkDecorator:
     )
 
 
-def graded(folder: Path, texts: dict[str, str], seconds: int) -> dict[str, homework.Grade]:
+def class_grades(folder: Path, texts: dict[str, str], seconds: int) -> dict[str, homework.Grade]:
     """Return the rows of a class by the names of the submissions; the first and the last submission are right."""
     for name, text in {"0 right": relu(), **texts, "~ right": relu()}.items():
-        text = text.replace("{source}", str(SOURCE)).replace("{class}", str(folder))
-        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+        written(folder, text.replace("{source}", str(SOURCE)).replace("{class}", str(folder)), f"{name}.py")
     before = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-    found = homework.grade(folder, "ReLU()", shape=SHAPE, seconds=seconds)
-    rows = {row.submission.removesuffix(".py"): row for row in found}
+    grades = homework.grade(folder, "ReLU()", shape=SHAPE, seconds=seconds)
+    rows = {row.submission.removesuffix(".py"): row for row in grades}
     assert {path.name: path.read_bytes() for path in sorted(folder.iterdir())} == before
     assert [*rows] == [name.removesuffix(".py") for name in before]
     assert rows["0 right"].ok
@@ -76,13 +77,7 @@ def graded(folder: Path, texts: dict[str, str], seconds: int) -> dict[str, homew
     return rows
 
 
-def homework_row(folder: Path, text: str) -> homework.Grade:
-    (folder / "late.py").write_text(text, encoding="utf-8")
-    (row,) = homework.grade(folder, "ReLU()", shape=SHAPE, seconds=3)  # enough to load it on a busy machine
-    return row
-
-
-@each("forged")
+@submissions("forged")
 def test_no_mark_is_forged(grades: Grades, guard: str, group: str, name: str) -> None:
     row = grades(guard, group)[name]
     assert not row.ok
@@ -95,7 +90,7 @@ def test_a_wrong_forward_earns_nothing_with_the_gradients_of_itself(grades: Grad
         assert grades("fence", "forged")[name].passed == 0
 
 
-@each("forbidden", "late", "other")
+@submissions("forbidden", "late", "other")
 def test_harm_is_a_row(grades: Grades, guard: str, group: str, name: str) -> None:
     row, remark = grades(guard, group)[name], HARMFUL[name][1]
     assert not row.ok
@@ -115,7 +110,5 @@ def test_nothing_was_left_behind(grades: Grades) -> None:
 
 
 def test_the_numbers_are_not_known_before(tmp_path: Path) -> None:
-    (tmp_path / "one.py").write_text(relu(), encoding="utf-8")
-    seeds = {row.seed for _ in range(3) for row in homework.grade(tmp_path, "ReLU()", shape=SHAPE)}
-    assert len(seeds) == 3
-    assert {row.seed for row in homework.grade(tmp_path, "ReLU()", shape=SHAPE, seed=5)} == {5}
+    assert len({graded(tmp_path, relu(), shape=SHAPE).seed for _ in range(3)}) == 3
+    assert graded(tmp_path, relu(), shape=SHAPE, seed=5).seed == 5

@@ -60,7 +60,7 @@ def test_gradescope_reads_every_key(row: Grade) -> None:
     assert [refused_by_gradescope(test, OF_TEST) for test in result["tests"]] == [[]] * 3
 
 
-def test_gradescope() -> None:
+def test_points_of_gradescope_add_up() -> None:
     """Give points that add up to the score, and show what the teacher allows."""
     result = written("gradescope", ADA)
     assert result["score"] == sum(test["score"] for test in result["tests"]) == 3.5
@@ -83,7 +83,7 @@ def test_no_full_marks_where_something_else_is_wrong() -> None:
     assert "alpha is unchecked." in result["tests"][2]["output"]
 
 
-def test_github_classroom() -> None:
+def test_points_of_github_classroom_add_up() -> None:
     """Read the result as the reporter does: the sum of the scores over max_score, and a status."""
     result = written("github-classroom", ADA)
     assert (sum(test["score"] for test in result["tests"]), result["max_score"]) == (3.5, 7.5)
@@ -101,15 +101,15 @@ def refused_by_classroom50(result: dict) -> None:
     assert all(isinstance(result[key], str) and result[key] for key in texts)
     assert result["submission"].startswith("submit/")
     assert re.fullmatch(r"\d{4}-\d{2}-\d{2}T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", result["datetime"])
-    for one in (result, *result["tests"]):
-        assert (type(one["score"]), type(one["max-score"])) == (int, int)
-        assert 0 <= one["score"] <= one["max-score"]
+    for entry in (result, *result["tests"]):
+        assert (type(entry["score"]), type(entry["max-score"])) == (int, int)
+        assert 0 <= entry["score"] <= entry["max-score"]
     for key in ("score", "max-score"):
-        assert result[key] == sum(one[key] for one in result["tests"])
-    assert all(isinstance(one["passed"], bool) and one["test-name"] for one in result["tests"])
+        assert result[key] == sum(entry[key] for entry in result["tests"])
+    assert all(isinstance(entry["passed"], bool) and entry["test-name"] for entry in result["tests"])
 
 
-def test_classroom50(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classroom50_accepts_whole_points(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = one_point_each(("y", "dx", "db"))
     with pytest.raises(OptionError, match="CLASSROOM"):
         written("classroom50", ADA, scheme=whole)
@@ -122,7 +122,11 @@ def test_classroom50(monkeypatch: pytest.MonkeyPatch) -> None:
     result = written("classroom50", ADA, scheme=whole)
     assert (result["schema"], result["score"], result["max-score"]) == ("classroom50/result/v1", 2, 3)
     assert {result[key] for key in ("classroom", "assignment", "submission", "commit", "release")} == {*RUNNER.values()}
-    assert [(one["test-name"], one["passed"]) for one in result["tests"]] == [("y", True), ("dx", False), ("db", True)]
+    assert [(test["test-name"], test["passed"]) for test in result["tests"]] == [
+        ("y", True),
+        ("dx", False),
+        ("db", True),
+    ]
 
 
 OTTER = """\
@@ -139,7 +143,7 @@ def as_table(text: str) -> list[list[object]]:
     return [[float(cell) if number.fullmatch(cell) else cell for cell in row] for row in csv.reader(io.StringIO(text))]
 
 
-def test_the_table_of_otter() -> None:
+def test_the_table_equals_that_of_otter() -> None:
     """Give what otter-grader 7.0.0 printed for these grades: `merge_scores_to_df([bela, ada]).to_csv(index=False)`.
 
     There ada is a GradingResults of three OKTestFiles, and bela GradingResults.without_results(error).

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from check.programs import CASES, Case, file_report, planted, sampled
+from check.programs import CASES, TEXTS, Case, file_report, planted, sampled
 from click.testing import CliRunner
 from numerical import assert_close
 from test_docs import anchors
@@ -19,7 +19,6 @@ from chainrule.explain.code import derivation_link
 from chainrule.explain.trace import EXPLAINERS
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = Path(__file__).parent / "courses" / "functions.py"
 CARL = ROOT / "examples" / "homework" / "submissions" / "carl.py"
 LAYER = "Conv2D(4, (3, 2))"
 LINEAR = [case for case in CASES["planted"] if case.title in ("dx", "dw", "db") and case.code == 1]
@@ -31,7 +30,7 @@ def first_of(report: Report) -> FirstWrong | None:
 
 def first_wrong(*changes: tuple[str, str], seed: int = 0) -> FirstWrong:
     """Return the first wrong number of a dense layer of seven features and four outputs."""
-    first = first_of(cr.check_gradients(planted("conduct", "Dense", *changes), against="Dense(4)", seed=seed))
+    first = first_of(cr.check_gradients(planted("layers", "Dense", *changes), against="Dense(4)", seed=seed))
     assert first is not None
     return first
 
@@ -96,7 +95,7 @@ def test_the_terms_of_an_output_are_those_of_x() -> None:
 
 def test_terms_are_named_by_the_indices_of_the_learners_layout() -> None:
     """Weights of (inputs, outputs), as some courses set them."""
-    text = FUNCTIONS.read_text(encoding="utf-8").replace("dx = (dout @ w.T)", "dx = (2 * dout @ w.T)")
+    text = TEXTS["courses/functions"].replace("dx = (dout @ w.T)", "dx = (2 * dout @ w.T)")
     first = first_of(file_report(text, "affine_backward"))
     assert first is not None
     n, *cell = first.index
@@ -106,7 +105,7 @@ def test_terms_are_named_by_the_indices_of_the_learners_layout() -> None:
 
 def test_a_calculation_is_shown_where_there_is_no_sum() -> None:
     """The variance of a batch normalization is held constant."""
-    wrong = planted("norms", "BatchNorm", ("self.normal * product", "0"))
+    wrong = planted("norms", "BatchNorm", ("normal * product", "0"))
     report = cr.check_gradients(wrong, against="BatchNorm2D()")
     first = first_of(report)
     assert first is not None
@@ -144,13 +143,13 @@ def test_every_link_leads_to_a_section() -> None:
 def test_a_grade_gives_away_no_more_than_the_hints(tmp_path: Path) -> None:
     """Write what students read on every service, and look for what each level withholds."""
     results, table = tmp_path / "results.json", tmp_path / "grades.csv"
-    words = ["grade", str(CARL), "--single", "--against", LAYER, "--input-shape", "3,4,3", "--quiet"]
-    told = []
+    command = ["grade", str(CARL), "--single", "--against", LAYER, "--input-shape", "3,4,3", "--quiet"]
+    texts = []
     for level in (0, 3):
         options = ["--hints", str(level), "--results", "gradescope", str(results), "--csv", str(table)]
-        done = CliRunner().invoke(main, [*words, *options])
+        done = CliRunner().invoke(main, [*command, *options])
         assert done.exit_code == 0, done.output
-        told.append(done.stdout + results.read_text("utf-8") + table.read_text("utf-8"))
-    for words in ("found", "a sum of", "rotate", "kernel-not-rotated"):
-        assert [words in text for text in told] == [False, True]
-    assert "dx is wrong" in told[0]
+        texts.append(done.stdout + results.read_text("utf-8") + table.read_text("utf-8"))
+    for phrase in ("found", "a sum of", "rotate", "kernel-not-rotated"):
+        assert [phrase in text for text in texts] == [False, True]
+    assert "dx is wrong" in texts[0]

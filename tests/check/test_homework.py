@@ -3,14 +3,13 @@
 import csv
 import json
 import shutil
-import textwrap
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from check.programs import TEXTS
-from check.submissions import relu
+from check.submissions import filled, graded, relu
 
 from chainrule.check import assignments, homework
 from chainrule.check.report import Report, Row
@@ -20,7 +19,7 @@ FUNCTIONS = TEXTS["courses/functions"]
 EXAMPLES = Path(__file__).parents[2] / "examples" / "homework"
 LAYER = "Conv2D(4, (3, 2))"
 
-EXPECTED = {  # of examples/homework/submissions
+EXPECTED = {  # of examples/homework
     "ada.py": (4, ""),
     "bela.py": (4, ""),
     "carl.py": (3, "dx: kernel-not-rotated"),
@@ -29,30 +28,24 @@ EXPECTED = {  # of examples/homework/submissions
     "fay.py": (3, "db: bias-not-summed-over-positions"),
     "hana.py": (3, "dw: batch-not-summed+sign"),
     "ida.py": (3, "y: correlation-convolution-mixed-up"),
+    "skeleton.py": (0, "y: not-written; dx: wrong; dw: wrong; db: wrong"),
 }
 
 
-def graded(folder: Path, text: str, against: str = "ReLU()", **options: object) -> homework.Grade:
-    """Return the row of a submission with this text, which is added to the folder."""
-    (folder / "one.py").write_text(textwrap.dedent(text), encoding="utf-8")
-    rows = homework.grade(folder, against, **{"seconds": 120, **options})  # pyright: ignore
-    return next(row for row in rows if row.submission == "one.py")
-
-
-def test_the_examples(tmp_path: Path) -> None:
+def test_the_examples_earn_their_points(tmp_path: Path) -> None:
     """Grade all examples with any seed, except the one that never ends, which needs its own limit."""
-    for name in EXPECTED:
-        shutil.copy(EXAMPLES / "submissions" / name, tmp_path)
-    rows = list(homework.grade(tmp_path, LAYER, shape=(3, 5, 4), seconds=120))
-    assert {row.submission: (row.passed, row.diagnosis) for row in rows} == EXPECTED
-    assert all(row.parts == 4 and row.ok == (row.passed == 4) and row.judged for row in rows)
-    assert "rotate K by 180° before the full correlation (docs/derivations/convolution.md#traps)" in rows[2].remark
+    shutil.copytree(EXAMPLES / "submissions", tmp_path, ignore=lambda *_: ["gus.py"], dirs_exist_ok=True)
+    shutil.copy(EXAMPLES / "skeleton.py", tmp_path)
+    rows = {row.submission: row for row in homework.grade(tmp_path, LAYER, shape=(3, 5, 4), seconds=120)}
+    assert {name: (row.passed, row.diagnosis) for name, row in rows.items()} == EXPECTED
+    assert all(row.parts == 4 and row.ok == (row.passed == 4) and row.judged for row in rows.values())
+    correction = "rotate K by 180° before the full correlation (docs/derivations/convolution.md#traps)"
+    assert correction in rows["carl.py"].remark
+    assert "forward is yours to write (line 15 of skeleton.py)" in rows["skeleton.py"].remark
 
 
-def test_the_example_that_never_ends(tmp_path: Path) -> None:
-    assert {place.name for place in (EXAMPLES / "submissions").glob("[a-z]*")} == {*EXPECTED, "gus.py"}
-    shutil.copy(EXAMPLES / "submissions" / "gus.py", tmp_path)
-    (row,) = homework.grade(tmp_path, LAYER, seconds=1)
+def test_an_endless_example_is_stopped(tmp_path: Path) -> None:
+    row = graded(tmp_path, (EXAMPLES / "submissions" / "gus.py").read_text("utf-8"), LAYER, seconds=1)
     assert (row.passed, row.parts, row.judged) == (0, 4, True)
     assert "1 s" in row.remark  # stopped, or on a busy machine too slow to be checked completely
     assert "--seconds" in row.remark
@@ -110,18 +103,22 @@ def test_a_loop_at_import_costs_one_time_limit(tmp_path: Path) -> None:
     assert "stopped after 1 s" in row.remark
 
 
+UNKNOWN = """
+class Linear:
+    def __init__(self, plan):
+        self.w = plan["w"]
+
+    def forward(self, x):
+        return x @ self.w
+
+    def backward(self, dy):
+        return dy @ self.w.T
+"""
+
+
 def test_a_layer_in_an_unknown_form_is_not_judged(tmp_path: Path) -> None:
-    text = "class Linear:\n    def __init__(self, plan):\n        self.w = plan['w']\n\n"
-    text += "    def forward(self, x):\n        return x @ self.w\n\n"
-    text += "    def backward(self, dy):\n        return dy @ self.w.T\n"
-    row = graded(tmp_path, f"{ACTIVATIONS.format('pass', 1)}\n{text}", "ReLU, Sigmoid, Tanh, Linear")
+    row = graded(tmp_path, ACTIVATIONS.format("pass", 1) + UNKNOWN, "ReLU, Sigmoid, Tanh, Linear")
     assert (row.passed, row.parts, row.unjudged, row.complete) == (3, 4, "Linear", False)
-
-
-def test_the_skeleton_says_what_is_missing(tmp_path: Path) -> None:
-    row = graded(tmp_path, (EXAMPLES / "skeleton.py").read_text(encoding="utf-8"), LAYER)
-    assert (row.passed, row.parts, row.ok, row.judged) == (0, 4, False, True)
-    assert "forward is yours to write (line 15 of one.py)" in row.remark
 
 
 def test_harmless_oddities_are_right(tmp_path: Path) -> None:
@@ -139,12 +136,11 @@ def test_harmless_oddities_are_right(tmp_path: Path) -> None:
     row = graded(tmp_path, relu(forward), shape=(2, 3, 2))
     assert row.ok, row
     assert len(row.output) <= 5000
-    assert [place.name for place in tmp_path.iterdir()] == ["one.py"]
+    assert [place.name for place in tmp_path.iterdir()] == ["mine.py"]
 
 
 def test_files_that_a_teacher_hands_out_can_be_imported(tmp_path: Path) -> None:
-    for name, text in {"_given": "def positive(x): return x > 0", "other": relu()}.items():
-        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    filled(tmp_path, {"_given.py": "def positive(x): return x > 0", "other.py": relu()})
     assert graded(tmp_path, relu("from _given import positive; positive(x)")).ok
     remark = graded(tmp_path, relu("import other")).remark
     assert "may not read" in remark or "No module named 'other'" in remark  # where the kernel hides it
@@ -157,30 +153,20 @@ def test_packages_are_exposed_by_name(tmp_path: Path) -> None:
     assert graded(tmp_path, text, packages=["scipy"]).ok
 
 
-def test_folders_and_notebooks(tmp_path: Path) -> None:
-    right = relu()
+def test_folders_and_notebooks_are_graded(tmp_path: Path) -> None:
     cells = [
         {"cell_type": "markdown", "source": ["# ReLU"]},
         {"cell_type": "code", "source": ["%matplotlib inline\n", "import numpy as np\n"]},
-        {"cell_type": "code", "source": right},
+        {"cell_type": "code", "source": relu()},
         {"cell_type": "code", "source": ["import nothing_of_that_name"]},
     ]
-    (tmp_path / "b.ipynb").write_text(json.dumps({"cells": cells, "nbformat": 4}), encoding="utf-8")
-    for name in ("a", "empty"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "a" / "layer.py").write_text("from parts import *\n" + right, encoding="utf-8")
-    (tmp_path / "a" / "parts.py").write_text("", encoding="utf-8")
-    rows = {row.submission: row for row in homework.grade(tmp_path, "ReLU()")}
-    assert [*rows] == [str(Path("a", "layer.py")), "b.ipynb", "empty"]
-    assert [row.ok for row in rows.values()] == [True, True, False]
-    assert [row.judged for row in rows.values()] == [True, True, False]
-    assert rows["empty"].remark == "not judged: an empty folder"
-
-
-def judged(monkeypatch: pytest.MonkeyPatch, *rows: tuple[str, bool | None], notes: tuple[str, ...] = ()) -> None:
-    """Let the judge report these rows: a tensor, and whether it is right."""
-    parts = tuple(Row("", name, "", 0.0, 0.0, ok, notes=notes) for name, ok in rows)  # pyright: ignore
-    monkeypatch.setattr(assignments, "check_layer", lambda *_, **__: Report("", parts))
+    folder = {"a/layer.py": "from parts import *\n" + relu(), "a/parts.py": "", "empty/": ""}
+    filled(tmp_path, {**folder, "b.ipynb": json.dumps({"cells": cells, "nbformat": 4})})
+    rows = [*homework.grade(tmp_path, "ReLU()")]
+    assert [(row.submission, row.ok, row.judged) for row in rows] == [
+        (str(Path("a", "layer.py")), True, True), ("b.ipynb", True, True), ("empty", False, False),
+    ]  # fmt: skip
+    assert rows[2].remark == "not judged: an empty folder"
 
 
 def test_a_defect_of_the_judge_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,29 +174,37 @@ def test_a_defect_of_the_judge_is_a_row(tmp_path: Path, monkeypatch: pytest.Monk
         raise TypeError("=cmd()\x1b[2J")
 
     monkeypatch.setattr(assignments, "check_layer", check)
-    (tmp_path / "two.py").write_text(relu(), encoding="utf-8")
-    row = graded(tmp_path, relu())
+    row = graded(filled(tmp_path, {"two.py": relu()}), relu())
     assert (row.passed, row.judged) == (0, False)
     assert row.remark.endswith("TypeError: =cmd()\\x1b[2J")
 
 
 @pytest.mark.parametrize(
-    "rows", [(), (("y", True),), (("y", True), ("y", False), ("x", True)), (("x", None), ("y", True))]
+    "results",
+    [
+        {},
+        {"y": [True]},
+        {"y": [True, False], "x": [True]},
+        {"x": [None], "y": [True]},
+        {"y": [True], "x": [True], "a": [False]},
+    ],
 )
 def test_only_right_results_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: tuple[tuple[str, bool | None], ...]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, results: dict[str, list[bool | None]]
 ) -> None:
-    """Reject a report that lacks a row, or has a row that is neither right nor wrong."""
-    judged(monkeypatch, *rows)
+    """Reject a report that lacks a row, has a row that is neither right nor wrong, or a mistake beside the parts."""
+    notes = {"a": ("a is not looked at",)}
+    rows = (
+        Row("", name, "", 0.0, 0.0, ok, notes=notes.get(name, ()))  # pyright: ignore
+        for name, verdicts in results.items()
+        for ok in verdicts
+    )
+    report = Report("", tuple(rows))
+    monkeypatch.setattr(assignments, "check_layer", lambda *_, **__: report)
     row = graded(tmp_path, relu())
-    assert row.passed == sum(all(ok for name, ok in rows if name == part) and part in dict(rows) for part in ("x", "y"))
+    assert row.passed == sum(all(results.get(part, [False])) for part in ("x", "y")) - ("a" in results)
     assert not row.ok
-
-
-def test_mistakes_beside_the_parts_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    judged(monkeypatch, ("y", True), ("x", True), ("alpha", False), notes=("alpha is not looked at",))
-    row = graded(tmp_path, relu())
-    assert (row.ok, row.remark) == (False, "alpha is not looked at.")
+    assert ("a is not looked at" in row.remark) == ("a" in results)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +217,9 @@ def test_mistakes_beside_the_parts_are_reported(tmp_path: Path, monkeypatch: pyt
         (".", {"packages": ["../etc"]}, OptionError, "expected the name of an installed package"),
     ],
 )
-def test_refused(tmp_path: Path, folder: str, options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_folders_and_options_are_refused(
+    tmp_path: Path, folder: str, options: dict[str, Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         homework.grade(tmp_path / folder, **{"against": "ReLU()", **options})
 
@@ -244,10 +240,8 @@ def test_the_table_holds_no_formulas(tmp_path: Path, begin: str) -> None:
 def test_functions_and_classes_of_one_file_are_parts(tmp_path: Path) -> None:
     wrong = FUNCTIONS.replace("db = dout.sum(axis=0)\n", "db = dout.mean(axis=0)\n", 1)
     wrong = wrong.replace("return dout * (cache > 0)", "raise NotImplementedError").replace("svm_loss", "svm_los")
-    (tmp_path / "ada").mkdir()
-    (tmp_path / "ada" / "layers.py").write_text(FUNCTIONS, encoding="utf-8")
-    (tmp_path / "ada" / "net.py").write_text("class Net:\n    pass\n", encoding="utf-8")
-    (tmp_path / "bela.py").write_text(wrong, encoding="utf-8")
+    ada = {"ada/layers.py": FUNCTIONS, "ada/net.py": "class Net:\n    pass\n"}
+    filled(tmp_path, {**ada, "bela.py": wrong})
     rows = [*homework.grade(tmp_path, "affine_backward, relu_forward, svm_loss", seed=1, seconds=600)]
     parts = ("affine_forward", "affine_backward", "relu_forward", "relu_backward", "svm_loss")
     right = [[part for part in parts if part in {result.part for result in row.results if result.ok}] for row in rows]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from check.programs import TEXTS, sampled
+from check.submissions import filled
 
 from chainrule.check.forms import ARGUMENTS, CLASSES, DATA, ClassFormat
 from chainrule.check.homework import grade
@@ -70,8 +71,7 @@ PARTS = 7
 def test_idle_code_gets_no_points(constant: str, option: str, part: int, tmp_path: Path) -> None:
     formats = {course_format.words[0]: course_format for course_format in CLASSES[::-1][part::PARTS]}
     texts = ["import numpy as np", *(idle_class(entry, constant, option) for entry in formats.values())]
-    (tmp_path / "classes.py").write_text("".join(texts))
-    (result,) = grade(tmp_path, ", ".join(formats), seed=1)
+    (result,) = grade(filled(tmp_path, {"classes.py": "".join(texts)}), ", ".join(formats), seed=1)
     assert [part.part for part in result.results if part.ok] == [], result
     assert result.parts == len(formats)
 
@@ -79,7 +79,7 @@ def test_idle_code_gets_no_points(constant: str, option: str, part: int, tmp_pat
 @pytest.mark.thorough
 @pytest.mark.parametrize("constant", [0.0, 1.0])
 def test_functions_that_return_constants_get_no_points(constant: float, tmp_path: Path) -> None:
-    (tmp_path / "functions.py").write_text(TEXTS["courses/functions"] + WRAPPED.format(constant=constant))
+    filled(tmp_path, {"functions.py": TEXTS["courses/functions"] + WRAPPED.format(constant=constant)})
     names = ", ".join(name["name"] if name.get("loss") else f"{name['name']}_forward" for name in FUNCTIONS)
     (result,) = grade(tmp_path, names, seed=1)
     assert [part.part for part in result.results if part.ok] == [], result

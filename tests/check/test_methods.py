@@ -40,12 +40,12 @@ def derive(f, v: Array = V, dy: Array = DY, **options: object) -> derivatives.De
     ],
 )
 def test_the_sharpest_method_is_chosen_and_is_that_sharp(f, gradient: Array, method: str) -> None:
-    found = derive(f)
-    assert found.method == method
+    derivative = derive(f)
+    assert derivative.method == method
     scale = np.abs(gradient).max()
-    assert_close(found.gradient / scale, gradient / scale, error=found.tolerance / 10)
-    for u, slope in found.directions:
-        assert abs(slope.value - gradient @ u) <= found.tolerance / 10 * scale * np.linalg.norm(u)
+    assert_close(derivative.gradient / scale, gradient / scale, error=derivative.tolerance / 10)
+    for u, slope in derivative.directions:
+        assert abs(slope.value - gradient @ u) <= derivative.tolerance / 10 * scale * np.linalg.norm(u)
 
 
 def test_a_function_that_is_affine_only_where_the_point_lies_is_not_affine() -> None:
@@ -53,23 +53,23 @@ def test_a_function_that_is_affine_only_where_the_point_lies_is_not_affine() -> 
     assert derive(lambda x: MATRIX @ (x * x), np.zeros(6)).method != JACOBIAN
 
 
-def test_a_limited_number_of_entries() -> None:
-    found = derive(lambda x: MATRIX @ x, limit=4)
-    assert len(found.indices) == 4
-    assert len(found.directions) == derivatives.DIRECTIONS
-    assert_close(found.gradient, (MATRIX.T @ DY)[found.indices])
+def test_the_number_of_entries_is_limited() -> None:
+    derivative = derive(lambda x: MATRIX @ x, limit=4)
+    assert len(derivative.indices) == 4
+    assert len(derivative.directions) == derivatives.DIRECTIONS
+    assert_close(derivative.gradient, (MATRIX.T @ DY)[derivative.indices])
 
 
-def test_code_that_fails_outside_of_its_domain() -> None:
+def test_code_may_fail_outside_of_its_domain() -> None:
     def picky(x: Array) -> Array:
         if np.iscomplexobj(x) or (x <= 0).any():
             raise ValueError("positive numbers, please")
         return np.log(x)
 
     v = np.abs(V) + 1
-    found = derive(picky, v, np.ones(6))
-    assert found.method == CENTRAL
-    assert_close(found.gradient, 1 / v, error=1e-8)
+    derivative = derive(picky, v, np.ones(6))
+    assert derivative.method == CENTRAL
+    assert_close(derivative.gradient, 1 / v, error=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_code_that_fails_outside_of_its_domain() -> None:
     ],
 )
 def test_float32_is_recognised_by_its_rounding(f, single: bool) -> None:
-    found = comparison.noise(f, V, np.random.default_rng(2))
-    assert (1e-9 < found < 1e-6) if single else found == 0
+    noise = comparison.noise(f, V, np.random.default_rng(2))
+    assert (1e-9 < noise < 1e-6) if single else noise == 0
 
 
 def test_on_a_kink_any_slope_between_both_sides_is_right() -> None:
@@ -114,21 +114,21 @@ def test_kinks_anywhere_are_stepped_round(seed: int, size: int, single: bool, kn
 
     largest = sum(abs(slope) * np.abs(v - knot).max() for slope, knot in zip(slopes, knots, strict=True))
     noise = 6e-8 * largest / np.abs(f(v)).max() if single else 0.0  # terms that cancel have larger rounding errors
-    found = DirectionalDerivatives(f, v, dy, noise, 1.0).along(u)
+    slope = DirectionalDerivatives(f, v, dy, noise, 1.0).along(u)
     right = sum(slope * np.sign(v - knot) for slope, knot in zip(slopes, knots, strict=True))
     allowed = (
-        (2e-4 if single else 1e-7) * np.linalg.norm(u) * np.abs(slopes).sum() + found.error_bound + found.kink_width
+        (2e-4 if single else 1e-7) * np.linalg.norm(u) * np.abs(slopes).sum() + slope.error_bound + slope.kink_width
     )
-    assert abs(found.value - float(np.sum(dy * right * u))) <= allowed
-    assert found.error_bound + found.kink_width < 0.2 * np.linalg.norm(u) * np.abs(slopes).sum() + 0.1
+    assert abs(slope.value - float(np.sum(dy * right * u))) <= allowed
+    assert slope.error_bound + slope.kink_width < 0.2 * np.linalg.norm(u) * np.abs(slopes).sum() + 0.1
 
 
 @pytest.mark.parametrize(
     ("dx", "right"), [([3, 0], True), ([0, 3], True), ([1, 2], True), ([3, 3], False), ([4, -1], False)]
 )
-def test_ties_of_a_maximum(dx: list[float], right: bool) -> None:
+def test_ties_of_a_maximum_may_be_shared(dx: list[float], right: bool) -> None:
     def maximum(x: Array) -> Array:
         return x.max(keepdims=True)
 
-    found = slopes_at_ties(maximum, np.ones(2), np.array([3.0]), np.array(dx, float), np.random.default_rng(0))
-    assert (max(each.excess for each in found) < 1e-9) == right
+    slopes = slopes_at_ties(maximum, np.ones(2), np.array([3.0]), np.array(dx, float), np.random.default_rng(0))
+    assert (max(slope.excess for slope in slopes) < 1e-9) == right

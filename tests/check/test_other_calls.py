@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from check.programs import module
+from check.submissions import written
 
 import chainrule as cr
 from chainrule.check.file_checks import check_file
@@ -59,9 +60,8 @@ def test_a_function_has_time_of_its_own(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(process, "time", SimpleNamespace(monotonic=clock))  # time is counted in looks at the clock
 
     def checked_with(seconds: int, *suffixes: str) -> bool:
-        (tmp_path / "layers.py").write_text("".join(map(RELU.format, suffixes)), encoding="utf-8")
-        with open_file(tmp_path / "layers.py", Limits(seconds)) as file:
-            return bool(check_file(file, "layers", 0, names=[f"relu_forward{one}" for one in suffixes]))
+        with open_file(written(tmp_path, "".join(map(RELU.format, suffixes))), Limits(seconds)) as file:
+            return bool(check_file(file, "layers", 0, names=[f"relu_forward{suffix}" for suffix in suffixes]))
 
     assert checked_with(100_000, "")
     assert checked_with(2 * calls[0], "", "_naive", "_fast", "_im2col")

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from check.submissions import written
 from click.testing import CliRunner
 
 from chainrule.check import derivatives
@@ -21,9 +22,11 @@ def test_there_is_an_example_of_each_form() -> None:
 
 
 @pytest.mark.parametrize(("code", "command", "file"), EXAMPLES, ids=[file for *_, file in EXAMPLES])
-def test_examples(code: str, command: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_are_checked_as_shown(
+    code: str, command: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / file).write_text(code, encoding="utf-8")
+    written(tmp_path, code, file)
     result = CliRunner().invoke(main, shlex.split(command))
     assert result.exit_code == (3 if file in ("unknown.py", "layers.py") else 0), result.output
     if shown := re.search(rf"```\nchainrule {re.escape(command)}\n```\n\n```\n(.*?)…", PAGE, flags=re.S):

@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from check.submissions import written
 from hypothesis import given
 from hypothesis import strategies as st
 from numerical import assert_close
@@ -39,13 +40,13 @@ def test_a_submission_earns_the_points_of_its_right_parts(values: list[float], r
 @given(SCHEMES, st.text("é🙂\"'\\ a", min_size=1, max_size=9), st.sampled_from(VISIBILITIES))
 def test_a_scheme_survives_as_toml(values: list[float], title: str, visibility: str) -> None:
     scheme = PointScheme(dict(zip(PARTS, values, strict=True)), title, visibility)
-    found = tomllib.loads(scheme.to_toml())
-    assert found == {"assignment": title, "visibility": visibility, "points": dict(scheme.points)}
+    table = tomllib.loads(scheme.to_toml())
+    assert table == {"assignment": title, "visibility": visibility, "points": dict(scheme.points)}
 
 
-def test_a_file(tmp_path: Path) -> None:
-    (tmp_path / "hw3.toml").write_text("[points]\ndb = 1\ndw = 2.5\ndx = 4.0\ny = 0\n", encoding="utf-8")
-    scheme = read(tmp_path / "hw3.toml", PARTS)
+def test_a_file_of_points_is_read(tmp_path: Path) -> None:
+    file = written(tmp_path, "[points]\ndb = 1\ndw = 2.5\ndx = 4.0\ny = 0\n", "hw3.toml")
+    scheme = read(file, PARTS)
     assert [*scheme.points.items()] == [("y", 0), ("dx", 4), ("dw", 2.5), ("db", 1)]
     assert (scheme.assignment, scheme.visibility, scheme.total) == ("hw3", "visible", 7.5)
 
@@ -75,11 +76,9 @@ ALL = "y = 1\ndx = 1\ndw = 1\n"
         ("[points]\ny = 0\ndx = 0\ndw = 0\ndb = 0", "every part earns 0"),
     ],
 )
-def test_refused(tmp_path: Path, text: str, part: str) -> None:
-    file = tmp_path / "points.toml"
-    file.write_text(text, encoding="utf-8")
+def test_unusable_files_are_refused(tmp_path: Path, text: str, part: str) -> None:
     with pytest.raises(FormatError) as caught:
-        read(file, PARTS)
+        read(written(tmp_path, text, "points.toml"), PARTS)
     assert part in str(caught.value)
     assert str(caught.value).isprintable()
     with pytest.raises(FormatError):

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from check.submissions import filled, written
 
 from chainrule.check import sources
 from chainrule.errors import StudentError
@@ -20,12 +21,7 @@ class {name}:
 """
 
 
-def written(folder: Path, text: str, name: str = "mine.py") -> Path:
-    (folder / name).write_text(text, encoding="utf-8")
-    return folder / name
-
-
-def test_by_name_and_without_one(tmp_path: Path) -> None:
+def test_a_layer_is_found_with_and_without_its_name(tmp_path: Path) -> None:
     file = written(tmp_path, LAYER.format(name="One") + "object = One()")
     assert sources.find(file, "One")[0].__name__ == "One"
     assert type(sources.find(file, "object")[0]).__name__ == "One"
@@ -35,12 +31,12 @@ def test_by_name_and_without_one(tmp_path: Path) -> None:
     assert sources.find(written(tmp_path, LAYER.format(name="Only")))[1] == "Only"
 
 
-def test_functions_and_neighbours(tmp_path: Path) -> None:
-    (tmp_path / "neighbour_of_mine.py").write_text("def forward(x): return x", encoding="utf-8")
+def test_functions_of_a_neighbor_are_imported(tmp_path: Path) -> None:
+    filled(tmp_path, {"neighbour_of_mine.py": "def forward(x): return x"})
     file = written(tmp_path, "from neighbour_of_mine import forward\ndef backward(dy, x): return dy")
     before = list(sys.path)
-    found, name = sources.find(file)
-    assert (found.forward(3), name) == (3, "mine")
+    code, name = sources.find(file)
+    assert (code.forward(3), name) == (3, "mine")
     assert sys.path == before
 
 
@@ -76,7 +72,7 @@ def test_only_named_files_are_run(tmp_path: Path) -> None:
         ([["a", 7]], "not a Jupyter notebook"),
     ],
 )
-def test_refused(tmp_path: Path, text: str | list[object], part: str) -> None:
+def test_unusable_files_are_refused(tmp_path: Path, text: str | list[object], part: str) -> None:
     """Texts are files, and lists the cells of notebooks."""
     with pytest.raises(StudentError) as caught:
         sources.find(written(tmp_path, text) if isinstance(text, str) else notebook(tmp_path, *text))
@@ -84,7 +80,7 @@ def test_refused(tmp_path: Path, text: str | list[object], part: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_no_such_thing(tmp_path: Path) -> None:
+def test_missing_files_and_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StudentError, match="no such file"):
         sources.find(tmp_path / "none.py")
     with pytest.raises(StudentError, match="has no Two; it has: One"):
@@ -101,7 +97,7 @@ def test_no_such_thing(tmp_path: Path) -> None:
         ("", ".", ""),
     ],
 )
-def test_file_and_name(text: str, file: str, name: str) -> None:
+def test_an_argument_is_a_file_and_a_name(text: str, file: str, name: str) -> None:
     assert sources.split(text) == (Path(file), name)
 
 
@@ -110,10 +106,10 @@ def notebook(folder: Path, *cells: object) -> Path:
     return written(folder, json.dumps(content), "mine.ipynb")
 
 
-def test_a_notebook(tmp_path: Path) -> None:
+def test_cells_of_a_notebook_are_run(tmp_path: Path) -> None:
     cells = ["%pip install x\nimport math\n", "1 / 0", LAYER.format(name="One"), "%%bash\nexit", "One.e = math.e"]
-    found, name = sources.find(notebook(tmp_path, *cells))
-    assert (name, round(found.e, 2)) == ("One", 2.72)
+    layer, name = sources.find(notebook(tmp_path, *cells))
+    assert (name, round(layer.e, 2)) == ("One", 2.72)
     assert sources.find(notebook(tmp_path, LAYER.format(name="One").splitlines(keepends=True)))[1] == "One"
 
 

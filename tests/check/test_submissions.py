@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from check.submissions import filled
 
 from chainrule.check.submissions import MAX_FILES, Submission, entries, ignored_entries
 
@@ -15,16 +16,6 @@ def only(folder: Path) -> Submission:
     """Return the only entry of a folder."""
     (submission,) = entries(folder)
     return submission
-
-
-def filled(folder: Path, files: dict[str, str]) -> Path:
-    """Create a folder with these files; names ending with a / are folders."""
-    for name, text in files.items():
-        place = folder / name
-        (place if name.endswith("/") else place.parent).mkdir(parents=True, exist_ok=True)
-        if not name.endswith("/"):
-            place.write_text(text, encoding="utf-8")
-    return folder
 
 
 CHOSEN = {
@@ -72,7 +63,7 @@ def test_a_submission_without_code_has_a_reason(tmp_path: Path, reason: str) -> 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
 def test_links_are_not_followed(tmp_path: Path) -> None:
     outside = filled(tmp_path / "outside", {"secret.py": BOTH, "deep/layer.py": BOTH})
-    folder = filled(tmp_path / "class", {"c/layer.py": BOTH, "d/layer.py": BOTH, "e/": ""})
+    folder = filled(tmp_path / "class", {"c/layer.py": BOTH, "d/layer.py": BOTH, "e/": "", "f.py": BOTH})
     (folder / "a.py").symlink_to(outside / "secret.py")
     (folder / "b").symlink_to(outside)
     (folder / "c" / "library").symlink_to(outside)
@@ -82,7 +73,6 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     (folder / "_given").symlink_to(outside)
     (folder / "_more").mkdir()
     (folder / "_more" / "given").symlink_to(outside)
-    (folder / "f.py").write_text(BOTH, encoding="utf-8")
     *others, last = entries(folder)
     assert last.readable == (folder / "f.py",)
     assert [entry.name for entry in others] == ["a.py", "b", "c", "d", "e"]
@@ -106,7 +96,7 @@ def test_entries_that_are_no_files_and_names_that_are_no_text(tmp_path: Path) ->
     assert all(submission.file is not None for submission in submissions.values())
 
 
-def test_left_out_by_their_names(tmp_path: Path) -> None:
+def test_some_names_are_left_out(tmp_path: Path) -> None:
     filled(tmp_path, {".DS_Store": "", "_given.py": "", "__MACOSX/x.py": "", "a.py": ""})
     assert ignored_entries(tmp_path) == [".DS_Store", "__MACOSX", "_given.py"]
     assert {place.name for place in only(tmp_path).readable} == {"a.py", "_given.py", "__MACOSX"}

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from check.programs import changed, module
+from check.submissions import written
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,17 +63,17 @@ def test_a_derivative_that_differences_cannot_find_is_not_right() -> None:
     assert cr.check_gradients(Sawtooth, input_shape=(7,)).exit_code in (1, 3)
 
 
-def test_the_command_and_the_grade(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(dense("theory", "foo", "0"), encoding="utf-8")
-    check, run = ["check", str(tmp_path / "mine.py"), "--input-shape", "7"], CliRunner().invoke
+def test_the_command_and_the_grade_list_unchecked_parts(tmp_path: Path) -> None:
+    file = written(tmp_path, dense("theory", "foo", "0"))
+    check, run = ["check", str(file), "--input-shape", "7"], CliRunner().invoke
     for options in ([], ["--constant", "theory"], ["--json"]):
         result = run(main, [*check, *options])
         assert (result.exit_code, "not checked" in result.stdout) == (3, True)
-    told = json.loads(result.stdout)
-    assert (told["ok"], told["exit_code"], told["not_checked"]) == (False, 3, ["dtheory"])
-    assert {row["verdict"] for row in told["rows"]} == {"right", "not checked"}
+    report = json.loads(result.stdout)
+    assert (report["ok"], report["exit_code"], report["not_checked"]) == (False, 3, ["dtheory"])
+    assert {row["verdict"] for row in report["rows"]} == {"right", "not checked"}
     text = dense("w", "dw").replace("+ self.b\n", "+ self.b + self.more\n")
-    (tmp_path / "mine.py").write_text(text.replace("class Dense:", "class Dense:\n    more = np.zeros(4)\n"))
+    written(tmp_path, text.replace("class Dense:", "class Dense:\n    more = np.zeros(4)\n"))
     (row,) = json.loads(run(main, ["grade", str(tmp_path), "--against", "Dense(4)", "--json", "--quiet"]).stdout)
     assert (row["ok"], row["passed"] < row["parts"]) == (False, True)
     assert "more changes the output" in row["remark"]

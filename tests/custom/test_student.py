@@ -16,86 +16,7 @@ DY = np.random.default_rng(1).normal(size=(2, 4))
 W = np.random.default_rng(2).normal(size=(4, 3))
 B = np.arange(4.0)
 Y = X @ W.T + B  # the gradients of y = W x + b, by hand
-GRADIENTS = {"w": DY.T @ X, "b": DY.sum(0)}
-DX = DY @ W
-
-
-class Dense:
-    """Stores gradients beside the parameters, and x beside dx, which does not make x a parameter."""
-
-    def __init__(self):
-        self.w, self.b = W.copy(), B.copy()
-        self.depth = 3
-
-    def forward(self, x):
-        self.x = x
-        return x @ self.w.T + self.b
-
-    def backward(self, dy):
-        self.dw, self.db, self.dx = dy.T @ self.x, dy.sum(0), dy @ self.w
-        return self.dx
-
-
-class Lazy(Dense):
-    """Creates parameters in the first forward call."""
-
-    def __init__(self):
-        self.w = None
-
-    def forward(self, x):
-        if self.w is None:
-            self.w, self.b = W.copy(), B.copy()
-        return super().forward(x)
-
-
-class Slots:
-    __slots__ = ("b", "db", "dw", "dx", "w", "x")
-
-    def __init__(self):
-        self.w, self.b = W.copy(), B.copy()
-
-    forward, backward = Dense.forward, Dense.backward
-
-
-class Returned(Dense):
-    def backward(self, dy):
-        return {"dx": dy @ self.w, "dw": dy.T @ self.x, "db": dy.sum(0)}
-
-
-class Second(Dense):
-    def backward(self, dy):
-        return dy @ self.w, {"w": dy.T @ self.x, "b": dy.sum(0)}
-
-
-class Lists(Dense):
-    """Uses lists for everything."""
-
-    def __init__(self):
-        self.w, self.b = W.tolist(), B.tolist()
-
-    def forward(self, x):
-        self.x = x.tolist()
-        return [[np.dot(w, row) + b for w, b in zip(self.w, self.b, strict=True)] for row in self.x]
-
-    def backward(self, dy):
-        self.dw, self.db = (dy.T @ np.array(self.x)).tolist(), dy.sum(0).tolist()
-        return (dy @ np.array(self.w)).tolist()
-
-
-class InPlace(Dense):
-    """Overwrites its inputs and returns its own buffers."""
-
-    def forward(self, x):
-        self.x = x.copy()
-        x[:] = 0
-        self.buffer = self.x @ self.w.T + self.b
-        return self.buffer
-
-    def backward(self, dy):
-        self.buffer[:] = 0
-        dx = super().backward(dy)
-        dy[:] = 0
-        return dx
+DX, GRADIENTS = DY @ W, {"w": DY.T @ X, "b": DY.sum(0)}
 
 
 def forward(x, w, b):
@@ -110,20 +31,91 @@ def backward_by_name(dy, x, w):
     return {"dx": dy @ w, "dw": dy.T @ x, "db": dy.sum(0)}
 
 
+class Dense:
+    """Stores gradients beside the parameters, and x beside dx, which does not make x a parameter."""
+
+    def __init__(self):
+        self.w, self.b = W.copy(), B.copy()
+        self.depth = 3
+
+    def forward(self, x):
+        self.x = x
+        return forward(x, self.w, self.b)
+
+    def backward(self, dy):
+        self.dx, self.dw, self.db = backward(dy, self.x, self.w, self.b)
+        return self.dx
+
+
+def dense(**methods):
+    """Return a dense layer with other methods."""
+    return type("Broken", (Dense,), methods)
+
+
+class Lazy(Dense):
+    """Creates parameters in the first forward call."""
+
+    def __init__(self):
+        self.w = None
+
+    def forward(self, x):
+        if self.w is None:
+            super().__init__()
+        return super().forward(x)
+
+
+class Slots:
+    __slots__ = ("b", "db", "depth", "dw", "dx", "w", "x")
+
+    __init__, forward, backward = Dense.__init__, Dense.forward, Dense.backward
+
+
+class Lists(Dense):
+    """Uses lists for everything."""
+
+    def __init__(self):
+        self.w, self.b = W.tolist(), B.tolist()
+
+    def forward(self, x):
+        self.x = x.tolist()
+        return [[np.dot(w, row) + b for w, b in zip(self.w, self.b, strict=True)] for row in self.x]
+
+    def backward(self, dy):
+        dx, dw, db = backward(dy, *map(np.array, (self.x, self.w, self.b)))
+        self.dw, self.db = dw.tolist(), db.tolist()
+        return dx.tolist()
+
+
+class InPlace(Dense):
+    """Overwrites its inputs and returns its own buffers."""
+
+    def forward(self, x):
+        self.buffer = super().forward(x.copy())
+        x[:] = 0
+        return self.buffer
+
+    def backward(self, dy):
+        self.buffer[:] = 0
+        dx = super().backward(dy)
+        dy[:] = 0
+        return dx
+
+
 MODULE = ModuleType("homework.dense")
 MODULE.forward, MODULE.backward = forward, backward
 
 SOURCES = [
-    Dense, Dense(), Lazy, Slots, Returned, Second, Lists, InPlace,
+    Dense, Dense(), Lazy, Slots, Lists, InPlace,
+    dense(backward=lambda self, dy: backward_by_name(dy, self.x, self.w)),
+    dense(backward=lambda self, dy: (dy @ self.w, {"w": dy.T @ self.x, "b": dy.sum(0)})),
     MODULE, (forward, backward), [forward, backward_by_name], (forward, lambda dy, *rest: backward(dy, *rest)),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=range(len(SOURCES)))
-def test_every_way_to_write_a_layer(source) -> None:
-    student = Student(
-        source, parameters=None if not isinstance(source, ModuleType | tuple | list) else {"w": W, "b": B}
-    )
+def test_a_layer_may_be_written_in_every_form(source) -> None:
+    is_class = not isinstance(source, ModuleType | tuple | list)
+    student = Student(source, parameters=None if is_class else {"w": W, "b": B})
     x, dy = X.copy(), DY.copy()
     assert_close(student.explore(x), Y)
     assert sorted(student.names) == ["b", "w"]
@@ -185,12 +177,12 @@ def test_functions_keep_their_options() -> None:
 
 
 def test_a_copy_has_an_object_of_its_own() -> None:
-    one = Student(Dense)
-    one.explore(X)
-    other = copy.deepcopy(one)
-    other.set("w", 0 * W)
-    assert_array_equal(one.parameters["w"], W)
-    assert_close(other.forward(X), np.broadcast_to(B, (2, 4)))
+    original = Student(Dense)
+    original.explore(X)
+    copied = copy.deepcopy(original)
+    copied.set("w", 0 * W)
+    assert_array_equal(original.parameters["w"], W)
+    assert_close(copied.forward(X), np.broadcast_to(B, (2, 4)))
 
 
 def run(source) -> Student:
@@ -198,10 +190,6 @@ def run(source) -> Student:
     student.forward(X)
     student.backward(DY)
     return student
-
-
-def no_return(self, x):
-    self.x = x
 
 
 def fails(self, dy):
@@ -212,7 +200,7 @@ FAILS = fails.__code__.co_firstlineno + 1
 METHODS = [  # a method of a dense layer, and the message
     ("__init__", lambda self, features: None, r"Broken needs arguments: \(features\); pass"),
     ("__init__", lambda self: 1 / 0, r"Broken: ZeroDivisionError: division by zero \(line \d+"),
-    ("forward", no_return, r"Broken\.forward returned None: is its return missing\?"),
+    ("forward", lambda self, x: setattr(self, "x", x), r"Broken\.forward returned None: is its return missing\?"),
     ("forward", lambda self: 1, r"Broken\.forward cannot be called: TypeError: .*takes 1 pos"),
     ("forward", lambda self, x: "y", "forward returned not an array of numbers but str"),
     ("forward", lambda self, x: [[1], [1, 2]], "forward returned not an array of numbers: "),
@@ -239,10 +227,7 @@ MISUSES = [
     (lambda: Student(Dense).backward(DY), "Dense: backward before forward"),
     (lambda: Student(Dense).set("v", 0), "Dense has no parameter 'v'; known: none"),
     (lambda: run(Dense).set("x", 0), "Dense has no parameter 'x'; known: w, b"),
-    *(
-        (lambda name=name, method=method: run(type("Broken", (Dense,), {name: method})), message)
-        for name, method, message in METHODS
-    ),
+    *((lambda name=name, method=method: run(dense(**{name: method})), message) for name, method, message in METHODS),
 ]
 
 

@@ -84,31 +84,30 @@ class BatchNorm1d:
 
 
 class Conv2d_stride1:
+    terms, slopes = "ncijuv,ocuv->noij", ("ncijuv,noij->ocuv", "noij,oc->ncij")
+
     def __init__(self, in_channels, out_channels, kernel_size, weight_init_fn=None, bias_init_fn=None):
-        self.k = kernel_size
         self.W = np.random.normal(0, 1, (out_channels, in_channels, kernel_size, kernel_size))
         self.b = np.zeros(out_channels)
 
     def forward(self, A):
-        self.A = A
-        k = self.k
-        H, W = A.shape[2] - k + 1, A.shape[3] - k + 1
-        Z = np.zeros((len(A), len(self.b), H, W))
-        for i in range(H):
-            for j in range(W):
-                Z[:, :, i, j] = np.tensordot(A[:, :, i : i + k, j : j + k], self.W, ([1, 2, 3], [1, 2, 3])) + self.b
-        return Z
+        self.shape = A.shape
+        self.windows = np.lib.stride_tricks.sliding_window_view(A, self.W.shape[-2:], axis=(2, 3))
+        return np.einsum(self.terms, self.windows, self.W) + self.b[:, None, None]
 
     def backward(self, dLdZ):
-        k = self.k
-        self.dLdW = np.zeros_like(self.W)
-        self.dLdb = dLdZ.sum((0, 2, 3))
-        dA = np.zeros_like(self.A)
-        for i in range(dLdZ.shape[2]):
-            for j in range(dLdZ.shape[3]):
-                self.dLdW += np.tensordot(dLdZ[:, :, i, j], self.A[:, :, i : i + k, j : j + k], (0, 0))
-                dA[:, :, i : i + k, j : j + k] += np.tensordot(dLdZ[:, :, i, j], self.W, (1, 0))
+        self.dLdW, self.dLdb = np.einsum(self.slopes[0], self.windows, dLdZ), dLdZ.sum((0, 2, 3))
+        dA, (H, W) = np.zeros(self.shape), dLdZ.shape[2:]
+        for u, v in np.ndindex(self.W.shape[-2:]):
+            dA[:, :, u : u + H, v : v + W] += np.einsum(self.slopes[1], dLdZ, self.W[..., u, v])
         return dA
+
+
+class DepthwiseConv2d(Conv2d_stride1):
+    terms, slopes = "ncijuv,cuv->ncij", ("ncijuv,ncij->cuv", "ncij,c->ncij")
+
+    def __init__(self, channels, kernel_size=3):
+        self.W, self.b = np.random.randn(channels, kernel_size, kernel_size), np.zeros(channels)
 
 
 class MaxPool2d_stride1:
@@ -158,57 +157,3 @@ class Conv2d:
         p = self.pad
         d = self.conv2d_stride1.backward(self.downsample2d.backward(d))
         return d[:, :, p:-p, p:-p] if p else d
-
-
-class Parameter:
-    def __init__(self, data):
-        self.data, self.grad = data, None
-
-
-class Module:
-    def __call__(self, *arguments):
-        return self.forward(*arguments)
-
-
-class TorchLikeLinear(Module):
-    def __init__(self):
-        self.weight, self.bias = Parameter(np.zeros((4, 7))), Parameter(np.zeros(4))
-
-    def forward(self, input):
-        self.input = input
-        return input @ self.weight.data.T + self.bias.data
-
-    def backward(self, grad_output):
-        self.weight.grad = grad_output.T @ self.input
-        self.bias.grad = grad_output.sum(0)
-        return grad_output @ self.weight.data
-
-
-class LinearRegressionScratch(Module):
-    def __init__(self, num_inputs=7, num_outputs=4, sigma=0.01):
-        self.w, self.b = np.ones((num_inputs, num_outputs)) * sigma, np.zeros(num_outputs)
-
-    def forward(self, X):
-        self.X = X
-        return X @ self.w + self.b
-
-    def backward(self, dY):
-        self.dw, self.db = self.X.T @ dY, dY.sum(0)
-        return dY @ self.w.T
-
-
-class DepthwiseConv2d:
-    def __init__(self, channels, kernel_size=3):
-        self.W, self.b = np.random.randn(channels, kernel_size, kernel_size), np.zeros(channels)
-
-    def forward(self, x):
-        self.shape = x.shape
-        self.windows = np.lib.stride_tricks.sliding_window_view(x, self.W.shape[1:], axis=(2, 3))
-        return np.einsum("ncijuv,cuv->ncij", self.windows, self.W) + self.b[:, None, None]
-
-    def backward(self, dy):
-        self.dW, self.db = np.einsum("ncijuv,ncij->cuv", self.windows, dy), dy.sum(axis=(0, 2, 3))
-        dx = np.zeros(self.shape)
-        for u, v in np.ndindex(*self.W.shape[1:]):
-            dx[:, :, u : u + dy.shape[2], v : v + dy.shape[3]] += dy * self.W[:, u, v, None, None]
-        return dx

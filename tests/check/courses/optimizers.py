@@ -1,82 +1,65 @@
-"""Optimizers as courses and tutorials write them, each in its own form."""
+"""Optimizers in the forms of courses and tutorials."""
 
 import numpy as np
 
 
+def _rmsprop(w, g, v, rate, decay, epsilon):
+    v = decay * v + (1 - decay) * g**2
+    return w - rate * g / (np.sqrt(v) + epsilon), v
+
+
+def _adam(w, g, m, v, t, rate, b1, b2, epsilon):
+    m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+    return w - rate * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + epsilon), m, v
+
+
 def sgd(w, dw, config=None):
-    if config is None:
-        config = {}
-    config.setdefault("learning_rate", 1e-2)
-    w -= config["learning_rate"] * dw
+    config = {} if config is None else config
+    w -= config.setdefault("learning_rate", 1e-2) * dw
     return w, config
 
 
 def sgd_momentum(w, dw, config=None):
-    if config is None:
-        config = {}
-    config.setdefault("learning_rate", 1e-2)
-    config.setdefault("momentum", 0.9)
-    v = config.get("velocity", np.zeros_like(w))
-    v = config["momentum"] * v - config["learning_rate"] * dw
-    next_w = w + v
+    config = {} if config is None else config
+    rate, momentum = config.setdefault("learning_rate", 1e-2), config.setdefault("momentum", 0.9)
+    v = momentum * config.get("velocity", 0) - rate * dw
     config["velocity"] = v
-    return next_w, config
+    return w + v, config
 
 
 def rmsprop(x, dx, config=None):
-    if config is None:
-        config = {}
-    config.setdefault("learning_rate", 1e-2)
-    config.setdefault("decay_rate", 0.99)
-    config.setdefault("epsilon", 1e-8)
-    config.setdefault("cache", np.zeros_like(x))
-    config["cache"] = config["decay_rate"] * config["cache"] + (1 - config["decay_rate"]) * dx**2
-    return x - config["learning_rate"] * dx / (np.sqrt(config["cache"]) + config["epsilon"]), config
+    options = config["learning_rate"], config["decay_rate"], config["epsilon"]
+    x, config["cache"] = _rmsprop(x, dx, config.get("cache", 0), *options)
+    return x, config
 
 
 def adam(w, dw, config=None):
-    config.setdefault("t", 0)
-    config.setdefault("m", np.zeros_like(w))
-    config.setdefault("v", np.zeros_like(w))
-    config["t"] += 1
-    b1, b2 = config["beta1"], config["beta2"]
-    config["m"] = b1 * config["m"] + (1 - b1) * dw
-    config["v"] = b2 * config["v"] + (1 - b2) * dw**2
-    mt = config["m"] / (1 - b1 ** config["t"])
-    vt = config["v"] / (1 - b2 ** config["t"])
-    return w - config["learning_rate"] * mt / (np.sqrt(vt) + config["epsilon"]), config
+    options = config["learning_rate"], config["beta1"], config["beta2"], config["epsilon"]
+    config["t"] = config.get("t", 0) + 1
+    w, config["m"], config["v"] = _adam(w, dw, config.get("m", 0), config.get("v", 0), config["t"], *options)
+    return w, config
 
 
 class Optimizer_Adam:
     def __init__(self, learning_rate=0.001, decay=0.0, epsilon=1e-7, beta_1=0.9, beta_2=0.999):
-        self.learning_rate = learning_rate
-        self.current_learning_rate = learning_rate
-        self.decay = decay
-        self.iterations = 0
-        self.epsilon = epsilon
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
+        self.learning_rate = self.current_learning_rate = learning_rate
+        self.decay, self.iterations = decay, 0
+        self.epsilon, self.beta_1, self.beta_2 = epsilon, beta_1, beta_2
 
     def pre_update_params(self):
         if self.decay:
-            self.current_learning_rate = self.learning_rate * (1.0 / (1.0 + self.decay * self.iterations))
+            self.current_learning_rate = self.learning_rate / (1.0 + self.decay * self.iterations)
 
     def update_params(self, layer):
         if not hasattr(layer, "weight_cache"):
-            layer.weight_momentums = np.zeros_like(layer.weights)
-            layer.weight_cache = np.zeros_like(layer.weights)
-            layer.bias_momentums = np.zeros_like(layer.biases)
-            layer.bias_cache = np.zeros_like(layer.biases)
-        layer.weight_momentums = self.beta_1 * layer.weight_momentums + (1 - self.beta_1) * layer.dweights
-        layer.bias_momentums = self.beta_1 * layer.bias_momentums + (1 - self.beta_1) * layer.dbiases
-        wc = layer.weight_momentums / (1 - self.beta_1 ** (self.iterations + 1))
-        bc = layer.bias_momentums / (1 - self.beta_1 ** (self.iterations + 1))
-        layer.weight_cache = self.beta_2 * layer.weight_cache + (1 - self.beta_2) * layer.dweights**2
-        layer.bias_cache = self.beta_2 * layer.bias_cache + (1 - self.beta_2) * layer.dbiases**2
-        wcc = layer.weight_cache / (1 - self.beta_2 ** (self.iterations + 1))
-        bcc = layer.bias_cache / (1 - self.beta_2 ** (self.iterations + 1))
-        layer.weights += -self.current_learning_rate * wc / (np.sqrt(wcc) + self.epsilon)
-        layer.biases += -self.current_learning_rate * bc / (np.sqrt(bcc) + self.epsilon)
+            layer.weight_momentums = layer.weight_cache = layer.bias_momentums = layer.bias_cache = 0
+        options = self.iterations + 1, self.current_learning_rate, self.beta_1, self.beta_2, self.epsilon
+        layer.weights, layer.weight_momentums, layer.weight_cache = _adam(
+            layer.weights, layer.dweights, layer.weight_momentums, layer.weight_cache, *options
+        )
+        layer.biases, layer.bias_momentums, layer.bias_cache = _adam(
+            layer.biases, layer.dbiases, layer.bias_momentums, layer.bias_cache, *options
+        )
 
     def post_update_params(self):
         self.iterations += 1
@@ -84,19 +67,12 @@ class Optimizer_Adam:
 
 class RMSprop:  # deep learning from scratch
     def __init__(self, lr=0.01, decay_rate=0.99):
-        self.lr = lr
-        self.decay_rate = decay_rate
-        self.h = None
+        self.lr, self.decay_rate, self.h = lr, decay_rate, None
 
     def update(self, params, grads):
-        if self.h is None:
-            self.h = {}
-            for key, val in params.items():
-                self.h[key] = np.zeros_like(val)
+        self.h = self.h or dict.fromkeys(params, 0)
         for key in params:
-            self.h[key] *= self.decay_rate
-            self.h[key] += (1 - self.decay_rate) * grads[key] * grads[key]
-            params[key] -= self.lr * grads[key] / (np.sqrt(self.h[key]) + 1e-7)
+            params[key], self.h[key] = _rmsprop(params[key], grads[key], self.h[key], self.lr, self.decay_rate, 1e-7)
 
 
 class Nesterov:
@@ -104,8 +80,7 @@ class Nesterov:
         self.lr, self.momentum, self.v = lr, momentum, None
 
     def update(self, params, grads):
-        if self.v is None:
-            self.v = [np.zeros_like(p) for p in params]
+        self.v = self.v or [0] * len(params)
         for i, (p, g) in enumerate(zip(params, grads, strict=True)):
             before = self.v[i]
             self.v[i] = self.momentum * before - self.lr * g
@@ -114,95 +89,60 @@ class Nesterov:
 
 class SGD:  # CMU
     def __init__(self, model, lr=0.1, momentum=0):
-        self.l = model.layers
-        self.L = len(model.layers)
-        self.lr = lr
-        self.mu = momentum
-        self.v_W = [np.zeros(layer.W.shape) for layer in self.l]
-        self.v_b = [np.zeros(layer.b.shape) for layer in self.l]
+        self.l, self.lr, self.mu = model.layers, lr, momentum
+        self.v_W, self.v_b = [0] * len(self.l), [0] * len(self.l)
 
     def step(self):
-        for i in range(self.L):
-            self.v_W[i] = self.mu * self.v_W[i] + self.l[i].dLdW
-            self.v_b[i] = self.mu * self.v_b[i] + self.l[i].dLdb
-            self.l[i].W = self.l[i].W - self.lr * self.v_W[i]
-            self.l[i].b = self.l[i].b - self.lr * self.v_b[i]
+        for i, layer in enumerate(self.l):
+            self.v_W[i] = self.mu * self.v_W[i] + layer.dLdW
+            self.v_b[i] = self.mu * self.v_b[i] + layer.dLdb
+            layer.W = layer.W - self.lr * self.v_W[i]
+            layer.b = layer.b - self.lr * self.v_b[i]
 
 
 class Momentum:  # ML from scratch
     def __init__(self, learning_rate=0.01, momentum=0):
-        self.learning_rate = learning_rate
-        self.momentum = momentum
-        self.w_updt = None
+        self.learning_rate, self.momentum, self.w_updt = learning_rate, momentum, 0
 
     def update(self, w, grad_wrt_w):
-        if self.w_updt is None:
-            self.w_updt = np.zeros(np.shape(w))
         self.w_updt = self.momentum * self.w_updt + grad_wrt_w
         return w - self.learning_rate * self.w_updt
 
 
 class AdamOptim:
     def __init__(self, eta=0.01, beta1=0.9, beta2=0.999, epsilon=1e-8):
-        self.m_dw, self.v_dw = 0, 0
-        self.m_db, self.v_db = 0, 0
-        self.beta1 = beta1
-        self.beta2 = beta2
-        self.epsilon = epsilon
-        self.eta = eta
+        self.m_dw = self.v_dw = self.m_db = self.v_db = 0
+        self.eta, self.beta1, self.beta2, self.epsilon = eta, beta1, beta2, epsilon
 
     def update(self, t, w, b, dw, db):
-        self.m_dw = self.beta1 * self.m_dw + (1 - self.beta1) * dw
-        self.m_db = self.beta1 * self.m_db + (1 - self.beta1) * db
-        self.v_dw = self.beta2 * self.v_dw + (1 - self.beta2) * (dw**2)
-        self.v_db = self.beta2 * self.v_db + (1 - self.beta2) * (db**2)
-        m_dw_corr = self.m_dw / (1 - self.beta1**t)
-        m_db_corr = self.m_db / (1 - self.beta1**t)
-        v_dw_corr = self.v_dw / (1 - self.beta2**t)
-        v_db_corr = self.v_db / (1 - self.beta2**t)
-        w = w - self.eta * (m_dw_corr / (np.sqrt(v_dw_corr) + self.epsilon))
-        b = b - self.eta * (m_db_corr / (np.sqrt(v_db_corr) + self.epsilon))
+        options = t, self.eta, self.beta1, self.beta2, self.epsilon
+        w, self.m_dw, self.v_dw = _adam(w, dw, self.m_dw, self.v_dw, *options)
+        b, self.m_db, self.v_db = _adam(b, db, self.m_db, self.v_db, *options)
         return w, b
 
 
 class AdamW:
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-        self.params = params
-        self.lr = lr
-        self.b1, self.b2 = betas
-        self.eps = eps
-        self.weight_decay = weight_decay
-        self.t = 0
-        self.m = [np.zeros_like(p.data) for p in params]
-        self.v = [np.zeros_like(p.data) for p in params]
+        self.params, self.lr, self.betas, self.eps, self.weight_decay = params, lr, betas, eps, weight_decay
+        self.t, self.m, self.v = 0, [0] * len(params), [0] * len(params)
 
     def step(self):
         self.t += 1
         for i, p in enumerate(self.params):
             g = p.grad
             p.data = p.data - self.lr * self.weight_decay * p.data
-            self.m[i] = self.b1 * self.m[i] + (1 - self.b1) * g
-            self.v[i] = self.b2 * self.v[i] + (1 - self.b2) * g * g
-            p.data -= (
-                self.lr * (self.m[i] / (1 - self.b1**self.t)) / (np.sqrt(self.v[i] / (1 - self.b2**self.t)) + self.eps)
+            p.data, self.m[i], self.v[i] = _adam(
+                p.data, g, self.m[i], self.v[i], self.t, self.lr, *self.betas, self.eps
             )
 
 
 def update_parameters_with_adam(parameters, grads, v, s, t, learning_rate=0.01, beta1=0.9, beta2=0.999, epsilon=1e-8):
-    L = len(parameters) // 2
-    v_corrected = {}
-    s_corrected = {}
-    for layer in range(1, L + 1):
-        for k in ("W", "b"):
-            n = k + str(layer)
-            v["d" + n] = beta1 * v["d" + n] + (1 - beta1) * grads["d" + n]
-            v_corrected["d" + n] = v["d" + n] / (1 - np.power(beta1, t))
-            s["d" + n] = beta2 * s["d" + n] + (1 - beta2) * np.power(grads["d" + n], 2)
-            s_corrected["d" + n] = s["d" + n] / (1 - np.power(beta2, t))
-            parameters[n] = parameters[n] - learning_rate * v_corrected["d" + n] / (
-                np.sqrt(s_corrected["d" + n]) + epsilon
-            )
-    return parameters, v, s, v_corrected, s_corrected
+    for name in parameters:
+        d = f"d{name}"
+        parameters[name], v[d], s[d] = _adam(
+            parameters[name], grads[d], v[d], s[d], t, learning_rate, beta1, beta2, epsilon
+        )
+    return parameters, v, s
 
 
 def momentum_update(w, dw, v, lr=0.1, mu=0.9):

@@ -33,33 +33,24 @@ class Value:
         out._backward = _backward
         return out
 
-    def __pow__(self, other):
-        out = Value(self.data**other, (self,), f"**{other}")
+    def _function(self, data, slope, _op):
+        out = Value(data, (self,), _op)
 
         def _backward():
-            self.grad += (other * self.data ** (other - 1)) * out.grad
+            self.grad += slope * out.grad
 
         out._backward = _backward
         return out
+
+    def __pow__(self, other):
+        return self._function(self.data**other, other * self.data ** (other - 1), f"**{other}")
 
     def tanh(self):
         t = math.tanh(self.data)
-        out = Value(t, (self,), "tanh")
-
-        def _backward():
-            self.grad += (1 - t**2) * out.grad
-
-        out._backward = _backward
-        return out
+        return self._function(t, 1 - t**2, "tanh")
 
     def relu(self):
-        out = Value(0 if self.data < 0 else self.data, (self,), "ReLU")
-
-        def _backward():
-            self.grad += (out.data > 0) * out.grad
-
-        out._backward = _backward
-        return out
+        return self._function(max(self.data, 0), self.data > 0, "ReLU")
 
     def backward(self):
         topo = []

@@ -1,57 +1,88 @@
-"""Pairs of functions for single images, and functions with their derivatives."""
+"""Functions for single images, for channels last with a dictionary of options, and functions with their derivatives."""
 
 import numpy as np
 
 
+def _sizes(images, f, s):
+    return tuple((length - f) // s + 1 for length in images.shape[1:3])
+
+
+def _windows(images, f, s):
+    """Yield the place of each output and its window, along axes 1 and 2."""
+    for i, j in np.ndindex(_sizes(images, f, s)):
+        yield i, j, np.s_[:, s * i : s * i + f, s * j : s * j + f]
+
+
 def convolution(image, filt, bias, s=1):
-    n_f, n_c_f, f, _ = filt.shape
-    n_c, *size = image.shape
-    h, w = (int((length - f) / s) + 1 for length in size)
-    assert n_c == n_c_f
-    out = np.zeros((n_f, h, w))
-    for curr_f in range(n_f):
-        for i in range(h):
-            for j in range(w):
-                region = image[:, s * i : s * i + f, s * j : s * j + f]
-                out[curr_f, i, j] = np.sum(filt[curr_f] * region) + bias[curr_f].item()
+    out = np.zeros((len(filt), *_sizes(image, filt.shape[2], s)))
+    for i, j, at in _windows(image, filt.shape[2], s):
+        out[:, i, j] = np.tensordot(filt, image[at], 3) + bias.reshape(-1)
     return out
 
 
 def convolutionBackward(dconv_prev, conv_in, filt, s):
-    n_f, n_c, f, _ = filt.shape
-    dout = np.zeros(conv_in.shape)
-    dfilt = np.zeros(filt.shape)
-    dbias = np.zeros((n_f, 1))
-    for curr_f in range(n_f):
-        for i in range(dconv_prev.shape[1]):
-            for j in range(dconv_prev.shape[2]):
-                region = conv_in[:, s * i : s * i + f, s * j : s * j + f]
-                dfilt[curr_f] += dconv_prev[curr_f, i, j] * region
-                dout[:, s * i : s * i + f, s * j : s * j + f] += dconv_prev[curr_f, i, j] * filt[curr_f]
-        dbias[curr_f] = np.sum(dconv_prev[curr_f])
-    return dout, dfilt, dbias
+    dout, dfilt = np.zeros(conv_in.shape), np.zeros(filt.shape)
+    for i, j, at in _windows(conv_in, filt.shape[2], s):
+        dfilt += np.multiply.outer(dconv_prev[:, i, j], conv_in[at])
+        dout[at] += np.tensordot(dconv_prev[:, i, j], filt, 1)
+    return dout, dfilt, np.sum(dconv_prev, axis=(1, 2))[:, None]
 
 
 def maxpool(image, f=2, s=2):
-    n_c, h_prev, w_prev = image.shape
-    h, w = int((h_prev - f) / s) + 1, int((w_prev - f) / s) + 1
-    downsampled = np.zeros((n_c, h, w))
-    for i in range(n_c):
-        for u in range(h):
-            for v in range(w):
-                downsampled[i, u, v] = np.max(image[i, s * u : s * u + f, s * v : s * v + f])
+    downsampled = np.zeros((len(image), *_sizes(image, f, s)))
+    for u, v, at in _windows(image, f, s):
+        downsampled[:, u, v] = np.max(image[at], axis=(1, 2))
     return downsampled
 
 
 def maxpoolBackward(dpool, orig, f, s):
     dout = np.zeros(orig.shape)
-    for c in range(orig.shape[0]):
-        for u in range(dpool.shape[1]):
-            for v in range(dpool.shape[2]):
-                window = orig[c, s * u : s * u + f, s * v : s * v + f]
-                a, b = np.unravel_index(np.nanargmax(window), window.shape)
-                dout[c, s * u + a, s * v + b] += dpool[c, u, v]
+    for c, u, v in np.ndindex(dpool.shape):
+        window = orig[c, s * u : s * u + f, s * v : s * v + f]
+        a, b = np.unravel_index(np.nanargmax(window), window.shape)
+        dout[c, s * u + a, s * v + b] += dpool[c, u, v]
     return dout
+
+
+def zero_pad(X, pad):
+    return np.pad(X, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+
+
+def conv_forward(A_prev, W, b, hparameters):
+    f, stride, A_pad = len(W), hparameters["stride"], zero_pad(A_prev, hparameters["pad"])
+    Z = np.zeros((len(A_prev), *_sizes(A_pad, f, stride), W.shape[3]))
+    for h, w, at in _windows(A_pad, f, stride):
+        Z[:, h, w] = np.tensordot(A_pad[at], W, 3) + b[0, 0, 0]
+    return Z, (A_prev, W, b, hparameters)
+
+
+def conv_backward(dZ, cache):
+    (A_prev, W, b, hparameters) = cache
+    (m, n_H_prev, n_W_prev, n_C_prev) = A_prev.shape
+    f, stride, pad = len(W), hparameters["stride"], hparameters["pad"]
+    A_pad = zero_pad(A_prev, pad)
+    dA_pad, dW = np.zeros(A_pad.shape), np.zeros(W.shape)
+    for h, w, at in _windows(A_pad, f, stride):
+        dA_pad[at] += np.tensordot(dZ[:, h, w], W, (1, 3))
+        dW += np.tensordot(A_pad[at], dZ[:, h, w], (0, 0))
+    return dA_pad[:, pad : pad + n_H_prev, pad : pad + n_W_prev], dW, dZ.sum(axis=(0, 1, 2), keepdims=True)
+
+
+def pool_forward(A_prev, hparameters, mode="max"):
+    f, stride = hparameters["f"], hparameters["stride"]
+    A = np.zeros((len(A_prev), *_sizes(A_prev, f, stride), A_prev.shape[3]))
+    for h, w, at in _windows(A_prev, f, stride):
+        A[:, h, w] = np.max(A_prev[at], axis=(1, 2)) if mode == "max" else np.mean(A_prev[at], axis=(1, 2))
+    return A, (A_prev, hparameters)
+
+
+def pool_backward(dA, cache, mode="max"):
+    (A_prev, hparameters) = cache
+    f, dA_prev = hparameters["f"], np.zeros(A_prev.shape)
+    for h, w, at in _windows(A_prev, f, hparameters["stride"]):
+        a, d = A_prev[at], dA[:, h : h + 1, w : w + 1]
+        dA_prev[at] += (a == a.max(axis=(1, 2), keepdims=True)) * d if mode == "max" else d / (f * f)
+    return dA_prev
 
 
 def sigmoid(x):

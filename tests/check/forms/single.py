@@ -10,9 +10,8 @@ class Conv3x3:
 
     def iterate_regions(self, image):
         h, w = image.shape
-        for i in range(h - 2):
-            for j in range(w - 2):
-                yield image[i : i + 3, j : j + 3], i, j
+        for i, j in np.ndindex(h - 2, w - 2):
+            yield image[i : i + 3, j : j + 3], i, j
 
     def forward(self, input):
         self.last_input = input
@@ -33,10 +32,8 @@ class Conv3x3:
 
 class MaxPool2:
     def iterate_regions(self, image):
-        h, w, _ = image.shape
-        for i in range(h // 2):
-            for j in range(w // 2):
-                yield image[i * 2 : i * 2 + 2, j * 2 : j * 2 + 2], i, j
+        for i, j in np.ndindex(image.shape[0] // 2, image.shape[1] // 2):
+            yield image[i * 2 : i * 2 + 2, j * 2 : j * 2 + 2], i, j
 
     def forward(self, input):
         self.last_input = input
@@ -49,13 +46,8 @@ class MaxPool2:
     def backprop(self, d_L_d_out):
         d_L_d_input = np.zeros(self.last_input.shape)
         for region, i, j in self.iterate_regions(self.last_input):
-            h, w, f = region.shape
-            amax = np.amax(region, axis=(0, 1))
-            for i2 in range(h):
-                for j2 in range(w):
-                    for f2 in range(f):
-                        if region[i2, j2, f2] == amax[f2]:
-                            d_L_d_input[i * 2 + i2, j * 2 + j2, f2] = d_L_d_out[i, j, f2]
+            largest = region == np.amax(region, axis=(0, 1))
+            d_L_d_input[i * 2 : i * 2 + 2, j * 2 : j * 2 + 2] = largest * d_L_d_out[i, j]
         return d_L_d_input
 
 
@@ -65,26 +57,20 @@ class Softmax:
         self.biases = np.zeros(nodes)
 
     def forward(self, input):
-        self.last_input_shape = input.shape
-        input = input.flatten()
-        self.last_input = input
-        totals = np.dot(input, self.weights) + self.biases
-        self.last_totals = totals
-        exp = np.exp(totals - totals.max())
-        return exp / np.sum(exp, axis=0)
+        self.last_input_shape, self.last_input = input.shape, input.flatten()
+        totals = np.dot(self.last_input, self.weights) + self.biases
+        self.last_exp = np.exp(totals - totals.max())
+        return self.last_exp / np.sum(self.last_exp, axis=0)
 
     def backprop(self, d_L_d_out, learn_rate):
         for i, gradient in enumerate(d_L_d_out):
             if gradient == 0:
                 continue
-            t_exp = np.exp(self.last_totals - self.last_totals.max())
-            S = np.sum(t_exp)
+            t_exp, S = self.last_exp, np.sum(self.last_exp)
             d_out_d_t = -t_exp[i] * t_exp / (S**2)
             d_out_d_t[i] = t_exp[i] * (S - t_exp[i]) / (S**2)
-            d_t_d_w = self.last_input
             d_L_d_t = gradient * d_out_d_t
-            d_L_d_w = d_t_d_w[np.newaxis].T @ d_L_d_t[np.newaxis]
             d_L_d_inputs = self.weights @ d_L_d_t
-            self.weights -= learn_rate * d_L_d_w
+            self.weights -= learn_rate * np.outer(self.last_input, d_L_d_t)
             self.biases -= learn_rate * d_L_d_t
             return d_L_d_inputs.reshape(self.last_input_shape)

@@ -1,4 +1,4 @@
-"""Losses of probabilities whose backward stores its result."""
+"""Losses of probabilities whose backward stores its result, and a layer with penalties."""
 
 import numpy as np
 
@@ -40,3 +40,19 @@ class CrossEntropyLoss:
 
     def backward(self):
         return -self.t / self.p / len(self.p)
+
+
+class Dense:
+    def __init__(self, n_inputs, n_neurons, l1, l2):
+        self.weights = 0.1 * np.random.randn(n_inputs, n_neurons)
+        self.biases = np.zeros((1, n_neurons))
+        self.l1, self.l2 = l1, l2
+
+    def forward(self, inputs):
+        self.inputs = inputs
+        return inputs @ self.weights + self.biases
+
+    def backward(self, dvalues):
+        self.dweights = self.inputs.T @ dvalues + self.l1 * np.sign(self.weights) + 2 * self.l2 * self.weights
+        self.dbiases = dvalues.sum(axis=0, keepdims=True)
+        return dvalues @ self.weights.T

@@ -33,18 +33,18 @@ ways = {
     "rename": lambda path: os.rename("a.py", path),
     "load": lambda path: sys.audit("import", "name", path, None, None, None),
 }
-found = {}
+allowed = {}
 for way, path in paths:
     try:
         ways[way](path)
     except PermissionError as error:
-        found[f"{way} {path}"] = not str(error).startswith("a submission")
+        allowed[f"{way} {path}"] = not str(error).startswith("a submission")
         continue
     except OSError:
         pass
-    found[f"{way} {path}"] = True
+    allowed[f"{way} {path}"] = True
     os.chdir(work)
-print(json.dumps(found))
+print(json.dumps(allowed))
 """
 REPLACE = """
 import builtins, pathlib, posix, posixpath
@@ -78,15 +78,15 @@ for way in ways:
 """
 
 
-def run(program: str, given: list[object]) -> tuple[str, str]:
+def run(program: str, arguments: list[object]) -> tuple[str, str]:
     """Run a program behind the fence and return its output and its errors."""
-    command = [sys.executable, "-B", "-c", INSTALL + program, fence.__file__, json.dumps(given)]
+    command = [sys.executable, "-B", "-c", INSTALL + program, fence.__file__, json.dumps(arguments)]
     result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return result.stdout, result.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="paths of POSIX")
-def test_paths(tmp_path: Path) -> None:
+def test_only_own_and_installed_files_are_opened(tmp_path: Path) -> None:
     work, own, others = tmp_path / "work", tmp_path / "class" / "own", tmp_path / "class" / "others"
     for folder in (work, own, others):
         folder.mkdir(parents=True)
@@ -117,11 +117,11 @@ def test_paths(tmp_path: Path) -> None:
         *(("load", path) for path in (f"{own}/mine.so", f"{work}/mine.so", "mine.so", f"{package}2/core.so")),
         *(("enter", str(others)), ("make", str(tmp_path / "new"))),
     ]
-    output, named = run(TRY, [str(package), str(own), str(work), str(tmp_path / "class"), [*allowed, *refused]])
-    found = json.loads(output)
-    assert [name for name in (f"{way} {path}" for way, path in allowed) if not found[name]] == []
-    assert [name for name in (f"{way} {path}" for way, path in refused) if found[name]] == []
-    assert named.count("a submission may not") == len(refused)  # although the program catches the errors
+    output, errors = run(TRY, [str(package), str(own), str(work), str(tmp_path / "class"), [*allowed, *refused]])
+    passed = json.loads(output)
+    assert [name for name in (f"{way} {path}" for way, path in allowed) if not passed[name]] == []
+    assert [name for name in (f"{way} {path}" for way, path in refused) if passed[name]] == []
+    assert errors.count("a submission may not") == len(refused)  # although the program catches the errors
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modules of POSIX")

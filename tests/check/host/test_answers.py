@@ -36,10 +36,10 @@ def damaged(place: int, byte: int) -> dict[str, Any]:
     body = bytearray(encode(GOOD))
     body[place % len(body)] = byte
     try:
-        found: Any = decode(bytes(body))
+        reply: Any = decode(bytes(body))
     except FrameError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return reply if isinstance(reply, dict) else {}
 
 
 class Answering:
@@ -58,20 +58,20 @@ def code(replies: list[dict[str, Any]]) -> RemoteCode:
     return RemoteCode(Connection(Answering(replies)), 0, "Layer", None)  # pyright: ignore
 
 
-def test_a_good_answer() -> None:
+def test_a_good_answer_is_read() -> None:
     remote = code([GOOD])
     assert remote.forward(ARRAY).arrays["y"].tolist() == ARRAY.tolist()
     assert remote.backward(ARRAY).changed == ("x",)
     assert (remote.has("w"), remote.names()) == (True, ("w", "b", "dw"))
-    found = remote.get("w")
-    assert found is not None
-    found[:] = 0
+    w = remote.get("w")
+    assert w is not None
+    w[:] = 0
     assert remote.get("w").tolist() == ARRAY.tolist()  # pyright: ignore
 
 
 @settings(max_examples=draws(26))
 @given(st.lists(REPLIES | st.just(GOOD), min_size=1, max_size=4))
-def test_any_answer(replies: list[dict[str, Any]]) -> None:
+def test_any_answer_is_a_result_or_an_error(replies: list[dict[str, Any]]) -> None:
     remote, loss = code(replies), RemoteLoss(Connection(Answering(replies)), 0, "Loss")  # pyright: ignore
     for call in (
         lambda: remote.forward(ARRAY),
@@ -84,15 +84,15 @@ def test_any_answer(replies: list[dict[str, Any]]) -> None:
         lambda: loss.forward(ARRAY, ARRAY),
         lambda: loss.backward(ARRAY, ARRAY),
     ):
-        found: Any = None
-        said = ""
+        result: Any = None
+        message = ""
         try:
-            found = call()
+            result = call()
         except (ChainruleError, GuestEnded) as error:
-            said = str(error)
-        assert printable(said) == said
-        assert len(said) < 1000
-        assert found is None or isinstance(found, bool | tuple | np.ndarray | RemoteCode | CallResult)
+            message = str(error)
+        assert printable(message) == message
+        assert len(message) < 1000
+        assert result is None or isinstance(result, bool | tuple | np.ndarray | RemoteCode | CallResult)
 
 
 @settings(max_examples=draws(20))

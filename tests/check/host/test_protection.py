@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from check import attempts
 from check.processes import orphaned_submissions
-from check.submissions import relu
+from check.submissions import graded, relu, written
 
 from chainrule.check import homework, host
 from chainrule.check.host import Limits, Permissions, Protection, available_protection, open_file, process, protection
@@ -23,7 +23,6 @@ from chainrule.cli.grade import UNISOLATED
 
 SECURITY = Path(__file__).parents[3] / "SECURITY.md"
 SOURCE = Path(host.__file__).parents[2]
-NAMES = tuple((attempt.__doc__ or "").rstrip(".") for attempt in attempts.ATTEMPTS)
 HARMLESS = "Call a function of the C library"  # what native code does is what matters
 BOOT_WITHOUT_FENCE = f"""
 import importlib.util, sys
@@ -49,23 +48,20 @@ def folder() -> Iterator[Path]:
 def stopped(folder: Path) -> dict[str, bool]:
     """Run all attempts as a submission, and return whether each of them is stopped."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        (folder / "neighbor.py").write_text("a neighbor's work")
         targets = {
-            "neighbor": str(folder / "neighbor.py"),
+            "neighbor": str(written(folder, "a neighbor's work", "neighbor.py")),
             "written": str(folder / "written"),
             "library": str(SOURCE / "operations" / "reference" / "convolution.py"),
             "grader": os.getpid(),
             "port": server.getsockname()[1],
         }
-        submission = folder / "submission.py"
         text = Path(attempts.__file__).read_text(encoding="utf-8")
-        submission.write_text(f"TARGETS = {targets!r}\n{text}", encoding="utf-8")
+        submission = written(folder, f"TARGETS = {targets!r}\n{text}", "submission.py")
         permissions = Permissions((submission,), host.package_folders(), 2 << 30)
         with open_file(submission, Limits(60), permissions=permissions) as file:
             outputs = file.layer("Trial").forward(np.ones((1, 1)))
-    succeeded = dict(zip(NAMES, map(bool, outputs), strict=True))
-    left = (attempts.leave_process.__doc__ or "").rstrip(".")
-    succeeded[left] = succeeded[left] and is_left()
+    succeeded = dict(zip(attempts.ATTEMPTS, map(bool, outputs), strict=True))
+    succeeded[attempts.LEAVE] = succeeded[attempts.LEAVE] and is_left()
     return {name: not success for name, success in succeeded.items()}
 
 
@@ -94,18 +90,17 @@ def test_namespaces_stop_any_code(folder: Path) -> None:
     assert [name for name, is_stopped in tried.items() if not is_stopped] == [HARMLESS]
 
 
-def test_the_kernel_without_namespaces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kernel_stops_some_attempts_without_namespaces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare the column of this user: root whose Python another user can read, or any other."""
     user = os.getuid() == 0 and not protection._failure(Protection(False, True, ""))
     if os.getuid() == 0 and not user:
         pytest.skip("another user could not read Python here")
-    (folder / "boot.py").write_text(BOOT_WITHOUT_FENCE)
-    monkeypatch.setattr(process, "BOOT", folder / "boot.py")
+    monkeypatch.setattr(process, "BOOT", written(folder, BOOT_WITHOUT_FENCE, "boot.py"))
     monkeypatch.setattr(host, "available_protection", lambda: Protection(False, user, "for this test"))
     assert stopped(folder) == stated(2 if user else 1)
 
 
-def test_the_fence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fence_stops_what_is_stated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare the last column. The limits stop some of the other attempts too, depending on the user."""
     monkeypatch.setattr(host, "available_protection", lambda: Protection(False, False, "for this test"))
     tried = stopped(folder)
@@ -117,14 +112,12 @@ def test_without_namespaces_the_reason_is_told(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(protection, "_failure", lambda _: "unshare: Operation not permitted")
     monkeypatch.setattr(homework, "available_protection", available_protection.__wrapped__)
     monkeypatch.setattr(host, "available_protection", available_protection.__wrapped__)
-    (tmp_path / "one.py").write_text(relu(), encoding="utf-8")
-    (row,) = homework.grade(tmp_path, "ReLU()", shape=(2, 3, 2))
+    row = graded(tmp_path, relu(), shape=(2, 3, 2))
     assert row.ok
     assert row.unisolated in UNISOLATED.format(row.unisolated)
     assert row.unisolated == "unshare: Operation not permitted"
     caught = "try: open('/etc/passwd')\nexcept OSError: pass\n"
-    (tmp_path / "one.py").write_text(caught + relu(), encoding="utf-8")
-    (row,) = homework.grade(tmp_path, "ReLU()", shape=(2, 3, 2))
+    row = graded(tmp_path, caught + relu(), shape=(2, 3, 2))
     assert (row.ok, "may not read /etc/passwd" in row.remark) == (True, True)
 
 
@@ -132,8 +125,7 @@ def test_private_submissions_are_graded(tmp_path: Path) -> None:
     """Grade files that only the grader may read, also where submissions run as another user."""
     (tmp_path / "ada").mkdir(mode=0o700)
     for name, text in {"layer.py": "from parts import *\n" + relu(), "parts.py": ""}.items():
-        (tmp_path / "ada" / name).write_text(text, encoding="utf-8")
-        (tmp_path / "ada" / name).chmod(0o600)
+        written(tmp_path / "ada", text, name).chmod(0o600)
     os.mkfifo(tmp_path / "ada" / "pipe")  # nothing that is handed in prevents the isolation
     (row,) = homework.grade(tmp_path, "ReLU()", shape=(2, 3, 2), seconds=120)
     assert row.ok, row.remark

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from check.programs import changed, module
+from check.submissions import written
 
 import chainrule as cr
 from chainrule.check import guest
@@ -60,12 +61,11 @@ def hosted(file: Path, name: str = "", loss: bool = False, permissions: Permissi
 def odd(tmp_path: Path) -> Iterator[tuple[Student, Any]]:
     """Return a learner's class in this process, and in another."""
     text = textwrap.dedent(ODD)
-    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
-    with hosted(tmp_path / "mine.py", "Odd") as there:
+    with hosted(written(tmp_path, text), "Odd") as there:
         yield Student(module(text, "mine").Odd), there
 
 
-def test_all_that_can_be_asked(odd: tuple[Student, Any]) -> None:
+def test_answers_equal_those_of_local_code(odd: tuple[Student, Any]) -> None:
     here, there = odd
     for student in odd:
         student.put("params.b", np.array([2.0, 3.0]))
@@ -92,30 +92,28 @@ def test_all_that_can_be_asked(odd: tuple[Student, Any]) -> None:
 
 
 MISTAKES = [
-    ("convolution", "Plain", "dx[window] +=", "dx[window] ="),
+    ("convolution", "Plain", "dx[write] +=", "dx[write] ="),
     ("activations", "Sigmoid", "y = self.y\n", "y = self.x\n"),
     ("activations", "ReLU", "self.x > 0", "dy > 0"),
 ]
 
 
 @pytest.mark.parametrize(("file", "name", "old", "new"), MISTAKES)
-def test_the_same_report(tmp_path: Path, file: str, name: str, old: str, new: str) -> None:
+def test_reports_equal_those_of_local_code(tmp_path: Path, file: str, name: str, old: str, new: str) -> None:
     text = changed(f"planted/{file}", (old, new), subject=name)
-    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
     here = cr.check_gradients(getattr(module(text), name))
-    with hosted(tmp_path / "mine.py", name) as hosting:
+    with hosted(written(tmp_path, text), name) as hosting:
         there = cr.check_gradients(hosting, name=hosting.name)
     assert not there.ok
     assert str(here) == str(there)
 
 
 @pytest.mark.parametrize("name", ["SquaredError", "CrossEntropy"])
-def test_losses_too(tmp_path: Path, name: str) -> None:
+def test_losses_equal_those_of_local_code(tmp_path: Path, name: str) -> None:
     text = changed("planted/losses")
-    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
     p, t = np.random.default_rng(0).random((2, 5, 4))
     here = LossFunctions(getattr(module(text), name), name)
-    with hosted(tmp_path / "mine.py", name, loss=True) as hosting:
+    with hosted(written(tmp_path, text), name, loss=True) as hosting:
         for method, tensor in (("forward", "y"), ("backward", "dp")):
             results, expected = (getattr(loss, method)(p, t).arrays[tensor] for loss in (hosting, here))
             assert results.tolist() == expected.tolist()
@@ -152,8 +150,7 @@ def test_a_stranger_sees_no_more_than_it_should(tmp_path: Path) -> None:
             def backward(self, dy):
                 return dy
     """
-    file = tmp_path / "mine.py"
-    file.write_text(textwrap.dedent(text), encoding="utf-8")
+    file = written(tmp_path, textwrap.dedent(text))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONE", "1")
         with hosted(file, permissions=Permissions((file,), package_folders(), 2 << 30)) as hosting:

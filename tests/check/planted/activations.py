@@ -1,4 +1,4 @@
-"""Activations and their classic mistakes."""
+"""Activations, some of which fail in a second call, for another batch size or for another layout."""
 
 import numpy as np
 
@@ -61,3 +61,33 @@ class PReLU:
     def backward(self, dy):
         self.dslope = (dy * np.minimum(self.x, 0)).sum(axis=(0, 2, 3))
         return np.where(self.x > 0, dy, self.slope[:, None, None] * dy)
+
+
+class RunningScale(ReLU):
+    """Counts the inputs seen and scales by that number."""
+
+    seen = 0.0
+
+    def forward(self, x):
+        if not hasattr(self, "last") or not np.array_equal(self.last, x):
+            self.seen, self.last = self.seen + 1, x.copy()
+        return super().forward(x) * (1 + 1e-3 * (self.seen > 2))
+
+
+class FixedBatch(ReLU):
+    """Has buffers only for the batch size of the first call."""
+
+    room = None
+
+    def forward(self, x):
+        if self.room is None:
+            self.room = np.zeros(x.shape)
+        self.room[...] = x if len(x) == len(self.room) else x[: len(self.room) + 9].reshape(self.room.shape)
+        return super().forward(x)
+
+
+class GoesByBytes(ReLU):
+    def forward(self, x):
+        last = x.itemsize
+        strides = [last * int(np.prod(x.shape[place + 1 :])) for place in range(x.ndim)]
+        return super().forward(np.lib.stride_tricks.as_strided(x, x.shape, strides))

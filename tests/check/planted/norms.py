@@ -6,30 +6,34 @@ import numpy as np
 class BatchNorm:
     """With running statistics, which are not parameters."""
 
-    axes = (0, 2, 3)
+    axes, epsilon, channels = (0, 2, 3), 1e-5, 3
 
     def __init__(self):
-        self.gamma, self.beta = np.ones(3), np.zeros(3)
-        self.running_mean = np.zeros(3)
+        self.gamma, self.beta = np.ones(self.channels), np.zeros(self.channels)
+        self.running_mean = np.zeros(self.channels)
+
+    def rows(self, x):
+        return x
 
     def forward(self, x):
-        mean, var = x.mean(axis=self.axes, keepdims=True), x.var(axis=self.axes, keepdims=True)
-        self.running_mean = 0.9 * self.running_mean + 0.1 * mean.reshape(-1)
-        self.x, self.deviation = x, np.sqrt(var + 1e-5)
-        self.normal = (x - mean) / self.deviation
-        return self.result(self.normal, x - mean, var)
+        self.x, rows = x, self.rows(x)
+        mean, var = rows.mean(axis=self.axes, keepdims=True), rows.var(axis=self.axes, keepdims=True)
+        self.running_mean = 0.9 * self.running_mean + 0.1 * x.mean(axis=(0, 2, 3))
+        self.deviation = np.sqrt(var + self.epsilon)
+        self.normal = ((rows - mean) / self.deviation).reshape(x.shape)
+        return self.result(self.normal, rows - mean, var)
 
     def result(self, normal, centered, var):
         return self.gamma[:, None, None] * normal + self.beta[:, None, None]
 
     def backward(self, dy):
         self.dgamma, self.dbeta = (dy * self.normal).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3))
-        g = dy * self.gamma[:, None, None]
-        mean, product = g.mean(axis=self.axes, keepdims=True), (g * self.normal).mean(axis=self.axes, keepdims=True)
-        return (g - (mean + self.normal * product)) / self.deviation
+        g, normal = self.rows(dy * self.gamma[:, None, None]), self.rows(self.normal)
+        mean, product = g.mean(axis=self.axes, keepdims=True), (g * normal).mean(axis=self.axes, keepdims=True)
+        return ((g - (mean + normal * product)) / self.deviation).reshape(dy.shape)
 
 
-class OfLines:
+class BatchNormOfLines(BatchNorm):
     """Inputs (N, C, W) as images of one row."""
 
     def forward(self, x):
@@ -39,34 +43,13 @@ class OfLines:
         return super().backward(dy[:, :, None])[:, :, 0]
 
 
-class BatchNormOfLines(OfLines, BatchNorm):
-    pass
-
-
-class GroupNorm:
+class GroupNorm(BatchNorm):
     """Two groups of three channels."""
 
-    axes, epsilon = 2, 1e-5
-
-    def __init__(self):
-        self.gamma, self.beta = np.ones(6), np.zeros(6)
+    axes, channels = 2, 6
 
     def rows(self, x):
         return x.reshape(len(x), 2, -1)
-
-    def forward(self, x):
-        rows = self.rows(x)
-        mean, variance = rows.mean(axis=self.axes, keepdims=True), rows.var(axis=self.axes, keepdims=True)
-        self.deviation = np.sqrt(variance + self.epsilon)
-        self.normal = ((rows - mean) / self.deviation).reshape(x.shape)
-        self.y = self.gamma[:, None, None] * self.normal + self.beta[:, None, None]
-        return self.y
-
-    def backward(self, dy):
-        self.dgamma, self.dbeta = (dy * self.normal).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3))
-        g, normal = self.rows(dy * self.gamma[:, None, None]), self.rows(self.normal)
-        mean, product = g.mean(axis=self.axes, keepdims=True), (g * normal).mean(axis=self.axes, keepdims=True)
-        return ((g - (mean + normal * product)) / self.deviation).reshape(dy.shape)
 
 
 class ResponseNorm:

@@ -5,11 +5,10 @@ kernels, and many more.
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
-from engines.guard.calling import call, compare
+from engines.guard.calling import Ordinary, call, compare
 from engines.guard.cases import draw_case
 from selection import draws
 
@@ -19,28 +18,17 @@ from chainrule.engines.compiled.kernels.tiles import lanes
 COUNT, PARTS = draws(160), 4  # calls drawn, of which two in ten are left out
 
 
-class Ordinary:
-    """Arrays in ordinary memory, with NaN where nothing was written."""
-
-    def copy(self, array: np.ndarray) -> np.ndarray:
-        return array.copy()
-
-    def array(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else -1, dtype)
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("part", range(PARTS))
 def test_drawn_calls(part: int, dtype: str) -> None:
-    memory: Any = Ordinary()
     for number in range(part, COUNT, PARTS):
         if number % 10 >= 8:  # operations that only loop over their arrays
             continue
         case = draw_case(12, number, dtype)
-        actual = call(case, memory)
+        actual = call(case, Ordinary())
         compare(case, actual)
         if case.threads > 1:  # shares have the bits of the whole
-            for shared, whole in zip(actual, call(replace(case, threads=1), memory), strict=True):
+            for shared, whole in zip(actual, call(replace(case, threads=1), Ordinary()), strict=True):
                 np.testing.assert_array_equal(shared, whole, err_msg=str(case))
 
 

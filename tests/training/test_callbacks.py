@@ -9,18 +9,6 @@ from training.made import classifier, stripes
 QUIET = {"progress": False, "learning_rate": 0.02, "batch_size": 50}
 
 
-def test_a_function_is_called_when_an_epoch_ended_and_stops_when_it_returns_true() -> None:
-    seen: list[tuple[int, int]] = []
-
-    def watch(trainer: Any, epoch: Any) -> bool:
-        seen.append((epoch.epoch, trainer.steps))
-        return epoch.epoch == 2
-
-    history = classifier().fit(*stripes(), epochs=9, callbacks=watch, **QUIET)
-    assert seen == [(1, 72), (2, 72)]
-    assert len(history.epochs) == 2
-
-
 class Some:
     """Has two of the methods and is not a `Callback`."""
 

@@ -1,7 +1,6 @@
 """Dense targets: labels and numbers per position, ignored positions, class weights and augmentation."""
 
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from selection import draws
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalization import Normalization
-from chainrule.errors import DataError, OptionError
+from chainrule.errors import OptionError
 from chainrule.training.samples import Preparation, Samples
 
 SHAPE = (3, 4, 5)  # K, H, W
@@ -79,41 +78,6 @@ def test_positions_train_as_samples(ending: str, size: tuple[int, ...], weigh: b
     evaluation, expected = model.evaluate(x, y, **known), twin.evaluate(rows(x), targets)
     assert_close(rows(evaluation.outputs), expected.outputs)
     assert_close(evaluation.loss, (expected.losses * shares).mean())
-
-
-@pytest.mark.parametrize("engine", ["numpy", "compiled"])
-@pytest.mark.parametrize("options", [{"ignore_label": 9}, {"augmentation": "shift=1"}])
-def test_the_accuracy_of_right_answers_is_1_in_a_resumed_run(engine: str, options: Any, tmp_path: Path) -> None:
-    x = normal(60, 1, 8, 6).astype("f4")
-    y = np.where((normal(60, 8, 6, seed=2) > 0.5) & ("ignore_label" in options), 9, x[:, 0] > 0)
-    for epochs in (1, 2):
-        model = cr.Sequential([cr.Conv2D(2, 1), cr.Softmax()], (1, 8, 6), engine=engine)
-        model.weights["conv1.w"][:] = [[[[-9]]], [[[9]]]]
-        run = cr.Run(tmp_path / "run", resume=True, plots=False)
-        steps: dict[str, Any] = {"epochs": epochs, "batch_size": 6, "learning_rate": 1e-9, "progress": False}
-        history = model.fit(x, y, run=run, **steps, **options)
-        assert len(history) == 10 * epochs
-        assert_close(history.accuracy, np.ones(10 * epochs), dtype="f4")
-        assert history.accuracy.max() <= 1
-
-
-@pytest.mark.parametrize(
-    ("y", "options", "message"),
-    [
-        (np.zeros((6, 3, 5), int), {}, r"\(6, 3, 5\) for outputs 3×4×5; expected labels \(N, 4, 5\)"),
-        (np.full((6, 4, 5), 7), {}, r"label 7 of sample 0 at \(0, 0\) is outside .* ignore_label"),
-        (np.full((6, 4, 5), 7), {"ignore_label": 7}, "all positions of sample 0 have the ignored label 7"),
-        (np.full((6, 4, 5), 0.5), {}, "whole numbers, found float64"),
-        (np.zeros((6, 3, 4, 5)), {"ignore_label": 7}, r"ignore_label 7 requires labels \(N, 4, 5\)"),
-        (np.full((6, 3, 4, 5), np.nan), {}, "the target of sample 0"),
-        (labels(), {"views": "flip"}, "views .* dense targets"),
-        (labels(), {"ignore_label": 1.5}, "ignore_label 1.5: expected a whole number"),
-    ],
-)
-def test_dense_targets_that_do_not_fit_are_refused(y: np.ndarray, options: dict[str, Any], message: str) -> None:
-    model = cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], (2, 4, 5), engine="numpy")
-    with pytest.raises((DataError, OptionError), match=message):
-        model.fit(normal(6, 2, 4, 5), y, progress=False, **options)
 
 
 def augmented(x: np.ndarray, y: np.ndarray, outputs: int, augmentation: str, **options: Any) -> tuple[Any, Any, Any]:

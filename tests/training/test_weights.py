@@ -43,14 +43,6 @@ def test_the_gradient_is_the_weighted_sum_of_those_of_the_samples(engine: str, l
         assert_close(gradient, expected)
 
 
-def test_with_statistics_of_the_batch_it_is_linear_in_the_weights() -> None:
-    network, (x, t, first), (_, _, second) = network_of_vectors(cr.BatchNorm2D()), vectors(5, 9), vectors(6, 9)
-    parts = [gradients(network, "half_squared_error", x, t, w)[2] for w in (first, second, first + second)]
-    assert_close(parts[0] + parts[1], parts[2])
-    plain = gradients(network, "half_squared_error", x, t)[2]
-    assert_array_equal(gradients(network, "half_squared_error", x, t, np.ones(9))[2], plain)
-
-
 def network_of_classes(dtype: str = "float64") -> cr.Sequential:
     return cr.Sequential([cr.Dense(4), cr.Tanh(), cr.Dense(3), cr.Softmax()], (5,), engine="numpy", dtype=dtype)
 

@@ -1,6 +1,5 @@
-"""Graphs with several inputs and outputs: predictions, training, evaluation, files, explanations and refusals."""
+"""Graphs with several inputs and outputs: predictions, training, evaluation and explanations."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from models.several import LOSSES, WEIGHTS, batch, model, nodes, scaled_batch
 from numerical import assert_close
 
 import chainrule as cr
-from chainrule.errors import ChainruleError, OptionError
+from chainrule.errors import OptionError
 from chainrule.layers import node
 
 
@@ -132,33 +131,3 @@ def test_inputs_are_normalized_and_targets_standardized_separately(standardize: 
         for trained, data in ((whole, ((pixels, vector), y)), (prepared, scaled))
     ]
     assert_close(*steps, dtype=float)
-
-
-X, Y = batch()
-INPUTS, OUTPUTS = nodes()
-REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
-    "inputs .ndarray.: expected a tuple or a dictionary with image, vector": lambda m: m.predict(X[0]),
-    "vector: expected a batch of shape N×3, found 6×2": lambda m: m.predict((X[0], X[1][:, :2])),
-    "different numbers of samples": lambda m: m.fit((X[0], X[1][:3]), Y),
-    "targets .ndarray.: expected a tuple": lambda m: m.fit(X, Y["digit"]),
-    "a batch is array.*expected .x, y. or": lambda m: m.fit(X),
-    "'later': a later call of dense1": lambda m: cr.Graph(
-        x := cr.Input((3,)), (layer := cr.Dense(3))(layer(x), name="later")
-    ),
-    "loss weight of 'size' -1: expected at least 0": lambda m: m.fit(X, Y, loss_weights=[1, -1]),
-    "all are 0": lambda m: m.fit(X, Y, loss_weights=[0, 0]),
-    "ignore_label 3 requires a network with one output": lambda m: m.fit(X, Y, ignore_label=3),
-    "has several inputs": lambda m: m.with_input_normalization("imagenet"),
-    "no output depends on the input": lambda m: cr.Graph([cr.Input((3,)), *nodes()[0]], nodes()[1]["size"]),
-    "expected different Input nodes": lambda m: cr.Graph([INPUTS[0]] * 2, OUTPUTS),
-    "the graph's input": lambda m: cr.Graph((x := cr.Input((3,))), [cr.ReLU()(x), x]),
-    "loss weights require several outputs": lambda m: cr.Sequential([cr.Dense(1)], (3,)).fit(
-        X[1], Y["size"][:, :1], loss_weights=[1]
-    ),
-}
-
-
-@pytest.mark.parametrize("message", REFUSED)
-def test_impossible_uses_of_several_inputs_or_outputs_are_refused(message: str) -> None:
-    with pytest.raises(ChainruleError, match=message):
-        REFUSED[message](model(loss=LOSSES))

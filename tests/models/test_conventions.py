@@ -52,14 +52,6 @@ def test_an_input_shape_with_the_channels_last_is_reported(shape: tuple[int, ...
         cr.Sequential([cr.Conv1D(4, 5)], (height, channels))
 
 
-def test_weights_are_copies() -> None:
-    source, copied = classifier(), classifier(seed=2)
-    copied.set_weights(source.get_weights())
-    assert (source.parameters == copied.parameters).all()
-    source.state_dict()["dense1.w"][:] = 0
-    assert source.weights["dense1.w"].any()
-
-
 def test_history_by_name() -> None:
     history = classifier().fit(X, Y, epochs=3, validation_split=0.25, progress=False)
     assert history["loss"] == history.history["loss"] == [epoch.loss for epoch in history.epochs]

@@ -29,20 +29,6 @@ def fitted(model: Any, **options: Any) -> Any:
     return model.fit(x, y, epochs=30, learning_rate=0.03, progress=False, normalization="none", **options)
 
 
-def test_targets_of_any_size_are_learned_by_default() -> None:
-    model = vectors()
-    history = fitted(model)
-    x, y = prices()
-    assert history.loss[-1] < 0.01 < history.loss[0]
-    assert_allclose(model.predict(x) / UNITS, y / UNITS, atol=0.5)
-    evaluation = model.evaluate(x, y)
-    assert evaluation.r2 > 0.99
-    assert_close(evaluation.outputs, model.predict(x))
-    standardized = TargetScaling.fit(y).standardized
-    error = np.square(standardized(model.predict(x)) - standardized(y)).mean()
-    assert_close(evaluation.loss, error, 10_000)
-
-
 @pytest.mark.parametrize("offset", [0.0, 0.1, 19.99, -300.0, 1.7e9])
 def test_an_offset_of_the_targets_changes_nothing(offset: float) -> None:
     """A target that is constant up to rounding stays 0, and one far from 0 keeps its digits in float32."""

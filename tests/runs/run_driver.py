@@ -3,7 +3,7 @@
     run_driver.py start FOLDER DATA ENGINE [EPOCHS]    a run from the start; a checkpoint after every step
     run_driver.py resume FOLDER DATA          resumes from the checkpoint
 Everything that makes training depend on earlier steps is enabled: dropout, augmentation, batch norm, Adam,
-a one-cycle rate, clipping and validation.
+a one-cycle rate, rates of single parameters, clipping and validation.
 """
 
 import sys
@@ -22,6 +22,7 @@ from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.runs.running import Result
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import OneCycle
@@ -36,6 +37,7 @@ RECIPE = Recipe(
     normalization="standardize",
     augmentation=Augmentation(shift=1, rotation=10.0, scale=0.1, flip=True),
     clip_norm=2.0,
+    lr_multipliers=LRMultipliers.parse("dense1.b=2,gamma=0.5"),
     validation=0.2,
     seed=3,
 )

@@ -37,7 +37,7 @@ RECIPE = Recipe(
     normalization="standardize",
     augmentation=Augmentation(shift=1, rotation=10.0, scale=0.1, flip=True),
     clip_norm=2.0,
-    lr_multipliers=LRMultipliers.parse("dense1.b=2,gamma=0.5"),
+    lr_multipliers=LRMultipliers.parse("dense1.w=2,gamma=0.5"),
     validation=0.2,
     seed=3,
 )

@@ -141,6 +141,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"shards": 2, "gradient_accumulation_steps": 2}, "shards"),
     ({**NUMBERS, "label_smoothing": 0.1}, "label smoothing requires classes, and the task is regression"),
     ({"callbacks": [None]}, "is not a callback"),
+    *(({"callbacks": log(f"{__file__}/log")}, "cannot") for log in (cr.CsvLog, cr.TensorBoardLog)),
     ({"callbacks": PlainSGD}, "is a class; expected an instance"),
     *(({"lr_multipliers": f"b{end}"}, "(?i)lr_?multipliers|factor") for end in ("", "=x", "=-1", "=inf")),
     *(({"lookahead": text}, "(?i)lookahead") for text in ("5", "every=0", "decay=2", "slow=1")),

@@ -22,7 +22,6 @@ from selection import draws
 
 import chainrule.engines.numpy
 from chainrule.engines import loader
-from chainrule.engines.numpy import convolution
 from chainrule.engines.protocol import Engine
 from chainrule.operations import reference
 
@@ -134,34 +133,3 @@ def test_layout_in_memory_does_not_matter(name: str, data: st.DataObject) -> Non
             results = call(engine, name, case.with_arrays(layout))
             assert all(result.flags.c_contiguous for result in results)
             assert_results(results, expected)
-
-
-# ---------------------------------------------------------------------- the NumPy engine
-
-
-@pytest.mark.parametrize("name", ["cross_correlate", "cross_correlate_dx", "cross_correlate_dw"])
-@sweep
-@given(data=st.data(), room=st.sampled_from([1, 3000]))
-def test_blocks_of_samples_equal_the_whole_batch(name: str, room: int, data: st.DataObject) -> None:
-    case = data.draw(CASES[name])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convolution, "BLOCK_BYTES", room)
-        blocks = call(ENGINES["numpy"], name, case)
-    assert_results(blocks, call(ENGINES["numpy"], name, case))
-
-
-@pytest.mark.parametrize(("dtype", "huge"), [(np.float32, 1e30), (np.float64, 1e200)])
-@pytest.mark.parametrize("name", ["arctan_dx", "gelu", "gelu_dx", "exact_gelu", "exact_gelu_dx"])
-def test_powers_of_huge_numbers_do_not_overflow(name: str, dtype: type, huge: float) -> None:
-    """The derivative of GELU is 0 or 1 there, that of arctan 0; warnings are errors in these tests."""
-    x = np.array([[huge, -huge, 1]], dtype)
-    arrays = (np.ones_like(x), x) if name.endswith("_dx") else (x,)
-    assert_close(getattr(ENGINES["numpy"], name)(*arrays), getattr(reference, name)(*arrays))
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("name", "exact"), [("categorical_cross_entropy", 0), ("categorical_cross_entropy_dp", -1)])
-def test_a_probability_of_exactly_one_is_kept(name: str, exact: int, dtype: type) -> None:
-    """Clipping as in binary cross-entropy would lose the last bit, less than any tolerance detects."""
-    sure = np.array([[1, 0]], dtype)
-    assert getattr(ENGINES["numpy"], name)(sure, sure).flat[0] == exact

@@ -20,7 +20,7 @@ LAYERS = (
     "tests/training/test_gradients.py::test_every_layer_by_numbers",
     "tests/interop/test_onnx_layers.py::test_a_layer",
 )
-STEPS = ("optimizers", "step", "own", "lr_multipliers")  # tests of optimizers
+STEPS = ("recipe", "refusals", "step", "own", "lr_multipliers")  # tests of optimizers
 EMPTY = {"operations/reference/__init__"}  # names only: no functions
 
 

@@ -28,11 +28,3 @@ def test_a_chain_is_the_same_as_sequential():
     assert graph.about() == row.about()
     np.testing.assert_array_equal(graph.parameters, row.parameters)
     assert graph.plan("half_squared_error") == row.plan("half_squared_error")
-
-
-def test_names_that_are_given_are_kept():
-    x = cr.Input((3,))
-    y = cr.Add()(cr.Dense(3, bias=False)(x, name="dense1"), cr.Dense(3, bias=False)(x))
-    assert list(cr.Graph(x, cr.Dense(2)(y, name="head"), engine="numpy").weights) == [
-        "dense1.w", "dense2.w", "head.w", "head.b",
-    ]  # fmt: skip

@@ -35,8 +35,12 @@ def test_outputs_are_named_and_equal_those_of_single_outputs() -> None:
 
 def test_names_come_from_inputs_and_layers() -> None:
     a, b = cr.Input((3,)), cr.Input((2, 4), name="signal")
-    y, z = cr.Dense(2)(a, name="head"), cr.Flatten()(b)
+    y, z = (
+        cr.Dense(2)(cr.Add()(cr.Dense(3, bias=False)(a, name="dense1"), cr.Dense(3, bias=False)(a)), name="head"),
+        cr.Flatten()(b),
+    )
     graph = cr.Graph((a, b), (y, z), engine="numpy")
+    assert list(graph.weights) == ["dense1.w", "dense2.w", "head.w", "head.b"]
     assert (graph.input_names, graph.output_names) == (("input1", "signal"), ("head", "flatten1"))
     assert cr.Graph({"first": a, "second": b}, [y, z], engine="numpy").input_names == ("first", "second")
     assert cr.Graph([a], [y], engine="numpy").about() == cr.Graph(a, y, engine="numpy").about()

@@ -92,41 +92,6 @@ def make(
     return Trainer(network(engine), chosen or recipe(), samples(), Normalization("none"), validation, **options)
 
 
-@pytest.mark.parametrize("number", range(12))
-def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
-    number: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    draw = np.random.default_rng(number)
-    size = int(draw.integers(1, 2000))  # bytes: one batch, several, or a whole epoch
-    monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(size=size))
-    for module in (stepping, looping):
-        monkeypatch.setattr(module, "ONE_STEP", stepping.ONE_STEP._replace(size=size))
-    chosen = recipe(
-        batch_size=int(draw.integers(1, 9)),
-        epochs=2,
-        augmentation=Augmentation(shift=1, flip=True) if draw.integers(2) else None,
-        label_smoothing=0.1 * int(draw.integers(2)),
-        class_weight={0: 2.0} if draw.integers(2) else None,
-        shards=int(draw.integers(1, 3)),
-        schedule=(OneCycle(), Step(1, 0.5))[draw.integers(2)],
-    )
-    trainer = make(chosen, engine=("numpy", "compiled")[number % 2])
-    batches = spied(trainer)
-    for _ in range(int(draw.integers(3))):  # some steps of the first epoch are done: training goes on from there
-        trainer.history.add(1, BATCH, 0.05, 1.0, 0.0)
-    done = len(trainer.history)
-    train(trainer)
-    assert len(batches) == trainer.steps - done
-    for step, actual in enumerate(batches, done):
-        x, t, weights = trainer.loader.batch(step)
-        assert_array_equal(actual["x"], x)
-        assert_array_equal(actual["t"], t)
-        assert_array_equal(actual.get("weights"), weights)
-        rate = 0.05 * chosen.schedule.factor(step, trainer.steps, trainer.steps // 2)
-        assert (actual["samples"], actual["step"], actual["seed"]) == (len(x), step + 1, 4)
-        assert actual["rate"] == rate == trainer.history.rates[step]
-
-
 def test_images_and_positions_are_normalized_and_augmented_anew_every_epoch() -> None:
     normalization, x = Normalization("standardize", 0.5, 2.0), samples().x
     places = np.random.default_rng(1).uniform(0, 3, (COUNT, 4))
@@ -247,30 +212,49 @@ def state_of(trainer: Trainer) -> list[bytes]:
     return [array.tobytes() for array in (network.parameters, network.statistics, *trainer.moments)]
 
 
-@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("number", range(16))
 def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step is given its own batch and rate, however many are made at once, also from some step on."""
     draw = np.random.default_rng(number)
-    most = int(draw.integers(2, 9))
-    monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(steps=most))
+    size = int(draw.integers(1, 2000))  # bytes: one batch, several, or a whole epoch
+    limits = programs.STEP_LIMITS._replace(steps=int(draw.integers(2, 9)), seconds=None, size=size)
+    monkeypatch.setattr(programs, "STEP_LIMITS", limits)
+    for module in (stepping, looping):
+        monkeypatch.setattr(module, "ONE_STEP", stepping.ONE_STEP._replace(size=size))
     chosen = recipe(
-        batch_size=int(draw.integers(1, 8)),
-        optimizer=(SGD(0.05), optimizers.Adam(0.01), optimizers.Nesterov(0.02), optimizers.RMSProp(0.001))[number % 4],
-        schedule=OneCycle() if draw.integers(2) else None,
+        epochs=2,
+        batch_size=int(draw.integers(1, 9)),
+        optimizer=(SGD(0.05), optimizers.Adam(0.01), optimizers.Nesterov(0.02), optimizers.RMSProp(0.001))[
+            number // 2 % 4
+        ],
+        schedule=(OneCycle(), Step(1, 0.5), None)[draw.integers(3)],
         clip_norm=0.3 if draw.integers(2) else None,
+        augmentation=Augmentation(shift=1, flip=True) if draw.integers(2) else None,
+        label_smoothing=0.1 * int(draw.integers(2)),
         class_weight={0: 2.0} if draw.integers(2) else None,
+        shards=int(draw.integers(1, 3)),
     )
     single, several = Told(each_step=True), Told(each_step=False)
-    slow, other = (make(chosen, engine="compiled") for _ in range(2))
-    train(slow, [single])
-    train(other, [several])
+    slow, trainer = (make(chosen, engine=("numpy", "compiled")[number % 2]) for _ in range(2))
+    batches, done = spied(trainer), int(draw.integers(3))
+    for each, told in ((slow, single), (trainer, several)):
+        for _ in range(done):
+            each.history.add(1, BATCH, 0.05, 1.0, 0.0)
+        train(each, [told])
     assert several.outcomes == single.outcomes
-    assert (slow.history.rates, slow.history.losses) == (other.history.rates, other.history.losses)
-    assert set(single.ahead) == {0}
-    assert max(several.ahead) == min(most, COUNT // chosen.batch_size) - 1
+    assert (slow.history.rates, slow.history.losses) == (trainer.history.rates, trainer.history.losses)
+    assert set(single.ahead) == {0} <= {*several.ahead}
     assert several.states == {step: single.states[step] for step in several.states}
-    assert not other.ahead
-    assert state_of(other) == state_of(slow)
+    assert state_of(trainer) == state_of(slow)
+    assert len(batches) == trainer.steps - done
+    for step, actual in enumerate(batches, done):
+        x, t, weights = trainer.loader.batch(step)
+        assert_array_equal(actual["x"], x)
+        assert_array_equal(actual["t"], t)
+        assert_array_equal(actual.get("weights"), weights)
+        factor = chosen.schedule.factor(step, trainer.steps, trainer.steps // 2)
+        assert (actual["samples"], actual["step"], actual["seed"]) == (len(x), step + 1, 4)
+        assert actual["rate"] == chosen.optimizer.learning_rate * factor == trainer.history.rates[step]
 
 
 def test_a_training_looks_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from training.made import stripes
 
 from chainrule import layers as cr
 from chainrule.data import load
@@ -89,14 +90,9 @@ def resume(folder: Path, data: Path, *callbacks: Callback, interval: float = 0.0
 
 
 def make_data(path: Path) -> None:
-    """Write bright stripes, blocks and frames with noise as an .npz."""
-    generator = np.random.default_rng(0)
-    y = generator.integers(0, 3, 80)
-    x = generator.integers(0, 120, (80, 8, 8), dtype=np.uint8)
-    x[y == 0, 3:5] += 100
-    x[y == 1, :4, :4] += 100
-    x[y == 2, :, 6:] += 100
-    np.savez(path, x=x[:60], y=y[:60], x_test=x[60:], y_test=y[60:])
+    """Write images of three classes as an .npz."""
+    x, y = stripes(80)
+    np.savez(path, x=x[:60, 0], y=y[:60], x_test=x[60:, 0], y_test=y[60:])
 
 
 def main(command: str, *arguments: str) -> int:

@@ -35,10 +35,6 @@ def normal(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def labels(count: int = 6, seed: int = 1, classes: int = SHAPE[0], shape: tuple[int, ...] = SHAPE[1:]) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, classes, (count, *shape))
-
-
 def rows(array: np.ndarray) -> np.ndarray:
     """Return the positions of all samples as samples: (N·P, K)."""
     return np.moveaxis(array, 1, -1).reshape(-1, array.shape[1])
@@ -92,7 +88,7 @@ def augmented(x: np.ndarray, y: np.ndarray, outputs: int, augmentation: str, **o
 @pytest.mark.parametrize("augmentation", ["flip", "shift=2", "shift=2,flip,reflect", "shift=1,rotation=20,scale=0.2"])
 def test_augmentation_moves_masks_with_their_images(augmentation: str) -> None:
     """Each pixel of the image is its label + 1. A moved image then shows the label of each pixel, and 0 outside."""
-    y = np.repeat(labels(40, shape=(2, 2)), 8, 1).repeat(6, 2)  # (40, 16, 12)
+    y = np.random.default_rng(1).integers(0, 3, (40, 2, 2)).repeat(8, 1).repeat(6, 2)  # (40, 16, 12)
     y[:, :4] = IGNORED
     x = np.where(y == IGNORED, 3, y)[:, None] + 1.0
     moved, targets, weights = augmented(x, y, 3, augmentation, ignore_label=IGNORED)

@@ -1,11 +1,10 @@
 """`Sequential` as users use it: build, inspect, train, evaluate, predict, save, load."""
 
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
+from engines.processes import python
 from training.made import stripes
 
 import chainrule as cr
@@ -31,8 +30,7 @@ def test_notebook_views_are_tables_and_pictures() -> None:
 def test_import_is_light(package: str) -> None:
     heavy = ("llvmlite", "jax", "matplotlib", "PIL", "rich", "click", "ssl", "http", "tarfile", "platformdirs")
     code = f"import sys, {package}; print([name for name in {heavy} if name in sys.modules])"
-    actual = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert actual.stdout.strip() == "[]"
+    assert python("-c", code).stdout == "[]\n"
 
 
 def test_every_public_name_can_be_had_and_is_documented() -> None:

@@ -1,14 +1,12 @@
 """Models and related objects pickle, copy and load: compactly, completely, and into another process."""
 
 import copy
-import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from engines.processes import python
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 from training.drawn_fits import BYTES, DEFAULTS, KINDS, LABELS, N, each, fitted, outputs, rows
@@ -87,8 +85,7 @@ def test_a_model_goes_on_in_a_process_with_other_threads_or_without_its_engine(
     x, y = np.tile(BYTES, (6, 1, 1, 1))[:67], np.tile(LABELS, 6)[:67]
     model.fit(x, y, progress=False)
     (tmp_path / "model").write_bytes(pickle.dumps((model, x, y)))
-    command, variables = [sys.executable, "-c", PROGRAM, str(tmp_path)], {**os.environ, **environment}
-    ended = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    ended = python("-c", PROGRAM, tmp_path, **environment)
     assert ended.stdout == ("compiled\n" if is_compiled else "numpy\n")
     assert ended.stderr.count("\n") == (not is_compiled)
     compare = assert_array_equal if is_compiled else assert_close

@@ -44,9 +44,6 @@ def described(**entries: Any) -> Use:
 
 REFUSED: dict[type[ChainruleError], list[tuple[str, Use]]] = {
     OptionError: [
-        ("batch.size", lambda: small().predict(IMAGES, batch_size=0)),
-        ("expected .*the name of a file or folder", lambda: cr.load(None)),  # pyright: ignore
-        ("expected .*the name of a file", lambda: small().fit(IMAGES, LABELS, run=cr.Run(3))),  # pyright: ignore
         (
             r"expects probabilities: end with Softmax\(\) or Sigmoid\(\), not with Dense",
             lambda: small(cr.Dense(3)).fit(IMAGES, LABELS, loss="categorical_cross_entropy"),
@@ -60,10 +57,7 @@ REFUSED: dict[type[ChainruleError], list[tuple[str, Use]]] = {
             ("end with Sigmoid", lambda use=use: getattr(small(), use)(IMAGES, LABELS, loss="bce"))
             for use in ("fit", "evaluate")
         ),
-        *(
-            ("normalization .*: expected|unknown", lambda kind=kind: small().fit(IMAGES, LABELS, normalization=kind))
-            for kind in (False, "scaled")
-        ),
+        ("unknown normalization 'scaled'", lambda: small().fit(IMAGES, LABELS, normalization="scaled")),
         ("1 names of classes for 3 outputs", lambda: small(classes=["one"])),
         # several inputs and outputs
         ("loss weight of 'size' -1: expected at least 0", lambda: double().fit(X, Y, loss_weights=[1, -1])),
@@ -112,7 +106,6 @@ REFUSED: dict[type[ChainruleError], list[tuple[str, Use]]] = {
     ],
     DataError: [
         (r"nowhere.png: cannot be read", lambda: small().predict("nowhere.png")),
-        ("expected numbers, found object", lambda: small().predict(object())),
         (
             r"shape \(12,\); numbers for 2 outputs have the shape \(N, 2\)",
             lambda: small(cr.Dense(2)).fit(IMAGES, np.linspace(0, 1, 12)),

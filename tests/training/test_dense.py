@@ -17,7 +17,6 @@ from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.training.samples import Preparation, Samples
 
-SHAPE = (3, 4, 5)  # K, H, W
 IGNORED = 9
 ENDINGS: dict[str, tuple[int, list[Any], str]] = {  # outputs, layers after the scores, loss
     "classes": (3, [cr.Softmax()], "categorical_cross_entropy"),

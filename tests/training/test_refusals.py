@@ -64,10 +64,9 @@ NOT_OPTIMIZERS = [
     (spoilt(update=lambda self, p, g, m, step, learning_rate: p), r"expected \(parameters, moments\)"),
     (spoilt(update=lambda self, p, g, m, step, learning_rate: (p, (p,))), "1 moments; expected 0"),
     (spoilt(learning_rate=-1.0), "learning_rate -1.0: expected a number above 0"),
-    (spoilt(learning_rate="fast"), "learning_rate .fast.: expected a finite number"),
 ]
 NOT_SCHEDULES = [
-    *((lambda step, odd=odd: odd, "at step 0; expected a number of at least 0") for odd in (-1, np.inf, "fast", None)),
+    *((lambda step, odd=odd: odd, "at step 0; expected a number of at least 0") for odd in (-1, np.inf, None)),
     *((odd, "it returns the factor") for odd in (lambda epoch, lr: lr, lambda *a: 1, lambda: 1)),
     *((odd, r"is not a schedule; expected a name \(constant, step") for odd in (5, PlainSGD, object())),
 ]
@@ -103,12 +102,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**MASKS, "y": np.zeros((60, 3, 8, 8)), "ignore_label": 7}, r"ignore_label 7 requires labels \(N, 8, 8\)"),
     ({**MASKS, "y": np.full((60, 3, 8, 8), np.nan)}, "the target of sample 0"),
     ({**MASKS, "y": LABELS, "views": "flip"}, "views .* dense targets"),
-    ({**MASKS, "y": LABELS, "ignore_label": 1.5}, "ignore_label 1.5: expected a whole number"),
     # weights
     ({"sample_weight": np.ones(8)}, "expected 60 numbers, .* float64 of shape .8"),
     ({"sample_weight": np.r_[np.ones(59), -1]}, "found -1 for sample 59"),
     ({"sample_weight": np.zeros(60)}, "the weights of all training samples are 0"),
-    *(({"class_weight": weights}, "class") for weights in ("even", {"c": 1}, {7: 1}, {0: -1}, {0: "x"})),
+    *(({"class_weight": weights}, "class") for weights in ("even", {"c": 1}, {7: 1}, {0: -1})),
     # validation
     ({"validation_data": (HELD_OUT * np.nan, np.zeros(4, int))}, "inputs are not finite, the first in sample 0"),
     ({"validation_data": (HELD_OUT,)}, "expected .x, y. or a Dataset, found tuple"),
@@ -140,10 +138,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"lr_multipliers": "dense=0"}, r"'dense'; there are dense1\.w"),
     ({"shards": 2, "gradient_accumulation_steps": 2}, "shards"),
     ({**NUMBERS, "label_smoothing": 0.1}, "label smoothing requires classes, and the task is regression"),
-    ({"callbacks": [None]}, "is not a callback"),
     *(({"callbacks": log(f"{__file__}/log")}, "cannot") for log in (cr.CsvLog, cr.TensorBoardLog)),
     ({"callbacks": PlainSGD}, "is a class; expected an instance"),
-    *(({"lr_multipliers": f"b{end}"}, "(?i)lr_?multipliers|factor") for end in ("", "=x", "=-1", "=inf")),
+    *(({"lr_multipliers": f"b{end}"}, "(?i)lr_?multipliers|factor") for end in ("", "=x", "=-1")),
     *(({"lookahead": text}, "(?i)lookahead") for text in ("5", "every=0", "decay=2", "slow=1")),
     # data that are read during training
     ({"x": iter(ROWS), "y": None}, "steps_per_epoch"),
@@ -156,7 +153,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"x": ROWS, "y": None, "validation_split": 0.5}, "validation"),
     ({**ITEMS, "class_weight": "balanced"}, "class weights"),
     ({**ITEMS, "sample_weight": np.ones(60)}, "sample_weight"),
-    ({**ITEMS, "readers": -1}, "readers"),
 ]
 
 

@@ -27,19 +27,18 @@ FAMILIES = (
 PACKINGS = {entry.packing for entry in KERNELS.values()}  # of weights beyond the end of an array; for `make guard`
 ROUNDS, MAX_ENTRIES = 150, 3000
 LANES, MANY = lanes(8), filter_tiles.STRIP  # MANY: more taps than stay in a cache
-SCALED, POOLED, WHOLE = {"scaled": True}, {"pooled": True}, dict[str, bool]()
 ROWS: tuple[Any, ...] = (  # kernel, shapes of images and weights, attributes, fused steps
-    ("correlate_few", (2, 2, 1, 3), (2, 1, 2, 1), {"groups": 2, "padding": ((1, 0), (0, 0))}, WHOLE),
-    ("correlate_few", (2, 2, 1, 3), (2, 1, 1, 1), {"groups": 2}, SCALED),
-    ("correlate_few", (2, 4, 5, 20), (2, 2, 3, 3), {"groups": 2, "stride": (2, 2)}, WHOLE),
-    ("correlate_filters", (2, 2, 9, 8), (3 * LANES, 2, 3, 3), {}, POOLED),
-    ("correlate_filters", (2, 1, 9, 8), (LANES, 1, 1, 1), {}, WHOLE),
-    ("correlate_filters", (2, MANY, 3, 4), (LANES, MANY, 3, 3), {}, WHOLE),
-    ("correlate_winograd", (1, 2 * MANY + 1, 3, 4), (LANES, 2 * MANY + 1, 3, 3), {}, WHOLE),
-    ("correlate_winograd_5x5", (2, 2, 9, 8), (LANES, 2, 5, 5), {}, WHOLE),
-    ("correlate_rows", (1, 2, 4, 12), (6, 2, 3, 3), {}, WHOLE),
-    ("cross_correlate", (2, 2, 9, 8), (4, 2, 2, 3), {}, WHOLE),
-    ("cross_correlate", (2, 2, 9, 8), (6, 2, 2, 3), {}, WHOLE),
+    ("correlate_few", (2, 2, 1, 3), (2, 1, 2, 1), {"groups": 2, "padding": ((1, 0), (0, 0))}),
+    ("correlate_few", (2, 2, 1, 3), (2, 1, 1, 1), {"groups": 2}, {"scaled": True}),
+    ("correlate_few", (2, 4, 5, 20), (2, 2, 3, 3), {"groups": 2, "stride": (2, 2)}),
+    ("correlate_filters", (2, 2, 9, 8), (3 * LANES, 2, 3, 3), {}, {"pooled": True}),
+    ("correlate_filters", (2, 1, 9, 8), (LANES, 1, 1, 1), {}),
+    ("correlate_filters", (2, MANY, 3, 4), (LANES, MANY, 3, 3), {}),
+    ("correlate_winograd", (1, 2 * MANY + 1, 3, 4), (LANES, 2 * MANY + 1, 3, 3), {}),
+    ("correlate_winograd_5x5", (2, 2, 9, 8), (LANES, 2, 5, 5), {}),
+    ("correlate_rows", (1, 2, 4, 12), (6, 2, 3, 3), {}),
+    ("cross_correlate", (2, 2, 9, 8), (4, 2, 2, 3), {}),
+    ("cross_correlate", (2, 2, 9, 8), (6, 2, 2, 3), {}),
 )
 
 
@@ -68,12 +67,12 @@ def random(shape: tuple[int, ...]) -> Any:
 
 def chosen() -> Iterator[Case]:
     """Yield convolutions, and their gradients where no step is fused; several threads share a single image."""
-    for kernel, size, weights, attributes, joined in ROWS:
-        x, w, b = random(size), random(weights), random((2, weights[0])) if joined == SCALED else None
-        yield Case("cross_correlate", kernel, (x, w, b), attributes, joined, 3 if len(x) == 1 else 1)
+    for kernel, size, weights, attributes, *steps in ROWS:
+        x, w, b = random(size), random(weights), random((2, weights[0])) if steps == [{"scaled": True}] else None
+        yield Case("cross_correlate", kernel, (x, w, b), attributes, *(steps or [{}]), 3 if len(x) == 1 else 1)
         dy = random(KERNELS[kernel].shapes((x, w, b), attributes)[0])
         gradients = ("dx", (dy, w), {"size": size[2:]}), ("dw", (x, dy), {"kernel": weights[2:]})
-        for end, arrays, more in gradients if joined == WHOLE else ():
+        for end, arrays, more in () if steps else gradients:
             if f"{kernel}_{end}" in KERNELS:
                 yield Case(f"cross_correlate_{end}", f"{kernel}_{end}", arrays, {**attributes, **more})
     for entry in ALTERNATIVES["cross_correlate_dw"]:

@@ -292,34 +292,19 @@ def test_a_step_that_is_not_finite_ends_a_training_after_those_before_it(bad: in
 QUIET = {"progress": False, "learning_rate": 0.02, "batch_size": 50}
 
 
-class Some:
-    """Has two of the methods and is not a `Callback`."""
-
-    def __init__(self) -> None:
-        self.log: list[Any] = []
-
-    def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
-        self.log.append((samples, outcome.loss))
-        trainer.stop = len(trainer.history) == 11
-
-    def end(self, trainer: Any) -> None:
-        self.log.append("end")
-
-
 @pytest.mark.parametrize("moment", ["begin", "stepped", "epoch_ended", "end"])
 def test_an_exception_of_a_callback_is_raised_and_the_model_can_be_used(moment: str) -> None:
     def fail(*arguments: Any) -> None:
         raise ZeroDivisionError(moment)
 
-    some, spoilt = Some(), type("Spoilt", (), {moment: staticmethod(fail)})()
+    log, spoilt = list[Any](), type("Spoilt", (), {moment: staticmethod(fail)})()  # is not a `Callback`
     x, y = stripes()
     trained = classifier()
     before = trained.parameters.copy()
     with pytest.raises(ZeroDivisionError, match=moment):
-        trained.fit(x, y, epochs=1, callbacks=[some, spoilt], **QUIET)
-    assert some.log[-1] == "end"
+        trained.fit(x, y, epochs=1, callbacks=[recorder(log), spoilt], **QUIET)
     steps = {"begin": 0, "stepped": 1, "epoch_ended": 8, "end": 8}[moment]
-    assert len(some.log) == steps + 1
+    assert log[-1] == ("", "end", steps)
     assert (trained.parameters == before).all() == (steps == 0)
     assert trained.evaluate(x, y).samples == 400
     trained.fit(x, y, epochs=3, **QUIET)

@@ -69,7 +69,8 @@ def chosen() -> Iterator[Case]:
     """Yield convolutions, and their gradients where no step is fused; several threads share a single image."""
     for kernel, size, weights, attributes, *steps in ROWS:
         x, w, b = random(size), random(weights), random((2, weights[0])) if steps == [{"scaled": True}] else None
-        yield Case("cross_correlate", kernel, (x, w, b), attributes, *(steps or [{}]), 3 if len(x) == 1 else 1)
+        threads = 3 if len(x) == 1 else 1
+        yield Case("cross_correlate", kernel, (x, w, b), attributes, steps[0] if steps else {}, threads)
         dy = random(KERNELS[kernel].shapes((x, w, b), attributes)[0])
         gradients = ("dx", (dy, w), {"size": size[2:]}), ("dw", (x, dy), {"kernel": weights[2:]})
         for end, arrays, more in () if steps else gradients:

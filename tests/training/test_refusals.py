@@ -163,7 +163,7 @@ def test_arguments_are_refused_in_one_line(arguments: dict[str, Any], message: s
     before = model.parameters.copy()
     uses = [lambda **options: model.fit(**options, progress=False)]
     if arguments.keys() <= {"x", "y"} and isinstance(call["x"], np.ndarray):
-        uses.append(model.evaluate)
+        uses += [model.evaluate, model.train_step]
     for use in uses:
         with pytest.raises(cr.ChainruleError, match=message) as caught:
             use(**call)

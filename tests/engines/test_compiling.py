@@ -111,7 +111,7 @@ def replace(file: Path, kind: str, other: bytes) -> None:
     "kinds",
     [("pipe", "folder", "socket", "device", "empty"), ("cut", "nonsense", "another", "another version", "another")],
 )
-def test_what_is_no_machine_code_is_compiled_again(kinds: tuple[str, ...], shared_cache: Path) -> None:
+def test_files_without_machine_code_are_compiled_again(kinds: tuple[str, ...], shared_cache: Path) -> None:
     files = one_of_each(shared_cache)
     for (file, _), kind, other in zip(files.items(), kinds, reversed(files.values()), strict=True):
         replace(file, kind, other)
@@ -183,7 +183,7 @@ def test_a_damaged_file_is_none(folder: Path) -> None:
         assert object_files.read("code") is None
 
 
-def test_they_end_with_the_compiling(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_helper_processes_end_with_the_compilation(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[subprocess.Popen[bytes]] = []
     monkeypatch.setattr(linking, "_start_process", lambda file, part: started.append(sleeper()) or started[0])
     with linking._helper_processes(len(LINKS), PROGRAM):
@@ -192,7 +192,7 @@ def test_they_end_with_the_compiling(folder: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("executable", ["", None, "/usr/bin/uwsgi", "/nowhere/python3"])
-def test_where_none_can_be_started_all_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch, executable) -> None:
+def test_compilation_needs_no_helper_process(folder: Path, monkeypatch: pytest.MonkeyPatch, executable) -> None:
     monkeypatch.setattr(sys, "executable", executable)
     done = False
     with linking._helper_processes(len(LINKS), PROGRAM):

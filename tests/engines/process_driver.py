@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -222,11 +223,8 @@ def at_once() -> bool:
         for _ in range(20):
             result.append((here.predict(X), here.predict(X[number : number + 1]), number))
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(SECONDS)
+    with ThreadPoolExecutor(6) as pool:
+        pool.map(work, range(6))
     expected, alone = here.predict(X), [here.predict(X[number : number + 1]) for number in range(6)]
     return len(result) == 120 and all((y == expected).all() and (one == alone[n]).all() for y, one, n in result)
 

@@ -21,7 +21,7 @@ def drawn(draw: np.random.Generator, kind: str) -> tuple[np.ndarray, Normalizati
 
 
 @pytest.mark.parametrize("number", range(40))
-def test_has_the_bits_of_numpys(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_normalized_rows_have_the_bits_of_numpy(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(number)
     dtype = ("float32", "float64")[number % 2]
     x, normalization = drawn(draw, ("uint8", dtype)[number // 2 % 2])
@@ -47,7 +47,7 @@ BYTES = np.ones((3, 8), np.uint8)
         *((BYTES, rows) for rows in ([-1, 2], [0, 3], [True, False, True], [0.0, 1.0])),
     ],
 )
-def test_leaves_other_samples_and_rows_to_numpy(
+def test_other_samples_and_rows_are_left_to_numpy(
     x: np.ndarray, rows: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)

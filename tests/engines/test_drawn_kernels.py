@@ -5,42 +5,31 @@ kernels, and many more.
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
-from engines.guard.calling import call, compare
+from engines.guard.calling import Ordinary, call, compare
 from engines.guard.cases import draw_case
 from selection import draws
 
+from chainrule.engines.compiled.kernels import selection as kernels
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS
 from chainrule.engines.compiled.kernels.tiles import lanes
 
 COUNT, PARTS = draws(160), 4  # calls drawn, of which two in ten are left out
 
 
-class Ordinary:
-    """Arrays in ordinary memory, with NaN where nothing was written."""
-
-    def copy(self, array: np.ndarray) -> np.ndarray:
-        return array.copy()
-
-    def array(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else -1, dtype)
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("part", range(PARTS))
 def test_drawn_calls(part: int, dtype: str) -> None:
-    memory: Any = Ordinary()
     for number in range(part, COUNT, PARTS):
         if number % 10 >= 8:  # operations that only loop over their arrays
             continue
         case = draw_case(12, number, dtype)
-        actual = call(case, memory)
+        actual = call(case, Ordinary())
         compare(case, actual)
         if case.threads > 1:  # shares have the bits of the whole
-            for shared, whole in zip(actual, call(replace(case, threads=1), memory), strict=True):
+            for shared, whole in zip(actual, call(replace(case, threads=1), Ordinary()), strict=True):
                 np.testing.assert_array_equal(shared, whole, err_msg=str(case))
 
 
@@ -52,3 +41,13 @@ def test_a_kernel_gradient_of_no_samples_is_what_it_was(kernel: str) -> None:
     options = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "kernel": (3, 3), "groups": 1}
     KERNELS[kernel].call((x, x, dw), {**options, "flip": False})
     np.testing.assert_array_equal(dw, 1)
+
+
+@pytest.mark.parametrize(("taps", "name"), [(3, "correlate_winograd"), (5, "correlate_winograd_5x5")])
+def test_errors_in_float32_are_about_those_of_plain_sums(taps: int, name: str) -> None:
+    draw = np.random.default_rng(5)
+    x = draw.standard_normal((4, 64, 16, 16)).astype("float32")
+    w = draw.standard_normal((32, 64, taps, taps)).astype("float32")
+    exact = kernels.call("cross_correlate", (x.astype("float64"), w.astype("float64"), None), {})[0]
+    plain, actual = (kernels.call(name, (x, w, None), {})[0] for name in ("correlate_filters", name))
+    assert np.std(actual - exact) < 3 * np.std(plain - exact)

@@ -157,17 +157,21 @@ def trained(number: int, engine: str, callbacks: list[Callback], **options: Any)
     }
 
 
+def assert_same_training(number: int) -> None:
+    augmentation = Augmentation(shift=1) if number % 4 == 3 else None
+    expected = trained(number, "numpy", [], augmentation=augmentation)
+    actual = trained(number, "jax", [Watching()] if number == 4 else [], augmentation=augmentation)
+    away = {name: apart(actual[name], expected[name]) for name in expected}
+    assert {name: value for name, value in away.items() if value > 1e-10} == {}
+
+
 @pytest.mark.parametrize("number", range(5))
 def test_a_training_is_that_of_the_numpy_engine(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare whole steps taken one by one and at once, on samples that the device holds and on those it is given."""
     monkeypatch.setattr(XlaProgram, "gradients", None)
     monkeypatch.setattr(XlaProgram, "step_limits", StepLimits(number % 3 * 2 + 1, 1 << 12, None))
     monkeypatch.setattr(XlaProgram, "max_held_bytes", (0, 1 << 20)[number // 2 % 2])
-    augmentation = Augmentation(shift=1) if number % 4 == 3 else None
-    expected = trained(number, "numpy", [], augmentation=augmentation)
-    actual = trained(number, "jax", [Watching()] if number == 4 else [], augmentation=augmentation)
-    away = {name: apart(actual[name], expected[name]) for name in expected}
-    assert {name: value for name, value in away.items() if value > 1e-10} == {}
+    assert_same_training(number)
 
 
 def test_samples_are_held_during_a_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,14 +188,11 @@ def test_samples_are_held_during_a_training_alone(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_device_without_room_for_all_samples_is_given_those_of_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = trained(1, "numpy", [])
-
     def full(_: Any) -> Any:
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
     monkeypatch.setattr(jnp, "concatenate", full)
-    actual = trained(1, "jax", [])
-    assert max(apart(actual[name], expected[name]) for name in expected) < 1e-10
+    assert_same_training(1)
 
 
 def test_a_training_ends_before_the_step_that_is_not_finite() -> None:
@@ -231,7 +232,20 @@ def test_without_jax_it_is_refused_and_where_it_is_the_default_numpy_stands_in()
 
 
 def test_devices_share_a_batch() -> None:
-    """Compare steps on four and on three devices, a batch that they do not divide among them, with NumPy's."""
+    """Compare trainings on as many of four devices as divide a batch among them with NumPy's."""
     flags = "--xla_force_host_platform_device_count=4"
-    done = python("-m", "engines.devices_driver", XLA_FLAGS=flags, JAX_PLATFORMS="cpu")
-    assert done.stdout == "4 of 8, 3 of 9, 1 of 7: the same\n"
+    done = python(__file__, XLA_FLAGS=flags, JAX_PLATFORMS="cpu", CHAINRULE_THREADS=4)
+    assert done.stdout == "[2, 3, 4]\n"
+
+
+if __name__ == "__main__":
+    counts, sharding = set[int](), XlaProgram._sharding
+
+    def noted(devices: int, *axes: str | None) -> Any:
+        counts.add(devices)
+        return sharding(devices, *axes)
+
+    XlaProgram._sharding = staticmethod(noted)
+    for number in range(6):
+        assert_same_training(number)
+    print(sorted(counts))

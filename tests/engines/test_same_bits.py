@@ -47,7 +47,7 @@ def test_the_process_that_compiles_has_the_bits_of_those_that_load(compiling: li
     assert sorted(cache.rglob("*.o")) == files
 
 
-def test_so_has_a_process_that_cannot_keep_them(compiling: list[str]) -> None:
+def test_a_process_that_cannot_store_kernels_has_the_same_bits(compiling: list[str]) -> None:
     digests, (line,) = trained("~nobody-of-this-name/cache")
     assert digests == compiling
     assert "cannot be kept (CHAINRULE_CACHE=~nobody-of-this-name/cache:" in line

@@ -1,17 +1,12 @@
 """Models and related objects pickle, copy and load: compactly, completely, and into another process."""
 
 import copy
-import multiprocessing
-import os
 import pickle
-import subprocess
-import sys
-import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from engines.processes import python
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 from training.drawn_fits import BYTES, DEFAULTS, KINDS, LABELS, N, each, fitted, outputs, rows
@@ -20,7 +15,6 @@ import chainrule as cr
 from chainrule.data.augmentation import Augmentation
 from chainrule.training.recipe import Recipe
 
-ENGINES = ("compiled", "numpy", "reference")
 CASES = [*((kind, "numpy") for kind in KINDS), *((kind, "compiled") for kind in ("classes", "custom layer"))]
 OWN = ("custom layer", "custom loss")
 
@@ -91,8 +85,7 @@ def test_a_model_goes_on_in_a_process_with_other_threads_or_without_its_engine(
     x, y = np.tile(BYTES, (6, 1, 1, 1))[:67], np.tile(LABELS, 6)[:67]
     model.fit(x, y, progress=False)
     (tmp_path / "model").write_bytes(pickle.dumps((model, x, y)))
-    command, variables = [sys.executable, "-c", PROGRAM, str(tmp_path)], {**os.environ, **environment}
-    ended = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    ended = python("-c", PROGRAM, tmp_path, **environment)
     assert ended.stdout == ("compiled\n" if is_compiled else "numpy\n")
     assert ended.stderr.count("\n") == (not is_compiled)
     compare = assert_array_equal if is_compiled else assert_close
@@ -100,25 +93,6 @@ def test_a_model_goes_on_in_a_process_with_other_threads_or_without_its_engine(
     model.fit(x, y, batch_size=33, progress=False)
     if is_compiled:
         assert_array_equal(np.load(tmp_path / "p.npy"), model.parameters)
-
-
-@pytest.mark.parametrize("start", sorted({"fork", "spawn"} & {*multiprocessing.get_all_start_methods()}))
-def test_models_of_every_engine_go_to_other_processes_and_come_back(start: str) -> None:
-    """Have a pool predict with a trained model, train it further, and send the model itself back."""
-    options: dict[str, Any] = {"batch_size": 5, "seed": 2, "normalization": "standardize", "progress": False}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # since Python 3.12 of a fork where there are threads
-        pool = multiprocessing.get_context(start).Pool(1)
-    with pool:
-        for engine in ENGINES:
-            model = KINDS["classes"][0](engine=engine, threads=1)
-            model.fit(BYTES, LABELS, **options)
-            for _ in range(2):  # once more with what the first call left in the other process
-                assert_array_equal(pool.apply(model.predict, (BYTES[:6],)), model.predict(BYTES[:6]))
-            twin, history = pool.apply(copy.deepcopy, (model,)), pool.apply(model.fit, (BYTES, LABELS), options)
-            for other in (model, twin):
-                assert list(other.fit(BYTES, LABELS, **options).losses) == list(history.losses)
-            assert_array_equal(model.parameters, twin.parameters)
 
 
 def test_histories_evaluations_and_data_are_pickled() -> None:

@@ -1,6 +1,5 @@
-"""Graphs with several inputs and outputs: predictions, training, evaluation, files, explanations and refusals."""
+"""Graphs with several inputs and outputs: predictions, training, evaluation and explanations."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from models.several import LOSSES, WEIGHTS, batch, model, nodes, scaled_batch
 from numerical import assert_close
 
 import chainrule as cr
-from chainrule.errors import ChainruleError, OptionError
+from chainrule.errors import OptionError
 from chainrule.layers import node
 
 
@@ -36,8 +35,12 @@ def test_outputs_are_named_and_equal_those_of_single_outputs() -> None:
 
 def test_names_come_from_inputs_and_layers() -> None:
     a, b = cr.Input((3,)), cr.Input((2, 4), name="signal")
-    y, z = cr.Dense(2)(a, name="head"), cr.Flatten()(b)
+    y, z = (
+        cr.Dense(2)(cr.Add()(cr.Dense(3, bias=False)(a, name="dense1"), cr.Dense(3, bias=False)(a)), name="head"),
+        cr.Flatten()(b),
+    )
     graph = cr.Graph((a, b), (y, z), engine="numpy")
+    assert list(graph.weights) == ["dense1.w", "dense2.w", "head.w", "head.b"]
     assert (graph.input_names, graph.output_names) == (("input1", "signal"), ("head", "flatten1"))
     assert cr.Graph({"first": a, "second": b}, [y, z], engine="numpy").input_names == ("first", "second")
     assert cr.Graph([a], [y], engine="numpy").about() == cr.Graph(a, y, engine="numpy").about()
@@ -134,31 +137,22 @@ def test_inputs_are_normalized_and_targets_standardized_separately(standardize: 
     assert_close(*steps, dtype=float)
 
 
-X, Y = batch()
-INPUTS, OUTPUTS = nodes()
-REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
-    "inputs .ndarray.: expected a tuple or a dictionary with image, vector": lambda m: m.predict(X[0]),
-    "vector: expected a batch of shape N×3, found 6×2": lambda m: m.predict((X[0], X[1][:, :2])),
-    "different numbers of samples": lambda m: m.fit((X[0], X[1][:3]), Y),
-    "targets .ndarray.: expected a tuple": lambda m: m.fit(X, Y["digit"]),
-    "a batch is array.*expected .x, y. or": lambda m: m.fit(X),
-    "'later': a later call of dense1": lambda m: cr.Graph(
-        x := cr.Input((3,)), (layer := cr.Dense(3))(layer(x), name="later")
-    ),
-    "loss weight of 'size' -1: expected at least 0": lambda m: m.fit(X, Y, loss_weights=[1, -1]),
-    "all are 0": lambda m: m.fit(X, Y, loss_weights=[0, 0]),
-    "ignore_label 3 requires a network with one output": lambda m: m.fit(X, Y, ignore_label=3),
-    "has several inputs": lambda m: m.with_input_normalization("imagenet"),
-    "no output depends on the input": lambda m: cr.Graph([cr.Input((3,)), *nodes()[0]], nodes()[1]["size"]),
-    "expected different Input nodes": lambda m: cr.Graph([INPUTS[0]] * 2, OUTPUTS),
-    "the graph's input": lambda m: cr.Graph((x := cr.Input((3,))), [cr.ReLU()(x), x]),
-    "loss weights require several outputs": lambda m: cr.Sequential([cr.Dense(1)], (3,)).fit(
-        X[1], Y["size"][:, :1], loss_weights=[1]
-    ),
-}
+def test_a_graph_is_read_from_its_nodes() -> None:
+    x = cr.Input((2, 5, 6))
+    y = cr.ReLU()(cr.Conv2D(3, 3, padding="same")(x))
+    y = cr.Add()(y, cr.Conv2D(3, 3, padding="same")(y))
+    model = cr.Graph(x, cr.Softmax()(cr.Dense(4)(cr.GlobalAveragePool2D()(y))), engine="numpy")
+    assert model.names == ["conv1", "relu1", "conv2", "add1", "pool1", "dense1", "softmax1"]
+    assert model.wiring.inputs == ((0,), (1,), (2,), (2, 3), (4,), (5,), (6,))
+    assert model.output_shape == (4,)
+    assert "relu1, conv2" in model.summary()
 
 
-@pytest.mark.parametrize("message", REFUSED)
-def test_impossible_uses_of_several_inputs_or_outputs_are_refused(message: str) -> None:
-    with pytest.raises(ChainruleError, match=message):
-        REFUSED[message](model(loss=LOSSES))
+def test_a_chain_is_the_same_as_sequential() -> None:
+    x = cr.Input((2, 5, 6))
+    y = cr.Dense(3)(cr.Flatten()(cr.Tanh()(cr.Conv2D(3, 3)(x))))
+    graph = cr.Graph(x, y, engine="numpy", seed=3)
+    row = cr.Sequential([cr.Conv2D(3, 3), cr.Tanh(), cr.Flatten(), cr.Dense(3)], (2, 5, 6), engine="numpy", seed=3)
+    assert graph.about() == row.about()
+    np.testing.assert_array_equal(graph.parameters, row.parameters)
+    assert graph.plan("half_squared_error") == row.plan("half_squared_error")

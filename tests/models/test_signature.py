@@ -49,10 +49,6 @@ def test_the_same_numbers_give_the_same_outputs(
     if kind in ("classes", "names"):
         heat = [model.saliency(x.astype(dtype), 1) for dtype in DTYPES]
         assert_close(heat, [heat[0]] * len(heat), dtype=np.float32)
-    model.save(tmp_path / "m.safetensors")
-    loaded = cr.load(tmp_path / "m.safetensors", engine=engine)
-    assert (loaded.signature, loaded.about()) == (model.signature, model.about())
-    assert_array_equal(loaded.predict(x.astype(np.uint8)), model.predict(x.astype(np.uint8)))
     if kind in ("classes", "names", "map"):
         quantized = Quantized(model, x)
         assert len({quantized.predict(x.astype(dtype)).tobytes() for dtype in DTYPES}) == 1

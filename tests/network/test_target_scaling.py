@@ -1,6 +1,5 @@
-"""Standardized regression targets: training, predictions in the original units, files, and exports."""
+"""Standardized regression targets: training, predictions in the original units, and files."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,20 +29,6 @@ def fitted(model: Any, **options: Any) -> Any:
     return model.fit(x, y, epochs=30, learning_rate=0.03, progress=False, normalization="none", **options)
 
 
-def test_targets_of_any_size_are_learned_by_default() -> None:
-    model = vectors()
-    history = fitted(model)
-    x, y = prices()
-    assert history.loss[-1] < 0.01 < history.loss[0]
-    assert_allclose(model.predict(x) / UNITS, y / UNITS, atol=0.5)
-    evaluation = model.evaluate(x, y)
-    assert evaluation.r2 > 0.99
-    assert_close(evaluation.outputs, model.predict(x))
-    standardized = TargetScaling.fit(y).standardized
-    error = np.square(standardized(model.predict(x)) - standardized(y)).mean()
-    assert_close(evaluation.loss, error, 10_000)
-
-
 @pytest.mark.parametrize("offset", [0.0, 0.1, 19.99, -300.0, 1.7e9])
 def test_an_offset_of_the_targets_changes_nothing(offset: float) -> None:
     """A target that is constant up to rounding stays 0, and one far from 0 keeps its digits in float32."""
@@ -64,30 +49,6 @@ def test_a_badly_scaled_target_is_named_in_the_hint() -> None:
     (note,) = [note for note in fitted(vectors(), standardize_targets=False).notes if "constant prediction" in note]
     assert "the targets have mean 9" in note
     assert "standardize them (standardize_targets=True)" in note
-
-
-@pytest.mark.parametrize(
-    ("layers", "shape"),
-    [
-        ([cr.Flatten(), cr.Dense(2)], (1, 4, 4)),
-        ([cr.Conv2D(2, 3, padding="same")], (1, 4, 4)),
-        ([cr.Conv2D(2, 3, padding="same", bias="untied")], (1, 4, 4)),
-        ([cr.ConvTranspose2D(2, 2, stride=2)], (1, 2, 2)),
-        ([cr.Conv1D(2, 3, padding="same")], (1, 4)),
-    ],
-)
-def test_exports_contain_the_scaling(layers: list[Any], shape: tuple[int, ...], tmp_path: Path) -> None:
-    """Compare with ONNX Runtime."""
-    model = cr.Sequential(layers, shape, engine="numpy", loss="mean_squared_error")
-    draw = np.random.default_rng(1)
-    x, y = draw.normal(size=(20, *shape)).astype(np.float32), 500 + 90 * draw.normal(size=(20, *model.output_shape))
-    model.fit(x, y, epochs=2, progress=False, normalization="none")
-    assert model.target_scaling is not None
-    runtime = pytest.importorskip("onnxruntime")
-    cr.export_onnx(model, tmp_path / "model.onnx")
-    session = runtime.InferenceSession(tmp_path / "model.onnx")
-    outputs = session.run(None, {session.get_inputs()[0].name: x})[0]
-    assert_close(outputs, model.predict(x))
 
 
 @pytest.mark.parametrize("ending", [cr.Sigmoid(), cr.Dense(2, bias=False)])

@@ -12,7 +12,7 @@ from chainrule.runs import running
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write bright stripes, blocks and frames with noise."""
+    """Write images of three classes."""
     path = tmp_path_factory.mktemp("data") / "data.npz"
     make_data(path)
     return path

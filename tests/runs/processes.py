@@ -17,7 +17,7 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 def started(*arguments: object) -> "subprocess.Popen[str]":
     """Start the driver and wait until it is about to train."""
     command = [sys.executable, str(DRIVER), *map(str, arguments)]
-    environment = {**os.environ, **ONE_THREAD}
+    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(DRIVER.parents[1])}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stdout
     assert process.stdout.readline() == "ready\n"

@@ -3,7 +3,7 @@
     run_driver.py start FOLDER DATA ENGINE [EPOCHS]    a run from the start; a checkpoint after every step
     run_driver.py resume FOLDER DATA          resumes from the checkpoint
 Everything that makes training depend on earlier steps is enabled: dropout, augmentation, batch norm, Adam,
-a one-cycle rate, clipping and validation.
+a one-cycle rate, rates of single parameters, clipping and validation.
 """
 
 import sys
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from training.made import stripes
 
 from chainrule import layers as cr
 from chainrule.data import load
@@ -22,6 +23,7 @@ from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.runs.running import Result
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import OneCycle
@@ -36,6 +38,7 @@ RECIPE = Recipe(
     normalization="standardize",
     augmentation=Augmentation(shift=1, rotation=10.0, scale=0.1, flip=True),
     clip_norm=2.0,
+    lr_multipliers=LRMultipliers.parse("dense1.w=2,gamma=0.5"),
     validation=0.2,
     seed=3,
 )
@@ -87,14 +90,9 @@ def resume(folder: Path, data: Path, *callbacks: Callback, interval: float = 0.0
 
 
 def make_data(path: Path) -> None:
-    """Write bright stripes, blocks and frames with noise as an .npz."""
-    generator = np.random.default_rng(0)
-    y = generator.integers(0, 3, 80)
-    x = generator.integers(0, 120, (80, 8, 8), dtype=np.uint8)
-    x[y == 0, 3:5] += 100
-    x[y == 1, :4, :4] += 100
-    x[y == 2, :, 6:] += 100
-    np.savez(path, x=x[:60], y=y[:60], x_test=x[60:], y_test=y[60:])
+    """Write images of three classes as an .npz."""
+    x, y = stripes(80)
+    np.savez(path, x=x[:60, 0], y=y[:60], x_test=x[60:, 0], y_test=y[60:])
 
 
 def main(command: str, *arguments: str) -> int:

@@ -162,6 +162,14 @@ def test_another_recipe_data_or_model_does_not_resume_a_run(parts: Any, tmp_path
         "use --data, or": (ChainruleError, lambda: jobs.read_job(tmp_path / "run").choice.load(0)),
         "Doubled.*custom layers are not saved in run folders": (StudentError, fit(model=custom, run=new)),
         "optimizers and augmentation are not saved": (RunError, fit(schedule=Wave(), run=new)),
+        "inputs are not finite, the first in sample 0": (
+            ChainruleError,
+            fit(run=replace(new, test_data=(test.x * np.nan, test.y))),
+        ),
+        "label .unknown. of sample 0": (
+            ChainruleError,
+            fit(run=replace(new, test_data=(test.x, ["unknown"] * len(test.y)))),
+        ),
         "expected a run folder": (OptionError, fit(run=tmp_path / "new")),
     }
     for message, (error, act) in refused.items():

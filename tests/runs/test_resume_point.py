@@ -27,7 +27,7 @@ def stopped(data, tmp_path):
 
 
 def test_the_next_step(stopped, data):
-    """Include rate, moments, clipping, dropout, augmentation and batch statistics."""
+    """Include rates, moments, clipping, dropout, augmentation and batch statistics."""
     point = resume_point.read_resume_point(stopped, engine="numpy")
     assert (point.training.step, point.training.clip_norm, point.training.seed) == (STOP + 1, 2.0, 3)
     training, test = load(data)

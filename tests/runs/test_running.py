@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from runs import run_driver
 from runs.processes import assert_same, completed, started
-from runs.run_driver import resume, start
+from runs.run_driver import Halt, resume, start
 
 from chainrule._io import files
 from chainrule.errors import ChainruleError, RunError
@@ -26,11 +26,7 @@ def test_the_best_model_is_that_of_the_best_validation(whole: Path, data: Path, 
     best = losses.index(min(losses))
     folder = tmp_path / "to the best"
 
-    class Halt(run_driver.Callback):
-        def epoch_ended(self, trainer: Any, epoch: Any) -> None:
-            trainer.stop = epoch.epoch == best + 1
-
-    start(folder, data, Halt())
+    start(folder, data, Halt(7 * (best + 1)))
     tensors = files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[0]
     model = files.read_tensors(whole / "best.safetensors", "model")[0]
     assert all((tensors[name] == model[name]).all() for name in model)
@@ -90,9 +86,6 @@ def test_a_run_that_is_being_trained(data: Path, tmp_path: Path) -> None:
     assert all(message.startswith(f"{folder} is in use") for message in said)
     assert result.evaluation
     assert not (folder / ".lock").exists()
-
-
-# ---------------------------------------------------------------------- numbers that are not finite
 
 
 # ---------------------------------------------------------------------- numbers that are not finite

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -45,25 +46,19 @@ def test_the_name_of_a_folder(settings: list[tuple[str, str]], seed: int) -> Non
     assert len({name, *(other.name for other in others)}) == 3
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("rate", "expected OPTION=VALUE,VALUE, found 'rate'"),
-        ("=1", "expected OPTION=VALUE,VALUE, found '=1'"),
-        ("rate=1 rate=2", "rate is given twice"),
-        ("rate='1", "no closing quotation"),
-        ("rate=", "rate has an empty value"),
-        ("rate=1,,2", "rate has an empty value"),
-        ("rate=1,2,1", "rate has the value '1' twice"),
-        (" ".join(f"a{n}=1,2,3,4,5,6,7,8,9,10" for n in range(6)), "a grid of 1,000,000 trials: expected at most"),
-    ],
-)
-def test_grids_that_are_refused(text: str, says: str) -> None:
-    with pytest.raises(OptionError, match=re.escape(says)):
-        grid.trials(grid.parse(text), [0])
+REFUSED: list[tuple[str, Any, str]] = [  # grid, seeds, message
+    ("rate", 1, "expected OPTION=VALUE,VALUE, found 'rate'"),
+    ("=1", 1, "expected OPTION=VALUE,VALUE, found '=1'"),
+    ("rate=1 rate=2", 1, "rate is given twice"),
+    ("rate='1", 1, "no closing quotation"),
+    *((f"rate={values}", 1, "rate has an empty value") for values in ("", "1,,2")),
+    ("rate=1,2,1", 1, "rate has the value '1' twice"),
+    (" ".join(f"a{n}=1,2,3,4,5,6,7,8,9,10" for n in range(6)), 1, "a grid of 1,000,000 trials: expected at most"),
+    *(("rate=1", seeds, "seeds") for seeds in (0, -1, 10**6, [], [1, 2, 1])),
+]
 
 
-@pytest.mark.parametrize("seeds", [0, -1, 10**6, [], [1, 2, 1]])
-def test_seeds_that_are_refused(seeds: "int | list[int]") -> None:
-    with pytest.raises(OptionError, match="seeds"):
-        grid.trials({"rate": [1]}, grid.numbered(seeds))
+@pytest.mark.parametrize(("text", "seeds", "message"), REFUSED)
+def test_impossible_grids_and_seeds_are_refused(text: str, seeds: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=re.escape(message)):
+        grid.trials(grid.parse(text), grid.numbered(seeds))

@@ -121,9 +121,9 @@ FORMS: dict[str, Callable[[Any, Any], tuple[Any, ...]]] = {
 }
 
 
-def stop(trainer: Any, epoch: Any) -> None:
-    """End training, as a callback."""
-    trainer.stop = True
+def stop(trainer: Any, epoch: Any) -> bool:
+    """End training after an epoch, as a callback."""
+    return True
 
 
 DEFAULTS: dict[str, Any] = {"epochs": 2, "batch_size": 6, "optimizer": "momentum", "learning_rate": 0.01}

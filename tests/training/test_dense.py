@@ -1,7 +1,6 @@
 """Dense targets: labels and numbers per position, ignored positions, class weights and augmentation."""
 
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,9 @@ from selection import draws
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalization import Normalization
-from chainrule.errors import DataError, OptionError
+from chainrule.errors import OptionError
 from chainrule.training.samples import Preparation, Samples
 
-SHAPE = (3, 4, 5)  # K, H, W
 IGNORED = 9
 ENDINGS: dict[str, tuple[int, list[Any], str]] = {  # outputs, layers after the scores, loss
     "classes": (3, [cr.Softmax()], "categorical_cross_entropy"),
@@ -34,10 +32,6 @@ EXACT: dict[str, Any] = {
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape)
-
-
-def labels(count: int = 6, seed: int = 1, classes: int = SHAPE[0], shape: tuple[int, ...] = SHAPE[1:]) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, classes, (count, *shape))
 
 
 def rows(array: np.ndarray) -> np.ndarray:
@@ -81,41 +75,6 @@ def test_positions_train_as_samples(ending: str, size: tuple[int, ...], weigh: b
     assert_close(evaluation.loss, (expected.losses * shares).mean())
 
 
-@pytest.mark.parametrize("engine", ["numpy", "compiled"])
-@pytest.mark.parametrize("options", [{"ignore_label": 9}, {"augmentation": "shift=1"}])
-def test_the_accuracy_of_right_answers_is_1_in_a_resumed_run(engine: str, options: Any, tmp_path: Path) -> None:
-    x = normal(60, 1, 8, 6).astype("f4")
-    y = np.where((normal(60, 8, 6, seed=2) > 0.5) & ("ignore_label" in options), 9, x[:, 0] > 0)
-    for epochs in (1, 2):
-        model = cr.Sequential([cr.Conv2D(2, 1), cr.Softmax()], (1, 8, 6), engine=engine)
-        model.weights["conv1.w"][:] = [[[[-9]]], [[[9]]]]
-        run = cr.Run(tmp_path / "run", resume=True, plots=False)
-        steps: dict[str, Any] = {"epochs": epochs, "batch_size": 6, "learning_rate": 1e-9, "progress": False}
-        history = model.fit(x, y, run=run, **steps, **options)
-        assert len(history) == 10 * epochs
-        assert_close(history.accuracy, np.ones(10 * epochs), dtype="f4")
-        assert history.accuracy.max() <= 1
-
-
-@pytest.mark.parametrize(
-    ("y", "options", "message"),
-    [
-        (np.zeros((6, 3, 5), int), {}, r"\(6, 3, 5\) for outputs 3×4×5; expected labels \(N, 4, 5\)"),
-        (np.full((6, 4, 5), 7), {}, r"label 7 of sample 0 at \(0, 0\) is outside .* ignore_label"),
-        (np.full((6, 4, 5), 7), {"ignore_label": 7}, "all positions of sample 0 have the ignored label 7"),
-        (np.full((6, 4, 5), 0.5), {}, "whole numbers, found float64"),
-        (np.zeros((6, 3, 4, 5)), {"ignore_label": 7}, r"ignore_label 7 requires labels \(N, 4, 5\)"),
-        (np.full((6, 3, 4, 5), np.nan), {}, "the target of sample 0"),
-        (labels(), {"views": "flip"}, "views .* dense targets"),
-        (labels(), {"ignore_label": 1.5}, "ignore_label 1.5: expected a whole number"),
-    ],
-)
-def test_dense_targets_that_do_not_fit_are_refused(y: np.ndarray, options: dict[str, Any], message: str) -> None:
-    model = cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], (2, 4, 5), engine="numpy")
-    with pytest.raises((DataError, OptionError), match=message):
-        model.fit(normal(6, 2, 4, 5), y, progress=False, **options)
-
-
 def augmented(x: np.ndarray, y: np.ndarray, outputs: int, augmentation: str, **options: Any) -> tuple[Any, Any, Any]:
     """Return the moved images and targets, and the positions that count."""
     network = cr.Sequential([cr.ReLU()], x.shape[1:], dtype="float64")
@@ -128,7 +87,7 @@ def augmented(x: np.ndarray, y: np.ndarray, outputs: int, augmentation: str, **o
 @pytest.mark.parametrize("augmentation", ["flip", "shift=2", "shift=2,flip,reflect", "shift=1,rotation=20,scale=0.2"])
 def test_augmentation_moves_masks_with_their_images(augmentation: str) -> None:
     """Each pixel of the image is its label + 1. A moved image then shows the label of each pixel, and 0 outside."""
-    y = np.repeat(labels(40, shape=(2, 2)), 8, 1).repeat(6, 2)  # (40, 16, 12)
+    y = np.random.default_rng(1).integers(0, 3, (40, 2, 2)).repeat(8, 1).repeat(6, 2)  # (40, 16, 12)
     y[:, :4] = IGNORED
     x = np.where(y == IGNORED, 3, y)[:, None] + 1.0
     moved, targets, weights = augmented(x, y, 3, augmentation, ignore_label=IGNORED)

@@ -9,17 +9,20 @@ import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 from runs.run_driver import Halt
+from training.made import classifier, stripes
 
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.coloring import Draw
 from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled import programs
+from chainrule.errors import NotFiniteError
 from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, ReLU, Softmax, Tanh
 from chainrule.models.model import Sequential
 from chainrule.network.network import Network
 from chainrule.runs.fitting import Run
 from chainrule.training import batches as looping
+from chainrule.training import optimizers
 from chainrule.training.history import Criterion, Epoch
 from chainrule.training.loop import train
 from chainrule.training.optimizers import SGD
@@ -88,41 +91,6 @@ def make(
     chosen: Recipe | None = None, validation: Samples | None = None, engine: str = "numpy", **options: Any
 ) -> Trainer:
     return Trainer(network(engine), chosen or recipe(), samples(), Normalization("none"), validation, **options)
-
-
-@pytest.mark.parametrize("number", range(12))
-def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
-    number: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    draw = np.random.default_rng(number)
-    size = int(draw.integers(1, 2000))  # bytes: one batch, several, or a whole epoch
-    monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(size=size))
-    for module in (stepping, looping):
-        monkeypatch.setattr(module, "ONE_STEP", stepping.ONE_STEP._replace(size=size))
-    chosen = recipe(
-        batch_size=int(draw.integers(1, 9)),
-        epochs=2,
-        augmentation=Augmentation(shift=1, flip=True) if draw.integers(2) else None,
-        label_smoothing=0.1 * int(draw.integers(2)),
-        class_weight={0: 2.0} if draw.integers(2) else None,
-        shards=int(draw.integers(1, 3)),
-        schedule=(OneCycle(), Step(1, 0.5))[draw.integers(2)],
-    )
-    trainer = make(chosen, engine=("numpy", "compiled")[number % 2])
-    batches = spied(trainer)
-    for _ in range(int(draw.integers(3))):  # some steps of the first epoch are done: training goes on from there
-        trainer.history.add(1, BATCH, 0.05, 1.0, 0.0)
-    done = len(trainer.history)
-    train(trainer)
-    assert len(batches) == trainer.steps - done
-    for step, actual in enumerate(batches, done):
-        x, t, weights = trainer.loader.batch(step)
-        assert_array_equal(actual["x"], x)
-        assert_array_equal(actual["t"], t)
-        assert_array_equal(actual.get("weights"), weights)
-        rate = 0.05 * chosen.schedule.factor(step, trainer.steps, trainer.steps // 2)
-        assert (actual["samples"], actual["step"], actual["seed"]) == (len(x), step + 1, 4)
-        assert actual["rate"] == rate == trainer.history.rates[step]
 
 
 def test_images_and_positions_are_normalized_and_augmented_anew_every_epoch() -> None:
@@ -209,3 +177,154 @@ def test_the_monitored_metric_decides_when_training_stops(
     resumed, again = fit(30, run=Run(tmp_path / "run", resume=True, plots=False))
     assert list(again.rates) == list(history.rates)
     np.testing.assert_array_equal(resumed.parameters, model.parameters)
+
+
+# ---------------------------------------------------------------------- several steps in one call
+
+
+class Told(Callback):
+    """Notes what it is told of, and the state of the network where that is as after the step.
+
+    each_step   whether it is told of each step before the next one
+    """
+
+    def __init__(self, *, each_step: bool) -> None:
+        self.each_step = each_step
+        self.outcomes: list[Any] = []
+        self.ahead: list[int] = []
+        self.states: dict[int, list[bytes]] = {}
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        step = len(trainer.history)
+        self.outcomes.append((step, samples, *outcome))
+        self.ahead.append(trainer.ahead)
+        if not trainer.ahead:
+            self.states[step] = state_of(trainer)
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have steps taken at once however long they take."""
+    monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(seconds=None))
+
+
+def state_of(trainer: Trainer) -> list[bytes]:
+    network = trainer.network
+    return [array.tobytes() for array in (network.parameters, network.statistics, *trainer.moments)]
+
+
+@pytest.mark.parametrize("number", range(16))
+def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step is given its own batch and rate, however many are made at once, also from some step on."""
+    draw = np.random.default_rng(number)
+    size = int(draw.integers(1, 2000))  # bytes: one batch, several, or a whole epoch
+    limits = programs.STEP_LIMITS._replace(steps=int(draw.integers(2, 9)), seconds=None, size=size)
+    monkeypatch.setattr(programs, "STEP_LIMITS", limits)
+    for module in (stepping, looping):
+        monkeypatch.setattr(module, "ONE_STEP", stepping.ONE_STEP._replace(size=size))
+    chosen = recipe(
+        epochs=2,
+        batch_size=int(draw.integers(1, 9)),
+        optimizer=(SGD(0.05), optimizers.Adam(0.01), optimizers.Nesterov(0.02), optimizers.RMSProp(0.001))[
+            number // 2 % 4
+        ],
+        schedule=(OneCycle(), Step(1, 0.5), None)[draw.integers(3)],
+        clip_norm=0.3 if draw.integers(2) else None,
+        augmentation=Augmentation(shift=1, flip=True) if draw.integers(2) else None,
+        label_smoothing=0.1 * int(draw.integers(2)),
+        class_weight={0: 2.0} if draw.integers(2) else None,
+        shards=int(draw.integers(1, 3)),
+    )
+    single, several = Told(each_step=True), Told(each_step=False)
+    slow, trainer = (make(chosen, engine=("numpy", "compiled")[number % 2]) for _ in range(2))
+    batches, done = spied(trainer), int(draw.integers(3))
+    for each, told in ((slow, single), (trainer, several)):
+        for _ in range(done):
+            each.history.add(1, BATCH, 0.05, 1.0, 0.0)
+        train(each, [told])
+    assert several.outcomes == single.outcomes
+    assert (slow.history.rates, slow.history.losses) == (trainer.history.rates, trainer.history.losses)
+    assert set(single.ahead) == {0} <= {*several.ahead}
+    assert several.states == {step: single.states[step] for step in several.states}
+    assert state_of(trainer) == state_of(slow)
+    assert len(batches) == trainer.steps - done
+    for step, actual in enumerate(batches, done):
+        x, t, weights = trainer.loader.batch(step)
+        assert_array_equal(actual["x"], x)
+        assert_array_equal(actual["t"], t)
+        assert_array_equal(actual.get("weights"), weights)
+        factor = chosen.schedule.factor(step, trainer.steps, trainer.steps // 2)
+        assert (actual["samples"], actual["step"], actual["seed"]) == (len(x), step + 1, 4)
+        assert actual["rate"] == chosen.optimizer.learning_rate * factor == trainer.history.rates[step]
+
+
+def test_a_training_looks_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    most: list[int] = []
+    for seconds in (1e-9, 60.0):
+        monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(seconds=seconds))
+        trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False)
+        train(trainer, [told])
+        assert told.ahead[0] == 0  # of the first step nobody knows how long it takes
+        most.append(max(told.ahead))
+    assert most[0] == 0
+    assert most[1] > 1
+
+
+@pytest.mark.usefixtures("unhurried")
+@pytest.mark.parametrize("bad", range(0, COUNT, 4))
+def test_a_step_that_is_not_finite_ends_a_training_after_those_before_it(bad: int) -> None:
+    """Steps taken at once end before the one whose image is not finite, as if they had been taken one by one."""
+    data, states = samples(), []
+    data.x[cr.data.order(COUNT, 4, 0)[bad], 0, 2, 2] = np.inf
+    for each_step in (True, False):
+        chosen, told = recipe(batch_size=1, optimizer=optimizers.Adam()), Told(each_step=each_step)
+        trainer = Trainer(network("compiled"), chosen, data, Normalization("none"))
+        with pytest.raises(NotFiniteError, match=f"step {bad + 1}: the input is not finite"):
+            train(trainer, [told])
+        assert [outcome[0] for outcome in told.outcomes] == list(range(1, bad + 1))
+        assert len(trainer.history) == bad
+        states.append(state_of(trainer))
+    assert states[0] == states[1]
+
+
+# ---------------------------------------------------------------------- exceptions of callbacks
+
+QUIET = {"progress": False, "learning_rate": 0.02, "batch_size": 50}
+
+
+@pytest.mark.parametrize("moment", ["begin", "stepped", "epoch_ended", "end"])
+def test_an_exception_of_a_callback_is_raised_and_the_model_can_be_used(moment: str) -> None:
+    def fail(*arguments: Any) -> None:
+        raise ZeroDivisionError(moment)
+
+    log, spoilt = list[Any](), type("Spoilt", (), {moment: staticmethod(fail)})()  # is not a `Callback`
+    x, y = stripes()
+    trained = classifier()
+    before = trained.parameters.copy()
+    with pytest.raises(ZeroDivisionError, match=moment):
+        trained.fit(x, y, epochs=1, callbacks=[recorder(log), spoilt], **QUIET)
+    steps = {"begin": 0, "stepped": 1, "epoch_ended": 8, "end": 8}[moment]
+    assert log[-1] == ("", "end", steps)
+    assert (trained.parameters == before).all() == (steps == 0)
+    assert trained.evaluate(x, y).samples == 400
+    trained.fit(x, y, epochs=3, **QUIET)
+    assert trained.evaluate(x, y).accuracy > 0.9
+
+
+def test_an_exception_leaves_the_best_weights_where_patience_keeps_them() -> None:
+    x, y = stripes()
+    kept: list[np.ndarray] = []
+
+    def fail(trainer: Any, epoch: Any) -> None:
+        kept.append(trainer.network.parameters.copy())
+        if epoch.epoch == 4:
+            raise KeyboardInterrupt
+
+    trained = classifier()
+    with pytest.raises(KeyboardInterrupt):  # with rotated labels the loss only rises
+        trained.fit(x, y, epochs=5, validation_data=(x, 2 - y), patience=5, callbacks=fail, **QUIET)
+    losses = [trained.evaluate(x, 2 - y).loss]
+    for parameters in kept[:3]:
+        trained.parameters[:] = parameters
+        losses.append(trained.evaluate(x, 2 - y).loss)
+    assert losses[0] == min(losses[1:])

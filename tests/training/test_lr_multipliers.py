@@ -59,18 +59,3 @@ def test_parameters_take_the_step_of_their_own_rate_and_the_clipped_gradient(
             arrays = (before[first:last], gradient[first:last], *moments[name])
             expected, *moments[name] = reference.run(optimizer.operation, arrays, attributes)
             assert_close(network.parameters[first:last], expected, magnitude=np.abs(before).max())
-
-
-def test_an_explained_update_is_the_one_that_is_taken() -> None:
-    from chainrule.explain import NextStep, Trace
-
-    optimizer, multipliers = optimizers.Nesterov(0.1, 0.8, 0.03), "beta=8,gamma=0,dense2.w=0.25"
-    taking = stepper("numpy", optimizer, multipliers)
-    x, t, _ = vectors(1, 6)
-    step = NextStep(optimizer, 0.02, lr_multipliers=LRMultipliers.parse(multipliers))
-    trace = Trace(taking.network, x, t, "softmax_cross_entropy", step)
-    taking.step(x, t, step=1, rate=0.02)
-    for name in taking.network.trainable_layout:
-        assert_close(trace[f"{name}.update"], taking.network.weights[name])
-        explained = trace.explain(f"{name}.update", (0,) * taking.network.weights[name].ndim)
-        assert_close(explained.value, taking.network.weights[name].flat[0])

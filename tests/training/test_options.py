@@ -4,7 +4,6 @@ Every option changes the result, or raises an error of this library before train
 Values of wrong types are tested in test_option_values.py.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
 from runs.run_driver import Halt
-from training.drawn_fits import FORMS, KINDS, LABELS, OPTIONS, N, state, trained
+from training.drawn_fits import FORMS, KINDS, OPTIONS, state, trained
 
 import chainrule as cr
 from chainrule.errors import ChainruleError
@@ -104,15 +103,3 @@ def test_every_option_of_a_network_has_an_effect_or_is_refused(kind: str) -> Non
 
     for option, value in CONSTRUCTION.items():
         assert described(**{option: value}) != described(), option
-
-
-BAD_TEST_DATA: list[Any] = [
-    5, ([[1], [1, 2]], LABELS), (np.full((N, 6), np.nan), LABELS), (np.ones((N, 6)), np.full(N, "unknown")),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("test_data", BAD_TEST_DATA)
-def test_test_data_are_checked_before_training(test_data: Any, tmp_path: Path) -> None:
-    run = cr.Run(tmp_path / "run", test_data=test_data, plots=False)
-    assert trained("names", "arrays", "numpy", {"run": run}) is None
-    assert not (tmp_path / "run").exists()

@@ -17,8 +17,6 @@ from chainrule.training.recipe import Recipe
 
 ENGINES = ("reference", "numpy", "compiled")
 QUIET: dict[str, Any] = {"progress": False, "learning_rate": 0.02, "epochs": 2}
-
-
 ARGUMENTS = ("p t", "y_pred y_true", "x y", "t p", "y_true y_pred", "target output", "y y_hat")  # from 3: targets first
 CODE = """
 def forward({names}):
@@ -85,32 +83,6 @@ def test_files_name_a_custom_loss_and_do_not_hold_it(tmp_path: Path, capsys: pyt
     loaded.fit(x, y, loss=Squares(), **QUIET)
 
 
-class Wrong:
-    """Returns prescribed values from forward and backward."""
-
-    def __init__(self, forward: Any = 1.0, backward: Any = 0.0) -> None:
-        self.values = forward, backward
-
-    def forward(self, p: Any, t: Any) -> Any:
-        return self.values[0]
-
-    def backward(self, p: Any, t: Any) -> Any:
-        return self.values[1]
-
-
-NOT_LOSSES = [
-    (lambda target, label: (0.0, target), cr.StudentError, "both arguments"),
-    (lambda p, t: ((p - t) ** 2).mean(), cr.StudentError, "returns only the loss"),
-    (5, cr.StudentError, "int is not a loss"),
-    ("hinge", cr.OptionError, "unknown loss 'hinge'"),
-    (Wrong("text"), cr.StudentError, "Wrong.forward returned not an array of numbers"),
-    (Wrong(np.ones(3)), cr.StudentError, "returned the shape 3 for predictions 32×1; expected 32"),
-    (Wrong(1.0, np.ones((2, 2))), cr.StudentError, "Wrong.backward returned the shape 2×2"),
-    (Wrong(1.0, None), cr.StudentError, "Wrong.backward returned None: is its return missing"),
-    (Wrong(np.nan, np.zeros((32, 1))), cr.NotFiniteError, "y of loss is not finite"),
-]
-
-
 class Plain:
     """Adam by the formula of its paper, as a custom optimizer."""
 
@@ -136,23 +108,6 @@ def test_a_custom_optimizer_trains_as_the_same_built_in_one(engine: str, clip: f
     )
     assert_close(models[1].parameters, models[0].parameters)
     assert_close(own.loss, ours.loss, dtype=float)
-
-
-def spoilt(**attributes: Any) -> Any:
-    """Return a custom optimizer with other attributes."""
-    return type("Bad", (PlainSGD,), attributes)()
-
-
-NOT_OPTIMIZERS = [
-    (5, "5 is not an optimizer; expected a name"),
-    (PlainSGD, "the class PlainSGD is not an optimizer"),
-    (spoilt(init=lambda self, p: np.zeros(3)), "Bad.init returned ndarray; expected arrays"),
-    (spoilt(init=lambda self, p: (np.zeros(3),)), "expected an array of shape"),
-    (spoilt(update=lambda self, p, g, m, step, learning_rate: p), r"expected \(parameters, moments\)"),
-    (spoilt(update=lambda self, p, g, m, step, learning_rate: (p, (p,))), "1 moments; expected 0"),
-    (spoilt(learning_rate=-1.0), "learning_rate -1.0: expected a number above 0"),
-    (spoilt(learning_rate="fast"), "learning_rate .fast.: expected a finite number"),
-]
 
 
 class Halving:
@@ -185,33 +140,6 @@ def test_a_schedule_gets_the_values_that_its_arguments_name(schedule: Any, facto
     epoch_steps = -(-64 // batch_size)
     steps = epoch_steps * epochs
     assert_close(history.rates, [0.02 * factor(step, steps, epoch_steps) for step in range(steps)])
-
-
-NOT_SCHEDULES = [
-    *(
-        (lambda step, odd=odd: odd, "at step 0; expected a number of at least 0")
-        for odd in (-1, np.nan, np.inf, "fast", None)
-    ),
-    *((odd, "it returns the factor") for odd in (lambda epoch, lr: lr, lambda *a: 1, lambda: 1)),
-    *((odd, r"is not a schedule; expected a name \(constant, step") for odd in (5, Halving, object())),
-]
-REFUSED = [
-    *(("loss", *case) for case in NOT_LOSSES),
-    *(("optimizer", value, cr.OptionError, words) for value, words in NOT_OPTIMIZERS),
-    *(("schedule", value, cr.OptionError, words) for value, words in NOT_SCHEDULES),
-]
-
-
-@pytest.mark.parametrize(("option", "value", "error", "words"), REFUSED)
-def test_unusable_custom_parts_are_refused_in_one_line(
-    option: str, value: Any, error: type[Exception], words: str
-) -> None:
-    model = dense(1, loss="mean_squared_error")
-    before = model.parameters.copy()
-    with pytest.raises(error, match=words) as caught:
-        model.fit(*points(), **{option: value}, progress=False)
-    assert "\n" not in str(caught.value)
-    assert_array_equal(model.parameters, before)
 
 
 def test_a_recipe_names_what_it_cannot_hold() -> None:

@@ -7,6 +7,7 @@ import re
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import pytest
 
 import chainrule as cr
@@ -51,11 +52,20 @@ NUMBERS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {  # option â†
 def test_numbers_of_optimizers_and_schedules_have_bounds(find: Any, name: str) -> None:
     for option in find(name).to_config().keys() - {"name"}:
         allowed, refused = NUMBERS[option]
-        for value in allowed:
-            assert getattr(find({"name": name, option: value}), option) == value
+        for value in allowed:  # a NumPy scalar in float64 would turn float32 parameters into float64
+            for number in (value, np.float64(value) if isinstance(value, float) else value):
+                kept = getattr(find({"name": name, option: number}), option)
+                assert (kept, type(kept)) == (value, type(value))
         for value in (*refused, math.nan, math.inf, "fast", None):
             with pytest.raises(OptionError, match=f"{option}.* expected |{option}.*too large|expected a {option}"):
                 find({"name": name, option: value})
+    changed = {option: NUMBERS[option][0][0] for option in find(name).to_config().keys() - {"name"}}
+    if find is schedules.find:
+        text = ", ".join([name.title(), *(f"{option}={value}" for option, value in changed.items())])
+        assert find(text) == find({"name": name, **changed})
+        for wrong in ("step,epochs", "step,steps=2", "restarted,step=2"):
+            with pytest.raises(OptionError):
+                find(wrong)
     for unknown in (f"{name}x", {"learning_rate": 0.1}):
         with pytest.raises(OptionError, match=r"unknown .*('|None).*; (known: |did you mean )"):
             find(unknown)

@@ -1,11 +1,12 @@
 """Arguments of `fit` that cannot be used: the error is one line that quotes them, and the model stays as it was."""
 
+import copy
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from training.made import PlainSGD, classifier, dense, points, stripes
+from training.made import Doubled, PlainSGD, classifier, dense, points, stripes
 
 import chainrule as cr
 
@@ -20,6 +21,60 @@ class Pairs(list[Any]):
 
 ITEMS: dict[str, Any] = {"x": Pairs(zip(X, Y, strict=True)), "y": None}
 HELD_OUT = np.zeros((4, 1, 8, 8))
+MASKS = {"model": cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], (1, 8, 8), engine="numpy")}
+LABELS = np.zeros((60, 8, 8), int)
+
+
+class Wrong:
+    """Returns prescribed values from forward and backward."""
+
+    def __init__(self, forward: Any = 1.0, backward: Any = 0.0) -> None:
+        self.values = forward, backward
+
+    def forward(self, p: Any, t: Any) -> Any:
+        return self.values[0]
+
+    def backward(self, p: Any, t: Any) -> Any:
+        return self.values[1]
+
+
+NOT_LOSSES = [
+    (lambda target, label: (0.0, target), "both arguments"),
+    (lambda p, t: ((p - t) ** 2).mean(), "returns only the loss"),
+    (5, "int is not a loss"),
+    ("hinge", "unknown loss 'hinge'"),
+    (Wrong("text"), "Wrong.forward returned not an array of numbers"),
+    (Wrong(np.ones(3)), "returned the shape 3 for predictions 20×1; expected 20"),
+    (Wrong(1.0, np.ones((2, 2))), "Wrong.backward returned the shape 2×2"),
+    (Wrong(1.0, None), "Wrong.backward returned None: is its return missing"),
+    (Wrong(np.nan, np.zeros((20, 1))), "y of loss is not finite"),
+]
+
+
+def spoilt(**attributes: Any) -> Any:
+    """Return a custom optimizer with other attributes."""
+    return type("Bad", (PlainSGD,), attributes)()
+
+
+NOT_OPTIMIZERS = [
+    (5, "5 is not an optimizer; expected a name"),
+    (PlainSGD, "the class PlainSGD is not an optimizer"),
+    (spoilt(init=lambda self, p: np.zeros(3)), "Bad.init returned ndarray; expected arrays"),
+    (spoilt(init=lambda self, p: (np.zeros(3),)), "expected an array of shape"),
+    (spoilt(update=lambda self, p, g, m, step, learning_rate: p), r"expected \(parameters, moments\)"),
+    (spoilt(update=lambda self, p, g, m, step, learning_rate: (p, (p,))), "1 moments; expected 0"),
+    (spoilt(learning_rate=-1.0), "learning_rate -1.0: expected a number above 0"),
+]
+NOT_SCHEDULES = [
+    *((lambda step, odd=odd: odd, "at step 0; expected a number of at least 0") for odd in (-1, np.inf, None)),
+    *((odd, "it returns the factor") for odd in (lambda epoch, lr: lr, lambda *a: 1, lambda: 1)),
+    *((odd, r"is not a schedule; expected a name \(constant, step") for odd in (5, PlainSGD, object())),
+]
+NOT_WHITENING: list[list[Any]] = [
+    [cr.Conv2D(8, 3), cr.Conv2D(8, 3, initializer="whiten"), cr.Flatten(), cr.Dense(3)],
+    [cr.Flatten(), cr.Dense(3, initializer="whiten")],
+    [cr.Conv2D(8, 3, groups=2, initializer="whiten"), cr.Flatten(), cr.Dense(3)],
+]
 REFUSED: list[tuple[dict[str, Any], str]] = [
     # inputs
     ({"x": np.where(np.arange(60).reshape(-1, 1, 1, 1) == 7, np.nan, X)}, "finite, the first in sample 7"),
@@ -39,11 +94,19 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"y": Y + 0.5}, "labels must be whole numbers"),
     ({"y": None}, "labels are missing"),
     ({"y": np.eye(3)[Y] - 0.5}, "expects labels, or probabilities that sum to 1 in every row"),
+    # dense targets
+    ({**MASKS, "y": LABELS[:, :7]}, r"\(60, 7, 8\) for outputs 3×8×8; expected labels \(N, 8, 8\)"),
+    ({**MASKS, "y": LABELS + 7}, r"label 7 of sample 0 at \(0, 0\) is outside .* ignore_label"),
+    ({**MASKS, "y": LABELS, "ignore_label": 0}, "all positions of sample 0 have the ignored label 0"),
+    ({**MASKS, "y": LABELS + 0.5}, "whole numbers, found float64"),
+    ({**MASKS, "y": np.zeros((60, 3, 8, 8)), "ignore_label": 7}, r"ignore_label 7 requires labels \(N, 8, 8\)"),
+    ({**MASKS, "y": np.full((60, 3, 8, 8), np.nan)}, "the target of sample 0"),
+    ({**MASKS, "y": LABELS, "views": "flip"}, "views .* dense targets"),
     # weights
     ({"sample_weight": np.ones(8)}, "expected 60 numbers, .* float64 of shape .8"),
     ({"sample_weight": np.r_[np.ones(59), -1]}, "found -1 for sample 59"),
     ({"sample_weight": np.zeros(60)}, "the weights of all training samples are 0"),
-    *(({"class_weight": weights}, "class") for weights in ("even", {"c": 1}, {7: 1}, {0: -1}, {0: "x"})),
+    *(({"class_weight": weights}, "class") for weights in ("even", {"c": 1}, {7: 1}, {0: -1})),
     # validation
     ({"validation_data": (HELD_OUT * np.nan, np.zeros(4, int))}, "inputs are not finite, the first in sample 0"),
     ({"validation_data": (HELD_OUT,)}, "expected .x, y. or a Dataset, found tuple"),
@@ -55,15 +118,29 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"groups": range(60)}, "groups.* has no effect here"),
     ({"views": "flip"}, "views.* has no effect here"),
     # parts of the training
+    *(({**NUMBERS, "loss": value}, message) for value, message in NOT_LOSSES),
+    *(({**NUMBERS, "optimizer": value}, message) for value, message in NOT_OPTIMIZERS),
+    *(({**NUMBERS, "schedule": value}, message) for value, message in NOT_SCHEDULES),
+    *(
+        (
+            {"model": cr.Sequential(layers, (2, 8, 8), engine="numpy"), "x": np.repeat(X, 2, 1)},
+            "only a convolution of all",
+        )
+        for layers in NOT_WHITENING
+    ),
+    (
+        {"model": cr.Sequential([cr.Flatten(), cr.Dense(3), Doubled()], (1, 8, 8)), "shards": 2},
+        "student1: Doubled.forward",
+    ),
     ({"schedule": {"name": "step", "foo": 1}}, "schedule step has no option foo; known: epochs, gamma"),
     ({"loss": "softmax_cross_entropy"}, "expects logits: leave out Softmax"),
     ({"optimizer": PlainSGD(), "lr_multipliers": "dense1=0"}, "per-parameter learning rates"),
     ({"lr_multipliers": "dense=0"}, r"'dense'; there are dense1\.w"),
     ({"shards": 2, "gradient_accumulation_steps": 2}, "shards"),
     ({**NUMBERS, "label_smoothing": 0.1}, "label smoothing requires classes, and the task is regression"),
-    ({"callbacks": [None]}, "is not a callback"),
+    *(({"callbacks": log(f"{__file__}/log")}, "cannot") for log in (cr.CsvLog, cr.TensorBoardLog)),
     ({"callbacks": PlainSGD}, "is a class; expected an instance"),
-    *(({"lr_multipliers": f"b{end}"}, "(?i)lr_?multipliers|factor") for end in ("", "=x", "=-1", "=inf")),
+    *(({"lr_multipliers": f"b{end}"}, "(?i)lr_?multipliers|factor") for end in ("", "=x", "=-1")),
     *(({"lookahead": text}, "(?i)lookahead") for text in ("5", "every=0", "decay=2", "slow=1")),
     # data that are read during training
     ({"x": iter(ROWS), "y": None}, "steps_per_epoch"),
@@ -76,18 +153,17 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"x": ROWS, "y": None, "validation_split": 0.5}, "validation"),
     ({**ITEMS, "class_weight": "balanced"}, "class weights"),
     ({**ITEMS, "sample_weight": np.ones(60)}, "sample_weight"),
-    ({**ITEMS, "readers": -1}, "readers"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "message"), REFUSED, ids=[message for _, message in REFUSED])
 def test_arguments_are_refused_in_one_line(arguments: dict[str, Any], message: str) -> None:
-    model = arguments.get("model") or classifier()
+    model = copy.deepcopy(arguments.get("model", classifier()))
     call = {"x": X, "y": Y, **{name: value for name, value in arguments.items() if name != "model"}}
     before = model.parameters.copy()
     uses = [lambda **options: model.fit(**options, progress=False)]
     if arguments.keys() <= {"x", "y"} and isinstance(call["x"], np.ndarray):
-        uses.append(model.evaluate)
+        uses += [model.evaluate, model.train_step]
     for use in uses:
         with pytest.raises(cr.ChainruleError, match=message) as caught:
             use(**call)

@@ -1,10 +1,9 @@
-"""Schedules against their definitions, and their options; PyTorch's are in tests/parity."""
+"""Schedules against their definitions; PyTorch's are in tests/parity."""
 
 import numpy as np
 import pytest
 from numerical import assert_close
 
-from chainrule.errors import OptionError
 from chainrule.training import schedules
 
 
@@ -27,19 +26,3 @@ def test_warm_up_and_triangular_are_piecewise_linear(steps: int) -> None:
     assert_close(actual, np.interp(range(steps), [0, 0.25 * steps, steps], [0.2, 1, 0.07]))
     warm = 0.4 * steps
     assert_close(factors(schedules.WarmUp(0.4), steps, steps), np.interp(range(steps), [-1, warm - 1], [0, 1]))
-
-
-@pytest.mark.parametrize(
-    ("text", "schedule"),
-    [
-        (None, schedules.Constant()),
-        ("plateau, gamma=0.5,patience=3", schedules.Plateau(0.5, 3)),
-        ("Step,epochs=2", schedules.Step(2)),
-        ("one-cycle,divisor=10,warm=0.25", schedules.OneCycle(0.25, 10)),
-    ],
-)
-def test_text_makes_a_schedule(text: str | None, schedule: schedules.Schedule) -> None:
-    assert schedules.find(text) == schedule
-    for wrong in ("step,epochs", "step,steps=2", "step,epochs=1.5", "restarted,step=2"):
-        with pytest.raises(OptionError):
-            schedules.find(wrong)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from training.made import Doubled, network_of_vectors, vectors
+from training.made import network_of_vectors, vectors
 
 import chainrule as cr
 from chainrule.core.arrays import Arrays
@@ -148,12 +148,6 @@ def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:
     for error in together(4, work):
         assert isinstance(error, NotFiniteError)
         assert "step 1: the input is not finite" in str(error)
-
-
-def test_custom_layers_are_refused_by_name() -> None:
-    network = Network([cr.Dense(6), Doubled(), cr.Dense(3)], (5,), engine="numpy")
-    with pytest.raises(OptionError, match=r"student1: Doubled.forward needs the whole batch"):
-        Stepper(network, cr.Adam(), LOSS, shards=8)
 
 
 def test_more_workers_than_shards_are_refused() -> None:

@@ -2,11 +2,9 @@
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportAttributeAccessIssue=false
 """Data that are read during training, compared bit by bit with the same data in memory."""
 
-import itertools
 import random
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +29,6 @@ from chainrule.errors import DataError, OptionError
 
 X, Y = stripes(90)
 BATCH = 16
-STEPS = 6  # per epoch
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +55,10 @@ class Pairs:
         return x, int(Y[index])
 
 
-def batches(epochs: int = 1) -> Iterator[tuple[Any, Any]]:
-    for epoch in range(epochs):
-        shuffled = order(len(X), 0, epoch)
-        for start in range(0, len(X), BATCH):
-            yield X[shuffled[start : start + BATCH]], Y[shuffled[start : start + BATCH]]
-
-
 class Loader(list[Any]):
     """Batches with the data set that they are from, like a DataLoader of PyTorch."""
 
-    dataset = Pairs()
+    dataset = Items(Y)
 
 
 def trained(*data: Any, **options: Any) -> np.ndarray:
@@ -124,7 +114,8 @@ def compared(result: Any, expected: Any, form: str) -> None:
         assert expected is result or form == "items"
         return
     (model, history), (twin, twin_history) = result, expected
-    for actual, wanted in ((history.loss, twin_history.loss), (model.parameters, twin.parameters)):
+    pairs = (history.loss, twin_history.loss), (history.measured, twin_history.measured)
+    for actual, wanted in (*pairs, (model.parameters, twin.parameters)):
         if form in ("tables", "lists"):
             assert_close(actual, wanted, dtype=np.float32)
         else:
@@ -188,8 +179,9 @@ def test_batches_and_weighted_items_train_as_arrays(kind: str, size: int, names:
         compared(fitted(kind, (Items(*columns),), "numpy", options | {"batch_size": size}), expected, "weighted items")
     orders = [order(N, 3, epoch)[first : first + size] for epoch in range(2) for first in range(0, N, size)]
     batches = [tuple(rows(column, part) for column in columns) for part in orders]
-    streams = {"list": (batches, {"epochs": 1}), "iterator": (iter(batches), {"steps_per_epoch": len(batches) // 2})}
-    for stream, steps in streams.values():
+    steps: dict[str, Any] = {"steps_per_epoch": len(batches) // 2}
+    streams = (batches, {"epochs": 1}), (iter(batches), steps), (batches * 2, steps), (Loader(batches), steps)
+    for stream, steps in streams:
         compared(fitted(kind, (stream,), "numpy", options | {"batch_size": 32} | steps), expected, "batches")
 
 
@@ -222,28 +214,3 @@ def test_few_pages_of_a_mapped_file_are_in_memory(tmp_path: Path, monkeypatch: p
 
 def test_random_numbers_of_a_data_set_do_not_depend_on_the_processes() -> None:
     assert_array_equal(trained(Pairs(noisy=True), readers=2), trained(Pairs(noisy=True), readers=0))
-
-
-def test_epochs_of_iterables() -> None:
-    assert_array_equal(trained([*batches()]), trained([*batches()] * 3, epochs=1, steps_per_epoch=3 * STEPS))
-    assert_array_equal(trained([*batches()], steps_per_epoch=2, epochs=STEPS), trained([*batches()], epochs=2))
-    assert_array_equal(trained(Loader(batches()), steps_per_epoch=2), trained([*batches()], steps_per_epoch=2))
-    model = classifier()
-    history = model.fit(X, Y, validation_data=Pairs(), progress=False)
-    assert_close(history.epochs[-1].validation_loss, model.evaluate(X.astype(np.float32), Y).loss)
-
-
-@pytest.mark.parametrize("sizes", [(50, 39, 1), (7, 80, 3), (1, 1, 88)])
-def test_unequal_batches_have_the_mean_of_their_samples(sizes: tuple[int, ...], tmp_path: Path) -> None:
-    """Without a step that changes anything, the mean of an epoch is the loss of the samples, also in a resumed run."""
-    edges = np.cumsum((0, *sizes))
-    data = [(X[first:last], Y[first:last]) for first, last in itertools.pairwise(edges)]
-    options: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 1e-30, "normalization": "scale", "progress": False}
-    run = cr.Run(tmp_path / "run", resume=True, plots=False)
-    classifier().fit(data, run=run, callbacks=Halt(4), epochs=2, **options)
-    model = classifier()
-    history = model.fit(data, run=run, epochs=2, **options)
-    expected = model.evaluate(X, Y)
-    assert [*history.sizes] == [*sizes, *sizes]
-    assert history["loss"] == pytest.approx([expected.loss] * 2, rel=1e-5)
-    assert history["accuracy"] == pytest.approx([expected.accuracy] * 2, rel=1e-9)

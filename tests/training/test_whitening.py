@@ -7,8 +7,7 @@ from numpy.testing import assert_array_equal
 from training.made import classifier, stripes
 
 import chainrule as cr
-from chainrule.errors import OptionError
-from chainrule.layers import Layer, initializers
+from chainrule.layers import initializers
 from chainrule.layers.initializers import Fans
 from chainrule.models.model import Sequential
 from chainrule.training.loop import train
@@ -67,20 +66,6 @@ def test_kernels_whiten_in_the_first_training_alone() -> None:
     trained = model.weights["conv1.w"].copy()
     model.fit(x[::2] * 0.5, y[::2], lr_multipliers="conv1.w=0", normalization="scale", progress=False)
     assert_array_equal(model.weights["conv1.w"], trained)
-
-
-@pytest.mark.parametrize(
-    "layers",
-    [
-        [cr.Conv2D(8, 3), cr.Conv2D(8, 3, initializer="whiten"), cr.Flatten(), cr.Dense(3)],
-        [cr.Flatten(), cr.Dense(3, initializer="whiten")],
-        [cr.Conv2D(8, 3, groups=2, initializer="whiten"), cr.Flatten(), cr.Dense(3)],
-    ],
-)
-def test_only_what_reads_the_images_can_whiten(layers: list[Layer]) -> None:
-    x, y = np.random.default_rng(0).normal(size=(20, 2, 8, 8)).astype(np.float32), np.arange(20) % 3
-    with pytest.raises(OptionError, match="only a convolution of all channels of the images can whiten them"):
-        Sequential(layers, (2, 8, 8), engine="numpy").fit(x, y, progress=False)
 
 
 def test_smoothed_labels_by_hand() -> None:

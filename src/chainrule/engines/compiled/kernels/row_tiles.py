@@ -287,8 +287,7 @@ def _pool_with_bias(sums, start, image, epilogue):
     height, cells = image.shape
     for i in range(height):
         row_start = start + 2 * i * width
-        upper = sums[row_start : row_start + width]
-        lower = sums[row_start + width : row_start + 2 * width]
+        upper, lower = sums[row_start:], sums[row_start + width :]
         target = image[i]
         for j in range(cells):
             a, b = _larger(upper[2 * j], upper[2 * j + 1]), _larger(lower[2 * j], lower[2 * j + 1])

@@ -1,4 +1,4 @@
-"""CIFAR-10's two containers in miniature, which must give the same arrays."""
+"""The containers of CIFAR-10 in miniature, which must give the same arrays."""
 
 import hashlib
 import io
@@ -11,8 +11,10 @@ import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
 
-from chainrule.data import cifar
+from chainrule.data import cifar, loading
 from chainrule.data.cache import FileRecord
+from chainrule.data.known import CIFAR10
+from chainrule.data.loading import find_known
 from chainrule.errors import FormatError
 
 COUNT = 4
@@ -26,6 +28,7 @@ LABELS = {name: RNG.integers(0, 10, COUNT, np.uint8) for name in NAMES}
 def _small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Make the archives in miniature the known ones."""
     monkeypatch.setattr(cifar, "BATCH_RECORDS", COUNT)
+    monkeypatch.setattr(loading, "verified", lambda array, record, place: array)
     for known, files in (("ARCHIVE", binary()), ("PACKAGE", pictures())):
         content = archive(tmp_path / known, files).read_bytes()
         monkeypatch.setattr(cifar, known, FileRecord(known, len(content), hashlib.sha256(content).hexdigest()))
@@ -58,18 +61,23 @@ def archive(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def test_both_containers_and_the_unpacked_one_agree(tmp_path: Path) -> None:
+def test_both_containers_and_the_unpacked_one_are_found_and_agree(tmp_path: Path) -> None:
+    (tmp_path / cifar.FOLDER).mkdir()
     for name, content in binary().items():
-        (tmp_path / name).write_bytes(content)
-    for arrays in (
-        cifar.from_archive(tmp_path / "ARCHIVE"), cifar.from_package(tmp_path / "PACKAGE"), cifar.from_folder(tmp_path)
-    ):  # fmt: skip
-        for part, names in (("train", cifar.TRAIN), ("test", cifar.TEST)):
-            assert_array_equal(arrays[f"{part}-images-idx4-ubyte"], np.concatenate([PIXELS[name] for name in names]))
-            assert_array_equal(arrays[f"{part}-labels-idx1-ubyte"], np.concatenate([LABELS[name] for name in names]))
-    (tmp_path / "data_batch_3.bin").write_bytes(b"short")
+        (tmp_path / cifar.FOLDER / name).write_bytes(content)
+    for place in (cifar.FOLDER, "ARCHIVE", "PACKAGE"):
+        arrays = find_known(tmp_path, CIFAR10) or []
+        expected = [
+            np.concatenate([of[n] for n in part]) for part in (cifar.TRAIN, cifar.TEST) for of in (PIXELS, LABELS)
+        ]
+        for array, values in zip(arrays, expected, strict=True):
+            assert_array_equal(array, values)
+        (tmp_path / place).rename(tmp_path / f"no {place}")
+    assert find_known(tmp_path, CIFAR10) is None
+    unpacked = tmp_path / f"no {cifar.FOLDER}"
+    (unpacked / "data_batch_3.bin").write_bytes(b"short")
     with pytest.raises(FormatError, match=r"data_batch_3.bin: expected 12292 bytes, found 5 bytes"):
-        cifar.from_folder(tmp_path)
+        find_known(unpacked, CIFAR10)
 
 
 @pytest.mark.parametrize("known", ["ARCHIVE", "PACKAGE"])

@@ -84,6 +84,6 @@ def test_drawn_changes_are_judged_by_their_results(use: tuple[str, str], seed: i
     run, text = USES[program][names], mutant(TEXTS[program], used(names), seed)
     rows = [row for row in file_report(text, *names.split()).rows if row.subject in names.split()]
     if is_wrong(module(TEXTS[program]), module(text), run):
-        assert not all(row.ok for row in rows), text
+        assert not all(row.ok and "fails for batches" not in row.verdict for row in rows), text
     else:
         assert not any(row.is_wrong for row in rows), text

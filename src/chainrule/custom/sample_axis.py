@@ -134,8 +134,10 @@ class AdaptedLoss:
 
 
 def _moved(result: CallResult, name: str) -> CallResult:
-    """Return a result whose array with this name has its last axis moved to the front."""
-    array = result.arrays[name]
+    """Return a result whose array with this name, if there is one, has its last axis moved to the front."""
+    array = result.arrays.get(name)
+    if array is None:
+        return result
     moved = np.moveaxis(array, -1, 0) if array.ndim else array
     return replace(result, arrays={**result.arrays, name: np.ascontiguousarray(moved)})
 

@@ -17,8 +17,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from check.mutants import is_wrong, mutant, pair
+from check.mutants import is_wrong, pair
 from check.programs import file_report, module
+from mutation.changes import mutant
 
 from chainrule.check.report import NOT_CHECKED, Report
 from chainrule.errors import ChainruleError

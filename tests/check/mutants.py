@@ -4,22 +4,15 @@ A change is wrong if it changes the output, a gradient, an array of the caller, 
 drawn inputs. So the expected verdict does not depend on the checker under test.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import count
+import inspect
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-from mutation.changes import drawn_change
 
 Run = Callable[[ModuleType, np.random.Generator], list[Any]]  # every result of one use, with what was passed in
 Shapes = tuple[tuple[int, ...], ...]
-
-
-def mutant(text: str, functions: Iterable[str], seed: int) -> str:
-    """Draw a change in these functions or methods (CLASS.METHOD); return the changed text."""
-    drawn = (drawn_change(text, number) for number in count(seed, 1000))
-    return next(changed for function, changed in drawn if function in functions)
 
 
 def is_wrong(right: ModuleType, mutant: ModuleType, run: Run, tolerance: float = 1e-6) -> bool:
@@ -77,6 +70,11 @@ def pair(forward: str, backward: str, shapes: Shapes, *options: Any) -> Run:
     return run
 
 
+def each(*runs: Run) -> Run:
+    """Return a test that consists of several."""
+    return lambda code, generator: [result for run in runs for result in run(code, generator)]
+
+
 def layer(call: str, *shape: int) -> Run:
     """Return a test of a layer, by the call of its class: results, parameters and gradients, in several calls."""
 
@@ -85,9 +83,13 @@ def layer(call: str, *shape: int) -> Run:
         parameters = dict(_arrays(thing))
         for value in parameters.values():
             value[...] = generator.uniform(0.5, 1.5, size=value.shape)
+        if hasattr(thing, "eps"):
+            thing.eps = 0.1  # a wrong sign is seen
         for scale in (1, 30):
             x = scale * generator.normal(size=shape)
             y = np.array(thing.forward(x))
+            if "eval" in inspect.signature(thing.forward).parameters:
+                results.append(np.array(thing.forward(x, eval=True)))
             dy = generator.normal(size=y.shape)
             dx = thing.backward(dy)
             results += [x.copy(), y, dy, np.array(dx)]
@@ -115,7 +117,6 @@ USES: dict[str, dict[str, Run]] = {  # program → class, or two functions → t
         for forward, backward, *arguments in (
             ("affine_forward", "affine_backward", ((4, 2, 3, 2), (12, 4), (4,))),
             ("relu_forward", "relu_backward", ((4, 3, 5),)),
-            ("conv_forward_naive", "conv_backward_naive", ((3, 2, 7, 8), (4, 2, 3, 2), (4,)), {"stride": 2, "pad": 1}),
             (
                 "max_pool_forward_naive",
                 "max_pool_backward_naive",
@@ -132,6 +133,14 @@ USES: dict[str, dict[str, Run]] = {  # program → class, or two functions → t
                 2,
                 {"eps": 1e-3},
             ),
+        )
+    }
+    | {
+        "conv_forward_naive conv_backward_naive": each(
+            *(
+                pair("conv_forward_naive", "conv_backward_naive", ((3, 2, *size), (4, 2, 3, 2), (4,)), options)
+                for size, options in (((7, 8), {"stride": 2, "pad": 1}), ((6, 7), {"stride": 1, "pad": 2}))
+            )
         )
     },
     "courses/classes": {

@@ -1,10 +1,11 @@
 """Programs of learners: right ones pass, and every mistake is found and named. `programs.py` says where they are."""
 
 import pytest
-from check.mutants import USES, is_wrong, mutant, used
+from check.mutants import USES, is_wrong, used
 from check.programs import CASES, FOLDERS, TEXTS, Case, file_report, module, planted, require, sampled
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mutation.changes import mutant
 from selection import draws
 
 import chainrule as cr

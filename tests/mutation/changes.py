@@ -3,8 +3,9 @@
 import ast
 import copy
 import gc
+import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -64,12 +65,14 @@ def _places(tree: ast.Module) -> Iterator[tuple[str, ast.AST, ast.AST]]:
             yield name, old, new
 
 
-def drawn_change(text: str, seed: int) -> tuple[str, str]:
-    """Draw one change of a text's functions; return the name of the function, and the changed text."""
+def mutant(text: str, functions: Collection[str], seed: int) -> str:
+    """Draw a change in these functions or methods (CLASS.METHOD) of a text; return the changed text."""
     tree = ast.parse(text)
-    name, old, new = random.Random(seed).choice([*_places(tree)])
-    mutant = copy.deepcopy(tree, {id(old): ast.copy_location(new, old)})
-    return name, ast.unparse(ast.fix_missing_locations(mutant))
+    places = [*_places(tree)]
+    draws = (random.Random(number).choice(places) for number in itertools.count(seed, 1000))
+    _, old, new = next(place for place in draws if place[0] in functions)
+    changed = copy.deepcopy(tree, {id(old): ast.copy_location(new, old)})
+    return ast.unparse(ast.fix_missing_locations(changed))
 
 
 def _change(file: Path, tree: ast.Module, name: str, old: ast.AST, new: ast.AST) -> Change:

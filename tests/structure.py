@@ -1,13 +1,12 @@
 """How much code a reader of one small `fit` meets, compared with `LIMITS`: python tests/structure.py (make lint).
 
-The network trains on the NumPy engine. A step is one in the middle of an epoch. Tokens exclude comments, docstrings and
-layout. The imports of all modules are read from their source, including those inside functions and for types.
+The network trains on the NumPy engine. A step is one in the middle of an epoch. Tokens are those of `code_size`. The
+imports of all modules are read from their source, including those inside functions and for types.
 """
 
 import ast
 import inspect
 import sys
-import tokenize
 from collections import defaultdict
 from collections.abc import Container, Iterator
 from functools import cache
@@ -16,6 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
+
+from code_size import code_tokens
 
 SOURCE = Path(__file__).parents[1] / "src" / "chainrule"
 LIMITS = {
@@ -26,7 +27,6 @@ LIMITS = {
     "switches between files in a step": 54,
     "modules in an import cycle": 0,
 }
-LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 
 
 class Import(NamedTuple):
@@ -87,13 +87,8 @@ def import_cycle() -> list[str]:
 
 def token_count(file: str, lines: Container[int] | None = None) -> int:
     """Return the number of tokens in a file, or in some of its lines."""
-    with tokenize.open(file) as source:
-        return sum(
-            token.type not in LAYOUT
-            and not token.string.startswith('"""')
-            and (lines is None or token.start[0] in lines)
-            for token in tokenize.generate_tokens(source.readline)
-        )
+    tokens = code_tokens(Path(file).read_text(encoding="utf-8"))
+    return sum(lines is None or token.start[0] in lines for token in tokens)
 
 
 def calls_of_a_fit() -> tuple[list[CodeType], list[CodeType]]:

@@ -116,10 +116,10 @@ def _default(split: Split, seed: int) -> tuple[Model, dict[str, Any]]:
     if split.x.ndim > 2:
         entry, training = zoo.find(custom_data.MODEL), data.Dataset(split.x, split.y)
         options: dict[str, Any] = dict.fromkeys(("recipe", "validation", "epochs", "augment"))
-        recipe = custom_data.adapt_recipe(entry.recipe, training, options, training.shape, custom=True)
+        recipe = custom_data.adapt_recipe(entry.recipe, training, options, training.sample_shape, custom=True)
         plain = vars(Recipe())
         changed = {name: option for name, option in vars(recipe).items() if option != plain[name]}
-        return entry.build(training.shape, training.classes, seed=seed, threads=1), changed | {"seed": seed}
+        return entry.build(training.sample_shape, training.classes, seed=seed, threads=1), changed | {"seed": seed}
     layers = [Dense(HIDDEN_UNITS), ReLU(), Dense(count), *([Softmax()] if split.has_labels else [])]
     loss = "categorical_cross_entropy" if split.has_labels else "mean_squared_error"
     options = {"epochs": NetworkEstimator.epochs, "batch_size": min(AUTO_BATCH, len(split.x)), "loss": loss}

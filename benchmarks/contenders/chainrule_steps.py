@@ -6,6 +6,7 @@ from benchmarks.contenders import Contender, Task
 from benchmarks.contenders.expected import Predictions, first_step, prepare, step_difference
 from chainrule.engines.protocol import Array
 from chainrule.training.callbacks import ProgressBar
+from chainrule.training.examples import ColumnSource, Examples
 from chainrule.training.loop import train
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
@@ -57,9 +58,9 @@ class Training(Contender):
     def __init__(self, task: Task) -> None:
         self._task = task
         self._given = prepare(task)
-        self._trainer = task.subject.build(task.who, task.threads).trainer(
-            task.subject.steps(task.batch), self._given.samples
-        )
+        samples = self._given.samples
+        examples = Examples(ColumnSource(samples.x), samples.targets)
+        self._trainer = task.subject.build(task.who, task.threads).trainer(task.subject.steps(task.batch), examples)
         self._bar = ProgressBar()
         self._bar.begin(self._trainer)
 

@@ -10,6 +10,7 @@ from benchmarks.subjects import images, samples_needed
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.training.samples import Preparation, Samples
+from chainrule.training.targets import Targets
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ def prepare(task: Task) -> Prepared:
     """Return the images for a task, which are the same for all contenders."""
     model = task.subject.build("numpy", 1)
     classes = model.output_shape[-1]
-    samples = Samples.of(*images(model.input_shape, classes, samples_needed(model.input_shape, task.batch)), classes)
+    x, y = images(model.input_shape, classes, samples_needed(model.input_shape, task.batch))
+    samples = Samples(x, Targets.of(y, (classes,)))
     normalization = Normalization.fit(task.subject.steps(task.batch).normalization, samples.x)
     x, t, _ = samples.batch(np.arange(len(samples)), Preparation(model, normalization))
     return Prepared(samples, normalization, x, t.astype(model.dtype))

@@ -10,7 +10,7 @@ from cli.commands import answer, bars, refused, succeeded
 
 import chainrule as cr
 from chainrule.data import load
-from chainrule.models.reading import Reading, training_data
+from chainrule.models.record import Record
 from chainrule.runs.folder import MODEL
 
 
@@ -66,8 +66,8 @@ def test_thresholds_mistakes_and_curves(invoke, tmp_path):
     options = "--tuned t.safetensors --mistakes m.csv --roc r.png --precision-recall p.png"
     report = answer(invoke(f"evaluate o --json {options}"))
     (training, test), model = load("many.npz"), cr.load("o")
-    validation = training_data(model, training, None, Reading()).parts(0.3, 0)[1]
-    assert report["thresholds"] == [*model.tune_thresholds(validation.x, validation.targets)]
+    validation = Record.of(model).read(training).parts(0.3, 0)[1]
+    assert report["thresholds"] == [*model.tune_thresholds(validation.source.inputs, validation.targets.values)]
     evaluation, tuned = model.evaluate(test), cr.load("t.safetensors")
     assert report["exact_match"] == evaluation.exact_match
     assert tuned.predict_classes(test.x) == model.predict_classes(test.x)

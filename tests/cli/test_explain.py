@@ -22,7 +22,6 @@ from chainrule.runs import resume_point
 from chainrule.runs.jobs import DataChoice
 from chainrule.runs.loading import load as load_model
 from chainrule.training.options import LEFT_OUT, OPTIONS, flag_of
-from chainrule.training.samples import Samples
 from chainrule.web import launch, single_file
 from chainrule.web.document import PAGE
 
@@ -35,9 +34,7 @@ def traced(folder: Path, number: int) -> tuple[Trace, Dataset]:
     _, test = load(point.job.choice.name)
     x, y = test.x[number : number + 1], test.y[number : number + 1]
     model = point.model
-    trace = Trace(
-        model, model.normalization.apply(x, model.dtype), Samples.of(x, y, 10).targets, model.loss, point.training
-    )
+    trace = Trace(model, model.normalization.apply(x, model.dtype), np.eye(10)[y], model.loss, point.training)
     return trace, test
 
 
@@ -125,7 +122,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch, digits: Path) -> None:
 def test_without_a_run_the_newest_is_taken_or_an_untrained_network(invoke: Invoke, finished: Path) -> None:
     entry = zoo.find("mlp")
     training, _ = load(entry.choice.name)
-    fresh = entry.build(training.shape, training.classes, seed=entry.recipe.seed)
+    fresh = entry.build(training.sample_shape, training.classes, seed=entry.recipe.seed)
     report = answer(invoke("explain --model mlp --cell dense1.w[3,5] --json"))
     assert report["cells"][0]["value"] == fresh.weights["dense1.w"][3, 5]
     assert (report["step"], report["model"]) == (1, "mlp")

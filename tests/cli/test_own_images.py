@@ -121,7 +121,7 @@ def measured(channels: int, *units: float) -> Dataset:
 )
 def test_recipes_are_brought_to_the_data(training, own, said, expected):
     """Adapt the recipe to 32,000 images seen in all; explicit options take precedence."""
-    actual = custom_data.adapt_recipe(TWO_EPOCHS, training, {**UNSAID, **said}, training.shape, custom=own)
+    actual = custom_data.adapt_recipe(TWO_EPOCHS, training, {**UNSAID, **said}, training.sample_shape, custom=own)
     assert (actual.epochs, str(actual.augmentation), actual.validation) == expected
 
 

@@ -16,8 +16,8 @@ from chainrule.data import Augmentation, Views
 from chainrule.data.coloring import Draw, jitter
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, ShapeError
+from chainrule.training.examples import Examples
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples
 
 RNG = np.random.default_rng(0)
 PHOTOS = RNG.integers(0, 256, (40, 3, 9, 9), dtype=np.uint8)
@@ -170,7 +170,7 @@ def test_colors_do_not_depend_on_the_range_or_the_normalization_of_the_images(ki
     for x in (photos, photos * 1.0, photos * 64.0, *(per_channel if kind == "scale" else [])):
         model = cr.Sequential([cr.Flatten(), cr.Dense(2), cr.Softmax()], (3, 9, 9), dtype="float64", engine="numpy")
         recipe = Recipe(augmentation=augmentation, normalization=kind, seed=1, batch_size=40)
-        inputs, *_ = model.trainer(recipe, Samples.of(x, np.arange(40) % 2, 2)).loader.batch(0)
+        inputs, *_ = model.trainer(recipe, Examples.of(x, np.arange(40) % 2, (2,))).loader.batch(0)
         np.testing.assert_allclose(inputs, normalization.apply(colored, np.float64), atol=1e-9)
 
 

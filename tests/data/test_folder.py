@@ -186,8 +186,8 @@ def test_grey_beside_colour_is_what_pillow_makes_of_it(tmp_path: Path, mode: str
     for size in (None, (3, 7)):
         for actual, expected in zip(load(tmp_path, size=size), load(tmp_path, size=size, channels=3), strict=True):
             assert_array_equal(actual.x, expected.x)
-    assert load(tmp_path, lazy=True)[0].shape == (3, 4, 5)
-    assert load(tmp_path, channels=1)[0].shape == (1, 4, 5)
+    assert load(tmp_path, lazy=True)[0].sample_shape == (3, 4, 5)
+    assert load(tmp_path, channels=1)[0].sample_shape == (1, 4, 5)
     with pytest.raises(OptionError, match="1 or 3 channels, not 2"):
         load(tmp_path, channels=2)
 

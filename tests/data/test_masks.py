@@ -53,7 +53,7 @@ def test_values_of_masks_become_labels(
         for image, labels in part:
             assert_array_equal(labels, np.array(expected)[places[image[0, 0, 0] - 10]])
     outputs = len(classes) + len(names)  # a network may have more outputs
-    model = cr.Sequential([cr.Conv2D(outputs, 1), cr.Softmax()], training.shape, engine="numpy")
+    model = cr.Sequential([cr.Conv2D(outputs, 1), cr.Softmax()], training.sample_shape, engine="numpy")
     model.fit(training, epochs=1, progress=False, ignore_label=255)
     model.save(tmp_path / "model.safetensors")
     meant = cr.load(tmp_path / "model.safetensors").mask_values
@@ -86,7 +86,7 @@ def test_a_rare_unusable_mask_is_refused_before_training(
     if ignore_label is None:
         drawn[7, 0, 0] = 0
     data, _ = load(mask_folder(tmp_path / "street", drawn), lazy=lazy, test_share=0.1, seed=1)
-    model, steps = cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], data.shape, engine="numpy"), list[int]()
+    model, steps = cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], data.sample_shape, engine="numpy"), list[int]()
     with pytest.raises(DataError, match=r"masks.07\.png" if lazy else "sample [67]"):
         model.fit(data, ignore_label=ignore_label, progress=False, batch_size=1, callbacks=lambda *_: steps.append(1))
     assert not steps
@@ -157,7 +157,7 @@ def test_masks_are_read_during_training(tmp_path: Path) -> None:
     options: dict[str, Any] = {"validation_split": 0.3, "augmentation": "shift=1,flip", "batch_size": 4, "epochs": 2}
     for lazy in (False, True):
         training, test = load(path, size=(4, 8), lazy=lazy)
-        model = cr.Sequential([cr.Conv2D(3, 3, padding="same"), cr.Softmax()], training.shape)
+        model = cr.Sequential([cr.Conv2D(3, 3, padding="same"), cr.Softmax()], training.sample_shape)
         history = model.fit(training, ignore_label=255, progress=False, readers=2 * lazy, **options)
         evaluation = model.evaluate(test, ignore_label=255)
         assert (evaluation.samples, len(evaluation.outputs)) == (6, 0 if lazy else 6)

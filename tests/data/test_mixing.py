@@ -13,11 +13,14 @@ from training.made import classifier, stripes
 import chainrule as cr
 from chainrule.data import Augmentation, Dataset, mixing
 from chainrule.data.coloring import Draw
+from chainrule.data.containers import Data
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
+from chainrule.models.record import Record
+from chainrule.training.examples import Examples
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Preparation, Samples
-from chainrule.training.streams import BatchStream
+from chainrule.training.targets import Targets
 
 RNG = np.random.default_rng(0)
 
@@ -73,7 +76,7 @@ def test_batches_do_not_depend_on_the_engine_threads_or_the_source_of_the_data(
     layers, batches = [cr.Flatten(), cr.Dense(3), cr.Softmax()], list[tuple[np.ndarray, ...]]()
     for engine, threads in (("numpy", 1), ("compiled", 1), ("compiled", 3)):
         model = cr.Sequential(layers, shape, engine=engine, threads=threads)
-        samples = Samples.of(x.reshape(-1, *shape), y, (3,))
+        samples = Examples.of(x.reshape(-1, *shape), y, (3,))
         loader = model.trainer(Recipe(augmentation=text, batch_size=50), samples).loader
         batches.append(tuple(map(np.concatenate, zip(*(loader.batch(step)[:2] for step in range(8)), strict=True))))
     for batch in batches[1:]:
@@ -85,8 +88,8 @@ def test_a_batch_of_an_iterable_is_mixed_with_its_own_samples() -> None:
     x, y = stripes(150)
     batches = [(x[n : n + 50], y[n : n + 50]) for n in range(0, 150, 50)]
     recipe = Recipe(augmentation=Augmentation(mixup=1.0), batch_size=50, normalization="none")
-    stream = BatchStream(batches, lambda x, y: Samples.of(x.astype(float), y, (3,)))
-    trainer = classifier(dtype="float64").trainer(recipe, stream)
+    model = classifier(dtype="float64")
+    trainer = model.trainer(recipe, Record.of(model).read(Data.of(batches)))
     for step in (0, 1, 4):
         images, targets, _ = trainer.loader.batch(step)
         own, labels = batches[step % 3]
@@ -125,7 +128,7 @@ def test_masks_keep_their_labels_under_a_cutout() -> None:
     labels = x[:, 0].astype(np.int64) % 3
     segmenting = cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], (1, 5, 5), engine="numpy")
     preparation = Preparation(segmenting, Normalization("none"), Augmentation(cutout=2), 1)
-    images, targets, _ = Samples.of(x, labels, (3, 5, 5)).batch(np.arange(6), preparation)
+    images, targets, _ = Samples(x, Targets.of(labels, (3, 5, 5))).batch(np.arange(6), preparation)
     assert_array_equal(targets.argmax(1), labels)
     assert not np.array_equal(images, x)
     for text, message in (("cutmix=1", "one per position"), ("saturation=1", "3 channels")):

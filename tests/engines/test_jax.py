@@ -31,9 +31,9 @@ from chainrule.engines import loader
 from chainrule.engines.protocol import StepLimits
 from chainrule.network.network import Network
 from chainrule.operations import reference
+from chainrule.training.examples import Examples
 from chainrule.training.loop import train
 from chainrule.training.optimizers import SGD, Adam, Nesterov, RMSProp
-from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.steps.stepper import Stepper
@@ -133,7 +133,7 @@ def trained(number: int, engine: str, callbacks: list[Callback], **options: Any)
     """Train a network by a drawn recipe, and return what differs from step to step."""
     draw = np.random.default_rng(number)
     count = int(draw.integers(12, 40))
-    data = Samples.of(draw.normal(size=(count, 2, 6, 5)), draw.integers(0, 3, count), 3)
+    data = Examples.of(draw.normal(size=(count, 2, 6, (5,))), draw.integers(0, 3, count), 3)
     recipe = cr.Recipe(
         epochs=3,
         batch_size=int(draw.integers(1, 9)),
@@ -198,7 +198,7 @@ def test_a_device_without_room_for_all_samples_is_given_those_of_each_step(monke
 def test_a_training_ends_before_the_step_that_is_not_finite() -> None:
     x, y = batch(9)
     x[cr.data.order(9, 0, 0)[5]] = np.inf
-    trainer = Trainer(small(), cr.Recipe(batch_size=1), Samples.of(x, y, 2), Normalization("none"))
+    trainer = Trainer(small(), cr.Recipe(batch_size=1), Examples.of(x, y, (2,)), Normalization("none"))
     with pytest.raises(cr.errors.NotFiniteError, match="step 6: the input is not finite"):
         train(trainer, [])
     assert len(trainer.history) == 5

@@ -101,9 +101,9 @@ def test_unknown_labels_and_layers_are_refused() -> None:
     np.testing.assert_array_equal(model.saliency(x, "bee"), model.saliency(x, 1))
     refused = [
         (lambda: model.saliency(x, "dog"), "dog"),
-        (lambda: model.saliency(x, 3), "from 0 to 2"),
+        (lambda: model.saliency(x, 3), "unknown class 3"),
         (lambda: model.saliency(x, [0, 1]), "2 labels for 1 samples"),
-        (lambda: model.saliency(x, 1.5), "index or the name"),
+        (lambda: model.saliency(x, 1.5), "unknown class 1.5"),
         (lambda: model.grad_cam(x, 0, "conv9"), "conv9"),
         (lambda: model.grad_cam(x, 0, "dense1"), "no feature maps"),
         (lambda: cr.Sequential([cr.Dense(2)], (3,), engine="numpy").grad_cam(np.ones(3)), "feature maps"),

@@ -58,5 +58,5 @@ def test_every_public_name_can_be_had_and_is_documented() -> None:
 def test_a_model_for_which_no_loss_is_chosen_has_one_that_it_can_be_trained_with(last: list[Any], loss: str) -> None:
     model = cr.Sequential([cr.Flatten(), *last], (1, 8, 8), engine="numpy")
     x, y = stripes(12)
-    model.fit(x, y if model.output_shape[-1] > 1 else y == 1, epochs=1, progress=False)
+    model.fit(x, y if model.output_shape[-1] > 1 else np.where(y == 1, 1, 0), epochs=1, progress=False)
     assert model.loss == loss

@@ -16,6 +16,7 @@ from training.made import dense, points
 import chainrule as cr
 from chainrule.errors import DataError, OptionError
 from chainrule.network import losses, tasks
+from chainrule.network.labels import Labels
 from chainrule.training.metrics import Evaluation
 
 X, VALUE = points(400)
@@ -50,7 +51,7 @@ def test_each_task_is_learnt_and_has_its_own_metric(metric: str) -> None:
 
 def test_a_class_without_a_hit_is_reported() -> None:
     outputs, targets = np.eye(3)[[0, 0, 1, 1, 0]], np.eye(3)[[0, 0, 1, 2, 2]]
-    result = Evaluation(0.5, outputs, targets, classes=("cat", "dog", "eel"))
+    result = Evaluation(0.5, outputs, targets, labels=Labels(("cat", "dog", "eel")))
     assert result.warnings == ("class with recall 0 %: eel; none of 2 samples was found",)
     assert dataclasses.replace(result, outputs=targets).warnings == ()
 
@@ -71,11 +72,17 @@ def drawn_targets(draw: st.DrawFn) -> np.ndarray:
 
 @given(drawn_targets())
 def test_the_task_follows_from_targets_loss_and_ending(t: np.ndarray) -> None:
-    """Rows with a single 1 are classes. Other zeros and ones are answers if outputs or losses are probabilities."""
+    """Rows with a single 1 are classes, except after Sigmoid, where only labels are.
+
+    Other zeros and ones are answers if outputs or losses are probabilities.
+    """
     answers = ((t == 0) | (t == 1)).all()
     for loss, ending in product(losses.NAMES, ENDINGS):
         is_answer = loss in ("binary_cross_entropy", "binary_focal_cross_entropy")
-        if loss in CLASSES or (answers and t.shape[1] > 1 and (t.sum(1) == 1).all()):
+        is_one_hot = answers and t.shape[1] > 1 and (t.sum(1) == 1).all()
+        if is_one_hot:
+            assert tasks.infer_task(loss, ending, t, are_labels=True) is tasks.CLASSIFICATION
+        if loss in CLASSES or (is_one_hot and ending != "Sigmoid"):
             expected = tasks.CLASSIFICATION
         elif answers and (is_answer or ending == "Sigmoid"):
             expected = tasks.BINARY if t.shape[1] == 1 else tasks.MULTI_LABEL

@@ -11,9 +11,10 @@ from chainrule._io import files
 from chainrule.data import load
 from chainrule.data.dataset import order
 from chainrule.explain import NextStep, Trace
+from chainrule.models.record import Record
 from chainrule.runs import resume_point, running
 from chainrule.training.optimizers import SGD, Adam
-from chainrule.training.samples import Preparation, Samples
+from chainrule.training.samples import Preparation
 from chainrule.training.schedules import OneCycle
 
 STOP = 10
@@ -31,7 +32,8 @@ def test_the_next_step(stopped, data):
     point = resume_point.read_resume_point(stopped, engine="numpy")
     assert (point.training.step, point.training.clip_norm, point.training.seed) == (STOP + 1, 2.0, 3)
     training, test = load(data)
-    samples, _ = Samples.of_dataset(training, 3).parts(RECIPE.validation, RECIPE.seed)
+    examples, _ = Record.of(point.model).read(training).parts(RECIPE.validation, RECIPE.seed)
+    samples, _ = examples.source.samples(np.arange(len(examples)), examples.targets)
     epoch, place = divmod(STOP, 7)
     indices = order(len(samples), RECIPE.seed, epoch)[place * 7 : (place + 1) * 7]
     preparation = Preparation(point.model, point.model.normalization, RECIPE.augmentation, RECIPE.seed)

@@ -114,7 +114,7 @@ FORMS: dict[str, Callable[[Any, Any], tuple[Any, ...]]] = {
     "arrays": lambda x, y: (x, y),
     "data set": lambda x, y: (cr.Dataset(x, y, tuple("012")),),
     "items": lambda x, y: (Items(x, y),),
-    "mapped": lambda x, y: (each(mapped, x), y),
+    "mapped": lambda x, y: (each(mapped, x), each(mapped, y)),
     "tables": lambda x, y: (each(Table, x), each(Table, y)),
     "lists": lambda x, y: (each(np.ndarray.tolist, x), each(np.ndarray.tolist, y)),
     "batches": lambda x, y: ([(rows(x, part), rows(y, part)) for part in (slice(6), slice(6, N))],),

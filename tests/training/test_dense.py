@@ -16,6 +16,7 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.training.samples import Preparation, Samples
+from chainrule.training.targets import Targets
 
 IGNORED = 9
 ENDINGS: dict[str, tuple[int, list[Any], str]] = {  # outputs, layers after the scores, loss
@@ -79,7 +80,7 @@ def augmented(x: np.ndarray, y: np.ndarray, outputs: int, augmentation: str, **o
     """Return the moved images and targets, and the positions that count."""
     network = cr.Sequential([cr.ReLU()], x.shape[1:], dtype="float64")
     preparation = Preparation(network, Normalization("none"), Augmentation.parse(augmentation))
-    samples = Samples.of(x, y, (outputs, *x.shape[2:]), **options)
+    samples = Samples(x, Targets.of(y, (outputs, *x.shape[2:]), **options))
     moved, targets, weights = samples.batch(np.arange(len(x)), preparation, epoch=1)
     return moved, targets, np.ones_like(moved[:, 0]) if weights is None else weights[:, 1]
 

@@ -23,11 +23,11 @@ from chainrule.network.network import Network
 from chainrule.runs.fitting import Run
 from chainrule.training import batches as looping
 from chainrule.training import optimizers
+from chainrule.training.examples import Examples
 from chainrule.training.history import Criterion, Epoch
 from chainrule.training.loop import train
 from chainrule.training.optimizers import SGD
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle, Plateau, Step
 from chainrule.training.steps import stepper as stepping
 from chainrule.training.steps.gradients import Batches, Outcome
@@ -45,12 +45,12 @@ def network(engine: str = "numpy") -> Network:
     return Network(layers(), (1, 4, 4), engine=engine, seed=1)
 
 
-def samples(count: int = COUNT, seed: int = 0) -> Samples:
+def samples(count: int = COUNT, seed: int = 0) -> Examples:
     """Return samples that can be identified by their first pixel."""
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(count, 1, 4, 4)).astype(np.float32)
     x[:, 0, 0, 0] = np.arange(count)
-    return Samples.of(x, generator.integers(0, 3, count), 3)
+    return Examples.of(x, generator.integers(0, 3, count), (3,))
 
 
 def recipe(**options: Any) -> Recipe:
@@ -88,18 +88,18 @@ def spied(trainer: Trainer) -> list[dict[str, Any]]:
 
 
 def make(
-    chosen: Recipe | None = None, validation: Samples | None = None, engine: str = "numpy", **options: Any
+    chosen: Recipe | None = None, validation: Examples | None = None, engine: str = "numpy", **options: Any
 ) -> Trainer:
     return Trainer(network(engine), chosen or recipe(), samples(), Normalization("none"), validation, **options)
 
 
 def test_images_and_positions_are_normalized_and_augmented_anew_every_epoch() -> None:
-    normalization, x = Normalization("standardize", 0.5, 2.0), samples().x
+    normalization, x = Normalization("standardize", 0.5, 2.0), samples().source.inputs
     places = np.random.default_rng(1).uniform(0, 3, (COUNT, 4))
     augmentation = Augmentation(shift=1, flip=True, positions=True)
     chosen = recipe(augmentation=augmentation, epochs=2, loss="mean_squared_error", standardize_targets=False)
     line = Network([Flatten(), Dense(4)], (1, 4, 4), engine="numpy")
-    trainer = Trainer(line, chosen, Samples.of(x, places, 4), normalization)
+    trainer = Trainer(line, chosen, Examples.of(x, places, (4,)), normalization)
     batches = spied(trainer)
     train(trainer)
     order = [cr.data.order(COUNT, 4, epoch) for epoch in range(2)]
@@ -275,7 +275,7 @@ def test_a_training_looks_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_step_that_is_not_finite_ends_a_training_after_those_before_it(bad: int) -> None:
     """Steps taken at once end before the one whose image is not finite, as if they had been taken one by one."""
     data, states = samples(), []
-    data.x[cr.data.order(COUNT, 4, 0)[bad], 0, 2, 2] = np.inf
+    data.source.inputs[cr.data.order(COUNT, 4, 0)[bad], 0, 2, 2] = np.inf
     for each_step in (True, False):
         chosen, told = recipe(batch_size=1, optimizer=optimizers.Adam()), Told(each_step=each_step)
         trainer = Trainer(network("compiled"), chosen, data, Normalization("none"))

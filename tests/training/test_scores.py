@@ -18,6 +18,7 @@ from training.made import classifier, dense, stripes
 
 import chainrule as cr
 from chainrule.errors import ChainruleError, DataError, OptionError
+from chainrule.network.labels import Labels
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION
 from chainrule.training import history_files
 from chainrule.training.calibration import best_temperature
@@ -145,7 +146,7 @@ def test_positions_are_counted_as_pixels_and_by_image(seed: int) -> None:
     y, z = np.random.default_rng(seed).integers(0, 3, (2, 4, 5, 6))
     valid = y + z > 0
     arrays = (np.moveaxis(np.eye(3)[labels], -1, 1) for labels in (z, y))
-    evaluation = Evaluation(0.0, *arrays, valid=valid, classes=tuple("abc"))
+    evaluation = Evaluation(0.0, *arrays, valid=valid, labels=Labels(tuple("abc")))
     options: dict[str, Any] = {"labels": range(3), "average": None, "zero_division": np.nan}
     expected = np.array([peer.f1_score(y[n][counts], z[n][counts], **options) for n, counts in enumerate(valid)])
     assert_close(evaluation.image_dices, expected)

@@ -7,8 +7,9 @@ import pytest
 from numerical import assert_close
 
 import chainrule as cr
+from chainrule.data.containers import Data
 from chainrule.errors import ChainruleError
-from chainrule.models.reading import Reading, training_data
+from chainrule.models.record import Record
 from chainrule.training.recipe import Recipe
 
 DRAW = np.random.default_rng(0)
@@ -24,7 +25,7 @@ def network(engine: str = "numpy", **options: Any) -> cr.Sequential:
 
 
 def batches(model: cr.Sequential, steps: int) -> list[Any]:
-    data = training_data(model, SERIES, LABELS, Reading()).with_weights(WEIGHTS)
+    data = Record.of(model).read(Data.of(SERIES, LABELS, weights=WEIGHTS))
     loader = model.trainer(Recipe(batch_size=3, epochs=9, seed=4, normalization="none"), data).loader
     return [loader.batch(step) for step in reversed(range(steps))][::-1]
 
@@ -75,7 +76,7 @@ def test_unusable_series_are_refused(tmp_path) -> None:
         "conv1": lambda: model.fit([*SERIES[:9], last[:, :2]], LABELS),
         "not finite": lambda: model.fit([*SERIES[:9], last * np.nan], LABELS),
         "cannot be resumed": lambda: model.fit(SERIES, LABELS, run=cr.Run(tmp_path / "run")),
-        "different shapes": lambda: model.fit(
+        "different lengths cannot": lambda: model.fit(
             SERIES[1][None], [0], run=cr.Run(tmp_path / "other", test_data=(SERIES, LABELS))
         ),
         "predict each length alone": lambda: along.predict(SERIES),

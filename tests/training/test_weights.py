@@ -14,9 +14,9 @@ import chainrule as cr
 from chainrule.errors import ChainruleError, DataError
 from chainrule.network.network import Network
 from chainrule.training.class_weights import ClassWeights
+from chainrule.training.examples import Examples
 from chainrule.training.loop import train
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples
 
 ENDINGS = {name: layers for name, (layers, _) in test_gradients.LOSSES.items()}
 LOSSES = [name for name in ENDINGS if name in cr.losses.NAMES and name not in cr.losses.OF_SAMPLES]
@@ -96,7 +96,7 @@ def test_validation_has_the_same_loss() -> None:
     """Without a step that changes anything, training and validation on the same samples have the same loss."""
     x, t, w = vectors(10, 16)
     network = cr.Sequential([cr.Dense(3), cr.Softmax()], (5,), engine="numpy", dtype="float64")
-    samples = Samples.of(x, t.argmax(1), 3).with_weights(w)
+    samples = Examples.of(x, t.argmax(1), (3,)).with_weights(w)
     recipe = Recipe(batch_size=16, optimizer=cr.SGD(1e-300), class_weight=ClassWeights.choose({1: 4}))
     history = train(network.trainer(recipe, samples, samples))
     assert_close(history.epochs[0].validation_loss, history.epochs[0].loss, dtype=float)

@@ -10,10 +10,10 @@ import chainrule as cr
 from chainrule.layers import initializers
 from chainrule.layers.initializers import Fans
 from chainrule.models.model import Sequential
+from chainrule.training.examples import Examples
 from chainrule.training.loop import train
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples
 
 X = np.random.default_rng(0).normal(size=(700, 2, 6, 7)) @ np.random.default_rng(1).normal(size=(7, 7))
 
@@ -58,7 +58,7 @@ def test_kernels_whiten_in_the_first_training_alone() -> None:
     recipe = Recipe(
         lr_multipliers=LRMultipliers.parse("conv1.w=0"), normalization="standardize", epochs=1, batch_size=20
     )
-    trainer = model.trainer(recipe, Samples.of(x, y, 3))
+    trainer = model.trainer(recipe, Examples.of(x, y, (3,)))
     assert_array_equal(model.weights["conv1.w"], drawn)  # building a trainer changes nothing
     train(trainer)
     seen = patches(model.normalization.apply(x, np.float32), 2, 2) @ model.weights["conv1.w"][:4].reshape(4, -1).T
@@ -71,8 +71,8 @@ def test_kernels_whiten_in_the_first_training_alone() -> None:
 def test_smoothed_labels_by_hand() -> None:
     x, y = stripes(12)
     model = classifier()
-    trainer = model.trainer(Recipe(label_smoothing=0.3, batch_size=4), Samples.of(x, y, 3))
+    trainer = model.trainer(Recipe(label_smoothing=0.3, batch_size=4), Examples.of(x, y, (3,)))
     _, t, _ = trainer.loader.batch(1)
-    _, hard, _ = model.trainer(Recipe(batch_size=4), Samples.of(x, y, 3)).loader.batch(1)
+    _, hard, _ = model.trainer(Recipe(batch_size=4), Examples.of(x, y, (3,))).loader.batch(1)
     assert_close(t, np.where(hard == 1, 0.8, 0.1))
-    assert_array_equal(trainer.train_data.targets, np.eye(3)[y])
+    assert_array_equal(trainer.train_data.targets.values, np.eye(3)[y])

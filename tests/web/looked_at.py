@@ -17,12 +17,12 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.explain import NextStep, Trace
 from chainrule.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Softmax
 from chainrule.models.model import Model, Sequential
+from chainrule.models.record import Record
 from chainrule.runs import running
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.training.loop import train
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
@@ -139,7 +139,7 @@ def trained_through(subject: PageSubject) -> tuple[dict[int, list[np.ndarray]], 
     """Return the values after each step of ordinary training of a copy, without the page."""
     model, recipe = copy.deepcopy(subject.model), subject.recipe
     training, _ = subject.choice.load(recipe.seed)
-    trainer = model.trainer(recipe, Samples.of_dataset(training, model.output_shape, recipe.ignore_label))
+    trainer = model.trainer(recipe, Record.of(model, recipe.ignore_label).read(training))
     watch = Watch()
     train(trainer, [watch])
     return watch.seen, trainer

@@ -51,7 +51,7 @@ def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None,
     infos = list(catalogue()) if "all" in names else [find(name) for name in names]
     for info in infos:
         training, test = load_known(info, folder=data_folder, offline=offline, progress=not quiet)
-        images = f"{len(training):,} training and {len(test):,} test images {text(training.shape)}"
+        images = f"{len(training):,} training and {len(test):,} test images {text(training.sample_shape)}"
         print_line(f"{info.name}: {images}, in {training.source}")
 
 

@@ -12,8 +12,8 @@ from chainrule.errors import printable
 if TYPE_CHECKING:
     from chainrule.data.dataset import Dataset
     from chainrule.models.model import Model
+    from chainrule.training.examples import Examples
     from chainrule.training.metrics import Evaluation
-    from chainrule.training.streams import TrainingData
 
 MAX_CLASSES, WORST = 50, 10  # largest number of classes that are all printed; number that is printed of more
 
@@ -110,7 +110,7 @@ def evaluate(
 
 
 def _adjusted(
-    model: "Model", validation: "TrainingData", calibrated_file: Path | None, tuned_file: Path | None, metric: str
+    model: "Model", validation: "Examples", calibrated_file: Path | None, tuned_file: Path | None, metric: str
 ) -> tuple[dict[str, Any], list[str]]:
     """Calibrate the model, choose thresholds, or both, and write the files; return the new values and remarks."""
     from chainrule.models import temperature

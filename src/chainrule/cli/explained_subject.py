@@ -17,6 +17,7 @@ from chainrule.errors import OptionError, printable
 from chainrule.explain import NextStep, Trace
 from chainrule.explain.notation import format_number
 from chainrule.models.model import Model
+from chainrule.models.record import Record
 from chainrule.network.shapes import input_array
 from chainrule.network.tasks import REGRESSION
 from chainrule.runs import checksums, resume_point
@@ -24,7 +25,8 @@ from chainrule.runs.folder import CHECKPOINT, CONFIG
 from chainrule.runs.jobs import Job
 from chainrule.training import dense, optimizers
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples, targets_of_step
+from chainrule.training.samples import targets_of_step
+from chainrule.training.targets import Targets
 from chainrule.web.subjects import DEFAULT
 
 Options = Mapping[str, Any]
@@ -92,7 +94,7 @@ def subject(run: Path | None, options: Options) -> ExplainedSubject:
     else:
         answer = _answer(model, model.apply(x)[0])
         expected, assumed = (answer, True) if label is None else (label, False)
-        one_hot = Samples.of(pixels[None], np.array([expected]), model.output_shape).targets
+        one_hot = np.asarray(Targets.of(np.array([expected]), model.output_shape).values)
         target = targets_of_step(one_hot, None, recipe.label_smoothing)
         texts = _label_text(model, expected), _label_text(model, answer)
     trace = Trace(model, x, target, model.loss, training)
@@ -102,15 +104,16 @@ def subject(run: Path | None, options: Options) -> ExplainedSubject:
 def _dense_target(model: Model, x: Array, test: Dataset | None, recipe: Recipe, options: Options) -> Array:
     """Return the target (1, K, …) of a sample with a target per position; for an image, the classes predicted for it.
 
-    Errors   OptionError for an image and a model without classes, or as for `Samples.weighted_targets`
+    Errors   OptionError for an image and a model without classes, or as for `Targets.weighted_values`
     """
     if test is not None:
         sample = test.take([options["sample"] or 0])
-        samples = Samples.of_dataset(sample, model.output_shape, recipe.ignore_label)
-        return targets_of_step(samples.weighted_targets(model.loss), model.target_scaling, recipe.label_smoothing)
+        targets = Record.of(model, recipe.ignore_label).read(sample).targets
+        return targets_of_step(targets.weighted_values(model.loss), model.target_scaling, recipe.label_smoothing)
     if model.task == REGRESSION:
         raise OptionError("the target of an --image is unknown; use --sample")
-    return Samples.of(x, dense.classes_of(model.apply(x), model.thresholds), model.output_shape).targets
+    predicted = dense.classes_of(model.apply(x), model.thresholds)
+    return np.asarray(Targets.of(predicted, model.output_shape).values)
 
 
 def _answer(model: Model, outputs: Array) -> float:
@@ -151,10 +154,9 @@ def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset, Recipe
     entry = zoo.find(options["model"] or DEFAULT)
     recipe = entry.recipe_for(entry.choice.name)
     images, test = entry.choice.load(recipe.seed, folder=options["data_folder"], offline=options["offline"])
-    model = entry.build(images.shape, images.classes, engine=ENGINE, loss=recipe.loss, seed=recipe.seed)
-    trained_on, _ = Samples.of_dataset(images, model.output_shape).parts(recipe.validation, recipe.seed)
-    statistics = trained_on.statistics
-    model.normalization = Normalization.fit(recipe.normalization, statistics, digits=images.digits)
+    model = entry.build(images.sample_shape, images.classes, engine=ENGINE, loss=recipe.loss, seed=recipe.seed)
+    trained_on, _ = Record.of(model).read(images).parts(recipe.validation, recipe.seed)
+    model.normalization = Normalization.fit(recipe.normalization, trained_on.statistics, digits=images.digits)
     return model, resume_point.next_step(recipe, 0, len(trained_on)), test, recipe
 
 
@@ -178,6 +180,7 @@ def _load_sample(model: Model, test: Dataset | None, options: Options) -> tuple[
 def _label(model: Model, label: str | None) -> int | None:
     if label is None:
         return None
-    if label not in model.classes:
-        raise OptionError(f"--label {label}: expected one of {', '.join(model.classes)}")
-    return model.classes.index(label)
+    try:
+        return model.labels.place(label)
+    except OptionError as error:
+        raise OptionError(f"--label {label}: {error}") from None

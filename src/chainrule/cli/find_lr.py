@@ -36,15 +36,15 @@ def find_lr(
     picture  (--picture FILE.png) Plot the loss against the learning rate.
     """
     from chainrule.cli.training_request import TrainingRequest
-    from chainrule.models.reading import Reading, training_data
+    from chainrule.models.record import Record
     from chainrule.plotting.figures import save
     from chainrule.training.lr_finder import search_learning_rates
 
     request = TrainingRequest.of(dict.fromkeys(train_options.TRAINING) | arguments)
     training, test = request.load()
     job, model = request.job(training, test, ())
-    samples = training_data(model, training, None, Reading(ignore_label=job.recipe.ignore_label))
-    trainer = model.trainer(job.recipe, samples)
+    examples = Record.of(model, job.recipe.ignore_label, job.recipe.loss).read(training)
+    trainer = model.trainer(job.recipe, examples)
     search = search_learning_rates(trainer, low, high, steps)
     if picture is not None:
         save(

@@ -9,7 +9,6 @@ from chainrule.cli.custom_data import is_custom
 from chainrule.cli.output import format_count
 from chainrule.cli.program import print_message
 from chainrule.cli.training_request import resolve_data_name
-from chainrule.data.class_names import matched
 from chainrule.data.dataset import Dataset
 from chainrule.data.folder_layout import CLASSES, NUMBERS
 from chainrule.data.inputs import read_input
@@ -17,13 +16,14 @@ from chainrule.data.loading import read_sets
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
 from chainrule.models.model import Model
-from chainrule.models.reading import Reading, training_data
+from chainrule.models.record import Record
 from chainrule.network import tasks
+from chainrule.network.matching import matched
 from chainrule.runs import checksums, jobs, loading
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import Job
 from chainrule.runs.loading import RunRecord, load, read_run
-from chainrule.training.streams import TrainingData
+from chainrule.training.examples import Examples
 
 
 def load_run(folder: Path, *, accept_changes: bool = False) -> RunRecord:
@@ -106,12 +106,12 @@ def load_test_data(
     else:
         training, test = read_data_for(model, name, **where, skip_damaged=skip_damaged)
     if test is None:
-        return matched(training, model.classes), f"all {format_count(len(training), 'image')}"
+        return matched(training, model.labels), f"all {format_count(len(training), 'image')}"
     total = len(training) + len(test) + len(training.validation or ())
-    return matched(test, model.classes), f"{len(test):,} of {format_count(total, 'image')}, the test set"
+    return matched(test, model.labels), f"{len(test):,} of {format_count(total, 'image')}, the test set"
 
 
-def validation_samples(model: Model, job: Job | None, *, folder: str | None, offline: bool | None) -> TrainingData:
+def validation_samples(model: Model, job: Job | None, *, folder: str | None, offline: bool | None) -> Examples:
     """Return the validation images of a model's run, to calibrate it or to tune its thresholds.
 
     Errors   OptionError if there is no run, or if it has no validation images
@@ -120,8 +120,8 @@ def validation_samples(model: Model, job: Job | None, *, folder: str | None, off
     if job is not None:
         training, test = job.load(folder=folder, offline=offline)
         job.check_data(training, test)
-        samples = training_data(model, training, None, Reading(ignore_label=job.recipe.ignore_label))
-        validation = samples.parts(job.recipe.validation, job.recipe.seed, training.groups)[1]
+        examples = Record.of(model, job.recipe.ignore_label).read(training)
+        validation = examples.parts(job.recipe.validation, job.recipe.seed, training.groups)[1]
     if validation is None:
         raise OptionError("--calibrated and --tuned require a run with validation images; train with --validation 0.1")
     return validation

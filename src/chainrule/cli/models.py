@@ -162,7 +162,7 @@ def network(classes):
 
 if __name__ == "__main__":  # to train from Python: python {file}
     training, test = cr.data.load("mnist")
-    model = cr.Sequential(network(len(training.classes)), training.shape, name="{name}")
+    model = cr.Sequential(network(len(training.classes)), training.sample_shape, name="{name}")
     model.fit(training, epochs=3, learning_rate=0.003, schedule="one-cycle", run=cr.Run("runs/{name}", test_data=test))
     print(model.evaluate(test).accuracy)
 '''

@@ -32,7 +32,7 @@ def print_heading(job: Job, training: Dataset, test: Dataset, model: Model, quie
     """Print a run's model, data and recipe to stderr."""
     if quiet:
         return
-    images = f"{format_count(len(training), 'image')} {text(training.shape)}"
+    images = f"{format_count(len(training), 'image')} {text(training.sample_shape)}"
     targets = format_count(len(training.classes), "target")
     images += f" in {len(training.classes)} classes" if training.has_classes else f" with {targets}"
     engine = f"{job.engine}, {format_count(model.threads, 'thread')}" if job.engine == "compiled" else job.engine

@@ -9,7 +9,6 @@ from chainrule import data, zoo
 from chainrule._io.reading import expanded
 from chainrule.cli import custom_data
 from chainrule.core.shapes import differ_in_ones
-from chainrule.data.class_names import matched, share_names
 from chainrule.data.dataset import Dataset
 from chainrule.data.folder_layout import NUMBERS
 from chainrule.data.masks import has_masks
@@ -17,6 +16,8 @@ from chainrule.errors import DataError, OptionError, quoted, unknown_name
 from chainrule.models.model import Model
 from chainrule.models.sizes import names_to_freeze
 from chainrule.network import losses, tasks
+from chainrule.network.labels import Labels
+from chainrule.network.matching import matched
 from chainrule.network.network import DTYPES
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.training import optimizers
@@ -179,12 +180,12 @@ class TrainingRequest:
         options = self.options
         location: dict[str, Any] = {"folder": options["data_folder"], "offline": options["offline"]}
         training, test = self.choice.load(self.recipe.seed, progress=not options["quiet"], **location)
-        classes = self.entry.outputs
+        labels = Labels(tuple(self.entry.outputs), chosen=True)
         # without --from, or with --new-classes, the last layer is made for the classes of the data
-        if options["source"] is None or options["new_classes"] or not share_names(training.classes, classes):
+        if options["source"] is None or options["new_classes"] or not labels.shares_names(training.classes):
             return training, test
         try:
-            return matched(training, classes), matched(test, classes)
+            return matched(training, labels), matched(test, labels)
         except DataError as error:
             raise DataError(f"{error}; --new-classes replaces the last layer by one for all classes") from None
 
@@ -192,7 +193,7 @@ class TrainingRequest:
         """Return the job, after adapting its recipe to the loaded data, and the model with its initial weights."""
         options = with_recipe_options(self.entry, self.options)
         custom = custom_data.is_custom(self.choice.name)
-        fixed, shape = getattr(self.entry, "input_shape", None), training.shape
+        fixed, shape = getattr(self.entry, "input_shape", None), training.sample_shape
         shape = fixed if fixed and differ_in_ones(fixed, shape) else shape  # such as (C, W) for series
         recipe = custom_data.adapt_recipe(self.recipe, training, options, shape, custom=custom)
         arguments = self.build_arguments

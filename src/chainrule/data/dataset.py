@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,7 @@ from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.core.words import CheckedOptions
 from chainrule.data.columns import COLUMNS, checked_column
+from chainrule.data.containers import Column, Data
 from chainrule.data.sources import SampleSource, as_array, as_samples, subset
 from chainrule.errors import DataError, OptionError, printable_name, quoted, unknown_name
 
@@ -28,7 +29,7 @@ class SampleIndexError(DataError, IndexError):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dataset(metaclass=CheckedOptions):
+class Dataset(Data, metaclass=CheckedOptions):
     """A data set: images with labels or targets.
 
     x           images (N, C, H, W), uint8 (0 … 255) or float32: an array, or a `SampleSource`
@@ -59,7 +60,7 @@ class Dataset(metaclass=CheckedOptions):
     classes: tuple[str, ...] = ()
     name: str = "data"
     source: str = ""
-    validation: "Dataset | None" = None
+    validation: "Dataset | None" = None  # pyright: ignore[reportIncompatibleVariableOverride]
     inventory: "Inventory | None" = field(default=None, compare=False)
     weights: Floats | None = None
     mask_values: "MaskValues | None" = None
@@ -89,6 +90,16 @@ class Dataset(metaclass=CheckedOptions):
         return len(self.x)
 
     @property
+    def inputs(self) -> dict[str, Column]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The images as the only input."""
+        return {"": Column(self.x)}
+
+    @property
+    def targets(self) -> dict[str, Column]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The labels or targets of the only output."""
+        return {"": Column(self.y)}
+
+    @property
     def has_classes(self) -> bool:
         """Whether the images have class labels rather than targets."""
         return self.y.ndim in (0, 1, 3) or self.y.dtype.kind != "f"
@@ -110,6 +121,9 @@ class Dataset(metaclass=CheckedOptions):
         Errors   SampleIndexError if an index is out of range; DataError for a mask of another length, or if no sample
                  is selected
         """
+        if isinstance(index, tuple):  # (samples, ...), as scikit-learn selects samples
+            parts: Any = cast("Any", index)
+            return self[parts[0]] if parts[1:] == (...,) else self.take(parts)
         if isinstance(index, slice):
             return self.take(np.arange(len(self))[index])
         if np.ndim(index) == 0:
@@ -145,7 +159,7 @@ class Dataset(metaclass=CheckedOptions):
     def __repr__(self) -> str:
         kind = "classes" if self.has_classes else "targets"
         kind += " per pixel" if self.is_dense else ""
-        description = f"{len(self)} images {text(self.shape)} {self.x.dtype}, {len(self.classes)} {kind}"
+        description = f"{len(self)} images {text(self.sample_shape)} {self.x.dtype}, {len(self.classes)} {kind}"
         return f"Dataset({self.name!r}: {description})"
 
     def _repr_html_(self) -> str:
@@ -155,12 +169,17 @@ class Dataset(metaclass=CheckedOptions):
         shown = self.x[:40]
         has_labels = self.has_classes and not self.is_dense
         figure = mistakes.batch_grid(shown, self.y[:40] if has_labels else None, self.classes)
-        row = [self.name, str(len(self)), text(self.shape), ", ".join(self.classes[:12])]
+        row = [self.name, str(len(self)), text(self.sample_shape), ", ".join(self.classes[:12])]
         table = notebook.table(["data set", "images", "each", "classes"], [row], f"and the first {len(shown)} images")
         return table + notebook.image(figures.png(figure), f"the first {len(shown)} images")
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, ...]:
+        """Shape of all images, (N, C, H, W)."""
+        return self.x.shape
+
+    @property
+    def sample_shape(self) -> tuple[int, int, int]:
         """Shape of one image, (C, H, W)."""
         channels, height, width = self.x.shape[1:]
         return channels, height, width

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.options import is_integer, plain
 from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array
-from chainrule.errors import OptionError, quoted, unknown_name
+from chainrule.errors import OptionError, unknown_name
 from chainrule.explain.trace import Float64Buffers
 from chainrule.layers import Dropout, Sigmoid, Softmax
 from chainrule.network.network import Network
@@ -37,32 +35,29 @@ class _ScorePlan:
     results: tuple[Tensor, ...]
 
 
-def saliency(network: Network, x: Array, labels: Any = None, names: Sequence[str] = ()) -> Maps:
+def saliency(network: Network, x: Array, classes: Sequence[int] | None = None) -> Maps:
     """Return |∂score/∂x| for normalized inputs x, its maximum over the channels: (N, H, W), (N, W) or (N, F).
 
-    labels   class of each sample whose score is differentiated: an index or a name, or one for each sample; None: the
-             class with the largest score. For a single output, 1 or 0: the score or its negative
-    names    names of the classes
+    classes  index of the class whose score is differentiated, or one for each sample; None: the class with the largest
+             score. For a single output, 1 or 0: the score or its negative
     """
     score_plan = _plan(network, 0)
-    gradient = np.abs(_gradients(network, score_plan, 0, x, labels, names)[1])
+    gradient = np.abs(_gradients(network, score_plan, 0, x, classes)[1])
     return gradient.max(1) if gradient.ndim > 2 else gradient
 
 
-def grad_cam(
-    network: Network, x: Array, labels: Any = None, layer: str | None = None, names: Sequence[str] = ()
-) -> Maps:
+def grad_cam(network: Network, x: Array, classes: Sequence[int] | None = None, layer: str | None = None) -> Maps:
     """Return the Grad-CAM of each sample, ReLU(Σ_k α_k A_k), (N, H', W') or (N, W'), for normalized inputs x.
 
     A are the feature maps that a layer outputs, and α_k is the mean of ∂score/∂A_k over the positions.
 
     layer          name of the layer; None: the last layer that outputs feature maps of more than one position
-    labels, names  as in `saliency`
+    classes        as in `saliency`
 
     Errors   OptionError if there is no such layer, or if its output has no positions
     """
     number = _layer_number(network, layer)
-    maps, gradient = _gradients(network, _plan(network, number), number, x, labels, names)
+    maps, gradient = _gradients(network, _plan(network, number), number, x, classes)
     weights = gradient.mean(axis=tuple(range(2, gradient.ndim)), keepdims=True)
     return np.maximum((weights * maps).sum(1), 0.0)
 
@@ -113,48 +108,34 @@ def _plan(network: Network, requested: int) -> _ScorePlan:
 
 
 def _gradients(
-    network: Network, score_plan: _ScorePlan, number: int, x: Array, labels: Any, names: Sequence[str]
+    network: Network, score_plan: _ScorePlan, number: int, x: Array, classes: Sequence[int] | None
 ) -> tuple[Array, Array]:
     """Return the values of a tensor of the plan, and the gradients of the scores with respect to it, both (N, …)."""
     tensor, plan = score_plan.results[number], score_plan.plan
     walk = Interpreter(fallback.numpy_engine(), plan, network.layout, Float64Buffers(network))
     scores = walk.forward(np.array(x, np.float64))
-    walk.pull_back(_directions(scores, labels, names))
+    walk.pull_back(_directions(scores, classes))
     if tensor.gradient().storage not in walk.values:
         raise OptionError("no gradient passes from the scores to the input, because a layer rounds its values")
     return np.array(walk.read(tensor)), np.array(walk.read(tensor.gradient()))
 
 
-def _directions(scores: Array, labels: Any, names: Sequence[str]) -> Array:
+def _directions(scores: Array, classes: Sequence[int] | None) -> Array:
     """Return the gradient of each sample's chosen score with respect to all scores, in their shape (N, K, …).
 
     For dense predictions, the chosen score is the sum over the positions. A single output is the score of class 1; its
-    negative is that of class 0. Without labels, the class with the largest score is chosen.
+    negative is that of class 0. Without classes, that with the largest score is chosen.
     """
     count, outputs = scores.shape[:2]
     directions, is_single = np.zeros(scores.shape, np.float64), outputs == 1
-    if labels is None:
+    if classes is None:
         totals = scores.sum(axis=tuple(range(2, scores.ndim)))
         numbers = (totals[:, 0] >= 0).astype(np.int64) if is_single else totals.argmax(1)
     else:
-        values = plain(labels)
-        entries = cast("tuple[Any, ...]", values) if isinstance(values, tuple) else (values,)
-        if len(entries) not in (1, count):
-            raise OptionError(f"{len(entries)} labels for {count} samples; expected one, or as many as samples")
-        numbers = np.broadcast_to([_index(label, names) for label in entries], count)
-    if ((numbers < 0) | (numbers >= max(outputs, 2))).any():
-        raise OptionError(f"label {quoted(labels)}: expected a class from 0 to {max(outputs, 2) - 1}")
+        if len(classes) not in (1, count):
+            raise OptionError(f"{len(classes)} labels for {count} samples; expected one, or as many as samples")
+        numbers = np.broadcast_to(classes, count)
     directions[np.arange(count, dtype=np.int64), 0 if is_single else numbers] = 1.0
     if is_single:
         directions[numbers == 0] *= -1.0
     return directions
-
-
-def _index(label: Any, names: Sequence[str]) -> int:
-    if isinstance(label, str):
-        if label not in names:
-            raise unknown_name("class", label, list(names))
-        return names.index(label)
-    if not is_integer(label):
-        raise OptionError(f"label {quoted(label)}: expected the index or the name of a class")
-    return label

@@ -10,51 +10,52 @@ import numpy as np
 
 from chainrule.core.arrays import Array
 from chainrule.data.augmentation import Views
+from chainrule.data.containers import Data
 from chainrule.data.sample_hashes import overlap
 from chainrule.errors import OptionError, quoted
-from chainrule.models.reading import Reading, training_data
+from chainrule.models.record import Record
 from chainrule.models.sizes import sized
 from chainrule.network import tasks
+from chainrule.network.labels import Labels
 from chainrule.network.network import Network
 from chainrule.network.tasks import MULTI_LABEL, REGRESSION, Task
-from chainrule.training import dense, evaluation, outputs
+from chainrule.training import dense, evaluation
 from chainrule.training.metrics import Evaluation
 
 
-def evaluate(network: Network, x: Any, y: Any, reading: Reading, loss: Any, views: Any, metrics: Any) -> Evaluation:
-    """Return the evaluation for the arguments of `Model.evaluate`, with the ignored label in ``reading``."""
+def evaluate(network: Network, data: Data, ignore_label: int | None, loss: Any, views: Any, metrics: Any) -> Evaluation:
+    """Return the evaluation for the arguments of `Model.evaluate`."""
     functions: Any = {} if metrics is None else metrics
     if not (isinstance(functions, Mapping) and all(map(callable, cast("Mapping[str, Any]", functions).values()))):
         raise OptionError(f"metrics {quoted(metrics)}: expected functions by name, such as {{'f2': f}}")
-    network = sized(network, x)
-    samples = training_data(network, x, y, reading)
+    network = sized(network, data.inputs)
     resolved_loss = network.choose_loss(loss)
-    if samples.probe.is_dense and views is not None:
+    examples = Record.of(network, ignore_label, resolved_loss).read(data)
+    if examples.targets.is_dense and views is not None:
         raise OptionError("views would move the images, but not their dense targets; evaluate without them")
-    outputs.check_targets(network, resolved_loss, samples.probe)
-    network.normalization.check_unit(samples.probe.x)
     options = network.normalization, resolved_loss, network.task, Views.choose(views)
-    result = evaluation.evaluate(network, samples, *options)
-    return replace(result, overlap=overlap(network.training_hashes, samples.inputs), functions=functions)
+    result = evaluation.evaluate(network, examples, *options)
+    known = overlap(network.training_hashes, examples.source.inputs)
+    return replace(result, overlap=known, functions=functions)
 
 
 def answers(network: Network, outputs: Any) -> Any:
     """Return the answers of a network for its outputs, as `Model.predict_classes`."""
     if network.output_ports is None:
-        return named(outputs, network.task, network.classes, network.thresholds)
+        return named(outputs, network.task, network.labels, network.thresholds)
     parts = tasks.parts(network.task) if network.task else (None,) * len(outputs)
-    return {name: named(values, part, ()) for (name, values), part in zip(outputs.items(), parts, strict=True)}
+    return {name: named(values, part) for (name, values), part in zip(outputs.items(), parts, strict=True)}
 
 
-def named(outputs: Array, task: Task | None, names: Sequence[str], thresholds: Sequence[float] = ()) -> Any:
+def named(outputs: Array, task: Task | None, labels: Labels | None = None, thresholds: Sequence[float] = ()) -> Any:
     """Return the answers for the outputs (N, K, …) of one task, see `Model.predict_classes`.
 
-    names        class names; empty: numbers
+    labels       labels of the classes; None: numbers as text
     thresholds   as in `dense.are_yes`
     """
     if task == REGRESSION:
         return outputs
-    words = np.array(names if len(names) > 1 else [str(k) for k in range(max(2, outputs.shape[1]))])
+    words = (labels or Labels(tuple(map(str, range(outputs.shape[1]))))).values
     if task == MULTI_LABEL:
         rows = np.moveaxis(dense.are_yes(outputs, thresholds), 1, -1)
         return [tuple(words[row].tolist()) for row in rows] if rows.ndim == 2 else rows

@@ -4,71 +4,67 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from os import PathLike, fspath
+from dataclasses import replace
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.words import checked_options, checked_options_with
-from chainrule.data.dataset import Dataset
+from chainrule.data.containers import Data
 from chainrule.data.normalization import Normalization, decision
 from chainrule.engines.fallback import say_once
 from chainrule.errors import OptionError, explain_memory_errors, quoted
 from chainrule.layers.base import QUANTIZED
 from chainrule.models.normalizing_layers import has_constant_normalization, normalizing_layers
-from chainrule.models.reading import (
-    AUTOMATIC,
-    Data,
-    Reading,
-    default_normalization,
-    held_out,
-    new_classes,
-    training_data,
-    training_reading,
-)
+from chainrule.models.record import Record, loaded
 from chainrule.network.fitted import UNFITTED
-from chainrule.network.losses import LossLike
+from chainrule.network.labels import BOOLEANS, TEXT, Labels
+from chainrule.network.losses import PROBABILITIES, LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
-from chainrule.training import optimizers, outputs, requirements
+from chainrule.network.tasks import SUM_TOLERANCE
+from chainrule.training import optimizers, requirements
 from chainrule.training.callbacks import CallbackLike, ProgressBar, as_callbacks
+from chainrule.training.examples import Examples
 from chainrule.training.history import History
 from chainrule.training.loop import train
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.options import HIGH_RATE, LOW_RATE, RATE_STEPS
 from chainrule.training.recipe import BATCH_SIZE, Recipe, RecipeOptions, with_options_documented
-from chainrule.training.samples import Samples
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
     from chainrule.training.lr_finder import LRSearch
-    from chainrule.training.streams import TrainingData
 
 
 class RunWriter(Protocol):
     """Interface for recording a training run in files; see `runs.fitting.Run`.
 
-    test_data   data for evaluating the trained model; None: no evaluation
+    test   data for evaluating the trained model; None: no evaluation
     """
 
     @property
-    def test_data(self) -> Any: ...
+    def test(self) -> Data | None: ...
+
+    def check(self, training: Data, validation: Data | None) -> None:
+        """Raise OptionError for data that a run cannot be trained, validated or evaluated on."""
+        ...
 
     def train(
         self,
         model: Any,
         trainer: Trainer,
-        training: Any,
-        validation: Any,
-        columns: Mapping[str, Any],
+        training: Data,
+        validation: Data | None,
         callbacks: Sequence[Callback],
     ) -> History:
         """Train the model until the last step, and return the history.
 
-        training, validation   data as passed to `Model.fit`: a `Dataset` or a pair (x, y); validation may be None
-        weights                weights of the training samples, (N,); None for all 1
+        training, validation   data as passed to `Model.fit`; validation may be None
         """
         ...
 
@@ -78,7 +74,7 @@ class RunWriter(Protocol):
 @explain_memory_errors("training", "use a smaller batch_size, or gradient_accumulation_steps=2 or more")
 def fit(
     self: Network,
-    x: ArraysLike | Dataset | str | PathLike[str] | Iterable[Any],
+    x: ArraysLike | Data | str | PathLike[str] | Iterable[Any],
     y: ArraysLike | None = None,
     *,
     epochs: int = 1,
@@ -89,7 +85,7 @@ def fit(
     loss_weights: Sequence[float] | Mapping[str, float] | None = None,
     sample_weight: ArrayLike | None = None,
     groups: ArrayLike | None = None,
-    validation_data: Data | None = None,
+    validation_data: Data | Sequence[ArraysLike] | None = None,
     validation_split: float = 0.0,
     callbacks: CallbackLike | Sequence[CallbackLike] | None = (),
     progress: bool = True,
@@ -123,100 +119,102 @@ def fit(
     Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
     """
     _check_services(run, workers)
-    data, x, classes = _read(self, x, y, options, sample_weight, steps_per_epoch)
+    data = loaded(self, Data.of(x, y, weights=sample_weight, groups=groups, steps=steps_per_epoch))
+    held_out = None if validation_data is None else Data.of_option("validation_data", validation_data)
+    if run is not None:
+        run.check(data, held_out)
+    resolved_loss = self.check_loss(loss, loss_weights)
+    record = Record.learned(self, data, resolved_loss, **options)
+    examples = record.read(data)
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "validation": validation_split}
-    settings |= {"loss": self.check_loss(loss, loss_weights), "optimizer": optimizers.choose(optimizer, learning_rate)}
-    recipe = _recipe(self, data, {**settings, "shards": workers.default_shards}, options)
+    settings |= {"loss": resolved_loss, "optimizer": optimizers.choose(optimizer, learning_rate)}
+    recipe = _recipe(record, examples, {**settings, "shards": workers.default_shards}, options)
+    if loss is None:
+        _check_meaning(self, examples)
     explicit = {**options, "batch_size": batch_size, "groups": groups is not None and "…", "readers": readers}
-    groups = x.groups if groups is None and isinstance(x, Dataset) else groups
-    trainer = _trainer(
-        self, data, validation_data, recipe, run, explicit, classes=classes, groups=groups, workers=workers, inputs=x
-    )
+    trainer = _trainer(record, data, examples, held_out, recipe, run, explicit, workers)
     active_callbacks = [*([ProgressBar()] if progress and not workers.rank else []), *as_callbacks(callbacks)]
     if run is None:
         return train(trainer, active_callbacks, finish=True)
-    recorded = data if self.has_ports or (y is None and not isinstance(data, Samples)) else x if y is None else (x, y)
-    columns = {"weights": data.probe.weights, "groups": groups}
-    return run.train(self, trainer, recorded, validation_data, columns, active_callbacks)
+    return run.train(self, trainer, data, held_out, active_callbacks)
 
 
-def _read(
-    network: Network, x: Any, y: Any, options: Mapping[str, Any], weights: ArrayLike | None, steps: int | None = None
-) -> tuple[TrainingData, Any, tuple[str, ...]]:
-    """Return the training data; x, or the training set if x is the path of an image folder; and new class names."""
-    if isinstance(x, str | PathLike):
-        from chainrule.data.loading import training_folder
+def _check_meaning(network: Network, examples: Examples) -> None:
+    """Raise OptionError for targets whose task would be a coincidence, since nobody chose a loss and nothing tells it.
 
-        x = training_folder(fspath(x), network.input_shape)
-    classes = new_classes(network, x, y)
-    data = training_data(network, x, y, training_reading(network, options, classes), steps)
-    return data.with_weights(weights), x, classes
+    These are yes or no from a linear output, and numbers that sum to 1 in every row, like probabilities.
+    """
+    if network.has_ports or network.loss_is_chosen or network.last_layer in (*PROBABILITIES, ""):
+        return
+    targets, outputs = examples.targets, network.output_shape[0]
+    advice = "pass loss=, such as mean_squared_error, or end the network with Sigmoid() or Softmax()"
+    if outputs == 1 and targets.kind in (BOOLEANS, TEXT):
+        raise OptionError(f"the targets are {targets.kind}, and the last layer is linear: {advice}")
+    rows = targets.rows
+    if outputs > 1 and not targets.are_labels and rows.ndim == 2:
+        are_shares = np.allclose(rows.sum(1), 1, atol=SUM_TOLERANCE) and bool(((rows > 0) & (rows < 1)).any())
+        if are_shares:
+            raise OptionError(f"the targets are numbers that sum to 1, and the last layer is linear: {advice}")
 
 
-def _recipe(network: Network, samples: TrainingData, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe:
+def _recipe(record: Record, examples: Examples, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe:
     """Return the recipe of `fit`. Options that are None get the value in ``settings``, or the model's default."""
+    network = record.network
     defaults = {**settings, "standardize_targets": True, "seed": network.seed}
     resolved: dict[str, Any] = defaults | {name: value for name, value in options.items() if value is not None}
     if network.frozen:
         frozen, multipliers = LRMultipliers.frozen(*network.frozen), LRMultipliers.choose(options.get("lr_multipliers"))
         resolved["lr_multipliers"] = LRMultipliers((*frozen.factors, *multipliers.factors))
+    if "class_weight" in resolved:
+        resolved["class_weight"] = record.labels.named(resolved["class_weight"])
     if "normalization" not in resolved:
-        resolved["normalization"] = default_normalization(network, samples)
-    if samples.batch_size is not None:
-        resolved["batch_size"] = samples.batch_size
+        resolved["normalization"] = record.default_kind(examples)
+    if examples.source.batch_size is not None:
+        resolved["batch_size"] = examples.source.batch_size
     return Recipe(**resolved)
 
 
 def _trainer(
-    network: Network,
-    samples: TrainingData,
-    validation: Data | None,
+    record: Record,
+    data: Data,
+    examples: Examples,
+    held_out: Data | None,
     recipe: Recipe,
     run: RunWriter | None,
     explicit: Mapping[str, Any],
-    *,
-    classes: tuple[str, ...],
-    groups: Any,
     workers: Workers,
-    inputs: Any,
 ) -> Trainer:
     """Return the trainer for `fit`.
 
+    held_out  validation data; None: a share of the data, or those that belong to them
     run       its data for the evaluation after training are checked here, to raise errors before training
     explicit  options that the user has specified. Without a normalization, that of an earlier training is kept; without
               that, a note in the history explains the choice in ``recipe``
-    classes   class names of the data; empty: the model's
-    inputs    inputs as passed to `fit`, from which samples of several inputs were packed
     """
-    kind = explicit.get("normalization")
+    network, kind = record.network, explicit.get("normalization")
     existing = _existing_normalization(network, kind)
-    reading = Reading(classes, recipe.ignore_label, samples.probe.normalization)
-    sets = _parts(network, samples, validation, recipe, reading, groups)
-    if recipe.validation and samples.probe.normalization is not None:
-        from chainrule.models.repacking import repacked
-
-        sets = repacked(network, samples, inputs, recipe, groups, kind or existing or AUTOMATIC)
-    evaluates = run is not None and _has_test_data(network, run, recipe, reading)
-    readers = explicit["readers"]
-    result = trainer(network, recipe, *sets, normalization=existing, classes=classes, workers=workers, readers=readers)
+    training, validation = _parts(record, data, examples, held_out, recipe)
+    fitted = _fitted_normalization(training, recipe, existing)
+    later = replace(record, normalization=fitted)  # reads what is not trained on
+    if held_out is not None:
+        validation = later.read(held_out)
+    elif validation is not None and not recipe.validation:
+        fitted.check_unit(validation.source.representative)
+    test = None if run is None else run.test
+    if test is not None:
+        later.read(test)
+    options: dict[str, Any] = {"workers": workers, "readers": explicit["readers"]}
+    options |= {"labels": record.labels, "columns": record.columns}
+    result = trainer(network, recipe, training, validation, normalization=fitted, **options)
     standardized = result.target_scaling is not None
-    requirements.check(explicit, recipe, samples, standardized=standardized, evaluates=evaluates)
+    requirements.check(explicit, recipe, examples, standardized=standardized, evaluates=test is not None)
     if kind is None and existing is None:
         is_prepared = has_constant_normalization(network.layers, network.wiring)
-        sentence = decision(result.normalization, samples.probe.statistics)
+        sentence = decision(result.normalization, examples.statistics)
         result.history.notes.insert(0, "the network normalizes its inputs" if is_prepared else sentence)
     if network.inherited and network.task is None:
         result.history.notes.append(f"{', '.join(network.inherited)}: the weights of a trained network")
     return result
-
-
-def _has_test_data(network: Network, run: RunWriter, recipe: Recipe, reading: Reading) -> bool:
-    """Return whether a run has data for the evaluation; raise the errors of unusable ones."""
-    if run.test_data is None:
-        return False
-    samples = held_out(network, "test_data", run.test_data, reading)
-    outputs.check_targets(network, recipe.loss, samples.probe)
-    return True
 
 
 def _existing_normalization(network: Network, kind: str | None) -> Normalization | None:
@@ -224,46 +222,50 @@ def _existing_normalization(network: Network, kind: str | None) -> Normalization
     return network.normalization if kind is None and network.normalization != UNFITTED else None
 
 
+def _fitted_normalization(examples: Examples, recipe: Recipe, existing: Normalization | None) -> Normalization:
+    """Return the normalization of an earlier training or of several inputs, or one that is fitted to the inputs."""
+    known = existing or examples.normalization
+    return known or Normalization.fit(recipe.normalization, examples.statistics, digits=examples.digits)
+
+
 def _parts(
-    network: Network, samples: TrainingData, validation: Data | None, recipe: Recipe, reading: Reading, groups: Any
-) -> tuple[TrainingData, TrainingData | None]:
-    """Return training samples, and validation samples: separate ones, a fraction of ``samples``, or None."""
-    if validation is None:
-        if recipe.patience is not None and not recipe.validation and samples.validation is None:
-            raise OptionError("patience requires a validation loss; pass validation_data or validation_split too")
-        return samples.parts(recipe.validation, recipe.seed, groups)
-    if recipe.validation:
-        raise OptionError("validation_data and validation_split cannot both be given")
-    return samples, held_out(network, "validation_data", validation, reading)
+    record: Record, data: Data, examples: Examples, held_out: Data | None, recipe: Recipe
+) -> tuple[Examples, Examples | None]:
+    """Return training data, and validation data: a fraction of the data, or those that belong to them, or None."""
+    if held_out is not None:
+        if recipe.validation:
+            raise OptionError("validation_data and validation_split cannot both be given")
+        return examples, None
+    if recipe.patience is not None and not recipe.validation and examples.validation is None:
+        raise OptionError("patience requires a validation loss; pass validation_data or validation_split too")
+    return record.parts(data, examples, recipe.validation, recipe.seed, data.groups)
 
 
 def trainer(
     self: Network,
     recipe: Recipe,
-    train_data: TrainingData,
-    validation: TrainingData | None = None,
+    training: Examples,
+    validation: Examples | None = None,
     *,
     normalization: Normalization | None = None,
-    classes: tuple[str, ...] = (),
+    labels: Labels | None = None,
+    columns: tuple[str, ...] = (),
     workers: Workers = SINGLE_PROCESS,
     readers: int | None = None,
 ) -> Trainer:
     """Return a trainer for this model. The model is not modified before training starts (`Trainer.adopt`).
 
     normalization  None: fit it to the training data
-    classes        class names to replace the model's; empty: keep the model's
+    labels, columns   labels and names of columns that are recorded; None and (): keep the model's
     workers        processes that train together
     readers        processes that read ahead; None: one per processor if samples are decoded when needed
     """
     _check_gradient_passes(self)
-    probe = train_data.probe
-    fitted = normalization or probe.normalization
-    if fitted is None:
-        fitted = Normalization.fit(recipe.normalization, probe.statistics, digits=probe.digits)
-    fitted.check_unit(probe.x)
+    fitted = _fitted_normalization(training, recipe, normalization)
     if fitted.kind == "none":
-        _warn_of_raw_bytes(self, probe)
-    return Trainer(self, recipe, train_data, fitted, validation, classes=classes, workers=workers, readers=readers)
+        _warn_of_raw_bytes(self, training)
+    options: dict[str, Any] = {"labels": labels, "columns": columns, "workers": workers, "readers": readers}
+    return Trainer(self, recipe, training, fitted, validation, **options)
 
 
 def _check_gradient_passes(network: Network) -> None:
@@ -276,11 +278,12 @@ def _check_gradient_passes(network: Network) -> None:
             )
 
 
-def _warn_of_raw_bytes(network: Network, samples: Samples) -> None:
+def _warn_of_raw_bytes(network: Network, examples: Examples) -> None:
     """Print a message if inputs look like bytes and no layer normalizes them."""
-    if samples.statistics.are_pixels and not normalizing_layers(network.names, network.layers, network.wiring):
+    statistics = examples.statistics
+    if statistics.are_pixels and not normalizing_layers(network.names, network.layers, network.wiring):
         say_once(
-            f"chainrule: inputs are {samples.x.dtype.name} up to {samples.statistics.limits[1]:g}, and neither the "
+            f"chainrule: inputs are {statistics.x.dtype.name} up to {statistics.limits[1]:g}, and neither the "
             "training nor the network normalizes them; normalization='scale' maps them to 0 … 1"
         )
 
@@ -291,7 +294,7 @@ def _warn_of_raw_bytes(network: Network, samples: Samples) -> None:
 )
 def find_learning_rate(
     self: Network,
-    x: ArraysLike | Dataset,
+    x: ArraysLike | Data,
     y: ArraysLike | None = None,
     *,
     low: float = LOW_RATE,
@@ -313,11 +316,14 @@ def find_learning_rate(
     """
     from chainrule.training.lr_finder import search_learning_rates
 
-    samples, *_ = _read(self, x, y, {**options, "normalization": normalization}, sample_weight)
-    kind = default_normalization(self, samples) if normalization is None else normalization
-    settings: dict[str, Any] = {"seed": self.seed, "loss": self.check_loss(loss), "normalization": kind, **options}
+    data, resolved_loss = loaded(self, Data.of(x, y, weights=sample_weight)), self.check_loss(loss)
+    record = Record.learned(self, data, resolved_loss, **options, normalization=normalization)
+    examples = record.read(data)
+    kind = record.default_kind(examples) if normalization is None else normalization
+    settings: dict[str, Any] = {"seed": self.seed, "loss": resolved_loss, "normalization": kind, **options}
+    settings["class_weight"] = record.labels.named(options.get("class_weight"))
     existing = _existing_normalization(self, normalization)
-    twin = trainer(copy.deepcopy(self), Recipe(**settings), samples, normalization=existing)
+    twin = trainer(copy.deepcopy(self), Recipe(**settings), examples, normalization=existing, labels=record.labels)
     return search_learning_rates(twin, low, high, steps)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -25,13 +25,13 @@ def saliency(self: Network, x: Any, label: Any = None) -> Floats:
     or sigmoid (docs/derivations/saliency.md).
 
     x       inputs as in `predict`, such as one image or its path
-    label   index or name of a class, or one for each sample; None: the class with the largest score. For a single
+    label   label of a class, or one for each sample; None: the class with the largest score. For a single
             output, 0 is the negative of the score. For an output per position, the score is the sum over positions
     """
     from chainrule.explain import saliency
 
     network, inputs = _inputs(self, x)
-    return saliency.saliency(network, self.normalization.prepare(inputs, self.dtype), label, self.classes)
+    return saliency.saliency(network, self.normalization.prepare(inputs, self.dtype), _places(self, label))
 
 
 @checked_options
@@ -45,7 +45,7 @@ def grad_cam(self: Network, x: Any, label: Any = None, layer: str | None = None)
     from chainrule.explain import saliency
 
     network, inputs = _inputs(self, x)
-    return saliency.grad_cam(network, self.normalization.prepare(inputs, self.dtype), label, layer, self.classes)
+    return saliency.grad_cam(network, self.normalization.prepare(inputs, self.dtype), _places(self, label), layer)
 
 
 @checked_options
@@ -62,11 +62,18 @@ def plot_heat(self: Network, x: Any, label: Any = None, layer: str | None = None
     maps = {"saliency": saliency(self, images, label)[0]}
     if layer is not None or any(len(shape) > 2 for (shape, *_) in self.input_shapes[1:]):
         maps["Grad-CAM"] = grad_cam(self, images, label, layer)[0]
-    index = plain(label)
-    about = f" for {label}" if isinstance(index, str) else ""
-    if isinstance(index, int) and index < len(self.classes):
-        about = f" for {self.classes[index]}"
+    places = _places(self, label)
+    about = "" if places is None else f" for {self.labels.classes[places[0]]}"
     return heat.heat_maps(images[0], maps, f"Where the network looks{about}")
+
+
+def _places(network: Network, label: Any) -> list[int] | None:
+    """Return the place of the class of each label; None without a label. OptionError for an unknown label."""
+    if label is None:
+        return None
+    values = plain(label)
+    entries = cast("tuple[Any, ...]", values) if isinstance(values, tuple) else (values,)
+    return [network.labels.place(entry) for entry in entries]
 
 
 def _inputs(network: Network, x: Any) -> tuple[Network, Array]:

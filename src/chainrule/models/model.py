@@ -16,13 +16,14 @@ from numpy.typing import ArrayLike
 from chainrule.core.arrays import Shape
 from chainrule.core.shapes import is_number, text
 from chainrule.core.words import Explained, checked_options, checked_options_with
+from chainrule.data.containers import Data
 from chainrule.data.normalization import BYTE, Normalization
 from chainrule.errors import OptionError, ShapeError, explain_memory_errors, printable, quoted
 from chainrule.layers import node
 from chainrule.layers.node import NodesLike, Wiring
 from chainrule.models import fitting
 from chainrule.models.options import ModelOptions
-from chainrule.models.reading import Reading, batched, samples_of
+from chainrule.models.record import Record, batched
 from chainrule.network.fitted import Fitted
 from chainrule.network.losses import LossLike
 from chainrule.network.network import Network
@@ -227,9 +228,10 @@ class Model(Explained, Network):
         """
         from chainrule.explain import NextStep, Trace
 
-        samples = samples_of(self, *batched(self, x, y), Reading(ignore_label=ignore_label))
+        examples = Record.of(self, ignore_label).read(Data.of(*batched(self, x, y)))
+        samples, _ = examples.source.samples(np.arange(len(examples)), examples.targets)
         resolved_loss = self.choose_loss(loss)
-        inputs, t = self.normalization.prepare(samples.x, self.dtype), samples.weighted_targets(resolved_loss)
+        inputs, t = self.normalization.apply(samples.x, self.dtype), samples.targets.weighted_values(resolved_loss)
         t = t if self.target_scaling is None else self.target_scaling.standardized(t)
         resolved_optimizer, step_seed = optimizers.find(optimizer), self.seed if seed is None else seed
         next_step = NextStep(resolved_optimizer, learning_rate, step, moments, clip_norm, step_seed)
@@ -245,7 +247,8 @@ class Model(Explained, Network):
         from chainrule.models import serialization
 
         resolved = fitted or self.fitted
-        names: dict[str, Any] = {"name": self.name, "classes": list(resolved.class_names(self.classes))}
+        labels = resolved.labels_after(self.labels)
+        names: dict[str, Any] = {"name": self.name, "classes": list(labels.names), "labels": labels.to_config()}
         return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}
 
     def save(self, path: str | Path) -> None:

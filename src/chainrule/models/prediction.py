@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.core.words import checked_options
-from chainrule.data.dataset import Dataset
-from chainrule.data.sources import SampleSource, as_samples, blocks
+from chainrule.data.containers import Column, Data, as_columns
+from chainrule.data.sources import SampleSource, blocks
 from chainrule.errors import explain_memory_errors
-from chainrule.models.reading import Reading, packed, training_data
+from chainrule.models.record import Record
 from chainrule.network.losses import LossLike
 from chainrule.network.network import PREDICT_BATCH, Network
-from chainrule.network.ports import ArraysLike, Ports
-from chainrule.network.shapes import input_array
+from chainrule.network.ports import ArraysLike
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Views
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
 def predict(
     self: Network,
-    x: ArraysLike | Dataset | ImageSource | Sequence[ImageSource],
+    x: ArraysLike | Data | ImageSource | Sequence[ImageSource],
     *,
     batch_size: int = PREDICT_BATCH,
 ) -> Any:
@@ -51,17 +50,13 @@ def predict(
     >>> model.predict(x_test)
     >>> model.predict("seven.png")
     """
-    if isinstance(x, list | tuple):
+    columns = _input_columns(self, x)
+    series = Record.of(self).series(columns)
+    if series:
         from chainrule.models.sizes import of_each_length
-        from chainrule.training.series import have_lengths
 
-        series = cast("Any", x)
-        if have_lengths(self, series):
-            return of_each_length(series, lambda part: predict(self, part, batch_size=batch_size))
-    if self.input_ports is None:
-        self, samples = inputs_of(self, x)
-    else:
-        samples = packed(self, self.input_ports, x, None, single=True)[0]
+        return of_each_length(series, lambda part: predict(self, part, batch_size=batch_size))
+    self, samples = _read(self, columns)
     parts: Any = blocks(samples) if isinstance(samples, SampleSource) and len(samples) else [samples]
     computed = [self.infer(self.normalization.prepare(part, self.dtype), batch_size) for part in parts]
     results = computed[0] if len(computed) == 1 else np.concatenate(computed)
@@ -72,7 +67,7 @@ def predict(
 @checked_options
 def predict_classes(
     self: Network,
-    x: ArraysLike | Dataset | ImageSource | Sequence[ImageSource],
+    x: ArraysLike | Data | ImageSource | Sequence[ImageSource],
     *,
     batch_size: int = PREDICT_BATCH,
 ) -> Any:
@@ -91,25 +86,35 @@ def predict_classes(
 
 
 def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:
-    """Return a network for the size of single inputs of `predict`, and the inputs (N, *input_shape)."""
-    inputs: Any = x.x if isinstance(x, Dataset) else x
-    if not isinstance(inputs, np.ndarray | SampleSource):
+    """Return a network for the size of inputs of `predict`, and the inputs (N, *input_shape)."""
+    return _read(network, _input_columns(network, x))
+
+
+def _input_columns(network: Network, x: Any) -> Mapping[Any, Column]:
+    """Return the inputs of `predict` as columns: of arrays, files, images, or data with targets, which are not used."""
+    if isinstance(x, Data):
+        return x.inputs
+    if network.input_ports is None and not isinstance(x, np.ndarray | SampleSource):
         from chainrule.data.inputs import read_inputs
 
-        inputs = read_inputs(inputs, network.input_shape, network.normalization)
-    values = Ports.single(inputs)
-    if getattr(values, "shape", ())[1:] != network.input_shape:
+        x = read_inputs(x, network.input_shape, network.normalization)
+    return as_columns(x)
+
+
+def _read(network: Network, columns: Mapping[Any, Column]) -> tuple[Network, Any]:
+    """Return a network for the size of the inputs, and the inputs (N, *input_shape) or, of several, packed."""
+    if len(columns) == 1 and next(iter(columns.values())).shape[1:] != network.input_shape:
         from chainrule.models.sizes import sized
 
-        network = sized(network, values, single=True)
-    return network, as_samples(input_array(values, network.input_shape, single=True))
+        network = sized(network, columns, single=True)
+    return network, Record.of(network).inputs(columns, single=True)[0]
 
 
 @checked_options
 @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {PREDICT_BATCH}")
 def evaluate(
     self: Network,
-    x: ArraysLike | Dataset | Any,
+    x: ArraysLike | Data | Any,
     y: ArraysLike | None = None,
     *,
     loss: LossLike | None = None,
@@ -129,11 +134,11 @@ def evaluate(
     """
     from chainrule.models.decisions import evaluate
 
-    return evaluate(self, x, y, Reading(ignore_label=ignore_label), loss, views, metrics)
+    return evaluate(self, Data.of(x, y), ignore_label, loss, views, metrics)
 
 
 @checked_options
-def calibrate(self: Network, x: ArraysLike | Dataset, y: ArraysLike | None = None) -> float:
+def calibrate(self: Network, x: ArraysLike | Data, y: ArraysLike | None = None) -> float:
     """Scale the confidence of the predictions to the accuracy on held-out samples. Return the temperature T.
 
     The weights of the layer that computes the logits z are divided by T, so that the outputs are softmax(z / T) or
@@ -146,12 +151,12 @@ def calibrate(self: Network, x: ArraysLike | Dataset, y: ArraysLike | None = Non
     """
     from chainrule.models.temperature import calibrate
 
-    return calibrate(self, training_data(self, x, y, Reading()))
+    return calibrate(self, Record.of(self).read(Data.of(x, y)))
 
 
 @checked_options
 def tune_thresholds(
-    self: Network, x: ArraysLike | Dataset, y: ArraysLike | None = None, *, metric: str = "f1"
+    self: Network, x: ArraysLike | Data, y: ArraysLike | None = None, *, metric: str = "f1"
 ) -> tuple[float, ...]:
     """Choose the threshold of each yes-or-no output that is best on held-out samples, record it, and return all.
 
@@ -165,7 +170,7 @@ def tune_thresholds(
     """
     from chainrule.models.temperature import tune
 
-    return tune(self, training_data(self, x, y, Reading()), metric)
+    return tune(self, Record.of(self).read(Data.of(x, y)), metric)
 
 
 def set_thresholds(self: Network, *thresholds: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from chainrule.layers import Layer, node
 from chainrule.layers.node import Wiring
 from chainrule.network import tasks
 from chainrule.network.fitted import Fitted
+from chainrule.network.labels import Labels
 from chainrule.network.losses import CustomLoss, Loss
 from chainrule.network.network import Network
 from chainrule.network.shapes import checked_shape, shapes_and_parameters
@@ -89,6 +91,11 @@ def _thresholds(values: Any, network: Network) -> tuple[float, ...]:
     return checked(network, expect_list(float, values, "thresholds"))
 
 
+def _labels(config: Mapping[str, Any], network: Network) -> Labels:
+    kind, chosen = expect(str, config.get("kind"), "kind of labels"), expect(bool, config.get("chosen"), "chosen")
+    return replace(network.labels, kind=kind, chosen=chosen)
+
+
 RECORDED: dict[str, Callable[[Any, Network], Any]] = {  # optional entry and attribute → function that reads the entry
     "task": _task,
     "largest_input": _largest_input,
@@ -97,6 +104,8 @@ RECORDED: dict[str, Callable[[Any, Network], Any]] = {  # optional entry and att
     ),
     "target_scaling": lambda value, network: TargetScaling.from_config(value, [end.shape for end in network.outputs]),
     "thresholds": _thresholds,
+    "columns": lambda names, _: expect_list(str, names, "columns"),
+    "labels": lambda config, network: _labels(expect_object(config, "labels"), network),
     "training_hashes": lambda hashes, _: expect_list(int, hashes, "training_hashes"),
 }
 
@@ -105,7 +114,7 @@ def describe(fitted: Fitted) -> dict[str, Any]:
     """Return the entries of a description (`Model.about`) that are determined by training."""
     entries: dict[str, Any] = {"normalization": fitted.normalization.to_config(), "loss": str(fitted.loss)}
     entries |= {"task": fitted.task and fitted.task.name, "largest_input": fitted.largest_input}
-    for name in ("training_hashes", "thresholds"):
+    for name in ("training_hashes", "thresholds", "columns"):
         entries[name] = [*getattr(fitted, name)] or None
     for name in ("mask_values", "target_scaling"):
         values = getattr(fitted, name)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,15 +13,14 @@ from chainrule.core import randomness
 from chainrule.core.arrays import Array
 from chainrule.core.options import plain
 from chainrule.core.shapes import differ_in_ones, text
-from chainrule.data.dataset import Dataset
+from chainrule.data.containers import Column
 from chainrule.errors import OptionError, ShapeError
 from chainrule.layers import Dense, GlobalAveragePool1D, GlobalAveragePool2D, Softmax, node
 from chainrule.layers.node import Wiring
 from chainrule.models.temperature import logit_layer
-from chainrule.network.fitted import checked_classes
+from chainrule.network.fitted import checked_labels
 from chainrule.network.losses import PROBABILITIES
 from chainrule.network.network import Network
-from chainrule.network.ports import Ports
 from chainrule.network.shapes import checked_seed
 from chainrule.network.sizes import resized
 from chainrule.training.lr_multipliers import LRMultipliers
@@ -30,21 +29,20 @@ BACKBONE = "backbone"  # name for all layers but the last one with parameters
 N = TypeVar("N", bound=Network)
 
 
-def sized(network: N, x: Any, *, single: bool = False) -> N:
+def sized(network: N, inputs: Mapping[Any, Column], *, single: bool = False) -> N:
     """Return the network, or one with the same weights for the height, width or length of inputs x.
 
     For a network of inputs (3, 32, 32), for example, x of shape (10, 3, 48, 64) returns one of inputs (3, 48, 64).
 
-    x        an array, a list or a `Dataset`; the network itself is returned for other values
+    inputs   the inputs as columns. The network itself is returned for several, and for samples of different shapes
     single   whether x may be one sample
     Errors   ShapeError if the network does not support this size
     """
-    values = Ports.single(x.x if isinstance(x, Dataset) else x)
-    try:
-        sizes = np.shape(cast("Any", values)) if isinstance(values, list | tuple) else getattr(values, "shape", ())
-    except ValueError:  # samples of different shapes: the caller predicts those of each shape in turn
+    if network.input_ports or len(inputs) != 1:
         return network
-    shape = None if network.input_ports else _shape_of_other_size(tuple(sizes), network.input_shape, single=single)
+    (column,) = inputs.values()
+    sizes = column.shape
+    shape = _shape_of_other_size(sizes, network.input_shape, single=single)
     if shape is None:
         return network
     try:
@@ -60,7 +58,8 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int,
     connect   function (layers, input_shape, wiring, **options) that returns a network
     """
     listed: Any = plain(classes)
-    names = checked_classes(listed, network.output_ports, len(listed) if hasattr(listed, "__len__") else 0)
+    count = len(listed) if hasattr(listed, "__len__") else 0
+    names = checked_labels(listed, network.output_ports, count).names
     layers, wiring, loss = [*network.layers], network.wiring, network.loss
     head = None if append or _ends_in_features(network) else logit_layer(network)  # the layer to replace
     if head is None:
@@ -137,7 +136,7 @@ def _shape_of_other_size(sizes: tuple[int, ...], shape: tuple[int, ...], *, sing
     """
     channels, *positions = shape
     # possible shapes of a sample: the array without its first axis, or all of it
-    samples = [sizes[1:], *([sizes] if single else [])]
+    samples = [sizes[1:], *([sizes] if single and len(sizes) == len(shape) else [])]
     if not positions or any(differ_in_ones(part, shape) or part == (*positions, channels) for part in samples):
         return None
     whole = [_channels_first(part, channels, len(shape)) for part in samples]

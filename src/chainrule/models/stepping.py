@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.words import checked_options
+from chainrule.data.containers import Data
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
-from chainrule.models.reading import default_normalization, samples_of, training_reading
+from chainrule.models.record import Record
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.network import Network
@@ -116,7 +117,7 @@ def gradients(
     """
     from chainrule.models.sizes import sized
 
-    network = sized(self, x)
+    network = sized(self, Data.of(x, y).inputs)
     x, t, weights, task, resolved = _batch(self, network, x, y, loss, sample_weight)
 
     key = (f"gradients {network.input_shape}", optimizers.SGD(), resolved, task)
@@ -167,18 +168,19 @@ def _batch(
 
     network   the model, or one with the same weights for the size of the batch
     """
-    resolved = network.check_loss(loss)
-    samples = samples_of(network, x, y, training_reading(network, {}, ())).checked().with_weights(weights)
-    outputs.check_targets(network, resolved, samples)
-    task = network.task or outputs.infer_task(network, resolved, samples)
+    resolved, data = network.check_loss(loss), Data.of(x, y, weights=weights)
+    record = replace(Record.learned(network, data, resolved), task=network.task)
+    examples = record.read(data)
+    task = network.task or outputs.infer_task(network, resolved, examples.targets)
     if network.task is None or resolved != network.loss:
-        normalization = samples.normalization or network.normalization
+        normalization = examples.normalization or network.normalization
         if normalization == UNFITTED:
-            normalization = Normalization.fit(default_normalization(network, samples), samples.statistics)
-        fitted = replace(network.fitted, normalization=normalization, loss=resolved, task=task)
+            normalization = Normalization.fit(record.default_kind(examples), examples.statistics)
+        labels = record.labels.of_kind(examples.targets.kind)
+        recorded: dict[str, Any] = {"labels": labels, "columns": record.columns}
+        fitted = replace(network.fitted, normalization=normalization, loss=resolved, task=task, **recorded)
         for part in (model, network):
             part.adopt(fitted)
-    network.normalization.check_unit(samples.x)
-    samples, rows = samples.loaded(np.arange(len(samples)))
+    samples, rows = examples.source.samples(np.arange(len(examples)), examples.targets)
     preparation = Preparation(network, network.normalization, target_scaling=network.target_scaling)
     return *preparation.of_targets(samples.batch(rows, preparation)), task, resolved

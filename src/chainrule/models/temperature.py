@@ -22,7 +22,7 @@ from chainrule.network.tasks import BINARY, MULTI_LABEL
 from chainrule.training.calibration import best_temperature, confidences
 from chainrule.training.decisions import best_threshold
 from chainrule.training.evaluation import evaluate
-from chainrule.training.streams import TrainingData
+from chainrule.training.examples import Examples
 
 if TYPE_CHECKING:
     from chainrule.network.network import Network
@@ -32,7 +32,7 @@ PASSED = (layers.Flatten, layers.Dropout, layers.GlobalAveragePool1D, layers.Glo
 REDUCTION = 16.0  # the probabilities of logits / 16 are not rounded to 0 or 1 in float32
 
 
-def calibrate(model: Network, samples: TrainingData) -> float:
+def calibrate(model: Network, examples: Examples) -> float:
     """Divide a model's logits by the temperature that minimizes the cross-entropy of samples, and return it.
 
     Errors   OptionError if no single layer computes the logits; DataError if no temperature is best
@@ -42,7 +42,7 @@ def calibrate(model: Network, samples: TrainingData) -> float:
     layer = logit_layer(model)
     probe = copy.deepcopy(model)
     _divide(probe, layer, REDUCTION)
-    evaluation = evaluate(probe, samples, model.normalization, model.loss, model.task)
+    evaluation = evaluate(probe, examples, model.normalization, model.loss, model.task)
     if evaluation.task == MULTI_LABEL:  # each label is yes or no
         outputs, targets = (array.reshape(-1, 1) for array in (evaluation.outputs, evaluation.targets))
         evaluation = replace(evaluation, outputs=outputs, targets=targets, task=BINARY)
@@ -63,14 +63,14 @@ def checked(network: Network, values: Sequence[Any]) -> tuple[float, ...]:
     return tuple(map(float, numbers))
 
 
-def tune(network: Network, samples: TrainingData, metric: str) -> tuple[float, ...]:
+def tune(network: Network, examples: Examples, metric: str) -> tuple[float, ...]:
     """Record the thresholds with the best metric (`decisions.CRITERIA`) on samples, and return them.
 
     Errors   OptionError for another task or metric; DataError unless yes and no occur for each output
     """
     if network.has_ports:
         raise OptionError("tune_thresholds requires a network with one input and one output")
-    result = evaluate(network, samples, network.normalization, network.loss, network.task)
+    result = evaluate(network, examples, network.normalization, network.loss, network.task)
     if result.task not in (BINARY, MULTI_LABEL):
         raise OptionError(f"thresholds are for outputs that mean yes or no; the task is {result.task.name}")
     scores, positive = result.one_against_rest

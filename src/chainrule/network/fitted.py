@@ -1,7 +1,7 @@
 """The values that training determines besides the parameters."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -11,6 +11,7 @@ from chainrule.core.options import plain
 from chainrule.core.shapes import text
 from chainrule.data.normalization import JointNormalization, Normalization
 from chainrule.errors import OptionError, printable_name, quoted
+from chainrule.network.labels import YES_AND_NO, Labels
 from chainrule.network.losses import Loss
 from chainrule.network.ports import Ports
 from chainrule.network.tasks import BINARY, Task
@@ -28,7 +29,8 @@ class Fitted:
 
     normalization  normalization fitted to the training data
     loss, task     the recipe's loss, and the task inferred from the targets
-    classes        class names from the data; empty: keep the model's class names
+    labels         labels of the classes; None: keep the network's
+    columns        names of the columns of the input in the tables of the training; empty: not recorded
     largest_input  largest absolute value of the normalized training inputs; None if unknown
     mask_values    value of each label in the masks of an image folder; None for other data
     target_scaling  scaling of regression targets; None: training uses the targets themselves
@@ -39,17 +41,19 @@ class Fitted:
     normalization: Normalization
     loss: Loss
     task: Task | None
-    classes: tuple[str, ...] = ()
+    labels: Labels | None = None
+    columns: tuple[str, ...] = ()
     largest_input: float | None = None
     target_scaling: "TargetScaling | None" = None
     mask_values: "MaskValues | None" = None
     training_hashes: tuple[int, ...] = ()
     thresholds: tuple[float, ...] = ()
 
-    def class_names(self, current: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the class names after training: from the data, or the current ones. A binary output has two."""
-        names = self.classes or current
-        return ("0", "1") if len(names) == 1 and self.task == BINARY else names
+    def labels_after(self, current: Labels) -> Labels:
+        """Return the labels after training: those of the data, or the current ones. A binary output has two classes."""
+        labels = self.labels or current
+        is_yes_or_no = len(labels.names) == 1 and self.task == BINARY
+        return replace(labels, names=YES_AND_NO) if is_yes_or_no else labels
 
 
 def class_counts(outputs: int) -> Shape:
@@ -57,24 +61,26 @@ def class_counts(outputs: int) -> Shape:
     return (outputs, 2) if outputs == 1 else (outputs,)
 
 
-def checked_classes(classes: Any, ports: Ports | None, outputs: int) -> tuple[str, ...]:
-    """Return the class names of a network; by default "0", "1", …, and none for several outputs.
+def checked_labels(classes: Any, ports: Ports | None, outputs: int) -> Labels:
+    """Return the labels of a network with these class names; by default "0", "1", …, and none for several outputs.
 
     ports     names and shapes of several outputs; None if there is only one
     outputs   number of channels or units of the output
 
-    Errors    OptionError for another number of names than outputs
+    Errors    OptionError for another number of names than outputs, or for equal ones
     """
     count = 0 if ports else outputs
     values: object = plain(range(count) if classes is None else classes)
     if not isinstance(values, Iterable):
         raise OptionError(f"classes {quoted(values)}: expected the names of the classes")
     names = tuple(printable_name(str(name)) for name in cast("Iterable[Any]", values))
+    if len({*names}) < len(names):
+        raise OptionError(f"names of classes {', '.join(names)}: expected different ones")
     if ports and names:
         raise OptionError(f"names of classes for the outputs {ports}: expected none for several outputs")
     if len(names) not in class_counts(count):
         raise OptionError(f"{len(names)} names of classes for {count} outputs; expected as many")
-    return names
+    return Labels(names, chosen=classes is not None)
 
 
 def checked_normalization(

@@ -28,7 +28,7 @@ from chainrule.layers import node
 from chainrule.layers.base import CUSTOM
 from chainrule.layers.node import Wiring
 from chainrule.network import losses, plans
-from chainrule.network.fitted import UNFITTED, Fitted, checked_classes, checked_normalization
+from chainrule.network.fitted import UNFITTED, Fitted, checked_labels, checked_normalization
 from chainrule.network.flat_buffers import AssignableWeights, Buffer, FlatBuffers, checked_weights, with_origins
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.ports import OutputEnd, input_ports, output_ports
@@ -63,7 +63,8 @@ class Network:
     inherited      names of the layers whose initial weights are those of a trained network that they were taken from
     target_scaling  scaling of regression targets. The outputs of `apply` are standardized; None: there is no scaling
     mask_values    value of each label in the masks of the training data; None for other data
-    training_hashes, thresholds   as in `Fitted`
+    labels, columns, training_hashes, thresholds   as in `Fitted`
+    loss_is_chosen   whether a user chose the loss, which otherwise follows from the last layer
     input_ports, output_ports   names and shapes of several inputs or outputs, which `apply` accepts and returns packed
                    in one array; None if there is only one
 
@@ -73,6 +74,7 @@ class Network:
 
     inherited: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = ()
+    columns: tuple[str, ...] = ()
 
     @explain_memory_errors("building a model", "choose fewer or smaller layers")
     def __init__(
@@ -114,8 +116,9 @@ class Network:
         self.output_ports = output_ports(self.layers, self.wiring, self.shapes)
         if weights is not None:
             checked_weights(weights, self.table)
-        self.classes = checked_classes(classes, self.output_ports, self.output_shape[0])
+        self.labels = checked_labels(classes, self.output_ports, self.output_shape[0])
         self.loss = losses.choose_for(self.outputs, self.output_ports, loss)
+        self.loss_is_chosen = loss is not None
         self.frozen: tuple[str, ...] = ()
         self.layout: dict[str, tuple[int, int]] = {}
         parameters, self.statistics = self._buffer(trained=True), self._buffer(trained=False)
@@ -155,6 +158,11 @@ class Network:
     def parameters(self, values: ArrayLike) -> None:
         self._buffers.shown()[...] = values
         self._buffers.untrained = False
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes or targets; empty for several outputs."""
+        return self.labels.names
 
     @property
     def untrained(self) -> bool:
@@ -365,10 +373,10 @@ class Network:
 
     def adopt(self, fitted: Fitted) -> None:
         """Store values, other than parameters, that were fitted to the training data."""
-        classes = fitted.class_names(self.classes)
+        labels = fitted.labels_after(self.labels)
         for entry in fields(Fitted):
             setattr(self, entry.name, getattr(fitted, entry.name))
-        self.classes, self._checks_outliers, self._buffers.untrained = classes, None, False
+        self.labels, self._checks_outliers, self._buffers.untrained = labels, None, False
 
     @property
     def fitted(self) -> Fitted:

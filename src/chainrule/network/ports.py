@@ -63,12 +63,6 @@ class Ports:
         """Number of elements of all inputs or outputs, per sample."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
-    @staticmethod
-    def single(values: Any) -> Any:
-        """Return the value of a mapping with one entry, for a network with one input or output, or another value."""
-        entries: list[Any] = [*cast("Mapping[Any, Any]", values).values()] if isinstance(values, Mapping) else []
-        return entries[0] if len(entries) == 1 else cast("Any", values)
-
     def named(self, values: Any, what: str, error: type[ChainruleError] = DataError) -> dict[str, Any]:
         """Return values by name, in order.
 

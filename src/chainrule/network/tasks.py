@@ -95,12 +95,15 @@ def default_for(loss: str, outputs: int) -> Task:
     return BINARY if loss in YES_OR_NO else REGRESSION
 
 
-def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
+def infer_task(loss: str, last_layer: str, targets: Targets, *, are_labels: bool = False) -> Task:
     """Infer the task from rows of targets (N, K), the loss and the type of the last layer.
+
+    are_labels   whether the targets were one label for each sample or position, not a row of numbers
 
     The first matching line applies:
 
-    classification  the loss compares distributions over classes (`DISTRIBUTIONS`), or all rows are one-hot and K > 1
+    classification  the loss compares distributions over classes (`DISTRIBUTIONS`); or K > 1, and the targets were
+                    labels, or all rows are one-hot and the last layer is not Sigmoid
     multi-label     all targets are 0 or 1, K > 1, and the last layer is Sigmoid or the loss is binary cross-entropy
     binary          all targets are 0 or 1, K = 1, and the last layer is Sigmoid or the loss is binary cross-entropy
     regression      all other cases
@@ -108,7 +111,7 @@ def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
     if loss in DISTRIBUTIONS:
         return CLASSIFICATION
     task = of_targets(targets)
-    if task == MULTI_LABEL and (targets.sum(1) == 1).all():
+    if task == MULTI_LABEL and (are_labels or last_layer != "Sigmoid") and (targets.sum(1) == 1).all():
         return CLASSIFICATION
     return task if loss in YES_OR_NO or last_layer == "Sigmoid" else REGRESSION
 
@@ -123,13 +126,16 @@ def of_targets(targets: Targets) -> Task:
     return BINARY if targets.shape[1] == 1 else MULTI_LABEL
 
 
-def check(loss: str, targets: Targets) -> None:
-    """Raise an error if targets (N, K) are outside the loss's domain.
+def check(loss: str, targets: Targets, task: Task | None = None) -> None:
+    """Raise an error if targets (N, K) are outside the loss's domain, or not those of a task that is known.
 
-    For dense targets, the rows (`Samples.rows`) are checked.
+    For dense targets, the rows (`Targets.rows`) are checked.
 
-    Errors   DataError for targets outside the domain
+    Errors   DataError for targets outside the domain, or that are no zeros and ones, but mean yes or no
     """
+    if task in (BINARY, MULTI_LABEL):
+        fractions = np.any((targets != 0) & (targets != 1), axis=1)
+        _raise_if_any(fractions, targets, f"the task is {task.name}: targets are 0 or 1", "; for numbers, pass loss=")
     if loss in DISTRIBUTIONS:
         invalid = (np.abs(targets.sum(1) - 1) > SUM_TOLERANCE) | (targets < 0).any(1)
         advice = "; for several labels use Sigmoid() and binary_cross_entropy, for numbers mean_squared_error"

@@ -1,76 +1,70 @@
 """Run folders for `model.fit(…, run=Run(FOLDER))`, with the same files as those of `chainrule train`."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chainrule import data
 from chainrule._io import files
 from chainrule.core.words import CheckedOptions
-from chainrule.data.class_names import matched
+from chainrule.data import known_names
+from chainrule.data.containers import Data
 from chainrule.data.dataset import Dataset
-from chainrule.data.sources import SampleSource, as_array, as_samples
+from chainrule.data.sources import as_array
 from chainrule.errors import DataError, OptionError, RunError, StudentError, quoted
 from chainrule.layers import CustomLayer
 from chainrule.models.model import Model
-from chainrule.models.reading import Reading, held_out
-from chainrule.network.ports import Ports
+from chainrule.models.record import Record
+from chainrule.network.matching import matched
 from chainrule.runs import running
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import ARRAYS, DataChoice, Job, describe, require_same
 from chainrule.training.history import History
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples
-from chainrule.training.series import SeriesBatches
-from chainrule.training.streams import BatchStream, PairSamples
 from chainrule.training.trainer import Callback, Trainer
 
 
 @dataclass(frozen=True, eq=False)
-class FitData:
-    """Training, validation or test data of `fit`.
+class IdentifiedData:
+    """What identifies training, validation or test data of `fit`; see `jobs.Labelled`.
 
-    x        inputs (N, …)
-    y        labels or targets, as passed to `fit`
-    name     name of a known data set; `ARRAYS` for other data
-    source   origin of the data
-    weights  sample weights (N,); None: all are 1
-    groups   what each sample belongs to, (N,); None: the samples are independent
-    count    number of samples, if x and y are only some of them; None: N
+    x, y      inputs (N, …), and their labels or targets; of data that are read when they are needed, some of them
+    count     number of samples
+    name, source   name and origin of a known data set; `ARRAYS` and "" for other data
+    weights, groups   of the samples, (N,); None: none
     """
 
     x: Any
     y: Any
+    count: int
     name: str = ARRAYS
     source: str = ""
     weights: Any = None
     groups: Any = None
-    count: int | None = None
 
     def __len__(self) -> int:
-        return len(self.x) if self.count is None else self.count
+        return self.count
 
-    @staticmethod
-    def of(samples: Any, classes: tuple[str, ...]) -> "FitData | None":
-        """Return the data of a `Dataset`, with the labels of a network with these classes, or a pair (x, y)."""
-        if samples is None:
-            return None
-        if isinstance(samples, Dataset):
-            samples = matched(samples, classes)
-            name = samples.name if samples.name in data.known_names() else ARRAYS
-            return FitData(samples.x, samples.y, name, samples.source)
-        if isinstance(samples, Samples | PairSamples | BatchStream):  # identified by their probe
-            return FitData(samples.probe.x, samples.probe.targets, weights=samples.probe.weights, count=len(samples))
-        inputs, y = map(Ports.single, samples)
-        y = np.asarray(y)
-        x = as_samples(inputs if isinstance(inputs, SampleSource) else as_array(inputs))
-        # labels (N,) or (N, H, W); names of classes may be a list of Python strings
-        are_labels, are_names = y.ndim in (1, 3) and y.dtype.kind in "iub", y.dtype.kind == "O"
-        return FitData(x, y.astype(np.int64) if are_labels else y.astype(str) if are_names else y)
+
+def _identified(data: Data | None, record: Record) -> IdentifiedData | None:
+    """Return what identifies data: the arrays of one input and one target, otherwise those that a network reads."""
+    if data is None:
+        return None
+    if isinstance(data, Dataset):
+        same = matched(data, record.labels)
+        name = data.name if data.name in known_names() else ARRAYS
+        return IdentifiedData(same.x, same.y, len(same), name, same.source)
+    if record.network.has_ports or data.rows is not None:
+        examples = record.read(data)
+        targets = examples.targets
+        representative = examples.source.representative
+        return IdentifiedData(representative, np.asarray(targets.values), len(examples), weights=targets.weights)
+    (x,), (y,) = data.inputs.values(), data.targets.values()
+    are_labels = y.values.ndim in (1, 3) and y.values.dtype.kind in "iub"
+    return IdentifiedData(x.values, y.values.astype(np.int64) if are_labels else y.values, len(x.values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,41 +84,49 @@ class Run(metaclass=CheckedOptions):
     test_data: Any = None
     plots: bool = True
 
+    @property
+    def test(self) -> Data | None:
+        """The test data; None if there are none. OptionError for other values."""
+        return None if self.test_data is None else Data.of_option("test_data", self.test_data)
+
+    def check(self, training: Data, validation: Data | None) -> None:
+        """Raise OptionError for data that cannot be identified when the run is resumed, before anything is trained."""
+        for data in (training, validation, self.test):
+            lengths = set[tuple[int, ...]]()
+            for column in () if data is None else data.inputs.values():
+                lengths |= {values.shape for values in column.series}
+            if len(lengths) > 1:
+                problem = "run: series of different lengths cannot be resumed"
+                raise OptionError(f"{problem}; train without run=, and save the model")
+        if self.test is not None and self.test.rows is not None:
+            raise OptionError(f"test_data {quoted(self.test_data)}: expected (x, y) or a Dataset")
+
     def train(
         self,
         model: Model,
         trainer: Trainer,
-        training: Any,
-        validation: Any,
-        columns: Mapping[str, Any],
+        training: Data,
+        validation: Data | None,
         callbacks: Sequence[Callback],
     ) -> History:
         """Train with a model and trainer from `fit`, in a new folder or from the checkpoint of a run.
 
-        columns   weights and groups of the training samples, as in `FitData`
-
         Errors   RunError if the folder contains a run that must not or cannot be resumed; OptionError if that run has
                  another model or recipe; DataError if it was trained on other data
         """
-        if isinstance(trainer.train_data, SeriesBatches):
-            raise OptionError(
-                "run: series of different lengths cannot be resumed; train without run=, and save the model"
-            )
-        classes = trainer.fitted.class_names(model.classes)
-        data, reading = FitData.of(training, classes), Reading(classes, normalization=trainer.normalization)
-        plain = (Dataset,) if model.has_ports else (Dataset, tuple, list)  # data that are identified as a whole
-        others: list[Any] = [
-            pair if pair is None or isinstance(pair, plain) else held_out(model, "data", pair, reading)
-            for pair in (validation, self.test_data)
-        ]
-        if isinstance(others[1], PairSamples | BatchStream):
-            raise OptionError(f"test_data {quoted(self.test_data)}: expected (x, y) or a Dataset")
-        sets = (data and replace(data, **columns), *(FitData.of(other, classes) for other in others))
-        return _fit_in_folder(self, model, trainer, sets, callbacks)
+        fitted = trainer.fitted
+        labels, normalization = fitted.labels_after(model.labels), trainer.normalization
+        record = replace(Record.of(model), labels=labels, normalization=normalization)
+        identified, *others = (_identified(data, record) for data in (training, validation, self.test))
+        if identified is not None:
+            weights = None if training.weights is None else np.asarray(training.weights, np.float64)
+            groups = None if training.groups is None else as_array(training.groups)
+            identified = replace(identified, weights=weights, groups=groups)
+        return _fit_in_folder(self, model, trainer, (identified, *others), callbacks)
 
 
 def _fit_in_folder(
-    run: Run, model: Model, trainer: Trainer, parts: Sequence[FitData | None], callbacks: Sequence[Callback]
+    run: Run, model: Model, trainer: Trainer, parts: Sequence[IdentifiedData | None], callbacks: Sequence[Callback]
 ) -> History:
     """Train in a run folder.
 
@@ -151,13 +153,13 @@ def _fit_in_folder(
     elif workers.rank:
         result = running.assist(folder, model, trainer, callbacks)
     elif continues:
-        result = running.continue_run(folder, prepare, parts[2], callbacks, plots=run.plots, **changes)
+        result = running.continue_run(folder, prepare, run.test, callbacks, plots=run.plots, **changes)
     else:
         # Weights other than those that the job's seed gives are saved, because the run could not start again from them.
         initial = job.build().weights
         is_initial = all(np.array_equal(values, initial[name]) for name, values in model.weights.items())
         first = None if is_initial else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
-        result = running.begin(folder, job, model, trainer, parts[2], callbacks, first=first, plots=run.plots)
+        result = running.begin(folder, job, model, trainer, run.test, callbacks, first=first, plots=run.plots)
     for buffer in (model.parameters, model.statistics):  # worker 0 may have restored the best epoch
         workers.broadcast(buffer)
     if result.interrupted:
@@ -165,7 +167,7 @@ def _fit_in_folder(
     return result.history
 
 
-def _job(model: Model, trainer: Trainer, parts: Sequence[FitData | None]) -> Job:
+def _job(model: Model, trainer: Trainer, parts: Sequence[IdentifiedData | None]) -> Job:
     """Return the job that describes the arguments of `fit`.
 
     Errors   StudentError or RunError for custom layers or a custom recipe, which a run folder cannot store

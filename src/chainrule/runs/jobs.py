@@ -16,7 +16,6 @@ from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.core.shapes import differ_in_ones, text
 from chainrule.core.words import CheckedOptions
-from chainrule.data.class_names import matched
 from chainrule.data.dataset import TEST_SHARE, Dataset
 from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
@@ -24,6 +23,8 @@ from chainrule.engines.options import checked_precise, thread_count
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, ShapeError, quoted
 from chainrule.models.model import Model
 from chainrule.models.serialization import checked_about
+from chainrule.network.labels import Labels
+from chainrule.network.matching import matched
 from chainrule.runs.folder import CONFIG, START, require_run
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Restarted
@@ -151,7 +152,8 @@ class Job:
         location   folder, offline, progress: as in `data.load`
         """
         training, test = self.choice.load(self.recipe.seed, **location)
-        return matched(training, self.model["classes"]), matched(test, self.model["classes"])
+        labels = Labels(tuple(self.model["classes"]), chosen=True)
+        return matched(training, labels), matched(test, labels)
 
     def build(self) -> Model:
         """Build the model with its initial weights."""
@@ -208,7 +210,7 @@ class Job:
         shape = tuple(self.model["input_shape"])
         for part, name in ((training, "training"), (test, "test")):
             if not differ_in_ones(part.x.shape[1:], shape):
-                description = f"{part.name}: {name} images are {text(part.shape)}"
+                description = f"{part.name}: {name} images are {text(part.sample_shape)}"
                 raise ShapeError(f"{description}, but the model expects {text(shape)}")
         if self.properties.get("validation_samples"):
             raise DataError(f"{training.name}: this run uses validation data passed to model.fit; continue it there")

@@ -15,18 +15,20 @@ from typing import Any
 
 from chainrule._io import files
 from chainrule.data import sample_hashes
+from chainrule.data.containers import Data
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import decision
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.models.model import Model
-from chainrule.models.reading import Reading, training_data
+from chainrule.models.record import Record
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.tasks import BINARY, CLASSIFICATION
 from chainrule.runs import checkpointer, checksums
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim, locked, require_run
-from chainrule.runs.jobs import EPOCH_SAMPLES, Job, Labelled, read_job
+from chainrule.runs.jobs import EPOCH_SAMPLES, Job, read_job
+from chainrule.training import dense
 from chainrule.training.history import History
 from chainrule.training.loop import train
 from chainrule.training.metrics import Evaluation
@@ -80,7 +82,7 @@ def start(
     model, trainer = _prepare(job, training, weights, workers)
     if workers.rank:
         return assist(folder, model, trainer)
-    trainer.history.notes.append(decision(trainer.normalization, trainer.train_data.probe.statistics))
+    trainer.history.notes.append(decision(trainer.normalization, trainer.train_data.statistics))
     job = replace(job, properties=properties, engine=model.engine.name, threads=model.threads, precise=model.precise)
     first = None if weights is None else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
     return begin(folder, job, model, trainer, test, callbacks, interval, first=first, plots=plots)
@@ -91,7 +93,7 @@ def begin(
     job: Job,
     model: Model,
     trainer: Trainer,
-    test: Labelled | None,
+    test: Data | None,
     callbacks: Sequence[Callback],
     interval: float = checkpointer.INTERVAL,
     *,
@@ -153,7 +155,7 @@ def resume(
 def continue_run(
     folder: Path,
     prepare: Callable[[Job], tuple[Model, Trainer]],
-    test: Labelled | None,
+    test: Data | None,
     callbacks: Sequence[Callback],
     interval: float = checkpointer.INTERVAL,
     *,
@@ -245,11 +247,11 @@ def _prepare(
     if weights is not None:
         model.set_weights(weights)
     keeps_normalization = (weights is not None or job.start is not None) and model.normalization != UNFITTED
-    samples = training_data(model, training, None, Reading(ignore_label=job.recipe.ignore_label))
-    parts = samples.parts(job.recipe.validation, job.recipe.seed, training.groups)
-    trainer = model.trainer(
-        job.recipe, *parts, normalization=model.normalization if keeps_normalization else None, workers=workers
-    )
+    record = Record.learned(model, training, job.recipe.loss, ignore_label=job.recipe.ignore_label)
+    examples = replace(record, normalization=model.normalization if keeps_normalization else UNFITTED).read(training)
+    parts = examples.parts(job.recipe.validation, job.recipe.seed, training.groups)
+    options: dict[str, Any] = {"normalization": model.normalization if keeps_normalization else None}
+    trainer = model.trainer(job.recipe, *parts, labels=record.labels, workers=workers, **options)
     trainer.adopt()
     return model, trainer
 
@@ -259,7 +261,7 @@ def _train(
     job: Job,
     model: Model,
     trainer: Trainer,
-    test: Labelled | None,
+    test: Data | None,
     callbacks: Sequence[Callback],
     interval: float,
     *,
@@ -267,7 +269,7 @@ def _train(
 ) -> Result:
     """Train in a locked folder. If training is finished, write the model, the evaluation and, if ``plots``, plots."""
     folder = recorder.folder
-    model.training_hashes = sample_hashes.kept(model.training_hashes, trainer.train_data.inputs)
+    model.training_hashes = sample_hashes.kept(model.training_hashes, trainer.train_data.source.inputs)
     with _stop_on_interrupt(trainer) as interrupted:
         try:
             train(trainer, [checkpointer.Checkpointer(recorder, model, interval), *callbacks], finish=True)
@@ -279,9 +281,9 @@ def _train(
     if not trainer.finished:
         return Result(folder, model, trainer.history, seconds, False, None, interrupted=bool(interrupted))
     ignore_label = trainer.recipe.ignore_label
-    evaluation = model.evaluate(test.x, test.y, ignore_label=ignore_label) if test is not None else None
+    evaluation = model.evaluate(test, ignore_label=ignore_label) if test is not None else None
     views = trainer.recipe.views
-    averaged = model.evaluate(test.x, test.y, views=views) if test is not None and views else None
+    averaged = model.evaluate(test, views=views) if test is not None and views else None
     contents = {MODEL: checkpointer.model_bytes(model, len(trainer.history.epochs), epochs=job.recipe.epochs)}
     if evaluation is not None:
         result_config = evaluation.to_json(model.classes)
@@ -326,7 +328,7 @@ def _write_stderr(text: str) -> None:
         os.write(STDERR, f"{chr(10) if os.isatty(STDERR) else ''}{text}\n".encode())
 
 
-def draw(result: Result, test: Labelled | None) -> None:
+def draw(result: Result, test: Data | None) -> None:
     """Plot the learning curves and kernels of a finished run.
 
     With an evaluation on test data, also plot the confusion matrix and the most confident mistakes.
@@ -347,6 +349,9 @@ def draw(result: Result, test: Labelled | None) -> None:
     save(confusion.confusion_matrix(evaluation.confusion, model.classes), folder / "confusion.png")
     if evaluation.outputs.ndim == 2:
         save(evaluation.plot_reliability(), folder / "reliability.png")
-    if test.x.ndim == 4 and len(model.input_shape) == 3 and test.x.shape[1] in (1, 3) and test.y.ndim == 1:
-        figure = mistakes.mistakes(test.x, test.y, evaluation.predicted, evaluation.confidence, model.classes)
+    (column, *_) = test.inputs.values()
+    has_images = len(model.input_shape) == 3 and column.values.ndim == 4 and column.values.shape[1] in (1, 3)
+    if has_images and evaluation.outputs.ndim == 2:
+        true = dense.classes_of(evaluation.targets)
+        figure = mistakes.mistakes(column.values, true, evaluation.predicted, evaluation.confidence, model.classes)
         save(figure, folder / "mistakes.png")

@@ -15,14 +15,15 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from chainrule.core.arrays import Array
+from chainrule.data.containers import Data
 from chainrule.errors import OptionError, ShapeError, explain_memory_errors, quoted
 from chainrule.layers import Dense, Flatten, ReLU, Sigmoid, Softmax
 from chainrule.layers.base import Chain
 from chainrule.layers.node import checked_shape
 from chainrule.models.model import Sequential
+from chainrule.models.record import Record
 from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples
 
 HIDDEN_UNITS = 100  # hidden units of the default network, as in scikit-learn's MLPClassifier
 AUTO_BATCH = 200  # maximum batch size for batch_size="auto", as in scikit-learn's MLPClassifier
@@ -185,12 +186,12 @@ class NetworkEstimator(BaseEstimator):
         inputs, seed = self._shaped(x), self._seed()
         existing: Sequential | None = self.__dict__.get("model_")
         model = build(inputs, seed) if existing is None else existing
-        samples = Samples.of(inputs, y, model.output_shape[0]).checked().with_weights(weights)
-        kind = samples.statistics.default_kind if self.normalization is None else self.normalization
-        recipe = Recipe(
-            loss=model.check_loss(self.loss), normalization=kind, seed=seed, **self._options(len(inputs)), **options
-        )
-        trainer = model.trainer(recipe, samples, normalization=existing and existing.normalization)
+        data, loss = Data.of(inputs, y, weights=weights), model.check_loss(self.loss)
+        record = Record.learned(model, data, loss, normalization=self.normalization)
+        examples = record.read(data)
+        kind = examples.statistics.default_kind if self.normalization is None else self.normalization
+        recipe = Recipe(loss=loss, normalization=kind, seed=seed, **self._options(len(inputs)), **options)
+        trainer = model.trainer(recipe, examples, normalization=existing and existing.normalization)
         trainer.adopt()
         if existing is None:
             self._steps = 0

@@ -11,6 +11,7 @@ import numpy as np
 from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Array, Bools, Floats, Ints
 from chainrule.errors import OptionError
+from chainrule.network.labels import UNNAMED, Labels
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
 from chainrule.training import calibration, dense, ranking
 from chainrule.training.ranking import RateCurve
@@ -22,14 +23,14 @@ class Misclassification(NamedTuple):
     """A sample that is classified wrongly.
 
     sample      number of the sample, from 0
-    true, predicted   names of its class, or of its labels, separated by commas
+    true, predicted   label of its class, in the type of those of the training; or names of labels, separated by commas
     confidence  confidence in the predicted class; of labels, the largest in a wrong answer
     loss        loss of the sample
     """
 
     sample: int
-    true: str
-    predicted: str
+    true: Any
+    predicted: Any
     confidence: float
     loss: float
 
@@ -42,7 +43,7 @@ class Answers:
     outputs   the network's outputs, (N, K), or (N, K, …) for dense predictions
     targets   targets, in the shape of the outputs
     task      the network's task
-    classes   names of the classes or labels; two names if there is a single output
+    labels    labels of the classes; of several labels per sample, their names
     valid     for dense labels, whether each position counts, (N, …); None: all positions count
     logits    whether the outputs are logits, whose softmax gives the probabilities
     counted   confusion matrix (K, K) and number of samples, if the outputs and targets are not kept in memory, but are
@@ -57,7 +58,7 @@ class Answers:
     outputs: Array
     targets: Array
     task: Task = CLASSIFICATION
-    classes: tuple[str, ...] = ()
+    labels: Labels = UNNAMED
     valid: Bools | None = None
     counted: tuple[Ints, int] | None = None
     logits: bool = False
@@ -138,20 +139,22 @@ class Answers:
     def mistakes(self) -> list[Misclassification]:
         """The samples that are classified wrongly, the most confident mistake first; ties in the order of samples.
 
-        An answer is a class, such as 2, which becomes "cat", or labels, such as (1, 0, 1), which become "cat, dog".
+        The answer (1, 0, 1) of several labels becomes "cat, dog".
         """
         names, confidence = self._names(), self.confidence
+        values = self.labels.values if self.labels.classes == names else np.array(names)
         wrong = ~self.correct
         losses = self.losses if len(self.losses) else np.full(self.samples, np.nan)  # NaN: not computed
 
-        def named(answer: Any) -> str:
-            """Return the names in an answer of one sample."""
-            labels = [answer] if np.ndim(answer) == 0 else np.flatnonzero(answer)
-            return ", ".join(names[label] for label in labels)
+        def label(answer: Any) -> Any:
+            """Return the label of a class, or the names in an answer of several labels."""
+            if np.ndim(answer) == 0:
+                return values[answer].item()
+            return ", ".join(names[place] for place in np.flatnonzero(answer))
 
         true, predicted = self.compared
         return [
-            Misclassification(n, named(true[n]), named(predicted[n]), float(confidence[n]), float(losses[n]))
+            Misclassification(n, label(true[n]), label(predicted[n]), float(confidence[n]), float(losses[n]))
             for n in np.argsort(-confidence, kind="stable").tolist()
             if wrong[n]
         ]
@@ -202,7 +205,8 @@ class Answers:
 
     def _names(self) -> tuple[str, ...]:
         count = self.outputs.shape[1] if self.task in (MULTI_LABEL, REGRESSION) else max(self.outputs.shape[1], 2)
-        return self.classes if len(self.classes) == count else tuple(map(str, range(count)))
+        names = self.labels.names
+        return names if len(names) == count else tuple(map(str, range(count)))
 
     @property
     def _rows(self) -> tuple[Floats, Floats]:

@@ -3,20 +3,18 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
+from typing import Any, Self, TypeAlias, cast
 
 import numpy as np
 
 from chainrule.core.arrays import Floats
 from chainrule.data.text_options import TextOptions
-from chainrule.errors import DataError, OptionError, printable_name, quoted, unknown_name
+from chainrule.errors import DataError, OptionError, quoted
+from chainrule.network.labels import Labels
 from chainrule.network.tasks import BINARY, CLASSIFICATION, Task
-from chainrule.training import dense
+from chainrule.training.examples import Examples
 from chainrule.training.options import named_numbers
-from chainrule.training.samples import Samples
-
-if TYPE_CHECKING:
-    from chainrule.training.streams import TrainingData
+from chainrule.training.targets import Targets
 
 BALANCED = "balanced"
 
@@ -70,11 +68,11 @@ class ClassWeights(TextOptions):
         """Return text that `parse` accepts."""
         return BALANCED if self.pairs is None else ",".join(f"{name}={weight:g}" for name, weight in self.pairs)
 
-    def of_classes(self, counts: Floats, names: Sequence[str]) -> Floats:
+    def of_classes(self, counts: Floats, labels: Labels) -> Floats:
         """Return the weight of each class, (K,).
 
         counts   for each class, the sum of the weights of its training samples, (K,)
-        names    class names
+        labels   labels of the classes
 
         Errors   OptionError for an unknown class
         """
@@ -83,7 +81,7 @@ class ClassWeights(TextOptions):
             return np.divide(counts.sum() / present.sum(), counts, out=np.ones(len(counts)), where=present)
         weights = np.ones(len(counts))
         for name, weight in self.pairs:
-            weights[_class_index(name, names, len(counts))] = weight
+            weights[labels.place(name, "name in class weights")] = weight
         return weights
 
 
@@ -93,56 +91,52 @@ ClassWeightsLike: TypeAlias = ClassWeights | str | Mapping[Any, float]
 def weighted(
     class_weights: ClassWeights | None,
     task: Task,
-    data_sets: "Sequence[TrainingData]",
-    names: Sequence[str],
+    data_sets: Sequence[Examples],
+    labels: Labels,
     dtype: np.dtype[Any],
-) -> list[Samples]:
-    """Return training samples, and any validation samples, with their weights in the loss (`Samples.loss_weights`).
-
-    Of data that are read when they are needed, these are the samples of `probe`.
+) -> list[Targets]:
+    """Return the targets of training data, and any of validation data, with their weights in the loss.
 
     A sample's own weight is multiplied by the weight of its class; for dense labels, by that of each position's class.
 
     class_weights  weights of the classes; balanced weights depend only on the training samples. None: all are 1
-    names          class names
+    labels         labels of the classes
     dtype          the network's dtype; weights below its smallest normal number become 0
 
     Errors   OptionError if class weights are used for a task without classes; DataError if a weight is too large for
              the dtype, or if all weights of a set are 0
     """
     sets = [
-        samples if samples.weights is None else replace(samples, weights=_in_range(samples.weights, dtype))
-        for samples in (data.probe for data in data_sets)
+        targets if targets.weights is None else replace(targets, weights=_in_range(targets.weights, dtype))
+        for targets in (data.targets for data in data_sets)
     ]
     if class_weights is not None:
-        weights = _weights_of_classes(class_weights, task, sets[0], names)
-        sets = [_with_class_weights(samples, weights, dtype) for samples in sets]
-    for name, data, samples in zip(("training", "validation"), data_sets, sets, strict=False):
-        weights = samples.loss_weights if isinstance(data, Samples) else None
+        weights = _weights_of_classes(class_weights, task, sets[0], labels)
+        sets = [_with_class_weights(targets, weights, dtype) for targets in sets]
+    for name, data, targets in zip(("training", "validation"), data_sets, sets, strict=False):
+        weights = targets.loss_weights if data.source.known else None
         if weights is not None and not weights.any():
             raise DataError(f"the weights of all {name} samples are 0 in {dtype}; expected at least one above 0")
     return sets
 
 
-def _weights_of_classes(class_weights: ClassWeights, task: Task, training: Samples, names: Sequence[str]) -> Floats:
+def _weights_of_classes(class_weights: ClassWeights, task: Task, training: Targets, labels: Labels) -> Floats:
     """Return the weight of each class, (K,), or (2,) for a single output."""
     if task not in (CLASSIFICATION, BINARY):
         raise OptionError(f"class weights require classes, and the task is {task.name}")
-    if training.is_dense and training.targets.dtype != np.uint8:
+    if training.is_dense and not training.are_labels:
         raise OptionError("class weights require a label per position, but the targets are numbers")
-    class_names = ("0", "1") if task == BINARY and len(names) != 2 else tuple(names)
-    counts = dense.class_counts(training.targets, training.valid, training.weights)
-    return class_weights.of_classes(counts, class_names)
+    return class_weights.of_classes(training.class_counts, labels)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # `_in_range` raises an error for weights that overflow
-def _with_class_weights(samples: Samples, weights: Floats, dtype: np.dtype[Any]) -> Samples:
-    """Return the samples with class weights: for dense labels in a separate array, otherwise multiplied."""
-    if samples.is_dense:
-        return replace(samples, class_weights=_in_range(weights, dtype, "class weights"))
-    own_weights = np.ones(len(samples)) if samples.weights is None else samples.weights
-    products = weights[dense.classes_of(samples.targets)] * own_weights
-    return replace(samples, weights=_in_range(products, dtype, "class weights"))
+def _with_class_weights(targets: Targets, weights: Floats, dtype: np.dtype[Any]) -> Targets:
+    """Return targets with class weights: for dense labels in a separate array, otherwise multiplied."""
+    if targets.is_dense:
+        return replace(targets, class_weights=_in_range(weights, dtype, "class weights"))
+    own_weights = np.ones(len(targets)) if targets.weights is None else targets.weights
+    products = weights[targets.largest] * own_weights
+    return replace(targets, weights=_in_range(products, dtype, "class weights"))
 
 
 def _in_range(weights: Floats, dtype: np.dtype[Any], label: str = "sample weights") -> Floats:
@@ -158,12 +152,3 @@ def _in_range(weights: Floats, dtype: np.dtype[Any], label: str = "sample weight
             f"{label}: {value} is too large for {dtype}; expected at most {maximum:.2g}, better a mean of 1"
         )
     return np.where(weights < np.finfo(dtype).tiny, 0.0, weights)
-
-
-def _class_index(name: str, names: Sequence[str], classes: int) -> int:
-    """Return the index of a class. ``name`` is a class name or, if no class has this name, an index as text."""
-    if (composed := printable_name(name)) in names:
-        return list(names).index(composed)
-    if name.isdecimal() and len(name) < 10 and int(name) < classes:
-        return int(name)
-    raise unknown_name("name in class weights", name, [*names])

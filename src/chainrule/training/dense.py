@@ -4,7 +4,6 @@ The outputs of a dense prediction have the shape (K, H, W), or (K, L) in one dim
 (N, H, W), and its numbers (N, K, H, W).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -121,12 +120,17 @@ def _finite(y: Array) -> Array:
     return y
 
 
+def places_of(y: Array, outputs: int) -> Ints:
+    """Return labels (N,) as places of classes, from 0 to the number of outputs; DataError for other values."""
+    _check_whole(_finite(y), outputs)
+    labels = y.astype(np.int64)
+    _check_range(y if y.dtype.kind == "b" else labels, max(outputs, 2), None)
+    return labels
+
+
 def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, Bools | None]:
     """Return one-hot targets of labels (N, …), and which positions count; None if all do."""
-    if y.dtype.kind not in "iub" and (y.dtype.kind != "f" or (y % 1).any()):
-        shape = ", ".join(map(str, ("N", outputs, *y.shape[1:])))
-        advice = f"numbers for {outputs} outputs have the shape ({shape})"
-        raise DataError(f"labels must be whole numbers, found {y.dtype} of shape {y.shape}; {advice}")
+    _check_whole(y, outputs)
     whole = y.astype(np.int64) if y.dtype.kind == "f" else y
     valid = None if ignore_label is None else _valid(whole, ignore_label)
     labels = whole if valid is None else np.where(valid, whole, 0)  # any label in range, without effect
@@ -139,6 +143,15 @@ def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, Bo
     if valid is not None:
         targets *= valid[:, None]
     return targets, valid
+
+
+def _check_whole(y: Array, outputs: int) -> None:
+    """Raise DataError unless labels (N, …) are whole numbers."""
+    if y.dtype.kind in "iub" or (y.dtype.kind == "f" and not (y % 1).any()):
+        return
+    shape = ", ".join(map(str, ("N", outputs, *y.shape[1:])))
+    advice = f"numbers for {outputs} outputs have the shape ({shape})"
+    raise DataError(f"labels must be whole numbers, found {y.dtype} of shape {y.shape}; {advice}")
 
 
 def _valid(y: Array, ignore_label: int) -> Bools:
@@ -173,8 +186,3 @@ def rows(targets: Array) -> Array:
     if outputs == 1:
         return np.array([[value] for value in (0.0, 1.0) if (targets == value).any()])
     return np.eye(outputs)[[bool(targets[:, k].any()) for k in range(outputs)]]
-
-
-def positions_of(targets: Array) -> int:
-    """Return the number of positions per sample, which is 1 for vectors (N, K)."""
-    return math.prod(targets.shape[2:])

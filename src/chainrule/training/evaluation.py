@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,19 +20,16 @@ from chainrule.network.tasks import BINARY, CLASSIFICATION, JointTask, Task
 from chainrule.training import outputs as network_outputs
 from chainrule.training.batches import in_order
 from chainrule.training.calibration import LOGITS_LOSS
+from chainrule.training.examples import Examples
 from chainrule.training.history import Epoch
 from chainrule.training.joint import JointEvaluation
 from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples
-
-if TYPE_CHECKING:
-    from chainrule.training.streams import TrainingData
 
 
 def evaluate(
     network: Network,
-    samples: TrainingData,
+    examples: Examples,
     normalization: Normalization,
     loss: Loss,
     task: Task | None = None,
@@ -42,7 +38,7 @@ def evaluate(
     readers: int | None = None,
     weighted: bool = False,
 ) -> Evaluation:
-    """Evaluate a network on samples, in large batches.
+    """Evaluate a network on examples, in large batches.
 
     Ignored positions do not count. If the network standardizes its targets, the loss is that of standardized targets;
     outputs, targets and metrics are in the units of the targets.
@@ -52,16 +48,15 @@ def evaluate(
     readers   processes that read ahead, as in `BatchLoader`
     weighted  whether the loss is Σ w[n] loss[n] / N for samples with weights w, as in training; metrics ignore them
     """
-    samples, order = _in_batches(samples)
     scaling, total, count = network.target_scaling, np.zeros(len(losses.terms(loss))), 0
     losses.check_outputs(loss, network.outputs)
-    resolved_task = task or network_outputs.infer_task(network, loss, samples.probe)
-    counts_only = (
-        not isinstance(samples, Samples) and samples.probe.is_dense and resolved_task in (CLASSIFICATION, BINARY)
-    )
+    resolved_task = task or network_outputs.infer_task(network, loss, examples.targets)
+    is_dense, source = examples.targets.is_dense, examples.source
+    counts_only = not source.known and is_dense and resolved_task in (CLASSIFICATION, BINARY)
     confusion, all_outputs, all_targets, all_valid = np.int64(0), list[Array](), list[Array](), list[Array]()
-    batch_losses, thresholds = list[list[Array]](), network.thresholds
-    for x, targets, weights in in_order(samples, normalization, network, readers):
+    batch_losses, thresholds, all_numbers = list[list[Array]](), network.thresholds, list[Ints]()
+    for numbers, (x, targets, weights) in in_order(examples, normalization, network, readers):
+        all_numbers.append(numbers)
         is_resized = x.ndim == 3 and x.shape[1:] != network.input_shape  # series of another length
         own = resized(network, x.shape[1:]) if is_resized else network
         outputs, scores = _outputs(own, loss, [(1.0, x)] if views is None else views.of(x))
@@ -74,14 +69,17 @@ def evaluate(
         count += len(outputs)
         valid = None if positions is None else positions > 0
         if counts_only:
-            part = Evaluation(0.0, outputs, targets, resolved_task, network.classes, valid, thresholds=thresholds)
+            part = Evaluation(0.0, outputs, targets, resolved_task, network.labels, valid, thresholds=thresholds)
             confusion = confusion + part.confusion
             outputs, targets, valid = outputs[:0], targets[:0], None
         all_outputs.append(outputs)
         all_targets.append(targets)
         all_valid += [] if valid is None else [valid]
     arrays = [np.concatenate(parts) for parts in (all_outputs, all_targets, *zip(*batch_losses, strict=True))]
-    outputs, targets, *sample_losses = arrays if order is None else [array[order] for array in arrays]
+    if source.has_lengths:
+        order = np.argsort(np.concatenate(all_numbers))
+        arrays = [array[order] for array in arrays]
+    outputs, targets, *sample_losses = arrays
     if scaling is not None:
         outputs = scaling.in_units(outputs)
     if isinstance(loss, JointLoss) and network.output_ports is not None and isinstance(resolved_task, JointTask):
@@ -89,19 +87,8 @@ def evaluate(
         return JointEvaluation.of(loss, sample_losses, total / count, split(outputs), split(targets), resolved_task)
     counted = (np.asarray(confusion), count) if counts_only else None
     valid = np.concatenate(all_valid) if all_valid else None
-    about = resolved_task, network.classes, valid, counted, loss == LOGITS_LOSS
+    about = resolved_task, network.labels, valid, counted, loss == LOGITS_LOSS
     return Evaluation(float(total[0]) / count, outputs, targets, *about, losses=sample_losses[0], thresholds=thresholds)
-
-
-def _in_batches(samples: TrainingData) -> tuple[TrainingData, Ints | None]:
-    """Return data for evaluation, and the positions of the samples in it, (N,), of series of different lengths."""
-    if not isinstance(samples, Samples):
-        from chainrule.training.series import SeriesBatches
-
-        if isinstance(samples, SeriesBatches):
-            batches = samples.drawn(PREDICT_BATCH, None)
-            return batches, np.argsort(batches.numbers)
-    return samples, None
 
 
 def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]]) -> tuple[Array, list[Array]]:
@@ -153,12 +140,11 @@ def _losses(network: Network, loss: Loss, scores: Sequence[Array], t: Array, wei
 
 
 def check_monitor(
-    network: Network, recipe: Recipe, task: Task, normalization: Normalization, validation: TrainingData | None
+    network: Network, recipe: Recipe, task: Task, normalization: Normalization, validation: Examples | None
 ) -> None:
     """Raise OptionError if epochs will not have the metric to monitor, as an evaluation of one sample shows."""
     values, metrics = (None, None), dict[str, float]()
     if validation is not None:
-        sample = validation.probe.take(np.arange(1))
-        values, metrics = (0.0, 0.0), evaluate(network, sample, normalization, recipe.loss, task).further
+        values, metrics = (0.0, 0.0), evaluate(network, validation.first(), normalization, recipe.loss, task).further
     epoch = Epoch.of(task.metric, 1, 1, (0.0, 0.0), values)
     recipe.criterion.improvements([replace(epoch, validation_metrics=metrics)])

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from chainrule.core.arrays import Array
 from chainrule.data.normalization import scale_hint
 from chainrule.network.tasks import BINARY, MULTI_LABEL, REGRESSION, JointTask, Task
 from chainrule.training import dense
 from chainrule.training.history import History, formatted
+from chainrule.training.targets import Targets, Values
 from chainrule.training.trainer import Trainer
 
 # Training diverged if the mean loss of the last half epoch exceeds DIVERGENCE times that of the first half epoch, or
@@ -63,23 +63,24 @@ def _lack_of_progress(trainer: Trainer) -> str:
     history, task = trainer.history, trainer.task
     if trainer.weights is not None or isinstance(task, JointTask):  # `baseline` ignores weights and outputs
         return ""
-    probe, scaling = trainer.train_data.probe, trainer.target_scaling
-    targets = scaling.standardized(probe.targets) if scaling and history.standardized else probe.targets
+    data, scaling = trainer.train_data, trainer.target_scaling
+    values = data.targets.values
+    targets = scaling.standardized(np.asarray(values)) if scaling and history.standardized else values
     epoch = np.array(history.sizes[-trainer.epoch_steps :])
     steps = int((epoch[::-1].cumsum() < epoch.sum() / 2).sum()) + 1  # the last ones, with at least half of the samples
     reached = float(np.average(history.measured[-steps:], weights=epoch[-steps:]))
-    samples = int(epoch[-steps:].sum()) * dense.positions_of(targets)
+    samples = int(epoch[-steps:].sum()) * math.prod(targets.shape[2:])
     if not (problem := _chance_note(history, reached, samples, task, targets)):
         return ""
-    hint = scale_hint(probe.statistics, trainer.normalization)
+    hint = scale_hint(data.statistics, trainer.normalization)
     if task == REGRESSION and not hint:
         from chainrule.training.target_fitting import stall_hint
 
-        hint = stall_hint(probe.targets, scaling)
+        hint = stall_hint(np.asarray(values), scaling)
     return f"{problem}: {hint or 'try another learning rate, more epochs, or check the labels'}"
 
 
-def _chance_note(history: History, reached: float, samples: int, task: Task, targets: Array) -> str:
+def _chance_note(history: History, reached: float, samples: int, task: Task, targets: Values) -> str:
     """Return a note if the metric that was reached is not better than that of a constant prediction; else ""."""
     constant_metric = baseline(task, targets)
     if task == REGRESSION:
@@ -97,12 +98,12 @@ def _chance_note(history: History, reached: float, samples: int, task: Task, tar
     )
 
 
-def baseline(task: Task, targets: Array) -> float:
+def baseline(task: Task, targets: Values) -> float:
     """Return the metric of the best constant prediction for targets (N, K) or (N, K, …)."""
-    if targets.ndim > 2 and targets.dtype == np.uint8:
-        counts = dense.class_counts(targets, None)
+    if Targets(targets).are_labels:
+        counts = Targets(targets).class_counts
         return float(counts.max() / counts.sum())
-    targets = dense.rows(targets)
+    targets = dense.rows(np.asarray(targets))
     if task == REGRESSION:
         return float(np.abs(targets - np.median(targets, 0)).mean())
     means = targets.mean(0)

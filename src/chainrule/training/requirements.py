@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chainrule.errors import OptionError, quoted
 from chainrule.network import tasks
 from chainrule.network.network import Network
 from chainrule.training import outputs
+from chainrule.training.examples import Examples
 from chainrule.training.recipe import BATCH_SIZE, Recipe
-from chainrule.training.samples import Samples
 from chainrule.training.schedules import Plateau
-
-if TYPE_CHECKING:
-    from chainrule.training.streams import TrainingData
 
 FOLLOWED = "patience=…, or the schedule plateau, which follow the best epoch"
 SCALED = "a regression whose last layer is Dense or a convolution, with a bias and no other readers"
 
 
-def check(
-    options: Mapping[str, Any], recipe: Recipe, data: TrainingData, *, standardized: bool, evaluates: bool
-) -> None:
+def check(options: Mapping[str, Any], recipe: Recipe, data: Examples, *, standardized: bool, evaluates: bool) -> None:
     """Raise OptionError for an option of the user that has no effect. Options that are off are accepted.
 
     standardized   whether the outputs are trained on standardized targets
@@ -31,13 +26,14 @@ def check(
     if options.get("standardize_targets") is False and standardized:
         raise OptionError("standardize_targets False: the outputs of the model are standardized by an earlier training")
     follows_best = recipe.patience is not None or isinstance(recipe.schedule, Plateau)
-    size_is_free = data.batch_size is None or options["batch_size"] in (BATCH_SIZE, data.batch_size)
+    own_size = data.source.batch_size
+    size_is_free = own_size is None or options["batch_size"] in (BATCH_SIZE, own_size)
     requirements = {  # option → whether it has an effect, and what it needs for that
         "groups": (recipe.validation > 0, "validation_split=…, which divides no group"),
         "monitor": (follows_best, FOLLOWED),
         "min_delta": (follows_best, FOLLOWED),
         "batch_size": (size_is_free, "data without batches, or the size of their batches"),
-        "readers": (data.decodes, "data that are read when they are needed; readers=0 is always possible"),
+        "readers": (data.source.decodes, "data that are read when they are needed; readers=0 is always possible"),
         "standardize_targets": (standardized, SCALED),
         "views": (evaluates or recipe.views is None, "run=Run(…, test_data=…), whose evaluation uses them"),
     }
@@ -46,20 +42,17 @@ def check(
             raise OptionError(f"{name} {quoted(options[name])} has no effect here: expected {needed}")
 
 
-def task_of(network: Network, recipe: Recipe, data: TrainingData, validation: TrainingData | None) -> tasks.Task:
+def task_of(network: Network, recipe: Recipe, data: Examples) -> tasks.Task:
     """Infer the task from the loss and the targets.
 
     Errors   OptionError, DataError or ShapeError if the network, the data and the options of the recipe do not match
     """
     recipe.check_input(network.input_shape)
-    if data.probe.is_dense and recipe.views:
+    if data.targets.is_dense and recipe.views:
         raise OptionError("views would move the images, but not their dense targets; train without them")
-    for samples in (data, validation):
-        if samples is not None:
-            outputs.check_targets(network, recipe.loss, samples.probe)
-    task = outputs.infer_task(network, recipe.loss, data.probe)
+    task = outputs.infer_task(network, recipe.loss, data.targets)
     if recipe.label_smoothing and task != tasks.CLASSIFICATION:
         raise OptionError(f"label smoothing requires classes, and the task is {task.name}")
-    if recipe.class_weight is not None and not isinstance(data, Samples):
+    if recipe.class_weight is not None and not data.source.known:
         raise OptionError("class weights require labels that are known before training; yield (x, y, weight)")
     return task

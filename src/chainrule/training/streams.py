@@ -1,11 +1,10 @@
-"""Training data that provide inputs and targets together: data sets indexed by sample, and iterables of batches."""
+"""Sources that provide inputs and targets together: data sets indexed by sample, and iterables of batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,76 +13,69 @@ from chainrule.core.arrays import Array, Arrays, Ints, Shape
 from chainrule.core.randomness import generator, mix
 from chainrule.core.shapes import is_whole, text
 from chainrule.data import sources
-from chainrule.data.dataset import Dataset
 from chainrule.data.sources import SampleSource
 from chainrule.errors import DataError, OptionError, SampleError, quoted
+from chainrule.training.examples import Source
 from chainrule.training.samples import Samples
-
-if TYPE_CHECKING:
-    from chainrule.data.mask_values import MaskValues
+from chainrule.training.targets import Targets
 
 Shapes: TypeAlias = tuple[Shape, ...]  # of x, y and, if there is one, the weight
-Convert: TypeAlias = Callable[[Any, Any], Samples]
 PROBE_SAMPLES = 256  # samples of a data set that determine the task and the normalization
 
 
-class _Weighted:
-    """Training data that may contain weights."""
+class BatchReader(Protocol):
+    """A function that reads the inputs, targets and weights or None of a batch by the record of a network."""
 
-    batch_size: int | None = None  # of data in batches
-
-    def with_weights(self, weights: Any) -> Self:
-        """Return the data unchanged; OptionError for weights, which must be part of the items or batches."""
-        if weights is not None:
-            raise OptionError("sample_weight requires arrays x and y; otherwise, yield (x, y, weight)")
-        return self
+    def __call__(self, x: Any, y: Any, weights: Any) -> Samples: ...
 
 
-def _is_pair(item: Any) -> bool:
+def is_pair(item: Any) -> bool:
     """Return whether an item or a batch is (x, y) or (x, y, weights)."""
     return isinstance(item, tuple | list) and len(cast("list[Any]", item)) in (2, 3)
 
 
-@dataclass(frozen=True, eq=False)
-class PairSamples(_Weighted):
-    """Samples of a data set. ``dataset[i]`` is a pair (x, y) or (x, y, weight), such as one of PyTorch.
+def are_samples(rows: Any, axes: int) -> bool:
+    """Return whether a data set is indexed by sample: its first x has the given number of axes, not one more.
+
+    Errors   DataError if it is empty, or if its items are not pairs
+    """
+    if not (hasattr(rows, "__getitem__") and hasattr(rows, "__len__")):
+        return False
+    if not len(rows):
+        raise DataError("the data set is empty")
+    first: Any = rows[0]
+    if not is_pair(first):
+        raise DataError("labels are missing: pass y, a Dataset, or data whose items are pairs (x, y)")
+    return np.ndim(first[0]) != axes + 1
+
+
+class ItemSource(Source):
+    """A data set. ``dataset[i]`` is a pair (x, y) or (x, y, weight), such as one of PyTorch.
 
     dataset  data set with `__len__` and `__getitem__`; x has the network's input shape, or is an image file or a Pillow
              image
-    convert  function that converts inputs and targets (N, …) to `Samples`, and checks them
+    convert  function that reads a batch
     shape    input shape of the network
-    indices  indices of these samples in the data set, (N,)
+    indices  indices of the samples in the data set, (N,)
     probe    some of the samples, which determine the task and the normalization
-    probed   indices in the data set of the samples in ``probe``
     model    index and shapes of a sample; all others must have the same shapes
-    mask_values  as in `Samples`
     """
 
-    dataset: Any
-    convert: Convert
-    shape: Shape
-    indices: Ints
-    probe: Samples
-    probed: Ints
-    model: tuple[int, Shapes] | None = None
-    mask_values: MaskValues | None = None
-
+    known = False
     decodes = True
-    validation = None
 
-    @staticmethod
-    def of(dataset: Any, convert: Convert, shape: Shape) -> PairSamples:
-        """Return the samples of a data set; DataError if it is empty or its items are not pairs."""
-        probe_samples = sources.PROBE_SAMPLES if isinstance(dataset, SourcePairs) else PROBE_SAMPLES
-        count = len(dataset)
-        if not count:
+    def __init__(self, dataset: Any, convert: BatchReader, shape: Shape) -> None:
+        """Read the probe; DataError if the data set is empty or its items are not pairs."""
+        self.dataset, self.convert, self.shape = dataset, convert, shape
+        self.indices: Ints = np.arange(len(dataset))
+        if not len(dataset):
             raise DataError("the data set is empty")
-        samples = PairSamples(dataset, convert, shape, np.arange(count), cast("Any", None), np.empty(0, np.int64))
-        probed = np.sort(generator(0, "probe").permutation(count)[:probe_samples])
-        arrays = samples.read(probed)
-        probe = samples.converted(arrays, probed, check=True)
-        model = int(probed[0]), tuple(array.shape[1:] for array in arrays)
-        return replace(samples, probe=probe, probed=probed, model=model)
+        self.model: tuple[int, Shapes] | None = None
+        count = sources.PROBE_SAMPLES if isinstance(dataset, SourcePairs) else PROBE_SAMPLES
+        self._probed = np.sort(generator(0, "probe").permutation(len(dataset))[:count])
+        arrays = self.read(self._probed)
+        self.probe = self._converted(arrays, self._probed, are_finite=True)
+        self.model = int(self._probed[0]), tuple(array.shape[1:] for array in arrays)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -93,12 +85,39 @@ class PairSamples(_Weighted):
         """Inputs of all samples, (N, …); None if only the data set can read them."""
         return sources.subset(self.dataset.x, self.indices) if isinstance(self.dataset, SourcePairs) else None
 
+    @property
+    def representative(self) -> Array:
+        return self.probe.x
+
+    def part(self, numbers: Ints, targets: Targets) -> tuple[ItemSource, Targets]:
+        """Return the source of some samples. The probe is reduced to them if it contains any."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))  # all attributes, unlike `__getstate__`
+        twin.indices = self.indices[numbers]
+        kept = np.flatnonzero(np.isin(self._probed, twin.indices))
+        if kept.size:
+            twin.probe = Samples(self.probe.x[kept], self.probe.targets.take(kept))
+            twin._probed = self._probed[kept]
+        return twin, twin.probe.targets
+
+    def labels(self, targets: Targets) -> Ints | None:
+        """Return the class of each sample, (N,): from the data set's ``targets``, or by reading all samples."""
+        if targets.classes is None:
+            return None
+        recorded: Any = getattr(self.dataset, "targets", None)
+        has_recorded = hasattr(recorded, "__len__") and len(recorded) == len(self.dataset)
+        if has_recorded and getattr(self.dataset, "target_transform", None) is None:
+            return np.unique(np.asarray(recorded)[self.indices], return_inverse=True)[1]
+        blocks = np.array_split(np.arange(len(self)), -(-len(self) // PROBE_SAMPLES))
+        parts = [self._converted(self.read(block), block).targets.classes for block in blocks]
+        return None if any(part is None for part in parts) else np.concatenate(cast("list[Ints]", parts))
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what `read` needs, which is sent to worker processes."""
         return {name: getattr(self, name) for name in ("dataset", "shape", "indices", "model")}
 
-    def read(self, indices: Ints, key: int = 0) -> Arrays:
-        """Return the inputs, targets and any weights at the given indices, unchecked except for their shapes.
+    def read(self, numbers: Ints, key: int = 0) -> Arrays:
+        """Return the inputs, targets and any weights of samples, unchecked except for their shapes.
 
         An exception of the data set is raised unchanged, with a note that names the sample.
 
@@ -108,7 +127,7 @@ class PairSamples(_Weighted):
         from chainrule.data.prefetch import SeededGlobals
 
         with SeededGlobals() as generators:
-            for index in self.indices[indices].tolist():
+            for index in self.indices[numbers].tolist():
                 generators.seed(mix(key, index))
                 try:
                     items.append(self._item(index))
@@ -129,7 +148,7 @@ class PairSamples(_Weighted):
 
     def _item(self, index: int) -> Arrays:
         item: Any = self.dataset[index]
-        if not _is_pair(item):
+        if not is_pair(item):
             raise DataError(f"{self.name(index)} is {quoted(item)}; expected a pair (x, y)")
         from chainrule.data.inputs import is_source, read_input
 
@@ -137,53 +156,46 @@ class PairSamples(_Weighted):
         x = read_input(x, self.shape) if is_source(x) else x
         return tuple(map(np.asarray, (x, *others)))
 
-    def converted(self, arrays: Arrays, indices: Ints, *, check: bool = False) -> Samples:
-        """Convert and check the arrays of `read`; a `SampleError` names the sample in the data set."""
+    def _converted(self, arrays: Arrays, numbers: Ints, *, are_finite: bool = False) -> Samples:
+        """Convert and check the arrays of `read`; a `SampleError` names the sample in the data set.
+
+        are_finite   whether inputs that are not finite are an error
+        """
+        x, y, weights = (*arrays, None)[:3]
         try:
-            samples = self.convert(*arrays[:2])
-            samples = samples.with_weights(arrays[2]) if len(arrays) == 3 else samples
-            return samples.checked() if check else samples
+            samples = self.convert(x, y, weights)
+            if are_finite and samples.x.dtype.kind == "f":
+                sources.finite_extremes(samples.x, "inputs")
+            return samples
         except SampleError as error:
-            raise error.renamed(self.name(int(self.indices[indices[error.number]]))) from None
+            raise error.renamed(self.name(int(self.indices[numbers[error.number]]))) from None
 
-    def loaded(self, indices: Ints, arrays: Arrays = ()) -> tuple[Samples, Ints]:
-        """Return the samples at the given indices, and their indices in the result, as `Samples.loaded`."""
-        return self.converted(arrays or self.read(indices), indices), np.arange(len(indices))
+    def samples(self, numbers: Ints, targets: Targets, arrays: Arrays = ()) -> tuple[Samples, Ints]:
+        return self._converted(arrays or self.read(numbers), numbers), np.arange(len(numbers))
 
-    def parts(self, share: float, seed: int, groups: Any = None) -> tuple[PairSamples, PairSamples | None]:
-        """Return training and validation samples, split at random (`Samples.parts`); share 0: no validation samples."""
-        if not share:
-            return self, None
-        from chainrule.data.splits import split_validation
-
-        training, validation = (self.indices[part] for part in split_validation(len(self), share, seed, None, groups))
-        kept = np.flatnonzero(np.isin(self.probed, training))
-        probe, probed = (self.probe.take(kept), self.probed[kept]) if kept.size else (self.probe, self.probed)
-        return replace(self, indices=training, probe=probe, probed=probed), replace(self, indices=validation)
+    def check_masks(self, classes: int, ignore_label: int | None) -> None:
+        """Raise the error of a mask with labels outside the classes, or without a position that counts."""
+        occurring = self.dataset.y.occurring
+        unusable = np.empty(0, np.int64) if occurring is None else _unusable_masks(occurring, classes, ignore_label)
+        if unusable.size:
+            self._converted(self.read(unusable[:1]), unusable)
 
 
-class BatchStream(_Weighted):
+class BatchSource(Source):
     """An iterable of batches (x, y) or (x, y, weights), such as a PyTorch DataLoader.
-
-    batches   the iterable. If it has a length, every epoch iterates over it once
-    convert   function that converts a batch to `Samples`, and checks it
-    steps     number of batches per epoch; None: the length. If it is set, epochs continue the iteration of the previous
-              epoch, and an iterable that ends is started again
 
     The first batch determines the batch size, the task and the normalization.
     """
 
-    decodes = False
-    inputs = None
-    validation = None
-    mask_values = None
-    batch_size: int | None
+    known = False
 
-    def __init__(self, batches: Any, convert: Convert, steps: int | None = None) -> None:
-        """Start the iteration, and read the first batch.
+    def __init__(self, batches: Any, convert: BatchReader, steps: int | None = None) -> None:
+        """Start the iteration, and read the first batch, which is kept: many iterables can be read only once.
 
-        The probe, the batch size and the number of samples are needed before training. The batch is kept for the first
-        `batch_at`, since many iterables can be read only once. `_start` and `_next` use the attributes set before them.
+        batches   the iterable. If it has a length, every epoch iterates over it once
+        convert   function that reads a batch
+        steps     number of batches per epoch; None: the length. If it is set, epochs continue the iteration of the
+                  previous epoch, and an iterable that ends is started again
 
         Errors   OptionError without a usable number of batches; DataError if there is no first batch, or an invalid one
         """
@@ -194,47 +206,46 @@ class BatchStream(_Weighted):
             raise OptionError(f"{quoted(length)} batches per epoch: expected a whole number of at least 1")
         if length is None:
             raise OptionError("the iterable has no length; pass steps_per_epoch, the number of batches in an epoch")
-        self.steps = length
+        self._length = length
         self._weighted: bool | None = None  # whether the batches have weights; None before the first batch
+        self._seen = 0  # number of samples since the start of the iteration
         self._iterator = self._start()
         self._first: Samples | None = self._next()
         self._position = 0  # number of batches since the start of the first epoch that have been returned
-        self.probe = self._first.checked()
+        self.probe = self._first
         self.batch_size = len(self.probe)
-        self._samples = _sample_count(batches, self.steps, len(self.probe))
+        self._samples = _sample_count(batches, length, len(self.probe))
 
     def __len__(self) -> int:
         return self._samples
 
-    def batch_at(self, step: int) -> Samples:
-        """Return the batch of a step, numbered from 0. Later batches are found by iteration.
+    @property
+    def representative(self) -> Array:
+        return self.probe.x
+
+    def steps(self, size: int) -> int:
+        return self._length
+
+    def batch_at(self, step: int) -> tuple[Samples, int]:
+        """Return the batch of a step, and the number of its first sample. Later batches are found by iteration.
 
         Errors   DataError if the iterable ends too early, or for an earlier step of an iterable that cannot restart
         """
         if step < self._position:
             self._iterator, self._first, self._position = self._start(), None, 0
         while True:
-            if not self._continues and self._position and self._position % self.steps == 0 and self._first is None:
+            if not self._continues and self._position and self._position % self._length == 0 and self._first is None:
                 self._iterator = self._start()
             samples, self._first = self._first or self._next(), None
             self._position += 1
             if self._position > step:
-                return samples
-
-    def parts(self, share: float, seed: int, groups: Any = None) -> tuple[BatchStream, BatchStream | None]:
-        """Return the stream as training data; OptionError for a share of validation samples."""
-        if share:
-            raise OptionError("validation_split requires a data set with a length and indices; pass validation_data")
-        return self, None
-
-    def drawn(self, batch_size: int, seed: int | None) -> BatchStream:
-        """Return the batches of a training: those of the iterable."""
-        return self
+                return samples, self._seen - len(samples)
 
     def _start(self) -> Iterator[Any]:
+        self._seen = 0
         if hasattr(self._batches, "__iter__"):
             return iter(self._batches)
-        return (self._batches[index] for index in range(self.steps))
+        return (self._batches[index] for index in range(self._length))
 
     def _next(self) -> Samples:
         batch = next(self._iterator, None)
@@ -242,19 +253,21 @@ class BatchStream(_Weighted):
             self._iterator = self._start()
             batch = next(self._iterator, None)
         if batch is None:
-            raise DataError(f"the iterable of batches ended too early; expected {self.steps} batches in every epoch")
-        return self._converted(batch)
+            raise DataError(f"the iterable of batches ended too early; expected {self._length} batches in every epoch")
+        samples = self._converted(batch)
+        self._seen += len(samples)
+        return samples
 
     def _converted(self, batch: Any) -> Samples:
         """Return a batch as samples; DataError unless it is a pair or, as all batches before it, has weights."""
-        if not _is_pair(batch):
+        if not is_pair(batch):
             raise DataError(f"a batch is {quoted(batch)}; expected (x, y) or (x, y, weights)")
         x, y, *weights = batch
         if self._weighted not in (None, bool(weights)):
             expected = "the batches before it have weights" if self._weighted else "the batches before it have none"
             raise DataError(f"a batch has {'' if weights else 'no '}weights, but {expected}; expected all or none")
         self._weighted = bool(weights)
-        return self._convert(x, y).with_weights(np.asarray(weights[0]) if weights else None)
+        return self._convert(x, y, np.asarray(weights[0]) if weights else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,20 +288,6 @@ class SourcePairs:
         return self.y.name(index)
 
 
-def pairs_of(dataset: Dataset, outputs: Shape, ignore_label: int | None) -> PairSamples:
-    """Return the samples of a data set whose targets are a source, read when they are needed.
-
-    outputs, ignore_label   as in `Samples.of`
-    """
-    targets = cast("SampleSource", dataset.y)
-    convert = partial(Samples.of, outputs=outputs, ignore_label=ignore_label)
-    samples = PairSamples.of(SourcePairs(dataset.x, targets), convert, dataset.shape)
-    occurring = targets.occurring
-    if occurring is not None and (unusable := _unusable_masks(occurring, max(outputs[0], 2), ignore_label)).size:
-        samples.converted(samples.read(unusable[:1]), unusable)  # raises the error of loaded masks
-    return replace(samples, mask_values=dataset.mask_values)
-
-
 def _unusable_masks(occurring: NDArray[np.uint8], classes: int, ignore_label: int | None) -> Ints:
     """Return the indices of masks with labels outside the classes, or in which all positions are ignored.
 
@@ -297,32 +296,6 @@ def _unusable_masks(occurring: NDArray[np.uint8], classes: int, ignore_label: in
     is_ignored = np.arange(256) == (-1 if ignore_label is None else ignore_label)
     allowed = np.packbits(is_ignored | (np.arange(256) < classes))
     return np.flatnonzero((occurring & ~allowed).any(1) | (occurring == np.packbits(is_ignored)).all(1))
-
-
-TrainingData: TypeAlias = Samples | PairSamples | BatchStream
-
-
-def stream_of(x: Any, convert: Convert, shape: Shape, steps: int | None) -> PairSamples | BatchStream:
-    """Return the training data for a data set indexed by sample, or an iterable of batches.
-
-    If ``x[0]`` is a pair whose input has one axis more than the network's, x contains batches.
-
-    shape   input shape of the network
-    steps   number of batches per epoch; None: the length
-
-    Errors   DataError or OptionError for other values
-    """
-    is_indexed = hasattr(x, "__getitem__") and hasattr(x, "__len__")
-    if is_indexed and not len(x):
-        raise DataError("the data set is empty")
-    first: Any = x[0] if is_indexed else None
-    if is_indexed and not _is_pair(first):
-        raise DataError("labels are missing: pass y, a Dataset, or data whose items are pairs (x, y)")
-    if not is_indexed or np.ndim(first[0]) == len(shape) + 1:
-        return BatchStream(x, convert, steps)
-    if steps is not None:
-        raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
-    return PairSamples.of(x, convert, shape)
 
 
 def _length(batches: Any) -> int | None:

@@ -16,7 +16,7 @@ from chainrule.network.network import Network
 from chainrule.network.target_scaling import NAMES, TargetScaling, repeats_of
 from chainrule.network.tasks import REGRESSION, Task
 from chainrule.training import dense
-from chainrule.training.samples import Samples
+from chainrule.training.targets import Targets
 
 _Network = TypeVar("_Network", bound=Network)
 
@@ -36,8 +36,8 @@ def is_supported(network: Network, number: int) -> bool:
     return not shared and (not isinstance(layer, ConvTranspose2D) or layer.groups == 1)
 
 
-def fit_target_scaling(network: Network, task: Task, samples: Samples, *, standardize: bool) -> TargetScaling | None:
-    """Return the scaling for a training: that of an earlier one, or one that is fitted to the samples; None for none.
+def fit_target_scaling(network: Network, task: Task, targets: Targets, *, standardize: bool) -> TargetScaling | None:
+    """Return the scaling for a training: that of an earlier one, or one that is fitted to the targets; None for none.
 
     Of several outputs, those are standardized whose task is a regression and whose last layer supports it.
 
@@ -48,7 +48,7 @@ def fit_target_scaling(network: Network, task: Task, samples: Samples, *, standa
         return None
     scaled = _scaled(network, parts)
     fits = standardize and any(scaled) and network.target_scaling is None
-    return _fitted(network, scaled, samples) if fits else network.target_scaling
+    return _fitted(network, scaled, targets) if fits else network.target_scaling
 
 
 def _scaled(network: Network, parts: Sequence[Task]) -> list[bool]:
@@ -57,13 +57,14 @@ def _scaled(network: Network, parts: Sequence[Task]) -> list[bool]:
     return [part == REGRESSION and is_supported(network, end.number) for part, end in pairs]
 
 
-def _fitted(network: Network, scaled: Sequence[bool], samples: Samples) -> TargetScaling:
-    ports, targets, weights = network.output_ports, samples.targets, samples.weights
+def _fitted(network: Network, scaled: Sequence[bool], targets: Targets) -> TargetScaling:
+    ports, all_values, weights = network.output_ports, np.asarray(targets.values), targets.weights
     if ports is None:
-        return TargetScaling.fit(targets, weights)
+        return TargetScaling.fit(all_values, weights)
+    by_port = ports.split(all_values).values()
     fitted = [
         TargetScaling.fit(values, weights) if is_scaled else TargetScaling((0.0,) * shape[0], (1.0,) * shape[0])
-        for is_scaled, values, shape in zip(scaled, ports.split(targets).values(), ports.shapes.values(), strict=True)
+        for is_scaled, values, shape in zip(scaled, by_port, ports.shapes.values(), strict=True)
     ]
     means, deviations = ([number for part in fitted for number in getattr(part, name)] for name in NAMES)
     return TargetScaling(tuple(means), tuple(deviations), repeats_of([*ports.shapes.values()]))

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import KW_ONLY, InitVar, dataclass
+from dataclasses import KW_ONLY, InitVar, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +18,14 @@ from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, quoted
 from chainrule.network import tasks
 from chainrule.network.fitted import Fitted
+from chainrule.network.labels import Labels
 from chainrule.network.network import Network
 from chainrule.training import requirements
 from chainrule.training.batches import BatchLoader
+from chainrule.training.examples import Examples
 from chainrule.training.history import Epoch, History
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Preparation, Samples, whiten
+from chainrule.training.samples import Preparation, whiten
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.steps.stepper import Stepper
 from chainrule.training.workers import SINGLE_PROCESS, Workers
@@ -31,7 +33,6 @@ from chainrule.training.workers import SINGLE_PROCESS, Workers
 if TYPE_CHECKING:
     from chainrule.network.target_scaling import TargetScaling
     from chainrule.training.components import Component
-    from chainrule.training.streams import TrainingData
 
 CALLBACK_METHODS = ("begin", "stepped", "stopped", "epoch_ended", "end")
 
@@ -118,6 +119,7 @@ class Trainer:
     weights       weight of each training sample in the loss, (N,), including its class weight, or weights of its
                   positions (`PositionWeights`); None if all are 1
     fitted        normalization, loss, task and other values fitted to the data
+    labels, columns   labels and names of columns that the training records (`Fitted`); None and (): the network's
     workers       processes that train together, each with a trainer on the same data
     loader        provider of the batches; ``readers`` is the number of processes that read ahead (see `BatchLoader`)
     components    components of the recipe's options, by option
@@ -130,11 +132,12 @@ class Trainer:
 
     network: Network
     recipe: Recipe
-    train_data: TrainingData
+    train_data: Examples
     normalization: Normalization
-    validation: TrainingData | None = None
+    validation: Examples | None = None
     _: KW_ONLY
-    classes: tuple[str, ...] = ()
+    labels: Labels | None = None
+    columns: tuple[str, ...] = ()
     clock: Callable[[], float] = time.perf_counter
     workers: Workers = SINGLE_PROCESS
     readers: InitVar[int | None] = None
@@ -142,27 +145,29 @@ class Trainer:
     def __post_init__(self, readers: int | None) -> None:
         network, recipe, train_data, validation = self.network, self.recipe, self.train_data, self.validation
         self.schedule = recipe.schedule
-        self.task = requirements.task_of(network, recipe, train_data, validation)
+        self.task = requirements.task_of(network, recipe, train_data)
         self.target_scaling: TargetScaling | None = None
         self.units: tuple[float, ...] = (1.0,)
         if tasks.REGRESSION in tasks.parts(self.task):
             from chainrule.training.target_fitting import fit_target_scaling, metric_units
 
             standardize = recipe.standardize_targets
-            self.target_scaling = fit_target_scaling(network, self.task, train_data.probe, standardize=standardize)
+            self.target_scaling = fit_target_scaling(network, self.task, train_data.targets, standardize=standardize)
             self.units = metric_units(network, self.task, self.target_scaling)
         self.history = History(measure=self.task.metric)
         self.stop, self.ahead = False, 0
         data_sets = [train_data] if validation is None else [train_data, validation]
-        sets = [data.probe for data in data_sets]
-        if recipe.class_weight is not None or any(samples.weights is not None for samples in sets):
+        sets = [data.targets for data in data_sets]
+        if recipe.class_weight is not None or any(targets.weights is not None for targets in sets):
             from chainrule.training.class_weights import weighted
 
-            sets = weighted(recipe.class_weight, self.task, data_sets, self.classes or network.classes, network.dtype)
+            labels = self.labels or network.labels
+            sets = weighted(recipe.class_weight, self.task, data_sets, labels, network.dtype)
         if recipe.augmentation is not None and recipe.augmentation.exposes_outside:
             sets[0] = sets[0].masked()
         self.weights = sets[0].loss_weights
-        self.validation = sets[1] if isinstance(validation, Samples) else validation
+        if validation is not None and validation.source.known:
+            self.validation = replace(validation, targets=sets[1])
         if recipe.monitor != Recipe.monitor:
             from chainrule.training.evaluation import check_monitor
 
@@ -181,14 +186,14 @@ class Trainer:
             workers=self.workers,
             components=[*self.components.values()],
         )
-        data = sets[0] if isinstance(train_data, Samples) else train_data
+        data = replace(train_data, targets=sets[0]) if train_data.source.known else train_data
         preparation = Preparation(
             network, self.normalization, recipe.augmentation, recipe.seed, self.target_scaling, recipe.label_smoothing
         )
         self.loader = BatchLoader(preparation, recipe, data, self.stepper, readers)
         self.epoch_steps = self.loader.epoch_steps
         self.steps = self.epoch_steps * recipe.epochs
-        if warning := tasks.range_warning(network.last_layer, train_data.probe.rows):
+        if warning := tasks.range_warning(network.last_layer, train_data.targets.rows):
             self.history.warnings.append(warning)
         self.history.notes += self.history.warnings
         if self.target_scaling is not None:
@@ -203,7 +208,8 @@ class Trainer:
             normalization=self.normalization,
             loss=self.recipe.loss,
             task=self.task,
-            classes=self.classes,
+            labels=self._recorded_labels,
+            columns=self.columns or self.network.columns,
             largest_input=self._largest_input,
             target_scaling=self.target_scaling,
             mask_values=self.train_data.mask_values,
@@ -211,15 +217,20 @@ class Trainer:
             thresholds=self.network.thresholds,
         )
 
+    @property
+    def _recorded_labels(self) -> Labels:
+        """Labels of the classes, in the type of those of the training data unless another is recorded."""
+        return (self.labels or self.network.labels).of_kind(self.train_data.targets.kind)
+
     @cached_property
     def _largest_input(self) -> float | None:
         """Largest absolute value of the normalized training inputs; None if it is not finite."""
-        largest = self.train_data.probe.statistics.largest(*self.normalization.constants)
+        largest = self.train_data.statistics.largest(*self.normalization.constants)
         return largest if math.isfinite(largest) else None
 
     def adopt(self) -> None:
         """Copy the fitted values to the network, for evaluation and saving, and initialize whitening kernels."""
-        whiten(self.network, self.train_data.probe, self.normalization)
+        whiten(self.network, self.train_data.source.representative, self.normalization)
         self.network.adopt(self.fitted)
 
     @property
@@ -289,7 +300,7 @@ class Trainer:
         single = any(acts) or any(map(watches_steps, callbacks))
         return 1 if single else self.stepper.step_limits.steps
 
-    def validate(self, samples: TrainingData) -> tuple[tuple[float, float], dict[str, float]]:
+    def validate(self, examples: Examples) -> tuple[tuple[float, float], dict[str, float]]:
         """Return the loss and the metric on validation samples, and further metrics.
 
         Worker 0 evaluates the samples for all workers. The others receive no further metrics but the monitored one.
@@ -300,7 +311,7 @@ class Trainer:
         if not self.workers.rank:
             with self.averaged():
                 options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers, "weighted": True}
-                evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, **options)
+                evaluation = evaluate(self.network, examples, self.normalization, self.recipe.loss, **options)
             values[:2] = evaluation.loss, evaluation.measured
             if len(self.units) > 1:
                 main = next(iter(evaluation.parts.values())) if isinstance(evaluation, JointEvaluation) else evaluation

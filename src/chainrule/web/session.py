@@ -7,15 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from chainrule import data
 from chainrule._io import files
 from chainrule.core.arrays import Array
-from chainrule.data.class_names import are_numbers, matched
 from chainrule.data.dataset import Dataset
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, unknown_name
+from chainrule.models.record import Record
 from chainrule.network.fitted import UNFITTED
+from chainrule.network.labels import are_numbers
+from chainrule.network.matching import matched
 from chainrule.runs.folder import CHECKPOINT
-from chainrule.training.samples import Samples, targets_of_step
+from chainrule.training.examples import Examples
+from chainrule.training.samples import targets_of_step
 from chainrule.web import frames, subjects
 from chainrule.web.description import best_step, best_step_notice, busy_notice, describe, on_page
 from chainrule.web.frames import Frame, Timeline, early_step
@@ -305,17 +310,15 @@ class Session:
     def _use(self, training: Dataset, test: Dataset) -> str:
         """Use the loaded data, and return why training is not available, or "" if it is."""
         subject, names = self.subject, test.classes
-        training, test = (matched(part, subject.model.classes) for part in (training, test))
+        training, test = (matched(part, subject.model.labels) for part in (training, test))
         if subject.job is not None:
             subject.job.check_data(training, test)
         subject.model.check_input(test.x)
+        record = Record.of(subject.model, subject.recipe.ignore_label, subject.recipe.loss)
         if test.is_dense:
-            samples = Samples.of_dataset(
-                test.take(DENSE_COUNT), subject.model.output_shape, subject.recipe.ignore_label
-            )
-            self._sample_images = images_with_dense_targets(
-                samples.x, self._as_in_training(samples.weighted_targets(subject.model.loss))
-            )
+            part = test.take(DENSE_COUNT)
+            targets = record.read(part).targets.weighted_values(subject.model.loss)
+            self._sample_images = images_with_dense_targets(np.asarray(part.x), self._as_in_training(targets))
         elif test.has_classes:
             self._sample_images = choose_images(test.x, test.y)
             if are_numbers(test.classes):
@@ -324,18 +327,16 @@ class Session:
             self._sample_images = images_with_targets(test.x, self._as_in_training(test.y))
         if subject.untrainable:
             return subject.untrainable
-        self._running = self._prepared(
-            Samples.of_dataset(training, subject.model.output_shape, subject.recipe.ignore_label)
-        )
+        self._running = self._prepared(record.read(training))
         return ""
 
     def _as_in_training(self, targets: Array) -> Array:
         return targets_of_step(targets, self.subject.model.target_scaling, self.subject.recipe.label_smoothing)
 
-    def _prepared(self, samples: Samples) -> Running:
+    def _prepared(self, examples: Examples) -> Running:
         """Return a trainer that continues from the opened frame, in its thread."""
         subject, recipe = self.subject, on_page(self.subject.recipe)
-        training, validation = samples.parts(recipe.validation, recipe.seed)
+        training, validation = examples.parts(recipe.validation, recipe.seed)
         normalization = subject.model.normalization if subject.fitted else UNFITTED
         trainer = subject.model.trainer(
             recipe,

@@ -131,7 +131,7 @@ def _run(
         test = test.take(QUICK_IMAGES)
     build_arguments: dict[str, Any] = {"seed": recipe.seed, "loss": recipe.loss}
     build_arguments |= {"engine": setting.engine, "threads": setting.threads, "precise": setting.precise}
-    model = entry.build(training.shape, training.classes, **build_arguments)
+    model = entry.build(training.sample_shape, training.classes, **build_arguments)
     command = ("chainrule", "zoo", entry.name)
     machine = model.engine.name, model.threads
     job = Job(model.about(), choice, recipe, *machine, command=command, precise=model.precise)

@@ -12,8 +12,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import chainrule as cr
 from chainrule.data import Dataset, load_test
-from chainrule.data.class_names import matched
 from chainrule.errors import DataError
+from chainrule.network.labels import Labels
+from chainrule.network.matching import matched
 from chainrule.runs.folder import EVALUATION
 
 NAMES = ("cat", "ant", "7", "bee", "Dog", "1")
@@ -114,7 +115,7 @@ def test_data_with_fewer_classes(kind: str) -> None:
         order = generator.permutation(6)[:count]
         y = np.resize(np.arange(count), part.y.shape)
         few = Dataset(part.x, y, tuple(NAMES[k] for k in order))
-        assert_array_equal(matched(few, NAMES).y, order[y])
+        assert_array_equal(matched(few, Labels(NAMES, chosen=True)).y, order[y])
         for form in (few, named(few)):
             assert figures(model.evaluate(form)) == pytest.approx(figures(model.evaluate(part.x, order[y])))
 
@@ -135,9 +136,9 @@ def test_numbers_are_no_names(classes: str, names: str, rows: Any) -> None:
     part = Dataset(np.zeros((len(labels), 1, 2, 3), np.uint8), labels, tuple(names.split()))
     if isinstance(rows, str):
         with pytest.raises(DataError, match=rf"no class {rows}; it has: {', '.join(known)}"):
-            matched(part, known)
+            matched(part, Labels(known, chosen=True))
     else:
-        assert_array_equal(matched(part, known).y, rows)
+        assert_array_equal(matched(part, Labels(known, chosen=True)).y, rows)
 
 
 def test_names_that_a_trained_network_does_not_have() -> None:

@@ -1,0 +1,204 @@
+"""Data in the forms in which users pass them. Containers are recognized here, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import numpy as np
+
+from chainrule._io.locks import cached_property
+from chainrule.core.arrays import Array, Ints
+from chainrule.data.sources import SampleSource, as_array, as_samples
+from chainrule.errors import DataError, OptionError, printable_name, quoted
+
+if TYPE_CHECKING:
+    from chainrule.data.mask_values import MaskValues
+
+LISTS: tuple[type, ...] = (list, tuple)
+SHOWN = 8  # maximum number of names of columns in a message
+
+
+class Column:
+    """One input or one target of all samples, as it was passed.
+
+    passed   array, table, `SampleSource`, memory-mapped array, or list of the samples
+    """
+
+    def __init__(self, passed: Any) -> None:
+        self.passed = passed
+
+    @cached_property
+    def values(self) -> Any:
+        """Array or `SampleSource` of all samples, (N, …); DataError for samples of different shapes."""
+        return as_samples(self.passed if isinstance(self.passed, SampleSource) else as_array(self.passed))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns of a table, (F,), or the name of a single column; empty if they are only numbered."""
+        names, name = getattr(self.passed, "columns", ()), getattr(self.passed, "name", None)
+        if isinstance(name, str) and hasattr(self.passed, "to_numpy"):
+            names = (name,)
+        texts = tuple(map(str, names))
+        return () if texts == tuple(map(str, range(len(texts)))) else texts
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array of all samples, (N, …); () for samples of different shapes."""
+        try:
+            return tuple(np.shape(self.passed) if isinstance(self.passed, LISTS) else getattr(self.passed, "shape", ()))
+        except ValueError:
+            return ()
+
+    @cached_property
+    def series(self) -> list[Array]:
+        """The series (C, L) of a list of them, which may have different lengths; empty for other data."""
+        try:
+            parts = [np.asarray(part.passed) for part in self.parts]
+        except ValueError:  # of different lengths in themselves
+            return []
+        return parts if all(part.ndim == 2 for part in parts) else []
+
+    @property
+    def parts(self) -> list[Column]:
+        """The entries of a list or a tuple as columns of their own; empty for other data."""
+        return [Column(part) for part in self.passed] if isinstance(self.passed, LISTS) else []
+
+    def ordered(self, names: Sequence[str], problem: str) -> Any:
+        """Return the values of a table with its columns in the order of these names.
+
+        problem   beginning of the message for other columns
+        Errors    DataError if the columns have other names
+        """
+        own = self.names
+        if sorted(own) != sorted(names) or len({*own}) < len(own):
+            found, expected = (", ".join(listed[:SHOWN]) for listed in (own, names))
+            raise DataError(f"{problem} {found}; the network was trained on {expected}")
+        return self.values[:, [own.index(name) for name in names]]
+
+
+class Data:
+    """Samples with their targets: a `Dataset`, or what `Data.of` recognizes.
+
+    inputs, targets   columns by name; by number if they are in order; "" is a single one, or one that a network with
+                      several inputs divides
+    rows          data set of pairs (x, y), or iterable of batches, if there are no columns; None if there are
+    path          path of a folder of images that is not loaded yet; "" for other data
+    steps         number of batches in an epoch, for an iterable without a length
+    weights       weight of each sample in the loss, (N,); None: all are 1
+    groups        what each sample belongs to, (N,); None: the samples are independent
+    classes       names of the classes of the labels, which are their places; empty: the labels are labels of a network
+    validation    the validation data that belong to the data; None if there are none
+    mask_values, digits   as in `Dataset`
+    """
+
+    inputs: Mapping[Any, Column]
+    targets: Mapping[Any, Column]
+    rows: Any = None
+    path: str = ""
+    steps: int | None = None
+    weights: Any = None
+    groups: Any = None
+    classes: tuple[str, ...] = ()
+    validation: Data | None = None
+    mask_values: MaskValues | None = None
+    digits: bool = False
+
+    @staticmethod
+    def of(x: Any, y: Any = None, *, weights: Any = None, groups: Any = None, steps: int | None = None) -> Data:
+        """Return data of any form: arrays, tables, series, several of them, data sets, pairs, batches or a folder.
+
+        Arguments as those of `Model.fit`: x, y, sample_weight, groups and steps_per_epoch.
+
+        Errors   DataError if targets are missing, or there are two; OptionError for options that the form cannot have
+        """
+        if isinstance(x, Data) and y is not None:
+            raise DataError("a Dataset contains its labels; leave out y")
+        has_rows = y is None and not isinstance(x, Data) and _has_rows(x)
+        if y is None and callable(x) and not (has_rows or hasattr(x, "__array__")):
+            raise OptionError(f"x is a function: {quoted(x)}; call it, such as fit(batches(), steps_per_epoch=…)")
+        if steps is not None and not has_rows:
+            raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
+        if has_rows and weights is not None:
+            raise OptionError("sample_weight requires arrays x and y; otherwise, yield (x, y, weight)")
+        if isinstance(x, Data):
+            return x.with_columns(weights, groups)
+        if has_rows:
+            return PassedData(rows=x, steps=steps, groups=groups, classes=recorded_classes(x))
+        if y is not None:
+            return PassedData(as_columns(x), as_columns(y), weights=weights, groups=groups)
+        if isinstance(x, str | os.PathLike):
+            return PassedData(path=os.fspath(cast("str", x)), weights=weights, groups=groups)
+        raise DataError("labels are missing: pass y, or a Dataset")
+
+    @staticmethod
+    def of_option(option: str, value: Any) -> Data:
+        """Return the data of an option, such as validation_data: (x, y), or data with their targets.
+
+        Errors   OptionError for other values
+        """
+        if isinstance(value, LISTS):
+            pair = [*cast("Sequence[Any]", value)]
+            if len(pair) == 2:
+                return Data.of(*pair)
+        elif isinstance(value, Data) or _has_rows(value):
+            return Data.of(value)
+        raise OptionError(f"{option}: expected (x, y) or a Dataset, found {type(value).__name__}")
+
+    def with_columns(self, weights: Any, groups: Any) -> Self:
+        """Return the data with other weights and groups, unless these are None."""
+        columns = {"weights": weights, "groups": groups}
+        changed = {name: values for name, values in columns.items() if values is not None}
+        return replace(cast("Any", self), **changed) if changed else self
+
+
+@dataclass(frozen=True, eq=False)
+class PassedData(Data):
+    """Columns, pairs, batches, or the path of a folder, as they were passed."""
+
+    inputs: Mapping[Any, Column] = field(default_factory=dict[Any, Column])
+    targets: Mapping[Any, Column] = field(default_factory=dict[Any, Column])
+    rows: Any = None
+    path: str = ""
+    steps: int | None = None
+    weights: Any = None
+    groups: Any = None
+    classes: tuple[str, ...] = ()
+
+    def take(self, part: Ints) -> PassedData:
+        """Return the samples of columns at the given indices, in memory."""
+        x, y = (
+            {name: Column(column.values[part]) for name, column in by_name.items()}
+            for by_name in (self.inputs, self.targets)
+        )
+        weights, groups = (None if values is None else as_array(values)[part] for values in (self.weights, self.groups))
+        return PassedData(x, y, weights=weights, groups=groups)
+
+
+def as_columns(values: Any) -> dict[Any, Column]:
+    """Return one or several inputs or targets as columns by name; "" is the name of a single one."""
+    if isinstance(values, Mapping):
+        return {name: Column(value) for name, value in cast("Mapping[Any, Any]", values).items()}
+    return {"": Column(values)}
+
+
+def _has_rows(x: Any) -> bool:
+    """Return whether a value, passed without targets, provides samples or batches with theirs."""
+    if isinstance(x, np.ndarray | str | bytes | dict | os.PathLike) or np.isscalar(x) or hasattr(x, "__array__"):
+        return False
+    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
+
+
+def recorded_classes(data: Any) -> tuple[str, ...]:
+    """Return the class names that a data set of PyTorch records as ``classes``, or that of a subset or a DataLoader.
+
+    The result is empty if there are none, or if a ``target_transform`` of the data set changes the labels.
+    """
+    while data is not None and getattr(data, "target_transform", None) is None:
+        names: Sequence[Any] = getattr(data, "classes", ())
+        if isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names):
+            return tuple(map(printable_name, names))
+        data = getattr(data, "dataset", None)
+    return ()

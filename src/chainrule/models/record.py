@@ -1,0 +1,384 @@
+"""The record of a network: what is known of its inputs and outputs, by which all data of users are read.
+
+`learned` decides what a training records. `read` and its relatives check what comes later, at every entrance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.core.arrays import Array
+from chainrule.core.shapes import text
+from chainrule.data.containers import Column, Data
+from chainrule.data.dataset import Dataset
+from chainrule.data.normalization import KINDS as NORMALIZATIONS
+from chainrule.data.normalization import JointNormalization, Normalization
+from chainrule.data.sources import SampleSource, as_samples
+from chainrule.errors import DataError, OptionError, ShapeError, quoted
+from chainrule.models.normalizing_layers import fit_joint, has_constant_normalization
+from chainrule.network.fitted import UNFITTED, class_counts
+from chainrule.network.labels import KINDS, TEXT, UNNAMED, Labels, are_numbers, names_in
+from chainrule.network.losses import Loss
+from chainrule.network.matching import matched, matched_targets
+from chainrule.network.network import Network
+from chainrule.network.ports import Ports
+from chainrule.network.shapes import input_array
+from chainrule.network.sizes import resized
+from chainrule.network.tasks import Task
+from chainrule.training import outputs
+from chainrule.training.examples import ColumnSource, Examples, SeriesSource
+from chainrule.training.samples import Samples
+from chainrule.training.targets import Targets
+
+if TYPE_CHECKING:
+    from chainrule.training.streams import ItemSource
+
+AUTOMATIC = "automatic"  # kind of a normalization that is chosen for each input
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of the inputs and outputs of a network.
+
+    labels         labels of the classes
+    columns        names of the columns of the input in the tables of the training, (F,); empty: not recorded
+    normalization  normalization that is applied to the inputs, whose unit is checked; or the kind of one that is fitted
+                   to the first data
+    ignore_label   label of positions that do not count; None: all count
+    loss, task     loss and task by which targets are checked; None: they are not checked
+    """
+
+    network: Network
+    labels: Labels
+    columns: tuple[str, ...] = ()
+    normalization: Normalization | str = UNFITTED
+    ignore_label: int | None = None
+    loss: Loss | None = None
+    task: Task | None = None
+
+    @staticmethod
+    def of(network: Network, ignore_label: int | None = None, loss: Loss | None = None) -> Record:
+        """Return what a network records, to read data for evaluation and prediction."""
+        own = network.labels, network.columns, network.normalization
+        return Record(network, *own, ignore_label, loss, network.task)
+
+    # ------------------------------------------------------------------ what a training records
+
+    @staticmethod
+    def learned(network: Network, data: Data, loss: Loss | None = None, **options: Any) -> Record:
+        """Return the record for a training on data: with their names of classes and columns, if the network has none.
+
+        options   options of `fit` that decide how data are read: normalization and ignore_label
+        """
+        existing = AUTOMATIC if network.normalization == UNFITTED else network.normalization
+        normalization, columns = options.get("normalization") or existing, network.columns
+        if len(data.inputs) == 1 and not columns:
+            columns = _only(data.inputs, "input").names
+        labels = _learned_labels(network, data)
+        return Record(network, labels, columns, normalization, options.get("ignore_label"), loss)
+
+    def default_kind(self, examples: Examples) -> str:
+        """Return the kind of normalization used in an earlier training, otherwise the default kind for the data.
+
+        If the network normalizes its inputs with constants, as imported networks may do, the default kind is "none".
+        """
+        network = self.network
+        fitted = examples.normalization or network.normalization
+        if fitted != UNFITTED or network.input_ports:
+            return fitted.kind
+        is_prepared = has_constant_normalization(network.layers, network.wiring)
+        return "none" if is_prepared else examples.statistics.default_kind
+
+    # ------------------------------------------------------------------ reading
+
+    def read(self, data: Data) -> Examples:
+        """Return data with their targets as examples. Errors are raised if they do not match the network.
+
+        Errors   DataError, OptionError or ShapeError; SampleError names the sample. InputUnitWarning for another unit
+        """
+        examples = self._read(data).with_weights(data.weights).checked()
+        if isinstance(self.normalization, Normalization):
+            self.normalization.check_unit(examples.source.representative)
+        return examples
+
+    def parts(
+        self, data: Data, examples: Examples, share: float, seed: int, groups: ArrayLike | None
+    ) -> tuple[Examples, Examples | None]:
+        """Return training and validation data (`Examples.parts`), from data and the examples read from them.
+
+        The normalization of several inputs is fitted to the training data alone, so that both are read again.
+        """
+        if not share or examples.normalization is None:
+            return examples.parts(share, seed, groups)
+        training, validation = (cast("Any", data).take(part) for part in examples.split(share, seed, groups))
+        first = self.read(training)
+        return first, replace(self, normalization=cast("Normalization", first.normalization)).read(validation)
+
+    def _read(self, data: Data) -> Examples:
+        if data.path:
+            raise OptionError(f"{data.path}: only fit takes the path of a folder; load it with chainrule.data.load")
+        if data.rows is not None:
+            return self._of_rows(data)
+        if isinstance(data, Dataset):
+            return self._of_dataset(data)
+        series = self.series(data.inputs)
+        if series:
+            for shape in {values.shape for values in series}:
+                if len(resized(self.network, shape).output_shape) > 1:
+                    raise DataError("an output per position requires series of one length; pad or cut them")
+            return Examples(SeriesSource(series), self._targets(_only(data.targets, "target"), len(series)))
+        x, normalization = self.inputs(data.inputs)
+        if x.size == 0:
+            raise DataError("the data is empty")
+        (y, *_) = data.targets.values()
+        if isinstance(y.passed, SampleSource):
+            return self._of_pairs(x, y.passed)
+        return Examples(ColumnSource(x), self.targets(data.targets, len(x)), normalization=normalization)
+
+    # ------------------------------------------------------------------ inputs
+
+    def inputs(self, columns: Mapping[Any, Column], *, single: bool = False) -> tuple[Any, Normalization | None]:
+        """Return inputs as an array (N, *input_shape) or a `SampleSource`, and the normalization of several.
+
+        Several inputs are normalized and packed into one array. Packed inputs are returned unchanged.
+
+        single   whether the inputs may be those of one sample
+        """
+        ports = self.network.input_ports
+        if ports is None:
+            return self._input(columns, single=single), None
+        if [*columns] == [""] and ports.is_packed(columns[""].passed):
+            if self.normalization in NORMALIZATIONS:
+                names = ", ".join(ports.names)
+                raise OptionError(f"normalization {self.normalization!r} of a packed array: pass the inputs {names}")
+            return columns[""].passed, None
+        named = _named(ports, columns, "inputs")
+        arrays = ports.checked({name: column.values for name, column in named.items()}, "inputs", single=single)
+        fitted = self.normalization
+        if isinstance(fitted, str) and all(map(len, arrays.values())):
+            kind = None if fitted == AUTOMATIC else fitted
+            fitted = fit_joint(self.network.layers, self.network.wiring, arrays, kind)
+        if not isinstance(fitted, JointNormalization):
+            return ports.pack(arrays, "inputs"), None
+        for name, part in fitted.parts.items():
+            part.check_unit(arrays[name], f"input {name}: ")
+        return ports.pack(fitted.of_each(arrays, self.network.dtype), "inputs"), fitted
+
+    def _input(self, columns: Mapping[Any, Column], *, single: bool = False) -> Any:
+        """Return the only input, (N, *input_shape), with the columns of a table in the recorded order."""
+        column = _only(columns, "input")
+        values = column.passed
+        if self.columns and column.names not in ((), self.columns):
+            values = column.ordered(self.columns, "the table has the columns")
+        return as_samples(input_array(values, self.network.input_shape, single=single))
+
+    def series(self, columns: Mapping[Any, Column]) -> list[Array]:
+        """Return series (C, L) of which at least one does not have the network's length; empty for other data.
+
+        Errors   ShapeError for series that do not have the network's channels
+        """
+        network = self.network
+        if network.has_ports or len(network.input_shape) != 2 or len(columns) != 1:
+            return []
+        series, channels = _only(columns, "input").series, network.input_shape[0]
+        shapes = {values.shape for values in series}
+        has_channels_last = len(shapes) == 1 and channels not in {shape[0] for shape in shapes}
+        if shapes <= {network.input_shape} or has_channels_last:
+            return []
+        for shape in shapes:
+            if shape[0] != channels:
+                raise ShapeError(f"expected series of shape ({channels}, length), found one of ({text(shape)})")
+        return series
+
+    # ------------------------------------------------------------------ targets
+
+    def targets(self, columns: Mapping[Any, Column], count: int) -> Targets:
+        """Return the targets of one output, or the packed targets of several."""
+        ports = self.network.output_ports
+        if ports is None:
+            return self._targets(_only(columns, "target"), count)
+        if self.ignore_label is not None:
+            raise OptionError(f"ignore_label {self.ignore_label} requires a network with one output")
+        if [*columns] == [""] and ports.is_packed(columns[""].passed):
+            values = columns[""].passed
+            _check_count(values, count)
+        else:
+            arrays = dict[str, Array]()
+            for name, column in _named(ports, columns, "targets").items():
+                _check_count(column.values, count)
+                if column.values.dtype.kind not in "fiub":
+                    raise DataError(f"{name}: expected numbers for several outputs, found {column.values.dtype}")
+                arrays[name] = np.asarray(Targets.of(np.asarray(column.values), ports.shapes[name]).values)
+            values = ports.pack(arrays, "targets")
+        return self._checked(Targets(values.astype(np.float64)))
+
+    def _targets(self, column: Column, count: int) -> Targets:
+        """Return the targets of one output. Labels are read here, and nowhere else."""
+        y, shape = np.asarray(column.values), self.network.output_shape
+        kind = KINDS.get(y.dtype.kind, "")
+        if not kind and y.dtype.kind != "f":
+            raise DataError(f"targets must be numbers or names of classes, found {y.dtype}: {quoted(column.passed)}")
+        _check_count(y, count)
+        names = self.labels.names
+        if len(column.names) > 1 and not are_numbers(names) and column.names != names:
+            y = column.ordered(names, "the targets are")
+        are_labels = len(shape) == 1 and y.shape[1:] in ((), (1,)) and (bool(kind) or shape[0] > 1)
+        if are_labels:
+            y = self.labels.places(y)
+        elif kind == TEXT:
+            raise DataError("the labels of positions must be whole numbers, found names")
+        return self._checked(Targets.of(y, shape, self.ignore_label, kind if are_labels else ""))
+
+    def _checked(self, targets: Targets) -> Targets:
+        """Return targets unchanged; DataError if they are outside the domain of the loss or not of the task."""
+        if self.loss is not None:
+            outputs.check_targets(self.network, self.loss, targets, self.task)
+        return targets
+
+    # ------------------------------------------------------------------ data sets and streams
+
+    def _of_dataset(self, data: Dataset) -> Examples:
+        if self.network.has_ports:
+            raise DataError("a Dataset has one input and one label; pass x and y with all inputs and targets")
+        has_names = not are_numbers(data.classes)
+        data = matched(data, self.labels)
+        x, places = self._input(data.inputs), self.with_places()
+        if isinstance(data.y, SampleSource):
+            examples = places._of_pairs(x, data.y)
+            source = cast("ItemSource", examples.source)
+            source.check_masks(max(self.network.output_shape[0], 2), self.ignore_label)
+            return replace(examples, mask_values=data.mask_values, digits=data.digits)
+        validation = None if data.validation is None else self.read(data.validation)
+        targets = places._targets(data.targets[""], len(data))
+        if targets.kind and has_names:
+            targets = replace(targets, kind=TEXT)
+        return Examples(ColumnSource(x), targets, validation, digits=data.digits, mask_values=data.mask_values)
+
+    def with_places(self) -> Record:
+        """Return a record by which labels are the places of classes."""
+        return replace(self, labels=UNNAMED)
+
+    def _of_pairs(self, x: Any, y: SampleSource) -> Examples:
+        """Return inputs with targets that are read when they are needed."""
+        from chainrule.training.streams import ItemSource, SourcePairs
+
+        source = ItemSource(SourcePairs(x, y), _BatchReader(self), self.network.input_shape)
+        return Examples(source, source.probe.targets)
+
+    def _of_rows(self, data: Data) -> Examples:
+        """Return the examples of a data set of pairs, or of an iterable of batches."""
+        from chainrule.training.streams import BatchSource, ItemSource, are_samples
+
+        network, reader = self.network, _BatchReader(self, data.classes)
+        if network.has_ports or not are_samples(data.rows, len(network.input_shape)):
+            source = BatchSource(data.rows, reader, data.steps)
+        elif data.steps is not None:
+            raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
+        else:
+            source = ItemSource(data.rows, reader, network.input_shape)
+        return Examples(source, source.probe.targets, normalization=reader.normalization)
+
+
+class _BatchReader:
+    """Reads the batches of a data set or an iterable: all as the first one.
+
+    classes   names of the classes of the labels, which are their places; empty: the labels are those of the network
+    """
+
+    def __init__(self, record: Record, classes: Sequence[str] = ()) -> None:
+        self.record, self.classes = record, classes
+        self.normalization: Normalization | None = None
+
+    def __call__(self, x: Any, y: Any, weights: Any) -> Samples:
+        """Return the arrays of a batch as samples, whose targets have the task of the first batch."""
+        record, network = self.record, self.record.network
+        if not network.has_ports:
+            x, y = np.asarray(x), np.asarray(y)
+        if self.classes and y.dtype.kind not in "US":
+            y = matched_targets(y, self.classes, record.labels, len(network.output_shape))
+            record = record.with_places()
+        data = Data.of(x, y)
+        inputs, normalization = record.inputs(data.inputs)
+        targets = record.targets(data.targets, len(inputs)).with_weights(weights)
+        if targets.kind and self.classes:
+            targets = replace(targets, kind=TEXT)
+        if normalization is not None:
+            self.normalization = normalization
+            self.record = replace(self.record, normalization=normalization)
+        if record.task is None and record.loss is not None:
+            self.record = replace(self.record, task=outputs.infer_task(network, record.loss, targets))
+        return Samples(inputs, targets)
+
+
+def loaded(network: Network, data: Data) -> Data:
+    """Return the training set of a folder, with images of the network's input shape; other data unchanged."""
+    if not data.path:
+        return data
+    from chainrule.data.loading import training_folder
+
+    return training_folder(data.path, network.input_shape).with_columns(data.weights, data.groups)
+
+
+def _learned_labels(network: Network, data: Data) -> Labels:
+    """Return the labels for a training: with the names of the data if the network has none, and there are as many.
+
+    The names of the columns of a table are those of the targets.
+
+    An untrained network may have more outputs than a data set has classes. The others keep their numbers.
+    """
+    own, names, chosen = network.labels, data.classes, True
+    if network.has_ports and not isinstance(data, Dataset):
+        return own
+    if not isinstance(data, Dataset):
+        for column in data.targets.values():
+            names = column.names
+            if not isinstance(column.passed, SampleSource) and column.values.dtype.kind in "US":
+                names, chosen = names_in(np.asarray(column.values)), False
+    if {*names} <= {*own.names}:  # also without names
+        return own
+    if (isinstance(data, Dataset) or data.rows is not None) and network.untrained:
+        names += tuple(name for name in own.names[len(names) :] if name not in names)
+    is_new = are_numbers(own.names) and len(names) in class_counts(network.output_shape[0])
+    return Labels(names, chosen=chosen) if is_new else own
+
+
+def _only(columns: Mapping[Any, Column], what: str) -> Column:
+    """Return the only column; DataError if there are several."""
+    if len(columns) == 1:
+        return next(iter(columns.values()))
+    raise DataError(f"{what}s {', '.join(map(str, columns))}: expected one, for a network with one {what}")
+
+
+def _named(ports: Ports, columns: Mapping[Any, Column], what: str) -> dict[str, Column]:
+    """Return the columns of several inputs or targets by name, in the order of the network."""
+    if [*columns] != [""]:
+        return ports.named(columns, what)
+    column = columns[""]
+    return ports.named(column.parts if column.parts else column.passed, what)
+
+
+def _check_count(values: Any, count: int) -> None:
+    """Raise DataError unless there is a target for each input."""
+    if values.ndim == 0 or len(values) != count:
+        raise DataError(f"{count} inputs but {len(values) if values.ndim else 'a single'} targets")
+
+
+def batched(network: Network, x: Any, y: Any) -> tuple[Any, Any]:
+    """Return a batch of one sample for a single sample and its targets; return a batch unchanged."""
+    # one unnamed input and output, or several by name
+    inputs = {"": x} if network.input_ports is None else network.input_ports.named(x, "inputs")
+    shapes = [network.input_shape] if network.input_ports is None else network.input_ports.shapes.values()
+    try:
+        is_batch = [np.shape(value) for value in inputs.values()] != [*shapes]
+    except ValueError:  # rows of different lengths
+        is_batch = True
+    if is_batch:
+        return x, y
+    targets = {"": y} if network.output_ports is None else network.output_ports.named(y, "targets")
+    x, y = ({name: np.asarray(value)[None] for name, value in values.items()} for values in (inputs, targets))
+    return x, y

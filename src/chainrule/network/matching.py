@@ -1,0 +1,76 @@
+"""Data sets whose classes have names: their labels become those of a network with the same classes in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.arrays import Array, Ints
+from chainrule.data.dataset import Dataset
+from chainrule.data.sources import Relabeled, SampleSource
+from chainrule.errors import DataError, SampleError
+from chainrule.network.labels import Labels
+
+
+def matched(data: Dataset, labels: Labels) -> Dataset:
+    """Return a data set whose labels, or columns of targets, are those of a network, matched by name.
+
+    labels   labels of the network; those of a single output have two classes
+
+    Errors   DataError as `Labels.rows_of`, or if targets of the network are missing
+    """
+    classes = labels.classes if data.has_classes else labels.names
+    if data.classes == classes:
+        return data
+    rows = labels.rows_of(data.classes, data.name)
+    order, masks = np.argsort(rows), data.mask_values
+    if masks is not None:  # the values of the labels 0, 1, …
+        is_start = np.array_equal(rows[order], np.arange(len(rows)))
+        masks = replace(masks, values=tuple(masks.values[int(k)] for k in order)) if is_start else None
+    y = _relabeled(data.y, rows) if data.has_classes else _in_order(data.y, rows, classes, data.name)
+    validation = data.validation and matched(data.validation, labels)
+    return replace(data, y=y, classes=tuple(classes), validation=validation, mask_values=masks)
+
+
+def matched_targets(y: Array, names: Sequence[str], labels: Labels, axes: int) -> Array:
+    """Return the targets y of a batch from a data set whose class names are known, as `matched`.
+
+    y        labels (N,) or (N, 1), labels of positions (N, …), or a column for each class, (N, K, …)
+    names    class names of the data set
+    axes     number of axes of a target with a column for each class: 1, or more for dense outputs
+
+    Errors   SampleError for a label (N,) outside the class names; DataError as `matched`
+    """
+    source = "the data set"
+    rows = labels.rows_of(names, source)
+    if y.ndim == 1 + axes and y.shape[1] == len(names) > 1:
+        return _in_order(y, rows, labels.names, source)
+    places = y.astype(np.int64)
+    outside = np.flatnonzero((axes == 1) & ((places != y) | (places < 0) | (places >= len(names))))
+    if outside.size:
+        label, last = y.reshape(-1)[outside[0]], len(names) - 1
+        raise SampleError(
+            f"label {label} of sample {outside[0]}: expected one of the {source}'s classes, 0 … {last}", int(outside[0])
+        )
+    return _relabeled(places, rows)
+
+
+def _in_order(y: Array, rows: Ints, classes: Sequence[str], source: str) -> Array:
+    """Return columns of targets (N, K, …), which belong to the rows (K,) of a network, in its order."""
+    if len(rows) == len(classes):
+        return y[:, np.argsort(rows)]
+    missing = ", ".join(repr(name) for number, name in enumerate(classes) if number not in rows)
+    raise DataError(f"{source}: the target {missing} is missing; expected {', '.join(classes)}")
+
+
+def _relabeled(labels: Any, rows: Ints) -> Any:
+    """Return labels, or a source of labels, with other numbers (K,). Labels outside the K classes are kept."""
+    if np.array_equal(rows, np.arange(len(rows))):
+        return labels
+    if isinstance(labels, SampleSource):
+        return Relabeled(labels, rows)
+    is_class = (labels >= 0) & (labels < len(rows))
+    return np.where(is_class, rows[labels.clip(0, len(rows) - 1)], labels)

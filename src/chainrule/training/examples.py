@@ -1,0 +1,254 @@
+"""Training and evaluation data behind the record of a network: samples with numbers, in one of four kinds of sources.
+
+A `Source` has the inputs. The targets are in memory if the source is `known`; otherwise they come with the inputs.
+`streams` has the two kinds whose targets come with the inputs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule._io.locks import cached_property
+from chainrule.core.arrays import Array, Arrays, Ints
+from chainrule.core.randomness import generator
+from chainrule.data.dataset import batch_count, order
+from chainrule.data.input_statistics import InputStatistics
+from chainrule.data.normalization import Normalization
+from chainrule.data.sources import SampleSource, finite_extremes, subset
+from chainrule.errors import OptionError
+from chainrule.training.samples import Samples
+from chainrule.training.targets import Targets
+
+if TYPE_CHECKING:
+    from chainrule.data.mask_values import MaskValues
+
+
+class Source:
+    """Inputs of samples, which are numbered from 0.
+
+    known         whether all targets are in memory
+    decodes       whether other processes should read ahead, since reading takes time
+    in_memory     whether the inputs are an array in memory
+    batch_size    number of samples in a batch if the source decides it; None: the recipe decides
+    has_lengths   whether the samples of a batch have one length, but those of different batches may have others
+    """
+
+    known: ClassVar[bool] = True
+    decodes: bool = False
+    in_memory: bool = False
+    batch_size: int | None = None
+    has_lengths: ClassVar[bool] = False
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def inputs(self) -> Any:
+        """Inputs of all samples, (N, …); None if there is no array or `SampleSource` of them."""
+        return None
+
+    @property
+    def representative(self) -> Any:
+        """Inputs (M, …) that determine the normalization: of all samples, or of some."""
+        return self.inputs
+
+    def part(self, numbers: Ints, targets: Targets) -> tuple[Source, Targets]:
+        """Return the source of the samples with the given numbers, which get numbers from 0, and its targets."""
+        raise NotImplementedError
+
+    def labels(self, targets: Targets) -> Ints | None:
+        """Return the class of each sample, (N,), which a split considers; None for other targets.
+
+        targets   targets of the samples, or of some if they are not in memory
+        """
+        return targets.classes
+
+    def read(self, numbers: Ints, key: int = 0) -> Arrays:
+        """Return the arrays of samples, as an argument of `samples`. Other processes call this to read ahead.
+
+        key   seed of the random transformations of a data set
+        """
+        return ()
+
+    def samples(self, numbers: Ints, targets: Targets, arrays: Arrays = ()) -> tuple[Samples, Ints]:
+        """Return samples in memory, and the indices in them of the samples with the given numbers.
+
+        targets   targets of all samples if they are in memory
+        arrays    result of `read` for the numbers; empty: call it if necessary
+        """
+        raise NotImplementedError
+
+    def batch_at(self, step: int) -> tuple[Samples, int]:
+        """Return the batch of a step, numbered from 0, and the number of its first sample; for data in batches."""
+        raise NotImplementedError
+
+    def plan(self, size: int, seed: int | None, epoch: int) -> list[Ints]:
+        """Return the numbers of the samples in each batch of an epoch; without a seed, in order."""
+        numbers = np.arange(len(self)) if seed is None else order(len(self), seed, epoch)
+        return [numbers[first : first + size] for first in range(0, len(numbers), size)]
+
+    def steps(self, size: int) -> int:
+        """Return the number of batches in an epoch, for batches of ``size`` samples."""
+        return batch_count(len(self), size)
+
+
+class ColumnSource(Source):
+    """Inputs in an array, a table or a mapped file, or image files. Only the samples of a batch are copied.
+
+    x   inputs (N, …): an array or a `SampleSource`
+    """
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+        self.in_memory = not isinstance(x, SampleSource)
+        self.decodes = not self.in_memory and x.decodes
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def inputs(self) -> Any:
+        return self.x
+
+    def part(self, numbers: Ints, targets: Targets) -> tuple[Source, Targets]:
+        return ColumnSource(subset(self.x, numbers)), targets.take(numbers)
+
+    def read(self, numbers: Ints, key: int = 0) -> Arrays:
+        return (self.x[numbers],)
+
+    def samples(self, numbers: Ints, targets: Targets, arrays: Arrays = ()) -> tuple[Samples, Ints]:
+        if self.in_memory:
+            return Samples(self.x, targets), numbers
+        (x,) = arrays or self.read(numbers)
+        return Samples(x, targets.take(numbers)), np.arange(len(numbers))
+
+
+class SeriesSource(Source):
+    """Series (C, L) that may have different lengths L. The series of a batch have the same length.
+
+    The joined series determine the normalization.
+    """
+
+    has_lengths = True
+
+    def __init__(self, series: Sequence[Array]) -> None:
+        self.series = series
+        self.lengths = np.array([values.shape[1] for values in series])
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def _of(self, numbers: Ints) -> list[Array]:
+        return [self.series[int(number)] for number in numbers]
+
+    @cached_property
+    def representative(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return np.concatenate(self.series, 1)[None]
+
+    def part(self, numbers: Ints, targets: Targets) -> tuple[Source, Targets]:
+        return SeriesSource(self._of(numbers)), targets.take(numbers)
+
+    def samples(self, numbers: Ints, targets: Targets, arrays: Arrays = ()) -> tuple[Samples, Ints]:
+        x: Array = np.stack(self._of(numbers))
+        return Samples(x, targets.take(numbers)), np.arange(len(numbers))
+
+    def plan(self, size: int, seed: int | None, epoch: int) -> list[Ints]:
+        """Return the numbers of the series in each batch, which are drawn in every epoch; without a seed, by length."""
+        numbers = np.arange(len(self)) if seed is None else order(len(self), seed, epoch)
+        batches, lengths = list[Ints](), np.unique(self.lengths)
+        for length in lengths:
+            group = numbers[self.lengths[numbers] == length]
+            batches += [group[first : first + size] for first in range(0, len(group), size)]
+        if seed is None or len(lengths) == 1:
+            return batches
+        return [batches[place] for place in generator(seed, "lengths", epoch).permutation(len(batches))]
+
+    def steps(self, size: int) -> int:
+        return sum(batch_count(int(count), size) for count in np.unique_counts(self.lengths).counts)
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Training or evaluation data.
+
+    source        source of the inputs
+    targets       targets of all samples, or of `Source.representative` if the source does not know all
+    validation    validation data of their own; None if there are none
+    normalization   normalization of several inputs, which was applied when they were packed; None for one input
+    digits        whether the inputs are centered digits as in MNIST, see `Dataset`
+    mask_values   for labels from mask files, the value of each label in these files; None for other targets
+    """
+
+    source: Source
+    targets: Targets
+    validation: Examples | None = None
+    normalization: Normalization | None = None
+    digits: bool = False
+    mask_values: MaskValues | None = None
+
+    @staticmethod
+    def of(x: ArrayLike, y: ArrayLike, shape: Sequence[int]) -> Examples:
+        """Return arrays as examples: inputs (N, …), and labels or targets for outputs of the given shape."""
+        return Examples(ColumnSource(np.asarray(x)), Targets.of(np.asarray(y), tuple(shape)))
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @cached_property
+    def statistics(self) -> InputStatistics:
+        """Statistics of the inputs, which determine the normalization."""
+        return InputStatistics(self.source.representative)
+
+    @property
+    def bytes_of_reading(self) -> int:
+        """Size in bytes of one sample, as returned by `Source.read`, with a margin for alignment."""
+        x = self.source.representative
+        return math.prod(x.shape[1:]) * x.dtype.itemsize + 8 * math.prod(self.targets.values.shape[1:]) + 64
+
+    def checked(self) -> Examples:
+        """Return the examples unchanged; DataError if an input is infinite or NaN."""
+        x = self.source.representative
+        if x.dtype.kind == "f" and not np.isfinite(self.statistics.limits).all():
+            finite_extremes(x, "inputs")
+        return self
+
+    def first(self) -> Examples:
+        """Return the first sample of those that determine the normalization."""
+        numbers = np.arange(1)
+        return Examples(ColumnSource(self.source.representative[:1]), self.targets.take(numbers))
+
+    def with_weights(self, weights: ArrayLike | None) -> Examples:
+        """Return the examples with other weights in the loss, (N,), if they are not None."""
+        return self if weights is None else replace(self, targets=self.targets.with_weights(weights))
+
+    def split(self, share: float, seed: int, groups: ArrayLike | None = None) -> tuple[Ints, Ints]:
+        """Return the numbers of training and of validation samples. Of labels, the share of every class is the same.
+
+        share    fraction of the samples for validation
+        seed     seed of the random selection
+        groups   what each sample belongs to, (N,), of which nothing is divided; None: the samples are independent
+
+        Errors   OptionError for data in batches
+        """
+        if self.source.batch_size is not None:
+            raise OptionError("validation_split requires a data set with a length and indices; pass validation_data")
+        from chainrule.data.splits import split_validation
+
+        return split_validation(len(self), share, seed, self.source.labels(self.targets), groups)
+
+    def parts(self, share: float, seed: int, groups: ArrayLike | None = None) -> tuple[Examples, Examples | None]:
+        """Return training data and validation data or None, as `split`; with a share of 0, the data's own."""
+        if not share:
+            return self, self.validation
+        training, validation = (self._part(numbers) for numbers in self.split(share, seed, groups))
+        return training, validation
+
+    def _part(self, numbers: Ints) -> Examples:
+        source, targets = self.source.part(numbers, self.targets)
+        return replace(self, source=source, targets=targets, validation=None)

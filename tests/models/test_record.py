@@ -1,0 +1,377 @@
+"""What is given once is meant everywhere: labels, tasks, columns, ranks, units and numbers have one reading."""
+
+import tracemalloc
+import warnings
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numerical import assert_close
+from numpy.testing import assert_array_equal
+from selection import draws
+from sklearn.model_selection import KFold, train_test_split
+
+import chainrule as cr
+from chainrule.errors import ChainruleError, InputUnitWarning
+
+N = 24
+NAMES = {  # form of names: names of three classes, whether somebody chose them
+    "numbers": (("0", "1", "2"), False),
+    "words of labels": (("bee", "cat", "dog"), False),
+    "numbers of labels": (("1", "2", "3"), False),
+    "chosen words": (("cat", "ant", "bee"), True),
+    "chosen words and a number": (("cat", "7", "1"), True),
+    "chosen numbers": (("7", "3", "5"), True),
+    "words of a data set": (("dog", "cat", "ant"), True),
+    "numbers of a data set": (("3", "1", "8"), True),
+}
+WRITTEN = ("names", "list of names", "places", "small places", "floats", "column", "numbers of names", "truth")
+
+
+def written(writing: str, places: np.ndarray, names: tuple[str, ...]) -> Any:
+    """Return the labels of classes by their places, written in one of several ways."""
+    match writing:
+        case "names":
+            return np.array(names)[places]
+        case "list of names":
+            return np.array(names)[places].tolist()
+        case "small places":
+            return places.astype(np.uint8)
+        case "floats":
+            return places.astype(np.float64)
+        case "column":
+            return places[:, None]
+        case "numbers of names":
+            return np.array([*map(int, names)])[places]
+        case "truth":
+            return places > 0
+        case _:
+            return places
+
+
+class Table:
+    """A table with named columns, like those of pandas."""
+
+    def __init__(self, array: np.ndarray, columns: Any) -> None:
+        self.array, self.columns = array, list(columns)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.array.astype(dtype or self.array.dtype)
+
+
+def network(**options: Any) -> cr.Sequential:
+    layers = [cr.Flatten(), cr.Dense(6), cr.Tanh(), cr.Dense(3), cr.Softmax()]
+    return cr.Sequential(layers, (1, 2, 3), engine="numpy", dtype="float64", **options)
+
+
+def data(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    draw = np.random.default_rng(seed)
+    places = draw.permutation(np.arange(N) % 3)
+    return (40 * places[:, None, None, None] + draw.integers(0, 99, (N, 1, 2, 3))).astype(np.uint8), places
+
+
+def trained(form: str, x: np.ndarray, places: np.ndarray) -> cr.Sequential:
+    """Train a network whose classes get their names in some way."""
+    names, _ = NAMES[form]
+    model = network(classes=names if form.startswith("chosen") else None)
+    if form.endswith("data set"):
+        model.fit(cr.Dataset(x, places, names), epochs=2, progress=False)
+    else:
+        y = places if form == "numbers" else np.array(names)[places]
+        model.fit(x, y, epochs=2, progress=False)
+    assert model.classes == names
+    return model
+
+
+def meaning(labels: Any, names: tuple[str, ...], *, chosen: bool) -> list[int] | None:
+    """Return the places that labels mean by the documented rule, or None if they are refused."""
+    are_numbers = all(map(str.isdecimal, names))
+    are_places = names == ("0", "1", "2") or (chosen and not are_numbers)
+    result = list[int]()
+    for label in np.asarray(labels).reshape(-1).tolist():
+        text = label if isinstance(label, str) else str(int(label))
+        if are_places and not isinstance(label, str):
+            result.append(int(label))
+        elif text in names:
+            result.append(names.index(text))
+        else:
+            return None
+    return result if max(result) < len(names) else None
+
+
+@pytest.mark.parametrize("form", NAMES)
+@pytest.mark.parametrize("writing", WRITTEN)
+def test_a_label_has_one_reading_at_every_entrance(form: str, writing: str, tmp_path: Path) -> None:
+    """In targets, validation data, batches, class weights and arguments, also after saving; or it is refused there."""
+    x, places = data(1)
+    names, chosen = NAMES[form]
+    if writing == "numbers of names" and not all(map(str.isdecimal, names)):
+        return
+    y = written(writing, places, names)
+    expected = meaning(y, names, chosen=chosen)
+    if writing == "truth" and expected is None and not (chosen or form == "numbers"):
+        y = np.where(places > 0, names[1], names[0])  # booleans have no name here
+        expected = meaning(y, names, chosen=chosen)
+    model = trained(form, x, places)
+    model.save(tmp_path / "model.safetensors")
+    for net in (model, cr.load(tmp_path / "model.safetensors", engine="numpy")):
+        labels = np.asarray(y)
+        batches, items = [(x[:9], labels[:9]), (x[9:], labels[9:])], [*zip(x, labels, strict=True)]
+        for passed in ((x, y), (batches,), (items,)):
+            if expected is None:
+                with pytest.raises(ChainruleError):
+                    net.evaluate(*passed)
+            else:
+                right = net.predict(x).argmax(1) == expected
+                assert net.evaluate(*passed).accuracy == pytest.approx(right.mean())
+        if expected is not None:
+            for label, place in zip(labels.reshape(-1)[:4], expected[:4], strict=True):
+                assert_array_equal(net.saliency(x[:1], label), net.saliency(x[:1], names[place]))
+    if expected is not None:
+        weighted, twin, label = trained(form, x, places), trained(form, x, places), np.asarray(y).reshape(-1)[0]
+        key = label.item() if writing != "truth" else str(label)
+        if meaning(key, names, chosen=chosen) == [expected[0]]:
+            by_class = weighted.fit(x, y, class_weight={key: 3.0}, progress=False)
+            by_sample = twin.fit(
+                x, y, sample_weight=np.where(np.array(expected) == expected[0], 3.0, 1), progress=False
+            )
+            assert by_class.loss.tolist() == by_sample.loss.tolist()
+
+
+@pytest.mark.parametrize("kind", ["integers", "bytes", "text", "booleans"])
+@pytest.mark.parametrize("form", ["arrays", "batches", "items", "steps"])
+def test_labels_come_out_as_they_went_in(kind: str, form: str, tmp_path: Path) -> None:
+    x, places = data(3)
+    y = {
+        "integers": places,
+        "bytes": places.astype(np.uint8),
+        "text": np.array(["ü", "a b", "7"])[places],
+        "booleans": places > 0,
+    }[kind]
+    ending: list[Any] = [cr.Dense(1), cr.Sigmoid()] if kind == "booleans" else [cr.Dense(3), cr.Softmax()]
+    classes = sorted({*y}) if kind == "text" else None  # a stream does not tell the names of later batches
+    model = cr.Sequential([cr.Flatten(), *ending], (1, 2, 3), engine="numpy", classes=classes)
+    if form == "steps":
+        model.train_step(x, y)
+    else:
+        batches = [(x[:12], y[:12]), (x[12:], y[12:])]
+        passed = {"arrays": (x, y), "batches": (batches,), "items": ([*zip(x, y, strict=True)],)}[form]
+        model.fit(*passed, epochs=3, progress=False)
+    model.save(tmp_path / "model.safetensors")
+    own = {type(label) for label in y.tolist()}
+    for net in (model, cr.load(tmp_path / "model.safetensors", engine="numpy")):
+        answers, evaluation = net.predict_classes(x), net.evaluate(x, y)
+        assert {type(label) for label in answers.tolist()} == own
+        assert (answers == y).mean() == pytest.approx(evaluation.accuracy)
+        for mistake in evaluation.mistakes:
+            assert (mistake.true, mistake.predicted) == (y[mistake.sample].item(), answers[mistake.sample].item())
+
+
+def test_classes_with_one_name_are_refused() -> None:
+    for names in (["a", "a", "b"], ["é", "e\u0301", "x"]):
+        with pytest.raises(ChainruleError, match="different"):
+            network(classes=names)
+
+
+@settings(max_examples=draws(20), deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(["Sigmoid", "Softmax", ""]), st.integers(2, 5))
+def test_the_task_does_not_depend_on_the_order_of_the_samples(seed: int, ending: str, size: int) -> None:
+    """In arrays, in batches that begin with rows of a single 1, and in steps."""
+    draw = np.random.default_rng(seed)
+    rows = (draw.random((N, 3)) < 0.4).astype(float)
+    rows[:8] = np.eye(3)[draw.integers(0, 3, 8)]
+    rows = rows if ending == "Sigmoid" else np.eye(3)[draw.integers(0, 3, N)]
+    x, last = draw.normal(size=(N, 4)), {"Sigmoid": [cr.Sigmoid()], "Softmax": [cr.Softmax()], "": []}[ending]
+    tasks = set[str]()
+    for order in (np.arange(N), draw.permutation(N)):
+        models = [cr.Sequential([cr.Dense(3), *last], (4,), engine="numpy") for _ in range(3)]
+        batches = [(x[part], rows[part]) for part in np.array_split(order, size)]
+        models[0].fit(x[order], rows[order], progress=False)
+        models[1].fit(batches, progress=False)
+        for batch in batches:
+            models[2].train_step(*batch)
+        tasks |= {str(model.task and model.task.name) for model in models}
+    assert tasks == {"multi-label" if ending == "Sigmoid" else "classification"}
+
+
+def test_a_task_that_would_be_a_coincidence_is_refused() -> None:
+    draw = np.random.default_rng(0)
+    x, shares = draw.normal(size=(N, 4)), draw.dirichlet(np.ones(3), N)
+    linear: Callable[..., cr.Sequential] = lambda outputs, **options: cr.Sequential(  # noqa: E731
+        [cr.Dense(outputs)], (4,), engine="numpy", **options
+    )
+    for outputs, y in ((3, shares), (1, x[:, 0] > 0), (1, np.where(x[:, 0] > 0, "yes", "no"))):
+        with pytest.raises(ChainruleError, match=r"loss=.*Sigmoid\(\)"):
+            linear(outputs).fit(x, y, progress=False)
+    chosen = linear(3, loss="mean_squared_error")
+    chosen.fit(x, shares, progress=False)
+    named = linear(3)
+    named.fit(x, shares, loss="mean_squared_error", progress=False)
+    for model in (chosen, named):
+        assert model.task is not None
+        assert model.task.name == "regression"
+    for rows in (np.eye(3)[np.arange(N) % 3], np.arange(N) % 3):  # one-hot rows and labels stay classes
+        model = linear(3)
+        model.fit(x, rows, progress=False)
+        assert model.task is not None
+        assert model.task.name == "classification"
+
+
+def test_every_batch_has_the_task_of_the_first() -> None:
+    draw = np.random.default_rng(1)
+    x, first, later = draw.normal(size=(N, 4)), np.arange(N)[:, None] % 2.0, draw.random((N, 1))
+    model = cr.Sequential([cr.Dense(1), cr.Sigmoid()], (4,), engine="numpy")
+    with pytest.raises(ChainruleError, match="task is binary"):
+        model.fit([(x, first), (x, later)], progress=False)
+    model.train_step(x, first)
+    with pytest.raises(ChainruleError, match="task is binary"):
+        model.train_step(x, later)
+
+
+@settings(max_examples=draws(20), deadline=None)
+@given(st.permutations(range(4)), st.permutations(range(2)))
+def test_columns_are_read_by_name(order: list[int], targets: list[int]) -> None:
+    """Inputs and targets in another order of columns are put right; other names are refused, in every method."""
+    draw = np.random.default_rng(2)
+    x, y = draw.normal(size=(N, 4)) * [1, 10, 100, 1000], draw.normal(size=(N, 2), loc=(5, 50))
+    model = cr.Sequential([cr.Dense(3), cr.Tanh(), cr.Dense(2)], (4,), loss="mean_squared_error", engine="numpy")
+    model.fit(Table(x, "abcd"), Table(y, ("mass", "size")), progress=False)
+    assert model.classes == ("mass", "size")
+    other, names = Table(x[:, order], ["abcd"[k] for k in order]), [("mass", "size")[k] for k in targets]
+    assert_array_equal(model.predict(other), model.predict(x))
+    turned = Table(y[:, targets], names)
+    assert model.evaluate(other, turned).loss == model.evaluate(x, y).loss
+    history = model.fit(x, y, validation_data=(other, turned), learning_rate=1e-9, progress=False)
+    assert_close(history["validation_loss"][0], model.evaluate(x, y).loss)
+    for call, arguments, options in (
+        (model.predict, (Table(x, "abce"),), {}),
+        (model.evaluate, (Table(x, "abca"), y), {}),
+        (model.evaluate, (x, Table(y, ("mass", "age"))), {}),
+        (model.fit, (x, y), {"validation_data": (Table(x, "wxyz"), y), "progress": False}),
+    ):
+        with pytest.raises(ChainruleError, match="trained on"):
+            call(*arguments, **options)
+
+
+@settings(max_examples=draws(30), deadline=None)
+@given(st.integers(1, 3), st.lists(st.integers(2, 9), min_size=0, max_size=5))
+def test_a_wrong_rank_is_never_a_sample(channels: int, shape: list[int]) -> None:
+    """A network for images of any size accepts samples, single samples, and gray images without their channel alone."""
+    layers = [cr.Conv2D(2, 1), cr.GlobalAveragePool2D(), cr.Dense(2), cr.Softmax()]
+    model = cr.Sequential(layers, (channels, 5, 4), engine="numpy")
+    x = np.zeros(shape)
+    try:
+        count = len(model.predict(x))
+    except ChainruleError:
+        return
+    are_images = len(shape) == 4 or (len(shape) == 3 and count == shape[0])
+    if not are_images:
+        assert count == 1
+        assert channels in (shape[0], shape[-1], 1)
+    assert len(shape) in (3, 4) or (len(shape) == 2 and channels == 1)
+    if len(shape) != 4 and not (len(shape) == 3 and channels == 1):
+        with pytest.raises(ChainruleError):
+            model.evaluate(x, np.zeros(count, int))
+
+
+def test_data_sets_are_split_by_scikit_learn() -> None:
+    x, places = data(5)
+    whole = cr.Dataset(x, places, tuple("abc"))
+    assert whole.shape == x.shape
+    parts = train_test_split(whole, test_size=0.25, random_state=0)
+    assert [len(part) for part in parts] == [18, 6]
+    assert sorted(map(len, [test for _, test in KFold(4).split(whole)])) == [6] * 4
+    network().fit(parts[0], progress=False)
+
+
+def test_another_unit_is_reported_at_every_entrance() -> None:
+    draw = np.random.default_rng(0)
+    x, y = draw.integers(0, 256, (N, 1, 2, 3), dtype=np.uint8), np.arange(N) % 2
+    model = cr.Sequential([cr.Flatten(), cr.Dense(1), cr.Sigmoid()], (1, 2, 3), engine="numpy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(x, y, validation_data=(x, y), progress=False)
+    fractions = x / 255
+    for call, arguments in (
+        (model.fit, (fractions, y)), (model.predict, (fractions,)), (model.evaluate, (fractions, y)),
+        (model.tune_thresholds, (fractions, y)), (model.train_step, (fractions, y)),
+        (model.evaluate, ([(fractions, y)],)),
+    ):  # fmt: skip
+        with pytest.warns(InputUnitWarning):
+            call(*arguments)
+    with pytest.warns(InputUnitWarning):
+        model.fit(x, y, validation_data=(fractions, y), progress=False)
+
+
+@pytest.mark.parametrize("length", [7, 12, 20])
+def test_series_of_one_length_are_series(length: int, tmp_path: Path) -> None:
+    """A list of arrays gives what it gives stacked, for a network of this length; and class weights work."""
+    draw = np.random.default_rng(length)
+    series, y = [*draw.normal(size=(N, 2, length))], np.arange(N) % 3 % 2
+    layers = [cr.Conv1D(3, 3), cr.Tanh(), cr.GlobalAveragePool1D(), cr.Dense(2), cr.Softmax()]
+    build: Callable[[int], cr.Sequential] = lambda size: cr.Sequential(  # noqa: E731
+        layers, (2, size), engine="numpy", dtype="float64"
+    )
+    model, twin = build(12), build(length)
+    options: dict[str, Any] = {"epochs": 2, "batch_size": 5, "validation_split": 0.3, "progress": False}
+    history = model.fit(series, y, class_weight={1: 2.0}, **options)
+    expected = twin.fit(np.stack(series), y, sample_weight=np.where(y == 1, 2.0, 1), **options)
+    assert_close(history.losses, expected.losses, dtype=float)
+    assert_close(model.predict(series), twin.predict(np.stack(series)))
+    assert_close(model.evaluate(series, y).loss, twin.evaluate(np.stack(series), y).loss, dtype=float)
+
+
+def test_what_a_run_cannot_do_is_refused_before_it_starts(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    series, y = [draw.normal(size=(1, length)) for length in (5, 7, 7, 9)], [0, 1, 0, 1]
+    model = cr.Sequential([cr.GlobalAveragePool1D(), cr.Dense(2), cr.Softmax()], (1, 7), engine="numpy")
+    before = model.parameters.copy()
+    for arguments in ({"x": series}, {"x": np.zeros((4, 1, 7)), "validation_data": (series, y)}):
+        with pytest.raises(ChainruleError, match="cannot be resumed"):
+            model.fit(**{"y": y, **arguments}, run=cr.Run(tmp_path / "run"), progress=False)
+    assert not (tmp_path / "run").exists()
+    assert_array_equal(model.parameters, before)
+
+
+@settings(max_examples=draws(10), deadline=None)
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=6), st.booleans())
+def test_random_numbers_are_those_of_the_sample(sizes: list[int], are_mirrored: bool) -> None:
+    """Batches of any sizes, items and arrays: the function of augmentation gets the same numbers for a sample."""
+    count = sum(sizes)
+    ends = np.cumsum([0, *sizes])
+    x, y = np.arange(count * 6.0).reshape(count, 1, 6), np.arange(count) % 2
+    seen = list[dict[tuple[float, ...], list[float]]]()
+
+    def function(image: np.ndarray, target: Any, generator: np.random.Generator) -> Any:
+        seen[-1].setdefault(tuple(np.sort(image.ravel())), []).extend([generator.random(), *image.ravel()[:1]])
+        return image, target
+
+    mirrored: dict[str, Any] = {"flip": "alternate"} if are_mirrored else {}
+    augmentation = cr.Augmentation(function=function, **mirrored)
+    forms: list[tuple[Any, ...]] = [
+        (x, y), ([(x[a:b], y[a:b]) for a, b in pairwise(ends)],), ([*zip(x, y, strict=True)],),
+    ]  # fmt: skip
+    for form in forms:
+        seen.append({})
+        model = cr.Sequential([cr.Flatten(), cr.Dense(2), cr.Softmax()], (1, 6), engine="numpy", dtype="float64")
+        model.fit(*form, epochs=2, augmentation=augmentation, normalization="none", progress=False)
+    for other in seen[1:]:
+        assert {key: sorted(values) for key, values in other.items()} == {
+            key: sorted(values) for key, values in seen[0].items()
+        }
+
+
+def test_labels_of_many_classes_take_little_memory() -> None:
+    """The one-hot rows of all samples would take 160 MB."""
+    x, y = np.arange(20_000 * 2, dtype=np.float32).reshape(-1, 2) % 7, np.arange(20_000) % 1_000
+    model = cr.Sequential([cr.Dense(1_000), cr.Softmax()], (2,), engine="numpy", threads=1)
+    tracemalloc.start()
+    model.fit(x, y, batch_size=2_000, class_weight="balanced", progress=False)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 80e6

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.core.arrays import Array, Arrays
 from chainrule.core.words import checked_options
 from chainrule.data.containers import Data
 from chainrule.data.normalization import Normalization
-from chainrule.engines.protocol import Array
 from chainrule.models.record import Record
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
+from chainrule.network.sizes import MAX_SIZES
 from chainrule.network.tasks import Task
 from chainrule.training import optimizers, outputs
 from chainrule.training.components import clipping
@@ -45,11 +46,37 @@ class BatchGradients:
 
 
 @dataclass(eq=False)
-class _Steps:
-    """What consecutive calls of `train_step` share: the stepper with its moments, and the number of steps."""
+class _Calls:
+    """What consecutive calls of `train_step` with the same options share, or all calls of `gradients`.
 
-    stepper: Stepper
+    options   optimizer, clip_norm and, for `train_step`, loss
+    moments   the optimizer's moments
+    count     number of calls
+    steppers  a cache: steppers with what they depend on, by input shape and whether batches have weights
+    """
+
+    options: tuple[Optimizer, float | None, Loss | None]
+    moments: Arrays = ()
     count: int = 0
+    steppers: dict[Any, Any] = field(default_factory=dict[Any, Any])
+
+    def stepper(self, network: Network, loss: Loss, task: Task, frozen: tuple[str, ...], *, weighted: bool) -> Stepper:
+        """Return a stepper with the moments.
+
+        network   the model, or one with the same weights for the size of the batch
+        """
+        place, key = (network.input_shape, weighted), (loss, task, frozen)
+        if place not in self.steppers or self.steppers[place][0] != key:
+            if len(self.steppers) > MAX_SIZES:
+                self.steppers.clear()
+            optimizer, clip_norm, _ = self.options
+            components = clipping(clip_norm)
+            multipliers = LRMultipliers.frozen(*frozen)
+            stepper = Stepper(network, optimizer, loss, task, multipliers, weighted=weighted, components=components)
+            self.steppers[place] = key, stepper
+        stepper = self.steppers[place][1]
+        stepper.moments = self.moments
+        return stepper
 
 
 @checked_options
@@ -81,12 +108,15 @@ def train_step(
     check_option("clip_norm", clip_norm)
     x, t, weights, task, resolved = _batch(self, self, x, y, loss, sample_weight)
     resolved_optimizer = optimizers.find(optimizer)
-    options: dict[str, Any] = {"weighted": weights is not None, "clip_norm": clip_norm}
-    steps = _kept_steps(self, self, "train_step", resolved_optimizer, resolved, task, **options)
+    options = resolved_optimizer, clip_norm, resolved
+    calls = self.calls.get("train_step")
+    if calls is None or calls.options != options:
+        calls = self.calls["train_step"] = _Calls(options, resolved_optimizer.init(self.parameters))
+    stepper = calls.stepper(self, resolved, task, self.frozen, weighted=weights is not None)
     rate = optimizers.choose(resolved_optimizer, learning_rate).learning_rate
     step_seed = self.seed if seed is None else seed
-    outcome = steps.stepper.step(x, t, weights, step=steps.count + 1, rate=rate, seed=step_seed)
-    steps.count += 1
+    outcome = stepper.step(x, t, weights, step=calls.count + 1, rate=rate, seed=step_seed)
+    calls.count += 1
     return outcome
 
 
@@ -98,7 +128,7 @@ def gradients(
     *,
     loss: LossLike | None = None,
     sample_weight: ArrayLike | None = None,
-    step: int = 1,
+    step: int | None = None,
     seed: int | None = None,
 ) -> BatchGradients:
     """Return the gradients of a batch's mean loss. The parameters are not modified; running statistics are.
@@ -106,7 +136,8 @@ def gradients(
     The gradients of frozen parameters are 0, and `optimizer.step` does not change these parameters.
 
     x, y, loss, sample_weight   as in `train_step`; x may have another size, as in `predict`
-    step, seed   step number, from 1, and seed of the random numbers for dropout; None: the model's seed
+    step, seed   step number, from 1, and seed of the random numbers for dropout; None: the number of this call, and the
+                 model's seed
 
     Errors    as in `train_step`
 
@@ -120,43 +151,17 @@ def gradients(
     network = sized(self, Data.of(x, y).inputs)
     x, t, weights, task, resolved = _batch(self, network, x, y, loss, sample_weight)
 
-    key = (f"gradients {network.input_shape}", optimizers.SGD(), resolved, task)
-    stepper = _kept_steps(self, network, *key, weighted=weights is not None).stepper
+    calls = self.calls.setdefault("gradients", _Calls((optimizers.SGD(), None, None)))
+    stepper = calls.stepper(network, resolved, task, self.frozen, weighted=weights is not None)
+    if step is None:
+        step = calls.count + 1
     outcome, flat = stepper.gradient(x, t, weights, step=step, seed=self.seed if seed is None else seed)
+    calls.count += 1
     named = {
         name: flat[first:last].reshape(self.weights[name].shape)
         for name, (first, last) in self.trainable_layout.items()
     }
     return BatchGradients(outcome.loss, outcome.measured, flat, named)
-
-
-def _kept_steps(
-    model: Network,
-    network: Network,
-    method: str,
-    optimizer: Optimizer,
-    loss: Loss,
-    task: Task,
-    *,
-    weighted: bool,
-    clip_norm: float | None = None,
-) -> _Steps:
-    """Return the stepper and the step count of a method's last call if its options are the same; otherwise new ones.
-
-    The options are those that a stepper is built for. The network is not among them, because the model and the method
-    determine it: `gradients` adds the input shape to the name of the method. The model keeps one stepper per method, so
-    that `gradients` between two calls of `train_step` does not reset the moments.
-
-    network   the model, or one with the same weights for the size of the batch
-    """
-    cache, key = model.cached_steps, (optimizer, loss, task, clip_norm, weighted, model.frozen)
-    if method not in cache or cache[method][0] != key:
-        multipliers = LRMultipliers.frozen(*model.frozen)
-        stepper = Stepper(
-            network, optimizer, loss, task, multipliers, weighted=weighted, components=clipping(clip_norm)
-        )
-        cache[method] = key, _Steps(stepper)
-    return cache[method][1]
 
 
 def _batch(

@@ -129,10 +129,10 @@ class Network:
                 normalization, self.input_ports, self.input_names, self.input_shape
             )
         self._initialize(weights, normalization)
-        # Compiled plans of `infer` that no thread is using, by input shape and loss, and compiled steps of the last
-        # calls, with what they depend on, by method
+        # Compiled plans of `infer` that no thread is using, by input shape and loss, and what `train_step` and
+        # `gradients` keep between calls
         self.idle_plans: dict[tuple[Shape, Loss | None], list[CompiledPlan]] = {}
-        self.cached_steps: dict[str, tuple[Any, Any]] = {}
+        self.calls: dict[str, Any] = {}
 
     def _initialize(self, weights: Mapping[str, ArrayLike] | None, normalization: Normalization | None) -> None:
         """Set all weights to ``weights``. If None, draw them, or inherit those of the networks that layers are from."""
@@ -235,8 +235,8 @@ class Network:
         self._buffers.untrained = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the attributes to copy or pickle: without compiled plans, and with only the name of the engine."""
-        return self.__dict__ | {"idle_plans": {}, "cached_steps": {}, "engine": self.engine.name}
+        """Return the attributes to copy or pickle: without plans and calls, and with only the name of the engine."""
+        return self.__dict__ | {"idle_plans": {}, "calls": {}, "engine": self.engine.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the network. If its engine is unavailable, print a message and fall back to the NumPy engine.

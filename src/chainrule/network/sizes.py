@@ -31,8 +31,7 @@ def resized(network: N, shape: Sequence[int]) -> N:
     twin.output_shape = twin.shapes[-1]
     twin.input_ports = input_ports(twin.layers, twin.wiring, twin.input_shape)
     twin.output_ports = output_ports(twin.layers, twin.wiring, twin.shapes)
-    for plans in (network.idle_plans, network.cached_steps):
-        if len(plans) > MAX_SIZES:
-            plans.clear()
-    twin.idle_plans, twin.cached_steps = network.idle_plans, network.cached_steps
+    if len(network.idle_plans) > MAX_SIZES:
+        network.idle_plans.clear()
+    twin.idle_plans = network.idle_plans
     return twin

@@ -5,27 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 from chainrule.errors import OptionError
 from chainrule.training.history import CLASS_SCORES, TOP_SCORE, Epoch, formatted
 from chainrule.training.steps.gradients import Outcome
-from chainrule.training.trainer import CALLBACK_METHODS, Callback, Trainer
+from chainrule.training.trainer import CALLBACK_METHODS, Callback, Trainer, implements
 
 REFRESH_INTERVAL = 0.1  # minimum seconds between updates of the bar, because small networks take many steps per second
 SMOOTHING = 0.98  # weight of the previous value in the bar's moving averages of loss and metric
-
-
-class _FunctionCallback(Callback):
-    """Callback that calls a function after every epoch."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-
-    def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        """Call the function, and stop training if it returns True."""
-        if self._function(trainer, epoch) is True:
-            trainer.stop = True
 
 
 CallbackLike: TypeAlias = Callback | Callable[["Trainer", Epoch], object] | object  # an object with some methods
@@ -35,30 +24,38 @@ def as_callbacks(callbacks: Any) -> list[Callback]:
     """Return a list of `Callback`. Other objects and functions are wrapped.
 
     callbacks   a callback, a list or tuple of callbacks, or None for none
-    Errors      OptionError for any other value
+    Errors      OptionError for any other value, such as an object without a method that training calls
     """
-    items = cast(
-        "list[Any]", [] if callbacks is None else callbacks if isinstance(callbacks, list | tuple) else [callbacks]
-    )
+    if callbacks is None:
+        return []
+    items = cast("list[Any]", callbacks if isinstance(callbacks, list | tuple) else [callbacks])
     return [_as_callback(item) for item in items]
 
 
 def _as_callback(value: Any) -> Callback:
-    if isinstance(value, Callback):
-        return value
     if isinstance(value, type):
         raise OptionError(f"callback {value.__name__} is a class; expected an instance, {value.__name__}()")
-    methods = {name: method for name in CALLBACK_METHODS if callable(method := getattr(value, name, None))}
-    if methods:
-        callback = Callback()
-        vars(callback).update(methods, each_step=getattr(value, "each_step", True))
-        return callback
-    if callable(value):
-        return _FunctionCallback(value)
-    raise OptionError(
-        f"{repr(value)[:60]} is not a callback: expected a function f(trainer, epoch), or an object with some of the "
-        f"methods {', '.join(CALLBACK_METHODS)}"
-    )
+    methods = {name: getattr(value, name) for name in CALLBACK_METHODS if implements(value, name)}
+    if methods and isinstance(value, Callback):
+        return value
+    if not methods and callable(value):
+        methods["epoch_ended"] = partial(_call, value)
+    if not methods:
+        raise OptionError(
+            f"{repr(value)[:60]} is not a callback: expected a function f(trainer, epoch), or an object with some of "
+            f"the methods {', '.join(CALLBACK_METHODS)}"
+        )
+    callback = Callback()
+    vars(callback).update(methods, each_step=getattr(value, "each_step", True))
+    return callback
+
+
+def _call(function: Callable[..., Any], trainer: Trainer, epoch: Epoch) -> None:
+    """Call a function after an epoch, and stop training if it returns True, also that of NumPy or another library."""
+    result = function(trainer, epoch)
+    is_boolean = isinstance(result, bool) or "bool" in str(getattr(result, "dtype", ""))
+    if is_boolean and result:
+        trainer.stop = True
 
 
 class ProgressBar(Callback):
@@ -70,25 +67,17 @@ class ProgressBar(Callback):
 
     each_step = False
 
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._line: Any = None
-        self._task: Any = None
-        self._done = 0
-        self._notes = 0
-        self._drawn = 0.0
-        self._first = 0.0
-        self._loss = self._measured = 0.0
-
     def begin(self, trainer: Trainer) -> None:
         """Show an empty bar in a terminal or Jupyter, and print the history's notes."""
         from chainrule._io.console import notebook_line, progress_bars
 
-        self._bar = progress_bars(refresh=False)
+        self._bar: Any = progress_bars(refresh=False)
         if self._bar is not None:
             self._task = self._bar.add_task("", total=trainer.steps, completed=len(trainer.history), figures="")
             self._bar.start()
-        self._done, self._line = 0, notebook_line()
+        self._line: Any = notebook_line()
+        self._done = self._notes = 0
+        self._loss = self._measured = 0.0
         self._print_notes(trainer)
         self._first = self._drawn = time.perf_counter()
 
@@ -118,12 +107,12 @@ class ProgressBar(Callback):
         text = f"epoch {epoch.epoch:{len(epochs)}}/{epochs}  {_format_metrics(trainer, epoch.loss, epoch.measured)}"
         if epoch.validation_loss is not None:
             text += f"  validation {_format_metrics(trainer, epoch.validation_loss, epoch.validation_measured)}"
-            values = {
-                name.replace("_", " "): formatted(name, value)
+            metrics = [
+                f"{name.replace('_', ' ')} {formatted(name, value)}"
                 for name, value in epoch.validation_metrics.items()
                 if not name.endswith((*CLASS_SCORES, TOP_SCORE))
-            }
-            text += f" ({', '.join(f'{name} {value}' for name, value in values.items())})" if values else ""
+            ]
+            text += f" ({', '.join(metrics)})" if metrics else ""
         earlier = trainer.history.epochs[:-1]  # the seconds of an epoch are those since the start of training
         text += f"  {epoch.seconds - (earlier[-1].seconds if earlier else 0.0):.1f} s"
         (self._line or self._print)(text)

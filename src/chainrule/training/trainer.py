@@ -84,9 +84,15 @@ class Callback:
         """Handle the end of training, including after a stop or an error. Called in the reverse order of `begin`."""
 
 
+def implements(callback: Any, name: str) -> bool:
+    """Return whether an object has a method of callbacks that is not the one of `Callback`, which does nothing."""
+    method = getattr(callback, name, None)
+    return callable(method) and getattr(method, "__func__", None) is not getattr(Callback, name)
+
+
 def watches_steps(callback: Callback) -> bool:
     """Return whether `stepped` must be called directly after each step: it is implemented, and `each_step` is set."""
-    return callback.each_step and getattr(callback.stepped, "__func__", None) is not Callback.stepped
+    return callback.each_step and implements(callback, "stepped")
 
 
 COMPONENTS = {  # option → module and class of its component, in this order

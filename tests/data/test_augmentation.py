@@ -237,3 +237,33 @@ def test_six_views_by_hand() -> None:
     expected = [x, x[..., ::-1], up_left, up_left[..., ::-1], down_right, down_right[..., ::-1]]
     for (_, view), image in zip(views, expected, strict=True):
         assert_array_equal(view, image)
+
+
+@pytest.mark.parametrize(
+    "text", ["flip,positions=0-1", "flip=alternate,positions=0-1/2-3", "flip_vertical,flip,positions=1-0"]
+)
+def test_points_of_both_sides_are_exchanged_in_mirrored_images(text: str) -> None:
+    """Of four points, the pairs that are named change their sides exactly where an image is mirrored."""
+    samples, size = 200, (20, 30)
+    places = np.random.default_rng(0).uniform(0, 19, (samples, 8))
+    draw, chosen = Draw(3, 1, np.arange(samples)), Augmentation.parse(text)
+    plain = Augmentation.parse(text.partition("positions")[0] + "positions")
+    moved, expected = (part.move_positions(places, draw, size).reshape(-1, 4, 2) for part in (chosen, plain))
+    points = places.reshape(-1, 4, 2)
+    first, second = (array[:, 1] - array[:, 0] for array in (points, expected))
+    third, fourth = (array[:, 2] - array[:, 0] for array in (points, expected))
+    before, after = (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] for a, b in ((first, third), (second, fourth)))
+    is_mirrored = before * after < 0  # the triangle of three points turns the other way round
+    assert 50 < is_mirrored.sum() < 150
+    order = [1, 0, 3, 2] if "2-3" in text else [1, 0, 2, 3]
+    assert_array_equal(moved[is_mirrored], expected[is_mirrored][:, order])
+    assert_array_equal(moved[~is_mirrored], expected[~is_mirrored])
+    assert str(Augmentation.parse(str(chosen))) == str(chosen)
+
+
+def test_pairs_of_points_that_do_not_exist_are_refused() -> None:
+    for text in ("positions=0", "positions=0-1-2", "positions=left-right"):
+        with pytest.raises(OptionError, match="positions"):
+            Augmentation.parse(f"flip,{text}")
+    with pytest.raises(OptionError, match="from 0 to 1"):
+        Augmentation.parse("flip,positions=0-7").move_positions(np.zeros((50, 4)), Draw(1, 1, np.arange(50)), (5, 5))

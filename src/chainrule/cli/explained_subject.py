@@ -16,6 +16,7 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, printable
 from chainrule.explain import NextStep, Trace
 from chainrule.explain.notation import format_number
+from chainrule.models import decisions
 from chainrule.models.model import Model
 from chainrule.models.record import Record
 from chainrule.network.shapes import input_array
@@ -23,7 +24,7 @@ from chainrule.network.tasks import REGRESSION
 from chainrule.runs import checksums, resume_point
 from chainrule.runs.folder import CHECKPOINT, CONFIG
 from chainrule.runs.jobs import Job
-from chainrule.training import dense, optimizers
+from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import targets_of_step
 from chainrule.training.targets import Targets
@@ -112,7 +113,7 @@ def _dense_target(model: Model, x: Array, test: Dataset | None, recipe: Recipe, 
         return targets_of_step(targets.weighted_values(model.loss), model.target_scaling, recipe.label_smoothing)
     if model.task == REGRESSION:
         raise OptionError("the target of an --image is unknown; use --sample")
-    predicted = dense.classes_of(model.apply(x), model.thresholds)
+    predicted = decisions.places(model, model.apply(x))
     return np.asarray(Targets.of(predicted, model.output_shape).values)
 
 
@@ -120,7 +121,7 @@ def _answer(model: Model, outputs: Array) -> float:
     """Return the index of the predicted class, or the predicted value of a regression with one output."""
     if outputs.size == 1 and model.task == REGRESSION:
         return float(outputs[0])
-    return int(dense.classes_of(outputs[None])[0])
+    return int(decisions.places(model, outputs[None])[0])
 
 
 def _label_text(model: Model, answer: float) -> str:

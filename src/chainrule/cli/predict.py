@@ -163,10 +163,11 @@ def _answers(
     import numpy as np
 
     from chainrule.cli import predicted_masks
+    from chainrule.models import decisions
     from chainrule.network.tasks import MULTI_LABEL, REGRESSION
     from chainrule.plotting.figures import save
     from chainrule.training.calibration import confidences
-    from chainrule.training.dense import are_yes, classes_of
+    from chainrule.training.dense import are_yes
 
     names = ["output"] if model.classes == ("0",) else model.classes
     is_dense = len(model.output_shape) > 1
@@ -175,7 +176,7 @@ def _answers(
         pixels = [image_pixels for _, image_pixels in batch if not isinstance(image_pixels, str)]
         outputs = model.predict(model.normalization.of_image(np.stack(pixels))) if pixels else np.empty((0, len(names)))
         predictions = deque(outputs if by_output or not pixels else confidences(outputs, model.loss))
-        winners = deque([] if by_output or not pixels else classes_of(outputs, model.thresholds))
+        winners = deque([] if by_output or not pixels else decisions.places(model, outputs))
         for image, image_pixels in batch:
             if isinstance(image_pixels, str):
                 yield {"image": image, "problem": image_pixels}

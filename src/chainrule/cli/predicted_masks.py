@@ -10,9 +10,9 @@ from chainrule._io.files import write_atomic
 from chainrule.core.arrays import Array
 from chainrule.data.masks import image_png, mask_png, overlay_png
 from chainrule.errors import OptionError
+from chainrule.models import decisions
 from chainrule.models.model import Model
 from chainrule.network.tasks import BINARY, CLASSIFICATION
-from chainrule.training import dense
 
 
 def describe(model: Model, image: str, pixels: NDArray[np.uint8], outputs: Array, stem: Path | None) -> Any:
@@ -28,8 +28,8 @@ def describe(model: Model, image: str, pixels: NDArray[np.uint8], outputs: Array
     files: dict[str, bytes] = {}
     answer: dict[str, Any] = {"image": image}
     if model.task in (CLASSIFICATION, BINARY):
-        labels = dense.classes_of(outputs[None], model.thresholds)[0]
-        names = model.classes if len(model.classes) > 1 else ("0", "1")
+        labels = decisions.places(model, outputs[None])[0]
+        names = model.labels.classes
         shares = np.bincount(labels.ravel(), minlength=len(names)) / labels.size
         answer["pixels"] = dict(zip(names, shares.tolist(), strict=True))
         if labels.shape == pixels.shape[1:] and stem is not None:

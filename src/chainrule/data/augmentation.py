@@ -5,6 +5,7 @@ depend on the rest of the batch, the engine or the number of threads.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -37,6 +38,7 @@ SUITABLE = {  # kinds of samples that an option can change; all others change ev
     **dict.fromkeys(("cutmix", "positions"), KINDS[2:]),
     "gain": KINDS[:2],
 }
+PAIRS = re.compile(r"\d+-\d+(/\d+-\d+)*")  # numbers of points that are exchanged in mirrored images
 CHUNK_PIXELS = 1 << 14  # number of image values transformed together, so that the intermediate arrays fit into a cache
 
 
@@ -64,7 +66,8 @@ class Augmentation(TextOptions):
                normalized image (C, H, W), the target (K,), one-hot for a label, and a NumPy generator for this sample
     keep_targets    whether numbers for a whole image, which are not moved with it, may stay as they are
     positions  whether targets are positions x, y, x, y, … in pixels, from the center of the top left pixel, which are
-               moved with their image
+               moved with their image. "0-1/4-5" also exchanges points 0 and 1, and points 4 and 5, in mirrored images,
+               such as the left and the right eye
     mixup, cutmix   α of Beta(α, α), the distribution of the share of the image when it is mixed with another training
                image (`mixing.mix`); 0: no mixing
 
@@ -93,7 +96,7 @@ class Augmentation(TextOptions):
     cutmix: float = 0.0
     function: Callable[..., Any] | None = None
     keep_targets: bool = False
-    positions: bool = False
+    positions: bool | str = False
 
     def __post_init__(self) -> None:
         for name, (maximum, unit) in LIMITS.items():
@@ -108,6 +111,10 @@ class Augmentation(TextOptions):
             raise OptionError(f"augmentation function {quoted(self.function)}: expected a function, or None")
         if isinstance(self.flip, str) and self.flip != ALTERNATE:
             raise OptionError(f"augmentation flip {self.flip!r}: expected True, False or {ALTERNATE!r}")
+        if isinstance(self.positions, str) and not PAIRS.fullmatch(self.positions):
+            raise OptionError(
+                f"augmentation positions {quoted(self.positions)}: expected pairs such as 0-1/4-5, or True"
+            )
 
     def __bool__(self) -> bool:
         return any(value for name, value in vars(self).items() if name not in ("reflect", "keep_targets", "positions"))
@@ -239,7 +246,21 @@ class Augmentation(TextOptions):
         matrix, move = self._inverse_maps(draw)
         points, center = targets.reshape(len(targets), -1, 2)[..., ::-1], (np.array(size) - 1) / 2
         inverse = np.linalg.inv(matrix.reshape(-1, 2, 2)).swapaxes(1, 2)
-        return ((points - center) @ inverse + move[:, None] + center)[..., ::-1].reshape(targets.shape)
+        moved = (points - center) @ inverse + move[:, None] + center
+        if isinstance(self.positions, str):
+            is_mirrored = np.linalg.det(inverse) < 0
+            moved[is_mirrored] = moved[is_mirrored][:, self._exchanged(moved.shape[1])]
+        return moved[..., ::-1].reshape(targets.shape)
+
+    def _exchanged(self, count: int) -> list[int]:
+        """Return the number of the point that each of ``count`` points becomes in a mirrored image."""
+        numbers = [*range(count)]
+        for pair in str(self.positions).split("/"):
+            first, second = map(int, pair.split("-"))
+            if max(first, second) >= count:
+                raise OptionError(f"augmentation positions {self.positions}: expected points from 0 to {count - 1}")
+            numbers[first], numbers[second] = numbers[second], numbers[first]
+        return numbers
 
     def _sources(self, size: tuple[int, ...], matrix: Floats, move: Floats) -> tuple[Floats, Floats]:
         """Return the source rows and columns (N, H, W) of the pixels, by the maps from `_inverse_maps`."""

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.core.arrays import Array
+from chainrule.core.arrays import Array, Ints
 from chainrule.data.augmentation import Views
 from chainrule.data.containers import Data
 from chainrule.data.sample_hashes import overlap
@@ -20,6 +20,7 @@ from chainrule.network.labels import Labels
 from chainrule.network.network import Network
 from chainrule.network.tasks import MULTI_LABEL, REGRESSION, Task
 from chainrule.training import dense, evaluation
+from chainrule.training.joint import JointEvaluation
 from chainrule.training.metrics import Evaluation
 
 
@@ -31,11 +32,15 @@ def evaluate(network: Network, data: Data, ignore_label: int | None, loss: Any, 
     network = sized(network, data.inputs)
     resolved_loss = network.choose_loss(loss)
     examples = Record.of(network, ignore_label, resolved_loss).read(data)
-    if examples.targets.is_dense and views is not None:
-        raise OptionError("views would move the images, but not their dense targets; evaluate without them")
+    if (examples.targets.is_dense or network.positions) and views is not None:
+        what = "dense targets" if examples.targets.is_dense else "positions in their targets"
+        raise OptionError(f"views would move the images, but not the {what}; evaluate without them")
     options = network.normalization, resolved_loss, network.task, Views.choose(views)
     result = evaluation.evaluate(network, examples, *options)
     known = overlap(network.training_hashes, examples.source.inputs)
+    if isinstance(result, JointEvaluation):
+        parts = {name: replace(part, functions=functions) for name, part in result.parts.items()}
+        result = replace(result, parts=parts)
     return replace(result, overlap=known, functions=functions)
 
 
@@ -45,6 +50,11 @@ def answers(network: Network, outputs: Any) -> Any:
         return named(outputs, network.task, network.labels, network.thresholds)
     parts = tasks.parts(network.task) if network.task else (None,) * len(outputs)
     return {name: named(values, part) for (name, values), part in zip(outputs.items(), parts, strict=True)}
+
+
+def places(network: Network, outputs: Array) -> Ints:
+    """Return the place of the class that outputs (N, K, …) of one of several classes, or of yes or no, mean, (N, …)."""
+    return dense.classes_of(outputs, network.thresholds)
 
 
 def named(outputs: Array, task: Task | None, labels: Labels | None = None, thresholds: Sequence[float] = ()) -> Any:

@@ -164,7 +164,7 @@ def _recipe(record: Record, examples: Examples, settings: Mapping[str, Any], opt
     resolved: dict[str, Any] = defaults | {name: value for name, value in options.items() if value is not None}
     if network.frozen:
         frozen, multipliers = LRMultipliers.frozen(*network.frozen), LRMultipliers.choose(options.get("lr_multipliers"))
-        resolved["lr_multipliers"] = LRMultipliers((*frozen.factors, *multipliers.factors))
+        resolved["lr_multipliers"] = LRMultipliers((*multipliers.factors, *frozen.factors))
     if "class_weight" in resolved:
         resolved["class_weight"] = record.labels.named(resolved["class_weight"])
     if "normalization" not in resolved:

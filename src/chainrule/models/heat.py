@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -11,8 +12,10 @@ from chainrule.core.options import plain
 from chainrule.core.shapes import text
 from chainrule.core.words import checked_options
 from chainrule.errors import OptionError
+from chainrule.models import decisions
 from chainrule.models.prediction import inputs_of
 from chainrule.network.network import Network
+from chainrule.network.tasks import BINARY, CLASSIFICATION
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,13 +28,15 @@ def saliency(self: Network, x: Any, label: Any = None) -> Floats:
     or sigmoid (docs/derivations/saliency.md).
 
     x       inputs as in `predict`, such as one image or its path
-    label   label of a class, or one for each sample; None: the class with the largest score. For a single
-            output, 0 is the negative of the score. For an output per position, the score is the sum over positions
+    label   label of a class, or one for each sample; None: the predicted class, or the label with the largest score.
+            For a single output, no is the negative of the score. For an output per position, the score is the sum
+            over positions
     """
     from chainrule.explain import saliency
 
     network, inputs = _inputs(self, x)
-    return saliency.saliency(network, self.normalization.prepare(inputs, self.dtype), _places(self, label))
+    x = self.normalization.prepare(inputs, self.dtype)
+    return saliency.saliency(network, x, _places(network, x, label))
 
 
 @checked_options
@@ -45,7 +50,8 @@ def grad_cam(self: Network, x: Any, label: Any = None, layer: str | None = None)
     from chainrule.explain import saliency
 
     network, inputs = _inputs(self, x)
-    return saliency.grad_cam(network, self.normalization.prepare(inputs, self.dtype), _places(self, label), layer)
+    x = self.normalization.prepare(inputs, self.dtype)
+    return saliency.grad_cam(network, x, _places(network, x, label), layer)
 
 
 @checked_options
@@ -62,15 +68,19 @@ def plot_heat(self: Network, x: Any, label: Any = None, layer: str | None = None
     maps = {"saliency": saliency(self, images, label)[0]}
     if layer is not None or any(len(shape) > 2 for (shape, *_) in self.input_shapes[1:]):
         maps["Grad-CAM"] = grad_cam(self, images, label, layer)[0]
-    places = _places(self, label)
+    places = None if label is None else _places(self, images, label)
     about = "" if places is None else f" for {self.labels.classes[places[0]]}"
     return heat.heat_maps(images[0], maps, f"Where the network looks{about}")
 
 
-def _places(network: Network, label: Any) -> list[int] | None:
-    """Return the place of the class of each label; None without a label. OptionError for an unknown label."""
+def _places(network: Network, x: Array, label: Any) -> Sequence[int] | None:
+    """Return the place of the class of each label; OptionError for an unknown label.
+
+    Without a label, these are the answers for normalized inputs x; None if the outputs are not one class per sample.
+    """
     if label is None:
-        return None
+        is_answer = network.task in (CLASSIFICATION, BINARY) and len(network.output_shape) == 1
+        return decisions.places(network, network.apply(x)).tolist() if is_answer and len(x) else None
     values = plain(label)
     entries = cast("tuple[Any, ...]", values) if isinstance(values, tuple) else (values,)
     return [network.labels.place(entry) for entry in entries]

@@ -130,7 +130,9 @@ def evaluate(
             None: only the image itself
     ignore_label   for dense labels, the label of positions that do not count; None: all positions count
     metrics   further metrics by name: functions of the true and the predicted classes (N,), labels (N, K) of 0 and 1,
-            or numbers, such as those of scikit-learn, which return a number
+            or numbers, such as those of scikit-learn, which return a number. If the names of their arguments are usual
+            ones in the other order, such as preds and target, they are passed in this order. Of several outputs, they
+            are called for each
     """
     from chainrule.models.decisions import evaluate
 
@@ -176,8 +178,10 @@ def tune_thresholds(
 def set_thresholds(self: Network, *thresholds: float) -> None:
     """Record the smallest output that means yes, from 0 to 1, for each output; without values, ½ for all.
 
+    Errors  OptionError for other values, or outputs that do not mean yes or no
+
     >>> model.set_thresholds(0.3)
     """
-    from chainrule.models.temperature import checked
+    from chainrule.models.temperature import record
 
-    self.thresholds = checked(self, thresholds)
+    record(self, thresholds)

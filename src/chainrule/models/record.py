@@ -332,7 +332,7 @@ def _learned_labels(network: Network, data: Data) -> Labels:
     An untrained network may have more outputs than a data set has classes. The others keep their numbers.
     """
     own, names, chosen = network.labels, data.classes, True
-    if network.has_ports and not isinstance(data, Dataset):
+    if network.output_ports is not None:
         return own
     if not isinstance(data, Dataset):
         for column in data.targets.values():

@@ -106,6 +106,7 @@ RECORDED: dict[str, Callable[[Any, Network], Any]] = {  # optional entry and att
     "thresholds": _thresholds,
     "columns": lambda names, _: expect_list(str, names, "columns"),
     "labels": lambda config, network: _labels(expect_object(config, "labels"), network),
+    "positions": lambda value, _: expect(bool, value, "positions"),
     "training_hashes": lambda hashes, _: expect_list(int, hashes, "training_hashes"),
 }
 
@@ -116,6 +117,7 @@ def describe(fitted: Fitted) -> dict[str, Any]:
     entries |= {"task": fitted.task and fitted.task.name, "largest_input": fitted.largest_input}
     for name in ("training_hashes", "thresholds", "columns"):
         entries[name] = [*getattr(fitted, name)] or None
+    entries["positions"] = fitted.positions or None
     for name in ("mask_values", "target_scaling"):
         values = getattr(fitted, name)
         entries[name] = values and values.to_config()

@@ -94,19 +94,33 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int,
 def names_to_freeze(network: Network, names: Sequence[str], option: str) -> tuple[str, ...]:
     """Return names for `LRMultipliers.frozen`: without layers that have no parameters, and with those of `BACKBONE`.
 
-    For layers conv1, relu1, conv2, dense1, "backbone" becomes conv1 and conv2. Names of single parameters, such as
-    "conv1.w", are kept.
+    For layers conv1, relu1, conv2, dense1, "backbone" becomes conv1 and conv2; of several outputs, the last layer with
+    parameters of each is left out. Names of single parameters, such as "conv1.w", are kept.
 
     Errors   OptionError for a name that matches no parameter
     """
     trainable = [name for name in network.names if network.size(name)]
     selected = [name for name in names if name not in network.names or name in trainable]
     if BACKBONE in selected and BACKBONE not in network.names:
-        if len(trainable) < 2:
+        heads = _heads(network) if network.output_ports else {*trainable[-1:]}
+        backbone = [name for name in trainable if name not in heads]
+        if not backbone:
             raise OptionError(f"{option} {BACKBONE}: the network has no parameters before its last layer")
-        selected = [*trainable[:-1], *(name for name in selected if name != BACKBONE)]
+        selected = [*backbone, *(name for name in selected if name != BACKBONE)]
     LRMultipliers.frozen(*selected).groups(network.trainable_layout, option)
     return tuple(selected)
+
+
+def _heads(network: Network) -> set[str]:
+    """Return the last layer with parameters before each of several outputs."""
+    heads = set[str]()
+    for end in network.outputs:
+        number = end.number + 1  # layers are numbered from 1 in `wiring.inputs`, where 0 is the network's input
+        while number and not network.size(network.names[number - 1]):
+            number = network.wiring.inputs[number - 1][0]
+        if number:
+            heads.add(network.names[number - 1])
+    return heads
 
 
 def _ends_in_features(network: Network) -> bool:

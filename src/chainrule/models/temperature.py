@@ -37,8 +37,8 @@ def calibrate(model: Network, examples: Examples) -> float:
 
     Errors   OptionError if no single layer computes the logits; DataError if no temperature is best
     """
-    if model.has_ports:
-        raise OptionError("calibrate requires a network with one input and one output")
+    if model.output_ports:
+        raise OptionError("calibrate requires a network with one output")
     layer = logit_layer(model)
     probe = copy.deepcopy(model)
     _divide(probe, layer, REDUCTION)
@@ -55,6 +55,22 @@ def calibrate(model: Network, examples: Examples) -> float:
     return temperature
 
 
+def record(network: Network, values: Sequence[Any]) -> tuple[float, ...]:
+    """Record thresholds, and that the outputs mean yes or no if no task is recorded; return the thresholds.
+
+    Errors   OptionError as `checked`, or if the outputs do not mean yes or no
+    """
+    thresholds = checked(network, values)
+    task = network.task
+    if task is None and network.last_layer == "Sigmoid":
+        task = BINARY if network.output_shape[0] == 1 else MULTI_LABEL
+    if thresholds and task not in (BINARY, MULTI_LABEL):
+        described = "no task is recorded" if task is None else f"the task is {task.name}"
+        raise OptionError(f"thresholds are for outputs that mean yes or no; {described}")
+    network.task, network.thresholds = task, thresholds
+    return thresholds
+
+
 def checked(network: Network, values: Sequence[Any]) -> tuple[float, ...]:
     """Return thresholds as a tuple, empty for ½; OptionError unless there is one from 0 to 1 for each output."""
     numbers, count = plain(values), 0 if network.output_ports else network.output_shape[0]
@@ -68,8 +84,8 @@ def tune(network: Network, examples: Examples, metric: str) -> tuple[float, ...]
 
     Errors   OptionError for another task or metric; DataError unless yes and no occur for each output
     """
-    if network.has_ports:
-        raise OptionError("tune_thresholds requires a network with one input and one output")
+    if network.output_ports:
+        raise OptionError("tune_thresholds requires a network with one output")
     result = evaluate(network, examples, network.normalization, network.loss, network.task)
     if result.task not in (BINARY, MULTI_LABEL):
         raise OptionError(f"thresholds are for outputs that mean yes or no; the task is {result.task.name}")
@@ -77,8 +93,8 @@ def tune(network: Network, examples: Examples, metric: str) -> tuple[float, ...]
     count = network.output_shape[0]
     names = network.classes if len(network.classes) == count else network.classes[-1:]
     columns = zip(scores.T[-count:], positive.T[-count:], names, strict=True)
-    network.thresholds = tuple(best_threshold(*column[:2], metric, column[2]) for column in columns)
-    return network.thresholds
+    network.task = result.task
+    return record(network, [best_threshold(*column[:2], metric, column[2]) for column in columns])
 
 
 def _divide(model: Network, layer: str, divisor: float) -> None:

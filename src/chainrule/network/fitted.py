@@ -36,6 +36,7 @@ class Fitted:
     target_scaling  scaling of regression targets; None: training uses the targets themselves
     training_hashes  hashes of samples that a run has trained on (`data.sample_hashes`)
     thresholds     smallest output that means yes, of each label; empty: ½
+    positions      whether the outputs are positions in the image, as `Augmentation` says
     """
 
     normalization: Normalization
@@ -48,6 +49,7 @@ class Fitted:
     mask_values: "MaskValues | None" = None
     training_hashes: tuple[int, ...] = ()
     thresholds: tuple[float, ...] = ()
+    positions: bool = False
 
     def labels_after(self, current: Labels) -> Labels:
         """Return the labels after training: those of the data, or the current ones. A binary output has two classes."""

@@ -63,7 +63,7 @@ class Network:
     inherited      names of the layers whose initial weights are those of a trained network that they were taken from
     target_scaling  scaling of regression targets. The outputs of `apply` are standardized; None: there is no scaling
     mask_values    value of each label in the masks of the training data; None for other data
-    labels, columns, training_hashes, thresholds   as in `Fitted`
+    labels, columns, training_hashes, thresholds, positions   as in `Fitted`
     loss_is_chosen   whether a user chose the loss, which otherwise follows from the last layer
     input_ports, output_ports   names and shapes of several inputs or outputs, which `apply` accepts and returns packed
                    in one array; None if there is only one
@@ -75,6 +75,7 @@ class Network:
     inherited: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = ()
     columns: tuple[str, ...] = ()
+    positions: bool = False
 
     @explain_memory_errors("building a model", "choose fewer or smaller layers")
     def __init__(

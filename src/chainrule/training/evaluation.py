@@ -145,6 +145,7 @@ def check_monitor(
     """Raise OptionError if epochs will not have the metric to monitor, as an evaluation of one sample shows."""
     values, metrics = (None, None), dict[str, float]()
     if validation is not None:
-        values, metrics = (0.0, 0.0), evaluate(network, validation.first(), normalization, recipe.loss, task).further
+        further = evaluate(network, validation.first(), normalization, recipe.loss, task).further
+        values, metrics = (0.0, 0.0), dict.fromkeys(further, 0.0)
     epoch = Epoch.of(task.metric, 1, 1, (0.0, 0.0), values)
     recipe.criterion.improvements([replace(epoch, validation_metrics=metrics)])

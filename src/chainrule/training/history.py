@@ -28,6 +28,8 @@ AREAS = ("roc_auc", "average_precision")
 AGREEMENT = ("balanced_accuracy", "matthews_corrcoef", "cohen_kappa")  # also of the positions of dense predictions
 CLASS_SCORES = (*AGREEMENT, "mean_f1", *AREAS, "calibration_error", "log_loss")
 TOP_SCORE = "top_5_accuracy"
+# Metrics that are better if they are smaller; those of one of several outputs end with these names
+MINIMIZED = ("loss", "log_loss", "calibration_error", ERROR, "root_mean_squared_error")
 MONITORED = ("loss", CLASSIFICATION.metric, ERROR)  # values of every epoch, of training and validation data
 _Pair: TypeAlias = tuple[float | None, float | None]
 
@@ -272,7 +274,7 @@ class Criterion:
     min_delta: float = 0.0
 
     def improvements(self, epochs: Sequence[Epoch]) -> list[bool]:
-        """Return whether each epoch is better than all before it. A value of NaN is never better, except the first."""
+        """Return whether each epoch is better than all before it. A loss of NaN is never better, except the first."""
         lowest, better = math.inf, list[bool]()
         for epoch in epochs:
             score = self._score(epoch)
@@ -285,10 +287,18 @@ class Criterion:
         return max(index for index, is_better in enumerate(self.improvements(epochs)) if is_better)
 
     def _score(self, epoch: Epoch) -> float:
-        """Return the value of an epoch, or its negative if larger values are better; OptionError if there is none."""
+        """Return the value of an epoch, or its negative if larger values are better.
+
+        Errors   OptionError if there is none, or if it is not a number
+        """
         prefix = "" if epoch.validation_loss is None else "validation_"
         values: dict[str, Any] = {name: getattr(epoch, prefix + name) for name in MONITORED}
         values = {name: value for name, value in values.items() if value is not None} | dict(epoch.validation_metrics)
         if self.monitor not in values:
             raise unknown_name("metric to monitor", self.monitor, [*values])
-        return values[self.monitor] * (1 if self.monitor.endswith(("loss", "error")) else -1)
+        value = values[self.monitor]
+        if self.monitor in epoch.validation_metrics and math.isnan(value):
+            problem = f"{self.monitor} is not a number for the validation data of epoch {epoch.epoch}"
+            raise OptionError(f"monitor {problem}; monitor another metric")
+        is_minimized = any(f"_{self.monitor}".endswith(f"_{name}") for name in MINIMIZED)
+        return value if is_minimized else -value

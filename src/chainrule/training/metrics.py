@@ -12,6 +12,7 @@ from chainrule._io.files import without_nonfinite
 from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Floats, Ints
 from chainrule.core.shapes import is_number
+from chainrule.custom.calling import argument_roles
 from chainrule.data.input_statistics import mean_and_deviation
 from chainrule.errors import OptionError, quoted
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION
@@ -275,7 +276,9 @@ class Evaluation(Answers):
             names += ("psnr",) if self.task == REGRESSION else ("mean_iou", "mean_dice")
         metrics = {**{name: float(getattr(self, name)) for name in names}, **self.of_outputs, "loss": self.loss}
         for name, function in self.functions.items():
-            value = function(*self.compared)
+            true, predicted = self.compared
+            is_reversed = argument_roles(function) == ("p", "t")
+            value = function(predicted, true) if is_reversed else function(true, predicted)
             if name in metrics or not is_number(value):
                 raise OptionError(f"metric {name}: expected a number with another name, found {quoted(value)}")
             metrics[name] = float(value)

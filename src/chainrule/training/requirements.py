@@ -50,6 +50,8 @@ def task_of(network: Network, recipe: Recipe, data: Examples) -> tasks.Task:
     recipe.check_input(network.input_shape)
     if data.targets.is_dense and recipe.views:
         raise OptionError("views would move the images, but not their dense targets; train without them")
+    if recipe.views and recipe.augmentation is not None and recipe.augmentation.positions:
+        raise OptionError("views would move the images, but not the positions in their targets; train without them")
     task = outputs.infer_task(network, recipe.loss, data.targets)
     if recipe.label_smoothing and task != tasks.CLASSIFICATION:
         raise OptionError(f"label smoothing requires classes, and the task is {task.name}")

@@ -100,7 +100,8 @@ class Samples:
 def _augmented(x: Array, targets: Targets, preparation: Preparation, draw: Draw) -> Batch:
     """Return normalized inputs x and their targets as a batch with random transformations."""
     augmentation, normalization = cast("Augmentation", preparation.augmentation), preparation.normalization
-    changed = augmentation.apply(x, draw, fill=normalization.background, levels=normalization.levels)
+    fill = normalization.background if x.ndim == 4 else 0.0  # black, or the mean of a signal that is standardized
+    changed = augmentation.apply(x, draw, fill=fill, levels=normalization.levels)
     inputs = np.ascontiguousarray(changed, preparation.network.dtype)
     moved = _moved(targets, augmentation, draw) if targets.is_dense else targets
     values = np.asarray(moved.values)

@@ -210,9 +210,10 @@ class Trainer:
     @property
     def fitted(self) -> Fitted:
         """Normalization, loss, task and other values that `adopt` copies to the network."""
+        recipe = self.recipe
         return Fitted(
             normalization=self.normalization,
-            loss=self.recipe.loss,
+            loss=recipe.loss,
             task=self.task,
             labels=self._recorded_labels,
             columns=self.columns or self.network.columns,
@@ -221,6 +222,7 @@ class Trainer:
             mask_values=self.train_data.mask_values,
             training_hashes=self.network.training_hashes,
             thresholds=self.network.thresholds,
+            positions=self.network.positions or bool(recipe.augmentation and recipe.augmentation.positions),
         )
 
     @property

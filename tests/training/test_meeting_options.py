@@ -1,0 +1,157 @@
+"""Two options that meet: neither takes back what the other one does, or they are refused in one line."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numerical import assert_close
+from numpy.testing import assert_array_equal
+from selection import draws
+
+import chainrule as cr
+from chainrule.errors import ChainruleError
+
+DRAW = np.random.default_rng(0)
+X, Y = DRAW.normal(size=(24, 1, 6, 6)), np.arange(24) % 2
+
+
+def small(**options: Any) -> cr.Sequential:
+    layers = [cr.Conv2D(3, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Flatten(), cr.Dense(2), cr.Softmax()]
+    return cr.Sequential(layers, (1, 6, 6), engine="numpy", **options)
+
+
+def heads() -> cr.Graph:
+    x = cr.Input((4,))
+    hidden = cr.Tanh()(cr.Dense(5)(x))
+    outputs = {"kind": cr.Softmax()(cr.Dense(3)(hidden)), "size": cr.Dense(1)(hidden)}
+    return cr.Graph(x, outputs, loss=["categorical_cross_entropy", "mean_squared_error"], engine="numpy")
+
+
+def changed(model: Any, *data: Any, **options: Any) -> set[str]:
+    """Return the names of the weights that a training changes."""
+    before = {name: np.array(values) for name, values in model.weights.items()}
+    model.fit(*data, progress=False, learning_rate=0.1, **options)
+    return {name for name, values in model.weights.items() if not np.array_equal(values, before[name])}
+
+
+@settings(max_examples=draws(10), deadline=None)
+@given(
+    st.sampled_from([("backbone",), ("conv1",), ("dense1.w",), ("conv*", "dense1.b"), ("w",)]),
+    st.sampled_from(["w=0.5", "beta=64", "b=2,w=3", "conv1=4", "dense1.w=2"]),
+)
+def test_frozen_parameters_stay_frozen(names: tuple[str, ...], multipliers: str) -> None:
+    plain, model = small(), small()
+    plain.freeze(*names)
+    model.freeze(*names)
+    assert changed(model, X, Y, lr_multipliers=multipliers) == changed(plain, X, Y)
+
+
+def test_the_backbone_of_several_heads_is_what_they_share() -> None:
+    model = heads()
+    model.freeze("backbone")
+    y = {"kind": np.arange(24) % 3, "size": X[:, 0, 0, :1]}
+    assert changed(model, X[:, 0, 0, :4], y) == {f"dense{number}.{name}" for number in (2, 3) for name in "wb"}
+
+
+def test_views_do_not_average_positions() -> None:
+    places = DRAW.uniform(0, 5, (24, 2))
+    model = cr.Sequential([cr.Flatten(), cr.Dense(2)], (1, 6, 6), loss="mean_squared_error", engine="numpy")
+    with pytest.raises(ChainruleError, match="positions"):
+        model.fit(X, places, augmentation="flip,positions", views="flip", progress=False)
+    model.fit(X, places, augmentation="flip,positions", progress=False)
+    with pytest.raises(ChainruleError, match="positions"):
+        model.evaluate(X, places, views="flip")
+
+
+@pytest.mark.parametrize("augmentation", ["cutout=2", "shift=2"])
+@pytest.mark.parametrize("offset", [-500.0, 0.0, 2048.0])
+def test_signals_are_filled_with_their_mean(augmentation: str, offset: float) -> None:
+    """An offset that normalization removes does not show where an augmentation fills a series."""
+    seen = list[float]()
+
+    def function(signal: np.ndarray, target: Any, generator: Any) -> Any:
+        seen.extend(signal.ravel())
+        return signal, target
+
+    signals = 40 * DRAW.normal(size=(50, 1, 12)) + offset
+    model = cr.Sequential([cr.Flatten(), cr.Dense(2), cr.Softmax()], (1, 12), engine="numpy")
+    chosen = cr.Augmentation.parse(augmentation)
+    options = {name: getattr(chosen, name) for name in ("cutout", "shift")}
+    model.fit(
+        signals, np.arange(50) % 2, augmentation=cr.Augmentation(function=function, **options),
+        normalization="standardize", progress=False,
+    )  # fmt: skip
+    assert np.abs(seen).max() < 6
+
+
+def test_metrics_are_passed_what_their_arguments_name() -> None:
+    model = small()
+    model.fit(X, Y, progress=False)
+    calls = dict[str, tuple[Any, Any]]()
+
+    def first(y_true: Any, y_pred: Any) -> float:
+        calls["first"] = y_true, y_pred
+        return 0.0
+
+    def second(preds: Any, target: Any) -> float:
+        calls["second"] = target, preds
+        return 0.0
+
+    def third(a: Any, b: Any) -> float:
+        calls["third"] = a, b
+        return 0.0
+
+    figures = model.evaluate(X, Y, metrics={"first": first, "second": second, "third": third}).figures
+    assert {"first", "second", "third"} <= {*figures}
+    for true, predicted in calls.values():
+        assert_array_equal(true, Y)
+        assert_array_equal(predicted, model.predict(X).argmax(1))
+
+
+def test_metrics_of_several_outputs_are_called_for_each() -> None:
+    model, x = heads(), X[:, 0, 0, :4]
+    y = {"kind": np.arange(24) % 3, "size": x[:, :1]}
+    model.fit(x, y, progress=False)
+    figures = model.evaluate(x, y, metrics={"share": lambda true, predicted: float(len(true))}).figures
+    assert (figures["kind_share"], figures["size_share"]) == (24, 24)
+
+
+def test_several_inputs_and_one_output_decide_and_calibrate() -> None:
+    """What concerns an output does not depend on the number of inputs."""
+    a, b = cr.Input((3,), name="a"), cr.Input((2,), name="b")
+    x = {"a": DRAW.normal(size=(60, 3)), "b": DRAW.normal(size=(60, 2))}
+    y = (x["a"][:, 0] + x["b"][:, 0] + DRAW.normal(size=60) > 0).astype(int)
+    named = np.array(["no", "yes"])[y]
+    model = cr.Graph([a, b], cr.Sigmoid()(cr.Dense(1)(cr.Concatenate()(a, b))), engine="numpy")
+    model.fit(
+        x,
+        named,
+        epochs=30,
+        learning_rate=0.1,
+        progress=False,
+        validation_data=(x, named),
+        patience=9,
+        monitor="roc_auc",
+    )
+    assert model.classes == ("no", "yes")
+    model.calibrate(x, named)
+    (threshold,) = model.tune_thresholds(x, named)
+    assert model.predict_classes(x).tolist() == np.where(model.predict(x)[:, 0] >= threshold, "yes", "no").tolist()
+
+
+def test_a_metric_that_is_not_a_number_cannot_be_monitored() -> None:
+    model, held = small(), (X[:6], 0 * Y[:6])
+    with pytest.raises(ChainruleError, match="not a number"):
+        model.fit(X, Y, validation_data=held, epochs=3, patience=1, monitor="roc_auc", progress=False)
+
+
+@pytest.mark.parametrize("name", ["log_loss", "calibration_error", "roc_auc", "mean_f1"])
+def test_the_direction_of_a_metric_is_its_own(name: str) -> None:
+    """The weights that early stopping restores have the smallest error or the largest score of all epochs."""
+    model = small()
+    history = model.fit(X, Y, epochs=6, validation_data=(X[:8], Y[:8]), patience=6, monitor=name, progress=False)
+    values = history[f"validation_{name}"]
+    best = min(values) if name in ("log_loss", "calibration_error") else max(values)
+    assert_close(model.evaluate(X[:8], Y[:8]).scores[name], best)

@@ -20,8 +20,8 @@ from code_size import code_tokens
 
 SOURCE = Path(__file__).parents[1] / "src" / "chainrule"
 LIMITS = {
-    "tokens of the loaded modules": 85_950,
-    "tokens of the functions that are entered": 33_200,
+    "tokens of the loaded modules": 86_100,
+    "tokens of the functions that are entered": 33_300,
     "calls in a step": 137,
     "files in a step": 18,
     "switches between files in a step": 54,

@@ -83,11 +83,11 @@ def test_refused() -> None:
         x[4, 0, 1, 1] = value
         with pytest.raises(DataError, match="the training data are not finite, the first in sample 4"):
             Normalization.fit(kind, x)
-    valid = {"kind": "none", "gain": 1, "offset": 0}
+    valid = {"kind": "none", "gain": 1, "origin": 0}
     for change in ({"gain": "inf"}, {"gain": []}, {"kind": "x"}, {"limits": [1]}, {"limits": 3}, {"white": -1}):
-        with pytest.raises(FormatError, match="expected kind, gain, offset"):
+        with pytest.raises(FormatError, match="expected kind, gain, origin"):
             Normalization.from_config(valid | change)
-    with pytest.raises(FormatError, match="expected kind, gain, offset"):
+    with pytest.raises(FormatError, match="expected kind, gain, origin"):
         Normalization.from_config({})
 
 

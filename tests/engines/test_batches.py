@@ -15,9 +15,9 @@ def drawn(draw: np.random.Generator, kind: str) -> tuple[np.ndarray, Normalizati
     shape = (int(draw.integers(1, 40)), *draw.integers(1, 12, int(draw.integers(1, 4))).tolist())
     x = draw.integers(0, 256, shape).astype(np.uint8) if kind == "uint8" else draw.normal(size=shape).astype(kind)
     name = ("scale", "standardize", "none")[draw.integers(3)]
-    gain, offset = (draw.normal(size=shape[1]) if draw.integers(2) else float(draw.normal()) for _ in range(2))
-    gain, offset = (tuple(v.tolist()) if isinstance(v, np.ndarray) else v for v in (gain, offset))
-    return x, Normalization(name, 1.0 if name == "none" else gain, offset if name == "standardize" else 0.0)
+    gain, origin = (draw.normal(size=shape[1]) if draw.integers(2) else float(draw.normal()) for _ in range(2))
+    gain, origin = (tuple(v.tolist()) if isinstance(v, np.ndarray) else v for v in (gain, origin))
+    return x, Normalization(name, 1.0 if name == "none" else gain, origin if name == "standardize" else 0.0)
 
 
 @pytest.mark.parametrize("number", range(40))
@@ -28,7 +28,7 @@ def test_normalized_rows_have_the_bits_of_numpy(number: int, monkeypatch: pytest
     rows = draw.integers(0, len(x), int(draw.integers(1, 50)))
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
     actual = find("compiled").normalized_rows(
-        x, rows, *normalization.constants, dtype, threads=int(draw.integers(1, 4))
+        x, rows, normalization.factors(2, dtype), dtype, threads=int(draw.integers(1, 4))
     )
     expected = normalization.apply(x[rows], dtype)
     assert actual is not None
@@ -51,4 +51,5 @@ def test_other_samples_and_rows_are_left_to_numpy(
     x: np.ndarray, rows: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
-    assert find("compiled").normalized_rows(x, np.array(rows), np.ones(1), np.zeros(1), "float32", 1) is None
+    factors = tuple(np.full(1, value, np.float32) for value in (0, 0, 1))
+    assert find("compiled").normalized_rows(x, np.array(rows), factors, "float32", 1) is None

@@ -106,9 +106,9 @@ def test_images_and_positions_are_normalized_and_augmented_anew_every_epoch() ->
     for number, step in enumerate(batches):
         epoch, place = divmod(number, STEPS)
         indices = order[epoch][place * BATCH : (place + 1) * BATCH]
-        draw, plain = Draw(4, epoch, indices), (x[indices] * np.float32(0.5) + np.float32(2.0)).astype(np.float32)
+        draw, plain = Draw(4, epoch, indices), ((x[indices] - 2.0) * 0.5).astype(np.float32)
         assert step["x"].dtype == np.float32
-        assert_array_equal(step["x"], augmentation.apply(plain, draw, fill=2.0))
+        assert_array_equal(step["x"], augmentation.apply(plain, draw, fill=-1.0))
         assert_close(step["t"], augmentation.move_positions(places[indices], draw, (4, 4)))
     first, second = ({x.tobytes() for step in part for x in step["x"]} for part in (batches[:STEPS], batches[STEPS:]))
     assert len(first & second) < COUNT / 2

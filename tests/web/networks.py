@@ -248,7 +248,7 @@ def subject(model: Model, recipe: Recipe, *, keep: bool = False, seed: int = SEE
     else:
         model.parameters[:] = random.normal(scale=SCALE, size=size)
     model.statistics[:] = random.uniform(0.5, 1.5, model.statistics.shape)
-    offsets = tuple(-0.424 - 0.03 * channel for channel in range(model.input_shape[0]))
-    model.normalization = Normalization("standardize", 0.012713, offsets, (0.0, 255.0), 255.0)
+    origins = tuple(33.4 + 2.4 * channel for channel in range(model.input_shape[0]))
+    model.normalization = Normalization("standardize", 0.012713, origins, (0.0, 255.0), 255.0)
     moments = tuple(random.uniform(1e-4, 0.01, size).astype(np.float32) for _ in recipe.optimizer.moments)
     return Subject(model, recipe, moments, rate=recipe.optimizer.learning_rate)

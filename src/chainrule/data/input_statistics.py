@@ -111,10 +111,10 @@ class InputStatistics:
         """Mean and standard deviation of all pixels, (1,), or of each channel or feature, (C,), over all samples."""
         return mean_and_deviation(self.x, 1 if self.are_pixels else self._channel_count)
 
-    def largest(self, gain: Floats, offset: Floats) -> float:
-        """Return the largest absolute value of x · gain + offset, with one number, (1,), or one per channel, (C,)."""
-        ends = self.limits if max(gain.size, offset.size) == 1 else self._channel_limits
-        return float(np.abs(np.asarray(ends).reshape(2, -1) * gain + offset).max())
+    def largest(self, origin: Floats, gain: Floats) -> float:
+        """Return the largest absolute value of (x − origin) · gain, with one number, (1,), or one per channel, (C,)."""
+        ends = self.limits if max(origin.size, gain.size) == 1 else self._channel_limits
+        return float(np.abs((np.asarray(ends).reshape(2, -1) - origin) * gain).max())
 
     @cached_property
     def _channel_limits(self) -> Floats:

@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,12 @@ from chainrule.errors import DataError, FormatError, InputUnitWarning, OptionErr
 KINDS = {"scale": "scaled to 0 … 1", "standardize": "standardized", "none": "taken as they are"}
 AS_READ = "values as the first layer reads them, in a range that is not recorded"
 BYTE = 255.0  # value of a white pixel in an image file
+MAX_ORIGIN = 1 << 20  # distance of the origin from 0, in units of normalized values, up to which float32 suffices
 
 
 @dataclass(frozen=True)
 class Normalization(metaclass=CheckedOptions):
-    """A normalization x · gain + offset, and what is known of the inputs x of training.
+    """A normalization (x − origin) · gain, and what is known of the inputs x of training.
 
     Inputs are taken by their values, whatever their dtype: nothing is converted to the unit of the training data.
 
@@ -32,14 +33,15 @@ class Normalization(metaclass=CheckedOptions):
              (F,), or of all pixels if `InputStatistics.are_pixels`, since pixels have one unit. A constant channel
              becomes 0
              none: no change
-    gain, offset   a number, or a tuple with one for each channel or feature; equal ones become a number
+    gain, origin   a number, or a tuple with one for each channel or feature; equal ones become a number. The origin is
+             the value that becomes 0: the mean, or the minimum
     limits   minimum and maximum of the training data; (0, 255) for bytes; empty: not recorded
     white    value of a white pixel in the training data: 255 for bytes, 1 for fractions. Image files are converted to
              this unit. None: unknown; image files are bytes
     digits   whether the training images are digits that were centered and scaled as in MNIST, as those in image files
              then have to be
 
-    Errors   OptionError for an unknown kind, or if gain or offset is not finite
+    Errors   OptionError for an unknown kind, or if gain or origin is not finite
 
     >>> normalization = Normalization.fit("standardize", training.x)
     >>> x = normalization.apply(test.x)
@@ -47,7 +49,7 @@ class Normalization(metaclass=CheckedOptions):
 
     kind: str
     gain: float | tuple[float, ...] = 1.0
-    offset: float | tuple[float, ...] = 0.0
+    origin: float | tuple[float, ...] = 0.0
     limits: tuple[float, ...] = ()
     white: float | None = None
     digits: bool = False
@@ -57,12 +59,16 @@ class Normalization(metaclass=CheckedOptions):
             raise unknown_name("normalization", self.kind, [*KINDS])
         if len(self.limits) not in (0, 2):
             raise OptionError(f"limits {quoted(self.limits)} of a normalization: expected the minimum and the maximum")
-        for name in ("gain", "offset"):
+        for name in ("gain", "origin"):
             values = np.unique(getattr(self, name))
             if not values.size:
                 raise OptionError(f"{name} of a normalization: expected a number, or one for each channel")
             if values.size == 1:
                 object.__setattr__(self, name, float(values[0]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields to copy or pickle, without the cached arrays."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @staticmethod
     def fit(kind: str, x: Pixels | InputStatistics, *, digits: bool = False) -> "Normalization":
@@ -75,72 +81,80 @@ class Normalization(metaclass=CheckedOptions):
         statistics = x if isinstance(x, InputStatistics) else InputStatistics(x)
         if not np.isfinite(statistics.limits).all():
             finite_extremes(statistics.x, "the training data")  # names the first sample
-        first, spread = np.zeros(1), np.ones(1)  # of values that become 0, and from there to 1
+        origin, spread = np.zeros(1), np.ones(1)  # values that become 0 and, from there, 1
         if kind == "scale":
-            first, spread = np.array([statistics.limits[0]]), np.ptp(statistics.limits, keepdims=True)
+            origin, spread = np.array([statistics.limits[0]]), np.ptp(statistics.limits, keepdims=True)
         elif kind == "standardize":
-            first, spread = statistics.standardization
+            origin, spread = statistics.standardization
         if not spread.max() > 0:
-            raise DataError(f"normalization {kind!r}: every training pixel is {first[0]}; expected different values")
+            raise DataError(f"normalization {kind!r}: every training pixel is {origin[0]}; expected different values")
         spread = np.where(spread == 0, 1.0, spread)
-        gain, offset = tuple(1.0 / spread), tuple(-first / spread)
-        return Normalization(kind, gain, offset, statistics.limits, statistics.white, digits)
+        return Normalization(kind, tuple(1.0 / spread), tuple(origin), statistics.limits, statistics.white, digits)
 
     def apply(self, x: Pixels, dtype: DTypeLike = np.float32) -> Array:
         """Return normalized inputs (N, …) as a C-contiguous array of the same shape, with the given dtype.
 
-        If the normalization has no effect and x is already such an array, x itself is returned. Float64 and wide
-        integers are centered before they are rounded to float32.
+        If the normalization has no effect and x is already such an array, x itself is returned. The result depends on
+        the numbers only and not on their dtype: it is that of a `rounded` origin and gain in the dtype of the result.
         """
-        key = x.ndim, x.dtype, dtype
-        if key not in self._factors:
-            self._factors[key] = self._rounded(*key)
-        gain, offset = self._factors[key]
-        if gain is None:
+        if self.origin == 0 and self.gain == 1:
             return np.ascontiguousarray(x, dtype)
-        out: Array = np.multiply(x, gain, dtype=gain.dtype, order="C", casting="unsafe")
-        if offset is not None:
-            out += offset
+        origin, rest, gain = self.factors(x.ndim, dtype)
+        if self.origin == 0:
+            return np.multiply(x, gain, dtype=gain.dtype, order="C", casting="unsafe")
+        wide = np.result_type(x, gain)
+        out: Array = np.subtract(x, origin, dtype=wide, order="C").astype(gain.dtype, copy=False)
+        if rest.any():
+            out -= rest
+        out *= gain
         return out.astype(dtype, copy=False)
-
-    @cached_property
-    def _factors(self) -> dict[Any, tuple[Array | None, Array | None]]:
-        """Results of `_rounded`, by arguments."""
-        return {}
-
-    def _rounded(self, axes: int, given: DTypeLike, dtype: DTypeLike) -> tuple[Array | None, Array | None]:
-        """Return gain and offset in the precision in which `apply` computes; None for those that have no effect.
-
-        axes, given, dtype   axes and dtype of the inputs, dtype of the result
-        """
-        gain, offset = self.arrays(axes, np.float64)
-        if offset.any():
-            wide = np.result_type(given, dtype)
-            return gain.astype(wide), offset.astype(wide)
-        return (None if (gain == 1).all() else gain.astype(dtype)), None
 
     def prepare(self, x: Pixels, dtype: DTypeLike) -> Array:
         """Return inputs of a trained network as its first layer reads them, and warn of another unit."""
         self.check_unit(x)
         return self.apply(x, dtype)
 
-    def arrays(self, axes: int, dtype: DTypeLike) -> tuple[Array, Array]:
-        """Return gain and offset as arrays that broadcast with samples of ``axes`` axes, including the sample axis."""
-        shape = (-1, *(1,) * (axes - 2))
-        return np.asarray(self.gain, dtype).reshape(shape), np.asarray(self.offset, dtype).reshape(shape)
-
     @cached_property
     def constants(self) -> tuple[Floats, Floats]:
-        """Gain and offset, both (1,) or (C,)."""
-        gain, offset = np.broadcast_arrays(*self.arrays(2, np.float64))
-        return gain, offset
+        """Origin and gain, both (1,) or (C,)."""
+        origin, gain = np.array(np.broadcast_arrays(self.origin, self.gain), np.float64).reshape(2, -1)
+        return origin, gain
+
+    def arrays(self, axes: int) -> tuple[Floats, Floats]:
+        """Return origin and gain as arrays that broadcast with samples of ``axes`` axes, including the sample axis."""
+        origin, gain = self.constants
+        shape = (-1, *(1,) * (axes - 2))
+        return origin.reshape(shape), gain.reshape(shape)
+
+    def rounded(self, axes: int, dtype: DTypeLike) -> tuple[Array, Array, Array]:
+        """Return arrays like `arrays` in a dtype: origin, rest and gain of ((x − origin) − rest) · gain.
+
+        The rest is what the rounded origin lacks. For x near the origin, the first difference is exact.
+        """
+        origin, gain = self.arrays(axes)
+        nearest = origin.astype(dtype)
+        return nearest, (origin - nearest).astype(dtype), gain.astype(dtype)
+
+    def factors(self, axes: int, dtype: DTypeLike) -> tuple[Array, Array, Array]:
+        """Return the arrays of `rounded` for `apply`; in float64 if the origin is very far from 0."""
+        key = axes, dtype
+        if key not in self._factors:
+            origin, gain = self.constants
+            is_far = np.abs(origin * gain).max() > MAX_ORIGIN
+            self._factors[key] = self.rounded(axes, np.float64 if is_far else dtype)
+        return self._factors[key]
+
+    @cached_property
+    def _factors(self) -> dict[Any, tuple[Array, Array, Array]]:
+        """Results of `factors`, by arguments."""
+        return {}
 
     @property
     def unit(self) -> str:
         """Description of the values of the training data, in ASCII."""
         if self.white == BYTE:
             return "bytes from 0 to 255, as floats"
-        gain, offset = self.constants
+        origin, gain = self.constants
         if self.limits:
             description = f"numbers from {self.limits[0]:.4g} to {self.limits[1]:.4g}"
         elif self.kind == "none" or not gain.all():
@@ -148,7 +162,7 @@ class Normalization(metaclass=CheckedOptions):
         else:
             description = "numbers"
         if self.kind == "standardize" and gain.all():
-            description += f" with mean {_listed(-offset / gain)} and standard deviation {_listed(1 / gain)}"
+            description += f" with mean {_listed(origin)} and standard deviation {_listed(1 / gain)}"
         return description
 
     def of_image(self, pixels: NDArray[np.uint8]) -> Array:
@@ -159,9 +173,9 @@ class Normalization(metaclass=CheckedOptions):
 
     def rescaled(self, scale: float) -> "Normalization":
         """Return the normalization for inputs that have to be multiplied by ``scale`` first."""
-        gain, limits = np.multiply(self.gain, scale), np.divide(self.limits, scale)
-        white = self.white and self.white / scale
-        return replace(self, gain=tuple(np.ravel(gain)), limits=tuple(limits.tolist()), white=white)
+        gain, origin = np.ravel(self.gain) * scale, np.ravel(self.origin) / scale
+        limits, white = np.divide(self.limits, scale), self.white and self.white / scale
+        return replace(self, gain=tuple(gain), origin=tuple(origin), limits=tuple(limits.tolist()), white=white)
 
     def check_unit(self, x: Pixels, prefix: str = "") -> None:
         """Warn of inputs (N, …) that are presumably not in the unit of the training data.
@@ -192,7 +206,7 @@ class Normalization(metaclass=CheckedOptions):
     @property
     def background(self) -> Floats:
         """Normalized value of a black pixel (0), for filling pixels outside a transformed image, (1 or C, 1, 1)."""
-        return self.arrays(4, np.float64)[1]
+        return self._normalized(0.0)
 
     @property
     def levels(self) -> tuple[Any, Any]:
@@ -202,10 +216,13 @@ class Normalization(metaclass=CheckedOptions):
         values from 0, and the minimum and the maximum for signed values.
         """
         low, high = self.limits or (0.0, None)
-        gain, offset = self.arrays(4, np.float64)
         if high is not None and low >= 0:
             low, high = 0.0, next((level for level in (1.0, BYTE) if high <= level), high)
-        return low * gain + offset, None if high is None else high * gain + offset
+        return self._normalized(low), None if high is None else self._normalized(high)
+
+    def _normalized(self, value: float) -> Floats:
+        origin, gain = self.arrays(4)
+        return (value - origin) * gain
 
     @property
     def parts(self) -> dict[str, "Normalization"]:
@@ -214,7 +231,7 @@ class Normalization(metaclass=CheckedOptions):
 
     def to_config(self) -> dict[str, Any]:
         """Return the normalization as JSON values."""
-        config = {"kind": self.kind, "gain": self.gain, "offset": self.offset}
+        config = {"kind": self.kind, "gain": self.gain, "origin": self.origin}
         parts = {name: part.to_config() for name, part in self.parts.items()}
         facts = {"limits": self.limits, "white": self.white, "digits": self.digits, "parts": parts}
         return config | {name: entry for name, entry in facts.items() if entry}
@@ -228,9 +245,9 @@ class Normalization(metaclass=CheckedOptions):
             facts = tuple(map(float, config.get("limits", ()))), config.get("white"), config.get("digits") is True
             if len(facts[0]) not in (0, 2) or not (facts[1] is None or facts[1] > 0):
                 raise ValueError("limits and white")
-            return Normalization(str(config["kind"]), config["gain"], config["offset"], *facts)
+            return Normalization(str(config["kind"]), config["gain"], config["origin"], *facts)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"normalization {dict(config)}: expected kind, gain, offset ({error})") from error
+            raise FormatError(f"normalization {dict(config)}: expected kind, gain, origin ({error})") from error
 
 
 @dataclass(frozen=True)

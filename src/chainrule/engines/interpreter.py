@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.engines.options import limit_blas_threads
-from chainrule.engines.protocol import Array, Buffers, CompiledPlan, Engine, Gradients, Shard
+from chainrule.engines.protocol import Array, Arrays, Buffers, CompiledPlan, Engine, Gradients, Shard
 from chainrule.errors import unknown_name
 
 FLAT = ("parameter", "state", "gradient")  # kinds of tensors that are stored in a flat buffer
@@ -227,9 +227,7 @@ class ModuleEngine:
         for target, result in zip((p, *moments), self.run(name, (p, g, *moments), attributes), strict=True):
             target[...] = result
 
-    def normalized_rows(
-        self, x: Array, rows: Array, gain: Array, offset: Array, dtype: DTypeLike, threads: int
-    ) -> Array | None:
+    def normalized_rows(self, x: Array, rows: Array, factors: Arrays, dtype: DTypeLike, threads: int) -> Array | None:
         """Return None, because batches are computed by NumPy."""
         return None
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from numpy.typing import DTypeLike
 
-from chainrule.core.arrays import Array
+from chainrule.core.arrays import Array, Arrays
 from chainrule.core.plan import Plan
 
 Sums: TypeAlias = tuple[float, float, float]  # of a batch: Σ loss, Σ metric, Σ g² with g the gradient of the mean loss
@@ -177,13 +177,11 @@ class Engine(Protocol):
         """
         ...
 
-    def normalized_rows(
-        self, x: Array, rows: Array, gain: Array, offset: Array, dtype: DTypeLike, threads: int
-    ) -> Array | None:
-        """Return the batch x[rows]·gain + offset, rounded as in NumPy, or None if the caller should use NumPy.
+    def normalized_rows(self, x: Array, rows: Array, factors: Arrays, dtype: DTypeLike, threads: int) -> Array | None:
+        """Return the batch ((x[rows] − origin) − rest)·gain, as in NumPy, or None if the caller should use it.
 
         rows           indices of samples, (N,)
-        gain, offset   of all elements, (1,), or of each channel, (C,), float64
+        factors        origin, rest and gain, of all elements, (1,), or of each channel, (C,)
         """
         ...
 

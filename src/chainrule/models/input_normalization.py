@@ -7,8 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from chainrule.data.normalization import Normalization, decision
 from chainrule.errors import OptionError, quoted
 from chainrule.layers import Layer
@@ -69,9 +67,9 @@ def description(normalization: Normalization, layers: Sequence[Layer], wiring: W
     if normalization.parts:
         return f"Inputs are normalized: {decision(normalization)}."
     if normalization.kind != "none":
-        # gain and offset of each channel, or one of each for all
-        terms = zip(*(array.tolist() for array in normalization.arrays(2, np.float64)), strict=True)
-        texts = [f"{gain:.4g} · x {'−' if offset < 0 else '+'} {abs(offset):.4g}" for gain, offset in terms]
+        # origin and gain of each channel, or one of each for all
+        terms = zip(*(array.tolist() for array in normalization.constants), strict=True)
+        texts = [f"(x {'+' if origin < 0 else '−'} {abs(origin):.4g}) · {gain:.4g}" for origin, gain in terms]
         parts.insert(0, f"as {', '.join(texts[:SHOWN])}{', …' if len(texts) > SHOWN else ''}")
     if parts:
         return f"Inputs are normalized {' and '.join(parts)}."

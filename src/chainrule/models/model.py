@@ -155,9 +155,9 @@ class Model(Explained, Network):
         mean, std, channels = np.array(values.mean), np.array(values.std), self.input_shape[0]
         if len(mean) not in (1, channels):
             raise ShapeError(f"{len(mean)} means for {channels} channels; expected 1 or {channels}")
-        factors = tuple(1 / (BYTE * std)), tuple(-mean / std)
+        gain, origin = tuple(1 / (BYTE * std)), tuple(BYTE * mean)
         model = copy.deepcopy(self)
-        model.normalization = Normalization("standardize", *factors, limits=(0.0, BYTE), white=BYTE)
+        model.normalization = Normalization("standardize", gain, origin, limits=(0.0, BYTE), white=BYTE)
         return model
 
     @checked_options

@@ -104,7 +104,7 @@ def checked_normalization(
         normalization = JointNormalization.of({name: parts[name] for name in names})
     shapes = [*ports.shapes.values()] if ports else [shape]
     for part, part_shape in zip([*normalization.parts.values()] or [normalization], shapes, strict=False):
-        if {np.size(part.gain), np.size(part.offset)} - {1, part_shape[0]}:
+        if {np.size(part.gain), np.size(part.origin)} - {1, part_shape[0]}:
             expected = f"expected a number, or {part_shape[0]}, one for each channel or feature"
             raise OptionError(f"normalization {quoted(part)} for inputs of shape {text(part_shape)}: {expected}")
     return normalization

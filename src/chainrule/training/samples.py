@@ -84,8 +84,8 @@ class Samples:
         numbers      numbers of the samples for the augmentation, (N,); None: the indices
         """
         network, normalization, augmentation, seed, *_ = preparation
-        options = *normalization.constants, network.dtype, network.threads
-        x = network.engine.normalized_rows(self.x, indices, *options)
+        factors = normalization.factors(2, network.dtype)
+        x = network.engine.normalized_rows(self.x, indices, factors, network.dtype, network.threads)
         if x is None:
             x = normalization.apply(self.x[indices], network.dtype)
         if augmentation:

@@ -92,8 +92,8 @@ def _before_normalization(x: Array, normalization: Normalization) -> Array:
 
     A constant feature has any value: its gain is 0.
     """
-    gain, offset = normalization.arrays(x.ndim, np.float64)
-    values = (x.astype(np.float64) - offset) / np.where(gain, gain, 1.0)
+    origin, gain = normalization.arrays(x.ndim)
+    values = x.astype(np.float64) / np.where(gain, gain, 1.0) + origin
     if normalization.white is not None:
         pixels = values * (BYTE / normalization.white)
         whole = np.rint(np.clip(pixels, 0, BYTE))

@@ -22,6 +22,7 @@ from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import (
     ONE_STEP,
     Array,
+    Arrays,
     Buffers,
     CompiledPlan,
     Engine,
@@ -82,13 +83,11 @@ class CompiledEngine:
             return programs.update(name, p, g, moments, attributes, threads)
         return _fallback_for(name, *failures).update(name, p, g, moments, attributes, threads)
 
-    def normalized_rows(
-        self, x: Array, rows: Array, gain: Array, offset: Array, dtype: DTypeLike, threads: int
-    ) -> Array | None:
-        """Return x[rows]·gain + offset, or None if the caller should use NumPy; see `protocol.Engine`."""
+    def normalized_rows(self, x: Array, rows: Array, factors: Arrays, dtype: DTypeLike, threads: int) -> Array | None:
+        """Return ((x[rows] − origin) − rest)·gain, or None if the caller should use NumPy; see `protocol.Engine`."""
         with _catch_failures() as failures:
-            return batches.normalized_rows(x, rows, gain, offset, dtype, threads)
-        return _fallback_for("batches", *failures).normalized_rows(x, rows, gain, offset, dtype, threads)
+            return batches.normalized_rows(x, rows, factors, dtype, threads)
+        return _fallback_for("batches", *failures).normalized_rows(x, rows, factors, dtype, threads)
 
     def compile(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int

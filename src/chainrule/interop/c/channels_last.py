@@ -4,11 +4,11 @@ The values of a pixel are then adjacent, and a convolution reads runs of them.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.arrays import Array, Ints, Shape
 from chainrule.core.plan import Operation, Tensor
@@ -30,10 +30,13 @@ def planes(shape: Shape) -> tuple[int, int]:
     return shape[0], math.prod(shape[1:])
 
 
-def quantize(x: Tensor, y: Tensor, gain: NDArray[np.float32], offset: NDArray[np.float32]) -> CCall:
-    """Return the call that computes y = x · gain + offset in int8. The factors are those of channels, or of all."""
-    gains, offsets, count, _ = channel_arguments(gain.reshape(-1), offset.reshape(-1), x.size)
-    return CCall("quantize", (x, y, gains, offsets, count, *planes(x.shape)))
+def quantize(x: Tensor, y: Tensor, factors: Sequence[Array], zero: int) -> CCall:
+    """Return the call that computes y = ((x − origin) − rest) · gain + zero in int8.
+
+    factors   origin, rest and gain of each channel, or of all
+    """
+    *arguments, _ = channel_arguments([array.reshape(-1) for array in factors], x.size)
+    return CCall("quantize", (x, y, *arguments, *planes(x.shape), zero))
 
 
 def order(shape: Shape) -> Ints:

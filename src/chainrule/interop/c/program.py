@@ -9,14 +9,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.arrays import Array
 from chainrule.core.plan import Plan, Tensor
 from chainrule.data.normalization import Normalization
 from chainrule.engines.arena import Placed, place
 from chainrule.interop.c import fusing, packing, source
-from chainrule.interop.c.calls import CCall, Offset, Struct
+from chainrule.interop.c.calls import Argument, CCall, Offset, Struct
 from chainrule.interop.c.source import Structs
 
 IMAGE, OUTPUTS = "image", "outputs"  # names of the arguments of network_run
@@ -207,13 +206,15 @@ def normalization_calls(plan: Plan, normalization: Normalization, external: dict
     """Return the calls that normalize the inputs, or none if this is not needed. Add the image to `external`."""
     external[IMAGE] = IMAGE
     image, slices = Tensor(IMAGE, plan.input.shape, "input"), input_parts(plan, normalization)
-    factors = [channel_arguments(*part.arrays(2, np.float32), size) for part, _, size in slices]
-    if all(gain.entries == (1,) and offset.entries == (0,) for gain, offset, *_ in factors):
+    if all((part.gain, part.origin) == (1, 0) for part, *_ in slices):
         external[plan.input.storage] = IMAGE
         return []
     return [
-        CCall("normalize", (Offset(image, first), Offset(plan.input, first), *factor))
-        for (_, first, _), factor in zip(slices, factors, strict=True)
+        CCall(
+            "normalize",
+            (Offset(image, first), Offset(plan.input, first), *channel_arguments(part.rounded(2, np.float32), size)),
+        )
+        for part, first, size in slices
     ]
 
 
@@ -226,9 +227,13 @@ def input_parts(plan: Plan, normalization: Normalization) -> list[tuple[Normaliz
     return [(part, *pair) for part, pair in zip(normalization.parts.values(), pairs, strict=True)]
 
 
-def channel_arguments(
-    gain: NDArray[np.float32], offset: NDArray[np.float32], size: int
-) -> tuple[Struct, Struct, int, int]:
-    """Return gain, offset, channels and elements per channel as arguments of C functions, for inputs of a size."""
-    gains, offsets = (Struct("float", tuple(array.tolist())) for array in np.broadcast_arrays(gain, offset))
-    return gains, offsets, len(gains.entries), size // len(gains.entries)
+def channel_arguments(constants: Sequence[Array], size: int) -> tuple[Argument, ...]:
+    """Return constants of the channels, channels and elements per channel as arguments of C functions.
+
+    constants   arrays (C,), or (1,) for all channels
+    size        number of elements of the input
+    """
+    arrays = np.broadcast_arrays(*constants)
+    structs = [Struct("float", tuple(array.tolist())) for array in arrays]
+    channels = arrays[0].size
+    return (*structs, channels, size // channels)

@@ -156,25 +156,26 @@ class Quantized:
     def _add_input(self, x: Tensor) -> None:
         """Add the step that normalizes the image and quantizes it to int8, on the scale of x."""
         scale, image = self._scales[x.storage], Tensor(IMAGE, x.shape, "input")
-        gain, offset = self._model.normalization.arrays(len(x.shape) + 1, np.float64)
-        gain, offset = (gain / scale.step).astype("f4"), (offset / scale.step + scale.zero).astype("f4")
+        origin, rest, gain = self._model.normalization.rounded(len(x.shape) + 1, np.float32)
+        gain = (gain / scale.step).astype(np.float32)
 
         def compute(activations: Activations) -> Array:
-            return np.clip(np.floor(activations[IMAGE] * gain + offset + np.float32(0.5)), -128, 127).astype(np.int8)
+            shifted = (activations[IMAGE] - origin - rest) * gain + np.float32(scale.zero)
+            levels = np.floor(shifted + np.float32(0.5))
+            return np.clip(levels, -128, 127).astype(np.int8)
 
         if self.io != "float":
             self.input_scale = integer_input(scale, self._model.normalization, io=self.io)
         if self.io == "float":
-            self.steps.append(Int8Step(channels_last.quantize(image, x, gain, offset), x, compute))
-        elif self.io == "int8" and gain.size == offset.size == 1:
+            self.steps.append(Int8Step(channels_last.quantize(image, x, (origin, rest, gain), scale.zero), x, compute))
+        elif self.io == "int8" and gain.size == 1:
             self.steps.append(Int8Step(None, x, compute))  # the integers of the image are those of x
         else:
             step, zero = self.input_scale  # a table for each channel contains x for all values of a byte
             values = step * ((INT8_VALUES if self.io == "int8" else INT8_VALUES % 256) - zero)
-            channels = np.broadcast_shapes(gain.shape, offset.shape)
             table = compute({IMAGE: values.astype(np.float32).reshape(-1, *(1,) * len(x.shape))})
             tables = self._parameter(x, "table", np.moveaxis(table.reshape(256, -1), 0, -1))
-            self._add("look_up", (image, tables, x, math.prod(channels), x.size), x, compute)
+            self._add("look_up", (image, tables, x, gain.size, x.size), x, compute)
 
     def _add_steps(self, operation: Operation, *, in_floats: bool) -> None:
         """Add the steps of an operation; `in_floats`: the last one before outputs or operations in floats."""
@@ -390,7 +391,8 @@ class Quantized:
         if y.name == OUTPUTS:
             result, scale = Tensor("result", y.shape), Int8Scale(1 / 256, INT8_MIN)
             self._scales[result.storage] = scale
-            call = channels_last.quantize(y, result, np.full(1, 256, "f4"), np.full(1, INT8_MIN, "f4"))
+            factors = [np.full(1, value, np.float32) for value in (0, 0, 256)]
+            call = channels_last.quantize(y, result, factors, INT8_MIN)
             self.steps.append(Int8Step(call, result, lambda done: scale.numbers(done[OUTPUTS])))
             y = result
         if self.io == "uint8":

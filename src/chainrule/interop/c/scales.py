@@ -110,8 +110,8 @@ def integer_input(scale: Int8Scale, normalization: Normalization, io: str) -> tu
 
     io   type of the integers, "int8" or "uint8"
     """
-    gain, offset = normalization.arrays(2, np.float64)
-    low, high = ((scale.values(np.array(end)) - offset) / np.where(gain == 0, 1, gain) for end in (INT8_MIN, INT8_MAX))
+    origin, gain = normalization.constants
+    low, high = (scale.values(np.array(end)) / np.where(gain == 0, 1, gain) + origin for end in (INT8_MIN, INT8_MAX))
     minimum, step = float(low.min()), float(high.max() - low.min()) / (INT8_MAX - INT8_MIN)
     if io == "uint8" and normalization.white == BYTE:
         return 1.0, 0.0

@@ -36,17 +36,19 @@ def pattern(count: int) -> NDArray[np.uint8]:
 def pattern_units(normalization: Normalization) -> Normalization:
     """Return the map from bytes to the range of the training data, or to about two standard deviations.
 
-    All steps are powers of two, and offsets are multiples of them, so that float32 represents the values exactly.
+    All steps are powers of two that float32 can add to the values, which it thus represents exactly.
     """
     if normalization.parts:
         return JointNormalization.of({name: pattern_units(part) for name, part in normalization.parts.items()})
     if normalization.white:
         return Normalization("scale", 2.0 ** np.floor(np.log2(normalization.white / BYTE)))
-    gain, offset = (np.ravel(values) for values in normalization.arrays(2, np.float64))
+    origin, gain = normalization.constants
     gain = np.where(gain == 0, 1, gain)
     low, high = (0, 1) if normalization.kind == "scale" else (-2, 2)
-    step = 2.0 ** np.floor(np.log2((high - low) / 256 / np.abs(gain)))
-    return Normalization("scale", tuple(step), tuple(np.rint((low - offset) / gain / step) * step))
+    first = low / gain + origin
+    finest = np.maximum(np.abs(first) * 2.0**-23, np.finfo(np.float32).tiny)
+    step = 2.0 ** np.maximum(np.floor(np.log2((high - low) / 256 / np.abs(gain))), np.ceil(np.log2(finest)))
+    return Normalization("scale", tuple(step), tuple(-np.rint(first / step)))
 
 
 def scaling_calls(model: Model, int8: Quantized | None) -> list[CCall]:
@@ -90,10 +92,10 @@ def _expected(model: Model, int8: Quantized | None) -> Array:
 
 
 def _scaled(values: Floats, plan: Plan, normalization: Normalization) -> Floats:
-    """Return one packed sample (F,) times gain plus offset."""
+    """Return one packed sample (F,), normalized in float64."""
     result = values.copy()
     for part, first, size in program.input_parts(plan, normalization):
-        gain, offset = np.broadcast_arrays(*part.arrays(2, np.float64))
+        origin, gain = part.constants
         channels = values[first : first + size].reshape(gain.size, -1)
-        result[first : first + size] = (channels * gain[:, None] + offset[:, None]).reshape(-1)
+        result[first : first + size] = ((channels - origin[:, None]) * gain[:, None]).reshape(-1)
     return result

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from chainrule.core.arrays import Array, Shape
 from chainrule.core.plan import Plan, Tensor
@@ -37,7 +38,8 @@ ADDED_IN_OPSET = {  # operators that MIN_OPSET lacks
 }
 # Versions of the file format (IR): the first opset that was released with each, and the version.
 IR_VERSIONS = ((28, 14), (25, 13), (24, 12), (23, 11), (21, 10), (19, 9), (15, 8), (MIN_OPSET, 7))
-FACTORS = {"Mul": "gain", "Add": "offset"}  # operators that normalize inputs, and the names of their constants
+# Operators that normalize inputs, the names of their constants, and the values that have no effect
+FACTORS = (("Sub", "origin", 0), ("Sub", "rest", 0), ("Mul", "gain", 1))
 TYPE_CODES = {dtype: kind for kind, dtype in DTYPES.items() if dtype.kind in "fiu"}
 REAL, INTEGER, TEXT, INTEGERS = 1, 2, 3, 7  # AttributeProto.AttributeType
 
@@ -50,10 +52,13 @@ class GraphResult:
     shape: Shape
 
 
-def normalizing_steps(normalization: Normalization, axes: int = 2) -> list[tuple[str, Array]]:
-    """Return the operators that normalize an input with ``axes`` axes, and their constants that are not neutral."""
-    steps = zip(FACTORS, normalization.arrays(axes, np.float64), (1, 0), strict=True)
-    return [(operator, values) for operator, values, neutral in steps if (values != neutral).any()]
+def normalizing_steps(normalization: Normalization, dtype: DTypeLike, axes: int = 2) -> list[tuple[str, str, Array]]:
+    """Return the operators that normalize an input with ``axes`` axes, with names and values of their constants."""
+    steps: list[tuple[str, str, Array]] = []
+    for (operator, name, neutral), values in zip(FACTORS, normalization.rounded(axes, dtype), strict=True):
+        if (values != neutral).any():
+            steps.append((operator, name, values))
+    return steps
 
 
 class GraphWriter:
@@ -86,10 +91,12 @@ class GraphWriter:
         self.store(plan.input, self.normalized(GraphResult(INPUT, plan.input.shape), normalization))
 
     def normalized(self, x: GraphResult, normalization: Normalization | None) -> GraphResult:
-        """Return an input of the graph as x · gain + offset, with the same bits as `Normalization.apply`."""
-        name = x.name
-        for operator, values in normalizing_steps(normalization, len(x.shape) + 1) if normalization else ():
-            x = self.node(operator, x, self.constant(values.astype(self.network.dtype), f"{name}.{FACTORS[operator]}"))
+        """Return an input of the graph as ((x − origin) − rest) · gain, with the bits of `Normalization.apply`."""
+        if normalization is None:
+            return x
+        source = x.name
+        for operator, name, values in normalizing_steps(normalization, self.network.dtype, len(x.shape) + 1):
+            x = self.node(operator, x, self.constant(values, f"{source}.{name}"))
         return x
 
     def store(self, tensor: Tensor, value: GraphResult) -> None:

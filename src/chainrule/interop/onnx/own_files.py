@@ -82,13 +82,15 @@ def _without(normalization: Normalization, graph: GraphMessage) -> GraphMessage 
     then read the input.
     """
     constants = {initializer.name: initializer for initializer in graph.initializers}
-    source, expected = INPUT, normalizing_steps(normalization)
-    for (operator, numbers), node in zip(expected, graph.nodes, strict=False):
+    types = [value.type.tensor for value in graph.inputs if value.name == INPUT]
+    dtype = tensors.dtype_of(types[0].kind) if types and types[0] is not None else np.dtype(np.float32)
+    source, expected = INPUT, normalizing_steps(normalization, dtype)
+    for (operator, _, numbers), node in zip(expected, graph.nodes, strict=False):
         constant = constants.get(node.inputs[1]) if len(node.inputs) == 2 else None
         if node.operator != operator or node.inputs[0] != source or constant is None or len(node.outputs) != 1:
             return None
         value = tensors.array(constant, None, Budget(0))
-        if not np.array_equal(value.reshape(-1), numbers.astype(value.dtype)):
+        if not np.array_equal(value.reshape(-1), numbers):
             return None
         source = node.outputs[0]
     if len(graph.nodes) <= len(expected):

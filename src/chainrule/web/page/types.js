@@ -53,7 +53,7 @@
  *   a stop of a teacher's walk. sample, step: null if the stop does not change them
  * @typedef {{
  *   format: number, name: string, classes: string[], input_shape: number[],
- *   normalization: {kind: string, gain: number | number[], offset: number | number[], white?: number, digits?: boolean},
+ *   normalization: {kind: string, gain: number | number[], origin: number | number[], white?: number, digits?: boolean},
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, trained: string[], shapes: Record<string, number[]>,
  *   plan: Plan, inference: Plan, saliency: Plan,
  *   from_file: boolean, catalogue: Catalogue, outputs: {name: string, size: number, loss: string, measure: string}[], measure: string, recipe: Record<string, any>, step: StepInfo, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,

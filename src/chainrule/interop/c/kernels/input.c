@@ -1,10 +1,14 @@
-/* x = image gain + offset: the normalization of the training data, of each channel or of all as one channel */
-static void normalize(const float *image, float *x, const float *gain, const float *offset, int channels, int plane)
+/* x = ((image - origin) - rest) gain: the normalization of the training data, of each channel or of all as one channel */
+static void normalize(const float *image, float *x, const float *origin, const float *rest, const float *gain,
+                      int channels, int plane)
 {
     for (int c = 0; c < channels; c++, image += plane, x += plane) {
         INDEPENDENT
         for (int e = 0; e < plane; e++)
-            x[e] = image[e] * gain[c] + offset[c];
+            x[e] = image[e] - origin[c];
+        INDEPENDENT
+        for (int e = 0; e < plane; e++) /* apart, since -ffast-math would add origin and rest */
+            x[e] = (x[e] - rest[c]) * gain[c];
     }
 }
 

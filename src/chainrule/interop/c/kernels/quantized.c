@@ -123,16 +123,16 @@ INLINE int are_high(const int8_t *shift, int count)
     return count == 0;
 }
 
-/* x[p,c] = image[c,p] scale[c] + shift[c], rounded and clamped to int8; NaN becomes -128. p: positions
-   scale = gain / step, shift = offset / step + zero: combines the normalization of the image with the scale of x
-   scales: channels, or 1 if all channels have the same scale and shift */
-static void quantize(const float *image, int8_t *x, const float *scale, const float *shift, int scales, int channels,
-                     int plane)
+/* x[p,c] = ((image[c,p] - origin[c]) - rest[c]) scale[c] + zero, rounded and clamped to int8; NaN becomes -128
+   p: positions; scale = gain / step: combines the normalization of the image with the scale of x
+   scales: channels, or 1 if all channels have the same constants */
+static void quantize(const float *image, int8_t *x, const float *origin, const float *rest, const float *scale,
+                     int scales, int channels, int plane, int zero)
 {
     for (int p = 0; p < plane; p++)
         for (int c = 0; c < channels; c++) {
             int k = scales > 1 ? c : 0;
-            float v = floorf(image[c * plane + p] * scale[k] + shift[k] + 0.5f);
+            float v = floorf(((image[c * plane + p] - origin[k]) - rest[k]) * scale[k] + (float)zero + 0.5f);
             *x++ = (int8_t)(v >= -128 ? (v > 127 ? 127 : v) : -128);
         }
 }

@@ -19,7 +19,7 @@ import { placeOfLargest, zeros } from "./tensor.js";
 import { clipping, squares, updated } from "./updating.js";
 
 /**
- * Normalizes an image for the network: value · gain + offset.
+ * Normalizes an image for the network: (value − origin) · gain.
  *
  * @param {Description} description @param {Pick<Picture, "x">} picture
  */
@@ -27,8 +27,8 @@ export function normalized(description, { x }) {
   const [channels] = description.input_shape;
   const constants = Array.from({ length: channels }, (_, channel) => factors(description, channel, x));
   return Float64Array.from(x, (value, place) => {
-    const { gain, offset } = constants[Math.floor((place * channels) / x.length)];
-    return value * gain + offset;
+    const { origin, gain } = constants[Math.floor((place * channels) / x.length)];
+    return (value - origin) * gain;
   });
 }
 
@@ -38,8 +38,9 @@ export function normalized(description, { x }) {
  * @param {Description} description @param {number} channel @param {Picture["x"]} x
  */
 export function factors({ normalization }, channel, x) {
-  const [gain, offset] = [normalization.gain, normalization.offset].map((values) => (typeof values === "number" ? values : values[channel]));
-  return { gain: x instanceof Uint8Array ? gain * ((normalization.white ?? 255) / 255) : gain, offset };
+  const [origin, gain] = [normalization.origin, normalization.gain].map((values) => (typeof values === "number" ? values : values[channel]));
+  const unit = x instanceof Uint8Array ? (normalization.white ?? 255) / 255 : 1;
+  return { origin: origin / unit, gain: gain * unit };
 }
 
 /**

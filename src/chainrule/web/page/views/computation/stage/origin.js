@@ -27,15 +27,15 @@ export function originStage(context) {
 function pixelStage(context) {
   const { trace, explanation } = context;
   const { x } = trace.picture;
-  const { gain, offset } = factors(trace.description, explanation.index[0], x);
+  const { origin, gain } = factors(trace.description, explanation.index[0], x);
   const value = x[ravel(explanation.index, trace.description.input_shape)] ?? 0;
   const [name, symbols, shown] = x instanceof Uint8Array ? ["pixel", "byte", `${value}`] : ["input", "value", bracketed(value)];
   const steps = [
     { name, symbols, numbers: shown, value, shown },
     {
       name: "x",
-      symbols: `${symbols} · gain + offset`,
-      numbers: `${shown} · ${bracketed(gain)} + ${bracketed(offset)}`,
+      symbols: `(${symbols} − origin) · gain`,
+      numbers: `(${shown} − ${bracketed(origin)}) · ${bracketed(gain)}`,
       value: explanation.value,
       shown: explanation.shown,
     },

@@ -127,6 +127,7 @@ OPTIONS: dict[str, Callable[[Generator, int], Any]] = {
     "alpha": lambda g, axes: choice(g, 1e-4, 0.1, 1.0),
     "beta": lambda g, axes: choice(g, 0.75, 0.5, 1.5),
     "bias": lambda g, axes: choice(g, True, False, "untied"),
+    "by": lambda g, axes: choice(g, "greater", "equal"),
     "ceil_mode": lambda g, axes: _boolean(g),
     "columns": _grid,
     "convolution": lambda g, axes: _boolean(g),
@@ -210,6 +211,7 @@ def _long_rows(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
 
 SPECIAL: dict[type[Layer], Callable[[Generator], LayerAndShape]] = {  # options that depend on the shape
     **{kind: _long_rows(kind) for kind in (cr.GroupNorm, cr.InstanceNorm2D, cr.LayerNorm)},
+    cr.FixedValue: _of_examples(cr.FixedValue),
     cr.Permute: _permute,
     cr.Reshape: _reshape,
     cr.Slice: _slice,

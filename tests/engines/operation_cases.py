@@ -176,6 +176,19 @@ def convolutions(draw: Source, name: str) -> Any:
     return (x, w, b if b is None else draw.normal(*b)), {**attributes, "groups": groups}
 
 
+@cases("constant")
+def constants(draw: Source, name: str) -> Any:
+    return (draw.normal(*any_shape(draw)), draw.normal(draw.size(1, 2, 3, 7))), {}
+
+
+@cases("greater", "equal", "where")
+def compared(draw: Source, name: str) -> Any:
+    """Draw whole numbers, many of which are equal or 0, and some NaN and infinities."""
+    shape = any_shape(draw)
+    arrays = [np.round(picture(draw, *shape)) for _ in range(3 if name == "where" else 2)]
+    return tuple(arrays), {}
+
+
 @cases("add_bias")
 def biases(draw: Source, name: str) -> Any:
     shape = any_shape(draw)
@@ -367,7 +380,7 @@ def updates(draw: Source, name: str) -> Any:
     return tuple((draw.positive if array == squares else draw.normal)(size) for array in parameters(name)), {}
 
 
-GRADIENTS = ("_dx", "_dw", "_dp", "bias_gradient")
+GRADIENTS = ("_dx", "_da", "_db", "_dw", "_dp", "bias_gradient")
 
 
 @cases(*(name for name in reference.__all__ if name not in BUILDERS and not name.endswith(GRADIENTS)))

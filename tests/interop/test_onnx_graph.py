@@ -210,7 +210,6 @@ REFUSED: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("5 axes", "y = Relu(x)", {"shape": ("n", 3, 4, 5, 6)}),
     ("does not depend on its input", "y = Identity(beta)", {}),
     ("equation abcd->ab", 'y = Einsum<equation = "abcd->ab">(x)', {}),
-    ("input 3 with infinite elements", "y = Where(mask, x, infinite)", {}),
     (
         "If → 'y': input 1 depends on",
         "g = Cast<to = 9>(x) y = If(g) <then_branch = a () => (float t) {t = Abs(x)}>",

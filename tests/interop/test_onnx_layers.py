@@ -1,5 +1,6 @@
 """Every layer with drawn options, and drawn networks of them, as ONNX Runtime computes them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from chainrule.interop.onnx.graph_writer import MIN_OPSET
 from chainrule.interop.onnx.messages import MAX_OPSET
 from chainrule.interop.onnx.operators import OPERATORS
 from chainrule.layers import Add, Layer, Maximum, Minimum, Multiply
+from chainrule.layers.merging import Merge
 from chainrule.network.network import Network
 
 COUNT = 12
@@ -42,7 +44,7 @@ def test_a_layer(name: str) -> None:
         network, x = network_of(layer, shape, draw), batch(draw, shape)
         agree(network, np.abs(x) + np.float32(0.1) if name in OF_POSITIVE else x)
         written = {node.op_type for node in check(exported(network)).graph.node}
-        assert written <= OPERATORS.keys()
+        assert written <= OPERATORS.keys() | {"Shape"}
         if name == "FakeQuantize" or written == {"Identity"}:  # written as its formula; a crop of nothing
             continue
         for operation in network.plan().forward:
@@ -76,15 +78,19 @@ def lowest(network: Network) -> int:
     return check(exported(network)).opset_import[0].version
 
 
-@pytest.mark.parametrize("kind", [Add, Multiply, Maximum, Minimum])
+MERGING = (Add, Multiply, Maximum, Minimum, lambda: cr.Compare("greater"), lambda: cr.Compare("equal"), cr.Where)
+
+
+@pytest.mark.parametrize("kind", MERGING)
 @pytest.mark.parametrize("small", [(4, 1, 1), (1, 5, 3)], ids=str)
-def test_inputs_that_are_repeated(kind: type[Layer], small: tuple[int, ...]) -> None:
+def test_inputs_that_are_repeated(kind: Callable[[], Merge], small: tuple[int, ...]) -> None:
     """Several small inputs come before the large one, and are joined among themselves first."""
     x = cr.Input((4, 5, 3))
     pooled = cr.AveragePool2D((5, 3))(x) if small[0] == 4 else cr.Conv2D(1, 1)(x)
     assert pooled.shape == small
     for inputs in ((pooled, x), (x, pooled), (pooled, cr.Tanh()(pooled), x), (pooled, x, pooled)):
-        agree(cr.Graph(x, kind()(*inputs), engine="numpy"), batch(0, (4, 5, 3)))
+        if kind().count in (0, len(inputs)):
+            agree(cr.Graph(x, kind()(*inputs), engine="numpy"), batch(0, (4, 5, 3)))
 
 
 def test_weights_that_layers_share_are_written_once() -> None:

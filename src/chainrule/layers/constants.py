@@ -5,9 +5,48 @@ from math import prod
 from typing import Any, ClassVar
 
 from chainrule.core.plan import Builder, Tensor
-from chainrule.layers.base import Layer, Parameter, Shape, check_choice, example
+from chainrule.layers.base import Layer, Parameter, Shape, check_choice, check_whole, example
 
-__all__ = ["FixedAffine"]
+__all__ = ["FixedAffine", "FixedValue"]
+
+
+@dataclass(frozen=True)
+class FixedValue(Layer):
+    """Constants b, the same for every sample, which training leaves unchanged. The input only determines their number.
+
+    shape   shape of the constants
+
+    y = b,  dx = 0
+
+    Initially, b is 0. Set it with `model.load_weights`; networks that are imported from other formats contain it.
+
+    Source   reference/dense.py
+    """
+
+    shape: Shape
+
+    kind: ClassVar[str] = "constant"
+    examples = (example(shape=(2, 3)),)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for size in self.shape:
+            check_whole(self, "shape", size)
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """Return the shape of the constants."""
+        return self.shape
+
+    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
+        """Return b."""
+        return (Parameter("b", self.shape, "zeros", trained=False),)
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit y = b for every sample, and a gradient that is 0."""
+        y, b = builder.activation("y", self.shape), builder.parameter("b")
+        builder.forward("constant", (x, b.viewed((b.size,))), (y.viewed((y.size,)),))
+        builder.backward("heaviside_dx", (x, x), (x.gradient(),))
+        return y
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,20 @@ from typing import ClassVar
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import text
 from chainrule.errors import OptionError, ShapeError
-from chainrule.layers.base import Layer, Shape, check_whole, example
+from chainrule.layers.base import Layer, Shape, check_choice, check_whole, example
 from chainrule.layers.peers import Peer, Peers
 
-__all__ = ["Add", "Concatenate", "Maximum", "Minimum", "Multiply", "Slice"]
+__all__ = ["Add", "Compare", "Concatenate", "Maximum", "Minimum", "Multiply", "Slice", "Where"]
 
 
 @dataclass(frozen=True)
 class Merge(Layer):
-    """Base class of layers with two or more inputs. The operation `kind` combines two tensors of the same shape."""
+    """Base class of layers with two or more inputs. The operation `kind` combines two tensors of the same shape.
+
+    count   number of inputs; 0: two or more
+    """
+
+    count: ClassVar[int] = 0
 
     def joint_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
         """Return the output shape; raise OptionError for fewer than two inputs, ShapeError for incompatible shapes."""
@@ -25,6 +30,8 @@ class Merge(Layer):
 
     def merged_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
         """Return the common shape after broadcasting."""
+        if self.count and len(shapes) != self.count:
+            raise OptionError(f"{name}: {self.describe()} takes {self.count} inputs, found {len(shapes)}")
         whole = max(shapes, key=lambda shape: (len(shape), *shape))
         for shape in shapes:
             if shape != whole and not _repeated(shape, whole):
@@ -37,7 +44,15 @@ class Merge(Layer):
     def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
         """Broadcast all inputs to one shape and combine them in order. Emit the gradients in reverse order."""
         shape = self.merged_shape([source.shape for source in inputs], builder.layer)
-        total, *others = fitted = [_repeat(builder, source, shape, number) for number, source in enumerate(inputs, 1)]
+        fitted = [_repeat(builder, source, shape, number) for number, source in enumerate(inputs, 1)]
+        y = self.combined(builder, fitted, shape)
+        for x, repeated in zip(inputs, fitted, strict=True):
+            _emit_repeat_gradient(builder, x, repeated)
+        return y
+
+    def combined(self, builder: Builder, inputs: Sequence[Tensor], shape: Shape) -> Tensor:
+        """Emit the combination of inputs of the same shape, and its gradients."""
+        total, *others = inputs
         pairs = list[tuple[Tensor, Tensor, Tensor]]()
         for number, other in enumerate(others, 2):
             y = builder.activation("y" if number == len(inputs) else f"y{number}", shape)
@@ -46,8 +61,6 @@ class Merge(Layer):
             total = y
         for a, b, y in reversed(pairs):
             self.emit_gradients(builder, a, b, y)
-        for x, y in zip(inputs, fitted, strict=True):
-            _emit_repeat_gradient(builder, x, y)
         return total
 
     def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
@@ -158,6 +171,63 @@ class Minimum(Merge):
         """Emit the gradients of the smaller input at each position: that of a maximum with its inputs exchanged."""
         builder.backward("maximum_dx", (y.gradient(), b, a), (a.gradient(),))
         builder.backward("maximum_dx", (y.gradient(), a, b), (b.gradient(),))
+
+
+@dataclass(frozen=True)
+class Compare(Merge):
+    """Comparison of two inputs at every position: 1 where it is true, else 0. Its gradient is 0.
+
+    by   "greater": whether the first is greater than the second; "equal": whether they are equal
+
+    A comparison with NaN is 0. For a ≥ b, add both comparisons.
+
+    Shapes   the same; (C, 1, 1) and (1, H, W) are broadcast to (C, H, W)
+    Errors   ShapeError when the shapes are incompatible
+    Source   reference/merging.py
+    """
+
+    by: str = "greater"
+
+    kind: ClassVar[str] = "compare"
+    count: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice(self, "by", self.by, ("greater", "equal"))
+
+    def combined(self, builder: Builder, inputs: Sequence[Tensor], shape: Shape) -> Tensor:
+        """Emit the comparison, and gradients that are 0."""
+        y = builder.activation("y", shape)
+        builder.forward(self.by, inputs, (y,))
+        for x in inputs:
+            builder.backward("heaviside_dx", (y.gradient(), y), (x.gradient(),))
+        return y
+
+
+@dataclass(frozen=True)
+class Where(Merge):
+    """One of two inputs at every position: the second where the first is not 0, else the third.
+
+    y = a where test ≠ 0, else b;  da = dy where test ≠ 0, else 0;  db = dy where test = 0, else 0;  dtest = 0
+
+    The input that is not taken has no effect, even if it is infinite or NaN.
+
+    Shapes   the same; (C, 1, 1) and (1, H, W) are broadcast to (C, H, W)
+    Errors   ShapeError when the shapes are incompatible
+    Source   reference/merging.py
+    """
+
+    kind: ClassVar[str] = "where"
+    count: ClassVar[int] = 3
+
+    def combined(self, builder: Builder, inputs: Sequence[Tensor], shape: Shape) -> Tensor:
+        """Emit the selection; the gradient passes to the input that is taken."""
+        y, (test, a, b) = builder.activation("y", shape), inputs
+        builder.forward("where", inputs, (y,))
+        builder.backward("where_db", (y.gradient(), test), (b.gradient(),))
+        builder.backward("where_da", (y.gradient(), test), (a.gradient(),))
+        builder.backward("heaviside_dx", (y.gradient(), test), (test.gradient(),))
+        return y
 
 
 @dataclass(frozen=True)

@@ -142,10 +142,15 @@ def loss_gradients() -> list[str]:
     ]
 
 
+def pointwise() -> list[str]:
+    """Return the names of the operations that combine elements at the same place by formulas with cases."""
+    return ["equal", "greater", "maximum_dx", "where", "where_da", "where_db"]
+
+
 def generated() -> dict[str, str]:
     """Return the entry of each operation whose code is generated element by element."""
     return {name + suffix: name for name in element_wise() for suffix in ("", "_dx")} | {
-        name: name for name in loss_gradients()
+        name: name for name in (*loss_gradients(), *pointwise())
     }
 
 

@@ -17,7 +17,7 @@ from chainrule.operations import definitions
 Tree = Any  # syntax tree of a formula, see `parser`
 Formula = Mapping[str, Any]
 COSTLY = ("^", "√", "tanh", "arctan", "log", "log1p", "expm1", "σ", "Φ", "φ")  # expensive; "^" only in e^…
-SIGNS = {"+": "+", "−": "-", "·": "*", "/": "/", "≤": "<=", "≥": ">=", "<": "<", ">": ">"}
+SIGNS = {"=": "==", "+": "+", "−": "-", "·": "*", "/": "/", "≤": "<=", "≥": ">=", "<": "<", ">": ">"}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from chainrule.operations.elementwise import (
     Tree,
     cases_of,
     folded,
+    formulas_text,
     loss_formulas,
     occurrences,
     renamed,
@@ -254,6 +255,16 @@ def kernel_source(operation: Elementwise, *, gradient: bool) -> str:
     parameters = [f"{name}={0.0 if default is None else default}" for name, default in operation.options.items()]
     head = f"{operation.function(gradient=gradient)}({', '.join([*arrays, *parameters])})"
     return _kernel(head, operation.equation(gradient=gradient), arrays, constants, writer, last)
+
+
+def pointwise_kernel_source(name: str) -> str:
+    """Return the source of the compiled engine's kernel for an operation that combines elements at the same place."""
+    entry = definitions.entry(name)
+    arrays = [tensor["name"] for tensor in (*entry["reads"], *entry["writes"])]
+    constants, formulas = _Constants({}), entry["steps"]
+    writer = ScalarWriter(PYTHON, {}, {array: f"{array}_k" for array in arrays}, constants.number)
+    last = writer.write(formulas)
+    return _kernel(f"{name}({', '.join(arrays)})", formulas_text(formulas), arrays, constants, writer, last)
 
 
 def loss_kernel_source(name: str) -> str:

@@ -31,6 +31,7 @@ DERIVATIVES = [  # operation, argument, gradient with respect to it
     *((name, "b", "bias_gradient") for name in ("cross_correlate", "dense", "add_bias")),
     *(("add", "a", "add_dx"), ("add", "b", "add_dx")),
     *((name, argument, "maximum_dx") for name in ("maximum", "minimum") for argument in "ab"),
+    *(("where", "a", "where_da"), ("where", "b", "where_db")),
     *(("dropout", "x", "dropout"), ("pad", "x", "crop"), ("crop", "x", "pad"), ("permute", "x", "permute")),
     *((name, "p", f"{name}_dp") for name in LOSSES),
 ]

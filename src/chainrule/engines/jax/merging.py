@@ -19,6 +19,12 @@ def add_dx(dy: Array) -> Array:
     return dx
 
 
+def equal(a: Array, b: Array) -> Array:
+    """Compute `reference.equal`."""
+    y = a == b
+    return y.astype(a.dtype)
+
+
 def expand_channels_dx(dy: Array) -> Array:
     """Compute `reference.expand_channels_dx`."""
     dx = dy.sum(axis=1, keepdims=True)
@@ -29,6 +35,12 @@ def expand_positions_dx(dy: Array) -> Array:
     """Compute `reference.expand_positions_dx`."""
     dx = dy.sum(axis=tuple(range(2, dy.ndim)), keepdims=True)
     return dx.squeeze(tuple(range(2, dy.ndim)))
+
+
+def greater(a: Array, b: Array) -> Array:
+    """Compute `reference.greater`."""
+    y = a > b
+    return y.astype(a.dtype)
 
 
 def maximum(a: Array, b: Array) -> Array:
@@ -57,3 +69,24 @@ def multiply(a: Array, b: Array) -> Array:
     """Compute `reference.multiply`."""
     y = a * b
     return y
+
+
+def where(test: Array, a: Array, b: Array) -> Array:
+    """Compute `reference.where`."""
+    u1 = test == 0
+    y = select(u1, b, a)
+    return y
+
+
+def where_da(dy: Array, test: Array) -> Array:
+    """Compute `reference.where_da`."""
+    u1 = test == 0
+    da = masked(dy, u1)
+    return da
+
+
+def where_db(dy: Array, test: Array) -> Array:
+    """Compute `reference.where_db`."""
+    u1 = test == 0
+    db = select(u1, dy, 0)
+    return db

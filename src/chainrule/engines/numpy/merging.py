@@ -27,6 +27,15 @@ def add_dx(dy: Array) -> Array:
 
 
 @quiet
+def equal(a: Array, b: Array) -> Array:
+    """Compute `reference.equal`."""
+    a = np.asarray(a, order="C")
+    b = np.asarray(b, order="C")
+    y = a == b
+    return y.astype(a.dtype)
+
+
+@quiet
 def expand_channels_dx(dy: Array) -> Array:
     """Compute `reference.expand_channels_dx`."""
     dy = np.asarray(dy, order="C")
@@ -40,6 +49,15 @@ def expand_positions_dx(dy: Array) -> Array:
     dy = np.asarray(dy, order="C")
     dx = dy.sum(axis=tuple(range(2, dy.ndim)), keepdims=True)
     return dx.squeeze(tuple(range(2, dy.ndim)))
+
+
+@quiet
+def greater(a: Array, b: Array) -> Array:
+    """Compute `reference.greater`."""
+    a = np.asarray(a, order="C")
+    b = np.asarray(b, order="C")
+    y = a > b
+    return y.astype(a.dtype)
 
 
 @quiet
@@ -81,3 +99,34 @@ def multiply(a: Array, b: Array) -> Array:
     b = np.asarray(b, order="C")
     y = a * b
     return y
+
+
+@quiet
+def where(test: Array, a: Array, b: Array) -> Array:
+    """Compute `reference.where`."""
+    test = np.asarray(test, order="C")
+    a = np.asarray(a, order="C")
+    b = np.asarray(b, order="C")
+    u1 = test == 0
+    y = select(u1, b, a)
+    return y
+
+
+@quiet
+def where_da(dy: Array, test: Array) -> Array:
+    """Compute `reference.where_da`."""
+    dy = np.asarray(dy, order="C")
+    test = np.asarray(test, order="C")
+    u1 = test == 0
+    da = masked(dy, u1)
+    return da
+
+
+@quiet
+def where_db(dy: Array, test: Array) -> Array:
+    """Compute `reference.where_db`."""
+    dy = np.asarray(dy, order="C")
+    test = np.asarray(test, order="C")
+    u1 = test == 0
+    db = select(u1, dy, 0)
+    return db

@@ -11,6 +11,7 @@ from chainrule.core.plan import Operation, Tensor
 from chainrule.errors import OptionError
 from chainrule.interop.c.routines import is_defined, parameters_of
 from chainrule.layers.kinds import ELEMENTWISE
+from chainrule.operations import definitions
 from chainrule.operations.scalar_code import C_NAMES
 
 MAX_AXES, MAX_PERMUTED_AXES = 4, 8  # maximum number of axes in kernels/geometry.c: of pad and crop, and of permute
@@ -220,12 +221,18 @@ def _running_statistics(operation: Operation) -> list[CCall]:
 
 IN_PLACE = {
     *(name for kind in ELEMENTWISE for name in (kind, f"{kind}_dx")),
-    *("add", "add_dx", "multiply", "maximum", "maximum_dx", "minimum", "batch_norm_inference"),
+    *("add", "add_dx", "multiply", "maximum", "minimum", "batch_norm_inference", *definitions.pointwise()),
     *("softmax", "softmax_dx", "log_softmax", "log_softmax_dx"),
 }
 
+
+def _constant(operation: Operation) -> list[CCall]:
+    return [CCall("copy", (operation.operand(1), *operation.writes, operation.writes[0].size))]
+
+
 _CALLS: dict[str, Callable[[Operation], list[CCall]]] = {
     "concatenate": _concatenate,
+    "constant": _constant,
     "dropout": _dropout,
     **dict.fromkeys(("crop", "pad"), _pad),
     "permute": _permute,

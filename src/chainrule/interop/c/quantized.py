@@ -193,6 +193,9 @@ class Quantized:
             "average_pool": self._add_average_pool,
             **dict.fromkeys(("add", "multiply"), self._add_combination),
             "concatenate": self._add_concatenation,
+            "where": self._add_where,
+            **dict.fromkeys(("greater", "equal"), self._add_comparison),
+            "constant": self._add_constant,
             **dict.fromkeys(SELECTING, self._add_selection),
             **dict.fromkeys(ELEMENTWISE, self._add_elementwise),
         }
@@ -360,16 +363,56 @@ class Quantized:
             self._add_copies(channels_last.of_operation(padding), y, compute)
 
     def _add_concatenation(self, operation: Operation) -> None:
-        y, reads = operation.writes[0], list[Tensor]()
-        for number in range(len(operation.reads)):
-            x = operation.operand(number)
-            scale = self._scales[x.storage]
-            reads.append(x)
-            if scale != self._scales[y.storage]:
-                reads[-1] = Tensor(f"{y.name}.part{number}", x.shape)
-                self._scales[reads[-1].storage] = self._scales[y.storage]
-                self._add_look_up(x, reads[-1], scale.values(INT8_VALUES))
-        self._add_selection(replace(operation, reads=tuple(reads)))
+        y = operation.writes[0]
+        reads = tuple(self._on_scale(operation.operand(number), y, number) for number in range(len(operation.reads)))
+        self._add_selection(replace(operation, reads=reads))
+
+    def _on_scale(self, x: Tensor, y: Tensor, number: int) -> Tensor:
+        """Return x on the scale of y, the result of the operation whose input with this number is x."""
+        scale, y_scale = self._scales[x.storage], self._scales[y.storage]
+        if scale == y_scale:
+            return x
+        part = Tensor(f"{y.name}.part{number}", x.shape)
+        self._scales[part.storage] = y_scale
+        self._add_look_up(x, part, scale.values(INT8_VALUES))
+        return part
+
+    def _add_where(self, operation: Operation) -> None:
+        """Add the selection of one of two inputs, both on the scale of the result."""
+        test, y = operation.operand(), operation.writes[0]
+        a, b = (self._on_scale(operation.operand(number), y, number) for number in (1, 2))
+
+        def compute(activations: Activations) -> Array:
+            selected = self._multiples(activations, test) != 0
+            return np.where(selected, *(activations[x.storage].reshape(-1, *y.shape) for x in (a, b)))
+
+        self._add("where_int8", (test, a, b, y, y.size, self._scales[test.storage].zero), y, compute)
+
+    def _add_comparison(self, operation: Operation) -> None:
+        """Add a comparison of the numbers that the integers represent, as floats."""
+        operands, y = (operation.operand(), operation.operand(1)), operation.writes[0]
+        scales = [self._scales[x.storage] for x in operands]
+        y_scale = self._scales.setdefault(y.storage, Int8Scale.of(0, 1))
+        false, true = map(int, y_scale.numbers(np.array([0.0, 1.0])))
+
+        def compute(activations: Activations) -> Array:
+            values = [
+                np.float32(scale.step) * self._multiples(activations, x).astype(np.float32)
+                for x, scale in zip(operands, scales, strict=True)
+            ]
+            return np.where(self._run(operation, *values), true, false).astype(np.int8)
+
+        numbers = [number for scale in scales for number in (float(scale.step), scale.zero)]
+        self._add(f"{operation.name}_int8", (*operands, y, y.size, *numbers, false, true), y, compute)
+
+    def _add_constant(self, operation: Operation) -> None:
+        """Add a copy of constants, on a scale of their own unless the result has one."""
+        b, y = operation.operand(1), operation.writes[0]
+        values = self._weights[b.storage].reshape(y.shape)
+        scale = self._scales.setdefault(y.storage, Int8Scale.of(float(values.min()), float(values.max())))
+        numbers = scale.numbers(values)
+        arguments = (self._parameter(y, "b", numbers), y, 1, y.size, y.size, 0)
+        self._add("concatenate_int8", arguments, y, lambda done: np.broadcast_to(numbers, (len(done[IMAGE]), *y.shape)))
 
     def _add_to_floats(self, x: Tensor) -> None:
         scale, result = self._scales[x.storage], Tensor(OUTPUTS, x.shape)

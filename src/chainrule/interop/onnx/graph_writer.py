@@ -272,7 +272,7 @@ def _tensor_message(name: str, array: Array) -> TensorMessage:
 
 
 def _identical(a: Array, b: Array) -> bool:
-    return a.shape == b.shape and a.dtype == b.dtype and bool((a == b).all())
+    return a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
 def pads(padding: Sequence[tuple[int, int]]) -> list[int]:

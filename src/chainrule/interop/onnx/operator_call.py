@@ -379,7 +379,7 @@ def for_one_sample(value: Array, shape: Sequence[int]) -> Array:
     """
     if value.ndim != len(shape) or not 1 < len(value) == shape[0]:
         return value
-    return value[:1] if np.array_equal(value, np.broadcast_to(value[:1], value.shape)) else value
+    return value[:1] if np.array_equal(value, np.broadcast_to(value[:1], value.shape), equal_nan=True) else value
 
 
 def _is_array(value: Value | None) -> bool:

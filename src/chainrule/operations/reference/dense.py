@@ -30,6 +30,23 @@ def add_bias(x: Array, b: Array) -> Array:
     return y
 
 
+def constant(x: Array, b: Array) -> Array:
+    """Give every sample the same numbers, whatever x is.
+
+    y[n,o] = b[o]
+
+    Shapes   x (N, …), b (F,)  →  y (N, F)
+    Kept     nothing
+    Errors   ShapeError unless b is a vector
+    Source   docs/derivations/bias.md
+    """
+    check_axes("constant", "b", b, "F")
+    y = np.empty((x.shape[0], b.shape[0]), b.dtype)
+    for n, o in np.ndindex(y.shape):
+        y[n, o] = b[o]
+    return y
+
+
 def bias_gradient(dy: Array, *, untied: bool = False) -> Array:
     """db[o] = Σ_{n,i,j} dy[n,o,i,j], and untied db[o,i,j] = Σ_n dy[n,o,i,j]
 

@@ -109,6 +109,79 @@ def minimum(a: Array, b: Array) -> Array:
     return y
 
 
+def where(test: Array, a: Array, b: Array) -> Array:
+    """Take one of two tensors, element by element; the other has no effect, even if it is infinite or NaN.
+
+    y[n,c,i,j] = b[n,c,i,j] if test[n,c,i,j] = 0, else a[n,c,i,j]
+
+    Shapes   test, a, b (N, …) the same  →  y like a
+    Kept     test
+    Errors   ShapeError when the shapes differ
+    Source   docs/derivations/merging.md
+    """
+    check_same("where", test=test, a=a, b=b)
+    y = np.empty_like(a)
+    for index in np.ndindex(a.shape):
+        y[index] = b[index] if test[index] == 0 else a[index]
+    return y
+
+
+def where_da(dy: Array, test: Array) -> Array:
+    """da[n,c,i,j] = 0 if test[n,c,i,j] = 0, else dy[n,c,i,j]
+
+    Source   docs/derivations/merging.md
+    """
+    check_same("where_da", dy=dy, test=test)
+    da = np.empty_like(dy)
+    for index in np.ndindex(dy.shape):
+        da[index] = 0 if test[index] == 0 else dy[index]
+    return da
+
+
+def where_db(dy: Array, test: Array) -> Array:
+    """db[n,c,i,j] = dy[n,c,i,j] if test[n,c,i,j] = 0, else 0
+
+    Source   docs/derivations/merging.md
+    """
+    check_same("where_db", dy=dy, test=test)
+    db = np.empty_like(dy)
+    for index in np.ndindex(dy.shape):
+        db[index] = dy[index] if test[index] == 0 else 0
+    return db
+
+
+def greater(a: Array, b: Array) -> Array:
+    """Compute whether each element of a is greater than that of b: 1 or 0; 0 if one of them is NaN.
+
+    y[n,c,i,j] = 1 if a[n,c,i,j] > b[n,c,i,j], else 0
+
+    Shapes   a, b (N, …) the same  →  y like a
+    Kept     nothing
+    Errors   ShapeError when the shapes differ
+    Source   docs/derivations/merging.md
+    """
+    y = _empty_result("greater", a, b)
+    for index in np.ndindex(a.shape):
+        y[index] = 1 if real_part(a[index]) > real_part(b[index]) else 0
+    return y
+
+
+def equal(a: Array, b: Array) -> Array:
+    """Compute whether each element of a equals that of b: 1 or 0; 0 if one of them is NaN.
+
+    y[n,c,i,j] = 1 if a[n,c,i,j] = b[n,c,i,j], else 0
+
+    Shapes   a, b (N, …) the same  →  y like a
+    Kept     nothing
+    Errors   ShapeError when the shapes differ
+    Source   docs/derivations/merging.md
+    """
+    y = _empty_result("equal", a, b)
+    for index in np.ndindex(a.shape):
+        y[index] = 1 if a[index] == b[index] else 0
+    return y
+
+
 def expand_positions(x: Array, *, size: tuple[int, ...]) -> Array:
     """Repeat the value of each channel at every position.
 

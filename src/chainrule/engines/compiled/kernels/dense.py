@@ -362,6 +362,15 @@ def add_bias(x, b, y):
                 target[k] = source[k] + addend
 
 
+@operation(lambda arrays, attributes: [(arrays[0].shape[0], arrays[1].shape[0])])
+@kernel
+def constant(x, b, y):
+    """Write the constants b to every sample of y."""
+    for n in range(y.shape[0]):
+        for k in range(y.shape[1]):
+            y[n, k] = b[k]
+
+
 @operation(
     lambda arrays, attributes: [arrays[0].shape[1:] if attributes.get("untied") else arrays[0].shape[1:2]],
     accumulates=True,

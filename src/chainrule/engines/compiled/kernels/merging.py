@@ -14,6 +14,8 @@ from chainrule.engines.compiled.kernels.registry import (
     partwise,
     pointwise,
 )
+from chainrule.operations import definitions, generator
+from chainrule.operations.scalar_code import pointwise_kernel_source
 
 
 @pointwise(CHEAP_FROM, epilogues={"rectify": always})
@@ -57,28 +59,22 @@ def maximum(a, b, y):
 
 @pointwise(CHEAP_FROM)
 @kernel
-def maximum_dx(dy, x, other, dx):
-    """Compute the gradient of x in max(x, other): dy where x is larger, half of it where they are equal, else 0."""
-    upstream, value, limit, result = (
-        dy.reshape(dy.size),
-        x.reshape(x.size),
-        other.reshape(other.size),
-        dx.reshape(dx.size),
-    )
-    zero, half = dx.dtype.type(0), dx.dtype.type(0.5)
-    for k in range(result.size):
-        v = zero if value[k] < limit[k] else upstream[k]
-        result[k] = upstream[k] * half if value[k] == limit[k] else v
-
-
-@pointwise(CHEAP_FROM)
-@kernel
 def minimum(a, b, y):
     """Compute y = min(a, b). NaN propagates."""
     first, second, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
     for k in range(result.size):
         v = second[k] if second[k] < first[k] else first[k]
         result[k] = v if second[k] == second[k] else second[k]
+
+
+def _define() -> None:
+    """Define and register the kernels that the formulas of merging.toml define."""
+    generator.define({name: pointwise_kernel_source(name) for name in definitions.pointwise()}, "kernel", globals())
+    for name in definitions.pointwise():
+        globals()[name] = pointwise(CHEAP_FROM)(kernel(globals()[name]))
+
+
+_define()
 
 
 @operation(lambda arrays, attributes: [(*arrays[0].shape, *attributes["size"])])

@@ -21,13 +21,6 @@ static void maximum(const float *a, const float *b, float *y, int count)
         y[e] = a[e] < b[e] || b[e] != b[e] ? b[e] : a[e];
 }
 
-/* gradient of x in max(x, other): dy where x is larger, half of it where they are equal, else 0 */
-static void maximum_dx(const float *dy, const float *x, const float *other, float *dx, int count)
-{
-    for (int e = 0; e < count; e++)
-        dx[e] = x[e] == other[e] ? dy[e] * 0.5f : x[e] < other[e] ? 0 : dy[e];
-}
-
 /* y = min(a, b); NaN propagates */
 static void minimum(const float *a, const float *b, float *y, int count)
 {

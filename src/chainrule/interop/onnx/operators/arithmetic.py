@@ -76,13 +76,13 @@ def write_elementwise(operator: str) -> Callable[[GraphWriter, Operation], Graph
     """Return the writer of an operation on two values, which ONNX broadcasts along axes of size 1."""
 
     def write(graph: GraphWriter, operation: Operation) -> GraphResult:
-        inputs = [_broadcastable_input(graph, operation, index) for index in range(2)]
+        inputs = [broadcastable_input(graph, operation, index) for index in range(2)]
         return graph.node(operator, *inputs, shape=np.broadcast_shapes(*(value.shape for value in inputs)))
 
     return write
 
 
-def _broadcastable_input(graph: GraphWriter, operation: Operation, index: int) -> GraphResult:
+def broadcastable_input(graph: GraphWriter, operation: Operation, index: int) -> GraphResult:
     """Return an input in the shape of its tensor, or with axes of size 1 if the ONNX operator must broadcast it."""
     tensor = operation.reads[index]
     value = graph.stored(tensor)

@@ -10,7 +10,7 @@ from chainrule.core.shapes import MAX_INT32
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
-from chainrule.interop.onnx.operators.arithmetic import write_elementwise
+from chainrule.interop.onnx.operators.arithmetic import broadcastable_input, write_elementwise
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.terms import ScaledTerm, binary, combine, formula, unary
 
@@ -67,16 +67,16 @@ def is_positive(x: ScaledTerm) -> ScaledTerm:
     return x.layer("Heaviside")
 
 
-def _differs(a: ScaledTerm, b: ScaledTerm) -> ScaledTerm:
-    return is_positive((a - b).layer("Abs"))
+def _greater(a: ScaledTerm, b: ScaledTerm) -> ScaledTerm:
+    return a.exactly("Compare", b)
 
 
-def _where(condition: ScaledTerm, a: ScaledTerm, b: ScaledTerm) -> ScaledTerm:
-    """Return the sum of both values, each multiplied by 1 where it is selected, and by 0 elsewhere."""
-    for index, value in ((2, a), (3, b)):
-        if not np.isfinite(value.shift).all():
-            raise value.call.unsupported(f"input {index} with infinite elements", "finite numbers")
-    return condition * a + (1 - condition) * b
+def _at_least(a: ScaledTerm, b: ScaledTerm) -> ScaledTerm:
+    return _greater(a, b) + a.equals(b)
+
+
+def _where(test: ScaledTerm, a: ScaledTerm, b: ScaledTerm) -> ScaledTerm:
+    return test.exactly("Where", a, b)
 
 
 def read_round(call: Call) -> Feature:
@@ -91,22 +91,41 @@ def write_heaviside(graph: GraphWriter, operation: Operation) -> GraphResult:
     return graph.node("Cast", positive, to=11 if graph.network.dtype == np.float64 else 1)
 
 
-LARGER = "Heaviside of the inputs' difference"
-WHERE = "the sum of both values, each multiplied by 1 where it is selected, and by 0 elsewhere"
+def write_comparison(operator: str) -> Callable[[GraphWriter, Operation], GraphResult]:
+    """Return the writer of a comparison as a number."""
+
+    def write(graph: GraphWriter, operation: Operation) -> GraphResult:
+        result = write_elementwise(operator)(graph, operation)
+        return graph.node("Cast", result, to=11 if graph.network.dtype == np.float64 else 1)
+
+    return write
+
+
+def write_where(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Where of Cast."""
+    test, a, b = (broadcastable_input(graph, operation, index) for index in range(3))
+    shape = np.broadcast_shapes(test.shape, a.shape, b.shape)
+    return graph.node("Where", graph.node("Cast", test, to=9), a, b, shape=shape)
+
+
+AT_LEAST = 'the sum of Compare("greater") and Compare("equal")'
 OPERATORS = (
     Operator("Clip", read_clip, {"clip": write_clip}),
     Operator("Max", read_bound(below=True), {"maximum": write_elementwise("Max")}),
     Operator("Min", read_bound(below=False), {"minimum": write_elementwise("Min")}),
-    Operator("Greater", binary(LARGER, lambda a, b: is_positive(a - b)), {"heaviside": write_heaviside}),
-    Operator("Less", binary(LARGER, lambda a, b: is_positive(b - a))),
-    Operator("GreaterOrEqual", binary(f"1 minus {LARGER}", lambda a, b: 1 - is_positive(b - a))),
-    Operator("LessOrEqual", binary(f"1 minus {LARGER}", lambda a, b: 1 - is_positive(a - b))),
-    Operator("Equal", binary("1 minus Heaviside of the absolute difference", lambda a, b: 1 - _differs(a, b))),
+    Operator(
+        "Greater", binary("Compare", _greater), {"heaviside": write_heaviside, "greater": write_comparison("Greater")}
+    ),
+    Operator("Less", binary("Compare", lambda a, b: _greater(b, a))),
+    Operator("GreaterOrEqual", binary(AT_LEAST, _at_least)),
+    Operator("LessOrEqual", binary(AT_LEAST, lambda a, b: _at_least(b, a))),
+    Operator("Equal", binary("Compare", ScaledTerm.equals), {"equal": write_comparison("Equal")}),
+    Operator("IsNaN", unary("1 minus Compare", lambda x: 1 - x.equals(x))),
     Operator("And", binary("the product", lambda a, b: a * b)),
     Operator("Or", binary("1 minus the product of negations", lambda a, b: 1 - (1 - a) * (1 - b))),
-    Operator("Xor", binary("Heaviside of the absolute difference", _differs)),
+    Operator("Xor", binary("1 minus Compare", lambda a, b: 1 - a.equals(b))),
     Operator("Not", unary("1 − x", lambda x: 1 - x)),
-    Operator("Where", formula(3, WHERE, _where)),
+    Operator("Where", formula(3, "Where", _where), {"where": write_where}),
     Operator("Sign", unary("Heaviside(x) − Heaviside(−x)", lambda x: is_positive(x) - is_positive(-x))),
     Operator("Round", read_round),
 )

@@ -249,7 +249,7 @@ def _coordinates(call: Call, size: int, count: int, scale: Fraction) -> tuple[Fr
 
 
 def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Slice for single pixels at whole distances, and Resize for whole factors or aligned corners.
+    """Return Slice or Gather for single pixels, and Resize for whole factors or aligned corners.
 
     Other positions, and averages over windows of unequal sizes, become a MatMul for each axis.
     """
@@ -260,6 +260,8 @@ def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
     if mode == "nearest" and all(map(_is_slice, lines, axes)):
         return _write_slice(graph, x, lines, operation.writes[0].shape)
     attributes = _resize_attributes(mode, lines, axes)
+    if attributes is None and mode == "nearest":
+        return _write_gathers(graph, x, outputs, lines)
     if attributes is None:
         return _write_matrices(graph, x, mode, outputs, lines)
     scales = np.array([1, 1, *(count / size for size, count in axes)], np.float32)
@@ -300,6 +302,17 @@ def _resize_attributes(mode: str, lines: list[Line], axes: list[tuple[int, int]]
 def _is_same(line: Line, other: Line) -> bool:
     """Return whether two lines have the same positions."""
     return all(own * other[2] == number * line[2] for own, number in zip(line[:2], other[:2], strict=True))
+
+
+def _write_gathers(graph: GraphWriter, x: GraphResult, outputs: tuple[int, ...], lines: list[Line]) -> GraphResult:
+    """Return the nearest pixels along each axis whose pixels change."""
+    for axis, (output_size, line) in enumerate(zip(outputs, lines, strict=True), 1):
+        size = x.shape[axis]
+        pixels = [resampling_weights("nearest", size, output_size, i, line)[0][0] for i in range(output_size)]
+        if pixels != [*range(size)]:
+            shape = (*x.shape[:axis], output_size, *x.shape[axis + 1 :])
+            x = graph.node("Gather", x, graph.integer_constant(pixels), shape=shape, axis=axis + 1)
+    return x
 
 
 def _write_matrices(

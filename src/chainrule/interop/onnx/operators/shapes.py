@@ -12,6 +12,8 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import POSITION, Array, Call, Feature, Value
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.resampling import write_resize
+from chainrule.interop.onnx.operators.terms import ScaledTerm
+from chainrule.layers import Compare
 
 Shape = Sequence[int]
 FLOATS, BOOLEANS = (1, 10, 11, 16), 9  # TensorProto.DataType
@@ -24,10 +26,10 @@ def read_identity(call: Call) -> Feature:
 
 
 def read_cast(call: Call) -> Feature:
-    """Return the input for a floating-point type, and Heaviside of the absolute value for truth values."""
-    kind = call.integer("to", 1)
+    """Return the input for a floating-point type, and for truth values 1 minus Compare with 0."""
+    kind, x = call.integer("to", 1), call.feature()
     if kind == BOOLEANS:
-        return call.layer("Heaviside", call.layer("Abs", call.feature()))
+        return x if isinstance(x.node.layer, Compare) else (1 - ScaledTerm(call, x).equals(0.0)).feature
     if kind not in FLOATS:
         raise call.unsupported(f"to {kind}, integers", "a type of floats or truth values")
     return call.feature()
@@ -244,6 +246,17 @@ def write_expand(graph: GraphWriter, operation: Operation) -> GraphResult:
     return graph.reshaped(graph.stored(operation.reads[0]), ones)
 
 
+def write_constant(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Expand of an initializer to as many samples as the input has."""
+    x, b = operation.reads
+    assert b is not None
+    shape = graph.network.weights[b.storage].shape
+    ends = [graph.integer_constant([end]) for end in (0, 1)]
+    batch = graph.node("Slice", graph.node("Shape", graph.stored(x)), *ends)
+    sizes = graph.node("Concat", batch, graph.integer_constant((1,) * len(shape)), axis=0)
+    return graph.node("Expand", graph.weight(b, (1, *shape)), sizes, shape=shape)
+
+
 def write_transpose(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Transpose."""
     order = (0, *(axis + 1 for axis in operation.attributes["axes"]))
@@ -262,6 +275,7 @@ def write_slice(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 WRITTEN: dict[str, dict[str, Any]] = {
     "Reshape": {"expand_positions": write_expand, "expand_channels": write_expand},
+    "Expand": {"constant": write_constant},
     "Transpose": {"permute": write_transpose},
     "Slice": {"crop": write_slice, "resample": write_resize},
 }

@@ -15,6 +15,7 @@ from chainrule.interop.assembly import permuted
 from chainrule.interop.onnx.operator_call import Array, Call, Feature, for_one_sample
 from chainrule.interop.onnx.operators.operator import Reader
 from chainrule.interop.onnx.operators.resampling import expand
+from chainrule.layers.node import ordered
 
 MAX_POWER = 8  # largest exponent for repeated multiplication
 
@@ -47,6 +48,19 @@ class ScaledTerm:
 
     def _joined(self, kind: str, other: ScaledTerm) -> ScaledTerm:
         return ScaledTerm(self.call, combine(self.call, kind, self.feature, other.feature))
+
+    def equals(self, other: ScaledTerm | Array | float) -> ScaledTerm:
+        """Return 1 where both values are equal, else 0."""
+        return self.exactly("Compare", other, by="equal")
+
+    def exactly(self, kind: str, *others: ScaledTerm | Array | float, **options: Any) -> ScaledTerm:
+        """Return a layer of several values, some of which may be constants."""
+        values = (self, *map(self._term, others))
+        like = next(term.feature for term in values if term.x is not None)
+        features = [
+            constant(self.call, np.asarray(term.shift), like) if term.x is None else term.feature for term in values
+        ]
+        return ScaledTerm(self.call, combine(self.call, kind, *features, **options))
 
     def _term(self, other: ScaledTerm | Array | float) -> ScaledTerm:
         return other if isinstance(other, ScaledTerm) else ScaledTerm(self.call, None, shift=other)
@@ -159,9 +173,9 @@ def scale_and_shift(call: Call, x: Feature, scale: Array, shift: Array) -> Featu
     factors, summands = (align_constant(call, constant, value) for constant in (scale, shift))
     shape = np.broadcast_shapes(value.node.shape, factors.shape, summands.shape)
     y = expand(call, value, tuple(map(int, shape)))
-    if factors.size == summands.size == 1:
+    if factors.size == summands.size == 1 and np.isfinite(summands).all():
         return rescale(call, y, float(factors.reshape(())), float(summands.reshape(())))
-    varying = {axis for array in (factors, summands) for axis, size in enumerate(array.shape) if size > 1}
+    varying = {axis for array in (factors, summands) for axis, size in enumerate(array.shape) if size > 1} or {0}
     last = len(shape) - 1
     if varying == {0}:
         return _scale_and_shift_channels(call, y, factors, summands)
@@ -207,23 +221,34 @@ def align_constant(call: Call, value: Array, x: Feature) -> Array:
     return samples[0]
 
 
-# ---------------------------------------------------------------------- two variables
+def constant(call: Call, value: Array, like: Feature) -> Feature:
+    """Return a constant as a value with the axes of another, along which it can be broadcast."""
+    if value.ndim > len(like.shape) and like.batch == 1:
+        like = like.with_axes(value.ndim)
+    aligned = align_constant(call, value, like)
+    source = next(node for node in ordered(like.node) if node.layer is None)
+    options, weights = {"shape": aligned.shape}, {"b": aligned}
+    return like.with_node(call.assembly.apply_weighted("FixedValue", source, options, weights, ""))
 
 
-def combine(call: Call, kind: str, a: Feature, b: Feature) -> Feature:
-    """Return a layer with two inputs, such as Add, applied to values that are broadcast along axes of size 1."""
-    a, b = _align_axes(call, a, b)
-    shape = tuple(int(size) for size in np.broadcast_shapes(a.node.shape, b.node.shape))
-    if a.node.shape == b.node.shape:
-        return call.layer(kind, a, b)
-    if shape not in (a.node.shape, b.node.shape):
-        a = expand(call, a, shape)
-    groups = _merged_axes(shape, a.node.shape, b.node.shape)
-    if len(groups) <= 2:
-        sizes = [[math.prod(value.node.shape[first:last]) for first, last in groups] for value in (a, b)]
-        pair = [call.reshape(value, (*own, *[1] * (3 - len(own)))) for value, own in zip((a, b), sizes, strict=True)]
-        return call.reshape(call.layer(kind, *pair), shape)
-    return call.layer(kind, *(expand(call, value, shape) for value in (a, b)))
+# ---------------------------------------------------------------------- several variables
+
+
+def combine(call: Call, kind: str, *values: Feature, **options: Any) -> Feature:
+    """Return a layer with several inputs, such as Add, applied to values that are broadcast along axes of size 1."""
+    first, *others = _align_axes(call, *values)
+    shape = tuple(int(size) for size in np.broadcast_shapes(*(value.node.shape for value in (first, *others))))
+    if all(value.node.shape != shape for value in (first, *others)):
+        first = expand(call, first, shape)
+    aligned = [first, *others]
+    groups = _merged_axes(shape, *(value.node.shape for value in aligned))
+    if len(groups) > 2 or len(values) > 2:
+        return call.layer(kind, *(expand(call, value, shape) for value in aligned), **options)
+    if len(groups) < 2 and first.node.shape == others[0].node.shape:
+        return call.layer(kind, *aligned, **options)
+    sizes = [[math.prod(value.node.shape[first:last]) for first, last in groups] for value in aligned]
+    images = [call.reshape(value, (*own, *[1] * (3 - len(own)))) for value, own in zip(aligned, sizes, strict=True)]
+    return call.reshape(call.layer(kind, *images, **options), shape)
 
 
 def _merged_axes(shape: Shape, *shapes: Shape) -> list[tuple[int, int]]:
@@ -240,20 +265,20 @@ def _merged_axes(shape: Shape, *shapes: Shape) -> list[tuple[int, int]]:
     return groups
 
 
-def _align_axes(call: Call, a: Feature, b: Feature) -> tuple[Feature, Feature]:
-    """Return two values with the same number of axes, and the batch axis in both or neither.
+def _align_axes(call: Call, *values: Feature) -> list[Feature]:
+    """Return values with the same number of axes, and the batch axis in all or none.
 
-    As in NumPy, the value with fewer axes gets leading axes of size 1.
+    As in NumPy, values with fewer axes get leading axes of size 1.
     """
-    problem, rank = f"inputs of {a.shape} and {b.shape}", max(len(a.shape), len(b.shape))
-    if call.open_batch and len(a.shape) != len(b.shape):  # the batch axis of one would be aligned with another axis
+    ranks, problem = {len(value.shape) for value in values}, f"inputs of {' and '.join(str(v.shape) for v in values)}"
+    if call.open_batch and len(ranks) > 1:  # the batch axis of one would be aligned with another axis
         raise call.unsupported(problem, "the same number of axes")
-    sizes = itertools.zip_longest(a.shape[::-1], b.shape[::-1], fillvalue=1)
-    if any(size != other_size and 1 not in (size, other_size) for size, other_size in sizes):
+    sizes = itertools.zip_longest(*(value.shape[::-1] for value in values), fillvalue=1)
+    if any(len({*own} - {1}) > 1 for own in sizes):
         raise call.invalid(problem, "sizes that are equal or 1")
-    if a.batched == b.batched and len(a.shape) == len(b.shape):
-        return a, b
-    if a.batch != 1 or b.batch != 1 or call.opset < 7:
+    if len({value.batched for value in values}) == len(ranks) == 1:
+        return [*values]
+    if any(value.batch != 1 for value in values) or call.opset < 7:
         raise call.unsupported(problem, "the same number of axes, and the same batch axis")
-    first, second = a.with_axes(rank), b.with_axes(rank)
-    return (first, second) if first.batched == second.batched else (first.as_sample(), second.as_sample())
+    aligned = [value.with_axes(max(ranks)) for value in values]
+    return aligned if len({value.batched for value in aligned}) == 1 else [value.as_sample() for value in aligned]

@@ -491,6 +491,19 @@ export function concatenate(...parts) {
   return y;
 }
 
+export function constant(x, b) {
+  let y;
+  y = zeros([x.shape[0], b.shape[0]]);
+  const [y0, y1] = strides(y.shape);
+  const shape1 = y.shape;
+  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
+    for (let end3 = shape1[1], o = 0; o < end3; o += 1) {
+      y.data[n * y0 + o * y1] = b.data[o];
+    }
+  }
+  return y;
+}
+
 export function correct(p, t) {
   let first, hit, second;
   hit = one_per_row("correct", p, t);
@@ -690,6 +703,16 @@ export function elu_dx(dy, x, { alpha = 1.0 } = {}) {
   return dx;
 }
 
+export function equal(a, b) {
+  let y;
+  y = merging_empty_result("equal", a, b);
+  const shape1 = a.shape;
+  for (let end2 = sizeOf(shape1.slice(0)), index = 0; index < end2; index += 1) {
+    y.data[index] = ((a.data[index] === b.data[index]) ? 1 : 0);
+  }
+  return y;
+}
+
 export function erf(x) {
   let y;
   y = zeros(x.shape);
@@ -866,6 +889,16 @@ export function gelu_dx(dy, x) {
     dx.data[e] = (dy.data[e] * ((0.5 * (1 + t)) + bend));
   }
   return dx;
+}
+
+export function greater(a, b) {
+  let y;
+  y = merging_empty_result("greater", a, b);
+  const shape1 = a.shape;
+  for (let end2 = sizeOf(shape1.slice(0)), index = 0; index < end2; index += 1) {
+    y.data[index] = ((a.data[index] > b.data[index]) ? 1 : 0);
+  }
+  return y;
 }
 
 export function group_norm(x, gamma, beta, { groups, shared = false, epsilon = 1e-05 } = {}) {
@@ -2113,4 +2146,34 @@ export function thresholded_relu_dx(dy, x, { threshold = 1.0 } = {}) {
     dx.data[e] = ((x.data[e] <= threshold) ? 0 : dy.data[e]);
   }
   return dx;
+}
+
+export function where(test, a, b) {
+  let y;
+  y = zeros(a.shape);
+  const shape1 = a.shape;
+  for (let end2 = sizeOf(shape1.slice(0)), index = 0; index < end2; index += 1) {
+    y.data[index] = ((test.data[index] === 0) ? b.data[index] : a.data[index]);
+  }
+  return y;
+}
+
+export function where_da(dy, test) {
+  let da;
+  da = zeros(dy.shape);
+  const shape1 = dy.shape;
+  for (let end2 = sizeOf(shape1.slice(0)), index = 0; index < end2; index += 1) {
+    da.data[index] = ((test.data[index] === 0) ? 0 : dy.data[index]);
+  }
+  return da;
+}
+
+export function where_db(dy, test) {
+  let db;
+  db = zeros(dy.shape);
+  const shape1 = dy.shape;
+  for (let end2 = sizeOf(shape1.slice(0)), index = 0; index < end2; index += 1) {
+    db.data[index] = ((test.data[index] === 0) ? dy.data[index] : 0);
+  }
+  return db;
 }

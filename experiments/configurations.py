@@ -211,7 +211,6 @@ def _long_rows(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
 
 SPECIAL: dict[type[Layer], Callable[[Generator], LayerAndShape]] = {  # options that depend on the shape
     **{kind: _long_rows(kind) for kind in (cr.GroupNorm, cr.InstanceNorm2D, cr.LayerNorm)},
-    cr.FixedValue: _of_examples(cr.FixedValue),
     cr.Permute: _permute,
     cr.Reshape: _reshape,
     cr.Slice: _slice,
@@ -219,5 +218,5 @@ SPECIAL: dict[type[Layer], Callable[[Generator], LayerAndShape]] = {  # options 
 DRAWERS: dict[str, Callable[[Generator], LayerAndShape]] = {
     name: SPECIAL.get(kind) or (_of_examples(kind) if issubclass(kind, Activation) else _drawer(kind))
     for name, kind in cr.IN_A_ROW.items()
-    if kind not in PARTIAL_LAYERS
+    if kind not in PARTIAL_LAYERS and kind is not cr.FixedValue  # whose result does not depend on its input
 }

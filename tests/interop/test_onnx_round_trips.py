@@ -60,3 +60,35 @@ def test_names_of_classes_and_layers_and_the_normalization_come_back(normalizati
         *(model.classes, model.normalization, model.loss, model.task),
     )
     assert_close(loaded.predict(images), model.predict(images))
+
+
+SHARED = (
+    lambda: cr.Conv2D(2, 3, padding="same"),
+    lambda: cr.ConvTranspose2D(2, 3, padding=1),
+    cr.BatchNorm2D,
+    lambda: cr.GroupNorm(2),
+    cr.PReLU,
+    cr.FixedAffine,
+)
+
+
+@settings(max_examples=draws(10))
+@given(seed=st.integers(0, 2**32))
+def test_layers_that_are_called_several_times_come_back(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever names their calls have."""
+    draw = np.random.default_rng(seed)
+    x = cr.Input((2, 6, 5))
+    layers, values = [SHARED[draw.integers(len(SHARED))]() for _ in range(3)], [x]
+    named = set[int]()
+    for number in range(int(draw.integers(4, 8))):
+        place = int(draw.integers(len(layers)))
+        name = f"own{number}" if place not in named and draw.random() < 0.5 else ""
+        named.add(place)
+        y = layers[place](values[draw.integers(len(values))], name=name)
+        values.append([cr.Tanh()(y), y, cr.Add()(y, values[-1])][draw.integers(3)])
+    model = cr.Graph(x, cr.Concatenate()(*values[1:]), engine="numpy")
+    model.parameters += draw.normal(scale=0.3, size=model.parameters.shape).astype(np.float32)
+    path = tmp_path_factory.mktemp("shared") / "m.onnx"
+    cr.export_onnx(model, path)
+    loaded, images = cr.load(path, engine="numpy"), draw.normal(size=(3, 2, 6, 5)).astype(np.float32)
+    assert_close(loaded.predict(images), model.predict(images), 1e4)

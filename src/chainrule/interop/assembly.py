@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,11 +75,15 @@ class Assembly:
 
     budget    budget of the file, charged for layers and weights
     weights   weights of all layers added so far, by name, such as conv1.w
+    stems     names of the file's layers by path, for formats in which layers have names
+    numbered  those of these names that a framework numbered, so that nobody chose them
     """
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.weights: dict[str, Array] = {}
+        self.stems: Mapping[tuple[str, ...], str] = {}
+        self.numbered: Collection[str] = ()
         self._used_names = set[str]()
         self._shared: dict[Any, Layer] = {}
         self._named: list[Node] = []
@@ -134,7 +138,7 @@ class Assembly:
         self._shared[key] = layer
         self.weights |= {f"{name}.{parameter_name}": np.asarray(value) for parameter_name, value in weights.items()}
         self._named.append(layer(x, name=name))
-        self._named[-1].read = True
+        self._named[-1].read, self._named[-1].invented = True, not stem or stem in self.numbered
         return self._named[-1]
 
     def _layer(self, kind: str, options: Mapping[str, Any]) -> Layer:
@@ -227,7 +231,7 @@ def _name_nodes(nodes: Sequence[Node], names: Mapping[int, str]) -> None:
     for node in reversed(nodes):
         name = names.get(id(node), "").split(".")[0]
         if node.layer is not None and not node.name and name not in used and is_name(name):
-            node.name = name
+            node.name, node.read = name, True
             used.add(name)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import dropwhile, product
@@ -24,13 +24,14 @@ from chainrule.interop.assembly import Imported
 from chainrule.interop.detection import FileFormat, detect
 from chainrule.interop.flattening import flattened_shape, to_channels_first
 from chainrule.interop.names import NAMES, inverted
-from chainrule.layers import FixedAffine
+from chainrule.layers import FixedAffine, FixedValue
 from chainrule.layers.node import ordered, rebuild
 
 if TYPE_CHECKING:
     from chainrule.network.network import Network
 
 
+DEFAULT_NAME = re.compile(r".*[a-z]\d+")  # conv1; Keras' names are conv2d and conv2d_1
 MAX_LISTED, MAX_NAME = 3, 30  # layers in a message, and characters of a layer's name
 ADVICE = "pass mapping={'HERE': 'THERE'} (--map HERE=THERE)"
 WRAPPERS = ("module", "orig", "mod", "model")  # parts of "module.", "_orig_mod." and "model.", which wrappers add
@@ -107,13 +108,18 @@ def read_weights(path: Path) -> WeightFile:
     return WeightFile({name: tensors[name] for name in sorted(tensors, key=_natural_sort_key)})
 
 
+def _shapes(file: WeightFile) -> dict[str, Shape]:
+    """Return the shapes of the floating-point tensors. Counters have no counterpart in a network."""
+    return {name: array.shape for name, array in file.tensors.items() if array.dtype.kind == "f"}
+
+
 def only_weights(path: Path) -> FormatError:
     """Return the error for a file of weights where a network is expected.
 
     Its message lists the layers that the file seems to contain, and the commands that load them into a network.
     """
     try:
-        shapes = {name: array.shape for name, array in read_weights(path).tensors.items()}
+        shapes = _shapes(read_weights(path))
     except FormatError as error:
         return error
     file_format = detect(path)
@@ -143,15 +149,14 @@ def weights_for(
 ) -> tuple[dict[str, Array], dict[str, str]]:
     """Return the weights in a file for a network, and the name of the file's tensor for each; see `match`.
 
-    The constants of `FixedAffine` are left out unless the file contains them by name.
+    The constants of layers that training leaves unchanged are left out unless the file contains them by name.
     """
     file, own = read_weights(path), network.weights
-    fixed = {name for name, layer in zip(network.names, network.layers, strict=True) if isinstance(layer, FixedAffine)}
-    required = {
-        name: value.shape for name, value in own.items() if name in file.tensors or name.rpartition(".")[0] not in fixed
-    }
+    shapes = {name: value.shape for name, value in own.items()}
+    tensors = _shapes(file)
+    invented = _unmatched_names(network, file)
     with naming(path):
-        sources = match(required, {name: array.shape for name, array in file.tensors.items()}, mapping)
+        sources = _matched(network, shapes, tensors, mapping, invented)
     weights = {name: file.tensors[source].reshape(own[name].shape) for name, source in sources.items()}
     if file.from_keras:
         _, y = rebuild(network.layers, network.input_shape, network.wiring)
@@ -160,6 +165,42 @@ def weights_for(
             name: to_channels_first(name, value, shapes[name.rpartition(".")[0]]) for name, value in weights.items()
         }
     return weights, sources
+
+
+def _unmatched_names(network: Network, file: WeightFile) -> Collection[str]:
+    """Return the names of layers that mean nothing in a file, because nobody chose them.
+
+    In files of chainrule, all names are those of the network. Keras numbers layers by their classes in every file.
+    """
+    if network.weights.keys() <= file.tensors.keys():
+        return ()
+    if not file.from_keras:
+        return network.wiring.invented
+    return [name for name in network.wiring.invented if DEFAULT_NAME.fullmatch(name)]
+
+
+def _matched(
+    network: Network,
+    shapes: Mapping[str, Shape],
+    tensors: Mapping[str, Shape],
+    mapping: Mapping[str, str] | None,
+    invented: Collection[str],
+) -> dict[str, str]:
+    """Return the name of the file's tensor for each parameter; constants with chosen names need not have one."""
+    layers = dict(zip(network.names, network.layers, strict=True))
+    fixed = {name for name, layer in layers.items() if isinstance(layer, FixedAffine | FixedValue)}
+    trained = {name: shape for name, shape in shapes.items() if name.rpartition(".")[0] not in fixed}
+    named = {
+        name: shape
+        for name, shape in shapes.items()
+        if name in trained or name in tensors or name.rpartition(".")[0] not in network.wiring.invented
+    }
+    try:
+        return match(named, tensors, mapping, invented)
+    except FormatError:
+        if len(trained) == len(named):
+            raise
+    return match(trained, tensors, mapping, invented)
 
 
 def _natural_sort_key(name: str) -> list[tuple[int, str]]:
@@ -187,22 +228,32 @@ class LayerTensors:
 
 
 def match(
-    parameters: Mapping[str, Shape], tensors: Mapping[str, Shape], mapping: Mapping[str, str] | None = None
+    parameters: Mapping[str, Shape],
+    tensors: Mapping[str, Shape],
+    mapping: Mapping[str, str] | None = None,
+    invented: Collection[str] = (),
 ) -> dict[str, str]:
     """Return a mapping from the names of a model's parameters to the names of tensors, in the model's order.
 
     parameters   shapes of the parameters by name, in the model's order
     tensors      shapes of the tensors by name, in the file's order
     mapping      known pairs: parameter → tensor, or the model's layer → the file's layer
+    invented     names of the model's layers that have no meaning in the file
 
     Errors       FormatError for a layer without a counterpart, OptionError for an unknown name in the mapping
     """
     model_layers, file_layers = groups(parameters), groups(tensors)
+    chosen = [group for group in model_layers if group.layer not in invented]
     counterparts = _mapped_layers(model_layers, file_layers, mapping or {})
-    for pair in (_pairs_by_name, _pairs_by_name, _pairs_by_position, _pairs_by_shape, _no_pairs):
-        unmatched = [group for group in model_layers if group.layer not in counterparts]
-        candidates = [group for group in file_layers if group not in counterparts.values()]
-        counterparts |= pair(unmatched, candidates)
+    for _ in range(2):  # the second time, among what remains
+        unmatched, candidates = _remaining(chosen, file_layers, counterparts)
+        counterparts |= _pairs_by_name(unmatched, candidates)
+    for pair in (_pairs_by_position, _pairs_by_shape):
+        if len(counterparts) == len(mapping or {}):  # if some names agree, those of the others mean something else
+            counterparts |= pair(*_remaining(model_layers, file_layers, counterparts))
+    unmatched, candidates = _remaining(model_layers, file_layers, counterparts)
+    if unmatched or candidates:
+        raise _without_counterparts(unmatched, candidates, invented)
     return {
         name: counterparts[group.layer].tensors[role][0]
         for group in model_layers
@@ -210,8 +261,19 @@ def match(
     }
 
 
+def _remaining(
+    model_layers: Layers, file_layers: Layers, counterparts: Pairs
+) -> tuple[list[LayerTensors], list[LayerTensors]]:
+    """Return the layers of both sides without a counterpart."""
+    matched = [*counterparts.values()]
+    return (
+        [group for group in model_layers if group.layer not in counterparts],
+        [group for group in file_layers if group not in matched],
+    )
+
+
 def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
-    """Group tensors by layer, in order. Tensors without a known role, such as counters, are omitted.
+    """Group tensors by layer, in order. A tensor without a known role, such as a factor, is a layer of its own.
 
     Axes of size 1 are removed from the shapes of vectors, such as the factors (C, 1, 1) of a layer scale, and of
     kernels, because a matrix that is applied at every position may be a convolution in the other network, and a
@@ -220,16 +282,18 @@ def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
     layers: dict[str, LayerTensors] = {}
     for name, shape in shapes.items():
         layer, _, last = name.rpartition(".")
-        if last in ROLES:
-            layers.setdefault(layer, LayerTensors(layer)).tensors[ROLES[last]] = (name, _significant(shape))
+        group = layers.get(layer)
+        if last not in ROLES or (group and ROLES[last] in group.tensors):
+            layer, last = name, "b"
+        layers.setdefault(layer, LayerTensors(layer)).tensors[ROLES[last]] = (name, _significant(shape))
     return list(layers.values())
 
 
 def _significant(shape: Shape) -> Shape:
     """Return a shape without axes of length 1 around a vector, or before the first side of a kernel above 1."""
     sizes = tuple(size for size in shape if size > 1)
-    if len(sizes) == 1:
-        return sizes
+    if len(sizes) < 2:
+        return sizes or (1,)
     return (*shape[:2], *dropwhile((1).__eq__, shape[2:]))
 
 
@@ -301,10 +365,8 @@ def _pairs_by_shape(model_layers: Layers, file_layers: Layers) -> Pairs:
     return _pairs(model_layers, [None] * len(model_layers), file_layers, [None] * len(file_layers))
 
 
-def _no_pairs(model_layers: Layers, file_layers: Layers) -> Pairs:
-    """Raise FormatError for layers that are left. It lists those whose shapes differ or, if none do, all."""
-    if not model_layers and not file_layers:
-        return {}
+def _without_counterparts(model_layers: Layers, file_layers: Layers, invented: Collection[str]) -> FormatError:
+    """Return the error for layers that are left. It lists those whose shapes differ or, if none do, all."""
     counts = [Counter(group.signature for group in layers) for layers in (model_layers, file_layers)]
     differing = {signature for signature in counts[0] | counts[1] if counts[0][signature] != counts[1][signature]}
     own, others = (
@@ -312,7 +374,8 @@ def _no_pairs(model_layers: Layers, file_layers: Layers) -> Pairs:
         for layers in (model_layers, file_layers)
     )
     problem = "no counterpart" if differing else "equal shapes, and no common names"
-    raise FormatError(f"{problem} for {own} in the model, and {others} in the file; {ADVICE}")
+    names = ", or give the layers the names of the file (name=)" if not differing and invented else ""
+    return FormatError(f"{problem} for {own} in the model, and {others} in the file; {ADVICE}{names}")
 
 
 def _listed(layers: Layers, describe: Callable[[LayerTensors], str]) -> str:

@@ -40,9 +40,11 @@ class Node(Explained):
     shape   output shape of one sample, without the batch axis
     name    name of the layer in the graph; "" for the default name, its kind and number
     read    whether the name is from a file, where all applications of a shared layer have names
+    invented  whether nobody chose the name
     """
 
     read = False
+    invented = False
 
     def __init__(self, layer: Connectable | None, inputs: Sequence[Node], shape: Shape, name: str = "") -> None:
         self.layer = layer
@@ -103,11 +105,13 @@ class Wiring:
     inputs  for each layer, the numbers of its inputs: 0 is the network's input, k ≥ 1 the output of the k-th layer
     owners  for each layer, the index (from 0) of the layer whose parameters it uses. If this is not the layer's own
             index, the layers share the parameters
+    invented  names that nobody chose: default names, and those of layers that a file does not name
     """
 
     names: tuple[str, ...]
     inputs: tuple[tuple[int, ...], ...]
     owners: tuple[int, ...]
+    invented: frozenset[str] = frozenset()
 
     @property
     def is_chain(self) -> bool:
@@ -117,13 +121,15 @@ class Wiring:
 
     def to_config(self) -> dict[str, list[Any]]:
         """Return the wiring as values that can be written to a file."""
-        return {"names": [*self.names], "inputs": [[*numbers] for numbers in self.inputs], "owners": [*self.owners]}
+        config = {"names": [*self.names], "inputs": [[*numbers] for numbers in self.inputs], "owners": [*self.owners]}
+        return config | {"invented": sorted(self.invented)}
 
 
 def chain(layers: Sequence[Connectable]) -> Wiring:
     """Return the wiring of a chain of layers, which are named by kind and number: conv1, relu1, conv2, …"""
     numbers = range(len(layers))
-    return Wiring(_names(layers, [""] * len(layers)), tuple((number,) for number in numbers), tuple(numbers))
+    names = _names(layers, [""] * len(layers))
+    return Wiring(names, tuple((number,) for number in numbers), tuple(numbers), frozenset(names))
 
 
 def trace(source: Any, output: Any) -> tuple[tuple[Connectable, ...], Wiring]:
@@ -152,7 +158,8 @@ def trace(source: Any, output: Any) -> tuple[tuple[Connectable, ...], Wiring]:
             raise OptionError(f"layer name {node.name!r}: {called}; pass the name to the first call of the layer")
     number_of = {id(node): number for number, node in enumerate((source, *results))}
     inputs = tuple(tuple(number_of[id(read)] for read in node.inputs) for node in results)
-    return layers, Wiring(names, inputs, owners)
+    invented = [name for name, node in zip(names, results, strict=True) if node.invented or not node.name]
+    return layers, Wiring(names, inputs, owners, frozenset(invented))
 
 
 def rebuild(layers: Sequence[Connectable], shape: Sequence[int], wiring: Wiring) -> tuple[Input, Node]:
@@ -165,7 +172,7 @@ def rebuild(layers: Sequence[Connectable], shape: Sequence[int], wiring: Wiring)
         if not 0 <= owner <= number or wiring.owners[owner] != owner or layers[owner] != layer:
             raise OptionError(f"layer {name!r} cannot share the parameters of layer {owner}")
         nodes.append(apply(layers[owner], [nodes[source] for source in inputs], name))
-        nodes[-1].read = True
+        nodes[-1].read, nodes[-1].invented = True, name in wiring.invented
     if len(ordered(nodes[-1])) != len(nodes):
         raise OptionError("some layers do not lead to the last one")
     return nodes[0], nodes[-1]  # pyright: ignore[reportReturnType]

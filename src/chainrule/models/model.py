@@ -286,9 +286,10 @@ class Model(Explained, Network):
     def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
         """Load weights from a PyTorch, safetensors or Keras file. Return the name of the tensor for each parameter.
 
-        Layers are matched by name, whatever prefix the names in the file share. Other layers are matched if no other
-        layer has tensors of the same types and shapes. The constants of `FixedAffine` are unchanged unless the file
-        contains them by name.
+        Layers are matched by name, whatever prefix the names in the file share; if no name agrees, those are matched
+        that alone have tensors of their types and shapes. Default names are not matched with those of other frameworks.
+        Every floating-point tensor needs a counterpart. The constants of `FixedAffine` and `FixedValue` are unchanged
+        unless the file contains them by name.
 
         mapping   known names of layers or parameters: name in this model → name in the file
 

@@ -54,7 +54,7 @@ def wiring_from(value: Any, count: int) -> Wiring:
         raise FormatError(
             f"the wiring has {len(names)} names, {len(inputs)} inputs and {len(owners)} owners; expected {count} each"
         )
-    return Wiring(names, inputs, owners)
+    return Wiring(names, inputs, owners, frozenset(expect_list(str, config["invented"], "invented names")))
 
 
 def checked_about(value: Any) -> dict[str, Any]:

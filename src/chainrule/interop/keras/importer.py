@@ -40,6 +40,7 @@ from chainrule.interop.keras.weights import (
     from_layout,
     legacy_weights,
     opened,
+    renumbered,
 )
 from chainrule.layers import Input, Node
 
@@ -100,8 +101,10 @@ def network(
 
     Errors        FormatError for a layer that chainrule cannot express, or an unknown output
     """
+    stems, numbered = renumbered(model)
     model = _with_outputs(model, output_names)
     channels, assembly = -1 if _has_channels_last(model) else 0, Assembly(budget)
+    assembly.stems, assembly.numbered = stems, numbered
     inputs, values, is_double = dict[str, Input](), list[KerasValue](), False
     for name, _, _ in model.inputs:
         layer = model.layers.get(name)

@@ -232,7 +232,7 @@ class KerasCall:
     @property
     def stem(self) -> str:
         """Name of the layer in the network."""
-        return "_".join(self.layer.path)
+        return self.assembly.stems[self.layer.path]
 
 
 def _simplify(value: Any) -> Any:

@@ -6,6 +6,7 @@ of the layers. Older .h5 files contain the names of layers and arrays.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ import numpy as np
 
 from chainrule.core.arrays import Array
 from chainrule.errors import FormatError, quoted
-from chainrule.interop.keras.weights import LAYER_GROUPS, Hdf5, opened
+from chainrule.interop.keras.weights import LAYER_GROUPS, Hdf5, is_numbered, numbered_name, opened, snake_case
 from chainrule.interop.names import NAMES
 
+MODEL_CLASSES = ("functional", "model", "sequential")
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 VECTORS = ("gamma", "beta", "bias", "alpha", "moving_mean", "moving_variance")
 MAX_RANK = 4  # axes of a kernel
@@ -37,10 +39,11 @@ def read_keras_weights(path: Path) -> dict[str, Array]:
     """
     tensors: dict[str, Array] = {}
     with opened(path) as (file, _):
-        depthwise = _depthwise_layers(file.attribute(file.root, "model_config") or "{}")
+        classes = _classes(file.attribute(file.root, "model_config") or "{}")
+        depthwise = {name for name, kind in classes.items() if kind.startswith("depthwise")}
         root = file.group(file.root, "model_weights") or file.root
-        is_numbered = any(file.group(file.root, name) for name in LAYER_GROUPS)
-        for layer, arrays in _numbered(file, file.root, set()) if is_numbered else _named(file, root):
+        has_numbers = any(file.group(file.root, name) for name in LAYER_GROUPS)
+        for layer, arrays in _numbered(file, file.root, set()) if has_numbers else _named(file, root, classes):
             converted = _converted(layer, arrays, layer in depthwise or "depthwise" in layer)
             tensors |= {f"{layer}{name}": array for name, array in converted.items()}
     if not tensors:
@@ -48,17 +51,17 @@ def read_keras_weights(path: Path) -> dict[str, Array]:
     return tensors
 
 
-def _depthwise_layers(config: str) -> set[str]:
-    """Return the names of the depthwise convolutions in a configuration of a model."""
-    names = set[str]()
+def _classes(config: str) -> dict[str, str]:
+    """Return the class of each layer in a configuration of a model, in snake case."""
+    classes: dict[str, str] = {}
 
     def record(entry: dict[str, Any]) -> dict[str, Any]:
-        if str(entry.get("class_name")).startswith("Depthwise") and isinstance(entry.get("config"), dict):
-            names.add(str(entry["config"].get("name")))
+        if isinstance(entry.get("config"), dict) and "class_name" in entry:
+            classes[str(entry["config"].get("name"))] = snake_case(str(entry["class_name"]))
         return entry
 
     json.loads(config, object_hook=record)
-    return names
+    return classes
 
 
 def _numbered(file: Hdf5, group: Any, visited: set[int], prefix: str = "") -> Iterator[tuple[str, dict[str, Array]]]:
@@ -84,13 +87,20 @@ def _numbered(file: Hdf5, group: Any, visited: set[int], prefix: str = "") -> It
             if count not in (len(expected), len(expected) - ("bias" in expected)):
                 raise FormatError(f"group {quoted(name)} has {count} arrays; expected {', '.join(expected) or 'none'}")
             stored_name = file.attribute(variables, "name")
-            layer = f"{prefix}{name}" if stored_name is None else str(stored_name)
+            is_chosen = stored_name is not None and not is_numbered(str(stored_name), kind)
+            layer = f"{prefix}{stored_name if is_chosen else name}"
             datasets = (file.child(variables, str(number)) for number in range(count))
             yield layer, {own: _array(file, dataset, own) for own, dataset in zip(expected, datasets, strict=False)}
 
 
-def _named(file: Hdf5, root: Any) -> Iterator[tuple[str, dict[str, Array]]]:
-    """Yield the name of each layer and its arrays by name, from groups with lists of names."""
+def _named(file: Hdf5, root: Any, classes: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Array]]]:
+    """Yield the name of each layer and its arrays by name, from groups with lists of names.
+
+    The names are those of `weights.renumbered`: layers in a model have its name as a prefix, and their own numbers.
+
+    classes   class of each layer in snake case, if the file contains it; otherwise, it is that of the name
+    """
+    counts = Counter[str]()
     for group_name in file.strings(root, "layer_names"):
         group = file.group(root, group_name)
         if group is None:
@@ -103,7 +113,19 @@ def _named(file: Hdf5, root: Any) -> Iterator[tuple[str, dict[str, Array]]]:
             if own not in (*KERNELS, *VECTORS):
                 raise FormatError(f"array {quoted(path)}; expected one of {', '.join((*KERNELS, *VECTORS))}")
             layers.setdefault(layer, {})[own] = _array(file, file.child(group, path), own)
-        yield from layers.items()
+        group_class = classes.get(group_name, re.sub(r"_\d+$", "", group_name))
+        prefix, inner_counts = "", counts
+        if group_class in MODEL_CLASSES:
+            prefix, inner_counts = f"{_renumbered(group_name, group_class, counts)}_", Counter[str]()
+        for layer, arrays in layers.items():
+            kind = classes.get(layer, re.sub(r"_\d+$", "", layer))
+            yield f"{prefix}{_renumbered(layer, kind, inner_counts)}", arrays
+
+
+def _renumbered(name: str, kind: str, counts: Counter[str]) -> str:
+    """Count a layer of a class, and return its name: that of its class and number if nobody chose another."""
+    number, counts[kind] = counts[kind], counts[kind] + 1
+    return numbered_name(kind, number) if is_numbered(name, kind) else name
 
 
 def _array(file: Hdf5, dataset: Any, name: str) -> Array:

@@ -202,9 +202,9 @@ def _find_groups(file: Hdf5, model: KerasModel, group: Any, found: dict[tuple[st
     layer_groups = [entry for name in LAYER_GROUPS if (entry := file.group(group, name)) is not None]
     counts = Counter[str]()
     for layer in model.layers.values() if layer_groups else ():
-        kind = _snake_case(layer.wrapper or layer.kind)
+        kind = snake_case(layer.wrapper or layer.kind)
         number, counts[kind] = counts[kind], counts[kind] + 1
-        layer_group = file.group(layer_groups[0], f"{kind}_{number}" if number else kind)
+        layer_group = file.group(layer_groups[0], numbered_name(kind, number))
         if layer_group is None:
             continue
         if layer.wrapper:
@@ -232,7 +232,39 @@ def legacy_weights(file: Hdf5) -> ReadWeights:
     return _reader(file, datasets)
 
 
-def _snake_case(name: str) -> str:
+def renumbered(model: KerasModel, prefix: tuple[str, ...] = ()) -> tuple[dict[tuple[str, ...], str], frozenset[str]]:
+    """Return a name for the path of each layer, and those of the names that nobody chose.
+
+    Keras numbers the layers without names in a session. They are numbered again: by class, in the order of the file.
+    """
+    names, numbered, counts = dict[tuple[str, ...], str](), set[str](), Counter[str]()
+    for layer in model.layers.values():
+        kind = snake_case(layer.wrapper or layer.kind)
+        number, counts[kind] = counts[kind], counts[kind] + 1
+        is_generated = is_numbered(layer.name, kind)
+        own = numbered_name(kind, number) if is_generated else layer.name
+        name = "_".join((*prefix, own))
+        names.setdefault(layer.path, name)
+        if is_generated:
+            numbered |= {name, f"{name}_depthwise", f"{name}_pointwise"}
+        if layer.model is not None:
+            inner_names, inner_numbered = renumbered(layer.model, (*prefix, own))
+            names |= inner_names
+            numbered |= inner_numbered
+    return names, frozenset(numbered)
+
+
+def numbered_name(kind: str, number: int) -> str:
+    """Return the name of a layer of a class, counted from 0, as Keras numbers it: conv2d, conv2d_1, …"""
+    return f"{kind}_{number}" if number else kind
+
+
+def is_numbered(name: str, kind: str) -> bool:
+    """Return whether Keras named a layer after its class."""
+    return re.fullmatch(rf"{re.escape(kind)}(_\d+)?", name) is not None
+
+
+def snake_case(name: str) -> str:
     """Convert the name of a class to snake case, as in Keras' group names: MaxPooling2D → max_pooling2d."""
     separated = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", separated).lower()

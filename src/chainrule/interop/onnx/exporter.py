@@ -121,6 +121,7 @@ def _metadata(model: Model, raw_input: bool) -> dict[str, str]:
     """Return facts about the model for users of the file, by name. All are strings; lists and dictionaries are JSON."""
     json_values = {"classes": list(model.classes), "normalization": model.normalization.to_config()}
     texts = {"input": AS_READ if raw_input else model.normalization.unit}
+    json_values["invented"] = sorted(model.wiring.invented)
     texts |= {name: json.dumps(value, ensure_ascii=False) for name, value in json_values.items()}
     texts |= {"normalization_included": json.dumps(not raw_input), "loss": str(model.loss)}
     texts["output"] = "probabilities" if model.last_layer in losses.PROBABILITIES else f"results of {model.names[-1]}"

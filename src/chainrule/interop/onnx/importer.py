@@ -1,7 +1,7 @@
 """Import of ONNX files: nodes that read only constants are folded, and all others are translated into layers."""
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -21,12 +21,13 @@ from chainrule.interop.onnx.folding import fold, shape_slice
 from chainrule.interop.onnx.function_recognition import FunctionRecognizer
 from chainrule.interop.onnx.messages import MAX_BYTES, MAX_OPSET, MIN_IMPORT_OPSET, GraphMessage, ModelMessage, OnnxNode
 from chainrule.interop.onnx.normalization_recognition import NormalizationRecognizer
-from chainrule.interop.onnx.operator_call import Call, Feature, Value, for_one_sample
+from chainrule.interop.onnx.operator_call import Call, Feature, Value, for_one_sample, is_parameter
 from chainrule.interop.onnx.operators import OPERATORS, READERS, quantization
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
 from chainrule.interop.onnx.operators.positions import batch_axis, settled, unmerged, with_rows
 from chainrule.interop.onnx.operators.shapes import MOVING, RESHAPING
 from chainrule.layers import Input, Node, Reshape
+from chainrule.layers.node import ordered
 
 STEPS_PER_NODE = 8
 OUTPUT = -1  # stands for the index of a node, as the reader of an output
@@ -63,8 +64,7 @@ def network(
     exported = own_files.exported_model(message, graph)
     graph = exported.graph if exported else graph
     constants, names = _constants(graph, folder, budget), _checked_outputs(graph, output_names)
-    used = {*names, *(name for number in required_nodes(graph, names) for name in graph.nodes[number].reads)}
-    types = {value.name: input_type(value, shape) for value in graph.inputs if value.name in used - constants.keys()}
+    types = {value.name: input_type(value, shape) for value in _used_inputs(graph, names, constants)}
     if not types:
         raise FormatError("its output does not depend on its input")
     batches = {name: batch for name, (batch, _, _) in types.items() if batch}
@@ -82,6 +82,8 @@ def network(
         result = assembly.finish(inputs, outputs, dtype, translator.node_names if exported else None)
         if exported is None:
             return result
+        for node in ordered(result.y):
+            node.invented = node.name in exported.invented
         if names != [value.name for value in graph.outputs]:  # the loss and the task are those of all outputs
             return replace(result, options={"normalization": exported.options.get("normalization")})
         return replace(result, options=exported.options, task=exported.task, thresholds=exported.thresholds)
@@ -90,6 +92,20 @@ def network(
         node.operator == "Squeeze" and len(node.inputs) < 2 and not node.attributes for node in graph.nodes
     )
     return for_batch(batch, {}) if batch else for_any_batch(for_batch, 3 if one_differs else 2)
+
+
+def used_inputs(path: Path) -> list[str]:
+    """Return the names of the inputs that the outputs of a file depend on."""
+    content = memoryview(read_bytes(path, MAX_BYTES, FormatError))
+    graph, _ = checked_graph(messages.parse(content, Budget(len(content))))
+    constants = [initializer.name for initializer in graph.initializers]
+    return [value.name for value in _used_inputs(graph, _checked_outputs(graph, ()), constants)]
+
+
+def _used_inputs(graph: GraphMessage, names: Sequence[str], constants: Collection[str]) -> list[messages.Value]:
+    """Return the inputs of a graph that values depend on; older files list the constants among the inputs."""
+    used = {*names, *(name for number in required_nodes(graph, names) for name in graph.nodes[number].reads)}
+    return [value for value in graph.inputs if value.name in used and value.name not in constants]
 
 
 def _constants(graph: GraphMessage, folder: Path | None, budget: Budget) -> dict[str, Value]:
@@ -360,7 +376,10 @@ class GraphTranslator:
         if len(readers) != 1 or readers[0] < 0 or self._opset < 7:
             return None
         node = self._graph.nodes[readers[0]]
-        others = [self._values.get(name) for name in node.inputs if name != call.outputs[0]]
+        names = [name for name in node.inputs if name != call.outputs[0]]
+        if any(map(is_parameter, names)):
+            return None
+        others = [self._values.get(name) for name in names]
         constant = others[0] if node.operator == "Add" and len(others) == 1 else None
         if not isinstance(constant, np.ndarray) or constant.ndim > len(shape):
             return None

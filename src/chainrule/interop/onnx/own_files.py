@@ -32,12 +32,14 @@ class ExportedModel:
     options  arguments of `model.Graph`: names of classes, normalization and loss
     task     name of the task; None if it is unknown
     thresholds   smallest output that means yes, of each label; empty: ½
+    invented     names of layers that nobody chose
     """
 
     graph: GraphMessage
     options: Mapping[str, Any]
     task: str | None
     thresholds: tuple[float, ...]
+    invented: tuple[str, ...]
 
 
 def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel | None:
@@ -70,9 +72,9 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
         named = [replace(term, output=value.name) for term, value in zip(terms, graph.outputs, strict=False)]
         options["loss"] = losses.JointLoss(tuple(named))
     thresholds = expect_list(float, parse(metadata.get("thresholds", "[]")), "thresholds")
-    return ExportedModel(
-        inner or graph, options, task if {*task.split(",")} <= tasks.NAMED.keys() else None, thresholds
-    )
+    known_task = task if {*task.split(",")} <= tasks.NAMED.keys() else None
+    invented = expect_list(str, parse(metadata.get("invented", "[]")), "invented")
+    return ExportedModel(inner or graph, options, known_task, thresholds, invented)
 
 
 def _without(normalization: Normalization, graph: GraphMessage) -> GraphMessage | None:

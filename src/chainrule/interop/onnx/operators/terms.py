@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.core.arrays import Shape
 from chainrule.interop.assembly import permuted
-from chainrule.interop.onnx.operator_call import Array, Call, Feature, for_one_sample
+from chainrule.interop.onnx.operator_call import Array, Call, Feature, for_one_sample, is_parameter
 from chainrule.interop.onnx.operators.operator import Reader
 from chainrule.interop.onnx.operators.resampling import expand
 from chainrule.layers.node import ordered
@@ -118,6 +118,8 @@ class ScaledTerm:
 def terms(call: Call, count: int | None = None) -> list[ScaledTerm]:
     """Return the first inputs of a node; None for all. Truth values and integers become floats.
 
+    A constant with the name of a parameter, such as block.alpha, becomes a layer of this name, which can be loaded.
+
     Before opset 7, the attribute `axis` is the axis of the other input aligned with the first axis of a constant.
     """
     values = list[ScaledTerm]()
@@ -130,7 +132,12 @@ def terms(call: Call, count: int | None = None) -> list[ScaledTerm]:
         if call.opset < 7 and call.attribute("axis") and value.ndim:
             rank = len(call.feature(1 - index).shape)
             value = value.reshape(*value.shape, *[1] * max(rank - call.axis("axis", 0, rank) - value.ndim, 0))
-        values.append(ScaledTerm(call, None, shift=value.astype(np.float64) if value.dtype.kind in "biu" else value))
+        name = call.name_of(index)
+        if is_parameter(name):
+            values.append(ScaledTerm(call, constant(call, value, call.feature(call.first_feature), name)))
+        else:
+            number = value.astype(np.float64) if value.dtype.kind in "biu" else value
+            values.append(ScaledTerm(call, None, shift=number))
     return values
 
 
@@ -221,14 +228,18 @@ def align_constant(call: Call, value: Array, x: Feature) -> Array:
     return samples[0]
 
 
-def constant(call: Call, value: Array, like: Feature) -> Feature:
-    """Return a constant as a value with the axes of another, along which it can be broadcast."""
+def constant(call: Call, value: Array, like: Feature, name: str = "") -> Feature:
+    """Return a constant as a value with the axes of another, along which it can be broadcast.
+
+    name   name of the constant in the file, if it is that of a parameter
+    """
     if value.ndim > len(like.shape) and like.batch == 1:
         like = like.with_axes(value.ndim)
     aligned = align_constant(call, value, like)
     source = next(node for node in ordered(like.node) if node.layer is None)
     options, weights = {"shape": aligned.shape}, {"b": aligned}
-    return like.with_node(call.assembly.apply_weighted("FixedValue", source, options, weights, ""))
+    identifier = (name,) if name else None
+    return like.with_node(call.assembly.apply_weighted("FixedValue", source, options, weights, name, identifier))
 
 
 # ---------------------------------------------------------------------- several variables

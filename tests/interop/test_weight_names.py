@@ -1,0 +1,134 @@
+"""Names of layers in weight files: those that somebody chose identify layers, and those that were numbered do not."""
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from interop.keras_models import channels_first, filled, keras, predicted, saved
+from interop.onnx_models import made, ours, theirs
+from numerical import assert_close
+from onnx import helper
+from safetensors.numpy import save_file
+from selection import draws
+
+import chainrule as cr
+from chainrule.errors import FormatError
+
+L = keras.layers
+CONTAINERS = (".weights.h5", ".keras", ".h5")
+
+
+def built(seed: int) -> Any:
+    """Return a drawn Keras network whose layers have equal shapes, and names that are often chosen."""
+    draw = Random(seed)
+    has_names = draw.random() < 0.5
+
+    def layer(kind: Any, *options: Any, **more: Any) -> Any:
+        chosen = {"name": f"own_{draw.randrange(10**6)}"} if has_names and draw.random() < 0.5 else {}
+        return kind(*options, **more, **chosen)
+
+    source = keras.Input((4, 4, 2))
+    values = [source]
+    for _ in range(draw.randint(2, 4)):
+        x = draw.choice(values[-2:])
+        kind = draw.choice(("convolution", "normalization", "sum", "inner"))
+        if kind == "convolution":
+            values.append(layer(L.Conv2D, 2, 3, padding="same", activation="tanh")(x))
+        elif kind == "normalization":
+            values.append(layer(L.BatchNormalization)(x))
+        elif kind == "sum":
+            values.append(L.Add()([x, values[-1]]))
+        else:
+            inner = [layer(L.Conv2D, 2, 3, padding="same"), L.ReLU(), layer(L.Conv2D, 2, 3, padding="same")]
+            values.append(keras.Sequential(inner)(x))
+    y = layer(L.Dense, 3)(L.Flatten()(layer(L.Conv2D, 2, 3, padding="same")(values[-1])))
+    return keras.Model(source, layer(L.Dense, 3)(y))
+
+
+@settings(max_examples=draws(3))
+@given(seed=st.integers(0, 2**32))
+def test_weights_of_another_session_load(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The same function builds both networks; other layers were numbered before in the second session."""
+    folder, draw = tmp_path_factory.mktemp("sessions"), Random(seed)
+    keras.backend.clear_session()
+    first = filled(built(seed), 1)
+    keras.backend.clear_session()
+    for _ in range(draw.randint(1, 4)):
+        draw.choice((lambda: L.Conv2D(1, 1), lambda: L.Dense(1), L.BatchNormalization))()
+    second = filled(built(seed), 2)
+    x = np.random.default_rng(3).normal(size=(2, 4, 4, 2)).astype(np.float32)
+    expected, weights = predicted(first, x), saved(folder, first, draw.choice(CONTAINERS))
+    (folder / "network").mkdir()
+    network = cr.load(saved(folder / "network", second, draw.choice((".keras", ".h5"))), engine="numpy")
+    network.load_weights(weights)
+    assert_close(network.predict(channels_first(x)), expected, 1e4)
+
+
+def convolutions(order: tuple[str, str]) -> bytes:
+    """Return a graph of two convolutions with constants of these names, in this order of application."""
+    draw = np.random.default_rng(0)
+    constants = {name: draw.normal(size=(3, 3, 3, 3)).astype(np.float32) for name in order}
+    nodes = [
+        helper.make_node("Conv", ["x", order[0]], ["a"], pads=[1] * 4),
+        helper.make_node("Tanh", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", order[1]], ["y"], pads=[1] * 4),
+    ]
+    return made(nodes, constants, ("N", 3, 6, 5))
+
+
+@pytest.mark.parametrize("way", ["imported", "saved", "exported"])
+def test_names_that_nobody_chose_are_not_matched(way: str, tmp_path: Path) -> None:
+    """The module conv2 is applied first, but it is called conv1 in a network whose file has no names."""
+    tensors = {f"conv{number}.weight": np.full((3, 3, 3, 3), number, np.float32) for number in (1, 2)}
+    save_file(tensors, tmp_path / "w.safetensors")
+    named = ours(tmp_path, convolutions(("conv2.weight", "conv1.weight")))
+    nameless = ours(tmp_path, convolutions(("onnx::Conv_40", "onnx::Conv_41")))
+    models = [named, nameless]
+    for number, model in enumerate(models):
+        if way == "saved":
+            model.save(tmp_path / f"{number}.safetensors")
+            models[number] = cr.load(tmp_path / f"{number}.safetensors", engine="numpy")
+        if way == "exported":
+            cr.export_onnx(model, tmp_path / f"{number}.onnx")
+            models[number] = cr.load(tmp_path / f"{number}.onnx", engine="numpy")
+    assert [*models[0].load_weights(tmp_path / "w.safetensors").values()] == ["conv2.weight", "conv1.weight"]
+    with pytest.raises(FormatError, match="no common names"):
+        models[1].load_weights(tmp_path / "w.safetensors")
+    models[1].load_weights(tmp_path / "w.safetensors", {"conv1": "conv2", "conv2": "conv1"})
+    np.testing.assert_array_equal(models[1].weights["conv1.w"], 2)
+
+
+@pytest.mark.parametrize("factor", ["alpha", "resweight", "res_scale", "weight", "gamma", "scale"])
+@pytest.mark.parametrize("shape", [(3, 1, 1), (1, 3, 1, 1), (1,)], ids=str)
+def test_a_factor_loads_or_is_refused(factor: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    """A tensor of the file is never left out, with a constant of the network in its place."""
+    draw, name = np.random.default_rng(0), f"block.{factor}"
+    shapes = {"stem.weight": (3, 3, 1, 1), name: shape}
+    own, others = ({key: draw.normal(size=size).astype(np.float32) for key, size in shapes.items()} for _ in range(2))
+    nodes = [
+        helper.make_node("Conv", ["x", "stem.weight"], ["a"]),
+        helper.make_node("Mul", ["a", name], ["b"]),
+        helper.make_node("Add", ["x", "b"], ["y"]),
+    ]
+    network = ours(tmp_path, made(nodes, own, ("N", 3, 4, 5)))
+    save_file(others, tmp_path / "w.safetensors")
+    x = draw.normal(size=(2, 3, 4, 5)).astype(np.float32)
+    try:
+        network.load_weights(tmp_path / "w.safetensors")
+    except FormatError:
+        assert shape == (1,)
+        assert factor in ("weight", "gamma", "scale")
+        return
+    assert_close(network.predict(x), theirs(made(nodes, others, ("N", 3, 4, 5)), x), 1e3)
+
+
+def test_what_the_file_has_beyond_the_network_is_named(tmp_path: Path) -> None:
+    model = cr.Sequential([cr.Conv2D(2, 3)], (1, 5, 5), engine="numpy")
+    tensors = {"0.weight": np.ones((2, 1, 3, 3)), "0.bias": np.ones(2), "alpha": np.ones(())}
+    save_file({name: value.astype(np.float32) for name, value in tensors.items()}, tmp_path / "w.safetensors")
+    with pytest.raises(FormatError, match="alpha"):
+        model.load_weights(tmp_path / "w.safetensors")

@@ -83,10 +83,25 @@ def test_outputs_are_compared_with_those_of_onnx_runtime(
             difference = re.search(r"ONNX Runtime by at most (\S+) \(largest output (\S+)\)", result.stdout)
             assert difference, result.output
             assert float(difference[1]) == pytest.approx(error, abs=1e-5 * float(difference[2]))
+            assert result.exit_code == (error > 0)
     Path("net.h5").write_bytes(keras_files.seeds()[2])
     for package, file in (("onnxruntime", network), ("keras", tmp_path / "net.h5")):
         monkeypatch.setitem(sys.modules, package, None)
         refused(invoke("import --verify", file), f"pip install {package}")
+
+
+@pytest.mark.parametrize(("nodes", "is_equal"), [("y = Relu(a)", True), ("y = Log(a)", True), ("y = Neg(a)", False)])
+def test_a_comparison_can_fail(
+    nodes: str, is_equal: bool, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NaN agrees with NaN only; an input that no output depends on does not matter."""
+    path = tmp_path / "m.onnx"
+    path.write_bytes(made(nodes, {}, {"a": ("N", 3), "b": ("N", 2)}))
+    assert invoke("import --verify", path).exit_code == 0
+    run = onnxruntime.InferenceSession.run
+    if not is_equal:
+        monkeypatch.setattr(onnxruntime.InferenceSession, "run", lambda *a: [y * np.float32(np.nan) for y in run(*a)])
+        assert invoke("import --verify", path).exit_code == 1
 
 
 @pytest.mark.parametrize("option", ["--operators", "--layers"])

@@ -59,7 +59,7 @@ def difference_from_keras(path: Path, model: Any = None) -> float:
     """Return the difference between the outputs of a file's network and of Keras that `--verify` prints."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of Keras
-        line = verification.comparison(path, model or cr.load(path, engine="numpy"))
+        line = verification.comparison(path, model or cr.load(path, engine="numpy")).text
     return float(re.findall(r"Keras by at most (\S+) ", line)[0])
 
 

@@ -40,7 +40,7 @@ def import_(
                mean=0.48,0.45,0.41,std=0.23,0.22,0.22.
     outputs    (--output NAME) Import only this output; may be repeated.
     shape      (--shape C,H,W) Sizes of inputs that the file leaves open, such as 3,224,224.
-    verify     Compare with ONNX Runtime, LiteRT or Keras on random inputs.
+    verify     Compare with ONNX Runtime, LiteRT or Keras on random inputs. Exit status 1 if the outputs differ.
     operators  List the ONNX operators that can be read, and what they become.
     layers     List the Keras layers that can be read, and what they become.
     """
@@ -68,15 +68,17 @@ def import_(
         raise OptionError(f"--output, --shape and --verify apply to networks; {file} contains only weights")
     else:
         network = _with_weights(file, model, pairs)
-    compared = verification.comparison(file, network) if verify else ""
+    compared = verification.comparison(file, network) if verify else None
     network = network if normalize is None else network.with_input_normalization(normalize)
     click.echo(network.summary())
     click.echo(f"\n{description(network.normalization, network.layers, network.wiring)}")
-    if verify:
-        click.echo(compared)
+    if compared is not None:
+        click.echo(compared.text)
     if out is not None:
         network.save(out)
         click.echo(out)
+    if compared is not None and not compared.agrees:
+        raise SystemExit(1)
 
 
 def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Model":

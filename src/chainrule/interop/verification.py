@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,6 +14,7 @@ from chainrule.core.arrays import Array
 from chainrule.data.normalization import BYTE
 from chainrule.errors import OptionError
 from chainrule.interop.detection import FileFormat, detect
+from chainrule.interop.onnx.importer import used_inputs
 from chainrule.interop.onnx.operators.quantization import dequantized, quantized
 
 if TYPE_CHECKING:
@@ -20,11 +22,26 @@ if TYPE_CHECKING:
 
 Draw: TypeAlias = "Callable[[int], list[Array]]"  # number of samples → random inputs (N, C, …)
 
+TOLERANCE = 1e-3  # largest difference of a network of floats, per unit of the largest output or of 1
+QUANTIZED_TOLERANCE = 0.05  # that of a network with roundings, each of which can differ by a step
+TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_, "tensor(double)": np.float64}
 SAMPLES = 3  # of a comparison, unless the file has another batch size
 
 
-def comparison(path: Path, model: Model) -> str:
-    """Return a line with the largest difference between the outputs of a model and those of its file's runtime.
+@dataclass(frozen=True)
+class Comparison:
+    """The outputs of a model and those of its file's runtime.
+
+    text     a line with the largest difference
+    agrees   whether the difference is within the tolerance
+    """
+
+    text: str
+    agrees: bool
+
+
+def comparison(path: Path, model: Model) -> Comparison:
+    """Compare the outputs of a model with those of its file's runtime, for random inputs.
 
     Errors   OptionError for a format without a runtime, or if the runtime is not installed or cannot run the file
     """
@@ -52,9 +69,15 @@ def comparison(path: Path, model: Model) -> str:
     results: Any = model.predict(dict(zip(model.input_names, x, strict=True)) if ports else x[0])
     outputs: list[Array] = [*results.values()] if model.output_ports else [results]
     ours, theirs = (np.concatenate([np.ravel(array) for array in arrays]) for arrays in (outputs, expected))
-    difference, largest = (f"{np.abs(values).max():.3g}" for values in (ours - theirs, theirs))
-    text = f"outputs for {len(x[0])} random inputs differ from those of {name} by at most {difference}"
-    return f"{text} (largest output {largest})"
+    is_rounded = any(layer.kind == "fake_quantize" for layer in model.layers)
+    tolerance = QUANTIZED_TOLERANCE if is_rounded else TOLERANCE
+    same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))  # infinities, too
+    difference = float(np.where(same, 0, np.abs(ours - theirs)).max())
+    largest = float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0))
+    agrees = difference <= tolerance * max(largest, 1)  # False for NaN
+    text = f"outputs for {len(x[0])} random inputs differ from those of {name} by at most {difference:.3g}"
+    text += f" (largest output {largest:.3g})"
+    return Comparison(text if agrees else f"{text}; expected at most {tolerance:g} times the largest", agrees)
 
 
 def _onnx(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
@@ -62,10 +85,15 @@ def _onnx(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
     options = library.SessionOptions()
     options.log_severity_level = 4
     session = library.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    sources = session.get_inputs()
-    batch = sources[0].shape[0]
-    x = draw(batch if isinstance(batch, int) else SAMPLES)
-    return session.run(None, {source.name: array for source, array in zip(sources, x, strict=True)})
+    sources, used = session.get_inputs(), used_inputs(path)
+    batch = next(source.shape[0] for source in sources if source.name in used)
+    count = batch if isinstance(batch, int) else SAMPLES
+    arrays = dict(zip(used, draw(count), strict=True))
+    for source in sources:
+        if source.name not in arrays:  # it has no effect
+            sizes = [size if isinstance(size, int) else count for size in source.shape]
+            arrays[source.name] = np.zeros(sizes, TYPES.get(source.type, np.float32))
+    return session.run(None, arrays)
 
 
 def _litert(library: Any, path: Path, draw: Draw) -> Sequence[Array]:

@@ -126,6 +126,27 @@ def test_integers_in_and_out_cover_the_measured_range(tmp_path: Path, kind: str)
         assert np.abs(outputs - expected).max() < 0.05 * np.abs(expected).max()
 
 
+@needs("gcc")
+@pytest.mark.parametrize("step", [1 / 256, 0.003])
+@pytest.mark.parametrize("io", ["int8", "uint8"])
+def test_rounded_probabilities_are_multiples_of_a_256th(tmp_path: Path, io: str, step: float) -> None:
+    """A quantized classifier often ends in a softmax and its rounding; all scales are its own."""
+    draw = np.random.default_rng(5)
+    rounded = cr.FakeQuantize(0.05, 0, -128, 127)
+    layers = [rounded, cr.Dense(4), rounded, cr.Softmax(), cr.FakeQuantize(step, -128, -128, 127)]
+    model = cr.Sequential(layers, (6,), engine="numpy")
+    x = draw.normal(size=(40, 6)).astype("f4")
+    integers = Quantized(model, io=io)
+    (in_step, in_zero), (out_step, out_zero) = integers.input_scale, integers.output_scale
+    assert out_step == 1 / 256
+    numbers = np.clip(np.rint(x / in_step + in_zero), *(np.iinfo(io).min, np.iinfo(io).max)).astype(io)
+    written = write_c(model, tmp_path, int8=integers)
+    run, arena, actual = library(tmp_path), np.empty(written.arena, np.uint8), np.empty((40, 4), io)
+    for image, row in zip(numbers, actual, strict=True):
+        run(arena, image, row)
+    assert np.abs(out_step * (actual.astype(float) - out_zero) - model.predict(x)).max() < 0.03
+
+
 def test_accuracy_is_kept_and_the_error_is_below_that_of_onnx_runtime() -> None:
     draw = np.random.default_rng(1)
     patterns, labels = draw.uniform(0, 255, (5, 1, 10, 10)), draw.integers(0, 5, 1400)

@@ -75,7 +75,7 @@ class Quantized:
         self._scales |= self._own_scales
         in_floats = float_tail(operations, self._plan, self._own_scales)
         if io != "float":  # element-wise functions are looked up in tables
-            in_floats = in_floats[-1:] if in_floats and in_floats[-1].name == "softmax" else []
+            in_floats = _final_softmax(in_floats)
         self._add_operations(operations[: len(operations) - len(in_floats)], in_floats)
 
     def _measured_scales(self, x: Array | None) -> Scales:
@@ -443,3 +443,10 @@ class Quantized:
             table = self._parameter(result, "table", (INT8_VALUES + 128).astype(np.uint8).view(np.int8))
             self._scales[result.storage] = self._scales[name]
             self._add("look_up", (y, table, result, 1, y.size), result, lambda done: done[name])
+
+
+def _final_softmax(tail: list[Operation]) -> list[Operation]:
+    """Return the softmax that computes the outputs, and a rounding after it; nothing if other operations do."""
+    names = [operation.name for operation in tail]
+    count = 2 if names[-1:] == [FAKE_QUANTIZE] else 1
+    return tail[-count:] if names[-count:][:1] == ["softmax"] else []

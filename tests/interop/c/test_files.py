@@ -210,6 +210,48 @@ def test_the_self_test_notices_other_weights(tmp_path: Path, io: str) -> None:
         assert (done.stdout, done.returncode) == result
 
 
+@needs("make", "gcc")
+def test_the_self_test_accepts_the_same_infinities_and_nan(tmp_path: Path) -> None:
+    x = cr.Input((4,))
+    y = cr.Concatenate()(cr.FixedValue((4,))(x), cr.Tanh()(x))
+    model = cr.Graph(x, y, engine="numpy")
+    model.weights["constant1.b"][:] = [1, np.inf, -np.inf, np.nan]
+    write_c(model, tmp_path)
+    source = tmp_path / "network.c"
+    written = source.read_text()
+    for text, result in ((written, "passed\n"), (written.replace("-INFINITY,", "NAN,", 1), "failed\n")):
+        source.write_text(text)
+        subprocess.run(["make", "-B", "CC=gcc", "CFLAGS=-O1"], cwd=tmp_path, check=True, capture_output=True)
+        assert run_example(tmp_path, "--selftest").stdout == result
+
+
+@needs("g++")
+@pytest.mark.parametrize("standard", ["c++11", "c++17"])
+def test_headers_are_cpp(tmp_path: Path, standard: str) -> None:
+    model, x = of_integers(), np.random.default_rng(1).normal(size=(9, 2, 12, 12))
+    write_c(model, tmp_path, int8=Quantized(model, x, io="int8"))
+    lines = ["float of(int8_t q) { return NETWORK_OUTPUT_STEP * (q - NETWORK_OUTPUT_ZERO); }"]
+    lines += ["float in(float x) { return x / NETWORK_INPUT_STEP + NETWORK_INPUT_ZERO; }", "int b = NETWORK_RAM_BYTES;"]
+    (tmp_path / "t.cpp").write_text("\n".join(['#include "network.h"', *lines, ""]))
+    command = ["g++", f"-std={standard}", "-pedantic", "-Wall", "-Werror", "-c", "t.cpp"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+
+
+@needs("gcc")
+@pytest.mark.parametrize("trained", [False, True])
+def test_the_stated_ram_is_that_of_the_program(tmp_path: Path, trained: bool) -> None:
+    """Variables are in the object file; the caller passes the others."""
+    model = cr.Sequential([cr.Dense(12), cr.ReLU(), cr.Dense(3), cr.Softmax()], (40,))
+    written = write_c(model, tmp_path, train=trained)
+    (tmp_path / "t.c").write_text(
+        '#include "network.h"\n#include <stdio.h>\nint main(void) { printf("%d", NETWORK_RAM_BYTES); }\n'
+    )
+    subprocess.run(["gcc", "-O1", "network.c", "t.c", "-o", "t", "-lm"], cwd=tmp_path, check=True)
+    stated = int(subprocess.run(["./t"], cwd=tmp_path, capture_output=True, check=True).stdout)
+    variables = sum(size for (kind, _), size in symbols(tmp_path).items() if kind in "bd")
+    assert stated == variables + written.arena + sum(written.ports)
+
+
 LAYER_NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,6}", fullmatch=True).filter(is_name)
 HOSTILE = st.text(
     st.sampled_from("*/\\\"'<>!-{}$`;?&%()\n\r\t\0\u2028\u202eaé\ud800"), min_size=1, max_size=12

@@ -21,7 +21,7 @@ from chainrule.interop.c import program, selftest, source
 from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import NUMBERS, Quantized
-from chainrule.interop.c.routines import definitions_of, float_literal, prelude
+from chainrule.interop.c.routines import decimal_literal, definitions_of, prelude
 from chainrule.interop.c.source import Structs, foreign, identifier, macro, strings, unique_identifiers
 from chainrule.interop.c.training import ROUTINES, Training
 from chainrule.network import tasks
@@ -140,6 +140,7 @@ def write_c(
         programs, sizes = [trained.running] * 2, [(trained.constant_bytes, trained.sizes["activations"])] * 2
         values |= trained.header_values(values)
     values |= {"constant_bytes": sizes[0][0], "arena_bytes": sizes[0][1]}
+    values["static_bytes"] = trained.static_bytes if trained else 0
     if sizes[0] != sizes[1]:
         values["more"] = PLAIN_BYTES.format(guard=values["guard"], constants=sizes[1][0], arena=sizes[1][1])
     scaling = selftest.scaling_calls(model, int8)
@@ -201,6 +202,7 @@ def template_values(model: Model, name: str, int8: Quantized | None = None) -> d
         "inputs": channels * height * width,
         "outputs": outputs,
         "classes": len(_labels(model)),
+        "name_bytes": sum(len(label.encode(errors="replace")) + 1 for label in _labels(model)),
         "ports": _port_definitions(model, name.upper()),
         **dict.fromkeys(("more", "statics", "functions"), ""),
         **_number_values(foreign(model.normalization.unit, "comment"), int8, name.upper()),
@@ -218,7 +220,7 @@ def _number_values(units: str, int8: Quantized | None, guard: str) -> dict[str, 
         return {"units": units, **shared, **dict.fromkeys(("include", "scales", "convert", "integers"), "")}
     lines = ["/* Integers of the input and of the outputs; q represents STEP (q - ZERO). */"]
     for kind, (step, zero) in (("INPUT", int8.input_scale), ("OUTPUT", int8.output_scale)):
-        lines += [f"#define {guard}_{kind}_{name} {float_literal(x)}" for name, x in (("STEP", step), ("ZERO", zero))]
+        lines += [f"#define {guard}_{kind}_{name} {decimal_literal(x)}" for name, x in (("STEP", step), ("ZERO", zero))]
     pixel = f"real / {guard}_INPUT_STEP + {guard}_INPUT_ZERO + 0.5f"
     number, limits, (step, zero) = NUMBERS[int8.io], np.iinfo(int8.io), int8.input_scale
     return {

@@ -110,6 +110,12 @@ def _read(family: str) -> str:
     return (KERNELS / f"{family}.c").read_text(encoding="utf-8")
 
 
+def decimal_literal(value: float) -> str:
+    """Return a decimal float32 literal, which C++ reads before 2017, too: 0.1 → 0.1f."""
+    number = np.float32(value)
+    return f"{np.format_float_scientific(number, unique=True)}f"
+
+
 def float_literal(value: float) -> str:
     """Return a hexadecimal float32 literal, which is exact: 0.1 → 0x1.99999ap-4f."""
     rounded = float(np.float32(value))

@@ -64,7 +64,7 @@ def values(model: Model, int8: Quantized | None) -> dict[str, Any]:
     stride = math.ceil(expected.size / RECORDED)
     recorded = expected[::stride]
     is_integer = expected.dtype.kind == "i"
-    largest = max(float(np.abs(recorded).max()), 1e-6)
+    largest = max(float(np.abs(recorded[np.isfinite(recorded)]).max(initial=0)), 1e-6)
     tolerance = LEVELS if is_integer else largest * TOLERANCE["int8" if int8 else "float"]
     return {
         "first": 128 if int8 is not None and int8.io == "int8" else 0,

@@ -118,6 +118,11 @@ class Training:
         }
         return {name: 4 * size for name, size in counts.items()}
 
+    @property
+    def static_bytes(self) -> int:
+        """RAM in bytes for the variables, which the program defines itself."""
+        return sum(size for name, size in self.sizes.items() if name != "activations")
+
     def variables(self) -> str:
         """Return the definitions of the variables: parameters, gradients, velocities and running statistics."""
         count, kind = self.model.parameters.size, "static float"

@@ -18,11 +18,14 @@ extern "C" {
 #define ${guard}_CLASSES $classes
 #define ${guard}_HASH "$digest" /* of the source in ${name}.c after its first line */
 $ports
-/* Bytes of constants (flash) and of the arena (RAM), and of RAM with the input and the outputs. No memory is
-   allocated: the functions use only their arguments$statics and the stack. */
+/* Bytes of constants and of the names of classes (flash), of the arena and of static variables (RAM), and of RAM with
+   the input and the outputs. No memory is allocated: the functions use only their arguments$statics and the stack. */
 #define ${guard}_CONSTANT_BYTES $constant_bytes
+#define ${guard}_NAME_BYTES ($name_bytes + ${guard}_CLASSES * (int)sizeof(char *))
 #define ${guard}_ARENA_BYTES $arena_bytes
-#define ${guard}_RAM_BYTES (${guard}_ARENA_BYTES + (${guard}_INPUTS + ${guard}_OUTPUTS) * (int)sizeof($number))
+#define ${guard}_STATIC_BYTES $static_bytes
+#define ${guard}_RAM_BYTES (${guard}_ARENA_BYTES + ${guard}_STATIC_BYTES + \
+    (${guard}_INPUTS + ${guard}_OUTPUTS) * (int)sizeof($number))
 $more$scales
 extern const char *const ${name}_classes[${guard}_CLASSES];
 

@@ -9,8 +9,10 @@ int ${name}_selftest(float *arena, $number *image, $number *outputs)
 $scaled
     ${name}_run(arena, image, outputs);
     for (int k = 0; k < $count; k++) {
-        float difference = (float)(outputs[k * $stride] - recorded[k]);
-        if (!(difference >= -$tolerance && difference <= $tolerance)) /* also true for NaN */
+        float output = (float)outputs[k * $stride], expected = (float)recorded[k], difference = output - expected;
+        int is_near = difference >= -$tolerance && difference <= $tolerance; /* 0 for NaN and infinity */
+        int is_same = output == expected || (output != output && expected != expected);
+        if (!is_near && !is_same)
             return 0;
     }
     return 1;

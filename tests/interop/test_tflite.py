@@ -29,7 +29,7 @@ RANDOM = np.random.default_rng(0)
 
 def assert_equal_outputs(path: Path, tolerance: float) -> None:
     """Compare the outputs with those of LiteRT, as `chainrule import --verify` does."""
-    line = verification.comparison(path, cr.load(path, engine="numpy"))
+    line = verification.comparison(path, cr.load(path, engine="numpy")).text
     difference = re.search(r"LiteRT by at most (\S+) ", line)
     assert difference
     assert float(difference[1]) <= tolerance

@@ -126,6 +126,15 @@ def test_a_factor_loads_or_is_refused(factor: str, shape: tuple[int, ...], tmp_p
     assert_close(network.predict(x), theirs(made(nodes, others, ("N", 3, 4, 5)), x), 1e3)
 
 
+def test_batch_normalization_that_an_export_folded_is_named(tmp_path: Path) -> None:
+    network = ours(tmp_path, convolutions(("conv1.weight", "conv2.weight")))
+    shapes = {f"conv{number}.weight": (3, 3, 3, 3) for number in (1, 2)}
+    shapes |= dict.fromkeys(("bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"), (3,))
+    save_file({name: np.ones(shape, np.float32) for name, shape in shapes.items()}, tmp_path / "w.safetensors")
+    with pytest.raises(FormatError, match=r"bn .*PRESERVE"):
+        network.load_weights(tmp_path / "w.safetensors")
+
+
 def test_what_the_file_has_beyond_the_network_is_named(tmp_path: Path) -> None:
     model = cr.Sequential([cr.Conv2D(2, 3)], (1, 5, 5), engine="numpy")
     tensors = {"0.weight": np.ones((2, 1, 3, 3)), "0.bias": np.ones(2), "alpha": np.ones(())}

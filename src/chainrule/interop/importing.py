@@ -369,13 +369,21 @@ def _without_counterparts(model_layers: Layers, file_layers: Layers, invented: C
     """Return the error for layers that are left. It lists those whose shapes differ or, if none do, all."""
     counts = [Counter(group.signature for group in layers) for layers in (model_layers, file_layers)]
     differing = {signature for signature in counts[0] | counts[1] if counts[0][signature] != counts[1][signature]}
-    own, others = (
-        _listed([group for group in layers if not differing or group.signature in differing], _describe)
-        for layers in (model_layers, file_layers)
-    )
+    sides = list[str]()
+    for side, layers in (("the model", model_layers), ("the file", file_layers)):
+        shown = [group for group in layers if not differing or group.signature in differing]
+        if shown:
+            sides.append(f"{_listed(shown, _describe)} in {side}")
     problem = "no counterpart" if differing else "equal shapes, and no common names"
-    names = ", or give the layers the names of the file (name=)" if not differing and invented else ""
-    return FormatError(f"{problem} for {own} in the model, and {others} in the file; {ADVICE}{names}")
+    advice = ADVICE
+    if not model_layers and any("running_mean" in group.tensors for group in file_layers):
+        advice = (
+            "the network's file contains batch normalization that was folded into other layers; export it with "
+            "training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False"
+        )
+    elif not differing and invented:
+        advice += ", or give the layers the names of the file (name=)"
+    return FormatError(f"{problem} for {', and '.join(sides)}; {advice}")
 
 
 def _listed(layers: Layers, describe: Callable[[LayerTensors], str]) -> str:

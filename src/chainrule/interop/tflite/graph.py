@@ -43,8 +43,8 @@ class TfliteGraph:
     """
 
     def __init__(self, library: Any, model: Any, budget: Budget) -> None:
-        if model.SubgraphsLength() != 1:
-            raise FormatError(f"{model.SubgraphsLength()} graphs; expected one, without control flow")
+        if not model.SubgraphsLength():
+            raise FormatError("it has no graph")
         self._library, self._model, self.budget = library, model, budget
         self._graph: Any = model.Subgraphs(0)
         self._layers: dict[str, KerasLayer] = {}
@@ -79,6 +79,10 @@ class TfliteGraph:
             elif operator.code in DECISIONS or self.kind(operator.output) not in INTEGERS:
                 self._translate_operator(operator, translations)
             # others compute shapes; translations read the shapes of the file's tensors
+        if self._model.SubgraphsLength() > 1:  # which no operator of the first refers to
+            raise FormatError(
+                f"it has {self._model.SubgraphsLength()} graphs, such as several signatures; expected one"
+            )
         if missing := [y for y in outputs if y not in self.results or y in self.blocks or y in self.rows]:
             raise FormatError(f"its output, tensor {missing[0]}, is not the result of an operator")
         names = tuple(self._named(outputs, "Outputs")) if len(outputs) > 1 else ()

@@ -78,11 +78,12 @@ def read_matmul(call: Call) -> Feature:
     """
     place = call.first_feature
     x, w = call.feature(place), _matrix(call, 1 - place)
-    if len(x.shape) <= place or w.shape[-place] != x.shape[-1 - place]:
+    axis = -1 - place if len(x.shape) > 1 else -1
+    if w.shape[-place] != x.shape[axis]:
         raise call.invalid(f"matrices of {x.shape} and {w.shape}", "as many rows in B as columns in A")
     if place or w.ndim == 1:  # the constant is on the left, or a vector
         letters = string.ascii_lowercase[: len(x.shape)]
-        summed, added = letters[-1 - place], "Z" * (w.ndim - 1)
+        summed, added = letters[axis], "Z" * (w.ndim - 1)
         own = added + summed if place else summed + added
         return _contracted(call, x, letters, w, own, letters.replace(summed, added))
     if x.batched and len(x.shape) == 1:
@@ -97,7 +98,8 @@ def _matrix(call: Call, index: int) -> Array:
     w = call.constant(index)
     while w.ndim > 2 and len(w) == 1:
         w = w[0]
-    if not 1 <= w.ndim <= 2 or (call.constant(index).ndim > len(call.feature(1 - index).shape) and w.ndim > 1):
+    most = max(len(call.feature(1 - index).shape), 2)  # axes; more would add axes of size 1 to the result
+    if not 1 <= w.ndim <= 2 or (call.constant(index).ndim > most and w.ndim > 1):
         raise call.unsupported(f"a constant of shape {call.constant(index).shape}", "a matrix")
     return w
 

@@ -95,6 +95,28 @@ def heads_on_maps(net: Writer) -> int:
     return net.add("MEAN", z, [1], KeepDims=False)
 
 
+def computed_positions(net: Writer) -> int:
+    """Return a dense layer on every position, as TensorFlow writes it for any batch size.
+
+    Targets of RESHAPE are computed from the shape of the input, and the file states 1 for the sizes of their results.
+    """
+    whole = {"dtype": "int32"}
+    sizes = net.add("GATHER", net.add("SHAPE", 0, shape=(4,), OutType=2, **whole), [0, 1, 2], shape=(3,), **whole)
+    count = net.add("REDUCE_PROD", sizes, [0], shape=(), **whole)
+    rows = net.add("RESHAPE", 0, net.add("PACK", count, np.int32(4), shape=(2,), ValuesCount=2, **whole), shape=(1, 1))
+    y = net.add("TANH", net.add("FULLY_CONNECTED", rows, net.weights(5, 4), net.weights(5), shape=(1, 5)), shape=(1, 5))
+    target = net.add("CONCATENATION", sizes, [5], shape=(4,), Axis=0, **whole)
+    return net.add("RESHAPE", y, target, shape=(1, 1, 1, 1))
+
+
+def test_shapes_that_a_file_computes(tmp_path: Path) -> None:
+    net, x = Writer(SHAPE), normal(3, *SHAPE[1:])
+    content = net.finish(computed_positions(net))
+    (tmp_path / "m.tflite").write_bytes(content)
+    network = cr.load(tmp_path / "m.tflite", engine="numpy")
+    assert_close(network.predict(channels_first(x)), channels_first(computed(content, x)), 1e3)
+
+
 def drawn(seed: int) -> Build:
     """Return a network of drawn layers and a function, whose end is a classifier."""
 

@@ -28,7 +28,7 @@ VERSIONS = {
 }  # of int8 operators; others: 2
 OPTIONS = {  # operators that share a table of options; for others, it is called like the operator
     **dict.fromkeys(("MAX_POOL_2D", "AVERAGE_POOL_2D"), "Pool2D"),
-    **dict.fromkeys(("MEAN", "REDUCE_MAX"), "Reducer"),
+    **dict.fromkeys(("MEAN", "REDUCE_MAX", "REDUCE_PROD"), "Reducer"),
 }
 STEPS = ("StrideH", "StrideW", "DilationHFactor", "DilationWFactor")
 OUTPUT_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}  # axes of the weights

@@ -15,18 +15,14 @@ from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, So
 from chainrule.interop.keras.layers import LAYERS
 from chainrule.interop.keras.weights import WeightShapes
 from chainrule.interop.names import NAMES, inverted
-from chainrule.interop.onnx.operators.quantization import dequantized
+from chainrule.interop.tflite import quantization, shape_arithmetic
+from chainrule.interop.tflite.quantization import QUANTIZED
 
 Translation: TypeAlias = "Callable[[TfliteOperator], None]"
 
 STEPS_PER_OPERATOR = 64
 # TensorType → type of numbers
 DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 7: "<i2", 9: "i1", 10: "<f8"}
-QUANTIZED = {
-    3: (0, 255),
-    7: (-(2**15), 2**15 - 1),
-    9: (-128, 127),
-}  # TensorType → range of integers that represent reals
 INTEGERS = (2, 4)  # TensorTypes of whole numbers
 DECISIONS = ("ARG_MAX", "ARG_MIN")  # operators that select among the scores of a network
 WEIGHTED = ("FULLY_CONNECTED", "RESHAPE")  # operators that treat rows equally and have constants of any shape
@@ -51,6 +47,7 @@ class TfliteGraph:
         self._arrays: dict[str, Mapping[str, Array]] = {}
         self.results: dict[int, Reference] = {}  # the Keras result of each tensor that is no constant
         self._constants: dict[int, Array] = {}
+        self._shapes: dict[int, Shape] = {}  # of results for which the file states 1 as a placeholder
         # Results between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND, which distribute the elements of some axes to as many
         # samples as the axis has blocks, are not distributed in the network: {tensor: {axis: number of blocks}}.
         self.blocks: dict[int, dict[int, int]] = {}
@@ -78,7 +75,8 @@ class TfliteGraph:
                 self._constants[operator.output] = operator.required(0).astype(np.float32)
             elif operator.code in DECISIONS or self.kind(operator.output) not in INTEGERS:
                 self._translate_operator(operator, translations)
-            # others compute shapes; translations read the shapes of the file's tensors
+            else:
+                self._compute(operator)
         if self._model.SubgraphsLength() > 1:  # which no operator of the first refers to
             raise FormatError(
                 f"it has {self._model.SubgraphsLength()} graphs, such as several signatures; expected one"
@@ -88,8 +86,31 @@ class TfliteGraph:
         names = tuple(self._named(outputs, "Outputs")) if len(outputs) > 1 else ()
         return KerasModel(self._layers, tuple(inputs), tuple(self.results[y] for y in outputs), names)
 
+    def _compute(self, operator: TfliteOperator) -> None:
+        """Compute whole numbers from shapes and constants, such as the target of a RESHAPE; others are not needed."""
+        if operator.code == "SHAPE":
+            self._constants[operator.output] = np.array(self.shape(operator.input(0)), np.int64)
+            return
+        values = [value for index in operator.inputs if (value := self.constant(index)) is not None]
+        if len(values) == len(operator.inputs):
+            self.budget.visit(sum(value.size for value in values), operator.name)
+            value = shape_arithmetic.computed(operator.code, operator.options, *values)
+            if value is not None:
+                self._constants[operator.output] = np.asarray(value)
+
+    def _infer_shape(self, operator: TfliteOperator) -> None:
+        """Record the shape of a result that depends on computed sizes, for which the file states 1."""
+        target = self._constants.get(operator.input(1)) if operator.code == "RESHAPE" else None
+        if target is not None or any(index in self._shapes for index in operator.inputs):
+            shapes = [self.shape(index) for index in operator.inputs if index >= 0]
+            is_elementwise = operator.code in FUNCTIONS or operator.code in NAMES.groups["tflite_rowwise"]
+            shape = shape_arithmetic.result_shape(operator.code, shapes, target, is_elementwise=is_elementwise)
+            if shape is not None:
+                self._shapes[operator.output] = shape
+
     def _translate_operator(self, operator: TfliteOperator, translations: Mapping[str, Translation]) -> None:
         """Add the layers of an operator, and round its results as their tensors state."""
+        self._infer_shape(operator)
         operator.follow_blocks()
         operator.follow_rows()
         if operator.code not in translations:
@@ -148,25 +169,7 @@ class TfliteGraph:
 
     def grid(self, index: int) -> dict[str, float] | None:
         """Return the options of FakeQuantize for a tensor; None if it does not contain quantized numbers."""
-        if self.kind(index) not in QUANTIZED:
-            return None
-        scales, zeros = self._quantization(index)
-        if len(scales) != 1:
-            raise FormatError(f"tensor {index} contains integers with {len(scales)} scales; expected one for a result")
-        low, high = QUANTIZED[self.kind(index)]
-        return {"scale": float(scales[0]), "zero": int(zeros[0]), "low": low, "high": high}
-
-    def _quantization(self, index: int) -> tuple[Array, Array]:
-        """Return the scales and zero points of a tensor, one for each; empty if its integers represent themselves."""
-        parameters = self._graph.Tensors(index).Quantization()
-        count = parameters.ScaleLength() if parameters else 0
-        self.budget.write(16 * count, f"the scales of tensor {index}")
-        if parameters and parameters.ZeroPointLength() not in (0, count):
-            raise FormatError(f"tensor {index} has {count} scales and {parameters.ZeroPointLength()} zero points")
-        if not count:
-            return np.zeros(0), np.zeros(0, np.int64)
-        zeros = parameters.ZeroPointAsNumpy() if parameters.ZeroPointLength() else np.zeros(count, np.int64)
-        return parameters.ScaleAsNumpy().astype(np.float64), zeros
+        return quantization.grid(self._graph.Tensors(index), index, self.budget)
 
     def add(
         self,
@@ -193,6 +196,8 @@ class TfliteGraph:
 
     def shape(self, index: int) -> Shape:
         """Return the shape of a tensor."""
+        if index in self._shapes:
+            return self._shapes[index]
         tensor = self._graph.Tensors(index)
         return tuple(int(tensor.Shape(axis)) for axis in range(min(tensor.ShapeLength(), 16)))
 
@@ -228,20 +233,8 @@ class TfliteGraph:
             if math.prod(shape) * dtype.itemsize != data.DataLength():
                 raise FormatError(f"tensor {index} of shape {shape} has {data.DataLength()} bytes")
             array = np.frombuffer(data.DataAsNumpy().tobytes(), dtype).reshape(shape)
-            self._constants[index] = self._dequantized(index, array)
+            self._constants[index] = quantization.dequantized(tensor, index, array, self.budget)
         return self._constants[index]
-
-    def _dequantized(self, index: int, array: Array) -> Array:
-        """Return scale · (q − zero) for the integers q of a constant; an array without scales is returned unchanged."""
-        scales, zeros = self._quantization(index)
-        if not len(scales):
-            if self.kind(index) in QUANTIZED:
-                raise FormatError(f"tensor {index} contains quantized numbers without a scale")
-            return array
-        axis = int(self._graph.Tensors(index).Quantization().QuantizedDimension()) if array.ndim > 1 else 0
-        if len(scales) > 1 and not (0 <= axis < array.ndim and array.shape[axis] == len(scales)):
-            raise FormatError(f"tensor {index} of shape {array.shape} has {len(scales)} scales along axis {axis}")
-        return dequantized(array, scales.astype(np.float32), zeros, axis)
 
 
 class TfliteOperator:

@@ -222,8 +222,14 @@ def align_constant(call: Call, value: Array, x: Feature) -> Array:
         raise call.invalid(problem, "a constant that can be broadcast to it")
     if not aligned.size:
         raise call.unsupported(problem, "one element or more")
-    samples = for_one_sample(aligned, x.shape) if x.batched else aligned[None]
+    return sample_of(call, aligned, x)
+
+
+def sample_of(call: Call, value: Array, x: Feature) -> Array:
+    """Return a constant without the batch axis, if x has it; FormatError unless it is equal for all samples."""
+    samples = for_one_sample(value, x.shape) if x.batched else value[None]
     if len(samples) > 1:
+        problem = f"a constant of shape {value.shape} with {x.shape}"
         raise call.unsupported(problem, "a constant that is equal for all samples")
     return samples[0]
 
@@ -235,7 +241,11 @@ def constant(call: Call, value: Array, like: Feature, name: str = "") -> Feature
     """
     if value.ndim > len(like.shape) and like.batch == 1:
         like = like.with_axes(value.ndim)
-    aligned = align_constant(call, value, like)
+    return fixed_value(call, align_constant(call, value, like), like, name)
+
+
+def fixed_value(call: Call, aligned: Array, like: Feature, name: str = "") -> Feature:
+    """Return a constant without the batch axis as a value that is batched like another."""
     source = next(node for node in ordered(like.node) if node.layer is None)
     options, weights = {"shape": aligned.shape}, {"b": aligned}
     identifier = (name,) if name else None

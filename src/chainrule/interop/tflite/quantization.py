@@ -1,0 +1,53 @@
+"""Scales and zero points of the tensors of a TensorFlow Lite file."""
+
+from typing import Any
+
+import numpy as np
+
+from chainrule._io.budget import Budget
+from chainrule.core.arrays import Array
+from chainrule.errors import FormatError
+from chainrule.interop.onnx.operators import quantization
+
+QUANTIZED = {
+    3: (0, 255),
+    7: (-(2**15), 2**15 - 1),
+    9: (-128, 127),
+}  # TensorType → range of integers that represent reals
+
+
+def grid(tensor: Any, index: int, budget: Budget) -> dict[str, float] | None:
+    """Return the options of FakeQuantize for a tensor; None if it does not contain quantized numbers."""
+    if int(tensor.Type()) not in QUANTIZED:
+        return None
+    scales, zeros = _scales_and_zeros(tensor, index, budget)
+    if len(scales) != 1:
+        raise FormatError(f"tensor {index} contains integers with {len(scales)} scales; expected one for a result")
+    low, high = QUANTIZED[int(tensor.Type())]
+    return {"scale": float(scales[0]), "zero": int(zeros[0]), "low": low, "high": high}
+
+
+def _scales_and_zeros(tensor: Any, index: int, budget: Budget) -> tuple[Array, Array]:
+    """Return the scales and zero points of a tensor, one for each; empty if its integers represent themselves."""
+    parameters = tensor.Quantization()
+    count = parameters.ScaleLength() if parameters else 0
+    budget.write(16 * count, f"the scales of tensor {index}")
+    if parameters and parameters.ZeroPointLength() not in (0, count):
+        raise FormatError(f"tensor {index} has {count} scales and {parameters.ZeroPointLength()} zero points")
+    if not count:
+        return np.zeros(0), np.zeros(0, np.int64)
+    zeros = parameters.ZeroPointAsNumpy() if parameters.ZeroPointLength() else np.zeros(count, np.int64)
+    return parameters.ScaleAsNumpy().astype(np.float64), zeros
+
+
+def dequantized(tensor: Any, index: int, array: Array, budget: Budget) -> Array:
+    """Return scale · (q − zero) for the integers q of a constant; an array without scales is returned unchanged."""
+    scales, zeros = _scales_and_zeros(tensor, index, budget)
+    if not len(scales):
+        if int(tensor.Type()) in QUANTIZED:
+            raise FormatError(f"tensor {index} contains quantized numbers without a scale")
+        return array
+    axis = int(tensor.Quantization().QuantizedDimension()) if array.ndim > 1 else 0
+    if len(scales) > 1 and not (0 <= axis < array.ndim and array.shape[axis] == len(scales)):
+        raise FormatError(f"tensor {index} of shape {array.shape} has {len(scales)} scales along axis {axis}")
+    return quantization.dequantized(array, scales.astype(np.float32), zeros, axis)

@@ -77,6 +77,7 @@ class Assembly:
     weights   weights of all layers added so far, by name, such as conv1.w
     stems     names of the file's layers by path, for formats in which layers have names
     numbered  those of these names that a framework numbered, so that nobody chose them
+    parameters   names of constants that are parameters of their own, such as block.alpha, rather than weights
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -84,6 +85,7 @@ class Assembly:
         self.weights: dict[str, Array] = {}
         self.stems: Mapping[tuple[str, ...], str] = {}
         self.numbered: Collection[str] = ()
+        self.parameters: frozenset[str] = frozenset()
         self._used_names = set[str]()
         self._shared: dict[Any, Layer] = {}
         self._named: list[Node] = []

@@ -188,13 +188,14 @@ def _matched(
 ) -> dict[str, str]:
     """Return the name of the file's tensor for each parameter; constants with chosen names need not have one."""
     layers = dict(zip(network.names, network.layers, strict=True))
-    fixed = {name for name, layer in layers.items() if isinstance(layer, FixedAffine | FixedValue)}
-    trained = {name: shape for name, shape in shapes.items() if name.rpartition(".")[0] not in fixed}
-    named = {
-        name: shape
-        for name, shape in shapes.items()
-        if name in trained or name in tensors or name.rpartition(".")[0] not in network.wiring.invented
-    }
+    trained, named = dict[str, Shape](), dict[str, Shape]()
+    for name, shape in shapes.items():
+        layer = name.rpartition(".")[0]
+        is_fixed = isinstance(layers[layer], FixedAffine | FixedValue)
+        if not is_fixed:
+            trained[name] = shape
+        if not is_fixed or name in tensors or layer not in network.wiring.invented:
+            named[name] = shape
     try:
         return match(named, tensors, mapping, invented)
     except FormatError:
@@ -265,11 +266,10 @@ def _remaining(
     model_layers: Layers, file_layers: Layers, counterparts: Pairs
 ) -> tuple[list[LayerTensors], list[LayerTensors]]:
     """Return the layers of both sides without a counterpart."""
-    matched = [*counterparts.values()]
-    return (
-        [group for group in model_layers if group.layer not in counterparts],
-        [group for group in file_layers if group not in matched],
-    )
+    matched = counterparts.values()
+    unmatched = filter(lambda group: group.layer not in counterparts, model_layers)
+    candidates = filter(lambda group: group not in matched, file_layers)
+    return [*unmatched], [*candidates]
 
 
 def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:

@@ -395,14 +395,17 @@ class Quantized:
         y_scale = self._scales.setdefault(y.storage, Int8Scale.of(0, 1))
         false, true = map(int, y_scale.numbers(np.array([0.0, 1.0])))
 
-        def compute(activations: Activations) -> Array:
-            values = [
-                np.float32(scale.step) * self._multiples(activations, x).astype(np.float32)
-                for x, scale in zip(operands, scales, strict=True)
-            ]
-            return np.where(self._run(operation, *values), true, false).astype(np.int8)
+        def value(activations: Activations, number: int) -> Array:
+            multiples = self._multiples(activations, operands[number])
+            return np.float32(scales[number].step) * multiples.astype(np.float32)
 
-        numbers = [number for scale in scales for number in (float(scale.step), scale.zero)]
+        def compute(activations: Activations) -> Array:
+            result = self._run(operation, value(activations, 0), value(activations, 1))
+            return np.where(result, true, false).astype(np.int8)
+
+        numbers = list[float]()
+        for scale in scales:
+            numbers += [float(scale.step), scale.zero]
         self._add(f"{operation.name}_int8", (*operands, y, y.size, *numbers, false, true), y, compute)
 
     def _add_constant(self, operation: Operation) -> None:

@@ -72,8 +72,12 @@ def network(
         raise FormatError(f"its inputs have different batch sizes ({batches}); expected the same")
     batch, dtype = next(iter(batches.values()), 0), max(dtype for _, _, dtype in types.values())
 
+    is_own = message.producer == own_files.PRODUCER  # whose constants are named after options of layers
+    parameters = frozenset[str]() if is_own else frozenset(filter(is_parameter, constants))
+
     def for_batch(size: int, values: dict[str, Value]) -> Imported:
         inputs, assembly = {name: Input(shape) for name, (_, shape, _) in types.items()}, Assembly(budget)
+        assembly.parameters = parameters
         values |= {**constants, **{name: Feature(x, size) for name, x in inputs.items()}}
         quantized = [value.name for value in graph.inputs if value.name in inputs and _is_quantized(value)]
         values |= {name: quantization.quantized_input(assembly, graph, name, values) for name in quantized}
@@ -377,7 +381,7 @@ class GraphTranslator:
             return None
         node = self._graph.nodes[readers[0]]
         names = [name for name in node.inputs if name != call.outputs[0]]
-        if any(map(is_parameter, names)):
+        if not self._assembly.parameters.isdisjoint(names):
             return None
         others = [self._values.get(name) for name in names]
         constant = others[0] if node.operator == "Add" and len(others) == 1 else None

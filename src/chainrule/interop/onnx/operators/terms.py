@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.core.arrays import Shape
 from chainrule.interop.assembly import permuted
-from chainrule.interop.onnx.operator_call import Array, Call, Feature, for_one_sample, is_parameter
+from chainrule.interop.onnx.operator_call import Array, Call, Feature, for_one_sample
 from chainrule.interop.onnx.operators.operator import Reader
 from chainrule.interop.onnx.operators.resampling import expand
 from chainrule.layers.node import ordered
@@ -133,7 +133,7 @@ def terms(call: Call, count: int | None = None) -> list[ScaledTerm]:
             rank = len(call.feature(1 - index).shape)
             value = value.reshape(*value.shape, *[1] * max(rank - call.axis("axis", 0, rank) - value.ndim, 0))
         name = call.name_of(index)
-        if is_parameter(name):
+        if name in call.assembly.parameters:
             values.append(ScaledTerm(call, constant(call, value, call.feature(call.first_feature), name)))
         else:
             number = value.astype(np.float64) if value.dtype.kind in "biu" else value

@@ -69,7 +69,6 @@ CONSTANTS: dict[str, Any] = {
     **{name: np.array(value) for name, value in SIZES.items()},
     **{name: weights(*shape) for name, shape in SHAPES.items()},
     "positive": np.full(4, 4, np.float32),
-    "infinite": np.array([np.inf, 1, 1, 1, 1], np.float32),
 }
 MEAN = "ReduceMean<axes = [-2, -1], keepdims = 1>"
 NORMALIZED = f"m = {MEAN}(x) d = Sub(x, m) q = Pow(d, two) v = {MEAN}(q) w = Add(v, epsilon) s = Sqrt(w) n = Div(d, s)"

@@ -104,3 +104,19 @@ def test_what_is_not_selected_has_no_effect(seed: int, tmp_path_factory: pytest.
 def test_the_compiled_engine_selects(seed: int, tmp_path: Path) -> None:
     model, x = drawn_graph(seed), special_batch(seed)
     same(ours(tmp_path, model, "compiled").predict(x), theirs(model, x))
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        "p = Pad(x, borders, infinite) y = MaxPool<kernel_shape = [2, 2]>(p)",
+        "m = Add(x, mask) y = Softmax<axis = -1>(m)",
+        "t = Trilu<upper = 1>(ones, one) m = Where(truth, x, t) y = Exp(m)",
+    ],
+)
+def test_infinite_constants(nodes: str, tmp_path: Path) -> None:
+    mask = np.triu(np.full((4, 4), -np.inf, np.float32), 1)
+    constants = {"borders": np.array([0, 0, 1, 2, 0, 0, 1, 0]), "infinite": np.float32(-np.inf), "mask": mask}
+    more = {"ones": np.ones((4, 4), np.float32), "one": np.array(1), "truth": np.isfinite(mask)}
+    model, x = made(nodes, constants | more, ("N", 2, 4, 4)), np.random.default_rng(0).normal(size=(3, 2, 4, 4))
+    same(ours(tmp_path, model).predict(x.astype(np.float32)), theirs(model, x.astype(np.float32)))

@@ -29,7 +29,7 @@ SAMPLES = 3  # of a comparison, unless the file has another batch size
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RuntimeComparison:
     """The outputs of a model and those of its file's runtime.
 
     text     a line with the largest difference
@@ -40,7 +40,7 @@ class Comparison:
     agrees: bool
 
 
-def comparison(path: Path, model: Model) -> Comparison:
+def comparison(path: Path, model: Model) -> RuntimeComparison:
     """Compare the outputs of a model with those of its file's runtime, for random inputs.
 
     Errors   OptionError for a format without a runtime, or if the runtime is not installed or cannot run the file
@@ -77,7 +77,7 @@ def comparison(path: Path, model: Model) -> Comparison:
     agrees = difference <= tolerance * max(largest, 1)  # False for NaN
     text = f"outputs for {len(x[0])} random inputs differ from those of {name} by at most {difference:.3g}"
     text += f" (largest output {largest:.3g})"
-    return Comparison(text if agrees else f"{text}; expected at most {tolerance:g} times the largest", agrees)
+    return RuntimeComparison(text if agrees else f"{text}; expected at most {tolerance:g} times the largest", agrees)
 
 
 def _onnx(library: Any, path: Path, draw: Draw) -> Sequence[Array]:

@@ -29,8 +29,6 @@ def read_pad(call: Call) -> Feature:
     if mode != "constant":
         call.allocated([size + sum(border) for size, border in zip(x.shape, borders, strict=True)], POSITION.itemsize)
         return moved(call, x, lambda places: np.pad(places, borders, cast("Any", mode)))
-    if not np.isfinite(value):
-        raise call.unsupported(f"value {value}", "a finite number")
     file_axes = [axis for axis, border in enumerate(borders) if any(border)]
     sample, axes = call.sample_axes(x, file_axes)
     pairs = {axis: borders[file_axis] for axis, file_axis in zip(axes, file_axes, strict=True)}

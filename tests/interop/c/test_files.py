@@ -167,7 +167,11 @@ def test_the_example_prints_what_the_task_asks_for(tmp_path: Path, task: str, ch
     subprocess.run(["make", "CC=gcc", "CFLAGS=-O1"], cwd=tmp_path, check=True, capture_output=True)
     actual = set[str]()
     for image, expected in zip(x, model.predict(x).reshape(10, -1), strict=True):
-        lines = [line.rpartition(" ") for line in classify(tmp_path, image).splitlines()]
+        text = classify(tmp_path, image).splitlines()
+        if task == "multi-label":  # and whether each label applies
+            assert [line[-2:] for line in text] == [f" {int(value >= 0.5)}" for value in expected]
+            text = [line[:-2] for line in text]
+        lines = [line.rpartition(" ") for line in text]
         label = int(expected.argmax() if outputs > 1 else expected[0] >= 0.5)
         names, numbers = (
             (classes, expected) if task in ("multi-label", "regression") else ([classes[label]], [expected.max()])

@@ -19,12 +19,12 @@ from chainrule.core.arrays import Shape
 from chainrule.errors import OptionError, quoted
 from chainrule.interop.c import program, selftest, source
 from chainrule.interop.c.calls import CCall
+from chainrule.interop.c.deciding import decision_of
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import NUMBERS, Quantized
 from chainrule.interop.c.routines import decimal_literal, definitions_of, prelude
 from chainrule.interop.c.source import Structs, foreign, identifier, macro, strings, unique_identifiers
 from chainrule.interop.c.training import ROUTINES, Training
-from chainrule.network import tasks
 from chainrule.training.optimizers import SGD, Optimizer
 from chainrule.training.target_fitting import folded
 from chainrule.version import __version__
@@ -43,25 +43,6 @@ PLAIN_BYTES = """
 #define {guard}_PLAIN_CONSTANT_BYTES {constants}
 #define {guard}_PLAIN_ARENA_BYTES {arena}
 """
-# Kind of task → output of the example program: a description, and C statements.
-REPORTS = {
-    "class": (
-        "its class",
-        r"""    int best = 0;
-    for (int k = 1; k < ${guard}_OUTPUTS; k++)
-        best = outputs[k] > outputs[best] ? k : best;
-    printf("%s %g\n", ${name}_classes[best], (double)outputs[best]);""",
-    ),
-    "yes or no": (
-        "its class",
-        r"""    printf("%s %g\n", ${name}_classes[(double)outputs[0] >= $threshold], (double)outputs[0]);""",
-    ),
-    "all": (
-        "all outputs",
-        r"""    for (int k = 0; k < ${guard}_OUTPUTS; k++)
-        printf("%s %g\n", $output_name, (double)outputs[k]);""",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -143,14 +124,18 @@ def write_c(
     values["static_bytes"] = trained.static_bytes if trained else 0
     if sizes[0] != sizes[1]:
         values["more"] = PLAIN_BYTES.format(guard=values["guard"], constants=sizes[1][0], arena=sizes[1][1])
-    scaling = selftest.scaling_calls(model, int8)
-    source_text = _source(name, *(_sections(model, values, variant, scaling, trained) for variant in programs))
+    scaling, decision = selftest.scaling_calls(model, int8), decision_of(model, values)
+    values["functions"] = decision.declaration + values["functions"]
+    sections = [_sections(model, values, variant, scaling, trained) for variant in programs]
+    for part in sections:
+        part[-1].append(decision.definition)
+    source_text = _source(name, *sections)
     digest = sha256(source_text.encode()).hexdigest()[:16]  # of the definitions, without the first comment
     values |= {"mark": f"{MARK} {__version__}, {digest}", "digest": digest, "identity": _identity(unfolded)}
     contents = {
         f"{name}.c": f"/* The network of {name}.h, {values['mark']} */\n{source_text}",
         f"{name}.h": template("network.h").substitute(values),
-        "example.c": _example(model, values),
+        "example.c": template("example.c").substitute(values, printed=decision.printed, report=decision.report),
         "Makefile": template("Makefile").substitute(values),
         "CMakeLists.txt": template("CMakeLists.txt").substitute(values),
     }
@@ -261,16 +246,6 @@ def _port_definitions(model: Model, guard: str) -> str:
                 facts = f"{foreign(name, 'comment')}: {' x '.join(map(str, ports.shapes[name]))}"
                 lines.append(f"#define {guard}_{kind}_{unique} {ports.columns[name].start} /* {facts} */")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _example(model: Model, values: dict[str, Any]) -> str:
-    """Return the example program, which prints the class for classifiers and all outputs otherwise."""
-    task = model.task or tasks.default_for(str(model.loss), values["outputs"])
-    kinds = {(tasks.CLASSIFICATION, values["outputs"]): "class", (tasks.BINARY, 2): "yes or no"}
-    printed, report = REPORTS[kinds.get((task, values["classes"]), "all")]
-    names = f"{values['name']}_classes[k]" if values["classes"] == values["outputs"] else '"output"'
-    report = Template(report).substitute(values, output_name=names, threshold=repr((*model.thresholds, 0.5)[0]))
-    return template("example.c").substitute(values, printed=printed, report=report)
 
 
 def template(name: str) -> Template:

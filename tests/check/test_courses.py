@@ -44,7 +44,7 @@ def test_a_column_bias_is_judged_against_a_layer(tmp_path: Path) -> None:
         assert result.exit_code == code, result.output
 
 
-def test_packages_of_the_folders_above_are_found(tmp_path: Path) -> None:
+def test_a_file_finds_its_own_package(tmp_path: Path) -> None:
     """Absolute and relative imports in a package, without --root."""
     files = {
         "common/functions.py": "import numpy as np\n\ndef half(x):\n    return x / 2\n",

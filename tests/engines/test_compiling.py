@@ -183,6 +183,18 @@ def test_a_damaged_file_is_none(folder: Path) -> None:
         assert object_files.read("code") is None
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX systems")
+def test_code_that_others_may_write_is_not_loaded(folder: Path) -> None:
+    object_files.store("code", b"machine code")
+    file = folder / "code.o"
+    for place in (file, folder):
+        mode = place.stat().st_mode
+        place.chmod(mode | 0o2)
+        assert object_files.read("code") is None
+        place.chmod(mode)
+        assert object_files.read("code") == b"machine code"
+
+
 def test_helper_processes_end_with_the_compilation(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[subprocess.Popen[bytes]] = []
     monkeypatch.setattr(linking, "_start_process", lambda file, part: started.append(sleeper()) or started[0])

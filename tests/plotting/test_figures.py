@@ -202,3 +202,15 @@ def test_text_is_one_line_of_known_characters() -> None:
     figure = message("$a_1 \U000f0000 " + "a long title " * 15, "$ \U0001f9ff \x07")
     assert png(figure)  # without a warning
     assert figure.get_suptitle().count("\n") > 2
+
+
+def test_settings_of_the_working_folder_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_text("font.size: 47\nno such setting\n", encoding="utf-8")
+    code = (
+        "import os; from chainrule.plotting.figures import message; message('a', 'b'); "
+        "import matplotlib; print(matplotlib.rcParams['font.size'], os.getcwd())"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == f"10.0 {tmp_path.resolve()}\n"
+    assert done.stderr == ""

@@ -8,12 +8,14 @@ except those in use by running processes.
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from chainrule._io import process_locks
 from chainrule._io.reading import expanded
+from chainrule._io.trust import writers
 from chainrule.errors import OptionError
 
 CACHE_VARIABLE = "CHAINRULE_CACHE"
@@ -46,8 +48,19 @@ def cache_folder() -> Path:
 
 
 def programs_folder() -> Path:
-    """Return the parent of the folders of all kernel versions."""
-    return cache_folder() / "compiled"
+    """Return the parent of the folders of all kernel versions. Other users cannot write to it.
+
+    If they could write to the one in the cache folder, the result is a private one in the folder of temporary files.
+    """
+    folder = cache_folder() / "compiled"
+    return Path(tempfile.gettempdir(), f"chainrule-{os.getuid()}") if writers(folder) else folder
+
+
+def make_private(folder: Path) -> None:
+    """Create a folder, and missing folders above it, which only this user can use, whatever the umask."""
+    for place in (*reversed(folder.parents), folder):
+        if not place.exists():
+            place.mkdir(0o700, exist_ok=True)
 
 
 def use_programs(fingerprint: str) -> Path:
@@ -56,12 +69,12 @@ def use_programs(fingerprint: str) -> Path:
     If the folder does not exist yet, it is created, and unused folders of other versions are removed.
 
     fingerprint   hash that identifies the kernel version
-    Errors   OSError if the folder cannot be created or written
+    Errors   OSError if the folder cannot be created or written, or if other users may write to it
     """
     folder = programs_folder() / fingerprint
     is_new = not folder.is_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK | os.X_OK):
+    make_private(folder)
+    if writers(folder) or not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(13, "Permission denied", str(folder))
     lock_file = folder / LOCKS
     lock_file.touch()

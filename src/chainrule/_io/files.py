@@ -45,11 +45,14 @@ def as_path(value: Any) -> Path:
     return Path(cast("str | os.PathLike[str]", value))
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file atomically. On failure, raise RunError; an existing file is then unchanged."""
+def write_atomic(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file atomically. On failure, raise RunError; an existing file is then unchanged.
+
+    mode   permissions of the file, without those that the umask forbids
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        _write(temporary, content, os.O_EXCL)
+        _write(temporary, content, os.O_EXCL, mode)
         os.replace(temporary, path)
         _flush_folder(path.parent)
     except BaseException as error:
@@ -68,8 +71,8 @@ def append(path: Path, content: bytes) -> None:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from None
 
 
-def _write(path: Path, content: bytes, flags: int) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | flags, 0o666)
+def _write(path: Path, content: bytes, flags: int, mode: int = 0o666) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | flags, mode)
     try:
         remaining = memoryview(content)
         while remaining:

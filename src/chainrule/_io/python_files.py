@@ -7,64 +7,78 @@ import sys
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+from chainrule._io.trust import import_folders
 from chainrule.errors import StudentError
 
-MAX_PARENTS = 4  # number of parent folders that are searched for imported packages
 RELATIVE_IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.+)", re.M)
 
 
-def load(path: Path) -> ModuleType:
-    """Run a Python file and return its module. The file can import modules from its folder.
+class _Package:
+    """An import finder for the package that contains a file. Nothing else in the folder above it is found."""
 
-    Relative imports refer to the file's own package. Imported packages that Python does not find are searched in the
-    parent folders.
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Return the spec of the package, with or without a file __init__.py; None for other names."""
+        if name != self._folder.name:
+            return None
+        file = self._folder / "__init__.py"
+        spec = importlib.util.spec_from_file_location(name, file) if file.is_file() else ModuleSpec(name, None)
+        if spec is not None:
+            spec.submodule_search_locations = [str(self._folder)]
+        return spec
+
+
+def load(path: Path) -> ModuleType:
+    """Run a Python file and return its module. The file can import modules from its own folder and its own package.
 
     Errors   StudentError, with the line number, if the file raises an error
     """
     if not path.is_file():
         raise StudentError(f"{path}: no such file")
-    name, top = _module_name(path.resolve())
+    name, package = _module_name(path.resolve())
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise StudentError(f"{path}: not a Python file")
-    folders = [path.resolve().parent, *([top] if top else [])]
-    while True:
-        module = importlib.util.module_from_spec(spec)
-        sys.modules.pop(spec.name, None)
-        try:
-            with _search_path(folders):
-                _import_parents(name)
-                if spec.name in sys.modules:  # the package imports the file
-                    return sys.modules[spec.name]
-                sys.modules[spec.name] = module
-                spec.loader.exec_module(module)
-        except ModuleNotFoundError as error:
-            folder = _folder_with(error.name or "", path.resolve(), folders)
-            if folder is None:
-                raise StudentError(f"{path.name} cannot be imported: {describe(error, path)}") from None
-            folders.append(folder)
-            continue
-        except (Exception, SystemExit) as error:
-            raise StudentError(f"{path.name} cannot be imported: {describe(error, path)}") from None
-        return module
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.pop(spec.name, None)
+    folders = import_folders(path)
+    try:
+        with _search(folders, package, first="." in name):
+            _import_parents(name)
+            if spec.name in sys.modules:  # the package imports the file
+                return sys.modules[spec.name]
+            sys.modules[spec.name] = module
+            spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        note = "" if folders else "; its folder is not searched, since other users may add files to it"
+        missing = note if isinstance(error, ModuleNotFoundError) else ""
+        raise StudentError(f"{path.name} cannot be imported: {describe(error, path)}{missing}") from None
+    return module
 
 
 def _module_name(path: Path) -> tuple[str, Path | None]:
-    """Return the name of a file's module, and the folder of its top-level package if it uses relative imports."""
+    """Return the name of a file's module, and the folder of its top-level package or None.
+
+    The name includes the packages if the file uses relative imports. A package is a folder with a file __init__.py, or
+    one that a relative import refers to.
+    """
     try:
         levels = [len(dots) for dots in RELATIVE_IMPORT.findall(path.read_text(encoding="utf-8", errors="replace"))]
     except OSError:
         levels = []
-    if not levels:
-        return f"learner_{path.stem}", None
-    depth = max(levels)
-    while (path.parents[depth - 1] / "__init__.py").is_file() and depth < len(path.parents) - 1:
+    depth, most = max(levels, default=0), len(path.parents) - 1
+    while depth < most and (path.parents[depth] / "__init__.py").is_file():
         depth += 1
-    top = path.parents[depth]
-    return ".".join(path.relative_to(top).with_suffix("").parts), top
+    depth = min(depth, most)
+    name = ".".join(path.relative_to(path.parents[depth]).with_suffix("").parts) if levels else f"learner_{path.stem}"
+    return name, path.parents[depth - 1] if depth else None
 
 
 def _import_parents(name: str) -> None:
@@ -73,31 +87,20 @@ def _import_parents(name: str) -> None:
         importlib.import_module(package)
 
 
-def _folder_with(name: str, path: Path, searched: list[Path]) -> Path | None:
-    """Return the nearest parent folder that contains a module or package with this name; None if there is none.
-
-    A package's own folder does not count, although it may contain a module with the name of the package.
-    """
-    first = name.partition(".")[0]
-    for folder in path.parents[1 : 1 + MAX_PARENTS]:
-        if folder in searched or first in ("", folder.name):
-            continue
-        if (folder / first).is_dir() or (folder / f"{first}.py").is_file():
-            return folder
-    return None
-
-
 @contextmanager
-def _search_path(folders: list[Path]) -> Generator[None]:
-    """Search these folders first for imported modules."""
-    added = [str(folder) for folder in folders]
-    sys.path[:0] = added
+def _search(folders: list[str], package: Path | None, *, first: bool) -> Generator[None]:
+    """Search these folders first for imported modules, and find the package, first of all or if there is no other."""
+    sys.path[:0] = folders
+    finders: list[Any] = [] if package is None else [_Package(package)]
+    place = 0 if first else len(sys.meta_path)
+    sys.meta_path[place:place] = finders
     try:
         yield
     finally:
-        for folder in added:
+        for folder in folders:
             if folder in sys.path:
                 sys.path.remove(folder)
+        sys.meta_path[:] = [finder for finder in sys.meta_path if finder not in finders]
 
 
 def describe(error: BaseException, path: Path) -> str:

@@ -84,8 +84,8 @@ def check(
     loss       (--loss NAME) Loss to check a model with; by default the model's own.
     constants  (--constant NAME) An array of your object that is not a parameter and needs no gradient; may be repeated.
     seconds    Time limit for the code in FILE.py, or for each of its functions and classes.
-    root       (--root FOLDER) Folder that FILE.py imports its packages from; by default, FILE's own folder and those
-               above it.
+    root       (--root FOLDER) Folder that FILE.py imports its packages from; by default, FILE's own folder and its
+               package.
     seed       Seed of the random inputs.
     """
     from chainrule.check import sources

@@ -193,7 +193,8 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
     low, high = float(lines.min()), float(drawn.max())
     if low <= 0 or lines.max() < 8 * low:
         bottom, top = min(float(drawn.min()), 0.0), high
-        axes.set_ylim(bottom - 0.03 * (top - bottom), (top + 0.05 * (top - bottom)) or 1.0)
+        span = top - bottom
+        axes.set_ylim(bottom - 0.03 * span, (top + 0.05 * span) or 1.0)
         return
     low = max(float(drawn.min()), low / 5)  # crop low outliers, which would compress the curves
     axes.set_yscale("log")

@@ -4,10 +4,13 @@ All colors are set explicitly, so that plots are legible in notebooks with any m
 """
 
 import os
+import sys
 import textwrap
 from collections.abc import Iterable
+from contextlib import chdir
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -41,6 +44,10 @@ _OTHER_SCRIPTS = (
 )
 DPI = 150
 
+if Path("matplotlibrc").exists():
+    with chdir(sys.prefix):  # the settings in the working folder may be a stranger's
+        import_module("matplotlib")
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -67,8 +74,17 @@ def new_sheet(width: float, height: float, title: str) -> Sheet:
     title_height = 0.11 + _TITLE_LINE * len(lines)
     figure: Drawing = _figure_class()(figsize=(width, title_height + height), dpi=100, facecolor=PAPER)
     FigureCanvasAgg(figure)
-    where = {"x": MARGIN / width, "y": 1 - 0.08 / (title_height + height), "ha": "left", "va": "top"}
-    figure.suptitle("\n".join(lines), **where, fontsize=TITLE, fontweight="bold", color=INK, **typeface())
+    figure.suptitle(
+        "\n".join(lines),
+        x=MARGIN / width,
+        y=1 - 0.08 / (title_height + height),
+        ha="left",
+        va="top",
+        fontsize=TITLE,
+        fontweight="bold",
+        color=INK,
+        **typeface(),
+    )
     return Sheet(figure, title_height)
 
 
@@ -87,12 +103,8 @@ def _figure_class() -> Any:
 
 def widest(texts: Iterable[str], size: float) -> float:
     """Return the width in inches of the widest text at `size` points; texts may span several lines."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    scratch: Drawing = Figure(dpi=100)
-    FigureCanvasAgg(scratch)
-    drawn = [scratch.text(0, 0, text, fontsize=size, **typeface()) for text in dict.fromkeys(texts)]
+    scratch = new_sheet(1, 1, "").figure
+    drawn = [scratch.text(0, 0, text, fontsize=size, **typeface()) for text in texts]
     return max((text.get_window_extent().width for text in drawn), default=0.0) / 100
 
 
@@ -166,17 +178,14 @@ def _families() -> tuple[str, ...]:
 
 @cache
 def _glyphs(family: str) -> frozenset[int]:
-    from matplotlib import font_manager
-
-    fonts: Any = font_manager
+    fonts: Any = import_module("matplotlib.font_manager")
     return frozenset(fonts.get_font(fonts.findfont(fonts.FontProperties(family=[family]))).get_charmap())
 
 
-def png(figure: "Figure") -> bytes:
+def png(figure: Drawing) -> bytes:
     """Return the figure as a PNG at 150 dpi, without a date or version in the metadata."""
     buffer = BytesIO()
-    drawing: Drawing = figure
-    drawing.savefig(buffer, format="png", dpi=DPI, facecolor=figure.get_facecolor(), metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=DPI, facecolor=figure.get_facecolor(), metadata={"Software": None})
     return buffer.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 OPTIONS is a JSON object:
 
-path         folder of the learner's file, which is searched first for imports
+path         folders that are searched first for imports
 confinement  null for a trusted file; otherwise, an object with these fields:
 
     packages    folders of packages by name, which may be imported in addition to the standard library
@@ -67,7 +67,7 @@ def main(text: str) -> None:
         except OSError as error:
             sys.exit(error.strerror or str(error))
     _remove_empty_packages()
-    sys.path.insert(0, options["path"])
+    sys.path[:0] = options["path"]
     with suppress(OSError):  # raised if the host has exited, or if the learner's code has closed the pipes
         serving.serve(requests, replies)
     os._exit(0)

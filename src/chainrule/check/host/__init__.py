@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from chainrule._io.trust import import_folders
 from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess, Limits
 from chainrule.check.host.protection import (
     Permissions,
@@ -159,8 +160,10 @@ def _starter(
 ) -> tuple[Callable[[], GuestProcess], Path]:
     """Return a function that starts a process for a file, and the file that it loads: a copy if it is untrusted."""
     if permissions is None:
-        return partial(GuestProcess, path.parent if root is None else root.resolve(), None, limits), path
+        return partial(
+            GuestProcess, import_folders(path) if root is None else [str(root.resolve())], None, limits
+        ), path
     confined = confine(permissions, limits.seconds * limits.parts, available_protection())
     folder, confinement = stack.enter_context(confined)
     copy = folder / path.relative_to(common_folder(permissions.readable))
-    return partial(GuestProcess, copy.parent, confinement, limits), copy
+    return partial(GuestProcess, [str(copy.parent)], confinement, limits), copy

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,13 +59,13 @@ class Limits:
     parts: int = 1
 
 
-def start(folder: Path, confinement: Mapping[str, Any] | None) -> "subprocess.Popen[bytes]":
+def start(folders: Sequence[str], confinement: Mapping[str, Any] | None) -> "subprocess.Popen[bytes]":
     """Start a learner's process, with pipes for its input, output and errors.
 
-    folder       folder of the learner's file
+    folders      folders that are searched first for imports
     confinement  confinement of an untrusted submission, as described in `guest/boot.py`; None for a trusted file
     """
-    options = json.dumps({"path": str(folder), "confinement": confinement})
+    options = json.dumps({"path": folders, "confinement": confinement})
     flags = TRUSTED_FLAGS if confinement is None else ISOLATED_FLAGS
     return subprocess.Popen(
         [sys.executable, *flags, str(BOOT), options],
@@ -85,10 +85,10 @@ def _environment(home: str) -> dict[str, str]:
 
 
 class GuestProcess:
-    """A learner's process that answers requests. `start` describes the parameters ``folder`` and ``confinement``."""
+    """A learner's process that answers requests. `start` describes the parameters ``folders`` and ``confinement``."""
 
-    def __init__(self, folder: Path, confinement: Mapping[str, Any] | None, limits: Limits) -> None:
-        self._limits, self._process = limits, start(folder, confinement)
+    def __init__(self, folders: Sequence[str], confinement: Mapping[str, Any] | None, limits: Limits) -> None:
+        self._limits, self._process = limits, start(folders, confinement)
         self._generations = GENERATIONS if confinement is not None and confinement["namespaces"] else 0
         streams = (self._process.stdin, self._process.stdout, self._process.stderr)
         self._stdin, self._stdout, errors = cast("tuple[IO[bytes], IO[bytes], IO[bytes]]", streams)

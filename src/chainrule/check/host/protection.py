@@ -76,7 +76,10 @@ def _failure(protection: Protection) -> str:
     """Return the reason why a process cannot be started with this protection, or an empty string if it can."""
     permissions = Permissions((), package_folders(), TRIAL_MEMORY)
     try:
-        with confine(permissions, TRIAL_SECONDS, protection) as (folder, options), start(folder, options) as trial:
+        with (
+            confine(permissions, TRIAL_SECONDS, protection) as (folder, options),
+            start([str(folder)], options) as trial,
+        ):
             lines = trial.communicate()[1].decode("utf-8", "replace").splitlines()
     except OSError as error:  # a container that maps a single user cannot give files to another one
         return f"the files of a submission cannot be given to another user ({error.strerror})"

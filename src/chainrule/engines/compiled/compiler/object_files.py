@@ -22,10 +22,10 @@ import llvmlite
 import numpy as np
 
 from chainrule._io import files, reading
-from chainrule._io.cache import LOCKS, use_programs
+from chainrule._io.cache import LOCKS, make_private, use_programs
 from chainrule._io.process_locks import Locks
+from chainrule._io.trust import writers
 from chainrule.core import randomness
-from chainrule.engines import fallback
 from chainrule.engines.compiled.compiler import processor
 from chainrule.engines.compiled.compiler.llvm_guard import NoHeadroom
 from chainrule.engines.fallback import say_once
@@ -48,9 +48,9 @@ def fingerprint() -> str:
     formulas = sorted(definitions.FOLDER.glob("*.*"))  # some kernels are generated
     for file in (*sources, *formulas, Path(str(randomness.__file__))):  # reimplemented by the dropout kernel
         digest.update(file.read_bytes())
-    versions = llvmlite.__version__, np.__version__, platform.python_version(), platform.machine()
-    for text in (*versions, processor.FEATURES, str(processor.WIDTH)):
-        digest.update(text.encode())
+    versions = llvmlite.__version__, np.__version__, platform.python_version()
+    machine = platform.machine(), processor.FEATURES, str(processor.WIDTH)
+    digest.update(" ".join(versions + machine).encode())
     return digest.hexdigest()[:16]
 
 
@@ -63,7 +63,7 @@ def compiled_folder() -> Path | None:
         why = f"{error.filename or 'the cache'}: {error.strerror or error}; CHAINRULE_CACHE names another folder"
     except ChainruleError as error:
         why = str(error)
-    fallback.say_once(f"chainrule: every process compiles its own programs, which cannot be kept ({why})")
+    say_once(f"chainrule: every process compiles its own programs, which cannot be kept ({why})")
     return None
 
 
@@ -83,16 +83,16 @@ def object_file(name: str) -> Path | None:
 
 
 def read(name: str) -> bytes | None:
-    """Return the machine code stored under a name, or None if the file is missing or damaged."""
+    """Return the machine code stored under a name, or None if it is missing, damaged or writable by others."""
     file = object_file(name)
-    if file is None or not os.path.lexists(file):
+    if file is None or writers(file) or not os.path.lexists(file):
         return None
     try:
         content = reading.read_bytes(file, MAX_BYTES)
     except ChainruleError:  # unreadable, not a regular file, or too large
         content = b""
     machine_code = content[DIGEST_BYTES:]
-    if machine_code and _checksum(file, machine_code) == content[:DIGEST_BYTES]:
+    if _checksum(file, machine_code) == content[:DIGEST_BYTES]:
         return machine_code
     _report_damage(file)
     return None
@@ -146,12 +146,12 @@ def store(name: str, machine_code: bytes) -> None:
     if file is None:
         return
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)  # `chainrule data clear` may have removed it meanwhile
+        make_private(file.parent)  # `chainrule data clear` may have removed it meanwhile
         if file.is_dir() and not file.is_symlink():
             shutil.rmtree(file)
-        files.write_atomic(file, _checksum(file, machine_code) + machine_code)
+        files.write_atomic(file, _checksum(file, machine_code) + machine_code, 0o600)
     except (OSError, RunError) as error:
         why = str(error).replace(
             str(file), str(file.parent)
         )  # names the folder, so that the line is printed only once for all files
-        fallback.say_once(f"chainrule: {why}; this process compiles programs for itself")
+        say_once(f"chainrule: {why}; this process compiles programs for itself")

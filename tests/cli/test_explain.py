@@ -1,14 +1,18 @@
 """`chainrule explain`: any value of the next training step, as text and as JSON, and the page without a cell."""
 
 import json
+import os
 import re
 import shutil
 import socket
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
@@ -141,8 +145,13 @@ def test_without_a_run_the_newest_is_taken_or_an_untrained_network(invoke: Invok
 def test_the_page_is_served_on_this_machine_with_a_new_token(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
-    hosts, opened = list[str](), list[str]()
+    hosts, opened = list[str](), list[tuple[str, int, str]]()
     server = SimpleNamespace(run=lambda sockets: hosts.append(sockets[0].getsockname()[0]))
+
+    def seen(address: str) -> tuple[int, str]:
+        """Return the permissions and the content of the file that the browser opens."""
+        file = Path(url2pathname(urlsplit(address).path))
+        return stat.S_IMODE(file.stat().st_mode), file.read_text(encoding="utf-8")
 
     def thread(target: Callable[..., Any], args: tuple[object, ...] = (), **_: object) -> Any:
         """Open a browser at once, and otherwise do nothing."""
@@ -150,13 +159,21 @@ def test_the_page_is_served_on_this_machine_with_a_new_token(
 
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(launch, "server", lambda app: server)
-    monkeypatch.setattr(launch.webbrowser, "open", opened.append)
+    monkeypatch.setattr(launch.webbrowser, "open", lambda address: opened.append((address, *seen(address))))
     monkeypatch.setattr(launch.threading, "Thread", thread)
     addresses = [invoke(f"explain --model mlp {words}").stdout.strip() for _ in range(2)]
     assert all(re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{43}", address) for address in addresses)
     assert len({*addresses}) == len(hosts) == 2
     assert {*hosts} == {"127.0.0.1"}
-    assert opened == ([] if words else addresses)
+    assert len(opened) == (0 if words else 2)
+    for (address, mode, text), printed in zip(opened, addresses, strict=not words):
+        assert address.startswith("file://")
+        token = re.search(r"token=([\w-]{43})", text)
+        assert token is not None
+        assert token[1] not in address + printed  # the arguments of the browser's process do not contain it
+        assert mode == (0o600 if os.name == "posix" else mode)
+        assert printed.partition("?")[0] in text
+        assert not Path(url2pathname(urlsplit(address).path)).exists()  # it is removed at the end
 
 
 def test_a_port_that_is_taken(invoke: Invoke) -> None:

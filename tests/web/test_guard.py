@@ -6,6 +6,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from web.looked_at import opened, small, stripes
 from web.serving import HOST, PORT, Browser, client
@@ -139,6 +140,47 @@ def test_the_token_is_exchanged_for_a_cookie_and_both_are_long_and_new(session: 
     words = [word for other in (key, Key(PORT)) for word in (other.token, other.cookie)]
     assert len({*words}) == 4
     assert all(re.fullmatch(r"[\w-]{43}", word) for word in words)
+
+
+def test_the_token_in_the_browsers_file_works_once(session: Session) -> None:
+    key = Key(PORT)
+    target = re.search(r'content="0;url=([^"]+)"', key.redirect)
+    assert target is not None
+    address = target[1]
+    assert address.startswith(f"http://{HOST}/?token=")
+    assert key.token not in key.redirect
+    elsewhere = {"Sec-Fetch-Site": "cross-site"}  # browsers send this with requests from a file
+    statuses: list[int] = []
+    for _ in range(3):
+        browser = client(session, key, inside=False)
+        browser.get("/?token=wrong")
+        statuses.append(browser.get(address, headers=elsewhere).status_code)
+        assert browser.get("/api/training").status_code == statuses[-1]
+    assert statuses == [200, 401, 401]
+    assert client(session, key).get("/api/training").status_code == 200  # with the token in the terminal
+
+
+def test_port_80_is_not_in_the_name_of_the_host(session: Session) -> None:
+    key = Key(80)
+    browser = client(session, key, inside=False)
+    for host, status in (("127.0.0.1", 200), ("localhost", 200), ("127.0.0.1:8123", 421), ("evil.example", 421)):
+        headers = {"Host": host, "Cookie": f"{key.name}={key.cookie}", "Origin": f"http://{host}"}
+        assert browser.get("/api/training", headers=headers).status_code == status
+
+
+def test_cookies_of_other_ports_do_not_collide(session: Session) -> None:
+    """Servers on other ports of this host may set any cookies, also with the name of this one."""
+    key = Key(PORT)
+    browser, own = client(session, key, inside=False), f"{key.name}={key.cookie}"
+    others = ("a=b", "no value", "bad[name]=1", 'open="quote', "é=ü", "=", "", f"{key.name}=other", "a,b={;}")
+    random = np.random.default_rng()
+    for _ in range(30):
+        cookies = [others[index] for index in random.integers(0, len(others), 4)]
+        cookies.insert(int(random.integers(0, 5)), own)
+        lines = [("Cookie", "; ".join(cookies[:2]).encode()), ("Cookie", "; ".join(cookies[2:]).encode())]
+        assert browser.get("/api/training", headers=lines).status_code == 200, cookies
+        cookies.remove(own)
+        assert browser.get("/api/training", headers={"Cookie": "; ".join(cookies).encode()}).status_code == 401
 
 
 def test_only_the_owner_of_the_key_is_let_in(session: Session) -> None:

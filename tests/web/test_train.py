@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from web import looked_at, serving
 from web.journey import Journey, journey, numpy_cnn
-from web.pages import BrowserContext, Page, point, shown, step, tab, visit, waited, weight, words
+from web.pages import Browser, BrowserContext, Page, point, shown, step, tab, visit, waited, weight, words
 
 from chainrule.runs.folder import locked
 from chainrule.web.guard import Key
@@ -96,6 +96,24 @@ def test_a_server_that_is_gone_and_comes_back(context: BrowserContext, tmp_path:
         assert "step=" not in page.evaluate("location.hash")
         taken(page, ".train-one", 1)
         page.close()
+
+
+def test_the_browser_opens_a_file_that_leads_to_the_page(browser: Browser, tmp_path: Path) -> None:
+    """A browser sends no cookies of this strictness with a redirect that began in a file."""
+    key, file = Key(serving.free_port()), tmp_path / "page.html"
+    file.write_text(key.redirect, encoding="utf-8")
+    context = browser.new_context()
+    with journey(numpy_cnn(tmp_path), key=key):
+        page = context.new_page()
+        page.goto(file.as_uri())
+        page.wait_for_selector(".train-go")
+        assert page.evaluate("location.search") == ""
+        other = browser.new_context()
+        again = other.new_page()
+        again.goto(file.as_uri())
+        again.wait_for_selector("text=This page needs its key")
+        other.close()
+    context.close()
 
 
 def test_with_the_keyboard_alone(opened: Page) -> None:

@@ -96,17 +96,9 @@ def _json(name: str, text: str) -> str:
 
 def _policy(styles: str) -> str:
     """Return a content security policy that allows only the loader and these styles, by hash."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src {_hash(LOADER)} blob:",
-            f"style-src {_hash(styles)}",
-            "img-src data: blob:",
-            "connect-src blob:",
-            "worker-src blob:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
+    return (
+        f"default-src 'none'; script-src {_hash(LOADER)} blob:; style-src {_hash(styles)}; img-src data: blob:; "
+        "connect-src blob:; worker-src blob:; base-uri 'none'; form-action 'none'"
     )
 
 

@@ -4,12 +4,11 @@ The server is for one person's browser on this machine. It rejects requests from
 users of the machine, and to another host name (DNS rebinding).
 """
 
+import re
 import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -23,18 +22,9 @@ BROKEN = "an internal error occurred; see the terminal"
 METHODS = ("GET", "HEAD", "POST")
 ENTRANCE = "/"
 ADMITTED = "chainrule.admitted"  # key in the ASGI scope of a request with valid credentials
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data: blob:",
-        "connect-src 'self'",
-        "worker-src 'self' blob:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -44,6 +34,9 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+FORWARD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>chainrule</title>
+<meta http-equiv="refresh" content="0;url={0}"><a href="{0}">Continue</a></html>
+"""
 CLOSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>chainrule</title>
 <h1>This page needs its key</h1>
 <p>Open the whole address that <code>chainrule explain</code> printed in the terminal, including
@@ -51,16 +44,22 @@ CLOSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>chainrul
 """
 
 
+def _secret() -> str:
+    return secrets.token_urlsafe(32)
+
+
 @dataclass(frozen=True)
 class Key:
     """The credentials that the server accepts: the token in the opened address is exchanged for a cookie.
 
     port   port of the server
+    once   the other token in the file that the browser opens, which is accepted once; empty afterwards
     """
 
     port: int
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
-    cookie: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    token: str = field(default_factory=_secret, repr=False)
+    once: list[str] = field(default_factory=lambda: [_secret()], repr=False)
+    cookie: str = field(default_factory=_secret, repr=False)
 
     @property
     def name(self) -> str:
@@ -69,13 +68,26 @@ class Key:
 
     @property
     def hosts(self) -> tuple[str, str]:
-        """Accepted values of the Host header."""
-        return f"127.0.0.1:{self.port}", f"localhost:{self.port}"
+        """Accepted values of the Host header. Browsers omit port 80."""
+        port = "" if self.port == 80 else f":{self.port}"
+        return f"127.0.0.1{port}", f"localhost{port}"
 
     @property
     def address(self) -> str:
         """Address to open, with the token."""
         return f"http://{self.hosts[0]}{ENTRANCE}?token={self.token}"
+
+    @property
+    def redirect(self) -> str:
+        """HTML page that leads to the address, with the token that is accepted once."""
+        return FORWARD.format(self.address.replace(self.token, self.once[0]))
+
+    def accepts(self, token: str) -> bool:
+        """Return whether a token is valid. From then on, the token `once` is not."""
+        if self.once and _same(token, self.once[0]):
+            self.once.clear()
+            return True
+        return _same(token, self.token)
 
 
 class Guard:
@@ -107,32 +119,34 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         """Return the error response to a request, or None if it is accepted."""
         headers = Headers(scope=scope)
-        hosts = headers.getlist("host")
-        if len(hosts) != 1 or hosts[0].lower() not in self._key.hosts:
+        host = ",".join(headers.getlist("host")).lower()
+        if host not in self._key.hosts:
             return _error(421, f"the host is not {' or '.join(self._key.hosts)}")
-        if _is_cross_site(headers, hosts[0].lower(), scope["path"]):
+        if _is_cross_site(headers, host, scope["path"]):
             return _error(403, "the request comes from another site")
         if scope["method"] not in METHODS:
             return _error(405, f"unsupported method {scope['method']}", {"Allow": ", ".join(METHODS)})
         length = headers.get("content-length", "0")
         if scope["method"] != "POST" and (length != "0" or "transfer-encoding" in headers):
             return _error(400, f"{scope['method']} with a body")
-        if not (length.isascii() and length.isdigit()) or len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY:
+        if not re.fullmatch("[0-9]{1,7}", length) or int(length) > MAX_BODY:
             return _error(413, TOO_LARGE, {"Connection": "close"})
         return self._check_credentials(scope, headers)
 
     def _check_credentials(self, scope: Scope, headers: Headers) -> Response | None:
         """Return None if the cookie is valid. Otherwise, return a response that sets the cookie or rejects the request.
 
-        The cookie is set for a request to the entrance with the correct token.
+        The cookie is set for a request to the entrance with a valid token. If the browser comes from a file or another
+        site, the response is a page, because browsers do not send the cookie after a redirect that began elsewhere.
         """
         entering = scope["path"] == ENTRANCE and scope["method"] == "GET"
-        tokens = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("token") if entering else None
-        if tokens and _same(tokens[0], self._key.token):
-            response = RedirectResponse(ENTRANCE, 303)
+        token = scope["query_string"].decode("latin-1").partition("token=")[2] if entering else ""
+        if self._key.accepts(token):
+            page = HTMLResponse(FORWARD.format(ENTRANCE))
+            response = page if "cross-site" in headers.getlist("sec-fetch-site") else RedirectResponse(ENTRANCE, 303)
             response.set_cookie(self._key.name, self._key.cookie, httponly=True, samesite="strict", path="/")
             return response
-        if not tokens and any(_same(value, self._key.cookie) for value in _cookies(headers, self._key.name)):
+        if not token and any(_same(value, self._key.cookie) for value in _cookies(headers, self._key.name)):
             return None
         if scope["path"].startswith("/api/"):
             return _error(401, "the token is missing or wrong: open the whole address printed in the terminal")
@@ -151,8 +165,7 @@ class _GuardedResponse:
         if message["type"] == "http.response.start":
             self._started = True
             headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
-                headers[name] = value
+            headers.update(HEADERS)
             headers.setdefault("Cache-Control", "no-store")
         await self._send(message)
 
@@ -179,23 +192,16 @@ def _with_size_limit(receive: Receive) -> Receive:
 
 def _is_cross_site(headers: Headers, host: str, path: str) -> bool:
     """Return whether a request from another site must be rejected. Links from other sites may lead to the entrance."""
-    origins = headers.getlist("origin")
-    if any(origin.lower() != f"http://{host}" for origin in origins):
+    if any(origin.lower() != f"http://{host}" for origin in headers.getlist("origin")):
         return True
     return headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and path != ENTRANCE
 
 
 def _cookies(headers: Headers, name: str) -> list[str]:
     """Return all values of a cookie."""
-    values: list[str] = []
-    for line in headers.getlist("cookie"):
-        try:
-            cookies: SimpleCookie = SimpleCookie(line)
-        except CookieError:
-            continue
-        if name in cookies:
-            values.append(cookies[name].value)
-    return values
+    cookies = ";".join(headers.getlist("cookie")).split(";")  # other ports of this host may have set invalid ones
+    pairs = [cookie.strip().partition("=") for cookie in cookies]
+    return [value for key, _, value in pairs if key == name]
 
 
 def _same(actual: str, expected: str) -> bool:

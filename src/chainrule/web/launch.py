@@ -10,10 +10,12 @@ import errno
 import os
 import socket
 import sys
+import tempfile
 import threading
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
@@ -47,12 +49,12 @@ def serve(
     announce          function that is called with the page's address
     folder, offline   see `Session`
     """
-    with _bound(port) as listening:
+    with _bound(port) as listening, tempfile.TemporaryDirectory() as private:
         key = Key(listening.getsockname()[1])
         session = Session(subject, folder=folder, offline=offline)
         announce(key.address)
         if browser:
-            threading.Thread(target=_open, args=[key.address], daemon=True).start()
+            threading.Thread(target=_open, args=[key, Path(private, "page.html")], daemon=True).start()
         try:
             with suppress(KeyboardInterrupt):
                 server(application(session, key)).run(sockets=[listening])
@@ -98,13 +100,18 @@ def _bound(port: int) -> socket.socket:
     return listening
 
 
-def _open(address: str) -> None:
-    """Open the page in a browser, unless only a text browser is available, which would take over the terminal."""
+def _open(key: Key, file: Path) -> None:
+    """Open the page in a browser, unless only a text browser is available, which would take over the terminal.
+
+    file   private file to write, which leads to the page: other users can see the arguments of a browser's process
+    """
     screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
     if sys.platform.startswith("linux") and not screen:
         return
+    file.touch(0o600)
+    file.write_text(key.redirect, encoding="utf-8")
     with suppress(webbrowser.Error, OSError):
-        webbrowser.open(address)
+        webbrowser.open(file.as_uri())
 
 
 class PageConnection(H11Protocol):

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import re
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -25,15 +26,13 @@ BYTES = "application/octet-stream"
 READY_INTERVAL = 0.02  # seconds between checks whether a request can be answered
 CLIENT_INTERVAL = 0.1  # seconds between two checks whether the client is still connected
 NOT_FOUND = 404  # status if a frame or step does not exist
-MAX_DIGITS = 9  # maximum number of digits of an integer in a query
 
-Answer = Callable[[Request], Awaitable[Response]]
 T = TypeVar("T")
 
 
 def application(session: Session, key: Key) -> ASGIApp:
     """Return the application with all routes and access control."""
-    handlers_by_path: dict[str, Answer] = {
+    handlers_by_path = {
         "/api/description": _description,
         "/api/samples": _samples,
         "/api/samples.bin": _samples_bytes,
@@ -45,9 +44,9 @@ def application(session: Session, key: Key) -> ASGIApp:
         "/api/training/norms": _norms,
         "/api/training/past": _past,
     }
-    routes = [Route(path, answer, methods=["GET"]) for path, answer in handlers_by_path.items()]
+    routes = [Route(path, answer) for path, answer in handlers_by_path.items()]
     routes.append(Route("/api/training/{command}", _command, methods=["POST"]))
-    routes.append(Route("/{path:path}", _file, methods=["GET"]))
+    routes.append(Route("/{path:path}", _file))
     handlers: Any = {HTTPException: _http_error, ChainruleError: _chainrule_error, Exception: _internal_error}
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.state.session = session
@@ -197,7 +196,7 @@ def _number(request: Request, name: str) -> int | None:
 
 
 def _whole(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
+    if not re.fullmatch("[0-9]{1,9}", text):
         raise HTTPException(400, f"{name}={text[:40]}: expected a whole number")
     return int(text)
 
@@ -218,9 +217,8 @@ async def _wait_until(ready: Callable[[], bool], request: Request) -> None:
             raise HTTPException(503, "cancelled")
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    status, text = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")
-    return JSONResponse({"error": text}, status, getattr(error, "headers", None))
+async def _http_error(request: Request, error: Any) -> Response:
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
 async def _internal_error(request: Request, error: Exception) -> Response:

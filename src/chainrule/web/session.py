@@ -153,7 +153,7 @@ class Session:
         trainer = None if running is None else running.trainer
         steps, epoch_steps = (trainer.steps, trainer.epoch_steps) if trainer else _step_counts(self.subject)
         step = self._opened.step if running is None else running.step
-        state = {
+        state: dict[str, Any] = {
             "step": step,
             "steps": steps,
             "epochSteps": epoch_steps,
@@ -165,12 +165,13 @@ class Session:
         best = None if trainer is None else best_step(trainer)
         early = None if running is None else early_step(running.trainer.history.losses)
         surveyed = running.backfill if running is not None and running.backfill.total else None
-        return {
-            **state,
-            **({} if best is None else {"best": best}),
-            **({} if early is None or early >= step else {"early": early}),
-            **({} if surveyed is None else {"survey": {"measured": surveyed.measured, "of": surveyed.total}}),
-        }
+        if best is not None:
+            state["best"] = best
+        if early is not None and early < step:
+            state["early"] = early
+        if surveyed is not None:
+            state["survey"] = {"measured": surveyed.measured, "of": surveyed.total}
+        return state
 
     def _message(self, step: int) -> str:
         """Return the notices to show at a step, as one text."""

@@ -85,7 +85,7 @@ def test_json_round_trip(tmp_path: Path) -> None:
 def test_a_name_that_is_not_unicode_is_not_written(tmp_path: Path) -> None:
     for write, message in (
         (lambda: files.json_bytes({"data": "\udcff.npz"}), "Unicode"),
-        (lambda: files.write_tensors(tmp_path / "file", "model", {}, {"classes": ["\ud800"]}), "Unicode"),
+        (lambda: files.tensor_bytes("model", {}, {"classes": ["\ud800"]}), "Unicode"),
         (lambda: files.write_atomic(tmp_path / "none" / "file", b""), "cannot write"),
     ):
         with pytest.raises(RunError, match=message):
@@ -107,7 +107,7 @@ ABOUT = {"step": 3, "model": {"layers": [{"layer": "Conv2D"}], "rate": 0.1, "nam
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    files.write_tensors(tmp_path / "checkpoint.safetensors", "checkpoint", TENSORS, ABOUT)
+    files.write_atomic(tmp_path / "checkpoint.safetensors", files.tensor_bytes("checkpoint", TENSORS, ABOUT))
     return tmp_path / "checkpoint.safetensors"
 
 

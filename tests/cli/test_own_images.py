@@ -62,7 +62,7 @@ def test_inspect(invoke, parts):
 
 def test_a_run_validates_on_the_validation_folder_and_goes_on_with_it(invoke, parts):
     command = f"train {MLP} --epochs 1 --out o"
-    refused(invoke(f"{command} --quiet --data", parts), "2 images cannot be used", "torn.png", "--skip-damaged")
+    refused(invoke(f"{command} --quiet --data", parts), "2 damaged", "torn.png", "--skip-damaged")
     assert not Path("o").exists()
     result = invoke(f"{command} --skip-damaged --json --data", parts)
     assert answer(result)["data"]["left_out"] == {"damaged": 2, "HEIC, which is not read": 1}

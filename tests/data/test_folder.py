@@ -46,7 +46,7 @@ AGAIN = "link to an image that is already used"
         (f"{IN_TRAIN} bus/a*1 bus/b*1", "train has subfolders, so it is not a class, but bus next to it contains"),
         (
             "a*1 a/x.png a/y.webp b/z/u.jpg b*1",
-            "3 images cannot be used: a/x.png: .*; a/y.webp: .*; and 1 more; to leave",
+            "3 damaged: a/x.png: .*; a/y.webp: .*; and 1 more; skip_damaged=True",
         ),
     ],
 )

@@ -2,13 +2,15 @@
 
 import errno
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chainrule._io.files import TEMPORARY
+from chainrule._io import files
 
+TEMPORARY = re.compile(files.TEMPORARY.replace(".", r"\.").format("(?P<name>.+)", "[0-9a-f]{16}"))
 CALLS = ("open", "write", "fsync", "close", "replace", "unlink")
 KILLS = ("killed before", "killed during", "killed after")
 ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO}

@@ -108,7 +108,7 @@ def test_a_damaged_checkpoint_is_neither_resumed_nor_explained(run: Path, data: 
     tensors, about = files.read_tensors(path, "checkpoint")
     tensors = {name: values.copy() for name, values in tensors.items()}
     change(tensors, about)
-    files.write_tensors(path, "checkpoint", tensors, about)
+    files.write_atomic(path, files.tensor_bytes("checkpoint", tensors, about))
     for use in (lambda: accepted(run, data), lambda: resume_point.read_resume_point(run)):
         refused(FormatError, words, run, use)
     assert loading.open_run(run, engine="numpy").model  # its other files are intact

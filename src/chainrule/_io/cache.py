@@ -76,8 +76,7 @@ def use_programs(fingerprint: str) -> Path:
     make_private(folder)
     if writers(folder) or not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(13, "Permission denied", str(folder))
-    lock_file = folder / LOCKS
-    lock_file.touch()
+    (folder / LOCKS).touch()
     if is_new:
         remove_unused_programs()
     return folder
@@ -132,7 +131,7 @@ def _remove(folder: Path) -> int:
     with suppress(OSError):
         folder = folder.rename(folder.with_name(f"{REMOVED_PREFIX}{secrets.token_hex(8)}"))
     shutil.rmtree(folder, ignore_errors=True)
-    return size - (_size(folder) if folder.is_dir() else 0)
+    return size - _size(folder)
 
 
 def _size(folder: Path) -> int:

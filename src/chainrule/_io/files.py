@@ -15,9 +15,9 @@ import math
 import os
 import re
 import secrets
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -35,12 +35,12 @@ MAX_HEADER = 4 << 20  # bytes; the limit of safetensors is 100 MB, and parsing t
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # first characters of formulas in spreadsheets
 # types of tensors in safetensors files → how NumPy reads them; the bits of bfloat16 are converted to float32
 FLOATS = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2"}
-TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")  # name of a temporary file of `write_atomic`
+TEMPORARY = ".{}.{}.part"  # name of a temporary file of `write_atomic`: the final name, and random digits
 
 
 def as_path(value: Any) -> Path:
     """Convert a nonempty string or a path-like object to a path; raise OptionError for anything else."""
-    if not isinstance(value, str | os.PathLike) or (isinstance(value, str) and not value):
+    if value == "" or not isinstance(value, str | os.PathLike):
         raise OptionError(f"path {quoted(value)}: expected the name of a file or folder")
     return Path(cast("str | os.PathLike[str]", value))
 
@@ -50,17 +50,16 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o666) -> None:
 
     mode   permissions of the file, without those that the umask forbids
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    temporary = path.with_name(TEMPORARY.format(path.name, secrets.token_hex(8)))
     try:
         _write(temporary, content, os.O_EXCL, mode)
         os.replace(temporary, path)
         _flush_folder(path.parent)
-    except BaseException as error:
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
         with suppress(OSError):
             temporary.unlink()
-        if isinstance(error, OSError):
-            raise RunError(f"cannot write {path}: {error.strerror or error}") from None
-        raise
 
 
 def append(path: Path, content: bytes) -> None:
@@ -87,10 +86,8 @@ def remove_temporary(folder: Path, names: Iterable[str]) -> None:
 
     names   names of the final files, or patterns with ``*``. No other process may be writing them.
     """
-    patterns = list(names)
-    for temporary in folder.glob(".*.part"):
-        match = TEMPORARY.fullmatch(temporary.name)
-        if match and any(fnmatchcase(match["name"], name) for name in patterns):
+    for name in names:
+        for temporary in folder.glob(TEMPORARY.format(name, "[0-9a-f]" * 16)):
             with suppress(OSError):
                 temporary.unlink()
 
@@ -136,20 +133,29 @@ def _escape_formula(cell: Any) -> Any:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file; raise FormatError if it is invalid or exceeds the limits of `parse`."""
+    content = read_bytes(path, MAX_BYTES, FormatError)
     try:
-        return parse(read_bytes(path, MAX_BYTES, FormatError))
+        return parse(content)
     except FormatError as error:
-        text = str(error)
-        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+        raise FormatError(f"{path}: {error}") from None
 
 
-def write_tensors(path: Path, kind: str, tensors: Mapping[str, Array], description: Mapping[str, Any]) -> None:
-    """Write tensors and their JSON description to a file. `kind` is "model" or "checkpoint"."""
-    write_atomic(path, tensor_bytes(kind, tensors, description))
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; raise FormatError if it is invalid or too large, or if a line has too many dots.
+
+    Every dot in a name creates a table, and the parser needs memory that grows with the square of their number.
+    """
+    content = read_bytes(path, MAX_TOML, FormatError)
+    if MANY_DOTS.search(content):
+        raise FormatError(f"{path}: a line with more than 256 dots; expected plain names")
+    try:
+        return tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{path}: not TOML: {error}") from None
 
 
 def tensor_bytes(kind: str, tensors: Mapping[str, Array], description: Mapping[str, Any]) -> bytes:
-    """Return the content of a file for `write_tensors`."""
+    """Return the content of a file with tensors and their JSON description. `kind` is "model" or "checkpoint"."""
     from safetensors.numpy import save
 
     contiguous = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
@@ -173,7 +179,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
 
 
 def may_be_described(path: Path) -> bool:
-    """Return False for a valid safetensors file, or a file of another kind, that `write_tensors` did not write.
+    """Return False for a valid safetensors file, or a file of another kind, that does not come from `tensor_bytes`.
 
     Return True for damaged safetensors files, for which `read_tensors` raises an error.
     """
@@ -239,10 +245,9 @@ def _parse_object(path: Path, text: str) -> dict[str, Any]:
 
 def _checksum(tensors: Mapping[str, Array], text: str) -> str:
     digest = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
+    for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
-        digest.update(np.ascontiguousarray(tensor).tobytes())
+        digest.update(tensor.tobytes())
     return digest.hexdigest()
 
 
@@ -264,6 +269,7 @@ def _flush_folder(folder: Path) -> None:
 T = TypeVar("T")
 
 MAX_BYTES = 4 << 20  # a hundred times the size of a description with a thousand layers
+MAX_TOML, MANY_DOTS = 1 << 19, re.compile(rb"(?:\.[^.\n]*){257}")  # bytes; dots in a line
 MAX_DEPTH = 32
 MAX_DIGITS = 40
 INTEGER_BOUND = 2**63  # exclusive limit of absolute values
@@ -280,9 +286,9 @@ def parse(text: str | bytes, max_bytes: int = MAX_BYTES) -> Any:
         raise FormatError(f"JSON of {len(text)} bytes; expected at most {max_bytes}")
     try:
         value = json.loads(text, parse_int=_integer, parse_float=_finite, parse_constant=_finite)
+    except FormatError:
+        raise
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
-        if isinstance(error, FormatError):
-            raise
         raise FormatError(f"not JSON: {error}") from None
     except RecursionError:
         raise _too_deep() from None
@@ -320,26 +326,21 @@ def _finite(digits: str) -> float:
     return value
 
 
-def _check(content: Any) -> None:
+def _check(value: Any, depth: int = 0) -> None:
     """Raise FormatError if a JSON value is nested too deeply or contains a string that cannot be encoded."""
-    level = [content]
-    for _ in range(MAX_DEPTH):
-        next_level: list[Any] = []
-        for value in level:
-            if isinstance(value, dict):
-                next_level += [*value, *value.values()]  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
-            elif isinstance(value, list):
-                next_level += value
-            elif isinstance(value, str):
-                try:
-                    value.encode()
-                except UnicodeEncodeError:
-                    problem = f"the string {quoted(value)} contains half a surrogate pair"
-                    raise FormatError(f"{problem}; expected valid Unicode") from None
-        if not next_level:
-            return
-        level = next_level
-    raise _too_deep()
+    if depth == MAX_DEPTH:
+        raise _too_deep()
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            problem = f"the string {quoted(value)} contains half a surrogate pair"
+            raise FormatError(f"{problem}; expected valid Unicode") from None
+    elif isinstance(value, dict):
+        _check([*value, *value.values()], depth)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+    elif isinstance(value, list):
+        for part in cast("list[Any]", value):
+            _check(part, depth + 1)
 
 
 def _too_deep() -> FormatError:

@@ -1,10 +1,10 @@
 """Locks between processes, which are released when a process ends."""
 
-import hashlib
 import os
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,7 +33,7 @@ class Locks:
     @contextmanager
     def hold(self, name: str, timeout: float = LOCK_TIMEOUT) -> Generator[bool]:
         """Hold a lock within a `with` block. Yield whether it was acquired within `timeout` seconds."""
-        byte = 1 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % NAMES
+        byte = 1 + zlib.crc32(name.encode()) % NAMES
         deadline = time.monotonic() + timeout
         while not (acquired := self._take(byte)) and time.monotonic() < deadline:
             time.sleep(POLL_INTERVAL)

@@ -19,14 +19,14 @@ RELATIVE_IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.+)", re.M)
 
 
 class _Package:
-    """An import finder for the package that contains a file. Nothing else in the folder above it is found."""
+    """An import finder for the package that contains a file, if any. Nothing else in the folder above it is found."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """Return the spec of the package, with or without a file __init__.py; None for other names."""
-        if name != self._folder.name:
+        if self._folder is None or name != self._folder.name:
             return None
         file = self._folder / "__init__.py"
         spec = importlib.util.spec_from_file_location(name, file) if file.is_file() else ModuleSpec(name, None)
@@ -42,25 +42,14 @@ def load(path: Path) -> ModuleType:
     """
     if not path.is_file():
         raise StudentError(f"{path}: no such file")
-    name, package = _module_name(path.resolve())
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise StudentError(f"{path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.pop(spec.name, None)
     folders = import_folders(path)
     try:
-        with _search(folders, package, first="." in name):
-            _import_parents(name)
-            if spec.name in sys.modules:  # the package imports the file
-                return sys.modules[spec.name]
-            sys.modules[spec.name] = module
-            spec.loader.exec_module(module)
+        name, package = _module_name(path.resolve())
+        with _search(folders, package, "." in name):
+            return _run(name, path)
     except (Exception, SystemExit) as error:
         note = "" if folders else "; its folder is not searched, since other users may add files to it"
-        missing = note if isinstance(error, ModuleNotFoundError) else ""
-        raise StudentError(f"{path.name} cannot be imported: {describe(error, path)}{missing}") from None
-    return module
+        raise StudentError(f"{path.name} cannot be imported: {describe(error, path)}{note}") from None
 
 
 def _module_name(path: Path) -> tuple[str, Path | None]:
@@ -69,38 +58,43 @@ def _module_name(path: Path) -> tuple[str, Path | None]:
     The name includes the packages if the file uses relative imports. A package is a folder with a file __init__.py, or
     one that a relative import refers to.
     """
-    try:
-        levels = [len(dots) for dots in RELATIVE_IMPORT.findall(path.read_text(encoding="utf-8", errors="replace"))]
-    except OSError:
-        levels = []
-    depth, most = max(levels, default=0), len(path.parents) - 1
+    text = path.read_text(encoding="utf-8", errors="replace")
+    levels, most = max(map(len, RELATIVE_IMPORT.findall(text)), default=0), len(path.parents) - 1
+    depth = levels
     while depth < most and (path.parents[depth] / "__init__.py").is_file():
         depth += 1
-    depth = min(depth, most)
-    name = ".".join(path.relative_to(path.parents[depth]).with_suffix("").parts) if levels else f"learner_{path.stem}"
-    return name, path.parents[depth - 1] if depth else None
+    top = path.parents[min(depth, most)]
+    names = path.relative_to(top).with_suffix("").parts
+    return ".".join(names) if levels else f"learner_{path.stem}", top / names[0] if depth else None
 
 
-def _import_parents(name: str) -> None:
-    """Import the packages that contain a module, for relative imports."""
-    if package := name.rpartition(".")[0]:
-        importlib.import_module(package)
+def _run(name: str, path: Path) -> ModuleType:
+    sys.modules.pop(name, None)
+    if "." in name:
+        importlib.import_module(name.rpartition(".")[0])  # the packages, for relative imports
+    if name in sys.modules:  # the package imports the file
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError("not a Python file")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @contextmanager
-def _search(folders: list[str], package: Path | None, *, first: bool) -> Generator[None]:
+def _search(folders: list[str], package: Path | None, first: bool) -> Generator[None]:
     """Search these folders first for imported modules, and find the package, first of all or if there is no other."""
+    finder: Any = _Package(package)
     sys.path[:0] = folders
-    finders: list[Any] = [] if package is None else [_Package(package)]
-    place = 0 if first else len(sys.meta_path)
-    sys.meta_path[place:place] = finders
+    sys.meta_path.insert(0 if first else len(sys.meta_path), finder)
     try:
         yield
     finally:
+        sys.meta_path.remove(finder)
         for folder in folders:
             if folder in sys.path:
                 sys.path.remove(folder)
-        sys.meta_path[:] = [finder for finder in sys.meta_path if finder not in finders]
 
 
 def describe(error: BaseException, path: Path) -> str:

@@ -20,13 +20,8 @@ if TYPE_CHECKING:
 BOMB_BYTES, BOMB_RATIO = 100_000_000, 100  # unpacked bytes, and ratio to the packed bytes; a bomb exceeds both
 ZIP_PACKING, ZIP_ENCRYPTED = (0, 8), 1  # method numbers of "stored" and "deflated"; bit in a member's flags
 NOT_REGULAR = 0  # an errno not used by any operating system
-KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISSOCK, "a socket"),
-)
+KINDS = {"d": "a folder", "p": "a pipe", "c": "a device", "b": "a device", "s": "a socket"}
+MAX_DIRECTORY = 1 << 20  # bytes of the directory of a zip archive, which lists the members: 10,000 or more
 
 
 @contextmanager
@@ -90,6 +85,16 @@ def refuse_bomb(path: Path | str, packed: int, unpacked: int) -> None:
         raise FormatError(f"{path}: {actual}; expected a ratio of at most {BOMB_RATIO}")
 
 
+def open_zip(stream: BinaryIO) -> "zipfile.ZipFile":
+    """Open a zip archive; raise FormatError if it has so many members that listing them would take long."""
+    import zipfile
+
+    end = getattr(zipfile, "_EndRecData")(stream)  # noqa: B009 - what ZipFile reads first
+    if end and end[5] > MAX_DIRECTORY:
+        raise FormatError(f"{stream.name}: a directory of {end[5]} bytes; expected at most {MAX_DIRECTORY}")
+    return zipfile.ZipFile(stream)
+
+
 def read_zip_member(archive: "zipfile.ZipFile", info: "zipfile.ZipInfo", place: str) -> bytes:
     """Return a member of a zip archive; raise FormatError unless it is stored or deflated and has its stated size.
 
@@ -97,7 +102,6 @@ def read_zip_member(archive: "zipfile.ZipFile", info: "zipfile.ZipInfo", place: 
     stated size, after a check that it is not a decompression bomb.
     """
     check_zip_member(info, place)
-    refuse_bomb(place, info.compress_size, info.file_size)
     with archive.open(info) as stream:
         content = stream.read(
             info.file_size + 1
@@ -108,18 +112,19 @@ def read_zip_member(archive: "zipfile.ZipFile", info: "zipfile.ZipInfo", place: 
 
 
 def check_zip_member(info: "zipfile.ZipInfo", place: str) -> None:
-    """Raise FormatError if a member is encrypted, or neither stored nor deflated.
+    """Raise FormatError if a member is encrypted, neither stored nor deflated, or a decompression bomb.
 
     For other compression methods, zipfile might need unlimited memory.
     """
     if info.compress_type not in ZIP_PACKING or info.flag_bits & ZIP_ENCRYPTED:
         method = f"encrypted, or compressed by method {info.compress_type}"
         raise FormatError(f"{place}: {method}; expected stored or deflated")
+    refuse_bomb(place, info.compress_size, info.file_size)
 
 
 def kind_of(mode: int) -> str:
     """Describe the kind of a file with a mode (`os.stat_result.st_mode`), such as "a pipe"."""
-    return next((name for is_kind, name in KINDS if is_kind(mode)), "a file")
+    return KINDS.get(stat.filemode(mode)[0], "a file")
 
 
 def expanded(path: str | Path) -> Path:

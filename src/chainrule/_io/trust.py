@@ -10,6 +10,7 @@ from pathlib import Path
 def writers(path: Path) -> set[tuple[str, int]]:
     """Return who may replace a file or add files to a folder, besides this user and root: owners and groups by number.
 
+    A group stands for everybody if everybody may write.
     Whoever may write to a folder above can replace the whole folder, except in a folder with the sticky bit, such as
     /tmp. A path that does not exist is judged by the folders above it. On Windows, the result is empty.
     """
@@ -22,11 +23,9 @@ def writers(path: Path) -> set[tuple[str, int]]:
             status = above.stat()
             others.add(("user", status.st_uid))
             is_open = above == place or not status.st_mode & stat.S_ISVTX
-            if is_open and status.st_mode & stat.S_IWGRP:
+            if is_open and status.st_mode & (0o22 if status.st_gid else 0o2):
                 others.add(("group", status.st_gid))
-            if is_open and status.st_mode & stat.S_IWOTH:
-                others.add(("everybody", 0))
-    return others - {("user", os.getuid()), ("user", 0), ("group", 0)}
+    return others - {("user", os.getuid()), ("user", 0)}
 
 
 def import_folders(file: Path) -> list[str]:

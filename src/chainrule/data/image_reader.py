@@ -202,13 +202,10 @@ class ImageReader:
         """Return an error that names the damaged files or, if there are none, says that there are no images."""
         if not (count := len(self.damaged)):
             return DataError(f"{self.top}: there are no usable images")
-        shown = [str(error) for _, error in self.damaged[:NAMED]]
-        first = "; ".join(text.removeprefix(f"{self.top}{os.sep}") if count > 1 else text for text in shown)
+        first = "; ".join(str(error).removeprefix(f"{self.top}{os.sep}") for _, error in self.damaged[:NAMED])
         more = f"; and {count - NAMED:,} more" if count > NAMED else ""
-        prefix = f"{self.top}: {count:,} images cannot be used: " if count > 1 else ""
         kind = FormatError if any(isinstance(error, FormatError) for _, error in self.damaged) else DataError
-        leave = "to leave them out" if count > 1 else "to leave it out"
-        return kind(f"{prefix}{first}{more}; {leave}: skip_damaged=True (--skip-damaged)")
+        return kind(f"{self.top}: {count:,} damaged: {first}{more}; skip_damaged=True (--skip-damaged) leaves them out")
 
     def inventory(
         self, used: Mapping[str, Mapping[str, int]], left_out: Iterable[LeftOut], notes: tuple[str, ...]

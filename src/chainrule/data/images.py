@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule._io.reading import decoding, read_bytes
+from chainrule._io.reading import decoding, read_bytes, refuse_bomb
 from chainrule.core.shapes import text
 from chainrule.errors import DataError, FormatError, OptionError
 
@@ -30,17 +30,15 @@ TURNED = "turned upright according to the metadata (EXIF)"
 TREATMENTS = "treatments"  # key in `Image.info` for the conversions made by `open_image`
 MAX_PIXELS = 51_000_000  # enough for phone cameras with 50 megapixels; decoding needs 8 bytes per pixel
 MAX_BYTES = 200_000_000  # maximum size of a file
-ORIENTATION = 0x0112  # EXIF tag
-UPRIGHT = {  # EXIF orientation → transposition that makes the image upright
-    2: "FLIP_LEFT_RIGHT",
-    3: "ROTATE_180",
-    4: "FLIP_TOP_BOTTOM",
-    5: "TRANSPOSE",
-    6: "ROTATE_270",
-    7: "TRANSVERSE",
-    8: "ROTATE_90",
-}
+# bytes that can be read in addition to twice the file, and how many of them a costly part takes
+FREE_BYTES, BYTES_PER_PART = 1 << 27, 1 << 21
+PNM = b"#", -6  # text: comments, and the time for numbers
+# start of a file → start of a costly part, and bytes that can be read for each byte of the file
+COSTLY = {b"\xff\xd8": (b"\xff\xda", 2), b"P1": PNM, b"P2": PNM, b"P3": PNM}
 QUARTER_TURNS = ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
+ORIENTATION = 0x0112  # EXIF tag
+# EXIF orientation, from 2 → transposition that makes the image upright
+UPRIGHT = dict(enumerate(("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", *QUARTER_TURNS), 2))
 DIGEST_BYTES = 16  # of the hash of a file
 STRIP = 1 << 20  # pixels converted at a time
 FEW_LEVELS = 64  # smallest range of gray levels after a reduction from 16 bits that is not reported
@@ -51,7 +49,28 @@ REDUCED_TO_FEW = (
 )
 
 
-def open_image(path: str | Path, max_pixels: int = MAX_PIXELS, content: BinaryIO | None = None) -> "Image":
+class FileContent(io.BytesIO):
+    """The content of an image file. It can be read as often and as much as any image needs.
+
+    Pillow decodes every part that a file states, however many there are, wherever they overlap, and however slowly: the
+    scans of a JPEG, the color profiles of a PNG, numbers as text in a PNM.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        part, rate = COSTLY.get(content[:2], (b"iCCP", 2))  # of a PNG: a color profile
+        self._left = FREE_BYTES + rate * len(content) - BYTES_PER_PART * content.count(part)
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read bytes; ValueError, which `decoding` explains, if too much has been read."""
+        block = super().read(size)
+        self._left -= 512 + len(block)  # the time of a call is that of many bytes
+        if self._left < 0:
+            raise ValueError("too many parts, overlapping parts or too much text; save the image again")
+        return block
+
+
+def open_image(path: str | Path, max_pixels: int = MAX_PIXELS, content: FileContent | None = None) -> "Image":
     """Open an image file (`FORMATS_TEXT`) as a Pillow image, gray (L) or RGB, upright according to its EXIF data.
 
     content   content of the file (`read_content`); None: read it
@@ -62,21 +81,22 @@ def open_image(path: str | Path, max_pixels: int = MAX_PIXELS, content: BinaryIO
     Errors   DataError if the file is missing or has more than ``max_pixels`` pixels; FormatError if it is damaged, not
              an image, or does not have 8 or 16 bits per channel
     """
-    content = content or read_content(path)
-    with decoding(path, "image"), _opened(content, str(path), max_pixels) as image:
+    with decoding(path, "image"), _opened(content or read_content(path), str(path), max_pixels) as image:
         is_deep = _is_deep(image)
         image.load()
         _check_levels(image, str(path))
         result = upright(_opaque(image))
         if result is image:  # a copy, because an image with several frames would read its file again
             result = image.copy()
-        levels = np.ptp(result.getextrema(), axis=-1).max() if is_deep else FEW_LEVELS
-        reduction = [REDUCED if levels >= FEW_LEVELS else REDUCED_TO_FEW] if is_deep else []
-        result.info[TREATMENTS] = reduction + _treatments(image)
+        changes = _treatments(image)
+        if is_deep:
+            levels = np.ptp(result.getextrema(), -1).max()
+            changes.insert(0, REDUCED if levels >= FEW_LEVELS else REDUCED_TO_FEW)
+        result.info[TREATMENTS] = changes
         return result
 
 
-def _opened(stream: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> "Image":
+def _opened(stream: FileContent, name: str, max_pixels: int = MAX_PIXELS) -> "Image":
     """Return an image whose pixels have not been decoded; errors as in `open_image`."""
     from PIL import Image, UnidentifiedImageError
 
@@ -87,8 +107,11 @@ def _opened(stream: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> "Image
         raise FormatError(f"{name}: not a {FORMATS_TEXT} image{_remedy(stream)}") from None
     except Image.DecompressionBombError:
         raise DataError(f"{name}: the image {too_large}") from None
-    if image.width * image.height > max_pixels:
+    pixels = image.width * image.height
+    if pixels > max_pixels:
         raise DataError(f"{name}: {text(image.size)} pixels {too_large}")
+    if image.format == "WEBP":  # its decoder needs 16 bytes per pixel
+        refuse_bomb(name, len(stream.getvalue()), 4 * pixels)
     return image
 
 
@@ -100,7 +123,7 @@ def image_shape(path: str | Path) -> tuple[int, int, int]:
     Errors   as in `open_image`
     """
     with decoding(path, "image"), _opened(read_content(path), str(path)) as image:
-        height, width = image.height, image.width
+        width, height = image.size
         if _transposition(image) in QUARTER_TURNS:
             height, width = width, height
         return 1 if is_grey(image) else 3, height, width
@@ -160,7 +183,7 @@ def pnm_bytes(pixels: NDArray[np.uint8]) -> bytes:
     return f"P{5 if channels == 1 else 6}\n{width} {height}\n255\n".encode() + pixels.transpose(1, 2, 0).tobytes()
 
 
-def open_mask(path: str | Path, content: BinaryIO | None = None) -> "Image":
+def open_mask(path: str | Path, content: FileContent | None = None) -> "Image":
     """Open a mask file as a Pillow image, upright according to its EXIF data, which `treatments` reports.
 
     content   content of the file (`read_content`); None: read it
@@ -195,9 +218,9 @@ def mask_array(image: "Image", size: tuple[int, ...] | None = None) -> NDArray[n
     return pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
 
 
-def read_content(path: str | Path) -> io.BytesIO:
+def read_content(path: str | Path) -> FileContent:
     """Read a file into memory, because Pillow would trust the chunk sizes stated in the file."""
-    return io.BytesIO(read_bytes(Path(path), MAX_BYTES))
+    return FileContent(read_bytes(Path(path), MAX_BYTES))
 
 
 def content_digest(content: io.BytesIO) -> bytes:
@@ -207,10 +230,9 @@ def content_digest(content: io.BytesIO) -> bytes:
 
 def _transposition(image: "Image") -> str:
     """Return the transposition for making an image upright according to its EXIF data; "" for none."""
-    orientation: object = None
     with suppress(Exception):  # ignore damaged EXIF data, which do not affect the pixels
-        orientation = image.getexif().get(ORIENTATION)
-    return UPRIGHT.get(orientation, "") if isinstance(orientation, int) else ""
+        return UPRIGHT[image.getexif()[ORIENTATION]]
+    return ""
 
 
 def upright(image: "Image") -> "Image":
@@ -226,7 +248,7 @@ def _is_deep(image: "Image") -> bool:
 
     Pillow reduces colors of 16 bits when it decodes them, so that only the format of the encoded pixels tells.
     """
-    encodings: list[tuple[str, Any, int, Any]] = getattr(image, "tile", [])
+    encodings: Any = getattr(image, "tile", [])
     is_deep = (";16" in str(form) or (codec == "ppm" and form[1] > 255) for codec, _, _, form in encodings)
     return image.mode.startswith("I") or any(is_deep)
 

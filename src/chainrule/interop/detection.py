@@ -1,12 +1,11 @@
 """Recognition of file formats from the first bytes of a file, or from its suffix if the bytes are not conclusive."""
 
 import codecs
-import zipfile
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO
 
-from chainrule._io.reading import open_regular
+from chainrule._io.reading import open_regular, open_zip
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.names import NAMES, inverted
 
@@ -85,7 +84,7 @@ def _from_content(start: bytes, stream: BinaryIO) -> FileFormat | None:
 def _from_members(stream: BinaryIO) -> FileFormat | None:
     """Return the format of a zip archive; None if it is damaged or has an unknown format."""
     try:
-        with zipfile.ZipFile(stream) as archive:
+        with open_zip(stream) as archive:
             names = archive.namelist()
     except Exception:  # damaged archives raise many kinds
         return None

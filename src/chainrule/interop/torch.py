@@ -21,7 +21,7 @@ import numpy as np
 
 from chainrule._io.budget import Budget
 from chainrule._io.files import from_bfloat16
-from chainrule._io.reading import reading
+from chainrule._io.reading import open_zip, reading
 from chainrule.core.arrays import Array
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.names import NAMES, inverted
@@ -44,7 +44,7 @@ def read_state(path: Path) -> dict[str, Array]:
         stream.seek(0)
         if not is_archive:
             return _legacy_tensors(stream, size, budget)
-        with zipfile.ZipFile(stream) as archive:
+        with open_zip(stream) as archive:
             return _archived_tensors(archive, size, budget)
 
 

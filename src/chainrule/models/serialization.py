@@ -173,11 +173,12 @@ def save(path: str | Path, weights: Mapping[str, Array], about: dict[str, Any], 
 
     Errors   OptionError for another suffix
     """
-    file = model_path(path)
+    files.write_atomic(model_path(path), files.tensor_bytes("model", weights, about))
     if isinstance(loss, CustomLoss):
-        message = f"chainrule: the custom loss {loss.name} is not saved in {path}, only its name"
-        fallback.say_once(f"{message}; to continue training or to evaluate, pass loss=… again")
-    files.write_tensors(file, "model", weights, about)
+        fallback.say_once(
+            f"chainrule: the custom loss {loss.name} is not saved in {path}, only its name; to continue training or to "
+            "evaluate, pass loss=… again"
+        )
 
 
 def parameter_count_of(about: Mapping[str, Any]) -> int:

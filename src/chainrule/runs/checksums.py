@@ -12,14 +12,14 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from chainrule._io import files
 from chainrule.errors import ChangedError, FormatError, RunError
 from chainrule.runs.folder import CHECKED_FILES, CHECKSUMS, HISTORY
 
 FORMAT = 1
-CHUNK = 1 << 20  # bytes read at a time
+CHUNK, MAX_BYTES = 1 << 20, 1 << 31  # bytes read at a time, and of a file: a sparse one may state any size
 TRIES, PAUSE = 50, 0.01  # number of attempts while another process replaces files, and seconds between two attempts
 
 
@@ -64,14 +64,11 @@ def check(folder: Path, names: Iterable[str] = CHECKED_FILES, *, accept: bool = 
 
 def read(folder: Path) -> Listed | None:
     """Return the content of checksums.json; None if this file is missing, damaged or was edited."""
-    path = folder / CHECKSUMS
-    if not path.is_file():
-        return None
     try:
-        content = files.read_json(path)
+        content = files.read_json(folder / CHECKSUMS)
         if content["format"] != FORMAT or content["sha256"] != _self_checksum(content["files"]):
             return None
-        return {name: tuple(_digest(value) for value in digests) for name, digests in content["files"].items()}
+        return {name: tuple(map(_digest, digests[-2:])) for name, digests in content["files"].items()}
     except (FormatError, KeyError, TypeError, ValueError, AttributeError):
         return None
 
@@ -106,7 +103,7 @@ class Recorder:
         self._current: dict[str, Digest] = {}
         for name in CHECKED_FILES:
             if (folder / name).is_file():
-                self._current[name] = _digest_of(folder / name)
+                self._current[name] = _digest_of(folder / name, (folder / name).stat().st_size)
         if digest := _history_digest(folder):  # the rows that the checksums do not cover may be incomplete
             self._current[HISTORY] = digest
         self._history = hashlib.sha256()
@@ -158,19 +155,21 @@ def _matches(path: Path, listed: tuple[Digest | None, ...]) -> bool:
     try:
         size = path.stat().st_size
         return any(
-            (size == digest.size or (path.name == HISTORY and size > digest.size))
-            and _digest_of(path, digest.size) == digest
-            for digest in filter(None, listed)
+            _digest_of(path, covered) in listed
+            for covered in {digest.size for digest in filter(None, listed)}
+            if size == covered or (path.name == HISTORY and size > covered)
         )
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def _digest_of(path: Path, size: int | None = None) -> Digest:
-    """Compute the digest of a file or, if `size` is not None, of its first `size` bytes."""
-    digest, limit, done = hashlib.sha256(), size, 0
+def _digest_of(path: Path, size: int) -> Digest:
+    """Compute the digest of the first `size` bytes of a file; FormatError if these are more than ``MAX_BYTES``."""
+    if size > MAX_BYTES:
+        raise FormatError(f"{path}: {size} bytes; expected at most {MAX_BYTES} in a run")
+    digest, done = hashlib.sha256(), 0
     with path.open("rb") as stream:
-        while block := stream.read(CHUNK if limit is None else min(CHUNK, limit - done)):
+        while block := stream.read(min(CHUNK, size - done)):
             digest.update(block)
             done += len(block)
     return Digest(done, digest.hexdigest())
@@ -179,7 +178,7 @@ def _digest_of(path: Path, size: int | None = None) -> Digest:
 def _digest(value: Any) -> Digest | None:
     if value is None:
         return None
-    size, sha256 = cast(list[Any], value)
+    size, sha256 = value
     if not isinstance(size, int) or not isinstance(sha256, str) or size < 0:
         raise ValueError
     return Digest(size, sha256)

@@ -5,7 +5,6 @@ Python files are executed; TOML and JSON files are only parsed. Each network is 
 
 import inspect
 import re
-import tomllib
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +14,6 @@ from typing import Any, cast
 
 from chainrule import layers as known_layers
 from chainrule._io import files, python_files
-from chainrule._io.reading import read_bytes
 from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation, Views
 from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError, StudentError, unknown_name
@@ -34,7 +32,6 @@ from chainrule.zoo.entries import Entry
 RECIPE = Recipe(epochs=3, optimizer=Adam(0.003), schedule=OneCycle(), normalization="standardize", validation=0.05)
 FINE_TUNING_RECIPE = Recipe(epochs=3, optimizer=Adam(0.001), schedule=OneCycle(), validation=0.05)  # lower rate
 ENTRIES = ("name", "input_shape", "dtype", "layers", "recipe")
-MAX_BYTES = 1 << 20  # maximum size of a TOML or JSON file
 CLASSES, SHAPE = 10, (1, 28, 28)  # arguments for functions called before the data are known
 READERS: Mapping[str, Callable[[Any], Any]] = {  # entry of a recipe → function that reads its value
     "loss": losses.find,
@@ -245,13 +242,7 @@ def _from_data(path: Path) -> CustomNetwork:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content = read_bytes(path, MAX_BYTES, FormatError)
-    try:
-        entries: Any = tomllib.loads(content.decode()) if path.suffix == ".toml" else files.parse(content)
-    except FormatError as error:
-        raise FormatError(f"{path}: {error}") from None
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: not TOML: {error}") from None
+    entries: Any = files.read_toml(path) if path.suffix == ".toml" else files.read_json(path)
     if isinstance(entries, list):
         entries = cast("dict[str, Any]", {"layers": entries})
     if not isinstance(entries, dict):

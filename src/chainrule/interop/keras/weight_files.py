@@ -21,6 +21,7 @@ from chainrule.interop.names import NAMES
 MODEL_CLASSES = ("functional", "model", "sequential")
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 VECTORS = ("gamma", "beta", "bias", "alpha", "moving_mean", "moving_variance")
+MAX_CONFIG = 1 << 22  # bytes
 MAX_RANK = 4  # axes of a kernel
 
 
@@ -60,6 +61,8 @@ def _classes(config: str) -> dict[str, str]:
             classes[str(entry["config"].get("name"))] = snake_case(str(entry["class_name"]))
         return entry
 
+    if len(config) > MAX_CONFIG:
+        raise FormatError(f"a configuration of {len(config)} bytes; expected at most {MAX_CONFIG}")
     json.loads(config, object_hook=record)
     return classes
 

@@ -8,7 +8,6 @@ import io
 import math
 import re
 import sys
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ import numpy as np
 
 from chainrule._io.budget import Budget
 from chainrule._io.extras import import_optional
-from chainrule._io.reading import read_zip_member, reading
+from chainrule._io.reading import open_zip, read_zip_member, reading
 from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import permuted, reshaped
@@ -137,7 +136,7 @@ def opened(path: Path) -> Generator[tuple[Hdf5, Callable[[str, int], bytes] | No
             with Hdf5(stream) as file:
                 yield file, None
             return
-        with zipfile.ZipFile(stream) as archive:
+        with open_zip(stream) as archive:
 
             def member(name: str, max_bytes: int = sys.maxsize) -> bytes:
                 info = archive.NameToInfo.get(name)

@@ -63,6 +63,34 @@ def leave_process() -> bool:
     return os.read(read_end, 1) == b"!"
 
 
+KEY = TARGETS.get("key", 0)
+CALLS = {  # numbers of system calls
+    "x86_64": {"keyctl": 250, "add_key": 248, "unshare": 272, "memfd_create": 319, "shmget": 29},
+    "aarch64": {"keyctl": 219, "add_key": 217, "unshare": 97, "memfd_create": 279, "shmget": 194},
+}
+
+
+def call(name: str, *arguments: Any) -> int:
+    return ctypes.CDLL(None).syscall(CALLS[os.uname().machine][name], *arguments)
+
+
+def share_memory() -> bool:
+    library, segments = ctypes.CDLL(None), list[int]()
+    library.shmat.restype = ctypes.c_void_p
+    try:
+        for _ in range(64):
+            segments.append(call("shmget", 0, 64 * MEGABYTE, 0o1600))
+            address = library.shmat(segments[-1], None, 0) if segments[-1] >= 0 else None
+            if address in (None, 2**64 - 1):
+                return False
+            ctypes.memset(address, 1, 64 * MEGABYTE)
+            library.shmdt(ctypes.c_void_p(address))
+        return True
+    finally:
+        for segment in segments:
+            library.shmctl(segment, 0, None)
+
+
 ATTEMPTS: dict[str, Callable[[], object]] = {  # each fails with any exception, or returns whether it succeeded
     "Read another submission": lambda: Path(TARGETS["neighbor"]).read_bytes(),
     "Read this library, which holds right answers": lambda: Path(TARGETS["library"]).read_bytes(),
@@ -79,6 +107,11 @@ ATTEMPTS: dict[str, Callable[[], object]] = {  # each fails with any exception, 
     "Take 4 GB of memory": lambda: np.empty(4096 * MEGABYTE, np.uint8).size,
     "Start 400 threads": start_threads,
     LEAVE: leave_process,
+    "Read a key of the grader": lambda: call("keyctl", 11, KEY, None, 0, 0) > 0,
+    "Leave a key for the next submission": lambda: call("add_key", b"user", b"left", b"x", 1, -4) > 0,
+    "Create a user namespace": lambda: call("unshare", 0x10000000) == 0,
+    "Take 4 GB of shared memory": share_memory,
+    "Connect to a hypervisor": lambda: socket.socket(40, socket.SOCK_STREAM).fileno() >= 0,
 }
 
 

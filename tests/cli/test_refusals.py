@@ -26,7 +26,7 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
     "predict somewhere": "IMAGE",
     "completion tcsh": "tcsh",
     # check and grade
-    "check none.py": "none.py: no such file",
+    "check none.py": "none.py: cannot be read (No such file or directory)",
     "check lenet": "unknown model 'lenet'; known: independent-code",
     f"check {HOMEWORK}/ada.py --against Conv2D(4)": "missing a required argument",
     f"check {HOMEWORK}/ada.py --against 'Conv2D(4, 3)'": "w has the shape 4×3×3×2",

@@ -9,6 +9,7 @@ import ctypes
 import glob
 import os
 import signal
+import struct
 import sys
 from collections.abc import Sequence
 
@@ -26,6 +27,20 @@ NEW_MOUNTS, NEW_IPC, NEW_USER, NEW_PROCESSES, NEW_NETWORK = 0x20000, 0x8000000, 
 MOUNT_SETATTR, AT_RECURSIVE = 442, 0x8000
 DEATH_SIGNAL, NO_NEW_PRIVILEGES = 1, 38
 CAPABILITY_VERSION = 0x20080522
+JOIN_SESSION_KEYRING, GREATER, MASKED_EQUAL = 1, 6, 7  # operation of keyctl; comparisons of libseccomp
+ALLOW, ABSENT = 0x7FFF0000, 0x50026  # results of system calls: what the kernel does; the error ENOSYS
+# keys, namespaces, memory outside the limits, other processes, and parts of the kernel that have no namespaces; instead
+# of `clone3`, whose flags cannot be seen, the C library then uses `clone`
+REFUSED_CALLS = (
+    "add_key bpf clone clone3 io_uring_setup keyctl memfd_create memfd_secret mount msgget perf_event_open "
+    "process_vm_readv process_vm_writev ptrace request_key semget setns shmget socket unshare userfaultfd"
+)
+# conditions on the first argument (libseccomp's number, comparison, and two operands): a user namespace; a family of
+# sockets beyond those of networks, such as vsock
+CONDITIONS = {
+    "clone": struct.pack("IIQQ", 0, MASKED_EQUAL, NEW_USER, NEW_USER),
+    "socket": struct.pack("IIQQ", 0, GREATER, 16, 0),
+}
 
 
 def enter(installed: Sequence[str], submission: str, work: str, user: int | None) -> None:
@@ -66,6 +81,22 @@ def give_up_rights(user: int | None, readable: Sequence[str] = ()) -> None:
     if sys.platform == "linux":
         _call("capset", (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)())
         control(NO_NEW_PRIVILEGES, 1)
+        _refuse_calls()
+
+
+def _refuse_calls() -> None:
+    """Begin an empty session keyring, and refuse some system calls from now on, if libseccomp is installed."""
+    try:
+        library = ctypes.CDLL("libseccomp.so.2")
+    except OSError:
+        return
+    number_of, library.seccomp_init.restype = library.seccomp_syscall_resolve_name, ctypes.c_void_p
+    ctypes.CDLL(None).syscall(number_of(b"keyctl"), JOIN_SESSION_KEYRING, None)
+    rules = ctypes.c_void_p(library.seccomp_init(ALLOW))
+    for name in REFUSED_CALLS.split():
+        condition = CONDITIONS.get(name, b"")
+        library.seccomp_rule_add_array(rules, ABSENT, number_of(name.encode()), bool(condition), condition)
+    library.seccomp_load(rules)
 
 
 def _map_user(user: int, group: int) -> None:

@@ -4,7 +4,6 @@ Only arrays and plain values are exchanged (`guest.frames`). The learner's proce
 nor any correct results. It can only reply, time out, or exit.
 """
 
-import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from chainrule._io.reading import open_regular
 from chainrule._io.trust import import_folders
 from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess, Limits
 from chainrule.check.host.protection import (
@@ -134,7 +134,8 @@ def open_file(
     others       further trusted files, whose functions belong to this file
     """
     for file in (path, *others):
-        _refuse_unreadable(file)
+        with open_regular(file, StudentError):
+            pass
     with ExitStack() as stack:
         try:
             start, path = _starter(path.resolve(), limits, permissions, stack, root)
@@ -144,15 +145,6 @@ def open_file(
             yield file
         except GuestEnded as end:
             raise StudentError(f"{path.name}: {end}" if permissions is None else str(end)) from None
-
-
-def _refuse_unreadable(path: Path) -> None:
-    if not path.exists():
-        raise StudentError(f"{path}: no such file")
-    if not path.is_file():
-        raise StudentError(f"{path}: not a regular file")
-    if not os.access(path, os.R_OK):
-        raise StudentError(f"{path}: permission denied")
 
 
 def _starter(

@@ -140,17 +140,12 @@ class GuestProcess:
 
     def _processor_delay(self) -> float:
         """Return how long the answering process and the threads that talk to it waited for a processor, in seconds."""
-        threads = [f"/proc/self/task/{thread}" for thread in (threading.get_native_id(), self._thread.native_id)]
-        return sum(_delay(Path(folder)) for folder in (*threads, f"/proc/{self._answering()}"))
-
-    def _answering(self) -> int:
-        """Return the id of the process that answers: in namespaces, the first child of the first child."""
-        process = self._process.pid
-        for _ in range(self._generations):
-            with suppress(OSError):
-                children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()
-                process = int(children[0]) if children else process
-        return process
+        host = Path("/proc/self/task")
+        threads = [host / str(thread) for thread in (threading.get_native_id(), self._thread.native_id)]
+        tasks = _tasks(self._process.pid)
+        if self._generations and len(tasks) > self._generations + 1:  # the submission itself may cause the wait
+            return 0.0
+        return sum(map(_delay, [*threads, *tasks[self._generations :][:1]]))
 
     def close(self) -> None:
         """Kill the process and its children, except children that left its process group."""
@@ -221,6 +216,17 @@ class GuestProcess:
         last, seconds = self._spent - self._begin, self._limits.seconds
         advice = f", the last of them {last:.0f} s{LOOP}" if last > SOFT_LIMIT * seconds else "; use --seconds"
         return f"{SLOW} {seconds} s to be checked completely: {self._calls} calls took {self._spent:.0f} s{advice}"
+
+
+def _tasks(process: int) -> list[Path]:
+    """Return the folders in /proc of the threads of a process, and of all processes that it has started."""
+    folders, processes = list[Path](), [process]
+    for number in processes:  # which grows meanwhile
+        for folder in Path(f"/proc/{number}/task").glob("*"):
+            folders.append(folder)
+            with suppress(OSError):
+                processes += map(int, (folder / "children").read_text(encoding="utf-8").split())
+    return folders
 
 
 def _delay(folder: Path) -> float:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.check.host.process import start
-from chainrule.errors import OptionError, one_line
+from chainrule.errors import OptionError, StudentError, one_line
 
 NUMPY = ("numpy",)
 NOT_LINUX = "namespaces exist on Linux only"
 SPARE_USERS = range(61_184, 65_520)  # ids that are not assigned to users; every submission gets its own
+MAX_COPY, BLOCK_BYTES = 1 << 28, 4096  # bytes that are copied of a submission, and at least of each file
 TRIAL_SECONDS, TRIAL_MEMORY = 30, 2 << 30  # limits of the process that tests the protection; memory in bytes
 
 
@@ -124,6 +125,12 @@ def common_folder(readable: Sequence[Path]) -> Path:
 
 def _copy(readable: Sequence[Path], folder: Path) -> None:
     """Copy files and folders to a folder, with the same relative positions. Pipes and unreadable files are skipped."""
+    size = 0
+    for path in readable:
+        for file in (path, *path.rglob("*")):
+            size += BLOCK_BYTES + file.lstat().st_size  # sparse files are written out in full
+    if size > MAX_COPY:
+        raise StudentError(f"its files have {size >> 20:,} MB; expected at most {MAX_COPY >> 20}")
     for path in readable:
         target = folder / path.resolve().relative_to(common_folder(readable))
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,15 @@
-"""Build hook of hatchling: the README of the package's metadata, with links that work outside the repository.
+"""Build hooks of hatchling: packages of tracked files only, and the README with links that work outside the repository.
 
 A package index shows the README without the files around it. The address of the repository is stated once, as
 `Repository` in `[project.urls]`. While there is none, links to files are shown as plain text, and pictures are omitted.
 """
 
 import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 BRANCH = "main"
@@ -34,3 +37,16 @@ class ReadmeHook(MetadataHookInterface):
         readme = Path(self.root, "README.md").read_text(encoding="utf-8")
         text = for_index(readme, metadata.get("urls", {}).get("Repository", ""))
         metadata["readme"] = {"content-type": "text/markdown", "text": text}
+
+
+class TrackedFiles(BuildHookInterface):
+    """Refuses to build a package from a checkout with untracked files among the packaged ones."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Raise ValueError if there are untracked files, unless the package is installed in editable mode."""
+        if version == "editable" or not Path(self.root, ".git").exists():
+            return
+        command = ["git", "ls-files", "--others", "--exclude-standard", "src", "docs"]
+        listing = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=True).stdout
+        if listing:
+            raise ValueError(f"untracked files would be packaged: {', '.join(listing.splitlines())}")

@@ -30,6 +30,14 @@ def test_a_short_line_is_left_alone_and_a_long_one_keeps_its_ends(text: str) -> 
     assert " … " in line
 
 
+@pytest.mark.parametrize("letter", "\xad\u200b\u200c\u200d\u200e\u2060\u2063\u2066\ufeff\u180e\u3164\U000e0041")
+def test_characters_without_width_are_written_out(letter: str) -> None:
+    """Two names that look the same are not printed the same."""
+    for text in (f"a{letter}b", letter, f"{letter}b", f"a{letter}"):
+        assert letter not in printable(text)
+        assert printable(text) != printable(text.replace(letter, ""))
+
+
 def test_control_characters_are_written_out() -> None:
     assert printable("a\nb") == r"a\nb"
     assert printable("\x1b[2J") == r"\x1b[2J"

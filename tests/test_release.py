@@ -1,6 +1,7 @@
 """What a release needs: one version, one place with addresses, and commands of the README that work in a checkout."""
 
 import importlib
+import importlib.util
 import os
 import re
 import shlex
@@ -51,6 +52,24 @@ def test_actions_are_pinned_by_hash() -> None:
     used = [use for path in (ROOT / ".github").rglob("*.yml") for use in re.findall(r"uses: (\S+)", text_of(path))]
     assert used
     assert [use for use in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", use)] == []
+
+
+def test_a_package_contains_tracked_files_only(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    hook: Any = module.TrackedFiles(str(tmp_path), {}, None, None, str(tmp_path), "wheel")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "module.py").touch()
+    hook.initialize("standard", {})  # from an archive without a repository
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    with pytest.raises(ValueError, match=r"src/module\.py"):
+        hook.initialize("standard", {})
+    hook.initialize("editable", {})
+    subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
+    hook.initialize("standard", {})
 
 
 def test_addresses_of_the_project_are_those_of_its_metadata() -> None:

@@ -12,8 +12,11 @@ R = TypeVar("R")
 
 MIN_SIMILARITY = 0.75  # of a name that is suggested instead of an unknown one, from 0 to 1
 MAX_CHARACTERS = 300  # maximum length of a message
-# Control characters, line and paragraph separators, bidirectional overrides, lone surrogates
-HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Control characters, characters without width, line and paragraph separators, bidirectional overrides, lone surrogates.
+# The joiners of Persian, of the scripts of India and of emoji are kept after a character beyond ASCII.
+HARMFUL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]|(?<![^\x00-\x7f])[\u200c\u200d]"
+)
 
 
 class ChainruleError(Exception):
@@ -147,7 +150,7 @@ def unknown_name(what: str, value: object, names: list[str] | tuple[str, ...]) -
 
 
 def printable(text: str) -> str:
-    """Escape line breaks, control characters, bidirectional overrides and lone surrogates in a text."""
+    """Escape line breaks, control characters, bidirectional overrides and characters without width in a text."""
     return HARMFUL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 

@@ -1,11 +1,14 @@
 """Files are complete or absent; every kind of damage is detected; no pickle."""
 
+import csv
 import errno
+import io
 import json
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -203,3 +206,17 @@ def test_pickle_is_nowhere() -> None:
 
 def test_columns_are_aligned_with_wide_characters() -> None:
     assert aligned([["畳み", "1", "x"], ["abc", "100", "y"]], right=(1,)) == ["畳み    1  x", "abc   100  y"]
+
+
+def test_no_cell_is_a_formula_with_any_separator() -> None:
+    """Read the same bytes with other separators than commas, as spreadsheets do in some countries."""
+    random, parts = Random(), ["a", "=1", "+2", "-x", "@y", "＝z", " ", ";", ",", "|", "\t", "\n", "\r", '"', "'", "--"]
+    for _ in range(100):
+        rows = [["".join(random.choices(parts, k=6)) for _ in range(3)] for _ in range(3)]
+        text = files.csv_bytes(rows).decode()
+        for separator in ",;|\t":
+            for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+                for cell in row:
+                    for part in re.split(r"[\r\n]", cell):
+                        assert not re.match(r"\s*[=+\-@＝＋－＠][^,;|\t]*[^\W_]", part), (separator, part, rows)
+    assert files.csv_bytes([["-1", -1, "--", "x = 1", "a-b"]]) == b"'-1,-1,--,x = 1,a-b\r\n"

@@ -3,6 +3,8 @@
 import os
 import socket
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -117,3 +119,13 @@ def test_a_member_that_unpacks_to_more_than_its_archive_states(tmp_path: Path, m
                 assert tracemalloc.get_traced_memory()[1] < 2_000_000
         finally:
             tracemalloc.stop()
+
+
+def test_messages_of_libraries_do_not_add_lines() -> None:
+    """Their warnings would be printed beside the one line of a command."""
+    code = (
+        "import logging, chainrule._io.reading; "
+        "[logging.getLogger(name).warning('a line') for name in ('PIL.TiffImagePlugin', 'matplotlib.font_manager')]"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from check.submissions import filled, relu, written
 
-from chainrule.check.autograder import GradedAssignment, autograder
+from chainrule.check.autograder import WORKFLOW, GradedAssignment, autograder
 from chainrule.check.grade_files import PointScheme
 from chainrule.errors import OptionError
 
@@ -49,6 +49,12 @@ def programs(folder: Path, **texts: str) -> dict[str, str]:
         (folder / name).write_text(f"#!/bin/bash\n{text}\n")
         (folder / name).chmod(0o755)
     return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def test_the_workflow_pins_actions_by_hash() -> None:
+    used = re.findall(r"uses: (\S+)", WORKFLOW)
+    assert len(used) == 3
+    assert [use for use in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", use)] == []
 
 
 def test_gradescope_grades_submissions(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ Array = NDArray[Any]
 VERSION = 1
 KEY = "chainrule"  # the only key in the metadata of a tensor file
 MAX_HEADER = 4 << 20  # bytes; the limit of safetensors is 100 MB, and parsing that takes seconds and a gigabyte
-FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # first characters of formulas in spreadsheets
+# position of a formula in a cell, or in a part of it: spreadsheets may divide cells at other separators than commas
+FORMULA = re.compile(r"(^|[,;|\t\r\n])(?=[\s\"]*[=+\-@＝＋－＠][^,;|\t\r\n]*[^\W_])")
 # types of tensors in safetensors files → how NumPy reads them; the bits of bfloat16 are converted to float32
 FLOATS = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2"}
 TEMPORARY = ".{}.{}.part"  # name of a temporary file of `write_atomic`: the final name, and random digits
@@ -118,17 +119,15 @@ def _encode(text: str) -> bytes:
 
 
 def csv_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
-    """Return rows as CSV in UTF-8. Text that a spreadsheet would evaluate as a formula is preceded by an apostrophe."""
+    """Return rows as CSV in UTF-8. Text that a spreadsheet would evaluate as a formula is preceded by an apostrophe.
+
+    Text without letters or digits, such as --, is not a formula.
+    """
     stream = io.StringIO(newline="")
-    csv.writer(stream).writerows([_escape_formula(cell) for cell in row] for row in rows)
+    writer = csv.writer(stream)
+    for row in rows:
+        writer.writerow([FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell for cell in row])
     return stream.getvalue().encode(errors="backslashreplace")
-
-
-def _escape_formula(cell: Any) -> Any:
-    """Put an apostrophe before a formula. Text without letters or digits, such as --, is not a formula."""
-    if isinstance(cell, str) and cell.lstrip(" ").startswith(FORMULA_STARTS) and any(map(str.isalnum, cell)):
-        return f"'{cell}"
-    return cell
 
 
 def read_json(path: Path) -> Any:

@@ -4,6 +4,7 @@ For damaged files, decoders (Pillow, zipfile, tarfile) may raise any exception. 
 `reading`, which makes lists of their exceptions unnecessary.
 """
 
+import logging
 import os
 import stat
 import warnings
@@ -22,6 +23,10 @@ ZIP_PACKING, ZIP_ENCRYPTED = (0, 8), 1  # method numbers of "stored" and "deflat
 NOT_REGULAR = 0  # an errno not used by any operating system
 KINDS = {"d": "a folder", "p": "a pipe", "c": "a device", "b": "a device", "s": "a socket"}
 MAX_DIRECTORY = 1 << 20  # bytes of the directory of a zip archive, which lists the members: 10,000 or more
+
+
+for library in ("PIL", "matplotlib"):  # without a handler, Python would print their messages beside those of commands
+    logging.getLogger(library).addHandler(logging.NullHandler())
 
 
 @contextmanager

@@ -82,11 +82,11 @@ jobs:
     runs-on: ubuntu-latest
     if: github.actor != 'github-classroom[bot]'
     steps:
-      - uses: actions/checkout@v4
+      - uses: actions/checkout@fbc6f3992d24b796d5a048ff273f7fcc4a7b6c09  # v5.1.0
         with:
           path: submission
           persist-credentials: false
-      - uses: actions/setup-python@v5
+      - uses: actions/setup-python@ece7cb06caefa5fff74198d8649806c4678c61a1  # v6.3.0
         with:
           python-version: "3.13"
       - run: python -m pip install @REQUIREMENTS@
@@ -102,7 +102,7 @@ jobs:
           python -P -m chainrule grade submission --single @WORDS@ \\
               --points "$RUNNER_TEMP/points.toml" --results github-classroom "$RUNNER_TEMP/result.json" || [ $? -eq 3 ]
           echo "result=$(base64 --wrap=0 "$RUNNER_TEMP/result.json")" >> "$GITHUB_OUTPUT"
-      - uses: classroom-resources/autograding-grading-reporter@v1
+      - uses: classroom-resources/autograding-grading-reporter@d13b5912daf5042ac1b71bc38bdb4a6bcd61d8ca  # v1
         env:
           CHAINRULE_RESULTS: ${{ steps.chainrule.outputs.result }}
         with:

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from docutils import nodes
-from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
@@ -35,6 +34,8 @@ from chainrule.web import single_file
 from chainrule.web.subjects import PageSubject
 
 FOLDER = "_static/live"
+HEIGHT = 640  # pixels
+PICTURE_HEIGHT = 400  # pixels: fits the picture in which a number is held
 logger = logging.getLogger(__name__)
 
 
@@ -47,7 +48,6 @@ class LivePage(SphinxDirective):
 
     required_arguments = 1
     has_content = True
-    option_spec = {"height": directives.positive_int}  # noqa: RUF012
 
     def run(self) -> list[nodes.Node]:
         """Write the page of the network if the file does not exist, and return the node that embeds it."""
@@ -60,7 +60,8 @@ class LivePage(SphinxDirective):
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory() as folder:
                 single_file.write(target, page_subject(name, _find(self.env, name)(), Path(folder)))
-        return [LivePageNode(name=name, location=location, height=self.options.get("height", 640))]
+        height = PICTURE_HEIGHT if "hold=" in location else HEIGHT
+        return [LivePageNode(name=name, location=location, height=height)]
 
 
 def page_subject(name: str, trained: tuple[Model, np.ndarray, np.ndarray], folder: Path) -> PageSubject:

@@ -30,7 +30,7 @@ class IndexExplainedNames(SphinxTransform):
                 section = section.parent
             if name and section is not None and any(isinstance(child, nodes.literal) for child in strong.children):
                 entry = ("single", name[0], section["ids"][0], "main", None)
-                section.insert(0, addnodes.index(entries=[entry]))
+                section.insert(1, addnodes.index(entries=[entry]))  # after the title, which others read first
 
 
 def _save_environment(app: Sphinx, exception: Exception | None) -> None:

@@ -9,3 +9,16 @@ function setPreferences() {
 }
 setPreferences();
 document.addEventListener("DOMContentLoaded", setPreferences);
+
+// Code and equations that scroll can be scrolled with the keyboard, the two drawers have names, and empty corners of tables
+// are no headings.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const element of document.querySelectorAll("pre, .highlight, .table-wrapper, div.math, math[display=block]")) {
+    if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
+  }
+  document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "All pages");
+  document.querySelector(".toc-drawer")?.setAttribute("aria-label", "On this page");
+  for (const head of document.querySelectorAll("th")) {
+    if (head.textContent.trim() === "") head.outerHTML = head.outerHTML.replace(/^<th/, "<td").replace(/th>$/, "td>");
+  }
+});

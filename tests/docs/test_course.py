@@ -24,7 +24,9 @@ jupytext = pytest.importorskip("jupytext", reason="the lessons are notebooks in 
 COURSE = ROOT / "docs" / "course"
 COMMAND = re.compile(r"^chainrule check skeleton.py --against (\"[^\"]+\"|\w+)(?: --ties (first))?$", re.M)
 WORDS_PER_MINUTE = 200
-ADDRESS = re.compile(r"#/network/(forward|backward|update)(?:/([\w.]+)\[([\d,]+)\])?\?sample=(\d+)")
+ADDRESS = re.compile(
+    r"#/network(?:/(?:forward|backward|update)(?:/([\w.]+)\[([\d,]+)\])?)?\?sample=(\d+)(?:&hold=([\w.]+)\[([\d,]+)\])?"
+)
 
 
 def module(path: Path) -> ModuleType:
@@ -120,10 +122,12 @@ def test_live_pages_open_at_a_value_that_exists(lesson: Path) -> None:
         model, images, targets = NETWORKS[name]()
         match = ADDRESS.fullmatch(address)
         assert match, address
-        assert int(match[4]) < len(images) == len(targets)
-        if match[2]:
-            cell = f"{match[2]}[{match[3]}]"
-            assert np.isfinite(model.trace(images[int(match[4])], targets[int(match[4])]).explain(cell).value)
+        sample = int(match[3])
+        assert sample < len(images) == len(targets)
+        trace = model.trace(images[sample], targets[sample])
+        for tensor, index in (match.group(1, 2), match.group(4, 5)):
+            if tensor:
+                assert np.isfinite(trace.explain(f"{tensor}[{index}]").value)
 
 
 def test_notebooks_are_whole_and_hold_links_for_live_pages() -> None:

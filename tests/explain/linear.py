@@ -22,8 +22,6 @@ FUNCTIONS = {
 }
 NAMES = {"math": math, "largest": lambda *values: max(values), "normal": NormalDist().cdf}
 
-NUMBER = re.compile(r"(?<![\w.])(?<!e−)(?!(?<=\^\{)\d+\})\d+(?:\.\d+)?(?:e[−-]\d+)?")  # none of the whole exponents
-
 
 def number(text: str) -> float:
     """Evaluate an equation of numbers: 0.9·(−0.002) + (1 − 0.9)·1.5e-7^{2}, e^{−3}, √(…), max(…)."""
@@ -36,24 +34,11 @@ def number(text: str) -> float:
     return float(eval(python, NAMES))
 
 
-def holds(equation: str, result: str, digits: int = 1) -> bool:
-    """Return whether an equation gives its result for numbers within half a unit of their last digits.
-
-    digits   significant digits of numbers that are rounded; 1: not known
-    """
-    whole, allowed = number(equation), half_unit(result, digits)
-    for place in NUMBER.finditer(equation):
-        moved = [number(place[0]) + sign * half_unit(place[0], digits) for sign in (1, -1)]
-        texts = [f"{equation[: place.start()]}{near:.17f}{equation[place.end() :]}" for near in moved]
-        allowed += max(abs(number(text) - whole) for text in texts)
-    return math.isclose(whole, number(result), rel_tol=1e-9, abs_tol=allowed + 1e-15)
-
-
-def half_unit(text: str, digits: int) -> float:
-    """Return half a unit of the last digit of a printed number; whole ones, and those with fewer digits, are exact."""
-    printed = Decimal(text.strip("()").replace("−", "-")).as_tuple()
-    is_exact = "." not in text or len(printed.digits) < digits
-    return 0.0 if is_exact else 0.5 * 10.0 ** int(printed.exponent)
+def comes_out(equation: str, result: str) -> bool:
+    """Return whether a pocket calculator gives the printed result for an equation of printed numbers."""
+    printed = Decimal(result.strip("()").replace("−", "-")).as_tuple()
+    half_unit = 0.5 * 10.0 ** int(printed.exponent) if "." in result else 0.0
+    return math.isclose(number(equation), number(result), rel_tol=1e-9, abs_tol=half_unit + 1e-15)
 
 
 def _argmax(inside: str) -> int:

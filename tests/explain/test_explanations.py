@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from explain.linear import holds, number
+from explain.linear import comes_out, number
 from explain.networks import LOSSES, TRACES, around, explained, trace_of
 from numerical import assert_close
 
@@ -127,7 +127,7 @@ def test_steps_hold_for_their_printed_numbers(name: str, digits: int) -> None:
             if "uniform" in step.numbers or "…" in step.numbers or step.name == "correct":
                 continue
             assert number(step.shown) == pytest.approx(step.value, rel=0.51 * 10.0 ** (1 - digits)), (name, step)
-            assert holds(step.numbers, step.shown, digits), (name, step)
+            assert comes_out(step.numbers, step.shown), (name, step)
 
 
 def parsed(html: str) -> ElementTree.Element:

@@ -11,6 +11,8 @@ import { answer, makeTrace } from "/engine/trace.js";
 import { Trainer } from "/engine/training.js";
 import { canonical, explain } from "/explain/index.js";
 import { bracketed, distinct, formatList, formatNumber } from "/explain/numbers.js";
+import { heldLayer, holdable, holdingOf } from "/explain/held_layer.js";
+import { sumOf, wordsOf } from "/views/hold/words.js";
 import { sourcesOf, readersOf } from "/explain/dependencies.js";
 
 const KINDS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, u1: Uint8Array };
@@ -41,6 +43,16 @@ const FUNCTIONS = {
     array(Float64Array.from(saliency({ description, frame: raw(frame), picture: { ...picture, x: picture.x.data } }))),
   answer: (description, frame, picture) => answer(description, raw(frame), { ...picture, x: picture.x.data }),
   explain: (cells, digits) => cells.map((cell) => attempted(() => explain(trace, cell, digits))),
+  held(cells) {
+    const parts = cells.length ? cells : [null];
+    const layers = holdable(trace).flatMap((operation) => parts.map((cell) => heldLayer(trace, operation, cell)));
+    return layers.map((layer) => {
+      const { grids, operation, gradients } = layer;
+      const shown = Object.values(grids).flatMap((grid) => grid?.cells ?? []);
+      const holdings = shown.map((cell) => holdingOf(trace, layer, cell));
+      return { grids, gradients, operation: operation.writes[0].storage, holdings: holdings.map((holding) => ({ ...holding, sum: sumOf(holding), words: wordsOf(layer, holding) })) };
+    });
+  },
   nudgeable: (tensor) => canNudge(trace, tensor),
   nudged(tensor, flat, values, epsilon) {
     const loss = new LossOf(trace, tensor, flat);

@@ -104,7 +104,7 @@ async function walking(page) {
   await page.keyboard.press("Escape");
   await page.waitForSelector(".computation-panel", { hidden: true });
   await page.evaluate(() => (location.hash = "#/network?sample=0&stop=2"));
-  await page.waitForSelector(".story-rule");
+  await page.waitForSelector("#story.stop h2");
   await page.waitForSelector(SETTLED);
   const titles = await texts(page, ".story-body h2");
   await page.focus(".story-controls button:last-of-type");

@@ -134,6 +134,7 @@ def point(page: Page, tensor: str, x: int, y: int) -> str:
 
 
 def draw(page: Page) -> None:
+    page.locator(".pad-canvas").scroll_into_view_if_needed()
     box = page.locator(".pad-canvas").bounding_box()
     middle = box["x"] + box["width"] / 2
     page.mouse.move(middle + 4, box["y"] + 40)

@@ -31,6 +31,7 @@ def main() -> None:
             weight, query = start(browser, file)
             cell = weight.replace(".w[", ".dw[")
             page = opened(browser, file, "")
+            page.evaluate("document.querySelector('.bench').scrollIntoView()")  # below the picture
             save(Image.open(io.BytesIO(page.screenshot())), folder / "page-network.png")
             page = opened(browser, file, f"#/network/backward/{cell}?{query}", TALL)
             save(scene(page), folder / "page-cell.png")

@@ -84,21 +84,18 @@ def test_causes_open_below_the_network_with_the_weight_and_its_paths_in_view(
     assert page.evaluate("scrollY") == 0 or not is_roomy
 
 
-def test_the_last_stop_leads_from_the_image_s_gradient_to_the_change(page: Page, network: Journey) -> None:
+def test_the_last_stop_is_the_step_of_the_weight(page: Page, network: Journey) -> None:
     weight = "conv2.w[6,6,3,2]"
     entered(page, network.address, f"#/network/update?image=0&step=1&stop=12&why={weight}")
     page.wait_for_selector(".computation-steps")
     text = " ".join(page.locator(".story-body > p").all_inner_texts()).replace("−", "-")
     before, after, step = map(Decimal, re.findall(r"from (\S+) to (\S+)\. The change is (\S+)\.", text)[0])
-    part, others, mean = map(Decimal, re.findall(r" = (\S+) to their mean.* add (\S+), so .* is (\S+?)\. Of", text)[0])
     assert after - before == step
-    assert part + others == mean
-    assert sum(map(Decimal, re.findall(r"(\S+)\s%", text))) == 100
     tops = "all => all.map((element) => element.getBoundingClientRect().top)"
     controls, bar = page.locator(".story-controls, .train-bar").evaluate_all(tops)
     assert controls < bar - 20  # the text is longer than the window
-    change, gradient, contributions = changed(network, 1, weight)
-    assert [float(step), float(mean), float(part)] == pytest.approx([change, gradient, contributions[0]], rel=0.01)
+    change, _, _ = changed(network, 1, weight)
+    assert float(step) == pytest.approx(change, rel=0.01)
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -273,7 +270,7 @@ def test_a_visit_in_firefox_shows_the_numbers_of_python(network: Journey) -> Non
 
     gradient, update = visit["gradient"], visit["update"]
     assert gradient["name"].startswith("conv1.dw[")
-    assert gradient["tabs"] < 20
+    assert gradient["tabs"] < 30
     assert gradient["value"] == trace.explain(gradient["name"]).shown
     was, became = (float(model.weights["conv1.w"][split(update["name"])[1]]) for model in (before, after))
     assert update["value"] == format_number(became, 3, [was])

@@ -15,7 +15,7 @@ from chainrule.explain.evaluation import Elements, Evaluator, Scope
 from chainrule.explain.formula_text import FormulaWriter, Notation
 from chainrule.explain.formulas import enough_digits, joined
 from chainrule.explain.named_tensors import SAMPLE
-from chainrule.explain.notation import bracketed
+from chainrule.explain.notation import MAX_LISTED, bracketed, format_list
 from chainrule.explain.record import CalculationStep, Candidate, Derivation, Factor, Pick, Scale, Term
 from chainrule.operations import definitions
 
@@ -108,10 +108,9 @@ class Calculation:
         value = self._value(name, formula)
         value = self.ctx.value if is_last else value
         self.evaluator.add_step(name, index, value)
-        numbers, others = self._in_numbers(expression, value)
+        numbers, shown = self._in_numbers(expression, value)
         notation = replace(self.writer.steps, written="all" if index else "text")
         title = self.writer.reference(name, index, notation)
-        shown = self.ctx.number(value, *others)
         return CalculationStep(title, self.writer.right_side(formula, notation), numbers, value, shown)
 
     def _value(self, name: str, formula: Formula) -> float:
@@ -119,25 +118,36 @@ class Calculation:
         is_input = name in self.evaluator.tensors
         return float(self.evaluator.evaluate(name, self.own) if is_input else self.evaluator.formula(formula, self.own))
 
-    def _in_numbers(self, expression: Expression, value: float) -> tuple[str, Sequence[float]]:
-        """Return an expression in numbers, and the numbers that must be distinguishable from its value."""
+    def _in_numbers(self, expression: Expression, value: float) -> tuple[str, str]:
+        """Return an expression in numbers, and its value as printed."""
         items = expression["parts"][1::2]
         is_single = expression["parts"][::2] == ["", ""]
         with self.evaluator.unrecorded():
             if is_single and isinstance(items[0], dict) and "reduce" in items[0]:
-                return self._listed(items[0])
+                return self._listed(items[0], value)
             operands = [float(self.evaluator.evaluate(item, self.own)) for item in items]
         others = (*operands, value, 1.0)  # 1 for terms such as 1 − ŷ
+        shown = self.ctx.number(value, *others)
         if is_single:
-            return self.ctx.number(operands[0], *others), others
-        digits = enough_digits(expression["tree"], operands, self.ctx.digits)
+            return self.ctx.number(operands[0], *others), shown
+        digits = enough_digits(expression["tree"], operands, self.ctx.digits, shown, others)
         texts = iter([bracketed(operand, digits, others) for operand in operands])
-        return joined(expression, lambda _: next(texts)), others
+        return joined(expression, lambda _: next(texts)), shown
 
-    def _listed(self, reduction: Mapping[str, Any]) -> tuple[str, Sequence[float]]:
-        """Return the summands of a sum, or the arguments of max or argmax, as text and as numbers."""
+    def _listed(self, reduction: Mapping[str, Any], value: float) -> tuple[str, str]:
+        """Return the summands of a sum, or the arguments of max or argmax, in numbers, and the value as printed."""
         values, function = self.evaluator.summands(reduction, self.own)[0].ravel().tolist(), reduction["reduce"]
-        return self.ctx.row(values, " + ") if function == "Σ" else f"{function}({self.ctx.row(values, ', ')})", values
+        shown = self.ctx.number(value, *values)
+        digits = self.ctx.digits
+        if function != "argmax" and len(values) <= MAX_LISTED:
+            operator = "+" if function == "Σ" else "max"
+            tree: Any = "operand"
+            for _ in values[1:]:
+                tree = [operator, tree, "operand"]
+            digits = enough_digits(tree, values, digits, shown)
+        if function == "Σ":
+            return format_list(values, " + ", digits), shown
+        return f"{function}({format_list(values, ', ', digits)})", shown
 
     # ------------------------------------------------------------------ terms
 

@@ -5,7 +5,7 @@ has only one sample, indices omit the sample axis.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -14,9 +14,9 @@ from chainrule.core.plan import Operation, Tensor, gradient_name, gradient_part
 from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
-from chainrule.explain.notation import DIGITS, at, bracketed, format_list, format_number
+from chainrule.explain.notation import DIGITS, at, bracketed, format_number
 from chainrule.explain.notation import Index as Symbol
-from chainrule.explain.record import CalculationStep, Factor
+from chainrule.explain.record import Factor
 from chainrule.operations import definitions
 
 Shape = tuple[int, ...]
@@ -329,18 +329,3 @@ class CellContext:
     def operand(self, value: float, *others: float) -> str:
         """Return a number as `number` does, in parentheses if it is negative."""
         return bracketed(value, self.digits, others)
-
-    def row(self, values: Sequence[float], joint: str) -> str:
-        """Return numbers as text, joined into one line."""
-        return format_list(values, joint, self.digits)
-
-    def calculation(
-        self, name: str, symbols: str, template: str, operands: Sequence[float], value: float
-    ) -> CalculationStep:
-        """Return a line of a calculation, with enough digits to tell different numbers apart.
-
-        template   the formula, with {} for each operand
-        """
-        numbers = (*operands, value, 1.0)  # 1 for terms such as 1 − ŷ
-        texts = [self.operand(operand, *numbers) for operand in operands]
-        return CalculationStep(name, symbols, template.format(*texts), value, self.number(value, *numbers))

@@ -4,8 +4,11 @@ import numpy as np
 
 from chainrule.core.randomness import uniform
 from chainrule.explain.cells import CellContext, flat_index
+from chainrule.explain.formulas import calculation_line
 from chainrule.explain.notation import letters
 from chainrule.explain.record import CalculationStep, Derivation
+
+TREE = ["/", "x", ["−", 1, "rate"]]  # the formula x / (1 − rate), parsed
 
 
 def dropout(ctx: CellContext) -> Derivation:
@@ -24,7 +27,7 @@ def dropout(ctx: CellContext) -> Derivation:
         CalculationStep(
             "u", "uniform(seed, layer, step, sample, element)", f"uniform({coordinates})", u, ctx.number(u, rate)
         ),
-        ctx.calculation(ctx.result, f"{x.name} / (1 − rate)", "{} / (1 − {})", (x.value, rate), ctx.value)
+        calculation_line(ctx, ctx.result, f"{x.name} / (1 − rate)", "{} / (1 − {})", TREE, (x.value, rate))
         if is_kept
         else CalculationStep(ctx.result, "0", "0", ctx.value, ctx.number(ctx.value)),
     )

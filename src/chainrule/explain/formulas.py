@@ -11,13 +11,13 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.explain.cells import CellContext
-from chainrule.explain.notation import DIGITS, MAX_DIGITS, as_printed, bracketed, format_number, letters
+from chainrule.explain.notation import DIGITS, MAX_DIGITS, as_printed, bracketed, format_number, letters, significant
 from chainrule.explain.record import CalculationStep, Curve, Derivation, Factor, Term
 from chainrule.operations import definitions, reference
 from chainrule.operations.normal import normal_distribution
 
 Formula = Mapping[str, Any]
-AGREEMENT = 0.01  # largest relative error of a result that is computed from printed numbers
+AGREEMENT = 0.01  # largest relative error of a result that no printed numbers give exactly
 Values = dict[str, float]
 
 
@@ -63,20 +63,29 @@ def evaluate(tree: Any, values: Mapping[str, float]) -> float:
     return values[tree] if isinstance(tree, str) else tree
 
 
-def enough_digits(tree: Any, operands: Sequence[float], digits: int) -> int:
-    """Return the fewest digits, at least ``digits``, with which the printed operands of an expression give its value.
+def enough_digits(tree: Any, operands: Sequence[float], digits: int, shown: str, others: Sequence[float] = ()) -> int:
+    """Return the fewest digits, at least ``digits``, with which the printed operands of an expression give its result.
 
-    Operands that nearly cancel need more digits: 0.999423 − 1 = −0.000577.
+    So a line comes out on a pocket calculator. Operands that nearly cancel need more digits: 0.999423 − 1 = −0.000577.
 
     operands   the values of the names, elements and sums in the expression, in their order
+    shown      the printed result
+    others     numbers that the printed operands must be distinguishable from
     """
-    value = evaluate(_filled(tree, iter(operands)), {})
 
-    def agree(count: int) -> bool:
-        printed = (as_printed(operand, count) for operand in operands)
-        return math.isclose(evaluate(_filled(tree, printed), {}), value, rel_tol=AGREEMENT)
+    def result(count: int) -> float:
+        printed = (as_printed(operand, count, others) for operand in operands)
+        return float(evaluate(_filled(tree, printed), {}))
 
-    return next((count for count in range(digits, MAX_DIGITS) if agree(count)), digits)
+    precision = max(digits, significant(shown))
+    for count in range(digits, MAX_DIGITS):
+        if format_number(result(count), precision) == shown:
+            return count
+    exact = float(evaluate(_filled(tree, iter(operands)), {}))
+    for count in range(digits, MAX_DIGITS):
+        if math.isclose(result(count), exact, rel_tol=AGREEMENT):
+            return count
+    return digits
 
 
 def _filled(tree: Any, numbers: Iterator[float]) -> Any:
@@ -121,15 +130,17 @@ def in_numbers(
     names: Mapping[str, str] | None = None,
     digits: int = DIGITS,
     others: Iterable[float] = (),
+    shown: str = "",
 ) -> str:
     """Return the right-hand side of the applicable case. Letters are replaced by ``names`` or by their values.
 
-    Enough digits are printed to tell different numbers apart, including ``others``; see also `enough_digits`.
+    Enough digits are printed to tell different numbers apart, including ``others``, and to give the result as it is
+    ``shown``; see `enough_digits`.
     """
     expression = matching_case(formula, values)
-    if names is None:
-        digits = enough_digits(expression["tree"], _operands(formula, values), digits)
     different = (*others, *_operands(formula, values), 1.0)  # 1 for terms such as 1 − β
+    if names is None:
+        digits = enough_digits(expression["tree"], _operands(formula, values), digits, shown, different)
     if names is None and expression["parts"][::2] == ["", ""]:
         return format_number(values[expression["parts"][1]], digits, different)
     return joined(expression, lambda letter: (names or {}).get(letter) or bracketed(values[letter], digits, different))
@@ -169,10 +180,25 @@ def chain(
             if formula is selected[-1] and result_of_last is not None:
                 value = result_of_last
             shown = format_number(value, digits, (*others, *_operands(formula, values), 1.0))
-            numbers = in_numbers(formula, values, None, digits, (value,))
+            numbers = in_numbers(formula, values, None, digits, (value,), shown)
             steps.append(CalculationStep(names.get(name, name), in_letters(formula, names), numbers, value, shown))
             values[name] = value
     return steps
+
+
+def calculation_line(
+    ctx: CellContext, name: str, symbols: str, template: str, tree: Any, operands: Sequence[float]
+) -> CalculationStep:
+    """Return the line of a calculation whose result is the value of the cell.
+
+    template   the formula, with {} for each operand
+    tree       the parsed formula, with a name for each operand
+    """
+    others = (*operands, ctx.value, 1.0)  # 1 for terms such as 1 − ŷ
+    shown = ctx.number(ctx.value, *others)
+    digits = enough_digits(tree, operands, ctx.digits, shown, others)
+    texts = [bracketed(operand, digits, others) for operand in operands]
+    return CalculationStep(name, symbols, template.format(*texts), ctx.value, shown)
 
 
 def joined(expression: Mapping[str, Any], write: Callable[[str], str]) -> str:
@@ -226,7 +252,7 @@ def elementwise_gradient(ctx: CellContext) -> Derivation:
     values = {**ctx.operation.attributes, entry["keeps"]: saved.value}
     steps = chain(entry["slope"], values, {}, {}, digits=ctx.digits, result_of_last=slope)
     dx, dy_symbol = ctx.result, ctx.symbol_of(0)
-    steps.append(ctx.calculation(dx, f"{dy_symbol} · f′(x)", "{} · {}", (dy.value, slope), ctx.value))
+    steps.append(calculation_line(ctx, dx, f"{dy_symbol} · f′(x)", "{} · {}", ["·", "dy", "f"], (dy.value, slope)))
     symbols, numeric = (
         f"{ctx.bracket(dx, *index, sample=sample)} = {ctx.bracket(dy_symbol, *index, sample=sample)} · "
         f"f′({ctx.bracket('x', *index, sample=sample)})"

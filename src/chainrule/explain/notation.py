@@ -111,9 +111,15 @@ def format_number(value: float, digits: int = DIGITS, others: Iterable[float] = 
     return _rounded(value, digits)
 
 
-def as_printed(value: float, digits: int = DIGITS) -> float:
+def as_printed(value: float, digits: int = DIGITS, others: Iterable[float] = ()) -> float:
     """Return the number that is printed for a value: the value, rounded as `format_number` rounds it."""
-    return float(_rounded(value, digits).replace(MINUS, "-").replace("∞", "inf"))
+    return float(format_number(value, digits, others).replace(MINUS, "-").replace("∞", "inf"))
+
+
+def significant(text: str) -> int:
+    """Return the number of significant digits of a printed number."""
+    mantissa, _, _ = text.partition("e")
+    return len(mantissa.replace(MINUS, "").replace(".", "").lstrip("0"))
 
 
 def bracketed(value: float, digits: int = DIGITS, others: Iterable[float] = ()) -> str:

@@ -73,15 +73,17 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
 
 
 def _outputs(model: Model, recipe: Recipe) -> list[dict[str, Any]]:
-    """Return the outputs of a model with several: name, size, loss and metric of each. An empty list for one output."""
+    """Return the outputs of a model with several: name, size, loss, metric and weight. An empty list for one."""
     if model.output_ports is None or not isinstance(recipe.loss, JointLoss):
         return []
     sizes = {name: math.prod(shape) for name, shape in model.output_ports.shapes.items()}
-    losses = {term.output: str(term.loss) for term in recipe.loss.terms}
-    return [
-        {"name": name, "size": size, "loss": losses[name], "measure": tasks.default_for(losses[name], size).metric}
-        for name, size in sizes.items()
-    ]
+    terms = {term.output: term for term in recipe.loss.terms}
+    outputs: list[dict[str, Any]] = []
+    for name, size in sizes.items():
+        loss = str(terms[name].loss)
+        measure = tasks.default_for(loss, size).metric
+        outputs.append({"name": name, "size": size, "loss": loss, "measure": measure, "weight": terms[name].weight})
+    return outputs
 
 
 def _catalogue(model: Model, plan: Plan, optimizer: Optimizer) -> dict[str, Any]:

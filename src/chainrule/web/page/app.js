@@ -186,7 +186,7 @@ export class Application {
     this.place = place;
     this.#listeners.notify("place");
     const unmoved = ["sample", "image", "step"].every((key) => same(place, before, key));
-    const kept = !this.#nudged || same(place, before, "cell");
+    const kept = !this.#nudged || (same(place, before, "cell") && same(place, before, "hold"));
     const isSameStep = wantsBatch(place) === wantsBatch(before) && isAlone(place) === isAlone(before);
     if (this.trace && unmoved && kept && isSameStep) this.#checkCell();
     else await this.#retrace();

@@ -8,6 +8,7 @@ import { mountPhases } from "./phases.js";
 import { fileSource } from "./source/file.js";
 import { serverSource } from "./source/server.js";
 import { errorMessage } from "./error_message.js";
+import { mount as mountHold } from "./views/hold/view.js";
 import { mount as mountInput } from "./views/input/view.js";
 import { mount as mountComputation } from "./views/computation/view.js";
 import { mount as mountDiagram } from "./views/diagram/view.js";
@@ -15,6 +16,7 @@ import { mount as mountTrain } from "./views/train/view.js";
 import { mount as mountStory } from "./views/story/view.js";
 
 const VIEWS = {
+  hold: mountHold,
   diagram: mountDiagram,
   input: mountInput,
   computation: mountComputation,

@@ -4,13 +4,14 @@
 /** @typedef {import("./types.js").Phase} Phase */
 
 const VIEW = "network"; // the first part of every address
+const CELLS = /** @type {const} */ (["why", "hold"]);
 const NUMBERS = /** @type {const} */ (["sample", "image", "step", "stop"]);
 /** @type {Phase[]} */
 export const PHASES = ["forward", "backward", "update"];
 
 /** @type {Place} */
 export const START = {
-  phase: "forward", cell: null, sample: null, image: null, step: null, why: null, stop: null, alone: false, hall: false,
+  phase: "forward", cell: null, sample: null, image: null, step: null, why: null, hold: null, stop: null, alone: false, hall: false,
 };
 
 /**
@@ -31,7 +32,7 @@ export function readAddress(hash) {
     const [name, value] = halves(part, "=");
     const number = NUMBERS.find((known) => known === name);
     if (part === "alone" || part === "hall") place[part] = true;
-    else if (name === "why") place.why = plain(value, complaints) || null;
+    else if (name === "why" || name === "hold") place[name] = plain(value, complaints) || null;
     else if (number) place[number] = wholeNumber(name, plain(value, complaints), complaints);
   }
   return { place, complaints };
@@ -46,7 +47,7 @@ export function address(place) {
   const path = [VIEW, ...(isPlain ? [] : [place.phase]), ...(place.cell === null ? [] : [place.cell])];
   const query = [
     ...NUMBERS.filter((name) => place[name] !== null).map((name) => `${name}=${place[name]}`),
-    ...(place.why === null ? [] : [`why=${encodePart(place.why)}`]),
+    ...CELLS.flatMap((name) => (place[name] === null ? [] : [`${name}=${encodePart(place[name])}`])),
     ...(place.alone ? ["alone"] : []),
     ...(place.hall ? ["hall"] : []),
   ];

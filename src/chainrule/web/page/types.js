@@ -56,7 +56,7 @@
  *   normalization: {kind: string, gain: number | number[], origin: number | number[], white?: number, digits?: boolean},
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, trained: string[], shapes: Record<string, number[]>,
  *   plan: Plan, inference: Plan, saliency: Plan,
- *   from_file: boolean, catalogue: Catalogue, outputs: {name: string, size: number, loss: string, measure: string}[], measure: string, recipe: Record<string, any>, step: StepInfo, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
+ *   from_file: boolean, catalogue: Catalogue, outputs: {name: string, size: number, loss: string, measure: string, weight: number}[], measure: string, recipe: Record<string, any>, step: StepInfo, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
  *   derivations?: Record<string, string>, start?: string, walk?: OwnStop[],
  *   operations: Record<string, OperationEntry>,
  * }} Description  written by `chainrule/web/description.py`. layout, shapes: of each parameter, running statistic and constant; trained: names of the parameters;
@@ -122,11 +122,11 @@
  * @typedef {"forward" | "backward" | "update"} Phase
  * @typedef {{
  *   phase: Phase, cell: string | null, sample: number | null, image: number | null, step: number | null,
- *   why: string | null, stop: number | null, alone: boolean, hall: boolean,
+ *   why: string | null, hold: string | null, stop: number | null, alone: boolean, hall: boolean,
  * }} Place
  *   the place on the page, as in the address after #. sample: index among the samples; image: index in the batch of the
  *   next training step; both null: a drawn or loaded image; step null: the newest; why: the weight whose change is
- *   explained beside the network; stop: the stop of the walk beside the network, from 1; alone: whether to show the update
+ *   explained beside the network; hold: the number that is kept in the picture of a layer; stop: the stop of the walk beside the network, from 1; alone: whether to show the update
  *   of a step on the shown image alone, instead of the training step; hall: whether lecture mode is on
  * @typedef {{cell: string | null, paths: import("./explain/paths.js").Path[], layer: string | null}} Spotlight
  *   what the text beside the network shows in the network: a cell, paths of a gradient, and the layer that a played pass

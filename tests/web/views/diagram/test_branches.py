@@ -152,6 +152,7 @@ def test_the_overview_steers(branched: tuple[Page, Subject]) -> None:
         """Return how far the diagram can be scrolled to the left and to the right."""
         return tuple(page.locator(".diagram-place").evaluate(REST))
 
+    bar.scroll_into_view_if_needed()
     box = bar.bounding_box()
     page.mouse.click(box["x"] + box["width"] - 2, box["y"] + 10)
     assert rest()[1] == pytest.approx(0, abs=1)

@@ -21,7 +21,7 @@ import { Evaluator } from "./evaluation.js";
 import { FormulaWriter } from "./formula_text.js";
 import { enoughDigits, joined } from "./formulas.js";
 import { layered } from "./naming.js";
-import { bracketed } from "./numbers.js";
+import { bracketed, formatList, MAX_LISTED } from "./numbers.js";
 import { fill, holds } from "./words.js";
 
 /**
@@ -107,12 +107,12 @@ class Calculation {
     const calculated = this.#value(name, formula);
     const value = isLast ? this.ctx.value : calculated;
     this.evaluator.addStep(name, index, value);
-    const { numbers, others } = this.evaluator.unrecorded(() => this.#inNumbers(expression, value));
+    const { numbers, shown } = this.evaluator.unrecorded(() => this.#inNumbers(expression, value));
     /** @type {import("./formula_text.js").Notation} */
     const notation = { ...this.writer.steps, written: index.length ? "all" : "text" };
     const symbols = this.writer.rightSide(formula, notation);
     const title = this.writer.reference(name, index, notation);
-    return { name: title, symbols, numbers, value, shown: this.ctx.text(value, ...others) };
+    return { name: title, symbols, numbers, value, shown };
   }
 
   /**
@@ -126,29 +126,35 @@ class Calculation {
   }
 
   /**
-   * Returns an expression in numbers, and the numbers that must be distinguishable from its value.
+   * Returns an expression in numbers, and its value as printed.
    *
    * @param {Expression} expression @param {number} value
    */
   #inNumbers(expression, value) {
     const [before, item, after] = expression.parts;
     const isSingle = expression.parts.length === 3 && !before && !after;
-    if (isSingle && item.reduce) return this.#listed(item);
+    if (isSingle && item.reduce) return this.#listed(item, value);
     const items = expression.parts.filter((_, place) => place % 2 === 1);
     const operands = items.map((operand) => Number(this.evaluator.evaluate(operand, this.own)));
     const others = [...operands, value, 1]; // 1 for terms such as 1 − ŷ
-    if (isSingle) return { numbers: this.ctx.text(operands[0], ...others), others };
-    const digits = enoughDigits(expression.tree, operands, this.ctx.digits);
+    const shown = this.ctx.text(value, ...others);
+    if (isSingle) return { numbers: this.ctx.text(operands[0], ...others), shown };
+    const digits = enoughDigits(expression.tree, operands, this.ctx.digits, shown, others);
     const texts = operands.map((operand) => bracketed(operand, digits, others));
-    return { numbers: joined(expression, () => texts.shift() ?? ""), others };
+    return { numbers: joined(expression, () => texts.shift() ?? ""), shown };
   }
 
-  /** The summands of a sum, or the arguments of max or argmax, as text and as numbers. @param {Reduction} reduction */
-  #listed(reduction) {
-    const others = this.evaluator.summands(reduction, this.own);
-    const isSum = reduction.reduce === "Σ";
-    const row = this.ctx.row(others, isSum ? " + " : ", ");
-    return { numbers: isSum ? row : `${reduction.reduce}(${row})`, others };
+  /** Returns the summands of a sum, or the arguments of max or argmax, in numbers, and the value as printed. @param {Reduction} reduction @param {number} value */
+  #listed(reduction, value) {
+    const { reduce } = reduction;
+    const values = this.evaluator.summands(reduction, this.own);
+    const isSum = reduce === "Σ";
+    const shown = this.ctx.text(value, ...values);
+    const tree = values.slice(1).reduce((left) => [isSum ? "+" : "max", left, "operand"], /** @type {any} */ ("operand"));
+    const isWhole = reduce !== "argmax" && values.length <= MAX_LISTED;
+    const digits = isWhole ? enoughDigits(tree, values, this.ctx.digits, shown) : this.ctx.digits;
+    const row = formatList(values, isSum ? " + " : ", ", digits);
+    return { numbers: isSum ? row : `${reduce}(${row})`, shown };
   }
 
   /** Returns the terms and the scale of a sum, or the candidates of a maximum. @param {Formula} rule */

@@ -15,7 +15,7 @@
 import { argumentsOf, gradientName, gradientPart } from "../engine/interpreter.js";
 import { ravel, unravel } from "../engine/tensor.js";
 import { runtimeOf } from "../engine/trace.js";
-import { DIGITS, bracketed, formatList, formatNumber } from "./numbers.js";
+import { DIGITS, bracketed, formatNumber } from "./numbers.js";
 import { fill } from "./words.js";
 
 export class CellContext {
@@ -130,24 +130,6 @@ export class CellContext {
   /** Returns a number for use in an equation; see `text`. @param {number} value @param {number[]} others */
   operand(value, ...others) {
     return bracketed(value, this.digits, others);
-  }
-
-  /** Returns numbers as text, joined into one line. @param {number[]} values @param {string} joint */
-  row(values, joint) {
-    return formatList(values, joint, this.digits);
-  }
-
-  /**
-   * Returns a line of a calculation, with enough digits to tell different numbers apart.
-   *
-   * @param {string} name @param {string} symbols @param {string} template  the formula, with {} for each operand
-   * @param {number[]} operands @param {number} value @returns {Step}
-   */
-  calculation(name, symbols, template, operands, value) {
-    const numbers = [...operands, value, 1]; // 1 for terms such as 1 − ŷ
-    const parts = template.split("{}");
-    const written = parts.map((part, place) => part + (place < operands.length ? this.operand(operands[place], ...numbers) : ""));
-    return { name, symbols, numbers: written.join(""), value, shown: this.text(value, ...numbers) };
   }
 
   /** @param {Tensor} tensor */

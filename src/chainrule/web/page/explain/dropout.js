@@ -7,7 +7,10 @@
 
 import { uniform } from "../engine/randomness.js";
 import { ravel, sizeOf } from "../engine/tensor.js";
+import { calculationLine } from "./formulas.js";
 import { at, letters } from "./notation.js";
+
+const TREE = ["/", "x", ["−", 1, "rate"]]; // the formula x / (1 − rate), parsed
 
 /**
  * y = x / (1 − rate) where u ≥ rate, else 0. The gradient applies the same operation to dy.
@@ -28,7 +31,7 @@ export function dropout(ctx) {
       shown: ctx.text(u, rate),
     },
     kept
-      ? ctx.calculation(ctx.result, `${x.name} / (1 − rate)`, "{} / (1 − {})", [x.value, rate], ctx.value)
+      ? calculationLine(ctx, ctx.result, `${x.name} / (1 − rate)`, "{} / (1 − {})", TREE, [x.value, rate])
       : { name: ctx.result, symbols: "0", numbers: "0", value: ctx.value, shown: ctx.text(ctx.value) },
   ];
   const names = letters(ctx.own.length);

@@ -10,7 +10,7 @@
 
 import { operations } from "../engine/operations.js";
 import { ravel } from "../engine/tensor.js";
-import { chain, evaluate, inLetters, inNumbers } from "./formulas.js";
+import { calculationLine, chain, evaluate, inLetters, inNumbers } from "./formulas.js";
 import { at, letters } from "./notation.js";
 import { term } from "./cell_context.js";
 
@@ -41,7 +41,7 @@ export function gradient(ctx) {
   const slope = slopeAt(ctx, name, kept.value);
   const steps = chain(formulas, { ...ctx.attributes, [keeps]: kept.value }, {}, {}, { digits: ctx.digits, last: slope });
   const [dx, read] = [ctx.result, ctx.symbolOf(0)];
-  steps.push(ctx.calculation(dx, `${read} · f′(x)`, "{} · {}", [dy.value, slope], ctx.value));
+  steps.push(calculationLine(ctx, dx, `${read} · f′(x)`, "{} · {}", ["·", "dy", "f"], [dy.value, slope]));
   const [symbols, here] = [letters(ctx.own.length), ctx.own].map(
     (/** @type {Index[]} */ index) => `${at(dx, ...index)} = ${at(read, ...index)} · f′(${at("x", ...index)})`,
   );

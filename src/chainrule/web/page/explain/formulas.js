@@ -11,10 +11,11 @@
  */
 
 import { FUNCTIONS as ELEMENTWISE } from "../engine/functions.js";
-import { DIGITS, MAX_DIGITS, asPrinted, bracketed, formatNumber } from "./numbers.js";
+import { range } from "../engine/tensor.js";
+import { DIGITS, MAX_DIGITS, asPrinted, bracketed, formatNumber, significant } from "./numbers.js";
 import { holds } from "./words.js";
 
-const AGREEMENT = 0.01; // largest relative error of a result that is computed from printed numbers
+const AGREEMENT = 0.01; // largest relative error of a result that no printed numbers give exactly
 
 /** Functions and operators in formulas. @type {Record<string, (...operands: any[]) => any>} */
 export const FUNCTIONS = {
@@ -36,19 +37,20 @@ export function evaluate(tree, values) {
 }
 
 /**
- * Returns the fewest digits, at least `digits`, with which the printed operands of an expression give its value. Operands
- * that nearly cancel need more digits: 0.999423 − 1 = −0.000577.
+ * Returns the fewest digits, at least `digits`, with which the printed operands of an expression give its result, so that a line
+ * comes out on a pocket calculator. Operands that nearly cancel need more digits: 0.999423 − 1 = −0.000577.
  *
  * @param {any} tree @param {number[]} operands  values of the names, elements and sums in it, in their order
- * @param {number} digits
+ * @param {number} digits @param {string} shown  the printed result @param {number[]} [others]  numbers that the printed operands must
+ *   be distinguishable from
  */
-export function enoughDigits(tree, operands, digits) {
-  const value = evaluate(filled(tree, operands.values()), {});
-  const agree = (/** @type {number} */ count) => {
-    const result = evaluate(filled(tree, operands.map((operand) => asPrinted(operand, count)).values()), {});
-    return result === value || Math.abs(result - value) <= AGREEMENT * Math.max(Math.abs(result), Math.abs(value));
-  };
-  return Array.from({ length: MAX_DIGITS - digits }, (_, more) => digits + more).find(agree) ?? digits;
+export function enoughDigits(tree, operands, digits, shown, others = []) {
+  const resultOf = (/** @type {number} */ count) => evaluate(filled(tree, operands.map((operand) => asPrinted(operand, count, others)).values()), {});
+  const precision = Math.max(digits, significant(shown));
+  const counts = range(digits, MAX_DIGITS);
+  const exact = evaluate(filled(tree, operands.values()), {});
+  const isClose = (/** @type {number} */ result) => result === exact || Math.abs(result - exact) <= AGREEMENT * Math.max(Math.abs(result), Math.abs(exact));
+  return counts.find((count) => formatNumber(resultOf(count), precision) === shown) ?? counts.find((count) => isClose(resultOf(count))) ?? digits;
 }
 
 /** Replaces the names, elements and sums in a parsed expression by numbers. @param {any} tree @param {Iterator<number>} numbers @returns {any} */
@@ -92,12 +94,13 @@ export function inLetters(formula, names) {
  *
  * @param {Formula} formula @param {Values} values @param {Record<string, string>} [names]
  * @param {number} [digits] @param {number[]} [others]  numbers that must look different if they differ
+ * @param {string} [shown]  the result as printed
  */
-export function inNumbers(formula, values, names, digits = DIGITS, others = []) {
+export function inNumbers(formula, values, names, digits = DIGITS, others = [], shown = "") {
   const expression = matchingCase(formula, values);
   const [before, letter, after] = expression.parts;
-  if (!names) digits = enoughDigits(expression.tree, operandsOf(formula, values), digits);
   const different = [...others, ...operandsOf(formula, values), 1]; // 1 for terms such as 1 − β
+  if (!names) digits = enoughDigits(expression.tree, operandsOf(formula, values), digits, shown, different);
   if (!names && expression.parts.length === 3 && !before && !after) return formatNumber(values[letter], digits, different);
   return joined(expression, (letter) => names?.[letter] ?? bracketed(values[letter], digits, different));
 }
@@ -132,13 +135,9 @@ export function chain(formulas, values, facts, names, { digits = DIGITS, last, o
     const { name } = formula;
     const isLast = formula === selected[selected.length - 1];
     const value = isLast && last !== undefined ? last : evaluate(matchingCase(formula, values).tree, values);
-    steps.push({
-      name: names[name] ?? name,
-      symbols: inLetters(formula, names),
-      numbers: inNumbers(formula, values, undefined, digits, [value]),
-      value,
-      shown: formatNumber(value, digits, [...others, ...operandsOf(formula, values), 1]),
-    });
+    const shown = formatNumber(value, digits, [...others, ...operandsOf(formula, values), 1]);
+    const numbers = inNumbers(formula, values, undefined, digits, [value], shown);
+    steps.push({ name: names[name] ?? name, symbols: inLetters(formula, names), numbers, value, shown });
     values[name] = value;
   }
   return steps;
@@ -155,6 +154,22 @@ export function evaluateAll(formulas, values, facts) {
     if (formula.cases) values[formula.name] = evaluate(matchingCase(formula, values).tree, values);
   }
   return values;
+}
+
+/**
+ * Returns the line of a calculation whose result is the value of the cell.
+ *
+ * @param {import("./cell_context.js").CellContext} ctx @param {string} name @param {string} symbols
+ * @param {string} template  the formula, with {} for each operand @param {any} tree  the parsed formula, with a name for each operand
+ * @param {number[]} operands @returns {Step}
+ */
+export function calculationLine(ctx, name, symbols, template, tree, operands) {
+  const { value } = ctx;
+  const others = [...operands, value, 1]; // 1 for terms such as 1 − ŷ
+  const shown = ctx.text(value, ...others);
+  const digits = enoughDigits(tree, operands, ctx.digits, shown, others);
+  const numbers = operands.reduce((text, operand) => text.replace("{}", bracketed(operand, digits, others)), template);
+  return { name, symbols, numbers, value, shown };
 }
 
 /**

@@ -7,7 +7,7 @@ const MINUS = "−";
 const MAX_DECIMALS = 20;
 const WHOLE = 1e6; // smaller whole numbers are printed exactly
 const SAME = 1e-12; // a smaller relative difference may be a rounding error and need not be visible
-const MAX_LISTED = 12;
+export const MAX_LISTED = 12;
 
 /**
  * Formats a number with `digits` significant digits: −0.0123, 1.23e−7, ∞. Whole numbers below 10⁶ are exact. A rounded
@@ -23,9 +23,14 @@ export function formatNumber(value, digits = DIGITS, others = []) {
   return rounded(value, digits);
 }
 
-/** Returns the number that is printed for a value. @param {number} value @param {number} digits */
-export function asPrinted(value, digits) {
-  return Number(rounded(value, digits).replaceAll(MINUS, "-").replace("∞", "Infinity"));
+/** Returns the number that is printed for a value; see `formatNumber`. @param {number} value @param {number} digits @param {number[]} [others] */
+export function asPrinted(value, digits, others) {
+  return Number(formatNumber(value, digits, others).replaceAll(MINUS, "-").replace("∞", "Infinity"));
+}
+
+/** Returns the number of significant digits of a printed number. @param {string} text */
+export function significant(text) {
+  return text.replace(/e.*|[−.]/gu, "").replace(/^0+/u, "").length;
 }
 
 /** Returns the fewest digits, at least DIGITS, with which shown numbers agree. @param {(digits: number) => boolean} agree */

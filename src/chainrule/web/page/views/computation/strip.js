@@ -5,7 +5,7 @@ import { largestMagnitude, ravel, unravel } from "../../engine/tensor.js";
 import { sourcesOf } from "../../explain/dependencies.js";
 import { layered, named, parted } from "../../explain/naming.js";
 import { mapCanvas } from "../../figures/map.js";
-import { scaleOfTensor } from "./cell_colors.js";
+import { scaleOfTensor } from "../../figures/cell_colors.js";
 import { lettersOf } from "./letters.js";
 import { cellLink } from "./links.js";
 

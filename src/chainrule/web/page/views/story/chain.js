@@ -7,13 +7,10 @@
 
 import { primal } from "../../engine/interpreter.js";
 import { largestMagnitude, unravel } from "../../engine/tensor.js";
-import { explain } from "../../explain/index.js";
 import { named, parted, valueOf } from "../../explain/naming.js";
 
 /**
  * Returns the chain: a cell for each tensor that the path crosses, and for its gradient.
- *
- * Before the weight, the path continues to the input through the strongest terms and the maxima.
  *
  * @param {Trace} trace @param {Path | null} path  to the gradient of the weight; null if there is none
  * @returns {Map<string, string>}  cell by tensor
@@ -28,21 +25,7 @@ export function chainOf(trace, path) {
     const value = named(primal(tensor), index);
     if (valueOf(trace, value) !== null) chain.set(primal(tensor), value);
   }
-  let cell = links[links.length - 2]?.by ?? null; // the factor of the weight's gradient
-  while (cell !== null && !chain.has(parted(cell).tensor) && valueOf(trace, cell) !== null) {
-    chain.set(parted(cell).tensor, cell);
-    cell = originOf(trace, cell);
-  }
   return chain;
-}
-
-/** Returns the cell with the largest part in a value; null for the input. @param {Trace} trace @param {string} cell */
-function originOf(trace, cell) {
-  const { terms, pick } = explain(trace, cell);
-  if (pick) return pick.candidates[pick.winner].cell;
-  const strongest = terms[largestMagnitude(terms.map((term) => term.value))];
-  const cells = strongest?.factors.map((factor) => factor.cell) ?? [];
-  return cells.find((name) => name !== null && !(parted(name).tensor in trace.description.layout)) ?? null;
 }
 
 /**
@@ -69,7 +52,7 @@ function isSameShape(a, b) {
 }
 
 /** Returns the cell with the largest magnitude; null if there is no such tensor. @param {Trace} trace @param {string} tensor */
-export function largest({ values }, tensor) {
+function largest({ values }, tensor) {
   const array = values.get(tensor);
   if (!array) return null;
   return named(tensor, unravel(largestMagnitude(array.data), array.shape));

@@ -19,7 +19,7 @@ import { signedBar } from "../../figures/bar.js";
 import { pictureCanvas } from "../../figures/picture.js";
 import { counted, percent } from "../../numbers_brief.js";
 import { batchPicture, labelName } from "../../source/samples.js";
-import { cellButton } from "./cell_button.js";
+import { cellButton } from "../../figures/cell_button.js";
 
 const SHOWN = 12; // images with the largest contributions
 const ALONE = "Batch normalization uses statistics of the whole batch. The network shows this image alone, so that its numbers differ. ";
@@ -65,7 +65,8 @@ class Question {
     this.ofImage = change.perGradient * this.share;
     const shares = [change.memory, change.batch, change.decay, this.ofImage];
     this.oneWay = shares.every((share) => share >= 0) || shares.every((share) => share <= 0);
-    this.most = Math.abs(this.oneWay ? change.total : Math.max(...shares.map(Math.abs))) || 1;
+    const whole = Math.max(Math.abs(change.total), Math.abs(change.memory + this.ofImage)); // an image may outweigh the others
+    this.most = (this.oneWay ? whole : Math.max(...shares.map(Math.abs))) || 1;
     const parts = [change.memory, change.batch, change.decay];
     const sums = [[change.total, ...parts], [change.batch, this.ofImage, change.batch - this.ofImage], [values[1], values[0], change.total]];
     this.decimals = decimalsThatAdd(decimalsOf(change.total), sums);

@@ -1,22 +1,23 @@
 /**
- * The stops of the walk: one per layer forward, from the input to the loss, then one per layer back to the weight, and its
- * update. Their cells depend on each other.
+ * The stops of the walk: one per layer forward, from the first layer to the loss, then one per layer back to the weight's
+ * layer, and the update of the weight. Their cells depend on each other. What a convolution does with gradients is shown by the
+ * picture in which a number is held (`views/hold`), not by a stop.
  *
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../types.js").Phase} Phase
  * @typedef {import("../../explain/paths.js").Path} Path
  * @typedef {{
  *   title: string, words: string[], cell: string | null, layer: string | null, phase: Phase, rule: boolean,
- *   kind?: string, passed?: Stop[], chain?: Map<string, string>, opened?: string | null, sample?: number | null, step?: number | null,
- * }} Stop  cell: the cell that is explained; rule: whether the rule of its layer is shown as a picture; kind: operation, of
- *   the stops that may be left out; passed: stops left out after this one; chain: the cell of each tensor in the walk; opened, sample, step: of a teacher's walk, the cell whose computation is shown below the network, the image and the step
+ *   kind?: string, isHeld?: boolean, passed?: Stop[], opened?: string | null, sample?: number | null, step?: number | null,
+ * }} Stop  cell: the cell that is explained; rule: whether its calculation is shown; kind: operation, of the stops
+ *   that may be left out; isHeld: whether the picture replaces the stop; passed: stops left out after this one; opened, sample, step: of a teacher's walk, the cell whose computation is shown below the network, the image and the step
  */
 
-import { gradientName, isCoupled } from "../../engine/interpreter.js";
-import { changeOf, shareDecimals } from "../../explain/change.js";
+import { gradientName } from "../../engine/interpreter.js";
+import { holdable } from "../../explain/held_layer.js";
 import { explain } from "../../explain/index.js";
 import { layered, named, parted, valueOf } from "../../explain/naming.js";
-import { asPrinted, decimalsOf, decimalsThatAdd, digitsThat, fixed, formatNumber } from "../../explain/numbers.js";
+import { decimalsOf, decimalsThatAdd, fixed, formatNumber } from "../../explain/numbers.js";
 import { counted } from "../../numbers_brief.js";
 import { labelName } from "../../source/samples.js";
 import { cellOn, chainOf } from "./chain.js";
@@ -27,8 +28,8 @@ const OPERATIONS = {
   cross_correlate: [
     "A convolution",
     "Small kernels slide over the maps. At each position, multiply the values under the kernel by its weights and add the products.",
-    "The kernel is rotated",
-    "Several outputs used this value, each with another weight. An output further up or left reached it with a weight further down or right in the kernel, and the other way round. Laid over the gradients of these outputs, the weights are therefore in reverse order: the kernel is rotated by half a turn.",
+    "Several outputs used each value",
+    "",
   ],
   dense: [
     "A dense layer",
@@ -67,9 +68,6 @@ const OPERATIONS = {
     "If one term grows by 1, the sum grows by 1. Each term receives the whole gradient.",
   ],
 };
-/** What the backward pass of other convolutions does. */
-const UNTURNED = ["The kernel is not rotated", "Forward, this layer has already rotated its kernel. Laid over the gradients of the outputs, the kernel is as it is stored."];
-const SINGLE = ["One weight for each map", "Each map of the output used this value with one weight. Multiply the gradient of each output by its weight and add."];
 const CURVE = ["The slope of the curve", "If the input grows a little, the output grows by the slope of the curve times as much. The gradient is multiplied by this slope."];
 const SOFTMAX = [
   "Softmax",
@@ -77,6 +75,7 @@ const SOFTMAX = [
 ];
 
 const MOST_OPEN = 12;
+const HELD = 4; // rank of the stops that the picture replaces
 const GRADIENT = "The gradient says how the loss changes if a value grows.";
 
 /**
@@ -93,30 +92,30 @@ export function stopsOf(trace, path, label) {
   const back = shown.slice(Math.max(0, last)).reverse().filter(({ name }) => trace.values.has(`${name}.dy`));
   const loss = plan.loss ? [lossStop(trace, chain, label)] : [];
   const stops = [
-    inputStop(trace, chain),
     ...shown.map((layer) => layerStop(trace, chain, layer)),
     ...loss,
     ...back.map(({ name }, at) => gradientStop(trace, chain, name, at === 0)),
     ...weightStops(trace, gradient),
   ];
-  return folded(stops).map((stop) => ({ ...stop, chain }));
+  return folded(stops);
 }
 
 /**
- * Leaves out stops if there are too many. Those that remain are, in this order: those without a kind and the first layer, the
- * last of each kind backward, next to the weight, the first of each kind forward, and the others. The stop before them lists
+ * Leaves out stops if there are too many. Those that the picture replaces are always left out. Those that remain are, in this
+ * order: those without a kind, the first layer and the last one before the loss, the last of each kind backward, next to the weight, the first of each kind forward, and the others. The stop before them lists
  * those left out.
  * @param {Stop[]} stops
  */
 function folded(stops) {
-  const ranks = stops.map(({ kind, phase }, at) => {
+  const ranks = stops.map(({ kind, phase, isHeld }, at) => {
     const isSame = (/** @type {Stop} */ other) => other.kind === kind && other.phase === phase;
-    if (kind === undefined || at === 1) return 0;
+    if (isHeld) return HELD;
+    if (kind === undefined || at === 0 || stops[at + 1]?.layer === "loss") return 0;
     if (phase === "backward") return stops.findLastIndex(isSame) === at ? 1 : 3;
     return stops.findIndex(isSame) === at ? 2 : 3;
   });
   const order = [...stops.keys()].sort((a, b) => ranks[a] - ranks[b] || a - b);
-  const open = new Set(order.slice(0, MOST_OPEN));
+  const open = new Set(order.slice(0, MOST_OPEN).filter((at) => ranks[at] !== HELD));
   /** @type {Stop[]} */
   const kept = [];
   stops.forEach((stop, at) => {
@@ -124,13 +123,6 @@ function folded(stops) {
     else kept.at(-1)?.passed?.push(stop);
   });
   return kept;
-}
-
-/** @param {Trace} trace @param {Map<string, string>} chain @returns {Stop} */
-function inputStop(trace, chain) {
-  const { normalization, input_shape: shape } = trace.description;
-  const scaled = normalization.kind === "none" ? "" : " The network reads them normalized: each byte is scaled and shifted.";
-  return { title: "The input", words: [`The ${shape.length === 3 ? "image" : "input"} has ${shape.join(" × ")} values.${scaled}`], cell: cellOn(trace, chain, "x"), layer: "input", phase: "forward", rule: false };
 }
 
 /** @param {Trace} trace @param {Map<string, string>} chain @param {import("../../types.js").LayerInfo} layer @returns {Stop} */
@@ -141,44 +133,50 @@ function layerStop(trace, chain, { name, type }) {
 
 /** @param {Trace} trace @param {Map<string, string>} chain @param {number | null} label  of the image @returns {Stop} */
 function lossStop(trace, chain, label) {
-  const { plan, outputs } = trace.description;
+  const { plan, outputs, step } = trace.description;
   const loss = trace.values.get("loss.y")?.data[0] ?? 0;
   const name = labelName(trace.description, trace.picture.label);
   const about = label === null ? `No label is chosen, so the prediction, ${name}, takes its place. ` : `The correct class is ${name}. `;
   const words = [`${name && about}The loss, ${formatNumber(loss)}, says in one number how wrong the network is. Training makes it smaller.`];
   const tensor = plan.forward.find(({ reads }) => reads[1]?.storage === plan.target?.storage)?.writes[0].storage ?? "loss.y";
-  if (outputs.length) words.push("It is the sum of the losses of the outputs.");
+  if (outputs.length) words.push(`It is ${outputs.map((output) => `${output.weight === 1 ? "" : `${formatNumber(output.weight)} · `}the loss of ${output.name}`).join(" + ")}.`);
   else if (trace.values.get(tensor)?.shape.length) words.push("It is the mean of the losses at all positions. At the position with the largest one:");
+  if (step.scaling) words.push("Training standardizes the targets: from each it subtracts the mean of the training data and divides by their standard deviation. So outputs and targets are not in their unit here.");
+  if (plan.weights) words.push("Classes or samples have weights in this loss.");
   return { title: "The loss", words, cell: outputs.length ? "loss.y" : cellOn(trace, chain, tensor), layer: "loss", phase: "forward", rule: !outputs.length };
 }
 
 /** @param {Trace} trace @param {Map<string, string>} chain @param {string} name @param {boolean} isFirst @returns {Stop} */
 function gradientStop(trace, chain, name, isFirst) {
-  const reader = readerOf(trace, name);
+  const readers = trace.description.plan.forward.filter(({ reads }) => reads.some((tensor) => tensor?.storage === `${name}.y`));
   const cell = cellOn(trace, chain, `${name}.dy`);
-  const [title, words] = backWords(trace, reader);
   const { operation } = cell ? explain(trace, cell) : { operation: "" };
+  const stop = { cell, layer: name, phase: /** @type {const} */ ("backward"), rule: true };
   const error = errorOf(trace, { operation, tensor: `${name}.dy` });
   if (error) {
     const times = error.factor === 1 ? "" : `, times ${formatNumber(error.factor)}`;
     const about = error.title === "p" ? ", where p are the probabilities of the scores" : "";
-    const text = `${GRADIENT} Here it is simply the output minus the target, ${error.title} − t${times}${about}. The score of this stop is framed.`;
-    return { title: "The error: output minus target", words: [text], cell, layer: name, phase: "backward", rule: true };
+    return { ...stop, title: "The error: output minus target", words: [`${GRADIENT} Here it is simply the output minus the target, ${error.title} − t${times}${about}.`] };
   }
-  if (isFirst) return { title: "The gradient of the loss", words: [GRADIENT], cell, layer: name, phase: "backward", rule: true };
+  if (isFirst) return { ...stop, title: "The gradient of the loss", words: [GRADIENT] };
+  if (readers.length > 1) {
+    const words = `${readers.length} layers read these values. The gradients that they send back are added.`;
+    return { ...stop, title: `Back to ${name}: the sum of ${readers.length} gradients`, words: [words], kind: "sum" };
+  }
+  const [reader] = readers;
+  const [title, words] = backWords(trace, reader);
   const through = reader?.writes[0].name.split(".")[0] ?? name;
-  return { title: `Back through ${through}${title ? `: ${title.toLowerCase()}` : ""}`, words: words ? [words] : [], cell, layer: name, phase: "backward", rule: true, kind: reader?.name ?? "" };
+  const isHeld = holdable(trace).some((other) => other === reader && other.name === "cross_correlate");
+  return { ...stop, title: `Back through ${through}${title ? `: ${title.toLowerCase()}` : ""}`, words: words ? [words] : [], kind: reader?.name ?? "", isHeld };
 }
 
-/** The stops of the weight: its own gradient, and its update. @param {Trace} trace @param {string} gradient  of the weight @returns {Stop[]} */
+/** The stop of the weight's update, if there is one. @param {Trace} trace @param {string} gradient  of the weight @returns {Stop[]} */
 function weightStops(trace, gradient) {
   const { layout } = trace.description;
   const { tensor, index } = parted(gradient);
   const parameter = Object.keys(layout).find((name) => gradientName(name) === tensor && trace.values.has(`${name}.update`));
   if (!parameter) return [];
-  const words = [stepWords(trace, parameter, index), meanWords(trace, parameter, gradient), shareWords(trace, parameter, index)].filter(Boolean);
-  const own = "A change of the weight changes every output that used it. The ways to the loss through all these outputs are added.";
-  return [{ title: "The weight’s own gradient", words: [own], cell: gradient, layer: layered(tensor).layer, phase: "backward", rule: true }, { title: "The step", words, cell: named(`${parameter}.update`, index), layer: null, phase: "update", rule: true }];
+  return [{ title: "The step", words: [stepWords(trace, parameter, index)], cell: named(`${parameter}.update`, index), layer: null, phase: "update", rule: true }];
 }
 
 /** Says how the optimizer moves the weight. @param {Trace} trace @param {string} parameter @param {number[]} index */
@@ -191,51 +189,15 @@ function stepWords(trace, parameter, index) {
   return `The optimizer, ${trace.description.optimizer.name}, moves the weight from ${fixed(before, decimals)} to ${fixed(after, decimals)}. The change is ${fixed(change, decimals)}. It goes against the gradient${averaged}.`;
 }
 
-/** Says how the shown image's gradient becomes that of the batch; "" if the image is not one of it. @param {Trace} trace @param {string} parameter @param {string} gradient */
-function meanWords(trace, parameter, gradient) {
-  const count = trace.batch?.numbers.length ?? 1;
-  if (count === 1 || trace.picture.place === undefined || isCoupled(trace.description)) return "";
-  const own = valueOf(trace, gradient) ?? 0;
-  const mean = valueOf(trace, named(`${parameter}.g`, parted(gradient).index)) ?? 0;
-  const [part, rest] = [own / count, mean - own / count];
-  const decimals = decimalsThatAdd(decimalsOf(mean), [[mean, part, rest]]);
-  const enough = digitsThat((digits) => fixed(asPrinted(own, digits) / count, decimals) === fixed(part, decimals));
-  return `The gradient of this image is 1 of ${count}: it adds ${formatNumber(own, enough)} / ${count} = ${fixed(part, decimals)} to their mean. The other images add ${fixed(rest, decimals)}, so the mean gradient is ${fixed(mean, decimals)}.`;
-}
-
-/** Says which shares of the change the batch and the optimizer's memory have; "" if there is only one. @param {Trace} trace @param {string} parameter @param {number[]} index */
-function shareWords(trace, parameter, index) {
-  const change = changeOf(trace, parameter, index);
-  if (!change) return "";
-  const { operations, optimizer } = trace.description;
-  const decimals = shareDecimals(change);
-  const causes = /** @type {[number, string][]} */ ([
-    [change.memory, `is due to the gradients of earlier steps, which the optimizer remembers in ${operations[optimizer.operation].moment}`],
-    [change.batch, "to the gradient of this batch"],
-    [change.decay, "to weight decay"],
-  ]).filter(([value]) => value);
-  const shares = causes.map(([value, words]) => `${fixed((100 * value) / change.total, decimals)}\u00a0% ${words}`);
-  return shares.length > 1 ? `Of this change, ${shares.join(", and ")}.` : "";
-}
-
 /** Returns the title and the words of the way back through an operation. @param {Trace} trace @param {import("../../types.js").Operation | undefined} operation */
-function backWords({ description: { operations, shapes } }, operation) {
+function backWords({ description: { operations } }, operation) {
   if (!operation) return ["", ""];
-  const { name, attributes, reads: [, weights] } = operation;
+  const { name } = operation;
   if (operations[name]?.slope && name !== "relu") return CURVE;
-  if (name === "cross_correlate") {
-    if (Math.max(...(shapes[weights?.storage ?? ""] ?? []).slice(2)) === 1) return SINGLE;
-    if (attributes.flip) return UNTURNED;
-  }
   return OPERATIONS[name]?.slice(2) ?? ["", ""];
 }
 
 /** Returns the name of the operation that computes a layer's output. @param {Trace} trace @param {string} layer */
 function operationOf({ description: { plan } }, layer) {
   return plan.forward.find(({ writes }) => writes.some(({ storage }) => storage === `${layer}.y`))?.name ?? "";
-}
-
-/** Returns the operation that reads a layer's output. @param {Trace} trace @param {string} layer */
-function readerOf({ description: { plan } }, layer) {
-  return plan.forward.find(({ reads }) => reads.some((tensor) => tensor?.storage === `${layer}.y`));
 }

@@ -5,12 +5,11 @@
 
 import { button, createElement } from "../../elements.js";
 import { gradientName, isCoupled } from "../../engine/interpreter.js";
-import { ravel } from "../../engine/tensor.js";
-import { parted, valueOf } from "../../explain/naming.js";
+import { largestMagnitude, ravel, unravel, zeros } from "../../engine/tensor.js";
+import { named, parted, valueOf } from "../../explain/naming.js";
 import { pathsByPart, strongestPaths } from "../../explain/paths.js";
 import { inLectureMode } from "../../lecture_mode.js";
 import { onTheme } from "../../theme.js";
-import { largest } from "./chain.js";
 import { ownStops } from "./own.js";
 import { questionOf } from "./question.js";
 import { stopsOf } from "./stops.js";
@@ -48,6 +47,8 @@ class Story {
   #contributions = null;
   /** @type {{why: string, step: number | null, image: number | null} | null}  the place of the last question */
   #asked = null;
+  /** @type {{frame: import("../../types.js").Frame, x: import("../../types.js").Picture["x"], weight: string} | null}  the weight of the walk without a question */
+  #first = null;
 
   /** @param {HTMLElement} element @param {App} app */
   constructor(element, app) {
@@ -164,12 +165,14 @@ class Story {
     const gradient = valueOf(trace, this.#paths?.weight ?? "");
     if (!paths.length || !gradient) return;
     this.app.point({ paths });
+    const { stop } = this;
+    if (stop && stop !== this.stops.find(({ phase }) => phase === "backward")) return; // the first one has explained the lines
     const share = Math.round((100 * paths.reduce((sum, { value }) => sum + value, 0)) / gradient);
     const { layer, isMaps } = this.#paths ?? {};
     const [where, one] = isMaps ? ["pass through the maps", "map"] : ["start at the outputs", "output"];
     const effect = `by which the error of the shown image ${gradient < 0 ? "raises" : "lowers"} the weight`;
     const lines = layer ? `${where} of ${layer} ${effect} most. Each stands for all ways through its ${one}.` : `are the strongest ways ${effect}.`;
-    const others = share > 100 ? `; the other ${layer ? one : "way"}s pull the other way, ${100 - share}\u00a0%` : `, the other ${layer ? one : "way"}s ${100 - share}\u00a0%`;
+    const others = share === 100 ? "" : share > 100 ? `; the other ${layer ? one : "way"}s pull the other way, ${100 - share}\u00a0%` : `, the other ${layer ? one : "way"}s ${100 - share}\u00a0%`;
     const words = `The lines in the network ${lines} Together they carry ${share}\u00a0% of its gradient${others.replace("-", "−")}.`;
     this.body.querySelector(".story-key")?.remove();
     this.body.append(createElement("p.story-meta.story-key", words));
@@ -177,7 +180,10 @@ class Story {
 
   /** Returns the strongest paths to the gradient of the last question's weight, or of a weight with a large one. @param {Trace} trace */
   #pathsOf(trace) {
-    const weight = (this.#asked && gradientOf(this.#asked.why)) ?? largestGradient(trace) ?? "";
+    if (this.#first?.frame !== trace.frame || this.#first.x !== trace.picture.x) {
+      this.#first = { frame: trace.frame, x: trace.picture.x, weight: largestChange(trace) };
+    }
+    const weight = gradientOf(this.#asked?.why ?? this.#first.weight);
     if (this.#paths?.weight !== weight || this.#paths.trace !== trace) {
       const all = () => pathsByPart(trace, weight) ?? { paths: pathsAlong(trace, weight), layer: "", isMaps: false };
       this.#paths = { trace, weight, ...(valueOf(trace, weight) === null ? { paths: [], layer: "", isMaps: false } : all()) };
@@ -247,14 +253,18 @@ class Story {
 
 /** Returns the gradient of an element of a parameter. @param {string} cell */
 function gradientOf(cell) {
+  if (!cell) return "";
   const bracket = cell.indexOf("[");
   return gradientName(cell.slice(0, bracket)) + cell.slice(bracket);
 }
 
-/** Returns the largest gradient of the first array of weights. @param {Trace} trace */
-function largestGradient(trace) {
-  const first = trace.description.plan.forward.map(({ reads }) => reads[1]).find((tensor) => tensor?.kind === "parameter");
-  return first ? largest(trace, gradientName(first.storage)) : null;
+/** Returns the weight of the first layer that the step changes most or, without a step, that with the largest gradient; "" without weights. @param {Trace} trace */
+function largestChange({ description: { plan }, values }) {
+  const weights = plan.forward.map(({ reads }) => reads[1]).find((tensor) => tensor?.kind === "parameter" && values.has(gradientName(tensor.storage)));
+  if (!weights) return "";
+  const [{ data, shape }, after, gradient] = [weights.storage, `${weights.storage}.update`, gradientName(weights.storage)].map((name) => values.get(name) ?? zeros([0]));
+  const changes = after.data.length ? Array.from(after.data, (value, at) => value - data[at]) : gradient.data;
+  return named(weights.storage, unravel(largestMagnitude(changes), shape));
 }
 
 /** Returns the strongest paths that have the sign of the gradient. @param {Trace} trace @param {string} gradient */

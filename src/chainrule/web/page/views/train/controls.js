@@ -83,7 +83,7 @@ export class Controls {
       if (field.valueAsNumber > 0) setRate(field.valueAsNumber);
       else field.value = String(rate());
     });
-    return [createElement("label.train-option", "learning rate ", field)];
+    return [createElement("label.train-option", "rate of new steps ", field)];
   }
 
   /** Runs a training command. If the run's history is open, starts training on this page first. @param {() => Promise<unknown>} act */

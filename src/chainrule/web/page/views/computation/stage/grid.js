@@ -1,6 +1,6 @@
 import { exactNumber } from "../../../explain/numbers.js";
 import { briefNumber } from "../../../numbers_brief.js";
-import { paint } from "../cell_colors.js";
+import { paint } from "../../../figures/cell_colors.js";
 import { createElement } from "../../../elements.js";
 
 /**

@@ -5,7 +5,7 @@ import { named, parted } from "../../../explain/naming.js";
 import { briefNumber } from "../../../numbers_brief.js";
 import { createElement } from "../../../elements.js";
 import { signed } from "../../../style/scale.js";
-import { paint } from "../cell_colors.js";
+import { paint } from "../../../figures/cell_colors.js";
 import { Plane } from "./plane.js";
 import { operandSide } from "./operand_size.js";
 

@@ -1,7 +1,7 @@
 import { ravel } from "../../../engine/tensor.js";
 import { bounds } from "../../../explain/boxes.js";
 import { named, parted } from "../../../explain/naming.js";
-import { scaleOfTensor } from "../cell_colors.js";
+import { scaleOfTensor } from "../../../figures/cell_colors.js";
 import { createElement } from "../../../elements.js";
 import { Plane } from "./plane.js";
 import { operandSide } from "./operand_size.js";

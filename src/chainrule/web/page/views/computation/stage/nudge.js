@@ -1,63 +1,37 @@
 import { gradientName } from "../../../engine/interpreter.js";
-import { LossOf, canNudge } from "../../../engine/nudge.js";
+import { canNudge } from "../../../engine/nudge.js";
 import { placeOf, valueOf } from "../../../explain/naming.js";
-import { distinct, formatNumber } from "../../../explain/numbers.js";
-import { button, createElement, createSvg } from "../../../elements.js";
-import { axis, dot, label, polyline, segment } from "../../../figures/drawing.js";
+import { formatNumber } from "../../../explain/numbers.js";
+import { createElement } from "../../../elements.js";
+import { lossSlider } from "../../../figures/loss_slider.js";
 import { fold } from "../fold.js";
 import { numberLink } from "../links.js";
 import { staticStage } from "./stage.js";
 
 /**
- * A slider that changes a number. The network is recomputed, and the loss is plotted over the number, with the gradient
- * as the slope of a tangent.
+ * A slider that changes a number. The network is recomputed, and the loss is plotted over the number.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-const [WIDTH, HEIGHT, EDGE, POINTS] = [560, 220, 28, 48];
-const [SLICE, REST] = [8, 8]; // milliseconds of computation, and of the pause after it
 const WIDE = 2400; // pixels; in a window of this width, there is space next to the numbers
 const EPSILON = 1e-4; // relative to the magnitude of the value, or to 1 if that is larger
 
 /** @param {PanelContext} context @returns {Stage | null} null if the number cannot be changed */
 export function nudgeStage(context) {
   const { cell, tensor } = context.explanation;
-  const place = placeOf(context.trace, cell);
   const gradient = cell.replace(tensor, gradientName(tensor));
   const slope = valueOf(context.trace, gradient);
-  if (!context.nudge || context.trace.nudge || !place || slope === null || !canNudge(context.trace, tensor)) return null;
+  if (!context.nudge || context.trace.nudge || !placeOf(context.trace, cell) || slope === null || !canNudge(context.trace, tensor)) return null;
   const title = "Nudge it: see what the gradient means";
-  return staticStage(fold(title, "computation-why computation-nudge", () => content(context, place, gradient, slope), innerWidth >= WIDE));
+  return staticStage(fold(title, "computation-why computation-nudge", () => content(context, gradient, slope), innerWidth >= WIDE));
 }
 
-/** @param {PanelContext} context @param {{tensor: string, flat: number, array: {data: ArrayLike<number>}}} place @param {string} gradient @param {number} slope */
-function content(context, { tensor, flat, array }, gradient, slope) {
+/** @param {PanelContext} context @param {string} gradient @param {number} slope */
+function content(context, gradient, slope) {
   const { cell, value } = context.explanation;
-  const loss = new LossOf(context.trace, tensor, flat);
-  const reach = reachOf(array.data, value);
-  const drawing = new Drawing(loss, value, slope, reach);
-  const slider = createElement("input", { type: "range", min: -1, max: 1, step: 0.005, value: 0, "aria-label": `value of ${cell}` });
-  const words = createElement("output.computation-nudge-words");
-  const update = () => {
-    const now = value + Number(slider.value) * reach;
-    const at = loss.at(now);
-    drawing.point(now, at);
-    words.textContent =
-      `${cell} = ${distinct(now, value)}: loss ${distinct(at, drawing.start)}` +
-      (now === value ? "" : `, changed by ${formatNumber(at - drawing.start)}; the gradient predicts ${formatNumber(slope * (now - value))}`);
-    slider.setAttribute("aria-valuetext", words.textContent);
-  };
-  slider.addEventListener("input", () => {
-    update();
-    context.nudge?.(Number(slider.value) ? { cell, tensor, flat, value: value + Number(slider.value) * reach } : null);
-  });
-  const reset = button("Reset", () => {
-    slider.value = "0";
-    slider.dispatchEvent(new Event("input"));
-  });
-  update();
+  const { elements, loss } = lossSlider(context.trace, cell, slope, (change) => context.nudge?.(change));
   const epsilon = EPSILON * Math.max(1, Math.abs(value));
   const measured = createElement(
     "p",
@@ -66,70 +40,5 @@ function content(context, { tensor, flat, array }, gradient, slope) {
     ` for ε = ${formatNumber(epsilon)}; the gradient is `,
     numberLink(context, gradient, slope),
   );
-  return [drawing.element, createElement("div.computation-nudge-row", slider, reset), words, measured];
-}
-
-/** Returns the range of the slider: the larger of the value and the root mean square of its tensor. @param {ArrayLike<number>} data @param {number} value */
-function reachOf(data, value) {
-  let squares = 0;
-  for (let i = 0; i < data.length; i += 1) squares += data[i] ** 2;
-  return Math.max(Math.abs(value), Math.sqrt(squares / data.length)) || 1;
-}
-
-/** The curve of the loss over one number, its tangent, and the point of the slider. */
-class Drawing {
-  /** @param {LossOf} loss @param {number} value @param {number} slope @param {number} reach */
-  constructor(loss, value, slope, reach) {
-    this.loss = loss;
-    this.value = value;
-    this.slope = slope;
-    this.reach = reach;
-    /** @type {number[]} */
-    this.losses = [];
-    /** @type {[number, number]} */
-    this.now = [value, loss.at(value)];
-    this.start = this.now[1];
-    this.element = createSvg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "computation-curve", role: "img", "aria-label": "loss over this value, with its tangent" });
-    this.compute();
-  }
-
-  /** Computes points for a few milliseconds, then yields to the page. */
-  compute() {
-    const end = performance.now() + SLICE;
-    while (this.losses.length <= POINTS && performance.now() < end) {
-      this.losses.push(this.loss.at(this.x(this.losses.length)));
-    }
-    this.draw();
-    if (this.losses.length <= POINTS) setTimeout(() => this.compute(), REST);
-  }
-
-  /** The value at a point of the curve. @param {number} at */
-  x(at) {
-    return this.value + ((2 * at) / POINTS - 1) * this.reach;
-  }
-
-  /** @param {number} value @param {number} loss */
-  point(value, loss) {
-    this.now = [value, loss];
-    this.draw();
-  }
-
-  draw() {
-    const finite = [...this.losses, this.start, this.now[1]].filter(Number.isFinite);
-    const [low, high] = [Math.min(...finite), Math.max(...finite)];
-    const span = high - low || 1;
-    const across = axis(this.value - this.reach, this.value + this.reach, EDGE, WIDTH - EDGE);
-    const up = axis(low, high, HEIGHT - EDGE, EDGE);
-    const half = Math.min(this.reach, Math.abs((0.5 * span) / (this.slope || span)));
-    const [left, right] = [this.value - half, this.value + half];
-    const tangent = (/** @type {number} */ value) => up(this.start + this.slope * (value - this.value));
-    this.element.replaceChildren(
-      segment("computation-axis", EDGE, HEIGHT - EDGE, WIDTH - EDGE, HEIGHT - EDGE),
-      label(`loss ${formatNumber(low)} … ${formatNumber(high)}`, EDGE, 16),
-      polyline("computation-line", this.losses.map((loss, at) => [across(this.x(at)), up(loss)])),
-      segment("computation-tangent", across(left), tangent(left), across(right), tangent(right)),
-      dot("computation-was", across(this.value), up(this.start), 5),
-      dot("computation-point", across(this.now[0]), up(this.now[1]), 6),
-    );
-  }
+  return [...elements, measured];
 }

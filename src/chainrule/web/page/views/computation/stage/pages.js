@@ -2,7 +2,7 @@ import { briefNumber } from "../../../numbers_brief.js";
 import { button, createElement } from "../../../elements.js";
 import { signed } from "../../../style/scale.js";
 import { pageSums } from "../../../figures/term_layout.js";
-import { paint } from "../cell_colors.js";
+import { paint } from "../../../figures/cell_colors.js";
 
 /**
  * Buttons for the channels or filters of a sum, with their partial sums. One of them is shown.

@@ -1,6 +1,6 @@
 import { formatNumber } from "../../../explain/numbers.js";
 import { named, parted, valueOf } from "../../../explain/naming.js";
-import { scaleOfTensor } from "../cell_colors.js";
+import { scaleOfTensor } from "../../../figures/cell_colors.js";
 import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { NumberGrid } from "./grid.js";

@@ -1,6 +1,6 @@
 import { ravel } from "../../../engine/tensor.js";
 import { named, parted } from "../../../explain/naming.js";
-import { scaleOfTensor } from "../cell_colors.js";
+import { scaleOfTensor } from "../../../figures/cell_colors.js";
 import { createElement } from "../../../elements.js";
 import { NumberGrid } from "./grid.js";
 import { Plane } from "./plane.js";

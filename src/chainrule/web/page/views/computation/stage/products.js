@@ -2,7 +2,7 @@ import { largestMagnitude } from "../../../engine/tensor.js";
 import { parted } from "../../../explain/naming.js";
 import { briefNumber } from "../../../numbers_brief.js";
 import { signed } from "../../../style/scale.js";
-import { scaleOfTensor } from "../cell_colors.js";
+import { scaleOfTensor } from "../../../figures/cell_colors.js";
 import { createElement } from "../../../elements.js";
 import { lettersOf } from "../letters.js";
 import { NumberGrid } from "./grid.js";

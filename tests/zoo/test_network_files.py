@@ -31,6 +31,9 @@ def broken():
 def nothing():
     return 3
 
+def whole(classes, input_shape):
+    return Sequential(deep(classes, input_shape), input_shape)
+
 several = [cr.Flatten(), cr.Dense(10), cr.Sigmoid()]
 model = Sequential(several, (1, 5, 6), dtype="float64", loss="half_squared_error")
 number = 3
@@ -70,6 +73,7 @@ def test_any_layer_survives_being_written(tmp_path: Path) -> None:
 def test_python_files(tmp_path: Path) -> None:
     path = written(tmp_path, PYTHON, "mine.py")
     assert network_files.find(f"{path}:deep").build((3, 4, 4), ("a", "b"), engine="numpy").output_shape == (2,)
+    assert network_files.find(f"{path}:whole").build((3, 5, 4), ("a", "b"), engine="numpy").input_shape == (3, 5, 4)
     assert network_files.find(f"{path}:deep").recipe.loss == "categorical_cross_entropy"
     assert network_files.find(f"{path}:flat").recipe.loss == "softmax_cross_entropy"
     assert network_files.find(f"{path}:several").recipe.loss == "binary_cross_entropy"

@@ -110,7 +110,7 @@ def _from_python(name: str) -> CustomNetwork:
     """Load the network from FILE.py:NAME, or the only network from FILE.py.
 
     The network is a model, a list of layers, or a function that returns one of these. The function may have the
-    arguments `classes` and `input_shape`.
+    arguments `classes` and `input_shape`; with the latter, the network fits images of any shape.
     """
     file_name, _, attribute = name.partition(".py:")
     path = Path(file_name if file_name.endswith(".py") else f"{file_name}.py")
@@ -127,13 +127,14 @@ def _from_python(name: str) -> CustomNetwork:
 
     network = make(CLASSES, SHAPE)
     model = network if isinstance(network, Model) else None
+    is_open = inspect.isfunction(value) and "input_shape" in inspect.signature(value).parameters
     recipe = replace(RECIPE, loss=_default_loss(network))
     return CustomNetwork(
         model.name if model is not None and model.name != "model" else path.stem,
         str(path),
         lambda classes: [],
         recipe,
-        input_shape=None if model is None else model.input_shape,
+        input_shape=None if model is None or is_open else model.input_shape,
         dtype=None if model is None else str(model.dtype),
         make=make,
     )

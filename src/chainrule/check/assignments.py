@@ -25,7 +25,7 @@ import numpy as np
 from chainrule.check import comparison, learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.constructors import construct
-from chainrule.check.diagnoses.general import ZERO
+from chainrule.check.diagnoses.general import FACTOR, ZERO
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.file_checks import check_file
 from chainrule.check.forms import (
@@ -149,7 +149,7 @@ class Assignment:
                 if not any(SLOW in note for note in report.notes):
                     raise
                 return report, dict.fromkeys(self.parts, f"not verified: it {end}.")
-            except StudentError as error:
+            except StudentError as error:  # of forward
                 if report.ok:
                     raise
                 return report, dict.fromkeys(self.parts, f"{error}.")  # the report contains the error
@@ -198,11 +198,14 @@ def verify(
 ) -> dict[str, str]:
     """Return the parts that do not count, even if the report calls them right, with a message for each.
 
-    If the forward pass is wrong, the gradients only count if the report identifies its mistake; zeros are no attempt.
+    The output is judged by forward alone: a backward that fails costs the gradients only. If the forward pass is wrong,
+    the gradients only count if the report identifies its mistake; zeros, or a factor of everything, are no attempt.
+
+    Errors   StudentError for an error in forward
     """
     first = {row.title: row for row in reversed(report.rows)}  # its tolerance reflects the part's rounding errors
     tolerances = {title: min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE) for title, row in first.items()}
-    output_is_explained = "y" in first and bool({*first["y"].diagnoses} - {ZERO})  # later rows are of other mistakes
+    output_is_explained = "y" in first and _is_explained(first["y"])  # later rows are of other mistakes
     wrong = dict[str, str]()
     if isinstance(task.layer, Dropout):  # its numbers are random
         return wrong
@@ -213,7 +216,10 @@ def verify(
         if matching[:1] != judges[:1]:
             wrong["y"] = "is wrong for other values"
         if matching:
-            wrong |= _compare(subject, matching[0], values, dy, tolerances)
+            try:
+                wrong |= _compare(subject, matching[0], values, dy, tolerances)
+            except StudentError as error:
+                wrong |= {part: f"{error}." for part in task.parts if part != "y"}
         elif not output_is_explained:
             wrong |= {part: UNKNOWN_OUTPUT for part in task.parts if part != "y"}
     return wrong
@@ -240,6 +246,11 @@ def _random_variants(
                 subject, probes.batch_size(subject.shape), variant_seed, judge.intended
             )
             yield subject, [judge, rotated] if rotated else [judge], values
+
+
+def _is_explained(row: Row) -> bool:
+    """Return whether a mistake explains a wrong output, so that the gradients of this forward pass may be right."""
+    return any(diagnosis != ZERO and diagnosis.name != FACTOR for diagnosis in row.diagnoses)
 
 
 def _compare(subject: Subject, judge: Judge, values: Values, dy: Array, tolerances: dict[str, float]) -> dict[str, str]:
@@ -334,7 +345,7 @@ class FileAssignment:
         wrong = dict[str, str]()
         for course_format in self.formats.values():
             outputs = [row for row in rows if self.part(row) == getattr(course_format, "forward", None)]
-            is_unexplained = bool(outputs) and outputs[0].is_wrong and not {*outputs[0].diagnoses} - {ZERO}
+            is_unexplained = bool(outputs) and outputs[0].is_wrong and not _is_explained(outputs[0])
             if isinstance(course_format, FunctionFormat) and is_unexplained:
                 wrong[course_format.backward] = UNKNOWN_OUTPUT
         return Report("homework", (*rows, *absent), report.notes if report else (), brief=True), wrong

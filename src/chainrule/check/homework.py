@@ -253,7 +253,8 @@ def _summary(
     rows = {part: [row for row in report.rows if task.part(row) == part] for part in task.parts}
     results = tuple(_part_result(part, part_rows, unverified.get(part)) for part, part_rows in rows.items())
     others = [row for row in report.rows if task.part(row) not in rows and not (row.ok or row.accepted)]
-    sentences = [*(result.remark for result in results if result.remark), *(_sentence(row) for row in others)]
+    remarks = {result.remark.removeprefix(result.part): result.remark for result in reversed(results) if result.remark}
+    sentences = [*reversed(remarks.values()), *(_sentence(row) for row in others)]
     sentences += [f"{note}." for note in report.notes if SLOW in note]
     names = [f"{result.part}: {result.diagnosis}" for result in results if not result.ok]
     right = len(rows) - max(len(names), bool(others))  # no full marks if anything else is wrong or was not checked

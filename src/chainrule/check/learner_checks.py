@@ -82,7 +82,14 @@ def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
         output = check_output(student, task, seed)
         if not output and not is_unwritten:
             raise
-        return Report(student.name, (*output, row))
+        tensors = ("x",) if task.against is None else _tensors(task)
+        return Report(student.name, (*output, *(replace(row, tensor=tensor) for tensor in tensors)))
+
+
+def _tensors(task: LearnerTask) -> tuple[str, ...]:
+    """Return the names of the tensors of a task's intended layer."""
+    layer = cast("Layer", task.against)
+    return LayerSubject(layer, task.shape or probes.input_shape_for(layer)).tensors
 
 
 def _dropout_report(student: Student, rate: float, shape: tuple[int, ...], seed: int) -> Report:

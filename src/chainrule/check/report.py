@@ -338,7 +338,11 @@ class Report:
     def _lines(self) -> list[str]:
         """Return the diagnoses and notes, one per line. Indented lines, such as terms, continue the line before."""
         lines: list[str] = []
+        failures = set[tuple[str, tuple[Diagnosis, ...]]]()  # an error in a call is that of all of its results
         for row in self.rows:
+            if row.failed and (row.subject, row.diagnoses) in failures:
+                continue
+            failures.add((row.subject, row.diagnoses))
             prefix = f"{row.subject}: " if self.brief else ""
             if row.first is not None:
                 lines += [line if line[0] == " " else f"{prefix}{line}" for line in row.first.lines(row.title)]

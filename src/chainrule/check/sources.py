@@ -76,7 +76,18 @@ def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[
     if selection["loss"]:
         return LossFunctions(source, name), name
     kind = Functions if isinstance(source, ModuleType | tuple) or takes_context(source) else Methods
-    return kind(source, name, selection["options"]), name
+    return kind(_with_backward(source), name, selection["options"]), name
+
+
+def _with_backward(source: Any) -> Any:
+    """Return a class that has only forward with a backward that is not written; other code unchanged."""
+    if not isinstance(source, type) or not calling.method(source, NAMES.forward) or calling.is_layer(source):
+        return source
+    return type(source.__name__, (source,), {"backward": _missing_backward, "__module__": source.__module__})
+
+
+def _missing_backward(_self: Any, _dy: Array) -> Array:
+    raise NotImplementedError("add a method backward(dy)")
 
 
 @dataclass(frozen=True)
@@ -267,7 +278,7 @@ def _call(kind: type[Any], method: str) -> str:
 def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
     if calling.is_layer(module):
         return module, path.stem
-    names = _without_duplicates(module, layers(module))
+    names = _without_duplicates(module, layers(module)) or _only_forward(module)
     if len(names) == 1:
         return _value(module, names[0]), names[0]
     if not names:
@@ -282,6 +293,17 @@ def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
     raise StudentError(
         f"{path.name} has several layers; select one: {', '.join(f'{path.name}:{name}' for name in names)}"
     )
+
+
+def _only_forward(module: ModuleType) -> list[str]:
+    """Return the names of the classes that have a forward and no backward. Base classes are omitted."""
+    bases = _bases(module)
+    return [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__ and value not in bases
+        if calling.method(value, NAMES.forward) not in ("", "__call__")
+    ]
 
 
 def _is_own_engine(module: ModuleType, value: Any) -> bool:

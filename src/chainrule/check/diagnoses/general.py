@@ -19,6 +19,7 @@ BATCH = Diagnosis(
 )
 DOUBLED = Diagnosis("gradient-doubled", "is twice the right answer")
 HALVED = Diagnosis("gradient-halved", "is half the right answer")
+FACTOR = "constant-factor"  # name of the diagnosis for a multiple of the right answer
 ZERO = Diagnosis("gradient-zero", "is zero everywhere")
 UPSTREAM = Diagnosis(
     "upstream-forgotten", "equals the right answer for a dy of all ones: multiply by the upstream gradient dy"
@@ -82,7 +83,7 @@ def constant_factor(pairs: Sequence[tuple[Array, Array]], tolerance: float) -> D
     if not nearly_equal(np.array(factor), np.array(float(f"{factor:.3g}")), tolerance):
         return None  # a constant in code has few digits
     message = f"is {factor:.4g} times the right answer: a constant such as a learning rate belongs elsewhere"
-    return Diagnosis("constant-factor", message)
+    return Diagnosis(FACTOR, message)
 
 
 def vague(tensor: str) -> list[Mistake]:

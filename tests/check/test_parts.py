@@ -1,0 +1,78 @@
+"""Every part earns its own points: y by forward alone, the gradients by backward, in `check` and in `grade`."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+from check.submissions import graded, written
+
+from chainrule.check import homework
+from chainrule.check.checked_file import LocalFile
+from chainrule.check.sources import load
+
+DENSE = """
+import numpy as np
+
+class Linear:
+    def __init__(self, in_features, out_features):
+        self.W, self.b = np.random.randn(in_features, out_features), np.zeros(out_features)
+
+    def forward(self, x):
+        self.x = x
+        return {factor} * (x @ self.W + self.b)
+"""
+BACKWARD = """
+    def backward(self, dy):
+        dy = {factor} * dy
+        self.dW, self.db = self.x.T @ dy, dy.sum(0)
+        return dy @ self.W.T
+"""
+INCOMPLETE = {
+    "left out": "",
+    "empty": "    def backward(self, dy):\n        pass\n",
+    "not implemented": "    def backward(self, dy):\n        raise NotImplementedError\n",
+    "a missing name": "    def backward(self, dy):\n        return dy @ self.w.T\n",
+    "a wrong shape": "    def backward(self, dy):\n        return dy @ self.W\n",
+    "nothing stored": "    def backward(self, dy):\n        return dy @ self.W.T + missing\n",
+}
+
+
+def earned(grade: homework.Grade) -> set[str]:
+    return {result.part for result in grade.results if result.ok}
+
+
+def checked(folder: Path, text: str, against: str) -> dict[str, str]:
+    """Return the verdicts of `check` by part."""
+    file = LocalFile(load(written(folder, textwrap.dedent(text), "checked.py")))
+    report = homework.assignment(against, None).report(file, 5)[0]
+    return {row.title: row.verdict for row in reversed(report.rows)}
+
+
+@pytest.mark.parametrize("name", INCOMPLETE)
+def test_a_missing_backward_costs_the_gradients_only(name: str, tmp_path: Path) -> None:
+    text = DENSE.format(factor=1) + INCOMPLETE[name]
+    grade = graded(tmp_path, text, "Dense(4)")
+    assert earned(grade) == {"y"}, grade
+    assert all(result.remark for result in grade.results if not result.ok), grade
+    verdicts = checked(tmp_path, text, "Dense(4)")
+    assert verdicts["y"] == "right"
+    assert {"right"} & {verdicts.get(part) for part in ("dx", "dw", "db")} == set()
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.1, 3.0])
+def test_a_factor_of_everything_earns_nothing(factor: float, tmp_path: Path) -> None:
+    assert earned(graded(tmp_path, (DENSE + BACKWARD).format(factor=factor), "Dense(4)")) == set()
+
+
+def test_verdicts_of_check_and_grade_agree(tmp_path: Path) -> None:
+    right = (DENSE + BACKWARD).format(factor=1)
+    changes = {"": set[str](), "self.x.T @ dy": {"dw"}, "dy.sum(0)": {"db"}, "dy @ self.W.T": {"dx"}, "+ self.b": {"y"}}
+    for change, wrong in changes.items():
+        text = right.replace(change, f"{change} * 1.5") if change else right
+        grade = graded(tmp_path, text, "Dense(4)")
+        verdicts = checked(tmp_path, text, "Dense(4)")
+        assert wrong <= {part for part, verdict in verdicts.items() if verdict != "right"}, (change, verdicts)
+        for result in grade.results:
+            assert not result.ok or verdicts[result.part] == "right", (change, grade)
+        if change != "+ self.b":
+            assert {result.part for result in grade.results if not result.ok} == wrong, (change, grade)

@@ -51,7 +51,7 @@ from chainrule.custom.sample_axis import AdaptedLoss
 from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import IN_A_ROW, Dropout, Layer, expressions
+from chainrule.layers import IN_A_ROW, BatchNorm2D, Dropout, Layer, LayerNorm, expressions
 from chainrule.network import losses
 
 OTHER_VALUES = "other random values"
@@ -182,9 +182,18 @@ def load_layer(
     pair = pair_named(file, name)
     if pair:
         return pair_task(file, *pair, task)
-    required = file.contents().required  # constructor arguments by class
+    contents = file.contents()
+    required = contents.required  # constructor arguments by class
     key = next(iter(required)) if len(required) == 1 and not name else name
-    if {*required.get(key, ())} - set(options):
+    arguments = contents.layers.get(key, ())
+    if isinstance(task.against, Dropout):
+        task = replace(task, told=bool({*arguments} & set(options)))
+    unknown = [argument for argument in required.get(key, ()) if argument not in options]
+    if isinstance(task.against, BatchNorm2D | LayerNorm) and len(unknown) == 1:
+        shape = task.shape or probes.input_shape_for(task.against)
+        options = {**options, unknown[0]: shape[0]}  # the number of features
+        unknown = []
+    if unknown:
         return construct(file, key, required[key], options, 0)[0], task
     return file.layer(name, options=options), task
 

@@ -101,8 +101,14 @@ def _shapes_of_weights(student: Student) -> Sequence[tuple[int, ...]]:
             orders = ((w.shape[1], w.shape[2:]), (w.shape[0], w.shape[1:-1]), (w.shape[-2], w.shape[:-2]))
             return [*(_shape_around(channels, taps) for channels, taps in orders), *SHAPES]
     scales = (student.copy_of(name) for name in arrays_named("gamma", student.array_names()))
-    scale_size = next((len(scale) for scale in scales if scale is not None and scale.ndim == 1), 0)
-    return [(scale_size, scale_size + 2, scale_size + 1), (scale_size,), *SHAPES] if scale_size else SHAPES
+    scale = next(
+        (scale for scale in scales if scale is not None and scale.ndim and scale.size == max(scale.shape)), None
+    )
+    if scale is None:
+        return SHAPES
+    vector, image = (scale.size,), (scale.size, scale.size + 2, scale.size + 1)
+    first = [vector, image] if scale.shape == (1, scale.size) else [image, vector]  # a row belongs to vectors
+    return [*first, *SHAPES]
 
 
 def _shape_around(channels: int, window: Sequence[int]) -> tuple[int, ...]:

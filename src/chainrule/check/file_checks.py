@@ -29,7 +29,14 @@ from chainrule.check.forms import (
     usual_values,
 )
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
-from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer, check_reading, of_single_samples
+from chainrule.check.learner_checks import (
+    ONE_NONZERO_NOTE,
+    ONLY_SQUARE,
+    LearnerTask,
+    check_layer,
+    check_reading,
+    of_single_samples,
+)
 from chainrule.check.loss_reading import all_losses, read_loss
 from chainrule.check.mode_checks import class_rows
 from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
@@ -75,11 +82,13 @@ def check_file(
 
     pairs, missing = find_pairs(functions)
     pairs = [pair for pair in pairs if is_selected(pair.forward, pair.backward)]
-    classes = {key: arguments for key, arguments in contents.layers.items() if is_selected(key)}
-    other_pairs = [pair for pair in tutorial_pairs(functions) if is_selected(*pair)]
-    engines = [name for name in contents.engines if is_selected(name)]
     kinds = {name: optimizer_kind(name) for name in contents.optimizers if is_selected(name)}
     optimizers = {name: kind for name, kind in kinds.items() if kind}
+    classes = {
+        key: arguments for key, arguments in contents.layers.items() if is_selected(key) and key not in optimizers
+    }
+    other_pairs = [pair for pair in tutorial_pairs(functions) if is_selected(*pair)]
+    engines = [name for name in contents.engines if is_selected(name)]
     methods = {call.partition("(")[0] for call in chain(*contents.methods.values())}
     # The check of a single layer only calls methods with usual names, such as forward and backward.
     has_unusual_methods = contents.methods and not methods & {*sources.METHODS}
@@ -96,7 +105,7 @@ def check_file(
     for name in engines:
         subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)
     for name, kind in optimizers.items():
-        subjects[name] = _optimizer_rows(file, name, kind, seed, None if names else notes)
+        subjects[name] = _optimizer_rows(file, name, kind, seed)
     subjects |= {" / ".join(pair): other_pair_rows(file, *pair, base, seed) for pair in other_pairs}
     for row in _rows(file, subjects):
         seen.append(row)
@@ -105,18 +114,12 @@ def check_file(
     return Report(title, tuple(rows), tuple(dict.fromkeys(notes)), brief=True)
 
 
-def _optimizer_rows(file: CheckedFile, name: str, kind: str, seed: int, notes: list[str] | None) -> Iterator[Row]:
-    """Yield the row of an optimizer.
-
-    notes   notes for the report, for an optimizer in an unknown form that was not selected by name; else None
-    """
+def _optimizer_rows(file: CheckedFile, name: str, kind: str, seed: int) -> Iterator[Row]:
+    """Yield the row of an optimizer. One in an unknown form is not checked."""
     try:
         yield from optimizer_rows(name, kind, partial(file.evaluate, name), seed)
     except StudentError as error:
-        if notes is None or not isinstance(error, FormError):
-            yield failure_row(name, error, tensor="update")
-        else:
-            notes.append(f"{name} is not checked: {error}")
+        yield failure_row(name, error, tensor="update")
 
 
 def _is_last(name: str) -> bool:
@@ -168,9 +171,9 @@ def _slow_row(name: str, error: GuestEnded) -> Row:
 
 
 def _are_checkable(classes: Mapping[str, tuple[str, ...]]) -> bool:
-    """Return whether there are several classes, or one that accepts arguments or is a loss or a softmax."""
+    """Return whether there are several classes, or one that accepts arguments or is a loss, a softmax or a dropout."""
     formats = [course_format for name in classes if (course_format := class_format(name))]
-    named = any(course_format.layer in (None, Softmax) for course_format in formats)
+    named = any(course_format.layer in (None, Softmax, Dropout) for course_format in formats)
     return len(classes) > 1 or named or any(classes.values())
 
 
@@ -200,6 +203,7 @@ def _class_rows(
             yield from _loss_class_rows(file, name, against, seed, found)
             return
         task, options = _task(name, course_format, signature, base)
+        known = options
         tried = (*signature[1], *(_activation_arguments(signature[0]) if course_format else ()))
         student, options = constructors.construct(file, name, tried, options, seed)
         if signature[0] == ("ctx",):
@@ -215,10 +219,12 @@ def _class_rows(
             single = _sample_rows(file.layer(name, options=options), LearnerTask(layer, (6,)), seed, axes)
             notes += [f"{name}: {SINGLE_VECTORS}"] if single else []
             rows = single or rows
+        guessed = {*signature[1]} - {*known}  # arguments whose values were found by trial
+        rows = [row for row in rows if not (guessed and ONLY_SQUARE in row.diagnoses)]
         yield from rows
         notes += [f"{name}: {note}" for note in report.notes if note.startswith(REPORTED_NOTES)]
         all_right = all(row.ok or row.accepted for row in rows)
-        if all_right:
+        if all_right and not guessed:
             yield from _rows_with_other_options(file, name, options, signature, (course_format, task), seed)
     except (StudentError, ShapeError) as error:
         failure = error if isinstance(error, StudentError) else str(error)
@@ -332,6 +338,12 @@ def _task(
         unknown = [argument for argument in required if argument not in options]
         if isinstance(case.layer, NORMALIZATIONS) and len(unknown) == 1:  # the number of features
             options[unknown[0]] = case.shape[0]
+        elif isinstance(case.layer, Dropout):
+            options |= dict.fromkeys(unknown[:1], case.layer.rate)
+            task = replace(task, told=bool(options))
+    elif course_format.layer is Dropout:
+        case = course_format.cases(arguments)[0]
+        task = replace(task, against=case.layer, shape=case.shape, told=False)
     if {*required} - {*options}:
         task = replace(task, against=None, shape=None, larger=())
     return task, options

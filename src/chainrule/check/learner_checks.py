@@ -69,7 +69,8 @@ def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
     """
     try:
         if isinstance(task.against, Dropout) and task.against.rate:
-            return _dropout_report(student, task.against.rate, task.shape or probes.input_shape_for(task.against), seed)
+            shape = task.shape or probes.input_shape_for(task.against)
+            return _dropout_report(student, task.against.rate, shape, seed, task.told)
         return _check_written_layer(student, task, seed)
     except StudentError as error:
         row, is_unwritten = failure_row(student.name, error), isinstance(error, UnwrittenError)
@@ -92,11 +93,11 @@ def _tensors(task: LearnerTask) -> tuple[str, ...]:
     return LayerSubject(layer, task.shape or probes.input_shape_for(layer)).tensors
 
 
-def _dropout_report(student: Student, rate: float, shape: tuple[int, ...], seed: int) -> Report:
-    """Return the report of a learner's dropout in training."""
+def _dropout_report(student: Student, rate: float, shape: tuple[int, ...], seed: int, told: bool) -> Report:
+    """Return the report of a learner's dropout in training. ``told`` is whether the code was given the rate."""
     rows = list[Row]()
     try:
-        rows.extend(dropout_rows(student, rate, shape, seed))
+        rows.extend(dropout_rows(student, rate, shape, seed, told))
     except StudentError as error:
         if not rows:
             raise
@@ -187,6 +188,9 @@ def _complete_report(
             rows = (*single.rows, *extra_rows(single, earlier), *unchecked, *unknown_output)
             return Report(student.name, rows, (*notes, ONE_NONZERO_NOTE))
     other_sizes, batch_of_one = _check_other_sizes(subject, examination, task.larger, seed)
+    if task.against is None and judge is not None and _hides_window(judge.intended):
+        own = examination.probe.values["x"].shape[1:]
+        other_sizes = [other for other in other_sizes if other.probe.values["x"].shape[1:] == own]
     rows = _with_first_wrong_entry(with_diagnoses([examination, *other_sizes]), examination)
     forward = judge.intended.plan.forward if judge is not None else ()
     if forward and forward[0].name in TIE_OPERATIONS:
@@ -201,6 +205,11 @@ def _complete_report(
         intended = judge and judge.intended
         unknown_output = misnamed_rows(student.kind, subject, intended, probe.values) or unknown_output
     return Report(student.name, (*rows, *unchecked, *unknown_output), tuple(notes))
+
+
+def _hides_window(intended: LayerSubject) -> bool:
+    """Return whether the output suggests one window along an axis, which may have any size or stride elsewhere."""
+    return len(intended.output_shape) < len(intended.shape) or 1 in intended.output_shape[1:]
 
 
 def _with_ties(rows: list[Row], examination: Examination, *, exact: bool) -> list[Row]:

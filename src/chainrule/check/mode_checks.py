@@ -36,6 +36,8 @@ UNKNOWN = (
     "training to the class"
 )
 STATISTICS_CHANGED = "changes the running statistics in test mode: update them in training only"
+MIN_OLD_WEIGHT = 0.5  # of the running statistics in an update; less follows the last batch
+MIN_OWN_SCALE = 1.05  # of kept values, of a dropout with its own probability
 DEVIATIONS = 6  # largest accepted deviation of the fraction of kept values, in standard deviations
 
 
@@ -135,8 +137,11 @@ class NormalizationPoint:
         single_output, _ = run(True, self.x[:1])
         (mean, variance), factor = self.statistics, self.factor(trained)
         other = 1 - self.momentum  # the weight of the new statistic, or of the old one if they are swapped
-        stored = self.is_updated_by(trained, self.momentum) or (either_factor and self.is_updated_by(trained, other))
-        swapped = not (stored or either_factor) and _same(trained[0], other * self.mean + self.momentum * mean)
+        updated = self.is_updated_by(trained, self.momentum) or (either_factor and self.is_updated_by(trained, other))
+        forgets = factor < MIN_OLD_WEIGHT
+        stored = updated and not forgets
+        exchanged = _same(trained[0], other * self.mean + self.momentum * mean)
+        swapped = updated or exchanged if forgets else not (stored or either_factor) and exchanged
         message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
         mistake = "momentum-exchanged" if swapped else "running-statistics"
         if swapped:
@@ -238,6 +243,8 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
     def run(evaluated: bool, x: Array) -> tuple[Array, list[Array]]:  # the output, and the new mean and variance
         subject = match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
         copied, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
+        if not evaluated:
+            copied.forward(x)  # the first batch may replace the initial statistics
         parameters = {subject.names[parameter]: value for parameter, value in values.items()}
         for name, value in {**parameters, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
             initial = _held_array(copied, name, value)
@@ -300,17 +307,18 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
     return [*rows, row("mode='test'", _same(dx, dy), "test-mode", "must equal dout in test mode", "x")]
 
 
-def dropout_rows(student: Student, rate: float, shape: tuple[int, ...], seed: int) -> Iterator[Row]:
+def dropout_rows(student: Student, rate: float, shape: tuple[int, ...], seed: int, told: bool) -> Iterator[Row]:
     """Yield the rows of a learner's dropout in training. Its numbers are random, so only its mask is checked.
 
     rate   probability of dropping or, in older editions of courses, of keeping a value
+    told   whether the code was given the rate
     shape  shape of one input
     """
     generator = np.random.default_rng(seed)
     x = generator.uniform(1, 2, (-(-prod(INPUT_SHAPE) // prod(shape)), *shape))
     dy, row, first = generator.normal(size=x.shape), partial(_named_row, student.name), student.forward(x)
     notes = (SAME_MASK,) if _same(student.forward(x), first) else ()
-    yield replace(_masked(row, x, first, rate), notes=notes)
+    yield replace(_masked(row, x, first, rate, told), notes=notes)
     yield _mask_gradient(row, student, x, dy)
     subject = learner_subjects.SubmittedLayer(student, shape, {})
     checked = CheckedProbe(Probe(subject, {"x": x}, dy, first, generator), {}, {}, frozenset(), {"x": x / 2})
@@ -339,8 +347,11 @@ def _mask_gradient(row: Callable[..., Row], training: Student, x: Array, dy: Arr
     return row(METHOD, _same(dx, dy * masked), mistake, message, "x")
 
 
-def _masked(row: Callable[..., Row], x: Array, y: Array, p: float) -> Row:
-    """Return the row of y in training mode. Each element must be 0, or x divided by the probability of keeping it."""
+def _masked(row: Callable[..., Row], x: Array, y: Array, p: float, told: bool = True) -> Row:
+    """Return the row of y in training mode. Each element must be 0, or x divided by the probability of keeping it.
+
+    told  whether the code was given p; if not, it may use a probability of its own
+    """
     if y.shape != x.shape:
         return row(METHOD, False, "dropout-mask", comparison.shape_message("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
@@ -358,6 +369,9 @@ def _masked(row: Callable[..., Row], x: Array, y: Array, p: float) -> Row:
 
     # p is the probability of keeping or, in older editions of the course, of dropping
     keep = next((keep for keep in (p, 1 - p) if near(keep)), None)
+    own = 1 / scale if scale > MIN_OWN_SCALE else 0.0  # of code that was not told p: its argument has an unknown name
+    if keep is None and not told and near(own):
+        keep = own
     if keep is None:
         message = (
             f"keeps {kept_fraction:.0%} of the values: keep each with probability p = {p} (1 − p in older editions)"

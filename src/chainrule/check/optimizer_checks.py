@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.check.comparison import TINY, Comparison, compare_with_array
 from chainrule.check.forms import DATA, class_format, impossible_value
 from chainrule.check.report import EPSILON_INSIDE, EPSILON_SCALED, VELOCITY_MEAN, Diagnosis, FirstWrong, Row, WorstEntry
+from chainrule.check.rows import NOT_CHECKED
 from chainrule.custom.calls import Array, FormError
 from chainrule.custom.optimizers import Descent
 from chainrule.errors import OptionError
@@ -25,6 +26,7 @@ WORDS: dict[str, tuple[str, ...]] = DATA["optimizers"]["words"]
 RANGES: dict[str, tuple[float, float]] = DATA["optimizers"]["ranges"]
 USUAL: dict[str, tuple[float, ...]] = DATA["optimizers"]["usual"]
 PAGES = {kind: f"docs/derivations/updates.md#{kind.removesuffix('w')}" for kind in OPTIONS}
+VISIBLE = 10  # smallest effect of an option on the steps, in tolerances, that shows whether it is used
 CHANGED = Diagnosis("arguments-overwritten", "is right, but it changes its arguments: return new arrays")
 
 
@@ -184,6 +186,7 @@ def optimizer_rows(name: str, kind: str, descend: Callable[[Descent], Mapping[st
         if value not in (0, drawn[option], *USUAL[option])
     )
     row = Row(name, "update", f"{STEPS} steps", best.error, tolerance, best.error <= tolerance, notes=notes)
+    fitting = (rule for rule, comparison in zip(rules, comparisons, strict=True) if comparison is best)
     if row.ok and "changed" in results:
         row = replace(row, ok=False, diagnoses=(CHANGED,))
     elif not row.ok:
@@ -197,7 +200,25 @@ def optimizer_rows(name: str, kind: str, descend: Callable[[Descent], Mapping[st
         first = FirstWrong(worst.index, worst.actual, worst.expected, page=PAGES[kind]) if worst else None
         row = replace(row, worst=worst, notes=(), diagnoses=tuple(islice(chain(impossible, mistakes), 1)))
         row = row if row.accepted else replace(row, first=first)
+    hidden = _hidden_option(kind, next(fitting), start, gradients, tolerance)
+    if hidden and (row.ok or row.accepted):
+        message = f"is not checked: its {hidden} is too small to be seen in its steps: choose a usual value"
+        row = replace(row, ok=False, checked=False, diagnoses=(Diagnosis(NOT_CHECKED, message),))
     yield row
+
+
+def _hidden_option(kind: str, rule: Rule, start: Array, gradients: Array, tolerance: float) -> str:
+    """Return what distinguishes a kind of optimizer, if the steps of the rule show no effect of it; else ""."""
+    without = {
+        "momentum": ("momentum", replace(rule, first=0.0, nesterov=False)),
+        "nesterov": ("momentum", replace(rule, nesterov=False)),
+        "adamw": ("weight decay", replace(rule, decay=0.0)),
+    }
+    if kind not in without:
+        return ""
+    name, plain = without[kind]
+    effect = _compare(plain.trajectory(start, gradients), rule.trajectory(start, gradients), start).error
+    return name if effect <= VISIBLE * tolerance else ""
 
 
 def optimizer_kind(name: str) -> str:

@@ -102,7 +102,10 @@ def _options(
         words = NAMES.families.get(parameter, (parameter,))
         spellings = [spelling for word in words for spelling in (word, word.upper(), word.capitalize())]
         names = arrays_named(parameter, student.names) + arrays_named(parameter, student.array_names())
-        names += [spelling for spelling in spellings if student.has(spelling)]  # scalars, such as the k of a size
+        holders = {name.partition(".")[0] for name in student.array_names() if "." in name}  # an object is no parameter
+        names += [  # scalars, such as the k of a size
+            spelling for spelling in spellings if student.has(spelling) and spelling not in holders
+        ]
         if parameter == "gamma" and not names:
             names = arrays_named("w", student.array_names())  # PyTorch's name for the scale of a normalization
         names = [name for name in dict.fromkeys(names) if name not in assigned]

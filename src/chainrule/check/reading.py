@@ -48,6 +48,7 @@ class LearnerTask:
     constants  names of arrays that are not parameters
     ties       "first" if max pooling must pass dy to the first of several largest elements; empty: to any of them
     samples    "one" if the code should take one sample at a time; empty: batches
+    told       whether the code was given the options of the intended layer; if not, a dropout has its own probability
     """
 
     against: Layer | None = None
@@ -57,6 +58,7 @@ class LearnerTask:
     constants: tuple[str, ...] = ()
     ties: str = ""
     samples: str = ""
+    told: bool = True
 
 
 ANY_LAYER = LearnerTask()

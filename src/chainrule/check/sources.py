@@ -101,7 +101,7 @@ class FileContents:
     functions  names of functions
     losses     names of classes whose methods take predictions and targets
     engines    names of classes of automatic differentiation
-    optimizers names of classes and functions that may be optimizers
+    optimizers names of functions that may be optimizers, and of all classes that are no layers
     """
 
     layers: dict[str, tuple[str, ...]]
@@ -127,7 +127,10 @@ def contents(module: ModuleType) -> FileContents:
         losses=tuple(name for name, value in classes.items() if calling.is_loss(value)),
         engines=tuple(name for name, value in values if _is_own_engine(module, value)),
         optimizers=tuple(
-            name for name, value in values if optimizers.is_optimizer(value) and value.__module__ == module.__name__
+            name
+            for name, value in values
+            if getattr(value, "__module__", "") == module.__name__
+            if optimizers.is_optimizer(value) or (isinstance(value, type) and name not in complete)
         ),
     )
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -159,7 +160,9 @@ def _import_hints(path: Path) -> Generator[None]:
         yield
     except StudentError as error:
         missing = MISSING_MODULE.search(str(error))
-        raise StudentError(f"{error}{_import_hint(missing[1], path.resolve()) if missing else ''}") from None
+        is_absent = missing is not None and find_spec(missing[1]) is None
+        hint = _import_hint(missing[1], path.resolve()) if missing and is_absent else ""
+        raise StudentError(f"{error}{hint}") from None
 
 
 def _import_hint(package: str, path: Path) -> str:

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.custom.calls import Array, array, call
-from chainrule.errors import StudentError
+from chainrule.custom.calls import Array, FormError, array, call, is_numeric
 
 DATA = ("data", "value", "val", "_data", "item")  # attributes with the number or array of a value
 GRADIENTS = ("grad", "gradient", "_grad", "derivative")
@@ -37,12 +36,19 @@ def evaluate(kind: type[Any], expression: Expression) -> dict[str, Array]:
     Errors   StudentError for any error in the code
     """
     leaves = {name: _leaf(kind, value) for name, value in zip("ab", expression.values, strict=False)}
+    data = (*DATA, *_holders(leaves["a"], expression.values[0]))
     label = f"{kind.__name__}: {expression.source}"
     y = call(label, eval, expression.source, {"__builtins__": {}, **leaves})
     loss = call(label, lambda: _loss(kind, y, expression.dy))
     call(f"{kind.__name__}.backward", loss.backward)
-    gradients = {f"d{name}": _number(leaf, GRADIENTS, label) for name, leaf in leaves.items()}
-    return {"y": _number(y, DATA, label), **gradients}
+    gradients = {f"d{name}": _number(leaf, GRADIENTS, data, label) for name, leaf in leaves.items()}
+    return {"y": _number(y, data, data, label), **gradients}
+
+
+def _holders(leaf: Any, value: Array) -> list[str]:
+    """Return the attributes of a new value that hold its number or array, whatever their names."""
+    attributes = getattr(leaf, "__dict__", {})
+    return [name for name, held in attributes.items() if is_numeric(held) and np.array_equal(held, value)]
 
 
 def _loss(kind: type[Any], y: Any, dy: Array) -> Any:
@@ -57,12 +63,19 @@ def _leaf(kind: type[Any], value: Array) -> Any:
     return call(kind.__name__, kind, number, **flags)
 
 
-def _number(value: Any, names: Sequence[str], label: str) -> Array:
-    """Return the number or array that a value contains; a gradient may itself be a value of the engine."""
+def _number(value: Any, names: Sequence[str], data: Sequence[str], label: str) -> Array:
+    """Return the number or array that a value contains; a gradient may itself be a value of the engine.
+
+    names   attributes to look for
+    data    attributes of the number or array of a value
+
+    Errors   FormError if there is none
+    """
     for name in names:
         held: Any = getattr(value, name, None)
         if held is None or callable(held):
             continue
-        inner = getattr(held, DATA[0], None) if type(held) is type(value) else None
+        inner = next((getattr(held, name) for name in data if hasattr(held, name)), None)
+        inner = inner if type(held) is type(value) else None
         return array(held if inner is None else inner, f"{label}: {name} is")
-    raise StudentError(f"{label} has no {' or '.join(names[:2])}")
+    raise FormError(f"{label} has no {' or '.join(names[:2])}")

@@ -73,6 +73,12 @@ def code_of(function: Any) -> CodeType | None:
     return getattr(getattr(function, "__func__", function), "__code__", None)
 
 
+def reads(function: Any, attribute: str) -> bool:
+    """Return whether a function refers to an attribute by its name; True for a callable without bytecode."""
+    code = code_of(function)
+    return code is None or attribute in code.co_names
+
+
 def is_unwritten(function: Any) -> bool:
     """Return whether a function's body is empty, such as `pass`, or refers to NotImplementedError."""
     code = code_of(function)

@@ -20,6 +20,7 @@ from chainrule.custom.calls import (
     call,
     copy_for_call,
     defaults,
+    reads,
     split_results,
 )
 from chainrule.custom.held_arrays import ModuleVariables, family, owners
@@ -34,17 +35,19 @@ EVALUATED = "forward.eval"  # key in `arguments` that requests evaluation mode
 
 def _set_evaluation_mode(thing: Any) -> dict[str, Any]:
     """Switch an object to evaluation mode. Return the arguments that `forward` needs for this mode, if any."""
-    accepted = inspect.signature(getattr(thing, calling.method(thing, NAMES.forward))).parameters
+    forward = getattr(thing, calling.method(thing, NAMES.forward))
+    accepted = inspect.signature(forward).parameters
     modes = calling.TRAINING_MODES.items()
     named = {word: not value for word, value in modes if word in accepted and isinstance(value, bool)}
-    state = next((word for word in NAMES.training if getattr(thing, word, None) is True), "")
+    flags = {**dict.fromkeys(NAMES.testing, False), **dict.fromkeys(NAMES.training, True)}  # values in training
+    state = next((word for word in flags if getattr(thing, word, None) is flags[word] and reads(forward, word)), "")
     switches = callable(getattr(thing, "eval", None))
     if named or not (switches or state):
         return named or ({} if _set_training(thing, False) else {"eval": True})
     if switches:
         thing.eval()
     else:
-        setattr(thing, state, False)
+        setattr(thing, state, not flags[state])
     return {}
 
 
@@ -143,9 +146,25 @@ class Methods(LocalCode):
 
         If it fails, the switches of forward, such as save_cache=False, are tried with their other values.
         """
-        result = _retried(lambda: self._call_backward(dy, strided), self._switchings())
+        result = _retried(lambda: self._read_backward(dy, strided), self._switchings())
         needed = [f"{name}={value}" for name, value in self._switches.items() if name in self._modes]
         return replace(result, needed=f"{', '.join(needed)} in {self._forward}" * bool(needed))
+
+    def _read_backward(self, dy: Array, strided: bool) -> CallResult:
+        """Call the object's backward; FormError if it needs what only `__call__` stores."""
+        try:
+            return self._call_backward(dy, strided)
+        except StudentError as error:
+            if missing := self._set_by_call(error.__cause__):
+                raise FormError(f"{error}: {missing} is set by __call__, which takes another form of x") from error
+            raise
+
+    def _set_by_call(self, error: BaseException | None) -> str:
+        """Return the missing attribute that explains an error if only `__call__` may have set it; otherwise ""."""
+        if not isinstance(error, AttributeError) or error.obj is not self.thing or self._forward == "__call__":
+            return ""
+        function = getattr(self.thing, calling.method(self.thing, ("__call__",)), None)
+        return error.name if function is not None and reads(function, error.name) else ""
 
     def _switchings(self) -> Iterator[Callable[[], Any]]:
         """Yield calls of forward with the other value of a switch, which is set back if the call does not help."""

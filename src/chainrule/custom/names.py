@@ -22,6 +22,7 @@ class Names:
     input_gradients: Words
     rates: Words
     training: Words
+    testing: Words
     updates: Words
     builders: Words
     steps: Words

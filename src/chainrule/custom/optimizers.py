@@ -67,8 +67,12 @@ def is_optimizer(source: Any) -> bool:
     """Return whether a class or a function of a file may be an optimizer: it updates, or takes a gradient second."""
     if isinstance(source, FunctionType):
         names = [name.lower() for name, _ in defaults(source) or () if name not in NAMES.steps]
-        return len(names) >= 2 and names[1][:1] in ("d", "g")
+        return len(names) >= 2 and _is_gradient(names[1])
     return isinstance(source, type) and bool(calling.method(source, NAMES.updates)) and not calling.is_layer(source)
+
+
+def _is_gradient(name: str) -> bool:
+    return name.lower()[:1] in ("d", "g")
 
 
 def descend(name: str, source: Any, descent: Descent) -> dict[str, Array]:
@@ -100,9 +104,9 @@ def _lacks_attribute(error: BaseException | None) -> bool:
 def _prepare(name: str, source: Any, descent: Descent, container: str) -> tuple[Step, dict[str, Array]]:
     """Return a function that takes a step, and the option values in use, to which it may add.
 
-    There are four forms: a function; a class with `init`, as in this library, whose `update` returns new parameters; a
-    class whose `update` takes no argument or one layer, and updates arrays in place; a class whose `update` takes
-    parameters and gradients.
+    There are five forms: a function; a class with `init`, as in this library, whose `update` returns new parameters; a
+    class whose `update` takes no argument or one layer, and updates arrays in place; a class whose `update` takes the
+    gradient, and returns what to subtract; a class whose `update` takes parameters and gradients.
     """
     if isinstance(source, FunctionType):
         in_use = dict[str, Array]()
@@ -117,11 +121,16 @@ def _prepare(name: str, source: Any, descent: Descent, container: str) -> tuple[
     optimizer = call(name, source, **passed, **{word: descent.values[option] for word, option in options.items()})
     in_use = _stored_options(optimizer, descent, options)
     in_use |= {option: np.array(descent.values[option]) for option in options.values()}
-    update = getattr(optimizer, calling.method(source, NAMES.updates))
+    if not (method := calling.method(source, NAMES.updates)):
+        raise FormError(f"{name} has none of the usual methods, such as update(w, dw)")
+    update = getattr(optimizer, method)
     if callable(init := getattr(optimizer, "init", None)):
         moments = call(f"{name}.init", init, descent.start.copy())
         return _call_step(name, update, descent, "array", in_use, moments), in_use
-    if (count := len(calling.required(update))) <= 1:
+    required = calling.required(update)
+    if len(required) == 1 and _is_gradient(required[0]):
+        return _difference_step(name, update, descent), in_use
+    if (count := len(required)) <= 1:
         updated = parameters if parameters in passed.values() else [layer]
         return _stored_step(name, optimizer, [layer][:count], [layer, *parameters], updated), in_use
     return _call_step(name, update, descent, container, in_use), in_use
@@ -164,6 +173,18 @@ def _stored_step(
     return step
 
 
+def _difference_step(name: str, update: Callable[..., Any], descent: Descent) -> Step:
+    """Return the step of an object whose method takes the gradient, and returns what to subtract."""
+    held = [descent.start.copy()]
+
+    def step(gradient: Array, _: int) -> Array:
+        difference = array(call(name, update, gradient), f"{name} returned")
+        held[0] = held[0] - _vector([difference], name, gradient.size)
+        return held[0]
+
+    return step
+
+
 def _call_step(
     name: str, function: Any, descent: Descent, container: str, used: dict[str, Array], moments: Any = None
 ) -> Step:
@@ -181,7 +202,7 @@ def _call_step(
     names = [argument for argument in form if argument not in (*options, *NAMES.steps)]
     required = [argument for argument in names if form[argument].default is NO_DEFAULT]
     # the parameters are passed in two parts to a function of w, b, dw and db, otherwise as one array or container
-    count = 2 if len(required) == 4 and required[2].lower()[:1] in ("d", "g") else 1
+    count = 2 if len(required) == 4 and _is_gradient(required[2]) else 1
     zeros = np.zeros_like(descent.start)
     kept = {argument: _contained(zeros, container, container) for argument in required[2 * count :]}
     if configuration := next((argument for argument in names if argument in NAMES.states), ""):

@@ -21,6 +21,7 @@ look                             → None; for requests that only return request
 
 import copy
 import os
+import sys
 import warnings
 from functools import cache
 from pathlib import Path
@@ -44,6 +45,7 @@ module_of = cache(sources.load)  # a file runs only once
 def serve(requests: int, replies: int) -> None:
     """Answer requests until the host closes the pipe."""
     codes: list[Any] = []
+    sys.argv[1:] = []  # a file may read them when it is run
     warnings.simplefilter("ignore", np.exceptions.ComplexWarning)  # caused by the checker's complex steps
     with open(requests, "rb") as stream:
         while head := stream.read(frames.SIZES.size):

@@ -7,13 +7,14 @@ show whether gradients are added and whether nodes are visited in topological or
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from chainrule.check.comparison import compare_with_array
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.forms import DATA
-from chainrule.check.report import Row
+from chainrule.check.report import Diagnosis, Row
 from chainrule.custom.autograd import Expression
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
@@ -24,6 +25,10 @@ OPERATIONS: Mapping[str, str] = DATA["engine"]["operations"]
 POSITIVE = ("division", "log", "sqrt")  # operations whose arguments must be positive
 Shapes = tuple[tuple[int, ...], ...]
 MATRIX_OPERATIONS: Mapping[str, tuple[str, Shapes]] = DATA["engine"]["matrix_operations"]
+USED_TWICE = ("a * a", "a + a")  # expressions whose gradient has two equal parts
+ASSIGNED = Diagnosis(
+    "gradient-assigned", "is that of one use of the value: add to its gradient with +=, instead of assigning it"
+)
 FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
     "tanh": np.tanh,
     "exp": np.exp,
@@ -112,5 +117,8 @@ def _rows(
             yield Row(subject, tensor, operation, None, TOLERANCE, False, notes=(f"{row.title} is {shape}",))
             continue
         comparison = compare_with_array(result, np.asarray(array, np.float64))
-        right = comparison.error <= TOLERANCE
-        yield Row(subject, tensor, operation, comparison.error, TOLERANCE, right, comparison.worst)
+        row = replace(row, error=comparison.error, ok=comparison.error <= TOLERANCE, worst=comparison.worst)
+        of_one_use = compare_with_array(result, np.asarray(array, np.float64) / 2).error <= TOLERANCE
+        if expression.source in USED_TWICE and tensor == "a" and of_one_use:
+            row = replace(row, diagnoses=(ASSIGNED,))
+        yield row

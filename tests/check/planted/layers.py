@@ -87,6 +87,14 @@ class Dense:
         return dx
 
 
+class Updating(Dense):
+    def backward(self, dy, learning_rate):
+        dx = dy @ self.W
+        self.W = self.W - learning_rate * dy.T @ self.x
+        self.b = self.b - learning_rate * dy.sum(axis=0)
+        return dx
+
+
 class Hidden:
     """A small network applied to every row; each output has hundreds of kinks."""
 

@@ -184,7 +184,8 @@ def _overwritten(t: GroundTruth) -> Candidates:
 INPUTS = catalogue(
     "convolution",
     ("x", "kernel-not-rotated",
-     "equals the right answer for an unrotated kernel: rotate K by 180° before the full correlation",
+     "equals the right answer for an unrotated kernel: rotate K by 180° before the full correlation, which gathers; "
+     "code that scatters, dx[window] += dy · w, needs it unrotated",
      lambda t: [] if is_convolution(t) else [_dx(t, rotated(sliding_kernel(t)))]),
     ("x", "kernel-rotated",
      "equals the right answer for a kernel rotated by 180°: forward is a true convolution, which rotates K already, "

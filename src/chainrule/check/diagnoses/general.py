@@ -54,6 +54,11 @@ FIXED = Diagnosis(
 HEIGHT_ONLY = Diagnosis(
     "height-only", "covers as many columns of windows as rows: loop over the width, not over the height"
 )
+TRUNCATED = Diagnosis("truncated", "contains whole numbers only: create its array in the dtype of x, not of integers")
+UPDATED_FIRST = Diagnosis(
+    "parameters-updated-first", "is computed with parameters that backward has already updated: compute dx before"
+)
+RATES = (0.5, 0.1, 0.01, 0.001, 1.0)  # learning rates of a backward that updates parameters
 DECAYS = tuple(factor * 10.0**-exponent for exponent in range(6) for factor in (1, 2, 5))
 BOUNDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 UNPAIRED = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never combined with other mistakes
@@ -120,6 +125,21 @@ def _permuted(tensor: str, t: GroundTruth) -> Candidates:
 
 def _multiplied(factor: float, tensor: str, t: GroundTruth) -> Candidates:
     return [factor * t.expected(tensor)]
+
+
+def _truncated(tensor: str, t: GroundTruth) -> Candidates:
+    whole = np.trunc(t.expected(tensor))
+    return [whole] if whole.any() else []
+
+
+def _after_update(tensor: str, t: GroundTruth) -> Candidates:
+    """Yield dx with the parameters after a step along their gradients, or along the means of these."""
+    gradients = {name: gradient for name, gradient in t.gradients.items() if name not in ("x", "p")}
+    if tensor != "x" or not gradients:
+        return
+    for rate, count in product(RATES, (1, len(t.x))):
+        updated = {name: t.values[name] - rate / count * gradient for name, gradient in gradients.items()}
+        yield t.compute({**t.values, **updated}, t.dy)[tensor]
 
 
 def _without_upstream(tensor: str, t: GroundTruth) -> Candidates:
@@ -212,5 +232,7 @@ OF_GRADIENTS: tuple[tuple[Diagnosis, Build], ...] = (
     (RETURNED, _first),
     (HEIGHT_ONLY, _square),
     (EXCHANGED, _other_gradients),
+    (TRUNCATED, _truncated),
+    (UPDATED_FIRST, _after_update),
 )
 VAGUE = ((FIXED, _fixed), (SHIFTED, _shifts), (REORDERED, _permuted))  # tried last: other mistakes have similar results

@@ -25,6 +25,7 @@ import numpy as np
 from chainrule.check import comparison, learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.constructors import construct
+from chainrule.check.contracts import course, course_report, layer_report, stated_report
 from chainrule.check.diagnoses.general import FACTOR, ZERO
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.file_checks import check_file
@@ -50,8 +51,8 @@ from chainrule.core.shapes import text
 from chainrule.custom.sample_axis import AdaptedLoss
 from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
-from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import IN_A_ROW, BatchNorm2D, Dropout, Layer, LayerNorm, expressions
+from chainrule.errors import ShapeError, StudentError, UnwrittenError, unknown_name
+from chainrule.layers import IN_A_ROW, BatchNorm1D, BatchNorm2D, Dropout, Layer, LayerNorm, expressions
 from chainrule.network import losses
 
 OTHER_VALUES = "other random values"
@@ -61,6 +62,7 @@ REPLY_FACTOR = 16  # maximum size of a reply, relative to correct answers in com
 MIN_TOLERANCE = 1e-9  # for float64 code
 MAX_TOLERANCE = 1e-3  # largest tolerance that rounding errors can justify
 UNKNOWN_OUTPUT = "gradients count only if the output is right, or if its mistake is a known one."
+VECTOR = (6,)  # shape of one input of a normalization of vectors
 SHAPE_TRIES = 40  # number of random input shapes that are tried for a student
 MAX_EXTENSION = 4  # an axis grows by less than this
 
@@ -135,8 +137,13 @@ class Assignment:
         base   names of constants, the treatment of ties, and whether the code should take single samples
         """
         with quiet():
-            if isinstance(self.intended, LossSubject):
-                code: Student | AdaptedLoss = AdaptedLoss(file.loss(name), single=bool(base.samples))
+            if base.contract and isinstance(self.intended, LayerSubject):
+                learner_task = replace(base, against=self.layer, shape=self.intended.shape)
+                code, report = file.layer(contract=base.contract), layer_report(file, learner_task, seed)
+            elif isinstance(self.intended, LossSubject):
+                code: Student | AdaptedLoss = AdaptedLoss(
+                    file.loss(name, contract=base.contract), single=bool(base.samples)
+                )
                 learner_task, report = base, check_loss(code, [self.intended], seed)
             else:
                 specified = replace(base, against=self.layer, shape=self.shape)
@@ -189,6 +196,9 @@ def load_layer(
     if isinstance(task.against, Dropout):
         task = replace(task, told=bool({*arguments} & set(options)))
     unknown = [argument for argument in required.get(key, ()) if argument not in options]
+    if isinstance(task.against, BatchNorm1D | LayerNorm) and arguments and task.shape is None:
+        task = replace(task, shape=VECTOR)  # a class that is told the number of features may expect vectors
+        options = {**options, **constructor_values(task.against, VECTOR)}
     if isinstance(task.against, BatchNorm2D | LayerNorm) and len(unknown) == 1:
         shape = task.shape or probes.input_shape_for(task.against)
         options = {**options, unknown[0]: shape[0]}  # the number of features
@@ -339,6 +349,10 @@ class FileAssignment:
         name   ignored: the assignment names the functions and classes
         base   names of constants, and the treatment of ties
         """
+        if base.contract:
+            key = next(iter(self.formats))
+            report = stated_report(file, base.contract, getattr(self.formats[key], "against", key), base, seed)
+            return replace(report, rows=tuple(replace(row, subject=key) for row in report.rows), brief=True), {}
         contents = file.contents()
         names = {pair.forward for pair in find_pairs(contents.functions)[0] if pair.format in self.formats.values()}
         names |= {
@@ -358,6 +372,53 @@ class FileAssignment:
             if isinstance(course_format, FunctionFormat) and is_unexplained:
                 wrong[course_format.backward] = UNKNOWN_OUTPUT
         return Report("homework", (*rows, *absent), report.notes if report else (), brief=True), wrong
+
+
+@dataclass(frozen=True)
+class CourseAssignment(FileAssignment):
+    """Classes and functions to implement, under the contracts of a course.
+
+    course  name of the course
+    names   usual names of the classes and functions
+    """
+
+    course: str = ""
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of_course(cls, name: str, against: str | None) -> "CourseAssignment":
+        """Return the assignment of some classes and functions of a course, such as "Linear, ReLU"; None: of all."""
+        known = list(dict.fromkeys(entry.names[0] for entry in course(name)))
+        chosen = known if against is None else [part.strip() for part in against.split(",")]
+        for part in chosen:
+            if part not in known:
+                raise unknown_name(f"part of the course {name}", part, known)
+        return cls({}, course=name, names=tuple(chosen))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The usual names of the classes and functions."""
+        return self.names
+
+    def part(self, row: Row) -> str:
+        """Return the part that a row of a report is about, or "" if there is none."""
+        for entry in course(self.course):
+            if entry.names[0] in self.names and row.subject.lower() in map(str.lower, entry.names):
+                return entry.names[0]
+        return ""
+
+    def report(
+        self, file: CheckedFile, seed: int, name: str = "", base: LearnerTask = ANY_LAYER
+    ) -> tuple[Report, dict[str, str]]:
+        """Return the report of a file; the second result is empty. ``name`` is ignored."""
+        with quiet():
+            report = course_report(file, self.course, base, seed, "homework")
+        rows = [row for row in report.rows if self.part(row)]
+        missing = {*self.parts} - {self.part(row) for row in rows}
+        rows += [
+            failure_row(part, UnwrittenError(f"{part} is not in the file")) for part in self.parts if part in missing
+        ]
+        return replace(report, rows=tuple(rows)), {}
 
 
 def _function_format(name: str) -> FunctionFormat | None:

@@ -145,11 +145,13 @@ class GradedAssignment:
     seed         seed of the random values; None: a new seed each time
     ties         "first" if max pooling must pass dy to the first of several largest elements
     samples      "one" if submissions should take one sample at a time
+    contract     how the code is called; None: find out
+    course       name of a course whose contracts apply; None: none
     hints        amount of information in the results, from 0 to 3; None: the default
     draw_by      "name": draw values and shapes from the student's name; None: the same values for all students
     """
 
-    against: str
+    against: str | None
     scheme: PointScheme
     input_shape: str | None = None
     seconds: int | None = None
@@ -160,11 +162,14 @@ class GradedAssignment:
     hints: int | None = None
     ties: str | None = None
     samples: str | None = None
+    contract: str | None = None
+    course: str | None = None
 
     @property
     def arguments(self) -> list[str]:
         """The command-line arguments for these options, without the folder and the points."""
-        names = ("against", "input_shape", "seconds", "memory", "seed", "draw_by", "hints", "ties", "samples")
+        names = ("against", "contract", "course", "input_shape", "seconds", "memory", "seed", "draw_by")
+        names += ("hints", "ties", "samples")
         options = {f"--{name.replace('_', '-')}": getattr(self, name) for name in names}
         words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
         return words + [word for name in self.packages for word in ("--package", name)]

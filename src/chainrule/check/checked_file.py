@@ -10,7 +10,7 @@ from chainrule.check.host import HostedFile
 from chainrule.check.sources import FileContents
 from chainrule.custom.autograd import Expression
 from chainrule.custom.calls import Array
-from chainrule.custom.losses import LossFunctions
+from chainrule.custom.interface import LossCode
 from chainrule.custom.optimizers import Descent
 from chainrule.custom.student import Student
 
@@ -27,7 +27,7 @@ class LocalFile:
 
     def evaluate(self, name: str, task: Expression | Descent) -> dict[str, Array]:
         """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
-        return sources.evaluate(name, getattr(self._module, name), task)
+        return sources.evaluate(self._module, Path(self._module.__name__), name, task)
 
     def start_part(self) -> None:
         """Do nothing: code in this process has no time limit."""
@@ -35,21 +35,25 @@ class LocalFile:
     def restart(self) -> None:
         """Do nothing: code in this process cannot end."""
 
-    def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
+    def layer(
+        self, name: str = "", *, backward: str = "", options: Mapping[str, Any] | None = None, contract: str = ""
+    ) -> Student:
         """Return a layer, or a pair of functions.
 
         name      name of a class, an object or a forward function
         backward  name of the backward function; empty for a class or an object
         options   values for constructor arguments, or for arguments of forward
+        contract  how the layer is called, instead of the name and the options
         """
-        return Student.around(self._bind(name, backward, False, options or {}), name)
+        code = self._bind(name, backward, False, options or {}, contract)
+        return Student.around(code, name or code.kind)
 
-    def loss(self, name: str, *, backward: str = "") -> LossFunctions:
-        """Return the loss with this name."""
-        return self._bind(name, backward, True, {})
+    def loss(self, name: str = "", *, backward: str = "", contract: str = "") -> LossCode:
+        """Return the loss with this name, or that of a contract."""
+        return self._bind(name, backward, True, {}, contract)
 
-    def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any]) -> Any:
-        selection = {"name": name, "backward": backward, "loss": loss, "options": options}
+    def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any], contract: str) -> Any:
+        selection = {"name": name, "backward": backward, "loss": loss, "options": options, "contract": contract}
         return sources.bind(self._module, Path(self._module.__name__), selection)[0]
 
 

@@ -14,23 +14,15 @@ from chainrule.check.forms import ARGUMENTS, DATA, ClassFormat, class_format
 from chainrule.check.learner_subjects import failed_in_backward
 from chainrule.check.reading import ANY_LAYER, read
 from chainrule.custom.held_arrays import family
+from chainrule.custom.names import NAMES
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 
 IDENTIFIED = 2  # quality of values with which the output identifies a layer
 MAX_TRIES = 60  # maximum number of combinations
 VALUES: dict[str, Any] = DATA["constructors"]
-# Classes that adapt a learner's code. Their last lines end with a comment, because a note ends with a period.
-ADAPTER = """{name}: if its form is unusual, add this class{values}, and check it{how}
-class Checked:
-    def __init__(self): self.code = {name}({arguments})
-    def forward(self, {inputs}): {kept}return self.code.{forward}
-    def backward(self{dy}): return self.code.{backward}  # {result}"""
-PAIR_ADAPTER = """{forward}: if its form is unusual, add this class, with values for {values}, and check it
-class Checked:
-    def __init__(self): {held} = {parameters}
-    def forward(self, x): y, self.cache = {forward}({arguments}); return y
-    def backward(self, dy): {gradients} = {backward}(dy, self.cache); return dx  # in the order that it returns"""
+CONTRACT = """{name}: state how it is called, with values for what is not your own: --contract "{contract}" \
+(docs/checking.md#contracts)"""
 
 
 def construct(
@@ -111,33 +103,22 @@ def _values(name: str, course_format: ClassFormat | None) -> Sequence[Any]:
     )
 
 
-def class_adapter(name: str, arguments: Sequence[str], methods: Sequence[str], is_loss: bool = False) -> str:
-    """Return a class that adapts a learner's class in an unknown form, with its own names, as lines of a note.
+def class_contract(name: str, arguments: Sequence[str], methods: Sequence[str], is_loss: bool = False) -> str:
+    """Return a note with a contract for a learner's class in an unknown form, with its own names.
 
     arguments  names of the constructor arguments
     methods    calls of the two methods: "forward(x, training)", "backward(dy)"
     is_loss    whether the methods take predictions and targets
-
-    A text times a condition, such as ", dy" * (not is_loss), is the text or "".
     """
-    own = [argument.partition("=")[0] for argument in arguments]
+    own = ", ".join(argument.partition("=")[0] for argument in arguments)
     (forward, first), (backward, second) = map(_call, methods or ("forward(x)", "backward(dy)"))
-    inputs = ("p", "t") if is_loss else ("x",)
-    roles = dict(zip(first, inputs, strict=False))  # argument of forward → input, and `later` for backward
-    later = {name: f"self.{role}" for name, role in roles.items()} if is_loss else dict.fromkeys(second[:1], "dy")
-    free = [name for name in (*own, *first, *second) if name not in (*roles, *later)]
-    return ADAPTER.format(
-        name=name,
-        values=f", with values for {', '.join(dict.fromkeys(free))}" * bool(free),
-        how=" with --against LOSS" * is_loss,
-        arguments=", ".join(own),
-        inputs=", ".join(inputs),
-        kept="self.p, self.t = p, t; " if is_loss else "self.code.input = x; " * (not first),
-        forward=f"{forward}({', '.join(roles.get(name, name) for name in first)})",
-        dy=", dy" * (not is_loss),
-        backward=f"{backward}({', '.join(later.get(name, name) for name in second)})",
-        result="the gradient of the mean" if is_loss else "the gradient of w must be in self.code.dw",
-    )
+    if is_loss:
+        roles = dict(zip(first, ("p", "t"), strict=False))
+        lines = [f"y = self.{_called(forward, first, roles)}", f"dp = self.{_called(backward, second, roles)}"]
+    else:
+        lines = ["self.W = w", f"y = self.{_called(forward, first, dict(zip(first, ['x'], strict=False)))}"]
+        lines += [f"dx = self.{_called(backward, second, dict(zip(second, ['dy'], strict=False)))}", "dw = self.dW"]
+    return CONTRACT.format(name=name, contract="; ".join([f"self = {name}({own})", *lines]))
 
 
 def _call(text: str) -> tuple[str, list[str]]:
@@ -146,18 +127,22 @@ def _call(text: str) -> tuple[str, list[str]]:
     return name, rest.split(", ") if rest else []
 
 
-def pair_adapter(forward: str, backward: str, arguments: Sequence[str]) -> str:
-    """Return a class that adapts two functions in an unknown form, with their own names, as lines of a note.
+def _called(name: str, arguments: Sequence[str], roles: Mapping[str, str]) -> str:
+    return f"{name}({', '.join(roles.get(argument, argument) for argument in arguments)})"
 
-    arguments  names of the arguments of forward after x
+
+def pair_contract(forward: str, backward: str, arguments: Sequence[str], backward_arguments: Sequence[str]) -> str:
+    """Return a note with a contract for two functions in an unknown form, with their own names.
+
+    arguments           names of the arguments of forward after x
+    backward_arguments  names of the arguments of backward
     """
-    parameters = [name for name in arguments if family(name)]
-    return PAIR_ADAPTER.format(
-        forward=forward,
-        backward=backward,
-        values=", ".join(arguments),
-        parameters=", ".join(parameters) or None,
-        held=", ".join(f"self.{name}" for name in parameters) or "self.cache",
-        arguments=", ".join(["x", *(f"self.{name}" if name in parameters else name for name in arguments)]),
-        gradients=", ".join(["dx", *(f"self.d{name}" for name in parameters)]),
-    )
+    roles = {name: family(name) or name for name in arguments}
+    own = {**roles, "x": "x", **dict.fromkeys(NAMES.roles["x"], "x")}
+    upstream = next((name for name in backward_arguments if name.lower() in NAMES.upstream), "")
+    saved = [name for name in backward_arguments if name not in own and name != upstream]
+    results = ", ".join(["dx", *(f"d{role}" for name, role in roles.items() if role != name or family(name))])
+    first = _called(forward, ["x", *arguments], roles)
+    second = _called(backward, backward_arguments, {**own, upstream: "dy"})
+    contract = f"{', '.join(['y', *saved])} = {first}; {results} = {second}"
+    return CONTRACT.format(name=forward, contract=contract)

@@ -228,9 +228,9 @@ def _class_rows(
             yield from _rows_with_other_options(file, name, options, signature, (course_format, task), seed)
     except (StudentError, ShapeError) as error:
         failure = error if isinstance(error, StudentError) else str(error)
-        adapter = constructors.class_adapter(name, signature[0], signature[2], is_loss)
+        contract = constructors.class_contract(name, signature[0], signature[2], is_loss)
         place = {"tensor": "p"} if str(failure).endswith(ONLY_LOSS) else {}
-        yield failure_row(name, failure, checked=all_right, notes=() if all_right else (adapter,), **place)
+        yield failure_row(name, failure, checked=all_right, notes=() if all_right else (contract,), **place)
 
 
 def _rows_with_other_options(

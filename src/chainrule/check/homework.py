@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from chainrule._io.files import csv_bytes, write_atomic
-from chainrule.check.assignments import Assignment, FileAssignment, StudentTask, draw_task
+from chainrule.check import contracts
+from chainrule.check.assignments import Assignment, CourseAssignment, FileAssignment, StudentTask, draw_task
 from chainrule.check.host import (
     Limits,
     Permissions,
@@ -126,8 +127,10 @@ class Grade:
 
 def grade(
     folder: Path,
-    against: str,
+    against: str | None,
     *,
+    contract: str | None = None,
+    course: str | None = None,
     shape: Sequence[int] | None = None,
     seed: int | None = None,
     seconds: int = SECONDS,
@@ -143,6 +146,8 @@ def grade(
     """Yield the grade of each entry of a folder, in the order of `submissions.entries`.
 
     against   an expression for the layer to implement, the name of a loss, or names of functions and classes
+    contract  how the code is called, as text or the name of a file; None: find out
+    course    name of a course whose contracts apply, to the names in ``against`` or to all of its own; None: none
     shape     shape of one input, without the batch axis; None: choose one
     seed      seed of the values; None: a random seed, so that submissions cannot predict the values
     seconds   time limit for a submission's code; if it has several functions and classes, for each of them
@@ -155,7 +160,8 @@ def grade(
     ties      "first" if max pooling must pass dy to the first of several largest elements
     samples   "one" if submissions should take one sample at a time; what fails for batches otherwise earns no points
     """
-    task, base = assignment(against, None if shape is None else tuple(shape)), LearnerTask(ties=ties, samples=samples)
+    task = assignment(against, None if shape is None else tuple(shape), course)
+    base = LearnerTask(ties=ties, samples=samples, contract=contracts.read(contract) if contract else "")
     grading_seed = secrets.randbelow(SEED_COUNT) if seed is None else seed
     folders, submissions = (
         package_folders(packages),
@@ -171,8 +177,17 @@ def grade(
     return map(row, submissions)
 
 
-def assignment(against: str, shape: tuple[int, ...] | None) -> Assignment | FileAssignment:
-    """Return the assignment for a layer expression, a loss name, or names of functions and classes of known formats."""
+def assignment(
+    against: str | None, shape: tuple[int, ...] | None, course: str | None = None
+) -> Assignment | FileAssignment:
+    """Return the assignment for a layer expression, a loss name, or names of functions and classes of known formats.
+
+    course  name of the course that the names belong to; None: any
+    """
+    if course is not None:
+        return CourseAssignment.of_course(course, against)
+    if against is None:
+        raise OptionError("state what to grade: --against LAYER, or --course NAME")
     file_assignment = FileAssignment.of(against)
     if file_assignment is not None and shape is not None:
         raise OptionError("the input shape applies to a single layer: functions and classes have fixed input shapes")

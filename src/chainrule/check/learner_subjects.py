@@ -16,6 +16,7 @@ from chainrule.custom.student import NO_DX, Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
+NEUTRAL = {"gamma": 1.0}  # values of parameters that change nothing; 0 for the others
 NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4  # relative size of rounding errors in complex128 and complex64
 
 
@@ -201,6 +202,8 @@ def draw_values(
         else {name: subject.student.parameters[name].shape for name in subject.tensors[1:]}
     )
     drawn = probes.draw_values(subject.shape, shapes, count, seed)
+    for name in drawn.keys() - {*subject.tensors}:  # a parameter that the code does not have
+        drawn[name] = np.full_like(drawn[name], NEUTRAL.get(name, 0.0))
     x = np.resize(drawn["x"], (total or count, *subject.shape))
     return arrays_to_learner(subject.layouts, {**drawn, "x": x})
 

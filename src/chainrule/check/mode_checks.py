@@ -16,6 +16,7 @@ from chainrule.check.pairing import match_parameters
 from chainrule.check.report import MASK_SHARED, Diagnosis, Row
 from chainrule.check.rows import Probe
 from chainrule.check.subjects import LayerSubject
+from chainrule.custom.contract_code import TRAIN
 from chainrule.custom.methods import EVALUATED
 from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
@@ -37,6 +38,8 @@ UNKNOWN = (
 )
 STATISTICS_CHANGED = "changes the running statistics in test mode: update them in training only"
 MIN_OLD_WEIGHT = 0.5  # of the running statistics in an update; less follows the last batch
+BATCH, BATCHES = 6, 3  # samples and number of batches for running statistics
+RUNNING_TOLERANCE = 1e-6  # relative
 MIN_OWN_SCALE = 1.05  # of kept values, of a dropout with its own probability
 DEVIATIONS = 6  # largest accepted deviation of the fraction of kept values, in standard deviations
 
@@ -262,6 +265,54 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
     if np.isnan(momentum):  # unknown: infer it from one update of the statistics
         point = replace(point, momentum=point.factor(run(False, point.x)[1]))
     return point.rows(row, run, either_factor=momentum_name != MOMENTUM_NAMES[0])
+
+
+def normalization_rows(name: str, intended: LayerSubject, student: Student, seed: int) -> list[Row]:
+    """Return the rows for the running statistics and the test mode of a batch normalization under a contract.
+
+    The statistics are those that explain the output in test mode, after each of several batches.
+    """
+    generator, layer = np.random.default_rng(seed), cast("BatchNorm2D", intended.layer)
+    stated = {key: generator.uniform(0.5, 2, size) for key, size in intended.parameters.items() if student.has(key)}
+    for key, value in stated.items():
+        student.put(key, value)
+    batches = [generator.normal(2, 3, (BATCH, *intended.shape)) for _ in range(BATCHES)]
+    x, running = batches[0], list[tuple[Array, Array]]()
+    for batch in batches:
+        student.put(TRAIN, 1.0)
+        student.forward(batch)
+        student.put(TRAIN, 0.0)
+        running.append(_explaining_statistics(x, student.forward(x), stated, layer.epsilon))
+    alone, y = student.forward(x[:1]), student.forward(x)
+    independent = _same(alone, y[:1]) and _same(student.forward(x), y)
+    test = _named_row(name, "eval=True", independent, "test-mode", "depends on the batch in test mode")
+    (old_mean, old_variance), (mean, variance) = running[-2:]
+    axes = (0, *range(2, x.ndim))
+    batch_mean, batch_variance = batches[-1].mean(axes), batches[-1].var(axes)
+    factor = float(np.median((mean - batch_mean) / (old_mean - batch_mean)))
+    count = x.size // batch_mean.size
+    updated = np.allclose(mean, factor * old_mean + (1 - factor) * batch_mean, rtol=RUNNING_TOLERANCE) and any(
+        np.allclose(
+            variance, factor * old_variance + (1 - factor) * batch_variance * correction, rtol=RUNNING_TOLERANCE
+        )
+        for correction in (1, count / (count - 1))
+    )
+    message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
+    right = updated and MIN_OLD_WEIGHT <= factor < 1
+    return [_named_row(name, "running statistics", right, "running-statistics", message), test]
+
+
+def _explaining_statistics(x: Array, y: Array, stated: Mapping[str, Array], epsilon: float) -> tuple[Array, Array]:
+    """Return the mean and the variance of each channel for which γ (x − mean)/√(variance + ε) + β is y."""
+    means, variances = list[float](), list[float]()
+    for channel in range(x.shape[1]):
+        gamma, beta = (
+            stated[key][channel] if key in stated else usual for key, usual in (("gamma", 1.0), ("beta", 0.0))
+        )
+        slope, constant = np.polyfit(x[:, channel].reshape(-1), (y[:, channel].reshape(-1) - beta) / gamma, 1)
+        means.append(-constant / slope)
+        variances.append(slope**-2 - epsilon)
+    return np.array(means), np.array(variances)
 
 
 def _held_array(student: Student, name: str, default: Array | None) -> Array:

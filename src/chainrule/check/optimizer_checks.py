@@ -151,7 +151,9 @@ MISTAKES: Sequence[tuple[str, str, Callable[[Rule], Rule]]] = (  # name, message
 )  # fmt: skip
 
 
-def optimizer_rows(name: str, kind: str, descend: Callable[[Descent], Mapping[str, Array]], seed: int) -> Iterator[Row]:
+def optimizer_rows(
+    name: str, kind: str, descend: Callable[[Descent], Mapping[str, Array]], seed: int, contract: str = ""
+) -> Iterator[Row]:
     """Yield the row of an optimizer, whose steps are compared with those of this library's optimizer.
 
     Options that are not known have several usual values. The optimizer is right if its steps are those of any of them.
@@ -159,6 +161,7 @@ def optimizer_rows(name: str, kind: str, descend: Callable[[Descent], Mapping[st
 
     kind      name of the optimizer in this library
     descend   runs the optimizer in the learner's process
+    contract  how it is called; empty: by its form
 
     Errors   StudentError for any error in the code; FormError for an unknown form
     """
@@ -167,7 +170,7 @@ def optimizer_rows(name: str, kind: str, descend: Callable[[Descent], Mapping[st
     scales = np.geomspace(SMALLEST_SCALE, LARGEST_SCALE, PARAMETERS)
     gradients = generator.normal(size=(STEPS, PARAMETERS)) * scales
     drawn = {option: float(generator.uniform(*RANGES[option])) for option in OPTIONS[kind]}
-    results = descend(Descent(start, gradients, drawn, {option: WORDS[option] for option in drawn}))
+    results = descend(Descent(start, gradients, drawn, {option: WORDS[option] for option in drawn}, contract))
     claimed = results.get("parameters", start)  # the parameters after each step (steps, n)
     if claimed.shape != gradients.shape or claimed.dtype.kind != "f":
         raise FormError(f"{name} did not return parameters")

@@ -7,7 +7,7 @@ from typing import Any
 
 from chainrule.check import learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.constructors import pair_adapter
+from chainrule.check.constructors import pair_contract
 from chainrule.check.conventions import BY_STRENGTH, DIRECT
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
@@ -257,7 +257,8 @@ def other_pair_rows(file: CheckedFile, forward: str, backward: str, base: Learne
     except (StudentError, ShapeError) as error:
         message = f"the pair has no known format ({error})"
         names = file.layer(forward, backward=backward).names if backward else ()
-        notes = (pair_adapter(forward, backward, names),) if names else ()
+        calls = file.contents().calls
+        notes = (pair_contract(forward, backward, names, calls.get(backward, ())),) if names else ()
         yield failure_row(forward, FormError(message), tensor="y", notes=notes)
 
 

@@ -37,8 +37,6 @@ def input_shape_for(layer: Layer) -> tuple[int, ...]:
     """Return an input shape that a layer accepts, with C_in ≠ filters if possible; ShapeError if there is none."""
     if isinstance(layer, cr.Softmax | cr.LogSoftmax):
         return (7,)  # number of classes
-    if isinstance(layer, cr.BatchNorm1D | cr.LayerNorm):
-        return (6,)  # number of features
     error: ShapeError | None = None
     for shape in _candidate_shapes(layer):
         try:

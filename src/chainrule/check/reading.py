@@ -48,6 +48,8 @@ class LearnerTask:
     constants  names of arrays that are not parameters
     ties       "first" if max pooling must pass dy to the first of several largest elements; empty: to any of them
     samples    "one" if the code should take one sample at a time; empty: batches
+    contract   how the code is called; empty: find out
+    course     name of a course whose contracts apply; empty: none
     told       whether the code was given the options of the intended layer; if not, a dropout has its own probability
     """
 
@@ -58,6 +60,8 @@ class LearnerTask:
     constants: tuple[str, ...] = ()
     ties: str = ""
     samples: str = ""
+    contract: str = ""
+    course: str = ""
     told: bool = True
 
 
@@ -113,8 +117,11 @@ def _better(best: LayerReading | None, reading: LayerReading) -> LayerReading:
 def match_layer(original: Student, task: LearnerTask, seed: int) -> Match:
     """Return a learner's layer with its parameters, the intended layer, and notes for the report.
 
-    The intended layer is the specified one or a guess. It is None if it is unknown.
+    The intended layer is the specified one or a guess. It is None if it is unknown. Nothing is guessed under a
+    contract.
     """
+    if task.contract:
+        return _stated(original, task)
     reading = read(original, task, seed)
     subject, notes = reading.subject, [*reading.notes]
     notes += [f"{CONVENTION_NOTE} {needed}: backward fails without it"] if (needed := subject.student.needed) else []
@@ -123,6 +130,16 @@ def match_layer(original: Student, task: LearnerTask, seed: int) -> Match:
     if not subject.student.adapted_axis:
         subject = learner_subjects.uncalled_copy(original, subject)
     return subject, reading.intended, notes
+
+
+def _stated(original: Student, task: LearnerTask) -> Match:
+    """Return a learner's layer under the contract of its task. Parameters that it does not use are neutral."""
+    if task.against is None:
+        return SubmittedLayer(original, task.shape or (), {name: name for name in original.names}), None, []
+    intended = LayerSubject(task.against, task.shape or probes.input_shape_for(task.against))
+    names = {name: name for name in intended.parameters if name in original.names}
+    original.declare(*names)
+    return SubmittedLayer(original, intended.shape, names), intended, []
 
 
 def read(original: Student, task: LearnerTask, seed: int) -> LayerReading:

@@ -17,10 +17,13 @@ from typing import Any, cast
 from chainrule._io import python_files
 from chainrule.custom import autograd, calling, optimizers
 from chainrule.custom.calls import Array, is_unwritten, with_advice
+from chainrule.custom.contract import parse
+from chainrule.custom.contract_code import ContractLayer, ContractLoss
 from chainrule.custom.functions import Functions, takes_context
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.methods import Methods
 from chainrule.custom.names import NAMES
+from chainrule.custom.sample_axis import ONE, SampleAxis
 from chainrule.errors import StudentError
 
 METHODS = (*NAMES.forward, *NAMES.backward)
@@ -68,8 +71,14 @@ def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[
     """Return the selected code from a loaded file, wrapped as a layer or a loss, and its name.
 
     selection  {"name": name of an object, "backward": name of the second function of a pair or "", "loss": whether it
-               is a loss, "options": arguments by name}
+               is a loss, "options": arguments by name, "contract": how it is called, or ""}
     """
+    if selection["contract"]:
+        contract, names = parse(selection["contract"]), vars(module)
+        if selection["loss"]:
+            return ContractLoss(contract, names), contract.name
+        code = ContractLayer(contract, names)
+        return SampleAxis(code, ONE) if contract.single else code, contract.name
     source, name = pick(module, path, selection["name"])
     if selection["backward"]:
         source = (source, pick(module, path, selection["backward"])[0])
@@ -99,6 +108,7 @@ class FileContents:
     required   names of the constructor arguments without a default, by class
     methods    calls of the two methods of each class, such as "forward(x)"; their names are unusual if none is usual
     functions  names of functions
+    calls      names of the arguments without a default, by function
     losses     names of classes whose methods take predictions and targets
     engines    names of classes of automatic differentiation
     optimizers names of functions that may be optimizers, and of all classes that are no layers
@@ -107,6 +117,7 @@ class FileContents:
     layers: dict[str, tuple[str, ...]]
     required: dict[str, tuple[str, ...]]
     methods: dict[str, tuple[str, ...]]
+    calls: dict[str, tuple[str, ...]]
     functions: tuple[str, ...]
     losses: tuple[str, ...]
     engines: tuple[str, ...]
@@ -123,6 +134,7 @@ def contents(module: ModuleType) -> FileContents:
         layers={name: _constructor_arguments(module, name) for name in named},
         required={name: tuple(_required(kind)) for name, kind in classes.items() if name in complete},
         methods={name: tuple(map(partial(_call, kind), _methods(kind))) for name, kind in classes.items()},
+        calls={name: tuple(calling.required(getattr(module, name))) for name in functions(module)},
         functions=tuple(functions(module)),
         losses=tuple(name for name, value in classes.items() if calling.is_loss(value)),
         engines=tuple(name for name, value in values if _is_own_engine(module, value)),
@@ -135,8 +147,13 @@ def contents(module: ModuleType) -> FileContents:
     )
 
 
-def evaluate(name: str, source: Any, task: autograd.Expression | optimizers.Descent) -> dict[str, Array]:
+def evaluate(
+    module: ModuleType, path: Path, name: str, task: autograd.Expression | optimizers.Descent
+) -> dict[str, Array]:
     """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
+    if isinstance(task, optimizers.Descent) and task.contract:
+        return optimizers.descend_under_contract(vars(module), task)
+    source = pick(module, path, name)[0]
     if isinstance(task, autograd.Expression):
         return autograd.evaluate(source, task)
     return optimizers.descend(name, source, task)

@@ -28,6 +28,8 @@ def task_options(
     input_shape: options.Text = None,
     ties: Annotated[str | None, click.Choice(["first"])] = None,
     samples: Annotated[str | None, click.Choice(["one"])] = None,
+    contract: options.Text = None,
+    course: options.Text = None,
     hints: Annotated[int | None, options.BoundedInteger(0, 3)] = None,
 ) -> None:
     """Declare what code should compute, and what is revealed.
@@ -38,6 +40,9 @@ def task_options(
     input_shape  (--input-shape C,H,W) Shape of one input, such as 3,7,6; or C,W or F.
     ties         Max pooling must pass the gradient to the first of several largest elements, instead of to any of them.
     samples      The code should take one sample at a time, so that it may fail for batches.
+    contract     (--contract FILE|TEXT) How the code is called, such as "self = Linear(D, O); self.W = w; self.b = b;
+                 y = self.forward(x); dx = self.backward(dy); dw = self.dW; db = self.db".
+    course       (--course NAME) Use the contracts of a course, such as cs231n.
     hints        How much to reveal: 0 verdicts, 1 the first wrong number, 2 its terms, 3 the mistake (default).
     """
 
@@ -62,6 +67,8 @@ def check(
     root: Annotated[Path | None, click.Path(exists=True, file_okay=False, path_type=Path)] = None,
     ties: str | None,
     samples: str | None,
+    contract: str | None,
+    course: str | None,
     seed: Annotated[int, options.BoundedInteger(0)] = 0,
     hints: int | None,
     as_json: bool,
@@ -89,7 +96,7 @@ def check(
                package.
     seed       Seed of the random inputs.
     """
-    from chainrule.check import sources
+    from chainrule.check import contracts, sources
     from chainrule.check.checker import check_gradients
     from chainrule.check.homework import ALL, limit_hints
     from chainrule.check.reading import LearnerTask
@@ -97,11 +104,16 @@ def check(
 
     shape = expressions.shape(input_shape) if input_shape is not None else None
     if sources.split(subject or "")[0].suffix.lower() in sources.SUFFIXES:
-        base = LearnerTask(None, shape, constants=constants, ties=ties or "", samples=samples or "")
+        text = contracts.read(contract) if contract else ""
+        base = LearnerTask(
+            None, shape, constants=constants, ties=ties or "", samples=samples or "", contract=text, course=course or ""
+        )
         with _import_hints(sources.split(str(subject))[0]):
             report = _report_of_file(str(subject), against, base, (seconds, root, others), seed)
     elif others:
         raise OptionError(f"{others[0]}: further files belong to FILE.py; the subject is {subject}")
+    elif contract or course:
+        raise OptionError(f"a contract tells how the code in FILE.py is called; the subject is {subject}")
     else:
         library_subject, name = _library_subject(subject, engine)
         report = check_gradients(
@@ -138,7 +150,7 @@ def _report_of_file(
     With ``against`` or a shape, the report is on a single layer or loss, or on the functions and classes that
     ``against`` names. Otherwise, it is on NAME or the whole file, if these are functions or classes in known formats.
     """
-    from chainrule.check import assignments, sources
+    from chainrule.check import assignments, contracts, sources
     from chainrule.check.file_checks import check_file
     from chainrule.check.homework import assignment
     from chainrule.check.host import Limits, open_file
@@ -147,8 +159,12 @@ def _report_of_file(
     path, name = sources.split(text)
     seconds, root, others = process
     with open_file(path, Limits(seconds), on_output=_echo, root=root, others=others) as file, assignments.quiet():
+        if base.course:
+            return contracts.course_report(file, base.course, base, seed, path.name, [name] * bool(name))
         if against is not None:
             return assignment(against, base.shape).report(file, seed, name, base)[0]
+        if base.contract:
+            return contracts.stated_report(file, base.contract, "", base, seed)
         report = check_file(file, path.name, seed, base, [name] * bool(name)) if base.shape is None else None
         return report if report is not None else check_layer(*assignments.load_layer(file, name, base, {}), seed)
 

@@ -102,8 +102,8 @@ def grade(
     if protection:
         click.echo(_protection())
         return
-    if arguments["against"] is None:
-        raise click.UsageError("Missing option '--against'.")
+    if arguments["against"] is None and arguments["course"] is None:
+        raise click.UsageError("Missing option '--against', or '--course'.")
     if folder is None and not arguments["autograders"]:
         raise click.UsageError("Missing argument 'FOLDER'.")
     task = _assignment(arguments)
@@ -124,13 +124,16 @@ def grade(
 
 def _assignment(arguments: dict[str, Any]) -> "GradedAssignment":
     """Return the assignment defined by the options."""
-    from chainrule.check import points
+    from chainrule.check import contracts, points
     from chainrule.check.autograder import GradedAssignment
     from chainrule.check.homework import assignment
     from chainrule.layers import expressions
 
     shape = arguments["input_shape"]
-    parts = assignment(arguments["against"], None if shape is None else expressions.shape(shape)).parts
+    size = None if shape is None else expressions.shape(shape)
+    parts = assignment(arguments["against"], size, arguments["course"]).parts
+    if arguments["contract"] is not None:
+        arguments["contract"] = contracts.read(arguments["contract"])
     scheme = points.one_point_each(parts) if arguments["points"] is None else points.read(arguments["points"], parts)
     names = {field.name for field in fields(GradedAssignment)} & {*arguments}
     return GradedAssignment(scheme=scheme, **{name: arguments[name] for name in names})
@@ -144,7 +147,7 @@ def _graded(
     from chainrule.layers import expressions
 
     rows, count = list["Grade"](), 1 if single else len(submissions.entries(folder))
-    names = ("seed", "seconds", "memory", "packages", "hints", "ties", "samples")
+    names = ("seed", "seconds", "memory", "packages", "hints", "ties", "samples", "contract", "course")
     options: dict[str, Any] = {name: value for name in names if (value := getattr(task, name)) is not None}
     if task.input_shape is not None:
         options["shape"] = expressions.shape(task.input_shape)

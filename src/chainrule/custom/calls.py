@@ -50,7 +50,7 @@ def call(label: str, function: Callable[..., Any], *arguments: Any, **named: Any
         raise
     except (Exception, SystemExit) as error:
         axes = len(getattr(arguments[0], "shape", ())) if arguments else 0
-        message = _describe_error(label, error, axes)
+        message = describe_error(label, error, axes)
         if isinstance(error, NotImplementedError):
             raise UnwrittenError(f"{UNWRITTEN.format(label)}: {message}") from error
         kind = FormError if not _frames(error) and isinstance(error, TypeError) else StudentError
@@ -96,7 +96,7 @@ def with_advice(message: str) -> str:
     return message + next((f": {advice}" for word, advice in NAMES.removed.items() if word in message), "")
 
 
-def _describe_error(label: str, error: BaseException, axes: int) -> str:
+def describe_error(label: str, error: BaseException, axes: int = 0) -> str:
     """Return an error's message with the line number of the innermost call in the learner's file.
 
     axes   number of axes of the first argument
@@ -111,6 +111,11 @@ def _describe_error(label: str, error: BaseException, axes: int) -> str:
         return f"{label} cannot be called: {message}"
     in_file = [frame for frame in frames if frame.filename == frames[0].filename]
     return f"{label}: {message} (line {in_file[-1].lineno} of {Path(in_file[-1].filename).name})"
+
+
+def is_theirs(error: BaseException) -> bool:
+    """Return whether an error arose in code outside this package."""
+    return bool(_frames(error))
 
 
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:

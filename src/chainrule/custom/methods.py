@@ -163,8 +163,8 @@ class Methods(LocalCode):
         """Return the missing attribute that explains an error if only `__call__` may have set it; otherwise ""."""
         if not isinstance(error, AttributeError) or error.obj is not self.thing or self._forward == "__call__":
             return ""
-        function = getattr(self.thing, calling.method(self.thing, ("__call__",)), None)
-        return error.name if function is not None and reads(function, error.name) else ""
+        name, function = str(error.name), getattr(self.thing, calling.method(self.thing, ("__call__",)), None)
+        return name if function is not None and reads(function, name) else ""
 
     def _switchings(self) -> Iterator[Callable[[], Any]]:
         """Yield calls of forward with the other value of a switch, which is set back if the call does not help."""

@@ -17,6 +17,8 @@ import numpy as np
 
 from chainrule.custom import calling
 from chainrule.custom.calls import NO_DEFAULT, Array, FormError, array, call, defaults, is_numeric
+from chainrule.custom.contract import parse
+from chainrule.custom.contract_code import steps
 from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError, UnwrittenError
 
@@ -34,12 +36,14 @@ class Descent:
     gradients  the gradients of the steps (steps, n)
     values     values of options
     words      usual names of the options, by option
+    contract   how the optimizer is called; empty: by its form
     """
 
     start: Array
     gradients: Array
     values: Mapping[str, float]
     words: Mapping[str, Sequence[str]]
+    contract: str = ""
 
     def arguments(self, names: Sequence[str]) -> dict[str, str]:
         """Return the option of each of these arguments that is the value of an option."""
@@ -94,6 +98,14 @@ def descend(name: str, source: Any, descent: Descent) -> dict[str, Array]:
         except StudentError as error:
             errors.append(FormError(str(error)) if _lacks_attribute(error.__cause__) else error)
     raise next((error for error in reversed(errors) if not isinstance(error, FormError)), errors[-1])
+
+
+def descend_under_contract(names: Mapping[str, Any], descent: Descent) -> dict[str, Array]:
+    """Return the results of `descend` for the optimizer that a contract calls. ``names`` are those in the file."""
+    contract = parse(descent.contract)
+    path = [*steps(contract, names, descent.start, descent.gradients, descent.values)]
+    used = {option: np.array(value) for option, value in descent.values.items() if option in contract.reads}
+    return {"parameters": np.stack(path), **used}
 
 
 def _lacks_attribute(error: BaseException | None) -> bool:

@@ -31,9 +31,11 @@ class KeptGradients:
             raise AttributeError(name)
         return self._keep
 
-    def _keep(self, *arguments: Any) -> None:
+    def _keep(self, *arguments: Any) -> Any:
+        """Keep a dictionary of gradients. Parameters that are passed with their gradient are returned unchanged."""
         held = [cast("Mapping[str, Any]", value) for value in arguments if isinstance(value, Mapping)]
         self.grads = dict(held[-1]) if held else dict[str, Any]()
+        return arguments[0] if len(arguments) == 2 and not held else None
 
 
 class Updates:

@@ -95,8 +95,8 @@ def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
             return {"arrays": dict(result.arrays), "changed": list(result.changed), "needed": result.needed}
         case "evaluate":
             paths, name, task = arguments
-            source = sources.pick(module_of(*map(Path, paths)), Path(paths[0]), name)[0]
-            return sources.evaluate(name, source, (Expression if "source" in task else Descent)(**task))
+            kind = Expression if "source" in task else Descent
+            return sources.evaluate(module_of(*map(Path, paths)), Path(paths[0]), name, kind(**task))
         case _:
             return None
 

@@ -65,12 +65,12 @@ class HostedFile:
 
     def contents(self) -> FileContents:
         """Return the names in the file."""
-        keys = ("layers", "required", "methods")
+        keys = ("layers", "required", "methods", "calls")
         match self._connection.request("list", 0, self._paths).get("value"):
-            case {"layers": dict(), "required": dict(), "methods": dict()} as names:
-                layers, required, methods = [_arguments_by_name(names[key]) for key in keys]
+            case {"layers": dict(), "required": dict(), "methods": dict(), "calls": dict()} as names:
+                layers, required, methods, calls = [_arguments_by_name(names[key]) for key in keys]
                 others = (text_lines(names.get(key)) for key in ("functions", "losses", "engines", "optimizers"))
-                return FileContents(layers, required, methods, *others)
+                return FileContents(layers, required, methods, calls, *others)
             case _:
                 raise GuestEnded(NO_ANSWER)
 
@@ -80,29 +80,32 @@ class HostedFile:
         arrays = cast("dict[str, Any]", results) if isinstance(results, dict) else {}
         return {key: cast("Array", value) for key, value in arrays.items() if isinstance(value, np.ndarray)}
 
-    def layer(self, name: str = "", *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
+    def layer(
+        self, name: str = "", *, backward: str = "", options: Mapping[str, Any] | None = None, contract: str = ""
+    ) -> Student:
         """Load a layer or a pair of functions by name. Without a name, load the only layer in the file.
 
         backward  name of the second function of a pair
         options   argument values for the first function or for a class
+        contract  how the layer is called, instead of the name and the options
         """
-        number, name, description = self._load(name, backward, False, options or {})
+        number, name, description = self._load(name, backward, False, options or {}, contract)
         kind, arguments = text_line(description["kind"], MAX_NAME), description.get("arguments")
         names = None if arguments is None else text_lines(arguments)
         independent = description.get("independent") is not False
         rate = text_line(description.get("rate"), MAX_NAME)
         return Student.around(RemoteCode(self._connection, number, kind, names, independent, rate), name)
 
-    def loss(self, name: str = "", *, backward: str = "") -> RemoteLoss:
-        """Load the loss with this name (default: the only object in the file)."""
-        number, name, description = self._load(name, backward, True, {})
+    def loss(self, name: str = "", *, backward: str = "", contract: str = "") -> RemoteLoss:
+        """Load the loss with this name (default: the only object in the file), or that of a contract."""
+        number, name, description = self._load(name, backward, True, {}, contract)
         return RemoteLoss(self._connection, number, name, description.get("independent") is not False)
 
     def _load(
-        self, name: str, backward: str, loss: bool, options: Mapping[str, Any]
+        self, name: str, backward: str, loss: bool, options: Mapping[str, Any], contract: str
     ) -> tuple[int, str, dict[str, Any]]:
         """Return the number, name and description of a loaded object."""
-        selection = {"name": name, "backward": backward, "loss": loss, "options": dict(options)}
+        selection = {"name": name, "backward": backward, "loss": loss, "options": dict(options), "contract": contract}
         description: Any = self._connection.request("load", 0, self._paths, selection).get("value")
         match description:
             case {"name": str(name), "kind": str(), "number": int(number)}:

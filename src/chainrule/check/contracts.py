@@ -1,0 +1,259 @@
+"""Checks of code under a stated contract, which tells how it is called, and the contracts of courses.
+
+The contracts of a course are data in `courses/NAME.toml`: names of classes or functions, the intended layer, loss or
+optimizer, the shape of one input, and the text of the contract, in which {C} is the name in the file.
+"""
+
+import tomllib
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from chainrule.check import probes
+from chainrule.check.checked_file import CheckedFile
+from chainrule.check.extra_checks import failure_row
+from chainrule.check.learner_checks import check_layer, check_loss
+from chainrule.check.learner_subjects import NEUTRAL
+from chainrule.check.loss_reading import all_losses
+from chainrule.check.mode_checks import class_rows, normalization_rows
+from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
+from chainrule.check.option_checks import with_own_variant
+from chainrule.check.reading import LearnerTask
+from chainrule.check.report import Diagnosis, Report, Row
+from chainrule.check.rows import NOT_CHECKED
+from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge, Subject
+from chainrule.custom.calls import FormError
+from chainrule.custom.contract import Contract, parse
+from chainrule.custom.contract_code import TRAIN
+from chainrule.custom.methods import EVALUATED
+from chainrule.custom.student import Student
+from chainrule.errors import OptionError, ShapeError, StudentError, unknown_name
+from chainrule.layers import BatchNorm2D, Dropout, LayerNorm, expressions
+from chainrule.network import losses
+
+SIZES = {"D": 7, "O": 4, "C": 3, "H": 6, "W": 8, "K": 3, "L": 2, "N": 5}  # of code that is no layer of this library
+FOLDER = Path(__file__).with_name("courses")
+COURSES = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+@dataclass(frozen=True)
+class CourseEntry:
+    """The contract of one class, function or pair of functions of a course.
+
+    names     its usual names, in any case
+    against   the intended layer, loss or optimizer; empty if it is none of this library
+    contract  the text of the contract; {C} is the name in the file
+    shape     shape of one input; empty: choose one
+    """
+
+    names: tuple[str, ...]
+    contract: str
+    against: str = ""
+    shape: tuple[int, ...] = ()
+
+    def text(self, name: str) -> str:
+        """Return the contract for a class or a function with this name."""
+        return self.contract.replace("{C}", name)
+
+
+def course(name: str) -> tuple[CourseEntry, ...]:
+    """Return the contracts of a course; OptionError for an unknown one."""
+    if name not in COURSES:
+        raise unknown_name("course", name, COURSES)
+    data = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+    entries = list[CourseEntry]()
+    for entry in data["code"]:
+        names, shape = tuple(entry["names"]), tuple(entry.get("shape", ()))
+        entries.append(CourseEntry(names, entry["contract"], entry.get("against", ""), shape))
+    return tuple(entries)
+
+
+def read(argument: str) -> str:
+    """Return the contract in a file, or the argument itself if it is no file, in one line; OptionError for others."""
+    path = Path(argument)
+    is_file = "\n" not in argument and "=" not in argument and path.is_file()
+    return str(parse(path.read_text(encoding="utf-8") if is_file else argument))
+
+
+def stated_report(file: CheckedFile, text: str, against: str, base: LearnerTask, seed: int) -> Report:
+    """Return the report of code under a contract.
+
+    text     the contract
+    against  the intended layer, loss or optimizer; empty: a layer of any kind, a loss of this library, or the optimizer
+             that the name suggests
+    base     the input shape, and the treatment of ties
+    """
+    contract = parse(text)
+    if "dw" in contract.reads:
+        rows = tuple(_optimizer_rows(file, contract, against, seed))
+        return Report(contract.name, rows, (_note(contract),))
+    if "p" in contract.reads:
+        report = check_loss(file.loss(contract=text), _losses(against), seed)
+        return replace(report, notes=(*report.notes, _note(contract)))
+    layer = expressions.layer(against) if against else None
+    task = replace(base, against=layer, contract=text)
+    return layer_report(file, task, seed)
+
+
+def layer_report(file: CheckedFile, task: LearnerTask, seed: int) -> Report:
+    """Return the report of a layer under the contract of its task, with the rows of its modes."""
+    contract, student = parse(task.contract), file.layer(contract=task.contract)
+    if task.against is None:
+        task = replace(task, shape=task.shape or _usual_shape(contract))
+        _put_parameters(student, contract, task.shape or (), seed)
+    elif isinstance(task.against, BatchNorm2D | LayerNorm):
+        task = _with_epsilon(file, task)
+    try:
+        report = check_layer(student, task, seed)
+    except FormError as error:  # the code does not keep to the contract
+        return Report(student.name, (failure_row(student.name, error),), (_note(contract),))
+    rows = [_of_contract(row, contract) for row in report.rows]
+    if task.against is not None and all(row.ok or row.accepted for row in rows):
+        rows += _mode_rows(file, contract, task, seed)
+    return replace(report, rows=tuple(rows), notes=(*report.notes, _note(contract)))
+
+
+def _of_contract(row: Row, contract: Contract) -> Row:
+    """Return the row; if no gradient was found, with the advice to correct the contract."""
+    if row.failed or row.checked or row.tensor not in contract.parameters:
+        return row
+    place = next((str(line) for line in contract.lines if row.title in line.assigns), "")
+    problem = f"after backward, there is nothing for {place}" if place else f"the contract does not state {row.title}"
+    return replace(row, diagnoses=(Diagnosis(NOT_CHECKED, f"is not checked: {problem}"),))
+
+
+def _with_epsilon(file: CheckedFile, task: LearnerTask) -> LearnerTask:
+    """Return the task with the usual ε that the output of a normalization shows, which a contract may leave open."""
+    student, layer = file.layer(contract=task.contract), cast("BatchNorm2D | LayerNorm", task.against)
+    shape = task.shape or probes.input_shape_for(layer)
+    for name, size in LayerSubject(layer, shape).parameters.items():
+        if student.has(name):
+            student.put(name, np.full(size, NEUTRAL.get(name, 0.0)))
+    return with_own_variant(replace(task, shape=shape), student)
+
+
+def _usual_shape(contract: Contract) -> tuple[int, ...]:
+    """Return the shape of one input for the axes that a contract states; by default, that of a vector."""
+    axes = contract.own_axes("x", len(contract.axes("x").replace("1", ""))).replace("N", "") or "D"
+    return tuple(SIZES[axis] for axis in axes)
+
+
+def _put_parameters(student: Student, contract: Contract, shape: tuple[int, ...], seed: int) -> None:
+    """Set the parameters of a layer that is none of this library to arrays with the stated axes."""
+    sizes = {**SIZES, **dict(zip("D" if len(shape) == 1 else "CHW", shape, strict=False))}
+    generator = np.random.default_rng(seed)
+    for name in student.names:
+        axes = contract.layouts.get(name, "").replace("1", "")
+        if not axes:
+            raise OptionError(f"{contract.name}: state the layer (--against), or the axes of {name}, as in {name}: D,O")
+        student.put(name, generator.normal(size=[sizes[axis] for axis in axes]))
+
+
+def _mode_rows(file: CheckedFile, contract: Contract, task: LearnerTask, seed: int) -> list[Row]:
+    """Return the rows of the modes of a dropout or a batch normalization; empty for other layers."""
+    layer: Any = task.against
+    intended = LayerSubject(layer, task.shape or probes.input_shape_for(layer))
+
+    def load(modes: Any) -> Student:
+        student = file.layer(contract=str(contract))
+        if modes.get(EVALUATED):
+            student.put(TRAIN, 0.0)
+        return student
+
+    if not isinstance(layer, Dropout | BatchNorm2D):
+        return []
+    if not contract.has_modes:
+        message = "no line of the contract states the test mode, as in test: self.eval()"
+        return [failure_row(contract.name, message, "mode='test'", checked=False, tensor="y")]
+    if isinstance(layer, Dropout):
+        return class_rows(contract.name, intended, load, seed)
+    return normalization_rows(contract.name, intended, load({}), seed)
+
+
+def _losses(against: str) -> Sequence[Subject]:
+    """Return the losses that code may compute."""
+    if not against:
+        return all_losses()
+    if against == MulticlassHinge.name:
+        return [MulticlassHinge()]
+    return [LossSubject(losses.find(against), engine="reference")]
+
+
+def _optimizer_rows(file: CheckedFile, contract: Contract, against: str, seed: int) -> Iterator[Row]:
+    """Yield the row of an optimizer."""
+    kind = optimizer_kind(against or contract.name)
+    if not kind:
+        raise OptionError(f"{contract.name}: state the optimizer, such as --against adam")
+    try:
+        yield from optimizer_rows(contract.name, kind, partial(file.evaluate, ""), seed, str(contract))
+    except StudentError as error:
+        yield failure_row(contract.name, error, tensor="update")
+
+
+def _note(contract: Contract) -> str:
+    """Return the note with a contract, and what it leaves out."""
+    names = sorted(name for name in contract.reads & {"w", "b", "gamma", "beta", "slope"})
+    if "dw" in contract.reads or "p" in contract.reads:
+        return f"contract: {contract}"
+    left_out = [f"d{name}" for name in ("x", *names) if f"d{name}" not in contract.assigns]
+    return f"contract: {contract}" + f" (states no {', '.join(left_out)})" * bool(left_out)
+
+
+def course_entries(file: CheckedFile, name: str, selected: Collection[str]) -> dict[str, list[CourseEntry]]:
+    """Return the contracts of a course by the names in a file that they are for.
+
+    selected  names in the file; empty: all
+    """
+    contents = file.contents()
+    classes = {*contents.layers, *contents.losses, *contents.optimizers} - {*contents.functions}
+    found = dict[str, list[CourseEntry]]()
+    for held in dict.fromkeys([*contents.layers, *contents.functions, *contents.losses, *contents.optimizers]):
+        usual = [
+            entry
+            for entry in course(name)
+            if held in entry.names or (held in classes and held.lower() in map(str.lower, entry.names))
+        ]
+        if usual and (not selected or held in selected):
+            found[held] = usual
+    return found
+
+
+def course_report(
+    file: CheckedFile, name: str, base: LearnerTask, seed: int, title: str, selected: Collection[str] = ()
+) -> Report:
+    """Return the report of the classes and functions of a file that a course has contracts for.
+
+    Of several contracts for one name, the first that the code keeps to is used.
+
+    Errors   StudentError if there are none
+    """
+    found = course_entries(file, name, selected)
+    if not found:
+        usual = ", ".join(names[0] for names in dict.fromkeys(entry.names for entry in course(name)))
+        raise StudentError(f"{title} has none of the names of the course {name}: {usual}")
+    rows, notes = list[Row](), list[str]()
+    for held, entries in found.items():
+        file.start_part()
+        report = _first_report(file, held, entries, base, seed)
+        rows += [replace(row, subject=held) for row in report.rows]
+        notes += [f"{held}: {note}" for note in report.notes if note.startswith("contract: ")]
+    return Report(title, tuple(rows), tuple(notes), brief=True)
+
+
+def _first_report(file: CheckedFile, name: str, entries: Sequence[CourseEntry], base: LearnerTask, seed: int) -> Report:
+    """Return the report under the first contract that the code keeps to; if there is none, that under the last one."""
+    report = Report(name, ())
+    for entry in entries:
+        task = replace(base, shape=entry.shape or None)
+        try:
+            report = stated_report(file, entry.text(name), entry.against, task, seed)
+        except (StudentError, ShapeError) as error:
+            failure = error if isinstance(error, StudentError) else str(error)
+            report = Report(name, (failure_row(name, failure),), (_note(parse(entry.text(name))),))
+        if any(row.checked for row in report.rows):
+            break
+    return report

@@ -1,0 +1,426 @@
+"""A learner's code under a contract, with the interfaces of layers, losses and optimizers."""
+
+import ast
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from chainrule.custom.calls import (
+    UNWRITTEN,
+    Array,
+    FormError,
+    OverwriteDetector,
+    array,
+    call,
+    copy_for_call,
+    describe_error,
+    is_theirs,
+    overwritten,
+)
+from chainrule.custom.contract import ACTIVATIONS, FIRST_VALUE, INPUTS, WEIGHTS, Contract, Line
+from chainrule.custom.interface import CallResult
+from chainrule.custom.tensors import SavedContext
+from chainrule.custom.updates import KeptGradients
+from chainrule.errors import StudentError, UnwrittenError
+
+TRAIN = "train"  # name under which `ContractLayer.set` changes the mode: 1 for training, 0 for testing
+
+
+class MissingError(FormError):
+    """A name, a method or a place that the contract states and the code does not have."""
+
+
+class Scope(dict[str, Any]):
+    """The names of a contract, then the methods and attributes of `self`, then the names in the file."""
+
+    def __init__(self, names: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+        super().__init__(own)
+        self.file = names
+
+    def __missing__(self, name: str) -> Any:
+        held: Any = self.get("self")
+        if held is not None and not isinstance(held, type) and hasattr(held, name):
+            return getattr(held, name)
+        if name in self.file:
+            return self.file[name]
+        raise MissingError(f"the code has no {name}")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Scope":
+        return Scope(self.file, copy.deepcopy(dict(self), memo))
+
+
+class Interpreter:
+    """Runs the lines of a contract on the names in a learner's file.
+
+    Errors   FormError for a place or a call that the code does not have; StudentError for an error in the code
+    """
+
+    def __init__(self, contract: Contract, names: Mapping[str, Any], label: str) -> None:
+        self.contract, self.label, self._names = contract, label, names
+        usual = {"Recorder": KeptGradients, "Context": SavedContext}
+        self.scope = Scope(names, usual)
+        lines = contract.lines
+        given = {*INPUTS, *contract.parameters}
+        first = next((place for place, line in enumerate(lines) if line.mode or line.reads & given), len(lines))
+        self.once, self.each = lines[:first], lines[first:]
+        self._sizes = dict[str, int]()  # those of the last preparation
+
+    def prepare(self, sizes: Mapping[str, int]) -> None:
+        """Run the lines before the first value, unless they were run for these sizes."""
+        read = {name for line in self.once for name in line.reads}
+        relevant = {name: size for name, size in sizes.items() if name in read}
+        self.scope.update(sizes)
+        if "ready" in self.scope and relevant == self._sizes:
+            return
+        self._sizes = relevant
+        for line in self.once:
+            self.run(line)
+        self.scope["ready"] = True
+
+    def run(self, line: Line) -> None:
+        """Run a line, unless it is for the other mode."""
+        if line.mode and line.mode != self.scope.get("mode", "train"):
+            return
+        node = line.node
+        try:
+            value = self._value(node.value)
+            if isinstance(node, ast.Assign):
+                self._assign(node.targets[0], value)
+        except FormError as error:
+            raise type(error)(f"{self.label}: {line.text}: {error}") from error
+        except StudentError:
+            raise
+        except Exception as error:
+            if is_theirs(error):  # in a property of the learner's class
+                raise StudentError(describe_error(self.label, error)) from error
+            raise FormError(f"{self.label}: {line.text}: {type(error).__name__}: {error}") from error
+
+    def place(self, target: ast.expr) -> Any:
+        """Return the value at the place that an assignment names."""
+        loaded = copy.deepcopy(target)
+        for part in ast.walk(loaded):
+            if hasattr(part, "ctx"):
+                cast("Any", part).ctx = ast.Load()
+        return self._value(loaded)
+
+    def _value(self, node: ast.expr | None) -> Any:
+        """Return the value of an expression."""
+        match node:
+            case None:
+                return None
+            case ast.Constant():
+                return node.value
+            case ast.Name():
+                return self.scope[node.id]
+            case ast.Attribute():
+                return self._attribute(node)
+            case ast.Subscript():
+                return self._value(node.value)[self._value(node.slice)]
+            case ast.Slice():
+                return slice(self._value(node.lower), self._value(node.upper), self._value(node.step))
+            case ast.Tuple():
+                return tuple(map(self._value, node.elts))
+            case ast.List():
+                return [*map(self._value, node.elts)]
+            case ast.Dict():
+                return dict(zip(map(self._value, node.keys), map(self._value, node.values), strict=True))
+            case ast.Call():
+                named = {str(word.arg): self._value(word.value) for word in node.keywords}
+                function, arguments = self._value(node.func), [*map(self._value, node.args)]
+                return call(self._label_of(node.func), function, *arguments, **named)
+            case ast.BinOp():
+                return _combined(node.op, self._value(node.left), self._value(node.right))
+            case ast.UnaryOp():
+                return -self._value(node.operand)
+            case _:
+                raise FormError(f"{ast.unparse(node)} is not in the grammar of contracts")
+
+    def _attribute(self, node: ast.Attribute) -> Any:
+        thing = self._value(node.value)
+        try:
+            return getattr(thing, node.attr)
+        except AttributeError as error:
+            if is_theirs(error):
+                raise
+            raise MissingError(f"{type(thing).__name__} has no {node.attr}") from None
+
+    def _label_of(self, function: ast.expr) -> str:
+        """Return the name of a called function for messages: Conv2D.forward for self.forward."""
+        text = ast.unparse(function)
+        held = self.scope.get("self")
+        if held is None or isinstance(held, type):
+            return text
+        return text.replace("self", type(held).__name__, 1) if text.startswith("self") else text
+
+    def _assign(self, target: ast.expr, value: Any) -> None:
+        """Assign a value to a name, an attribute, an index, or several of these. Arrays are copied into places."""
+        match target:
+            case ast.Name():
+                self.scope[target.id] = value
+            case ast.Attribute():
+                thing = self._value(target.value)
+                setattr(thing, target.attr, _fitted(value, getattr(thing, target.attr, None), target))
+            case ast.Subscript():
+                self._assign_index(target, value)
+            case ast.Tuple() | ast.List():
+                if not isinstance(value, tuple | list):
+                    raise FormError(f"{len(target.elts)} results are stated, and one returned")
+                parts = cast("Sequence[Any]", value)
+                if len(parts) != len(target.elts):
+                    raise FormError(f"{len(target.elts)} results are stated, and {len(parts)} returned")
+                for place, part in zip(target.elts, parts, strict=True):
+                    self._assign(place, part)
+            case _:
+                raise FormError(f"{ast.unparse(target)} is no place for a value")
+
+    def _assign_index(self, target: ast.Subscript, value: Any) -> None:
+        thing, key = self._value(target.value), self._value(target.slice)
+        if not isinstance(thing, np.ndarray):
+            held = cast("dict[Any, Any]", thing).get(key) if isinstance(thing, dict) else None
+            thing[key] = _fitted(value, held, target)
+            return
+        numbers = cast("Array", thing)
+        fitted = _fitted(value, numbers[key], target)
+        kind = np.result_type(numbers, fitted)
+        if numbers.dtype.kind == "c" and not np.iscomplexobj(fitted):
+            kind = np.result_type(np.real(numbers), fitted)
+        if kind != numbers.dtype:  # a part of an array in another dtype, such as complex numbers for a derivative
+            real = np.real(numbers) if kind.kind != "c" else numbers
+            self._assign(target.value, real.astype(kind))
+            numbers = cast("Array", self._value(target.value))
+        numbers[key] = fitted
+
+
+def _combined(operation: ast.operator, left: Any, right: Any) -> Any:
+    match operation:
+        case ast.Add():
+            return left + right
+        case ast.Sub():
+            return left - right
+        case ast.Mult():
+            return left * right
+        case _:
+            return left / right
+
+
+def _fitted(value: Any, held: Any, place: ast.expr) -> Any:
+    """Return a copy of an array in the shape of the one that it replaces, which may have other axes of length 1."""
+    if not isinstance(value, np.ndarray):
+        return value
+    new = cast("Array", value)
+    shape = getattr(held, "shape", None)
+    if shape is None or tuple(shape) == new.shape:
+        return new.copy()
+    if [size for size in shape if size > 1] != [size for size in new.shape if size > 1]:
+        raise FormError(f"{ast.unparse(place)} has the shape {tuple(shape)}, not {new.shape}: state its axes")
+    return new.copy().reshape(shape)
+
+
+def arranged(values: Array, axes: str, other: str) -> Array:
+    """Return an array with its axes in another order. Letters in both are moved, and 1 is added or removed.
+
+    >>> arranged(np.zeros((2, 3, 4)), "NCW", "N1WC").shape
+    (2, 1, 4, 3)
+    """
+    if not axes or not other or axes == other or values.ndim != len(axes):
+        return values
+    squeezed = values.reshape([size for size, axis in zip(values.shape, axes, strict=True) if axis != "1"])
+    present = axes.replace("1", "")
+    if sorted(present) != sorted(other.replace("1", "")) or squeezed.ndim != len(present):
+        return values
+    moved = squeezed.transpose([present.index(axis) for axis in other if axis != "1"])
+    sizes = iter(moved.shape)
+    return np.ascontiguousarray(moved.reshape([1 if axis == "1" else next(sizes) for axis in other]))
+
+
+def sizes_of(values: Mapping[str, Array], single: bool) -> dict[str, int]:
+    """Return the sizes that the letters of a contract mean: those of x or p, and of the weights."""
+    sizes = dict[str, int]()
+    for name, value in values.items():
+        batch = name in ("x", "p")
+        axes = ACTIVATIONS.get(value.ndim + single, "")[single:] if batch else WEIGHTS.get(value.ndim, "")
+        if batch or name == "w":
+            sizes |= dict(zip(axes, value.shape, strict=False))
+    if "D" in sizes:
+        sizes.setdefault("C", sizes["D"])
+    return sizes
+
+
+class ContractLayer:
+    """A learner's layer under a contract, with the interface `Code`. Its arrays have this library's axes.
+
+    names  the names in the learner's file
+    """
+
+    independent = True
+    rate = ""
+
+    def __init__(self, contract: Contract, names: Mapping[str, Any]) -> None:
+        self.kind = contract.name
+        self.arguments: tuple[str, ...] | None = contract.parameters
+        self._contract, self._file = contract, names
+        self._interpreter = Interpreter(contract, names, self.kind)
+        self._values = dict[str, Array]()
+        self._passed = dict[str, Array]()  # copies of the arrays that the last forward received
+        self._trains, self._rank = True, 0
+        self._detector = OverwriteDetector()
+        lines = self._interpreter.each
+        last = max((place for place, line in enumerate(lines, 1) if "y" in line.assigns), default=len(lines))
+        self._forward, self._backward = lines[:last], lines[last:]
+
+    def names(self) -> tuple[str, ...]:
+        """Return nothing: the contract names every parameter and gradient."""
+        return ()
+
+    def has(self, name: str) -> bool:
+        """Return whether the contract uses a parameter with this name."""
+        return name in (self.arguments or ())
+
+    def get(self, name: str) -> Array | None:
+        """Return the value of a parameter, as the code holds it after its last call."""
+        held = self._values.get(name)
+        updates = any(name in line.reads for line in self._backward)  # backward may update it, as the contract says
+        if held is None or updates or "ready" not in self._interpreter.scope:
+            return held
+        for line in self._forward:
+            if line.put is not None and line.put[1] == name:
+                found = array(self._interpreter.place(line.put[0]), f"{self.kind}: {name} is")
+                return self._from_learner(name, found, held.ndim)
+        return held
+
+    def set(self, name: str, value: Array) -> None:
+        """Set a parameter for the next forward, or the mode."""
+        if name == TRAIN:
+            self._trains = bool(value)
+        else:
+            self._values[name] = np.array(value)
+
+    def forward(self, x: Array, *, strided: bool = False) -> CallResult:
+        """Run the lines up to that of y."""
+        scope, values = self._interpreter.scope, {**self._values, "x": x}
+        scope["train"], scope["mode"] = self._trains, "train" if self._trains else "test"
+        self._rank = x.ndim
+        self._passed = {name: self._to_learner(name, value) for name, value in values.items()}
+        scope.update({name: copy_for_call(value, strided and name == "x") for name, value in self._passed.items()})
+        self._interpreter.prepare(sizes_of(values, self._contract.single))
+        for line in self._forward:
+            self._interpreter.run(line)
+        returned = scope["y"]
+        y = self._from_learner("y", array(returned, f"{self.kind}: y is"), x.ndim)
+        handed = {name: (scope[name], value) for name, value in self._passed.items()}
+        return CallResult({"y": y}, self._detector.after_forward(handed, returned))
+
+    def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
+        """Run the lines after that of y. A gradient whose place does not exist has no entry."""
+        scope = self._interpreter.scope
+        upstream = self._to_learner("dy", dy)
+        scope["dy"] = copy_for_call(upstream, strided)
+        for name in ("x", *(self.arguments or ())):
+            scope.pop(f"d{name}", None)
+        called = False
+        for line in self._backward:
+            try:
+                self._interpreter.run(line)
+            except FormError as error:
+                if not called and isinstance(error, MissingError):
+                    raise UnwrittenError(UNWRITTEN.format(f"{self.kind}.backward") + f": {error}") from error
+                if not called:
+                    raise FormError(f"{self.kind}.backward: {error}") from error
+            called = called or "dy" in line.reads
+        gradients = dict[str, Array]()
+        for name in ("x", *(self.arguments or ())):
+            if scope.get(f"d{name}") is not None:
+                found = array(scope[f"d{name}"], f"{self.kind}: d{name} is")
+                rank = self._rank if name == "x" else self._values[name].ndim
+                gradients[f"d{name}"] = self._from_learner(f"d{name}", found, rank)
+        return CallResult(gradients, self._detector.after_backward({"dy": (scope["dy"], upstream)}, scope.get("dx")))
+
+    def another(self) -> "ContractLayer":
+        """Return another object of the same class."""
+        duplicate = ContractLayer(self._contract, self._file)
+        duplicate._values, duplicate._trains = dict(self._values), self._trains
+        return duplicate
+
+    def adapted(self, axis: str) -> "ContractLayer":
+        """Return a copy: the contract states the axes."""
+        return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "ContractLayer":
+        """Return a copy with a copy of the learner's object."""
+        duplicate = self.another()
+        duplicate._interpreter = copy.copy(self._interpreter)
+        duplicate._interpreter.scope = call(f"{self.kind}: a copy", copy.deepcopy, self._interpreter.scope, memo)
+        duplicate._passed, duplicate._rank = dict(self._passed), self._rank
+        return duplicate
+
+    def _to_learner(self, name: str, value: Array) -> Array:
+        own = self._contract.own_axes(name, value.ndim)
+        return np.array(arranged(value, own, self._contract.axes(name)))
+
+    def _from_learner(self, name: str, value: Array, rank: int) -> Array:
+        stated = self._contract.axes(name)
+        if name == "y":
+            rank = len(stated.replace("1", "")) or rank
+        return np.array(arranged(value, stated, self._contract.own_axes(name, rank)))
+
+
+class ContractLoss:
+    """A learner's loss under a contract, with the interface `LossCode`."""
+
+    independent = True
+
+    def __init__(self, contract: Contract, names: Mapping[str, Any]) -> None:
+        self.name, self._contract, self._file = contract.name, contract, names
+        self._interpreter = Interpreter(contract, names, self.name)
+        lines = self._interpreter.each
+        last = next((place for place, line in enumerate(lines, 1) if "y" in line.assigns), len(lines))
+        self._forward, self._backward = lines[:last], lines[last:]
+
+    def forward(self, p: Array, t: Array) -> CallResult:
+        """Run the lines up to that of y."""
+        changed = self._run(p, t, self._forward)
+        return CallResult({"y": array(self._interpreter.scope["y"], f"{self.name}: y is")}, changed)
+
+    def backward(self, p: Array, t: Array) -> CallResult:
+        """Run the lines after that of y, or all lines if y and dp are results of one call."""
+        together = any("dp" in line.assigns for line in self._forward)
+        changed = self._run(p, t, self._forward if together else self._backward)
+        return CallResult({"dp": array(self._interpreter.scope["dp"], f"{self.name}: dp is")}, changed)
+
+    def another(self) -> "ContractLoss":
+        """Return another loss that runs the same code."""
+        return ContractLoss(self._contract, self._file)
+
+    def _run(self, p: Array, t: Array, lines: Sequence[Line]) -> tuple[str, ...]:
+        """Run lines with new copies of p and t, and return the names of those that the code has overwritten."""
+        are_labels = self._contract.axes("t") == "N" and t.ndim > 1
+        targets = t.argmax(axis=1) if are_labels else t.copy()
+        passed = {"p": (p.copy(), p), "t": (targets, targets.copy())}
+        self._interpreter.scope.update({"p": passed["p"][0], "t": targets, "dy": 1.0})
+        self._interpreter.prepare(sizes_of({"p": p}, False))
+        for line in lines:
+            self._interpreter.run(line)
+        return overwritten(passed)
+
+
+def steps(
+    contract: Contract, names: Mapping[str, Any], start: Array, gradients: Array, options: Mapping[str, float]
+) -> Iterator[Array]:
+    """Yield the parameters after each step of an optimizer under a contract.
+
+    start      the first parameters (n,)
+    gradients  the gradients (steps, n)
+    options    values of options by this library's names
+    """
+    interpreter, label = Interpreter(contract, names, contract.name), f"{contract.name}: w is"
+    interpreter.scope.update({**options, FIRST_VALUE: start.copy()})
+    interpreter.prepare({})
+    w = start.copy()
+    for number, gradient in enumerate(gradients, 1):
+        interpreter.scope.update({"w": w, "dw": gradient.copy(), "step": number})
+        for line in interpreter.each:
+            interpreter.run(line)
+        w = array(interpreter.scope["w"], label).reshape(start.shape)
+        yield w.copy()

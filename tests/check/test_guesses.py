@@ -1,0 +1,155 @@
+"""Right code in forms that a guess may misread is never wrong, and its mutants are not right."""
+
+import itertools
+
+import pytest
+from check.corpus import checked
+
+DROPOUT = """
+import numpy as np
+
+class Dropout:
+    def __init__(self{argument}):
+        self.q = {value}
+
+    def forward(self, x):
+        self.mask = (np.random.rand(*x.shape) < self.q) / self.q
+        return x * self.mask
+
+    def backward(self, dy):
+        return dy * self.mask
+"""
+NORMALIZATION = """
+import numpy as np
+
+class BatchNormalization:
+    def __init__(self, num_features, momentum={momentum}, eps={epsilon}):
+        self.{flag} = {training}
+        self.momentum, self.eps, self.first = momentum, eps, {first}
+        self.weights, self.bias = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+
+    def forward(self, x):
+        if self.{flag} is {training}:
+            m, v = x.mean(0), x.var(0)
+            old, new = {weights}
+            if self.first:
+                old, new, self.first = 0, 1, False
+            self.running_mean = old * self.running_mean + new * m
+            self.running_var = old * self.running_var + new * v
+        else:
+            m, v = self.running_mean, self.running_var
+        self.s = np.sqrt(v + self.eps)
+        self.n = (x - m) / self.s
+        return self.weights * self.n + self.bias
+
+    def backward(self, dy):
+        self.gradient_weights, self.gradient_bias = (dy * self.n).sum(0), dy.sum(0)
+        g = dy * self.weights
+        return (g - g.mean(0) - self.n * (g * self.n).mean(0)) / self.s
+"""
+FULLY_CONNECTED = """
+import numpy as np
+
+class FullyConnected:
+    def __init__(self, input_size, output_size):
+        self.weights = np.random.rand(input_size + 1, output_size)
+        self.optimizer, self._gradient_weights = None, None
+
+    @property
+    def gradient_weights(self):
+        return self._gradient_weights
+
+    def forward(self, x):
+        self.x = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+        return self.x @ self.weights
+
+    def backward(self, dy):
+        dx = dy @ self.weights[:-1].T
+        self._gradient_weights = {factor} * self.x.T @ dy
+        if self.optimizer is not None:
+            self.weights = self.optimizer.calculate_update(self.weights, self._gradient_weights)
+        return dx
+"""
+OPTIMIZERS = {
+    "calculate_update": "    def calculate_update(self, weight_tensor, gradient_tensor):\n"
+    "        return weight_tensor - {factor} * self.learning_rate * gradient_tensor\n",
+    "what to subtract": "    def step(self, dw):\n        return {factor} * self.learning_rate * dw\n",
+}
+
+
+@pytest.mark.parametrize("argument", ["", ", q={}", ", keep={}", ", incl_prob={}", ", rate={}", ", q"])
+def test_the_probability_of_a_dropout_may_have_any_name(argument: str) -> None:
+    name = argument.strip(" ,").partition("=")[0]
+    text = DROPOUT.format(argument=argument.format(0.8), value=name or 0.8)
+    report = checked(text)
+    assert report.exit_code in (0, 3), str(report)
+    assert {row.title for row in report.rows if row.ok} == {"y", "dx"}
+    assert checked(text.replace("/ self.q", "/ self.q**2")).exit_code == 1
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(("flag", "training"), [("testing_phase", False), ("training", True), ("is_test", False)])
+def test_running_statistics_are_checked_by_any_flag(flag: str, training: bool, first: bool) -> None:
+    usual = {"flag": flag, "training": training, "first": first, "epsilon": "1e-10"}
+    weights = {"old": "self.momentum, 1 - self.momentum", "new": "1 - self.momentum, self.momentum"}
+    for (form, text), (kind, momentum) in itertools.product(weights.items(), {"old": 0.9, "new": 0.1}.items()):
+        report = checked(NORMALIZATION.format(weights=text, momentum=momentum, **usual))
+        assert report.exit_code == (form != kind), (form, momentum, str(report))
+
+
+@pytest.mark.parametrize(("factor", "code"), [("1", 0), ("2", 1)])
+def test_an_optimizer_in_a_layer_is_called(factor: str, code: int) -> None:
+    report = checked(FULLY_CONNECTED.format(factor=factor))
+    assert report.exit_code == code, str(report)
+
+
+@pytest.mark.parametrize("form", OPTIMIZERS)
+def test_forms_of_optimizers(form: str) -> None:
+    for factor, code in (("1", 0), ("1.5", 1)):
+        text = "class Sgd:\n    def __init__(self, learning_rate):\n        self.learning_rate = learning_rate\n"
+        report = checked(text + OPTIMIZERS[form].format(factor=factor))
+        assert report.exit_code == code, str(report)
+
+
+def test_an_optimizer_in_an_unknown_form_is_listed() -> None:
+    report = checked("class Adam:\n    def advance(self, where):\n        return where\n" + "class Tanh:\n    pass\n")
+    assert [(row.subject, row.verdict) for row in report.rows if row.subject == "Adam"] == [("Adam", "not checked")]
+
+
+@pytest.mark.parametrize("rate", [0.9, 0.001])
+def test_momentum_that_cannot_be_seen_earns_nothing(rate: float) -> None:
+    text = (
+        "import numpy as np\nclass Momentum:\n    def __init__(self, learning_rate=0.001):\n"
+        f"        self.learning_rate, self.momentum = learning_rate, {rate}\n"
+        "    def update(self, params, grads):\n"
+        "        return (params.astype('f') - np.float32(self.learning_rate) * grads.astype('f')).astype('f')\n"
+    )
+    report = checked(text)
+    assert report.exit_code == (1 if rate == 0.9 else 3), str(report)
+
+
+def test_an_engine_may_name_its_number_as_it_likes() -> None:
+    text = (
+        "class Valor:\n    def __init__(self, valor, padres=()):\n"
+        "        self.valor, self.grad, self.padres = valor, 0.0, padres\n"
+        "    def __add__(self, otro):\n        return Valor(self.valor + otro.valor, ((self, 1.0), (otro, 1.0)))\n"
+        "    def __mul__(self, otro):\n"
+        "        return Valor(self.valor * otro.valor, ((self, otro.valor), (otro, self.valor)))\n"
+        "    def backward(self, dy=1.0):\n        self.grad += dy\n"
+        "        for padre, slope in self.padres:\n            padre.backward(dy * slope)\n"
+    )
+    report = checked(text)
+    assert report.exit_code == 0, str(report)
+    wrong = checked(text.replace("+= dy", "= dy"))
+    assert "gradient-assigned" in {diagnosis.name for row in wrong.rows for diagnosis in row.diagnoses}, str(wrong)
+
+
+def test_an_attribute_that_a_call_sets_is_no_mistake() -> None:
+    text = (
+        "import numpy as np\nclass Exp:\n    def __call__(self, x):\n        self.input = x\n"
+        "        return self.forward(x.data)\n"
+        "    def forward(self, x):\n        return np.exp(x)\n"
+        "    def backward(self, gy):\n        return np.exp(self.input.data) * gy\n"
+    )
+    assert checked(text).exit_code == 3

@@ -26,7 +26,6 @@ from chainrule.check.reading import LearnerTask
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.rows import NOT_CHECKED
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge, Subject
-from chainrule.custom.calls import FormError
 from chainrule.custom.contract import Contract, parse
 from chainrule.custom.contract_code import TRAIN
 from chainrule.custom.methods import EVALUATED
@@ -109,7 +108,7 @@ def layer_report(file: CheckedFile, task: LearnerTask, seed: int) -> Report:
         task = _with_epsilon(file, task)
     try:
         report = check_layer(student, task, seed)
-    except FormError as error:  # the code does not keep to the contract
+    except StudentError as error:  # in forward, or because the code does not keep to the contract
         return Report(student.name, (failure_row(student.name, error),), (_note(contract),))
     rows = [_of_contract(row, contract) for row in report.rows]
     if task.against is not None and all(row.ok or row.accepted for row in rows):

@@ -58,7 +58,8 @@ class Interpreter:
     """
 
     def __init__(self, contract: Contract, names: Mapping[str, Any], label: str) -> None:
-        self.contract, self.label, self._names = contract, label, names
+        self.contract, self.label = contract, label
+        self._fits = False  # whether the current line puts a parameter, whose shape must fit
         usual = {"Recorder": KeptGradients, "Context": SavedContext}
         self.scope = Scope(names, usual)
         lines = contract.lines
@@ -84,6 +85,7 @@ class Interpreter:
         if line.mode and line.mode != self.scope.get("mode", "train"):
             return
         node = line.node
+        self._fits = isinstance(node.value, ast.Name) and node.value.id in self.contract.parameters
         try:
             value = self._value(node.value)
             if isinstance(node, ast.Assign):
@@ -161,7 +163,7 @@ class Interpreter:
                 self.scope[target.id] = value
             case ast.Attribute():
                 thing = self._value(target.value)
-                setattr(thing, target.attr, _fitted(value, getattr(thing, target.attr, None), target))
+                setattr(thing, target.attr, self._fitted(value, getattr(thing, target.attr, None), target))
             case ast.Subscript():
                 self._assign_index(target, value)
             case ast.Tuple() | ast.List():
@@ -175,14 +177,26 @@ class Interpreter:
             case _:
                 raise FormError(f"{ast.unparse(target)} is no place for a value")
 
+    def _fitted(self, value: Any, held: Any, place: ast.expr) -> Any:
+        """Return a copy of an array; a parameter gets the shape of the one that it replaces, up to axes of length 1."""
+        if not isinstance(value, np.ndarray):
+            return value
+        new = cast("Array", value)
+        shape = getattr(held, "shape", None)
+        if not self._fits or shape is None or tuple(shape) == new.shape:
+            return new.copy()
+        if [size for size in shape if size > 1] != [size for size in new.shape if size > 1]:
+            raise FormError(f"{ast.unparse(place)} has the shape {tuple(shape)}, not {new.shape}: state its axes")
+        return new.copy().reshape(shape)
+
     def _assign_index(self, target: ast.Subscript, value: Any) -> None:
         thing, key = self._value(target.value), self._value(target.slice)
         if not isinstance(thing, np.ndarray):
             held = cast("dict[Any, Any]", thing).get(key) if isinstance(thing, dict) else None
-            thing[key] = _fitted(value, held, target)
+            thing[key] = self._fitted(value, held, target)
             return
         numbers = cast("Array", thing)
-        fitted = _fitted(value, numbers[key], target)
+        fitted = self._fitted(value, numbers[key], target)
         kind = np.result_type(numbers, fitted)
         if numbers.dtype.kind == "c" and not np.iscomplexobj(fitted):
             kind = np.result_type(np.real(numbers), fitted)
@@ -203,19 +217,6 @@ def _combined(operation: ast.operator, left: Any, right: Any) -> Any:
             return left * right
         case _:
             return left / right
-
-
-def _fitted(value: Any, held: Any, place: ast.expr) -> Any:
-    """Return a copy of an array in the shape of the one that it replaces, which may have other axes of length 1."""
-    if not isinstance(value, np.ndarray):
-        return value
-    new = cast("Array", value)
-    shape = getattr(held, "shape", None)
-    if shape is None or tuple(shape) == new.shape:
-        return new.copy()
-    if [size for size in shape if size > 1] != [size for size in new.shape if size > 1]:
-        raise FormError(f"{ast.unparse(place)} has the shape {tuple(shape)}, not {new.shape}: state its axes")
-    return new.copy().reshape(shape)
 
 
 def arranged(values: Array, axes: str, other: str) -> Array:
@@ -269,6 +270,8 @@ class ContractLayer:
         lines = self._interpreter.each
         last = max((place for place, line in enumerate(lines, 1) if "y" in line.assigns), default=len(lines))
         self._forward, self._backward = lines[:last], lines[last:]
+        # a contract that compares parameters before and after backward says that it updates them
+        self._updates = any(line.reads & {*contract.parameters} for line in self._backward)
 
     def names(self) -> tuple[str, ...]:
         """Return nothing: the contract names every parameter and gradient."""
@@ -281,8 +284,7 @@ class ContractLayer:
     def get(self, name: str) -> Array | None:
         """Return the value of a parameter, as the code holds it after its last call."""
         held = self._values.get(name)
-        updates = any(name in line.reads for line in self._backward)  # backward may update it, as the contract says
-        if held is None or updates or "ready" not in self._interpreter.scope:
+        if held is None or self._updates or "ready" not in self._interpreter.scope:
             return held
         for line in self._forward:
             if line.put is not None and line.put[1] == name:
@@ -319,6 +321,10 @@ class ContractLayer:
         scope["dy"] = copy_for_call(upstream, strided)
         for name in ("x", *(self.arguments or ())):
             scope.pop(f"d{name}", None)
+        if self._updates:  # an earlier backward may have updated the parameters
+            for line in self._forward:
+                if line.put is not None and line.put[1] in self._values:
+                    self._interpreter.run(line)
         called = False
         for line in self._backward:
             try:

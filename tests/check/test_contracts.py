@@ -4,13 +4,16 @@ import re
 from pathlib import Path
 
 import pytest
+from check.corpus import cases, source
+from check.programs import module, sampled
+from check.stated_corpus import FORMS, contract
 from check.submissions import graded, written
 from click.testing import CliRunner, Result
 
 from chainrule.check.assignments import CourseAssignment, quiet
 from chainrule.check.checked_file import LocalFile
-from chainrule.check.contracts import COURSES, course, course_report
-from chainrule.check.reading import ANY_LAYER
+from chainrule.check.contracts import COURSES, course, course_report, stated_report
+from chainrule.check.reading import ANY_LAYER, LearnerTask
 from chainrule.check.report import Report
 from chainrule.check.sources import load
 from chainrule.cli import main
@@ -78,20 +81,30 @@ def test_a_contract_on_the_command_line(tmp_path: Path) -> None:
         "        self.p = {'W': np.ones((n, m)), 'scale': 1.0}\n"
         "    def back(self, g):\n        self.out = {'W': g.T @ self.z * FACTOR}\n        return [g @ self.p['W']]\n"
     )
-    contract = "self = A(O, D); self.p['W'] = w; y = self.go(x); dx = self.back(dy)[0]; dw = self.out['W']"
+    stated = "self = A(O, D); self.p['W'] = w; y = self.go(x); dx = self.back(dy)[0]; dw = self.out['W']"
     for factor, code in (("1", 0), ("2", 1)):
         path = written(tmp_path, text.replace("FACTOR", factor), f"mine{factor}.py")
         against = ("--against", "Dense(4, bias=False)")
-        result = checked(path, *against, "--contract", contract)
+        result = checked(path, *against, "--contract", stated)
         assert result.exit_code == code, result.output
         assert "contract: self = A(O, D)" in result.output
-        in_file = written(tmp_path, contract.replace("; ", "\n"), "contract.txt")
+        in_file = written(tmp_path, stated.replace("; ", "\n"), "contract.txt")
         assert checked(path, *against, "--contract", str(in_file)).output == result.output
-    assert (
-        checked(path, *against, "--contract", contract.replace("A(O, D)", "A(D, O)")).exit_code == 3
-    )  # not the code's
-    grade = graded(tmp_path / "folder", text.replace("FACTOR", "1"), against[1], contract=contract)
+    assert checked(path, *against, "--contract", stated.replace("A(O, D)", "A(D, O)")).exit_code == 3  # not the code's
+    grade = graded(tmp_path / "folder", text.replace("FACTOR", "1"), against[1], contract=stated)
     assert grade.ok, grade
+
+
+@pytest.mark.parametrize(("form", "name", "layout"), sampled([case for case in cases() if case[0] in FORMS], 20))
+def test_generated_files_under_their_contract(form: str, name: str, layout: str) -> None:
+    text, layer, shape = contract(form, name, layout)
+    code = source(form, name, layout)
+    for factor, expected in (("", True), ("1.5 * ", False)):
+        changed = code.replace("return ", f"return {factor}", 1)
+        with quiet():
+            report = stated_report(LocalFile(module(changed)), text, layer, LearnerTask(shape=shape), 0)
+        gradients = [row for row in report.rows if "eval" not in row.method and "test" not in row.method]
+        assert all(row.ok or row.accepted for row in gradients) == expected, (text, changed, str(report))
 
 
 @pytest.mark.parametrize("seed", range(5))

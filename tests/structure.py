@@ -20,12 +20,13 @@ from code_size import code_tokens
 
 SOURCE = Path(__file__).parents[1] / "src" / "chainrule"
 LIMITS = {
-    "tokens of the loaded modules": 86_100,
+    "tokens of the loaded modules": 86_200,
     "tokens of the functions that are entered": 33_300,
     "calls in a step": 137,
     "files in a step": 18,
     "switches between files in a step": 54,
     "modules in an import cycle": 0,
+    "functions that the inputs pass before the first batch": 29,
 }
 
 
@@ -118,6 +119,54 @@ def calls_of_a_fit() -> tuple[list[CodeType], list[CodeType]]:
     return calls, calls[steps[1] : steps[2]]
 
 
+def holds(value: Any, x: Any, depth: int = 1) -> bool:
+    """Return whether a value is an array, shares memory with it, or is an object of data or training that holds it."""
+    import numpy as np
+
+    if isinstance(value, np.ndarray):
+        return value.dtype == x.dtype and np.shares_memory(value, x, max_work=10)
+    if not depth:
+        return False
+    if isinstance(value, list | tuple | dict):
+        parts = [*value.values()] if isinstance(value, dict) else [*value]
+        return len(parts) < 50 and any(holds(part, x, depth - 1) for part in parts)
+    package = type(value).__module__.split(".")
+    is_ours = package[0] == "chainrule" and package[1] not in ("network", "engines") and package[-1] != "model"
+    return is_ours and any(holds(part, x, depth - 1) for part in [*getattr(value, "__dict__", {}).values()])
+
+
+def functions_before_the_first_batch() -> int:
+    """Return how many functions of the package the inputs of a small `fit` are passed to before its first batch."""
+    import numpy as np
+
+    import chainrule as cr
+
+    passed: set[CodeType] = set()
+
+    def record(frame: FrameType, event: str, argument: Any) -> None:
+        code = frame.f_code
+        is_ours = event == "call" and code.co_filename.startswith(str(SOURCE)) and code.co_name[0] != "<"
+        if not is_ours or started:
+            return
+        sys.setprofile(None)
+        count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & inspect.CO_VARARGS)
+        count += bool(code.co_flags & inspect.CO_VARKEYWORDS)
+        if code.co_name == "_finished":  # the first batch is assembled
+            started.append(code)
+        elif any(holds(frame.f_locals.get(name), x) for name in code.co_varnames[:count]):
+            passed.add(code)
+        sys.setprofile(record)
+
+    started: list[CodeType] = []
+    x = np.random.default_rng(0).integers(0, 255, (128, 1, 12, 12), np.uint8)
+    layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    model = cr.Sequential(layers, (1, 12, 12), engine="numpy", threads=1)
+    sys.setprofile(record)
+    model.fit(x, np.arange(128) % 3, batch_size=16, progress=False)
+    sys.setprofile(None)
+    return len(passed)
+
+
 def measured() -> tuple[int, ...]:
     """Return the numbers to which `LIMITS` apply, in order."""
     calls, step = calls_of_a_fit()
@@ -135,6 +184,7 @@ def measured() -> tuple[int, ...]:
         len({*files}),
         sum(a != b for a, b in pairwise(files)),
         len(import_cycle()),
+        functions_before_the_first_batch(),
     )
 
 

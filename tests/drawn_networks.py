@@ -34,7 +34,8 @@ NUMBERS = 3_000_000  # entries of the largest array
 TRIES = 40  # layers drawn for a shape before one is found that accepts it
 
 OF_POSITIVE = {ELEMENTWISE[name].__name__: ELEMENTWISE[name] for name in PARTIAL}  # not drawn by `make prove`
-UNDRAWN = {*OF_POSITIVE, "Pack", "Unpack"}  # `Graph` adds the latter two
+# `Graph` adds the first two. Comparisons jump at ties, and no layer before a FixedValue has an effect.
+UNDRAWN = {*OF_POSITIVE, "Pack", "Unpack", "Compare", "Where", "FixedValue"}
 LAYERS = sorted({*DRAWERS, *OF_POSITIVE})
 CONVOLUTIONS = ("Conv1D", "Conv2D")
 AFTER = {  # likely successors

@@ -176,7 +176,7 @@ def _unmatched_names(network: Network, file: WeightFile) -> Collection[str]:
         return ()
     if not file.from_keras:
         return network.wiring.invented
-    return [name for name in network.wiring.invented if DEFAULT_NAME.fullmatch(name)]
+    return [*filter(DEFAULT_NAME.fullmatch, network.wiring.invented)]
 
 
 def _matched(

@@ -178,7 +178,7 @@ def equal(a: Array, b: Array) -> Array:
     """
     y = _empty_result("equal", a, b)
     for index in np.ndindex(a.shape):
-        y[index] = 1 if a[index] == b[index] else 0
+        y[index] = a[index] == b[index]
     return y
 
 

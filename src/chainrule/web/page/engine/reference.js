@@ -708,7 +708,7 @@ export function equal(a, b) {
   y = merging_empty_result("equal", a, b);
   const shape1 = a.shape;
   for (let end2 = sizeOf(shape1.slice(0)), index = 0; index < end2; index += 1) {
-    y.data[index] = ((a.data[index] === b.data[index]) ? 1 : 0);
+    y.data[index] = (a.data[index] === b.data[index]);
   }
   return y;
 }

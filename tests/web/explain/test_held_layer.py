@@ -150,7 +150,7 @@ def assert_sentence(trace: Trace, part: dict[str, Any], holding: dict[str, Any])
         weights = [weight for _, weight in uses]
         assert re.search(rf"\b{len(terms)} of these outputs", words)
         assert len(set(weights)) == len(weights)
-        is_reversed = "turned by half a turn" in words or "kernel is therefore reversed" in words
+        is_reversed = "turned by half a turn" in words or "kernel w is therefore reversed" in words
         assert weights == sorted(weights, reverse=is_reversed)
         assert is_reversed != ("stored order" in words)
     if match := re.search(r"uses it at ([\d,]+) position", words):

@@ -36,7 +36,7 @@ export function wordsOf({ operation, gradients, grids, layer }, holding) {
     cross_correlate: {
       y: `An output: multiply each input under the kernel by the weight over it, and add the products${bias}.`,
       x: inputWords(holding, grids.w?.rows ?? 1, operation.attributes.flip),
-      w: `A weight: the layer uses it at ${counted(holding.count, "position")}, each time on another input. At each, multiply dy of the output by the input under the weight. The sum is dw.`,
+      w: `A weight: the layer uses it at ${counted(holding.count, "position")}, each time on another input. If the weight grows a little, the output there grows by this input times as much, and the loss by dy times that. Multiply and add: the sum is dw.`,
     },
   };
   return /** @type {Record<string, Record<string, string>>} */ (words)[operation.name][side] + part;
@@ -44,12 +44,12 @@ export function wordsOf({ operation, gradients, grids, layer }, holding) {
 
 /** Says in which order the outputs around an input used the weights. @param {Holding} holding @param {number} rows  of the kernel @param {boolean} isFlipped */
 function inputWords({ terms }, rows, isFlipped) {
-  const sum = "Multiply each dy by the weight that the output used, and add: the sum is dx.";
+  const sum = "If the input grows a little, each output grows by the weight that it used times as much, and the loss by dy times that. Multiply and add: the sum is dx.";
   if (terms.length < 2) return `An input: ${terms.length ? "one" : "none"} of these outputs used it. ${sum}`;
   const used = `An input: ${terms.length} of these outputs used it, each with another weight.`;
   if (isFlipped) return `${used} This layer turns its kernel in the forward pass, so that the outputs use the weights in their stored order. ${sum}`;
   const [after, before, turned] = rows > 1 ? ["further down or right", "further up or left", "turned by half a turn"] : ["further right", "further left", "reversed"];
-  return `${used} An output ${after} used a weight ${before}. In the order of the outputs, the kernel is therefore ${turned}. ${sum}`;
+  return `${used} An output ${after} used a weight ${before}. In the order of the outputs, the kernel w is therefore ${turned}. ${sum}`;
 }
 
 /** Returns the sum with all shown terms, with enough digits to come out on a pocket calculator. @param {Holding} holding @returns {string[]}  the parts between which a line can break */

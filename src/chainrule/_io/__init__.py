@@ -1,4 +1,4 @@
-"""Files and locks: bounded reading, its budget, atomic writing, strict JSON, custom Python files, the cache folder,
+"""Files and locks: bounded reading, its budget, atomic writing, strict JSON, custom Python files, trust, the cache,
 and optional packages.
 
 Imports: errors.

@@ -53,7 +53,9 @@ def programs_folder() -> Path:
     If they could write to the one in the cache folder, the result is a private one in the folder of temporary files.
     """
     folder = cache_folder() / "compiled"
-    return Path(tempfile.gettempdir(), f"chainrule-{os.getuid()}") if writers(folder) else folder
+    if writers(folder):
+        folder = Path(tempfile.gettempdir(), f"chainrule-{os.getuid()}")
+    return folder
 
 
 def make_private(folder: Path) -> None:

@@ -124,10 +124,14 @@ def csv_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
     Text without letters or digits, such as --, is not a formula.
     """
     stream = io.StringIO(newline="")
-    writer = csv.writer(stream)
-    for row in rows:
-        writer.writerow([FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell for cell in row])
+    csv.writer(stream).writerows(map(_escape_formulas, row) for row in rows)
     return stream.getvalue().encode(errors="backslashreplace")
+
+
+def _escape_formulas(cell: Any) -> Any:
+    if isinstance(cell, str):
+        return FORMULA.sub(r"\1'", cell)
+    return cell
 
 
 def read_json(path: Path) -> Any:
@@ -285,8 +289,6 @@ def parse(text: str | bytes, max_bytes: int = MAX_BYTES) -> Any:
         raise FormatError(f"JSON of {len(text)} bytes; expected at most {max_bytes}")
     try:
         value = json.loads(text, parse_int=_integer, parse_float=_finite, parse_constant=_finite)
-    except FormatError:
-        raise
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
         raise FormatError(f"not JSON: {error}") from None
     except RecursionError:

@@ -29,7 +29,9 @@ class _Package:
         if self._folder is None or name != self._folder.name:
             return None
         file = self._folder / "__init__.py"
-        spec = importlib.util.spec_from_file_location(name, file) if file.is_file() else ModuleSpec(name, None)
+        spec = ModuleSpec(name, None)
+        if file.is_file():
+            spec = importlib.util.spec_from_file_location(name, file)
         if spec is not None:
             spec.submodule_search_locations = [str(self._folder)]
         return spec
@@ -48,7 +50,7 @@ def load(path: Path) -> ModuleType:
         with _search(folders, package, "." in name):
             return _run(name, path)
     except (Exception, SystemExit) as error:
-        note = "" if folders else "; its folder is not searched, since other users may add files to it"
+        note = "; its folder is not searched, since other users may add files to it" * (not folders)
         raise StudentError(f"{path.name} cannot be imported: {describe(error, path)}{note}") from None
 
 
@@ -87,7 +89,7 @@ def _search(folders: list[str], package: Path | None, first: bool) -> Generator[
     """Search these folders first for imported modules, and find the package, first of all or if there is no other."""
     finder: Any = _Package(package)
     sys.path[:0] = folders
-    sys.meta_path.insert(0 if first else len(sys.meta_path), finder)
+    sys.meta_path.insert(len(sys.meta_path) * (not first), finder)
     try:
         yield
     finally:

@@ -7,25 +7,25 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def writers(path: Path) -> set[tuple[str, int]]:
-    """Return who may replace a file or add files to a folder, besides this user and root: owners and groups by number.
+def writers(path: Path) -> set[int]:
+    """Return who may replace a file or add files to a folder, besides this user and root.
 
-    A group stands for everybody if everybody may write.
-    Whoever may write to a folder above can replace the whole folder, except in a folder with the sticky bit, such as
-    /tmp. A path that does not exist is judged by the folders above it. On Windows, the result is empty.
+    The result contains the numbers of owners, and −1 − the numbers of groups. A group stands for everybody if everybody
+    may write. Whoever may write to a folder above can replace the whole folder, except in a folder with the sticky bit,
+    such as /tmp. A path that does not exist is judged by the folders above it. On Windows, the result is empty.
     """
-    others = set[tuple[str, int]]()
+    others = set[int]()
     if sys.platform == "win32":
         return others
     place = path.resolve()
     for above in (place, *place.parents):
         with suppress(OSError):
             status = above.stat()
-            others.add(("user", status.st_uid))
+            others.add(status.st_uid)
             is_open = above == place or not status.st_mode & stat.S_ISVTX
             if is_open and status.st_mode & (0o22 if status.st_gid else 0o2):
-                others.add(("group", status.st_gid))
-    return others - {("user", os.getuid()), ("user", 0)}
+                others.add(-1 - status.st_gid)
+    return others - {os.getuid(), 0}
 
 
 def import_folders(file: Path) -> list[str]:
@@ -34,4 +34,4 @@ def import_folders(file: Path) -> list[str]:
     Such a folder is /tmp: whoever names a file in it does not mean the files of other users beside it.
     """
     folder = file.resolve().parent
-    return [str(folder)] if writers(folder) <= writers(file) else []
+    return [str(folder)] * (writers(folder) <= writers(file))

@@ -199,9 +199,12 @@ def _is_cross_site(headers: Headers, host: str, path: str) -> bool:
 
 def _cookies(headers: Headers, name: str) -> list[str]:
     """Return all values of a cookie."""
-    cookies = ";".join(headers.getlist("cookie")).split(";")  # other ports of this host may have set invalid ones
-    pairs = [cookie.strip().partition("=") for cookie in cookies]
-    return [value for key, _, value in pairs if key == name]
+    values = list[str]()
+    for cookie in ";".join(headers.getlist("cookie")).split(";"):  # other ports of this host may have set invalid ones
+        key, _, value = cookie.strip().partition("=")
+        if key == name:
+            values.append(value)
+    return values
 
 
 def _same(actual: str, expected: str) -> bool:

@@ -106,10 +106,10 @@ def _open(key: Key, file: Path) -> None:
     file   private file to write, which leads to the page: other users can see the arguments of a browser's process
     """
     screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
-    if sys.platform.startswith("linux") and not screen:
+    if sys.platform == "linux" and not screen:
         return
     file.touch(0o600)
-    file.write_text(key.redirect, encoding="utf-8")
+    file.write_text(key.redirect)
     with suppress(webbrowser.Error, OSError):
         webbrowser.open(file.as_uri())
 

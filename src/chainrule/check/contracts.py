@@ -1,6 +1,6 @@
 """Checks of code under a stated contract, which tells how it is called, and the contracts of courses.
 
-The contracts of a course are data in `courses/NAME.toml`: names of classes or functions, the intended layer, loss or
+The contracts of a course are data in the folder `courses`: names of classes or functions, the intended layer, loss or
 optimizer, the shape of one input, and the text of the contract, in which {C} is the name in the file.
 """
 

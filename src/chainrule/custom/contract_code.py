@@ -32,7 +32,7 @@ class MissingError(FormError):
     """A name, a method or a place that the contract states and the code does not have."""
 
 
-class Scope(dict[str, Any]):
+class ContractNames(dict[str, Any]):
     """The names of a contract, then the methods and attributes of `self`, then the names in the file."""
 
     def __init__(self, names: Mapping[str, Any], own: Mapping[str, Any]) -> None:
@@ -47,11 +47,11 @@ class Scope(dict[str, Any]):
             return self.file[name]
         raise MissingError(f"the code has no {name}")
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Scope":
-        return Scope(self.file, copy.deepcopy(dict(self), memo))
+    def __deepcopy__(self, memo: dict[int, Any]) -> "ContractNames":
+        return ContractNames(self.file, copy.deepcopy(dict(self), memo))
 
 
-class Interpreter:
+class ContractRun:
     """Runs the lines of a contract on the names in a learner's file.
 
     Errors   FormError for a place or a call that the code does not have; StudentError for an error in the code
@@ -61,7 +61,7 @@ class Interpreter:
         self.contract, self.label = contract, label
         self._fits = False  # whether the current line puts a parameter, whose shape must fit
         usual = {"Recorder": KeptGradients, "Context": SavedContext}
-        self.scope = Scope(names, usual)
+        self.scope = ContractNames(names, usual)
         lines = contract.lines
         given = {*INPUTS, *contract.parameters}
         first = next((place for place, line in enumerate(lines) if line.mode or line.reads & given), len(lines))
@@ -262,7 +262,7 @@ class ContractLayer:
         self.kind = contract.name
         self.arguments: tuple[str, ...] | None = contract.parameters
         self._contract, self._file = contract, names
-        self._interpreter = Interpreter(contract, names, self.kind)
+        self._interpreter = ContractRun(contract, names, self.kind)
         self._values = dict[str, Array]()
         self._passed = dict[str, Array]()  # copies of the arrays that the last forward received
         self._trains, self._rank = True, 0
@@ -379,7 +379,7 @@ class ContractLoss:
 
     def __init__(self, contract: Contract, names: Mapping[str, Any]) -> None:
         self.name, self._contract, self._file = contract.name, contract, names
-        self._interpreter = Interpreter(contract, names, self.name)
+        self._interpreter = ContractRun(contract, names, self.name)
         lines = self._interpreter.each
         last = next((place for place, line in enumerate(lines, 1) if "y" in line.assigns), len(lines))
         self._forward, self._backward = lines[:last], lines[last:]
@@ -420,7 +420,7 @@ def steps(
     gradients  the gradients (steps, n)
     options    values of options by this library's names
     """
-    interpreter, label = Interpreter(contract, names, contract.name), f"{contract.name}: w is"
+    interpreter, label = ContractRun(contract, names, contract.name), f"{contract.name}: w is"
     interpreter.scope.update({**options, FIRST_VALUE: start.copy()})
     interpreter.prepare({})
     w = start.copy()

@@ -162,7 +162,7 @@ def listed(name: str) -> Subject:
     model = Sequential(body, shape, name=entry.get("name", name), loss=entry["loss"], engine="numpy")
     if "task" in entry:
         model.task = tasks.NAMED[entry["task"]]
-        model.labels = replace(model.labels, names=tuple(entry.get("classes", model.classes)))
+        model.labels = replace(model.labels, names=tuple(entry.get("classes", model.classes)), chosen=True)
     return replace(subject(model, recipe), weighted=entry.get("weighted", False))
 
 
@@ -211,7 +211,7 @@ def digits() -> Subject:
     body = [layers.Conv2D(4, 5), layers.ReLU(), layers.MaxPool2D(2), layers.Flatten(), layers.Dense(10)]
     network = built("digits", [*body, layers.Softmax()], (1, 28, 28), scale=0.4)
     network.model.normalization = Normalization.fit("scale", np.array([[[[0, 255]]]], np.uint8), digits=True)
-    network.model.labels = replace(network.model.labels, names=tuple("0123456789"))
+    network.model.labels = replace(network.model.labels, names=tuple("0123456789"), chosen=True)
     return network
 
 

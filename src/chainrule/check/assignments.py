@@ -196,9 +196,10 @@ def load_layer(
     if isinstance(task.against, Dropout):
         task = replace(task, told=bool({*arguments} & set(options)))
     unknown = [argument for argument in required.get(key, ()) if argument not in options]
-    if isinstance(task.against, BatchNorm1D | LayerNorm) and arguments and task.shape is None:
+    against = task.against
+    if isinstance(against, BatchNorm1D | LayerNorm) and arguments and task.shape is None:
         task = replace(task, shape=VECTOR)  # a class that is told the number of features may expect vectors
-        options = {**options, **constructor_values(task.against, VECTOR)}
+        options = {**options, **constructor_values(against, VECTOR)}
     if isinstance(task.against, BatchNorm2D | LayerNorm) and len(unknown) == 1:
         shape = task.shape or probes.input_shape_for(task.against)
         options = {**options, unknown[0]: shape[0]}  # the number of features

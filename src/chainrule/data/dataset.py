@@ -122,8 +122,9 @@ class Dataset(Data, metaclass=CheckedOptions):
                  is selected
         """
         if isinstance(index, tuple):  # (samples, ...), as scikit-learn selects samples
-            parts: Any = cast("Any", index)
-            return self[parts[0]] if parts[1:] == (...,) else self.take(parts)
+            parts: tuple[Any, ...] = cast("Any", index)
+            samples: Any = parts[0] if parts[1:] == (...,) else [*parts]
+            return cast("Any", self)[samples]
         if isinstance(index, slice):
             return self.take(np.arange(len(self))[index])
         if np.ndim(index) == 0:

@@ -17,7 +17,7 @@ from chainrule.engines.protocol import ONE_STEP
 from chainrule.errors import OptionError, quoted
 from chainrule.network.network import Network
 from chainrule.network.tasks import REGRESSION
-from chainrule.training.examples import Examples, Source
+from chainrule.training.examples import Examples, InputSource
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Batch, Preparation, Samples
 from chainrule.training.steps.stepper import Stepper
@@ -239,7 +239,7 @@ class BatchLoader:
             self._prefetcher = None
 
 
-def reading_processes(readers: int | None, source: Source) -> int:
+def reading_processes(readers: int | None, source: InputSource) -> int:
     """Return the number of processes that read ahead; OptionError for an invalid number.
 
     readers   number chosen by the user; None: one per processor if the data are decoded when needed

@@ -1,6 +1,6 @@
 """Training and evaluation data behind the record of a network: samples with numbers, in one of four kinds of sources.
 
-A `Source` has the inputs. The targets are in memory if the source is `known`; otherwise they come with the inputs.
+A `InputSource` has the inputs. The targets are in memory if the source is `known`; otherwise they come with the inputs.
 `streams` has the two kinds whose targets come with the inputs.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from chainrule.data.mask_values import MaskValues
 
 
-class Source:
+class InputSource:
     """Inputs of samples, which are numbered from 0.
 
     known         whether all targets are in memory
@@ -58,7 +58,7 @@ class Source:
         """Inputs (M, …) that determine the normalization: of all samples, or of some."""
         return self.inputs
 
-    def part(self, numbers: Ints, targets: Targets) -> tuple[Source, Targets]:
+    def part(self, numbers: Ints, targets: Targets) -> tuple[InputSource, Targets]:
         """Return the source of the samples with the given numbers, which get numbers from 0, and its targets."""
         raise NotImplementedError
 
@@ -98,7 +98,7 @@ class Source:
         return batch_count(len(self), size)
 
 
-class ColumnSource(Source):
+class ColumnSource(InputSource):
     """Inputs in an array, a table or a mapped file, or image files. Only the samples of a batch are copied.
 
     x   inputs (N, …): an array or a `SampleSource`
@@ -116,7 +116,7 @@ class ColumnSource(Source):
     def inputs(self) -> Any:
         return self.x
 
-    def part(self, numbers: Ints, targets: Targets) -> tuple[Source, Targets]:
+    def part(self, numbers: Ints, targets: Targets) -> tuple[InputSource, Targets]:
         return ColumnSource(subset(self.x, numbers)), targets.take(numbers)
 
     def read(self, numbers: Ints, key: int = 0) -> Arrays:
@@ -129,7 +129,7 @@ class ColumnSource(Source):
         return Samples(x, targets.take(numbers)), np.arange(len(numbers))
 
 
-class SeriesSource(Source):
+class SeriesSource(InputSource):
     """Series (C, L) that may have different lengths L. The series of a batch have the same length.
 
     The joined series determine the normalization.
@@ -151,7 +151,7 @@ class SeriesSource(Source):
     def representative(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         return np.concatenate(self.series, 1)[None]
 
-    def part(self, numbers: Ints, targets: Targets) -> tuple[Source, Targets]:
+    def part(self, numbers: Ints, targets: Targets) -> tuple[InputSource, Targets]:
         return SeriesSource(self._of(numbers)), targets.take(numbers)
 
     def samples(self, numbers: Ints, targets: Targets, arrays: Arrays = ()) -> tuple[Samples, Ints]:
@@ -178,14 +178,14 @@ class Examples:
     """Training or evaluation data.
 
     source        source of the inputs
-    targets       targets of all samples, or of `Source.representative` if the source does not know all
+    targets       targets of all samples, or of `InputSource.representative` if the source does not know all
     validation    validation data of their own; None if there are none
     normalization   normalization of several inputs, which was applied when they were packed; None for one input
     digits        whether the inputs are centered digits as in MNIST, see `Dataset`
     mask_values   for labels from mask files, the value of each label in these files; None for other targets
     """
 
-    source: Source
+    source: InputSource
     targets: Targets
     validation: Examples | None = None
     normalization: Normalization | None = None
@@ -207,7 +207,7 @@ class Examples:
 
     @property
     def bytes_of_reading(self) -> int:
-        """Size in bytes of one sample, as returned by `Source.read`, with a margin for alignment."""
+        """Size in bytes of one sample, as returned by `InputSource.read`, with a margin for alignment."""
         x = self.source.representative
         return math.prod(x.shape[1:]) * x.dtype.itemsize + 8 * math.prod(self.targets.values.shape[1:]) + 64
 

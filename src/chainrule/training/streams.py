@@ -15,7 +15,7 @@ from chainrule.core.shapes import is_whole, text
 from chainrule.data import sources
 from chainrule.data.sources import SampleSource
 from chainrule.errors import DataError, OptionError, SampleError, quoted
-from chainrule.training.examples import Source
+from chainrule.training.examples import InputSource
 from chainrule.training.samples import Samples
 from chainrule.training.targets import Targets
 
@@ -49,7 +49,7 @@ def are_samples(rows: Any, axes: int) -> bool:
     return np.ndim(first[0]) != axes + 1
 
 
-class ItemSource(Source):
+class ItemSource(InputSource):
     """A data set. ``dataset[i]`` is a pair (x, y) or (x, y, weight), such as one of PyTorch.
 
     dataset  data set with `__len__` and `__getitem__`; x has the network's input shape, or is an image file or a Pillow
@@ -181,7 +181,7 @@ class ItemSource(Source):
             self._converted(self.read(unusable[:1]), unusable)
 
 
-class BatchSource(Source):
+class BatchSource(InputSource):
     """An iterable of batches (x, y) or (x, y, weights), such as a PyTorch DataLoader.
 
     The first batch determines the batch size, the task and the normalization.

@@ -85,7 +85,7 @@ def test_the_saliency_of_the_label_and_of_the_prediction(modules: Page, name: st
     x = subject.model.normalization.apply(picture["x"][None], np.float64)
     for label in (picture["label"], None):
         heat = call(modules, "saliency", subject.description, subject.frame, {**picture, "label": label})
-        assert_close(heat, saliency.saliency(subject.model, x, label)[0].ravel(), 300)
+        assert_close(heat, saliency.saliency(subject.model, x, None if label is None else [label])[0].ravel(), 300)
 
 
 def test_a_picture_without_a_label_has_the_predicted_one(modules: Page) -> None:

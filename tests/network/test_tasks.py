@@ -118,3 +118,21 @@ def test_targets_that_the_last_layer_never_gives_are_said() -> None:
     assert "from 0.5 to 40, but the outputs of Sigmoid() are limited to 0 … 1" in tasks.range_warning("Sigmoid", t)
     assert tasks.range_warning("ReLU", -t).endswith("limited to 0 and more")
     assert tasks.range_warning("ReLU", t) == tasks.range_warning("Dense", -t) == ""
+
+
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
+@pytest.mark.parametrize(("layer", "loss"), losses.JOINED)
+def test_a_loss_of_sure_answers_does_not_depend_on_the_place_of_the_activation(
+    engine: str, layer: str, loss: str
+) -> None:
+    """An activation that reads the inputs is joined with its loss, too."""
+    draw = np.random.default_rng(5)
+    scores, task = 100 * draw.normal(size=(20, 3)), np.eye(3)[draw.integers(0, 3, 20)]
+    activation = {"softmax": cr.Softmax, "sigmoid": cr.Sigmoid}[layer]()
+    rows = ([activation], [cr.Reshape((3,)), activation])
+    models = [cr.Sequential(row, (3,), loss=loss, engine=engine) for row in rows]
+    first, second = (model.evaluate(scores, task).loss for model in models)
+    assert_close(first, second, 8)
+    assert first > 20  # more than the logarithm of the smallest probability in float32, by which losses were capped
+    gradients = [model.trace(scores[:1], task[:1])["dx"] for model in models]
+    assert_close(*gradients, 8)

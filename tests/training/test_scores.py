@@ -22,7 +22,7 @@ from chainrule.network.labels import Labels
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION
 from chainrule.training import history_files
 from chainrule.training.calibration import best_temperature
-from chainrule.training.decisions import CRITERIA
+from chainrule.training.decisions import CRITERIA, wilson_interval
 from chainrule.training.history import Epoch, History
 from chainrule.training.metrics import Evaluation
 
@@ -301,3 +301,12 @@ def test_validation_metrics_of_any_name_are_read_back_unless_damaged(tmp_path: P
     path.write_text(content)
     with pytest.raises(cr.FormatError, match="row of epoch 1"):
         history_files.add_validation(again, path)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.99999])
+def test_intervals_of_probabilities_are_between_0_and_1(level: float) -> None:
+    for total in (1, 3, 10, 49, 1000, 12345):
+        for correct in {0, 1, total // 3, total - 1, total}:
+            low, high = wilson_interval(correct, total, level)
+            assert_close([low, high], [*binomtest(correct, total).proportion_ci(level, "wilson")], dtype=float)
+            assert 0 <= low < high <= 1

@@ -51,6 +51,8 @@ class Column:
             return tuple(np.shape(self.passed) if isinstance(self.passed, LISTS) else getattr(self.passed, "shape", ()))
         except ValueError:
             return ()
+        except (TypeError, RuntimeError):  # of PyTorch tensors in a list
+            return as_array(self.passed).shape
 
     @cached_property
     def series(self) -> list[Array]:

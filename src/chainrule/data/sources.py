@@ -17,7 +17,7 @@ from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Ints
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
-from chainrule.errors import DataError, SampleError, quoted
+from chainrule.errors import DataError, SampleError
 
 Array: TypeAlias = NDArray[Any]
 Indices: TypeAlias = Ints
@@ -191,13 +191,15 @@ def as_array(values: Any) -> Array:
     Python objects, such as those of a table whose columns have several types, are converted if all of them are numbers
     or all are strings.
 
-    Errors   DataError for rows of different lengths
+    Errors   DataError for rows of different lengths, and for PyTorch tensors without values
     """
     try:
         array = np.asarray(values)
         plain = np.array(array.tolist()) if array.dtype == np.object_ else array
-    except ValueError as error:
-        raise DataError(f"{quoted(values)}: expected an array: {differing_shapes(values) or error}") from None
+    except (ValueError, TypeError, RuntimeError) as error:
+        from chainrule.data.foreign_arrays import converted
+
+        return converted(values, error, differing_shapes(values))
     is_mixed = plain.dtype.kind == "U" and not all(isinstance(item, str) for item in array.flat)
     return array if is_mixed else plain
 

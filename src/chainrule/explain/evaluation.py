@@ -14,9 +14,9 @@ import numpy as np
 
 from chainrule.engines.protocol import Array
 from chainrule.explain.cells import CellContext
-from chainrule.explain.formulas import FUNCTIONS
 from chainrule.explain.named_tensors import NamedTensor, constants, index_of, named_tensors, sizes
 from chainrule.operations import definitions
+from chainrule.operations.functions import evaluation
 
 BAR = "\u0304"  # x̄ is x, extended by zeros
 DELTA = "δ"  # δ[l,k] is 1 if l = k, else 0
@@ -103,7 +103,7 @@ class Evaluator:
         """Return the value of a parsed expression or condition."""
         if isinstance(tree, list):
             operator, *operands = cast("list[Any]", tree)
-            return FUNCTIONS[operator](*(self.evaluate(operand, scope) for operand in operands))
+            return evaluation(operator)(*(self.evaluate(operand, scope) for operand in operands))
         if isinstance(tree, str):
             return self._named(tree, scope)
         if isinstance(tree, dict):

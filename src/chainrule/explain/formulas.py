@@ -5,7 +5,6 @@ Formulas are printed both with letters and with numbers. The web page does the s
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import reduce
 from typing import Any, cast
 
 import numpy as np
@@ -14,44 +13,11 @@ from chainrule.explain.cells import CellContext
 from chainrule.explain.notation import DIGITS, MAX_DIGITS, as_printed, bracketed, format_number, letters, significant
 from chainrule.explain.record import CalculationStep, Curve, Derivation, Factor, Term
 from chainrule.operations import definitions, reference
-from chainrule.operations.normal import normal_distribution
+from chainrule.operations.functions import evaluation
 
 Formula = Mapping[str, Any]
 AGREEMENT = 0.01  # largest relative error of a result that no printed numbers give exactly
 Values = dict[str, float]
-
-
-def _power(base: Any, power: Any) -> Any:
-    """Return a power, computed with exp if the base is e."""
-    return np.exp(power) if isinstance(base, float) and base == np.e else np.power(base, power)
-
-
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "+": np.add,
-    "−": np.subtract,
-    "·": np.multiply,
-    "/": np.divide,
-    "≤": np.less_equal,
-    "≥": np.greater_equal,
-    "<": np.less,
-    ">": np.greater,
-    "√": np.sqrt,
-    "tanh": np.tanh,
-    "arctan": np.arctan,
-    "log": np.log,
-    "log1p": np.log1p,
-    "expm1": np.expm1,
-    "abs": np.abs,
-    "round": np.rint,
-    "=": np.equal,
-    "mod": np.mod,
-    "floor": np.floor,
-    "max": lambda *values: reduce(np.maximum, values),
-    "min": lambda *values: reduce(np.minimum, values),
-    "Φ": normal_distribution,
-    "and": lambda *values: reduce(np.logical_and, values),
-    "^": _power,
-}
 
 
 def evaluate(tree: Any, values: Mapping[str, float]) -> float:
@@ -59,7 +25,7 @@ def evaluate(tree: Any, values: Mapping[str, float]) -> float:
     if isinstance(tree, list):
         operator, *operands = cast("list[Any]", tree)
         with np.errstate(all="ignore"):  # infinities and NaN are shown to the user
-            return FUNCTIONS[operator](*(np.float64(evaluate(operand, values)) for operand in operands))
+            return evaluation(operator)(*(np.float64(evaluate(operand, values)) for operand in operands))
     return values[tree] if isinstance(tree, str) else tree
 
 

@@ -18,7 +18,7 @@ from chainrule.data.containers import Column, Data
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import KINDS as NORMALIZATIONS
 from chainrule.data.normalization import JointNormalization, Normalization
-from chainrule.data.sources import SampleSource, as_samples
+from chainrule.data.sources import SampleSource, as_array, as_samples
 from chainrule.errors import DataError, OptionError, ShapeError, quoted
 from chainrule.models.normalizing_layers import fit_joint, has_constant_normalization
 from chainrule.network.fitted import UNFITTED, class_counts
@@ -298,7 +298,7 @@ class _BatchReader:
         """Return the arrays of a batch as samples, whose targets have the task of the first batch."""
         record, network = self.record, self.record.network
         if not network.has_ports:
-            x, y = np.asarray(x), np.asarray(y)
+            x, y = as_array(x), as_array(y)
         if self.classes and y.dtype.kind not in "US":
             y = matched_targets(y, self.classes, record.labels, len(network.output_shape))
             record = record.with_places()
@@ -380,5 +380,5 @@ def batched(network: Network, x: Any, y: Any) -> tuple[Any, Any]:
     if is_batch:
         return x, y
     targets = {"": y} if network.output_ports is None else network.output_ports.named(y, "targets")
-    x, y = ({name: np.asarray(value)[None] for name, value in values.items()} for values in (inputs, targets))
+    x, y = ({name: as_array(value)[None] for name, value in values.items()} for values in (inputs, targets))
     return x, y

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from chainrule.core.shapes import text
+from chainrule.data.sources import as_array
 from chainrule.engines.protocol import Array
 from chainrule.errors import FormatError
 
@@ -31,7 +32,7 @@ def checked_weights(weights: Mapping[str, Any], table: Mapping[str, Any]) -> dic
     """Convert the weights to arrays; FormatError if names or shapes differ from those of a network's ``table``."""
     if missing := sorted(table.keys() ^ weights.keys()):
         raise FormatError(f"weights do not belong to this model: {', '.join(missing[:5])} missing or unknown")
-    values = {name: np.asarray(value) for name, value in weights.items()}
+    values = {name: as_array(value) for name, value in weights.items()}
     for name, parameter in table.items():
         if values[name].shape != parameter.shape:
             raise FormatError(f"{name}: expected shape {text(parameter.shape)}, found {text(values[name].shape)}")
@@ -66,14 +67,14 @@ class FlatBuffers:
 
     parameters, statistics   the arrays for engines
     table, layout   see `network.Network`
-    untrained       whether the parameters are the initial ones
+    untrained       whether the parameters are the initial ones; None: those of another network, not trained here
     normalization   normalization of the network's inputs
     """
 
     normalization: Any = None
 
     def __init__(
-        self, parameters: Array, statistics: Array, table: Mapping[str, Any], layout: Mapping[str, Any], untrained: bool
+        self, parameters: Array, statistics: Array, table: Mapping[str, Any], layout: Mapping[str, Any], untrained: Any
     ) -> None:
         self.parameters, self.statistics = parameters, statistics
         self.table, self.layout, self.untrained = table, layout, untrained

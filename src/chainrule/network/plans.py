@@ -140,9 +140,9 @@ def _pack_read(builder: Builder, results: Sequence[Tensor], ends: Sequence[Endin
 
 
 def _activation(network: Connected, number: int) -> str:
-    """Return the operation of a layer that is an activation of other layers' outputs, otherwise ""."""
-    layer, reads_input = network.layers[number - 1], 0 in network.wiring.inputs[number - 1]
-    return layer.kind if isinstance(layer, Activation) and not reads_input else ""
+    """Return the operation of a layer that is an activation, otherwise ""."""
+    layer = network.layers[number - 1]
+    return layer.kind if isinstance(layer, Activation) else ""
 
 
 def _measured(builder: Builder, network: Connected, ending: Ending, task: Task, results: list[Tensor]) -> Tensor:

@@ -15,11 +15,11 @@ from itertools import groupby
 from math import inf
 from typing import Any, NamedTuple, cast
 
-from chainrule.operations.elementwise import SIGNS, Tree, folded
+from chainrule.operations.elementwise import folded
+from chainrule.operations.functions import FUNCTIONS, SIGNS, Tree
 
-RENAMED = {"√": "sqrt", "round": "rint", "max": "maximum", "min": "minimum"}  # function → its name in NumPy and JAX
-OWN_FUNCTIONS = {"σ": "logistic", "Φ": "normal_distribution", "φ": "normal_density"}  # of both engines' `arrays`
 BINARY = {"+": "add", "−": "subtract", "·": "multiply", "/": "divide"}
+RENAMED = {**BINARY, "max": "maximum", "min": "minimum"}  # functions of several arrays in NumPy and JAX
 REDUCTIONS = {"Σ": "sum", "max": "max", "argmax": "argmax"}
 SCALARS = {"negative": "-{}", "max": "max({}, {})", "^": "({} ** {})"}  # other operators are in parentheses
 MARKS = {"\u0302": "_hat", "\u0304": "_bar", "′": "_next"}
@@ -218,7 +218,7 @@ class ArrayWriter:
 
     def _comparison(self, tree: Tree) -> Operand:
         sign, *operands = tree
-        return self._new(f"{{}} {SIGNS.get(sign, '==')} {{}}", *map(self.operand, operands), is_discrete=True)
+        return self._new(f"{{}} {SIGNS[sign]} {{}}", *map(self.operand, operands), is_discrete=True)
 
     def _reduction(self, node: Mapping[str, Any]) -> Operand:
         values = self.operand(node["value"]["tree"])
@@ -247,12 +247,15 @@ class ArrayWriter:
         if free[1] and name in "+·":
             return self._in_place(f"{{}} {SIGNS[name]}= {{}}", second, second, first)
         if free[1]:
-            return self._call(BINARY[name], (first, second))
+            return self._call(name, (first, second))
         return self._new(f"{{}} {SIGNS[name]} {{}}", first, second)
 
     def _call(self, name: str, operands: Sequence[Operand]) -> Operand:
         """Write a call of a function, in place where possible."""
-        function = OWN_FUNCTIONS.get(name) or f"{self.library}.{RENAMED.get(name, name)}"
+        if name in FUNCTIONS:
+            function = FUNCTIONS[name].arrays.format(self.library)
+        else:
+            function = f"{self.library}.{RENAMED.get(name, name)}"
         call = f"{function}({', '.join('{}' for _ in operands)}"
         for value in operands if function.startswith("np.") else ():
             if value.axes == _union(operands) and self._is_free(value):
@@ -285,10 +288,7 @@ def _union(values: Iterable[Operand]) -> frozenset[int]:
 
 
 def normalized(tree: Tree) -> Tree:
-    """Return a tree with folded constants, and with functions instead of some combinations of operators.
-
-    The mean 1/K · Σ … becomes a quotient, which has a smaller rounding error.
-    """
+    """Return a tree with folded constants, and with functions instead of some combinations of operators."""
     if isinstance(tree, dict) and "reduce" in tree:
         return cast("dict[str, Any]", tree) | {"value": {"tree": normalized(tree["value"]["tree"])}}
     tree = folded(tree)
@@ -299,10 +299,6 @@ def normalized(tree: Tree) -> Tree:
             return ["clip", value, low, high]
         case ["−", 0, value]:
             return ["negative", value]
-        case ["·", ["/", 1, divisor], {"reduce": _} as total]:
-            return ["/", total, divisor]
-        case ["·", ["/", -1, divisor], {"reduce": _} as total]:
-            return ["negative", ["/", total, divisor]]
         case unchanged:
             return unchanged
 

@@ -86,6 +86,7 @@ from typing import Any
 from chainrule.operations import parser
 
 FOLDER = Path(__file__).parent
+OTHER_LOSSES = ("correct", "dice", "dice_dp")  # compare indices, or sum over positions
 LISTS = ("value", "slope", "stable_value", "stable_slope", "steps", "computed", "rule", "quantities", "effects")
 
 
@@ -130,16 +131,14 @@ def element_wise() -> list[str]:
     return [name for name, (_, described) in _described().items() if "slope" in described]
 
 
-def loss_gradients() -> list[str]:
-    """Return the names of the element-wise gradients of losses, which are defined by formulas without cases.
+def losses() -> list[str]:
+    """Return the losses, gradients of losses and counts of right labels that sum over the classes of each row alone."""
+    return [name for name, (family, _) in _described().items() if family == "losses" and name not in OTHER_LOSSES]
 
-    With cases, such as those of a sign, NaN would not propagate.
-    """
-    return [
-        name
-        for name, (_, described) in _described().items()
-        if name.endswith("_dp") and "steps" in described and not any(" if " in str(step) for step in described["steps"])
-    ]
+
+def loss_gradients() -> list[str]:
+    """Return the names of the gradients of losses that need only one prediction and its target for each element."""
+    return [name for name in losses() if name.endswith("_dp") and "results" not in _described()[name][1]]
 
 
 def pointwise() -> list[str]:
@@ -148,9 +147,9 @@ def pointwise() -> list[str]:
 
 
 def generated() -> dict[str, str]:
-    """Return the entry of each operation whose code is generated element by element."""
+    """Return the entry of each operation whose code is generated for all engines."""
     return {name + suffix: name for name in element_wise() for suffix in ("", "_dx")} | {
-        name: name for name in (*loss_gradients(), *pointwise())
+        name: name for name in (*losses(), *pointwise())
     }
 
 

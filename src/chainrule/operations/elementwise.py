@@ -5,19 +5,17 @@ A tree is a number, a letter (a variable), or a list of an operator or function 
 
 import inspect
 import math
-import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
 from chainrule.operations import definitions
+from chainrule.operations.functions import FUNCTIONS, Tree, evaluation
 
-Tree = Any  # syntax tree of a formula, see `parser`
 Formula = Mapping[str, Any]
-COSTLY = ("^", "√", "tanh", "arctan", "log", "log1p", "expm1", "σ", "Φ", "φ")  # expensive; "^" only in e^…
-SIGNS = {"=": "==", "+": "+", "−": "-", "·": "*", "/": "/", "≤": "<=", "≥": ">=", "<": "<", ">": ">"}
+FOLDED = ("+", "−", "·", "/", "^", "√")  # functions of constants that are computed once
 
 
 @dataclass(frozen=True)
@@ -73,14 +71,6 @@ def find_operation(name: str) -> Elementwise:
     return Elementwise(name, value, slope, entry["keeps"], entry.get("increasing", False))
 
 
-def loss_formulas(name: str) -> tuple[list[Formula], str]:
-    """Return the formulas of an element-wise gradient of a loss for a batch, and their text as shown to learners."""
-    entry = definitions.entry(name)
-    steps = [step for step in entry["steps"] if definitions.holds(step, {"batch": True})]
-    stable = {step["name"]: step for step in entry.get("computed", ())}
-    return [stable.get(step["name"], step) for step in steps], formulas_text(steps)
-
-
 def cases_of(formula: Formula, *, gradient: bool = False) -> list[tuple[Tree, Any]]:
     """Return the value of each case of a formula, multiplied by dy for a gradient, and its condition (None: always)."""
     cases = [(case["value"]["tree"], case.get("when")) for case in formula["cases"]]
@@ -103,35 +93,31 @@ def formulas_text(formulas: Iterable[Formula]) -> str:
 
 
 def folded(tree: Tree) -> Tree:
-    """Fold constants: replace every subtree without letters by its value."""
+    """Fold constants: replace every subtree without letters by its value.
+
+    The mean 1/K · Σ … becomes a quotient, which has a smaller rounding error.
+    """
     if not isinstance(tree, list):
         return tree
     name, *operands = cast("list[Any]", tree)
     operands = [folded(operand) for operand in operands]
-    if name in CONSTANT and all(isinstance(operand, int | float) for operand in operands):
-        return CONSTANT[name](*operands)
-    return [name, *operands]
-
-
-def _divide(dividend: float, divisor: float) -> float:
-    return dividend / divisor
-
-
-CONSTANT: dict[str, Callable[..., float]] = {
-    "+": operator.add,
-    "−": operator.sub,
-    "·": operator.mul,
-    "/": _divide,
-    "^": math.pow,
-    "√": math.sqrt,
-}
+    if name in FOLDED and all(isinstance(operand, int | float) for operand in operands):
+        return float(evaluation(name)(*map(float, operands)))
+    match [name, *operands]:
+        case ["·", ["/", 1, divisor], {"reduce": _} as total]:
+            return ["/", total, divisor]
+        case ["·", ["/", -1, divisor], {"reduce": _} as total]:
+            return ["−", 0, ["/", total, divisor]]
+        case unchanged:
+            return unchanged
 
 
 def _is_costly(tree: Tree) -> bool:
     if not isinstance(tree, list):
         return False
     name, *operands = cast("list[Any]", tree)
-    return (name in COSTLY and not (name == "^" and operands[0] != math.e)) or any(map(_is_costly, operands))
+    is_costly = name in FUNCTIONS and FUNCTIONS[name].costly
+    return is_costly or [name, operands[0]] == ["^", math.e] or any(map(_is_costly, operands))
 
 
 def occurrences(tree: Tree) -> Iterator[str]:

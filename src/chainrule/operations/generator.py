@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from chainrule.errors import unknown_name
-from chainrule.operations.definitions import entry, generated, loss_gradients
+from chainrule.operations.definitions import generated, losses
 from chainrule.operations.elementwise import operations
 
 
@@ -34,13 +34,12 @@ def sources(write: Callable[..., str]) -> dict[str, str]:
     }
 
 
-def loss_sources(write: Callable[..., str], letters: str = "pz") -> dict[str, str]:
-    """Return the source of each element-wise gradient of a loss, by function name.
+def loss_sources(write: Callable[[str], str]) -> dict[str, str]:
+    """Return the source of each loss and gradient of a loss, except those of whole samples, by function name.
 
-    write    function that returns the source: `loss_kernel_source`, or `loss_c_source` with its argument `literal`
-    letters  "p" for gradients with respect to predictions, "z" for those with respect to scores
+    write   `loss_kernel_source`, or `loss_c_source` with its argument `literal`
     """
-    return {name: write(name) for name in loss_gradients() if entry(name)["reads"][0]["name"] in letters}
+    return {name: write(name) for name in losses()}
 
 
 def define(sources: Mapping[str, str], file: str, names: dict[str, Any]) -> None:
@@ -58,7 +57,8 @@ def define(sources: Mapping[str, str], file: str, names: dict[str, Any]) -> None
 
 def main(names: Iterable[str]) -> None:
     """Print the code generated for some element-wise operations and gradients of losses, or for all."""
-    from chainrule.operations.scalar_code import c_source, kernel_source, loss_c_source, loss_kernel_source
+    from chainrule.operations.loss_code import loss_c_source, loss_kernel_source
+    from chainrule.operations.scalar_code import c_source, kernel_source
 
     literal = "{!r}f".format
     in_c, loss_in_c = (partial(write, literal=literal) for write in (c_source, loss_c_source))

@@ -5,6 +5,8 @@ import inspect
 from abc import ABC, abstractmethod
 from types import FunctionType
 
+from chainrule.operations.functions import FUNCTIONS
+
 NEW = {"np.empty": "zeros({})", "np.zeros": "zeros({})", "np.full": "zeros({}, -1)", "np.ones": "zeros({}, 1)"}
 NEW_LIKE = ("np.empty_like", "np.zeros_like")
 SAME = (
@@ -14,15 +16,14 @@ SAME = (
     "real_part",
     "tuple",
 )  # return their argument, since there are no complex numbers
-FUNCTIONS = {
-    **{f"np.{name}": f"Math.{name}" for name in ("exp", "expm1", "log", "log1p", "sign", "sqrt", "tanh")},
-    "np.arctan": "Math.atan",
+CALLS = {
+    **{f"np.{entry.arrays.removeprefix('{}.')}": entry.javascript for entry in FUNCTIONS.values()},
+    "np.sign": "Math.sign",
     "math.sqrt": "Math.sqrt",
     "abs": "Math.abs",
     "max": "Math.max",
     "min": "Math.min",
     "np.isnan": "Number.isNaN",
-    "np.rint": "roundToEven",
     "math.prod": "sizeOf",
     "range": "range",
     "zip": "zip",
@@ -213,8 +214,8 @@ class TranslatedExpressions(ABC):
             return f"zeros({values[0]}.shape)"
         if name in SAME:
             return values[0]
-        if name in FUNCTIONS:
-            return f"{FUNCTIONS[name]}({', '.join(values)})"
+        if name in CALLS:
+            return f"{CALLS[name]}({', '.join(values)})"
         keywords = {keyword.arg: self.value(keyword.value) for keyword in node.keywords}
         for parameter in inspect.signature(function := self.globals[name]).parameters.values():
             if parameter.name in keywords:

@@ -7,8 +7,8 @@
 where an expression or a condition is {"parts": […], "tree": …}. The parts are its text, split at the letters: text,
 letter, text, …, letter, text. A tree is a number, a letter, or a list with an operator or function and its operands.
 Operators are + − · / mod and ^{…}; |…| is the absolute value, ⌊…⌋ rounds down, e^{…} is the exponential, and π a
-constant. Functions are √, tanh, arctan, log, log1p, expm1, abs, max, min, round (to the nearest even number for a tie),
-σ (the sigmoid), Φ (the standard normal distribution function) and φ (its density).
+constant. The functions are those of `functions.FUNCTIONS`, max and min: among them √, round (to the nearest even number
+for a tie), σ (the sigmoid), Φ (the standard normal distribution function) and φ (its density).
 
 Instead of a letter, parts and trees can also contain
 
@@ -22,6 +22,8 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, cast
+
+from chainrule.operations.functions import NAMES
 
 
 def split(text: str, separator: str) -> list[str]:
@@ -56,7 +58,6 @@ FORMULA_TOKEN = re.compile(rf"\s*(\d+(?:\.\d+)?|{NAME}|[+−·/^{{}}(),|√≤�
 LEFT_SIDE = re.compile(r"([^\[\]\s]+)(?:\[(.+)\])?")
 SUM = re.compile(r"(?:(?P<scale>.+?) · |(?P<minus>−))?Σ(?:_\{(?P<over>[\w,]+)\})? (?P<body>.+)")
 SQUARE = re.compile(r"(\(.+\))\^\{2\}")
-FUNCTIONS = ("√", "tanh", "arctan", "log", "log1p", "expm1", "abs", "max", "min", "round", "σ", "Φ", "φ")
 CONSTANTS = ("e", "π")
 ENCLOSING = {"(": (")", ""), "|": ("|", "abs"), "⌊": ("⌋", "floor")}
 COMPARISONS = ("≤", "≥", "<", ">", "=")
@@ -239,7 +240,7 @@ class _Reader:
         token = self.take()
         if token in REDUCTIONS:
             return self._letter(self.position - len(token), lambda: self._reduction(token))
-        if token in FUNCTIONS:
+        if token in NAMES:
             return [token, *self._arguments()]
         if token in ENCLOSING:
             closing, function = ENCLOSING[token]

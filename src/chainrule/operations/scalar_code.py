@@ -10,17 +10,15 @@ from typing import Any, cast
 
 from chainrule.operations import definitions
 from chainrule.operations.elementwise import (
-    SIGNS,
     Elementwise,
     Formula,
-    Tree,
     cases_of,
     folded,
     formulas_text,
-    loss_formulas,
     occurrences,
     renamed,
 )
+from chainrule.operations.functions import FUNCTIONS, SIGNS, Function, Tree
 
 LEVELS = {"+": 1, "−": 1, "·": 2, "/": 2}
 
@@ -29,62 +27,58 @@ LEVELS = {"+": 1, "−": 1, "·": 2, "/": 2}
 class ScalarLanguage:
     """The syntax of a language for the computation of one element.
 
-    functions    function in a formula → its name in the language, or a call with {} for the argument
+    calls        returns a function's call, with {} for the argument, and the faster one within its domain
     choice       template of a conditional expression, with the fields test, value and other
     both         the operator "and"
     assignment   template of an assignment, with the fields name and value
+    totals       reduction → the statements that initialize `total` and add an element to it
+    loop         head of a loop over the elements
+    loop_end     last line of a loop; "" for none
     """
 
-    functions: Mapping[str, str]
+    calls: Callable[[Function], tuple[str, str]]
     choice: str
     both: str
     assignment: str
+    totals: Mapping[str, tuple[str, str]]
+    loop: str
+    loop_end: str
+
+    def repeated(self, lines: Iterable[str]) -> list[str]:
+        """Return a loop over the elements."""
+        return [self.loop, *(f"    {line}" for line in lines), *filter(None, [self.loop_end])]
 
 
 PYTHON = ScalarLanguage(
-    {
-        "exp": "exponential",
-        "expm1": "expm1",
-        "log": "np.log",
-        "log1p": "log1p",
-        "tanh": "compiler.tanh",
-        "arctan": "compiler.arctan",
-        "√": "np.sqrt",
-        "abs": "abs",
-        "round": "np.rint",
-        "σ": "logistic(dtype.type(1), {})",
-        "Φ": "normal_distribution(dtype, {})",
-        "φ": "normal_density(dtype, {})",
-    },
+    lambda function: (function.kernel, function.fast_kernel),
     "{value} if {test} else {other}",
     " and ",
     "{name} = {value}",
+    {
+        "Σ": ("total = dtype.type(0)", "total += {0}"),
+        "max": ("total = dtype.type(-np.inf)", "total = {0} if {0} > total else total"),
+    },
+    "for k in range(p.shape[1]):",
+    "",
 )
 C = ScalarLanguage(
-    {
-        "exp": "exponential",
-        "expm1": "exponential_minus_one",
-        "log": "logf",
-        "log1p": "log1pf",
-        "tanh": "hyperbolic_tangent",
-        "arctan": "atanf",
-        "√": "sqrtf",
-        "abs": "fabsf",
-        "round": "rintf",
-        "σ": "logistic",
-        "Φ": "normal_distribution",
-        "φ": "normal_density",
-    },
+    lambda function: (function.c, function.fast_c),
     "{test} ? {value} : {other}",
     " && ",
     "const float {name} = {value};",
+    {
+        "Σ": ("float total = 0;", "total += {0};"),
+        "max": ("float total = -INFINITY;", "total = fmaxf(total, {0});"),
+    },
+    "for (int e = 0; e < count; e++) {",
+    "}",
 )
 
 
 class ScalarWriter:
     """A writer of statements that compute one element.
 
-    In C, a formula can contain sums and maxima over all elements, which become loops.
+    A formula of a loss can contain sums and maxima over all elements, which become loops.
 
     language  syntax of the statements
     options   letter of an option in the formulas → variable in the code
@@ -103,6 +97,7 @@ class ScalarWriter:
         self.lines: list[str] = []
         self._language, self._number, self._options, self._names = language, number, options, {**options, **names}
         self._assignments: set[str] = set()
+        self._formulas = {name: known for name, known in names.items() if not isinstance(known, str)}
 
     def write(self, formulas: Iterable[Formula], *, gradient: bool = False) -> str:
         """Write statements for all formulas except the last, and return an expression for the last, y or dy · f′."""
@@ -112,7 +107,8 @@ class ScalarWriter:
         return self._cases(cases_of(last, gradient=gradient))
 
     def write_step(self, formula: Formula) -> str:
-        variable = self._assigned(self._cases(cases_of(formula)), _without_hat(formula["name"]))
+        self._formulas[formula["name"]] = formula
+        variable = self._assigned(self._cases(cases_of(formula)), without_hat(formula["name"]))
         self._names[formula["name"]] = variable
         return variable
 
@@ -186,8 +182,10 @@ class ScalarWriter:
         return f"({text})" if level > 2 else text
 
     def _call(self, name: str, operand: Tree) -> str:
-        function = self._language.functions[name]
-        return (function if "{}" in function else f"{function}({{}})").format(self._expression(operand))
+        function = FUNCTIONS[name]
+        call, fast_call = self._language.calls(function)
+        is_fast = function.domain is not None and function.domain(operand, self._formulas)
+        return (fast_call if is_fast else call).format(self._expression(operand))
 
     def _total(self, node: Mapping[str, Any]) -> str:
         """Return the variable of a sum or a maximum over all elements. Sums over positions have a single summand."""
@@ -195,16 +193,17 @@ class ScalarWriter:
             return self._expression(node["name"])
         if "k" not in node["over"]:
             return self._expression(node["value"]["tree"])
-        first, update = ("0", "+= {}") if node["reduce"] == "Σ" else ("-INFINITY", "= fmaxf(total, {})")
-        self.lines += [f"float total = {first};", *self.loop({"cases": [node]}, f"total {update};")]
+        first, update = self._language.totals[node["reduce"]]
+        self.lines += [first, *self.loop({"cases": [node]}, update)]
         self._assignments.add("total")
         return "total"
 
     def loop(self, formula: Formula, statement: str) -> list[str]:
-        """Return a loop in C over `count` elements, whose last statement contains the value of the formula."""
+        """Return a loop over the elements, whose last statement contains the value of the formula."""
         writer = ScalarWriter(self._language, self._options, self._names, self._number)
+        writer._formulas |= self._formulas
         value = writer.write([formula])
-        return _c_loop([*writer.lines, statement.format(value)])
+        return self._language.repeated([*writer.lines, statement.format(value)])
 
     def _extreme(self, sign: str, first: Tree, second: Tree, level: int) -> str:
         """Return the maximum (sign "≤") or minimum ("≥") of a value and a bound. NaN values propagate."""
@@ -215,7 +214,7 @@ class ScalarWriter:
         return f"({text})" if level else self._assigned(text)
 
 
-def _without_hat(text: str) -> str:
+def without_hat(text: str) -> str:
     """Replace each letter with a hat by the letter and "_hat"."""
     return unicodedata.normalize("NFD", text).replace("\u0302", "_hat")
 
@@ -223,7 +222,7 @@ def _without_hat(text: str) -> str:
 NAMED_NUMBERS = {0.0: "zero", 1.0: "one", 2.0: "two", 3.0: "three", 6.0: "six", 0.5: "half"}
 
 
-class _Constants:
+class Constants:
     """Named constants for numbers and options, in the precision of the arrays.
 
     options  letter of an option in the formulas → its constant
@@ -241,57 +240,47 @@ class _Constants:
         self.lines[name] = repr(int(value)) if value.is_integer() else repr(value)
         return name
 
-    def assignments(self, array: str) -> list[str]:
-        return [f"dtype = {array}.dtype", *(f"{name} = dtype.type({value})" for name, value in self.lines.items())]
+    def used(self, array: str, statements: Iterable[str]) -> list[str]:
+        """Return the assignments of the constants that statements use, in the dtype of an array."""
+        statements = [*statements]
+        lines = [f"{name} = dtype.type({value})" for name, value in self.lines.items() if is_used(name, statements)]
+        return [f"dtype = {array}.dtype", *lines] if lines or is_used("dtype", statements) else []
 
 
 def kernel_source(operation: Elementwise, *, gradient: bool) -> str:
     """Return the source of the compiled engine's kernel for an operation or its gradient."""
-    constants = _Constants({option: option for option in operation.options})
+    constants = Constants({option: option for option in operation.options})
     kept = operation.keeps if gradient else "x"
     writer = ScalarWriter(PYTHON, constants.options, {kept: f"{kept}_k", "dy": "dy_k"}, constants.number)
     last = writer.write(operation.slope if gradient else operation.value, gradient=gradient)
     arrays = ["dy", kept, "dx"] if gradient else ["x", "y"]
     parameters = [f"{name}={0.0 if default is None else default}" for name, default in operation.options.items()]
     head = f"{operation.function(gradient=gradient)}({', '.join([*arrays, *parameters])})"
-    return _kernel(head, operation.equation(gradient=gradient), arrays, constants, writer, last)
+    return flat_kernel(head, operation.equation(gradient=gradient), arrays, constants, writer, last)
 
 
 def pointwise_kernel_source(name: str) -> str:
     """Return the source of the compiled engine's kernel for an operation that combines elements at the same place."""
     entry = definitions.entry(name)
     arrays = [tensor["name"] for tensor in (*entry["reads"], *entry["writes"])]
-    constants, formulas = _Constants({}), entry["steps"]
+    constants, formulas = Constants({}), entry["steps"]
     writer = ScalarWriter(PYTHON, {}, {array: f"{array}_k" for array in arrays}, constants.number)
     last = writer.write(formulas)
-    return _kernel(f"{name}({', '.join(arrays)})", formulas_text(formulas), arrays, constants, writer, last)
+    return flat_kernel(f"{name}({', '.join(arrays)})", formulas_text(formulas), arrays, constants, writer, last)
 
 
-def loss_kernel_source(name: str) -> str:
-    """Return the source of the compiled engine's kernel for an element-wise gradient of a loss."""
-    formulas, equation = loss_formulas(name)
-    constants = _Constants({"K": "p.shape[1]", "N": "row_count(p, batch)", "ε": "np.finfo(p.dtype).eps"})
-    writer = ScalarWriter(PYTHON, constants.options, {"p": "p_k", "z": "p_k", "t": "t_k"}, constants.number)
-    last = writer.write(formulas)
-    return _kernel(f"{name}(p, t, dp, batch=None)", equation, ["p", "t", "dp"], constants, writer, last)
-
-
-def _kernel(
-    head: str, equation: str, arrays: Sequence[str], constants: _Constants, writer: ScalarWriter, last: str
+def flat_kernel(
+    head: str, equation: str, arrays: Sequence[str], constants: Constants, writer: ScalarWriter, last: str
 ) -> str:
     """Return a kernel: flat arrays, the constants that are used, and a loop over the elements; the result is `last`."""
     flat = ", ".join(f"{name}.reshape({name}.size)" for name in arrays)
-    dtype, *used = constants.assignments(arrays[-1])
     statements = [*writer.lines, f"flat_{arrays[-1]}[k] = {last}"]
-    used = [line for line in used if _is_used(line.partition(" = ")[0], statements)]
-    if used or _is_used("dtype", statements):
-        used.insert(0, dtype)
     loads = [f"        {name}_k = flat_{name}[k]" for name in arrays[:-1]]
     lines = [
         f"def {head}:",
         f'    """Compute {equation}."""',
         f"    {', '.join(f'flat_{name}' for name in arrays)} = {flat}",
-        *(f"    {line}" for line in used),
+        *(f"    {line}" for line in constants.used(arrays[-1], statements)),
         f"    for k in range(flat_{arrays[-1]}.size):",
         *loads,
         *(f"        {line}" for line in statements),
@@ -299,7 +288,7 @@ def _kernel(
     return "\n".join(lines) + "\n"
 
 
-def _is_used(name: str, lines: Iterable[str]) -> bool:
+def is_used(name: str, lines: Iterable[str]) -> bool:
     return re.search(rf"\b{name}\b", "\n".join(lines)) is not None
 
 
@@ -336,69 +325,20 @@ def c_source(operation: Elementwise, *, gradient: bool, literal: Callable[[float
     function = operation.function(gradient=gradient)
     name, equation = C_NAMES.get(function, function), operation.equation(gradient=gradient)
     arrays = [*(["dy"] if gradient else []), kept, result]
-    loop = _c_loop([*writer.lines, f"{result}[e] = {last};"])
-    return _c_function(name, equation, arrays, [*operation.options], ["INDEPENDENT", *loop])
+    loop = C.repeated([*writer.lines, f"{result}[e] = {last};"])
+    return c_function(name, equation, arrays, [*operation.options], ["INDEPENDENT", *loop])
 
 
-def loss_c_source(name: str, *, literal: Callable[[float], str]) -> str:
-    """Return a C function that computes the loss of one sample with `count` outputs, or the gradient of the loss.
-
-    Formulas without an index are statements before the loop of the result. Those with an index are written within the
-    loop that uses them. For softmax_cross_entropy_dp, m and S are scalars; ŷ and dz have an index:
-
-        float S = 0;
-        for (int e = 0; e < count; e++) { S += exponential(z[e] - m); }
-        for (int e = 0; e < count; e++) { y_hat = exponential(z[e] - m) / S;  dz[e] = y_hat * T - t[e]; }
-
-    literal   function that formats a float constant
-    """
-    entry, one_sample = definitions.entry(name), {"batch": False, "one_class": False}
-    (result,), where = entry["results"], entry["where"]
-    formulas = result["steps"] or result["rule"]
-    steps = [step for step in formulas if "cases" in step and definitions.holds(step, one_sample)]
-    arrays = [tensor["name"] for tensor in (*entry["reads"], *entry["writes"])]
-    # The numerically stable forms are last and replace other formulas of the same name.
-    indexed = (formula for formula in (*where, *steps, *entry.get("computed", ())) if "index" in formula)
-    names = {array: f"{array}[e]" for array in arrays} | {formula["name"]: formula for formula in indexed}
-    writer = ScalarWriter(C, {"K": "(float)count", "ε": literal(2.0**-23)}, names, literal)
-    *before, last = steps
-    for step in before:
-        if "index" not in step:
-            writer.write_step(step)
-    if "index" in last:
-        writer.lines += writer.loop(last, f"{arrays[-1]}[e] = {{}};")
-    else:
-        writer.lines.append(f"*{arrays[-1]} = {writer.write([last])};")
-    return _c_function(name, ", ".join(map(_text, (*where, *steps))), arrays, [], writer.lines)
-
-
-def _text(part: Any) -> str:
-    """Return a parsed formula, or a part of it, as text without the indices of elements."""
-    if isinstance(part, str):
-        return part
-    if "cases" in part:
-        return f"{part['name']} = {', else '.join(map(_text, part['cases']))}"
-    if "reduce" in part:
-        return f"{part['reduce']}_{{{','.join(part['over'])}}} {_text(part['value'])}"
-    if "value" in part:
-        return _text(part["value"]) + (f" if {_text(part['when'])}" if "when" in part else "")
-    return part["name"] if "name" in part else "".join(map(_text, part["parts"]))
-
-
-def _c_loop(lines: Iterable[str]) -> list[str]:
-    return ["for (int e = 0; e < count; e++) {", *(f"    {line}" for line in lines), "}"]
-
-
-def _c_function(name: str, equation: str, arrays: Sequence[str], options: Sequence[str], body: Sequence[str]) -> str:
+def c_function(name: str, equation: str, arrays: Sequence[str], options: Sequence[str], body: Sequence[str]) -> str:
     *read, result = arrays
     arguments = [*(f"const float *{array}" for array in read), f"float *{result}", "int count"]
     arguments += [f"float {option}" for option in options]
-    shown = " ".join("".join(ASCII.get(letter, letter) for letter in _without_hat(equation)).split())
+    shown = " ".join("".join(ASCII.get(letter, letter) for letter in without_hat(equation)).split())
     lines = [
         *textwrap.wrap(f"/* {shown} */", 120, subsequent_indent="   "),
         f"static void {name}({', '.join(arguments)})",
         "{",
-        *(f"    (void){name};" for name in (*read, *options) if not _is_used(name, body)),
+        *(f"    (void){name};" for name in (*read, *options) if not is_used(name, body)),
         *(f"    {line}" for line in body),
         "}",
     ]

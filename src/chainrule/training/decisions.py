@@ -15,7 +15,8 @@ def wilson_interval(correct: int, total: int, level: float) -> tuple[float, floa
     """Return Wilson's interval for the probability of a success, after ``correct`` successes in ``total`` trials."""
     z = NormalDist().inv_cdf((1 + level) / 2)
     center, width = correct + z * z / 2, z * math.sqrt(correct * (total - correct) / total + z * z / 4)
-    return (center - width) / (total + z * z), (center + width) / (total + z * z)
+    low, high = (center - width) / (total + z * z), (center + width) / (total + z * z)
+    return max(low, 0.0), min(high, 1.0)  # rounding can lead out of the range of probabilities
 
 
 def matthews_corrcoef(confusion: Ints) -> float:

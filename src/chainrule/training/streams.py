@@ -13,7 +13,7 @@ from chainrule.core.arrays import Array, Arrays, Ints, Shape
 from chainrule.core.randomness import generator, mix
 from chainrule.core.shapes import is_whole, text
 from chainrule.data import sources
-from chainrule.data.sources import SampleSource
+from chainrule.data.sources import SampleSource, as_array
 from chainrule.errors import DataError, OptionError, SampleError, quoted
 from chainrule.training.examples import InputSource
 from chainrule.training.samples import Samples
@@ -154,7 +154,7 @@ class ItemSource(InputSource):
 
         x, *others = item
         x = read_input(x, self.shape) if is_source(x) else x
-        return tuple(map(np.asarray, (x, *others)))
+        return tuple(map(as_array, (x, *others)))
 
     def _converted(self, arrays: Arrays, numbers: Ints, *, are_finite: bool = False) -> Samples:
         """Convert and check the arrays of `read`; a `SampleError` names the sample in the data set.
@@ -267,7 +267,7 @@ class BatchSource(InputSource):
             expected = "the batches before it have weights" if self._weighted else "the batches before it have none"
             raise DataError(f"a batch has {'' if weights else 'no '}weights, but {expected}; expected all or none")
         self._weighted = bool(weights)
-        return self._convert(x, y, np.asarray(weights[0]) if weights else None)
+        return self._convert(x, y, as_array(weights[0]) if weights else None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from drawn_networks import smooth_graph
 from interop.c.compiled import SANITIZED, needs, run_main
-from numerical import deviation
+from numerical import assert_close, deviation
 from numpy.typing import NDArray
 from selection import draws
 
@@ -154,6 +154,15 @@ def test_drawn_graphs_are_followed(tmp_path: Path) -> None:
     draws = [np.random.default_rng([7, number]) for number in range(GRAPHS)]
     models = [smooth_graph(draw, engine="numpy", normalization=SCALED) for draw in draws]
     check(tmp_path, [case(model, number, SGD()) for number, model in enumerate(models)])
+
+
+def test_a_number_added_to_all_scores_leaves_the_loss(tmp_path: Path) -> None:
+    z = np.random.default_rng(4).integers(-40, 40, (1, 3)).astype("f4") / 8
+    weights = {"dense1.w": np.eye(3), "dense1.b": np.zeros(3)}  # the scores are the inputs
+    model = cr.Sequential((cr.Dense(3), cr.Softmax()), (3,), engine="numpy", weights=weights)
+    cases = [Case(model, z + np.float32(offset), np.array([1]), SGD()) for offset in (0, 1e3, 1e6)]
+    losses = [results[0] for results in trained_in_c(tmp_path, cases)]
+    assert_close(losses, [[model.evaluate(z, [1]).loss]] * 3, 8)
 
 
 def small() -> Model:

@@ -4,7 +4,7 @@
 # ruff: noqa
 # pyright: reportConstantRedefinition=false
 
-from chainrule.engines.jax.arrays import Array, jnp, logistic
+from chainrule.engines.jax.arrays import Array, jnp, logistic, select
 
 
 def correct(p: Array, t: Array) -> Array:
@@ -18,19 +18,16 @@ def correct(p: Array, t: Array) -> Array:
 def sigmoid_cross_entropy(p: Array, t: Array) -> Array:
     """Compute `reference.sigmoid_cross_entropy`."""
     K = p.shape[1]
-    u1 = jnp.abs(p)
-    u2 = jnp.negative(u1)
-    u3 = jnp.exp(u2)
-    l = jnp.log1p(u3)
-    u4 = jnp.negative(p)
-    h = jnp.maximum(u4, 0)
-    h += l
-    b = jnp.maximum(p, 0)
-    b += l
-    h *= t
-    u5 = 1 - t
-    u5 *= b
-    h += u5
+    u1 = jnp.negative(t)
+    u2 = p > 0
+    u3 = 1 - t
+    h = select(u2, u3, u1)
+    h *= p
+    u4 = jnp.abs(p)
+    u5 = jnp.negative(u4)
+    u6 = jnp.exp(u5)
+    u7 = jnp.log1p(u6)
+    h += u7
     loss = h.sum(axis=1, keepdims=True)
     loss /= K
     return loss.squeeze(1)
@@ -120,11 +117,10 @@ def softmax_cross_entropy(p: Array, t: Array) -> Array:
     d = p - m
     u1 = jnp.exp(d)
     S = u1.sum(axis=1, keepdims=True)
-    u2 = jnp.log(S)
-    d -= u2
-    d *= t
-    u3 = d.sum(axis=1, keepdims=True)
-    loss = jnp.negative(u3)
+    L = jnp.log(S)
+    u2 = jnp.subtract(L, d)
+    u2 *= t
+    loss = u2.sum(axis=1, keepdims=True)
     return loss.squeeze(1)
 
 
@@ -150,14 +146,13 @@ def softmax_focal_cross_entropy(p: Array, t: Array) -> Array:
     y_hat = jnp.exp(d)
     S = y_hat.sum(axis=1, keepdims=True)
     y_hat /= S
+    L = jnp.log(S)
     u1 = jnp.subtract(1, y_hat)
     u1 *= u1
     u1 *= t
-    u2 = jnp.log(S)
-    d -= u2
-    u1 *= d
-    u3 = u1.sum(axis=1, keepdims=True)
-    loss = jnp.negative(u3)
+    u2 = jnp.subtract(L, d)
+    u1 *= u2
+    loss = u1.sum(axis=1, keepdims=True)
     return loss.squeeze(1)
 
 
@@ -169,14 +164,14 @@ def softmax_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None=None
     dz = jnp.exp(d)
     S = dz.sum(axis=1, keepdims=True)
     dz /= S
+    L = jnp.log(S)
     a = 1 - dz
     a *= t
     u1 = 1 - dz
     u2 = 2 * dz
-    u3 = jnp.log(S)
-    d -= u3
-    u2 *= d
-    u1 -= u2
+    u3 = jnp.subtract(L, d)
+    u2 *= u3
+    u1 += u2
     a *= u1
     A = a.sum(axis=1, keepdims=True)
     dz *= A

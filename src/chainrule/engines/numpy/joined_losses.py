@@ -6,7 +6,7 @@
 
 import numpy as np
 
-from chainrule.engines.numpy.arrays import Array, logistic, quiet
+from chainrule.engines.numpy.arrays import Array, logistic, quiet, select
 
 
 @quiet
@@ -26,19 +26,16 @@ def sigmoid_cross_entropy(p: Array, t: Array) -> Array:
     p = np.asarray(p, order="C")
     t = np.asarray(t, order="C")
     K = p.shape[1]
-    l = np.abs(p)
-    np.negative(l, out=l)
-    np.exp(l, out=l)
-    np.log1p(l, out=l)
-    h = np.negative(p)
-    np.maximum(h, 0, out=h)
-    h += l
-    b = np.maximum(p, 0)
-    b += l
-    h *= t
-    u1 = 1 - t
-    u1 *= b
-    h += u1
+    u1 = np.negative(t)
+    u2 = p > 0
+    u3 = 1 - t
+    h = select(u2, u3, u1)
+    h *= p
+    u4 = np.abs(p)
+    np.negative(u4, out=u4)
+    np.exp(u4, out=u4)
+    np.log1p(u4, out=u4)
+    h += u4
     loss = h.sum(axis=1, keepdims=True)
     loss /= K
     return loss.squeeze(1)
@@ -139,12 +136,11 @@ def softmax_cross_entropy(p: Array, t: Array) -> Array:
     m = p.max(axis=1, keepdims=True)
     d = p - m
     u1 = np.exp(d)
-    S = u1.sum(axis=1, keepdims=True)
-    np.log(S, out=S)
-    d -= S
+    L = u1.sum(axis=1, keepdims=True)
+    np.log(L, out=L)
+    np.subtract(L, d, out=d)
     d *= t
     loss = d.sum(axis=1, keepdims=True)
-    np.negative(loss, out=loss)
     return loss.squeeze(1)
 
 
@@ -174,16 +170,15 @@ def softmax_focal_cross_entropy(p: Array, t: Array) -> Array:
     m = p.max(axis=1, keepdims=True)
     d = p - m
     y_hat = np.exp(d)
-    S = y_hat.sum(axis=1, keepdims=True)
-    y_hat /= S
+    L = y_hat.sum(axis=1, keepdims=True)
+    y_hat /= L
+    np.log(L, out=L)
     np.subtract(1, y_hat, out=y_hat)
     y_hat *= y_hat
     y_hat *= t
-    np.log(S, out=S)
-    d -= S
+    np.subtract(L, d, out=d)
     y_hat *= d
     loss = y_hat.sum(axis=1, keepdims=True)
-    np.negative(loss, out=loss)
     return loss.squeeze(1)
 
 
@@ -196,16 +191,16 @@ def softmax_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None=None
     m = p.max(axis=1, keepdims=True)
     d = p - m
     dz = np.exp(d)
-    S = dz.sum(axis=1, keepdims=True)
-    dz /= S
+    L = dz.sum(axis=1, keepdims=True)
+    dz /= L
+    np.log(L, out=L)
     a = 1 - dz
     a *= t
     u1 = 1 - dz
     u2 = 2 * dz
-    np.log(S, out=S)
-    d -= S
+    np.subtract(L, d, out=d)
     u2 *= d
-    u1 -= u2
+    u1 += u2
     a *= u1
     A = a.sum(axis=1, keepdims=True)
     dz *= A

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chainrule.network.losses import JOINED, NAMES, OF_SAMPLES
-from chainrule.operations import generator, scalar_code
+from chainrule.operations import generator, loss_code, scalar_code
 from chainrule.operations.definitions import pointwise
 
 KERNELS = files("chainrule.interop.c") / "kernels"
@@ -68,8 +68,8 @@ def _library() -> dict[str, Definition]:
     parts += generator.sources(partial(scalar_code.c_source, literal=float_literal)).values()
     for loss in (*NAMES, *JOINED.values()):  # kernels/losses.c contains the gradients of losses of whole samples
         gradients = [f"{loss}_dp"] if loss not in OF_SAMPLES else []
-        parts += [scalar_code.loss_c_source(name, literal=float_literal) for name in (loss, *gradients)]
-    parts += [scalar_code.loss_c_source(name, literal=float_literal) for name in pointwise()]
+        parts += [loss_code.loss_c_source(name, literal=float_literal) for name in (loss, *gradients)]
+    parts += [loss_code.loss_c_source(name, literal=float_literal) for name in pointwise()]
     texts = {_defined_name(part): part for part in parts}
     definitions = {
         name: Definition(text, frozenset(_used_names(text) & texts.keys() - {name})) for name, text in texts.items()

@@ -34,6 +34,13 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     result_dtype,
 )
 
+# LLVM's fast-math flags. A sum that grows by `total += x` may be reordered, which is required for vectorization. Sums
+# and differences in expressions may not: (x − m) − l would become x − (m + l), and t a + (1 − t) b would become
+# b + t (a − b), which lose digits for large m and b. Nor may products: x (a + b) would become x a + x b, which may be
+# nonzero although a + b = 0, and is ∞ − ∞ for large x.
+FAST_MATH_FLAGS = ("contract", "nsz", "arcp")
+SUM_FLAGS = ("reassoc", *FAST_MATH_FLAGS)
+
 # Class name in `ast` → Python function, LLVM instruction for integers, LLVM instruction for floats; "" for none.
 OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {
     "Add": (operator.add, "add", "fadd"),
@@ -133,6 +140,14 @@ def product(code: KernelCode, numbers: Sequence[Value]) -> Value:
     return result
 
 
+def accumulate(code: KernelCode, name: str, total: Value, value: Value) -> Value:
+    """Return the result of an operator on a variable and a value, such as that of `total += value`."""
+    result = binary(code, name, total, value)
+    if isinstance(result, KernelNumber) and result.dtype.real and name in ("Add", "Sub"):
+        result.value.flags.append("reassoc")
+    return result
+
+
 def binary(code: KernelCode, name: str, a: Value, b: Value) -> Value:
     """Return the result of a binary operator on two values.
 
@@ -157,7 +172,7 @@ def _emitted(code: KernelCode, name: str, a: Value, b: Value) -> KernelNumber:
     if dtype.real:
         if not float_instruction:
             raise Unsupported(f"{name} of floats")
-        return KernelNumber(dtype, getattr(build, float_instruction)(x, y))
+        return KernelNumber(dtype, getattr(build, float_instruction)(x, y, flags=FAST_MATH_FLAGS))
     if name in ("FloorDiv", "Mod"):
         return KernelNumber(dtype, _divide(code, name, x, y, b, dtype))
     if name == "RShift":

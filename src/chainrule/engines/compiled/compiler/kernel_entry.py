@@ -13,6 +13,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from chainrule.engines.compiled.compiler.kernel_arithmetic import FAST_MATH_FLAGS, SUM_FLAGS
 from chainrule.engines.compiled.compiler.kernel_arrays import contiguous, release
 from chainrule.engines.compiled.compiler.kernel_code import KernelCode
 from chainrule.engines.compiled.compiler.kernel_statements import call
@@ -34,10 +35,7 @@ from chainrule.engines.compiled.compiler.kernel_values import (
 from chainrule.engines.compiled.compiler.kernel_variables import TypeWidened
 from chainrule.engines.compiled.compiler.signatures import NO_MEMORY, TupleType, is_array, is_record
 
-# LLVM's fast-math flags. Sums may be reordered, which is required for vectorization. Products may not: x (a + b) would
-# become x a + x b, which may be nonzero although a + b = 0, and is ∞ − ∞ for large x.
-FAST_MATH_FLAGS = ("contract", "nsz", "arcp")
-SUM_FLAGS = ("reassoc", *FAST_MATH_FLAGS)
+# Instructions of hand-written code; those of the kernels' own arithmetic have flags already.
 INSTRUCTION_FLAGS = {"fadd": SUM_FLAGS, "fsub": SUM_FLAGS, "fmul": FAST_MATH_FLAGS, "fdiv": FAST_MATH_FLAGS}
 
 

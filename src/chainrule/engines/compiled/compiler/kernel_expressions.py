@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.engines.compiled.compiler import intrinsic_code
-from chainrule.engines.compiled.compiler.kernel_arithmetic import binary, compare, negate, product, to_number, truth
+from chainrule.engines.compiled.compiler.kernel_arithmetic import (
+    accumulate,
+    binary,
+    compare,
+    negate,
+    product,
+    to_number,
+    truth,
+)
 from chainrule.engines.compiled.compiler.kernel_arrays import read_element
 from chainrule.engines.compiled.compiler.kernel_code import KernelCode
 from chainrule.engines.compiled.compiler.kernel_functions import (
@@ -90,12 +98,15 @@ def _evaluate_all(code: KernelCode, nodes: Sequence[ast.expr]) -> list[Value]:
     return values
 
 
-def apply_operator(code: KernelCode, operator: ast.operator, a: Value, b: Value) -> Value:
-    """Return the result of an operator, which is applied elementwise if an operand is an array."""
-    name = type(operator).__name__
+def apply_operator(code: KernelCode, operator: ast.operator, a: Value, b: Value, *, accumulates: bool = False) -> Value:
+    """Return the result of an operator, which is applied elementwise if an operand is an array.
+
+    accumulates   whether a is a variable that the result replaces, as in `a += b`
+    """
+    name, compute = type(operator).__name__, accumulate if accumulates else binary
     if isinstance(a, KernelArray) or isinstance(b, KernelArray):
-        return elementwise(code, lambda x, y: binary(code, name, x, y), a, b)
-    return binary(code, name, a, b)
+        return elementwise(code, lambda x, y: compute(code, name, x, y), a, b)
+    return compute(code, name, a, b)
 
 
 def _resolve(code: KernelCode, name: str) -> Value:

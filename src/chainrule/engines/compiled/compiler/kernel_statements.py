@@ -48,15 +48,16 @@ def emit_statement(code: KernelCode, node: ast.stmt) -> None:
             for target in targets:
                 _assign_target(code, target, result)
         case ast.AugAssign(ast.Name(name), operator, value):
-            assign(code, name, apply_operator(code, operator, read_variable(code, name), evaluate(code, value)))
+            total = read_variable(code, name)
+            assign(code, name, apply_operator(code, operator, total, evaluate(code, value), accumulates=True))
         case ast.AugAssign(ast.Subscript(of, index), operator, value):
             array = evaluate(code, of)
             address, view = locate(code, array, evaluate_indices(code, index))
             if view is not None:
                 raise Unsupported(ast.unparse(node))
-            store(
-                code, array, address, apply_operator(code, operator, load(code, array, address), evaluate(code, value))
-            )
+            total = load(code, array, address)
+            result = apply_operator(code, operator, total, evaluate(code, value), accumulates=True)
+            store(code, array, address, result)
         case ast.For(target, iterable, inner, []):
             _emit_for(code, target, iterable, inner)
         case ast.While(test, inner, []):

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.core import randomness
 from chainrule.engines.compiled import compiler  # noqa: F401
 from chainrule.engines.compiled.compiler import (
-    expm1,  # noqa: F401
+    expm1,
     exponential,
     inlined,
     kernel,
@@ -53,6 +53,28 @@ def normal_distribution(dtype, x):
     """Return the distribution function Φ(x), computed from the tail Φ(−|x|), so that no digits cancel."""
     tail = normal_density(dtype, x) * mills_ratio(abs(x))
     return dtype.type(1) - tail if x > 0 else tail
+
+
+@inlined
+def exponential_of_any(dtype, x):
+    """Return eˣ for any x."""
+    root = exponential(-abs(x) * dtype.type(0.5))
+    return dtype.type(1) / root / root if x > 0 else root * root
+
+
+@inlined
+def expm1_of_any(dtype, x):
+    """Return eˣ − 1 for any x. For x > 0, it is −(e⁻ˣ − 1) eˣ."""
+    change = expm1(-abs(x))
+    return -change * exponential_of_any(dtype, x) if x > 0 else change
+
+
+@inlined
+def log1p_of_any(dtype, x):
+    """Return log(1 + x) for any x, as x·log(u)/(u − 1), where the rounding errors of u = 1 + x cancel."""
+    u = x + dtype.type(1)
+    change = u - dtype.type(1)
+    return np.log(u) * (x / change) if change != 0 else x
 
 
 def upper_bound(attributes: Attributes) -> float:

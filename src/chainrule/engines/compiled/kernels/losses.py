@@ -1,17 +1,23 @@
-"""Losses and their gradients, compiled. The equations are in reference/losses.py.
+"""Losses and their gradients, compiled. The equations are in reference/losses.py and reference/joined_losses.py.
 
 A loss has one value per row: per sample, or per position of a dense prediction. Rows are read as (N, K, positions).
 `batch` is the number of rows in the batch, over which the loss is averaged; None: the arrays contain the whole batch.
 
-The element-wise gradients are generated; `python -m chainrule.operations.generator NAME` prints their source.
+All kernels are generated, except those of Dice, which sum over positions, and the comparison of indices;
+`python -m chainrule.operations.generator NAME` prints their source.
 """
 
-import numpy as np
+import numpy as np  # noqa: F401
 
-from chainrule.engines.compiled.compiler import inlined, kernel
+from chainrule.engines.compiled.compiler import exponential, inlined, kernel, log1p  # noqa: F401
+from chainrule.engines.compiled.kernels.activations import (  # noqa: F401
+    exponential_of_any,
+    log1p_of_any,
+    logistic,
+)
 from chainrule.engines.compiled.kernels.registry import elementwise, operation, per_row, per_sample
 from chainrule.operations import generator
-from chainrule.operations.scalar_code import loss_kernel_source
+from chainrule.operations.loss_code import loss_kernel_source
 
 
 @inlined
@@ -32,143 +38,16 @@ def row_count(p, batch):
     return p.shape[0] * positions_of(p) if batch is None else batch
 
 
-def define_gradients(letters, names):
-    """Define and register the element-wise gradients of losses in a module's namespace.
-
-    letters   "p" for gradients with respect to predictions, "z" for those with respect to scores
-    """
-    sources = generator.loss_sources(loss_kernel_source, letters)
-    generator.define(sources, "kernel", names)
+def _define() -> None:
+    """Define and register the generated kernels."""
+    sources = generator.loss_sources(loss_kernel_source)
+    generator.define(sources, "kernel", globals())
     for name in sources:
-        names[name] = elementwise(names[name])
+        function = globals()[name]
+        globals()[name] = elementwise(function) if name.endswith("_dp") else operation(per_row)(kernel(function))
 
 
-define_gradients("p", globals())
-
-
-@inlined
-def sum_rows(term, p, t, loss, divisor):
-    """Store Σ term(p, t, 1, ε)/divisor over the K predictions of each row."""
-    unit, tiny = p.dtype.type(1), p.dtype.type(np.finfo(p.dtype).eps)
-    outputs, targets, results = rows_of(p), rows_of(t), loss.reshape(p.shape[0], positions_of(p))
-    for n in range(p.shape[0]):
-        for q in range(results.shape[1]):
-            total = p.dtype.type(0)
-            for k in range(p.shape[1]):
-                total += term(outputs[n, k, q], targets[n, k, q], unit, tiny)
-            results[n, q] = total / p.dtype.type(divisor)
-
-
-@kernel
-def _clipped(value, low, high):
-    """Return a value clipped to [low, high]. NaN propagates."""
-    return low if value < low else (high if value > high else value)
-
-
-@inlined
-def _squared_difference(p, t, unit, tiny):
-    return (p - t) ** 2
-
-
-@operation(per_row)
-@kernel
-def half_squared_error(p, t, loss):
-    """Compute ½ Σ (p − t)²."""
-    sum_rows(_squared_difference, p, t, loss, 2)
-
-
-@operation(per_row)
-@kernel
-def mean_squared_error(p, t, loss):
-    """Compute 1/K Σ (p − t)²."""
-    sum_rows(_squared_difference, p, t, loss, p.shape[1])
-
-
-@inlined
-def _absolute_difference(p, t, unit, tiny):
-    return abs(p - t)
-
-
-@operation(per_row)
-@kernel
-def mean_absolute_error(p, t, loss):
-    """Compute 1/K Σ |p − t|."""
-    sum_rows(_absolute_difference, p, t, loss, p.shape[1])
-
-
-@elementwise
-def mean_absolute_error_dp(p, t, dp, batch=None):
-    """Compute sgn(p − t)/K/batch."""
-    unit, divisor = p.dtype.type(1), p.dtype.type(row_count(p, batch) * p.shape[1])
-    outputs, targets, results = p.reshape(p.size), t.reshape(p.size), dp.reshape(p.size)
-    for e in range(p.size):
-        difference = outputs[e] - targets[e]
-        results[e] = (unit if difference > 0 else (-unit if difference < 0 else difference)) / divisor
-
-
-@inlined
-def _huber_term(p, t, unit, tiny):
-    slope = _clipped(p - t, -unit, unit)
-    return slope * ((p - t) - slope / (unit + unit))
-
-
-@operation(per_row)
-@kernel
-def huber(p, t, loss):
-    """Compute 1/K Σ s (e − s/2), where e = p − t, and s is e clipped to [−1, 1]."""
-    sum_rows(_huber_term, p, t, loss, p.shape[1])
-
-
-@inlined
-def _binary_term(p, t, unit, tiny):
-    q = _clipped(p, tiny, unit - tiny)
-    return -(t * np.log(q) + (unit - t) * np.log(unit - q))
-
-
-@operation(per_row)
-@kernel
-def binary_cross_entropy(p, t, loss):
-    """Compute −1/K Σ t log p + (1 − t) log(1 − p)."""
-    sum_rows(_binary_term, p, t, loss, p.shape[1])
-
-
-@inlined
-def _categorical_term(p, t, unit, tiny):
-    return -(t * np.log(_clipped(p, tiny, unit)))
-
-
-@operation(per_row)
-@kernel
-def categorical_cross_entropy(p, t, loss):
-    """Compute −Σ t log p."""
-    sum_rows(_categorical_term, p, t, loss, 1)
-
-
-@inlined
-def _binary_focal_term(p, t, unit, tiny):
-    yes = _clipped(p, tiny, unit - tiny)
-    no = unit - yes
-    return -(t * no * no * np.log(yes) + (unit - t) * yes * yes * np.log(no))
-
-
-@operation(per_row)
-@kernel
-def binary_focal_cross_entropy(p, t, loss):
-    """Compute −1/K Σ t (1 − p)² log p + (1 − t) p² log(1 − p)."""
-    sum_rows(_binary_focal_term, p, t, loss, p.shape[1])
-
-
-@inlined
-def _focal_term(p, t, unit, tiny):
-    inside = _clipped(p, tiny, unit)
-    return -(t * (unit - inside) * (unit - inside) * np.log(inside))
-
-
-@operation(per_row)
-@kernel
-def categorical_focal_cross_entropy(p, t, loss):
-    """Compute −Σ t (1 − p)² log p."""
-    sum_rows(_focal_term, p, t, loss, 1)
+_define()
 
 
 @kernel
@@ -227,16 +106,3 @@ def correct(p, t, right):
     for n in range(p.shape[0]):
         for q in range(results.shape[1]):
             results[n, q] = 1 if _index_of_largest(outputs[n], q) == _index_of_largest(targets[n], q) else 0
-
-
-@inlined
-def _same_side(p, t, unit, tiny):
-    half = unit / (unit + unit)
-    return unit if (p >= half and t >= half) or (p < half and t < half) else unit - unit
-
-
-@operation(per_row)
-@kernel
-def correct_labels(p, t, right):
-    """Compute the fraction of labels where p and t are on the same side of ½."""
-    sum_rows(_same_side, p, t, right, p.shape[1])

@@ -1,34 +1,7 @@
-/** Functions of numbers: those of formulas, which are defined in chainrule/operations. */
+/** Functions of numbers that JavaScript lacks. `formula_functions.js` lists those of formulas. */
 
 const NEAR = 3; // a series is used for |x| below this, a continued fraction above
 const LEVELS = 80; // of the continued fraction
-
-/** Functions and operators in formulas. @type {Record<string, (...operands: any[]) => any>} */
-export const FUNCTIONS = {
-  "+": (a, b) => a + b,
-  "−": (a, b) => a - b,
-  "·": (a, b) => a * b,
-  "/": (a, b) => a / b,
-  "≤": (a, b) => a <= b,
-  "≥": (a, b) => a >= b,
-  "<": (a, b) => a < b,
-  ">": (a, b) => a > b,
-  "^": (base, power) => (base === Math.E ? Math.exp(power) : base ** power),
-  "√": Math.sqrt,
-  and: (...tests) => tests.every(Boolean),
-  abs: Math.abs,
-  tanh: Math.tanh,
-  arctan: Math.atan,
-  log: Math.log,
-  log1p: Math.log1p,
-  expm1: Math.expm1,
-  round: roundToEven,
-  max: Math.max,
-  min: Math.min,
-  σ: logistic,
-  Φ: normalDistribution,
-  φ: normalDensity,
-};
 
 /** The nearest integer; of two equally near integers, the even one @param {number} a */
 export function roundToEven(a) {
@@ -37,7 +10,7 @@ export function roundToEven(a) {
 }
 
 /** 1/(1 + e⁻ᵃ) = eᵃ/(1 + eᵃ), so that no power of e overflows @param {number} a */
-function logistic(a) {
+export function logistic(a) {
   return a <= 0 ? Math.exp(a) / (1 + Math.exp(a)) : 1 / (1 + Math.exp(-a));
 }
 

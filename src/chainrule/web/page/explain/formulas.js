@@ -10,7 +10,7 @@
  * @typedef {Record<string, number>} Values
  */
 
-import { FUNCTIONS as ELEMENTWISE } from "../engine/functions.js";
+import { FUNCTIONS as OF_ONE_NUMBER } from "../engine/formula_functions.js";
 import { range } from "../engine/tensor.js";
 import { DIGITS, MAX_DIGITS, asPrinted, bracketed, formatNumber, significant } from "./numbers.js";
 import { holds } from "./words.js";
@@ -19,10 +19,21 @@ const AGREEMENT = 0.01; // largest relative error of a result that no printed nu
 
 /** Functions and operators in formulas. @type {Record<string, (...operands: any[]) => any>} */
 export const FUNCTIONS = {
-  ...ELEMENTWISE,
-  "=": (a, b) => a === b,
+  ...OF_ONE_NUMBER,
+  "+": (a, b) => a + b,
+  "−": (a, b) => a - b,
+  "·": (a, b) => a * b,
+  "/": (a, b) => a / b,
   mod: (a, b) => a % b,
-  floor: Math.floor,
+  "^": (base, power) => (base === Math.E ? Math.exp(power) : base ** power),
+  "≤": (a, b) => a <= b,
+  "≥": (a, b) => a >= b,
+  "<": (a, b) => a < b,
+  ">": (a, b) => a > b,
+  "=": (a, b) => a === b,
+  and: (...tests) => tests.every(Boolean),
+  max: Math.max,
+  min: Math.min,
 };
 
 /**

@@ -1,0 +1,35 @@
+"""The conversion of what NumPy does not convert, such as PyTorch tensors that require gradients."""
+
+import sys
+from typing import Any, cast
+
+import numpy as np
+
+from chainrule.core.arrays import Array
+from chainrule.errors import DataError, quoted
+
+
+def converted(values: Any, error: Exception, differences: str) -> Array:
+    """Return PyTorch tensors, or lists of them, as an array; bfloat16 becomes float32, without rounding.
+
+    error        the error of NumPy's conversion
+    differences  how the shapes of the values differ; "" if they do not
+    Errors   DataError for other values, such as rows of different lengths and tensors on the device "meta"
+    """
+    if not isinstance(error, ValueError):  # raised by PyTorch, also for a tensor in a list
+        try:
+            return np.asarray(_without_tensors(values))
+        except (TypeError, RuntimeError):
+            pass
+    raise DataError(f"{quoted(values)}: expected an array: {differences or error}") from None
+
+
+def _without_tensors(values: Any) -> Any:
+    """Return values with PyTorch tensors, also those in lists, replaced by arrays."""
+    if isinstance(values, list | tuple):
+        return [_without_tensors(value) for value in cast("list[Any]", values)]
+    torch: Any = sys.modules.get("torch")
+    if torch is None or not isinstance(values, torch.Tensor):
+        return values
+    detached = values.detach().cpu()
+    return (detached.float() if detached.dtype is torch.bfloat16 else detached).numpy()

@@ -1,0 +1,184 @@
+"""Generator of code that computes losses and their gradients, for the compiled engine and in C.
+
+A formula is computed by the form in `computed` if there is one, else by the form that learners see. A formula without
+sums is written where it is used: it varies if it contains an input, or another formula that varies. A formula that does
+not vary, such as a maximum, is computed once per row, before the loops that use it. For softmax_cross_entropy, C is
+
+    float m = -INFINITY;
+    for (int e = 0; e < count; e++) { m = fmaxf(m, z[e]); }
+    float S = 0;
+    for (int e = 0; e < count; e++) { const float d = z[e] - m;  S += exponential(d); }
+    const float L = logf(S);
+    float total = 0;
+    for (int e = 0; e < count; e++) { const float d = z[e] - m;  total += t[e] * (L - d); }
+    *loss = total;
+
+A row contains the classes of one sample, or of one position of a dense prediction.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from chainrule.operations import definitions
+from chainrule.operations.elementwise import Formula
+from chainrule.operations.functions import Tree
+from chainrule.operations.scalar_code import (
+    PYTHON,
+    C,
+    Constants,
+    ScalarLanguage,
+    ScalarWriter,
+    c_function,
+    flat_kernel,
+)
+
+
+@dataclass(frozen=True)
+class _RowFormulas:
+    """The formulas of a loss or a gradient of one row.
+
+    inputs   names of the inputs in formulas
+    by_name  name → its formula
+    result   name of the result
+    shown    the formulas in the order and the form in which learners see them
+    """
+
+    inputs: Sequence[str]
+    by_name: Mapping[str, Formula]
+    result: str
+    shown: Sequence[Formula]
+
+    @classmethod
+    def find(cls, name: str, facts: Mapping[str, bool]) -> "_RowFormulas":
+        """Return the formulas of a loss or a gradient.
+
+        facts   truth values of the conditions of steps
+        """
+        entry = definitions.entry(name)
+        (result,) = entry["results"]
+        steps = [step for step in result["steps"] if "cases" in step and definitions.holds(step, facts)]
+        computed = [step for step in entry.get("computed", ()) if definitions.holds(step, facts)]
+        shown = [*entry["where"], *(steps or result["rule"])]
+        by_name = {formula["name"]: formula for formula in (*shown, *computed)}
+        return cls([tensor["name"] for tensor in entry["reads"]], by_name, entry["writes"][0]["name"], shown)
+
+    def varies(self, tree: Tree) -> bool:
+        """Return whether a tree has different values for the elements of a row."""
+        if isinstance(tree, str):
+            return tree in self.inputs or (tree in self.by_name and any(map(self.varies, self.trees(tree))))
+        if isinstance(tree, dict):
+            node = cast("dict[str, Any]", tree)
+            return (
+                self.varies(node["name"]) if "name" in node else "k" not in node["over"] and self.varies(_summand(node))
+            )
+        return isinstance(tree, list) and any(map(self.varies, cast("list[Any]", tree)[1:]))
+
+    def trees(self, name: str) -> list[Tree]:
+        """Return the trees of a formula: its values and conditions."""
+        cases = self.by_name[name]["cases"]
+        return [case["value"]["tree"] for case in cases] + [case["when"]["tree"] for case in cases if "when" in case]
+
+    def order(self) -> list[str]:
+        """Return the names of the formulas that the result needs, in the order of their computation."""
+        order: dict[str, None] = {}
+
+        def visit(tree: Tree) -> None:
+            if isinstance(tree, str) and tree in self.by_name and tree not in order:
+                for part in self.trees(tree):
+                    visit(part)
+                order[tree] = None
+            elif isinstance(tree, dict):
+                node = cast("dict[str, Any]", tree)
+                visit(node["name"] if "name" in node else _summand(node))
+            elif isinstance(tree, list):
+                for part in cast("list[Any]", tree)[1:]:
+                    visit(part)
+
+        visit(self.result)
+        return [*order]
+
+    def write(
+        self,
+        language: ScalarLanguage,
+        options: Mapping[str, str],
+        names: Mapping[str, str],
+        number: Callable[[float], str],
+        stores: tuple[str, str],
+    ) -> list[str]:
+        """Return the statements that compute one row.
+
+        stores   the statements that store a result of a row, and a result of an element
+        """
+        *order, result = self.order()
+        by_element = {name: self.by_name[name] for name in order if self.varies(name)}
+        writer = ScalarWriter(language, options, {**names, **by_element}, number)
+        for name in order:
+            if name not in by_element:
+                writer.write_step(self.by_name[name])
+        last = self.by_name[result]
+        if self.varies(result):
+            return [*writer.lines, *writer.loop(last, stores[1])]
+        value = writer.write([last])
+        return [*writer.lines, stores[0].format(value)]
+
+
+def _summand(node: Mapping[str, Any]) -> Tree:
+    return node["value"]["tree"]
+
+
+def loss_kernel_source(name: str) -> str:
+    """Return the source of the compiled engine's kernel for a loss or a gradient of a loss."""
+    constants = Constants({"K": "p.shape[1]", "N": "row_count(p, batch)", "ε": "np.finfo(p.dtype).eps"})
+    formulas = _RowFormulas.find(name, {"batch": True, "one_class": False})
+    if name in definitions.loss_gradients():
+        names = {**formulas.by_name, "p": "p_k", "z": "p_k", "t": "t_k"}
+        writer = ScalarWriter(PYTHON, constants.options, names, constants.number)
+        last, equation = writer.write([formulas.by_name[formulas.result]]), _equation(formulas.shown)
+        return flat_kernel(f"{name}(p, t, dp, batch=None)", equation, ["p", "t", "dp"], constants, writer, last)
+    names = {"p": "p_rows[n, k, q]", "z": "p_rows[n, k, q]", "t": "t_rows[n, k, q]"}
+    stores = ("results[n, q] = {}", "results[n, k, q] = {}")
+    statements = formulas.write(PYTHON, constants.options, names, constants.number, stores)
+    by_element = formulas.varies(formulas.result)
+    result = "dp" if by_element else "loss"
+    lines = [
+        f"def {name}(p, t, {result}{', batch=None' if by_element else ''}):",
+        f'    """Compute {_equation(formulas.shown)}."""',
+        "    p_rows, t_rows = rows_of(p), rows_of(t)",
+        f"    results = {'rows_of(dp)' if by_element else 'loss.reshape(p.shape[0], positions_of(p))'}",
+        *(f"    {line}" for line in constants.used("p", statements)),
+        "    for n in range(p.shape[0]):",
+        "        for q in range(positions_of(p)):",
+        *(f"            {line}" for line in statements),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def loss_c_source(name: str, *, literal: Callable[[float], str]) -> str:
+    """Return a C function that computes the loss of one sample with `count` outputs, or the gradient of the loss.
+
+    literal   function that formats a float constant
+    """
+    formulas = _RowFormulas.find(name, {"batch": False, "one_class": False})
+    arrays = [*formulas.inputs, formulas.result]
+    options = {"K": "(float)count", "ε": literal(2.0**-23)}
+    stores = (f"*{formulas.result} = {{}};", f"{formulas.result}[e] = {{}};")
+    names = {array: f"{array}[e]" for array in formulas.inputs}
+    return c_function(name, _equation(formulas.shown), arrays, [], formulas.write(C, options, names, literal, stores))
+
+
+def _equation(formulas: Iterable[Formula]) -> str:
+    return ", ".join(map(_text, formulas))
+
+
+def _text(part: Any) -> str:
+    """Return a parsed formula, or a part of it, as text without the indices of elements."""
+    if isinstance(part, str):
+        return part
+    if "cases" in part:
+        return f"{part['name']} = {', else '.join(map(_text, part['cases']))}"
+    if "reduce" in part:
+        return f"{part['reduce']}_{{{','.join(part['over'])}}} {_text(part['value'])}"
+    if "value" in part:
+        return _text(part["value"]) + (f" if {_text(part['when'])}" if "when" in part else "")
+    return part["name"] if "name" in part else "".join(map(_text, part["parts"]))

@@ -41,6 +41,7 @@ class Node(Explained):
     name    name of the layer in the graph; "" for the default name, its kind and number
     read    whether the name is from a file, where all applications of a shared layer have names
     invented  whether nobody chose the name
+    uses    the networks that the node is part of; see `network.remembered_nodes`
     """
 
     read = False
@@ -51,6 +52,7 @@ class Node(Explained):
         self.inputs = tuple(inputs)
         self.shape = shape
         self.name = name
+        self.uses: Any = []
 
     def __repr__(self) -> str:
         description = self.layer.describe() if self.layer else type(self).__name__

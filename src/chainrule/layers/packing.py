@@ -161,10 +161,11 @@ def _unpacked(
         layer_name = label if node.is_name(label) and label not in layer_names else ""
         unpack = Unpack(start, source.shape, "" if layer_name else label)
         copies[id(source)] = unpack(packed, name=layer_name)
+        copies[id(source)].uses = source.uses
         start += math.prod(source.shape)
     for original in needed.values():
         if original.layer is not None:
             inputs = [copies.get(id(source), source) for source in original.inputs]
             copies[id(original)] = copied = Node(original.layer, inputs, original.shape, original.name)
-            copied.read = original.read
+            copied.read, copied.uses = original.read, original.uses
     return [("", packed)], [(name, copies.get(id(result), result)) for name, result in results]

@@ -93,8 +93,9 @@ class Model(Explained, Network):
         plot_heat = heat.plot_heat
     else:
         train_step, gradients = (LazyMethod("stepping") for _ in range(2))
-        predict, predict_classes, evaluate, calibrate = (LazyMethod("prediction") for _ in range(4))
-        tune_thresholds, set_thresholds = (LazyMethod("prediction") for _ in range(2))
+        predict, predict_classes, evaluate, calibrate, tune_thresholds, set_thresholds = (
+            LazyMethod("prediction") for _ in range(6)
+        )
         saliency, grad_cam, plot_heat = (LazyMethod("heat") for _ in range(3))
 
         def __call__(self, x, **options):
@@ -126,7 +127,6 @@ class Model(Explained, Network):
 
         classes, seed   names of the classes, and a number that selects one of several new layers
         append   whether a dense layer at the end computes features, too, so that the new layers follow it
-
         Errors   OptionError if no layer alone computes what Softmax or Sigmoid reads, or for several outputs
         """
         from chainrule.models.sizes import with_classes
@@ -140,7 +140,6 @@ class Model(Explained, Network):
         """Return a copy of the model that normalizes its inputs, bytes from 0 to 255, as (x/255 − mean)/std.
 
         statistics   "imagenet", or "mean=…,std=…" with one number or one for each channel (`ChannelStatistics.parse`)
-
         Errors   OptionError for other text, or if the model has a normalization; ShapeError for other channels
 
         >>> model = chainrule.load("resnet18.onnx").with_input_normalization("imagenet")
@@ -292,7 +291,6 @@ class Model(Explained, Network):
         unless the file contains them by name.
 
         mapping   known names of layers or parameters: name in this model → name in the file
-
         Errors   FormatError if the file is damaged or its layers do not match; the model is then not modified
         """
         from chainrule._io import files
@@ -380,7 +378,7 @@ class Graph(Model):
     y        result of a layer that depends on x; several outputs as a list, or by name as a dictionary
     options  as in `Sequential`
 
-    If a layer is applied several times, all applications share its parameters, and their gradients are summed.
+    All applications of a layer share its parameters. Nodes of a trained network have its weights (docs/branches.md).
 
     >>> x = Input((3, 32, 32))
     >>> y = ReLU()(Conv2D(16, 3, padding="same")(x))
@@ -390,11 +388,11 @@ class Graph(Model):
 
     @checked_options_with(ModelOptions.__annotations__, DEFAULTS)
     def __init__(self, x: NodesLike, y: NodesLike, **options: Unpack[ModelOptions]) -> None:
-        from chainrule.layers.packing import pack_graph
+        from chainrule.network.remembered_nodes import recall, remember
 
-        source, output = pack_graph(x, y)
-        layers, wiring = node.trace(source, output)
-        super().__init__(layers, source.shape, wiring=wiring, **options)
+        graph, known = recall(x, y, options)
+        super().__init__(graph.layers, graph.source.shape, wiring=graph.wiring, **known)
+        remember(self, graph)
 
 
 def connect(layers: Sequence[Any], shape: Sequence[int], wiring: Wiring | None, **options: Any) -> Sequential | Graph:

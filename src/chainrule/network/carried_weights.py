@@ -40,7 +40,7 @@ def inherit(
                 )
             target[...] = values
             inherited[name] = None
-    buffers.untrained = not inherited
+    buffers.untrained = None if inherited else True
     if normalization is None:
         buffers.normalization = _normalization(layers, wiring, channels) or buffers.normalization
     return tuple(inherited)

@@ -60,7 +60,8 @@ class Network:
     task           task that determines the metric in training plans; None until training sets it
     frozen         names or patterns of the parameters that training does not change
     largest_input  largest absolute value of the normalized training inputs; None if unknown
-    inherited      names of the layers whose initial weights are those of a trained network that they were taken from
+    inherited      names of the layers whose initial weights are those of a trained network, from which their layers
+                   or nodes were taken
     target_scaling  scaling of regression targets. The outputs of `apply` are standardized; None: there is no scaling
     mask_values    value of each label in the masks of the training data; None for other data
     labels, columns, training_hashes, thresholds, positions   as in `Fitted`
@@ -166,8 +167,8 @@ class Network:
         return self.labels.names
 
     @property
-    def untrained(self) -> bool:
-        """Whether the parameters are the initial ones."""
+    def untrained(self) -> bool | None:
+        """Whether the parameters are the initial ones; None: those of another network, not trained here."""
         return self._buffers.untrained
 
     @property

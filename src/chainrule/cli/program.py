@@ -17,7 +17,7 @@ from chainrule.errors import AmbiguousNameWarning, ChainruleError, ChannelOrderW
 
 COMMANDS = (
     *("train", "find-lr", "sweep", "evaluate", "predict", "compare", "models", "zoo", "data", "import", "export"),
-    *("explain", "check", "grade", "docs", "completion"),
+    *("explain", "profile", "check", "grade", "docs", "completion"),
 )
 FAILED, INTERRUPTED = 2, 130
 OUT_OF_MEMORY = "out of memory"

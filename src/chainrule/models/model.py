@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from chainrule.explain import Trace
-    from chainrule.models import heat, prediction, stepping
+    from chainrule.models import heat, prediction, profiling, stepping
     from chainrule.models.signature import NetworkSignature
     from chainrule.models.summary import Summary
 
@@ -91,12 +91,14 @@ class Model(Explained, Network):
         saliency = heat.saliency
         grad_cam = heat.grad_cam
         plot_heat = heat.plot_heat
+        profile = profiling.profile
     else:
         train_step, gradients = (LazyMethod("stepping") for _ in range(2))
         predict, predict_classes, evaluate, calibrate, tune_thresholds, set_thresholds = (
             LazyMethod("prediction") for _ in range(6)
         )
         saliency, grad_cam, plot_heat = (LazyMethod("heat") for _ in range(3))
+        profile = LazyMethod("profiling")
 
         def __call__(self, x, **options):
             """Return the outputs, as `predict`."""

@@ -6,6 +6,7 @@ reason in one line. MemoryError and the errors defined in this package, which co
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from platform import machine
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from chainrule.engines.compiled import compiler, programs
 from chainrule.engines.compiled.kernels import batches, selection
 from chainrule.engines.compiled.kernels.registry import Conditions
 from chainrule.engines.compiled.passes import rewriting
+from chainrule.engines.compiled.programs import seconds_per_tick
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import (
     ONE_STEP,
@@ -32,7 +34,8 @@ from chainrule.engines.protocol import (
     StepRequest,
     Sums,
 )
-from chainrule.errors import ChainruleError, EngineError, unknown_name
+from chainrule.engines.recording import Recorder
+from chainrule.errors import ChainruleError, EngineError, OptionError, unknown_name
 
 USER_ERRORS = (ChainruleError, MemoryError)  # never cause a fallback
 
@@ -55,13 +58,21 @@ def _catch_failures() -> Generator[list[Exception]]:
 class CompiledEngine:
     """The compiled engine; see `protocol.Engine`.
 
-    precise  whether single operations avoid algorithms that spread rounding errors to other elements (Winograd)
+    precise   whether single operations avoid algorithms that spread rounding errors to other elements (Winograd)
+    recorder  collects the times of all programs; None: programs are not profiled
     """
 
     name = "compiled"
 
-    def __init__(self, *, precise: bool = False) -> None:
-        self._precise = precise
+    def __init__(self, *, precise: bool = False, recorder: Recorder | None = None) -> None:
+        self._precise, self._recorder = precise, recorder
+
+    def recording(self, recorder: Recorder) -> Engine:
+        """Return an engine whose programs are profiled; OptionError if the processor has no time stamps."""
+        if machine() not in ("x86_64", "AMD64"):
+            raise OptionError("the compiled engine is profiled on x86 processors only; use engine='numpy'")
+        recorder.seconds_per_tick = seconds_per_tick()
+        return CompiledEngine(precise=self._precise, recorder=recorder)
 
     def thread_limit(self, threads: int) -> int:
         """Return the number of threads that are used when `threads` are requested."""
@@ -100,7 +111,7 @@ class CompiledEngine:
         unknown = [operation.name for operation in plan.operations if operation.name not in selection.known()]
         if unknown:
             raise unknown_name("operation of the compiled engine", unknown[0], selection.known())
-        return GuardedProgram(plan, layout, buffers, threads)
+        return GuardedProgram(plan, layout, buffers, threads, self._recorder)
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
         """Return the kernel that computes each tensor of a plan: storage → (file, function)."""
@@ -127,14 +138,21 @@ class GuardedProgram:
     See `protocol.CompiledPlan` and `protocol.WholeSteps`.
     """
 
-    def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        layout: Mapping[str, tuple[int, int]],
+        buffers: Buffers,
+        threads: int,
+        recorder: Recorder | None = None,
+    ) -> None:
         self._arguments = plan, layout, buffers, threads
         self._failed = False
         self._batch: tuple[Array, Array, Array | None, int, int] | None = None  # last arguments of `gradients`
         self._program: programs.Program | None = None
         try:
             with _catch_failures() as failures:
-                self._program = programs.Program(plan, layout, buffers, threads)
+                self._program = programs.Program(plan, layout, buffers, threads, recorder=recorder)
         except EngineError as error:  # verification found that the program would compute wrong results
             failures = [error]
         if self._program:

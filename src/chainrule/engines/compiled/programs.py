@@ -1,6 +1,7 @@
 """Compiled programs of plans, run on a model's buffers."""
 
 import math
+import time
 from collections.abc import Generator, Mapping
 from contextlib import suppress
 from functools import cache
@@ -15,15 +16,26 @@ from chainrule.engines.compiled.codegen import workspaces
 from chainrule.engines.compiled.codegen.generator import BATCH_ARRAYS, ProgramWriter
 from chainrule.engines.compiled.codegen.updates import constants_of, update_source
 from chainrule.engines.compiled.compiler import load
-from chainrule.engines.compiled.kernels import selection
+from chainrule.engines.compiled.kernels import selection, updates
 from chainrule.engines.compiled.passes.segments import block_size, synchronized_statistics
 from chainrule.engines.compiled.passes.sharing import is_worth_sharing
 from chainrule.engines.protocol import Array, Buffers, Gradients, Shard, StepLimits, StepRequest, Sums, TrackedBuffers
+from chainrule.engines.recording import Recorder
 from chainrule.errors import EngineError
 
 STEP_LIMITS = StepLimits(64, 1 << 21, 0.1)  # the size is per thread (at least two), so that inputs fit into caches
 MIN_THREADED_UPDATE = 1 << 14  # parameters; for fewer, waking the threads takes longer than it saves
 MIN_THREADED_UPDATE_ALONE = 1 << 18  # parameters; if a single thread computes the step
+
+
+def seconds_per_tick() -> float:
+    """Return the period of the processor's time-stamp counter, measured for 20 ms."""
+    times = np.zeros(2)
+    updates.stamp(times, 0)
+    start = time.perf_counter()
+    time.sleep(0.02)
+    updates.stamp(times, 1)
+    return (time.perf_counter() - start) / float(times[1])
 
 
 def update(
@@ -53,6 +65,7 @@ class Program:
     """The compiled program of a whole plan; see `protocol.CompiledPlan` and `protocol.WholeSteps`.
 
     intra_sample  whether the program runs one sample at a time, with large layers split across threads
+    recorder      collects the times of the steps; None: the program is not profiled
     """
 
     def __init__(
@@ -63,6 +76,7 @@ class Program:
         threads: int,
         *,
         intra_sample: bool = False,
+        recorder: Recorder | None = None,
     ) -> None:
         self._plan = plan
         self._layout = layout
@@ -75,7 +89,9 @@ class Program:
         self._shares_layers = not (intra_sample or plan.sharded) and is_worth_sharing(
             plan, buffers.parameters.dtype.itemsize
         )
-        self._writer = ProgramWriter(plan, layout, str(buffers.parameters.dtype), intra_sample=intra_sample)
+        self._recorder = recorder
+        options = {"intra_sample": intra_sample, "profiled": recorder is not None}
+        self._writer = ProgramWriter(plan, layout, str(buffers.parameters.dtype), **options)
         if self._writer.training and self._writer.parameters != buffers.parameters.size:
             raise EngineError(f"the plan reads {self._writer.parameters} of {buffers.parameters.size} parameters")
         self._dtype = buffers.parameters.dtype
@@ -90,6 +106,9 @@ class Program:
             "gradients": new_zeros((rows, buffers.parameters.size), self._dtype),
             "spare": new_zeros((max(threads * self._writer.row, self._writer.partial_sums),), self._dtype),
         }
+        if recorder:
+            labels = ["waiting for threads", "sums and update", *self._writer.steps]
+            self._workspaces["times"] = recorder.table(labels, threads)
         self._results: dict[str, Array] = {}
         self._sums = np.zeros(2 + workspaces.part_count(threads))  # Σ loss, Σ metric, Σ g² per part of the parameters
         self._statistics_after = np.zeros(buffers.statistics.size if plan.deferred else 0, self._dtype)
@@ -118,7 +137,8 @@ class Program:
     def _single_sample_program(self) -> "Program":
         """Return the program for one sample, with large layers divided among threads."""
         if self._single_sample is None:
-            self._single_sample = Program(self._plan, self._layout, self._buffers, self._threads, intra_sample=True)
+            fields = self._plan, self._layout, self._buffers, self._threads
+            self._single_sample = Program(*fields, intra_sample=True, recorder=self._recorder)
         return self._single_sample
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:

@@ -21,6 +21,7 @@ import numpy as np
 from chainrule.core.plan import Plan, Tensor
 from chainrule.engines.compiled.codegen.gradient_lines import GradientLines
 from chainrule.engines.compiled.codegen.operation_lines import edges_of, range_of
+from chainrule.engines.compiled.codegen.stamps import with_stamps
 from chainrule.engines.compiled.codegen.updates import constants_of, link_to, symbol_of, update_lines, update_links
 from chainrule.engines.compiled.codegen.workspaces import (
     WORKSPACES,
@@ -50,10 +51,11 @@ BATCH_ARRAYS = ("x", "t", "weights")
 DATA = (*BATCH_ARRAYS, "y", "loss", "correct", "sums")
 BUFFERS = ("parameters", "statistics")  # and "gradients" in training, or "packed" weights in inference
 EDGES = "edges"  # array: the first sample of each chunk, then the number of samples
+TIMES = "times"  # of profiled programs: see `stamps`
 SPARE = "spare"  # scratch buffer: partial sums, and rows of deferred gradients
 THREAD_WORKSPACES = tuple(name for name in WORKSPACES if not name.startswith("batch_"))
 # Arrays with one row per chunk or per thread → the row's index in the program.
-ROW_INDEX = {"gradients": "k"} | dict.fromkeys(THREAD_WORKSPACES, "thread")
+ROW_INDEX = {"gradients": "k"} | dict.fromkeys((*THREAD_WORKSPACES, TIMES), "thread")
 SCALARS = ("n", "block", "share", "seed", "step")
 SHARD_SCALARS = ("batch", "ahead")  # sharded plans only: samples in the whole batch, samples before this shard
 
@@ -64,12 +66,19 @@ class ProgramWriter(GradientLines):
     layout        name of a parameter or running statistic → its range in its flat buffer
     dtype         "float32" or "float64"
     intra_sample  whether the program runs one sample at a time, with large layers split across threads
+    profiled      whether the program measures the time of each step
 
     Attributes: `parameters` is the number of parameters.
     """
 
     def __init__(
-        self, plan: Plan, layout: Mapping[str, tuple[int, int]], dtype: str, *, intra_sample: bool = False
+        self,
+        plan: Plan,
+        layout: Mapping[str, tuple[int, int]],
+        dtype: str,
+        *,
+        intra_sample: bool = False,
+        profiled: bool = False,
     ) -> None:
         steps = rewrite(plan, np.dtype(dtype).itemsize, intra_sample=intra_sample)
         steps = steps if intra_sample and plan.loss else divide_norms(steps)
@@ -92,6 +101,9 @@ class ProgramWriter(GradientLines):
         self._layout = layout
         self._packed = {item.step.writes[0].storage: item.first for item in self.packings}
         self.memory = self._plan_memory()
+        self.profiled = profiled
+        self.steps = [step for segment in self.segments for step in segment.operations]
+        self.numbers = {id(step): number for number, step in enumerate(self.steps)} if profiled else {}
 
     def _plan_memory(self) -> MemoryPlan:
         later = tensors_of(self.plan.deferred) + tensors_of(self.deferred_gradients)
@@ -112,7 +124,11 @@ class ProgramWriter(GradientLines):
         """Return the source of one stage of the program: a module with a function `run`."""
         segment_numbers = self.stages[stage]
         operations = [operation for k in segment_numbers for operation in self.segments[k].operations]
-        return "".join([HEAD, *self._links([], operations), *self._functions([], segment_numbers, "run")])
+        return self._joined([HEAD, *self._links([], operations), *self._functions([], segment_numbers, "run")])
+
+    def _joined(self, parts: list[str]) -> str:
+        """Return the source of a program, with time stamps if it is profiled."""
+        return with_stamps("".join(parts)) if self.profiled else "".join(parts)
 
     def commit_source(self) -> str:
         """Return the source of a program that updates the running statistics after a batch."""
@@ -144,7 +160,7 @@ class ProgramWriter(GradientLines):
         links += [link_to("accepted", self.dtype, [total, row, row, table], [0, 1.0])]
         functions = self._functions(deferred, range(len(self.segments)), "derivatives")
         functions += self._commit_function("commit") if self.plan.deferred else []
-        return "".join([HEAD, *dict.fromkeys(links), *functions, *self._steps_function(update, single=single)])
+        return self._joined([HEAD, *dict.fromkeys(links), *functions, *self._steps_function(update, single=single)])
 
     def _functions(self, deferred: list[PlanStep], segment_numbers: range, name: str) -> list[str]:
         """Return the source of the functions for a range of segments, and of the function `name` that calls them."""
@@ -259,7 +275,8 @@ class ProgramWriter(GradientLines):
     @property
     def workspaces(self) -> tuple[str, ...]:
         """The names of the arrays that store intermediate results."""
-        return (*WORKSPACES, SPARE) if self.training else WORKSPACES
+        names = (*WORKSPACES, SPARE) if self.training else WORKSPACES
+        return (*names, TIMES) if self.profiled else names
 
     def _samples_function(self, number: int, deferred: list[PlanStep]) -> str:
         lines = [
@@ -296,7 +313,8 @@ class ProgramWriter(GradientLines):
         if name in tensors:
             tensor = tensors[name]
             return (self.dtype, 1 + len(tensor.shape if tensor else ()))
-        dtype = "int32" if name == EDGES or name.endswith("indices") else "float64" if name == "sums" else self.dtype
+        dtypes = dict.fromkeys(("sums", TIMES), "float64") | {EDGES: "int32"}
+        dtype = "int32" if name.endswith("indices") else dtypes.get(name, self.dtype)
         return (dtype, 2 if whole and name in ROW_INDEX else 1)
 
     def _run_function(self, deferred: list[PlanStep], segment_numbers: range, name: str) -> str:

@@ -27,6 +27,7 @@ class OperationLines:
     _argument_names  storage of a tensor that is passed to the program → name of the argument
     _layout          name of a parameter or running statistic → its range in its flat buffer
     _packed          storage of packed weights → index of their first element in the buffer of packed weights
+    numbers          number of each step in a profiled program, by identity; empty for other programs
     """
 
     plan: StepPlan
@@ -35,6 +36,7 @@ class OperationLines:
     _argument_names: dict[str, str]
     _layout: Mapping[str, tuple[int, int]]
     _packed: Mapping[str, int]
+    numbers: Mapping[int, int]
 
     def gradient_range(self, gradient: Tensor) -> tuple[int, int]:
         """Return the range of a parameter's gradient in the flat buffer of gradients."""
@@ -235,7 +237,8 @@ class OperationLines:
         values: dict[str, Any] = {**operation.options, **(share or {})}
         values |= {name: _SourceText(f"{times} * {runtime[what]}") for name, (what, times) in operation.runtime.items()}
         rest = [repr(value) for value in kernel.plain_arguments(len(arrays), values)]
-        return f"call({self._symbol(operation)!r}, ({', '.join([*names, *rest])},))"
+        number = f"  # {self.numbers[id(operation)]}" if id(operation) in self.numbers else ""
+        return f"call({self._symbol(operation)!r}, ({', '.join([*names, *rest])},)){number}"
 
     def _view(self, tensor: Tensor, count: str) -> str:
         """Return the expression for a view of a tensor.

@@ -60,6 +60,7 @@ from chainrule.engines.compiled.compiler.intrinsics import (
     no_cells,
     store_larger,
     tanh,
+    ticks,
     to_points,
 )
 from chainrule.engines.compiled.compiler.loading import kernel, load
@@ -96,6 +97,7 @@ __all__ = [
     "no_cells",
     "store_larger",
     "tanh",
+    "ticks",
     "to_points",
     "use_threads",
 ]

@@ -21,6 +21,7 @@ from chainrule.engines.compiled.compiler.intrinsics import (
     matrix_of,
     no_cells,
     store_larger,
+    ticks,
     tile_functions,
     to_points,
 )
@@ -84,7 +85,13 @@ class Context:
 @cache
 def _emitters() -> dict[Any, Any]:
     tile_emitters = {function: tile_code.CODE[function.__name__] for function in tile_functions}
-    return tile_emitters | elementary_code.CODE | WINDOW_EMITTERS | TRANSFORM_EMITTERS
+    clock = {ticks: (lambda arguments: FLOAT64, _emit_ticks)}
+    return tile_emitters | elementary_code.CODE | WINDOW_EMITTERS | TRANSFORM_EMITTERS | clock
+
+
+def _emit_ticks(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    counter = builder.module.declare_intrinsic("llvm.readcyclecounter", (), ir.FunctionType(ir.IntType(64), []))
+    return builder.uitofp(builder.call(counter, []), ir.DoubleType())
 
 
 def emitter_of(callee: Any) -> Any:

@@ -5,6 +5,7 @@ The NumPy definitions in this file run only if compilation is disabled (CHAINRUL
 """
 
 import os
+import time
 from collections.abc import Callable
 from functools import cache, update_wrapper
 from typing import Any
@@ -79,6 +80,11 @@ def arctan(x: Any) -> Any:
 def mills_ratio(u: Any) -> Any:
     """Return Mills' ratio Φ(−u)/φ(u) of the standard normal distribution for u ≥ 0."""
     return normal.mills_ratio(np.asarray(u))[()]
+
+
+def ticks(times: Any) -> float:
+    """Return the processor's time-stamp counter. The array is not read; a call in a kernel needs an argument."""
+    return float(time.perf_counter_ns())
 
 
 # Adjacent pooling windows, one window per lane.

@@ -9,7 +9,7 @@ In other kernels, `sums` contains Σ loss, the number of correct predictions, an
 
 import numpy as np
 
-from chainrule.engines.compiled.compiler import inlined, kernel
+from chainrule.engines.compiled.compiler import inlined, kernel, ticks
 from chainrule.engines.compiled.kernels.registry import elementwise, update
 
 
@@ -126,6 +126,15 @@ def scaled(g, scale):
         factor = g.dtype.type(scale)
         for k in range(g.size):
             g[k] *= factor
+
+
+@kernel
+def stamp(times, column):
+    """Add the time since the last stamp, which times[0] contains, to a column; column 0: only set the stamp."""
+    now = ticks(times)
+    if column > 0:
+        times[column] += now - times[0]
+    times[0] = now
 
 
 @kernel

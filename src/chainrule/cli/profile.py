@@ -1,0 +1,90 @@
+"""The command `chainrule profile`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chainrule.cli import options
+from chainrule.cli.output import print_json, print_line
+from chainrule.errors import OptionError
+
+if TYPE_CHECKING:
+    from chainrule.models.model import Model
+
+
+@click.command(short_help="Measure where the time of a prediction or a training step goes.")
+@click.argument("run", type=options.PATH)
+@options.declared
+@options.execution
+@options.accept_changes
+@options.as_json
+def profile(
+    run: Path,
+    *,
+    batch: int = 1,
+    training: bool = False,
+    operations: bool = False,
+    picture: options.OutputFile = None,
+    as_json: bool,
+    **machine: Any,
+) -> None:
+    """Measure where the time of one prediction, or of one training step, goes, layer by layer.
+
+    For each layer: time, share of the whole, multiplications and additions, the fraction of the peak that a matrix
+    product reaches on this machine, parameters, and bytes read and written. What is outside the layers follows:
+    waiting for threads, sums and the update, Python. The inputs are random numbers.
+
+    RUN is a run folder, a model file such as model.safetensors or model.onnx, or the name of a network.
+
+    batch       Number of samples.
+    training    Measure a training step with Adam instead of a prediction.
+    operations  List operations instead of layers.
+    picture     (--picture FILE.png) Draw a bar chart.
+    """
+    from chainrule.cli.loading import load_model_and_job
+    from chainrule.plotting.figures import save
+
+    if batch < 1:
+        raise OptionError(f"--batch {batch}: expected a whole number from 1")
+    accept = machine.pop("accept_changes")
+    if run.exists():
+        model, _ = load_model_and_job(run, **machine, accept_changes=accept)
+    else:
+        model = _named(str(run), machine)
+    x, y = _samples(model, batch)
+    result = model.profile(x, y if training else None, operations=operations)
+    if picture is not None:
+        save(result.plot(), picture)
+    if as_json:
+        print_json(result.to_json())
+        return
+    click.echo(repr(result))
+    if picture is not None:
+        print_line(picture)
+
+
+def _named(name: str, machine: dict[str, Any]) -> "Model":
+    """Return a network of the zoo."""
+    from chainrule import zoo
+
+    return zoo.find(name).build(**machine)
+
+
+def _samples(model: "Model", count: int) -> tuple[Any, Any]:
+    """Return random inputs, and targets that every loss accepts: 1 for the first output, 0 for the others."""
+    import numpy as np
+
+    draw = np.random.default_rng(0)
+
+    def targets(shape: tuple[int, ...]) -> Any:
+        values = np.zeros((count, *shape))
+        values[:, 0] = 1
+        return values
+
+    x: Any = draw.normal(size=(count, *model.input_shape))
+    if model.input_ports:
+        x = {name: draw.normal(size=(count, *shape)) for name, shape in model.input_ports.shapes.items()}
+    if model.output_ports:
+        return x, {name: targets(shape) for name, shape in model.output_ports.shapes.items()}
+    return x, targets(model.output_shape)

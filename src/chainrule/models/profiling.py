@@ -1,0 +1,197 @@
+"""The time of one prediction or training step, by layer: the method `profile` of models."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule._io.console import aligned
+from chainrule.core.costs import bytes_moved, layer_of, multiply_adds
+from chainrule.core.plan import Operation
+from chainrule.core.words import checked_options
+from chainrule.engines.options import limit_blas_threads
+from chainrule.engines.recording import Recorder, recording_engine
+from chainrule.network.ports import ArraysLike
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SECONDS = 0.3  # for the repeated runs
+MATRIX, PRODUCTS = 512, 12  # rows of the matrix product that measures the peak, and how often it is computed
+COLUMNS = ("", "time", "share", "multiply-adds", "of peak", "parameters", "bytes")
+
+
+@dataclass(frozen=True)
+class ProfileRow:
+    """The cost of a layer, an operation or another part of one run.
+
+    name            name of the layer; with operations, also the operation and the tensor that it writes
+    seconds         mean time of the main thread
+    share           fraction of the whole run
+    multiply_adds   multiplications and additions of convolutions and dense layers, for the batch
+    peak_fraction   fraction of the machine's peak; 0 without multiply-adds
+    parameters      number of trainable parameters
+    bytes           bytes that are read and written
+    """
+
+    name: str
+    seconds: float
+    share: float
+    multiply_adds: int = 0
+    peak_fraction: float = 0.0
+    parameters: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the time of one prediction or training step goes. It is printed as a table.
+
+    what         the run, the engine and the number of threads, in words
+    seconds      mean time of the whole run
+    peak         multiply-adds per second of a matrix product on this machine
+    rows         the layers, or operations, in order; then what is outside the layers
+    """
+
+    what: str
+    seconds: float
+    peak: float
+    rows: tuple[ProfileRow, ...]
+
+    def __repr__(self) -> str:
+        table = [[*COLUMNS], *(_cells(row) for row in self.rows)]
+        lines = [line.rstrip() for line in aligned(table, right=range(1, len(COLUMNS)))]
+        peak = f"peak {self.peak / 1e9:.4g} billion multiply-adds per second"
+        return "\n".join([f"{self.what}: {1e3 * self.seconds:.4g} ms; {peak}", *lines])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the profile as JSON values."""
+        return asdict(self)
+
+    def plot(self) -> Figure:
+        """Return a bar chart of the times."""
+        from chainrule.plotting.profile import plot_times
+
+        return plot_times([row.name for row in self.rows], [1e3 * row.seconds for row in self.rows], self.what)
+
+
+@checked_options
+def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations: bool = False, **step: Any) -> Profile:
+    """Measure where the time of one prediction or, with targets y, of one training step goes. The model is not changed.
+
+    The compiled program is that of the prediction or the step, with time stamps after each operation. Operations that
+    are computed together with others, such as a ReLU in a convolution, have no row of their own.
+
+    x, y         as in `predict` and `train_step`
+    operations   list operations instead of layers
+    step         further options of `train_step`
+
+    Errors   OptionError for engines that cannot be profiled
+
+    >>> print(model.profile(images[:32], labels[:32]))
+    """
+    recorder, model = Recorder(), copy.deepcopy(self)
+    model.engine = recording_engine(model.engine, recorder)
+
+    def run() -> Any:
+        return model.predict(x) if y is None else model.train_step(x, y, **step)
+
+    seconds, runs = _measured(run, recorder)
+    samples = _sample_count(x, self.input_ports)
+    plan = model.plan() if y is None else model.plan(model.check_loss(step.get("loss")), task=model.task)
+    counts = Counter[tuple[str, str]]()  # multiply-adds by layer and operation: programs compute some in other forms
+    for operation in plan.operations:
+        counts[layer_of(operation), operation.name] += samples * multiply_adds(operation)
+    costs = dict[str, _Cost]()
+    for label, spent in recorder.seconds():
+        if not spent:
+            continue
+        layer = layer_of(label) if isinstance(label, Operation) else ""
+        cost = costs.setdefault(_row_name(label, operations=operations), _Cost(layer))
+        cost.seconds += spent / runs
+        if isinstance(label, Operation):
+            cost.multiply_adds += counts.pop((layer, label.name), 0)
+            cost.bytes += bytes_moved(label, samples, model.dtype.itemsize)
+    outside = seconds - sum(cost.seconds for cost in costs.values())
+    costs["outside the program"] = _Cost("", max(0.0, outside))
+    if not operations:
+        order = [*model.names, "loss"]
+        costs = dict(sorted(costs.items(), key=lambda item: _place(item[1].layer, order)))
+    peak = _peak(model.dtype, model.threads)
+    rows = list[ProfileRow]()
+    for name, cost in costs.items():
+        size = model.size(name) if name in model.names else 0
+        fraction = cost.multiply_adds / cost.seconds / peak if cost.multiply_adds else 0.0
+        share = cost.seconds / seconds
+        rows.append(ProfileRow(name, cost.seconds, share, cost.multiply_adds, fraction, size, cost.bytes))
+    kind = "prediction" if y is None else "training step"
+    of, threads = _counted(samples, "sample"), _counted(model.threads, "thread")
+    return Profile(f"{kind} of {of}, {self.engine.name}, {threads}", seconds, peak, tuple(rows))
+
+
+@dataclass
+class _Cost:
+    """The sums of a row.
+
+    layer   name of the layer; "" for other parts of the run
+    """
+
+    layer: str
+    seconds: float = 0.0
+    multiply_adds: int = 0
+    bytes: int = 0
+
+
+def _row_name(label: Operation | str, *, operations: bool) -> str:
+    if isinstance(label, str):
+        return label
+    return f"{label.writes[0].name} = {label.name}" if operations else layer_of(label)
+
+
+def _place(layer: str, order: list[str]) -> int:
+    """Return the place of a row in the table: layers in order, then the rest."""
+    return order.index(layer) if layer in order else len(order)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _measured(run: Callable[[], Any], recorder: Recorder) -> tuple[float, int]:
+    """Return the mean time of a run in seconds, and the number of runs that were recorded."""
+    for _ in range(2):  # compile, and fill the caches
+        run()
+    recorder.reset()
+    start, count = time.perf_counter(), 0
+    while count < 3 or time.perf_counter() - start < SECONDS:
+        run()
+        count += 1
+    return (time.perf_counter() - start) / count, count
+
+
+def _peak(dtype: Any, threads: int) -> float:
+    """Return the multiply-adds per second of a matrix product: the largest of a few."""
+    matrix, best = np.ones((MATRIX, MATRIX), dtype), np.inf
+    with limit_blas_threads(threads):
+        for _ in range(PRODUCTS):
+            start = time.perf_counter()
+            np.dot(matrix, matrix)
+            best = min(best, time.perf_counter() - start)
+    return MATRIX**3 / best
+
+
+def _sample_count(x: Any, ports: Any) -> int:
+    values = next(iter(ports.named(x, "inputs").values())) if ports else x
+    return len(values)
+
+
+def _cells(row: ProfileRow) -> list[str]:
+    counts = [f"{number:,}" if number else "" for number in (row.multiply_adds, row.parameters, row.bytes)]
+    peak = f"{row.peak_fraction:.0%}" if row.multiply_adds else ""
+    return [row.name, f"{1e6 * row.seconds:,.1f} µs", f"{row.share:.1%}", counts[0], peak, *counts[1:]]

@@ -1,0 +1,39 @@
+"""`chainrule profile`: networks by name and files, predictions and training steps, tables, JSON and pictures."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import chainrule as cr
+from chainrule.cli.profile import profile
+
+
+def output(*arguments: str) -> str:
+    result = CliRunner().invoke(profile, [*arguments, "--engine", "numpy"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_a_model_file(tmp_path: Path) -> None:
+    source = [cr.Input((2,), "a"), cr.Input((3,), "b")]
+    joined = cr.Concatenate()(*source)
+    outputs = {"digit": cr.Softmax()(cr.Dense(3)(joined)), "size": cr.Dense(1)(joined)}
+    path, picture = tmp_path / "model.safetensors", tmp_path / "times.png"
+    cr.Graph(source, outputs, engine="numpy").save(path)
+    for training in ([], ["--training"]):
+        record = json.loads(output(str(path), "--batch", "3", "--json", "--picture", str(picture), *training))
+        assert {"dense1", "dense2"} <= {row["name"] for row in record["rows"]}
+        assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_network_by_name() -> None:
+    text = output("mlp", "--operations")
+    assert "dense1.y = dense" in text
+
+
+def test_invalid_options(tmp_path: Path) -> None:
+    for arguments in (["mlp", "--batch", "0"], [str(tmp_path / "absent")]):
+        with pytest.raises(cr.ChainruleError):
+            CliRunner().invoke(profile, arguments, catch_exceptions=False)

@@ -1,0 +1,106 @@
+"""Profiles: the profiled program computes the same, its times add up, and multiply-adds are those of loops."""
+
+import copy
+import json
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from selection import draws
+
+import chainrule as cr
+from chainrule.core.costs import multiply_adds
+from chainrule.engines.recording import Recorder, recording_engine
+from chainrule.errors import OptionError
+
+ENGINES = ["numpy", "compiled"]
+
+
+def network(draw: np.random.Generator, engine: str, threads: int = 2) -> Any:
+    """Return a drawn network with branches."""
+    source = cr.Input((3, 12, 10))
+    node = source
+    for _ in range(int(draw.integers(1, 4))):
+        kinds = (cr.Conv2D(4, 3, padding="same"), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(4, 5, padding="same"))
+        node = kinds[draw.integers(len(kinds))](node)
+    node = cr.Add()(node, node) if draw.random() < 0.5 else node
+    node = cr.Dense(4)(cr.ReLU()(cr.Dense(9)(cr.Flatten()(cr.MaxPool2D(2)(node)))))
+    return cr.Graph(source, cr.Softmax()(node), engine=engine, threads=threads)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("seed", range(draws(4)))
+def test_a_profiled_program_computes_the_same_bits(seed: int, engine: str) -> None:
+    draw = np.random.default_rng(seed)
+    model = network(draw, engine)
+    twin = copy.deepcopy(model)
+    twin.engine = recording_engine(twin.engine, Recorder())
+    for count in (1, 2, 7):
+        x, y = draw.normal(size=(count, 3, 12, 10)), draw.integers(0, 4, count)
+        np.testing.assert_array_equal(model.predict(x), twin.predict(x))
+        model.train_step(x, y)
+        twin.train_step(x, y)
+        np.testing.assert_array_equal(model.parameters, twin.parameters)
+        np.testing.assert_array_equal(model.statistics, twin.statistics)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_times_add_up_to_that_of_the_program(engine: str, threads: int) -> None:
+    layers = [cr.Conv2D(16, 3), cr.ReLU(), cr.Conv2D(16, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Flatten(), cr.Dense(5)]
+    model = cr.Sequential(layers, (3, 32, 32), engine=engine, threads=threads)
+    recorder = Recorder()
+    model.engine = recording_engine(model.engine, recorder)
+    program, x = model.compile(model.plan()), np.ones((64, 3, 32, 32), "float32")
+    ratios = list[float]()
+    for _ in range(5):
+        recorder.reset()
+        start = time.perf_counter()
+        program.forward(x)
+        whole = time.perf_counter() - start
+        ratios.append(sum(seconds for _, seconds in recorder.seconds()) / whole)
+    assert 0.9 < np.median(ratios[1:]) < 1.02
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_layer_has_a_row_or_is_part_of_another_one(engine: str) -> None:
+    layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    model = cr.Sequential(layers, (2, 9, 8), engine=engine)
+    before = model.get_weights()
+    x, y = np.random.default_rng(1).normal(size=(6, 2, 9, 8)), np.arange(6) % 3
+    for profile in (model.profile(x), model.profile(x, y), model.profile(x, y, operations=True, optimizer="sgd")):
+        assert sum(row.seconds for row in profile.rows) == pytest.approx(profile.seconds, rel=0.1)
+        assert sum(row.share for row in profile.rows) == pytest.approx(1, rel=0.1)
+        assert json.loads(json.dumps(profile.to_json()))["rows"][0]["name"] == profile.rows[0].name
+        assert profile.plot().axes[0].get_yticklabels()[0].get_text() == profile.rows[0].name
+        assert profile.rows[0].name in repr(profile)
+    rows = {row.name: row for row in model.profile(x).rows}
+    assert rows["conv1"].multiply_adds == 6 * (7 * 6 * 4) * (2 * 3 * 3)
+    assert rows["dense1"].multiply_adds == 6 * 3 * model.weights["dense1.w"].shape[1]
+    assert rows["conv1"].parameters == model.size("conv1")
+    for name, values in model.weights.items():
+        np.testing.assert_array_equal(values, before[name])
+
+
+@pytest.mark.parametrize("seed", range(draws(5)))
+def test_multiply_adds_are_those_of_loops(seed: int) -> None:
+    """Each result of a layer is a sum over the elements that it depends on: those with a nonzero derivative."""
+    draw = np.random.default_rng(seed)
+    groups = int(draw.choice([1, 2]))
+    layer = cr.Conv2D(4, (2, 3), stride=int(draw.integers(1, 3)), groups=groups)
+    model = cr.Sequential([layer], (4, 6, 7), engine="reference", dtype="float64")
+    plan = model.plan(model.check_loss("half_squared_error"), input_gradient=True)
+    ones = {name: np.full(values.shape, float(name == "conv1.w")) for name, values in model.weights.items()}
+    model.set_weights(ones)
+    terms = model.predict(np.ones((1, 4, 6, 7))).sum()  # products of ones: one for each multiplication
+    counts = [multiply_adds(operation) for operation in plan.operations if "correlate" in operation.name]
+    assert counts == [terms] * 3
+
+
+def test_other_engines_are_refused() -> None:
+    class Other:
+        name = "other"
+
+    with pytest.raises(OptionError, match="profiled"):
+        recording_engine(Other(), Recorder())

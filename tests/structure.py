@@ -20,7 +20,7 @@ from code_size import code_tokens
 
 SOURCE = Path(__file__).parents[1] / "src" / "chainrule"
 LIMITS = {
-    "tokens of the loaded modules": 86_206,
+    "tokens of the loaded modules": 86_250,
     "tokens of the functions that are entered": 33_300,
     "calls in a step": 137,
     "files in a step": 18,

@@ -11,7 +11,7 @@ from selection import draws
 
 import chainrule as cr
 from chainrule.core.costs import multiply_adds
-from chainrule.engines.recording import Recorder, recording_engine
+from chainrule.engines.recording import OperationTimes, recording_engine
 from chainrule.errors import OptionError
 
 ENGINES = ["numpy", "compiled"]
@@ -35,7 +35,7 @@ def test_a_profiled_program_computes_the_same_bits(seed: int, engine: str) -> No
     draw = np.random.default_rng(seed)
     model = network(draw, engine)
     twin = copy.deepcopy(model)
-    twin.engine = recording_engine(twin.engine, Recorder())
+    twin.engine = recording_engine(twin.engine, OperationTimes())
     for count in (1, 2, 7):
         x, y = draw.normal(size=(count, 3, 12, 10)), draw.integers(0, 4, count)
         np.testing.assert_array_equal(model.predict(x), twin.predict(x))
@@ -50,7 +50,7 @@ def test_a_profiled_program_computes_the_same_bits(seed: int, engine: str) -> No
 def test_the_times_add_up_to_that_of_the_program(engine: str, threads: int) -> None:
     layers = [cr.Conv2D(16, 3), cr.ReLU(), cr.Conv2D(16, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Flatten(), cr.Dense(5)]
     model = cr.Sequential(layers, (3, 32, 32), engine=engine, threads=threads)
-    recorder = Recorder()
+    recorder = OperationTimes()
     model.engine = recording_engine(model.engine, recorder)
     program, x = model.compile(model.plan()), np.ones((64, 3, 32, 32), "float32")
     ratios = list[float]()
@@ -103,4 +103,4 @@ def test_other_engines_are_refused() -> None:
         name = "other"
 
     with pytest.raises(OptionError, match="profiled"):
-        recording_engine(Other(), Recorder())
+        recording_engine(Other(), OperationTimes())

@@ -129,9 +129,10 @@ def csv_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def _escape_formulas(cell: Any) -> Any:
-    if isinstance(cell, str):
-        return FORMULA.sub(r"\1'", cell)
-    return cell
+    if not isinstance(cell, str):
+        return cell
+    escaped = FORMULA.sub(r"\1'", cell)
+    return f"'{escaped}" if cell.startswith(("\t", "\r", "\n")) else escaped
 
 
 def read_json(path: Path) -> Any:

@@ -12,7 +12,7 @@ from chainrule.engines.protocol import Array, Buffers, CompiledPlan, Engine
 from chainrule.errors import OptionError
 
 
-class Recorder:
+class OperationTimes:
     """The times of all operations since the last `reset`, of one or several plans.
 
     seconds_per_tick   unit of the tables
@@ -44,7 +44,7 @@ class Recorder:
 class TimedInterpreter(Interpreter):
     """An interpreter that records the time of each operation."""
 
-    def __init__(self, recorder: Recorder, *arguments: Any) -> None:
+    def __init__(self, recorder: OperationTimes, *arguments: Any) -> None:
         super().__init__(*arguments)
         operations = [*self.plan.operations, *self.plan.deferred]
         self._numbers = {id(operation): number for number, operation in enumerate(operations, 1)}
@@ -67,7 +67,7 @@ class TimedInterpreter(Interpreter):
 class TimedEngine(ModuleEngine):
     """A module of functions whose plans are recorded."""
 
-    def __init__(self, name: str, recorder: Recorder) -> None:
+    def __init__(self, name: str, recorder: OperationTimes) -> None:
         super().__init__(name)
         self._recorder = recorder
 
@@ -78,7 +78,7 @@ class TimedEngine(ModuleEngine):
         return TimedInterpreter(self._recorder, self, plan, layout, buffers, threads)
 
 
-def recording_engine(engine: Any, recorder: Recorder) -> Engine:
+def recording_engine(engine: Any, recorder: OperationTimes) -> Engine:
     """Return an engine that computes the same and records times; OptionError for engines that cannot."""
     if hasattr(engine, "recording"):
         return engine.recording(recorder)

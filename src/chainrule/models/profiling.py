@@ -16,7 +16,7 @@ from chainrule.core.costs import bytes_moved, layer_of, multiply_adds
 from chainrule.core.plan import Operation
 from chainrule.core.words import checked_options
 from chainrule.engines.options import limit_blas_threads
-from chainrule.engines.recording import Recorder, recording_engine
+from chainrule.engines.recording import OperationTimes, recording_engine
 from chainrule.network.ports import ArraysLike
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
 
     >>> print(model.profile(images[:32], labels[:32]))
     """
-    recorder, model = Recorder(), copy.deepcopy(self)
+    recorder, model = OperationTimes(), copy.deepcopy(self)
     model.engine = recording_engine(model.engine, recorder)
 
     def run() -> Any:
@@ -163,7 +163,7 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _measured(run: Callable[[], Any], recorder: Recorder) -> tuple[float, int]:
+def _measured(run: Callable[[], Any], recorder: OperationTimes) -> tuple[float, int]:
     """Return the mean time of a run in seconds, and the number of runs that were recorded."""
     for _ in range(2):  # compile, and fill the caches
         run()

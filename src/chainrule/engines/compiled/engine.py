@@ -34,7 +34,7 @@ from chainrule.engines.protocol import (
     StepRequest,
     Sums,
 )
-from chainrule.engines.recording import Recorder
+from chainrule.engines.recording import OperationTimes
 from chainrule.errors import ChainruleError, EngineError, OptionError, unknown_name
 
 USER_ERRORS = (ChainruleError, MemoryError)  # never cause a fallback
@@ -64,10 +64,10 @@ class CompiledEngine:
 
     name = "compiled"
 
-    def __init__(self, *, precise: bool = False, recorder: Recorder | None = None) -> None:
+    def __init__(self, *, precise: bool = False, recorder: OperationTimes | None = None) -> None:
         self._precise, self._recorder = precise, recorder
 
-    def recording(self, recorder: Recorder) -> Engine:
+    def recording(self, recorder: OperationTimes) -> Engine:
         """Return an engine whose programs are profiled; OptionError if the processor has no time stamps."""
         if machine() not in ("x86_64", "AMD64"):
             raise OptionError("the compiled engine is profiled on x86 processors only; use engine='numpy'")
@@ -144,7 +144,7 @@ class GuardedProgram:
         layout: Mapping[str, tuple[int, int]],
         buffers: Buffers,
         threads: int,
-        recorder: Recorder | None = None,
+        recorder: OperationTimes | None = None,
     ) -> None:
         self._arguments = plan, layout, buffers, threads
         self._failed = False

@@ -20,7 +20,7 @@ from chainrule.engines.compiled.kernels import selection, updates
 from chainrule.engines.compiled.passes.segments import block_size, synchronized_statistics
 from chainrule.engines.compiled.passes.sharing import is_worth_sharing
 from chainrule.engines.protocol import Array, Buffers, Gradients, Shard, StepLimits, StepRequest, Sums, TrackedBuffers
-from chainrule.engines.recording import Recorder
+from chainrule.engines.recording import OperationTimes
 from chainrule.errors import EngineError
 
 STEP_LIMITS = StepLimits(64, 1 << 21, 0.1)  # the size is per thread (at least two), so that inputs fit into caches
@@ -76,7 +76,7 @@ class Program:
         threads: int,
         *,
         intra_sample: bool = False,
-        recorder: Recorder | None = None,
+        recorder: OperationTimes | None = None,
     ) -> None:
         self._plan = plan
         self._layout = layout

@@ -132,7 +132,9 @@ def _escape_formulas(cell: Any) -> Any:
     if not isinstance(cell, str):
         return cell
     escaped = FORMULA.sub(r"\1'", cell)
-    return f"'{escaped}" if cell.startswith(("\t", "\r", "\n")) else escaped
+    if cell.startswith(("\t", "\r", "\n")):
+        return f"'{escaped}"
+    return escaped
 
 
 def read_json(path: Path) -> Any:

@@ -187,7 +187,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
 def may_be_described(path: Path) -> bool:
     """Return False for a valid safetensors file, or a file of another kind, that does not come from `tensor_bytes`.
 
-    Return True for damaged safetensors files, for which `read_tensors` raises an error.
+    Return True for damaged safetensors files, where `read_tensors` raises an error.
     """
     with open_regular(path, FormatError) as stream:
         try:

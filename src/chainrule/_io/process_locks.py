@@ -12,7 +12,7 @@ from pathlib import Path
 LOCK_TIMEOUT = 120.0  # maximum seconds to wait for a lock, whose owner may be stuck
 POLL_INTERVAL = 0.01  # seconds between attempts to acquire a lock
 IN_USE = 0  # offset of the byte that every process using the folder locks in shared mode
-NAMES = 1 << 30  # number of bytes after IN_USE, to which names are hashed
+NAMES = 1 << 30  # number of bytes after IN_USE that names are hashed to
 
 
 class Locks:

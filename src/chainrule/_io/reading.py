@@ -91,7 +91,7 @@ def refuse_bomb(path: Path | str, packed: int, unpacked: int) -> None:
 
 
 def open_zip(stream: BinaryIO) -> "zipfile.ZipFile":
-    """Open a zip archive; raise FormatError if it has so many members that listing them would take long."""
+    """Open a zip archive; raise FormatError if listing its members would take long."""
     import zipfile
 
     end = getattr(zipfile, "_EndRecData")(stream)  # noqa: B009 - what ZipFile reads first

@@ -10,9 +10,9 @@ from pathlib import Path
 def writers(path: Path) -> set[int]:
     """Return who may replace a file or add files to a folder, besides this user and root.
 
-    The result contains the numbers of owners, and −1 − the numbers of groups. A group stands for everybody if everybody
-    may write. Whoever may write to a folder above can replace the whole folder, except in a folder with the sticky bit,
-    such as /tmp. A path that does not exist is judged by the folders above it. On Windows, the result is empty.
+    The result contains the numbers of owners, and −1 − the numbers of groups. A group means all users if all users
+    may write. A user who may write to a folder above can replace the whole folder, except in a folder with the sticky
+    bit, such as /tmp. A path that does not exist is judged by the folders above it. On Windows, the result is empty.
     """
     others = set[int]()
     if sys.platform == "win32":
@@ -31,7 +31,7 @@ def writers(path: Path) -> set[int]:
 def import_folders(file: Path) -> list[str]:
     """Return the folder of a Python file for `sys.path`; nothing if others may add modules to it, but not replace FILE.
 
-    Such a folder is /tmp: whoever names a file in it does not mean the files of other users beside it.
+    Such a folder is /tmp: users who name a file in it do not mean the files of other users beside it.
     """
     folder = file.resolve().parent
     return [str(folder)] * (writers(folder) <= writers(file))

@@ -194,11 +194,11 @@ def load_layer(
     key = next(iter(required)) if len(required) == 1 and not name else name
     arguments = contents.layers.get(key, ())
     if isinstance(task.against, Dropout):
-        task = replace(task, told=bool({*arguments} & set(options)))
+        task = replace(task, options_given=bool({*arguments} & set(options)))
     unknown = [argument for argument in required.get(key, ()) if argument not in options]
     against = task.against
     if isinstance(against, BatchNorm1D | LayerNorm) and arguments and task.shape is None:
-        task = replace(task, shape=VECTOR)  # a class that is told the number of features may expect vectors
+        task = replace(task, shape=VECTOR)  # a class that receives the number of features may expect vectors
         options = {**options, **constructor_values(against, VECTOR)}
     if isinstance(task.against, BatchNorm2D | LayerNorm) and len(unknown) == 1:
         shape = task.shape or probes.input_shape_for(task.against)

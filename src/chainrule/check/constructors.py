@@ -18,7 +18,7 @@ from chainrule.custom.names import NAMES
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 
-IDENTIFIED = 2  # quality of values with which the output identifies a layer
+IDENTIFIED = 2  # quality of values where the output identifies a layer
 MAX_TRIES = 60  # maximum number of combinations
 VALUES: dict[str, Any] = DATA["constructors"]
 CONTRACT = """{name}: state how it is called, with values for what is not your own: --contract "{contract}" \

@@ -1,7 +1,7 @@
-"""Checks of code under a stated contract, which tells how it is called, and the contracts of courses.
+"""Checks of code under a stated contract, which says how it is called, and the contracts of courses.
 
 The contracts of a course are data in the folder `courses`: names of classes or functions, the intended layer, loss or
-optimizer, the shape of one input, and the text of the contract, in which {C} is the name in the file.
+optimizer, the shape of one input, and the text of the contract, where {C} is the name in the file.
 """
 
 import tomllib
@@ -209,7 +209,7 @@ def course_entries(file: CheckedFile, name: str, selected: Collection[str]) -> d
     """
     contents = file.contents()
     classes = {*contents.layers, *contents.losses, *contents.optimizers} - {*contents.functions}
-    found = dict[str, list[CourseEntry]]()
+    entries_by_name = dict[str, list[CourseEntry]]()
     for held in dict.fromkeys([*contents.layers, *contents.functions, *contents.losses, *contents.optimizers]):
         usual = [
             entry
@@ -217,8 +217,8 @@ def course_entries(file: CheckedFile, name: str, selected: Collection[str]) -> d
             if held in entry.names or (held in classes and held.lower() in map(str.lower, entry.names))
         ]
         if usual and (not selected or held in selected):
-            found[held] = usual
-    return found
+            entries_by_name[held] = usual
+    return entries_by_name
 
 
 def course_report(
@@ -230,12 +230,12 @@ def course_report(
 
     Errors   StudentError if there are none
     """
-    found = course_entries(file, name, selected)
-    if not found:
+    entries_by_name = course_entries(file, name, selected)
+    if not entries_by_name:
         usual = ", ".join(names[0] for names in dict.fromkeys(entry.names for entry in course(name)))
         raise StudentError(f"{title} has none of the names of the course {name}: {usual}")
     rows, notes = list[Row](), list[str]()
-    for held, entries in found.items():
+    for held, entries in entries_by_name.items():
         file.start_part()
         report = _first_report(file, held, entries, base, seed)
         rows += [replace(row, subject=held) for row in report.rows]

@@ -189,7 +189,7 @@ def _class_rows(
     """Yield the rows of a class or an object.
 
     signature   names of the constructor arguments, of those without a default, and of the two methods
-    found       notes for the report, to which this function adds, and the rows of earlier classes
+    found       notes for the report, extended here, and the rows of earlier classes
     is_loss     whether the methods take predictions and targets
 
     A class that raises an error counts as not checked, because it may expect other inputs than its name suggests. If
@@ -340,10 +340,10 @@ def _task(
             options[unknown[0]] = case.shape[0]
         elif isinstance(case.layer, Dropout):
             options |= dict.fromkeys(unknown[:1], case.layer.rate)
-            task = replace(task, told=bool(options))
+            task = replace(task, options_given=bool(options))
     elif course_format.layer is Dropout:
         case = course_format.cases(arguments)[0]
-        task = replace(task, against=case.layer, shape=case.shape, told=False)
+        task = replace(task, against=case.layer, shape=case.shape, options_given=False)
     if {*required} - {*options}:
         task = replace(task, against=None, shape=None, larger=())
     return task, options

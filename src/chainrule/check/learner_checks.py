@@ -70,7 +70,7 @@ def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
     try:
         if isinstance(task.against, Dropout) and task.against.rate:
             shape = task.shape or probes.input_shape_for(task.against)
-            return _dropout_report(student, task.against.rate, shape, seed, task.told)
+            return _dropout_report(student, task.against.rate, shape, seed, task.options_given)
         return _check_written_layer(student, task, seed)
     except StudentError as error:
         row, is_unwritten = failure_row(student.name, error), isinstance(error, UnwrittenError)
@@ -93,11 +93,14 @@ def _tensors(task: LearnerTask) -> tuple[str, ...]:
     return LayerSubject(layer, task.shape or probes.input_shape_for(layer)).tensors
 
 
-def _dropout_report(student: Student, rate: float, shape: tuple[int, ...], seed: int, told: bool) -> Report:
-    """Return the report of a learner's dropout in training. ``told`` is whether the code was given the rate."""
+def _dropout_report(student: Student, rate: float, shape: tuple[int, ...], seed: int, rate_is_given: bool) -> Report:
+    """Return the report of a learner's dropout in training.
+
+    rate_is_given  whether the code was given the rate
+    """
     rows = list[Row]()
     try:
-        rows.extend(dropout_rows(student, rate, shape, seed, told))
+        rows.extend(dropout_rows(student, rate, shape, seed, rate_is_given))
     except StudentError as error:
         if not rows:
             raise

@@ -303,7 +303,7 @@ def normalization_rows(name: str, intended: LayerSubject, student: Student, seed
 
 
 def _explaining_statistics(x: Array, y: Array, stated: Mapping[str, Array], epsilon: float) -> tuple[Array, Array]:
-    """Return the mean and the variance of each channel for which γ (x − mean)/√(variance + ε) + β is y."""
+    """Return the mean and the variance of each channel where γ (x − mean)/√(variance + ε) + β is y."""
     means, variances = list[float](), list[float]()
     for channel in range(x.shape[1]):
         gamma, beta = (
@@ -358,18 +358,20 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
     return [*rows, row("mode='test'", _same(dx, dy), "test-mode", "must equal dout in test mode", "x")]
 
 
-def dropout_rows(student: Student, rate: float, shape: tuple[int, ...], seed: int, told: bool) -> Iterator[Row]:
+def dropout_rows(
+    student: Student, rate: float, shape: tuple[int, ...], seed: int, rate_is_given: bool
+) -> Iterator[Row]:
     """Yield the rows of a learner's dropout in training. Its numbers are random, so only its mask is checked.
 
-    rate   probability of dropping or, in older editions of courses, of keeping a value
-    told   whether the code was given the rate
-    shape  shape of one input
+    rate            probability of dropping or, in older editions of courses, of keeping a value
+    rate_is_given   whether the code was given the rate
+    shape           shape of one input
     """
     generator = np.random.default_rng(seed)
     x = generator.uniform(1, 2, (-(-prod(INPUT_SHAPE) // prod(shape)), *shape))
     dy, row, first = generator.normal(size=x.shape), partial(_named_row, student.name), student.forward(x)
     notes = (SAME_MASK,) if _same(student.forward(x), first) else ()
-    yield replace(_masked(row, x, first, rate, told), notes=notes)
+    yield replace(_masked(row, x, first, rate, rate_is_given), notes=notes)
     yield _mask_gradient(row, student, x, dy)
     subject = learner_subjects.SubmittedLayer(student, shape, {})
     checked = CheckedProbe(Probe(subject, {"x": x}, dy, first, generator), {}, {}, frozenset(), {"x": x / 2})
@@ -398,10 +400,10 @@ def _mask_gradient(row: Callable[..., Row], training: Student, x: Array, dy: Arr
     return row(METHOD, _same(dx, dy * masked), mistake, message, "x")
 
 
-def _masked(row: Callable[..., Row], x: Array, y: Array, p: float, told: bool = True) -> Row:
+def _masked(row: Callable[..., Row], x: Array, y: Array, p: float, rate_is_given: bool = True) -> Row:
     """Return the row of y in training mode. Each element must be 0, or x divided by the probability of keeping it.
 
-    told  whether the code was given p; if not, it may use a probability of its own
+    rate_is_given  whether the code was given p; if not, it may use a probability of its own
     """
     if y.shape != x.shape:
         return row(METHOD, False, "dropout-mask", comparison.shape_message("", y, x.shape).strip())
@@ -421,7 +423,7 @@ def _masked(row: Callable[..., Row], x: Array, y: Array, p: float, told: bool = 
     # p is the probability of keeping or, in older editions of the course, of dropping
     keep = next((keep for keep in (p, 1 - p) if near(keep)), None)
     own = 1 / scale if scale > MIN_OWN_SCALE else 0.0  # of code that was not told p: its argument has an unknown name
-    if keep is None and not told and near(own):
+    if keep is None and not rate_is_given and near(own):
         keep = own
     if keep is None:
         message = (

@@ -214,7 +214,7 @@ def _unknown_argument_row(forward: str, unknown: Sequence[str]) -> Row:
 
 
 def pair_named(file: CheckedFile, name: str) -> tuple[str, str] | None:
-    """Return the pair (forward, backward) to which a function belongs, or the file's only pair if there is no name.
+    """Return the pair (forward, backward) of a function, or the file's only pair if there is no name.
 
     None if there is no such pair.
     """

@@ -113,7 +113,7 @@ def check(
     elif others:
         raise OptionError(f"{others[0]}: further files belong to FILE.py; the subject is {subject}")
     elif contract or course:
-        raise OptionError(f"a contract tells how the code in FILE.py is called; the subject is {subject}")
+        raise OptionError(f"a contract says how the code in FILE.py is called; the subject is {subject}")
     else:
         library_subject, name = _library_subject(subject, engine)
         report = check_gradients(

@@ -63,8 +63,8 @@ class ContractRun:
         usual = {"Recorder": KeptGradients, "Context": SavedContext}
         self.scope = ContractNames(names, usual)
         lines = contract.lines
-        given = {*INPUTS, *contract.parameters}
-        first = next((place for place, line in enumerate(lines) if line.mode or line.reads & given), len(lines))
+        data_names = {*INPUTS, *contract.parameters}
+        first = next((place for place, line in enumerate(lines) if line.mode or line.reads & data_names), len(lines))
         self.once, self.each = lines[:first], lines[first:]
         self._sizes = dict[str, int]()  # those of the last preparation
 
@@ -288,8 +288,8 @@ class ContractLayer:
             return held
         for line in self._forward:
             if line.put is not None and line.put[1] == name:
-                found = array(self._interpreter.place(line.put[0]), f"{self.kind}: {name} is")
-                return self._from_learner(name, found, held.ndim)
+                in_code = array(self._interpreter.place(line.put[0]), f"{self.kind}: {name} is")
+                return self._from_learner(name, in_code, held.ndim)
         return held
 
     def set(self, name: str, value: Array) -> None:
@@ -338,9 +338,9 @@ class ContractLayer:
         gradients = dict[str, Array]()
         for name in ("x", *(self.arguments or ())):
             if scope.get(f"d{name}") is not None:
-                found = array(scope[f"d{name}"], f"{self.kind}: d{name} is")
+                gradient = array(scope[f"d{name}"], f"{self.kind}: d{name} is")
                 rank = self._rank if name == "x" else self._values[name].ndim
-                gradients[f"d{name}"] = self._from_learner(f"d{name}", found, rank)
+                gradients[f"d{name}"] = self._from_learner(f"d{name}", gradient, rank)
         return CallResult(gradients, self._detector.after_backward({"dy": (scope["dy"], upstream)}, scope.get("dx")))
 
     def another(self) -> "ContractLayer":

@@ -1,4 +1,4 @@
-"""Data in the forms in which users pass them. Containers are recognized here, and nowhere else."""
+"""Data in the forms that users pass. Containers are recognized here, and nowhere else."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ class Column:
         """
         own = self.names
         if sorted(own) != sorted(names) or len({*own}) < len(own):
-            found, expected = (", ".join(listed[:SHOWN]) for listed in (own, names))
-            raise DataError(f"{problem} {found}; the network was trained on {expected}")
+            existing, expected = (", ".join(listed[:SHOWN]) for listed in (own, names))
+            raise DataError(f"{problem} {existing}; the network was trained on {expected}")
         return self.values[:, [own.index(name) for name in names]]
 
 

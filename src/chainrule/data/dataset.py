@@ -197,8 +197,8 @@ class Dataset(Data, metaclass=CheckedOptions):
             return self.take(np.arange(min(samples, len(self))))
         indices = self._indices(samples)
         columns: dict[str, Any] = {name: getattr(self, name) for name in COLUMNS}
-        taken = {name: values[indices] for name, values in columns.items() if values is not None}
-        return replace(self, x=subset(self.x, indices), y=subset(self.y, indices), **taken)
+        selected = {name: values[indices] for name, values in columns.items() if values is not None}
+        return replace(self, x=subset(self.x, indices), y=subset(self.y, indices), **selected)
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
         """Select a fraction of the samples at random, and return (rest, selection), both in their original order.

@@ -246,7 +246,7 @@ def upright(image: "Image") -> "Image":
 def _is_deep(image: "Image") -> bool:
     """Return whether the channels of an image whose pixels have not been decoded have more than 8 bits.
 
-    Pillow reduces colors of 16 bits when it decodes them, so that only the format of the encoded pixels tells.
+    Pillow reduces colors of 16 bits when it decodes them, so that only the format of the encoded pixels says.
     """
     encodings: Any = getattr(image, "tile", [])
     is_deep = (";16" in str(form) or (codec == "ppm" and form[1] > 255) for codec, _, _, form in encodings)

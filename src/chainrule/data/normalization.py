@@ -19,7 +19,7 @@ from chainrule.errors import DataError, FormatError, InputUnitWarning, OptionErr
 KINDS = {"scale": "scaled to 0 … 1", "standardize": "standardized", "none": "taken as they are"}
 AS_READ = "values as the first layer reads them, in a range that is not recorded"
 BYTE = 255.0  # value of a white pixel in an image file
-MAX_ORIGIN = 1 << 20  # distance of the origin from 0, in units of normalized values, up to which float32 suffices
+MAX_ORIGIN = 1 << 20  # distance of the origin from 0, in units of normalized values, where float32 still suffices
 
 
 @dataclass(frozen=True)

@@ -75,8 +75,8 @@ class Assembly:
 
     budget    budget of the file, charged for layers and weights
     weights   weights of all layers added so far, by name, such as conv1.w
-    stems     names of the file's layers by path, for formats in which layers have names
-    numbered  those of these names that a framework numbered, so that nobody chose them
+    stems     names of the file's layers by path, for formats where layers have names
+    numbered  those of these names that a framework numbered instead of a user choosing them
     parameters   names of constants that are parameters of their own, such as block.alpha, rather than weights
     """
 

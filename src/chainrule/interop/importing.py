@@ -168,7 +168,7 @@ def weights_for(
 
 
 def _unmatched_names(network: Network, file: WeightFile) -> Collection[str]:
-    """Return the names of layers that mean nothing in a file, because nobody chose them.
+    """Return the names of layers that mean nothing in a file, because they were not chosen.
 
     In files of chainrule, all names are those of the network. Keras numbers layers by their classes in every file.
     """
@@ -244,10 +244,10 @@ def match(
     Errors       FormatError for a layer without a counterpart, OptionError for an unknown name in the mapping
     """
     model_layers, file_layers = groups(parameters), groups(tensors)
-    chosen = [group for group in model_layers if group.layer not in invented]
+    named = [group for group in model_layers if group.layer not in invented]
     counterparts = _mapped_layers(model_layers, file_layers, mapping or {})
     for _ in range(2):  # the second time, among what remains
-        unmatched, candidates = _remaining(chosen, file_layers, counterparts)
+        unmatched, candidates = _remaining(named, file_layers, counterparts)
         counterparts |= _pairs_by_name(unmatched, candidates)
     for pair in (_pairs_by_position, _pairs_by_shape):
         if len(counterparts) == len(mapping or {}):  # if some names agree, those of the others mean something else
@@ -308,7 +308,7 @@ def _pairs(own: Layers, own_keys: Sequence[Any], others: Layers, other_keys: Seq
         for group, key in zip(layers, keys, strict=True):
             side.setdefault((key, group.signature), []).append(group)
     pairs = ((groups, sides[1].get(key, [])) for key, groups in sides[0].items())
-    return {groups[0].layer: found[0] for groups, found in pairs if len(groups) == len(found) == 1}
+    return {groups[0].layer: others_alike[0] for groups, others_alike in pairs if len(groups) == len(others_alike) == 1}
 
 
 def _pairs_by_name(model_layers: Layers, file_layers: Layers) -> Pairs:

@@ -165,7 +165,7 @@ class PickleMachine:
             target.contents.append(state)
 
     def freeze(self, argument: Any) -> None:
-        """Replace the values since the mark by a list, in place of a set."""
+        """Replace the values since the mark by a list instead of a set."""
         self._stack.append(self._since_mark())
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Draw: TypeAlias = "Callable[[int], list[Array]]"  # number of samples → random inputs (N, C, …)
 
 TOLERANCE = 1e-3  # largest difference of a network of floats, per unit of the largest output or of 1
-QUANTIZED_TOLERANCE = 0.05  # that of a network with roundings, each of which can differ by a step
+QUANTIZED_TOLERANCE = 0.05  # that of a network with roundings; each can differ by a step
 TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_, "tensor(double)": np.float64}
 SAMPLES = 3  # of a comparison, unless the file has another batch size
 

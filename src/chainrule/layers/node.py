@@ -40,7 +40,7 @@ class Node(Explained):
     shape   output shape of one sample, without the batch axis
     name    name of the layer in the graph; "" for the default name, its kind and number
     read    whether the name is from a file, where all applications of a shared layer have names
-    invented  whether nobody chose the name
+    invented  whether the name was not chosen
     uses    the networks that the node is part of; see `network.remembered_nodes`
     """
 
@@ -107,7 +107,7 @@ class Wiring:
     inputs  for each layer, the numbers of its inputs: 0 is the network's input, k ≥ 1 the output of the k-th layer
     owners  for each layer, the index (from 0) of the layer whose parameters it uses. If this is not the layer's own
             index, the layers share the parameters
-    invented  names that nobody chose: default names, and those of layers that a file does not name
+    invented  names that were not chosen: default names, and those of layers that a file does not name
     """
 
     names: tuple[str, ...]

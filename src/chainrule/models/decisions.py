@@ -37,11 +37,11 @@ def evaluate(network: Network, data: Data, ignore_label: int | None, loss: Any, 
         raise OptionError(f"views would move the images, but not the {what}; evaluate without them")
     options = network.normalization, resolved_loss, network.task, Views.choose(views)
     result = evaluation.evaluate(network, examples, *options)
-    known = overlap(network.training_hashes, examples.source.inputs)
+    overlapping = overlap(network.training_hashes, examples.source.inputs)
     if isinstance(result, JointEvaluation):
         parts = {name: replace(part, functions=functions) for name, part in result.parts.items()}
         result = replace(result, parts=parts)
-    return replace(result, overlap=known, functions=functions)
+    return replace(result, overlap=overlapping, functions=functions)
 
 
 def answers(network: Network, outputs: Any) -> Any:

@@ -140,7 +140,7 @@ def fit(
 
 
 def _check_meaning(network: Network, examples: Examples) -> None:
-    """Raise OptionError for targets whose task would be a coincidence, since nobody chose a loss and nothing tells it.
+    """Raise OptionError for targets whose task would be a coincidence, since neither a loss nor a task was chosen.
 
     These are yes or no from a linear output, and numbers that sum to 1 in every row, like probabilities.
     """
@@ -224,8 +224,8 @@ def _existing_normalization(network: Network, kind: str | None) -> Normalization
 
 def _fitted_normalization(examples: Examples, recipe: Recipe, existing: Normalization | None) -> Normalization:
     """Return the normalization of an earlier training or of several inputs, or one that is fitted to the inputs."""
-    known = existing or examples.normalization
-    return known or Normalization.fit(recipe.normalization, examples.statistics, digits=examples.digits)
+    normalization = existing or examples.normalization
+    return normalization or Normalization.fit(recipe.normalization, examples.statistics, digits=examples.digits)
 
 
 def _parts(

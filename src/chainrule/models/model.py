@@ -288,9 +288,9 @@ class Model(Explained, Network):
         """Load weights from a PyTorch, safetensors or Keras file. Return the name of the tensor for each parameter.
 
         Layers are matched by name, whatever prefix the names in the file share; if no name agrees, those are matched
-        that alone have tensors of their types and shapes. Default names are not matched with those of other frameworks.
-        Every floating-point tensor needs a counterpart. The constants of `FixedAffine` and `FixedValue` are unchanged
-        unless the file contains them by name.
+        that are the only ones with tensors of their types and shapes. Default names are not matched with those of other
+        frameworks. Every floating-point tensor needs a counterpart. The constants of `FixedAffine` and `FixedValue` are
+        unchanged unless the file contains them by name.
 
         mapping   known names of layers or parameters: name in this model → name in the file
         Errors   FormatError if the file is damaged or its layers do not match; the model is then not modified
@@ -392,8 +392,8 @@ class Graph(Model):
     def __init__(self, x: NodesLike, y: NodesLike, **options: Unpack[ModelOptions]) -> None:
         from chainrule.network.remembered_nodes import recall, remember
 
-        graph, known = recall(x, y, options)
-        super().__init__(graph.layers, graph.source.shape, wiring=graph.wiring, **known)
+        graph, recalled = recall(x, y, options)
+        super().__init__(graph.layers, graph.source.shape, wiring=graph.wiring, **recalled)
         remember(self, graph)
 
 

@@ -1,4 +1,4 @@
-"""The record of a network: what is known of its inputs and outputs, by which all data of users are read.
+"""The record of a network: what is known of its inputs and outputs. It decides how all data of users are read.
 
 `learned` decides what a training records. `read` and its relatives check what comes later, at every entrance.
 """
@@ -50,7 +50,7 @@ class Record:
     normalization  normalization that is applied to the inputs, whose unit is checked; or the kind of one that is fitted
                    to the first data
     ignore_label   label of positions that do not count; None: all count
-    loss, task     loss and task by which targets are checked; None: they are not checked
+    loss, task     loss and task that targets are checked with; None: they are not checked
     """
 
     network: Network
@@ -178,7 +178,7 @@ class Record:
         return as_samples(input_array(values, self.network.input_shape, single=single))
 
     def series(self, columns: Mapping[Any, Column]) -> list[Array]:
-        """Return series (C, L) of which at least one does not have the network's length; empty for other data.
+        """Return series (C, L) if at least one does not have the network's length; empty for other data.
 
         Errors   ShapeError for series that do not have the network's channels
         """
@@ -260,7 +260,7 @@ class Record:
         return Examples(ColumnSource(x), targets, validation, digits=data.digits, mask_values=data.mask_values)
 
     def with_places(self) -> Record:
-        """Return a record by which labels are the places of classes."""
+        """Return a record that reads labels as the places of classes."""
         return replace(self, labels=UNNAMED)
 
     def _of_pairs(self, x: Any, y: SampleSource) -> Examples:
@@ -331,20 +331,20 @@ def _learned_labels(network: Network, data: Data) -> Labels:
 
     An untrained network may have more outputs than a data set has classes. The others keep their numbers.
     """
-    own, names, chosen = network.labels, data.classes, True
+    own, names, are_chosen = network.labels, data.classes, True
     if network.output_ports is not None:
         return own
     if not isinstance(data, Dataset):
         for column in data.targets.values():
             names = column.names
             if not isinstance(column.passed, SampleSource) and column.values.dtype.kind in "US":
-                names, chosen = names_in(np.asarray(column.values)), False
+                names, are_chosen = names_in(np.asarray(column.values)), False
     if {*names} <= {*own.names}:  # also without names
         return own
     if (isinstance(data, Dataset) or data.rows is not None) and network.untrained:
         names += tuple(name for name in own.names[len(names) :] if name not in names)
     is_new = are_numbers(own.names) and len(names) in class_counts(network.output_shape[0])
-    return Labels(names, chosen=chosen) if is_new else own
+    return Labels(names, chosen=are_chosen) if is_new else own
 
 
 def _only(columns: Mapping[Any, Column], what: str) -> Column:

@@ -22,7 +22,7 @@ class Labels:
     """The labels of the classes of an output, which are read and written in one way everywhere.
 
     A text is the name of a class. A whole number or a boolean is a place if the names are the numbers 0 … K−1, or if
-    somebody chose the names. Otherwise, it is the name that is written like it. It always is if all names are numbers:
+    the names were chosen. Otherwise, it is the name that is written like it. It always is if all names are numbers:
     with the names "3" and "7", 3 means the first class, and 0 none.
 
     names    name of each class, (K,); of a single output also one name, that of the number

@@ -90,11 +90,11 @@ def recall(x: NodesLike, y: NodesLike, options: Mapping[str, Any]) -> tuple[Trac
     for layer, node in zip(layers, nodes, strict=True):
         groups.setdefault(id(layer), []).append(node)
     origins = {key: _origin(group) for key, group in groups.items()}
-    known = tuple(_with_origin(layer, origins[id(layer)]) for layer in layers)
+    traced = tuple(_with_origin(layer, origins[id(layer)]) for layer in layers)
     normalization = options.get("normalization")
     if normalization is None:
         normalization = _normalization([node for node in nodes if _is_unpacked(node)] or [source])
-    return graph._replace(layers=known), {**options, "normalization": normalization}
+    return graph._replace(layers=traced), {**options, "normalization": normalization}
 
 
 def _results(source: Input, output: Node) -> list[Node]:
@@ -114,13 +114,13 @@ def _ends(output: Node) -> tuple[list[tuple[NodeUse, str]], ...]:
 
 def _trained(nodes: Iterable[Node]) -> list[tuple[Network, str]]:
     """Return the trained networks that nodes are part of, each with the name of the layer or the input in it."""
-    found: dict[int, tuple[Network, str]] = {}
+    networks: dict[int, tuple[Network, str]] = {}
     for node in nodes:
         for use, name in node.uses:
             network = use.trained
             if network is not None:
-                found.setdefault(id(network), (network, name))
-    return [*found.values()]
+                networks.setdefault(id(network), (network, name))
+    return [*networks.values()]
 
 
 def _check_outputs(output: Node) -> None:
@@ -161,9 +161,9 @@ def _weights_of(network: Network, layer: str) -> dict[str, Any]:
 def _with_origin(layer: Any, origin: Origin | None) -> Any:
     if origin is None:
         return layer
-    known = copy.copy(layer)
-    vars(known)["origin"] = origin
-    return known
+    duplicate = copy.copy(layer)
+    vars(duplicate)["origin"] = origin
+    return duplicate
 
 
 def _normalization(inputs: Sequence[Node]) -> Normalization | None:

@@ -41,7 +41,7 @@ class _RowFormulas:
     inputs   names of the inputs in formulas
     by_name  name → its formula
     result   name of the result
-    shown    the formulas in the order and the form in which learners see them
+    shown    the formulas in the order and the form that learners see
     """
 
     inputs: Sequence[str]

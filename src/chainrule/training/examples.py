@@ -232,7 +232,7 @@ class Examples:
 
         share    fraction of the samples for validation
         seed     seed of the random selection
-        groups   what each sample belongs to, (N,), of which nothing is divided; None: the samples are independent
+        groups   what each sample belongs to, (N,), and is never divided; None: the samples are independent
 
         Errors   OptionError for data in batches
         """

@@ -158,9 +158,9 @@ class Targets:
     def take(self, part: Ints) -> Targets:
         """Return the targets of the samples at the given indices."""
         values = self.values
-        taken = OneHot(values.labels[part], values.shape[1]) if isinstance(values, OneHot) else values[part]
+        selected = OneHot(values.labels[part], values.shape[1]) if isinstance(values, OneHot) else values[part]
         weights, valid = (None if array is None else array[part] for array in (self.weights, self.valid))
-        return replace(self, values=taken, weights=weights, valid=valid)
+        return replace(self, values=selected, weights=weights, valid=valid)
 
     def with_weights(self, weights: ArrayLike | None) -> Targets:
         """Return a copy with other weights (N,). If ``weights`` is None, return the targets unchanged.

@@ -49,7 +49,7 @@ AVERAGED = Diagnosis(
 )
 SHIFTED = Diagnosis("index-off-by-one", "is shifted by one position along an axis: check the first and last index")
 FIXED = Diagnosis(
-    "index-fixed", "reads one index in place of all, such as channel 0 for every channel: use the index of the loop"
+    "index-fixed", "reads one index instead of all, such as channel 0 for every channel: use the index of the loop"
 )
 HEIGHT_ONLY = Diagnosis(
     "height-only", "covers as many columns of windows as rows: loop over the width, not over the height"
@@ -97,7 +97,7 @@ def vague(tensor: str) -> list[Mistake]:
 
 
 def _fixed(tensor: str, t: GroundTruth) -> Candidates:
-    """Yield the result with one index in place of all along an axis, and the gradient for such a dy, x or parameter."""
+    """Yield the result with one index instead of all along an axis, and the gradient for such a dy, x or parameter."""
     yield from _frozen(t.expected(tensor))
     if tensor != "y":
         yield from (t.compute(t.values, dy)[tensor] for dy in _frozen(t.dy))
@@ -106,7 +106,7 @@ def _fixed(tensor: str, t: GroundTruth) -> Candidates:
 
 
 def _frozen(array: Array) -> Candidates:
-    """Yield an array with its first index in place of all others along each axis."""
+    """Yield an array with its first index instead of all others along each axis."""
     for axis in range(array.ndim):
         yield np.broadcast_to(array.take([0], axis), array.shape)
 

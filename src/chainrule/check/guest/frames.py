@@ -1,7 +1,7 @@
 """The binary format for values exchanged with a learner's process.
 
 A frame consists of the sizes of its text and of its data (8 bytes each, little-endian), the text, and the data. The
-text is JSON. In it, {"array": [dtype, shape]} stands for the next array in the data, which contains the elements of all
+text is JSON. In it, {"array": [dtype, shape]} is the next array in the data, which contains the elements of all
 arrays in C order, little-endian.
 
 All sizes are checked against the number of available bytes before memory is allocated. Nothing is unpickled, and NumPy

@@ -126,7 +126,7 @@ def _named(file: Hdf5, root: Any, classes: Mapping[str, str]) -> Iterator[tuple[
 
 
 def _renumbered(name: str, kind: str, counts: Counter[str]) -> str:
-    """Count a layer of a class, and return its name: that of its class and number if nobody chose another."""
+    """Count a layer of a class, and return its name: that of its class and number if no other was chosen."""
     number, counts[kind] = counts[kind], counts[kind] + 1
     return numbered_name(kind, number) if is_numbered(name, kind) else name
 

@@ -232,7 +232,7 @@ def legacy_weights(file: Hdf5) -> ReadWeights:
 
 
 def renumbered(model: KerasModel, prefix: tuple[str, ...] = ()) -> tuple[dict[tuple[str, ...], str], frozenset[str]]:
-    """Return a name for the path of each layer, and those of the names that nobody chose.
+    """Return a name for the path of each layer, and those of the names that were not chosen.
 
     Keras numbers the layers without names in a session. They are numbered again: by class, in the order of the file.
     """

@@ -307,7 +307,7 @@ class GraphTranslator:
         return Call(node, values, self._opset, self._assembly, self._folder, self._fuse_add, self._open_batch)
 
     def _recognized(self, call: Call) -> Call:
-        """Return a call of one operator in place of the last of several nodes that compute the same."""
+        """Return a call of one operator instead of the last of several nodes that compute the same."""
         if not any(isinstance(value, Feature) for value in call.values) or call.operation.domain not in ("", "ai.onnx"):
             return call
         if (function := self._functions.follow(call)) is not None:

@@ -124,7 +124,7 @@ class Call:
         self._attributes = {attribute.name: attribute for attribute in self.operation.attributes}
 
     def derived(self, operator: str, inputs: Sequence[int], values: Sequence[Value]) -> Call:
-        """Return the call of another operator with some of this call's inputs, in place of this call.
+        """Return the call of another operator with some of this call's inputs, instead of this call.
 
         inputs   indices of the inputs
         values   values of the inputs

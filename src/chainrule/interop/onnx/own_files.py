@@ -32,7 +32,7 @@ class ExportedModel:
     options  arguments of `model.Graph`: names of classes, normalization and loss
     task     name of the task; None if it is unknown
     thresholds   smallest output that means yes, of each label; empty: ½
-    invented     names of layers that nobody chose
+    invented     names of layers that were not chosen
     """
 
     graph: GraphMessage

@@ -79,7 +79,7 @@ def _array(tensor: TensorMessage, folder: Path | None, budget: Budget) -> Array:
 
 
 def _array_of_nibbles(tensor: TensorMessage, folder: Path | None, budget: Budget) -> Array:
-    """Return 4-bit integers, of which a byte holds two: the first in its lower bits."""
+    """Return 4-bit integers. A byte holds two: the first in its lower bits."""
     dtype, shape = NIBBLES[tensor.kind], tuple(tensor.dims)
     count = math.prod(shape)
     packed = replace(tensor, dims=[(count + 1) // 2], kind=TYPES.index("uint8"))

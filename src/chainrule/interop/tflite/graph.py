@@ -47,7 +47,7 @@ class TfliteGraph:
         self._arrays: dict[str, Mapping[str, Array]] = {}
         self.results: dict[int, Reference] = {}  # the Keras result of each tensor that is no constant
         self._constants: dict[int, Array] = {}
-        self._shapes: dict[int, Shape] = {}  # of results for which the file states 1 as a placeholder
+        self._shapes: dict[int, Shape] = {}  # of results where the file states 1 as a placeholder
         # Results between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND, which distribute the elements of some axes to as many
         # samples as the axis has blocks, are not distributed in the network: {tensor: {axis: number of blocks}}.
         self.blocks: dict[int, dict[int, int]] = {}
@@ -99,7 +99,7 @@ class TfliteGraph:
                 self._constants[operator.output] = np.asarray(value)
 
     def _infer_shape(self, operator: TfliteOperator) -> None:
-        """Record the shape of a result that depends on computed sizes, for which the file states 1."""
+        """Record the shape of a result that depends on computed sizes, where the file states 1."""
         target = self._constants.get(operator.input(1)) if operator.code == "RESHAPE" else None
         if target is not None or any(index in self._shapes for index in operator.inputs):
             shapes = [self.shape(index) for index in operator.inputs if index >= 0]
@@ -371,7 +371,7 @@ class TfliteOperator:
         sources: Sequence[Source] | None = None,
         **options: Any,
     ) -> None:
-        """Add a Keras layer or a function of keras.ops in place of the operator, with the fused activation.
+        """Add a Keras layer or a function of keras.ops instead of the operator, with the fused activation.
 
         arrays    weights of the layer, by Keras' names
         sources   operands; None: the inputs that are results

@@ -98,7 +98,7 @@ def clipped(call: KerasCall, x: KerasValue, low: float, high: float) -> KerasVal
 
 
 def onnx_call(call: KerasCall, operator: str, values: Sequence[Value | None], **attributes: Any) -> Call:
-    """Return the call of an ONNX operator in place of a Keras function.
+    """Return the call of an ONNX operator instead of a Keras function.
 
     The constants of an operator in `WEIGHTED` are weights, which are named after the layer.
     """

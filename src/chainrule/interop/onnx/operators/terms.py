@@ -54,7 +54,7 @@ class ScaledTerm:
         return self.exactly("Compare", other, by="equal")
 
     def exactly(self, kind: str, *others: ScaledTerm | Array | float, **options: Any) -> ScaledTerm:
-        """Return a layer of several values, some of which may be constants."""
+        """Return a layer of several values; some may be constants."""
         values = (self, *map(self._term, others))
         like = next(term.feature for term in values if term.x is not None)
         features = [

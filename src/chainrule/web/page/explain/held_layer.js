@@ -1,5 +1,5 @@
 /**
- * A part of a layer in which a reader can hold a number: a few outputs, the inputs of one channel that they read, and the
+ * A part of a layer where a reader can hold a number: a few outputs, the inputs of one channel that they read, and the
  * weights between them. What holding a number shows follows from the products of inputs and weights alone: y adds x · w,
  * dx adds dy · w, and dw adds dy · x.
  *
@@ -32,7 +32,7 @@ const [DENSE_OUTPUTS, DENSE_INPUTS] = [3, 5];
 const NEAR = { window: [OUTPUTS, OUTPUTS], stride: [1, 1], padding: [[1, 1], [1, 1]], divisor: "one" };
 
 /**
- * Returns the operations of which a part can be held: all of these kinds but those with very large windows, and those that read a
+ * Returns the operations with a part that can be held: all of these kinds but those with very large windows, and those that read a
  * map in another shape than the layer before.
  * @param {Trace} trace
  */

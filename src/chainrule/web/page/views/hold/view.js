@@ -22,7 +22,7 @@ import { sumOf, wordsOf } from "./words.js";
 
 const LEGEND = "The loss L says how wrong the network is. dy says how fast L grows if the output y grows. Σ: add up. Orange is above 0, blue below.";
 const LINE = "A kernel (a, b, c) on a line of inputs: y₀ = a·x₀ + b·x₁ + c·x₂, y₁ = a·x₁ + b·x₂ + c·x₃, y₂ = a·x₂ + b·x₃ + c·x₄. The outputs y₀, y₁, y₂ used x₂ with the weights c, b, a. So the gradient of x₂ is c·dy₀ + b·dy₁ + a·dy₂: the kernel in reverse order.";
-const MOVABLE = 300_000; // most numbers of a network in which a slider is shown
+const MOVABLE = 300_000; // most numbers of a network where a slider is shown
 const SIDES = /** @type {const} */ ([["y", "An output"], ["x", "An input"], ["w", "A weight"]]);
 
 /** @param {HTMLElement} element @param {import("../../types.js").App} app */

@@ -36,15 +36,15 @@ export function wordsOf({ operation, gradients, grids, layer }, holding) {
     cross_correlate: {
       y: `An output: multiply each input under the kernel by the weight over it, and add the products${bias}.`,
       x: inputWords(holding, grids.w?.rows ?? 1, operation.attributes.flip),
-      w: `A weight: the layer uses it at ${counted(holding.count, "position")}, each time on another input. If the weight grows a little, the output there grows by this input times as much, and the loss by dy times that. Multiply and add: the sum is dw.`,
+      w: `A weight: the layer uses it at ${counted(holding.count, "position")}, each time on another input. If the weight grows a little, the output there grows by this input times as much, and the loss grows by dy times that. Multiply and add: the sum is dw.`,
     },
   };
   return /** @type {Record<string, Record<string, string>>} */ (words)[operation.name][side] + part;
 }
 
-/** Says in which order the outputs around an input used the weights. @param {Holding} holding @param {number} rows  of the kernel @param {boolean} isFlipped */
+/** Says how the order of the weights changes around an input. @param {Holding} holding @param {number} rows  of the kernel @param {boolean} isFlipped */
 function inputWords({ terms }, rows, isFlipped) {
-  const sum = "If the input grows a little, each output grows by the weight that it used times as much, and the loss by dy times that. Multiply and add: the sum is dx.";
+  const sum = "If the input grows a little, each output grows by the weight that it used times as much, and the loss grows by dy times that. Multiply and add: the sum is dx.";
   if (terms.length < 2) return `An input: ${terms.length ? "one" : "none"} of these outputs used it. ${sum}`;
   const used = `An input: ${terms.length} of these outputs used it, each with another weight.`;
   if (isFlipped) return `${used} This layer turns its kernel in the forward pass, so that the outputs use the weights in their stored order. ${sum}`;

@@ -32,7 +32,7 @@ export function stopElement(app, trace, stop, number, count) {
   return [...parts, createElement("p", explanation.words), ...(error ? [errorTable(error, index[0])] : shownSteps), shown, ...further];
 }
 
-/** Returns a button that holds a number in the picture above, or the number of which a cell is the gradient or the new value. @param {App} app @param {Trace} trace @param {string} cell */
+/** Returns a button that holds a number in the picture above, or the number whose gradient or new value a cell is. @param {App} app @param {Trace} trace @param {string} cell */
 function holdButton(app, trace, cell) {
   const { tensor, index } = parted(cell);
   const value = tensor.replace(".update", "");

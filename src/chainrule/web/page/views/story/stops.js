@@ -1,7 +1,7 @@
 /**
  * The stops of the walk: one per layer forward, from the first layer to the loss, then one per layer back to the weight's
  * layer, and the update of the weight. Their cells depend on each other. What a convolution does with gradients is shown by the
- * picture in which a number is held (`views/hold`), not by a stop.
+ * picture where a number is held (`views/hold`), not by a stop.
  *
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../types.js").Phase} Phase

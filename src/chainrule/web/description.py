@@ -34,10 +34,13 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
     operations = [*training.operations, *training.deferred]
     names = [*(operation.name for operation in operations), *(entry["name"] for entry in catalogue["omitted"])]
     explained = dict.fromkeys([*names, recipe.optimizer.operation])
+    outputs = _outputs(model, recipe)
+    task = tasks.REGRESSION if outputs else model.task or tasks.default_for(str(recipe.loss), model.output_shape[0])
     return {
         "format": FORMAT,
         "name": model.name,
-        "classes": list(model.classes),
+        "classes": list(model.labels.classes if task == tasks.BINARY else model.classes),
+        "thresholds": _thresholds(model, task),
         "input_shape": list(model.input_shape),
         "normalization": model.normalization.to_config(),
         "layers": _layers(model),
@@ -48,10 +51,8 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
         "catalogue": catalogue,
         "inference": plan_to_json(model.plan()),
         "saliency": plan_to_json(saliency.input_plan(model)),
-        "outputs": (outputs := _outputs(model, recipe)),
-        "measure": tasks.REGRESSION.metric
-        if outputs
-        else (model.task or tasks.default_for(str(recipe.loss), model.output_shape[0])).metric,
+        "outputs": outputs,
+        "measure": task.metric,
         "recipe": recipe.to_config(),
         "step": _step(model, recipe),
         "optimizer": {
@@ -70,6 +71,13 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
         },
         "derivations": {name: code.derivation(name) for name in explained},
     }
+
+
+def _thresholds(model: Model, task: tasks.Task) -> list[float]:
+    """Return the smallest output that means yes, of each output; an empty list if outputs do not mean yes or no."""
+    if task not in (tasks.BINARY, tasks.MULTI_LABEL):
+        return []
+    return [*(model.thresholds or (0.5,) * model.output_shape[0])]
 
 
 def _outputs(model: Model, recipe: Recipe) -> list[dict[str, Any]]:

@@ -96,6 +96,19 @@ def test_a_picture_without_a_label_has_the_predicted_one(modules: Page) -> None:
     assert_array_equal(target, np.arange(len(target)) == np.argmax(answer))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_yes_or_no_prediction_is_that_of_predict_classes(modules: Page, seed: int) -> None:
+    subject = find_subject("yes-or-no")
+    picture = {**subject.picture(seed), "label": None}
+    _, yes = call(modules, "answer", subject.description, subject.frame, picture)["probabilities"]
+    for threshold in (0.0, yes / 2, (1 + yes) / 2, 1.0):
+        subject.model.set_thresholds(threshold)
+        expected = subject.model.predict_classes(picture["x"][None])[0]
+        target = call(modules, "trace", subject.description, subject.frame, picture)["t"]
+        assert subject.description["classes"][int(target.item())] == expected
+        assert (expected == "yes") == (threshold < yes)
+
+
 def test_moments_that_were_not_kept_begin_at_zero(modules: Page) -> None:
     """A trace has an update only of the first step then: in that of Adam, the rate."""
     subject = find_subject("numpy-cnn")

@@ -1,6 +1,6 @@
 /** Choice of an informative sample: an image that the network misclassifies, with several likely classes. */
 
-import { answer } from "./engine/trace.js";
+import { answer, classOf } from "./engine/trace.js";
 import { sampleOf } from "./source/samples.js";
 
 /** @typedef {import("./types.js").Description} Description */
@@ -21,15 +21,15 @@ export async function informativeSample(description, frame, samples) {
       began = performance.now();
     }
     const probabilities = answer(description, frame, sampleOf(samples, i)).probabilities;
-    const score = scoreOf(probabilities, samples.labels[i]);
+    const score = scoreOf(probabilities, classOf(probabilities, description), samples.labels[i]);
     if (score > highest) [best, highest] = [i, score];
   }
   return best;
 }
 
-/** @param {number[]} probabilities @param {number} right */
-function scoreOf(probabilities, right) {
-  const isWrong = probabilities.length > 1 && probabilities.indexOf(Math.max(...probabilities)) !== right;
+/** @param {number[]} probabilities @param {number} predicted  class @param {number} right */
+function scoreOf(probabilities, predicted, right) {
+  const isWrong = probabilities.length > 1 && predicted !== right;
   const gradient = probabilities.reduce((sum, probability, k) => sum + Math.abs(probability - (k === right ? 1 : 0)), 0);
   const classes = 1 / probabilities.reduce((sum, probability) => sum + probability * probability, 0); // effective number of likely classes
   return (isWrong ? 10 : 0) + gradient + Math.min(classes, 4) / 4;

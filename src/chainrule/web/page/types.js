@@ -52,7 +52,7 @@
  * @typedef {{title: string, words: string[], cell: string | null, sample: number | null, step: number | null}} OwnStop
  *   a stop of a teacher's walk. sample, step: null if the stop does not change them
  * @typedef {{
- *   format: number, name: string, classes: string[], input_shape: number[],
+ *   format: number, name: string, classes: string[], thresholds: number[], input_shape: number[],
  *   normalization: {kind: string, gain: number | number[], origin: number | number[], white?: number, digits?: boolean},
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, trained: string[], shapes: Record<string, number[]>,
  *   plan: Plan, inference: Plan, saliency: Plan,
@@ -65,6 +65,7 @@
  *   address to open, or "" if the page chooses it; walk: the stops of a teacher's walk, which replaces the page's own walk;
  *   operations: equations and sentences, from chainrule/operations;
  *   from_file: whether the network comes from a model file, so that nothing is known about its training;
+ *   thresholds: smallest output that means yes, of each output; empty if outputs do not mean yes or no;
  *   measure: the metric of each step besides the loss: "accuracy", "label_accuracy" or "mean_absolute_error"
  *
  * @typedef {{

@@ -59,8 +59,18 @@ export function answer(description, frame, picture, nudge = null) {
   const output = walk.read(description.inference.output);
   const logits = description.recipe.loss === "softmax_cross_entropy";
   const p = meansOfChannels(logits ? softmax(output) : output);
-  const isYesOrNo = p.length === 1 && description.measure === "accuracy";
+  const isYesOrNo = description.thresholds.length === 1;
   return { probabilities: isYesOrNo ? [1 - p[0], p[0]] : inUnits(description, p) };
+}
+
+/**
+ * Returns the class that probabilities mean, as `Model.predict_classes` does. For a single output, it is 1 if the
+ * probability of yes reaches the threshold. Otherwise, it is the most likely class.
+ *
+ * @param {number[]} probabilities  as in `answer` @param {Pick<Description, "thresholds">} description
+ */
+export function classOf(probabilities, { thresholds }) {
+  return thresholds.length === 1 ? Number(probabilities[1] >= thresholds[0]) : placeOfLargest(probabilities);
 }
 
 /** Returns numbers of the outputs in the units of the targets. @param {Description} description @param {number[]} outputs */
@@ -84,7 +94,7 @@ export function makeTrace(description, frame, picture, options = {}) {
   const buffers = buffersOf(frame);
   const walk = new Interpreter(plan, layout, buffers);
   const target = picture.target ?? (description.measure === "mean_absolute_error" ? predicted(description, frame, picture) : null);
-  const label = options.label ?? picture.label ?? (target ? null : likeliest(description, frame, picture));
+  const label = options.label ?? picture.label ?? (target ? null : classOf(answer(description, frame, picture).probabilities, description));
   const t = targetsOf({ labels: [label], targets: target ? [target] : null }, description);
   const { nudge = null } = options;
   const x = input(description, picture);
@@ -267,12 +277,6 @@ function predicted(description, frame, picture) {
   const walk = new Interpreter(description.inference, description.layout, buffersOf(frame));
   walk.run(input(description, picture), null);
   return [...walk.read(description.inference.output).data];
-}
-
-/** @param {Description} description @param {Frame} frame @param {Picture} picture */
-function likeliest(description, frame, picture) {
-  const { probabilities: p } = answer(description, frame, picture);
-  return placeOfLargest(p);
 }
 
 /**

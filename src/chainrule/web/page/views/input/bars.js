@@ -3,6 +3,7 @@
 import { briefNumber, percent } from "../../numbers_brief.js";
 import { createElement, setText } from "../../elements.js";
 import { placeOfLargest } from "../../engine/tensor.js";
+import { classOf } from "../../engine/trace.js";
 import { isDense } from "./load.js";
 
 const MAX_SHOWN = 12; // of more classes, the most likely ones
@@ -14,6 +15,7 @@ export class Bars {
   /** @param {import("../../types.js").Description} description */
   constructor(description) {
     const { classes, measure, outputs } = description;
+    this.description = description;
     this.outputs = outputs;
     this.classes = classes;
     this.measure = measure;
@@ -28,7 +30,7 @@ export class Bars {
   show(probabilities, label) {
     this.element.classList.toggle("empty", probabilities === null);
     if (probabilities === null) return setText(this.winner, "Nothing drawn yet");
-    const best = probabilities.indexOf(Math.max(...probabilities));
+    const best = classOf(probabilities, this.description);
     const isNumbers = this.measure === "mean_absolute_error";
     const shown = isNumbers ? briefNumber : percent;
     const words = this.words(probabilities, best);
@@ -53,7 +55,7 @@ export class Bars {
     const mean = this.isMean ? "Mean over all pixels" : "";
     if (this.measure === "mean_absolute_error") return `${mean || "Output"}: ${answers.slice(0, MAX_SHOWN).map(briefNumber).join(", ")}`;
     if (this.measure === "label_accuracy" && !mean) {
-      const predicted = this.classes.filter((_, k) => answers[k] >= 0.5);
+      const predicted = this.classes.filter((_, k) => answers[k] >= this.description.thresholds[k]);
       return `Prediction: ${predicted.join(", ") || "no label"}`;
     }
     return `${mean || "Prediction"}: ${this.classes[best]}, ${percent(answers[best])}`;

@@ -59,7 +59,7 @@ export class Label {
     const { picture, trace, description } = this.app;
     const { layers, measure } = description;
     const output = trace?.picture.x === picture?.x && trace?.values.get(`${layers[layers.length - 1].name}.y`)?.data;
-    const masks = { target: picture?.target, prediction: output && likeliest(output, description) };
+    const masks = { target: picture?.target, prediction: output && predictedClasses(output, description) };
     const shown = this.isDense && measure !== "mean_absolute_error" ? Object.entries(masks) : [];
     const figures = shown.map(([name, mask]) => mask && createElement("figure", maskCanvas(mask, description), createElement("figcaption", name)));
     this.mask.replaceChildren(...figures.flatMap((figure) => figure || []));
@@ -78,14 +78,14 @@ function capital(text) {
 }
 
 /**
- * Returns 1 for the most likely class of each position, else 0; a single output itself.
+ * Returns 1 for the class that the output means at each position, else 0; of a single output, 1 for yes.
  *
  * @param {ArrayLike<number>} output @param {import("../../types.js").Description} description
  */
-function likeliest(output, { plan }) {
+function predictedClasses(output, { plan, thresholds }) {
   const [K] = plan.target?.shape ?? [1];
   const size = output.length / K;
-  if (K === 1) return Array.from(output);
+  if (K === 1) return Array.from(output, (value) => Number(value >= thresholds[0]));
   const best = Array.from({ length: size }, (_, at) => placeOfLargest(Array.from({ length: K }, (_, k) => output[k * size + at])));
   return Array.from(output, (_, at) => Number(best[at % size] === Math.floor(at / size)));
 }

@@ -24,6 +24,7 @@ import chainrule as cr
 from chainrule import layers
 from chainrule.errors import ChainruleError
 from chainrule.layers.merging import Merge
+from chainrule.models.profiling import Profile
 from chainrule.training.averaging import Lookahead
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.schedules import Schedule
@@ -71,7 +72,7 @@ class Subject:
             self.use(result)
         except ChainruleError as error:
             return str(error)
-        return repr(result)
+        return repr(result.what if isinstance(result, Profile) else result)  # measured times differ
 
 
 def model() -> cr.Sequential:

@@ -133,7 +133,7 @@ def trained(number: int, engine: str, callbacks: list[Callback], **options: Any)
     """Train a network by a drawn recipe, and return what differs from step to step."""
     draw = np.random.default_rng(number)
     count = int(draw.integers(12, 40))
-    data = Examples.of(draw.normal(size=(count, 2, 6, (5,))), draw.integers(0, 3, count), 3)
+    data = Examples.of(draw.normal(size=(count, 2, 6, 5)), draw.integers(0, 3, count), (3,))
     recipe = cr.Recipe(
         epochs=3,
         batch_size=int(draw.integers(1, 9)),

@@ -135,8 +135,8 @@ class Record:
         x, normalization = self.inputs(data.inputs)
         if x.size == 0:
             raise DataError("the data is empty")
-        (y, *_) = data.targets.values()
-        if isinstance(y.passed, SampleSource):
+        y = next(iter(data.targets.values()), None)
+        if y is not None and isinstance(y.passed, SampleSource):
             return self._of_pairs(x, y.passed)
         return Examples(ColumnSource(x), self.targets(data.targets, len(x)), normalization=normalization)
 
@@ -351,7 +351,7 @@ def _only(columns: Mapping[Any, Column], what: str) -> Column:
     """Return the only column; DataError if there are several."""
     if len(columns) == 1:
         return next(iter(columns.values()))
-    raise DataError(f"{what}s {', '.join(map(str, columns))}: expected one, for a network with one {what}")
+    raise DataError(f"{what}s {', '.join(map(str, columns)) or 'none'}: expected one, for a network with one {what}")
 
 
 def _named(ports: Ports, columns: Mapping[Any, Column], what: str) -> dict[str, Column]:

@@ -57,7 +57,10 @@ def test_gradients_are_derivatives(name: str, argument: str, gradient: str, data
         start = draw.uniform(0.1, 0.9, start.shape)
 
     def along(step: Any) -> NDArray[Any]:
-        return results_of(name, {**arrays, argument: start + step * direction}, case.attributes)[0]
+        moved = {**arrays, argument: start + step * direction}
+        if name == "where":  # both choices have the type of the result
+            moved |= {choice: moved[choice].astype(moved[argument].dtype) for choice in "ab"}
+        return results_of(name, moved, case.attributes)[0]
 
     arrays[argument] = frozen(start)
     kept, direction = tuple(map(frozen, results_of(name, arrays, case.attributes))), draw.standard_normal(start.shape)

@@ -278,6 +278,7 @@ WRITTEN: dict[str, dict[str, Any]] = {
     "Expand": {"constant": write_constant},
     "Transpose": {"permute": write_transpose},
     "Slice": {"crop": write_slice, "resample": write_resize},
+    "Gather": {"resample": write_resize},
 }
 OPERATORS = (
     Operator("Identity", read_identity),

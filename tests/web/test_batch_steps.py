@@ -84,9 +84,11 @@ def of_task(ending: list[Layer], loss: str, arrays: dict[str, NDArray[Any]], _: 
 
 RANDOM = np.random.default_rng(3)
 X, TARGETS = RANDOM.normal(3, 2, (40, 1, 8, 7)).astype(np.float32), RANDOM.normal(5, [1, 20], (40, 2))
+SEVERAL = (TARGETS > 5).astype(float)  # some rows have no label, some both
 SUBJECTS: dict[str, Callable[[Path, Path], PageSubject]] = {
     **{f"draw {seed}": partial(drawn, seed) for seed in range(10)},
     "regression": partial(of_task, [Dense(2)], "mean_squared_error", {"x": X, "targets": TARGETS}),
+    "several labels": partial(of_task, [Dense(2), Sigmoid()], "binary_cross_entropy", {"x": X, "targets": SEVERAL}),
     "yes or no": partial(of_task, [Dense(1), Sigmoid()], "binary_cross_entropy", {"x": X, "y": np.arange(40) % 2}),
     "masks": partial(of_task, [Conv2D(4, 1), Softmax()], "categorical_cross_entropy", {}),
 }

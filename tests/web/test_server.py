@@ -83,9 +83,11 @@ def test_the_description_and_the_samples(browser: Browser, data: Path) -> None:
     assert browser.get("/api/samples.bin").content == arrays["x_test"].tobytes()
 
 
-def test_samples_with_numbers_for_targets(data: Path, tmp_path: Path) -> None:
-    subject = SUBJECTS["regression"](data, tmp_path)
+@pytest.mark.parametrize("name", ["regression", "several labels"])
+def test_rows_of_targets_are_no_classes(data: Path, tmp_path: Path, name: str) -> None:
+    subject = SUBJECTS[name](data, tmp_path)
     about = client(opened(subject)).get("/api/samples").json()
+    assert about["labels"] == []
     assert (about["count"], about["targets"]) == (16, np.load(tmp_path / "data.npz")["targets_test"].tolist())
 
 

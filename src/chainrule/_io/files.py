@@ -41,7 +41,7 @@ TEMPORARY = ".{}.{}.part"  # name of a temporary file of `write_atomic`: the fin
 
 def as_path(value: Any) -> Path:
     """Convert a nonempty string or a path-like object to a path; raise OptionError for anything else."""
-    if not isinstance(value, str | os.PathLike) or value == "":
+    if (isinstance(value, str) and not value) or not isinstance(value, str | os.PathLike):
         raise OptionError(f"path {quoted(value)}: expected the name of a file or folder")
     return Path(cast("str | os.PathLike[str]", value))
 

@@ -15,6 +15,7 @@ from chainrule.core.arrays import Array
 from chainrule.data.dataset import Dataset
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, unknown_name
 from chainrule.models.record import Record
+from chainrule.network import tasks
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.labels import are_numbers
 from chainrule.network.matching import matched
@@ -325,7 +326,7 @@ class Session:
             if are_numbers(test.classes):
                 self._class_names = names  # an untrained network only numbers its classes
         else:
-            self._sample_images = images_with_targets(test.x, self._as_in_training(test.y))
+            self._sample_images = images_with_targets(test.x, self._as_in_training(test.y), record.task == tasks.BINARY)
         if subject.untrainable:
             return subject.untrainable
         self._running = self._prepared(record.read(training))

@@ -187,12 +187,12 @@ def _samples(session: Session) -> dict[str, Any]:
     all_images = session.sample_images()
     size = max(all_images.x.nbytes // max(len(all_images.x), 1), 1)
     count = max(1, min(MAX_IMAGES, MAX_IMAGE_BYTES // size))
-    if len(session.subject.model.output_shape) > 1 and all_images.targets is not None:
-        images = subjects.images_with_dense_targets(all_images.x, all_images.targets)
-    elif all_images.targets is not None:
-        images = subjects.images_with_targets(all_images.x, all_images.targets, count)
-    else:
+    if all_images.targets is None:
         images = subjects.choose_images(all_images.x, all_images.labels, count)
+    elif len(session.subject.model.output_shape) > 1:
+        images = all_images
+    else:
+        images = all_images.first(count)
     shape = list(images.x.shape[1:])
     return {**images.about(), "shape": shape, "x": pack(images.x)}
 

@@ -170,13 +170,18 @@ class SampleImages:
     """Test images to choose from.
 
     x         images (N, …) as bytes, or inputs as float32
-    labels    class of each image, (N,); (0,) for dense targets
-    targets   targets (N, K) if they are numbers, or dense targets as rows; None if they are classes
+    labels    class of each image, (N,); (0,) for numbers, several labels and dense targets
+    targets   targets (N, K) that are not labels of one of several classes, or dense targets as rows; None for classes
     """
 
     x: Array
     labels: NDArray[np.int64]
     targets: NDArray[np.float64] | None = None
+
+    def first(self, count: int) -> "SampleImages":
+        """Return the first images, with their labels and targets."""
+        targets = None if self.targets is None else self.targets[:count]
+        return SampleImages(self.x[:count], self.labels[:count], targets)
 
     def about(self) -> dict[str, Any]:
         """Return the number of images, whether they are floats, the labels and the targets, for JSON."""
@@ -190,19 +195,19 @@ def no_images(shape: tuple[int, ...]) -> SampleImages:
     return SampleImages(np.zeros((0, *shape), np.uint8), np.zeros(0, np.int64))
 
 
-def images_with_targets(x: Array, targets: NDArray[np.float64], count: int = COUNT) -> SampleImages:
-    """Return the first `count` images with their targets.
+def images_with_targets(x: Array, targets: NDArray[np.float64], are_yes_or_no: bool) -> SampleImages:
+    """Return the first images with their targets (N, K). Numbers and several labels have no class.
 
-    The label of an image is the index of its largest target, or, for a single target, whether it exceeds 0.5.
+    are_yes_or_no   whether the single target, 0 or 1, is the class
     """
-    labels = targets[:count].argmax(1) if targets.shape[1] > 1 else (targets[:count, 0] > 0.5)
-    return SampleImages(_stored(x[:count]), labels.astype(np.int64), targets[:count])
+    labels = targets[:COUNT, 0] if are_yes_or_no else np.zeros(0)
+    return SampleImages(_stored(x[:COUNT]), labels.astype(np.int64), targets[:COUNT])
 
 
-def images_with_dense_targets(x: Array, targets: Array, count: int = DENSE_COUNT) -> SampleImages:
-    """Return the first `count` images with their dense targets (N, K, …), which become rows. They have no labels."""
-    rows = targets[:count].reshape(min(count, len(targets)), -1).astype(np.float64)
-    return SampleImages(_stored(x[:count]), np.zeros(0, np.int64), rows)
+def images_with_dense_targets(x: Array, targets: Array) -> SampleImages:
+    """Return images with their dense targets (N, K, …), which become rows. They have no labels."""
+    rows = targets.reshape(len(targets), -1).astype(np.float64)
+    return SampleImages(_stored(x), np.zeros(0, np.int64), rows)
 
 
 def choose_images(x: Array, labels: NDArray[np.int64], count: int = COUNT) -> SampleImages:

@@ -37,7 +37,6 @@ export class Label {
     const { picture, description } = this.app;
     if (!picture) return;
     const isSample = sampleNumber(picture.from) !== null || picture.place !== undefined;
-    const name = labelName(description, picture.label);
     const drawn = this.isOfDigits ? "Prepared as in MNIST" : "All inputs are 0: there are no samples here";
     const other = picture.from === "drawn" ? drawn : picture.from;
     setText(this.words, isSample ? capital(picture.from) : other);
@@ -45,8 +44,8 @@ export class Label {
     this.ask.hidden = isSample || isRegression;
     this.repaint();
     const numbers = isRegression && !this.isDense && picture.target && inUnits(description, picture.target);
-    const answer = numbers ? `target: ${numbers.map(briefNumber).join(", ")}` : `label: ${name}`;
-    this.note.hidden = !isSample || this.isDense;
+    const answer = numbers ? `target: ${numbers.map(briefNumber).join(", ")}` : labelWords(picture, description);
+    this.note.hidden = !isSample || this.isDense || !answer;
     setText(this.note, answer);
     this.select.value = picture.label === null ? "" : String(picture.label);
     const own = this.app.trace?.picture.from === picture.from ? this.app.trace.picture.label : null;
@@ -70,6 +69,13 @@ export class Label {
     if (!picture) return;
     this.app.show({ ...picture, label: this.select.value === "" ? null : Number(this.select.value) });
   }
+}
+
+/** Returns the label of an image, or the labels of its target; "" for other targets. @param {import("../../types.js").Picture} picture @param {import("../../types.js").Description} description */
+function labelWords({ label, target }, description) {
+  const { classes, thresholds } = description;
+  if (thresholds.length > 1 && target) return `labels: ${classes.filter((_, k) => target[k] > 0).join(", ") || "none"}`;
+  return label === null ? "" : `label: ${labelName(description, label)}`;
 }
 
 /** @param {string} text */

@@ -21,6 +21,8 @@ from web.looked_at import RECIPE, opened, small, stripes, trained_through, until
 from web.serving import HOST, PORT, Browser, Served, client, in_a_loop, in_a_process
 from web.test_batch_steps import SUBJECTS
 
+import chainrule as cr
+from chainrule.web.description import describe
 from chainrule.web.document import PAGE
 from chainrule.web.frames import Frame
 from chainrule.web.guard import Key
@@ -89,6 +91,18 @@ def test_rows_of_targets_are_no_classes(data: Path, tmp_path: Path, name: str) -
     about = client(opened(subject)).get("/api/samples").json()
     assert about["labels"] == []
     assert (about["count"], about["targets"]) == (16, np.load(tmp_path / "data.npz")["targets_test"].tolist())
+
+
+def test_each_output_is_measured_by_its_task() -> None:
+    x = cr.Input((1, 4, 4))
+    features = cr.Flatten()(x)
+    model = cr.Graph(x, {"angle": cr.Dense(2)(features), "kind": cr.Softmax()(cr.Dense(3)(features))})
+    random = np.random.default_rng(0)
+    y = {"angle": random.normal(size=(20, 2)), "kind": random.integers(0, 3, 20)}
+    loss = {"angle": "mean_squared_error", "kind": "categorical_cross_entropy"}
+    model.fit(random.normal(size=(20, 1, 4, 4)), y, loss=loss, epochs=1, progress=False)
+    outputs = describe(model, cr.Recipe(loss=model.loss))["outputs"]
+    assert [output["measure"] for output in outputs] == ["mean_absolute_error", "accuracy"]
 
 
 def test_all_classes_are_among_the_samples(tmp_path: Path) -> None:

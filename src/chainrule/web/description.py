@@ -86,11 +86,12 @@ def _outputs(model: Model, recipe: Recipe) -> list[dict[str, Any]]:
         return []
     sizes = {name: math.prod(shape) for name, shape in model.output_ports.shapes.items()}
     terms = {term.output: term for term in recipe.loss.terms}
+    losses = {name: str(terms[name].loss) for name in sizes}
+    task = model.task or tasks.JointTask.of([tasks.default_for(losses[name], size) for name, size in sizes.items()])
     outputs: list[dict[str, Any]] = []
-    for name, size in sizes.items():
-        loss = str(terms[name].loss)
-        measure = tasks.default_for(loss, size).metric
-        outputs.append({"name": name, "size": size, "loss": loss, "measure": measure, "weight": terms[name].weight})
+    for (name, size), part in zip(sizes.items(), tasks.parts(task), strict=True):
+        entry = {"name": name, "size": size, "loss": losses[name], "measure": part.metric, "weight": terms[name].weight}
+        outputs.append(entry)
     return outputs
 
 

@@ -52,6 +52,11 @@ def answers(network: Network, outputs: Any) -> Any:
     return {name: named(values, part) for (name, values), part in zip(outputs.items(), parts, strict=True)}
 
 
+def yes_thresholds(network: Network) -> tuple[float, ...]:
+    """Return the smallest output that means yes, of each output of a yes-or-no network: those recorded, or ½."""
+    return network.thresholds or (0.5,) * network.output_shape[0]
+
+
 def places(network: Network, outputs: Array) -> Ints:
     """Return the place of the class that outputs (N, K, …) of one of several classes, or of yes or no, mean, (N, …)."""
     return dense.classes_of(outputs, network.thresholds)

@@ -105,7 +105,7 @@ def plan(
     if evaluates:
         return replace(builder.plan(source, _pack_read(builder, results, ends)), precise=self.precise)
     terms = [(ending.loss, results[ending.scores]) for ending in ends]
-    task = _resolved_task(self, task, loss)
+    task = resolved_task(self, task, loss)
     measured = _measured(builder, self, ends[0], task, results)
     if isinstance(loss, JointLoss):
         loss_tensors = loss_plan.emit_joint(builder, loss, terms, task, measured, weighted=weighted)
@@ -160,7 +160,7 @@ def _measured(builder: Builder, network: Connected, ending: Ending, task: Task, 
     return probabilities
 
 
-def _resolved_task(network: Connected, task: Task | None, loss: Loss) -> Task:
+def resolved_task(network: Connected, task: Task | None, loss: Loss) -> Task:
     """Return ``task``, the network's task, or the default tasks of the losses."""
     for candidate in (task, network.task):
         if candidate is not None and isinstance(candidate, JointTask) == isinstance(loss, JointLoss):

@@ -289,6 +289,7 @@ def flat_kernel(
 
 
 def is_used(name: str, lines: Iterable[str]) -> bool:
+    """Return whether a name occurs in lines of code."""
     return re.search(rf"\b{name}\b", "\n".join(lines)) is not None
 
 
@@ -330,6 +331,7 @@ def c_source(operation: Elementwise, *, gradient: bool, literal: Callable[[float
 
 
 def c_function(name: str, equation: str, arrays: Sequence[str], options: Sequence[str], body: Sequence[str]) -> str:
+    """Return a C function that computes its last array from the others, preceded by a comment with the equation."""
     *read, result = arrays
     arguments = [*(f"const float *{array}" for array in read), f"float *{result}", "int count"]
     arguments += [f"float {option}" for option in options]

@@ -10,9 +10,11 @@ from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.explain import code, saliency
 from chainrule.explain.cataloguing import build_catalogue, title
 from chainrule.explain.code import CodeLocation
+from chainrule.models.decisions import yes_thresholds
 from chainrule.models.model import Model
 from chainrule.network import tasks
 from chainrule.network.losses import JointLoss
+from chainrule.network.plans import resolved_task
 from chainrule.operations import definitions
 from chainrule.runs import folder
 from chainrule.training.optimizers import Optimizer
@@ -34,8 +36,8 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
     operations = [*training.operations, *training.deferred]
     names = [*(operation.name for operation in operations), *(entry["name"] for entry in catalogue["omitted"])]
     explained = dict.fromkeys([*names, recipe.optimizer.operation])
-    outputs = _outputs(model, recipe)
-    task = tasks.REGRESSION if outputs else model.task or tasks.default_for(str(recipe.loss), model.output_shape[0])
+    task = resolved_task(model, None, recipe.loss)
+    outputs = _outputs(model, recipe, task)
     return {
         "format": FORMAT,
         "name": model.name,
@@ -52,7 +54,7 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
         "inference": plan_to_json(model.plan()),
         "saliency": plan_to_json(saliency.input_plan(model)),
         "outputs": outputs,
-        "measure": task.metric,
+        "measure": tasks.REGRESSION.metric if outputs else task.metric,
         "recipe": recipe.to_config(),
         "step": _step(model, recipe),
         "optimizer": {
@@ -77,21 +79,19 @@ def _thresholds(model: Model, task: tasks.Task) -> list[float]:
     """Return the smallest output that means yes, of each output; an empty list if outputs do not mean yes or no."""
     if task not in (tasks.BINARY, tasks.MULTI_LABEL):
         return []
-    return [*(model.thresholds or (0.5,) * model.output_shape[0])]
+    return [*yes_thresholds(model)]
 
 
-def _outputs(model: Model, recipe: Recipe) -> list[dict[str, Any]]:
+def _outputs(model: Model, recipe: Recipe, task: tasks.Task) -> list[dict[str, Any]]:
     """Return the outputs of a model with several: name, size, loss, metric and weight. An empty list for one."""
     if model.output_ports is None or not isinstance(recipe.loss, JointLoss):
         return []
     sizes = {name: math.prod(shape) for name, shape in model.output_ports.shapes.items()}
     terms = {term.output: term for term in recipe.loss.terms}
-    losses = {name: str(terms[name].loss) for name in sizes}
-    task = model.task or tasks.JointTask.of([tasks.default_for(losses[name], size) for name, size in sizes.items()])
     outputs: list[dict[str, Any]] = []
     for (name, size), part in zip(sizes.items(), tasks.parts(task), strict=True):
-        entry = {"name": name, "size": size, "loss": losses[name], "measure": part.metric, "weight": terms[name].weight}
-        outputs.append(entry)
+        loss, weight = str(terms[name].loss), terms[name].weight
+        outputs.append({"name": name, "size": size, "loss": loss, "measure": part.metric, "weight": weight})
     return outputs
 
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from string import Template
 from typing import Any, NamedTuple
 
+from chainrule.models.decisions import yes_thresholds
 from chainrule.models.model import Model
 from chainrule.network import tasks
+from chainrule.network.plans import resolved_task
 
 
 class Decision(NamedTuple):
@@ -84,18 +86,17 @@ def decision_of(model: Model, values: Mapping[str, Any]) -> Decision:
 
     values   values of placeholders: name, guard, and the numbers of outputs and classes
     """
-    task = model.task or tasks.default_for(str(model.loss), values["outputs"])
-    kinds = {
+    has_one_answer = len(model.output_shape) == 1 and model.output_ports is None
+    task = resolved_task(model, None, model.loss) if has_one_answer else None
+    kinds: dict[tuple[tasks.Task | None, int], Decision] = {
         (tasks.CLASSIFICATION, values["outputs"]): CLASS,
         (tasks.MULTI_LABEL, values["outputs"]): LABELS,
         (tasks.BINARY, 2): YES_OR_NO,
     }
-    has_one_answer = len(model.output_shape) == 1 and model.output_ports is None
-    kind = kinds.get((task, values["classes"]), OUTPUTS) if has_one_answer else OUTPUTS
-    thresholds = model.thresholds or (0.5,) * values["outputs"]
+    kind = kinds.get((task, values["classes"]), OUTPUTS)
     has_names = values["classes"] == values["outputs"]
     further = {
-        "thresholds": ", ".join(map(repr, thresholds)),
+        "thresholds": ", ".join(map(repr, yes_thresholds(model))),
         "output_name": f"{values['name']}_classes[k]" if has_names else '"output"',
     }
     return Decision(*(Template(text).substitute(values, **further) for text in kind))

@@ -32,6 +32,13 @@ def data_names() -> list[str]:
     return known_names()
 
 
+def engine_names() -> tuple[str, ...]:
+    """Return the names of all engines, including those of other installed packages."""
+    from chainrule.engines import loader
+
+    return loader.known_names()
+
+
 class _Nonempty(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
     """A text that is not empty: an empty string would mean the current folder."""
 
@@ -241,7 +248,7 @@ targets = combine(
 )
 engine = click.option(
     "--engine",
-    type=name_in("engines.loader", "NAMES"),
+    type=Name(engine_names, "engine"),
     help="Engine: compiled, numpy, jax or reference [CHAINRULE_ENGINE].  [default: compiled]",
 )
 threads = click.option(

@@ -13,7 +13,15 @@ from typing import Any, ClassVar, NoReturn
 
 import click
 
-from chainrule.errors import AmbiguousNameWarning, ChainruleError, ChannelOrderWarning, PrecisionWarning, one_line
+from chainrule._io import extensions
+from chainrule.errors import (
+    AmbiguousNameWarning,
+    ChainruleError,
+    ChannelOrderWarning,
+    OptionError,
+    PrecisionWarning,
+    one_line,
+)
 
 COMMANDS = (
     *("train", "find-lr", "sweep", "evaluate", "predict", "compare", "models", "zoo", "data", "import", "export"),
@@ -109,10 +117,36 @@ class LazyGroup(ErrorHandlingGroup):
 
 
 class MainGroup(LazyGroup, Group):
-    """All commands of chainrule."""
+    """All commands of chainrule, and those that other installed packages declare."""
 
     folder = "chainrule.cli"
     names = COMMANDS
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of chainrule's commands in the order of the help, then those of other packages."""
+        added = [name for name in extensions.declared(extensions.COMMANDS) if name not in self.names]
+        return [*self.names, *added]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        command = super().get_command(ctx, cmd_name)
+        if command is None and cmd_name in extensions.declared(extensions.COMMANDS):
+            command = _added_command(cmd_name)
+        return command
+
+
+def _added_command(name: str) -> click.Command:
+    """Import the command of another package; if that fails, return one that says so, since the help lists it."""
+    try:
+        return extensions.load(extensions.COMMANDS, name)
+    except OptionError as error:
+        reason = error
+
+    def refuse(**_: Any) -> None:
+        raise reason
+
+    any_words = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, callback=refuse, help=str(reason), context_settings=any_words)
 
 
 def _report_error(error: BaseException) -> int:

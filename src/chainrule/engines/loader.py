@@ -8,7 +8,7 @@ from chainrule.engines.interpreter import ModuleEngine
 from chainrule.engines.protocol import Engine
 from chainrule.errors import OptionError, unknown_name
 
-NAMES = ("compiled", "numpy", "jax", "reference")
+NAMES = ("compiled", "numpy", "jax", "reference")  # other packages may add engines (`extensions`)
 DEFAULT = "compiled"
 ENGINE_VARIABLE = "CHAINRULE_ENGINE"
 
@@ -22,15 +22,26 @@ def find(name: str | None = None, *, required: bool = True) -> Engine:
     Errors     OptionError if the name is unknown or a required engine cannot be used
     """
     requested = name or os.environ.get(ENGINE_VARIABLE) or DEFAULT
-    if requested not in NAMES:
-        error = unknown_name("engine", requested, NAMES)
+    if requested not in NAMES and requested not in _added_names():
+        error = unknown_name("engine", requested, known_names())
         raise error if name else OptionError(f"{ENGINE_VARIABLE}: {error}")
     engine = _load(requested)
     if not isinstance(engine, str):
         return engine
     if name and required:
-        raise OptionError(f"the {name} engine cannot be used here: {engine}; known: {', '.join(NAMES)}")
+        raise OptionError(f"the {name} engine cannot be used here: {engine}; known: {', '.join(known_names())}")
     return fallback.fall_back(f"the {requested} engine cannot be used here ({engine})")
+
+
+def known_names() -> tuple[str, ...]:
+    """Return the names of all engines: those of chainrule, and those that other installed packages declare."""
+    return (*NAMES, *_added_names())
+
+
+def _added_names() -> tuple[str, ...]:
+    from chainrule._io import extensions
+
+    return tuple(name for name in extensions.declared(extensions.ENGINES) if name not in NAMES)
 
 
 @cache
@@ -58,4 +69,8 @@ def _create(name: str) -> "Engine | str":
         from chainrule.engines.compiled.engine import CompiledEngine
 
         return self_test.failure() or CompiledEngine()
+    if name not in NAMES:
+        from chainrule._io import extensions
+
+        return extensions.load(extensions.ENGINES, name)()
     return fallback.numpy_engine() if name == fallback.NAME else ModuleEngine(name)

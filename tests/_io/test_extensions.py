@@ -1,0 +1,103 @@
+"""Commands and engines that another installed package declares as entry points."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MODULE = """
+import click
+from chainrule.engines.interpreter import ModuleEngine
+
+@click.command()
+@click.argument("name")
+def greet(name):
+    "Greet someone."
+    print("hello", name)
+
+class Loops(ModuleEngine):
+    def __init__(self):
+        super().__init__("reference")
+"""
+POINTS = """[chainrule.commands]
+greet = loops_for_chainrule:greet
+broken = loops_for_chainrule:missing
+train = loops_for_chainrule:greet
+
+[chainrule.engines]
+loops = loops_for_chainrule:Loops
+"""
+SAME_NUMBERS = """
+import numpy as np
+import chainrule as cr
+
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(20, 1, 5, 6)), rng.integers(0, 3, 20)
+
+def outputs(engine):
+    model = cr.Sequential([cr.Conv2D(3, (2, 3)), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 5, 6), engine=engine, seed=1)
+    model.fit(x, y, epochs=2, batch_size=5, progress=False)
+    return model.predict(x)
+
+np.testing.assert_array_equal(outputs("loops"), outputs("reference"))
+"""
+
+
+def install(folder: Path, package: str, points: str) -> None:
+    """Write what pip leaves of an installed package: a module and its metadata."""
+    metadata = folder / f"{package}-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(points)
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder on the path, with one package."""
+    install(tmp_path, "loops", POINTS)
+    (tmp_path / "loops_for_chainrule.py").write_text(MODULE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return tmp_path
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "chainrule", *words], capture_output=True, text=True)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_command_of_another_package_runs_and_is_listed() -> None:
+    done = command("greet", "world")
+    assert (done.returncode, done.stdout) == (0, "hello world\n")
+    listed = command("--help")
+    assert listed.returncode == 0
+    assert "Greet someone." in listed.stdout
+    refused = command("greets")
+    assert refused.returncode == 2
+    assert "greet" in refused.stderr
+
+
+@pytest.mark.usefixtures("installed")
+def test_commands_of_chainrule_are_not_replaced() -> None:
+    assert "--epochs" in command("train", "--help").stdout
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_broken_package_is_named_in_one_line() -> None:
+    done = command("broken", "--option", "word")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "loops" in done.stderr
+
+
+def test_two_packages_with_one_name_are_refused(installed: Path) -> None:
+    install(installed, "rival", "[chainrule.commands]\ngreet = rival:greet\n")
+    done = command("greet", "world")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert "loops and rival" in done.stderr
+    assert command("train", "--help").returncode == 0
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_engine_of_another_package_computes() -> None:
+    done = subprocess.run([sys.executable, "-c", SAME_NUMBERS], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

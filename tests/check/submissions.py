@@ -1,10 +1,14 @@
 """Submissions as text: a ReLU layer, with lines added to it; their files, and their grades."""
 
+import csv
+import io
+import json
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
-from chainrule.check import homework
+from chainrule.check import grade_files, homework
+from chainrule.check.points import one_point_each
 
 LAYER = """
 import numpy as np
@@ -47,3 +51,22 @@ def graded(folder: Path, text: str, against: str = "ReLU()", **options: object) 
     written(folder, textwrap.dedent(text))
     rows = homework.grade(folder, against, **{"seconds": 120, **options})  # pyright: ignore
     return next(row for row in rows if row.submission == "mine.py")
+
+
+def zeros_without_reason(row: homework.Grade) -> list[str]:
+    """Return the formats of results in which a part, or the whole submission, earns 0 and no reason is stated."""
+    scheme = one_point_each([result.part for result in row.results] or ["y", "dx"])
+    without = list[str]()
+    if row.passed < row.parts and not row.remark.strip():
+        without.append("the table")
+    for name in ("gradescope", "github-classroom"):
+        result = json.loads(grade_files.results(name, [row], scheme))
+        messages = [test.get("output") or test.get("message") for test in result["tests"] if not test["score"]]
+        if not all(messages):
+            without.append(name)
+    for name in grade_files.CLASS_FORMATS:
+        table = csv.DictReader(io.StringIO(grade_files.results(name, [row], scheme).decode()))
+        *_, line = table
+        if row.passed < row.parts and not line["remark"]:
+            without.append(name)
+    return without

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from check.forgeries import FORGED, HARMFUL
 from check.processes import orphaned_submissions
-from check.submissions import graded, relu, written
+from check.submissions import graded, relu, written, zeros_without_reason
 
 import chainrule
 from chainrule.check import homework, host
@@ -35,11 +35,13 @@ pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="limits of POSI
 def grades(tmp_path_factory: pytest.TempPathFactory) -> Grades:
     """Return a function that grades a group once, with the fence alone or with the protections of this machine."""
 
+    call_filter = host.available_protection().call_filter
+
     @cache
     def grade(guard: str, group: str) -> dict[str, homework.Grade]:
         with pytest.MonkeyPatch.context() as patch:
             if guard == "fence":
-                patch.setattr(host, "available_protection", lambda: Protection(False, False, "for this test"))
+                patch.setattr(host, "available_protection", lambda: Protection(False, False, call_filter))
             texts = GROUPS[group]
             if group == "late":
                 folder = tmp_path_factory.mktemp("late")
@@ -83,6 +85,7 @@ def test_no_mark_is_forged(grades: Grades, guard: str, group: str, name: str) ->
     assert not row.ok
     assert row.judged
     assert 0 <= row.passed < row.parts == 2
+    assert zeros_without_reason(row) == []
 
 
 def test_a_wrong_forward_earns_nothing_with_the_gradients_of_itself(grades: Grades) -> None:
@@ -99,6 +102,7 @@ def test_harm_is_a_row(grades: Grades, guard: str, group: str, name: str) -> Non
     assert row.remark.isprintable()
     assert len(row.remark) < 1000
     assert len(row.submission) < 100
+    assert zeros_without_reason(row) == []
 
 
 def test_nothing_was_left_behind(grades: Grades) -> None:

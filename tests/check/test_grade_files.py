@@ -130,10 +130,10 @@ def test_classroom50_accepts_whole_points(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 OTTER = """\
-file,db,dx,y,total_points_earned,percent_correct,grading_status
-points-per-question,1.5,4,2,7.5,1.0,--
-ada.py,1.5,0,2,3.5,0.4667,Completed
-bela/layer.py,0.0,0,0,0.0,0.0,not judged: an empty folder
+file,db,dx,y,total_points_earned,percent_correct,grading_status,remark
+points-per-question,1.5,4,2,7.5,1.0,--,
+ada.py,1.5,0,2,3.5,0.4667,Completed,dx has the wrong sign.
+bela/layer.py,0.0,0,0,0.0,0.0,not judged: an empty folder,not judged: an empty folder
 """
 
 
@@ -152,11 +152,11 @@ def test_the_table_equals_that_of_otter() -> None:
 
 
 def test_the_columns_of_nbgrader() -> None:
-    """Give the columns of nbgrader's CsvExportPlugin in its order; score is raw_score less the penalty."""
+    """Give the columns of nbgrader's CsvExportPlugin in its order, and ours; score is raw_score less the penalty."""
     head, *rows = csv.reader(io.StringIO(grade_files.results("nbgrader", (ADA, BELA), SCHEME).decode()))
     assert head == [
         *("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"),
-        *("raw_score", "late_submission_penalty", "score", "max_score"),
+        *("raw_score", "late_submission_penalty", "score", "max_score", "remark"),
     ]
     assert all(float(row[9]) == max(0.0, float(row[7]) - float(row[8])) for row in rows)
     assert [(row[0], row[3], row[9], row[10]) for row in rows] == [

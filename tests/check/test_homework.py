@@ -233,7 +233,7 @@ def test_the_table_holds_no_formulas(tmp_path: Path, begin: str) -> None:
     assert cells == {
         "submission": f"'{begin}1+1.py", "passed": "1", "parts": "2", "diagnosis": f"'{begin}dx",
         "remark": f"'{begin}remark", "seconds": "0.5", "seed": "3", "draw": "",
-        "unisolated": "", "unjudged": "",
+        "protection": "not run", "unjudged": "",
     }  # fmt: skip
 
 

@@ -20,9 +20,10 @@ CLASSROOM50_VARIABLES = {  # environment variables set by classroom50's runner â
     "RELEASE_URL": "release",
 }
 POINTS_POSSIBLE = "points-per-question"
+REMARK = "remark"  # column of this library, after those of the format: the reason of each 0
 NBGRADER = (
     *("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"),
-    *("raw_score", "late_submission_penalty", "score", "max_score"),
+    *("raw_score", "late_submission_penalty", "score", "max_score", REMARK),
 )
 
 
@@ -48,7 +49,7 @@ def gradescope(grade: Grade, scheme: PointScheme) -> bytes:
         "visibility": scheme.visibility,
         "stdout_visibility": "hidden",
         "tests": tests,
-        "extra_data": {"submission": grade.submission, "seed": grade.seed, "draw": grade.draw},
+        "extra_data": {name: getattr(grade, name) for name in ("submission", "seed", "draw", "protection")},
     }
     return json_bytes(content)
 
@@ -117,13 +118,14 @@ def _tests(grade: Grade, scheme: PointScheme) -> list[tuple[PartResult, float, b
 def otter(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
     """Return the contents of a final_grades.csv in the format of `otter grade`."""
     parts = sorted(scheme.points)
-    head = ["file", *parts, "total_points_earned", "percent_correct", "grading_status"]
-    table: list[list[object]] = [[POINTS_POSSIBLE, *(scheme.points[part] for part in parts), scheme.total, 1, "--"]]
+    head = ["file", *parts, "total_points_earned", "percent_correct", "grading_status", REMARK]
+    possible = [scheme.points[part] for part in parts]
+    table: list[list[object]] = [[POINTS_POSSIBLE, *possible, scheme.total, 1, "--", ""]]
     for row in sorted(rows, key=lambda row: row.submission):
         scores, score = scheme.scores(row), scheme.score(row)
         status = "Completed" if row.judged else row.remark
         earned = [scores[part] for part in parts]
-        table.append([row.submission, *earned, score, round(score / scheme.total, 4), status])
+        table.append([row.submission, *earned, score, round(score / scheme.total, 4), status, row.remark])
     return csv_bytes([head, *table])
 
 
@@ -132,7 +134,8 @@ def nbgrader(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
     table: list[list[object]] = []
     for row in rows:
         score = scheme.score(row)
-        table.append([scheme.assignment, "", "", student_of(row.submission), "", "", "", score, 0, score, scheme.total])
+        student = student_of(row.submission)
+        table.append([scheme.assignment, "", "", student, "", "", "", score, 0, score, scheme.total, row.remark])
     return csv_bytes([NBGRADER, *table])
 
 

@@ -40,7 +40,8 @@ LEVELS = (
 ALWAYS_SHOWN = (UNWRITTEN, "not-checked", "fails", "not-finite")  # diagnoses that are shown at every level
 SECONDS, MEMORY = 30, 2048  # default limits of a submission: time in seconds, and memory in MB
 SEED_COUNT = 1 << 32
-COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated", "unjudged")
+COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "protection", "unjudged")
+NOT_RUN = "not run"  # protection of an entry without a file to grade
 IMPORT_HINT = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
 
 
@@ -97,7 +98,7 @@ class Grade:
     results         verdicts by part; empty if nothing was graded
     draw            input shape and seed drawn from the student's name; empty if they are equal for all students
     unjudged        names of the parts in a form that the checker cannot read, about which a person has to decide
-    unisolated      the reason why the kernel did not isolate the submission; empty if it did, or if nothing was run
+    protection      what protected the grader from the submission, in one line
     """
 
     submission: str
@@ -111,7 +112,7 @@ class Grade:
     seed: int = 0
     results: tuple[PartResult, ...] = ()
     draw: str = ""
-    unisolated: str = ""
+    protection: str = NOT_RUN
     unjudged: str = ""
 
     @property
@@ -217,7 +218,7 @@ def _grade_entry(
 ) -> Grade:
     """Return the grade of an entry. If grading fails, the remark describes the failure."""
     begin, printed, task = time.monotonic(), list[str](), drawn.task
-    reason = "" if entry.file is None else available_protection().reason
+    protection = NOT_RUN if entry.file is None else str(available_protection())
 
     def row(
         passed: int, diagnosis: str, remark: str, results: tuple[PartResult, ...] = (), judged: bool = True
@@ -238,7 +239,7 @@ def _grade_entry(
             seed,
             results,
             drawn.record,
-            reason,
+            protection,
             ", ".join(unjudged),
         )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chainrule.check.report import Report
 
 MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
+TRUSTED = "none: the file ran in a separate process with your permissions"
 SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
 
 
@@ -102,12 +103,14 @@ def check(
     from chainrule.check.reading import LearnerTask
     from chainrule.layers import expressions
 
+    protection = None  # nothing of others is run
     shape = expressions.shape(input_shape) if input_shape is not None else None
     if sources.split(subject or "")[0].suffix.lower() in sources.SUFFIXES:
         text = contracts.read(contract) if contract else ""
         base = LearnerTask(
             None, shape, constants=constants, ties=ties or "", samples=samples or "", contract=text, course=course or ""
         )
+        protection = TRUSTED
         with _import_hints(sources.split(str(subject))[0]):
             report = _report_of_file(str(subject), against, base, (seconds, root, others), seed)
     elif others:
@@ -126,15 +129,20 @@ def check(
             name=name,
             constants=constants,
         )
-    _finish(limit_hints(report, ALL if hints is None else hints), as_json)
+    _finish(limit_hints(report, ALL if hints is None else hints), protection, as_json)
 
 
-def _finish(report: "Report", as_json: bool) -> None:
-    """Print a report, and exit with its code unless it is 0."""
+def _finish(report: "Report", protection: str | None, as_json: bool) -> None:
+    """Print a report, and exit with its code unless it is 0.
+
+    protection  what protected the user from the code in a file; None if no file was run
+    """
     if as_json:
-        print_json(report.to_json())
+        print_json({**report.to_json(), "protection": protection})
     else:
         _print(report)
+        if protection is not None:
+            click.echo(f"protection: {protection}")
     if report.exit_code:
         raise SystemExit(report.exit_code)
 

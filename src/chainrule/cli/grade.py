@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 UNJUDGED = 3  # exit status if a part of an entry could not be judged
 UNISOLATED = (
-    "chainrule: WARNING: submissions were not isolated by the kernel ({}). Grade only code that you would run. "
-    "SECURITY.md shows what submissions could do, and how to grade in a container."
+    "chainrule: WARNING: submissions were not isolated by the kernel. Protection: {}. Grade only code that you would "
+    "run. SECURITY.md shows what submissions could do, and how to grade in a container."
 )
 FORMATS = ("gradescope", "github-classroom", "classroom50", "otter", "nbgrader")
 
@@ -90,7 +90,7 @@ def grade(
 
     Each submission runs in a separate process, which can use NumPy, the standard library and its own files. The
     arrays that it returns are judged outside that process. SECURITY.md describes what this protects against, and what
-    it does not.
+    it does not; the report states what was used.
 
     Exits with 0 if every part of every entry was judged, right or wrong, and with 3 if one could not be judged.
 
@@ -98,9 +98,10 @@ def grade(
     protection  Instead of grading, print how this machine isolates submissions.
     student     (--student NAME) Name of the student of a single submission, for --draw-by.
     """
+    from chainrule.check.host import available_protection
 
     if protection:
-        click.echo(_protection())
+        click.echo(f"protection: {available_protection()}\nThe table in SECURITY.md lists what it prevents.")
         return
     if arguments["against"] is None and arguments["course"] is None:
         raise click.UsageError("Missing option '--against', or '--course'.")
@@ -111,8 +112,9 @@ def grade(
     if folder is None:
         return
     rows, ignored = _graded(folder, task, single, student, arguments["quiet"])
-    if reasons := sorted({row.unisolated for row in rows if row.unisolated}):
-        click.echo(UNISOLATED.format("; ".join(reasons)), err=True)
+    granted = available_protection()
+    if _protection(rows) == str(granted) and not granted.namespaces:
+        click.echo(UNISOLATED.format(granted), err=True)
     if arguments["as_json"]:
         print_json([{**asdict(row), "ok": row.ok, **_points(row, task, arguments)} for row in rows])
     else:
@@ -205,18 +207,14 @@ def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | Non
                 parts.append(textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="    "))
     if left_out:
         parts.append(f"\nignored because of their names: {printable(', '.join(left_out))}")
-    return "\n".join([*parts, f"\nseed {rows[0].seed}"])
+    return "\n".join([*parts, f"\nseed {rows[0].seed}", f"protection: {_protection(rows)}"])
 
 
-def _protection() -> str:
-    """Return sentences about the protections from submissions that are active on this machine."""
-    from chainrule.check.host import available_protection
+def _protection(rows: "list[Grade]") -> str:
+    """Return the protection that all submissions share that were run."""
+    from chainrule.check.homework import NOT_RUN
 
-    protection = available_protection()
-    namespaces = "yes" if protection.namespaces else f"no ({protection.reason})"
-    lines = [
-        f"submissions run in their own namespaces: {namespaces}",
-        f"submissions run as another user because the grader is root: {'yes' if protection.user else 'no'}",
-        f"submissions run inside a fence of Python code: {'no' if protection.namespaces else 'yes'}",
-    ]
-    return "\n".join([*lines, "\nThe table in SECURITY.md lists what each of these prevents."])
+    for row in rows:
+        if row.protection != NOT_RUN:
+            return row.protection
+    return NOT_RUN

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux
 
 def test_processes_that_a_submission_starts_do_not_prolong_it(tmp_path: Path) -> None:
     if not available_protection().namespaces:
-        pytest.skip(f"no namespaces here: {available_protection().reason}")
+        pytest.skip(f"here: {available_protection()}")
     file = tmp_path / "spin.py"
     file.write_text(SPINNING, encoding="utf-8")
     permissions = Permissions((file,), host.package_folders(), 2 << 30)

@@ -19,7 +19,6 @@ from check.submissions import graded, relu, written
 
 from chainrule.check import homework, host
 from chainrule.check.host import Limits, Permissions, Protection, available_protection, open_file, process, protection
-from chainrule.cli.grade import UNISOLATED
 
 SECURITY = Path(__file__).parents[3] / "SECURITY.md"
 SOURCE = Path(host.__file__).parents[2]
@@ -85,7 +84,7 @@ def stated(column: int) -> dict[str, bool]:
 def test_namespaces_stop_any_code(folder: Path) -> None:
     """Compare the first column. It contains everything except native code, and processes left behind."""
     if not available_protection().namespaces:
-        pytest.skip(f"no namespaces here: {available_protection().reason}")
+        pytest.skip(f"here: {available_protection()}")
     tried = stopped(folder)
     assert tried == stated(0)
     assert [name for name, is_stopped in tried.items() if not is_stopped] == [HARMLESS]
@@ -93,30 +92,32 @@ def test_namespaces_stop_any_code(folder: Path) -> None:
 
 def test_the_kernel_stops_some_attempts_without_namespaces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare the column of this user: root whose Python another user can read, or any other."""
-    user = os.getuid() == 0 and not protection._failure(Protection(False, True, ""))
+    user = os.getuid() == 0 and not protection._failure(Protection(False, True, False))
     if os.getuid() == 0 and not user:
         pytest.skip("another user could not read Python here")
     monkeypatch.setattr(process, "BOOT", written(folder, BOOT_WITHOUT_FENCE, "boot.py"))
-    monkeypatch.setattr(host, "available_protection", lambda: Protection(False, user, "for this test"))
+    without_namespaces = Protection(False, user, available_protection().call_filter)
+    monkeypatch.setattr(host, "available_protection", lambda: without_namespaces)
     assert stopped(folder) == stated(2 if user else 1)
 
 
 def test_the_fence_stops_what_is_stated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare the last column. The limits stop some of the other attempts too, depending on the user."""
-    monkeypatch.setattr(host, "available_protection", lambda: Protection(False, False, "for this test"))
+    fence = Protection(False, False, available_protection().call_filter)
+    monkeypatch.setattr(host, "available_protection", lambda: fence)
     tried = stopped(folder)
     assert [name for name, is_stopped in stated(3).items() if is_stopped and not tried[name]] == []
 
 
-def test_without_namespaces_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Grade on, and say loudly that the kernel has not isolated the submission."""
+def test_without_namespaces_the_reason_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grade on, and report why the kernel has not isolated the submission."""
     monkeypatch.setattr(protection, "_failure", lambda _: "unshare: Operation not permitted")
     monkeypatch.setattr(homework, "available_protection", available_protection.__wrapped__)
     monkeypatch.setattr(host, "available_protection", available_protection.__wrapped__)
     row = graded(tmp_path, relu(), shape=(2, 3, 2))
     assert row.ok
-    assert row.unisolated in UNISOLATED.format(row.unisolated)
-    assert row.unisolated == "unshare: Operation not permitted"
+    assert "fence" in row.protection
+    assert row.protection.count("unshare: Operation not permitted") == 2  # neither namespaces nor a filter
     caught = "try: open('/etc/passwd')\nexcept OSError: pass\n"
     row = graded(tmp_path, caught + relu(), shape=(2, 3, 2))
     assert (row.ok, "may not read /etc/passwd" in row.remark) == (True, True)
@@ -130,4 +131,37 @@ def test_private_submissions_are_graded(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "ada" / "pipe")  # nothing that is handed in prevents the isolation
     (row,) = homework.grade(tmp_path, "ReLU()", shape=(2, 3, 2), seconds=120)
     assert row.ok, row.remark
-    assert row.unisolated == available_protection().reason
+    assert row.protection == str(available_protection())
+
+
+LOOK = """
+import ctypes, os
+import numpy as np
+
+class Look:
+    def forward(self, x):
+        filters = ctypes.CDLL(None).prctl(21, 0, 0, 0, 0)
+        return np.array([[not os.path.exists("/etc"), os.getuid() != OWN, filters == 2]], float)
+
+    def backward(self, dy):
+        return dy
+"""
+
+
+@pytest.mark.parametrize("call_filter", [False, True])
+def test_a_submission_has_the_reported_protection(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, call_filter: bool
+) -> None:
+    """Let a submission look at its files, user and filter, with and without the filter."""
+    granted = available_protection()
+    if not granted.namespaces or not granted.call_filter or "Seccomp:\t0" not in Path("/proc/self/status").read_text():
+        pytest.skip(f"here: {granted}")
+    chosen = Protection(True, granted.user, call_filter)
+    monkeypatch.setattr(host, "available_protection", lambda: chosen)
+    submission = written(folder, LOOK.replace("OWN", str(os.getuid())), "look.py")
+    permissions = Permissions((submission,), host.package_folders(), 2 << 30)
+    with open_file(submission, Limits(60), permissions=permissions) as file:
+        (seen,) = file.layer("Look").forward(np.ones((1, 1)))
+    assert [*map(bool, seen)] == [True, granted.user, call_filter]
+    words = ("Linux namespaces", "another user", "filter of system calls")
+    assert [word in str(chosen) for word in words] == [True, granted.user, call_filter]

@@ -11,6 +11,7 @@ confinement  null for a trusted file; otherwise, an object with these fields:
     work        working folder, the only one that may be written to
     namespaces  whether to isolate the process in Linux namespaces; otherwise, an audit hook restricts it (`fence`)
     user        id of the user that the process switches to, or null
+    call_filter  whether some system calls are refused
     seconds     limit on the processor time
     memory      limit on the memory in bytes
 """
@@ -80,6 +81,7 @@ def _confine(
     work: str,
     namespaces: bool,
     user: int | None,
+    call_filter: bool,
     seconds: int,
     memory: int,
 ) -> None:
@@ -89,9 +91,12 @@ def _confine(
     tasks = _running_tasks() if user is None else 0
     if namespaces:
         isolation.enter(installed, submission, work, user)
+        isolation.give_up_rights(user)
     else:
         _watch_host()
         isolation.give_up_rights(user, [os.__file__, *installed])
+    if call_filter:
+        isolation.refuse_calls()
     _limit(seconds, memory, tasks)
     if not namespaces:
         fence.install(installed, submission, work, [*packages.values()])

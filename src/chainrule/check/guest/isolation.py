@@ -61,7 +61,6 @@ def enter(installed: Sequence[str], submission: str, work: str, user: int | None
     control(DEATH_SIGNAL, signal.SIGKILL)  # the end of this process, the first in its namespace, ends all others
     _mount_view(installed, submission, work, own_user if user is None else user)
     _follow(os.fork())
-    give_up_rights(user)
 
 
 def give_up_rights(user: int | None, readable: Sequence[str] = ()) -> None:
@@ -81,22 +80,19 @@ def give_up_rights(user: int | None, readable: Sequence[str] = ()) -> None:
     if sys.platform == "linux":
         _call("capset", (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)())
         control(NO_NEW_PRIVILEGES, 1)
-        _refuse_calls()
 
 
-def _refuse_calls() -> None:
-    """Begin an empty session keyring, and refuse some system calls from now on, if libseccomp is installed."""
-    try:
-        library = ctypes.CDLL("libseccomp.so.2")
-    except OSError:
-        return
+def refuse_calls() -> None:
+    """Begin an empty session keyring, and refuse some system calls from now on; OSError without libseccomp."""
+    library = ctypes.CDLL("libseccomp.so.2")
     number_of, library.seccomp_init.restype = library.seccomp_syscall_resolve_name, ctypes.c_void_p
     ctypes.CDLL(None).syscall(number_of(b"keyctl"), JOIN_SESSION_KEYRING, None)
     rules = ctypes.c_void_p(library.seccomp_init(ALLOW))
     for name in REFUSED_CALLS.split():
         condition = CONDITIONS.get(name, b"")
         library.seccomp_rule_add_array(rules, ABSENT, number_of(name.encode()), bool(condition), condition)
-    library.seccomp_load(rules)
+    if library.seccomp_load(rules):
+        raise OSError("the kernel refuses filters of system calls")
 
 
 def _map_user(user: int, group: int) -> None:

@@ -25,16 +25,26 @@ TRIAL_SECONDS, TRIAL_MEMORY = 30, 2 << 30  # limits of the process that tests th
 
 @dataclass(frozen=True)
 class Protection:
-    """The kernel's protection of submissions on this machine.
+    """The protection of submissions on this machine. As a string, it is a line for reports.
 
-    namespaces  whether a submission has its own file system, processes and network
-    user        whether it runs as a user that owns no other files, because the grader is root
-    reason      the reason why there are no namespaces; empty if there are
+    namespaces   whether a submission has its own file system, processes and network
+    user         whether it runs as a user that owns no other files, because the grader is root
+    call_filter  whether libseccomp refuses it some system calls
+    missing      reasons why there are no namespaces or no filter
     """
 
     namespaces: bool
     user: bool
-    reason: str
+    call_filter: bool
+    missing: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = ["Linux namespaces" if self.namespaces else "fence of Python code"]
+        if self.user:
+            parts.append("another user")
+        if self.call_filter:
+            parts.append("filter of system calls (libseccomp)")
+        return "; ".join([", ".join(parts), *self.missing])
 
 
 @dataclass(frozen=True)
@@ -66,11 +76,18 @@ def package_folders(names: Sequence[str] = NUMPY) -> dict[str, str]:
 @cache
 def available_protection() -> Protection:
     """Return the protection that this machine grants. It is tested by starting processes with each protection."""
-    root = hasattr(os, "getuid") and os.getuid() == 0
-    reason = _failure(Protection(True, root, "")) if sys.platform == "linux" else NOT_LINUX
-    if not reason:
-        return Protection(True, root, "")
-    return Protection(False, root and not _failure(Protection(False, True, "")), reason)
+    if sys.platform != "linux":
+        return Protection(False, False, False, (f"no namespaces: {NOT_LINUX}",))
+    missing = list[str]()
+    root = os.getuid() == 0
+    unfiltered = _failure(Protection(False, False, True))
+    if unfiltered:
+        missing.append(f"no filter of system calls: {unfiltered}")
+    user, refused = root, _failure(Protection(True, root, not unfiltered))
+    if refused:
+        missing.append(f"no namespaces: {refused}")
+        user = root and not _failure(Protection(False, True, not unfiltered))
+    return Protection(not refused, user, not unfiltered, tuple(missing))
 
 
 def _failure(protection: Protection) -> str:
@@ -112,6 +129,7 @@ def confine(permissions: Permissions, seconds: int, protection: Protection) -> G
                 "work": str(work),
                 "namespaces": protection.namespaces,
                 "user": user,
+                "call_filter": protection.call_filter,
                 "seconds": seconds,
                 "memory": permissions.memory,
             },

@@ -34,7 +34,10 @@ class Connection:
         reply = self._process.request({"steps": steps, "requested": requested or [], "names": names})
         if "error" in reply:
             kinds = {"unwritten": UnwrittenError, "form": FormError}
-            raise kinds.get(str(reply.get("kind")), StudentError)(text_line(reply["error"]))
+            message = text_line(reply["error"])
+            if not message:
+                raise GuestEnded(NO_ANSWER)
+            raise kinds.get(str(reply.get("kind")), StudentError)(message)
         return reply
 
 

@@ -1,0 +1,76 @@
+"""Every 0 has its reason: in the table, in CSV and JSON, and in the files of graders."""
+
+import csv
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+from check.submissions import filled, relu, zeros_without_reason
+from click.testing import CliRunner
+
+from chainrule.check import homework
+from chainrule.cli import main
+
+ENDS = {  # ways to earn nothing, or less than everything
+    "an import that fails": "import pandas_of_nobody\n" + relu(),
+    "an error without words": relu(forward="raise ValueError"),
+    "an error of blanks": relu(forward="raise ValueError('\\n\\t ')"),
+    "an error in backward": relu(backward="assert False"),
+    "no syntax": "class:",
+    "no layer": "x = 1",
+    "an empty file": "",
+    "an exit": relu(forward="import os; os._exit(0)"),
+    "too much memory": relu(forward="np.ones(1 << 33)"),
+    "a wrong gradient": relu(gradient="-dy"),
+    "no gradient": relu(gradient="None"),
+    "nothing written": relu(forward="raise NotImplementedError", backward="raise NotImplementedError"),
+    "not finite": relu(gradient="dy / 0 * np.nan"),
+    "one sample at a time": relu(forward="assert x.ndim == 2 or len(x) == 1"),
+    "a forged reply": relu(forward="import os\n[os.write(fd, bytes(64)) for fd in range(3, 32)]"),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_every_zero_has_a_reason(tmp_path: Path, name: str) -> None:
+    filled(tmp_path, {"mine.py": ENDS[name]})
+    (row,) = homework.grade(tmp_path, "ReLU()", shape=(2, 3, 2), hints=homework.VERDICTS, seconds=60)
+    assert row.passed < row.parts
+    assert zeros_without_reason(row) == []
+
+
+def test_entries_that_are_not_run_have_a_reason(tmp_path: Path) -> None:
+    filled(tmp_path, {"empty/": "", "archive.zip": "", "two/a.py": "", "two/b.py": "", "note.txt": "", "big.py": ""})
+    (tmp_path / "big.py").write_bytes(b"#" * (2 << 20))
+    (tmp_path / "link.py").symlink_to("big.py")
+    for row in homework.grade(tmp_path, "ReLU()"):
+        assert (row.passed, row.protection, zeros_without_reason(row)) == (0, homework.NOT_RUN, [])
+
+
+def test_the_command_states_each_reason_and_the_protection(tmp_path: Path) -> None:
+    """Compare text, JSON and CSV of a class: wrong, missing and unjudged parts of several functions."""
+    text = "def relu_forward(x):\n    return -x, x\ndef relu_backward(dout, cache):\n    raise NotImplementedError\n"
+    folder = filled(tmp_path / "class", {"mine.py": text, "empty/": ""})
+    against = "relu_forward, relu_backward, affine_forward"
+    command = ["grade", str(folder), "--against", against, "--seed", "1", "--csv", str(tmp_path / "grades.csv")]
+    printed = CliRunner().invoke(main, command)
+    rows = json.loads(CliRunner().invoke(main, [*command, "--json"]).stdout)
+    with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as stream:
+        table = list(csv.DictReader(stream))
+    words = " ".join(printed.stdout.split())
+    for row, line in itertools.zip_longest(rows, table):
+        assert row["passed"] < row["parts"]
+        assert row["remark"] == line["remark"] != ""
+        assert row["remark"] in words
+        assert all(result["remark"] for result in row["results"] if not result["ok"])
+        assert row["protection"] == line["protection"]
+        assert row["protection"] in (homework.NOT_RUN, printed.stdout.splitlines()[-1].removeprefix("protection: "))
+
+
+def test_check_reports_that_a_file_has_the_permissions_of_the_user(tmp_path: Path) -> None:
+    file = filled(tmp_path, {"mine.py": relu()}) / "mine.py"
+    command = ["check", str(file), "--against", "ReLU()"]
+    printed = CliRunner().invoke(main, command).stdout.splitlines()[-1]
+    assert printed == f"protection: {json.loads(CliRunner().invoke(main, [*command, '--json']).stdout)['protection']}"
+    of_the_library = CliRunner().invoke(main, ["check", "ReLU()", "--json"]).stdout
+    assert json.loads(of_the_library)["protection"] is None

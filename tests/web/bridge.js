@@ -50,7 +50,7 @@ const FUNCTIONS = {
       const { grids, operation, gradients } = layer;
       const shown = Object.values(grids).flatMap((grid) => grid?.cells ?? []);
       const holdings = shown.map((cell) => holdingOf(trace, layer, cell));
-      return { grids, gradients, operation: operation.writes[0].storage, holdings: holdings.map((holding) => ({ ...holding, sum: sumOf(holding), words: wordsOf(layer, holding) })) };
+      return { grids, gradients, operation: operation.writes[0].storage, holdings: holdings.map((holding) => ({ ...holding, sum: sumOf(layer, holding), words: wordsOf(layer, holding) })) };
     });
   },
   nudgeable: (tensor) => canNudge(trace, tensor),

@@ -23,7 +23,7 @@ try {
   await page.keyboard.press("Enter");
   const gradient = await tabbed(page, "#cause-image .story-cell", "dw[");
   gradient.tabs += opening;
-  const update = await tabbed(page, ".computation-why-link", ".update[");
+  const update = await tabbed(page, ".computation-like:last-child", ".update[");
   const nudged = await nudging(page, "conv1.w[0,0,2,2]");
   const hall = await inTheHall(page);
   await page.reload(); // the address is a link to what is shown

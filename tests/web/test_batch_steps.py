@@ -145,8 +145,8 @@ def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
         index = int(random.integers(last - first))
         [contributions] = session.contributions(step, name, [index], NOBODY)
         assert_close(contributions, [gradient[first + index] / len(x) for gradient in alone])
-    with pytest.raises(DataError, match="training ended with step 27"):
-        session.batch_step(27, NOBODY)
+    with pytest.raises(DataError, match="there is no step 28 yet"):
+        session.batch_step(28, NOBODY)
     with pytest.raises(DataError, match=r"conv1\.w has no gradient at 18"):
         session.contributions(0, "conv1.w", [18], NOBODY)
 

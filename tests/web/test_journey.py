@@ -114,24 +114,24 @@ def test_an_image_is_a_part_of_its_batch_and_keeps_the_focus(page: Page, network
     assert image + others == pytest.approx(batch, rel=1e-9)
 
 
-def test_the_images_of_a_step_lead_to_the_gradient_of_one_of_them(page: Page, network: Journey) -> None:
+def test_an_update_leads_to_the_images_of_its_step_and_to_the_gradient_of_one(page: Page, network: Journey) -> None:
     entered(page, network.address, "#/network/update/conv2.w.update[1,0,0,1]?step=9")
-    images = page.locator(".computation-batch-images button")
+    waited(page, lambda: "step 10," in page.locator("#phases .phase-words").first.inner_text())
+    page.get_by_role("link", name="Why did this weight change?").click()
+    waited(page, lambda: page.url.endswith("why=conv2.w[1,0,0,1]"))
+    page.click(".story-cause.batch")
+    images = page.locator(".story-image")
     images.first.wait_for()
     assert images.count() == 6  # in the last batch of an epoch
-    assert "step 10," in page.locator("#phases .phase-words").first.inner_text()
-    mean = number(page.inner_text(".computation-batch-mean a"))
-    gradients = [number(text) for text in images.locator(".number").all_inner_texts()]
-    leading = page.inner_text(".computation-batch-paths h3")
-    assert number(leading.split()[-1]) == (max(gradients) if mean > 0 else min(gradients))
-    gradient = images.first.locator(".number").inner_text()
     images.first.click()
+    page.click(".story-cause.image")
+    gradient = number(page.locator("#cause-image .story-cell").inner_text())
+    page.click("#cause-image .story-cell")
     waited(page, lambda: "/backward/conv2.dw[1,0,0,1]" in page.url)
-    waited(page, lambda: page.inner_text("output.computation-value") == gradient)
-    page.evaluate("history.go(-2)")
+    waited(page, lambda: number(page.inner_text("output.computation-value")) == pytest.approx(gradient, rel=0.01))
+    page.evaluate("location.hash = '#/network/update/conv2.w.update[1,0,0,1]?step=9'")
     page.get_by_role("button", name="This image alone").click()
     waited(page, lambda: "on the shown image alone" in page.locator("#phases .phase-words").first.inner_text())
-    assert page.locator(".computation-batch").count() == 0
 
 
 # ------------------------------------------------------------------------------------------------ after training
@@ -173,24 +173,35 @@ def test_a_step_of_a_weights_past_is_pointed_at_and_gone_to(page: Page, ended: J
     waited(page, lambda: "step=" not in page.url)  # the newest step
 
 
-def test_after_training_update_leads_to_its_last_step(page: Page, ended: Journey) -> None:
-    last = ended.session.state()["step"] - 1
+def test_a_finished_run_continues_at_its_last_rate_and_is_repeated_from_its_start(page: Page, ended: Journey) -> None:
+    end, rate = ended.session.state()["steps"], ended.session.frame(None, NOBODY).rate
+    planned = ended.session.frame(end - 1, NOBODY)
+    assert (ended.session.state()["step"], planned.rate) == (end, rate)
     entered(page, ended.address, f"#/network/update/{CELL.replace('.w', '.w.update')}?sample=1")
-    page.click(".computation-ended button")
-    waited(page, lambda: f"step={last}" in page.url)
-    page.wait_for_selector(".computation-batch")
-    after = ended.model(ended.session.frame(last + 1, NOBODY)).weights["conv1.w"]
-    assert page.inner_text(".computation-value") == format_number(float(after[2, 0, 1, 1]))
-    page.evaluate("location.hash = '#/network/update?sample=1'")
-    assert str(last + 1) in page.inner_text(".train-message")  # why no further step can be taken
-    page.click(".last-step")
-    waited(page, lambda: f"step={last}" in page.url)
-    waited(page, lambda: page.locator(".last-step").is_hidden())
-    question = f"#/network/backward?image=0&step={last}&why=conv1.w[2,0,1,1]"
-    page.evaluate("place => { location.hash = place; }", question)
+    waited(page, lambda: f"step {end + 1}," in page.locator("#phases .phase-words").first.inner_text())
+    further = page.inner_text("output.computation-value")
+    page.click(".train-one")
+    waited(page, lambda: ended.session.state()["step"] == end + 1)
+    frame = ended.session.frame(end + 1, NOBODY)
+    assert frame.rate == rate
+    assert further == format_number(float(ended.model(frame).weights["conv1.w"][2, 0, 1, 1]))
+    assert ended.session.state()["steps"] == end
+    waited(page, lambda: page.inner_text(".train-go") == "Continue")
+    page.click(".train-go")
+    waited(page, lambda: ended.session.state()["step"] > end + 5)
+    page.click(".train-go")
+    page.click(".train-again")
+    page.click(".train-dialog .train-go")
+    waited(page, lambda: ended.session.state()["step"] == 0)
+    assert completed(ended.session, "start")["step"] == end
+    assert np.array_equal(ended.session.frame(end - 1, NOBODY).parameters, planned.parameters)
+
+
+def test_a_question_is_asked_again_after_another_image(page: Page, ended: Journey) -> None:
+    question = "#/network/backward?image=0&step=2&why=conv1.w[2,0,1,1]"
+    entered(page, ended.address, question)
     page.wait_for_selector(".story-question")
-    page.get_by_role("button", name="Newest").click()
-    waited(page, lambda: "step=" not in page.url)
+    page.evaluate("location.hash = '#/network?sample=1'")
     page.get_by_role("button", name="Why?").click()
     waited(page, lambda: page.url.endswith(question))
 
@@ -227,7 +238,6 @@ def test_a_gradient_is_written_as_the_derivative_by_the_tensor_that_it_is_of(pag
 
 def test_the_letters_of_an_update_are_those_of_its_operands(page: Page, ended: Journey) -> None:
     entered(page, ended.address, f"#/network/update/{CELL.replace('.w', '.w.update')}?sample=1&step=3")
-    page.wait_for_selector(".computation-batch")
     operands = {"w": "before the step", "g": "gradient of the batch", "m": "m", "v": "v"}  # Adam's
     slots = set[str | None]()
     for letter, words in operands.items():

@@ -14,13 +14,13 @@ import numpy as np
 
 from chainrule.data.normalization import BYTE, Normalization
 from chainrule.engines.protocol import Array
-from chainrule.errors import DataError
 from chainrule.network.tasks import CLASSIFICATION
 from chainrule.training.history import History
 from chainrule.training.loop import train
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.web import frames
+from chainrule.web.description import continued
 from chainrule.web.frames import ALIGNMENT, Frame, Timeline, as_float32
 
 WHOLE = 0.01  # largest rounding error of whole pixels in float32
@@ -117,7 +117,7 @@ class Replayer:
         self._lock = threading.Lock()
         self._prepared = False
         network = copy.deepcopy(trainer.network)
-        self.twin = Trainer(network, trainer.recipe, trainer.train_data, trainer.normalization)
+        self.twin = Trainer(network, continued(trainer.recipe), trainer.train_data, trainer.normalization)
         self.twin.adopt()
 
     def prepare(self) -> None:
@@ -141,10 +141,10 @@ class Replayer:
     def step(self, step: int, cancelled: threading.Event) -> BatchStep:
         """Return the training step from frame `step` to the next frame.
 
-        Errors   Cancelled if the event is set before frame `step` is computed; DataError if there is no further step
+        After the last step of the recipe, training continues at the last learning rate.
+
+        Errors   Cancelled if the event is set before frame `step` is computed
         """
-        if step >= self.twin.steps:
-            raise DataError(f"training ends with step {self.twin.steps:,}")
         with self._lock:
             self._replay(self._timeline.before(step), step, cancelled.is_set)
             record = batch_step(self.twin, lambda: self._advance(step + 1, lambda: False))

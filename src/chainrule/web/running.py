@@ -11,6 +11,7 @@ from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.web import frames
 from chainrule.web.contributions import StepReplay
+from chainrule.web.description import continued
 from chainrule.web.frames import Frame, FramePairs, Timeline
 from chainrule.web.norms import Gauge, Gradients, NormBackfill, Norms
 from chainrule.web.replaying import Replayer
@@ -39,6 +40,7 @@ class Running(Callback):
         self.norms = Norms(self._gauge.layers)
         self.message = ""
         self._first = first
+        self._recipe = trainer.recipe
         self._goal = 0
         self.backfill = NormBackfill(self.replayer, self.norms, self.gradients, lambda: self.active, threaded=threaded)
         self.backfill.begin(len(trainer.history))
@@ -104,12 +106,24 @@ class Running(Callback):
         self.backfill.begin(frame.step)
         return True
 
-    def go_to(self, step: int) -> None:
-        """Train until `step` steps are completed."""
+    @property
+    def planned(self) -> tuple[int, int]:
+        """Number of steps of the recipe, and number of steps per epoch."""
+        every = self.trainer.epoch_steps
+        return self._recipe.epochs * every, every
+
+    def go_to(self, step: int | None = None) -> None:
+        """Train until `step` steps are completed, at most until the recipe's last step. None: until this last step.
+
+        After the last step, training continues at the last learning rate.
+        """
         with self._changed:
             if not self._due:
                 self.message = ""
-                self._goal = min(step, self.trainer.steps)
+                with self.between_steps() as trainer:
+                    if trainer.finished:
+                        trainer.replan(continued(self._recipe))
+                    self._goal = trainer.steps if step is None else min(step, trainer.steps)
                 self._changed.notify_all()
 
     def pause(self) -> None:
@@ -174,6 +188,7 @@ class Running(Callback):
     def _reset(self) -> None:
         with self._lock:
             frames.restore_frame(self._first, self.trainer)
+            self.trainer.replan(self._recipe)
             self.trainer.history = History(measure=self.trainer.task.metric)
             self.timeline.forget(self._first)
             self.backfill.forget()

@@ -107,7 +107,7 @@ async def _step(request: Request) -> Response:
     except HTTPException as error:
         if error.status_code != NOT_FOUND:
             raise
-        # a finished run has no next step; an error status would be reported in the browser's console
+        # without training, there is no step; an error status would be reported in the browser's console
         return JSONResponse({"why": error.detail})
     return Response(batch_step.packed(), media_type=BYTES)
 

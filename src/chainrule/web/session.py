@@ -144,15 +144,13 @@ class Session:
             raise DataError(self._problem or self.subject.untrainable)
         if step > running.step:
             raise DataError(f"there is no step {step} yet; the newest is {running.step}")
-        if step == running.step and running.trainer.finished:
-            raise DataError(f"training ended with step {step:,}")
         return running
 
     def state(self) -> dict[str, Any]:
         """Return the state of training; see `TrainingState` in page/types.js."""
         running = self._running
         trainer = None if running is None else running.trainer
-        steps, epoch_steps = (trainer.steps, trainer.epoch_steps) if trainer else _step_counts(self.subject)
+        steps, epoch_steps = running.planned if running is not None else _step_counts(self.subject)
         step = self._opened.step if running is None else running.step
         state: dict[str, Any] = {
             "step": step,
@@ -259,7 +257,7 @@ class Session:
             raise OptionError(self._problem or "this network cannot be trained here")
         match name:
             case "start":
-                running.go_to(running.trainer.steps)
+                running.go_to()
             case "advance":
                 running.go_to(running.step + steps)
             case "epoch":

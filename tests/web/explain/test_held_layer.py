@@ -170,6 +170,32 @@ def test_every_sentence_holds(modules: Page, name: str) -> None:
     for part in call(modules, "held", []):
         for holding in part["holdings"]:
             assert_sentence(trace, part, holding)
+            assert_others(trace, part, holding)
+
+
+def assert_others(trace: Trace, part: dict[str, Any], holding: dict[str, Any]) -> None:
+    """Check what the sum says of the terms outside the picture: how many they are, and of which channels or filters."""
+    side, terms = holding["side"], holding["terms"]
+    words = next((text for text in holding["sum"] if re.search("outside the picture|of the other", text)), "")
+    if not words:
+        return
+    [operation] = [op for op in trace.plan.forward if op.writes[0].storage == part["operation"]]
+    count = int(re.findall(r"([\d,]+) (?:output|position|product)", words)[0].replace(",", ""))
+    if side == "w":
+        assert count == np.prod(operation.writes[0].shape[1:]) - len(terms)
+        return
+    name = "x" if side == "y" else "y"
+    shown = [index_of(term["use"][name]) for term in terms]
+    own = operation.reads[0].storage if side == "y" else part["gradients"]["y"]  # type: ignore[union-attr]
+    inside = [term.factors for term in trace.explain(holding["source"]).derived.terms]
+    inside = [factors for factors in inside if all(factor.cell for factor in factors) and factors[0].name != "b"]
+    cells = [factor.cell for factors in inside for factor in factors if factor.cell.partition("[")[0] == own]
+    others = [index_of(cell) for cell in cells if index_of(cell) not in shown]
+    assert count == len(others), (holding, others)
+    if operation.name != "dense":
+        channel = index_of(part["grids"][name]["cells"][0])[0]
+        assert ("of the other" in words) == any(index[0] != channel for index in others)
+        assert ("outside" in words) == any(index[0] == channel for index in others)
 
 
 def value_of(term: str) -> str:

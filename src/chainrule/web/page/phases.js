@@ -3,7 +3,7 @@
 import { button, createElement } from "./elements.js";
 import { whole } from "./numbers_brief.js";
 import { mountSmallLossNotice } from "./small_loss_notice.js";
-import { AWAITED, awaitsStep, hasUpdate, lackingWords, lastStep } from "./update_availability.js";
+import { AWAITED, awaitsStep, hasUpdate, lackingWords } from "./update_availability.js";
 import { PHASES } from "./state.js";
 
 /** @typedef {import("./types.js").App} App */
@@ -23,14 +23,12 @@ export function mountPhases(app) {
   const buttons = PHASES.map((phase) => button(LABELS[phase], () => app.go({ phase, stop: null }), { "data-phase": phase }));
   const group = createElement("div.switch", { role: "group", "aria-label": "Pass shown" }, ...buttons);
   const words = createElement("p.phase-words");
-  const last = lastStepLink(app);
   const stepChoice = stepSwitch(app);
-  row.append(group, stepChoice.element, createElement("div", { id: "legend" }), words, last.element);
+  row.append(group, stepChoice.element, createElement("div", { id: "legend" }), words);
   mountSmallLossNotice(app, words);
   const update = () => {
     for (const choice of buttons) choice.setAttribute("aria-pressed", String(choice.dataset.phase === app.place.phase));
     stepChoice.update();
-    last.update();
     words.textContent = app.place.phase === "update" && app.trace ? updateWords(app, app.trace) : WORDS[app.place.phase];
   };
   app.listen("place", update);
@@ -44,7 +42,8 @@ function updateWords(app, trace) {
   const { batch } = trace;
   if (batch) {
     const [step, images] = [batch.step + 1, batch.numbers.length].map(whole);
-    return `Training step ${step}, on its batch of ${images} images: each parameter before and after it, and its change.`;
+    const end = !app.training?.sparse && app.training?.steps === batch.step ? " The run ended before it; it has the last learning rate." : "";
+    return `Training step ${step}, on its batch of ${images} images: each parameter before and after it, and its change.${end}`;
   }
   if (awaitsStep(app)) return AWAITED;
   const why = app.place.alone || !app.alone ? "" : ` The training step cannot be shown: ${app.alone}.`;
@@ -62,18 +61,6 @@ function stepSwitch(app) {
     update() {
       element.hidden = app.place.phase !== "update";
       buttons.forEach((choice, at) => choice.setAttribute("aria-pressed", String(app.place.alone === Boolean(at))));
-    },
-  };
-}
-
-/** Creates a button that shows the last training step, once training has ended. @param {App} app */
-function lastStepLink(app) {
-  const element = button("Show the last training step", () => app.go({ step: lastStep(app) }), { class: "link last-step" });
-  return {
-    element,
-    update() {
-      const ended = lastStep(app) !== null && app.trace?.frame.step === app.training?.newest;
-      element.hidden = app.place.phase !== "update" || app.place.alone || !ended;
     },
   };
 }

@@ -19,12 +19,6 @@ export function awaitsStep({ place, trace, alone }) {
   return place.phase === "update" && !place.alone && !alone && !trace?.batch;
 }
 
-/** Returns the last training step if training has ended, otherwise null. @param {import("./types.js").App} app */
-export function lastStep({ training }) {
-  const ended = training && !training.sparse && training.newest > 0 && training.newest === training.steps;
-  return ended ? training.newest - 1 : null;
-}
-
 /** Returns why the update cannot be shown. @param {Trace} trace */
 export function lackingWords(trace) {
   const step = whole(trace.frame.step);

@@ -65,7 +65,32 @@ def test_the_used_weights_are_the_kernel_in_reverse_order(opened: Page) -> None:
     used = opened.locator("#hold .hold-used .hold-cell").all_inner_texts()
     assert len(used) == 9
     assert used == kernel[::-1]
-    assert opened.locator("#hold .hold-lines path").count() == 2
+
+
+CROSSED = """() => [...document.querySelectorAll("#hold .hold-lines path")].map((path) => {
+  const { left, top } = path.closest("svg").getBoundingClientRect();
+  const texts = [...document.querySelectorAll("#hold .hold-cell")].map((cell) => {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    return range.getBoundingClientRect();
+  });
+  const steps = Array.from({ length: 400 }, (_, at) => path.getPointAtLength((at / 399) * path.getTotalLength()));
+  const isBetween = (at, low, high) => at > low && at < high;
+  const isIn = ({ x, y }, box) =>
+    isBetween(x + left, box.left, box.right) && isBetween(y + top, box.top + 4, box.bottom - 4);
+  return steps.filter((point) => texts.some((box) => isIn(point, box))).length;
+})"""
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (736, 400), (390, 844)], ids=str)
+def test_the_lines_of_an_input_cross_no_digits(opened: Page, size: tuple[int, int]) -> None:
+    opened.set_viewport_size({"width": size[0], "height": size[1]})
+    for place in ("relu1.y[1,3,3]", "relu1.y[2,5,4]"):
+        visited(opened, f"#/network?sample={SAMPLE}&hold={place}", ".hold-slider svg")
+        opened.wait_for_timeout(100)  # the slider may have moved the picture
+        assert opened.evaluate(CROSSED) == [0, 0]
+    opened.keyboard.press("Escape")
+    opened.set_viewport_size({"width": 1440, "height": 900})
 
 
 def test_arrows_move_the_hold_enter_keeps_it_and_escape_releases_it(opened: Page) -> None:

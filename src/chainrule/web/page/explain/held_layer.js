@@ -13,10 +13,10 @@
  * @typedef {{operation: Operation, layer: string, uses: Use[], grids: Record<Side, CellGrid | null>, gradients: Record<Side, string>}} HeldLayer
  *   gradients: the tensors that the layer's own backward pass writes, "" if the plan does not compute them
  * @typedef {{
- *   side: Side, cell: string, source: string, total: number | null, bias: number, rest: number, count: number,
+ *   side: Side, cell: string, source: string, total: number | null, bias: number, rest: number, others: number, near: number,
  *   terms: {use: Use, factors: [number, number], value: number}[],
- * }} Holding  source: the cell of the sum, y, dx or dw; total: its value; rest: what the terms outside the picture add; count: of all
- *   terms, without padding except at the positions of a weight
+ * }} Holding  source: the cell of the sum, y, dx or dw; total: its value; rest: what the terms outside the picture add; others:
+ *   how many they are, without padding except at the positions of a weight; near: how many of them are in the shown map
  */
 
 import { gradientName, primal } from "../engine/interpreter.js";
@@ -156,7 +156,10 @@ export function holdingOf(trace, { operation, uses, gradients }, cell) {
   const bias = all.find(({ factors: [{ name }] }) => name === "b")?.value ?? 0;
   const total = source ? read(source) : null;
   const rest = (total ?? 0) - terms.reduce((sum, { value }) => sum + value, bias);
-  const isInside = (/** @type {import("../types.js").Term} */ { factors }) => factors.every((factor) => factor.cell !== null && factor.name !== "b");
-  const count = side === "w" ? sizeOf(operation.writes[0].shape.slice(1)) : all.filter(isInside).length;
-  return { side, cell, source, terms, total, bias, rest, count };
+  const shown = new Set(terms.map(({ use }) => (side === "y" ? use.x : named(gradients.y, parted(use.y).index))));
+  const outside = all.filter(({ factors }) => factors.every((factor) => factor.cell !== null && factor.name !== "b" && !shown.has(factor.cell)));
+  const isNear = (/** @type {import("../types.js").Factor} */ { cell: at }) => at !== null && parted(at).tensor === gradients.y && parted(at).index[0] === parted(uses[0].y).index[0];
+  const near = outside.filter(({ factors }) => factors.some(isNear)).length;
+  const others = side === "w" ? sizeOf(operation.writes[0].shape.slice(1)) - terms.length : outside.length;
+  return { side, cell, source, terms, total, bias, rest, others, near };
 }

@@ -12,6 +12,7 @@ import { button, createElement, createSvg } from "../elements.js";
 import { axis, dot, label, polyline, segment } from "./drawing.js";
 
 const [WIDTH, HEIGHT, EDGE, POINTS] = [560, 220, 28, 48];
+const MARGIN = 0.05; // how far the tangent leaves the range of the losses, as a fraction of it
 const [SLICE, REST] = [8, 8]; // milliseconds of computation, and of the pause after it
 
 /**
@@ -99,8 +100,8 @@ class Drawing {
     const span = high - low || 1;
     const across = axis(this.value - this.reach, this.value + this.reach, EDGE, WIDTH - EDGE);
     const up = axis(low, high, HEIGHT - EDGE, EDGE);
-    const half = Math.min(this.reach, Math.abs((0.5 * span) / (this.slope || span)));
-    const [left, right] = [this.value - half, this.value + half];
+    const ends = [low - MARGIN * span, high + MARGIN * span].map((loss) => (loss - this.start) / (this.slope || Number.MIN_VALUE));
+    const [left, right] = [this.value + Math.max(-this.reach, Math.min(...ends)), this.value + Math.min(this.reach, Math.max(...ends))];
     const tangent = (/** @type {number} */ value) => up(this.start + this.slope * (value - this.value));
     this.element.replaceChildren(
       segment("computation-axis", EDGE, HEIGHT - EDGE, WIDTH - EDGE, HEIGHT - EDGE),

@@ -81,7 +81,7 @@ export function linksOf(context) {
   const element = createElement("div.computation-ways");
   if (related.length > 1) element.append(relatedLinks(context, related));
   const after = related.find(({ cell }) => parted(cell).tensor.endsWith(".update"))?.cell;
-  if (after && after !== explanation.cell) element.append(cellLink(context, after, "Why did this weight change?", "computation-why-link"));
+  if (after) element.append(createElement("a.computation-why-link", { href: context.question(after.replace(".update", "")) }, "Why did this weight change?"));
   const past = historyCurves(context);
   if (past) element.append(past);
   if (ways.length) element.append(onwardLinks(context, ways));

@@ -4,7 +4,7 @@ import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
 import { createElement } from "../../elements.js";
 import { errorMessage } from "../../error_message.js";
-import { AWAITED, awaitsStep, lastStep } from "../../update_availability.js";
+import { AWAITED, awaitsStep } from "../../update_availability.js";
 import { keysOf } from "./keys.js";
 import { lightLetters } from "./letters.js";
 import { Panel } from "./panel.js";
@@ -92,7 +92,7 @@ class View {
     try {
       const explanation = explain(trace, cell);
       this.path = extendedPath(this.path, explanation.cell, this.followed);
-      const context = this.#context(explanation, trace, !moved);
+      const context = this.#context(explanation, trace);
       this.#replace(cell, new Panel(context, this.path, this.#actions(), (text) => this.#say(text)));
       this.strip.show(context, this.path);
       if (moved && (this.followed || this.byKey)) this.panel?.focus();
@@ -125,31 +125,20 @@ class View {
     this.live.textContent = text;
   }
 
-  /** @param {import("../../types.js").Explanation} explanation @param {import("../../types.js").Trace} trace
-   * @param {boolean} again */
-  #context(explanation, trace, again) {
+  /** @param {import("../../types.js").Explanation} explanation @param {import("../../types.js").Trace} trace */
+  #context(explanation, trace) {
     const { app } = this;
     return {
       explanation,
       trace,
-      again,
-      still: matchMedia("(prefers-reduced-motion: reduce)").matches,
       follow: (/** @type {string} */ cell) => this.#follow(cell),
       hover: (/** @type {string | null} */ cell) => app.hover(cell),
       nudge: (/** @type {import("../../types.js").Nudge | null} */ change) => app.nudge(change),
-      contributions: (/** @type {[number, string, number[]]} */ ...of) => app.source.contributions(...of),
       past: (/** @type {[string, number]} */ ...of) => app.source.past(...of),
       goTo: (/** @type {number} */ step) => app.go({ step: step === app.training?.newest ? null : step }),
-      last: lastStep(app),
-      show: (/** @type {import("../../types.js").Picture} */ picture, /** @type {string} */ at) => this.#show(picture, at),
       href: (/** @type {string} */ cell) => address({ ...app.place, ...cellAndPhase(cell) }),
+      question: (/** @type {string} */ why) => address({ ...app.place, why, phase: "backward", cell: null, stop: null, alone: false }),
     };
-  }
-
-  /** Shows another image, and a cell. @param {import("../../types.js").Picture} picture @param {string} cell */
-  #show(picture, cell) {
-    this.app.show(picture);
-    this.#follow(cell);
   }
 
   #actions() {

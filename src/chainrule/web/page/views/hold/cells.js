@@ -13,6 +13,7 @@ import { signed } from "../../style/scale.js";
 /** @typedef {"x" | "w" | "y" | "dy"} Name */
 /** @typedef {{grid: CellGrid, buttons: HTMLElement[], title: HTMLElement, gradient: string, ink: Ink}} Drawn  gradient: shown instead of the values */
 
+const GAP = 3; // pixels between cells, as in style/hold.css
 const TITLES = { x: "x, inputs", w: "w, weights", y: "y, outputs", dy: "dy, gradients" };
 /** @type {Record<string, [Name, Name, string]>}  by the held side: whose places and whose colors the small grid has, and its title */
 const USED = { x: ["dy", "w", "weights they used"], w: ["dy", "x", "inputs under w"], y: ["w", "y", "products x · w"] };
@@ -116,12 +117,18 @@ export class Cells {
   }
 }
 
-/** Returns the path of a line between two elements, relative to the picture. @param {HTMLElement} from @param {HTMLElement} to */
+/**
+ * Returns the path of a line from a cell to one in a grid on its left, relative to the picture. In the grids, it runs in the gaps below
+ * the cells, so that it crosses no digits. It is empty if the other grid is not on the left.
+ * @param {HTMLElement} from @param {HTMLElement} to
+ */
 function pathBetween(from, to) {
-  const [a, b, stage] = [from, to, from.closest(".hold-stage") ?? from].map((element) => element.getBoundingClientRect());
-  const [x1, y1, x2, y2] = [a.left - stage.left, a.top - stage.top + 3, b.right - stage.left, b.bottom - stage.top - 3];
-  const middle = (x1 + x2) / 2;
-  return `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`;
+  const [a, b, source, target, stage] = [from, to, from.parentElement, to.parentElement, from.closest(".hold-stage")].map((element) => /** @type {Element} */ (element).getBoundingClientRect());
+  if (source.left < target.right) return "";
+  const [x1, y1, x2, y2] = [a.left + a.width / 2 - stage.left, a.bottom + GAP / 2 - stage.top, b.left + b.width / 2 - stage.left, b.bottom + GAP / 2 - stage.top];
+  const [left, right] = [source.left - GAP - stage.left, target.right + GAP - stage.left];
+  const middle = (left + right) / 2;
+  return `M${x1} ${y1}H${left}C${middle} ${y1} ${middle} ${y2} ${right} ${y2}H${x2}`;
 }
 
 /** @param {string} cell @param {(cell: string, isKept: boolean) => void} choose */

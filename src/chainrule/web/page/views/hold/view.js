@@ -30,7 +30,7 @@ export function mount(element, app) {
   const view = new HoldView(element, app);
   for (const what of /** @type {const} */ (["place", "trace"])) app.listen(what, () => view.update());
   onTheme(() => view.draw());
-  addEventListener("resize", () => view.draw());
+  new ResizeObserver(() => view.draw()).observe(view.stage);
 }
 
 class HoldView {
@@ -136,7 +136,7 @@ class HoldView {
     const holding = holdingOf(trace, layer, this.#held);
     cells.draw(trace, holding, this.app.place.hold === this.#held);
     this.words.textContent = wordsOf(layer, holding);
-    const parts = sumOf(holding).flatMap((part) => [" ", createElement("span", part)]);
+    const parts = sumOf(layer, holding).flatMap((part) => [" ", part.includes("·") ? createElement("span", part) : part]);
     const source = holding.source || this.#held;
     this.sum.replaceChildren(cellButton(this.app, source, source), ...parts);
     for (const choice of this.choices.querySelectorAll(/** @type {"button"} */ ("[data-side]"))) choice.setAttribute("aria-pressed", String(choice.dataset.side === holding.side));

@@ -9,7 +9,6 @@ import { counted } from "../../numbers_brief.js";
 /** @typedef {import("../../explain/held_layer.js").Holding} Holding */
 
 const NEGLIGIBLE = 1e-9; // of the largest term
-const OTHERS = { x: "other output", w: "other position", y: "other product" };
 const SUMS = { y: "Σ x · w", x: "Σ dy · w", w: "Σ dy · x" };
 
 /** @param {HeldLayer} layer @param {Holding} holding */
@@ -36,7 +35,7 @@ export function wordsOf({ operation, gradients, grids, layer }, holding) {
     cross_correlate: {
       y: `An output: multiply each input under the kernel by the weight over it, and add the products${bias}.`,
       x: inputWords(holding, grids.w?.rows ?? 1, operation.attributes.flip),
-      w: `A weight: the layer uses it at ${counted(holding.count, "position")}, each time on another input. If the weight grows a little, the output there grows by this input times as much, and the loss grows by dy times that. Multiply and add: the sum is dw.`,
+      w: `A weight: the layer uses it at ${counted(holding.terms.length + holding.others, "position")}, each time on another input. If the weight grows a little, the output there grows by this input times as much, and the loss grows by dy times that. Multiply and add: the sum is dw.`,
     },
   };
   return /** @type {Record<string, Record<string, string>>} */ (words)[operation.name][side] + part;
@@ -52,17 +51,26 @@ function inputWords({ terms }, rows, isFlipped) {
   return `${used} An output ${after} used a weight ${before}. In the order of the outputs, the kernel w is therefore ${turned}. ${sum}`;
 }
 
-/** Returns the sum with all shown terms, with enough digits to come out on a pocket calculator. @param {Holding} holding @returns {string[]}  the parts between which a line can break */
-export function sumOf({ side, terms, bias, rest, count, total }) {
+/** Says which terms are outside the picture. @param {HeldLayer} layer @param {Holding} holding */
+function othersOf({ operation: { name } }, { side, others, near }) {
+  if (side === "w") return `${counted(others, "position")} outside the picture`;
+  if (side === "y") return `${counted(others, "product")} of the other ${name === "dense" ? "inputs" : "channels"}`;
+  if (name === "dense" || others === near) return `${counted(others, "output")} outside the picture`;
+  return `${counted(others, "output")} of the other filters${near ? " and outside the picture" : ""}`;
+}
+
+/** Returns the sum with all shown terms, with enough digits to come out on a pocket calculator. @param {HeldLayer} layer @param {Holding} holding @returns {string[]}  the parts between which a line can break */
+export function sumOf(layer, holding) {
+  const { side, terms, bias, rest, total } = holding;
   if (total === null) return [];
   const most = Math.max(Math.abs(bias), ...terms.map(({ value }) => Math.abs(value)));
-  const others = Math.abs(rest) > NEGLIGIBLE * most ? rest : 0;
+  const further = Math.abs(rest) > NEGLIGIBLE * most ? rest : 0;
   const isZero = Math.abs(total) <= NEGLIGIBLE * most;
-  const printed = (/** @type {number} */ n) => terms.reduce((sum, { factors: [a, b] }) => sum + asPrinted(a, n) * asPrinted(b, n), asPrinted(bias, n) + asPrinted(others, n));
+  const printed = (/** @type {number} */ n) => terms.reduce((sum, { factors: [a, b] }) => sum + asPrinted(a, n) * asPrinted(b, n), asPrinted(bias, n) + asPrinted(further, n));
   const digits = isZero ? DIGITS : digitsThat((n) => formatNumber(printed(n)) === formatNumber(total));
-  const parts = terms.map(({ factors }) => factors.map((factor) => bracketed(factor, digits)).join(" · "));
+  const parts = terms.map(({ factors }) => factors.map((factor) => bracketed(factor, factors.includes(0) ? DIGITS : digits)).join(" · "));
   if (bias) parts.push(`b ${bracketed(bias, digits)}`);
-  if (others) parts.push(`${counted(count - terms.length, OTHERS[side])} ${bracketed(others, digits)}`);
+  if (further) parts.push(`${othersOf(layer, holding)} ${bracketed(further, digits)}`);
   const symbols = terms[0]?.use.w === null ? SUMS[side].replace("w", "share") : SUMS[side];
   const result = isZero && total !== 0 ? "≈ 0" : `= ${formatNumber(total)}`;
   return [`= ${symbols} =`, ...(parts.length ? parts : ["0"]).map((part, at) => (at ? `+ ${part}` : part)), result];

@@ -67,7 +67,7 @@ export class Controls {
     this.creeping = true;
     while (this.creeping && this.buttons.isConnected) {
       const { step, steps, message } = await this.training.advance(1);
-      if (message || (steps && step >= steps)) this.creeping = false;
+      if (message || step === steps) this.creeping = false;
       await new Promise((resume) => setTimeout(resume, PAUSE));
     }
     if (this.state) this.show(this.state);
@@ -117,10 +117,10 @@ export class Controls {
     this.speed.see(state, performance.now());
     this.state = state;
     const ended = !state.sparse && state.steps > 0 && state.step >= state.steps;
-    this.startButton.textContent = this.creeping ? "Pause" : nameOf(state, ended);
+    this.startButton.textContent = this.creeping ? "Pause" : nameOf(state);
     const none = state.steps === 0 && !state.history; // training is unavailable, or not available yet
-    const end = ended ? `Training ended with step ${whole(state.step)}. Restart repeats it from step 0.` : "";
-    const lacking = end || (none ? state.message || "Training is not available." : "");
+    const end = ended ? `The run ended with step ${whole(state.steps)}. Further steps have its last learning rate.` : "";
+    const lacking = none ? state.message || "Training is not available." : "";
     const busy = state.running || this.creeping ? "Pause the training first." : "";
     allow(this.startButton, state.running ? "" : lacking);
     this.startButton.classList.toggle("train-running", state.running || this.creeping);
@@ -164,10 +164,9 @@ function allow(control, why) {
   control.title = why;
 }
 
-/** Returns the label of the first button. @param {TrainingState} state @param {boolean} ended */
-function nameOf(state, ended) {
+/** Returns the label of the first button. @param {TrainingState} state */
+function nameOf(state) {
   if (state.running) return "Pause";
   if (state.sparse) return "Train from here";
-  if (ended) return "Trained";
   return state.step > (state.origin ?? 0) ? "Continue" : "Train";
 }

@@ -37,12 +37,12 @@ export function epochWords(state, step) {
   if (!state.epochSteps) return "";
   const done = Math.max(1, Math.ceil((step - (state.origin ?? 0)) / state.epochSteps));
   const all = state.steps ? Math.ceil((state.steps - (state.origin ?? 0)) / state.epochSteps) : 0;
-  return all ? `epoch ${whole(Math.min(done, all))} of ${whole(all)}` : `epoch ${whole(done)}`;
+  return done <= all ? `epoch ${whole(done)} of ${whole(all)}` : `epoch ${whole(done)}`;
 }
 
-/** Returns "120 of 3,676". @param {TrainingState} state @param {number} step */
+/** Returns "120 of 3,676", or the step alone after the last one of the run or without one. @param {TrainingState} state @param {number} step */
 export function stepWords(state, step) {
-  return state.steps ? `${whole(step)} of ${whole(state.steps)}` : whole(step);
+  return step <= state.steps ? `${whole(step)} of ${whole(state.steps)}` : whole(step);
 }
 
 /** The speed of training, from the states of the last few seconds. */

@@ -3,6 +3,7 @@ import { valueOf } from "../../../explain/naming.js";
 import { createSvg, createElement } from "../../../elements.js";
 import { axis, dot, label, segment } from "../../../figures/drawing.js";
 import { markCell } from "../letters.js";
+import { fold } from "../fold.js";
 import { numberLink } from "../links.js";
 import { staticStage } from "./stage.js";
 
@@ -72,4 +73,12 @@ function ticks(low, reach) {
   for (let at = Math.ceil(low / step); at * step <= low + 2 * reach && positions.length < 24; at += 1)
     positions.push(at * step);
   return positions;
+}
+
+/** Shows the weight to the last bit, as training stores it. @param {PanelContext} context @returns {Stage | null} */
+export function storedStage({ explanation: { rounding, value } }) {
+  if (rounding === undefined) return null;
+  const exact = String(Number(value.toPrecision(9))).replace("-", "−");
+  const words = `, with a rounding error of ${formatNumber(rounding)}. The next step starts from this value.`;
+  return staticStage(fold("The stored float32 value", "computation-stored computation-caption", () => [createElement("b.number", exact), createElement("span", words)]));
 }

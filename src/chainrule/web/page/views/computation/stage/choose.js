@@ -1,6 +1,5 @@
 import { createElement } from "../../../elements.js";
-import { batchStages, storedStage } from "./batch.js";
-import { changeStage } from "./change.js";
+import { changeStage, storedStage } from "./change.js";
 import { curveStage } from "./curve.js";
 import { jacobianStage } from "./jacobian.js";
 import { nudgeStage } from "./nudge.js";
@@ -11,7 +10,7 @@ import { productStage } from "./products.js";
 import { routedStage } from "./routed.js";
 import { stepStage } from "./steps.js";
 import { sumStage } from "./sum.js";
-import { endedStage, pathStage, whyStage } from "./why.js";
+import { pathStage } from "./paths.js";
 
 /**
  * Choice of the stages for a value, based on its explanation.
@@ -34,8 +33,7 @@ function parts(context) {
   if (explanation.curve) return [curveStage(context), steps ?? termStage(context), pathStage(context)];
   if (explanation.terms.length) return [...sumParts(context), steps, pathStage(context)];
   if (explanation.operation === "max_pool_dx") return [routedStage(context)];
-  if (explanation.operation.endsWith("_update")) return [changeStage(context), endedStage(context), whyStage(context), ...batchStages(context), steps, storedStage(context)];
-  if (explanation.tensor.endsWith(".g")) return batchStages(context);
+  if (explanation.operation.endsWith("_update")) return [changeStage(context), steps, storedStage(context)];
   return [placeStage(context), steps ?? originStage(context)];
 }
 

@@ -3,13 +3,14 @@ import { bracketed, formatNumber } from "../../../explain/numbers.js";
 import { strongestPaths } from "../../../explain/paths.js";
 import { createElement, createSvg } from "../../../elements.js";
 import { inLectureMode } from "../../../lecture_mode.js";
+import { fold } from "../fold.js";
+import { staticStage } from "./stage.js";
 
 /**
  * The strongest paths of a gradient, drawn from the error at the output to the weight. The width of a path shows its share.
  *
- * @typedef {import("../../../types.js").Trace} Trace
  * @typedef {import("../../../explain/paths.js").Path} Path
- * @typedef {{open(cell: string): void, hover(cell: string | null): void}} NodeActions  open: shows a node's cell; hover: highlights it
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {{cell: string, x: number, y: number}} Spot
  */
 
@@ -18,8 +19,16 @@ const [COLUMN, ROW, TOP, EDGE] = [168, 58, 28, 84];
 const WIDER = 1.4; // factor in lecture mode, since letters are larger
 const [WIDEST, THINNEST] = [14, 1.5];
 
-/** @param {Trace} trace @param {string} cell  the gradient of a weight @param {NodeActions} actions @returns {HTMLElement} */
-export function pathsOf(trace, cell, actions) {
+/** Creates a collapsible section with the strongest paths to a gradient. @param {PanelContext} context @returns {import("./stage.js").Stage | null} */
+export function pathStage(context) {
+  const { tensor } = context.explanation;
+  if (!/^d/u.test(layered(tensor).rest)) return null;
+  return staticStage(fold("The strongest paths to this gradient", "computation-why", () => [pathsOf(context)]));
+}
+
+/** @param {PanelContext} context @returns {HTMLElement} */
+function pathsOf(context) {
+  const { explanation: { cell }, trace } = context;
   const paths = strongestPaths(trace, cell, COUNT);
   const whole = valueOf(trace, cell) ?? 0;
   const sum = paths.reduce((total, { value }) => total + value, 0);
@@ -29,7 +38,7 @@ export function pathsOf(trace, cell, actions) {
     `The ${paths.length} strongest paths sum to ${formatNumber(sum)}, all others to ${formatNumber(whole - sum)}.`;
   return createElement(
     "figure.computation-paths",
-    createElement("div.computation-paths-room", { tabindex: 0, role: "group", "aria-label": "Strongest paths" }, drawing(paths, actions)),
+    createElement("div.computation-paths-room", { tabindex: 0, role: "group", "aria-label": "Strongest paths" }, drawing(paths, context)),
     createElement("figcaption.computation-caption", words),
     listOf(paths),
   );
@@ -41,8 +50,8 @@ function startOf(paths) {
   return `the error at the output of ${layers.join(", ")}`;
 }
 
-/** @param {Path[]} paths @param {NodeActions} actions */
-function drawing(paths, actions) {
+/** @param {Path[]} paths @param {PanelContext} context */
+function drawing(paths, context) {
   const longest = Math.max(1, ...paths.map(({ links }) => links.length));
   const [column, edge] = [COLUMN, EDGE].map((width) => width * (inLectureMode() ? WIDER : 1));
   /** @type {Map<string, Spot>} */
@@ -60,7 +69,7 @@ function drawing(paths, actions) {
   const lines = paths.flatMap(({ links, value }) =>
     links.slice(1).map(({ cell }, at) => lineOf(spots, links[at].cell, cell, value, Math.abs(value) / most)),
   );
-  const nodes = [...spots.values()].map((spot) => nodeOf(spot, actions));
+  const nodes = [...spots.values()].map((spot) => nodeOf(spot, context));
   const [width, height] = [2 * edge + (longest - 1) * column, TOP + Math.max(1, ...rows) * ROW];
   return createSvg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, class: "computation-paths-drawing" }, ...lines, ...nodes);
 }
@@ -74,21 +83,21 @@ function lineOf(spots, source, target, value, share) {
   return createSvg("path", { d, class: `computation-path-line ${kind}`, "stroke-width": Math.max(THINNEST, WIDEST * share) });
 }
 
-/** @param {Spot} spot @param {NodeActions} actions */
-function nodeOf({ cell, x, y }, actions) {
+/** @param {Spot} spot @param {PanelContext} context */
+function nodeOf({ cell, x, y }, { follow, hover }) {
   const node = createSvg(
     "g",
     { class: "computation-path-node", tabindex: 0, role: "link", "aria-label": cell },
     createSvg("circle", { cx: x, cy: y, r: 6 }),
     createSvg("text", { x, y: y + 22, "text-anchor": "middle" }, cell),
   );
-  node.addEventListener("click", () => actions.open(cell));
+  node.addEventListener("click", () => follow(cell));
   node.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") actions.open(cell);
+    if (event.key === "Enter") follow(cell);
   });
   for (const [enter, leave] of [["pointerenter", "pointerleave"], ["focus", "blur"]]) {
-    node.addEventListener(enter, () => actions.hover(cell));
-    node.addEventListener(leave, () => actions.hover(null));
+    node.addEventListener(enter, () => hover(cell));
+    node.addEventListener(leave, () => hover(null));
   }
   return node;
 }

@@ -9,7 +9,6 @@ import { NumberGrid } from "./grid.js";
 import { layoutOf, pageSums } from "../../../figures/term_layout.js";
 import { Pages } from "./pages.js";
 import { Plane } from "./plane.js";
-import { Rotation } from "./rotation.js";
 import { PatchMap } from "./map_location.js";
 
 /**
@@ -112,14 +111,18 @@ class Products {
     return Array.from({ length: many }, (_, at) => this.#panel(at));
   }
 
+  /** Returns the caption of a panel. @param {number} at */
+  #name(at) {
+    if (at === this.wide) return "products";
+    const { name } = this.terms[this.terms.length - 1].factors[at];
+    return at === 1 && this.layout.kernel === "rotated" ? `${name}, turned by 180°` : name;
+  }
+
   /** @param {number} at */
   #panel(at) {
-    const { rows, columns, kernel } = this.layout;
-    const label = at < this.wide ? this.terms[this.terms.length - 1].factors[at].name : "products";
-    if (columns <= MAX_COLUMNS) {
-      const grid = () => new NumberGrid(rows, columns, label, this.context);
-      return at === 1 && kernel === "rotated" ? new Rotation(grid, this.context) : grid();
-    }
+    const { rows, columns } = this.layout;
+    const label = this.#name(at);
+    if (columns <= MAX_COLUMNS) return new NumberGrid(rows, columns, label, this.context);
     const cellAt = (/** @type {number} */ row, /** @type {number} */ column) =>
       this.#entry(at, row * columns + column)?.cell ?? null;
     return new Plane(rows, columns, label, this.context, cellAt);
@@ -170,7 +173,7 @@ class Products {
     this.patchMap.show(this.page, this.now);
   }
 
-  /** @param {NumberGrid | Rotation | Plane} panel @param {number} at @param {number} many */
+  /** @param {NumberGrid | Plane} panel @param {number} at @param {number} many */
   #fill(panel, at, many) {
     const entries = Array.from({ length: many }, (_, place) => this.#entry(at, place));
     const { columns } = this.layout;
@@ -185,7 +188,7 @@ class Products {
     const number = pages[this.page]?.number ?? null;
     this.captions?.forEach((caption, at) => {
       const entry = place >= 0 ? this.#entry(at, place) : null;
-      const name = at < this.wide ? this.terms[this.terms.length - 1].factors[at].name : "products";
+      const name = this.#name(at);
       const of = pages.length > 1 && number !== null ? `${name}, ${pages[this.page].letter} = ${number}` : name;
       caption.textContent = entry && this.panels[at] instanceof Plane ? `${of}:  ${briefNumber(entry.value)}` : of;
     });

@@ -4,16 +4,13 @@
  * @typedef {import("../../../types.js").Explanation} Explanation
  * @typedef {import("../../../types.js").Trace} Trace
  * @typedef {{
- *   explanation: Explanation, trace: Trace, sequence: import("../sequence.js").Sequence, still: boolean, again?: boolean,
+ *   explanation: Explanation, trace: Trace, sequence: import("../sequence.js").Sequence,
  *   follow(cell: string): void, hover(cell: string | null): void, href(cell: string): string,
- *   contributions?(step: number, name: string, indices: number[]): Promise<number[][]>,
- *   past?(name: string, index: number): Promise<import("../../../types.js").Past>, goTo?(step: number): void, last?: number | null,
+ *   question(weight: string): string,
+ *   past?(name: string, index: number): Promise<import("../../../types.js").Past>, goTo?(step: number): void,
  *   nudge?(change: import("../../../types.js").Nudge | null): void,
- *   show?(picture: import("../../../types.js").Picture, cell: string): void,
- * }} PanelContext  the explained cell, and actions of the panel. sequence: the order of its terms; still: whether reduced
- *   motion is preferred; again: whether the panel showed the same cell before; contributions, past: see Source; goTo: goes
- *   to a training step; last: the last training step, if training has ended; nudge: changes a number; show: shows another
- *   image and a cell
+ * }} PanelContext  the explained cell, and actions of the panel. sequence: the order of its terms; question: returns the
+ *   address of the question why a weight changed; past: see Source; goTo: goes to a training step; nudge: changes a number
  * @typedef {{
  *   element: HTMLElement, count: number,
  *   show(done: number, stepping: boolean, quick?: boolean): void,

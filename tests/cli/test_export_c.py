@@ -1,5 +1,6 @@
 """`chainrule export RUN --c`, `--int8`, `--wasm`."""
 
+import json
 import re
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def test_c_files_are_written_with_their_sizes_and_accuracy(invoke: Invoke, finis
         ("--int8", r"accuracy on digits(?:\.npz)?: ([\d.]+) %.*, ([\d.]+) %", "_run("),
     ):
         done = succeeded(invoke(f"export --c out {options}", finished))
-        said = re.search(printed, done.stdout.strip())
+        said = re.search(printed, done.stdout, re.MULTILINE)
         assert said
         assert function in (tmp_path / "out" / "network.h").read_text()
     assert abs(float(said[1]) - float(said[2])) < 5
@@ -25,6 +26,21 @@ def test_c_files_are_written_with_their_sizes_and_accuracy(invoke: Invoke, finis
     refused(invoke("export other.safetensors --c out"), "--name")
     succeeded(invoke("export other.safetensors --c out --name other"))
     assert "other_run(" in (tmp_path / "out" / "other.h").read_text()
+
+
+def test_the_costs_of_layers_are_printed_and_returned_as_json(invoke: Invoke) -> None:
+    cr.Sequential([cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3)], (2, 6, 7)).save("model.safetensors")
+    printed = succeeded(invoke("export model.safetensors --c out")).stdout
+    assert re.search(r"^conv1 \+ relu1 +1,440 ", printed, re.MULTILINE)
+    record = json.loads(succeeded(invoke("export model.safetensors --c out --onnx out.onnx --json")).stdout)
+    assert {*record} == {"onnx", "c"}
+    layers = record["c"]["report"]["layers"]
+    assert [layer["multiply_adds"] for layer in layers] == [4 * 4 * 5 * 2 * 9, 3 * 4 * 4 * 5]
+    header = Path("out/network.h").read_text()
+    assert f"STACK_BYTES {record['c']['report']['stack']}\n" in header
+    assert "conv1 + relu1" in header
+    trained = json.loads(succeeded(invoke("export model.safetensors --c trained --train --json")).stdout)
+    assert trained["c"]["report"] is None
 
 
 @pytest.mark.parametrize("outputs", [1, 2])

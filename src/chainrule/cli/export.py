@@ -1,15 +1,15 @@
 """The command `chainrule export`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
 from chainrule._io.reading import expanded
 from chainrule.cli import options
-from chainrule.cli.output import format_metric, format_percent
+from chainrule.cli.output import format_metric, format_percent, print_json
 from chainrule.core.shapes import text
-from chainrule.errors import OptionError, RunError
+from chainrule.errors import OptionError, RunError, printable
 from chainrule.runs.folder import MODEL
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ CALIBRATION_IMAGES = 500  # drawn from the training images to measure the ranges
 @options.declared
 @options.precise
 @options.accept_changes
+@options.as_json
 def export(
     run: Path,
     *,
@@ -44,10 +45,12 @@ def export(
     precise: bool,
     raw_input: bool = False,
     accept_changes: bool,
+    as_json: bool,
 ) -> None:
     """Export the network in RUN for other software; docs/deploying.md explains how to use the files.
 
-    RUN is a run folder or a model file: .safetensors, .onnx, .keras, .h5 or .tflite.
+    RUN is a run folder or a model file: .safetensors, .onnx, .keras, .h5 or .tflite. For C, the command prints the cost
+    of each layer: multiply-adds, flash, RAM and the position of its result in the arena, and a bound of the stack.
 
     onnx_file    (--onnx) Write a new ONNX file.
     opset        Version of the ONNX operators; by default the lowest, from 13, that the network can use.
@@ -88,9 +91,17 @@ def export(
     model, job = loading.load_model_and_job(run, engine="numpy", precise=precise, accept_changes=accept_changes)
     if int8 or wasm_file:
         loading.require_one_input_and_output(model, run)
+    results = dict[str, Any]()
+
+    def show(target: str, lines: str, value: Any = None) -> None:
+        """Print lines about a target, or keep a value for JSON."""
+        results[target] = value or lines
+        if not as_json:
+            click.echo(lines)
+
     if onnx_file:
         facts = _facts(model, run, job, accept_changes=accept_changes)
-        click.echo(_write_onnx(model, onnx_file, facts, opset=opset, raw_input=raw_input))
+        show("onnx", _write_onnx(model, onnx_file, facts, opset=opset, raw_input=raw_input))
     if raw_input:
         model.normalization = Normalization("none")
     if c_folder:
@@ -98,12 +109,16 @@ def export(
 
         quantized, compared = _quantized(model, job, calibration, io or "float") if int8 else (None, "")
         files = write_c(model, c_folder, name=name or "network", train=train, int8=quantized, compact=compact)
-        click.echo("\n".join(filter(None, (str(files), compared))))
+        lines = [str(files), *filter(None, [compared]), *str(files.report or "").splitlines()]
+        value = {"files": lines[0], "int8": compared, "report": files.report and files.report.to_json()}
+        show("c", "\n".join(map(printable, lines)), value)
     if wasm_file:
         from chainrule.interop.c.wasm import write_wasm
 
         paths = write_wasm(model, wasm_file, compact=compact)
-        click.echo(", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in paths))
+        show("wasm", ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in paths))
+    if as_json:
+        print_json(results)
 
 
 def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool) -> dict[str, str]:

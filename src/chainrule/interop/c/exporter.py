@@ -22,6 +22,7 @@ from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.deciding import decision_of
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import NUMBERS, Quantized
+from chainrule.interop.c.report import Report, report_of
 from chainrule.interop.c.routines import decimal_literal, definitions_of, prelude
 from chainrule.interop.c.source import Structs, foreign, identifier, macro, strings, unique_identifiers
 from chainrule.interop.c.training import ROUTINES, Training
@@ -57,6 +58,7 @@ class CFiles:
     arena      size of the array for activations in RAM, which the caller passes
     plain      (constants, arena) of a build without vectors, which may be smaller
     trained    RAM of a training program, by purpose; empty for an inference program
+    report     costs by layer; None for a training program
     """
 
     folder: Path
@@ -67,6 +69,7 @@ class CFiles:
     trained: dict[str, int]
     units: str
     ports: tuple[int, int]
+    report: Report | None
 
     def __str__(self) -> str:
         sizes = self.trained or {"constants": self.constants, "arena": self.arena}
@@ -113,17 +116,52 @@ def write_c(
         raise OptionError("a quantized model cannot be trained: pass int8 or train, not both")
     unfolded, model = model, folded(model)
     values = template_values(model, name, int8) | selftest.values(model, int8)
-    if train is False:
-        trained, programs = None, _inference_programs(model, int8, compact)
-        sizes = [(variant.constant_bytes, variant.arena_bytes) for variant in programs]
-    else:
+    trained, programs = None, _inference_programs(model, int8, compact)
+    if train is not False:
         trained = Training.of(model, SGD() if train is True else train)
-        programs, sizes = [trained.running] * 2, [(trained.constant_bytes, trained.sizes["activations"])] * 2
+        programs = [trained.running] * 2
         values |= trained.header_values(values)
+    size = FLOAT_BYTES if values["number"] == "float" else 1
+    ports = size * values["inputs"], size * values["outputs"]
+    report = None
+    if trained is None:
+        sizes = [(variant.constant_bytes, variant.arena_bytes) for variant in programs]
+        report = report_of(
+            model.plan(), programs[1], names=values["name_bytes"], labels=values["classes"], ports=sum(ports)
+        )
+        values["report"] = _report_definitions(report, values["guard"])
+    else:
+        sizes = [(trained.constant_bytes, trained.sizes["activations"])] * 2
+        values["static_bytes"] = trained.static_bytes
     values |= {"constant_bytes": sizes[0][0], "arena_bytes": sizes[0][1]}
-    values["static_bytes"] = trained.static_bytes if trained else 0
     if sizes[0] != sizes[1]:
         values["more"] = PLAIN_BYTES.format(guard=values["guard"], constants=sizes[1][0], arena=sizes[1][1])
+    values["identity"] = _identity(unfolded)
+    target, contents = files.as_path(folder), _contents(model, values, programs, trained, int8)
+    _write_files(target, contents, values["identity"])
+    ram = trained.sizes if trained else {}
+    names = tuple(contents)
+    return CFiles(target, names, *sizes[0], sizes[1], trained=ram, units=values["units"], ports=ports, report=report)
+
+
+def _report_definitions(report: Report, guard: str) -> str:
+    """Return the report as a comment, and the macros with its totals."""
+    lines = [foreign(line, "comment") for line in str(report).replace("–", "-").splitlines()]
+    table = "\n   ".join(["Layers: multiply-adds, and bytes, of a build without vectors.", *lines])
+    numbers = {"MULTIPLY_ADDS": report.totals["multiply_adds"], "STACK_BYTES": report.stack}
+    macros = [f"#define {guard}_{macro_name} {number}\n" for macro_name, number in numbers.items()]
+    return "".join([f"\n/* {table} */\n", *macros])
+
+
+def _contents(
+    model: Model,
+    values: dict[str, Any],
+    programs: Sequence[CProgram],
+    trained: Training | None,
+    int8: Quantized | None,
+) -> dict[str, str]:
+    """Return the contents of the files by name."""
+    name = values["name"]
     scaling, decision = selftest.scaling_calls(model, int8), decision_of(model, values)
     values["functions"] = decision.declaration + values["functions"]
     sections = [_sections(model, values, variant, scaling, trained) for variant in programs]
@@ -131,24 +169,23 @@ def write_c(
         part[-1].append(decision.definition)
     source_text = _source(name, *sections)
     digest = sha256(source_text.encode()).hexdigest()[:16]  # of the definitions, without the first comment
-    values |= {"mark": f"{MARK} {__version__}, {digest}", "digest": digest, "identity": _identity(unfolded)}
-    contents = {
+    values |= {"mark": f"{MARK} {__version__}, {digest}", "digest": digest}
+    return {
         f"{name}.c": f"/* The network of {name}.h, {values['mark']} */\n{source_text}",
         f"{name}.h": template("network.h").substitute(values),
         "example.c": template("example.c").substitute(values, printed=decision.printed, report=decision.report),
         "Makefile": template("Makefile").substitute(values),
         "CMakeLists.txt": template("CMakeLists.txt").substitute(values),
     }
-    target = files.as_path(folder)
+
+
+def _write_files(target: Path, contents: Mapping[str, str], identity: str) -> None:
+    """Write files into a folder. Raise OptionError if one would replace a file that is not of this network."""
     target.mkdir(parents=True, exist_ok=True)
     for file in contents:
-        _refuse_to_replace(target / file, values["identity"])
+        _refuse_to_replace(target / file, identity)
     for file, content in contents.items():
         files.write_atomic(target / file, content.encode())
-    size = FLOAT_BYTES if values["number"] == "float" else 1
-    ports = size * values["inputs"], size * values["outputs"]
-    ram = trained.sizes if trained else {}
-    return CFiles(target, tuple(contents), *sizes[0], plain=sizes[1], trained=ram, units=values["units"], ports=ports)
 
 
 def _identity(model: Model) -> str:
@@ -179,6 +216,7 @@ def template_values(model: Model, name: str, int8: Quantized | None = None) -> d
         "mark": MARK,
         "name": name,
         "guard": name.upper(),
+        "static_bytes": 0,
         "scale": " / 255" if white == 1 else "",
         "divided": ", which are divided by 255 as in chainrule predict" if white == 1 else "",
         "channels": channels,
@@ -189,7 +227,7 @@ def template_values(model: Model, name: str, int8: Quantized | None = None) -> d
         "classes": len(_labels(model)),
         "name_bytes": sum(len(label.encode(errors="replace")) + 1 for label in _labels(model)),
         "ports": _port_definitions(model, name.upper()),
-        **dict.fromkeys(("more", "statics", "functions"), ""),
+        **dict.fromkeys(("more", "report", "statics", "functions"), ""),
         **_number_values(foreign(model.normalization.unit, "comment"), int8, name.upper()),
     }
 

@@ -31,11 +31,13 @@ class Arena:
     offsets   storage → offset in the arena for floats or in the arena for integers
     floats    size of the arena for floats
     integers  size of the arena for integers
+    arrays    the arrays with their lifetimes, as indices of calls
     """
 
     offsets: dict[str, int]
     floats: int
     integers: int
+    arrays: tuple[Placed, ...]
 
 
 def allocate(calls: Sequence[CCall], external: Collection[str], floats: str = "") -> Arena:
@@ -58,7 +60,7 @@ def allocate(calls: Sequence[CCall], external: Collection[str], floats: str = ""
         for is_integer in (False, True)
     ]
     offsets = {storage: arrays[root].offset for storage, root in roots.items()}
-    return Arena(offsets, max(sizes[0], WORD), sizes[1])  # C has no arrays of size 0
+    return Arena(offsets, max(sizes[0], WORD), sizes[1], (*arrays.values(),))  # C has no arrays of size 0
 
 
 def _aligned_size(elements: int) -> int:
@@ -131,9 +133,14 @@ class CProgram:
     @property
     def arena_bytes(self) -> int:
         """Size of the arena in bytes."""
-        return self.arena.floats * (1 if self.in_bytes else 4) + 4 * self.arena.integers
+        return self.arena.floats * self.itemsize + 4 * self.arena.integers
 
-    def _constants(self) -> dict[str, Array]:
+    @property
+    def itemsize(self) -> int:
+        """Size of an element of the arena in bytes."""
+        return 1 if self.in_bytes else 4
+
+    def used_constants(self) -> dict[str, Array]:
         """Return the values of the constant parameters in use, by storage: integers or float32."""
         read = dict.fromkeys(tensor.storage for call in self.calls for tensor in call.tensors)
         arrays = {storage: self.values[storage] for storage in read if storage in self.values}
@@ -141,12 +148,12 @@ class CProgram:
 
     def constants(self) -> list[str]:
         """Return the definitions of the constant parameters."""
-        return [source.constant(self.external[storage], values) for storage, values in self._constants().items()]
+        return [source.constant(self.external[storage], values) for storage, values in self.used_constants().items()]
 
     @property
     def constant_bytes(self) -> int:
         """Size of all constant parameters in bytes."""
-        return sum(values.nbytes for values in self._constants().values())
+        return sum(values.nbytes for values in self.used_constants().values())
 
 
 def inference(

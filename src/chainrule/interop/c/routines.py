@@ -39,30 +39,31 @@ def prelude() -> str:
 
 def definitions_of(names: Iterable[str]) -> list[str]:
     """Return the texts of functions and types, and of all definitions that they use, in the order of the file."""
-    library, pending, required = _library(), [*names], set[str]()
+    definitions, pending, required = library(), [*names], set[str]()
     while pending:
         name = pending.pop()
         if name not in required:
             required.add(name)
-            pending += library[name].needs
-    return [definition.text for name, definition in library.items() if name in required]
+            pending += definitions[name].needs
+    return [definition.text for name, definition in definitions.items() if name in required]
 
 
 def is_defined(name: str) -> bool:
     """Return whether a name is defined in kernels/*.c."""
-    return name in _library()
+    return name in library()
 
 
 @cache
 def parameters_of(name: str) -> list[tuple[str, str]]:
     """Return the type and the name of each parameter of a function, such as ("float *", "y")."""
-    match = re.search(rf"\b{name}\(([^)]*)\)", _library()[name].text.rpartition("*/")[2])
+    match = re.search(rf"\b{name}\(([^)]*)\)", library()[name].text.rpartition("*/")[2])
     parameters = re.findall(r"(\w+ \*?)(\w+)(?:,|$)", match[1] if match else "")
     return [(kind.strip(), parameter) for kind, parameter in parameters]
 
 
 @cache
-def _library() -> dict[str, Definition]:
+def library() -> dict[str, Definition]:
+    """Return all functions and types by name; those that others use come first."""
     names = sorted(file.name.removesuffix(".c") for file in KERNELS.iterdir() if file.name.endswith(".c"))
     parts = [part for name in names if name != "prelude" for part in _split_definitions(_read(name))]
     parts += generator.sources(partial(scalar_code.c_source, literal=float_literal)).values()

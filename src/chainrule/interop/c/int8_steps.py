@@ -1,0 +1,297 @@
+"""The steps of a quantized model: each operation as a call of a C function, and with the same arithmetic in NumPy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.arrays import Array, Floats, Ints, Shape
+from chainrule.core.plan import Operation, Tensor
+from chainrule.engines import loader
+from chainrule.interop.c import calls, channels_last, fusing, transposed
+from chainrule.interop.c.calls import Activations, Argument, CCall, Compute, Int8Step
+from chainrule.interop.c.fusing import Values
+from chainrule.interop.c.own_scales import SELECTING
+from chainrule.interop.c.program import IMAGE, OUTPUTS
+from chainrule.interop.c.scales import (
+    MAX_MEAN_SHIFT,
+    MULTIPLIER_BITS,
+    SUM_BITS,
+    Int8Scale,
+    Scales,
+    fixed_point,
+    quantize_filters,
+    rescale,
+)
+from chainrule.layers.kinds import ELEMENTWISE
+
+INT8_VALUES = np.arange(-128, 128)
+
+
+class Int8Steps:
+    """The steps of a quantized model, which are added one operation at a time.
+
+    weights  values of the parameters after fusion, by storage
+    scales   scales of the activations, by storage; those of new activations are added
+    own      storages with scales of FakeQuantize layers
+
+    The attribute `steps` contains the steps, and `values` the parameters of their calls.
+    """
+
+    def __init__(self, weights: Values, scales: Scales, own: Scales) -> None:
+        self.steps, self.values, self.scales = list[Int8Step](), Values(), scales
+        self._engine, self._weights, self._own_scales = loader.find("numpy"), weights, own
+
+    def add(self, function: str, arguments: tuple[Argument, ...], y: Tensor, compute: Compute) -> None:
+        self.steps.append(Int8Step(CCall(function, arguments, in_place=function == "look_up"), y, compute))
+
+    def _add_copies(self, operation: Operation, y: Tensor, compute: Compute) -> None:
+        """Add the calls of an operation on arrays in the order of memory that only selects elements of int8."""
+        for call in calls.of_operation(operation):
+            self.add(f"{call.function}_int8", call.arguments, y, compute)
+
+    def run(self, operation: Operation, *inputs: Array) -> Array:
+        return self._engine.run(operation.name, inputs, dict(operation.attributes))[0]
+
+    def add_operation(self, operation: Operation, *, in_floats: bool) -> None:
+        """Add the steps of an operation; `in_floats`: the last one before outputs or operations in floats."""
+        name, y = operation.name, operation.writes[0]
+        if name == "dense":
+            is_rounded = y.storage in self._own_scales or operation.attributes.get("relu")
+            return self._add_filtered(operation, in_floats=in_floats and not is_rounded)
+        axes = (1,) if name == "expand_channels" else ()  # the axis of the only channel, which x does not have
+        reads = tuple(x and self._reordered(x.viewed((*axes, *x.shape))).viewed(x.shape) for x in operation.reads)
+        steps: dict[str, Callable[[Operation], None]] = {
+            "cross_correlate": self._add_filtered,
+            fusing.TRANSPOSED: self._add_transposed,
+            "average_pool": self._add_average_pool,
+            **dict.fromkeys(("add", "multiply"), self._add_combination),
+            "concatenate": self._add_concatenation,
+            "where": self._add_where,
+            **dict.fromkeys(("greater", "equal"), self._add_comparison),
+            "constant": self._add_constant,
+            **dict.fromkeys(SELECTING, self._add_selection),
+            **dict.fromkeys(ELEMENTWISE, self._add_elementwise),
+        }
+        if name not in steps or operation.attributes.get("divisor", "cells") != "cells":
+            raise calls.unsupported(operation, "C with --int8")
+        return steps[name](replace(operation, reads=reads))
+
+    def stored_shape(self, x: Tensor) -> Shape:
+        """Return the shape of an activation when it was computed, which determines its order in memory."""
+        shapes = (step.result.shape for step in reversed(self.steps) if step.result.storage == x.storage)
+        return next(shapes, x.shape)
+
+    def _reordered(self, x: Tensor) -> Tensor:
+        """Return x with the channels of its shape last; add steps that copy it if it was stored in another shape."""
+        stored = self.stored_shape(x)
+        if np.array_equal(channels_last.order(stored), channels_last.order(x.shape)):
+            return x
+        original = x
+        for operation in channels_last.permutations(x, stored):
+            x = Tensor(operation.writes[0].name, original.shape)
+            self.scales[x.storage] = self.scales[original.storage]
+            self._add_copies(operation, x, lambda activations: activations[original.storage])
+        return x
+
+    def _multiples(self, activations: Activations, x: Tensor) -> Floats:
+        """Return the values (N, …) of an activation as multiples of its step size."""
+        return activations[x.storage].reshape(-1, *x.shape).astype(np.float64) - self.scales[x.storage].zero
+
+    def parameter(self, y: Tensor, name: str, values: Array) -> Tensor:
+        """Return a new parameter of the call that computes y."""
+        self.values[f"{y.name}.{name}"] = values
+        return Tensor(f"{y.name}.{name}", values.shape, "parameter")
+
+    def _add_filtered(self, operation: Operation, *, in_floats: bool = False) -> None:
+        """Add a convolution or dense layer, which is a convolution of one pixel.
+
+        in_floats   whether the result is the network's output, in floats
+        """
+        x, w, b = operation.operand(), operation.operand(1), operation.reads[2]
+        y, attributes = operation.writes[0], dict[str, Any](fusing.ONE_PIXEL)
+        attributes |= {name: value for name, value in operation.attributes.items() if name in attributes}
+        weights = self._weights[w.storage].reshape(*w.shape, *(1, 1)[: 4 - len(w.shape)])
+        if operation.attributes.get("flip"):
+            weights = weights[:, :, ::-1, ::-1]
+        bias = np.zeros(len(weights)) if b is None else self._weights[b.storage].reshape(b.shape)
+        x_scale = self.scales[x.storage]
+        filters = quantize_filters(weights, bias, x_scale)
+        image, result = (tensor.viewed((*tensor.shape, 1, 1)[:3]) for tensor in (x, y))
+        window = calls.sliding(image, weights.shape[2:], result, {**attributes, "flip": False})
+        packed, zeros, groups = filters.weights, filters.zeros, attributes["groups"]
+        is_depthwise = 1 < groups == image.shape[0] == result.shape[0]
+        if packed.shape[1:] == (x.size, 1, 1):  # the inputs are in the order of memory
+            packed = packed[:, channels_last.order(self.stored_shape(x))]
+        arrays = (
+            self.parameter(y, "w", channels_last.pack_filters(packed, groups, is_depthwise=is_depthwise)),
+            self.parameter(y, "w_zero", zeros) if zeros.any() else None,
+            self.parameter(y, "b", np.moveaxis(filters.bias, 0, -1)),
+        )
+        column_bytes = channels_last.column_bytes(weights, math.prod(result.shape[1:]))
+        workspace = () if is_depthwise else (Tensor(f"{y.name}.columns", (column_bytes,)),)
+        convolution = Operation("cross_correlate", (), (), attributes)
+
+        def sums(activations: Activations) -> Array:
+            multiples = self._multiples(activations, image)
+            return self.run(convolution, multiples, filters.multiples, filters.bias.astype(np.float64))
+
+        if in_floats:
+            steps, outputs = filters.sum_steps.astype(np.float32)[:, None, None], Tensor(OUTPUTS, y.shape)
+            arguments = (x, *arrays, self.parameter(y, "step", steps), *workspace, outputs, window, x_scale.zero)
+            return self.add("dense_to_floats", arguments, outputs, lambda done: sums(done).astype("f4") * steps)
+        y_scale = self.scales[y.storage]
+        scaling = fixed_point(filters.sum_steps / y_scale.step)
+        factors = map(partial(self.parameter, y), ("multiplier", "shift"), scaling)
+        numbers = (x_scale.zero, y_scale.zero, int(filters.bias.ndim > 1))
+        function = "cross_correlate_depthwise_int8" if is_depthwise else "cross_correlate_int8"
+        arguments = (x, *arrays, *factors, *workspace, y, window, *numbers)
+        return self.add(function, arguments, y, lambda done: rescale(sums(done), *scaling, y_scale))
+
+    def _add_transposed(self, operation: Operation) -> None:
+        """Add a transposed convolution: a convolution of cells, whose elements are then moved and cropped."""
+        y, convolution = operation.writes[0], transposed.convolution(operation, self._weights)
+        cells, stride = convolution.writes[0], operation.attributes["stride"]
+        sizes = [count * step for count, step in zip(cells.shape[1:], stride, strict=True)]
+        surplus = (0, *(size - end for size, end in zip(sizes, y.shape[1:], strict=True)))  # of the last cells
+        whole = Tensor(f"{y.name}.whole", (y.shape[0], *sizes)) if any(surplus) else y
+        self.scales[cells.storage] = self.scales[whole.storage] = self.scales[y.storage]
+        self._add_filtered(convolution)
+        interleaving = transposed.interleaving(cells, whole, stride)
+        self._add_copies(interleaving, whole, lambda done: transposed.interleaved(done[cells.storage], cells, stride))
+        if any(surplus):
+            self._add_selection(Operation("crop", (whole,), (y,), {"before": (0, 0, 0), "after": surplus}))
+
+    def _add_elementwise(self, operation: Operation) -> None:
+        x, y = operation.operand(), operation.writes[0]
+        scale = self.scales[x.storage]
+        results = self.run(operation, scale.values(INT8_VALUES))
+        if y.storage not in self.scales:  # the scale of x determines the range of the result
+            is_exact = np.array_equal(scale.values(scale.numbers(results)), results)  # as for a ReLU
+            self.scales[y.storage] = scale if is_exact else Int8Scale.of(float(results.min()), float(results.max()))
+        self._add_look_up(x, y, results)
+
+    def _add_look_up(self, x: Tensor, y: Tensor, results: Array) -> None:
+        """Add a function with these results for all values of x."""
+        numbers = self.scales[y.storage].numbers(results)
+        arguments = (x, self.parameter(y, "table", numbers), y, 1, y.size)
+        self.add("look_up", arguments, y, lambda done: numbers[done[x.storage].astype(np.int64) + 128])
+
+    def _add_average_pool(self, operation: Operation) -> None:
+        """Add average pooling, whose result has the scale of x unless it has its own."""
+        x, y = operation.operand(), operation.writes[0]
+        x_scale = self.scales[x.storage]
+        y_scale = self.scales.setdefault(y.storage, x_scale)
+        attributes = {**operation.attributes, "divisor": "one"}
+        are_even, pooling = attributes.pop("ties", "even") == "even", replace(operation, attributes=attributes)
+        shift = min(MULTIPLIER_BITS - math.frexp(x_scale.step / y_scale.step)[1], MAX_MEAN_SHIFT)
+        multiplier = round(x_scale.step / y_scale.step * 2**shift)
+
+        def sums(values: Array) -> Ints:
+            return np.rint(self.run(pooling, values)).astype(np.int64)
+
+        def compute(activations: Activations) -> Array:
+            inputs = self._multiples(activations, x)
+            count = sums(np.ones_like(inputs[:1])) << shift
+            # ⌊mean + 1/2⌋ rounds ties, with remainder 0, up: 1 too much for an odd result, or one below 0.
+            means, remainders = np.divmod(2 * sums(inputs) * multiplier + count, 2 * count)
+            excess = means % 2 if are_even else means + y_scale.zero <= 0
+            return np.clip(means + y_scale.zero - excess * (remainders == 0), -128, 127).astype(np.int8)
+
+        numbers = (multiplier, shift, x_scale.zero, y_scale.zero, int(are_even))
+        self.add("average_pool_int8", (x, y, calls.pooling(x, y, attributes), *numbers), y, compute)
+
+    def _add_combination(self, operation: Operation) -> None:
+        """Add a sum, (a · factor + b · factor) / 2^shift, or a product, a · b · multiplier / 2^shift."""
+        operands, y, is_sum = (operation.operand(), operation.operand(1)), operation.writes[0], operation.name == "add"
+        *scales, y_scale = (self.scales[tensor.storage] for tensor in (*operands, y))
+        steps = [scale.step / y_scale.step for scale in scales]
+        if is_sum:
+            shift = SUM_BITS - max(0, math.frexp(max(steps))[1])
+            factors, multiplier = [round(step * 2**shift) for step in steps], 1
+        else:
+            factors = [1, 1]
+            multiplier, shift = (int(array[0]) for array in fixed_point(np.array([scales[0].step * steps[1]])))
+
+        def compute(activations: Activations) -> Array:
+            a, b = (self._multiples(activations, x) * factor for x, factor in zip(operands, factors, strict=True))
+            return rescale(a + b if is_sum else a * b, np.full(1, multiplier), np.full(1, shift), y_scale)
+
+        zeros = (scale.zero for scale in (*scales, y_scale))
+        numbers = (*(factors if is_sum else [multiplier]), shift, *zeros)
+        self.add(f"{operation.name}_int8", (*operands, y, y.size, *numbers), y, compute)
+
+    def _add_selection(self, operation: Operation) -> None:
+        """Add an operation that only selects elements: its result has the scale of its inputs."""
+        x, y, attributes = operation.operand(), operation.writes[0], operation.attributes
+        scale = self.scales[y.storage] = self.scales[x.storage]
+
+        def compute(activations: Activations) -> Array:
+            inputs = (self._multiples(activations, x) for x in operation.reads if x is not None)
+            return (self.run(operation, *inputs) + scale.zero).astype(np.int8)
+
+        if operation.name == "max_pool":
+            self.add("max_pool_int8", (x, y, calls.pooling(x, y, attributes)), y, compute)
+        else:
+            padding = replace(operation, attributes={**attributes, "zero": scale.zero})
+            self._add_copies(channels_last.of_operation(padding), y, compute)
+
+    def _add_concatenation(self, operation: Operation) -> None:
+        y = operation.writes[0]
+        reads = tuple(self._on_scale(operation.operand(number), y, number) for number in range(len(operation.reads)))
+        self._add_selection(replace(operation, reads=reads))
+
+    def _on_scale(self, x: Tensor, y: Tensor, number: int) -> Tensor:
+        """Return x on the scale of y, the result of the operation whose input with this number is x."""
+        scale, y_scale = self.scales[x.storage], self.scales[y.storage]
+        if scale == y_scale:
+            return x
+        part = Tensor(f"{y.name}.part{number}", x.shape)
+        self.scales[part.storage] = y_scale
+        self._add_look_up(x, part, scale.values(INT8_VALUES))
+        return part
+
+    def _add_where(self, operation: Operation) -> None:
+        """Add the selection of one of two inputs, both on the scale of the result."""
+        test, y = operation.operand(), operation.writes[0]
+        a, b = (self._on_scale(operation.operand(number), y, number) for number in (1, 2))
+
+        def compute(activations: Activations) -> Array:
+            selected = self._multiples(activations, test) != 0
+            return np.where(selected, *(activations[x.storage].reshape(-1, *y.shape) for x in (a, b)))
+
+        self.add("where_int8", (test, a, b, y, y.size, self.scales[test.storage].zero), y, compute)
+
+    def _add_comparison(self, operation: Operation) -> None:
+        """Add a comparison of the numbers that the integers represent, as floats."""
+        operands, y = (operation.operand(), operation.operand(1)), operation.writes[0]
+        scales = [self.scales[x.storage] for x in operands]
+        y_scale = self.scales.setdefault(y.storage, Int8Scale.of(0, 1))
+        false, true = map(int, y_scale.numbers(np.array([0.0, 1.0])))
+
+        def value(activations: Activations, number: int) -> Array:
+            multiples = self._multiples(activations, operands[number])
+            return np.float32(scales[number].step) * multiples.astype(np.float32)
+
+        def compute(activations: Activations) -> Array:
+            result = self.run(operation, value(activations, 0), value(activations, 1))
+            return np.where(result, true, false).astype(np.int8)
+
+        numbers = list[float]()
+        for scale in scales:
+            numbers += [float(scale.step), scale.zero]
+        self.add(f"{operation.name}_int8", (*operands, y, y.size, *numbers, false, true), y, compute)
+
+    def _add_constant(self, operation: Operation) -> None:
+        """Add a copy of constants, on a scale of their own unless the result has one."""
+        b, y = operation.operand(1), operation.writes[0]
+        values = self._weights[b.storage].reshape(y.shape)
+        scale = self.scales.setdefault(y.storage, Int8Scale.of(float(values.min()), float(values.max())))
+        numbers = scale.numbers(values)
+        arguments = (self.parameter(y, "b", numbers), y, 1, y.size, y.size, 0)
+        self.add("concatenate_int8", arguments, y, lambda done: np.broadcast_to(numbers, (len(done[IMAGE]), *y.shape)))

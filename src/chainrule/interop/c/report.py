@@ -1,0 +1,189 @@
+"""The report of an exported network: what each layer costs, and the memory of the whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from chainrule._io.console import aligned
+from chainrule.core.costs import layer_of, multiply_adds
+from chainrule.core.plan import Plan
+from chainrule.interop.c.calls import CCall, Struct
+from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram
+
+ENTRY_BYTES = 4  # of a number in a constant struct
+POINTER_BYTES = 4  # on a microcontroller
+# Bounds of the stack in bytes, with GCC at -O2 and -Os on a 32-bit processor without vectors. STACK: of routines with
+# those that they call, if it is more than ROUTINE_STACK. RUN_STACK: of NAME_run, also if routines are inlined into it.
+RUN_STACK, ROUTINE_STACK = 512, 260
+STACK = {
+    "cross_correlate_4": 980,
+    "cross_correlate_8": 1750,
+    "cross_correlate_16": 3320,
+    **dict.fromkeys((f"cross_correlate_depthwise{suffix}" for suffix in ("", "_4", "_8", "_16")), 380),
+    "cross_correlate_int8": 350,
+    "cross_correlate_depthwise_int8": 240,
+    "dense_to_floats": 220,
+    "cross_correlate": 260,
+    "cross_correlate_dx": 260,
+}
+COLUMNS = ("", "multiply-adds", "flash", "RAM", "result at")
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """The cost of a layer, or of several that one function computes.
+
+    layers          their names; "input": the normalization of the input
+    multiply_adds   multiplications and additions of convolutions and dense layers
+    flash           bytes of constants: parameters, tables and sizes
+    ram             bytes of the arena that are in use while the layers are computed
+    start, end      position of the result in the arena, in bytes; (0, 0): the result is the array `outputs`
+    """
+
+    layers: tuple[str, ...]
+    multiply_adds: int
+    flash: int
+    ram: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """The costs of an exported network, on a processor without vectors. It is printed as a table.
+
+    layers    the layers, in the order of execution
+    names     bytes of the names of classes, in flash
+    arena     bytes of the arena
+    ports     bytes of the input and of the outputs
+    stack     upper bound of the stack of NAME_run in bytes, at -O2 and -Os
+    """
+
+    layers: tuple[LayerCost, ...]
+    names: int
+    arena: int
+    ports: int
+    stack: int
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Multiply-adds, and bytes of flash, without code, and of RAM, with input, outputs and stack."""
+        products, constants = 0, 0
+        for layer in self.layers:
+            products += layer.multiply_adds
+            constants += layer.flash
+        ram = self.arena + self.ports + self.stack
+        return {"multiply_adds": products, "flash": constants + self.names, "ram": ram}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        return asdict(self) | {"totals": self.totals}
+
+    def __str__(self) -> str:
+        rows = [list(COLUMNS)]
+        for layer in self.layers:
+            place = f"{layer.start:,}–{layer.end:,}" if layer.end else OUTPUTS
+            numbers = (layer.multiply_adds, layer.flash, layer.ram)
+            rows.append([" + ".join(layer.layers), *(f"{number:,}" for number in numbers), place])
+        totals = self.totals
+        rows.append(["total", *(f"{number:,}" for number in totals.values()), ""])
+        lines = [line.rstrip() for line in aligned(rows, right=range(1, len(COLUMNS)))]
+        flash = f"flash: constants and {self.names:,} bytes of names; code comes on top"
+        ram = f"RAM: arena {self.arena:,}, input and outputs {self.ports:,}, stack at most {self.stack:,} bytes"
+        return "\n".join([*lines, flash, ram])
+
+
+def report_of(plan: Plan, program: CProgram, *, names: int, labels: int, ports: int) -> Report:
+    """Return the report of a program.
+
+    plan     the inference plan that the program computes
+    names    bytes of the names of classes, without pointers to them
+    labels   number of these names
+    ports    bytes of the input and of the outputs
+    """
+    hosts = _hosts(plan, program.calls)
+    products = Counter[str]()
+    members = dict[str, list[str]]()
+    for operation in plan.forward:
+        layer = layer_of(operation)
+        host = hosts.get(layer, layer)
+        products[host] += multiply_adds(operation)
+        group = members.setdefault(host, [])
+        if layer not in group:
+            group.append(layer)
+    rows = dict[str, LayerCost]()
+    constants = _constant_bytes(program)
+    for time, call in enumerate(program.calls):
+        host = _layer_of_call(call, plan, hosts)
+        earlier = rows.get(host, LayerCost(tuple(members.get(host, [host])), products[host], 0, 0, 0, 0))
+        ram = max(earlier.ram, _bytes_in_use(program, time))
+        rows[host] = LayerCost(
+            earlier.layers, earlier.multiply_adds, earlier.flash + next(constants), ram, *_position(program, call)
+        )
+    all_names = names + POINTER_BYTES * labels
+    return Report((*rows.values(),), all_names, program.arena_bytes, ports, stack_bound(program.calls))
+
+
+def stack_bound(calls: list[CCall]) -> int:
+    """Return an upper bound of the stack in bytes, with the options of `STACK`."""
+    return RUN_STACK + max((STACK.get(call.function, ROUTINE_STACK) for call in calls), default=0)
+
+
+def _hosts(plan: Plan, calls: list[CCall]) -> dict[str, str]:
+    """Return layer → layer whose result the program computes together with it, for fused layers."""
+    written = {call.tensors[-1].storage for call in calls}
+    hosts, readers = dict[str, str](), dict[str, str]()
+    for operation in reversed(plan.forward):
+        layer, result = layer_of(operation), operation.writes[0].storage
+        if result not in written and result in readers and readers[result] != layer:
+            hosts[layer] = readers[result]
+        for tensor in operation.reads:
+            if tensor is not None:
+                readers[tensor.storage] = hosts.get(layer, layer)
+    return hosts
+
+
+def _layer_of_call(call: CCall, plan: Plan, hosts: Mapping[str, str]) -> str:
+    """Return the layer that a call belongs to: that of its parameters or, without any, of its result."""
+    result = call.tensors[-1]
+    if result.storage == plan.input.storage:
+        return "input"
+    tensors = [tensor for tensor in call.tensors if tensor.kind == "parameter"]
+    layer = (tensors or [result])[0].name.partition(".")[0]
+    if layer not in {layer_of(operation) for operation in plan.forward}:
+        layer = plan.output.name.partition(".")[0]  # of a result in other units, such as bytes
+    return hosts.get(layer, layer)
+
+
+def _constant_bytes(program: CProgram) -> Iterator[int]:
+    """Yield the bytes of the constants that each call reads and no earlier one."""
+    arrays, structs = program.used_constants(), set[Struct]()
+    for call in program.calls:
+        size = 0
+        for tensor in call.tensors:
+            if tensor.storage in arrays:
+                size += arrays.pop(tensor.storage).nbytes
+        for argument in call.arguments:
+            if isinstance(argument, Struct) and argument not in structs:
+                size += ENTRY_BYTES * len(argument.entries)
+                structs.add(argument)
+        yield size
+
+
+def _bytes_in_use(program: CProgram, time: int) -> int:
+    """Return the bytes of the arrays in the arena that a call or a later one needs, when the call runs."""
+    sizes = [array.size for array in program.arena.arrays if array.first <= time <= array.last]
+    return sum(sizes) * program.itemsize
+
+
+def _position(program: CProgram, call: CCall) -> tuple[int, int]:
+    """Return the position of a call's result in the arena, in bytes."""
+    result = call.tensors[-1]
+    if result.storage in program.external or result.storage in (IMAGE, OUTPUTS):
+        return 0, 0
+    start = program.arena.offsets[result.storage] * program.itemsize
+    size = result.size * (4 if result.storage == OUTPUTS else program.itemsize)
+    return start, start + size
